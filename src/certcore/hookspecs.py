@@ -1,0 +1,66 @@
+"""The hooks that a plugin may implement. Read this file first; then `certcore.ports.ca_module`.
+
+A plugin is a module or an object with functions marked `hookimpl`, found through the entry-point group ``certcore``
+or handed to ``CertCore.open(plugins=[…])``. All hooks are keyword-only; take the arguments that you need. A plugin
+that fails to load or raises is reported under its own name and never takes the core down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import pluggy
+
+if TYPE_CHECKING:
+    from certcore.model.events import Event
+    from certcore.model.hints import Hint
+    from certcore.model.views import CertificateView
+    from certcore.ports.ca_module import CAModule
+    from certcore.ports.sealing import Keyring
+
+__all__ = [
+    "certcore_authorize",
+    "certcore_ca_modules",
+    "certcore_hints",
+    "certcore_on_event",
+    "certcore_open_keyring",
+    "hookimpl",
+    "hookspec",
+]
+
+#: Marks the functions of a plugin: ``@certcore.hookimpl``.
+hookimpl = pluggy.HookimplMarker("certcore")
+#: Marks the specifications below.
+hookspec = pluggy.HookspecMarker("certcore")
+
+
+@hookspec
+def certcore_ca_modules() -> Iterable[CAModule]:  # type: ignore[empty-body]
+    """Register CA modules: return one object per module. One module serves many CA profiles."""
+
+
+@hookspec
+def certcore_hints(view: CertificateView) -> Iterable[Hint]:  # type: ignore[empty-body]
+    """Add to the right column of a certificate; what is returned comes after the CA module's own hints."""
+
+
+@hookspec
+def certcore_on_event(event: Event) -> None:
+    """Learn of a committed event, at least once and in order: deploy, notify, count."""
+
+
+@hookspec(firstresult=True)
+def certcore_authorize(actor: str, action: str, subject: str) -> bool | None:
+    """Say whether an actor may do something; None leaves it to the next plugin, and at last to the default (yes).
+
+    Args:
+        actor: The user as the panel named it in the call.
+        action: For example ``certificate.delete`` or ``certificate.reveal_key``.
+        subject: The id of the certificate or CA profile; empty for a new one.
+    """
+
+
+@hookspec(firstresult=True)
+def certcore_open_keyring(url: str) -> Keyring | None:
+    """Open a keyring (KMS, HSM) whose URL scheme is yours; None when it is not."""

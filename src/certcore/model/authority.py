@@ -1,0 +1,31 @@
+"""A CA profile: one configured way to obtain certificates, through one CA module."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any
+
+from attrs import field, frozen
+
+__all__ = ["CertificateAuthority"]
+
+
+@frozen(kw_only=True)
+class CertificateAuthority:
+    """A CA profile as it is stored; its secret settings are sealed elsewhere and never here."""
+
+    id: str
+    #: Unique among the profiles.
+    name: str
+    description: str = ""
+    #: The name of the CA module.
+    module: str
+    #: The module's profile as plain JSON, without the secret fields.
+    settings: Mapping[str, Any] = field(factory=dict, converter=MappingProxyType, repr=False)
+    #: Which secret fields have a value.
+    secrets_set: frozenset[str] = field(default=frozenset(), converter=frozenset)
+    version: int = 1
+    created_at: datetime
+    updated_at: datetime

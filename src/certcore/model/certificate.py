@@ -1,0 +1,75 @@
+"""The certificate that a user manages: names, subject, authority, policy and status; not its key and not its leaf."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any
+
+from attrs import define, field, frozen
+
+from certcore.model.keys import KeyType
+from certcore.model.lifecycle import Status
+from certcore.model.names import DnsName, certificate_names
+from certcore.model.problem import Problem
+from certcore.model.renewal import RenewalPolicy
+from certcore.model.subject import Subject
+
+__all__ = ["Certificate", "Schedule"]
+
+
+@define(frozen=True, kw_only=True, slots=False)
+class Certificate:
+    """One managed certificate, as it stands."""
+
+    id: str
+    #: The tenant it belongs to; empty when the panel has none. One owner's CNAME never serves another's request.
+    owner: str = ""
+    #: The primary name.
+    domain: DnsName
+    #: Further names, in the user's order, without duplicates.
+    aliases: tuple[DnsName, ...] = ()
+    #: Also cover ``*.domain``.
+    wildcard: bool = False
+    subject: Subject = field(factory=Subject)
+    key_type: KeyType = KeyType.EC_P256
+    renewal: RenewalPolicy = field(factory=RenewalPolicy)
+    #: The CA profile that issues it.
+    authority_id: str
+    #: What the CA module wants to know of this certificate, as its ``certificate_type`` unstructures.
+    module_data: Mapping[str, Any] = field(factory=dict, converter=MappingProxyType, repr=False)
+    status: Status = Status.DRAFT
+    #: The issuance in flight, or the last one that failed; None in draft and while nothing is under way.
+    issuance_id: str | None = None
+    #: The issuance whose leaf is in service.
+    active_issuance_id: str | None = None
+    #: When the leaf in service ends.
+    not_after: datetime | None = None
+    #: Why the last attempt failed; None after a success.
+    problem: Problem | None = None
+    #: Grows with every save by a user; a save with an older one is refused.
+    version: int = 1
+    created_at: datetime
+    updated_at: datetime
+
+    @cached_property
+    def names(self) -> tuple[DnsName, ...]:
+        """All names in the order of the request: the domain, ``*.domain``, the aliases."""
+        return certificate_names(self.domain, self.aliases, wildcard=self.wildcard)
+
+
+@frozen(kw_only=True)
+class Schedule:
+    """When a certificate is looked at next, and who is looking: the small hot row of the engine."""
+
+    certificate_id: str
+    #: None: not before somebody asks.
+    due_at: datetime | None = None
+    #: Attempts that have failed in a row.
+    attempts: int = 0
+    lease_owner: str = ""
+    lease_until: datetime | None = None
+    #: The fencing token: grows with every lease; a write that brings an older one is refused.
+    token: int = 0

@@ -1,0 +1,61 @@
+"""What happened to a certificate: the entries of its timeline, and what ``certcore_on_event`` gets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
+
+from attrs import field, frozen
+
+from certcore.model.lifecycle import Status
+from certcore.model.problem import Problem
+
+__all__ = ["Event", "EventKind"]
+
+
+class EventKind(StrEnum):
+    """The kinds of events. An event tells of something that is already stored."""
+
+    CREATED = "created"
+    EDITED = "edited"
+    CSR_GENERATED = "csr_generated"
+    BACK_TO_DRAFT = "back_to_draft"
+    #: An attempt waits for the domain's owner.
+    WAITING = "waiting"
+    #: The CA has taken the order.
+    PROCESSING = "processing"
+    #: An attempt failed; it will be tried again by itself.
+    ATTEMPT_FAILED = "attempt_failed"
+    #: An attempt failed, and retrying alone will not help.
+    FAILED = "failed"
+    RENEWAL_STARTED = "renewal_started"
+    #: A leaf was checked and put into service.
+    INSTALLED = "installed"
+    EXPIRED = "expired"
+    REVOKED = "revoked"
+    #: A user asked to look again now.
+    CHECK_REQUESTED = "check_requested"
+    #: The private key left the store.
+    KEY_REVEALED = "key_revealed"
+    DELETED = "deleted"
+
+
+@frozen(kw_only=True)
+class Event:
+    """One thing that happened, never changed afterwards; free of secrets."""
+
+    #: The place in the order of all events of this store; 0 until it is stored.
+    sequence: int = 0
+    certificate_id: str
+    kind: EventKind
+    at: datetime
+    #: Who did it: a user's name as the panel gave it, or ``engine``.
+    actor: str = "engine"
+    from_status: Status | None = None
+    to_status: Status | None = None
+    #: Plain JSON with what else is to be known.
+    data: Mapping[str, Any] = field(factory=dict, converter=MappingProxyType)
+    problem: Problem | None = None

@@ -1,0 +1,307 @@
+"""Forms from attrs classes: one declaration is the form, the validation and the command's options at once.
+
+A CA module writes its settings as a frozen attrs class whose fields are made with the functions here::
+
+    @frozen(kw_only=True)
+    class Profile:
+        email: str = form.text("Account e-mail", default="")
+        ttl: int = form.integer("TTL", default=30, minimum=30, maximum=86400, unit="seconds")
+
+`fields_of` lists the fields for a panel, `structure` builds the value from what a user typed and names the field that
+is wrong, `unstructure` gives the plain JSON back, secrets left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from enum import StrEnum
+from typing import Any, TypeVar
+
+import attrs
+from attrs import frozen
+
+from certcore.errors import InvalidInput
+from certcore.model.secret import Secret
+
+__all__ = [
+    "Choice",
+    "FieldKind",
+    "FormField",
+    "boolean",
+    "choice",
+    "fields_of",
+    "integer",
+    "lines",
+    "secret",
+    "structure",
+    "text",
+    "unstructure",
+]
+
+T = TypeVar("T")
+_METADATA = "certcore.form"
+_TRUE = frozenset({"1", "true", "yes", "on", "y"})
+_FALSE = frozenset({"0", "false", "no", "off", "n"})
+
+
+class FieldKind(StrEnum):
+    """How a field is shown and typed."""
+
+    TEXT = "text"
+    #: Several lines in one text (a PEM, say).
+    MULTILINE = "multiline"
+    INTEGER = "integer"
+    BOOLEAN = "boolean"
+    CHOICE = "choice"
+    #: A list of texts, one per line.
+    LINES = "lines"
+    #: Text that is sealed at rest and never shown again.
+    SECRET = "secret"  # noqa: S105 - a kind of field, not a password
+
+
+@frozen
+class Choice:
+    """One choice of a `FieldKind.CHOICE` field."""
+
+    value: str
+    label: str
+
+
+@frozen(kw_only=True)
+class FormField:
+    """One field of a form, as a panel needs it to draw it."""
+
+    name: str
+    label: str
+    kind: FieldKind
+    help: str = ""
+    required: bool = False
+    default: Any = None
+    choices: tuple[Choice, ...] = ()
+    minimum: int | None = None
+    maximum: int | None = None
+    #: What a number counts, for example ``seconds``.
+    unit: str = ""
+    placeholder: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """The field as plain data; members without a value are left out."""
+        plain = attrs.asdict(self)
+        plain["kind"] = str(self.kind)
+        return {name: value for name, value in plain.items() if value not in (None, "", (), []) or name == "required"}
+
+
+def text(
+    label: str,
+    *,
+    default: Any = attrs.NOTHING,
+    help: str = "",  # noqa: A002 - the word of the field
+    placeholder: str = "",
+    multiline: bool = False,
+    parse: Callable[[str, str], Any] | None = None,
+    maximum: int = 4096,
+) -> Any:
+    """A text field.
+
+    Args:
+        label: What the panel shows beside it.
+        default: The value when nothing is given; without one the field is required.
+        help: One sentence under the field.
+        placeholder: An example shown while it is empty.
+        multiline: Whether line breaks are part of it.
+        parse: Called with the text and the field's name; returns the value or raises InvalidInput.
+        maximum: The longest text in characters.
+    """
+    kind = FieldKind.MULTILINE if multiline else FieldKind.TEXT
+    return _field(kind, label, default, help=help, placeholder=placeholder, parse=parse, maximum=maximum)
+
+
+def secret(label: str, *, default: Any = attrs.NOTHING, help: str = "", maximum: int = 4096) -> Any:  # noqa: A002
+    """A field whose value is a `Secret`: sealed at rest and never shown again."""
+    return _field(FieldKind.SECRET, label, default, help=help, maximum=maximum)
+
+
+def integer(
+    label: str,
+    *,
+    minimum: int,
+    maximum: int,
+    default: Any = attrs.NOTHING,
+    unit: str = "",
+    help: str = "",  # noqa: A002
+) -> Any:
+    """A whole number between two bounds, both allowed."""
+    return _field(FieldKind.INTEGER, label, default, help=help, minimum=minimum, maximum=maximum, unit=unit)
+
+
+def boolean(label: str, *, default: Any = attrs.NOTHING, help: str = "") -> Any:  # noqa: A002
+    """A yes or no."""
+    return _field(FieldKind.BOOLEAN, label, default, help=help)
+
+
+def choice(label: str, choices: Iterable[Choice], *, default: Any = attrs.NOTHING, help: str = "") -> Any:  # noqa: A002
+    """One of a fixed set of values."""
+    return _field(FieldKind.CHOICE, label, default, help=help, choices=tuple(choices))
+
+
+def lines(
+    label: str,
+    *,
+    default: Any = (),
+    help: str = "",  # noqa: A002
+    placeholder: str = "",
+    parse: Callable[[str, str], Any] | None = None,
+    maximum: int = 50,
+) -> Any:
+    """A list of texts, one per line; `parse` is called for each, `maximum` is how many there may be."""
+    return _field(FieldKind.LINES, label, default, help=help, placeholder=placeholder, parse=parse, maximum=maximum)
+
+
+def fields_of(settings_type: type) -> tuple[FormField, ...]:
+    """The form of a settings class, in the order of its attributes.
+
+    Raises:
+        TypeError: An attribute was not made with a function of this module (an author's mistake, not a user's).
+    """
+    return tuple(_form_field(attribute) for attribute in _attributes(settings_type))
+
+
+def structure(settings_type: type[T], values: Mapping[str, Any]) -> T:
+    """Build the settings from what a user gave, as text or as JSON.
+
+    Raises:
+        InvalidInput: A field is unknown, missing or wrong; the error names it.
+    """
+    attributes = {attribute.name: attribute for attribute in _attributes(settings_type)}
+    for name in values:
+        if name not in attributes:
+            known = ", ".join(attributes)
+            raise InvalidInput(str(name)[:60], "there is no such setting.", advice=f"Known settings: {known}.")
+    given: dict[str, Any] = {}
+    for name, attribute in attributes.items():
+        if name in values and values[name] is not None:
+            given[name] = _read(attribute, values[name])
+        elif attribute.default is attrs.NOTHING:
+            raise InvalidInput(name, "is required.")
+    return settings_type(**given)
+
+
+def unstructure(settings: Any) -> dict[str, Any]:
+    """The settings as plain JSON, the secret fields left out."""
+    plain: dict[str, Any] = {}
+    for attribute in _attributes(type(settings)):
+        if _form_field(attribute).kind is FieldKind.SECRET:
+            continue
+        value = getattr(settings, attribute.name)
+        plain[attribute.name] = [str(one) for one in value] if isinstance(value, tuple) else _plain(value)
+    return plain
+
+
+def _plain(value: Any) -> Any:
+    return value if value is None or isinstance(value, (bool, int, str)) else str(value)
+
+
+def _field(
+    kind: FieldKind, label: str, default: Any, *, parse: Callable[[str, str], Any] | None = None, **options: Any
+) -> Any:
+    spec = {"kind": kind, "label": label, "parse": parse, **options}
+    hidden = kind is FieldKind.SECRET
+    return attrs.field(default=default, repr=not hidden, metadata={_METADATA: spec})
+
+
+def _attributes(settings_type: type) -> Sequence[attrs.Attribute[Any]]:
+    return tuple(attrs.fields(settings_type))
+
+
+def _spec(attribute: attrs.Attribute[Any]) -> Mapping[str, Any]:
+    try:
+        spec: Mapping[str, Any] = attribute.metadata[_METADATA]
+    except KeyError:
+        raise TypeError(f"The setting {attribute.name!r} is not made with certcore.model.form.") from None
+    return spec
+
+
+def _form_field(attribute: attrs.Attribute[Any]) -> FormField:
+    spec = {name: value for name, value in _spec(attribute).items() if name != "parse"}
+    if spec["kind"] not in (FieldKind.INTEGER,):
+        spec.pop("maximum", None)
+    required = attribute.default is attrs.NOTHING
+    default = None if required or isinstance(attribute.default, (Secret, attrs.Factory)) else attribute.default  # type: ignore[arg-type]
+    if isinstance(default, tuple):
+        default = [str(one) for one in default]
+    return FormField(name=attribute.name, required=required, default=_default(default), **spec)
+
+
+def _default(value: Any) -> Any:
+    return value if isinstance(value, list) else _plain(value)
+
+
+def _read(attribute: attrs.Attribute[Any], value: Any) -> Any:
+    spec = _spec(attribute)
+    name = attribute.name
+    match spec["kind"]:
+        case FieldKind.INTEGER:
+            return _read_integer(name, value, spec["minimum"], spec["maximum"])
+        case FieldKind.BOOLEAN:
+            return _read_boolean(name, value)
+        case FieldKind.CHOICE:
+            choices = [one.value for one in spec["choices"]]
+            if value not in choices:
+                raise InvalidInput(name, f"{str(value)[:60]!r} is not one of: {', '.join(choices)}.")
+            return value
+        case FieldKind.LINES:
+            return _read_lines(name, value, spec)
+        case FieldKind.SECRET:
+            if isinstance(value, Secret):
+                return value
+            return Secret(_read_text(name, value, spec))
+        case _:
+            plain = _read_text(name, value, spec)
+            if plain == "" and attribute.default is attrs.NOTHING:
+                raise InvalidInput(name, "is required.")
+            return spec["parse"](plain, name) if spec["parse"] and plain else plain
+
+
+def _read_text(name: str, value: Any, spec: Mapping[str, Any]) -> str:
+    if not isinstance(value, str):
+        raise InvalidInput(name, "must be text.")
+    plain = value.strip()
+    if len(plain) > spec["maximum"]:
+        raise InvalidInput(name, f"is longer than {spec['maximum']} characters.")
+    if spec["kind"] is not FieldKind.MULTILINE and any(ord(character) < 0x20 for character in plain):  # noqa: PLR2004
+        raise InvalidInput(name, "must be a single line without control characters.")
+    return plain
+
+
+def _read_integer(name: str, value: Any, minimum: int, maximum: int) -> int:
+    try:
+        if isinstance(value, (bool, float)):
+            raise ValueError  # noqa: TRY301 - one sentence for every wrong kind of value
+        number = int(value)
+    except (TypeError, ValueError):
+        raise InvalidInput(name, f"must be a whole number from {minimum} to {maximum}.") from None
+    if not minimum <= number <= maximum:
+        raise InvalidInput(name, f"{number} is out of range; it must be from {minimum} to {maximum}.")
+    return number
+
+
+def _read_boolean(name: str, value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    word = str(value).strip().lower()
+    if word in _TRUE:
+        return True
+    if word in _FALSE:
+        return False
+    raise InvalidInput(name, "must be yes or no.")
+
+
+def _read_lines(name: str, value: Any, spec: Mapping[str, Any]) -> tuple[Any, ...]:
+    if isinstance(value, str):
+        value = value.replace(",", "\n").splitlines()
+    if not isinstance(value, (list, tuple)) or not all(isinstance(one, str) for one in value):
+        raise InvalidInput(name, "must be a list of texts.")
+    entries = [one.strip() for one in value if one.strip()]
+    if len(entries) > spec["maximum"]:
+        raise InvalidInput(name, f"has {len(entries)} entries; at most {spec['maximum']} are allowed.")
+    return tuple(spec["parse"](one, name) if spec["parse"] else one for one in entries)

@@ -1,0 +1,222 @@
+"""The identifiers of a certificate: DNS names as A-labels, and IP addresses as a type of their own.
+
+Names are normalised once, at the door: UTS 46 mapping, IDNA 2008 A-labels (RFC 5891), lower case, no trailing dot.
+Everything behind the door compares plain ASCII.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterable
+from typing import Final
+
+import idna
+from attrs import field, frozen
+
+from certcore.errors import InvalidName
+
+__all__ = [
+    "MAX_COMMON_NAME",
+    "MAX_NAMES",
+    "DnsName",
+    "Identifier",
+    "IpAddress",
+    "certificate_names",
+    "common_name",
+    "parse_identifier",
+]
+
+#: The most names that a certificate may carry; the limit of the public CAs.
+MAX_NAMES: Final = 100
+#: The upper bound of a common name in octets (RFC 5280 appendix A.1, ub-common-name).
+MAX_COMMON_NAME: Final = 64
+#: The longest DNS name in octets of its text form without the final dot (RFC 1035 section 2.3.4).
+_MAX_NAME: Final = 253
+#: The longest text that is looked at, so that a pasted novel costs nothing.
+_MAX_INPUT: Final = 1024
+_SHOWN: Final = 60
+_LOOKS_LIKE_URL: Final = re.compile(r"^[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+
+
+@frozen(order=True)
+class DnsName:
+    """A DNS name that may stand in a certificate, possibly a wildcard (RFC 6125 section 6.4.3).
+
+    Build one with `DnsName.parse`; the constructor trusts its argument.
+    """
+
+    #: The name in A-labels and lower case, with ``*.`` in front when it is a wildcard.
+    ascii: str
+
+    @classmethod
+    def parse(cls, text: str, *, field: str = "domain") -> DnsName:
+        """Normalise what a person typed.
+
+        Args:
+            text: The name, in any case, in U-labels or A-labels, with or without a trailing dot.
+            field: The field to name in the error.
+
+        Raises:
+            InvalidName: The text is not a name that a CA would certify; the reason says which rule it breaks.
+        """
+        if not isinstance(text, str):
+            raise InvalidName(field, "a domain name must be text.")
+        shown = _shorten(text)
+        name = text.strip()
+        if not name:
+            raise InvalidName(field, "a domain name is needed, but it is empty.")
+        if len(name) > _MAX_INPUT:
+            raise InvalidName(field, f"{shown} is longer than the {_MAX_NAME} characters that DNS allows.")
+        _refuse_other_things(name, shown, field)
+        name = name.removesuffix(".")
+        wildcard = name.startswith("*.")
+        base = name[2:] if wildcard else name
+        if "*" in base:
+            raise InvalidName(field, f"{shown} has a * that is not the whole first label; only *.example.com works.")
+        encoded = _encode(base, shown, field)
+        labels = encoded.split(".")
+        if len(labels) == 1:
+            raise InvalidName(field, f"{shown} has no dot: a full name such as example.com is needed.")
+        if labels[-1].isdigit():
+            raise InvalidName(field, f"{shown} ends in a number, which is not a top-level domain.")
+        full = f"*.{encoded}" if wildcard else encoded
+        if len(full) > _MAX_NAME:
+            raise InvalidName(field, f"{shown} is longer than the {_MAX_NAME} characters that DNS allows.")
+        return cls(full)
+
+    @property
+    def is_wildcard(self) -> bool:
+        """Whether the name is of the form ``*.example.com``."""
+        return self.ascii.startswith("*.")
+
+    @property
+    def base(self) -> DnsName:
+        """The name without ``*.``: what a CA validates (RFC 8555 section 7.1.3)."""
+        return DnsName(self.ascii[2:]) if self.is_wildcard else self
+
+    @property
+    def unicode(self) -> str:
+        """The name in U-labels, for people."""
+        prefix = "*." if self.is_wildcard else ""
+        try:
+            return prefix + idna.decode(self.base.ascii)
+        except idna.IDNAError:
+            return self.ascii
+
+    def __str__(self) -> str:
+        return self.ascii
+
+
+@frozen
+class IpAddress:
+    """An IP address as an identifier (RFC 8738): never a DNS name that happens to look like one."""
+
+    #: The address in its canonical text form.
+    address: str = field()
+
+    @classmethod
+    def parse(cls, text: str, *, field: str = "address") -> IpAddress:
+        """Normalise an IPv4 or IPv6 address.
+
+        Raises:
+            InvalidName: The text is not an IP address.
+        """
+        try:
+            return cls(str(ipaddress.ip_address(text.strip())))
+        except ValueError:
+            raise InvalidName(field, f"{_shorten(text)} is not an IP address.") from None
+
+    def __str__(self) -> str:
+        return self.address
+
+
+#: What a certificate can be for.
+Identifier = DnsName | IpAddress
+
+
+def parse_identifier(text: str, *, field: str = "name") -> Identifier:
+    """Read a DNS name or an IP address.
+
+    Raises:
+        InvalidName: It is neither.
+    """
+    if _as_ip(text.strip()) is not None:
+        return IpAddress.parse(text, field=field)
+    return DnsName.parse(text, field=field)
+
+
+def certificate_names(domain: DnsName, aliases: Iterable[DnsName], *, wildcard: bool) -> tuple[DnsName, ...]:
+    """All the names of a certificate: the domain, ``*.domain`` when asked for, then the aliases in their order.
+
+    Raises:
+        InvalidName: A name is given twice, or there are more than `MAX_NAMES`.
+    """
+    names = [domain]
+    if wildcard:
+        if domain.is_wildcard:
+            raise InvalidName("wildcard", f"{domain} is a wildcard already.")
+        names.append(DnsName(f"*.{domain}"))
+    for alias in aliases:
+        if alias == domain:
+            raise InvalidName("aliases", f"{alias} is the domain itself; leave it out of the aliases.")
+        if alias in names:
+            raise InvalidName("aliases", f"{alias} is there twice.")
+        names.append(alias)
+    if len(names) > MAX_NAMES:
+        raise InvalidName("aliases", f"{len(names)} names are too many: a certificate carries at most {MAX_NAMES}.")
+    return tuple(names)
+
+
+def common_name(names: Iterable[DnsName]) -> str:
+    """The subject's common name: the first name when it fits into 64 octets, else empty.
+
+    RFC 5280 limits a common name to 64 octets; the subject alternative names are what counts (RFC 6125).
+    """
+    first = next(iter(names), None)
+    return first.ascii if first is not None and len(first.ascii) <= MAX_COMMON_NAME else ""
+
+
+def _refuse_other_things(name: str, shown: str, field: str) -> None:
+    if _as_ip(name) is not None:
+        raise InvalidName(field, f"{shown} is an IP address, not a domain name.")
+    if _LOOKS_LIKE_URL.match(name) or "/" in name:
+        raise InvalidName(field, f"{shown} is a URL; give the host name alone.")
+    if "@" in name:
+        raise InvalidName(field, f"{shown} is an e-mail address; give the domain alone.")
+    if any(character.isspace() or ord(character) < 0x20 for character in name):  # noqa: PLR2004 - C0 controls
+        raise InvalidName(field, f"{shown} contains white space; give one name.")
+    if "_" in name:
+        raise InvalidName(field, f"{shown} has an underscore, which CAs do not certify (host names have none).")
+    if ":" in name:
+        raise InvalidName(field, f"{shown} has a colon; give the host name without a port.")
+    if name.startswith(".") or ".." in name:
+        raise InvalidName(field, f"{shown} has an empty label (two dots, or a dot in front).")
+
+
+def _encode(base: str, shown: str, field: str) -> str:
+    try:
+        encoded = idna.encode(base, uts46=True, std3_rules=True, transitional=False).decode("ascii").lower()
+    except idna.IDNAError as error:
+        if "too long" in str(error).lower():
+            raise InvalidName(field, f"{shown} is too long: 63 characters a label and 253 in all.") from None
+        raise InvalidName(field, f"{shown} is not a valid domain name ({_clean(error)}).") from None
+    # UTS 46 maps fullwidth digits and dots, so that only now is it clear what this is.
+    if _as_ip(encoded) is not None:
+        raise InvalidName(field, f"{shown} is an IP address, not a domain name.")
+    return encoded
+
+
+def _as_ip(text: str) -> str | None:
+    try:
+        return str(ipaddress.ip_address(text.removeprefix("[").removesuffix("]")))
+    except ValueError:
+        return None
+
+
+def _shorten(text: str) -> str:
+    return repr(text if len(text) <= _SHOWN else text[:_SHOWN] + "…")
+
+
+def _clean(error: Exception) -> str:
+    return str(error).splitlines()[0][:120] if str(error) else type(error).__name__

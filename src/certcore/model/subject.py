@@ -1,0 +1,73 @@
+"""The subject of a certificate request, besides its names (RFC 5280 section 4.1.2.6 and appendix A.1)."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from attrs import Attribute, field, fields_dict, frozen
+
+from certcore.errors import InvalidInput
+
+__all__ = ["Subject", "parse_email"]
+
+_EMAIL: Final = re.compile(r"[^@\s<>\"(),:;\\]+@[^@\s<>\"(),:;\\]+\.[^@\s<>\"(),:;\\.]+")
+_MAX_EMAIL: Final = 254
+
+
+def parse_email(text: str, *, field: str = "email") -> str:
+    """Trim an e-mail address and refuse what cannot be one; empty stays empty.
+
+    Raises:
+        InvalidInput: The text is not one plain ASCII address (CAs take no other, RFC 8555 section 7.3).
+    """
+    address = text.strip()
+    if address and (len(address) > _MAX_EMAIL or not address.isascii() or not _EMAIL.fullmatch(address)):
+        raise InvalidInput(field, f"{address[:60]!r} is not an e-mail address.")
+    return address
+
+
+def _bounded(instance: object, attribute: Attribute[str], value: str) -> None:
+    limit: int = attribute.metadata["limit"]
+    if not isinstance(value, str):
+        raise InvalidInput(attribute.name, "must be text.")
+    if len(value) > limit:
+        raise InvalidInput(attribute.name, f"is {len(value)} characters long; at most {limit} are allowed.")
+    if any(ord(character) < 0x20 for character in value):  # noqa: PLR2004 - C0 controls
+        raise InvalidInput(attribute.name, "contains control characters.")
+
+
+def _country(instance: object, attribute: Attribute[str], value: str) -> None:
+    if value and not re.fullmatch("[A-Z]{2}", value):
+        raise InvalidInput(attribute.name, f"{value[:20]!r} is not a two-letter country code such as DE.")
+
+
+def _text(limit: int) -> Any:
+    return field(default="", converter=_strip, validator=_bounded, metadata={"limit": limit})
+
+
+def _strip(value: str) -> str:
+    return value.strip() if isinstance(value, str) else value
+
+
+def _upper(value: str) -> str:
+    return value.strip().upper()
+
+
+@frozen(kw_only=True)
+class Subject:
+    """The subject fields that a user may fill in; all optional. Limits are the upper bounds of RFC 5280 appendix A.1."""
+
+    organization: str = _text(64)
+    organizational_unit: str = _text(64)
+    #: Two letters (ISO 3166-1 alpha-2), upper-cased.
+    country: str = field(default="", converter=_upper, validator=_country)
+    state: str = _text(128)
+    locality: str = _text(128)
+    #: Goes into the subject as emailAddress.
+    email: str = field(default="", converter=parse_email)
+
+    @classmethod
+    def field_names(cls) -> tuple[str, ...]:
+        """The names of the subject's fields, in the order of the form."""
+        return tuple(fields_dict(cls))

@@ -1,0 +1,67 @@
+"""What a panel shows: a certificate with everything that belongs to it, never with its private key."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime, timedelta
+
+from attrs import frozen
+
+from certcore.model.authority import CertificateAuthority
+from certcore.model.certificate import Certificate, Schedule
+from certcore.model.events import Event
+from certcore.model.issuance import Issuance
+from certcore.model.leaf import Leaf
+from certcore.model.lifecycle import Action, allowed_actions
+
+__all__ = ["CertificateView", "Page"]
+
+
+@frozen(kw_only=True)
+class CertificateView:
+    """A certificate as its page shows it: the left column's data, and what the right column is made from."""
+
+    certificate: Certificate
+    authority: CertificateAuthority
+    #: The issuance in flight, or the last that failed.
+    issuance: Issuance | None
+    #: The issuance whose leaf is in service.
+    active: Issuance | None
+    #: The timeline, oldest first.
+    events: tuple[Event, ...]
+    schedule: Schedule | None
+    #: The moment that this view is of.
+    now: datetime
+
+    @property
+    def leaf(self) -> Leaf | None:
+        """The leaf in service."""
+        return self.active.leaf if self.active else None
+
+    @property
+    def actions(self) -> frozenset[Action]:
+        """What the user may do now."""
+        return allowed_actions(self.certificate.status)
+
+    @property
+    def days_remaining(self) -> int | None:
+        """Whole days until the leaf in service ends, negative when it has; None without a leaf."""
+        if self.certificate.not_after is None:
+            return None
+        return math.floor((self.certificate.not_after - self.now) / timedelta(days=1))
+
+    @property
+    def renews_at(self) -> datetime | None:
+        """When the leaf in service is due for renewal; None without a leaf or without auto-renewal."""
+        if self.leaf is None or not self.certificate.renewal.auto:
+            return None
+        return self.certificate.renewal.renew_at(self.leaf)
+
+
+@frozen(kw_only=True)
+class Page:
+    """One page of a list."""
+
+    items: tuple[Certificate, ...]
+    #: Give this to the next call; None on the last page.
+    next_cursor: str | None

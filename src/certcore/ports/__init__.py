@@ -1,0 +1,1 @@
+"""What certcore needs from the world, as protocols whose docstrings say MUST and SHOULD."""

@@ -1,0 +1,252 @@
+"""What a CA module is: one base class with two methods to write, and optional powers as protocols."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+from attrs import field, frozen
+
+from certcore.model.certificate import Certificate
+from certcore.model.form import FormField, fields_of
+from certcore.model.hints import Hint, Message
+from certcore.model.issuance import Issuance
+from certcore.model.names import DnsName
+from certcore.model.problem import Problem
+from certcore.model.renewal import Retry
+from certcore.model.views import CertificateView
+from certcore.ports.environment import Environment
+from certcore.ports.storage import Document
+
+__all__ = [
+    "CAModule",
+    "CheckItem",
+    "CheckReport",
+    "Documents",
+    "Failed",
+    "Issued",
+    "ModuleContext",
+    "NoSettings",
+    "Step",
+    "SupportsCheck",
+    "SupportsCleanUp",
+    "Waiting",
+    "WaitingFor",
+    "Work",
+]
+
+
+class Documents(Protocol):
+    """A module's own small store: namespaced, versioned, shared by all processes. Every call is a transaction."""
+
+    def get(self, key: str) -> Document | None:
+        """One document; None when there is none."""
+        ...
+
+    def put(self, key: str, value: Mapping[str, Any], *, version: int | None = None) -> Document:
+        """Store a document; ``version`` 0 demands that there is none yet, n demands version n, None demands nothing.
+
+        Raises:
+            StaleWrite: The demand is not met.
+        """
+        ...
+
+    def put_many(self, values: Mapping[str, Mapping[str, Any]]) -> None:
+        """Store several documents in one transaction, replacing what is there."""
+        ...
+
+    def delete(self, *keys: str) -> None:
+        """Delete documents; missing ones are no error."""
+        ...
+
+    def list(self, prefix: str = "") -> Sequence[Document]:
+        """The documents whose key begins with ``prefix``, by key."""
+        ...
+
+    def seal(self, key: str, secret: bytes) -> bool:
+        """Seal a secret under this key if there is none yet; returns whether it was stored (False: one was there)."""
+        ...
+
+    def unseal(self, key: str) -> bytes | None:
+        """The secret under this key; None when there is none."""
+        ...
+
+    def delete_secret(self, key: str) -> None:
+        """Delete a secret; a missing one is no error."""
+        ...
+
+
+@frozen
+class NoSettings:
+    """For modules that ask nothing of a certificate."""
+
+
+@frozen(kw_only=True)
+class ModuleContext:
+    """What every call into a module gets."""
+
+    #: The CA profile's id: what profile-wide documents are keyed by.
+    authority_id: str
+    #: The profile, an instance of the module's ``profile_type``, its secrets opened.
+    profile: Any
+    documents: Documents
+    environment: Environment
+
+
+@frozen(kw_only=True)
+class Work(ModuleContext):
+    """One issuance to advance by one step."""
+
+    certificate: Certificate
+    issuance: Issuance
+    #: The certificate's own settings, an instance of the module's ``certificate_type``.
+    settings: Any
+    #: The certificate signing request (RFC 2986), DER.
+    csr_der: bytes
+
+    @property
+    def state(self) -> Mapping[str, Any] | None:
+        """What the last step left; None at the first."""
+        return self.issuance.module_state
+
+
+class WaitingFor(StrEnum):
+    """Whom an attempt waits for: it decides between pending and processing."""
+
+    #: The domain's owner has something to do (set a CNAME).
+    OWNER = "owner"
+    #: The CA is at work.
+    AUTHORITY = "authority"
+
+
+@frozen(kw_only=True)
+class Waiting:
+    """Not there yet: look again at ``look_again`` (at once, when that is not in the future)."""
+
+    state: Mapping[str, Any]
+    look_again: datetime
+    waiting_for: WaitingFor
+    #: What was seen in the world, plain JSON, for the right column; None leaves the last findings as they are.
+    findings: Mapping[str, Any] | None = None
+    #: The module may hold something outside from here on (an order, TXT values) that `SupportsCleanUp` takes back.
+    needs_clean_up: bool = False
+
+
+@frozen(kw_only=True)
+class Issued:
+    """The CA issued: PEM of the leaf and its chain, in any order. The core checks it before it is installed."""
+
+    state: Mapping[str, Any]
+    chain_pem: str = field(repr=False)
+    needs_clean_up: bool = False
+
+
+@frozen(kw_only=True)
+class Failed:
+    """The attempt failed. ``retry`` says whether trying again can help; ``retry_at`` is the CA's own word for when."""
+
+    state: Mapping[str, Any]
+    problem: Problem
+    retry: Retry
+    retry_at: datetime | None = None
+    findings: Mapping[str, Any] | None = None
+    needs_clean_up: bool = False
+
+
+#: What `CAModule.advance` returns: a closed union.
+Step = Waiting | Issued | Failed
+
+
+class CAModule(ABC):
+    """A way to obtain certificates. One module serves many CA profiles; it holds no state of its own.
+
+    Methods MUST be thread-safe. They are called with frozen values, and what they want to keep they return.
+    """
+
+    #: The name in stores and on the command line: lower case, digits and underscores; never change it.
+    name: ClassVar[str]
+    #: The name for people.
+    title: ClassVar[str]
+    #: attrs class of a CA profile, its fields made with `certcore.model.form`.
+    profile_type: ClassVar[type]
+    #: attrs class of what a certificate is asked besides, likewise.
+    certificate_type: ClassVar[type] = NoSettings
+
+    @abstractmethod
+    def advance(self, work: Work) -> Step:
+        """Take one step towards the leaf and return at once.
+
+        MUST NOT sleep; MUST survive being called again with the same state after a crash, so everything that it
+        changes outside is harmless when done twice. SHOULD do one exchange with the outside per call. What raises is
+        reported as a failure of the plugin and tried again later.
+        """
+
+    @abstractmethod
+    def hints(self, view: CertificateView, context: ModuleContext) -> Sequence[Hint]:
+        """The right column for this certificate. SHOULD NOT touch the network: show what the last step found."""
+
+    def certificate_form(self, context: ModuleContext) -> Sequence[FormField]:
+        """The module's part of the certificate form; by default the fields of ``certificate_type``."""
+        return fields_of(self.certificate_type)
+
+    def check_profile(self, profile: Any) -> None:
+        """Refuse a profile whose fields do not fit together.
+
+        Raises:
+            InvalidInput: With the name of the field.
+        """
+
+    def check_request(self, profile: Any, names: Sequence[DnsName], settings: Any) -> None:
+        """Refuse names or settings that this profile cannot issue for, before anything is stored.
+
+        Raises:
+            InvalidInput: With the name of the field (``wildcard``, ``aliases``, ``domain`` or a setting).
+        """
+
+
+@frozen(kw_only=True)
+class CheckItem:
+    """One thing that was tested about a CA profile."""
+
+    title: Message
+    ok: bool
+    detail: str = ""
+    #: What to do when it is not ok.
+    advice: str = ""
+
+
+@frozen(kw_only=True)
+class CheckReport:
+    """The result of "Save and Test"."""
+
+    items: tuple[CheckItem, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything passed."""
+        return all(item.ok for item in self.items)
+
+
+@runtime_checkable
+class SupportsCheck(Protocol):
+    """A module that can test a profile against the real CA ("Save and Test")."""
+
+    def check(self, context: ModuleContext) -> CheckReport:
+        """Try what issuance will need. MUST NOT raise for a CA that is down or refuses: that is a report."""
+        ...
+
+
+@runtime_checkable
+class SupportsCleanUp(Protocol):
+    """A module that holds something outside while an issuance runs (TXT values), and takes it back."""
+
+    def clean_up(self, work: Work) -> datetime | None:
+        """Take back what this issuance holds; MUST be harmless when done twice or when there is nothing.
+
+        Returns:
+            None when all is taken back, else when to try again.
+        """
+        ...

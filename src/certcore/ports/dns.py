@@ -1,0 +1,87 @@
+"""Zones that a module's own authoritative DNS server serves (RFC 1034 section 4.3.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+from attrs import frozen
+
+from certcore.ports.ca_module import Documents
+from certcore.ports.environment import Environment
+
+__all__ = ["DnsServer", "ServesZones", "Zone", "ZoneSource"]
+
+
+@frozen(kw_only=True)
+class Zone:
+    """A zone that is served with authority."""
+
+    #: The zone's name, A-labels in lower case, without a trailing dot.
+    apex: str
+    #: The host names of the zone's name servers, in the form of ``apex``.
+    nameservers: tuple[str, ...]
+    #: Seconds that an answer may be kept.
+    ttl: int = 30
+    #: Seconds that "there is no such name" may be kept (SOA minimum, RFC 2308 section 4).
+    negative_ttl: int = 5
+
+
+class ZoneSource(Protocol):
+    """Where a DNS server finds zones and records. MUST be thread-safe and SHOULD answer within milliseconds."""
+
+    def zones(self) -> Sequence[Zone]:
+        """The zones as they are now."""
+        ...
+
+    def records(self, zone: Zone, name: str) -> Mapping[str, Sequence[str]]:
+        """The records at a name: type to values in presentation form without quotes (``{"TXT": ["abc"]}``).
+
+        ``name`` is in lower case without a trailing dot, at or below the apex. Empty: the name has no records.
+        """
+        ...
+
+    def has_names_below(self, zone: Zone, name: str) -> bool:
+        """Whether records exist below a name that has none itself (an empty non-terminal, RFC 8020: no NXDOMAIN)."""
+        ...
+
+
+class DnsServer(Protocol):
+    """A running authoritative DNS server."""
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """The address and port that it listens on, UDP and TCP."""
+        ...
+
+    def close(self) -> None:
+        """Stop serving and join its threads. MAY be called twice."""
+        ...
+
+
+@runtime_checkable
+class ServesZones(Protocol):
+    """A CA module that brings its own authoritative DNS server."""
+
+    def dns_server(
+        self,
+        *,
+        listen: tuple[str, int],
+        documents: Documents,
+        environment: Environment,
+        profiles: Callable[[], Sequence[Any]],
+        also: Sequence[ZoneSource] = (),
+    ) -> DnsServer:
+        """Start a server for the zones of all given profiles.
+
+        Args:
+            listen: Address and port; port 0 takes a free one.
+            documents: The module's own store, where the records are.
+            environment: Clock, ids and dice.
+            profiles: Asked from time to time for the profiles, so that a new profile's zone is served without a restart.
+            also: Further zones to serve from the same address.
+
+        Raises:
+            CertCoreError: The address cannot be listened on; the message says why.
+        """
+        ...

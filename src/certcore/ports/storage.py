@@ -1,0 +1,350 @@
+"""The store, as repositories inside a transaction.
+
+All values that go in and come out are the frozen values of `certcore.model`; they stay usable after the transaction.
+The suite `certcore.testing.contracts.storage` says in tests what these docstrings say in words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from typing import Any, Protocol
+
+from attrs import frozen
+
+from certcore.model.authority import CertificateAuthority
+from certcore.model.certificate import Certificate, Schedule
+from certcore.model.events import Event
+from certcore.model.issuance import Issuance
+from certcore.model.lifecycle import Status
+from certcore.model.names import DnsName
+from certcore.model.secret import SealedSecret, SecretName
+
+__all__ = [
+    "AuthorityRepository",
+    "CertificateRepository",
+    "Document",
+    "DocumentRepository",
+    "EventRepository",
+    "IssuanceRepository",
+    "ScheduleRepository",
+    "SecretRepository",
+    "Storage",
+    "Transaction",
+]
+
+
+class CertificateRepository(Protocol):
+    """The certificates."""
+
+    def add(self, certificate: Certificate) -> None:
+        """Store a new certificate."""
+        ...
+
+    def get(self, certificate_id: str) -> Certificate:
+        """One certificate. In a writing transaction the row MUST stay as it is until the transaction ends.
+
+        Raises:
+            NotFound: There is none.
+        """
+        ...
+
+    def save(self, certificate: Certificate) -> Certificate:
+        """Store a user's edit: everything, if the stored version is still ``certificate.version``.
+
+        Returns:
+            The certificate with its new version.
+
+        Raises:
+            StaleWrite: It was changed or deleted since it was read; nothing is written.
+        """
+        ...
+
+    def save_progress(self, certificate: Certificate) -> None:
+        """Store what the engine may change: status, issuance_id, active_issuance_id, not_after, problem, updated_at.
+
+        The other columns and the version are left alone, so that an edit at the same time is not lost.
+
+        Raises:
+            NotFound: It was deleted.
+        """
+        ...
+
+    def delete(self, certificate_id: str) -> None:
+        """Delete the certificate, its issuances and its schedule. Its events stay: they are the record.
+
+        Raises:
+            NotFound: There is none.
+        """
+        ...
+
+    def find_by_domain(self, domain: DnsName) -> Sequence[Certificate]:
+        """The certificates whose primary name this is, oldest first."""
+        ...
+
+    def page(
+        self,
+        *,
+        after: str | None = None,
+        limit: int = 50,
+        status: Status | None = None,
+        authority_id: str | None = None,
+        owner: str | None = None,
+    ) -> Sequence[Certificate]:
+        """A page in the order (domain, id), by keyset: the rows after the one whose id is ``after``."""
+        ...
+
+    def domains_using(self, authority_id: str, *, limit: int = 6) -> Sequence[str]:
+        """The domains of some certificates of this authority, so that a refusal to delete it can name them."""
+        ...
+
+
+class IssuanceRepository(Protocol):
+    """The issuances of certificates."""
+
+    def add(self, issuance: Issuance) -> None:
+        """Store a new issuance."""
+        ...
+
+    def get(self, issuance_id: str) -> Issuance:
+        """One issuance.
+
+        Raises:
+            NotFound: There is none.
+        """
+        ...
+
+    def save(self, issuance: Issuance) -> None:
+        """Store module_state, findings, outcome, needs_clean_up, leaf_pem, chain_pem, leaf, problem and finished_at.
+
+        Raises:
+            NotFound: It was deleted.
+        """
+        ...
+
+    def of_certificate(self, certificate_id: str) -> Sequence[Issuance]:
+        """All issuances of a certificate, by number."""
+        ...
+
+
+class ScheduleRepository(Protocol):
+    """When each certificate is looked at next, and the leases on them."""
+
+    def add(self, schedule: Schedule) -> None:
+        """Store the schedule of a new certificate."""
+        ...
+
+    def get(self, certificate_id: str) -> Schedule:
+        """The schedule of a certificate.
+
+        Raises:
+            NotFound: There is none.
+        """
+        ...
+
+    def claim_due(self, *, now: datetime, owner: str, lease_until: datetime, limit: int) -> Sequence[Schedule]:
+        """Lease up to ``limit`` certificates that are due (due_at <= now) and not leased, longest overdue first.
+
+        Each claim MUST raise the token. Two callers at once MUST never get the same certificate.
+        """
+        ...
+
+    def claim(self, certificate_id: str, *, now: datetime, owner: str, lease_until: datetime) -> Schedule | None:
+        """Lease one certificate whether it is due or not; None while another owner's lease runs.
+
+        Raises:
+            NotFound: There is none.
+        """
+        ...
+
+    def renew_lease(self, certificate_id: str, *, token: int, lease_until: datetime) -> None:
+        """Extend a lease.
+
+        Raises:
+            LeaseLost: The token is no longer the current one.
+        """
+        ...
+
+    def save(self, schedule: Schedule) -> None:
+        """Store due_at, attempts, lease_owner and lease_until, if ``schedule.token`` is the current one.
+
+        Raises:
+            LeaseLost: It is not; the caller MUST give up its whole transaction.
+        """
+        ...
+
+    def take_over(self, certificate_id: str, *, due_at: datetime | None, attempts: int | None = None) -> Schedule:
+        """A user's action: end any lease, raise the token, and set when to look next.
+
+        A worker that still holds the old token has its writes refused. ``attempts`` None leaves the count as it is.
+
+        Raises:
+            NotFound: There is none.
+        """
+        ...
+
+    def next_due(self, *, now: datetime) -> datetime | None:
+        """The earliest moment at which something can be claimed: now or later; None when nothing is scheduled."""
+        ...
+
+
+class AuthorityRepository(Protocol):
+    """The CA profiles."""
+
+    def add(self, authority: CertificateAuthority) -> None:
+        """Store a new profile.
+
+        Raises:
+            AlreadyExists: The name is taken.
+        """
+        ...
+
+    def get(self, authority_id: str) -> CertificateAuthority:
+        """One profile.
+
+        Raises:
+            NotFound: There is none.
+        """
+        ...
+
+    def by_name(self, name: str) -> CertificateAuthority | None:
+        """The profile of that name."""
+        ...
+
+    def save(self, authority: CertificateAuthority) -> CertificateAuthority:
+        """Store an edit if the stored version is still ``authority.version``; returns it with its new version.
+
+        Raises:
+            StaleWrite: It was changed or deleted since it was read.
+            AlreadyExists: The new name is taken.
+        """
+        ...
+
+    def delete(self, authority_id: str) -> None:
+        """Delete a profile that no certificate uses.
+
+        Raises:
+            NotFound: There is none.
+        """
+        ...
+
+    def list(self) -> Sequence[CertificateAuthority]:
+        """All profiles by name."""
+        ...
+
+
+class SecretRepository(Protocol):
+    """The sealed secrets, in a table of their own."""
+
+    def put(self, name: SecretName, sealed: SealedSecret) -> None:
+        """Store a sealed secret, replacing one of the same name."""
+        ...
+
+    def get(self, name: SecretName) -> SealedSecret | None:
+        """A sealed secret; None when there is none."""
+        ...
+
+    def delete(self, name: SecretName) -> None:
+        """Delete a sealed secret; nothing happens when there is none."""
+        ...
+
+    def names(self, purpose: str, *, prefix: str = "") -> Sequence[SecretName]:
+        """The names of the secrets of a purpose whose owner_id begins with ``prefix``, sorted."""
+        ...
+
+
+class EventRepository(Protocol):
+    """The timelines; append-only."""
+
+    def append(self, events: Iterable[Event]) -> None:
+        """Store events; each gets the next sequence number."""
+        ...
+
+    def of_certificate(self, certificate_id: str, *, limit: int = 200) -> Sequence[Event]:
+        """The newest ``limit`` events of a certificate, oldest first."""
+        ...
+
+    def after(self, sequence: int, *, limit: int = 100) -> Sequence[Event]:
+        """The events that follow a sequence number, in order: what the observers have not seen yet."""
+        ...
+
+
+@frozen(kw_only=True)
+class Document:
+    """One entry of a module's own small store."""
+
+    key: str
+    value: Mapping[str, Any]
+    #: Grows with every put.
+    version: int
+
+
+class DocumentRepository(Protocol):
+    """Small JSON documents of the modules, each module in a namespace of its own."""
+
+    def get(self, namespace: str, key: str) -> Document | None:
+        """One document; None when there is none."""
+        ...
+
+    def put(self, namespace: str, key: str, value: Mapping[str, Any], *, version: int | None = None) -> Document:
+        """Store a document.
+
+        Args:
+            namespace: The module's name.
+            key: At most 500 characters.
+            value: Plain JSON.
+            version: None replaces whatever is there; 0 demands that there is none yet; another number demands that
+                the stored version is that one.
+
+        Raises:
+            StaleWrite: The demand is not met.
+        """
+        ...
+
+    def delete(self, namespace: str, key: str) -> None:
+        """Delete a document; nothing happens when there is none."""
+        ...
+
+    def list(self, namespace: str, *, prefix: str = "", limit: int = 10_000) -> Sequence[Document]:
+        """The documents whose key begins with ``prefix``, by key."""
+        ...
+
+
+class Transaction(Protocol):
+    """The repositories, all inside one transaction."""
+
+    @property
+    def certificates(self) -> CertificateRepository: ...
+    @property
+    def issuances(self) -> IssuanceRepository: ...
+    @property
+    def schedules(self) -> ScheduleRepository: ...
+    @property
+    def authorities(self) -> AuthorityRepository: ...
+    @property
+    def secrets(self) -> SecretRepository: ...
+    @property
+    def events(self) -> EventRepository: ...
+    @property
+    def documents(self) -> DocumentRepository: ...
+
+
+class Storage(Protocol):
+    """A store. Implementations MUST be thread-safe; a transaction belongs to the thread that opened it."""
+
+    def read(self) -> AbstractContextManager[Transaction]:
+        """A transaction that sees one consistent state and writes nothing."""
+        ...
+
+    def write(self) -> AbstractContextManager[Transaction]:
+        """A transaction that commits when the block ends and rolls everything back when it raises.
+
+        Writers MUST be serialised as far as needed that no update is lost. A caller MUST NOT do anything slow
+        (network, key generation) inside.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give back what the store holds; it is unusable afterwards. MAY be called twice."""
+        ...
