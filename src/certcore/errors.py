@@ -105,6 +105,7 @@ class InvalidInput(CertCoreError):
         self.reason = reason
 
     def as_dict(self) -> dict[str, object]:
+        """The error as plain data, with the field that is wrong."""
         return {**super().as_dict(), "field": self.field, "reason": self.reason}
 
 
@@ -324,6 +325,7 @@ class CAError(CertCoreError):
         self.detail = detail
 
     def as_dict(self) -> dict[str, object]:
+        """The error as plain data, with the CA's own words."""
         return {**super().as_dict(), "type": self.problem_type, "detail": self.detail}
 
 

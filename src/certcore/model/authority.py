@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from types import MappingProxyType
 from typing import Any
 
 from attrs import field, frozen
+
+from certcore.model.frozen import read_only
 
 __all__ = ["CertificateAuthority"]
 
@@ -23,9 +24,9 @@ class CertificateAuthority:
     #: The name of the CA module.
     module: str
     #: The module's profile as plain JSON, without the secret fields.
-    settings: Mapping[str, Any] = field(factory=dict, converter=MappingProxyType, repr=False)
+    settings: Mapping[str, Any] = field(factory=dict, converter=read_only, repr=False)
     #: Which secret fields have a value.
-    secrets_set: frozenset[str] = field(default=frozenset(), converter=frozenset)
+    secrets_set: frozenset[str] = frozenset()
     version: int = 1
     created_at: datetime
     updated_at: datetime

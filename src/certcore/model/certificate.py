@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from functools import cached_property
-from types import MappingProxyType
 from typing import Any
 
 from attrs import define, field, frozen
 
+from certcore.model.frozen import read_only
 from certcore.model.keys import KeyType
 from certcore.model.lifecycle import Status
 from certcore.model.names import DnsName, certificate_names
@@ -39,7 +39,7 @@ class Certificate:
     #: The CA profile that issues it.
     authority_id: str
     #: What the CA module wants to know of this certificate, as its ``certificate_type`` unstructures.
-    module_data: Mapping[str, Any] = field(factory=dict, converter=MappingProxyType, repr=False)
+    module_data: Mapping[str, Any] = field(factory=dict, converter=read_only, repr=False)
     status: Status = Status.DRAFT
     #: The issuance in flight, or the last one that failed; None in draft and while nothing is under way.
     issuance_id: str | None = None

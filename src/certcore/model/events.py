@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Any
 
 from attrs import field, frozen
 
+from certcore.model.frozen import read_only
 from certcore.model.lifecycle import Status
 from certcore.model.problem import Problem
 
@@ -57,5 +57,5 @@ class Event:
     from_status: Status | None = None
     to_status: Status | None = None
     #: Plain JSON with what else is to be known.
-    data: Mapping[str, Any] = field(factory=dict, converter=MappingProxyType)
+    data: Mapping[str, Any] = field(factory=dict, converter=read_only)
     problem: Problem | None = None

@@ -223,7 +223,7 @@ def _spec(attribute: attrs.Attribute[Any]) -> Mapping[str, Any]:
 
 def _form_field(attribute: attrs.Attribute[Any]) -> FormField:
     spec = {name: value for name, value in _spec(attribute).items() if name != "parse"}
-    if spec["kind"] not in (FieldKind.INTEGER,):
+    if spec["kind"] is not FieldKind.INTEGER:
         spec.pop("maximum", None)
     required = attribute.default is attrs.NOTHING
     default = None if required or isinstance(attribute.default, (Secret, attrs.Factory)) else attribute.default  # type: ignore[arg-type]
@@ -276,7 +276,7 @@ def _read_text(name: str, value: Any, spec: Mapping[str, Any]) -> str:
 def _read_integer(name: str, value: Any, minimum: int, maximum: int) -> int:
     try:
         if isinstance(value, (bool, float)):
-            raise ValueError  # noqa: TRY301 - one sentence for every wrong kind of value
+            raise TypeError  # noqa: TRY301 - one sentence for every wrong kind of value
         number = int(value)
     except (TypeError, ValueError):
         raise InvalidInput(name, f"must be a whole number from {minimum} to {maximum}.") from None

@@ -6,7 +6,7 @@ from typing import Any, Never
 
 from attrs import frozen
 
-__all__ = ["Secret", "SealedSecret", "SecretName"]
+__all__ = ["SealedSecret", "Secret", "SecretName"]
 
 
 class Secret:

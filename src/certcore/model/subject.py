@@ -56,7 +56,7 @@ def _upper(value: str) -> str:
 
 @frozen(kw_only=True)
 class Subject:
-    """The subject fields that a user may fill in; all optional. Limits are the upper bounds of RFC 5280 appendix A.1."""
+    """The subject fields that a user may fill in, all optional; the limits are those of RFC 5280 appendix A.1."""
 
     organization: str = _text(64)
     organizational_unit: str = _text(64)

@@ -78,7 +78,7 @@ class ServesZones(Protocol):
             listen: Address and port; port 0 takes a free one.
             documents: The module's own store, where the records are.
             environment: Clock, ids and dice.
-            profiles: Asked from time to time for the profiles, so that a new profile's zone is served without a restart.
+            profiles: Asked from time to time, so that the zone of a new profile is served without a restart.
             also: Further zones to serve from the same address.
 
         Raises:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from certcore.model.secret import SealedSecret, Secret, SecretName
 
 __all__ = ["Keyring", "Vault"]
 
 
+@runtime_checkable
 class Keyring(Protocol):
     """Holds the wrapping keys; a file, an environment variable, a KMS or an HSM.
 

@@ -315,19 +315,39 @@ class Transaction(Protocol):
     """The repositories, all inside one transaction."""
 
     @property
-    def certificates(self) -> CertificateRepository: ...
+    def certificates(self) -> CertificateRepository:
+        """The certificates."""
+        ...
+
     @property
-    def issuances(self) -> IssuanceRepository: ...
+    def issuances(self) -> IssuanceRepository:
+        """Their issuances."""
+        ...
+
     @property
-    def schedules(self) -> ScheduleRepository: ...
+    def schedules(self) -> ScheduleRepository:
+        """When each is looked at next."""
+        ...
+
     @property
-    def authorities(self) -> AuthorityRepository: ...
+    def authorities(self) -> AuthorityRepository:
+        """The CA profiles."""
+        ...
+
     @property
-    def secrets(self) -> SecretRepository: ...
+    def secrets(self) -> SecretRepository:
+        """The sealed secrets."""
+        ...
+
     @property
-    def events(self) -> EventRepository: ...
+    def events(self) -> EventRepository:
+        """The timelines."""
+        ...
+
     @property
-    def documents(self) -> DocumentRepository: ...
+    def documents(self) -> DocumentRepository:
+        """The modules' documents."""
+        ...
 
 
 class Storage(Protocol):

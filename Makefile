@@ -1,0 +1,43 @@
+# `make demo` and `make test` each set up everything that they need; see scripts/setup.sh.
+SHELL := /bin/bash
+BIN := .venv/bin
+
+# Debian keeps name servers where only root's PATH looks.
+export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
+
+# The steps of `make test` have an order, also under `make -j`.
+.NOTPARALLEL:
+
+.PHONY: help demo test setup lint types imports clean
+
+help:
+	@echo 'make demo   issue and renew a certificate with a real ACME server on this machine'
+	@echo 'make test   every check that CI makes'
+	@echo 'make setup  only prepare .venv and the servers that tests use'
+	@echo 'make lint   ruff; make types: mypy; make imports: import-linter'
+	@echo 'make clean  remove .venv and what tools left behind'
+
+demo:
+	@scripts/setup.sh demo
+	@$(BIN)/certcore demo
+
+test: lint types imports
+	$(BIN)/pytest -n 2 --dist loadgroup --cov --cov-report=term
+
+setup:
+	@scripts/setup.sh test
+
+lint: setup
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: setup
+	$(BIN)/mypy
+
+imports: setup
+	$(BIN)/lint-imports --no-logo
+
+clean:
+	rm -rf .venv .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache \
+		build dist htmlcov
+	find src tests examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

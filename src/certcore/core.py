@@ -1,0 +1,226 @@
+"""`CertCore`: the one object that a panel or a script holds. It wires everything and decides nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from attrs import field, frozen
+
+from certcore.adapters.environment import SystemEnvironment
+from certcore.adapters.memory import MemoryStorage
+from certcore.adapters.plugins import load_plugins
+from certcore.adapters.sealing import EnvelopeVault, StaticKeyring, create_keyring_file, open_keyring
+from certcore.engine.contexts import Contexts
+from certcore.engine.outbox import Outbox
+from certcore.engine.reconcile import Engine, Reconciled
+from certcore.engine.worker import Worker
+from certcore.errors import InvalidInput, KeyringRefused
+from certcore.model.secret import Secret, SecretName
+from certcore.ports.dns import DnsServer, ServesZones, ZoneSource
+from certcore.ports.environment import Environment
+from certcore.ports.plugins import PluginFailure, Plugins
+from certcore.ports.sealing import Keyring
+from certcore.ports.storage import Storage
+from certcore.services.access import Access
+from certcore.services.authorities import Authorities
+from certcore.services.certificates import Certificates
+
+__all__ = ["CertCore"]
+
+_KEYRING_CHECK = SecretName("keyring-check", "1")
+
+
+@frozen(kw_only=True, eq=False)
+class CertCore:
+    """Certificates as a library: open one per process and share it between threads.
+
+    ::
+
+        with CertCore.open("sqlite:///certcore.db", keyring="keyring.json") as core:
+            ...
+
+    Build one with `open` or `in_memory`.
+    """
+
+    #: The CA profiles.
+    authorities: Authorities
+    #: The certificates.
+    certificates: Certificates
+    #: Reconciles; `reconcile` and `worker` are what most callers need.
+    engine: Engine = field(repr=False)
+    _storage: Storage = field(repr=False)
+
+    @classmethod
+    def open(
+        cls,
+        url: str,
+        *,
+        keyring: str | os.PathLike[str] | Keyring,
+        plugins: Iterable[object] = (),
+        installed_plugins: bool = True,
+        environment: Environment | None = None,
+    ) -> Self:
+        """Open a store, creating or migrating its database.
+
+        Args:
+            url: The database, for example ``sqlite:///certcore.db``.
+            keyring: Where the sealing keys are: a path, ``file:PATH``, ``env:VARIABLE``, a URL that a plugin knows, or
+                a `Keyring`. See `create_keyring`.
+            plugins: Plugins to use besides the installed ones.
+            installed_plugins: Whether to load what is installed under the entry-point group ``certcore``.
+            environment: Clock, ids and dice; the system's by default.
+
+        Raises:
+            KeyringRefused: The keyring is missing, malformed, readable by others, or not the one of this database.
+            DatabaseTooNew: A newer certcore wrote the database.
+            StorageUnavailable: The database cannot be reached or created.
+        """
+        from certcore.adapters.sql import open_storage  # noqa: PLC0415 - SQLAlchemy costs 0.2 s to import
+
+        loaded = load_plugins(plugins, installed=installed_plugins)
+        ring = keyring if isinstance(keyring, Keyring) else _open_keyring(os.fspath(keyring), loaded.open_keyring)
+        storage = open_storage(url)
+        try:
+            return cls._wire(storage, ring, loaded, environment or SystemEnvironment())
+        except BaseException:
+            storage.close()
+            raise
+
+    @classmethod
+    def in_memory(
+        cls,
+        *,
+        plugins: Iterable[object] = (),
+        installed_plugins: bool = True,
+        environment: Environment | None = None,
+        keyring: Keyring | None = None,
+    ) -> Self:
+        """A store that lives as long as the object: for tests and for trying things out."""
+        loaded = load_plugins(plugins, installed=installed_plugins)
+        ring = keyring or StaticKeyring.generate()
+        return cls._wire(MemoryStorage(), ring, loaded, environment or SystemEnvironment())
+
+    @staticmethod
+    def create_keyring(path: str | os.PathLike[str]) -> None:
+        """Create a keyring file with one new key, readable by its owner alone. Keep a copy where the database is not.
+
+        Raises:
+            KeyringRefused: There is a file already, or it cannot be written.
+        """
+        create_keyring_file(Path(path))
+
+    @classmethod
+    def _wire(cls, storage: Storage, keyring: Keyring, plugins: Plugins, environment: Environment) -> Self:
+        vault = EnvelopeVault(keyring)
+        contexts = Contexts(storage=storage, vault=vault, plugins=plugins, environment=environment)
+        _check_keyring(storage, vault)
+        access = Access(plugins=plugins)
+        engine = Engine(
+            storage=storage,
+            vault=vault,
+            plugins=plugins,
+            environment=environment,
+            contexts=contexts,
+            owner=f"{os.getpid()}-{environment.new_id()}"[:60],
+        )
+        return cls(
+            authorities=Authorities(contexts=contexts, access=access),
+            certificates=Certificates(contexts=contexts, access=access),
+            engine=engine,
+            storage=storage,
+        )
+
+    def reconcile(self, certificate_id: str) -> Reconciled:
+        """Look at one certificate and take at most one step; harmless at any time, from any process."""
+        return self.engine.reconcile(certificate_id)
+
+    def worker(self, *, threads: int = 4, in_flight: int = 8, poll_interval: float = 1.0) -> Worker:
+        """A worker for this process, not started yet.
+
+        Args:
+            threads: How many threads take steps.
+            in_flight: How many certificates are in hand at once.
+            poll_interval: Seconds between two looks into the store when nothing is known to be due.
+        """
+        if threads < 1 or in_flight < 1 or poll_interval <= 0:
+            raise InvalidInput("worker", "threads and in_flight are at least 1, poll_interval is above 0.")
+        outbox = Outbox(storage=self._storage, plugins=self.engine.plugins)
+        return Worker(
+            engine=self.engine, outbox=outbox, threads=threads, in_flight=in_flight, poll_interval=poll_interval
+        )
+
+    def dns_server(self, *, listen: tuple[str, int], module: str, also: Sequence[ZoneSource] = ()) -> DnsServer:
+        """Start the authoritative DNS server of a CA module, for the zones of all its profiles.
+
+        Args:
+            listen: Address and port; port 0 takes a free one.
+            module: The CA module's name.
+            also: Further zones to serve from the same address.
+
+        Raises:
+            UnknownModule: The module is not loaded.
+            InvalidInput: The module brings no DNS server.
+            CertCoreError: The address cannot be listened on.
+        """
+        ca_module = self.engine.plugins.module(module)
+        if not isinstance(ca_module, ServesZones):
+            raise InvalidInput("module", f"the CA module {module!r} brings no DNS server.")
+        contexts = self.engine.contexts
+
+        def profiles() -> Sequence[object]:
+            return [contexts.profile(one) for one in self.authorities.list() if one.module == module]
+
+        return ca_module.dns_server(
+            listen=listen,
+            documents=contexts.documents(ca_module),
+            environment=self.engine.environment,
+            profiles=profiles,
+            also=also,
+        )
+
+    @property
+    def plugin_failures(self) -> Sequence[PluginFailure]:
+        """The plugins that could not be used, with the reason."""
+        return self.engine.plugins.failures
+
+    def close(self) -> None:
+        """Close the store. Stop workers and servers first."""
+        self._storage.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _open_keyring(url: str, by_plugin: Callable[[str], Keyring | None]) -> Keyring:
+    scheme, separator, _ = url.partition(":")
+    if separator and len(scheme) > 1 and scheme not in ("file", "env"):
+        found = by_plugin(url)
+        if found is None:
+            raise KeyringRefused(
+                f"No plugin opens a keyring of the kind {scheme!r}.",
+                advice="Use a path, file:PATH or env:VARIABLE, or install the plugin for it.",
+            )
+        return found
+    return open_keyring(url)
+
+
+def _check_keyring(storage: Storage, vault: EnvelopeVault) -> None:
+    """Refuse a keyring that is not this database's, before anything is sealed with the wrong key."""
+    with storage.read() as transaction:
+        sealed = transaction.secrets.get(_KEYRING_CHECK)
+    if sealed is not None:
+        vault.open(sealed, _KEYRING_CHECK)
+        return
+    fresh = vault.seal(Secret(b"certcore"), _KEYRING_CHECK)
+    with storage.write() as transaction:
+        if transaction.secrets.get(_KEYRING_CHECK) is None:
+            transaction.secrets.put(_KEYRING_CHECK, fresh)

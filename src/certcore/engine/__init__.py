@@ -1,0 +1,1 @@
+"""Reconciling: one function that looks at one certificate and takes at most one step; and a worker that calls it."""

@@ -1,0 +1,108 @@
+"""What a CA module is given: its profile with the secrets opened, its documents, the environment."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from attrs import Factory, field, fields, frozen
+
+from certcore.engine.documents import StoredDocuments
+from certcore.model.authority import CertificateAuthority
+from certcore.model.certificate import Certificate
+from certcore.model.form import FieldKind, fields_of, structure
+from certcore.model.issuance import Issuance
+from certcore.model.secret import Secret, SecretName
+from certcore.ports.ca_module import CAModule, Documents, ModuleContext, Work
+from certcore.ports.environment import Environment
+from certcore.ports.plugins import Plugins
+from certcore.ports.sealing import Vault
+from certcore.ports.storage import Storage
+from certcore.x509.csr import csr_der
+
+__all__ = ["Contexts", "secret_fields", "setting_secret_name"]
+
+
+def setting_secret_name(authority_id: str, setting: str) -> SecretName:
+    """Under which name the value of a secret setting is sealed."""
+    return SecretName("authority-setting", f"{authority_id}/{setting}")
+
+
+def secret_fields(settings_type: type) -> tuple[str, ...]:
+    """The names of the secret fields of a settings class."""
+    return tuple(one.name for one in fields_of(settings_type) if one.kind is FieldKind.SECRET)
+
+
+@frozen(kw_only=True, eq=False)
+class Contexts:
+    """Builds the contexts of modules, and keeps opened profiles in memory until they are edited."""
+
+    storage: Storage
+    vault: Vault
+    plugins: Plugins
+    environment: Environment
+    _profiles: dict[str, tuple[int, Any]] = field(factory=dict, repr=False, init=False)
+    _lock: Any = field(default=Factory(threading.Lock), repr=False, init=False)
+
+    def documents(self, module: CAModule) -> Documents:
+        """The module's own store."""
+        return StoredDocuments(self.storage, self.vault, module.name)
+
+    def open_secrets(self, authority: CertificateAuthority) -> dict[str, Secret]:
+        """The secret settings of a profile, opened.
+
+        Raises:
+            SealingError: One of them does not open.
+        """
+        opened: dict[str, Secret] = {}
+        for setting in sorted(authority.secrets_set):
+            name = setting_secret_name(authority.id, setting)
+            with self.storage.read() as transaction:
+                sealed = transaction.secrets.get(name)
+            if sealed is not None:
+                opened[setting] = self.vault.open(sealed, name)
+        return opened
+
+    def profile(self, authority: CertificateAuthority) -> Any:
+        """The profile as an instance of the module's ``profile_type``, its secrets opened.
+
+        Raises:
+            UnknownModule: The module is not loaded.
+            InvalidInput: What is stored is no longer a valid profile of this module.
+        """
+        with self._lock:
+            version, profile = self._profiles.get(authority.id, (0, None))
+        if version != authority.version:
+            module = self.plugins.module(authority.module)
+            profile = structure(module.profile_type, {**authority.settings, **self.open_secrets(authority)})
+            with self._lock:
+                self._profiles[authority.id] = (authority.version, profile)
+        return profile
+
+    def forget(self, authority_id: str) -> None:
+        """Drop a profile that was deleted from memory."""
+        with self._lock:
+            self._profiles.pop(authority_id, None)
+
+    def context(self, authority: CertificateAuthority) -> tuple[CAModule, ModuleContext]:
+        """The module of a profile, and what its calls get."""
+        module = self.plugins.module(authority.module)
+        return module, ModuleContext(
+            authority_id=authority.id,
+            profile=self.profile(authority),
+            documents=self.documents(module),
+            environment=self.environment,
+        )
+
+    def work(
+        self, authority: CertificateAuthority, certificate: Certificate, issuance: Issuance
+    ) -> tuple[CAModule, Work]:
+        """The module of a profile, and one issuance as its work."""
+        module, context = self.context(authority)
+        return module, Work(
+            **{one.name: getattr(context, one.name) for one in fields(ModuleContext)},
+            certificate=certificate,
+            issuance=issuance,
+            settings=structure(module.certificate_type, certificate.module_data),
+            csr_der=csr_der(issuance.csr_pem),
+        )

@@ -1,0 +1,70 @@
+"""What is to be done about a certificate: one pure function of its state and the clock."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+
+from attrs import frozen
+
+from certcore.model.certificate import Certificate
+from certcore.model.issuance import Issuance
+from certcore.model.lifecycle import Status
+
+__all__ = ["Decision", "Task", "decide"]
+
+
+class Task(StrEnum):
+    """The kinds of step."""
+
+    #: not_after has passed: say so.
+    EXPIRE = "expire"
+    #: Ask the CA module for the next step of the issuance in flight.
+    ADVANCE = "advance"
+    #: Let the module take back what a finished issuance still holds outside.
+    CLEAN_UP = "clean_up"
+    #: Begin an issuance beside the active leaf.
+    START_RENEWAL = "start_renewal"
+    #: Nothing now.
+    REST = "rest"
+
+
+@frozen(kw_only=True)
+class Decision:
+    """The next step, and for `Task.REST` when to look again (None: when somebody asks)."""
+
+    task: Task
+    issuance: Issuance | None = None
+    look_again: datetime | None = None
+
+
+def decide(certificate: Certificate, issuances: Sequence[Issuance], now: datetime) -> Decision:
+    """The one thing to do next.
+
+    Args:
+        certificate: As it stands.
+        issuances: Its current and its active issuance, and any other that may still hold something outside.
+        now: The moment to decide for.
+    """
+    by_id = {issuance.id: issuance for issuance in issuances}
+    current = by_id.get(certificate.issuance_id or "")
+    active = by_id.get(certificate.active_issuance_id or "")
+    if certificate.status is Status.ACTIVE and certificate.not_after is not None and certificate.not_after <= now:
+        return Decision(task=Task.EXPIRE)
+    for issuance in issuances:
+        if issuance.needs_clean_up and issuance.outcome is not None:
+            return Decision(task=Task.CLEAN_UP, issuance=issuance)
+    in_flight = current is not None and current.outcome is None
+    if in_flight and certificate.status not in (Status.DRAFT, Status.ERROR, Status.REVOKED):
+        return Decision(task=Task.ADVANCE, issuance=current)
+    if certificate.status not in (Status.ACTIVE, Status.EXPIRED):
+        return Decision(task=Task.REST)
+    renew_at = certificate.renewal.renew_at(active.leaf) if active is not None and active.leaf is not None else None
+    if certificate.renewal.auto and renew_at is not None:
+        if renew_at <= now:
+            return Decision(task=Task.START_RENEWAL, issuance=active)
+    else:
+        renew_at = None
+    ends = certificate.not_after if certificate.status is Status.ACTIVE else None
+    return Decision(task=Task.REST, look_again=min((one for one in (renew_at, ends) if one is not None), default=None))

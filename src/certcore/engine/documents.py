@@ -1,0 +1,77 @@
+"""A module's own small store, on top of the storage and the vault."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from attrs import frozen
+
+from certcore.model.secret import Secret, SecretName
+from certcore.ports.sealing import Vault
+from certcore.ports.storage import Document, Storage
+
+__all__ = ["StoredDocuments"]
+
+
+@frozen(eq=False)
+class StoredDocuments:
+    """The documents of one module; implements `certcore.ports.ca_module.Documents`."""
+
+    storage: Storage
+    vault: Vault
+    namespace: str
+
+    def get(self, key: str) -> Document | None:
+        """One document; None when there is none."""
+        with self.storage.read() as transaction:
+            return transaction.documents.get(self.namespace, key)
+
+    def put(self, key: str, value: Mapping[str, Any], *, version: int | None = None) -> Document:
+        """Store a document; raises StaleWrite when the demanded version is not the stored one."""
+        with self.storage.write() as transaction:
+            return transaction.documents.put(self.namespace, key, value, version=version)
+
+    def put_many(self, values: Mapping[str, Mapping[str, Any]]) -> None:
+        """Store several documents in one transaction."""
+        with self.storage.write() as transaction:
+            for key, value in values.items():
+                transaction.documents.put(self.namespace, key, value)
+
+    def delete(self, *keys: str) -> None:
+        """Delete documents in one transaction."""
+        if not keys:
+            return
+        with self.storage.write() as transaction:
+            for key in keys:
+                transaction.documents.delete(self.namespace, key)
+
+    def list(self, prefix: str = "") -> Sequence[Document]:
+        """The documents whose key begins with ``prefix``."""
+        with self.storage.read() as transaction:
+            return transaction.documents.list(self.namespace, prefix=prefix)
+
+    def seal(self, key: str, secret: bytes) -> bool:
+        """Seal a secret unless there is one already."""
+        name = self._name(key)
+        sealed = self.vault.seal(Secret(secret), name)
+        with self.storage.write() as transaction:
+            if transaction.secrets.get(name) is not None:
+                return False
+            transaction.secrets.put(name, sealed)
+            return True
+
+    def unseal(self, key: str) -> bytes | None:
+        """The secret under this key."""
+        name = self._name(key)
+        with self.storage.read() as transaction:
+            sealed = transaction.secrets.get(name)
+        return None if sealed is None else self.vault.open(sealed, name).reveal()
+
+    def delete_secret(self, key: str) -> None:
+        """Delete a secret."""
+        with self.storage.write() as transaction:
+            transaction.secrets.delete(self._name(key))
+
+    def _name(self, key: str) -> SecretName:
+        return SecretName("module-secret", f"{self.namespace}/{key}")

@@ -1,0 +1,176 @@
+"""What a module's step means for the certificate: pure functions from (certificate, issuance, step) to new values."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import assert_never
+
+from attrs import evolve, frozen
+
+from certcore.errors import X509Error
+from certcore.model.certificate import Certificate, Schedule
+from certcore.model.events import Event, EventKind
+from certcore.model.issuance import Issuance, Outcome
+from certcore.model.lifecycle import Action, Status, transition
+from certcore.model.problem import Problem
+from certcore.model.renewal import Retry, retry_delay
+from certcore.ports.ca_module import Failed, Issued, Step, Waiting, WaitingFor
+from certcore.x509.chain import Chain, check_leaf, parse_chain
+
+__all__ = ["Held", "after_step", "refuse_leaf"]
+
+
+@frozen(kw_only=True)
+class Held:
+    """A certificate under lease, with what belongs to it."""
+
+    schedule: Schedule
+    certificate: Certificate
+    #: The current and the active issuance, and any other that may still hold something outside.
+    issuances: tuple[Issuance, ...]
+    #: What happened and is not stored yet.
+    events: tuple[Event, ...] = ()
+
+    def with_issuance(self, issuance: Issuance) -> Held:
+        """The same with one issuance in its new state."""
+        others = tuple(one for one in self.issuances if one.id != issuance.id)
+        return evolve(self, issuances=(*others, issuance))
+
+    def moved(self, certificate: Certificate, kind: EventKind | None, now: datetime, **event: object) -> Held:
+        """The same with the certificate in its new state, and an event that tells of it (None: not worth one)."""
+        events = self.events
+        if kind is not None:
+            told = Event(
+                certificate_id=certificate.id,
+                kind=kind,
+                at=now,
+                from_status=self.certificate.status,
+                to_status=certificate.status,
+                **event,  # type: ignore[arg-type]
+            )
+            events = (*events, told)
+        return evolve(self, certificate=certificate, events=events)
+
+    def due(self, due_at: datetime | None, *, attempts: int | None = None) -> Held:
+        """The same with the time of its next look; never later than the end of an active leaf."""
+        certificate = self.certificate
+        if certificate.status is Status.ACTIVE and certificate.not_after is not None:
+            due_at = certificate.not_after if due_at is None else min(due_at, certificate.not_after)
+        changed = self.schedule.attempts if attempts is None else attempts
+        return evolve(self, schedule=evolve(self.schedule, due_at=due_at, attempts=changed))
+
+
+def after_step(held: Held, issuance: Issuance, step: Step, *, now: datetime, roll: float) -> Held:
+    """The new state after a module's step.
+
+    Raises:
+        X509Error: The chain of an `Issued` is unreadable or not the one asked for; see `refuse_leaf`.
+    """
+    match step:
+        case Waiting():
+            return _waiting(held, issuance, step, now)
+        case Issued():
+            chain = parse_chain(step.chain_pem)
+            check_leaf(chain, names=issuance.names, csr_pem=issuance.csr_pem, now=now)
+            return _issued(held, issuance, step, chain, now)
+        case Failed():
+            return _failed(held, issuance, step, now=now, roll=roll)
+        case _:
+            assert_never(step)
+
+
+def refuse_leaf(held: Held, issuance: Issuance, step: Issued, error: X509Error, *, now: datetime, roll: float) -> Held:
+    """The CA returned a certificate that must not be installed: begin anew, slowly, and say why."""
+    problem = Problem(
+        type="urn:certcore:leaf-rejected",
+        title="The CA returned a certificate that is not the one that was asked for; it was not installed.",
+        detail=error.message,
+        advice="It is tried again with a new order. If it happens again, tell the CA.",
+    )
+    failed = Failed(state=step.state, problem=problem, retry=Retry.SLOW, needs_clean_up=False)
+    return _failed(held, evolve(issuance, module_state=None), failed, now=now, roll=roll, forget_state=True)
+
+
+def _waiting(held: Held, issuance: Issuance, step: Waiting, now: datetime) -> Held:
+    certificate = held.certificate
+    owner = step.waiting_for is WaitingFor.OWNER
+    status = transition(certificate.status, Action.WAIT if owner else Action.PROCESS)
+    first = issuance.module_state is None
+    kind = None
+    if status is not certificate.status or (first and owner):
+        kind = EventKind.WAITING if owner else EventKind.PROCESSING
+    moved = evolve(
+        issuance,
+        module_state=dict(step.state),
+        findings=issuance.findings if step.findings is None else dict(step.findings),
+        needs_clean_up=issuance.needs_clean_up or step.needs_clean_up,
+    )
+    changed = certificate
+    if kind is not None or certificate.problem is not None:
+        # A problem of the last attempt is over as soon as this one gets further.
+        changed = evolve(certificate, status=status, problem=None, updated_at=now)
+    return held.with_issuance(moved).moved(changed, kind, now).due(step.look_again)
+
+
+def _issued(held: Held, issuance: Issuance, step: Issued, chain: Chain, now: datetime) -> Held:
+    certificate = held.certificate
+    leaf = chain.leaf
+    installed = evolve(
+        issuance,
+        module_state=dict(step.state),
+        outcome=Outcome.ISSUED,
+        needs_clean_up=issuance.needs_clean_up or step.needs_clean_up,
+        leaf_pem=chain.leaf_pem,
+        chain_pem=chain.chain_pem,
+        leaf=leaf,
+        problem=None,
+        finished_at=now,
+    )
+    changed = evolve(
+        certificate,
+        status=transition(certificate.status, Action.INSTALL),
+        issuance_id=None,
+        active_issuance_id=issuance.id,
+        not_after=leaf.not_after,
+        problem=None,
+        updated_at=now,
+    )
+    data = {
+        "serial": leaf.serial_hex,
+        "not_after": leaf.not_after.isoformat(),
+        "issuer": leaf.issuer,
+        "names": list(leaf.names),
+        "purpose": str(issuance.purpose),
+    }
+    # Due at once: the next look takes back what the issuance still holds, or works out when to renew.
+    return held.with_issuance(installed).moved(changed, EventKind.INSTALLED, now, data=data).due(now, attempts=0)
+
+
+def _failed(
+    held: Held, issuance: Issuance, step: Failed, *, now: datetime, roll: float, forget_state: bool = False
+) -> Held:
+    certificate = held.certificate
+    attempts = held.schedule.attempts + 1
+    final = step.retry is Retry.NEVER
+    status = transition(certificate.status, Action.FAIL if final else Action.WAIT)
+    moved = evolve(
+        issuance,
+        module_state=None if forget_state else dict(step.state),
+        findings=issuance.findings if step.findings is None else dict(step.findings),
+        needs_clean_up=issuance.needs_clean_up or step.needs_clean_up,
+        problem=step.problem,
+        outcome=Outcome.FAILED if final else None,
+        finished_at=now if final else None,
+    )
+    changed = evolve(certificate, status=status, problem=step.problem, updated_at=now)
+    kind = EventKind.FAILED if final else EventKind.ATTEMPT_FAILED
+    after = held.with_issuance(moved).moved(changed, kind, now, problem=step.problem, data={"attempt": attempts})
+    if final and moved.needs_clean_up:
+        return after.due(now, attempts=attempts)
+    if final and status is Status.ERROR:
+        return after.due(None, attempts=attempts)
+    # A final failure of a renewal is tried again too, slowly: the active leaf's end does not wait.
+    retry_at = now + retry_delay(Retry.SLOW if final else step.retry, attempts, roll)
+    if step.retry_at is not None:
+        retry_at = max(step.retry_at, now)
+    return after.due(retry_at, attempts=attempts)

@@ -1,0 +1,305 @@
+"""`Engine`: look at one certificate as it stands, take at most one step, and say when to look again.
+
+Level-triggered: nothing here relies on having seen an event. A crash, a restart, a double call or a user's action in
+between is survived by looking again. Every step's outcome is written in one transaction, under a lease whose token
+the database checks, so that the result of a worker that was overtaken is refused.
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from attrs import evolve, frozen
+
+from certcore.engine.contexts import Contexts
+from certcore.engine.decide import Decision, Task, decide
+from certcore.engine.outcome import Held, after_step, refuse_leaf
+from certcore.engine.requests import new_issuance
+from certcore.errors import CertCoreError, LeaseLost, NotFound, PluginError, X509Error
+from certcore.model.certificate import Certificate, Schedule
+from certcore.model.events import EventKind
+from certcore.model.issuance import Issuance, Purpose
+from certcore.model.lifecycle import Action, Status, transition
+from certcore.model.problem import Problem
+from certcore.model.renewal import Retry
+from certcore.ports.ca_module import Failed, Issued, Step, SupportsCleanUp, Waiting
+from certcore.ports.environment import Environment
+from certcore.ports.plugins import Plugins
+from certcore.ports.sealing import Vault
+from certcore.ports.storage import Storage, Transaction
+
+__all__ = ["Engine", "Reconciled"]
+
+_log = logging.getLogger(__name__)
+#: How long a lease lasts; it is extended with every step that is stored.
+LEASE: Final = timedelta(minutes=5)
+
+
+@frozen(kw_only=True)
+class Reconciled:
+    """What one look at a certificate led to."""
+
+    certificate_id: str
+    #: None when the certificate was not there any more.
+    status: Status | None
+    #: When to look again; None when only a user's action can change anything.
+    look_again: datetime | None
+    #: Whether a step was taken.
+    stepped: bool
+
+
+@frozen(kw_only=True, eq=False)
+class Engine:
+    """Reconciles certificates; thread-safe, and any number of processes may do so on one store."""
+
+    storage: Storage
+    vault: Vault
+    plugins: Plugins
+    environment: Environment
+    contexts: Contexts
+    #: Who holds the leases: unique per process.
+    owner: str
+
+    def reconcile(self, certificate_id: str) -> Reconciled:
+        """Look at one certificate and take at most one step.
+
+        Harmless at any time: before the certificate is due, or while somebody else works on it, nothing happens.
+        """
+        now = self.environment.now()
+        try:
+            with self.storage.write() as transaction:
+                schedule = transaction.schedules.get(certificate_id)
+                leased = schedule.lease_until is not None and schedule.lease_until > now
+                if leased or schedule.due_at is None or schedule.due_at > now:
+                    status = transaction.certificates.get(certificate_id).status
+                    again = schedule.lease_until if leased else schedule.due_at
+                    return Reconciled(certificate_id=certificate_id, status=status, look_again=again, stepped=False)
+                claim = transaction.schedules.claim(certificate_id, now=now, owner=self.owner, lease_until=now + LEASE)
+                if claim is None:  # pragma: no cover - the row was read in this transaction
+                    return Reconciled(certificate_id=certificate_id, status=None, look_again=now, stepped=False)
+            held = self.load(claim)
+            after = self.step(held, keep_lease=False)
+        except (NotFound, LeaseLost):
+            return self._overtaken(certificate_id)
+        return Reconciled(
+            certificate_id=certificate_id,
+            status=after.certificate.status,
+            look_again=after.schedule.due_at,
+            stepped=True,
+        )
+
+    def claim_due(self, limit: int) -> Sequence[Schedule]:
+        """Lease up to ``limit`` certificates that are due."""
+        now = self.environment.now()
+        with self.storage.write() as transaction:
+            return transaction.schedules.claim_due(now=now, owner=self.owner, lease_until=now + LEASE, limit=limit)
+
+    def load(self, schedule: Schedule) -> Held:
+        """What belongs to a leased certificate.
+
+        Raises:
+            NotFound: It was deleted in the meantime.
+        """
+        with self.storage.read() as transaction:
+            certificate = transaction.certificates.get(schedule.certificate_id)
+            # All of them: one that a user set aside may still hold something outside.
+            issuances = transaction.issuances.of_certificate(certificate.id)
+        return Held(schedule=schedule, certificate=certificate, issuances=tuple(issuances))
+
+    def release(self, held: Held) -> None:
+        """Give the lease back without a step; nothing happens when it is lost already."""
+        try:
+            with self.storage.write() as transaction:
+                transaction.schedules.save(evolve(held.schedule, lease_owner="", lease_until=None))
+        except (LeaseLost, NotFound):
+            return
+
+    def step(self, held: Held, *, keep_lease: bool | timedelta) -> Held:
+        """Take one step of a leased certificate and store its outcome.
+
+        Args:
+            held: From `load`, or from the step before.
+            keep_lease: Whether to keep the lease afterwards; a timedelta keeps it when the next look is that near.
+
+        Returns:
+            The new state; its schedule has a lease_owner exactly when the lease was kept.
+
+        Raises:
+            LeaseLost: Somebody else took over; nothing was written.
+            NotFound: The certificate was deleted.
+        """
+        now = self.environment.now()
+        decision = decide(held.certificate, held.issuances, now)
+        before = evolve(held, events=())
+        try:
+            match decision.task:
+                case Task.ADVANCE if decision.issuance is not None:
+                    after = self._advance(before, decision.issuance)
+                case Task.CLEAN_UP if decision.issuance is not None:
+                    after = self._clean_up(before, decision.issuance)
+                case Task.START_RENEWAL if decision.issuance is not None:
+                    return self._start_renewal(before, decision.issuance)
+                case Task.EXPIRE:
+                    after = self._expire(before, now)
+                case _:
+                    after = self._rest(before, decision)
+            return self._store(before, after, keep_lease=keep_lease)
+        except (LeaseLost, NotFound):
+            self._take_back(held, decision)
+            raise
+
+    def _advance(self, held: Held, issuance: Issuance) -> Held:
+        roll = self.environment.roll()
+        try:
+            step = self._ask_module(held.certificate, issuance)
+        except CertCoreError as error:  # no such module, a key that does not open, a module's bug
+            _log.warning("Certificate %s cannot be advanced: %s", held.certificate.id, error)
+            problem = Problem(type=f"urn:certcore:{error.code}", title=error.message, advice=error.advice)
+            step = Failed(state=issuance.module_state or {}, problem=problem, retry=Retry.SOON)
+        now = self.environment.now()
+        if not isinstance(step, Issued):
+            return after_step(held, issuance, step, now=now, roll=roll)
+        try:
+            return after_step(held, issuance, step, now=now, roll=roll)
+        except X509Error as error:
+            refused = evolve(issuance, module_state=dict(step.state))
+            cleaned = self._clean_up(held.with_issuance(refused), refused)
+            kept = next(one for one in cleaned.issuances if one.id == issuance.id)
+            return refuse_leaf(held, kept, step, error, now=now, roll=roll)
+
+    def _ask_module(self, certificate: Certificate, issuance: Issuance) -> Step:
+        with self.storage.read() as transaction:
+            authority = transaction.authorities.get(issuance.authority_id)
+        module, work = self.contexts.work(authority, certificate, issuance)
+        try:
+            step = module.advance(work)
+        except Exception as error:  # isolation: a module's bug is this certificate's problem, not the worker's
+            frames = "".join(traceback.format_tb(error.__traceback__))
+            _log.error("The CA module %r raised %s in advance:\n%s", module.name, type(error).__name__, frames)
+            raise PluginError(module.name, "advance", f"it raised {type(error).__name__}.") from None
+        if not isinstance(step, (Waiting, Issued, Failed)):
+            raise PluginError(module.name, "advance", f"it returned a {type(step).__name__}, which is not a step.")
+        return step
+
+    def _clean_up(self, held: Held, issuance: Issuance) -> Held:
+        """Let the module take back what the issuance holds; when that fails it is tried again later."""
+        now = self.environment.now()
+        again: datetime | None = None
+        try:
+            with self.storage.read() as transaction:
+                authority = transaction.authorities.get(issuance.authority_id)
+            module, work = self.contexts.work(authority, held.certificate, issuance)
+            if isinstance(module, SupportsCleanUp):
+                again = module.clean_up(work)
+        except Exception as error:  # isolation: what cannot be taken back now is tried again, whatever the reason
+            _log.warning("Cleaning up after certificate %s failed: %s", held.certificate.id, type(error).__name__)
+            again = now + timedelta(minutes=5)
+        if again is not None:
+            return held.due(max(again, now))
+        cleaned = held.with_issuance(evolve(issuance, needs_clean_up=False))
+        return self._rest(cleaned, decide(cleaned.certificate, cleaned.issuances, now))
+
+    def _rest(self, held: Held, decision: Decision) -> Held:
+        if decision.task is Task.REST:
+            return held.due(decision.look_again)
+        failed = held.certificate.problem is not None and held.schedule.attempts > 0
+        now = self.environment.now()
+        if failed and decision.task is Task.START_RENEWAL:
+            # The renewal that just failed for good is begun anew later, not at once.
+            pause = now + timedelta(hours=min(2 ** min(held.schedule.attempts, 5), 24))
+            return held.due(pause)
+        return held.due(now)
+
+    def _expire(self, held: Held, now: datetime) -> Held:
+        certificate = held.certificate
+        changed = evolve(certificate, status=transition(certificate.status, Action.EXPIRE), updated_at=now)
+        return held.moved(changed, EventKind.EXPIRED, now).due(now)
+
+    def _start_renewal(self, held: Held, active: Issuance) -> Held:
+        certificate = held.certificate
+        now = self.environment.now()
+        keep = None
+        with self.storage.read() as transaction:
+            sealed = transaction.secrets.get(active.key_name)
+        if not certificate.renewal.rotate_key and sealed is not None:
+            keep = (active.key_name, sealed)
+        request = new_issuance(
+            certificate,
+            number=1 + max(one.number for one in held.issuances),
+            purpose=Purpose.RENEW,
+            environment=self.environment,
+            vault=self.vault,
+            keep_key=keep,
+        )
+        changed = evolve(certificate, issuance_id=request.issuance.id, updated_at=now)
+        after = held.with_issuance(request.issuance)
+        after = after.moved(changed, EventKind.RENEWAL_STARTED, now, data={"number": request.issuance.number}).due(now)
+        schedule = evolve(after.schedule, lease_owner=self.owner, lease_until=now + LEASE)
+        with self.storage.write() as transaction:
+            transaction.schedules.save(schedule)
+            transaction.issuances.add(request.issuance)
+            if request.sealed_key is not None:
+                transaction.secrets.put(request.issuance.key_name, request.sealed_key)
+            transaction.certificates.save_progress(changed)
+            transaction.events.append(after.events)
+        return evolve(after, schedule=schedule)
+
+    def _store(self, before: Held, after: Held, *, keep_lease: bool | timedelta) -> Held:
+        now = self.environment.now()
+        due_at = after.schedule.due_at
+        if isinstance(keep_lease, timedelta):
+            keep_lease = due_at is not None and due_at - now <= keep_lease
+        schedule = evolve(
+            after.schedule,
+            lease_owner=self.owner if keep_lease else "",
+            lease_until=now + LEASE if keep_lease else None,
+        )
+        with self.storage.write() as transaction:
+            transaction.schedules.save(schedule)  # checks the token: first, so that nothing else is written without it
+            self._store_changes(transaction, before, after)
+        return evolve(after, schedule=schedule)
+
+    @staticmethod
+    def _store_changes(transaction: Transaction, before: Held, after: Held) -> None:
+        if after.certificate is not before.certificate:
+            transaction.certificates.save_progress(after.certificate)
+        known = {issuance.id: issuance for issuance in before.issuances}
+        for issuance in after.issuances:
+            if issuance is not known.get(issuance.id):
+                transaction.issuances.save(issuance)
+        if after.events:
+            transaction.events.append(after.events)
+
+    def _take_back(self, held: Held, decision: Decision) -> None:
+        """A step of ours was overtaken by a delete or by a user: leave nothing outside that nobody knows of."""
+        issuance = decision.issuance
+        if decision.task is not Task.ADVANCE or issuance is None:
+            return
+        try:
+            with self.storage.read() as transaction:
+                stored = transaction.issuances.get(issuance.id)
+                if stored.outcome is None:
+                    return  # still in flight under another worker, who knows what it holds
+                authority = transaction.authorities.get(issuance.authority_id)
+        except NotFound:
+            try:
+                with self.storage.read() as transaction:
+                    authority = transaction.authorities.get(issuance.authority_id)
+            except NotFound:
+                return
+        module, work = self.contexts.work(authority, held.certificate, issuance)
+        if isinstance(module, SupportsCleanUp):
+            module.clean_up(work)
+
+    def _overtaken(self, certificate_id: str) -> Reconciled:
+        try:
+            with self.storage.read() as transaction:
+                status = transaction.certificates.get(certificate_id).status
+                due_at = transaction.schedules.get(certificate_id).due_at
+        except NotFound:
+            return Reconciled(certificate_id=certificate_id, status=None, look_again=None, stepped=False)
+        return Reconciled(certificate_id=certificate_id, status=status, look_again=due_at, stepped=False)

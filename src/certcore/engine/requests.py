@@ -1,0 +1,70 @@
+"""Beginning an issuance: a key, a certificate signing request, and the row that remembers both."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from certcore.model.certificate import Certificate
+from certcore.model.issuance import Issuance, Purpose
+from certcore.model.secret import SealedSecret, Secret, SecretName
+from certcore.ports.environment import Environment
+from certcore.ports.sealing import Vault
+from certcore.x509.csr import build_csr
+from certcore.x509.keys import generate_key, load_private_key, private_key_pem
+
+__all__ = ["NewIssuance", "new_issuance"]
+
+
+@frozen(kw_only=True)
+class NewIssuance:
+    """A prepared issuance: stored by the caller, in one transaction with whatever else changes."""
+
+    issuance: Issuance
+    #: The sealed private key; None when an earlier issuance's key is kept.
+    sealed_key: SealedSecret | None
+
+
+def new_issuance(
+    certificate: Certificate,
+    *,
+    number: int,
+    purpose: Purpose,
+    environment: Environment,
+    vault: Vault,
+    keep_key: tuple[SecretName, SealedSecret] | None = None,
+) -> NewIssuance:
+    """Make key and CSR (slow for RSA: call it outside of any transaction).
+
+    Args:
+        certificate: Names, subject and key type are taken from it.
+        number: The issuance's number, from 1.
+        purpose: Why it begins.
+        environment: For its id and the time.
+        vault: Seals the new key, or opens the kept one.
+        keep_key: The name and the sealed form of the key to use again, when the renewal policy keeps keys.
+
+    Raises:
+        SealingError: The kept key does not open.
+    """
+    issuance_id = environment.new_id()
+    if keep_key is None:
+        key = generate_key(certificate.key_type)
+        name = SecretName("certificate-key", issuance_id)
+        sealed = vault.seal(Secret(private_key_pem(key)), name)
+    else:
+        name, kept = keep_key
+        key = load_private_key(vault.open(kept, name).reveal(), trusted=True)
+        sealed = None
+    issuance = Issuance(
+        id=issuance_id,
+        certificate_id=certificate.id,
+        number=number,
+        purpose=purpose,
+        authority_id=certificate.authority_id,
+        names=certificate.names,
+        key_type=certificate.key_type,
+        key_name=name,
+        csr_pem=build_csr(key, certificate.names, certificate.subject).decode(),
+        created_at=environment.now(),
+    )
+    return NewIssuance(issuance=issuance, sealed_key=sealed)

@@ -1,0 +1,222 @@
+"""The embedded worker: a few threads in this process that reconcile whatever is due, and stop cleanly."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import logging
+import threading
+import time
+from datetime import datetime, timedelta
+from typing import Final
+
+from attrs import define, field
+
+from certcore.engine.outbox import Outbox
+from certcore.engine.outcome import Held
+from certcore.engine.reconcile import Engine
+from certcore.errors import CertCoreError, LeaseLost, NotFound
+
+__all__ = ["Worker"]
+
+_log = logging.getLogger(__name__)
+#: A certificate whose next look is this near is kept in hand instead of being given back.
+HOLD: Final = timedelta(seconds=2)
+#: After a failure of the store, wait this long (seconds) before asking it again.
+_PAUSE: Final = 1.0
+
+
+@define(kw_only=True, eq=False)
+class Worker:
+    """Reconciles due certificates in threads.
+
+    `start` returns at once; `stop` lets the running steps finish, gives all leases back and joins the threads.
+    """
+
+    engine: Engine
+    outbox: Outbox
+    #: How many threads take steps.
+    threads: int = 4
+    #: How many certificates are in hand at once; also a bound on the orders in flight from this process.
+    in_flight: int = 8
+    #: Seconds between two looks into the store when nothing is known to be due.
+    poll_interval: float = 1.0
+    _condition: threading.Condition = field(factory=threading.Condition, init=False, repr=False)
+    _heap: list[tuple[datetime, int, Held]] = field(factory=list, init=False, repr=False)
+    _order: itertools.count[int] = field(factory=itertools.count, init=False, repr=False)
+    _running: list[threading.Thread] = field(factory=list, init=False, repr=False)
+    #: Certificates in a thread's hands.
+    _busy: int = field(default=0, init=False)
+    _claiming: bool = field(default=False, init=False)
+    #: time.monotonic() of the next look into the store.
+    _claim_at: float = field(default=0.0, init=False)
+    _stopping: bool = field(default=False, init=False)
+
+    def start(self) -> None:
+        """Start the threads. A worker can be started again after `stop`.
+
+        Raises:
+            RuntimeError: It is running already.
+        """
+        with self._condition:
+            if self._running:
+                raise RuntimeError("This worker is running already.")
+            self._stopping = False
+            self._claim_at = 0.0
+            self._running = [
+                threading.Thread(target=self._loop, name=f"certcore-worker-{number}", daemon=True)
+                for number in range(self.threads)
+            ]
+        for thread in self._running:
+            thread.start()
+
+    def stop(self, timeout: float | None = None) -> bool:
+        """Drain and stop; safe to call twice.
+
+        Args:
+            timeout: Seconds to wait for running steps; None waits as long as they take.
+
+        Returns:
+            Whether all threads have ended. Those that have not end with their step; their leases run out.
+        """
+        with self._condition:
+            self._stopping = True
+            self._condition.notify_all()
+        deadline = None if timeout is None else time.monotonic() + timeout
+        for thread in self._running:
+            thread.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
+        ended = not any(thread.is_alive() for thread in self._running)
+        with self._condition:
+            held = [entry[2] for entry in self._heap]
+            self._heap.clear()
+            self._running = [thread for thread in self._running if thread.is_alive()]
+        for one in held:
+            self._release(one)
+        return ended
+
+    def wake(self) -> None:
+        """Look into the store now: something was made due."""
+        with self._condition:
+            self._claim_at = 0.0
+            self._condition.notify()
+
+    @property
+    def busy(self) -> int:
+        """How many certificates are in hand."""
+        with self._condition:
+            return self._busy + len(self._heap)
+
+    def is_idle(self, within: timedelta) -> bool:
+        """Whether nothing is in hand and nothing will be due within this time."""
+        with self._condition:
+            if self._busy or self._heap or self._claiming:
+                return False
+        now = self.engine.environment.now()
+        with self.engine.storage.read() as transaction:
+            next_due = transaction.schedules.next_due(now=now)
+        return (next_due is None or next_due > now + within) and not self.outbox.has_work()
+
+    def wait_until_idle(self, *, within: timedelta = timedelta(seconds=10), timeout: float) -> bool:
+        """Wait until nothing is left to do now.
+
+        Args:
+            within: What becomes due this soon is waited for as well.
+            timeout: Seconds to wait at most.
+
+        Returns:
+            Whether the worker became idle in time.
+        """
+        deadline = time.monotonic() + timeout
+        while not self.is_idle(within):
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return False
+            with self._condition:
+                self._condition.wait(min(0.1, left))
+        return True
+
+    def _loop(self) -> None:
+        while True:
+            try:
+                held = self._next()
+                if held is None:
+                    return
+                self._work(held)
+            except Exception:  # boundary: a worker thread must outlive whatever the store or a step throws at it
+                _log.exception("The worker goes on after an unexpected error")
+                with self._condition:
+                    self._condition.wait(_PAUSE)
+
+    def _work(self, held: Held) -> None:
+        try:
+            after = self.engine.step(held, keep_lease=HOLD)
+            self.outbox.deliver()
+        except (LeaseLost, NotFound):
+            after = None
+        except CertCoreError as error:
+            _log.warning("A step of certificate %s could not be stored: %s", held.certificate.id, error)
+            self._release(held)
+            after = None
+            with self._condition:
+                self._condition.wait(_PAUSE)
+        except Exception:
+            self._release(held)
+            raise
+        finally:
+            with self._condition:
+                self._busy -= 1
+                self._condition.notify()
+        if after is not None and after.schedule.lease_owner and after.schedule.due_at is not None:
+            with self._condition:
+                self._push(after, after.schedule.due_at)
+
+    def _next(self) -> Held | None:
+        """The next certificate to step; waits for one; None when the worker stops."""
+        while True:
+            with self._condition:
+                if self._stopping:
+                    return None
+                now = self.engine.environment.now()
+                if self._heap and self._heap[0][0] <= now:
+                    self._busy += 1
+                    return heapq.heappop(self._heap)[2]
+                room = self.in_flight - self._busy - len(self._heap)
+                until_claim = self._claim_at - time.monotonic()
+                if room > 0 and not self._claiming and until_claim <= 0:
+                    self._claiming = True
+                else:
+                    waits = [max(until_claim, 0.001)] if room > 0 and not self._claiming else [self.poll_interval]
+                    if self._heap:
+                        waits.append((self._heap[0][0] - now).total_seconds())
+                    self._condition.wait(max(0.0005, min(waits)))
+                    continue
+            self._claim(room)
+
+    def _claim(self, room: int) -> None:
+        claimed = 0
+        try:
+            for schedule in self.engine.claim_due(room):
+                claimed += 1
+                try:
+                    held = self.engine.load(schedule)
+                except NotFound:
+                    continue
+                with self._condition:
+                    self._push(held, schedule.due_at or self.engine.environment.now())
+        finally:
+            with self._condition:
+                self._claiming = False
+                # A full claim means that there may be more; else look again after the interval.
+                pause = 0.0 if claimed >= room else self.poll_interval
+                self._claim_at = time.monotonic() + pause
+                self._condition.notify_all()
+
+    def _push(self, held: Held, due_at: datetime) -> None:
+        heapq.heappush(self._heap, (due_at, next(self._order), held))
+        self._condition.notify()
+
+    def _release(self, held: Held) -> None:
+        try:
+            self.engine.release(held)
+        except CertCoreError as error:
+            _log.warning("The lease on certificate %s runs out by itself: %s", held.certificate.id, error)

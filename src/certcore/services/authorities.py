@@ -1,0 +1,232 @@
+"""CA profiles: create, edit, check, list, delete."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from attrs import evolve, frozen
+
+from certcore.engine.contexts import Contexts, secret_fields, setting_secret_name
+from certcore.errors import InUse, InvalidInput, NotFound
+from certcore.model.authority import CertificateAuthority
+from certcore.model.form import FormField, fields_of, structure, unstructure
+from certcore.model.hints import Message
+from certcore.model.secret import Secret
+from certcore.ports.ca_module import CAModule, CheckItem, CheckReport, SupportsCheck
+from certcore.ports.storage import Transaction
+from certcore.services.access import Access
+
+__all__ = ["Authorities"]
+
+_MAX_NAME: Final = 100
+_MAX_DESCRIPTION: Final = 2000
+
+
+@frozen(kw_only=True, eq=False)
+class Authorities:
+    """The CA profiles of this store."""
+
+    contexts: Contexts
+    access: Access
+
+    def modules(self) -> Mapping[str, CAModule]:
+        """The CA modules that are loaded, by name."""
+        return self.contexts.plugins.modules
+
+    def form(self, module: str) -> Sequence[FormField]:
+        """The fields of a new profile of this module.
+
+        Raises:
+            UnknownModule: It is not loaded.
+        """
+        return fields_of(self.contexts.plugins.module(module).profile_type)
+
+    def create(
+        self,
+        name: str,
+        *,
+        module: str,
+        settings: Mapping[str, Any] | None = None,
+        description: str = "",
+        actor: str = "system",
+    ) -> CertificateAuthority:
+        """Store a new CA profile. The CA itself is not asked; see `check`.
+
+        Args:
+            name: Unique among the profiles, at most 100 characters.
+            module: The CA module's name.
+            settings: The module's fields, as text or JSON; secrets as text or `Secret`.
+            description: For people.
+            actor: Who does this.
+
+        Raises:
+            InvalidInput: A field is wrong; nothing was stored.
+            UnknownModule: There is no such module.
+            AlreadyExists: The name is taken.
+            AccessDenied: The policy said no.
+        """
+        self.access.require(actor, "authority.create")
+        ca_module = self.contexts.plugins.module(module)
+        plain, secrets = self._settings(ca_module, settings or {})
+        now = self.contexts.environment.now()
+        authority = CertificateAuthority(
+            id=self.contexts.environment.new_id(),
+            name=_name(name),
+            description=_description(description),
+            module=module,
+            settings=plain,
+            secrets_set=frozenset(secrets),
+            created_at=now,
+            updated_at=now,
+        )
+        with self.contexts.storage.write() as transaction:
+            transaction.authorities.add(authority)
+            self._put_secrets(transaction, authority, secrets)
+        return authority
+
+    def edit(
+        self,
+        authority_id: str,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        settings: Mapping[str, Any] | None = None,
+        version: int | None = None,
+        actor: str = "system",
+    ) -> CertificateAuthority:
+        """Change what is given; everything else stays as it is, secrets too.
+
+        Args:
+            authority_id: Which profile.
+            name: The new name.
+            description: The new description.
+            settings: The settings to change. A secret given as empty text is removed.
+            version: The version that was read; a save over a newer one is refused. None: whatever there is.
+            actor: Who does this.
+
+        Raises:
+            NotFound: There is no such profile.
+            InvalidInput: A field is wrong; nothing was stored.
+            StaleWrite: Somebody else saved first.
+            AlreadyExists: The new name is taken.
+            AccessDenied: The policy said no.
+        """
+        self.access.require(actor, "authority.edit", authority_id)
+        stored = self.get(authority_id)
+        module = self.contexts.plugins.module(stored.module)
+        merged = {**stored.settings, **self.contexts.open_secrets(stored), **(settings or {})}
+        plain, secrets = self._settings(module, merged)
+        changed = evolve(
+            stored,
+            name=stored.name if name is None else _name(name),
+            description=stored.description if description is None else _description(description),
+            settings=plain,
+            secrets_set=frozenset(secrets),
+            version=stored.version if version is None else version,
+            updated_at=self.contexts.environment.now(),
+        )
+        with self.contexts.storage.write() as transaction:
+            saved = transaction.authorities.save(changed)
+            for gone in stored.secrets_set - frozenset(secrets):
+                transaction.secrets.delete(setting_secret_name(stored.id, gone))
+            self._put_secrets(transaction, saved, secrets)
+        return saved
+
+    def check(self, authority_id: str, *, actor: str = "system") -> CheckReport:
+        """Try the profile against the real CA ("Save and Test"); this talks to the network.
+
+        Raises:
+            NotFound: There is no such profile.
+            UnknownModule: Its module is not loaded.
+        """
+        self.access.require(actor, "authority.check", authority_id)
+        authority = self.get(authority_id)
+        module, context = self.contexts.context(authority)
+        if isinstance(module, SupportsCheck):
+            return module.check(context)
+        title = Message(
+            "core.check.not_supported", "The module {module} has no connection test", {"module": module.title}
+        )
+        return CheckReport(items=(CheckItem(title=title, ok=True),))
+
+    def get(self, authority_id: str) -> CertificateAuthority:
+        """One profile by id.
+
+        Raises:
+            NotFound: There is none.
+        """
+        with self.contexts.storage.read() as transaction:
+            return transaction.authorities.get(authority_id)
+
+    def find(self, name_or_id: str) -> CertificateAuthority:
+        """One profile by its name or its id.
+
+        Raises:
+            NotFound: There is none.
+        """
+        with self.contexts.storage.read() as transaction:
+            found = transaction.authorities.by_name(name_or_id.strip())
+            if found is not None:
+                return found
+            try:
+                return transaction.authorities.get(name_or_id)
+            except NotFound:
+                raise NotFound("authority", name_or_id) from None
+
+    def list(self) -> Sequence[CertificateAuthority]:
+        """All profiles by name."""
+        with self.contexts.storage.read() as transaction:
+            return transaction.authorities.list()
+
+    def delete(self, authority_id: str, *, actor: str = "system") -> None:
+        """Delete a profile and its secrets.
+
+        Raises:
+            NotFound: There is none.
+            InUse: Certificates still use it; the error names some.
+            AccessDenied: The policy said no.
+        """
+        self.access.require(actor, "authority.delete", authority_id)
+        with self.contexts.storage.write() as transaction:
+            authority = transaction.authorities.get(authority_id)
+            users = transaction.certificates.domains_using(authority_id)
+            if users:
+                raise InUse("authority", authority.name, users)
+            transaction.authorities.delete(authority_id)
+            for setting in authority.secrets_set:
+                transaction.secrets.delete(setting_secret_name(authority_id, setting))
+        self.contexts.forget(authority_id)
+
+    def _settings(self, module: CAModule, values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Secret]]:
+        """Check settings and part them into plain JSON and secrets."""
+        profile: object = structure(module.profile_type, values)
+        module.check_profile(profile)
+        secrets = {
+            name: value
+            for name in secret_fields(module.profile_type)
+            if isinstance(value := getattr(profile, name), Secret) and value
+        }
+        return unstructure(profile), secrets
+
+    def _put_secrets(
+        self, transaction: Transaction, authority: CertificateAuthority, secrets: Mapping[str, Secret]
+    ) -> None:
+        for setting, secret in secrets.items():
+            name = setting_secret_name(authority.id, setting)
+            transaction.secrets.put(name, self.contexts.vault.seal(secret, name))
+
+
+def _name(name: str) -> str:
+    trimmed = name.strip()
+    if not trimmed:
+        raise InvalidInput("name", "a CA profile needs a name.")
+    if len(trimmed) > _MAX_NAME or not trimmed.isprintable():
+        raise InvalidInput("name", f"must be printable text of at most {_MAX_NAME} characters.")
+    return trimmed
+
+
+def _description(text: str) -> str:
+    if len(text) > _MAX_DESCRIPTION:
+        raise InvalidInput("description", f"is longer than {_MAX_DESCRIPTION} characters.")
+    return text.strip()

@@ -1,0 +1,154 @@
+"""Looking things up: one certificate, its page, lists, and the right column."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from attrs import frozen
+
+from certcore.engine.contexts import Contexts
+from certcore.errors import AmbiguousName, CertCoreError, InvalidInput, InvalidName, NotFound
+from certcore.model.certificate import Certificate
+from certcore.model.events import Event
+from certcore.model.hints import Hint, Level, Message, Notice
+from certcore.model.issuance import Issuance
+from certcore.model.lifecycle import Status
+from certcore.model.names import DnsName
+from certcore.model.views import CertificateView, Page
+
+__all__ = ["Queries"]
+
+_MAX_PAGE: Final = 1000
+
+
+@frozen(kw_only=True, eq=False)
+class Queries:
+    """Reads; nothing here changes anything."""
+
+    contexts: Contexts
+
+    def get(self, certificate_id: str) -> Certificate:
+        """One certificate by id.
+
+        Raises:
+            NotFound: There is none.
+        """
+        with self.contexts.storage.read() as transaction:
+            return transaction.certificates.get(certificate_id)
+
+    def find(self, name_or_id: str) -> Certificate:
+        """One certificate by its id, or by its primary domain where that is unambiguous.
+
+        Raises:
+            NotFound: There is none.
+            AmbiguousName: Several certificates have this domain; the error lists their ids.
+        """
+        with self.contexts.storage.read() as transaction:
+            try:
+                return transaction.certificates.get(name_or_id)
+            except NotFound:
+                pass
+            try:
+                found = transaction.certificates.find_by_domain(DnsName.parse(name_or_id))
+            except InvalidName:
+                raise NotFound("certificate", name_or_id) from None
+        if not found:
+            raise NotFound("certificate", name_or_id)
+        if len(found) > 1:
+            raise AmbiguousName("certificate", name_or_id, [one.id for one in found])
+        return found[0]
+
+    def list(
+        self,
+        *,
+        after: str | None = None,
+        limit: int = 50,
+        status: Status | str | None = None,
+        authority: str | None = None,
+        owner: str | None = None,
+    ) -> Page:
+        """A page of certificates, by domain.
+
+        Args:
+            after: The ``next_cursor`` of the page before.
+            limit: How many, from 1 to 1000.
+            status: Only those of this status.
+            authority: Only those of this CA profile (its id).
+            owner: Only those of this tenant.
+
+        Raises:
+            InvalidInput: The limit or the status is none.
+        """
+        if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= _MAX_PAGE:
+            raise InvalidInput("limit", f"must be a whole number from 1 to {_MAX_PAGE}.")
+        with self.contexts.storage.read() as transaction:
+            found = transaction.certificates.page(
+                after=after, limit=limit + 1, status=_status(status), authority_id=authority, owner=owner
+            )
+        items = tuple(found[:limit])
+        return Page(items=items, next_cursor=items[-1].id if len(found) > limit else None)
+
+    def view(self, certificate_id: str) -> CertificateView:
+        """Everything that a certificate's page shows; never its private key.
+
+        Raises:
+            NotFound: There is none.
+        """
+        with self.contexts.storage.read() as transaction:
+            certificate = transaction.certificates.get(certificate_id)
+            by_id = {one.id: one for one in transaction.issuances.of_certificate(certificate_id)}
+            return CertificateView(
+                certificate=certificate,
+                authority=transaction.authorities.get(certificate.authority_id),
+                issuance=by_id.get(certificate.issuance_id or ""),
+                active=by_id.get(certificate.active_issuance_id or ""),
+                events=tuple(transaction.events.of_certificate(certificate_id)),
+                schedule=transaction.schedules.get(certificate_id),
+                now=self.contexts.environment.now(),
+            )
+
+    def issuances(self, certificate_id: str) -> Sequence[Issuance]:
+        """All attempts of a certificate, by number.
+
+        Raises:
+            NotFound: There is no such certificate.
+        """
+        with self.contexts.storage.read() as transaction:
+            transaction.certificates.get(certificate_id)
+            return transaction.issuances.of_certificate(certificate_id)
+
+    def timeline(self, certificate_id: str) -> Sequence[Event]:
+        """What happened to a certificate, oldest first; also when it is deleted."""
+        with self.contexts.storage.read() as transaction:
+            return transaction.events.of_certificate(certificate_id)
+
+    def hints(self, certificate_id: str) -> Sequence[Hint]:
+        """The right column: the CA module's hints, then those of other plugins. Never raises for a module's bug.
+
+        Raises:
+            NotFound: There is no such certificate.
+        """
+        view = self.view(certificate_id)
+        try:
+            module, context = self.contexts.context(view.authority)
+            hints = list(module.hints(view, context))
+        except CertCoreError as error:
+            hints = [_trouble(view, str(error))]
+        except Exception as error:  # isolation: a module's bug must not take the page down
+            hints = [_trouble(view, f"it raised {type(error).__name__}.")]
+        return (*hints, *self.contexts.plugins.more_hints(view))
+
+
+def _trouble(view: CertificateView, reason: str) -> Notice:
+    text = "The CA module {module} has nothing to show: {reason}"
+    return Notice(Level.ERROR, Message("core.module_failed", text, {"module": view.authority.module, "reason": reason}))
+
+
+def _status(status: Status | str | None) -> Status | None:
+    if status is None:
+        return None
+    try:
+        return Status(status)
+    except ValueError:
+        raise InvalidInput("status", f"{str(status)[:40]!r} is not one of: {', '.join(Status)}.") from None

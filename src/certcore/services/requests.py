@@ -1,0 +1,132 @@
+"""Asking for a certificate: generate the CSR, look again now, renew now."""
+
+from __future__ import annotations
+
+from attrs import evolve, frozen
+
+from certcore.engine.contexts import Contexts
+from certcore.engine.requests import new_issuance
+from certcore.model.certificate import Certificate
+from certcore.model.events import Event, EventKind
+from certcore.model.form import structure
+from certcore.model.issuance import Purpose
+from certcore.model.lifecycle import Action, Status, transition
+from certcore.services.access import Access
+
+__all__ = ["Requests"]
+
+
+@frozen(kw_only=True, eq=False)
+class Requests:
+    """The actions that set the engine to work."""
+
+    contexts: Contexts
+    access: Access
+
+    def generate_csr(self, certificate_id: str, *, actor: str = "system") -> Certificate:
+        """Make the key and the CSR of a draft; it becomes pending, and the engine takes over.
+
+        Raises:
+            TransitionNotAllowed: It is not a draft (another call was faster, perhaps); nothing was made.
+            InvalidInput: Its CA profile does not permit it any more (wildcards, say).
+            NotFound: There is no such certificate.
+            StaleWrite: It was edited at the same moment; nothing was stored.
+            AccessDenied: The policy said no.
+        """
+        return self._begin(certificate_id, Action.GENERATE_CSR, actor)
+
+    def renew(self, certificate_id: str, *, actor: str = "system") -> Certificate:
+        """Begin a new issuance now, with a new key unless the renewal policy keeps it; the active leaf stays in service.
+
+        Raises:
+            TransitionNotAllowed: There is nothing to renew, or it was never issued.
+            InvalidInput: Its CA profile does not permit these names any more.
+            NotFound: There is no such certificate.
+            AccessDenied: The policy said no.
+        """
+        return self._begin(certificate_id, Action.RENEW, actor)
+
+    def check_now(self, certificate_id: str, *, actor: str = "system") -> Certificate:
+        """Let the engine look at once, whatever it was waiting for; a failed attempt is taken up again.
+
+        Raises:
+            TransitionNotAllowed: There is nothing to look at (a draft).
+            NotFound: There is no such certificate.
+            AccessDenied: The policy said no.
+        """
+        self.access.require(actor, "certificate.check", certificate_id)
+        now = self.contexts.environment.now()
+        with self.contexts.storage.write() as transaction:
+            stored = transaction.certificates.get(certificate_id)
+            status = transition(stored.status, Action.CHECK_NOW)
+            changed = evolve(stored, status=status, updated_at=now)
+            if stored.status is Status.ERROR and stored.issuance_id is not None:
+                issuance = transaction.issuances.get(stored.issuance_id)
+                # The same key and CSR, a fresh start with the CA.
+                transaction.issuances.save(evolve(issuance, outcome=None, finished_at=None, module_state=None))
+                transaction.certificates.save_progress(changed)
+            schedule = transaction.schedules.get(certificate_id)
+            if schedule.lease_until is None or schedule.lease_until <= now:
+                # Not while a worker is on it: it is looking already.
+                transaction.schedules.take_over(certificate_id, due_at=now, attempts=0)
+            event = Event(
+                certificate_id=certificate_id,
+                kind=EventKind.CHECK_REQUESTED,
+                at=now,
+                actor=actor,
+                from_status=stored.status,
+                to_status=status,
+            )
+            transaction.events.append([event])
+        return changed
+
+    def _begin(self, certificate_id: str, action: Action, actor: str) -> Certificate:
+        self.access.require(actor, f"certificate.{action}", certificate_id)
+        with self.contexts.storage.read() as transaction:
+            draft = transaction.certificates.get(certificate_id)
+            authority = transaction.authorities.get(draft.authority_id)
+            issuances = transaction.issuances.of_certificate(certificate_id)
+            transition(draft.status, action)
+            by_id = {one.id: one for one in issuances}
+            active = by_id.get(draft.active_issuance_id or "")
+            current = by_id.get(draft.issuance_id or "")
+            kept = active.key_name if active is not None and not draft.renewal.rotate_key else None
+            sealed = None if kept is None or draft.status is Status.REVOKED else transaction.secrets.get(kept)
+        if action is Action.RENEW and current is not None and current.outcome is None:
+            return self.check_now(certificate_id, actor=actor)  # one is under way already: look at it now
+        module = self.contexts.plugins.module(authority.module)
+        settings: object = structure(module.certificate_type, draft.module_data)
+        module.check_request(self.contexts.profile(authority), draft.names, settings)
+        purpose = Purpose.ISSUE
+        if action is Action.RENEW:
+            purpose = Purpose.RENEW if draft.status is Status.ACTIVE else Purpose.REISSUE
+        # Outside of the transaction: an RSA key takes its time.
+        request = new_issuance(
+            draft,
+            number=1 + max((one.number for one in issuances), default=0),
+            purpose=purpose,
+            environment=self.contexts.environment,
+            vault=self.contexts.vault,
+            keep_key=None if kept is None or sealed is None else (kept, sealed),
+        )
+        now = self.contexts.environment.now()
+        with self.contexts.storage.write() as transaction:
+            stored = transaction.certificates.get(certificate_id)
+            status = transition(stored.status, action)  # again: somebody may have been faster
+            fields = evolve(draft, status=status, issuance_id=request.issuance.id, problem=None, updated_at=now)
+            saved = transaction.certificates.save(fields)
+            transaction.issuances.add(request.issuance)
+            if request.sealed_key is not None:
+                transaction.secrets.put(request.issuance.key_name, request.sealed_key)
+            transaction.schedules.take_over(certificate_id, due_at=now, attempts=0)
+            event = Event(
+                certificate_id=certificate_id,
+                kind=EventKind.CSR_GENERATED if action is Action.GENERATE_CSR else EventKind.RENEWAL_STARTED,
+                at=now,
+                actor=actor,
+                from_status=stored.status,
+                to_status=status,
+                data={"number": request.issuance.number, "key_type": str(request.issuance.key_type)},
+            )
+            transaction.events.append([event])
+        return saved

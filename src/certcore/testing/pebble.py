@@ -1,0 +1,384 @@
+"""Pebble, Let's Encrypt's small test CA, as a child process for tests and benchmarks.
+
+::
+
+    with ChallTestSrv.start() as dns, Pebble.start(dns_server=dns.dns_address) as pebble:
+        http = Http(extra_roots=pebble.roots_pem)
+        client = AcmeClient(pebble.directory_url, key=key, http=http)
+
+Everything listens on free loopback ports; nothing outside a temporary folder is written.
+
+Keep at most four orders in flight per Pebble: it takes read locks inside read locks and hangs under more (2.4.0 and
+newer). Start several for more, and put a timeout on every wait.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import ipaddress
+import json
+import os
+import shutil
+import socket
+import ssl
+import subprocess
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from certcore.errors import CertCoreError
+
+__all__ = ["ChallTestSrv", "Pebble", "write_throwaway_tls"]
+
+_START_TRIES: Final = 3
+_START_SECONDS: Final = 15.0
+_STOP_SECONDS: Final = 5.0
+_TAIL: Final = 2000
+
+
+class _Child:
+    """A child process with a log file, ended once, by its own pid."""
+
+    def __init__(self, binary: str, arguments: list[str], *, folder: Path, env: Mapping[str, str]) -> None:
+        self.folder = folder
+        #: Where the child writes what it has to say.
+        self.log_path = folder / f"{Path(binary).name}.log"
+        with self.log_path.open("wb") as log:
+            self._process = subprocess.Popen(  # noqa: S603 - a fixed binary, our own arguments
+                [binary, *arguments], stdout=log, stderr=subprocess.STDOUT, env={**os.environ, **env}, cwd=folder
+            )
+        atexit.register(self.stop)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def running(self) -> bool:
+        return self._process.poll() is None
+
+    def log_tail(self) -> str:
+        try:
+            return self.log_path.read_text(errors="replace")[-_TAIL:]
+        except OSError:
+            return ""
+
+    def wait_until(self, ready: Callable[[], bool]) -> bool:
+        """Whether it became ready; False when it ended or took too long."""
+        deadline = time.monotonic() + _START_SECONDS
+        while self.running() and time.monotonic() < deadline:
+            if ready():
+                return True
+            time.sleep(0.02)
+        return False
+
+    def stop(self) -> None:
+        atexit.unregister(self.stop)
+        if self.running():
+            self._process.terminate()
+            try:
+                self._process.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait(_STOP_SECONDS)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class _Server:
+    """What both servers share: they stop once, and end with a ``with`` block."""
+
+    def __init__(self, child: _Child) -> None:
+        self._child = child
+
+    @property
+    def pid(self) -> int:
+        """The child's process id."""
+        return self._child.pid
+
+    @property
+    def log_path(self) -> Path:
+        """The child's log; it goes when the child is stopped."""
+        return self._child.log_path
+
+    def running(self) -> bool:
+        """Whether the child is alive."""
+        return self._child.running()
+
+    def log_tail(self) -> str:
+        """The last lines of the log, for a failing test's message; empty after :meth:`stop`."""
+        return self._child.log_tail()
+
+    def stop(self) -> None:
+        """End the child and remove its folder. Calling it again does nothing."""
+        self._child.stop()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+class Pebble(_Server):
+    """A running Pebble; :meth:`start` makes one."""
+
+    def __init__(self, child: _Child, *, port: int, management_port: int, roots_pem: str) -> None:
+        super().__init__(child)
+        #: The ACME directory.
+        self.directory_url = f"https://127.0.0.1:{port}/dir"
+        #: The management API.
+        self.management_url = f"https://127.0.0.1:{management_port}"
+        #: The throwaway CA that signed Pebble's HTTPS certificate, PEM: the roots for the client's TLS.
+        self.roots_pem = roots_pem
+        self._tls = ssl.create_default_context(cadata=roots_pem)
+
+    @classmethod
+    def start(  # noqa: PLR0913 - the switches that Pebble has
+        cls,
+        *,
+        dns_server: str | None = None,
+        nonce_reject: int = 5,
+        sleep: bool = False,
+        authz_reuse: int = 50,
+        strict: bool = False,
+        eab: Mapping[str, str] | None = None,
+        alternate_roots: int = 0,
+        chain_length: int = 1,
+        always_valid: bool = False,
+    ) -> Pebble:
+        """Start a Pebble and wait until it answers.
+
+        Args:
+            dns_server: ``host:port`` of the resolver that it validates with; the system's when None.
+            nonce_reject: Of 100 good nonces, how many it refuses.
+            sleep: Whether it pauses for seconds before it validates, as CAs do.
+            authz_reuse: Of 100 orders, how many reuse a valid authorization.
+            strict: Whether it tests upcoming changes of the API.
+            eab: Key id to base64url HMAC key; when given, new accounts need external account binding.
+            alternate_roots: How many alternate chains it offers.
+            chain_length: How many certificates stand between leaf and root.
+            always_valid: Whether every challenge succeeds unseen.
+
+        Raises:
+            CertCoreError: Pebble is not installed, or it did not start within 15 seconds.
+        """
+        binary = _binary("pebble")
+        env = {
+            "PEBBLE_VA_NOSLEEP": "" if sleep else "1",
+            "PEBBLE_VA_ALWAYS_VALID": "1" if always_valid else "",
+            "PEBBLE_WFE_NONCEREJECT": str(nonce_reject),
+            "PEBBLE_AUTHZREUSE": str(authz_reuse),
+            "PEBBLE_ALTERNATE_ROOTS": str(alternate_roots),
+            "PEBBLE_CHAIN_LENGTH": str(chain_length),
+        }
+        for _ in range(_START_TRIES):
+            folder = Path(tempfile.mkdtemp(prefix="certcore-pebble-"))
+            roots_pem = write_throwaway_tls(folder)
+            port, management_port, http_port, tls_port = _free_ports(4)
+            config = {
+                "listenAddress": f"127.0.0.1:{port}",
+                "managementListenAddress": f"127.0.0.1:{management_port}",
+                "certificate": str(folder / "cert.pem"),
+                "privateKey": str(folder / "key.pem"),
+                "httpPort": http_port,
+                "tlsPort": tls_port,
+                "ocspResponderURL": "",
+                "externalAccountBindingRequired": bool(eab),
+                "externalAccountMACKeys": dict(eab or {}),
+            }
+            (folder / "config.json").write_text(json.dumps({"pebble": config}))
+            arguments = ["-config", str(folder / "config.json")]
+            if dns_server:
+                arguments += ["-dnsserver", dns_server]
+            if strict:
+                arguments.append("-strict")
+            child = _Child(binary, arguments, folder=folder, env=env)
+            pebble = cls(child, port=port, management_port=management_port, roots_pem=roots_pem)
+            if child.wait_until(pebble._answers):
+                return pebble
+            tail = child.log_tail()
+            pebble.stop()
+            if "address already in use" not in tail:
+                break
+        raise CertCoreError(f"pebble did not start within {_START_SECONDS:g} seconds. It said: {tail}")
+
+    def issuer_root_pem(self, number: int = 0) -> str:
+        """The root that issued certificates end at, PEM.
+
+        Args:
+            number: 0 for the default chain's root, 1 and up for the alternate ones.
+        """
+        return self._get(f"{self.management_url}/roots/{number}").decode("ascii")
+
+    def _answers(self) -> bool:
+        try:
+            self._get(self.directory_url)
+            self._get(f"{self.management_url}/roots/0")
+        except OSError:
+            return False
+        return True
+
+    def _get(self, url: str) -> bytes:
+        with urllib.request.urlopen(url, timeout=5, context=self._tls) as reply:  # noqa: S310 - our own https URL
+            return bytes(reply.read())
+
+
+class ChallTestSrv(_Server):
+    """A running pebble-challtestsrv: a DNS server that says what a test tells it; :meth:`start` makes one."""
+
+    def __init__(self, child: _Child, *, dns_port: int, management_port: int) -> None:
+        super().__init__(child)
+        #: ``host:port`` of the DNS server, for :meth:`Pebble.start`.
+        self.dns_address = f"127.0.0.1:{dns_port}"
+        #: The management API.
+        self.management_url = f"http://127.0.0.1:{management_port}"
+
+    @classmethod
+    def start(cls) -> ChallTestSrv:
+        """Start the server and wait until it answers.
+
+        Raises:
+            CertCoreError: It is not installed, or it did not start within 15 seconds.
+        """
+        binary = _binary("pebble-challtestsrv")
+        for _ in range(_START_TRIES):
+            dns_port, management_port = _free_ports(2)
+            arguments = [f"-dns01=127.0.0.1:{dns_port}", f"-management=127.0.0.1:{management_port}"]
+            arguments += ["-http01=", "-https01=", "-tlsalpn01="]
+            child = _Child(binary, arguments, folder=Path(tempfile.mkdtemp(prefix="certcore-challtestsrv-")), env={})
+            server = cls(child, dns_port=dns_port, management_port=management_port)
+            if child.wait_until(lambda ports=(dns_port, management_port): all(map(_listens, ports))):  # type: ignore[misc]
+                return server
+            tail = child.log_tail()
+            server.stop()
+            if "address already in use" not in tail:
+                break
+        raise CertCoreError(f"pebble-challtestsrv did not start within {_START_SECONDS:g} seconds. It said: {tail}")
+
+    def set_txt(self, host: str, value: str) -> None:
+        """Add a TXT record; others of the same name stay."""
+        self._post("set-txt", host=_fqdn(host), value=value)
+
+    def clear_txt(self, host: str) -> None:
+        """Remove all TXT records of a name."""
+        self._post("clear-txt", host=_fqdn(host))
+
+    def set_cname(self, host: str, target: str) -> None:
+        """Make a name an alias of another."""
+        self._post("set-cname", host=_fqdn(host), target=_fqdn(target))
+
+    def clear_cname(self, host: str) -> None:
+        """Remove a name's CNAME record."""
+        self._post("clear-cname", host=_fqdn(host))
+
+    def _post(self, path: str, **members: Any) -> None:
+        request = urllib.request.Request(  # noqa: S310 - our own loopback URL
+            f"{self.management_url}/{path}", data=json.dumps(members).encode(), method="POST"
+        )
+        with urllib.request.urlopen(request, timeout=5) as reply:  # noqa: S310 - our own loopback URL
+            reply.read()
+
+
+def _binary(name: str) -> str:
+    found = shutil.which(name)
+    if found is None:
+        raise CertCoreError(f"{name} is not installed.", advice="Install the Debian package pebble.")
+    return found
+
+
+def _fqdn(name: str) -> str:
+    return name if name.endswith(".") else f"{name}."
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+    except OSError:
+        return False
+    return True
+
+
+def _free_ports(count: int) -> list[int]:
+    """Loopback ports that were free for TCP and UDP a moment ago, all different."""
+    with contextlib.ExitStack() as held:
+        ports: list[int] = []
+        while len(ports) < count:
+            tcp = held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+            udp = held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+            tcp.bind(("127.0.0.1", 0))
+            with contextlib.suppress(OSError):
+                udp.bind(tcp.getsockname())
+                ports.append(tcp.getsockname()[1])
+        return ports
+
+
+def write_throwaway_tls(folder: Path) -> str:
+    """Make a throwaway CA and a server certificate for localhost and 127.0.0.1.
+
+    Args:
+        folder: Where ``cert.pem`` and ``key.pem`` of the server are written.
+
+    Returns:
+        The CA's certificate, PEM: the only root that a client needs to trust the server.
+    """
+    now = datetime.now(UTC)
+    ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "certcore throwaway test CA")])
+
+    def builder(subject: x509.Name, public_key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+        return (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(ca_name)
+            .public_key(public_key)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - timedelta(hours=1))
+            .not_valid_after(now + timedelta(days=7))
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False)
+        )
+
+    def usage(*, ca: bool) -> x509.KeyUsage:
+        return x509.KeyUsage(
+            digital_signature=True,
+            key_cert_sign=ca,
+            crl_sign=ca,
+            content_commitment=False,
+            key_encipherment=False,
+            data_encipherment=False,
+            key_agreement=False,
+            encipher_only=False,
+            decipher_only=False,
+        )
+
+    ca = (
+        builder(ca_name, ca_key.public_key())
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(usage(ca=True), critical=True)
+        .sign(ca_key, hashes.SHA256())
+    )
+    names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    server = (
+        builder(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")]), key.public_key())
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(usage(ca=False), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .sign(ca_key, hashes.SHA256())
+    )
+    (folder / "cert.pem").write_bytes(server.public_bytes(Encoding.PEM))
+    (folder / "key.pem").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return ca.public_bytes(Encoding.PEM).decode("ascii")

@@ -1,0 +1,198 @@
+"""What can go wrong while talking to an ACME server: three kinds, all under :class:`certcore.errors.CAError`.
+
+::
+
+    CAError
+    └── AcmeError
+        ├── AcmeProblem        the server answered with an error: a problem document or any 4xx or 5xx status
+        ├── TransportFailed    no usable answer: refused, timed out, not TLS, not JSON …; ``kind`` says which
+        └── ProtocolError      an answer that RFC 8555 does not allow: a field or header that we need is missing
+
+Messages are worded for the user of a panel. They name the server, never a secret or a key authorization.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from attrs import evolve
+
+from certcore.errors import CAError
+from certcore.model.problem import Problem
+
+__all__ = ["TRANSPORT_KINDS", "AcmeError", "AcmeProblem", "ProtocolError", "TransportFailed"]
+
+#: Every word that :attr:`TransportFailed.kind` can hold. They are stable: code may branch on them.
+TRANSPORT_KINDS: Final = frozenset(
+    {
+        "bad_url",  # not an https URL (plain http is allowed on loopback only)
+        "unresolvable",  # the server's name has no address
+        "refused",  # nothing listens there
+        "unreachable",  # no route, or another error while connecting
+        "tls",  # no TLS, or a certificate that does not verify
+        "timeout",  # no complete answer in time
+        "reset",  # the connection broke in the middle
+        "too_large",  # a body over the limit
+        "redirect",  # a redirect where none is allowed, or too many
+        "empty",  # a success without the body that it needs
+        "html",  # a web page where JSON was due
+        "not_json",  # some other body where JSON was due
+    }
+)
+
+_ADVICE: Final = {
+    "bad_url": "Check the directory URL in the CA's settings: it starts with https://.",
+    "unresolvable": "Check the directory URL for a typing error, and this server's DNS resolver.",
+    "refused": "Check the directory URL's host and port. If they are right, the CA is down: it will be tried again.",
+    "unreachable": "Check this server's network and firewall.",
+    "tls": "If this is a CA of your own, add its root certificate to the CA's settings.",
+    "timeout": "It will be tried again. If it stays so, check this server's firewall.",
+    "reset": "It will be tried again.",
+    "redirect": "Check the directory URL in the CA's settings.",
+    "html": "Check that the URL is that of the ACME directory, not of the CA's web site.",
+}
+
+_WORDS: Final = {
+    "accountDoesNotExist": "knows no account for this account key",
+    "alreadyReplaced": "says that the certificate to be replaced has been replaced already",
+    "alreadyRevoked": "says that the certificate is revoked already",
+    "badCSR": "does not accept the certificate signing request",
+    "badNonce": "kept refusing the requests as replays",
+    "badRevocationReason": "does not accept this revocation reason",
+    "badSignatureAlgorithm": "does not accept the type of the account key",
+    "caa": "may not issue for this name: a CAA record forbids it",
+    "externalAccountRequired": "asks for external account binding: a key id and an HMAC key from the CA",
+    "invalidContact": "does not accept the account's e-mail address",
+    "invalidProfile": "does not know the requested certificate profile",
+    "malformed": "could not make sense of the request",
+    "orderNotReady": "is not ready to issue this order",
+    "rateLimited": "refuses because too many requests were made",
+    "rejectedIdentifier": "will not issue for this name",
+    "serverInternal": "failed for a reason of its own",
+    "unauthorized": "does not authorise this request",
+    "unsupportedContact": "does not accept this kind of contact address",
+    "unsupportedIdentifier": "does not issue for this kind of name",
+    "userActionRequired": "wants a person to visit one of its pages first",
+}
+
+
+class AcmeError(CAError):
+    """The root of this tree: anything that goes wrong between us and an ACME server.
+
+    Args:
+        message: What happened, in the words of a panel's user.
+        host: The server's name, with its port when that is not the usual one; empty when unknown.
+        retry_after: Seconds that the server asks to wait (RFC 9110 section 10.2.3), None when it did not say.
+        problem_type: The problem type as an URI, ``about:blank`` when there is none.
+        detail: The CA's own text, untouched.
+        advice: What to do about it.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        host: str = "",
+        retry_after: float | None = None,
+        problem_type: str = "about:blank",
+        detail: str = "",
+        advice: str = "",
+    ) -> None:
+        super().__init__(message, problem_type=problem_type, detail=detail, advice=advice)
+        self.host = host
+        self.retry_after = retry_after
+
+
+class AcmeProblem(AcmeError):
+    """The server answered, and the answer is an error (RFC 8555 section 6.7, RFC 9457).
+
+    Args:
+        problem: The problem document; ``about:blank`` when the error came without one.
+        status: The HTTP status code of the reply, which counts over the one that the document claims.
+        host: The server's name.
+        retry_after: Seconds from the reply's Retry-After, None without.
+        location: The reply's Location: the account that already has the new key (409, RFC 8555 section 7.3.5).
+    """
+
+    def __init__(
+        self, problem: Problem, *, status: int, host: str, retry_after: float | None = None, location: str = ""
+    ) -> None:
+        said = _WORDS.get(problem.acme_type)
+        if said is None:
+            said = "failed" if status >= 500 else "refused the request"  # noqa: PLR2004 - RFC 9110 section 15.6
+            said += f" (HTTP status {status})"
+        message = f"The CA at {host} {said}."
+        super().__init__(
+            message,
+            host=host,
+            retry_after=retry_after,
+            problem_type=problem.type,
+            detail=problem.detail,
+            advice=problem.advice,
+        )
+        #: The problem with our words as its title, fit to be kept with the issuance.
+        self.problem = evolve(problem, title=message, status=status)
+        #: The HTTP status code.
+        self.status = status
+        #: The URL in the reply's Location header, empty without.
+        self.location = location
+
+    @property
+    def acme_type(self) -> str:
+        """The short ACME error type (``rateLimited``, RFC 8555 section 6.7), empty for other types."""
+        return self.problem.acme_type
+
+    def __str__(self) -> str:
+        return f"{self.problem} {self.advice}".strip()
+
+    def as_dict(self) -> dict[str, object]:
+        """The error as plain data, for JSON; ``problem`` is the whole document."""
+        return {
+            **super().as_dict(),
+            "status": self.status,
+            "retry_after": self.retry_after,
+            "problem": self.problem.to_json(),
+        }
+
+
+class TransportFailed(AcmeError):
+    """There is no usable answer; the request may or may not have reached the server.
+
+    Args:
+        kind: One of :data:`TRANSPORT_KINDS`.
+        message: What happened, in the words of a panel's user.
+        host: The server's name.
+        retry_after: Seconds from the reply's Retry-After, where there was a reply.
+    """
+
+    def __init__(self, kind: str, message: str, *, host: str = "", retry_after: float | None = None) -> None:
+        super().__init__(message, host=host, retry_after=retry_after, advice=_ADVICE.get(kind, ""))
+        #: A stable word for what went wrong: one of :data:`TRANSPORT_KINDS`.
+        self.kind = kind
+
+    def as_dict(self) -> dict[str, object]:
+        """The error as plain data, for JSON."""
+        return {**super().as_dict(), "kind": self.kind}
+
+
+class ProtocolError(AcmeError):
+    """The server's answer lacks something that RFC 8555 requires and that we cannot do without.
+
+    Args:
+        resource: What was being read: ``directory``, ``order``, ``authorization`` ….
+        field: The JSON member or the header that is missing or unusable; empty when it is the whole.
+        host: The server's name, empty when only a document was looked at.
+    """
+
+    def __init__(self, resource: str, field: str = "", *, host: str = "", retry_after: float | None = None) -> None:
+        who = f"The CA at {host}" if host else "The CA"
+        what = f"without a usable {field!r}" if field else "that is not the JSON object it should be"
+        article = "an" if resource[:1] in "aeiou" else "a"
+        super().__init__(
+            f"{who} sent {article} {resource} {what}.",
+            host=host,
+            retry_after=retry_after,
+            advice="Check the directory URL." if resource == "directory" else "This is a fault of the CA's server.",
+        )
+        self.resource = resource
+        self.field = field

@@ -1,0 +1,273 @@
+"""The right column of a PUQ ACME certificate, for every status: no network, only what the last step found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final, assert_never
+
+from certcore.model.events import EventKind
+from certcore.model.form import fields_of
+from certcore.model.hints import (
+    ActionButton,
+    DnsRecord,
+    DnsRecords,
+    Fact,
+    Facts,
+    Form,
+    Hint,
+    Level,
+    Link,
+    Message,
+    Notice,
+    RecordState,
+    Refresh,
+    Step,
+    Steps,
+    StepState,
+)
+from certcore.model.issuance import Issuance
+from certcore.model.lifecycle import Status
+from certcore.model.views import CertificateView
+from certcore.ports.ca_module import ModuleContext, NoSettings
+from certcore_puq_acme.delegation import delegation_key, delegations
+from certcore_puq_acme.settings import PuqAcmeProfile
+
+__all__ = ["right_column"]
+
+_SOON: Final = 5.0
+_LATER: Final = 30.0
+#: The stages of `certcore_puq_acme.steps`, in their order, with what they are called for people.
+_STAGES: Final = (
+    ("preflight", "Check the CNAME"),
+    ("ordered", "Order placed at the CA"),
+    ("published", "Validation values published"),
+    ("answered", "The CA validates"),
+    ("finalizing", "The CA issues"),
+)
+
+
+def right_column(view: CertificateView, context: ModuleContext) -> list[Hint]:
+    """Everything that there is to say about a certificate in its present status."""
+    status = view.certificate.status
+    match status:
+        case Status.DRAFT:
+            return [*_draft(context), *_records(view, context), *_terms(context)]
+        case Status.PENDING:
+            return [*_pending(view), *_records(view, context), *_progress(view), _check_now(), Refresh(_SOON)]
+        case Status.PROCESSING:
+            text = "The CA is working on the order. Nothing is to be done."
+            return [
+                Notice(Level.INFO, _message("processing", text)),
+                *_problem(view),
+                *_progress(view),
+                Refresh(_SOON),
+            ]
+        case Status.ACTIVE:
+            return [*_active(view), *_renewal(view, context), *_timeline(view), Refresh(_LATER)]
+        case Status.EXPIRED:
+            return [*_expired(view), *_renewal(view, context), *_timeline(view), _renew(), Refresh(_LATER)]
+        case Status.ERROR:
+            return [*_error(view), *_records(view, context), *_timeline(view), _check_now(), _back_to_draft()]
+        case Status.REVOKED:
+            text = "The certificate is revoked: clients reject it. Issue a new one with a new key."
+            return [Notice(Level.ERROR, _message("revoked", text)), *_timeline(view), _renew()]
+        case _:
+            assert_never(status)
+
+
+def _draft(context: ModuleContext) -> list[Hint]:
+    text = (
+        "This is a draft: nothing has been asked of the CA. Set the CNAME below now or later; "
+        "then generate the CSR, and everything after that is automatic."
+    )
+    hints: list[Hint] = [Notice(Level.INFO, _message("draft", text))]
+    profile: PuqAcmeProfile = context.profile
+    if not profile.terms_agreed:
+        text = "Nobody has agreed to the terms of service of this CA yet: set it in the CA profile."
+        hints.append(Notice(Level.WARNING, _message("terms_not_agreed", text)))
+    if form := fields_of(NoSettings):
+        hints.append(Form(form))
+    hints.append(ActionButton(name="generate_csr", label=_message("generate_csr", "Generate CSR")))
+    return hints
+
+
+def _pending(view: CertificateView) -> list[Hint]:
+    waiting = [row for row in _seen(view.issuance).values() if row.get("state") != RecordState.CORRECT]
+    if view.certificate.problem is not None:
+        return _problem(view)
+    if not _seen(view.issuance):
+        text = "Key and CSR are made. The CNAME is looked for in a moment."
+        return [Notice(Level.INFO, _message("pending.new", text))]
+    if waiting:
+        text = (
+            "Waiting for the domain's owner: {count} of {all} DNS records below are not as they should be. "
+            "Issuance goes on by itself as soon as they are."
+        )
+        params = {"count": len(waiting), "all": len(_seen(view.issuance))}
+        return [Notice(Level.WARNING, _message("pending.owner", text, **params))]
+    return [Notice(Level.INFO, _message("pending.ready", "All DNS records are correct. The order is placed next."))]
+
+
+def _active(view: CertificateView) -> list[Hint]:
+    days = view.days_remaining
+    text = "The certificate is active. It is valid for {days} more days."
+    hints: list[Hint] = [Notice(Level.SUCCESS, _message("active", text, days=days))]
+    facts = [Fact(_message("fact.not_after", "Valid until"), _at(view.certificate.not_after))]
+    if view.leaf is not None:
+        facts.append(Fact(_message("fact.issuer", "Issuer"), view.leaf.issuer))
+        facts.append(Fact(_message("fact.serial", "Serial number"), view.leaf.serial_hex))
+    if view.renews_at is not None:
+        facts.append(Fact(_message("fact.renews_at", "Renews by itself from"), _at(view.renews_at)))
+    else:
+        text = "Auto-renewal is off: the certificate expires on {date} unless somebody renews it."
+        hints.append(Notice(Level.WARNING, _message("renewal_off", text, date=_at(view.certificate.not_after))))
+    return [*hints, Facts(tuple(facts))]
+
+
+def _expired(view: CertificateView) -> list[Hint]:
+    text = "The certificate expired on {date}: clients reject it."
+    hints: list[Hint] = [Notice(Level.ERROR, _message("expired", text, date=_at(view.certificate.not_after)))]
+    if not view.certificate.renewal.auto:
+        hints.append(Notice(Level.WARNING, _message("expired.renewal_off", "Auto-renewal is off: renew it yourself.")))
+    return hints
+
+
+def _error(view: CertificateView) -> list[Hint]:
+    text = "The last attempt failed, and trying again will not help until something changes."
+    return [Notice(Level.ERROR, _message("error", text)), *_problem(view)]
+
+
+def _problem(view: CertificateView) -> list[Hint]:
+    problem = view.certificate.problem
+    if problem is None:
+        return []
+    final = view.certificate.status is Status.ERROR
+    hints: list[Hint] = [
+        Notice(
+            Level.ERROR if final else Level.WARNING,
+            _message("problem", "{problem} {advice}", problem=str(problem), advice=problem.advice),
+        )
+    ]
+    if problem.instance:
+        hints.append(Link(_message("problem.instance", "The CA's page about this"), problem.instance))
+    due = view.schedule.due_at if view.schedule else None
+    if due is not None and not final:
+        hints.append(Facts((Fact(_message("fact.retry", "Next attempt"), _at(due)),)))
+    return hints
+
+
+def _renewal(view: CertificateView, context: ModuleContext) -> list[Hint]:
+    """A renewal beside the leaf in service, when one is under way."""
+    if view.issuance is None:
+        return []
+    text = "A renewal is under way; the present certificate stays in service meanwhile."
+    if view.certificate.status is Status.EXPIRED:
+        text = "A new certificate is being requested."
+    hints: list[Hint] = [Notice(Level.INFO, _message("renewal.running", text)), *_problem(view)]
+    if any(row.get("state") != RecordState.CORRECT for row in _seen(view.issuance).values()):
+        hints.extend(_records(view, context))
+    return [*hints, *_progress(view)]
+
+
+def _records(view: CertificateView, context: ModuleContext) -> list[Hint]:
+    """The CNAMEs that the owner sets, with what was last seen of each."""
+    profile: PuqAcmeProfile = context.profile
+    certificate = view.certificate
+    key = delegation_key(context.documents)
+    seen = _seen(view.issuance)
+    checked = (view.issuance.findings or {}).get("checked_at") if view.issuance else None
+    rows = []
+    for one in delegations(key, certificate.owner, certificate.names, profile.tech_zone.ascii):
+        found = seen.get(one.name, {})
+        rows.append(
+            DnsRecord(
+                name=one.name,
+                type="CNAME",
+                value=one.target,
+                state=RecordState(found.get("state", RecordState.UNKNOWN)),
+                seen=str(found.get("seen", "")),
+                checked_at=datetime.fromisoformat(checked) if checked and found else None,
+            )
+        )
+    return [DnsRecords(tuple(rows))]
+
+
+def _progress(view: CertificateView) -> list[Hint]:
+    """The way of the attempt in flight, as a timeline."""
+    if view.issuance is None:
+        return []
+    stage = (view.issuance.module_state or {}).get("stage", "preflight")
+    reached = next((index for index, (name, _) in enumerate(_STAGES) if name == stage), 0)
+    failed = view.certificate.problem is not None
+    rows = [
+        Step(title=_message("step.csr", "Key and CSR made"), state=StepState.DONE, at=view.issuance.created_at),
+        *(
+            Step(
+                title=_message(f"step.{name}", title),
+                state=_step_state(index, reached, failed=failed),
+            )
+            for index, (name, title) in enumerate(_STAGES)
+        ),
+    ]
+    return [Steps(tuple(rows))]
+
+
+def _step_state(index: int, reached: int, *, failed: bool) -> StepState:
+    if index < reached:
+        return StepState.DONE
+    if index > reached:
+        return StepState.WAITING
+    return StepState.FAILED if failed else StepState.CURRENT
+
+
+def _timeline(view: CertificateView) -> list[Hint]:
+    """What happened to the certificate, oldest first."""
+    bad = (EventKind.FAILED, EventKind.ATTEMPT_FAILED, EventKind.EXPIRED, EventKind.REVOKED)
+    rows = tuple(
+        Step(
+            title=_message(f"event.{event.kind}", str(event.kind).replace("_", " ").capitalize()),
+            state=StepState.FAILED if event.kind in bad else StepState.DONE,
+            detail=str(event.problem) if event.problem else "",
+            at=event.at,
+        )
+        for event in view.events
+    )
+    return [Steps(rows)] if rows else []
+
+
+def _terms(context: ModuleContext) -> list[Hint]:
+    # The key is that of certcore_puq_acme.accounts.directory_document, which must not be imported for a page.
+    document = context.documents.get(f"directory/{context.authority_id}")
+    if document is None or document.value.get("url") != context.profile.directory:
+        return []
+    url = str(document.value.get("terms_of_service", ""))
+    return [Link(_message("terms", "The CA's terms of service"), url)] if url else []
+
+
+def _seen(issuance: Issuance | None) -> dict[str, Mapping[str, Any]]:
+    findings = (issuance.findings if issuance else None) or {}
+    return {str(row["name"]): row for row in findings.get("records", [])}
+
+
+def _check_now() -> Hint:
+    return ActionButton(name="check_now", label=_message("check_now", "Check now"))
+
+
+def _renew() -> Hint:
+    return ActionButton(name="renew", label=_message("renew", "Issue a new certificate"))
+
+
+def _back_to_draft() -> Hint:
+    confirm = _message(
+        "back_to_draft.confirm", "The key and the CSR of this attempt are destroyed. Go back to the draft?"
+    )
+    return ActionButton(name="back_to_draft", label=_message("back_to_draft", "Back to draft"), confirm=confirm)
+
+
+def _message(key: str, text: str, **params: Any) -> Message:
+    return Message(f"puq_acme.{key}", text, params)
+
+
+def _at(moment: datetime | None) -> str:
+    return moment.strftime("%Y-%m-%d %H:%M UTC") if moment else "unknown"

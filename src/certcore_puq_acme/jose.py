@@ -1,0 +1,184 @@
+"""Account keys and the flattened JWS of ACME (RFC 8555 section 6.2, RFC 7515, RFC 7638).
+
+josepy holds the keys and signs; the JWS around the signature is put together here, which costs a third of the time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from typing import Any, Final
+
+from attrs import field, frozen
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+from josepy.jwa import ES256, ES384, HS256, RS256
+from josepy.jwk import JWK, JWKEC, JWKRSA
+from josepy.util import ComparableECKey, ComparableRSAKey
+
+from certcore.errors import InvalidInput, UnreadablePem
+
+__all__ = [
+    "AccountSigner",
+    "ExternalAccountBinding",
+    "b64url",
+    "compact",
+    "generate_account_key",
+    "load_account_key",
+]
+
+_MIN_RSA_BITS: Final = 2048
+
+
+@frozen(kw_only=True)
+class ExternalAccountBinding:
+    """The credentials that tie a new ACME account to an account at the CA (RFC 8555 section 7.3.4).
+
+    Raises:
+        InvalidInput: The key id is empty, or the HMAC key is not base64url.
+    """
+
+    #: The key identifier that the CA gave.
+    kid: str
+    #: The MAC key as the CA shows it: base64url, with or without padding. A secret.
+    hmac_key: str = field(repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        if not self.kid:
+            raise InvalidInput("eab_kid", "is missing.", advice="The CA shows it next to the HMAC key.")
+        self.key_bytes()
+
+    def key_bytes(self) -> bytes:
+        """The MAC key, decoded.
+
+        Raises:
+            InvalidInput: It is not base64url; the message does not repeat it.
+        """
+        text = "".join(self.hmac_key.split()).rstrip("=").replace("+", "-").replace("/", "_")
+        try:
+            key = urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        except ValueError:
+            key = b""
+        if not key or b64url(key)[:-1] != text[:-1]:  # the decoder skips what is not in its alphabet
+            raise InvalidInput(
+                "eab_hmac_key", "is not base64url.", advice="Copy the whole HMAC key from the CA's page."
+            ) from None
+        return key
+
+
+class AccountSigner:
+    """One account key with all that is derived from it, computed once. Safe to share between threads.
+
+    Args:
+        key: An EC P-256 or P-384 key, or an RSA key, as :func:`load_account_key` returns it.
+
+    Raises:
+        InvalidInput: Another kind of key.
+    """
+
+    def __init__(self, key: JWK) -> None:
+        self._key = key.key
+        self._algorithm = _algorithm(key)
+        self.alg: str = self._algorithm.name
+        #: The public key as a JWK (RFC 7517).
+        self.jwk: dict[str, Any] = key.public_key().to_json()
+        members = ("crv", "kty", "x", "y") if isinstance(key, JWKEC) else ("e", "kty", "n")
+        #: The JWK thumbprint (RFC 7638), base64url.
+        self.thumbprint = b64url(hashlib.sha256(compact({name: self.jwk[name] for name in members})).digest())
+
+    def sign(self, payload: bytes, *, url: str, nonce: str = "", kid: str = "") -> bytes:
+        """A flattened JWS over the payload (RFC 8555 section 6.2).
+
+        Args:
+            payload: The JSON to sign; empty for POST-as-GET.
+            url: The URL that the request goes to.
+            nonce: The replay nonce; left out when empty (the inner JWS of a key change has none).
+            kid: The account URL; when empty, the public key itself is sent.
+        """
+        protected: dict[str, Any] = {"alg": self.alg, "url": url}
+        if nonce:
+            protected["nonce"] = nonce
+        if kid:
+            protected["kid"] = kid
+        else:
+            protected["jwk"] = self.jwk
+        head, body = b64url(compact(protected)), b64url(payload)
+        signature = self._algorithm.sign(self._key, f"{head}.{body}".encode())
+        return f'{{"protected":"{head}","payload":"{body}","signature":"{b64url(signature)}"}}'.encode()
+
+    def bind(self, eab: ExternalAccountBinding, url: str) -> dict[str, str]:
+        """The ``externalAccountBinding`` member of a newAccount request (RFC 8555 section 7.3.4).
+
+        Args:
+            eab: What the CA gave.
+            url: The newAccount URL.
+        """
+        head = b64url(compact({"alg": "HS256", "kid": eab.kid, "url": url}))
+        body = b64url(compact(self.jwk))
+        signature = HS256.sign(eab.key_bytes(), f"{head}.{body}".encode())
+        return {"protected": head, "payload": body, "signature": b64url(signature)}
+
+    def __repr__(self) -> str:
+        return f"AccountSigner({self.alg}, {self.thumbprint})"
+
+
+def generate_account_key() -> bytes:
+    """A new ECDSA P-256 account key, as unencrypted PKCS#8 PEM: a secret, to be sealed at once."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+def load_account_key(pem: bytes) -> JWK:
+    """Read an account key: EC P-256 or P-384, or RSA of at least 2048 bits, PEM, unencrypted.
+
+    Raises:
+        UnreadablePem: Not the PEM of a private key, or encrypted.
+        InvalidInput: A private key of another kind.
+    """
+    try:
+        key = load_pem_private_key(pem, None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise UnreadablePem(
+            "The ACME account key is not the PEM of an unencrypted private key.",
+            advice="Import it again, without a password.",
+        ) from None
+    jwk: JWK
+    if isinstance(key, ec.EllipticCurvePrivateKey):
+        jwk = JWKEC(key=ComparableECKey(key))
+    elif isinstance(key, rsa.RSAPrivateKey) and key.key_size >= _MIN_RSA_BITS:
+        jwk = JWKRSA(key=ComparableRSAKey(key))
+    else:
+        raise _unsupported()
+    _algorithm(jwk)
+    return jwk
+
+
+def b64url(data: bytes) -> str:
+    """Base64url without padding (RFC 7515 section 2)."""
+    return urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
+
+
+def compact(document: Any) -> bytes:
+    """JSON without white space."""
+    return json.dumps(document, separators=(",", ":")).encode()
+
+
+def _algorithm(key: JWK) -> Any:
+    if isinstance(key, JWKRSA):
+        return RS256
+    if isinstance(key, JWKEC):
+        found = {"secp256r1": ES256, "secp384r1": ES384}.get(key.key.curve.name)
+        if found is not None:
+            return found
+    raise _unsupported()
+
+
+def _unsupported() -> InvalidInput:
+    return InvalidInput("account_key", "is not an EC P-256 or P-384 key, nor an RSA key of at least 2048 bits.")

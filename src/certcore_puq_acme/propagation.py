@@ -1,0 +1,156 @@
+"""What the DNS shows: is the owner's CNAME there, and are our TXT values visible through it?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import dns.exception
+import dns.flags
+import dns.message
+import dns.name
+import dns.query
+import dns.rcode
+import dns.rdatatype
+import dns.resolver
+from attrs import frozen
+
+from certcore.model.hints import RecordState
+from certcore_puq_acme.delegation import Delegation
+from certcore_puq_acme.settings import NameServer
+
+__all__ = ["Finding", "Lookup", "Resolvers"]
+
+#: How long a CNAME chain may be (RFC 1034 section 3.6.2 leaves it to the resolver).
+_MAX_HOPS: Final = 8
+
+
+@frozen(kw_only=True)
+class Lookup:
+    """One DNS server's answer to one question."""
+
+    values: tuple[str, ...] = ()
+    #: The target of the CNAME at the name itself, where there is one.
+    cname: str = ""
+    #: Why there is no answer to rely on; empty when there is one.
+    failure: str = ""
+
+
+@frozen(kw_only=True)
+class Finding:
+    """What was seen of one CNAME."""
+
+    base: str
+    name: str
+    target: str
+    state: RecordState
+    #: In words, or the target that is there instead.
+    seen: str = ""
+
+
+@frozen(kw_only=True)
+class Resolvers:
+    """The recursive DNS servers that are asked; all of them have to see a record."""
+
+    servers: tuple[NameServer, ...]
+    #: Seconds for one question to one server.
+    timeout: float
+
+    @classmethod
+    def of(cls, servers: Sequence[NameServer], timeout: float) -> Resolvers:
+        """The given servers, or the system's when there are none given."""
+        if not servers:
+            try:
+                system = dns.resolver.Resolver()
+                servers = [NameServer(str(address), system.port) for address in system.nameservers]
+            except dns.resolver.NoResolverConfiguration:
+                servers = []
+        return cls(servers=tuple(servers), timeout=timeout)
+
+    def check(self, delegation: Delegation) -> Finding:
+        """Look for the owner's CNAME: correct only when every server shows it."""
+        worst: Finding | None = None
+        for server in self.servers:
+            finding = self._check_at(server, delegation)
+            if finding.state is RecordState.CORRECT:
+                worst = worst or finding
+                continue
+            return finding
+        return worst or _finding(delegation, RecordState.UNREACHABLE, "no DNS server is configured")
+
+    def txt_is_visible(self, name: str, values: Iterable[str]) -> str:
+        """Why not all of these TXT values are visible at a name yet; empty when every server shows them all."""
+        wanted = set(values)
+        if not self.servers:
+            return "no DNS server is configured"
+        for server in self.servers:
+            found = self._ask(server, name, dns.rdatatype.TXT)
+            if found.failure:
+                return f"{server}: {found.failure}"
+            missing = wanted - set(found.values)
+            if missing:
+                return f"{server} shows {len(wanted) - len(missing)} of {len(wanted)} values"
+        return ""
+
+    def zone_answers(self, zone: str) -> str:
+        """Why a zone cannot be found from here; empty when every server finds its SOA record."""
+        if not self.servers:
+            return "no DNS server is configured"
+        for server in self.servers:
+            found = self._ask(server, zone, dns.rdatatype.SOA)
+            if found.failure or not found.values:
+                return f"{server}: {found.failure or 'there is no such zone'}"
+        return ""
+
+    def _check_at(self, server: NameServer, delegation: Delegation) -> Finding:
+        name = delegation.name
+        seen: list[str] = []
+        for _ in range(_MAX_HOPS):
+            found = self._ask(server, name, dns.rdatatype.CNAME)
+            if found.failure:
+                return _finding(delegation, RecordState.UNREACHABLE, f"{server}: {found.failure}")
+            if not found.cname:
+                break
+            name = found.cname
+            if name in seen:
+                return _finding(delegation, RecordState.WRONG, f"{seen[0]} (a CNAME loop)")
+            seen.append(name)
+            if name == delegation.target:
+                return _finding(delegation, RecordState.CORRECT, name)
+        if not seen:
+            return _finding(delegation, RecordState.MISSING, "")
+        return _finding(delegation, RecordState.WRONG, " → ".join(seen))
+
+    def _ask(self, server: NameServer, name: str, kind: dns.rdatatype.RdataType) -> Lookup:
+        try:
+            question = dns.name.from_text(name)
+            query = dns.message.make_query(question, kind, use_edns=0, payload=1232)
+            answer, _ = dns.query.udp_with_fallback(
+                query, server.address, timeout=self.timeout, port=server.port, ignore_unexpected=True
+            )
+        except dns.exception.Timeout:
+            return Lookup(failure="no answer in time")
+        except (dns.exception.DNSException, OSError) as error:
+            return Lookup(failure=f"no usable answer ({type(error).__name__})")
+        rcode = answer.rcode()
+        if rcode not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
+            return Lookup(failure=f"answered {dns.rcode.to_text(rcode)}")
+        return _read(answer, question, kind)
+
+
+def _read(answer: dns.message.Message, question: dns.name.Name, kind: dns.rdatatype.RdataType) -> Lookup:
+    """The values of one type in an answer, whatever CNAMEs lead to them."""
+    values: list[str] = []
+    cname = ""
+    for rrset in answer.answer:
+        if rrset.rdtype == dns.rdatatype.CNAME and rrset.name == question:
+            cname = rrset[0].target.canonicalize().to_text(omit_final_dot=True)
+        if rrset.rdtype == kind == dns.rdatatype.TXT:
+            values.extend(b"".join(one.strings).decode("ascii", "replace") for one in rrset)
+        elif rrset.rdtype == kind:
+            values.extend(one.to_text() for one in rrset)
+    return Lookup(values=tuple(values), cname=cname)
+
+
+def _finding(delegation: Delegation, state: RecordState, seen: str) -> Finding:
+    return Finding(base=delegation.base, name=delegation.name, target=delegation.target, state=state, seen=seen)

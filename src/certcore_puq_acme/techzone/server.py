@@ -1,0 +1,344 @@
+"""An authoritative DNS server for the tech zone, in a few threads of the process that it runs in.
+
+UDP: a few threads take turns at one socket, so that a source which is slow once does not hold up the others. TCP: one
+thread looks after all connections (RFC 7766): a client that says nothing, trickles, or does not read its answers costs
+a little memory until its time is over, and when too many are connected the one that was silent longest has to go.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import selectors
+import socket
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Final, Self
+
+from attrs import define, field
+
+from certcore.errors import CertCoreError
+from certcore.ports.dns import ZoneSource
+from certcore.ports.environment import Environment
+from certcore_puq_acme.techzone.answers import answer, server_failure
+from certcore_puq_acme.techzone.sockets import CannotListen, Datagram, listen_on, receive, reply
+
+__all__ = ["CannotListen", "ZoneServer"]
+
+_log = logging.getLogger(__name__)
+
+#: Seconds between two log lines about failing sources.
+_LOG_EVERY: Final = 60.0
+#: How much is read from a connection at once; with the answers below, what a client can make us hold.
+_READ: Final = 4096
+#: Answers that wait for a slow reader: no further query of its is looked at above this.
+_MAX_UNSENT: Final = 65536
+#: How many queries of one connection are answered before the others have their turn.
+_QUERIES_A_TURN: Final = 16
+#: Seconds without accepting after the system refused a connection (no file descriptors left).
+_ACCEPT_PAUSE: Final = 0.5
+
+
+class ZoneServer:
+    """Serves zones over UDP and TCP until it is closed; it serves as soon as it is built.
+
+    Args:
+        listen: Address (IPv4, IPv6, ``0.0.0.0``, or ``::`` for both families) and port; port 0 takes a free one.
+        sources: The zones. They are asked on every query, from several threads.
+        environment: Its clock gives the SOA's serial.
+        udp_threads: How many UDP queries are worked on at once.
+        max_connections: How many TCP connections are held at once.
+        idle_timeout: Seconds that a TCP connection may go without a complete query or a taken answer.
+        monotonic: Seconds from any start, never backwards; only differences are used.
+
+    Raises:
+        CannotListen: The address or the port is not to be had; the message says why.
+    """
+
+    def __init__(  # noqa: PLR0913 - the limits are for those who need others
+        self,
+        listen: tuple[str, int],
+        sources: Sequence[ZoneSource],
+        environment: Environment,
+        *,
+        udp_threads: int = 4,
+        max_connections: int = 256,
+        idle_timeout: float = 5.0,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._sources = tuple(sources)
+        self._environment = environment
+        self._complaints = _Complaints(monotonic)
+        self._udp, tcp = listen_on(*listen)
+        host, port = self._udp.getsockname()[:2]
+        self._address: tuple[str, int] = (host, port)
+        # Written to once, at the end, and never read: it stays readable, and so wakes every thread that waits.
+        self._wake, self._awake = socket.socketpair()
+        self._turn = threading.Lock()
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._udp, selectors.EVENT_READ)
+        self._selector.register(self._awake, selectors.EVENT_READ)
+        self._connections = _Connections(
+            tcp, self._awake, self._answer_tcp, limit=max_connections, idle_timeout=idle_timeout, monotonic=monotonic
+        )
+        self._closing = threading.Lock()
+        self._closed = False
+        # Daemons, so that a program which forgets to close the server can still end.
+        self._threads = [
+            threading.Thread(target=self._serve_udp, name=f"certcore-dns-udp-{number}", daemon=True)
+            for number in range(udp_threads)
+        ]
+        self._threads.append(threading.Thread(target=self._connections.run, name="certcore-dns-tcp", daemon=True))
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """The address and port that it listens on, UDP and TCP."""
+        return self._address
+
+    def close(self) -> None:
+        """Stop serving, join the threads and give the port back. Calling it again does nothing."""
+        with self._closing:
+            if self._closed:
+                return
+            self._closed = True
+            self._wake.send(b"\0")
+            for thread in self._threads:
+                thread.join()
+            self._selector.close()
+            for each in (self._udp, self._wake, self._awake):
+                each.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        host, port = self._address
+        return f"<ZoneServer on {host} port {port}{', closed' if self._closed else ''}>"
+
+    def _serve_udp(self) -> None:
+        while True:
+            # One waits, the others work or queue up: a packet wakes one thread, not all of them.
+            with self._turn:
+                datagram = self._next_datagram()
+            if datagram is None:
+                return
+            data = self._answer(datagram.data, tcp=False)
+            if data is not None:
+                reply(self._udp, datagram, data)
+
+    def _next_datagram(self) -> Datagram | None:
+        while not self._closed:
+            try:
+                return receive(self._udp)
+            except OSError:
+                # Nothing there; or an ICMP error for an earlier answer, which concerns nobody.
+                self._selector.select()
+        return None
+
+    def _answer_tcp(self, query: bytes) -> bytes | None:
+        return self._answer(query, tcp=True)
+
+    def _answer(self, query: bytes, *, tcp: bool) -> bytes | None:
+        try:
+            return answer(query, self._sources, now=self._environment.now(), tcp=tcp)
+        except Exception as error:  # noqa: BLE001 - a source is anybody's code, and a server outlives it
+            self._complaints.about(error)
+            return server_failure(query)
+
+
+@define(eq=False)
+class _Connection:
+    """One TCP client."""
+
+    socket: socket.socket
+    received: bytearray = field(factory=bytearray)
+    unsent: bytearray = field(factory=bytearray)
+    #: When a query was complete or an answer was taken for the last time.
+    active_at: float = 0.0
+    #: The client has said that it will ask nothing more.
+    finished: bool = False
+
+
+class _Connections:
+    """All TCP connections, in one thread."""
+
+    def __init__(  # noqa: PLR0913 - built in one place only
+        self,
+        listener: socket.socket,
+        awake: socket.socket,
+        answer_query: Callable[[bytes], bytes | None],
+        *,
+        limit: int,
+        idle_timeout: float,
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._listener = listener
+        self._awake = awake
+        self._answer_query = answer_query
+        self._limit = limit
+        self._idle_timeout = idle_timeout
+        self._monotonic = monotonic
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(awake, selectors.EVENT_READ)
+        self._selector.register(listener, selectors.EVENT_READ)
+        self._accept_again_at: float | None = None
+        #: The longest silent first.
+        self._open: OrderedDict[_Connection, None] = OrderedDict()
+
+    def run(self) -> None:
+        """Serve until the waker wakes."""
+        try:
+            while self._round():
+                pass
+        finally:
+            for connection in list(self._open):
+                self._drop(connection)
+            self._selector.close()
+            self._listener.close()
+
+    def _round(self) -> bool:
+        for key, events in self._selector.select(self._patience()):
+            if key.fileobj is self._awake:
+                return False
+            if key.fileobj is self._listener:
+                self._accept()
+            elif key.data in self._open:
+                self._attend(key.data, events)
+        now = self._monotonic()
+        while self._open and next(iter(self._open)).active_at + self._idle_timeout <= now:
+            self._drop(next(iter(self._open)))
+        if self._accept_again_at is not None and now >= self._accept_again_at:
+            self._accept_again_at = None
+            self._selector.register(self._listener, selectors.EVENT_READ)
+        return True
+
+    def _patience(self) -> float | None:
+        """How long nothing has to be done unless somebody calls."""
+        moments = [next(iter(self._open)).active_at + self._idle_timeout] if self._open else []
+        if self._accept_again_at is not None:
+            moments.append(self._accept_again_at)
+        return max(0.0, min(moments) - self._monotonic()) if moments else None
+
+    def _accept(self) -> None:
+        try:
+            accepted, _ = self._listener.accept()
+        except (BlockingIOError, ConnectionError):
+            return
+        except OSError:
+            # Out of file descriptors: the listener stays readable, so without a pause this would be a busy loop.
+            self._selector.unregister(self._listener)
+            self._accept_again_at = self._monotonic() + _ACCEPT_PAUSE
+            return
+        accepted.setblocking(False)
+        if len(self._open) >= self._limit:
+            # RFC 7766 section 6.2.3: under load a server may close idle connections early.
+            self._drop(next(iter(self._open)))
+        connection = _Connection(accepted, active_at=self._monotonic())
+        self._open[connection] = None
+        self._selector.register(accepted, selectors.EVENT_READ, connection)
+
+    def _attend(self, connection: _Connection, events: int) -> None:
+        try:
+            if events & selectors.EVENT_READ:
+                chunk = connection.socket.recv(_READ)
+                connection.received += chunk
+                connection.finished = not chunk
+            more = self._work_off(connection)
+        except BlockingIOError:
+            return
+        except OSError:
+            self._drop(connection)
+            return
+        if connection.finished and not more:
+            self._drop(connection)
+            return
+        # Who does not take answers is not asked for further queries; and who has asked many waits for its next turn,
+        # which comes when it can take answers.
+        wanted = selectors.EVENT_WRITE if more else selectors.EVENT_READ
+        self._selector.modify(connection.socket, wanted, connection)
+
+    def _work_off(self, connection: _Connection) -> bool:
+        """Answer some complete queries in their order and send; returns whether there is more of both to do."""
+        for _ in range(_QUERIES_A_TURN):
+            query = self._next_query(connection)
+            if query is None:
+                break
+            self._touch(connection)
+            data = self._answer_query(query)
+            if data is not None:
+                connection.unsent += len(data).to_bytes(2, "big")
+                connection.unsent += data
+        if connection.unsent:
+            with contextlib.suppress(BlockingIOError):
+                sent = connection.socket.send(connection.unsent)
+                del connection.unsent[:sent]
+            if connection.unsent:
+                return True
+            self._touch(connection)
+        return _has_query(connection.received)
+
+    def _next_query(self, connection: _Connection) -> bytes | None:
+        """The next query, if it is there and the answers so far are being taken."""
+        received = connection.received
+        if len(connection.unsent) > _MAX_UNSENT or not _has_query(received):
+            return None
+        end = 2 + int.from_bytes(received[:2], "big")
+        query = bytes(received[2:end])
+        del received[:end]
+        return query
+
+    def _touch(self, connection: _Connection) -> None:
+        connection.active_at = self._monotonic()
+        self._open.move_to_end(connection)
+
+    def _drop(self, connection: _Connection) -> None:
+        del self._open[connection]
+        with contextlib.suppress(KeyError, ValueError):
+            self._selector.unregister(connection.socket)
+        connection.socket.close()
+
+
+def _has_query(received: bytearray) -> bool:
+    """Whether a whole message is there: two octets of length come first (RFC 1035 section 4.2.2)."""
+    return len(received) >= 2 and len(received) >= 2 + int.from_bytes(received[:2], "big")  # noqa: PLR2004 - octets
+
+
+class _Complaints:
+    """Logs that sources fail: at once, then once a minute with how often it happened since."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._quiet_until: float | None = None
+        self._unsaid = 0
+
+    def about(self, error: Exception) -> None:
+        """Log a failure, or count it."""
+        with self._lock:
+            now = self._monotonic()
+            if self._quiet_until is not None and now < self._quiet_until:
+                self._unsaid += 1
+                return
+            self._quiet_until = now + _LOG_EVERY
+            unsaid, self._unsaid = self._unsaid, 0
+        # Only our own errors are known to carry no secret; of others, the kind and the place have to do.
+        what = str(error) if isinstance(error, CertCoreError) else type(error).__name__
+        more = f" ({unsaid} more since the last message)" if unsaid else ""
+        _log.error("A DNS query got SERVFAIL because its zone source failed: %s%s, at %s", what, more, _place(error))
+
+
+def _place(error: Exception) -> str:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace is not None else "an unknown place"

@@ -1,0 +1,176 @@
+"""The two sockets of a name server, and UDP answers that leave from the address that was asked."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import socket
+import sys
+from typing import Any, Final
+
+from attrs import field, frozen
+
+from certcore.errors import CertCoreError, InvalidInput
+
+__all__ = ["CannotListen", "Datagram", "listen_on", "receive", "reply"]
+
+#: How many free ports are tried until one is free for both UDP and TCP.
+_TRIES: Final = 32
+#: The longest query that is read from UDP; a longer one is cut, and answered as malformed.
+_MAX_QUERY: Final = 4096
+_PRIVILEGED: Final = 1024
+_MAX_PORT: Final = 65535
+_BACKLOG: Final = 128
+#: Room for one in6_pktinfo (20 octets) or in_pktinfo (12), with its header.
+_ANCILLARY: Final = socket.CMSG_SPACE(20) if hasattr(socket, "CMSG_SPACE") else 0
+#: Linux's IP_PKTINFO, which the socket module of older Pythons does not name.
+_IP_PKTINFO: Final = 8
+
+
+class CannotListen(CertCoreError):
+    """The name server's address or port cannot be listened on.
+
+    Args:
+        host: The address.
+        port: The port.
+        cause: What the operating system said.
+    """
+
+    def __init__(self, host: str, port: int, cause: OSError) -> None:
+        reason, advice = _explain(port, cause)
+        super().__init__(f"The DNS server cannot listen on {host or '*'} port {port}: {reason}.", advice=advice)
+        self.host = host
+        self.port = port
+
+
+@frozen
+class Datagram:
+    """A UDP packet, and what is needed to answer it."""
+
+    data: bytes
+    sender: Any
+    #: Control data that makes the answer leave from the address that the packet came to (RFC 3542 section 6).
+    control: tuple[tuple[int, int, bytes], ...] = field(default=(), repr=False)
+
+
+def listen_on(host: str, port: int) -> tuple[socket.socket, socket.socket]:
+    """Bind a UDP and a TCP socket to the same address and port, both non-blocking.
+
+    Raises:
+        InvalidInput: There is no such port number.
+        CannotListen: The operating system refuses.
+    """
+    if not 0 <= port <= _MAX_PORT:
+        raise InvalidInput("port", f"{port} is not a port number; those go from 1 to {_MAX_PORT}.")
+    try:
+        family, _, _, _, place = socket.getaddrinfo(
+            host or None, port, type=socket.SOCK_DGRAM, flags=socket.AI_PASSIVE
+        )[0]
+    except OSError as error:
+        raise CannotListen(host, port, error) from error
+    for attempt in range(1, _TRIES + 1):
+        try:
+            return _bind_both(family, place)
+        except OSError as error:
+            # With port 0 the system picks a port that is free for UDP; for TCP somebody may hold it.
+            if port == 0 and error.errno == errno.EADDRINUSE and attempt < _TRIES:
+                continue
+            raise CannotListen(host, port, error) from error
+    raise AssertionError("unreachable")
+
+
+def receive(udp: socket.socket) -> Datagram:
+    """Read one packet.
+
+    Raises:
+        OSError: There is none, or an earlier answer could not be delivered.
+    """
+    if not _ANCILLARY:
+        return Datagram(*udp.recvfrom(_MAX_QUERY))
+    data, control, _, sender = udp.recvmsg(_MAX_QUERY, _ANCILLARY)
+    return Datagram(data, sender, tuple(_from_same_address(item) for item in control if _is_packet_info(item)))
+
+
+def reply(udp: socket.socket, datagram: Datagram, data: bytes) -> None:
+    """Send the answer to a packet; one that cannot be sent is lost, as UDP answers may be."""
+    with contextlib.suppress(OSError):
+        if datagram.control:
+            udp.sendmsg([data], datagram.control, 0, datagram.sender)
+        else:
+            udp.sendto(data, datagram.sender)
+
+
+def _bind_both(family: int, place: Any) -> tuple[socket.socket, socket.socket]:
+    with contextlib.ExitStack() as undo:
+        udp = undo.enter_context(socket.socket(family, socket.SOCK_DGRAM))
+        tcp = undo.enter_context(socket.socket(family, socket.SOCK_STREAM))
+        if family == socket.AF_INET6:
+            # One server has one address to listen on: "::" stands for IPv4 too, whatever the system's default.
+            for each in (udp, tcp):
+                each.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if place[0] == "::" else 1)
+        if place[0] in {"::", "0.0.0.0"}:  # noqa: S104 - compared, not bound
+            _ask_for_packet_info(udp, family)
+        # A server that starts again must not wait for its old connections. UDP has none: there, the option would let
+        # a second server bind the same port.
+        tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        udp.bind(place)
+        tcp.bind((place[0], udp.getsockname()[1], *place[2:]))
+        tcp.listen(_BACKLOG)
+        udp.setblocking(False)
+        tcp.setblocking(False)
+        undo.pop_all()
+        return udp, tcp
+
+
+def _ask_for_packet_info(udp: socket.socket, family: int) -> None:
+    """Have the system tell each packet's destination address.
+
+    On a machine with several addresses an answer would otherwise leave from the one that the routing prefers, and a
+    resolver that asked another one would throw it away.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    if family == socket.AF_INET6:
+        # IPv4 packets to "::" carry it too, as mapped addresses (RFC 4291 section 2.5.5.2).
+        udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+    else:
+        udp.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
+
+
+def _is_packet_info(item: tuple[int, int, bytes]) -> bool:
+    level, kind, _ = item
+    return (level == socket.IPPROTO_IP and kind == _IP_PKTINFO) or (
+        level == socket.IPPROTO_IPV6 and kind == socket.IPV6_PKTINFO
+    )
+
+
+def _from_same_address(item: tuple[int, int, bytes]) -> tuple[int, int, bytes]:
+    """Keep the address and forget the interface, so that the routing still chooses the way back."""
+    level, kind, data = item
+    if level == socket.IPPROTO_IP:
+        # struct in_pktinfo: interface index, local address (what a sender sets), destination address.
+        return level, kind, b"\0\0\0\0" + data[4:8] + b"\0\0\0\0"
+    # struct in6_pktinfo: address, interface index. A link-local address means nothing without its interface.
+    return level, kind, data if data[:2] == b"\xfe\x80" else data[:16] + b"\0\0\0\0"
+
+
+def _explain(port: int, cause: OSError) -> tuple[str, str]:
+    if isinstance(cause, socket.gaierror):
+        return "it is not an address", "Give an IP address of this machine, or 0.0.0.0 or :: for all of them."
+    match cause.errno:
+        case errno.EACCES | errno.EPERM if port < _PRIVILEGED:
+            return "permission denied", (
+                "Ports below 1024 need root or the capability CAP_NET_BIND_SERVICE; "
+                "or listen on a higher port and forward port 53 to it."
+            )
+        case errno.EADDRINUSE:
+            return "the port is in use", "Another DNS server runs there: stop it, or choose another address or port."
+        case errno.EADDRNOTAVAIL:
+            return (
+                "the address is not one of this machine's",
+                "Use an address of this machine, or 0.0.0.0 or :: for all.",
+            )
+        case errno.EAFNOSUPPORT:
+            return "this machine has no such address family", "Use an IPv4 address."
+        case _:
+            return cause.strerror or type(cause).__name__, ""

@@ -1,0 +1,369 @@
+r"""DNS messages as bytes: reading a query, writing an answer (RFC 1035 section 4, RFC 6891).
+
+dnspython's message classes are complete, and take twenty times as long as this for a query and its answer; a name server
+needs a small part of them. What is hot (header, question, OPT, names, TXT) is done here on bytes; the data of the
+rarer types is left to dnspython.
+
+Names are text inside: lower case, without the final dot, and every byte other than a printable one as ``\DDD``
+(RFC 1035 section 5.1). The dot inside a label is escaped too, so that splitting at dots is always right.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections.abc import Sequence
+from typing import Final
+
+import dns.exception
+import dns.name
+import dns.rdata
+import dns.rdataclass
+import dns.rdatatype
+from attrs import frozen
+
+__all__ = [
+    "HEADER_SIZE",
+    "MAX_UDP",
+    "MIN_UDP",
+    "AnswerWriter",
+    "Edns",
+    "Malformed",
+    "Query",
+    "canonical_name",
+    "header_only",
+    "read_query",
+    "type_name",
+]
+
+#: The octets of a message's header (RFC 1035 section 4.1.1).
+HEADER_SIZE: Final = 12
+#: What every requestor can take over UDP (RFC 1035 section 4.2.1).
+MIN_UDP: Final = 512
+#: What passes any path unfragmented: the least MTU of IPv6 (RFC 8200 section 5) without 48 octets of IP and UDP
+#: headers. No larger answer is sent over UDP, whatever is asked for (RFC 9715).
+MAX_UDP: Final = 1232
+
+_QR: Final = 0x8000
+_AA: Final = 0x0400
+_TC: Final = 0x0200
+#: What an answer takes over from its query: the opcode and "recursion desired" (RFC 1035 section 4.1.1).
+_COPIED_FLAGS: Final = 0x7900
+_DO: Final = 0x8000
+_OPT: Final = 41
+_IN: Final = 1
+_MAX_NAME_WIRE: Final = 255
+_MAX_LABEL: Final = 63
+_POINTER: Final = 0xC000
+#: Where a pointer can still point to: 14 bits (RFC 1035 section 4.1.4).
+_MAX_POINTER: Final = 0x3FFF
+_MAX_STRING: Final = 255
+_TYPE_NAMES: Final = {1: "A", 2: "NS", 5: "CNAME", 6: "SOA", 16: "TXT", 28: "AAAA", 257: "CAA", 13: "HINFO"}
+_TYPE_CODES: Final = {name: code for code, name in _TYPE_NAMES.items()}
+#: The bytes of a label that are themselves in text. Upper case is missing: it is folded first.
+_PLAIN: Final = frozenset(range(0x21, 0x7F)) - frozenset(b'."\\()@$;')
+
+_header = struct.Struct("!HHHHHH")
+_two = struct.Struct("!HH")
+_record_tail = struct.Struct("!HHIH")
+_soa_numbers = struct.Struct("!IIIII")
+
+
+class Malformed(ValueError):
+    """The bytes are not a DNS message (RFC 1035 section 4)."""
+
+
+@frozen
+class Edns:
+    """A query's OPT pseudo-record (RFC 6891 section 6.1.2); its options are checked for form and ignored."""
+
+    #: The UDP payload that the requestor can take.
+    udp_size: int
+    version: int
+    #: "DNSSEC OK", which an answer repeats (RFC 3225 section 3).
+    dnssec_ok: bool
+
+
+@frozen
+class Query:
+    """A message that was received, as far as a server without recursion cares."""
+
+    id: int
+    flags: int
+    #: How many questions it has; the fields below are those of the first.
+    questions: int
+    #: The question section as received: an answer repeats it byte for byte, and with it the case of the name.
+    question: bytes
+    #: The name asked for, in this module's text form.
+    name: str
+    #: The labels of ``name`` as received.
+    labels: Sequence[bytes]
+    type: int
+    rdclass: int
+    edns: Edns | None
+
+    @property
+    def opcode(self) -> int:
+        """The kind of query (RFC 6895 section 2.2)."""
+        return (self.flags >> 11) & 0xF
+
+
+def type_name(code: int) -> str:
+    """The mnemonic of a record type, ``TYPE123`` for an unknown one (RFC 3597 section 5)."""
+    return _TYPE_NAMES.get(code) or dns.rdatatype.to_text(dns.rdatatype.RdataType.make(code))
+
+
+def canonical_name(text: str) -> str:
+    """A name as people and sources write it, in this module's text form.
+
+    Raises:
+        dns.exception.DNSException: It is not a domain name.
+    """
+    if "\\" in text or not text.isascii():
+        return _text(dns.name.from_text(text).labels[:-1])
+    return text.rstrip(".").lower()
+
+
+def header_only(wire: bytes, rcode: int) -> bytes:
+    """An answer without a question, to a query of which only the header could be read."""
+    identity, flags = _two.unpack_from(wire)
+    return _header.pack(identity, _QR | (flags & _COPIED_FLAGS) | rcode, 0, 0, 0, 0)
+
+
+def read_query(wire: bytes) -> Query:
+    """Read a message; the sections behind the question are only looked through for an OPT record.
+
+    Raises:
+        Malformed: It ends early or late, or a name, a record or the OPT record is not of the right form.
+    """
+    try:
+        return _read_query(wire)
+    except (struct.error, IndexError):
+        raise Malformed("the message ends early") from None
+
+
+def _read_query(wire: bytes) -> Query:
+    identity, flags, questions, answers, authorities, additionals = _header.unpack_from(wire)
+    at = HEADER_SIZE
+    labels: list[bytes] = []
+    rdtype = rdclass = 0
+    question_end = at
+    for index in range(questions):
+        found, at = _read_name(wire, at)
+        found_type, found_class = _two.unpack_from(wire, at)
+        at += 4
+        if index == 0:
+            labels, rdtype, rdclass, question_end = found, found_type, found_class, at
+    edns: Edns | None = None
+    for _ in range(answers + authorities):
+        at = _skip_name(wire, at)
+        at += 10 + _record_tail.unpack_from(wire, at)[3]
+    for _ in range(additionals):
+        start, at = at, _skip_name(wire, at)
+        found_type, found_class, ttl, length = _record_tail.unpack_from(wire, at)
+        at += 10
+        if found_type == _OPT:
+            # RFC 6891 sections 6.1.1 and 6.1.2: one at most, and its owner is the root.
+            if edns is not None or wire[start] != 0:
+                raise Malformed("an OPT record too many, or with a name")
+            _check_options(wire, at, at + length)
+            edns = Edns(found_class, (ttl >> 16) & 0xFF, bool(ttl & _DO))
+        at += length
+    if at != len(wire):
+        raise Malformed("the message's length is not the sum of its parts")
+    question = wire[HEADER_SIZE:question_end]
+    return Query(identity, flags, questions, question, _text(labels), labels, rdtype, rdclass, edns)
+
+
+def _read_name(wire: bytes, at: int) -> tuple[list[bytes], int]:
+    """The labels of a name in a question, where nothing precedes that a pointer could point to."""
+    start = at
+    labels: list[bytes] = []
+    while length := wire[at]:
+        if length > _MAX_LABEL:
+            raise Malformed("a pointer or an unknown label type in the question")
+        at += 1
+        label = wire[at : at + length]
+        if len(label) != length:
+            raise Malformed("the message ends in a label")
+        labels.append(label)
+        at += length
+    at += 1
+    if at - start > _MAX_NAME_WIRE:
+        raise Malformed("a name of more than 255 octets")
+    return labels, at
+
+
+def _skip_name(wire: bytes, at: int) -> int:
+    while length := wire[at]:
+        if length >= 0xC0:  # noqa: PLR2004 - the two high bits say: pointer (RFC 1035 section 4.1.4)
+            return at + 2
+        if length > _MAX_LABEL:
+            raise Malformed("an unknown label type")
+        at += 1 + length
+    return at + 1
+
+
+def _check_options(wire: bytes, at: int, end: int) -> None:
+    while at < end:
+        at += 4 + _two.unpack_from(wire, at)[1]
+    if at != end:
+        raise Malformed("the OPT record's options do not fill it")
+
+
+def _text(labels: Sequence[bytes]) -> str:
+    joined = b"".join(labels).lower()
+    if _PLAIN.issuperset(joined):
+        return b".".join(labels).lower().decode("ascii")
+    return ".".join(
+        "".join(chr(octet) if octet in _PLAIN else f"\\{octet:03d}" for octet in label.lower()) for label in labels
+    )
+
+
+class AnswerWriter:
+    """One answer in the making. Records go in section by section; a section that is left is left for good.
+
+    Args:
+        query: What is answered: its id, question and OPT record are repeated.
+        limit: The most octets that the answer may have.
+    """
+
+    def __init__(self, query: Query, *, limit: int) -> None:
+        self._query = query
+        self._limit = limit
+        self._buffer = bytearray(HEADER_SIZE)
+        self._buffer += query.question
+        self._records_at = len(self._buffer)
+        self._answers = 0
+        self._authorities = 0
+        #: Names written so far and where they stand, for compression; filled when a second name is written.
+        self._offsets: dict[str, int] | None = None
+
+    def add_answers(self, owner: str, rdtype: str, ttl: int, values: Sequence[str]) -> None:
+        """Add an RRset to the answer section.
+
+        Raises:
+            ValueError: A value is not one of its type.
+            dns.exception.DNSException: Likewise.
+        """
+        distinct = dict.fromkeys(values)
+        for value in distinct:
+            self._add(owner, rdtype, ttl, value)
+        self._answers += len(distinct)
+
+    def add_soa(self, owner: str, ttl: int, soa: tuple[str, str, Sequence[int]], *, authority: bool) -> None:
+        """Add an SOA record (RFC 1035 section 3.3.13): its two names, and its five numbers."""
+        at = self._start(owner, "SOA", ttl)
+        primary, mailbox, numbers = soa
+        self._name(primary)
+        self._name(mailbox)
+        self._buffer += _soa_numbers.pack(*numbers)
+        self._finish(at)
+        if authority:
+            self._authorities += 1
+        else:
+            self._answers += 1
+
+    def finish(self, rcode: int, *, authoritative: bool) -> bytes:
+        """The message; when it is too long, without its records and with TC set (RFC 2181 section 9).
+
+        ``rcode`` may be an extended one (RFC 6891 section 6.1.3) if the query has an OPT record.
+        """
+        flags = _QR | (self._query.flags & _COPIED_FLAGS) | (rcode & 0xF) | (_AA if authoritative else 0)
+        opt = self._opt(rcode)
+        buffer = self._buffer
+        if len(buffer) + len(opt) > self._limit:
+            # A part of an RRset is of no use to anybody, and the shortest refusal is the worst amplifier's tool.
+            del buffer[self._records_at :]
+            self._answers = self._authorities = 0
+            flags |= _TC
+        buffer += opt
+        questions = 1 if self._query.question else 0
+        _header.pack_into(buffer, 0, self._query.id, flags, questions, self._answers, self._authorities, bool(opt))
+        return bytes(buffer)
+
+    def _opt(self, rcode: int) -> bytes:
+        edns = self._query.edns
+        if edns is None:
+            return b""
+        ttl = ((rcode >> 4) << 24) | (_DO if edns.dnssec_ok else 0)
+        return b"\x00" + _record_tail.pack(_OPT, MAX_UDP, ttl, 0)
+
+    def _add(self, owner: str, rdtype: str, ttl: int, value: str) -> None:
+        at = self._start(owner, rdtype, ttl)
+        match rdtype:
+            case "TXT":
+                self._strings(value)
+            case "CNAME" | "NS":
+                self._name(canonical_name(value))
+            case "A":
+                self._buffer += _address(socket.AF_INET, value)
+            case "AAAA":
+                self._buffer += _address(socket.AF_INET6, value)
+            case _:
+                rdata = dns.rdata.from_text(dns.rdataclass.IN, rdtype, value, origin=dns.name.root)
+                # Names inside other types must not be compressed (RFC 3597 section 4).
+                self._buffer += rdata.to_wire() or b""
+        self._finish(at)
+
+    def _start(self, owner: str, rdtype: str, ttl: int) -> int:
+        self._name(owner)
+        code = _TYPE_CODES.get(rdtype) or int(dns.rdatatype.from_text(rdtype))
+        self._buffer += _record_tail.pack(code, _IN, ttl, 0)
+        return len(self._buffer)
+
+    def _finish(self, at: int) -> None:
+        length = len(self._buffer) - at
+        if length > 0xFFFF:  # noqa: PLR2004 - RDLENGTH is 16 bits (RFC 1035 section 4.1.3)
+            raise ValueError("a record of more than 65535 octets")
+        struct.pack_into("!H", self._buffer, at - 2, length)
+
+    def _strings(self, text: str) -> None:
+        data = text.encode("utf-8")
+        for at in range(0, len(data) or 1, _MAX_STRING):
+            chunk = data[at : at + _MAX_STRING]
+            self._buffer.append(len(chunk))
+            self._buffer += chunk
+
+    def _name(self, name: str) -> None:
+        """Write a name, as short as compression makes it (RFC 1035 section 4.1.4)."""
+        if name == self._query.name:
+            # Nearly every owner: the name in the question, whose case the answer thereby keeps.
+            self._buffer += b"\xc0\x0c"
+            return
+        offsets = self._offsets
+        if offsets is None:
+            offsets = self._offsets = self._question_offsets()
+        while name:
+            at = offsets.get(name)
+            if at is not None:
+                self._buffer += struct.pack("!H", _POINTER | at)
+                return
+            if len(self._buffer) <= _MAX_POINTER:
+                offsets[name] = len(self._buffer)
+            label, _, name = name.partition(".")
+            self._label(label)
+        self._buffer.append(0)
+
+    def _label(self, label: str) -> None:
+        data = dns.name.from_text(label, origin=None).labels[0] if "\\" in label else label.encode("ascii")
+        if not 0 < len(data) <= _MAX_LABEL:
+            raise ValueError("a label that is empty or longer than 63 octets")
+        self._buffer.append(len(data))
+        self._buffer += data
+
+    def _question_offsets(self) -> dict[str, int]:
+        offsets: dict[str, int] = {}
+        at, rest = HEADER_SIZE, self._query.name
+        for label in self._query.labels:
+            offsets[rest] = at
+            at += 1 + len(label)
+            rest = rest.partition(".")[2]
+        return offsets
+
+
+def _address(family: int, value: str) -> bytes:
+    try:
+        return socket.inet_pton(family, value)
+    except OSError:
+        raise ValueError("not an address of its record type") from None

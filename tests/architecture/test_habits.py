@@ -1,0 +1,111 @@
+"""The habits: where time and chance come from, how failures are caught, and what tests may not do."""
+
+import ast
+import re
+
+import pytest
+
+#: Where time and chance come into the library. Everybody else is handed a clock, ids and jitter.
+_ENVIRONMENT = "certcore/adapters/environment.py"
+
+#: What may be used where; a path that ends in "/" stands for everything below it.
+_ALLOWED = {
+    "datetime.datetime.now": [_ENVIRONMENT],
+    "datetime.datetime.today": [],
+    "datetime.datetime.utcnow": [],
+    "datetime.date.today": [],
+    "time.time": [],
+    "time.sleep": ["certcore/engine/worker.py"],
+    "time.monotonic": [
+        "certcore/cli/",
+        "certcore/engine/worker.py",
+        "certcore/testing/",
+        # Deadlines of a socket; both take it as an argument, this is its default.
+        "certcore_puq_acme/client.py",
+        "certcore_puq_acme/techzone/server.py",
+        "certcore_puq_acme/transport.py",
+    ],
+    "random": [_ENVIRONMENT],
+    "uuid": [_ENVIRONMENT],
+    # Key material and labels nobody can guess are made at the edge only.
+    "secrets": ["certcore/adapters/"],
+    "os.urandom": ["certcore/adapters/"],
+}
+
+_BROAD = {"Exception", "BaseException"}
+_REASON = re.compile(r"# (isolation|boundary): \S")
+
+
+def _is_in(name, places):
+    return any(name.startswith(place) if place.endswith("/") else name == place for place in places)
+
+
+@pytest.mark.parametrize("habit", sorted(_ALLOWED))
+def test_time_and_chance_come_from_outside(sources, habit):
+    """Clocks, sleeps and randomness are used in the places named above and nowhere else."""
+    found = {
+        f"{module.name}:{line} {name}"
+        for module in sources
+        if not _is_in(module.name, _ALLOWED[habit])
+        for line, name in module.uses()
+        if name == habit or name.startswith(f"{habit}.")
+    }
+    assert not sorted(found)
+
+
+def test_catching_everything_has_a_reason(sources):
+    """`except Exception` says on its line which isolation or boundary it is."""
+    found = []
+    for module in sources:
+        for node in ast.walk(module.tree):
+            if not isinstance(node, ast.ExceptHandler):
+                continue
+            kinds = node.type.elts if isinstance(node.type, ast.Tuple) else [node.type]
+            broad = any(kind is None or (isinstance(kind, ast.Name) and kind.id in _BROAD) for kind in kinds)
+            if broad and not _REASON.search(module.lines[node.lineno - 1]):
+                found.append(f"{module.name}:{node.lineno}")
+    assert not found
+
+
+def test_nothing_relies_on_assert(sources):
+    """Python may be told to drop asserts, so only the test kit has them."""
+    assert not [
+        f"{module.name}:{node.lineno}"
+        for module in sources
+        if not module.name.startswith("certcore/testing/")
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Assert)
+    ]
+
+
+def test_tests_use_the_real_thing(tests):
+    """No test mocks anything, and none replaces a part of certcore behind its back."""
+    found = set()
+    for module in tests:
+        found |= {
+            f"{module.name}:{line} {name}"
+            for line, name in module.uses()
+            if {"mock", "pytest_mock"} & set(name.split("."))
+        }
+        for node in ast.walk(module.tree):
+            if isinstance(node, ast.arg) and node.arg == "mocker":
+                found.add(f"{module.name}:{node.lineno} mocker")
+            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args):
+                continue
+            if node.func.attr not in {"setattr", "delattr", "setitem", "delitem"}:
+                continue
+            target = node.args[0]
+            name = str(target.value) if isinstance(target, ast.Constant) else module.resolve(target)
+            if name.startswith("certcore"):
+                found.add(f"{module.name}:{node.lineno} {node.func.attr} on {name}")
+    assert not sorted(found)
+
+
+def test_every_test_says_its_promise(tests):
+    """A test's docstring is the sentence that fails when the test does."""
+    assert not [
+        f"{module.name}:{node.lineno} {node.name}"
+        for module in tests
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_") and not ast.get_docstring(node)
+    ]
