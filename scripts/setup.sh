@@ -59,8 +59,11 @@ allow_services() {
 }
 trap allow_services EXIT
 
+# apt-get tells a long story; it is of interest only when it ends badly.
 apt() {
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o DPkg::Lock::Timeout=300 "$@" </dev/null >&2
+    local story
+    story=$(as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o DPkg::Lock::Timeout=300 "$@" </dev/null 2>&1) ||
+        { printf '%s\n' "$story" >&2 && return 1; }
 }
 
 # On a machine with systemd the new servers would otherwise take port 53 at the next boot.

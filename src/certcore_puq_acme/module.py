@@ -126,15 +126,19 @@ class PuqAcme(CAModule):
         profile: PuqAcmeProfile = context.profile
         title = Message("puq_acme.check.zone", "The tech zone {zone} in the DNS", {"zone": profile.tech_zone.ascii})
         trouble = Resolvers.of(profile.dns_servers, profile.api_timeout).zone_answers(profile.tech_zone.ascii)
-        advice = (
-            f"Delegate {profile.tech_zone} to {', '.join(profile.zone_nameservers)} and run `certcore dns serve` there."
-        )
+        servers = ", ".join(server.host for server in profile.zone_servers)
+        advice = f"Delegate {profile.tech_zone} to {servers} and run `certcore dns serve` there."
         return CheckItem(title=title, ok=not trouble, detail=trouble, advice=advice if trouble else "")
 
 
 def _zones(profiles: Sequence[Any]) -> list[Zone]:
     return [
-        Zone(apex=one.tech_zone.ascii, nameservers=one.zone_nameservers, ttl=one.ttl)
+        Zone(
+            apex=one.tech_zone.ascii,
+            nameservers=tuple(server.host for server in one.zone_servers),
+            addresses={server.host: server.addresses for server in one.zone_servers if server.addresses},
+            ttl=one.ttl,
+        )
         for one in profiles
         if isinstance(one, PuqAcmeProfile)
     ]

@@ -19,7 +19,7 @@ from certcore.model.secret import Secret
 from certcore.model.subject import parse_email
 from certcore_puq_acme.directories import PRESETS
 
-__all__ = ["CUSTOM", "NameServer", "PuqAcmeProfile", "check_profile"]
+__all__ = ["CUSTOM", "NameServer", "PuqAcmeProfile", "ZoneServerName", "check_profile"]
 
 #: The value of ``ca`` with which the directory URL counts.
 CUSTOM: Final = "custom"
@@ -37,6 +37,17 @@ class NameServer:
     def __str__(self) -> str:
         host = f"[{self.address}]" if ":" in self.address else self.address
         return host if self.port == _DNS_PORT else f"{host}:{self.port}"
+
+
+@frozen
+class ZoneServerName:
+    """A name server of the tech zone: its host name, and its addresses when the name lies inside the zone."""
+
+    host: str
+    addresses: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return " ".join((self.host, *self.addresses))
 
 
 def _directory_url(text: str, field: str) -> str:
@@ -82,6 +93,16 @@ def _name_server(text: str, field: str) -> NameServer:
     return NameServer(address, number)
 
 
+def _zone_server(text: str, field: str) -> ZoneServerName:
+    host, *addresses = text.split()
+    for address in addresses:
+        try:
+            ipaddress.ip_address(address)
+        except ValueError:
+            raise InvalidInput(field, f"{address[:60]!r} is not an IP address.") from None
+    return ZoneServerName(_zone(host, field).ascii, tuple(str(ipaddress.ip_address(one)) for one in addresses))
+
+
 def _roots(text: str, field: str) -> str:
     try:
         parse_certificates(text)
@@ -118,11 +139,15 @@ class PuqAcmeProfile:
         placeholder="acme.panel.example",
         help="The DNS zone under your control that the owners' CNAMEs point into.",
     )
-    tech_zone_nameservers: tuple[DnsName, ...] = form.lines(
+    tech_zone_nameservers: tuple[ZoneServerName, ...] = form.lines(
         "Name servers of the tech zone",
-        parse=_zone,
+        parse=_zone_server,
         maximum=8,
-        help="The host names that the zone is delegated to; ns.<tech zone> when empty.",
+        placeholder="ns1.acme.panel.example 192.0.2.1",
+        help=(
+            "The host names that the zone is delegated to; ns.<tech zone> when empty. A name inside the zone is "
+            "followed by its addresses."
+        ),
     )
     allow_wildcard: bool = form.boolean("Allow wildcard certificates", default=True)
     ttl: int = form.integer("TTL of the TXT records", minimum=30, maximum=86400, default=30, unit="seconds")
@@ -151,9 +176,9 @@ class PuqAcmeProfile:
         return self.directory_url if self.ca == CUSTOM else PRESETS[self.ca].url
 
     @property
-    def zone_nameservers(self) -> tuple[str, ...]:
-        """The host names of the tech zone's servers."""
-        return tuple(one.ascii for one in self.tech_zone_nameservers) or (f"ns.{self.tech_zone}",)
+    def zone_servers(self) -> tuple[ZoneServerName, ...]:
+        """The tech zone's name servers."""
+        return self.tech_zone_nameservers or (ZoneServerName(f"ns.{self.tech_zone}"),)
 
 
 def check_profile(profile: PuqAcmeProfile) -> None:

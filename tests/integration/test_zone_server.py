@@ -7,6 +7,7 @@ import errno
 import logging
 import os
 import random
+import resource
 import shutil
 import socket
 import subprocess
@@ -478,6 +479,31 @@ def test_a_client_that_does_not_read_is_cut_off() -> None:
                 assert values(udp(server.address[1])) == ["one"]
                 assert values(tcp(server.address[1])) == ["one"]
         assert time.monotonic() < deadline
+
+
+def test_it_recovers_when_the_process_runs_out_of_file_descriptors() -> None:
+    """A connection waits until there are some again; meanwhile UDP is served and no processor time is burnt."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with serve() as server, socket.socket() as waiting, socket.socket(type=socket.SOCK_DGRAM) as asking:
+        for each in (waiting, asking):
+            each.settimeout(PATIENCE)
+        free = os.dup(0)
+        os.close(free)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
+        try:
+            burnt = time.process_time()
+            waiting.connect(server.address)
+            waiting.sendall(framed())
+            asking.sendto(framed()[2:], server.address)
+            assert values(dns.message.from_wire(asking.recv(4096))) == ["one"]
+            waiting.settimeout(1.0)
+            with pytest.raises(TimeoutError):
+                waiting.recv(1)
+            assert time.process_time() - burnt < 0.5
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        waiting.settimeout(PATIENCE)
+        assert values(read_message(waiting)) == ["one"]
 
 
 def test_garbage_does_not_kill_it(world: World) -> None:

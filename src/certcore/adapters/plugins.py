@@ -101,7 +101,7 @@ def _collect_modules(manager: pluggy.PluginManager, failures: list[PluginFailure
             reason = _module_fault(module, modules)
             if reason:
                 failures.append(PluginFailure(plugin=name, reason=reason))
-            else:
+            elif isinstance(module, CAModule):
                 modules[module.name] = module
     return modules
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
-from attrs import frozen
+from attrs import field, frozen
 
 from certcore.ports.ca_module import Documents
 from certcore.ports.environment import Environment
@@ -21,6 +21,8 @@ class Zone:
     apex: str
     #: The host names of the zone's name servers, in the form of ``apex``.
     nameservers: tuple[str, ...]
+    #: The addresses of those name servers that lie inside the zone itself, by host name: their A and AAAA records.
+    addresses: Mapping[str, tuple[str, ...]] = field(factory=dict, hash=False)
     #: Seconds that an answer may be kept.
     ttl: int = 30
     #: Seconds that "there is no such name" may be kept (SOA minimum, RFC 2308 section 4).
@@ -35,7 +37,9 @@ class ZoneSource(Protocol):
         ...
 
     def records(self, zone: Zone, name: str) -> Mapping[str, Sequence[str]]:
-        """The records at a name: type to values in presentation form without quotes (``{"TXT": ["abc"]}``).
+        """The records at a name: type to values, for example ``{"TXT": ["abc"]}``.
+
+        A TXT value is the text itself, without quotes or escapes; others are in presentation form.
 
         ``name`` is in lower case without a trailing dot, at or below the apex. Empty: the name has no records.
         """

@@ -36,7 +36,7 @@ class Requests:
         return self._begin(certificate_id, Action.GENERATE_CSR, actor)
 
     def renew(self, certificate_id: str, *, actor: str = "system") -> Certificate:
-        """Begin a new issuance now, with a new key unless the renewal policy keeps it; the active leaf stays in service.
+        """Begin a new issuance now, with a new key unless the policy keeps it; the active leaf stays in service.
 
         Raises:
             TransitionNotAllowed: There is nothing to renew, or it was never issued.

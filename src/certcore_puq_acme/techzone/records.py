@@ -176,10 +176,12 @@ class DocumentsZoneSource:
             return zones
 
     def records(self, zone: Zone, name: str) -> Mapping[str, Sequence[str]]:
-        """The TXT values at a name."""
-        del zone
+        """The TXT values at a name, or the addresses of a name server inside the zone."""
         if not _is_name(name):
             return {}
+        if addresses := zone.addresses.get(name):
+            kinds = {"A": [one for one in addresses if ":" not in one], "AAAA": [one for one in addresses if ":" in one]}
+            return {kind: found for kind, found in kinds.items() if found}
         prefix = f"{_PREFIX}{_reversed(name)}/"
         values = sorted(
             {str(each.value["value"]) for each in self._documents.list(prefix) if each.key.startswith(prefix)}

@@ -58,7 +58,7 @@ class ZoneServer:
         CannotListen: The address or the port is not to be had; the message says why.
     """
 
-    def __init__(  # noqa: PLR0913 - the limits are for those who need others
+    def __init__(
         self,
         listen: tuple[str, int],
         sources: Sequence[ZoneSource],
@@ -151,7 +151,7 @@ class ZoneServer:
     def _answer(self, query: bytes, *, tcp: bool) -> bytes | None:
         try:
             return answer(query, self._sources, now=self._environment.now(), tcp=tcp)
-        except Exception as error:  # noqa: BLE001 - a source is anybody's code, and a server outlives it
+        except Exception as error:  # a source is anybody's code, and a server outlives it
             self._complaints.about(error)
             return server_failure(query)
 
@@ -172,7 +172,7 @@ class _Connection:
 class _Connections:
     """All TCP connections, in one thread."""
 
-    def __init__(  # noqa: PLR0913 - built in one place only
+    def __init__(
         self,
         listener: socket.socket,
         awake: socket.socket,

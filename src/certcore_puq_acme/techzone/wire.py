@@ -1,8 +1,8 @@
 r"""DNS messages as bytes: reading a query, writing an answer (RFC 1035 section 4, RFC 6891).
 
-dnspython's message classes are complete, and take twenty times as long as this for a query and its answer; a name server
-needs a small part of them. What is hot (header, question, OPT, names, TXT) is done here on bytes; the data of the
-rarer types is left to dnspython.
+dnspython's message classes are complete, and take twenty times as long for a query and its answer; a name server needs
+a small part of them. What is hot (header, question, OPT, names, TXT) is done here on bytes; the data of the rarer types
+is left to dnspython.
 
 Names are text inside: lower case, without the final dot, and every byte other than a printable one as ``\DDD``
 (RFC 1035 section 5.1). The dot inside a label is escaped too, so that splitting at dots is always right.

@@ -460,7 +460,7 @@ def mutated_queries(draw: st.DrawFn) -> bytes:
     st.one_of(mutated_queries(), st.binary(max_size=80), st.binary(max_size=60).map(lambda tail: HEADER + tail)),
     st.booleans(),
 )
-def test_no_packet_raises_and_every_answer_is_one(wire: bytes, tcp: bool) -> None:  # noqa: FBT001 - hypothesis passes it
+def test_no_packet_raises_and_every_answer_is_one(wire: bytes, tcp: bool) -> None:
     """Whatever comes in: no exception, no answer to an answer, and what goes out parses and fits the query."""
     reply = answer(wire, SOURCES, now=NOW, tcp=tcp)
     failure = server_failure(wire)

@@ -1,0 +1,257 @@
+"""Certificates per second: one certcore worker with full persistence, against a bare loop over the `acme` package.
+
+Both issue certificates of one name from Pebble (validation delays off) with the same number of orders in flight, in
+turn, in one run, so that only the ratio is to be quoted:
+
+    python benchmarks/issuance.py [--certificates 200] [--in-flight 4] [--rounds 2]
+
+certcore: SQLite on disk, every step committed, the CNAME checked before the order and the TXT value before the
+answer, the TXT values served by the embedded DNS server in a process of its own. The bare loop: no storage, no checks,
+TXT values set in pebble-challtestsrv, polling shortened to 5 ms. It is tried with one order in flight as well, and the
+better of its two rates counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import multiprocessing.synchronize
+import statistics
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from certcore import CertCore
+from certcore.model.hints import DnsRecords
+from certcore.testing.pebble import ChallTestSrv, Pebble
+from certcore.testing.zone import MemoryZone
+
+_STARTED_WITHIN = 30.0
+_ISSUED_WITHIN = 300.0
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--certificates", type=int, default=200, help="how many in all, for each side")
+    options.add_argument("--in-flight", type=int, default=4, help="orders in flight; Pebble hangs beyond 4")
+    options.add_argument("--rounds", type=int, default=2, help="in how many turns")
+    options.add_argument("--threads", type=int, default=4, help="threads of the worker")
+    chosen = options.parse_args()
+    per_round = chosen.certificates // chosen.rounds
+    ours, theirs, theirs_alone, requests = [], [], [], []
+    for number in range(chosen.rounds):
+        rate, sent = issue_with_certcore(per_round, chosen.in_flight, chosen.threads)
+        ours.append(rate)
+        requests.append(sent)
+        theirs.append(issue_with_acme(per_round, chosen.in_flight))
+        theirs_alone.append(issue_with_acme(per_round, 1))
+        print(
+            f"round {number + 1}: certcore {ours[-1]:.1f}/s ({sent:.2f} ACME requests each), "
+            f"acme loop {theirs[-1]:.1f}/s with {chosen.in_flight} in flight, {theirs_alone[-1]:.1f}/s with 1",
+            flush=True,
+        )
+    baseline = max(statistics.median(theirs), statistics.median(theirs_alone))
+    print(f"certcore   {statistics.median(ours):.1f} certificates per second, {max(requests):.2f} ACME requests each")
+    print(f"acme loop  {baseline:.1f} certificates per second (the better of 1 and {chosen.in_flight} in flight)")
+    print(f"ratio {statistics.median(ours) / baseline:.2f}")
+
+
+def issue_with_certcore(count: int, in_flight: int, threads: int) -> tuple[float, float]:
+    """Certificates per second, and ACME requests per certificate without those that open the account."""
+    with tempfile.TemporaryDirectory(prefix="certcore-bench-") as folder:
+        url = f"sqlite:///{folder}/certcore.db"
+        keyring = Path(folder) / "keyring.json"
+        CertCore.create_keyring(keyring)
+        with CertCore.open(url, keyring=keyring) as core:
+            settings = {"ca": "custom", "terms_agreed": True, "tech_zone": "acme.panel.test", "email": "a@bench.test"}
+            settings["directory_url"] = "https://127.0.0.1:1/dir"
+            authority = core.authorities.create("bench", module="puq_acme", settings=settings)
+            names = ["warm.bench.test", *(f"c{number:04}.bench.test" for number in range(count))]
+            ids = {name: core.certificates.create(name, authority=authority.id).id for name in names}
+            cnames = dict(_cname(core, one) for one in ids.values())
+            with serve_dns(url, str(keyring), cnames) as port, Pebble.start(dns_server=f"127.0.0.1:{port}") as pebble:
+                core.authorities.edit(
+                    authority.id,
+                    settings={
+                        "directory_url": pebble.directory_url,
+                        "trusted_roots": pebble.roots_pem,
+                        "dns_servers": [f"127.0.0.1:{port}"],
+                    },
+                )
+                return _issue(core, ids, in_flight, threads)
+
+
+def _issue(core: CertCore, ids: dict[str, str], in_flight: int, threads: int) -> tuple[float, float]:
+    worker = core.worker(threads=threads, in_flight=in_flight, poll_interval=0.05)
+    warm = ids.pop("warm.bench.test")
+    core.certificates.generate_csr(warm)
+    worker.start()
+    try:
+        _wait_for(core, worker, 1)
+        before = _requests_sent(core)
+        for one in ids.values():
+            core.certificates.generate_csr(one)
+        # Keys and CSRs are made by the user's click, not by the worker; the clock starts with the worker's part.
+        worker.stop()
+        done = _active(core)
+        before = _requests_sent(core) if done > 1 else before
+        begun = time.perf_counter()
+        worker.start()
+        _wait_for(core, worker, len(ids) + 1)
+        seconds = time.perf_counter() - begun
+    finally:
+        worker.stop()
+    issued = len(ids) + 1 - done
+    left = [one for one in core.engine.contexts.documents(core.engine.plugins.module("puq_acme")).list("txt/")]
+    if left:
+        raise SystemExit(f"{len(left)} TXT values were left behind")
+    return issued / seconds, (_requests_sent(core) - before) / issued
+
+
+def _active(core: CertCore) -> int:
+    return len(core.certificates.list(status="active", limit=1000).items)
+
+
+def _wait_for(core: CertCore, worker: Any, count: int) -> None:
+    if not worker.wait_until_idle(timeout=_ISSUED_WITHIN):
+        raise SystemExit("Pebble hung, or the worker did: not all certificates were issued in time")
+    if _active(core) != count:
+        for one in core.certificates.list(limit=1000).items:
+            if one.status not in ("active", "draft"):
+                print(one.domain, one.status, one.problem)
+        raise SystemExit(f"{_active(core)} of {count} certificates are active")
+
+
+def _requests_sent(core: CertCore) -> int:
+    module: Any = core.engine.plugins.module("puq_acme")
+    return sum(opened.client.requests_sent for opened in module._accounts._clients.values())  # noqa: SLF001
+
+
+def _cname(core: CertCore, certificate_id: str) -> tuple[str, str]:
+    records = next(hint for hint in core.certificates.hints(certificate_id) if isinstance(hint, DnsRecords))
+    return records.rows[0].name, records.rows[0].value
+
+
+@contextmanager
+def serve_dns(url: str, keyring: str, cnames: dict[str, str]) -> Iterator[int]:
+    """The embedded DNS server, in a process of its own on the same database."""
+    context = multiprocessing.get_context("spawn")
+    receiving, sending = context.Pipe(duplex=False)
+    stop = context.Event()
+    process = context.Process(target=_dns_process, args=(url, keyring, cnames, sending, stop), daemon=True)
+    process.start()
+    try:
+        if not receiving.poll(_STARTED_WITHIN):
+            raise SystemExit("the DNS server did not start")
+        yield int(receiving.recv())
+    finally:
+        stop.set()
+        process.join(10)
+        if process.is_alive():
+            process.kill()
+
+
+def _dns_process(
+    url: str, keyring: str, cnames: dict[str, str], sending: Any, stop: multiprocessing.synchronize.Event
+) -> None:
+    zone = MemoryZone("bench.test")
+    for name, target in cnames.items():
+        zone.set(name, "CNAME", target)
+    with CertCore.open(url, keyring=keyring) as core:
+        server = core.dns_server(listen=("127.0.0.1", 0), module="puq_acme", also=[zone])
+        sending.send(server.address[1])
+        stop.wait()
+        server.close()
+
+
+def issue_with_acme(count: int, in_flight: int) -> float:
+    """Certificates per second of a bare loop over ``acme.client.ClientV2``."""
+    with ChallTestSrv.start() as dns, Pebble.start(dns_server=dns.dns_address) as pebble:
+        issue = _acme_client(pebble, dns, in_flight)
+        issue(0, "warm.bench.test")
+        names = iter([f"c{number:04}.bench.test" for number in range(count)])
+        lock = threading.Lock()
+        failures: list[BaseException] = []
+
+        def loop(number: int) -> None:
+            try:
+                while True:
+                    with lock:
+                        name = next(names, None)
+                    if name is None:
+                        return
+                    issue(number, name)
+            except BaseException as error:  # noqa: BLE001 - reported by the main thread
+                failures.append(error)
+
+        threads = [threading.Thread(target=loop, args=(number,)) for number in range(in_flight)]
+        begun = time.perf_counter()
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(_ISSUED_WITHIN)
+        if failures:
+            raise failures[0]
+        return count / (time.perf_counter() - begun)
+
+
+class _ShortSleeps:
+    """Stands in for ``time`` inside ``acme.client``: its polls sleep 5 ms instead of a second and more."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(time, name)
+
+    @staticmethod
+    def sleep(seconds: float) -> None:
+        time.sleep(min(seconds, 0.005))
+
+
+def _acme_client(pebble: Pebble, dns: ChallTestSrv, in_flight: int) -> Any:
+    import josepy
+    from acme import challenges, client, messages
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    from certcore.model.keys import KeyType
+    from certcore.model.names import DnsName
+    from certcore.model.subject import Subject
+    from certcore.x509.csr import build_csr
+    from certcore.x509.keys import generate_key
+
+    client.time = _ShortSleeps()  # type: ignore[attr-defined]
+    roots = Path(tempfile.mkstemp(suffix=".pem")[1])
+    roots.write_text(pebble.roots_pem)
+    account_key = josepy.JWKEC(key=ec.generate_private_key(ec.SECP256R1()))
+    clients = []  # one per thread: ClientNetwork is not thread-safe
+    account = None
+    for _ in range(in_flight):
+        network = client.ClientNetwork(account_key, alg=josepy.ES256, verify_ssl=str(roots))
+        directory = client.ClientV2.get_directory(pebble.directory_url, network)
+        one = client.ClientV2(directory, network)
+        if account is None:
+            account = one.new_account(messages.NewRegistration.from_data(terms_of_service_agreed=True))
+        network.account = account
+        clients.append(one)
+
+    def issue(number: int, name: str) -> None:
+        acme = clients[number]
+        key = generate_key(KeyType.EC_P256)
+        order = acme.new_order(build_csr(key, [DnsName.parse(name)], Subject()))
+        for authorization in order.authorizations:
+            if authorization.body.status == messages.STATUS_VALID:
+                continue
+            challenge = next(one for one in authorization.body.challenges if isinstance(one.chall, challenges.DNS01))
+            response, value = challenge.response_and_validation(account_key)
+            dns.set_txt(f"_acme-challenge.{name}", value)
+            acme.answer_challenge(challenge, response)
+        acme.poll_and_finalize(order)
+        dns.clear_txt(f"_acme-challenge.{name}")
+
+    return issue
+
+
+if __name__ == "__main__":
+    main()

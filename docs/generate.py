@@ -1,0 +1,252 @@
+"""Write the reference pages that come from the code: states, errors, events, hooks, settings and commands.
+
+    python docs/generate.py          write them
+    python docs/generate.py --check  say which are not up to date (the tests do)
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+from certcore import errors, hookspecs
+from certcore.model.events import EventKind
+from certcore.model.form import FieldKind, FormField, fields_of
+from certcore.model.lifecycle import TRANSITIONS, USER_ACTIONS, Action, Status, allowed_actions
+
+HERE = Path(__file__).parent
+_START: Final = "<!-- made by docs/generate.py: start -->"
+_END: Final = "<!-- made by docs/generate.py: end -->"
+
+
+def states() -> str:
+    """The transition table, and who may do what."""
+    return "\n".join(
+        [
+            "# States",
+            "",
+            "A managed certificate is always in exactly one of these states. The table below is the code's own",
+            "(`certcore.model.lifecycle.TRANSITIONS`); what is not in it is refused with `TransitionNotAllowed`.",
+            "",
+            "| status | means | the user may |",
+            "| --- | --- | --- |",
+            *(
+                f"| {status} | {_comment(Status, status.name)} | {', '.join(sorted(allowed_actions(status)))} |"
+                for status in Status
+            ),
+            "",
+            "## Actions",
+            "",
+            "| action | by | what happens |",
+            "| --- | --- | --- |",
+            *(
+                f"| {action} | {'user' if action in USER_ACTIONS else 'engine'} | {_comment(Action, action.name)} |"
+                for action in Action
+            ),
+            "",
+            "## Transitions",
+            "",
+            "| from | action | to |",
+            "| --- | --- | --- |",
+            *(f"| {status} | {action} | {after} |" for (status, action), after in TRANSITIONS.items()),
+            "",
+        ]
+    )
+
+
+def diagram() -> str:
+    """The state diagram: transitions that change the status."""
+    moves: dict[tuple[Status, Status], list[str]] = {}
+    for (status, action), after in TRANSITIONS.items():
+        if status is not after:
+            moves.setdefault((status, after), []).append(str(action))
+    lines = [f"    {before} --> {after}: {', '.join(actions)}" for (before, after), actions in moves.items()]
+    return "\n".join(["```mermaid", "stateDiagram-v2", f"    [*] --> {Status.DRAFT}", *lines, "```"])
+
+
+def error_page() -> str:
+    """Every error, with its place in the tree."""
+    rows = []
+    for name in errors.__all__:
+        kind = getattr(errors, name)
+        parents = ", ".join(base.__name__ for base in kind.__bases__)
+        rows.append(f"| `{name}` | {parents} | {_first_sentence(kind)} |")
+    return "\n".join(
+        [
+            "# Errors",
+            "",
+            "Everything that certcore raises on purpose is a `CertCoreError`. `str(error)` is a sentence for a person,",
+            "`error.advice` what to do next, `error.as_dict()` the same for machines. No error carries a secret.",
+            "",
+            "| error | is a | means |",
+            "| --- | --- | --- |",
+            *rows,
+            "",
+        ]
+    )
+
+
+def event_page() -> str:
+    """Every kind of event."""
+    return "\n".join(
+        [
+            "# Events",
+            "",
+            "An `Event` tells of something that is already stored: it is an entry of the certificate's timeline, and",
+            "what `certcore_on_event` gets. It names the actor, the moment (UTC), and the status before and after.",
+            "",
+            "| kind | means |",
+            "| --- | --- |",
+            *(f"| {kind} | {_comment(EventKind, kind.name) or _spoken(kind)} |" for kind in EventKind),
+            "",
+        ]
+    )
+
+
+def hook_page() -> str:
+    """Every hook with its exact signature."""
+    parts = [
+        "# Hooks",
+        "",
+        "A plugin is a module or an object with functions marked `@certcore.hookimpl`, found through the entry-point",
+        "group `certcore` or handed to `CertCore.open(plugins=[…])`. Take the arguments that you need, by name.",
+    ]
+    for name in hookspecs.__all__:
+        hook = getattr(hookspecs, name)
+        if not name.startswith("certcore_"):
+            continue
+        arguments = ", ".join(inspect.signature(hook).parameters)
+        parts += ["", f"## {name}({arguments})", "", inspect.cleandoc(hook.__doc__ or "")]
+    return "\n".join([*parts, ""])
+
+
+def settings_page() -> str:
+    """The settings of a PUQ ACME profile."""
+    from certcore_puq_acme.settings import PuqAcmeProfile
+
+    return "\n".join(
+        [
+            "# Settings of a PUQ ACME profile",
+            "",
+            "Given to `core.authorities.create(settings={…})` or `certcore authority add --set name=value`.",
+            "",
+            "| setting | kind | default | means |",
+            "| --- | --- | --- | --- |",
+            *(_setting(one) for one in fields_of(PuqAcmeProfile)),
+            "",
+        ]
+    )
+
+
+def command_page() -> str:
+    """Every command with its options."""
+    import click
+    import typer.main
+
+    from certcore.cli.app import app
+
+    def walk(command: click.Command, path: str) -> Iterator[str]:
+        yield f"## `{path}`"
+        yield ""
+        yield inspect.cleandoc(command.help or "").split("\f")[0].strip()
+        options = [one for one in command.params if isinstance(one, click.Option) and not one.hidden]
+        if options:
+            yield ""
+            for option in options:
+                names = ", ".join(f"`{name}`" for name in (*option.opts, *option.secondary_opts))
+                yield f"- {names}: {option.help or ''}".rstrip(": ")
+        yield ""
+        if isinstance(command, click.Group):
+            for name in command.list_commands(click.Context(command)):
+                found = command.get_command(click.Context(command), name)
+                if found is not None:
+                    yield from walk(found, f"{path} {name}")
+
+    return "\n".join(["# The command", "", *walk(typer.main.get_command(app), "certcore")]).rstrip() + "\n"
+
+
+PAGES: Final = MappingProxyType(
+    {
+        "reference/states.md": states,
+        "reference/errors.md": error_page,
+        "reference/events.md": event_page,
+        "reference/hooks.md": hook_page,
+        "reference/settings-puq-acme.md": settings_page,
+        "reference/command.md": command_page,
+    }
+)
+
+
+def architecture() -> str:
+    """The architecture page with a fresh diagram between its marks."""
+    text = (HERE / "explanation/architecture.md").read_text(encoding="utf-8")
+    before, _, rest = text.partition(_START)
+    _, _, after = rest.partition(_END)
+    return f"{before}{_START}\n{diagram()}\n{_END}{after}"
+
+
+def stale() -> list[str]:
+    """The pages that do not say what the code says."""
+    made: dict[str, Callable[[], str]] = {**PAGES, "explanation/architecture.md": architecture}
+    return [name for name, make in made.items() if not _is(name, make())]
+
+
+def _is(name: str, text: str) -> bool:
+    page = HERE / name
+    return page.is_file() and page.read_text(encoding="utf-8") == text
+
+
+def _setting(field: FormField) -> str:
+    kind = str(field.kind)
+    if field.kind is FieldKind.INTEGER:
+        kind = f"{field.minimum} to {field.maximum} {field.unit}".strip()
+    if field.choices:
+        kind = "one of " + ", ".join(f"`{one.value}`" for one in field.choices)
+    default = "required" if field.required else _shown(field.default)
+    return f"| `{field.name}` | {kind} | {default} | {field.label}. {field.help}".rstrip() + " |"
+
+
+def _shown(value: Any) -> str:
+    if value in (None, "", []):
+        return "empty"
+    return {True: "yes", False: "no"}.get(value, f"`{value}`") if isinstance(value, bool) else f"`{value}`"
+
+
+def _comment(kind: type, name: str) -> str:
+    """The ``#:`` comment above a member of an enumeration."""
+    lines = inspect.getsource(kind).splitlines()
+    at = next(number for number, line in enumerate(lines) if line.strip().startswith(f"{name} = "))
+    found: list[str] = []
+    while lines[at - 1].strip().startswith("#:"):
+        at -= 1
+        found.insert(0, lines[at].strip().removeprefix("#:").strip())
+    return " ".join(found)
+
+
+def _spoken(kind: EventKind) -> str:
+    return f"The certificate was {str(kind).replace('_', ' ')}."
+
+
+def _first_sentence(kind: type) -> str:
+    return " ".join((inspect.getdoc(kind) or "").split("\n\n")[0].split())
+
+
+def main() -> int:
+    """Write or check."""
+    if "--check" in sys.argv[1:]:
+        for name in (behind := stale()):
+            print(f"docs/{name} is not up to date: run python docs/generate.py")
+        return 1 if behind else 0
+    (HERE / "reference").mkdir(exist_ok=True)
+    for name, make in PAGES.items():
+        (HERE / name).write_text(make(), encoding="utf-8")
+    (HERE / "explanation/architecture.md").write_text(architecture(), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
