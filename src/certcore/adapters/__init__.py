@@ -1,1 +1,1 @@
-
+"""Everything that touches the world: clock, keyrings, plugins, databases."""

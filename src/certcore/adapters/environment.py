@@ -1,0 +1,34 @@
+"""The system's clock, ids and dice: the only place where time and chance enter."""
+
+from __future__ import annotations
+
+import random
+import secrets
+from datetime import UTC, datetime
+from typing import Final
+
+from attrs import field, frozen
+
+__all__ = ["SystemEnvironment"]
+
+_RANDOM_BYTES: Final = 10
+
+
+@frozen(eq=False)
+class SystemEnvironment:
+    """The real `certcore.ports.environment.Environment`."""
+
+    _dice: random.Random = field(factory=random.SystemRandom, init=False, repr=False)
+
+    def now(self) -> datetime:
+        """The current moment, UTC."""
+        return datetime.now(UTC)
+
+    def new_id(self) -> str:
+        """Milliseconds since the epoch and 80 random bits, in hex: database keys stay in the order of insertion."""
+        milliseconds = int(self.now().timestamp() * 1000)
+        return f"{milliseconds:012x}{secrets.token_hex(_RANDOM_BYTES)}"
+
+    def roll(self) -> float:
+        """A random number, 0 <= roll < 1."""
+        return self._dice.random()

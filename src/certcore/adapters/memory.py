@@ -1,0 +1,385 @@
+"""An in-memory store: the twin of the SQL one, for tests and for trying things out. The same contract holds for it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, TypeVar
+
+from attrs import define, evolve, field
+
+from certcore.errors import AlreadyExists, InUse, LeaseLost, NotFound, StaleWrite, StorageUnavailable
+from certcore.model.authority import CertificateAuthority
+from certcore.model.certificate import Certificate, Schedule
+from certcore.model.events import Event
+from certcore.model.issuance import Issuance
+from certcore.model.lifecycle import Status
+from certcore.model.names import DnsName
+from certcore.model.secret import SealedSecret, SecretName
+from certcore.ports.storage import Document
+
+__all__ = ["MemoryStorage"]
+
+_T = TypeVar("_T")
+
+
+@define(eq=False)
+class _Tables:
+    """All rows. A transaction works on a copy of the dictionaries; the values in them are frozen."""
+
+    certificates: dict[str, Certificate] = field(factory=dict)
+    issuances: dict[str, Issuance] = field(factory=dict)
+    schedules: dict[str, Schedule] = field(factory=dict)
+    authorities: dict[str, CertificateAuthority] = field(factory=dict)
+    secrets: dict[SecretName, SealedSecret] = field(factory=dict)
+    events: list[Event] = field(factory=list)
+    documents: dict[tuple[str, str], Document] = field(factory=dict)
+
+    def copy(self) -> _Tables:
+        return _Tables(
+            certificates=dict(self.certificates),
+            issuances=dict(self.issuances),
+            schedules=dict(self.schedules),
+            authorities=dict(self.authorities),
+            secrets=dict(self.secrets),
+            events=list(self.events),
+            documents=dict(self.documents),
+        )
+
+
+@define(eq=False)
+class _Certificates:
+    tables: _Tables
+
+    def add(self, certificate: Certificate) -> None:
+        if certificate.authority_id not in self.tables.authorities:
+            raise NotFound("authority", certificate.authority_id)
+        self.tables.certificates[certificate.id] = certificate
+
+    def get(self, certificate_id: str) -> Certificate:
+        return _row(self.tables.certificates, "certificate", certificate_id)
+
+    def save(self, certificate: Certificate) -> Certificate:
+        stored = self.tables.certificates.get(certificate.id)
+        found = stored.version if stored else None
+        if found != certificate.version:
+            raise StaleWrite("certificate", certificate.id, expected=certificate.version, found=found)
+        saved = evolve(certificate, version=certificate.version + 1)
+        self.tables.certificates[certificate.id] = saved
+        return saved
+
+    def save_progress(self, certificate: Certificate) -> None:
+        stored = self.get(certificate.id)
+        self.tables.certificates[certificate.id] = evolve(
+            stored,
+            status=certificate.status,
+            issuance_id=certificate.issuance_id,
+            active_issuance_id=certificate.active_issuance_id,
+            not_after=certificate.not_after,
+            problem=certificate.problem,
+            updated_at=certificate.updated_at,
+        )
+
+    def delete(self, certificate_id: str) -> None:
+        self.get(certificate_id)
+        del self.tables.certificates[certificate_id]
+        self.tables.schedules.pop(certificate_id, None)
+        for issuance in [one for one in self.tables.issuances.values() if one.certificate_id == certificate_id]:
+            del self.tables.issuances[issuance.id]
+
+    def find_by_domain(self, domain: DnsName) -> Sequence[Certificate]:
+        found = [one for one in self.tables.certificates.values() if one.domain == domain]
+        return sorted(found, key=lambda one: (one.created_at, one.id))
+
+    def page(
+        self,
+        *,
+        after: str | None = None,
+        limit: int = 50,
+        status: Status | None = None,
+        authority_id: str | None = None,
+        owner: str | None = None,
+    ) -> Sequence[Certificate]:
+        last = self.tables.certificates.get(after) if after is not None else None
+        if after is not None and last is None:
+            raise NotFound("certificate", after)
+        found = [
+            one
+            for one in self.tables.certificates.values()
+            if (status is None or one.status is status)
+            and (authority_id is None or one.authority_id == authority_id)
+            and (owner is None or one.owner == owner)
+            and (last is None or (one.domain.ascii, one.id) > (last.domain.ascii, last.id))
+        ]
+        return sorted(found, key=lambda one: (one.domain.ascii, one.id))[:limit]
+
+    def domains_using(self, authority_id: str, *, limit: int = 6) -> Sequence[str]:
+        found = {one.domain.ascii for one in self.tables.certificates.values() if one.authority_id == authority_id}
+        return sorted(found)[:limit]
+
+
+@define(eq=False)
+class _Issuances:
+    tables: _Tables
+
+    def add(self, issuance: Issuance) -> None:
+        if issuance.certificate_id not in self.tables.certificates:
+            raise NotFound("certificate", issuance.certificate_id)
+        self.tables.issuances[issuance.id] = issuance
+
+    def get(self, issuance_id: str) -> Issuance:
+        return _row(self.tables.issuances, "issuance", issuance_id)
+
+    def save(self, issuance: Issuance) -> None:
+        self.tables.issuances[issuance.id] = evolve(
+            self.get(issuance.id),
+            module_state=issuance.module_state,
+            findings=issuance.findings,
+            outcome=issuance.outcome,
+            needs_clean_up=issuance.needs_clean_up,
+            leaf_pem=issuance.leaf_pem,
+            chain_pem=issuance.chain_pem,
+            leaf=issuance.leaf,
+            problem=issuance.problem,
+            finished_at=issuance.finished_at,
+        )
+
+    def of_certificate(self, certificate_id: str) -> Sequence[Issuance]:
+        found = [one for one in self.tables.issuances.values() if one.certificate_id == certificate_id]
+        return sorted(found, key=lambda one: one.number)
+
+
+@define(eq=False)
+class _Schedules:
+    tables: _Tables
+
+    def add(self, schedule: Schedule) -> None:
+        if schedule.certificate_id not in self.tables.certificates:
+            raise NotFound("certificate", schedule.certificate_id)
+        self.tables.schedules[schedule.certificate_id] = schedule
+
+    def get(self, certificate_id: str) -> Schedule:
+        return _row(self.tables.schedules, "certificate", certificate_id)
+
+    def claim_due(self, *, now: datetime, owner: str, lease_until: datetime, limit: int) -> Sequence[Schedule]:
+        due = [
+            one
+            for one in self.tables.schedules.values()
+            if one.due_at is not None and one.due_at <= now and not _leased(one, now)
+        ]
+        due.sort(key=lambda one: (one.due_at, one.certificate_id))
+        return [self._lease(one, owner, lease_until) for one in due[:limit]]
+
+    def claim(self, certificate_id: str, *, now: datetime, owner: str, lease_until: datetime) -> Schedule | None:
+        stored = self.get(certificate_id)
+        return None if _leased(stored, now) else self._lease(stored, owner, lease_until)
+
+    def renew_lease(self, certificate_id: str, *, token: int, lease_until: datetime) -> None:
+        stored = self._held(certificate_id, token)
+        self.tables.schedules[certificate_id] = evolve(stored, lease_until=lease_until)
+
+    def save(self, schedule: Schedule) -> None:
+        self._held(schedule.certificate_id, schedule.token)
+        self.tables.schedules[schedule.certificate_id] = schedule
+
+    def take_over(self, certificate_id: str, *, due_at: datetime | None, attempts: int | None = None) -> Schedule:
+        stored = self.get(certificate_id)
+        taken = evolve(
+            stored,
+            due_at=due_at,
+            attempts=stored.attempts if attempts is None else attempts,
+            lease_owner="",
+            lease_until=None,
+            token=stored.token + 1,
+        )
+        self.tables.schedules[certificate_id] = taken
+        return taken
+
+    def next_due(self, *, now: datetime) -> datetime | None:
+        moments = []
+        for one in self.tables.schedules.values():
+            if one.due_at is not None:
+                leased = one.lease_until if _leased(one, now) else None
+                moments.append(max(one.due_at, leased) if leased else one.due_at)
+        return min(moments, default=None)
+
+    def _held(self, certificate_id: str, token: int) -> Schedule:
+        stored = self.tables.schedules.get(certificate_id)
+        if stored is None or stored.token != token:
+            raise LeaseLost(certificate_id)
+        return stored
+
+    def _lease(self, schedule: Schedule, owner: str, lease_until: datetime) -> Schedule:
+        leased = evolve(schedule, lease_owner=owner, lease_until=lease_until, token=schedule.token + 1)
+        self.tables.schedules[schedule.certificate_id] = leased
+        return leased
+
+
+@define(eq=False)
+class _Authorities:
+    tables: _Tables
+
+    def add(self, authority: CertificateAuthority) -> None:
+        self._refuse_taken(authority)
+        self.tables.authorities[authority.id] = authority
+
+    def get(self, authority_id: str) -> CertificateAuthority:
+        return _row(self.tables.authorities, "authority", authority_id)
+
+    def by_name(self, name: str) -> CertificateAuthority | None:
+        return next((one for one in self.tables.authorities.values() if one.name == name), None)
+
+    def save(self, authority: CertificateAuthority) -> CertificateAuthority:
+        stored = self.tables.authorities.get(authority.id)
+        found = stored.version if stored else None
+        if found != authority.version:
+            raise StaleWrite("authority", authority.id, expected=authority.version, found=found)
+        self._refuse_taken(authority)
+        saved = evolve(authority, version=authority.version + 1)
+        self.tables.authorities[authority.id] = saved
+        return saved
+
+    def delete(self, authority_id: str) -> None:
+        authority = self.get(authority_id)
+        users = [one.domain.ascii for one in self.tables.certificates.values() if one.authority_id == authority_id]
+        if users:
+            raise InUse("authority", authority.name, users)
+        del self.tables.authorities[authority_id]
+
+    def list(self) -> Sequence[CertificateAuthority]:
+        return sorted(self.tables.authorities.values(), key=lambda one: one.name)
+
+    def _refuse_taken(self, authority: CertificateAuthority) -> None:
+        other = self.by_name(authority.name)
+        if other is not None and other.id != authority.id:
+            raise AlreadyExists("authority", authority.name)
+
+
+@define(eq=False)
+class _Secrets:
+    tables: _Tables
+
+    def put(self, name: SecretName, sealed: SealedSecret) -> None:
+        self.tables.secrets[name] = sealed
+
+    def get(self, name: SecretName) -> SealedSecret | None:
+        return self.tables.secrets.get(name)
+
+    def delete(self, name: SecretName) -> None:
+        self.tables.secrets.pop(name, None)
+
+    def names(self, purpose: str, *, prefix: str = "") -> Sequence[SecretName]:
+        found = [one for one in self.tables.secrets if one.purpose == purpose and one.owner_id.startswith(prefix)]
+        return sorted(found, key=lambda one: one.owner_id)
+
+
+@define(eq=False)
+class _Events:
+    tables: _Tables
+
+    def append(self, events: Iterable[Event]) -> None:
+        for event in events:
+            self.tables.events.append(evolve(event, sequence=len(self.tables.events) + 1))
+
+    def of_certificate(self, certificate_id: str, *, limit: int = 200) -> Sequence[Event]:
+        return [one for one in self.tables.events if one.certificate_id == certificate_id][-limit:]
+
+    def after(self, sequence: int, *, limit: int = 100) -> Sequence[Event]:
+        return self.tables.events[max(sequence, 0) :][:limit]
+
+
+@define(eq=False)
+class _Documents:
+    tables: _Tables
+
+    def get(self, namespace: str, key: str) -> Document | None:
+        return self.tables.documents.get((namespace, key))
+
+    def put(self, namespace: str, key: str, value: Mapping[str, Any], *, version: int | None = None) -> Document:
+        stored = self.get(namespace, key)
+        found = stored.version if stored else 0
+        if version is not None and version != found:
+            raise StaleWrite("document", key, expected=version, found=found or None)
+        document = Document(key=key, value=dict(value), version=found + 1)
+        self.tables.documents[namespace, key] = document
+        return document
+
+    def delete(self, namespace: str, key: str) -> None:
+        self.tables.documents.pop((namespace, key), None)
+
+    def list(self, namespace: str, *, prefix: str = "", limit: int = 10_000) -> Sequence[Document]:
+        found = [
+            document
+            for (space, key), document in self.tables.documents.items()
+            if space == namespace and key.startswith(prefix)
+        ]
+        return sorted(found, key=lambda one: one.key)[:limit]
+
+
+@define(eq=False)
+class _Transaction:
+    certificates: _Certificates
+    issuances: _Issuances
+    schedules: _Schedules
+    authorities: _Authorities
+    secrets: _Secrets
+    events: _Events
+    documents: _Documents
+
+    @classmethod
+    def on(cls, tables: _Tables) -> _Transaction:
+        return cls(
+            certificates=_Certificates(tables),
+            issuances=_Issuances(tables),
+            schedules=_Schedules(tables),
+            authorities=_Authorities(tables),
+            secrets=_Secrets(tables),
+            events=_Events(tables),
+            documents=_Documents(tables),
+        )
+
+
+@define(eq=False)
+class MemoryStorage:
+    """A store in this process; one writer at a time, readers see the last committed state."""
+
+    _tables: _Tables = field(factory=_Tables, init=False, repr=False)
+    _writing: Any = field(factory=threading.RLock, init=False, repr=False)
+    _closed: bool = field(default=False, init=False)
+
+    @contextmanager
+    def read(self) -> Iterator[_Transaction]:
+        """A transaction on the last committed state."""
+        self._refuse_closed()
+        yield _Transaction.on(self._tables.copy())
+
+    @contextmanager
+    def write(self) -> Iterator[_Transaction]:
+        """A transaction that replaces the state when the block ends, and leaves it as it was when it raises."""
+        with self._writing:
+            self._refuse_closed()
+            tables = self._tables.copy()
+            yield _Transaction.on(tables)
+            self._tables = tables
+
+    def close(self) -> None:
+        """Forget everything."""
+        self._closed = True
+        self._tables = _Tables()
+
+    def _refuse_closed(self) -> None:
+        if self._closed:
+            raise StorageUnavailable("This store is closed.")
+
+
+def _row(rows: Mapping[str, _T], kind: str, key: str) -> _T:
+    try:
+        return rows[key]
+    except KeyError:
+        raise NotFound(kind, key) from None
+
+
+def _leased(schedule: Schedule, now: datetime) -> bool:
+    return schedule.lease_until is not None and schedule.lease_until > now

@@ -1,0 +1,93 @@
+"""Private keys: made, read, written and recognised."""
+
+from __future__ import annotations
+
+import hashlib
+from types import MappingProxyType
+from typing import Final
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
+
+from certcore.errors import UnreadablePem
+from certcore.model.keys import KeyType
+
+__all__ = [
+    "PrivateKey",
+    "generate_key",
+    "key_type_of",
+    "load_private_key",
+    "private_key_pem",
+    "public_key_pem",
+    "spki_sha256",
+]
+
+#: The kinds of private key that certificates of ours have.
+PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+
+_RSA_BITS: Final = MappingProxyType({KeyType.RSA_2048: 2048, KeyType.RSA_3072: 3072, KeyType.RSA_4096: 4096})
+#: RFC 8017 recommends it, and CAs take no smaller exponent.
+_EXPONENT: Final = 65537
+
+
+def generate_key(key_type: KeyType) -> PrivateKey:
+    """Make a key. EC takes microseconds, RSA up to seconds: call it outside of transactions."""
+    match key_type:
+        case KeyType.EC_P256:
+            return ec.generate_private_key(ec.SECP256R1())
+        case KeyType.EC_P384:
+            return ec.generate_private_key(ec.SECP384R1())
+        case _:
+            return rsa.generate_private_key(_EXPONENT, _RSA_BITS[key_type])
+
+
+def private_key_pem(key: PrivateKey) -> bytes:
+    """The key as unencrypted PKCS#8 PEM (RFC 5958): a secret."""
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+def load_private_key(pem: bytes, *, trusted: bool = False) -> PrivateKey:
+    """Read a private key.
+
+    Args:
+        pem: The key in PEM, unencrypted.
+        trusted: Skip the slow validation of RSA keys. Only for keys that we made and sealed ourselves.
+
+    Raises:
+        UnreadablePem: It is not a private key of a kind that we use; the text is not repeated.
+    """
+    try:
+        key = serialization.load_pem_private_key(pem, None, unsafe_skip_rsa_key_validation=trusted)
+    except TypeError:
+        raise UnreadablePem("The private key is encrypted.", advice="Decrypt it first, or give its password.") from None
+    except (ValueError, UnsupportedAlgorithm):
+        raise UnreadablePem(
+            "The text is not a private key in PEM.", advice="Paste the whole block, with its BEGIN and END lines."
+        ) from None
+    if not isinstance(key, (ec.EllipticCurvePrivateKey, rsa.RSAPrivateKey)):
+        raise UnreadablePem("The private key is of a kind that CAs do not take.", advice="Use an EC or RSA key.")
+    return key
+
+
+def key_type_of(key: PublicKeyTypes | PrivateKey) -> KeyType | None:
+    """The key type; None for kinds and sizes that we do not make."""
+    if isinstance(key, (ec.EllipticCurvePrivateKey, ec.EllipticCurvePublicKey)):
+        return {"secp256r1": KeyType.EC_P256, "secp384r1": KeyType.EC_P384}.get(key.curve.name)
+    if isinstance(key, (rsa.RSAPrivateKey, rsa.RSAPublicKey)):
+        return next((kind for kind, bits in _RSA_BITS.items() if bits == key.key_size), None)
+    return None
+
+
+def public_key_pem(key: PublicKeyTypes) -> str:
+    """The public key as SubjectPublicKeyInfo PEM (RFC 7468 section 13)."""
+    return key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
+
+
+def spki_sha256(key: PublicKeyTypes) -> str:
+    """SHA-256 over the SubjectPublicKeyInfo, lower-case hex: the same for a key, its request and its certificate."""
+    der = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return hashlib.sha256(der).hexdigest()
