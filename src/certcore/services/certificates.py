@@ -12,6 +12,6 @@ from certcore.services.requests import Requests
 __all__ = ["Certificates"]
 
 
-@frozen(kw_only=True, eq=False)
+@frozen(kw_only=True, eq=False, slots=False)
 class Certificates(Drafts, Requests, Queries, Exports):
     """The certificates of this store: drafts, requests, queries and exports, each family in its own file."""

@@ -28,7 +28,7 @@ __all__ = ["Drafts"]
 _MAX_OWNER: Final = 100
 
 
-@frozen(kw_only=True, eq=False)
+@frozen(kw_only=True, eq=False, slots=False)
 class Drafts:
     """Everything that a user does to a certificate before it is requested, and deleting it."""
 

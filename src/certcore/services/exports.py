@@ -27,7 +27,7 @@ class Exported:
     private_key: Secret
 
 
-@frozen(kw_only=True, eq=False)
+@frozen(kw_only=True, eq=False, slots=False)
 class Exports:
     """The only way by which a private key leaves the store."""
 

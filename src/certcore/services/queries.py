@@ -22,7 +22,7 @@ __all__ = ["Queries"]
 _MAX_PAGE: Final = 1000
 
 
-@frozen(kw_only=True, eq=False)
+@frozen(kw_only=True, eq=False, slots=False)
 class Queries:
     """Reads; nothing here changes anything."""
 

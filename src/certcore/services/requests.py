@@ -16,7 +16,7 @@ from certcore.services.access import Access
 __all__ = ["Requests"]
 
 
-@frozen(kw_only=True, eq=False)
+@frozen(kw_only=True, eq=False, slots=False)
 class Requests:
     """The actions that set the engine to work."""
 
