@@ -1,0 +1,241 @@
+"""The repositories of CA profiles, sealed secrets, events and the modules' documents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import sqlalchemy as sa
+from attrs import evolve, frozen
+from sqlalchemy import bindparam
+from sqlalchemy.exc import IntegrityError
+
+from certcore.adapters.sql import mapping
+from certcore.adapters.sql.certificates import SqlCertificates
+from certcore.adapters.sql.tables import authorities, documents, events, secrets
+from certcore.errors import AlreadyExists, InUse, NotFound, StaleWrite
+from certcore.model.authority import CertificateAuthority
+from certcore.model.events import Event
+from certcore.model.secret import SealedSecret, SecretName
+from certcore.ports.storage import Document
+
+__all__ = ["SqlAuthorities", "SqlDocuments", "SqlEvents", "SqlSecrets"]
+
+_AUTHORITY: Final = authorities.select().where(authorities.c.id == bindparam("row_id"))
+_AUTHORITY_NAMED: Final = authorities.select().where(authorities.c.name == bindparam("row_name"))
+_AUTHORITY_UPDATE: Final = authorities.update().where(
+    authorities.c.id == bindparam("row_id"), authorities.c.version == bindparam("row_version")
+)
+
+_SECRET: Final = secrets.select().where(
+    secrets.c.purpose == bindparam("row_purpose"), secrets.c.owner_id == bindparam("row_owner")
+)
+_SECRET_DELETE: Final = secrets.delete().where(
+    secrets.c.purpose == bindparam("row_purpose"), secrets.c.owner_id == bindparam("row_owner")
+)
+
+_EVENTS_OF: Final = (
+    events.select()
+    .where(events.c.certificate_id == bindparam("row_id"))
+    .order_by(events.c.sequence.desc())
+    .limit(bindparam("row_limit"))
+)
+_EVENTS_AFTER: Final = (
+    events.select()
+    .where(events.c.sequence > bindparam("row_sequence"))
+    .order_by(events.c.sequence)
+    .limit(bindparam("row_limit"))
+)
+
+_EVENT_INSERT: Final = events.insert().inline()
+
+_THIS: Final = sa.and_(documents.c.namespace == bindparam("row_namespace"), documents.c.key == bindparam("row_key"))
+_DOCUMENT: Final = documents.select().where(_THIS)
+_DOCUMENT_VERSION: Final = sa.select(documents.c.version).where(_THIS).with_for_update()
+_DOCUMENT_UPDATE: Final = documents.update().where(_THIS)
+_DOCUMENT_DELETE: Final = documents.delete().where(_THIS)
+_DOCUMENTS: Final = (
+    documents.select()
+    .where(documents.c.namespace == bindparam("row_namespace"), documents.c.key >= bindparam("row_from"))
+    .order_by(documents.c.key)
+    .limit(bindparam("row_limit"))
+)
+_DOCUMENTS_BELOW: Final = _DOCUMENTS.where(documents.c.key < bindparam("row_below"))
+#: The last code point, and the gap of the surrogates, which no text holds.
+_LAST, _SURROGATES = 0x10FFFF, range(0xD800, 0xE000)
+
+
+@frozen(eq=False)
+class SqlAuthorities:
+    """Implements `certcore.ports.storage.AuthorityRepository`."""
+
+    connection: sa.Connection
+
+    def add(self, authority: CertificateAuthority) -> None:
+        """Store a new profile."""
+        row = {**mapping.authority_row(authority), "version": authority.version}
+        try:
+            self.connection.execute(authorities.insert(), row)
+        except IntegrityError:
+            raise AlreadyExists("authority", authority.name) from None
+
+    def get(self, authority_id: str) -> CertificateAuthority:
+        """One profile."""
+        row = self.connection.execute(_AUTHORITY, {"row_id": authority_id}).one_or_none()
+        if row is None:
+            raise NotFound("authority", authority_id)
+        return mapping.authority_of(row)
+
+    def by_name(self, name: str) -> CertificateAuthority | None:
+        """The profile of that name."""
+        row = self.connection.execute(_AUTHORITY_NAMED, {"row_name": name}).one_or_none()
+        return None if row is None else mapping.authority_of(row)
+
+    def save(self, authority: CertificateAuthority) -> CertificateAuthority:
+        """Store an edit, if nobody else was faster."""
+        saved = evolve(authority, version=authority.version + 1)
+        row = mapping.authority_row(saved)
+        key = {"row_id": row.pop("id"), "row_version": authority.version}
+        try:
+            done = self.connection.execute(_AUTHORITY_UPDATE, {**row, **key, "version": saved.version})
+        except IntegrityError:
+            raise AlreadyExists("authority", authority.name) from None
+        if done.rowcount == 0:
+            stored = self.connection.execute(_AUTHORITY, {"row_id": authority.id}).one_or_none()
+            found = None if stored is None else stored.version
+            raise StaleWrite("authority", authority.id, expected=authority.version, found=found)
+        return saved
+
+    def delete(self, authority_id: str) -> None:
+        """Delete a profile that no certificate uses."""
+        authority = self.get(authority_id)
+        try:
+            self.connection.execute(authorities.delete().where(authorities.c.id == authority_id))
+        except IntegrityError:
+            users = SqlCertificates(self.connection, writing=False).domains_using(authority_id)
+            raise InUse("authority", authority.name, users) from None
+
+    def list(self) -> Sequence[CertificateAuthority]:
+        """All profiles by name."""
+        rows = self.connection.execute(authorities.select().order_by(authorities.c.name))
+        return [mapping.authority_of(row) for row in rows]
+
+
+@frozen(eq=False)
+class SqlSecrets:
+    """Implements `certcore.ports.storage.SecretRepository`."""
+
+    connection: sa.Connection
+
+    def put(self, name: SecretName, sealed: SealedSecret) -> None:
+        """Store a sealed secret, replacing one of the same name."""
+        self.delete(name)
+        row = {
+            "purpose": name.purpose,
+            "owner_id": name.owner_id,
+            "key_id": sealed.key_id,
+            "wrapped_key": sealed.wrapped_key,
+            "nonce": sealed.nonce,
+            "ciphertext": sealed.ciphertext,
+        }
+        self.connection.execute(secrets.insert(), row)
+
+    def get(self, name: SecretName) -> SealedSecret | None:
+        """A sealed secret; None when there is none."""
+        row = self.connection.execute(_SECRET, _secret_key(name)).one_or_none()
+        if row is None:
+            return None
+        return SealedSecret(key_id=row.key_id, wrapped_key=row.wrapped_key, nonce=row.nonce, ciphertext=row.ciphertext)
+
+    def delete(self, name: SecretName) -> None:
+        """Delete a sealed secret; nothing happens when there is none."""
+        self.connection.execute(_SECRET_DELETE, _secret_key(name))
+
+    def names(self, purpose: str, *, prefix: str = "") -> Sequence[SecretName]:
+        """The names of the secrets of a purpose whose owner_id begins with ``prefix``."""
+        column = secrets.c.owner_id
+        statement = sa.select(column).where(secrets.c.purpose == purpose, column >= prefix).order_by(column)
+        if (below := _after_prefix(prefix)) is not None:
+            statement = statement.where(column < below)
+        return [SecretName(purpose, owner_id) for owner_id in self.connection.execute(statement).scalars()]
+
+
+@frozen(eq=False)
+class SqlEvents:
+    """Implements `certcore.ports.storage.EventRepository`."""
+
+    connection: sa.Connection
+
+    def append(self, events: Iterable[Event]) -> None:
+        """Store events; the database gives each the next sequence number."""
+        for event in events:  # one by one: the order of a bulk insert's numbers is the database's secret
+            self.connection.execute(_EVENT_INSERT, mapping.event_row(event))
+
+    def of_certificate(self, certificate_id: str, *, limit: int = 200) -> Sequence[Event]:
+        """The newest events of a certificate, oldest first."""
+        rows = self.connection.execute(_EVENTS_OF, {"row_id": certificate_id, "row_limit": limit}).all()
+        return [mapping.event_of(row) for row in reversed(rows)]
+
+    def after(self, sequence: int, *, limit: int = 100) -> Sequence[Event]:
+        """The events that follow a sequence number."""
+        rows = self.connection.execute(_EVENTS_AFTER, {"row_sequence": sequence, "row_limit": limit})
+        return [mapping.event_of(row) for row in rows]
+
+
+@frozen(eq=False)
+class SqlDocuments:
+    """Implements `certcore.ports.storage.DocumentRepository`."""
+
+    connection: sa.Connection
+
+    def get(self, namespace: str, key: str) -> Document | None:
+        """One document; None when there is none."""
+        row = self.connection.execute(_DOCUMENT, {"row_namespace": namespace, "row_key": key}).one_or_none()
+        return None if row is None else Document(key=row.key, value=row.value, version=row.version)
+
+    def put(self, namespace: str, key: str, value: Mapping[str, Any], *, version: int | None = None) -> Document:
+        """Store a document, if the stored version is the one demanded."""
+        this: dict[str, Any] = {"row_namespace": namespace, "row_key": key}
+        found = self.connection.execute(_DOCUMENT_VERSION, this).scalar_one_or_none()
+        if version is not None and version != (found or 0):
+            raise StaleWrite("document", key, expected=version, found=found)
+        document = Document(key=key, value=dict(value), version=(found or 0) + 1)
+        row = {"value": document.value, "version": document.version}
+        if found is None:
+            try:
+                self.connection.execute(documents.insert(), {"namespace": namespace, "key": key, **row})
+            except IntegrityError:  # only where another writer can come between
+                raise StaleWrite("document", key, expected=0, found=1) from None
+        else:
+            self.connection.execute(_DOCUMENT_UPDATE, {**this, **row})
+        return document
+
+    def delete(self, namespace: str, key: str) -> None:
+        """Delete a document; nothing happens when there is none."""
+        self.connection.execute(_DOCUMENT_DELETE, {"row_namespace": namespace, "row_key": key})
+
+    def list(self, namespace: str, *, prefix: str = "", limit: int = 10_000) -> Sequence[Document]:
+        """The documents whose key begins with ``prefix``, by key."""
+        wanted: dict[str, Any] = {"row_namespace": namespace, "row_from": prefix, "row_limit": limit}
+        below = _after_prefix(prefix)
+        if below is None:
+            rows = self.connection.execute(_DOCUMENTS, wanted)
+        else:
+            rows = self.connection.execute(_DOCUMENTS_BELOW, {**wanted, "row_below": below})
+        return [Document(key=row.key, value=row.value, version=row.version) for row in rows]
+
+
+def _secret_key(name: SecretName) -> dict[str, str]:
+    return {"row_purpose": name.purpose, "row_owner": name.owner_id}
+
+
+def _after_prefix(prefix: str) -> str | None:
+    """The first text that sorts after everything that begins with ``prefix``: a range, so that an index serves it."""
+    while prefix:
+        following = ord(prefix[-1]) + 1
+        prefix = prefix[:-1]
+        if following in _SURROGATES:
+            following = _SURROGATES.stop
+        if following <= _LAST:
+            return prefix + chr(following)
+    return None

@@ -1,0 +1,152 @@
+"""The tables, as the newest migration leaves them. Their names begin with ``certcore_``: the database may be shared."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import sqlalchemy as sa
+
+from certcore.adapters.sql.types import JsonText, UtcDateTime, big_text, key_text
+
+__all__ = [
+    "authorities",
+    "certificates",
+    "documents",
+    "events",
+    "issuances",
+    "metadata",
+    "schedules",
+    "secrets",
+]
+
+_ID: Final = 40
+
+metadata: Final = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+authorities: Final = sa.Table(
+    "certcore_authorities",
+    metadata,
+    sa.Column("id", key_text(_ID), primary_key=True),
+    sa.Column("name", key_text(100), nullable=False, unique=True),
+    sa.Column("description", big_text(), nullable=False),
+    sa.Column("module", key_text(_ID), nullable=False),
+    sa.Column("settings", JsonText, nullable=False),
+    sa.Column("secrets_set", JsonText, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("updated_at", UtcDateTime, nullable=False),
+)
+
+certificates: Final = sa.Table(
+    "certcore_certificates",
+    metadata,
+    sa.Column("id", key_text(_ID), primary_key=True),
+    sa.Column("owner", key_text(100), nullable=False),
+    sa.Column("domain", key_text(255), nullable=False),
+    sa.Column("aliases", JsonText, nullable=False),
+    sa.Column("wildcard", sa.Boolean, nullable=False),
+    sa.Column("subject", JsonText, nullable=False),
+    sa.Column("key_type", key_text(20), nullable=False),
+    sa.Column("renewal_auto", sa.Boolean, nullable=False),
+    sa.Column("renewal_days_before", sa.Integer),
+    sa.Column("renewal_rotate_key", sa.Boolean, nullable=False),
+    sa.Column("authority_id", key_text(_ID), sa.ForeignKey(authorities.c.id), nullable=False),
+    sa.Column("module_data", JsonText, nullable=False),
+    sa.Column("status", key_text(20), nullable=False),
+    sa.Column("issuance_id", key_text(_ID)),
+    sa.Column("active_issuance_id", key_text(_ID)),
+    sa.Column("not_after", UtcDateTime),
+    sa.Column("problem", JsonText),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("updated_at", UtcDateTime, nullable=False),
+    # Lists are pages in the order (domain, id), filtered by one of these at a time.
+    sa.Index(None, "domain", "id"),
+    sa.Index(None, "status", "domain", "id"),
+    sa.Index(None, "authority_id", "domain", "id"),
+    sa.Index(None, "owner", "domain", "id"),
+)
+
+#: The small hot rows of the engine, apart from the large rows that people look at.
+schedules: Final = sa.Table(
+    "certcore_schedules",
+    metadata,
+    sa.Column("certificate_id", key_text(_ID), sa.ForeignKey(certificates.c.id, ondelete="CASCADE"), primary_key=True),
+    sa.Column("due_at", UtcDateTime),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("lease_owner", key_text(100), nullable=False),
+    sa.Column("lease_until", UtcDateTime),
+    sa.Column("token", sa.BigInteger, nullable=False),
+    sa.Index(None, "due_at", "certificate_id"),
+)
+
+issuances: Final = sa.Table(
+    "certcore_issuances",
+    metadata,
+    sa.Column("id", key_text(_ID), primary_key=True),
+    sa.Column("certificate_id", key_text(_ID), sa.ForeignKey(certificates.c.id, ondelete="CASCADE"), nullable=False),
+    sa.Column("number", sa.Integer, nullable=False),
+    sa.Column("purpose", key_text(20), nullable=False),
+    sa.Column("authority_id", key_text(_ID), nullable=False),
+    sa.Column("names", JsonText, nullable=False),
+    sa.Column("key_type", key_text(20), nullable=False),
+    sa.Column("key_purpose", key_text(_ID), nullable=False),
+    sa.Column("key_owner_id", key_text(200), nullable=False),
+    sa.Column("csr_pem", big_text(), nullable=False),
+    sa.Column("module_state", JsonText),
+    sa.Column("findings", JsonText),
+    sa.Column("outcome", key_text(20)),
+    sa.Column("needs_clean_up", sa.Boolean, nullable=False),
+    sa.Column("leaf_pem", big_text()),
+    sa.Column("chain_pem", big_text()),
+    sa.Column("leaf", JsonText),
+    sa.Column("problem", JsonText),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("finished_at", UtcDateTime),
+    sa.UniqueConstraint("certificate_id", "number"),
+)
+
+secrets: Final = sa.Table(
+    "certcore_secrets",
+    metadata,
+    sa.Column("purpose", key_text(_ID), primary_key=True),
+    sa.Column("owner_id", key_text(200), primary_key=True),
+    sa.Column("key_id", key_text(100), nullable=False, index=True),
+    sa.Column("wrapped_key", sa.LargeBinary(4096), nullable=False),
+    sa.Column("nonce", sa.LargeBinary(64), nullable=False),
+    sa.Column("ciphertext", sa.LargeBinary(1_000_000), nullable=False),
+)
+
+events: Final = sa.Table(
+    "certcore_events",
+    metadata,
+    # SQLite counts by itself in columns of the type INTEGER only.
+    sa.Column("sequence", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), primary_key=True, autoincrement=True),
+    sa.Column("certificate_id", key_text(_ID), nullable=False),
+    sa.Column("kind", key_text(_ID), nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("actor", big_text(), nullable=False),
+    sa.Column("from_status", key_text(20)),
+    sa.Column("to_status", key_text(20)),
+    sa.Column("data", JsonText, nullable=False),
+    sa.Column("problem", JsonText),
+    sa.Index(None, "certificate_id", "sequence"),
+    # A number is never given twice, also after rows were deleted by hand.
+    sqlite_autoincrement=True,
+)
+
+documents: Final = sa.Table(
+    "certcore_documents",
+    metadata,
+    sa.Column("namespace", key_text(_ID), primary_key=True),
+    sa.Column("key", key_text(500), primary_key=True),
+    sa.Column("value", JsonText, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+)

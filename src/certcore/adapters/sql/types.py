@@ -1,0 +1,76 @@
+"""Column types that mean the same in every database."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import mysql, postgresql
+
+__all__ = ["JsonText", "UtcDateTime", "big_text", "key_text", "to_json"]
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+
+class UtcDateTime(sa.types.TypeDecorator[datetime]):
+    """A moment, as microseconds since 1970 UTC: exact, sortable, and free of every database's ideas of time zones."""
+
+    impl = sa.BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> int | None:
+        """To the database; a moment without a time zone is refused by the subtraction."""
+        return None if value is None else (value - _EPOCH) // _MICROSECOND
+
+    def process_result_value(self, value: int | None, dialect: sa.Dialect) -> datetime | None:
+        """From the database."""
+        return None if value is None else _EPOCH + timedelta(microseconds=value)
+
+
+class JsonText(sa.types.TypeDecorator[Any]):
+    """Plain JSON as text; no query looks inside. None is NULL."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
+        """MySQL's own TEXT ends at 64 kB."""
+        return dialect.type_descriptor(big_text())
+
+    def process_bind_param(self, value: Any, dialect: sa.Dialect) -> str | None:
+        """To the database."""
+        return None if value is None else to_json(value)
+
+    def process_result_value(self, value: str | None, dialect: sa.Dialect) -> Any:
+        """From the database."""
+        return None if value is None else json.loads(value)
+
+
+def to_json(value: Any) -> str:
+    """Compact JSON; read-only mappings are written as objects.
+
+    Raises:
+        TypeError: The value is not plain JSON.
+    """
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_mapping)
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return dict(value)
+
+
+def big_text() -> sa.types.TypeEngine[str]:
+    """Text without a practical limit."""
+    return sa.Text().with_variant(mysql.MEDIUMTEXT(charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb")
+
+
+def key_text(length: int) -> sa.types.TypeEngine[str]:
+    """Text that is compared and sorted byte by byte, whatever the database's default is."""
+    return (
+        sa.String(length)
+        .with_variant(postgresql.VARCHAR(length, collation="C"), "postgresql")
+        .with_variant(mysql.VARCHAR(length, charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb")
+    )
