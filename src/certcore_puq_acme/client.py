@@ -221,7 +221,7 @@ class AcmeClient:
             raise failure
         if labels != {b"CERTIFICATE"}:
             raise ProtocolError("certificate chain", "PEM", host=host_of(reply.url))
-        found = (urljoin(url, link) for link in alternates(reply.headers.getlist("Link")))
+        found = (urljoin(url, link) for link in alternates(list(reply.headers("Link"))))
         return Download(reply.body, tuple(link for link in found if link != url))
 
     def revoke(self, leaf_der: bytes, *, reason: int | None = None) -> None:

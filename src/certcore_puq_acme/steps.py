@@ -19,7 +19,7 @@ from certcore.ports.ca_module import Failed, Issued, Step, Waiting, WaitingFor, 
 from certcore_puq_acme.accounts import Accounts
 from certcore_puq_acme.acme_errors import AcmeError, AcmeProblem
 from certcore_puq_acme.client import AcmeClient
-from certcore_puq_acme.delegation import Delegation, delegation_key, delegations
+from certcore_puq_acme.delegation import Delegation, delegation_key, delegations, validation_name
 from certcore_puq_acme.diagnosis import diagnose, diagnose_order
 from certcore_puq_acme.messages import Authorization, Order
 from certcore_puq_acme.propagation import Finding, Resolvers
@@ -84,11 +84,12 @@ class _Attempt:
 def advance(work: Work, accounts: Accounts) -> Step:
     """Take the next step; every refusal and failure of the CA comes back as a `Failed` in words."""
     profile: PuqAcmeProfile = work.profile
+    state = dict(work.state or {})
     attempt = _Attempt(
         work=work,
         profile=profile,
-        state=dict(work.state or {}),
-        delegations=_delegations(work),
+        state=state,
+        delegations=_delegations(work, state),
         resolvers=Resolvers.of(profile.dns_servers, profile.api_timeout),
         records=TechZoneRecords(work.documents),
         now=work.environment.now(),
@@ -113,11 +114,16 @@ def advance(work: Work, accounts: Accounts) -> Step:
 
 def clean_up(work: Work) -> None:
     """Take this issuance's TXT values out of the tech zone, whichever step it had reached."""
-    targets = [one.target for one in _delegations(work)]
-    TechZoneRecords(work.documents).remove_issuance(work.issuance.id, targets)
+    if work.state and "targets" in work.state:
+        TechZoneRecords(work.documents).remove_issuance(work.issuance.id, work.state["targets"].values())
 
 
-def _delegations(work: Work) -> tuple[Delegation, ...]:
+def _delegations(work: Work, state: Mapping[str, Any]) -> tuple[Delegation, ...]:
+    """The CNAMEs of this issuance: as they were when the order was placed, also if the tech zone was changed since."""
+    if targets := state.get("targets"):
+        return tuple(
+            Delegation(base=base, name=validation_name(base), target=target) for base, target in targets.items()
+        )
     key = delegation_key(work.documents)
     return delegations(key, work.certificate.owner, work.issuance.names, work.profile.tech_zone.ascii)
 
@@ -135,8 +141,9 @@ def _preflight(attempt: _Attempt, accounts: Accounts) -> Step:
             findings=seen,
         )
     order = accounts.client(attempt.work).new_order([name.ascii for name in attempt.work.issuance.names])
+    targets = {one.base: one.target for one in attempt.delegations}
     return Waiting(
-        state={"stage": Stage.ORDERED, "since": attempt.now.isoformat(), **_of_order(order)},
+        state={"stage": Stage.ORDERED, "since": attempt.now.isoformat(), "targets": targets, **_of_order(order)},
         look_again=attempt.now,
         waiting_for=WaitingFor.AUTHORITY,
         findings=seen,
@@ -247,8 +254,9 @@ def _download(attempt: _Attempt, client: AcmeClient) -> Step:
         if order.status != "valid" or not order.certificate:
             return _wait_for(attempt, Stage.FINALIZING, order)
         certificate = order.certificate
+    clean_up(attempt.work)  # the CA has validated: nobody asks for the values any more
     chain = client.certificate(certificate).chain_pem.decode("ascii", "replace")
-    return Issued(state={**attempt.state, "certificate": certificate}, chain_pem=chain, needs_clean_up=True)
+    return Issued(state={**attempt.state, "certificate": certificate}, chain_pem=chain, needs_clean_up=False)
 
 
 def _wait_for(attempt: _Attempt, stage: str, order: Order) -> Step:
@@ -293,7 +301,8 @@ def _failed(attempt: _Attempt, accounts: Accounts, error: AcmeError) -> Failed:
 def _give_up(attempt: _Attempt, problem: Problem, retry: Retry, retry_at: datetime | None = None) -> Failed:
     """Abandon the order: take its TXT values back and begin anew at the next attempt."""
     clean_up(attempt.work)
-    return Failed(state={"stage": Stage.PREFLIGHT}, problem=problem, retry=retry, retry_at=retry_at)
+    state = {"stage": Stage.PREFLIGHT}
+    return Failed(state=state, problem=problem, retry=retry, retry_at=retry_at, needs_clean_up=False)
 
 
 def _of_order(order: Order) -> dict[str, Any]:

@@ -7,7 +7,8 @@ from typing import assert_never
 
 from attrs import evolve, frozen
 
-from certcore.errors import X509Error
+from certcore.errors import NotFound, X509Error
+from certcore.model.authority import CertificateAuthority
 from certcore.model.certificate import Certificate, Schedule
 from certcore.model.events import Event, EventKind
 from certcore.model.issuance import Issuance, Outcome
@@ -28,8 +29,21 @@ class Held:
     certificate: Certificate
     #: The current and the active issuance, and any other that may still hold something outside.
     issuances: tuple[Issuance, ...]
+    #: The CA profiles of the certificate and of its issuances, as they were when the lease began.
+    authorities: tuple[CertificateAuthority, ...]
     #: What happened and is not stored yet.
     events: tuple[Event, ...] = ()
+
+    def authority(self, authority_id: str) -> CertificateAuthority:
+        """One of the CA profiles.
+
+        Raises:
+            NotFound: It was deleted.
+        """
+        for one in self.authorities:
+            if one.id == authority_id:
+                return one
+        raise NotFound("authority", authority_id)
 
     def with_issuance(self, issuance: Issuance) -> Held:
         """The same with one issuance in its new state."""
@@ -87,7 +101,7 @@ def refuse_leaf(held: Held, issuance: Issuance, step: Issued, error: X509Error, 
         detail=error.message,
         advice="It is tried again with a new order. If it happens again, tell the CA.",
     )
-    failed = Failed(state=step.state, problem=problem, retry=Retry.SLOW, needs_clean_up=False)
+    failed = Failed(state=step.state, problem=problem, retry=Retry.SLOW)
     return _failed(held, evolve(issuance, module_state=None), failed, now=now, roll=roll, forget_state=True)
 
 
@@ -103,7 +117,7 @@ def _waiting(held: Held, issuance: Issuance, step: Waiting, now: datetime) -> He
         issuance,
         module_state=dict(step.state),
         findings=issuance.findings if step.findings is None else dict(step.findings),
-        needs_clean_up=issuance.needs_clean_up or step.needs_clean_up,
+        needs_clean_up=issuance.needs_clean_up if step.needs_clean_up is None else step.needs_clean_up,
     )
     changed = certificate
     if kind is not None or certificate.problem is not None:
@@ -119,7 +133,7 @@ def _issued(held: Held, issuance: Issuance, step: Issued, chain: Chain, now: dat
         issuance,
         module_state=dict(step.state),
         outcome=Outcome.ISSUED,
-        needs_clean_up=issuance.needs_clean_up or step.needs_clean_up,
+        needs_clean_up=issuance.needs_clean_up if step.needs_clean_up is None else step.needs_clean_up,
         leaf_pem=chain.leaf_pem,
         chain_pem=chain.chain_pem,
         leaf=leaf,
@@ -142,7 +156,7 @@ def _issued(held: Held, issuance: Issuance, step: Issued, chain: Chain, now: dat
         "names": list(leaf.names),
         "purpose": str(issuance.purpose),
     }
-    # Due at once: the next look takes back what the issuance still holds, or works out when to renew.
+    # Due at once: what the issuance still holds is taken back, and then it is worked out when to renew.
     return held.with_issuance(installed).moved(changed, EventKind.INSTALLED, now, data=data).due(now, attempts=0)
 
 
@@ -157,7 +171,7 @@ def _failed(
         issuance,
         module_state=None if forget_state else dict(step.state),
         findings=issuance.findings if step.findings is None else dict(step.findings),
-        needs_clean_up=issuance.needs_clean_up or step.needs_clean_up,
+        needs_clean_up=issuance.needs_clean_up if step.needs_clean_up is None else step.needs_clean_up,
         problem=step.problem,
         outcome=Outcome.FAILED if final else None,
         finished_at=now if final else None,

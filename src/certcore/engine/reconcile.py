@@ -7,9 +7,10 @@ the database checks, so that the result of a worker that was overtaken is refuse
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -20,6 +21,7 @@ from certcore.engine.decide import Decision, Task, decide
 from certcore.engine.outcome import Held, after_step, refuse_leaf
 from certcore.engine.requests import new_issuance
 from certcore.errors import CertCoreError, LeaseLost, NotFound, PluginError, X509Error
+from certcore.model.authority import CertificateAuthority
 from certcore.model.certificate import Certificate, Schedule
 from certcore.model.events import EventKind
 from certcore.model.issuance import Issuance, Purpose
@@ -108,13 +110,16 @@ class Engine:
             certificate = transaction.certificates.get(schedule.certificate_id)
             # All of them: one that a user set aside may still hold something outside.
             issuances = transaction.issuances.of_certificate(certificate.id)
-        return Held(schedule=schedule, certificate=certificate, issuances=tuple(issuances))
+            authorities = tuple(_authorities(transaction, certificate, issuances))
+        return Held(
+            schedule=schedule, certificate=certificate, issuances=tuple(issuances), authorities=authorities
+        )
 
-    def release(self, held: Held) -> None:
+    def release(self, schedule: Schedule) -> None:
         """Give the lease back without a step; nothing happens when it is lost already."""
         try:
             with self.storage.write() as transaction:
-                transaction.schedules.save(evolve(held.schedule, lease_owner="", lease_until=None))
+                transaction.schedules.save(evolve(schedule, lease_owner="", lease_until=None))
         except (LeaseLost, NotFound):
             return
 
@@ -155,7 +160,7 @@ class Engine:
     def _advance(self, held: Held, issuance: Issuance) -> Held:
         roll = self.environment.roll()
         try:
-            step = self._ask_module(held.certificate, issuance)
+            step = self._ask_module(held, issuance)
         except CertCoreError as error:  # no such module, a key that does not open, a module's bug
             _log.warning("Certificate %s cannot be advanced: %s", held.certificate.id, error)
             problem = Problem(type=f"urn:certcore:{error.code}", title=error.message, advice=error.advice)
@@ -164,17 +169,17 @@ class Engine:
         if not isinstance(step, Issued):
             return after_step(held, issuance, step, now=now, roll=roll)
         try:
-            return after_step(held, issuance, step, now=now, roll=roll)
+            after = after_step(held, issuance, step, now=now, roll=roll)
+            decision = decide(after.certificate, after.issuances, now)
+            return self._rest(after, decision)
         except X509Error as error:
             refused = evolve(issuance, module_state=dict(step.state))
             cleaned = self._clean_up(held.with_issuance(refused), refused)
             kept = next(one for one in cleaned.issuances if one.id == issuance.id)
             return refuse_leaf(held, kept, step, error, now=now, roll=roll)
 
-    def _ask_module(self, certificate: Certificate, issuance: Issuance) -> Step:
-        with self.storage.read() as transaction:
-            authority = transaction.authorities.get(issuance.authority_id)
-        module, work = self.contexts.work(authority, certificate, issuance)
+    def _ask_module(self, held: Held, issuance: Issuance) -> Step:
+        module, work = self.contexts.work(held.authority(issuance.authority_id), held.certificate, issuance)
         try:
             step = module.advance(work)
         except Exception as error:  # isolation: a module's bug is this certificate's problem, not the worker's
@@ -190,11 +195,11 @@ class Engine:
         now = self.environment.now()
         again: datetime | None = None
         try:
-            with self.storage.read() as transaction:
-                authority = transaction.authorities.get(issuance.authority_id)
-            module, work = self.contexts.work(authority, held.certificate, issuance)
+            module, work = self.contexts.work(held.authority(issuance.authority_id), held.certificate, issuance)
             if isinstance(module, SupportsCleanUp):
                 again = module.clean_up(work)
+        except NotFound as error:  # the CA profile is gone, and with it whatever could be taken back
+            _log.warning("Nobody can clean up after certificate %s: %s", held.certificate.id, error)
         except Exception as error:  # isolation: what cannot be taken back now is tried again, whatever the reason
             _log.warning("Cleaning up after certificate %s failed: %s", held.certificate.id, type(error).__name__)
             again = now + timedelta(minutes=5)
@@ -282,16 +287,11 @@ class Engine:
         try:
             with self.storage.read() as transaction:
                 stored = transaction.issuances.get(issuance.id)
-                if stored.outcome is None:
-                    return  # still in flight under another worker, who knows what it holds
-                authority = transaction.authorities.get(issuance.authority_id)
+            if stored.outcome is None:
+                return  # still in flight under another worker, who knows what it holds
         except NotFound:
-            try:
-                with self.storage.read() as transaction:
-                    authority = transaction.authorities.get(issuance.authority_id)
-            except NotFound:
-                return
-        module, work = self.contexts.work(authority, held.certificate, issuance)
+            pass  # deleted
+        module, work = self.contexts.work(held.authority(issuance.authority_id), held.certificate, issuance)
         if isinstance(module, SupportsCleanUp):
             module.clean_up(work)
 
@@ -303,3 +303,13 @@ class Engine:
         except NotFound:
             return Reconciled(certificate_id=certificate_id, status=None, look_again=None, stepped=False)
         return Reconciled(certificate_id=certificate_id, status=status, look_again=due_at, stepped=False)
+
+
+def _authorities(
+    transaction: Transaction, certificate: Certificate, issuances: Sequence[Issuance]
+) -> Iterator[CertificateAuthority]:
+    """The CA profiles that a step may need; one that was deleted is left out."""
+    open_ones = [one for one in issuances if one.outcome is None or one.needs_clean_up]
+    for authority_id in dict.fromkeys([certificate.authority_id, *(one.authority_id for one in open_ones)]):
+        with contextlib.suppress(NotFound):
+            yield transaction.authorities.get(authority_id)

@@ -16,6 +16,7 @@ from certcore.engine.outbox import Outbox
 from certcore.engine.outcome import Held
 from certcore.engine.reconcile import Engine
 from certcore.errors import CertCoreError, LeaseLost, NotFound
+from certcore.model.certificate import Schedule
 
 __all__ = ["Worker"]
 
@@ -41,16 +42,26 @@ class Worker:
     in_flight: int = 8
     #: Seconds between two looks into the store when nothing is known to be due.
     poll_interval: float = 1.0
-    _condition: threading.Condition = field(factory=threading.Condition, init=False, repr=False)
+    #: The lock of all that follows; the one thread waits on it that watches the clock.
+    _condition: threading.Condition = field(init=False, repr=False)
+    #: The other threads that have nothing to do, on the same lock; one is woken to take over the watch.
+    _resting: threading.Condition = field(init=False, repr=False)
+    #: Callers that wait until the worker is idle, on the same lock.
+    _quiet: threading.Condition = field(init=False, repr=False)
     _heap: list[tuple[datetime, int, Held]] = field(factory=list, init=False, repr=False)
     _order: itertools.count[int] = field(factory=itertools.count, init=False, repr=False)
     _running: list[threading.Thread] = field(factory=list, init=False, repr=False)
     #: Certificates in a thread's hands.
     _busy: int = field(default=0, init=False)
     _claiming: bool = field(default=False, init=False)
+    _watched: bool = field(default=False, init=False)
     #: time.monotonic() of the next look into the store.
     _claim_at: float = field(default=0.0, init=False)
     _stopping: bool = field(default=False, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        lock = threading.Lock()
+        self._condition, self._resting, self._quiet = (threading.Condition(lock) for _ in range(3))
 
     def start(self) -> None:
         """Start the threads. A worker can be started again after `stop`.
@@ -82,6 +93,7 @@ class Worker:
         with self._condition:
             self._stopping = True
             self._condition.notify_all()
+            self._resting.notify_all()
         deadline = None if timeout is None else time.monotonic() + timeout
         for thread in self._running:
             thread.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
@@ -91,7 +103,7 @@ class Worker:
             self._heap.clear()
             self._running = [thread for thread in self._running if thread.is_alive()]
         for one in held:
-            self._release(one)
+            self._release(one.schedule)
         return ended
 
     def wake(self) -> None:
@@ -131,8 +143,8 @@ class Worker:
             left = deadline - time.monotonic()
             if left <= 0:
                 return False
-            with self._condition:
-                self._condition.wait(min(0.1, left))
+            with self._quiet:
+                self._quiet.wait(min(0.1, left))
         return True
 
     def _loop(self) -> None:
@@ -144,53 +156,71 @@ class Worker:
                 self._work(held)
             except Exception:  # boundary: a worker thread must outlive whatever the store or a step throws at it
                 _log.exception("The worker goes on after an unexpected error")
-                with self._condition:
-                    self._condition.wait(_PAUSE)
+                self._pause()
 
     def _work(self, held: Held) -> None:
+        after = None
         try:
             after = self.engine.step(held, keep_lease=HOLD)
             self.outbox.deliver()
         except (LeaseLost, NotFound):
-            after = None
+            return
         except CertCoreError as error:
             _log.warning("A step of certificate %s could not be stored: %s", held.certificate.id, error)
-            self._release(held)
-            after = None
-            with self._condition:
-                self._condition.wait(_PAUSE)
+            self._release(held.schedule)
+            self._pause()
         except Exception:
-            self._release(held)
+            self._release(held.schedule)
             raise
         finally:
             with self._condition:
                 self._busy -= 1
-                self._condition.notify()
-        if after is not None and after.schedule.lease_owner and after.schedule.due_at is not None:
-            with self._condition:
-                self._push(after, after.schedule.due_at)
+                if after is not None and after.schedule.lease_owner:
+                    self._push(after)  # in the same breath: nobody may think that all is done
+                elif not self._busy and not self._heap:
+                    self._quiet.notify_all()
+
+    def _push(self, held: Held) -> None:
+        due_at = held.schedule.due_at or self.engine.environment.now()
+        heapq.heappush(self._heap, (due_at, next(self._order), held))
+        if self._heap[0][2] is held and due_at > self.engine.environment.now():
+            self._condition.notify()  # the watch looks at its clock anew; what is due now is taken by this thread
 
     def _next(self) -> Held | None:
         """The next certificate to step; waits for one; None when the worker stops."""
         while True:
             with self._condition:
-                if self._stopping:
-                    return None
-                now = self.engine.environment.now()
-                if self._heap and self._heap[0][0] <= now:
+                room = self._wait()
+                if not room:
+                    if self._stopping:
+                        return None
                     self._busy += 1
                     return heapq.heappop(self._heap)[2]
-                room = self.in_flight - self._busy - len(self._heap)
-                until_claim = self._claim_at - time.monotonic()
-                if room > 0 and not self._claiming and until_claim <= 0:
-                    self._claiming = True
-                else:
-                    waits = [max(until_claim, 0.001)] if room > 0 and not self._claiming else [self.poll_interval]
-                    if self._heap:
-                        waits.append((self._heap[0][0] - now).total_seconds())
-                    self._condition.wait(max(0.0005, min(waits)))
-                    continue
             self._claim(room)
+
+    def _wait(self) -> int:
+        """Wait until there is something to do: 0 for a step or the end, else how many certificates to claim."""
+        while True:
+            now = self.engine.environment.now()
+            if self._stopping or (self._heap and self._heap[0][0] <= now):
+                return 0
+            room = self.in_flight - self._busy - len(self._heap)
+            claimable = room > 0 and not self._claiming
+            until_claim = self._claim_at - time.monotonic()
+            if claimable and until_claim <= 0:
+                self._claiming = True
+                return room
+            if self._watched:
+                # One thread watches the clock for all; if all did, all would wake for one certificate.
+                self._resting.wait()
+                continue
+            waits = [until_claim if claimable else self.poll_interval]
+            if self._heap:
+                waits.append((self._heap[0][0] - now).total_seconds())
+            self._watched = True
+            self._condition.wait(max(0.0005, min(waits)))
+            self._watched = False
+            self._resting.notify()  # the next one takes over the watch
 
     def _claim(self, room: int) -> None:
         claimed = 0
@@ -201,22 +231,27 @@ class Worker:
                     held = self.engine.load(schedule)
                 except NotFound:
                     continue
+                except CertCoreError as error:
+                    _log.warning("Certificate %s could not be loaded: %s", schedule.certificate_id, error)
+                    self._release(schedule)
+                    continue
                 with self._condition:
-                    self._push(held, schedule.due_at or self.engine.environment.now())
+                    self._push(held)
         finally:
             with self._condition:
                 self._claiming = False
                 # A full claim means that there may be more; else look again after the interval.
-                pause = 0.0 if claimed >= room else self.poll_interval
-                self._claim_at = time.monotonic() + pause
-                self._condition.notify_all()
+                self._claim_at = time.monotonic() + (0.0 if claimed >= room else self.poll_interval)
+                self._condition.notify()
 
-    def _push(self, held: Held, due_at: datetime) -> None:
-        heapq.heappush(self._heap, (due_at, next(self._order), held))
-        self._condition.notify()
+    def _pause(self) -> None:
+        """Give a store in trouble some time."""
+        with self._condition:
+            if not self._stopping:
+                self._resting.wait(_PAUSE)
 
-    def _release(self, held: Held) -> None:
+    def _release(self, schedule: Schedule) -> None:
         try:
-            self.engine.release(held)
+            self.engine.release(schedule)
         except CertCoreError as error:
-            _log.warning("The lease on certificate %s runs out by itself: %s", held.certificate.id, error)
+            _log.warning("The lease on certificate %s runs out by itself: %s", schedule.certificate_id, error)

@@ -131,8 +131,9 @@ class Waiting:
     waiting_for: WaitingFor
     #: What was seen in the world, plain JSON, for the right column; None leaves the last findings as they are.
     findings: Mapping[str, Any] | None = None
-    #: The module may hold something outside from here on (an order, TXT values) that `SupportsCleanUp` takes back.
-    needs_clean_up: bool = False
+    #: True: the module may hold something outside from here on (TXT values, say) that `SupportsCleanUp` takes back.
+    #: False: it holds nothing any more. None: as after the last step.
+    needs_clean_up: bool | None = None
 
 
 @frozen(kw_only=True)
@@ -141,7 +142,8 @@ class Issued:
 
     state: Mapping[str, Any]
     chain_pem: str = field(repr=False)
-    needs_clean_up: bool = False
+    #: As in `Waiting`.
+    needs_clean_up: bool | None = None
 
 
 @frozen(kw_only=True)
@@ -153,7 +155,8 @@ class Failed:
     retry: Retry
     retry_at: datetime | None = None
     findings: Mapping[str, Any] | None = None
-    needs_clean_up: bool = False
+    #: As in `Waiting`.
+    needs_clean_up: bool | None = None
 
 
 #: What `CAModule.advance` returns: a closed union.
