@@ -10,12 +10,13 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from attrs import asdict, frozen
+from attrs import asdict, evolve, frozen
 
 from certcore.model.hints import RecordState
 from certcore.model.problem import Problem
 from certcore.model.renewal import Retry
 from certcore.ports.ca_module import Failed, Issued, Step, Waiting, WaitingFor, Work
+from certcore.x509.csr import csr_der
 from certcore_puq_acme.accounts import Accounts
 from certcore_puq_acme.acme_errors import AcmeError, AcmeProblem
 from certcore_puq_acme.client import AcmeClient
@@ -30,6 +31,8 @@ __all__ = ["Stage", "advance", "clean_up"]
 
 #: How many authorizations are fetched, or challenges answered, in one call: a call must return quickly.
 _BATCH: Final = 20
+#: An order of so few names has its values published and its challenges answered in one call.
+_AT_ONCE: Final = 4
 _NOT_FOUND: Final = 404
 #: How long a published value may take to become visible before the attempt counts as failed.
 _VISIBLE_WITHIN: Final = timedelta(minutes=10)
@@ -182,8 +185,12 @@ def _publish(attempt: _Attempt, client: AcmeClient) -> Step:
         )
         for one in challenges
     )
-    following = Stage.PUBLISHED if challenges else Stage.ANSWERED
-    return attempt.waiting(following, 0, challenges=challenges, fetched=fetched)
+    if not challenges:
+        return attempt.waiting(Stage.ANSWERED, 0, fetched=fetched)
+    published = attempt.waiting(Stage.PUBLISHED, 0, challenges=challenges, fetched=fetched)
+    if len(urls) > _AT_ONCE:
+        return published
+    return _answer(evolve(attempt, state=dict(published.state)), client)
 
 
 def _answer(attempt: _Attempt, client: AcmeClient) -> Step:
@@ -235,7 +242,7 @@ def _poll(attempt: _Attempt, client: AcmeClient) -> Step:
 
 
 def _finalize(attempt: _Attempt, client: AcmeClient, order: Order) -> Step:
-    after = client.finalize(order, attempt.work.csr_der)
+    after = client.finalize(order, csr_der(attempt.work.issuance.csr_pem))
     if after.status == "invalid":
         return _invalid(attempt, client, after)
     delay = 0.0 if after.status == "valid" and after.certificate else max(_backing_off(0), after.retry_after or 0)

@@ -2,15 +2,12 @@
 
 TLS is always verified, with the system's roots and whatever roots the CA profile adds. Plain ``http`` is spoken to
 loopback only. Connections are pooled and kept alive; a :class:`Http` may be shared by any number of threads.
-
-It stands on ``http.client``: half of what a certificate costs is HTTP, and this costs half of what urllib3 does.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import os
-import select
 import socket
 import ssl
 import threading
@@ -19,7 +16,6 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from http.client import HTTPConnection, HTTPException, HTTPMessage, HTTPResponse, HTTPSConnection
 from typing import Final, NamedTuple
 from urllib.parse import quote, urljoin, urlsplit
 
@@ -27,6 +23,7 @@ from attrs import field, frozen
 
 from certcore.errors import InvalidInput
 from certcore_puq_acme.acme_errors import TransportFailed
+from certcore_puq_acme.connection import BrokenOff, Connection, ReplyTooLarge
 
 __all__ = ["MAX_BODY", "MAX_REDIRECTS", "Http", "HttpReply", "host_of", "is_redirect", "redirected"]
 
@@ -35,7 +32,6 @@ MAX_BODY: Final = 1024 * 1024
 #: How many redirects a plain GET may follow where redirects are allowed at all.
 MAX_REDIRECTS: Final = 3
 
-_CHUNK: Final = 65536
 _MAX_HOST: Final = 253
 _DEFAULT_PORTS: Final = {"https": 443, "http": 80}
 
@@ -50,15 +46,16 @@ class HttpReply:
     url: str
     #: The body, at most :data:`MAX_BODY` bytes.
     body: bytes = field(default=b"", repr=False)
-    _headers: HTTPMessage = field(factory=HTTPMessage, repr=False)
+    _headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
     def header(self, name: str) -> str:
         """One header's value, whatever the case of its name, or an empty string."""
-        return str(self._headers.get(name) or "")
+        return next(iter(self.headers(name)), "")
 
     def headers(self, name: str) -> tuple[str, ...]:
         """All values of a header that may be repeated."""
-        return tuple(str(value) for value in self._headers.get_all(name) or ())
+        wanted = name.lower()
+        return tuple(value for found, value in self._headers if found == wanted)
 
 
 class Http:
@@ -88,12 +85,12 @@ class Http:
             raise InvalidInput("timeout", "must be a positive number of seconds.")
         self._timeout = timeout
         self._monotonic = monotonic
-        self._headers = {"User-Agent": user_agent or _user_agent(), "Accept-Encoding": "identity"}
+        self._headers = f"User-Agent: {user_agent or _user_agent()}\r\nAccept-Encoding: identity\r\n"
         self._tls = _tls_context(extra_roots)
         self._pool_size = pool_size
         self._lock = threading.Lock()
         #: Idle connections by origin, the one that was used last at the end.
-        self._idle: dict[_Origin, deque[HTTPConnection]] = {}
+        self._idle: dict[_Origin, deque[Connection]] = {}
         # Whoever forgets to close it leaves no sockets behind.
         weakref.finalize(self, _close_all, self._idle)
 
@@ -112,23 +109,15 @@ class Http:
             TransportFailed: Any kind but redirect, empty, html and not_json, which are for the caller to judge.
         """
         origin, target = _split(url)
+        head = self._head(method, origin, target, body, headers or {})
         connection = self._connection(origin)
         try:
-            connection.request(method, target, body=body, headers={**self._headers, **(headers or {})})
-            response = connection.getresponse()
-            content = self._read(response, origin.label)
-            keep = not response.will_close
-        except TransportFailed:
-            connection.close()
-            raise
-        except (OSError, HTTPException, ValueError) as error:
-            connection.close()
-            raise self._broken_off(error, origin.label) from error
-        except BaseException:
-            connection.close()
-            raise
-        self._give_back(origin, connection, keep=keep)
-        return HttpReply(status=response.status, url=url, body=content, headers=response.msg)
+            reply = connection.exchange(head, body or b"", without_body=method == "HEAD", most=MAX_BODY)
+        except (OSError, BrokenOff, ReplyTooLarge) as error:
+            raise self._failed(error, origin.label) from error
+        finally:
+            self._give_back(origin, connection)
+        return HttpReply(status=reply.status, url=url, body=reply.body, headers=reply.headers)
 
     def get(self, url: str, *, headers: Mapping[str, str] | None = None, redirects: int = 0) -> HttpReply:
         """GET, following at most ``redirects`` redirects, never from https to http.
@@ -154,7 +143,7 @@ class Http:
     def __repr__(self) -> str:
         return f"Http(timeout={self._timeout:g})"
 
-    def _connection(self, origin: _Origin) -> HTTPConnection:
+    def _connection(self, origin: _Origin) -> Connection:
         """An idle connection that is still open, or a new one."""
         while True:
             with self._lock:
@@ -162,25 +151,19 @@ class Http:
                 connection = kept.pop() if kept else None
             if connection is None:
                 return self._connect(origin)
-            if _is_open(connection):
+            if connection.is_open():
                 return connection
             connection.close()
 
-    def _connect(self, origin: _Origin) -> HTTPConnection:
-        connection: HTTPConnection
-        if origin.scheme == "https":
-            connection = HTTPSConnection(origin.host, origin.port, timeout=self._timeout, context=self._tls)
-        else:
-            connection = HTTPConnection(origin.host, origin.port, timeout=self._timeout)
+    def _connect(self, origin: _Origin) -> Connection:
+        tls = self._tls if origin.scheme == "https" else None
         try:
-            connection.connect()
+            return Connection(origin.host, origin.port, tls=tls, timeout=self._timeout, monotonic=self._monotonic)
         except (OSError, ValueError) as error:
-            connection.close()
             raise self._not_connected(error, origin.label) from error
-        return connection
 
-    def _give_back(self, origin: _Origin, connection: HTTPConnection, *, keep: bool) -> None:
-        if keep:
+    def _give_back(self, origin: _Origin, connection: Connection) -> None:
+        if connection.reusable:
             with self._lock:
                 kept = self._idle.setdefault(origin, deque())
                 if len(kept) < self._pool_size:
@@ -188,22 +171,13 @@ class Http:
                     return
         connection.close()
 
-    def _read(self, response: HTTPResponse, host: str) -> bytes:
-        deadline = self._monotonic() + self._timeout
-        chunks: list[bytes] = []
-        size = 0
-        while chunk := response.read1(_CHUNK):
-            chunks.append(chunk)
-            size += len(chunk)
-            if size > MAX_BODY:
-                message = f"The CA's server at {host} sent more than {MAX_BODY // 1024} KiB."
-                raise TransportFailed("too_large", message, host=host)
-            if self._monotonic() > deadline:
-                raise self._timed_out(host)
-        if response.length:
-            raise HTTPException("the body is shorter than announced")
-        response.close()  # read to its end: the connection is free for the next request
-        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    def _head(
+        self, method: str, origin: _Origin, target: str, body: bytes | None, headers: Mapping[str, str]
+    ) -> bytes:
+        length = "" if body is None else f"Content-Length: {len(body)}\r\n"
+        more = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        head = f"{method} {target} HTTP/1.1\r\nHost: {origin.label}\r\n{self._headers}{length}{more}\r\n"
+        return head.encode("ascii")
 
     def _timed_out(self, host: str) -> TransportFailed:
         message = f"The CA's server at {host} did not answer within {self._timeout:g} seconds."
@@ -222,25 +196,19 @@ class Http:
                 return TransportFailed("tls", f"{server} {_tls_words(error)}.", host=host)
         return TransportFailed("unreachable", f"{server} could not be reached.", host=host)
 
-    def _broken_off(self, error: Exception, host: str) -> TransportFailed:
+    def _failed(self, error: Exception, host: str) -> TransportFailed:
         if isinstance(error, TimeoutError):
             return self._timed_out(host)
+        if isinstance(error, ReplyTooLarge):
+            message = f"The CA's server at {host} sent more than {MAX_BODY // 1024} KiB."
+            return TransportFailed("too_large", message, host=host)
         return TransportFailed("reset", f"The CA's server at {host} broke the connection off.", host=host)
 
 
-def _close_all(idle: dict[_Origin, deque[HTTPConnection]]) -> None:
+def _close_all(idle: dict[_Origin, deque[Connection]]) -> None:
     while idle:
         for connection in idle.popitem()[1]:
             connection.close()
-
-
-def _is_open(connection: HTTPConnection) -> bool:
-    """Whether an idle connection can be used: one that has something to say was closed by the server."""
-    if connection.sock is None:
-        return False
-    poll = select.poll()
-    poll.register(connection.sock, select.POLLIN)
-    return not poll.poll(0)
 
 
 def is_redirect(reply: HttpReply) -> bool:

@@ -18,7 +18,6 @@ from certcore.ports.environment import Environment
 from certcore.ports.plugins import Plugins
 from certcore.ports.sealing import Vault
 from certcore.ports.storage import Storage
-from certcore.x509.csr import csr_der
 
 __all__ = ["Contexts", "secret_fields", "setting_secret_name"]
 
@@ -104,5 +103,4 @@ class Contexts:
             certificate=certificate,
             issuance=issuance,
             settings=structure(module.certificate_type, certificate.module_data),
-            csr_der=csr_der(issuance.csr_pem),
         )

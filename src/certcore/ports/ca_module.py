@@ -98,14 +98,15 @@ class ModuleContext:
 
 @frozen(kw_only=True)
 class Work(ModuleContext):
-    """One issuance to advance by one step."""
+    """One issuance to advance by one step.
+
+    The certificate signing request is ``issuance.csr_pem``; `certcore.x509.csr` turns it into DER.
+    """
 
     certificate: Certificate
     issuance: Issuance
     #: The certificate's own settings, an instance of the module's ``certificate_type``.
     settings: Any
-    #: The certificate signing request (RFC 2986), DER.
-    csr_der: bytes
 
     @property
     def state(self) -> Mapping[str, Any] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -80,6 +81,8 @@ class SqlStorage:
     #: SQLite lets one write at a time. Threads queue up here, where nobody has to sleep and to look again; the
     #: database's own lock is between processes.
     _turn: Any = field(factory=threading.Lock, init=False, repr=False)
+    #: Connections between two transactions: taking one from SQLAlchemy's pool costs as much as a small statement.
+    _ready: deque[sa.Connection] = field(factory=deque, init=False, repr=False)
     _writer: int | None = field(default=None, init=False, repr=False)
     _closed: bool = field(default=False, init=False)
 
@@ -107,16 +110,36 @@ class SqlStorage:
     def close(self) -> None:
         """Close all connections."""
         self._closed = True
+        while self._ready:
+            self._ready.pop().close()
         self._engine.dispose()
+
+    def _take(self) -> sa.Connection:
+        try:
+            return self._ready.pop()
+        except IndexError:
+            return self._engine.connect()
+
+    def _keep(self, connection: sa.Connection) -> None:
+        if self._closed or len(self._ready) >= _POOL_SIZE:
+            connection.close()
+        else:
+            self._ready.append(connection)
 
     @contextmanager
     def _connection(self, begin: str) -> Iterator[sa.Connection]:
         if self._closed:
             raise StorageUnavailable("This store is closed.")
         try:
-            with self._engine.connect() as connection:
+            connection = self._take()
+            try:
                 _driver(connection).execute(begin)
                 yield connection
+                connection.rollback()  # ends a read; after a commit it does nothing
+            except BaseException:
+                connection.close()
+                raise
+            self._keep(connection)
         except SQLAlchemyError as error:
             raise _unavailable(error) from None
         except _driver_errors(self._engine) as error:
