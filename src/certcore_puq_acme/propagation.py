@@ -5,35 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-import dns.exception
-import dns.flags
-import dns.message
-import dns.name
-import dns.query
-import dns.rcode
 import dns.rdatatype
 import dns.resolver
 from attrs import frozen
 
 from certcore.model.hints import RecordState
 from certcore_puq_acme.delegation import Delegation
+from certcore_puq_acme.lookup import ask
 from certcore_puq_acme.settings import NameServer
 
-__all__ = ["Finding", "Lookup", "Resolvers"]
+__all__ = ["Finding", "Resolvers"]
 
 #: How long a CNAME chain may be (RFC 1034 section 3.6.2 leaves it to the resolver).
 _MAX_HOPS: Final = 8
-
-
-@frozen(kw_only=True)
-class Lookup:
-    """One DNS server's answer to one question."""
-
-    values: tuple[str, ...] = ()
-    #: The target of the CNAME at the name itself, where there is one.
-    cname: str = ""
-    #: Why there is no answer to rely on; empty when there is one.
-    failure: str = ""
 
 
 @frozen(kw_only=True)
@@ -84,7 +68,7 @@ class Resolvers:
         if not self.servers:
             return "no DNS server is configured"
         for server in self.servers:
-            found = self._ask(server, name, dns.rdatatype.TXT)
+            found = ask(server, name, dns.rdatatype.TXT, self.timeout)
             if found.failure:
                 return f"{server}: {found.failure}"
             missing = wanted - set(found.values)
@@ -97,7 +81,7 @@ class Resolvers:
         if not self.servers:
             return "no DNS server is configured"
         for server in self.servers:
-            found = self._ask(server, zone, dns.rdatatype.SOA)
+            found = ask(server, zone, dns.rdatatype.SOA, self.timeout)
             if found.failure or not found.values:
                 return f"{server}: {found.failure or 'there is no such zone'}"
         return ""
@@ -106,7 +90,7 @@ class Resolvers:
         name = delegation.name
         seen: list[str] = []
         for _ in range(_MAX_HOPS):
-            found = self._ask(server, name, dns.rdatatype.CNAME)
+            found = ask(server, name, dns.rdatatype.CNAME, self.timeout)
             if found.failure:
                 return _finding(delegation, RecordState.UNREACHABLE, f"{server}: {found.failure}")
             if not found.cname:
@@ -120,36 +104,6 @@ class Resolvers:
         if not seen:
             return _finding(delegation, RecordState.MISSING, "")
         return _finding(delegation, RecordState.WRONG, " → ".join(seen))
-
-    def _ask(self, server: NameServer, name: str, kind: dns.rdatatype.RdataType) -> Lookup:
-        try:
-            question = dns.name.from_text(name)
-            query = dns.message.make_query(question, kind, use_edns=0, payload=1232)
-            answer, _ = dns.query.udp_with_fallback(
-                query, server.address, timeout=self.timeout, port=server.port, ignore_unexpected=True
-            )
-        except dns.exception.Timeout:
-            return Lookup(failure="no answer in time")
-        except (dns.exception.DNSException, OSError) as error:
-            return Lookup(failure=f"no usable answer ({type(error).__name__})")
-        rcode = answer.rcode()
-        if rcode not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
-            return Lookup(failure=f"answered {dns.rcode.to_text(rcode)}")
-        return _read(answer, question, kind)
-
-
-def _read(answer: dns.message.Message, question: dns.name.Name, kind: dns.rdatatype.RdataType) -> Lookup:
-    """The values of one type in an answer, whatever CNAMEs lead to them."""
-    values: list[str] = []
-    cname = ""
-    for rrset in answer.answer:
-        if rrset.rdtype == dns.rdatatype.CNAME and rrset.name == question:
-            cname = rrset[0].target.canonicalize().to_text(omit_final_dot=True)
-        if rrset.rdtype == kind == dns.rdatatype.TXT:
-            values.extend(b"".join(one.strings).decode("ascii", "replace") for one in rrset)
-        elif rrset.rdtype == kind:
-            values.extend(one.to_text() for one in rrset)
-    return Lookup(values=tuple(values), cname=cname)
 
 
 def _finding(delegation: Delegation, state: RecordState, seen: str) -> Finding:

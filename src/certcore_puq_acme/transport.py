@@ -171,9 +171,7 @@ class Http:
                     return
         connection.close()
 
-    def _head(
-        self, method: str, origin: _Origin, target: str, body: bytes | None, headers: Mapping[str, str]
-    ) -> bytes:
+    def _head(self, method: str, origin: _Origin, target: str, body: bytes | None, headers: Mapping[str, str]) -> bytes:
         length = "" if body is None else f"Content-Length: {len(body)}\r\n"
         more = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         head = f"{method} {target} HTTP/1.1\r\nHost: {origin.label}\r\n{self._headers}{length}{more}\r\n"

@@ -180,7 +180,10 @@ class DocumentsZoneSource:
         if not _is_name(name):
             return {}
         if addresses := zone.addresses.get(name):
-            kinds = {"A": [one for one in addresses if ":" not in one], "AAAA": [one for one in addresses if ":" in one]}
+            kinds = {
+                "A": [one for one in addresses if ":" not in one],
+                "AAAA": [one for one in addresses if ":" in one],
+            }
             return {kind: found for kind, found in kinds.items() if found}
         prefix = f"{_PREFIX}{_reversed(name)}/"
         values = sorted(
