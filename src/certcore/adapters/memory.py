@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -302,7 +303,8 @@ class _Documents:
         found = stored.version if stored else 0
         if version is not None and version != found:
             raise StaleWrite("document", key, expected=version, found=found or None)
-        document = Document(key=key, value=dict(value), version=found + 1)
+        # Through text, as in a database: nobody changes it through a reference, and only JSON gets in.
+        document = Document(key=key, value=json.loads(json.dumps(dict(value))), version=found + 1)
         self.tables.documents[namespace, key] = document
         return document
 
@@ -346,7 +348,8 @@ class MemoryStorage:
     """A store in this process; one writer at a time, readers see the last committed state."""
 
     _tables: _Tables = field(factory=_Tables, init=False, repr=False)
-    _writing: Any = field(factory=threading.RLock, init=False, repr=False)
+    _writing: Any = field(factory=threading.Lock, init=False, repr=False)
+    _writer: int | None = field(default=None, init=False, repr=False)
     _closed: bool = field(default=False, init=False)
 
     @contextmanager
@@ -358,11 +361,18 @@ class MemoryStorage:
     @contextmanager
     def write(self) -> Iterator[_Transaction]:
         """A transaction that replaces the state when the block ends, and leaves it as it was when it raises."""
+        me = threading.get_ident()
+        if self._writer == me:
+            raise RuntimeError("This thread is inside a writing transaction already; a second would never begin.")
         with self._writing:
             self._refuse_closed()
-            tables = self._tables.copy()
-            yield _Transaction.on(tables)
-            self._tables = tables
+            self._writer = me
+            try:
+                tables = self._tables.copy()
+                yield _Transaction.on(tables)
+                self._tables = tables
+            finally:
+                self._writer = None
 
     def close(self) -> None:
         """Forget everything."""

@@ -362,6 +362,10 @@ class Storage(Protocol):
 
         Writers MUST be serialised as far as needed that no update is lost. A caller MUST NOT do anything slow
         (network, key generation) inside.
+
+        Raises:
+            RuntimeError: This thread is inside a writing transaction already.
+            StorageUnavailable: The store is closed or cannot be used now.
         """
         ...
 

@@ -1,0 +1,198 @@
+"""Every store passes the contract of `certcore.ports.storage`, and SQLite's keeps some promises of its own."""
+
+import contextlib
+import os
+import sqlite3
+import subprocess
+import sys
+import threading
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from certcore.adapters.memory import MemoryStorage
+from certcore.adapters.sql import open_storage
+from certcore.adapters.sql.schema import HEAD, VERSION_TABLE
+from certcore.adapters.sql.tables import metadata
+from certcore.errors import DatabaseTooNew, StorageUnavailable
+from certcore.testing.contracts.storage import StorageContract
+
+
+class TestMemory(StorageContract):
+    """The in-memory twin."""
+
+    @pytest.fixture
+    def storage(self):
+        with contextlib.closing(MemoryStorage()) as storage:
+            yield storage
+
+
+class TestSqlite(StorageContract):
+    """SQLAlchemy on SQLite."""
+
+    @pytest.fixture
+    def storage(self, tmp_path):
+        with contextlib.closing(open_storage(f"sqlite:///{tmp_path}/certcore.db")) as storage:
+            yield storage
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "certcore.db"
+
+
+@pytest.fixture
+def database(path):
+    open_storage(f"sqlite:///{path}").close()
+    return path
+
+
+def test_what_is_stored_is_there_after_a_restart(path):
+    """A database that is opened again has everything that was committed."""
+    for expected in (None, {"x": 1}):
+        with contextlib.closing(open_storage(f"sqlite:///{path}")) as storage:
+            with storage.read() as transaction:
+                found = transaction.documents.get("n", "k")
+            assert (found and found.value) == expected
+            with storage.write() as transaction:
+                transaction.documents.put("n", "k", {"x": 1})
+
+
+def test_nobody_else_can_read_the_file(path):
+    """The database and its companions are readable by their owner alone, whatever the umask is."""
+    old = os.umask(0)
+    try:
+        storage = open_storage(f"sqlite:///{path}")
+        with storage.write() as transaction:
+            transaction.documents.put("n", "k", {})
+        modes = {file.name: file.stat().st_mode & 0o777 for file in path.parent.iterdir()}
+        storage.close()
+    finally:
+        os.umask(old)
+    assert path.name in modes
+    assert set(modes.values()) == {0o600}
+
+
+def test_the_database_is_safe(database):
+    """Write-ahead log, foreign keys and full synchronisation are on: a power cut loses no committed step."""
+    with contextlib.closing(open_storage(f"sqlite:///{database}")) as storage, storage.read() as transaction:
+        pragmas = ("journal_mode", "foreign_keys", "synchronous", "busy_timeout")
+        found = [transaction.connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in pragmas]
+    assert found == ["wal", 1, 2, 30_000]
+
+
+def test_migrations_make_what_the_tables_declare(database):
+    """The schema after all migrations equals the declared one, and HEAD names the newest revision."""
+    engine = sa.create_engine(f"sqlite:///{database}")
+    with engine.connect() as connection:
+        context = MigrationContext.configure(
+            connection, opts={"version_table": VERSION_TABLE, "compare_type": True, "compare_server_default": True}
+        )
+        assert compare_metadata(context, metadata) == []
+        assert context.get_current_revision() == HEAD
+    engine.dispose()
+    config = Config()
+    config.set_main_option("script_location", "certcore:adapters/sql/migrations")
+    assert ScriptDirectory.from_config(config).get_heads() == [HEAD]
+
+
+def test_a_database_from_a_newer_version_is_refused(database):
+    """A schema revision that this version does not know is an error that names both, and nothing is changed."""
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        connection.execute(f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
+        connection.commit()
+    before = database.read_bytes()
+    with pytest.raises(DatabaseTooNew, match="'9999'.*'0001'"):
+        open_storage(f"sqlite:///{database}")
+    assert database.read_bytes() == before
+
+
+def test_a_database_may_be_shared(path):
+    """Tables of an application in the same database, Alembic's too, are left alone."""
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE alembic_version (version_num TEXT)")
+        connection.execute("INSERT INTO alembic_version VALUES ('theirs')")
+        connection.execute("CREATE TABLE certificates (id TEXT)")
+        connection.commit()
+    open_storage(f"sqlite:///{path}").close()
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT * FROM alembic_version").fetchall() == [("theirs",)]
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    assert {name for name in tables if not name.startswith(("certcore_", "sqlite_"))} == {
+        "alembic_version",
+        "certificates",
+    }
+
+
+def test_two_processes_may_create_it_at_once(path):
+    """Processes that open a new database in the same moment all succeed, and it is created once."""
+    script = "import sys; from certcore.adapters.sql import open_storage; open_storage(sys.argv[1]).close()"
+    command = [sys.executable, "-c", script, f"sqlite:///{path}"]
+    running = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(3)]
+    assert [(one.communicate(timeout=60)[1], one.returncode) for one in running] == [("", 0)] * 3
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        assert connection.execute(f"SELECT * FROM {VERSION_TABLE}").fetchall() == [(HEAD,)]
+
+
+def test_a_writer_waits_for_another_process(database):
+    """While another process writes, a writer waits instead of failing, and then sees what was written."""
+    storage = open_storage(f"sqlite:///{database}")
+    other = sqlite3.connect(database, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    other.execute("INSERT INTO certcore_documents VALUES ('n', 'k', '{}', 1)")
+    seen = []
+
+    def write():
+        with storage.write() as transaction:
+            seen.append(transaction.documents.put("n", "k", {}).version)
+
+    waiting = threading.Thread(target=write)
+    waiting.start()
+    waiting.join(0.2)
+    assert waiting.is_alive()
+    other.execute("COMMIT")
+    waiting.join(30)
+    assert seen == [2]
+    other.close()
+    storage.close()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "not a url",
+        "sqlite://",
+        "sqlite:///:memory:",
+        "sqlite:///{folder}/missing/certcore.db",
+        "sqlite:///{folder}",
+        "oracle://somewhere/db",
+        "nonsense://x",
+    ],
+)
+def test_what_cannot_be_opened_is_refused_in_words(tmp_path, url):
+    """A URL that is none, a folder that is missing or another kind of database: an error with advice."""
+    with pytest.raises(StorageUnavailable) as caught:
+        open_storage(url.format(folder=tmp_path))
+    assert caught.value.advice
+
+
+def test_a_file_that_is_no_database_is_refused_and_kept(path):
+    """A file of another kind is neither opened nor changed."""
+    path.write_bytes(b"important notes " * 1000)
+    with pytest.raises(StorageUnavailable, match="not a database"):
+        open_storage(f"sqlite:///{path}")
+    assert path.read_bytes() == b"important notes " * 1000
+
+
+def test_errors_do_not_carry_what_was_being_stored(database):
+    """A database that fails in the middle says so without the values, which may be secrets."""
+    storage = open_storage(f"sqlite:///{database}")
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        connection.execute("DROP TABLE certcore_documents")
+    with pytest.raises(StorageUnavailable) as caught, storage.write() as transaction:
+        transaction.documents.put("n", "k", {"canary": "s3cr3t-value"})
+    assert "s3cr3t" not in f"{caught.value} {caught.value.as_dict()} {caught.value.__context__}"
+    storage.close()
