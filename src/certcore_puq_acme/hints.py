@@ -7,14 +7,12 @@ from datetime import datetime
 from typing import Any, Final, assert_never
 
 from certcore.model.events import EventKind
-from certcore.model.form import fields_of
 from certcore.model.hints import (
     ActionButton,
     DnsRecord,
     DnsRecords,
     Fact,
     Facts,
-    Form,
     Hint,
     Level,
     Link,
@@ -29,7 +27,7 @@ from certcore.model.hints import (
 from certcore.model.issuance import Issuance
 from certcore.model.lifecycle import Status
 from certcore.model.views import CertificateView
-from certcore.ports.ca_module import ModuleContext, NoSettings
+from certcore.ports.ca_module import ModuleContext
 from certcore_puq_acme.delegation import delegation_key, delegations
 from certcore_puq_acme.settings import PuqAcmeProfile
 
@@ -86,8 +84,6 @@ def _draft(context: ModuleContext) -> list[Hint]:
     if not profile.terms_agreed:
         text = "Nobody has agreed to the terms of service of this CA yet: set it in the CA profile."
         hints.append(Notice(Level.WARNING, _message("terms_not_agreed", text)))
-    if form := fields_of(NoSettings):
-        hints.append(Form(form))
     hints.append(ActionButton(name="generate_csr", label=_message("generate_csr", "Generate CSR")))
     return hints
 

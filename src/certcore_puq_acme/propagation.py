@@ -91,10 +91,10 @@ class Resolvers:
         seen: list[str] = []
         for _ in range(_MAX_HOPS):
             found = ask(server, name, dns.rdatatype.CNAME, self.timeout)
-            if found.failure:
+            if found.failure and not seen:
                 return _finding(delegation, RecordState.UNREACHABLE, f"{server}: {found.failure}")
             if not found.cname:
-                break
+                break  # the end of the chain, or a part of it that is no business of ours
             name = found.cname
             if name in seen:
                 return _finding(delegation, RecordState.WRONG, f"{seen[0]} (a CNAME loop)")
