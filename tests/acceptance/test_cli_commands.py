@@ -1,0 +1,230 @@
+"""Every command but those that need a CA: what it does, its JSON, its exit code, and what mistakes lead to."""
+
+import json
+import re
+
+import pytest
+import typer.main
+
+from certcore.cli.app import app
+
+CANARY = "dGhlLWNhbmFyeS1vZi10aGUtY29tbWFuZC1saW5l"
+
+
+def _commands(command, path=()):
+    for name, one in getattr(command, "commands", {}).items():
+        if hasattr(one, "commands"):
+            yield from _commands(one, (*path, name))
+        else:
+            yield (*path, name), one
+
+
+COMMANDS = dict(_commands(typer.main.get_command(app)))
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_every_command_takes_json_and_tells_what_it_is_for(path):
+    """`--json` works after every command, and every option and command has a help text."""
+    command = COMMANDS[path]
+    options = {name for one in command.params for name in one.opts}
+    assert "--json" in options
+    assert path == ("demo",) or {"--database", "--keyring"} <= options
+    assert command.help
+    assert not [one.name for one in command.params if one.param_type_name == "option" and not one.help]
+
+
+def test_the_commands_are_those_of_the_documentation():
+    """No command disappears unnoticed."""
+    groups = {"authority": "add list show test remove", "cert": "create csr check list show hints export delete"}
+    wanted = {("init",), ("run",), ("demo",), ("dns", "serve")}
+    wanted |= {(group, name) for group, names in groups.items() for name in names.split()}
+    assert wanted <= COMMANDS.keys()
+
+
+def test_help_and_version_are_at_hand(certcore):
+    """`--help` names the commands, `-h` is the same, `--version` prints one line."""
+    assert "authority" in certcore("--help").stdout
+    assert certcore("-h").stdout == certcore("--help").stdout
+    assert re.fullmatch(r"certcore \d+\.\d+\S*\n", certcore("--version").stdout)
+
+
+def test_a_ca_profile_from_add_to_remove(store):
+    """A profile can be added, listed, shown and removed; all of it in JSON, too."""
+    settings = ("--set", "tech_zone=acme.panel.test", "--set", "dns_servers=127.0.0.1", "--set", "dns_servers=192.0.2.1:5353")
+    added = store.json("authority", "add", "second", "--module", "puq_acme", *settings, "--description", "for a test")
+    assert added["settings"]["dns_servers"] == ["127.0.0.1", "192.0.2.1:5353"]
+    listed = store.json("authority", "list")["authorities"]
+    assert [one["name"] for one in listed] == ["dead", "second"]
+    assert store.json("authority", "show", "second") == added
+    assert store.json("authority", "show", added["id"]) == added
+    assert "acme.panel.test" in store("authority", "show", "second").stdout
+    assert "second" in store("authority", "list").stdout
+    assert store.json("authority", "remove", "second") == {"removed": {"id": added["id"], "name": "second"}}
+    assert "authority list" in store("authority", "show", "second", expect=1).stderr
+
+
+def test_a_ca_that_does_not_answer_fails_the_test(store):
+    """`authority test` says what is wrong and what to do, and ends with 1."""
+    report = store.json("authority", "test", "dead", expect=1)
+    assert not report["ok"]
+    assert "127.0.0.1:1" in json.dumps(report)
+    assert "✗" in store("authority", "test", "dead", expect=1).stdout
+
+
+def test_a_secret_setting_goes_in_and_never_comes_out(store):
+    """A secret is read from a file, and no command shows it: not in words, not in JSON, not in an error."""
+    secret = store.folder / "hmac.txt"
+    secret.write_text(f"{CANARY}\n")
+    settings = ("--set", "tech_zone=acme.panel.test", "--set", "eab_kid=kid-1", "--set", f"eab_hmac_key=@{secret}")
+    said = []
+    for name, options in (("sealed", ()), ("sealed", ()), ("wrong", ("--set", "ttl=never"))):
+        failed = 1 if said else 0
+        done = store("authority", "add", name, "--module", "puq_acme", *settings, *options, "--json", expect=failed)
+        said.append(done.stdout + done.stderr)
+    for command in ("authority show sealed", "authority list"):
+        for options in ((), ("--json",)):
+            done = store(*command.split(), *options)
+            said.append(done.stdout + done.stderr)
+    assert "eab_hmac_key" in said[-4]
+    assert not [text for text in said if CANARY in text]
+    assert CANARY.encode() not in store.database.read_bytes()
+    assert store.json("authority", "show", "sealed")["secrets_set"] == ["eab_hmac_key"]
+    store("authority", "remove", "sealed")
+
+
+def test_a_certificate_from_draft_to_deletion(store):
+    """create, list, show, hints, csr, check, renew, export, delete: each does its part or says why it cannot."""
+    made = store.json("cert", "create", "Story.Demo.Test.", "--alias", "www.story.demo.test", "--wildcard",
+                      "--authority", "dead", "--key-type", "EC_P384")  # fmt: skip
+    assert made["names"] == ["story.demo.test", "*.story.demo.test", "www.story.demo.test"]
+    assert (made["status"], made["key_type"], made["authority"]) == ("draft", "ec-p384", "dead")
+    assert "check_now" in store("cert", "check", "story.demo.test", expect=1).stderr
+
+    listed = store.json("cert", "list", "--status", "draft", "--authority", "dead")
+    assert [one["domain"] for one in listed["certificates"]] == ["story.demo.test"]
+    assert not listed["more"]
+    assert "story.demo.test" in store("cert", "list").stdout
+    assert store.json("cert", "list", "--status", "active")["certificates"] == []
+
+    hints = store.json("cert", "hints", "story.demo.test")["hints"]
+    rows = next(one["rows"] for one in hints if one["kind"] == "dns_records")
+    assert [row["name"] for row in rows] == ["_acme-challenge.story.demo.test", "_acme-challenge.www.story.demo.test"]
+    words = store("cert", "hints", "story.demo.test").stdout
+    for row in rows:
+        assert re.search(rf"^  {re.escape(row['name'])} +CNAME +{re.escape(row['value'])}$", words, re.MULTILINE)
+
+    pending = store.json("cert", "csr", "story.demo.test")
+    assert pending["status"] == "pending"
+    assert pending["issuance"]["csr_pem"].startswith("-----BEGIN CERTIFICATE REQUEST-----")
+    assert pending["timeline"][-1]["actor"].startswith("cli:")
+    assert "draft" not in store("cert", "csr", "story.demo.test", expect=1).stdout
+    assert store.json("cert", "check", "story.demo.test")["status"] == "pending"
+
+    shown = store.json("cert", "show", made["id"])
+    assert [event["kind"] for event in shown["timeline"]] == ["created", "csr_generated", "check_requested"]
+    assert shown["leaf"] is None
+    assert "csr generated" in store("cert", "show", "story.demo.test").stdout
+    assert "No certificate was issued" in store("cert", "export", "story.demo.test", "--out", "x", expect=1).stderr
+    assert not (store.folder / "x").exists()
+    store("cert", "renew", "story.demo.test", expect=1)
+    assert "story.demo.test" in store("authority", "remove", "dead", expect=1).stderr
+
+    assert "--yes" in store("cert", "delete", "story.demo.test", expect=2).stderr
+    assert store.json("cert", "show", made["id"])["status"] == "pending"
+    assert store.json("cert", "delete", "story.demo.test", "--yes")["deleted"]["id"] == made["id"]
+    assert "cert list" in store("cert", "show", "story.demo.test", expect=1).stderr
+
+
+def test_run_takes_steps_and_ends(store):
+    """`run --once` looks at what is due; `run --until-idle` ends although the owner has not set the CNAME."""
+    store("cert", "create", "owner.demo.test", "--authority", "dead")
+    store("cert", "csr", "owner.demo.test")
+    assert store.json("run", "--once")["looked_at"] == 1
+    assert store.json("run", "--once")["looked_at"] == 0
+    store("cert", "check", "owner.demo.test")
+    idle = store.json("run", "--until-idle")
+    assert idle["outcome"] == "idle"
+    assert [one["domain"] for one in idle["waiting"]] == ["owner.demo.test"]
+    assert "cert hints owner.demo.test" in store("run", "--until-idle").stdout
+    store("cert", "delete", "owner.demo.test", "--yes")
+
+
+def test_an_ambiguous_domain_is_named_with_its_ids(store):
+    """Where two certificates have a domain, the message lists their ids, and an id is accepted."""
+    ids = {store.json("cert", "create", "twice.demo.test", "--authority", "dead")["id"] for _ in range(2)}
+    error = store.json("cert", "show", "twice.demo.test", expect=1)["error"]
+    assert error["error"] == "AmbiguousName"
+    assert all(one in error["advice"] for one in ids)
+    for one in ids:
+        assert one in store("cert", "hints", one).stdout  # the commands that it suggests work, too
+        store("cert", "delete", one, "--yes")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("cert show nowhere.test", "nowhere.test"),
+        ("cert show not..a..name", "not..a..name"),
+        ("cert create -- -bad-.test --authority dead", None),
+        ("cert create exa_mple.test --authority dead", "exa_mple.test"),
+        ("cert create a.test --authority nobody", "nobody"),
+        ("cert create a.test --authority dead --key-type dsa-512", "ec-p256"),
+        ("cert create x.acme.panel.test --authority dead", "tech zone"),
+        ("cert list --status unknown", "unknown"),
+        ("cert list --authority nobody", "nobody"),
+        ("authority add x --module nope", "nope"),
+        ("authority add x --module puq_acme", "tech_zone"),
+        ("authority add x --module puq_acme --set tech_zone=a.test --set colour=red", "colour"),
+        ("authority add x --module puq_acme --set tech_zone=a.test --set ttl=1", "ttl"),
+        ("authority add x --module puq_acme --set tech_zone=@/does/not/exist", "/does/not/exist"),
+        ("authority add dead --module puq_acme --set tech_zone=a.test", "already"),
+        ("dns serve --listen 127.0.0.1:0 --zone a.test=/does/not/exist", "/does/not/exist"),
+        ("dns serve --listen 192.0.2.1:5353", "192.0.2.1"),
+        ("dns serve --listen 127.0.0.1:0 --module nope", "nope"),
+    ],
+)
+def test_a_refused_value_is_a_sentence_and_exit_code_1(store, arguments, words):
+    """What the library refuses ends with 1, an explanation on stderr, and with --json one document on stdout."""
+    if words is None:
+        store(*arguments.split(), expect=2)
+        return
+    done = store(*arguments.split(), expect=1)
+    assert words in done.stderr
+    assert done.stdout == ""
+    error = store.json(*arguments.split(), expect=1)["error"]
+    assert words in error["message"] + error["advice"]
+    assert error["error"] != "CertCoreError" or "bug" not in error["message"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "nonsense",
+        "cert",
+        "cert create a.test",
+        "cert show",
+        "cert export a.test",
+        "cert list --limit 0",
+        "authority add x",
+        "authority add x --module puq_acme --set tech_zone",
+        "authority add x --module puq_acme --set =x",
+        "authority add x --module puq_acme --set tech_zone=a.test --set tech_zone=b.test",
+        "run --once --until-idle",
+        "run --timeout soon",
+        "run --dns 127.0.0.1",
+        "dns serve --listen 53",
+        "dns serve --zone a.test",
+        "init --nonsense",
+    ],
+)
+def test_wrong_usage_is_exit_code_2(store, arguments):
+    """What the command line itself does not understand ends with 2, and nothing is on stdout but a help text."""
+    done = store(*arguments.split(), expect=2)
+    assert "Usage" in done.stdout + done.stderr
+
+
+def test_a_hostile_text_does_not_talk_to_the_terminal(store):
+    """Escape sequences in what is shown do not reach the terminal."""
+    done = store("cert", "show", "\x1b[31mred\x1b]0;title\x07", expect=1)
+    assert "\x1b" not in done.stderr
+    assert "\x07" not in done.stderr
