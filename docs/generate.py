@@ -1,7 +1,7 @@
 """Write the reference pages that come from the code: states, errors, events, hooks, settings and commands.
 
-    python docs/generate.py          write them
-    python docs/generate.py --check  say which are not up to date (the tests do)
+python docs/generate.py          write them
+python docs/generate.py --check  say which are not up to date (the tests do)
 """
 
 from __future__ import annotations
@@ -144,27 +144,24 @@ def settings_page() -> str:
 
 def command_page() -> str:
     """Every command with its options."""
-    import click
     import typer.main
 
     from certcore.cli.app import app
 
-    def walk(command: click.Command, path: str) -> Iterator[str]:
+    # By their attributes: whether Typer's classes are click's own depends on its version.
+    def walk(command: Any, path: str) -> Iterator[str]:
         yield f"## `{path}`"
         yield ""
         yield inspect.cleandoc(command.help or "").split("\f")[0].strip()
-        options = [one for one in command.params if isinstance(one, click.Option) and not one.hidden]
+        options = [one for one in command.params if one.param_type_name == "option" and not one.hidden]
         if options:
             yield ""
             for option in options:
                 names = ", ".join(f"`{name}`" for name in (*option.opts, *option.secondary_opts))
                 yield f"- {names}: {option.help or ''}".rstrip(": ")
         yield ""
-        if isinstance(command, click.Group):
-            for name in command.list_commands(click.Context(command)):
-                found = command.get_command(click.Context(command), name)
-                if found is not None:
-                    yield from walk(found, f"{path} {name}")
+        for name, found in getattr(command, "commands", {}).items():
+            yield from walk(found, f"{path} {name}")
 
     return "\n".join(["# The command", "", *walk(typer.main.get_command(app), "certcore")]).rstrip() + "\n"
 

@@ -300,10 +300,12 @@ class UnknownModule(InvalidInput, PluginError):
 
     def __init__(self, name: str, known: Iterable[str]) -> None:
         choices = ", ".join(sorted(known)) or "none"
-        InvalidInput.__init__(
+        self.field = "module"
+        self.reason = f"there is no CA module named {name!r}."
+        # Not through the parents: they take different arguments, and each would call the other.
+        CertCoreError.__init__(
             self,
-            "module",
-            f"there is no CA module named {name!r}.",
+            f"{self.field}: {self.reason}",
             advice=f"Loaded modules: {choices}. A module comes with the Python package that provides it.",
         )
         self.plugin = name

@@ -7,6 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
+
+from certcore.cli.app import app
 
 #: Seconds after which a command that should be done counts as hung.
 PATIENCE = 60
@@ -49,9 +52,17 @@ class Command:
         assert "Traceback" not in done.stdout + done.stderr
         return done
 
+    def inside(self, *arguments, expect=0):
+        """The same in this process: ten times as fast, for the many small cases."""
+        env = {name: self.env[name] for name in ("CERTCORE_DATABASE_URL", "CERTCORE_KEYRING", "XDG_DATA_HOME")}
+        done = CliRunner().invoke(app, [*map(str, arguments)], env=env)
+        assert done.exception is None or isinstance(done.exception, SystemExit), repr(done.exception)
+        assert done.exit_code == expect, f"exit code {done.exit_code}\n{done.stdout}\n{done.stderr}"
+        return done
+
     def json(self, *arguments, expect=0):
-        """Run with --json: stdout holds exactly one JSON document, which is returned."""
-        return json.loads(self(*arguments, "--json", expect=expect).stdout)
+        """Run inside with --json: stdout holds exactly one JSON document, which is returned."""
+        return json.loads(self.inside(*arguments, "--json", expect=expect).stdout)
 
     def start(self, *arguments, prelude=""):
         """Start one that goes on; `prelude` is Python that runs first in its process."""

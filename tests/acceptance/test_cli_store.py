@@ -96,10 +96,11 @@ def test_a_newer_databases_version_is_named(store):
 
 
 @pytest.mark.parametrize(
-    "database", ["/", "nonsense://x/y", "://", "store/keyring.json", "a?b.db", "/dev/null/certcore.db"]
+    "database", ["/", "nonsense://x/y", "://", "{store}/keyring.json", "a?b.db", "/dev/null/certcore.db"]
 )
 def test_what_is_no_database_is_refused_with_a_sentence(store, database):
     """Whatever is named as database: exit code 1 and one sentence that is no bug report."""
+    database = database.format(store=store.database.parent)
     for command in ("init", "cert list"):
         error = store.json(*command.split(), "--database", database, expect=1)["error"]
         assert error["message"].endswith(".")

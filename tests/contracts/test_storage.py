@@ -196,3 +196,18 @@ def test_errors_do_not_carry_what_was_being_stored(database):
         transaction.documents.put("n", "k", {"canary": "s3cr3t-value"})
     assert "s3cr3t" not in f"{caught.value} {caught.value.as_dict()} {caught.value.__context__}"
     storage.close()
+
+
+def test_opening_it_twice_in_one_process_keeps_its_locks(database):
+    """A second store on the same file does not take the first one's locks away: no stranger removes its log."""
+    first = open_storage(f"sqlite:///{database}")
+    with first.write() as transaction:
+        transaction.documents.put("n", "k", {})
+    log = database.with_name(f"{database.name}-wal")
+    before = log.stat().st_ino
+    open_storage(f"sqlite:///{database}").close()
+    # Whoever closes the last connection removes the log; this one must see that it is not the last.
+    script = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('SELECT * FROM certcore_documents'); c.close()"
+    subprocess.run([sys.executable, "-c", script, str(database)], check=True)
+    assert log.stat().st_ino == before
+    first.close()

@@ -201,9 +201,14 @@ def _sqlite(url: str) -> sa.Engine:
 
 
 def _create_private(path: Path) -> None:
-    """Create the file before SQLite does, so that nobody else can read it; its companions take its mode over."""
+    """Create the file before SQLite does, so that nobody else can read it; its companions take its mode over.
+
+    A file that is there is not opened: closing it would drop the locks that this process's other connections hold.
+    """
     try:
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        return
     except OSError as error:
         raise StorageUnavailable(
             f"The database file {path} cannot be opened: {error.strerror}.",
@@ -242,5 +247,5 @@ def _unavailable(error: Exception) -> StorageError:
             advice="Look for a program that keeps a transaction open; then try again.",
         )
     return StorageUnavailable(
-        f"The database failed: {said}", advice="Check the database file, its disk and its rights."
+        f"The database failed: {said}.", advice="Check the database file, its disk and its rights."
     )

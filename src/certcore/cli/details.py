@@ -1,0 +1,95 @@
+"""A certificate as its page shows it, in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final
+
+from certcore.cli.output import facts, plain, shown_moment, status_cell, table
+from certcore.model.events import Event
+from certcore.model.leaf import Leaf
+from certcore.model.views import CertificateView
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["draw_leaf", "draw_timeline", "draw_view"]
+
+#: How many entries of a timeline are shown; --json has them all.
+_ENTRIES: Final = 15
+
+
+def draw_view(to: Console, view: CertificateView) -> None:
+    """Print a certificate with its leaf, what is under way, and the end of its timeline."""
+    certificate = view.certificate
+    to.print(
+        facts(
+            [
+                ("status", status_cell(certificate.status)),
+                ("names", "\n".join(_both_forms(view))),
+                ("authority", view.authority.name),
+                ("key type", certificate.key_type),
+                ("renewal", _renewal(view)),
+                ("next look", "" if view.schedule is None else shown_moment(view.schedule.due_at)),
+                ("id", certificate.id),
+            ]
+        )
+    )
+    if certificate.problem is not None:
+        to.print()
+        to.print(plain(certificate.problem), style="red")
+        if certificate.problem.advice:
+            to.print(plain(certificate.problem.advice))
+    if view.leaf is not None:
+        to.print()
+        draw_leaf(to, view.leaf, view.days_remaining)
+    to.print()
+    draw_timeline(to, view.events[-_ENTRIES:])
+
+
+def draw_leaf(to: Console, leaf: Leaf, days_remaining: int | None) -> None:
+    """Print the details of an issued certificate."""
+    left = "" if days_remaining is None else f" ({days_remaining} days left)"
+    to.print(
+        facts(
+            [
+                ("names in leaf", ", ".join(leaf.names)),
+                ("subject", leaf.subject),
+                ("issuer", leaf.issuer),
+                ("serial", leaf.serial_hex),
+                ("not before", shown_moment(leaf.not_before)),
+                ("not after", shown_moment(leaf.not_after) + left),
+                ("public key", f"{leaf.public_key_algorithm}, {leaf.key_size} bits"),
+                ("signature", leaf.signature_algorithm),
+                ("SHA-256", leaf.fingerprint_sha256),
+                ("SHA-1", leaf.fingerprint_sha1),
+            ]
+        )
+    )
+
+
+def draw_timeline(to: Console, events: Iterable[Event]) -> None:
+    """Print what happened."""
+    rows = [
+        (
+            shown_moment(one.at),
+            str(one.kind).replace("_", " "),
+            "" if one.to_status is None else one.to_status,
+            one.actor,
+        )
+        for one in events
+    ]
+    to.print(table(("WHEN", "WHAT", "STATUS", "BY"), rows))
+
+
+def _both_forms(view: CertificateView) -> list[str]:
+    return [
+        name.ascii if name.unicode == name.ascii else f"{name.ascii} ({name.unicode})"
+        for name in view.certificate.names
+    ]
+
+
+def _renewal(view: CertificateView) -> str:
+    if not view.certificate.renewal.auto:
+        return "off"
+    return "automatic" if view.renews_at is None else f"automatic, from {shown_moment(view.renews_at)}"

@@ -1,0 +1,41 @@
+"""The options that every command takes, and the exit codes."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+import typer
+
+__all__ = ["FAILED", "INTERRUPTED", "Certificate", "Database", "Json", "Keyring"]
+
+#: Exit code: it did not work; the message says why and what to do.
+FAILED: Final = 1
+#: Exit code: ended by Ctrl-C or SIGTERM before it was done.
+INTERRUPTED: Final = 130
+
+Database = Annotated[
+    str,
+    typer.Option(
+        "--database",
+        envvar="CERTCORE_DATABASE_URL",
+        metavar="URL|PATH",
+        help="The database: a URL such as sqlite:///certcore.db, or the path of a SQLite file. "
+        "By default certcore.db in a folder of your own; certcore init says where.",
+        show_default=False,
+    ),
+]
+Keyring = Annotated[
+    str,
+    typer.Option(
+        "--keyring",
+        envvar="CERTCORE_KEYRING",
+        metavar="PATH|URL",
+        help="The keyring that seals the secrets: a path, file:PATH, env:VARIABLE, or a URL that a plugin knows. "
+        "By default keyring.json in a folder of your own.",
+        show_default=False,
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else on stdout.")]
+Certificate = Annotated[
+    str, typer.Argument(metavar="CERTIFICATE", help="Its id, or its domain where only one certificate has it.")
+]

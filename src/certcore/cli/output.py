@@ -1,0 +1,187 @@
+"""What the command prints: results on stdout (for people, or one JSON document), all else on stderr."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
+
+import typer
+from attrs import define, field
+
+from certcore.cli.options import FAILED
+from certcore.errors import CertCoreError
+from certcore.model.lifecycle import Status
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+__all__ = [
+    "Output",
+    "cell",
+    "console",
+    "describe_bug",
+    "facts",
+    "plain",
+    "reporting",
+    "shown_moment",
+    "status_cell",
+    "table",
+]
+
+#: Columns to write to what is no terminal: wide enough for a table, so that lines stay whole for grep.
+_WIDE: Final = 200
+_STYLES: Final = MappingProxyType(
+    {
+        Status.DRAFT: "dim",
+        Status.PENDING: "yellow",
+        Status.PROCESSING: "cyan",
+        Status.ACTIVE: "green",
+        Status.EXPIRED: "red",
+        Status.ERROR: "red",
+        Status.REVOKED: "red",
+    }
+)
+
+
+@define
+class Output:
+    """Where a command's words go."""
+
+    #: One JSON document on stdout instead of words for people.
+    as_json: bool
+    _stderr: Console | None = field(default=None, init=False, repr=False)
+
+    def result(self, document: Mapping[str, Any], draw: Callable[[Console], None]) -> None:
+        """Print a command's result, once.
+
+        Args:
+            document: The result for machines.
+            draw: Prints it for people.
+        """
+        if self.as_json:
+            print(json.dumps(document, indent=2))  # plain ASCII: whatever reads it, in any locale, can
+        else:
+            draw(console())
+        sys.stdout.flush()
+
+    def note(self, text: str, style: str = "") -> None:
+        """Say something that is not the result, on stderr."""
+        self.stderr.print(plain(text), style=style, soft_wrap=True)
+
+    @property
+    def stderr(self) -> Console:
+        """The one console on stderr, so that a spinner and the lines above it do not mix."""
+        if self._stderr is None:
+            self._stderr = console(stderr=True)
+        return self._stderr
+
+    def error(self, error: CertCoreError) -> None:
+        """Say what failed and what to do: on stderr, and in JSON on stdout where that was asked for."""
+        if self.as_json:
+            print(json.dumps({"error": error.as_dict()}, indent=2), flush=True)
+        self.note(f"Error: {error.message}", "bold red")
+        if error.advice:
+            self.note(error.advice)
+
+
+@contextmanager
+def reporting(*, as_json: bool) -> Iterator[Output]:
+    """Run a command's body: what certcore refuses becomes a message and exit code 1, a bug asks to be reported."""
+    output = Output(as_json)
+    try:
+        yield output
+    except (typer.Exit, typer.Abort, typer.BadParameter, BrokenPipeError):
+        raise
+    except CertCoreError as error:
+        output.error(error)
+        raise typer.Exit(FAILED) from None
+    except OSError as error:  # the file system said no where nobody had a better sentence for it
+        where = f" {error.filename}" if error.filename else ""
+        output.error(CertCoreError(f"The system refused{where}: {error.strerror or type(error).__name__}."))
+        raise typer.Exit(FAILED) from None
+    except Exception as error:  # boundary: a bug ends the command with a sentence, not with a traceback
+        if os.environ.get("CERTCORE_DEBUG") == "1":
+            traceback.print_exc()
+        bug = CertCoreError(describe_bug(error))
+        output.error(bug)
+        raise typer.Exit(FAILED) from None
+
+
+def describe_bug(error: BaseException) -> str:
+    """A sentence for an exception that nobody expected; its text stays out, as it may hold anything."""
+    return (
+        f"This is a bug in certcore or in a plugin ({type(error).__name__}). Please report it with what you did; "
+        "CERTCORE_DEBUG=1 shows where it happened."
+    )
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console that takes texts as they are: no markup, no emoji codes, no guessing at what to highlight."""
+    from rich.console import Console  # noqa: PLC0415 - rich costs a tenth of a second
+
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() else _WIDE
+    return Console(stderr=stderr, width=width, markup=False, highlight=False, emoji=False)
+
+
+def plain(text: object) -> str:
+    """Text that cannot talk to the terminal: control characters, which a CA's answer may hold, become a sign."""
+    return "".join(one if one.isprintable() or one == "\n" else "\N{REPLACEMENT CHARACTER}" for one in str(text))
+
+
+def cell(text: object, style: str = "") -> Text:
+    """Text for a table, as it is."""
+    from rich.text import Text  # noqa: PLC0415 - see console
+
+    return Text(plain(text), style=style)
+
+
+def status_cell(status: Status) -> Text:
+    """A status in its colour."""
+    return cell(status, _STYLES[status])
+
+
+def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
+    """A table with a line under its headers; long values are folded, never cut."""
+    from rich import box  # noqa: PLC0415 - see console
+    from rich.table import Table  # noqa: PLC0415
+
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for header in headers:
+        made.add_column(header, overflow="fold")
+    for row in rows:
+        made.add_row(*(_as_cell(one) for one in row))
+    return made
+
+
+def facts(rows: Iterable[tuple[str, object]]) -> Table:
+    """Labels and values; rows without a value are left out."""
+    from rich.table import Table  # noqa: PLC0415 - see console
+
+    made = Table.grid(padding=(0, 2))
+    made.add_column(style="dim", no_wrap=True)
+    made.add_column(overflow="fold")
+    for label, value in rows:
+        if str(value):
+            made.add_row(plain(label), _as_cell(value))
+    return made
+
+
+def shown_moment(moment: datetime | None) -> str:
+    """A moment for people, in UTC like everything else that certcore shows; empty for none."""
+    return "" if moment is None else f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _as_cell(value: object) -> Text:
+    from rich.text import Text  # noqa: PLC0415 - see console
+
+    return value if isinstance(value, Text) else cell(value)

@@ -1,0 +1,102 @@
+"""The right column in a terminal: hints as text, DNS records ready to copy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+from certcore.cli.output import facts, plain, shown_moment
+from certcore.model.hints import (
+    ActionButton,
+    DnsRecord,
+    DnsRecords,
+    Facts,
+    Form,
+    Hint,
+    Level,
+    Link,
+    Notice,
+    RecordState,
+    Refresh,
+    Steps,
+    StepState,
+)
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["draw_hints", "draw_records"]
+
+_LEVELS: Final = MappingProxyType(
+    {Level.INFO: "", Level.SUCCESS: "green", Level.WARNING: "yellow", Level.ERROR: "bold red"}
+)
+_RECORDS: Final = MappingProxyType(
+    {
+        RecordState.UNKNOWN: ("·", "dim", "not looked at yet"),
+        RecordState.MISSING: ("✗", "yellow", "not there yet"),
+        RecordState.WRONG: ("✗", "red", "has another value"),
+        RecordState.CORRECT: ("✓", "green", "correct"),
+        RecordState.UNREACHABLE: ("?", "yellow", "the DNS servers gave no answer to rely on"),
+    }
+)
+_STEPS: Final = MappingProxyType(
+    {
+        StepState.DONE: ("✓", "green"),
+        StepState.CURRENT: ("→", "cyan"),
+        StepState.WAITING: ("·", "dim"),
+        StepState.FAILED: ("✗", "red"),
+    }
+)
+#: The commands for what a panel shows as buttons.
+_COMMANDS: Final = MappingProxyType({"generate_csr": "csr", "check_now": "check", "renew": "renew"})
+
+
+def draw_hints(to: Console, hints: Sequence[Hint], certificate: str) -> None:
+    """Print the right column.
+
+    Args:
+        to: Where to.
+        hints: What the CA module has to say.
+        certificate: How to name the certificate in the commands that are suggested.
+    """
+    for hint in hints:
+        match hint:
+            case Notice():
+                to.print(plain(hint.text), style=_LEVELS[hint.level])
+            case Facts():
+                to.print(facts((str(row.label), row.value) for row in hint.rows))
+            case DnsRecords():
+                draw_records(to, hint.rows)
+            case Steps():
+                _draw_steps(to, hint)
+            case ActionButton():
+                if hint.name in _COMMANDS:
+                    to.print(f"{plain(hint.label)}: certcore cert {_COMMANDS[hint.name]} {certificate}", style="cyan")
+            case Link():
+                to.print(f"{plain(hint.label)}: {plain(hint.url)}", soft_wrap=True)
+            case Form() | Refresh():
+                pass  # for pages: the command's form is its options, and it is called again by hand
+
+
+def draw_records(to: Console, rows: Sequence[DnsRecord]) -> None:
+    """Print DNS records that the owner sets, each on a line that is ready to copy, with what was seen below it."""
+    if not rows:
+        return
+    name, kind = max(len(row.name) for row in rows), max(len(row.type) for row in rows)
+    to.print(f"  {'NAME':{name}}  {'TYPE':{kind}}  VALUE", style="dim", soft_wrap=True)
+    for row in rows:
+        # Without rich's own line breaks: what is copied must not have any.
+        to.print(f"  {plain(row.name):{name}}  {row.type:{kind}}  {plain(row.value)}", soft_wrap=True)
+        sign, style, words = _RECORDS[row.state]
+        seen = f": {plain(row.seen)}" if row.seen and row.state is not RecordState.CORRECT else ""
+        when = f" (looked at {shown_moment(row.checked_at)})" if row.checked_at else ""
+        to.print(f"  {'':{name}}  {sign} {words}{seen}{when}", style=style, soft_wrap=True)
+
+
+def _draw_steps(to: Console, steps: Steps) -> None:
+    for row in steps.rows:
+        sign, style = _STEPS[row.state]
+        when = f"  {shown_moment(row.at)}" if row.at else ""
+        detail = f"  {plain(row.detail)}" if row.detail else ""
+        to.print(f"  {sign} {plain(row.title)}{when}{detail}", style=style, soft_wrap=True)
