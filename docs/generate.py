@@ -13,12 +13,18 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
+import typer.main
+
 from certcore import errors, hookspecs
+from certcore.cli.app import app
 from certcore.model.events import EventKind
 from certcore.model.form import FieldKind, FormField, fields_of
 from certcore.model.lifecycle import TRANSITIONS, USER_ACTIONS, Action, Status, allowed_actions
+from certcore_puq_acme.settings import PuqAcmeProfile
 
 HERE = Path(__file__).parent
+#: Described once instead of with every command.
+_COMMON_OPTIONS: Final = ("--database", "--keyring", "--json")
 _START: Final = "<!-- made by docs/generate.py: start -->"
 _END: Final = "<!-- made by docs/generate.py: end -->"
 
@@ -101,7 +107,7 @@ def event_page() -> str:
             "",
             "| kind | means |",
             "| --- | --- |",
-            *(f"| {kind} | {_comment(EventKind, kind.name) or _spoken(kind)} |" for kind in EventKind),
+            *(f"| {kind} | {_comment(EventKind, kind.name)} |" for kind in EventKind),
             "",
         ]
     )
@@ -126,8 +132,6 @@ def hook_page() -> str:
 
 def settings_page() -> str:
     """The settings of a PUQ ACME profile."""
-    from certcore_puq_acme.settings import PuqAcmeProfile
-
     return "\n".join(
         [
             "# Settings of a PUQ ACME profile",
@@ -144,26 +148,36 @@ def settings_page() -> str:
 
 def command_page() -> str:
     """Every command with its options."""
-    import typer.main
-
-    from certcore.cli.app import app
-
     # By their attributes: whether Typer's classes are click's own depends on its version.
+    common: dict[str, str] = {}
+
+    def option_line(option: Any) -> str:
+        names = ", ".join(f"`{name}`" for name in (*option.opts, *option.secondary_opts))
+        return f"- {names}: {option.help or ''}".rstrip(": ")
+
     def walk(command: Any, path: str) -> Iterator[str]:
-        yield f"## `{path}`"
+        arguments = [one for one in command.params if one.param_type_name == "argument"]
+        yield f"## `{' '.join([path, *(one.name.upper() for one in arguments)])}`"
         yield ""
         yield inspect.cleandoc(command.help or "").split("\f")[0].strip()
-        options = [one for one in command.params if one.param_type_name == "option" and not one.hidden]
-        if options:
+        lines: list[str] = []
+        for option in command.params:
+            if option.param_type_name != "option" or option.hidden:
+                continue
+            if option.opts[0] in _COMMON_OPTIONS:
+                common[option.opts[0]] = option_line(option)
+            else:
+                lines.append(option_line(option))
+        if lines:
             yield ""
-            for option in options:
-                names = ", ".join(f"`{name}`" for name in (*option.opts, *option.secondary_opts))
-                yield f"- {names}: {option.help or ''}".rstrip(": ")
+            yield from lines
         yield ""
         for name, found in getattr(command, "commands", {}).items():
             yield from walk(found, f"{path} {name}")
 
-    return "\n".join(["# The command", "", *walk(typer.main.get_command(app), "certcore")]).rstrip() + "\n"
+    body = list(walk(typer.main.get_command(app), "certcore"))
+    everywhere = ["Every command that works on a store takes these, too:", "", *common.values(), ""]
+    return "\n".join(["# The command", "", *everywhere, *body]).rstrip() + "\n"
 
 
 PAGES: Final = MappingProxyType(
@@ -222,10 +236,6 @@ def _comment(kind: type, name: str) -> str:
         at -= 1
         found.insert(0, lines[at].strip().removeprefix("#:").strip())
     return " ".join(found)
-
-
-def _spoken(kind: EventKind) -> str:
-    return f"The certificate was {str(kind).replace('_', ' ')}."
 
 
 def _first_sentence(kind: type) -> str:

@@ -86,17 +86,18 @@ def test_a_secret_setting_goes_in_and_never_comes_out(store):
     said = []
     for name, options in (("sealed", ()), ("sealed", ()), ("wrong", ("--set", "ttl=never"))):
         failed = 1 if said else 0
-        done = store("authority", "add", name, "--module", "puq_acme", *settings, *options, "--json", expect=failed)
+        add = ("authority", "add", name, "--module", "puq_acme", *settings, *options)
+        done = store.inside(*add, "--json", expect=failed)
         said.append(done.stdout + done.stderr)
     for command in ("authority show sealed", "authority list"):
         for options in ((), ("--json",)):
-            done = store(*command.split(), *options)
+            done = (store.inside if options else store)(*command.split(), *options)
             said.append(done.stdout + done.stderr)
     assert "eab_hmac_key" in said[-4]
     assert not [text for text in said if CANARY in text]
     assert CANARY.encode() not in store.database.read_bytes()
     assert store.json("authority", "show", "sealed")["secrets_set"] == ["eab_hmac_key"]
-    store("authority", "remove", "sealed")
+    store.inside("authority", "remove", "sealed")
 
 
 def test_a_certificate_from_draft_to_deletion(store):
@@ -234,3 +235,13 @@ def test_a_hostile_text_does_not_talk_to_the_terminal(store):
     done = store("cert", "show", "\x1b[31mred\x1b]0;title\x07", expect=1)
     assert "\x1b" not in done.stderr
     assert "\x07" not in done.stderr
+
+
+def test_without_the_extra_the_command_says_what_to_install(store):
+    """Where typer is missing, the command names the extra instead of failing to import."""
+    process = store.start("--help", prelude="import sys; sys.modules['typer'] = None")
+    said, complaints = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert said == ""
+    assert "certcore[cli]" in complaints
+    assert "Traceback" not in complaints

@@ -10,7 +10,7 @@ import sys
 __all__ = ["main"]
 
 #: What the extra ``cli`` installs.
-_EXTRA = frozenset({"annotated_doc", "click", "rich", "shellingham", "typer"})
+_EXTRA = frozenset({"annotated_doc", "click", "pydantic", "rich", "shellingham", "typer"})
 
 
 def main() -> None:

@@ -47,7 +47,7 @@ def _root(
 
     Begin with `certcore init`; `certcore demo` shows everything on this machine within a minute.
 
-    Exit codes: 0 done, 1 failed, 2 wrong usage.
+    Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
     """
 
 

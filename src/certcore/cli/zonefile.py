@@ -47,7 +47,7 @@ class ZoneFile:
 
     Args:
         apex: The zone's name; names in the file are relative to it unless they end in a dot.
-        path: The file. SOA and NS may be missing: the server has answers for both.
+        path: The file. Records need a TTL ($TTL will do); SOA and NS may be missing, the server has its own.
 
     Raises:
         InvalidInput: The name is none, or the file cannot be read or holds a mistake; the message says where.

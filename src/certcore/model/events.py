@@ -19,9 +19,13 @@ __all__ = ["Event", "EventKind"]
 class EventKind(StrEnum):
     """The kinds of events. An event tells of something that is already stored."""
 
+    #: A draft was saved for the first time.
     CREATED = "created"
+    #: A user changed the form data or the renewal policy.
     EDITED = "edited"
+    #: Key and CSR were made; the issuance began.
     CSR_GENERATED = "csr_generated"
+    #: A user took it back to its form; the attempt's key and CSR were destroyed.
     BACK_TO_DRAFT = "back_to_draft"
     #: An attempt waits for the domain's owner.
     WAITING = "waiting"
@@ -31,15 +35,19 @@ class EventKind(StrEnum):
     ATTEMPT_FAILED = "attempt_failed"
     #: An attempt failed, and retrying alone will not help.
     FAILED = "failed"
+    #: A new issuance began beside the leaf in service, or after it.
     RENEWAL_STARTED = "renewal_started"
     #: A leaf was checked and put into service.
     INSTALLED = "installed"
+    #: not_after has passed.
     EXPIRED = "expired"
+    #: The CA has confirmed the revocation.
     REVOKED = "revoked"
     #: A user asked to look again now.
     CHECK_REQUESTED = "check_requested"
     #: The private key left the store.
     KEY_REVEALED = "key_revealed"
+    #: A user deleted it; this timeline is what stays.
     DELETED = "deleted"
 
 

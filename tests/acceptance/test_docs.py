@@ -1,0 +1,140 @@
+"""The docs and the README are true: their code runs, their links lead somewhere, their tables are the code's."""
+
+import contextlib
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from certcore.model.hints import DnsRecords
+from certcore.testing.pebble import Pebble
+from certcore.testing.zone import MemoryZone
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+#: In the docs a public CA is used; in the tests nothing leaves this machine.
+PUBLIC_CA = '"ca": "letsencrypt", '
+needs_pebble = pytest.mark.skipif(shutil.which("pebble") is None, reason="pebble is not installed")
+
+
+def _blocks(page, language):
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+
+
+def _anchors(page):
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page):
+    """Every relative link of a page leads to a file that is there, and to a heading that it has."""
+    for target in re.findall(r"\]\(([^)]+)\)", page.read_text(encoding="utf-8")):
+        if "://" in target:
+            continue
+        path, _, anchor = target.partition("#")
+        found = (page.parent / path).resolve() if path else page
+        assert found.exists(), target
+        assert not anchor or anchor in _anchors(found), target
+
+
+def test_every_page_can_be_reached():
+    """From docs/index.md a reader gets to every page."""
+    linked = set(re.findall(r"\]\(([^)#]+)\)", (ROOT / "docs/index.md").read_text(encoding="utf-8")))
+    pages = {str(page.relative_to(ROOT / "docs")) for page in PAGES if page.is_relative_to(ROOT / "docs")}
+    assert pages - linked == {"index.md"}
+
+
+def test_reference_pages_are_up_to_date():
+    """States, errors, events, hooks, settings and commands in the docs are those of the code."""
+    run = subprocess.run(
+        [sys.executable, ROOT / "docs/generate.py", "--check"], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (run.returncode, run.stdout) == (0, ""), run.stderr
+
+
+@pytest.mark.pebble
+@needs_pebble
+def test_the_readme_issues_a_certificate(tmp_path, monkeypatch):
+    """The README's Python, as it is printed there, leads to an active certificate; only the CA is Pebble."""
+    monkeypatch.chdir(tmp_path)
+    setup, background = _blocks(ROOT / "README.md", "python")
+    zone = MemoryZone("example.com")
+    with contextlib.ExitStack() as running:
+        port = _free_port()
+        pebble = running.enter_context(Pebble.start(dns_server=f"127.0.0.1:{port}"))
+        local = {"ca": "custom", "directory_url": pebble.directory_url, "trusted_roots": pebble.roots_pem}
+        local["dns_servers"] = f"127.0.0.1:{port}"
+        assert PUBLIC_CA in setup
+        names = {}
+        exec(setup.replace(PUBLIC_CA, f"**{local!r}, "), names)
+        core = names["core"]
+        running.callback(core.close)
+        server = core.dns_server(listen=("127.0.0.1", port), module="puq_acme", also=[zone])
+        running.callback(server.close)
+        (records,) = (hint for hint in core.certificates.hints(names["certificate"].id) if isinstance(hint, DnsRecords))
+        for row in records.rows:
+            zone.set(row.name, row.type, row.value)
+        exec(background, names)
+        running.callback(names["worker"].stop)
+        assert names["worker"].wait_until_idle(timeout=60)
+        assert core.certificates.get(names["certificate"].id).status == "active"
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs/how-to").glob("*.md")), ids=lambda page: page.stem)
+def test_how_to_code_runs(page, tmp_path):
+    """The Python of a how-to runs from top to bottom in an empty folder."""
+    code = "\n".join(_blocks(page, "python"))
+    local = '"ca": "custom", "directory_url": "https://127.0.0.1:9/dir", "dns_servers": ["127.0.0.1:9"], '
+    script = tmp_path / "page.py"
+    script.write_text(code.replace(PUBLIC_CA, local), encoding="utf-8")
+    run = subprocess.run(
+        [sys.executable, "-W", "error", script], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert run.returncode == 0, run.stderr
+
+
+@pytest.mark.pebble
+@needs_pebble
+def test_the_tutorial_ends_with_an_active_certificate(tmp_path):
+    """Every command of the tutorial, from an empty folder: the certificate is active, verified, and all is stopped."""
+    port = _free_port()
+    script = "set -euo pipefail\ntrap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n"
+    script += "\n".join(_blocks(ROOT / "docs/tutorial/first-certificate.md", "bash"))
+    assert "127.0.0.1:5300" in script
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("CERTCORE_")}
+    environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
+    run = subprocess.run(
+        ["bash", "-c", script.replace("127.0.0.1:5300", f"127.0.0.1:{port}")],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=110,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert re.search(r"^status +active", run.stdout, re.MULTILINE)
+    assert "site/cert.pem: OK" in run.stdout
+    assert "Traceback" not in run.stderr
+    assert (tmp_path / "site/privkey.pem").stat().st_mode & 0o777 == 0o600
+    deadline = time.monotonic() + 10
+    while _listening(port):
+        assert time.monotonic() < deadline, "the DNS server still runs"
+        time.sleep(0.05)
+
+
+def _free_port():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def _listening(port):
+    with socket.socket() as asking:
+        return asking.connect_ex(("127.0.0.1", port)) == 0
