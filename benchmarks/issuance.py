@@ -25,10 +25,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import josepy
+from acme import challenges, client, messages
+from cryptography.hazmat.primitives.asymmetric import ec
+
 from certcore import CertCore
 from certcore.model.hints import DnsRecords
+from certcore.model.keys import KeyType
+from certcore.model.names import DnsName
+from certcore.model.subject import Subject
 from certcore.testing.pebble import ChallTestSrv, Pebble
 from certcore.testing.zone import MemoryZone
+from certcore.x509.csr import build_csr
+from certcore.x509.keys import generate_key
 
 _STARTED_WITHIN = 30.0
 _ISSUED_WITHIN = 300.0
@@ -186,7 +195,7 @@ def issue_with_acme(count: int, in_flight: int) -> float:
                     if name is None:
                         return
                     issue(number, name)
-            except BaseException as error:  # noqa: BLE001 - reported by the main thread
+            except BaseException as error:
                 failures.append(error)
 
         threads = [threading.Thread(target=loop, args=(number,)) for number in range(in_flight)]
@@ -212,16 +221,6 @@ class _ShortSleeps:
 
 
 def _acme_client(pebble: Pebble, dns: ChallTestSrv, in_flight: int) -> Any:
-    import josepy
-    from acme import challenges, client, messages
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    from certcore.model.keys import KeyType
-    from certcore.model.names import DnsName
-    from certcore.model.subject import Subject
-    from certcore.x509.csr import build_csr
-    from certcore.x509.keys import generate_key
-
     class Network(client.ClientNetwork):  # type: ignore[misc]
         """Repeats a request whose nonce was refused as often as it takes; the package does so once."""
 

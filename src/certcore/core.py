@@ -86,7 +86,7 @@ class CertCore:
         storage = open_storage(url)
         try:
             return cls._wire(storage, ring, loaded, environment or SystemEnvironment())
-        except BaseException:
+        except BaseException:  # boundary: a store that nobody will hold is closed, whatever went wrong
             storage.close()
             raise
 

@@ -121,7 +121,7 @@ class Connection:
         try:
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._socket = connected if tls is None else tls.wrap_socket(connected, server_hostname=host)
-        except BaseException:
+        except BaseException:  # boundary: no socket is left behind
             connected.close()
             raise
         #: Whether another request may follow.

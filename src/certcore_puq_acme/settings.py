@@ -10,13 +10,13 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from attrs import frozen
-from certcore.x509.chain import parse_certificates
 
 from certcore.errors import CertCoreError, InvalidInput
 from certcore.model import form
 from certcore.model.names import DnsName
 from certcore.model.secret import Secret
 from certcore.model.subject import parse_email
+from certcore.x509.chain import parse_certificates
 from certcore_puq_acme.directories import PRESETS
 
 __all__ = ["CUSTOM", "NameServer", "PuqAcmeProfile", "ZoneServerName", "check_profile"]

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-needs_pebble = [
-    pytest.mark.pebble,
-    pytest.mark.xdist_group("pebble"),
-    pytest.mark.skipif(shutil.which("pebble") is None, reason="the program pebble is not installed"),
-]
+
+def needs_pebble(test):
+    """Mark a test that runs the ACME server."""
+    missing = shutil.which("pebble") is None
+    skip = pytest.mark.skipif(missing, reason="the program pebble is not installed")
+    return skip(pytest.mark.pebble(pytest.mark.xdist_group("pebble")(test)))
 
 
 def _processes_about(folder):
@@ -52,54 +53,54 @@ def stopped_in_time():
         process.communicate()
 
 
-class TestWithPebble:
-    """What needs the ACME server."""
-
-    pytestmark = needs_pebble
-
-    def test_the_demo_issues_renews_and_verifies_twice_in_a_row(self, certcore):
-        """Two runs: exit code 0, a verified chain for all names, and neither processes nor files left."""
-        serials = []
-        for _ in range(2):
-            told = json.loads(certcore("demo", "--json").stdout)
-            assert told["verified"]
-            assert told["status"] == "active"
-            names = ["shop.demo.test", "*.shop.demo.test", "www.shop.demo.test"]
-            assert told["names"] == names
-            for leaf in ("leaf", "renewed_leaf"):
-                assert sorted(told[leaf]["names"]) == sorted(names)
-                serials.append(told[leaf]["serial_hex"])
-            cnames = ["_acme-challenge.shop.demo.test", "_acme-challenge.www.shop.demo.test"]
-            assert [one["name"] for one in told["cnames"]] == cnames
-            with pytest.raises(ProcessLookupError):
-                os.kill(told["started"]["pebble_pid"], 0)
-            assert _nothing_is_left(certcore)
-        assert len(set(serials)) == 4
-
-    def test_the_demo_tells_its_story(self, certcore):
-        """For people: numbered steps, the CNAMEs to set, every status on the way, and the verdict."""
-        story = certcore("demo").stdout
-        numbers = [line.split(".")[0] for line in story.splitlines() if line[:1].isdigit() and ". " in line]
-        assert numbers == [str(number) for number in range(1, len(numbers) + 1)]
-        for words in ("CNAME", "draft → pending", "pending → processing", "processing → active", "Pebble's root"):
-            assert words in story
+@needs_pebble
+def test_the_demo_issues_renews_and_verifies_twice_in_a_row(certcore):
+    """Two runs: exit code 0, a verified chain for all names, and neither processes nor files left."""
+    serials = []
+    for _ in range(2):
+        told = json.loads(certcore("demo", "--json").stdout)
+        assert told["verified"]
+        assert told["status"] == "active"
+        names = ["shop.demo.test", "*.shop.demo.test", "www.shop.demo.test"]
+        assert told["names"] == names
+        for leaf in ("leaf", "renewed_leaf"):
+            assert sorted(told[leaf]["names"]) == sorted(names)
+            serials.append(told[leaf]["serial_hex"])
+        cnames = ["_acme-challenge.shop.demo.test", "_acme-challenge.www.shop.demo.test"]
+        assert [one["name"] for one in told["cnames"]] == cnames
+        with pytest.raises(ProcessLookupError):
+            os.kill(told["started"]["pebble_pid"], 0)
         assert _nothing_is_left(certcore)
+    assert len(set(serials)) == 4
 
-    @pytest.mark.parametrize(
-        ("stop", "heading"),
-        [(signal.SIGINT, "2."), (signal.SIGINT, "5."), (signal.SIGTERM, "1."), (signal.SIGTERM, "3.")],
-    )
-    def test_an_interrupted_demo_leaves_nothing(self, certcore, stopped_in_time, stop, heading):
-        """Ctrl-C or SIGTERM at any step: exit code 130, no traceback, neither processes nor files left."""
-        # A test run may itself run with Ctrl-C switched off, which its children inherit.
-        prelude = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
-        process = stopped_in_time(certcore.start("demo", prelude=prelude))
-        assert any(line.startswith(heading) for line in process.stdout)
-        process.send_signal(stop)
-        said, complaints = process.communicate()
-        assert process.returncode == 130, complaints
-        assert "Traceback" not in said + complaints
-        assert _nothing_is_left(certcore)
+
+@needs_pebble
+def test_the_demo_tells_its_story(certcore):
+    """For people: numbered steps, the CNAMEs to set, every status on the way, and the verdict."""
+    story = certcore("demo").stdout
+    numbers = [line.split(".")[0] for line in story.splitlines() if line[:1].isdigit() and ". " in line]
+    assert numbers == [str(number) for number in range(1, len(numbers) + 1)]
+    for words in ("CNAME", "draft → pending", "pending → processing", "processing → active", "Pebble's root"):
+        assert words in story
+    assert _nothing_is_left(certcore)
+
+
+@needs_pebble
+@pytest.mark.parametrize(
+    ("stop", "heading"),
+    [(signal.SIGINT, "2."), (signal.SIGINT, "5."), (signal.SIGTERM, "1."), (signal.SIGTERM, "3.")],
+)
+def test_an_interrupted_demo_leaves_nothing(certcore, stopped_in_time, stop, heading):
+    """Ctrl-C or SIGTERM at any step: exit code 130, no traceback, neither processes nor files left."""
+    # A test run may itself run with Ctrl-C switched off, which its children inherit.
+    prelude = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    process = stopped_in_time(certcore.start("demo", prelude=prelude))
+    assert any(line.startswith(heading) for line in process.stdout)
+    process.send_signal(stop)
+    said, complaints = process.communicate()
+    assert process.returncode == 130, complaints
+    assert "Traceback" not in said + complaints
+    assert _nothing_is_left(certcore)
 
 
 def test_without_pebble_the_demo_says_what_to_install(certcore):

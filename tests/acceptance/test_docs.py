@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from certcore.model.hints import DnsRecords
 from certcore.testing.pebble import Pebble
 from certcore.testing.zone import MemoryZone

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 from attrs import define, field
+
 from certcore import CertCore, Status
 from certcore.adapters.environment import SystemEnvironment
 from certcore.model.hints import DnsRecords

@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from attrs import define, field
+
 from certcore import Status
 from certcore.model.events import EventKind
 from certcore.testing.pebble import write_throwaway_tls
@@ -130,7 +131,7 @@ def trouble(start_pebble, tmp_path_factory):
 
 @pytest.mark.parametrize("place", PLACES)
 def test_every_fault_at_every_point_is_survived(panel, trouble, place):
-    """Seven kinds of fault in a row at one point: each is told in words, nothing is lost, and the leaf comes at last."""
+    """Seven kinds of fault in a row at one point: each is told in words, and the leaf comes at last."""
     plan, proxy = trouble
     one = panel.request(panel.profile(**proxy), "shop.test")
     panel.set_cnames(one)
@@ -174,7 +175,9 @@ def test_a_ca_that_is_down(panel, trouble):
     assert down.status is Status.PENDING
     assert "refused the connection" in str(down.problem)
     assert waits[-1] > waits[1] * 2
-    panel.core.authorities.edit(profile.id, settings={"directory_url": proxy["directory_url"], "trusted_roots": proxy["roots_pem"]})
+    panel.core.authorities.edit(
+        profile.id, settings={"directory_url": proxy["directory_url"], "trusted_roots": proxy["roots_pem"]}
+    )
     panel.core.certificates.check_now(one)
     panel.until_active(one)
 

@@ -5,13 +5,14 @@ import time
 from datetime import timedelta
 
 import pytest
+from cryptography import x509
+
 from certcore import Status
 from certcore.errors import InvalidInput
 from certcore.model.events import EventKind
 from certcore.model.hints import DnsRecords, Link, RecordState, Steps, hint_to_json
 from certcore.x509.chain import parse_chain, verify_chain
 from certcore.x509.keys import load_private_key, public_key_pem
-from cryptography import x509
 
 pytestmark = pytest.mark.pebble
 
@@ -136,7 +137,7 @@ def _work(panel, *, in_flight):
 
 
 def test_no_order_without_the_cname(panel, start_pebble):
-    """Until the owner's CNAME is there, the CA hears nothing; the right column says what is missing and what is seen."""
+    """Until the owner's CNAME is there, the CA hears nothing; the right column says what is missing or wrong."""
     pebble = start_pebble()
     one = panel.request(panel.profile(pebble.directory_url, pebble.roots_pem), "shop.test", aliases=["www.shop.test"])
     panel.core.reconcile(one)
@@ -196,10 +197,11 @@ def test_values_are_taken_back_after_a_failure(panel, start_pebble):
 
 
 def _other_dns():
+    import contextlib
+
     from certcore.adapters.environment import SystemEnvironment
     from certcore.testing.zone import MemoryZone
     from certcore_puq_acme.techzone.server import ZoneServer
-    import contextlib
 
     @contextlib.contextmanager
     def serve():

@@ -1,1 +1,1 @@
-
+"""Thin adapters to engines that users run already; nothing in here yet."""

@@ -111,9 +111,7 @@ class Engine:
             # All of them: one that a user set aside may still hold something outside.
             issuances = transaction.issuances.of_certificate(certificate.id)
             authorities = tuple(_authorities(transaction, certificate, issuances))
-        return Held(
-            schedule=schedule, certificate=certificate, issuances=tuple(issuances), authorities=authorities
-        )
+        return Held(schedule=schedule, certificate=certificate, issuances=tuple(issuances), authorities=authorities)
 
     def release(self, schedule: Schedule) -> None:
         """Give the lease back without a step; nothing happens when it is lost already."""

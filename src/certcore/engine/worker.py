@@ -169,7 +169,7 @@ class Worker:
             _log.warning("A step of certificate %s could not be stored: %s", held.certificate.id, error)
             self._release(held.schedule)
             self._pause()
-        except Exception:
+        except Exception:  # boundary: whatever it is, the lease is given back before it goes on
             self._release(held.schedule)
             raise
         finally:

@@ -167,7 +167,7 @@ class DocumentsZoneSource:
                 return self._known.zones  # another thread was faster
             try:
                 zones = tuple({zone.apex: zone for zone in reversed(self._read_zones())}.values())
-            except Exception as error:  # any store's or profile's error
+            except Exception as error:  # isolation: any store's or profile's error
                 if known is None:
                     raise
                 _log.warning("The tech zones could not be read again (%s); the last ones stand", type(error).__name__)

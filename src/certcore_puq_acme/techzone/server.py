@@ -151,7 +151,7 @@ class ZoneServer:
     def _answer(self, query: bytes, *, tcp: bool) -> bytes | None:
         try:
             return answer(query, self._sources, now=self._environment.now(), tcp=tcp)
-        except Exception as error:  # a source is anybody's code, and a server outlives it
+        except Exception as error:  # isolation: a source is anybody's code, and a server outlives it
             self._complaints.about(error)
             return server_failure(query)
 

@@ -136,13 +136,13 @@ class SqlStorage:
                 _driver(connection).execute(begin)
                 yield connection
                 connection.rollback()  # ends a read; after a commit it does nothing
-            except BaseException:
+            except BaseException:  # boundary: rolls back, whatever the block raised
                 connection.close()
                 raise
             self._keep(connection)
         except SQLAlchemyError as error:
             raise _unavailable(error) from None
-        except _driver_errors(self._engine) as error:
+        except _driver_error(self._engine) as error:
             raise _unavailable(error) from None
 
 
@@ -160,10 +160,10 @@ def open_storage(url: str) -> SqlStorage:
     try:
         with engine.connect() as connection:
             bring_up_to_date(connection, lambda: _driver(connection).execute("BEGIN IMMEDIATE"))
-    except (SQLAlchemyError, *_driver_errors(engine), OSError) as error:
+    except (SQLAlchemyError, _driver_error(engine), OSError) as error:
         engine.dispose()
         raise _unavailable(error) from None
-    except BaseException:
+    except BaseException:  # boundary: an engine that nobody will hold is disposed of
         engine.dispose()
         raise
     return SqlStorage(engine)
@@ -231,9 +231,10 @@ def _driver(connection: sa.Connection) -> Any:
     return connection.connection.driver_connection
 
 
-def _driver_errors(engine: sa.Engine) -> tuple[type[Exception], ...]:
+def _driver_error(engine: sa.Engine) -> type[Exception]:
+    """What the driver raises where SQLAlchemy does not stand in between."""
     error: type[Exception] = engine.dialect.loaded_dbapi.Error
-    return (error,)
+    return error
 
 
 def _unavailable(error: Exception) -> StorageError:

@@ -1,0 +1,364 @@
+"""What every store keeps about its rows: they come back as they went in, and versions protect them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from attrs import evolve
+
+from certcore.errors import AlreadyExists, CertCoreError, InUse, NotFound, StaleWrite
+from certcore.model.certificate import Certificate, Schedule
+from certcore.model.events import Event, EventKind
+from certcore.model.issuance import Outcome
+from certcore.model.keys import KeyType
+from certcore.model.lifecycle import Status
+from certcore.model.names import DnsName
+from certcore.model.secret import SealedSecret, SecretName
+from certcore.ports.storage import Storage
+from certcore.testing.contracts.samples import (
+    LATER,
+    NOW,
+    PROBLEM,
+    sample_authority,
+    sample_certificate,
+    sample_issuance,
+    sample_leaf,
+)
+
+__all__ = ["RowsContract"]
+
+
+class RowsContract:
+    """The part of `certcore.testing.contracts.storage.StorageContract` that is about rows."""
+
+    @pytest.fixture
+    def storage(self) -> Storage:
+        """An empty store."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def filled(self, storage: Storage) -> Storage:
+        """A store with a CA profile, a certificate and its schedule."""
+        with storage.write() as transaction:
+            transaction.authorities.add(sample_authority())
+            transaction.certificates.add(sample_certificate())
+            transaction.schedules.add(Schedule(certificate_id="certificate-1"))
+        return storage
+
+    # -- certificates ---------------------------------------------------------------------------------------------
+
+    def test_a_certificate_comes_back_as_it_went_in(self, storage: Storage) -> None:
+        """Every field of a certificate survives, with microseconds and beyond ASCII."""
+        full = sample_certificate(
+            status=Status.ACTIVE,
+            issuance_id="i2",
+            active_issuance_id="i1",
+            not_after=LATER,
+            problem=PROBLEM,
+            version=7,
+        )
+        plain = Certificate(
+            id="plain", domain=DnsName("p.example"), authority_id="authority-1", created_at=NOW, updated_at=NOW
+        )
+        with storage.write() as transaction:
+            transaction.authorities.add(sample_authority())
+            transaction.certificates.add(full)
+            transaction.certificates.add(plain)
+        with storage.read() as transaction:
+            assert transaction.certificates.get("certificate-1") == full
+            assert transaction.certificates.get("plain") == plain
+
+    def test_a_stale_save_is_refused(self, filled: Storage) -> None:
+        """Of two edits of one version the second is refused, names both versions, and changes nothing."""
+        read = sample_certificate()
+        with filled.write() as transaction:
+            saved = transaction.certificates.save(evolve(read, wildcard=False))
+        assert saved.version == read.version + 1
+        with pytest.raises(StaleWrite) as caught, filled.write() as transaction:
+            transaction.certificates.save(evolve(read, key_type=KeyType.EC_P384))
+        assert (caught.value.expected, caught.value.found) == (1, 2)
+        with pytest.raises(StaleWrite) as caught, filled.write() as transaction:
+            transaction.certificates.save(sample_certificate(9))
+        assert caught.value.found is None
+        with filled.read() as transaction:
+            assert transaction.certificates.get("certificate-1") == saved
+
+    def test_progress_touches_nothing_that_users_edit(self, filled: Storage) -> None:
+        """The engine writes its own columns only, and leaves the version: an edit at the same time is kept."""
+        with filled.write() as transaction:
+            edited = transaction.certificates.save(sample_certificate(wildcard=False))
+            old = sample_certificate(
+                status=Status.PENDING, issuance_id="i", not_after=LATER, problem=PROBLEM, updated_at=LATER
+            )
+            transaction.certificates.save_progress(old)
+        with filled.read() as transaction:
+            found = transaction.certificates.get("certificate-1")
+        assert found == evolve(
+            edited,
+            status=Status.PENDING,
+            issuance_id="i",
+            not_after=LATER,
+            problem=PROBLEM,
+            updated_at=LATER,
+        )
+
+    def test_deleting_takes_everything_but_the_timeline(self, filled: Storage) -> None:
+        """With a certificate go its issuances and its schedule; its events stay."""
+        with filled.write() as transaction:
+            transaction.issuances.add(sample_issuance())
+            transaction.events.append([Event(certificate_id="certificate-1", kind=EventKind.CREATED, at=NOW)])
+            transaction.certificates.delete("certificate-1")
+        with filled.read() as transaction:
+            assert transaction.issuances.of_certificate("certificate-1") == []
+            for missing in (transaction.certificates.get, transaction.schedules.get):
+                with pytest.raises(NotFound):
+                    missing("certificate-1")
+            with pytest.raises(NotFound):
+                transaction.issuances.get("issuance-1")
+            assert [one.kind for one in transaction.events.of_certificate("certificate-1")] == [EventKind.CREATED]
+
+    def test_what_is_missing_is_not_found(self, filled: Storage) -> None:
+        """Every access to something that is not there is a NotFound with its kind, never an empty success."""
+        missing = sample_certificate(9)
+        with filled.write() as transaction:
+            calls: list[Callable[[], object]] = [
+                lambda: transaction.certificates.get("x"),
+                lambda: transaction.certificates.save_progress(missing),
+                lambda: transaction.certificates.delete("x"),
+                lambda: transaction.certificates.page(after="x"),
+                lambda: transaction.issuances.get("x"),
+                lambda: transaction.issuances.save(sample_issuance(9)),
+                lambda: transaction.schedules.get("x"),
+                lambda: transaction.schedules.claim("x", now=NOW, owner="o", lease_until=LATER),
+                lambda: transaction.schedules.take_over("x", due_at=None),
+                lambda: transaction.authorities.get("x"),
+                lambda: transaction.authorities.delete("x"),
+            ]
+            for call in calls:
+                with pytest.raises(NotFound):
+                    call()
+
+    @pytest.mark.parametrize("what", ["certificate", "issuance", "schedule"])
+    def test_nothing_is_stored_for_a_parent_that_is_not_there(self, storage: Storage, what: str) -> None:
+        """A certificate needs its CA profile; an issuance and a schedule need their certificate."""
+        with pytest.raises(NotFound), storage.write() as transaction:
+            match what:
+                case "certificate":
+                    transaction.certificates.add(sample_certificate())
+                case "issuance":
+                    transaction.issuances.add(sample_issuance())
+                case _:
+                    transaction.schedules.add(Schedule(certificate_id="certificate-1"))
+
+    def test_pages_follow_each_other_without_gaps(self, storage: Storage) -> None:
+        """Pages come in the order of domain and id, each row once, also when rows come and go between two pages."""
+        with storage.write() as transaction:
+            transaction.authorities.add(sample_authority())
+            for number in (5, 3, 1, 4, 2):
+                transaction.certificates.add(sample_certificate(number))
+            transaction.certificates.add(sample_certificate(30, domain=DnsName("d003.example")))
+        seen: list[str] = []
+        with storage.read() as transaction:
+            seen += [one.id for one in transaction.certificates.page(limit=3)]
+        with storage.write() as transaction:
+            transaction.certificates.delete("certificate-1")
+            transaction.certificates.add(sample_certificate(6))
+        with storage.read() as transaction:
+            seen += [one.id for one in transaction.certificates.page(after=seen[-1], limit=3)]
+            seen += [one.id for one in transaction.certificates.page(after=seen[-1], limit=3)]
+            assert transaction.certificates.page(after=seen[-1]) == []
+        assert seen == [f"certificate-{number}" for number in (1, 2, 3, 30, 4, 5, 6)]
+
+    def test_filters(self, filled: Storage) -> None:
+        """Status, CA profile and owner narrow a list, alone and together."""
+        with filled.write() as transaction:
+            transaction.authorities.add(sample_authority(2))
+            transaction.certificates.add(sample_certificate(2, authority_id="authority-2", status=Status.ACTIVE))
+            transaction.certificates.add(sample_certificate(3, owner="other"))
+        with filled.read() as transaction:
+            page = transaction.certificates.page
+            assert [one.id for one in page(status=Status.ACTIVE)] == ["certificate-2"]
+            assert [one.id for one in page(authority_id="authority-1")] == ["certificate-1", "certificate-3"]
+            assert [one.id for one in page(owner="other")] == ["certificate-3"]
+            assert page(owner="other", status=Status.ACTIVE) == []
+            assert page(owner="OTHER") == []
+
+    def test_finding_by_domain(self, filled: Storage) -> None:
+        """All certificates of a primary name are found, the oldest first; aliases and wildcards do not count."""
+        with filled.write() as transaction:
+            older = sample_certificate(2, domain=DnsName("d001.example"), created_at=NOW - timedelta(days=1))
+            transaction.certificates.add(older)
+        with filled.read() as transaction:
+            found = transaction.certificates.find_by_domain(DnsName("d001.example"))
+            assert [one.id for one in found] == ["certificate-2", "certificate-1"]
+            assert transaction.certificates.find_by_domain(DnsName("www.example")) == []
+
+    # -- issuances ------------------------------------------------------------------------------------------------
+
+    def test_an_issuance_comes_back_as_it_went_in(self, filled: Storage) -> None:
+        """Every field of an issuance survives, and saving keeps what does not change."""
+        fresh = sample_issuance()
+        done = evolve(
+            fresh,
+            module_state={"stage": "ordered", "list": [1, 2.5, None, "ü"]},
+            findings={"seen": []},
+            outcome=Outcome.ISSUED,
+            needs_clean_up=True,
+            leaf_pem="leaf",
+            chain_pem="",
+            leaf=sample_leaf(),
+            problem=PROBLEM,
+            finished_at=LATER,
+        )
+        with filled.write() as transaction:
+            transaction.issuances.add(fresh)
+            transaction.issuances.add(sample_issuance(2))
+        with filled.write() as transaction:
+            assert transaction.issuances.get(fresh.id) == fresh
+            transaction.issuances.save(evolve(done, csr_pem="changed", names=()))
+        with filled.read() as transaction:
+            assert transaction.issuances.get(fresh.id) == done
+            assert [one.number for one in transaction.issuances.of_certificate("certificate-1")] == [1, 2]
+
+    # -- CA profiles ----------------------------------------------------------------------------------------------
+
+    def test_profiles(self, storage: Storage) -> None:
+        """A profile comes back as it went in, is found by its exact name, and is listed by name."""
+        with storage.write() as transaction:
+            transaction.authorities.add(sample_authority(2))
+            transaction.authorities.add(sample_authority(1))
+        with storage.read() as transaction:
+            assert transaction.authorities.get("authority-1") == sample_authority(1)
+            assert transaction.authorities.by_name("CA 2") == sample_authority(2)
+            assert transaction.authorities.by_name("ca 2") is None
+            assert [one.name for one in transaction.authorities.list()] == ["CA 1", "CA 2"]
+
+    def test_profile_names_are_unique(self, storage: Storage) -> None:
+        """A name that is taken is refused, for a new profile and for a renamed one."""
+        with storage.write() as transaction:
+            transaction.authorities.add(sample_authority(1))
+            transaction.authorities.add(sample_authority(2))
+        with pytest.raises(AlreadyExists), storage.write() as transaction:
+            transaction.authorities.add(sample_authority(3, name="CA 1"))
+        with pytest.raises(AlreadyExists), storage.write() as transaction:
+            transaction.authorities.save(sample_authority(2, name="CA 1"))
+        with storage.read() as transaction:
+            assert [one.id for one in transaction.authorities.list()] == ["authority-1", "authority-2"]
+
+    def test_a_stale_profile_is_refused(self, filled: Storage) -> None:
+        """Of two edits of one version the second is refused."""
+        with filled.write() as transaction:
+            assert transaction.authorities.save(sample_authority(description="new")).version == 2
+        for stale, found in ((sample_authority(), 2), (sample_authority(9), None)):
+            with pytest.raises(StaleWrite) as caught, filled.write() as transaction:
+                transaction.authorities.save(stale)
+            assert caught.value.found == found
+
+    def test_a_profile_in_use_stays(self, filled: Storage) -> None:
+        """Deleting a profile that a certificate uses is refused with the certificate's domain; afterwards it goes."""
+        with pytest.raises(InUse) as caught, filled.write() as transaction:
+            transaction.authorities.delete("authority-1")
+        assert caught.value.users == ("d001.example",)
+        with filled.write() as transaction:
+            assert transaction.certificates.domains_using("authority-1") == ["d001.example"]
+            transaction.certificates.delete("certificate-1")
+            transaction.authorities.delete("authority-1")
+            assert transaction.authorities.list() == []
+
+    # -- secrets, events, documents -------------------------------------------------------------------------------
+
+    def test_sealed_secrets(self, storage: Storage) -> None:
+        """A sealed secret comes back byte by byte, is replaced as a whole, and is listed by purpose and prefix."""
+        every_byte = bytes(range(256))
+        sealed = SealedSecret(key_id="k1", wrapped_key=every_byte, nonce=b"\0" * 12, ciphertext=every_byte * 100)
+        with storage.write() as transaction:
+            for owner in ("a/1", "a/2", "b/1", "a%", "A/1"):
+                transaction.secrets.put(SecretName("p", owner), sealed)
+            transaction.secrets.put(SecretName("q", "a/3"), sealed)
+            transaction.secrets.put(SecretName("p", "a/1"), evolve(sealed, key_id="k2"))
+            transaction.secrets.delete(SecretName("p", "b/1"))
+            transaction.secrets.delete(SecretName("p", "never there"))
+        with storage.read() as transaction:
+            assert transaction.secrets.get(SecretName("p", "a/1")) == evolve(sealed, key_id="k2")
+            assert transaction.secrets.get(SecretName("p", "b/1")) is None
+            assert [one.owner_id for one in transaction.secrets.names("p", prefix="a/")] == ["a/1", "a/2"]
+            assert [one.owner_id for one in transaction.secrets.names("p")] == ["A/1", "a%", "a/1", "a/2"]
+
+    def test_events_are_numbered_in_order(self, storage: Storage) -> None:
+        """Events get growing numbers; a timeline is the newest ones, oldest first; what follows a number is found."""
+        events = [
+            Event(
+                certificate_id=f"certificate-{number % 2}",
+                kind=EventKind.EDITED,
+                at=NOW + timedelta(seconds=number),
+                actor="ä",
+                from_status=Status.DRAFT if number else None,
+                to_status=Status.PENDING,
+                data={"number": number},
+                problem=PROBLEM if number else None,
+            )
+            for number in range(6)
+        ]
+        with storage.write() as transaction:
+            transaction.events.append(events[:4])
+            transaction.events.append(events[4:])
+            transaction.events.append([])
+        with storage.read() as transaction:
+            stored = transaction.events.after(0)
+            assert [evolve(one, sequence=0) for one in stored] == events
+            numbers = [one.sequence for one in stored]
+            assert numbers == sorted(set(numbers))
+            assert numbers[0] > 0
+            assert transaction.events.after(numbers[2], limit=2) == stored[3:5]
+            assert transaction.events.of_certificate("certificate-1", limit=2) == [stored[3], stored[5]]
+            assert transaction.events.after(numbers[-1]) == []
+
+    def test_documents(self, storage: Storage) -> None:
+        """Documents live in namespaces, have versions, and are listed by prefix exactly as it is written."""
+        with storage.write() as transaction:
+            documents = transaction.documents
+            for key in ("txt/b", "txt/a", "txt", "TXT/c", "txt_", "tx%", "txt/\N{SNOWMAN}"):
+                documents.put("one", key, {"key": key})
+            documents.put("two", "txt/z", {})
+            again = documents.put("one", "txt/a", {"new": [1, {"x": None}]})
+            assert (again.version, again.value) == (2, {"new": [1, {"x": None}]})
+            documents.delete("one", "never there")
+            documents.delete("two", "txt/z")
+        with storage.read() as transaction:
+            listed = transaction.documents.list("one", prefix="txt/")
+            assert [one.key for one in listed] == ["txt/a", "txt/b", "txt/\N{SNOWMAN}"]
+            assert listed[0] == again
+            assert [one.key for one in transaction.documents.list("one", prefix="txt_")] == ["txt_"]
+            assert [one.key for one in transaction.documents.list("one", limit=2)] == ["TXT/c", "tx%"]
+            assert transaction.documents.list("two") == []
+            assert transaction.documents.get("two", "txt/a") is None
+
+    def test_documents_demand_versions(self, storage: Storage) -> None:
+        """A put can demand that there is nothing yet, or an exact version; else nothing is written."""
+        with storage.write() as transaction:
+            transaction.documents.put("n", "k", {"v": 1}, version=0)
+        for demanded in (0, 2, 7):
+            with pytest.raises(StaleWrite), storage.write() as transaction:
+                transaction.documents.put("n", "k", {"v": 2}, version=demanded)
+        with pytest.raises(StaleWrite), storage.write() as transaction:
+            transaction.documents.put("n", "new", {}, version=1)
+        with storage.write() as transaction:
+            assert transaction.documents.put("n", "k", {"v": 3}, version=1).version == 2
+            assert transaction.documents.get("n", "new") is None
+
+    def test_only_json_is_stored(self, storage: Storage) -> None:
+        """What is not plain JSON is refused, and stored values do not change behind the store's back."""
+        value: dict[str, Any] = {"list": [1]}
+        with storage.write() as transaction:
+            transaction.documents.put("n", "k", value)
+            value["list"].append(2)
+        with pytest.raises((TypeError, CertCoreError)), storage.write() as transaction:
+            transaction.documents.put("n", "bad", {"set": {1, 2}})
+        with storage.read() as transaction:
+            document = transaction.documents.get("n", "k")
+            assert document is not None
+            assert document.value == {"list": [1]}
+            assert transaction.documents.get("n", "bad") is None
