@@ -116,7 +116,7 @@ def _issue(core: CertCore, ids: dict[str, str], in_flight: int, threads: int) ->
         worker.stop()
     issued = len(ids) + 1 - done
     print(f"  certcore: {1000 * used / issued:.1f} ms of CPU per certificate in the worker's process", flush=True)
-    left = [one for one in core.engine.contexts.documents(core.engine.plugins.module("puq_acme")).list("txt/")]
+    left = core.engine.contexts.documents(core.engine.plugins.module("puq_acme")).list("txt/")
     if left:
         raise SystemExit(f"{len(left)} TXT values were left behind")
     return issued / seconds, (_requests_sent(core) - before) / issued
