@@ -208,11 +208,20 @@ def _answer(attempt: _Attempt, client: AcmeClient) -> Step:
             if missing:
                 return _not_visible(attempt, delegation, missing)
     for one in challenges[answered : answered + _BATCH]:
-        client.answer(one["url"])
+        _answer_once(client, one["url"])
     answered += _BATCH
     if answered < len(challenges):
         return attempt.waiting(Stage.PUBLISHED, 0, answered=answered)
     return attempt.waiting(Stage.ANSWERED, _backing_off(0), answered=answered)
+
+
+def _answer_once(client: AcmeClient, url: str) -> None:
+    """Answer a challenge, unless a call that was lost has done so: some servers refuse to hear it twice."""
+    try:
+        client.answer(url)
+    except AcmeProblem:
+        if client.challenge(url).status == "pending":
+            raise
 
 
 def _not_visible(attempt: _Attempt, delegation: Delegation, missing: str) -> Step:

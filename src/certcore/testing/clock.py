@@ -1,0 +1,68 @@
+"""An environment whose clock moves only when it is told to."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from certcore.errors import InvalidInput
+
+__all__ = ["FrozenEnvironment"]
+
+_START: Final = datetime(2030, 1, 1, tzinfo=UTC)
+
+
+class FrozenEnvironment:
+    """A `certcore.ports.environment.Environment` for tests: the clock stands still, ids count, the dice are loaded.
+
+    Args:
+        start: The first moment; aware.
+        roll: What `roll` returns, 0 <= roll < 1.
+
+    Example:
+        >>> environment = FrozenEnvironment()
+        >>> environment.advance(timedelta(days=60))
+        >>> environment.now().isoformat()
+        '2030-03-02T00:00:00+00:00'
+    """
+
+    def __init__(self, start: datetime = _START, *, roll: float = 0.5) -> None:
+        if start.tzinfo is None:
+            raise InvalidInput("start", "must have a time zone.")
+        self._lock = threading.Lock()
+        self._now = start.astimezone(UTC)
+        self._count = 0
+        #: What the next calls of `roll` return.
+        self.next_roll = roll
+
+    def now(self) -> datetime:
+        """The moment at which the clock stands."""
+        with self._lock:
+            return self._now
+
+    def advance(self, duration: timedelta) -> None:
+        """Put the clock forward."""
+        with self._lock:
+            self._now += duration
+
+    def set(self, moment: datetime) -> None:
+        """Put the clock to a moment, also backwards.
+
+        Raises:
+            InvalidInput: The moment has no time zone.
+        """
+        if moment.tzinfo is None:
+            raise InvalidInput("moment", "must have a time zone.")
+        with self._lock:
+            self._now = moment.astimezone(UTC)
+
+    def new_id(self) -> str:
+        """``id-00000001``, ``id-00000002`` and so on."""
+        with self._lock:
+            self._count += 1
+            return f"id-{self._count:08}"
+
+    def roll(self) -> float:
+        """The loaded dice."""
+        return self.next_roll

@@ -1,0 +1,269 @@
+"""What every CA module keeps: the docstrings of `certcore.ports.ca_module`, as tests.
+
+::
+
+    class TestMyModule(CAModuleContract):
+        @pytest.fixture
+        def core(self):
+            with CertCore.in_memory(plugins=[my_plugin], environment=FrozenEnvironment()) as core:
+                yield core
+
+        @pytest.fixture
+        def settings(self):
+            return {"api_key": "…"}
+
+        module_name = "my_module"
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any, ClassVar, Final
+
+import attrs
+import pytest
+from attrs import evolve
+
+from certcore.core import CertCore
+from certcore.errors import InvalidInput
+from certcore.model.certificate import Certificate
+from certcore.model.form import fields_of
+from certcore.model.hints import hint_to_json
+from certcore.model.lifecycle import Action, Status
+from certcore.ports.ca_module import CAModule, CheckReport, Issued, Step, SupportsCheck, SupportsCleanUp
+from certcore.x509.chain import check_leaf, parse_chain
+
+__all__ = ["CAModuleContract"]
+
+_DEADLINE: Final = 60.0
+_MOMENT: Final = timedelta(seconds=0.5)
+
+
+class CAModuleContract:
+    """Inherit, and give it ``core``, ``settings`` and ``module_name``; override the rest where the module needs it."""
+
+    #: The module's name.
+    module_name: ClassVar[str]
+    #: Names to obtain certificates for; all different, all possible with ``settings``.
+    domains: ClassVar[tuple[str, ...]] = ("one.shop.test", "two.shop.test", "three.shop.test")
+    #: Settings that must be refused, with the field that is to be named.
+    invalid_settings: ClassVar[tuple[tuple[Mapping[str, Any], str], ...]] = ()
+
+    @pytest.fixture
+    def core(self) -> CertCore:
+        """A core with the module loaded, and an empty store."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def settings(self) -> Mapping[str, Any]:
+        """The settings of a profile that works."""
+        raise NotImplementedError
+
+    def wait(self, core: CertCore, duration: timedelta) -> None:
+        """Let time pass; override it when the environment's clock can be put forward."""
+        raise NotImplementedError
+
+    def owner_acts(self, core: CertCore, certificate_id: str) -> None:
+        """Do what the owner of the domain has to do, when it has to do anything (set the CNAMEs, say)."""
+
+    def held_outside(self, core: CertCore) -> int:
+        """How many things the module holds outside at this moment (TXT values, say)."""
+        return 0
+
+    # -- what the tests are made of -------------------------------------------------------------------------------
+
+    @pytest.fixture
+    def module(self, core: CertCore) -> CAModule:
+        """The module under test."""
+        return core.authorities.modules()[self.module_name]
+
+    @pytest.fixture
+    def authority_id(self, core: CertCore, settings: Mapping[str, Any]) -> str:
+        """A profile that works."""
+        return core.authorities.create("contract", module=self.module_name, settings=settings).id
+
+    def requested(self, core: CertCore, authority_id: str, number: int = 0) -> str:
+        """A certificate whose key and CSR are made, and whose owner has acted."""
+        draft = core.certificates.create(self.domains[number], authority=authority_id)
+        self.owner_acts(core, draft.id)
+        return core.certificates.generate_csr(draft.id).id
+
+    def drive(self, core: CertCore, certificate_id: str, until: Callable[[Certificate], bool]) -> Certificate:
+        """Reconcile until the certificate is as wanted, bounded in time."""
+        deadline = time.monotonic() + _DEADLINE
+        while not until(certificate := core.certificates.get(certificate_id)):
+            assert time.monotonic() < deadline, f"still {certificate.status}: {certificate.problem}"
+            done = core.reconcile(certificate_id)
+            if done.look_again is not None:
+                ahead = done.look_again - core.engine.environment.now()
+                if ahead > timedelta(0):
+                    self.wait(core, ahead)
+        return certificate
+
+    def issued(self, core: CertCore, certificate_id: str) -> Certificate:
+        """The certificate, active and with nothing left to do about this issuance."""
+        certificate = self.drive(core, certificate_id, lambda one: one.status is Status.ACTIVE)
+        for _ in range(10):
+            if not any(one.needs_clean_up for one in core.certificates.issuances(certificate_id)):
+                return certificate
+            core.reconcile(certificate_id)
+        return certificate
+
+    def ask(self, core: CertCore, certificate_id: str) -> Step | None:
+        """Call the module for the attempt in flight, and keep nothing of what it returns."""
+        view = core.certificates.view(certificate_id)
+        if view.issuance is None:
+            return None
+        module, work = core.engine.contexts.work(view.authority, view.certificate, view.issuance)
+        return module.advance(work)
+
+    # -- what it is -----------------------------------------------------------------------------------------------
+
+    def test_it_says_what_it_is(self, module: CAModule) -> None:
+        """Name, title and both attrs classes are there, and every field of the forms has a JSON form."""
+        assert re.fullmatch(r"[a-z][a-z0-9_]{0,39}", module.name)
+        assert module.name == self.module_name
+        assert module.title.strip()
+        for kind in (module.profile_type, module.certificate_type):
+            assert attrs.has(kind)
+            assert json.dumps([one.to_json() for one in fields_of(kind)])
+
+    def test_settings_come_back(self, core: CertCore, authority_id: str, settings: Mapping[str, Any]) -> None:
+        """A profile is the same after it was stored and opened again, and shows no secret."""
+        stored = core.authorities.get(authority_id)
+        profile: object = core.engine.contexts.profile(stored)
+        assert isinstance(profile, core.authorities.modules()[self.module_name].profile_type)
+        core.authorities.edit(authority_id, settings={})
+        assert core.engine.contexts.profile(core.authorities.get(authority_id)) == profile
+        for name in stored.secrets_set:
+            secret = str(settings[name])
+            assert secret not in f"{stored!r} {profile!r} {json.dumps(dict(stored.settings))}"
+
+    def test_bad_settings_are_refused_with_their_field(self, core: CertCore, settings: Mapping[str, Any]) -> None:
+        """A wrong setting names its field, and nothing is stored."""
+        for wrong, field in (({"no_such_field": "x"}, "no_such_field"), *self.invalid_settings):
+            with pytest.raises(InvalidInput) as caught:
+                core.authorities.create("wrong", module=self.module_name, settings={**settings, **wrong})
+            assert caught.value.field == field
+        assert core.authorities.list() == []
+
+    def test_it_can_be_checked(self, core: CertCore, module: CAModule, authority_id: str) -> None:
+        """The test of a profile that works has no failures."""
+        report = core.authorities.check(authority_id)
+        assert isinstance(report, CheckReport)
+        assert report.ok, report
+        assert report.items or not isinstance(module, SupportsCheck)
+
+    # -- what it does ---------------------------------------------------------------------------------------------
+
+    def test_a_draft_becomes_active(self, core: CertCore, authority_id: str) -> None:
+        """The leaf is for the names and the key of the request, and nothing stays outside."""
+        one = self.requested(core, authority_id)
+        certificate = self.issued(core, one)
+        issuance = core.certificates.issuances(one)[-1]
+        chain = parse_chain(issuance.fullchain_pem or "")
+        now = core.engine.environment.now()
+        check_leaf(chain, names=certificate.names, csr_pem=issuance.csr_pem, now=now)
+        assert self.held_outside(core) == 0
+        assert not issuance.needs_clean_up
+
+    def test_steps_are_plain_and_quick(self, core: CertCore, authority_id: str) -> None:
+        """What a step returns is plain JSON, and it returns at once instead of waiting."""
+        one = self.requested(core, authority_id)
+
+        def active(certificate: Certificate) -> bool:
+            if certificate.status is not Status.ACTIVE:
+                begun = time.monotonic()
+                step = self.ask(core, one)
+                assert time.monotonic() - begun < 10
+                if step is not None:
+                    assert json.loads(json.dumps(dict(step.state))) == dict(step.state)
+                    assert isinstance(step, Issued) or json.dumps(dict(step.findings or {}))
+            return certificate.status is Status.ACTIVE
+
+        self.drive(core, one, active)
+
+    def test_a_step_that_is_lost_and_repeated_does_no_harm(self, core: CertCore, authority_id: str) -> None:
+        """Every step is done twice, as after a crash before its result was stored; the certificate becomes active."""
+        one = self.requested(core, authority_id)
+
+        def active(certificate: Certificate) -> bool:
+            if certificate.status is not Status.ACTIVE:
+                self.ask(core, one)
+            return certificate.status is Status.ACTIVE
+
+        self.drive(core, one, active)
+        self.issued(core, one)
+        assert self.held_outside(core) == 0
+
+    def test_cleaning_up_can_be_repeated(self, core: CertCore, module: CAModule, authority_id: str) -> None:
+        """Taking back what is not held any more, or was never held, is no error."""
+        one = self.requested(core, authority_id)
+        view = core.certificates.view(one)
+        assert view.issuance is not None
+        if isinstance(module, SupportsCleanUp):
+            _, work = core.engine.contexts.work(view.authority, view.certificate, view.issuance)
+            assert module.clean_up(work) is None
+            self.issued(core, one)
+            done = core.certificates.issuances(one)[-1]
+            assert module.clean_up(evolve(work, issuance=done)) is None
+            assert module.clean_up(evolve(work, issuance=done)) is None
+        assert self.held_outside(core) == 0
+
+    def test_deleting_in_the_middle_leaves_nothing_outside(self, core: CertCore, authority_id: str) -> None:
+        """A certificate that is deleted at any point of its way takes with it what the module holds outside."""
+        for steps in range(8):
+            one = self.requested(core, authority_id)
+            for _ in range(steps):
+                if core.certificates.get(one).status is not Status.ACTIVE:
+                    core.reconcile(one)
+                    self.wait(core, _MOMENT)
+            core.certificates.delete(one)
+            assert self.held_outside(core) == 0
+
+    def test_certificates_do_not_mix(self, core: CertCore, authority_id: str) -> None:
+        """Several at once, step by step in turns: each gets its own leaf."""
+        ids = [self.requested(core, authority_id, number) for number in range(len(self.domains))]
+        pending = list(ids)
+        deadline = time.monotonic() + _DEADLINE
+        while pending:
+            assert time.monotonic() < deadline
+            for one in list(pending):
+                core.reconcile(one)
+                if core.certificates.get(one).status is Status.ACTIVE:
+                    pending.remove(one)
+            self.wait(core, timedelta(minutes=1))
+        for domain, one in zip(self.domains, ids, strict=True):
+            leaf = core.certificates.view(one).leaf
+            assert leaf is not None
+            assert leaf.names == (domain,)
+        assert len({core.certificates.view(one).leaf for one in ids}) == len(ids)
+
+    def test_hints_for_every_status(self, core: CertCore, module: CAModule, authority_id: str) -> None:
+        """Whatever the status is, the hints are values with a JSON form and without key material."""
+        one = self.requested(core, authority_id)
+        self.issued(core, one)
+        view = core.certificates.view(one)
+        _, context = core.engine.contexts.context(view.authority)
+        key = core.certificates.reveal_private_key(one, reason="contract").reveal_text()
+        for status in Status:
+            changed = evolve(view.certificate, status=status)
+            for issuance in (None, view.active):
+                shown = evolve(view, certificate=changed, issuance=issuance)
+                text = json.dumps([hint_to_json(hint) for hint in module.hints(shown, context)])
+                assert key.splitlines()[1] not in text
+                assert "PRIVATE KEY" not in text
+
+    def test_actions_in_hints_are_possible(self, core: CertCore, authority_id: str) -> None:
+        """A button that is shown is one that works in this status."""
+        one = self.requested(core, authority_id)
+        for _ in range(2):
+            view = core.certificates.view(one)
+            buttons = [hint_to_json(hint) for hint in core.certificates.hints(one)]
+            names = {button["name"] for button in buttons if button["kind"] == "action"}
+            assert names <= {str(action) for action in view.actions if action in Action}
+            self.issued(core, one)

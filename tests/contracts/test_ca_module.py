@@ -1,0 +1,108 @@
+"""Two CA modules that have nothing in common pass the same contract: the scripted one, and PUQ ACME at a Pebble."""
+
+import doctest
+import importlib
+import shutil
+import time
+
+import pytest
+
+from certcore import CertCore
+from certcore.model.hints import DnsRecords
+from certcore.testing.clock import FrozenEnvironment
+from certcore.testing.contracts.ca_module import CAModuleContract
+from certcore.testing.pebble import Pebble
+from certcore.testing.scripted_ca import ScriptedCA
+from certcore.testing.zone import MemoryZone
+
+#: Any 256 bits and more in base64url.
+HMAC_KEY = "c2FtcGxlLWhtYWMta2V5LWZvci10aGUtdGVzdHMtb2YtZWFi"
+
+
+class TestScripted(CAModuleContract):
+    """A CA that waits for the owner, then works, then issues."""
+
+    module_name = "scripted"
+    invalid_settings = (
+        ({"lifetime_days": 0}, "lifetime_days"),
+        ({"region": "moon"}, "region"),
+        ({"note": "refused"}, "note"),
+        ({"contacts": ["a", "b", "c", "d"]}, "contacts"),
+    )
+
+    @pytest.fixture
+    def core(self):
+        environment = FrozenEnvironment()
+        self.ca = ScriptedCA(now=environment.now())
+        with CertCore.in_memory(plugins=[self.ca.plugin()], installed_plugins=False, environment=environment) as core:
+            yield core
+
+    @pytest.fixture
+    def settings(self):
+        return {"api_key": "hunter2-canary", "contacts": "a\nb", "region": "us"}
+
+    def wait(self, core, duration):
+        core.engine.environment.advance(duration)
+
+    def held_outside(self, core):
+        return len(self.ca.held)
+
+
+@pytest.mark.pebble
+@pytest.mark.skipif(shutil.which("pebble") is None, reason="pebble is not installed: install the Debian package pebble")
+class TestPuqAcme(CAModuleContract):
+    """An ACME CA, validated through the DNS."""
+
+    module_name = "puq_acme"
+    invalid_settings = (
+        ({"ttl": 29}, "ttl"),
+        ({"directory_url": "http://acme.example/dir"}, "directory_url"),
+        ({"eab_hmac_key": ""}, "eab_hmac_key"),
+        ({"tech_zone": "*.acme.test"}, "tech_zone"),
+    )
+
+    @pytest.fixture
+    def core(self, tmp_path):
+        CertCore.create_keyring(tmp_path / "keyring.json")
+        with CertCore.open(f"sqlite:///{tmp_path}/certcore.db", keyring=tmp_path / "keyring.json") as core:
+            yield core
+
+    @pytest.fixture
+    def settings(self, core):
+        self.zone = MemoryZone("shop.test")
+        server = core.dns_server(listen=("127.0.0.1", 0), module="puq_acme", also=[self.zone])
+        address = f"127.0.0.1:{server.address[1]}"
+        try:
+            with Pebble.start(dns_server=address, eab={"kid": HMAC_KEY}) as pebble:
+                yield {
+                    "ca": "custom",
+                    "directory_url": pebble.directory_url,
+                    "trusted_roots": pebble.roots_pem,
+                    "terms_agreed": True,
+                    "tech_zone": "acme.panel.test",
+                    "dns_servers": address,
+                    "eab_kid": "kid",
+                    "eab_hmac_key": HMAC_KEY,
+                }
+        finally:
+            server.close()
+
+    def wait(self, core, duration):
+        time.sleep(min(duration.total_seconds(), 0.05))  # the CA works in real time
+
+    def owner_acts(self, core, certificate_id):
+        for hint in core.certificates.hints(certificate_id):
+            for row in hint.rows if isinstance(hint, DnsRecords) else ():
+                self.zone.set(row.name, row.type, row.value)
+
+    def held_outside(self, core):
+        module = core.authorities.modules()["puq_acme"]
+        return len(core.engine.contexts.documents(module).list("txt/"))
+
+
+@pytest.mark.parametrize("name", ["clock", "scripted_ca", "zone"])
+def test_examples_of_the_kit_are_true(name):
+    """The examples in the docstrings of the test kit do what they say."""
+    result = doctest.testmod(importlib.import_module(f"certcore.testing.{name}"))
+    assert result.attempted > 0
+    assert result.failed == 0
