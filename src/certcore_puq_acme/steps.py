@@ -219,8 +219,8 @@ def _answer_once(client: AcmeClient, url: str) -> None:
     """Answer a challenge, unless a call that was lost has done so: some servers refuse to hear it twice."""
     try:
         client.answer(url)
-    except AcmeProblem:
-        if client.challenge(url).status == "pending":
+    except AcmeProblem as problem:
+        if problem.acme_type != "malformed" or client.challenge(url).status == "pending":
             raise
 
 
