@@ -1,10 +1,17 @@
-"""A panel as it is in production, with every server real and on loopback."""
+"""A panel as it is in production, and the name servers around it: every server real and on loopback."""
 
 import contextlib
+import os
 import shutil
+import socket
+import subprocess
 import time
 from datetime import timedelta
 
+import dns.exception
+import dns.message
+import dns.query
+import dns.rcode
 import pytest
 from attrs import define, field
 
@@ -173,5 +180,123 @@ def start_pebble(panel):
         def start(**switches):
             switches.setdefault("dns_server", panel.dns_address)
             return running.enter_context(Pebble.start(**switches))
+
+        yield start
+
+
+def _program(name):
+    path = shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/bin"]))
+    if path is None:
+        pytest.skip(f"{name} is not installed")
+    return path
+
+
+def _free_port():
+    while True:
+        with socket.socket(type=socket.SOCK_DGRAM) as udp, socket.socket() as tcp:
+            udp.bind(("127.0.0.1", 0))
+            with contextlib.suppress(OSError):
+                tcp.bind(udp.getsockname())
+                return udp.getsockname()[1]
+
+
+@contextlib.contextmanager
+def _daemon(arguments, folder, port, zone):
+    """Run a DNS server until the block ends; the block begins when it answers for a zone."""
+    log = folder / "log"
+    with log.open("wb") as out:
+        process = subprocess.Popen(arguments, stdout=out, stderr=subprocess.STDOUT, cwd=folder)
+    try:
+        deadline = time.monotonic() + 15
+        while True:
+            assert process.poll() is None, f"{arguments[0]} ended: {log.read_text()[-2000:]}"
+            assert time.monotonic() < deadline, f"{arguments[0]} does not answer: {log.read_text()[-2000:]}"
+            with contextlib.suppress(dns.exception.DNSException, OSError):
+                query = dns.message.make_query(zone, "SOA")
+                if dns.query.udp(query, "127.0.0.1", port=port, timeout=0.3).rcode() == dns.rcode.NOERROR:
+                    break
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(15)
+
+
+@pytest.fixture(scope="module")
+def start_named(tmp_path_factory):
+    """Starts BIND with a customer's zone and these records besides SOA and NS; gives its port."""
+    with contextlib.ExitStack() as running:
+
+        def start(zone, records):
+            named, folder, port = _program("named"), tmp_path_factory.mktemp("named"), _free_port()
+            (folder / "customer.zone").write_text(
+                "$TTL 1\n"
+                f"@ IN SOA ns1.{zone}. hostmaster.{zone}. 1 3600 600 604800 1\n"
+                f"@ IN NS ns1.{zone}.\n"
+                "ns1 IN A 127.0.0.1\n" + records
+            )
+            (folder / "named.conf").write_text(
+                f"""options {{
+                    directory "{folder}"; pid-file "{folder}/named.pid"; session-keyfile "{folder}/session.key";
+                    listen-on port {port} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }};
+                    recursion no; dnssec-validation no; notify no; allow-transfer {{ none; }};
+                }};
+                controls {{ }};
+                zone "{zone}" {{ type primary; file "customer.zone"; }};
+                """
+            )
+            arguments = [named, "-g", "-4", "-n", "1", "-c", str(folder / "named.conf")]
+            running.enter_context(_daemon(arguments, folder, port, zone))
+            return port
+
+        yield start
+
+
+@pytest.fixture(scope="module")
+def start_unbound(tmp_path_factory):
+    """Starts Unbound as a recursive resolver that finds each zone at a port; gives its own. With 0x20 and QNAME min."""
+    with contextlib.ExitStack() as running:
+
+        def start(zones):
+            unbound, folder, port = _program("unbound"), tmp_path_factory.mktemp("unbound"), _free_port()
+            stubs = "".join(
+                f"""
+                stub-zone:
+                    name: "{zone}"
+                    stub-addr: 127.0.0.1@{at}
+                    stub-prime: no"""
+                for zone, at in zones.items()
+            )
+            (folder / "unbound.conf").write_text(
+                f"""server:
+                    interface: 127.0.0.1
+                    port: {port}
+                    access-control: 127.0.0.0/8 allow
+                    do-daemonize: no
+                    username: ""
+                    chroot: ""
+                    directory: "{folder}"
+                    pidfile: "{folder}/unbound.pid"
+                    use-syslog: no
+                    logfile: ""
+                    num-threads: 1
+                    do-ip6: no
+                    do-not-query-localhost: no
+                    module-config: "iterator"
+                    use-caps-for-id: yes
+                    qname-minimisation: yes
+                    qname-minimisation-strict: yes
+                    local-zone: "test." nodefault
+                remote-control:
+                    control-enable: no
+                {stubs}
+                """
+            )
+            arguments = [unbound, "-d", "-c", str(folder / "unbound.conf")]
+            running.enter_context(_daemon(arguments, folder, port, next(iter(zones))))
+            return port
 
         yield start

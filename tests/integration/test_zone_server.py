@@ -13,10 +13,9 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from pathlib import Path
 
 import dns.exception
 import dns.flags
@@ -159,94 +158,21 @@ def world() -> Iterator[World]:
         yield World(server, records, documents)
 
 
-@contextlib.contextmanager
-def daemon(arguments: Sequence[str], folder: Path, port: int, name: str) -> Iterator[int]:
-    """Run a DNS server until the block ends; the block begins when it answers."""
-    log = folder / "log"
-    with log.open("wb") as out:
-        process = subprocess.Popen(arguments, stdout=out, stderr=subprocess.STDOUT, cwd=folder)
-    try:
-        deadline = time.monotonic() + PATIENCE
-        while True:
-            assert process.poll() is None, f"{arguments[0]} ended: {log.read_text()[-2000:]}"
-            assert time.monotonic() < deadline, f"{arguments[0]} does not answer: {log.read_text()[-2000:]}"
-            with contextlib.suppress(dns.exception.DNSException, OSError):
-                if udp(port, name, "SOA", timeout=0.3).rcode() == dns.rcode.NOERROR:
-                    break
-        yield port
-    finally:
-        process.terminate()
-        try:
-            process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(PATIENCE)
-
-
 @pytest.fixture(scope="module")
-def customer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+def customer(start_named: Callable[..., int]) -> int:
     """BIND with the customer's zone, whose CNAME points into the tech zone."""
-    named, folder, port = tool("named"), tmp_path_factory.mktemp("named"), free_port()
-    (folder / "customer.zone").write_text(
-        "$TTL 1\n"
-        "@ IN SOA ns1.customer.example. hostmaster.customer.example. 1 3600 600 604800 1\n"
-        "@ IN NS ns1.customer.example.\n"
-        f"ns1 IN A {HOST}\n"
+    records = (
         f"_acme-challenge IN CNAME {LABEL}.\n"
         "_acme-challenge.late IN CNAME late.acme.example.net.\n"
         f"_acme-challenge.many IN CNAME {MANY}.\n"
     )
-    (folder / "named.conf").write_text(
-        f"""options {{
-            directory "{folder}"; pid-file "{folder}/named.pid"; session-keyfile "{folder}/session.key";
-            listen-on port {port} {{ {HOST}; }}; listen-on-v6 {{ none; }};
-            recursion no; dnssec-validation no; notify no; allow-transfer {{ none; }};
-        }};
-        controls {{ }};
-        zone "customer.example" {{ type primary; file "customer.zone"; }};
-        """
-    )
-    with daemon([named, "-g", "-4", "-n", "1", "-c", str(folder / "named.conf")], folder, port, "customer.example"):
-        yield port
+    return start_named("customer.example", records)
 
 
 @pytest.fixture(scope="module")
-def resolver(world: World, customer: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+def resolver(world: World, customer: int, start_unbound: Callable[..., int]) -> int:
     """A resolver that finds the customer's zone at BIND and ours at our server; with 0x20 and QNAME minimisation."""
-    unbound, folder, port = tool("unbound"), tmp_path_factory.mktemp("unbound"), free_port()
-    (folder / "unbound.conf").write_text(
-        f"""server:
-            interface: {HOST}
-            port: {port}
-            access-control: 127.0.0.0/8 allow
-            do-daemonize: no
-            username: ""
-            chroot: ""
-            directory: "{folder}"
-            pidfile: "{folder}/unbound.pid"
-            use-syslog: no
-            logfile: ""
-            num-threads: 1
-            do-ip6: no
-            do-not-query-localhost: no
-            module-config: "iterator"
-            use-caps-for-id: yes
-            qname-minimisation: yes
-            qname-minimisation-strict: yes
-        remote-control:
-            control-enable: no
-        stub-zone:
-            name: "customer.example"
-            stub-addr: {HOST}@{customer}
-            stub-prime: no
-        stub-zone:
-            name: "acme.example.net"
-            stub-addr: {HOST}@{world.port}
-            stub-prime: no
-        """
-    )
-    with daemon([unbound, "-d", "-c", str(folder / "unbound.conf")], folder, port, "acme.example.net"):
-        yield port
+    return start_unbound({"customer.example": customer, "acme.example.net": world.port})
 
 
 def test_the_server_is_a_dns_server(world: World) -> None:
