@@ -145,7 +145,7 @@ class Engine:
                 case Task.CLEAN_UP if decision.issuance is not None:
                     after = self._clean_up(before, decision.issuance)
                 case Task.START_RENEWAL if decision.issuance is not None:
-                    return self._start_renewal(before, decision.issuance)
+                    return self._start_renewal(before, decision.issuance, keep_lease=bool(keep_lease))
                 case Task.EXPIRE:
                     after = self._expire(before, now)
                 case _:
@@ -222,7 +222,7 @@ class Engine:
         changed = evolve(certificate, status=transition(certificate.status, Action.EXPIRE), updated_at=now)
         return held.moved(changed, EventKind.EXPIRED, now).due(now)
 
-    def _start_renewal(self, held: Held, active: Issuance) -> Held:
+    def _start_renewal(self, held: Held, active: Issuance, *, keep_lease: bool) -> Held:
         certificate = held.certificate
         now = self.environment.now()
         keep = None
@@ -241,7 +241,7 @@ class Engine:
         changed = evolve(certificate, issuance_id=request.issuance.id, updated_at=now)
         after = held.with_issuance(request.issuance)
         after = after.moved(changed, EventKind.RENEWAL_STARTED, now, data={"number": request.issuance.number}).due(now)
-        schedule = evolve(after.schedule, lease_owner=self.owner, lease_until=now + LEASE)
+        schedule = self._leased(after.schedule, now, keep=keep_lease)
         with self.storage.write() as transaction:
             transaction.schedules.save(schedule)
             transaction.issuances.add(request.issuance)
@@ -256,15 +256,14 @@ class Engine:
         due_at = after.schedule.due_at
         if isinstance(keep_lease, timedelta):
             keep_lease = due_at is not None and due_at - now <= keep_lease
-        schedule = evolve(
-            after.schedule,
-            lease_owner=self.owner if keep_lease else "",
-            lease_until=now + LEASE if keep_lease else None,
-        )
+        schedule = self._leased(after.schedule, now, keep=keep_lease)
         with self.storage.write() as transaction:
             transaction.schedules.save(schedule)  # checks the token: first, so that nothing else is written without it
             self._store_changes(transaction, before, after)
         return evolve(after, schedule=schedule)
+
+    def _leased(self, schedule: Schedule, now: datetime, *, keep: bool) -> Schedule:
+        return evolve(schedule, lease_owner=self.owner if keep else "", lease_until=now + LEASE if keep else None)
 
     @staticmethod
     def _store_changes(transaction: Transaction, before: Held, after: Held) -> None:
