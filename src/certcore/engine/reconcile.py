@@ -162,7 +162,9 @@ class Engine:
         except CertCoreError as error:  # no such module, a key that does not open, a module's bug
             _log.warning("Certificate %s cannot be advanced: %s", held.certificate.id, error)
             problem = Problem(type=f"urn:certcore:{error.code}", title=error.message, advice=error.advice)
-            step = Failed(state=issuance.module_state or {}, problem=problem, retry=Retry.SOON)
+            # What a module with a bug has taken hold of before, nobody knows: it is asked to take it back at the end.
+            state = issuance.module_state or {}
+            step = Failed(state=state, problem=problem, retry=Retry.SOON, needs_clean_up=True)
         now = self.environment.now()
         if not isinstance(step, Issued):
             return after_step(held, issuance, step, now=now, roll=roll)

@@ -133,6 +133,7 @@ class Waiting:
     #: What was seen in the world, plain JSON, for the right column; None leaves the last findings as they are.
     findings: Mapping[str, Any] | None = None
     #: True: the module may hold something outside from here on (TXT values, say) that `SupportsCleanUp` takes back.
+    #: Say so in the step before the one that takes hold of it: a crash in between loses what that one returns.
     #: False: it holds nothing any more. None: as after the last step.
     needs_clean_up: bool | None = None
 
