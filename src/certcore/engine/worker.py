@@ -197,6 +197,7 @@ class Worker:
                     self._busy += 1
                     return heapq.heappop(self._heap)[2]
             self._claim(room)
+            self.outbox.deliver()  # what users did is told, too, not only what steps did
 
     def _wait(self) -> int:
         """Wait until there is something to do: 0 for a step or the end, else how many certificates to claim."""

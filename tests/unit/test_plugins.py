@@ -1,0 +1,230 @@
+"""Every hook does what its documentation says, and no plugin takes the core down."""
+
+import logging
+import sys
+import textwrap
+
+import pytest
+
+import certcore
+from certcore import CertCore, hookspecs
+from certcore.adapters.sealing import StaticKeyring
+from certcore.errors import KeyringRefused, UnknownModule
+from certcore.model.hints import Level, Message, Notice
+from certcore.testing.clock import FrozenEnvironment
+from certcore.testing.scripted_ca import Act, ScriptedCA
+
+
+class Complete:
+    """Implements every hook, and writes down what it was given."""
+
+    def __init__(self, ca):
+        self.ca, self.events, self.asked, self.views = ca, [], [], []
+
+    @certcore.hookimpl
+    def certcore_ca_modules(self):
+        return [self.ca]
+
+    @certcore.hookimpl
+    def certcore_hints(self, view):
+        self.views.append(view)
+        yield Notice(Level.INFO, Message("plugin.hint", "from a plugin"))
+
+    @certcore.hookimpl
+    def certcore_on_event(self, event):
+        self.events.append(event)
+
+    @certcore.hookimpl
+    def certcore_authorize(self, actor, action, subject):
+        self.asked.append((actor, action, subject))
+
+    @certcore.hookimpl
+    def certcore_open_keyring(self, url):
+        return StaticKeyring.generate() if url == "vault:secret/certcore" else None
+
+
+class Broken:
+    """Raises in every hook, with a secret in the text."""
+
+    def _raise(self):
+        raise RuntimeError("s3cr3t")
+
+    @certcore.hookimpl
+    def certcore_ca_modules(self):
+        self._raise()
+
+    @certcore.hookimpl
+    def certcore_hints(self, view):
+        self._raise()
+
+    @certcore.hookimpl
+    def certcore_on_event(self, event):
+        self._raise()
+
+
+def _ca():
+    return ScriptedCA([Act.ISSUE], now=FrozenEnvironment().now())
+
+
+def _core(*plugins, **options):
+    return CertCore.in_memory(plugins=plugins, installed_plugins=False, environment=FrozenEnvironment(), **options)
+
+
+def test_every_hook_has_an_implementation_here():
+    """The plugin of these tests implements all hooks that there are: none goes untried."""
+    hooks = {name for name in hookspecs.__all__ if name.startswith("certcore_")}
+    assert hooks == {name for name in vars(Complete) if name.startswith("certcore_")}
+
+
+def test_hooks_get_what_is_documented():
+    """A plugin's module issues; its hints come after the module's; it sees every committed event, in order."""
+    plugin = Complete(_ca())
+    with _core(plugin) as core:
+        authority = core.authorities.create("test", module="scripted", actor="root")
+        one = core.certificates.create("shop.example", authority=authority.id, actor="alice").id
+        core.certificates.generate_csr(one, actor="bob")
+        worker = core.worker(threads=1, poll_interval=0.01)
+        worker.start()
+        assert worker.wait_until_idle(timeout=20)
+        worker.stop()
+        assert core.certificates.hints(one)[-1].text.key == "plugin.hint"
+        assert plugin.views[-1] == core.certificates.view(one)
+        assert plugin.events == list(core.certificates.timeline(one))
+        assert [event.kind for event in plugin.events] == ["created", "csr_generated", "installed"]
+        assert plugin.asked == [
+            ("root", "authority.create", ""),
+            ("alice", "certificate.create", ""),
+            ("bob", "certificate.generate_csr", one),
+        ]
+        assert core.plugin_failures == ()
+
+
+def test_a_plugin_opens_its_own_keyring(tmp_path):
+    """A keyring URL of another kind goes to the plugins; one that nobody knows is refused with advice."""
+    url = f"sqlite:///{tmp_path}/certcore.db"
+    plugin = Complete(_ca())
+    CertCore.open(url, keyring="vault:secret/certcore", plugins=[plugin], installed_plugins=False).close()
+    with pytest.raises(KeyringRefused) as caught:
+        CertCore.open(url, keyring="hsm:slot-1", plugins=[plugin], installed_plugins=False)
+    assert "'hsm'" in str(caught.value)
+    assert caught.value.advice
+
+
+def test_a_broken_plugin_hurts_nobody_else(caplog):
+    """One that raises everywhere is reported by name without its text; the other one works as if it were not there."""
+    broken, complete = Broken(), Complete(_ca())
+    with caplog.at_level(logging.DEBUG), _core(broken, complete) as core:
+        (failure,) = core.plugin_failures
+        assert failure.plugin == "Broken"
+        authority = core.authorities.create("test", module="scripted")
+        one = core.certificates.create("shop.example", authority=authority.id).id
+        core.certificates.generate_csr(one)
+        worker = core.worker(threads=2, poll_interval=0.01)
+        worker.start()
+        assert worker.wait_until_idle(timeout=20)
+        worker.stop()
+        assert core.certificates.get(one).status == "active"
+        assert core.certificates.hints(one)[-1].text.key == "plugin.hint"
+        assert len(complete.events) == 3
+        assert "s3cr3t" not in caplog.text + repr(core.plugin_failures)
+        assert "Broken" in caplog.text
+
+
+class Misspelt:
+    """Implements a hook that does not exist."""
+
+    @certcore.hookimpl
+    def certcore_on_evnet(self, event):
+        """Never called."""
+
+
+class Misfit:
+    """Asks for an argument that the hook does not have."""
+
+    @certcore.hookimpl
+    def certcore_on_event(self, event, surprise):
+        """Never called."""
+
+
+class NotAModule:
+    """Registers something that is no CA module."""
+
+    @certcore.hookimpl
+    def certcore_ca_modules(self):
+        return ["scripted"]
+
+
+class Second:
+    """Registers a module under a name that is taken."""
+
+    @certcore.hookimpl
+    def certcore_ca_modules(self):
+        return [_ca()]
+
+
+@pytest.mark.parametrize(
+    ("plugin", "reason"),
+    [(Misspelt(), "unknown hook"), (Misfit(), "does not fit"), (NotAModule(), "not a CAModule"), (Second(), "taken")],
+)
+def test_what_a_plugin_does_wrong_is_said(plugin, reason):
+    """A misspelt hook, a wrong signature, something that is no module, a name that is taken: told with the name."""
+    with _core(_ca().plugin(), plugin) as core:
+        (failure,) = core.plugin_failures
+        assert failure.plugin == type(plugin).__name__
+        assert reason in failure.reason
+        assert set(core.authorities.modules()) == {"scripted"}
+
+
+def test_an_installed_plugin_that_cannot_be_imported(tmp_path, monkeypatch):
+    """An entry point that fails to import is reported by its name, and the installed module still works."""
+    info = tmp_path / "broken_plugin-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken-plugin\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(
+        "[certcore]\nbroken = broken_plugin_of_a_test\nmissing = no_such_module_at_all\n"
+    )
+    (tmp_path / "broken_plugin_of_a_test.py").write_text("raise OSError('no licence key s3cr3t')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with CertCore.in_memory() as core:
+        assert {failure.plugin for failure in core.plugin_failures} == {"broken", "missing"}
+        assert "s3cr3t" not in repr(core.plugin_failures)
+        assert "puq_acme" in core.authorities.modules()
+
+
+def test_the_first_module_comes_as_an_installed_plugin():
+    """PUQ ACME is found through its entry point like any other, and can be left out."""
+    with CertCore.in_memory() as core:
+        assert core.authorities.modules()["puq_acme"].title == "PUQ ACME"
+    with CertCore.in_memory(installed_plugins=False) as core:
+        assert core.authorities.modules() == {}
+        with pytest.raises(UnknownModule):
+            core.authorities.create("ca", module="puq_acme")
+
+
+def test_a_module_file_can_be_a_plugin(tmp_path, monkeypatch):
+    """A plain Python module with marked functions is a plugin, too."""
+    (tmp_path / "observer_of_a_test.py").write_text(
+        textwrap.dedent(
+            """
+            import certcore
+
+            seen = []
+
+            @certcore.hookimpl
+            def certcore_on_event(event):
+                seen.append(event.kind)
+            """
+        )
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    import observer_of_a_test
+
+    with _core(_ca().plugin(), observer_of_a_test) as core:
+        authority = core.authorities.create("test", module="scripted")
+        core.certificates.create("shop.example", authority=authority.id)
+        worker = core.worker(threads=1, poll_interval=0.01)
+        worker.start()
+        assert worker.wait_until_idle(timeout=20)
+        worker.stop()
+    assert observer_of_a_test.seen == ["created"]
+    del sys.modules["observer_of_a_test"]
