@@ -3,13 +3,17 @@
 `CertCore` is the one object to hold; what goes in and comes out are frozen values.
 """
 
-from certcore.core import CertCore
+from typing import TYPE_CHECKING
+
 from certcore.errors import CertCoreError
 from certcore.hookspecs import hookimpl
 from certcore.model.keys import KeyType
 from certcore.model.lifecycle import Action, Status
 from certcore.model.renewal import RenewalPolicy
 from certcore.model.subject import Subject
+
+if TYPE_CHECKING:
+    from certcore.core import CertCore
 
 __all__ = [
     "Action",
@@ -21,3 +25,12 @@ __all__ = [
     "Subject",
     "hookimpl",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Load the engine when somebody asks for it: a plugin or a script that only wants the values starts quickly."""
+    if name == "CertCore":
+        from certcore.core import CertCore  # noqa: PLC0415 - see above
+
+        return CertCore
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -11,7 +11,6 @@ from typing import Self
 from attrs import field, frozen
 
 from certcore.adapters.environment import SystemEnvironment
-from certcore.adapters.memory import MemoryStorage
 from certcore.adapters.plugins import load_plugins
 from certcore.adapters.sealing import EnvelopeVault, StaticKeyring, create_keyring_file, open_keyring
 from certcore.engine.contexts import Contexts
@@ -100,6 +99,8 @@ class CertCore:
         keyring: Keyring | None = None,
     ) -> Self:
         """A store that lives as long as the object: for tests and for trying things out."""
+        from certcore.adapters.memory import MemoryStorage  # noqa: PLC0415 - for tests, mostly
+
         loaded = load_plugins(plugins, installed=installed_plugins)
         ring = keyring or StaticKeyring.generate()
         return cls._wire(MemoryStorage(), ring, loaded, environment or SystemEnvironment())

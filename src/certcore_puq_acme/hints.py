@@ -222,7 +222,7 @@ def _timeline(view: CertificateView) -> list[Hint]:
     bad = (EventKind.FAILED, EventKind.ATTEMPT_FAILED, EventKind.EXPIRED, EventKind.REVOKED)
     rows = tuple(
         Step(
-            title=_message(f"event.{event.kind}", str(event.kind).replace("_", " ").capitalize()),
+            title=_message(f"event.{event.kind}", _title(event.kind)),
             state=StepState.FAILED if event.kind in bad else StepState.DONE,
             detail=str(event.problem) if event.problem else "",
             at=event.at,
@@ -230,6 +230,10 @@ def _timeline(view: CertificateView) -> list[Hint]:
         for event in view.events
     )
     return [Steps(rows)] if rows else []
+
+
+def _title(kind: EventKind) -> str:
+    return str(kind).replace("_", " ").capitalize().replace("Csr", "CSR")
 
 
 def _terms(context: ModuleContext) -> list[Hint]:

@@ -22,7 +22,10 @@ from attrs import frozen
 
 from certcore_puq_acme.settings import NameServer
 
-__all__ = ["Lookup", "ask"]
+__all__ = ["NO_ANSWER", "Lookup", "ask"]
+
+#: How a server failed that did not answer in time.
+NO_ANSWER: Final = "no answer in time"
 
 #: What passes any path unfragmented (RFC 9715).
 _PAYLOAD: Final = 1232
@@ -63,7 +66,7 @@ def ask(server: NameServer, name: str, kind: dns.rdatatype.RdataType, timeout: f
         answer = _ordinary(server, name, kind, timeout)
         return answer if answer is not None else _thorough(server, name, kind, timeout)
     except (dns.exception.Timeout, TimeoutError):
-        return Lookup(failure="no answer in time")
+        return Lookup(failure=NO_ANSWER)
     except (dns.exception.DNSException, OSError) as error:
         return Lookup(failure=f"no usable answer ({type(error).__name__})")
 

@@ -11,7 +11,7 @@ from attrs import frozen
 
 from certcore.model.hints import RecordState
 from certcore_puq_acme.delegation import Delegation
-from certcore_puq_acme.lookup import ask
+from certcore_puq_acme.lookup import NO_ANSWER, ask
 from certcore_puq_acme.settings import NameServer
 
 __all__ = ["Finding", "Resolvers"]
@@ -50,6 +50,19 @@ class Resolvers:
             except dns.resolver.NoResolverConfiguration:
                 servers = []
         return cls(servers=tuple(servers), timeout=timeout)
+
+    def check_all(self, delegations: Iterable[Delegation]) -> list[Finding]:
+        """Look for every CNAME; a DNS server that is silent is not asked a hundred times in a row."""
+        findings: list[Finding] = []
+        silent = ""
+        for one in delegations:
+            if silent:
+                findings.append(_finding(one, RecordState.UNREACHABLE, silent))
+                continue
+            findings.append(self.check(one))
+            if findings[-1].seen.endswith(NO_ANSWER):
+                silent = findings[-1].seen
+        return findings
 
     def check(self, delegation: Delegation) -> Finding:
         """Look for the owner's CNAME: correct only when every server shows it."""

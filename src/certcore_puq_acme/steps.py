@@ -133,7 +133,7 @@ def _delegations(work: Work, state: Mapping[str, Any]) -> tuple[Delegation, ...]
 
 def _preflight(attempt: _Attempt, accounts: Accounts) -> Step:
     """Check every CNAME; only when all are there, place the order."""
-    findings = [attempt.resolvers.check(one) for one in attempt.delegations]
+    findings = attempt.resolvers.check_all(attempt.delegations)
     seen = {"checked_at": attempt.now.isoformat(), "records": [_finding(one) for one in findings]}
     if any(one.state is not RecordState.CORRECT for one in findings):
         looks = attempt.state.get("looks", 0) + 1

@@ -1,5 +1,8 @@
 """The whole way as on the Internet: the customer's zone at BIND, resolvers in between, the tech zone at certcore."""
 
+import socket
+import time
+
 import pytest
 
 from certcore import Status
@@ -50,3 +53,20 @@ def test_all_resolvers_have_to_agree(panel, start_pebble, start_named, start_unb
     panel.core.authorities.edit(profile.id, settings={"dns_servers": [panel.dns_address, f"127.0.0.1:{ahead}"]})
     panel.core.certificates.check_now(draft.id)
     panel.until_active(draft.id)
+
+
+def test_a_silent_dns_server_does_not_hold_the_worker_up(panel):
+    """With a hundred names and a DNS server that never answers, a look takes one timeout, and every row says why."""
+    with socket.socket(type=socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        profile = panel.profile("https://127.0.0.1:9/dir", dns_servers=[address], api_timeout=1)
+        names = [f"d{number}.shop.test" for number in range(99)]
+        one = panel.request(profile, "shop.test", aliases=names)
+        begun = time.monotonic()
+        panel.core.reconcile(one)
+        assert time.monotonic() - begun < 10
+    rows = panel.records(one)
+    assert len(rows) == 100
+    assert {row.state for row in rows} == {RecordState.UNREACHABLE}
+    assert all("no answer in time" in row.seen for row in rows)

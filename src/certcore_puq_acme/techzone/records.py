@@ -142,7 +142,7 @@ class DocumentsZoneSource:
         zones: Callable[[], Sequence[Zone]],
         environment: Environment,
         *,
-        refresh: timedelta = timedelta(seconds=5),
+        refresh: timedelta = timedelta(seconds=1),
     ) -> None:
         self._documents = documents
         self._read_zones = zones
@@ -152,7 +152,7 @@ class DocumentsZoneSource:
         self._known: _Known | None = None
 
     def zones(self) -> Sequence[Zone]:
-        """The zones as they were a few seconds ago at most.
+        """The zones as they were a second ago at most.
 
         When they cannot be read again, the last ones stand: the other sources' zones must not suffer, and `records`
         reports a broken store anyway.
