@@ -14,6 +14,7 @@ import pytest
 
 from certcore.model.hints import DnsRecords
 from certcore.testing.pebble import Pebble
+from certcore.testing.ports import free_port
 from certcore.testing.zone import MemoryZone
 
 ROOT = Path(__file__).parents[2]
@@ -67,7 +68,7 @@ def test_the_readme_issues_a_certificate(tmp_path, monkeypatch):
     setup, background = _blocks(ROOT / "README.md", "python")
     zone = MemoryZone("example.com")
     with contextlib.ExitStack() as running:
-        port = _free_port()
+        port = free_port()
         pebble = running.enter_context(Pebble.start(dns_server=f"127.0.0.1:{port}"))
         local = {"ca": "custom", "directory_url": pebble.directory_url, "trusted_roots": pebble.roots_pem}
         local["dns_servers"] = f"127.0.0.1:{port}"
@@ -104,7 +105,7 @@ def test_how_to_code_runs(page, tmp_path):
 @needs_pebble
 def test_the_tutorial_ends_with_an_active_certificate(tmp_path):
     """Every command of the tutorial, from an empty folder: the certificate is active, verified, and all is stopped."""
-    port = _free_port()
+    port = free_port()
     script = "set -euo pipefail\ntrap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n"
     script += "\n".join(_blocks(ROOT / "docs/tutorial/first-certificate.md", "bash"))
     assert "127.0.0.1:5300" in script
@@ -128,12 +129,6 @@ def test_the_tutorial_ends_with_an_active_certificate(tmp_path):
     while _listening(port):
         assert time.monotonic() < deadline, "the DNS server still runs"
         time.sleep(0.05)
-
-
-def _free_port():
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
 
 
 def _listening(port):

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import shutil
-import socket
 import subprocess
 import time
 from datetime import timedelta
@@ -19,6 +18,7 @@ from certcore import CertCore, Status
 from certcore.adapters.environment import SystemEnvironment
 from certcore.model.hints import DnsRecords
 from certcore.testing.pebble import Pebble
+from certcore.testing.ports import free_port
 from certcore.testing.zone import MemoryZone
 
 _DEADLINE = 60
@@ -191,15 +191,6 @@ def _program(name):
     return path
 
 
-def _free_port():
-    while True:
-        with socket.socket(type=socket.SOCK_DGRAM) as udp, socket.socket() as tcp:
-            udp.bind(("127.0.0.1", 0))
-            with contextlib.suppress(OSError):
-                tcp.bind(udp.getsockname())
-                return udp.getsockname()[1]
-
-
 @contextlib.contextmanager
 def _daemon(arguments, folder, port, zone):
     """Run a DNS server until the block ends; the block begins when it answers for a zone."""
@@ -231,7 +222,7 @@ def start_named(tmp_path_factory):
     with contextlib.ExitStack() as running:
 
         def start(zone, records):
-            named, folder, port = _program("named"), tmp_path_factory.mktemp("named"), _free_port()
+            named, folder, port = _program("named"), tmp_path_factory.mktemp("named"), free_port()
             (folder / "customer.zone").write_text(
                 "$TTL 1\n"
                 f"@ IN SOA ns1.{zone}. hostmaster.{zone}. 1 3600 600 604800 1\n"
@@ -261,7 +252,7 @@ def start_unbound(tmp_path_factory):
     with contextlib.ExitStack() as running:
 
         def start(zones):
-            unbound, folder, port = _program("unbound"), tmp_path_factory.mktemp("unbound"), _free_port()
+            unbound, folder, port = _program("unbound"), tmp_path_factory.mktemp("unbound"), free_port()
             stubs = "".join(
                 f"""
                 stub-zone:

@@ -29,6 +29,7 @@ from attrs import define, field
 from certcore.errors import CertCoreError, InvalidInput
 from certcore.ports.dns import DnsServer, Zone
 from certcore.testing.documents import MemoryDocuments
+from certcore.testing.ports import free_port
 from certcore.testing.zone import MemoryZone
 from certcore_puq_acme.techzone.records import DocumentsZoneSource, TechZoneRecords
 from certcore_puq_acme.techzone.server import CannotListen, ZoneServer
@@ -83,15 +84,6 @@ def run(*arguments: str) -> str:
 
 def dig(port: int, *arguments: str, host: str = HOST) -> str:
     return run(tool("dig"), f"@{host}", "-p", str(port), "+time=5", "+tries=1", *arguments)
-
-
-def free_port() -> int:
-    while True:
-        with socket.socket(type=socket.SOCK_DGRAM) as udp, socket.socket() as tcp:
-            udp.bind((HOST, 0))
-            with contextlib.suppress(OSError):
-                tcp.bind((HOST, udp.getsockname()[1]))
-                return int(udp.getsockname()[1])
 
 
 def framed(name: str = LABEL, rdtype: str = "TXT", number: int = 1) -> bytes:
@@ -523,7 +515,7 @@ def test_a_slow_lookup_does_not_hold_up_the_others() -> None:
 def test_close_ends_everything_and_may_be_called_twice() -> None:
     """Threads are joined, open connections ended, and the port is free again at once."""
     before = set(threading.enumerate())
-    server = serve()
+    server = ZoneServer((HOST, free_port()), [], SystemTime())
     started = set(threading.enumerate()) - before
     assert len(started) == 5
     with connect(server.address[1]) as stream:
@@ -544,7 +536,7 @@ def test_close_ends_everything_and_may_be_called_twice() -> None:
 def test_a_taken_port_is_said_so(kind: socket.SocketKind) -> None:
     """UDP or TCP: the message names address, port and cause, and nothing stays bound."""
     with socket.socket(type=kind) as other:
-        other.bind((HOST, 0))
+        other.bind((HOST, free_port()))
         if kind == socket.SOCK_STREAM:
             other.listen()
         port = other.getsockname()[1]

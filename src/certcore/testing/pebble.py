@@ -15,7 +15,6 @@ newer). Start several for more, and put a timeout on every wait.
 from __future__ import annotations
 
 import atexit
-import contextlib
 import ipaddress
 import json
 import os
@@ -39,6 +38,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from certcore.errors import CertCoreError
+from certcore.testing.ports import free_ports
 
 __all__ = ["ChallTestSrv", "Pebble", "write_throwaway_tls"]
 
@@ -187,7 +187,7 @@ class Pebble(_Server):
         for _ in range(_START_TRIES):
             folder = Path(tempfile.mkdtemp(prefix="certcore-pebble-"))
             roots_pem = write_throwaway_tls(folder)
-            port, management_port, http_port, tls_port = _free_ports(4)
+            port, management_port, http_port, tls_port = free_ports(4)
             config = {
                 "listenAddress": f"127.0.0.1:{port}",
                 "managementListenAddress": f"127.0.0.1:{management_port}",
@@ -255,7 +255,7 @@ class ChallTestSrv(_Server):
         """
         binary = _binary("pebble-challtestsrv")
         for _ in range(_START_TRIES):
-            dns_port, management_port = _free_ports(2)
+            dns_port, management_port = free_ports(2)
             arguments = [f"-dns01=127.0.0.1:{dns_port}", f"-management=127.0.0.1:{management_port}"]
             arguments += ["-http01=", "-https01=", "-tlsalpn01="]
             child = _Child(binary, arguments, folder=Path(tempfile.mkdtemp(prefix="certcore-challtestsrv-")), env={})
@@ -309,20 +309,6 @@ def _listens(port: int) -> bool:
     except OSError:
         return False
     return True
-
-
-def _free_ports(count: int) -> list[int]:
-    """Loopback ports that were free for TCP and UDP a moment ago, all different."""
-    with contextlib.ExitStack() as held:
-        ports: list[int] = []
-        while len(ports) < count:
-            tcp = held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
-            udp = held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-            tcp.bind(("127.0.0.1", 0))
-            with contextlib.suppress(OSError):
-                udp.bind(tcp.getsockname())
-                ports.append(tcp.getsockname()[1])
-        return ports
 
 
 def write_throwaway_tls(folder: Path) -> str:
