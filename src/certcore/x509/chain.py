@@ -56,7 +56,7 @@ def parse_certificates(text: str | bytes) -> list[x509.Certificate]:
     for number, block in enumerate(blocks, 1):
         try:
             found.append(x509.load_pem_x509_certificate(block.encode()))
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, x509.InvalidVersion):
             raise UnreadablePem(f"Certificate number {number} of {len(blocks)} cannot be read.") from None
     return found
 
@@ -161,7 +161,7 @@ def _is_ca(certificate: x509.Certificate) -> bool:
         return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
     except x509.ExtensionNotFound:
         return certificate.version is x509.Version.v1 and certificate.issuer == certificate.subject
-    except (ValueError, x509.DuplicateExtension):
+    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
         raise UnreadablePem("A certificate has contents that cannot be read.") from None
 
 

@@ -93,5 +93,5 @@ def _general_name(name: Identifier) -> x509.GeneralName:
 def _load(pem: str) -> x509.CertificateSigningRequest:
     try:
         return x509.load_pem_x509_csr(pem.encode())
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         raise UnreadablePem("The text is not a certificate signing request in PEM.") from None

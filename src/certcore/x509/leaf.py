@@ -27,6 +27,8 @@ def leaf_details(certificate: x509.Certificate) -> Leaf:
     Raises:
         UnreadablePem: Its contents are not those of a certificate that a server could present.
     """
+    if certificate.serial_number <= 0:
+        raise UnreadablePem("The certificate's serial number is not a positive number (RFC 5280 section 4.1.2.2).")
     try:
         der = certificate.public_bytes(serialization.Encoding.DER)
         key = certificate.public_key()
@@ -45,7 +47,7 @@ def leaf_details(certificate: x509.Certificate) -> Leaf:
             fingerprint_sha1=hashlib.sha1(der, usedforsecurity=False).hexdigest(),
             spki_sha256=spki_sha256(key),
         )
-    except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension):
+    except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
         raise UnreadablePem("The certificate has contents that cannot be read.") from None
 
 
