@@ -131,6 +131,9 @@ def create_keyring_file(path: Path) -> None:
     document = {"version": 1, "current": key_id, "keys": {key_id: _encode(secrets.token_bytes(_KEY_BYTES))}}
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise KeyringRefused(f"The folder {path.parent} cannot be made: {error.strerror}.") from None
+    try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             os.fchmod(descriptor, 0o600)  # whatever the umask says
@@ -156,7 +159,7 @@ def _read_private_file(path: Path) -> str:
         ) from None
     except OSError as error:
         raise KeyringRefused(f"The keyring file {path} cannot be read: {error.strerror}.") from None
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         # Asked of the open file, so that nobody can swap it in between.
         found = os.fstat(descriptor)
         mode = stat.S_IMODE(found.st_mode)
@@ -169,7 +172,9 @@ def _read_private_file(path: Path) -> str:
             )
         if found.st_uid not in (os.geteuid(), 0):
             raise KeyringRefused(f"The keyring file {path} belongs to another user.")
-        return file.read(_MAX_FILE).decode("utf-8", "replace")
+        return os.read(descriptor, _MAX_FILE).decode("utf-8", "replace")
+    finally:
+        os.close(descriptor)
 
 
 def _parse(text: str, what: str) -> StaticKeyring:

@@ -69,23 +69,10 @@ def parse_chain(text: str | bytes) -> Chain:
         X509Error: There is no leaf, more than one, or a certificate that does not belong to the chain.
     """
     certificates = list(dict.fromkeys(parse_certificates(text)))
-    leaf = _find_leaf(certificates)
-    ordered = [leaf]
-    rest = [one for one in certificates if one is not leaf]
-    while rest:
-        issuer = next((one for one in rest if _signed_by(ordered[-1], one)), None)
-        if issuer is None:
-            break
-        ordered.append(issuer)
-        rest.remove(issuer)
-    if rest:
-        names = "; ".join(one.subject.rfc4514_string() or "(no subject)" for one in rest[:3])
-        raise X509Error(
-            f"The chain is broken: {names} did not sign any certificate of it.",
-            advice="Give the leaf and the certificates that lead from it to the root, and no others.",
-        )
-    intermediates = [one for one in ordered[1:] if not _is_self_signed(one)]
-    return Chain(leaf_pem=_pem(leaf), chain_pem="".join(map(_pem, intermediates)), leaf=leaf_details(leaf))
+    try:
+        return _in_order(certificates)
+    except ValueError:  # names are parsed when they are looked at
+        raise UnreadablePem("A certificate has contents that cannot be read.") from None
 
 
 def check_leaf(chain: Chain, *, names: Sequence[Identifier], csr_pem: str, now: datetime) -> None:
@@ -142,6 +129,26 @@ def verify_chain(chain: Chain, roots_pem: str | bytes, now: datetime) -> x509.Ce
         if _is_ca(root) and _signed_by(links[-1], root) and now < root.not_valid_after_utc:
             return root
     raise X509Error("The chain does not lead to any of the given roots.")
+
+
+def _in_order(certificates: Sequence[x509.Certificate]) -> Chain:
+    leaf = _find_leaf(certificates)
+    ordered = [leaf]
+    rest = [one for one in certificates if one is not leaf]
+    while rest:
+        issuer = next((one for one in rest if _signed_by(ordered[-1], one)), None)
+        if issuer is None:
+            break
+        ordered.append(issuer)
+        rest.remove(issuer)
+    if rest:
+        names = "; ".join(one.subject.rfc4514_string() or "(no subject)" for one in rest[:3])
+        raise X509Error(
+            f"The chain is broken: {names} did not sign any certificate of it.",
+            advice="Give the leaf and the certificates that lead from it to the root, and no others.",
+        )
+    intermediates = [one for one in ordered[1:] if not _is_self_signed(one)]
+    return Chain(leaf_pem=_pem(leaf), chain_pem="".join(map(_pem, intermediates)), leaf=leaf_details(leaf))
 
 
 def _find_leaf(certificates: Sequence[x509.Certificate]) -> x509.Certificate:
