@@ -51,7 +51,11 @@ class ZoneServerName:
 
 
 def _directory_url(text: str, field: str) -> str:
-    parts = urlsplit(text)
+    try:
+        parts = urlsplit(text)
+        parts.port  # noqa: B018 - raises for a port that is none
+    except ValueError:
+        raise InvalidInput(field, "is not a URL; it looks like https://acme.example.com/directory.") from None
     if parts.username or parts.password or parts.fragment:
         raise InvalidInput(field, "must not hold a user name, a password or a fragment.")
     if not parts.hostname:

@@ -1,0 +1,270 @@
+"""Questions to a DNS server, and what is made of the answers: CNAMEs of owners, TXT values, and servers that fail."""
+
+import contextlib
+import socket
+import threading
+from functools import partial
+
+import dns.exception
+import dns.flags
+import dns.message
+import dns.name
+import dns.rcode
+import dns.rdatatype
+import dns.rrset
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from certcore.model.hints import RecordState
+from certcore_puq_acme.delegation import Delegation
+from certcore_puq_acme.lookup import NO_ANSWER, Lookup, ask
+from certcore_puq_acme.propagation import Resolvers
+from certcore_puq_acme.settings import NameServer
+
+OWNER = "_acme-challenge.shop.example"
+TARGET = "label.acme.panel.example"
+DELEGATION = Delegation(base="shop.example", name=OWNER, target=TARGET)
+CNAME, TXT, SOA = dns.rdatatype.CNAME, dns.rdatatype.TXT, dns.rdatatype.SOA
+
+
+class Answering:
+    """A UDP socket that answers each question with what a function makes of it; None is silence."""
+
+    def __init__(self, make):
+        self._make = make
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind(("127.0.0.1", 0))
+        self.server = NameServer(*self._socket.getsockname())
+        self.asked = 0
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self):
+        while True:
+            wire, sender = self._socket.recvfrom(4096)
+            if not wire:
+                return
+            self.asked += 1
+            for answer in self._make(wire):
+                self._socket.sendto(answer, sender)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as ending:
+            ending.sendto(b"", (self.server.address, self.server.port))
+        self._thread.join(5)
+        self._socket.close()
+
+
+def answered(wire, *rrsets, rcode=dns.rcode.NOERROR, flags=0):
+    """The answer of a recursive server with these records."""
+    answer = dns.message.make_response(dns.message.from_wire(wire), recursion_available=True)
+    answer.set_rcode(rcode)
+    answer.flags |= flags
+    answer.answer.extend(rrsets)
+    return answer.to_wire()
+
+
+def rr(name, kind, *values):
+    return dns.rrset.from_text(f"{name}.", 30, "IN", kind, *values)
+
+
+def saying(*rrsets, **options):
+    return Answering(lambda wire: [answered(wire, *rrsets, **options)])
+
+
+@given(
+    st.lists(
+        st.binary(min_size=1, max_size=300).map(lambda raw: bytes(32 + byte % 94 for byte in raw)),
+        unique=True,
+        max_size=4,
+    )
+)
+@settings(max_examples=30, deadline=None)
+def test_txt_values_come_back_whole(values):
+    """Of any length, cut into character-strings on the wire, behind a CNAME or not."""
+    cut = [" ".join(_quoted(value[at : at + 255]) for at in range(0, len(value), 255)) for value in values]
+    records = [rr(TARGET, "TXT", *cut)] if cut else []
+    with saying(rr(OWNER, "CNAME", f"{TARGET}."), *records) as dns_server:
+        found = ask(dns_server.server, OWNER, TXT, 5)
+    assert not found.failure
+    assert set(found.values) == {value.decode() for value in values}
+    assert found.cname == TARGET
+
+
+def _quoted(raw):
+    return '"' + raw.decode().replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+@pytest.mark.parametrize("change", ["id", "question", "query", "short", "empty"])
+def test_only_the_answer_to_our_question_counts(change):
+    """Another id, another question, a query instead of an answer: passed over until the right one comes."""
+
+    def make(wire):
+        right = answered(wire, rr(OWNER, "CNAME", f"{TARGET}."))
+        wrong = bytearray(answered(wire, rr(OWNER, "CNAME", "evil.example.")))
+        match change:
+            case "id":
+                wrong[0] ^= 1
+            case "question":
+                wrong[14] ^= 2
+            case "query":
+                wrong[2] &= 0x7F
+            case "short":
+                del wrong[8:]
+            case "empty":
+                wrong = b"\0"
+        return [bytes(wrong), right]
+
+    with Answering(make) as dns_server:
+        assert ask(dns_server.server, OWNER, CNAME, 5) == Lookup(values=(TARGET,), cname=TARGET)
+
+
+# The header's flags and counts, and everything behind the question.
+@given(st.integers(2, 11) | st.integers(50, 200), st.integers(0, 255))
+@settings(max_examples=100, deadline=None)
+def test_a_damaged_answer_is_read_as_dnspython_reads_it(place, value):
+    """A changed byte leads to the values that dnspython finds in the packet, or to a failure; never to an exception."""
+    sent = []
+
+    def make(wire):
+        packet = bytearray(answered(wire, rr(OWNER, "CNAME", f"{TARGET}."), rr(TARGET, "TXT", '"value"')))
+        packet[min(place, len(packet) - 1)] = value
+        sent.append(bytes(packet))
+        return sent[-1:]
+
+    with Answering(make) as dns_server:
+        found = ask(dns_server.server, OWNER, TXT, 0.1)
+    try:
+        read = dns.message.from_wire(sent[-1])
+    except (dns.exception.DNSException, ValueError):
+        return  # what lies behind the answer section is not looked at
+    texts = [one for rrset in read.answer if rrset.rdtype == TXT for one in rrset]
+    expected = {b"".join(one.strings).decode("ascii", "replace") for one in texts}
+    assert found.failure or set(found.values) == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "packet_of"),
+    [
+        (TXT, partial(answered, rcode=dns.rcode.SERVFAIL)),
+        (CNAME, partial(answered, rcode=dns.rcode.REFUSED)),
+        (SOA, partial(answered, rcode=dns.rcode.SERVFAIL)),
+    ],
+)
+def test_a_server_that_fails_is_told_from_a_name_that_is_not_there(kind, packet_of):
+    """SERVFAIL is no answer; NXDOMAIN and an empty answer are."""
+    with Answering(lambda wire: [packet_of(wire)]) as dns_server:
+        assert ask(dns_server.server, OWNER, kind, 5).failure.startswith("answered ")
+    for rcode in (dns.rcode.NXDOMAIN, dns.rcode.NOERROR):
+        with saying(rcode=rcode) as dns_server:
+            assert ask(dns_server.server, OWNER, kind, 5) == Lookup()
+
+
+def test_nobody_answers():
+    """A silent server, and a port where nobody listens, are failures in words, within the time."""
+    with Answering(lambda _wire: []) as dns_server:
+        assert ask(dns_server.server, OWNER, TXT, 0.05) == Lookup(failure=NO_ANSWER)
+        assert ask(dns_server.server, "shop.example", SOA, 0.05) == Lookup(failure=NO_ANSWER)
+    found = ask(dns_server.server, OWNER, TXT, 5)
+    assert found.failure.startswith("no usable answer")
+
+
+def test_an_answer_that_was_cut_is_asked_for_again_over_tcp():
+    """With the TC bit set, what counts is the answer over TCP (RFC 7766)."""
+    with socket.socket() as tcp, contextlib.ExitStack() as running:
+        dns_server = running.enter_context(saying(flags=dns.flags.TC))
+        tcp.bind((dns_server.server.address, dns_server.server.port))
+        tcp.listen()
+
+        def serve():
+            stream, _ = tcp.accept()
+            with stream:
+                length = int.from_bytes(stream.recv(2))
+                whole = answered(stream.recv(length), rr(OWNER, "TXT", '"whole"'))
+                stream.sendall(len(whole).to_bytes(2) + whole)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        assert ask(dns_server.server, OWNER, TXT, 5).values == ("whole",)
+        thread.join(5)
+
+
+def test_unusual_names_are_left_to_dnspython():
+    """A CNAME with escaped characters in it is read, not refused."""
+    with saying(rr(OWNER, "CNAME", r"we\.ird.example.")) as dns_server:
+        assert ask(dns_server.server, OWNER, CNAME, 5).cname == r"we\.ird.example"
+
+
+def check(*servers):
+    return Resolvers(servers=servers, timeout=0.2).check(DELEGATION)
+
+
+@pytest.mark.parametrize(
+    ("records", "state", "seen"),
+    [
+        ([(OWNER, f"{TARGET}.")], RecordState.CORRECT, TARGET),
+        ([(OWNER.upper(), f"{TARGET.upper()}.")], RecordState.CORRECT, TARGET),
+        ([(OWNER, "a.example."), ("a.example", f"{TARGET}.")], RecordState.CORRECT, TARGET),
+        ([], RecordState.MISSING, ""),
+        ([(OWNER, "other.example.")], RecordState.WRONG, "other.example"),
+        ([(OWNER, "a.example."), ("a.example", "b.example.")], RecordState.WRONG, "a.example → b.example"),
+        ([(OWNER, "a.example."), ("a.example", "a.example.")], RecordState.WRONG, "a.example (a CNAME loop)"),
+    ],
+)
+def test_what_is_seen_of_a_cname(records, state, seen):
+    """Right, missing, wrong with what is there instead, or a loop."""
+    answers = {name.lower(): value for name, value in records}
+
+    def make(wire):
+        name = dns.message.from_wire(wire).question[0].name.to_text(omit_final_dot=True).lower()
+        return [answered(wire, *([rr(name, "CNAME", answers[name])] if name in answers else []))]
+
+    with Answering(make) as dns_server:
+        found = check(dns_server.server)
+    assert (found.state, found.seen) == (state, seen)
+
+
+def test_every_server_has_to_see_it():
+    """One that does not see the CNAME yet, or fails, decides."""
+    with saying(rr(OWNER, "CNAME", f"{TARGET}.")) as good, saying() as old, saying(rcode=dns.rcode.SERVFAIL) as bad:
+        assert check(good.server, good.server).state is RecordState.CORRECT
+        assert check(good.server, old.server).state is RecordState.MISSING
+        assert check(bad.server, good.server).state is RecordState.UNREACHABLE
+        assert "SERVFAIL" in check(good.server, bad.server).seen
+    assert check().state is RecordState.UNREACHABLE
+
+
+def test_txt_values_have_to_be_seen_by_every_server():
+    """All of them at each; the sentence says who lacks what."""
+    with saying(rr(TARGET, "TXT", '"one"', '"two"')) as both, saying(rr(TARGET, "TXT", '"one"')) as one:
+        see = Resolvers(servers=(both.server,), timeout=0.2)
+        assert see.txt_is_visible(TARGET, ["one", "two"]) == ""
+        assert see.txt_is_visible(TARGET, []) == ""
+        late = Resolvers(servers=(both.server, one.server), timeout=0.2)
+        assert late.txt_is_visible(TARGET, ["one", "two"]) == f"{one.server} shows 1 of 2 values"
+        assert "SOA" not in late.zone_answers("acme.panel.example")
+    with saying(rr("acme.panel.example", "SOA", "ns. host. 1 2 3 4 5")) as zone, saying() as none:
+        assert Resolvers(servers=(zone.server,), timeout=0.2).zone_answers("acme.panel.example") == ""
+        missing = Resolvers(servers=(none.server,), timeout=0.2).zone_answers("acme.panel.example")
+        assert missing == f"{none.server}: there is no such zone"
+    for nobody in (Resolvers(servers=(), timeout=1),):
+        assert "no DNS server" in nobody.txt_is_visible(TARGET, ["x"])
+        assert "no DNS server" in nobody.zone_answers("x.example")
+
+
+def test_a_silent_server_is_not_asked_a_hundred_times():
+    """The first timeout speaks for the rest of the names; a server that answers is asked for each."""
+    many = [Delegation(base=f"{n}.example", name=f"_acme-challenge.{n}.example", target=TARGET) for n in range(100)]
+    with Answering(lambda _wire: []) as silent:
+        found = Resolvers(servers=(silent.server,), timeout=0.05).check_all(many)
+        assert {one.state for one in found} == {RecordState.UNREACHABLE}
+        assert [one.name for one in found] == [one.name for one in many]
+        assert silent.asked == 1
+    with saying() as answering:
+        found = Resolvers(servers=(answering.server,), timeout=5).check_all(many)
+        assert {one.state for one in found} == {RecordState.MISSING}
+        assert answering.asked == 100
