@@ -330,8 +330,8 @@ def _finding(finding: Finding) -> Mapping[str, Any]:
 
 
 def _backing_off(polls: int) -> float:
-    """Seconds to the next poll: from 5 ms up to 10 s, half as much again each time."""
-    return min(0.005 * 1.5 ** min(polls, 30), 10.0)
+    """Seconds to the next poll: from 7 ms up to 10 s, half as much again each time."""
+    return min(0.007 * 1.5 ** min(polls, 30), 10.0)
 
 
 def _gently(looks: int) -> float:
