@@ -35,9 +35,24 @@ class TestSqlite(StorageContract):
     """SQLAlchemy on SQLite."""
 
     @pytest.fixture
-    def storage(self, tmp_path):
-        with contextlib.closing(open_storage(f"sqlite:///{tmp_path}/certcore.db")) as storage:
-            yield storage
+    def storage(self, tmp_path, opened):
+        return opened(f"sqlite:///{tmp_path}/certcore.db")
+
+
+class TestPostgresql(StorageContract):
+    """SQLAlchemy on PostgreSQL."""
+
+    @pytest.fixture
+    def storage(self, postgresql_url, emptied, opened):
+        return opened(emptied(postgresql_url))
+
+
+class TestMariadb(StorageContract):
+    """SQLAlchemy on MariaDB."""
+
+    @pytest.fixture
+    def storage(self, mariadb_url, emptied, opened):
+        return opened(emptied(mariadb_url))
 
 
 @pytest.fixture

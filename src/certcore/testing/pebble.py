@@ -14,22 +14,16 @@ newer). Start several for more, and put a timeout on every wait.
 
 from __future__ import annotations
 
-import atexit
 import ipaddress
 import json
-import os
-import shutil
 import socket
 import ssl
-import subprocess
 import tempfile
-import time
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -39,103 +33,15 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from certcore.errors import CertCoreError
 from certcore.testing.ports import free_ports
+from certcore.testing.server import START_SECONDS, START_TRIES, Child, Server, find_program
 
 __all__ = ["ChallTestSrv", "Pebble", "write_throwaway_tls"]
 
-_START_TRIES: Final = 3
-_START_SECONDS: Final = 15.0
-_STOP_SECONDS: Final = 5.0
-_TAIL: Final = 2000
 
-
-class _Child:
-    """A child process with a log file, ended once, by its own pid."""
-
-    def __init__(self, binary: str, arguments: list[str], *, folder: Path, env: Mapping[str, str]) -> None:
-        self.folder = folder
-        #: Where the child writes what it has to say.
-        self.log_path = folder / f"{Path(binary).name}.log"
-        with self.log_path.open("wb") as log:
-            self._process = subprocess.Popen(  # noqa: S603 - a fixed binary, our own arguments
-                [binary, *arguments], stdout=log, stderr=subprocess.STDOUT, env={**os.environ, **env}, cwd=folder
-            )
-        atexit.register(self.stop)
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
-    def running(self) -> bool:
-        return self._process.poll() is None
-
-    def log_tail(self) -> str:
-        try:
-            return self.log_path.read_text(errors="replace")[-_TAIL:]
-        except OSError:
-            return ""
-
-    def wait_until(self, ready: Callable[[], bool]) -> bool:
-        """Whether it became ready; False when it ended or took too long."""
-        deadline = time.monotonic() + _START_SECONDS
-        while self.running() and time.monotonic() < deadline:
-            if ready():
-                return True
-            time.sleep(0.02)
-        return False
-
-    def stop(self) -> None:
-        atexit.unregister(self.stop)
-        if self.running():
-            self._process.terminate()
-            try:
-                self._process.wait(_STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait(_STOP_SECONDS)
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-
-class _Server:
-    """What both servers share: they stop once, and end with a ``with`` block."""
-
-    def __init__(self, child: _Child) -> None:
-        self._child = child
-
-    @property
-    def pid(self) -> int:
-        """The child's process id."""
-        return self._child.pid
-
-    @property
-    def log_path(self) -> Path:
-        """The child's log; it goes when the child is stopped."""
-        return self._child.log_path
-
-    def running(self) -> bool:
-        """Whether the child is alive."""
-        return self._child.running()
-
-    def log_tail(self) -> str:
-        """The last lines of the log, for a failing test's message; empty after :meth:`stop`."""
-        return self._child.log_tail()
-
-    def stop(self) -> None:
-        """End the child and remove its folder. Calling it again does nothing."""
-        self._child.stop()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-
-
-class Pebble(_Server):
+class Pebble(Server):
     """A running Pebble; :meth:`start` makes one."""
 
-    def __init__(self, child: _Child, *, port: int, management_port: int, roots_pem: str) -> None:
+    def __init__(self, child: Child, *, port: int, management_port: int, roots_pem: str) -> None:
         super().__init__(child)
         #: The ACME directory.
         self.directory_url = f"https://127.0.0.1:{port}/dir"
@@ -175,7 +81,7 @@ class Pebble(_Server):
         Raises:
             CertCoreError: Pebble is not installed, or it did not start within 15 seconds.
         """
-        binary = _binary("pebble")
+        binary = find_program("pebble", "pebble")
         env = {
             "PEBBLE_VA_NOSLEEP": "" if sleep else "1",
             "PEBBLE_VA_ALWAYS_VALID": "1" if always_valid else "",
@@ -184,7 +90,7 @@ class Pebble(_Server):
             "PEBBLE_ALTERNATE_ROOTS": str(alternate_roots),
             "PEBBLE_CHAIN_LENGTH": str(chain_length),
         }
-        for _ in range(_START_TRIES):
+        for _ in range(START_TRIES):
             folder = Path(tempfile.mkdtemp(prefix="certcore-pebble-"))
             roots_pem = write_throwaway_tls(folder)
             port, management_port, http_port, tls_port = free_ports(4)
@@ -205,7 +111,7 @@ class Pebble(_Server):
                 arguments += ["-dnsserver", dns_server]
             if strict:
                 arguments.append("-strict")
-            child = _Child(binary, arguments, folder=folder, env=env)
+            child = Child(binary, arguments, folder=folder, env=env)
             pebble = cls(child, port=port, management_port=management_port, roots_pem=roots_pem)
             if child.wait_until(pebble._answers):
                 return pebble
@@ -213,7 +119,7 @@ class Pebble(_Server):
             pebble.stop()
             if "address already in use" not in tail:
                 break
-        raise CertCoreError(f"pebble did not start within {_START_SECONDS:g} seconds. It said: {tail}")
+        raise CertCoreError(f"pebble did not start within {START_SECONDS:g} seconds. It said: {tail}")
 
     def issuer_root_pem(self, number: int = 0) -> str:
         """The root that issued certificates end at, PEM.
@@ -236,10 +142,10 @@ class Pebble(_Server):
             return bytes(reply.read())
 
 
-class ChallTestSrv(_Server):
+class ChallTestSrv(Server):
     """A running pebble-challtestsrv: a DNS server that says what a test tells it; :meth:`start` makes one."""
 
-    def __init__(self, child: _Child, *, dns_port: int, management_port: int) -> None:
+    def __init__(self, child: Child, *, dns_port: int, management_port: int) -> None:
         super().__init__(child)
         #: ``host:port`` of the DNS server, for :meth:`Pebble.start`.
         self.dns_address = f"127.0.0.1:{dns_port}"
@@ -253,12 +159,12 @@ class ChallTestSrv(_Server):
         Raises:
             CertCoreError: It is not installed, or it did not start within 15 seconds.
         """
-        binary = _binary("pebble-challtestsrv")
-        for _ in range(_START_TRIES):
+        binary = find_program("pebble-challtestsrv", "pebble")
+        for _ in range(START_TRIES):
             dns_port, management_port = free_ports(2)
             arguments = [f"-dns01=127.0.0.1:{dns_port}", f"-management=127.0.0.1:{management_port}"]
             arguments += ["-http01=", "-https01=", "-tlsalpn01="]
-            child = _Child(binary, arguments, folder=Path(tempfile.mkdtemp(prefix="certcore-challtestsrv-")), env={})
+            child = Child(binary, arguments, folder=Path(tempfile.mkdtemp(prefix="certcore-challtestsrv-")), env={})
             server = cls(child, dns_port=dns_port, management_port=management_port)
             if child.wait_until(lambda ports=(dns_port, management_port): all(map(_listens, ports))):  # type: ignore[misc]
                 return server
@@ -266,7 +172,7 @@ class ChallTestSrv(_Server):
             server.stop()
             if "address already in use" not in tail:
                 break
-        raise CertCoreError(f"pebble-challtestsrv did not start within {_START_SECONDS:g} seconds. It said: {tail}")
+        raise CertCoreError(f"pebble-challtestsrv did not start within {START_SECONDS:g} seconds. It said: {tail}")
 
     def set_txt(self, host: str, value: str) -> None:
         """Add a TXT record; others of the same name stay."""
@@ -290,13 +196,6 @@ class ChallTestSrv(_Server):
         )
         with urllib.request.urlopen(request, timeout=5) as reply:  # noqa: S310 - our own loopback URL
             reply.read()
-
-
-def _binary(name: str) -> str:
-    found = shutil.which(name)
-    if found is None:
-        raise CertCoreError(f"{name} is not installed.", advice="Install the Debian package pebble.")
-    return found
 
 
 def _fqdn(name: str) -> str:

@@ -23,7 +23,7 @@ __all__ = ["SqlCertificates", "SqlIssuances", "SqlSchedules"]
 
 # Statements are built once; SQLAlchemy compiles each once per database. "for update" is where the database has it.
 _BY_ID: Final = certificates.select().where(certificates.c.id == bindparam("row_id"))
-_BY_ID_LOCKED: Final = _BY_ID.with_for_update()
+_BY_ID_LOCKED: Final = _BY_ID.with_for_update(key_share=True)
 _UPDATE: Final = certificates.update().where(certificates.c.id == bindparam("row_id"))
 _UPDATE_VERSION: Final = _UPDATE.where(certificates.c.version == bindparam("row_version"))
 _DELETE: Final = certificates.delete().where(certificates.c.id == bindparam("row_id"))
@@ -89,8 +89,11 @@ class SqlCertificates:
 
     def get(self, certificate_id: str) -> Certificate:
         """One certificate."""
-        statement = _BY_ID_LOCKED if self.writing else _BY_ID
-        row = self.connection.execute(statement, {"row_id": certificate_id}).one_or_none()
+        key = {"row_id": certificate_id}
+        if self.writing and self.connection.dialect.name != "sqlite":
+            # Steps lock the schedule before the certificate, so everybody does: else two would wait for each other.
+            self.connection.execute(_SCHEDULE_LOCKED, key)
+        row = self.connection.execute(_BY_ID_LOCKED if self.writing else _BY_ID, key).one_or_none()
         if row is None:
             raise NotFound("certificate", certificate_id)
         return mapping.certificate_of(row)

@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from certcore.adapters.sql import mapping
 from certcore.adapters.sql.certificates import SqlCertificates
+from certcore.adapters.sql.inserts import insert_new
 from certcore.adapters.sql.tables import authorities, documents, events, secrets
 from certcore.errors import AlreadyExists, InUse, NotFound, StaleWrite
 from certcore.model.authority import CertificateAuthority
@@ -28,6 +29,9 @@ _AUTHORITY_UPDATE: Final = authorities.update().where(
 )
 
 _SECRET: Final = secrets.select().where(
+    secrets.c.purpose == bindparam("row_purpose"), secrets.c.owner_id == bindparam("row_owner")
+)
+_SECRET_UPDATE: Final = secrets.update().where(
     secrets.c.purpose == bindparam("row_purpose"), secrets.c.owner_id == bindparam("row_owner")
 )
 _SECRET_DELETE: Final = secrets.delete().where(
@@ -51,6 +55,7 @@ _EVENT_INSERT: Final = events.insert().inline()
 
 _THIS: Final = sa.and_(documents.c.namespace == bindparam("row_namespace"), documents.c.key == bindparam("row_key"))
 _DOCUMENT: Final = documents.select().where(_THIS)
+_DOCUMENT_LOCKED: Final = _DOCUMENT.with_for_update()
 _DOCUMENT_VERSION: Final = sa.select(documents.c.version).where(_THIS).with_for_update()
 _DOCUMENT_UPDATE: Final = documents.update().where(_THIS)
 _DOCUMENT_DELETE: Final = documents.delete().where(_THIS)
@@ -110,7 +115,8 @@ class SqlAuthorities:
         """Delete a profile that no certificate uses."""
         authority = self.get(authority_id)
         try:
-            self.connection.execute(authorities.delete().where(authorities.c.id == authority_id))
+            with self.connection.begin_nested():  # PostgreSQL answers no question in a transaction with an error
+                self.connection.execute(authorities.delete().where(authorities.c.id == authority_id))
         except IntegrityError:
             users = SqlCertificates(self.connection, writing=False).domains_using(authority_id)
             raise InUse("authority", authority.name, users) from None
@@ -129,16 +135,16 @@ class SqlSecrets:
 
     def put(self, name: SecretName, sealed: SealedSecret) -> None:
         """Store a sealed secret, replacing one of the same name."""
-        self.delete(name)
         row = {
-            "purpose": name.purpose,
-            "owner_id": name.owner_id,
             "key_id": sealed.key_id,
             "wrapped_key": sealed.wrapped_key,
             "nonce": sealed.nonce,
             "ciphertext": sealed.ciphertext,
         }
-        self.connection.execute(secrets.insert(), row)
+        if self.connection.execute(_SECRET_UPDATE, {**_secret_key(name), **row}).rowcount:
+            return
+        if not insert_new(self.connection, secrets, {"purpose": name.purpose, "owner_id": name.owner_id, **row}):
+            self.connection.execute(_SECRET_UPDATE, {**_secret_key(name), **row})  # another writer came between
 
     def get(self, name: SecretName) -> SealedSecret | None:
         """A sealed secret; None when there is none."""
@@ -187,10 +193,13 @@ class SqlDocuments:
     """Implements `certcore.ports.storage.DocumentRepository`."""
 
     connection: sa.Connection
+    #: Whether rows that are read are about to be written.
+    writing: bool
 
     def get(self, namespace: str, key: str) -> Document | None:
         """One document; None when there is none."""
-        row = self.connection.execute(_DOCUMENT, {"row_namespace": namespace, "row_key": key}).one_or_none()
+        statement = _DOCUMENT_LOCKED if self.writing else _DOCUMENT
+        row = self.connection.execute(statement, {"row_namespace": namespace, "row_key": key}).one_or_none()
         return None if row is None else Document(key=row.key, value=row.value, version=row.version)
 
     def put(self, namespace: str, key: str, value: Mapping[str, Any], *, version: int | None = None) -> Document:
@@ -199,15 +208,15 @@ class SqlDocuments:
         found = self.connection.execute(_DOCUMENT_VERSION, this).scalar_one_or_none()
         if version is not None and version != (found or 0):
             raise StaleWrite("document", key, expected=version, found=found)
-        document = Document(key=key, value=dict(value), version=(found or 0) + 1)
-        row = {"value": document.value, "version": document.version}
         if found is None:
-            try:
-                self.connection.execute(documents.insert(), {"namespace": namespace, "key": key, **row})
-            except IntegrityError:  # only where another writer can come between
-                raise StaleWrite("document", key, expected=0, found=1) from None
-        else:
-            self.connection.execute(_DOCUMENT_UPDATE, {**this, **row})
+            row = {"namespace": namespace, "key": key, "value": value, "version": 1}
+            if insert_new(self.connection, documents, row):
+                return Document(key=key, value=dict(value), version=1)
+            found = self.connection.execute(_DOCUMENT_VERSION, this).scalar_one()  # another writer came between
+            if version is not None:
+                raise StaleWrite("document", key, expected=version, found=found)
+        document = Document(key=key, value=dict(value), version=found + 1)
+        self.connection.execute(_DOCUMENT_UPDATE, {**this, "value": document.value, "version": document.version})
         return document
 
     def delete(self, namespace: str, key: str) -> None:

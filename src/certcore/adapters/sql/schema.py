@@ -19,13 +19,13 @@ VERSION_TABLE: Final = "certcore_alembic_version"
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
 
-def bring_up_to_date(connection: sa.Connection, begin: Callable[[], object]) -> None:
+def bring_up_to_date(connection: sa.Connection, lock: Callable[[sa.Connection], object]) -> None:
     """Create the tables, or migrate them, all in one transaction; nothing happens when they are as they should be.
 
     Args:
         connection: Outside of any transaction.
-        begin: Begins a transaction that keeps other writers out: of two processes that open a new database at once,
-            the second finds everything done.
+        lock: Keeps other processes out until the connection's transaction ends: of two that open a new database at
+            once, the second finds everything done.
 
     Raises:
         DatabaseTooNew: The revision is none that this certcore knows.
@@ -33,7 +33,7 @@ def bring_up_to_date(connection: sa.Connection, begin: Callable[[], object]) -> 
     if _revision(connection) == HEAD:
         return
     connection.rollback()
-    begin()
+    lock(connection)
     found = _revision(connection)
     if found != HEAD:
         _migrate(connection, found)

@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-import os
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import contextmanager, nullcontext
 from typing import Any, Final
 
 import sqlalchemy as sa
 from attrs import define, field, frozen
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from certcore.adapters.sql.certificates import SqlCertificates, SqlIssuances, SqlSchedules
+from certcore.adapters.sql.databases import POOL_SIZE, Database, find_database
 from certcore.adapters.sql.records import SqlAuthorities, SqlDocuments, SqlEvents, SqlSecrets
 from certcore.adapters.sql.schema import bring_up_to_date
 from certcore.errors import StorageError, StorageUnavailable
 
 __all__ = ["SqlStorage", "open_storage"]
 
-#: Milliseconds that a writer waits for another process's transaction.
-_BUSY_TIMEOUT: Final = 30_000
-_POOL_SIZE: Final = 10
-_POOL_OVERFLOW: Final = 50
-#: Seconds to wait for a connection when all are in use.
-_POOL_TIMEOUT: Final = 30
+#: Seconds after which an idle connection is asked whether it is still one: servers and firewalls end idle ones.
+_IDLE: Final = 15.0
 
 
 @frozen(eq=False)
@@ -70,160 +66,145 @@ class SqlTransaction:
     @property
     def documents(self) -> SqlDocuments:
         """The modules' documents."""
-        return SqlDocuments(self.connection)
+        return SqlDocuments(self.connection, self.writing)
+
+
+@define(eq=False)
+class _Ready:
+    """Connections between two transactions: taking one from SQLAlchemy's pool costs as much as a small statement."""
+
+    engine: sa.Engine
+    options: dict[str, Any]
+    _idle: deque[tuple[sa.Connection, float]] = field(factory=deque, init=False)
+
+    def take(self) -> sa.Connection:
+        """A connection that works."""
+        while self._idle:
+            try:
+                connection, since = self._idle.pop()
+            except IndexError:  # another thread was faster
+                break
+            if time.monotonic() - since < _IDLE or self._lives(connection):
+                return connection
+            connection.invalidate()
+            connection.close()
+        connection = self.engine.connect()
+        return connection.execution_options(**self.options) if self.options else connection
+
+    def keep(self, connection: sa.Connection) -> None:
+        """Put it back after a transaction that went well."""
+        if len(self._idle) >= POOL_SIZE:
+            connection.close()
+        else:
+            self._idle.append((connection, time.monotonic()))
+
+    def close(self) -> None:
+        """Close all of them."""
+        while self._idle:
+            self._idle.pop()[0].close()
+
+    def _lives(self, connection: sa.Connection) -> bool:
+        try:
+            return self.engine.dialect.do_ping(_driver(connection))
+        except _driver_error(self.engine):
+            return False
 
 
 @define(eq=False)
 class SqlStorage:
     """A store in a SQL database; build one with `open_storage`. Implements `certcore.ports.storage.Storage`."""
 
-    _engine: sa.Engine = field(repr=False)
-    #: SQLite lets one write at a time. Threads queue up here, where nobody has to sleep and to look again; the
-    #: database's own lock is between processes.
+    _database: Database = field(repr=False)
+    #: Where the database lets one write at a time, threads queue up here, where nobody has to sleep and to look
+    #: again; the database's own lock is between processes.
     _turn: Any = field(factory=threading.Lock, init=False, repr=False)
-    #: Connections between two transactions: taking one from SQLAlchemy's pool costs as much as a small statement.
-    _ready: deque[sa.Connection] = field(factory=deque, init=False, repr=False)
-    _writer: int | None = field(default=None, init=False, repr=False)
+    _readers: _Ready = field(init=False, repr=False)
+    _writers: _Ready = field(init=False, repr=False)
+    #: The threads that are inside a writing transaction.
+    _writing: set[int] = field(factory=set, init=False, repr=False)
     _closed: bool = field(default=False, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._readers = _Ready(self._database.engine, dict(self._database.reading))
+        self._writers = _Ready(self._database.engine, dict(self._database.writing))
 
     @contextmanager
     def read(self) -> Iterator[SqlTransaction]:
         """A transaction that sees one consistent state."""
-        with self._connection("BEGIN") as connection:
+        with self._connection(self._readers, self._database.begin_read) as connection:
             yield SqlTransaction(connection, writing=False)
 
     @contextmanager
     def write(self) -> Iterator[SqlTransaction]:
         """A transaction that commits when the block ends, and rolls back when it raises."""
         me = threading.get_ident()
-        if self._writer == me:
+        if me in self._writing:
             raise RuntimeError("This thread is inside a writing transaction already; a second would never begin.")
-        with self._turn:
-            self._writer = me
+        with self._turn if self._database.one_writer else nullcontext():
+            self._writing.add(me)
             try:
-                with self._connection("BEGIN IMMEDIATE") as connection:
+                with self._connection(self._writers, self._database.begin_write) as connection:
                     yield SqlTransaction(connection, writing=True)
                     connection.commit()
             finally:
-                self._writer = None
+                self._writing.discard(me)
 
     def close(self) -> None:
         """Close all connections."""
         self._closed = True
-        while self._ready:
-            self._ready.pop().close()
-        self._engine.dispose()
-
-    def _take(self) -> sa.Connection:
-        try:
-            return self._ready.pop()
-        except IndexError:
-            return self._engine.connect()
-
-    def _keep(self, connection: sa.Connection) -> None:
-        if self._closed or len(self._ready) >= _POOL_SIZE:
-            connection.close()
-        else:
-            self._ready.append(connection)
+        self._readers.close()
+        self._writers.close()
+        self._database.engine.dispose()
 
     @contextmanager
-    def _connection(self, begin: str) -> Iterator[sa.Connection]:
+    def _connection(self, ready: _Ready, begin: str) -> Iterator[sa.Connection]:
         if self._closed:
             raise StorageUnavailable("This store is closed.")
         try:
-            connection = self._take()
+            connection = ready.take()
             try:
-                _driver(connection).execute(begin)
+                if begin:
+                    _driver(connection).execute(begin)
                 yield connection
                 connection.rollback()  # ends a read; after a commit it does nothing
-            except BaseException:  # boundary: rolls back, whatever the block raised
+            except BaseException as error:  # boundary: rolls back, whatever the block raised
                 connection.close()
+                if isinstance(error, DBAPIError) and error.connection_invalidated:
+                    ready.close()  # the server went away; the others are of no use either
                 raise
-            self._keep(connection)
+            if self._closed:
+                connection.close()
+            else:
+                ready.keep(connection)
         except SQLAlchemyError as error:
-            raise _unavailable(error) from None
-        except _driver_error(self._engine) as error:
-            raise _unavailable(error) from None
+            raise _unavailable(error, self._database) from None
+        except _driver_error(self._database.engine) as error:
+            raise _unavailable(error, self._database) from None
 
 
 def open_storage(url: str) -> SqlStorage:
-    """Open a database, creating or migrating it.
+    """Open a database, creating or migrating its tables.
 
     Args:
-        url: ``sqlite:///relative/path`` or ``sqlite:////absolute/path``.
+        url: ``sqlite:///relative/path``, ``sqlite:////absolute/path``, ``postgresql://user:password@host/name`` or
+            ``mysql://user:password@host/name`` (MariaDB too). Of a server's database only the tables are created,
+            never the database itself.
 
     Raises:
-        StorageUnavailable: It cannot be reached, created or used.
+        StorageUnavailable: It cannot be reached, created or used, or its driver is not installed.
         DatabaseTooNew: A newer certcore wrote it.
     """
-    engine = _sqlite(url)
+    database = find_database(url)
     try:
-        with engine.connect() as connection:
-            bring_up_to_date(connection, lambda: _driver(connection).execute("BEGIN IMMEDIATE"))
-    except (SQLAlchemyError, _driver_error(engine), OSError) as error:
-        engine.dispose()
-        raise _unavailable(error) from None
+        with database.engine.connect() as connection:
+            bring_up_to_date(connection, database.lock_schema)
+    except (SQLAlchemyError, _driver_error(database.engine), OSError) as error:
+        database.engine.dispose()
+        raise _unavailable(error, database) from None
     except BaseException:  # boundary: an engine that nobody will hold is disposed of
-        engine.dispose()
+        database.engine.dispose()
         raise
-    return SqlStorage(engine)
-
-
-def _sqlite(url: str) -> sa.Engine:
-    try:
-        parsed = sa.make_url(url)
-    except ArgumentError:
-        raise StorageUnavailable(
-            "The database URL is not one.", advice="Use a URL such as sqlite:///certcore.db."
-        ) from None
-    if parsed.get_backend_name() != "sqlite":
-        raise StorageUnavailable(
-            f"Databases of the kind {parsed.get_backend_name()!r} are not supported yet.",
-            advice="Use SQLite: sqlite:///certcore.db.",
-        )
-    path = parsed.database or ""
-    if path in ("", ":memory:") or path.startswith("file:"):
-        raise StorageUnavailable(
-            "A SQLite database needs a plain path to a file.",
-            advice="Use sqlite:///certcore.db, or CertCore.in_memory() for a store that lives as long as the object.",
-        )
-    _create_private(Path(path))
-    engine = sa.create_engine(
-        parsed.set(drivername="sqlite+pysqlite"),
-        hide_parameters=True,  # an error must not carry what was being stored
-        pool_size=_POOL_SIZE,
-        max_overflow=_POOL_OVERFLOW,
-        pool_timeout=_POOL_TIMEOUT,
-        connect_args={"timeout": _BUSY_TIMEOUT / 1000, "check_same_thread": False},
-    )
-    sa.event.listen(engine, "connect", _prepare)
-    return engine
-
-
-def _create_private(path: Path) -> None:
-    """Create the file before SQLite does, so that nobody else can read it; its companions take its mode over.
-
-    A file that is there is not opened: closing it would drop the locks that this process's other connections hold.
-    """
-    try:
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
-    except FileExistsError:
-        return
-    except OSError as error:
-        raise StorageUnavailable(
-            f"The database file {path} cannot be opened: {error.strerror}.",
-            advice="Check that its folder exists and that this user may write there.",
-        ) from None
-
-
-def _prepare(connection: Any, _record: object) -> None:
-    connection.isolation_level = None  # transactions begin where we say, not where the driver guesses
-    cursor = connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT}")
-    cursor.execute("PRAGMA journal_mode = WAL")
-    cursor.execute("PRAGMA synchronous = FULL")  # a committed step survives a power cut
-    cursor.execute("PRAGMA foreign_keys = ON")
-    cursor.close()
+    return SqlStorage(database)
 
 
 def _driver(connection: sa.Connection) -> Any:
@@ -237,16 +218,14 @@ def _driver_error(engine: sa.Engine) -> type[Exception]:
     return error
 
 
-def _unavailable(error: Exception) -> StorageError:
+def _unavailable(error: Exception, database: Database) -> StorageError:
     """What the database said, without the statement and its values."""
     if isinstance(error, PoolTimeout):
         return StorageUnavailable("All connections to the database are in use.", advice="Use fewer threads at once.")
-    said = str(error.orig) if isinstance(error, DBAPIError) else str(error).splitlines()[0]
-    if "locked" in said or "busy" in said:
+    said = (str(error.orig if isinstance(error, DBAPIError) else error).splitlines() or [type(error).__name__])[0]
+    if database.one_writer and ("locked" in said or "busy" in said):
         return StorageUnavailable(
             "The database is locked by another process for too long.",
             advice="Look for a program that keeps a transaction open; then try again.",
         )
-    return StorageUnavailable(
-        f"The database failed: {said}.", advice="Check the database file, its disk and its rights."
-    )
+    return StorageUnavailable(f"The database failed: {said}.", advice=database.advice)

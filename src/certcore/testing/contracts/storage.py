@@ -14,11 +14,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 
 import pytest
 from attrs import evolve
 
-from certcore.errors import LeaseLost, StorageUnavailable
+from certcore.errors import LeaseLost, StaleWrite, StorageUnavailable
 from certcore.model.certificate import Schedule
 from certcore.model.events import Event, EventKind
 from certcore.model.secret import SealedSecret, SecretName
@@ -94,6 +95,70 @@ class StorageContract(RowsContract):
             document = transaction.documents.get("n", "counter")
             assert document is not None
             assert document.value == {"value": 100}
+
+    def test_writers_of_the_same_new_row_do_not_hurt_each_other(self, storage: Storage) -> None:
+        """Two threads that store the same new document or secret both succeed; one that demands to be first may not."""
+        demands: list[str] = []
+
+        def store(number: int) -> None:
+            for each in range(20):
+                with storage.write() as transaction:
+                    transaction.documents.put("n", f"k{each}", {"by": number})
+                    sealed = SealedSecret(f"key-{number}", b"w", b"n", b"c")
+                    transaction.secrets.put(SecretName("p", f"o{each}"), sealed)
+                try:
+                    with storage.write() as transaction:
+                        transaction.documents.put("n", f"first{each}", {"by": number}, version=0)
+                        demands.append(f"first{each}")
+                except StaleWrite:
+                    pass
+
+        self._in_a_thread(*(partial(store, number) for number in range(4)))
+        with storage.read() as transaction:
+            found = [transaction.documents.get("n", f"k{each}") for each in range(20)]
+            assert [one and one.version for one in found] == [4] * 20
+            assert len(transaction.secrets.names("p")) == 20
+        assert sorted(demands) == sorted(f"first{each}" for each in range(20))
+
+    def test_steps_and_users_never_wait_for_each_other_for_ever(self, filled: Storage) -> None:
+        """Steps store schedule, certificate, issuance and event while users take the certificate over: no deadlock."""
+        with filled.write() as transaction:
+            transaction.schedules.take_over("certificate-1", due_at=NOW)
+            transaction.issuances.add(sample_issuance())
+        stored: list[str] = []
+
+        def step() -> None:
+            for _ in range(25):
+                with filled.write() as transaction:
+                    (claimed,) = transaction.schedules.claim_due(now=NOW, owner="w", lease_until=LATER, limit=1) or (
+                        transaction.schedules.get("certificate-1"),
+                    )
+                try:
+                    with filled.write() as transaction:
+                        transaction.schedules.save(evolve(claimed, lease_owner="", lease_until=None))
+                        transaction.certificates.save_progress(sample_certificate())
+                        transaction.issuances.save(sample_issuance())
+                        event = Event(certificate_id="certificate-1", kind=EventKind.PROCESSING, at=NOW)
+                        transaction.events.append([event])
+                        stored.append("step")
+                except LeaseLost:
+                    pass
+
+        def user() -> None:
+            for _ in range(25):
+                with filled.write() as transaction:
+                    certificate = transaction.certificates.get("certificate-1")
+                    transaction.schedules.take_over("certificate-1", due_at=NOW)
+                    transaction.certificates.save(certificate)
+                    event = Event(certificate_id="certificate-1", kind=EventKind.EDITED, at=NOW)
+                    transaction.events.append([event])
+                    stored.append("user")
+
+        self._in_a_thread(step, step, user, user)
+        assert stored.count("user") == 50
+        with filled.read() as transaction:
+            assert len(transaction.events.after(0, limit=1000)) == len(stored)
+            assert transaction.certificates.get("certificate-1").version == sample_certificate().version + 50
 
     def test_a_closed_store_says_so(self, storage: Storage) -> None:
         """Closing twice is harmless; using it afterwards is an error in words."""

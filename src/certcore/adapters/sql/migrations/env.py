@@ -5,10 +5,12 @@ from alembic import context
 from certcore.adapters.sql.schema import VERSION_TABLE
 from certcore.adapters.sql.tables import metadata
 
+connection = context.config.attributes["connection"]
 context.configure(
-    connection=context.config.attributes["connection"],
+    connection=connection,
     target_metadata=metadata,
     version_table=VERSION_TABLE,
-    transactional_ddl=True,
+    # SQLite's tables can be made in a transaction, although Alembic does not count on it; MySQL's cannot.
+    transactional_ddl=connection.dialect.name in {"sqlite", "postgresql"},
 )
 context.run_migrations()

@@ -1,0 +1,171 @@
+"""The databases that there are adapters for: how each is reached, and how a transaction begins in it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+import sqlalchemy as sa
+from attrs import frozen
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+from certcore.errors import StorageUnavailable
+
+__all__ = ["Database", "find_database"]
+
+#: Seconds that a writer waits for another's transaction.
+_BUSY_TIMEOUT: Final = 30
+#: Seconds to reach a server.
+_CONNECT_TIMEOUT: Final = 10
+POOL_SIZE: Final = 10
+_POOL_OVERFLOW: Final = 50
+#: Seconds to wait for a connection when all are in use.
+_POOL_TIMEOUT: Final = 30
+#: Of the lock under which one process creates or migrates the tables; "certcore" in ASCII.
+_SCHEMA_LOCK: Final = 0x63657274636F7265
+_KNOWN: Final = "sqlite:///certcore.db, postgresql://user:password@host/name or mysql://user:password@host/name"
+
+_Options = Mapping[str, Any]
+_NOTHING: Final[_Options] = MappingProxyType({})
+
+
+@frozen(kw_only=True, eq=False)
+class Database:
+    """A database with what is special about its kind."""
+
+    engine: sa.Engine
+    #: Whether it lets one writer in at a time; its threads then queue up in this process.
+    one_writer: bool = False
+    #: What begins a transaction; where it is empty, the driver begins one with the first statement.
+    begin_read: str = ""
+    begin_write: str = ""
+    #: Execution options of connections that read: one consistent state for the whole transaction.
+    reading: _Options = _NOTHING
+    #: Execution options of connections that write: what is read under a lock is what was committed last.
+    writing: _Options = _NOTHING
+    #: Keeps other processes out while the tables are created or migrated, until the connection's transaction ends.
+    lock_schema: Callable[[sa.Connection], object]
+    #: What to do when it fails.
+    advice: str
+
+
+def find_database(url: str) -> Database:
+    """The database of a URL; nothing is connected to yet.
+
+    Raises:
+        StorageUnavailable: The URL is none, or of a kind that there is no adapter or no driver for.
+    """
+    try:
+        parsed = sa.make_url(url)
+    except ArgumentError:
+        raise StorageUnavailable("The database URL is not one.", advice=f"Use {_KNOWN}.") from None
+    match parsed.get_backend_name():
+        case "sqlite":
+            return _sqlite(parsed)
+        case "postgresql" | "postgres":
+            return _postgresql(parsed)
+        case "mysql" | "mariadb":
+            return _mysql(parsed)
+        case kind:
+            what = f"There is no adapter for databases of the kind {kind!r}."
+            raise StorageUnavailable(what, advice=f"Use {_KNOWN}.")
+
+
+def _sqlite(url: sa.URL) -> Database:
+    path = url.database or ""
+    if path in ("", ":memory:") or path.startswith("file:"):
+        raise StorageUnavailable(
+            "A SQLite database needs a plain path to a file.",
+            advice="Use sqlite:///certcore.db, or CertCore.in_memory() for a store that lives as long as the object.",
+        )
+    _create_private(Path(path))
+    connect = {"timeout": _BUSY_TIMEOUT, "check_same_thread": False}
+    engine = _engine(url, "sqlite+pysqlite", "", connect)
+    sa.event.listen(engine, "connect", _prepare_sqlite)
+    return Database(
+        engine=engine,
+        one_writer=True,
+        begin_read="BEGIN",
+        begin_write="BEGIN IMMEDIATE",
+        lock_schema=lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"),
+        advice="Check the database file, its disk and its rights.",
+    )
+
+
+def _postgresql(url: sa.URL) -> Database:
+    # Prepared statements would stay behind in a connection pooler such as PgBouncer.
+    connect = {"connect_timeout": _CONNECT_TIMEOUT, "prepare_threshold": None}
+    return Database(
+        engine=_engine(url, "postgresql+psycopg", "postgresql", connect),
+        reading={"isolation_level": "REPEATABLE READ", "postgresql_readonly": True},
+        writing={"isolation_level": "READ COMMITTED"},
+        lock_schema=lambda connection: connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_SCHEMA_LOCK})"),
+        advice="Check the database server, the URL and the rights of its user.",
+    )
+
+
+def _mysql(url: sa.URL) -> Database:
+    # Whatever the server's defaults are, what does not fit is refused, not cut.
+    strict = f"SET SESSION sql_mode = 'STRICT_ALL_TABLES', SESSION innodb_lock_wait_timeout = {_BUSY_TIMEOUT}"
+    connect = {"connect_timeout": _CONNECT_TIMEOUT, "charset": "utf8mb4", "init_command": strict}
+    return Database(
+        engine=_engine(url, f"{url.get_backend_name()}+pymysql", "mysql", connect),
+        reading={"isolation_level": "REPEATABLE READ"},
+        writing={"isolation_level": "READ COMMITTED"},
+        lock_schema=_lock_mysql_schema,
+        advice="Check the database server, the URL and the rights of its user.",
+    )
+
+
+def _lock_mysql_schema(connection: sa.Connection) -> None:
+    """A lock of the session: MySQL ends a transaction with every statement that changes a table's definition."""
+    name = "CONCAT('certcore:', DATABASE())"
+    if connection.exec_driver_sql(f"SELECT GET_LOCK({name}, {_BUSY_TIMEOUT})").scalar() != 1:
+        raise StorageUnavailable("Another process is migrating the database.", advice="Try again when it has ended.")
+    connection.detach()  # the lock ends with the session; this one is not used for anything else
+
+
+def _engine(url: sa.URL, driver: str, extra: str, connect: dict[str, Any]) -> sa.Engine:
+    try:
+        return sa.create_engine(
+            url.set(drivername=driver),
+            hide_parameters=True,  # an error must not carry what was being stored
+            pool_size=POOL_SIZE,
+            max_overflow=_POOL_OVERFLOW,
+            pool_timeout=_POOL_TIMEOUT,
+            connect_args=connect,
+        )
+    except (ImportError, NoSuchModuleError):
+        raise StorageUnavailable(
+            f"The driver for {driver.partition('+')[0]} is not installed.",
+            advice=f"Install it: pip install 'certcore[{extra}]'.",
+        ) from None
+
+
+def _create_private(path: Path) -> None:
+    """Create the file before SQLite does, so that nobody else can read it; its companions take its mode over.
+
+    A file that is there is not opened: closing it would drop the locks that this process's other connections hold.
+    """
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        return
+    except OSError as error:
+        raise StorageUnavailable(
+            f"The database file {path} cannot be opened: {error.strerror}.",
+            advice="Check that its folder exists and that this user may write there.",
+        ) from None
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # transactions begin where we say, not where the driver guesses
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT * 1000}")
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA synchronous = FULL")  # a committed step survives a power cut
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.close()

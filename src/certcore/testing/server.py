@@ -1,0 +1,155 @@
+"""Servers as child processes: started, waited for, and ended once, by their own pid."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from certcore.errors import CertCoreError
+
+__all__ = ["START_SECONDS", "START_TRIES", "Child", "Server", "find_program"]
+
+#: How often a server is started anew when somebody took its port in between.
+START_TRIES: Final = 3
+#: How long a server may take to be ready.
+START_SECONDS: Final = 15.0
+_STOP_SECONDS: Final = 5.0
+_TAIL: Final = 2000
+
+
+def find_program(name: str, package: str, *places: str) -> str:
+    """The path of a program that a test needs.
+
+    Args:
+        name: Its file name.
+        package: The Debian package that brings it, for the error.
+        places: Folders to look into besides PATH.
+
+    Raises:
+        CertCoreError: It is not installed.
+    """
+    path = os.pathsep.join((*places, os.environ.get("PATH", ""), "/usr/sbin", "/usr/bin"))
+    found = shutil.which(name, path=path)
+    if found is None:
+        raise CertCoreError(f"{name} is not installed.", advice=f"On Debian: apt-get install {package}.")
+    return found
+
+
+class Child:
+    """A child process with a log file, ended once, by its own pid.
+
+    Args:
+        binary: The program.
+        arguments: Its arguments.
+        folder: Its working folder, which is removed with it.
+        env: Environment variables besides ours.
+        user: Run it as this user; None as ourselves.
+        stop_signal: What asks it to end.
+    """
+
+    def __init__(
+        self,
+        binary: str,
+        arguments: list[str],
+        *,
+        folder: Path,
+        env: Mapping[str, str],
+        user: str | None = None,
+        stop_signal: signal.Signals = signal.SIGTERM,
+    ) -> None:
+        self.folder = folder
+        #: Where the child writes what it has to say.
+        self.log_path = folder / f"{Path(binary).name}.log"
+        self._stop_signal = stop_signal
+        with self.log_path.open("wb") as log:
+            self._process = subprocess.Popen(  # noqa: S603 - a fixed binary, our own arguments
+                [binary, *arguments],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **env},
+                cwd=folder,
+                user=user,
+            )
+        atexit.register(self.stop)
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    def running(self) -> bool:
+        """Whether the child is alive."""
+        return self._process.poll() is None
+
+    def log_tail(self) -> str:
+        """The last lines of the log; empty after `stop`."""
+        try:
+            return self.log_path.read_text(errors="replace")[-_TAIL:]
+        except OSError:
+            return ""
+
+    def wait_until(self, ready: Callable[[], bool]) -> bool:
+        """Whether it became ready; False when it ended or took too long."""
+        deadline = time.monotonic() + START_SECONDS
+        while self.running() and time.monotonic() < deadline:
+            if ready():
+                return True
+            time.sleep(0.02)
+        return False
+
+    def stop(self) -> None:
+        """End the child and remove its folder. Calling it again does nothing."""
+        atexit.unregister(self.stop)
+        if self.running():
+            self._process.send_signal(self._stop_signal)
+            try:
+                self._process.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait(_STOP_SECONDS)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Server:
+    """What all servers of the kit share: they stop once, and end with a ``with`` block."""
+
+    def __init__(self, child: Child) -> None:
+        self._child = child
+
+    @property
+    def pid(self) -> int:
+        """The child's process id."""
+        return self._child.pid
+
+    @property
+    def log_path(self) -> Path:
+        """The child's log; it goes when the child is stopped."""
+        return self._child.log_path
+
+    def running(self) -> bool:
+        """Whether the child is alive."""
+        return self._child.running()
+
+    def log_tail(self) -> str:
+        """The last lines of the log, for a failing test's message; empty after :meth:`stop`."""
+        return self._child.log_tail()
+
+    def stop(self) -> None:
+        """End the child and remove its folder. Calling it again does nothing."""
+        self._child.stop()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
