@@ -15,7 +15,10 @@ PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 case "${1:-test}" in
     demo) wanted=(pebble:pebble pebble-challtestsrv:pebble) ;;
     test)
-        wanted=(pebble:pebble pebble-challtestsrv:pebble named:bind9 dig:bind9-dnsutils unbound:unbound knotd:knot)
+        wanted=(
+            pebble:pebble pebble-challtestsrv:pebble named:bind9 dig:bind9-dnsutils unbound:unbound knotd:knot
+            postgres:postgresql mariadbd:mariadb-server-core my_print_defaults:mariadb-client
+        )
         ;;
     *)
         echo "usage: scripts/setup.sh [demo|test]" >&2
@@ -66,14 +69,14 @@ apt() {
         { printf '%s\n' "$story" >&2 && return 1; }
 }
 
-# On a machine with systemd the new servers would otherwise take port 53 at the next boot.
+# On a machine with systemd the new servers would otherwise take their ports at the next boot.
 disable_services() {
     [ -d /run/systemd/system ] || return 0
     local package unit
     for package in "$@"; do
         case "$package" in
             bind9) unit=named.service ;;
-            knot | unbound) unit=$package.service ;;
+            knot | postgresql | unbound) unit=$package.service ;;
             *) continue ;;
         esac
         as_root systemctl disable --quiet "$unit" || say "could not disable $unit; it may start at the next boot"
@@ -142,7 +145,9 @@ install_python_packages
 missing_packages() {
     local pair
     for pair in "${wanted[@]}"; do
-        command -v "${pair%%:*}" >/dev/null || echo "${pair##*:}"
+        # Debian keeps PostgreSQL's server, by version, where nobody's PATH looks.
+        command -v "${pair%%:*}" >/dev/null || compgen -G "/usr/lib/postgresql/*/bin/${pair%%:*}" >/dev/null ||
+            echo "${pair##*:}"
     done | sort -u
 }
 

@@ -66,7 +66,8 @@ class CertCore:
         """Open a store, creating or migrating its database.
 
         Args:
-            url: The database, for example ``sqlite:///certcore.db``.
+            url: The database: ``sqlite:///certcore.db``, ``postgresql://user:password@host/name`` or
+                ``mysql://user:password@host/name`` (MariaDB). A server's database has to be there; its tables are made.
             keyring: Where the sealing keys are: a path, ``file:PATH``, ``env:VARIABLE``, a URL that a plugin knows, or
                 a `Keyring`. See `create_keyring`.
             plugins: Plugins to use besides the installed ones.

@@ -6,7 +6,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from certcore.adapters.sql.types import JsonText, UtcDateTime, big_text, key_text
+from certcore.adapters.sql.types import JsonText, UtcDateTime, big_text, binary, key_text
 
 __all__ = [
     "authorities",
@@ -119,9 +119,9 @@ secrets: Final = sa.Table(
     sa.Column("purpose", key_text(_ID), primary_key=True),
     sa.Column("owner_id", key_text(200), primary_key=True),
     sa.Column("key_id", key_text(100), nullable=False, index=True),
-    sa.Column("wrapped_key", sa.LargeBinary(4096), nullable=False),
-    sa.Column("nonce", sa.LargeBinary(64), nullable=False),
-    sa.Column("ciphertext", sa.LargeBinary(1_000_000), nullable=False),
+    sa.Column("wrapped_key", binary(4096), nullable=False),
+    sa.Column("nonce", binary(64), nullable=False),
+    sa.Column("ciphertext", binary(1_000_000), nullable=False),
 )
 
 events: Final = sa.Table(

@@ -9,7 +9,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, postgresql
 
-__all__ = ["JsonText", "UtcDateTime", "big_text", "key_text", "to_json"]
+__all__ = ["JsonText", "UtcDateTime", "big_text", "binary", "key_text", "to_json"]
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -65,6 +65,13 @@ def _mapping(value: Any) -> dict[str, Any]:
 def big_text() -> sa.types.TypeEngine[str]:
     """Text without a practical limit."""
     return sa.Text().with_variant(mysql.MEDIUMTEXT(charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb")
+
+
+def binary(length: int) -> sa.types.TypeEngine[bytes]:
+    """Bytes; MySQL has three types for them, by length."""
+    sizes = ((255, mysql.TINYBLOB()), (65_535, mysql.BLOB()), (16_777_215, mysql.MEDIUMBLOB()))
+    own = next(kind for most, kind in sizes if length <= most)
+    return sa.LargeBinary(length).with_variant(own, "mysql", "mariadb")
 
 
 def key_text(length: int) -> sa.types.TypeEngine[str]:

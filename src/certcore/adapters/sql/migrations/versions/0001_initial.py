@@ -5,7 +5,7 @@ from typing import Final
 import sqlalchemy as sa
 from alembic import op
 
-from certcore.adapters.sql.types import JsonText, UtcDateTime, big_text, key_text
+from certcore.adapters.sql.types import JsonText, UtcDateTime, big_text, binary, key_text
 
 revision: Final = "0001"
 down_revision: Final = None
@@ -97,9 +97,9 @@ def upgrade() -> None:
         sa.Column("purpose", key_text(ID), primary_key=True),
         sa.Column("owner_id", key_text(200), primary_key=True),
         sa.Column("key_id", key_text(100), nullable=False),
-        sa.Column("wrapped_key", sa.LargeBinary(4096), nullable=False),
-        sa.Column("nonce", sa.LargeBinary(64), nullable=False),
-        sa.Column("ciphertext", sa.LargeBinary(1_000_000), nullable=False),
+        sa.Column("wrapped_key", binary(4096), nullable=False),
+        sa.Column("nonce", binary(64), nullable=False),
+        sa.Column("ciphertext", binary(1_000_000), nullable=False),
     )
     op.create_table(
         "certcore_events",

@@ -1,0 +1,132 @@
+"""What stores on a server promise besides the contract: creating, migrating, sharing, and losing the server."""
+
+import contextlib
+import subprocess
+import sys
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from certcore import CertCore
+from certcore.adapters.sql import open_storage
+from certcore.adapters.sql.schema import HEAD, VERSION_TABLE
+from certcore.adapters.sql.tables import metadata
+from certcore.errors import DatabaseTooNew, StorageUnavailable
+from certcore.testing.ports import free_port
+
+SERVERS = [pytest.param(kind, marks=pytest.mark.xdist_group(kind)) for kind in ("postgresql", "mariadb")]
+
+
+@pytest.fixture(params=SERVERS)
+def url(request):
+    """A database with nothing in it."""
+    return request.getfixturevalue(request.param).new_database()
+
+
+@contextlib.contextmanager
+def connected(url):
+    engine = sa.create_engine(url)
+    with engine.connect() as connection:
+        yield connection
+    engine.dispose()
+
+
+def test_migrations_make_what_the_tables_declare(url):
+    """The schema after all migrations equals the declared one."""
+    open_storage(url).close()
+    with connected(url) as connection:
+        context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE, "compare_type": True})
+        assert compare_metadata(context, metadata) == []
+        assert context.get_current_revision() == HEAD
+
+
+def test_several_processes_may_create_it_at_once(url):
+    """One makes the tables, the others wait for it."""
+    script = f"from certcore.adapters.sql import open_storage; open_storage({url!r}).close()"
+    running = [subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, text=True) for _ in range(3)]
+    assert [(one.communicate(timeout=60)[1], one.returncode) for one in running] == [("", 0)] * 3
+
+
+def test_a_database_from_a_newer_version_is_refused(url):
+    """And left as it is."""
+    open_storage(url).close()
+    with connected(url) as connection:
+        connection.exec_driver_sql(f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
+        connection.commit()
+    with pytest.raises(DatabaseTooNew, match="'9999'"):
+        open_storage(url)
+
+
+def test_a_database_may_be_shared(url):
+    """An application's own tables, Alembic's too, are left alone."""
+    with connected(url) as connection:
+        connection.exec_driver_sql("CREATE TABLE alembic_version (version_num VARCHAR(10))")
+        connection.exec_driver_sql("INSERT INTO alembic_version VALUES ('theirs')")
+        connection.commit()
+        open_storage(url).close()
+        assert connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalars().all() == ["theirs"]
+
+
+def test_a_connection_that_was_cut_is_replaced(url):
+    """A server that was restarted, or a firewall, costs one transaction: it fails in words, and the next one goes."""
+    with contextlib.closing(open_storage(url)) as storage:
+        for begin in (storage.read, storage.write):
+            with begin() as transaction:
+                transaction.documents.get("n", "k")
+        with pytest.raises(StorageUnavailable, match="The database failed"):
+            _lose(storage, url)
+        with storage.write() as transaction:
+            transaction.documents.put("n", "k", {"x": 1})
+        with contextlib.suppress(StorageUnavailable), storage.read() as transaction:
+            transaction.documents.get("n", "k")
+        with storage.read() as transaction:
+            assert [one.key for one in transaction.documents.list("n")] == ["k"]
+
+
+def _lose(storage, url):
+    with storage.write() as transaction:
+        transaction.documents.put("n", "lost", {})
+        _cut_all_others(url)
+        transaction.documents.put("n", "lost too", {})
+
+
+def _cut_all_others(url):
+    with connected(url) as connection:
+        if connection.dialect.name == "postgresql":
+            others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
+            connection.exec_driver_sql(f"{others} AND pid <> pg_backend_pid()")
+            return
+        found = "SELECT id FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID()"
+        for number in connection.exec_driver_sql(found).scalars().all():
+            connection.exec_driver_sql(f"KILL {number}")
+
+
+def test_a_whole_core_works_on_it(url, tmp_path):
+    """From a draft to a request with its key, opened again by another object."""
+    CertCore.create_keyring(tmp_path / "keyring.json")
+    with CertCore.open(url, keyring=tmp_path / "keyring.json") as core:
+        settings = {"ca": "custom", "directory_url": "https://127.0.0.1:9/dir", "tech_zone": "acme.panel.test"}
+        authority = core.authorities.create("ca", module="puq_acme", settings=settings)
+        draft = core.certificates.create("bücher.example", authority=authority.id, aliases=["*.bücher.example"])
+        core.certificates.generate_csr(draft.id)
+    with CertCore.open(url, keyring=tmp_path / "keyring.json") as core:
+        view = core.certificates.view(draft.id)
+        assert view.certificate.domain.unicode == "bücher.example"
+        assert view.certificate.status == "pending"
+        assert [event.kind for event in view.events] == ["created", "csr_generated"]
+
+
+def test_urls_that_lead_nowhere():
+    """No server there, a kind that nobody knows, a text that is no URL: each said in words, without passwords."""
+    port = free_port()
+    for scheme in ("postgresql", "postgresql+psycopg", "mysql", "mariadb"):
+        with pytest.raises(StorageUnavailable, match="The database failed") as refused:
+            open_storage(f"{scheme}://panel:s3cr3t@127.0.0.1:{port}/certcore")
+        assert "s3cr3t" not in str(refused.value)
+    with pytest.raises(StorageUnavailable, match="'oracle'"):
+        open_storage("oracle://panel:s3cr3t@127.0.0.1/certcore")
+    with pytest.raises(StorageUnavailable, match="is not one") as refused:
+        open_storage("panel:s3cr3t@127.0.0.1")
+    assert "s3cr3t" not in str(refused.value)
