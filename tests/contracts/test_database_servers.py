@@ -3,11 +3,15 @@
 import contextlib
 import subprocess
 import sys
+from importlib.resources import files
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 from certcore import CertCore
 from certcore.adapters.sql import open_storage
@@ -16,6 +20,7 @@ from certcore.adapters.sql.tables import metadata
 from certcore.errors import DatabaseTooNew, StorageUnavailable
 from certcore.testing.ports import free_port
 
+REVISIONS = list(ScriptDirectory(str(files("certcore") / "adapters/sql/migrations")).walk_revisions())
 SERVERS = [pytest.param(kind, marks=pytest.mark.xdist_group(kind)) for kind in ("postgresql", "mariadb")]
 
 
@@ -130,3 +135,29 @@ def test_urls_that_lead_nowhere():
     with pytest.raises(StorageUnavailable, match="is not one") as refused:
         open_storage("panel:s3cr3t@127.0.0.1")
     assert "s3cr3t" not in str(refused.value)
+
+
+@pytest.fixture(params=[*SERVERS, "sqlite"])
+def any_url(request, tmp_path):
+    """An empty database of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/certcore.db"
+    return request.getfixturevalue(request.param).new_database()
+
+
+@pytest.mark.parametrize("revision", [one.revision for one in REVISIONS])
+def test_every_revision_leads_forwards(any_url, revision):
+    """A database that an older certcore left behind is migrated when it is opened, and keeps its rows."""
+    with connected(any_url) as connection:
+        config = Config()
+        config.set_main_option("script_location", "certcore:adapters/sql/migrations")
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+        row = {"namespace": "n", "key": "k", "value": {"x": 1}, "version": 3}
+        connection.execute(metadata.tables["certcore_documents"].insert(), row)
+        connection.commit()
+    with contextlib.closing(open_storage(any_url)) as storage, storage.read() as transaction:
+        assert transaction.documents.get("n", "k").value == {"x": 1}
+    with connected(any_url) as connection:
+        context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE, "compare_type": True})
+        assert compare_metadata(context, metadata) == []

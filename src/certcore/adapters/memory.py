@@ -170,7 +170,7 @@ class _Schedules:
             for one in self.tables.schedules.values()
             if one.due_at is not None and one.due_at <= now and not _leased(one, now)
         ]
-        due.sort(key=lambda one: (one.due_at, one.certificate_id))
+        due.sort(key=lambda one: one.urgency)
         return [self._lease(one, owner, lease_until) for one in due[:limit]]
 
     def claim(self, certificate_id: str, *, now: datetime, owner: str, lease_until: datetime) -> Schedule | None:
@@ -264,6 +264,9 @@ class _Secrets:
 
     def put(self, name: SecretName, sealed: SealedSecret) -> None:
         self.tables.secrets[name] = sealed
+
+    def add(self, name: SecretName, sealed: SealedSecret) -> bool:
+        return self.tables.secrets.setdefault(name, sealed) is sealed
 
     def get(self, name: SecretName) -> SealedSecret | None:
         return self.tables.secrets.get(name)

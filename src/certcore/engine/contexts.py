@@ -9,7 +9,7 @@ from attrs import Factory, field, fields, frozen
 
 from certcore.engine.documents import StoredDocuments
 from certcore.model.authority import CertificateAuthority
-from certcore.model.certificate import Certificate
+from certcore.model.certificate import Certificate, Schedule
 from certcore.model.form import FieldKind, fields_of, structure
 from certcore.model.issuance import Issuance
 from certcore.model.secret import Secret, SecretName
@@ -43,9 +43,9 @@ class Contexts:
     _profiles: dict[str, tuple[int, Any]] = field(factory=dict, repr=False, init=False)
     _lock: Any = field(default=Factory(threading.Lock), repr=False, init=False)
 
-    def documents(self, module: CAModule) -> Documents:
-        """The module's own store."""
-        return StoredDocuments(self.storage, self.vault, module.name)
+    def documents(self, module: CAModule, lease: Schedule | None = None) -> Documents:
+        """The module's own store; with a lease, what is written under it is refused once the lease is lost."""
+        return StoredDocuments(self.storage, self.vault, module.name, lease)
 
     def open_secrets(self, authority: CertificateAuthority) -> dict[str, Secret]:
         """The secret settings of a profile, opened.
@@ -83,21 +83,26 @@ class Contexts:
         with self._lock:
             self._profiles.pop(authority_id, None)
 
-    def context(self, authority: CertificateAuthority) -> tuple[CAModule, ModuleContext]:
+    def context(self, authority: CertificateAuthority, lease: Schedule | None = None) -> tuple[CAModule, ModuleContext]:
         """The module of a profile, and what its calls get."""
         module = self.plugins.module(authority.module)
         return module, ModuleContext(
             authority_id=authority.id,
             profile=self.profile(authority),
-            documents=self.documents(module),
+            documents=self.documents(module, lease),
             environment=self.environment,
         )
 
     def work(
-        self, authority: CertificateAuthority, certificate: Certificate, issuance: Issuance
+        self,
+        authority: CertificateAuthority,
+        certificate: Certificate,
+        issuance: Issuance,
+        *,
+        lease: Schedule | None = None,
     ) -> tuple[CAModule, Work]:
-        """The module of a profile, and one issuance as its work."""
-        module, context = self.context(authority)
+        """The module of a profile, and one issuance as its work, under a lease."""
+        module, context = self.context(authority, lease)
         return module, Work(
             **{one.name: getattr(context, one.name) for one in fields(ModuleContext)},
             certificate=certificate,

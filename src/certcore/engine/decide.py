@@ -60,11 +60,10 @@ def decide(certificate: Certificate, issuances: Sequence[Issuance], now: datetim
         return Decision(task=Task.ADVANCE, issuance=current)
     if certificate.status not in (Status.ACTIVE, Status.EXPIRED):
         return Decision(task=Task.REST)
-    renew_at = certificate.renewal.renew_at(active.leaf) if active is not None and active.leaf is not None else None
-    if certificate.renewal.auto and renew_at is not None:
+    renew_at = None
+    if certificate.renewal.auto and active is not None and active.leaf is not None:
+        renew_at = certificate.renewal.renew_at(active.leaf, certificate.id)
         if renew_at <= now:
             return Decision(task=Task.START_RENEWAL, issuance=active)
-    else:
-        renew_at = None
     ends = certificate.not_after if certificate.status is Status.ACTIVE else None
     return Decision(task=Task.REST, look_again=min((one for one in (renew_at, ends) if one is not None), default=None))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from attrs import frozen
 
+from certcore.errors import LeaseLost
+from certcore.model.certificate import Schedule
 from certcore.model.secret import Secret, SecretName
 from certcore.ports.sealing import Vault
-from certcore.ports.storage import Document, Storage
+from certcore.ports.storage import Document, Storage, Transaction
 
 __all__ = ["StoredDocuments"]
 
@@ -21,6 +24,8 @@ class StoredDocuments:
     storage: Storage
     vault: Vault
     namespace: str
+    #: What is written is written under this lease: a process that was paused past it changes nothing any more.
+    lease: Schedule | None = None
 
     def get(self, key: str) -> Document | None:
         """One document; None when there is none."""
@@ -28,13 +33,18 @@ class StoredDocuments:
             return transaction.documents.get(self.namespace, key)
 
     def put(self, key: str, value: Mapping[str, Any], *, version: int | None = None) -> Document:
-        """Store a document; raises StaleWrite when the demanded version is not the stored one."""
-        with self.storage.write() as transaction:
+        """Store a document.
+
+        Raises:
+            StaleWrite: The demanded version is not the stored one.
+            LeaseLost: Another worker, or a user's action, took the certificate over.
+        """
+        with self._write() as transaction:
             return transaction.documents.put(self.namespace, key, value, version=version)
 
     def put_many(self, values: Mapping[str, Mapping[str, Any]]) -> None:
         """Store several documents in one transaction."""
-        with self.storage.write() as transaction:
+        with self._write() as transaction:
             for key, value in values.items():
                 transaction.documents.put(self.namespace, key, value)
 
@@ -42,7 +52,7 @@ class StoredDocuments:
         """Delete documents in one transaction."""
         if not keys:
             return
-        with self.storage.write() as transaction:
+        with self._write() as transaction:
             for key in keys:
                 transaction.documents.delete(self.namespace, key)
 
@@ -55,11 +65,8 @@ class StoredDocuments:
         """Seal a secret unless there is one already."""
         name = self._name(key)
         sealed = self.vault.seal(Secret(secret), name)
-        with self.storage.write() as transaction:
-            if transaction.secrets.get(name) is not None:
-                return False
-            transaction.secrets.put(name, sealed)
-            return True
+        with self._write() as transaction:
+            return transaction.secrets.add(name, sealed)
 
     def unseal(self, key: str) -> bytes | None:
         """The secret under this key."""
@@ -70,8 +77,17 @@ class StoredDocuments:
 
     def delete_secret(self, key: str) -> None:
         """Delete a secret."""
-        with self.storage.write() as transaction:
+        with self._write() as transaction:
             transaction.secrets.delete(self._name(key))
+
+    @contextmanager
+    def _write(self) -> Iterator[Transaction]:
+        with self.storage.write() as transaction:
+            if self.lease is not None:
+                stored = transaction.schedules.get(self.lease.certificate_id)
+                if stored.token != self.lease.token:
+                    raise LeaseLost(self.lease.certificate_id)
+            yield transaction
 
     def _name(self, key: str) -> SecretName:
         return SecretName("module-secret", f"{self.namespace}/{key}")

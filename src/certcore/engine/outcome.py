@@ -71,7 +71,8 @@ class Held:
         if certificate.status is Status.ACTIVE and certificate.not_after is not None:
             due_at = certificate.not_after if due_at is None else min(due_at, certificate.not_after)
         changed = self.schedule.attempts if attempts is None else attempts
-        return evolve(self, schedule=evolve(self.schedule, due_at=due_at, attempts=changed))
+        schedule = evolve(self.schedule, due_at=due_at, needed_by=certificate.not_after, attempts=changed)
+        return evolve(self, schedule=schedule)
 
 
 def after_step(held: Held, issuance: Issuance, step: Step, *, now: datetime, roll: float) -> Held:

@@ -12,12 +12,12 @@ import logging
 import traceback
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import Final
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from certcore.engine.contexts import Contexts
 from certcore.engine.decide import Decision, Task, decide
+from certcore.engine.leases import LEASE, LeaseKeeper
 from certcore.engine.outcome import Held, after_step, refuse_leaf
 from certcore.engine.requests import new_issuance
 from certcore.errors import CertCoreError, LeaseLost, NotFound, PluginError, X509Error
@@ -37,8 +37,6 @@ from certcore.ports.storage import Storage, Transaction
 __all__ = ["Engine", "Reconciled"]
 
 _log = logging.getLogger(__name__)
-#: How long a lease lasts; it is extended with every step that is stored.
-LEASE: Final = timedelta(minutes=5)
 
 
 @frozen(kw_only=True)
@@ -65,6 +63,11 @@ class Engine:
     contexts: Contexts
     #: Who holds the leases: unique per process.
     owner: str
+    leases: LeaseKeeper = field(init=False, repr=False)
+
+    @leases.default
+    def _own_leases(self) -> LeaseKeeper:
+        return LeaseKeeper(storage=self.storage, environment=self.environment)
 
     def reconcile(self, certificate_id: str) -> Reconciled:
         """Look at one certificate and take at most one step.
@@ -135,6 +138,10 @@ class Engine:
             LeaseLost: Somebody else took over; nothing was written.
             NotFound: The certificate was deleted.
         """
+        with self.leases.keep(held.schedule):
+            return self._step(held, keep_lease=keep_lease)
+
+    def _step(self, held: Held, *, keep_lease: bool | timedelta) -> Held:
         now = self.environment.now()
         decision = decide(held.certificate, held.issuances, now)
         before = evolve(held, events=())
@@ -159,6 +166,8 @@ class Engine:
         roll = self.environment.roll()
         try:
             step = self._ask_module(held, issuance)
+        except LeaseLost:
+            raise
         except CertCoreError as error:  # no such module, a key that does not open, a module's bug
             _log.warning("Certificate %s cannot be advanced: %s", held.certificate.id, error)
             problem = Problem(type=f"urn:certcore:{error.code}", title=error.message, advice=error.advice)
@@ -179,9 +188,12 @@ class Engine:
             return refuse_leaf(held, kept, step, error, now=now, roll=roll)
 
     def _ask_module(self, held: Held, issuance: Issuance) -> Step:
-        module, work = self.contexts.work(held.authority(issuance.authority_id), held.certificate, issuance)
+        authority = held.authority(issuance.authority_id)
+        module, work = self.contexts.work(authority, held.certificate, issuance, lease=held.schedule)
         try:
             step = module.advance(work)
+        except LeaseLost:  # the module wrote something, and was refused
+            raise
         except Exception as error:  # isolation: a module's bug is this certificate's problem, not the worker's
             frames = "".join(traceback.format_tb(error.__traceback__))
             _log.error("The CA module %r raised %s in advance:\n%s", module.name, type(error).__name__, frames)
@@ -195,9 +207,12 @@ class Engine:
         now = self.environment.now()
         again: datetime | None = None
         try:
-            module, work = self.contexts.work(held.authority(issuance.authority_id), held.certificate, issuance)
+            authority = held.authority(issuance.authority_id)
+            module, work = self.contexts.work(authority, held.certificate, issuance, lease=held.schedule)
             if isinstance(module, SupportsCleanUp):
                 again = module.clean_up(work)
+        except LeaseLost:
+            raise
         except NotFound as error:  # the CA profile is gone, and with it whatever could be taken back
             _log.warning("Nobody can clean up after certificate %s: %s", held.certificate.id, error)
         except Exception as error:  # isolation: what cannot be taken back now is tried again, whatever the reason

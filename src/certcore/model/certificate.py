@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 from attrs import define, field, frozen
 
@@ -17,7 +17,12 @@ from certcore.model.problem import Problem
 from certcore.model.renewal import RenewalPolicy
 from certcore.model.subject import Subject
 
-__all__ = ["Certificate", "Schedule"]
+__all__ = ["WITHOUT_LEAF", "Certificate", "Schedule"]
+
+#: A certificate without a leaf is as urgent as one whose leaf ends this much after it became due: before the renewals
+#: that have time, after those that have not. An owner who never sets the CNAME must not hold up anybody's renewal.
+WITHOUT_LEAF: Final = timedelta(days=1)
+_NEVER: Final = datetime.max.replace(tzinfo=UTC) - WITHOUT_LEAF
 
 
 @define(frozen=True, kw_only=True, slots=False)
@@ -67,9 +72,17 @@ class Schedule:
     certificate_id: str
     #: None: not before somebody asks.
     due_at: datetime | None = None
+    #: When the leaf in service ends: until then the work has to be done. None without one.
+    needed_by: datetime | None = None
     #: Attempts that have failed in a row.
     attempts: int = 0
     lease_owner: str = ""
     lease_until: datetime | None = None
     #: The fencing token: grows with every lease; a write that brings an older one is refused.
     token: int = 0
+
+    @property
+    def urgency(self) -> tuple[datetime, datetime, str]:
+        """Sorts what is due: the smaller, the more urgent. Only for schedules with a due_at."""
+        due_at = self.due_at or _NEVER
+        return (self.needed_by or due_at + WITHOUT_LEAF, due_at, self.certificate_id)

@@ -144,9 +144,11 @@ class ScheduleRepository(Protocol):
         ...
 
     def claim_due(self, *, now: datetime, owner: str, lease_until: datetime, limit: int) -> Sequence[Schedule]:
-        """Lease up to ``limit`` certificates that are due (due_at <= now) and not leased, longest overdue first.
+        """Lease up to ``limit`` certificates that are due (due_at <= now) and not leased, most urgent first.
 
-        Each claim MUST raise the token. Two callers at once MUST never get the same certificate.
+        The most urgent is the one whose leaf ends first (``needed_by``); one without a leaf counts as if its leaf
+        ended a day after it became due. A store MAY look for it among the 1,000 that are longest overdue. Each claim
+        MUST raise the token. Two callers at once MUST never get the same certificate.
         """
         ...
 
@@ -167,7 +169,7 @@ class ScheduleRepository(Protocol):
         ...
 
     def save(self, schedule: Schedule) -> None:
-        """Store due_at, attempts, lease_owner and lease_until, if ``schedule.token`` is the current one.
+        """Store due_at, needed_by, attempts, lease_owner and lease_until, if ``schedule.token`` is the current one.
 
         Raises:
             LeaseLost: It is not; the caller MUST give up its whole transaction.
@@ -239,6 +241,13 @@ class SecretRepository(Protocol):
 
     def put(self, name: SecretName, sealed: SealedSecret) -> None:
         """Store a sealed secret, replacing one of the same name."""
+        ...
+
+    def add(self, name: SecretName, sealed: SealedSecret) -> bool:
+        """Store a sealed secret unless there is one of that name; returns whether it was stored.
+
+        Of two callers at once, exactly one MUST get True.
+        """
         ...
 
     def get(self, name: SecretName) -> SealedSecret | None:

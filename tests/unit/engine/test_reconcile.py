@@ -7,6 +7,7 @@ import pytest
 from attrs import evolve
 
 from certcore import CertCore, RenewalPolicy, Status
+from certcore.engine.leases import LEASE
 from certcore.errors import CertCoreError, LeaseLost, StaleWrite, TransitionNotAllowed
 from certcore.model.events import EventKind
 from certcore.model.issuance import Outcome, Purpose
@@ -315,7 +316,7 @@ def test_a_leased_certificate_is_left_alone(bench):
     _claimed(bench, one)
     done = bench.core.reconcile(one)
     assert not done.stepped
-    assert done.look_again == bench.environment.now() + timedelta(minutes=5)
+    assert done.look_again == bench.environment.now() + LEASE
 
 
 def test_cleaning_up_is_tried_until_it_succeeds(bench):

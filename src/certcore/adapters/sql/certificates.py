@@ -1,10 +1,9 @@
-"""The repositories of certificates, their issuances and their schedules."""
+"""The repositories of certificates and their issuances."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import sqlalchemy as sa
 from attrs import evolve, frozen
@@ -12,14 +11,15 @@ from sqlalchemy import bindparam
 from sqlalchemy.exc import IntegrityError
 
 from certcore.adapters.sql import mapping
-from certcore.adapters.sql.tables import certificates, issuances, schedules
-from certcore.errors import LeaseLost, NotFound, StaleWrite
-from certcore.model.certificate import Certificate, Schedule
+from certcore.adapters.sql.schedules import LOCKED
+from certcore.adapters.sql.tables import certificates, issuances
+from certcore.errors import NotFound, StaleWrite
+from certcore.model.certificate import Certificate
 from certcore.model.issuance import Issuance
 from certcore.model.lifecycle import Status
 from certcore.model.names import DnsName
 
-__all__ = ["SqlCertificates", "SqlIssuances", "SqlSchedules"]
+__all__ = ["SqlCertificates", "SqlIssuances"]
 
 # Statements are built once; SQLAlchemy compiles each once per database. "for update" is where the database has it.
 _BY_ID: Final = certificates.select().where(certificates.c.id == bindparam("row_id"))
@@ -37,37 +37,6 @@ _ISSUANCE: Final = issuances.select().where(issuances.c.id == bindparam("row_id"
 _ISSUANCE_UPDATE: Final = issuances.update().where(issuances.c.id == bindparam("row_id"))
 _ISSUANCES_OF: Final = (
     issuances.select().where(issuances.c.certificate_id == bindparam("row_id")).order_by(issuances.c.number)
-)
-
-_SCHEDULE: Final = schedules.select().where(schedules.c.certificate_id == bindparam("row_id"))
-_SCHEDULE_LOCKED: Final = _SCHEDULE.with_for_update()
-_SCHEDULE_UPDATE: Final = schedules.update().where(schedules.c.certificate_id == bindparam("row_id"))
-_SCHEDULE_UPDATE_HELD: Final = _SCHEDULE_UPDATE.where(schedules.c.token == bindparam("row_token"))
-_DUE: Final = (
-    schedules.select()
-    .where(
-        schedules.c.due_at <= bindparam("row_now"),
-        sa.or_(schedules.c.lease_until.is_(None), schedules.c.lease_until <= bindparam("row_now")),
-    )
-    .order_by(schedules.c.due_at, schedules.c.certificate_id)
-    .limit(bindparam("row_limit"))
-    .with_for_update(skip_locked=True)
-)
-_LEASE: Final = _SCHEDULE_UPDATE_HELD.values(
-    lease_owner=bindparam("new_owner"), lease_until=bindparam("new_until"), token=schedules.c.token + 1
-)
-# The first is for rows that can be claimed as soon as they are due, the second for those that are leased until then.
-_NEXT_FREE: Final = (
-    sa.select(schedules.c.due_at)
-    .where(
-        schedules.c.due_at.is_not(None),
-        sa.or_(schedules.c.lease_until.is_(None), schedules.c.lease_until <= bindparam("row_now")),
-    )
-    .order_by(schedules.c.due_at)
-    .limit(1)
-)
-_NEXT_LEASED: Final = sa.select(schedules.c.due_at, schedules.c.lease_until).where(
-    schedules.c.due_at.is_not(None), schedules.c.lease_until > bindparam("row_now")
 )
 
 
@@ -92,7 +61,7 @@ class SqlCertificates:
         key = {"row_id": certificate_id}
         if self.writing and self.connection.dialect.name != "sqlite":
             # Steps lock the schedule before the certificate, so everybody does: else two would wait for each other.
-            self.connection.execute(_SCHEDULE_LOCKED, key)
+            self.connection.execute(LOCKED, key)
         row = self.connection.execute(_BY_ID_LOCKED if self.writing else _BY_ID, key).one_or_none()
         if row is None:
             raise NotFound("certificate", certificate_id)
@@ -196,79 +165,3 @@ class SqlIssuances:
     def of_certificate(self, certificate_id: str) -> Sequence[Issuance]:
         """All issuances of a certificate, by number."""
         return [mapping.issuance_of(row) for row in self.connection.execute(_ISSUANCES_OF, {"row_id": certificate_id})]
-
-
-@frozen(eq=False)
-class SqlSchedules:
-    """Implements `certcore.ports.storage.ScheduleRepository`."""
-
-    connection: sa.Connection
-    writing: bool
-
-    def add(self, schedule: Schedule) -> None:
-        """Store the schedule of a new certificate."""
-        try:
-            self.connection.execute(schedules.insert(), mapping.schedule_row(schedule))
-        except IntegrityError:
-            raise NotFound("certificate", schedule.certificate_id) from None
-
-    def get(self, certificate_id: str) -> Schedule:
-        """The schedule of a certificate."""
-        statement = _SCHEDULE_LOCKED if self.writing else _SCHEDULE
-        row = self.connection.execute(statement, {"row_id": certificate_id}).one_or_none()
-        if row is None:
-            raise NotFound("certificate", certificate_id)
-        return mapping.schedule_of(row)
-
-    def claim_due(self, *, now: datetime, owner: str, lease_until: datetime, limit: int) -> Sequence[Schedule]:
-        """Lease what is due, longest overdue first; rows that another transaction is claiming are skipped."""
-        rows = self.connection.execute(_DUE, {"row_now": now, "row_limit": limit}).all()
-        return [self._lease(mapping.schedule_of(row), owner, lease_until) for row in rows]
-
-    def claim(self, certificate_id: str, *, now: datetime, owner: str, lease_until: datetime) -> Schedule | None:
-        """Lease one certificate; None while another owner's lease runs."""
-        stored = self.get(certificate_id)
-        if stored.lease_until is not None and stored.lease_until > now:
-            return None
-        return self._lease(stored, owner, lease_until)
-
-    def renew_lease(self, certificate_id: str, *, token: int, lease_until: datetime) -> None:
-        """Extend a lease."""
-        self._update_held(certificate_id, token, {"lease_until": lease_until})
-
-    def save(self, schedule: Schedule) -> None:
-        """Store the schedule, if its token is the current one."""
-        row = mapping.schedule_row(schedule)
-        self._update_held(row.pop("certificate_id"), row.pop("token"), row)
-
-    def take_over(self, certificate_id: str, *, due_at: datetime | None, attempts: int | None = None) -> Schedule:
-        """End any lease and raise the token."""
-        stored = self.get(certificate_id)
-        taken = evolve(
-            stored,
-            due_at=due_at,
-            attempts=stored.attempts if attempts is None else attempts,
-            lease_owner="",
-            lease_until=None,
-            token=stored.token + 1,
-        )
-        row = mapping.schedule_row(taken)
-        self.connection.execute(_SCHEDULE_UPDATE, {"row_id": row.pop("certificate_id"), **row})
-        return taken
-
-    def next_due(self, *, now: datetime) -> datetime | None:
-        """The earliest moment at which something can be claimed."""
-        free = self.connection.execute(_NEXT_FREE, {"row_now": now}).scalar_one_or_none()
-        leased = self.connection.execute(_NEXT_LEASED, {"row_now": now}).all()
-        moments = [max(row.due_at, row.lease_until) for row in leased]
-        return min((*moments, *(() if free is None else (free,))), default=None)
-
-    def _lease(self, schedule: Schedule, owner: str, lease_until: datetime) -> Schedule:
-        key: dict[str, Any] = {"row_id": schedule.certificate_id, "row_token": schedule.token}
-        self.connection.execute(_LEASE, {**key, "new_owner": owner, "new_until": lease_until})
-        return evolve(schedule, lease_owner=owner, lease_until=lease_until, token=schedule.token + 1)
-
-    def _update_held(self, certificate_id: str, token: int, values: dict[str, Any]) -> None:
-        key = {"row_id": certificate_id, "row_token": token}
-        if self.connection.execute(_SCHEDULE_UPDATE_HELD, {**key, **values}).rowcount == 0:
-            raise LeaseLost(certificate_id)

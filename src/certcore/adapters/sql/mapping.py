@@ -161,6 +161,7 @@ def schedule_row(schedule: Schedule) -> dict[str, Any]:
     return {
         "certificate_id": schedule.certificate_id,
         "due_at": schedule.due_at,
+        "needed_by": schedule.needed_by,
         "attempts": schedule.attempts,
         "lease_owner": schedule.lease_owner,
         "lease_until": schedule.lease_until,
@@ -173,6 +174,7 @@ def schedule_of(row: _Row) -> Schedule:
     return Schedule(
         certificate_id=row.certificate_id,
         due_at=row.due_at,
+        needed_by=row.needed_by,
         attempts=row.attempts,
         lease_owner=row.lease_owner,
         lease_until=row.lease_until,

@@ -135,16 +135,13 @@ class SqlSecrets:
 
     def put(self, name: SecretName, sealed: SealedSecret) -> None:
         """Store a sealed secret, replacing one of the same name."""
-        row = {
-            "key_id": sealed.key_id,
-            "wrapped_key": sealed.wrapped_key,
-            "nonce": sealed.nonce,
-            "ciphertext": sealed.ciphertext,
-        }
-        if self.connection.execute(_SECRET_UPDATE, {**_secret_key(name), **row}).rowcount:
-            return
-        if not insert_new(self.connection, secrets, {"purpose": name.purpose, "owner_id": name.owner_id, **row}):
-            self.connection.execute(_SECRET_UPDATE, {**_secret_key(name), **row})  # another writer came between
+        row = {**_secret_key(name), **_sealed_columns(sealed)}
+        if self.connection.execute(_SECRET_UPDATE, row).rowcount == 0 and not self.add(name, sealed):
+            self.connection.execute(_SECRET_UPDATE, row)  # another writer came between
+
+    def add(self, name: SecretName, sealed: SealedSecret) -> bool:
+        """Store a sealed secret unless there is one of that name."""
+        return insert_new(self.connection, secrets, {**_name_columns(name), **_sealed_columns(sealed)})
 
     def get(self, name: SecretName) -> SealedSecret | None:
         """A sealed secret; None when there is none."""
@@ -232,6 +229,15 @@ class SqlDocuments:
         else:
             rows = self.connection.execute(_DOCUMENTS_BELOW, {**wanted, "row_below": below})
         return [Document(key=row.key, value=row.value, version=row.version) for row in rows]
+
+
+def _name_columns(name: SecretName) -> dict[str, str]:
+    return {"purpose": name.purpose, "owner_id": name.owner_id}
+
+
+def _sealed_columns(sealed: SealedSecret) -> dict[str, Any]:
+    columns = ("key_id", "wrapped_key", "nonce", "ciphertext")
+    return {column: getattr(sealed, column) for column in columns}
 
 
 def _secret_key(name: SecretName) -> dict[str, str]:

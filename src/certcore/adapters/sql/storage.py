@@ -14,9 +14,10 @@ from attrs import define, field, frozen
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from certcore.adapters.sql.certificates import SqlCertificates, SqlIssuances, SqlSchedules
+from certcore.adapters.sql.certificates import SqlCertificates, SqlIssuances
 from certcore.adapters.sql.databases import POOL_SIZE, Database, find_database
 from certcore.adapters.sql.records import SqlAuthorities, SqlDocuments, SqlEvents, SqlSecrets
+from certcore.adapters.sql.schedules import SqlSchedules
 from certcore.adapters.sql.schema import bring_up_to_date
 from certcore.errors import StorageError, StorageUnavailable
 

@@ -80,11 +80,13 @@ schedules: Final = sa.Table(
     metadata,
     sa.Column("certificate_id", key_text(_ID), sa.ForeignKey(certificates.c.id, ondelete="CASCADE"), primary_key=True),
     sa.Column("due_at", UtcDateTime),
+    sa.Column("needed_by", UtcDateTime),
     sa.Column("attempts", sa.Integer, nullable=False),
     sa.Column("lease_owner", key_text(100), nullable=False),
     sa.Column("lease_until", UtcDateTime),
     sa.Column("token", sa.BigInteger, nullable=False),
     sa.Index(None, "due_at", "certificate_id"),
+    sa.Index(None, "lease_until"),
 )
 
 issuances: Final = sa.Table(

@@ -194,6 +194,19 @@ class StorageContract(RowsContract):
         with storage.read() as transaction:
             assert transaction.schedules.get("certificate-5") == first[0]
 
+    def test_the_most_urgent_is_claimed_first(self, storage: Storage) -> None:
+        """The leaf that ends first; without a leaf, a day after it became due; then the one that waits longest."""
+        hour = timedelta(hours=1)
+        self._schedules(storage, NOW, NOW, NOW - hour, NOW, NOW, NOW + hour)
+        needed = (NOW + 30 * hour, None, NOW + 30 * hour, NOW - hour, NOW + 2 * hour, NOW - 9 * hour)
+        with storage.write() as transaction:
+            for number, needed_by in enumerate(needed, 1):
+                stored = transaction.schedules.get(f"certificate-{number}")
+                transaction.schedules.save(evolve(stored, needed_by=needed_by))
+        wanted = ["certificate-4", "certificate-5", "certificate-2", "certificate-3", "certificate-1"]
+        found = [one.certificate_id for _ in range(3) for one in self._claim(storage, NOW, limit=2)]
+        assert found == wanted
+
     def test_a_lease_that_ran_out_is_claimed_again(self, storage: Storage) -> None:
         """After a lease's end another owner gets the certificate, with a higher token; the old one's writes fail."""
         self._schedules(storage, NOW)

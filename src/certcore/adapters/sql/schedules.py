@@ -1,0 +1,184 @@
+"""The repository of schedules: what is due, and who holds it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import sqlalchemy as sa
+from attrs import evolve, frozen
+from sqlalchemy import bindparam
+from sqlalchemy.exc import IntegrityError
+
+from certcore.adapters.sql import mapping
+from certcore.adapters.sql.tables import schedules
+from certcore.errors import LeaseLost, NotFound
+from certcore.model.certificate import WITHOUT_LEAF, Schedule
+
+__all__ = ["LOCKED", "SqlSchedules"]
+
+#: Dialects whose UPDATE returns rows.
+_RETURNING: Final = frozenset({"postgresql", "sqlite"})
+
+
+def _due_plus(microseconds: int) -> sa.ColumnElement[int]:
+    return sa.type_coerce(schedules.c.due_at, sa.BigInteger) + microseconds
+
+
+_SCHEDULE: Final = schedules.select().where(schedules.c.certificate_id == bindparam("row_id"))
+#: The row of a certificate's schedule, kept as it is until the transaction ends.
+LOCKED: Final = _SCHEDULE.with_for_update()
+_SCHEDULE_UPDATE: Final = schedules.update().where(schedules.c.certificate_id == bindparam("row_id"))
+_SCHEDULE_UPDATE_HELD: Final = _SCHEDULE_UPDATE.where(schedules.c.token == bindparam("row_token"))
+_FREE: Final = sa.or_(schedules.c.lease_until.is_(None), schedules.c.lease_until <= bindparam("row_now"))
+_CLAIMABLE: Final = sa.and_(schedules.c.due_at <= bindparam("row_now"), _FREE)
+#: Of a backlog, so many are looked at to find the most urgent: the cost of a claim does not grow with the backlog.
+_CANDIDATES: Final = 1000
+_OVERDUE: Final = (
+    sa.select(schedules.c.certificate_id)
+    .where(_CLAIMABLE)
+    .order_by(schedules.c.due_at, schedules.c.certificate_id)
+    .limit(_CANDIDATES)
+    .subquery("overdue")
+)
+_WITHOUT_LEAF: Final = WITHOUT_LEAF // timedelta(microseconds=1)
+_MOST_URGENT: Final = (
+    sa.select(schedules.c.certificate_id)
+    .join(_OVERDUE, _OVERDUE.c.certificate_id == schedules.c.certificate_id)
+    .where(_CLAIMABLE)  # again: it may have changed since the candidates were found
+    .order_by(
+        sa.func.coalesce(sa.type_coerce(schedules.c.needed_by, sa.BigInteger), _due_plus(_WITHOUT_LEAF)),
+        schedules.c.due_at,
+        schedules.c.certificate_id,
+    )
+    .limit(bindparam("row_limit"))
+)
+_LEASED = {
+    "lease_owner": bindparam("new_owner"),
+    "lease_until": bindparam("new_until"),
+    "token": schedules.c.token + 1,
+}
+_PICKED: Final = _MOST_URGENT.with_for_update(of=schedules, skip_locked=True).cte("picked")
+#: One statement, where the database can return what it updates.
+_CLAIM: Final = (
+    schedules.update()
+    .where(schedules.c.certificate_id.in_(sa.select(_PICKED.c.certificate_id)))
+    .values(_LEASED)
+    .returning(*schedules.c)
+)
+#: Three where it cannot: a choice, which of them are free, and the claim. MySQL locks every row that it sorts.
+_LOCK_FREE: Final = (
+    schedules.select()
+    .where(schedules.c.certificate_id.in_(bindparam("row_ids", expanding=True)), _CLAIMABLE)
+    .limit(bindparam("row_limit"))
+    .with_for_update(skip_locked=True)
+)
+_LEASE_ALL: Final = (
+    schedules.update().where(schedules.c.certificate_id.in_(bindparam("row_ids", expanding=True))).values(_LEASED)
+)
+_LEASE: Final = _SCHEDULE_UPDATE_HELD.values(_LEASED)
+# The first is for rows that can be claimed as soon as they are due, the second for those that are leased until then.
+_NEXT_FREE: Final = (
+    sa.select(schedules.c.due_at)
+    .where(
+        schedules.c.due_at.is_not(None),
+        sa.or_(schedules.c.lease_until.is_(None), schedules.c.lease_until <= bindparam("row_now")),
+    )
+    .order_by(schedules.c.due_at)
+    .limit(1)
+)
+_NEXT_LEASED: Final = sa.select(schedules.c.due_at, schedules.c.lease_until).where(
+    schedules.c.due_at.is_not(None), schedules.c.lease_until > bindparam("row_now")
+)
+
+
+@frozen(eq=False)
+class SqlSchedules:
+    """Implements `certcore.ports.storage.ScheduleRepository`."""
+
+    connection: sa.Connection
+    writing: bool
+
+    def add(self, schedule: Schedule) -> None:
+        """Store the schedule of a new certificate."""
+        try:
+            self.connection.execute(schedules.insert(), mapping.schedule_row(schedule))
+        except IntegrityError:
+            raise NotFound("certificate", schedule.certificate_id) from None
+
+    def get(self, certificate_id: str) -> Schedule:
+        """The schedule of a certificate."""
+        statement = LOCKED if self.writing else _SCHEDULE
+        row = self.connection.execute(statement, {"row_id": certificate_id}).one_or_none()
+        if row is None:
+            raise NotFound("certificate", certificate_id)
+        return mapping.schedule_of(row)
+
+    def claim_due(self, *, now: datetime, owner: str, lease_until: datetime, limit: int) -> Sequence[Schedule]:
+        """Lease what is due, most urgent first; rows that another transaction is claiming are skipped."""
+        lease = {"row_now": now, "new_owner": owner, "new_until": lease_until}
+        if self.connection.dialect.name in _RETURNING:
+            rows = self.connection.execute(_CLAIM, {**lease, "row_limit": limit}).all()
+            return sorted(map(mapping.schedule_of, rows), key=lambda one: one.urgency)
+        # Some more than needed: other workers are choosing from the same end.
+        choice = {"row_now": now, "row_limit": limit + _CANDIDATES // 10}
+        ids = list(self.connection.execute(_MOST_URGENT, choice).scalars())
+        found: list[Schedule] = []
+        for start in range(0, len(ids), limit):
+            wanted = {"row_now": now, "row_ids": ids[start : start + limit], "row_limit": limit - len(found)}
+            found += map(mapping.schedule_of, self.connection.execute(_LOCK_FREE, wanted))
+            if len(found) == limit:
+                break
+        if found:
+            self.connection.execute(_LEASE_ALL, {**lease, "row_ids": [one.certificate_id for one in found]})
+        leased = (evolve(one, lease_owner=owner, lease_until=lease_until, token=one.token + 1) for one in found)
+        return sorted(leased, key=lambda one: one.urgency)
+
+    def claim(self, certificate_id: str, *, now: datetime, owner: str, lease_until: datetime) -> Schedule | None:
+        """Lease one certificate; None while another owner's lease runs."""
+        stored = self.get(certificate_id)
+        if stored.lease_until is not None and stored.lease_until > now:
+            return None
+        return self._lease(stored, owner, lease_until)
+
+    def renew_lease(self, certificate_id: str, *, token: int, lease_until: datetime) -> None:
+        """Extend a lease."""
+        self._update_held(certificate_id, token, {"lease_until": lease_until})
+
+    def save(self, schedule: Schedule) -> None:
+        """Store the schedule, if its token is the current one."""
+        row = mapping.schedule_row(schedule)
+        self._update_held(row.pop("certificate_id"), row.pop("token"), row)
+
+    def take_over(self, certificate_id: str, *, due_at: datetime | None, attempts: int | None = None) -> Schedule:
+        """End any lease and raise the token."""
+        stored = self.get(certificate_id)
+        taken = evolve(
+            stored,
+            due_at=due_at,
+            attempts=stored.attempts if attempts is None else attempts,
+            lease_owner="",
+            lease_until=None,
+            token=stored.token + 1,
+        )
+        row = mapping.schedule_row(taken)
+        self.connection.execute(_SCHEDULE_UPDATE, {"row_id": row.pop("certificate_id"), **row})
+        return taken
+
+    def next_due(self, *, now: datetime) -> datetime | None:
+        """The earliest moment at which something can be claimed."""
+        free = self.connection.execute(_NEXT_FREE, {"row_now": now}).scalar_one_or_none()
+        leased = self.connection.execute(_NEXT_LEASED, {"row_now": now}).all()
+        moments = [max(row.due_at, row.lease_until) for row in leased]
+        return min((*moments, *(() if free is None else (free,))), default=None)
+
+    def _lease(self, schedule: Schedule, owner: str, lease_until: datetime) -> Schedule:
+        key: dict[str, Any] = {"row_id": schedule.certificate_id, "row_token": schedule.token}
+        self.connection.execute(_LEASE, {**key, "new_owner": owner, "new_until": lease_until})
+        return evolve(schedule, lease_owner=owner, lease_until=lease_until, token=schedule.token + 1)
+
+    def _update_held(self, certificate_id: str, token: int, values: dict[str, Any]) -> None:
+        key = {"row_id": certificate_id, "row_token": token}
+        if self.connection.execute(_SCHEDULE_UPDATE_HELD, {**key, **values}).rowcount == 0:
+            raise LeaseLost(certificate_id)
