@@ -69,7 +69,9 @@ class _Login:
     def key(self, key_id: str) -> Any:
         """The AES key of that label; NoSuchKey or MultipleObjectsReturned when there is not exactly one."""
         if key_id not in self._keys:
-            found = self.aes_keys({pkcs11.Attribute.LABEL: key_id}) if key_id else []
+            # What is no UTF-8 must not reach python-pkcs11: it crashes the process.
+            is_label = key_id and key_id.encode(errors="ignore").decode() == key_id
+            found = self.aes_keys({pkcs11.Attribute.LABEL: key_id}) if is_label else []
             if not found:
                 raise pkcs11.NoSuchKey
             if len(found) > 1:

@@ -101,8 +101,9 @@ def _attributes(text: str, separator: str, known: tuple[str, ...]) -> Mapping[st
             # It is not repeated: it may be a piece of a PIN whose & was not written as %26.
             raise _malformed(f"may have these, each once, with {separator!r} between them: {', '.join(known)}")
         try:
-            found[name] = unquote("%" if _BROKEN_ESCAPE.search(value) else value, errors="strict")
-        except UnicodeDecodeError:
+            found[name] = unquote(value, errors="strict")
+            found[name].encode()
+        except UnicodeError:
             raise _malformed(f"has a {name} that is not UTF-8") from None
         if _BROKEN_ESCAPE.search(value) or "\0" in found[name]:
             raise _malformed(f"has a {name} that is not written as RFC 7512 wants it; a percent sign is %25")

@@ -18,14 +18,6 @@ from certcore.model.certificate import WITHOUT_LEAF, Schedule
 
 __all__ = ["LOCKED", "SqlSchedules"]
 
-#: Dialects whose UPDATE returns rows.
-_RETURNING: Final = frozenset({"postgresql", "sqlite"})
-
-
-def _due_plus(microseconds: int) -> sa.ColumnElement[int]:
-    return sa.type_coerce(schedules.c.due_at, sa.BigInteger) + microseconds
-
-
 _SCHEDULE: Final = schedules.select().where(schedules.c.certificate_id == bindparam("row_id"))
 #: The row of a certificate's schedule, kept as it is until the transaction ends.
 LOCKED: Final = _SCHEDULE.with_for_update()
@@ -36,37 +28,47 @@ _CLAIMABLE: Final = sa.and_(schedules.c.due_at <= bindparam("row_now"), _FREE)
 #: Of a backlog, so many are looked at to find the most urgent: the cost of a claim does not grow with the backlog.
 _CANDIDATES: Final = 1000
 _OVERDUE: Final = (
-    sa.select(schedules.c.certificate_id)
+    sa.select(schedules.c.certificate_id, schedules.c.due_at, schedules.c.needed_by)
     .where(_CLAIMABLE)
-    .order_by(schedules.c.due_at, schedules.c.certificate_id)
+    .order_by(schedules.c.due_at)
     .limit(_CANDIDATES)
     .subquery("overdue")
 )
-_WITHOUT_LEAF: Final = WITHOUT_LEAF // timedelta(microseconds=1)
-_MOST_URGENT: Final = (
-    sa.select(schedules.c.certificate_id)
-    .join(_OVERDUE, _OVERDUE.c.certificate_id == schedules.c.certificate_id)
-    .where(_CLAIMABLE)  # again: it may have changed since the candidates were found
-    .order_by(
-        sa.func.coalesce(sa.type_coerce(schedules.c.needed_by, sa.BigInteger), _due_plus(_WITHOUT_LEAF)),
-        schedules.c.due_at,
-        schedules.c.certificate_id,
-    )
-    .limit(bindparam("row_limit"))
+_URGENCY: Final = (
+    sa.func.coalesce(
+        sa.type_coerce(_OVERDUE.c.needed_by, sa.BigInteger),
+        sa.type_coerce(_OVERDUE.c.due_at, sa.BigInteger) + WITHOUT_LEAF // timedelta(microseconds=1),
+    ),
+    _OVERDUE.c.due_at,
+    _OVERDUE.c.certificate_id,
 )
+_MOST_URGENT: Final = sa.select(_OVERDUE.c.certificate_id).order_by(*_URGENCY).limit(bindparam("row_limit"))
 _LEASED = {
     "lease_owner": bindparam("new_owner"),
     "lease_until": bindparam("new_until"),
     "token": schedules.c.token + 1,
 }
-_PICKED: Final = _MOST_URGENT.with_for_update(of=schedules, skip_locked=True).cte("picked")
-#: One statement, where the database can return what it updates.
-_CLAIM: Final = (
-    schedules.update()
-    .where(schedules.c.certificate_id.in_(sa.select(_PICKED.c.certificate_id)))
-    .values(_LEASED)
-    .returning(*schedules.c)
-)
+
+
+def _claim(picked: sa.CTE) -> sa.Executable:
+    return (
+        schedules.update()
+        .where(schedules.c.certificate_id.in_(sa.select(picked.c.certificate_id)))
+        .values(_LEASED)
+        .returning(*schedules.c)
+    )
+
+
+#: Dialects whose UPDATE returns rows claim in one statement.
+_CLAIM: Final = {
+    "sqlite": _claim(_MOST_URGENT.cte("picked")),
+    "postgresql": _claim(
+        _MOST_URGENT.join_from(_OVERDUE, schedules, schedules.c.certificate_id == _OVERDUE.c.certificate_id)
+        .where(_CLAIMABLE)  # again: it may have changed since the candidates were found
+        .with_for_update(of=schedules, skip_locked=True)
+        .cte("picked")
+    ),
+}
 #: Three where it cannot: a choice, which of them are free, and the claim. MySQL locks every row that it sorts.
 _LOCK_FREE: Final = (
     schedules.select()
@@ -118,8 +120,9 @@ class SqlSchedules:
     def claim_due(self, *, now: datetime, owner: str, lease_until: datetime, limit: int) -> Sequence[Schedule]:
         """Lease what is due, most urgent first; rows that another transaction is claiming are skipped."""
         lease = {"row_now": now, "new_owner": owner, "new_until": lease_until}
-        if self.connection.dialect.name in _RETURNING:
-            rows = self.connection.execute(_CLAIM, {**lease, "row_limit": limit}).all()
+        claim = _CLAIM.get(self.connection.dialect.name)
+        if claim is not None:
+            rows = self.connection.execute(claim, {**lease, "row_limit": limit}).all()
             return sorted(map(mapping.schedule_of, rows), key=lambda one: one.urgency)
         # Some more than needed: other workers are choosing from the same end.
         choice = {"row_now": now, "row_limit": limit + _CANDIDATES // 10}
