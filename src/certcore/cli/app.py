@@ -57,16 +57,16 @@ def init(database: Database = "", keyring: Keyring = "", as_json: Json = False) 
     with reporting(as_json=as_json) as output:
         store = locate(database, keyring)
         new_keyring, new_database = create(store)
-        place = store.database_path or store.url.partition("@")[2] or store.url
+        place, ring = store.shown
         document = {
-            "database": {"location": str(place), "created": new_database},
-            "keyring": {"location": store.keyring, "created": new_keyring},
+            "database": {"location": place, "created": new_database},
+            "keyring": {"location": ring, "created": new_keyring},
         }
 
         def draw(to: Console) -> None:
             for what, where, new in (
                 ("Database", place, new_database),
-                ("Keyring ", store.keyring, new_keyring),
+                ("Keyring ", ring, new_keyring),
             ):
                 to.print(f"{what}  {plain(where)}  ({'created' if new else 'already there'})", soft_wrap=True)
             if new_keyring:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from attrs import frozen
+from attrs import field, frozen
 
 from certcore.cli.output import Output, reporting
 from certcore.core import CertCore
@@ -24,10 +24,10 @@ _SQLITE: Final = "sqlite:///"
 class Store:
     """The two things that make a store."""
 
-    #: The database's URL.
-    url: str
-    #: The keyring: a path or a URL.
-    keyring: str
+    #: The database's URL; it may hold a password.
+    url: str = field(repr=False)
+    #: The keyring: a path or a URL, which may hold a PIN.
+    keyring: str = field(repr=False)
 
     @property
     def database_path(self) -> Path | None:
@@ -43,6 +43,12 @@ class Store:
         if not separator or len(scheme) == 1:
             return Path(self.keyring)
         return Path(rest.removeprefix("//")) if scheme == "file" else None
+
+    @property
+    def shown(self) -> tuple[str, str]:
+        """Where the database and the keyring are, without passwords."""
+        database = self.database_path or self.url.partition("?")[0].rpartition("@")[2]
+        return str(database), str(self.keyring_path or self.keyring.partition("?")[0])
 
     @property
     def database_exists(self) -> bool:

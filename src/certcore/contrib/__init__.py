@@ -1,1 +1,1 @@
-"""Thin adapters to engines that users run already; nothing in here yet."""
+"""Thin adapters to what users run already: tokens that keep keys, engines that run tasks."""
