@@ -90,6 +90,37 @@ def test_a_connection_that_was_cut_is_replaced(url):
             assert [one.key for one in transaction.documents.list("n")] == ["k"]
 
 
+def test_a_process_that_stands_still_does_not_keep_others_out(url):
+    """Its transaction is ended by the server, and says so when it goes on; what it wrote is gone."""
+    with contextlib.closing(open_storage(url)) as storage, contextlib.closing(open_storage(url)) as other:
+        with storage.write() as transaction:
+            transaction.documents.put("n", "k", {"x": 1})
+        with pytest.raises(StorageUnavailable, match="The database failed"):
+            _stand_still(storage, other)
+        with storage.read() as transaction:
+            assert transaction.documents.get("n", "k").value == {"x": 3}
+
+
+def _stand_still(storage, other):
+    with storage.write() as transaction:
+        _hurry(transaction.connection)
+        transaction.documents.put("n", "k", {"x": 2})
+        with other.write() as meanwhile:  # waits for the lock until the server has given it free
+            meanwhile.documents.put("n", "k", {"x": 3})
+
+
+def _hurry(connection):
+    """The server has been told to wait for a minute; for this test it is a second."""
+    if connection.dialect.name == "postgresql":
+        name = "idle_in_transaction_session_timeout"
+        assert connection.exec_driver_sql(f"SHOW {name}").scalar() == "1min"
+        connection.exec_driver_sql(f"SET LOCAL {name} = '1s'")
+        return
+    name = "idle_write_transaction_timeout"
+    assert connection.exec_driver_sql(f"SELECT @@{name}").scalar() == 60
+    connection.exec_driver_sql(f"SET SESSION {name} = 1")
+
+
 def _lose(storage, url):
     with storage.write() as transaction:
         transaction.documents.put("n", "lost", {})

@@ -63,6 +63,11 @@ class Panel:
     core: CertCore | None = None
     dns: object = None
     tech_zone: str = "acme.panel.test"
+    database: str = ""
+
+    @property
+    def url(self):
+        return self.database or f"sqlite:///{self.folder}/certcore.db"
 
     @property
     def keyring(self):
@@ -71,8 +76,7 @@ class Panel:
     def open(self):
         if not self.keyring.exists():
             CertCore.create_keyring(self.keyring)
-        url = f"sqlite:///{self.folder}/certcore.db"
-        self.core = CertCore.open(url, keyring=self.keyring, environment=self.environment)
+        self.core = CertCore.open(self.url, keyring=self.keyring, environment=self.environment)
 
     def restart(self):
         """What a crash and a new process look like to the store: nothing in memory is carried over."""
@@ -150,12 +154,12 @@ class Panel:
 
 
 @contextlib.contextmanager
-def open_panel(folder):
+def open_panel(folder, database=""):
     """A panel with its DNS server running."""
-    panel = Panel(folder=folder)
+    panel = Panel(folder=folder, database=database)
     panel.open()
     # The server has a store of its own on the same database, as a process of its own would.
-    serving = CertCore.open(f"sqlite:///{folder}/certcore.db", keyring=panel.keyring)
+    serving = CertCore.open(panel.url, keyring=panel.keyring)
     panel.dns = serving.dns_server(listen=("127.0.0.1", 0), module="puq_acme", also=[panel.zone])
     try:
         yield panel
@@ -163,6 +167,12 @@ def open_panel(folder):
         panel.dns.close()
         serving.close()
         panel.core.close()
+
+
+@pytest.fixture
+def integration_panel():
+    """Opens a panel on any database."""
+    return open_panel
 
 
 @pytest.fixture

@@ -216,7 +216,7 @@ def test_four_orders_in_flight_share_a_client() -> None:
 def test_a_missing_pebble_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the binaries the error says which Debian package has them."""
     monkeypatch.setenv("PATH", "")
-    with pytest.raises(CertCoreError, match=r"pebble is not installed\. Install the Debian package pebble\."):
+    with pytest.raises(CertCoreError, match=r"pebble is not installed\. On Debian: apt-get install pebble\."):
         Pebble.start()
     with pytest.raises(CertCoreError, match="pebble-challtestsrv is not installed"):
         ChallTestSrv.start()

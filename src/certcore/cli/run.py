@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -14,14 +16,15 @@ from attrs import define, field
 
 from certcore.cli.dns import parse_address, start_server
 from certcore.cli.documents import moment
+from certcore.cli.health import HealthFile
 from certcore.cli.interrupts import sigterm_interrupts
 from certcore.cli.options import FAILED, INTERRUPTED, Database, Json, Keyring
 from certcore.cli.output import plain
 from certcore.cli.store import Session, session
 from certcore.core import CertCore
 from certcore.engine.worker import Worker
-from certcore.errors import LeaseLost, NotFound
-from certcore.model.certificate import Certificate
+from certcore.errors import CertCoreError, LeaseLost, NotFound, StorageUnavailable
+from certcore.model.certificate import Certificate, Schedule
 from certcore.model.lifecycle import Status
 
 if TYPE_CHECKING:
@@ -37,6 +40,8 @@ _SOON: Final = timedelta(seconds=8)
 _QUIET: Final = 10.0
 #: Seconds that running steps have to end.
 _DRAIN: Final = 60.0
+#: Seconds between two writes of the health file.
+_HEALTH_EVERY: Final = 5
 #: How many certificates are watched for changes.
 _WATCHED: Final = 1000
 
@@ -52,6 +57,14 @@ def run(  # noqa: PLR0917 - Typer gives them all by name
         float,
         typer.Option("--timeout", metavar="SECONDS", min=0.0, help="With --until-idle: give up after this long."),
     ] = 600.0,
+    threads: Annotated[int, typer.Option("--threads", min=1, help="How many threads take steps.")] = 4,
+    in_flight: Annotated[
+        int, typer.Option("--in-flight", min=1, help="How many certificates this process has in hand at once.")
+    ] = 8,
+    health_file: Annotated[
+        Path | None,
+        typer.Option("--health-file", metavar="PATH", help="Write here every few seconds how the worker is, as JSON."),
+    ] = None,
     dns: Annotated[
         str, typer.Option("--dns", metavar="HOST:PORT", help="Serve the tech zones from this process, too.")
     ] = "",
@@ -75,9 +88,9 @@ def run(  # noqa: PLR0917 - Typer gives them all by name
         if once:
             _run_once(now)
         elif until_idle:
-            _run_until_idle(now, timeout)
+            _run_until_idle(now, timeout, now.core.worker(threads=threads, in_flight=in_flight))
         else:
-            _run_for_ever(now)
+            _run_for_ever(now, now.core.worker(threads=threads, in_flight=in_flight), health_file)
 
 
 @define(kw_only=True)
@@ -162,12 +175,13 @@ def _run_once(now: Session) -> None:
     outbox = now.core.worker(threads=1).outbox
     progress = Progress(core=now.core)
     seen: set[str] = set()
-    # Longest overdue first: when one comes a second time, all that were due have had their turn.
+    again: list[Schedule] = []
+    # One that is due again at once is kept until the others have had their turn.
     while claimed := engine.claim_due(1):
         schedule = claimed[0]
         if schedule.certificate_id in seen:
-            engine.release(schedule)
-            break
+            again.append(schedule)
+            continue
         seen.add(schedule.certificate_id)
         try:
             engine.step(engine.load(schedule), keep_lease=False)
@@ -176,6 +190,8 @@ def _run_once(now: Session) -> None:
         except BaseException:  # boundary: whatever ends this command, the lease does not outlive it
             engine.release(schedule)
             raise
+    for schedule in again:
+        engine.release(schedule)
     outbox.deliver()
     changes = [_told(now, change) for change in progress.changes()]
     words = {0: "Nothing was due.", 1: "One certificate was due; it was looked at."}.get(
@@ -185,11 +201,11 @@ def _run_once(now: Session) -> None:
     now.output.result(document, lambda to: to.print(words))
 
 
-def _run_until_idle(now: Session, timeout: float) -> None:
+def _run_until_idle(now: Session, timeout: float, worker: Worker) -> None:
     changes: list[dict[str, Any]] = []
     outcome = "idle"
     try:
-        with _working(now) as (worker, progress), _spinner(now):
+        with _working(now, worker) as progress, _spinner(now):
             for change in run_until_idle(worker, progress, timeout=timeout):
                 changes.append(_told(now, change))  # noqa: PERF401 - what was told before the end is kept
     except TimeoutError:
@@ -219,32 +235,44 @@ def _run_until_idle(now: Session, timeout: float) -> None:
         raise typer.Exit(FAILED if outcome == "timeout" else INTERRUPTED)
 
 
-def _run_for_ever(now: Session) -> None:
+def _run_for_ever(now: Session, worker: Worker, health_file: Path | None) -> None:
     changes = 0
     pause = threading.Event()
+    health = HealthFile(path=health_file, worker=worker, now=now.core.engine.environment.now)
     try:
-        with _working(now) as (_, progress):
+        with _working(now, worker) as progress:
             now.output.note("Working. Ctrl-C ends it.", "dim")
-            while True:
-                for change in progress.changes():
-                    changes += 1
-                    _told(now, change)
+            for second in itertools.count():
+                try:
+                    for change in progress.changes():
+                        changes += 1
+                        _told(now, change)
+                except StorageUnavailable as error:  # the worker goes on trying, and so does this
+                    now.output.note(str(error), "yellow")
+                if second % _HEALTH_EVERY == 0:
+                    health.write()
                 pause.wait(1.0)
     except KeyboardInterrupt:
         now.output.result({"outcome": "stopped", "changes": changes}, lambda to: to.print("Stopped."))
+    finally:
+        health.remove()
 
 
 @contextmanager
-def _working(now: Session) -> Iterator[tuple[Worker, Progress]]:
-    worker, progress = now.core.worker(), Progress(core=now.core)
+def _working(now: Session, worker: Worker) -> Iterator[Progress]:
+    progress = Progress(core=now.core)
     try:
         worker.start()
-        yield worker, progress
+        yield progress
     except KeyboardInterrupt:
         now.output.note("Stopping: running steps are finished first.", "dim")
         raise
     finally:
-        worker.stop(_DRAIN)
+        if not worker.stop(_DRAIN):
+            raise CertCoreError(
+                f"A step still ran {_DRAIN:g} seconds after the end; it was left alone.",
+                advice="Its lease runs out within a minute; then another worker goes on with it.",
+            )
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import time
 from datetime import datetime, timedelta
 from typing import Final
 
-from attrs import define, field
+from attrs import define, field, frozen
 
 from certcore.engine.outbox import Outbox
 from certcore.engine.outcome import Held
@@ -18,13 +18,26 @@ from certcore.engine.reconcile import Engine
 from certcore.errors import CertCoreError, LeaseLost, NotFound
 from certcore.model.certificate import Schedule
 
-__all__ = ["Worker"]
+__all__ = ["Health", "Worker"]
 
 _log = logging.getLogger(__name__)
 #: A certificate whose next look is this near is kept in hand instead of being given back.
 HOLD: Final = timedelta(seconds=2)
 #: After a failure of the store, wait this long (seconds) before asking it again.
 _PAUSE: Final = 1.0
+
+
+@frozen(kw_only=True)
+class Health:
+    """How a worker is."""
+
+    #: Threads that are alive, and how many there should be.
+    threads: int
+    wanted: int
+    #: Certificates in hand.
+    in_hand: int
+    #: Seconds since the store last did what the worker asked of it.
+    silent: float
 
 
 @define(kw_only=True, eq=False)
@@ -58,6 +71,8 @@ class Worker:
     #: time.monotonic() of the next look into the store.
     _claim_at: float = field(default=0.0, init=False)
     _stopping: bool = field(default=False, init=False)
+    #: time.monotonic() of the store's last answer.
+    _answered_at: float = field(default=0.0, init=False)
 
     def __attrs_post_init__(self) -> None:
         lock = threading.Lock()
@@ -74,6 +89,7 @@ class Worker:
                 raise RuntimeError("This worker is running already.")
             self._stopping = False
             self._claim_at = 0.0
+            self._answered_at = time.monotonic()
             self._running = [
                 threading.Thread(target=self._loop, name=f"certcore-worker-{number}", daemon=True)
                 for number in range(self.threads)
@@ -117,6 +133,16 @@ class Worker:
         """How many certificates are in hand."""
         with self._condition:
             return self._busy + len(self._heap)
+
+    def health(self) -> Health:
+        """How it is, for a supervisor."""
+        with self._condition:
+            return Health(
+                threads=sum(thread.is_alive() for thread in self._running),
+                wanted=self.threads,
+                in_hand=self._busy + len(self._heap),
+                silent=time.monotonic() - self._answered_at,
+            )
 
     def is_idle(self, within: timedelta) -> bool:
         """Whether nothing is in hand and nothing will be due within this time."""
@@ -162,6 +188,7 @@ class Worker:
         after = None
         try:
             after = self.engine.step(held, keep_lease=HOLD)
+            self._answered_at = time.monotonic()
             self.outbox.deliver()
         except (LeaseLost, NotFound):
             return
@@ -226,7 +253,9 @@ class Worker:
     def _claim(self, room: int) -> None:
         claimed = 0
         try:
-            for schedule in self.engine.claim_due(room):
+            due = self.engine.claim_due(room)
+            self._answered_at = time.monotonic()
+            for schedule in due:
                 claimed += 1
                 try:
                     held = self.engine.load(schedule)

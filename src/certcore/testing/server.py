@@ -31,12 +31,12 @@ def find_program(name: str, package: str, *places: str) -> str:
     Args:
         name: Its file name.
         package: The Debian package that brings it, for the error.
-        places: Folders to look into besides PATH.
+        places: Folders to look into besides PATH and /usr/sbin, which many users do not have in theirs.
 
     Raises:
         CertCoreError: It is not installed.
     """
-    path = os.pathsep.join((*places, os.environ.get("PATH", ""), "/usr/sbin", "/usr/bin"))
+    path = os.pathsep.join((*places, os.environ.get("PATH", ""), "/usr/sbin"))
     found = shutil.which(name, path=path)
     if found is None:
         raise CertCoreError(f"{name} is not installed.", advice=f"On Debian: apt-get install {package}.")

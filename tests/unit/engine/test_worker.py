@@ -160,3 +160,26 @@ def test_a_worker_that_could_not_work_is_refused(quick, wrong):
     core, _ = quick
     with pytest.raises(InvalidInput):
         core.worker(**wrong)
+
+
+def test_how_a_worker_is(quick):
+    """What runs, what is in hand, and for how long the store has been silent."""
+    core, ca = quick
+    worker = core.worker(threads=2, in_flight=8, poll_interval=0.01)
+    ca.gate = threading.Event()
+    _request(core, 3)
+    worker.start()
+    _until(lambda: worker.health().in_hand == 3)
+    assert (worker.health().threads, worker.health().wanted) == (2, 2)
+    _until(lambda: worker.health().silent > 0.2)  # both threads wait for the CA, so nobody asks the store
+    ca.gate.set()
+    _until(lambda: worker.health().silent < 0.1)
+    assert worker.stop(timeout=10)
+    assert worker.health().threads == 0
+
+
+def _until(condition):
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)

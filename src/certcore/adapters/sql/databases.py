@@ -18,6 +18,9 @@ __all__ = ["Database", "find_database"]
 
 #: Seconds that a writer waits for another's transaction.
 _BUSY_TIMEOUT: Final = 30
+#: Seconds for which a transaction may do nothing before the server ends it: that of a process which was stopped in
+#: the middle would keep its certificate from everybody else, past its lease.
+_IDLE_TRANSACTION: Final = 60
 #: Seconds to reach a server.
 _CONNECT_TIMEOUT: Final = 10
 POOL_SIZE: Final = 10
@@ -98,8 +101,11 @@ def _sqlite(url: sa.URL) -> Database:
 def _postgresql(url: sa.URL) -> Database:
     # Prepared statements would stay behind in a connection pooler such as PgBouncer.
     connect = {"connect_timeout": _CONNECT_TIMEOUT, "prepare_threshold": None}
+    # For the transaction alone, for the same reason.
+    limits = {"lock_timeout": _BUSY_TIMEOUT, "idle_in_transaction_session_timeout": _IDLE_TRANSACTION}
     return Database(
         engine=_engine(url, "postgresql+psycopg", "postgresql", connect),
+        begin_write="SELECT " + ", ".join(f"set_config('{name}', '{limits[name]}s', true)" for name in limits),
         reading={"isolation_level": "REPEATABLE READ", "postgresql_readonly": True},
         writing={"isolation_level": "READ COMMITTED"},
         lock_schema=lambda connection: connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_SCHEMA_LOCK})"),
@@ -110,7 +116,8 @@ def _postgresql(url: sa.URL) -> Database:
 def _mysql(url: sa.URL) -> Database:
     # Whatever the server's defaults are, what does not fit is refused, not cut.
     strict = f"SET SESSION sql_mode = 'STRICT_ALL_TABLES', SESSION innodb_lock_wait_timeout = {_BUSY_TIMEOUT}"
-    connect = {"connect_timeout": _CONNECT_TIMEOUT, "charset": "utf8mb4", "init_command": strict}
+    limit = f" /*M!100300 , SESSION idle_write_transaction_timeout = {_IDLE_TRANSACTION} */"  # MariaDB alone has it
+    connect = {"connect_timeout": _CONNECT_TIMEOUT, "charset": "utf8mb4", "init_command": strict + limit}
     return Database(
         engine=_engine(url, f"{url.get_backend_name()}+pymysql", "mysql", connect),
         reading={"isolation_level": "REPEATABLE READ"},

@@ -164,6 +164,7 @@ class SqlStorage:
         try:
             connection = ready.take()
             try:
+                connection.begin()  # so that it is ended here, also when no statement comes
                 if begin:
                     _driver(connection).execute(begin)
                 yield connection

@@ -59,6 +59,15 @@ class StorageContract(RowsContract):
             assert transaction.documents.get("n", "k") is None
             assert transaction.events.after(0) == []
 
+    def test_a_transaction_in_which_nothing_happens(self, filled: Storage) -> None:
+        """It ends like any other: the next one begins and is kept."""
+        for begin in (filled.write, filled.read, filled.write):
+            with begin():
+                pass
+        self._rename(filled, "renamed")
+        with filled.read() as transaction:
+            assert transaction.authorities.get("authority-1").name == "renamed"
+
     def test_a_reader_sees_one_state(self, filled: Storage) -> None:
         """What is committed while a reading transaction runs does not show in it."""
         with filled.read() as reading:
