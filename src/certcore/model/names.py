@@ -69,7 +69,6 @@ class DnsName:
         if len(name) > _MAX_INPUT:
             raise InvalidName(field, f"{shown} is longer than the {_MAX_NAME} characters that DNS allows.")
         _refuse_other_things(name, shown, field)
-        name = name.removesuffix(".")
         wildcard = name.startswith("*.")
         base = name[2:] if wildcard else name
         if "*" in base:
@@ -201,7 +200,8 @@ def _encode(base: str, shown: str, field: str) -> str:
         if "too long" in str(error).lower():
             raise InvalidName(field, f"{shown} is too long: 63 characters a label and 253 in all.") from None
         raise InvalidName(field, f"{shown} is not a valid domain name ({_clean(error)}).") from None
-    # UTS 46 maps fullwidth digits and dots, so that only now is it clear what this is.
+    # UTS 46 maps fullwidth digits and dots, so that only now is it clear what this is, and whether a dot ends it.
+    encoded = encoded.removesuffix(".")
     if _as_ip(encoded) is not None:
         raise InvalidName(field, f"{shown} is an IP address, not a domain name.")
     return encoded

@@ -49,6 +49,9 @@ def test_a_name_has_one_form(name, upper, dot, wildcard):
 @example("a." * 127)
 @example("١٢٧.0.0.1")
 @example("127。0。0。1")
+@example("0。")
+@example("shop.example。")
+@example("shop.example。.")
 def test_whatever_is_typed_becomes_a_name_or_a_sentence(text):
     """No input raises anything else; an accepted name is one that DNS and a certificate can hold, for good."""
     refused = None
