@@ -51,6 +51,8 @@ class CertCore:
     certificates: Certificates
     #: Reconciles; `reconcile` and `worker` are what most callers need.
     engine: Engine = field(repr=False)
+    #: Tells the plugins what happened; a running worker does so by itself.
+    outbox: Outbox = field(repr=False)
     _storage: Storage = field(repr=False)
 
     @classmethod
@@ -133,6 +135,13 @@ class CertCore:
             authorities=Authorities(contexts=contexts, access=access),
             certificates=Certificates(contexts=contexts, access=access),
             engine=engine,
+            outbox=Outbox(
+                storage=storage,
+                plugins=plugins,
+                environment=environment,
+                owner=engine.owner,
+                leases=engine.leases,
+            ),
             storage=storage,
         )
 
@@ -150,9 +159,12 @@ class CertCore:
         """
         if threads < 1 or in_flight < 1 or poll_interval <= 0:
             raise InvalidInput("worker", "threads and in_flight are at least 1, poll_interval is above 0.")
-        outbox = Outbox(storage=self._storage, plugins=self.engine.plugins)
         return Worker(
-            engine=self.engine, outbox=outbox, threads=threads, in_flight=in_flight, poll_interval=poll_interval
+            engine=self.engine,
+            outbox=self.outbox,
+            threads=threads,
+            in_flight=in_flight,
+            poll_interval=poll_interval,
         )
 
     def dns_server(self, *, listen: tuple[str, int], module: str, also: Sequence[ZoneSource] = ()) -> DnsServer:

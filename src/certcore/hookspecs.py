@@ -47,7 +47,12 @@ def certcore_hints(view: CertificateView) -> Iterable[Hint]:  # type: ignore[emp
 
 @hookspec
 def certcore_on_event(event: Event) -> None:
-    """Learn of a committed event, at least once and in order: deploy, notify, count."""
+    """Learn of a committed event: deploy, notify, count.
+
+    Each event comes at least once, from any process, and in order per certificate. A hook that raises gets the same
+    event again, after pauses that grow from 5 seconds to an hour; until it takes it, it gets no later one of that
+    certificate. Neither the engine nor the other plugins wait for it. Keep ``event.number`` where twice would hurt.
+    """
 
 
 @hookspec(firstresult=True)

@@ -3,6 +3,7 @@
 import contextlib
 import subprocess
 import sys
+from datetime import UTC, datetime
 from importlib.resources import files
 
 import pytest
@@ -18,6 +19,8 @@ from certcore.adapters.sql import open_storage
 from certcore.adapters.sql.schema import HEAD, VERSION_TABLE
 from certcore.adapters.sql.tables import metadata
 from certcore.errors import DatabaseTooNew, StorageUnavailable
+from certcore.model.events import Event, EventKind
+from certcore.model.timeline import first_fault
 from certcore.testing.ports import free_port
 
 REVISIONS = list(ScriptDirectory(str(files("certcore") / "adapters/sql/migrations")).walk_revisions())
@@ -192,3 +195,33 @@ def test_every_revision_leads_forwards(any_url, revision):
     with connected(any_url) as connection:
         context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE, "compare_type": True})
         assert compare_metadata(context, metadata) == []
+
+
+def test_a_record_from_before_is_chained(any_url):
+    """Events of an older certcore get their chain when the database is migrated; none is delivered a second time."""
+    with connected(any_url) as connection:
+        config = Config()
+        config.set_main_option("script_location", "certcore:adapters/sql/migrations")
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0002")
+        for number, certificate_id in enumerate("abaabb", 1):
+            columns = "certificate_id, kind, at, actor, from_status, to_status, data"
+            values = f"'{certificate_id}', 'edited', {number}000000, 'ä', 'draft', NULL, '{{\"n\":1}}'"
+            connection.exec_driver_sql(f"INSERT INTO certcore_events ({columns}) VALUES ({values})")
+        cursor = {"namespace": "certcore", "key": "outbox", "value": {"sequence": 4}, "version": 3}
+        connection.execute(metadata.tables["certcore_documents"].insert(), cursor)
+        connection.commit()
+    with contextlib.closing(open_storage(any_url)) as storage, storage.write() as transaction:
+        for certificate_id, delivered in (("a", 3), ("b", 1)):
+            timeline = transaction.timelines.get(certificate_id)
+            record = transaction.events.following(certificate_id, 0)
+            assert first_fault(record, length=0, head="") == ""
+            assert (timeline.length, timeline.head, timeline.delivered) == (3, record[-1].hash, delivered)
+        until = datetime(2030, 1, 2, tzinfo=UTC)
+        due = transaction.timelines.claim_due(
+            now=datetime(2030, 1, 1, tzinfo=UTC), owner="o", lease_until=until, limit=9
+        )
+        assert [one.certificate_id for one in due] == ["b"]
+        assert transaction.documents.get("certcore", "outbox") is None
+        transaction.events.append([Event(certificate_id="a", kind=EventKind.DELETED, at=until)])
+        assert transaction.events.of_certificate("a", limit=1)[0].sequence > 6

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, TypeVar
 
 from attrs import define, evolve, field
 
+from certcore.adapters.memory_timelines import MemoryEvents, MemoryRecord, MemoryTimelines
 from certcore.errors import AlreadyExists, InUse, LeaseLost, NotFound, StaleWrite, StorageUnavailable
 from certcore.model.authority import CertificateAuthority
 from certcore.model.certificate import Certificate, Schedule
-from certcore.model.events import Event
 from certcore.model.issuance import Issuance
 from certcore.model.lifecycle import Status
 from certcore.model.names import DnsName
@@ -35,7 +35,7 @@ class _Tables:
     schedules: dict[str, Schedule] = field(factory=dict)
     authorities: dict[str, CertificateAuthority] = field(factory=dict)
     secrets: dict[SecretName, SealedSecret] = field(factory=dict)
-    events: list[Event] = field(factory=list)
+    record: MemoryRecord = field(factory=MemoryRecord)
     documents: dict[tuple[str, str], Document] = field(factory=dict)
 
     def copy(self) -> _Tables:
@@ -45,7 +45,7 @@ class _Tables:
             schedules=dict(self.schedules),
             authorities=dict(self.authorities),
             secrets=dict(self.secrets),
-            events=list(self.events),
+            record=self.record.copy(),
             documents=dict(self.documents),
         )
 
@@ -280,21 +280,6 @@ class _Secrets:
 
 
 @define(eq=False)
-class _Events:
-    tables: _Tables
-
-    def append(self, events: Iterable[Event]) -> None:
-        for event in events:
-            self.tables.events.append(evolve(event, sequence=len(self.tables.events) + 1))
-
-    def of_certificate(self, certificate_id: str, *, limit: int = 200) -> Sequence[Event]:
-        return [one for one in self.tables.events if one.certificate_id == certificate_id][-limit:]
-
-    def after(self, sequence: int, *, limit: int = 100) -> Sequence[Event]:
-        return self.tables.events[max(sequence, 0) :][:limit]
-
-
-@define(eq=False)
 class _Documents:
     tables: _Tables
 
@@ -330,7 +315,8 @@ class _Transaction:
     schedules: _Schedules
     authorities: _Authorities
     secrets: _Secrets
-    events: _Events
+    events: MemoryEvents
+    timelines: MemoryTimelines
     documents: _Documents
 
     @classmethod
@@ -341,7 +327,8 @@ class _Transaction:
             schedules=_Schedules(tables),
             authorities=_Authorities(tables),
             secrets=_Secrets(tables),
-            events=_Events(tables),
+            events=MemoryEvents(tables.record),
+            timelines=MemoryTimelines(tables.record),
             documents=_Documents(tables),
         )
 

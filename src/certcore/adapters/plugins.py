@@ -13,7 +13,7 @@ import attrs
 import pluggy
 
 from certcore import hookspecs
-from certcore.errors import CertCoreError, UnknownModule
+from certcore.errors import CertCoreError, PluginError, UnknownModule
 from certcore.model.events import Event
 from certcore.model.form import fields_of
 from certcore.model.hints import Hint
@@ -147,9 +147,9 @@ class LoadedPlugins:
     failures: tuple[PluginFailure, ...]
 
     @property
-    def has_observers(self) -> bool:
-        """Whether any plugin implements ``certcore_on_event``."""
-        return bool(self._implementations("certcore_on_event"))
+    def observers(self) -> Sequence[str]:
+        """The names of the plugins that implement ``certcore_on_event``."""
+        return tuple(one.plugin_name for one in self._implementations("certcore_on_event"))
 
     def module(self, name: str) -> CAModule:
         """A CA module by its name.
@@ -174,10 +174,19 @@ class LoadedPlugins:
                     _log.error("The plugin %r returned a hint that is none.", implementation.plugin_name)
         return hints
 
-    def notify(self, event: Event) -> None:
-        """Tell every observer, in the order of registration."""
+    def notify(self, observer: str, event: Event) -> None:
+        """Tell one observer.
+
+        Raises:
+            PluginError: It raised.
+        """
         for implementation in self._implementations("certcore_on_event"):
-            self._isolated(implementation, "certcore_on_event", event=event)
+            if implementation.plugin_name != observer:
+                continue
+            try:
+                _call(implementation.function, event=event)
+            except Exception as error:  # isolation: the outbox tries again, and tells the others meanwhile
+                raise PluginError(observer, "certcore_on_event", f"it raised {_reason(error)}.") from None
 
     def authorize(self, actor: str, action: str, subject: str) -> bool | None:
         """The first opinion; a policy that raises, or answers something else than yes or no, counts as a no."""

@@ -172,7 +172,6 @@ def _serving(now: Session, address: tuple[str, int] | None, module: str) -> Iter
 
 def _run_once(now: Session) -> None:
     engine = now.core.engine
-    outbox = now.core.worker(threads=1).outbox
     progress = Progress(core=now.core)
     seen: set[str] = set()
     again: list[Schedule] = []
@@ -192,7 +191,7 @@ def _run_once(now: Session) -> None:
             raise
     for schedule in again:
         engine.release(schedule)
-    outbox.deliver()
+    now.core.outbox.deliver()
     changes = [_told(now, change) for change in progress.changes()]
     words = {0: "Nothing was due.", 1: "One certificate was due; it was looked at."}.get(
         len(seen), f"{len(seen)} certificates were due; each was looked at."

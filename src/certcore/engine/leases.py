@@ -10,10 +10,11 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, Final
 
-from attrs import define, field
+from attrs import define, field, frozen
 
 from certcore.errors import CertCoreError, LeaseLost, NotFound
 from certcore.model.certificate import Schedule
+from certcore.model.timeline import Timeline
 from certcore.ports.environment import Environment
 from certcore.ports.storage import Storage
 
@@ -26,25 +27,34 @@ LEASE: Final = timedelta(minutes=1)
 _RENEW_AFTER: Final = LEASE.total_seconds() / 3
 
 
+@frozen
+class _Lease:
+    certificate_id: str
+    token: int
+    #: Whether it is on the delivery of events, not on the certificate's schedule.
+    on_timeline: bool
+
+
 @define(kw_only=True, eq=False)
 class LeaseKeeper:
-    """Renews the leases of running steps from one thread, which lives while there are long steps."""
+    """Renews the leases of running steps and deliveries from one thread, which lives while there are any."""
 
     storage: Storage
     environment: Environment
     #: Seconds after which a lease is renewed.
     renew_after: float = _RENEW_AFTER
     #: What is running: when its lease was written last, by time.monotonic().
-    _running: dict[int, tuple[Schedule, float]] = field(factory=dict, init=False, repr=False)
+    _running: dict[int, tuple[_Lease, float]] = field(factory=dict, init=False, repr=False)
     _changed: Any = field(factory=threading.Condition, init=False, repr=False)
     _thread: threading.Thread | None = field(default=None, init=False, repr=False)
 
     @contextmanager
-    def keep(self, schedule: Schedule) -> Iterator[None]:
+    def keep(self, leased: Schedule | Timeline) -> Iterator[None]:
         """Renew this lease as long as the block runs."""
         me = threading.get_ident()
+        lease = _Lease(leased.certificate_id, leased.token, isinstance(leased, Timeline))
         with self._changed:
-            self._running[me] = (schedule, time.monotonic())
+            self._running[me] = (lease, time.monotonic())
             if self._thread is None:
                 self._thread = threading.Thread(target=self._watch, name="certcore-leases", daemon=True)
                 self._thread.start()
@@ -63,20 +73,19 @@ class LeaseKeeper:
                     return
                 now = time.monotonic()
                 old = [key for key, (_, since) in self._running.items() if now - since >= self.renew_after]
-                schedules = [self._running[key][0] for key in old]
-                for key, schedule in zip(old, schedules, strict=True):
-                    self._running[key] = (schedule, now)
-            for schedule in schedules:
-                self._renew(schedule)
+                leases = [self._running[key][0] for key in old]
+                for key, lease in zip(old, leases, strict=True):
+                    self._running[key] = (lease, now)
+            for lease in leases:
+                self._renew(lease)
 
-    def _renew(self, schedule: Schedule) -> None:
+    def _renew(self, lease: _Lease) -> None:
         lease_until = self.environment.now() + LEASE
         try:
             with self.storage.write() as transaction:
-                transaction.schedules.renew_lease(
-                    schedule.certificate_id, token=schedule.token, lease_until=lease_until
-                )
+                repository = transaction.timelines if lease.on_timeline else transaction.schedules
+                repository.renew_lease(lease.certificate_id, token=lease.token, lease_until=lease_until)
         except (LeaseLost, NotFound):
             pass  # the step learns of it when it stores its outcome
         except CertCoreError as error:
-            _log.warning("The lease on certificate %s could not be renewed: %s", schedule.certificate_id, error)
+            _log.warning("The lease on certificate %s could not be renewed: %s", lease.certificate_id, error)

@@ -1,72 +1,158 @@
-"""Handing committed events to the observers, in order, at least once."""
+"""Handing committed events to the observers: at least once, in order per certificate, from any process."""
 
 from __future__ import annotations
 
-import threading
-from typing import Any, Final
+import logging
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
 
-from attrs import define, field
+from attrs import evolve, frozen
 
-from certcore.errors import StaleWrite
+from certcore.engine.leases import LEASE, LeaseKeeper
+from certcore.errors import LeaseLost, PluginError
+from certcore.model.events import Event
+from certcore.model.renewal import Retry, retry_delay
+from certcore.model.timeline import Behind, Timeline
+from certcore.ports.environment import Environment
 from certcore.ports.plugins import Plugins
 from certcore.ports.storage import Storage
 
 __all__ = ["Outbox"]
 
-_NAMESPACE: Final = "certcore"
-_CURSOR: Final = "outbox"
-_BATCH: Final = 100
+_log = logging.getLogger(__name__)
+#: How many certificates' events are leased at once.
+_BATCH: Final = 20
+#: How many events of a certificate are delivered under one lease.
+_EVENTS: Final = 200
+#: When to look again after an observer that this process has not got: another one may have it.
+_NOT_HERE: Final = timedelta(hours=1)
+#: When an observer took longer than this, the lease is looked at before the next event.
+_STILL_MINE: Final = LEASE / 6
 
 
-@define(kw_only=True, eq=False)
+@frozen(kw_only=True, eq=False)
 class Outbox:
     """Delivers events from the store to ``certcore_on_event``; how far it got is in the store as well.
 
-    An observer can get an event twice (after a crash, or from two processes), never out of order within one
-    delivery, and never before it was committed.
+    Any number of processes may deliver: each certificate's timeline is leased. An observer can get an event twice
+    (after a crash, or when it failed), never before it was committed, and never the next one of a certificate before
+    it took this one. One that raises is tried again after 5 seconds to an hour; the others do not wait for it.
     """
 
     storage: Storage
     plugins: Plugins
-    _lock: Any = field(factory=threading.Lock, init=False, repr=False)
+    environment: Environment
+    #: Who holds the leases: unique per process.
+    owner: str
+    leases: LeaseKeeper
 
     def deliver(self) -> int:
-        """Deliver what is new; returns how many events that were.
+        """Deliver what is due now; returns how many timelines were looked at.
 
-        Returns at once when there are no observers, or when another thread is delivering.
+        Returns at once when no plugin observes. Takes as long as the observers do; the engine does not wait for it.
+
+        Raises:
+            StorageError: The store cannot be used now.
         """
-        if not self.plugins.has_observers or not self._lock.acquire(blocking=False):
-            return 0
-        try:
-            delivered = 0
-            while batch := self._deliver_batch():
-                delivered += batch
-            return delivered
-        finally:
-            self._lock.release()
+        looked_at = 0
+        # Each is looked at once: one that is due again at once has to wait for the next call.
+        since = self.environment.now()
+        while self.has_work(since) and (claimed := self._claim(since)):
+            for timeline in claimed:
+                self._deliver(timeline)
+            looked_at += len(claimed)
+        return looked_at
 
-    def has_work(self) -> bool:
-        """Whether observers are waiting for events."""
-        if not self.plugins.has_observers:
+    def has_work(self, now: datetime | None = None) -> bool:
+        """Whether observers are to be told of something now."""
+        if not self.plugins.observers:
             return False
         with self.storage.read() as transaction:
-            cursor = transaction.documents.get(_NAMESPACE, _CURSOR)
-            return bool(transaction.events.after(int(cursor.value["sequence"]) if cursor else 0, limit=1))
+            return transaction.timelines.is_due(now=now or self.environment.now())
 
-    def _deliver_batch(self) -> int:
-        with self.storage.read() as transaction:
-            cursor = transaction.documents.get(_NAMESPACE, _CURSOR)
-            last = int(cursor.value["sequence"]) if cursor else 0
-            events = transaction.events.after(last, limit=_BATCH)
-        for event in events:
-            self.plugins.notify(event)
-        if not events:
-            return 0
+    def _claim(self, due_before: datetime) -> Sequence[Timeline]:
+        until = self.environment.now() + LEASE
+        with self.storage.write() as transaction:
+            return transaction.timelines.claim_due(now=due_before, owner=self.owner, lease_until=until, limit=_BATCH)
+
+    def _deliver(self, timeline: Timeline) -> None:
         try:
+            with self.leases.keep(timeline):
+                after = self._offer(timeline)
+            now = self.environment.now()
             with self.storage.write() as transaction:
-                version = cursor.version if cursor else 0
-                value = {"sequence": events[-1].sequence}
-                transaction.documents.put(_NAMESPACE, _CURSOR, value, version=version)
-        except StaleWrite:
-            return 0  # another process delivered the same events at the same time
-        return len(events)
+                transaction.timelines.settle(
+                    timeline.certificate_id,
+                    token=timeline.token,
+                    delivered=after.delivered,
+                    behind=after.behind,
+                    now=now,
+                    due_at=min((one.due_at for one in after.behind.values()), default=None),
+                )
+        except LeaseLost:
+            _log.info("Another process delivers the events of certificate %s.", timeline.certificate_id)
+
+    def _offer(self, timeline: Timeline) -> Timeline:
+        """Give every observer what it has not had; returns how far each came."""
+        now = self.environment.now()
+        here = self.plugins.observers
+        behind = {
+            name: evolve(one, due_at=max(one.due_at, now + _NOT_HERE))
+            for name, one in timeline.behind.items()
+            if name not in here
+        }
+        waiting = {name: one for name, one in timeline.behind.items() if name in here and one.due_at > now}
+        behind.update(waiting)
+        asked = [name for name in here if name not in waiting]
+        from_number = {name: _position(timeline, name) for name in asked}
+        with self.storage.read() as transaction:
+            first = min(timeline.delivered, *from_number.values())
+            events = transaction.events.following(timeline.certificate_id, first, limit=_EVENTS)
+        delivered = max(timeline.delivered, events[-1].number) if events else timeline.delivered
+        for name in asked:
+            position, failed = self._tell(name, events, after=from_number[name], token=timeline.token)
+            if failed:
+                behind[name] = self._failed(timeline.behind.get(name), position, failed)
+            elif position < delivered:  # it has caught up by one batch, and there are more
+                behind[name] = Behind(delivered=position, attempts=0, due_at=now, reason="")
+        return evolve(timeline, delivered=delivered, behind=behind)
+
+    def _tell(self, observer: str, events: Sequence[Event], *, after: int, token: int) -> tuple[int, str]:
+        """Returns the number of the last event that the observer took, and why it did not take the next."""
+        taken = after
+        checked = self.environment.now()
+        for event in events:
+            if event.number <= after:
+                continue
+            now = self.environment.now()
+            if now - checked > _STILL_MINE:
+                checked = now
+                self._renew(event.certificate_id, token)
+            try:
+                self.plugins.notify(observer, event)
+            except PluginError as error:
+                _log.error("%s Event %s of certificate %s is kept.", error.message, event.number, event.certificate_id)
+                return taken, error.reason
+            taken = event.number
+        return taken, ""
+
+    def _renew(self, certificate_id: str, token: int) -> None:
+        """After a pause: does another process tell the observers already? Then this one must not tell them older news.
+
+        Raises:
+            LeaseLost: It does.
+        """
+        lease_until = self.environment.now() + LEASE
+        with self.storage.write() as transaction:
+            transaction.timelines.renew_lease(certificate_id, token=token, lease_until=lease_until)
+
+    def _failed(self, before: Behind | None, position: int, reason: str) -> Behind:
+        attempts = 1 if before is None or position > before.delivered else before.attempts + 1
+        delay = retry_delay(Retry.SOON, attempts, self.environment.roll())
+        return Behind(delivered=position, attempts=attempts, due_at=self.environment.now() + delay, reason=reason[:500])
+
+
+def _position(timeline: Timeline, observer: str) -> int:
+    behind = timeline.behind.get(observer)
+    return timeline.delivered if behind is None else behind.delivered

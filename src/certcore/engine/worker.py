@@ -64,6 +64,12 @@ class Worker:
     _heap: list[tuple[datetime, int, Held]] = field(factory=list, init=False, repr=False)
     _order: itertools.count[int] = field(factory=itertools.count, init=False, repr=False)
     _running: list[threading.Thread] = field(factory=list, init=False, repr=False)
+    #: Tells the observers what happened, so that a slow one keeps no certificate waiting.
+    _teller: threading.Thread | None = field(default=None, init=False, repr=False)
+    #: The teller waits on this, on the same lock.
+    _told: threading.Condition = field(init=False, repr=False)
+    _news: bool = field(default=False, init=False)
+    _teller_stops: bool = field(default=False, init=False)
     #: Certificates in a thread's hands.
     _busy: int = field(default=0, init=False)
     _claiming: bool = field(default=False, init=False)
@@ -76,7 +82,7 @@ class Worker:
 
     def __attrs_post_init__(self) -> None:
         lock = threading.Lock()
-        self._condition, self._resting, self._quiet = (threading.Condition(lock) for _ in range(3))
+        self._condition, self._resting, self._quiet, self._told = (threading.Condition(lock) for _ in range(4))
 
     def start(self) -> None:
         """Start the threads. A worker can be started again after `stop`.
@@ -94,11 +100,15 @@ class Worker:
                 threading.Thread(target=self._loop, name=f"certcore-worker-{number}", daemon=True)
                 for number in range(self.threads)
             ]
+            if self.outbox.plugins.observers:
+                self._teller_stops = False
+                self._teller = threading.Thread(target=self._tell, name="certcore-outbox", daemon=True)
+                self._teller.start()
         for thread in self._running:
             thread.start()
 
     def stop(self, timeout: float | None = None) -> bool:
-        """Drain and stop; safe to call twice.
+        """Drain and stop: running steps are finished, and the observers are told of them; safe to call twice.
 
         Args:
             timeout: Seconds to wait for running steps; None waits as long as they take.
@@ -113,14 +123,18 @@ class Worker:
         deadline = None if timeout is None else time.monotonic() + timeout
         for thread in self._running:
             thread.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
-        ended = not any(thread.is_alive() for thread in self._running)
         with self._condition:
             held = [entry[2] for entry in self._heap]
             self._heap.clear()
             self._running = [thread for thread in self._running if thread.is_alive()]
+            self._teller_stops = True
+            self._told.notify()
         for one in held:
             self._release(one.schedule)
-        return ended
+        if self._teller is not None:
+            self._teller.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
+            self._teller = self._teller if self._teller.is_alive() else None
+        return not self._running and self._teller is None
 
     def wake(self) -> None:
         """Look into the store now: something was made due."""
@@ -189,7 +203,6 @@ class Worker:
         try:
             after = self.engine.step(held, keep_lease=HOLD)
             self._answered_at = time.monotonic()
-            self.outbox.deliver()
         except (LeaseLost, NotFound):
             return
         except CertCoreError as error:
@@ -202,10 +215,30 @@ class Worker:
         finally:
             with self._condition:
                 self._busy -= 1
+                self._news = True
+                self._told.notify()
                 if after is not None and after.schedule.lease_owner:
                     self._push(after)  # in the same breath: nobody may think that all is done
                 elif not self._busy and not self._heap:
                     self._quiet.notify_all()
+
+    def _tell(self) -> None:
+        while True:
+            with self._condition:
+                if not self._news and not self._teller_stops:
+                    self._told.wait(self.poll_interval)
+                self._news = False
+                last = self._teller_stops
+            try:
+                self.outbox.deliver()
+            except CertCoreError as error:
+                _log.warning("The observers could not be told: %s", error)
+            except Exception:  # boundary: the thread must outlive whatever the store throws at it
+                _log.exception("The outbox goes on after an unexpected error")
+            with self._condition:
+                self._quiet.notify_all()
+            if last:
+                return
 
     def _push(self, held: Held) -> None:
         due_at = held.schedule.due_at or self.engine.environment.now()
@@ -224,7 +257,6 @@ class Worker:
                     self._busy += 1
                     return heapq.heappop(self._heap)[2]
             self._claim(room)
-            self.outbox.deliver()  # what users did is told, too, not only what steps did
 
     def _wait(self) -> int:
         """Wait until there is something to do: 0 for a step or the end, else how many certificates to claim."""

@@ -55,8 +55,13 @@ class EventKind(StrEnum):
 class Event:
     """One thing that happened, never changed afterwards; free of secrets."""
 
-    #: The place in the order of all events of this store; 0 until it is stored.
+    #: The place among all events of this store; 0 until it is stored. Of two certificates' events, the one that was
+    #: stored later may have the lower number.
     sequence: int = 0
+    #: The place in its certificate's timeline, from 1 without a gap; 0 until it is stored.
+    number: int = 0
+    #: SHA-256 over this event and the hash of the one before it (see `certcore.model.timeline`), in hex.
+    hash: str = ""
     certificate_id: str
     kind: EventKind
     at: datetime

@@ -24,7 +24,7 @@ class PluginFailure:
 
 
 class Plugins(Protocol):
-    """The plugins of one CertCore. MUST be thread-safe, and MUST let no plugin's exception through."""
+    """The plugins of one CertCore. MUST be thread-safe, and MUST let no exception of a plugin through as it is."""
 
     @property
     def modules(self) -> Mapping[str, CAModule]:
@@ -37,8 +37,8 @@ class Plugins(Protocol):
         ...
 
     @property
-    def has_observers(self) -> bool:
-        """Whether any plugin wants to learn of events."""
+    def observers(self) -> Sequence[str]:
+        """The names of the plugins that want to learn of events, in the order of registration."""
         ...
 
     def module(self, name: str) -> CAModule:
@@ -53,8 +53,12 @@ class Plugins(Protocol):
         """What plugins other than the CA module add to the right column."""
         ...
 
-    def notify(self, event: Event) -> None:
-        """Tell every observer of an event; one that raises is reported and hides no other."""
+    def notify(self, observer: str, event: Event) -> None:
+        """Tell one observer of an event.
+
+        Raises:
+            PluginError: It raised, whatever it was; the event is to be delivered again.
+        """
         ...
 
     def authorize(self, actor: str, action: str, subject: str) -> bool | None:

@@ -6,7 +6,7 @@ The suite `certcore.testing.contracts.storage` says in tests what these docstrin
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, Protocol
@@ -15,18 +15,17 @@ from attrs import frozen
 
 from certcore.model.authority import CertificateAuthority
 from certcore.model.certificate import Certificate, Schedule
-from certcore.model.events import Event
 from certcore.model.issuance import Issuance
 from certcore.model.lifecycle import Status
 from certcore.model.names import DnsName
 from certcore.model.secret import SealedSecret, SecretName
+from certcore.ports.timelines import EventRepository, TimelineRepository
 
 __all__ = [
     "AuthorityRepository",
     "CertificateRepository",
     "Document",
     "DocumentRepository",
-    "EventRepository",
     "IssuanceRepository",
     "ScheduleRepository",
     "SecretRepository",
@@ -263,22 +262,6 @@ class SecretRepository(Protocol):
         ...
 
 
-class EventRepository(Protocol):
-    """The timelines; append-only."""
-
-    def append(self, events: Iterable[Event]) -> None:
-        """Store events; each gets the next sequence number."""
-        ...
-
-    def of_certificate(self, certificate_id: str, *, limit: int = 200) -> Sequence[Event]:
-        """The newest ``limit`` events of a certificate, oldest first."""
-        ...
-
-    def after(self, sequence: int, *, limit: int = 100) -> Sequence[Event]:
-        """The events that follow a sequence number, in order: what the observers have not seen yet."""
-        ...
-
-
 @frozen(kw_only=True)
 class Document:
     """One entry of a module's own small store."""
@@ -350,7 +333,12 @@ class Transaction(Protocol):
 
     @property
     def events(self) -> EventRepository:
-        """The timelines."""
+        """What happened."""
+        ...
+
+    @property
+    def timelines(self) -> TimelineRepository:
+        """How far the events have been delivered."""
         ...
 
     @property

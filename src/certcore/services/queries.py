@@ -15,11 +15,14 @@ from certcore.model.hints import Hint, Level, Message, Notice
 from certcore.model.issuance import Issuance
 from certcore.model.lifecycle import Status
 from certcore.model.names import DnsName
+from certcore.model.timeline import Timeline, TimelineCheck, first_fault
 from certcore.model.views import CertificateView, Page
 
 __all__ = ["Queries"]
 
 _MAX_PAGE: Final = 1000
+#: How many events of a timeline are read at once.
+_BATCH: Final = 500
 
 
 @frozen(kw_only=True, eq=False, slots=False)
@@ -80,8 +83,7 @@ class Queries:
         Raises:
             InvalidInput: The limit or the status is none.
         """
-        if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= _MAX_PAGE:
-            raise InvalidInput("limit", f"must be a whole number from 1 to {_MAX_PAGE}.")
+        _check_limit(limit)
         with self.contexts.storage.read() as transaction:
             found = transaction.certificates.page(
                 after=after, limit=limit + 1, status=_status(status), authority_id=authority, owner=owner
@@ -118,10 +120,56 @@ class Queries:
             transaction.certificates.get(certificate_id)
             return transaction.issuances.of_certificate(certificate_id)
 
-    def timeline(self, certificate_id: str) -> Sequence[Event]:
-        """What happened to a certificate, oldest first; also when it is deleted."""
+    def timeline(self, certificate_id: str, *, after: int = 0, limit: int = 200) -> Sequence[Event]:
+        """What happened to a certificate, oldest first; also when it is deleted.
+
+        Args:
+            certificate_id: Whose record.
+            after: Only the events after the one of this number; 0 gives the newest ``limit`` events.
+            limit: How many, from 1 to 1000.
+
+        Raises:
+            InvalidInput: The limit is none.
+        """
+        _check_limit(limit)
         with self.contexts.storage.read() as transaction:
-            return transaction.events.of_certificate(certificate_id)
+            if after:
+                return transaction.events.following(certificate_id, after, limit=limit)
+            return transaction.events.of_certificate(certificate_id, limit=limit)
+
+    def deliveries(self, certificate_id: str) -> Timeline:
+        """How far the plugins were told of a certificate's events, and which of them failed and are asked again.
+
+        Raises:
+            NotFound: There is no record of such a certificate.
+        """
+        with self.contexts.storage.read() as transaction:
+            return transaction.timelines.get(certificate_id)
+
+    def verify_timeline(self, certificate_id: str, *, head: str = "") -> TimelineCheck:
+        """Check that a certificate's record is as it was written; also when the certificate is deleted.
+
+        Args:
+            certificate_id: Whose record.
+            head: A hash that was seen earlier (`TimelineCheck.head`, or `Event.hash` of an event that an observer
+                got) and kept outside the database: it has to be in the record still. Without it, a record that was
+                written anew as a whole, by somebody who may write to the database, looks intact.
+
+        Raises:
+            NotFound: There is no record of such a certificate.
+        """
+        with self.contexts.storage.read() as transaction:
+            timeline = transaction.timelines.get(certificate_id)
+            length, last, fault, seen = 0, "", "", not head
+            while not fault and (events := transaction.events.following(certificate_id, length, limit=_BATCH)):
+                fault = first_fault(events, length=length, head=last)
+                seen = seen or any(event.hash == head for event in events)
+                length, last = events[-1].number, events[-1].hash
+        if not fault and (length, last) != (timeline.length, timeline.head):
+            fault = f"it ends with event {length}, but {timeline.length} were written."
+        if not fault and not seen:
+            fault = "the hash that was kept is not in it: the record was written anew."
+        return TimelineCheck(certificate_id=certificate_id, events=length, head=last, fault=fault)
 
     def hints(self, certificate_id: str) -> Sequence[Hint]:
         """The right column: the CA module's hints, then those of other plugins. Never raises for a module's bug.
@@ -143,6 +191,11 @@ class Queries:
 def _trouble(view: CertificateView, reason: str) -> Notice:
     text = "The CA module {module} has nothing to show: {reason}"
     return Notice(Level.ERROR, Message("core.module_failed", text, {"module": view.authority.module, "reason": reason}))
+
+
+def _check_limit(limit: int) -> None:
+    if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= _MAX_PAGE:
+        raise InvalidInput("limit", f"must be a whole number from 1 to {_MAX_PAGE}.")
 
 
 def _status(status: Status | str | None) -> Status | None:

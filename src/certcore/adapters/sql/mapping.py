@@ -21,10 +21,12 @@ from certcore.model.problem import Problem
 from certcore.model.renewal import RenewalPolicy
 from certcore.model.secret import SecretName
 from certcore.model.subject import Subject
+from certcore.model.timeline import Behind, Timeline
 
 __all__ = [
     "authority_of",
     "authority_row",
+    "behind_json",
     "certificate_of",
     "certificate_progress",
     "certificate_row",
@@ -35,6 +37,8 @@ __all__ = [
     "issuance_row",
     "schedule_of",
     "schedule_row",
+    "timeline_of",
+    "timeline_row",
 ]
 
 _Row = sa.Row[Any]
@@ -222,6 +226,8 @@ def event_row(event: Event) -> dict[str, Any]:
         "to_status": event.to_status and event.to_status.value,
         "data": event.data,
         "problem": _problem_json(event.problem),
+        "number": event.number,
+        "hash": event.hash,
     }
 
 
@@ -237,7 +243,48 @@ def event_of(row: _Row) -> Event:
         to_status=row.to_status and Status(row.to_status),
         data=row.data,
         problem=_problem(row.problem),
+        number=row.number,
+        hash=row.hash,
     )
+
+
+def timeline_row(timeline: Timeline) -> dict[str, Any]:
+    """All columns."""
+    return {
+        "certificate_id": timeline.certificate_id,
+        "length": timeline.length,
+        "head": timeline.head,
+        "delivered": timeline.delivered,
+        "due_at": timeline.due_at,
+        "behind": behind_json(timeline.behind),
+        "lease_owner": timeline.lease_owner,
+        "lease_until": timeline.lease_until,
+        "token": timeline.token,
+    }
+
+
+def timeline_of(row: _Row) -> Timeline:
+    """The value of a row."""
+    behind = {
+        observer: Behind(**{**stored, "due_at": datetime.fromisoformat(stored["due_at"])})
+        for observer, stored in row.behind.items()
+    }
+    return Timeline(
+        certificate_id=row.certificate_id,
+        length=row.length,
+        head=row.head,
+        delivered=row.delivered,
+        due_at=row.due_at,
+        behind=behind,
+        lease_owner=row.lease_owner,
+        lease_until=row.lease_until,
+        token=row.token,
+    )
+
+
+def behind_json(behind: Mapping[str, Behind]) -> dict[str, Any]:
+    """The observers that failed, as a column."""
+    return {observer: {**attrs.asdict(one), "due_at": one.due_at.isoformat()} for observer, one in behind.items()}
 
 
 def _problem_json(problem: Problem | None) -> dict[str, Any] | None:

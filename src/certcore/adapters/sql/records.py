@@ -1,8 +1,8 @@
-"""The repositories of CA profiles, sealed secrets, events and the modules' documents."""
+"""The repositories of CA profiles, sealed secrets and the modules' documents."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -13,14 +13,13 @@ from sqlalchemy.exc import IntegrityError
 from certcore.adapters.sql import mapping
 from certcore.adapters.sql.certificates import SqlCertificates
 from certcore.adapters.sql.inserts import insert_new
-from certcore.adapters.sql.tables import authorities, documents, events, secrets
+from certcore.adapters.sql.tables import authorities, documents, secrets
 from certcore.errors import AlreadyExists, InUse, NotFound, StaleWrite
 from certcore.model.authority import CertificateAuthority
-from certcore.model.events import Event
 from certcore.model.secret import SealedSecret, SecretName
 from certcore.ports.storage import Document
 
-__all__ = ["SqlAuthorities", "SqlDocuments", "SqlEvents", "SqlSecrets"]
+__all__ = ["SqlAuthorities", "SqlDocuments", "SqlSecrets"]
 
 _AUTHORITY: Final = authorities.select().where(authorities.c.id == bindparam("row_id"))
 _AUTHORITY_NAMED: Final = authorities.select().where(authorities.c.name == bindparam("row_name"))
@@ -37,21 +36,6 @@ _SECRET_UPDATE: Final = secrets.update().where(
 _SECRET_DELETE: Final = secrets.delete().where(
     secrets.c.purpose == bindparam("row_purpose"), secrets.c.owner_id == bindparam("row_owner")
 )
-
-_EVENTS_OF: Final = (
-    events.select()
-    .where(events.c.certificate_id == bindparam("row_id"))
-    .order_by(events.c.sequence.desc())
-    .limit(bindparam("row_limit"))
-)
-_EVENTS_AFTER: Final = (
-    events.select()
-    .where(events.c.sequence > bindparam("row_sequence"))
-    .order_by(events.c.sequence)
-    .limit(bindparam("row_limit"))
-)
-
-_EVENT_INSERT: Final = events.insert().inline()
 
 _THIS: Final = sa.and_(documents.c.namespace == bindparam("row_namespace"), documents.c.key == bindparam("row_key"))
 _DOCUMENT: Final = documents.select().where(_THIS)
@@ -161,28 +145,6 @@ class SqlSecrets:
         if (below := _after_prefix(prefix)) is not None:
             statement = statement.where(column < below)
         return [SecretName(purpose, owner_id) for owner_id in self.connection.execute(statement).scalars()]
-
-
-@frozen(eq=False)
-class SqlEvents:
-    """Implements `certcore.ports.storage.EventRepository`."""
-
-    connection: sa.Connection
-
-    def append(self, events: Iterable[Event]) -> None:
-        """Store events; the database gives each the next sequence number."""
-        for event in events:  # one by one: the order of a bulk insert's numbers is the database's secret
-            self.connection.execute(_EVENT_INSERT, mapping.event_row(event))
-
-    def of_certificate(self, certificate_id: str, *, limit: int = 200) -> Sequence[Event]:
-        """The newest events of a certificate, oldest first."""
-        rows = self.connection.execute(_EVENTS_OF, {"row_id": certificate_id, "row_limit": limit}).all()
-        return [mapping.event_of(row) for row in reversed(rows)]
-
-    def after(self, sequence: int, *, limit: int = 100) -> Sequence[Event]:
-        """The events that follow a sequence number."""
-        rows = self.connection.execute(_EVENTS_AFTER, {"row_sequence": sequence, "row_limit": limit})
-        return [mapping.event_of(row) for row in rows]
 
 
 @frozen(eq=False)

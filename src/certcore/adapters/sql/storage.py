@@ -16,9 +16,10 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from certcore.adapters.sql.certificates import SqlCertificates, SqlIssuances
 from certcore.adapters.sql.databases import POOL_SIZE, Database, find_database
-from certcore.adapters.sql.records import SqlAuthorities, SqlDocuments, SqlEvents, SqlSecrets
+from certcore.adapters.sql.records import SqlAuthorities, SqlDocuments, SqlSecrets
 from certcore.adapters.sql.schedules import SqlSchedules
 from certcore.adapters.sql.schema import bring_up_to_date
+from certcore.adapters.sql.timelines import Heads, SqlEvents, SqlTimelines
 from certcore.errors import StorageError, StorageUnavailable
 
 __all__ = ["SqlStorage", "open_storage"]
@@ -33,6 +34,7 @@ class SqlTransaction:
 
     connection: sa.Connection
     writing: bool
+    heads: Heads
 
     @property
     def certificates(self) -> SqlCertificates:
@@ -61,8 +63,13 @@ class SqlTransaction:
 
     @property
     def events(self) -> SqlEvents:
-        """The timelines."""
-        return SqlEvents(self.connection)
+        """What happened."""
+        return SqlEvents(self.connection, self.heads)
+
+    @property
+    def timelines(self) -> SqlTimelines:
+        """How far the events have been delivered."""
+        return SqlTimelines(self.connection)
 
     @property
     def documents(self) -> SqlDocuments:
@@ -121,6 +128,7 @@ class SqlStorage:
     _turn: Any = field(factory=threading.Lock, init=False, repr=False)
     _readers: _Ready = field(init=False, repr=False)
     _writers: _Ready = field(init=False, repr=False)
+    _heads: Heads = field(factory=Heads, init=False, repr=False)
     #: The threads that are inside a writing transaction.
     _writing: set[int] = field(factory=set, init=False, repr=False)
     _closed: bool = field(default=False, init=False)
@@ -133,7 +141,7 @@ class SqlStorage:
     def read(self) -> Iterator[SqlTransaction]:
         """A transaction that sees one consistent state."""
         with self._connection(self._readers, self._database.begin_read) as connection:
-            yield SqlTransaction(connection, writing=False)
+            yield SqlTransaction(connection, False, self._heads)
 
     @contextmanager
     def write(self) -> Iterator[SqlTransaction]:
@@ -145,7 +153,7 @@ class SqlStorage:
             self._writing.add(me)
             try:
                 with self._connection(self._writers, self._database.begin_write) as connection:
-                    yield SqlTransaction(connection, writing=True)
+                    yield SqlTransaction(connection, True, self._heads)
                     connection.commit()
             finally:
                 self._writing.discard(me)

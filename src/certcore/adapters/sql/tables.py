@@ -17,6 +17,7 @@ __all__ = [
     "metadata",
     "schedules",
     "secrets",
+    "timelines",
 ]
 
 _ID: Final = 40
@@ -140,9 +141,27 @@ events: Final = sa.Table(
     sa.Column("to_status", key_text(20)),
     sa.Column("data", JsonText, nullable=False),
     sa.Column("problem", JsonText),
-    sa.Index(None, "certificate_id", "sequence"),
+    sa.Column("number", sa.Integer, nullable=False),
+    sa.Column("hash", key_text(64), nullable=False),
+    sa.UniqueConstraint("certificate_id", "number"),
     # A number is never given twice, also after rows were deleted by hand.
     sqlite_autoincrement=True,
+)
+
+#: How far the events of each certificate have been delivered; no foreign key: the record outlives the certificate.
+timelines: Final = sa.Table(
+    "certcore_timelines",
+    metadata,
+    sa.Column("certificate_id", key_text(_ID), primary_key=True),
+    sa.Column("length", sa.Integer, nullable=False),
+    sa.Column("head", key_text(64), nullable=False),
+    sa.Column("delivered", sa.Integer, nullable=False),
+    sa.Column("due_at", UtcDateTime),
+    sa.Column("behind", JsonText, nullable=False),
+    sa.Column("lease_owner", key_text(100), nullable=False),
+    sa.Column("lease_until", UtcDateTime),
+    sa.Column("token", sa.BigInteger, nullable=False),
+    sa.Index("ix_certcore_timelines_due", "due_at", "lease_until"),
 )
 
 documents: Final = sa.Table(

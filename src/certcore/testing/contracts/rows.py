@@ -287,35 +287,6 @@ class RowsContract:
             assert [one.owner_id for one in transaction.secrets.names("p", prefix="a/")] == ["a/1", "a/2"]
             assert [one.owner_id for one in transaction.secrets.names("p")] == ["A/1", "a%", "a/1", "a/2"]
 
-    def test_events_are_numbered_in_order(self, storage: Storage) -> None:
-        """Events get growing numbers; a timeline is the newest ones, oldest first; what follows a number is found."""
-        events = [
-            Event(
-                certificate_id=f"certificate-{number % 2}",
-                kind=EventKind.EDITED,
-                at=NOW + timedelta(seconds=number),
-                actor="ä",
-                from_status=Status.DRAFT if number else None,
-                to_status=Status.PENDING,
-                data={"number": number},
-                problem=PROBLEM if number else None,
-            )
-            for number in range(6)
-        ]
-        with storage.write() as transaction:
-            transaction.events.append(events[:4])
-            transaction.events.append(events[4:])
-            transaction.events.append([])
-        with storage.read() as transaction:
-            stored = transaction.events.after(0)
-            assert [evolve(one, sequence=0) for one in stored] == events
-            numbers = [one.sequence for one in stored]
-            assert numbers == sorted(set(numbers))
-            assert numbers[0] > 0
-            assert transaction.events.after(numbers[2], limit=2) == stored[3:5]
-            assert transaction.events.of_certificate("certificate-1", limit=2) == [stored[3], stored[5]]
-            assert transaction.events.after(numbers[-1]) == []
-
     def test_documents(self, storage: Storage) -> None:
         """Documents live in namespaces, have versions, and are listed by prefix exactly as it is written."""
         with storage.write() as transaction:

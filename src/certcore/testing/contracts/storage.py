@@ -32,11 +32,12 @@ from certcore.testing.contracts.samples import (
     sample_certificate,
     sample_issuance,
 )
+from certcore.testing.contracts.timelines import TimelinesContract
 
 __all__ = ["StorageContract"]
 
 
-class StorageContract(RowsContract):
+class StorageContract(RowsContract, TimelinesContract):
     """Inherit, and give it a fixture ``storage``: an empty `Storage` for each test."""
 
     # -- transactions ---------------------------------------------------------------------------------------------

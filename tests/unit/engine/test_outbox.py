@@ -1,0 +1,267 @@
+"""Observers learn of every event, at least once and in order, and nobody waits for one that fails."""
+
+import contextlib
+import logging
+import threading
+from datetime import timedelta
+
+import pytest
+
+import certcore
+from certcore import CertCore, Status
+from certcore.adapters.sealing import StaticKeyring
+from certcore.errors import NotFound
+from certcore.testing.clock import FrozenEnvironment
+from certcore.testing.scripted_ca import Act, ScriptedCA
+
+
+class Observer:
+    """Writes down what it is told; raises while it is broken."""
+
+    def __init__(self, name="Observer"):
+        self.__name__ = name
+        self.broken = False
+        self.told, self.asked = [], []
+        self.then = None
+
+    @certcore.hookimpl
+    def certcore_on_event(self, event):
+        self.asked.append(event.number)
+        if self.broken:
+            raise RuntimeError("s3cr3t")
+        self.told.append((event.certificate_id, event.number, str(event.kind)))
+        if self.then is not None:
+            self.then(event)
+
+    def numbers(self, certificate_id):
+        return [number for told, number, _ in self.told if told == certificate_id]
+
+
+@pytest.fixture
+def environment():
+    return FrozenEnvironment()
+
+
+@pytest.fixture
+def open_core(tmp_path, environment):
+    """Opens the same store again and again, each time as another process would."""
+    keyring = StaticKeyring.generate()
+    with contextlib.ExitStack() as stack:
+
+        def open_one(*observers):
+            ca = ScriptedCA([Act.ISSUE], now=environment.now())
+            core = CertCore.open(
+                f"sqlite:///{tmp_path}/certcore.db",
+                keyring=keyring,
+                plugins=[ca.plugin(), *observers],
+                installed_plugins=False,
+                environment=environment,
+            )
+            return stack.enter_context(core)
+
+        yield open_one
+
+
+def _draft(core, domain="shop.example"):
+    known = core.authorities.list() or [core.authorities.create("test", module="scripted")]
+    return core.certificates.create(domain, authority=known[0].id).id
+
+
+def _edit(core, one, times=1):
+    for _ in range(times):
+        core.certificates.edit(one, wildcard=not core.certificates.get(one).wildcard)
+
+
+def test_every_event_is_delivered_once_and_in_order(open_core):
+    """Whatever process tells of it, an observer that works gets each event once, also after a restart."""
+    observer = Observer()
+    first = open_core(observer)
+    one, other = _draft(first), _draft(first, "other.example")
+    _edit(first, one, 3)
+    assert first.outbox.has_work()
+    first.outbox.deliver()
+    assert not first.outbox.has_work()
+    second = open_core(observer)
+    _edit(second, one)
+    second.certificates.delete(other)
+    assert first.outbox.deliver() == 2
+    assert second.outbox.deliver() == 0
+    assert observer.numbers(one) == [1, 2, 3, 4, 5]
+    assert [told for told in observer.told if told[0] == other] == [(other, 1, "created"), (other, 2, "deleted")]
+
+
+def test_a_long_record_is_delivered_in_pieces(open_core, environment):
+    """More events than fit into one lease come one after the other, none twice; so they do to one that was behind."""
+    quick, slow = Observer("Quick"), Observer("Slow")
+    core = open_core(quick, slow)
+    one = _draft(core)
+    slow.broken = True
+    core.outbox.deliver()
+    _edit(core, one, 450)
+    while core.outbox.has_work():
+        core.outbox.deliver()
+    assert quick.numbers(one) == list(range(1, 452))
+    slow.broken = False
+    environment.advance(timedelta(hours=2))
+    _edit(core, one)
+    while core.outbox.has_work():
+        core.outbox.deliver()
+    assert slow.numbers(one) == quick.numbers(one) == list(range(1, 453))
+    assert core.certificates.deliveries(one).behind == {}
+
+
+def test_an_observer_that_fails_is_asked_again_later(open_core, environment, caplog):
+    """It gets the same event again before any later one, after growing pauses; its state is shown; no text leaks."""
+    observer = Observer()
+    core = open_core(observer)
+    observer.broken = True
+    one = _draft(core)
+    _edit(core, one)
+    pauses = []
+    with caplog.at_level(logging.DEBUG):
+        for _ in range(12):
+            core.outbox.deliver()
+            (name, behind), *others = core.certificates.deliveries(one).behind.items()
+            assert (name, others) == ("Observer", [])
+            assert (behind.delivered, behind.attempts) == (0, len(pauses) + 1)
+            assert "RuntimeError" in behind.reason
+            assert "s3cr3t" not in behind.reason
+            pauses.append(behind.due_at - environment.now())
+            environment.advance(pauses[-1] - timedelta(microseconds=1))
+            assert core.outbox.deliver() == 0
+            environment.advance(timedelta(microseconds=1))
+    assert pauses == sorted(pauses)
+    assert timedelta(seconds=5) <= pauses[0] <= timedelta(seconds=10)
+    assert timedelta(minutes=30) <= pauses[-1] <= timedelta(hours=1)
+    assert set(observer.asked) == {1}
+    observer.broken = False
+    core.outbox.deliver()
+    assert observer.numbers(one) == [1, 2]
+    assert core.certificates.deliveries(one).behind == {}
+    assert "s3cr3t" not in caplog.text
+    assert "'Observer'" in caplog.text
+
+
+def test_one_that_fails_holds_up_nobody_else(open_core, environment):
+    """Neither other observers nor other certificates wait for an observer that raises."""
+    good, bad = Observer("Good"), Observer("Bad")
+    core = open_core(good, bad)
+    bad.then = lambda event: 1 / 0 if event.certificate_id == one else None
+    one, other = _draft(core), _draft(core, "other.example")
+    for _ in range(3):
+        _edit(core, one)
+        _edit(core, other)
+        core.outbox.deliver()
+        environment.advance(timedelta(seconds=1))
+    assert good.numbers(one) == good.numbers(other) == bad.numbers(other) == [1, 2, 3, 4]
+    assert set(bad.numbers(one)) == {1}
+
+
+def test_the_state_of_an_observer_that_is_not_here_is_kept(open_core, environment):
+    """A process without the plugin that failed delivers to its own, and leaves the other's place alone."""
+    bad, good = Observer("Bad"), Observer("Good")
+    bad.broken = True
+    with_both = open_core(bad, good)
+    one = _draft(with_both)
+    with_both.outbox.deliver()
+    without = open_core(good)
+    environment.advance(timedelta(hours=3))
+    _edit(without, one)
+    without.outbox.deliver()
+    assert not without.outbox.has_work()
+    assert good.numbers(one) == [1, 2]
+    bad.broken = False
+    environment.advance(timedelta(hours=3))
+    with_both.outbox.deliver()
+    assert bad.numbers(one) == good.numbers(one) == [1, 2]
+
+
+def test_a_process_that_stood_still_tells_no_older_news(open_core, environment):
+    """When its lease was taken over during a long call, a process does not go on where the other one is already."""
+    slow, quick = Observer(), Observer()
+    one_process, other_process = open_core(slow), open_core(quick)
+    one = _draft(one_process)
+    _edit(one_process, one, 2)
+
+    def stand_still(event):
+        if event.number == 1:
+            environment.advance(timedelta(minutes=2))
+            other_process.outbox.deliver()
+
+    slow.then = stand_still
+    one_process.outbox.deliver()
+    assert quick.numbers(one) == [1, 2, 3]
+    assert slow.numbers(one) == [1]
+    assert not one_process.outbox.has_work()
+
+
+def test_several_processes_at_once_deliver_each_event_once(open_core):
+    """Threads that deliver at the same moment share the work, and every certificate's events stay in order."""
+    observer = Observer()
+    cores = [open_core(observer) for _ in range(3)]
+    ids = [_draft(cores[0], f"d{number}.example") for number in range(25)]
+    for one in ids:
+        _edit(cores[0], one, 2)
+    threads = [threading.Thread(target=core.outbox.deliver) for core in cores]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert not cores[0].outbox.has_work()
+    assert {one: observer.numbers(one) for one in ids} == {one: [1, 2, 3] for one in ids}
+
+
+def test_without_observers_nothing_is_due(open_core):
+    """A store whose processes have no observer does no work for them; one that comes later gets what happened."""
+    alone = open_core()
+    one = _draft(alone)
+    assert not alone.outbox.has_work()
+    assert alone.outbox.deliver() == 0
+    late = Observer()
+    open_core(late).outbox.deliver()
+    assert late.numbers(one) == [1]
+    with pytest.raises(NotFound):
+        alone.certificates.deliveries("nobody")
+
+
+def test_the_engine_does_not_wait_for_an_observer():
+    """While an observer hangs, certificates go on to active; stop says that it still runs, then it ends."""
+    gate = threading.Event()
+    observer = Observer()
+    observer.then = lambda _: gate.wait(60)
+    environment = FrozenEnvironment()
+    ca = ScriptedCA([Act.ISSUE], now=environment.now())
+    plugins = [ca.plugin(), observer]
+    with CertCore.in_memory(plugins=plugins, installed_plugins=False, environment=environment) as core:
+        one = _draft(core)
+        worker = core.worker(threads=1, poll_interval=0.01)
+        worker.start()
+        try:
+            core.certificates.generate_csr(one)
+            worker.wake()
+            pause = threading.Event()
+            for _ in range(2000):
+                if core.certificates.get(one).status is Status.ACTIVE:
+                    break
+                pause.wait(0.01)
+            assert core.certificates.get(one).status is Status.ACTIVE
+            assert not worker.is_idle(timedelta())
+            assert not worker.stop(timeout=0.2)
+        finally:
+            gate.set()
+        assert worker.stop(timeout=20)
+        assert observer.numbers(one) == [1, 2, 3]
+
+
+def test_what_was_done_is_told_before_the_worker_ends():
+    """`stop` returns when the observers know of the steps that were taken until then."""
+    observer = Observer()
+    environment = FrozenEnvironment()
+    ca = ScriptedCA([Act.ISSUE], now=environment.now())
+    plugins = [ca.plugin(), observer]
+    with CertCore.in_memory(plugins=plugins, installed_plugins=False, environment=environment) as core:
+        worker = core.worker(threads=1, poll_interval=30)
+        worker.start()
+        one = _draft(core)
+        assert worker.stop(timeout=20)
+        assert observer.numbers(one) == [1]

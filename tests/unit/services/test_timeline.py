@@ -1,0 +1,96 @@
+"""The record of a certificate can be checked with one call."""
+
+import contextlib
+import sqlite3
+
+import pytest
+
+from certcore import CertCore
+from certcore.adapters.sealing import StaticKeyring
+from certcore.errors import InvalidInput, NotFound
+from certcore.model.timeline import Timeline, chain
+from certcore.testing.clock import FrozenEnvironment
+from certcore.testing.scripted_ca import Act, ScriptedCA
+
+
+@pytest.fixture
+def store(tmp_path):
+    """A core on a file, a certificate with a record of seven events, and the file."""
+    environment = FrozenEnvironment()
+    ca = ScriptedCA([Act.ISSUE], now=environment.now())
+    file = tmp_path / "certcore.db"
+    with CertCore.open(
+        f"sqlite:///{file}",
+        keyring=StaticKeyring.generate(),
+        plugins=[ca.plugin()],
+        installed_plugins=False,
+        environment=environment,
+    ) as core:
+        authority = core.authorities.create("test", module="scripted")
+        one = core.certificates.create("shop.example", authority=authority.id, actor="anna").id
+        for wildcard in (True, False, True):
+            core.certificates.edit(one, wildcard=wildcard, actor="bert")
+        core.certificates.generate_csr(one, actor="anna")
+        core.reconcile(one)
+        core.certificates.reveal_private_key(one, reason="moving", actor="mallory")
+        yield core, one, file
+
+
+def _sql(file, statement, *values):
+    with contextlib.closing(sqlite3.connect(file)) as connection:
+        assert connection.execute(statement, values).rowcount > 0
+        connection.commit()
+
+
+def test_an_untouched_record_is_intact(store):
+    """All events are read, of a deleted certificate too; a hash that was kept is found in it."""
+    core, one, _ = store
+    check = core.certificates.verify_timeline(one)
+    assert (check.intact, check.fault, check.events) == (True, "", 7)
+    core.certificates.edit(one, renewal=core.certificates.get(one).renewal)
+    core.certificates.delete(one)
+    later = core.certificates.verify_timeline(one, head=check.head)
+    assert later.intact
+    assert later.events > check.events
+    assert core.certificates.timeline(one)[6].hash == check.head
+    assert [event.number for event in core.certificates.timeline(one, after=5, limit=2)] == [6, 7]
+    with pytest.raises(NotFound):
+        core.certificates.verify_timeline("nobody")
+    with pytest.raises(InvalidInput, match="limit"):
+        core.certificates.timeline(one, limit=0)
+
+
+@pytest.mark.parametrize(
+    ("tamper", "fault"),
+    [
+        ("UPDATE certcore_events SET actor = 'bert' WHERE number = 7", "event 7 (key_revealed,"),
+        ("UPDATE certcore_events SET data = '{}' WHERE number = 7", "event 7 "),
+        ("UPDATE certcore_events SET at = at + 1 WHERE number = 2", "event 2 "),
+        ("DELETE FROM certcore_events WHERE number = 4", "event 4 is missing"),
+        ("DELETE FROM certcore_events WHERE number = 1", "event 1 is missing"),
+        ("DELETE FROM certcore_events WHERE number = 7", "ends with event 6, but 7 were written"),
+        ("DELETE FROM certcore_events", "ends with event 0, but 7 were written"),
+        ("UPDATE certcore_events SET number = 8 WHERE number = 7", "event 7 is missing"),
+    ],
+)
+def test_what_was_tampered_with_is_named(store, tamper, fault):
+    """A changed, missing or moved event is a fault that says which one, wherever it is in the record."""
+    core, one, file = store
+    _sql(file, tamper)
+    check = core.certificates.verify_timeline(one)
+    assert not check.intact
+    assert fault in check.fault
+
+
+def test_a_record_written_anew_is_found_with_a_hash_from_before(store):
+    """Who may write to the database can make a whole new chain; a hash that was kept elsewhere tells of it."""
+    core, one, file = store
+    kept = core.certificates.verify_timeline(one).head
+    record = core.certificates.timeline(one)
+    chained, timeline = chain(record[:-1], Timeline(certificate_id=one))
+    _sql(file, "DELETE FROM certcore_events WHERE number = 7")
+    _sql(file, "UPDATE certcore_timelines SET length = ?, head = ?", len(chained), timeline.head)
+    assert core.certificates.verify_timeline(one).intact
+    check = core.certificates.verify_timeline(one, head=kept)
+    assert not check.intact
+    assert "written anew" in check.fault
