@@ -18,7 +18,7 @@ case "${1:-test}" in
         wanted=(
             pebble:pebble pebble-challtestsrv:pebble named:bind9 dig:bind9-dnsutils unbound:unbound knotd:knot
             postgres:postgresql mariadbd:mariadb-server-core my_print_defaults:mariadb-client
-            softhsm2-util:softhsm2
+            softhsm2-util:softhsm2 redis-server:redis-server
         )
         ;;
     *)
@@ -77,7 +77,7 @@ disable_services() {
     for package in "$@"; do
         case "$package" in
             bind9) unit=named.service ;;
-            knot | postgresql | unbound) unit=$package.service ;;
+            knot | postgresql | redis-server | unbound) unit=$package.service ;;
             *) continue ;;
         esac
         as_root systemctl disable --quiet "$unit" || say "could not disable $unit; it may start at the next boot"

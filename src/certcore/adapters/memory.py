@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -18,6 +19,7 @@ from certcore.model.certificate import Certificate, Schedule
 from certcore.model.issuance import Issuance
 from certcore.model.lifecycle import Status
 from certcore.model.names import DnsName
+from certcore.model.search import Search, reversed_labels
 from certcore.model.secret import SealedSecret, SecretName
 from certcore.ports.storage import Document
 
@@ -115,6 +117,31 @@ class _Certificates:
             and (last is None or (one.domain.ascii, one.id) > (last.domain.ascii, last.id))
         ]
         return sorted(found, key=lambda one: (one.domain.ascii, one.id))[:limit]
+
+    def search(self, search: Search, *, owner: str | None = None, limit: int = 50) -> Sequence[Certificate]:
+        of_leaf = {
+            issuance.certificate_id
+            for issuance in self.tables.issuances.values()
+            if (leaf := issuance.leaf) is not None
+            and (
+                leaf.serial_hex.lstrip("0") in search.serials
+                or (search.fingerprint and search.fingerprint in (leaf.fingerprint_sha256, leaf.fingerprint_sha1))
+            )
+        }
+        found = [
+            one
+            for one in self.tables.certificates.values()
+            if (owner is None or one.owner == owner)
+            and (one.id in of_leaf or any(_fits(name.ascii, search) for name in one.names))
+        ]
+        return sorted(found, key=lambda one: (one.domain.ascii, one.id))[:limit]
+
+    def count_by_status(self, *, authority_id: str | None = None, owner: str | None = None) -> Mapping[Status, int]:
+        return Counter(
+            one.status
+            for one in self.tables.certificates.values()
+            if (authority_id is None or one.authority_id == authority_id) and (owner is None or one.owner == owner)
+        )
 
     def domains_using(self, authority_id: str, *, limit: int = 6) -> Sequence[str]:
         found = {one.domain.ascii for one in self.tables.certificates.values() if one.authority_id == authority_id}
@@ -379,6 +406,12 @@ def _row(rows: Mapping[str, _T], kind: str, key: str) -> _T:
         return rows[key]
     except KeyError:
         raise NotFound(kind, key) from None
+
+
+def _fits(name: str, search: Search) -> bool:
+    if search.name_prefix and name.startswith(search.name_prefix):
+        return True
+    return bool(search.domain) and reversed_labels(name).startswith(reversed_labels(search.domain))
 
 
 def _leased(schedule: Schedule, now: datetime) -> bool:

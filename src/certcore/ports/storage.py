@@ -18,6 +18,7 @@ from certcore.model.certificate import Certificate, Schedule
 from certcore.model.issuance import Issuance
 from certcore.model.lifecycle import Status
 from certcore.model.names import DnsName
+from certcore.model.search import Search
 from certcore.model.secret import SealedSecret, SecretName
 from certcore.ports.timelines import EventRepository, TimelineRepository
 
@@ -92,6 +93,17 @@ class CertificateRepository(Protocol):
         owner: str | None = None,
     ) -> Sequence[Certificate]:
         """A page in the order (domain, id), by keyset: the rows after the one whose id is ``after``."""
+        ...
+
+    def search(self, search: Search, *, owner: str | None = None, limit: int = 50) -> Sequence[Certificate]:
+        """Up to ``limit`` certificates that fit, whichever these are when there are more, in the order (domain, id).
+
+        The cost MUST NOT grow with the number of certificates that do not fit.
+        """
+        ...
+
+    def count_by_status(self, *, authority_id: str | None = None, owner: str | None = None) -> Mapping[Status, int]:
+        """How many certificates there are in each status that any is in."""
         ...
 
     def domains_using(self, authority_id: str, *, limit: int = 6) -> Sequence[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from attrs import frozen
@@ -15,6 +15,7 @@ from certcore.model.hints import Hint, Level, Message, Notice
 from certcore.model.issuance import Issuance
 from certcore.model.lifecycle import Status
 from certcore.model.names import DnsName
+from certcore.model.search import Search
 from certcore.model.timeline import Timeline, TimelineCheck, first_fault
 from certcore.model.views import CertificateView, Page
 
@@ -90,6 +91,37 @@ class Queries:
             )
         items = tuple(found[:limit])
         return Page(items=items, next_cursor=items[-1].id if len(found) > limit else None)
+
+    def search(self, text: str, *, owner: str | None = None, limit: int = 50) -> Sequence[Certificate]:
+        """What a person looks for: by the beginning of any name, by a domain above it, by serial or fingerprint.
+
+        Args:
+            text: For example ``shop.exam``, ``example.com`` (finds ``www.example.com``, too), ``03:AB:…`` or a
+                SHA-256 or SHA-1 fingerprint; colons, blanks and case do not matter. Serial numbers and fingerprints
+                of earlier leaves count as well.
+            owner: Only those of this tenant.
+            limit: How many, from 1 to 1000. When more fit, it is not said which of them are found.
+
+        Returns:
+            By domain; empty when nothing fits.
+
+        Raises:
+            InvalidInput: The limit is none.
+        """
+        _check_limit(limit)
+        with self.contexts.storage.read() as transaction:
+            return transaction.certificates.search(Search.parse(text), owner=owner, limit=limit)
+
+    def count_by_status(self, *, authority: str | None = None, owner: str | None = None) -> Mapping[Status, int]:
+        """How many certificates there are in each status, also in those without any: for a dashboard.
+
+        Args:
+            authority: Only those of this CA profile (its id).
+            owner: Only those of this tenant.
+        """
+        with self.contexts.storage.read() as transaction:
+            found = transaction.certificates.count_by_status(authority_id=authority, owner=owner)
+        return {status: found.get(status, 0) for status in Status}
 
     def view(self, certificate_id: str) -> CertificateView:
         """Everything that a certificate's page shows; never its private key.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import sqlalchemy as sa
@@ -11,13 +11,15 @@ from sqlalchemy import bindparam
 from sqlalchemy.exc import IntegrityError
 
 from certcore.adapters.sql import mapping
+from certcore.adapters.sql.ranges import after_prefix
 from certcore.adapters.sql.schedules import LOCKED
-from certcore.adapters.sql.tables import certificates, issuances
+from certcore.adapters.sql.tables import certificates, issuances, names
 from certcore.errors import NotFound, StaleWrite
 from certcore.model.certificate import Certificate
 from certcore.model.issuance import Issuance
 from certcore.model.lifecycle import Status
 from certcore.model.names import DnsName
+from certcore.model.search import Search, reversed_labels
 
 __all__ = ["SqlCertificates", "SqlIssuances"]
 
@@ -55,6 +57,7 @@ class SqlCertificates:
             self.connection.execute(certificates.insert(), row)
         except IntegrityError:
             raise NotFound("authority", certificate.authority_id) from None
+        self.connection.execute(names.insert(), mapping.name_rows(certificate))
 
     def get(self, certificate_id: str) -> Certificate:
         """One certificate."""
@@ -80,6 +83,7 @@ class SqlCertificates:
             versions = sa.select(certificates.c.version).where(certificates.c.id == certificate.id)
             found = self.connection.execute(versions).scalar_one_or_none()
             raise StaleWrite("certificate", certificate.id, expected=certificate.version, found=found)
+        self._save_names(saved)
         return saved
 
     def save_progress(self, certificate: Certificate) -> None:
@@ -123,6 +127,53 @@ class SqlCertificates:
         if owner is not None:
             statement = statement.where(table.owner == owner)
         return [mapping.certificate_of(row) for row in self.connection.execute(statement)]
+
+    def search(self, search: Search, *, owner: str | None = None, limit: int = 50) -> Sequence[Certificate]:
+        """Certificates that fit, in the order (domain, id)."""
+        ranges = []
+        if search.name_prefix:
+            ranges.append((names.c.name, search.name_prefix))
+        if search.domain:
+            ranges.append((names.c.reversed, reversed_labels(search.domain)))
+        ids: set[str] = set()
+        for column, prefix in ranges:
+            statement = sa.select(names.c.certificate_id).where(column >= prefix).distinct().limit(limit)
+            if (below := after_prefix(prefix)) is not None:
+                statement = statement.where(column < below)
+            if owner is not None:
+                statement = statement.where(names.c.owner == owner)
+            ids.update(self.connection.execute(statement).scalars())
+        leaf: list[sa.ColumnElement[bool]] = [issuances.c.serial.in_(search.serials)] if search.serials else []
+        if search.fingerprint:
+            leaf.append(issuances.c.fingerprint_sha256 == search.fingerprint)
+            leaf.append(issuances.c.fingerprint_sha1 == search.fingerprint)
+        for condition in leaf:  # one by one: each has an index of its own
+            statement = sa.select(issuances.c.certificate_id).where(condition).limit(limit)
+            ids.update(self.connection.execute(statement).scalars())
+        table = certificates.c
+        wanted = certificates.select().where(table.id.in_(ids)).order_by(table.domain, table.id).limit(limit)
+        if owner is not None:
+            wanted = wanted.where(table.owner == owner)
+        return [mapping.certificate_of(row) for row in self.connection.execute(wanted)] if ids else []
+
+    def count_by_status(self, *, authority_id: str | None = None, owner: str | None = None) -> Mapping[Status, int]:
+        """How many certificates there are in each status."""
+        table = certificates.c
+        statement = sa.select(table.status, sa.func.count()).group_by(table.status)
+        if authority_id is not None:
+            statement = statement.where(table.authority_id == authority_id)
+        if owner is not None:
+            statement = statement.where(table.owner == owner)
+        return {Status(status): count for status, count in self.connection.execute(statement)}
+
+    def _save_names(self, certificate: Certificate) -> None:
+        rows = {row["name"]: row for row in mapping.name_rows(certificate)}
+        of_this = names.c.certificate_id == certificate.id
+        stored = set(self.connection.execute(sa.select(names.c.name).where(of_this)).scalars())
+        if gone := stored - rows.keys():
+            self.connection.execute(names.delete().where(of_this, names.c.name.in_(gone)))
+        if new := [row for name, row in rows.items() if name not in stored]:
+            self.connection.execute(names.insert(), new)
 
     def domains_using(self, authority_id: str, *, limit: int = 6) -> Sequence[str]:
         """The domains of some certificates of this authority."""

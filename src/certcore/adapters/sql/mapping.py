@@ -19,6 +19,7 @@ from certcore.model.lifecycle import Status
 from certcore.model.names import DnsName
 from certcore.model.problem import Problem
 from certcore.model.renewal import RenewalPolicy
+from certcore.model.search import reversed_labels
 from certcore.model.secret import SecretName
 from certcore.model.subject import Subject
 from certcore.model.timeline import Behind, Timeline
@@ -35,6 +36,7 @@ __all__ = [
     "issuance_of",
     "issuance_progress",
     "issuance_row",
+    "name_rows",
     "schedule_of",
     "schedule_row",
     "timeline_of",
@@ -102,9 +104,26 @@ def certificate_of(row: _Row) -> Certificate:
     )
 
 
+def name_rows(certificate: Certificate) -> list[dict[str, Any]]:
+    """A row for each name."""
+    return [
+        {
+            "certificate_id": certificate.id,
+            "name": name.ascii,
+            "reversed": reversed_labels(name.ascii),
+            "owner": certificate.owner,
+        }
+        for name in certificate.names
+    ]
+
+
 def issuance_progress(issuance: Issuance) -> dict[str, Any]:
     """The columns that change while an issuance runs."""
+    leaf = issuance.leaf
     return {
+        "serial": leaf and leaf.serial_hex.lstrip("0"),
+        "fingerprint_sha256": leaf and leaf.fingerprint_sha256,
+        "fingerprint_sha1": leaf and leaf.fingerprint_sha1,
         "module_state": issuance.module_state,
         "findings": issuance.findings,
         "outcome": issuance.outcome and issuance.outcome.value,

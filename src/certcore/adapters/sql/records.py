@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from certcore.adapters.sql import mapping
 from certcore.adapters.sql.certificates import SqlCertificates
 from certcore.adapters.sql.inserts import insert_new
+from certcore.adapters.sql.ranges import after_prefix
 from certcore.adapters.sql.tables import authorities, documents, secrets
 from certcore.errors import AlreadyExists, InUse, NotFound, StaleWrite
 from certcore.model.authority import CertificateAuthority
@@ -50,8 +51,6 @@ _DOCUMENTS: Final = (
     .limit(bindparam("row_limit"))
 )
 _DOCUMENTS_BELOW: Final = _DOCUMENTS.where(documents.c.key < bindparam("row_below"))
-#: The last code point, and the gap of the surrogates, which no text holds.
-_LAST, _SURROGATES = 0x10FFFF, range(0xD800, 0xE000)
 
 
 @frozen(eq=False)
@@ -142,7 +141,7 @@ class SqlSecrets:
         """The names of the secrets of a purpose whose owner_id begins with ``prefix``."""
         column = secrets.c.owner_id
         statement = sa.select(column).where(secrets.c.purpose == purpose, column >= prefix).order_by(column)
-        if (below := _after_prefix(prefix)) is not None:
+        if (below := after_prefix(prefix)) is not None:
             statement = statement.where(column < below)
         return [SecretName(purpose, owner_id) for owner_id in self.connection.execute(statement).scalars()]
 
@@ -185,7 +184,7 @@ class SqlDocuments:
     def list(self, namespace: str, *, prefix: str = "", limit: int = 10_000) -> Sequence[Document]:
         """The documents whose key begins with ``prefix``, by key."""
         wanted: dict[str, Any] = {"row_namespace": namespace, "row_from": prefix, "row_limit": limit}
-        below = _after_prefix(prefix)
+        below = after_prefix(prefix)
         if below is None:
             rows = self.connection.execute(_DOCUMENTS, wanted)
         else:
@@ -204,15 +203,3 @@ def _sealed_columns(sealed: SealedSecret) -> dict[str, Any]:
 
 def _secret_key(name: SecretName) -> dict[str, str]:
     return {"row_purpose": name.purpose, "row_owner": name.owner_id}
-
-
-def _after_prefix(prefix: str) -> str | None:
-    """The first text that sorts after everything that begins with ``prefix``: a range, so that an index serves it."""
-    while prefix:
-        following = ord(prefix[-1]) + 1
-        prefix = prefix[:-1]
-        if following in _SURROGATES:
-            following = _SURROGATES.stop
-        if following <= _LAST:
-            return prefix + chr(following)
-    return None

@@ -15,6 +15,7 @@ __all__ = [
     "events",
     "issuances",
     "metadata",
+    "names",
     "schedules",
     "secrets",
     "timelines",
@@ -75,6 +76,21 @@ certificates: Final = sa.Table(
     sa.Index(None, "owner", "domain", "id"),
 )
 
+#: Every name of every certificate, to be searched from its beginning and from its end.
+names: Final = sa.Table(
+    "certcore_names",
+    metadata,
+    sa.Column("certificate_id", key_text(_ID), sa.ForeignKey(certificates.c.id, ondelete="CASCADE"), primary_key=True),
+    sa.Column("name", key_text(255), primary_key=True),
+    #: The labels from the last to the first.
+    sa.Column("reversed", key_text(256), nullable=False),
+    sa.Column("owner", key_text(100), nullable=False),
+    sa.Index(None, "name", "certificate_id"),
+    sa.Index(None, "reversed", "certificate_id"),
+    sa.Index(None, "owner", "name", "certificate_id"),
+    sa.Index(None, "owner", "reversed", "certificate_id"),
+)
+
 #: The small hot rows of the engine, apart from the large rows that people look at.
 schedules: Final = sa.Table(
     "certcore_schedules",
@@ -114,6 +130,10 @@ issuances: Final = sa.Table(
     sa.Column("problem", JsonText),
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("finished_at", UtcDateTime),
+    # Of the leaf, to be searched: lower-case hex, the serial number without leading zeros.
+    sa.Column("serial", key_text(64), index=True),
+    sa.Column("fingerprint_sha256", key_text(64), index=True),
+    sa.Column("fingerprint_sha1", key_text(40), index=True),
     sa.UniqueConstraint("certificate_id", "number"),
 )
 

@@ -16,6 +16,7 @@ from certcore.model.issuance import Outcome
 from certcore.model.keys import KeyType
 from certcore.model.lifecycle import Status
 from certcore.model.names import DnsName
+from certcore.model.search import Search
 from certcore.model.secret import SealedSecret, SecretName
 from certcore.ports.storage import Storage
 from certcore.testing.contracts.samples import (
@@ -286,6 +287,77 @@ class RowsContract:
             assert transaction.secrets.get(SecretName("p", "b/1")) is None
             assert [one.owner_id for one in transaction.secrets.names("p", prefix="a/")] == ["a/1", "a/2"]
             assert [one.owner_id for one in transaction.secrets.names("p")] == ["A/1", "a%", "a/1", "a/2"]
+
+    def test_certificates_are_found_by_what_people_have(self, storage: Storage) -> None:
+        """By the beginning of any name, by a domain above it, by serial number and fingerprint; of one owner, too."""
+        with storage.write() as transaction:
+            transaction.authorities.add(sample_authority())
+            for number, owner in ((1, "anna"), (2, "anna"), (3, "bert")):
+                base = f"shop{number}.example"
+                aliases = (DnsName(f"www.{base}"), DnsName("xn--bcher-kva.test"), DnsName(f"{number}.deep.down.test"))
+                one = sample_certificate(number, owner=owner, domain=DnsName(base), aliases=aliases)
+                transaction.certificates.add(one)
+            leaf = sample_leaf()
+            for number in (1, 2):  # the second of another certificate has a leaf of its own
+                own = evolve(leaf, serial_hex=f"0{number}ab", fingerprint_sha256=f"{number}" * 64)
+                issuance = evolve(sample_issuance(), id=f"i{number}", certificate_id=f"certificate-{number}", leaf=own)
+                transaction.issuances.add(issuance)
+                transaction.issuances.save(issuance)
+        first, second, third = (f"certificate-{number}" for number in (1, 2, 3))
+        expected = {
+            "shop": [first, second, third],
+            "SHOP2.exam": [second],
+            "*.shop1.example": [first],
+            "www.shop3.example.": [third],
+            "shop2.example": [second],
+            "down.test": [first, second, third],
+            "own.test": [],
+            "*.down.test": [first, second, third],
+            "Bücher.test": [first, second, third],
+            "00:01:AB": [first],
+            "0x2AB": [second],
+            str(0x2AB): [second],
+            ":".join(["11"] * 32): [first],
+            ("22 " * 32).upper(): [second],
+            leaf.fingerprint_sha1.upper(): [first, second],
+            "1" * 63: [],
+            "": [],
+            "no such thing": [],
+            "%": [],
+            "_hop": [],
+        }
+        with storage.read() as transaction:
+            search = transaction.certificates.search
+            for typed, ids in expected.items():
+                assert [one.id for one in search(Search.parse(typed))] == ids, typed
+            assert [one.id for one in search(Search.parse("shop"), owner="anna")] == [first, second]
+            assert [one.id for one in search(Search.parse("down.test"), owner="bert")] == [third]
+            assert search(Search.parse("1ab"), owner="bert") == []
+            assert len(search(Search.parse("down.test"), limit=2)) == 2
+        with storage.write() as transaction:
+            one = transaction.certificates.get(first)
+            transaction.certificates.save(evolve(one, domain=DnsName("new.example"), aliases=(), wildcard=False))
+            transaction.certificates.delete(third)
+            search = transaction.certificates.search
+            assert [one.id for one in search(Search.parse("down.test"))] == [second]
+            assert [one.id for one in search(Search.parse("new"))] == [first]
+            assert search(Search.parse("shop1.example")) == []
+
+    def test_certificates_are_counted_by_status(self, storage: Storage) -> None:
+        """Each status that there is, with its number; of one CA profile or owner, too."""
+        with storage.write() as transaction:
+            assert transaction.certificates.count_by_status() == {}
+            for number in (1, 2):
+                transaction.authorities.add(sample_authority(number))
+            for number, status in enumerate((Status.ACTIVE, Status.ACTIVE, Status.DRAFT), 1):
+                owner, authority = ("anna", "authority-1") if number < 3 else ("bert", "authority-2")
+                one = sample_certificate(number, status=status, owner=owner, authority_id=authority)
+                transaction.certificates.add(one)
+        with storage.read() as transaction:
+            count = transaction.certificates.count_by_status
+            assert count() == {Status.ACTIVE: 2, Status.DRAFT: 1}
+            assert count(owner="anna") == count(authority_id="authority-1") == {Status.ACTIVE: 2}
+            assert count(owner="anna", authority_id="authority-2") == {}
 
     def test_documents(self, storage: Storage) -> None:
         """Documents live in namespaces, have versions, and are listed by prefix exactly as it is written."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from attrs import evolve
@@ -166,6 +167,6 @@ class TimelinesContract:
             return mine
 
 
-def _event(number: int, certificate_id: str = "c", **changes: object) -> Event:
+def _event(number: int, certificate_id: str = "c", **changes: Any) -> Event:
     event = Event(certificate_id=certificate_id, kind=EventKind.EDITED, at=NOW, data={"number": number})
     return evolve(event, **changes)

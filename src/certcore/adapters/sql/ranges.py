@@ -1,0 +1,23 @@
+"""Searching by the beginning of a text, as a range that an index serves."""
+
+from __future__ import annotations
+
+from typing import Final
+
+__all__ = ["after_prefix"]
+
+#: The last code point, and the gap of the surrogates, which no text holds.
+_LAST: Final = 0x10FFFF
+_SURROGATES: Final = range(0xD800, 0xE000)
+
+
+def after_prefix(prefix: str) -> str | None:
+    """The first text that sorts after everything that begins with ``prefix``: a range, so that an index serves it."""
+    while prefix:
+        following = ord(prefix[-1]) + 1
+        prefix = prefix[:-1]
+        if following in _SURROGATES:
+            following = _SURROGATES.stop
+        if following <= _LAST:
+            return prefix + chr(following)
+    return None

@@ -1,0 +1,70 @@
+"""What a person types into a search box, as what it can mean: a name, a serial number, a fingerprint."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from attrs import frozen
+
+from certcore.errors import InvalidName
+from certcore.model.names import DnsName
+
+__all__ = ["Search", "reversed_labels"]
+
+_MAX: Final = 300
+#: What stands between the digits where people copy them from.
+_SEPARATORS: Final = re.compile(r"[\s:-]+")
+_HEX: Final = re.compile(r"(0x)?[0-9a-f]+")
+_NAME: Final = re.compile(r"[a-z0-9*._-]+")
+_SHA1, _SHA256 = 40, 64
+
+
+@frozen(kw_only=True)
+class Search:
+    """What is looked for; a certificate that fits any of these is found. Empty members fit nothing."""
+
+    #: The beginning of one of its names, as A-labels.
+    name_prefix: str = ""
+    #: A domain that one of its names lies below, or is.
+    domain: str = ""
+    #: Serial numbers that a leaf of it has, as lower-case hex without leading zeros.
+    serials: frozenset[str] = frozenset()
+    #: The SHA-256 or SHA-1 fingerprint of a leaf of it, as lower-case hex.
+    fingerprint: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Search:
+        """Read what was typed; colons, blanks and case in numbers do not matter. Never raises."""
+        typed = text.strip()[:_MAX].lower()
+        digits = _SEPARATORS.sub("", typed)
+        number = digits if _HEX.fullmatch(digits) else ""
+        hexadecimal = number.removeprefix("0x")
+        serials = {hexadecimal.lstrip("0")} if hexadecimal else set()
+        if number.isdecimal():
+            serials.add(f"{int(number):x}")
+        return cls(
+            name_prefix=_prefix(typed),
+            domain=_domain(typed),
+            serials=frozenset(serials - {""}),
+            fingerprint=hexadecimal if len(hexadecimal) in (_SHA1, _SHA256) else "",
+        )
+
+
+def reversed_labels(name: str) -> str:
+    """``www.example.com`` as ``com.example.www.``: what is below a domain begins with the domain's own."""
+    return ".".join(reversed(name.split("."))) + "."
+
+
+def _prefix(typed: str) -> str:
+    try:
+        return DnsName.parse(typed).ascii
+    except InvalidName:
+        return typed if _NAME.fullmatch(typed) else ""
+
+
+def _domain(typed: str) -> str:
+    try:
+        return DnsName.parse(typed.removeprefix("*.").removeprefix(".")).ascii
+    except InvalidName:
+        return ""
