@@ -22,6 +22,7 @@ import sqlalchemy as sa
 
 from certcore.adapters.sql import open_storage
 from certcore.adapters.sql.types import UtcDateTime
+from certcore.model.search import Search
 from certcore.ports.storage import Storage
 from certcore.testing.databases import MariaDB, PostgreSQL
 
@@ -52,11 +53,13 @@ def main() -> None:
                 with contextlib.closing(open_storage(url)) as storage:
                     times = sorted(claims(storage, chosen.claims))
                     first, deep = pages(storage)
+                    by_name, by_serial, counted = searches(storage)
             medians.append(statistics.median(times))
             p99 = times[int(len(times) * 0.99) - 1]
             print(
                 f"{kind} {count:>9,} rows: claim of {BATCH} median {medians[-1]:.2f} ms, p99 {p99:.2f} ms; "
-                f"first page {first:.2f} ms, a page in the middle {deep:.2f} ms (ratio {deep / first:.2f})",
+                f"first page {first:.2f} ms, a page in the middle {deep:.2f} ms (ratio {deep / first:.2f}); "
+                f"search by name {by_name:.2f} ms, by serial {by_serial:.2f} ms; count by status (to 10,000) {counted:.1f} ms",
                 flush=True,
             )
         print(f"{kind}: claim ratio {medians[1] / medians[0]:.2f} (large to small)", flush=True)
@@ -105,14 +108,30 @@ def fill(url: str, count: int) -> None:
         due = f"CASE WHEN i % 10 = 0 THEN {moment} - {mixed} * {second} ELSE {moment} + {mixed} * {second} END"
         schedules = "certcore_schedules (certificate_id, due_at, needed_by, attempts, lease_owner, token)"
         rows = f"SELECT {key}, {due}, {moment} + {mixed} * 3 * {second}, 0, '', 0 FROM n"
-        for table, select in ((certificates, chosen), (schedules, rows)):
+        backwards = f"concat('example.', {key}, '.')" if name != "sqlite" else f"'example.' || {key} || '.'"
+        names = f"SELECT {key}, {domain}, {backwards}, '' FROM n"
+        issued = (
+            f"SELECT {key}, {key}, 1, 'issue', 'a', '[]', 'ec-p256', 'certificate-key', {key}, '', {false}, {moment},"
+            f" {key}, {key} FROM n"
+        )
+        issuances = (
+            "certcore_issuances (id, certificate_id, number, purpose, authority_id, names, key_type, key_purpose,"
+            " key_owner_id, csr_pem, needs_clean_up, created_at, serial, fingerprint_sha256)"
+        )
+        for table, select in (
+            (certificates, chosen),
+            (schedules, rows),
+            ("certcore_names (certificate_id, name, reversed, owner)", names),
+            (issuances, issued),
+        ):
             run(
                 f"INSERT INTO {table} {numbers} {select}"
                 if name != "postgresql"
                 else f"{numbers} INSERT INTO {table} {select}"
             )
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        analyze = {"mysql": "ANALYZE TABLE certcore_schedules, certcore_certificates"}.get(name, "ANALYZE")
+        tables = ", ".join(f"certcore_{one}" for one in ("schedules", "certificates", "names", "issuances"))
+        analyze = {"mysql": f"ANALYZE TABLE {tables}"}.get(name, "ANALYZE")
         connection.exec_driver_sql(analyze)
     engine.dispose()
 
@@ -131,6 +150,26 @@ def claims(storage: Storage, count: int) -> Iterator[float]:
         with storage.write() as transaction:
             for one in leased:
                 transaction.schedules.take_over(one.certificate_id, due_at=one.due_at)
+
+
+def searches(storage: Storage) -> tuple[float, float, float]:
+    """Milliseconds of a search for a whole name, for a serial number, and of counting by status."""
+    with storage.read() as transaction:
+        certificates = transaction.certificates
+        (some,) = certificates.page(after=f"{5000:024}", limit=1)
+        found = []
+        for text, times in ((some.domain.ascii, 50), (f"{some.id}", 50), ("", 5)):
+            wanted = Search.parse(text)
+            taken = []
+            for _ in range(times):
+                begun = time.perf_counter()
+                if not text:
+                    certificates.count_by_status(at_most=10_000)
+                elif [one.id for one in certificates.search(wanted)][:1] != [some.id] and text == some.domain.ascii:
+                    raise SystemExit(f"{text} was not found")
+                taken.append((time.perf_counter() - begun) * 1000)
+            found.append(statistics.median(taken))
+    return found[0], found[1], found[2]
 
 
 def pages(storage: Storage) -> tuple[float, float]:

@@ -19,8 +19,10 @@
     │   └── LeafRejected         a certificate that is not the one asked for
     ├── SealingError             secrets at rest
     │   ├── KeyringRefused       the keyring cannot be used as it is
+    │   ├── SealingKeyInUse      a key that cannot be retired yet
     │   ├── UnknownSealingKey    sealed with a key that the keyring lacks
-    │   └── UnsealFailed         changed, moved, or sealed for something else
+    │   ├── UnsealFailed         changed, moved, or sealed for something else
+    │   └── WrongSealingKey      the keyring's key of that id is another one
     ├── StorageError             the database
     │   ├── DatabaseTooNew       written by a newer certcore
     │   └── StorageUnavailable   cannot be reached or used right now
@@ -34,7 +36,8 @@ the same for machines. No error ever carries a secret.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
 __all__ = [
     "AccessDenied",
@@ -53,6 +56,7 @@ __all__ = [
     "NotFound",
     "PluginError",
     "SealingError",
+    "SealingKeyInUse",
     "StaleWrite",
     "StorageError",
     "StorageUnavailable",
@@ -61,8 +65,14 @@ __all__ = [
     "UnknownSealingKey",
     "UnreadablePem",
     "UnsealFailed",
+    "WrongSealingKey",
     "X509Error",
 ]
+
+_MISSING_KEYS: Final = (
+    "Name the keyring that belongs to this database, or put the keys back into it, from its copy or from the machine "
+    "that made them; without them these secrets cannot be opened."
+)
 
 
 class CertCoreError(Exception):
@@ -235,15 +245,54 @@ class KeyringRefused(SealingError):
     """The keyring cannot be used as it is: missing, malformed, or readable by others."""
 
 
-class UnknownSealingKey(SealingError):
-    """A secret is sealed with a key that the keyring does not hold."""
+class SealingKeyInUse(SealingError):
+    """A key of the keyring cannot be retired: it is the current one, or secrets are still sealed with it.
 
-    def __init__(self, key_id: str) -> None:
-        super().__init__(
-            f"A secret is sealed with the key {key_id!r}, which the keyring does not hold.",
-            advice="Put that key back into the keyring; without it the secret cannot be opened.",
-        )
+    Args:
+        key_id: The key.
+        secrets: How many secrets are sealed with it.
+        current: Whether it is the keyring's current key.
+    """
+
+    def __init__(self, key_id: str, *, secrets: int = 0, current: bool = False) -> None:
+        if current:
+            what = f"The key {key_id!r} is the keyring's current one: what is new is sealed with it."
+            advice = "Make another key the current one first, and re-wrap: certcore keyring use KEY_ID."
+        else:
+            what = f"The key {key_id!r} is still needed: {_secrets(secrets)} sealed with it."
+            advice = "Re-wrap first: certcore keyring rewrap, or CertCore.sealing_keys.rewrap()."
+        super().__init__(what, advice=advice)
         self.key_id = key_id
+        self.secrets = secrets
+        self.current = current
+
+    def as_dict(self) -> dict[str, object]:
+        """The error as plain data, with the key and what needs it."""
+        return {**super().as_dict(), "key_id": self.key_id, "secrets": self.secrets, "current": self.current}
+
+
+class UnknownSealingKey(SealingError):
+    """Secrets are sealed with a key that the keyring does not hold.
+
+    Args:
+        key_id: The key; of several, any of them.
+        missing: Of each missing key, how many secrets are sealed with it; None when it is about one secret.
+    """
+
+    def __init__(self, key_id: str, *, missing: Mapping[str, int] | None = None) -> None:
+        if missing is None:
+            what = f"A secret is sealed with the key {key_id!r}, which the keyring does not hold."
+        else:
+            keys = ", ".join(f"{_secrets(missing[one])} sealed with the key {one!r}" for one in sorted(missing))
+            what = f"The keyring does not hold every key of this database: {keys}."
+        advice = "Put that key back into the keyring; without it the secret cannot be opened."
+        super().__init__(what, advice=advice if missing is None else _MISSING_KEYS)
+        self.key_id = key_id
+        self.missing = dict(missing or {})
+
+    def as_dict(self) -> dict[str, object]:
+        """The error as plain data, with the key; with all of them when it is about the whole database."""
+        return {**super().as_dict(), "key_id": self.key_id, "missing": self.missing}
 
 
 class UnsealFailed(SealingError):
@@ -255,6 +304,21 @@ class UnsealFailed(SealingError):
             advice="Restore it from a backup together with its keyring.",
         )
         self.secret = secret
+
+
+class WrongSealingKey(SealingError):
+    """The keyring holds a key of the right id, but not the one that the database's secrets are sealed with."""
+
+    def __init__(self, key_id: str) -> None:
+        super().__init__(
+            f"The keyring's key {key_id!r} is not the key of that id which this database's secrets are sealed with.",
+            advice="Use the keyring that belongs to this database, or restore that key from its copy.",
+        )
+        self.key_id = key_id
+
+    def as_dict(self) -> dict[str, object]:
+        """The error as plain data, with the key."""
+        return {**super().as_dict(), "key_id": self.key_id}
 
 
 class StorageError(CertCoreError):
@@ -329,6 +393,10 @@ class CAError(CertCoreError):
     def as_dict(self) -> dict[str, object]:
         """The error as plain data, with the CA's own words."""
         return {**super().as_dict(), "type": self.problem_type, "detail": self.detail}
+
+
+def _secrets(count: int) -> str:
+    return "one secret is" if count == 1 else f"{count} secrets are"
 
 
 def _plural(kind: str) -> str:

@@ -136,12 +136,15 @@ class _Certificates:
         ]
         return sorted(found, key=lambda one: (one.domain.ascii, one.id))[:limit]
 
-    def count_by_status(self, *, authority_id: str | None = None, owner: str | None = None) -> Mapping[Status, int]:
-        return Counter(
+    def count_by_status(
+        self, *, authority_id: str | None = None, owner: str | None = None, at_most: int | None = None
+    ) -> Mapping[Status, int]:
+        counted = Counter(
             one.status
             for one in self.tables.certificates.values()
             if (authority_id is None or one.authority_id == authority_id) and (owner is None or one.owner == owner)
         )
+        return {status: number if at_most is None else min(number, at_most) for status, number in counted.items()}
 
     def domains_using(self, authority_id: str, *, limit: int = 6) -> Sequence[str]:
         found = {one.domain.ascii for one in self.tables.certificates.values() if one.authority_id == authority_id}

@@ -6,7 +6,7 @@ from typing import Protocol, runtime_checkable
 
 from certcore.model.secret import SealedSecret, Secret, SecretName
 
-__all__ = ["Keyring", "Vault"]
+__all__ = ["ChangesKeys", "Keyring", "Vault"]
 
 
 @runtime_checkable
@@ -40,6 +40,41 @@ class Keyring(Protocol):
         ...
 
 
+@runtime_checkable
+class ChangesKeys(Protocol):
+    """A power that a keyring may have: its keys are added, made current and removed through certcore.
+
+    Each change MUST be there as a whole or not at all, and two at once MUST lose nothing.
+    """
+
+    def add_key(self) -> str:
+        """Add a new random key, which is not the current one; returns its id.
+
+        Raises:
+            KeyringRefused: It cannot be stored.
+        """
+        ...
+
+    def make_current(self, key_id: str) -> None:
+        """Wrap what is new with this key; harmless when it is the current one already.
+
+        Raises:
+            NotFound: There is no such key.
+            KeyringRefused: It cannot be stored.
+        """
+        ...
+
+    def remove_key(self, key_id: str) -> None:
+        """Remove a key for good.
+
+        Raises:
+            NotFound: There is no such key.
+            SealingKeyInUse: It is the current one.
+            KeyringRefused: It cannot be stored.
+        """
+        ...
+
+
 class Vault(Protocol):
     """Seals and opens secrets with envelope encryption."""
 
@@ -53,5 +88,16 @@ class Vault(Protocol):
         Raises:
             UnknownSealingKey: The keyring lacks the key.
             UnsealFailed: Changed, moved, or sealed for something else. MUST never return anything in that case.
+        """
+        ...
+
+    def rewrap(self, sealed: SealedSecret, name: SecretName) -> SealedSecret:
+        """Wrap the data key of a sealed secret with the keyring's current key; the ciphertext stays as it is.
+
+        The secret itself MUST NOT be opened for this.
+
+        Raises:
+            UnknownSealingKey: The keyring lacks the key that it is sealed with.
+            UnsealFailed: The wrapped data key was changed, moved, or sealed for something else.
         """
         ...

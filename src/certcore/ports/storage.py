@@ -102,8 +102,13 @@ class CertificateRepository(Protocol):
         """
         ...
 
-    def count_by_status(self, *, authority_id: str | None = None, owner: str | None = None) -> Mapping[Status, int]:
-        """How many certificates there are in each status that any is in."""
+    def count_by_status(
+        self, *, authority_id: str | None = None, owner: str | None = None, at_most: int | None = None
+    ) -> Mapping[Status, int]:
+        """How many certificates there are in each status that any is in.
+
+        With ``at_most`` no status is counted further than that, and the cost MUST NOT grow with the fleet.
+        """
         ...
 
     def domains_using(self, authority_id: str, *, limit: int = 6) -> Sequence[str]:

@@ -156,15 +156,21 @@ class SqlCertificates:
             wanted = wanted.where(table.owner == owner)
         return [mapping.certificate_of(row) for row in self.connection.execute(wanted)] if ids else []
 
-    def count_by_status(self, *, authority_id: str | None = None, owner: str | None = None) -> Mapping[Status, int]:
+    def count_by_status(
+        self, *, authority_id: str | None = None, owner: str | None = None, at_most: int | None = None
+    ) -> Mapping[Status, int]:
         """How many certificates there are in each status."""
         table = certificates.c
-        statement = sa.select(table.status, sa.func.count()).group_by(table.status)
-        if authority_id is not None:
-            statement = statement.where(table.authority_id == authority_id)
-        if owner is not None:
-            statement = statement.where(table.owner == owner)
-        return {Status(status): count for status, count in self.connection.execute(statement)}
+        conditions = [] if authority_id is None else [table.authority_id == authority_id]
+        conditions += [] if owner is None else [table.owner == owner]
+        if at_most is None:
+            statement = sa.select(table.status, sa.func.count()).where(*conditions).group_by(table.status)
+            return {Status(status): count for status, count in self.connection.execute(statement)}
+        counted = {}
+        for status in Status:
+            some = sa.select(table.id).where(table.status == status.value, *conditions).limit(at_most).subquery()
+            counted[status] = self.connection.execute(sa.select(sa.func.count()).select_from(some)).scalar_one()
+        return {status: count for status, count in counted.items() if count}
 
     def _save_names(self, certificate: Certificate) -> None:
         rows = {row["name"]: row for row in mapping.name_rows(certificate)}

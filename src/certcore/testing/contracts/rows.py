@@ -358,6 +358,8 @@ class RowsContract:
             assert count() == {Status.ACTIVE: 2, Status.DRAFT: 1}
             assert count(owner="anna") == count(authority_id="authority-1") == {Status.ACTIVE: 2}
             assert count(owner="anna", authority_id="authority-2") == {}
+            assert count(at_most=1) == {Status.ACTIVE: 1, Status.DRAFT: 1}
+            assert count(at_most=9, owner="anna") == {Status.ACTIVE: 2}
 
     def test_documents(self, storage: Storage) -> None:
         """Documents live in namespaces, have versions, and are listed by prefix exactly as it is written."""
