@@ -9,8 +9,10 @@ from certcore.errors import CertCoreError
 from certcore.hookspecs import hookimpl
 from certcore.model.keys import KeyType
 from certcore.model.lifecycle import Action, Status
+from certcore.model.permissions import Permission, Role
 from certcore.model.renewal import RenewalPolicy
 from certcore.model.subject import Subject
+from certcore.services.roles import RolePolicy
 
 if TYPE_CHECKING:
     from certcore.core import CertCore
@@ -20,7 +22,10 @@ __all__ = [
     "CertCore",
     "CertCoreError",
     "KeyType",
+    "Permission",
     "RenewalPolicy",
+    "Role",
+    "RolePolicy",
     "Status",
     "Subject",
     "hookimpl",

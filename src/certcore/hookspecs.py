@@ -56,13 +56,17 @@ def certcore_on_event(event: Event) -> None:
 
 
 @hookspec(firstresult=True)
-def certcore_authorize(actor: str, action: str, subject: str) -> bool | None:
+def certcore_authorize(actor: str, action: str, subject: str, owner: str) -> bool | None:
     """Say whether an actor may do something; None leaves it to the next plugin, and at last to the default (yes).
 
+    It is asked at every call of a service, so it should be quick. One that raises counts as a no.
+    `certcore.RolePolicy` is one that is ready.
+
     Args:
-        actor: The user as the panel named it in the call.
-        action: For example ``certificate.delete`` or ``certificate.reveal_key``.
-        subject: The id of the certificate or CA profile; empty for a new one.
+        actor: The user as the panel named it in the call; ``system`` when it named none.
+        action: One of `certcore.model.permissions.Permission`, for example ``certificate.reveal_key``.
+        subject: The id of the certificate or CA profile; empty for a new one and for lists.
+        owner: The owner of the certificate; for lists, the one that they are limited to. Else empty.
     """
 
 

@@ -188,11 +188,11 @@ class LoadedPlugins:
             except Exception as error:  # isolation: the outbox tries again, and tells the others meanwhile
                 raise PluginError(observer, "certcore_on_event", f"it raised {_reason(error)}.") from None
 
-    def authorize(self, actor: str, action: str, subject: str) -> bool | None:
+    def authorize(self, actor: str, action: str, subject: str, owner: str) -> bool | None:
         """The first opinion; a policy that raises, or answers something else than yes or no, counts as a no."""
         for implementation in self._implementations("certcore_authorize"):
             try:
-                answer = _call(implementation.function, actor=actor, action=action, subject=subject)
+                answer = _call(implementation.function, actor=actor, action=action, subject=subject, owner=owner)
             except Exception as error:  # isolation: a policy that fails must not open the door
                 _log.error("%r failed in certcore_authorize: %s", implementation.plugin_name, _reason(error))
                 return False

@@ -68,7 +68,7 @@ def add(
 def list_profiles(database: Database = "", keyring: Keyring = "", as_json: Json = False) -> None:
     """List the CA profiles."""
     with session(database, keyring, as_json=as_json) as now:
-        found = now.core.authorities.list()
+        found = now.core.authorities.list(actor=now.actor)
 
         def draw(to: Console) -> None:
             if not found:
@@ -84,7 +84,7 @@ def list_profiles(database: Database = "", keyring: Keyring = "", as_json: Json 
 def show(name: Name, database: Database = "", keyring: Keyring = "", as_json: Json = False) -> None:
     """Show a CA profile; of its secrets, only that they are set."""
     with session(database, keyring, as_json=as_json) as now:
-        found = now.core.authorities.find(name)
+        found = now.core.authorities.find(name, actor=now.actor)
         now.output.result(authority_document(found), lambda to: _draw(to, found))
 
 
@@ -92,7 +92,7 @@ def show(name: Name, database: Database = "", keyring: Keyring = "", as_json: Js
 def try_profile(name: Name, database: Database = "", keyring: Keyring = "", as_json: Json = False) -> None:
     """Try a CA profile against the real CA: directory, account and tech zone. Exit code 1 when something is wrong."""
     with session(database, keyring, as_json=as_json) as now:
-        found = now.core.authorities.find(name)
+        found = now.core.authorities.find(name, actor=now.actor)
         now.output.note("Asking the CA …", "dim")
         report = now.core.authorities.check(found.id, actor=now.actor)
         now.output.result({"authority": found.name, **check_document(report)}, lambda to: draw_report(to, report))
@@ -104,7 +104,7 @@ def try_profile(name: Name, database: Database = "", keyring: Keyring = "", as_j
 def remove(name: Name, database: Database = "", keyring: Keyring = "", as_json: Json = False) -> None:
     """Remove a CA profile and its secrets; refused while certificates use it."""
     with session(database, keyring, as_json=as_json) as now:
-        found = now.core.authorities.find(name)
+        found = now.core.authorities.find(name, actor=now.actor)
         now.core.authorities.delete(found.id, actor=now.actor)
         document = {"removed": {"id": found.id, "name": found.name}}
         now.output.result(document, lambda to: to.print(f"Removed the CA profile {plain(found.name)}."))

@@ -46,7 +46,7 @@ def create(  # noqa: PLR0917 - Typer gives them all by name
 ) -> None:
     """Create a draft; no key is made, no CA is asked. `cert hints` shows the CNAME to set, `cert csr` begins."""
     with session(database, keyring, as_json=as_json) as now:
-        profile = now.core.authorities.find(authority)
+        profile = now.core.authorities.find(authority, actor=now.actor)
         made = now.core.certificates.create(
             domain,
             authority=profile.id,
@@ -68,7 +68,7 @@ def create(  # noqa: PLR0917 - Typer gives them all by name
 def csr(certificate: Certificate, database: Database = "", keyring: Keyring = "", as_json: Json = False) -> None:
     """Make key and CSR of a draft; from here on everything goes by itself while `certcore run` runs."""
     with session(database, keyring, as_json=as_json) as now:
-        found = now.core.certificates.find(certificate)
+        found = now.core.certificates.find(certificate, actor=now.actor)
         changed = now.core.certificates.generate_csr(found.id, actor=now.actor)
         _tell(now, changed, "Made key and CSR", draw_csr=True)
 
@@ -77,7 +77,7 @@ def csr(certificate: Certificate, database: Database = "", keyring: Keyring = ""
 def check(certificate: Certificate, database: Database = "", keyring: Keyring = "", as_json: Json = False) -> None:
     """Have a certificate looked at at once, whatever it waits for; one that failed is tried again."""
     with session(database, keyring, as_json=as_json) as now:
-        found = now.core.certificates.find(certificate)
+        found = now.core.certificates.find(certificate, actor=now.actor)
         changed = now.core.certificates.check_now(found.id, actor=now.actor)
         _tell(now, changed, "It is looked at at once")
 
@@ -86,7 +86,7 @@ def check(certificate: Certificate, database: Database = "", keyring: Keyring = 
 def renew(certificate: Certificate, database: Database = "", keyring: Keyring = "", as_json: Json = False) -> None:
     """Begin a new issuance now; the present leaf stays in service until the new one is there."""
     with session(database, keyring, as_json=as_json) as now:
-        found = now.core.certificates.find(certificate)
+        found = now.core.certificates.find(certificate, actor=now.actor)
         changed = now.core.certificates.renew(found.id, actor=now.actor)
         _tell(now, changed, "Began a renewal")
 
@@ -102,9 +102,9 @@ def list_certificates(
 ) -> None:
     """List the certificates by domain."""
     with session(database, keyring, as_json=as_json) as now:
-        names = {one.id: one.name for one in now.core.authorities.list()}
-        only = now.core.authorities.find(authority).id if authority else None
-        page = now.core.certificates.list(limit=limit, status=status or None, authority=only)
+        names = {one.id: one.name for one in now.core.authorities.list(actor=now.actor)}
+        only = now.core.authorities.find(authority, actor=now.actor).id if authority else None
+        page = now.core.certificates.list(limit=limit, status=status or None, authority=only, actor=now.actor)
 
         def draw(to: Console) -> None:
             if not page.items:
@@ -138,7 +138,7 @@ def list_certificates(
 def show(certificate: Certificate, database: Database = "", keyring: Keyring = "", as_json: Json = False) -> None:
     """Show a certificate: names, status, the details of its leaf, and its timeline."""
     with session(database, keyring, as_json=as_json) as now:
-        view = now.core.certificates.view(now.core.certificates.find(certificate).id)
+        view = now.core.certificates.view(now.core.certificates.find(certificate, actor=now.actor).id, actor=now.actor)
         now.output.result(view_document(view), lambda to: draw_view(to, view))
 
 
@@ -146,8 +146,8 @@ def show(certificate: Certificate, database: Database = "", keyring: Keyring = "
 def hints(certificate: Certificate, database: Database = "", keyring: Keyring = "", as_json: Json = False) -> None:
     """Show what is to be done: the DNS records to set with what was seen of them, and how far it is."""
     with session(database, keyring, as_json=as_json) as now:
-        found = now.core.certificates.find(certificate)
-        shown = now.core.certificates.hints(found.id)
+        found = now.core.certificates.find(certificate, actor=now.actor)
+        shown = now.core.certificates.hints(found.id, actor=now.actor)
         document = {
             "id": found.id,
             "domain": found.domain.ascii,
@@ -170,7 +170,7 @@ def export(
 ) -> None:
     """Write cert.pem, chain.pem, fullchain.pem and privkey.pem (readable by you alone), replacing what is there."""
     with session(database, keyring, as_json=as_json) as now:
-        found = now.core.certificates.find(certificate)
+        found = now.core.certificates.find(certificate, actor=now.actor)
         exported = now.core.certificates.export(found.id, reason=reason, actor=now.actor)
         files = write_files(out, exported)
         document = {
@@ -197,7 +197,7 @@ def delete(
 ) -> None:
     """Delete a certificate with its keys. It is not revoked: where it was exported to, it stays valid."""
     with session(database, keyring, as_json=as_json) as now:
-        found = now.core.certificates.find(certificate)
+        found = now.core.certificates.find(certificate, actor=now.actor)
         if not yes and not _confirmed(found):
             now.output.note("Nothing was deleted.")
             raise typer.Exit(FAILED)
@@ -214,7 +214,7 @@ def _confirmed(found: Managed) -> bool:
 
 def _tell(now: Session, changed: Managed, done: str, *, draw_csr: bool = False) -> None:
     """What a command that sets the engine to work has to say."""
-    view = now.core.certificates.view(changed.id)
+    view = now.core.certificates.view(changed.id, actor=now.actor)
     named = _named(now.core, changed)
 
     def draw(to: Console) -> None:

@@ -61,6 +61,6 @@ class Plugins(Protocol):
         """
         ...
 
-    def authorize(self, actor: str, action: str, subject: str) -> bool | None:
+    def authorize(self, actor: str, action: str, subject: str, owner: str) -> bool | None:
         """The first plugin's opinion; None when none has one. A policy that raises counts as a no."""
         ...

@@ -12,6 +12,7 @@ from certcore.errors import InUse, InvalidInput, NotFound
 from certcore.model.authority import CertificateAuthority
 from certcore.model.form import FormField, fields_of, structure, unstructure
 from certcore.model.hints import Message
+from certcore.model.permissions import Permission
 from certcore.model.secret import Secret
 from certcore.ports.ca_module import CAModule, CheckItem, CheckReport, SupportsCheck
 from certcore.ports.storage import Transaction
@@ -66,7 +67,7 @@ class Authorities:
             AlreadyExists: The name is taken.
             AccessDenied: The policy said no.
         """
-        self.access.require(actor, "authority.create")
+        self.access.require(actor, Permission.AUTHORITY_CREATE)
         ca_module = self.contexts.plugins.module(module)
         plain, secrets = self._settings(ca_module, settings or {})
         now = self.contexts.environment.now()
@@ -112,8 +113,8 @@ class Authorities:
             AlreadyExists: The new name is taken.
             AccessDenied: The policy said no.
         """
-        self.access.require(actor, "authority.edit", authority_id)
-        stored = self.get(authority_id)
+        self.access.require(actor, Permission.AUTHORITY_EDIT, authority_id)
+        stored = self._get(authority_id)
         module = self.contexts.plugins.module(stored.module)
         merged = {**stored.settings, **self.contexts.open_secrets(stored), **(settings or {})}
         plain, secrets = self._settings(module, merged)
@@ -139,9 +140,10 @@ class Authorities:
         Raises:
             NotFound: There is no such profile.
             UnknownModule: Its module is not loaded.
+            AccessDenied: The policy said no.
         """
-        self.access.require(actor, "authority.check", authority_id)
-        authority = self.get(authority_id)
+        self.access.require(actor, Permission.AUTHORITY_CHECK, authority_id)
+        authority = self._get(authority_id)
         module, context = self.contexts.context(authority)
         if isinstance(module, SupportsCheck):
             return module.check(context)
@@ -150,21 +152,24 @@ class Authorities:
         )
         return CheckReport(items=(CheckItem(title=title, ok=True),))
 
-    def get(self, authority_id: str) -> CertificateAuthority:
+    def get(self, authority_id: str, *, actor: str = "system") -> CertificateAuthority:
         """One profile by id.
 
         Raises:
             NotFound: There is none.
+            AccessDenied: The policy said no.
         """
-        with self.contexts.storage.read() as transaction:
-            return transaction.authorities.get(authority_id)
+        self.access.require(actor, Permission.AUTHORITY_VIEW, authority_id)
+        return self._get(authority_id)
 
-    def find(self, name_or_id: str) -> CertificateAuthority:
+    def find(self, name_or_id: str, *, actor: str = "system") -> CertificateAuthority:
         """One profile by its name or its id.
 
         Raises:
             NotFound: There is none.
+            AccessDenied: The policy said no.
         """
+        self.access.require(actor, Permission.AUTHORITY_VIEW)
         with self.contexts.storage.read() as transaction:
             found = transaction.authorities.by_name(name_or_id.strip())
             if found is not None:
@@ -174,8 +179,13 @@ class Authorities:
             except NotFound:
                 raise NotFound("authority", name_or_id) from None
 
-    def list(self) -> Sequence[CertificateAuthority]:
-        """All profiles by name."""
+    def list(self, *, actor: str = "system") -> Sequence[CertificateAuthority]:
+        """All profiles by name.
+
+        Raises:
+            AccessDenied: The policy said no.
+        """
+        self.access.require(actor, Permission.AUTHORITY_VIEW)
         with self.contexts.storage.read() as transaction:
             return transaction.authorities.list()
 
@@ -187,7 +197,7 @@ class Authorities:
             InUse: Certificates still use it; the error names some.
             AccessDenied: The policy said no.
         """
-        self.access.require(actor, "authority.delete", authority_id)
+        self.access.require(actor, Permission.AUTHORITY_DELETE, authority_id)
         with self.contexts.storage.write() as transaction:
             authority = transaction.authorities.get(authority_id)
             users = transaction.certificates.domains_using(authority_id)
@@ -197,6 +207,10 @@ class Authorities:
             for setting in authority.secrets_set:
                 transaction.secrets.delete(setting_secret_name(authority_id, setting))
         self.contexts.forget(authority_id)
+
+    def _get(self, authority_id: str) -> CertificateAuthority:
+        with self.contexts.storage.read() as transaction:
+            return transaction.authorities.get(authority_id)
 
     def _settings(self, module: CAModule, values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Secret]]:
         """Check settings and part them into plain JSON and secrets."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from attrs import evolve, frozen
+from attrs import asdict, evolve, frozen
 
 from certcore.engine.contexts import Contexts
-from certcore.errors import CertCoreError, InvalidInput, InvalidName, NotFound
+from certcore.errors import CertCoreError, InvalidInput, InvalidName, NotFound, StaleWrite
 from certcore.model.certificate import Certificate, Schedule
 from certcore.model.events import Event, EventKind
 from certcore.model.form import structure, unstructure
@@ -16,6 +16,7 @@ from certcore.model.issuance import Issuance, Outcome
 from certcore.model.keys import KeyType
 from certcore.model.lifecycle import Action, transition
 from certcore.model.names import DnsName, certificate_names
+from certcore.model.permissions import Permission
 from certcore.model.renewal import RenewalPolicy
 from certcore.model.secret import SecretName
 from certcore.model.subject import Subject
@@ -26,6 +27,8 @@ from certcore.services.access import Access
 __all__ = ["Drafts"]
 
 _MAX_OWNER: Final = 100
+#: How far back a conflict is explained.
+_EDITS: Final = 50
 
 
 @frozen(kw_only=True, eq=False, slots=False)
@@ -68,7 +71,7 @@ class Drafts:
             NotFound: There is no such CA profile.
             AccessDenied: The policy said no.
         """
-        self.access.require(actor, "certificate.create")
+        self.access.require(actor, Permission.CERTIFICATE_CREATE, owner=_owner(owner))
         now = self.contexts.environment.now()
         draft = Certificate(
             id=self.contexts.environment.new_id(),
@@ -124,9 +127,7 @@ class Drafts:
             NotFound: There is no such certificate or CA profile.
             AccessDenied: The policy said no.
         """
-        self.access.require(actor, "certificate.edit", certificate_id)
-        with self.contexts.storage.read() as transaction:
-            stored = transaction.certificates.get(certificate_id)
+        stored = self.access.certificate(actor, Permission.CERTIFICATE_EDIT, certificate_id)
         changes: dict[str, Any] = {}
         if domain is not None:
             changes["domain"] = DnsName.parse(domain)
@@ -153,6 +154,8 @@ class Drafts:
         with self.contexts.storage.write() as transaction:
             current = transaction.certificates.get(certificate_id)
             transition(current.status, action)
+            if current.version != changed.version:
+                raise _conflict(transaction, changed, current)
             saved = transaction.certificates.save(
                 evolve(
                     changed,
@@ -163,7 +166,8 @@ class Drafts:
                     problem=current.problem,
                 )
             )
-            event = self._event(saved, EventKind.EDITED, actor, fields=sorted(changes))
+            details = {"version": saved.version, "changes": _changes(current, saved)}
+            event = self._event(saved, EventKind.EDITED, actor, fields=sorted(changes), **details)
             transaction.events.append([event])
             if action is Action.CHANGE_RENEWAL and current.issuance_id is None:
                 # The engine works out anew when to renew.
@@ -178,7 +182,7 @@ class Drafts:
             NotFound: There is no such certificate.
             AccessDenied: The policy said no.
         """
-        self.access.require(actor, "certificate.edit", certificate_id)
+        self.access.certificate(actor, Permission.CERTIFICATE_EDIT, certificate_id)
         now = self.contexts.environment.now()
         with self.contexts.storage.write() as transaction:
             stored = transaction.certificates.get(certificate_id)
@@ -206,7 +210,7 @@ class Drafts:
             CertCoreError: The module could not take something back; nothing was deleted. Try again.
             AccessDenied: The policy said no.
         """
-        self.access.require(actor, "certificate.delete", certificate_id)
+        self.access.certificate(actor, Permission.CERTIFICATE_DELETE, certificate_id)
         with self.contexts.storage.write() as transaction:
             stored = transaction.certificates.get(certificate_id)
             transition(stored.status, Action.DELETE)
@@ -269,6 +273,49 @@ class Drafts:
             to_status=certificate.status,
             data=data,
         )
+
+
+def _changes(before: Certificate, after: Certificate) -> dict[str, dict[str, Any]]:
+    """The fields of the form that differ, as plain JSON; of the CA module's own fields only that they do."""
+    old, new = _form(before), _form(after)
+    found = {field: {"from": old[field], "to": new[field]} for field in old if old[field] != new[field]}
+    if before.module_data != after.module_data:
+        found["module_data"] = {"from": "…", "to": "…"}
+    return found
+
+
+def _form(certificate: Certificate) -> dict[str, Any]:
+    return {
+        "domain": certificate.domain.ascii,
+        "aliases": [one.ascii for one in certificate.aliases],
+        "wildcard": certificate.wildcard,
+        "subject": {name: value for name, value in asdict(certificate.subject).items() if value},
+        "key_type": certificate.key_type.value,
+        "renewal": asdict(certificate.renewal),
+        "authority": certificate.authority_id,
+    }
+
+
+def _conflict(transaction: Transaction, mine: Certificate, stored: Certificate) -> StaleWrite:
+    """Somebody saved since this version was read: say who, and what."""
+    edits = [
+        event
+        for event in transaction.events.of_certificate(stored.id, limit=_EDITS)
+        if event.kind is EventKind.EDITED and event.data.get("version", 0) > mine.version
+    ]
+    changes: dict[str, tuple[object, object]] = {}
+    for event in edits:
+        for field, change in event.data["changes"].items():
+            first = changes[field][0] if field in changes else change["from"]
+            changes[field] = (first, change["to"])
+    return StaleWrite(
+        "certificate",
+        stored.id,
+        expected=mine.version,
+        found=stored.version,
+        changes=changes,
+        actors=[event.actor for event in edits],
+    )
 
 
 def _aliases(aliases: Iterable[str] | str) -> tuple[DnsName, ...]:

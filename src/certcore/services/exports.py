@@ -8,6 +8,7 @@ from certcore.engine.contexts import Contexts
 from certcore.errors import CertCoreError, InvalidInput
 from certcore.model.events import Event, EventKind
 from certcore.model.issuance import Issuance
+from certcore.model.permissions import Permission
 from certcore.model.secret import Secret
 from certcore.services.access import Access
 
@@ -69,7 +70,7 @@ class Exports:
     def _reveal(self, certificate_id: str, *, reason: str, actor: str, issued: bool = False) -> tuple[Issuance, Secret]:
         if not reason.strip():
             raise InvalidInput("reason", "a reason is needed to take a private key out.")
-        self.access.require(actor, "certificate.reveal_key", certificate_id)
+        self.access.certificate(actor, Permission.CERTIFICATE_REVEAL_KEY, certificate_id)
         with self.contexts.storage.read() as transaction:
             certificate = transaction.certificates.get(certificate_id)
             wanted = certificate.active_issuance_id or (None if issued else certificate.issuance_id)

@@ -8,16 +8,19 @@ from typing import Final
 from attrs import frozen
 
 from certcore.engine.contexts import Contexts
-from certcore.errors import AmbiguousName, CertCoreError, InvalidInput, InvalidName, NotFound
+from certcore.errors import AccessDenied, AmbiguousName, CertCoreError, InvalidInput, InvalidName, NotFound
 from certcore.model.certificate import Certificate
 from certcore.model.events import Event
 from certcore.model.hints import Hint, Level, Message, Notice
 from certcore.model.issuance import Issuance
 from certcore.model.lifecycle import Status
 from certcore.model.names import DnsName
+from certcore.model.permissions import Permission
 from certcore.model.search import Search
 from certcore.model.timeline import Timeline, TimelineCheck, first_fault
 from certcore.model.views import CertificateView, Page
+from certcore.ports.storage import Transaction
+from certcore.services.access import Access
 
 __all__ = ["Queries"]
 
@@ -31,37 +34,40 @@ class Queries:
     """Reads; nothing here changes anything."""
 
     contexts: Contexts
+    access: Access
 
-    def get(self, certificate_id: str) -> Certificate:
+    def get(self, certificate_id: str, *, actor: str = "system") -> Certificate:
         """One certificate by id.
 
         Raises:
             NotFound: There is none.
+            AccessDenied: The policy said no.
         """
-        with self.contexts.storage.read() as transaction:
-            return transaction.certificates.get(certificate_id)
+        return self.access.certificate(actor, Permission.CERTIFICATE_VIEW, certificate_id)
 
-    def find(self, name_or_id: str) -> Certificate:
+    def find(self, name_or_id: str, *, actor: str = "system") -> Certificate:
         """One certificate by its id, or by its primary domain where that is unambiguous.
 
         Raises:
             NotFound: There is none.
-            AmbiguousName: Several certificates have this domain; the error lists their ids.
+            AmbiguousName: The actor may see several certificates with this domain; the error lists their ids.
+            AccessDenied: The policy said no to all of them.
         """
         with self.contexts.storage.read() as transaction:
             try:
-                return transaction.certificates.get(name_or_id)
+                found = [transaction.certificates.get(name_or_id)]
             except NotFound:
-                pass
-            try:
-                found = transaction.certificates.find_by_domain(DnsName.parse(name_or_id))
-            except InvalidName:
-                raise NotFound("certificate", name_or_id) from None
+                found = list(_of_domain(transaction, name_or_id))
         if not found:
             raise NotFound("certificate", name_or_id)
-        if len(found) > 1:
-            raise AmbiguousName("certificate", name_or_id, [one.id for one in found])
-        return found[0]
+        visible = [
+            one for one in found if self.access.allows(actor, Permission.CERTIFICATE_VIEW, one.id, owner=one.owner)
+        ]
+        if not visible:
+            raise AccessDenied(actor, Permission.CERTIFICATE_VIEW, name_or_id)
+        if len(visible) > 1:
+            raise AmbiguousName("certificate", name_or_id, [one.id for one in visible])
+        return visible[0]
 
     def list(
         self,
@@ -71,6 +77,7 @@ class Queries:
         status: Status | str | None = None,
         authority: str | None = None,
         owner: str | None = None,
+        actor: str = "system",
     ) -> Page:
         """A page of certificates, by domain.
 
@@ -80,10 +87,13 @@ class Queries:
             status: Only those of this status.
             authority: Only those of this CA profile (its id).
             owner: Only those of this tenant.
+            actor: Who asks.
 
         Raises:
             InvalidInput: The limit or the status is none.
+            AccessDenied: The policy said no; with an ``owner`` it may say yes.
         """
+        self.access.require(actor, Permission.CERTIFICATE_LIST, owner=owner or "")
         _check_limit(limit)
         with self.contexts.storage.read() as transaction:
             found = transaction.certificates.page(
@@ -92,7 +102,9 @@ class Queries:
         items = tuple(found[:limit])
         return Page(items=items, next_cursor=items[-1].id if len(found) > limit else None)
 
-    def search(self, text: str, *, owner: str | None = None, limit: int = 50) -> Sequence[Certificate]:
+    def search(
+        self, text: str, *, owner: str | None = None, limit: int = 50, actor: str = "system"
+    ) -> Sequence[Certificate]:
         """What a person looks for: by the beginning of any name, by a domain above it, by serial or fingerprint.
 
         Args:
@@ -101,19 +113,27 @@ class Queries:
                 of earlier leaves count as well.
             owner: Only those of this tenant.
             limit: How many, from 1 to 1000. When more fit, it is not said which of them are found.
+            actor: Who asks.
 
         Returns:
             By domain; empty when nothing fits.
 
         Raises:
             InvalidInput: The limit is none.
+            AccessDenied: The policy said no; with an ``owner`` it may say yes.
         """
+        self.access.require(actor, Permission.CERTIFICATE_LIST, owner=owner or "")
         _check_limit(limit)
         with self.contexts.storage.read() as transaction:
             return transaction.certificates.search(Search.parse(text), owner=owner, limit=limit)
 
     def count_by_status(
-        self, *, authority: str | None = None, owner: str | None = None, at_most: int | None = None
+        self,
+        *,
+        authority: str | None = None,
+        owner: str | None = None,
+        at_most: int | None = None,
+        actor: str = "system",
     ) -> Mapping[Status, int]:
         """How many certificates there are in each status, also in those without any: for a dashboard.
 
@@ -122,22 +142,27 @@ class Queries:
             owner: Only those of this tenant.
             at_most: Count no status further than this, for a dashboard that shows "10,000 or more": a million
                 certificates are counted in a moment then, instead of in some tenths of a second.
+            actor: Who asks.
 
         Raises:
             InvalidInput: ``at_most`` is below 1.
+            AccessDenied: The policy said no; with an ``owner`` it may say yes.
         """
+        self.access.require(actor, Permission.CERTIFICATE_LIST, owner=owner or "")
         if at_most is not None and at_most < 1:
             raise InvalidInput("at_most", "is at least 1.")
         with self.contexts.storage.read() as transaction:
             found = transaction.certificates.count_by_status(authority_id=authority, owner=owner, at_most=at_most)
         return {status: found.get(status, 0) for status in Status}
 
-    def view(self, certificate_id: str) -> CertificateView:
+    def view(self, certificate_id: str, *, actor: str = "system") -> CertificateView:
         """Everything that a certificate's page shows; never its private key.
 
         Raises:
             NotFound: There is none.
+            AccessDenied: The policy said no.
         """
+        self.access.certificate(actor, Permission.CERTIFICATE_VIEW, certificate_id)
         with self.contexts.storage.read() as transaction:
             certificate = transaction.certificates.get(certificate_id)
             by_id = {one.id: one for one in transaction.issuances.of_certificate(certificate_id)}
@@ -151,43 +176,51 @@ class Queries:
                 now=self.contexts.environment.now(),
             )
 
-    def issuances(self, certificate_id: str) -> Sequence[Issuance]:
+    def issuances(self, certificate_id: str, *, actor: str = "system") -> Sequence[Issuance]:
         """All attempts of a certificate, by number.
 
         Raises:
             NotFound: There is no such certificate.
+            AccessDenied: The policy said no.
         """
+        self.access.certificate(actor, Permission.CERTIFICATE_VIEW, certificate_id)
         with self.contexts.storage.read() as transaction:
-            transaction.certificates.get(certificate_id)
             return transaction.issuances.of_certificate(certificate_id)
 
-    def timeline(self, certificate_id: str, *, after: int = 0, limit: int = 200) -> Sequence[Event]:
+    def timeline(
+        self, certificate_id: str, *, after: int = 0, limit: int = 200, actor: str = "system"
+    ) -> Sequence[Event]:
         """What happened to a certificate, oldest first; also when it is deleted.
 
         Args:
             certificate_id: Whose record.
             after: Only the events after the one of this number; 0 gives the newest ``limit`` events.
             limit: How many, from 1 to 1000.
+            actor: Who asks.
 
         Raises:
             InvalidInput: The limit is none.
+            AccessDenied: The policy said no.
         """
+        self._require_record(actor, certificate_id)
         _check_limit(limit)
         with self.contexts.storage.read() as transaction:
             if after:
                 return transaction.events.following(certificate_id, after, limit=limit)
             return transaction.events.of_certificate(certificate_id, limit=limit)
 
-    def deliveries(self, certificate_id: str) -> Timeline:
+    def deliveries(self, certificate_id: str, *, actor: str = "system") -> Timeline:
         """How far the plugins were told of a certificate's events, and which of them failed and are asked again.
 
         Raises:
             NotFound: There is no record of such a certificate.
+            AccessDenied: The policy said no.
         """
+        self._require_record(actor, certificate_id)
         with self.contexts.storage.read() as transaction:
             return transaction.timelines.get(certificate_id)
 
-    def verify_timeline(self, certificate_id: str, *, head: str = "") -> TimelineCheck:
+    def verify_timeline(self, certificate_id: str, *, head: str = "", actor: str = "system") -> TimelineCheck:
         """Check that a certificate's record is as it was written; also when the certificate is deleted.
 
         Args:
@@ -195,10 +228,13 @@ class Queries:
             head: A hash that was seen earlier (`TimelineCheck.head`, or `Event.hash` of an event that an observer
                 got) and kept outside the database: it has to be in the record still. Without it, a record that was
                 written anew as a whole, by somebody who may write to the database, looks intact.
+            actor: Who asks.
 
         Raises:
             NotFound: There is no record of such a certificate.
+            AccessDenied: The policy said no.
         """
+        self._require_record(actor, certificate_id)
         with self.contexts.storage.read() as transaction:
             timeline = transaction.timelines.get(certificate_id)
             length, last, fault, seen = 0, "", "", not head
@@ -212,13 +248,14 @@ class Queries:
             fault = "the hash that was kept is not in it: the record was written anew."
         return TimelineCheck(certificate_id=certificate_id, events=length, head=last, fault=fault)
 
-    def hints(self, certificate_id: str) -> Sequence[Hint]:
+    def hints(self, certificate_id: str, *, actor: str = "system") -> Sequence[Hint]:
         """The right column: the CA module's hints, then those of other plugins. Never raises for a module's bug.
 
         Raises:
             NotFound: There is no such certificate.
+            AccessDenied: The policy said no.
         """
-        view = self.view(certificate_id)
+        view = self.view(certificate_id, actor=actor)
         try:
             module, context = self.contexts.context(view.authority)
             hints = list(module.hints(view, context))
@@ -227,6 +264,22 @@ class Queries:
         except Exception as error:  # isolation: a module's bug must not take the page down
             hints = [_trouble(view, f"it raised {type(error).__name__}.")]
         return (*hints, *self.contexts.plugins.more_hints(view))
+
+    def _require_record(self, actor: str, certificate_id: str) -> None:
+        """The record outlives the certificate; then nobody is its owner any more, and it takes a role to see it."""
+        with self.contexts.storage.read() as transaction:
+            try:
+                owner = transaction.certificates.get(certificate_id).owner
+            except NotFound:
+                owner = ""
+        self.access.require(actor, Permission.CERTIFICATE_VIEW, certificate_id, owner=owner)
+
+
+def _of_domain(transaction: Transaction, name: str) -> Sequence[Certificate]:
+    try:
+        return transaction.certificates.find_by_domain(DnsName.parse(name))
+    except InvalidName:
+        return ()
 
 
 def _trouble(view: CertificateView, reason: str) -> Notice:

@@ -11,6 +11,7 @@ from certcore.model.events import Event, EventKind
 from certcore.model.form import structure
 from certcore.model.issuance import Purpose
 from certcore.model.lifecycle import Action, Status, transition
+from certcore.model.permissions import Permission
 from certcore.services.access import Access
 
 __all__ = ["Requests"]
@@ -33,7 +34,7 @@ class Requests:
             StaleWrite: It was edited at the same moment; nothing was stored.
             AccessDenied: The policy said no.
         """
-        return self._begin(certificate_id, Action.GENERATE_CSR, actor)
+        return self._begin(certificate_id, Action.GENERATE_CSR, Permission.CERTIFICATE_GENERATE_CSR, actor)
 
     def renew(self, certificate_id: str, *, actor: str = "system") -> Certificate:
         """Begin a new issuance now, with a new key unless the policy keeps it; the active leaf stays in service.
@@ -44,7 +45,7 @@ class Requests:
             NotFound: There is no such certificate.
             AccessDenied: The policy said no.
         """
-        return self._begin(certificate_id, Action.RENEW, actor)
+        return self._begin(certificate_id, Action.RENEW, Permission.CERTIFICATE_RENEW, actor)
 
     def check_now(self, certificate_id: str, *, actor: str = "system") -> Certificate:
         """Let the engine look at once, whatever it was waiting for; a failed attempt is taken up again.
@@ -54,7 +55,7 @@ class Requests:
             NotFound: There is no such certificate.
             AccessDenied: The policy said no.
         """
-        self.access.require(actor, "certificate.check", certificate_id)
+        self.access.certificate(actor, Permission.CERTIFICATE_CHECK, certificate_id)
         now = self.contexts.environment.now()
         with self.contexts.storage.write() as transaction:
             stored = transaction.certificates.get(certificate_id)
@@ -80,10 +81,10 @@ class Requests:
             transaction.events.append([event])
         return changed
 
-    def _begin(self, certificate_id: str, action: Action, actor: str) -> Certificate:
-        self.access.require(actor, f"certificate.{action}", certificate_id)
+    def _begin(self, certificate_id: str, action: Action, permission: Permission, actor: str) -> Certificate:
         with self.contexts.storage.read() as transaction:
             draft = transaction.certificates.get(certificate_id)
+            self.access.require(actor, permission, certificate_id, owner=draft.owner)
             authority = transaction.authorities.get(draft.authority_id)
             issuances = transaction.issuances.of_certificate(certificate_id)
             transition(draft.status, action)

@@ -1,0 +1,93 @@
+"""What can be permitted: ONE table of the actions that the policy is asked about, and of who may by the roles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import IntEnum, StrEnum
+from types import MappingProxyType
+from typing import Final
+
+from attrs import frozen
+
+__all__ = ["GRANTS", "Grant", "Permission", "Role"]
+
+
+class Permission(StrEnum):
+    """The actions that ``certcore_authorize`` is asked about; every call of a service asks for one of them."""
+
+    #: List, search and count certificates. The owner is that of the filter; empty for those of everybody.
+    CERTIFICATE_LIST = "certificate.list"
+    #: See a certificate: its page, hints, issuances and timeline; never its private key.
+    CERTIFICATE_VIEW = "certificate.view"
+    #: Store a new draft.
+    CERTIFICATE_CREATE = "certificate.create"
+    #: Change the form data or the renewal policy; take it back to draft.
+    CERTIFICATE_EDIT = "certificate.edit"
+    #: Make key and CSR: from here on the CA is asked.
+    CERTIFICATE_GENERATE_CSR = "certificate.generate_csr"
+    #: Begin a new issuance of one that has, or had, a leaf.
+    CERTIFICATE_RENEW = "certificate.renew"
+    #: Have it looked at now.
+    CERTIFICATE_CHECK = "certificate.check"
+    #: Delete it with its keys.
+    CERTIFICATE_DELETE = "certificate.delete"
+    #: Take the private key out, alone or in an export.
+    CERTIFICATE_REVEAL_KEY = "certificate.reveal_key"
+    #: See the CA profiles; never their secrets.
+    AUTHORITY_VIEW = "authority.view"
+    #: Store a new CA profile.
+    AUTHORITY_CREATE = "authority.create"
+    #: Change a CA profile or its secrets.
+    AUTHORITY_EDIT = "authority.edit"
+    #: Try a CA profile against the real CA.
+    AUTHORITY_CHECK = "authority.check"
+    #: Delete a CA profile that no certificate uses.
+    AUTHORITY_DELETE = "authority.delete"
+    #: See which sealing keys there are, and what is sealed with them.
+    KEYRING_VIEW = "keyring.view"
+    #: Wrap what is stored with the current sealing key.
+    KEYRING_REWRAP = "keyring.rewrap"
+
+
+class Role(IntEnum):
+    """What somebody is in a panel; each may do all that the ones before may."""
+
+    #: Sees everything, changes nothing.
+    VIEWER = 1
+    #: Manages certificates; does not get at private keys.
+    OPERATOR = 2
+    #: Everything: CA profiles, private keys, sealing keys.
+    ADMINISTRATOR = 3
+
+
+@frozen
+class Grant:
+    """Who may do something."""
+
+    #: From this role on.
+    role: Role
+    #: Whether the owner of the certificate may, without any role.
+    owner: bool = False
+
+
+#: Who may do what by `certcore.services.roles.RolePolicy`.
+GRANTS: Final[Mapping[Permission, Grant]] = MappingProxyType(
+    {
+        Permission.CERTIFICATE_LIST: Grant(Role.VIEWER, owner=True),
+        Permission.CERTIFICATE_VIEW: Grant(Role.VIEWER, owner=True),
+        Permission.CERTIFICATE_CREATE: Grant(Role.OPERATOR, owner=True),
+        Permission.CERTIFICATE_EDIT: Grant(Role.OPERATOR, owner=True),
+        Permission.CERTIFICATE_GENERATE_CSR: Grant(Role.OPERATOR, owner=True),
+        Permission.CERTIFICATE_RENEW: Grant(Role.OPERATOR, owner=True),
+        Permission.CERTIFICATE_CHECK: Grant(Role.OPERATOR, owner=True),
+        Permission.CERTIFICATE_DELETE: Grant(Role.OPERATOR, owner=True),
+        Permission.CERTIFICATE_REVEAL_KEY: Grant(Role.ADMINISTRATOR, owner=True),
+        Permission.AUTHORITY_VIEW: Grant(Role.VIEWER),
+        Permission.AUTHORITY_CREATE: Grant(Role.ADMINISTRATOR),
+        Permission.AUTHORITY_EDIT: Grant(Role.ADMINISTRATOR),
+        Permission.AUTHORITY_CHECK: Grant(Role.OPERATOR),
+        Permission.AUTHORITY_DELETE: Grant(Role.ADMINISTRATOR),
+        Permission.KEYRING_VIEW: Grant(Role.ADMINISTRATOR),
+        Permission.KEYRING_REWRAP: Grant(Role.ADMINISTRATOR),
+    }
+)

@@ -1,0 +1,53 @@
+"""The built-in policy: viewer, operator, administrator, and the owner of a certificate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+
+from attrs import frozen
+
+from certcore.hookspecs import hookimpl
+from certcore.model.permissions import GRANTS, Permission, Role
+
+__all__ = ["RolePolicy"]
+
+
+def _only_oneself(actor: str) -> Collection[str]:
+    return (actor,)
+
+
+@frozen(eq=False)
+class RolePolicy:
+    """A plugin that permits by roles; hand it to ``CertCore.open(…, plugins=[RolePolicy(…)])``.
+
+    Who has no role and owns nothing may do nothing. That holds for calls without an actor, too, whose actor is
+    ``system``: give ``system`` a role if the panel makes such calls. Processes that work for nobody, such as
+    ``certcore run``, ask for no permission.
+
+    Example:
+        >>> policy = RolePolicy({"anna": Role.ADMINISTRATOR, "bert": Role.VIEWER})
+        >>> policy.certcore_authorize(actor="bert", action="certificate.delete", owner="carla")
+        False
+        >>> policy.certcore_authorize(actor="carla", action="certificate.delete", owner="carla")
+        True
+    """
+
+    #: The roles by actor, or a function that looks one up (None: no role). It is asked at every call.
+    roles: Mapping[str, Role] | Callable[[str], Role | None]
+    #: The owners that an actor may act for: its tenants. Without it, an actor owns what has its own name as owner.
+    owners: Callable[[str], Collection[str]] = _only_oneself
+
+    @hookimpl
+    def certcore_authorize(self, actor: str, action: str, owner: str) -> bool:
+        """Yes or no, never None: no other policy is asked after this one."""
+        try:
+            grant = GRANTS[Permission(action)]
+        except ValueError:  # an action of a plugin: not ours to permit
+            return self._role(actor) is Role.ADMINISTRATOR
+        role = self._role(actor)
+        if role is not None and role >= grant.role:
+            return True
+        return grant.owner and owner != "" and owner in self.owners(actor)
+
+    def _role(self, actor: str) -> Role | None:
+        return self.roles(actor) if callable(self.roles) else self.roles.get(actor)
