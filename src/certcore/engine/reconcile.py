@@ -20,7 +20,7 @@ from certcore.engine.decide import Decision, Task, decide
 from certcore.engine.leases import LEASE, LeaseKeeper
 from certcore.engine.outcome import Held, after_step, refuse_leaf
 from certcore.engine.requests import new_issuance
-from certcore.errors import CertCoreError, LeaseLost, NotFound, PluginError, X509Error
+from certcore.errors import CertCoreError, LeaseLost, NotFound, PluginError, StorageError, X509Error
 from certcore.model.authority import CertificateAuthority
 from certcore.model.certificate import Certificate, Schedule
 from certcore.model.events import EventKind
@@ -86,8 +86,12 @@ class Engine:
                 claim = transaction.schedules.claim(certificate_id, now=now, owner=self.owner, lease_until=now + LEASE)
                 if claim is None:  # pragma: no cover - the row was read in this transaction
                     return Reconciled(certificate_id=certificate_id, status=None, look_again=now, stepped=False)
-            held = self.load(claim)
-            after = self.step(held, keep_lease=False)
+            try:
+                after = self.step(self.load(claim), keep_lease=False)
+            except StorageError:
+                with contextlib.suppress(StorageError):  # if it cannot be given back, it runs out
+                    self.release(claim)
+                raise
         except (NotFound, LeaseLost):
             return self._overtaken(certificate_id)
         return Reconciled(
@@ -166,7 +170,7 @@ class Engine:
         roll = self.environment.roll()
         try:
             step = self._ask_module(held, issuance)
-        except LeaseLost:
+        except (LeaseLost, StorageError):  # not the fault of the module or the CA: nothing happened, look again
             raise
         except CertCoreError as error:  # no such module, a key that does not open, a module's bug
             _log.warning("Certificate %s cannot be advanced: %s", held.certificate.id, error)
@@ -192,7 +196,7 @@ class Engine:
         module, work = self.contexts.work(authority, held.certificate, issuance, lease=held.schedule)
         try:
             step = module.advance(work)
-        except LeaseLost:  # the module wrote something, and was refused
+        except (LeaseLost, StorageError):  # the module read or wrote something, and was refused
             raise
         except Exception as error:  # isolation: a module's bug is this certificate's problem, not the worker's
             frames = "".join(traceback.format_tb(error.__traceback__))
@@ -211,7 +215,7 @@ class Engine:
             module, work = self.contexts.work(authority, held.certificate, issuance, lease=held.schedule)
             if isinstance(module, SupportsCleanUp):
                 again = module.clean_up(work)
-        except LeaseLost:
+        except (LeaseLost, StorageError):
             raise
         except NotFound as error:  # the CA profile is gone, and with it whatever could be taken back
             _log.warning("Nobody can clean up after certificate %s: %s", held.certificate.id, error)

@@ -1,0 +1,195 @@
+"""No crash hurts: killed, or cut off from the database, at every point of the way, every certificate becomes active."""
+
+import contextlib
+import json
+import subprocess
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from certcore import Status
+from certcore.errors import StorageError
+from certcore.testing.pebble import Pebble
+
+pytestmark = pytest.mark.pebble
+#: More points than a certificate's way has.
+MOST = 80
+#: What a lease lasts, and a little more.
+PAST_THE_LEASE = timedelta(seconds=61)
+
+
+@pytest.fixture
+def ca(crashed):
+    """Pebble, without refused nonces so that every way has the same points."""
+    with Pebble.start(dns_server=crashed.dns_address, nonce_reject=0, authz_reuse=0) as pebble:
+        yield pebble
+
+
+@pytest.fixture
+def crashed(request, tmp_path, integration_panel):
+    """A panel on the database that the test names."""
+    kind = request.param
+    database = "" if kind == "sqlite" else request.getfixturevalue(kind).new_database()
+    with integration_panel(tmp_path, database) as panel:
+        yield panel
+
+
+def on(*kinds):
+    params = [pytest.param(kind, marks=pytest.mark.xdist_group("crashes")) for kind in kinds]
+    return pytest.mark.parametrize("crashed", params, indirect=True)
+
+
+def _draft(panel, ca, number):
+    """A draft with a CA profile of its own, so that its way begins with the account; its CNAME is set already."""
+    authority = panel.profile(ca.directory_url, ca.roots_pem, name=f"ca {number}")
+    one = panel.core.certificates.create(f"c{number}.shop.test", authority=authority.id).id
+    panel.set_cnames(one)
+    return one
+
+
+def _finish(panel, one):
+    """What a restarted process does with it."""
+    if panel.core.certificates.get(one).status is Status.DRAFT:
+        panel.core.certificates.generate_csr(one)  # the user saw an error, and tries again
+    panel.until_active(one)
+    deadline = time.monotonic() + 30
+    while any(issuance.needs_clean_up for issuance in panel.core.certificates.issuances(one)):
+        assert time.monotonic() < deadline
+        panel.core.reconcile(one)
+        panel.environment.skip(timedelta(seconds=1))
+
+
+def _said(ca, words):
+    return sum(words in line for line in ca.log_path.read_text(errors="replace").splitlines())
+
+
+def _check(panel, ca, ids):
+    """Every certificate active, issued once and told of once; no TXT value is left; the records are intact."""
+    assert {panel.core.certificates.get(one).status for one in ids} == {Status.ACTIVE}
+    assert _said(ca, "Issued certificate serial") == len(ids)
+    assert panel.txt_values() == []
+    for one in ids:
+        kinds = [event.kind for event in panel.core.certificates.timeline(one)]
+        assert kinds.count("installed") == 1
+        assert not {"failed", "attempt_failed"} & set(kinds), "a crash of ours is not the CA's refusal"
+        assert panel.core.certificates.verify_timeline(one).intact
+
+
+@contextlib.contextmanager
+def _crashing():
+    script = Path(__file__).with_name("crashing.py")
+    with subprocess.Popen(
+        [sys.executable, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+
+        def order(**what):
+            process.stdin.write(json.dumps(what) + "\n")
+            process.stdin.flush()
+            return json.loads(process.stdout.readline())
+
+        try:
+            yield order
+        finally:
+            process.stdin.close()
+            process.wait(30)
+
+
+@pytest.mark.timeout(300)
+@on("sqlite", "postgresql")
+def test_killed_at_every_point(crashed, ca):
+    """SIGKILL after every commit and after every exchange with the CA; a new process brings each to active."""
+    ids = []
+    with _crashing() as order:
+        for point in range(1, MOST):
+            ids.append(_draft(crashed, ca, point))
+            known = {"url": crashed.url, "keyring": str(crashed.keyring)}
+            ended = order(**known, certificate=ids[-1], point=point)
+            if not ended["killed"]:
+                assert ended["exit"] == 0
+                break
+    assert 20 < point < MOST - 1, "the way has fewer points than it had, or it never came to an end"
+    crashed.environment.skip(PAST_THE_LEASE)
+    crashed.restart()
+    for one in ids:
+        _finish(crashed, one)
+    _check(crashed, ca, ids)
+
+
+class Cutter:
+    """Ends all of a database's connections at one of the commits of this thread: before it, or after it.
+
+    "unheard" ends them after the commit, and lets the commit fail: the server has committed, and nobody heard of it.
+    """
+
+    def __init__(self, panel):
+        self.panel, self.reached, self.point, self.when = panel, 0, 0, ""
+        self.admin = sa.create_engine(panel.url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+
+    @contextlib.contextmanager
+    def at(self, point, when):
+        self.reached, self.point, self.when = 0, point, when
+        sys.setprofile(self._watch)
+        try:
+            yield
+        finally:
+            sys.setprofile(None)
+
+    def _watch(self, frame, event, _):
+        if frame.f_code is not sa.Connection.commit.__code__:
+            return
+        if event == ("call" if self.when == "before" else "return"):
+            self.reached += 1
+            if self.reached == self.point:
+                sys.setprofile(None)
+                self._cut()
+                if self.when == "unheard":
+                    said = Exception("server closed the connection unexpectedly")
+                    raise sa.exc.OperationalError("COMMIT", None, said, connection_invalidated=True)
+                sys.setprofile(self._watch)
+
+    def _cut(self):
+        with self.admin.connect() as connection:
+            if self.admin.dialect.name == "postgresql":
+                connection.exec_driver_sql(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                )
+                return
+            own = connection.exec_driver_sql("SELECT connection_id()").scalar_one()
+            others = "SELECT id FROM information_schema.processlist WHERE db = DATABASE() AND id <> %s"
+            for number in connection.exec_driver_sql(others, (own,)).scalars().all():
+                with contextlib.suppress(sa.exc.DBAPIError):  # it ended by itself
+                    connection.exec_driver_sql(f"KILL CONNECTION {number}")
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("when", ["before", "after", "unheard"])
+@on("postgresql")
+def test_cut_off_at_every_commit(crashed, ca, when):
+    """The database connection is cut at every commit, before or after it: the same process goes on and finishes."""
+    cutter = Cutter(crashed)
+    ids, failures = [], 0
+    for point in range(1, MOST):
+        crashed.restart()  # with connections that work: the last point may have been the end of the way before
+        one = _draft(crashed, ca, point)
+        ids.append(one)
+        with cutter.at(point, when):
+            deadline = time.monotonic() + 30
+            while True:
+                assert time.monotonic() < deadline
+                try:
+                    _finish(crashed, one)
+                    break
+                except StorageError:
+                    failures += 1
+                    if when == "unheard":
+                        crashed.environment.skip(PAST_THE_LEASE)  # a lease that nobody heard of runs out
+        if cutter.reached < point:
+            break
+    assert 8 < point < MOST - 1
+    assert failures > 0
+    _check(crashed, ca, ids)
