@@ -59,7 +59,8 @@ def main() -> None:
             print(
                 f"{kind} {count:>9,} rows: claim of {BATCH} median {medians[-1]:.2f} ms, p99 {p99:.2f} ms; "
                 f"first page {first:.2f} ms, a page in the middle {deep:.2f} ms (ratio {deep / first:.2f}); "
-                f"search by name {by_name:.2f} ms, by serial {by_serial:.2f} ms; count by status (to 10,000) {counted:.1f} ms",
+                f"search by name {by_name:.2f} ms, by serial {by_serial:.2f} ms; "
+                f"count by status (to 10,000) {counted:.1f} ms",
                 flush=True,
             )
         print(f"{kind}: claim ratio {medians[1] / medians[0]:.2f} (large to small)", flush=True)

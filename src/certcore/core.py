@@ -17,7 +17,7 @@ from certcore.engine.contexts import Contexts
 from certcore.engine.outbox import Outbox
 from certcore.engine.reconcile import Engine, Reconciled
 from certcore.engine.worker import Worker
-from certcore.errors import InvalidInput, KeyringRefused
+from certcore.errors import InvalidInput, KeyringRefused, UnknownSealingKey, UnsealFailed, WrongSealingKey
 from certcore.model.secret import Secret, SecretName
 from certcore.ports.dns import DnsServer, ServesZones, ZoneSource
 from certcore.ports.environment import Environment
@@ -27,6 +27,7 @@ from certcore.ports.storage import Storage
 from certcore.services.access import Access
 from certcore.services.authorities import Authorities
 from certcore.services.certificates import Certificates
+from certcore.services.sealing_keys import SealingKeys
 
 __all__ = ["CertCore"]
 
@@ -49,6 +50,8 @@ class CertCore:
     authorities: Authorities
     #: The certificates.
     certificates: Certificates
+    #: The keys that secrets are sealed with: adding, re-wrapping, retiring.
+    sealing_keys: SealingKeys
     #: Reconciles; `reconcile` and `worker` are what most callers need.
     engine: Engine = field(repr=False)
     #: Tells the plugins what happened; a running worker does so by itself.
@@ -77,7 +80,9 @@ class CertCore:
             environment: Clock, ids and dice; the system's by default.
 
         Raises:
-            KeyringRefused: The keyring is missing, malformed, readable by others, or not the one of this database.
+            KeyringRefused: The keyring is missing, malformed, or readable by others.
+            UnknownSealingKey: Secrets are sealed with keys that the keyring lacks; the error names them.
+            WrongSealingKey: Its key of that id is not the one of this database.
             DatabaseTooNew: A newer certcore wrote the database.
             StorageUnavailable: The database cannot be reached or created.
         """
@@ -122,7 +127,7 @@ class CertCore:
         vault = EnvelopeVault(keyring)
         contexts = Contexts(storage=storage, vault=vault, plugins=plugins, environment=environment)
         _check_keyring(storage, vault)
-        access = Access(plugins=plugins)
+        access = Access(plugins=plugins, storage=storage)
         engine = Engine(
             storage=storage,
             vault=vault,
@@ -134,6 +139,7 @@ class CertCore:
         return cls(
             authorities=Authorities(contexts=contexts, access=access),
             certificates=Certificates(contexts=contexts, access=access),
+            sealing_keys=SealingKeys(storage=storage, vault=vault, keyring=keyring, access=access),
             engine=engine,
             outbox=Outbox(
                 storage=storage,
@@ -186,7 +192,9 @@ class CertCore:
         contexts = self.engine.contexts
 
         def profiles() -> Sequence[object]:
-            return [contexts.profile(one) for one in self.authorities.list() if one.module == module]
+            with self._storage.read() as transaction:
+                authorities = transaction.authorities.list()
+            return [contexts.profile(one) for one in authorities if one.module == module]
 
         return ca_module.dns_server(
             listen=listen,
@@ -230,9 +238,17 @@ def _open_keyring(url: str, by_plugin: Callable[[str], Keyring | None]) -> Keyri
 def _check_keyring(storage: Storage, vault: EnvelopeVault) -> None:
     """Refuse a keyring that is not this database's, before anything is sealed with the wrong key."""
     with storage.read() as transaction:
+        needed = transaction.secrets.key_ids()
         sealed = transaction.secrets.get(_KEYRING_CHECK)
+    if needed and (missing := set(needed) - vault.keyring.key_ids):
+        with storage.read() as transaction:
+            counts = transaction.secrets.count_by_key()
+        raise UnknownSealingKey(min(missing), missing={one: counts.get(one, 0) for one in missing})
     if sealed is not None:
-        vault.open(sealed, _KEYRING_CHECK)
+        try:
+            vault.open(sealed, _KEYRING_CHECK)
+        except UnsealFailed:
+            raise WrongSealingKey(sealed.key_id) from None
         return
     fresh = vault.seal(Secret(b"certcore"), _KEYRING_CHECK)
     with storage.write() as transaction:

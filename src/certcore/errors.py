@@ -37,7 +37,7 @@ the same for machines. No error ever carries a secret.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from typing import ClassVar
 
 __all__ = [
     "AccessDenied",
@@ -69,10 +69,11 @@ __all__ = [
     "X509Error",
 ]
 
-_MISSING_KEYS: Final = (
-    "Name the keyring that belongs to this database, or put the keys back into it, from its copy or from the machine "
-    "that made them; without them these secrets cannot be opened."
-)
+
+def _shown(value: object) -> str:
+    """A value in a sentence, not too long."""
+    text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    return text[:100] or "nothing"
 
 
 class CertCoreError(Exception):
@@ -82,6 +83,9 @@ class CertCoreError(Exception):
         message: What happened, and to what, in one sentence.
         advice: What the reader can do next; empty when there is nothing to add.
     """
+
+    #: Which attributes `as_dict` shows beside the sentences.
+    _shown_fields: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, message: str, *, advice: str = "") -> None:
         super().__init__(message)
@@ -97,8 +101,9 @@ class CertCoreError(Exception):
         return type(self).__name__
 
     def as_dict(self) -> dict[str, object]:
-        """The error as plain data, for JSON."""
-        return {"error": self.code, "message": self.message, "advice": self.advice}
+        """The error as plain data, for JSON: the sentences, and what the kind of error knows beside them."""
+        known = {name: getattr(self, name) for name in self._shown_fields}
+        return {"error": self.code, "message": self.message, "advice": self.advice, **known}
 
 
 class InvalidInput(CertCoreError):
@@ -109,14 +114,12 @@ class InvalidInput(CertCoreError):
         reason: Why the value is refused, as a clause that follows the field's name.
     """
 
+    _shown_fields = ("field", "reason")
+
     def __init__(self, field: str, reason: str, *, advice: str = "") -> None:
         super().__init__(f"{field}: {reason}", advice=advice)
         self.field = field
         self.reason = reason
-
-    def as_dict(self) -> dict[str, object]:
-        """The error as plain data, with the field that is wrong."""
-        return {**super().as_dict(), "field": self.field, "reason": self.reason}
 
 
 class InvalidName(InvalidInput):
@@ -170,18 +173,39 @@ class StaleWrite(CertCoreError):
         key: Its id.
         expected: The version that the caller had read.
         found: The version that is stored now, or None when the object is gone.
+        changes: What was changed since, where that is known: the field with what it was and what it is now.
+        actors: Who changed it.
     """
 
-    def __init__(self, kind: str, key: str, *, expected: int, found: int | None) -> None:
+    def __init__(
+        self,
+        kind: str,
+        key: str,
+        *,
+        expected: int,
+        found: int | None,
+        changes: Mapping[str, tuple[object, object]] | None = None,
+        actors: Iterable[str] = (),
+    ) -> None:
         what = "was deleted" if found is None else f"was changed (version {found}, you had {expected})"
+        by = f" by {', '.join(dict.fromkeys(actors))}" if actors else ""
+        shown = "; ".join(f"{field} from {_shown(a)} to {_shown(b)}" for field, (a, b) in (changes or {}).items())
+        since = f" Changed since: {shown}." if shown else ""
         super().__init__(
-            f"The {kind} {key} {what} while you edited it; nothing was saved.",
+            f"The {kind} {key} {what}{by} while you edited it; nothing was saved.{since}",
             advice="Load it again and repeat your change.",
         )
         self.kind = kind
         self.key = key
         self.expected = expected
         self.found = found
+        self.changes = dict(changes or {})
+        self.actors = tuple(dict.fromkeys(actors))
+
+    def as_dict(self) -> dict[str, object]:
+        """The error as plain data, with what was changed."""
+        changes = {field: {"from": old, "to": new} for field, (old, new) in self.changes.items()}
+        return {**super().as_dict(), "changes": changes, "actors": list(self.actors)}
 
 
 class TransitionNotAllowed(CertCoreError):
@@ -213,9 +237,8 @@ class AccessDenied(CertCoreError):
     """The authorisation policy refused the action."""
 
     def __init__(self, actor: str, action: str, subject: str) -> None:
-        super().__init__(
-            f"{actor} may not {action} {subject}.", advice="Ask an administrator of this panel for the permission."
-        )
+        what = f"{action} of {subject}" if subject else action
+        super().__init__(f"{actor} has no permission for {what}.", advice="Ask an administrator of this panel for it.")
         self.actor = actor
         self.action = action
         self.subject = subject
@@ -254,21 +277,19 @@ class SealingKeyInUse(SealingError):
         current: Whether it is the keyring's current key.
     """
 
+    _shown_fields = ("key_id", "secrets", "current")
+
     def __init__(self, key_id: str, *, secrets: int = 0, current: bool = False) -> None:
         if current:
             what = f"The key {key_id!r} is the keyring's current one: what is new is sealed with it."
             advice = "Make another key the current one first, and re-wrap: certcore keyring use KEY_ID."
         else:
-            what = f"The key {key_id!r} is still needed: {_secrets(secrets)} sealed with it."
+            what = f"The key {key_id!r} is still needed; secrets sealed with it: {secrets}."
             advice = "Re-wrap first: certcore keyring rewrap, or CertCore.sealing_keys.rewrap()."
         super().__init__(what, advice=advice)
         self.key_id = key_id
         self.secrets = secrets
         self.current = current
-
-    def as_dict(self) -> dict[str, object]:
-        """The error as plain data, with the key and what needs it."""
-        return {**super().as_dict(), "key_id": self.key_id, "secrets": self.secrets, "current": self.current}
 
 
 class UnknownSealingKey(SealingError):
@@ -279,20 +300,21 @@ class UnknownSealingKey(SealingError):
         missing: Of each missing key, how many secrets are sealed with it; None when it is about one secret.
     """
 
+    _shown_fields = ("key_id", "missing")
+
     def __init__(self, key_id: str, *, missing: Mapping[str, int] | None = None) -> None:
         if missing is None:
             what = f"A secret is sealed with the key {key_id!r}, which the keyring does not hold."
         else:
-            keys = ", ".join(f"{_secrets(missing[one])} sealed with the key {one!r}" for one in sorted(missing))
-            what = f"The keyring does not hold every key of this database: {keys}."
-        advice = "Put that key back into the keyring; without it the secret cannot be opened."
-        super().__init__(what, advice=advice if missing is None else _MISSING_KEYS)
+            keys = ", ".join(f"{one!r} (secrets sealed with it: {missing[one]})" for one in sorted(missing))
+            what = f"The keyring does not hold every key of this database; it lacks {keys}."
+        super().__init__(
+            what,
+            advice="Name the keyring that belongs to this database, or put what is missing back into it, from its copy "
+            "or from the machine that made it; without it these secrets cannot be opened.",
+        )
         self.key_id = key_id
         self.missing = dict(missing or {})
-
-    def as_dict(self) -> dict[str, object]:
-        """The error as plain data, with the key; with all of them when it is about the whole database."""
-        return {**super().as_dict(), "key_id": self.key_id, "missing": self.missing}
 
 
 class UnsealFailed(SealingError):
@@ -309,16 +331,14 @@ class UnsealFailed(SealingError):
 class WrongSealingKey(SealingError):
     """The keyring holds a key of the right id, but not the one that the database's secrets are sealed with."""
 
+    _shown_fields = ("key_id",)
+
     def __init__(self, key_id: str) -> None:
         super().__init__(
             f"The keyring's key {key_id!r} is not the key of that id which this database's secrets are sealed with.",
             advice="Use the keyring that belongs to this database, or restore that key from its copy.",
         )
         self.key_id = key_id
-
-    def as_dict(self) -> dict[str, object]:
-        """The error as plain data, with the key."""
-        return {**super().as_dict(), "key_id": self.key_id}
 
 
 class StorageError(CertCoreError):
@@ -393,10 +413,6 @@ class CAError(CertCoreError):
     def as_dict(self) -> dict[str, object]:
         """The error as plain data, with the CA's own words."""
         return {**super().as_dict(), "type": self.problem_type, "detail": self.detail}
-
-
-def _secrets(count: int) -> str:
-    return "one secret is" if count == 1 else f"{count} secrets are"
 
 
 def _plural(kind: str) -> str:

@@ -33,7 +33,9 @@ def main():
             os._exit(run(**order))
         _, status = os.waitpid(child, 0)
         killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
-        print(json.dumps({"killed": killed, "exit": None if killed else os.waitstatus_to_exitcode(status)}), flush=True)
+        answer = {"killed": killed, "exit": None if killed else os.waitstatus_to_exitcode(status)}
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
 
 
 def run(url, keyring, certificate, point):

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from attrs import define, evolve, field
 
+from certcore.adapters.memory_secrets import MemorySecrets
 from certcore.adapters.memory_timelines import MemoryEvents, MemoryRecord, MemoryTimelines
 from certcore.errors import AlreadyExists, InUse, LeaseLost, NotFound, StaleWrite, StorageUnavailable
 from certcore.model.authority import CertificateAuthority
@@ -289,27 +290,6 @@ class _Authorities:
 
 
 @define(eq=False)
-class _Secrets:
-    tables: _Tables
-
-    def put(self, name: SecretName, sealed: SealedSecret) -> None:
-        self.tables.secrets[name] = sealed
-
-    def add(self, name: SecretName, sealed: SealedSecret) -> bool:
-        return self.tables.secrets.setdefault(name, sealed) is sealed
-
-    def get(self, name: SecretName) -> SealedSecret | None:
-        return self.tables.secrets.get(name)
-
-    def delete(self, name: SecretName) -> None:
-        self.tables.secrets.pop(name, None)
-
-    def names(self, purpose: str, *, prefix: str = "") -> Sequence[SecretName]:
-        found = [one for one in self.tables.secrets if one.purpose == purpose and one.owner_id.startswith(prefix)]
-        return sorted(found, key=lambda one: one.owner_id)
-
-
-@define(eq=False)
 class _Documents:
     tables: _Tables
 
@@ -344,7 +324,7 @@ class _Transaction:
     issuances: _Issuances
     schedules: _Schedules
     authorities: _Authorities
-    secrets: _Secrets
+    secrets: MemorySecrets
     events: MemoryEvents
     timelines: MemoryTimelines
     documents: _Documents
@@ -356,7 +336,7 @@ class _Transaction:
             issuances=_Issuances(tables),
             schedules=_Schedules(tables),
             authorities=_Authorities(tables),
-            secrets=_Secrets(tables),
+            secrets=MemorySecrets(tables.secrets),
             events=MemoryEvents(tables.record),
             timelines=MemoryTimelines(tables.record),
             documents=_Documents(tables),

@@ -11,6 +11,7 @@ from certcore.cli.authority import authorities
 from certcore.cli.certificate import certificates
 from certcore.cli.demo import demo
 from certcore.cli.dns import dns
+from certcore.cli.keyring import sealing_keys
 from certcore.cli.options import Database, Json, Keyring
 from certcore.cli.output import plain, reporting
 from certcore.cli.run import run
@@ -81,5 +82,6 @@ def init(database: Database = "", keyring: Keyring = "", as_json: Json = False) 
 app.add_typer(authorities, name="authority")
 app.add_typer(certificates, name="cert")
 app.add_typer(dns, name="dns")
+app.add_typer(sealing_keys, name="keyring")
 app.command("run")(run)
 app.command("demo")(demo)

@@ -45,8 +45,8 @@ class Permission(StrEnum):
     AUTHORITY_DELETE = "authority.delete"
     #: See which sealing keys there are, and what is sealed with them.
     KEYRING_VIEW = "keyring.view"
-    #: Wrap what is stored with the current sealing key.
-    KEYRING_REWRAP = "keyring.rewrap"
+    #: Add a sealing key, make it the current one, re-wrap what is stored, retire a key.
+    KEYRING_CHANGE = "keyring.change"
 
 
 class Role(IntEnum):
@@ -88,6 +88,6 @@ GRANTS: Final[Mapping[Permission, Grant]] = MappingProxyType(
         Permission.AUTHORITY_CHECK: Grant(Role.OPERATOR),
         Permission.AUTHORITY_DELETE: Grant(Role.ADMINISTRATOR),
         Permission.KEYRING_VIEW: Grant(Role.ADMINISTRATOR),
-        Permission.KEYRING_REWRAP: Grant(Role.ADMINISTRATOR),
+        Permission.KEYRING_CHANGE: Grant(Role.ADMINISTRATOR),
     }
 )

@@ -278,6 +278,27 @@ class SecretRepository(Protocol):
         """The names of the secrets of a purpose whose owner_id begins with ``prefix``, sorted."""
         ...
 
+    def key_ids(self) -> Sequence[str]:
+        """The ids of the keys that secrets are sealed with, sorted. MUST be cheap, however many secrets there are."""
+        ...
+
+    def count_by_key(self) -> Mapping[str, int]:
+        """How many secrets are sealed with each key."""
+        ...
+
+    def sealed_otherwise(
+        self, key_id: str, *, limit: int, after: SecretName | None = None
+    ) -> Sequence[tuple[SecretName, SealedSecret]]:
+        """Secrets that are sealed with another key than this one, by (purpose, owner_id), those after a name only."""
+        ...
+
+    def replace(self, name: SecretName, old: SealedSecret, new: SealedSecret) -> bool:
+        """Put a sealed secret in another's place if that one is still there; returns whether it was.
+
+        It MUST NOT replace what anybody else has stored meanwhile.
+        """
+        ...
+
 
 @frozen(kw_only=True)
 class Document:

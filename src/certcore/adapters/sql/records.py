@@ -37,6 +37,21 @@ _SECRET_UPDATE: Final = secrets.update().where(
 _SECRET_DELETE: Final = secrets.delete().where(
     secrets.c.purpose == bindparam("row_purpose"), secrets.c.owner_id == bindparam("row_owner")
 )
+#: A wrapped key is made with a random nonce, so it tells what is stored from everything else.
+_SECRET_REPLACE: Final = _SECRET_UPDATE.where(
+    secrets.c.key_id == bindparam("row_key"),
+    secrets.c.wrapped_key == bindparam("row_wrapped"),
+    secrets.c.nonce == bindparam("row_nonce"),
+)
+_FIRST_KEY: Final = sa.select(sa.func.min(secrets.c.key_id))
+_NEXT_KEY: Final = _FIRST_KEY.where(secrets.c.key_id > bindparam("row_key"))
+_COUNT_BY_KEY: Final = sa.select(secrets.c.key_id, sa.func.count().label("sealed")).group_by(secrets.c.key_id)
+_SEALED_OTHERWISE: Final = (
+    secrets.select()
+    .where(secrets.c.key_id != bindparam("row_key"))
+    .order_by(secrets.c.purpose, secrets.c.owner_id)
+    .limit(bindparam("row_limit"))
+)
 
 _THIS: Final = sa.and_(documents.c.namespace == bindparam("row_namespace"), documents.c.key == bindparam("row_key"))
 _DOCUMENT: Final = documents.select().where(_THIS)
@@ -129,9 +144,7 @@ class SqlSecrets:
     def get(self, name: SecretName) -> SealedSecret | None:
         """A sealed secret; None when there is none."""
         row = self.connection.execute(_SECRET, _secret_key(name)).one_or_none()
-        if row is None:
-            return None
-        return SealedSecret(key_id=row.key_id, wrapped_key=row.wrapped_key, nonce=row.nonce, ciphertext=row.ciphertext)
+        return None if row is None else _sealed_of(row)
 
     def delete(self, name: SecretName) -> None:
         """Delete a sealed secret; nothing happens when there is none."""
@@ -144,6 +157,41 @@ class SqlSecrets:
         if (below := after_prefix(prefix)) is not None:
             statement = statement.where(column < below)
         return [SecretName(purpose, owner_id) for owner_id in self.connection.execute(statement).scalars()]
+
+    def key_ids(self) -> Sequence[str]:
+        """The ids of the keys that secrets are sealed with."""
+        found: list[str] = []  # from one to the next: DISTINCT would look at every row
+        following = self.connection.execute(_FIRST_KEY).scalar_one()
+        while following is not None:
+            found.append(following)
+            following = self.connection.execute(_NEXT_KEY, {"row_key": following}).scalar_one()
+        return found
+
+    def count_by_key(self) -> Mapping[str, int]:
+        """How many secrets are sealed with each key."""
+        return {row.key_id: row.sealed for row in self.connection.execute(_COUNT_BY_KEY)}
+
+    def sealed_otherwise(
+        self, key_id: str, *, limit: int, after: SecretName | None = None
+    ) -> Sequence[tuple[SecretName, SealedSecret]]:
+        """Secrets that are sealed with another key than this one, by name."""
+        column = secrets.c
+        statement = _SEALED_OTHERWISE
+        wanted: dict[str, Any] = {"row_key": key_id, "row_limit": limit}
+        if after is not None:
+            # Not as a comparison of pairs, for which MySQL reads the index from its beginning.
+            statement = statement.where(
+                column.purpose >= bindparam("row_purpose"),
+                sa.or_(column.purpose > bindparam("row_purpose"), column.owner_id > bindparam("row_owner")),
+            )
+            wanted |= _secret_key(after)
+        rows = self.connection.execute(statement, wanted)
+        return [(SecretName(row.purpose, row.owner_id), _sealed_of(row)) for row in rows]
+
+    def replace(self, name: SecretName, old: SealedSecret, new: SealedSecret) -> bool:
+        """Put a sealed secret in another's place if that one is still there."""
+        row = {**_secret_key(name), "row_key": old.key_id, "row_wrapped": old.wrapped_key, "row_nonce": old.nonce}
+        return self.connection.execute(_SECRET_REPLACE, {**row, **_sealed_columns(new)}).rowcount == 1
 
 
 @frozen(eq=False)
@@ -199,6 +247,10 @@ def _name_columns(name: SecretName) -> dict[str, str]:
 def _sealed_columns(sealed: SealedSecret) -> dict[str, Any]:
     columns = ("key_id", "wrapped_key", "nonce", "ciphertext")
     return {column: getattr(sealed, column) for column in columns}
+
+
+def _sealed_of(row: Any) -> SealedSecret:
+    return SealedSecret(key_id=row.key_id, wrapped_key=row.wrapped_key, nonce=row.nonce, ciphertext=row.ciphertext)
 
 
 def _secret_key(name: SecretName) -> dict[str, str]:

@@ -32,12 +32,13 @@ from certcore.testing.contracts.samples import (
     sample_certificate,
     sample_issuance,
 )
+from certcore.testing.contracts.secrets import SecretsContract
 from certcore.testing.contracts.timelines import TimelinesContract
 
 __all__ = ["StorageContract"]
 
 
-class StorageContract(RowsContract, TimelinesContract):
+class StorageContract(RowsContract, SecretsContract, TimelinesContract):
     """Inherit, and give it a fixture ``storage``: an empty `Storage` for each test."""
 
     # -- transactions ---------------------------------------------------------------------------------------------
