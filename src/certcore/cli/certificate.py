@@ -16,6 +16,7 @@ from certcore.cli.options import FAILED, Certificate, Database, Json, Keyring
 from certcore.cli.output import plain, shown_moment, status_cell, table
 from certcore.cli.right_column import draw_hints
 from certcore.cli.store import Session, session
+from certcore.cli.timeline import timeline
 from certcore.core import CertCore
 from certcore.model.certificate import Certificate as Managed
 from certcore.model.hints import hint_to_json
@@ -95,6 +96,12 @@ def renew(certificate: Certificate, database: Database = "", keyring: Keyring = 
 def list_certificates(
     status: Annotated[str, typer.Option("--status", metavar="STATUS", help="Only those of this status.")] = "",
     authority: Annotated[str, typer.Option("--authority", metavar="NAME", help="Only those of this CA profile.")] = "",
+    search: Annotated[
+        str,
+        typer.Option(
+            "--search", metavar="TEXT", help="The beginning of a name, a domain above it, a serial or a fingerprint."
+        ),
+    ] = "",
     limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, max=1000, help="How many at most.")] = 1000,
     database: Database = "",
     keyring: Keyring = "",
@@ -104,13 +111,21 @@ def list_certificates(
     with session(database, keyring, as_json=as_json) as now:
         names = {one.id: one.name for one in now.core.authorities.list(actor=now.actor)}
         only = now.core.authorities.find(authority, actor=now.actor).id if authority else None
-        page = now.core.certificates.list(limit=limit, status=status or None, authority=only, actor=now.actor)
+        if search and (status or only):
+            raise typer.BadParameter("it does not go with --status or --authority.", param_hint="--search")
+        if search:
+            items = now.core.certificates.search(search, limit=limit, actor=now.actor)
+            more = len(items) == limit
+        else:
+            page = now.core.certificates.list(limit=limit, status=status or None, authority=only, actor=now.actor)
+            items, more = page.items, page.next_cursor is not None
 
         def draw(to: Console) -> None:
-            if not page.items:
-                to.print("There is no such certificate." if status or authority else "There is no certificate yet.")
+            if not items:
+                asked = status or authority or search
+                to.print("There is no such certificate." if asked else "There is no certificate yet.")
                 return
-            times = Counter(one.domain for one in page.items)
+            times = Counter(one.domain for one in items)
             rows = [
                 (
                     _shown_domain(one),
@@ -119,7 +134,7 @@ def list_certificates(
                     names.get(one.authority_id, ""),
                     one.id if times[one.domain] > 1 else "",
                 )
-                for one in page.items
+                for one in items
             ]
             headers = ["DOMAIN", "STATUS", "VALID UNTIL", "AUTHORITY", "ID"]
             if not any(row[-1] for row in rows):
@@ -127,11 +142,11 @@ def list_certificates(
                 to.print(table(headers[:-1], [row[:-1] for row in rows]))
             else:
                 to.print(table(headers, rows))
-            if page.next_cursor:
-                to.print(f"There are more than {limit}.", style="yellow")
+            if more:
+                to.print(f"There may be more than these {limit}.", style="yellow")
 
-        found = [certificate_document(one, names.get(one.authority_id, "")) for one in page.items]
-        now.output.result({"certificates": found, "more": page.next_cursor is not None}, draw)
+        found = [certificate_document(one, names.get(one.authority_id, "")) for one in items]
+        now.output.result({"certificates": found, "more": more}, draw)
 
 
 @certificates.command("show")
@@ -155,6 +170,9 @@ def hints(certificate: Certificate, database: Database = "", keyring: Keyring = 
             "hints": [hint_to_json(one) for one in shown],
         }
         now.output.result(document, lambda to: draw_hints(to, shown, _named(now.core, found)))
+
+
+certificates.command("timeline")(timeline)
 
 
 @certificates.command("export")

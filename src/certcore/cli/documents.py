@@ -113,6 +113,7 @@ def leaf_document(leaf: Leaf) -> dict[str, Any]:
 def event_document(event: Event) -> dict[str, Any]:
     """One entry of a timeline."""
     return {
+        "number": event.number,
         "at": moment(event.at),
         "kind": str(event.kind),
         "actor": event.actor,
@@ -120,6 +121,7 @@ def event_document(event: Event) -> dict[str, Any]:
         "to_status": None if event.to_status is None else str(event.to_status),
         "data": {key: _json(value) for key, value in event.data.items()},
         "problem": None if event.problem is None else event.problem.to_json(),
+        "hash": event.hash,
     }
 
 
