@@ -20,6 +20,7 @@ from certcore.cli.app import app
 from certcore.model.events import EventKind
 from certcore.model.form import FieldKind, FormField, fields_of
 from certcore.model.lifecycle import TRANSITIONS, USER_ACTIONS, Action, Status, allowed_actions
+from certcore.model.permissions import GRANTS, Permission
 from certcore_puq_acme.settings import PuqAcmeProfile
 
 HERE = Path(__file__).parent
@@ -130,6 +131,28 @@ def hook_page() -> str:
     return "\n".join([*parts, ""])
 
 
+def permission_page() -> str:
+    """What is asked before each action, and who may by the built-in roles."""
+    return "\n".join(
+        [
+            "# Permissions",
+            "",
+            "`certcore_authorize` is asked for one of these before anything is done or shown. Without a policy the",
+            "answer is yes. The last two columns are those of `RolePolicy`: from which role on, and whether the",
+            "certificate's owner may without one. See [Give users roles](../how-to/give-users-roles.md).",
+            "",
+            "| permission | is needed to | role | owner |",
+            "| --- | --- | --- | --- |",
+            *(
+                f"| `{one}` | {_comment(Permission, one.name)} | {GRANTS[one].role.name.lower()} "
+                f"| {'yes' if GRANTS[one].owner else 'no'} |"
+                for one in Permission
+            ),
+            "",
+        ]
+    )
+
+
 def settings_page() -> str:
     """The settings of a PUQ ACME profile."""
     return "\n".join(
@@ -186,6 +209,7 @@ PAGES: Final = MappingProxyType(
         "reference/errors.md": error_page,
         "reference/events.md": event_page,
         "reference/hooks.md": hook_page,
+        "reference/permissions.md": permission_page,
         "reference/settings-puq-acme.md": settings_page,
         "reference/command.md": command_page,
     }

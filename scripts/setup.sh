@@ -18,7 +18,7 @@ case "${1:-test}" in
         wanted=(
             pebble:pebble pebble-challtestsrv:pebble named:bind9 dig:bind9-dnsutils unbound:unbound knotd:knot
             postgres:postgresql mariadbd:mariadb-server-core my_print_defaults:mariadb-client
-            softhsm2-util:softhsm2 redis-server:redis-server
+            kdig:knot-dnsutils softhsm2-util:softhsm2 redis-server:redis-server
         )
         ;;
     *)

@@ -19,7 +19,7 @@ from certcore import CertCore
 from certcore.adapters.sealing import EnvelopeVault
 from certcore.contrib.pkcs11 import certcore_open_keyring, create_pkcs11_key
 from certcore.contrib.pkcs11_url import parse_pkcs11_url
-from certcore.errors import KeyringRefused, UnknownSealingKey, UnsealFailed
+from certcore.errors import KeyringRefused, UnknownSealingKey, UnsealFailed, WrongSealingKey
 from certcore.model.secret import Secret, SecretName
 from certcore.ports.sealing import Keyring
 from certcore.x509.keys import load_private_key
@@ -464,7 +464,7 @@ def test_another_token_is_not_this_store(hsm, tokens, tmp_path):
     CertCore.open(database, keyring=hsm.url(), plugins=[certcore.contrib.pkcs11]).close()
     other = tokens.pop()
     create_pkcs11_key(other.url())
-    with pytest.raises(UnsealFailed):
+    with pytest.raises(WrongSealingKey):
         CertCore.open(database, keyring=other.url(), plugins=[certcore.contrib.pkcs11])
 
 

@@ -34,8 +34,9 @@ class RolePolicy:
 
     #: The roles by actor, or a function that looks one up (None: no role). It is asked at every call.
     roles: Mapping[str, Role] | Callable[[str], Role | None]
-    #: The owners that an actor may act for: its tenants. Without it, an actor owns what has its own name as owner.
-    owners: Callable[[str], Collection[str]] = _only_oneself
+    #: The owners that an actor may act for: its tenants; None for none. Without it, an actor owns what has its own name
+    #: as owner.
+    owners: Callable[[str], Collection[str] | None] = _only_oneself
 
     @hookimpl
     def certcore_authorize(self, actor: str, action: str, owner: str) -> bool:
@@ -47,7 +48,12 @@ class RolePolicy:
         role = self._role(actor)
         if role is not None and role >= grant.role:
             return True
-        return grant.owner and owner != "" and owner in self.owners(actor)
+        return grant.owner and owner != "" and self._owns(actor, owner)
+
+    def _owns(self, actor: str, owner: str) -> bool:
+        found = self.owners(actor)
+        # A text is a collection of texts, too: `in` would find customer-7 in "customer-77".
+        return owner == found if isinstance(found, str) else owner in (found or ())
 
     def _role(self, actor: str) -> Role | None:
         return self.roles(actor) if callable(self.roles) else self.roles.get(actor)

@@ -236,6 +236,16 @@ def test_tenants_and_roles_can_be_looked_up(panel):
         assert policy.certcore_authorize(actor="ada", action="plugin.action", owner="")
 
 
+@pytest.mark.parametrize("found", [None, (), "", "customer-77", ["customer-77"], "xcustomer-7"])
+def test_a_tenant_is_its_whole_name(found):
+    """Who owns nothing, or one whose name only holds the other's, is let in nowhere; one text is one tenant."""
+    policy = RolePolicy({}, owners=lambda _: found)
+    assert not policy.certcore_authorize(actor="carla", action="certificate.view", owner="customer-7")
+    assert not policy.certcore_authorize(actor="carla", action="certificate.view", owner="")
+    policy = RolePolicy({}, owners=lambda _: "customer-7")
+    assert policy.certcore_authorize(actor="carla", action="certificate.view", owner="customer-7")
+
+
 def test_the_engine_asks_nobody(panel):
     """Steps, and the DNS server's look at the profiles, need no permission: they work for nobody."""
     core, one = panel
