@@ -43,6 +43,8 @@ class LeaseKeeper:
     environment: Environment
     #: Seconds after which a lease is renewed.
     renew_after: float = _RENEW_AFTER
+    #: When the store took a renewal for the last time, by time.monotonic(): a sign of life in a long step.
+    renewed_at: float = field(default=0.0, init=False)
     #: What is running: when its lease was written last, by time.monotonic().
     _running: dict[int, tuple[_Lease, float]] = field(factory=dict, init=False, repr=False)
     _changed: Any = field(factory=threading.Condition, init=False, repr=False)
@@ -85,6 +87,7 @@ class LeaseKeeper:
             with self.storage.write() as transaction:
                 repository = transaction.timelines if lease.on_timeline else transaction.schedules
                 repository.renew_lease(lease.certificate_id, token=lease.token, lease_until=lease_until)
+            self.renewed_at = time.monotonic()
         except (LeaseLost, NotFound):
             pass  # the step learns of it when it stores its outcome
         except CertCoreError as error:

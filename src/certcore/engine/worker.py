@@ -155,7 +155,7 @@ class Worker:
                 threads=sum(thread.is_alive() for thread in self._running),
                 wanted=self.threads,
                 in_hand=self._busy + len(self._heap),
-                silent=time.monotonic() - self._answered_at,
+                silent=time.monotonic() - max(self._answered_at, self.engine.leases.renewed_at),
             )
 
     def is_idle(self, within: timedelta) -> bool:

@@ -172,6 +172,8 @@ def test_how_a_worker_is(quick):
     _until(lambda: worker.health().in_hand == 3)
     assert (worker.health().threads, worker.health().wanted) == (2, 2)
     _until(lambda: worker.health().silent > 0.2)  # both threads wait for the CA, so nobody asks the store
+    core.engine.leases.renew_after = 0.02
+    _until(lambda: worker.health().silent < 0.1)  # long steps have their leases renewed: the store is there
     ca.gate.set()
     _until(lambda: worker.health().silent < 0.1)
     assert worker.stop(timeout=10)
