@@ -40,7 +40,8 @@ class RenewalPolicy:
         """The moment from which the leaf is due for renewal.
 
         A number of days never reaches back further than half the lifetime, so that a threshold of 30 days does not
-        renew a certificate of 6 days in a circle; and it never comes later than 1/20 of the lifetime before the end.
+        renew a certificate of 6 days in a circle; and it never comes later than 1/20 of the lifetime before the end,
+        of a lifetime below ten days never later than a third.
 
         Certificates that were issued together do not renew together: each begins later by a share of its own, made
         from its id, of a tenth of the time that is left, at most a day.
@@ -49,7 +50,7 @@ class RenewalPolicy:
         before = share if self.days_before is None else timedelta(days=self.days_before)
         before = min(before, leaf.lifetime / 2)
         before -= min(before / 10, _SPREAD) * _share(certificate_id)
-        return leaf.not_after - max(before, leaf.lifetime / 20)
+        return leaf.not_after - max(before, leaf.lifetime / (3 if leaf.lifetime < _SHORT_LIFETIME else 20))
 
 
 def _share(text: str) -> float:

@@ -79,8 +79,9 @@ def test_renewal_begins_within_the_second_half_of_the_life(lifetime, days, certi
     """Whatever the threshold: never in a circle, and never without time left to repeat a failed attempt."""
     leaf = _leaf(lifetime)
     at = RenewalPolicy(days_before=days).renew_at(leaf, certificate_id)
-    assert leaf.not_before + lifetime / 2 <= at <= leaf.not_after - lifetime / 20
-    if days is not None and lifetime / 18 <= timedelta(days=days) <= lifetime / 2:
+    short = lifetime < timedelta(days=10)
+    assert leaf.not_before + lifetime / 2 <= at <= leaf.not_after - lifetime / (3 if short else 20)
+    if days is not None and lifetime / (2.7 if short else 18) <= timedelta(days=days) <= lifetime / 2:
         late = at - (leaf.not_after - timedelta(days=days))
         assert timedelta(0) <= late <= min(timedelta(days=days) / 10, timedelta(days=1))
 
