@@ -224,17 +224,18 @@ class AcmeClient:
         found = (urljoin(url, link) for link in alternates(list(reply.headers("Link"))))
         return Download(reply.body, tuple(link for link in found if link != url))
 
-    def revoke(self, leaf_der: bytes, *, reason: int | None = None) -> None:
+    def revoke(self, leaf_der: bytes, *, reason: int | None = None, by_key: bool = False) -> None:
         """Revoke a certificate that this account may revoke (RFC 8555 section 7.6).
 
         Args:
             leaf_der: The certificate, DER.
             reason: A CRL reason code (RFC 5280 section 5.3.1); left out when None.
+            by_key: This client's key is that of the certificate, and stands for itself: no account is needed.
         """
         payload: dict[str, Any] = {"certificate": b64url(leaf_der)}
         if reason is not None:
             payload["reason"] = reason
-        self._post(self._offered(self.directory().revoke_cert, "revokeCert"), payload)
+        self._post(self._offered(self.directory().revoke_cert, "revokeCert"), payload, by_key=by_key)
 
     # -- authorizations and challenges ---------------------------------------------------------------------------
 

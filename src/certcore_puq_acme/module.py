@@ -10,6 +10,8 @@ from typing import Any, ClassVar, Final
 from certcore.errors import CertCoreError, InvalidName
 from certcore.model.hints import Hint, Message
 from certcore.model.names import DnsName
+from certcore.model.revocation import RevocationReason
+from certcore.model.secret import Secret
 from certcore.model.views import CertificateView
 from certcore.ports.ca_module import CAModule, CheckItem, CheckReport, Documents, ModuleContext, Step, Work
 from certcore.ports.dns import DnsServer, Zone, ZoneSource
@@ -46,6 +48,18 @@ class PuqAcme(CAModule):
 
         steps.clean_up(work)
         return None
+
+    def revoke(
+        self,
+        leaf_pem: str,
+        reason: RevocationReason,
+        private_key: Callable[[], Secret | None],
+        context: ModuleContext,
+    ) -> None:
+        """Revoke by the profile's account, else by the certificate's key."""
+        from certcore_puq_acme.revocation import revoke  # noqa: PLC0415 - see advance
+
+        revoke(leaf_pem, reason, private_key, context, self._client_pool())
 
     def hints(self, view: CertificateView, context: ModuleContext) -> Sequence[Hint]:
         """The right column: what is going on, the CNAMEs with what was seen, the terms of service, the timeline."""

@@ -245,3 +245,16 @@ def test_without_the_extra_the_command_says_what_to_install(store):
     assert said == ""
     assert "certcore[cli]" in complaints
     assert "Traceback" not in complaints
+
+
+def test_revoking_needs_a_yes_and_a_leaf(store):
+    """Without a terminal it wants --yes; what is no reason, and what has no leaf, is refused; nothing is changed."""
+    store.inside("cert", "create", "revoke.demo.test", "--authority", "dead")
+    assert "--yes" in store("cert", "revoke", "revoke.demo.test", expect=2).stderr
+    error = store.json("cert", "revoke", "revoke.demo.test", "--yes", "--reason", "because", expect=1)["error"]
+    assert (error["field"], "key_compromise" in error["message"]) == ("reason", True)
+    assert (
+        store.json("cert", "revoke", "revoke.demo.test", "--yes", expect=1)["error"]["error"] == "TransitionNotAllowed"
+    )
+    assert store.json("cert", "show", "revoke.demo.test")["status"] == "draft"
+    store.inside("cert", "delete", "revoke.demo.test", "--yes")

@@ -153,6 +153,20 @@ def test_a_renewal_changes_the_leaf(issued):
     assert after["names"] == before["names"]
 
 
+def test_a_leaf_is_revoked_and_replaced(issued):
+    """`cert revoke` asks the CA; `cert renew` and a run later a leaf with another key is in service."""
+    certcore = issued[0]
+    before = certcore.json("cert", "show", "shop.owner.test")["leaf"]
+    assert certcore.json("cert", "revoke", "shop.owner.test", "--yes", "--reason", "superseded")["status"] == "revoked"
+    assert "revoked" in certcore.inside("cert", "hints", "shop.owner.test").stdout
+    assert certcore.json("cert", "renew", "shop.owner.test")["status"] == "pending"
+    certcore("run", "--until-idle")
+    after = certcore.json("cert", "show", "shop.owner.test")
+    assert after["status"] == "active"
+    assert after["leaf"]["serial_hex"] != before["serial_hex"]
+    assert [one["data"]["reason"] for one in after["timeline"] if one["kind"] == "revoked"] == ["superseded"]
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_running_worker_ends_cleanly(issued, number):
     """`run` ends with 0 on Ctrl-C and SIGTERM, and gives back what it had in hand."""

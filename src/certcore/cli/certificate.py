@@ -20,6 +20,7 @@ from certcore.cli.timeline import timeline
 from certcore.core import CertCore
 from certcore.model.certificate import Certificate as Managed
 from certcore.model.hints import hint_to_json
+from certcore.model.revocation import RevocationReason
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -205,6 +206,34 @@ def export(
         now.output.result(document, draw)
 
 
+@certificates.command("revoke")
+def revoke(
+    certificate: Certificate,
+    reason: Annotated[
+        str, typer.Option("--reason", metavar="REASON", help=f"One of {', '.join(RevocationReason)}.")
+    ] = RevocationReason.UNSPECIFIED,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    database: Database = "",
+    keyring: Keyring = "",
+    as_json: Json = False,
+) -> None:
+    """Have the CA revoke the leaf in service: browsers are to trust it no more. It cannot be undone."""
+    with session(database, keyring, as_json=as_json) as now:
+        found = now.core.certificates.find(certificate, actor=now.actor)
+        why = RevocationReason.parse(reason)
+        if not yes and not _confirmed(found, "Revoke {} at its CA for good?"):
+            now.output.note("Nothing was revoked.")
+            raise typer.Exit(FAILED)
+        changed = now.core.certificates.revoke(found.id, reason=why, actor=now.actor)
+        document = view_document(now.core.certificates.view(changed.id, actor=now.actor))
+
+        def draw(to: Console) -> None:
+            to.print(f"The CA has revoked {plain(_shown_domain(changed))}.", style="green")
+            to.print(f"For a new one, with a new key: certcore cert renew {_named(now.core, changed)}")
+
+        now.output.result(document, draw)
+
+
 @certificates.command("delete")
 def delete(
     certificate: Certificate,
@@ -213,10 +242,10 @@ def delete(
     keyring: Keyring = "",
     as_json: Json = False,
 ) -> None:
-    """Delete a certificate with its keys. It is not revoked: where it was exported to, it stays valid."""
+    """Delete a certificate with its keys. Where it was exported to, it stays valid; `cert revoke` changes that."""
     with session(database, keyring, as_json=as_json) as now:
         found = now.core.certificates.find(certificate, actor=now.actor)
-        if not yes and not _confirmed(found):
+        if not yes and not _confirmed(found, "Delete {} and its keys for good?"):
             now.output.note("Nothing was deleted.")
             raise typer.Exit(FAILED)
         now.core.certificates.delete(found.id, actor=now.actor)
@@ -224,10 +253,10 @@ def delete(
         now.output.result(document, lambda to: to.print(f"Deleted {plain(_shown_domain(found))} ({found.id})."))
 
 
-def _confirmed(found: Managed) -> bool:
+def _confirmed(found: Managed, question: str) -> bool:
     if not sys.stdin.isatty():
-        raise typer.BadParameter("there is no terminal to ask on; give --yes to delete without asking.")
-    return typer.confirm(f"Delete {plain(_shown_domain(found))} ({found.status}) and its keys for good?", err=True)
+        raise typer.BadParameter("there is no terminal to ask on; give --yes to do it without asking.")
+    return typer.confirm(question.format(f"{plain(_shown_domain(found))} ({found.status})"), err=True)
 
 
 def _tell(now: Session, changed: Managed, done: str, *, draw_csr: bool = False) -> None:

@@ -63,7 +63,7 @@ class Action(StrEnum):
     FAIL = "fail"
     #: not_after has passed.
     EXPIRE = "expire"
-    #: The CA has confirmed the revocation.
+    #: Have the CA revoke the leaf in service; done when the CA has confirmed.
     REVOKE = "revoke"
 
 
@@ -133,6 +133,7 @@ USER_ACTIONS: Final = frozenset(
         Action.RENEW,
         Action.CHANGE_RENEWAL,
         Action.EXPORT,
+        Action.REVOKE,
         Action.DELETE,
     }
 )

@@ -31,6 +31,8 @@ class Permission(StrEnum):
     CERTIFICATE_CHECK = "certificate.check"
     #: Delete it with its keys.
     CERTIFICATE_DELETE = "certificate.delete"
+    #: Have the CA revoke the leaf in service.
+    CERTIFICATE_REVOKE = "certificate.revoke"
     #: Take the private key out, alone or in an export.
     CERTIFICATE_REVEAL_KEY = "certificate.reveal_key"
     #: See the CA profiles; never their secrets.
@@ -81,6 +83,7 @@ GRANTS: Final[Mapping[Permission, Grant]] = MappingProxyType(
         Permission.CERTIFICATE_RENEW: Grant(Role.OPERATOR, owner=True),
         Permission.CERTIFICATE_CHECK: Grant(Role.OPERATOR, owner=True),
         Permission.CERTIFICATE_DELETE: Grant(Role.OPERATOR, owner=True),
+        Permission.CERTIFICATE_REVOKE: Grant(Role.OPERATOR, owner=True),
         Permission.CERTIFICATE_REVEAL_KEY: Grant(Role.ADMINISTRATOR, owner=True),
         Permission.AUTHORITY_VIEW: Grant(Role.VIEWER),
         Permission.AUTHORITY_CREATE: Grant(Role.ADMINISTRATOR),

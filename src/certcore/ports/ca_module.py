@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, ClassVar, Protocol, runtime_checkable
@@ -17,6 +17,8 @@ from certcore.model.issuance import Issuance
 from certcore.model.names import DnsName
 from certcore.model.problem import Problem
 from certcore.model.renewal import Retry
+from certcore.model.revocation import RevocationReason
+from certcore.model.secret import Secret
 from certcore.model.views import CertificateView
 from certcore.ports.environment import Environment
 from certcore.ports.storage import Document
@@ -33,6 +35,7 @@ __all__ = [
     "Step",
     "SupportsCheck",
     "SupportsCleanUp",
+    "SupportsRevocation",
     "Waiting",
     "WaitingFor",
     "Work",
@@ -253,5 +256,31 @@ class SupportsCleanUp(Protocol):
 
         Returns:
             None when all is taken back, else when to try again.
+        """
+        ...
+
+
+@runtime_checkable
+class SupportsRevocation(Protocol):
+    """A module whose CA can be asked to revoke a certificate."""
+
+    def revoke(
+        self,
+        leaf_pem: str,
+        reason: RevocationReason,
+        private_key: Callable[[], Secret | None],
+        context: ModuleContext,
+    ) -> None:
+        """Revoke a leaf; return when the CA has confirmed. MUST be harmless for one that is revoked already.
+
+        Args:
+            leaf_pem: The leaf, PEM.
+            reason: Why.
+            private_key: Opens the leaf's private key, for CAs that accept it as a proof; None when it is not here. Do
+                not call it without need.
+            context: The CA profile that the leaf was issued with, as it is now.
+
+        Raises:
+            CAError: The CA refused, or could not be asked.
         """
         ...

@@ -8,10 +8,11 @@ from certcore.services.drafts import Drafts
 from certcore.services.exports import Exports
 from certcore.services.queries import Queries
 from certcore.services.requests import Requests
+from certcore.services.revocation import Revocation
 
 __all__ = ["Certificates"]
 
 
 @frozen(kw_only=True, eq=False, slots=False)
-class Certificates(Drafts, Requests, Queries, Exports):
-    """The certificates of this store: drafts, requests, queries and exports, each family in its own file."""
+class Certificates(Drafts, Requests, Queries, Exports, Revocation):
+    """The certificates of this store: drafts, requests, queries, exports and revocation, each in its own file."""

@@ -129,6 +129,11 @@ class Pebble(Server):
         """
         return self._get(f"{self.management_url}/roots/{number}").decode("ascii")
 
+    def certificate_status(self, serial_hex: str) -> Mapping[str, Any]:
+        """What it knows of a certificate that it issued: ``Status`` (``Valid``, ``Revoked``), ``Reason`` and others."""
+        found = json.loads(self._get(f"{self.management_url}/cert-status-by-serial/{serial_hex}"))
+        return dict(found)
+
     def _answers(self) -> bool:
         try:
             self._get(self.directory_url)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, ClassVar, Final, assert_never, cast
@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Final, assert_never, cast
 from attrs import frozen
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from certcore.errors import InvalidInput
+from certcore.errors import CAError, InvalidInput
 from certcore.hookspecs import hookimpl
 from certcore.model import form
 from certcore.model.hints import ActionButton, Fact, Facts, Hint, Level, Message, Notice
@@ -19,6 +19,7 @@ from certcore.model.lifecycle import Status
 from certcore.model.names import DnsName
 from certcore.model.problem import Problem
 from certcore.model.renewal import Retry
+from certcore.model.revocation import RevocationReason
 from certcore.model.secret import Secret
 from certcore.model.views import CertificateView
 from certcore.ports.ca_module import CAModule, Failed, Issued, ModuleContext, Step, Waiting, WaitingFor, Work
@@ -115,6 +116,10 @@ class ScriptedCA(CAModule):
         self.held: set[str] = set()
         #: How often `advance` was called.
         self.calls = 0
+        #: The leaves that were revoked, PEM, and why.
+        self.revoked: dict[str, RevocationReason] = {}
+        #: Whether it refuses to revoke.
+        self.refuses_revocation = False
         #: When set, cleaning up does not succeed before this moment.
         self.busy_until: datetime | None = None
 
@@ -143,6 +148,20 @@ class ScriptedCA(CAModule):
         with self._lock:
             self.held.discard(work.issuance.id)
         return None
+
+    def revoke(
+        self,
+        leaf_pem: str,
+        reason: RevocationReason,
+        private_key: Callable[[], Secret | None],
+        context: ModuleContext,
+    ) -> None:
+        """Remember it, or refuse when `refuses_revocation` is set."""
+        del private_key, context
+        if self.refuses_revocation:
+            raise CAError("The scripted CA does not revoke now.", problem_type="urn:scripted:refused", advice="Wait.")
+        with self._lock:
+            self.revoked[leaf_pem] = reason
 
     def hints(self, view: CertificateView, context: ModuleContext) -> Sequence[Hint]:
         """A few hints, different for each status."""

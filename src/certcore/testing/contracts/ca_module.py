@@ -34,7 +34,16 @@ from certcore.model.certificate import Certificate
 from certcore.model.form import fields_of
 from certcore.model.hints import hint_to_json
 from certcore.model.lifecycle import Action, Status
-from certcore.ports.ca_module import CAModule, CheckReport, Issued, Step, SupportsCheck, SupportsCleanUp
+from certcore.model.revocation import RevocationReason
+from certcore.ports.ca_module import (
+    CAModule,
+    CheckReport,
+    Issued,
+    Step,
+    SupportsCheck,
+    SupportsCleanUp,
+    SupportsRevocation,
+)
 from certcore.x509.chain import check_leaf, parse_chain
 
 __all__ = ["CAModuleContract"]
@@ -213,6 +222,18 @@ class CAModuleContract:
             assert module.clean_up(evolve(work, issuance=done)) is None
             assert module.clean_up(evolve(work, issuance=done)) is None
         assert self.held_outside(core) == 0
+
+    def test_revoking_can_be_repeated(self, core: CertCore, module: CAModule, authority_id: str) -> None:
+        """A leaf that is revoked already is no error: the process may have died before it could store the answer."""
+        if not isinstance(module, SupportsRevocation):
+            return
+        one = self.issued(core, self.requested(core, authority_id))
+        view = core.certificates.view(one.id)
+        assert view.active is not None
+        _, context = core.engine.contexts.context(view.authority)
+        for _ in range(2):
+            module.revoke(view.active.leaf_pem or "", RevocationReason.SUPERSEDED, lambda: None, context)
+        assert core.certificates.revoke(one.id, reason=RevocationReason.SUPERSEDED).status is Status.REVOKED
 
     def test_deleting_in_the_middle_leaves_nothing_outside(self, core: CertCore, authority_id: str) -> None:
         """A certificate that is deleted at any point of its way takes with it what the module holds outside."""

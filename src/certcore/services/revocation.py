@@ -1,0 +1,113 @@
+"""Revoking the leaf in service."""
+
+from __future__ import annotations
+
+from attrs import evolve, frozen
+
+from certcore.engine.contexts import Contexts
+from certcore.errors import CertCoreError
+from certcore.model.certificate import Certificate
+from certcore.model.events import Event, EventKind
+from certcore.model.issuance import Issuance, Outcome
+from certcore.model.lifecycle import Action, Status, transition
+from certcore.model.permissions import Permission
+from certcore.model.revocation import RevocationReason
+from certcore.model.secret import Secret
+from certcore.ports.ca_module import SupportsRevocation
+from certcore.ports.storage import Transaction
+from certcore.services.access import Access
+
+__all__ = ["Revocation"]
+
+
+@frozen(kw_only=True, eq=False, slots=False)
+class Revocation:
+    """Tells the CA that a leaf is not to be trusted any more."""
+
+    contexts: Contexts
+    access: Access
+
+    def revoke(
+        self,
+        certificate_id: str,
+        *,
+        reason: RevocationReason | str = RevocationReason.UNSPECIFIED,
+        actor: str = "system",
+    ) -> Certificate:
+        """Revoke the leaf in service at its CA. It cannot be undone; ``renew`` gets a new leaf, with a new key.
+
+        The CA is asked while the call lasts. The certificate becomes revoked only when the CA has confirmed, and a call
+        that fails, or whose process dies, can be repeated: a leaf that is revoked already counts as confirmed. A
+        renewal under way is given up, for it may have the same key.
+
+        Args:
+            certificate_id: Whose leaf.
+            reason: Why; the CA publishes it.
+            actor: Who asks.
+
+        Raises:
+            TransitionNotAllowed: There is no leaf in service.
+            InvalidInput: The reason is none.
+            NotFound: There is no such certificate.
+            CAError: The CA refused, or could not be asked; nothing was changed.
+            CertCoreError: The CA module cannot revoke.
+            AccessDenied: The policy said no.
+        """
+        self.access.certificate(actor, Permission.CERTIFICATE_REVOKE, certificate_id)
+        why = RevocationReason.parse(reason)
+        with self.contexts.storage.read() as transaction:
+            certificate = transaction.certificates.get(certificate_id)
+            transition(certificate.status, Action.REVOKE)
+            issuance = transaction.issuances.get(certificate.active_issuance_id or "")
+            authority = transaction.authorities.get(issuance.authority_id)
+        module, context = self.contexts.context(authority)
+        if not isinstance(module, SupportsRevocation):
+            raise CertCoreError(
+                f"The CA module {module.name} cannot revoke certificates.", advice="Revoke it on the CA's own page."
+            )
+        module.revoke(issuance.leaf_pem or "", why, lambda: self._key(issuance), context)
+        return self._confirmed(certificate_id, issuance, why, actor)
+
+    def _key(self, issuance: Issuance) -> Secret | None:
+        with self.contexts.storage.read() as transaction:
+            sealed = transaction.secrets.get(issuance.key_name)
+        return None if sealed is None else self.contexts.vault.open(sealed, issuance.key_name)
+
+    def _confirmed(self, certificate_id: str, revoked: Issuance, why: RevocationReason, actor: str) -> Certificate:
+        now = self.contexts.environment.now()
+        with self.contexts.storage.write() as transaction:
+            stored = transaction.certificates.get(certificate_id)
+            if stored.status is Status.REVOKED and stored.active_issuance_id == revoked.id:
+                return stored  # another call was faster
+            changed = stored
+            if stored.active_issuance_id == revoked.id and stored.status is Status.ACTIVE:
+                status = transition(stored.status, Action.REVOKE)
+                changed = evolve(stored, status=status, issuance_id=revoked.id, problem=None, updated_at=now)
+                # Overtakes any worker; its next look takes back what an attempt that was given up still holds.
+                transaction.schedules.take_over(certificate_id, due_at=now, attempts=0)
+                self._give_up(transaction, stored, revoked)
+                transaction.certificates.save_progress(changed)
+            # Else it went out of service meanwhile: replaced by a renewal, or expired. The record tells of it anyway.
+            serial = "" if revoked.leaf is None else revoked.leaf.serial_hex
+            event = Event(
+                certificate_id=certificate_id,
+                kind=EventKind.REVOKED,
+                at=now,
+                actor=actor,
+                from_status=stored.status,
+                to_status=changed.status,
+                data={"reason": str(why), "serial": serial},
+            )
+            transaction.events.append([event])
+        return changed
+
+    def _give_up(self, transaction: Transaction, certificate: Certificate, revoked: Issuance) -> None:
+        """End an attempt that is under way, and destroy its key unless it is that of the leaf."""
+        if certificate.issuance_id in (None, revoked.id):
+            return
+        attempt = transaction.issuances.get(certificate.issuance_id or "")
+        if attempt.outcome is None:
+            ended = evolve(attempt, outcome=Outcome.ABANDONED, finished_at=self.contexts.environment.now())
+            transaction.issuances.save(ended)
+            if attempt.key_name != revoked.key_name:
+                transaction.secrets.delete(attempt.key_name)

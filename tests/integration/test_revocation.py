@@ -1,0 +1,80 @@
+"""Revocation at a real ACME server: by the account, by the key, twice, and after the account is gone."""
+
+import pytest
+
+from certcore import Status
+from certcore.errors import CAError
+from certcore.model.revocation import RevocationReason
+
+pytestmark = pytest.mark.pebble
+
+
+@pytest.fixture
+def issued(panel, start_pebble):
+    """A Pebble, and a certificate that it issued; its id."""
+    pebble = start_pebble()
+    one = panel.request(panel.profile(pebble.directory_url, pebble.roots_pem), "shop.test")
+    panel.set_cnames(one)
+    panel.until_active(one)
+    return pebble, one
+
+
+def _serial(panel, one):
+    return panel.core.certificates.view(one).leaf.serial_hex
+
+
+def test_the_account_revokes_what_it_issued(panel, issued):
+    """The CA has it as revoked, with the reason; a new one comes with a new key, and the old one stays revoked."""
+    pebble, one = issued
+    serial = _serial(panel, one)
+    assert pebble.certificate_status(serial)["Status"] == "Valid"
+    assert panel.core.certificates.revoke(one, reason="key_compromise").status is Status.REVOKED
+    assert (pebble.certificate_status(serial)["Status"], pebble.certificate_status(serial)["Reason"]) == ("Revoked", 1)
+    panel.core.certificates.renew(one)
+    panel.until_active(one)
+    assert pebble.certificate_status(_serial(panel, one))["Status"] == "Valid"
+    assert _serial(panel, one) != serial
+
+
+def test_a_revocation_that_was_not_stored_is_repeated(panel, issued):
+    """The process died between the CA's answer and our commit: the CA says "already revoked", and that is a yes."""
+    pebble, one = issued
+    module = panel.core.engine.plugins.module("puq_acme")
+    view = panel.core.certificates.view(one)
+    _, context = panel.core.engine.contexts.context(view.authority)
+    module.revoke(view.active.leaf_pem, RevocationReason.SUPERSEDED, lambda: None, context)
+    assert panel.core.certificates.get(one).status is Status.ACTIVE
+    assert panel.core.certificates.revoke(one, reason="superseded").status is Status.REVOKED
+    assert pebble.certificate_status(_serial(panel, one))["Reason"] == 4
+
+
+def test_the_key_revokes_when_the_account_is_another_one(panel, issued):
+    """The profile's account key was lost: the certificate's own key is proof enough."""
+    pebble, one = issued
+    _lose_account(panel)
+    assert panel.core.certificates.revoke(one).status is Status.REVOKED
+    assert pebble.certificate_status(_serial(panel, one))["Status"] == "Revoked"
+
+
+def test_without_account_and_key_it_is_refused_in_words(panel, issued):
+    """The certificate stays active, and the error is the CA's."""
+    pebble, one = issued
+    _lose_account(panel)
+    with panel.core.engine.storage.write() as transaction:
+        transaction.secrets.delete(panel.issuance(one).key_name)
+    with pytest.raises(CAError) as refused:
+        panel.core.certificates.revoke(one)
+    assert refused.value.problem_type.endswith(":unauthorized")
+    assert panel.core.certificates.get(one).status is Status.ACTIVE
+    assert pebble.certificate_status(_serial(panel, one))["Status"] == "Valid"
+
+
+def _lose_account(panel):
+    with panel.core.engine.storage.write() as transaction:
+        for name, _ in transaction.secrets.sealed_otherwise("", limit=100, after=None):
+            if name.owner_id.startswith("puq_acme/account/"):
+                transaction.secrets.delete(name)
+    for document in panel.documents("account/"):
+        contexts = panel.core.engine.contexts
+        contexts.documents(panel.core.engine.plugins.module("puq_acme")).delete(document.key)
+    panel.restart()

@@ -1,0 +1,172 @@
+"""Revoking: only what the CA has confirmed counts, and nothing is issued with the old key afterwards."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import certcore
+from certcore import CertCore, RenewalPolicy, Status
+from certcore.errors import AccessDenied, CAError, CertCoreError, InvalidInput, NotFound, TransitionNotAllowed
+from certcore.model.issuance import Outcome
+from certcore.model.lifecycle import allowed_actions
+from certcore.model.revocation import RevocationReason
+from certcore.testing.scripted_ca import Act, ScriptedCA
+
+
+def _events(bench, one):
+    return [event for event in bench.core.certificates.timeline(one) if event.kind == "revoked"]
+
+
+def test_a_leaf_is_revoked_and_on_the_record(bench):
+    """The CA gets leaf and reason; the certificate is revoked, and the record says who did it, why, and which leaf."""
+    one = bench.active()
+    before = bench.core.certificates.view(one)
+    assert "revoke" in before.actions
+    done = bench.core.certificates.revoke(one, reason="key_compromise", actor="anna")
+    assert (done.status, bench.get(one).status) == (Status.REVOKED, Status.REVOKED)
+    assert bench.ca.revoked == {before.active.leaf_pem: RevocationReason.KEY_COMPROMISE}
+    (event,) = _events(bench, one)
+    assert (event.actor, event.from_status, event.to_status) == ("anna", "active", "revoked")
+    assert event.data == {"reason": "key_compromise", "serial": before.leaf.serial_hex}
+    assert bench.core.certificates.verify_timeline(one).intact
+
+
+def test_it_stays_active_until_the_ca_has_confirmed(bench):
+    """A refusal, or no answer, changes nothing; the call can be repeated."""
+    one = bench.active()
+    bench.ca.refuses_revocation = True
+    with pytest.raises(CAError, match="does not revoke now"):
+        bench.core.certificates.revoke(one)
+    assert bench.get(one).status is Status.ACTIVE
+    assert _events(bench, one) == []
+    bench.ca.refuses_revocation = False
+    assert bench.core.certificates.revoke(one).status is Status.REVOKED
+
+
+def test_a_new_one_gets_a_new_key_always(bench):
+    """Also where the policy keeps the key at renewals: a key that was revoked is not used again."""
+    one = bench.active(renewal=RenewalPolicy(rotate_key=False))
+    old = bench.core.certificates.view(one).active
+    bench.core.certificates.revoke(one, reason=RevocationReason.SUPERSEDED)
+    bench.ca.script = (Act.ISSUE,)
+    assert bench.core.certificates.renew(one).status is Status.PENDING
+    bench.step(one)
+    assert bench.get(one).status is Status.ACTIVE
+    new = bench.core.certificates.view(one).active
+    assert new.leaf.spki_sha256 != old.leaf.spki_sha256
+    assert new.key_name != old.key_name
+
+
+@pytest.mark.parametrize("rotate_key", [True, False])
+def test_a_renewal_under_way_is_given_up(bench, rotate_key):
+    """It is not installed afterwards, its key goes, and what the CA module holds for it is taken back."""
+    one = bench.active(renewal=RenewalPolicy(rotate_key=rotate_key))
+    bench.ca.script = (Act.WORK, Act.ISSUE)
+    bench.core.certificates.renew(one)
+    bench.core.reconcile(one)
+    active, attempt = bench.core.certificates.issuances(one)
+    assert attempt.id in bench.ca.held
+    bench.core.certificates.revoke(one)
+    for _ in range(4):
+        bench.step(one)
+    assert bench.ca.held == set()
+    assert bench.get(one).status is Status.REVOKED
+    assert bench.core.certificates.issuances(one)[1].outcome is Outcome.ABANDONED
+    with bench.core.engine.storage.read() as transaction:
+        assert transaction.secrets.get(active.key_name) is not None
+        assert (transaction.secrets.get(attempt.key_name) is None) is rotate_key
+
+
+def test_a_worker_in_the_middle_of_a_renewal_is_overtaken(bench):
+    """What it stores after the revocation is refused: the revoked certificate is not active again behind our back."""
+    one = bench.active()
+    bench.ca.script = (Act.ISSUE,)
+    bench.core.certificates.renew(one)
+    (schedule,) = bench.core.engine.claim_due(10)
+    held = bench.core.engine.load(schedule)
+    bench.core.certificates.revoke(one)
+    with pytest.raises(certcore.CertCoreError, match="took over"):
+        bench.core.engine.step(held, keep_lease=False)
+    assert bench.get(one).status is Status.REVOKED
+
+
+def test_a_leaf_that_was_replaced_meanwhile_is_on_the_record_only(bench):
+    """While the CA was asked a renewal came through: its leaf stays in service."""
+    one = bench.active()
+    certificates, revoke = bench.core.certificates, bench.ca.revoke
+
+    class Slow(ScriptedCA):
+        def revoke(self, leaf_pem, *others):
+            bench.ca.script = (Act.ISSUE,)
+            certificates.renew(one)
+            bench.step(one)
+            revoke(leaf_pem, *others)
+
+    bench.ca.__class__ = Slow
+    old = certificates.view(one).active
+    assert certificates.revoke(one).status is Status.ACTIVE
+    assert list(bench.ca.revoked) == [old.leaf_pem]
+    assert certificates.view(one).active.id != old.id
+    (event,) = _events(bench, one)
+    assert (event.to_status, event.data["serial"]) == ("active", old.leaf.serial_hex)
+
+
+def test_where_there_is_no_leaf_in_service_nothing_is_asked(bench):
+    """Drafts, requests and revoked ones are refused in words, unknown ones and reasons too; the CA hears of none."""
+    draft, pending, gone = bench.draft().id, bench.requested("a.example"), bench.active("b.example")
+    bench.core.certificates.revoke(gone)
+    bench.ca.revoked.clear()
+    for one in (draft, pending, gone):
+        assert "revoke" not in allowed_actions(bench.get(one).status)
+        with pytest.raises(TransitionNotAllowed, match="revoke"):
+            bench.core.certificates.revoke(one)
+    with pytest.raises(NotFound):
+        bench.core.certificates.revoke("nobody")
+    with pytest.raises(InvalidInput, match="superseded"):
+        bench.core.certificates.revoke(bench.active("c.example"), reason="because")
+    assert bench.ca.revoked == {}
+
+
+def test_a_module_that_cannot_revoke_says_so(bench):
+    """The certificate stays active, and the advice says where it can be revoked."""
+    one = bench.active()
+
+    class Without(ScriptedCA):
+        revoke = None
+
+    bench.ca.__class__ = Without
+    with pytest.raises(CertCoreError, match="cannot revoke") as refused:
+        bench.core.certificates.revoke(one)
+    assert "CA's own page" in refused.value.advice
+    assert bench.get(one).status is Status.ACTIVE
+
+
+class Nobody:
+    """A policy that lets only root revoke."""
+
+    @certcore.hookimpl
+    def certcore_authorize(self, actor, action):
+        return actor == "root" if action == "certificate.revoke" else None
+
+
+def test_the_policy_is_asked_first(bench):
+    """Who may not revoke does not reach the CA."""
+    with CertCore.in_memory(
+        plugins=[bench.ca.plugin(), Nobody()], installed_plugins=False, environment=bench.environment
+    ) as core:
+        authority = core.authorities.create("test", module="scripted")
+        one = core.certificates.create("shop.example", authority=authority.id).id
+        core.certificates.generate_csr(one)
+        bench.ca.script = (Act.ISSUE,)
+        core.reconcile(one)
+        with pytest.raises(AccessDenied):
+            core.certificates.revoke(one, actor="eve")
+        assert bench.ca.revoked == {}
+        assert core.certificates.revoke(one, actor="root").status is Status.REVOKED
+
+
+@given(st.sampled_from(RevocationReason), st.sampled_from(["_", "-", " ", ""]), st.booleans())
+def test_reasons_are_read_as_people_write_them(reason, between, upper):
+    """key_compromise, key-compromise, keyCompromise, KEY COMPROMISE."""
+    text = reason.replace("_", between)
+    assert RevocationReason.parse(text.upper() if upper else text) is reason
