@@ -12,6 +12,7 @@ from certcore.model.hints import hint_to_json
 from certcore.model.lifecycle import TRANSITIONS
 from certcore.testing.clock import FrozenEnvironment
 from certcore.testing.scripted_ca import Act, ScriptedCA
+from certcore.x509.chain import parse_chain
 from certcore.x509.keys import load_private_key, spki_sha256
 
 #: What can follow what in one action, whoever takes it.
@@ -89,7 +90,7 @@ class Life(RuleBasedStateMachine):
         """A worker takes a lease and is never heard of again."""
         self.core.engine.claim_due(1)
 
-    @rule(one=certificates, action=st.sampled_from(["generate_csr", "renew", "check_now", "back_to_draft"]))
+    @rule(one=certificates, action=st.sampled_from(["generate_csr", "renew", "check_now", "back_to_draft", "revoke"]))
     def a_user_acts(self, one, action):
         """A user presses a button; one that is not offered is refused and changes nothing."""
         view = self.core.certificates.view(one)
@@ -103,6 +104,8 @@ class Life(RuleBasedStateMachine):
     def a_user_edits(self, one, other, days):
         """A user changes the policy, and in draft the CA profile."""
         certificate = self.core.certificates.get(one)
+        if certificate.status is Status.REVOKED:
+            return
         authority = self.authorities[other] if certificate.status is Status.DRAFT else None
         saved = self.core.certificates.edit(one, renewal=RenewalPolicy(days_before=days), authority=authority)
         assert saved.version > certificate.version
@@ -139,6 +142,19 @@ class Life(RuleBasedStateMachine):
             assert view.active.leaf_pem
             assert set(view.active.leaf.names) == {name.ascii for name in view.active.names}
             assert certificate.not_after == view.leaf.not_after
+
+    @invariant()
+    def what_is_revoked_stays_out_of_service(self):
+        """A certificate is revoked when the CA has confirmed it, and no leaf in service has a key that was revoked."""
+        revoked = {parse_chain(pem).leaf.spki_sha256 for pem in self.ca.revoked}
+        for one, certificate in self.seen.items():
+            if certificate.active_issuance_id is None:
+                continue
+            key = self.core.certificates.view(one).leaf.spki_sha256
+            if certificate.status is Status.REVOKED:
+                assert key in revoked
+            elif certificate.status is Status.ACTIVE:
+                assert key not in revoked
 
     @invariant()
     def at_most_one_attempt_is_under_way(self):
