@@ -103,6 +103,29 @@ def test_an_interrupted_demo_leaves_nothing(certcore, stopped_in_time, stop, hea
     assert _nothing_is_left(certcore)
 
 
+@needs_pebble
+@pytest.mark.parametrize(
+    ("module", "name", "times"), [("tempfile", "mkdtemp", 1), ("tempfile", "mkdtemp", 2), ("subprocess", "Popen", 1)]
+)
+def test_a_demo_interrupted_while_it_makes_something_leaves_nothing(certcore, stopped_in_time, module, name, times):
+    """SIGTERM right after a folder or a process came to be, before anybody knows that it must be cleaned up."""
+    prelude = f"""
+import os, signal, {module}
+make, left = {module}.{name}, [{times}]
+def making(*arguments, **more):
+    made = make(*arguments, **more)
+    left[0] -= 1
+    if not left[0]:
+        os.kill(os.getpid(), signal.SIGTERM)
+    return made
+{module}.{name} = making
+"""
+    process = stopped_in_time(certcore.start("demo", prelude=prelude))
+    _, complaints = process.communicate()
+    assert process.returncode == 130, complaints
+    assert _nothing_is_left(certcore)
+
+
 def test_without_pebble_the_demo_says_what_to_install(certcore):
     """A missing server is a sentence with the package to install, not a traceback."""
     error = certcore("demo", "--json", env={"PATH": "/nowhere"}, expect=1)

@@ -132,10 +132,12 @@ class _Stage:
 def _set_up(story: _Story, started: ExitStack) -> _Stage:
     """Servers, store, CA profile and draft."""
     from certcore.testing.pebble import Pebble  # noqa: PLC0415 - the demo's own needs
+    from certcore.testing.server import uninterrupted  # noqa: PLC0415
     from certcore.testing.zone import MemoryZone  # noqa: PLC0415
 
     story.step("Start the servers: all on this machine, on free ports, and gone afterwards.")
-    folder = Path(started.enter_context(tempfile.TemporaryDirectory(prefix="certcore-demo-")))
+    with uninterrupted():
+        folder = Path(started.enter_context(tempfile.TemporaryDirectory(prefix="certcore-demo-")))
     keyring = folder / "keyring.json"
     CertCore.create_keyring(keyring)
     core = started.enter_context(

@@ -33,7 +33,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from certcore.errors import CertCoreError
 from certcore.testing.ports import free_ports
-from certcore.testing.server import START_SECONDS, START_TRIES, Child, Server, find_program
+from certcore.testing.server import START_SECONDS, START_TRIES, Child, Server, find_program, uninterrupted
 
 __all__ = ["ChallTestSrv", "Pebble", "write_throwaway_tls"]
 
@@ -91,27 +91,28 @@ class Pebble(Server):
             "PEBBLE_CHAIN_LENGTH": str(chain_length),
         }
         for _ in range(START_TRIES):
-            folder = Path(tempfile.mkdtemp(prefix="certcore-pebble-"))
-            roots_pem = write_throwaway_tls(folder)
             port, management_port, http_port, tls_port = free_ports(4)
             config = {
                 "listenAddress": f"127.0.0.1:{port}",
                 "managementListenAddress": f"127.0.0.1:{management_port}",
-                "certificate": str(folder / "cert.pem"),
-                "privateKey": str(folder / "key.pem"),
+                "certificate": "cert.pem",
+                "privateKey": "key.pem",
                 "httpPort": http_port,
                 "tlsPort": tls_port,
                 "ocspResponderURL": "",
                 "externalAccountBindingRequired": bool(eab),
                 "externalAccountMACKeys": dict(eab or {}),
             }
-            (folder / "config.json").write_text(json.dumps({"pebble": config}))
-            arguments = ["-config", str(folder / "config.json")]
-            if dns_server:
-                arguments += ["-dnsserver", dns_server]
-            if strict:
-                arguments.append("-strict")
-            child = Child(binary, arguments, folder=folder, env=env)
+            with uninterrupted():
+                folder = Path(tempfile.mkdtemp(prefix="certcore-pebble-"))
+                roots_pem = write_throwaway_tls(folder)
+                (folder / "config.json").write_text(json.dumps({"pebble": config}))
+                arguments = ["-config", str(folder / "config.json")]
+                if dns_server:
+                    arguments += ["-dnsserver", dns_server]
+                if strict:
+                    arguments.append("-strict")
+                child = Child(binary, arguments, folder=folder, env=env)
             pebble = cls(child, port=port, management_port=management_port, roots_pem=roots_pem)
             if child.wait_until(pebble._answers):
                 return pebble
@@ -169,7 +170,9 @@ class ChallTestSrv(Server):
             dns_port, management_port = free_ports(2)
             arguments = [f"-dns01=127.0.0.1:{dns_port}", f"-management=127.0.0.1:{management_port}"]
             arguments += ["-http01=", "-https01=", "-tlsalpn01="]
-            child = Child(binary, arguments, folder=Path(tempfile.mkdtemp(prefix="certcore-challtestsrv-")), env={})
+            with uninterrupted():
+                folder = Path(tempfile.mkdtemp(prefix="certcore-challtestsrv-"))
+                child = Child(binary, arguments, folder=folder, env={})
             server = cls(child, dns_port=dns_port, management_port=management_port)
             if child.wait_until(lambda ports=(dns_port, management_port): all(map(_listens, ports))):  # type: ignore[misc]
                 return server

@@ -7,15 +7,17 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Final, Self
 
 from certcore.errors import CertCoreError
 
-__all__ = ["START_SECONDS", "START_TRIES", "Child", "Server", "find_program"]
+__all__ = ["START_SECONDS", "START_TRIES", "Child", "Server", "find_program", "uninterrupted"]
 
 #: How often a server is started anew when somebody took its port in between.
 START_TRIES: Final = 3
@@ -41,6 +43,36 @@ def find_program(name: str, package: str, *places: str) -> str:
     if found is None:
         raise CertCoreError(f"{name} is not installed.", advice=f"On Debian: apt-get install {package}.")
     return found
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Put off SIGINT and SIGTERM to the end of the block, which is short.
+
+    For the moments in which something is there already, a folder or a process, that nobody who cleans up knows of yet.
+    Children begin with the usual meaning of both. In other threads than the main one, where Python interrupts nobody,
+    it does nothing.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    late: list[tuple[int, FrameType | None]] = []
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    # One that another program set and Python cannot put back, or that nobody is to notice, stays as it is.
+    caught = {number: handler for number, handler in before.items() if handler not in (None, signal.SIG_IGN)}
+    try:
+        for number in caught:
+            signal.signal(number, lambda number, frame: late.append((number, frame)))
+        yield
+    finally:
+        for number, handler in caught.items():
+            signal.signal(number, handler)
+        for came, frame in late[:1]:
+            meaning = before[signal.Signals(came)]
+            if callable(meaning):
+                meaning(came, frame)
+            else:
+                signal.raise_signal(came)
 
 
 class Child:
