@@ -55,9 +55,12 @@ def parse_certificates(text: str | bytes) -> list[x509.Certificate]:
     found = []
     for number, block in enumerate(blocks, 1):
         try:
-            found.append(x509.load_pem_x509_certificate(block.encode()))
+            certificate = x509.load_pem_x509_certificate(block.encode())
         except (ValueError, TypeError, x509.InvalidVersion):
             raise UnreadablePem(f"Certificate number {number} of {len(blocks)} cannot be read.") from None
+        if not _has_whole_signature(certificate):
+            raise UnreadablePem(f"Certificate number {number} of {len(blocks)} has a signature that is cut off.")
+        found.append(certificate)
     return found
 
 
@@ -161,6 +164,14 @@ def _find_leaf(certificates: Sequence[x509.Certificate]) -> x509.Certificate:
     raise X509Error(
         f"There are {len(ends)} leaves, but one is needed: {names}.", advice="Leave out what is not of this chain."
     )
+
+
+def _has_whole_signature(certificate: x509.Certificate) -> bool:
+    """Whether the signature, a BIT STRING of whole bytes, says that it has no unused bits.
+
+    Nothing signs that count, and the library passes over it: the same certificate would have several fingerprints.
+    """
+    return certificate.public_bytes(serialization.Encoding.DER).endswith(b"\0" + certificate.signature)
 
 
 def _is_ca(certificate: x509.Certificate) -> bool:

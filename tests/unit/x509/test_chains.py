@@ -157,6 +157,22 @@ def test_one_changed_bit_is_never_accepted(part, data):
         verify_chain(parse_chain("".join(parts.values())), CA.root_pem, NOW)
 
 
+def test_unused_bits_of_a_signature_are_refused():
+    """Their count is not signed, so that a certificate which says another one would pass with another fingerprint."""
+    request = build_csr(KEY, NAMES, Subject()).decode()
+    issued = (CA.issue(request, now=NOW) for _ in range(1000))
+    leaves = (x509.load_pem_x509_certificate(pem.encode()) for pem in issued)
+    leaf = next(leaf for leaf in leaves if leaf.signature[-1] % 2 == 0)
+    der = bytearray(leaf.public_bytes(Encoding.DER))
+    count = len(der) - len(leaf.signature) - 1
+    assert der[count] == 0
+    der[count] = 1
+    pem = f"-----BEGIN CERTIFICATE-----\n{base64.encodebytes(der).decode()}-----END CERTIFICATE-----\n"
+    x509.load_pem_x509_certificate(pem.encode())
+    with pytest.raises(UnreadablePem, match="cut off"):
+        parse_chain(pem + CA.intermediate_pem)
+
+
 @given(
     st.text() | st.binary() | st.text().map(lambda text: f"-----BEGIN CERTIFICATE-----{text}-----END CERTIFICATE-----")
 )
