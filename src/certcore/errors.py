@@ -403,12 +403,22 @@ class CAError(CertCoreError):
         message: What happened, in the words of a panel's user.
         problem_type: The problem type as an URI (RFC 9457 section 3.1.1), ``about:blank`` when there is none.
         detail: The CA's own text, untouched; empty when there is none.
+        retry_after: Seconds that the CA asks to wait (RFC 9110 section 10.2.3); None when it did not say.
     """
 
-    def __init__(self, message: str, *, problem_type: str = "about:blank", detail: str = "", advice: str = "") -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        problem_type: str = "about:blank",
+        detail: str = "",
+        retry_after: float | None = None,
+        advice: str = "",
+    ) -> None:
         super().__init__(message, advice=advice)
         self.problem_type = problem_type
         self.detail = detail
+        self.retry_after = retry_after
 
     def as_dict(self) -> dict[str, object]:
         """The error as plain data, with the CA's own words."""

@@ -98,9 +98,8 @@ class AcmeError(CAError):
         detail: str = "",
         advice: str = "",
     ) -> None:
-        super().__init__(message, problem_type=problem_type, detail=detail, advice=advice)
+        super().__init__(message, problem_type=problem_type, detail=detail, retry_after=retry_after, advice=advice)
         self.host = host
-        self.retry_after = retry_after
 
 
 class AcmeProblem(AcmeError):

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Final
 
 from certcore.errors import CertCoreError, InvalidName
 from certcore.model.hints import Hint, Message
+from certcore.model.issuance import Issuance
 from certcore.model.names import DnsName
 from certcore.model.revocation import RevocationReason
 from certcore.model.secret import Secret
@@ -51,7 +52,7 @@ class PuqAcme(CAModule):
 
     def revoke(
         self,
-        leaf_pem: str,
+        issuance: Issuance,
         reason: RevocationReason,
         private_key: Callable[[], Secret | None],
         context: ModuleContext,
@@ -59,7 +60,7 @@ class PuqAcme(CAModule):
         """Revoke by the profile's account, else by the certificate's key."""
         from certcore_puq_acme.revocation import revoke  # noqa: PLC0415 - see advance
 
-        revoke(leaf_pem, reason, private_key, context, self._client_pool())
+        revoke(issuance, reason, private_key, context, self._client_pool())
 
     def hints(self, view: CertificateView, context: ModuleContext) -> Sequence[Hint]:
         """The right column: what is going on, the CNAMEs with what was seen, the terms of service, the timeline."""
@@ -69,9 +70,10 @@ class PuqAcme(CAModule):
         """Refuse settings that do not fit together."""
         check_profile(profile)
 
-    def check_request(self, profile: Any, names: Sequence[DnsName], settings: Any) -> None:
+    def check_request(self, context: ModuleContext, names: Sequence[DnsName], settings: Any) -> None:
         """Refuse wildcards where the profile forbids them, and names too long to be validated."""
         del settings
+        profile: PuqAcmeProfile = context.profile
         for position, name in enumerate(names):
             field = "domain" if position == 0 else "aliases"
             if name.is_wildcard and not profile.allow_wildcard:

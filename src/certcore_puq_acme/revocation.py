@@ -9,6 +9,7 @@ from typing import Final
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from certcore.model.issuance import Issuance
 from certcore.model.revocation import RevocationReason
 from certcore.model.secret import Secret
 from certcore.ports.ca_module import ModuleContext
@@ -27,7 +28,7 @@ _ANOTHER_ACCOUNT: Final = frozenset(
 
 
 def revoke(
-    leaf_pem: str,
+    issuance: Issuance,
     reason: RevocationReason,
     private_key: Callable[[], Secret | None],
     context: ModuleContext,
@@ -36,7 +37,7 @@ def revoke(
     """Revoke a leaf; one that is revoked already counts as done.
 
     Args:
-        leaf_pem: The leaf.
+        issuance: With the leaf.
         reason: Sent as its code; left out for `RevocationReason.UNSPECIFIED` (RFC 5280 section 5.3.1 says SHOULD).
         private_key: Opens the leaf's key, asked only when the account may not revoke; None when it is not here.
         context: The CA profile.
@@ -45,7 +46,7 @@ def revoke(
     Raises:
         AcmeError: The CA refused, or cannot be talked to.
     """
-    leaf = x509.load_pem_x509_certificate(leaf_pem.encode()).public_bytes(Encoding.DER)
+    leaf = x509.load_pem_x509_certificate((issuance.leaf_pem or "").encode()).public_bytes(Encoding.DER)
     code = None if reason is RevocationReason.UNSPECIFIED else reason.code
     try:
         try:

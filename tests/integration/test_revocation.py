@@ -42,7 +42,7 @@ def test_a_revocation_that_was_not_stored_is_repeated(panel, issued):
     module = panel.core.engine.plugins.module("puq_acme")
     view = panel.core.certificates.view(one)
     _, context = panel.core.engine.contexts.context(view.authority)
-    module.revoke(view.active.leaf_pem, RevocationReason.SUPERSEDED, lambda: None, context)
+    module.revoke(view.active, RevocationReason.SUPERSEDED, lambda: None, context)
     assert panel.core.certificates.get(one).status is Status.ACTIVE
     assert panel.core.certificates.revoke(one, reason="superseded").status is Status.REVOKED
     assert pebble.certificate_status(_serial(panel, one))["Reason"] == 4

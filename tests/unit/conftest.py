@@ -7,7 +7,7 @@ from attrs import define
 
 from certcore import CertCore
 from certcore.testing.clock import FrozenEnvironment
-from certcore.testing.scripted_ca import Act, ScriptedCA
+from certcore.testing.scripted_ca import Act, ScriptedCA, ScriptedRenewalCA
 
 
 @define(eq=False)
@@ -49,10 +49,21 @@ class Bench:
         return one
 
 
-@pytest.fixture
-def bench():
+def _bench(ca_type):
     environment = FrozenEnvironment()
-    ca = ScriptedCA(now=environment.now())
+    ca = ca_type(now=environment.now())
     with CertCore.in_memory(plugins=[ca.plugin()], installed_plugins=False, environment=environment) as core:
         authority = core.authorities.create("test", module="scripted", settings={"api_key": "canary-api-key"})
         yield Bench(core=core, ca=ca, environment=environment, authority=authority)
+
+
+@pytest.fixture
+def bench():
+    """Its CA has no opinion about renewals."""
+    yield from _bench(ScriptedCA)
+
+
+@pytest.fixture
+def wishing_bench():
+    """Its CA issues at once, and says when it wants renewals."""
+    yield from _bench(ScriptedRenewalCA)

@@ -148,8 +148,7 @@ class _Certificates:
         return {status: number if at_most is None else min(number, at_most) for status, number in counted.items()}
 
     def domains_using(self, authority_id: str, *, limit: int = 6) -> Sequence[str]:
-        found = {one.domain.ascii for one in self.tables.certificates.values() if one.authority_id == authority_id}
-        return sorted(found)[:limit]
+        return sorted({one.domain.ascii for one in _users(self.tables, authority_id)})[:limit]
 
 
 @define(eq=False)
@@ -175,6 +174,8 @@ class _Issuances:
             chain_pem=issuance.chain_pem,
             leaf=issuance.leaf,
             problem=issuance.problem,
+            renewal_info=issuance.renewal_info,
+            authority_failures=issuance.authority_failures,
             finished_at=issuance.finished_at,
         )
 
@@ -275,7 +276,7 @@ class _Authorities:
 
     def delete(self, authority_id: str) -> None:
         authority = self.get(authority_id)
-        users = [one.domain.ascii for one in self.tables.certificates.values() if one.authority_id == authority_id]
+        users = [one.domain.ascii for one in _users(self.tables, authority_id)]
         if users:
             raise InUse("authority", authority.name, users)
         del self.tables.authorities[authority_id]
@@ -382,6 +383,10 @@ class MemoryStorage:
     def _refuse_closed(self) -> None:
         if self._closed:
             raise StorageUnavailable("This store is closed.")
+
+
+def _users(tables: _Tables, authority_id: str) -> list[Certificate]:
+    return [one for one in tables.certificates.values() if authority_id in (one.authority_id, *one.fallbacks)]
 
 
 def _row(rows: Mapping[str, _T], kind: str, key: str) -> _T:

@@ -93,19 +93,33 @@ class Contexts:
             environment=self.environment,
         )
 
+    def settings(self, module: CAModule, authority: CertificateAuthority, certificate: Certificate) -> Any:
+        """The certificate's own settings, as this module understands them; what another module asked is passed over.
+
+        Raises:
+            InvalidInput: They are not valid (any more).
+        """
+        data = certificate.module_data
+        if authority.id != certificate.authority_id:  # a fallback; it may be of another module
+            known = {one.name for one in fields_of(module.certificate_type)}
+            data = {name: value for name, value in data.items() if name in known}
+        return structure(module.certificate_type, data)
+
     def work(
         self,
         authority: CertificateAuthority,
         certificate: Certificate,
         issuance: Issuance,
         *,
+        active: Issuance | None = None,
         lease: Schedule | None = None,
     ) -> tuple[CAModule, Work]:
-        """The module of a profile, and one issuance as its work, under a lease."""
+        """The module of a profile, and one issuance as its work, beside the active one and under a lease."""
         module, context = self.context(authority, lease)
         return module, Work(
             **{one.name: getattr(context, one.name) for one in fields(ModuleContext)},
             certificate=certificate,
             issuance=issuance,
-            settings=structure(module.certificate_type, certificate.module_data),
+            settings=self.settings(module, authority, certificate),
+            active=active,
         )

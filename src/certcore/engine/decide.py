@@ -9,7 +9,7 @@ from enum import StrEnum
 from attrs import frozen
 
 from certcore.model.certificate import Certificate
-from certcore.model.issuance import Issuance
+from certcore.model.issuance import TOO_MUCH, Issuance
 from certcore.model.lifecycle import Status
 
 __all__ = ["Decision", "Task", "decide"]
@@ -24,6 +24,10 @@ class Task(StrEnum):
     ADVANCE = "advance"
     #: Let the module take back what a finished issuance still holds outside.
     CLEAN_UP = "clean_up"
+    #: Go on at another CA: the present one keeps failing for reasons of its own.
+    FALL_BACK = "fall_back"
+    #: Ask the CA when it wants the leaf in service to be renewed.
+    ASK_RENEWAL_INFO = "ask_renewal_info"
     #: Begin an issuance beside the active leaf.
     START_RENEWAL = "start_renewal"
     #: Nothing now.
@@ -57,13 +61,20 @@ def decide(certificate: Certificate, issuances: Sequence[Issuance], now: datetim
             return Decision(task=Task.CLEAN_UP, issuance=issuance)
     in_flight = current is not None and current.outcome is None
     if in_flight and certificate.status not in (Status.DRAFT, Status.ERROR, Status.REVOKED):
-        return Decision(task=Task.ADVANCE, issuance=current)
+        tired = current is not None and current.authority_failures >= TOO_MUCH and certificate.fallbacks
+        return Decision(task=Task.FALL_BACK if tired else Task.ADVANCE, issuance=current)
     if certificate.status not in (Status.ACTIVE, Status.EXPIRED):
         return Decision(task=Task.REST)
-    renew_at = None
-    if certificate.renewal.auto and active is not None and active.leaf is not None:
-        renew_at = certificate.renewal.renew_at(active.leaf, certificate.id)
-        if renew_at <= now:
-            return Decision(task=Task.START_RENEWAL, issuance=active)
+    renew_at = ask_at = None
+    if active is not None and active.leaf is not None:
+        if active.renewal_info is not None and certificate.status is Status.ACTIVE:
+            ask_at = active.renewal_info.check_at
+            if ask_at <= now:
+                return Decision(task=Task.ASK_RENEWAL_INFO, issuance=active)
+        if certificate.renewal.auto:
+            renew_at = certificate.renewal.renew_at(active.leaf, certificate.id, active.renewal_info)
+            if renew_at <= now:
+                return Decision(task=Task.START_RENEWAL, issuance=active)
     ends = certificate.not_after if certificate.status is Status.ACTIVE else None
-    return Decision(task=Task.REST, look_again=min((one for one in (renew_at, ends) if one is not None), default=None))
+    looks = [one for one in (renew_at, ask_at, ends) if one is not None]
+    return Decision(task=Task.REST, look_again=min(looks, default=None))

@@ -42,11 +42,17 @@ class StoredDocuments:
         with self._write() as transaction:
             return transaction.documents.put(self.namespace, key, value, version=version)
 
-    def put_many(self, values: Mapping[str, Mapping[str, Any]]) -> None:
-        """Store several documents in one transaction."""
+    def put_many(self, values: Mapping[str, Mapping[str, Any]], *, versions: Mapping[str, int] | None = None) -> None:
+        """Store several documents in one transaction.
+
+        Raises:
+            StaleWrite: A demanded version is not the stored one.
+            LeaseLost: As `put`.
+        """
+        demanded = versions or {}
         with self._write() as transaction:
-            for key, value in values.items():
-                transaction.documents.put(self.namespace, key, value)
+            for key in sorted(values):  # in one order, so that two writers never wait for each other
+                transaction.documents.put(self.namespace, key, values[key], version=demanded.get(key))
 
     def delete(self, *keys: str) -> None:
         """Delete documents in one transaction."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import assert_never
+from types import MappingProxyType
+from typing import Final, assert_never
 
 from attrs import evolve, frozen
 
@@ -11,14 +12,19 @@ from certcore.errors import NotFound, X509Error
 from certcore.model.authority import CertificateAuthority
 from certcore.model.certificate import Certificate, Schedule
 from certcore.model.events import Event, EventKind
-from certcore.model.issuance import Issuance, Outcome
+from certcore.model.issuance import TOO_MUCH, Issuance, Outcome
 from certcore.model.lifecycle import Action, Status, transition
 from certcore.model.problem import Problem
 from certcore.model.renewal import Retry, retry_delay
+from certcore.model.renewal_info import first_info
+from certcore.model.secret import SealedSecret, SecretName
 from certcore.ports.ca_module import Failed, Issued, Step, Waiting, WaitingFor
 from certcore.x509.chain import Chain, check_leaf, parse_chain
 
 __all__ = ["Held", "after_step", "refuse_leaf"]
+
+#: What a failure counts towards `TOO_MUCH`: a CA that is down gets some minutes, one that refuses for good none.
+_WEIGHT: Final = MappingProxyType({Retry.SOON: 1, Retry.SLOW: 2, Retry.NEVER: TOO_MUCH})
 
 
 @frozen(kw_only=True)
@@ -33,6 +39,9 @@ class Held:
     authorities: tuple[CertificateAuthority, ...]
     #: What happened and is not stored yet.
     events: tuple[Event, ...] = ()
+    #: Private keys that are new and not stored yet, sealed, and those that nobody needs any more.
+    new_keys: tuple[tuple[SecretName, SealedSecret], ...] = ()
+    dropped_keys: tuple[SecretName, ...] = ()
 
     def authority(self, authority_id: str) -> CertificateAuthority:
         """One of the CA profiles.
@@ -44,6 +53,11 @@ class Held:
             if one.id == authority_id:
                 return one
         raise NotFound("authority", authority_id)
+
+    @property
+    def active(self) -> Issuance | None:
+        """The issuance whose leaf is in service."""
+        return next((one for one in self.issuances if one.id == self.certificate.active_issuance_id), None)
 
     def with_issuance(self, issuance: Issuance) -> Held:
         """The same with one issuance in its new state."""
@@ -75,8 +89,18 @@ class Held:
         return evolve(self, schedule=schedule)
 
 
-def after_step(held: Held, issuance: Issuance, step: Step, *, now: datetime, roll: float) -> Held:
+def after_step(
+    held: Held, issuance: Issuance, step: Step, *, now: datetime, roll: float, asks_renewal_info: bool = False
+) -> Held:
     """The new state after a module's step.
+
+    Args:
+        held: The state before.
+        issuance: The issuance that the step was about.
+        step: What the module returned.
+        now: The present moment.
+        roll: A random number from 0 to 1, for the time of the next attempt.
+        asks_renewal_info: Whether the module can ask the CA when it wants a leaf to be renewed.
 
     Raises:
         X509Error: The chain of an `Issued` is unreadable or not the one asked for; see `refuse_leaf`.
@@ -87,7 +111,7 @@ def after_step(held: Held, issuance: Issuance, step: Step, *, now: datetime, rol
         case Issued():
             chain = parse_chain(step.chain_pem)
             check_leaf(chain, names=issuance.names, csr_pem=issuance.csr_pem, now=now)
-            return _issued(held, issuance, step, chain, now)
+            return _issued(held, issuance, step, chain, now, asks_renewal_info=asks_renewal_info)
         case Failed():
             return _failed(held, issuance, step, now=now, roll=roll)
         case _:
@@ -102,24 +126,27 @@ def refuse_leaf(held: Held, issuance: Issuance, step: Issued, error: X509Error, 
         detail=error.message,
         advice="It is tried again with a new order. If it happens again, tell the CA.",
     )
-    failed = Failed(state=step.state, problem=problem, retry=Retry.SLOW)
+    failed = Failed(state=step.state, problem=problem, retry=Retry.SLOW, of_authority=True)
     return _failed(held, evolve(issuance, module_state=None), failed, now=now, roll=roll, forget_state=True)
 
 
 def _waiting(held: Held, issuance: Issuance, step: Waiting, now: datetime) -> Held:
     certificate = held.certificate
-    owner = step.waiting_for is WaitingFor.OWNER
-    status = transition(certificate.status, Action.WAIT if owner else Action.PROCESS)
+    works = step.waiting_for is WaitingFor.AUTHORITY
+    status = transition(certificate.status, Action.PROCESS if works else Action.WAIT)
     first = issuance.module_state is None
     kind = None
-    if status is not certificate.status or (first and owner):
-        kind = EventKind.WAITING if owner else EventKind.PROCESSING
+    if status is not certificate.status or (first and not works):
+        kind = EventKind.PROCESSING if works else EventKind.WAITING
     moved = evolve(
         issuance,
         module_state=dict(step.state),
         findings=issuance.findings if step.findings is None else dict(step.findings),
         needs_clean_up=issuance.needs_clean_up if step.needs_clean_up is None else step.needs_clean_up,
     )
+    if step.waiting_for is WaitingFor.OWNER and issuance.authority_id != certificate.authority_id:
+        # This CA was only tried because another one failed. What it asks of the owner must not keep that one waiting.
+        moved = evolve(moved, authority_failures=TOO_MUCH)
     changed = certificate
     if kind is not None or certificate.problem is not None:
         # A problem of the last attempt is over as soon as this one gets further.
@@ -127,7 +154,9 @@ def _waiting(held: Held, issuance: Issuance, step: Waiting, now: datetime) -> He
     return held.with_issuance(moved).moved(changed, kind, now).due(step.look_again)
 
 
-def _issued(held: Held, issuance: Issuance, step: Issued, chain: Chain, now: datetime) -> Held:
+def _issued(
+    held: Held, issuance: Issuance, step: Issued, chain: Chain, now: datetime, *, asks_renewal_info: bool
+) -> Held:
     certificate = held.certificate
     leaf = chain.leaf
     installed = evolve(
@@ -139,6 +168,7 @@ def _issued(held: Held, issuance: Issuance, step: Issued, chain: Chain, now: dat
         chain_pem=chain.chain_pem,
         leaf=leaf,
         problem=None,
+        renewal_info=first_info(leaf, now) if asks_renewal_info else None,
         finished_at=now,
     )
     changed = evolve(
@@ -166,7 +196,9 @@ def _failed(
 ) -> Held:
     certificate = held.certificate
     attempts = held.schedule.attempts + 1
-    final = step.retry is Retry.NEVER
+    failures = issuance.authority_failures + (_WEIGHT[step.retry] if step.of_authority else 0)
+    falls_back = bool(certificate.fallbacks) and failures >= TOO_MUCH
+    final = step.retry is Retry.NEVER and not falls_back
     status = transition(certificate.status, Action.FAIL if final else Action.WAIT)
     moved = evolve(
         issuance,
@@ -174,13 +206,14 @@ def _failed(
         findings=issuance.findings if step.findings is None else dict(step.findings),
         needs_clean_up=issuance.needs_clean_up if step.needs_clean_up is None else step.needs_clean_up,
         problem=step.problem,
+        authority_failures=failures,
         outcome=Outcome.FAILED if final else None,
         finished_at=now if final else None,
     )
     changed = evolve(certificate, status=status, problem=step.problem, updated_at=now)
     kind = EventKind.FAILED if final else EventKind.ATTEMPT_FAILED
     after = held.with_issuance(moved).moved(changed, kind, now, problem=step.problem, data={"attempt": attempts})
-    if final and moved.needs_clean_up:
+    if falls_back or (final and moved.needs_clean_up):
         return after.due(now, attempts=attempts)
     if final and status is Status.ERROR:
         return after.due(None, attempts=attempts)

@@ -19,16 +19,16 @@ from certcore.engine.contexts import Contexts
 from certcore.engine.decide import Decision, Task, decide
 from certcore.engine.leases import LEASE, LeaseKeeper
 from certcore.engine.outcome import Held, after_step, refuse_leaf
-from certcore.engine.requests import new_issuance
+from certcore.engine.renewals import ask_renewal_info, fall_back, start_renewal
 from certcore.errors import CertCoreError, LeaseLost, NotFound, PluginError, StorageError, X509Error
 from certcore.model.authority import CertificateAuthority
 from certcore.model.certificate import Certificate, Schedule
 from certcore.model.events import EventKind
-from certcore.model.issuance import Issuance, Purpose
+from certcore.model.issuance import Issuance
 from certcore.model.lifecycle import Action, Status, transition
 from certcore.model.problem import Problem
 from certcore.model.renewal import Retry
-from certcore.ports.ca_module import Failed, Issued, Step, SupportsCleanUp, Waiting
+from certcore.ports.ca_module import Failed, Issued, Step, SupportsCleanUp, SupportsRenewalInfo, Waiting
 from certcore.ports.environment import Environment
 from certcore.ports.plugins import Plugins
 from certcore.ports.sealing import Vault
@@ -148,7 +148,7 @@ class Engine:
     def _step(self, held: Held, *, keep_lease: bool | timedelta) -> Held:
         now = self.environment.now()
         decision = decide(held.certificate, held.issuances, now)
-        before = evolve(held, events=())
+        before = evolve(held, events=(), new_keys=(), dropped_keys=())
         try:
             match decision.task:
                 case Task.ADVANCE if decision.issuance is not None:
@@ -156,7 +156,12 @@ class Engine:
                 case Task.CLEAN_UP if decision.issuance is not None:
                     after = self._clean_up(before, decision.issuance)
                 case Task.START_RENEWAL if decision.issuance is not None:
-                    return self._start_renewal(before, decision.issuance, keep_lease=bool(keep_lease))
+                    after = start_renewal(before, decision.issuance, self.contexts)
+                case Task.FALL_BACK if decision.issuance is not None:
+                    after = fall_back(before, decision.issuance, self.contexts)
+                case Task.ASK_RENEWAL_INFO if decision.issuance is not None:
+                    asked = ask_renewal_info(before, decision.issuance, self.contexts)
+                    after = self._rest(asked, decide(asked.certificate, asked.issuances, now))
                 case Task.EXPIRE:
                     after = self._expire(before, now)
                 case _:
@@ -182,7 +187,9 @@ class Engine:
         if not isinstance(step, Issued):
             return after_step(held, issuance, step, now=now, roll=roll)
         try:
-            after = after_step(held, issuance, step, now=now, roll=roll)
+            module = self.plugins.module(held.authority(issuance.authority_id).module)
+            asks = isinstance(module, SupportsRenewalInfo)
+            after = after_step(held, issuance, step, now=now, roll=roll, asks_renewal_info=asks)
             decision = decide(after.certificate, after.issuances, now)
             return self._rest(after, decision)
         except X509Error as error:
@@ -193,7 +200,9 @@ class Engine:
 
     def _ask_module(self, held: Held, issuance: Issuance) -> Step:
         authority = held.authority(issuance.authority_id)
-        module, work = self.contexts.work(authority, held.certificate, issuance, lease=held.schedule)
+        module, work = self.contexts.work(
+            authority, held.certificate, issuance, active=held.active, lease=held.schedule
+        )
         try:
             step = module.advance(work)
         except (LeaseLost, StorageError):  # the module read or wrote something, and was refused
@@ -243,35 +252,6 @@ class Engine:
         changed = evolve(certificate, status=transition(certificate.status, Action.EXPIRE), updated_at=now)
         return held.moved(changed, EventKind.EXPIRED, now).due(now)
 
-    def _start_renewal(self, held: Held, active: Issuance, *, keep_lease: bool) -> Held:
-        certificate = held.certificate
-        now = self.environment.now()
-        keep = None
-        with self.storage.read() as transaction:
-            sealed = transaction.secrets.get(active.key_name)
-        if not certificate.renewal.rotate_key and sealed is not None:
-            keep = (active.key_name, sealed)
-        request = new_issuance(
-            certificate,
-            number=1 + max(one.number for one in held.issuances),
-            purpose=Purpose.RENEW,
-            environment=self.environment,
-            vault=self.vault,
-            keep_key=keep,
-        )
-        changed = evolve(certificate, issuance_id=request.issuance.id, updated_at=now)
-        after = held.with_issuance(request.issuance)
-        after = after.moved(changed, EventKind.RENEWAL_STARTED, now, data={"number": request.issuance.number}).due(now)
-        schedule = self._leased(after.schedule, now, keep=keep_lease)
-        with self.storage.write() as transaction:
-            transaction.schedules.save(schedule)
-            transaction.issuances.add(request.issuance)
-            if request.sealed_key is not None:
-                transaction.secrets.put(request.issuance.key_name, request.sealed_key)
-            transaction.certificates.save_progress(changed)
-            transaction.events.append(after.events)
-        return evolve(after, schedule=schedule)
-
     def _store(self, before: Held, after: Held, *, keep_lease: bool | timedelta) -> Held:
         now = self.environment.now()
         due_at = after.schedule.due_at
@@ -292,8 +272,14 @@ class Engine:
             transaction.certificates.save_progress(after.certificate)
         known = {issuance.id: issuance for issuance in before.issuances}
         for issuance in after.issuances:
-            if issuance is not known.get(issuance.id):
+            if issuance.id not in known:
+                transaction.issuances.add(issuance)
+            elif issuance is not known[issuance.id]:
                 transaction.issuances.save(issuance)
+        for name, sealed in after.new_keys:
+            transaction.secrets.put(name, sealed)
+        for name in after.dropped_keys:
+            transaction.secrets.delete(name)
         if after.events:
             transaction.events.append(after.events)
 
@@ -327,7 +313,8 @@ def _authorities(
     transaction: Transaction, certificate: Certificate, issuances: Sequence[Issuance]
 ) -> Iterator[CertificateAuthority]:
     """The CA profiles that a step may need; one that was deleted is left out."""
-    open_ones = [one for one in issuances if one.outcome is None or one.needs_clean_up]
-    for authority_id in dict.fromkeys([certificate.authority_id, *(one.authority_id for one in open_ones)]):
+    needed = [one for one in issuances if one.outcome is None or one.needs_clean_up or one.renewal_info is not None]
+    ids = [certificate.authority_id, *certificate.fallbacks, *(one.authority_id for one in needed)]
+    for authority_id in dict.fromkeys(ids):
         with contextlib.suppress(NotFound):
             yield transaction.authorities.get(authority_id)

@@ -32,6 +32,7 @@ def new_issuance(
     environment: Environment,
     vault: Vault,
     keep_key: tuple[SecretName, SealedSecret] | None = None,
+    authority_id: str | None = None,
 ) -> NewIssuance:
     """Make key and CSR (slow for RSA: call it outside of any transaction).
 
@@ -42,6 +43,7 @@ def new_issuance(
         environment: For its id and the time.
         vault: Seals the new key, or opens the kept one.
         keep_key: The name and the sealed form of the key to use again, when the renewal policy keeps keys.
+        authority_id: The CA profile that it goes to; that of the certificate when None.
 
     Raises:
         SealingError: The kept key does not open.
@@ -60,7 +62,7 @@ def new_issuance(
         certificate_id=certificate.id,
         number=number,
         purpose=purpose,
-        authority_id=certificate.authority_id,
+        authority_id=authority_id or certificate.authority_id,
         names=certificate.names,
         key_type=certificate.key_type,
         key_name=name,

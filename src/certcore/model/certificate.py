@@ -43,6 +43,8 @@ class Certificate:
     renewal: RenewalPolicy = field(factory=RenewalPolicy)
     #: The CA profile that issues it.
     authority_id: str
+    #: Further CA profiles, tried in this order when the first one keeps failing for reasons of its own.
+    fallbacks: tuple[str, ...] = ()
     #: What the CA module wants to know of this certificate, as its ``certificate_type`` unstructures.
     module_data: Mapping[str, Any] = field(factory=dict, converter=read_only, repr=False)
     status: Status = Status.DRAFT

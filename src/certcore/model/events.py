@@ -37,6 +37,10 @@ class EventKind(StrEnum):
     FAILED = "failed"
     #: A new issuance began beside the leaf in service, or after it.
     RENEWAL_STARTED = "renewal_started"
+    #: The CA asks for a renewal earlier than it did before (RFC 9773): after an incident, say.
+    RENEWAL_ASKED = "renewal_asked"
+    #: A CA kept failing for reasons of its own; the next one is tried.
+    FELL_BACK = "fell_back"
     #: A leaf was checked and put into service.
     INSTALLED = "installed"
     #: not_after has passed.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from attrs import frozen
 
@@ -13,9 +13,13 @@ from certcore.model.keys import KeyType
 from certcore.model.leaf import Leaf
 from certcore.model.names import DnsName
 from certcore.model.problem import Problem
+from certcore.model.renewal_info import RenewalInfo
 from certcore.model.secret import SecretName
 
-__all__ = ["Issuance", "Outcome", "Purpose"]
+__all__ = ["TOO_MUCH", "Issuance", "Outcome", "Purpose"]
+
+#: `Issuance.authority_failures` of a CA that has failed often enough, or for good.
+TOO_MUCH: Final = 6
 
 
 class Purpose(StrEnum):
@@ -63,6 +67,11 @@ class Issuance:
     chain_pem: str | None = None
     leaf: Leaf | None = None
     problem: Problem | None = None
+    #: When the CA wants the leaf to be renewed; None where it was never to be asked.
+    renewal_info: RenewalInfo | None = None
+    #: How much the CA has failed this attempt for reasons of its own; at `TOO_MUCH` another CA is tried, if one is
+    #: named.
+    authority_failures: int = 0
     created_at: datetime
     finished_at: datetime | None = None
 

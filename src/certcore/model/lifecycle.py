@@ -61,6 +61,8 @@ class Action(StrEnum):
     INSTALL = "install"
     #: The attempt failed, and retrying alone will not help.
     FAIL = "fail"
+    #: The attempt goes on at another CA.
+    FALL_BACK = "fall_back"
     #: not_after has passed.
     EXPIRE = "expire"
     #: Have the CA revoke the leaf in service; done when the CA has confirmed.
@@ -85,6 +87,7 @@ TRANSITIONS: Final[Mapping[tuple[Status, Action], Status]] = MappingProxyType(
         (_S.PENDING, _A.PROCESS): _S.PROCESSING,
         (_S.PENDING, _A.INSTALL): _S.ACTIVE,
         (_S.PENDING, _A.FAIL): _S.ERROR,
+        (_S.PENDING, _A.FALL_BACK): _S.PENDING,
         (_S.PROCESSING, _A.CHECK_NOW): _S.PROCESSING,
         (_S.PROCESSING, _A.CHANGE_RENEWAL): _S.PROCESSING,
         (_S.PROCESSING, _A.DELETE): _S.PROCESSING,
@@ -92,6 +95,7 @@ TRANSITIONS: Final[Mapping[tuple[Status, Action], Status]] = MappingProxyType(
         (_S.PROCESSING, _A.WAIT): _S.PENDING,
         (_S.PROCESSING, _A.INSTALL): _S.ACTIVE,
         (_S.PROCESSING, _A.FAIL): _S.ERROR,
+        (_S.PROCESSING, _A.FALL_BACK): _S.PENDING,
         (_S.ACTIVE, _A.CHECK_NOW): _S.ACTIVE,
         (_S.ACTIVE, _A.RENEW): _S.ACTIVE,
         (_S.ACTIVE, _A.CHANGE_RENEWAL): _S.ACTIVE,
@@ -102,6 +106,7 @@ TRANSITIONS: Final[Mapping[tuple[Status, Action], Status]] = MappingProxyType(
         (_S.ACTIVE, _A.PROCESS): _S.ACTIVE,
         (_S.ACTIVE, _A.INSTALL): _S.ACTIVE,
         (_S.ACTIVE, _A.FAIL): _S.ACTIVE,
+        (_S.ACTIVE, _A.FALL_BACK): _S.ACTIVE,
         (_S.ACTIVE, _A.EXPIRE): _S.EXPIRED,
         (_S.ACTIVE, _A.REVOKE): _S.REVOKED,
         (_S.EXPIRED, _A.CHECK_NOW): _S.EXPIRED,
@@ -112,6 +117,7 @@ TRANSITIONS: Final[Mapping[tuple[Status, Action], Status]] = MappingProxyType(
         (_S.EXPIRED, _A.WAIT): _S.EXPIRED,
         (_S.EXPIRED, _A.PROCESS): _S.EXPIRED,
         (_S.EXPIRED, _A.FAIL): _S.EXPIRED,
+        (_S.EXPIRED, _A.FALL_BACK): _S.EXPIRED,
         (_S.EXPIRED, _A.INSTALL): _S.ACTIVE,
         (_S.ERROR, _A.CHECK_NOW): _S.PENDING,
         (_S.ERROR, _A.BACK_TO_DRAFT): _S.DRAFT,

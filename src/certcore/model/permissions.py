@@ -43,6 +43,8 @@ class Permission(StrEnum):
     AUTHORITY_EDIT = "authority.edit"
     #: Try a CA profile against the real CA.
     AUTHORITY_CHECK = "authority.check"
+    #: Run an action of the CA module on a profile: roll over its account's key, close the account.
+    AUTHORITY_ACT = "authority.act"
     #: Delete a CA profile that no certificate uses.
     AUTHORITY_DELETE = "authority.delete"
     #: See which sealing keys there are, and what is sealed with them.
@@ -89,6 +91,7 @@ GRANTS: Final[Mapping[Permission, Grant]] = MappingProxyType(
         Permission.AUTHORITY_CREATE: Grant(Role.ADMINISTRATOR),
         Permission.AUTHORITY_EDIT: Grant(Role.ADMINISTRATOR),
         Permission.AUTHORITY_CHECK: Grant(Role.OPERATOR),
+        Permission.AUTHORITY_ACT: Grant(Role.ADMINISTRATOR),
         Permission.AUTHORITY_DELETE: Grant(Role.ADMINISTRATOR),
         Permission.KEYRING_VIEW: Grant(Role.ADMINISTRATOR),
         Permission.KEYRING_CHANGE: Grant(Role.ADMINISTRATOR),

@@ -11,6 +11,7 @@ from attrs import field, frozen
 
 from certcore.errors import InvalidInput
 from certcore.model.leaf import Leaf
+from certcore.model.renewal_info import RenewalInfo
 
 __all__ = ["RenewalPolicy", "Retry", "retry_delay"]
 
@@ -36,21 +37,33 @@ class RenewalPolicy:
     #: Make a new key at each renewal.
     rotate_key: bool = True
 
-    def renew_at(self, leaf: Leaf, certificate_id: str) -> datetime:
+    def renew_at(self, leaf: Leaf, certificate_id: str, info: RenewalInfo | None = None) -> datetime:
         """The moment from which the leaf is due for renewal.
 
+        Where the CA says when (RFC 9773), that counts, unless a number of days asks for an earlier renewal.
+
         A number of days never reaches back further than half the lifetime, so that a threshold of 30 days does not
-        renew a certificate of 6 days in a circle; and it never comes later than 1/20 of the lifetime before the end,
-        of a lifetime below ten days never later than a third.
+        renew a certificate of 6 days in a circle. Nothing comes later than 1/20 of the lifetime before the end, and of
+        a lifetime below ten days nothing later than a third.
 
         Certificates that were issued together do not renew together: each begins later by a share of its own, made
         from its id, of a tenth of the time that is left, at most a day.
+
+        Args:
+            leaf: The leaf in service.
+            certificate_id: Whose it is.
+            info: What the CA said about it.
         """
+        latest = leaf.not_after - leaf.lifetime / (3 if leaf.lifetime < _SHORT_LIFETIME else 20)
+        wished = info.renew_at if info is not None and info.counts else None
+        if wished is not None and self.days_before is None:
+            return min(wished, latest)
         share = leaf.lifetime / (2 if leaf.lifetime < _SHORT_LIFETIME else 3)
         before = share if self.days_before is None else timedelta(days=self.days_before)
         before = min(before, leaf.lifetime / 2)
         before -= min(before / 10, _SPREAD) * _share(certificate_id)
-        return leaf.not_after - max(before, leaf.lifetime / (3 if leaf.lifetime < _SHORT_LIFETIME else 20))
+        own = min(leaf.not_after - before, latest)
+        return own if wished is None else min(own, wished)
 
 
 def _share(text: str) -> float:

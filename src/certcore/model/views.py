@@ -55,7 +55,8 @@ class CertificateView:
         """When the leaf in service is due for renewal; None without a leaf or without auto-renewal."""
         if self.leaf is None or not self.certificate.renewal.auto:
             return None
-        return self.certificate.renewal.renew_at(self.leaf, self.certificate.id)
+        info = self.active.renewal_info if self.active else None
+        return self.certificate.renewal.renew_at(self.leaf, self.certificate.id, info)
 
 
 @frozen(kw_only=True)

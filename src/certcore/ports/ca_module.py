@@ -17,6 +17,7 @@ from certcore.model.issuance import Issuance
 from certcore.model.names import DnsName
 from certcore.model.problem import Problem
 from certcore.model.renewal import Retry
+from certcore.model.renewal_info import SuggestedWindow
 from certcore.model.revocation import RevocationReason
 from certcore.model.secret import Secret
 from certcore.model.views import CertificateView
@@ -32,9 +33,12 @@ __all__ = [
     "Issued",
     "ModuleContext",
     "NoSettings",
+    "ProfileAction",
     "Step",
+    "SupportsActions",
     "SupportsCheck",
     "SupportsCleanUp",
+    "SupportsRenewalInfo",
     "SupportsRevocation",
     "Waiting",
     "WaitingFor",
@@ -57,8 +61,16 @@ class Documents(Protocol):
         """
         ...
 
-    def put_many(self, values: Mapping[str, Mapping[str, Any]]) -> None:
-        """Store several documents in one transaction, replacing what is there."""
+    def put_many(self, values: Mapping[str, Mapping[str, Any]], *, versions: Mapping[str, int] | None = None) -> None:
+        """Store several documents in one transaction, replacing what is there.
+
+        Args:
+            values: By key.
+            versions: What is demanded of some of them, as in `put`; when one demand is not met, nothing is stored.
+
+        Raises:
+            StaleWrite: A demand is not met.
+        """
         ...
 
     def delete(self, *keys: str) -> None:
@@ -110,6 +122,8 @@ class Work(ModuleContext):
     issuance: Issuance
     #: The certificate's own settings, an instance of the module's ``certificate_type``.
     settings: Any
+    #: The issuance whose leaf is in service, which this one will replace; None without one.
+    active: Issuance | None = None
 
     @property
     def state(self) -> Mapping[str, Any] | None:
@@ -124,6 +138,8 @@ class WaitingFor(StrEnum):
     OWNER = "owner"
     #: The CA is at work.
     AUTHORITY = "authority"
+    #: Nobody has to do anything: its turn has not come, because of a limit of the CA.
+    TURN = "turn"
 
 
 @frozen(kw_only=True)
@@ -159,6 +175,8 @@ class Failed:
     problem: Problem
     retry: Retry
     retry_at: datetime | None = None
+    #: True: the CA failed for a reason of its own, not for one of the names or their owner; another CA may do better.
+    of_authority: bool = False
     findings: Mapping[str, Any] | None = None
     #: As in `Waiting`.
     needs_clean_up: bool | None = None
@@ -196,6 +214,17 @@ class CAModule(ABC):
     def hints(self, view: CertificateView, context: ModuleContext) -> Sequence[Hint]:
         """The right column for this certificate. SHOULD NOT touch the network: show what the last step found."""
 
+    def profile_form(self, context: ModuleContext) -> Sequence[FormField]:
+        """The form of an existing CA profile; by default the fields of ``profile_type``.
+
+        A module may turn what it knows of the CA into choices. SHOULD NOT touch the network.
+        """
+        return fields_of(self.profile_type)
+
+    def profile_hints(self, context: ModuleContext) -> Sequence[Hint]:
+        """The right column of a CA profile: its account, its limits. SHOULD NOT touch the network."""
+        return ()
+
     def certificate_form(self, context: ModuleContext) -> Sequence[FormField]:
         """The module's part of the certificate form; by default the fields of ``certificate_type``."""
         return fields_of(self.certificate_type)
@@ -207,8 +236,10 @@ class CAModule(ABC):
             InvalidInput: With the name of the field.
         """
 
-    def check_request(self, profile: Any, names: Sequence[DnsName], settings: Any) -> None:
+    def check_request(self, context: ModuleContext, names: Sequence[DnsName], settings: Any) -> None:
         """Refuse names or settings that this profile cannot issue for, before anything is stored.
+
+        MUST NOT touch the network.
 
         Raises:
             InvalidInput: With the name of the field (``wildcard``, ``aliases``, ``domain`` or a setting).
@@ -266,7 +297,7 @@ class SupportsRevocation(Protocol):
 
     def revoke(
         self,
-        leaf_pem: str,
+        issuance: Issuance,
         reason: RevocationReason,
         private_key: Callable[[], Secret | None],
         context: ModuleContext,
@@ -274,13 +305,76 @@ class SupportsRevocation(Protocol):
         """Revoke a leaf; return when the CA has confirmed. MUST be harmless for one that is revoked already.
 
         Args:
-            leaf_pem: The leaf, PEM.
+            issuance: The leaf is its ``leaf_pem``; its ``module_state`` is what the module remembered, if it was its.
             reason: Why.
             private_key: Opens the leaf's private key, for CAs that accept it as a proof; None when it is not here. Do
                 not call it without need.
-            context: The CA profile that the leaf was issued with, as it is now.
+            context: The CA profile that the leaf was issued with, as it is now; another one of the same CA when that
+                one is gone, or when a user named another.
 
         Raises:
             CAError: The CA refused, or could not be asked.
+        """
+        ...
+
+
+@runtime_checkable
+class SupportsRenewalInfo(Protocol):
+    """A module whose CA says when it wants a leaf to be renewed (RFC 9773)."""
+
+    def renewal_info(self, issuance: Issuance, context: ModuleContext) -> SuggestedWindow | None:
+        """Ask the CA. It is called at the times that its last answer asked for.
+
+        Args:
+            issuance: With the leaf in service.
+            context: The CA profile that the leaf was issued with.
+
+        Returns:
+            None when the CA offers no such information about this leaf.
+
+        Raises:
+            CAError: The CA could not be asked; the certificate's own policy counts if that lasts. An attribute
+                ``retry_after`` (seconds) is heeded.
+        """
+        ...
+
+
+@frozen(kw_only=True)
+class ProfileAction:
+    """Something that can be done with a CA profile, beyond editing it: rolling over its account's key, say."""
+
+    #: Lower case, digits and underscores.
+    name: str
+    label: Message
+    #: What it does, in a sentence.
+    help: Message
+    #: attrs class of what has to be given, its fields made with `certcore.model.form`.
+    form: type = NoSettings
+    #: A question to ask first, for what cannot be undone.
+    confirm: Message | None = None
+
+
+@runtime_checkable
+class SupportsActions(Protocol):
+    """A module with actions on its CA profiles."""
+
+    def profile_actions(self, context: ModuleContext) -> Sequence[ProfileAction]:
+        """What can be done with this profile now. MUST NOT touch the network."""
+        ...
+
+    def run_action(self, name: str, values: Any, context: ModuleContext, *, actor: str) -> Message:
+        """Do it; this may talk to the CA. MUST be safe to repeat after a crash in the middle.
+
+        Args:
+            name: One of `profile_actions`.
+            values: An instance of the action's ``form``.
+            context: The CA profile.
+            actor: Who asked for it.
+
+        Returns:
+            What was done, for a person.
+
+        Raises:
+            CertCoreError: It could not be done.
         """
         ...

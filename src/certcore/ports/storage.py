@@ -112,7 +112,7 @@ class CertificateRepository(Protocol):
         ...
 
     def domains_using(self, authority_id: str, *, limit: int = 6) -> Sequence[str]:
-        """The domains of some certificates of this authority, so that a refusal to delete it can name them."""
+        """The domains of some certificates of this authority, or with it as a fallback: to refuse deleting it."""
         ...
 
 
@@ -132,7 +132,10 @@ class IssuanceRepository(Protocol):
         ...
 
     def save(self, issuance: Issuance) -> None:
-        """Store module_state, findings, outcome, needs_clean_up, leaf_pem, chain_pem, leaf, problem and finished_at.
+        """Store what changes of an issuance.
+
+        That is module_state, findings, outcome, needs_clean_up, leaf_pem, chain_pem, leaf, problem, renewal_info,
+        authority_failures and finished_at.
 
         Raises:
             NotFound: It was deleted.

@@ -8,13 +8,13 @@ from typing import Any, Final
 from attrs import evolve, frozen
 
 from certcore.engine.contexts import Contexts, secret_fields, setting_secret_name
-from certcore.errors import InUse, InvalidInput, NotFound
+from certcore.errors import CertCoreError, InUse, InvalidInput, NotFound
 from certcore.model.authority import CertificateAuthority
 from certcore.model.form import FormField, fields_of, structure, unstructure
-from certcore.model.hints import Message
+from certcore.model.hints import Hint, Level, Message, Notice
 from certcore.model.permissions import Permission
 from certcore.model.secret import Secret
-from certcore.ports.ca_module import CAModule, CheckItem, CheckReport, SupportsCheck
+from certcore.ports.ca_module import CAModule, CheckItem, CheckReport, ProfileAction, SupportsActions, SupportsCheck
 from certcore.ports.storage import Transaction
 from certcore.services.access import Access
 
@@ -42,6 +42,92 @@ class Authorities:
             UnknownModule: It is not loaded.
         """
         return fields_of(self.contexts.plugins.module(module).profile_type)
+
+    def form_of(self, authority_id: str, *, actor: str = "system") -> Sequence[FormField]:
+        """The fields of a stored profile; what is known of its CA may have become choices.
+
+        Raises:
+            NotFound: There is no such profile.
+            UnknownModule: Its module is not loaded.
+            AccessDenied: The policy said no.
+        """
+        self.access.require(actor, Permission.AUTHORITY_VIEW, authority_id)
+        module, context = self.contexts.context(self._get(authority_id))
+        return module.profile_form(context)
+
+    def certificate_form(self, authority_id: str, *, actor: str = "system") -> Sequence[FormField]:
+        """What the CA module asks of a certificate of this profile: the fields of ``module_data``.
+
+        Raises:
+            NotFound: There is no such profile.
+            UnknownModule: Its module is not loaded.
+            AccessDenied: The policy said no.
+        """
+        self.access.require(actor, Permission.AUTHORITY_VIEW, authority_id)
+        module, context = self.contexts.context(self._get(authority_id))
+        return module.certificate_form(context)
+
+    def hints(self, authority_id: str, *, actor: str = "system") -> Sequence[Hint]:
+        """The right column of a profile: what the module has to say about its account at the CA.
+
+        Raises:
+            NotFound: There is no such profile.
+            AccessDenied: The policy said no.
+        """
+        self.access.require(actor, Permission.AUTHORITY_VIEW, authority_id)
+        authority = self._get(authority_id)
+        try:
+            module, context = self.contexts.context(authority)
+            return tuple(module.profile_hints(context))
+        except CertCoreError as error:
+            reason = str(error)
+        except Exception as error:  # isolation: a module's bug must not take the page down
+            reason = f"it raised {type(error).__name__}."
+        text = "The CA module {module} has nothing to show: {reason}"
+        params = {"module": authority.module, "reason": reason}
+        return (Notice(Level.ERROR, Message("core.module_failed", text, params)),)
+
+    def actions(self, authority_id: str, *, actor: str = "system") -> Sequence[ProfileAction]:
+        """What can be done with a profile beyond editing it; empty for modules without actions.
+
+        Raises:
+            NotFound: There is no such profile.
+            UnknownModule: Its module is not loaded.
+            AccessDenied: The policy said no.
+        """
+        self.access.require(actor, Permission.AUTHORITY_VIEW, authority_id)
+        module, context = self.contexts.context(self._get(authority_id))
+        return tuple(module.profile_actions(context)) if isinstance(module, SupportsActions) else ()
+
+    def act(
+        self, authority_id: str, action: str, values: Mapping[str, Any] | None = None, *, actor: str = "system"
+    ) -> Message:
+        """Run one of a profile's actions; this may talk to the CA.
+
+        Args:
+            authority_id: Which profile.
+            action: The name of one of `actions`.
+            values: What its form asks for.
+            actor: Who does this.
+
+        Returns:
+            What was done.
+
+        Raises:
+            NotFound: There is no such profile.
+            InvalidInput: There is no such action now, or a value is wrong.
+            CertCoreError: It could not be done.
+            AccessDenied: The policy said no.
+        """
+        self.access.require(actor, Permission.AUTHORITY_ACT, authority_id)
+        module, context = self.contexts.context(self._get(authority_id))
+        actions = module.profile_actions(context) if isinstance(module, SupportsActions) else ()
+        offered = {one.name: one for one in actions}
+        if action not in offered or not isinstance(module, SupportsActions):
+            choices = ", ".join(offered) or "none"
+            raise InvalidInput("action", f"there is no action {action[:40]!r}.", advice=f"Possible now: {choices}.")
+        form: object = structure(offered[action].form, values or {})
+        return module.run_action(action, form, context, actor=actor)
 
     def create(
         self,

@@ -8,7 +8,7 @@ from typing import Any, Final
 from attrs import asdict, evolve, frozen
 
 from certcore.engine.contexts import Contexts
-from certcore.errors import CertCoreError, InvalidInput, InvalidName, NotFound, StaleWrite
+from certcore.errors import CertCoreError, InvalidInput, NotFound, StaleWrite
 from certcore.model.certificate import Certificate, Schedule
 from certcore.model.events import Event, EventKind
 from certcore.model.form import structure, unstructure
@@ -23,10 +23,10 @@ from certcore.model.subject import Subject
 from certcore.ports.ca_module import SupportsCleanUp
 from certcore.ports.storage import Transaction
 from certcore.services.access import Access
+from certcore.services.inputs import aliases_of, fallbacks_of, given_changes, owner_of, subject_of, true_or_false
 
 __all__ = ["Drafts"]
 
-_MAX_OWNER: Final = 100
 #: How far back a conflict is explained.
 _EDITS: Final = 50
 
@@ -45,6 +45,7 @@ class Drafts:
         authority: str,
         aliases: Iterable[str] | str = (),
         wildcard: bool = False,
+        fallbacks: Iterable[str] = (),
         owner: str = "",
         subject: Subject | Mapping[str, str] | None = None,
         key_type: KeyType | str = KeyType.EC_P256,
@@ -59,6 +60,8 @@ class Drafts:
             authority: The id of the CA profile.
             aliases: Further names, or one text with a name per line.
             wildcard: Also ``*.domain``.
+            fallbacks: The ids of further CA profiles, tried in this order when the first one keeps failing for reasons
+                of its own.
             owner: The tenant, if the panel has tenants.
             subject: The subject fields.
             key_type: The kind of key to make.
@@ -71,18 +74,19 @@ class Drafts:
             NotFound: There is no such CA profile.
             AccessDenied: The policy said no.
         """
-        self.access.require(actor, Permission.CERTIFICATE_CREATE, owner=_owner(owner))
+        self.access.require(actor, Permission.CERTIFICATE_CREATE, owner=owner_of(owner))
         now = self.contexts.environment.now()
         draft = Certificate(
             id=self.contexts.environment.new_id(),
-            owner=_owner(owner),
+            owner=owner_of(owner),
             domain=DnsName.parse(domain),
-            aliases=_aliases(aliases),
-            wildcard=_boolean("wildcard", wildcard),
-            subject=_subject(subject),
+            aliases=aliases_of(aliases),
+            wildcard=true_or_false("wildcard", wildcard),
+            subject=subject_of(subject),
             key_type=KeyType.parse(key_type),
             renewal=renewal or RenewalPolicy(),
             authority_id=authority,
+            fallbacks=fallbacks_of(fallbacks),
             module_data=module_data or {},
             created_at=now,
             updated_at=now,
@@ -103,6 +107,7 @@ class Drafts:
         authority: str | None = None,
         aliases: Iterable[str] | str | None = None,
         wildcard: bool | None = None,
+        fallbacks: Iterable[str] | None = None,
         subject: Subject | Mapping[str, str] | None = None,
         key_type: KeyType | str | None = None,
         renewal: RenewalPolicy | None = None,
@@ -112,13 +117,13 @@ class Drafts:
     ) -> Certificate:
         """Change what is given; what is not given stays. Neither key nor CA is touched.
 
-        Everything can be changed in draft; the renewal policy in every status.
+        Everything can be changed in draft; the renewal policy and the fallbacks in every status.
 
         Args:
             certificate_id: Which certificate.
             version: The version that was read; a save over a newer one is refused. None: whatever there is.
-            domain, authority, aliases, wildcard, subject, key_type, renewal, module_data, actor: As in `create`.
-                Of ``subject`` and ``module_data`` given as mappings, only the given members change.
+            domain, authority, aliases, wildcard, fallbacks, subject, key_type, renewal, module_data, actor:
+                As in `create`. Of ``subject`` and ``module_data`` given as mappings, only the given members change.
 
         Raises:
             InvalidInput: A field is wrong; nothing was stored.
@@ -128,29 +133,27 @@ class Drafts:
             AccessDenied: The policy said no.
         """
         stored = self.access.certificate(actor, Permission.CERTIFICATE_EDIT, certificate_id)
-        changes: dict[str, Any] = {}
-        if domain is not None:
-            changes["domain"] = DnsName.parse(domain)
-        if authority is not None:
-            changes["authority_id"] = authority
-        if aliases is not None:
-            changes["aliases"] = _aliases(aliases)
-        if wildcard is not None:
-            changes["wildcard"] = _boolean("wildcard", wildcard)
-        if subject is not None:
-            changes["subject"] = _subject(subject, stored.subject)
-        if key_type is not None:
-            changes["key_type"] = KeyType.parse(key_type)
-        if module_data is not None:
-            changes["module_data"] = {**stored.module_data, **module_data}
-        action = Action.EDIT if changes or renewal is None else Action.CHANGE_RENEWAL
-        if renewal is not None:
-            changes["renewal"] = renewal
+        form = {
+            "domain": domain,
+            "authority": authority,
+            "aliases": aliases,
+            "wildcard": wildcard,
+            "subject": subject,
+            "key_type": key_type,
+            "module_data": module_data,
+        }
+        lasting = {"renewal": renewal, "fallbacks": fallbacks}
+        changes = {**given_changes(stored, form), **given_changes(stored, lasting)}
+        of_form = any(value is not None for value in form.values())
+        of_lasting = any(value is not None for value in lasting.values())
+        action = Action.EDIT if of_form or not of_lasting else Action.CHANGE_RENEWAL
         now = self.contexts.environment.now()
         changed = evolve(stored, **changes, updated_at=now, version=stored.version if version is None else version)
         transition(stored.status, action)
         if action is Action.EDIT:
             changed = self._checked(changed)
+        else:
+            self._check_fallbacks(changed)
         with self.contexts.storage.write() as transaction:
             current = transaction.certificates.get(certificate_id)
             transition(current.status, action)
@@ -257,10 +260,21 @@ class Drafts:
                     f"there is no CA profile {certificate.authority_id!r}.",
                     advice="Create one first, or list the ones there are.",
                 ) from None
-        module = self.contexts.plugins.module(authority.module)
+        self._check_fallbacks(certificate)
+        module, context = self.contexts.context(authority)
         settings: object = structure(module.certificate_type, certificate.module_data)
-        module.check_request(self.contexts.profile(authority), names, settings)
+        module.check_request(context, names, settings)
         return evolve(certificate, module_data=unstructure(settings))
+
+    def _check_fallbacks(self, certificate: Certificate) -> None:
+        with self.contexts.storage.read() as transaction:
+            for one in certificate.fallbacks:
+                if one == certificate.authority_id:
+                    raise InvalidInput("fallbacks", "the certificate's own CA profile is no fallback for itself.")
+                try:
+                    transaction.authorities.get(one)
+                except NotFound:
+                    raise InvalidInput("fallbacks", f"there is no CA profile {one[:60]!r}.") from None
 
     def _event(self, certificate: Certificate, kind: EventKind, actor: str, **data: Any) -> Event:
         before = data.pop("from_status", None)
@@ -293,6 +307,7 @@ def _form(certificate: Certificate) -> dict[str, Any]:
         "key_type": certificate.key_type.value,
         "renewal": asdict(certificate.renewal),
         "authority": certificate.authority_id,
+        "fallbacks": list(certificate.fallbacks),
     }
 
 
@@ -316,35 +331,3 @@ def _conflict(transaction: Transaction, mine: Certificate, stored: Certificate) 
         changes=changes,
         actors=[event.actor for event in edits],
     )
-
-
-def _aliases(aliases: Iterable[str] | str) -> tuple[DnsName, ...]:
-    if isinstance(aliases, str):
-        aliases = aliases.replace(",", "\n").replace(";", "\n").splitlines()
-    try:
-        given = [alias for alias in aliases if not isinstance(alias, str) or alias.strip()]
-    except TypeError:
-        raise InvalidName("aliases", "must be a list of names.") from None
-    return tuple(DnsName.parse(alias, field="aliases") for alias in given)
-
-
-def _subject(subject: Subject | Mapping[str, str] | None, stored: Subject | None = None) -> Subject:
-    if subject is None or isinstance(subject, Subject):
-        return subject or Subject()
-    known = Subject.field_names()
-    for name in subject:
-        if name not in known:
-            raise InvalidInput(str(name)[:60], "there is no such subject field.", advice=f"Known: {', '.join(known)}.")
-    return evolve(stored or Subject(), **subject)
-
-
-def _owner(owner: str) -> str:
-    if not isinstance(owner, str) or len(owner) > _MAX_OWNER or not (owner == "" or owner.isprintable()):
-        raise InvalidInput("owner", f"must be printable text of at most {_MAX_OWNER} characters.")
-    return owner
-
-
-def _boolean(field: str, value: object) -> bool:
-    if not isinstance(value, bool):
-        raise InvalidInput(field, "must be true or false.")
-    return value

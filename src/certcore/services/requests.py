@@ -95,9 +95,9 @@ class Requests:
             sealed = None if kept is None or draft.status is Status.REVOKED else transaction.secrets.get(kept)
         if action is Action.RENEW and current is not None and current.outcome is None:
             return self.check_now(certificate_id, actor=actor)  # one is under way already: look at it now
-        module = self.contexts.plugins.module(authority.module)
+        module, context = self.contexts.context(authority)
         settings: object = structure(module.certificate_type, draft.module_data)
-        module.check_request(self.contexts.profile(authority), draft.names, settings)
+        module.check_request(context, draft.names, settings)
         purpose = Purpose.ISSUE
         if action is Action.RENEW:
             purpose = Purpose.RENEW if draft.status is Status.ACTIVE else Purpose.REISSUE

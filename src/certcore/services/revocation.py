@@ -5,7 +5,8 @@ from __future__ import annotations
 from attrs import evolve, frozen
 
 from certcore.engine.contexts import Contexts
-from certcore.errors import CertCoreError
+from certcore.errors import CertCoreError, NotFound
+from certcore.model.authority import CertificateAuthority
 from certcore.model.certificate import Certificate
 from certcore.model.events import Event, EventKind
 from certcore.model.issuance import Issuance, Outcome
@@ -32,6 +33,7 @@ class Revocation:
         certificate_id: str,
         *,
         reason: RevocationReason | str = RevocationReason.UNSPECIFIED,
+        authority: str | None = None,
         actor: str = "system",
     ) -> Certificate:
         """Revoke the leaf in service at its CA. It cannot be undone; ``renew`` gets a new leaf, with a new key.
@@ -43,12 +45,14 @@ class Revocation:
         Args:
             certificate_id: Whose leaf.
             reason: Why; the CA publishes it.
+            authority: The id of the CA profile to ask through; the one that issued when None, or, when that is gone,
+                the certificate's present one. Any profile of the same CA will do where the private key is here.
             actor: Who asks.
 
         Raises:
             TransitionNotAllowed: There is no leaf in service.
             InvalidInput: The reason is none.
-            NotFound: There is no such certificate.
+            NotFound: There is no such certificate or CA profile.
             CAError: The CA refused, or could not be asked; nothing was changed.
             CertCoreError: The CA module cannot revoke.
             AccessDenied: The policy said no.
@@ -59,13 +63,13 @@ class Revocation:
             certificate = transaction.certificates.get(certificate_id)
             transition(certificate.status, Action.REVOKE)
             issuance = transaction.issuances.get(certificate.active_issuance_id or "")
-            authority = transaction.authorities.get(issuance.authority_id)
-        module, context = self.contexts.context(authority)
+            through = _through(transaction, certificate, issuance, authority)
+        module, context = self.contexts.context(through)
         if not isinstance(module, SupportsRevocation):
             raise CertCoreError(
                 f"The CA module {module.name} cannot revoke certificates.", advice="Revoke it on the CA's own page."
             )
-        module.revoke(issuance.leaf_pem or "", why, lambda: self._key(issuance), context)
+        module.revoke(issuance, why, lambda: self._key(issuance), context)
         return self._confirmed(certificate_id, issuance, why, actor)
 
     def _key(self, issuance: Issuance) -> Secret | None:
@@ -111,3 +115,14 @@ class Revocation:
             transaction.issuances.save(ended)
             if attempt.key_name != revoked.key_name:
                 transaction.secrets.delete(attempt.key_name)
+
+
+def _through(
+    transaction: Transaction, certificate: Certificate, issuance: Issuance, wanted: str | None
+) -> CertificateAuthority:
+    if wanted is not None:
+        return transaction.authorities.get(wanted)
+    try:
+        return transaction.authorities.get(issuance.authority_id)
+    except NotFound:
+        return transaction.authorities.get(certificate.authority_id)

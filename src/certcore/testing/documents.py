@@ -40,13 +40,18 @@ class MemoryDocuments:
             self._put(key, value)
             return self._document(key)
 
-    def put_many(self, values: Mapping[str, Mapping[str, Any]]) -> None:
+    def put_many(self, values: Mapping[str, Mapping[str, Any]], *, versions: Mapping[str, int] | None = None) -> None:
         """Store several documents at once.
 
         Raises:
+            StaleWrite: A demanded version is not the stored one.
             TypeError: A value is not plain JSON.
         """
         with self._lock:
+            for key, version in (versions or {}).items():
+                found = self._documents[key][1] if key in self._documents else 0
+                if version != found:
+                    raise StaleWrite("document", key, expected=version, found=found or None)
             for key, value in values.items():
                 self._put(key, value)
 

@@ -15,17 +15,29 @@ from certcore.errors import CAError, InvalidInput
 from certcore.hookspecs import hookimpl
 from certcore.model import form
 from certcore.model.hints import ActionButton, Fact, Facts, Hint, Level, Message, Notice
+from certcore.model.issuance import Issuance
 from certcore.model.lifecycle import Status
 from certcore.model.names import DnsName
 from certcore.model.problem import Problem
 from certcore.model.renewal import Retry
+from certcore.model.renewal_info import SuggestedWindow
 from certcore.model.revocation import RevocationReason
 from certcore.model.secret import Secret
 from certcore.model.views import CertificateView
-from certcore.ports.ca_module import CAModule, Failed, Issued, ModuleContext, Step, Waiting, WaitingFor, Work
+from certcore.ports.ca_module import (
+    CAModule,
+    Failed,
+    Issued,
+    ModuleContext,
+    ProfileAction,
+    Step,
+    Waiting,
+    WaitingFor,
+    Work,
+)
 from certcore.testing.authority import LittleAuthority
 
-__all__ = ["Act", "ScriptedCA", "ScriptedProfile", "ScriptedSettings"]
+__all__ = ["Act", "ScriptedCA", "ScriptedProfile", "ScriptedRenewalCA", "ScriptedSettings"]
 
 
 class Act(StrEnum):
@@ -43,6 +55,12 @@ class Act(StrEnum):
     FAIL_SLOW = "fail_slow"
     #: Refuse for good.
     FAIL_NEVER = "fail_never"
+    #: Fail as a CA that is down does, for a reason of its own.
+    CA_DOWN = "ca_down"
+    #: Refuse for good, for a reason of the CA's own.
+    CA_REFUSES = "ca_refuses"
+    #: Wait for its turn, for a minute.
+    WAIT_TURN = "wait_turn"
     #: Issue for another key than the one that was asked for.
     WRONG_KEY = "wrong_key"
     #: Issue for other names.
@@ -57,7 +75,18 @@ class Act(StrEnum):
     NONSENSE = "nonsense"
 
 
-_FAILURES: Final = {Act.FAIL_SOON: Retry.SOON, Act.FAIL_SLOW: Retry.SLOW, Act.FAIL_NEVER: Retry.NEVER}
+_FAILURES: Final = {
+    Act.FAIL_SOON: Retry.SOON,
+    Act.FAIL_SLOW: Retry.SLOW,
+    Act.FAIL_NEVER: Retry.NEVER,
+    Act.CA_DOWN: Retry.SOON,
+    Act.CA_REFUSES: Retry.NEVER,
+}
+_WAITS: Final = {
+    Act.WAIT_OWNER: WaitingFor.OWNER,
+    Act.WORK: WaitingFor.AUTHORITY,
+    Act.WAIT_TURN: WaitingFor.TURN,
+}
 _A_MINUTE: Final = timedelta(minutes=1)
 
 
@@ -78,6 +107,13 @@ class ScriptedSettings:
     """What a certificate is asked besides."""
 
     order_reference: str = form.text("Order reference", default="", maximum=40)
+
+
+@frozen(kw_only=True)
+class ScriptedGreeting:
+    """What the action of its profiles asks for."""
+
+    whom: str = form.text("Whom")
 
 
 class ScriptedCA(CAModule):
@@ -120,6 +156,8 @@ class ScriptedCA(CAModule):
         self.revoked: dict[str, RevocationReason] = {}
         #: Whether it refuses to revoke.
         self.refuses_revocation = False
+        #: By the name of a CA profile's region, what it does there instead of `script`.
+        self.scripts: dict[str, tuple[Act, ...]] = {}
         #: When set, cleaning up does not succeed before this moment.
         self.busy_until: datetime | None = None
 
@@ -138,7 +176,8 @@ class ScriptedCA(CAModule):
         with self._lock:
             self.calls += 1
             self.held.add(work.issuance.id)
-            act = self.script[min(step, len(self.script) - 1)]
+            script = self.scripts.get(work.profile.region, self.script)
+            act = script[min(step, len(script) - 1)]
         return self._act(act, work, {"step": step + 1})
 
     def clean_up(self, work: Work) -> datetime | None:
@@ -151,7 +190,7 @@ class ScriptedCA(CAModule):
 
     def revoke(
         self,
-        leaf_pem: str,
+        issuance: Issuance,
         reason: RevocationReason,
         private_key: Callable[[], Secret | None],
         context: ModuleContext,
@@ -161,7 +200,19 @@ class ScriptedCA(CAModule):
         if self.refuses_revocation:
             raise CAError("The scripted CA does not revoke now.", problem_type="urn:scripted:refused", advice="Wait.")
         with self._lock:
-            self.revoked[leaf_pem] = reason
+            self.revoked[issuance.leaf_pem or ""] = reason
+
+    def profile_actions(self, context: ModuleContext) -> Sequence[ProfileAction]:
+        """One that greets."""
+        help_text = Message("scripted.greet.help", "Says hello to somebody.")
+        return [
+            ProfileAction(name="greet", label=Message("scripted.greet", "Greet"), help=help_text, form=ScriptedGreeting)
+        ]
+
+    def run_action(self, name: str, values: Any, context: ModuleContext, *, actor: str) -> Message:
+        """Greet."""
+        text = "{actor} says hello to {whom} by {action}."
+        return Message("scripted.greet.done", text, {"actor": actor, "whom": values.whom, "action": name})
 
     def hints(self, view: CertificateView, context: ModuleContext) -> Sequence[Hint]:
         """A few hints, different for each status."""
@@ -179,25 +230,34 @@ class ScriptedCA(CAModule):
         if profile.note == "refused":
             raise InvalidInput("note", "is refused.")
 
-    def check_request(self, profile: Any, names: Sequence[DnsName], settings: Any) -> None:
+    def check_request(self, context: ModuleContext, names: Sequence[DnsName], settings: Any) -> None:
         """Refuse wildcards where the profile forbids them."""
-        if not profile.allow_wildcard and any(name.is_wildcard for name in names):
+        if not context.profile.allow_wildcard and any(name.is_wildcard for name in names):
             raise InvalidInput("wildcard", "this profile does not allow wildcards.")
 
     def _act(self, act: Act, work: Work, state: dict[str, Any]) -> Step:
         now = work.environment.now()
         match act:
-            case Act.WAIT_OWNER | Act.WORK:
-                who = WaitingFor.OWNER if act is Act.WAIT_OWNER else WaitingFor.AUTHORITY
+            case Act.WAIT_OWNER | Act.WORK | Act.WAIT_TURN:
                 seen = {"act": act.value, "at": now.isoformat()}
                 return Waiting(
-                    state=state, look_again=now + _A_MINUTE, waiting_for=who, findings=seen, needs_clean_up=True
+                    state=state,
+                    look_again=now + _A_MINUTE,
+                    waiting_for=_WAITS[act],
+                    findings=seen,
+                    needs_clean_up=True,
                 )
-            case Act.FAIL_SOON | Act.FAIL_SLOW | Act.FAIL_NEVER:
+            case Act.FAIL_SOON | Act.FAIL_SLOW | Act.FAIL_NEVER | Act.CA_DOWN | Act.CA_REFUSES:
                 problem = Problem(
                     type=f"urn:scripted:{act.value}", title="The scripted CA refuses.", detail=act.value, advice="Wait."
                 )
-                return Failed(state=state, problem=problem, retry=_FAILURES[act], needs_clean_up=True)
+                return Failed(
+                    state=state,
+                    problem=problem,
+                    retry=_FAILURES[act],
+                    of_authority=act in (Act.CA_DOWN, Act.CA_REFUSES),
+                    needs_clean_up=True,
+                )
             case Act.ISSUE | Act.WRONG_KEY | Act.WRONG_NAMES | Act.ENDED | Act.GARBAGE:
                 return Issued(state=state, chain_pem=self._chain(act, work, now), needs_clean_up=True)
             case Act.RAISE:
@@ -222,6 +282,31 @@ class ScriptedCA(CAModule):
                 return "-----BEGIN CERTIFICATE-----\nbm90IGEgY2VydGlmaWNhdGU=\n-----END CERTIFICATE-----\n"
             case _:
                 return self._authority.issue(csr, now=now, lifetime=lifetime)
+
+
+class ScriptedRenewalCA(ScriptedCA):
+    """A `ScriptedCA` that says when it wants its leaves to be renewed (RFC 9773).
+
+    Args:
+        script: What it does, step by step.
+        now: A moment at which its authority is valid.
+    """
+
+    def __init__(self, script: Iterable[Act] = (Act.ISSUE,), *, now: datetime) -> None:
+        super().__init__(script, now=now)
+        #: When it wants leaves to be renewed, by the leaf's names; the error that it raises instead.
+        self.windows: dict[tuple[str, ...], SuggestedWindow | CAError] = {}
+        #: How often it was asked for a window.
+        self.asked = 0
+
+    def renewal_info(self, issuance: Issuance, context: ModuleContext) -> SuggestedWindow | None:
+        """What `windows` says."""
+        with self._lock:
+            self.asked += 1
+        found = self.windows.get(issuance.leaf.names if issuance.leaf else ())
+        if isinstance(found, CAError):
+            raise found
+        return found
 
 
 @frozen(eq=False)

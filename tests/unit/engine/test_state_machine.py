@@ -7,11 +7,12 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
 from certcore import CertCore, RenewalPolicy, Status
-from certcore.errors import CertCoreError, TransitionNotAllowed
+from certcore.errors import CAError, CertCoreError, TransitionNotAllowed
 from certcore.model.hints import hint_to_json
 from certcore.model.lifecycle import TRANSITIONS
+from certcore.model.renewal_info import SuggestedWindow
 from certcore.testing.clock import FrozenEnvironment
-from certcore.testing.scripted_ca import Act, ScriptedCA
+from certcore.testing.scripted_ca import Act, ScriptedRenewalCA
 from certcore.x509.chain import parse_chain
 from certcore.x509.keys import load_private_key, spki_sha256
 
@@ -28,18 +29,22 @@ class Life(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
         self.environment = FrozenEnvironment()
-        self.ca = ScriptedCA([Act.ISSUE], now=self.environment.now())
+        self.ca = ScriptedRenewalCA([Act.ISSUE], now=self.environment.now())
         self.core = CertCore.in_memory(
             plugins=[self.ca.plugin()], installed_plugins=False, environment=self.environment
         )
-        self.authorities = [self.core.authorities.create(name, module="scripted").id for name in "ab"]
+        self.authorities = [
+            self.core.authorities.create(name, module="scripted", settings={"region": region}).id
+            for name, region in (("a", "eu"), ("b", "us"))
+        ]
         self.seen = {}
         self.sequence = 0
         self.made = 0
 
     def teardown(self):
         """Whatever happened: with a CA that issues, and time, nothing is held outside at last."""
-        self.ca.script = (Act.ISSUE,)
+        self.ca.scripts = {}
+        self.ca.windows = {}
         self.environment.advance(timedelta(minutes=6))  # leases of workers that died have run out
         for one in list(self.seen):
             for _ in range(6):
@@ -53,21 +58,35 @@ class Life(RuleBasedStateMachine):
                 assert issuance.outcome is None or issuance.id not in self.ca.held
         self.core.close()
 
-    @rule(target=certificates, wildcard=st.booleans(), auto=st.booleans(), rotate=st.booleans())
-    def create(self, wildcard, auto, rotate):
+    @rule(
+        target=certificates, wildcard=st.booleans(), auto=st.booleans(), rotate=st.booleans(), falls_back=st.booleans()
+    )
+    def create(self, wildcard, auto, rotate, falls_back):
         """A user saves a new draft."""
         self.made += 1
         policy = RenewalPolicy(auto=auto, rotate_key=rotate)
         draft = self.core.certificates.create(
-            f"d{self.made}.example", wildcard=wildcard, renewal=policy, authority=self.authorities[0]
+            f"d{self.made}.example",
+            wildcard=wildcard,
+            renewal=policy,
+            authority=self.authorities[0],
+            fallbacks=self.authorities[1:] if falls_back else (),
         )
         self.seen[draft.id] = draft
         return draft.id
 
-    @rule(script=_SCRIPTS)
-    def the_ca_changes(self, script):
-        """The CA behaves differently from now on."""
-        self.ca.script = tuple(script)
+    @rule(script=_SCRIPTS, region=st.sampled_from(["eu", "us"]))
+    def the_ca_changes(self, script, region):
+        """One of the CAs behaves differently from now on."""
+        self.ca.scripts[region] = tuple(script)
+
+    @rule(one=certificates, days=st.none() | st.integers(-100, 100), retry_after=st.none() | st.integers(0, 10**6))
+    def the_ca_wishes(self, one, days, retry_after):
+        """The CA wants a leaf to be renewed at some time, or cannot be asked."""
+        start = self.environment.now() + timedelta(days=days or 0)
+        window = SuggestedWindow(start=start, end=start + timedelta(days=2), retry_after=retry_after)
+        names = tuple(name.ascii for name in self.core.certificates.get(one).names)
+        self.ca.windows[names] = CAError("It is down.") if days is None else window
 
     @rule(seconds=st.sampled_from([1, 59, 61, 3600, 86400, 20 * 86400, 45 * 86400]))
     def time_passes(self, seconds):
@@ -107,6 +126,8 @@ class Life(RuleBasedStateMachine):
         if certificate.status is Status.REVOKED:
             return
         authority = self.authorities[other] if certificate.status is Status.DRAFT else None
+        if authority in certificate.fallbacks:
+            authority = None
         saved = self.core.certificates.edit(one, renewal=RenewalPolicy(days_before=days), authority=authority)
         assert saved.version > certificate.version
 

@@ -27,6 +27,7 @@ ARGUMENTS = {
     "reason": "a test",
     "text": "shop",
     "key_id": "{key}",
+    "action": "greet",
 }
 
 

@@ -182,11 +182,16 @@ class SqlCertificates:
             self.connection.execute(names.insert(), new)
 
     def domains_using(self, authority_id: str, *, limit: int = 6) -> Sequence[str]:
-        """The domains of some certificates of this authority."""
+        """The domains of some certificates of this authority, or with it as a fallback."""
         column = certificates.c.domain
         statement = (
             sa.select(column)
-            .where(certificates.c.authority_id == authority_id)
+            .where(
+                sa.or_(
+                    certificates.c.authority_id == authority_id,
+                    certificates.c.fallbacks.contains(authority_id, autoescape=True),
+                )
+            )
             .distinct()
             .order_by(column)
             .limit(limit)

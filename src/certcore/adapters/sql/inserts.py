@@ -7,13 +7,14 @@ from functools import lru_cache
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.dialects import mysql, postgresql, sqlite
 
 __all__ = ["insert_new"]
 
 #: Dialect to its own INSERT, which has ON CONFLICT.
 _OWN_WORDS: Final[Mapping[str, Any]] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
+#: The number, which no row has, that says: there is a row already.
+_WAS_THERE: Final = 7
 
 
 def insert_new(connection: sa.Connection, table: sa.Table, row: Mapping[str, Any]) -> bool:
@@ -25,11 +26,19 @@ def insert_new(connection: sa.Connection, table: sa.Table, row: Mapping[str, Any
     statement = _insert_or_nothing(table, connection.dialect.name)
     if statement is not None:
         return connection.execute(statement, dict(row)).rowcount == 1
-    try:  # MySQL takes back the statement alone
-        connection.execute(table.insert(), dict(row))
-    except IntegrityError:
-        return False
-    return True
+    # MySQL counts one row in either case, so that the one that was there says so by a number that it leaves.
+    return connection.execute(_insert_or_lock(table), dict(row)).lastrowid != _WAS_THERE
+
+
+@lru_cache(maxsize=32)
+def _insert_or_lock(table: sa.Table) -> sa.Insert:
+    """MySQL's INSERT that locks the row where there is one, as for an update.
+
+    After one that fails, two that waited for the same row would both hold it for reading, and for each other.
+    """
+    column = list(table.c)[-1]
+    same = sa.func.if_(sa.func.last_insert_id(_WAS_THERE), column, column)
+    return mysql.insert(table).on_duplicate_key_update({column.name: same})
 
 
 @lru_cache(maxsize=32)

@@ -19,6 +19,7 @@ from certcore.model.lifecycle import Status
 from certcore.model.names import DnsName
 from certcore.model.problem import Problem
 from certcore.model.renewal import RenewalPolicy
+from certcore.model.renewal_info import RenewalInfo
 from certcore.model.search import reversed_labels
 from certcore.model.secret import SecretName
 from certcore.model.subject import Subject
@@ -73,6 +74,7 @@ def certificate_row(certificate: Certificate) -> dict[str, Any]:
         "renewal_days_before": certificate.renewal.days_before,
         "renewal_rotate_key": certificate.renewal.rotate_key,
         "authority_id": certificate.authority_id,
+        "fallbacks": ",".join(certificate.fallbacks),
         "module_data": certificate.module_data,
         "created_at": certificate.created_at,
     }
@@ -92,6 +94,7 @@ def certificate_of(row: _Row) -> Certificate:
             auto=row.renewal_auto, days_before=row.renewal_days_before, rotate_key=row.renewal_rotate_key
         ),
         authority_id=row.authority_id,
+        fallbacks=tuple(row.fallbacks.split(",")) if row.fallbacks else (),
         module_data=row.module_data,
         status=Status(row.status),
         issuance_id=row.issuance_id,
@@ -132,6 +135,8 @@ def issuance_progress(issuance: Issuance) -> dict[str, Any]:
         "chain_pem": issuance.chain_pem,
         "leaf": _leaf_json(issuance.leaf),
         "problem": _problem_json(issuance.problem),
+        "renewal_info": _renewal_info_json(issuance.renewal_info),
+        "authority_failures": issuance.authority_failures,
         "finished_at": issuance.finished_at,
     }
 
@@ -174,6 +179,8 @@ def issuance_of(row: _Row) -> Issuance:
         chain_pem=row.chain_pem,
         leaf=_leaf(row.leaf),
         problem=_problem(row.problem),
+        renewal_info=_renewal_info(row.renewal_info),
+        authority_failures=row.authority_failures,
         created_at=row.created_at,
         finished_at=row.finished_at,
     )
@@ -312,6 +319,25 @@ def _problem_json(problem: Problem | None) -> dict[str, Any] | None:
 
 def _problem(document: Mapping[str, Any] | None) -> Problem | None:
     return None if document is None else Problem.from_json(document)
+
+
+def _renewal_info_json(info: RenewalInfo | None) -> dict[str, Any] | None:
+    if info is None:
+        return None
+    return {
+        name: value.isoformat() if isinstance(value, datetime) else value for name, value in attrs.asdict(info).items()
+    }
+
+
+def _renewal_info(document: Mapping[str, Any] | None) -> RenewalInfo | None:
+    if document is None:
+        return None
+    moments = {
+        name: datetime.fromisoformat(document[name])
+        for name in ("check_at", "start", "end", "renew_at", "checked_at")
+        if document[name] is not None
+    }
+    return RenewalInfo(**{**document, **moments})
 
 
 def _leaf_json(leaf: Leaf | None) -> dict[str, Any] | None:

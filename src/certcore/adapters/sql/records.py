@@ -112,6 +112,8 @@ class SqlAuthorities:
     def delete(self, authority_id: str) -> None:
         """Delete a profile that no certificate uses."""
         authority = self.get(authority_id)
+        if users := SqlCertificates(self.connection, writing=False).domains_using(authority_id):
+            raise InUse("authority", authority.name, users)
         try:
             with self.connection.begin_nested():  # PostgreSQL answers no question in a transaction with an error
                 self.connection.execute(authorities.delete().where(authorities.c.id == authority_id))

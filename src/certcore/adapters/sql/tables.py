@@ -60,6 +60,8 @@ certificates: Final = sa.Table(
     sa.Column("renewal_days_before", sa.Integer),
     sa.Column("renewal_rotate_key", sa.Boolean, nullable=False),
     sa.Column("authority_id", key_text(_ID), sa.ForeignKey(authorities.c.id), nullable=False),
+    # The ids of further CA profiles with commas between them.
+    sa.Column("fallbacks", key_text(300), nullable=False, server_default=sa.text("''")),
     sa.Column("module_data", JsonText, nullable=False),
     sa.Column("status", key_text(20), nullable=False),
     sa.Column("issuance_id", key_text(_ID)),
@@ -128,6 +130,8 @@ issuances: Final = sa.Table(
     sa.Column("chain_pem", big_text()),
     sa.Column("leaf", JsonText),
     sa.Column("problem", JsonText),
+    sa.Column("renewal_info", JsonText),
+    sa.Column("authority_failures", sa.Integer, nullable=False, server_default="0"),
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("finished_at", UtcDateTime),
     # Of the leaf, to be searched: lower-case hex, the serial number without leading zeros.

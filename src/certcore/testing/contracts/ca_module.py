@@ -232,7 +232,7 @@ class CAModuleContract:
         assert view.active is not None
         _, context = core.engine.contexts.context(view.authority)
         for _ in range(2):
-            module.revoke(view.active.leaf_pem or "", RevocationReason.SUPERSEDED, lambda: None, context)
+            module.revoke(view.active, RevocationReason.SUPERSEDED, lambda: None, context)
         assert core.certificates.revoke(one.id, reason=RevocationReason.SUPERSEDED).status is Status.REVOKED
 
     def test_deleting_in_the_middle_leaves_nothing_outside(self, core: CertCore, authority_id: str) -> None:

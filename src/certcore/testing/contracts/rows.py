@@ -16,6 +16,7 @@ from certcore.model.issuance import Outcome
 from certcore.model.keys import KeyType
 from certcore.model.lifecycle import Status
 from certcore.model.names import DnsName
+from certcore.model.renewal_info import RenewalInfo
 from certcore.model.search import Search
 from certcore.model.secret import SealedSecret, SecretName
 from certcore.ports.storage import Storage
@@ -212,6 +213,8 @@ class RowsContract:
             chain_pem="",
             leaf=sample_leaf(),
             problem=PROBLEM,
+            renewal_info=RenewalInfo(check_at=LATER, start=NOW, end=LATER, renew_at=NOW, failures=2),
+            authority_failures=3,
             finished_at=LATER,
         )
         with filled.write() as transaction:
@@ -264,9 +267,14 @@ class RowsContract:
             transaction.authorities.delete("authority-1")
         assert caught.value.users == ("d001.example",)
         with filled.write() as transaction:
+            transaction.authorities.add(sample_authority(2))
+        with pytest.raises(InUse), filled.write() as transaction:
+            transaction.authorities.delete("authority-2")  # a fallback
+        with filled.write() as transaction:
             assert transaction.certificates.domains_using("authority-1") == ["d001.example"]
             transaction.certificates.delete("certificate-1")
             transaction.authorities.delete("authority-1")
+            transaction.authorities.delete("authority-2")
             assert transaction.authorities.list() == []
 
     # -- secrets, events, documents -------------------------------------------------------------------------------

@@ -57,6 +57,7 @@ def sample_certificate(number: int = 1, **changes: Any) -> Certificate:
         "key_type": KeyType.RSA_3072,
         "renewal": RenewalPolicy(auto=False, days_before=12, rotate_key=False),
         "authority_id": "authority-1",
+        "fallbacks": ("authority-2", "authority-3"),
         "module_data": {"email": "x@y.example"},
         "created_at": NOW,
         "updated_at": NOW,

@@ -1,0 +1,151 @@
+"""What begins beside a leaf in service, or instead of an attempt: renewals, the CA's wishes, and another CA."""
+
+from __future__ import annotations
+
+import logging
+
+from attrs import evolve
+
+from certcore.engine.contexts import Contexts
+from certcore.engine.outcome import Held
+from certcore.engine.requests import new_issuance
+from certcore.errors import CAError, CertCoreError, InvalidInput, LeaseLost, StorageError
+from certcore.model.events import EventKind
+from certcore.model.issuance import Issuance, Outcome, Purpose
+from certcore.model.lifecycle import Action, transition
+from certcore.model.renewal_info import RenewalInfo, SuggestedWindow, after_answer, after_failure
+from certcore.model.secret import SealedSecret, SecretName
+from certcore.ports.ca_module import SupportsRenewalInfo
+
+__all__ = ["ask_renewal_info", "fall_back", "start_renewal"]
+
+_log = logging.getLogger(__name__)
+
+
+def start_renewal(held: Held, active: Issuance, contexts: Contexts) -> Held:
+    """A new issuance beside the active one, with a new key unless the policy keeps it."""
+    certificate = held.certificate
+    now = contexts.environment.now()
+    keep = None if certificate.renewal.rotate_key else _sealed_key(active, contexts)
+    request = new_issuance(
+        certificate,
+        number=_next_number(held),
+        purpose=Purpose.RENEW,
+        environment=contexts.environment,
+        vault=contexts.vault,
+        keep_key=keep,
+    )
+    changed = evolve(certificate, issuance_id=request.issuance.id, updated_at=now)
+    after = held.with_issuance(request.issuance)
+    if request.sealed_key is not None:
+        after = evolve(after, new_keys=((request.issuance.key_name, request.sealed_key),))
+    return after.moved(changed, EventKind.RENEWAL_STARTED, now, data={"number": request.issuance.number}).due(now)
+
+
+def ask_renewal_info(held: Held, active: Issuance, contexts: Contexts) -> Held:
+    """Ask the CA when it wants the leaf to be renewed; where it cannot be asked, the policy counts (RFC 9773)."""
+    now = contexts.environment.now()
+    leaf = active.leaf
+    if leaf is None:  # pragma: no cover - an active issuance has a leaf
+        return held
+    before = active.renewal_info
+    try:
+        window = _asked(held, active, contexts)
+        info = after_answer(before, window, leaf=leaf, now=now, roll=contexts.environment.roll())
+    except (LeaseLost, StorageError):
+        raise
+    except CertCoreError as error:
+        retry_after = error.retry_after if isinstance(error, CAError) else None
+        info = after_failure(before, now=now, retry_after=retry_after)
+        _log.info("The CA of certificate %s gives no renewal information: %s", held.certificate.id, error)
+    except Exception as error:  # isolation: a module's bug costs the CA's wish, not the certificate
+        info = after_failure(before, now=now)
+        _log.error("Asking for renewal information raised %s", type(error).__name__)
+    after = held.with_issuance(evolve(active, renewal_info=info))
+    if not _is_earlier(before, info) or info.start is None or info.end is None:
+        return after
+    data = {"start": info.start.isoformat(), "end": info.end.isoformat(), "explanation_url": info.explanation_url}
+    return after.moved(held.certificate, EventKind.RENEWAL_ASKED, now, data=data)
+
+
+def fall_back(held: Held, tired: Issuance, contexts: Contexts) -> Held:
+    """Go on at the next CA profile that can take the request; after the last one the first one has its turn again."""
+    now = contexts.environment.now()
+    certificate = held.certificate
+    ended = evolve(tired, outcome=Outcome.ABANDONED, finished_at=now)
+    chosen = _next_authority(held, tired, contexts)
+    if chosen is None:
+        return held.with_issuance(evolve(tired, authority_failures=0)).due(now)  # nobody else: go on here
+    kept = held.active is not None and held.active.key_name == tired.key_name
+    request = new_issuance(
+        certificate,
+        number=_next_number(held),
+        purpose=tired.purpose,
+        environment=contexts.environment,
+        vault=contexts.vault,
+        keep_key=_sealed_key(tired, contexts) if kept else None,
+        authority_id=chosen,
+    )
+    status = transition(certificate.status, Action.FALL_BACK)
+    changed = evolve(certificate, status=status, issuance_id=request.issuance.id, updated_at=now)
+    names = {one.id: one.name for one in held.authorities}
+    data = {
+        "from": names.get(tired.authority_id, tired.authority_id),
+        "to": names.get(chosen, chosen),
+        "number": request.issuance.number,
+    }
+    after = held.with_issuance(ended).with_issuance(request.issuance)
+    if request.sealed_key is not None:
+        after = evolve(after, new_keys=((request.issuance.key_name, request.sealed_key),))
+    after = evolve(after, dropped_keys=() if kept else (tired.key_name,))
+    return after.moved(changed, EventKind.FELL_BACK, now, problem=certificate.problem, data=data).due(now)
+
+
+def _sealed_key(issuance: Issuance, contexts: Contexts) -> tuple[SecretName, SealedSecret] | None:
+    """The key of an issuance, to be used again; None when it is not here."""
+    with contexts.storage.read() as transaction:
+        sealed = transaction.secrets.get(issuance.key_name)
+    return None if sealed is None else (issuance.key_name, sealed)
+
+
+def _asked(held: Held, active: Issuance, contexts: Contexts) -> SuggestedWindow | None:
+    module, context = contexts.context(held.authority(active.authority_id), held.schedule)
+    return module.renewal_info(active, context) if isinstance(module, SupportsRenewalInfo) else None
+
+
+def _is_earlier(before: RenewalInfo | None, after: RenewalInfo) -> bool:
+    """Whether the CA has asked for an earlier renewal than it did before."""
+    if after.start is None or after.end is None or after.checked_at is None:
+        return False
+    if before is None or before.start is None:
+        return after.end <= after.checked_at
+    return after.start < before.start
+
+
+def _next_authority(held: Held, tired: Issuance, contexts: Contexts) -> str | None:
+    certificate = held.certificate
+    order = list(dict.fromkeys([certificate.authority_id, *certificate.fallbacks]))
+    start = order.index(tired.authority_id) if tired.authority_id in order else -1
+    for candidate in [*order[start + 1 :], *order[: start + 1]]:
+        if candidate != tired.authority_id and _can_take(held, candidate, contexts):
+            return candidate
+    return None
+
+
+def _can_take(held: Held, authority_id: str, contexts: Contexts) -> bool:
+    """Whether a CA profile is there and permits these names."""
+    try:
+        authority = held.authority(authority_id)
+        module, context = contexts.context(authority)
+        settings = contexts.settings(module, authority, held.certificate)
+        module.check_request(context, held.certificate.names, settings)
+    except (StorageError, LeaseLost):
+        raise
+    except (InvalidInput, CertCoreError) as error:
+        _log.info("The fallback %s is passed over: %s", authority_id, error)
+        return False
+    return True
+
+
+def _next_number(held: Held) -> int:
+    return 1 + max(one.number for one in held.issuances)

@@ -1,0 +1,106 @@
+"""What a user gives for the fields of a certificate, made into values; what does not fit is refused by its field."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+from attrs import evolve
+
+from certcore.errors import InvalidInput, InvalidName
+from certcore.model.certificate import Certificate
+from certcore.model.keys import KeyType
+from certcore.model.names import DnsName
+from certcore.model.subject import Subject
+
+__all__ = ["aliases_of", "fallbacks_of", "given_changes", "owner_of", "subject_of", "true_or_false"]
+
+_MAX_OWNER: Final = 100
+_MAX_FALLBACKS: Final = 5
+
+
+def aliases_of(aliases: Iterable[str] | str) -> tuple[DnsName, ...]:
+    """The names of a list, or of a text with a name per line or between commas."""
+    if isinstance(aliases, str):
+        aliases = aliases.replace(",", "\n").replace(";", "\n").splitlines()
+    try:
+        given = [alias for alias in aliases if not isinstance(alias, str) or alias.strip()]
+    except TypeError:
+        raise InvalidName("aliases", "must be a list of names.") from None
+    return tuple(DnsName.parse(alias, field="aliases") for alias in given)
+
+
+def fallbacks_of(ids: Iterable[str]) -> tuple[str, ...]:
+    """The ids of CA profiles, each once; whether they are there is for the caller to see."""
+    given = tuple(ids) if not isinstance(ids, str) else (ids,)
+    if not all(isinstance(one, str) and one for one in given):
+        raise InvalidInput("fallbacks", "must be a list of ids of CA profiles.")
+    if len(set(given)) != len(given):
+        raise InvalidInput("fallbacks", "a CA profile is there twice.")
+    if len(given) > _MAX_FALLBACKS:
+        raise InvalidInput("fallbacks", f"are more than {_MAX_FALLBACKS}.")
+    return given
+
+
+def subject_of(subject: Subject | Mapping[str, str] | None, stored: Subject | None = None) -> Subject:
+    """A subject: the stored one with what is given."""
+    if subject is None or isinstance(subject, Subject):
+        return subject or Subject()
+    known = Subject.field_names()
+    for name in subject:
+        if name not in known:
+            raise InvalidInput(str(name)[:60], "there is no such subject field.", advice=f"Known: {', '.join(known)}.")
+    return evolve(stored or Subject(), **subject)
+
+
+def owner_of(owner: str) -> str:
+    """The tenant."""
+    if not isinstance(owner, str) or len(owner) > _MAX_OWNER or not (owner == "" or owner.isprintable()):
+        raise InvalidInput("owner", f"must be printable text of at most {_MAX_OWNER} characters.")
+    return owner
+
+
+def true_or_false(field: str, value: object) -> bool:
+    """A switch."""
+    if not isinstance(value, bool):
+        raise InvalidInput(field, "must be true or false.")
+    return value
+
+
+def given_changes(stored: Certificate, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The attributes of a certificate that change, from what a user gave; None means: not given.
+
+    Args:
+        stored: The certificate as it is; of a subject and of module data only the given members change.
+        given: By the name of the form's field.
+
+    Raises:
+        InvalidInput: A value is wrong; the error names its field.
+    """
+    changes: dict[str, Any] = {}
+    for field, value in given.items():
+        if value is None:
+            continue
+        if field == "subject":
+            changes["subject"] = subject_of(value, stored.subject)
+        elif field == "module_data":
+            changes["module_data"] = {**stored.module_data, **value}
+        else:
+            attribute, read = _READ[field]
+            changes[attribute] = read(value)
+    return changes
+
+
+#: The form's field, the attribute that it sets, and how the value is read.
+_READ: Final[Mapping[str, tuple[str, Callable[[Any], Any]]]] = MappingProxyType(
+    {
+        "domain": ("domain", DnsName.parse),
+        "authority": ("authority_id", str),
+        "aliases": ("aliases", aliases_of),
+        "wildcard": ("wildcard", lambda value: true_or_false("wildcard", value)),
+        "fallbacks": ("fallbacks", fallbacks_of),
+        "key_type": ("key_type", KeyType.parse),
+        "renewal": ("renewal", lambda value: value),
+    }
+)

@@ -1,0 +1,284 @@
+"""The CA's wishes about renewals, and what happens when a CA keeps failing: another one is tried."""
+
+from datetime import timedelta
+
+import pytest
+
+from certcore import RenewalPolicy, Status
+from certcore.errors import CAError, InUse, InvalidInput
+from certcore.model.events import EventKind
+from certcore.model.issuance import Outcome
+from certcore.model.renewal_info import SuggestedWindow
+from certcore.testing.scripted_ca import Act
+
+DAY = timedelta(days=1)
+NAMES = ("shop.example",)
+
+
+def _window(bench, start, end, **more):
+    now = bench.environment.now()
+    return SuggestedWindow(start=now + start, end=now + end, **more)
+
+
+def _asked(bench, one):
+    """Step to the CA's next question; gives what is known then."""
+    before = bench.ca.asked
+    while bench.ca.asked == before:
+        bench.step(one)
+    return bench.core.certificates.view(one).active.renewal_info
+
+
+def _events(bench, one, kind):
+    return [event for event in bench.core.certificates.timeline(one) if event.kind is kind]
+
+
+# -- the CA's wishes ----------------------------------------------------------------------------------------------
+
+
+def test_the_ca_is_asked_at_the_times_that_it_asks_for(wishing_bench):
+    """Within an hour for the first time, then after each Retry-After; the renewal comes in the window."""
+    bench = wishing_bench
+    one = bench.active()
+    issued_at = bench.environment.now()
+    bench.ca.windows[NAMES] = _window(bench, 50 * DAY, 54 * DAY, retry_after=7200)
+    info = _asked(bench, one)
+    assert bench.environment.now() - issued_at <= timedelta(hours=1)
+    for _ in range(3):
+        assert info.check_at == bench.environment.now() + timedelta(hours=2)
+        info = _asked(bench, one)
+    assert bench.environment.now() - issued_at == timedelta(hours=7)
+    assert bench.core.certificates.view(one).renews_at == info.renew_at == issued_at + 52 * DAY
+    bench.environment.set(info.renew_at)
+    bench.step(one)
+    bench.step(one)
+    assert bench.core.certificates.view(one).certificate.issuance_id is not None
+    assert _events(bench, one, EventKind.RENEWAL_ASKED) == []
+
+
+def test_a_window_in_the_past_renews_at_once_and_is_told(wishing_bench):
+    """A mass revocation: the next question finds the window in the past, and the renewal begins; the page is told."""
+    bench = wishing_bench
+    one = bench.active()
+    first = bench.core.certificates.view(one).leaf
+    bench.ca.windows[NAMES] = _window(bench, 50 * DAY, 54 * DAY)
+    _asked(bench, one)
+    page = "https://ca.example/incident"
+    bench.ca.windows[NAMES] = _window(bench, -2 * DAY, -DAY, explanation_url=page)
+    _asked(bench, one)
+    (told,) = _events(bench, one, EventKind.RENEWAL_ASKED)
+    assert told.data["explanation_url"] == page
+    now = bench.environment.now()
+    bench.step(one)
+    bench.step(one)
+    assert bench.environment.now() == now
+    view = bench.core.certificates.view(one)
+    assert view.certificate.status is Status.ACTIVE
+    assert view.leaf.serial_hex != first.serial_hex
+
+
+def test_a_ca_that_cannot_be_asked_leaves_it_to_the_policy(wishing_bench):
+    """Whether it never answered, or stopped answering: after some failures the policy's time counts."""
+    bench = wishing_bench
+    one = bench.active()
+    own = bench.core.certificates.view(one).renews_at
+    bench.ca.windows[NAMES] = _window(bench, 20 * DAY, 22 * DAY, retry_after=60)
+    _asked(bench, one)
+    assert bench.core.certificates.view(one).renews_at < own
+    bench.ca.windows[NAMES] = CAError("The CA is down.")
+    for failures in range(1, 6):
+        assert _asked(bench, one).failures == failures
+    assert bench.core.certificates.view(one).renews_at == own
+    assert bench.get(one).problem is None
+
+
+def test_without_auto_renewal_the_wish_is_known_and_nothing_else_happens(wishing_bench):
+    """The CA is asked, and the page shows it; the leaf stays until its end."""
+    bench = wishing_bench
+    one = bench.active(renewal=RenewalPolicy(auto=False))
+    bench.ca.windows[NAMES] = _window(bench, -2 * DAY, -DAY)
+    _asked(bench, one)
+    for _ in range(5):
+        _asked(bench, one)
+    assert len(bench.core.certificates.issuances(one)) == 1
+    assert len(_events(bench, one, EventKind.RENEWAL_ASKED)) == 1
+
+
+def test_a_module_with_a_bug_costs_only_the_wish(wishing_bench):
+    """A window that is no window counts as a failure; the certificate goes on."""
+    bench = wishing_bench
+    one = bench.active()
+    bench.ca.windows[NAMES] = "tomorrow"
+    assert _asked(bench, one).failures == 1
+    assert bench.get(one).status is Status.ACTIVE
+
+
+@pytest.mark.parametrize("days", [6, 45, 90, 398])
+@pytest.mark.parametrize("says", ["nothing", "a window", "down"])
+def test_every_lifetime_renews_for_years(wishing_bench, days, says):
+    """With a CA that answers, or has no opinion, or is down, the leaf in service never ends; renewals are few."""
+    bench = wishing_bench
+    lifetime = min(days, 365)  # what the scripted CA can do
+    bench.core.authorities.edit(bench.authority.id, settings={"lifetime_days": lifetime})
+    one = bench.active()
+    begun = bench.environment.now()
+    while bench.environment.now() - begun < 3 * lifetime * DAY:
+        if says == "a window":
+            leaf = bench.core.certificates.view(one).leaf
+            start = leaf.not_before + leaf.lifetime * 0.66
+            bench.ca.windows[NAMES] = SuggestedWindow(start=start, end=start + leaf.lifetime * 0.02, retry_after=86400)
+        elif says == "down":
+            bench.ca.windows[NAMES] = CAError("The CA is down.")
+        bench.step(one)
+        view = bench.core.certificates.view(one)
+        assert view.certificate.status is Status.ACTIVE
+        assert view.leaf.not_after > bench.environment.now()
+    assert 4 <= len(bench.core.certificates.issuances(one)) <= 8
+
+
+# -- another CA ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def other(bench):
+    """A second CA profile; the first one of the bench is in the region eu, this one in us."""
+    bench.ca.scripts = {"eu": (Act.ISSUE,), "us": (Act.ISSUE,)}
+    return bench.core.authorities.create("other", module="scripted", settings={"region": "us"})
+
+
+def _until(bench, one, condition, steps=40):
+    for _ in range(steps):
+        if condition(bench.get(one)):
+            return
+        bench.step(one)
+    raise AssertionError(f"still {bench.get(one)}")
+
+
+def test_when_the_ca_keeps_failing_the_next_is_tried(bench, other):
+    """After some minutes of a CA that is down the second one issues; the timeline tells from where to where and why."""
+    bench.ca.scripts["eu"] = (Act.CA_DOWN,)
+    one = bench.requested(fallbacks=[other.id])
+    begun = bench.environment.now()
+    _until(bench, one, lambda found: found.status is Status.ACTIVE)
+    assert timedelta(minutes=3) < bench.environment.now() - begun < timedelta(minutes=30)
+    (told,) = _events(bench, one, EventKind.FELL_BACK)
+    assert (told.data["from"], told.data["to"]) == ("test", "other")
+    assert told.problem is not None
+    first, second = bench.core.certificates.issuances(one)
+    assert (first.outcome, first.authority_id) == (Outcome.ABANDONED, bench.authority.id)
+    assert (second.outcome, second.authority_id) == (Outcome.ISSUED, other.id)
+    assert bench.get(one).authority_id == bench.authority.id
+    bench.step(one)
+    assert bench.ca.held == set()
+    with bench.core.engine.storage.read() as transaction:
+        assert transaction.secrets.get(first.key_name) is None
+        assert transaction.secrets.get(second.key_name) is not None
+
+
+def test_a_refusal_for_good_goes_to_the_next_at_once(bench, other):
+    """A CA that will never issue is left without any pause."""
+    bench.ca.scripts["eu"] = (Act.CA_REFUSES,)
+    one = bench.requested(fallbacks=[other.id])
+    begun = bench.environment.now()
+    _until(bench, one, lambda found: found.status is Status.ACTIVE)
+    assert bench.environment.now() == begun
+
+
+@pytest.mark.parametrize("act", [Act.FAIL_SOON, Act.FAIL_SLOW, Act.FAIL_NEVER])
+def test_what_is_the_owners_to_solve_stays_where_it_is(bench, other, act):
+    """A failure that is not the CA's own never leads to another CA."""
+    bench.ca.scripts["eu"] = (act,)
+    one = bench.requested(fallbacks=[other.id])
+    for _ in range(20):
+        bench.step(one)
+    assert _events(bench, one, EventKind.FELL_BACK) == []
+    assert bench.get(one).status is (Status.ERROR if act is Act.FAIL_NEVER else Status.PENDING)
+
+
+def test_without_a_fallback_a_ca_in_trouble_is_tried_on(bench):
+    """With nobody else to ask, the attempt goes on where it is."""
+    bench.ca.script = (*(Act.CA_DOWN,) * 12, Act.ISSUE)
+    one = bench.requested()
+    _until(bench, one, lambda found: found.status is Status.ACTIVE)
+    assert len(bench.core.certificates.issuances(one)) == 1
+
+
+def test_the_next_renewal_begins_at_the_first_ca_again(bench, other):
+    """A fallback is for one issuance; a renewal that fails goes to the fallback beside the leaf in service."""
+    bench.ca.scripts["eu"] = (Act.CA_REFUSES,)
+    one = bench.requested(fallbacks=[other.id])
+    _until(bench, one, lambda found: found.status is Status.ACTIVE)
+    serial = bench.core.certificates.view(one).leaf.serial_hex
+    _until(bench, one, lambda found: bench.core.certificates.view(one).leaf.serial_hex != serial)
+    tried = [issuance.authority_id for issuance in bench.core.certificates.issuances(one)]
+    assert tried == [bench.authority.id, other.id] * 2
+    assert bench.get(one).status is Status.ACTIVE
+
+
+def test_when_all_fail_they_take_turns(bench, other):
+    """After the last one the first has its turn again, ever more slowly, and whoever recovers issues."""
+    bench.ca.scripts = {"eu": (Act.CA_DOWN,), "us": (Act.CA_REFUSES,)}
+    one = bench.requested(fallbacks=[other.id])
+    for _ in range(60):
+        bench.step(one)
+    tried = [issuance.authority_id for issuance in bench.core.certificates.issuances(one)]
+    assert tried[:4] == [bench.authority.id, other.id] * 2
+    assert len(tried) < 20
+    bench.ca.scripts["eu"] = (Act.ISSUE,)
+    _until(bench, one, lambda found: found.status is Status.ACTIVE)
+
+
+def test_a_fallback_that_waits_for_the_owner_does_not_keep_the_first_one_waiting(bench, other):
+    """What a fallback asks of the owner is nothing to wait for: the first CA is tried again."""
+    bench.ca.scripts = {"eu": (Act.CA_REFUSES,), "us": (Act.WAIT_OWNER,)}
+    one = bench.requested(fallbacks=[other.id])
+    bench.step(one)
+    bench.step(one)
+    bench.step(one)
+    bench.ca.scripts["eu"] = (Act.ISSUE,)
+    _until(bench, one, lambda found: found.status is Status.ACTIVE)
+    assert bench.core.certificates.view(one).active.authority_id == bench.authority.id
+
+
+def test_a_fallback_that_does_not_permit_the_names_is_passed_over(bench, other):
+    """One without wildcards is no fallback for a wildcard; the next in the list is."""
+    third = bench.core.authorities.create("third", module="scripted", settings={"region": "us"})
+    bench.core.authorities.edit(other.id, settings={"allow_wildcard": False})
+    bench.ca.scripts["eu"] = (Act.CA_REFUSES,)
+    one = bench.requested(wildcard=True, fallbacks=[other.id, third.id])
+    _until(bench, one, lambda found: found.status is Status.ACTIVE)
+    assert bench.core.certificates.view(one).active.authority_id == third.id
+
+
+def test_a_kept_key_is_kept_by_the_fallback(bench, other):
+    """A policy that keeps the key keeps it also when the renewal goes to another CA; the leaf in service works on."""
+    one = bench.active(fallbacks=[other.id], renewal=RenewalPolicy(rotate_key=False))
+    key = bench.core.certificates.reveal_private_key(one, reason="test")
+    bench.ca.scripts["eu"] = (Act.CA_REFUSES,)
+    bench.core.certificates.renew(one)
+    _until(bench, one, lambda found: bench.core.certificates.view(one).active.authority_id == other.id)
+    assert bench.core.certificates.reveal_private_key(one, reason="test") == key
+
+
+def test_fallbacks_are_checked_at_the_door(bench, other):
+    """Unknown, doubled, too many, and its own profile are refused; the list can be changed at any time."""
+    for wrong in (["nobody"], [other.id, other.id], [bench.authority.id], [f"x{n}" for n in range(6)], [1], [""]):
+        with pytest.raises(InvalidInput) as caught:
+            bench.draft(fallbacks=wrong)
+        assert caught.value.field == "fallbacks"
+    one = bench.active("a.example")
+    assert bench.core.certificates.edit(one, fallbacks=[other.id]).fallbacks == (other.id,)
+    with pytest.raises(InvalidInput):
+        bench.core.certificates.edit(one, fallbacks=["nobody"])
+    with pytest.raises(InUse):
+        bench.core.authorities.delete(other.id)
+    assert bench.core.certificates.edit(one, fallbacks=[]).fallbacks == ()
+    bench.core.authorities.delete(other.id)
+
+
+def test_waiting_for_its_turn_is_waiting(bench):
+    """A certificate whose turn has not come is pending, or active, and nobody has to do anything."""
+    bench.ca.script = (Act.WAIT_TURN, Act.ISSUE)
+    one = bench.requested()
+    bench.step(one)
+    assert bench.get(one).status is Status.PENDING
+    _until(bench, one, lambda found: found.status is Status.ACTIVE)
