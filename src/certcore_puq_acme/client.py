@@ -11,7 +11,7 @@ import ipaddress
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import urljoin
 
@@ -155,6 +155,10 @@ class AcmeClient:
         """
         return self._update_account({"contact": _contacts(contact)})
 
+    def agree_to_terms(self) -> Account:
+        """Agree to the CA's terms of service anew (RFC 8555 section 7.3.3)."""
+        return self._update_account({"termsOfServiceAgreed": True})
+
     def deactivate_account(self) -> Account:
         """Close the account for ever (RFC 8555 section 7.3.6)."""
         return self._update_account({"status": "deactivated"})
@@ -176,19 +180,32 @@ class AcmeClient:
 
     # -- orders --------------------------------------------------------------------------------------------------
 
-    def new_order(self, names: Sequence[str], *, profile: str = "", replaces: str = "") -> Order:
+    def new_order(
+        self,
+        names: Sequence[str],
+        *,
+        profile: str = "",
+        replaces: str = "",
+        not_before: datetime | None = None,
+        not_after: datetime | None = None,
+    ) -> Order:
         """Place an order (RFC 8555 section 7.4). Save the order's URL before anything else.
 
         Args:
             names: DNS names, wildcards included, or IP addresses (RFC 8738).
             profile: One of the directory's certificate profiles, empty for the CA's default.
             replaces: The identifier of the certificate that this one will replace (RFC 9773 section 5).
+            not_before: When it is to begin; the CA's choice when None. Few CAs let the customer choose.
+            not_after: When it is to end, likewise.
         """
         payload: dict[str, Any] = {"identifiers": [_identifier(name) for name in names]}
         if profile:
             payload["profile"] = profile
         if replaces:
             payload["replaces"] = replaces
+        for name, moment in (("notBefore", not_before), ("notAfter", not_after)):
+            if moment is not None:
+                payload[name] = f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
         reply = self._post(self.directory().new_order, payload)
         return self._read_waiting(reply, "order", Order.from_json, _location(reply, "order"))
 

@@ -1,7 +1,13 @@
-"""A CA's refusal in words: what happened, whether we try again, and what somebody can do about it."""
+"""A CA's refusal in words: what happened, whether we try again, and what somebody can do about it.
+
+Two tables: `MEANINGS` by the ACME error type, and `CAUSES` by what CAs write when they could not see a name's records.
+The documentation's page of refusals is made from both.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
@@ -10,52 +16,158 @@ from attrs import evolve, frozen
 from certcore.model.problem import Problem
 from certcore.model.renewal import Retry
 from certcore_puq_acme.acme_errors import AcmeError, AcmeProblem, ProtocolError, TransportFailed
+from certcore_puq_acme.limits import registered_domain
 
-__all__ = ["Diagnosis", "diagnose", "diagnose_order"]
+__all__ = ["CAUSES", "MEANINGS", "Cause", "Diagnosis", "Meaning", "diagnose", "diagnose_order", "pauses_the_account"]
 
 _SERVER_ERROR: Final = 500
 _TOO_MANY: Final = 429
+_PAUSES: Final = (_TOO_MANY, 503)
 
 
-@frozen
+@frozen(kw_only=True)
 class Diagnosis:
-    """What a refusal means."""
+    """What a refusal means for the certificate."""
 
     problem: Problem
     retry: Retry
+    #: The CA failed for a reason of its own; another one may do better.
+    of_authority: bool
 
 
 @frozen
-class _Meaning:
+class Meaning:
+    """What an ACME error type means."""
+
     retry: Retry
+    #: What the owner of the domain, or the operator of the panel, can do.
+    advice: str
+    #: Whether it is a matter of the CA or of our account there, not of the names and their owner.
+    of_authority: bool = True
+
+
+@frozen(kw_only=True)
+class Cause:
+    """A cause that a CA tells of in its own words."""
+
+    #: A stable word.
+    name: str
+    #: What the CA's text is recognised by.
+    pattern: re.Pattern[str]
+    #: What happened.
+    title: str
     advice: str
 
 
-_BY_TYPE: Final = MappingProxyType(
+_BY_ITSELF: Final = "It is tried again by itself."
+_OWNER: Final = False
+
+#: By the last part of the problem type (RFC 8555 section 6.7, RFC 9773 section 7.4, draft-ietf-acme-profiles).
+MEANINGS: Final[Mapping[str, Meaning]] = MappingProxyType(
     {
-        "accountDoesNotExist": _Meaning(Retry.SOON, "A new account is opened at the next attempt."),
-        "badCSR": _Meaning(Retry.NEVER, "Choose another key type or other names, and generate a new CSR."),
-        "badNonce": _Meaning(Retry.SOON, "It is tried again by itself."),
-        "caa": _Meaning(
-            Retry.SLOW, "The owner has to allow this CA in the domain's CAA record, or remove that record."
+        "accountDoesNotExist": Meaning(Retry.SOON, "A new account is opened at the next attempt."),
+        "alreadyReplaced": Meaning(Retry.SOON, "It is ordered again without naming the leaf that it replaces."),
+        "alreadyRevoked": Meaning(Retry.NEVER, "The certificate is revoked already. Issue a new one."),
+        "badCSR": Meaning(Retry.NEVER, "Choose another key type or other names, and generate a new CSR."),
+        "badNonce": Meaning(Retry.SOON, _BY_ITSELF),
+        "badPublicKey": Meaning(Retry.NEVER, "Choose another kind of key."),
+        "badRevocationReason": Meaning(Retry.NEVER, "Choose another reason for the revocation."),
+        "badSignatureAlgorithm": Meaning(Retry.NEVER, "Choose another kind of account key in the CA profile."),
+        "caa": Meaning(
+            Retry.SLOW, "The owner has to allow this CA in the domain's CAA record, or remove that record.", _OWNER
         ),
-        "connection": _Meaning(Retry.SLOW, "Check that the tech zone's name servers can be reached from the Internet."),
-        "dns": _Meaning(Retry.SLOW, "Check the domain's name servers, its DNSSEC, and the tech zone's delegation."),
-        "externalAccountRequired": _Meaning(Retry.NEVER, "Put the CA's EAB key id and HMAC key into the CA profile."),
-        "incorrectResponse": _Meaning(Retry.SLOW, "Check that the CNAME still points into the tech zone."),
-        "invalidContact": _Meaning(Retry.NEVER, "Correct the account e-mail in the CA profile."),
-        "malformed": _Meaning(Retry.SLOW, "It is tried again slowly. If it stays, report it with the CA's text."),
-        "orderNotReady": _Meaning(Retry.SOON, "It is tried again by itself."),
-        "rateLimited": _Meaning(Retry.SLOW, "It is tried again when the CA permits; until then nothing is to be done."),
-        "rejectedIdentifier": _Meaning(Retry.NEVER, "Remove the name from the certificate, or use another CA."),
-        "serverInternal": _Meaning(Retry.SOON, "It is tried again by itself."),
-        "unauthorized": _Meaning(Retry.SLOW, "Check that the CNAME still points into the tech zone."),
-        "unsupportedContact": _Meaning(Retry.NEVER, "Correct the account e-mail in the CA profile."),
-        "unsupportedIdentifier": _Meaning(Retry.NEVER, "Remove the name from the certificate, or use another CA."),
-        "userActionRequired": _Meaning(Retry.NEVER, "Visit the CA's page, then check again."),
+        "compound": Meaning(Retry.SLOW, "Look at the problem of each name.", _OWNER),
+        "connection": Meaning(
+            Retry.SLOW, "Check that the tech zone's name servers can be reached from the Internet.", _OWNER
+        ),
+        "dns": Meaning(
+            Retry.SLOW, "Check the domain's name servers, its DNSSEC, and the tech zone's delegation.", _OWNER
+        ),
+        "externalAccountRequired": Meaning(
+            Retry.NEVER, "Put the CA's EAB key id and HMAC key into the CA profile, both as the CA shows them."
+        ),
+        "incorrectResponse": Meaning(Retry.SLOW, "Check that the CNAME still points into the tech zone.", _OWNER),
+        "invalidContact": Meaning(Retry.NEVER, "Correct the account e-mail in the CA profile."),
+        "invalidProfile": Meaning(Retry.NEVER, "Choose a certificate profile that the CA offers, or none."),
+        "malformed": Meaning(Retry.SLOW, "It is tried again slowly. If it stays, report it with the CA's text."),
+        "orderNotReady": Meaning(Retry.SOON, _BY_ITSELF),
+        "rateLimited": Meaning(Retry.SLOW, "It is tried again when the CA permits; until then nothing is to be done."),
+        "rejectedIdentifier": Meaning(Retry.NEVER, "Remove the name from the certificate, or use another CA."),
+        "serverInternal": Meaning(Retry.SOON, _BY_ITSELF),
+        "tls": Meaning(Retry.SLOW, _BY_ITSELF, _OWNER),
+        "unauthorized": Meaning(
+            Retry.SLOW,
+            "Check that the CNAME still points into the tech zone. If it is about the account, look at the CA profile.",
+        ),
+        "unsupportedContact": Meaning(Retry.NEVER, "Correct the account e-mail in the CA profile."),
+        "unsupportedIdentifier": Meaning(Retry.NEVER, "Remove the name from the certificate, or use another CA."),
+        "userActionRequired": Meaning(Retry.NEVER, "Visit the CA's page, then check again."),
     }
 )
+
+#: The first one whose pattern is found in the CA's text counts.
+CAUSES: Final[Sequence[Cause]] = tuple(
+    Cause(name=name, pattern=re.compile(pattern, re.IGNORECASE), title=title, advice=advice)
+    for name, pattern, title, advice in (
+        (
+            "caa_forbids",
+            r"caa record.{0,80}prevents issuance|caa.{0,40}forbid",
+            "A CAA record of the domain does not permit this CA.",
+            "The owner has to allow this CA in the domain's CAA record, or remove that record.",
+        ),
+        (
+            "dnssec",
+            r"dnssec|bogus|dnskey|rrsig|validation failure",
+            "The domain's DNSSEC does not validate.",
+            "The owner has to repair the domain's DNSSEC: the DS record at the registrar and the zone's keys must fit.",
+        ),
+        (
+            "servfail",
+            r"servfail|server failure",
+            "The domain's name servers answer the CA with a failure.",
+            "The owner has to look at the domain's name servers and its DNSSEC; then at the tech zone's delegation.",
+        ),
+        (
+            "timeout",
+            r"timed? ?out|timeout|deadline exceeded|networking error",
+            "The domain's name servers did not answer the CA in time.",
+            "Check that the name servers of the domain and of the tech zone can be reached from everywhere.",
+        ),
+        (
+            "nxdomain",
+            r"nxdomain|no such (host|domain|name)|name does not exist",
+            "The CA finds no such name in the DNS.",
+            "The owner has to set the CNAME; if it is there, the tech zone must be delegated to our name server.",
+        ),
+        (
+            "refused",
+            r"\brefused\b|notauth|lame",
+            "A name server refused to answer the CA.",
+            "Check that the domain, and the tech zone, are delegated to name servers that know them.",
+        ),
+        (
+            "other_vantage_point",
+            r"secondary validation|remote perspective|multi-?perspective|other vantage",
+            "The CA sees other records from other places of the world.",
+            "All name servers of the domain have to show the same records, everywhere; check the secondary ones.",
+        ),
+        (
+            "no_txt",
+            r"no txt record|txt records? (was |were )?not found|could not find a txt",
+            "The CA finds no TXT value at the end of the CNAME.",
+            "Check that the CNAME points into the tech zone, and that the zone's name server can be reached.",
+        ),
+        (
+            "wrong_txt",
+            r"incorrect txt|correct value not found|does not match|did not match|txt record.{0,60}mismatch",
+            "The CA finds other TXT values than the published ones.",
+            "Check that nothing else answers for the name: an old TXT record beside the CNAME, or an old tech zone.",
+        ),
+    )
+)
 _BY_TRANSPORT: Final = "It is tried again by itself. If it stays, check the directory URL and this server's network."
+_SLOWLY: Final = Meaning(Retry.SLOW, "It is tried again slowly with a new order.")
+_NO_CONTACT: Final = re.compile(r"contact", re.IGNORECASE)
 
 
 def diagnose(error: AcmeError) -> Diagnosis:
@@ -69,32 +181,80 @@ def diagnose(error: AcmeError) -> Diagnosis:
             problem = Problem(type="urn:certcore:protocol", title=error.message)
         case _:
             problem = Problem(title=error.message)
-    return Diagnosis(evolve(problem, advice=error.advice or _BY_TRANSPORT), Retry.SOON)
+    advised = evolve(problem, advice=error.advice or _BY_TRANSPORT)
+    return Diagnosis(problem=advised, retry=Retry.SOON, of_authority=True)
 
 
-def diagnose_order(problems: dict[str, Problem], order_problem: Problem | None) -> Diagnosis:
-    """What an invalid order means: its own problem, and one for each name that the CA could not validate."""
-    subproblems = tuple(evolve(one, identifier=name, subproblems=()) for name, one in problems.items())
+def diagnose_order(problems: Mapping[str, Problem], order_problem: Problem | None) -> Diagnosis:
+    """What a lost order means: its own problem, and one for each name that the CA could not validate.
+
+    Args:
+        problems: By name.
+        order_problem: That of the order itself; its sub-problems count as well.
+    """
+    given = order_problem.subproblems if order_problem else ()
+    by_name = {one.identifier: one for one in given if one.identifier} | dict(problems)
+    subproblems = tuple(evolve(_explained(one), identifier=name, subproblems=()) for name, one in by_name.items())
     main = order_problem or (subproblems[0] if subproblems else Problem())
-    names = ", ".join(problems) or "this order"
-    title = f"The CA could not validate {names}." if problems else "The CA rejected the order."
+    names = ", ".join(by_name) or "this order"
+    title = f"The CA could not validate {names}." if by_name else "The CA rejected the order."
     # The slowest of the reasons decides: what cannot heal for one name cannot heal for the order.
-    meanings = [_BY_TYPE.get(one.acme_type) for one in (*subproblems, main)]
+    meanings = [MEANINGS.get(one.acme_type) for one in (*subproblems, main)]
     known = [one for one in meanings if one is not None]
     never = next((one for one in known if one.retry is Retry.NEVER), None)
-    chosen = never or (known[0] if known else _Meaning(Retry.SLOW, "It is tried again slowly with a new order."))
-    retry = Retry.NEVER if never else Retry.SLOW
-    problem = evolve(
-        main, title=title, advice=chosen.advice, subproblems=main.subproblems or subproblems, identifier=""
-    )
-    return Diagnosis(problem, retry)
+    chosen = never or (known[0] if known else _SLOWLY)
+    advice = chosen.advice if never else next((one.advice for one in subproblems if one.advice), chosen.advice)
+    problem = evolve(main, title=title, advice=advice, subproblems=subproblems, identifier="")
+    refused = never is not None and never.of_authority
+    return Diagnosis(problem=problem, retry=Retry.NEVER if never else Retry.SLOW, of_authority=refused or not by_name)
+
+
+def pauses_the_account(error: AcmeProblem, names: Iterable[str]) -> bool:
+    """Whether a refusal with a Retry-After concerns everything that the account does (RFC 8555 section 6.6).
+
+    Some limits are about a name, a registered domain or a set of names: those hold up nobody else.
+
+    Args:
+        error: The refusal.
+        names: What was asked for.
+    """
+    if error.status not in _PAUSES or error.retry_after is None:
+        return False
+    text = error.detail.lower()
+    about = {one.removeprefix("*.") for one in names}
+    about |= {registered_domain(one) for one in about}
+    of_names = any(f'"{one}"' in text or f"'{one}'" in text or f" {one} " in f" {text} " for one in about)
+    return not (of_names or "exact set" in text or error.problem.subproblems)
+
+
+def cause_of(detail: str) -> Cause | None:
+    """The cause that a CA's text tells of."""
+    return next((one for one in CAUSES if one.pattern.search(detail)), None)
 
 
 def _diagnose_problem(error: AcmeProblem) -> Diagnosis:
-    meaning = _BY_TYPE.get(error.acme_type)
+    meaning = MEANINGS.get(error.acme_type)
     if meaning is None:
         soon = error.status >= _SERVER_ERROR
-        meaning = _Meaning(Retry.SOON if soon else Retry.SLOW, "It is tried again by itself.")
+        meaning = Meaning(Retry.SOON if soon else Retry.SLOW, _BY_ITSELF)
     if error.status == _TOO_MANY:
-        meaning = _BY_TYPE["rateLimited"]
-    return Diagnosis(evolve(error.problem, advice=error.problem.advice or meaning.advice), meaning.retry)
+        meaning = MEANINGS["rateLimited"]
+    problem = error.problem
+    advice = problem.advice or meaning.advice
+    if error.acme_type == "malformed" and _NO_CONTACT.search(problem.detail):
+        advice = "Enter an account e-mail in the CA profile: this CA wants one."
+    explained = tuple(_explained(one) for one in problem.subproblems)
+    return Diagnosis(
+        problem=evolve(problem, advice=advice, subproblems=explained),
+        retry=meaning.retry,
+        of_authority=meaning.of_authority,
+    )
+
+
+def _explained(problem: Problem) -> Problem:
+    """A name's problem with our words for what the CA's text tells of."""
+    cause = cause_of(problem.detail)
+    if cause is not None:
+        return problem.worded(cause.title, cause.advice)
+    meaning = MEANINGS.get(problem.acme_type)
+    return evolve(problem, advice=problem.advice or (meaning.advice if meaning else ""))

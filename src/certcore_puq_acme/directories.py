@@ -30,6 +30,10 @@ class DirectoryPreset:
     url: str
     #: Whether new accounts need external account binding (RFC 8555 section 7.3.4).
     eab_required: bool = False
+    #: Where it gives credentials for external account binding for an e-mail address; empty where it does not.
+    eab_by_email: str = ""
+    #: Its published limits, as `certcore_puq_acme.limits.Limit` reads them.
+    limits: tuple[str, ...] = ()
     #: Whether its certificates are for trying things out and are trusted by nobody.
     staging: bool = False
 
@@ -43,6 +47,13 @@ PRESETS: Final[Mapping[str, DirectoryPreset]] = MappingProxyType(
                 name="letsencrypt",
                 title="Let's Encrypt",
                 url="https://acme-v02.api.letsencrypt.org/directory",
+                # As published on its page about rate limits; renewals with ARI are exempt from all of them.
+                limits=(
+                    "orders 300 per 3h except renewals, ari",
+                    "registered_domain 50 per 7d except renewals, ari",
+                    "same_names 5 per 7d except ari",
+                    "failed_authorizations 5 per 1h except ari",
+                ),
             ),
             DirectoryPreset(
                 name="letsencrypt_staging",
@@ -55,6 +66,7 @@ PRESETS: Final[Mapping[str, DirectoryPreset]] = MappingProxyType(
                 title="ZeroSSL",
                 url="https://acme.zerossl.com/v2/DV90",
                 eab_required=True,
+                eab_by_email="https://api.zerossl.com/acme/eab-credentials-email",
             ),
             DirectoryPreset(
                 name="google",

@@ -24,6 +24,7 @@ from josepy.jwk import JWK, JWKEC, JWKRSA
 from josepy.util import ComparableECKey, ComparableRSAKey
 
 from certcore.errors import InvalidInput, UnreadablePem
+from certcore_puq_acme.account_keys import AccountKeyType
 
 __all__ = [
     "AccountSigner",
@@ -32,9 +33,11 @@ __all__ = [
     "compact",
     "generate_account_key",
     "load_account_key",
+    "read_account_key",
 ]
 
 _MIN_RSA_BITS: Final = 2048
+_RSA_EXPONENT: Final = 65537
 
 
 @frozen(kw_only=True)
@@ -129,10 +132,45 @@ class AccountSigner:
         return f"AccountSigner({self.alg}, {self.thumbprint})"
 
 
-def generate_account_key() -> bytes:
-    """A new ECDSA P-256 account key, as unencrypted PKCS#8 PEM: a secret, to be sealed at once."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+def generate_account_key(kind: AccountKeyType = AccountKeyType.EC_P256) -> bytes:
+    """A new account key, as unencrypted PKCS#8 PEM: a secret, to be sealed at once. RSA takes up to seconds."""
+    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+    match kind:
+        case AccountKeyType.EC_P256:
+            key = ec.generate_private_key(ec.SECP256R1())
+        case AccountKeyType.EC_P384:
+            key = ec.generate_private_key(ec.SECP384R1())
+        case _:
+            key = rsa.generate_private_key(_RSA_EXPONENT, int(kind.removeprefix("rsa_")))
+    return _pem(key)
+
+
+def read_account_key(text: str | bytes) -> bytes:
+    """An account key from another client: PEM of any form (lego, acme.sh), or a JWK (certbot's ``private_key.json``).
+
+    Returns:
+        Unencrypted PKCS#8 PEM: a secret.
+
+    Raises:
+        InvalidInput: It is neither, or of a kind that is not used; the text is not repeated.
+    """
+    data = text.encode() if isinstance(text, str) else text
+    if data.lstrip()[:1] != b"{":
+        try:
+            return _pem(load_account_key(data).key)
+        except UnreadablePem:
+            raise InvalidInput(
+                "account_key",
+                "is neither an unencrypted private key in PEM nor a JWK.",
+                advice="Paste the whole file: certbot's private_key.json, or the .key of lego or acme.sh.",
+            ) from None
+    try:
+        jwk: Any = JWK.from_json(json.loads(data))
+        pem = _pem(jwk.key)
+    except Exception:  # boundary: josepy has many ways to say that this is no key, some of which repeat it
+        raise InvalidInput("account_key", "is not the JWK of a private key (RFC 7517).") from None
+    load_account_key(pem)
+    return pem
 
 
 def load_account_key(pem: bytes) -> JWK:
@@ -168,6 +206,11 @@ def b64url(data: bytes) -> str:
 def compact(document: Any) -> bytes:
     """JSON without white space."""
     return json.dumps(document, separators=(",", ":")).encode()
+
+
+def _pem(key: Any) -> bytes:
+    pem: bytes = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return pem
 
 
 def _algorithm(key: JWK) -> Any:

@@ -61,6 +61,10 @@ class Directory:
     website: str = ""
     #: The names that a CAA record may hold to allow this CA (RFC 8659).
     caa_identities: tuple[str, ...] = ()
+    #: The names of which a dns-persist-01 record begins with one (draft-ietf-acme-dns-persist-02 section 3.2).
+    issuer_names: tuple[str, ...] = ()
+    #: What the hashed account URI of a dns-persist-01 record begins with (section 4.1); empty in earlier drafts.
+    account_hash_prefix: str = ""
     #: Whether a new account needs external account binding (RFC 8555 section 7.3.4).
     external_account_required: bool = False
     #: Certificate profile names and what the CA says about them (draft-ietf-acme-profiles).
@@ -85,6 +89,8 @@ class Directory:
             terms_of_service=_text(meta, "termsOfService"),
             website=_text(meta, "website"),
             caa_identities=_texts(meta, "caaIdentities"),
+            issuer_names=_texts(meta, "issuerDomainNames"),
+            account_hash_prefix=_text(meta, "accountHashPrefix"),
             external_account_required=meta.get("externalAccountRequired") is True,
             profiles={
                 name: text if isinstance(text, str) else "" for name, text in _mapping(meta.get("profiles")).items()
@@ -183,6 +189,10 @@ class Challenge:
     status: str = ""
     #: The token of token challenges, empty for others.
     token: str = ""
+    #: The names of which a dns-persist-01 record may begin with one.
+    issuer_names: tuple[str, ...] = ()
+    #: The account URI that a dns-persist-01 record has to hold, where the server tells it (early drafts).
+    account_uri: str = ""
     #: What the CA saw when it failed.
     problem: Problem | None = None
     #: Seconds that the server asks to wait, None when it did not say.
@@ -201,6 +211,8 @@ class Challenge:
             url=_text(found, "url") or url,
             status=_text(found, "status"),
             token=_text(found, "token"),
+            issuer_names=_texts(found, "issuerDomainNames") or _texts(found, "issuer-domain-names"),
+            account_uri=_text(found, "accounturi"),
             problem=parse_problem(found.get("error")),
             retry_after=retry_after,
         )

@@ -7,10 +7,14 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, ClassVar, Final
 
-from certcore.errors import CertCoreError, InvalidName
+from attrs import evolve
+
+from certcore.errors import CertCoreError, InvalidInput, InvalidName
+from certcore.model.form import Choice, FieldKind, FormField, fields_of
 from certcore.model.hints import Hint, Message
 from certcore.model.issuance import Issuance
 from certcore.model.names import DnsName
+from certcore.model.renewal_info import SuggestedWindow
 from certcore.model.revocation import RevocationReason
 from certcore.model.secret import Secret
 from certcore.model.views import CertificateView
@@ -18,8 +22,9 @@ from certcore.ports.ca_module import CAModule, CheckItem, CheckReport, Documents
 from certcore.ports.dns import DnsServer, Zone, ZoneSource
 from certcore.ports.environment import Environment
 from certcore_puq_acme.delegation import VALIDATION_LABEL
+from certcore_puq_acme.directory_records import known_directory
 from certcore_puq_acme.hints import right_column
-from certcore_puq_acme.settings import PuqAcmeProfile, check_profile
+from certcore_puq_acme.settings import PuqAcmeProfile, PuqAcmeSettings, check_profile
 
 __all__ = ["PuqAcme"]
 
@@ -32,6 +37,7 @@ class PuqAcme(CAModule):
     name: ClassVar[str] = "puq_acme"
     title: ClassVar[str] = "PUQ ACME"
     profile_type: ClassVar[type] = PuqAcmeProfile
+    certificate_type: ClassVar[type] = PuqAcmeSettings
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -72,8 +78,12 @@ class PuqAcme(CAModule):
 
     def check_request(self, context: ModuleContext, names: Sequence[DnsName], settings: Any) -> None:
         """Refuse wildcards where the profile forbids them, and names too long to be validated."""
-        del settings
         profile: PuqAcmeProfile = context.profile
+        wanted: PuqAcmeSettings = settings
+        if wanted.challenge and wanted.challenge not in profile.challenge_types:
+            allowed = ", ".join(profile.challenge_types)
+            raise InvalidInput("challenge", f"this CA profile allows {allowed} only.")
+        _check_certificate_profile(context, wanted)
         for position, name in enumerate(names):
             field = "domain" if position == 0 else "aliases"
             if name.is_wildcard and not profile.allow_wildcard:
@@ -89,6 +99,27 @@ class PuqAcme(CAModule):
                 )
             if name.base == profile.tech_zone or name.ascii.endswith(f".{profile.tech_zone}"):
                 raise InvalidName(field, f"{name} lies in the tech zone itself, which cannot be delegated into itself.")
+
+    def profile_form(self, context: ModuleContext) -> Sequence[FormField]:
+        """The form of a profile; the certificate profiles that its CA offers are choices, with their descriptions."""
+        return _with_choices(fields_of(self.profile_type), context, "The CA's default")
+
+    def certificate_form(self, context: ModuleContext) -> Sequence[FormField]:
+        """What a certificate is asked; as in `profile_form`, and only the ways of validation that are allowed."""
+        fields = []
+        for one in _with_choices(fields_of(self.certificate_type), context, "As the CA profile says"):
+            if one.name == "challenge":
+                allowed = ("", *context.profile.challenge_types)
+                fields.append(evolve(one, choices=tuple(choice for choice in one.choices if choice.value in allowed)))
+            else:
+                fields.append(one)
+        return fields
+
+    def renewal_info(self, issuance: Issuance, context: ModuleContext) -> SuggestedWindow | None:
+        """Ask the CA when it wants a leaf to be renewed (RFC 9773)."""
+        from certcore_puq_acme.renewal_info import renewal_window  # noqa: PLC0415 - see advance
+
+        return renewal_window(issuance, context, self._client_pool())
 
     def check(self, context: ModuleContext) -> CheckReport:
         """Test the profile: directory, terms, account and tech zone. Opens the account if there is none."""
@@ -145,6 +176,27 @@ class PuqAcme(CAModule):
         servers = ", ".join(server.host for server in profile.zone_servers)
         advice = f"Delegate {profile.tech_zone} to {servers} and run `certcore dns serve` there."
         return CheckItem(title=title, ok=not trouble, detail=trouble, advice=advice if trouble else "")
+
+
+def _with_choices(fields: Sequence[FormField], context: ModuleContext, none: str) -> Sequence[FormField]:
+    """The form with the certificate profiles as choices, where it is known which the CA offers."""
+    directory = known_directory(context)
+    if directory is None or not directory.profiles:
+        return fields
+    offered = [Choice(name, f"{name}: {text}" if text else name) for name, text in directory.profiles.items()]
+    choices = (Choice("", none), *offered)
+    return [
+        evolve(one, kind=FieldKind.CHOICE, choices=choices) if one.name == "certificate_profile" else one
+        for one in fields
+    ]
+
+
+def _check_certificate_profile(context: ModuleContext, settings: PuqAcmeSettings) -> None:
+    directory = known_directory(context)
+    wanted = settings.certificate_profile
+    if wanted and directory is not None and wanted not in directory.profiles:
+        offered = ", ".join(directory.profiles) or "none"
+        raise InvalidInput("certificate_profile", f"the CA does not offer {wanted!r}.", advice=f"It offers: {offered}.")
 
 
 def _zones(profiles: Sequence[Any]) -> list[Zone]:

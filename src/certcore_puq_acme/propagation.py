@@ -10,6 +10,7 @@ import dns.resolver
 from attrs import frozen
 
 from certcore.model.hints import RecordState
+from certcore_puq_acme.caa import CaaAnswer, relevant_records
 from certcore_puq_acme.delegation import Delegation
 from certcore_puq_acme.lookup import NO_ANSWER, ask
 from certcore_puq_acme.settings import NameServer
@@ -22,7 +23,7 @@ _MAX_HOPS: Final = 8
 
 @frozen(kw_only=True)
 class Finding:
-    """What was seen of one CNAME."""
+    """What was seen of one record that the owner is to set."""
 
     base: str
     name: str
@@ -30,6 +31,10 @@ class Finding:
     state: RecordState
     #: In words, or the target that is there instead.
     seen: str = ""
+    #: CNAME, TXT or CAA.
+    type: str = "CNAME"
+    #: Until when a record can be used, in ISO form; empty for one without an end.
+    until: str = ""
 
 
 @frozen(kw_only=True)
@@ -88,6 +93,33 @@ class Resolvers:
             if missing:
                 return f"{server} shows {len(wanted) - len(missing)} of {len(wanted)} values"
         return ""
+
+    def txt_values(self, name: str) -> tuple[list[tuple[str, ...]], str]:
+        """The TXT values at a name, as each server shows them, and why one of them gives no answer to rely on."""
+        if not self.servers:
+            return [], "no DNS server is configured"
+        found = []
+        for server in self.servers:
+            answer = ask(server, name, dns.rdatatype.TXT, self.timeout)
+            if answer.failure:
+                return [], f"{server}: {answer.failure}"
+            found.append(answer.values)
+        return found, ""
+
+    def caa_records(self, names: Iterable[str]) -> dict[str, CaaAnswer]:
+        """The CAA records that count for each name, from the first server; where it fails, they say nothing."""
+        known: dict[str, CaaAnswer] = {}
+        silent = not self.servers
+
+        def look_up(name: str) -> CaaAnswer:
+            nonlocal silent
+            if silent:
+                return CaaAnswer(name=name, failure=NO_ANSWER)
+            found = ask(self.servers[0], name, dns.rdatatype.CAA, self.timeout)
+            silent = found.failure == NO_ANSWER
+            return CaaAnswer(name=name, records=found.values, failure=found.failure)
+
+        return {name: relevant_records(name, look_up, known) for name in names}
 
     def zone_answers(self, zone: str) -> str:
         """Why a zone cannot be found from here; empty when every server finds its SOA record."""

@@ -6,6 +6,7 @@ import base64
 import binascii
 import ipaddress
 import re
+from enum import StrEnum
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -17,14 +18,36 @@ from certcore.model.names import DnsName
 from certcore.model.secret import Secret
 from certcore.model.subject import parse_email
 from certcore.x509.chain import parse_certificates
-from certcore_puq_acme.directories import PRESETS
+from certcore_puq_acme.account_keys import AccountKeyType
+from certcore_puq_acme.directories import PRESETS, DirectoryPreset
+from certcore_puq_acme.limits import Limit, NoLimits, limits_of, parse_limit
 
-__all__ = ["CUSTOM", "NameServer", "PuqAcmeProfile", "ZoneServerName", "check_profile"]
+__all__ = [
+    "CUSTOM",
+    "ChallengeType",
+    "NameServer",
+    "PuqAcmeProfile",
+    "PuqAcmeSettings",
+    "ZoneServerName",
+    "check_profile",
+]
 
 #: The value of ``ca`` with which the directory URL counts.
 CUSTOM: Final = "custom"
+#: The value of ``challenges`` with which each certificate may choose.
+_BOTH: Final = "both"
+_PROFILE_NAME: Final = re.compile(r"[!-~]{1,100}")
 _DNS_PORT: Final = 53
 _MAX_PORT: Final = 65535
+
+
+class ChallengeType(StrEnum):
+    """The ways to prove control of a name that this module knows."""
+
+    #: A TXT value for each order, through the owner's CNAME (RFC 8555 section 8.4).
+    DNS = "dns-01"
+    #: One TXT record that the owner sets and that stays (draft-ietf-acme-dns-persist).
+    DNS_PERSIST = "dns-persist-01"
 
 
 @frozen
@@ -107,6 +130,12 @@ def _zone_server(text: str, field: str) -> ZoneServerName:
     return ZoneServerName(_zone(host, field).ascii, tuple(str(ipaddress.ip_address(one)) for one in addresses))
 
 
+def _certificate_profile(text: str, field: str) -> str:
+    if not _PROFILE_NAME.fullmatch(text):
+        raise InvalidInput(field, "is not the name of a certificate profile: printable ASCII without blanks.")
+    return text
+
+
 def _roots(text: str, field: str) -> str:
     try:
         parse_certificates(text)
@@ -156,8 +185,73 @@ class PuqAcmeProfile:
     allow_wildcard: bool = form.boolean("Allow wildcard certificates", default=True)
     ttl: int = form.integer("TTL of the TXT records", minimum=30, maximum=86400, default=30, unit="seconds")
     api_timeout: int = form.integer("Timeout of the CA's API", minimum=1, maximum=300, default=10, unit="seconds")
+    account_key_type: str = form.choice(
+        "Kind of account key",
+        [form.Choice(kind.value, kind.title) for kind in AccountKeyType],
+        default=AccountKeyType.EC_P256.value,
+        help="For new accounts and at the next key rollover.",
+    )
     eab_kid: str = form.text("EAB key id", default="", help="External account binding, for CAs that require it.")
     eab_hmac_key: Secret | None = form.secret("EAB HMAC key", default=None)
+    eab_url: str = form.text(
+        "EAB by e-mail",
+        default="",
+        parse=_directory_url,
+        placeholder="https://api.example.com/acme/eab-credentials-email",
+        help="Only for another ACME CA: where it gives EAB credentials for the account e-mail, as ZeroSSL does.",
+    )
+    certificate_profile: str = form.text(
+        "Certificate profile",
+        default="",
+        parse=_certificate_profile,
+        help="One of those that the CA offers; the CA's own choice when empty.",
+    )
+    validity_days: int = form.integer(
+        "Validity",
+        minimum=0,
+        maximum=398,
+        default=0,
+        unit="days",
+        help="For CAs that let the customer choose; 0 leaves it to the CA.",
+    )
+    preferred_chain: str = form.text(
+        "Preferred chain",
+        default="",
+        help="The name of the root or of an issuer in the chain, where the CA offers several chains.",
+    )
+    challenges: str = form.choice(
+        "Validation",
+        [
+            form.Choice(ChallengeType.DNS.value, "dns-01 through the owner's CNAME"),
+            form.Choice(ChallengeType.DNS_PERSIST.value, "dns-persist-01: one lasting TXT record of the owner"),
+            form.Choice(_BOTH, "dns-01, or dns-persist-01 where a certificate asks for it"),
+        ],
+        default=ChallengeType.DNS.value,
+    )
+    persist_days: int = form.integer(
+        "Life of a dns-persist-01 record",
+        minimum=0,
+        maximum=3650,
+        default=0,
+        unit="days",
+        help="What the owner is told to write into the record; 0 for one without an end.",
+    )
+    check_caa: bool = form.boolean(
+        "Check CAA records first", default=True, help="An order that a CAA record forbids is not placed."
+    )
+    limits: tuple[Limit | NoLimits, ...] = form.lines(
+        "Limits of the CA",
+        parse=parse_limit,
+        maximum=10,
+        placeholder="orders 300 per 3h except renewals, ari",
+        help=(
+            "What the CA permits, so that certificates wait here instead of being refused there: orders, "
+            "registered_domain, same_names and failed_authorizations. Its published limits when empty; none for none."
+        ),
+    )
+    max_orders: int = form.integer(
+        "Orders in flight", minimum=1, maximum=1000, default=20, help="At once, of all workers together."
+    )
     dns_servers: tuple[NameServer, ...] = form.lines(
         "DNS servers used for checks",
         parse=_name_server,
@@ -173,6 +267,14 @@ class PuqAcmeProfile:
         maximum=65536,
         help="Root certificates in PEM, for a CA of your own whose server the system does not trust.",
     )
+    chain_roots: str = form.text(
+        "Roots of the certificates",
+        default="",
+        parse=_roots,
+        multiline=True,
+        maximum=65536,
+        help="Root certificates in PEM that every chain has to lead to. The system's roots are looked at when empty.",
+    )
 
     @property
     def directory(self) -> str:
@@ -180,9 +282,62 @@ class PuqAcmeProfile:
         return self.directory_url if self.ca == CUSTOM else PRESETS[self.ca].url
 
     @property
+    def preset(self) -> DirectoryPreset | None:
+        """The CA's preset; None for another CA."""
+        return PRESETS.get(self.ca)
+
+    @property
+    def eab_by_email(self) -> str:
+        """Where EAB credentials are given for an e-mail address; empty where the profile has its own, or for none."""
+        if self.eab_hmac_key:
+            return ""
+        return self.preset.eab_by_email if self.preset else self.eab_url
+
+    @property
+    def limits_in_force(self) -> tuple[Limit, ...]:
+        """The limits that count: the profile's, else those that the CA publishes."""
+        return limits_of(self.limits, self.preset.limits if self.preset else ())
+
+    @property
+    def challenge_types(self) -> tuple[ChallengeType, ...]:
+        """The ways of validation that are allowed, the usual one first."""
+        return tuple(ChallengeType) if self.challenges == _BOTH else (ChallengeType(self.challenges),)
+
+    @property
     def zone_servers(self) -> tuple[ZoneServerName, ...]:
         """The tech zone's name servers."""
         return self.tech_zone_nameservers or (ZoneServerName(f"ns.{self.tech_zone}"),)
+
+
+@frozen(kw_only=True)
+class PuqAcmeSettings:
+    """What a certificate is asked besides its names."""
+
+    account_email: str = form.text(
+        "Account e-mail",
+        default="",
+        parse=_email,
+        help="For an account of its own at the CA; the CA profile's account when empty.",
+    )
+    terms_agreed: bool = form.boolean(
+        "Agree to the CA's terms of service", default=False, help="For an account of its own."
+    )
+    challenge: str = form.choice(
+        "Validation",
+        [form.Choice("", "As the CA profile says"), *(form.Choice(kind.value, kind.value) for kind in ChallengeType)],
+        default="",
+    )
+    certificate_profile: str = form.text(
+        "Certificate profile",
+        default="",
+        parse=_certificate_profile,
+        help="One of those that the CA offers; that of the CA profile when empty.",
+    )
+
+    def challenge_type(self, profile: PuqAcmeProfile) -> ChallengeType:
+        """How this certificate is validated; what the profile does not allow (any more) falls back to what it does."""
+        allowed = profile.challenge_types
+        return ChallengeType(self.challenge) if self.challenge in allowed else allowed[0]
 
 
 def check_profile(profile: PuqAcmeProfile) -> None:
@@ -203,7 +358,18 @@ def check_profile(profile: PuqAcmeProfile) -> None:
         _check_hmac_key(key)
     preset = PRESETS.get(profile.ca)
     if preset is not None and preset.eab_required and not key:
-        raise InvalidInput("eab_kid", f"{preset.title} needs external account binding: create the pair on its site.")
+        if not preset.eab_by_email:
+            raise InvalidInput(
+                "eab_kid", f"{preset.title} needs external account binding: create the pair on its site."
+            )
+        if not profile.email:
+            raise InvalidInput(
+                "email", f"{preset.title} needs an account e-mail, for which it gives EAB credentials, or the pair."
+            )
+    if profile.eab_url and profile.ca != CUSTOM:
+        raise InvalidInput("eab_url", f"is only for another ACME CA; set ca to {CUSTOM} or leave it empty.")
+    if any(isinstance(one, NoLimits) for one in profile.limits) and len(profile.limits) > 1:
+        raise InvalidInput("limits", "none stands alone.")
 
 
 def _check_hmac_key(key: Secret) -> None:

@@ -1,6 +1,7 @@
 """A panel as it is in production, and the name servers around it: every server real and on loopback."""
 
 import contextlib
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -17,6 +18,7 @@ from attrs import define, field
 from certcore import CertCore, Status
 from certcore.adapters.environment import SystemEnvironment
 from certcore.model.hints import DnsRecords
+from certcore.testing.acme2certifier import Acme2certifier
 from certcore.testing.pebble import Pebble
 from certcore.testing.ports import free_port
 from certcore.testing.zone import MemoryZone
@@ -190,6 +192,20 @@ def start_pebble(panel):
         def start(**switches):
             switches.setdefault("dns_server", panel.dns_address)
             return running.enter_context(Pebble.start(**switches))
+
+        yield start
+
+
+@pytest.fixture
+def start_acme2certifier(panel):
+    """Starts servers that validate through the panel's DNS server; any number of them, all stopped at the end."""
+    if importlib.util.find_spec("acme2certifier") is None:
+        pytest.skip("acme2certifier is not installed: pip install acme2certifier")
+    with contextlib.ExitStack() as running:
+
+        def start(**switches):
+            switches.setdefault("dns_server", panel.dns_address)
+            return running.enter_context(Acme2certifier.start(**switches))
 
         yield start
 

@@ -83,11 +83,14 @@ class FormField:
     #: What a number counts, for example ``seconds``.
     unit: str = ""
     placeholder: str = ""
+    #: Whether line breaks are part of a secret (a PEM, say).
+    multiline: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """The field as plain data; members without a value are left out."""
         plain = attrs.asdict(self)
         plain["kind"] = str(self.kind)
+        plain["multiline"] = self.multiline or None
         return {name: value for name, value in plain.items() if value not in (None, "", (), []) or name == "required"}
 
 
@@ -116,9 +119,16 @@ def text(
     return _field(kind, label, default, help=help, placeholder=placeholder, parse=parse, maximum=maximum)
 
 
-def secret(label: str, *, default: Any = attrs.NOTHING, help: str = "", maximum: int = 4096) -> Any:  # noqa: A002
+def secret(
+    label: str,
+    *,
+    default: Any = attrs.NOTHING,
+    help: str = "",  # noqa: A002
+    multiline: bool = False,
+    maximum: int = 4096,
+) -> Any:
     """A field whose value is a `Secret`: sealed at rest and never shown again."""
-    return _field(FieldKind.SECRET, label, default, help=help, maximum=maximum)
+    return _field(FieldKind.SECRET, label, default, help=help, multiline=multiline, maximum=maximum)
 
 
 def integer(
@@ -268,7 +278,8 @@ def _read_text(name: str, value: Any, spec: Mapping[str, Any]) -> str:
     plain = value.strip()
     if len(plain) > spec["maximum"]:
         raise InvalidInput(name, f"is longer than {spec['maximum']} characters.")
-    if spec["kind"] is not FieldKind.MULTILINE and any(ord(character) < 0x20 for character in plain):  # noqa: PLR2004
+    lines_allowed = spec["kind"] is FieldKind.MULTILINE or spec.get("multiline", False)
+    if not lines_allowed and any(ord(character) < 0x20 for character in plain):  # noqa: PLR2004
         raise InvalidInput(name, "must be a single line without control characters.")
     return plain
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from attrs import frozen
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InternalError, InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
@@ -19,6 +19,7 @@ from certcore.model.leaf import Leaf
 from certcore.model.names import Identifier
 from certcore.x509.csr import csr_spki_sha256
 from certcore.x509.leaf import leaf_details
+from certcore.x509.wording import called, listed
 
 __all__ = [
     "MAX_BYTES",
@@ -42,6 +43,10 @@ MAX_BYTES: Final = 256 * 1024
 #: More than any chain has, with all its roots and cross-signed twins.
 MAX_CERTIFICATES: Final = 20
 _BLOCK: Final = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
+#: What the package `cryptography` raises for a signature that is wrong, and for keys that cannot be.
+_UNVERIFIABLE: Final = (InvalidSignature, ValueError, TypeError, UnsupportedAlgorithm, InternalError)
+#: In bits (RFC 5280 section 4.1.2.2). Python refuses to write numbers of many thousand digits.
+_LONGEST_SERIAL: Final = 160
 #: CAs date certificates back; our clock may run behind the CA's by this much.
 _CLOCK_SKEW: Final = timedelta(hours=1)
 
@@ -154,10 +159,10 @@ def verify_chain(chain: Chain, roots_pem: str | bytes, now: datetime) -> x509.Ce
     links = parse_certificates(chain.leaf_pem + chain.chain_pem)
     for link in links:
         if not link.not_valid_before_utc - _CLOCK_SKEW <= now < link.not_valid_after_utc:
-            raise X509Error(f"{link.subject.rfc4514_string()} in the chain is not valid now.")
+            raise X509Error(f"{called(link)} in the chain is not valid now.")
     for issued, issuer in pairwise(links):
         if not is_ca(issuer) or not signed_by(issued, issuer):
-            raise X509Error(f"{issued.subject.rfc4514_string()} was not signed by the next certificate of the chain.")
+            raise X509Error(f"{called(issued)} was not signed by the next certificate of the chain.")
     for root in roots:
         if is_ca(root) and signed_by(links[-1], root) and now < root.not_valid_after_utc:
             return root
@@ -227,7 +232,7 @@ def signed_by(issued: x509.Certificate, issuer: x509.Certificate, *, old_digests
     """
     try:
         issued.verify_directly_issued_by(issuer)
-    except (InvalidSignature, ValueError, TypeError, UnsupportedAlgorithm):
+    except _UNVERIFIABLE:
         return old_digests and _signed_with_old_digest(issued, issuer)
     return True
 
@@ -239,9 +244,11 @@ def certificate_pem(certificate: x509.Certificate) -> str:
 
 def _in_order(certificates: Sequence[x509.Certificate]) -> Chain:
     leaf = _find_leaf(certificates)
+    if leaf.serial_number.bit_length() > _LONGEST_SERIAL:
+        raise UnreadablePem("The leaf's serial number is longer than 20 bytes (RFC 5280 section 4.1.2.2).")
     path = follow_issuers(leaf, (one for one in certificates if one is not leaf))
     if path.unrelated:
-        names = "; ".join(one.subject.rfc4514_string() or "(no subject)" for one in path.unrelated[:3])
+        names = listed(map(called, path.unrelated))
         raise X509Error(
             f"The chain is broken: {names} did not sign any certificate of it.",
             advice="Give the leaf and the certificates that lead from it to the root, and no others.",
@@ -260,7 +267,7 @@ def _find_leaf(certificates: Sequence[x509.Certificate]) -> x509.Certificate:
         return ends[0]
     if not ends:
         raise X509Error("There is no leaf among these certificates: all of them are CA certificates.")
-    names = "; ".join(one.subject.rfc4514_string() or "(no subject)" for one in ends[:3])
+    names = listed(map(called, ends))
     raise X509Error(
         f"There are {len(ends)} leaves, but one is needed: {names}.", advice="Leave out what is not of this chain."
     )
@@ -286,6 +293,6 @@ def _signed_with_old_digest(issued: x509.Certificate, issuer: x509.Certificate) 
             key.verify(issued.signature, issued.tbs_certificate_bytes, ec.ECDSA(digest))
         else:
             return False
-    except (InvalidSignature, ValueError, TypeError, UnsupportedAlgorithm):
+    except _UNVERIFIABLE:
         return False
     return True

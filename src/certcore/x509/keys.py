@@ -6,7 +6,7 @@ import hashlib
 from types import MappingProxyType
 from typing import Final
 
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InternalError, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
@@ -64,7 +64,7 @@ def load_private_key(pem: bytes, *, trusted: bool = False) -> PrivateKey:
         key = serialization.load_pem_private_key(pem, None, unsafe_skip_rsa_key_validation=trusted)
     except TypeError:
         raise UnreadablePem("The private key is encrypted.", advice="Decrypt it first, or give its password.") from None
-    except (ValueError, UnsupportedAlgorithm):
+    except (ValueError, UnsupportedAlgorithm, InternalError):
         raise UnreadablePem(
             "The text is not a private key in PEM.", advice="Paste the whole block, with its BEGIN and END lines."
         ) from None

@@ -1,0 +1,164 @@
+"""Which ACME account is used, and what is kept of it: one per CA directory, e-mail and external account binding."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from attrs import asdict, evolve, field, fields, frozen
+
+from certcore.ports.ca_module import Documents, ModuleContext
+from certcore.ports.storage import Document
+from certcore_puq_acme.settings import ChallengeType, PuqAcmeProfile, PuqAcmeSettings
+
+__all__ = ["AccountRecord", "AccountRef", "account_of", "own_account", "read_record", "records_of"]
+
+_HISTORY: Final = 50
+#: A rollover takes a moment, and at most the longest timeout of a profile.
+_ROLLOVER: Final = timedelta(minutes=10)
+
+
+@frozen(kw_only=True)
+class AccountRef:
+    """An account of a CA profile, whether it exists already or not."""
+
+    authority_id: str
+    directory: str
+    eab_kid: str = ""
+    #: The e-mail that a certificate asks for instead of the profile's; empty for the profile's own account.
+    email: str = ""
+    #: The tenant, where the account must not serve anybody else: a dns-persist-01 record authorises an account, so that
+    #: with one account for all, one tenant's record would let every other tenant have the certificate.
+    owner: str = ""
+    #: What the account's contact is to be.
+    contact: str = field(default="", eq=False)
+    #: Whether somebody agreed to the terms of service.
+    terms_agreed: bool = field(default=False, eq=False)
+
+    @property
+    def key(self) -> str:
+        """Under which document the account is kept."""
+        parts = [self.directory, self.eab_kid, self.email, self.owner]
+        while parts and not parts[-1]:
+            parts.pop()  # what was stored before there were further parts keeps its name
+        digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+        return f"account/{self.authority_id}/{digest}"
+
+
+@frozen(kw_only=True)
+class AccountRecord:
+    """What is kept of an account. Its private keys are sealed elsewhere, under `key_name`."""
+
+    #: The document's key and version; version 0 when there is none yet.
+    document: str
+    version: int = 0
+    #: The account URL; empty while the CA has not confirmed one.
+    url: str = ""
+    directory: str = ""
+    #: Which tenant it is for; empty for the profile's common account.
+    owner: str = ""
+    contact: str = ""
+    #: Why the CA did not take the contact that it was given last, and which one that was.
+    contact_refused: str | None = None
+    contact_problem: str = ""
+    #: ``valid``, or ``deactivated`` when somebody closed it.
+    status: str = "valid"
+    #: The number of the key in use, and of the one that a rollover is about to put in its place.
+    key: int = 0
+    next_key: int | None = None
+    #: When that rollover began.
+    rolling_at: str | None = None
+    #: Keys of rollovers that were given up. They stay: a process that stood still may yet send its request.
+    spare_keys: tuple[int, ...] = ()
+    #: The JWK thumbprints (RFC 7638) of the key in use and of those before it, the newest first.
+    thumbprints: tuple[str, ...] = ()
+    #: The terms of service that were agreed to, and when.
+    terms_of_service: str = ""
+    terms_agreed_at: str | None = None
+    opened_at: str | None = None
+    #: Roots that the CA's own server needs, so that the account can be used when its profile is gone.
+    trusted_roots: str = field(default="", repr=False)
+    #: What was done with it: when, what and by whom.
+    history: tuple[Mapping[str, str], ...] = ()
+
+    @property
+    def key_name(self) -> str:
+        """Where the key in use is sealed."""
+        return self.sealed(self.key)
+
+    def sealed(self, number: int) -> str:
+        """Where a key of this account is sealed."""
+        return f"{self.document}/key" if number == 0 else f"{self.document}/key/{number}"
+
+    def is_rolling(self, now: datetime) -> bool:
+        """Whether a rollover is under way; one that was begun long ago was cut off instead."""
+        since = self.rolling_at
+        return self.next_key is not None and since is not None and now - datetime.fromisoformat(since) < _ROLLOVER
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether somebody closed it."""
+        return self.status == "deactivated"
+
+    def noted(self, what: str, actor: str, at: datetime) -> AccountRecord:
+        """The same with one more line in its history."""
+        line = {"at": at.isoformat(), "what": what, "actor": actor}
+        return evolve(self, history=(*self.history, line)[-_HISTORY:])
+
+    def save(self, documents: Documents) -> AccountRecord:
+        """Store it, if nobody else has changed it since it was read.
+
+        Raises:
+            StaleWrite: Somebody has.
+        """
+        value = {name: one for name, one in asdict(self).items() if name not in ("document", "version")}
+        stored = documents.put(self.document, value, version=self.version)
+        return evolve(self, version=stored.version)
+
+
+def own_account(context: ModuleContext) -> AccountRef:
+    """The account of a CA profile itself."""
+    profile: PuqAcmeProfile = context.profile
+    return AccountRef(
+        authority_id=context.authority_id,
+        directory=profile.directory,
+        eab_kid=profile.eab_kid,
+        contact=profile.email,
+        terms_agreed=profile.terms_agreed,
+    )
+
+
+def account_of(context: ModuleContext, settings: PuqAcmeSettings, owner: str) -> AccountRef:
+    """The account for a certificate: the profile's, unless the certificate, or its way of validation, wants another."""
+    profile: PuqAcmeProfile = context.profile
+    ref = own_account(context)
+    if settings.account_email and settings.account_email != profile.email:
+        ref = evolve(ref, email=settings.account_email, contact=settings.account_email)
+    if settings.challenge_type(profile) is ChallengeType.DNS_PERSIST:
+        ref = evolve(ref, owner=owner)
+    return evolve(ref, terms_agreed=ref.terms_agreed or settings.terms_agreed)
+
+
+def read_record(documents: Documents, key: str) -> AccountRecord:
+    """What is kept of an account; an empty record when there is nothing."""
+    document = documents.get(key)
+    return AccountRecord(document=key) if document is None else _record(document)
+
+
+def records_of(documents: Documents, authority_id: str) -> list[AccountRecord]:
+    """The accounts of a CA profile, at all the CAs that it was ever set to."""
+    return [_record(one) for one in documents.list(f"account/{authority_id}/")]
+
+
+def _record(document: Document) -> AccountRecord:
+    known = {one.name for one in fields(AccountRecord)}
+    given: dict[str, Any] = {name: one for name, one in document.value.items() if name in known}
+    # How the contact was called before there were further accounts.
+    if "email" in document.value:
+        given.setdefault("contact", document.value["email"])
+    given["thumbprints"] = tuple(given.get("thumbprints", ()))
+    given["spare_keys"] = tuple(given.get("spare_keys", ()))
+    given["history"] = tuple(given.get("history", ()))
+    return AccountRecord(**{**given, "document": document.key, "version": document.version})

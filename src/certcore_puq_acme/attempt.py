@@ -1,0 +1,181 @@
+"""One call of `certcore_puq_acme.steps.advance`: the work, with what every step needs of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from attrs import frozen
+
+from certcore.errors import CertCoreError
+from certcore.model.problem import Problem
+from certcore.model.renewal import Retry
+from certcore.ports.ca_module import Failed, Waiting, WaitingFor, Work
+from certcore_puq_acme.account_records import AccountRef, account_of
+from certcore_puq_acme.accounts import Accounts, Opened
+from certcore_puq_acme.budget import Budget
+from certcore_puq_acme.delegation import Delegation, delegation_key, delegations, validation_name
+from certcore_puq_acme.messages import Order
+from certcore_puq_acme.propagation import Resolvers
+from certcore_puq_acme.settings import ChallengeType, PuqAcmeProfile, PuqAcmeSettings
+from certcore_puq_acme.techzone.records import TechZoneRecords
+
+__all__ = ["Attempt", "Stage", "backing_off", "clean_up", "of_order"]
+
+
+class Stage:
+    """The words that the state keeps for how far an issuance is."""
+
+    PREFLIGHT: Final = "preflight"
+    ORDERED: Final = "ordered"
+    PUBLISHED: Final = "published"
+    ANSWERED: Final = "answered"
+    FINALIZING: Final = "finalizing"
+
+
+@frozen(kw_only=True)
+class Attempt:
+    """The work, with what every step needs of it."""
+
+    work: Work
+    profile: PuqAcmeProfile
+    settings: PuqAcmeSettings
+    state: dict[str, Any]
+    #: The CNAMEs; none where the names are validated otherwise.
+    delegations: tuple[Delegation, ...]
+    #: How the names are validated.
+    challenge: ChallengeType
+    resolvers: Resolvers
+    records: TechZoneRecords
+    #: The account that the order belongs to, or will belong to.
+    ref: AccountRef
+    accounts: Accounts
+    budget: Budget
+    now: datetime
+
+    @classmethod
+    def of(cls, work: Work, accounts: Accounts) -> Attempt:
+        """The attempt that a call is about."""
+        profile: PuqAcmeProfile = work.profile
+        settings: PuqAcmeSettings = work.settings
+        state = dict(work.state or {})
+        challenge = ChallengeType(state.get("challenge") or settings.challenge_type(profile))
+        ref = account_of(work, settings, work.certificate.owner)
+        return cls(
+            work=work,
+            profile=profile,
+            settings=settings,
+            state=state,
+            delegations=_delegations(work, state) if challenge is ChallengeType.DNS else (),
+            challenge=challenge,
+            resolvers=Resolvers.of(profile.dns_servers, profile.api_timeout),
+            records=TechZoneRecords(work.documents),
+            ref=ref,
+            accounts=accounts,
+            budget=budget_of(work, ref.key),
+            now=work.environment.now(),
+        )
+
+    def opened(self) -> Opened:
+        """The account, which exists, with its client."""
+        return self.accounts.opened(self.work, self.ref)
+
+    @property
+    def names(self) -> list[str]:
+        """The names that are asked for, A-labels."""
+        return [name.ascii for name in self.work.issuance.names]
+
+    def waiting(self, stage: str, delay: float, **changes: Any) -> Waiting:
+        """Look again after ``delay`` seconds; the number of looks starts anew with every stage."""
+        polls = self.state.get("polls", 0) + 1 if self.state.get("stage") == stage else 0
+        since = self.state.get("since") if self.state.get("stage") == stage else self.now.isoformat()
+        state = {**self.state, "stage": stage, "polls": polls, "since": since, **changes}
+        return Waiting(
+            state=state,
+            look_again=self.now + timedelta(seconds=delay),
+            waiting_for=WaitingFor.AUTHORITY,
+            needs_clean_up=True,
+        )
+
+    def elapsed(self) -> timedelta:
+        """How long the current stage lasts already."""
+        since = self.state.get("since")
+        return self.now - datetime.fromisoformat(since) if since else timedelta(0)
+
+    def target(self, base: str) -> str:
+        """Where the TXT values of a name go.
+
+        Raises:
+            CertCoreError: The CA speaks of a name that is not of this order.
+        """
+        for one in self.delegations:
+            if one.base == base:
+                return one.target
+        raise CertCoreError(f"The CA asks for a proof of {base[:100]}, which was not ordered.", advice="Tell the CA.")
+
+    def give_up(
+        self,
+        problem: Problem,
+        retry: Retry,
+        *,
+        retry_at: datetime | None = None,
+        of_authority: bool = False,
+        **state: Any,
+    ) -> Failed:
+        """Abandon the order: take its TXT values back and begin anew at the next attempt."""
+        clean_up(self.work)
+        self.budget.leave(self.work.issuance.id)
+        return Failed(
+            state={"stage": Stage.PREFLIGHT, **state},
+            problem=problem,
+            retry=retry,
+            retry_at=retry_at,
+            of_authority=of_authority,
+            needs_clean_up=False,
+        )
+
+    def begin_anew(self, **state: Any) -> Waiting:
+        """Leave this order to itself and place another one at once, as if the attempt had just begun."""
+        clean_up(self.work)
+        self.budget.leave(self.work.issuance.id)
+        return Waiting(
+            state={"stage": Stage.PREFLIGHT, **state},
+            look_again=self.now,
+            waiting_for=WaitingFor.AUTHORITY,
+            needs_clean_up=False,
+        )
+
+
+def budget_of(work: Work, account: str) -> Budget:
+    """The budget of an account of this profile."""
+    profile: PuqAcmeProfile = work.profile
+    return Budget(
+        documents=work.documents, account=account, limits=profile.limits_in_force, max_orders=profile.max_orders
+    )
+
+
+def clean_up(work: Work) -> None:
+    """Take this issuance's TXT values out of the tech zone, whichever step it had reached."""
+    if work.state and work.state.get("targets"):
+        TechZoneRecords(work.documents).remove_issuance(work.issuance.id, work.state["targets"].values())
+
+
+def of_order(order: Order) -> dict[str, Any]:
+    """What is kept of an order."""
+    return {"order": order.url, "authorizations": list(order.authorizations), "certificate": order.certificate}
+
+
+def backing_off(polls: int) -> float:
+    """Seconds to the next poll: from 7 ms up to 10 s, half as much again each time."""
+    return min(0.007 * 1.5 ** min(polls, 30), 10.0)
+
+
+def _delegations(work: Work, state: Mapping[str, Any]) -> tuple[Delegation, ...]:
+    """The CNAMEs of this issuance: as they were when the order was placed, also if the tech zone was changed since."""
+    if targets := state.get("targets"):
+        return tuple(
+            Delegation(base=base, name=validation_name(base), target=target) for base, target in targets.items()
+        )
+    key = delegation_key(work.documents)
+    return delegations(key, work.certificate.owner, work.issuance.names, work.profile.tech_zone.ascii)

@@ -1,0 +1,143 @@
+"""Which chain to take of those that a CA offers, and whether it leads to a root that is known."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+from attrs import evolve, frozen
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
+
+from certcore.errors import X509Error
+from certcore.x509.chain import Chain, parse_certificates, parse_chain, verify_chain
+from certcore_puq_acme.client import AcmeClient
+from certcore_puq_acme.settings import PuqAcmeProfile
+
+__all__ = ["ChosenChain", "choose_chain"]
+
+#: How many alternate chains are looked at.
+_MOST_ALTERNATES: Final = 8
+
+
+@frozen(kw_only=True)
+class ChosenChain:
+    """A chain as it is to be installed."""
+
+    pem: str
+    #: The name of the root that it leads to.
+    root: str
+    #: Whether that root is known here; None where nobody said which roots this CA has.
+    known: bool | None
+    #: What is to be said about it; empty when all is as it was wished.
+    note: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """As it is kept for the right column."""
+        return {"root": self.root, "known": self.known, "note": self.note}
+
+
+def choose_chain(client: AcmeClient, url: str, profile: PuqAcmeProfile, now: datetime) -> ChosenChain:
+    """Download a certificate, with the chain that the profile prefers and a root that is known.
+
+    The CA's own choice is taken where no chain is as the profile wishes. Only roots that the profile names itself are
+    insisted on: a list of roots on this machine may be old, and a certificate without a known root is better than none.
+
+    Args:
+        client: The account's client.
+        url: The order's ``certificate``.
+        profile: With the wishes.
+        now: For the dates in the chain.
+
+    Raises:
+        X509Error: The CA offers no chain to any of the roots that the profile names, or sent something unreadable.
+        AcmeError: The CA refused, or cannot be talked to.
+    """
+    offered: list[tuple[str, Chain]] = []
+    roots = profile.chain_roots
+    for pem in _offers(client, url):
+        chain = parse_chain(pem)
+        offered.append((pem, chain))
+        wished = not profile.preferred_chain or _fits(chain, profile.preferred_chain)
+        if wished and (not roots or _leads_to(chain, roots, now)):
+            break
+    else:
+        names = ", ".join(dict.fromkeys(_root_name(chain) for _, chain in offered))
+        leading = [one for one in offered if not roots or _leads_to(one[1], roots, now)]
+        if not leading:
+            raise X509Error(
+                f"The CA offers no chain to any of the roots that the CA profile names; it offers: {names}.",
+                advice="Correct chain_roots in the CA profile, or leave it empty.",
+            )
+        pem, chain = leading[0]
+        note = f"The CA offers no chain of the preferred name {profile.preferred_chain!r}; it offers: {names}."
+        return ChosenChain(pem=pem, root=_root_name(chain), known=_is_known(chain, profile, now), note=note)
+    return ChosenChain(pem=pem, root=_root_name(chain), known=_is_known(chain, profile, now))
+
+
+def _offers(client: AcmeClient, url: str) -> Iterator[str]:
+    """The CA's own choice, then the alternates, each fetched only when it is looked at (RFC 8555 section 7.4.2)."""
+    first = client.certificate(url)
+    yield first.chain_pem.decode("ascii", "replace")
+    for alternate in first.alternates[:_MOST_ALTERNATES]:
+        yield client.certificate(alternate).chain_pem.decode("ascii", "replace")
+
+
+def _is_known(chain: Chain, profile: PuqAcmeProfile, now: datetime) -> bool | None:
+    if profile.chain_roots:
+        return True  # it was insisted on
+    preset = profile.preset
+    if preset is None or preset.staging:
+        return None
+    return any(_leads_to(chain, root, now) for root in _system_roots())
+
+
+def _leads_to(chain: Chain, roots_pem: str, now: datetime) -> bool:
+    """Whether a root signed the last link; or an earlier one, where the rest is a cross-signed way to another root."""
+    links = [one.public_bytes(Encoding.PEM).decode() for one in _links(chain)[1:]]
+    for length in range(len(links), -1, -1):
+        try:
+            verify_chain(evolve(chain, chain_pem="".join(links[:length])), roots_pem, now)
+        except X509Error:
+            continue
+        return True
+    return False
+
+
+def _links(chain: Chain) -> list[x509.Certificate]:
+    return parse_certificates(chain.leaf_pem + chain.chain_pem)
+
+
+def _root_name(chain: Chain) -> str:
+    issuer = _links(chain)[-1].issuer
+    return next(iter(_common_names(issuer)), issuer.rfc4514_string())
+
+
+def _fits(chain: Chain, wanted: str) -> bool:
+    """Whether the root, or any issuer on the way, has this name."""
+    names = [name for link in _links(chain) for name in (*_common_names(link.issuer), link.issuer.rfc4514_string())]
+    return wanted.casefold() in (name.casefold() for name in names)
+
+
+def _common_names(name: x509.Name) -> Sequence[str]:
+    return [str(one.value) for one in name.get_attributes_for_oid(NameOID.COMMON_NAME)]
+
+
+@lru_cache(maxsize=1)
+def _system_roots() -> tuple[str, ...]:
+    """The roots of this machine, in pieces that are not too long to be read at once."""
+    found = ssl.get_default_verify_paths().cafile
+    if found is None:
+        try:
+            import certifi  # noqa: PLC0415 - only where the system has no roots
+        except ImportError:
+            return ()
+        found = certifi.where()
+    blocks = Path(found).read_text(encoding="ascii", errors="replace").split("-----END CERTIFICATE-----")
+    whole = [f"{block}-----END CERTIFICATE-----" for block in blocks if "-----BEGIN CERTIFICATE-----" in block]
+    return tuple("\n".join(whole[at : at + 10]) for at in range(0, len(whole), 10))

@@ -1,0 +1,88 @@
+"""Credentials for external account binding: the profile's own, or those that a CA gives for an e-mail address."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from certcore.errors import InvalidInput
+from certcore.model.problem import Problem
+from certcore.ports.ca_module import ModuleContext
+from certcore_puq_acme.account_records import AccountRef
+from certcore_puq_acme.acme_errors import AcmeProblem, ProtocolError
+from certcore_puq_acme.jose import ExternalAccountBinding
+from certcore_puq_acme.settings import PuqAcmeProfile
+from certcore_puq_acme.transport import Http, host_of
+
+__all__ = ["credentials", "forget_credentials"]
+
+_OK: Final = range(200, 300)
+_REFUSED: Final = "urn:ietf:params:acme:error:externalAccountRequired"
+
+
+def credentials(
+    context: ModuleContext, ref: AccountRef, http: Http, *, required: bool
+) -> ExternalAccountBinding | None:
+    """The binding for a new account; None where none is needed.
+
+    Credentials that are fetched are sealed before they are used, so that a crash in between costs nothing.
+
+    Args:
+        context: The CA profile.
+        ref: The account that is to be opened.
+        http: Connections to the CA.
+        required: Whether the CA's directory demands a binding.
+
+    Raises:
+        AcmeError: The CA gives none for this e-mail address, or cannot be asked.
+    """
+    profile: PuqAcmeProfile = context.profile
+    if profile.eab_hmac_key:
+        return ExternalAccountBinding(kid=profile.eab_kid, hmac_key=profile.eab_hmac_key.reveal_text())
+    if not required or not profile.eab_by_email:
+        return None
+    name = _name(ref)
+    sealed = context.documents.unseal(name)
+    if sealed is None:
+        context.documents.seal(name, json.dumps(_fetched(profile.eab_by_email, ref.contact, http)).encode())
+        sealed = context.documents.unseal(name)  # ours, or that of another process that was faster
+    found = json.loads(sealed or b"{}")
+    return ExternalAccountBinding(kid=found["kid"], hmac_key=found["hmac_key"])
+
+
+def forget_credentials(context: ModuleContext, ref: AccountRef) -> None:
+    """Delete credentials that were fetched; there need not be any."""
+    context.documents.delete_secret(_name(ref))
+
+
+def _name(ref: AccountRef) -> str:
+    return f"{ref.key}/eab"
+
+
+def _fetched(url: str, email: str, http: Http) -> dict[str, str]:
+    if not email:
+        raise InvalidInput("email", "is needed: this CA gives EAB credentials for an account e-mail.")
+    body = urlencode({"email": email}).encode()
+    headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
+    reply = http.request("POST", url, body=body, headers=headers)
+    try:
+        document: Any = json.loads(reply.body)
+    except ValueError:
+        document = None
+    host = host_of(url)
+    if not isinstance(document, dict):
+        raise ProtocolError("EAB reply", host=host)
+    if reply.status not in _OK or document.get("success") in (False, 0):
+        error = document.get("error")
+        detail = error.get("type", "") if isinstance(error, dict) else ""
+        problem = Problem(
+            type=_REFUSED,
+            detail=f"No EAB credentials for {email}: {detail or 'no reason given'}",
+            advice="Check the account e-mail, or create the EAB key id and HMAC key on the CA's site.",
+        )
+        raise AcmeProblem(problem, status=reply.status, host=host)
+    kid, key = document.get("eab_kid"), document.get("eab_hmac_key")
+    if not isinstance(kid, str) or not isinstance(key, str) or not kid or not key:
+        raise ProtocolError("EAB reply", "eab_kid", host=host)
+    return {"kid": kid, "hmac_key": key}

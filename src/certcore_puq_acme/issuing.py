@@ -1,0 +1,75 @@
+"""The last steps: hand in the request, wait for the CA to issue, and fetch the leaf with its chain."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+from certcore.errors import X509Error
+from certcore.model.problem import Problem
+from certcore.model.renewal import Retry
+from certcore.ports.ca_module import Failed, Issued, Step, Waiting
+from certcore.x509.chain import parse_chain
+from certcore.x509.csr import csr_der, csr_spki_sha256
+from certcore_puq_acme.attempt import Attempt, Stage, backing_off, clean_up, of_order
+from certcore_puq_acme.chains import choose_chain
+from certcore_puq_acme.client import AcmeClient
+from certcore_puq_acme.messages import Order
+
+__all__ = ["download", "finalize", "wait_for"]
+
+#: An order that the CA neither completes nor refuses is given up after this time.
+_ORDER_LIFE: Final = timedelta(days=1)
+#: How often a new order is placed because another attempt had finalized the one that the CA gave us.
+_FOREIGN: Final = 3
+
+
+def finalize(attempt: Attempt, client: AcmeClient, order: Order) -> Step | None:
+    """Hand in the certificate signing request (RFC 8555 section 7.4); None when the order is invalid now."""
+    after = client.finalize(order, csr_der(attempt.work.issuance.csr_pem))
+    if after.status == "invalid":
+        return None
+    delay = 0.0 if after.status == "valid" and after.certificate else max(backing_off(0), after.retry_after or 0)
+    return attempt.waiting(Stage.FINALIZING, delay, finalized=True, **of_order(after))
+
+
+def download(attempt: Attempt, client: AcmeClient) -> Step | None:
+    """Wait for the CA to issue, then fetch leaf and chain (RFC 8555 section 7.4.2); None when the order is invalid."""
+    certificate = attempt.state.get("certificate", "")
+    if not certificate:
+        order = client.order(attempt.state["order"])
+        if order.status == "ready":  # the finalize request never arrived
+            return finalize(attempt, client, order)
+        if order.status == "invalid":
+            return None
+        if order.status != "valid" or not order.certificate:
+            return wait_for(attempt, Stage.FINALIZING, order)
+        certificate = order.certificate
+    try:
+        chosen = choose_chain(client, certificate, attempt.profile, attempt.now)
+        leaf = parse_chain(chosen.pem).leaf
+    except X509Error as error:
+        problem = Problem(
+            type="urn:certcore:chain-rejected",
+            title=error.message,
+            advice=error.advice or "It is tried again with a new order. If it happens again, tell the CA.",
+        )
+        return attempt.give_up(problem, Retry.SLOW, of_authority=True)
+    foreign = int(attempt.state.get("foreign", 0))
+    is_ours = attempt.state.get("finalized") or leaf.spki_sha256 == csr_spki_sha256(attempt.work.issuance.csr_pem)
+    if not is_ours and foreign < _FOREIGN:
+        # The CA gave us the order of another attempt for the same names, which was faster.
+        return attempt.begin_anew(foreign=foreign + 1)
+    clean_up(attempt.work)  # the CA has validated: nobody asks for the values any more
+    attempt.budget.leave(attempt.work.issuance.id)
+    state = {**attempt.state, "certificate": certificate, "chain": chosen.to_json()}
+    return Issued(state=state, chain_pem=chosen.pem, needs_clean_up=False)
+
+
+def wait_for(attempt: Attempt, stage: str, order: Order) -> Waiting | Failed:
+    """Look at an order again, as soon as the CA wishes, and not for ever."""
+    if attempt.elapsed() > _ORDER_LIFE:
+        problem = Problem(title="The CA has not completed the order within a day.", advice="A new order is placed.")
+        return attempt.give_up(problem, Retry.SLOW, of_authority=True)
+    polls = attempt.state.get("polls", 0) + 1
+    return attempt.waiting(stage, max(backing_off(polls), order.retry_after or 0))

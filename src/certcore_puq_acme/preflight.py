@@ -1,0 +1,274 @@
+"""Before the CA is asked for anything: are the owner's records there, may this CA issue, and is it our turn?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from attrs import asdict, evolve
+
+from certcore.model.hints import RecordState
+from certcore.model.problem import Problem
+from certcore.model.renewal import Retry
+from certcore.ports.ca_module import Failed, Step, Waiting, WaitingFor
+from certcore_puq_acme.account_records import AccountRecord
+from certcore_puq_acme.accounts import Opened
+from certcore_puq_acme.acme_errors import AcmeProblem
+from certcore_puq_acme.attempt import Attempt, Stage, of_order
+from certcore_puq_acme.budget import OrderRequest, Turn, Why
+from certcore_puq_acme.caa import CaaPolicy, suggestion
+from certcore_puq_acme.directory_records import KnownDirectory, known_directory
+from certcore_puq_acme.messages import Order
+from certcore_puq_acme.persist import account_uris, expected_record, judge, persist_name, until_for
+from certcore_puq_acme.propagation import Finding
+from certcore_puq_acme.renewal_info import certificate_id, is_of_directory
+from certcore_puq_acme.settings import ChallengeType
+
+__all__ = ["preflight"]
+
+#: How far before its end a leaf in service counts as one that cannot wait: a share of its life.
+_URGENT: Final = 10
+#: A promise of a turn that was not kept for so long is none any more.
+_PROMISE: Final = timedelta(hours=1)
+_CONFLICT: Final = 409
+
+
+def preflight(attempt: Attempt) -> Step:
+    """Check what the owner has to set; only when all is there, and our turn has come, place the order."""
+    if attempt.challenge is ChallengeType.DNS:
+        # Before any account is opened: nothing is asked of a CA for a domain whose owner has not acted.
+        findings = attempt.resolvers.check_all(attempt.delegations)
+        if _incomplete(findings):
+            return _wait_for_owner(attempt, findings)
+    else:
+        findings = []
+    opened = attempt.opened()
+    directory = known_directory(attempt.work) or KnownDirectory()
+    if (unknown := _unknown_profile(attempt, directory)) is not None:
+        return unknown
+    if attempt.challenge is ChallengeType.DNS_PERSIST:
+        issuers = _issuers(directory)
+        if not issuers:
+            return _no_issuer_name(attempt)
+        findings = [*_persist_findings(attempt, opened.record, directory, issuers)]
+    findings = [*findings, *_forbidden(attempt, opened, directory)]
+    if _incomplete(findings):
+        return _wait_for_owner(attempt, findings)
+    return _order(attempt, opened, findings)
+
+
+def _order(attempt: Attempt, opened: Opened, findings: list[Finding]) -> Step:
+    """Place the order, if it is our turn (RFC 8555 section 7.4)."""
+    replaces = _replaces(attempt, opened)
+    request = OrderRequest(
+        issuance_id=attempt.work.issuance.id,
+        names=tuple(attempt.names),
+        renewal=_is_renewal(attempt),
+        ari=bool(replaces),
+        urgent=_is_urgent(attempt),
+        promised=_was_promised(attempt),
+        looks=int(attempt.state.get("looks", 0)),
+    )
+    turn = attempt.budget.take(request, attempt.now)
+    if turn.why is not None:
+        return _wait_for_turn(attempt, turn, findings)
+    order = _placed(attempt, opened, replaces)
+    targets = {one.base: one.target for one in attempt.delegations}
+    return Waiting(
+        state={
+            "stage": Stage.ORDERED,
+            "since": attempt.now.isoformat(),
+            "targets": targets,
+            "challenge": str(attempt.challenge),
+            "account": attempt.ref.key,
+            "directory": attempt.profile.directory,
+            "foreign": int(attempt.state.get("foreign", 0)),
+            **of_order(order),
+        },
+        look_again=attempt.now,
+        waiting_for=WaitingFor.AUTHORITY,
+        findings=_seen(attempt, findings),
+        needs_clean_up=True,
+    )
+
+
+def _placed(attempt: Attempt, opened: Opened, replaces: str) -> Order:
+    profile = attempt.profile
+    until = attempt.now + timedelta(days=profile.validity_days) if profile.validity_days else None
+    wishes: dict[str, Any] = {"profile": _wanted_profile(attempt), "not_after": until}
+    try:
+        return opened.client.new_order(attempt.names, replaces=replaces, **wishes)
+    except AcmeProblem as problem:
+        # The leaf was replaced by another order already, or the CA has forgotten it: then this is an order like others.
+        about_replaces = problem.acme_type == "alreadyReplaced" or (
+            problem.acme_type == "malformed" and "replaces" in problem.detail.lower()
+        )
+        if not replaces or not (about_replaces or problem.status == _CONFLICT):
+            raise
+    return opened.client.new_order(attempt.names, **wishes)
+
+
+def _replaces(attempt: Attempt, opened: Opened) -> str:
+    """The name of the leaf that this order replaces, where the CA that issued it is the one that is asked."""
+    active = attempt.work.active
+    if active is None or not is_of_directory(active, attempt.profile.directory):
+        return ""
+    return certificate_id(active.leaf_pem or "") if opened.client.directory().renewal_info else ""
+
+
+def _is_renewal(attempt: Attempt) -> bool:
+    active = attempt.work.active
+    if active is None or active.leaf is None or not is_of_directory(active, attempt.profile.directory):
+        return False
+    return set(active.leaf.names) == set(attempt.names)
+
+
+def _is_urgent(attempt: Attempt) -> bool:
+    active = attempt.work.active
+    if active is None or active.leaf is None:
+        return True
+    return active.leaf.not_after - attempt.now < active.leaf.lifetime / _URGENT
+
+
+def _was_promised(attempt: Attempt) -> bool:
+    promised = attempt.state.get("turn_at")
+    if not promised:
+        return False
+    return timedelta(0) <= attempt.now - datetime.fromisoformat(promised) < _PROMISE
+
+
+def _wait_for_turn(attempt: Attempt, turn: Turn, findings: list[Finding]) -> Waiting:
+    state = {
+        "stage": Stage.PREFLIGHT,
+        "foreign": int(attempt.state.get("foreign", 0)),
+        "turn_at": attempt.state.get("turn_at"),
+    }
+    if turn.promised and turn.until is not None:
+        state["turn_at"] = turn.until.isoformat()
+    if turn.why is Why.IN_FLIGHT:
+        state["looks"] = int(attempt.state.get("looks", 0)) + 1
+    return Waiting(
+        state=state,
+        look_again=turn.until or attempt.now,
+        waiting_for=WaitingFor.TURN,
+        findings={**_seen(attempt, findings), "turn": turn.to_json()},
+        needs_clean_up=True,  # from the next call on it counts as in flight
+    )
+
+
+def _wait_for_owner(attempt: Attempt, findings: list[Finding]) -> Waiting:
+    looks = int(attempt.state.get("looks", 0)) + 1
+    return Waiting(
+        state={"stage": Stage.PREFLIGHT, "looks": looks},
+        look_again=attempt.now + timedelta(seconds=_gently(looks)),
+        waiting_for=WaitingFor.OWNER,
+        findings=_seen(attempt, findings),
+    )
+
+
+def _wanted_profile(attempt: Attempt) -> str:
+    return attempt.settings.certificate_profile or attempt.profile.certificate_profile
+
+
+def _unknown_profile(attempt: Attempt, directory: KnownDirectory) -> Failed | None:
+    """A profile that the CA does not offer (any more): said before an order is wasted on it."""
+    wanted = _wanted_profile(attempt)
+    if not wanted or wanted in directory.profiles:
+        return None
+    offered = ", ".join(directory.profiles) or "none"
+    problem = Problem(
+        type="urn:ietf:params:acme:error:invalidProfile",
+        title=f"The CA does not offer the certificate profile {wanted!r}.",
+        advice=f"Choose one that it offers ({offered}), or leave the profile empty.",
+    )
+    return Failed(state={"stage": Stage.PREFLIGHT}, problem=problem, retry=Retry.NEVER, of_authority=True)
+
+
+def _issuers(directory: KnownDirectory) -> tuple[str, ...]:
+    """The names that a record may begin with; earlier drafts knew the CAA identities only."""
+    return directory.issuer_names or directory.caa_identities
+
+
+def _no_issuer_name(attempt: Attempt) -> Failed:
+    problem = Problem(
+        type="urn:certcore:no-issuer-name",
+        title="The CA's directory does not say with which name a dns-persist-01 record begins.",
+        advice="Use dns-01 for this certificate, or ask the CA whether it supports dns-persist-01.",
+    )
+    return Failed(state={"stage": Stage.PREFLIGHT}, problem=problem, retry=Retry.NEVER, of_authority=True)
+
+
+def _persist_findings(
+    attempt: Attempt, account: AccountRecord, directory: KnownDirectory, issuers: tuple[str, ...]
+) -> list[Finding]:
+    """What is there of the owner's lasting records."""
+    names = attempt.work.issuance.names
+    found = []
+    for base in dict.fromkeys(name.base.ascii for name in names):
+        wildcard = any(name.is_wildcard and name.base.ascii == base for name in names)
+        wanted = expected_record(
+            base,
+            issuer=issuers[0],
+            account=account,
+            directory=directory,
+            wildcard=wildcard,
+            until=until_for(attempt.profile.persist_days, attempt.work.certificate.created_at, attempt.now),
+        )
+        finding = Finding(base=base, name=persist_name(base), target=str(wanted), state=RecordState.MISSING, type="TXT")
+        values, failure = attempt.resolvers.txt_values(finding.name)
+        if failure:
+            found.append(evolve(finding, state=RecordState.UNREACHABLE, seen=failure))
+            continue
+        uris = account_uris(base, account, directory)
+        verdicts = [judge(one, issuers=issuers, uris=uris, wildcard=wildcard, now=attempt.now) for one in values]
+        # All servers have to show a good record: the worst of them counts.
+        state, seen, until = next((one for one in verdicts if one[0] is not RecordState.CORRECT), verdicts[0])
+        found.append(evolve(finding, state=state, seen=seen, until=until.isoformat() if until else ""))
+    return found
+
+
+def _forbidden(attempt: Attempt, opened: Opened, directory: KnownDirectory) -> list[Finding]:
+    """The names for which a CAA record forbids this CA, each with the record that would permit it."""
+    if not attempt.profile.check_caa or not directory.caa_identities:
+        return []
+    policy = CaaPolicy(
+        identities=frozenset(one.lower().removesuffix(".") for one in directory.caa_identities),
+        account_uri=opened.record.url,
+        method=str(attempt.challenge),
+    )
+    found: dict[str, Finding] = {}
+    looked_up = attempt.resolvers.caa_records(dict.fromkeys(name.base.ascii for name in attempt.work.issuance.names))
+    for name in attempt.work.issuance.names:
+        answer = looked_up[name.base.ascii]
+        refusal = policy.refusal(answer.records, wildcard=name.is_wildcard) if answer.records else ""
+        if refusal:
+            found.setdefault(
+                answer.name,
+                Finding(
+                    base=name.base.ascii,
+                    name=answer.name,
+                    target=suggestion(directory.caa_identities),
+                    state=RecordState.WRONG,
+                    seen=f"{'; '.join(answer.records)[:300]} ({refusal})",
+                    type="CAA",
+                ),
+            )
+    return list(found.values())
+
+
+def _incomplete(findings: list[Finding]) -> bool:
+    return any(one.state is not RecordState.CORRECT for one in findings)
+
+
+def _seen(attempt: Attempt, findings: list[Finding]) -> dict[str, Any]:
+    return {"checked_at": attempt.now.isoformat(), "records": [_plain(one) for one in findings]}
+
+
+def _plain(finding: Finding) -> Mapping[str, Any]:
+    return {name: str(value) for name, value in asdict(finding).items()}
+
+
+def _gently(looks: int) -> float:
+    """Seconds to the next look for what the owner has to set: from 10 s up to 10 minutes."""
+    return min(10 * 1.2 ** min(looks - 1, 40), 600.0)

@@ -1,0 +1,197 @@
+"""Proving control of the names: learn the challenges, publish, answer, and wait for what the CA sees."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Final, TypeVar
+
+from attrs import evolve
+
+from certcore.model.problem import Problem
+from certcore.model.renewal import Retry
+from certcore.ports.ca_module import Failed, Step
+from certcore_puq_acme.acme_errors import AcmeProblem
+from certcore_puq_acme.attempt import Attempt, Stage, backing_off, of_order
+from certcore_puq_acme.client import AcmeClient
+from certcore_puq_acme.delegation import Delegation
+from certcore_puq_acme.diagnosis import diagnose_order
+from certcore_puq_acme.issuing import finalize, wait_for
+from certcore_puq_acme.messages import Authorization, Order
+from certcore_puq_acme.settings import ChallengeType
+from certcore_puq_acme.techzone.records import TxtRecord
+
+__all__ = ["answer", "invalid", "poll", "publish"]
+
+_T = TypeVar("_T")
+_R = TypeVar("_R")
+#: How many authorizations are fetched, or challenges answered, in one call: a call must return quickly.
+_BATCH: Final = 20
+#: How many of these requests are under way at once.
+_AT_A_TIME: Final = 5
+#: An order of so few names has its values published and its challenges answered in one call.
+_AT_ONCE: Final = 4
+#: How long a published value may take to become visible before the attempt counts as failed.
+_VISIBLE_WITHIN: Final = timedelta(minutes=10)
+#: After so many looks at an order that stays pending, and then at each so many more, its authorizations are looked at:
+#: some servers leave an order pending when one of them fails, is revoked or deactivated.
+_LOOK_INTO: Final = 6
+_OPEN: Final = ("pending", "processing", "valid")
+
+
+def publish(attempt: Attempt, client: AcmeClient) -> Step:
+    """Learn the challenges, a batch per call, then publish all their values in one transaction."""
+    state = attempt.state
+    challenges = list(state.get("challenges", []))
+    fetched = int(state.get("fetched", 0))
+    urls = state["authorizations"]
+    for authorization in _each(client.authorization, urls[fetched : fetched + _BATCH]):
+        refused = _unusable(authorization)
+        if refused is not None:
+            return attempt.give_up(refused, Retry.SLOW)
+        if authorization.status != "pending":
+            continue
+        challenge = authorization.challenge(attempt.challenge)
+        if challenge is None:
+            return _not_offered(attempt, authorization)
+        base = authorization.identifier.removeprefix("*.").lower()
+        known = {"base": base, "url": challenge.url}
+        if attempt.challenge is ChallengeType.DNS:
+            known["value"] = client.dns01_value(challenge.token)
+        challenges.append(known)
+    fetched += _BATCH
+    if fetched < len(urls):
+        return attempt.waiting(Stage.ORDERED, 0, challenges=challenges, fetched=fetched)
+    if attempt.challenge is ChallengeType.DNS:
+        attempt.records.add_many(
+            TxtRecord(
+                fqdn=attempt.target(one["base"]),
+                value=one["value"],
+                issuance_id=attempt.work.issuance.id,
+                added_at=attempt.now,
+            )
+            for one in challenges
+        )
+    if not challenges:
+        return attempt.waiting(Stage.ANSWERED, 0, fetched=fetched)
+    published = attempt.waiting(Stage.PUBLISHED, 0, challenges=challenges, fetched=fetched)
+    if len(urls) > _AT_ONCE:
+        return published
+    return answer(evolve(attempt, state=dict(published.state)), client)
+
+
+def answer(attempt: Attempt, client: AcmeClient) -> Step:
+    """When every value is visible through the owner's CNAME, tell the CA, a batch per call."""
+    challenges = attempt.state["challenges"]
+    answered = int(attempt.state.get("answered", 0))
+    if answered == 0 and attempt.challenge is ChallengeType.DNS:
+        values: dict[str, list[str]] = {}
+        for one in challenges:
+            values.setdefault(one["base"], []).append(one["value"])
+        for delegation in attempt.delegations:
+            if delegation.base not in values:
+                continue
+            missing = attempt.resolvers.txt_is_visible(delegation.name, values[delegation.base])
+            if missing:
+                return _not_visible(attempt, delegation, missing)
+    urls = [one["url"] for one in challenges[answered : answered + _BATCH]]
+    for _ in _each(lambda url: _answer_once(client, url), urls):
+        pass
+    answered += _BATCH
+    if answered < len(challenges):
+        return attempt.waiting(Stage.PUBLISHED, 0, answered=answered)
+    return attempt.waiting(Stage.ANSWERED, backing_off(0), answered=answered)
+
+
+def poll(attempt: Attempt, client: AcmeClient) -> Step:
+    """Wait for the CA's validation; finalize as soon as the order is ready (RFC 8555 section 7.4)."""
+    order = client.order(attempt.state["order"])
+    if order.status == "ready":
+        return finalize(attempt, client, order) or invalid(attempt, client, order)
+    if order.status in ("processing", "valid"):
+        return attempt.waiting(Stage.FINALIZING, 0, **of_order(order))
+    if order.status == "invalid":
+        return invalid(attempt, client, order)
+    polls = attempt.state.get("polls", 0) + 1
+    if polls % _LOOK_INTO == 0 and (ended := _ended(attempt, client, order)) is not None:
+        return ended
+    return wait_for(attempt, Stage.ANSWERED, order)
+
+
+def invalid(attempt: Attempt, client: AcmeClient, order: Order) -> Failed:
+    """The order is lost; its authorizations say why, name by name (RFC 8555 section 7.1.6)."""
+    problems: dict[str, Problem] = {}
+    for authorization in _each(client.authorization, list(order.authorizations)[: _BATCH * 5]):
+        if authorization.status not in _OPEN:
+            reason = authorization.problem or Problem(title=f"Its authorization is {authorization.status}.")
+            problems[authorization.identifier] = reason
+    return _lost(attempt, problems, order.problem)
+
+
+def _ended(attempt: Attempt, client: AcmeClient, order: Order) -> Failed | None:
+    """Why an order that is still pending will never be ready; None when it may be."""
+    problems: dict[str, Problem] = {}
+    for authorization in _each(client.authorization, list(order.authorizations)[: _BATCH * 5]):
+        if authorization.status in _OPEN:
+            continue
+        title = f"Its authorization is {authorization.status}; the CA does not say why."
+        problems[authorization.identifier] = authorization.problem or Problem(title=title)
+    return _lost(attempt, problems, order.problem) if problems else None
+
+
+def _lost(attempt: Attempt, problems: dict[str, Problem], order_problem: Problem | None) -> Failed:
+    attempt.budget.failed(problems, attempt.now)
+    diagnosis = diagnose_order(problems, order_problem)
+    return attempt.give_up(diagnosis.problem, diagnosis.retry, of_authority=diagnosis.of_authority)
+
+
+def _answer_once(client: AcmeClient, url: str) -> None:
+    """Answer a challenge, unless a call that was lost has done so: some servers refuse to hear it twice."""
+    try:
+        client.answer(url)
+    except AcmeProblem as problem:
+        if problem.acme_type != "malformed" or client.challenge(url).status == "pending":
+            raise
+
+
+def _not_visible(attempt: Attempt, delegation: Delegation, missing: str) -> Step:
+    if attempt.elapsed() > _VISIBLE_WITHIN:
+        problem = Problem(
+            type="urn:certcore:txt-not-visible",
+            title=f"The TXT values for {delegation.base} do not become visible in the DNS ({missing}).",
+            advice=(
+                f"Check that the zone {attempt.profile.tech_zone} is delegated to the server that runs "
+                "`certcore dns serve`, that this server runs, and that it can be reached on UDP and TCP port 53."
+            ),
+        )
+        return attempt.give_up(problem, Retry.SLOW)
+    return attempt.waiting(Stage.PUBLISHED, min(0.2 * 2 ** min(attempt.state.get("polls", 0), 10), 15.0))
+
+
+def _not_offered(attempt: Attempt, authorization: Authorization) -> Failed:
+    """The CA has no challenge of the kind that is wanted, for this name."""
+    offered = ", ".join(one.type for one in authorization.challenges) or "none"
+    name = f"*.{authorization.identifier}" if authorization.wildcard else authorization.identifier
+    problem = Problem(
+        type="urn:certcore:challenge-not-offered",
+        title=f"The CA offers no {attempt.challenge} challenge for {name} (it offers: {offered}).",
+        advice="Use another way of validation, or another CA for this name.",
+    )
+    return attempt.give_up(problem, Retry.NEVER, of_authority=True)
+
+
+def _unusable(authorization: Authorization) -> Problem | None:
+    if authorization.status in _OPEN:
+        return None
+    reason = authorization.problem
+    title = f"The CA's authorization of {authorization.identifier} is {authorization.status}."
+    return (reason or Problem()).worded(title, "It is tried again with a new order.")
+
+
+def _each(function: Callable[[_T], _R], items: Sequence[_T]) -> Iterable[_R]:
+    """The results in the order of the items; several requests are under way at once."""
+    if len(items) <= _AT_ONCE:
+        return [function(item) for item in items]
+    with ThreadPoolExecutor(max_workers=_AT_A_TIME, thread_name_prefix="certcore-acme") as pool:
+        return list(pool.map(function, items))
