@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final, assert_never
 
+from certcore.errors import InvalidInput
 from certcore.model.events import EventKind
+from certcore.model.form import structure
 from certcore.model.hints import (
     ActionButton,
-    DnsRecord,
-    DnsRecords,
     Fact,
     Facts,
     Hint,
@@ -24,12 +23,13 @@ from certcore.model.hints import (
     Steps,
     StepState,
 )
-from certcore.model.issuance import Issuance
 from certcore.model.lifecycle import Status
+from certcore.model.problem import Problem
 from certcore.model.views import CertificateView
 from certcore.ports.ca_module import ModuleContext
-from certcore_puq_acme.delegation import delegation_key, delegations
-from certcore_puq_acme.settings import PuqAcmeProfile
+from certcore_puq_acme.directory_records import known_directory
+from certcore_puq_acme.owner_records import lasting_records_end, owner_records, seen_records
+from certcore_puq_acme.settings import PuqAcmeProfile, PuqAcmeSettings
 
 __all__ = ["right_column"]
 
@@ -50,23 +50,38 @@ def right_column(view: CertificateView, context: ModuleContext) -> list[Hint]:
     status = view.certificate.status
     match status:
         case Status.DRAFT:
-            return [*_draft(context), *_records(view, context), *_terms(context)]
+            return [*_draft(context), *owner_records(view, context, _settings(view)), *_terms(context)]
         case Status.PENDING:
-            return [*_pending(view), *_records(view, context), *_progress(view), _check_now(), Refresh(_SOON)]
+            return [
+                *_fallback(view),
+                *_pending(view),
+                *owner_records(view, context, _settings(view)),
+                *_progress(view),
+                _check_now(),
+                Refresh(_SOON),
+            ]
         case Status.PROCESSING:
             text = "The CA is working on the order. Nothing is to be done."
             return [
+                *_fallback(view),
                 Notice(Level.INFO, _message("processing", text)),
                 *_problem(view),
                 *_progress(view),
                 Refresh(_SOON),
             ]
         case Status.ACTIVE:
-            return [*_active(view), *_renewal(view, context), *_timeline(view), Refresh(_LATER)]
+            lasting = lasting_records_end(view)
+            return [*_active(view), *lasting, *_renewal(view, context), *_timeline(view), Refresh(_LATER)]
         case Status.EXPIRED:
             return [*_expired(view), *_renewal(view, context), *_timeline(view), _renew(), Refresh(_LATER)]
         case Status.ERROR:
-            return [*_error(view), *_records(view, context), *_timeline(view), _check_now(), _back_to_draft()]
+            return [
+                *_error(view),
+                *owner_records(view, context, _settings(view)),
+                *_timeline(view),
+                _check_now(),
+                _back_to_draft(),
+            ]
         case Status.REVOKED:
             text = "The certificate is revoked: clients reject it. Issue a new one with a new key."
             return [Notice(Level.ERROR, _message("revoked", text)), *_timeline(view), _renew()]
@@ -89,10 +104,12 @@ def _draft(context: ModuleContext) -> list[Hint]:
 
 
 def _pending(view: CertificateView) -> list[Hint]:
-    waiting = [row for row in _seen(view.issuance).values() if row.get("state") != RecordState.CORRECT]
+    waiting = [row for row in seen_records(view.issuance).values() if row.get("state") != RecordState.CORRECT]
     if view.certificate.problem is not None:
         return _problem(view)
-    if not _seen(view.issuance):
+    if turn := _turn(view):
+        return turn
+    if not seen_records(view.issuance):
         text = "Key and CSR are made. The CNAME is looked for in a moment."
         return [Notice(Level.INFO, _message("pending.new", text))]
     if waiting:
@@ -100,7 +117,7 @@ def _pending(view: CertificateView) -> list[Hint]:
             "Waiting for the domain's owner: {count} of {all} DNS records below are not as they should be. "
             "Issuance goes on by itself as soon as they are."
         )
-        params = {"count": len(waiting), "all": len(_seen(view.issuance))}
+        params = {"count": len(waiting), "all": len(seen_records(view.issuance))}
         return [Notice(Level.WARNING, _message("pending.owner", text, **params))]
     return [Notice(Level.INFO, _message("pending.ready", "All DNS records are correct. The order is placed next."))]
 
@@ -118,7 +135,10 @@ def _active(view: CertificateView) -> list[Hint]:
     else:
         text = "Auto-renewal is off: the certificate expires on {date} unless somebody renews it."
         hints.append(Notice(Level.WARNING, _message("renewal_off", text, date=_at(view.certificate.not_after))))
-    return [*hints, Facts(tuple(facts))]
+    root = ((view.active.module_state if view.active else None) or {}).get("chain", {}).get("root")
+    if root:
+        facts.append(Fact(_message("fact.root", "Root"), root))
+    return [*hints, Facts(tuple(facts)), *_chain(view), *_wish(view)]
 
 
 def _expired(view: CertificateView) -> list[Hint]:
@@ -135,6 +155,7 @@ def _error(view: CertificateView) -> list[Hint]:
 
 
 def _problem(view: CertificateView) -> list[Hint]:
+    """What went wrong, name by name, what to do about it, and when it is tried again."""
     problem = view.certificate.problem
     if problem is None:
         return []
@@ -145,12 +166,22 @@ def _problem(view: CertificateView) -> list[Hint]:
             _message("problem", "{problem} {advice}", problem=str(problem), advice=problem.advice),
         )
     ]
+    if problem.subproblems:
+        rows = (
+            Fact(_message("fact.name", "{name}", name=one.identifier), _of_name(one)) for one in problem.subproblems
+        )
+        hints.append(Facts(tuple(rows)))
     if problem.instance:
         hints.append(Link(_message("problem.instance", "The CA's page about this"), problem.instance))
     due = view.schedule.due_at if view.schedule else None
     if due is not None and not final:
         hints.append(Facts((Fact(_message("fact.retry", "Next attempt"), _at(due)),)))
     return hints
+
+
+def _of_name(problem: Problem) -> str:
+    said = f" The CA said: {problem.detail}" if problem.detail and problem.title else ""
+    return f"{problem.title or problem.detail or problem.type}{said} {problem.advice}".strip()
 
 
 def _renewal(view: CertificateView, context: ModuleContext) -> list[Hint]:
@@ -160,33 +191,15 @@ def _renewal(view: CertificateView, context: ModuleContext) -> list[Hint]:
     text = "A renewal is under way; the present certificate stays in service meanwhile."
     if view.certificate.status is Status.EXPIRED:
         text = "A new certificate is being requested."
-    hints: list[Hint] = [Notice(Level.INFO, _message("renewal.running", text)), *_problem(view)]
-    if any(row.get("state") != RecordState.CORRECT for row in _seen(view.issuance).values()):
-        hints.extend(_records(view, context))
+    hints: list[Hint] = [
+        *_fallback(view),
+        Notice(Level.INFO, _message("renewal.running", text)),
+        *_turn(view),
+        *_problem(view),
+    ]
+    if any(row.get("state") != RecordState.CORRECT for row in seen_records(view.issuance).values()):
+        hints.extend(owner_records(view, context, _settings(view)))
     return [*hints, *_progress(view)]
-
-
-def _records(view: CertificateView, context: ModuleContext) -> list[Hint]:
-    """The CNAMEs that the owner sets, with what was last seen of each."""
-    profile: PuqAcmeProfile = context.profile
-    certificate = view.certificate
-    key = delegation_key(context.documents)
-    seen = _seen(view.issuance)
-    checked = (view.issuance.findings or {}).get("checked_at") if view.issuance else None
-    rows = []
-    for one in delegations(key, certificate.owner, certificate.names, profile.tech_zone.ascii):
-        found = seen.get(one.name, {})
-        rows.append(
-            DnsRecord(
-                name=one.name,
-                type="CNAME",
-                value=one.target,
-                state=RecordState(found.get("state", RecordState.UNKNOWN)),
-                seen=str(found.get("seen", "")),
-                checked_at=datetime.fromisoformat(checked) if checked and found else None,
-            )
-        )
-    return [DnsRecords(tuple(rows))]
 
 
 def _progress(view: CertificateView) -> list[Hint]:
@@ -237,17 +250,75 @@ def _title(kind: EventKind) -> str:
 
 
 def _terms(context: ModuleContext) -> list[Hint]:
-    # The key is that of certcore_puq_acme.accounts.directory_document, which must not be imported for a page.
-    document = context.documents.get(f"directory/{context.authority_id}")
-    if document is None or document.value.get("url") != context.profile.directory:
+    known = known_directory(context)
+    if known is None or not known.terms_of_service:
         return []
-    url = str(document.value.get("terms_of_service", ""))
-    return [Link(_message("terms", "The CA's terms of service"), url)] if url else []
+    return [Link(_message("terms", "The CA's terms of service"), known.terms_of_service)]
 
 
-def _seen(issuance: Issuance | None) -> dict[str, Mapping[str, Any]]:
-    findings = (issuance.findings if issuance else None) or {}
-    return {str(row["name"]): row for row in findings.get("records", [])}
+def _settings(view: CertificateView) -> PuqAcmeSettings:
+    """The certificate's own settings; those that are not valid any more count as not given."""
+    try:
+        return structure(PuqAcmeSettings, view.certificate.module_data)
+    except InvalidInput:
+        return PuqAcmeSettings()
+
+
+def _turn(view: CertificateView) -> list[Hint]:
+    """What the certificate waits for when nobody has to do anything: a limit of the CA, a pause, its turn."""
+    if view.issuance is None or not (turn := (view.issuance.findings or {}).get("turn")):
+        return []
+    until = _at(datetime.fromisoformat(turn["until"])) if turn.get("until") else ""
+    match turn.get("why"):
+        case "limit":
+            text = "Waiting until about {until}: the CA's limit {limit} is used up{about}. Nothing is to be done."
+            about = f" for {turn['about']}" if turn.get("about") else ""
+            params = {"until": until, "limit": turn.get("limit", ""), "about": about}
+            return [Notice(Level.INFO, _message("turn.limit", text, **params))]
+        case "pause":
+            text = "Waiting until {until}: the CA has asked for a pause. The CA said: {detail}"
+            return [Notice(Level.INFO, _message("turn.pause", text, until=until, detail=turn.get("detail", "")))]
+        case _:
+            text = "Waiting for its turn: as many orders are in flight as this CA profile allows."
+            return [Notice(Level.INFO, _message("turn.in_flight", text))]
+
+
+def _chain(view: CertificateView) -> list[Hint]:
+    """Which root the chain leads to, and what is to be said about it."""
+    chain = ((view.active.module_state if view.active else None) or {}).get("chain") or {}
+    if not chain:
+        return []
+    hints: list[Hint] = []
+    if chain.get("note"):
+        hints.append(Notice(Level.WARNING, _message("chain_note", "{note}", note=chain["note"])))
+    if chain.get("known") is False:
+        text = "The chain leads to {root}, a root that this machine does not know."
+        hints.append(Notice(Level.WARNING, _message("chain_unknown", text, root=chain.get("root", ""))))
+    return hints
+
+
+def _wish(view: CertificateView) -> list[Hint]:
+    """What the CA says about the renewal (RFC 9773)."""
+    info = view.active.renewal_info if view.active else None
+    if info is None or info.start is None or info.end is None:
+        return []
+    hints: list[Hint] = []
+    if info.end <= view.now:
+        text = "The CA asks for this certificate to be replaced now."
+        hints.append(Notice(Level.WARNING, _message("wish.now", text)))
+    window = f"{_at(info.start)} to {_at(info.end)}"
+    hints.append(Facts((Fact(_message("fact.window", "The CA suggests a renewal"), window),)))
+    if info.explanation_url:
+        hints.append(Link(_message("wish.explanation", "The CA's explanation"), info.explanation_url))
+    return hints
+
+
+def _fallback(view: CertificateView) -> list[Hint]:
+    """Another CA is being tried."""
+    if view.issuance is None or view.issuance.authority_id == view.certificate.authority_id:
+        return []
+    text = "The first CA kept failing; another one of this certificate's list is being tried."
+    return [Notice(Level.INFO, _message("fallback", text))]
 
 
 def _check_now() -> Hint:

@@ -18,12 +18,23 @@ from certcore.model.renewal_info import SuggestedWindow
 from certcore.model.revocation import RevocationReason
 from certcore.model.secret import Secret
 from certcore.model.views import CertificateView
-from certcore.ports.ca_module import CAModule, CheckItem, CheckReport, Documents, ModuleContext, Step, Work
+from certcore.ports.ca_module import (
+    CAModule,
+    CheckItem,
+    CheckReport,
+    Documents,
+    ModuleContext,
+    ProfileAction,
+    Step,
+    Work,
+)
 from certcore.ports.dns import DnsServer, Zone, ZoneSource
 from certcore.ports.environment import Environment
+from certcore_puq_acme.account_actions import profile_actions, run_action
 from certcore_puq_acme.delegation import VALIDATION_LABEL
 from certcore_puq_acme.directory_records import known_directory
 from certcore_puq_acme.hints import right_column
+from certcore_puq_acme.profile_column import profile_column
 from certcore_puq_acme.settings import PuqAcmeProfile, PuqAcmeSettings, check_profile
 
 __all__ = ["PuqAcme"]
@@ -114,6 +125,18 @@ class PuqAcme(CAModule):
             else:
                 fields.append(one)
         return fields
+
+    def profile_actions(self, context: ModuleContext) -> Sequence[ProfileAction]:
+        """Rolling the account's key over, closing it, opening one, taking one along, agreeing to changed terms."""
+        return profile_actions(context)
+
+    def run_action(self, name: str, values: Any, context: ModuleContext, *, actor: str) -> Message:
+        """Run one of the actions on the profile's accounts."""
+        return run_action(name, values, context, self._client_pool(), actor=actor)
+
+    def profile_hints(self, context: ModuleContext) -> Sequence[Hint]:
+        """The right column of a profile: its accounts, terms, certificate profiles, limits and pauses."""
+        return profile_column(context)
 
     def renewal_info(self, issuance: Issuance, context: ModuleContext) -> SuggestedWindow | None:
         """Ask the CA when it wants a leaf to be renewed (RFC 9773)."""

@@ -9,10 +9,12 @@ from typing import Final
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from certcore.errors import CAError
 from certcore.model.issuance import Issuance
 from certcore.model.revocation import RevocationReason
 from certcore.model.secret import Secret
 from certcore.ports.ca_module import ModuleContext
+from certcore_puq_acme.account_records import own_account, read_record
 from certcore_puq_acme.accounts import Accounts
 from certcore_puq_acme.acme_errors import AcmeProblem
 from certcore_puq_acme.client import AcmeClient
@@ -46,25 +48,52 @@ def revoke(
     Raises:
         AcmeError: The CA refused, or cannot be talked to.
     """
-    leaf = x509.load_pem_x509_certificate((issuance.leaf_pem or "").encode()).public_bytes(Encoding.DER)
-    code = None if reason is RevocationReason.UNSPECIFIED else reason.code
     try:
-        try:
-            accounts.client(context).revoke(leaf, reason=code)
-        except AcmeProblem as error:
-            key = private_key() if error.acme_type in _ANOTHER_ACCOUNT else None
-            if key is None:
-                raise
-            _by_key(leaf, code, key, context)
+        _revoke(issuance, reason, private_key, context, accounts)
     except AcmeProblem as error:
         if error.acme_type != "alreadyRevoked":
             raise
 
 
-def _by_key(leaf: bytes, code: int | None, key: Secret, context: ModuleContext) -> None:
+def _revoke(
+    issuance: Issuance,
+    reason: RevocationReason,
+    private_key: Callable[[], Secret | None],
+    context: ModuleContext,
+    accounts: Accounts,
+) -> None:
+    leaf = x509.load_pem_x509_certificate((issuance.leaf_pem or "").encode()).public_bytes(Encoding.DER)
+    code = None if reason is RevocationReason.UNSPECIFIED else reason.code
+    state = issuance.module_state or {}
+    # The account that issued, also when its profile is gone; else that of the profile, which may know the leaf.
+    client = accounts.find(context, str(state.get("account", ""))) or _account_of(context, accounts)
+    refusal: CAError = CAError(
+        "Neither an account of this CA nor the certificate's private key is here, and one of them is needed to revoke.",
+        advice="Name a CA profile with the account that issued, or revoke it on the CA's own page.",
+    )
+    if client is not None:
+        try:
+            client.revoke(leaf, reason=code)
+        except AcmeProblem as problem:
+            if problem.acme_type not in _ANOTHER_ACCOUNT:
+                raise
+            refusal = problem
+        else:
+            return
+    key = private_key()
+    if key is None:
+        raise refusal
+    _by_key(leaf, code, key, context, str(state.get("directory") or context.profile.directory))
+
+
+def _account_of(context: ModuleContext, accounts: Accounts) -> AcmeClient | None:
+    """The profile's own account, if it has one: none is opened to revoke with."""
+    has_one = read_record(context.documents, own_account(context).key).url
+    return accounts.client(context) if has_one else None
+
+
+def _by_key(leaf: bytes, code: int | None, key: Secret, context: ModuleContext, directory: str) -> None:
     profile = context.profile
     with closing(Http(timeout=profile.api_timeout, extra_roots=profile.trusted_roots)) as http:
-        client = AcmeClient(
-            profile.directory, key=load_account_key(key.reveal()), http=http, now=context.environment.now
-        )
+        client = AcmeClient(directory, key=load_account_key(key.reveal()), http=http, now=context.environment.now)
         client.revoke(leaf, reason=code, by_key=True)

@@ -35,7 +35,7 @@ def test_every_command_takes_json_and_tells_what_it_is_for(path):
 
 def test_the_commands_are_those_of_the_documentation():
     """No command disappears unnoticed."""
-    groups = {"authority": "add list show test remove", "cert": "create csr check list show hints export delete"}
+    groups = {"authority": "add edit list show test actions run remove", "cert": "create csr check list show hints export delete"}
     wanted = {("init",), ("run",), ("demo",), ("dns", "serve")}
     wanted |= {(group, name) for group, names in groups.items() for name in names.split()}
     assert wanted <= COMMANDS.keys()
@@ -62,10 +62,19 @@ def test_a_ca_profile_from_add_to_remove(store):
     assert added["settings"]["dns_servers"] == ["127.0.0.1", "192.0.2.1:5353"]
     listed = store.json("authority", "list")["authorities"]
     assert [one["name"] for one in listed] == ["dead", "second"]
-    assert store.json("authority", "show", "second") == added
-    assert store.json("authority", "show", added["id"]) == added
+    shown = store.json("authority", "show", "second")
+    assert any("no account at the CA" in hint.get("text", {}).get("text", "") for hint in shown.pop("hints"))
+    assert shown == added
+    assert store.json("authority", "show", added["id"])["id"] == added["id"]
     assert "acme.panel.test" in store("authority", "show", "second").stdout
     assert "second" in store("authority", "list").stdout
+    changed = store.json("authority", "edit", "second", "--set", "ttl=60", "--set", "limits=orders 5 per 1h")
+    assert (changed["settings"]["ttl"], changed["settings"]["limits"]) == (60, ["orders 5 per 1h"])
+    assert changed["settings"]["dns_servers"] == added["settings"]["dns_servers"]
+    offered = store.json("authority", "actions", "second")["actions"]
+    assert [one["name"] for one in offered] == ["open_account", "import_account_key"]
+    assert "import_account_key" in store("authority", "actions", "second").stdout
+    assert "Possible now" in store("authority", "run", "second", "explode", expect=1).stderr
     assert store.json("authority", "remove", "second") == {"removed": {"id": added["id"], "name": "second"}}
     assert "authority list" in store("authority", "show", "second", expect=1).stderr
 

@@ -57,14 +57,15 @@ def test_the_key_revokes_when_the_account_is_another_one(panel, issued):
 
 
 def test_without_account_and_key_it_is_refused_in_words(panel, issued):
-    """The certificate stays active, and the error is the CA's."""
+    """The certificate stays active, and the error says what is missing and what to do."""
     pebble, one = issued
     _lose_account(panel)
     with panel.core.engine.storage.write() as transaction:
         transaction.secrets.delete(panel.issuance(one).key_name)
     with pytest.raises(CAError) as refused:
         panel.core.certificates.revoke(one)
-    assert refused.value.problem_type.endswith(":unauthorized")
+    assert "Neither an account of this CA nor the certificate's private key is here" in refused.value.message
+    assert "Name a CA profile" in refused.value.advice
     assert panel.core.certificates.get(one).status is Status.ACTIVE
     assert pebble.certificate_status(_serial(panel, one))["Status"] == "Valid"
 

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from certcore.cli.documents import authority_document, check_document
+from certcore.cli.given import Settings, confirmed, pair, values_of
 from certcore.cli.options import FAILED, Database, Json, Keyring
 from certcore.cli.output import facts, plain, shown_moment, table
+from certcore.cli.right_column import draw_hints
 from certcore.cli.store import session
-from certcore.errors import InvalidInput
 from certcore.model.authority import CertificateAuthority
-from certcore.model.form import FieldKind, FormField
+from certcore.model.form import fields_of
+from certcore.model.hints import hint_to_json
 from certcore.ports.ca_module import CheckReport
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 __all__ = ["authorities"]
-
-#: The largest file that a setting is read from, in bytes.
-_MAX_FILE: Final = 1024 * 1024
 
 authorities = typer.Typer(no_args_is_help=True, help="CA profiles: the ways to obtain certificates.")
 
@@ -34,25 +31,16 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="The profile's name or
 def add(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A name of your choice.")],
     module: Annotated[str, typer.Option("--module", metavar="MODULE", help="The CA module, for example puq_acme.")],
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="KEY=VALUE",
-            help="A setting of the module; may be repeated. KEY=@FILE takes the value from a file: use it for PEM "
-            "and for secrets, which would otherwise be seen in the list of processes. KEY=@@… is a text that begins "
-            "with @. A setting that is a list takes KEY=VALUE several times.",
-        ),
-    ] = None,
+    settings: Settings = None,
     description: Annotated[str, typer.Option("--description", metavar="TEXT", help="For people.")] = "",
     database: Database = "",
     keyring: Keyring = "",
     as_json: Json = False,
 ) -> None:
     """Add a CA profile. The CA is not asked yet: see `authority test`."""
-    given = [_pair(one) for one in settings or ()]
+    given = [pair(one) for one in settings or ()]
     with session(database, keyring, as_json=as_json) as now:
-        values = _values(given, now.core.authorities.form(module))
+        values = values_of(given, now.core.authorities.form(module))
         made = now.core.authorities.create(
             name, module=module, settings=values, description=description, actor=now.actor
         )
@@ -82,10 +70,92 @@ def list_profiles(database: Database = "", keyring: Keyring = "", as_json: Json 
 
 @authorities.command("show")
 def show(name: Name, database: Database = "", keyring: Keyring = "", as_json: Json = False) -> None:
-    """Show a CA profile; of its secrets, only that they are set."""
+    """Show a CA profile with its account at the CA; of its secrets, only that they are set."""
     with session(database, keyring, as_json=as_json) as now:
         found = now.core.authorities.find(name, actor=now.actor)
-        now.output.result(authority_document(found), lambda to: _draw(to, found))
+        hints = now.core.authorities.hints(found.id, actor=now.actor)
+
+        def draw(to: Console) -> None:
+            _draw(to, found)
+            to.print()
+            draw_hints(to, hints, "")
+
+        now.output.result({**authority_document(found), "hints": [hint_to_json(one) for one in hints]}, draw)
+
+
+@authorities.command("edit")
+def edit(
+    name: Name,
+    settings: Settings = None,
+    new_name: Annotated[str, typer.Option("--name", metavar="NAME", help="Another name.")] = "",
+    description: Annotated[str | None, typer.Option("--description", metavar="TEXT", help="For people.")] = None,
+    database: Database = "",
+    keyring: Keyring = "",
+    as_json: Json = False,
+) -> None:
+    """Change settings of a CA profile; what is not given stays. A secret given as empty text is removed."""
+    given = [pair(one) for one in settings or ()]
+    with session(database, keyring, as_json=as_json) as now:
+        found = now.core.authorities.find(name, actor=now.actor)
+        values = values_of(given, now.core.authorities.form(found.module))
+        changed = now.core.authorities.edit(
+            found.id, name=new_name or None, description=description, settings=values, actor=now.actor
+        )
+        now.output.result(authority_document(changed), lambda to: _draw(to, changed))
+
+
+@authorities.command("actions")
+def actions(name: Name, database: Database = "", keyring: Keyring = "", as_json: Json = False) -> None:
+    """List what can be done with a CA profile beyond editing it: rolling its account's key over, say."""
+    with session(database, keyring, as_json=as_json) as now:
+        found = now.core.authorities.find(name, actor=now.actor)
+        offered = now.core.authorities.actions(found.id, actor=now.actor)
+        documents = [
+            {
+                "name": one.name,
+                "label": str(one.label),
+                "help": str(one.help),
+                "fields": [field.to_json() for field in fields_of(one.form)],
+            }
+            for one in offered
+        ]
+
+        def draw(to: Console) -> None:
+            if not offered:
+                to.print("There is nothing that can be done with this profile.")
+                return
+            rows = [
+                (one.name, ", ".join(field.name for field in fields_of(one.form)), str(one.help)) for one in offered
+            ]
+            to.print(table(("ACTION", "SETTINGS", "WHAT IT DOES"), rows))
+            to.print(f"Run one: certcore authority run {plain(found.name)} ACTION")
+
+        now.output.result({"actions": documents}, draw)
+
+
+@authorities.command("run")
+def run(
+    name: Name,
+    action: Annotated[str, typer.Argument(metavar="ACTION", help="One that `authority actions` lists.")],
+    settings: Settings = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    database: Database = "",
+    keyring: Keyring = "",
+    as_json: Json = False,
+) -> None:
+    """Run an action of a CA profile; this talks to the CA."""
+    given = [pair(one) for one in settings or ()]
+    with session(database, keyring, as_json=as_json) as now:
+        found = now.core.authorities.find(name, actor=now.actor)
+        offered = {one.name: one for one in now.core.authorities.actions(found.id, actor=now.actor)}
+        wanted = offered.get(action)
+        question = wanted.confirm if wanted is not None else None
+        if question is not None and not yes and not confirmed(str(question)):
+            now.output.note("Nothing was done.")
+            raise typer.Exit(FAILED)
+        values = values_of(given, fields_of(wanted.form) if wanted is not None else ())
+        done = now.core.authorities.act(found.id, action, values, actor=now.actor)
+        now.output.result({"done": done.to_json()}, lambda to: to.print(plain(done), style="green"))
 
 
 @authorities.command("test")
@@ -144,45 +214,3 @@ def _setting(value: object) -> str:
         return ", ".join(map(str, value))
     text = str(value)
     return f"({len(text.splitlines())} lines)" if "\n" in text else text
-
-
-def _pair(setting: str) -> tuple[str, str]:
-    """The key and the value of ``--set KEY=VALUE``; the value may still be a file to read."""
-    key, separator, value = setting.partition("=")
-    if not separator or not key.strip():
-        raise typer.BadParameter(f"{key.strip()[:60]!r} is not KEY=VALUE.", param_hint="--set")
-    return key.strip(), value
-
-
-def _values(pairs: Sequence[tuple[str, str]], form: Sequence[FormField]) -> Mapping[str, object]:
-    lists = {field.name for field in form if field.kind is FieldKind.LINES}
-    values: dict[str, object] = {}
-    for key, given in pairs:
-        value = _value(key, given)
-        if key in lists:
-            before = values.get(key, [])
-            values[key] = [*before, *value.replace(",", "\n").splitlines()] if isinstance(before, list) else []
-        elif key in values:
-            raise typer.BadParameter(f"{key} is given twice; only lists may be.", param_hint="--set")
-        else:
-            values[key] = value
-    return values
-
-
-def _value(key: str, given: str) -> str:
-    if given.startswith("@@"):
-        return given[1:]
-    if not given.startswith("@"):
-        return given
-    path = Path(given[1:]).expanduser()
-    try:
-        with path.open("rb") as file:
-            content = file.read(_MAX_FILE + 1)
-    except OSError as error:
-        raise InvalidInput(key, f"the file {path} cannot be read: {error.strerror}.") from None
-    if len(content) > _MAX_FILE:
-        raise InvalidInput(key, f"the file {path} is larger than {_MAX_FILE} bytes.")
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError:
-        raise InvalidInput(key, f"the file {path} is no text in UTF-8.") from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +11,7 @@ import typer
 from certcore.cli.certificate_files import write_files
 from certcore.cli.details import draw_view
 from certcore.cli.documents import certificate_document, moment, view_document
+from certcore.cli.given import Settings, confirmed, pair, values_of
 from certcore.cli.options import FAILED, Certificate, Database, Json, Keyring
 from certcore.cli.output import plain, shown_moment, status_cell, table
 from certcore.cli.right_column import draw_hints
@@ -42,19 +42,30 @@ def create(  # noqa: PLR0917 - Typer gives them all by name
         str,
         typer.Option("--key-type", metavar="T", help="One of ec-p256, ec-p384, rsa-2048, rsa-3072, rsa-4096."),
     ] = "ec-p256",
+    fallbacks: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--fallback", metavar="NAME", help="A CA profile to try when the first keeps failing; may be repeated."
+        ),
+    ] = None,
+    settings: Settings = None,
     database: Database = "",
     keyring: Keyring = "",
     as_json: Json = False,
 ) -> None:
     """Create a draft; no key is made, no CA is asked. `cert hints` shows the CNAME to set, `cert csr` begins."""
+    given = [pair(one) for one in settings or ()]
     with session(database, keyring, as_json=as_json) as now:
         profile = now.core.authorities.find(authority, actor=now.actor)
+        form = now.core.authorities.certificate_form(profile.id, actor=now.actor)
         made = now.core.certificates.create(
             domain,
             authority=profile.id,
             aliases=aliases or (),
             wildcard=wildcard,
             key_type=key_type,
+            fallbacks=[now.core.authorities.find(one, actor=now.actor).id for one in fallbacks or ()],
+            module_data=values_of(given, form),
             actor=now.actor,
         )
 
@@ -212,6 +223,10 @@ def revoke(
     reason: Annotated[
         str, typer.Option("--reason", metavar="REASON", help=f"One of {', '.join(RevocationReason)}.")
     ] = RevocationReason.UNSPECIFIED,
+    authority: Annotated[
+        str,
+        typer.Option("--authority", metavar="NAME", help="Ask through this CA profile, not the issuing one."),
+    ] = "",
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     database: Database = "",
     keyring: Keyring = "",
@@ -221,10 +236,11 @@ def revoke(
     with session(database, keyring, as_json=as_json) as now:
         found = now.core.certificates.find(certificate, actor=now.actor)
         why = RevocationReason.parse(reason)
-        if not yes and not _confirmed(found, "Revoke {} at its CA for good?"):
+        if not yes and not confirmed(_question(found, "Revoke {} at its CA for good?")):
             now.output.note("Nothing was revoked.")
             raise typer.Exit(FAILED)
-        changed = now.core.certificates.revoke(found.id, reason=why, actor=now.actor)
+        through = now.core.authorities.find(authority, actor=now.actor).id if authority else None
+        changed = now.core.certificates.revoke(found.id, reason=why, authority=through, actor=now.actor)
         document = view_document(now.core.certificates.view(changed.id, actor=now.actor))
 
         def draw(to: Console) -> None:
@@ -245,7 +261,7 @@ def delete(
     """Delete a certificate with its keys. Where it was exported to, it stays valid; `cert revoke` changes that."""
     with session(database, keyring, as_json=as_json) as now:
         found = now.core.certificates.find(certificate, actor=now.actor)
-        if not yes and not _confirmed(found, "Delete {} and its keys for good?"):
+        if not yes and not confirmed(_question(found, "Delete {} and its keys for good?")):
             now.output.note("Nothing was deleted.")
             raise typer.Exit(FAILED)
         now.core.certificates.delete(found.id, actor=now.actor)
@@ -253,10 +269,8 @@ def delete(
         now.output.result(document, lambda to: to.print(f"Deleted {plain(_shown_domain(found))} ({found.id})."))
 
 
-def _confirmed(found: Managed, question: str) -> bool:
-    if not sys.stdin.isatty():
-        raise typer.BadParameter("there is no terminal to ask on; give --yes to do it without asking.")
-    return typer.confirm(question.format(f"{plain(_shown_domain(found))} ({found.status})"), err=True)
+def _question(found: Managed, question: str) -> str:
+    return question.format(f"{plain(_shown_domain(found))} ({found.status})")
 
 
 def _tell(now: Session, changed: Managed, done: str, *, draw_csr: bool = False) -> None:

@@ -1,0 +1,83 @@
+"""What is given on the command line: ``--set KEY=VALUE``, with values from files, and the answers to questions."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from certcore.errors import InvalidInput
+from certcore.model.form import FieldKind, FormField
+
+__all__ = ["Settings", "confirmed", "pair", "values_of"]
+
+#: The largest file that a setting is read from, in bytes.
+_MAX_FILE: Final = 1024 * 1024
+
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="A setting; may be repeated. KEY=@FILE takes the value from a file: use it for PEM and for secrets, which "
+        "would otherwise be seen in the list of processes. KEY=@@… is a text that begins with @. A setting that is a "
+        "list takes KEY=VALUE several times.",
+    ),
+]
+
+
+def confirmed(question: str) -> bool:
+    """Ask the person at the terminal.
+
+    Raises:
+        BadParameter: There is nobody to ask.
+    """
+    if not sys.stdin.isatty():
+        raise typer.BadParameter("there is no terminal to ask on; give --yes to do it without asking.")
+    return typer.confirm(question, err=True)
+
+
+def pair(setting: str) -> tuple[str, str]:
+    """The key and the value of ``--set KEY=VALUE``; the value may still be a file to read."""
+    key, separator, value = setting.partition("=")
+    if not separator or not key.strip():
+        raise typer.BadParameter(f"{key.strip()[:60]!r} is not KEY=VALUE.", param_hint="--set")
+    return key.strip(), value
+
+
+def values_of(pairs: Sequence[tuple[str, str]], form: Sequence[FormField]) -> Mapping[str, object]:
+    """The values by key; those of lists are collected, those of files are read."""
+    lists = {field.name for field in form if field.kind is FieldKind.LINES}
+    values: dict[str, object] = {}
+    for key, given in pairs:
+        value = _value(key, given)
+        if key in lists:
+            before = values.get(key, [])
+            values[key] = [*before, *value.replace(",", "\n").splitlines()] if isinstance(before, list) else []
+        elif key in values:
+            raise typer.BadParameter(f"{key} is given twice; only lists may be.", param_hint="--set")
+        else:
+            values[key] = value
+    return values
+
+
+def _value(key: str, given: str) -> str:
+    if given.startswith("@@"):
+        return given[1:]
+    if not given.startswith("@"):
+        return given
+    path = Path(given[1:]).expanduser()
+    try:
+        with path.open("rb") as file:
+            content = file.read(_MAX_FILE + 1)
+    except OSError as error:
+        raise InvalidInput(key, f"the file {path} cannot be read: {error.strerror}.") from None
+    if len(content) > _MAX_FILE:
+        raise InvalidInput(key, f"the file {path} is larger than {_MAX_FILE} bytes.")
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        raise InvalidInput(key, f"the file {path} is no text in UTF-8.") from None

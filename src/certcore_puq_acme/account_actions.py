@@ -1,0 +1,275 @@
+"""What can be done with the ACME accounts of a CA profile: roll the key over, close, open anew, take one along."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing, suppress
+from typing import Any, Final
+
+from attrs import evolve, frozen
+
+from certcore.errors import CertCoreError, InvalidInput, StaleWrite
+from certcore.model import form
+from certcore.model.hints import Message
+from certcore.model.secret import Secret
+from certcore.ports.ca_module import ModuleContext, ProfileAction
+from certcore_puq_acme.account_keys import AccountKeyType
+from certcore_puq_acme.account_records import AccountRecord, own_account, read_record, records_of
+from certcore_puq_acme.directory_records import known_directory
+
+__all__ = ["profile_actions", "run_action"]
+
+
+@frozen(kw_only=True)
+class _WhichAccount:
+    """An account of the profile; there are several where certificates or tenants have their own."""
+
+    account: str = form.text("Account URL", default="", help="The profile's own account when empty.")
+
+
+@frozen(kw_only=True)
+class _AccountKey:
+    """A key from another client."""
+
+    account_key: Secret = form.secret(
+        "Account key",
+        multiline=True,
+        maximum=16384,
+        help="PEM, or a JWK such as certbot's private_key.json; the account is found by it.",
+    )
+
+
+def profile_actions(context: ModuleContext) -> Sequence[ProfileAction]:
+    """What can be done now."""
+    record = read_record(context.documents, own_account(context).key)
+    known = known_directory(context)
+    actions: list[ProfileAction] = []
+    if any(one.url and not one.is_closed for one in records_of(context.documents, context.authority_id)):
+        actions += [_ROLL_OVER, _DEACTIVATE]
+    if record.is_closed or not record.url:
+        actions += [_OPEN, _IMPORT]
+    if record.url and not record.is_closed and known and known.terms_of_service != record.terms_of_service:
+        actions.append(_AGREE)
+    return actions
+
+
+def run_action(name: str, values: Any, context: ModuleContext, accounts: Any, *, actor: str) -> Message:
+    """Do it.
+
+    Args:
+        name: One of `profile_actions`.
+        values: What its form asks for.
+        context: The CA profile.
+        accounts: The accounts of this process.
+        actor: Who asked for it.
+
+    Raises:
+        AcmeError: The CA refused, or cannot be talked to.
+        CertCoreError: It cannot be done.
+    """
+    match name:
+        case "roll_over_account_key":
+            return _roll_over(context, _wanted(context, values.account), accounts, actor)
+        case "deactivate_account":
+            return _deactivate(context, _wanted(context, values.account), accounts, actor)
+        case "open_account":
+            return _open(context, accounts, actor)
+        case "import_account_key":
+            return _import(context, values.account_key, accounts, actor)
+        case "agree_to_terms":
+            return _agree(context, accounts, actor)
+        case _:
+            raise InvalidInput("action", f"there is no action {name[:40]!r}.")
+
+
+def _roll_over(context: ModuleContext, record: AccountRecord, accounts: Any, actor: str) -> Message:
+    """Put a new key in place of the account's (RFC 8555 section 7.3.5).
+
+    Both keys are kept until the CA has confirmed; after a crash `Accounts.settle` finds out which one counts.
+    """
+    from certcore_puq_acme.acme_errors import AcmeProblem  # noqa: PLC0415 - see the module's advance
+    from certcore_puq_acme.jose import generate_account_key, load_account_key  # noqa: PLC0415
+
+    now = context.environment.now()
+    if record.is_rolling(now):
+        raise CertCoreError("The key of this account is being rolled over already.", advice="Wait ten minutes.")
+    record = accounts.settle(context, record)
+    client = accounts.find(context, record.document)
+    if client is None:
+        raise _not_there(record)
+    number = 1 + max(record.key, *record.spare_keys, 0)
+    context.documents.delete_secret(record.sealed(number))  # of a call that ended before it was written down
+    pem = generate_account_key(AccountKeyType(context.profile.account_key_type))
+    context.documents.seal(record.sealed(number), pem)
+    begun = evolve(record, next_key=number, rolling_at=now.isoformat())
+    begun = begun.noted("A rollover of the key was begun.", actor, now).save(context.documents)
+    try:
+        client.change_key(load_account_key(pem))
+    except AcmeProblem:
+        evolve(begun, next_key=None, rolling_at=None).save(context.documents)
+        context.documents.delete_secret(record.sealed(number))  # the CA has refused: nobody knows it
+        raise
+    thumbprints = (client.thumbprint, *record.thumbprints)
+    done = evolve(begun, key=number, next_key=None, rolling_at=None, thumbprints=tuple(dict.fromkeys(thumbprints)))
+    with suppress(StaleWrite):  # another process has seen that the new key counts, and has written it down
+        done.noted("The key was rolled over.", actor, context.environment.now()).save(context.documents)
+    context.documents.delete_secret(record.key_name)
+    text = "The account {url} has a new key."
+    return Message("puq_acme.done.roll_over", text, {"url": record.url})
+
+
+def _deactivate(context: ModuleContext, record: AccountRecord, accounts: Any, actor: str) -> Message:
+    """Close an account for ever (RFC 8555 section 7.3.6); its certificates stay valid."""
+    record = accounts.settle(context, record)
+    client = accounts.find(context, record.document)
+    if client is None:
+        raise _not_there(record)
+    client.deactivate_account()
+    closed = evolve(record, status=_CLOSED).noted("The account was deactivated.", actor, context.environment.now())
+    closed.save(context.documents)
+    accounts.forget(record.document)
+    text = "The account {url} is deactivated. Its certificates stay valid, but are not renewed with it."
+    return Message("puq_acme.done.deactivate", text, {"url": record.url})
+
+
+def _open(context: ModuleContext, accounts: Any, actor: str) -> Message:
+    """Open an account, with a new key when the one before was closed."""
+    ref = own_account(context)
+    record = read_record(context.documents, ref.key)
+    now = context.environment.now()
+    if record.is_closed:
+        # The old key stays sealed: whoever has to revoke with it may need it.
+        number = 1 + max(record.key, *record.spare_keys, 0)
+        fresh = evolve(
+            record,
+            url="",
+            status=_VALID,
+            key=number,
+            next_key=None,
+            rolling_at=None,
+            spare_keys=(),
+            thumbprints=(),
+            terms_of_service="",
+            terms_agreed_at=None,
+            opened_at=None,
+        )
+        fresh.noted("A new account is opened.", actor, now).save(context.documents)
+    opened = accounts.opened(context, ref)
+    return Message("puq_acme.done.open", "The account {url} is open.", {"url": opened.client.account_url})
+
+
+def _import(context: ModuleContext, key: Secret, accounts: Any, actor: str) -> Message:
+    """Take along the account of another client, found by its key; nothing is created at the CA."""
+    from certcore_puq_acme.client import AcmeClient  # noqa: PLC0415 - see the module's advance
+    from certcore_puq_acme.jose import load_account_key, read_account_key  # noqa: PLC0415
+    from certcore_puq_acme.transport import Http  # noqa: PLC0415
+
+    pem = read_account_key(key.reveal())
+    profile = context.profile
+    ref = own_account(context)
+    record = read_record(context.documents, ref.key)
+    with closing(Http(timeout=profile.api_timeout, extra_roots=profile.trusted_roots)) as http:
+        client = AcmeClient(profile.directory, key=load_account_key(pem), http=http, now=context.environment.now)
+        found = client.new_account(only_return_existing=True)
+        directory = accounts.read_directory(context, client)
+    number = 1 + max(record.key, *record.spare_keys, 0)
+    context.documents.delete_secret(record.sealed(number))
+    context.documents.seal(record.sealed(number), pem)
+    now = context.environment.now()
+    taken = evolve(
+        record,
+        url=found.url,
+        directory=profile.directory,
+        # As the CA says it; where it does not, the profile's is sent at the next use.
+        contact=found.contact[0].removeprefix("mailto:") if len(found.contact) == 1 else "",
+        status=_VALID,
+        key=number,
+        next_key=None,
+        rolling_at=None,
+        thumbprints=(client.thumbprint,),
+        terms_of_service=directory.terms_of_service if profile.terms_agreed else "",
+        terms_agreed_at=now.isoformat() if profile.terms_agreed else None,
+        opened_at=now.isoformat(),
+        trusted_roots=profile.trusted_roots,
+    )
+    taken.noted(f"Taken along from another client: {found.url}", actor, now).save(context.documents)
+    accounts.forget(ref.key)
+    return Message("puq_acme.done.import", "The account {url} is this profile's now.", {"url": found.url})
+
+
+def _agree(context: ModuleContext, accounts: Any, actor: str) -> Message:
+    """Agree to terms of service that have changed (RFC 8555 section 7.3.3)."""
+    ref = own_account(context)
+    opened = accounts.opened(context, ref)
+    directory = accounts.read_directory(context, opened.client)
+    opened.client.agree_to_terms()
+    now = context.environment.now()
+    record = evolve(
+        read_record(context.documents, ref.key),
+        terms_of_service=directory.terms_of_service,
+        terms_agreed_at=now.isoformat(),
+    )
+    record.noted(f"Agreed to {directory.terms_of_service}", actor, now).save(context.documents)
+    text = "The agreement to {url} is on the record."
+    return Message("puq_acme.done.agree", text, {"url": directory.terms_of_service})
+
+
+def _wanted(context: ModuleContext, url: str) -> AccountRecord:
+    """The account of this URL, or the profile's own."""
+    if not url:
+        record = read_record(context.documents, own_account(context).key)
+    else:
+        found = [one for one in records_of(context.documents, context.authority_id) if one.url == url]
+        if not found:
+            raise InvalidInput("account", f"this CA profile has no account {url[:200]!r}.")
+        record = found[0]
+    if not record.url:
+        raise InvalidInput("account", "this CA profile has no account yet.", advice="Run open_account first.")
+    if record.is_closed:
+        raise InvalidInput("account", f"the account {record.url} is deactivated already.")
+    return record
+
+
+def _not_there(record: AccountRecord) -> CertCoreError:
+    return CertCoreError(
+        f"The account {record.url or 'of this profile'} cannot be used: the CA does not know it, or its key is gone.",
+        advice="Run open_account.",
+    )
+
+
+_CLOSED: Final = "deactivated"
+_VALID: Final = "valid"
+_ROLL_OVER: Final = ProfileAction(
+    name="roll_over_account_key",
+    label=Message("puq_acme.action.roll_over", "Roll the account key over"),
+    help=Message("puq_acme.action.roll_over.help", "Puts a new key in place of the account's; nothing else changes."),
+    form=_WhichAccount,
+)
+_DEACTIVATE: Final = ProfileAction(
+    name="deactivate_account",
+    label=Message("puq_acme.action.deactivate", "Deactivate the account"),
+    help=Message("puq_acme.action.deactivate.help", "Closes it at the CA for ever. Certificates stay valid."),
+    form=_WhichAccount,
+    confirm=Message(
+        "puq_acme.action.deactivate.confirm",
+        "The CA closes the account for ever, and nothing is renewed with it any more. Deactivate it?",
+    ),
+)
+_OPEN: Final = ProfileAction(
+    name="open_account",
+    label=Message("puq_acme.action.open", "Open an account"),
+    help=Message("puq_acme.action.open.help", "Opens the account now instead of at the first certificate."),
+)
+_IMPORT: Final = ProfileAction(
+    name="import_account_key",
+    label=Message("puq_acme.action.import", "Take an account along"),
+    help=Message(
+        "puq_acme.action.import.help", "Uses the account of certbot, lego or acme.sh, found by its key, from now on."
+    ),
+    form=_AccountKey,
+)
+_AGREE: Final = ProfileAction(
+    name="agree_to_terms",
+    label=Message("puq_acme.action.agree", "Agree to the changed terms of service"),
+    help=Message("puq_acme.action.agree.help", "The CA has other terms than those that were agreed to."),
+)

@@ -1,0 +1,129 @@
+"""The right column of a CA profile: its accounts, the terms, what the CA offers, and how much of its limits is used."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from certcore.model.hints import ActionButton, Fact, Facts, Hint, Level, Link, Message, Notice
+from certcore.ports.ca_module import ModuleContext
+from certcore_puq_acme.account_actions import profile_actions
+from certcore_puq_acme.account_records import AccountRecord, own_account, read_record, records_of
+from certcore_puq_acme.budget import Budget
+from certcore_puq_acme.directory_records import KnownDirectory, known_directory
+from certcore_puq_acme.settings import PuqAcmeProfile
+
+__all__ = ["profile_column"]
+
+
+def profile_column(context: ModuleContext) -> Sequence[Hint]:
+    """Everything that is known of the profile's CA without asking it."""
+    own = read_record(context.documents, own_account(context).key)
+    known = known_directory(context)
+    others = [
+        one
+        for one in records_of(context.documents, context.authority_id)
+        if one.url and one.document != own.document and not one.is_closed
+    ]
+    return [
+        *_account(own),
+        *_terms(context, own, known),
+        *_others(others),
+        *_offers(known),
+        *_budget(context, own),
+        *(ActionButton(name=one.name, label=one.label, confirm=one.confirm) for one in profile_actions(context)),
+    ]
+
+
+def _account(record: AccountRecord) -> list[Hint]:
+    if record.is_closed:
+        text = "The account {url} is deactivated: nothing is issued with it any more. Open a new one."
+        return [Notice(Level.ERROR, _message("account_closed", text, url=record.url))]
+    if not record.url:
+        text = "There is no account at the CA yet: it is opened with the first certificate, or by Save and Test."
+        return [Notice(Level.INFO, _message("no_account", text))]
+    facts = [
+        Fact(_message("fact.account", "Account"), record.url),
+        Fact(_message("fact.contact", "Contact"), record.contact or "none"),
+        Fact(_message("fact.thumbprint", "Key thumbprint"), record.thumbprints[0] if record.thumbprints else ""),
+        Fact(_message("fact.opened", "Opened"), _at(record.opened_at)),
+    ]
+    if record.terms_agreed_at:
+        facts.append(Fact(_message("fact.terms", "Terms agreed to"), record.terms_of_service or "none"))
+        facts.append(Fact(_message("fact.terms_at", "Agreed on"), _at(record.terms_agreed_at)))
+    hints: list[Hint] = [Facts(tuple(facts))]
+    if record.contact_refused is not None:
+        text = "The CA did not take the contact {contact}: {reason}"
+        params = {"contact": record.contact_refused, "reason": record.contact_problem}
+        hints.append(Notice(Level.WARNING, _message("contact_refused", text, **params)))
+    if record.next_key is not None:
+        text = "A rollover of the account's key was begun; which key counts is found out at the next use."
+        hints.append(Notice(Level.INFO, _message("rolling", text)))
+    return hints
+
+
+def _terms(context: ModuleContext, record: AccountRecord, known: KnownDirectory | None) -> list[Hint]:
+    if known is None or not known.terms_of_service:
+        return []
+    hints: list[Hint] = [Link(_message("terms", "The CA's terms of service"), known.terms_of_service)]
+    profile: PuqAcmeProfile = context.profile
+    if record.url and record.terms_of_service and known.terms_of_service != record.terms_of_service:
+        text = "The CA has other terms of service than those that were agreed to on {date}: read them and agree anew."
+        hints.append(Notice(Level.WARNING, _message("terms_changed", text, date=_at(record.terms_agreed_at))))
+    elif not record.url and not profile.terms_agreed:
+        text = "Nobody has agreed to the terms of service of this CA yet."
+        hints.append(Notice(Level.WARNING, _message("terms_not_agreed", text)))
+    return hints
+
+
+def _others(records: Sequence[AccountRecord]) -> list[Hint]:
+    """Accounts of certificates or tenants that have their own."""
+    rows = tuple(
+        Fact(_message("fact.other_account", "Also {whom}", whom=one.owner or one.contact or one.directory), one.url)
+        for one in records[:50]
+    )
+    return [Facts(rows)] if rows else []
+
+
+def _offers(known: KnownDirectory | None) -> list[Hint]:
+    if known is None:
+        return []
+    rows = [
+        Fact(_message("fact.profile", "Certificate profile {name}", name=name), text)
+        for name, text in known.profiles.items()
+    ]
+    if known.caa_identities:
+        rows.append(Fact(_message("fact.caa", "Names in CAA records"), ", ".join(known.caa_identities)))
+    rows.append(Fact(_message("fact.ari", "Renewal information"), "yes" if known.renewal_info else "no"))
+    return [Facts(tuple(rows))]
+
+
+def _budget(context: ModuleContext, record: AccountRecord) -> list[Hint]:
+    profile: PuqAcmeProfile = context.profile
+    now = context.environment.now()
+    budget = Budget(
+        documents=context.documents,
+        account=record.document,
+        limits=profile.limits_in_force,
+        max_orders=profile.max_orders,
+    )
+    used = budget.usage(now)
+    in_flight = f"{used['in_flight']} of {used['max_orders']}"
+    rows = [Fact(_message("fact.in_flight", "Orders in flight"), in_flight)]
+    if "orders" in used:
+        text = f"{used['orders']} placed, {used['orders_promised']} promised"
+        rows.append(Fact(_message("fact.orders", "Orders ({limit})", limit=used["orders_limit"]), text))
+    hints: list[Hint] = [Facts(tuple(rows))]
+    if (pause := budget.paused(now)) is not None:
+        text = "The CA has asked for a pause until {until}: {detail}"
+        params = {"until": _at(pause.until.isoformat() if pause.until else None), "detail": pause.detail}
+        hints.insert(0, Notice(Level.WARNING, _message("paused", text, **params)))
+    return hints
+
+
+def _message(key: str, text: str, **params: object) -> Message:
+    return Message(f"puq_acme.profile.{key}", text, params)
+
+
+def _at(moment: str | None) -> str:
+    return f"{datetime.fromisoformat(moment):%Y-%m-%d %H:%M} UTC" if moment else "unknown"
