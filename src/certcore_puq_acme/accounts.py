@@ -19,7 +19,7 @@ from certcore_puq_acme.client import AcmeClient
 from certcore_puq_acme.directory_records import keep_directory
 from certcore_puq_acme.eab import credentials, forget_credentials
 from certcore_puq_acme.jose import generate_account_key, load_account_key
-from certcore_puq_acme.messages import Directory
+from certcore_puq_acme.messages import Account, Directory
 from certcore_puq_acme.settings import PuqAcmeProfile
 from certcore_puq_acme.transport import Http
 
@@ -29,6 +29,7 @@ __all__ = ["AccountClosed", "Accounts", "Opened", "TermsNotAgreed"]
 _DIRECTORY_LIFE: Final = timedelta(days=1)
 _USER_ACTION: Final = "urn:ietf:params:acme:error:userActionRequired"
 _FORBIDDEN: Final = 403
+_DISLIKED: Final = frozenset({"unauthorized", "malformed"})
 
 
 class TermsNotAgreed(AcmeProblem):
@@ -134,27 +135,32 @@ class Accounts:
         )
 
     def has_changed(self, context: ModuleContext, opened: Opened) -> bool:
-        """After a refusal: whether the account has another key since it was opened, from a rollover in another process.
+        """After a refusal: whether the account is another one than it was when it was opened.
+
+        Another process may have rolled its key over; the CA may have moved it to another URL, or have lost it.
 
         Raises:
-            AcmeError: The CA cannot be asked which key it is.
+            AcmeError: The CA cannot be asked.
         """
         record = self.settle(context, read_record(context.documents, opened.ref.key))
-        return not opened.speaks_for(opened.ref, opened.profile, record, context.environment.now())
+        if not opened.speaks_for(opened.ref, opened.profile, record, context.environment.now()):
+            return True
+        client = self._with_key(context, record, record.key)
+        found = None if client is None else _existing(client)
+        if client is None or (found is not None and found.url == record.url):
+            return False
+        self.forget(opened.ref.key)
+        if found is None:
+            what, url = "The CA did not know the account any more.", ""
+        else:
+            what, url = f"The CA has moved the account to {found.url}", found.url
+        _save(context, evolve(record, url=url).noted(what, "engine", context.environment.now()))
+        return True
 
     def forget(self, key: str) -> None:
         """Drop a client with its connections: the next call begins anew, with the directory."""
         with self._lock:
             self._opened.pop(key, None)
-
-    def lost(self, context: ModuleContext, key: str) -> None:
-        """The CA does not know the account any more: the next call opens one for the same key."""
-        with self._lock:
-            opened = self._opened.pop(key, None)
-        record = read_record(context.documents, key)
-        if opened is not None and record.url == opened.record.url:
-            now = context.environment.now()
-            _save(context, evolve(record, url="").noted("The CA did not know the account any more.", "engine", now))
 
     def reader(self, context: ModuleContext) -> AcmeClient:
         """A client without an account, kept with its directory for a day: for what needs no signature."""
@@ -195,7 +201,7 @@ class Accounts:
             if record.is_rolling(context.environment.now()) and number != record.next_key:
                 return record  # not confirmed yet; whoever does it is at it
             client = self._with_key(context, record, number)
-            found = _existing(client) if client is not None else None
+            found = None if client is None else _existing(client, or_none=True)
             if found is not None and client is not None and found.url == record.url:
                 return self._keep_to(context, record, number, client.thumbprint)
         return _save(context, evolve(record, url="", next_key=None, rolling_at=None))
@@ -285,7 +291,7 @@ class Accounts:
         """Create the account, or find the one that this key has already (after a restore, say)."""
         profile: PuqAcmeProfile = context.profile
         contact = [ref.contact] if ref.contact else []
-        account = None if is_new else _existing(client)
+        account = None if is_new else _existing(client, or_none=True)
         if account is None:
             if directory.terms_of_service and not ref.terms_agreed:
                 raise TermsNotAgreed(directory.terms_of_service, profile.directory.split("/")[2])
@@ -316,12 +322,15 @@ class Accounts:
         return Http(timeout=profile.api_timeout, extra_roots=profile.trusted_roots)
 
 
-def _existing(client: AcmeClient) -> Any:
-    """The account that the client's key has already; None when it has none."""
+def _existing(client: AcmeClient, *, or_none: bool = False) -> Account | None:
+    """The account that the client's key has already (RFC 8555 section 7.3.1); None when it has none.
+
+    With ``or_none`` a refusal counts as none, too: some CAs do not like the question.
+    """
     try:
         return client.new_account(only_return_existing=True)
     except AcmeProblem as problem:
-        if problem.acme_type in ("accountDoesNotExist", "unauthorized", "malformed"):
+        if problem.acme_type == "accountDoesNotExist" or (or_none and problem.acme_type in _DISLIKED):
             return None
         raise
 

@@ -40,6 +40,7 @@ TRANSPORT_KINDS: Final = frozenset(
     }
 )
 
+_GONE: Final = (404, 410)
 _ADVICE: Final = {
     "bad_url": "Check the directory URL in the CA's settings: it starts with https://.",
     "unresolvable": "Check the directory URL for a typing error, and this server's DNS resolver.",
@@ -117,6 +118,8 @@ class AcmeProblem(AcmeError):
         self, problem: Problem, *, status: int, host: str, retry_after: float | None = None, location: str = ""
     ) -> None:
         said = _WORDS.get(problem.acme_type)
+        if status in _GONE and problem.acme_type in ("", "malformed"):
+            said = "does not know what it was asked about: an order or an account that it has forgotten, perhaps"
         if said is None:
             said = "failed" if status >= 500 else "refused the request"  # noqa: PLR2004 - RFC 9110 section 15.6
             said += f" (HTTP status {status})"

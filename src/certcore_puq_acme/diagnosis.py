@@ -22,6 +22,7 @@ __all__ = ["CAUSES", "MEANINGS", "Cause", "Diagnosis", "Meaning", "diagnose", "d
 
 _SERVER_ERROR: Final = 500
 _TOO_MANY: Final = 429
+_GONE: Final = (404, 410)
 _PAUSES: Final = (_TOO_MANY, 503)
 
 
@@ -241,6 +242,8 @@ def _diagnose_problem(error: AcmeProblem) -> Diagnosis:
         meaning = MEANINGS["rateLimited"]
     problem = error.problem
     advice = problem.advice or meaning.advice
+    if error.status in _GONE:
+        advice = "A new order is placed."
     if error.acme_type == "malformed" and _NO_CONTACT.search(problem.detail):
         advice = "Enter an account e-mail in the CA profile: this CA wants one."
     explained = tuple(_explained(one) for one in problem.subproblems)

@@ -29,8 +29,8 @@ __all__ = ["preflight"]
 
 #: How far before its end a leaf in service counts as one that cannot wait: a share of its life.
 _URGENT: Final = 10
-#: A promise of a turn that was not kept for so long is none any more.
-_PROMISE: Final = timedelta(hours=1)
+#: A turn that is taken up later than this is asked for anew: promises that were kept together would exceed the limit.
+_PROMISE: Final = timedelta(minutes=2)
 _CONFLICT: Final = 409
 
 

@@ -94,11 +94,8 @@ def _account_has_changed(attempt: Attempt) -> bool:
 def _failed(attempt: Attempt, error: AcmeError) -> Failed:
     diagnosis = diagnose(error)
     retry_at = None if error.retry_after is None else attempt.now + timedelta(seconds=error.retry_after)
-    if isinstance(error, AcmeProblem):
-        if error.acme_type == "accountDoesNotExist":
-            attempt.accounts.lost(attempt.work, attempt.ref.key)
-        if retry_at is not None and pauses_the_account(error, attempt.names):
-            attempt.budget.pause(retry_at, error.detail)
+    if isinstance(error, AcmeProblem) and retry_at is not None and pauses_the_account(error, attempt.names):
+        attempt.budget.pause(retry_at, error.detail)
     if isinstance(error, ProtocolError) or (isinstance(error, AcmeProblem) and error.status in _MOVED):
         attempt.accounts.forget(attempt.ref.key)
     if attempt.state.get("order") and _is_lost(error, diagnosis):

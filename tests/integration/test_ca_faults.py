@@ -2,8 +2,11 @@
 
 import contextlib
 import http.client
+import json
 import ssl
 import threading
+from collections.abc import Callable
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -12,6 +15,7 @@ from attrs import define, field
 from certcore import Status
 from certcore.model.events import EventKind
 from certcore.testing.pebble import write_throwaway_tls
+from certcore_puq_acme.accounts import Accounts
 
 pytestmark = pytest.mark.pebble
 
@@ -48,6 +52,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(*_ANSWERS[fault], {"Location": self.path})
             return
         headers = {name: value for name, value in self.headers.items() if name.lower() != "accept-encoding"}
+        if not plan.has(self.server.server_port, self.path):
+            self._send(404, b'{"type":"urn:ietf:params:acme:error:malformed","detail":"Page not found"}', {})
+            return
         upstream = http.client.HTTPSConnection(*plan.upstream, timeout=10, context=plan.tls)
         with contextlib.closing(upstream):
             upstream.request(self.command, self.path, body or None, headers)
@@ -59,7 +66,9 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path.startswith("/certZ/") and plan.swap_certificate is not None:
             content, plan.swap_certificate = plan.swap_certificate, None
         kept = ("replay-nonce", "location", "content-type", "link", "retry-after")
-        self._send(reply.status, content, {name: value for name, value in reply.getheaders() if name.lower() in kept})
+        found = {name.lower(): value for name, value in reply.getheaders() if name.lower() in kept}
+        status, content, found = plan.rewrite(self.path, reply.status, content, found)
+        self._send(status, content, found)
 
     do_GET = do_POST = do_HEAD = handle_one  # noqa: N815 - the names that http.server asks for
 
@@ -93,7 +102,18 @@ class Plan:
     faults: list[tuple[str, str]] = field(factory=list)
     happened: list[tuple[str, str]] = field(factory=list)
     swap_certificate: bytes | None = None
+    #: Where else the proxy listens.
+    other_port: int = 0
+    #: Whether there is a page at a port and path.
+    has: Callable = lambda port, path: True
+    #: A reply as it is passed on: path, status, body and headers to status, body and headers.
+    rewrite: Callable = lambda path, status, body, headers: (status, body, headers)
     lock: object = field(factory=threading.Lock)
+
+    def use(self, pebble):
+        """Hand everything on to this Pebble from now on."""
+        host, port = pebble.directory_url.split("/")[2].split(":")
+        self.upstream, self.tls = (host, int(port)), ssl.create_default_context(cadata=pebble.roots_pem)
 
     def take(self, path):
         with self.lock:
@@ -108,21 +128,27 @@ class Plan:
 @pytest.fixture
 def trouble(start_pebble, tmp_path_factory):
     """A Pebble behind a proxy that makes faults; gives the plan, and what a profile needs to use the proxy."""
-    pebble = start_pebble(nonce_reject=0, authz_reuse=0)
-    host, port = pebble.directory_url.split("/")[2].split(":")
-    plan = Plan(upstream=(host, int(port)), tls=ssl.create_default_context(cadata=pebble.roots_pem))
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    plan = Plan(upstream=("", 0), tls=None)
+    plan.use(start_pebble(nonce_reject=0, authz_reuse=0))
     folder = tmp_path_factory.mktemp("proxy")
     roots = write_throwaway_tls(folder)
     presented = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     presented.load_cert_chain(folder / "cert.pem", folder / "key.pem")
+    with contextlib.ExitStack() as running:
+        port, plan.other_port = (running.enter_context(_listening(plan, presented)) for _ in range(2))
+        yield plan, {"directory_url": f"https://127.0.0.1:{port}/dir", "roots_pem": roots}
+
+
+@contextlib.contextmanager
+def _listening(plan, presented):
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
     server.socket = presented.wrap_socket(server.socket, server_side=True)
     server.daemon_threads = True
     server.plan = plan
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:
-        yield plan, {"directory_url": f"https://127.0.0.1:{server.server_port}/dir", "roots_pem": roots}
+        yield server.server_port
     finally:
         server.shutdown()
         thread.join(10)
@@ -200,3 +226,147 @@ def test_a_certificate_for_another_key_is_never_installed(panel, trouble):
     assert panel.txt_values() == []
     panel.until_active(one)
     assert panel.core.certificates.view(one).leaf.names == ("shop.test",)
+
+
+# -- a table of stranger troubles: what the CA does, when, and with which words and how the certificate goes on -----
+
+
+def _stage(panel, certificate_id):
+    return (panel.issuance(certificate_id).module_state or {}).get("stage")
+
+
+def _at(stage):
+    """Reconcile until the attempt has reached a stage."""
+
+    def reached(panel, one):
+        panel.drive(one, lambda _: _stage(panel, one) == stage)
+
+    return reached
+
+
+def _begin(panel, one):
+    """Before anything was asked of the CA."""
+
+
+def _loses_everything(panel, plan, start_pebble, one):
+    """The CA starts anew with an empty database."""
+    plan.use(start_pebble(nonce_reject=0, authz_reuse=0))
+
+
+def _loses_the_order(panel, plan, start_pebble, one):
+    path = "/" + panel.issuance(one).module_state["order"].split("/", 3)[3]
+    plan.has = lambda _, asked: asked != path
+
+
+def _revokes_the_authorization(panel, plan, start_pebble, one):
+    """What the CA does by itself in real life; here the account does it behind the back of the attempt."""
+    issuance = panel.issuance(one)
+    _, context = panel.core.engine.contexts.context(panel.core.certificates.view(one).authority)
+    client = Accounts().client(context)
+    for url in issuance.module_state["authorizations"]:
+        client.deactivate_authorization(url)
+
+
+def _takes_minutes(panel, plan, start_pebble, one):
+    """The order stays processing for a dozen polls, with a Retry-After of a minute."""
+    left = [12]
+
+    def rewrite(path, status, body, headers):
+        if path.startswith(("/my-order/", "/finalize-order/")) and b'"valid"' in body and left[0]:
+            order = json.loads(body)
+            if order["status"] == "valid":
+                left[0] -= 1
+                order["status"] = "processing"
+                order.pop("certificate", None)
+                return status, json.dumps(order).encode(), {**headers, "retry-after": "60"}
+        return status, body, headers
+
+    plan.rewrite = rewrite
+
+
+def _moves(panel, plan, start_pebble, one):
+    """All URLs of the directory change, that of the account, too; the old ones are gone."""
+
+    def rewrite(path, status, body, headers):
+        if path == "/dir":
+            host = json.loads(body)["newNonce"].split("/")[2]
+            body = body.replace(host.encode(), f"127.0.0.1:{plan.other_port}".encode())
+        return status, body, headers
+
+    plan.rewrite = rewrite
+    plan.has = lambda port, path: path == "/dir" or port == plan.other_port
+
+
+def _gives_no_nonces(panel, plan, start_pebble, one):
+    """Three replies to newNonce are without a nonce, and no other reply has one."""
+    left = [3]
+
+    def rewrite(path, status, body, headers):
+        if left[0]:
+            headers = {name: value for name, value in headers.items() if name != "replay-nonce"}
+            left[0] -= path == "/nonce-plz"
+        return status, body, headers
+
+    plan.rewrite = rewrite
+
+
+def _swaps_the_leaf(panel, plan, start_pebble, one):
+    profile = panel.core.authorities.find("ca")
+    other = panel.request(profile, "other.shop.test")
+    panel.set_cnames(other)
+    panel.until_active(other)
+    plan.swap_certificate = panel.core.certificates.export(other, reason="test").fullchain_pem.encode()
+
+
+TROUBLES = {
+    # what the CA does: (when, how, the words that are told or None for nothing to tell)
+    "loses the account before the order": (_begin, _loses_everything, None),
+    "loses the account after the order": (_at("answered"), _loses_everything, "does not know what it was asked about"),
+    "loses the order": (_at("answered"), _loses_the_order, "does not know what it was asked about"),
+    "revokes the authorization before the answer": (_at("ordered"), _revokes_the_authorization, "is deactivated"),
+    "revokes the authorization after the answer": (_at("answered"), _revokes_the_authorization, "shop.test"),
+    "takes minutes to issue": (_begin, _takes_minutes, None),
+    "changes its URLs": (_begin, _moves, None),
+    "changes its URLs in the middle": (_at("answered"), _moves, None),
+    "gives no nonces": (_begin, _gives_no_nonces, "Replay-Nonce"),
+    "issues for another key": (_at("answered"), _swaps_the_leaf, "not the one that was asked for"),
+}
+
+
+@pytest.mark.parametrize("trouble_name", TROUBLES)
+@pytest.mark.parametrize("restart", [False, True], ids=["same process", "new process"])
+def test_strange_troubles_end_in_the_right_state(panel, trouble, start_pebble, trouble_name, restart):
+    """Whatever the CA does, the certificate becomes active, says in words what happened, and leaves nothing outside."""
+    plan, proxy = trouble
+    when, what, words = TROUBLES[trouble_name]
+    panel.profile(**proxy)
+    panel.core.authorities.check(panel.core.authorities.find("ca").id)  # there is an account, and a client in memory
+    one = panel.request(panel.core.authorities.find("ca"), "shop.test")
+    panel.set_cnames(one)
+    when(panel, one)
+    what(panel, plan, start_pebble, one)
+    if restart:
+        panel.restart()
+    told = []
+
+    def active(certificate):
+        if certificate.problem is not None:
+            told.append(str(certificate.problem))
+        assert certificate.status in (Status.PENDING, Status.PROCESSING, Status.ACTIVE)
+        return certificate.status is Status.ACTIVE
+
+    begun = panel.environment.now()
+    panel.drive(one, active)
+    assert panel.environment.now() - begun < timedelta(hours=2)
+    if words is None:
+        assert told == [] or trouble_name.startswith("changes its URLs")
+    else:
+        assert any(words in text for text in told), told
+    assert not [text for text in told if "Traceback" in text or "Exception" in text]
+    assert panel.txt_values() == []
+    assert panel.core.certificates.get(one).problem is None
+    names = panel.core.certificates.view(one).leaf.names
+    assert names == ("shop.test",)
+    assert not [
+        document for document in panel.documents("budget/") if document.key.endswith("flight") and document.value
+    ]
