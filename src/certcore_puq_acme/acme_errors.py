@@ -119,7 +119,7 @@ class AcmeProblem(AcmeError):
     ) -> None:
         said = _WORDS.get(problem.acme_type)
         if status in _GONE and problem.acme_type in ("", "malformed"):
-            said = "does not know what it was asked about: an order or an account that it has forgotten, perhaps"
+            said = f"does not know (any more) what it was asked about (HTTP status {status})"
         if said is None:
             said = "failed" if status >= 500 else "refused the request"  # noqa: PLR2004 - RFC 9110 section 15.6
             said += f" (HTTP status {status})"

@@ -24,6 +24,7 @@ from certcore.x509.wording import called, listed
 __all__ = [
     "MAX_BYTES",
     "MAX_CERTIFICATES",
+    "UNREADABLE",
     "Chain",
     "Path",
     "certificate_pem",
@@ -43,8 +44,16 @@ MAX_BYTES: Final = 256 * 1024
 #: More than any chain has, with all its roots and cross-signed twins.
 MAX_CERTIFICATES: Final = 20
 _BLOCK: Final = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
-#: What the package `cryptography` raises for a signature that is wrong, and for keys that cannot be.
-_UNVERIFIABLE: Final = (InvalidSignature, ValueError, TypeError, UnsupportedAlgorithm, InternalError)
+#: What the package `cryptography` raises for what it cannot read.
+UNREADABLE: Final = (
+    ValueError,
+    TypeError,
+    InternalError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
 #: In bits (RFC 5280 section 4.1.2.2). Python refuses to write numbers of many thousand digits.
 _LONGEST_SERIAL: Final = 160
 #: CAs date certificates back; our clock may run behind the CA's by this much.
@@ -91,7 +100,7 @@ def parse_certificates(text: str | bytes) -> list[x509.Certificate]:
     for number, block in enumerate(blocks, 1):
         try:
             certificate = x509.load_pem_x509_certificate(block.encode())
-        except (ValueError, TypeError, x509.InvalidVersion):
+        except UNREADABLE:
             raise UnreadablePem(f"Certificate number {number} of {len(blocks)} cannot be read.") from None
         if not has_whole_signature(certificate):
             raise UnreadablePem(f"Certificate number {number} of {len(blocks)} has a signature that is cut off.")
@@ -109,7 +118,7 @@ def parse_chain(text: str | bytes) -> Chain:
     certificates = list(dict.fromkeys(parse_certificates(text)))
     try:
         return _in_order(certificates)
-    except ValueError:  # names are parsed when they are looked at
+    except UNREADABLE:  # names and extensions are parsed when they are looked at
         raise UnreadablePem("A certificate has contents that cannot be read.") from None
 
 
@@ -213,7 +222,7 @@ def is_ca(certificate: x509.Certificate) -> bool:
         return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
     except x509.ExtensionNotFound:
         return certificate.version is x509.Version.v1 and certificate.issuer == certificate.subject
-    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+    except UNREADABLE:
         raise UnreadablePem("A certificate has contents that cannot be read.") from None
 
 
@@ -232,7 +241,7 @@ def signed_by(issued: x509.Certificate, issuer: x509.Certificate, *, old_digests
     """
     try:
         issued.verify_directly_issued_by(issuer)
-    except _UNVERIFIABLE:
+    except (InvalidSignature, *UNREADABLE):
         return old_digests and _signed_with_old_digest(issued, issuer)
     return True
 
@@ -293,6 +302,6 @@ def _signed_with_old_digest(issued: x509.Certificate, issuer: x509.Certificate) 
             key.verify(issued.signature, issued.tbs_certificate_bytes, ec.ECDSA(digest))
         else:
             return False
-    except _UNVERIFIABLE:
+    except (InvalidSignature, *UNREADABLE):
         return False
     return True
