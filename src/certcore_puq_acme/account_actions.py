@@ -97,12 +97,13 @@ def _roll_over(context: ModuleContext, record: AccountRecord, accounts: Any, act
     client = accounts.find(context, record.document)
     if client is None:
         raise _not_there(record)
-    number = 1 + max(record.key, *record.spare_keys, 0)
-    context.documents.delete_secret(record.sealed(number))  # of a call that ended before it was written down
     pem = generate_account_key(AccountKeyType(context.profile.account_key_type))
-    context.documents.seal(record.sealed(number), pem)
+    number = record.next_number
     begun = evolve(record, next_key=number, rolling_at=now.isoformat())
+    # Of two calls at once, one gets the number; only that one may touch what is sealed under it.
     begun = begun.noted("A rollover of the key was begun.", actor, now).save(context.documents)
+    context.documents.delete_secret(record.sealed(number))
+    context.documents.seal(record.sealed(number), pem)
     try:
         client.change_key(load_account_key(pem))
     except AcmeProblem:
@@ -138,13 +139,11 @@ def _open(context: ModuleContext, accounts: Any, actor: str) -> Message:
     record = read_record(context.documents, ref.key)
     now = context.environment.now()
     if record.is_closed:
-        # The old key stays sealed: whoever has to revoke with it may need it.
-        number = 1 + max(record.key, *record.spare_keys, 0)
         fresh = evolve(
             record,
             url="",
             status=_VALID,
-            key=number,
+            key=record.next_number,  # the old one stays sealed
             next_key=None,
             rolling_at=None,
             spare_keys=(),
@@ -172,7 +171,8 @@ def _import(context: ModuleContext, key: Secret, accounts: Any, actor: str) -> M
         client = AcmeClient(profile.directory, key=load_account_key(pem), http=http, now=context.environment.now)
         found = client.new_account(only_return_existing=True)
         directory = accounts.read_directory(context, client)
-    number = 1 + max(record.key, *record.spare_keys, 0)
+    number = record.next_number
+    record = evolve(record, spare_keys=(*record.spare_keys, number)).save(context.documents)  # as in _roll_over
     context.documents.delete_secret(record.sealed(number))
     context.documents.seal(record.sealed(number), pem)
     now = context.environment.now()
@@ -186,6 +186,7 @@ def _import(context: ModuleContext, key: Secret, accounts: Any, actor: str) -> M
         key=number,
         next_key=None,
         rolling_at=None,
+        spare_keys=(),
         thumbprints=(client.thumbprint,),
         terms_of_service=directory.terms_of_service if profile.terms_agreed else "",
         terms_agreed_at=now.isoformat() if profile.terms_agreed else None,
@@ -199,10 +200,13 @@ def _import(context: ModuleContext, key: Secret, accounts: Any, actor: str) -> M
 
 def _agree(context: ModuleContext, accounts: Any, actor: str) -> Message:
     """Agree to terms of service that have changed (RFC 8555 section 7.3.3)."""
+    from certcore_puq_acme.acme_errors import AcmeProblem  # noqa: PLC0415 - see the module's advance
+
     ref = own_account(context)
     opened = accounts.opened(context, ref)
     directory = accounts.read_directory(context, opened.client)
-    opened.client.agree_to_terms()
+    with suppress(AcmeProblem):  # some CAs take no such request; what counts is that somebody has agreed, and when
+        opened.client.agree_to_terms()
     now = context.environment.now()
     record = evolve(
         read_record(context.documents, ref.key),

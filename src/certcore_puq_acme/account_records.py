@@ -88,6 +88,11 @@ class AccountRecord:
         """Where the key in use is sealed."""
         return self.sealed(self.key)
 
+    @property
+    def next_number(self) -> int:
+        """A number that no key of this account has, or had."""
+        return 1 + max(self.key, self.next_key or 0, *self.spare_keys, 0)
+
     def sealed(self, number: int) -> str:
         """Where a key of this account is sealed."""
         return f"{self.document}/key" if number == 0 else f"{self.document}/key/{number}"

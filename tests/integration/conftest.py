@@ -2,11 +2,14 @@
 
 import contextlib
 import importlib.util
+import json
 import os
 import shutil
 import subprocess
+import sys
 import time
 from datetime import timedelta
+from pathlib import Path
 
 import dns.exception
 import dns.message
@@ -208,6 +211,26 @@ def start_acme2certifier(panel):
             return running.enter_context(Acme2certifier.start(**switches))
 
         yield start
+
+
+@pytest.fixture
+def crashing():
+    """Sends orders to a process that kills copies of itself; see crashing.py."""
+    script = Path(__file__).with_name("crashing.py")
+    with subprocess.Popen(
+        [sys.executable, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+
+        def order(**what):
+            process.stdin.write(json.dumps(what) + "\n")
+            process.stdin.flush()
+            return json.loads(process.stdout.readline())
+
+        try:
+            yield order
+        finally:
+            process.stdin.close()
+            process.wait(30)
 
 
 def _program(name):

@@ -1,7 +1,8 @@
 """A process that kills copies of itself: reads orders from stdin, one JSON document a line, and answers on stdout.
 
-An order names a store, a certificate and a point. A forked copy opens the store, does what a user and a worker would do
-for that certificate, and kills itself with SIGKILL at the point. The points are found by the code itself: each return
+An order names a store, a point, and a certificate or a CA profile. A forked copy opens the store, does what a user and
+a worker would do for that certificate, or rolls that profile's account key over, and kills itself with SIGKILL at the
+point. The points are found by the code itself: each return
 from a commit, and each return from an exchange with the CA. Between two of them nothing changes outside the process.
 """
 
@@ -38,8 +39,8 @@ def main():
         sys.stdout.flush()
 
 
-def run(url, keyring, certificate, point):
-    """Work on one certificate; returns 0 when it became active before the point came."""
+def run(url, keyring, point, certificate="", authority=""):
+    """Work on one certificate, or roll a key over; returns 0 when all was done before the point came."""
     reached = 0
 
     def watch(frame, event, _):
@@ -51,6 +52,9 @@ def run(url, keyring, certificate, point):
 
     with CertCore.open(url, keyring=keyring) as core:
         sys.setprofile(watch)
+        if authority:
+            core.authorities.act(authority, "roll_over_account_key")
+            return 0
         core.certificates.generate_csr(certificate)
         deadline = time.monotonic() + _SECONDS
         while time.monotonic() < deadline:

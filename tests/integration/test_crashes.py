@@ -1,12 +1,9 @@
 """No crash hurts: killed, or cut off from the database, at every point of the way, every certificate becomes active."""
 
 import contextlib
-import json
-import subprocess
 import sys
 import time
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -79,38 +76,18 @@ def _check(panel, ca, ids):
         assert panel.core.certificates.verify_timeline(one).intact
 
 
-@contextlib.contextmanager
-def _crashing():
-    script = Path(__file__).with_name("crashing.py")
-    with subprocess.Popen(
-        [sys.executable, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-
-        def order(**what):
-            process.stdin.write(json.dumps(what) + "\n")
-            process.stdin.flush()
-            return json.loads(process.stdout.readline())
-
-        try:
-            yield order
-        finally:
-            process.stdin.close()
-            process.wait(30)
-
-
 @pytest.mark.timeout(300)
 @on("sqlite", "postgresql")
-def test_killed_at_every_point(crashed, ca):
+def test_killed_at_every_point(crashed, ca, crashing):
     """SIGKILL after every commit and after every exchange with the CA; a new process brings each to active."""
     ids = []
-    with _crashing() as order:
-        for point in range(1, MOST):
-            ids.append(_draft(crashed, ca, point))
-            known = {"url": crashed.url, "keyring": str(crashed.keyring)}
-            ended = order(**known, certificate=ids[-1], point=point)
-            if not ended["killed"]:
-                assert ended["exit"] == 0
-                break
+    for point in range(1, MOST):
+        ids.append(_draft(crashed, ca, point))
+        known = {"url": crashed.url, "keyring": str(crashed.keyring)}
+        ended = crashing(**known, certificate=ids[-1], point=point)
+        if not ended["killed"]:
+            assert ended["exit"] == 0
+            break
     assert 20 < point < MOST - 1, "the way has fewer points than it had, or it never came to an end"
     crashed.environment.skip(PAST_THE_LEASE)
     crashed.restart()

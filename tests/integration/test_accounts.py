@@ -1,0 +1,427 @@
+"""ACME accounts over their whole life: opened, found, changed, rolled over, closed, taken along."""
+
+import contextlib
+import http.server
+import json
+import threading
+from datetime import timedelta
+
+import pytest
+
+from certcore import Status
+from certcore.errors import CAError, CertCoreError, InvalidInput, StorageError
+from certcore.model.hints import Fact, Facts, Notice
+from certcore.testing.pebble import Pebble
+from certcore_puq_acme import jose
+from certcore_puq_acme.account_records import own_account, read_record, records_of
+from certcore_puq_acme.accounts import Accounts
+from certcore_puq_acme.acme_errors import AcmeProblem
+from certcore_puq_acme.client import AcmeClient
+from certcore_puq_acme.transport import Http
+
+pytestmark = pytest.mark.pebble
+MOST = 40
+EAB_KEY = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"
+
+
+def _context(panel, profile):
+    return panel.core.engine.contexts.context(panel.core.authorities.get(profile.id))[1]
+
+
+def _record(panel, profile):
+    context = _context(panel, profile)
+    return read_record(context.documents, own_account(context).key)
+
+
+def _issued(panel, profile, domain, **fields):
+    one = panel.request(profile, domain, **fields)
+    panel.set_cnames(one)
+    panel.until_active(one)
+    return one
+
+
+def _at_the_ca(panel, profile):
+    """The account as the CA knows it, asked with the key in use."""
+    client = Accounts().client(_context(panel, profile))
+    return client.account()
+
+
+def _act(panel, profile, action, **values):
+    return str(panel.core.authorities.act(profile.id, action, values, actor="root"))
+
+
+def _shown(panel, profile):
+    """The right column of the profile, as text."""
+    lines = []
+    for hint in panel.core.authorities.hints(profile.id):
+        if isinstance(hint, Notice):
+            lines.append(str(hint.text))
+        if isinstance(hint, Facts):
+            lines += [f"{row.label}: {row.value}" for row in hint.rows if isinstance(row, Fact)]
+    return "\n".join(lines)
+
+
+def test_one_account_for_the_profile_and_one_for_each_other_email(panel, start_pebble):
+    """Certificates share the profile's account; one that asks for another e-mail gets an account of its own."""
+    pebble = start_pebble()
+    profile = panel.profile(pebble.directory_url, pebble.roots_pem, email="ca@panel.test")
+    _issued(panel, profile, "a.shop.test")
+    _issued(panel, profile, "b.shop.test", module_data={"account_email": "CA@panel.test".lower()})
+    _issued(panel, profile, "c.shop.test", module_data={"account_email": "anna@shop.test"})
+    _issued(panel, profile, "d.shop.test", module_data={"account_email": "anna@shop.test"})
+    records = records_of(_context(panel, profile).documents, profile.id)
+    assert sorted(one.contact for one in records) == ["anna@shop.test", "ca@panel.test"]
+    assert len({one.url for one in records}) == 2
+    assert "anna@shop.test" in _shown(panel, profile)
+
+
+def test_terms_can_be_agreed_to_by_a_certificate_of_its_own(panel, start_pebble):
+    """Where the profile has not agreed, a certificate that has gets an account only when the agreement is for it."""
+    pebble = start_pebble()
+    profile = panel.profile(pebble.directory_url, pebble.roots_pem, terms_agreed=False)
+    own = {"account_email": "anna@shop.test", "terms_agreed": True}
+    _issued(panel, profile, "a.shop.test", module_data=own)
+    other = panel.request(profile, "b.shop.test")
+    panel.set_cnames(other)
+    failed = panel.drive(other, lambda certificate: certificate.problem is not None)
+    assert "terms_agreed" in failed.problem.advice
+
+
+def test_the_contact_follows_the_profile(panel, start_pebble):
+    """A changed e-mail is told to the CA at the next use; the account stays the same, and its history tells of it."""
+    pebble = start_pebble()
+    profile = panel.profile(pebble.directory_url, pebble.roots_pem, email="old@panel.test")
+    _issued(panel, profile, "a.shop.test")
+    before = _record(panel, profile)
+    assert _at_the_ca(panel, profile).contact == ("mailto:old@panel.test",)
+    panel.core.authorities.edit(profile.id, settings={"email": "new@panel.test"})
+    _issued(panel, profile, "b.shop.test")
+    after = _record(panel, profile)
+    assert (after.url, after.contact) == (before.url, "new@panel.test")
+    assert _at_the_ca(panel, profile).contact == ("mailto:new@panel.test",)
+    assert after.history[-1]["what"] == "The contact was changed."
+
+
+def test_a_contact_that_the_ca_refuses_holds_nobody_up(panel, start_pebble):
+    """Certificates are issued on; the profile's page says which contact was refused, and why."""
+    pebble = start_pebble()
+    profile = panel.profile(pebble.directory_url, pebble.roots_pem, email="good@panel.test")
+    _issued(panel, profile, "a.shop.test")
+    panel.core.authorities.edit(profile.id, settings={"email": "bad@example.com"})  # Pebble refuses these
+    _issued(panel, profile, "b.shop.test")
+    assert _record(panel, profile).contact_refused in (None, "bad@example.com")
+
+
+@pytest.mark.parametrize("kind", ["ec_p256", "ec_p384", "rsa_2048"])
+def test_kinds_of_account_key(panel, start_pebble, kind):
+    """Whatever kind of key the profile asks for, the account works with it."""
+    pebble = start_pebble()
+    profile = panel.profile(pebble.directory_url, pebble.roots_pem, account_key_type=kind)
+    _issued(panel, profile, "a.shop.test")
+    context = _context(panel, profile)
+    key = jose.load_account_key(context.documents.unseal(_record(panel, profile).key_name))
+    assert jose.AccountSigner(key).alg == {"ec_p256": "ES256", "ec_p384": "ES384", "rsa_2048": "RS256"}[kind]
+
+
+def test_an_account_is_found_by_its_key_after_a_restore(panel, start_pebble):
+    """A store that has the key but not the URL finds the account; terms and binding are not asked for again."""
+    pebble = start_pebble(eab={"kid-1": EAB_KEY})
+    profile = panel.profile(pebble.directory_url, pebble.roots_pem, eab_kid="kid-1", eab_hmac_key=EAB_KEY)
+    _issued(panel, profile, "a.shop.test")
+    before = _record(panel, profile)
+    panel.core.engine.contexts.documents(panel.core.engine.plugins.module("puq_acme")).delete(before.document)
+    panel.core.authorities.edit(profile.id, settings={"terms_agreed": False})
+    panel.restart()
+    _issued(panel, profile, "b.shop.test")
+    assert _record(panel, profile).url == before.url
+
+
+def test_another_ca_is_another_account_and_existing_certificates_stay_renewable(panel, start_pebble):
+    """A profile that is set to another CA gets an account there; its certificates are renewed there, and back again."""
+    first, second = start_pebble(), start_pebble()
+    profile = panel.profile(first.directory_url, first.roots_pem)
+    one = _issued(panel, profile, "a.shop.test")
+    at_first = _record(panel, profile)
+    other = {"directory_url": second.directory_url, "trusted_roots": second.roots_pem}
+    panel.core.authorities.edit(profile.id, settings=other)
+    assert _record(panel, profile).url == ""
+    serial = panel.core.certificates.view(one).leaf.serial_hex
+    panel.core.certificates.renew(one)
+    panel.drive(one, lambda _: panel.core.certificates.view(one).leaf.serial_hex != serial)
+    assert _record(panel, profile).url not in ("", at_first.url)
+    back = {"directory_url": first.directory_url, "trusted_roots": first.roots_pem}
+    panel.core.authorities.edit(profile.id, settings=back)
+    assert _record(panel, profile).url == at_first.url
+
+
+def test_a_profile_that_changes_in_the_middle_of_an_order(panel, start_pebble):
+    """An order at the old CA is left, its values are taken back, and one is placed at the new CA."""
+    first, second = start_pebble(sleep=True), start_pebble()
+    profile = panel.profile(first.directory_url, first.roots_pem)
+    one = panel.request(profile, "a.shop.test")
+    panel.set_cnames(one)
+    panel.drive(one, lambda _: bool(panel.txt_values()))
+    old = panel.issuance(one).module_state["order"]
+    other = {"directory_url": second.directory_url, "trusted_roots": second.roots_pem}
+    panel.core.authorities.edit(profile.id, settings=other)
+    panel.until_active(one)
+    state = panel.issuance(one).module_state
+    assert state["order"].split("/")[2] == second.directory_url.split("/")[2] != old.split("/")[2]
+    assert panel.txt_values() == []
+
+
+# -- key rollover -------------------------------------------------------------------------------------------------
+
+
+def test_a_rollover(panel, start_pebble):
+    """The account stays, its key is another, the old one is destroyed and refused; other processes go on at once."""
+    pebble = start_pebble()
+    profile = panel.profile(pebble.directory_url, pebble.roots_pem, account_key_type="ec_p384")
+    _issued(panel, profile, "a.shop.test")
+    context, before = _context(panel, profile), _record(panel, profile)
+    old_key = context.documents.unseal(before.key_name)
+    elsewhere = Accounts()  # another process, with the client in memory
+    elsewhere.client(context).account()
+    assert before.url in _act(panel, profile, "roll_over_account_key")
+    after = _record(panel, profile)
+    assert (after.url, after.next_key) == (before.url, None)
+    assert after.thumbprints[1:] == before.thumbprints
+    assert after.thumbprints[0] not in before.thumbprints
+    assert context.documents.unseal(before.key_name) is None
+    assert elsewhere.client(context).account().url == before.url
+    with contextlib.closing(Http(extra_roots=pebble.roots_pem)) as connections:
+        stale = AcmeClient(
+            pebble.directory_url, key=jose.load_account_key(old_key), http=connections, account_url=before.url
+        )
+        with pytest.raises(AcmeProblem):
+            stale.account()
+    _issued(panel, profile, "b.shop.test")
+    assert "roll" in after.history[-1]["what"]
+    assert after.history[-1]["actor"] == "root"
+
+
+def test_a_rollover_in_the_middle_of_an_order(panel, start_pebble):
+    """An order that is under way goes on with the new key, in a process that knew only the old one."""
+    pebble = start_pebble()
+    profile = panel.profile(pebble.directory_url, pebble.roots_pem)
+    one = panel.request(profile, "a.shop.test")
+    panel.set_cnames(one)
+    panel.drive(one, lambda _: (panel.issuance(one).module_state or {}).get("stage") == "ordered")
+    context = _context(panel, profile)
+    module = type(panel.core.engine.plugins.module("puq_acme"))()  # another process
+    module.run_action("roll_over_account_key", _which(""), context, actor="root")
+    told = []
+    panel.drive(one, lambda found: told.append(found.problem) or found.status is Status.ACTIVE)
+    assert told == [None] * len(told)
+
+
+def _which(account):
+    from certcore.model.form import structure
+    from certcore_puq_acme.account_actions import _WhichAccount
+
+    return structure(_WhichAccount, {"account": account})
+
+
+@pytest.mark.timeout(200)
+@pytest.mark.parametrize("crashed_kind", ["sqlite"])
+def test_killed_at_every_point_of_a_rollover(panel, start_pebble, crashing, crashed_kind):
+    """SIGKILL after every commit and every exchange with the CA: the account works, with the same URL, at once."""
+    pebble = start_pebble(nonce_reject=0)
+    for point in range(1, MOST):
+        profile = panel.profile(pebble.directory_url, pebble.roots_pem, name=f"ca {point}")
+        _act(panel, profile, "open_account")
+        before = _record(panel, profile)
+        ended = crashing(url=panel.url, keyring=str(panel.keyring), authority=profile.id, point=point)
+        panel.restart()
+        assert _at_the_ca(panel, profile).url == before.url
+        _issued(panel, profile, f"p{point}.shop.test")
+        assert _record(panel, profile).url == before.url
+        panel.environment.skip(timedelta(minutes=11))
+        panel.restart()
+        _act(panel, profile, "roll_over_account_key")
+        assert _at_the_ca(panel, profile).url == before.url
+        assert _record(panel, profile).next_key is None
+        if not ended["killed"]:
+            assert ended["exit"] == 0
+            break
+    assert 8 < point < MOST - 1
+
+
+def test_two_rollovers_at_once(panel, start_pebble):
+    """The second one is refused in words while the first is under way, or waits for it; the account works."""
+    pebble = start_pebble()
+    profile = panel.profile(pebble.directory_url, pebble.roots_pem)
+    _act(panel, profile, "open_account")
+    before, failures = _record(panel, profile), []
+
+    def roll():
+        try:
+            _act(panel, profile, "roll_over_account_key")
+        except (CertCoreError, StorageError) as error:
+            failures.append(str(error))
+
+    threads = [threading.Thread(target=roll) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert len(failures) < 4
+    assert not [one for one in failures if "Traceback" in one]
+    panel.restart()
+    assert _at_the_ca(panel, profile).url == before.url
+
+
+# -- closing, opening, taking along -------------------------------------------------------------------------------
+
+
+def test_a_closed_account_is_not_opened_again_unasked(panel, start_pebble):
+    """After deactivation certificates say so, and stay; a new account is opened when somebody asks for it."""
+    pebble = start_pebble()
+    profile = panel.profile(pebble.directory_url, pebble.roots_pem)
+    one = _issued(panel, profile, "a.shop.test")
+    before = _record(panel, profile)
+    assert "deactivate_account" in {action.name for action in panel.core.authorities.actions(profile.id)}
+    _act(panel, profile, "deactivate_account")
+    assert _record(panel, profile).is_closed
+    assert "deactivated" in _shown(panel, profile)
+    panel.core.certificates.renew(one)
+    failed = panel.drive(one, lambda certificate: certificate.problem is not None)
+    assert failed.status is Status.ACTIVE
+    assert "open_account" in failed.problem.advice
+    with pytest.raises(InvalidInput, match="open_account"):
+        _act(panel, profile, "deactivate_account")
+    _act(panel, profile, "open_account")
+    after = _record(panel, profile)
+    assert after.url not in ("", before.url)
+    serial = panel.core.certificates.view(one).leaf.serial_hex
+    panel.core.certificates.renew(one)
+    panel.drive(one, lambda _: panel.core.certificates.view(one).leaf.serial_hex != serial)
+
+
+@pytest.mark.parametrize("form", ["pem", "jwk"])
+def test_an_account_is_taken_along_from_another_client(panel, start_pebble, form):
+    """The account is found by its key, in PEM or as a JWK; nothing is created at the CA, and it issues."""
+    pebble = start_pebble(eab={"kid-1": EAB_KEY})
+    pem = jose.generate_account_key(jose.AccountKeyType.RSA_2048)
+    key = jose.load_account_key(pem)
+    with contextlib.closing(Http(extra_roots=pebble.roots_pem)) as connections:
+        other = AcmeClient(pebble.directory_url, key=key, http=connections)
+        eab = jose.ExternalAccountBinding(kid="kid-1", hmac_key=EAB_KEY)
+        url = other.new_account(["old@panel.test"], terms_agreed=True, eab=eab).url
+    profile = panel.profile(pebble.directory_url, pebble.roots_pem, email="new@panel.test")
+    given = pem.decode() if form == "pem" else json.dumps(key.to_json())
+    assert url in _act(panel, profile, "import_account_key", account_key=given)
+    _issued(panel, profile, "a.shop.test")
+    assert _record(panel, profile).url == url
+    assert _at_the_ca(panel, profile).contact == ("mailto:new@panel.test",)
+    stored = b"".join(file.read_bytes() for file in panel.folder.glob("certcore.db*"))
+    assert pem.splitlines()[1] not in stored
+
+
+def test_a_key_without_an_account_is_not_taken_along(panel, start_pebble):
+    """A key that the CA does not know, and text that is no key, are refused; nothing is stored."""
+    pebble = start_pebble()
+    profile = panel.profile(pebble.directory_url, pebble.roots_pem)
+    with pytest.raises(CAError, match="knows no account"):
+        _act(panel, profile, "import_account_key", account_key=jose.generate_account_key().decode())
+    for wrong in ("hello", '{"kty": "RSA"}', '{"kty": "oct", "k": "AAAA"}', "-----BEGIN PRIVATE KEY-----"):
+        with pytest.raises(InvalidInput) as caught:
+            _act(panel, profile, "import_account_key", account_key=wrong)
+        assert caught.value.field == "account_key"
+    assert _record(panel, profile).url == ""
+
+
+# -- external account binding by e-mail ---------------------------------------------------------------------------
+
+
+class _EabServer(http.server.BaseHTTPRequestHandler):
+    """Gives EAB credentials for an e-mail address, as ZeroSSL's API does."""
+
+    def do_POST(self):
+        """One question."""
+        asked = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        self.server.asked.append(asked)
+        known = "owner%40panel.test" in asked
+        body = (
+            {"success": True, "eab_kid": "kid-1", "eab_hmac_key": EAB_KEY}
+            if known
+            else {"success": False, "error": {"code": 2900, "type": "missing_email"}}
+        )
+        content = json.dumps(body).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_):
+        """Keep quiet."""
+
+
+@pytest.fixture
+def eab_server():
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _EabServer)
+    server.asked = []
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        thread.join(10)
+        server.server_close()
+
+
+def test_eab_credentials_by_email(panel, start_pebble, eab_server):
+    """For an e-mail address the CA gives credentials, once; they are sealed, and the account is bound with them."""
+    pebble = start_pebble(eab={"kid-1": EAB_KEY})
+    url = f"http://127.0.0.1:{eab_server.server_port}/acme/eab-credentials-email"
+    profile = panel.profile(pebble.directory_url, pebble.roots_pem, email="owner@panel.test", eab_url=url)
+    _issued(panel, profile, "a.shop.test")
+    panel.restart()
+    _issued(panel, profile, "b.shop.test")
+    assert len(eab_server.asked) == 1
+    stored = b"".join(file.read_bytes() for file in panel.folder.glob("certcore.db*"))
+    assert EAB_KEY.encode() not in stored
+
+
+def test_no_eab_credentials_for_this_email(panel, start_pebble, eab_server):
+    """The CA's refusal is told with the address and what to do."""
+    pebble = start_pebble(eab={"kid-1": EAB_KEY})
+    url = f"http://127.0.0.1:{eab_server.server_port}/acme/eab-credentials-email"
+    profile = panel.profile(pebble.directory_url, pebble.roots_pem, email="nobody@panel.test", eab_url=url)
+    one = panel.request(profile, "a.shop.test")
+    panel.set_cnames(one)
+    failed = panel.drive(one, lambda certificate: certificate.problem is not None)
+    assert failed.status is Status.ERROR
+    assert "nobody@panel.test" in str(failed.problem)
+    assert "missing_email" in str(failed.problem)
+    assert "on the CA's site" in failed.problem.advice
+
+
+def test_terms_that_change_are_asked_for_again(panel, start_acme2certifier):
+    """The agreed URL and date are kept; other terms are shown, renewals go on, and the agreement is recorded anew."""
+    first = start_acme2certifier(terms="https://ca.test/terms/1")
+    profile = panel.profile(first.directory_url, first.roots_pem)
+    _act(panel, profile, "open_account")
+    record = _record(panel, profile)
+    assert (record.terms_of_service, record.terms_agreed_at is not None) == ("https://ca.test/terms/1", True)
+    assert "agree_to_terms" not in {action.name for action in panel.core.authorities.actions(profile.id)}
+    context = _context(panel, profile)
+    known = context.documents.get(f"directory/{profile.id}")
+    context.documents.put(known.key, {**known.value, "terms_of_service": "https://ca.test/terms/2"})
+    assert "other terms of service" in _shown(panel, profile)
+    assert "agree_to_terms" in {action.name for action in panel.core.authorities.actions(profile.id)}
+    _act(panel, profile, "agree_to_terms")
+    assert "other terms" not in _shown(panel, profile)
+
+
+def test_the_profiles_page_tells_of_the_account(panel):
+    """Without an account it says so; with one it shows URL, contact, key and how much of the limits is used."""
+    with Pebble.start(dns_server=panel.dns_address) as pebble:
+        limits = ["orders 20 per 2d"]
+        profile = panel.profile(pebble.directory_url, pebble.roots_pem, email="ca@panel.test", limits=limits)
+        assert "no account at the CA yet" in _shown(panel, profile)
+        _issued(panel, profile, "a.shop.test")
+        record, shown = _record(panel, profile), _shown(panel, profile)
+        for expected in (record.url, record.thumbprints[0], "ca@panel.test", "1 placed", "0 of 20"):
+            assert expected in shown
