@@ -17,6 +17,7 @@ import dns.query
 import dns.rcode
 import pytest
 from attrs import define, field
+from ca_proxy import proxy_before
 
 from certcore import CertCore, Status
 from certcore.adapters.environment import SystemEnvironment
@@ -211,6 +212,19 @@ def start_acme2certifier(panel):
             return running.enter_context(Acme2certifier.start(**switches))
 
         yield start
+
+
+@pytest.fixture
+def before(tmp_path_factory):
+    """Puts a proxy before a CA; gives its plan, and what a profile needs to use it."""
+    with contextlib.ExitStack() as running:
+        yield lambda server: running.enter_context(proxy_before(server, tmp_path_factory.mktemp("proxy")))
+
+
+@pytest.fixture
+def trouble(start_pebble, before):
+    """A Pebble behind a proxy that makes faults; gives the plan, and what a profile needs to use the proxy."""
+    return before(start_pebble(nonce_reject=0, authz_reuse=0))
 
 
 @pytest.fixture

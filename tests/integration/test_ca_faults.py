@@ -1,20 +1,12 @@
 """A CA in trouble: whatever it answers, at whichever point, the certificate says so in words and gets there later."""
 
-import contextlib
-import http.client
 import json
-import ssl
-import threading
-from collections.abc import Callable
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from attrs import define, field
 
 from certcore import Status
 from certcore.model.events import EventKind
-from certcore.testing.pebble import write_throwaway_tls
 from certcore_puq_acme.accounts import Accounts
 
 pytestmark = pytest.mark.pebble
@@ -33,126 +25,6 @@ PLACES = [
 ]
 #: "lost": the CA has acted, but its answer never arrives.
 FAULTS = ["500", "html", "empty", "not_json", "redirect", "reset", "lost"]
-
-
-class _Handler(BaseHTTPRequestHandler):
-    """Hands requests on to Pebble, unless a fault is planned for the path."""
-
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-
-    def handle_one(self):
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        plan = self.server.plan
-        fault = plan.take(self.path)
-        if fault == "reset":
-            self.close_connection = True
-            return
-        if fault not in (None, "lost"):
-            self._send(*_ANSWERS[fault], {"Location": self.path})
-            return
-        headers = {name: value for name, value in self.headers.items() if name.lower() != "accept-encoding"}
-        if not plan.has(self.server.server_port, self.path):
-            self._send(404, b'{"type":"urn:ietf:params:acme:error:malformed","detail":"Page not found"}', {})
-            return
-        upstream = http.client.HTTPSConnection(*plan.upstream, timeout=10, context=plan.tls)
-        with contextlib.closing(upstream):
-            upstream.request(self.command, self.path, body or None, headers)
-            reply = upstream.getresponse()
-            content = reply.read()
-        if fault == "lost":
-            self.close_connection = True
-            return
-        if self.path.startswith("/certZ/") and plan.swap_certificate is not None:
-            content, plan.swap_certificate = plan.swap_certificate, None
-        kept = ("replay-nonce", "location", "content-type", "link", "retry-after")
-        found = {name.lower(): value for name, value in reply.getheaders() if name.lower() in kept}
-        status, content, found = plan.rewrite(self.path, reply.status, content, found)
-        self._send(status, content, found)
-
-    do_GET = do_POST = do_HEAD = handle_one  # noqa: N815 - the names that http.server asks for
-
-    def _send(self, status, body, headers):
-        self.send_response_only(status)
-        for name, value in {**headers, "Content-Length": len(body)}.items():
-            self.send_header(name, str(value))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
-
-    def log_message(self, *_):
-        """Keep quiet."""
-
-
-_ANSWERS = {
-    "500": (500, b'{"type":"urn:ietf:params:acme:error:serverInternal","detail":"the database is on fire"}'),
-    "html": (200, b"<!DOCTYPE html><title>Please log in to the hotel's network</title>"),
-    "empty": (200, b""),
-    "not_json": (200, b"{"),
-    "redirect": (302, b""),
-}
-
-
-@define(eq=False)
-class Plan:
-    """Which faults happen where, each once."""
-
-    upstream: tuple[str, int]
-    tls: ssl.SSLContext
-    faults: list[tuple[str, str]] = field(factory=list)
-    happened: list[tuple[str, str]] = field(factory=list)
-    swap_certificate: bytes | None = None
-    #: Where else the proxy listens.
-    other_port: int = 0
-    #: Whether there is a page at a port and path.
-    has: Callable = lambda port, path: True
-    #: A reply as it is passed on: path, status, body and headers to status, body and headers.
-    rewrite: Callable = lambda path, status, body, headers: (status, body, headers)
-    lock: object = field(factory=threading.Lock)
-
-    def use(self, pebble):
-        """Hand everything on to this Pebble from now on."""
-        host, port = pebble.directory_url.split("/")[2].split(":")
-        self.upstream, self.tls = (host, int(port)), ssl.create_default_context(cadata=pebble.roots_pem)
-
-    def take(self, path):
-        with self.lock:
-            for planned in self.faults:
-                if path.startswith(planned[0]):
-                    self.faults.remove(planned)
-                    self.happened.append(planned)
-                    return planned[1]
-        return None
-
-
-@pytest.fixture
-def trouble(start_pebble, tmp_path_factory):
-    """A Pebble behind a proxy that makes faults; gives the plan, and what a profile needs to use the proxy."""
-    plan = Plan(upstream=("", 0), tls=None)
-    plan.use(start_pebble(nonce_reject=0, authz_reuse=0))
-    folder = tmp_path_factory.mktemp("proxy")
-    roots = write_throwaway_tls(folder)
-    presented = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    presented.load_cert_chain(folder / "cert.pem", folder / "key.pem")
-    with contextlib.ExitStack() as running:
-        port, plan.other_port = (running.enter_context(_listening(plan, presented)) for _ in range(2))
-        yield plan, {"directory_url": f"https://127.0.0.1:{port}/dir", "roots_pem": roots}
-
-
-@contextlib.contextmanager
-def _listening(plan, presented):
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    server.socket = presented.wrap_socket(server.socket, server_side=True)
-    server.daemon_threads = True
-    server.plan = plan
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
-        yield server.server_port
-    finally:
-        server.shutdown()
-        thread.join(10)
-        server.server_close()
 
 
 @pytest.mark.parametrize("place", PLACES)

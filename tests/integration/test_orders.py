@@ -1,0 +1,346 @@
+"""Orders: profiles, replacements, validity, chains, CAA, many names, and the other CA when one keeps failing."""
+
+import contextlib
+import json
+from datetime import timedelta
+
+import pytest
+
+from certcore import Status
+from certcore.errors import InvalidInput
+from certcore.model.events import EventKind
+from certcore.model.form import FieldKind
+from certcore.model.hints import DnsRecords, Facts, Notice, RecordState
+from certcore.x509.chain import parse_chain, verify_chain
+from certcore_puq_acme.renewal_info import certificate_id
+
+PROFILES = {"classic": "for 90 days", "shortlived": "for 6 days"}
+
+
+def _issued(panel, profile, domain, **fields):
+    one = panel.request(profile, domain, **fields)
+    panel.set_cnames(one)
+    panel.until_active(one)
+    return one
+
+
+def _renewed(panel, one):
+    serial = panel.core.certificates.view(one).leaf.serial_hex
+    panel.core.certificates.renew(one)
+    panel.drive(one, lambda _: panel.core.certificates.view(one).leaf.serial_hex != serial)
+
+
+def _texts(panel, one):
+    hints = panel.core.certificates.hints(one)
+    notices = [str(hint.text) for hint in hints if isinstance(hint, Notice)]
+    facts = [f"{row.label}: {row.value}" for hint in hints if isinstance(hint, Facts) for row in hint.rows]
+    return "\n".join(notices + facts)
+
+
+# -- certificate profiles (acme2certifier) ------------------------------------------------------------------------
+
+
+def test_certificate_profiles(panel, start_acme2certifier):
+    """The forms offer what the directory does, with its descriptions; each certificate may have its own."""
+    server = start_acme2certifier(profiles=PROFILES, profile_days={"shortlived": 6})
+    profile = panel.profile(server.directory_url, server.roots_pem, certificate_profile="classic")
+    _issued(panel, profile, "a.shop.test")
+    forms = (panel.core.authorities.form_of(profile.id), panel.core.authorities.certificate_form(profile.id))
+    for form in forms:
+        (field,) = (one for one in form if one.name == "certificate_profile")
+        assert field.kind is FieldKind.CHOICE
+        assert [choice.label for choice in field.choices][1:] == ["classic: for 90 days", "shortlived: for 6 days"]
+    short = _issued(panel, profile, "b.shop.test", module_data={"certificate_profile": "shortlived"})
+    assert panel.core.certificates.view(short).leaf.lifetime <= timedelta(days=7)
+    with pytest.raises(InvalidInput) as caught:
+        panel.core.certificates.create(
+            "c.shop.test", authority=profile.id, module_data={"certificate_profile": "longlived"}
+        )
+    assert caught.value.field == "certificate_profile"
+
+
+def test_a_profile_that_the_ca_does_not_offer_any_more(panel, start_acme2certifier):
+    """No order is wasted on it; the error says what the CA offers."""
+    server = start_acme2certifier(profiles=PROFILES)
+    profile = panel.profile(server.directory_url, server.roots_pem, certificate_profile="gone")
+    one = panel.request(profile, "a.shop.test")
+    panel.set_cnames(one)
+    failed = panel.drive(one, lambda certificate: certificate.problem is not None)
+    assert failed.status is Status.ERROR
+    assert "classic, shortlived" in failed.problem.advice
+    panel.core.authorities.edit(profile.id, settings={"certificate_profile": ""})
+    panel.core.certificates.check_now(one)
+    panel.until_active(one)
+
+
+# -- renewal information (acme2certifier) -------------------------------------------------------------------------
+
+
+def test_renewal_information_is_asked_and_followed(panel, start_acme2certifier):
+    """The CA's window comes to the certificate, its moment is kept, and the renewal begins then."""
+    server = start_acme2certifier(
+        renewal_percent=50, renewal_window=timedelta(days=2), renewal_retry_after=6 * 3600, days=90
+    )
+    profile = panel.profile(server.directory_url, server.roots_pem)
+    one = _issued(panel, profile, "a.shop.test")
+    first = panel.core.certificates.view(one).leaf
+    panel.drive(one, lambda _: panel.core.certificates.view(one).active.renewal_info.start is not None)
+    view = panel.core.certificates.view(one)
+    info = view.active.renewal_info
+    middle = first.not_before + first.lifetime / 2
+    assert abs(info.start - middle) < timedelta(minutes=5)
+    assert info.end - info.start == timedelta(days=2)
+    assert info.start <= view.renews_at == info.renew_at <= info.end
+    assert info.check_at - info.checked_at == timedelta(hours=6)
+    assert "The CA suggests a renewal" in _texts(panel, one)
+    for _ in range(5):
+        panel.core.reconcile(one)
+        panel.environment.skip(timedelta(hours=6))
+    assert panel.core.certificates.view(one).active.renewal_info.renew_at == info.renew_at
+    panel.environment.skip(info.renew_at - panel.environment.now())
+    renewed = panel.drive(one, lambda _: panel.core.certificates.view(one).leaf.serial_hex != first.serial_hex)
+    assert renewed.status is Status.ACTIVE
+
+
+def test_a_ca_that_wants_everything_renewed_now(panel, start_acme2certifier):
+    """A window that has begun long ago renews within the hour, without anybody's doing."""
+    server = start_acme2certifier(renewal_now=True)
+    profile = panel.profile(server.directory_url, server.roots_pem)
+    one = _issued(panel, profile, "a.shop.test")
+    begun = panel.environment.now()
+    serial = panel.core.certificates.view(one).leaf.serial_hex
+    panel.drive(one, lambda _: panel.core.certificates.view(one).leaf.serial_hex != serial)
+    assert panel.environment.now() - begun < timedelta(hours=25)
+
+
+def test_certificates_are_named_as_the_rfc_says():
+    """The example of RFC 9773 section 4.1: key identifier and serial number, the sign byte included."""
+    # The leaf of RFC 9773 appendix A.
+    pem = """-----BEGIN CERTIFICATE-----
+MIIBQzCB66ADAgECAgUAh2VDITAKBggqhkjOPQQDAjAVMRMwEQYDVQQDEwpFeGFt
+cGxlIENBMCIYDzAwMDEwMTAxMDAwMDAwWhgPMDAwMTAxMDEwMDAwMDBaMBYxFDAS
+BgNVBAMTC2V4YW1wbGUuY29tMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEeBZu
+7cbpAYNXZLbbh8rNIzuOoqOOtmxA1v7cRm//AwyMwWxyHz4zfwmBhcSrf47NUAFf
+qzLQ2PPQxdTXREYEnKMjMCEwHwYDVR0jBBgwFoAUaYhba4dGQEHhs3uEe6CuLN4B
+yNQwCgYIKoZIzj0EAwIDRwAwRAIge09+S5TZAlw5tgtiVvuERV6cT4mfutXIlwTb
++FYN/8oCIClDsqBklhB9KAelFiYt9+6FDj3z4KGVelYM5MdsO3pK
+-----END CERTIFICATE-----
+"""
+    assert certificate_id(pem) == "aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE"
+
+
+def test_an_order_says_which_leaf_it_replaces(panel, start_acme2certifier, before):
+    """A renewal at a CA with renewal information names the leaf in service; a first order, or one elsewhere, none."""
+    plan, proxy = before(start_acme2certifier())
+    profile = panel.profile(**proxy)
+    one = _issued(panel, profile, "a.shop.test")
+    first = panel.core.certificates.view(one).active.leaf_pem
+    _renewed(panel, one)
+    orders = [payload for path, payload in plan.asked if path.endswith("/neworders") and payload]
+    assert [order.get("replaces") for order in orders] == [None, certificate_id(first)]
+    assert "profile" not in orders[0]
+
+
+def test_a_leaf_that_was_replaced_already_is_replaced_no_less(panel, start_acme2certifier, before):
+    """A CA that says alreadyReplaced gets the same order without the word."""
+    plan, proxy = before(start_acme2certifier())
+    one = _issued(panel, panel.profile(**proxy), "a.shop.test")
+
+    def rewrite(path, status, body, headers):
+        if path.endswith("/neworders") and plan.asked[-1][1].get("replaces"):
+            problem = {"type": "urn:ietf:params:acme:error:alreadyReplaced", "detail": "that one is replaced"}
+            return 409, json.dumps(problem).encode(), {"replay-nonce": headers["replay-nonce"]}
+        return status, body, headers
+
+    plan.rewrite = rewrite
+    _renewed(panel, one)
+    orders = [payload for path, payload in plan.asked if path.endswith("/neworders") and payload]
+    assert [bool(order.get("replaces")) for order in orders] == [False, True, False]
+    assert panel.core.certificates.get(one).problem is None
+
+
+# -- replaces, validity, chains (Pebble and a proxy) --------------------------------------------------------------
+
+
+@pytest.mark.pebble
+def test_a_validity_of_the_customers_choice(panel, start_pebble):
+    """Where the CA lets the customer choose, the certificate ends when it was asked for."""
+    pebble = start_pebble()
+    one = _issued(panel, panel.profile(pebble.directory_url, pebble.roots_pem, validity_days=20), "a.shop.test")
+    left = panel.core.certificates.view(one).leaf.not_after - panel.environment.now()
+    assert timedelta(days=19) < left <= timedelta(days=20)
+
+
+@pytest.mark.pebble
+def test_the_preferred_chain(panel, start_pebble):
+    """By the name of a root, or of an issuer, the alternate chain is chosen; an unknown name is told, not fatal."""
+    pebble = start_pebble(alternate_roots=2, chain_length=2)
+    roots = [pebble.issuer_root_pem(number) for number in range(3)]
+    names = [parse_root(root) for root in roots]
+    for number in range(3):
+        profile = panel.profile(
+            pebble.directory_url, pebble.roots_pem, name=f"ca {number}", preferred_chain=names[number].upper()
+        )
+        one = _issued(panel, profile, f"d{number}.shop.test")
+        chain = parse_chain(panel.core.certificates.export(one, reason="test").fullchain_pem)
+        verify_chain(chain, roots[number], panel.environment.now())
+        assert f"Root: {names[number]}" in _texts(panel, one)
+    profile = panel.profile(pebble.directory_url, pebble.roots_pem, name="other", preferred_chain="No Such Root")
+    one = _issued(panel, profile, "x.shop.test")
+    text = _texts(panel, one)
+    assert "'No Such Root'" in text
+    assert names[0] in text
+
+
+def parse_root(pem):
+    from cryptography import x509
+    from cryptography.x509.oid import NameOID
+
+    return x509.load_pem_x509_certificate(pem.encode()).subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value
+
+
+@pytest.mark.pebble
+def test_roots_that_are_insisted_on(panel, start_pebble):
+    """The chain has to lead to one of the profile's roots, alternates included; else nothing is installed."""
+    pebble = start_pebble(alternate_roots=1)
+    second = panel.profile(pebble.directory_url, pebble.roots_pem, name="second", chain_roots=pebble.issuer_root_pem(1))
+    one = _issued(panel, second, "a.shop.test")
+    chain = parse_chain(panel.core.certificates.export(one, reason="test").fullchain_pem)
+    verify_chain(chain, pebble.issuer_root_pem(1), panel.environment.now())
+    wrong = panel.profile(pebble.directory_url, pebble.roots_pem, name="wrong", chain_roots=pebble.roots_pem)
+    two = panel.request(wrong, "b.shop.test")
+    panel.set_cnames(two)
+    failed = panel.drive(two, lambda certificate: certificate.problem is not None)
+    assert failed.active_issuance_id is None
+    assert "no chain to any of the roots" in str(failed.problem)
+    assert "chain_roots" in failed.problem.advice
+    assert panel.txt_values() == []
+
+
+# -- CAA ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_caa_record_that_forbids_the_ca(panel, start_acme2certifier):
+    """No order is placed; the owner sees the record that stands there and the one to add; then it goes on at once."""
+    server = start_acme2certifier(caa_identities=["ca.test"])
+    profile = panel.profile(server.directory_url, server.roots_pem)
+    panel.zone.set("shop.test", "CAA", '0 issue "other.test"')
+    one = panel.request(profile, "www.shop.test")
+    panel.set_cnames(one)
+    panel.core.reconcile(one)
+    assert panel.core.certificates.get(one).status is Status.PENDING
+    assert "order" not in (panel.issuance(one).module_state or {})
+    tables = [hint for hint in panel.core.certificates.hints(one) if isinstance(hint, DnsRecords)]
+    (row,) = tables[-1].rows
+    assert (row.name, row.type, row.value, row.state) == ("shop.test", "CAA", '0 issue "ca.test"', RecordState.WRONG)
+    assert "other.test" in row.seen
+    panel.zone.add("shop.test", "CAA", '0 issue "ca.test; validationmethods=dns-01"')
+    panel.core.certificates.check_now(one)
+    panel.until_active(one)
+    panel.zone.set("shop.test", "CAA", '0 issue "other.test"')
+    panel.core.authorities.edit(profile.id, settings={"check_caa": False})
+    _issued(panel, profile, "b.shop.test")  # this CA does not look at CAA records itself
+
+
+# -- many names ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.pebble
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_ten_certificates_of_a_hundred_names(panel, start_pebble):
+    """Apex, wildcard and 98 aliases each: all active, all authorizations at once, at most 4 requests a name and 8."""
+    pebble = start_pebble(nonce_reject=0, authz_reuse=0)
+    profile = panel.profile(pebble.directory_url, pebble.roots_pem)
+    ids = []
+    for number in range(10):
+        domain = f"z{number}.shop.test"
+        aliases = [f"a{alias}.{domain}" for alias in range(98)]
+        ids.append(panel.request(profile, domain, aliases=aliases, wildcard=True))
+        panel.set_cnames(ids[-1])
+    worker = panel.core.worker(threads=2, in_flight=3, poll_interval=0.05)
+    worker.start()
+    try:
+        assert worker.wait_until_idle(timeout=200)
+    finally:
+        assert worker.stop(timeout=30)
+    assert [panel.core.certificates.get(one).status for one in ids] == [Status.ACTIVE] * 10
+    for one in ids:
+        assert len(panel.core.certificates.view(one).leaf.names) == 100
+    assert panel.txt_values() == []
+    requests = sum(" /" in line and ("POST" in line or "GET" in line or "HEAD" in line) for line in _log(pebble))
+    assert 10 * 100 < requests <= 10 * (4 * 100 + 8)
+
+
+def _log(pebble):
+    return pebble.log_path.read_text(errors="replace").splitlines()
+
+
+# -- another CA ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.pebble
+def test_when_the_first_ca_is_down_the_next_issues_through_the_same_cname(panel, start_pebble):
+    """The owner has nothing to do; the timeline tells; the next renewal begins at the first CA again."""
+    pebble = start_pebble()
+    down = panel.profile("https://127.0.0.1:9/dir", name="down")
+    good = panel.profile(pebble.directory_url, pebble.roots_pem, name="good")
+    one = panel.request(down, "a.shop.test", fallbacks=[good.id])
+    panel.set_cnames(one)
+    panel.until_active(one)
+    (told,) = (event for event in panel.core.certificates.timeline(one) if event.kind is EventKind.FELL_BACK)
+    assert (told.data["from"], told.data["to"]) == ("down", "good")
+    assert "refused the connection" in str(told.problem)
+    first = panel.core.certificates.view(one).leaf
+    panel.core.certificates.renew(one)
+    panel.core.reconcile(one)
+    assert panel.issuance(one).authority_id == down.id
+    panel.drive(one, lambda _: panel.core.certificates.view(one).leaf.serial_hex != first.serial_hex)
+    assert panel.core.certificates.view(one).active.authority_id == good.id
+
+
+@pytest.mark.pebble
+def test_a_refusal_of_the_names_validation_does_not_lead_to_another_ca(panel, start_pebble):
+    """What the owner has to repair stays at the first CA: the other one is not asked."""
+    with _elsewhere() as address:
+        blind = start_pebble(dns_server=address)
+        pebble = start_pebble()
+        first = panel.profile(blind.directory_url, blind.roots_pem, name="blind")
+        good = panel.profile(pebble.directory_url, pebble.roots_pem, name="good")
+        one = panel.request(first, "a.shop.test", fallbacks=[good.id])
+        panel.set_cnames(one)
+        failures = []
+        panel.drive(one, lambda found: failures.append(found.problem) or sum(one is not None for one in failures) > 30)
+    kinds = {event.kind for event in panel.core.certificates.timeline(one)}
+    assert EventKind.FELL_BACK not in kinds
+    assert "a.shop.test" in _texts(panel, one)
+
+
+@contextlib.contextmanager
+def _elsewhere():
+    """A DNS server that knows nothing of the tech zone."""
+    from certcore.adapters.environment import SystemEnvironment
+    from certcore.testing.zone import MemoryZone
+    from certcore_puq_acme.techzone.server import ZoneServer
+
+    with ZoneServer(("127.0.0.1", 0), [MemoryZone("shop.test")], SystemEnvironment()) as server:
+        yield f"127.0.0.1:{server.address[1]}"
+
+
+# -- orders that are shared ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.pebble
+def test_two_certificates_for_the_same_names_at_once(panel, start_pebble):
+    """Both get their own leaf for their own key, also where the CA reuses authorizations."""
+    pebble = start_pebble(authz_reuse=100)
+    profile = panel.profile(pebble.directory_url, pebble.roots_pem)
+    ids = [panel.request(profile, "a.shop.test") for _ in range(2)]
+    panel.set_cnames(ids[0])
+    for _ in range(60):
+        for one in ids:
+            panel.core.reconcile(one)
+        panel.environment.skip(timedelta(seconds=1))
+    leaves = {panel.core.certificates.view(one).leaf.serial_hex for one in ids}
+    assert len(leaves) == 2
+    assert panel.txt_values() == []
