@@ -1,13 +1,13 @@
 """The budget of one CA account, shared by all workers through the store: limits, pauses, orders in flight.
 
 A certificate whose turn has not come waits here, with the reason and the time, instead of being refused by the CA.
-Turns are given in the order of asking, which the engine keeps by urgency; they are given out an hour ahead at most, so
-that whoever becomes urgent later need not wait for long. A fifth of each limit is kept for those that cannot wait.
+Turns are promised in the order of asking, which the engine keeps by urgency, and an hour ahead at most, so that whoever
+becomes urgent later need not wait for long; what counts is the moment at which an order goes out. A fifth of each limit
+is kept for those that cannot wait.
 """
 
 from __future__ import annotations
 
-from bisect import insort
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -24,6 +24,9 @@ __all__ = ["Budget", "OrderRequest", "Turn", "Why"]
 
 #: How far ahead a turn is promised.
 _HORIZON: Final = timedelta(hours=1)
+#: Turns come one after the other, as orders went out one after the other: who asks at an hour before the first of them
+#: is promised the next ones, too, in the order of asking.
+_SLACK: Final = timedelta(minutes=15)
 #: A limit of at least so many keeps a share for those that cannot wait.
 _SHARED_FROM: Final = 10
 _RESERVE: Final = 5
@@ -62,8 +65,6 @@ class OrderRequest:
     ari: bool = False
     #: It cannot wait: there is no leaf in service, or not for long.
     urgent: bool = False
-    #: A turn that was promised earlier and has come: the limits have been counted.
-    promised: bool = False
     #: How often it was told to look again because of the orders in flight.
     looks: int = 0
 
@@ -158,7 +159,7 @@ class Budget:
             return
         for _ in range(_TRIES):
             stored = _Stored.read(self.documents, self._key("failed"))
-            kept = _recent_failures(stored.value, limit.window, now)
+            kept = _recent_failures(stored.value, limit.span, now)
             for name in names:
                 kept.setdefault(name, []).append(_to_number(now))
             newest = sorted(kept.items(), key=lambda one: one[1][-1])[-_MOST_FAILED:]
@@ -175,9 +176,9 @@ class Budget:
         limit = next((one for one in self.limits if one.kind is LimitKind.ORDERS), None)
         if limit is not None:
             stored = _Stored.read(self.documents, self._key("orders"))
-            taken = [one for lane in stored.value.values() for one in _moments(lane) if one > now - limit.window]
-            found["orders"] = sum(one <= now for one in taken)
-            found["orders_promised"] = sum(one > now for one in taken)
+            lanes = [_Lane.read(one, limit, now) for one in stored.value.values()]
+            found["orders"] = sum(len(lane.placed) for lane in lanes)
+            found["orders_promised"] = sum(len(lane.promised) for lane in lanes)
             found["orders_limit"] = str(limit)
         return found
 
@@ -192,18 +193,17 @@ class Budget:
         if (failed := self._too_many_failures(request, now)) is not None:
             return failed
         changes = [evolve(flight, value={**flying, request.issuance_id: now.isoformat()})]
+        counted = [self._counted(limit, about, key, request, now) for limit, about, key in self._wanted(request)]
+        latest = max(counted, key=lambda one: one.at, default=None)
         turn = Turn()
-        if not request.promised:
-            counted = [self._counted(limit, about, key, request, now) for limit, about, key in self._wanted(request)]
-            latest = max(counted, key=lambda one: one.at, default=None)
-            if latest is not None and latest.at > now:
-                turn = Turn(why=Why.LIMIT, until=latest.at, limit=latest.limit, about=latest.about)
-                if latest.at - now > _HORIZON:
-                    return evolve(turn, until=max(latest.at - _HORIZON, now + _SOON))
-                turn = evolve(turn, promised=True)
-                changes = []  # it is in flight when it has come
-            at = now if latest is None else max(latest.at, now)
-            changes += [one.taken_at(at, now) for one in counted]
+        if latest is None or latest.at <= now:
+            changes += [one.placed(request.issuance_id, now) for one in counted]
+        else:
+            turn = Turn(why=Why.LIMIT, until=latest.at, limit=latest.limit, about=latest.about)
+            if latest.at - now > _HORIZON + _SLACK:
+                return evolve(turn, until=max(latest.at - _HORIZON, now + _SOON))
+            turn = evolve(turn, promised=True)
+            changes = [one.promised(request.issuance_id, latest.at) for one in counted]
         try:
             self.documents.put_many(
                 {one.key: one.value for one in changes}, versions={one.key: one.version for one in changes}
@@ -233,11 +233,13 @@ class Budget:
     def _counted(self, limit: Limit, about: str, key: str, request: OrderRequest, now: datetime) -> _Counted:
         stored = _Stored.read(self.documents, key)
         reserve = limit.count // _RESERVE if limit.count >= _SHARED_FROM else 0
-        at = {"all": free_at(_moments(stored.value.get("all", ())), limit.count - reserve, limit.window, now)}
-        if request.urgent and reserve:
-            at["reserve"] = free_at(_moments(stored.value.get("reserve", ())), reserve, limit.window, now)
-        lane = min(at, key=lambda one: at[one])
-        return _Counted(limit=limit, about=about, stored=stored, lane=lane, at=at[lane])
+        sizes = {"all": limit.count - reserve, **({"reserve": reserve} if reserve else {})}
+        lanes = {name: _Lane.read(stored.value.get(name, {}), limit, now) for name in sizes}
+        mine = [name for name, lane in lanes.items() if request.issuance_id in lane.promised]
+        open_to_me = mine or (list(sizes) if request.urgent else ["all"])
+        at = {name: lanes[name].free_for(request.issuance_id, sizes[name], limit, now) for name in open_to_me}
+        lane = min(at, key=lambda name: at[name])
+        return _Counted(limit=limit, about=about, stored=stored, lanes=lanes, lane=lane, at=at[lane])
 
     def _too_many_failures(self, request: OrderRequest, now: datetime) -> Turn | None:
         for limit in self.limits:
@@ -248,7 +250,7 @@ class Budget:
             stored = _Stored.read(self.documents, self._key("failed"))
             for name in request.names:
                 moments = _moments(stored.value.get(name.removeprefix("*."), ()))
-                until = free_at(moments, limit.count, limit.window, now)
+                until = free_at(moments, limit.count, limit.span, now)
                 if until > now:
                     return Turn(why=Why.LIMIT, until=until, limit=limit, about=name)
         return None
@@ -274,24 +276,58 @@ class _Stored:
 
 
 @frozen(kw_only=True)
+class _Lane:
+    """A share of a limit: the moments at which orders went out, and those for which a turn was promised."""
+
+    placed: tuple[datetime, ...]
+    promised: Mapping[str, datetime]
+
+    @classmethod
+    def read(cls, stored: Mapping[str, Any], limit: Limit, now: datetime) -> _Lane:
+        """Without what has slid out of the window, and without promises that nobody has taken up."""
+        placed = (_moment(one) for one in stored.get("placed", ()))
+        promised = {issuance: _moment(one) for issuance, one in stored.get("promised", {}).items()}
+        return cls(
+            placed=tuple(one for one in placed if one > now - limit.span),
+            promised={issuance: one for issuance, one in promised.items() if one > now - _HORIZON},
+        )
+
+    def free_for(self, issuance_id: str, count: int, limit: Limit, now: datetime) -> datetime:
+        """When this one may go: who has a promise passes those who came later."""
+        taken = self.placed if issuance_id in self.promised else sorted((*self.placed, *self.promised.values()))
+        return free_at(taken, count, limit.span, now)
+
+    def to_json(self) -> dict[str, Any]:
+        """As it is kept."""
+        promised = {issuance: _to_number(one) for issuance, one in self.promised.items()}
+        return {"placed": [_to_number(one) for one in self.placed], "promised": promised}
+
+
+@frozen(kw_only=True)
 class _Counted:
     """A limit, and when one more fits into it."""
 
     limit: Limit
     about: str
     stored: _Stored
+    lanes: Mapping[str, _Lane]
     lane: str
     at: datetime
 
-    def taken_at(self, moment: datetime, now: datetime) -> _Stored:
-        """The document with this moment taken, and without what has slid out of the window."""
-        lanes: dict[str, list[int]] = {}
-        for lane in {*self.stored.value, self.lane}:
-            moments = [one for one in _moments(self.stored.value.get(lane, ())) if one > now - self.limit.window]
-            if lane == self.lane:
-                insort(moments, moment)
-            lanes[lane] = [_to_number(one) for one in moments]
-        return evolve(self.stored, value=lanes)
+    def placed(self, issuance_id: str, now: datetime) -> _Stored:
+        """The document with an order that goes out now."""
+        lane = self.lanes[self.lane]
+        promised = {other: at for other, at in lane.promised.items() if other != issuance_id}
+        return self._with(_Lane(placed=(*lane.placed, now), promised=promised))
+
+    def promised(self, issuance_id: str, at: datetime) -> _Stored:
+        """The document with a promise."""
+        lane = self.lanes[self.lane]
+        return self._with(evolve(lane, promised={**lane.promised, issuance_id: at}))
+
+    def _with(self, changed: _Lane) -> _Stored:
+        lanes = {**self.lanes, self.lane: changed}
+        return evolve(self.stored, value={name: lane.to_json() for name, lane in lanes.items()})
 
 
 def _flying(stored: Mapping[str, Any], now: datetime) -> dict[str, str]:
@@ -305,7 +341,11 @@ def _recent_failures(stored: Mapping[str, Any], window: timedelta, now: datetime
 
 
 def _moments(stored: Sequence[int]) -> list[datetime]:
-    return [datetime.fromtimestamp(one / 1000, UTC) for one in stored]
+    return [_moment(one) for one in stored]
+
+
+def _moment(stored: int) -> datetime:
+    return datetime.fromtimestamp(stored / 1000, UTC)
 
 
 def _to_number(moment: datetime) -> int:

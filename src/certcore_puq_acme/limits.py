@@ -39,6 +39,7 @@ _FORM: Final = re.compile(
     r"(?:\s+except\s+(?P<except>[a-z ,]+))?"
 )
 _LONGEST: Final = timedelta(days=366)
+_MARGIN: Final = timedelta(seconds=10)
 
 
 class LimitKind(StrEnum):
@@ -94,6 +95,11 @@ class Limit:
             except_renewals="renewals" in exceptions,
             except_ari="ari" in exceptions,
         )
+
+    @property
+    def span(self) -> timedelta:
+        """The window with a little more: a request takes its time to the CA, and one takes less than another."""
+        return self.window + min(self.window / 100, _MARGIN)
 
     def counts(self, *, renewal: bool, ari: bool) -> bool:
         """Whether an order counts towards this limit.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
 
 from attrs import asdict, evolve
@@ -29,8 +29,6 @@ __all__ = ["preflight"]
 
 #: How far before its end a leaf in service counts as one that cannot wait: a share of its life.
 _URGENT: Final = 10
-#: A turn that is taken up later than this is asked for anew: promises that were kept together would exceed the limit.
-_PROMISE: Final = timedelta(minutes=2)
 _CONFLICT: Final = 409
 
 
@@ -67,7 +65,6 @@ def _order(attempt: Attempt, opened: Opened, findings: list[Finding]) -> Step:
         renewal=_is_renewal(attempt),
         ari=bool(replaces),
         urgent=_is_urgent(attempt),
-        promised=_was_promised(attempt),
         looks=int(attempt.state.get("looks", 0)),
     )
     turn = attempt.budget.take(request, attempt.now)
@@ -131,21 +128,8 @@ def _is_urgent(attempt: Attempt) -> bool:
     return active.leaf.not_after - attempt.now < active.leaf.lifetime / _URGENT
 
 
-def _was_promised(attempt: Attempt) -> bool:
-    promised = attempt.state.get("turn_at")
-    if not promised:
-        return False
-    return timedelta(0) <= attempt.now - datetime.fromisoformat(promised) < _PROMISE
-
-
 def _wait_for_turn(attempt: Attempt, turn: Turn, findings: list[Finding]) -> Waiting:
-    state = {
-        "stage": Stage.PREFLIGHT,
-        "foreign": int(attempt.state.get("foreign", 0)),
-        "turn_at": attempt.state.get("turn_at"),
-    }
-    if turn.promised and turn.until is not None:
-        state["turn_at"] = turn.until.isoformat()
+    state = {"stage": Stage.PREFLIGHT, "foreign": int(attempt.state.get("foreign", 0))}
     if turn.why is Why.IN_FLIGHT:
         state["looks"] = int(attempt.state.get("looks", 0)) + 1
     return Waiting(

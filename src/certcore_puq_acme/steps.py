@@ -105,7 +105,7 @@ def _failed(attempt: Attempt, error: AcmeError) -> Failed:
     if not attempt.state.get("order"):
         attempt.budget.leave(attempt.work.issuance.id)
     return Failed(
-        state={name: value for name, value in attempt.state.items() if name != "turn_at"},
+        state=attempt.state,
         problem=diagnosis.problem,
         retry=diagnosis.retry,
         retry_at=retry_at,

@@ -158,6 +158,11 @@ def _budget(*limits, max_orders=1000, documents=None):
     )
 
 
+def _near(moment, wanted):
+    """At this moment, or some seconds later: requests take their time to the CA."""
+    return timedelta(0) <= moment - wanted <= timedelta(seconds=40)
+
+
 def _request(number=1, name=None, **more):
     return OrderRequest(issuance_id=f"i{number}", names=(name or f"d{number}.test",), **more)
 
@@ -197,11 +202,12 @@ def test_a_full_limit_promises_a_turn_within_the_hour():
     budget = _budget("orders 2 per 30m")
     assert [budget.take(_request(number), NOW).why for number in (1, 2)] == [None, None]
     third = budget.take(_request(3), NOW + MINUTE)
-    assert (third.why, third.until, third.promised) == (Why.LIMIT, NOW + 30 * MINUTE, True)
+    assert (third.why, third.promised) == (Why.LIMIT, True)
+    assert _near(third.until, NOW + 30 * MINUTE)
     assert str(third.limit) == "orders 2 per 30m"
     fifth = [budget.take(_request(number), NOW + MINUTE) for number in (4, 5)][-1]
-    assert fifth.until == NOW + 60 * MINUTE
-    assert budget.take(evolve(_request(3), promised=True), third.until).why is None
+    assert _near(fifth.until, NOW + 60 * MINUTE)
+    assert budget.take(_request(3), third.until).why is None
     assert budget.take(_request(9), third.until + MINUTE).until > third.until + MINUTE
 
 
@@ -210,7 +216,8 @@ def test_what_is_far_away_is_not_promised():
     budget = _budget("orders 1 per 5h")
     budget.take(_request(1), NOW)
     second = budget.take(_request(2), NOW)
-    assert (second.why, second.promised, second.until) == (Why.LIMIT, False, NOW + timedelta(hours=4))
+    assert (second.why, second.promised) == (Why.LIMIT, False)
+    assert _near(second.until, NOW + timedelta(hours=4))
     assert budget.take(_request(3), second.until).promised
 
 
@@ -254,9 +261,10 @@ def test_names_that_failed_too_often_wait():
     for number in range(5):
         budget.failed(["bad.test"], NOW + number * MINUTE)
     turn = budget.take(_request(1, "*.bad.test"), NOW + 5 * MINUTE)
-    assert (turn.why, turn.about, turn.until) == (Why.LIMIT, "*.bad.test", NOW + 60 * MINUTE)
+    assert (turn.why, turn.about) == (Why.LIMIT, "*.bad.test")
+    assert _near(turn.until, NOW + 60 * MINUTE)
     assert budget.take(_request(2, "good.test"), NOW + 5 * MINUTE).why is None
-    assert budget.take(_request(1, "*.bad.test"), NOW + 60 * MINUTE).why is None
+    assert budget.take(_request(1, "*.bad.test"), turn.until).why is None
 
 
 def test_a_pause_holds_everybody_until_it_ends():
@@ -294,17 +302,17 @@ def test_workers_that_come_between_are_waited_for():
 @given(st.lists(st.tuples(st.integers(0, 40), st.booleans()), min_size=1, max_size=60))
 def test_the_budget_is_never_exceeded(moments):
     """Whatever comes whenever, promises that are taken up late included: no window holds more orders than permitted."""
-    limit, window, late, now = 10, timedelta(hours=3), timedelta(minutes=2), NOW
+    limit, window, now = 10, timedelta(hours=3), NOW
     budget, placed, waiting = _budget(f"orders {limit} per 3h"), [], []
     for number, (pause, urgent) in enumerate(moments):
         now += pause * MINUTE
-        due = sorted((one for one in waiting if one[0] <= now), key=lambda one: one[0])
+        due = sorted(one[:2] for one in waiting if one[0] <= now)
         waiting = [one for one in waiting if one[0] > now]
-        for at, request, promised in (*due, (now, _request(number, urgent=urgent), False)):
-            turn = budget.take(evolve(request, promised=promised and now - at < late), now)
+        for which in (*(one for _, one in due), number):
+            turn = budget.take(_request(which, urgent=urgent), now)
             if turn.why is None:
                 placed.append(now)
             else:
-                waiting.append((turn.until, request, turn.promised))
+                waiting.append((turn.until, which))
     for at in range(len(placed) - limit):
-        assert placed[at + limit] - placed[at] > window - late
+        assert placed[at + limit] - placed[at] >= window

@@ -1,0 +1,197 @@
+"""Limits at a real CA: waiting here instead of being refused there, pauses for all, the most urgent first."""
+
+import json
+from datetime import timedelta
+from itertools import pairwise
+
+import pytest
+from attrs import evolve
+
+from certcore import Status
+from certcore.engine.requests import new_issuance
+from certcore.model.hints import Notice
+from certcore.model.issuance import Outcome, Purpose
+from certcore.testing.authority import LittleAuthority
+from certcore.x509.chain import parse_chain
+
+pytestmark = pytest.mark.pebble
+HOUR = timedelta(hours=1)
+
+
+def _requested(panel, profile, *domains):
+    ids = [panel.request(profile, domain) for domain in domains]
+    for one in ids:
+        panel.set_cnames(one)
+    return ids
+
+
+def _notices(panel, one):
+    return " ".join(str(hint.text) for hint in panel.core.certificates.hints(one) if isinstance(hint, Notice))
+
+
+def _problem(status, kind, detail, retry_after):
+    def rewrite(path, was, body, headers):
+        if path == "/order-plz":
+            text = json.dumps({"type": f"urn:ietf:params:acme:error:{kind}", "detail": detail}).encode()
+            return status, text, {"replay-nonce": headers["replay-nonce"], "retry-after": retry_after}
+        return was, body, headers
+
+    return rewrite
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "detail"),
+    [(429, "rateLimited", "too many new orders recently"), (503, "serverInternal", "down for maintenance")],
+)
+def test_a_retry_after_pauses_the_whole_account(panel, trouble, status, kind, detail):
+    """One refusal is heard; all certificates of the account wait until then, with the CA's words, and then go on."""
+    plan, proxy = trouble
+    first, second, third = _requested(panel, panel.profile(**proxy), "a.shop.test", "b.shop.test", "c.shop.test")
+    plan.rewrite = _problem(status, kind, detail, "1800")
+    panel.drive(first, lambda found: found.problem is not None, travel=False)
+    until = panel.core.certificates.view(first).schedule.due_at
+    assert timedelta(minutes=29) < until - panel.environment.now() <= timedelta(minutes=30)
+    asked = len(plan.asked)
+    for one in (second, third):
+        panel.core.reconcile(one)
+        assert panel.core.certificates.view(one).schedule.due_at == until
+        assert detail in _notices(panel, one)
+        assert panel.core.certificates.get(one).status is Status.PENDING
+    panel.core.certificates.check_now(second)  # impatience does not help
+    panel.core.reconcile(second)
+    assert len(plan.asked) == asked
+    plan.rewrite = lambda path, status, body, headers: (status, body, headers)
+    for one in (second, first, third):
+        panel.until_active(one)
+
+
+def test_a_limit_of_one_domain_keeps_nobody_else_waiting(panel, trouble):
+    """A refusal that speaks of one domain holds up the certificates of that domain, not the account."""
+    plan, proxy = trouble
+    first, second = _requested(panel, panel.profile(**proxy), "a.shop.test", "b.shop.test")
+    plan.rewrite = _problem(429, "rateLimited", 'too many certificates already issued for "a.shop.test"', "86400")
+    panel.drive(first, lambda found: found.problem is not None, travel=False)
+    plan.rewrite = lambda path, status, body, headers: (status, body, headers)
+    panel.until_active(second)
+    assert panel.core.certificates.get(first).status is Status.PENDING
+
+
+def test_our_own_limits_are_waited_for_with_words(panel, start_pebble):
+    """The third order in an hour waits until the first is an hour old; the page says for what and until when."""
+    pebble = start_pebble()
+    profile = panel.profile(pebble.directory_url, pebble.roots_pem, limits=["orders 2 per 30m"])
+    ids = _requested(panel, profile, "a.shop.test", "b.shop.test", "c.shop.test")
+    begun = panel.environment.now()
+    for one in ids[:2]:
+        for _ in range(20):
+            panel.core.reconcile(one)
+            if panel.core.certificates.get(one).status is Status.ACTIVE:
+                break
+            panel.environment.skip(timedelta(milliseconds=50))
+    panel.core.reconcile(ids[2])
+    assert "orders 2 per 30m" in _notices(panel, ids[2])
+    assert panel.core.certificates.get(ids[2]).problem is None
+    panel.until_active(ids[2])
+    issued_at = panel.issuance(ids[2]).finished_at
+    assert timedelta(minutes=29) < issued_at - begun < timedelta(minutes=32)
+
+
+def test_orders_in_flight_are_bounded_over_all_workers(panel, start_pebble):
+    """However many workers there are, the CA never sees more orders at once than the profile allows."""
+    pebble = start_pebble(authz_reuse=0)
+    profile = panel.profile(pebble.directory_url, pebble.roots_pem, max_orders=2)
+    ids = _requested(panel, profile, *(f"d{number}.shop.test" for number in range(12)))
+    most, left = 0, set(ids)
+    for _ in range(400):
+        for one in sorted(left):
+            panel.core.reconcile(one)
+        flying = [one.value for one in panel.documents("budget/") if one.key.endswith("flight")]
+        most = max(most, *(len(one) for one in flying), 0)
+        left = {one for one in left if panel.core.certificates.get(one).status is not Status.ACTIVE}
+        if not left:
+            break
+        panel.environment.skip(timedelta(seconds=0.5))
+    assert not left
+    assert most == 2
+
+
+LIFETIME = timedelta(days=90)
+
+
+def _active_fleet(panel, profile, count):
+    """Certificates whose leaves were issued long ago, all due for renewal: the first ends in an hour, and so on."""
+    now, environment = panel.environment.now(), panel.environment
+    authority = LittleAuthority(now)
+    contexts = panel.core.engine.contexts
+    ids = []
+    for number in range(count):
+        draft = panel.core.certificates.create(f"d{number}.shop.test", authority=profile.id)
+        panel.set_cnames(draft.id)
+        request = new_issuance(draft, number=1, purpose=Purpose.ISSUE, environment=environment, vault=contexts.vault)
+        ends = now + HOUR + timedelta(seconds=40) * number
+        chain = parse_chain(authority.issue(request.issuance.csr_pem, now=ends - LIFETIME, lifetime=LIFETIME))
+        issued = evolve(
+            request.issuance,
+            outcome=Outcome.ISSUED,
+            leaf_pem=chain.leaf_pem,
+            chain_pem=chain.chain_pem,
+            leaf=chain.leaf,
+            finished_at=now,
+        )
+        active = evolve(
+            draft, status=Status.ACTIVE, active_issuance_id=issued.id, not_after=chain.leaf.not_after, updated_at=now
+        )
+        with panel.core.engine.storage.write() as transaction:
+            transaction.issuances.add(issued)
+            transaction.secrets.put(issued.key_name, request.sealed_key)
+            transaction.certificates.save_progress(active)
+            claimed = transaction.schedules.claim(draft.id, now=now, owner="test", lease_until=now)
+            transaction.schedules.save(
+                evolve(claimed, due_at=now, needed_by=chain.leaf.not_after, lease_owner="", lease_until=None)
+            )
+        ids.append(draft.id)
+    return ids
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_a_thousand_renewals_with_a_budget_of_three_hundred_in_three_hours(panel, start_pebble):
+    """None expires, no window of three hours holds more than 300 orders, and those that end first go first."""
+    pebble = start_pebble(nonce_reject=0)
+    limit, window = 300, 3 * HOUR
+    profile = panel.profile(pebble.directory_url, pebble.roots_pem, limits=[f"orders {limit} per 3h"], max_orders=4)
+    ids = _active_fleet(panel, profile, 1000)
+    place = {one: number for number, one in enumerate(ids)}
+    engine, environment = panel.core.engine, panel.environment
+    ordered, done, begun = {}, set(), environment.now()
+    while len(done) < len(ids):
+        assert environment.now() - begun < timedelta(hours=13)
+        claimed = engine.claim_due(4)
+        if not claimed:
+            with engine.storage.read() as transaction:
+                due = transaction.schedules.next_due(now=environment.now())
+            environment.skip(due - environment.now() + timedelta(milliseconds=1))
+            continue
+        for schedule in claimed:
+            held = engine.load(schedule)
+            assert held.certificate.status is Status.ACTIVE, "it has expired"
+            after = engine.step(held, keep_lease=False)
+            one = after.certificate.id
+            current = next((each for each in after.issuances if each.id == after.certificate.issuance_id), None)
+            if one not in ordered and current is not None and (current.module_state or {}).get("order"):
+                ordered[one] = environment.now()
+            if after.certificate.active_issuance_id != held.certificate.active_issuance_id:
+                done.add(one)
+                assert held.certificate.not_after > environment.now()
+    moments = sorted(ordered.values())
+    assert len(moments) == len(ids)
+    assert all(moments[at + limit] - moments[at] >= window for at in range(len(moments) - limit))
+    batches = [
+        sorted(place[one] for one in ordered if begun + window * n <= ordered[one] < begun + window * (n + 1))
+        for n in range(5)
+    ]
+    sizes = [len(batch) for batch in batches]
+    assert sizes[:3] == [limit] * 3
+    for earlier, later in pairwise(batches):
+        if later:
+            assert max(earlier) < min(later) + 5  # the few that are in flight at once may swap
