@@ -21,7 +21,10 @@ from certcore.model.events import EventKind
 from certcore.model.form import FieldKind, FormField, fields_of
 from certcore.model.lifecycle import TRANSITIONS, USER_ACTIONS, Action, Status, allowed_actions
 from certcore.model.permissions import GRANTS, Permission
-from certcore_puq_acme.settings import PuqAcmeProfile
+from certcore.model.renewal import Retry
+from certcore_puq_acme.acme_errors import WORDS
+from certcore_puq_acme.diagnosis import CAUSES, MEANINGS
+from certcore_puq_acme.settings import PuqAcmeProfile, PuqAcmeSettings
 
 HERE = Path(__file__).parent
 #: Described once instead of with every command.
@@ -153,8 +156,50 @@ def permission_page() -> str:
     )
 
 
+def refusal_page() -> str:
+    """What a CA's refusals mean."""
+    again = {Retry.SOON: "soon", Retry.SLOW: "slowly", Retry.NEVER: "not by itself"}
+    types = [
+        f"| `{name}` | {_words(name)} | {again[meaning.retry]} | {meaning.advice} "
+        f"| {'the CA' if meaning.of_authority else 'the owner'} |"
+        for name, meaning in sorted(MEANINGS.items())
+    ]
+    causes = [f"| `{one.name}` | {one.title} | {one.advice} |" for one in CAUSES]
+    return "\n".join(
+        [
+            "# Refusals of CAs",
+            "",
+            "What a CA's refusal means for a certificate, and who can do something about it. The CA's own text stands",
+            "beside ours, always. What is a matter of the CA leads to the next CA of a certificate that names several;",
+            "what is a matter of the domain's owner does not.",
+            "",
+            "*Soon* begins with 10 seconds and ends with an hour, *slowly* begins with 15 minutes and ends with a day;",
+            "a `Retry-After` of the CA is heeded. *Not by itself*: when somebody has changed something, or asks for",
+            "it; the renewal of an active certificate is tried on, slowly, all the same.",
+            "",
+            "| ACME error type | what happened | again | what to do | whose matter |",
+            "| --- | --- | --- | --- | --- |",
+            *types,
+            "",
+            "## What CAs see in the DNS",
+            "",
+            "When a CA could not validate a name, its text tells the cause:",
+            "",
+            "| cause | what happened | what to do |",
+            "| --- | --- | --- |",
+            *causes,
+            "",
+        ]
+    )
+
+
+def _words(acme_type: str) -> str:
+    words = WORDS.get(acme_type)
+    return f"The CA {words}." if words else "See the CA's text, name by name."
+
+
 def settings_page() -> str:
-    """The settings of a PUQ ACME profile."""
+    """The settings of a PUQ ACME profile, and of its certificates."""
     return "\n".join(
         [
             "# Settings of a PUQ ACME profile",
@@ -164,6 +209,14 @@ def settings_page() -> str:
             "| setting | kind | default | means |",
             "| --- | --- | --- | --- |",
             *(_setting(one) for one in fields_of(PuqAcmeProfile)),
+            "",
+            "## Settings of a certificate",
+            "",
+            "Given to `core.certificates.create(module_data={…})` or `certcore cert create --set name=value`.",
+            "",
+            "| setting | kind | default | means |",
+            "| --- | --- | --- | --- |",
+            *(_setting(one) for one in fields_of(PuqAcmeSettings)),
             "",
         ]
     )
@@ -211,6 +264,7 @@ PAGES: Final = MappingProxyType(
         "reference/hooks.md": hook_page,
         "reference/permissions.md": permission_page,
         "reference/settings-puq-acme.md": settings_page,
+        "reference/refusals.md": refusal_page,
         "reference/command.md": command_page,
     }
 )

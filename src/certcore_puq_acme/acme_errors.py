@@ -13,6 +13,8 @@ Messages are worded for the user of a panel. They name the server, never a secre
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
 from attrs import evolve
@@ -20,7 +22,7 @@ from attrs import evolve
 from certcore.errors import CAError
 from certcore.model.problem import Problem
 
-__all__ = ["TRANSPORT_KINDS", "AcmeError", "AcmeProblem", "ProtocolError", "TransportFailed"]
+__all__ = ["TRANSPORT_KINDS", "WORDS", "AcmeError", "AcmeProblem", "ProtocolError", "TransportFailed"]
 
 #: Every word that :attr:`TransportFailed.kind` can hold. They are stable: code may branch on them.
 TRANSPORT_KINDS: Final = frozenset(
@@ -53,28 +55,37 @@ _ADVICE: Final = {
     "html": "Check that the URL is that of the ACME directory, not of the CA's web site.",
 }
 
-_WORDS: Final = {
-    "accountDoesNotExist": "knows no account for this account key",
-    "alreadyReplaced": "says that the certificate to be replaced has been replaced already",
-    "alreadyRevoked": "says that the certificate is revoked already",
-    "badCSR": "does not accept the certificate signing request",
-    "badNonce": "kept refusing the requests as replays",
-    "badRevocationReason": "does not accept this revocation reason",
-    "badSignatureAlgorithm": "does not accept the type of the account key",
-    "caa": "may not issue for this name: a CAA record forbids it",
-    "externalAccountRequired": "asks for external account binding: a key id and an HMAC key from the CA",
-    "invalidContact": "does not accept the account's e-mail address",
-    "invalidProfile": "does not know the requested certificate profile",
-    "malformed": "could not make sense of the request",
-    "orderNotReady": "is not ready to issue this order",
-    "rateLimited": "refuses because too many requests were made",
-    "rejectedIdentifier": "will not issue for this name",
-    "serverInternal": "failed for a reason of its own",
-    "unauthorized": "does not authorise this request",
-    "unsupportedContact": "does not accept this kind of contact address",
-    "unsupportedIdentifier": "does not issue for this kind of name",
-    "userActionRequired": "wants a person to visit one of its pages first",
-}
+#: What the CA did, by ACME error type; a clause after "The CA".
+WORDS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "accountDoesNotExist": "knows no account for this account key",
+        "alreadyReplaced": "says that the certificate to be replaced has been replaced already",
+        "alreadyRevoked": "says that the certificate is revoked already",
+        "badCSR": "does not accept the certificate signing request",
+        "badNonce": "kept refusing the requests as replays",
+        "badPublicKey": "does not accept the public key",
+        "compound": "found several problems",
+        "connection": "could not reach the name servers",
+        "dns": "could not look the name up",
+        "incorrectResponse": "did not find the expected answer to its challenge",
+        "tls": "had trouble with TLS",
+        "badRevocationReason": "does not accept this revocation reason",
+        "badSignatureAlgorithm": "does not accept the type of the account key",
+        "caa": "may not issue for this name: a CAA record forbids it",
+        "externalAccountRequired": "asks for external account binding: a key id and an HMAC key from the CA",
+        "invalidContact": "does not accept the account's e-mail address",
+        "invalidProfile": "does not know the requested certificate profile",
+        "malformed": "could not make sense of the request",
+        "orderNotReady": "is not ready to issue this order",
+        "rateLimited": "refuses because too many requests were made",
+        "rejectedIdentifier": "will not issue for this name",
+        "serverInternal": "failed for a reason of its own",
+        "unauthorized": "does not authorise this request",
+        "unsupportedContact": "does not accept this kind of contact address",
+        "unsupportedIdentifier": "does not issue for this kind of name",
+        "userActionRequired": "wants a person to visit one of its pages first",
+    }
+)
 
 
 class AcmeError(CAError):
@@ -117,7 +128,7 @@ class AcmeProblem(AcmeError):
     def __init__(
         self, problem: Problem, *, status: int, host: str, retry_after: float | None = None, location: str = ""
     ) -> None:
-        said = _WORDS.get(problem.acme_type)
+        said = WORDS.get(problem.acme_type)
         if status in _GONE and problem.acme_type in ("", "malformed"):
             said = f"does not know (any more) what it was asked about (HTTP status {status})"
         if said is None:

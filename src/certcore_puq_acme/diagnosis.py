@@ -118,7 +118,7 @@ CAUSES: Final[Sequence[Cause]] = tuple(
         ),
         (
             "dnssec",
-            r"dnssec|bogus|dnskey|rrsig|validation failure",
+            r"dnssec|\bbogus\b|dnskey|rrsig",
             "The domain's DNSSEC does not validate.",
             "The owner has to repair the domain's DNSSEC: the DS record at the registrar and the zone's keys must fit.",
         ),
@@ -142,7 +142,7 @@ CAUSES: Final[Sequence[Cause]] = tuple(
         ),
         (
             "refused",
-            r"\brefused\b|notauth|lame",
+            r"\brefused\b|\bnotauth\b|\blame\b",
             "A name server refused to answer the CA.",
             "Check that the domain, and the tech zone, are delegated to name servers that know them.",
         ),

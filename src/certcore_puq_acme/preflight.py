@@ -25,7 +25,7 @@ from certcore_puq_acme.propagation import Finding
 from certcore_puq_acme.renewal_info import certificate_id, is_of_directory
 from certcore_puq_acme.settings import ChallengeType
 
-__all__ = ["preflight"]
+__all__ = ["preflight", "what_is_wrong"]
 
 #: How far before its end a leaf in service counts as one that cannot wait: a share of its life.
 _URGENT: Final = 10
@@ -54,6 +54,17 @@ def preflight(attempt: Attempt) -> Step:
     if _incomplete(findings):
         return _wait_for_owner(attempt, findings)
     return _order(attempt, opened, findings)
+
+
+def what_is_wrong(attempt: Attempt) -> list[Finding]:
+    """After a failed validation: the owner's records that are not as they should be, seen from here."""
+    opened = attempt.opened()
+    directory = known_directory(attempt.work) or KnownDirectory()
+    findings = [*attempt.resolvers.check_all(attempt.delegations)]
+    if attempt.challenge is ChallengeType.DNS_PERSIST and (issuers := _issuers(directory)):
+        findings += _persist_findings(attempt, opened.record, directory, issuers)
+    findings += _forbidden(attempt, opened, directory)
+    return [one for one in findings if one.state in (RecordState.MISSING, RecordState.WRONG)]
 
 
 def _order(attempt: Attempt, opened: Opened, findings: list[Finding]) -> Step:

@@ -19,6 +19,7 @@ from certcore_puq_acme.delegation import Delegation
 from certcore_puq_acme.diagnosis import diagnose_order
 from certcore_puq_acme.issuing import finalize, wait_for
 from certcore_puq_acme.messages import Authorization, Order
+from certcore_puq_acme.preflight import what_is_wrong
 from certcore_puq_acme.settings import ChallengeType
 from certcore_puq_acme.techzone.records import TxtRecord
 
@@ -34,6 +35,8 @@ _AT_A_TIME: Final = 5
 _AT_ONCE: Final = 4
 #: How long a published value may take to become visible before the attempt counts as failed.
 _VISIBLE_WITHIN: Final = timedelta(minutes=10)
+#: When the owner's records are looked at again after a failure that they explain.
+_WATCH: Final = timedelta(seconds=10)
 #: After so many looks at an order that stays pending, and then at each so many more, its authorizations are looked at:
 #: some servers leave an order pending when one of them fails, is revoked or deactivated.
 _LOOK_INTO: Final = 6
@@ -143,7 +146,15 @@ def _ended(attempt: Attempt, client: AcmeClient, order: Order) -> Failed | None:
 def _lost(attempt: Attempt, problems: dict[str, Problem], order_problem: Problem | None) -> Failed:
     attempt.budget.failed(problems, attempt.now)
     diagnosis = diagnose_order(problems, order_problem)
-    return attempt.give_up(diagnosis.problem, diagnosis.retry, of_authority=diagnosis.of_authority)
+    # Where the cause is seen from here, the next attempt begins as soon as it is gone: the records are watched, and
+    # the CA is not asked before they are right.
+    watched = bool(problems) and bool(what_is_wrong(attempt))
+    return attempt.give_up(
+        diagnosis.problem,
+        diagnosis.retry,
+        retry_at=attempt.now + _WATCH if watched else None,
+        of_authority=diagnosis.of_authority,
+    )
 
 
 def _answer_once(client: AcmeClient, url: str) -> None:

@@ -35,7 +35,10 @@ def test_every_command_takes_json_and_tells_what_it_is_for(path):
 
 def test_the_commands_are_those_of_the_documentation():
     """No command disappears unnoticed."""
-    groups = {"authority": "add edit list show test actions run remove", "cert": "create csr check list show hints export delete"}
+    groups = {
+        "authority": "add edit list show test actions run remove",
+        "cert": "create csr check list show hints export delete",
+    }
     wanted = {("init",), ("run",), ("demo",), ("dns", "serve")}
     wanted |= {(group, name) for group, names in groups.items() for name in names.split()}
     assert wanted <= COMMANDS.keys()

@@ -60,6 +60,19 @@ def test_reference_pages_are_up_to_date():
     assert (run.returncode, run.stdout) == (0, ""), run.stderr
 
 
+def test_the_tests_that_the_docs_name_are_there():
+    """The page of what was tried with which server names no test that does not exist."""
+    page = (ROOT / "docs/reference/tested-with.md").read_text(encoding="utf-8")
+    there = {
+        name
+        for path in (ROOT / "tests").rglob("test_*.py")
+        for name in re.findall(r"^ *def (test_\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    named = set(re.findall(r"`(test_\w+)`", page))
+    assert len(named) > 20
+    assert named <= there
+
+
 @pytest.mark.pebble
 @needs_pebble
 def test_the_readme_issues_a_certificate(tmp_path, monkeypatch):

@@ -345,6 +345,37 @@ def test_the_panel_gets_a_certificate(panel, start_acme2certifier):
     assert panel.txt_values() == []
 
 
+def test_the_panel_revokes(panel, start_acme2certifier):
+    """The account that issued revokes; the certificate is revoked when the CA has confirmed it."""
+    server = start_acme2certifier()
+    one = panel.request(panel.profile(server.directory_url, server.roots_pem), "shop.test")
+    panel.set_cnames(one)
+    panel.until_active(one)
+    serial = int(panel.core.certificates.view(one).leaf.serial_hex, 16)
+    assert serial not in server.revoked_serials()
+    assert panel.core.certificates.revoke(one, reason="superseded").status is Status.REVOKED
+    assert serial in server.revoked_serials()
+
+
+def test_an_order_that_stays_pending_after_a_failure(panel, start_acme2certifier, zones):
+    """This server never calls the order invalid: the authorization is looked at, and the failure told with the name."""
+    blind = start_acme2certifier(dns_server=zones.address)
+    profile = panel.profile(blind.directory_url, blind.roots_pem)
+    one = panel.request(profile, "shop.test")
+    panel.set_cnames(one)
+    begun = panel.environment.now()
+    failed = panel.drive(one, lambda certificate: certificate.problem is not None)
+    assert panel.environment.now() - begun < timedelta(minutes=5)
+    assert failed.status is Status.PENDING
+    assert "could not validate shop.test" in str(failed.problem)
+    assert panel.txt_values() == []
+    healthy = start_acme2certifier()
+    panel.core.authorities.edit(
+        profile.id, settings={"directory_url": healthy.directory_url, "trusted_roots": healthy.roots_pem}
+    )
+    panel.until_active(one)
+
+
 def test_a_stopped_server_leaves_nothing(server):
     """Stopping twice is one stop, which takes the folder along; the other server lives on."""
     with Acme2certifier.start() as other:

@@ -196,6 +196,31 @@ def test_values_are_taken_back_after_a_failure(panel, start_pebble):
     assert panel.txt_values() == []
 
 
+def test_an_order_is_made_again_at_once_when_the_cause_is_gone(panel, start_pebble):
+    """The owner breaks the CNAME in the middle, and repairs it: the next order goes out as soon as it is seen."""
+    pebble = start_pebble(sleep=True)
+    one = panel.request(panel.profile(pebble.directory_url, pebble.roots_pem), "shop.test")
+    panel.set_cnames(one)
+    (row,) = panel.records(one)
+    panel.drive(one, lambda _: bool(panel.txt_values()), travel=False)
+    panel.zone.set(row.name, "CNAME", "elsewhere.shop.test")
+    failed = panel.drive(one, lambda certificate: certificate.problem is not None, travel=False)
+    assert "could not validate shop.test" in str(failed.problem)
+    orders = panel.issuance(one).module_state
+    begun = panel.environment.now()
+    for _ in range(10):  # while it is broken, the CA is not asked
+        panel.environment.skip(panel.core.certificates.view(one).schedule.due_at - panel.environment.now())
+        panel.core.reconcile(one)
+    assert panel.environment.now() - begun < timedelta(minutes=10)
+    assert panel.issuance(one).module_state.get("order") is orders.get("order") is None
+    assert panel.core.certificates.get(one).status is Status.PENDING
+    panel.zone.set(row.name, "CNAME", row.value)
+    repaired = panel.environment.now()
+    panel.drive(one, lambda _: bool((panel.issuance(one).module_state or {}).get("order")))
+    assert panel.environment.now() - repaired < timedelta(minutes=2)
+    panel.until_active(one)
+
+
 def _other_dns():
     import contextlib
 

@@ -79,3 +79,24 @@ def _lose_account(panel):
         contexts = panel.core.engine.contexts
         contexts.documents(panel.core.engine.plugins.module("puq_acme")).delete(document.key)
     panel.restart()
+
+
+@pytest.mark.parametrize("account_too", [False, True], ids=["by the account", "by the key"])
+def test_a_profile_that_is_gone_revokes_no_less(panel, start_pebble, account_too):
+    """The account that issued is still in the store when its profile is not; else any profile of the CA will do."""
+    pebble = start_pebble()
+    down = panel.profile("https://127.0.0.1:9/dir", name="down")
+    good = panel.profile(pebble.directory_url, pebble.roots_pem, name="good")
+    one = panel.request(down, "shop.test", fallbacks=[good.id])
+    panel.set_cnames(one)
+    panel.until_active(one)
+    panel.core.certificates.edit(one, fallbacks=[])
+    panel.core.authorities.delete(good.id)
+    serial = panel.core.certificates.view(one).leaf.serial_hex
+    through = {}
+    if account_too:
+        documents = panel.core.engine.contexts.documents(panel.core.engine.plugins.module("puq_acme"))
+        documents.delete(*(document.key for document in documents.list("account/")))
+        through["authority"] = panel.profile(pebble.directory_url, pebble.roots_pem, name="another").id
+    assert panel.core.certificates.revoke(one, **through).status is Status.REVOKED
+    assert pebble.certificate_status(serial)["Status"] == "Revoked"

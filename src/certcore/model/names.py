@@ -36,6 +36,9 @@ _MAX_NAME: Final = 253
 #: The longest text that is looked at, so that a pasted novel costs nothing.
 _MAX_INPUT: Final = 1024
 _SHOWN: Final = 60
+_NO_ADDRESS: Final = (
+    "CAs validate addresses at the address itself, by http-01 or tls-alpn-01 (RFC 8738); there is no validation by DNS."
+)
 _LOOKS_LIKE_URL: Final = re.compile(r"^[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 
 
@@ -178,7 +181,7 @@ def common_name(names: Iterable[DnsName]) -> str:
 
 def _refuse_other_things(name: str, shown: str, field: str) -> None:
     if _as_ip(name) is not None:
-        raise InvalidName(field, f"{shown} is an IP address, not a domain name.")
+        raise InvalidName(field, f"{shown} is an IP address, not a domain name.", advice=_NO_ADDRESS)
     if _LOOKS_LIKE_URL.match(name) or "/" in name:
         raise InvalidName(field, f"{shown} is a URL; give the host name alone.")
     if "@" in name:
@@ -203,7 +206,7 @@ def _encode(base: str, shown: str, field: str) -> str:
     # UTS 46 maps fullwidth digits and dots, so that only now is it clear what this is, and whether a dot ends it.
     encoded = encoded.removesuffix(".")
     if _as_ip(encoded) is not None:
-        raise InvalidName(field, f"{shown} is an IP address, not a domain name.")
+        raise InvalidName(field, f"{shown} is an IP address, not a domain name.", advice=_NO_ADDRESS)
     return encoded
 
 

@@ -94,7 +94,7 @@ _A_MINUTE: Final = timedelta(minutes=1)
 class ScriptedProfile:
     """One field of every kind."""
 
-    lifetime_days: int = form.integer("Lifetime", minimum=1, maximum=365, default=90, unit="days")
+    lifetime_days: int = form.integer("Lifetime", minimum=1, maximum=398, default=90, unit="days")
     allow_wildcard: bool = form.boolean("Allow wildcards", default=True)
     region: str = form.choice("Region", [form.Choice("eu", "Europe"), form.Choice("us", "America")], default="eu")
     note: str = form.text("Note", default="")

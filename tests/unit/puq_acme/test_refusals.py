@@ -5,11 +5,18 @@ import pytest
 from certcore.model.problem import Problem
 from certcore.model.renewal import Retry
 from certcore_puq_acme.acme_errors import AcmeError, AcmeProblem, ProtocolError, TransportFailed
-from certcore_puq_acme.diagnosis import diagnose, diagnose_order
+from certcore_puq_acme.diagnosis import CAUSES, MEANINGS, diagnose, diagnose_order, pauses_the_account
 
-#: RFC 8555 section 6.7 (without subproblem-only "compound"), and whether time, a person, or nobody heals it.
+#: RFC 8555 section 6.7, RFC 9773 and the profiles draft, and whether time, a person, or nobody heals it.
 TYPES = {
     "accountDoesNotExist": Retry.SOON,
+    "alreadyReplaced": Retry.SOON,
+    "alreadyRevoked": Retry.NEVER,
+    "badPublicKey": Retry.NEVER,
+    "badRevocationReason": Retry.NEVER,
+    "badSignatureAlgorithm": Retry.NEVER,
+    "compound": Retry.SLOW,
+    "invalidProfile": Retry.NEVER,
     "badCSR": Retry.NEVER,
     "badNonce": Retry.SOON,
     "caa": Retry.SLOW,
@@ -104,3 +111,77 @@ def test_an_order_that_is_invalid_without_saying_why():
     own = diagnose_order({}, _problem("badCSR", detail="weak key"))
     assert own.retry is Retry.NEVER
     assert own.problem.detail == "weak key"
+
+
+def test_the_table_has_every_type():
+    """No type is without a meaning, and none is in the table that the tests do not know."""
+    assert set(MEANINGS) == set(TYPES)
+
+
+#: What CAs write, as their users have quoted it, and the cause that we tell of.
+SAID = {
+    "DNS problem: NXDOMAIN looking up TXT for _acme-challenge.a.example - check that a DNS record exists": "nxdomain",
+    "DNS problem: SERVFAIL looking up TXT for a.example - the domain's nameservers may be malfunctioning": "servfail",
+    "DNS problem: query timed out looking up TXT for _acme-challenge.a.example": "timeout",
+    "DNS problem: networking error looking up CAA for a.example": "timeout",
+    "DNS problem: REFUSED looking up TXT for _acme-challenge.a.example": "refused",
+    "No TXT record found at _acme-challenge.a.example": "no_txt",
+    'Incorrect TXT record "x" found at _acme-challenge.a.example': "wrong_txt",
+    'Incorrect TXT record "x" (and 1 more) found at _acme-challenge.a.example': "wrong_txt",
+    "CAA record for a.example prevents issuance": "caa_forbids",
+    "While processing CAA for a.example: CAA record for a.example prevents issuance": "caa_forbids",
+    "DNS problem: looking up TXT for a.example: DNSSEC: Bogus": "dnssec",
+    "DNS problem: looking up A for a.example: DNSSEC: DNSKEY Missing": "dnssec",
+    "During secondary validation: something odd": "other_vantage_point",
+    "Correct value not found for DNS challenge": "wrong_txt",
+    "The token is blamed": None,
+    "": None,
+}
+
+
+@pytest.mark.parametrize(("detail", "cause"), SAID.items())
+def test_causes_in_the_cas_own_words(detail, cause):
+    """A name's problem is told in our words where the text tells the cause; the CA's text stays beside them."""
+    found = diagnose_order({"a.example": _problem("dns", detail=detail)}, None)
+    (problem,) = found.problem.subproblems
+    known = {one.name: one for one in CAUSES}
+    assert problem.detail == detail
+    assert problem.title == (known[cause].title if cause else "")
+    assert problem.advice == (known[cause].advice if cause else MEANINGS["dns"].advice)
+    assert not found.of_authority
+
+
+def test_whose_matter_it_is():
+    """A CA that is down, or will not issue for the name, is left for another one; the owner's records are not."""
+    assert diagnose(TransportFailed("refused", "It is down.")).of_authority
+    assert diagnose(AcmeProblem(_problem("rejectedIdentifier"), status=403, host="ca.example")).of_authority
+    assert not diagnose(AcmeProblem(_problem("caa"), status=403, host="ca.example")).of_authority
+    assert diagnose_order({"a.example": _problem("rejectedIdentifier")}, None).of_authority
+    assert diagnose_order({}, _problem("badCSR")).of_authority
+    assert not diagnose_order({"a.example": Problem()}, None).of_authority
+
+
+@pytest.mark.parametrize(
+    ("status", "retry_after", "detail", "pauses"),
+    [
+        (429, 60, "too many new orders (300) from this account in the last 3h0m0s", True),
+        (503, 60, "Service busy; retry later.", True),
+        (429, None, "too many new orders", False),
+        (500, 60, "internal error", False),
+        (429, 60, 'too many certificates (50) already issued for "example.com" in the last 168h0m0s', False),
+        (429, 60, "too many certificates (5) already issued for this exact set of identifiers", False),
+        (429, 60, 'too many failed authorizations (5) for "www.example.com" in the last 1h0m0s', False),
+    ],
+)
+def test_whom_a_retry_after_holds_up(status, retry_after, detail, pauses):
+    """The account, unless the text is about a name, its registered domain or a set of names."""
+    problem = AcmeProblem(
+        _problem("rateLimited", detail=detail), status=status, host="ca.example", retry_after=retry_after
+    )
+    assert pauses_the_account(problem, ["www.example.com", "*.shop.example.com"]) is pauses
+
+
+def test_a_ca_that_wants_a_contact():
+    """A CA that says malformed for a missing contact gets the advice to enter an e-mail."""
+    problem = _problem("malformed", detail="Contact information is missing")
+    assert "e-mail" in diagnose(AcmeProblem(problem, status=400, host="ca.example")).problem.advice
