@@ -1,0 +1,330 @@
+"""The formats that certificates are exported in: what servers, key stores and people want.
+
+Pure functions from `Material` to `ExportedFile`. Without a password the same material makes the same bytes; what is
+encrypted holds a random salt.
+"""
+
+from __future__ import annotations
+
+import base64
+import textwrap
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
+
+from attrs import frozen
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.serialization import pkcs7
+
+from certcore.errors import InvalidInput, KeyMismatch, UnreadablePem
+from certcore.model.export import ExportedFile, ExportFormat, ExportOptions, Material, Use
+from certcore.x509.archive import readme, zip_archive
+from certcore.x509.chain import parse_certificates
+from certcore.x509.encryption import encrypted_private_key, key_store
+from certcore.x509.keys import PrivateKey, load_private_key, private_key_pem, spki_sha256
+from certcore.x509.leaf import leaf_details
+
+__all__ = ["EXPORT_FORMATS", "find_format"]
+
+#: Where administrators of Debian put such things, and a folder for each certificate.
+_USUAL_FOLDER: Final = "/etc/ssl"
+
+
+@frozen(kw_only=True)
+class _Parts:
+    """The material, read: whole, and belonging together."""
+
+    leaf: x509.Certificate
+    #: The intermediates.
+    chain: tuple[x509.Certificate, ...]
+    #: One or none.
+    root: tuple[x509.Certificate, ...]
+    key: PrivateKey | None
+
+    @property
+    def everything(self) -> tuple[x509.Certificate, ...]:
+        return (self.leaf, *self.chain, *self.root)
+
+
+def _read(material: Material) -> _Parts:
+    """Read the material.
+
+    Raises:
+        UnreadablePem: A part cannot be read.
+        KeyMismatch: The key is not the leaf's.
+    """
+    leaf = _only(material.leaf_pem, "leaf")
+    key = None
+    if material.private_key is not None:
+        # It comes from our own store, or was validated when it was imported.
+        key = load_private_key(material.private_key.reveal(), trusted=True)
+        if spki_sha256(key.public_key()) != spki_sha256(leaf.public_key()):
+            raise KeyMismatch(
+                f"The private key does not belong to the certificate of {material.domain}.",
+                advice="Export key and certificate of the same issuance.",
+            )
+    return _Parts(
+        leaf=leaf,
+        chain=tuple(parse_certificates(material.chain_pem)) if material.chain_pem else (),
+        root=(_only(material.root_pem, "root"),) if material.root_pem else (),
+        key=key,
+    )
+
+
+def _only(pem: str, what: str) -> x509.Certificate:
+    certificates = parse_certificates(pem)
+    if len(certificates) != 1:
+        raise UnreadablePem(f"There are {len(certificates)} certificates where the {what} alone is needed.")
+    return certificates[0]
+
+
+def _pem(certificates: Iterable[x509.Certificate]) -> bytes:
+    return b"".join(one.public_bytes(serialization.Encoding.PEM) for one in certificates)
+
+
+def _required(key: PrivateKey | None) -> PrivateKey:
+    if key is None:
+        raise InvalidInput("private_key", "this export needs it.")
+    return key
+
+
+# ------------------------------------------------------------------------------------------------------------- files
+
+
+def _cert(parts: _Parts) -> ExportedFile:
+    return ExportedFile(name="cert.pem", content=_pem([parts.leaf]))
+
+
+def _chain(parts: _Parts) -> ExportedFile:
+    # Written even when it is empty: else that of an earlier certificate would stay beside the new one.
+    return ExportedFile(name="chain.pem", content=_pem(parts.chain))
+
+
+def _fullchain(parts: _Parts) -> ExportedFile:
+    return ExportedFile(name="fullchain.pem", content=_pem([parts.leaf, *parts.chain]))
+
+
+def _private_key(parts: _Parts) -> ExportedFile:
+    return ExportedFile(name="privkey.pem", content=private_key_pem(_required(parts.key)), secret=True)
+
+
+def _locked_private_key(parts: _Parts, options: ExportOptions) -> ExportedFile:
+    if options.password is None:
+        return _private_key(parts)
+    body = base64.b64encode(encrypted_private_key(_required(parts.key), options.password)).decode()
+    lines = ("-----BEGIN ENCRYPTED PRIVATE KEY-----", *textwrap.wrap(body, 64), "-----END ENCRYPTED PRIVATE KEY-----")
+    return ExportedFile(name="privkey.pem", content="".join(f"{line}\n" for line in lines).encode(), secret=True)
+
+
+def _pem_files(parts: _Parts, options: ExportOptions) -> Iterator[ExportedFile]:
+    yield from (_cert(parts), _chain(parts), _fullchain(parts))
+    if parts.root:
+        yield ExportedFile(name="root.pem", content=_pem(parts.root))
+    if parts.key is not None:
+        yield _locked_private_key(parts, options)
+
+
+def _der_files(parts: _Parts, options: ExportOptions) -> Iterator[ExportedFile]:
+    yield ExportedFile(name="cert.der", content=parts.leaf.public_bytes(serialization.Encoding.DER))
+    yield _bundle(parts, "fullchain.p7b")
+    if parts.key is None:
+        return
+    if options.password is None:
+        content = parts.key.private_bytes(
+            serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+    else:
+        content = encrypted_private_key(parts.key, options.password)
+    yield ExportedFile(name="privkey.der", content=content, secret=True)
+
+
+def _bundle(parts: _Parts, name: str) -> ExportedFile:
+    """PKCS#7 without signatures: a set, so that readers put it in order themselves (RFC 2315 section 9.1)."""
+    content = pkcs7.serialize_certificates(list(parts.everything), serialization.Encoding.DER)
+    return ExportedFile(name=name, content=content)
+
+
+def _store(parts: _Parts, name: str, material: Material, options: ExportOptions) -> ExportedFile:
+    if options.password is None:
+        raise InvalidInput("password", "a key store needs one.")
+    if not options.password.reveal_text().isascii():
+        # Java opens no such key store; and programs disagree about the bytes that the letters stand for.
+        raise InvalidInput(
+            "password",
+            "a key store (PKCS#12) opens everywhere only with letters, digits and signs of ASCII.",
+            advice="Choose another password, for example a longer one without accents.",
+        )
+    content = key_store(
+        _required(parts.key),
+        parts.everything,
+        password=options.password,
+        name=options.friendly_name or material.domain,
+        legacy=options.legacy,
+    )
+    return ExportedFile(name=name, content=content, secret=True)
+
+
+# -------------------------------------------------------------------------------------- formats for people and stores
+
+
+def _make_pem(material: Material, options: ExportOptions) -> Iterator[ExportedFile]:
+    return _pem_files(_read(material), options)
+
+
+def _make_der(material: Material, options: ExportOptions) -> Iterator[ExportedFile]:
+    return _der_files(_read(material), options)
+
+
+def _make_pkcs7(material: Material, options: ExportOptions) -> Iterator[ExportedFile]:
+    yield _bundle(_read(material), f"{material.file_stem}.p7b")
+
+
+def _make_pkcs12(material: Material, options: ExportOptions) -> Iterator[ExportedFile]:
+    yield _store(_read(material), f"{material.file_stem}.p12", material, options)
+
+
+def _make_zip(material: Material, options: ExportOptions) -> Iterator[ExportedFile]:
+    parts = _read(material)
+    files = [*_pem_files(parts, options), *_der_files(parts, options)]
+    if parts.key is not None and options.password is not None:
+        files.append(_store(parts, "cert.p12", material, options))
+    elif options.legacy:
+        raise InvalidInput("legacy", "only the key store has an older form, and without a password there is none.")
+    text = readme(
+        leaf_details(parts.leaf),
+        [file.name for file in files],
+        title=f"The certificate of {material.domain}",
+        at=options.at,
+        encrypted=options.password is not None,
+    )
+    files.append(ExportedFile(name="README.txt", content=text.encode()))
+    content = zip_archive(material.file_stem, files, options.at)
+    yield ExportedFile(name=f"{material.file_stem}.zip", content=content, secret=any(file.secret for file in files))
+
+
+# --------------------------------------------------------------------------------------------------------- for servers
+
+
+def _place(material: Material, options: ExportOptions) -> str:
+    return (options.folder or f"{_USUAL_FOLDER}/{material.file_stem}").rstrip("/")
+
+
+def _server(name: str, snippet: str, *files: Callable[[_Parts], ExportedFile]) -> Callable[..., Iterator[ExportedFile]]:
+    """A format for a server that reads PEM: the files, and the lines of its configuration that name them."""
+
+    def make(material: Material, options: ExportOptions) -> Iterator[ExportedFile]:
+        parts = _read(material)
+        yield from (file(parts) for file in files)
+        lines = snippet.format(domain=material.domain, folder=_place(material, options))
+        yield ExportedFile(name=name, content=lines.encode())
+
+    return make
+
+
+def _make_haproxy(material: Material, options: ExportOptions) -> Iterator[ExportedFile]:
+    # One file and nothing beside it: HAProxy takes every file of a folder for a certificate.
+    parts = _read(material)
+    content = _pem([parts.leaf, *parts.chain]) + private_key_pem(_required(parts.key))
+    yield ExportedFile(name=f"{material.file_stem}.pem", content=content, secret=True)
+
+
+_NGINX: Final = """\
+# {domain}: include this file in the server block that says "listen 443 ssl".
+ssl_certificate     {folder}/fullchain.pem;
+ssl_certificate_key {folder}/privkey.pem;
+"""
+_APACHE: Final = """\
+# {domain}: include this file in the VirtualHost of port 443.
+# Apache before 2.4.8 wants cert.pem as SSLCertificateFile, and chain.pem as SSLCertificateChainFile.
+SSLEngine on
+SSLCertificateFile    {folder}/fullchain.pem
+SSLCertificateKeyFile {folder}/privkey.pem
+"""
+_LIGHTTPD: Final = """\
+# {domain}: include this file in the block of port 443; lighttpd 1.4.53 or newer.
+ssl.engine  = "enable"
+ssl.pemfile = "{folder}/fullchain.pem"
+ssl.privkey = "{folder}/privkey.pem"
+"""
+_POSTFIX: Final = """\
+# {domain}: these lines go into main.cf; Postfix 3.4 or newer.
+smtpd_tls_security_level = may
+smtpd_tls_chain_files = {folder}/privkey.pem, {folder}/fullchain.pem
+"""
+
+#: The formats that are always there, in the order in which they are offered.
+EXPORT_FORMATS: Final[tuple[ExportFormat, ...]] = (
+    ExportFormat(
+        name="pem",
+        title="PEM files",
+        private_key=Use.OPTIONAL,
+        password=Use.OPTIONAL,
+        make=_make_pem,
+    ),
+    ExportFormat(
+        name="zip",
+        title="ZIP archive with everything",
+        private_key=Use.OPTIONAL,
+        password=Use.OPTIONAL,
+        legacy=True,
+        make=_make_zip,
+    ),
+    ExportFormat(
+        name="pkcs12",
+        title="PKCS#12 (PFX) for Windows and Java",
+        private_key=Use.REQUIRED,
+        password=Use.REQUIRED,
+        legacy=True,
+        make=_make_pkcs12,
+    ),
+    ExportFormat(name="pkcs7", title="PKCS#7 (P7B), certificates only", private_key=Use.NEVER, make=_make_pkcs7),
+    ExportFormat(
+        name="der",
+        title="DER, binary files",
+        private_key=Use.OPTIONAL,
+        password=Use.OPTIONAL,
+        make=_make_der,
+    ),
+    ExportFormat(
+        name="nginx",
+        title="nginx",
+        private_key=Use.REQUIRED,
+        make=_server("nginx-ssl.conf", _NGINX, _fullchain, _private_key),
+    ),
+    ExportFormat(
+        name="apache",
+        title="Apache HTTP Server",
+        private_key=Use.REQUIRED,
+        make=_server("apache-ssl.conf", _APACHE, _cert, _chain, _fullchain, _private_key),
+    ),
+    ExportFormat(name="haproxy", title="HAProxy", private_key=Use.REQUIRED, make=_make_haproxy),
+    ExportFormat(
+        name="lighttpd",
+        title="lighttpd",
+        private_key=Use.REQUIRED,
+        make=_server("lighttpd-ssl.conf", _LIGHTTPD, _fullchain, _private_key),
+    ),
+    ExportFormat(
+        name="postfix",
+        title="Postfix",
+        private_key=Use.REQUIRED,
+        make=_server("postfix-ssl.cf", _POSTFIX, _fullchain, _private_key),
+    ),
+)
+
+
+def find_format(name: str, formats: Iterable[ExportFormat] = EXPORT_FORMATS) -> ExportFormat:
+    """A format by its name.
+
+    Args:
+        name: As the user typed it.
+        formats: Where to look; those of plugins included.
+
+    Raises:
+        InvalidInput: There is none of that name.
+    """
+    offered = {one.name: one for one in formats}
+    found = offered.get(name.strip().lower())
+    if found is None:
+        raise InvalidInput("format", f"there is no format {name[:40]!r}.", advice=f"Choose from: {', '.join(offered)}.")
+    return found

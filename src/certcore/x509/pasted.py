@@ -1,0 +1,298 @@
+"""What people paste and upload, opened: the certificates and private keys, and what else was among them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
+
+import attrs
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from cryptography.hazmat.primitives.serialization import pkcs12
+
+from certcore.errors import InvalidInput, UnreadablePem
+from certcore.x509.chain import MAX_CERTIFICATES, UNREADABLE, has_whole_signature, is_ca
+from certcore.x509.der import Kind, definite, opening_cost, signed_certificates
+from certcore.x509.keys import spki_sha256
+from certcore.x509.pem import Piece, read_pieces
+
+__all__ = ["GivenCertificate", "GivenKey", "Pasted", "read_pasted"]
+
+#: A private key of RSA with 8192 bits takes less than 5 KiB, and a longer one takes minutes to check.
+_LONGEST_KEY: Final = 8 * 1024
+#: Some seconds of work; OpenSSL asks for 2048 rounds, careful programs for about a million.
+_MOST_ROUNDS: Final = 5_000_000
+_MOST_KEYS: Final = 5
+_WITH_KEY: Final = frozenset({Kind.ENCRYPTED_KEY, Kind.OLD_ENCRYPTED_KEY, Kind.PKCS12, Kind.PRIVATE_KEY})
+_USEFUL: Final = _WITH_KEY | {Kind.CERTIFICATE, Kind.PKCS7}
+_UNREADABLE: Final = (*UNREADABLE, UnreadablePem)
+
+
+@attrs.frozen(kw_only=True)
+class GivenCertificate:
+    """A certificate, and the field that it was found in."""
+
+    field: str
+    certificate: x509.Certificate
+
+
+@attrs.frozen(kw_only=True)
+class GivenKey:
+    """A private key, and the field that it was found in."""
+
+    field: str
+    key: PrivateKeyTypes = attrs.field(repr=False)
+    #: SHA-256 over its public key, as `certcore.x509.keys.spki_sha256` gives it.
+    spki_sha256: str
+
+
+@attrs.frozen(kw_only=True)
+class Pasted:
+    """Everything that was found, each thing once."""
+
+    certificates: tuple[GivenCertificate, ...]
+    keys: tuple[GivenKey, ...]
+    #: What is neither: the field, and what it is.
+    others: tuple[tuple[str, Kind], ...]
+    #: The fields that are not blank.
+    filled: frozenset[str]
+    #: Those that hold a certificate or a private key.
+    useful: frozenset[str]
+
+
+def read_pasted(fields: Mapping[str, str | bytes | None], password: bytes | str | None) -> Pasted:
+    """Read all fields, and open what is encrypted.
+
+    Args:
+        fields: What stands in each, by its name.
+        password: The password of an encrypted key or of a PKCS#12 file.
+
+    Raises:
+        InvalidInput: Something is damaged or too much, or the password is missing or wrong.
+    """
+    secret = _password(password)
+    certificates: dict[x509.Certificate, GivenCertificate] = {}
+    keys: dict[str, GivenKey] = {}
+    others: dict[tuple[str, Kind], None] = {}
+    pieces = [piece for name, given in fields.items() if given is not None for piece in read_pieces(name, given)]
+    distinct = list(_distinct(pieces))
+    _check_costs([piece for piece in distinct if piece.kind in _WITH_KEY])
+    for piece in distinct:
+        for thing in _open(piece, secret):
+            if isinstance(thing, Kind):
+                others[piece.field, thing] = None
+            elif isinstance(thing, x509.Certificate):
+                certificates.setdefault(thing, GivenCertificate(field=piece.field, certificate=thing))
+            else:
+                given = GivenKey(field=piece.field, key=thing, spki_sha256=_key_fingerprint(piece, thing))
+                keys.setdefault(given.spki_sha256, given)
+        if len(certificates) > MAX_CERTIFICATES:
+            raise InvalidInput(
+                piece.field,
+                f"there are more than {MAX_CERTIFICATES} certificates, and no chain has as many.",
+                advice="Give the leaf and the certificates that lead from it to the root, and no others.",
+            )
+    return Pasted(
+        certificates=tuple(certificates.values()),
+        keys=tuple(keys.values()),
+        others=tuple(others),
+        filled=frozenset(piece.field for piece in pieces),
+        useful=frozenset(piece.field for piece in pieces if piece.kind in _USEFUL),
+    )
+
+
+def _distinct(pieces: Iterable[Piece]) -> Iterator[Piece]:
+    """Each piece once: a key that is there a hundred times is checked once."""
+    seen = set()
+    for piece in pieces:
+        if not piece.data or piece.data not in seen:
+            yield piece
+        seen.add(piece.data)
+
+
+def _open(piece: Piece, password: bytes | None) -> Iterator[x509.Certificate | PrivateKeyTypes | Kind]:
+    match piece.kind:
+        case Kind.CERTIFICATE:
+            yield _checked(piece, _certificate(piece))
+        case Kind.PRIVATE_KEY | Kind.ENCRYPTED_KEY | Kind.OLD_ENCRYPTED_KEY:
+            yield _private_key(piece, password)
+        case Kind.PKCS7:
+            for certificate in _pkcs7(piece):
+                yield _checked(piece, certificate)
+        case Kind.PKCS12:
+            store = _pkcs12(piece, password)
+            if store.key is None and store.cert is None and not store.additional_certs:
+                raise InvalidInput(piece.field, f"{piece.what} is empty.", advice="Export it again, with the key.")
+            if store.key is not None:
+                yield store.key
+            for entry in (store.cert, *store.additional_certs):
+                if entry is not None:
+                    yield _checked(piece, entry.certificate)
+        case Kind.UNKNOWN:
+            raise _damaged(piece)
+        case other:
+            yield other
+
+
+def _certificate(piece: Piece) -> x509.Certificate:
+    try:
+        return x509.load_der_x509_certificate(piece.data)
+    except _UNREADABLE:
+        raise _damaged(piece) from None
+
+
+def _checked(piece: Piece, certificate: x509.Certificate) -> x509.Certificate:
+    """The certificate, once everything in it has been read that is asked for later: the package reads late."""
+    try:
+        is_ca(certificate)
+        for name in (certificate.subject, certificate.issuer):
+            name.rfc4514_string()
+        readable = certificate.not_valid_before_utc.tzinfo == certificate.not_valid_after_utc.tzinfo
+        whole = has_whole_signature(certificate)
+    except _UNREADABLE:
+        raise _damaged(piece) from None
+    if not (whole and readable):
+        raise InvalidInput(
+            piece.field, f"{piece.what} has a signature that is cut off.", advice="Download the certificate again."
+        )
+    return certificate
+
+
+def _private_key(piece: Piece, password: bytes | None) -> PrivateKeyTypes:
+    encrypted = piece.kind is not Kind.PRIVATE_KEY
+    if encrypted and not password:
+        raise InvalidInput(
+            "password",
+            f"it is needed to open {piece.what} in {piece.field}.",
+            advice="Give the password that the key was encrypted with.",
+        )
+    load = (
+        serialization.load_pem_private_key
+        if piece.kind is Kind.OLD_ENCRYPTED_KEY
+        else serialization.load_der_private_key
+    )
+    try:
+        # Whether its numbers fit together is checked when it is known to be the one that is wanted.
+        return load(piece.data, password if encrypted else None, unsafe_skip_rsa_key_validation=True)
+    except _UNREADABLE as error:
+        if encrypted:
+            raise _not_opened(piece, error, given=True) from None
+        if isinstance(error, UnsupportedAlgorithm):
+            raise InvalidInput(
+                piece.field,
+                f"{piece.what} is of a kind or on a curve that CAs do not take.",
+                advice="Use an EC or RSA key.",
+            ) from None
+        raise _damaged(piece) from None
+
+
+def _key_fingerprint(piece: Piece, key: PrivateKeyTypes) -> str:
+    try:
+        return spki_sha256(key.public_key())
+    except _UNREADABLE:
+        raise _damaged(piece) from None
+
+
+def _pkcs7(piece: Piece) -> list[x509.Certificate]:
+    try:
+        found = [x509.load_der_x509_certificate(one) for one in signed_certificates(piece.data)]
+    except _UNREADABLE:
+        raise _damaged(piece) from None
+    if not found:
+        raise InvalidInput(
+            piece.field,
+            f"{piece.what} holds no certificates.",
+            advice="Give the file that holds the certificate with its chain, not a signature alone.",
+        )
+    return found
+
+
+def _pkcs12(piece: Piece, password: bytes | None) -> pkcs12.PKCS12KeyAndCertificates:
+    problem: Exception = ValueError()
+    try:
+        data = definite(piece.data)
+    except ValueError:
+        raise _damaged(piece) from None
+    # Without a password the two ways to say so differ; and people fill in a password that is not needed.
+    usable = password if password and password.decode("utf-8", "ignore").encode() == password else None
+    for one in dict.fromkeys([usable, None, b""]):
+        try:
+            return pkcs12.load_pkcs12(data, one)
+        except _UNREADABLE as error:
+            problem = problem if str(problem) else error
+    raise _not_opened(piece, problem, given=bool(password)) from None
+
+
+def _check_costs(pieces: list[Piece]) -> None:
+    """Refuse what would take long to open, before any of it is opened."""
+    if len(pieces) > _MOST_KEYS:
+        raise InvalidInput(
+            pieces[-1].field, f"there are more than {_MOST_KEYS} private keys.", advice="Give the one of the leaf."
+        )
+    rounds = 0
+    for piece in pieces:
+        more, longest = 0, len(piece.data)
+        if piece.kind in {Kind.ENCRYPTED_KEY, Kind.PKCS12}:
+            more, longest = opening_cost(piece.data)
+        rounds += more
+        if rounds > _MOST_ROUNDS:
+            raise InvalidInput(
+                piece.field,
+                f"{piece.what} asks for more than the {_MOST_ROUNDS} rounds of key derivation that are made here.",
+                advice="Write it again with fewer rounds, for example 600000.",
+            )
+        if longest > _LONGEST_KEY:
+            raise InvalidInput(
+                piece.field,
+                f"{piece.what} holds a private key of {longest} bytes, which is longer than TLS programs take.",
+                advice="Use an EC key, or an RSA key of 2048 to 4096 bits.",
+            )
+
+
+def _not_opened(piece: Piece, problem: Exception, *, given: bool) -> InvalidInput:
+    """Why it was not opened, as far as the package tells.
+
+    A wrong password decrypts a key to noise, one time in some hundreds to noise that looks decrypted: the package then
+    complains of that. So a key that does not open has a wrong password unless the package says otherwise.
+    """
+    text = str(problem).lower()
+    strange = "unknown" in text or isinstance(problem, UnsupportedAlgorithm)
+    if strange or (piece.kind is Kind.PKCS12 and "password" not in text):
+        return InvalidInput(
+            piece.field,
+            f"{piece.what} cannot be opened: it is damaged, or of a kind or encrypted in a way that is not known here.",
+            advice="Write it again with AES, for example with openssl pkcs8 -topk8 or openssl pkcs12 -export.",
+        )
+    if given:
+        return InvalidInput(
+            "password",
+            f"it does not open {piece.what} in {piece.field}.",
+            advice="Mind capital letters and spaces; or the file is damaged.",
+        )
+    return InvalidInput(
+        "password",
+        f"it is needed to open {piece.what} in {piece.field}.",
+        advice="Give the password that was chosen when the file was made. If there was none, the file is damaged.",
+    )
+
+
+def _damaged(piece: Piece) -> InvalidInput:
+    return InvalidInput(
+        piece.field,
+        f"{piece.what} cannot be read: it is damaged, or it is something else.",
+        advice="Copy it again from the file as it was given to you.",
+    )
+
+
+def _password(given: bytes | str | None) -> bytes | None:
+    if given is not None and not isinstance(given, str | bytes):
+        raise InvalidInput("password", "must be text or bytes.")
+    try:
+        password = given.encode() if isinstance(given, str) else given
+    except UnicodeEncodeError:
+        raise InvalidInput("password", "it holds characters that do not exist.") from None
+    if password and b"\0" in password:
+        raise InvalidInput("password", "it holds a NUL character, which no password has.")
+    return password

@@ -1,0 +1,251 @@
+"""What makes a leaf unfit for a TLS server: weak keys, weak signatures, wrong usages, no names.
+
+A refusal is a clause that says why the leaf is refused, or an empty string; a doubt is a warning. Not asked is whether
+the key is one of the few that Debian's OpenSSL made until 2008 (CVE-2008-0166): the list of them is long.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+from math import gcd, isqrt, prod
+from types import MappingProxyType
+from typing import Final
+
+from cryptography import x509
+from cryptography.exceptions import InternalError, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
+from cryptography.x509.oid import ExtendedKeyUsageOID, PublicKeyAlgorithmOID
+
+from certcore.errors import InvalidName
+from certcore.model.hints import Message
+from certcore.model.names import DnsName, Identifier, IpAddress
+from certcore.x509.keys import key_type_of
+from certcore.x509.wording import clean
+
+__all__ = [
+    "certificate_refusal",
+    "key_doubts",
+    "key_refusal",
+    "may_sign_certificates",
+    "old_digest",
+    "usable_names",
+    "usage_doubts",
+    "usage_refusal",
+]
+
+#: The CA/Browser Forum's Baseline Requirements, section 6.1.5.
+_FEWEST_BITS: Final = 2048
+#: Browsers and Go refuse longer ones.
+_MOST_BITS: Final = 8192
+#: Baseline Requirements, section 6.1.6: from 2^16 + 1 to 2^256 - 1.
+_USUAL_EXPONENT: Final = 65537
+_LONGEST_EXPONENT: Final = 256
+#: Baseline Requirements, section 6.1.6: no factor below 752; section 6.1.1.3: 100 rounds of Fermat's method.
+_SMALL_FACTORS: Final = 752
+_FERMAT_ROUNDS: Final = 100
+#: RFC 5280 section 4.1.2.2.
+_LONGEST_SERIAL: Final = 160
+
+
+def _primes(end: int) -> tuple[int, ...]:
+    return tuple(n for n in range(2, end) if all(n % divisor for divisor in range(2, isqrt(n) + 1)))
+
+
+def _powers(prime: int) -> frozenset[int]:
+    return frozenset(pow(_USUAL_EXPONENT, exponent, prime) for exponent in range(prime - 1))
+
+
+_SMALL_PRODUCT: Final = prod(_primes(_SMALL_FACTORS))
+#: CVE-2017-15361: the flawed library made primes that are powers of 65537 modulo each of the first primes.
+_POWERS: Final = MappingProxyType({prime: _powers(prime) for prime in _primes(168)[1:]})
+
+
+def certificate_refusal(certificate: x509.Certificate) -> str:
+    """Whether it is a certificate in force at all: not a precertificate, not dated wrongly, not weakly signed."""
+    extensions = [one.value for one in certificate.extensions]
+    if any(isinstance(one, x509.PrecertPoison) for one in extensions):
+        return "it is a precertificate (RFC 6962 section 3.1), which only logs take; look for the certificate itself."
+    if certificate.serial_number.bit_length() > _LONGEST_SERIAL:
+        return "its serial number is longer than the 20 bytes that are allowed (RFC 5280 section 4.1.2.2)."
+    if certificate.not_valid_after_utc <= certificate.not_valid_before_utc:
+        return "it ends before it begins, so it was never valid."
+    if digest := old_digest(certificate):
+        return f"it is signed over {digest}, which can be forged; no browser takes it."
+    return ""
+
+
+def old_digest(certificate: x509.Certificate) -> str:
+    """The digest of its signature by name, where it is one that can be forged; else an empty string."""
+    try:
+        digest = certificate.signature_hash_algorithm
+    except UnsupportedAlgorithm:
+        return ""
+    names = {hashes.MD5: "MD5", hashes.SHA1: "SHA-1"}
+    return names.get(type(digest), "") if digest is not None else ""
+
+
+def key_refusal(certificate: x509.Certificate) -> str:
+    """Whether its public key is of a kind that CAs and browsers take, and not weak."""
+    try:
+        key = certificate.public_key()
+    except UnsupportedAlgorithm:
+        return "its key is of a kind or on a curve that CAs do not take; use EC P-256 or P-384, or RSA."
+    except (ValueError, InternalError):
+        return "its public key cannot be used: its exponent is 1 or even, its point is not on its curve, or the like."
+    if refused := _kind_refusal(key):
+        return refused
+    if not _is_as_usual(certificate, key):
+        return "its public key is written in an unusual way (RSA-PSS, a compressed point or a curve spelt out)."
+    return _rsa_refusal(key.public_numbers()) if isinstance(key, rsa.RSAPublicKey) else ""
+
+
+def key_doubts(key: PublicKeyTypes) -> Iterator[Message]:
+    """What is allowed, but not wise."""
+    if isinstance(key, rsa.RSAPublicKey):
+        exponent = key.public_numbers().e
+        if exponent < _USUAL_EXPONENT:
+            yield Message(
+                "bundle.small_exponent",
+                "The RSA key has the public exponent {exponent}; CAs ask for 65537 or more.",
+                {"exponent": exponent},
+            )
+    if key_type_of(key) is None:
+        kind = "RSA" if isinstance(key, rsa.RSAPublicKey) else "EC"
+        yield Message(
+            "bundle.unusual_key",
+            "A key of {kind} with {bits} bits is unusual: not every browser or CA takes it, and a renewal will have "
+            "another kind.",
+            {"kind": kind, "bits": getattr(key, "key_size", 0)},
+        )
+
+
+def may_sign_certificates(certificate: x509.Certificate) -> bool:
+    """Whether a CA's key usage, if it has one, is for signing certificates (RFC 5280 section 4.2.1.3)."""
+    usage = _key_usage(certificate)
+    return usage is None or usage.key_cert_sign
+
+
+def usage_refusal(certificate: x509.Certificate) -> str:
+    """Whether its usages (RFC 5280 sections 4.2.1.3 and 4.2.1.12) let a TLS server present it."""
+    purposes = _purposes(certificate)
+    if purposes and not {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE} & purposes:
+        return "its extended key usage does not name TLS servers (serverAuth): it is for something else."
+    usage = _key_usage(certificate)
+    if usage is None or usage.digital_signature:
+        return ""
+    if usage.key_encipherment and isinstance(certificate.public_key(), rsa.RSAPublicKey):
+        return ""
+    return "its key usage allows no signatures (digitalSignature), so a TLS server cannot use it."
+
+
+def usage_doubts(certificate: x509.Certificate) -> Iterator[Message]:
+    """What some clients will not take."""
+    purposes = _purposes(certificate)
+    if purposes and ExtendedKeyUsageOID.SERVER_AUTH not in purposes:
+        yield Message(
+            "bundle.any_purpose",
+            "The leaf's extended key usage says any purpose instead of TLS servers (serverAuth); browsers refuse that.",
+        )
+    usage = _key_usage(certificate)
+    if usage is not None and not usage.digital_signature:
+        yield Message(
+            "bundle.no_signatures",
+            "The leaf's key usage allows no signatures (digitalSignature): TLS 1.3 cannot be used with it.",
+        )
+    for extension in certificate.extensions:
+        if extension.critical and isinstance(extension.value, x509.UnrecognizedExtension):
+            yield Message(
+                "bundle.unknown_extension",
+                "The leaf has the critical extension {oid}; clients that do not know it refuse the leaf.",
+                {"oid": extension.oid.dotted_string[:100]},
+            )
+
+
+def usable_names(certificate: x509.Certificate) -> tuple[tuple[Identifier, ...], list[str]]:
+    """The subject alternative names that a server can have, in their order, and those that it cannot."""
+    names: dict[Identifier, None] = {}
+    unusable = []
+    try:
+        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return (), []
+    for one in found:
+        try:
+            if isinstance(one, x509.DNSName):
+                names[DnsName.parse(one.value)] = None
+            elif isinstance(one, x509.IPAddress) and isinstance(
+                one.value, ipaddress.IPv4Address | ipaddress.IPv6Address
+            ):
+                names[IpAddress.parse(str(one.value))] = None
+        except InvalidName:
+            unusable.append(clean(str(one.value)))
+    return tuple(names), unusable
+
+
+def _kind_refusal(key: PublicKeyTypes) -> str:
+    match key:
+        case rsa.RSAPublicKey():
+            return ""
+        case ec.EllipticCurvePublicKey():
+            if key.curve.name in {"secp256r1", "secp384r1", "secp521r1"}:
+                return ""
+            return f"its key is on the curve {key.curve.name}, which no CA takes; use P-256 or P-384."
+        case ed25519.Ed25519PublicKey() | ed448.Ed448PublicKey():
+            return "its key is an Ed25519 or Ed448 key, which browsers and public CAs do not take; use EC P-256 or RSA."
+        case dsa.DSAPublicKey():
+            return "its key is a DSA key, which TLS does not use any more; use EC P-256 or RSA."
+        case _:
+            return "its key is not one that can sign; use EC P-256 or RSA."
+
+
+def _is_as_usual(certificate: x509.Certificate, key: PublicKeyTypes) -> bool:
+    """Whether the certificate holds the key as the package, and everybody else, writes it."""
+    written = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    usual = certificate.public_key_algorithm_oid != PublicKeyAlgorithmOID.RSASSA_PSS
+    return usual and written in certificate.tbs_certificate_bytes
+
+
+def _rsa_refusal(numbers: rsa.RSAPublicNumbers) -> str:
+    modulus, exponent = numbers.n, numbers.e
+    bits = modulus.bit_length()
+    if bits < _FEWEST_BITS:
+        return f"its RSA key has {bits} bits, which is too weak; at least {_FEWEST_BITS} are needed."
+    if bits > _MOST_BITS:
+        return f"its RSA key has {bits} bits; TLS programs take at most {_MOST_BITS}."
+    if exponent.bit_length() > _LONGEST_EXPONENT:
+        return f"its RSA key has a public exponent of more than {_LONGEST_EXPONENT} bits, which no CA takes."
+    if gcd(modulus, _SMALL_PRODUCT) != 1:
+        return "the modulus of its RSA key has a small factor, so that anybody can work out the private key."
+    if _has_close_primes(modulus):
+        return "the primes of its RSA key are too close together, so that anybody can work out the private key."
+    if all(modulus % prime in powers for prime, powers in _POWERS.items()):
+        return "its RSA key was made by a chip with a known flaw (ROCA, CVE-2017-15361): it can be worked out."
+    return ""
+
+
+def _has_close_primes(modulus: int) -> bool:
+    """Fermat's method: n = a² - b², with a near the root of n when the primes are near each other."""
+    root = isqrt(modulus)
+    start = root if root * root == modulus else root + 1
+    for middle in range(start, start + _FERMAT_ROUNDS):
+        square = middle * middle - modulus
+        if isqrt(square) ** 2 == square:
+            return True
+    return False
+
+
+def _purposes(certificate: x509.Certificate) -> set[x509.ObjectIdentifier]:
+    try:
+        return set(certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value)
+    except x509.ExtensionNotFound:
+        return set()
+
+
+def _key_usage(certificate: x509.Certificate) -> x509.KeyUsage | None:
+    try:
+        return certificate.extensions.get_extension_for_class(x509.KeyUsage).value
+    except x509.ExtensionNotFound:
+        return None
