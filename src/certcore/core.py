@@ -136,9 +136,10 @@ class CertCore:
             contexts=contexts,
             owner=f"{os.getpid()}-{environment.new_id()}"[:60],
         )
+        certificates = Certificates(contexts=contexts, access=access)
         return cls(
             authorities=Authorities(contexts=contexts, access=access),
-            certificates=Certificates(contexts=contexts, access=access),
+            certificates=certificates,
             sealing_keys=SealingKeys(storage=storage, vault=vault, keyring=keyring, access=access),
             engine=engine,
             outbox=Outbox(
@@ -147,6 +148,7 @@ class CertCore:
                 environment=environment,
                 owner=engine.owner,
                 leases=engine.leases,
+                certificates=certificates,
             ),
             storage=storage,
         )

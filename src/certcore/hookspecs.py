@@ -14,14 +14,17 @@ import pluggy
 
 if TYPE_CHECKING:
     from certcore.model.events import Event
+    from certcore.model.export import ExportFormat
     from certcore.model.hints import Hint
     from certcore.model.views import CertificateView
     from certcore.ports.ca_module import CAModule
+    from certcore.ports.plugins import CertificateSource
     from certcore.ports.sealing import Keyring
 
 __all__ = [
     "certcore_authorize",
     "certcore_ca_modules",
+    "certcore_export_formats",
     "certcore_hints",
     "certcore_on_event",
     "certcore_open_keyring",
@@ -46,12 +49,22 @@ def certcore_hints(view: CertificateView) -> Iterable[Hint]:  # type: ignore[emp
 
 
 @hookspec
-def certcore_on_event(event: Event) -> None:
+def certcore_export_formats() -> Iterable[ExportFormat]:  # type: ignore[empty-body]
+    """Add formats that certificates can be exported in. A name that is taken already is not used again."""
+
+
+@hookspec
+def certcore_on_event(event: Event, certificates: CertificateSource) -> None:
     """Learn of a committed event: deploy, notify, count.
 
     Each event comes at least once, from any process, and in order per certificate. A hook that raises gets the same
     event again, after pauses that grow from 5 seconds to an hour; until it takes it, it gets no later one of that
     certificate. Neither the engine nor the other plugins wait for it. Keep ``event.number`` where twice would hurt.
+
+    Args:
+        event: What happened.
+        certificates: To look at the certificate, and to take its files out. What is found there may be newer than the
+            event; the certificate may be gone.
     """
 
 

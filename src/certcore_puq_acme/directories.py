@@ -49,8 +49,8 @@ PRESETS: Final[Mapping[str, DirectoryPreset]] = MappingProxyType(
                 url="https://acme-v02.api.letsencrypt.org/directory",
                 # As published on its page about rate limits; renewals with ARI are exempt from all of them.
                 limits=(
-                    "orders 300 per 3h except renewals, ari",
-                    "registered_domain 50 per 7d except renewals, ari",
+                    "orders 300 per 3h except renewals and ari",
+                    "registered_domain 50 per 7d except renewals and ari",
                     "same_names 5 per 7d except ari",
                     "failed_authorizations 5 per 1h except ari",
                 ),

@@ -69,7 +69,7 @@ class Limit:
 
     @classmethod
     def parse(cls, text: str, field: str) -> Limit:
-        """Read ``orders 300 per 3h except renewals, ari``.
+        """Read ``orders 300 per 3h except renewals and ari``.
 
         Raises:
             InvalidInput: It is not of this form.
@@ -77,7 +77,7 @@ class Limit:
         found = _FORM.fullmatch(" ".join(text.lower().split()))
         if found is None:
             raise InvalidInput(
-                field, f"{text[:60]!r} is not of the form: orders 300 per 3h except renewals, ari (m, h or d)."
+                field, f"{text[:60]!r} is not of the form: orders 300 per 3h except renewals and ari (m, h or d)."
             )
         kinds = [str(kind) for kind in LimitKind]
         if found["kind"] not in kinds:
@@ -85,7 +85,7 @@ class Limit:
         count, window = int(found["count"]), int(found["length"]) * _UNITS[found["unit"]]
         if not 1 <= count <= _MOST or not timedelta(0) < window <= _LONGEST:
             raise InvalidInput(field, f"{text[:60]!r}: from 1 to {_MOST} within at most 366 days.")
-        exceptions = {one.strip() for one in (found["except"] or "").split(",") if one.strip()}
+        exceptions = {one for one in re.split(r"[ ,]+", found["except"] or "") if one} - {"and"}
         if exceptions - {"renewals", "ari"}:
             raise InvalidInput(field, f"{text[:60]!r}: only renewals and ari can be excepted.")
         return cls(
@@ -113,7 +113,7 @@ class Limit:
     def __str__(self) -> str:
         exceptions = [name for name, given in (("renewals", self.except_renewals), ("ari", self.except_ari)) if given]
         unit, length = next((unit, one) for unit, one in _LONG_FIRST if not self.window % one)
-        more = f" except {', '.join(exceptions)}" if exceptions else ""
+        more = f" except {' and '.join(exceptions)}" if exceptions else ""
         return f"{self.kind} {self.count} per {self.window // length}{unit}{more}"
 
 

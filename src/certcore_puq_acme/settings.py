@@ -243,7 +243,7 @@ class PuqAcmeProfile:
         "Limits of the CA",
         parse=parse_limit,
         maximum=10,
-        placeholder="orders 300 per 3h except renewals, ari",
+        placeholder="orders 300 per 3h except renewals and ari",
         help=(
             "What the CA permits, so that certificates wait here instead of being refused there: orders, "
             "registered_domain, same_names and failed_authorizations. Its published limits when empty; none for none."

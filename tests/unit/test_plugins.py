@@ -10,6 +10,7 @@ import certcore
 from certcore import CertCore, hookspecs
 from certcore.adapters.sealing import StaticKeyring
 from certcore.errors import KeyringRefused, UnknownModule
+from certcore.model.export import ExportedFile, ExportFormat, Use
 from certcore.model.hints import Level, Message, Notice
 from certcore.testing.clock import FrozenEnvironment
 from certcore.testing.scripted_ca import Act, ScriptedCA
@@ -31,7 +32,12 @@ class Complete:
         yield Notice(Level.INFO, Message("plugin.hint", "from a plugin"))
 
     @certcore.hookimpl
-    def certcore_on_event(self, event):
+    def certcore_export_formats(self):
+        yield ExportFormat(name="names", title="The names", private_key=Use.NEVER, make=_names)
+
+    @certcore.hookimpl
+    def certcore_on_event(self, event, certificates):
+        assert certificates.view(event.certificate_id).certificate.id == event.certificate_id
         self.events.append(event)
 
     @certcore.hookimpl
@@ -58,8 +64,16 @@ class Broken:
         self._raise()
 
     @certcore.hookimpl
+    def certcore_export_formats(self):
+        self._raise()
+
+    @certcore.hookimpl
     def certcore_on_event(self, event):
         self._raise()
+
+
+def _names(material, options):
+    return [ExportedFile(name="names.txt", content=material.domain.encode())]
 
 
 def _ca():
@@ -89,6 +103,7 @@ def test_hooks_get_what_is_documented():
         worker.stop()
         assert core.certificates.hints(one)[-1].text.key == "plugin.hint"
         assert plugin.views[-1] == core.certificates.view(one)
+        assert [file.content for file in core.certificates.export_as(one, "names")] == [b"shop.example"]
         assert plugin.events == list(core.certificates.timeline(one))
         assert [event.kind for event in plugin.events] == ["created", "csr_generated", "installed"]
         assert plugin.asked[:3] == [
@@ -127,6 +142,7 @@ def test_a_broken_plugin_hurts_nobody_else(caplog):
         assert core.certificates.get(one).status == "active"
         assert core.certificates.hints(one)[-1].text.key == "plugin.hint"
         assert len(complete.events) == 3
+        assert "names" in {offered.name for offered in core.certificates.formats()}
         assert "s3cr3t" not in caplog.text + repr(core.plugin_failures)
         assert "Broken" in caplog.text
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import inspect
 import logging
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType, UnionType
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
@@ -15,11 +15,12 @@ import pluggy
 from certcore import hookspecs
 from certcore.errors import CertCoreError, PluginError, UnknownModule
 from certcore.model.events import Event
+from certcore.model.export import ExportFormat
 from certcore.model.form import fields_of
 from certcore.model.hints import Hint
 from certcore.model.views import CertificateView
 from certcore.ports.ca_module import CAModule
-from certcore.ports.plugins import PluginFailure
+from certcore.ports.plugins import CertificateSource, PluginFailure
 from certcore.ports.sealing import Keyring
 
 __all__ = ["LoadedPlugins", "load_plugins"]
@@ -58,7 +59,9 @@ def load_plugins(explicit: Iterable[object] = (), *, installed: bool = True) -> 
 
 
 def _plugin_name(plugin: object) -> str:
-    return str(getattr(plugin, "__name__", type(plugin).__name__))
+    """A module's name, the ``name`` that an object gives itself (two of a kind need two), or its class's."""
+    own = getattr(plugin, "name", None)
+    return str(getattr(plugin, "__name__", own if isinstance(own, str) and own else type(plugin).__name__))
 
 
 def _load_entry(manager: pluggy.PluginManager, entry: EntryPoint, failures: list[PluginFailure]) -> None:
@@ -164,17 +167,14 @@ class LoadedPlugins:
 
     def more_hints(self, view: CertificateView) -> Sequence[Hint]:
         """The hints of every plugin; what is not a hint is left out and reported."""
-        hints: list[Hint] = []
-        for implementation in self._implementations("certcore_hints"):
-            returned = self._isolated(implementation, "certcore_hints", view=view)
-            for hint in returned or ():
-                if isinstance(hint, Hint):
-                    hints.append(hint)
-                else:
-                    _log.error("The plugin %r returned a hint that is none.", implementation.plugin_name)
-        return hints
+        return [one for one in self._returned("certcore_hints", Hint, view=view) if isinstance(one, Hint)]
 
-    def notify(self, observer: str, event: Event) -> None:
+    def export_formats(self) -> Sequence[ExportFormat]:
+        """The formats of every plugin; what is not a format is left out and reported."""
+        returned = self._returned("certcore_export_formats", ExportFormat)
+        return [one for one in returned if isinstance(one, ExportFormat)]
+
+    def notify(self, observer: str, event: Event, certificates: CertificateSource) -> None:
         """Tell one observer.
 
         Raises:
@@ -184,7 +184,7 @@ class LoadedPlugins:
             if implementation.plugin_name != observer:
                 continue
             try:
-                _call(implementation.function, event=event)
+                _call(implementation.function, event=event, certificates=certificates)
             except Exception as error:  # isolation: the outbox tries again, and tells the others meanwhile
                 raise PluginError(observer, "certcore_on_event", f"it raised {_reason(error)}.") from None
 
@@ -211,6 +211,16 @@ class LoadedPlugins:
     def _implementations(self, hook: str) -> Sequence[pluggy.HookImpl]:
         # pluggy calls the last registered first; so do we, but one by one
         return tuple(reversed(getattr(self.manager.hook, hook).get_hookimpls()))
+
+    def _returned(self, hook: str, kind: type | UnionType, **arguments: Any) -> Iterator[object]:
+        """What every plugin returned; what is of another kind is reported."""
+        for implementation in self._implementations(hook):
+            for one in self._isolated(implementation, hook, **arguments) or ():
+                if not isinstance(one, kind):
+                    _log.error(
+                        "The plugin %r returned in %s what does not belong there.", implementation.plugin_name, hook
+                    )
+                yield one
 
     def _isolated(self, implementation: pluggy.HookImpl, hook: str, **arguments: Any) -> Any:
         try:

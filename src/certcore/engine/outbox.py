@@ -15,7 +15,7 @@ from certcore.model.events import Event
 from certcore.model.renewal import Retry, retry_delay
 from certcore.model.timeline import Behind, Timeline
 from certcore.ports.environment import Environment
-from certcore.ports.plugins import Plugins
+from certcore.ports.plugins import CertificateSource, Plugins
 from certcore.ports.storage import Storage
 
 __all__ = ["Outbox"]
@@ -46,6 +46,8 @@ class Outbox:
     #: Who holds the leases: unique per process.
     owner: str
     leases: LeaseKeeper
+    #: What observers are given to look at certificates, and to take their files out.
+    certificates: CertificateSource
 
     def deliver(self) -> int:
         """Deliver what is due now; returns how many timelines were looked at.
@@ -130,7 +132,7 @@ class Outbox:
                 checked = now
                 self._renew(event.certificate_id, token)
             try:
-                self.plugins.notify(observer, event)
+                self.plugins.notify(observer, event, self.certificates)
             except PluginError as error:
                 _log.error("%s Event %s of certificate %s is kept.", error.message, event.number, event.certificate_id)
                 return taken, error.reason

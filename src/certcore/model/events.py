@@ -21,6 +21,8 @@ class EventKind(StrEnum):
 
     #: A draft was saved for the first time.
     CREATED = "created"
+    #: A certificate that was issued elsewhere was taken in.
+    IMPORTED = "imported"
     #: A user changed the form data or the renewal policy.
     EDITED = "edited"
     #: Key and CSR were made; the issuance began.
@@ -43,6 +45,12 @@ class EventKind(StrEnum):
     FELL_BACK = "fell_back"
     #: A leaf was checked and put into service.
     INSTALLED = "installed"
+    #: A user gave an attempt beside the leaf in service up.
+    ATTEMPT_CANCELLED = "attempt_cancelled"
+    #: The leaf in service ends soon: told once for each number of days of the notice policy.
+    EXPIRES_SOON = "expires_soon"
+    #: A renewal has failed so often that somebody should know: told once for each run of failures.
+    RENEWAL_FAILING = "renewal_failing"
     #: not_after has passed.
     EXPIRED = "expired"
     #: The CA has confirmed the revocation.

@@ -240,6 +240,23 @@ class ExportFormat:
         """Whether it may hold the private key."""
         return self.private_key is not Use.NEVER
 
+    def check(self, options: ExportOptions) -> None:
+        """Refuse options that do not fit, before a private key is taken out for nothing.
+
+        Raises:
+            InvalidInput: A password is missing, or something was asked for that this format lacks.
+        """
+        if self.password is Use.REQUIRED and options.password is None:
+            raise InvalidInput("password", f"the format {self.name} needs one.")
+        if self.password is Use.NEVER and options.password is not None:
+            raise InvalidInput(
+                "password",
+                f"the format {self.name} has none: nothing in it would be encrypted.",
+                advice="Leave it out, or choose a format that takes one.",
+            )
+        if options.legacy and not self.legacy:
+            raise InvalidInput("legacy", f"the format {self.name} has no older form.", advice="Leave it out.")
+
     def export(self, material: Material, options: ExportOptions) -> tuple[ExportedFile, ...]:
         """Make the files.
 
@@ -254,16 +271,7 @@ class ExportFormat:
         """
         if self.private_key is Use.REQUIRED and material.private_key is None:
             raise InvalidInput("private_key", f"the format {self.name} holds the private key, and it is not given.")
-        if self.password is Use.REQUIRED and options.password is None:
-            raise InvalidInput("password", f"the format {self.name} needs one.")
-        if self.password is Use.NEVER and options.password is not None:
-            raise InvalidInput(
-                "password",
-                f"the format {self.name} has none: nothing in it would be encrypted.",
-                advice="Leave it out, or choose a format that takes one.",
-            )
-        if options.legacy and not self.legacy:
-            raise InvalidInput("legacy", f"the format {self.name} has no older form.", advice="Leave it out.")
+        self.check(options)
         given = material if self.contains_key else evolve(material, private_key=None)
         return self._checked(tuple(self.make(given, options)), given.private_key)
 

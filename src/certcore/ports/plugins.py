@@ -8,11 +8,12 @@ from typing import Protocol
 from attrs import frozen
 
 from certcore.model.events import Event
+from certcore.model.export import ExportFormat, Material
 from certcore.model.hints import Hint
 from certcore.model.views import CertificateView
 from certcore.ports.ca_module import CAModule
 
-__all__ = ["PluginFailure", "Plugins"]
+__all__ = ["CertificateSource", "PluginFailure", "Plugins"]
 
 
 @frozen(kw_only=True)
@@ -21,6 +22,37 @@ class PluginFailure:
 
     plugin: str
     reason: str
+
+
+class CertificateSource(Protocol):
+    """What an observer of events may ask about the certificate that an event is about."""
+
+    def view(self, certificate_id: str, *, actor: str = "system") -> CertificateView:
+        """Everything that the certificate's page shows; never its private key.
+
+        Raises:
+            NotFound: It was deleted.
+            AccessDenied: The policy said no to this actor.
+        """
+        ...
+
+    def material(
+        self, certificate_id: str, *, with_key: bool = True, reason: str = "", actor: str = "system"
+    ) -> Material:
+        """What export formats are made from: the leaf in service, its chain and, on the record, its private key.
+
+        Args:
+            certificate_id: Whose.
+            with_key: Whether the private key is needed; a reason is, too, then.
+            reason: Why the key is taken out; it goes on the record.
+            actor: Who asks: for a plugin ``plugin:<its name>``.
+
+        Raises:
+            NotFound: It was deleted.
+            CertCoreError: There is no leaf in service, or its key is not here.
+            AccessDenied: The policy said no to this actor.
+        """
+        ...
 
 
 class Plugins(Protocol):
@@ -53,7 +85,11 @@ class Plugins(Protocol):
         """What plugins other than the CA module add to the right column."""
         ...
 
-    def notify(self, observer: str, event: Event) -> None:
+    def export_formats(self) -> Sequence[ExportFormat]:
+        """The formats that plugins add; two of them may share a name."""
+        ...
+
+    def notify(self, observer: str, event: Event, certificates: CertificateSource) -> None:
         """Tell one observer of an event.
 
         Raises:

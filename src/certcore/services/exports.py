@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from attrs import frozen
 
 from certcore.engine.contexts import Contexts
 from certcore.errors import CertCoreError, InvalidInput
+from certcore.model.certificate import Certificate
 from certcore.model.events import Event, EventKind
+from certcore.model.export import ExportedFile, ExportFormat, ExportOptions, Material, Use
 from certcore.model.issuance import Issuance
 from certcore.model.permissions import Permission
 from certcore.model.secret import Secret
 from certcore.services.access import Access
+from certcore.x509.formats import EXPORT_FORMATS, find_format
 
 __all__ = ["Exported", "Exports"]
 
@@ -67,20 +72,98 @@ class Exports:
             private_key=key,
         )
 
+    def formats(self) -> Sequence[ExportFormat]:
+        """The formats of `export_as`: certcore's own, then those of plugins."""
+        found: dict[str, ExportFormat] = {}
+        for one in (*EXPORT_FORMATS, *self.contexts.plugins.export_formats()):
+            found.setdefault(one.name, one)
+        return tuple(found.values())
+
+    def export_as(  # noqa: PLR0913 - each is an option that users of formats know
+        self,
+        certificate_id: str,
+        format: str = "pem",  # noqa: A002 - what users call it
+        *,
+        password: Secret | None = None,
+        legacy: bool = False,
+        friendly_name: str = "",
+        folder: str = "",
+        with_key: bool = True,
+        reason: str = "",
+        actor: str = "system",
+    ) -> Sequence[ExportedFile]:
+        """The leaf in service as the files of a format: ZIP, PKCS#12, what a web server reads, and more.
+
+        Args:
+            certificate_id: Whose.
+            format: The name of one of `formats`.
+            password: Encrypts the private key, where the format can.
+            legacy: The older form of PKCS#12, for programs that do not read the present one.
+            friendly_name: What a key store calls the certificate; empty for its domain.
+            folder: Where the files will be, for the lines of a server's configuration.
+            with_key: False leaves the private key out, where the format can do without.
+            reason: Why the private key is taken out; it goes on the record. Not needed where no key is.
+            actor: Who asks. A format without the key takes the permission to view only.
+
+        Raises:
+            InvalidInput: There is no such format, it cannot do what was asked for, or the reason is missing.
+            NotFound: There is no such certificate.
+            CertCoreError: No leaf was issued yet, or its key was never here.
+            AccessDenied: The policy said no.
+            SealingError: The key does not open.
+        """
+        wanted = find_format(format, self.formats())
+        options = ExportOptions(
+            at=self.contexts.environment.now(),
+            password=password,
+            legacy=legacy,
+            friendly_name=friendly_name,
+            folder=folder,
+        )
+        wanted.check(options)
+        takes_key = wanted.private_key is Use.REQUIRED or (wanted.private_key is Use.OPTIONAL and with_key)
+        material = self.material(certificate_id, with_key=takes_key, reason=reason, actor=actor)
+        return wanted.export(material, options)
+
+    def material(
+        self, certificate_id: str, *, with_key: bool = True, reason: str = "", actor: str = "system"
+    ) -> Material:
+        """What export formats are made from: the leaf in service, its chain and, on the record, its private key.
+
+        Args:
+            certificate_id: Whose.
+            with_key: Whether the private key is needed; a reason is, too, then.
+            reason: Why the key is taken out; it goes on the record.
+            actor: Who asks.
+
+        Raises:
+            InvalidInput: The reason is missing.
+            NotFound: There is no such certificate.
+            CertCoreError: No leaf was issued yet, or its key was never here.
+            AccessDenied: The policy said no.
+            SealingError: The key does not open.
+        """
+        key = None
+        if with_key:
+            issuance, key = self._reveal(certificate_id, reason=reason, actor=actor, issued=True)
+        else:
+            certificate = self.access.certificate(actor, Permission.CERTIFICATE_VIEW, certificate_id)
+            with self.contexts.storage.read() as transaction:
+                issuance = transaction.issuances.get(_wanted(certificate, issued=True))
+        return Material(
+            names=tuple(name.ascii for name in issuance.names),
+            leaf_pem=issuance.leaf_pem or "",
+            chain_pem=issuance.chain_pem or "",
+            private_key=key,
+        )
+
     def _reveal(self, certificate_id: str, *, reason: str, actor: str, issued: bool = False) -> tuple[Issuance, Secret]:
         if not reason.strip():
             raise InvalidInput("reason", "a reason is needed to take a private key out.")
         self.access.certificate(actor, Permission.CERTIFICATE_REVEAL_KEY, certificate_id)
         with self.contexts.storage.read() as transaction:
             certificate = transaction.certificates.get(certificate_id)
-            wanted = certificate.active_issuance_id or (None if issued else certificate.issuance_id)
-            if wanted is None:
-                missing = "certificate was issued" if issued else "key was made"
-                raise CertCoreError(
-                    f"No {missing} for {certificate.domain} yet (it is {certificate.status}).",
-                    advice="Look at its hints to see what it is waiting for." if issued else "Generate the CSR first.",
-                )
-            issuance = transaction.issuances.get(wanted)
+            issuance = transaction.issuances.get(_wanted(certificate, issued=issued))
             sealed = transaction.secrets.get(issuance.key_name)
         if sealed is None:
             raise CertCoreError(f"The private key of {certificate.domain} is not in the store.")
@@ -98,3 +181,15 @@ class Exports:
             )
             transaction.events.append([event])
         return issuance, key
+
+
+def _wanted(certificate: Certificate, *, issued: bool) -> str:
+    """The id of the attempt that is asked for."""
+    wanted = certificate.active_issuance_id or (None if issued else certificate.issuance_id)
+    if wanted is not None:
+        return wanted
+    missing = "certificate was issued" if issued else "key was made"
+    raise CertCoreError(
+        f"No {missing} for {certificate.domain} yet (it is {certificate.status}).",
+        advice="Look at its hints to see what it is waiting for." if issued else "Generate the CSR first.",
+    )

@@ -30,8 +30,8 @@ MINUTE = timedelta(minutes=1)
 @pytest.mark.parametrize(
     "text",
     [
-        "orders 300 per 3h except renewals, ari",
-        "registered_domain 50 per 7d except renewals, ari",
+        "orders 300 per 3h except renewals and ari",
+        "registered_domain 50 per 7d except renewals and ari",
         "same_names 5 per 7d except ari",
         "failed_authorizations 5 per 1h",
         "orders 5 per 90m",

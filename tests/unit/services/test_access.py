@@ -14,7 +14,7 @@ from certcore.testing.clock import FrozenEnvironment
 from certcore.testing.scripted_ca import Act, ScriptedCA
 
 #: Calls that tell about the code that is loaded, not about anything stored.
-ABOUT_CODE = {"authorities.modules", "authorities.form"}
+ABOUT_CODE = {"authorities.modules", "authorities.form", "certificates.formats"}
 #: What the calls are given; by the name of their parameter.
 ARGUMENTS = {
     "domain": "more.example",
@@ -81,7 +81,7 @@ def _stored(core):
 def _call(method, actor, **known):
     given = {}
     for name, parameter in inspect.signature(method).parameters.items():
-        if parameter.default is inspect.Parameter.empty:
+        if parameter.default is inspect.Parameter.empty or name == "reason":
             given[name] = ARGUMENTS[name].format(**known)
     return method(**given, actor=actor)
 

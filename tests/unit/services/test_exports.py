@@ -1,0 +1,140 @@
+"""Exports: the key leaves only for a reason, by permission and on the record; plugins add formats and take files."""
+
+import pytest
+
+import certcore
+from certcore import CertCore
+from certcore.errors import AccessDenied, CertCoreError, InvalidInput
+from certcore.model.export import ExportedFile, ExportFormat, Use
+from certcore.model.permissions import Permission
+from certcore.model.secret import Secret
+from certcore.testing.clock import FrozenEnvironment
+from certcore.testing.scripted_ca import Act, ScriptedCA
+from certcore.x509.bundle import read_bundle
+
+
+class Deployer:
+    """Takes the files when a leaf goes into service; nobody but it may take keys out; adds a format, and rubbish."""
+
+    def __init__(self):
+        self.taken, self.refused = [], {"viewer"}
+
+    @certcore.hookimpl
+    def certcore_on_event(self, event, certificates):
+        if event.kind == "installed":
+            material = certificates.material(event.certificate_id, reason="deploy", actor="plugin:deployer")
+            self.taken.append((certificates.view(event.certificate_id).certificate.domain.ascii, material))
+
+    @certcore.hookimpl
+    def certcore_authorize(self, actor, action):
+        return not (actor in self.refused and action == Permission.CERTIFICATE_REVEAL_KEY)
+
+    @certcore.hookimpl
+    def certcore_export_formats(self):
+        def make(material, options):
+            both = material.fullchain_pem.encode() + material.reveal_private_key()
+            return [ExportedFile(name=f"{material.file_stem}.pem", content=both, secret=True)]
+
+        def names(material, options):
+            return [ExportedFile(name="names.txt", content=material.domain.encode())]
+
+        return [
+            ExportFormat(name="combined", title="One file", private_key=Use.REQUIRED, make=make),
+            ExportFormat(name="pem", title="Not PEM", private_key=Use.NEVER, make=names),
+            "rubbish",
+        ]
+
+
+@pytest.fixture
+def deployer():
+    return Deployer()
+
+
+@pytest.fixture
+def core(deployer):
+    environment = FrozenEnvironment()
+    ca = ScriptedCA([Act.ISSUE], now=environment.now())
+    with CertCore.in_memory(plugins=[ca.plugin(), deployer], installed_plugins=False, environment=environment) as one:
+        yield one
+
+
+@pytest.fixture
+def active(core):
+    authority = core.authorities.create("test", module="scripted")
+    one = core.certificates.create("shop.example", authority=authority.id).id
+    core.certificates.generate_csr(one)
+    core.reconcile(one)
+    return one
+
+
+def _reveals(core, one):
+    return [event.data["reason"] for event in core.certificates.timeline(one) if event.kind == "key_revealed"]
+
+
+def test_what_is_exported_is_the_leaf_in_service_with_its_key(core, active):
+    """Each format with the key holds the key of the leaf, and says on the record that it left."""
+    files = core.certificates.export_as(active, "pem", reason="new server", actor="anna")
+    content = {file.name: file.content.decode() for file in files}
+    bundle = read_bundle(content["fullchain.pem"], content["privkey.pem"], now=core.engine.environment.now())
+    assert [str(name) for name in bundle.names] == ["shop.example"]
+    assert _reveals(core, active) == ["new server"]
+
+
+def test_without_the_key_it_takes_neither_reason_nor_permission(core, active):
+    """A viewer may have what every visitor of the site sees anyway."""
+    (p7b,) = core.certificates.export_as(active, "pkcs7", actor="viewer")
+    files = core.certificates.export_as(active, "pem", with_key=False, actor="viewer")
+    assert not p7b.secret
+    assert not any(file.secret for file in files)
+    assert _reveals(core, active) == []
+    with pytest.raises(AccessDenied):
+        core.certificates.export_as(active, "pem", reason="I want it", actor="viewer")
+    with pytest.raises(AccessDenied):
+        core.certificates.export_as(active, "nginx", with_key=False, reason="I want it", actor="viewer")
+    assert _reveals(core, active) == []
+
+
+@pytest.mark.parametrize(
+    ("wanted", "given", "field"),
+    [
+        ("pem", {}, "reason"),
+        ("pkcs12", {"reason": "a test"}, "password"),
+        ("nginx", {"reason": "a test", "password": Secret("pass word")}, "password"),
+        ("pem", {"reason": "a test", "legacy": True}, "legacy"),
+        ("jks", {"reason": "a test"}, "format"),
+    ],
+)
+def test_what_does_not_fit_is_refused_before_the_key_is_taken_out(core, active, wanted, given, field):
+    """The record does not tell of keys that left when none did."""
+    with pytest.raises(InvalidInput) as refused:
+        core.certificates.export_as(active, wanted, **given)
+    assert refused.value.field == field
+    assert _reveals(core, active) == []
+
+
+def test_a_draft_has_nothing_to_export(core):
+    """Also without its key."""
+    authority = core.authorities.create("test", module="scripted")
+    one = core.certificates.create("shop.example", authority=authority.id).id
+    for with_key in (True, False):
+        with pytest.raises(CertCoreError, match="No certificate was issued"):
+            core.certificates.export_as(one, with_key=with_key, reason="a test")
+
+
+def test_a_plugin_adds_formats(core, active):
+    """It cannot replace one that is there, and what is no format is left out."""
+    offered = {one.name: one.title for one in core.certificates.formats()}
+    assert offered["combined"] == "One file"
+    assert offered["pem"] != "Not PEM"
+    (file,) = core.certificates.export_as(active, "combined", reason="a test")
+    assert file.name == "shop.example.pem"
+    assert read_bundle(file.content.decode(), now=core.engine.environment.now()).private_key is not None
+
+
+def test_an_observer_takes_the_files_out_on_the_record(core, active, deployer):
+    """It is an actor like any other: the policy is asked, and the record names it."""
+    core.outbox.deliver()
+    ((domain, material),) = deployer.taken
+    assert (domain, material.names) == ("shop.example", ("shop.example",))
+    (event,) = [event for event in core.certificates.timeline(active) if event.kind == "key_revealed"]
+    assert (event.actor, event.data["reason"]) == ("plugin:deployer", "deploy")
