@@ -19,6 +19,8 @@ case "${1:-test}" in
             pebble:pebble pebble-challtestsrv:pebble named:bind9 dig:bind9-dnsutils unbound:unbound knotd:knot
             postgres:postgresql mariadbd:mariadb-server-core my_print_defaults:mariadb-client
             kdig:knot-dnsutils softhsm2-util:softhsm2 redis-server:redis-server
+            nginx:nginx haproxy:haproxy apache2:apache2-bin unzip:unzip keytool:default-jre-headless
+            lighttpd:lighttpd /usr/lib/lighttpd/mod_openssl.so:lighttpd-mod-openssl
         )
         ;;
     *)
@@ -77,7 +79,7 @@ disable_services() {
     for package in "$@"; do
         case "$package" in
             bind9) unit=named.service ;;
-            knot | postgresql | redis-server | unbound) unit=$package.service ;;
+            haproxy | knot | lighttpd | nginx | postgresql | redis-server | unbound) unit=$package.service ;;
             *) continue ;;
         esac
         as_root systemctl disable --quiet "$unit" || say "could not disable $unit; it may start at the next boot"
@@ -147,7 +149,7 @@ missing_packages() {
     local pair
     for pair in "${wanted[@]}"; do
         # Debian keeps PostgreSQL's server, by version, where nobody's PATH looks.
-        command -v "${pair%%:*}" >/dev/null || compgen -G "/usr/lib/postgresql/*/bin/${pair%%:*}" >/dev/null ||
+        command -v "${pair%%:*}" >/dev/null || [ -e "${pair%%:*}" ] || compgen -G "/usr/lib/postgresql/*/bin/${pair%%:*}" >/dev/null ||
             echo "${pair##*:}"
     done | sort -u
 }
