@@ -365,7 +365,7 @@ def test_an_order_that_stays_pending_after_a_failure(panel, start_acme2certifier
     panel.set_cnames(one)
     begun = panel.environment.now()
     failed = panel.drive(one, lambda certificate: certificate.problem is not None)
-    assert panel.environment.now() - begun < timedelta(minutes=5)
+    assert panel.environment.now() - begun < timedelta(hours=1)
     assert failed.status is Status.PENDING
     assert "could not validate shop.test" in str(failed.problem)
     assert panel.txt_values() == []

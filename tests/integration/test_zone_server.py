@@ -26,7 +26,7 @@ import dns.rdatatype
 import pytest
 from attrs import define, field
 
-from certcore.errors import CertCoreError, InvalidInput
+from certcore.errors import CertCoreError, InvalidInput, StorageUnavailable
 from certcore.ports.dns import DnsServer, Zone
 from certcore.testing.documents import MemoryDocuments
 from certcore.testing.ports import free_port
@@ -450,6 +450,7 @@ class Flaky:
     def __init__(self) -> None:
         self.gate = threading.Event()
         self.waiting = threading.Event()
+        self.restarted = False
 
     def zones(self) -> Sequence[Zone]:
         return (ZONE,)
@@ -457,6 +458,9 @@ class Flaky:
     def records(self, zone: Zone, name: str) -> Mapping[str, Sequence[str]]:
         if name.startswith("bad."):
             raise OSError(f"postgresql://user:hunter2@{zone.apex}")
+        if name.startswith("restarted.") and not self.restarted:
+            self.restarted = True
+            raise StorageUnavailable("The database failed.")
         if name.startswith("refused."):
             raise CertCoreError("The store is closed.")
         if name.startswith("slow."):
@@ -479,6 +483,13 @@ def test_a_failing_source_is_servfail_and_one_log_line(caplog: pytest.LogCapture
     assert len(lines) == 1
     assert "OSError" in lines[0]
     assert "hunter2" not in caplog.text
+
+
+def test_a_database_that_was_restarted_costs_no_answer(caplog: pytest.LogCaptureFixture) -> None:
+    """The connections of the pool are dead after a restart: the CA's one query for a challenge is answered anyway."""
+    with caplog.at_level(logging.ERROR), serve(Flaky()) as server:
+        assert values(udp(server.address[1], "restarted.acme.example.net")) == ["ok"]
+    assert caplog.text == ""
 
 
 def test_the_log_speaks_again_after_a_minute(caplog: pytest.LogCaptureFixture) -> None:

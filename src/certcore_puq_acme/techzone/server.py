@@ -20,7 +20,7 @@ from typing import Final, Self
 
 from attrs import define, field
 
-from certcore.errors import CertCoreError
+from certcore.errors import CertCoreError, StorageError
 from certcore.ports.dns import ZoneSource
 from certcore.ports.environment import Environment
 from certcore_puq_acme.techzone.answers import answer, server_failure
@@ -150,7 +150,11 @@ class ZoneServer:
 
     def _answer(self, query: bytes, *, tcp: bool) -> bytes | None:
         try:
-            return answer(query, self._sources, now=self._environment.now(), tcp=tcp)
+            try:
+                return answer(query, self._sources, now=self._environment.now(), tcp=tcp)
+            except StorageError:
+                # A database that was restarted is there again; a SERVFAIL would cost somebody a failed validation.
+                return answer(query, self._sources, now=self._environment.now(), tcp=tcp)
         except Exception as error:  # isolation: a source is anybody's code, and a server outlives it
             self._complaints.about(error)
             return server_failure(query)

@@ -111,6 +111,13 @@ class _Ready:
         while self._idle:
             self._idle.pop()[0].close()
 
+    def drop(self) -> None:
+        """Forget all of them: the next one is new."""
+        while self._idle:
+            connection, _ = self._idle.pop()
+            connection.invalidate()
+            connection.close()
+
     def _lives(self, connection: sa.Connection) -> bool:
         try:
             return self.engine.dialect.do_ping(_driver(connection))
@@ -178,9 +185,13 @@ class SqlStorage:
                 yield connection
                 connection.rollback()  # ends a read; after a commit it does nothing
             except BaseException as error:  # boundary: rolls back, whatever the block raised
+                lost = isinstance(error, _driver_error(self._database.engine))  # by beginning, without SQLAlchemy
+                if lost:
+                    connection.invalidate()
                 connection.close()
-                if isinstance(error, DBAPIError) and error.connection_invalidated:
-                    ready.close()  # the server went away; the others are of no use either
+                if lost or (isinstance(error, DBAPIError) and error.connection_invalidated):
+                    # The server went away; the others are of no use either.
+                    ready.drop()
                 raise
             if self._closed:
                 connection.close()
