@@ -9,19 +9,21 @@ from certcore.errors import CertCoreError
 from certcore.hookspecs import hookimpl
 from certcore.model.keys import KeyType
 from certcore.model.lifecycle import Action, Status
+from certcore.model.notices import NoticePolicy
 from certcore.model.permissions import Permission, Role
 from certcore.model.renewal import RenewalPolicy
 from certcore.model.subject import Subject
 from certcore.services.roles import RolePolicy
 
 if TYPE_CHECKING:
-    from certcore.core import CertCore
+    from certcore.core import CertCore, obtain
 
 __all__ = [
     "Action",
     "CertCore",
     "CertCoreError",
     "KeyType",
+    "NoticePolicy",
     "Permission",
     "RenewalPolicy",
     "Role",
@@ -29,13 +31,14 @@ __all__ = [
     "Status",
     "Subject",
     "hookimpl",
+    "obtain",
 ]
 
 
 def __getattr__(name: str) -> object:
     """Load the engine when somebody asks for it: a plugin or a script that only wants the values starts quickly."""
-    if name == "CertCore":
-        from certcore.core import CertCore  # noqa: PLC0415 - see above
+    if name in ("CertCore", "obtain"):
+        from certcore import core  # noqa: PLC0415 - see above
 
-        return CertCore
+        return getattr(core, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from attrs import field, frozen
 
@@ -18,7 +18,9 @@ from certcore.engine.outbox import Outbox
 from certcore.engine.reconcile import Engine, Reconciled
 from certcore.engine.worker import Worker
 from certcore.errors import InvalidInput, KeyringRefused, UnknownSealingKey, UnsealFailed, WrongSealingKey
+from certcore.model.notices import NoticePolicy
 from certcore.model.secret import Secret, SecretName
+from certcore.model.views import CertificateView
 from certcore.ports.dns import DnsServer, ServesZones, ZoneSource
 from certcore.ports.environment import Environment
 from certcore.ports.plugins import PluginFailure, Plugins
@@ -27,9 +29,10 @@ from certcore.ports.storage import Storage
 from certcore.services.access import Access
 from certcore.services.authorities import Authorities
 from certcore.services.certificates import Certificates
+from certcore.services.obtaining import Obtaining
 from certcore.services.sealing_keys import SealingKeys
 
-__all__ = ["CertCore"]
+__all__ = ["CertCore", "obtain"]
 
 _KEYRING_CHECK = SecretName("keyring-check", "1")
 
@@ -67,6 +70,7 @@ class CertCore:
         plugins: Iterable[object] = (),
         installed_plugins: bool = True,
         environment: Environment | None = None,
+        notices: NoticePolicy | None = None,
     ) -> Self:
         """Open a store, creating or migrating its database.
 
@@ -78,6 +82,7 @@ class CertCore:
             plugins: Plugins to use besides the installed ones.
             installed_plugins: Whether to load what is installed under the entry-point group ``certcore``.
             environment: Clock, ids and dice; the system's by default.
+            notices: When the record, and the plugins, are told that a leaf ends soon or that its renewal keeps failing.
 
         Raises:
             KeyringRefused: The keyring is missing, malformed, or readable by others.
@@ -92,7 +97,7 @@ class CertCore:
         ring = keyring if isinstance(keyring, Keyring) else _open_keyring(os.fspath(keyring), loaded.open_keyring)
         storage = open_storage(url)
         try:
-            return cls._wire(storage, ring, loaded, environment or SystemEnvironment())
+            return cls._wire(storage, ring, loaded, environment or SystemEnvironment(), notices or NoticePolicy())
         except BaseException:  # boundary: a store that nobody will hold is closed, whatever went wrong
             storage.close()
             raise
@@ -105,13 +110,14 @@ class CertCore:
         installed_plugins: bool = True,
         environment: Environment | None = None,
         keyring: Keyring | None = None,
+        notices: NoticePolicy | None = None,
     ) -> Self:
         """A store that lives as long as the object: for tests and for trying things out."""
         from certcore.adapters.memory import MemoryStorage  # noqa: PLC0415 - for tests, mostly
 
         loaded = load_plugins(plugins, installed=installed_plugins)
         ring = keyring or StaticKeyring.generate()
-        return cls._wire(MemoryStorage(), ring, loaded, environment or SystemEnvironment())
+        return cls._wire(MemoryStorage(), ring, loaded, environment or SystemEnvironment(), notices or NoticePolicy())
 
     @staticmethod
     def create_keyring(path: str | os.PathLike[str]) -> None:
@@ -123,7 +129,9 @@ class CertCore:
         create_keyring_file(Path(path))
 
     @classmethod
-    def _wire(cls, storage: Storage, keyring: Keyring, plugins: Plugins, environment: Environment) -> Self:
+    def _wire(
+        cls, storage: Storage, keyring: Keyring, plugins: Plugins, environment: Environment, notices: NoticePolicy
+    ) -> Self:
         vault = EnvelopeVault(keyring)
         contexts = Contexts(storage=storage, vault=vault, plugins=plugins, environment=environment)
         _check_keyring(storage, vault)
@@ -135,6 +143,7 @@ class CertCore:
             environment=environment,
             contexts=contexts,
             owner=f"{os.getpid()}-{environment.new_id()}"[:60],
+            notices=notices,
         )
         certificates = Certificates(contexts=contexts, access=access)
         return cls(
@@ -156,6 +165,43 @@ class CertCore:
     def reconcile(self, certificate_id: str) -> Reconciled:
         """Look at one certificate and take at most one step; harmless at any time, from any process."""
         return self.engine.reconcile(certificate_id)
+
+    def obtain(
+        self,
+        domain: str | None = None,
+        *,
+        authority: str,
+        owner: str = "",
+        timeout: float = 600.0,
+        progress: Callable[[CertificateView], object] | None = None,
+        actor: str = "system",
+        **form: Any,
+    ) -> CertificateView:
+        """Block until there is a certificate in service for these names, or a clear error. For scripts.
+
+        One that is here already (the same names, owner and CA profile) is used: when it is active this returns at once,
+        else it is taken up where it stands. What the domain's owner has to do first is in its hints; ``progress`` is
+        called whenever it gets further. The work is done in this thread, whether a worker runs elsewhere or not; in
+        asyncio: ``await asyncio.to_thread(core.obtain, …)``.
+
+        Args:
+            domain: The primary name; None with a ``csr``.
+            authority: The id or the name of the CA profile.
+            owner: The tenant.
+            timeout: Seconds.
+            progress: Called with the certificate's view after each change.
+            actor: Who asks.
+            form: The other fields of `Certificates.create`: ``aliases``, ``wildcard``, ``csr``, ``key_type`` …
+
+        Raises:
+            NotObtained: The time is over, or the CA refused for good. What was begun stays.
+            InvalidInput: A field is wrong.
+            AccessDenied: The policy said no.
+        """
+        obtaining = Obtaining(certificates=self.certificates, engine=self.engine)
+        return obtaining.obtain(
+            domain, authority=authority, owner=owner, timeout=timeout, progress=progress, actor=actor, form=form
+        )
 
     def worker(self, *, threads: int = 4, in_flight: int = 8, poll_interval: float = 1.0) -> Worker:
         """A worker for this process, not started yet.
@@ -222,6 +268,35 @@ class CertCore:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def obtain(
+    domain: str | None = None,
+    *,
+    authority: str,
+    database: str = "sqlite:///certcore.db",
+    keyring: str | os.PathLike[str] | Keyring = "keyring.json",
+    timeout: float = 600.0,
+    progress: Callable[[CertificateView], object] | None = None,
+    **form: Any,
+) -> CertificateView:
+    """Open a store, obtain a certificate as `CertCore.obtain` does, and close the store again.
+
+    Args:
+        domain: The primary name; None with a ``csr``.
+        authority: The id or the name of a CA profile of the store.
+        database: As in `CertCore.open`.
+        keyring: As in `CertCore.open`.
+        timeout: Seconds.
+        progress: Called with the certificate's view after each change.
+        form: The other fields of `CertCore.obtain`.
+
+    Raises:
+        NotObtained: The time is over, or the CA refused for good. What was begun stays, and the next call goes on.
+        CertCoreError: As `CertCore.open` and `CertCore.obtain`.
+    """
+    with CertCore.open(database, keyring=keyring) as core:
+        return core.obtain(domain, authority=authority, timeout=timeout, progress=progress, **form)
 
 
 def _open_keyring(url: str, by_plugin: Callable[[str], Keyring | None]) -> Keyring:

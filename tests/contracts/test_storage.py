@@ -6,19 +6,23 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from certcore.adapters.memory import MemoryStorage
-from certcore.adapters.sql import open_storage
+from certcore.adapters.sql import mapping, open_storage, schema, tables
 from certcore.adapters.sql.schema import HEAD, VERSION_TABLE
 from certcore.adapters.sql.tables import metadata
-from certcore.errors import DatabaseTooNew, StorageUnavailable
+from certcore.errors import DatabaseTooNew, NotFound, StorageUnavailable
+from certcore.model.certificate import Schedule
+from certcore.testing.contracts.samples import NOW, sample_authority, sample_certificate, sample_issuance
 from certcore.testing.contracts.storage import StorageContract
 
 
@@ -113,6 +117,41 @@ def test_migrations_make_what_the_tables_declare(database):
     config = Config()
     config.set_main_option("script_location", "certcore:adapters/sql/migrations")
     assert ScriptDirectory.from_config(config).get_heads() == [HEAD]
+
+
+def test_a_database_of_an_older_version_keeps_everything(path):
+    """Tables that have to be written anew take what refers to their rows along."""
+    engine = sa.create_engine(f"sqlite:///{path}")
+    config = Config()
+    config.set_main_option("script_location", str(Path(schema.__file__).parent / "migrations"))
+    with engine.connect() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0005")
+        connection.commit()
+    old = sa.MetaData()
+    old.reflect(engine)
+    rows = {
+        "certcore_authorities": mapping.authority_row(sample_authority()) | {"version": 1},
+        "certcore_certificates": mapping.certificate_row(sample_certificate()) | {"version": 3},
+        "certcore_issuances": mapping.issuance_row(sample_issuance(module_state={"a": [1]})),
+        "certcore_schedules": mapping.schedule_row(Schedule(certificate_id="certificate-1", due_at=NOW)),
+    }
+    with engine.begin() as connection:
+        for name, row in rows.items():
+            declared = tables.metadata.tables[name]
+            stored = {column: value for column, value in row.items() if column in old.tables[name].columns}
+            connection.execute(declared.insert().values(stored))
+    engine.dispose()
+    with contextlib.closing(open_storage(f"sqlite:///{path}")) as storage, storage.read() as transaction:
+        assert transaction.certificates.get("certificate-1") == sample_certificate(version=3)
+        assert transaction.issuances.get("issuance-1") == sample_issuance(module_state={"a": [1]})
+        assert transaction.schedules.get("certificate-1").due_at == NOW
+        assert transaction.authorities.get("authority-1") == sample_authority()
+    with contextlib.closing(open_storage(f"sqlite:///{path}")) as storage, storage.write() as transaction:
+        with pytest.raises(NotFound):
+            transaction.certificates.add(sample_certificate(2, authority_id="nobody"))
+        transaction.certificates.delete("certificate-1")
+        assert transaction.issuances.of_certificate("certificate-1") == []
 
 
 def test_a_database_from_a_newer_version_is_refused(database):

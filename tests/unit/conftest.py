@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from attrs import define
 
-from certcore import CertCore
+from certcore import CertCore, NoticePolicy
 from certcore.testing.clock import FrozenEnvironment
 from certcore.testing.scripted_ca import Act, ScriptedCA, ScriptedRenewalCA
 
@@ -52,7 +52,11 @@ class Bench:
 def _bench(ca_type):
     environment = FrozenEnvironment()
     ca = ca_type(now=environment.now())
-    with CertCore.in_memory(plugins=[ca.plugin()], installed_plugins=False, environment=environment) as core:
+    # Without steps of their own for notices; tests of these make their own core.
+    quiet = NoticePolicy(days_before=())
+    with CertCore.in_memory(
+        plugins=[ca.plugin()], installed_plugins=False, environment=environment, notices=quiet
+    ) as core:
         authority = core.authorities.create("test", module="scripted", settings={"api_key": "canary-api-key"})
         yield Bench(core=core, ca=ca, environment=environment, authority=authority)
 

@@ -4,156 +4,29 @@ from __future__ import annotations
 
 import json
 import threading
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
 from attrs import define, evolve, field
 
+from certcore.adapters.memory_certificates import MemoryCertificates
 from certcore.adapters.memory_secrets import MemorySecrets
-from certcore.adapters.memory_timelines import MemoryEvents, MemoryRecord, MemoryTimelines
+from certcore.adapters.memory_tables import MemoryTables, row_of, users_of
+from certcore.adapters.memory_timelines import MemoryEvents, MemoryTimelines
 from certcore.errors import AlreadyExists, InUse, LeaseLost, NotFound, StaleWrite, StorageUnavailable
 from certcore.model.authority import CertificateAuthority
-from certcore.model.certificate import Certificate, Schedule
+from certcore.model.certificate import Schedule
 from certcore.model.issuance import Issuance
-from certcore.model.lifecycle import Status
-from certcore.model.names import DnsName
-from certcore.model.search import Search, reversed_labels
-from certcore.model.secret import SealedSecret, SecretName
 from certcore.ports.storage import Document
 
 __all__ = ["MemoryStorage"]
 
-_T = TypeVar("_T")
-
-
-@define(eq=False)
-class _Tables:
-    """All rows. A transaction works on a copy of the dictionaries; the values in them are frozen."""
-
-    certificates: dict[str, Certificate] = field(factory=dict)
-    issuances: dict[str, Issuance] = field(factory=dict)
-    schedules: dict[str, Schedule] = field(factory=dict)
-    authorities: dict[str, CertificateAuthority] = field(factory=dict)
-    secrets: dict[SecretName, SealedSecret] = field(factory=dict)
-    record: MemoryRecord = field(factory=MemoryRecord)
-    documents: dict[tuple[str, str], Document] = field(factory=dict)
-
-    def copy(self) -> _Tables:
-        return _Tables(
-            certificates=dict(self.certificates),
-            issuances=dict(self.issuances),
-            schedules=dict(self.schedules),
-            authorities=dict(self.authorities),
-            secrets=dict(self.secrets),
-            record=self.record.copy(),
-            documents=dict(self.documents),
-        )
-
-
-@define(eq=False)
-class _Certificates:
-    tables: _Tables
-
-    def add(self, certificate: Certificate) -> None:
-        if certificate.authority_id not in self.tables.authorities:
-            raise NotFound("authority", certificate.authority_id)
-        self.tables.certificates[certificate.id] = certificate
-
-    def get(self, certificate_id: str) -> Certificate:
-        return _row(self.tables.certificates, "certificate", certificate_id)
-
-    def save(self, certificate: Certificate) -> Certificate:
-        stored = self.tables.certificates.get(certificate.id)
-        found = stored.version if stored else None
-        if found != certificate.version:
-            raise StaleWrite("certificate", certificate.id, expected=certificate.version, found=found)
-        saved = evolve(certificate, version=certificate.version + 1)
-        self.tables.certificates[certificate.id] = saved
-        return saved
-
-    def save_progress(self, certificate: Certificate) -> None:
-        stored = self.get(certificate.id)
-        self.tables.certificates[certificate.id] = evolve(
-            stored,
-            status=certificate.status,
-            issuance_id=certificate.issuance_id,
-            active_issuance_id=certificate.active_issuance_id,
-            not_after=certificate.not_after,
-            problem=certificate.problem,
-            updated_at=certificate.updated_at,
-        )
-
-    def delete(self, certificate_id: str) -> None:
-        self.get(certificate_id)
-        del self.tables.certificates[certificate_id]
-        self.tables.schedules.pop(certificate_id, None)
-        for issuance in [one for one in self.tables.issuances.values() if one.certificate_id == certificate_id]:
-            del self.tables.issuances[issuance.id]
-
-    def find_by_domain(self, domain: DnsName) -> Sequence[Certificate]:
-        found = [one for one in self.tables.certificates.values() if one.domain == domain]
-        return sorted(found, key=lambda one: (one.created_at, one.id))
-
-    def page(
-        self,
-        *,
-        after: str | None = None,
-        limit: int = 50,
-        status: Status | None = None,
-        authority_id: str | None = None,
-        owner: str | None = None,
-    ) -> Sequence[Certificate]:
-        last = self.tables.certificates.get(after) if after is not None else None
-        if after is not None and last is None:
-            raise NotFound("certificate", after)
-        found = [
-            one
-            for one in self.tables.certificates.values()
-            if (status is None or one.status is status)
-            and (authority_id is None or one.authority_id == authority_id)
-            and (owner is None or one.owner == owner)
-            and (last is None or (one.domain.ascii, one.id) > (last.domain.ascii, last.id))
-        ]
-        return sorted(found, key=lambda one: (one.domain.ascii, one.id))[:limit]
-
-    def search(self, search: Search, *, owner: str | None = None, limit: int = 50) -> Sequence[Certificate]:
-        of_leaf = {
-            issuance.certificate_id
-            for issuance in self.tables.issuances.values()
-            if (leaf := issuance.leaf) is not None
-            and (
-                leaf.serial_hex.lstrip("0") in search.serials
-                or (search.fingerprint and search.fingerprint in (leaf.fingerprint_sha256, leaf.fingerprint_sha1))
-            )
-        }
-        found = [
-            one
-            for one in self.tables.certificates.values()
-            if (owner is None or one.owner == owner)
-            and (one.id in of_leaf or any(_fits(name.ascii, search) for name in one.names))
-        ]
-        return sorted(found, key=lambda one: (one.domain.ascii, one.id))[:limit]
-
-    def count_by_status(
-        self, *, authority_id: str | None = None, owner: str | None = None, at_most: int | None = None
-    ) -> Mapping[Status, int]:
-        counted = Counter(
-            one.status
-            for one in self.tables.certificates.values()
-            if (authority_id is None or one.authority_id == authority_id) and (owner is None or one.owner == owner)
-        )
-        return {status: number if at_most is None else min(number, at_most) for status, number in counted.items()}
-
-    def domains_using(self, authority_id: str, *, limit: int = 6) -> Sequence[str]:
-        return sorted({one.domain.ascii for one in _users(self.tables, authority_id)})[:limit]
-
 
 @define(eq=False)
 class _Issuances:
-    tables: _Tables
+    tables: MemoryTables
 
     def add(self, issuance: Issuance) -> None:
         if issuance.certificate_id not in self.tables.certificates:
@@ -161,7 +34,7 @@ class _Issuances:
         self.tables.issuances[issuance.id] = issuance
 
     def get(self, issuance_id: str) -> Issuance:
-        return _row(self.tables.issuances, "issuance", issuance_id)
+        return row_of(self.tables.issuances, "issuance", issuance_id)
 
     def save(self, issuance: Issuance) -> None:
         self.tables.issuances[issuance.id] = evolve(
@@ -176,6 +49,7 @@ class _Issuances:
             problem=issuance.problem,
             renewal_info=issuance.renewal_info,
             authority_failures=issuance.authority_failures,
+            told=issuance.told,
             finished_at=issuance.finished_at,
         )
 
@@ -186,7 +60,7 @@ class _Issuances:
 
 @define(eq=False)
 class _Schedules:
-    tables: _Tables
+    tables: MemoryTables
 
     def add(self, schedule: Schedule) -> None:
         if schedule.certificate_id not in self.tables.certificates:
@@ -194,7 +68,7 @@ class _Schedules:
         self.tables.schedules[schedule.certificate_id] = schedule
 
     def get(self, certificate_id: str) -> Schedule:
-        return _row(self.tables.schedules, "certificate", certificate_id)
+        return row_of(self.tables.schedules, "certificate", certificate_id)
 
     def claim_due(self, *, now: datetime, owner: str, lease_until: datetime, limit: int) -> Sequence[Schedule]:
         due = [
@@ -252,14 +126,14 @@ class _Schedules:
 
 @define(eq=False)
 class _Authorities:
-    tables: _Tables
+    tables: MemoryTables
 
     def add(self, authority: CertificateAuthority) -> None:
         self._refuse_taken(authority)
         self.tables.authorities[authority.id] = authority
 
     def get(self, authority_id: str) -> CertificateAuthority:
-        return _row(self.tables.authorities, "authority", authority_id)
+        return row_of(self.tables.authorities, "authority", authority_id)
 
     def by_name(self, name: str) -> CertificateAuthority | None:
         return next((one for one in self.tables.authorities.values() if one.name == name), None)
@@ -276,7 +150,7 @@ class _Authorities:
 
     def delete(self, authority_id: str) -> None:
         authority = self.get(authority_id)
-        users = [one.domain.ascii for one in _users(self.tables, authority_id)]
+        users = [one.domain.ascii for one in users_of(self.tables, authority_id)]
         if users:
             raise InUse("authority", authority.name, users)
         del self.tables.authorities[authority_id]
@@ -292,7 +166,7 @@ class _Authorities:
 
 @define(eq=False)
 class _Documents:
-    tables: _Tables
+    tables: MemoryTables
 
     def get(self, namespace: str, key: str) -> Document | None:
         return self.tables.documents.get((namespace, key))
@@ -321,7 +195,7 @@ class _Documents:
 
 @define(eq=False)
 class _Transaction:
-    certificates: _Certificates
+    certificates: MemoryCertificates
     issuances: _Issuances
     schedules: _Schedules
     authorities: _Authorities
@@ -331,9 +205,9 @@ class _Transaction:
     documents: _Documents
 
     @classmethod
-    def on(cls, tables: _Tables) -> _Transaction:
+    def on(cls, tables: MemoryTables) -> _Transaction:
         return cls(
-            certificates=_Certificates(tables),
+            certificates=MemoryCertificates(tables),
             issuances=_Issuances(tables),
             schedules=_Schedules(tables),
             authorities=_Authorities(tables),
@@ -348,7 +222,7 @@ class _Transaction:
 class MemoryStorage:
     """A store in this process; one writer at a time, readers see the last committed state."""
 
-    _tables: _Tables = field(factory=_Tables, init=False, repr=False)
+    _tables: MemoryTables = field(factory=MemoryTables, init=False, repr=False)
     _writing: Any = field(factory=threading.Lock, init=False, repr=False)
     _writer: int | None = field(default=None, init=False, repr=False)
     _closed: bool = field(default=False, init=False)
@@ -378,28 +252,11 @@ class MemoryStorage:
     def close(self) -> None:
         """Forget everything."""
         self._closed = True
-        self._tables = _Tables()
+        self._tables = MemoryTables()
 
     def _refuse_closed(self) -> None:
         if self._closed:
             raise StorageUnavailable("This store is closed.")
-
-
-def _users(tables: _Tables, authority_id: str) -> list[Certificate]:
-    return [one for one in tables.certificates.values() if authority_id in (one.authority_id, *one.fallbacks)]
-
-
-def _row(rows: Mapping[str, _T], kind: str, key: str) -> _T:
-    try:
-        return rows[key]
-    except KeyError:
-        raise NotFound(kind, key) from None
-
-
-def _fits(name: str, search: Search) -> bool:
-    if search.name_prefix and name.startswith(search.name_prefix):
-        return True
-    return bool(search.domain) and reversed_labels(name).startswith(reversed_labels(search.domain))
 
 
 def _leased(schedule: Schedule, now: datetime) -> bool:

@@ -143,7 +143,7 @@ def list_certificates(
                     _shown_domain(one),
                     status_cell(one.status),
                     shown_moment(one.not_after),
-                    names.get(one.authority_id, ""),
+                    names.get(one.authority_id or "", ""),
                     one.id if times[one.domain] > 1 else "",
                 )
                 for one in items
@@ -157,7 +157,7 @@ def list_certificates(
             if more:
                 to.print(f"There may be more than these {limit}.", style="yellow")
 
-        found = [certificate_document(one, names.get(one.authority_id, "")) for one in items]
+        found = [certificate_document(one, names.get(one.authority_id or "", "")) for one in items]
         now.output.result({"certificates": found, "more": more}, draw)
 
 

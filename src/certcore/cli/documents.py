@@ -78,7 +78,7 @@ def view_document(view: CertificateView) -> dict[str, Any]:
     """A certificate as its page shows it, with its leaf, the attempt under way and the timeline."""
     active = view.active
     return {
-        **certificate_document(view.certificate, view.authority.name),
+        **certificate_document(view.certificate, view.authority.name if view.authority else ""),
         "days_remaining": view.days_remaining,
         "renews_at": moment(view.renews_at),
         "looks_again_at": None if view.schedule is None else moment(view.schedule.due_at),

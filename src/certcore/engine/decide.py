@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Final
 
 from attrs import frozen
 
@@ -12,7 +13,9 @@ from certcore.model.certificate import Certificate
 from certcore.model.issuance import TOO_MUCH, Issuance
 from certcore.model.lifecycle import Status
 
-__all__ = ["Decision", "Task", "decide"]
+__all__ = ["Decision", "Task", "decide", "is_lost_change"]
+
+_TIME_FOR_A_CHANGE: Final = timedelta(days=1)
 
 
 class Task(StrEnum):
@@ -26,6 +29,8 @@ class Task(StrEnum):
     CLEAN_UP = "clean_up"
     #: Go on at another CA: the present one keeps failing for reasons of its own.
     FALL_BACK = "fall_back"
+    #: Renew what is in service: a change of its names is not getting anywhere, and its end draws near.
+    SET_CHANGE_ASIDE = "set_change_aside"
     #: Ask the CA when it wants the leaf in service to be renewed.
     ASK_RENEWAL_INFO = "ask_renewal_info"
     #: Begin an issuance beside the active leaf.
@@ -41,6 +46,28 @@ class Decision:
     task: Task
     issuance: Issuance | None = None
     look_again: datetime | None = None
+
+
+def is_lost_change(certificate: Certificate, attempt: Issuance | None, active: Issuance, now: datetime) -> bool:
+    """Whether other names than those in service have had their time, and renewing what is in service comes first.
+
+    An attempt for other names gets a day at least, and until half of the time between the renewal's moment and the
+    leaf's end has passed. Else an alias that nobody proves would let a site expire.
+
+    Args:
+        certificate: As it stands.
+        attempt: The one under way; None when none is, and the next one is to begin.
+        active: The issuance whose leaf is in service.
+        now: The moment to decide for.
+    """
+    names = certificate.names if attempt is None else attempt.names
+    if active.leaf is None or not certificate.renews_itself or set(names) == set(active.names):
+        return False
+    if certificate.status not in (Status.ACTIVE, Status.EXPIRED):
+        return False
+    renew_at = certificate.renewal.renew_at(active.leaf, certificate.id, active.renewal_info)
+    late = renew_at + (active.leaf.not_after - renew_at) / 2
+    return now >= (late if attempt is None else max(late, attempt.created_at + _TIME_FOR_A_CHANGE))
 
 
 def decide(certificate: Certificate, issuances: Sequence[Issuance], now: datetime) -> Decision:
@@ -61,6 +88,8 @@ def decide(certificate: Certificate, issuances: Sequence[Issuance], now: datetim
             return Decision(task=Task.CLEAN_UP, issuance=issuance)
     in_flight = current is not None and current.outcome is None
     if in_flight and certificate.status not in (Status.DRAFT, Status.ERROR, Status.REVOKED):
+        if current is not None and active is not None and is_lost_change(certificate, current, active, now):
+            return Decision(task=Task.SET_CHANGE_ASIDE, issuance=active)
         tired = current is not None and current.authority_failures >= TOO_MUCH and certificate.fallbacks
         return Decision(task=Task.FALL_BACK if tired else Task.ADVANCE, issuance=current)
     if certificate.status not in (Status.ACTIVE, Status.EXPIRED):
@@ -71,7 +100,7 @@ def decide(certificate: Certificate, issuances: Sequence[Issuance], now: datetim
             ask_at = active.renewal_info.check_at
             if ask_at <= now:
                 return Decision(task=Task.ASK_RENEWAL_INFO, issuance=active)
-        if certificate.renewal.auto:
+        if certificate.renews_itself:
             renew_at = certificate.renewal.renew_at(active.leaf, certificate.id, active.renewal_info)
             if renew_at <= now:
                 return Decision(task=Task.START_RENEWAL, issuance=active)

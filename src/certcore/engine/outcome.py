@@ -43,16 +43,16 @@ class Held:
     new_keys: tuple[tuple[SecretName, SealedSecret], ...] = ()
     dropped_keys: tuple[SecretName, ...] = ()
 
-    def authority(self, authority_id: str) -> CertificateAuthority:
+    def authority(self, authority_id: str | None) -> CertificateAuthority:
         """One of the CA profiles.
 
         Raises:
-            NotFound: It was deleted.
+            NotFound: It was deleted, or there never was one.
         """
         for one in self.authorities:
             if one.id == authority_id:
                 return one
-        raise NotFound("authority", authority_id)
+        raise NotFound("authority", authority_id or "")
 
     @property
     def active(self) -> Issuance | None:

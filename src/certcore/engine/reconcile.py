@@ -18,14 +18,16 @@ from attrs import evolve, field, frozen
 from certcore.engine.contexts import Contexts
 from certcore.engine.decide import Decision, Task, decide
 from certcore.engine.leases import LEASE, LeaseKeeper
+from certcore.engine.notices import tell
 from certcore.engine.outcome import Held, after_step, refuse_leaf
-from certcore.engine.renewals import ask_renewal_info, fall_back, start_renewal
+from certcore.engine.renewals import ask_renewal_info, fall_back, set_change_aside, start_renewal
 from certcore.errors import CertCoreError, LeaseLost, NotFound, PluginError, StorageError, X509Error
 from certcore.model.authority import CertificateAuthority
 from certcore.model.certificate import Certificate, Schedule
 from certcore.model.events import EventKind
 from certcore.model.issuance import Issuance
 from certcore.model.lifecycle import Action, Status, transition
+from certcore.model.notices import NoticePolicy, next_notice
 from certcore.model.problem import Problem
 from certcore.model.renewal import Retry
 from certcore.ports.ca_module import Failed, Issued, Step, SupportsCleanUp, SupportsRenewalInfo, Waiting
@@ -63,6 +65,8 @@ class Engine:
     contexts: Contexts
     #: Who holds the leases: unique per process.
     owner: str
+    #: Of what is told by itself.
+    notices: NoticePolicy = field(factory=NoticePolicy)
     leases: LeaseKeeper = field(init=False, repr=False)
 
     @leases.default
@@ -149,6 +153,9 @@ class Engine:
         now = self.environment.now()
         decision = decide(held.certificate, held.issuances, now)
         before = evolve(held, events=(), new_keys=(), dropped_keys=())
+        told = tell(before, self.notices, now)
+        if told is not None:
+            return self._store(before, told.due(now), keep_lease=keep_lease)
         try:
             match decision.task:
                 case Task.ADVANCE if decision.issuance is not None:
@@ -157,6 +164,8 @@ class Engine:
                     after = self._clean_up(before, decision.issuance)
                 case Task.START_RENEWAL if decision.issuance is not None:
                     after = start_renewal(before, decision.issuance, self.contexts)
+                case Task.SET_CHANGE_ASIDE if decision.issuance is not None:
+                    after = set_change_aside(before, decision.issuance, self.contexts)
                 case Task.FALL_BACK if decision.issuance is not None:
                     after = fall_back(before, decision.issuance, self.contexts)
                 case Task.ASK_RENEWAL_INFO if decision.issuance is not None:
@@ -254,6 +263,7 @@ class Engine:
 
     def _store(self, before: Held, after: Held, *, keep_lease: bool | timedelta) -> Held:
         now = self.environment.now()
+        after = _in_time_for_notices(after, self.notices, now)
         due_at = after.schedule.due_at
         if isinstance(keep_lease, timedelta):
             keep_lease = due_at is not None and due_at - now <= keep_lease
@@ -309,12 +319,20 @@ class Engine:
         return Reconciled(certificate_id=certificate_id, status=status, look_again=due_at, stepped=False)
 
 
+def _in_time_for_notices(held: Held, policy: NoticePolicy, now: datetime) -> Held:
+    """The same, looked at no later than the next notice about its end."""
+    notice_at = next_notice(policy, held.certificate, held.issuances, now)
+    if notice_at is None or (held.schedule.due_at is not None and held.schedule.due_at <= notice_at):
+        return held
+    return evolve(held, schedule=evolve(held.schedule, due_at=notice_at))
+
+
 def _authorities(
     transaction: Transaction, certificate: Certificate, issuances: Sequence[Issuance]
 ) -> Iterator[CertificateAuthority]:
     """The CA profiles that a step may need; one that was deleted is left out."""
     needed = [one for one in issuances if one.outcome is None or one.needs_clean_up or one.renewal_info is not None]
     ids = [certificate.authority_id, *certificate.fallbacks, *(one.authority_id for one in needed)]
-    for authority_id in dict.fromkeys(ids):
+    for authority_id in filter(None, dict.fromkeys(ids)):
         with contextlib.suppress(NotFound):
             yield transaction.authorities.get(authority_id)

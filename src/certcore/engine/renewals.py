@@ -7,6 +7,7 @@ import logging
 from attrs import evolve
 
 from certcore.engine.contexts import Contexts
+from certcore.engine.decide import is_lost_change
 from certcore.engine.outcome import Held
 from certcore.engine.requests import new_issuance
 from certcore.errors import CAError, CertCoreError, InvalidInput, LeaseLost, StorageError
@@ -17,13 +18,33 @@ from certcore.model.renewal_info import RenewalInfo, SuggestedWindow, after_answ
 from certcore.model.secret import SealedSecret, SecretName
 from certcore.ports.ca_module import SupportsRenewalInfo
 
-__all__ = ["ask_renewal_info", "fall_back", "start_renewal"]
+__all__ = ["ask_renewal_info", "fall_back", "set_change_aside", "start_renewal"]
 
 _log = logging.getLogger(__name__)
 
 
 def start_renewal(held: Held, active: Issuance, contexts: Contexts) -> Held:
     """A new issuance beside the active one, with a new key unless the policy keeps it."""
+    now = contexts.environment.now()
+    lost = is_lost_change(held.certificate, None, active, now)
+    return _renewal(held, active, contexts, like=active if lost else None)
+
+
+def set_change_aside(held: Held, active: Issuance, contexts: Contexts) -> Held:
+    """End the attempt for other names and renew what is in service; the user's wish stays in the form."""
+    certificate = held.certificate
+    now = contexts.environment.now()
+    attempt = next(one for one in held.issuances if one.id == certificate.issuance_id)
+    ended = evolve(attempt, outcome=Outcome.ABANDONED, finished_at=now)
+    after = held.with_issuance(ended)
+    if attempt.key_name != active.key_name:
+        after = evolve(after, dropped_keys=(attempt.key_name,))
+    data = {"number": attempt.number, "names": [one.ascii for one in attempt.names]}
+    after = after.moved(certificate, EventKind.ATTEMPT_CANCELLED, now, problem=certificate.problem, data=data)
+    return _renewal(after, active, contexts, like=active)
+
+
+def _renewal(held: Held, active: Issuance, contexts: Contexts, *, like: Issuance | None) -> Held:
     certificate = held.certificate
     now = contexts.environment.now()
     keep = None if certificate.renewal.rotate_key else _sealed_key(active, contexts)
@@ -34,6 +55,7 @@ def start_renewal(held: Held, active: Issuance, contexts: Contexts) -> Held:
         environment=contexts.environment,
         vault=contexts.vault,
         keep_key=keep,
+        like=like,
     )
     changed = evolve(certificate, issuance_id=request.issuance.id, updated_at=now)
     after = held.with_issuance(request.issuance)
@@ -85,12 +107,13 @@ def fall_back(held: Held, tired: Issuance, contexts: Contexts) -> Held:
         vault=contexts.vault,
         keep_key=_sealed_key(tired, contexts) if kept else None,
         authority_id=chosen,
+        like=tired,
     )
     status = transition(certificate.status, Action.FALL_BACK)
     changed = evolve(certificate, status=status, issuance_id=request.issuance.id, updated_at=now)
     names = {one.id: one.name for one in held.authorities}
     data = {
-        "from": names.get(tired.authority_id, tired.authority_id),
+        "from": names.get(tired.authority_id or "", tired.authority_id),
         "to": names.get(chosen, chosen),
         "number": request.issuance.number,
     }
@@ -124,21 +147,21 @@ def _is_earlier(before: RenewalInfo | None, after: RenewalInfo) -> bool:
 
 def _next_authority(held: Held, tired: Issuance, contexts: Contexts) -> str | None:
     certificate = held.certificate
-    order = list(dict.fromkeys([certificate.authority_id, *certificate.fallbacks]))
+    order = list(dict.fromkeys(filter(None, [certificate.authority_id, *certificate.fallbacks])))
     start = order.index(tired.authority_id) if tired.authority_id in order else -1
     for candidate in [*order[start + 1 :], *order[: start + 1]]:
-        if candidate != tired.authority_id and _can_take(held, candidate, contexts):
+        if candidate != tired.authority_id and _can_take(held, tired, candidate, contexts):
             return candidate
     return None
 
 
-def _can_take(held: Held, authority_id: str, contexts: Contexts) -> bool:
+def _can_take(held: Held, tired: Issuance, authority_id: str, contexts: Contexts) -> bool:
     """Whether a CA profile is there and permits these names."""
     try:
         authority = held.authority(authority_id)
         module, context = contexts.context(authority)
         settings = contexts.settings(module, authority, held.certificate)
-        module.check_request(context, held.certificate.names, settings)
+        module.check_request(context, tired.names, settings)
     except (StorageError, LeaseLost):
         raise
     except (InvalidInput, CertCoreError) as error:

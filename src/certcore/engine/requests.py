@@ -24,7 +24,7 @@ class NewIssuance:
     sealed_key: SealedSecret | None
 
 
-def new_issuance(
+def new_issuance(  # noqa: PLR0913 - the parts of one row
     certificate: Certificate,
     *,
     number: int,
@@ -33,6 +33,7 @@ def new_issuance(
     vault: Vault,
     keep_key: tuple[SecretName, SealedSecret] | None = None,
     authority_id: str | None = None,
+    like: Issuance | None = None,
 ) -> NewIssuance:
     """Make key and CSR (slow for RSA: call it outside of any transaction).
 
@@ -44,29 +45,38 @@ def new_issuance(
         vault: Seals the new key, or opens the kept one.
         keep_key: The name and the sealed form of the key to use again, when the renewal policy keeps keys.
         authority_id: The CA profile that it goes to; that of the certificate when None.
+        like: The issuance whose names are asked for again, and whose CSR is used again when its key never was here;
+            None for what the certificate says now.
 
     Raises:
         SealingError: The kept key does not open.
     """
     issuance_id = environment.new_id()
-    if keep_key is None:
+    names = certificate.names if like is None else like.names
+    own_csr = certificate.csr_pem if like is None else like.own_csr_pem
+    sealed: SealedSecret | None = None
+    name = SecretName("certificate-key", issuance_id)
+    if own_csr:
+        csr_pem = own_csr
+    elif keep_key is None:
         key = generate_key(certificate.key_type)
-        name = SecretName("certificate-key", issuance_id)
         sealed = vault.seal(Secret(private_key_pem(key)), name)
+        csr_pem = build_csr(key, names, certificate.subject).decode()
     else:
         name, kept = keep_key
         key = load_private_key(vault.open(kept, name).reveal(), trusted=True)
-        sealed = None
+        csr_pem = build_csr(key, names, certificate.subject).decode()
     issuance = Issuance(
         id=issuance_id,
         certificate_id=certificate.id,
         number=number,
         purpose=purpose,
         authority_id=authority_id or certificate.authority_id,
-        names=certificate.names,
+        names=names,
         key_type=certificate.key_type,
         key_name=name,
-        csr_pem=build_csr(key, certificate.names, certificate.subject).decode(),
+        csr_pem=csr_pem,
+        is_keyless=bool(own_csr),
         created_at=environment.now(),
     )
     return NewIssuance(issuance=issuance, sealed_key=sealed)

@@ -6,6 +6,7 @@
     ├── InvalidInput             a field was refused at the door
     │   └── InvalidName          … because it is not a usable DNS name
     ├── NotFound                 nothing of that kind under that id or name
+    ├── NotObtained              a certificate that was waited for did not come
     ├── AmbiguousName            a name that stands for more than one thing
     ├── AlreadyExists            the name is taken
     ├── InUse                    it cannot go while something needs it
@@ -46,6 +47,7 @@ from certcore.errors.base import (
     InvalidName,
     LeaseLost,
     NotFound,
+    NotObtained,
     StaleWrite,
     TransitionNotAllowed,
 )
@@ -76,6 +78,7 @@ __all__ = [
     "LeafRejected",
     "LeaseLost",
     "NotFound",
+    "NotObtained",
     "PluginError",
     "SealingError",
     "SealingKeyInUse",

@@ -15,6 +15,7 @@ __all__ = [
     "InvalidName",
     "LeaseLost",
     "NotFound",
+    "NotObtained",
     "StaleWrite",
     "TransitionNotAllowed",
 ]
@@ -83,6 +84,33 @@ class NotFound(CertCoreError):
         super().__init__(f"There is no {kind} {key!r}.", advice=f"List the {_plural(kind)} to see what there is.")
         self.kind = kind
         self.key = key
+
+
+class NotObtained(CertCoreError):
+    """A certificate that was waited for did not come: the CA refused it for good, or the time was over.
+
+    Args:
+        domain: Its primary name.
+        certificate_id: Its id; what was begun goes on when a worker runs, or at the next call.
+        reason: What the last attempt failed with, as a sentence; empty when nothing failed, and somebody has to do
+            something.
+        advice: What helps against it.
+        seconds: How long it was waited for; None when waiting longer would not help.
+    """
+
+    _shown_fields = ("domain", "certificate_id", "reason")
+
+    def __init__(
+        self, domain: str, certificate_id: str, *, reason: str = "", advice: str = "", seconds: float | None = None
+    ) -> None:
+        when = "" if seconds is None else f" within {seconds:g} seconds"
+        super().__init__(
+            f"There is no certificate for {domain}{when}. {reason}".strip(),
+            advice=advice or f"Its hints say what it waits for: certificates.hints({certificate_id!r}).",
+        )
+        self.domain = domain
+        self.certificate_id = certificate_id
+        self.reason = reason
 
 
 class AmbiguousName(CertCoreError):

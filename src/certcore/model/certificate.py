@@ -41,12 +41,14 @@ class Certificate:
     subject: Subject = field(factory=Subject)
     key_type: KeyType = KeyType.EC_P256
     renewal: RenewalPolicy = field(factory=RenewalPolicy)
-    #: The CA profile that issues it.
-    authority_id: str
+    #: The CA profile that issues it; None for one that was imported, until the user binds one.
+    authority_id: str | None
     #: Further CA profiles, tried in this order when the first one keeps failing for reasons of its own.
     fallbacks: tuple[str, ...] = ()
     #: What the CA module wants to know of this certificate, as its ``certificate_type`` unstructures.
     module_data: Mapping[str, Any] = field(factory=dict, converter=read_only, repr=False)
+    #: The user's own certificate signing request (PEM): its private key never comes here. Empty when the key is ours.
+    csr_pem: str = field(default="", repr=False)
     status: Status = Status.DRAFT
     #: The issuance in flight, or the last one that failed; None in draft and while nothing is under way.
     issuance_id: str | None = None
@@ -65,6 +67,11 @@ class Certificate:
     def names(self) -> tuple[DnsName, ...]:
         """All names in the order of the request: the domain, ``*.domain``, the aliases."""
         return certificate_names(self.domain, self.aliases, wildcard=self.wildcard)
+
+    @property
+    def renews_itself(self) -> bool:
+        """Whether a renewal begins without being asked: it is wished, and there is a CA to ask."""
+        return self.renewal.auto and self.authority_id is not None
 
 
 @frozen(kw_only=True)

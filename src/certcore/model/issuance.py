@@ -28,6 +28,8 @@ class Purpose(StrEnum):
     ISSUE = "issue"
     RENEW = "renew"
     REISSUE = "reissue"
+    #: It was issued elsewhere, and taken in.
+    IMPORT = "import"
 
 
 class Outcome(StrEnum):
@@ -47,14 +49,18 @@ class Issuance:
     #: Counts the issuances of a certificate from 1.
     number: int
     purpose: Purpose
-    #: The CA profile that it goes to, as it was when the attempt began.
-    authority_id: str
+    #: The CA profile that it goes to, as it was when the attempt began; None when it was issued elsewhere.
+    authority_id: str | None
     #: The names that were asked for, as they were when the attempt began.
     names: tuple[DnsName, ...]
     key_type: KeyType
     #: Where the private key is sealed: usually under this issuance's own id, or the previous one's when it is kept.
+    #: Nothing is there when the user keeps the key (a CSR of the user's own, or an import without it).
     key_name: SecretName
+    #: Empty when it was issued elsewhere.
     csr_pem: str
+    #: The private key never was here: the CSR is the user's own, or the leaf was imported without its key.
+    is_keyless: bool = False
     #: What the CA module remembers between steps, plain JSON; its own business.
     module_state: Mapping[str, Any] | None = None
     #: What the module last saw in the world (DNS answers, say), for the right column; plain JSON.
@@ -72,8 +78,15 @@ class Issuance:
     #: How much the CA has failed this attempt for reasons of its own; at `TOO_MUCH` another CA is tried, if one is
     #: named.
     authority_failures: int = 0
+    #: What has been told of this leaf: `certcore.model.notices` says of what.
+    told: tuple[str, ...] = ()
     created_at: datetime
     finished_at: datetime | None = None
+
+    @property
+    def own_csr_pem(self) -> str:
+        """The user's own CSR; empty when there is none."""
+        return self.csr_pem if self.is_keyless else ""
 
     @property
     def fullchain_pem(self) -> str | None:

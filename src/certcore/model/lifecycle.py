@@ -37,7 +37,7 @@ class Status(StrEnum):
 class Action(StrEnum):
     """What can happen to a certificate: by its user, by the CA, or by the clock."""
 
-    #: The user changes the form data.
+    #: The user changes the form data: all of it in draft, later what the next issuance takes.
     EDIT = "edit"
     #: The user makes key and CSR; the issuance begins.
     GENERATE_CSR = "generate_csr"
@@ -47,6 +47,10 @@ class Action(StrEnum):
     CHECK_NOW = "check_now"
     #: The user starts a new issuance for a certificate that has, or had, a leaf.
     RENEW = "renew"
+    #: The user has it issued anew, with other names or another key; what is in service stays until then.
+    REISSUE = "reissue"
+    #: The user gives an attempt beside the leaf in service up.
+    CANCEL_ATTEMPT = "cancel_attempt"
     #: The user changes when it renews.
     CHANGE_RENEWAL = "change_renewal"
     #: The user takes the leaf and its key out.
@@ -97,7 +101,10 @@ TRANSITIONS: Final[Mapping[tuple[Status, Action], Status]] = MappingProxyType(
         (_S.PROCESSING, _A.FAIL): _S.ERROR,
         (_S.PROCESSING, _A.FALL_BACK): _S.PENDING,
         (_S.ACTIVE, _A.CHECK_NOW): _S.ACTIVE,
+        (_S.ACTIVE, _A.EDIT): _S.ACTIVE,
         (_S.ACTIVE, _A.RENEW): _S.ACTIVE,
+        (_S.ACTIVE, _A.REISSUE): _S.ACTIVE,
+        (_S.ACTIVE, _A.CANCEL_ATTEMPT): _S.ACTIVE,
         (_S.ACTIVE, _A.CHANGE_RENEWAL): _S.ACTIVE,
         (_S.ACTIVE, _A.EXPORT): _S.ACTIVE,
         (_S.ACTIVE, _A.DELETE): _S.ACTIVE,
@@ -110,7 +117,10 @@ TRANSITIONS: Final[Mapping[tuple[Status, Action], Status]] = MappingProxyType(
         (_S.ACTIVE, _A.EXPIRE): _S.EXPIRED,
         (_S.ACTIVE, _A.REVOKE): _S.REVOKED,
         (_S.EXPIRED, _A.CHECK_NOW): _S.EXPIRED,
+        (_S.EXPIRED, _A.EDIT): _S.EXPIRED,
         (_S.EXPIRED, _A.RENEW): _S.EXPIRED,
+        (_S.EXPIRED, _A.REISSUE): _S.EXPIRED,
+        (_S.EXPIRED, _A.CANCEL_ATTEMPT): _S.EXPIRED,
         (_S.EXPIRED, _A.CHANGE_RENEWAL): _S.EXPIRED,
         (_S.EXPIRED, _A.EXPORT): _S.EXPIRED,
         (_S.EXPIRED, _A.DELETE): _S.EXPIRED,
@@ -123,7 +133,10 @@ TRANSITIONS: Final[Mapping[tuple[Status, Action], Status]] = MappingProxyType(
         (_S.ERROR, _A.BACK_TO_DRAFT): _S.DRAFT,
         (_S.ERROR, _A.CHANGE_RENEWAL): _S.ERROR,
         (_S.ERROR, _A.DELETE): _S.ERROR,
+        (_S.REVOKED, _A.EDIT): _S.REVOKED,
+        (_S.REVOKED, _A.CHANGE_RENEWAL): _S.REVOKED,
         (_S.REVOKED, _A.RENEW): _S.PENDING,
+        (_S.REVOKED, _A.REISSUE): _S.PENDING,
         (_S.REVOKED, _A.EXPORT): _S.REVOKED,
         (_S.REVOKED, _A.DELETE): _S.REVOKED,
     }
@@ -137,6 +150,8 @@ USER_ACTIONS: Final = frozenset(
         Action.BACK_TO_DRAFT,
         Action.CHECK_NOW,
         Action.RENEW,
+        Action.REISSUE,
+        Action.CANCEL_ATTEMPT,
         Action.CHANGE_RENEWAL,
         Action.EXPORT,
         Action.REVOKE,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import idna
@@ -24,7 +24,10 @@ __all__ = [
     "IpAddress",
     "certificate_names",
     "common_name",
+    "covering_names",
+    "form_of_names",
     "parse_identifier",
+    "share_names",
 ]
 
 #: The most names that a certificate may carry; the limit of the public CAs.
@@ -168,6 +171,39 @@ def certificate_names(domain: DnsName, aliases: Iterable[DnsName], *, wildcard: 
     if len(names) > MAX_NAMES:
         raise InvalidName("aliases", f"{len(names)} names are too many: a certificate carries at most {MAX_NAMES}.")
     return tuple(names)
+
+
+def form_of_names(names: Sequence[DnsName]) -> tuple[DnsName, tuple[DnsName, ...], bool]:
+    """The names of a leaf or a request as a form has them: the domain, the aliases, and whether ``*.domain`` is there.
+
+    The domain is the first name that is no wildcard, or the first one. `certificate_names` makes the same names of it.
+
+    Raises:
+        InvalidName: There are more than `MAX_NAMES`.
+    """
+    domain = next((one for one in names if not one.is_wildcard), names[0])
+    wildcard = not domain.is_wildcard and DnsName(f"*.{domain}") in names
+    own = {domain, *([DnsName(f"*.{domain}")] if wildcard else [])}
+    aliases = tuple(one for one in dict.fromkeys(names) if one not in own)
+    certificate_names(domain, aliases, wildcard=wildcard)
+    return domain, aliases, wildcard
+
+
+def covering_names(names: Iterable[DnsName]) -> frozenset[str]:
+    """The names that cover one of these: themselves, and the wildcards above them (RFC 6125 section 6.4.3)."""
+    found: set[str] = set()
+    for name in names:
+        found.add(name.ascii)
+        if not name.is_wildcard:
+            found.add(f"*.{name.ascii.partition('.')[2]}")
+    return frozenset(found)
+
+
+def share_names(some: Iterable[DnsName], others: Iterable[DnsName]) -> bool:
+    """Whether there is a host name that both cover."""
+    some, others = tuple(some), tuple(others)
+    first, second = {one.ascii for one in some}, {one.ascii for one in others}
+    return bool(first & covering_names(others)) or bool(second & covering_names(some))
 
 
 def common_name(names: Iterable[DnsName]) -> str:

@@ -21,11 +21,13 @@ class Permission(StrEnum):
     CERTIFICATE_VIEW = "certificate.view"
     #: Store a new draft.
     CERTIFICATE_CREATE = "certificate.create"
+    #: Take in a certificate that was issued elsewhere, with its private key.
+    CERTIFICATE_IMPORT = "certificate.import"
     #: Change the form data or the renewal policy; take it back to draft.
     CERTIFICATE_EDIT = "certificate.edit"
     #: Make key and CSR: from here on the CA is asked.
     CERTIFICATE_GENERATE_CSR = "certificate.generate_csr"
-    #: Begin a new issuance of one that has, or had, a leaf.
+    #: Begin a new issuance of one that has, or had, a leaf; give one up again.
     CERTIFICATE_RENEW = "certificate.renew"
     #: Have it looked at now.
     CERTIFICATE_CHECK = "certificate.check"
@@ -80,6 +82,7 @@ GRANTS: Final[Mapping[Permission, Grant]] = MappingProxyType(
         Permission.CERTIFICATE_LIST: Grant(Role.VIEWER, owner=True),
         Permission.CERTIFICATE_VIEW: Grant(Role.VIEWER, owner=True),
         Permission.CERTIFICATE_CREATE: Grant(Role.OPERATOR, owner=True),
+        Permission.CERTIFICATE_IMPORT: Grant(Role.OPERATOR, owner=True),
         Permission.CERTIFICATE_EDIT: Grant(Role.OPERATOR, owner=True),
         Permission.CERTIFICATE_GENERATE_CSR: Grant(Role.OPERATOR, owner=True),
         Permission.CERTIFICATE_RENEW: Grant(Role.OPERATOR, owner=True),

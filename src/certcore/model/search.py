@@ -33,13 +33,18 @@ class Search:
     #: The SHA-256 or SHA-1 fingerprint of a leaf of it, as lower-case hex.
     fingerprint: str = ""
 
+    @staticmethod
+    def hexadecimal(text: str) -> str:
+        """A number as people copy it, as lower-case hex without colons and blanks; empty when it is none."""
+        digits = _SEPARATORS.sub("", text.strip()[:_MAX].lower())
+        return digits.removeprefix("0x") if _HEX.fullmatch(digits) else ""
+
     @classmethod
     def parse(cls, text: str) -> Search:
         """Read what was typed; colons, blanks and case in numbers do not matter. Never raises."""
         typed = text.strip()[:_MAX].lower()
-        digits = _SEPARATORS.sub("", typed)
-        number = digits if _HEX.fullmatch(digits) else ""
-        hexadecimal = number.removeprefix("0x")
+        hexadecimal = cls.hexadecimal(typed)
+        number = _SEPARATORS.sub("", typed) if hexadecimal else ""
         serials = {hexadecimal.lstrip("0")} if hexadecimal else set()
         if number.isdecimal():
             serials.add(f"{int(number):x}")

@@ -10,6 +10,7 @@ from attrs import frozen
 from certcore.model.authority import CertificateAuthority
 from certcore.model.certificate import Certificate, Schedule
 from certcore.model.events import Event
+from certcore.model.fields import CERTIFICATE_FIELDS, FieldView, way_to_change
 from certcore.model.issuance import Issuance
 from certcore.model.leaf import Leaf
 from certcore.model.lifecycle import Action, allowed_actions
@@ -22,7 +23,8 @@ class CertificateView:
     """A certificate as its page shows it: the left column's data, and what the right column is made from."""
 
     certificate: Certificate
-    authority: CertificateAuthority
+    #: The CA profile; None for an imported certificate that has none yet.
+    authority: CertificateAuthority | None
     #: The issuance in flight, or the last that failed.
     issuance: Issuance | None
     #: The issuance whose leaf is in service.
@@ -39,9 +41,29 @@ class CertificateView:
         return self.active.leaf if self.active else None
 
     @property
+    def under_way(self) -> bool:
+        """Whether an attempt to obtain a leaf is under way."""
+        return self.issuance is not None and self.issuance.outcome is None
+
+    @property
     def actions(self) -> frozenset[Action]:
         """What the user may do now."""
-        return allowed_actions(self.certificate.status)
+        allowed = allowed_actions(self.certificate.status)
+        if not self.under_way:
+            allowed -= {Action.CANCEL_ATTEMPT}
+        if self.certificate.authority_id is None:
+            # There is nobody to ask before a CA profile is bound.
+            allowed -= {Action.GENERATE_CSR, Action.RENEW}
+        return allowed
+
+    @property
+    def fields(self) -> tuple[FieldView, ...]:
+        """The left column: every field with its value, and how it can be changed now."""
+        status = self.certificate.status
+        return tuple(
+            FieldView(field=one, value=one.read(self), way=way_to_change(one.when, status, under_way=self.under_way))
+            for one in CERTIFICATE_FIELDS
+        )
 
     @property
     def days_remaining(self) -> int | None:
@@ -52,8 +74,8 @@ class CertificateView:
 
     @property
     def renews_at(self) -> datetime | None:
-        """When the leaf in service is due for renewal; None without a leaf or without auto-renewal."""
-        if self.leaf is None or not self.certificate.renewal.auto:
+        """When the leaf in service is due for renewal; None without a leaf, a CA profile or auto-renewal."""
+        if self.leaf is None or not self.certificate.renews_itself:
             return None
         info = self.active.renewal_info if self.active else None
         return self.certificate.renewal.renew_at(self.leaf, self.certificate.id, info)

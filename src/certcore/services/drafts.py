@@ -5,30 +5,35 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from attrs import asdict, evolve, frozen
+from attrs import evolve, frozen
 
 from certcore.engine.contexts import Contexts
-from certcore.errors import CertCoreError, InvalidInput, NotFound, StaleWrite
+from certcore.errors import CertCoreError
 from certcore.model.certificate import Certificate, Schedule
-from certcore.model.events import Event, EventKind
-from certcore.model.form import structure, unstructure
-from certcore.model.issuance import Issuance, Outcome
+from certcore.model.events import EventKind
+from certcore.model.issuance import Issuance
 from certcore.model.keys import KeyType
 from certcore.model.lifecycle import Action, transition
-from certcore.model.names import DnsName, certificate_names
 from certcore.model.permissions import Permission
 from certcore.model.renewal import RenewalPolicy
-from certcore.model.secret import SecretName
 from certcore.model.subject import Subject
 from certcore.ports.ca_module import SupportsCleanUp
-from certcore.ports.storage import Transaction
 from certcore.services.access import Access
-from certcore.services.inputs import aliases_of, fallbacks_of, given_changes, owner_of, subject_of, true_or_false
+from certcore.services.attempts import end_attempt, is_under_way
+from certcore.services.edits import (
+    certificate_event,
+    changes_between,
+    check_editable,
+    check_fallbacks,
+    checked,
+    conflict,
+)
+from certcore.services.inputs import fallbacks_of, given_changes, names_given, owner_of, renewal_of, subject_of
 
 __all__ = ["Drafts"]
 
-#: How far back a conflict is explained.
-_EDITS: Final = 50
+#: What can be changed in every status.
+_LASTING: Final = frozenset({"renewal", "fallbacks"})
 
 
 @frozen(kw_only=True, eq=False, slots=False)
@@ -40,31 +45,34 @@ class Drafts:
 
     def create(  # noqa: PLR0913 - one keyword per field of the form
         self,
-        domain: str,
+        domain: str | None = None,
         *,
         authority: str,
+        csr: str | bytes | None = None,
         aliases: Iterable[str] | str = (),
         wildcard: bool = False,
         fallbacks: Iterable[str] = (),
         owner: str = "",
         subject: Subject | Mapping[str, str] | None = None,
-        key_type: KeyType | str = KeyType.EC_P256,
-        renewal: RenewalPolicy | None = None,
+        key_type: KeyType | str | None = None,
+        renewal: RenewalPolicy | Mapping[str, Any] | None = None,
         module_data: Mapping[str, Any] | None = None,
         actor: str = "system",
     ) -> Certificate:
         """Store a new draft.
 
         Args:
-            domain: The primary name, as a person types it.
+            domain: The primary name, as a person types it. Not with a ``csr``, whose names count.
             authority: The id of the CA profile.
+            csr: A certificate signing request of the user's own (PEM or DER): its private key never comes here, and the
+                same request is used at renewals. It says the names and the key type.
             aliases: Further names, or one text with a name per line.
             wildcard: Also ``*.domain``.
             fallbacks: The ids of further CA profiles, tried in this order when the first one keeps failing for reasons
                 of its own.
             owner: The tenant, if the panel has tenants.
             subject: The subject fields.
-            key_type: The kind of key to make.
+            key_type: The kind of key to make; ``ec-p256`` when None. Not with a ``csr``.
             renewal: When to renew.
             module_data: The CA module's own fields.
             actor: Who does this.
@@ -76,28 +84,26 @@ class Drafts:
         """
         self.access.require(actor, Permission.CERTIFICATE_CREATE, owner=owner_of(owner))
         now = self.contexts.environment.now()
+        names = names_given(domain, aliases, wildcard=wildcard, key_type=key_type, csr=csr)
         draft = Certificate(
             id=self.contexts.environment.new_id(),
             owner=owner_of(owner),
-            domain=DnsName.parse(domain),
-            aliases=aliases_of(aliases),
-            wildcard=true_or_false("wildcard", wildcard),
+            **names,
             subject=subject_of(subject),
-            key_type=KeyType.parse(key_type),
-            renewal=renewal or RenewalPolicy(),
+            renewal=renewal_of(renewal),
             authority_id=authority,
             fallbacks=fallbacks_of(fallbacks),
             module_data=module_data or {},
             created_at=now,
             updated_at=now,
         )
-        checked = self._checked(draft)
+        new = checked(self.contexts, draft)
         with self.contexts.storage.write() as transaction:
             transaction.authorities.get(authority)
-            transaction.certificates.add(checked)
-            transaction.schedules.add(Schedule(certificate_id=checked.id))
-            transaction.events.append([self._event(checked, EventKind.CREATED, actor)])
-        return checked
+            transaction.certificates.add(new)
+            transaction.schedules.add(Schedule(certificate_id=new.id))
+            transaction.events.append([certificate_event(self.contexts, new, EventKind.CREATED, actor)])
+        return new
 
     def edit(  # noqa: PLR0913 - one keyword per field of the form
         self,
@@ -107,58 +113,66 @@ class Drafts:
         authority: str | None = None,
         aliases: Iterable[str] | str | None = None,
         wildcard: bool | None = None,
+        csr: str | bytes | None = None,
         fallbacks: Iterable[str] | None = None,
         subject: Subject | Mapping[str, str] | None = None,
         key_type: KeyType | str | None = None,
-        renewal: RenewalPolicy | None = None,
+        renewal: RenewalPolicy | Mapping[str, Any] | None = None,
         module_data: Mapping[str, Any] | None = None,
         version: int | None = None,
         actor: str = "system",
     ) -> Certificate:
         """Change what is given; what is not given stays. Neither key nor CA is touched.
 
-        Everything can be changed in draft; the renewal policy and the fallbacks in every status.
+        Everything can be changed in draft; the renewal policy and the fallbacks in every status. The CA profile, its
+        own settings, the key type and the subject can be changed beside a leaf, too, while no attempt is under way:
+        they count from the next issuance on. Other names take a `reissue`. `certcore.model.fields` has the table.
+
+        An imported certificate that gets a CA profile here renews from then on, by its policy.
 
         Args:
             certificate_id: Which certificate.
             version: The version that was read; a save over a newer one is refused. None: whatever there is.
+            csr: As in `create`; empty text goes back to a key of ours.
             domain, authority, aliases, wildcard, fallbacks, subject, key_type, renewal, module_data, actor:
-                As in `create`. Of ``subject`` and ``module_data`` given as mappings, only the given members change.
+                As in `create`. Of ``subject``, ``renewal`` and ``module_data`` given as mappings, only the given
+                members change.
 
         Raises:
-            InvalidInput: A field is wrong; nothing was stored.
-            TransitionNotAllowed: It is not a draft any more.
+            InvalidInput: A field is wrong, or takes a reissue; nothing was stored.
+            TransitionNotAllowed: It is unfinished: take it back to draft first.
             StaleWrite: Somebody else saved first.
             NotFound: There is no such certificate or CA profile.
             AccessDenied: The policy said no.
         """
         stored = self.access.certificate(actor, Permission.CERTIFICATE_EDIT, certificate_id)
-        form = {
+        given = {
             "domain": domain,
             "authority": authority,
             "aliases": aliases,
             "wildcard": wildcard,
+            "csr": csr,
+            "fallbacks": fallbacks,
             "subject": subject,
             "key_type": key_type,
+            "renewal": renewal,
             "module_data": module_data,
         }
-        lasting = {"renewal": renewal, "fallbacks": fallbacks}
-        changes = {**given_changes(stored, form), **given_changes(stored, lasting)}
-        of_form = any(value is not None for value in form.values())
-        of_lasting = any(value is not None for value in lasting.values())
-        action = Action.EDIT if of_form or not of_lasting else Action.CHANGE_RENEWAL
+        named = [name for name, value in given.items() if value is not None]
+        check_editable(stored, named, under_way=self._under_way(stored))
+        changes = given_changes(stored, given)
         now = self.contexts.environment.now()
         changed = evolve(stored, **changes, updated_at=now, version=stored.version if version is None else version)
-        transition(stored.status, action)
-        if action is Action.EDIT:
-            changed = self._checked(changed)
+        if set(named) <= _LASTING:
+            check_fallbacks(self.contexts, changed)
         else:
-            self._check_fallbacks(changed)
+            changed = checked(self.contexts, changed)
         with self.contexts.storage.write() as transaction:
             current = transaction.certificates.get(certificate_id)
-            transition(current.status, action)
+            under_way = is_under_way(transaction, current)
+            check_editable(current, named, under_way=under_way)  # again: somebody may have been faster
             if current.version != changed.version:
-                raise _conflict(transaction, changed, current)
+                raise conflict(transaction, changed, current)
             saved = transaction.certificates.save(
                 evolve(
                     changed,
@@ -169,10 +183,17 @@ class Drafts:
                     problem=current.problem,
                 )
             )
-            details = {"version": saved.version, "changes": _changes(current, saved)}
-            event = self._event(saved, EventKind.EDITED, actor, fields=sorted(changes), **details)
+            event = certificate_event(
+                self.contexts,
+                saved,
+                EventKind.EDITED,
+                actor,
+                fields=sorted(named),
+                version=saved.version,
+                changes=changes_between(current, saved),
+            )
             transaction.events.append([event])
-            if action is Action.CHANGE_RENEWAL and current.issuance_id is None:
+            if current.active_issuance_id is not None and not under_way:
                 # The engine works out anew when to renew.
                 transaction.schedules.take_over(certificate_id, due_at=now)
         return saved
@@ -190,16 +211,12 @@ class Drafts:
         with self.contexts.storage.write() as transaction:
             stored = transaction.certificates.get(certificate_id)
             status = transition(stored.status, Action.BACK_TO_DRAFT)
-            for issuance in transaction.issuances.of_certificate(certificate_id):
-                if issuance.id == stored.issuance_id:
-                    gone = evolve(issuance, outcome=Outcome.ABANDONED, finished_at=now)
-                    transaction.issuances.save(gone)
-                    self._destroy_key(transaction, issuance, stored.active_issuance_id)
+            end_attempt(transaction, stored, now)
             draft = evolve(stored, status=status, issuance_id=None, problem=None, updated_at=now)
             transaction.certificates.save_progress(draft)
             # Overtakes any worker; the engine's next look lets the module take back what the attempt still holds.
             transaction.schedules.take_over(certificate_id, due_at=now, attempts=0)
-            event = self._event(draft, EventKind.BACK_TO_DRAFT, actor, from_status=stored.status)
+            event = certificate_event(self.contexts, draft, EventKind.BACK_TO_DRAFT, actor, from_status=stored.status)
             transaction.events.append([event])
         return draft
 
@@ -228,10 +245,12 @@ class Drafts:
             for issuance in transaction.issuances.of_certificate(certificate_id):
                 transaction.secrets.delete(issuance.key_name)
             transaction.certificates.delete(certificate_id)
-            event = self._event(current, EventKind.DELETED, actor, domain=current.domain.ascii)
+            event = certificate_event(self.contexts, current, EventKind.DELETED, actor, domain=current.domain.ascii)
             transaction.events.append([event])
 
     def _clean_up(self, certificate: Certificate, issuance: Issuance) -> None:
+        if issuance.authority_id is None:
+            return
         with self.contexts.storage.read() as transaction:
             authority = transaction.authorities.get(issuance.authority_id)
         module, work = self.contexts.work(authority, certificate, issuance)
@@ -241,93 +260,6 @@ class Drafts:
                 advice="Try again in a moment.",
             )
 
-    def _destroy_key(self, transaction: Transaction, issuance: Issuance, active_id: str | None) -> None:
-        """Delete the key of an abandoned attempt, unless the leaf in service has the same one."""
-        own: SecretName = issuance.key_name
-        if active_id is not None and transaction.issuances.get(active_id).key_name == own:
-            return
-        transaction.secrets.delete(own)
-
-    def _checked(self, certificate: Certificate) -> Certificate:
-        """Check a draft as a whole against its CA profile; module data comes out normalised."""
-        names = certificate_names(certificate.domain, certificate.aliases, wildcard=certificate.wildcard)
+    def _under_way(self, certificate: Certificate) -> bool:
         with self.contexts.storage.read() as transaction:
-            try:
-                authority = transaction.authorities.get(certificate.authority_id)
-            except NotFound:
-                raise InvalidInput(
-                    "authority",
-                    f"there is no CA profile {certificate.authority_id!r}.",
-                    advice="Create one first, or list the ones there are.",
-                ) from None
-        self._check_fallbacks(certificate)
-        module, context = self.contexts.context(authority)
-        settings: object = structure(module.certificate_type, certificate.module_data)
-        module.check_request(context, names, settings)
-        return evolve(certificate, module_data=unstructure(settings))
-
-    def _check_fallbacks(self, certificate: Certificate) -> None:
-        with self.contexts.storage.read() as transaction:
-            for one in certificate.fallbacks:
-                if one == certificate.authority_id:
-                    raise InvalidInput("fallbacks", "the certificate's own CA profile is no fallback for itself.")
-                try:
-                    transaction.authorities.get(one)
-                except NotFound:
-                    raise InvalidInput("fallbacks", f"there is no CA profile {one[:60]!r}.") from None
-
-    def _event(self, certificate: Certificate, kind: EventKind, actor: str, **data: Any) -> Event:
-        before = data.pop("from_status", None)
-        return Event(
-            certificate_id=certificate.id,
-            kind=kind,
-            at=self.contexts.environment.now(),
-            actor=actor,
-            from_status=before,
-            to_status=certificate.status,
-            data=data,
-        )
-
-
-def _changes(before: Certificate, after: Certificate) -> dict[str, dict[str, Any]]:
-    """The fields of the form that differ, as plain JSON; of the CA module's own fields only that they do."""
-    old, new = _form(before), _form(after)
-    found = {field: {"from": old[field], "to": new[field]} for field in old if old[field] != new[field]}
-    if before.module_data != after.module_data:
-        found["module_data"] = {"from": "…", "to": "…"}
-    return found
-
-
-def _form(certificate: Certificate) -> dict[str, Any]:
-    return {
-        "domain": certificate.domain.ascii,
-        "aliases": [one.ascii for one in certificate.aliases],
-        "wildcard": certificate.wildcard,
-        "subject": {name: value for name, value in asdict(certificate.subject).items() if value},
-        "key_type": certificate.key_type.value,
-        "renewal": asdict(certificate.renewal),
-        "authority": certificate.authority_id,
-        "fallbacks": list(certificate.fallbacks),
-    }
-
-
-def _conflict(transaction: Transaction, mine: Certificate, stored: Certificate) -> StaleWrite:
-    """Somebody saved since this version was read: say who, and what."""
-    edits = [
-        event
-        for event in transaction.events.of_certificate(stored.id, limit=_EDITS)
-        if event.kind is EventKind.EDITED and event.data.get("version", 0) > mine.version
-    ]
-    changes: dict[str, tuple[object, object]] = {}
-    for event in edits:
-        for field, change in event.data["changes"].items():
-            first = changes[field][0] if field in changes else change["from"]
-            changes[field] = (first, change["to"])
-    return StaleWrite(
-        "certificate",
-        stored.id,
-        expected=mine.version,
-        found=stored.version,
-        changes=changes,
-        actors=[event.actor for event in edits],
-    )
+            return is_under_way(transaction, certificate)

@@ -6,18 +6,31 @@ from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from attrs import evolve
+from attrs import evolve, fields
 
 from certcore.errors import InvalidInput, InvalidName
 from certcore.model.certificate import Certificate
 from certcore.model.keys import KeyType
-from certcore.model.names import DnsName
+from certcore.model.names import DnsName, form_of_names
+from certcore.model.renewal import RenewalPolicy
 from certcore.model.subject import Subject
+from certcore.x509.own_csr import read_csr
 
-__all__ = ["aliases_of", "fallbacks_of", "given_changes", "owner_of", "subject_of", "true_or_false"]
+__all__ = [
+    "aliases_of",
+    "fallbacks_of",
+    "given_changes",
+    "names_given",
+    "owner_of",
+    "renewal_of",
+    "subject_of",
+    "true_or_false",
+]
 
 _MAX_OWNER: Final = 100
 _MAX_FALLBACKS: Final = 5
+#: What a CSR of the user's own says.
+_OF_CSR: Final = ("domain", "aliases", "wildcard", "key_type")
 
 
 def aliases_of(aliases: Iterable[str] | str) -> tuple[DnsName, ...]:
@@ -68,6 +81,55 @@ def true_or_false(field: str, value: object) -> bool:
     return value
 
 
+def renewal_of(renewal: RenewalPolicy | Mapping[str, Any] | None, stored: RenewalPolicy | None = None) -> RenewalPolicy:
+    """A renewal policy: the stored one with what is given."""
+    if renewal is None or isinstance(renewal, RenewalPolicy):
+        return renewal or RenewalPolicy()
+    known = [one.name for one in fields(RenewalPolicy)]
+    for name, value in renewal.items():
+        if name not in known:
+            raise InvalidInput(str(name)[:60], "is no part of a renewal policy.", advice=f"Known: {', '.join(known)}.")
+        if name != "days_before":
+            true_or_false(name, value)
+    return evolve(stored or RenewalPolicy(), **renewal)
+
+
+def names_given(
+    domain: str | None,
+    aliases: Iterable[str] | str,
+    *,
+    wildcard: bool,
+    key_type: KeyType | str | None,
+    csr: str | bytes | None,
+) -> dict[str, Any]:
+    """The attributes of a new certificate that say what it is for: from the form, or from the user's own CSR."""
+    if csr is not None:
+        for field, value in (("domain", domain), ("aliases", aliases), ("wildcard", wildcard), ("key_type", key_type)):
+            if value:
+                raise InvalidInput(field, "comes from the CSR; leave it out.")
+        return _of_csr(csr)
+    if domain is None:
+        raise InvalidInput("domain", "is required.")
+    return {
+        "domain": DnsName.parse(domain),
+        "aliases": aliases_of(aliases),
+        "wildcard": true_or_false("wildcard", wildcard),
+        "key_type": KeyType.parse(key_type or KeyType.EC_P256),
+    }
+
+
+def _of_csr(csr: str | bytes) -> dict[str, Any]:
+    own = read_csr(csr)
+    domain, aliases, wildcard = form_of_names(own.names)
+    return {
+        "domain": domain,
+        "aliases": aliases,
+        "wildcard": wildcard,
+        "key_type": own.key_type,
+        "csr_pem": own.pem,
+    }
+
+
 def given_changes(stored: Certificate, given: Mapping[str, Any]) -> dict[str, Any]:
     """The attributes of a certificate that change, from what a user gave; None means: not given.
 
@@ -78,14 +140,24 @@ def given_changes(stored: Certificate, given: Mapping[str, Any]) -> dict[str, An
     Raises:
         InvalidInput: A value is wrong; the error names its field.
     """
-    changes: dict[str, Any] = {}
+    csr = given.get("csr")
+    changes = _of_csr(csr) if csr else {}
+    if csr in ("", b""):
+        changes["csr_pem"] = ""
+    keeps_csr = bool(csr) or (csr is None and stored.csr_pem)
     for field, value in given.items():
-        if value is None:
+        if value is None or field == "csr":
             continue
-        if field == "subject":
-            changes["subject"] = subject_of(value, stored.subject)
-        elif field == "module_data":
+        if keeps_csr and field in _OF_CSR:
+            raise InvalidInput(
+                field, "comes from your CSR.", advice="Give another CSR, or an empty one to have a key made here."
+            )
+        if field == "module_data":
             changes["module_data"] = {**stored.module_data, **value}
+        elif field == "subject":
+            changes["subject"] = subject_of(value, stored.subject)
+        elif field == "renewal":
+            changes["renewal"] = renewal_of(value, stored.renewal)
         else:
             attribute, read = _READ[field]
             changes[attribute] = read(value)
@@ -101,6 +173,5 @@ _READ: Final[Mapping[str, tuple[str, Callable[[Any], Any]]]] = MappingProxyType(
         "wildcard": ("wildcard", lambda value: true_or_false("wildcard", value)),
         "fallbacks": ("fallbacks", fallbacks_of),
         "key_type": ("key_type", KeyType.parse),
-        "renewal": ("renewal", lambda value: value),
     }
 )

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from attrs import frozen
 
 from certcore.engine.contexts import Contexts
-from certcore.errors import AccessDenied, AmbiguousName, CertCoreError, InvalidInput, InvalidName, NotFound
+from certcore.errors import AccessDenied, AmbiguousName, CertCoreError, InvalidName, NotFound
+from certcore.model.authority import CertificateAuthority
 from certcore.model.certificate import Certificate
 from certcore.model.events import Event
 from certcore.model.hints import Hint, Level, Message, Notice
 from certcore.model.issuance import Issuance
-from certcore.model.lifecycle import Status
 from certcore.model.names import DnsName
 from certcore.model.permissions import Permission
-from certcore.model.search import Search
 from certcore.model.timeline import Timeline, TimelineCheck, first_fault
-from certcore.model.views import CertificateView, Page
+from certcore.model.views import CertificateView
 from certcore.ports.storage import Transaction
 from certcore.services.access import Access
+from certcore.services.lists import check_limit
+from certcore.services.notes import MOST_NAMED, core_hints
 
 __all__ = ["Queries"]
 
-_MAX_PAGE: Final = 1000
 #: How many events of a timeline are read at once.
 _BATCH: Final = 500
 
@@ -69,92 +69,6 @@ class Queries:
             raise AmbiguousName("certificate", name_or_id, [one.id for one in visible])
         return visible[0]
 
-    def list(
-        self,
-        *,
-        after: str | None = None,
-        limit: int = 50,
-        status: Status | str | None = None,
-        authority: str | None = None,
-        owner: str | None = None,
-        actor: str = "system",
-    ) -> Page:
-        """A page of certificates, by domain.
-
-        Args:
-            after: The ``next_cursor`` of the page before.
-            limit: How many, from 1 to 1000.
-            status: Only those of this status.
-            authority: Only those of this CA profile (its id).
-            owner: Only those of this tenant.
-            actor: Who asks.
-
-        Raises:
-            InvalidInput: The limit or the status is none.
-            AccessDenied: The policy said no; with an ``owner`` it may say yes.
-        """
-        self.access.require(actor, Permission.CERTIFICATE_LIST, owner=owner or "")
-        _check_limit(limit)
-        with self.contexts.storage.read() as transaction:
-            found = transaction.certificates.page(
-                after=after, limit=limit + 1, status=_status(status), authority_id=authority, owner=owner
-            )
-        items = tuple(found[:limit])
-        return Page(items=items, next_cursor=items[-1].id if len(found) > limit else None)
-
-    def search(
-        self, text: str, *, owner: str | None = None, limit: int = 50, actor: str = "system"
-    ) -> Sequence[Certificate]:
-        """What a person looks for: by the beginning of any name, by a domain above it, by serial or fingerprint.
-
-        Args:
-            text: For example ``shop.exam``, ``example.com`` (finds ``www.example.com``, too), ``03:AB:…`` or a
-                SHA-256 or SHA-1 fingerprint; colons, blanks and case do not matter. Serial numbers and fingerprints
-                of earlier leaves count as well.
-            owner: Only those of this tenant.
-            limit: How many, from 1 to 1000. When more fit, it is not said which of them are found.
-            actor: Who asks.
-
-        Returns:
-            By domain; empty when nothing fits.
-
-        Raises:
-            InvalidInput: The limit is none.
-            AccessDenied: The policy said no; with an ``owner`` it may say yes.
-        """
-        self.access.require(actor, Permission.CERTIFICATE_LIST, owner=owner or "")
-        _check_limit(limit)
-        with self.contexts.storage.read() as transaction:
-            return transaction.certificates.search(Search.parse(text), owner=owner, limit=limit)
-
-    def count_by_status(
-        self,
-        *,
-        authority: str | None = None,
-        owner: str | None = None,
-        at_most: int | None = None,
-        actor: str = "system",
-    ) -> Mapping[Status, int]:
-        """How many certificates there are in each status, also in those without any: for a dashboard.
-
-        Args:
-            authority: Only those of this CA profile (its id).
-            owner: Only those of this tenant.
-            at_most: Count no status further than this, for a dashboard that shows "10,000 or more": a million
-                certificates are counted in a moment then, instead of in some tenths of a second.
-            actor: Who asks.
-
-        Raises:
-            InvalidInput: ``at_most`` is below 1.
-            AccessDenied: The policy said no; with an ``owner`` it may say yes.
-        """
-        self.access.require(actor, Permission.CERTIFICATE_LIST, owner=owner or "")
-        if at_most is not None and at_most < 1:
-            raise InvalidInput("at_most", "is at least 1.")
-        with self.contexts.storage.read() as transaction:
-            found = transaction.certificates.count_by_status(authority_id=authority, owner=owner, at_most=at_most)
-        return {status: found.get(status, 0) for status in Status}
-
     def view(self, certificate_id: str, *, actor: str = "system") -> CertificateView:
         """Everything that a certificate's page shows; never its private key.
 
@@ -168,7 +82,7 @@ class Queries:
             by_id = {one.id: one for one in transaction.issuances.of_certificate(certificate_id)}
             return CertificateView(
                 certificate=certificate,
-                authority=transaction.authorities.get(certificate.authority_id),
+                authority=_authority(transaction, certificate),
                 issuance=by_id.get(certificate.issuance_id or ""),
                 active=by_id.get(certificate.active_issuance_id or ""),
                 events=tuple(transaction.events.of_certificate(certificate_id)),
@@ -203,7 +117,7 @@ class Queries:
             AccessDenied: The policy said no.
         """
         self._require_record(actor, certificate_id)
-        _check_limit(limit)
+        check_limit(limit)
         with self.contexts.storage.read() as transaction:
             if after:
                 return transaction.events.following(certificate_id, after, limit=limit)
@@ -249,21 +163,28 @@ class Queries:
         return TimelineCheck(certificate_id=certificate_id, events=length, head=last, fault=fault)
 
     def hints(self, certificate_id: str, *, actor: str = "system") -> Sequence[Hint]:
-        """The right column: the CA module's hints, then those of other plugins. Never raises for a module's bug.
+        """The right column: the CA module's hints, then certcore's own and those of other plugins.
+
+        Never raises for a module's bug.
 
         Raises:
             NotFound: There is no such certificate.
             AccessDenied: The policy said no.
         """
         view = self.view(certificate_id, actor=actor)
-        try:
-            module, context = self.contexts.context(view.authority)
-            hints = list(module.hints(view, context))
-        except CertCoreError as error:
-            hints = [_trouble(view, str(error))]
-        except Exception as error:  # isolation: a module's bug must not take the page down
-            hints = [_trouble(view, f"it raised {type(error).__name__}.")]
-        return (*hints, *self.contexts.plugins.more_hints(view))
+        with self.contexts.storage.read() as transaction:
+            others = transaction.certificates.sharing(view.certificate, limit=MOST_NAMED)
+            timeline = transaction.timelines.get(certificate_id)
+        hints: list[Hint] = []
+        if view.authority is not None:
+            try:
+                module, context = self.contexts.context(view.authority)
+                hints = list(module.hints(view, context))
+            except CertCoreError as error:
+                hints = [_trouble(view.authority, str(error))]
+            except Exception as error:  # isolation: a module's bug must not take the page down
+                hints = [_trouble(view.authority, f"it raised {type(error).__name__}.")]
+        return (*hints, *core_hints(view, others, timeline), *self.contexts.plugins.more_hints(view))
 
     def _require_record(self, actor: str, certificate_id: str) -> None:
         """The record outlives the certificate; then nobody is its owner any more, and it takes a role to see it."""
@@ -282,20 +203,10 @@ def _of_domain(transaction: Transaction, name: str) -> Sequence[Certificate]:
         return ()
 
 
-def _trouble(view: CertificateView, reason: str) -> Notice:
+def _authority(transaction: Transaction, certificate: Certificate) -> CertificateAuthority | None:
+    return None if certificate.authority_id is None else transaction.authorities.get(certificate.authority_id)
+
+
+def _trouble(authority: CertificateAuthority, reason: str) -> Notice:
     text = "The CA module {module} has nothing to show: {reason}"
-    return Notice(Level.ERROR, Message("core.module_failed", text, {"module": view.authority.module, "reason": reason}))
-
-
-def _check_limit(limit: int) -> None:
-    if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= _MAX_PAGE:
-        raise InvalidInput("limit", f"must be a whole number from 1 to {_MAX_PAGE}.")
-
-
-def _status(status: Status | str | None) -> Status | None:
-    if status is None:
-        return None
-    try:
-        return Status(status)
-    except ValueError:
-        raise InvalidInput("status", f"{str(status)[:40]!r} is not one of: {', '.join(Status)}.") from None
+    return Notice(Level.ERROR, Message("core.module_failed", text, {"module": authority.module, "reason": reason}))

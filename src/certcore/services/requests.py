@@ -5,14 +5,13 @@ from __future__ import annotations
 from attrs import evolve, frozen
 
 from certcore.engine.contexts import Contexts
-from certcore.engine.requests import new_issuance
 from certcore.model.certificate import Certificate
 from certcore.model.events import Event, EventKind
-from certcore.model.form import structure
 from certcore.model.issuance import Purpose
 from certcore.model.lifecycle import Action, Status, transition
 from certcore.model.permissions import Permission
 from certcore.services.access import Access
+from certcore.services.attempts import begin, is_under_way, prepare
 
 __all__ = ["Requests"]
 
@@ -82,52 +81,17 @@ class Requests:
         return changed
 
     def _begin(self, certificate_id: str, action: Action, permission: Permission, actor: str) -> Certificate:
-        with self.contexts.storage.read() as transaction:
-            draft = transaction.certificates.get(certificate_id)
-            self.access.require(actor, permission, certificate_id, owner=draft.owner)
-            authority = transaction.authorities.get(draft.authority_id)
-            issuances = transaction.issuances.of_certificate(certificate_id)
-            transition(draft.status, action)
-            by_id = {one.id: one for one in issuances}
-            active = by_id.get(draft.active_issuance_id or "")
-            current = by_id.get(draft.issuance_id or "")
-            kept = active.key_name if active is not None and not draft.renewal.rotate_key else None
-            sealed = None if kept is None or draft.status is Status.REVOKED else transaction.secrets.get(kept)
-        if action is Action.RENEW and current is not None and current.outcome is None:
-            return self.check_now(certificate_id, actor=actor)  # one is under way already: look at it now
-        module, context = self.contexts.context(authority)
-        settings: object = structure(module.certificate_type, draft.module_data)
-        module.check_request(context, draft.names, settings)
+        stored = self.access.certificate(actor, permission, certificate_id)
+        transition(stored.status, action)
+        if action is Action.RENEW:
+            with self.contexts.storage.read() as transaction:
+                under_way = is_under_way(transaction, stored)
+            if under_way:
+                return self.check_now(certificate_id, actor=actor)  # look at it now
         purpose = Purpose.ISSUE
         if action is Action.RENEW:
-            purpose = Purpose.RENEW if draft.status is Status.ACTIVE else Purpose.REISSUE
+            purpose = Purpose.RENEW if stored.status is Status.ACTIVE else Purpose.REISSUE
         # Outside of the transaction: an RSA key takes its time.
-        request = new_issuance(
-            draft,
-            number=1 + max((one.number for one in issuances), default=0),
-            purpose=purpose,
-            environment=self.contexts.environment,
-            vault=self.contexts.vault,
-            keep_key=None if kept is None or sealed is None else (kept, sealed),
-        )
-        now = self.contexts.environment.now()
+        request = prepare(self.contexts, stored, purpose, keep_key=not stored.renewal.rotate_key)
         with self.contexts.storage.write() as transaction:
-            stored = transaction.certificates.get(certificate_id)
-            status = transition(stored.status, action)  # again: somebody may have been faster
-            fields = evolve(draft, status=status, issuance_id=request.issuance.id, problem=None, updated_at=now)
-            saved = transaction.certificates.save(fields)
-            transaction.issuances.add(request.issuance)
-            if request.sealed_key is not None:
-                transaction.secrets.put(request.issuance.key_name, request.sealed_key)
-            transaction.schedules.take_over(certificate_id, due_at=now, attempts=0)
-            event = Event(
-                certificate_id=certificate_id,
-                kind=EventKind.CSR_GENERATED if action is Action.GENERATE_CSR else EventKind.RENEWAL_STARTED,
-                at=now,
-                actor=actor,
-                from_status=stored.status,
-                to_status=status,
-                data={"number": request.issuance.number, "key_type": str(request.issuance.key_type)},
-            )
-            transaction.events.append([event])
-        return saved
+            return begin(self.contexts, transaction, stored, request, action, actor)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from attrs import evolve, frozen
 
 from certcore.engine.contexts import Contexts
-from certcore.errors import CertCoreError, NotFound
+from certcore.errors import CertCoreError, InvalidInput, NotFound
 from certcore.model.authority import CertificateAuthority
 from certcore.model.certificate import Certificate
 from certcore.model.events import Event, EventKind
-from certcore.model.issuance import Issuance, Outcome
+from certcore.model.issuance import Issuance
 from certcore.model.lifecycle import Action, Status, transition
 from certcore.model.permissions import Permission
 from certcore.model.revocation import RevocationReason
@@ -17,6 +19,7 @@ from certcore.model.secret import Secret
 from certcore.ports.ca_module import SupportsRevocation
 from certcore.ports.storage import Transaction
 from certcore.services.access import Access
+from certcore.services.attempts import end_attempt
 
 __all__ = ["Revocation"]
 
@@ -51,7 +54,7 @@ class Revocation:
 
         Raises:
             TransitionNotAllowed: There is no leaf in service.
-            InvalidInput: The reason is none.
+            InvalidInput: The reason is none, or a CA profile has to be named.
             NotFound: There is no such certificate or CA profile.
             CAError: The CA refused, or could not be asked; nothing was changed.
             CertCoreError: The CA module cannot revoke.
@@ -89,7 +92,7 @@ class Revocation:
                 changed = evolve(stored, status=status, issuance_id=revoked.id, problem=None, updated_at=now)
                 # Overtakes any worker; its next look takes back what an attempt that was given up still holds.
                 transaction.schedules.take_over(certificate_id, due_at=now, attempts=0)
-                self._give_up(transaction, stored, revoked)
+                end_attempt(transaction, stored, now)
                 transaction.certificates.save_progress(changed)
             # Else it went out of service meanwhile: replaced by a renewal, or expired. The record tells of it anyway.
             serial = "" if revoked.leaf is None else revoked.leaf.serial_hex
@@ -105,24 +108,17 @@ class Revocation:
             transaction.events.append([event])
         return changed
 
-    def _give_up(self, transaction: Transaction, certificate: Certificate, revoked: Issuance) -> None:
-        """End an attempt that is under way, and destroy its key unless it is that of the leaf."""
-        if certificate.issuance_id in (None, revoked.id):
-            return
-        attempt = transaction.issuances.get(certificate.issuance_id or "")
-        if attempt.outcome is None:
-            ended = evolve(attempt, outcome=Outcome.ABANDONED, finished_at=self.contexts.environment.now())
-            transaction.issuances.save(ended)
-            if attempt.key_name != revoked.key_name:
-                transaction.secrets.delete(attempt.key_name)
-
 
 def _through(
     transaction: Transaction, certificate: Certificate, issuance: Issuance, wanted: str | None
 ) -> CertificateAuthority:
     if wanted is not None:
         return transaction.authorities.get(wanted)
-    try:
-        return transaction.authorities.get(issuance.authority_id)
-    except NotFound:
-        return transaction.authorities.get(certificate.authority_id)
+    for one in filter(None, (issuance.authority_id, certificate.authority_id)):
+        with suppress(NotFound):
+            return transaction.authorities.get(one)
+    raise InvalidInput(
+        "authority",
+        f"the leaf of {certificate.domain} was issued elsewhere, or its CA profile is gone.",
+        advice="Name a CA profile of the CA that issued it; the private key proves that you may revoke it.",
+    )

@@ -31,6 +31,7 @@ __all__ = [
     "key_refusal",
     "may_sign_certificates",
     "old_digest",
+    "public_key_refusal",
     "usable_names",
     "usage_doubts",
     "usage_refusal",
@@ -95,10 +96,15 @@ def key_refusal(certificate: x509.Certificate) -> str:
         return "its key is of a kind or on a curve that CAs do not take; use EC P-256 or P-384, or RSA."
     except (ValueError, InternalError):
         return "its public key cannot be used: its exponent is 1 or even, its point is not on its curve, or the like."
+    if (refused := _kind_refusal(key)) or _is_as_usual(certificate, key):
+        return refused or public_key_refusal(key)
+    return "its public key is written in an unusual way (RSA-PSS, a compressed point or a curve spelt out)."
+
+
+def public_key_refusal(key: PublicKeyTypes) -> str:
+    """Whether a public key is of a kind that CAs and browsers take, and not weak."""
     if refused := _kind_refusal(key):
         return refused
-    if not _is_as_usual(certificate, key):
-        return "its public key is written in an unusual way (RSA-PSS, a compressed point or a curve spelt out)."
     return _rsa_refusal(key.public_numbers()) if isinstance(key, rsa.RSAPublicKey) else ""
 
 

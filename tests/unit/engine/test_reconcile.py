@@ -380,7 +380,6 @@ def test_actions_out_of_place_are_refused_with_what_is_possible(bench):
     for action in (
         lambda: bench.core.certificates.generate_csr(one),
         lambda: bench.core.certificates.back_to_draft(one),
-        lambda: bench.core.certificates.edit(one, wildcard=True),
     ):
         with pytest.raises(TransitionNotAllowed) as caught:
             action()

@@ -28,6 +28,7 @@ ARGUMENTS = {
     "text": "shop",
     "key_id": "{key}",
     "action": "greet",
+    "leaf": "not yet read",
 }
 
 

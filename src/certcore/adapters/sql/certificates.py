@@ -11,6 +11,7 @@ from sqlalchemy import bindparam
 from sqlalchemy.exc import IntegrityError
 
 from certcore.adapters.sql import mapping
+from certcore.adapters.sql.listing import conditions, read_page
 from certcore.adapters.sql.ranges import after_prefix
 from certcore.adapters.sql.schedules import LOCKED
 from certcore.adapters.sql.tables import certificates, issuances, names
@@ -18,10 +19,14 @@ from certcore.errors import NotFound, StaleWrite
 from certcore.model.certificate import Certificate
 from certcore.model.issuance import Issuance
 from certcore.model.lifecycle import Status
-from certcore.model.names import DnsName
+from certcore.model.listing import EVERYTHING, CertificateFilter, Order, Position
+from certcore.model.names import DnsName, covering_names, share_names
 from certcore.model.search import Search, reversed_labels
 
 __all__ = ["SqlCertificates", "SqlIssuances"]
+
+#: Below a wildcard there may be many names that it does not cover.
+_MOST_LOOKED_AT: Final = 200
 
 # Statements are built once; SQLAlchemy compiles each once per database. "for update" is where the database has it.
 _BY_ID: Final = certificates.select().where(certificates.c.id == bindparam("row_id"))
@@ -56,7 +61,7 @@ class SqlCertificates:
         try:
             self.connection.execute(certificates.insert(), row)
         except IntegrityError:
-            raise NotFound("authority", certificate.authority_id) from None
+            raise NotFound("authority", certificate.authority_id or "") from None
         self.connection.execute(names.insert(), mapping.name_rows(certificate))
 
     def get(self, certificate_id: str) -> Certificate:
@@ -78,7 +83,7 @@ class SqlCertificates:
         try:
             done = self.connection.execute(_UPDATE_VERSION, {**row, **key, "version": saved.version})
         except IntegrityError:
-            raise NotFound("authority", certificate.authority_id) from None
+            raise NotFound("authority", certificate.authority_id or "") from None
         if done.rowcount == 0:
             versions = sa.select(certificates.c.version).where(certificates.c.id == certificate.id)
             found = self.connection.execute(versions).scalar_one_or_none()
@@ -105,28 +110,36 @@ class SqlCertificates:
     def page(
         self,
         *,
-        after: str | None = None,
+        only: CertificateFilter = EVERYTHING,
+        order: Order = Order.DOMAIN,
+        descending: bool = False,
+        after: Position | None = None,
         limit: int = 50,
-        status: Status | None = None,
-        authority_id: str | None = None,
-        owner: str | None = None,
     ) -> Sequence[Certificate]:
-        """A page in the order (domain, id), by keyset."""
+        """A page of a list, by keyset."""
+        return read_page(self.connection, only, order, after, descending=descending, limit=limit)
+
+    def count(self, only: CertificateFilter) -> int:
+        """How many certificates fit."""
+        statement = sa.select(sa.func.count()).select_from(certificates).where(*conditions(only))
+        return self.connection.execute(statement).scalar_one()
+
+    def sharing(self, certificate: Certificate, *, limit: int = 20) -> Sequence[Certificate]:
+        """Other certificates of the same owner that have a name of this one, or one that covers it."""
+        wanted = names.c.name.in_(sorted(covering_names(certificate.names)))
+        ranges = [
+            names.c.reversed.startswith(reversed_labels(one.base.ascii)) for one in certificate.names if one.is_wildcard
+        ]
+        found = (
+            sa.select(names.c.certificate_id)
+            .where(names.c.owner == certificate.owner, names.c.certificate_id != certificate.id)
+            .where(sa.or_(wanted, *ranges))
+            .distinct()
+        )
         table = certificates.c
-        statement = certificates.select().order_by(table.domain, table.id).limit(limit)
-        if after is not None:
-            last = self.connection.execute(sa.select(table.domain).where(table.id == after)).scalar_one_or_none()
-            if last is None:
-                raise NotFound("certificate", after)
-            # Not as a comparison of pairs, for which MySQL reads the index from its beginning.
-            statement = statement.where(table.domain >= last, sa.or_(table.domain > last, table.id > after))
-        if status is not None:
-            statement = statement.where(table.status == status.value)
-        if authority_id is not None:
-            statement = statement.where(table.authority_id == authority_id)
-        if owner is not None:
-            statement = statement.where(table.owner == owner)
-        return [mapping.certificate_of(row) for row in self.connection.execute(statement)]
+        statement = certificates.select().where(table.id.in_(found)).order_by(table.domain, table.id)
+        others = [mapping.certificate_of(row) for row in self.connection.execute(statement.limit(_MOST_LOOKED_AT))]
+        return [one for one in others if share_names(one.names, certificate.names)][:limit]
 
     def search(self, search: Search, *, owner: str | None = None, limit: int = 50) -> Sequence[Certificate]:
         """Certificates that fit, in the order (domain, id)."""

@@ -76,6 +76,7 @@ def certificate_row(certificate: Certificate) -> dict[str, Any]:
         "authority_id": certificate.authority_id,
         "fallbacks": ",".join(certificate.fallbacks),
         "module_data": certificate.module_data,
+        "csr_pem": certificate.csr_pem or None,
         "created_at": certificate.created_at,
     }
 
@@ -96,6 +97,7 @@ def certificate_of(row: _Row) -> Certificate:
         authority_id=row.authority_id,
         fallbacks=tuple(row.fallbacks.split(",")) if row.fallbacks else (),
         module_data=row.module_data,
+        csr_pem=row.csr_pem or "",
         status=Status(row.status),
         issuance_id=row.issuance_id,
         active_issuance_id=row.active_issuance_id,
@@ -137,6 +139,7 @@ def issuance_progress(issuance: Issuance) -> dict[str, Any]:
         "problem": _problem_json(issuance.problem),
         "renewal_info": _renewal_info_json(issuance.renewal_info),
         "authority_failures": issuance.authority_failures,
+        "told": ",".join(issuance.told),
         "finished_at": issuance.finished_at,
     }
 
@@ -155,6 +158,7 @@ def issuance_row(issuance: Issuance) -> dict[str, Any]:
         "key_purpose": issuance.key_name.purpose,
         "key_owner_id": issuance.key_name.owner_id,
         "csr_pem": issuance.csr_pem,
+        "is_keyless": issuance.is_keyless,
         "created_at": issuance.created_at,
     }
 
@@ -171,6 +175,7 @@ def issuance_of(row: _Row) -> Issuance:
         key_type=KeyType(row.key_type),
         key_name=SecretName(row.key_purpose, row.key_owner_id),
         csr_pem=row.csr_pem,
+        is_keyless=row.is_keyless,
         module_state=row.module_state,
         findings=row.findings,
         outcome=row.outcome and Outcome(row.outcome),
@@ -181,6 +186,7 @@ def issuance_of(row: _Row) -> Issuance:
         problem=_problem(row.problem),
         renewal_info=_renewal_info(row.renewal_info),
         authority_failures=row.authority_failures,
+        told=tuple(row.told.split(",")) if row.told else (),
         created_at=row.created_at,
         finished_at=row.finished_at,
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +14,7 @@ from certcore.errors import DatabaseTooNew
 __all__ = ["HEAD", "VERSION_TABLE", "bring_up_to_date"]
 
 #: The newest revision; a test holds it against the migrations.
-HEAD: Final = "0005"
+HEAD: Final = "0006"
 #: A table of our own: the database may be shared with an application that uses Alembic, too.
 VERSION_TABLE: Final = "certcore_alembic_version"
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
@@ -33,11 +34,28 @@ def bring_up_to_date(connection: sa.Connection, lock: Callable[[sa.Connection], 
     if _revision(connection) == HEAD:
         return
     connection.rollback()
-    lock(connection)
-    found = _revision(connection)
-    if found != HEAD:
-        _migrate(connection, found)
-    connection.commit()
+    with _without_foreign_keys(connection):
+        lock(connection)
+        found = _revision(connection)
+        if found != HEAD:
+            _migrate(connection, found)
+        connection.commit()
+
+
+@contextmanager
+def _without_foreign_keys(connection: sa.Connection) -> Iterator[None]:
+    """SQLite's tables are changed by writing them anew; with foreign keys on, that deletes what refers to them."""
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    connection.exec_driver_sql("PRAGMA foreign_keys = OFF")  # nothing happens inside a transaction: hence out here
+    connection.rollback()
+    try:
+        yield
+    finally:
+        connection.rollback()
+        connection.exec_driver_sql("PRAGMA foreign_keys = ON")
+        connection.rollback()
 
 
 def _revision(connection: sa.Connection) -> str | None:

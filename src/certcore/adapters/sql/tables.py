@@ -59,10 +59,12 @@ certificates: Final = sa.Table(
     sa.Column("renewal_auto", sa.Boolean, nullable=False),
     sa.Column("renewal_days_before", sa.Integer),
     sa.Column("renewal_rotate_key", sa.Boolean, nullable=False),
-    sa.Column("authority_id", key_text(_ID), sa.ForeignKey(authorities.c.id), nullable=False),
+    sa.Column("authority_id", key_text(_ID), sa.ForeignKey(authorities.c.id)),
     # The ids of further CA profiles with commas between them.
     sa.Column("fallbacks", key_text(300), nullable=False, server_default=sa.text("''")),
     sa.Column("module_data", JsonText, nullable=False),
+    # The user's own CSR.
+    sa.Column("csr_pem", big_text()),
     sa.Column("status", key_text(20), nullable=False),
     sa.Column("issuance_id", key_text(_ID)),
     sa.Column("active_issuance_id", key_text(_ID)),
@@ -76,6 +78,9 @@ certificates: Final = sa.Table(
     sa.Index(None, "status", "domain", "id"),
     sa.Index(None, "authority_id", "domain", "id"),
     sa.Index(None, "owner", "domain", "id"),
+    # Or in the order in which they end, or came.
+    sa.Index(None, "not_after", "id"),
+    sa.Index(None, "created_at", "id"),
 )
 
 #: Every name of every certificate, to be searched from its beginning and from its end.
@@ -116,12 +121,13 @@ issuances: Final = sa.Table(
     sa.Column("certificate_id", key_text(_ID), sa.ForeignKey(certificates.c.id, ondelete="CASCADE"), nullable=False),
     sa.Column("number", sa.Integer, nullable=False),
     sa.Column("purpose", key_text(20), nullable=False),
-    sa.Column("authority_id", key_text(_ID), nullable=False),
+    sa.Column("authority_id", key_text(_ID)),
     sa.Column("names", JsonText, nullable=False),
     sa.Column("key_type", key_text(20), nullable=False),
     sa.Column("key_purpose", key_text(_ID), nullable=False),
     sa.Column("key_owner_id", key_text(200), nullable=False),
     sa.Column("csr_pem", big_text(), nullable=False),
+    sa.Column("is_keyless", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("module_state", JsonText),
     sa.Column("findings", JsonText),
     sa.Column("outcome", key_text(20)),
@@ -132,6 +138,8 @@ issuances: Final = sa.Table(
     sa.Column("problem", JsonText),
     sa.Column("renewal_info", JsonText),
     sa.Column("authority_failures", sa.Integer, nullable=False, server_default="0"),
+    # What was told of the leaf, with commas between.
+    sa.Column("told", key_text(300), nullable=False, server_default=sa.text("''")),
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("finished_at", UtcDateTime),
     # Of the leaf, to be searched: lower-case hex, the serial number without leading zeros.

@@ -30,11 +30,13 @@ from attrs import evolve
 
 from certcore.core import CertCore
 from certcore.errors import InvalidInput
+from certcore.model.authority import CertificateAuthority
 from certcore.model.certificate import Certificate
 from certcore.model.form import fields_of
 from certcore.model.hints import hint_to_json
 from certcore.model.lifecycle import Action, Status
 from certcore.model.revocation import RevocationReason
+from certcore.model.views import CertificateView
 from certcore.ports.ca_module import (
     CAModule,
     CheckReport,
@@ -127,7 +129,7 @@ class CAModuleContract:
         view = core.certificates.view(certificate_id)
         if view.issuance is None:
             return None
-        module, work = core.engine.contexts.work(view.authority, view.certificate, view.issuance)
+        module, work = core.engine.contexts.work(_authority(view), view.certificate, view.issuance)
         return module.advance(work)
 
     # -- what it is -----------------------------------------------------------------------------------------------
@@ -215,7 +217,7 @@ class CAModuleContract:
         view = core.certificates.view(one)
         assert view.issuance is not None
         if isinstance(module, SupportsCleanUp):
-            _, work = core.engine.contexts.work(view.authority, view.certificate, view.issuance)
+            _, work = core.engine.contexts.work(_authority(view), view.certificate, view.issuance)
             assert module.clean_up(work) is None
             self.issued(core, one)
             done = core.certificates.issuances(one)[-1]
@@ -230,7 +232,7 @@ class CAModuleContract:
         one = self.issued(core, self.requested(core, authority_id))
         view = core.certificates.view(one.id)
         assert view.active is not None
-        _, context = core.engine.contexts.context(view.authority)
+        _, context = core.engine.contexts.context(_authority(view))
         for _ in range(2):
             module.revoke(view.active, RevocationReason.SUPERSEDED, lambda: None, context)
         assert core.certificates.revoke(one.id, reason=RevocationReason.SUPERSEDED).status is Status.REVOKED
@@ -269,7 +271,7 @@ class CAModuleContract:
         one = self.requested(core, authority_id)
         self.issued(core, one)
         view = core.certificates.view(one)
-        _, context = core.engine.contexts.context(view.authority)
+        _, context = core.engine.contexts.context(_authority(view))
         key = core.certificates.reveal_private_key(one, reason="contract").reveal_text()
         for status in Status:
             changed = evolve(view.certificate, status=status)
@@ -288,3 +290,9 @@ class CAModuleContract:
             names = {button["name"] for button in buttons if button["kind"] == "action"}
             assert names <= {str(action) for action in view.actions if action in Action}
             self.issued(core, one)
+
+
+def _authority(view: CertificateView) -> CertificateAuthority:
+    """The CA profile of a certificate that has one."""
+    assert view.authority is not None
+    return view.authority

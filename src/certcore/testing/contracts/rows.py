@@ -58,6 +58,7 @@ class RowsContract:
             status=Status.ACTIVE,
             issuance_id="i2",
             active_issuance_id="i1",
+            csr_pem="-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n",
             not_after=LATER,
             problem=PROBLEM,
             version=7,
@@ -130,7 +131,6 @@ class RowsContract:
                 lambda: transaction.certificates.get("x"),
                 lambda: transaction.certificates.save_progress(missing),
                 lambda: transaction.certificates.delete("x"),
-                lambda: transaction.certificates.page(after="x"),
                 lambda: transaction.issuances.get("x"),
                 lambda: transaction.issuances.save(sample_issuance(9)),
                 lambda: transaction.schedules.get("x"),
@@ -155,39 +155,6 @@ class RowsContract:
                 case _:
                     transaction.schedules.add(Schedule(certificate_id="certificate-1"))
 
-    def test_pages_follow_each_other_without_gaps(self, storage: Storage) -> None:
-        """Pages come in the order of domain and id, each row once, also when rows come and go between two pages."""
-        with storage.write() as transaction:
-            transaction.authorities.add(sample_authority())
-            for number in (5, 3, 1, 4, 2):
-                transaction.certificates.add(sample_certificate(number))
-            transaction.certificates.add(sample_certificate(30, domain=DnsName("d003.example")))
-        seen: list[str] = []
-        with storage.read() as transaction:
-            seen += [one.id for one in transaction.certificates.page(limit=3)]
-        with storage.write() as transaction:
-            transaction.certificates.delete("certificate-1")
-            transaction.certificates.add(sample_certificate(6))
-        with storage.read() as transaction:
-            seen += [one.id for one in transaction.certificates.page(after=seen[-1], limit=3)]
-            seen += [one.id for one in transaction.certificates.page(after=seen[-1], limit=3)]
-            assert transaction.certificates.page(after=seen[-1]) == []
-        assert seen == [f"certificate-{number}" for number in (1, 2, 3, 30, 4, 5, 6)]
-
-    def test_filters(self, filled: Storage) -> None:
-        """Status, CA profile and owner narrow a list, alone and together."""
-        with filled.write() as transaction:
-            transaction.authorities.add(sample_authority(2))
-            transaction.certificates.add(sample_certificate(2, authority_id="authority-2", status=Status.ACTIVE))
-            transaction.certificates.add(sample_certificate(3, owner="other"))
-        with filled.read() as transaction:
-            page = transaction.certificates.page
-            assert [one.id for one in page(status=Status.ACTIVE)] == ["certificate-2"]
-            assert [one.id for one in page(authority_id="authority-1")] == ["certificate-1", "certificate-3"]
-            assert [one.id for one in page(owner="other")] == ["certificate-3"]
-            assert page(owner="other", status=Status.ACTIVE) == []
-            assert page(owner="OTHER") == []
-
     def test_finding_by_domain(self, filled: Storage) -> None:
         """All certificates of a primary name are found, the oldest first; aliases and wildcards do not count."""
         with filled.write() as transaction:
@@ -203,6 +170,7 @@ class RowsContract:
     def test_an_issuance_comes_back_as_it_went_in(self, filled: Storage) -> None:
         """Every field of an issuance survives, and saving keeps what does not change."""
         fresh = sample_issuance()
+        keyless = sample_issuance(2, is_keyless=True, authority_id=None, csr_pem="")
         done = evolve(
             fresh,
             module_state={"stage": "ordered", "list": [1, 2.5, None, "ü"]},
@@ -215,16 +183,18 @@ class RowsContract:
             problem=PROBLEM,
             renewal_info=RenewalInfo(check_at=LATER, start=NOW, end=LATER, renew_at=NOW, failures=2),
             authority_failures=3,
+            told=("days-30", "failing"),
             finished_at=LATER,
         )
         with filled.write() as transaction:
             transaction.issuances.add(fresh)
-            transaction.issuances.add(sample_issuance(2))
+            transaction.issuances.add(keyless)
         with filled.write() as transaction:
             assert transaction.issuances.get(fresh.id) == fresh
             transaction.issuances.save(evolve(done, csr_pem="changed", names=()))
         with filled.read() as transaction:
             assert transaction.issuances.get(fresh.id) == done
+            assert transaction.issuances.get(keyless.id) == keyless
             assert [one.number for one in transaction.issuances.of_certificate("certificate-1")] == [1, 2]
 
     # -- CA profiles ----------------------------------------------------------------------------------------------

@@ -1,0 +1,62 @@
+"""The rows of the store in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+from attrs import define, field
+
+from certcore.adapters.memory_timelines import MemoryRecord
+from certcore.errors import NotFound
+from certcore.model.authority import CertificateAuthority
+from certcore.model.certificate import Certificate, Schedule
+from certcore.model.issuance import Issuance
+from certcore.model.secret import SealedSecret, SecretName
+from certcore.ports.storage import Document
+
+__all__ = ["MemoryTables", "row_of", "users_of"]
+
+_T = TypeVar("_T")
+
+
+@define(eq=False)
+class MemoryTables:
+    """All rows. A transaction works on a copy of the dictionaries; the values in them are frozen."""
+
+    certificates: dict[str, Certificate] = field(factory=dict)
+    issuances: dict[str, Issuance] = field(factory=dict)
+    schedules: dict[str, Schedule] = field(factory=dict)
+    authorities: dict[str, CertificateAuthority] = field(factory=dict)
+    secrets: dict[SecretName, SealedSecret] = field(factory=dict)
+    record: MemoryRecord = field(factory=MemoryRecord)
+    documents: dict[tuple[str, str], Document] = field(factory=dict)
+
+    def copy(self) -> MemoryTables:
+        """What a transaction works on."""
+        return MemoryTables(
+            certificates=dict(self.certificates),
+            issuances=dict(self.issuances),
+            schedules=dict(self.schedules),
+            authorities=dict(self.authorities),
+            secrets=dict(self.secrets),
+            record=self.record.copy(),
+            documents=dict(self.documents),
+        )
+
+
+def users_of(tables: MemoryTables, authority_id: str) -> list[Certificate]:
+    """The certificates that a CA profile issues, or is a fallback of."""
+    return [one for one in tables.certificates.values() if authority_id in (one.authority_id, *one.fallbacks)]
+
+
+def row_of(rows: Mapping[str, _T], kind: str, key: str) -> _T:
+    """A row by its key.
+
+    Raises:
+        NotFound: There is none.
+    """
+    try:
+        return rows[key]
+    except KeyError:
+        raise NotFound(kind, key) from None

@@ -1,0 +1,162 @@
+"""What saving a form means: is it valid as a whole, what did it change, and who was faster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from attrs import asdict, evolve
+
+from certcore.engine.contexts import Contexts
+from certcore.errors import InvalidInput, NotFound, StaleWrite, TransitionNotAllowed
+from certcore.model.certificate import Certificate
+from certcore.model.events import Event, EventKind
+from certcore.model.fields import CERTIFICATE_FIELDS, Way, When, way_to_change
+from certcore.model.form import structure, unstructure
+from certcore.model.lifecycle import Action, Status, allowed_actions
+from certcore.model.names import certificate_names
+from certcore.ports.storage import Transaction
+
+__all__ = ["certificate_event", "changes_between", "check_editable", "check_fallbacks", "checked", "conflict"]
+
+#: How far back a conflict is explained.
+_EDITS: Final = 50
+#: What `certificates.edit` takes as one, and the fields that it is made of.
+_PARTS: Final = {"subject": "email", "renewal": "auto"}
+_WHEN: Final = {one.name: one.when for one in CERTIFICATE_FIELDS}
+
+
+def check_editable(certificate: Certificate, given: Iterable[str], *, under_way: bool) -> None:
+    """Refuse fields that cannot be saved now.
+
+    Args:
+        certificate: As it stands.
+        given: The names of the fields that are to change, as `certificates.edit` calls them.
+        under_way: Whether an attempt is under way.
+
+    Raises:
+        TransitionNotAllowed: An unfinished certificate is taken back to draft first.
+        InvalidInput: This field takes a reissue.
+    """
+    for name in given:
+        way = way_to_change(_WHEN[_PARTS.get(name, name)], certificate.status, under_way=under_way)
+        if way is Way.EDIT:
+            continue
+        if way is None:
+            raise TransitionNotAllowed(certificate.status, Action.EDIT, allowed_actions(certificate.status))
+        why = "an attempt is under way" if _WHEN[_PARTS.get(name, name)] is When.BETWEEN else "the leaf in service has"
+        raise InvalidInput(
+            name,
+            f"cannot be saved now: {why}{'' if why.endswith('way') else ' the old one'}.",
+            advice="Have it reissued with the change; what is in service stays until the new leaf is there.",
+        )
+
+
+def checked(contexts: Contexts, certificate: Certificate) -> Certificate:
+    """Check a form as a whole against its CA profile; module data comes out normalised.
+
+    Raises:
+        InvalidInput: Something in it does not fit; the error names the field.
+    """
+    names = certificate_names(certificate.domain, certificate.aliases, wildcard=certificate.wildcard)
+    if certificate.authority_id is None:
+        return certificate
+    with contexts.storage.read() as transaction:
+        try:
+            authority = transaction.authorities.get(certificate.authority_id)
+        except NotFound:
+            raise InvalidInput(
+                "authority",
+                f"there is no CA profile {certificate.authority_id!r}.",
+                advice="Create one first, or list the ones there are.",
+            ) from None
+    check_fallbacks(contexts, certificate)
+    module, context = contexts.context(authority)
+    settings: object = structure(module.certificate_type, certificate.module_data)
+    module.check_request(context, names, settings)
+    return evolve(certificate, module_data=unstructure(settings))
+
+
+def check_fallbacks(contexts: Contexts, certificate: Certificate) -> None:
+    """Refuse fallbacks that are none.
+
+    Raises:
+        InvalidInput: A CA profile is not there, or is the certificate's own.
+    """
+    with contexts.storage.read() as transaction:
+        for one in certificate.fallbacks:
+            if one == certificate.authority_id:
+                raise InvalidInput("fallbacks", "the certificate's own CA profile is no fallback for itself.")
+            try:
+                transaction.authorities.get(one)
+            except NotFound:
+                raise InvalidInput("fallbacks", f"there is no CA profile {one[:60]!r}.") from None
+
+
+def certificate_event(
+    contexts: Contexts,
+    certificate: Certificate,
+    kind: EventKind,
+    actor: str,
+    *,
+    from_status: Status | None = None,
+    **data: Any,
+) -> Event:
+    """What a user did, for the record."""
+    return Event(
+        certificate_id=certificate.id,
+        kind=kind,
+        at=contexts.environment.now(),
+        actor=actor,
+        from_status=from_status,
+        to_status=certificate.status,
+        data=data,
+    )
+
+
+def changes_between(before: Certificate, after: Certificate) -> dict[str, dict[str, Any]]:
+    """The fields of the form that differ, as plain JSON; of the CA module's own fields and a CSR only that they do."""
+    old, new = _form(before), _form(after)
+    found = {field: {"from": old[field], "to": new[field]} for field in old if old[field] != new[field]}
+    for field, differs in (
+        ("module_data", before.module_data != after.module_data),
+        ("csr", before.csr_pem != after.csr_pem),
+    ):
+        if differs:
+            found[field] = {"from": "…", "to": "…"}
+    return found
+
+
+def conflict(transaction: Transaction, mine: Certificate, stored: Certificate) -> StaleWrite:
+    """Somebody saved since this version was read: say who, and what."""
+    edits = [
+        event
+        for event in transaction.events.of_certificate(stored.id, limit=_EDITS)
+        if "changes" in event.data and event.data.get("version", 0) > mine.version
+    ]
+    changes: dict[str, tuple[object, object]] = {}
+    for event in edits:
+        for field, change in event.data["changes"].items():
+            first = changes[field][0] if field in changes else change["from"]
+            changes[field] = (first, change["to"])
+    return StaleWrite(
+        "certificate",
+        stored.id,
+        expected=mine.version,
+        found=stored.version,
+        changes=changes,
+        actors=[event.actor for event in edits],
+    )
+
+
+def _form(certificate: Certificate) -> dict[str, Any]:
+    return {
+        "domain": certificate.domain.ascii,
+        "aliases": [one.ascii for one in certificate.aliases],
+        "wildcard": certificate.wildcard,
+        "subject": {name: value for name, value in asdict(certificate.subject).items() if value},
+        "key_type": certificate.key_type.value,
+        "renewal": asdict(certificate.renewal),
+        "authority": certificate.authority_id,
+        "fallbacks": list(certificate.fallbacks),
+    }

@@ -1,0 +1,191 @@
+"""Taking in a certificate that was issued elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import evolve, frozen
+
+from certcore.engine.contexts import Contexts
+from certcore.errors import InvalidInput
+from certcore.model.certificate import Certificate, Schedule
+from certcore.model.events import EventKind
+from certcore.model.issuance import Issuance, Outcome, Purpose
+from certcore.model.keys import KeyType
+from certcore.model.leaf import Leaf
+from certcore.model.lifecycle import Status
+from certcore.model.names import DnsName, form_of_names
+from certcore.model.permissions import Permission
+from certcore.model.renewal import RenewalPolicy
+from certcore.model.search import Search
+from certcore.model.secret import Secret, SecretName
+from certcore.services.access import Access
+from certcore.services.edits import certificate_event, checked
+from certcore.services.inputs import owner_of, renewal_of
+from certcore.x509.bundle import Bundle, read_bundle
+
+__all__ = ["Imports"]
+
+
+@frozen(kw_only=True, eq=False, slots=False)
+class Imports:
+    """Imports: checked before anything is stored."""
+
+    contexts: Contexts
+    access: Access
+
+    def check_import(
+        self,
+        leaf: str | bytes,
+        private_key: str | bytes | None = None,
+        ca_bundle: str | bytes | None = None,
+        *,
+        password: str | Secret | None = None,
+        owner: str = "",
+        actor: str = "system",
+    ) -> Bundle:
+        """What `import_certificate` would make of it, with its warnings; nothing is stored.
+
+        Args:
+            leaf: The certificate, in PEM or DER; or all in one: PEM blocks in any order, PKCS#7, PKCS#12.
+            private_key: The private key; None when it is among the rest, or stays elsewhere.
+            ca_bundle: The intermediates, in any order.
+            password: Of an encrypted key or a PKCS#12 file.
+            owner: The tenant whose it is to be.
+            actor: Who asks.
+
+        Raises:
+            InvalidInput: Something is damaged, missing, left over, too weak, or no leaf for a TLS server.
+            KeyMismatch: The private key is not the leaf's.
+            AccessDenied: The policy said no.
+        """
+        self.access.require(actor, Permission.CERTIFICATE_IMPORT, owner=owner_of(owner))
+        opened = password.reveal_text() if isinstance(password, Secret) else password
+        return read_bundle(leaf, private_key, ca_bundle, password=opened, now=self.contexts.environment.now())
+
+    def import_certificate(  # noqa: PLR0913 - what people paste, and what becomes of it
+        self,
+        leaf: str | bytes,
+        private_key: str | bytes | None = None,
+        ca_bundle: str | bytes | None = None,
+        *,
+        password: str | Secret | None = None,
+        authority: str | None = None,
+        owner: str = "",
+        renewal: RenewalPolicy | Mapping[str, Any] | None = None,
+        actor: str = "system",
+    ) -> Certificate:
+        """Take in a certificate that was issued elsewhere: shown, watched and exported like any other.
+
+        Without a CA profile it is not renewed. As soon as it has one (here, or later by ``edit``), the next issuance
+        takes its names and renewal policy over.
+
+        Args:
+            leaf, private_key, ca_bundle, password: As in `check_import`. Without its private key, the certificate can
+                be watched and renewed, and not be exported.
+            authority: The id of the CA profile that renews it.
+            owner: The tenant whose it is.
+            renewal: When to renew.
+            actor: Who does this.
+
+        Returns:
+            The certificate, active or expired. What was doubtful is in the data of its event ``imported``.
+
+        Raises:
+            InvalidInput: As `check_import`; or it is here already, or has no DNS name, or the CA profile does not
+                permit its names. Nothing was stored.
+            KeyMismatch: The private key is not the leaf's.
+            NotFound: There is no such CA profile.
+            AccessDenied: The policy said no.
+        """
+        bundle = self.check_import(leaf, private_key, ca_bundle, password=password, owner=owner, actor=actor)
+        now = self.contexts.environment.now()
+        names = tuple(one for one in bundle.names if isinstance(one, DnsName))
+        if not names:
+            raise InvalidInput("leaf", "it is for IP addresses alone, which certcore does not manage.")
+        domain, aliases, wildcard = form_of_names(names)
+        expired = bundle.leaf.not_after <= now
+        issuance_id = self.contexts.environment.new_id()
+        certificate = checked(
+            self.contexts,
+            Certificate(
+                id=self.contexts.environment.new_id(),
+                owner=owner_of(owner),
+                domain=domain,
+                aliases=aliases,
+                wildcard=wildcard,
+                key_type=bundle.key_type or _nearest(bundle.leaf),
+                renewal=renewal_of(renewal),
+                authority_id=authority,
+                status=Status.EXPIRED if expired else Status.ACTIVE,
+                active_issuance_id=issuance_id,
+                not_after=bundle.leaf.not_after,
+                created_at=now,
+                updated_at=now,
+            ),
+        )
+        issuance = Issuance(
+            id=issuance_id,
+            certificate_id=certificate.id,
+            number=1,
+            purpose=Purpose.IMPORT,
+            authority_id=None,
+            names=names,
+            key_type=certificate.key_type,
+            key_name=SecretName("certificate-key", issuance_id),
+            csr_pem="",
+            is_keyless=bundle.private_key is None,
+            outcome=Outcome.ISSUED,
+            leaf_pem=bundle.leaf_pem,
+            chain_pem=bundle.chain_pem,
+            leaf=bundle.leaf,
+            created_at=now,
+            finished_at=now,
+        )
+        return self._store(certificate, issuance, bundle, actor)
+
+    def _store(self, certificate: Certificate, issuance: Issuance, bundle: Bundle, actor: str) -> Certificate:
+        vault, key = self.contexts.vault, bundle.private_key
+        sealed = None if key is None else vault.seal(key, issuance.key_name)
+        leaf = bundle.leaf
+        with self.contexts.storage.write() as transaction:
+            same = transaction.certificates.search(
+                Search(fingerprint=leaf.fingerprint_sha256), owner=certificate.owner, limit=1
+            )
+            if same:
+                raise InvalidInput(
+                    "leaf",
+                    f"it is here already: {same[0].domain} ({same[0].status}, {same[0].id}).",
+                    advice="Nothing has to be imported; or delete that one first.",
+                )
+            transaction.certificates.add(evolve(certificate, issuance_id=None))
+            transaction.issuances.add(issuance)
+            if sealed is not None:
+                transaction.secrets.put(issuance.key_name, sealed)
+            schedule = Schedule(
+                certificate_id=certificate.id, due_at=certificate.created_at, needed_by=certificate.not_after
+            )
+            transaction.schedules.add(schedule)
+            event = certificate_event(
+                self.contexts,
+                certificate,
+                EventKind.IMPORTED,
+                actor,
+                serial=leaf.serial_hex,
+                not_after=leaf.not_after.isoformat(),
+                issuer=leaf.issuer,
+                names=list(leaf.names),
+                has_key=sealed is not None,
+                warnings=[one.text for one in bundle.warnings],
+            )
+            transaction.events.append([event])
+        return certificate
+
+
+def _nearest(leaf: Leaf) -> KeyType:
+    """The kind of key that a renewal makes where the leaf has one that we do not make."""
+    if not leaf.public_key_algorithm.startswith("RSA"):
+        return KeyType.EC_P384 if leaf.key_size > 256 else KeyType.EC_P256  # noqa: PLR2004 - bits
+    sizes = ((4096, KeyType.RSA_4096), (3072, KeyType.RSA_3072))
+    return next((kind for bits, kind in sizes if leaf.key_size >= bits), KeyType.RSA_2048)

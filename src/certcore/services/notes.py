@@ -1,0 +1,70 @@
+"""What certcore itself says in the right column, whatever the CA module is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from certcore.model.certificate import Certificate
+from certcore.model.hints import Hint, Level, Message, Notice
+from certcore.model.lifecycle import Status
+from certcore.model.timeline import Timeline
+from certcore.model.views import CertificateView
+
+__all__ = ["MOST_NAMED", "core_hints"]
+
+#: How many other certificates are named.
+MOST_NAMED: Final = 5
+
+
+def core_hints(view: CertificateView, others: Sequence[Certificate], timeline: Timeline) -> Iterator[Hint]:
+    """A missing CA profile, a change that is on its way, targets that are behind, and overlapping certificates.
+
+    Args:
+        view: The certificate.
+        others: Certificates of the same owner with host names of this one.
+        timeline: How far the observers were told of its events.
+    """
+    certificate = view.certificate
+    if certificate.authority_id is None:
+        text = "No CA profile is chosen: this certificate is not renewed. Choose one, and it renews from then on."
+        level = Level.INFO if certificate.status is Status.ACTIVE else Level.WARNING
+        yield Notice(level, Message("core.no_authority", text))
+    yield from _change(view)
+    for observer, behind in timeline.behind.items():
+        if behind.attempts:
+            text = "{target} has failed {times} times, and is tried again from {retry_at}: {reason}"
+            facts = {
+                "target": observer,
+                "times": behind.attempts,
+                "retry_at": f"{behind.due_at:%Y-%m-%d %H:%M} UTC",
+                "reason": behind.reason,
+            }
+            yield Notice(Level.WARNING, Message("core.target_failed", text, facts))
+    yield from _overlaps(certificate, others)
+
+
+def _change(view: CertificateView) -> Iterator[Hint]:
+    """The form has other names than the leaf in service."""
+    certificate, active = view.certificate, view.active
+    if active is None or active.leaf is None or set(certificate.names) == set(active.names):
+        return
+    facts = {"names": ", ".join(active.leaf.names[:MOST_NAMED])}
+    if view.under_way:
+        text = "The leaf for {names} stays in service until the one with the changed names is there."
+        yield Notice(Level.INFO, Message("core.change_under_way", text, facts))
+    else:
+        text = "The leaf in service is for {names}, not for the names of the form. Reissue it to obtain them."
+        yield Notice(Level.WARNING, Message("core.change_open", text, facts))
+
+
+def _overlaps(certificate: Certificate, others: Sequence[Certificate]) -> Iterator[Hint]:
+    same = [one for one in others if set(one.names) == set(certificate.names)]
+    some = [one for one in others if set(one.names) != set(certificate.names)]
+    for key, text, found in (
+        ("core.duplicate", "There is another certificate for exactly these names: {others}.", same),
+        ("core.overlap", "Some of these names are in other certificates, too: {others}.", some),
+    ):
+        if found:
+            named = ", ".join(f"{one.domain} ({one.status}, {one.id})" for one in found)
+            yield Notice(Level.INFO, Message(key, text, {"others": named}))

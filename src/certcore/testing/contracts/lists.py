@@ -1,0 +1,213 @@
+"""What every store keeps about lists: filters, orders, pages, and which certificates share names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from attrs import evolve
+
+from certcore.model.certificate import Certificate
+from certcore.model.issuance import Outcome
+from certcore.model.keys import KeyType
+from certcore.model.lifecycle import Status
+from certcore.model.listing import CertificateFilter, Order, Position
+from certcore.model.names import DnsName
+from certcore.model.renewal import RenewalPolicy
+from certcore.ports.storage import Storage, Transaction
+from certcore.testing.contracts.samples import (
+    NOW,
+    sample_authority,
+    sample_certificate,
+    sample_issuance,
+    sample_leaf,
+)
+
+__all__ = ["ListsContract"]
+
+
+def _ids(found: Sequence[Certificate]) -> list[str]:
+    return [one.id for one in found]
+
+
+def _one(number: int, **changes: Any) -> Certificate:
+    return sample_certificate(number, **{"aliases": (), "wildcard": False, "fallbacks": (), **changes})
+
+
+class ListsContract:
+    """The part of `certcore.testing.contracts.storage.StorageContract` that is about lists."""
+
+    @pytest.fixture
+    def storage(self) -> Storage:
+        """An empty store."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def listed(self, storage: Storage) -> Storage:
+        """Six certificates with ends, owners and CA profiles of all kinds."""
+        with storage.write() as transaction:
+            transaction.authorities.add(sample_authority())
+            transaction.authorities.add(sample_authority(2))
+            for certificate in (
+                _one(1, status=Status.ACTIVE, not_after=NOW + timedelta(days=30), renewal=RenewalPolicy()),
+                _one(2, status=Status.ACTIVE, not_after=NOW + timedelta(days=10), authority_id="authority-2"),
+                _one(3, owner="other", key_type=KeyType.EC_P256),
+                _one(4, status=Status.EXPIRED, not_after=NOW - timedelta(days=5), renewal=RenewalPolicy(auto=False)),
+                _one(5, status=Status.ACTIVE, not_after=NOW + timedelta(days=10), created_at=NOW - timedelta(days=1)),
+                _one(
+                    6,
+                    status=Status.EXPIRED,
+                    not_after=NOW - timedelta(days=400),
+                    authority_id=None,
+                    renewal=RenewalPolicy(),
+                ),
+            ):
+                transaction.certificates.add(certificate)
+        return storage
+
+    def test_pages_follow_each_other_without_gaps(self, storage: Storage) -> None:
+        """Pages come in the order of domain and id, each row once, also when rows come and go between two pages."""
+        with storage.write() as transaction:
+            transaction.authorities.add(sample_authority())
+            for number in (5, 3, 1, 4, 2):
+                transaction.certificates.add(sample_certificate(number))
+            transaction.certificates.add(sample_certificate(30, domain=DnsName("d003.example")))
+        with storage.read() as transaction:
+            first = transaction.certificates.page(limit=3)
+        with storage.write() as transaction:
+            transaction.certificates.delete("certificate-1")
+            transaction.certificates.delete(first[-1].id)  # where the next page begins
+            transaction.certificates.add(sample_certificate(6))
+        seen = list(first)
+        with storage.read() as transaction:
+            for expected in (3, 1, 0):
+                last = Position.of(seen[-1], Order.DOMAIN)
+                page = transaction.certificates.page(after=last, limit=3)
+                assert len(page) == expected
+                seen += page
+        assert _ids(seen) == [f"certificate-{number}" for number in (1, 2, 3, 30, 4, 5, 6)]
+
+    @pytest.mark.parametrize("descending", [False, True])
+    @pytest.mark.parametrize("order", list(Order))
+    @pytest.mark.parametrize("limit", [1, 2, 4])
+    def test_every_order_has_pages(self, listed: Storage, order: Order, *, descending: bool, limit: int) -> None:
+        """Page by page in every order and direction: each row once, equal ones by id, those without a leaf last."""
+        expected = {
+            Order.DOMAIN: [1, 2, 3, 4, 5, 6],
+            Order.NOT_AFTER: [6, 4, 2, 5, 1, 3],
+            Order.CREATED_AT: [5, 1, 2, 3, 4, 6],
+        }[order]
+        if descending:
+            last = [3] if order is Order.NOT_AFTER else []
+            expected = [*(number for number in reversed(expected) if number not in last), *last]
+        seen: list[Certificate] = []
+        with listed.read() as transaction:
+            for _ in range(7):
+                after = Position.of(seen[-1], order) if seen else None
+                page = transaction.certificates.page(order=order, descending=descending, after=after, limit=limit)
+                if not page:
+                    break
+                seen += page
+        assert _ids(seen) == [f"certificate-{number}" for number in expected]
+
+    @pytest.mark.parametrize(
+        ("only", "expected"),
+        [
+            ({"status": Status.ACTIVE}, [1, 2, 5]),
+            ({"authority_id": "authority-2"}, [2]),
+            ({"owner": "other"}, [3]),
+            ({"owner": "OTHER"}, []),
+            ({"owner": "other", "status": Status.ACTIVE}, []),
+            ({"key_type": KeyType.EC_P256}, [3]),
+            ({"renews_itself": True}, [1]),
+            ({"renews_itself": False, "status": Status.EXPIRED}, [4, 6]),
+            ({"ends_before": NOW + timedelta(days=10)}, [4, 6]),
+            ({"ends_from": NOW, "ends_before": NOW + timedelta(days=11)}, [2, 5]),
+            ({"ends_from": NOW + timedelta(days=10)}, [1, 2, 5]),
+        ],
+    )
+    def test_filters(self, listed: Storage, only: dict[str, Any], expected: list[int]) -> None:
+        """Each filter narrows a list and a count alike, alone and together, whatever the order."""
+        wanted = CertificateFilter(**only)
+        with listed.read() as transaction:
+            for order in Order:
+                found = transaction.certificates.page(only=wanted, order=order)
+                assert sorted(_ids(found)) == [f"certificate-{number}" for number in expected]
+            assert transaction.certificates.count(wanted) == len(expected)
+
+    def test_names_filter_lists(self, storage: Storage) -> None:
+        """By any part of any name, or by a domain above it; neither a wildcard nor a percent sign is special."""
+        with storage.write() as transaction:
+            transaction.authorities.add(sample_authority())
+            for number, names in enumerate(
+                (("shop.example.com", "www.example.net"), ("example.com",), ("myexample.com",), ("b%c.example.org",)), 1
+            ):
+                domain, *aliases = (DnsName(name) for name in names)
+                transaction.certificates.add(_one(number, domain=domain, aliases=tuple(aliases)))
+            transaction.certificates.add(_one(5, domain=DnsName("deep.example.com"), wildcard=True))
+        with storage.read() as transaction:
+            for only, expected in (
+                ({"name_contains": "example.com"}, [1, 2, 3, 5]),
+                ({"name_contains": "op.exam"}, [1]),
+                ({"name_contains": "*.deep"}, [5]),
+                ({"name_contains": "b%c"}, [4]),
+                ({"name_contains": "%"}, [4]),
+                ({"name_contains": "_"}, []),
+                ({"below": "example.com"}, [1, 2, 5]),
+                ({"below": "example.net"}, [1]),
+                ({"below": "deep.example.com"}, [5]),
+                ({"below": "ple.com"}, []),
+            ):
+                found = transaction.certificates.page(only=CertificateFilter(**only))  # type: ignore[arg-type]
+                assert sorted(_ids(found)) == [f"certificate-{number}" for number in expected], only
+
+    def test_leaves_filter_lists(self, listed: Storage) -> None:
+        """By the serial number or a fingerprint of any leaf that a certificate has or had."""
+        leaf = evolve(sample_leaf(), serial_hex="00ab12", fingerprint_sha256="ff" * 32, fingerprint_sha1="ee" * 20)
+        with listed.write() as transaction:
+            transaction.issuances.add(sample_issuance(outcome=Outcome.ISSUED, leaf=leaf))
+        with listed.read() as transaction:
+            for only, found in (
+                ({"serial": "ab12"}, True),
+                ({"serial": "ab1"}, False),
+                ({"fingerprint": "ff" * 32}, True),
+                ({"fingerprint": "ee" * 20}, True),
+                ({"fingerprint": "dd" * 20}, False),
+                ({"serial": "ab12", "fingerprint": "dd" * 20}, False),
+                ({"serial": "ab12", "status": Status.DRAFT}, False),
+            ):
+                page = transaction.certificates.page(only=CertificateFilter(**only))  # type: ignore[arg-type]
+                assert _ids(page) == (["certificate-1"] if found else []), only
+
+    def test_which_certificates_share_names(self, storage: Storage) -> None:
+        """The same name, a wildcard above it or a name below a wildcard: of the same owner only, and not deeper."""
+        names = {
+            1: ("shop.example.com", "*.shop.example.com"),
+            2: ("www.shop.example.com",),
+            3: ("a.b.shop.example.com",),
+            4: ("*.example.com",),
+            5: ("example.com",),
+            6: ("shop.example.com",),
+            7: ("*.shop.example.com", "else.example"),
+        }
+        with storage.write() as transaction:
+            transaction.authorities.add(sample_authority())
+            for number, (domain, *aliases) in names.items():
+                rest = tuple(DnsName(one) for one in aliases)
+                owner = "other" if number == 6 else "tenant"
+                transaction.certificates.add(_one(number, domain=DnsName(domain), aliases=rest, owner=owner))
+        with storage.read() as transaction:
+            assert _sharing(transaction, 1) == [4, 7, 2]
+            assert _sharing(transaction, 2) == [7, 1]
+            assert _sharing(transaction, 3) == []
+            assert _sharing(transaction, 4) == [1]
+            assert _sharing(transaction, 5) == []
+            assert _sharing(transaction, 6) == []
+            assert _sharing(transaction, 1, limit=1) == [4]
+
+
+def _sharing(transaction: Transaction, number: int, limit: int = 20) -> list[int]:
+    one = transaction.certificates.get(f"certificate-{number}")
+    return [int(other.id.removeprefix("certificate-")) for other in transaction.certificates.sharing(one, limit=limit)]
