@@ -20,7 +20,7 @@ case "${1:-test}" in
             postgres:postgresql mariadbd:mariadb-server-core my_print_defaults:mariadb-client
             kdig:knot-dnsutils softhsm2-util:softhsm2 redis-server:redis-server
             nginx:nginx haproxy:haproxy apache2:apache2-bin unzip:unzip keytool:default-jre-headless
-            lighttpd:lighttpd /usr/lib/lighttpd/mod_openssl.so:lighttpd-mod-openssl
+            lego:lego caddy:caddy lighttpd:lighttpd /usr/lib/lighttpd/mod_openssl.so:lighttpd-mod-openssl
         )
         ;;
     *)
@@ -79,7 +79,7 @@ disable_services() {
     for package in "$@"; do
         case "$package" in
             bind9) unit=named.service ;;
-            haproxy | knot | lighttpd | nginx | postgresql | redis-server | unbound) unit=$package.service ;;
+            caddy | haproxy | knot | lighttpd | nginx | postgresql | redis-server | unbound) unit=$package.service ;;
             *) continue ;;
         esac
         as_root systemctl disable --quiet "$unit" || say "could not disable $unit; it may start at the next boot"
@@ -146,10 +146,11 @@ install_python_packages
 # -------------------------------------------------------------------------------------------------------- servers
 
 missing_packages() {
-    local pair
+    local pair what
     for pair in "${wanted[@]}"; do
+        what=${pair%%:*}
         # Debian keeps PostgreSQL's server, by version, where nobody's PATH looks.
-        command -v "${pair%%:*}" >/dev/null || [ -e "${pair%%:*}" ] || compgen -G "/usr/lib/postgresql/*/bin/${pair%%:*}" >/dev/null ||
+        command -v "$what" >/dev/null || [ -e "$what" ] || compgen -G "/usr/lib/postgresql/*/bin/$what" >/dev/null ||
             echo "${pair##*:}"
     done | sort -u
 }

@@ -187,7 +187,7 @@ def _of_name(problem: Problem) -> str:
 def _renewal(view: CertificateView, context: ModuleContext) -> list[Hint]:
     """A renewal beside the leaf in service, when one is under way."""
     if view.issuance is None:
-        return []
+        return _before_the_first(view, context)
     text = "A renewal is under way; the present certificate stays in service meanwhile."
     if view.certificate.status is Status.EXPIRED:
         text = "A new certificate is being requested."
@@ -200,6 +200,19 @@ def _renewal(view: CertificateView, context: ModuleContext) -> list[Hint]:
     if any(row.get("state") != RecordState.CORRECT for row in seen_records(view.issuance).values()):
         hints.extend(owner_records(view, context, _settings(view)))
     return [*hints, *_progress(view)]
+
+
+def _before_the_first(view: CertificateView, context: ModuleContext) -> list[Hint]:
+    """What the owner has to set where the next issuance is the first that this CA profile validates."""
+    active, certificate = view.active, view.certificate
+    if active is None or (
+        active.authority_id == certificate.authority_id and set(certificate.names) <= set(active.names)
+    ):
+        return []
+    text = (
+        "The next issuance is the first that is validated here: the owner sets the DNS records below before it begins."
+    )
+    return [Notice(Level.WARNING, _message("first", text)), *owner_records(view, context, _settings(view))]
 
 
 def _progress(view: CertificateView) -> list[Hint]:

@@ -2,23 +2,30 @@
 
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from typer.testing import CliRunner
 
 from certcore.adapters.takeover import read_folder
 from certcore.cli.app import app
 from certcore.errors import CertCoreError
+from certcore.testing.authority import LittleAuthority
 from certcore.testing.ports import free_ports
 from certcore.testing.server import find_program
 from certcore_puq_acme.account_records import own_account, read_record
 from certcore_puq_acme.accounts import Accounts
 
-pytestmark = pytest.mark.pebble
 EMAIL = "me@shop.test"
 _DEADLINE = 40
 
@@ -117,6 +124,7 @@ def _account_url(panel, profile):
     return url
 
 
+@pytest.mark.pebble
 @pytest.mark.parametrize("client", CLIENTS)
 def test_another_clients_folder_moves_in_and_is_renewed(panel, start_pebble, tmp_path, client):
     """Account and certificate come along; certcore renews by itself, with the account that the other client had."""
@@ -152,6 +160,8 @@ def test_another_clients_folder_moves_in_and_is_renewed(panel, start_pebble, tmp
     assert exported.private_key.reveal_text() == found.private_key.reveal_text()
     assert exported.fullchain_pem == found.bundle.leaf_pem + found.bundle.chain_pem
 
+    # The owner is told at once which CNAME to set; it renews by itself, when the leaf is due.
+    assert panel.records(one)
     panel.set_cnames(one)
     panel.drive(one, lambda _: panel.core.certificates.view(one).leaf.serial_hex != before.leaf.serial_hex)
     after = panel.core.certificates.view(one)
@@ -162,3 +172,161 @@ def test_another_clients_folder_moves_in_and_is_renewed(panel, start_pebble, tmp
     assert pebble.certificate_status(after.leaf.serial_hex)["Status"] == "Valid"
     # The folder still has the leaf before: it is known, and nothing is imported anew.
     assert _import(panel, client, data, "--owner", "anna")["certificates"][0]["outcome"] == "already_there"
+
+
+# -- the command, on folders that are made by hand ----------------------------------------------------------------
+
+DIRECTORY = "https://acme-v02.api.letsencrypt.org/directory"
+
+
+def _issued(*names, age=1, days=90):
+    """A leaf with its chain, and its key."""
+    now = datetime.now(UTC)
+    key = ec.generate_private_key(ec.SECP256R1())
+    alternative = x509.SubjectAlternativeName([x509.DNSName(name) for name in names])
+    request = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).add_extension(alternative, False)
+    csr = request.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM).decode()
+    issued = LittleAuthority(now).issue(csr, now=now - timedelta(days=age), lifetime=timedelta(days=days))
+    return issued, _pem(key)
+
+
+def _pem(key):
+    return key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()).decode()
+
+
+@pytest.fixture
+def lego_folder(tmp_path):
+    """Makes lego's folder: certificates by their names, and accounts by their e-mails."""
+    folder = tmp_path / ".lego"
+
+    def put(path, text):
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text)
+
+    def make(*certificates, accounts=()):
+        for names in certificates:
+            stem = names[0].replace("*", "_")
+            leaf, key = _issued(*names)
+            put(f"certificates/{stem}.crt", leaf)
+            put(f"certificates/{stem}.key", key)
+            known = {"domain": names[0], "certUrl": "https://acme-v02.api.letsencrypt.org/acme/cert/1"}
+            put(f"certificates/{stem}.json", json.dumps(known))
+        for number, email in enumerate(accounts):
+            place = f"accounts/acme-v02.api.letsencrypt.org/{email}"
+            uri = f"https://acme-v02.api.letsencrypt.org/acme/acct/{number}"
+            put(f"{place}/account.json", json.dumps({"email": email, "registration": {"body": {}, "uri": uri}}))
+            put(f"{place}/keys/{email}.key", _pem(ec.generate_private_key(ec.SECP256R1())))
+        return folder
+
+    return make
+
+
+def _outcomes(document):
+    return {one["name"]: (one["outcome"], one["authority"]) for one in document["certificates"]}
+
+
+def _said(panel, *arguments, expect=0):
+    """What the command says to people."""
+    environment = {"CERTCORE_DATABASE_URL": panel.url, "CERTCORE_KEYRING": str(panel.keyring)}
+    done = CliRunner().invoke(app, ["import", *map(str, arguments)], env=environment)
+    assert done.exit_code == expect, done.output
+    assert "Traceback" not in done.output
+    return done.output
+
+
+def test_without_a_ca_profile_and_bound_when_there_is_one(panel, lego_folder):
+    """Imported unbound, with the command to type; the same import again binds what it had left unbound."""
+    folder = lego_folder(("shop.test",), accounts=["me@shop.test"])
+    done = _import(panel, "lego", folder)
+    (one,) = done["certificates"]
+    assert (one["outcome"], one["authority"]) == ("imported", None)
+    assert DIRECTORY in one["detail"]
+    command = shlex.split(one["command"])
+    assert command[:6] == ["certcore", "authority", "add", "NAME", "--module", "puq_acme"]
+    assert {"ca=letsencrypt", "email=me@shop.test", "terms_agreed=yes", "tech_zone=TECH_ZONE"} <= set(command)
+    assert done["accounts"][0]["outcome"] == "left_out"
+    assert panel.core.certificates.get(one["id"]).authority_id is None
+    # The command leads to a profile for this directory.
+    values = [name.replace("TECH_ZONE", panel.tech_zone) for name in command[6:] if name != "--set"]
+    environment = {"CERTCORE_DATABASE_URL": panel.url, "CERTCORE_KEYRING": str(panel.keyring)}
+    settings = [part for value in values for part in ("--set", value)]
+    added = CliRunner().invoke(app, ["authority", "add", "le", "--module", "puq_acme", *settings], env=environment)
+    assert added.exit_code == 0, added.output
+    planned = _import(panel, "lego", folder, "--dry-run", "--without-accounts")
+    assert _outcomes(planned) == {"shop.test": ("would_be_bound", "le")}
+    assert panel.core.certificates.get(one["id"]).authority_id is None
+    done = _import(panel, "lego", folder, "--without-accounts")
+    assert (_outcomes(done), done["accounts"]) == ({"shop.test": ("bound", "le")}, [])
+    assert panel.core.certificates.get(one["id"]).authority_id == panel.core.authorities.find("le").id
+    assert _outcomes(_import(panel, "lego", folder, "--without-accounts")) == {"shop.test": ("already_there", None)}
+
+
+def test_which_ca_profile(panel, lego_folder):
+    """Of several for one directory none is chosen unless it is named; a named one is taken for any certificate."""
+    folder = lego_folder(("shop.test",), accounts=["me@shop.test"])
+    for name in ("first", "second"):
+        panel.core.authorities.create(
+            name, module="puq_acme", settings={"ca": "letsencrypt", "tech_zone": panel.tech_zone}
+        )
+    panel.profile("https://ca.test/dir", name="other")
+    planned = _import(panel, "lego", folder, "--dry-run")
+    assert _outcomes(planned) == {"shop.test": ("would_be_imported", None)}
+    assert "2 CA profiles" in planned["certificates"][0]["detail"]
+    assert "--authority" in planned["accounts"][0]["detail"]
+    named = _import(panel, "lego", folder, "--dry-run", "--authority", "other", "--authority", "second")
+    assert _outcomes(named) == {"shop.test": ("would_be_imported", "second")}
+    assert [(one["outcome"], one["authority"]) for one in named["accounts"]] == [("would_be_imported", "second")]
+    named = _import(panel, "lego", folder, "--authority", "other", "--without-accounts")
+    assert _outcomes(named) == {"shop.test": ("imported", "other")}
+    assert "authority list" in _said(panel, "lego", folder, "--authority", "nobody", expect=1)
+
+
+def test_one_account_for_a_profile(panel, lego_folder):
+    """Where a folder has several accounts for one directory, one is taken and the other is told of."""
+    folder = lego_folder(accounts=["a@shop.test", "b@shop.test"])
+    panel.core.authorities.create("le", module="puq_acme", settings={"ca": "letsencrypt", "tech_zone": "acme.test"})
+    planned = _import(panel, "lego", folder, "--dry-run")
+    assert [one["outcome"] for one in planned["accounts"]] == ["would_be_imported", "left_out"]
+    assert "one account" in planned["accounts"][1]["detail"]
+
+
+def test_a_profile_that_refuses_a_name(panel, lego_folder):
+    """What the store refuses is told beside the certificate; the others are imported; the exit code is 1."""
+    folder = lego_folder(("*.shop.test",), ("www.shop.test",))
+    settings = {"ca": "letsencrypt", "tech_zone": panel.tech_zone, "allow_wildcard": False}
+    panel.core.authorities.create("le", module="puq_acme", settings=settings)
+    done = _import(panel, "lego", folder, expect=1)
+    assert _outcomes(done) == {"*.shop.test": ("failed", "le"), "www.shop.test": ("imported", "le")}
+    assert "wildcard" in done["certificates"][0]["detail"]
+
+
+def test_what_people_read(panel, lego_folder):
+    """Tables with every certificate, why something was left out, and never a key; a broken file is exit code 1."""
+    folder = lego_folder(("shop.test",), ("old.test",), ("bad.test",), accounts=["me@shop.test"])
+    for ending, content in zip((".crt", ".key"), _issued("old.test", age=100), strict=True):
+        (folder / f"certificates/old.test{ending}").write_text(content)
+    (folder / "certificates/bad.test.key").write_text("no key")
+    (folder / "certificates/evil\x1b[31m.crt").write_text("no certificate")
+    said = _said(panel, "auto", folder, "--dry-run", expect=1)
+    assert "would be imported" in said
+    assert re.search(r"old\.test\.crt +It expired on", said)
+    assert "Nothing was changed" in said
+    assert "\x1b" not in said
+    assert "certcore authority add NAME" in said
+    keys = [path.read_text() for path in folder.rglob("*.key")]
+    pieces = {piece for text in keys for piece in re.findall(r"[A-Za-z0-9+/]{40,}", text)}
+    assert len(pieces) >= 4
+    said += _said(panel, "auto", folder, expect=1) + json.dumps(_import(panel, "auto", folder, expect=1))
+    assert not [piece for piece in pieces if piece in said]
+    for name in ("bad.test.crt", "bad.test.key", "bad.test.json", "evil\x1b[31m.crt"):
+        (folder / "certificates" / name).unlink()
+    assert "already there" in _said(panel, "auto", folder)
+
+
+def test_a_folder_or_client_that_is_none(panel, tmp_path):
+    """Each mistake has its sentence and its exit code."""
+    (tmp_path / "empty").mkdir()
+    assert "not the data folder" in _said(panel, "auto", tmp_path / "empty", expect=1)
+    assert "nothing of certbot" in _said(panel, "certbot", tmp_path / "empty", expect=1)
+    assert "cannot be opened" in _said(panel, "certbot", tmp_path / "missing", expect=1)
+    assert "none of auto, certbot, lego, acme.sh, caddy" in _said(panel, "apache", tmp_path, expect=2)

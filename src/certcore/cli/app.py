@@ -12,10 +12,12 @@ from certcore.cli.certificate import certificates
 from certcore.cli.demo import demo
 from certcore.cli.dns import dns
 from certcore.cli.keyring import sealing_keys
+from certcore.cli.obtain import obtain
 from certcore.cli.options import Database, Json, Keyring
 from certcore.cli.output import plain, reporting
 from certcore.cli.run import run
 from certcore.cli.store import create, locate
+from certcore.cli.takeover import take_over
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -83,5 +85,7 @@ app.add_typer(authorities, name="authority")
 app.add_typer(certificates, name="cert")
 app.add_typer(dns, name="dns")
 app.add_typer(sealing_keys, name="keyring")
+app.command("obtain")(obtain)
+app.command("import")(take_over)
 app.command("run")(run)
 app.command("demo")(demo)

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from certcore.cli.certificate_files import write_files
+from certcore.cli.changes import cancel, clone, edit, reissue, to_draft
 from certcore.cli.details import draw_view
-from certcore.cli.documents import certificate_document, moment, view_document
-from certcore.cli.given import Settings, confirmed, pair, values_of
+from certcore.cli.documents import certificate_document, view_document
+from certcore.cli.exchange import export, formats, import_one
+from certcore.cli.given import Settings, confirmed, pair, value_of, values_of
+from certcore.cli.lists import list_certificates
+from certcore.cli.naming import named, shown_domain, tell
 from certcore.cli.options import FAILED, Certificate, Database, Json, Keyring
-from certcore.cli.output import plain, shown_moment, status_cell, table
+from certcore.cli.output import plain
 from certcore.cli.right_column import draw_hints
-from certcore.cli.store import Session, session
+from certcore.cli.store import session
 from certcore.cli.timeline import timeline
-from certcore.core import CertCore
 from certcore.model.certificate import Certificate as Managed
 from certcore.model.hints import hint_to_json
+from certcore.model.keys import KeyType
 from certcore.model.revocation import RevocationReason
 
 if TYPE_CHECKING:
@@ -32,16 +33,22 @@ certificates = typer.Typer(no_args_is_help=True, help="Certificates: from draft 
 
 @certificates.command("create")
 def create(  # noqa: PLR0917 - Typer gives them all by name
-    domain: Annotated[str, typer.Argument(metavar="DOMAIN", help="The primary name.")],
-    authority: Annotated[str, typer.Option("--authority", metavar="NAME", help="The CA profile, by name or id.")],
+    domain: Annotated[str, typer.Argument(metavar="[DOMAIN]", help="The primary name; not with --csr.")] = "",
+    authority: Annotated[
+        str, typer.Option("--authority", metavar="NAME", help="The CA profile, by name or id; needed.")
+    ] = "",
+    csr_file: Annotated[
+        str,
+        typer.Option("--csr", metavar="FILE", help="A CSR of your own: its names count, and its key stays with you."),
+    ] = "",
     aliases: Annotated[
         list[str] | None, typer.Option("--alias", metavar="NAME", help="A further name; may be repeated.")
     ] = None,
     wildcard: Annotated[bool, typer.Option("--wildcard", help="Also *.DOMAIN.")] = False,
     key_type: Annotated[
         str,
-        typer.Option("--key-type", metavar="T", help="One of ec-p256, ec-p384, rsa-2048, rsa-3072, rsa-4096."),
-    ] = "ec-p256",
+        typer.Option("--key-type", metavar="T", help=f"One of {', '.join(KeyType)}; ec-p256 by default."),
+    ] = "",
     fallbacks: Annotated[
         list[str] | None,
         typer.Option(
@@ -55,15 +62,18 @@ def create(  # noqa: PLR0917 - Typer gives them all by name
 ) -> None:
     """Create a draft; no key is made, no CA is asked. `cert hints` shows the CNAME to set, `cert csr` begins."""
     given = [pair(one) for one in settings or ()]
+    if not authority:
+        raise typer.BadParameter("the name or id of a CA profile is needed.", param_hint="--authority")
     with session(database, keyring, as_json=as_json) as now:
         profile = now.core.authorities.find(authority, actor=now.actor)
         form = now.core.authorities.certificate_form(profile.id, actor=now.actor)
         made = now.core.certificates.create(
-            domain,
+            domain or None,
             authority=profile.id,
+            csr=value_of("csr", f"@{csr_file}") if csr_file else None,
             aliases=aliases or (),
             wildcard=wildcard,
-            key_type=key_type,
+            key_type=key_type or None,
             fallbacks=[now.core.authorities.find(one, actor=now.actor).id for one in fallbacks or ()],
             module_data=values_of(given, form),
             actor=now.actor,
@@ -71,8 +81,8 @@ def create(  # noqa: PLR0917 - Typer gives them all by name
 
         def draw(to: Console) -> None:
             to.print(f"Created a draft for {', '.join(plain(one) for one in made.names)}.", style="green")
-            to.print(f"See what to set in the DNS: certcore cert hints {_named(now.core, made)}")
-            to.print(f"Then make key and CSR:      certcore cert csr {_named(now.core, made)}")
+            to.print(f"See what to set in the DNS: certcore cert hints {named(now.core, made)}")
+            to.print(f"Then make key and CSR:      certcore cert csr {named(now.core, made)}")
 
         now.output.result(certificate_document(made, profile.name), draw)
 
@@ -83,7 +93,7 @@ def csr(certificate: Certificate, database: Database = "", keyring: Keyring = ""
     with session(database, keyring, as_json=as_json) as now:
         found = now.core.certificates.find(certificate, actor=now.actor)
         changed = now.core.certificates.generate_csr(found.id, actor=now.actor)
-        _tell(now, changed, "Made key and CSR", draw_csr=True)
+        tell(now, changed, "Made key and CSR", draw_csr=True)
 
 
 @certificates.command("check")
@@ -92,7 +102,7 @@ def check(certificate: Certificate, database: Database = "", keyring: Keyring = 
     with session(database, keyring, as_json=as_json) as now:
         found = now.core.certificates.find(certificate, actor=now.actor)
         changed = now.core.certificates.check_now(found.id, actor=now.actor)
-        _tell(now, changed, "It is looked at at once")
+        tell(now, changed, "It is looked at at once")
 
 
 @certificates.command("renew")
@@ -101,64 +111,7 @@ def renew(certificate: Certificate, database: Database = "", keyring: Keyring = 
     with session(database, keyring, as_json=as_json) as now:
         found = now.core.certificates.find(certificate, actor=now.actor)
         changed = now.core.certificates.renew(found.id, actor=now.actor)
-        _tell(now, changed, "Began a renewal")
-
-
-@certificates.command("list")
-def list_certificates(
-    status: Annotated[str, typer.Option("--status", metavar="STATUS", help="Only those of this status.")] = "",
-    authority: Annotated[str, typer.Option("--authority", metavar="NAME", help="Only those of this CA profile.")] = "",
-    search: Annotated[
-        str,
-        typer.Option(
-            "--search", metavar="TEXT", help="The beginning of a name, a domain above it, a serial or a fingerprint."
-        ),
-    ] = "",
-    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, max=1000, help="How many at most.")] = 1000,
-    database: Database = "",
-    keyring: Keyring = "",
-    as_json: Json = False,
-) -> None:
-    """List the certificates by domain."""
-    with session(database, keyring, as_json=as_json) as now:
-        names = {one.id: one.name for one in now.core.authorities.list(actor=now.actor)}
-        only = now.core.authorities.find(authority, actor=now.actor).id if authority else None
-        if search and (status or only):
-            raise typer.BadParameter("it does not go with --status or --authority.", param_hint="--search")
-        if search:
-            items = now.core.certificates.search(search, limit=limit, actor=now.actor)
-            more = len(items) == limit
-        else:
-            page = now.core.certificates.list(limit=limit, status=status or None, authority=only, actor=now.actor)
-            items, more = page.items, page.next_cursor is not None
-
-        def draw(to: Console) -> None:
-            if not items:
-                asked = status or authority or search
-                to.print("There is no such certificate." if asked else "There is no certificate yet.")
-                return
-            times = Counter(one.domain for one in items)
-            rows = [
-                (
-                    _shown_domain(one),
-                    status_cell(one.status),
-                    shown_moment(one.not_after),
-                    names.get(one.authority_id or "", ""),
-                    one.id if times[one.domain] > 1 else "",
-                )
-                for one in items
-            ]
-            headers = ["DOMAIN", "STATUS", "VALID UNTIL", "AUTHORITY", "ID"]
-            if not any(row[-1] for row in rows):
-                # An id is long, and only needed where the domain does not name one certificate.
-                to.print(table(headers[:-1], [row[:-1] for row in rows]))
-            else:
-                to.print(table(headers, rows))
-            if more:
-                to.print(f"There may be more than these {limit}.", style="yellow")
-
-        found = [certificate_document(one, names.get(one.authority_id or "", "")) for one in items]
-        now.output.result({"certificates": found, "more": more}, draw)
+        tell(now, changed, "Began a renewal")
 
 
 @certificates.command("show")
@@ -181,40 +134,19 @@ def hints(certificate: Certificate, database: Database = "", keyring: Keyring = 
             "status": str(found.status),
             "hints": [hint_to_json(one) for one in shown],
         }
-        now.output.result(document, lambda to: draw_hints(to, shown, _named(now.core, found)))
+        now.output.result(document, lambda to: draw_hints(to, shown, named(now.core, found)))
 
 
 certificates.command("timeline")(timeline)
-
-
-@certificates.command("export")
-def export(
-    certificate: Certificate,
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder; made (0700) when it is missing.")],
-    reason: Annotated[
-        str, typer.Option("--reason", metavar="TEXT", help="Why the private key is taken out; goes on the record.")
-    ] = "certcore cert export",
-    database: Database = "",
-    keyring: Keyring = "",
-    as_json: Json = False,
-) -> None:
-    """Write cert.pem, chain.pem, fullchain.pem and privkey.pem (readable by you alone), replacing what is there."""
-    with session(database, keyring, as_json=as_json) as now:
-        found = now.core.certificates.find(certificate, actor=now.actor)
-        exported = now.core.certificates.export(found.id, reason=reason, actor=now.actor)
-        files = write_files(out, exported)
-        document = {
-            "id": found.id,
-            "domain": found.domain.ascii,
-            "not_after": moment(found.not_after),
-            "files": {path.stem: str(path) for path in files},
-        }
-
-        def draw(to: Console) -> None:
-            for path in files:
-                to.print(plain(path), soft_wrap=True)
-
-        now.output.result(document, draw)
+certificates.command("list")(list_certificates)
+certificates.command("edit")(edit)
+certificates.command("reissue")(reissue)
+certificates.command("cancel")(cancel)
+certificates.command("draft")(to_draft)
+certificates.command("clone")(clone)
+certificates.command("import")(import_one)
+certificates.command("export")(export)
+certificates.command("formats")(formats)
 
 
 @certificates.command("revoke")
@@ -244,8 +176,8 @@ def revoke(
         document = view_document(now.core.certificates.view(changed.id, actor=now.actor))
 
         def draw(to: Console) -> None:
-            to.print(f"The CA has revoked {plain(_shown_domain(changed))}.", style="green")
-            to.print(f"For a new one, with a new key: certcore cert renew {_named(now.core, changed)}")
+            to.print(f"The CA has revoked {plain(shown_domain(changed))}.", style="green")
+            to.print(f"For a new one, with a new key: certcore cert renew {named(now.core, changed)}")
 
         now.output.result(document, draw)
 
@@ -266,35 +198,8 @@ def delete(
             raise typer.Exit(FAILED)
         now.core.certificates.delete(found.id, actor=now.actor)
         document = {"deleted": {"id": found.id, "domain": found.domain.ascii}}
-        now.output.result(document, lambda to: to.print(f"Deleted {plain(_shown_domain(found))} ({found.id})."))
+        now.output.result(document, lambda to: to.print(f"Deleted {plain(shown_domain(found))} ({found.id})."))
 
 
 def _question(found: Managed, question: str) -> str:
-    return question.format(f"{plain(_shown_domain(found))} ({found.status})")
-
-
-def _tell(now: Session, changed: Managed, done: str, *, draw_csr: bool = False) -> None:
-    """What a command that sets the engine to work has to say."""
-    view = now.core.certificates.view(changed.id, actor=now.actor)
-    named = _named(now.core, changed)
-
-    def draw(to: Console) -> None:
-        to.print(f"{done}; {plain(_shown_domain(changed))} is {changed.status}.", style="green")
-        to.print(f"See what it waits for:         certcore cert hints {named}")
-        to.print("Go on, if no worker runs yet:  certcore run --until-idle")
-        if draw_csr and view.issuance is not None:
-            to.print(view.issuance.csr_pem.rstrip(), soft_wrap=True)
-
-    now.output.result(view_document(view), draw)
-
-
-def _named(core: CertCore, certificate: Managed) -> str:
-    """How the next command names it: by its domain while no other certificate has the same."""
-    with core.engine.storage.read() as transaction:
-        same = transaction.certificates.find_by_domain(certificate.domain)
-    return certificate.domain.ascii if len(same) == 1 else certificate.id
-
-
-def _shown_domain(certificate: Managed) -> str:
-    domain = certificate.domain
-    return domain.ascii if domain.unicode == domain.ascii else f"{domain.unicode} ({domain.ascii})"
+    return question.format(f"{plain(shown_domain(found))} ({found.status})")

@@ -92,4 +92,6 @@ def _both_forms(view: CertificateView) -> list[str]:
 def _renewal(view: CertificateView) -> str:
     if not view.certificate.renewal.auto:
         return "off"
+    if view.certificate.authority_id is None:
+        return "off until a CA profile is chosen"
     return "automatic" if view.renews_at is None else f"automatic, from {shown_moment(view.renews_at)}"

@@ -8,8 +8,10 @@ from typing import Any
 from certcore.model.authority import CertificateAuthority
 from certcore.model.certificate import Certificate
 from certcore.model.events import Event
+from certcore.model.fields import FieldView
 from certcore.model.issuance import Issuance
 from certcore.model.leaf import Leaf
+from certcore.model.problem import Problem
 from certcore.model.views import CertificateView
 from certcore.ports.ca_module import CheckReport
 
@@ -82,12 +84,26 @@ def view_document(view: CertificateView) -> dict[str, Any]:
         "days_remaining": view.days_remaining,
         "renews_at": moment(view.renews_at),
         "looks_again_at": None if view.schedule is None else moment(view.schedule.due_at),
+        "fields": {one.field.name: _field_document(one) for one in view.fields},
         "actions": sorted(str(action) for action in view.actions),
         "leaf": None if view.leaf is None else leaf_document(view.leaf),
         "leaf_pem": None if active is None else active.leaf_pem,
         "chain_pem": None if active is None else active.chain_pem,
         "issuance": None if view.issuance is None else _issuance_document(view.issuance),
         "timeline": [event_document(event) for event in view.events],
+    }
+
+
+def _field_document(field: FieldView) -> dict[str, Any]:
+    """A field of the left column."""
+    value = field.value
+    if isinstance(value, Problem):
+        value = value.to_json()
+    return {
+        "title": field.field.title,
+        "group": str(field.field.group),
+        "value": moment(value) if isinstance(value, datetime) else _json(value),
+        "change": None if field.way is None else str(field.way),
     }
 
 

@@ -12,7 +12,7 @@ import typer
 from certcore.errors import InvalidInput
 from certcore.model.form import FieldKind, FormField
 
-__all__ = ["Settings", "confirmed", "pair", "values_of"]
+__all__ = ["Settings", "collected", "confirmed", "pair", "value_of", "values_of"]
 
 #: The largest file that a setting is read from, in bytes.
 _MAX_FILE: Final = 1024 * 1024
@@ -50,10 +50,14 @@ def pair(setting: str) -> tuple[str, str]:
 
 def values_of(pairs: Sequence[tuple[str, str]], form: Sequence[FormField]) -> Mapping[str, object]:
     """The values by key; those of lists are collected, those of files are read."""
-    lists = {field.name for field in form if field.kind is FieldKind.LINES}
+    return collected(pairs, frozenset(field.name for field in form if field.kind is FieldKind.LINES))
+
+
+def collected(pairs: Sequence[tuple[str, str]], lists: frozenset[str]) -> Mapping[str, object]:
+    """The values by key, given which of them are lists."""
     values: dict[str, object] = {}
     for key, given in pairs:
-        value = _value(key, given)
+        value = value_of(key, given)
         if key in lists:
             before = values.get(key, [])
             values[key] = [*before, *value.replace(",", "\n").splitlines()] if isinstance(before, list) else []
@@ -64,7 +68,12 @@ def values_of(pairs: Sequence[tuple[str, str]], form: Sequence[FormField]) -> Ma
     return values
 
 
-def _value(key: str, given: str) -> str:
+def value_of(key: str, given: str) -> str:
+    """A value as it was typed, or what is in the file that it names.
+
+    Raises:
+        InvalidInput: The file cannot be read, or is no text.
+    """
     if given.startswith("@@"):
         return given[1:]
     if not given.startswith("@"):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import frozen
 
+from certcore.model.form import FieldKind
 from certcore.model.issuance import Purpose
 from certcore.model.lifecycle import Status
 
@@ -69,6 +70,8 @@ class CertificateField:
     title: str
     group: FieldGroup
     when: When
+    #: How it is typed; None for what is told, not asked.
+    kind: FieldKind | None = None
     #: The value of a view: text, number, truth, moment, a tuple or mapping of such; None where there is none.
     read: Callable[[CertificateView], Any]
 
@@ -132,6 +135,10 @@ def _md5(view: CertificateView) -> str | None:
     return hashlib.md5(PEM_cert_to_DER_cert(view.active.leaf_pem), usedforsecurity=False).hexdigest()
 
 
+def _aliases(view: CertificateView) -> tuple[str, ...]:
+    return tuple(one.ascii for one in view.certificate.aliases)
+
+
 def _private_key(view: CertificateView) -> str | None:
     """Whether it is here; it leaves through ``reveal_private_key`` and exports alone."""
     newest = view.active or view.issuance
@@ -152,8 +159,16 @@ def _plain(view: CertificateView) -> dict[str, Any]:
 _G, _W = FieldGroup, When
 
 
-def _field(name: str, title: str, group: FieldGroup, when: When, read: Callable[[CertificateView], Any]) -> Any:
-    return CertificateField(name=name, title=title, group=group, when=when, read=read)
+def _field(
+    name: str,
+    title: str,
+    group: FieldGroup,
+    when: When,
+    read: Callable[[CertificateView], Any],
+    kind: FieldKind = FieldKind.TEXT,
+) -> CertificateField:
+    typed = None if when is When.NEVER else kind
+    return CertificateField(name=name, title=title, group=group, when=when, kind=typed, read=read)
 
 
 #: All of them, in the order of the page.
@@ -163,8 +178,15 @@ CERTIFICATE_FIELDS: Final[tuple[CertificateField, ...]] = (
     _field("problem", "Last problem", _G.STATUS, _W.NEVER, lambda view: view.certificate.problem),
     _field("owner", "Owner", _G.STATUS, _W.CREATE, lambda view: view.certificate.owner),
     _field("domain", "Domain", _G.NAMES, _W.REISSUE, lambda view: view.certificate.domain.ascii),
-    _field("wildcard", "Wildcard", _G.NAMES, _W.REISSUE, lambda view: view.certificate.wildcard),
-    _field("aliases", "Aliases", _G.NAMES, _W.REISSUE, lambda view: tuple(o.ascii for o in view.certificate.aliases)),
+    _field("wildcard", "Wildcard", _G.NAMES, _W.REISSUE, lambda view: view.certificate.wildcard, FieldKind.BOOLEAN),
+    _field(
+        "aliases",
+        "Aliases",
+        _G.NAMES,
+        _W.REISSUE,
+        _aliases,
+        FieldKind.LINES,
+    ),
     _field("email", "E-mail", _G.SUBJECT, _W.BETWEEN, _subject("email")),
     _field("organization", "Organization", _G.SUBJECT, _W.BETWEEN, _subject("organization")),
     _field("organizational_unit", "Organizational unit", _G.SUBJECT, _W.BETWEEN, _subject("organizational_unit")),
@@ -172,14 +194,14 @@ CERTIFICATE_FIELDS: Final[tuple[CertificateField, ...]] = (
     _field("state", "State or province", _G.SUBJECT, _W.BETWEEN, _subject("state")),
     _field("locality", "Locality", _G.SUBJECT, _W.BETWEEN, _subject("locality")),
     _field("key_type", "Key type", _G.KEY, _W.BETWEEN, lambda view: str(view.certificate.key_type)),
-    _field("csr", "Own CSR", _G.KEY, _W.REISSUE, lambda view: view.certificate.csr_pem or None),
-    _field("auto", "Renew by itself", _G.RENEWAL, _W.ALWAYS, _renewal("auto")),
-    _field("days_before", "Days before the end", _G.RENEWAL, _W.ALWAYS, _renewal("days_before")),
-    _field("rotate_key", "New key at renewals", _G.RENEWAL, _W.ALWAYS, _renewal("rotate_key")),
+    _field("csr", "Own CSR", _G.KEY, _W.REISSUE, lambda view: view.certificate.csr_pem or None, FieldKind.MULTILINE),
+    _field("auto", "Renew by itself", _G.RENEWAL, _W.ALWAYS, _renewal("auto"), FieldKind.BOOLEAN),
+    _field("days_before", "Days before the end", _G.RENEWAL, _W.ALWAYS, _renewal("days_before"), FieldKind.INTEGER),
+    _field("rotate_key", "New key at renewals", _G.RENEWAL, _W.ALWAYS, _renewal("rotate_key"), FieldKind.BOOLEAN),
     _field("renews_at", "Renews at", _G.RENEWAL, _W.NEVER, lambda view: view.renews_at),
     _field("authority", "Certificate authority", _G.AUTHORITY, _W.BETWEEN, lambda view: view.certificate.authority_id),
     _field("module", "Module", _G.AUTHORITY, _W.NEVER, lambda view: view.authority and view.authority.module),
-    _field("fallbacks", "Fallbacks", _G.AUTHORITY, _W.ALWAYS, lambda view: view.certificate.fallbacks),
+    _field("fallbacks", "Fallbacks", _G.AUTHORITY, _W.ALWAYS, lambda view: view.certificate.fallbacks, FieldKind.LINES),
     _field("module_data", "Settings for the CA", _G.AUTHORITY, _W.BETWEEN, _plain),
     _field("names", "Names in the leaf", _G.LEAF, _W.NEVER, _of_leaf("names")),
     _field("issued_at", "Issued at", _G.LEAF, _W.NEVER, _of_leaf("not_before")),

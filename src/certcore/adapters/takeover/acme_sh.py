@@ -1,0 +1,175 @@
+"""acme.sh's folder, ~/.acme.sh as a rule: a folder for each domain, with ``_ecc`` for EC keys, and ``ca``."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from attrs import evolve
+
+from certcore.adapters.takeover.account_keys import pem_key
+from certcore.adapters.takeover.collected import Thing, attempt, certificate, collected, emails_of, member, refusals
+from certcore.adapters.takeover.directories import checked_url, directory_of, server_of
+from certcore.adapters.takeover.found import Client, Found, FoundAccount, FoundCertificate, Unreadable
+from certcore.adapters.takeover.tree import Tree, opened_tree, shown
+from certcore.errors import CertCoreError
+
+__all__ = ["read_acme_sh"]
+
+_SETTING: Final = re.compile(r"([A-Za-z_]\w*)=(.*)", re.ASCII)
+_WRAPPED: Final = re.compile(r"__ACME_BASE64__START_(.*)__ACME_BASE64__END_")
+_ECC: Final = "_ecc"
+#: acme.sh's own folders.
+_OTHERS: Final = frozenset({"ca", "deploy", "dnsapi", "notify"})
+#: A directory URL has few steps in its path.
+_DEEPEST: Final = 6
+
+
+def read_acme_sh(folder: Path, *, now: datetime) -> Found:
+    """Read acme.sh's folder, or the one that its ``--cert-home`` names.
+
+    Args:
+        folder: What ``--home`` names.
+        now: The present moment.
+
+    Raises:
+        InvalidInput: There is no such folder.
+    """
+    with opened_tree(folder) as tree:
+        return collected(Client.ACME_SH, _things(tree, now), now=now)
+
+
+def settings_of(text: str) -> dict[str, str]:
+    """The settings in one of its files: lines of ``NAME='value'``, some of them wrapped in base64."""
+    settings = {}
+    for line in map(str.strip, text.splitlines()):
+        if found := _SETTING.fullmatch(line):
+            value = found[2].strip()
+            if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
+                value = value[1:-1]
+            settings[found[1]] = _unwrapped(value)
+    return settings
+
+
+def _unwrapped(value: str) -> str:
+    if not (wrapped := _WRAPPED.fullmatch(value)):
+        return value
+    try:
+        return b64decode(wrapped[1], validate=True).decode().rstrip("\n")
+    except ValueError:
+        return ""
+
+
+def _things(tree: Tree, now: datetime) -> Iterator[Thing]:
+    yield from refusals(tree)
+    certificates: list[Thing] = []
+    for folder in tree.folders():
+        if folder not in _OTHERS:
+            certificates += _domain(tree, folder, now)
+    directories = {
+        _place(one.directory_url): one.directory_url for one in certificates if isinstance(one, FoundCertificate)
+    }
+    accounts: dict[tuple[str, ...], FoundAccount] = {}
+    for thing in _accounts(tree, directories):
+        if isinstance(thing, FoundAccount):
+            accounts[tuple(thing.reference.split("/"))] = thing
+        yield thing
+    for thing in certificates:
+        if isinstance(thing, FoundCertificate) and (account := accounts.get(_place(thing.directory_url))):
+            email = account.emails[0] if account.emails else ""
+            yield evolve(thing, account=account.reference, email=email)
+        else:
+            yield thing
+    yield from _elsewhere(tree)
+
+
+def _domain(tree: Tree, folder: str, now: datetime) -> Iterator[Thing]:
+    yield from refusals(tree, folder)
+    domain = folder.removesuffix(_ECC)
+    there = [ending for ending in (".cer", ".conf", ".key") if tree.has(folder, domain + ending)]
+    if ".cer" in there:
+        yield attempt(shown(folder, f"{domain}.cer"), partial(_certificate, tree, folder, domain, now))
+    elif there:
+        reason = f"There is no certificate of {shown(domain)}: it was never issued, or was revoked and removed."
+        yield Unreadable(path=shown(folder), reason=reason, needless=True)
+
+
+def _certificate(tree: Tree, folder: str, domain: str, now: datetime) -> FoundCertificate:
+    # `acme.sh --remove` puts the file aside, so that it is renewed no more.
+    renews = tree.has(folder, f"{domain}.conf")
+    settings = settings_of(tree.text(folder, f"{domain}.conf")) if renews else {}
+    directory = checked_url(settings.get("Le_API"))
+    chain = next((name for name in ("ca.cer", "fullchain.cer") if tree.has(folder, name)), None)
+    return certificate(
+        Client.ACME_SH,
+        path=shown(folder, f"{domain}.cer"),
+        name=settings.get("Le_Domain") or domain,
+        leaf=tree.read(folder, f"{domain}.cer"),
+        private_key=tree.read(folder, f"{domain}.key") if tree.has(folder, f"{domain}.key") else None,
+        chain=tree.read(folder, chain) if chain else None,
+        now=now,
+        directory_url=directory,
+        server=server_of(directory),
+        renews=renews,
+    )
+
+
+def _place(directory_url: str) -> tuple[str, ...]:
+    """Where below ``ca`` acme.sh keeps what belongs to a CA: the host without its port, and the steps of the path."""
+    parts = urlsplit(directory_url)
+    return (parts.hostname or "", *(step for step in parts.path.split("/") if step))
+
+
+def _accounts(tree: Tree, directories: Mapping[tuple[str, ...], str]) -> Iterator[Thing]:
+    waiting: list[tuple[str, ...]] = [("ca", host) for host in tree.folders("ca")]
+    while waiting:
+        here = waiting.pop()
+        if tree.has(*here, "account.key"):
+            yield attempt(shown(*here), partial(_account, tree, here, directories))
+        elif tree.has(*here, "account.json"):
+            yield Unreadable(path=shown(*here), reason="The account's private key, account.key, is missing.")
+        if len(here) <= _DEEPEST:
+            yield from refusals(tree, *here)
+            waiting += [(*here, name) for name in tree.folders(*here)]
+
+
+def _account(tree: Tree, parts: tuple[str, ...], directories: Mapping[tuple[str, ...], str]) -> FoundAccount:
+    place = parts[1:]
+    known = tree.document(*parts, "account.json") if tree.has(*parts, "account.json") else {}
+    settings = settings_of(tree.text(*parts, "ca.conf")) if tree.has(*parts, "ca.conf") else {}
+    if known.get("status") == "deactivated":
+        raise CertCoreError("The account was deactivated.")
+    if not known and not settings:
+        raise CertCoreError("There is a key, but it was never registered at the CA.")
+    # Versions before 3 had no folders for the path.
+    directory = directories.get(place) or (
+        checked_url("https://" + "/".join(place)) if len(place) > 1 else directory_of(place[0])
+    )
+    url = checked_url(settings.get("ACCOUNT_URL"))
+    return FoundAccount(
+        path=shown(*parts, "account.key"),
+        client=Client.ACME_SH,
+        reference="/".join(place),
+        directory_url=directory,
+        server=server_of(directory) or server_of(url) or place[0],
+        url=url,
+        emails=emails_of(settings.get("CA_EMAIL"), member(known, "contact")),
+        private_key=pem_key(tree, *parts, "account.key").pem,
+    )
+
+
+def _elsewhere(tree: Tree) -> Iterator[Unreadable]:
+    """Says so where certificates are kept in another folder."""
+    try:
+        other = settings_of(tree.text("account.conf")).get("CERT_HOME", "")
+    except CertCoreError:
+        return
+    if other:
+        reason = f"It says that certificates are kept in {shown(other)}: read that folder, too, if it is another one."
+        yield Unreadable(path="account.conf", reason=reason, needless=True)

@@ -1,0 +1,145 @@
+"""Caddy's data folder: ``certificates/<CA>/<site>`` and ``acme/<CA>/users``; the same for all that use CertMagic.
+
+The folder of a CA is named after its directory URL, which cannot always be read back from the name: newer versions
+write the URL beside the certificate, and those of public CAs are known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from certcore.adapters.takeover.account_keys import pem_key
+from certcore.adapters.takeover.collected import Thing, attempt, certificate, collected, emails_of, member, refusals
+from certcore.adapters.takeover.directories import PUBLIC_DIRECTORIES, caddy_key, checked_url, server_of
+from certcore.adapters.takeover.found import Client, Found, FoundAccount, FoundCertificate, Unreadable
+from certcore.adapters.takeover.tree import Tree, opened_tree, shown
+from certcore.errors import CertCoreError
+
+__all__ = ["read_caddy"]
+
+#: The folder of Caddy's own CA, for names that no public one certifies.
+_OWN: Final = "local"
+_WILDCARD: Final = "wildcard_"
+
+
+def read_caddy(folder: Path, *, now: datetime) -> Found:
+    """Read Caddy's data folder.
+
+    Args:
+        folder: Where ``certificates`` and ``acme`` are.
+        now: The present moment.
+
+    Raises:
+        InvalidInput: There is no such folder.
+    """
+    with opened_tree(folder) as tree:
+        return collected(Client.CADDY, _things(tree, now), now=now)
+
+
+def _things(tree: Tree, now: datetime) -> Iterator[Thing]:
+    directories = {caddy_key(url): url for url in PUBLIC_DIRECTORIES} | _written_down(tree)
+    accounts = []
+    for thing in _accounts(tree, directories):
+        if isinstance(thing, FoundAccount):
+            accounts.append(thing)
+        yield thing
+    yield from refusals(tree, "certificates")
+    for issuer in tree.folders("certificates"):
+        if issuer == _OWN:
+            reason = "These are of Caddy's own CA, for inside use; Caddy makes new ones whenever it wants."
+            yield Unreadable(path=shown("certificates", issuer), reason=reason, needless=True)
+            continue
+        mine = [one for one in accounts if one.path.startswith(f"acme/{shown(issuer)}/")]
+        yield from refusals(tree, "certificates", issuer)
+        for site in tree.folders("certificates", issuer):
+            parts = ("certificates", issuer, site)
+            yield attempt(shown(*parts), partial(_certificate, tree, parts, directories, mine, now))
+
+
+def _written_down(tree: Tree) -> dict[str, str]:
+    """The directory URLs that stand beside certificates, by the names of their folders."""
+    found: dict[str, str] = {}
+    for issuer in tree.folders("certificates"):
+        for site in tree.folders("certificates", issuer):
+            url = checked_url(member(_metadata(tree, ("certificates", issuer, site)), "issuer_data", "ca"))
+            if url and caddy_key(url) == issuer:
+                found[issuer] = url
+                break
+    return found
+
+
+def _metadata(tree: Tree, parts: tuple[str, ...]) -> dict[str, Any]:
+    try:
+        return tree.document(*parts, f"{parts[-1]}.json")
+    except CertCoreError:
+        return {}
+
+
+def _certificate(
+    tree: Tree,
+    parts: tuple[str, ...],
+    directories: Mapping[str, str],
+    accounts: list[FoundAccount],
+    now: datetime,
+) -> FoundCertificate:
+    site = parts[-1]
+    known = tree.document(*parts, f"{site}.json") if tree.has(*parts, f"{site}.json") else {}
+    url = directories.get(parts[1], "")
+    names = member(known, "sans")
+    first = names[0] if isinstance(names, list) and names and isinstance(names[0], str) else ""
+    its_url = checked_url(member(known, "issuer_data", "account"))
+    mine = [one for one in accounts if not its_url or one.url == its_url]
+    account = mine[0] if len(mine) == 1 else None
+    return certificate(
+        Client.CADDY,
+        path=shown(*parts, f"{site}.crt"),
+        name=first or site.replace(_WILDCARD, "*", 1),
+        leaf=tree.read(*parts, f"{site}.crt"),
+        private_key=tree.read(*parts, f"{site}.key"),
+        chain=None,
+        now=now,
+        directory_url=url,
+        server=server_of(url)
+        or server_of(checked_url(member(known, "issuer_data", "url")))
+        or (accounts[0].server if accounts else ""),
+        account=account.reference if account is not None else "",
+        email=account.emails[0] if account is not None and account.emails else "",
+    )
+
+
+def _accounts(tree: Tree, directories: Mapping[str, str]) -> Iterator[Thing]:
+    yield from refusals(tree, "acme")
+    for issuer in tree.folders("acme"):
+        yield from refusals(tree, "acme", issuer, "users")
+        for user in tree.folders("acme", issuer, "users"):
+            parts = ("acme", issuer, "users", user)
+            yield attempt(shown(*parts), partial(_account, tree, parts, directories))
+
+
+def _account(tree: Tree, parts: tuple[str, ...], directories: Mapping[str, str]) -> FoundAccount:
+    names = [name.removesuffix(".key") for name in tree.names(*parts) if name.endswith(".key")]
+    if len(names) != 1:
+        raise CertCoreError(
+            "The account's private key is missing." if not names else "There are several private keys for one account."
+        )
+    known = tree.document(*parts, f"{names[0]}.json")
+    # Caddy 1 and the first of Caddy 2 had another form.
+    old = member(known, "Registration")
+    if "deactivated" in (known.get("status"), member(old, "body", "status")):
+        raise CertCoreError("The account was deactivated.")
+    location = checked_url(known.get("location")) or checked_url(member(old, "uri"))
+    directory = directories.get(parts[1], "")
+    return FoundAccount(
+        path=shown(*parts, f"{names[0]}.key"),
+        client=Client.CADDY,
+        reference=f"{parts[1]}/{parts[3]}",
+        directory_url=directory,
+        server=server_of(directory) or server_of(location),
+        url=location,
+        emails=emails_of(known.get("contact"), known.get("Email"), parts[3]),
+        private_key=pem_key(tree, *parts, f"{names[0]}.key").pem,
+    )

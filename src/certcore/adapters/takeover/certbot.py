@@ -1,0 +1,165 @@
+"""certbot's folder, /etc/letsencrypt as a rule: ``renewal``, ``live`` with its links into ``archive``, ``accounts``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from attrs import frozen
+
+from certcore.adapters.takeover.account_keys import jwk_key
+from certcore.adapters.takeover.collected import Thing, attempt, certificate, collected, emails_of, member, refusals
+from certcore.adapters.takeover.directories import checked_url, server_of
+from certcore.adapters.takeover.found import Client, Found, FoundAccount, FoundCertificate, Unreadable
+from certcore.adapters.takeover.tree import Tree, opened_tree, shown
+from certcore.errors import CertCoreError
+
+__all__ = ["read_certbot"]
+
+_SETTING: Final = re.compile(r"([\w.-]+)\s*=\s*(.*)")
+#: A directory URL has few steps in its path.
+_DEEPEST: Final = 6
+_NO: Final = frozenset({"false", "no", "off", "0"})
+
+
+@frozen(kw_only=True)
+class _Renewal:
+    """What ``renewal/<lineage>.conf`` says of a lineage."""
+
+    server: str = ""
+    account: str = ""
+    renews: bool = True
+
+
+def read_certbot(folder: Path, *, now: datetime) -> Found:
+    """Read certbot's folder.
+
+    Args:
+        folder: What ``--config-dir`` names.
+        now: The present moment.
+
+    Raises:
+        InvalidInput: There is no such folder.
+    """
+    with opened_tree(folder) as tree:
+        return collected(Client.CERTBOT, _things(tree, now), now=now)
+
+
+def _things(tree: Tree, now: datetime) -> Iterator[Thing]:
+    for part in ("renewal", "live"):
+        yield from refusals(tree, part)
+    accounts: dict[str, FoundAccount] = {}
+    for thing in _accounts(tree):
+        if isinstance(thing, FoundAccount):
+            accounts.setdefault(thing.reference, thing)
+        yield thing
+    configured = {
+        name.removesuffix(".conf") for name in tree.names("renewal") if name.endswith(".conf") and name != ".conf"
+    }
+    served = {name for name in tree.names("live") if tree.is_folder("live", name) or tree.is_link("live", name)}
+    for lineage in sorted(configured | served):
+        renewal = _Renewal(renews=False)
+        if lineage in configured:
+            try:
+                renewal = _renewal(tree, lineage)
+            except CertCoreError as error:
+                yield Unreadable(path=shown("renewal", f"{lineage}.conf"), reason=str(error))
+        if lineage not in served:
+            reason = f"certbot has a plan to renew {shown(lineage)}, but there is no certificate of it."
+            yield Unreadable(path=shown("renewal", f"{lineage}.conf"), reason=reason)
+            continue
+        yield attempt(shown("live", lineage), partial(_lineage, tree, lineage, renewal, accounts, now))
+
+
+def _lineage(
+    tree: Tree, lineage: str, renewal: _Renewal, accounts: Mapping[str, FoundAccount], now: datetime
+) -> FoundCertificate:
+    if tree.is_link("live", lineage):
+        raise CertCoreError(f"{shown('live', lineage)} is a link, which is not followed.")
+    has_leaf = tree.has("live", lineage, "cert.pem")
+    chain = "chain.pem" if has_leaf else "fullchain.pem"
+    account = accounts.get(renewal.account)
+    return certificate(
+        Client.CERTBOT,
+        path=shown("live", lineage),
+        name=lineage,
+        leaf=_live(tree, lineage, "cert.pem" if has_leaf else chain),
+        private_key=_live(tree, lineage, "privkey.pem"),
+        chain=_live(tree, lineage, chain) if has_leaf and tree.has("live", lineage, chain) else None,
+        now=now,
+        directory_url=renewal.server,
+        server=server_of(renewal.server),
+        account=renewal.account,
+        email=account.emails[0] if account is not None and account.emails else "",
+        renews=renewal.renews,
+    )
+
+
+def _live(tree: Tree, lineage: str, name: str) -> bytes:
+    """A file of a lineage; certbot has links there, which lead into ``archive``."""
+    parts = ("live", lineage, name)
+    if tree.is_link(*parts):
+        target = tree.target(*parts)
+        if target[0] != "archive":
+            raise CertCoreError(
+                f"{shown(*parts)} is a link to {shown(*target)}, and not into archive, where certbot keeps its files."
+            )
+        return tree.read(*target)
+    return tree.read(*parts)
+
+
+def _renewal(tree: Tree, lineage: str) -> _Renewal:
+    text = tree.text("renewal", f"{lineage}.conf")
+    settings, section = dict[str, str](), ""
+    for line in map(str.strip, text.splitlines()):
+        if line.startswith("["):
+            section = "" if line.startswith("[[") else line.strip("[] ")
+        elif section == "renewalparams" and (found := _SETTING.match(line)):
+            settings[found[1]] = found[2].split(" #")[0].strip().strip("\"'")
+    if not settings:
+        raise CertCoreError("It says nothing of how the certificate is renewed: it is empty or damaged.")
+    account = settings.get("account", "")
+    return _Renewal(
+        server=checked_url(settings.get("server")),
+        account=account if re.fullmatch("[0-9a-f]{1,64}", account) else "",
+        renews=settings.get("autorenew", "").lower() not in _NO,
+    )
+
+
+def _accounts(tree: Tree) -> Iterator[Thing]:
+    """``accounts/<host>/<path>/<id>``, where the path has as many steps as the directory's URL."""
+    waiting: list[tuple[str, ...]] = [("accounts",)]
+    while waiting:
+        parts = waiting.pop()
+        yield from refusals(tree, *parts)
+        for name in tree.folders(*parts):
+            here = (*parts, name)  # no link from ACME 2 to the accounts of ACME 1: they are read where they are
+            if tree.has(*here, "private_key.json"):
+                yield attempt(shown(*here), partial(_account, tree, here))
+            elif tree.has(*here, "regr.json"):
+                yield Unreadable(path=shown(*here), reason="The account's private key, private_key.json, is missing.")
+            elif len(here) <= _DEEPEST:
+                waiting.append(here)
+
+
+def _account(tree: Tree, parts: tuple[str, ...]) -> FoundAccount:
+    key = jwk_key(tree, *parts, "private_key.json")
+    registered = tree.document(*parts, "regr.json")
+    directory = checked_url("https://" + "/".join(parts[1:-1]))
+    url = checked_url(registered.get("uri"))
+    if server_of(url) == server_of(directory) and url.startswith("http:"):
+        directory = directory.replace("https:", "http:", 1)
+    return FoundAccount(
+        path=shown(*parts),
+        client=Client.CERTBOT,
+        reference=parts[-1],
+        directory_url=directory,
+        server=server_of(directory),
+        url=url,
+        emails=emails_of(member(registered, "body", "contact")),
+        private_key=key.pem,
+    )

@@ -1,0 +1,129 @@
+"""Which ACME client a folder is of, and reading it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+from certcore.adapters.takeover.acme_sh import read_acme_sh
+from certcore.adapters.takeover.caddy import read_caddy
+from certcore.adapters.takeover.certbot import read_certbot
+from certcore.adapters.takeover.found import Client, Found
+from certcore.adapters.takeover.lego import read_lego
+from certcore.adapters.takeover.tree import Tree, opened_tree, shown
+from certcore.errors import InvalidInput
+
+__all__ = ["read_folder"]
+
+_READERS: Final = MappingProxyType(
+    {
+        Client.CERTBOT: read_certbot,
+        Client.LEGO: read_lego,
+        Client.ACME_SH: read_acme_sh,
+        Client.CADDY: read_caddy,
+    }
+)
+#: Where the folder often lies, seen from the one that people name instead.
+_INSIDE: Final = (
+    ("letsencrypt",),
+    (".lego",),
+    (".acme.sh",),
+    ("caddy",),
+    (".local", "share", "caddy"),
+    ("etc", "letsencrypt"),
+    ("data", "caddy"),
+)
+_USUAL: Final = (
+    "As a rule certbot's is /etc/letsencrypt, lego's .lego, acme.sh's ~/.acme.sh, "
+    "and Caddy's /var/lib/caddy/.local/share/caddy."
+)
+
+
+def read_folder(folder: Path, client: Client | str | None = None, *, now: datetime) -> Found:
+    """Read an ACME client's data folder. Nothing in it is changed.
+
+    Args:
+        folder: The folder.
+        client: Whose it is; found out when None.
+        now: The present moment.
+
+    Raises:
+        InvalidInput: There is no such folder or client, or the folder is of none or of several clients.
+    """
+    return _READERS[_known(client) or _detected(folder)](folder, now=now)
+
+
+def _known(client: Client | str | None) -> Client | None:
+    if client is None:
+        return None
+    try:
+        return Client(client)
+    except ValueError:
+        raise InvalidInput(
+            "client", f"there is no client {client[:40]!r}.", advice=f"Known are {', '.join(Client)}."
+        ) from None
+
+
+def _detected(folder: Path) -> Client:
+    with opened_tree(folder) as tree:
+        candidates = _candidates(tree)
+        if len(candidates) == 1:
+            return candidates[0]
+        if candidates:
+            raise InvalidInput(
+                "client",
+                f"{shown(str(folder))} looks like the folder of {' and of '.join(candidates)}.",
+                advice="Say which of them it is.",
+            )
+        for parts in _INSIDE:
+            if _candidates(tree, *parts):
+                raise InvalidInput(
+                    "folder",
+                    f"{shown(str(folder))} is no client's own folder, but {shown(*parts)} in it is.",
+                    advice=f"Name {shown(str(folder / Path(*parts)))}.",
+                )
+    raise InvalidInput(
+        "folder",
+        f"{shown(str(folder))} is not the data folder of {', '.join(Client)}.",
+        advice=_USUAL,
+    )
+
+
+def _candidates(tree: Tree, *parts: str) -> list[Client]:
+    tests = (
+        (Client.CERTBOT, _is_certbot),
+        (Client.LEGO, _is_lego),
+        (Client.ACME_SH, _is_acme_sh),
+        (Client.CADDY, _is_caddy),
+    )
+    return [client for client, test in tests if test(tree, parts)]
+
+
+def _is_certbot(tree: Tree, parts: tuple[str, ...]) -> bool:
+    return tree.is_folder(*parts, "renewal") or (tree.is_folder(*parts, "live") and tree.is_folder(*parts, "archive"))
+
+
+def _is_lego(tree: Tree, parts: tuple[str, ...]) -> bool:
+    if any(name.endswith((".crt", ".json")) for name in tree.names(*parts, "certificates")):
+        return True
+    return any(
+        tree.has(*parts, "accounts", host, who, "account.json") or tree.is_folder(*parts, "accounts", host, who, "keys")
+        for host in tree.folders(*parts, "accounts")
+        for who in tree.folders(*parts, "accounts", host)
+    )
+
+
+def _is_acme_sh(tree: Tree, parts: tuple[str, ...]) -> bool:
+    if tree.has(*parts, "account.conf") or tree.has(*parts, "acme.sh"):
+        return True
+    return any(tree.has(*parts, folder, f"{folder.removesuffix('_ecc')}.conf") for folder in tree.folders(*parts))
+
+
+def _is_caddy(tree: Tree, parts: tuple[str, ...]) -> bool:
+    return any(tree.is_folder(*parts, "acme", issuer, "users") for issuer in tree.folders(*parts, "acme")) or any(
+        tree.has(*parts, "certificates", issuer, site, f"{site}.crt")
+        for issuer in tree.folders(*parts, "certificates")
+        for site in tree.folders(*parts, "certificates", issuer)
+    )

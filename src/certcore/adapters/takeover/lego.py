@@ -1,0 +1,122 @@
+"""lego's folder, .lego as a rule: ``certificates`` and ``accounts``, as its versions 2 to 5 lay them out.
+
+lego writes down no directory URL: there is the host of the CA, and for public CAs that is enough to know it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from certcore.adapters.takeover.account_keys import pem_key
+from certcore.adapters.takeover.collected import Thing, attempt, certificate, collected, emails_of, member, refusals
+from certcore.adapters.takeover.directories import checked_url, directory_of, server_of
+from certcore.adapters.takeover.found import Client, Found, FoundAccount, FoundCertificate, Unreadable
+from certcore.adapters.takeover.tree import Tree, opened_tree, shown
+from certcore.errors import CertCoreError
+
+__all__ = ["read_lego"]
+
+_PORT: Final = re.compile(r"_(\d{1,5})$")
+
+
+def read_lego(folder: Path, *, now: datetime) -> Found:
+    """Read lego's folder.
+
+    Args:
+        folder: What ``--path`` names.
+        now: The present moment.
+
+    Raises:
+        InvalidInput: There is no such folder.
+    """
+    with opened_tree(folder) as tree:
+        return collected(Client.LEGO, _things(tree, now), now=now)
+
+
+def _things(tree: Tree, now: datetime) -> Iterator[Thing]:
+    accounts = []
+    for thing in _accounts(tree):
+        if isinstance(thing, FoundAccount):
+            accounts.append(thing)
+        yield thing
+    yield from refusals(tree, "certificates")
+    names = tree.names("certificates")
+    stems = {name.removesuffix(".crt") for name in names if name.endswith(".crt") and not name.endswith(".issuer.crt")}
+    for stem in sorted(stems):
+        path = shown("certificates", f"{stem}.crt")
+        yield attempt(path, partial(_certificate, tree, stem, accounts, now))
+    for stem in sorted({name.removesuffix(".json") for name in names if name.endswith(".json")} - stems):
+        yield Unreadable(path=shown("certificates", f"{stem}.json"), reason="There is no certificate to it.")
+
+
+def _certificate(tree: Tree, stem: str, accounts: Sequence[FoundAccount], now: datetime) -> FoundCertificate:
+    def beside(ending: str) -> bytes | None:
+        parts = ("certificates", stem + ending)
+        return tree.read(*parts) if tree.has(*parts) else None
+
+    known = tree.document("certificates", f"{stem}.json") if tree.has("certificates", f"{stem}.json") else {}
+    server = server_of(checked_url(known.get("certUrl"))) or server_of(checked_url(known.get("certStableUrl")))
+    if not server and len({one.server for one in accounts}) == 1:
+        server = accounts[0].server
+    mine = [one for one in accounts if one.server == server]
+    account = mine[0] if len(mine) == 1 else None
+    names = (known.get("domain"), known.get("id"), stem.replace("_.", "*."))
+    return certificate(
+        Client.LEGO,
+        path=shown("certificates", f"{stem}.crt"),
+        name=next(one for one in names if isinstance(one, str) and one),
+        leaf=tree.read("certificates", f"{stem}.crt"),
+        private_key=beside(".key"),
+        chain=beside(".issuer.crt"),
+        now=now,
+        directory_url=directory_of(server),
+        server=server,
+        account=account.reference if account is not None else "",
+        email=account.emails[0] if account is not None and account.emails else "",
+    )
+
+
+def _accounts(tree: Tree) -> Iterator[Thing]:
+    """``accounts/<host>/<id>``, since version 5 with a folder for the kind of key below it."""
+    yield from refusals(tree, "accounts")
+    for host in tree.folders("accounts"):
+        yield from refusals(tree, "accounts", host)
+        for who in tree.folders("accounts", host):
+            here = ("accounts", host, who)
+            yield from refusals(tree, *here)
+            for parts in (here, *((*here, kind) for kind in tree.folders(*here) if kind != "keys")):
+                if tree.has(*parts, "account.json"):
+                    yield attempt(shown(*parts), partial(_account, tree, parts))
+
+
+def _account(tree: Tree, parts: tuple[str, ...]) -> FoundAccount:
+    known = tree.document(*parts, "account.json")
+    registered = known.get("registration")
+    # Version 5 has the account's members in the registration itself.
+    body = member(registered, "body") or registered
+    if member(body, "status") == "deactivated":
+        raise CertCoreError("The account was deactivated.")
+    place = (*parts, "keys") if tree.is_folder(*parts, "keys") else parts
+    keys = [name for name in tree.names(*place) if name.endswith(".key")]
+    if len(keys) != 1:
+        raise CertCoreError(
+            "The account's private key is missing." if not keys else "There are several private keys for one account."
+        )
+    urls = (checked_url(member(registered, name)) for name in ("uri", "accountURL", "location"))
+    url = next((one for one in urls if one), "")
+    server = server_of(url) or _PORT.sub(r":\1", parts[1]).lower()
+    return FoundAccount(
+        path=shown(*place, keys[0]),
+        client=Client.LEGO,
+        reference="/".join(parts[1:]),
+        directory_url=directory_of(server),
+        server=server,
+        url=url,
+        emails=emails_of(known.get("email"), member(body, "contact")),
+        private_key=pem_key(tree, *place, keys[0]).pem,
+    )

@@ -1,0 +1,65 @@
+"""``certcore obtain``: one certificate, from nothing to active, in one command."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from certcore.cli.documents import view_document
+from certcore.cli.naming import named, shown_domain
+from certcore.cli.options import Database, Json, Keyring
+from certcore.cli.output import plain, shown_moment
+from certcore.cli.right_column import draw_hints
+from certcore.cli.store import session
+from certcore.model.views import CertificateView
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["obtain"]
+
+
+def obtain(  # noqa: PLR0917 - Typer gives them all by name
+    domain: Annotated[str, typer.Argument(metavar="DOMAIN", help="The primary name.")],
+    authority: Annotated[str, typer.Option("--authority", metavar="NAME", help="The CA profile, by name or id.")],
+    aliases: Annotated[
+        list[str] | None, typer.Option("--alias", metavar="NAME", help="A further name; may be repeated.")
+    ] = None,
+    wildcard: Annotated[bool, typer.Option("--wildcard", help="Also *.DOMAIN.")] = False,
+    key_type: Annotated[str, typer.Option("--key-type", metavar="T", help="The kind of key; ec-p256 by default.")] = "",
+    timeout: Annotated[float, typer.Option("--timeout", metavar="SECONDS", help="How long to wait at most.")] = 600.0,
+    database: Database = "",
+    keyring: Keyring = "",
+    as_json: Json = False,
+) -> None:
+    """Wait until there is a certificate for these names: the one that is here, or a new one. For scripts."""
+    with session(database, keyring, as_json=as_json) as now:
+
+        def progress(view: CertificateView) -> None:
+            certificate = view.certificate
+            now.output.note(f"{shown_domain(certificate)} is {certificate.status}")
+            if view.active is None and not as_json:
+                hints = now.core.certificates.hints(certificate.id, actor=now.actor)
+                draw_hints(now.output.stderr, hints, named(now.core, certificate))
+
+        view = now.core.obtain(
+            domain,
+            authority=authority,
+            timeout=timeout,
+            progress=progress,
+            actor=now.actor,
+            aliases=tuple(aliases or ()),
+            wildcard=wildcard,
+            key_type=key_type or None,
+        )
+
+        def draw(to: Console) -> None:
+            name = named(now.core, view.certificate)
+            to.print(
+                f"{plain(shown_domain(view.certificate))} is active, until {shown_moment(view.certificate.not_after)}.",
+                style="green",
+            )
+            to.print(f"Take it out: certcore cert export {name} --out DIR")
+
+        now.output.result(view_document(view), draw)

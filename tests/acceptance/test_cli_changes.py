@@ -1,0 +1,206 @@
+"""Importing, exporting, listing and changing certificates with the command."""
+
+import json
+import stat
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from certcore.model.keys import KeyType
+from certcore.model.names import DnsName
+from certcore.model.subject import Subject
+from certcore.testing.authority import LittleAuthority
+from certcore.x509.csr import build_csr
+from certcore.x509.keys import generate_key, private_key_pem
+
+NOW = datetime.now(UTC)
+
+
+class Files:
+    """Leaf, chain and key of a certificate, as files that somebody has got from a CA."""
+
+    def __init__(self, folder, *names, days=90, key_type=KeyType.EC_P256):
+        folder.mkdir()
+        key = generate_key(key_type)
+        csr = build_csr(key, [DnsName(name) for name in names], Subject())
+        begun = NOW if days > 0 else NOW - timedelta(days=100)
+        chain = LittleAuthority(NOW).issue(csr.decode(), now=begun, lifetime=NOW + timedelta(days=days) - begun)
+        leaf, _, rest = chain.partition("-----END CERTIFICATE-----\n")
+        self.leaf, self.chain, self.key = folder / "leaf.pem", folder / "chain.pem", folder / "key.pem"
+        self.leaf.write_text(f"{leaf}-----END CERTIFICATE-----\n")
+        self.chain.write_text(rest)
+        self.key.write_bytes(private_key_pem(key))
+
+
+@pytest.fixture(scope="module")
+def imported(store):
+    """The command on a store with an imported certificate, and its files."""
+    files = Files(store.folder / "bought", "shop.test", "*.shop.test", "www.other.test")
+    done = store.json("cert", "import", files.leaf, files.chain, "--key", files.key)
+    return store, files, done
+
+
+def test_an_imported_certificate_is_shown(imported):
+    """Status, days remaining, names and the leaf; without a CA profile it says that it is not renewed."""
+    store, _, done = imported
+    assert (done["status"], done["days_remaining"], done["renews_at"]) == ("active", 89, None)
+    assert (done["domain"], done["wildcard"], done["aliases"]) == ("shop.test", True, ["www.other.test"])
+    assert done["fields"]["private_key"]["value"] == "sealed"
+    assert "Choose one" in store("cert", "hints", "shop.test").stdout
+    assert "automatic" not in store("cert", "show", "shop.test").stdout
+    again = store("cert", "import", imported[1].leaf, imported[1].key, expect=1)
+    assert "is here already" in again.stderr
+
+
+def test_a_dry_run_stores_nothing(imported):
+    """It says what would be done, with what is doubtful."""
+    store, _, _ = imported
+    files = Files(store.folder / "dry", "dry.test", days=-10)
+    told = store.json("cert", "import", files.leaf, files.chain, files.key, "--dry-run")
+    assert (told["names"], told["has_key"]) == (["dry.test"], True)
+    assert any("expired" in one or "ended" in one for one in told["warnings"])
+    assert "dry.test" not in json.dumps(store.json("cert", "list"))
+
+
+def test_what_does_not_belong_together_is_refused(imported):
+    """Both public-key fingerprints are shown; nothing is stored, and no key is printed."""
+    store, files, _ = imported
+    other = Files(store.folder / "other", "mixed.test")
+    said = store("cert", "import", other.leaf, other.chain, "--key", files.key, expect=1).stderr
+    assert said.count("SHA-256") >= 1
+    assert "PRIVATE KEY" not in said
+    assert "mixed.test" not in json.dumps(store.json("cert", "list"))
+
+
+@pytest.mark.parametrize("kind", ["pem", "zip", "pkcs12", "pkcs7", "der", "nginx", "apache", "haproxy", "lighttpd"])
+def test_every_format_is_written(imported, kind):
+    """`cert export --format`: files with the key are for their owner alone, and say where they are."""
+    store, _, _ = imported
+    out = store.folder / f"out-{kind}"
+    password = store.folder / "password"
+    password.write_text("correct horse\n")
+    protected = ("--password-file", password) if kind == "pkcs12" else ()
+    told = store.json("cert", "export", "shop.test", "--out", out, "--format", kind, *protected)
+    assert told["files"]
+    assert told["changed"]
+    for path in out.iterdir():
+        if b"PRIVATE KEY" in path.read_bytes() or kind in ("zip", "pkcs12"):
+            assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_round_trip_is_byte_identical(imported):
+    """What was imported comes out again as it was, and goes in again elsewhere."""
+    store, files, _ = imported
+    out = store.folder / "round"
+    store("cert", "export", "shop.test", "--out", out, "--layout", "versioned")
+    live = out / "live"
+    assert (live / "cert.pem").read_bytes() == files.leaf.read_bytes()
+    assert (live / "chain.pem").read_bytes() == files.chain.read_bytes()
+    assert (live / "privkey.pem").read_bytes() == files.key.read_bytes()
+    copied = store.json("cert", "import", live / "fullchain.pem", live / "privkey.pem", "--owner", "somebody else")
+    assert copied["leaf"]["fingerprint_sha256"] == imported[2]["leaf"]["fingerprint_sha256"]
+    store("cert", "delete", copied["id"], "--yes")
+
+
+def test_formats_are_listed(store):
+    """Each with what it is, and whether it holds the key."""
+    listed = {one["name"]: one for one in store.json("cert", "formats")["formats"]}
+    assert listed["pkcs7"]["private_key"] == "never"
+    assert listed["pkcs12"]["password"] == "required"
+    assert "haproxy" in store("cert", "formats").stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [
+        ((), {"shop.test", "ends.test"}),
+        (("--days", "20"), {"ends.test"}),
+        (("--days-from", "20"), {"shop.test"}),
+        (("--name", "op.te"), {"shop.test"}),
+        (("--below", "other.test"), {"shop.test"}),
+        (("--key-type", "ec-p384"), {"ends.test"}),
+        (("--renews-not", "--status", "active"), {"shop.test", "ends.test"}),
+        (("--renews",), set()),
+        (("--status", "expired", "--renews-not"), set()),
+    ],
+)
+def test_lists_are_filtered(imported, options, found):
+    """Every filter of the library has its option."""
+    store, _, _ = imported
+    listed = store.json("cert", "list")["certificates"]
+    if "ends.test" not in {one["domain"] for one in listed}:
+        files = Files(store.folder / "ends", "ends.test", days=10, key_type=KeyType.EC_P384)
+        store("cert", "import", files.leaf, files.chain, files.key)
+    listed = store.json("cert", "list", *options)["certificates"]
+    assert {one["domain"] for one in listed} & {"shop.test", "ends.test"} == found
+
+
+def test_a_list_has_pages(imported):
+    """`--limit` and `--after` go through a list in any order."""
+    store, _, _ = imported
+    seen, cursor = [], ()
+    for _ in range(20):
+        page = store.json("cert", "list", "--order", "not_after", "--descending", "--limit", "1", *cursor)
+        seen += [one["id"] for one in page["certificates"]]
+        if page["next_cursor"] is None:
+            break
+        cursor = ("--after", page["next_cursor"])
+    assert seen == [
+        one["id"] for one in store.json("cert", "list", "--order", "not_after", "--descending")["certificates"]
+    ]
+    assert "another order" in store("cert", "list", *cursor, expect=1).stderr
+
+
+def test_fields_are_edited_by_their_names(imported):
+    """`cert edit --set`: subject, renewal, CA profile; what is not given stays; what takes a reissue says so."""
+    store, _, _ = imported
+    changed = store.json(
+        "cert", "edit", "shop.test", "--set", "organization=Shop GmbH", "--set", "days_before=20", "--set", "auto=no"
+    )
+    assert changed["fields"]["organization"]["value"] == "Shop GmbH"
+    assert changed["renewal"] == {"auto": False, "days_before": 20, "rotate_key": True}
+    changed = store.json(
+        "cert", "edit", "shop.test", "--set", "auto=yes", "--set", "days_before=", "--set", "authority=dead"
+    )
+    assert changed["renewal"] == {"auto": True, "days_before": None, "rotate_key": True}
+    assert (changed["authority"], changed["fields"]["organization"]["value"]) == ("dead", "Shop GmbH")
+    assert "reissue" in store("cert", "edit", "shop.test", "--set", "aliases=new.test", expect=1).stderr
+    assert "neither yes nor no" in store("cert", "edit", "shop.test", "--set", "auto=perhaps", expect=1).stderr
+    assert "nonsense" in store("cert", "edit", "shop.test", "--set", "nonsense=1", expect=1).stderr
+
+
+def test_a_reissue_begins_and_is_given_up(imported):
+    """`cert reissue` with other names, `cert cancel` back to those in service; the leaf stays all the time."""
+    store, _, before = imported
+    store("cert", "edit", "shop.test", "--set", "authority=dead")
+    begun = store.json("cert", "reissue", "shop.test", "--set", "aliases=a.test,b.test", "--set", "wildcard=no")
+    assert (begun["status"], begun["names"]) == ("active", ["shop.test", "a.test", "b.test"])
+    assert begun["issuance"] is not None
+    assert begun["leaf"] == before["leaf"]
+    assert "stays in service" in store("cert", "hints", "shop.test").stdout
+    given_up = store.json("cert", "cancel", "shop.test")
+    assert (given_up["names"], given_up["issuance"]) == (before["names"], None)
+
+
+def test_copies_and_own_requests(imported):
+    """`cert clone` copies the form; `cert create --csr` takes names and key type from the request."""
+    store, _, _ = imported
+    copied = store.json("cert", "clone", "shop.test", "--domain", "copy.test")
+    assert (copied["names"], copied["status"]) == (["copy.test", "*.copy.test"], "draft")
+    request = store.folder / "request.pem"
+    request.write_bytes(
+        build_csr(generate_key(KeyType.RSA_3072), [DnsName("own.test"), DnsName("www.own.test")], Subject())
+    )
+    made = store.json("cert", "create", "--csr", request, "--authority", "dead")
+    assert (made["names"], made["key_type"]) == (["own.test", "www.own.test"], "rsa-3072")
+    started = store.json("cert", "csr", "own.test")
+    assert started["issuance"]["csr_pem"] == request.read_text()
+    assert store.json("cert", "draft", "own.test")["status"] == "draft"
+
+
+def test_obtaining_says_why_it_did_not_work(imported):
+    """`obtain` ends with 1 and the reason when its time is over."""
+    store, _, _ = imported
+    failed = store.json("obtain", "never.test", "--authority", "dead", "--timeout", "2", expect=1)
+    assert failed["error"]["error"] == "NotObtained"
+    assert failed["error"]["domain"] == "never.test"
