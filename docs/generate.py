@@ -18,6 +18,7 @@ import typer.main
 from certcore import errors, hookspecs
 from certcore.cli.app import app
 from certcore.model.events import EventKind
+from certcore.model.fields import CERTIFICATE_FIELDS, When
 from certcore.model.form import FieldKind, FormField, fields_of
 from certcore.model.lifecycle import TRANSITIONS, USER_ACTIONS, Action, Status, allowed_actions
 from certcore.model.permissions import GRANTS, Permission
@@ -132,6 +133,30 @@ def hook_page() -> str:
         arguments = ", ".join(inspect.signature(hook).parameters)
         parts += ["", f"## {name}({arguments})", "", inspect.cleandoc(hook.__doc__ or "")]
     return "\n".join([*parts, ""])
+
+
+def field_page() -> str:
+    """The left column, and what may be changed when."""
+    return "\n".join(
+        [
+            "# Fields of a certificate",
+            "",
+            "The left column of a certificate's page, as `CertificateView.fields` has it. One table",
+            "(`certcore.model.fields.CERTIFICATE_FIELDS`) makes the view, the command's `--set`, and what may be saved.",
+            "",
+            "| field | title | block | may be changed |",
+            "| --- | --- | --- | --- |",
+            *(f"| `{one.name}` | {one.title} | {one.group} | {one.when} |" for one in CERTIFICATE_FIELDS),
+            "",
+            "| may be changed | means |",
+            "| --- | --- |",
+            *(f"| {when} | {_comment(When, when.name)} |" for when in When),
+            "",
+            "While an attempt is under way beside a leaf, `between` takes a reissue, too, which gives that",
+            "attempt up. An unfinished certificate (pending, processing, error) is taken back to draft first.",
+            "",
+        ]
+    )
 
 
 def permission_page() -> str:
@@ -263,6 +288,7 @@ PAGES: Final = MappingProxyType(
         "reference/events.md": event_page,
         "reference/hooks.md": hook_page,
         "reference/permissions.md": permission_page,
+        "reference/fields.md": field_page,
         "reference/settings-puq-acme.md": settings_page,
         "reference/refusals.md": refusal_page,
         "reference/command.md": command_page,

@@ -180,9 +180,12 @@ class CertCore:
         """Block until there is a certificate in service for these names, or a clear error. For scripts.
 
         One that is here already (the same names, owner and CA profile) is used: when it is active this returns at once,
-        else it is taken up where it stands. What the domain's owner has to do first is in its hints; ``progress`` is
-        called whenever it gets further. The work is done in this thread, whether a worker runs elsewhere or not; in
-        asyncio: ``await asyncio.to_thread(core.obtain, …)``.
+        else it is taken up where it stands. A renewal that is due is carried out, too; when it fails, the leaf that is
+        still good is returned, and ``certificate.problem`` says why.
+
+        What the domain's owner has to do first is in its hints; ``progress`` is called whenever it gets further. The
+        work is done in this thread, whether a worker runs elsewhere or not; in asyncio:
+        ``await asyncio.to_thread(core.obtain, …)``.
 
         Args:
             domain: The primary name; None with a ``csr``.

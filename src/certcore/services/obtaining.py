@@ -61,7 +61,7 @@ class Obtaining:
             now = self.engine.environment.now()
             if progress is not None and seen != (seen := _what_counts(view)):
                 progress(view)
-            if _is_there(view, now):
+            if _is_there(view, now) and (now >= deadline or not _is_renewing(view, now)):
                 return view
             if view.certificate.status is Status.ERROR:
                 raise _not_obtained(view.certificate)
@@ -126,6 +126,12 @@ def _not_obtained(certificate: Certificate, seconds: float | None = None) -> Not
 def _is_there(view: CertificateView, now: datetime) -> bool:
     ends = view.certificate.not_after
     return view.certificate.status is Status.ACTIVE and ends is not None and ends > now
+
+
+def _is_renewing(view: CertificateView, now: datetime) -> bool:
+    """Whether a renewal is due or under way, and has not failed: the leaf is still good then."""
+    due = view.renews_at is not None and view.renews_at <= now
+    return view.certificate.problem is None and (due or view.under_way)
 
 
 def _what_counts(view: CertificateView) -> object:

@@ -1,0 +1,32 @@
+"""Take in a certificate that was bought elsewhere, and have it renewed by an ACME CA from then on.
+
+    python import_bought.py CERTIFICATE PRIVATE_KEY [CA_PROFILE]
+
+The files may be PEM, DER or PKCS#12, with the chain in either of them, in any order.
+"""
+
+import sys
+from pathlib import Path
+
+import certcore
+
+
+def main(leaf: str, private_key: str, profile: str | None = None) -> None:
+    with certcore.CertCore.open("sqlite:///certcore.db", keyring="keyring.json") as core:
+        given = Path(leaf).read_bytes(), Path(private_key).read_bytes()
+        for warning in core.certificates.check_import(*given).warnings:
+            print(f"note: {warning.text}")
+        authority = core.authorities.find(profile).id if profile else None
+        one = core.certificates.import_certificate(*given, authority=authority)
+        view = core.certificates.view(one.id)
+        print(f"{', '.join(map(str, one.names))}: {one.status}, {view.days_remaining} days remaining")
+        print(f"renews by itself from {view.renews_at:%Y-%m-%d}" if view.renews_at else "is not renewed")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) not in (3, 4):
+        sys.exit(__doc__)
+    try:
+        main(*sys.argv[1:])
+    except certcore.CertCoreError as error:
+        sys.exit(str(error))

@@ -1,0 +1,41 @@
+"""Obtain a certificate and write it where a server reads it; do nothing when it is there already.
+
+    python obtain.py DOMAIN CA_PROFILE FOLDER
+
+Run it from cron or a systemd timer, and it renews, too: what is in service is replaced when its time has come. The
+store is ``certcore.db`` with ``keyring.json`` in the working folder; ``certcore init`` and ``certcore authority add``
+make it.
+"""
+
+import sys
+from pathlib import Path
+
+import certcore
+from certcore.adapters.files import write_versioned
+from certcore.model.hints import DnsRecords
+from certcore.model.views import CertificateView
+
+
+def main(domain: str, profile: str, folder: str) -> None:
+    with certcore.CertCore.open("sqlite:///certcore.db", keyring="keyring.json") as core:
+
+        def progress(view: CertificateView) -> None:
+            print(f"{domain} is {view.certificate.status}", flush=True)
+            for hint in core.certificates.hints(view.certificate.id):
+                if isinstance(hint, DnsRecords) and view.active is None:
+                    for row in hint.rows:
+                        print(f"  to be set in the DNS: {row.name} {row.type} {row.value}", flush=True)
+
+        view = core.obtain(domain, authority=profile, timeout=300, progress=progress)
+        files = core.certificates.export_as(view.certificate.id, "nginx", reason="obtain.py", actor="obtain.py")
+        written = write_versioned(Path(folder), files, at=view.now)
+        print(f"{domain}: {view.days_remaining} days remaining; new files: {', '.join(written.changed) or 'none'}")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 4:
+        sys.exit(__doc__)
+    try:
+        main(*sys.argv[1:])
+    except certcore.CertCoreError as error:
+        sys.exit(str(error))

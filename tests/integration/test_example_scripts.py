@@ -1,0 +1,97 @@
+"""The scripts in examples/scripts do what they say, against a real ACME server."""
+
+import os
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+
+from certcore.model.keys import KeyType
+from certcore.model.names import DnsName
+from certcore.model.subject import Subject
+from certcore.testing.authority import LittleAuthority
+from certcore.x509.csr import build_csr
+from certcore.x509.keys import generate_key, private_key_pem
+
+SCRIPTS = Path(__file__).parents[2] / "examples" / "scripts"
+
+
+@pytest.fixture
+def run(panel):
+    """Runs a script in the panel's folder, where its store is."""
+
+    def run_one(name, *arguments, expect=0):
+        done = subprocess.run(
+            [sys.executable, "-W", "error", SCRIPTS / f"{name}.py", *map(str, arguments)],
+            cwd=panel.folder,
+            env={name: value for name, value in os.environ.items() if not name.startswith("CERTCORE_")},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == expect, done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+        return done.stdout + done.stderr
+
+    return run_one
+
+
+def test_every_script_is_tried():
+    """No script is left out below."""
+    tried = Path(__file__).read_text(encoding="utf-8")
+    assert not [path.name for path in SCRIPTS.glob("*.py") if f'"{path.stem}"' not in tried]
+
+
+@pytest.mark.parametrize("name", ["obtain", "obtain_many", "import_bought"])
+def test_a_script_without_arguments_says_what_it_wants(run, name):
+    """The help is the script's own description."""
+    assert f"python {name}.py" in run(name, expect=1)
+
+
+@pytest.mark.pebble
+def test_obtaining_one_and_many(panel, start_pebble, run):
+    """A certificate from nothing, its files where nginx reads them; the second run changes nothing; then several."""
+    ca = start_pebble()
+    profile = panel.profile(ca.directory_url, ca.roots_pem)
+    for domain in ("one.shop.test", "a.shop.test", "b.shop.test"):
+        draft = panel.core.certificates.create(domain, authority=profile.id)
+        panel.set_cnames(draft.id)
+    said = run("obtain", "one.shop.test", "ca", panel.folder / "site")
+    assert "one.shop.test is active" in said
+    live = panel.folder / "site" / "live"
+    leaf = x509.load_pem_x509_certificate((live / "fullchain.pem").read_bytes())
+    assert leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value.get_values_for_type(
+        x509.DNSName
+    ) == ["one.shop.test"]
+    assert "new files: none" in run("obtain", "one.shop.test", "ca", panel.folder / "site")
+    said = run("obtain_many", "ca", "a.shop.test", "b.shop.test")
+    assert said.count("active until") == 2
+
+
+def test_a_name_that_nobody_proves_is_told(panel, run):
+    """The CNAME to set is printed; what goes wrong is a sentence."""
+    panel.profile("https://127.0.0.1:9/dir")
+    said = run("obtain", "one.shop.test", "nobody", panel.folder / "site", expect=1)
+    assert "CA profile" in said
+
+
+def test_importing_and_looking_after(panel, run):
+    """A bought certificate comes in; what ends soon, and is renewed by nobody, is named and fails the check."""
+    now = panel.environment.now()
+    key = generate_key(KeyType.EC_P256)
+    csr = build_csr(key, [DnsName("bought.test")], Subject()).decode()
+    (panel.folder / "bought.pem").write_text(LittleAuthority(now).issue(csr, now=now, lifetime=timedelta(days=10)))
+    (panel.folder / "key.pem").write_bytes(private_key_pem(key))
+    assert run("ends_soon") == ""
+    said = run("import_bought", "bought.pem", "key.pem")
+    assert "is not renewed" in said
+    assert "9 days remaining" in said
+    assert "bought.test (active)" in run("ends_soon", expect=1)
+    assert run("ends_soon", 5) == ""
+    panel.profile("https://127.0.0.1:9/dir", dns_servers=["127.0.0.1:9"])
+    assert "is here already" in run("import_bought", "bought.pem", "key.pem", "ca", expect=1)
