@@ -142,7 +142,7 @@ def field_page() -> str:
             "# Fields of a certificate",
             "",
             "The left column of a certificate's page, as `CertificateView.fields` has it. One table",
-            "(`certcore.model.fields.CERTIFICATE_FIELDS`) makes the view, the command's `--set`, and what may be saved.",
+            "(`certcore.model.fields.CERTIFICATE_FIELDS`) makes the view, the command's `--set` and the checks.",
             "",
             "| field | title | block | may be changed |",
             "| --- | --- | --- | --- |",

@@ -269,7 +269,6 @@ def test_ten_certificates_of_a_hundred_names(panel, start_pebble):
         assert len(panel.core.certificates.view(one).leaf.names) == 100
     assert panel.txt_values() == []
     requests = sum(" /" in line and ("POST" in line or "GET" in line or "HEAD" in line) for line in _log(pebble))
-    print(f"{requests} requests for 10 certificates of 100 names")
     assert 10 * 100 < requests <= 10 * (4 * 100 + 8)
 
 

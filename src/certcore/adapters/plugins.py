@@ -134,6 +134,10 @@ def _module_fault(module: object, known: Mapping[str, CAModule]) -> str:
     return ""
 
 
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "?", "!")) else f"{text}."
+
+
 def _reason(error: BaseException) -> str:
     """The kind of an exception and, for our own errors only, its text: a stranger's text may hold a secret."""
     if isinstance(error, (CertCoreError, ImportError, pluggy.PluginValidationError)):
@@ -186,7 +190,7 @@ class LoadedPlugins:
             try:
                 _call(implementation.function, event=event, certificates=certificates)
             except Exception as error:  # isolation: the outbox tries again, and tells the others meanwhile
-                raise PluginError(observer, "certcore_on_event", f"it raised {_reason(error)}.") from None
+                raise PluginError(observer, "certcore_on_event", f"it raised {_sentence(_reason(error))}") from None
 
     def authorize(self, actor: str, action: str, subject: str, owner: str) -> bool | None:
         """The first opinion; a policy that raises, or answers something else than yes or no, counts as a no."""

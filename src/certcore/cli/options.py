@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 import typer
 
-__all__ = ["FAILED", "INTERRUPTED", "Certificate", "Database", "Json", "Keyring"]
+__all__ = ["FAILED", "INTERRUPTED", "Certificate", "Database", "Json", "Keyring", "Targets"]
 
 #: Exit code: it did not work; the message says why and what to do.
 FAILED: Final = 1
@@ -32,6 +32,17 @@ Keyring = Annotated[
         metavar="PATH|URL",
         help="The keyring that seals the secrets: a path, file:PATH, env:VARIABLE, or a URL that a plugin knows. "
         "By default keyring.json in a folder of your own.",
+        show_default=False,
+    ),
+]
+Targets = Annotated[
+    str,
+    typer.Option(
+        "--targets",
+        envvar="CERTCORE_TARGETS",
+        metavar="FILE",
+        help="Where certificates are deployed to and who is told of events: a TOML file with [[deploy]], [[webhook]] "
+        "and [[mail]] tables.",
         show_default=False,
     ),
 ]

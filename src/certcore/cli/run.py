@@ -18,7 +18,7 @@ from certcore.cli.dns import parse_address, start_server
 from certcore.cli.documents import moment
 from certcore.cli.health import HealthFile
 from certcore.cli.interrupts import sigterm_interrupts
-from certcore.cli.options import FAILED, INTERRUPTED, Database, Json, Keyring
+from certcore.cli.options import FAILED, INTERRUPTED, Database, Json, Keyring, Targets
 from certcore.cli.output import plain
 from certcore.cli.store import Session, session
 from certcore.core import CertCore
@@ -72,6 +72,7 @@ def run(  # noqa: PLR0917 - Typer gives them all by name
         str,
         typer.Option("--dns-module", metavar="MODULE", help="Whose DNS server; by default the only one there is."),
     ] = "",
+    targets: Targets = "",
     database: Database = "",
     keyring: Keyring = "",
     as_json: Json = False,
@@ -81,7 +82,7 @@ def run(  # noqa: PLR0917 - Typer gives them all by name
         raise typer.BadParameter("choose one of --once and --until-idle.", param_hint="--once")
     address = parse_address(dns, "--dns") if dns else None
     with (
-        session(database, keyring, as_json=as_json) as now,
+        session(database, keyring, as_json=as_json, plugins=lambda: _plugins(targets.strip())) as now,
         sigterm_interrupts(),
         _serving(now, address, dns_module),
     ):
@@ -154,6 +155,15 @@ def run_until_idle(
         if time.monotonic() >= deadline:
             raise TimeoutError
         pause.wait(_LOOK)
+
+
+def _plugins(targets: str) -> tuple[object, ...]:
+    """The plugins of a file of targets, where one is given."""
+    if not targets:
+        return ()
+    from certcore.contrib.targets import load_targets  # noqa: PLC0415 - not needed for --help
+
+    return load_targets(targets)
 
 
 @contextmanager

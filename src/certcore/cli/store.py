@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -119,7 +119,7 @@ def create(store: Store) -> tuple[bool, bool]:
 
 
 @contextmanager
-def opened(store: Store, output: Output) -> Iterator[CertCore]:
+def opened(store: Store, output: Output, plugins: Iterable[object] = ()) -> Iterator[CertCore]:
     """Open a store that `create` made.
 
     Raises:
@@ -130,16 +130,25 @@ def opened(store: Store, output: Output) -> Iterator[CertCore]:
             f"There is no database at {store.database_path}.",
             advice="Run `certcore init` first, or name another place with --database and --keyring.",
         )
-    with CertCore.open(store.url, keyring=store.keyring) as core:
+    with CertCore.open(store.url, keyring=store.keyring, plugins=plugins) as core:
         for failure in core.plugin_failures:
             output.note(f"The plugin {failure.plugin} could not be used: {failure.reason}", "yellow")
         yield core
 
 
 @contextmanager
-def session(database: str, keyring: str, *, as_json: bool) -> Iterator[Session]:
-    """Run a command's body on an open store; see `certcore.cli.output.reporting` for what becomes of errors."""
-    with reporting(as_json=as_json) as output, opened(locate(database, keyring), output) as core:
+def session(
+    database: str, keyring: str, *, as_json: bool, plugins: Callable[[], Iterable[object]] = tuple
+) -> Iterator[Session]:
+    """Run a command's body on an open store; see `certcore.cli.output.reporting` for what becomes of errors.
+
+    Args:
+        database: As the option gave it.
+        keyring: As the option gave it.
+        as_json: Whether the result is for machines.
+        plugins: Makes further plugins; its errors are told like all others.
+    """
+    with reporting(as_json=as_json) as output, opened(locate(database, keyring), output, plugins()) as core:
         try:
             yield Session(core=core, output=output, actor=actor())
         except NotFound as error:

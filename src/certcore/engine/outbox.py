@@ -109,7 +109,7 @@ class Outbox:
         asked = [name for name in here if name not in waiting]
         from_number = {name: _position(timeline, name) for name in asked}
         with self.storage.read() as transaction:
-            first = min(timeline.delivered, *from_number.values())
+            first = min([timeline.delivered, *from_number.values()])
             events = transaction.events.following(timeline.certificate_id, first, limit=_EVENTS)
         delivered = max(timeline.delivered, events[-1].number) if events else timeline.delivered
         for name in asked:

@@ -16,7 +16,19 @@ class UnreadablePem(X509Error):
 
 
 class KeyMismatch(X509Error):
-    """A private key and a certificate or request that do not belong together."""
+    """A private key and a certificate or request that do not belong together.
+
+    Args:
+        message: What does not belong to what.
+        field: The field that the key was given in, as `InvalidInput.field`; empty when nobody gave it.
+        advice: What to do.
+    """
+
+    _shown_fields = ("field",)
+
+    def __init__(self, message: str, *, field: str = "", advice: str = "") -> None:
+        super().__init__(message, advice=advice)
+        self.field = field
 
 
 class LeafRejected(X509Error):

@@ -223,6 +223,7 @@ def _find_key(pasted: Pasted, leaf: GivenCertificate) -> GivenKey | None:
     owner = f"it belongs to {called(owners[0])}" if owners else "it belongs to no certificate here"
     raise KeyMismatch(
         f"{stray.field}: the private key does not belong to the leaf, {ours}; {owner}. {prints}",
+        field=stray.field,
         advice="Give the key that the leaf was requested with, or have the certificate reissued for this key.",
     )
 

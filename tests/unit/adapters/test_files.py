@@ -19,6 +19,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from at_once import run_all
 
 from certcore.adapters import files as files_module
 from certcore.adapters import folders as folders_module
@@ -664,7 +665,8 @@ def _carry_out(layout, folder, number, point=0, broken=0, user=None):
 def order():
     """Gives orders to a process as in `crashing`."""
     source = Path(folders_module.__file__).parents[2]
-    environment = {**os.environ, "PYTHONPATH": str(source)}
+    beside = Path(__file__).parents[1]
+    environment = {**os.environ, "PYTHONPATH": f"{source}{os.pathsep}{beside}"}
     with subprocess.Popen(
         [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
     ) as process:
@@ -784,26 +786,6 @@ def test_a_user_writes_without_being_root(order, layout):
 
 
 # --------------------------------------------------------------------------------------------------- several at once
-
-
-def run_all(*jobs):
-    """Run jobs at once, to their end; the first failure is raised."""
-    failures = []
-
-    def run(job):
-        try:
-            job()
-        except BaseException as error:
-            failures.append(error)
-
-    threads = [threading.Thread(target=run, args=(job,), daemon=True) for job in jobs]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-        assert not thread.is_alive()
-    if failures:
-        raise failures[0]
 
 
 @both

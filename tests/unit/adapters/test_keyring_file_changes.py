@@ -9,6 +9,7 @@ import sys
 import threading
 
 import pytest
+from at_once import run_all
 
 from certcore.adapters.keyring_file import FileKeyring, add_key, create_keyring_file, make_current, remove_key
 from certcore.adapters.sealing import EnvelopeVault, open_keyring
@@ -28,26 +29,6 @@ def path(tmp_path):
 
 def _content(path):
     return json.loads(path.read_text(encoding="utf-8"))
-
-
-def _run_all(*jobs):
-    """Run jobs at once, to their end; the first failure is raised."""
-    failures = []
-
-    def run(job):
-        try:
-            job()
-        except BaseException as error:
-            failures.append(error)
-
-    threads = [threading.Thread(target=run, args=(job,), daemon=True) for job in jobs]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-        assert not thread.is_alive()
-    if failures:
-        raise failures[0]
 
 
 def test_a_key_is_added_made_current_and_removed(path):
@@ -105,7 +86,7 @@ def test_at_every_moment_the_file_is_whole_and_private(path):
 
     before = os.umask(0)
     try:
-        _run_all(change, read)
+        run_all(change, read)
     finally:
         os.umask(before)
     assert seen
@@ -122,7 +103,7 @@ def test_two_at_once_lose_nothing(path):
     command = [sys.executable, "-c", script, str(path)]
     added = []
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    _run_all(*[lambda: added.extend(add_key(path) for _ in range(10))] * 2)
+    run_all(*[lambda: added.extend(add_key(path) for _ in range(10))] * 2)
     for process in processes:
         out, _ = process.communicate(timeout=60)
         assert process.returncode == 0
@@ -263,7 +244,7 @@ def test_threads_share_it_while_it_changes(path):
             assert vault.open(vault.rewrap(sealed, NAME), NAME) == Secret("x")
             used.add(sealed.key_id)
 
-    _run_all(change, work, work)
+    run_all(change, work, work)
     assert used <= set(_content(path)["keys"])
     assert vault.seal(Secret("x"), NAME).key_id == _content(path)["current"]
 

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from at_once import run_all
 from attrs import evolve, frozen
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -97,25 +98,6 @@ def _rewrap_all(core, limit=100):
         done += progress.done
         if (after := progress.next) is None:
             return done, progress
-
-
-def _together(*jobs):
-    failures = []
-
-    def run(job):
-        try:
-            job()
-        except BaseException as error:
-            failures.append(error)
-
-    threads = [threading.Thread(target=run, args=(job,), daemon=True) for job in jobs]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-        assert not thread.is_alive()
-    if failures:
-        raise failures[0]
 
 
 def test_a_key_is_changed_from_end_to_end(place, core):
@@ -222,7 +204,7 @@ def test_the_key_is_changed_while_work_goes_on(place, core):
             _rewrap_all(core, limit=7)
 
     with place.open() as other:
-        _together(partial(work, core, 1), partial(work, other, 2), partial(work, core, 3), rotate)
+        run_all(partial(work, core, 1), partial(work, other, 2), partial(work, core, 3), rotate)
         _, progress = _rewrap_all(core)
         assert (progress.left, progress.failed) == (0, ())
         for one in core.sealing_keys.status():
@@ -249,7 +231,7 @@ def test_two_may_re_wrap_at_once(place, core):
         done.append(_rewrap_all(one, limit=2)[0])
 
     with place.open() as other:
-        _together(lambda: rewrap(core), lambda: rewrap(other), lambda: rewrap(core))
+        run_all(lambda: rewrap(core), lambda: rewrap(other), lambda: rewrap(core))
     assert sum(done) == len(plain)
     assert core.sealing_keys.rewrap().left == 0
     assert _opened(core) == plain

@@ -1,0 +1,384 @@
+"""Certificates to where servers read them: files in a folder, and a command when they have changed.
+
+::
+
+    web = DeployFiles(
+        name="web",
+        folder="/etc/ssl/sites/{name}",
+        layout="versioned",
+        format="nginx",
+        command=("/usr/bin/systemctl", "reload", "nginx"),
+    )
+    core = CertCore.open("sqlite:///certcore.db", keyring="keyring.json", plugins=[web])
+
+It acts when a leaf goes into service, and deploys the one that is in service then, which may be a newer one. What fails
+is tried again, after pauses from 5 seconds to an hour: see `certcore.engine.outbox`. The command is run when a file is
+new or other than before, and again until it has succeeded for these files, whatever crashes in between. So it can run
+more than once.
+
+Nothing is ever removed: when a certificate is deleted or revoked, its files and its private key stay where they are.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final
+
+from attrs import Attribute, evolve, field, frozen
+
+from certcore.adapters.files import LIVE, Written, write_plain, write_versioned
+from certcore.adapters.folders import Owner
+from certcore.contrib.deploy_command import run_command
+from certcore.contrib.deploy_record import Claim, DeploymentFailed, DeploymentRecord, deployment_record
+from certcore.contrib.target_fields import check_name, check_seconds
+from certcore.errors import AccessDenied, InvalidInput, NotFound
+from certcore.hookspecs import hookimpl
+from certcore.model.events import Event, EventKind
+from certcore.model.export import ExportedFile, ExportFormat, ExportOptions, Use, file_stem
+from certcore.model.lifecycle import Status
+from certcore.model.names import DnsName
+from certcore.model.secret import Secret
+from certcore.model.views import CertificateView
+from certcore.ports.plugins import CertificateSource
+from certcore.x509.formats import find_format
+
+__all__ = ["DeployFiles", "DeploymentFailed", "Layout"]
+
+#: After these another leaf is in service.
+_KINDS: Final = frozenset({EventKind.INSTALLED, EventKind.IMPORTED})
+_PLACEHOLDER: Final = re.compile(r"\{(name|id)\}")
+_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,100}")
+#: Any moment, for options that are only looked at.
+_ANY: Final = datetime(2000, 1, 1, tzinfo=UTC)
+_MOST_MODE: Final = 0o777
+_ADVICE: Final = "Choose another folder, or make this one writable for the user that certcore runs as."
+
+
+class Layout(StrEnum):
+    """How the files lie in their folder; see `certcore.adapters.files`."""
+
+    #: In the folder itself.
+    PLAIN = "plain"
+    #: In a new folder for each change, with the link ``live`` to it, so that key and certificate change at one moment.
+    VERSIONED = "versioned"
+
+
+_PEM: Final = find_format("pem")
+
+
+def _tuple(values: Iterable[str]) -> tuple[str, ...]:
+    return (values,) if isinstance(values, str) else tuple(values)
+
+
+def _check_texts(_: object, attribute: Attribute[Any], values: tuple[str, ...]) -> None:
+    if not all(isinstance(one, str) for one in values):
+        raise InvalidInput(attribute.name, "a list of texts is needed.")
+
+
+def _format(wanted: str | ExportFormat) -> ExportFormat:
+    return wanted if isinstance(wanted, ExportFormat) else find_format(wanted)
+
+
+def _layout(wanted: str) -> Layout:
+    try:
+        return Layout(wanted)
+    except ValueError:
+        raise InvalidInput("layout", f"{str(wanted)[:40]!r} is none.", advice=f"Choose: {', '.join(Layout)}.") from None
+
+
+def _domains(wanted: Iterable[str]) -> tuple[str, ...]:
+    return tuple(_domain(one) for one in _tuple(wanted))
+
+
+def _domain(text: str) -> str:
+    if not isinstance(text, str):
+        raise InvalidInput("domains", "a list of texts is needed.")
+    if "*" in text:
+        raise InvalidInput(
+            "domains", f"{text[:60]!r} has a *.", advice="Write .example.com for all names below example.com."
+        )
+    wanted = text.strip()
+    if wanted.startswith("."):  # below a name of one label, too: .example
+        return DnsName.parse(f"x{wanted}", field="domains").ascii.removeprefix("x")
+    return DnsName.parse(wanted, field="domains").ascii
+
+
+def _check_folder(_: object, __: Attribute[Any], folder: str) -> None:
+    filled = _PLACEHOLDER.sub("x", folder)
+    if "{" in filled or "}" in filled:
+        raise InvalidInput("folder", "it may hold {name} and {id}, and nothing else in braces.")
+    path = Path(filled)
+    if not path.is_absolute() or ".." in path.parts or path == Path("/"):
+        raise InvalidInput("folder", f"{folder[:200]!r} is not the whole path of a folder.", advice="Begin with a /.")
+    ExportOptions(at=_ANY, folder=filled)
+
+
+def _check_command(_: object, __: Attribute[Any], command: tuple[str, ...]) -> None:
+    _check_texts(_, __, command)
+    if any("\0" in one for one in command):
+        raise InvalidInput("command", "no argument can hold a zero byte.")
+    if command and not Path(command[0]).is_absolute():
+        raise InvalidInput(
+            "command", f"{command[0][:100]!r} is not a whole path.", advice="Say where it is: /usr/bin/systemctl, say."
+        )
+
+
+def _check_secret_mode(_: object, __: Attribute[Any], mode: int | None) -> None:
+    if mode is None:
+        return
+    if isinstance(mode, bool) or not isinstance(mode, int) or mode > _MOST_MODE:
+        raise InvalidInput("secret_mode", "a mode such as 0o640 is needed.")
+    try:
+        ExportedFile(name="key", content=b"", secret=True, mode=mode)
+    except InvalidInput as error:
+        raise InvalidInput("secret_mode", error.reason, advice=error.advice) from None
+
+
+def _check_keep(_: object, __: Attribute[Any], keep: int) -> None:
+    if isinstance(keep, bool) or not isinstance(keep, int) or keep < 0:
+        raise InvalidInput("keep", "a number of versions, from 0 on, is needed.")
+
+
+@frozen(kw_only=True, eq=False)
+class DeployFiles:
+    """A target for files: hand it to ``CertCore.open(…, plugins=[DeployFiles(…)])``.
+
+    The private key is taken out on the record, by the actor ``plugin:<name>``: a policy has to let that one view the
+    certificates and take their keys out.
+
+    Each folder, or each file where several certificates share a folder, belongs to the certificate that came first.
+    Another one is refused, so that no tenant gets another's key. If the first one was deleted, the next one of the same
+    owner takes its place.
+
+    Raises:
+        InvalidInput: A field cannot be used; the error names it.
+    """
+
+    #: Unique among the plugins; the store remembers by it what was deployed.
+    name: str = field(validator=check_name)
+    #: An absolute path. ``{name}`` stands for the certificate's primary name as a file's name, ``{id}`` for its id.
+    #: Without them certificates share the folder, each with files that are named after it (as haproxy's are); formats
+    #: with the same file names for all, and the versioned layout, are then for one certificate.
+    folder: str = field(validator=_check_folder)
+    #: The name of one of certcore's own formats, or a format.
+    format: ExportFormat = field(default=_PEM, converter=_format)
+    layout: Layout = field(default=Layout.PLAIN, converter=_layout)
+    #: Whether the private key is written, where the format can do without.
+    with_key: bool = True
+    #: Encrypts the private key, where the format can.
+    password: Secret | None = None
+    #: Whom files and new folders belong to: a user by name or number; None for the one that certcore runs as.
+    owner: str | int | None = None
+    #: The same for the group.
+    group: str | int | None = None
+    #: The mode of secret files instead of 0600: 0o640 together with a group, say.
+    secret_mode: int | None = field(default=None, validator=_check_secret_mode)
+    #: Versions from before that stay, in the versioned layout.
+    keep: int = field(default=1, validator=_check_keep)
+    #: Only certificates with these primary names: ``shop.example`` or, for all names below, ``.shop.example``. A
+    #: wildcard's ``*.`` is not looked at for the first. Empty: all.
+    domains: tuple[str, ...] = field(default=(), converter=_domains)
+    #: Only certificates of these owners, as the panel calls its tenants. Empty: all.
+    owners: tuple[str, ...] = field(default=(), converter=_tuple, validator=_check_texts)
+    #: Only certificates of these CA profiles, by name or id. Empty: all.
+    authorities: tuple[str, ...] = field(default=(), converter=_tuple, validator=_check_texts)
+    #: What to run when files have changed: the program's absolute path, and each argument on its own. No shell; PATH,
+    #: LANG, CERTCORE_DOMAIN, CERTCORE_CERTIFICATE_ID and CERTCORE_FOLDER are set. Empty: nothing.
+    command: tuple[str, ...] = field(default=(), converter=_tuple, validator=_check_command)
+    #: Seconds that the command may take.
+    command_timeout: float = field(default=60.0, validator=check_seconds)
+
+    def __attrs_post_init__(self) -> None:
+        self.format.check(ExportOptions(at=_ANY, password=self.password))
+        if self.format.private_key is Use.REQUIRED and not self.with_key:
+            raise InvalidInput("with_key", f"the format {self.format.name} always holds the private key.")
+
+    @hookimpl
+    def certcore_on_event(self, event: Event, certificates: CertificateSource) -> None:
+        """Deploy the leaf in service, when it is another one.
+
+        Raises:
+            DeploymentFailed: The folder is another certificate's or somebody else deploys to it, or the command failed.
+            CertCoreError: The certificate cannot be exported, or the folder is not to be trusted.
+        """
+        if event.kind not in _KINDS:
+            return
+        view = self._wanted(event.certificate_id, certificates)
+        if view is None:
+            return
+        folder = self._folder(view)
+        who = Owner.find(self.owner, self.group)
+        with _explained(folder), deployment_record(folder, who) as record:
+            # Again, now that nobody else writes here: what another process has deployed meanwhile is no newer.
+            view = self._wanted(event.certificate_id, certificates)
+            if view is None:
+                return
+            if self._folder(view) != folder:
+                raise _changed_meanwhile(folder)
+            self._deploy(view, certificates, record)
+
+    def _wanted(self, certificate_id: str, certificates: CertificateSource) -> CertificateView | None:
+        """The certificate; None when it is not for this target, or when there is nothing to deploy any more."""
+        try:
+            view = certificates.view(certificate_id, actor=self._actor)
+        except NotFound:
+            return None
+        if not _leaf_pem(view) or view.certificate.status is Status.REVOKED:
+            return None
+        authority = () if view.authority is None else (view.authority.id, view.authority.name)
+        selected = (
+            (not self.domains or _matches(_primary_name(view), self.domains))
+            and (not self.owners or view.certificate.owner in self.owners)
+            and (not self.authorities or bool({*authority} & {*self.authorities}))
+        )
+        return view if selected else None
+
+    def _deploy(self, view: CertificateView, certificates: CertificateSource, record: DeploymentRecord) -> None:
+        one = view.certificate.id
+        place = record.folder / LIVE if self.layout is Layout.VERSIONED else record.folder
+        claim = Claim(owner=view.certificate.owner, whole=self._takes_all, files=record.of(one).files)
+        record.claim(one, claim, is_gone=self._is_gone(certificates))
+        unfinished = record.of(one).unfinished.get(self.name)
+        # When nothing but the command is missing, the key is not taken out for it again.
+        complete = unfinished == self._digest(_leaf_pem(view), record.folder) and all(
+            (place / name).is_file() for name in claim.files
+        )
+        if not (self.command and unfinished and complete) and not self._bring(view, claim, place, certificates, record):
+            return
+        environment = {
+            "CERTCORE_DOMAIN": _primary_name(view),
+            "CERTCORE_CERTIFICATE_ID": one,
+            "CERTCORE_FOLDER": str(place),
+        }
+        run_command(self.command, environment=environment, timeout=self.command_timeout)
+        record.end(one, self.name)
+        record.save()
+
+    def _bring(
+        self,
+        view: CertificateView,
+        claim: Claim,
+        place: Path,
+        certificates: CertificateSource,
+        record: DeploymentRecord,
+    ) -> bool:
+        """Write the files; returns whether the command has to be run."""
+        one = view.certificate.id
+        try:
+            material = certificates.material(
+                one, with_key=self._takes_key, reason=f"deployed by {self.name}", actor=self._actor
+            )
+        except NotFound:
+            return False
+        primary = _primary_name(view)
+        if primary not in material.names:
+            raise _changed_meanwhile(record.folder)
+        # Files are named after the first: an imported leaf may have its names in any order, and its renewal in another.
+        material = evolve(material, names=(primary, *(name for name in material.names if name != primary)))
+        files = self.format.export(material, ExportOptions(at=view.now, password=self.password, folder=str(place)))
+        names = frozenset(file.name for file in files)
+        # A plain folder goes on holding what an earlier format wrote.
+        held = names if self.layout is Layout.VERSIONED else claim.files | names
+        record.claim(one, evolve(claim, files=held), is_gone=self._is_gone(certificates))
+        was_cut_off = self.name in record.of(one).unfinished
+        if self.command:
+            record.begin(one, self.name)
+        record.save()
+        written = self._write(record.folder, files, view.now)
+        needs_command = bool(self.command) and (was_cut_off or bool(written.changed))
+        if needs_command:
+            record.begin(one, self.name, self._digest(material.leaf_pem, record.folder))
+        else:
+            record.end(one, self.name)
+        record.save()
+        return needs_command
+
+    def _is_gone(self, certificates: CertificateSource) -> Callable[[str], bool]:
+        def is_gone(certificate_id: str) -> bool:
+            try:
+                certificates.view(certificate_id, actor=self._actor)
+            except NotFound:
+                return True
+            except AccessDenied:
+                return False
+            return False
+
+        return is_gone
+
+    def _write(self, folder: Path, files: Sequence[ExportedFile], at: datetime) -> Written:
+        whom: dict[str, Any] = {"owner": self.owner, "group": self.group, "secret_mode": self.secret_mode}
+        if self.layout is Layout.VERSIONED:
+            return write_versioned(folder, files, at=at, keep=self.keep, **whom)
+        return write_plain(folder, files, **whom)
+
+    def _folder(self, view: CertificateView) -> Path:
+        one = view.certificate.id
+        if not _ID.fullmatch(one):
+            raise InvalidInput("folder", f"the id {one[:60]!r} cannot be part of a path.")
+        parts = {"name": file_stem(_primary_name(view)), "id": one}
+        return Path(_PLACEHOLDER.sub(lambda found: parts[found[1]], self.folder))
+
+    def _digest(self, leaf_pem: str, folder: Path) -> str:
+        """What was deployed how. With a password nothing is: it would have to be in it, and should not be on a disk."""
+        if self.password is not None:
+            return ""
+        how = [self.format.name, self.layout, self._takes_key, self.owner, self.group, self.secret_mode, str(folder)]
+        text = json.dumps(["\n".join(leaf_pem.split()), *how])
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def _actor(self) -> str:
+        return f"plugin:{self.name}"
+
+    @property
+    def _takes_key(self) -> bool:
+        return self.format.private_key is Use.REQUIRED or (self.format.private_key is Use.OPTIONAL and self.with_key)
+
+    @property
+    def _takes_all(self) -> bool:
+        """Whether a folder is for one certificate alone."""
+        return self.layout is Layout.VERSIONED or _PLACEHOLDER.search(self.folder) is not None
+
+
+def _primary_name(view: CertificateView) -> str:
+    """The certificate's, if the leaf in service has it: the user may be about to have it issued with another one."""
+    domain = view.certificate.domain
+    names = view.active.names if view.active else ()
+    return domain.ascii if domain in names or not names else names[0].ascii
+
+
+def _leaf_pem(view: CertificateView) -> str:
+    return (view.active.leaf_pem or "") if view.active else ""
+
+
+def _matches(domain: str, wanted: Iterable[str]) -> bool:
+    return any(domain.endswith(one) if one.startswith(".") else domain.removeprefix("*.") == one for one in wanted)
+
+
+def _changed_meanwhile(folder: Path) -> DeploymentFailed:
+    return DeploymentFailed(
+        f"The certificate got another primary name while it was deployed to {folder}; nothing was written.",
+        advice="Nothing is to be done: it is tried again.",
+    )
+
+
+@contextmanager
+def _explained(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else "the system refused"
+        locks = "The file system knows no locks: choose a folder on a local disk."
+        raise DeploymentFailed(
+            f"Certificates cannot be deployed to {folder}: {reason}.",
+            advice=locks if error.errno in (errno.ENOLCK, errno.EOPNOTSUPP) else _ADVICE,
+        ) from None

@@ -1,0 +1,83 @@
+"""A core in memory with targets: its CA issues at once, and its clock stands still."""
+
+import contextlib
+from datetime import timedelta
+
+import pytest
+from attrs import define
+
+import certcore
+from certcore import CertCore
+from certcore.testing.clock import FrozenEnvironment
+from certcore.testing.scripted_ca import Act, ScriptedCA
+
+
+@define(eq=False)
+class Place:
+    """What the tests of targets hold."""
+
+    core: CertCore
+    ca: ScriptedCA
+    environment: FrozenEnvironment
+    authority: object
+
+    def issued(self, domain="shop.example", **fields):
+        """The id of a certificate that is active, and at rest."""
+        fields = {"authority": self.authority.id, **fields}
+        one = self.core.certificates.create(domain, **fields).id
+        self.core.certificates.generate_csr(one)
+        for _ in range(3):
+            self.core.reconcile(one)
+        assert self.core.certificates.get(one).status == "active"
+        return one
+
+    def renewed(self, certificate_id):
+        """Put another leaf into service."""
+        self.environment.advance(timedelta(seconds=1))
+        self.core.certificates.renew(certificate_id)
+        for _ in range(4):
+            self.core.reconcile(certificate_id)
+
+    def deliver(self):
+        """Tell the targets; a target that failed is asked again."""
+        self.environment.advance(timedelta(hours=2))
+        self.core.outbox.deliver()
+
+    def reason(self, certificate_id, target):
+        """Why a target did not take an event; None when it took all."""
+        behind = self.core.certificates.deliveries(certificate_id).behind.get(target)
+        return None if behind is None else behind.reason
+
+    def event(self, certificate_id, kind="installed"):
+        """The last event of a kind."""
+        return [one for one in self.core.certificates.timeline(certificate_id) if one.kind == kind][-1]
+
+    def reveals(self, certificate_id):
+        """Who took the key out, and why."""
+        record = self.core.certificates.timeline(certificate_id)
+        return [(one.actor, one.data["reason"]) for one in record if one.kind == "key_revealed"]
+
+
+class Witness:
+    """Another observer, which takes every event."""
+
+    @certcore.hookimpl
+    def certcore_on_event(self, event):
+        pass
+
+
+@pytest.fixture
+def open_place():
+    """Opens a core with these targets."""
+    with contextlib.ExitStack() as stack:
+
+        def open_one(*targets, alone=False):
+            environment = FrozenEnvironment()
+            ca = ScriptedCA([Act.ISSUE], now=environment.now())
+            plugins = [ca.plugin(), *targets, *([] if alone else [Witness()])]
+            core = CertCore.in_memory(plugins=plugins, installed_plugins=False, environment=environment)
+            stack.callback(core.close)
+            assert not core.plugin_failures
+            return Place(core, ca, environment, core.authorities.create("test", module="scripted"))
+
+        yield open_one
