@@ -49,6 +49,7 @@ from certcore.contrib.target_fields import (
 from certcore.errors import CertCoreError, InvalidInput, NotFound
 from certcore.hookspecs import hookimpl
 from certcore.model.events import Event, EventKind
+from certcore.model.lifecycle import Status
 from certcore.model.secret import Secret
 from certcore.model.views import CertificateView
 from certcore.ports.plugins import CertificateSource
@@ -98,6 +99,11 @@ _PORTS: Final = MappingProxyType({Security.STARTTLS: 587, Security.TLS: 465, Sec
 
 class MailFailed(CertCoreError):
     """A mail server did not take a notice; it is offered again later."""
+
+
+def _is_one_of_many(event: Event) -> bool:
+    """A renewal that failed is tried again and again, and may fail each day: ``renewal_failing`` tells of it once."""
+    return event.kind is EventKind.FAILED and event.to_status in (Status.ACTIVE, Status.EXPIRED)
 
 
 def _security(wanted: str) -> Security:
@@ -198,7 +204,7 @@ class Mail:
             MailFailed: The server could not be reached, or took it for nobody.
             InvalidInput: ``ca_file`` cannot be used.
         """
-        if event.kind not in self.kinds:
+        if event.kind not in self.kinds or _is_one_of_many(event):
             return
         view = None
         if event.kind is not EventKind.DELETED:

@@ -101,6 +101,25 @@ def _event(kind, one="id-7", **given):
 # ------------------------------------------------------------------------------------------------------------- notices
 
 
+def test_a_renewal_that_fails_every_day_is_told_once(open_place, mailbox):
+    """Not with each failure: when it has failed for a day. The leaf in service is good all that time."""
+    place = open_place(mail(mailbox))
+    one = place.issued()
+    place.ca.script = (Act.FAIL_NEVER,)
+    core, environment = place.core, place.core.engine.environment
+    environment.set(core.certificates.view(one).renews_at)
+    for _ in range(60):
+        core.reconcile(one)
+        view = core.certificates.view(one)
+        if view.days_remaining < 20:
+            break
+        environment.set(max(view.schedule.due_at, environment.now() + timedelta(seconds=1)))
+    place.deliver()
+    kinds = [str(event.kind) for event in core.certificates.timeline(one)]
+    assert kinds.count("failed") > 5
+    assert kinds.count("renewal_failing") == len(mailbox.messages) == 1
+
+
 def test_a_failure_is_told(open_place, mailbox):
     """Which certificate, what happened, why, and what to do; once, with headers that no robot answers."""
     place = open_place(mail(mailbox))
