@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from attrs import define, evolve, field
@@ -67,12 +67,17 @@ class MemoryTimelines:
         except KeyError:
             raise NotFound("certificate", certificate_id) from None
 
-    def claim_due(self, *, now: datetime, owner: str, lease_until: datetime, limit: int) -> Sequence[Timeline]:
+    def claim_due(
+        self, *, now: datetime, owner: str, lease_until: datetime, limit: int, without: Collection[str] = ()
+    ) -> Sequence[Timeline]:
         """Lease what is due, longest overdue first."""
         due = [
             (one.due_at, one.certificate_id)
             for one in self.record.timelines.values()
-            if one.due_at is not None and one.due_at <= now and (one.lease_until is None or one.lease_until <= now)
+            if one.due_at is not None
+            and one.due_at <= now
+            and (one.lease_until is None or one.lease_until <= now)
+            and one.certificate_id not in without
         ]
         claimed = []
         for _, certificate_id in sorted(due)[:limit]:
@@ -107,9 +112,12 @@ class MemoryTimelines:
             lease_until=None,
         )
 
-    def is_due(self, *, now: datetime) -> bool:
+    def is_due(self, *, now: datetime, without: Collection[str] = ()) -> bool:
         """Whether there is anything to deliver now."""
-        return any(one.due_at is not None and one.due_at <= now for one in self.record.timelines.values())
+        return any(
+            one.due_at is not None and one.due_at <= now and one.certificate_id not in without
+            for one in self.record.timelines.values()
+        )
 
     def _held(self, certificate_id: str, token: int) -> Timeline:
         stored = self.record.timelines.get(certificate_id)

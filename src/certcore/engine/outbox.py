@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from certcore.engine.leases import LEASE, LeaseKeeper
+from certcore.engine.observers import known_observers
 from certcore.errors import LeaseLost, PluginError
 from certcore.model.events import Event
 from certcore.model.renewal import Retry, retry_delay
@@ -25,7 +26,14 @@ _log = logging.getLogger(__name__)
 _BATCH: Final = 20
 #: How many events of a certificate are delivered under one lease.
 _EVENTS: Final = 200
-#: When to look again after an observer that this process has not got: another one may have it.
+#: When to look again after an observer that this process has not got, for another one has it: soon after the event,
+#: and ever more rarely.
+_FIRST_NOT_HERE: Final = timedelta(seconds=5)
+#: How long a process that has not got an observer stands back for one that has.
+_HEAD_START: Final = timedelta(seconds=10)
+_MOST_LEFT: Final = 500
+#: How often a process without work says that its observers are there.
+_KNOWN_FOR: Final = timedelta(minutes=30)
 _NOT_HERE: Final = timedelta(hours=1)
 #: When an observer took longer than this, the lease is looked at before the next event.
 _STILL_MINE: Final = LEASE / 6
@@ -38,6 +46,9 @@ class Outbox:
     Any number of processes may deliver: each certificate's timeline is leased. An observer can get an event twice
     (after a crash, or when it failed), never before it was committed, and never the next one of a certificate before
     it took this one. One that raises is tried again after 5 seconds to an hour; the others do not wait for it.
+
+    The processes may have different observers: each keeps the place of those that it has not got, for a process that
+    has them, until nobody has had one for a week.
     """
 
     storage: Storage
@@ -48,6 +59,11 @@ class Outbox:
     leases: LeaseKeeper
     #: What observers are given to look at certificates, and to take their files out.
     certificates: CertificateSource
+    #: When the observers of this process were last written down, by one key.
+    _told: dict[str, datetime] = field(factory=dict, init=False, repr=False)
+    #: The certificates that are due for observers of other processes: since when they are left to those, and the moment
+    #: at which they became due.
+    _left: dict[str, tuple[datetime, datetime | None]] = field(factory=dict, init=False, repr=False)
 
     def deliver(self) -> int:
         """Deliver what is due now; returns how many timelines were looked at.
@@ -60,9 +76,15 @@ class Outbox:
         looked_at = 0
         # Each is looked at once: one that is due again at once has to wait for the next call.
         since = self.environment.now()
+        if not self.plugins.observers:
+            return 0
+        known: Collection[str] = ()
+        if self._unheard(since):
+            known = known_observers(self.storage, self.plugins.observers, since)
         while self.has_work(since) and (claimed := self._claim(since)):
+            known = known or known_observers(self.storage, self.plugins.observers, since)
             for timeline in claimed:
-                self._deliver(timeline)
+                self._deliver(timeline, known)
             looked_at += len(claimed)
         return looked_at
 
@@ -70,18 +92,36 @@ class Outbox:
         """Whether observers are to be told of something now."""
         if not self.plugins.observers:
             return False
+        now = now or self.environment.now()
         with self.storage.read() as transaction:
-            return transaction.timelines.is_due(now=now or self.environment.now())
+            return transaction.timelines.is_due(now=now, without=self._left_to_others(now))
 
     def _claim(self, due_before: datetime) -> Sequence[Timeline]:
-        until = self.environment.now() + LEASE
+        now = self.environment.now()
         with self.storage.write() as transaction:
-            return transaction.timelines.claim_due(now=due_before, owner=self.owner, lease_until=until, limit=_BATCH)
+            return transaction.timelines.claim_due(
+                now=due_before,
+                owner=self.owner,
+                lease_until=now + LEASE,
+                limit=_BATCH,
+                without=self._left_to_others(now),
+            )
 
-    def _deliver(self, timeline: Timeline) -> None:
+    def _unheard(self, now: datetime) -> bool:
+        """Whether other processes are to be told, without any work, that the observers of this one are here."""
+        last = self._told.get(self.owner)
+        if last is not None and now - last < _KNOWN_FOR:
+            return False
+        self._told[self.owner] = now
+        return True
+
+    def _left_to_others(self, now: datetime) -> Collection[str]:
+        return [one for one, (since, _) in list(self._left.items()) if now - since < _HEAD_START]
+
+    def _deliver(self, timeline: Timeline, known: Collection[str]) -> None:
         try:
             with self.leases.keep(timeline):
-                after = self._offer(timeline)
+                after = self._offer(timeline, known)
             now = self.environment.now()
             with self.storage.write() as transaction:
                 transaction.timelines.settle(
@@ -95,15 +135,11 @@ class Outbox:
         except LeaseLost:
             _log.info("Another process delivers the events of certificate %s.", timeline.certificate_id)
 
-    def _offer(self, timeline: Timeline) -> Timeline:
+    def _offer(self, timeline: Timeline, known: Collection[str]) -> Timeline:
         """Give every observer what it has not had; returns how far each came."""
         now = self.environment.now()
         here = self.plugins.observers
-        behind = {
-            name: evolve(one, due_at=max(one.due_at, now + _NOT_HERE))
-            for name, one in timeline.behind.items()
-            if name not in here
-        }
+        behind = self._elsewhere(timeline, known, now)
         waiting = {name: one for name, one in timeline.behind.items() if name in here and one.due_at > now}
         behind.update(waiting)
         asked = [name for name in here if name not in waiting]
@@ -119,6 +155,31 @@ class Outbox:
             elif position < delivered:  # it has caught up by one batch, and there are more
                 behind[name] = Behind(delivered=position, attempts=0, due_at=now, reason="")
         return evolve(timeline, delivered=delivered, behind=behind)
+
+    def _elsewhere(self, timeline: Timeline, known: Collection[str], now: datetime) -> dict[str, Behind]:
+        """The observers that this process has not got: their place is kept, for one that has."""
+        absent = [name for name in known if name not in self.plugins.observers]
+        if not absent:
+            return {}
+        new = Behind(delivered=timeline.delivered, attempts=0, due_at=now, reason="")
+        kept = {name: timeline.behind.get(name, new) for name in absent}
+        kept = {name: one for name, one in kept.items() if one.delivered < timeline.length}
+        due = min((one.due_at for one in kept.values()), default=None)
+        if due is None or due > now:
+            return kept
+        _, left = self._left.pop(timeline.certificate_id, (now, None))
+        if left != due:
+            # It stays due, and this process stands back, so that one that has the observer gets it.
+            self._left[timeline.certificate_id] = (now, due)
+            if len(self._left) > _MOST_LEFT:
+                self._left.pop(next(iter(self._left)), None)
+            return kept
+        # Nobody took it. It must not stand in the way of others for ever.
+        with self.storage.read() as transaction:
+            newest = transaction.events.following(timeline.certificate_id, timeline.length - 1, limit=1)
+        age = now - newest[0].at if newest else _NOT_HERE
+        again = now + min(max(age / 2, _FIRST_NOT_HERE), _NOT_HERE)
+        return {name: evolve(one, due_at=max(one.due_at, again)) for name, one in kept.items()}
 
     def _tell(self, observer: str, events: Sequence[Event], *, after: int, token: int) -> tuple[int, str]:
         """Returns the number of the last event that the observer took, and why it did not take the next."""

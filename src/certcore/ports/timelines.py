@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -53,8 +53,10 @@ class TimelineRepository(Protocol):
         """
         ...
 
-    def claim_due(self, *, now: datetime, owner: str, lease_until: datetime, limit: int) -> Sequence[Timeline]:
-        """Lease up to ``limit`` timelines that are due and not leased, longest overdue first.
+    def claim_due(
+        self, *, now: datetime, owner: str, lease_until: datetime, limit: int, without: Collection[str] = ()
+    ) -> Sequence[Timeline]:
+        """Lease up to ``limit`` timelines that are due and not leased, longest overdue first, ``without`` some.
 
         Each claim MUST raise the token. Two callers at once MUST never get the same one.
         """
@@ -93,6 +95,6 @@ class TimelineRepository(Protocol):
         """
         ...
 
-    def is_due(self, *, now: datetime) -> bool:
-        """Whether there is anything to deliver now, leased or not."""
+    def is_due(self, *, now: datetime, without: Collection[str] = ()) -> bool:
+        """Whether there is anything to deliver now, leased or not, ``without`` some certificates."""
         ...

@@ -176,6 +176,54 @@ def test_the_state_of_an_observer_that_is_not_here_is_kept(open_core, environmen
     assert bad.numbers(one) == good.numbers(one) == [1, 2]
 
 
+def test_processes_with_different_observers_miss_nothing(open_core, environment):
+    """One process deploys, another one tells people: whoever looks first, each observer gets every event, in order."""
+    deploy, tell = Observer("Deploy"), Observer("Tell")
+    deploying, telling = open_core(deploy), open_core(tell)
+    first = _draft(deploying)
+    deploying.outbox.deliver()
+    telling.outbox.deliver()  # nothing is left for it, but it is known from now on
+    one = _draft(deploying, "other.example")
+    _edit(deploying, one, 2)
+    for number in range(6):
+        for process in (deploying, telling) if number % 2 else (telling, deploying):
+            process.outbox.deliver()
+        _edit(deploying, one)
+        environment.advance(timedelta(seconds=6))
+    for _ in range(4):
+        environment.advance(timedelta(hours=1))
+        deploying.outbox.deliver()
+        telling.outbox.deliver()
+    assert deploy.numbers(one) == tell.numbers(one) == list(range(1, 10))
+    assert deploy.numbers(first) == [1]
+    assert deploying.certificates.deliveries(one).behind == {}
+
+
+def test_an_observer_that_was_taken_away_is_forgotten(open_core, environment):
+    """For a week its place is kept, with ever fewer looks; then nothing is kept for it, and nothing looked at."""
+    here, gone = Observer("Here"), Observer("Gone")
+    with_both = open_core(here, gone)
+    one = _draft(with_both)
+    with_both.outbox.deliver()
+    without = open_core(here)
+    _edit(without, one)
+    looks = 0
+    for _ in range(8 * 24 * 12):
+        looks += without.outbox.deliver()
+        environment.advance(timedelta(minutes=5))
+    assert here.numbers(one) == [1, 2]
+    assert without.certificates.deliveries(one).behind == {}
+    assert looks < 2 * 8 * 24 + 20
+    _edit(without, one)
+    assert without.outbox.deliver() == 1
+    environment.advance(timedelta(days=1))
+    assert without.outbox.deliver() == 0
+    back = open_core(here, gone)
+    _edit(back, one)
+    back.outbox.deliver()
+    assert gone.numbers(one) == [1, 4]
+
+
 def test_a_process_that_stood_still_tells_no_older_news(open_core, environment):
     """When its lease was taken over during a long call, a process does not go on where the other one is already."""
     slow, quick = Observer(), Observer()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -183,9 +183,12 @@ class SqlTimelines:
             raise NotFound("certificate", certificate_id)
         return mapping.timeline_of(row)
 
-    def claim_due(self, *, now: datetime, owner: str, lease_until: datetime, limit: int) -> Sequence[Timeline]:
+    def claim_due(
+        self, *, now: datetime, owner: str, lease_until: datetime, limit: int, without: Collection[str] = ()
+    ) -> Sequence[Timeline]:
         """Lease what is due, longest overdue first; rows that another transaction is claiming are skipped."""
-        rows = self.connection.execute(_CLAIMABLE, {"row_now": now, "row_limit": limit}).all()
+        claimable = _without(_CLAIMABLE, without)
+        rows = self.connection.execute(claimable, {"row_now": now, "row_limit": limit}).all()
         found = [mapping.timeline_of(row) for row in rows]
         if found:
             ids = [one.certificate_id for one in found]
@@ -220,6 +223,10 @@ class SqlTimelines:
         if self.connection.execute(_SETTLE, values).rowcount == 0:
             raise LeaseLost(certificate_id)
 
-    def is_due(self, *, now: datetime) -> bool:
+    def is_due(self, *, now: datetime, without: Collection[str] = ()) -> bool:
         """Whether there is anything to deliver now."""
-        return self.connection.execute(_DUE, {"row_now": now}).one_or_none() is not None
+        return self.connection.execute(_without(_DUE, without), {"row_now": now}).one_or_none() is not None
+
+
+def _without(statement: sa.Select[Any], ids: Collection[str]) -> sa.Select[Any]:
+    return statement.where(timelines.c.certificate_id.not_in(sorted(ids))) if ids else statement

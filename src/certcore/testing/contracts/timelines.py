@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -112,7 +113,13 @@ class TimelinesContract:
             assert transaction.timelines.get("c") == mine
             before_the_end = LATER - timedelta(microseconds=1)
             assert transaction.timelines.claim_due(now=NOW, owner="you", lease_until=LATER, limit=9) == []
-            others = transaction.timelines.claim_due(now=before_the_end, owner="you", lease_until=LATER, limit=9)
+            claim = partial(
+                transaction.timelines.claim_due, now=before_the_end, owner="you", lease_until=LATER, limit=9
+            )
+            assert not transaction.timelines.is_due(now=LATER, without=["c", "late"])
+            assert transaction.timelines.is_due(now=LATER, without=["c"])
+            assert claim(without=["late", "c"]) == []
+            others = claim(without=["nobody"])
             assert [one.certificate_id for one in others] == ["late"]
             assert transaction.timelines.is_due(now=LATER)
 
