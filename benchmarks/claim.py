@@ -22,7 +22,9 @@ import sqlalchemy as sa
 
 from certcore.adapters.sql import open_storage
 from certcore.adapters.sql.types import UtcDateTime
+from certcore.model.listing import Order, Position
 from certcore.model.search import Search
+from certcore.ports.certificates import CertificateRepository
 from certcore.ports.storage import Storage
 from certcore.testing.databases import MariaDB, PostgreSQL
 
@@ -157,7 +159,7 @@ def searches(storage: Storage) -> tuple[float, float, float]:
     """Milliseconds of a search for a whole name, for a serial number, and of counting by status."""
     with storage.read() as transaction:
         certificates = transaction.certificates
-        (some,) = certificates.page(after=f"{5000:024}", limit=1)
+        (some,) = certificates.page(after=_position(certificates, 5000), limit=1)
         found = []
         for text, times in ((some.domain.ascii, 50), (f"{some.id}", 50), ("", 5)):
             wanted = Search.parse(text)
@@ -173,13 +175,17 @@ def searches(storage: Storage) -> tuple[float, float, float]:
     return found[0], found[1], found[2]
 
 
+def _position(certificates: CertificateRepository, number: int) -> Position:
+    return Position.of(certificates.get(f"{number:024}"), Order.DOMAIN)
+
+
 def pages(storage: Storage) -> tuple[float, float]:
     """Milliseconds of the first page, and of one in the middle of the list."""
     with storage.read() as transaction:
         count: Any = transaction
         rows = count.connection.exec_driver_sql("SELECT COUNT(*) FROM certcore_certificates").scalar_one()
         found = []
-        for after in (None, f"{rows // 2:024}"):
+        for after in (None, _position(transaction.certificates, rows // 2)):
             times = []
             for _ in range(50):
                 begun = time.perf_counter()

@@ -148,7 +148,7 @@ def _wait_for(core: CertCore, worker: Any, count: int) -> None:
 
 def _requests_sent(core: CertCore) -> int:
     module: Any = core.engine.plugins.module("puq_acme")
-    return sum(opened.client.requests_sent for opened in module._accounts._clients.values())  # noqa: SLF001
+    return sum(opened.client.requests_sent for opened in module._accounts._opened.values())  # noqa: SLF001
 
 
 def _cname(core: CertCore, certificate_id: str) -> tuple[str, str]:
