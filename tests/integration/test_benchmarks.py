@@ -1,0 +1,35 @@
+"""The benchmarks run to their end; what they measure is for people, and nothing here looks at a clock."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+
+
+def _run(name, *arguments):
+    done = subprocess.run(
+        [sys.executable, BENCHMARKS / name, *arguments],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_claims_and_pages_are_measured():
+    """On SQLite, with a few rows; the ratio of the two fleets is told."""
+    assert "claim ratio" in _run(
+        "claim.py", "--small", "6000", "--large", "7000", "--claims", "2", "--databases", "sqlite"
+    )
+
+
+@pytest.mark.pebble
+def test_issuance_is_measured():
+    """A few certificates from Pebble, by certcore and by the bare loop."""
+    assert "ratio" in _run("issuance.py", "--certificates", "8", "--rounds", "1")
