@@ -33,7 +33,7 @@ def core_hints(view: CertificateView, others: Sequence[Certificate], timeline: T
     yield from _change(view)
     for observer, behind in timeline.behind.items():
         if behind.attempts:
-            text = "{target} has failed {times} times, and is tried again from {retry_at}: {reason}"
+            text = "The target {target} failed at attempt {times}, and is tried again at {retry_at}: {reason}"
             facts = {
                 "target": observer,
                 "times": behind.attempts,
