@@ -13,7 +13,7 @@ from certcore.model.certificate import Certificate
 from certcore.model.issuance import TOO_MUCH, Issuance
 from certcore.model.lifecycle import Status
 
-__all__ = ["Decision", "Task", "decide", "is_lost_change"]
+__all__ = ["Decision", "Task", "decide", "end_of_change", "is_lost_change"]
 
 _TIME_FOR_A_CHANGE: Final = timedelta(days=1)
 
@@ -48,35 +48,53 @@ class Decision:
     look_again: datetime | None = None
 
 
-def is_lost_change(certificate: Certificate, attempt: Issuance | None, active: Issuance, now: datetime) -> bool:
-    """Whether other names than those in service have had their time, and renewing what is in service comes first.
+def end_of_change(certificate: Certificate, issuances: Sequence[Issuance]) -> datetime | None:
+    """When renewing what is in service comes before other names than those in service; None without such a change.
 
-    An attempt for other names gets a day at least, and until half of the time between the renewal's moment and the
-    leaf's end has passed. Else an alias that nobody proves would let a site expire.
+    An attempt for other names has until half of the time between the renewal's moment and the leaf's end has passed,
+    and a day at least, or half of what the leaf has left when that is less. Else an alias that nobody proves would let
+    a site expire.
 
     Args:
         certificate: As it stands.
-        attempt: The one under way; None when none is, and the next one is to begin.
-        active: The issuance whose leaf is in service.
-        now: The moment to decide for.
+        issuances: All of its issuances.
     """
-    names = certificate.names if attempt is None else attempt.names
-    if active.leaf is None or not certificate.renews_itself or set(names) == set(active.names):
-        return False
-    if certificate.status not in (Status.ACTIVE, Status.EXPIRED):
-        return False
+    by_id = {issuance.id: issuance for issuance in issuances}
+    current, active = by_id.get(certificate.issuance_id or ""), by_id.get(certificate.active_issuance_id or "")
+    if active is None or active.leaf is None or not certificate.renews_itself:
+        return None
+    attempt = current if current is not None and current.outcome is None else None
+    names = set(certificate.names if attempt is None else attempt.names)
+    if names == set(active.names) or certificate.status not in (Status.ACTIVE, Status.EXPIRED):
+        return None
+    ends = active.leaf.not_after
     renew_at = certificate.renewal.renew_at(active.leaf, certificate.id, active.renewal_info)
-    late = renew_at + (active.leaf.not_after - renew_at) / 2
-    return now >= (late if attempt is None else max(late, attempt.created_at + _TIME_FOR_A_CHANGE))
+    late = renew_at + (ends - renew_at) / 2
+    if attempt is None:
+        return late
+    # The same names at another CA are no new change.
+    tried = (one.created_at for one in issuances if one.number > active.number and set(one.names) == names)
+    began = min(tried, default=attempt.created_at)
+    time = _TIME_FOR_A_CHANGE if ends <= began else min(_TIME_FOR_A_CHANGE, (ends - began) / 2)
+    return max(late, began + time)
 
 
-def decide(certificate: Certificate, issuances: Sequence[Issuance], now: datetime) -> Decision:
+def is_lost_change(certificate: Certificate, issuances: Sequence[Issuance], now: datetime) -> bool:
+    """Whether other names than those in service have had their time, see `end_of_change`."""
+    end = end_of_change(certificate, issuances)
+    return end is not None and now >= end
+
+
+def decide(
+    certificate: Certificate, issuances: Sequence[Issuance], now: datetime, *, clean_up: bool = True
+) -> Decision:
     """The one thing to do next.
 
     Args:
         certificate: As it stands.
-        issuances: Its current and its active issuance, and any other that may still hold something outside.
+        issuances: All of its issuances.
         now: The moment to decide for.
+        clean_up: False leaves `Task.CLEAN_UP` out: it cannot be done now.
     """
     by_id = {issuance.id: issuance for issuance in issuances}
     current = by_id.get(certificate.issuance_id or "")
@@ -84,11 +102,11 @@ def decide(certificate: Certificate, issuances: Sequence[Issuance], now: datetim
     if certificate.status is Status.ACTIVE and certificate.not_after is not None and certificate.not_after <= now:
         return Decision(task=Task.EXPIRE)
     for issuance in issuances:
-        if issuance.needs_clean_up and issuance.outcome is not None:
+        if clean_up and issuance.needs_clean_up and issuance.outcome is not None:
             return Decision(task=Task.CLEAN_UP, issuance=issuance)
     in_flight = current is not None and current.outcome is None
     if in_flight and certificate.status not in (Status.DRAFT, Status.ERROR, Status.REVOKED):
-        if current is not None and active is not None and is_lost_change(certificate, current, active, now):
+        if is_lost_change(certificate, issuances, now):
             return Decision(task=Task.SET_CHANGE_ASIDE, issuance=active)
         tired = current is not None and current.authority_failures >= TOO_MUCH and certificate.fallbacks
         return Decision(task=Task.FALL_BACK if tired else Task.ADVANCE, issuance=current)

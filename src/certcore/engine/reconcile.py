@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from attrs import evolve, field, frozen
 
 from certcore.engine.contexts import Contexts
-from certcore.engine.decide import Decision, Task, decide
+from certcore.engine.decide import Decision, Task, decide, end_of_change
 from certcore.engine.leases import LEASE, LeaseKeeper
 from certcore.engine.notices import tell
 from certcore.engine.outcome import Held, after_step, refuse_leaf
@@ -39,6 +39,7 @@ from certcore.ports.storage import Storage, Transaction
 __all__ = ["Engine", "Reconciled"]
 
 _log = logging.getLogger(__name__)
+_A_MINUTE = timedelta(minutes=1)
 
 
 @frozen(kw_only=True)
@@ -157,28 +158,40 @@ class Engine:
         if told is not None:
             return self._store(before, told.due(now), keep_lease=keep_lease)
         try:
-            match decision.task:
-                case Task.ADVANCE if decision.issuance is not None:
-                    after = self._advance(before, decision.issuance)
-                case Task.CLEAN_UP if decision.issuance is not None:
-                    after = self._clean_up(before, decision.issuance)
-                case Task.START_RENEWAL if decision.issuance is not None:
-                    after = start_renewal(before, decision.issuance, self.contexts)
-                case Task.SET_CHANGE_ASIDE if decision.issuance is not None:
-                    after = set_change_aside(before, decision.issuance, self.contexts)
-                case Task.FALL_BACK if decision.issuance is not None:
-                    after = fall_back(before, decision.issuance, self.contexts)
-                case Task.ASK_RENEWAL_INFO if decision.issuance is not None:
-                    asked = ask_renewal_info(before, decision.issuance, self.contexts)
-                    after = self._rest(asked, decide(asked.certificate, asked.issuances, now))
-                case Task.EXPIRE:
-                    after = self._expire(before, now)
-                case _:
-                    after = self._rest(before, decision)
+            again: datetime | None = None
+            if decision.task is Task.CLEAN_UP:
+                after, again = self._clean_up_any(before)
+                if again is None:
+                    return self._store(before, after, keep_lease=keep_lease)
+                # What cannot be taken back now keeps nothing else waiting: a renewal least of all.
+                decision = decide(held.certificate, held.issuances, now, clean_up=False)
+            after = self._taken(before, decision, now)
+            due_at = after.schedule.due_at
+            if again is not None:
+                after = after.due(again if due_at is None else min(due_at, again))
             return self._store(before, after, keep_lease=keep_lease)
         except (LeaseLost, NotFound):
             self._take_back(held, decision)
             raise
+
+    def _taken(self, before: Held, decision: Decision, now: datetime) -> Held:
+        """The state after a step; not for `Task.CLEAN_UP`."""
+        match decision.task:
+            case Task.ADVANCE if decision.issuance is not None:
+                return self._advance(before, decision.issuance)
+            case Task.START_RENEWAL if decision.issuance is not None:
+                return start_renewal(before, decision.issuance, self.contexts)
+            case Task.SET_CHANGE_ASIDE if decision.issuance is not None:
+                return set_change_aside(before, decision.issuance, self.contexts)
+            case Task.FALL_BACK if decision.issuance is not None:
+                return fall_back(before, decision.issuance, self.contexts)
+            case Task.ASK_RENEWAL_INFO if decision.issuance is not None:
+                asked = ask_renewal_info(before, decision.issuance, self.contexts)
+                return self._rest(asked, decide(asked.certificate, asked.issuances, now))
+            case Task.EXPIRE:
+                return self._expire(before, now)
+            case _:
+                return self._rest(before, decision)
 
     def _advance(self, held: Held, issuance: Issuance) -> Held:
         roll = self.environment.roll()
@@ -224,6 +237,22 @@ class Engine:
             raise PluginError(module.name, "advance", f"it returned a {type(step).__name__}, which is not a step.")
         return step
 
+    def _clean_up_any(self, held: Held) -> tuple[Held, datetime | None]:
+        """Let the module take back what one of the issuances holds: the first for which it can.
+
+        Returns:
+            The new state; and, when it could for none, when to try again.
+        """
+        again: list[datetime] = []
+        for issuance in held.issuances:
+            if not issuance.needs_clean_up or issuance.outcome is None:
+                continue
+            after = self._clean_up(held, issuance)
+            if not any(one.id == issuance.id and one.needs_clean_up for one in after.issuances):
+                return after, None
+            again += [after.schedule.due_at] if after.schedule.due_at is not None else []
+        return held, min(again, default=None)
+
     def _clean_up(self, held: Held, issuance: Issuance) -> Held:
         """Let the module take back what the issuance holds; when that fails it is tried again later."""
         now = self.environment.now()
@@ -263,7 +292,7 @@ class Engine:
 
     def _store(self, before: Held, after: Held, *, keep_lease: bool | timedelta) -> Held:
         now = self.environment.now()
-        after = _in_time_for_notices(after, self.notices, now)
+        after = _in_time(after, self.notices, now)
         due_at = after.schedule.due_at
         if isinstance(keep_lease, timedelta):
             keep_lease = due_at is not None and due_at - now <= keep_lease
@@ -319,12 +348,18 @@ class Engine:
         return Reconciled(certificate_id=certificate_id, status=status, look_again=due_at, stepped=False)
 
 
-def _in_time_for_notices(held: Held, policy: NoticePolicy, now: datetime) -> Held:
-    """The same, looked at no later than the next notice about its end."""
+def _in_time(held: Held, policy: NoticePolicy, now: datetime) -> Held:
+    """The same, looked at no later than the next notice, and than what is in service has to be renewed as it is."""
     notice_at = next_notice(policy, held.certificate, held.issuances, now)
-    if notice_at is None or (held.schedule.due_at is not None and held.schedule.due_at <= notice_at):
-        return held
-    return evolve(held, schedule=evolve(held.schedule, due_at=notice_at))
+    change_ends = end_of_change(held.certificate, held.issuances)
+    if change_ends is not None and change_ends <= now:
+        # The next look sets the change aside, or renews after it failed; a renewal that fails has its own pauses.
+        attempt = next((one for one in held.issuances if one.id == held.certificate.issuance_id), None)
+        is_change = attempt is not None and held.active is not None and set(attempt.names) != set(held.active.names)
+        change_ends = now + _A_MINUTE if is_change else None
+    looks = [one for one in (held.schedule.due_at, notice_at, change_ends) if one is not None]
+    due_at = min(looks, default=None)
+    return held if due_at == held.schedule.due_at else evolve(held, schedule=evolve(held.schedule, due_at=due_at))
 
 
 def _authorities(

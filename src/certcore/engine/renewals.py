@@ -11,9 +11,11 @@ from certcore.engine.decide import is_lost_change
 from certcore.engine.outcome import Held
 from certcore.engine.requests import new_issuance
 from certcore.errors import CAError, CertCoreError, InvalidInput, LeaseLost, StorageError
+from certcore.model.certificate import Certificate
 from certcore.model.events import EventKind
 from certcore.model.issuance import Issuance, Outcome, Purpose
 from certcore.model.lifecycle import Action, transition
+from certcore.model.renewal import Retry, retry_delay
 from certcore.model.renewal_info import RenewalInfo, SuggestedWindow, after_answer, after_failure
 from certcore.model.secret import SealedSecret, SecretName
 from certcore.ports.ca_module import SupportsRenewalInfo
@@ -26,7 +28,7 @@ _log = logging.getLogger(__name__)
 def start_renewal(held: Held, active: Issuance, contexts: Contexts) -> Held:
     """A new issuance beside the active one, with a new key unless the policy keeps it."""
     now = contexts.environment.now()
-    lost = is_lost_change(held.certificate, None, active, now)
+    lost = is_lost_change(held.certificate, held.issuances, now)
     return _renewal(held, active, contexts, like=active if lost else None)
 
 
@@ -37,8 +39,6 @@ def set_change_aside(held: Held, active: Issuance, contexts: Contexts) -> Held:
     attempt = next(one for one in held.issuances if one.id == certificate.issuance_id)
     ended = evolve(attempt, outcome=Outcome.ABANDONED, finished_at=now)
     after = held.with_issuance(ended)
-    if attempt.key_name != active.key_name:
-        after = evolve(after, dropped_keys=(attempt.key_name,))
     data = {"number": attempt.number, "names": [one.ascii for one in attempt.names]}
     after = after.moved(certificate, EventKind.ATTEMPT_CANCELLED, now, problem=certificate.problem, data=data)
     return _renewal(after, active, contexts, like=active)
@@ -47,7 +47,9 @@ def set_change_aside(held: Held, active: Issuance, contexts: Contexts) -> Held:
 def _renewal(held: Held, active: Issuance, contexts: Contexts, *, like: Issuance | None) -> Held:
     certificate = held.certificate
     now = contexts.environment.now()
-    keep = None if certificate.renewal.rotate_key else _sealed_key(active, contexts)
+    # A key of another kind than the one that is wished cannot be kept.
+    keeps = not certificate.renewal.rotate_key and active.key_type is (like or certificate).key_type
+    keep = _sealed_key(active, contexts) if keeps else None
     request = new_issuance(
         certificate,
         number=_next_number(held),
@@ -61,6 +63,9 @@ def _renewal(held: Held, active: Issuance, contexts: Contexts, *, like: Issuance
     after = held.with_issuance(request.issuance)
     if request.sealed_key is not None:
         after = evolve(after, new_keys=((request.issuance.key_name, request.sealed_key),))
+    before = next((one for one in held.issuances if one.id == certificate.issuance_id), None)
+    if before is not None and before.key_name != active.key_name:
+        after = evolve(after, dropped_keys=(before.key_name,))  # an attempt that failed, or was set aside
     return after.moved(changed, EventKind.RENEWAL_STARTED, now, data={"number": request.issuance.number}).due(now)
 
 
@@ -96,8 +101,12 @@ def fall_back(held: Held, tired: Issuance, contexts: Contexts) -> Held:
     certificate = held.certificate
     ended = evolve(tired, outcome=Outcome.ABANDONED, finished_at=now)
     chosen = _next_authority(held, tired, contexts)
+    order = _order(certificate)
+    # CAs that refuse at once would else be asked round and round.
+    rounds = max(1, held.schedule.attempts // len(order))
+    next_round = now + retry_delay(Retry.SLOW, rounds, contexts.environment.roll())
     if chosen is None:
-        return held.with_issuance(evolve(tired, authority_failures=0)).due(now)  # nobody else: go on here
+        return held.with_issuance(evolve(tired, authority_failures=0)).due(next_round)  # nobody else: go on here
     kept = held.active is not None and held.active.key_name == tired.key_name
     request = new_issuance(
         certificate,
@@ -121,7 +130,9 @@ def fall_back(held: Held, tired: Issuance, contexts: Contexts) -> Held:
     if request.sealed_key is not None:
         after = evolve(after, new_keys=((request.issuance.key_name, request.sealed_key),))
     after = evolve(after, dropped_keys=() if kept else (tired.key_name,))
-    return after.moved(changed, EventKind.FELL_BACK, now, problem=certificate.problem, data=data).due(now)
+    after = after.moved(changed, EventKind.FELL_BACK, now, problem=certificate.problem, data=data)
+    had_turns = tired.authority_id in order and order.index(chosen) < order.index(tired.authority_id)
+    return after.due(next_round if had_turns else now)
 
 
 def _sealed_key(issuance: Issuance, contexts: Contexts) -> tuple[SecretName, SealedSecret] | None:
@@ -145,9 +156,14 @@ def _is_earlier(before: RenewalInfo | None, after: RenewalInfo) -> bool:
     return after.start < before.start
 
 
+def _order(certificate: Certificate) -> list[str]:
+    """The CA profiles that are tried, one after the other."""
+    return list(dict.fromkeys(filter(None, [certificate.authority_id, *certificate.fallbacks])))
+
+
 def _next_authority(held: Held, tired: Issuance, contexts: Contexts) -> str | None:
     certificate = held.certificate
-    order = list(dict.fromkeys(filter(None, [certificate.authority_id, *certificate.fallbacks])))
+    order = _order(certificate)
     start = order.index(tired.authority_id) if tired.authority_id in order else -1
     for candidate in [*order[start + 1 :], *order[: start + 1]]:
         if candidate != tired.authority_id and _can_take(held, tired, candidate, contexts):

@@ -45,8 +45,8 @@ def new_issuance(  # noqa: PLR0913 - the parts of one row
         vault: Seals the new key, or opens the kept one.
         keep_key: The name and the sealed form of the key to use again, when the renewal policy keeps keys.
         authority_id: The CA profile that it goes to; that of the certificate when None.
-        like: The issuance whose names are asked for again, and whose CSR is used again when its key never was here;
-            None for what the certificate says now.
+        like: The issuance whose names and kind of key are asked for again, and whose CSR is used again when its key
+            never was here; None for what the certificate says now.
 
     Raises:
         SealingError: The kept key does not open.
@@ -54,12 +54,13 @@ def new_issuance(  # noqa: PLR0913 - the parts of one row
     issuance_id = environment.new_id()
     names = certificate.names if like is None else like.names
     own_csr = certificate.csr_pem if like is None else like.own_csr_pem
+    key_type = certificate.key_type if like is None else like.key_type
     sealed: SealedSecret | None = None
     name = SecretName("certificate-key", issuance_id)
     if own_csr:
         csr_pem = own_csr
     elif keep_key is None:
-        key = generate_key(certificate.key_type)
+        key = generate_key(key_type)
         sealed = vault.seal(Secret(private_key_pem(key)), name)
         csr_pem = build_csr(key, names, certificate.subject).decode()
     else:
@@ -73,7 +74,7 @@ def new_issuance(  # noqa: PLR0913 - the parts of one row
         purpose=purpose,
         authority_id=authority_id or certificate.authority_id,
         names=names,
-        key_type=certificate.key_type,
+        key_type=key_type,
         key_name=name,
         csr_pem=csr_pem,
         is_keyless=bool(own_csr),

@@ -192,7 +192,7 @@ class TransitionNotAllowed(CertCoreError):
     def __init__(self, status: str, action: str, allowed: Iterable[str]) -> None:
         choices = ", ".join(sorted(allowed)) or "nothing"
         super().__init__(
-            f"A certificate that is {status} cannot take the action {action!r}.",
+            f"A certificate that is {status} cannot take the action '{action}'.",
             advice=f"Possible now: {choices}.",
         )
         self.status = status

@@ -148,8 +148,9 @@ def _private_key(view: CertificateView) -> str | None:
 
 
 def _request(view: CertificateView) -> Any:
-    """The attempt whose request is shown: the one under way, else that of the leaf in service."""
-    return view.issuance or view.active
+    """The attempt whose request is shown: the one under way, else that of the leaf in service; one that has a CSR."""
+    shown = view.issuance if view.under_way or view.active is None else view.active
+    return shown if shown is not None and shown.csr_pem else None
 
 
 def _plain(view: CertificateView) -> dict[str, Any]:
@@ -218,7 +219,7 @@ CERTIFICATE_FIELDS: Final[tuple[CertificateField, ...]] = (
     _field("fingerprint_sha1", "Fingerprint SHA-1", _G.LEAF, _W.NEVER, _of_leaf("fingerprint_sha1")),
     _field("fingerprint_sha256", "Fingerprint SHA-256", _G.LEAF, _W.NEVER, _of_leaf("fingerprint_sha256")),
     _field("csr_made_at", "CSR made at", _G.PEM, _W.NEVER, lambda view: _request(view) and _request(view).created_at),
-    _field("csr_pem", "CSR", _G.PEM, _W.NEVER, lambda view: (_request(view) and _request(view).csr_pem) or None),
+    _field("csr_pem", "CSR", _G.PEM, _W.NEVER, lambda view: _request(view) and _request(view).csr_pem),
     _field("leaf_pem", "Certificate", _G.PEM, _W.NEVER, lambda view: view.active and view.active.leaf_pem),
     _field("chain_pem", "Chain", _G.PEM, _W.NEVER, lambda view: view.active and view.active.chain_pem),
     _field("private_key", "Private key", _G.PEM, _W.NEVER, _private_key),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import json
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -21,6 +22,8 @@ __all__ = ["EVERYTHING", "CertificateFilter", "Order", "Position"]
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
+#: A domain, an id, and what is around them.
+_LONGEST_CURSOR: Final = 1000
 
 
 class Order(StrEnum):
@@ -119,14 +122,35 @@ class Position:
             InvalidInput: It is none, or one of a list in another order.
         """
         try:
+            if len(cursor) > _LONGEST_CURSOR:
+                raise ValueError("longer than any of ours")  # noqa: TRY301 - one sentence for all that is no cursor
             padded = cursor + "=" * (-len(cursor) % 4)
             kind, down, value, certificate_id = json.loads(base64.urlsafe_b64decode(padded.encode()))
-            if order is not Order.DOMAIN and value is not None:
-                value = _EPOCH + int(value) * _MICROSECOND
-        except (ValueError, TypeError, AttributeError, binascii.Error, OverflowError):
-            raise InvalidInput("after", "is not the next_cursor of a page.") from None
-        if kind != order or down is not descending or not isinstance(certificate_id, str):
+        except (ValueError, TypeError, AttributeError, binascii.Error, RecursionError):
+            raise _no_cursor() from None
+        if kind != order or down is not descending:
             raise InvalidInput("after", "is of a list in another order.", advice="Begin with the first page.")
-        if order is Order.DOMAIN and not isinstance(value, str):
-            raise InvalidInput("after", "is not the next_cursor of a page.")
-        return cls(value=value, id=certificate_id)
+        if not _is_plain(certificate_id):
+            raise _no_cursor()
+        return cls(value=_value(value, order), id=certificate_id)
+
+
+def _value(value: object, order: Order) -> str | datetime | None:
+    """What the last certificate of a page was sorted by, out of a cursor that anybody may have written."""
+    if order is Order.DOMAIN:
+        if isinstance(value, str) and _is_plain(value):
+            return value
+    elif value is None and order is Order.NOT_AFTER:
+        return None
+    elif isinstance(value, int) and not isinstance(value, bool):
+        with contextlib.suppress(OverflowError):
+            return _EPOCH + value * _MICROSECOND
+    raise _no_cursor()
+
+
+def _is_plain(text: object) -> bool:
+    return isinstance(text, str) and text.isascii() and text.isprintable()
+
+
+def _no_cursor() -> InvalidInput:
+    return InvalidInput("after", "is not the next_cursor of a page.", advice="Begin with the first page.")

@@ -173,15 +173,22 @@ def certificate_names(domain: DnsName, aliases: Iterable[DnsName], *, wildcard: 
     return tuple(names)
 
 
-def form_of_names(names: Sequence[DnsName]) -> tuple[DnsName, tuple[DnsName, ...], bool]:
+def form_of_names(
+    names: Sequence[DnsName], *, domain: DnsName | None = None
+) -> tuple[DnsName, tuple[DnsName, ...], bool]:
     """The names of a leaf or a request as a form has them: the domain, the aliases, and whether ``*.domain`` is there.
 
-    The domain is the first name that is no wildcard, or the first one. `certificate_names` makes the same names of it.
+    `certificate_names` makes the same names of it.
+
+    Args:
+        names: The names, at least one.
+        domain: The one that is the domain; the first that is no wildcard, or the first one, when None.
 
     Raises:
         InvalidName: There are more than `MAX_NAMES`.
     """
-    domain = next((one for one in names if not one.is_wildcard), names[0])
+    if domain is None:
+        domain = next((one for one in names if not one.is_wildcard), names[0])
     wildcard = not domain.is_wildcard and DnsName(f"*.{domain}") in names
     own = {domain, *([DnsName(f"*.{domain}")] if wildcard else [])}
     aliases = tuple(one for one in dict.fromkeys(names) if one not in own)

@@ -21,6 +21,8 @@ FAILING: Final = "failing"
 _DAYS: Final = "days-"
 _MOST_DAYS: Final = 365
 _MOST: Final = 20
+#: Longer than the pause between two attempts of one run of failures.
+_LONGEST_PAUSE: Final = timedelta(days=2)
 #: A renewal that is due has so long to succeed before the leaf's end is worth a notice.
 _TIME_TO_RENEW: Final = timedelta(days=1)
 
@@ -66,9 +68,7 @@ class NoticePolicy:
 
 def passed_days(policy: NoticePolicy, certificate: Certificate, active: Issuance, now: datetime) -> tuple[int, ...]:
     """The numbers of days that have passed and were not told of, the smallest last; empty when there is nothing new."""
-    moments = dict(_moments(policy, certificate, active))
-    passed = tuple(days for days, at in moments.items() if at <= now)
-    return passed if any(_word(days) not in active.told for days in passed) else ()
+    return tuple(days for days, at in _moments(policy, certificate, active) if at <= now)
 
 
 def told_of_days(active: Issuance, days: Sequence[int]) -> tuple[str, ...]:
@@ -91,8 +91,7 @@ def is_failing(
     active = _active(certificate, issuances)
     if active is None or certificate.problem is None or attempts < policy.after_failures or FAILING in active.told:
         return False
-    began = min((one.created_at for one in issuances if one.number > active.number), default=now)
-    return now - began >= policy.failing_for
+    return now - _failing_since(active, issuances, now) >= policy.failing_for
 
 
 def next_notice(
@@ -102,19 +101,31 @@ def next_notice(
     active = _active(certificate, issuances)
     if active is None or certificate.status is not Status.ACTIVE:
         return None
-    moments = _moments(policy, certificate, active)
-    return min((max(at, now) for days, at in moments if _word(days) not in active.told), default=None)
+    return min((max(at, now) for _, at in _moments(policy, certificate, active)), default=None)
 
 
 def _moments(policy: NoticePolicy, certificate: Certificate, active: Issuance) -> Iterator[tuple[int, datetime]]:
-    """The numbers of days that count for a leaf, the largest first, each with its moment."""
+    """The numbers of days that count for a leaf and are to be told of, the largest first, each with its moment."""
     if active.leaf is None:
         return
     earliest = _earliest(certificate, active, active.leaf)
+    # What is less urgent than what was told is no news, also where another policy makes it count from now on.
+    told = [int(word.removeprefix(_DAYS)) for word in active.told if word.startswith(_DAYS)]
     for days in policy.days_before:
         at = active.leaf.not_after - timedelta(days=days)
-        if at >= earliest:
+        if at >= earliest and days < min(told, default=_MOST_DAYS + 1):
             yield days, at
+
+
+def _failing_since(active: Issuance, issuances: Sequence[Issuance], now: datetime) -> datetime:
+    """When the attempts began of which the last one fails; one that was given up long before is none of them."""
+    began = now
+    for one in sorted(issuances, key=lambda one: one.number, reverse=True):
+        ended = now if one.finished_at is None else one.finished_at
+        if one.number <= active.number or began - ended > _LONGEST_PAUSE:
+            break
+        began = one.created_at
+    return began
 
 
 def _earliest(certificate: Certificate, active: Issuance, leaf: Leaf) -> datetime:

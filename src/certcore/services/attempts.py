@@ -17,6 +17,7 @@ from certcore.model.issuance import Issuance, Outcome, Purpose
 from certcore.model.lifecycle import Action, Status, transition
 from certcore.ports.storage import Transaction
 from certcore.services.edits import certificate_event
+from certcore.x509.csr import csr_spki_sha256
 
 __all__ = ["begin", "end_attempt", "is_under_way", "prepare"]
 
@@ -35,10 +36,12 @@ def prepare(contexts: Contexts, certificate: Certificate, purpose: Purpose, *, k
         contexts: Of this store.
         certificate: With the changes that the attempt is to be made with.
         purpose: Why.
-        keep_key: Use the key of the leaf in service again, when it is here and was not revoked.
+        keep_key: Use the key of the leaf in service again, when it is here, of the kind that is wished, and was not
+            revoked.
 
     Raises:
-        InvalidInput: There is no CA profile, or it does not permit these names.
+        InvalidInput: There is no CA profile, or it does not permit these names; or the user's own CSR is for the key
+            that was revoked.
         SealingError: The kept key does not open.
     """
     with contexts.storage.read() as transaction:
@@ -51,8 +54,11 @@ def prepare(contexts: Contexts, certificate: Certificate, purpose: Purpose, *, k
         authority = transaction.authorities.get(certificate.authority_id)
         issuances = transaction.issuances.of_certificate(certificate.id)
         active = next((one for one in issuances if one.id == certificate.active_issuance_id), None)
-        kept = active.key_name if active is not None and keep_key else None
+        keeps = keep_key and active is not None and active.key_type is certificate.key_type
+        kept = active.key_name if active is not None and keeps else None
         sealed = None if kept is None or certificate.status is Status.REVOKED else transaction.secrets.get(kept)
+    if certificate.status is Status.REVOKED and certificate.csr_pem:
+        _refuse_revoked_key(certificate.csr_pem, active)
     module, context = contexts.context(authority)
     settings: object = structure(module.certificate_type, certificate.module_data)
     module.check_request(context, certificate.names, settings)
@@ -64,6 +70,15 @@ def prepare(contexts: Contexts, certificate: Certificate, purpose: Purpose, *, k
         vault=contexts.vault,
         keep_key=None if kept is None or sealed is None else (kept, sealed),
     )
+
+
+def _refuse_revoked_key(csr_pem: str, revoked: Issuance | None) -> None:
+    """After a revocation the key is a new one: of ours by itself, of the user's by the user."""
+    leaf = None if revoked is None else revoked.leaf
+    if leaf is not None and csr_spki_sha256(csr_pem) == leaf.spki_sha256:
+        raise InvalidInput(
+            "csr", "is for the key that was revoked.", advice="Make another key, and reissue with its CSR."
+        )
 
 
 def begin(
@@ -93,13 +108,17 @@ def begin(
         problem=None,
         updated_at=now,
     )
+    _forget_key(transaction, stored)
     saved = transaction.certificates.save(fields)
-    transaction.issuances.add(request.issuance)
+    # Numbered now: the engine may have begun another one since this one was prepared.
+    numbers = (one.number for one in transaction.issuances.of_certificate(certificate.id))
+    issuance = evolve(request.issuance, number=1 + max(numbers, default=0))
+    transaction.issuances.add(issuance)
     if request.sealed_key is not None:
         transaction.secrets.put(request.issuance.key_name, request.sealed_key)
     transaction.schedules.take_over(certificate.id, due_at=now, attempts=0)
     kind = EventKind.CSR_GENERATED if action is Action.GENERATE_CSR else EventKind.RENEWAL_STARTED
-    told = {"number": request.issuance.number, "key_type": str(request.issuance.key_type), **data}
+    told = {"number": issuance.number, "key_type": str(issuance.key_type), **data}
     event = certificate_event(contexts, saved, kind, actor, from_status=stored.status, **told)
     transaction.events.append([event])
     return saved
@@ -111,16 +130,23 @@ def end_attempt(transaction: Transaction, certificate: Certificate, now: datetim
     A key that the leaf in service has, too, is kept. What the attempt holds outside is taken back by the engine.
 
     Returns:
-        The attempt as it ended; None when there was none.
+        The attempt as it ended, now or before; None when there was none.
     """
     if certificate.issuance_id in (None, certificate.active_issuance_id):
         return None
     attempt = transaction.issuances.get(certificate.issuance_id or "")
-    ended = evolve(attempt, outcome=Outcome.ABANDONED, finished_at=now)
-    transaction.issuances.save(ended)
-    active = None
-    if certificate.active_issuance_id is not None:
-        active = transaction.issuances.get(certificate.active_issuance_id)
-    if active is None or attempt.key_name != active.key_name:
-        transaction.secrets.delete(attempt.key_name)
-    return ended
+    if attempt.outcome is None:
+        attempt = evolve(attempt, outcome=Outcome.ABANDONED, finished_at=now)
+        transaction.issuances.save(attempt)
+    _forget_key(transaction, certificate)
+    return attempt
+
+
+def _forget_key(transaction: Transaction, certificate: Certificate) -> None:
+    """Destroy the key of the attempt that a certificate has, or had last, unless the leaf in service has the same."""
+    if certificate.issuance_id in (None, certificate.active_issuance_id):
+        return
+    name = transaction.issuances.get(certificate.issuance_id or "").key_name
+    active_id = certificate.active_issuance_id
+    if active_id is None or transaction.issuances.get(active_id).key_name != name:
+        transaction.secrets.delete(name)

@@ -12,7 +12,7 @@ from certcore.errors import InvalidInput, NotFound, StaleWrite, TransitionNotAll
 from certcore.model.certificate import Certificate
 from certcore.model.events import Event, EventKind
 from certcore.model.fields import CERTIFICATE_FIELDS, Way, When, way_to_change
-from certcore.model.form import structure, unstructure
+from certcore.model.form import fields_of, structure, unstructure
 from certcore.model.lifecycle import Action, Status, allowed_actions
 from certcore.model.names import certificate_names
 from certcore.ports.storage import Transaction
@@ -52,8 +52,13 @@ def check_editable(certificate: Certificate, given: Iterable[str], *, under_way:
         )
 
 
-def checked(contexts: Contexts, certificate: Certificate) -> Certificate:
+def checked(contexts: Contexts, certificate: Certificate, *, before: Certificate | None = None) -> Certificate:
     """Check a form as a whole against its CA profile; module data comes out normalised.
+
+    Args:
+        contexts: Of this store.
+        certificate: As it is to be.
+        before: As it was. What the module of another CA profile asked then, and this one does not know, is left out.
 
     Raises:
         InvalidInput: Something in it does not fit; the error names the field.
@@ -72,7 +77,11 @@ def checked(contexts: Contexts, certificate: Certificate) -> Certificate:
             ) from None
     check_fallbacks(contexts, certificate)
     module, context = contexts.context(authority)
-    settings: object = structure(module.certificate_type, certificate.module_data)
+    data = certificate.module_data
+    if before is not None and before.authority_id != certificate.authority_id:
+        known = {one.name for one in fields_of(module.certificate_type)}
+        data = {name: value for name, value in data.items() if name in known or name not in before.module_data}
+    settings: object = structure(module.certificate_type, data)
     module.check_request(context, names, settings)
     return evolve(certificate, module_data=unstructure(settings))
 

@@ -165,6 +165,11 @@ class Exports:
             certificate = transaction.certificates.get(certificate_id)
             issuance = transaction.issuances.get(_wanted(certificate, issued=issued))
             sealed = transaction.secrets.get(issuance.key_name)
+        if sealed is None and issuance.is_keyless:
+            raise CertCoreError(
+                f"The private key of {certificate.domain} was never here.",
+                advice="It is where its CSR was made, or where it was imported from; export without it.",
+            )
         if sealed is None:
             raise CertCoreError(f"The private key of {certificate.domain} is not in the store.")
         key = self.contexts.vault.open(sealed, issuance.key_name)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
 from attrs import evolve, frozen
 
@@ -11,21 +11,25 @@ from certcore.engine.contexts import Contexts
 from certcore.errors import InvalidInput
 from certcore.model.certificate import Certificate, Schedule
 from certcore.model.events import EventKind
+from certcore.model.hints import Message
 from certcore.model.issuance import Issuance, Outcome, Purpose
 from certcore.model.keys import KeyType
 from certcore.model.leaf import Leaf
 from certcore.model.lifecycle import Status
-from certcore.model.names import DnsName, form_of_names
+from certcore.model.names import MAX_NAMES, DnsName, IpAddress, form_of_names
 from certcore.model.permissions import Permission
 from certcore.model.renewal import RenewalPolicy
 from certcore.model.search import Search
 from certcore.model.secret import Secret, SecretName
+from certcore.ports.storage import Transaction
 from certcore.services.access import Access
 from certcore.services.edits import certificate_event, checked
 from certcore.services.inputs import owner_of, renewal_of
-from certcore.x509.bundle import Bundle, read_bundle
+from certcore.x509.bundle import Bundle, BundleWarning, read_bundle
 
 __all__ = ["Imports"]
+
+_MOST_NAMED: Final = 5
 
 
 @frozen(kw_only=True, eq=False, slots=False)
@@ -56,13 +60,18 @@ class Imports:
             actor: Who asks.
 
         Raises:
-            InvalidInput: Something is damaged, missing, left over, too weak, or no leaf for a TLS server.
+            InvalidInput: Something is damaged, missing, left over, too weak, or no leaf for a TLS server; or it is here
+                already, or has no DNS name, or too many.
             KeyMismatch: The private key is not the leaf's.
             AccessDenied: The policy said no.
         """
         self.access.require(actor, Permission.CERTIFICATE_IMPORT, owner=owner_of(owner))
-        opened = password.reveal_text() if isinstance(password, Secret) else password
-        return read_bundle(leaf, private_key, ca_bundle, password=opened, now=self.contexts.environment.now())
+        opened = password.reveal() if isinstance(password, Secret) else password
+        bundle = read_bundle(leaf, private_key, ca_bundle, password=opened, now=self.contexts.environment.now())
+        _dns_names(bundle)
+        with self.contexts.storage.read() as transaction:
+            _refuse_known(transaction, bundle.leaf, owner)
+        return evolve(bundle, warnings=(*bundle.warnings, *_left_out(bundle)))
 
     def import_certificate(  # noqa: PLR0913 - what people paste, and what becomes of it
         self,
@@ -93,18 +102,14 @@ class Imports:
             The certificate, active or expired. What was doubtful is in the data of its event ``imported``.
 
         Raises:
-            InvalidInput: As `check_import`; or it is here already, or has no DNS name, or the CA profile does not
-                permit its names. Nothing was stored.
+            InvalidInput: As `check_import`; or the CA profile does not permit its names. Nothing was stored.
             KeyMismatch: The private key is not the leaf's.
             NotFound: There is no such CA profile.
             AccessDenied: The policy said no.
         """
         bundle = self.check_import(leaf, private_key, ca_bundle, password=password, owner=owner, actor=actor)
         now = self.contexts.environment.now()
-        names = tuple(one for one in bundle.names if isinstance(one, DnsName))
-        if not names:
-            raise InvalidInput("leaf", "it is for IP addresses alone, which certcore does not manage.")
-        domain, aliases, wildcard = form_of_names(names)
+        domain, aliases, wildcard = form_of_names(_dns_names(bundle))
         expired = bundle.leaf.not_after <= now
         issuance_id = self.contexts.environment.new_id()
         certificate = checked(
@@ -131,7 +136,7 @@ class Imports:
             number=1,
             purpose=Purpose.IMPORT,
             authority_id=None,
-            names=names,
+            names=certificate.names,
             key_type=certificate.key_type,
             key_name=SecretName("certificate-key", issuance_id),
             csr_pem="",
@@ -150,15 +155,7 @@ class Imports:
         sealed = None if key is None else vault.seal(key, issuance.key_name)
         leaf = bundle.leaf
         with self.contexts.storage.write() as transaction:
-            same = transaction.certificates.search(
-                Search(fingerprint=leaf.fingerprint_sha256), owner=certificate.owner, limit=1
-            )
-            if same:
-                raise InvalidInput(
-                    "leaf",
-                    f"it is here already: {same[0].domain} ({same[0].status}, {same[0].id}).",
-                    advice="Nothing has to be imported; or delete that one first.",
-                )
+            _refuse_known(transaction, leaf, certificate.owner)  # again: somebody may have been faster
             transaction.certificates.add(evolve(certificate, issuance_id=None))
             transaction.issuances.add(issuance)
             if sealed is not None:
@@ -181,6 +178,36 @@ class Imports:
             )
             transaction.events.append([event])
         return certificate
+
+
+def _dns_names(bundle: Bundle) -> tuple[DnsName, ...]:
+    names = tuple(one for one in bundle.names if isinstance(one, DnsName))
+    if not names:
+        raise InvalidInput("leaf", "it is for IP addresses alone, which certcore does not manage.")
+    if len(names) > MAX_NAMES:
+        raise InvalidInput("leaf", f"it is for {len(names)} names; a certificate can have at most {MAX_NAMES} here.")
+    return names
+
+
+def _left_out(bundle: Bundle) -> Iterator[BundleWarning]:
+    """What a renewal will not have."""
+    addresses = [str(one) for one in bundle.names if isinstance(one, IpAddress)]
+    if addresses:
+        text = (
+            "The leaf is for IP addresses, too: {names}. They are not managed here, and a renewal will not have them."
+        )
+        message = Message("bundle.addresses", text, {"names": ", ".join(addresses[:_MOST_NAMED])})
+        yield BundleWarning(field="leaf", message=message)
+
+
+def _refuse_known(transaction: Transaction, leaf: Leaf, owner: str) -> None:
+    same = transaction.certificates.search(Search(fingerprint=leaf.fingerprint_sha256), owner=owner, limit=1)
+    if same:
+        raise InvalidInput(
+            "leaf",
+            f"it is here already: {same[0].domain} ({same[0].status}, {same[0].id}).",
+            advice="Nothing has to be imported; or delete that one first.",
+        )
 
 
 def _nearest(leaf: Leaf) -> KeyType:

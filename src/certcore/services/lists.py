@@ -91,7 +91,7 @@ class Lists:
             key_type=None if key_type is None else KeyType.parse(key_type),
             renews_itself=renews_itself,
             ends_from=self._end("days_from", days_from),
-            ends_before=self._end("days_to", None if days_to is None else days_to + 1),
+            ends_before=self._end("days_to", days_to, more=1),
             name_contains=_part(name),
             below="" if not below else DnsName.parse(below.removeprefix("*.").removeprefix("."), field="below").ascii,
             serial=_serial(serial),
@@ -179,12 +179,12 @@ class Lists:
             found = transaction.certificates.count_by_status(authority_id=authority, owner=owner, at_most=at_most)
         return {status: found.get(status, 0) for status in Status}
 
-    def _end(self, field: str, days: int | None) -> datetime | None:
+    def _end(self, field: str, days: int | None, *, more: int = 0) -> datetime | None:
         if days is None:
             return None
         if isinstance(days, bool) or not isinstance(days, int) or abs(days) > _MOST_DAYS:
             raise InvalidInput(field, f"must be a whole number of days, at most {_MOST_DAYS}.")
-        return self.contexts.environment.now() + timedelta(days=days)
+        return self.contexts.environment.now() + timedelta(days=days + more)
 
 
 def check_limit(limit: int) -> None:

@@ -10,8 +10,9 @@ from typing import Any, Final
 from attrs import frozen
 
 from certcore.engine.reconcile import Engine
-from certcore.errors import InvalidInput, NotObtained
+from certcore.errors import InvalidInput, NotObtained, StaleWrite, TransitionNotAllowed
 from certcore.model.certificate import Certificate
+from certcore.model.issuance import Outcome
 from certcore.model.lifecycle import Status
 from certcore.model.names import certificate_names
 from certcore.model.views import CertificateView
@@ -22,6 +23,8 @@ __all__ = ["Obtaining"]
 
 #: Seconds after which the store is looked at again at the latest: another process may have gone on.
 _LOOK: Final = 1.0
+#: Seconds: for ever.
+_LONGEST: Final = 10 * 365 * 86_400
 #: So many looks at most, whatever the clock does.
 _MOST_LOOKS: Final = 1_000_000
 
@@ -47,9 +50,11 @@ class Obtaining:
         form: dict[str, Any],
     ) -> CertificateView:
         """See `certcore.CertCore.obtain`."""
-        if not timeout > 0:
+        if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not timeout > 0:
             raise InvalidInput("timeout", "must be a number of seconds above 0.")
-        deadline = self.engine.environment.now() + timedelta(seconds=timeout)
+        deadline = self.engine.environment.now() + timedelta(seconds=min(timeout, _LONGEST))
+        if not isinstance(aliases := form.get("aliases", ()), str):
+            form = {**form, "aliases": _listed(aliases)}  # they are read more than once
         with self.engine.storage.read() as transaction:
             named = [one for one in transaction.authorities.list() if authority in (one.id, one.name)]
         authority_id = named[0].id if named else authority
@@ -63,7 +68,7 @@ class Obtaining:
                 progress(view)
             if _is_there(view, now) and (now >= deadline or not _is_renewing(view, now)):
                 return view
-            if view.certificate.status is Status.ERROR:
+            if _is_refused(view):
                 raise _not_obtained(view.certificate)
             if now >= deadline:
                 break
@@ -79,15 +84,20 @@ class Obtaining:
         one = self._known(domain, authority_id, owner, form)
         if one is None:
             one = self.certificates.create(domain, authority=authority_id, owner=owner, actor=actor, **form)
-        match one.status:
-            case Status.DRAFT:
-                return self.certificates.generate_csr(one.id, actor=actor)
-            case Status.ERROR:
-                return self.certificates.check_now(one.id, actor=actor)
-            case Status.EXPIRED | Status.REVOKED:
-                return self.certificates.renew(one.id, actor=actor)
-            case _:
-                return one
+        ends = one.not_after
+        ended = one.status is Status.ACTIVE and ends is not None and ends <= self.engine.environment.now()
+        try:
+            match one.status:
+                case Status.DRAFT:
+                    return self.certificates.generate_csr(one.id, actor=actor)
+                case Status.ERROR:
+                    return self.certificates.check_now(one.id, actor=actor)
+                case Status.EXPIRED | Status.REVOKED:
+                    return self.certificates.renew(one.id, actor=actor)
+                case _:
+                    return self.certificates.renew(one.id, actor=actor) if ended else one
+        except (StaleWrite, TransitionNotAllowed):
+            return one  # somebody else was faster: it is on its way
 
     def _known(self, domain: str | None, authority_id: str, owner: str, form: dict[str, Any]) -> Certificate | None:
         """The newest certificate of this owner and CA profile for exactly these names."""
@@ -121,6 +131,19 @@ def _not_obtained(certificate: Certificate, seconds: float | None = None) -> Not
         advice="" if problem is None else problem.advice,
         seconds=seconds,
     )
+
+
+def _listed(aliases: Any) -> Any:
+    try:
+        return list(aliases)
+    except TypeError:
+        return aliases  # no aliases at all, which the form says better
+
+
+def _is_refused(view: CertificateView) -> bool:
+    """Whether the attempt failed for good; beside a leaf that has ended the status does not tell."""
+    failed = view.issuance is not None and view.issuance.outcome is Outcome.FAILED
+    return failed or view.certificate.status is Status.ERROR
 
 
 def _is_there(view: CertificateView, now: datetime) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 from attrs import evolve, frozen
 
 from certcore.engine.contexts import Contexts
-from certcore.errors import CertCoreError
+from certcore.errors import CertCoreError, InvalidInput
 from certcore.model.certificate import Certificate, Schedule
 from certcore.model.events import EventKind
 from certcore.model.issuance import Purpose
@@ -83,7 +83,9 @@ class Reissues:
         transition(stored.status, Action.REISSUE)
         changes = given_changes(stored, given)
         changed = evolve(stored, **changes, version=stored.version if version is None else version)
-        changed = checked(self.contexts, changed)
+        changed = checked(self.contexts, changed, before=stored)
+        if keep_key:
+            self._check_keeps_key(changed)
         request = prepare(self.contexts, changed, Purpose.REISSUE, keep_key=keep_key)
         with self.contexts.storage.write() as transaction:
             current = transaction.certificates.get(certificate_id)
@@ -190,6 +192,16 @@ class Reissues:
             transaction.events.append([event])
         return copy
 
+    def _check_keeps_key(self, changed: Certificate) -> None:
+        with self.contexts.storage.read() as transaction:
+            active = transaction.issuances.get(changed.active_issuance_id or "")
+        if active.key_type is not changed.key_type and not changed.csr_pem:
+            raise InvalidInput(
+                "key_type",
+                f"{changed.key_type} cannot be had with the present key, which is {active.key_type}.",
+                advice="Leave the key type as it is, or do not keep the key.",
+            )
+
 
 def _as_in_service(
     certificate: Certificate, names: tuple[DnsName, ...], key_type: KeyType, own_csr_pem: str
@@ -197,7 +209,7 @@ def _as_in_service(
     """The form as the leaf in service has it; the certificate itself when it is so already."""
     if set(names) == set(certificate.names) and own_csr_pem == certificate.csr_pem and key_type is certificate.key_type:
         return certificate
-    domain, aliases, wildcard = form_of_names(names)
+    domain, aliases, wildcard = form_of_names(names, domain=names[0])
     return evolve(
         certificate, domain=domain, aliases=aliases, wildcard=wildcard, key_type=key_type, csr_pem=own_csr_pem
     )

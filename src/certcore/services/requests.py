@@ -94,4 +94,7 @@ class Requests:
         # Outside of the transaction: an RSA key takes its time.
         request = prepare(self.contexts, stored, purpose, keep_key=not stored.renewal.rotate_key)
         with self.contexts.storage.write() as transaction:
-            return begin(self.contexts, transaction, stored, request, action, actor)
+            current = transaction.certificates.get(certificate_id)
+            if action is not Action.RENEW or not is_under_way(transaction, current):
+                return begin(self.contexts, transaction, stored, request, action, actor)
+        return self.check_now(certificate_id, actor=actor)  # the engine was faster

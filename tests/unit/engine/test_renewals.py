@@ -281,3 +281,28 @@ def test_waiting_for_its_turn_is_waiting(bench):
     bench.step(one)
     assert bench.get(one).status is Status.PENDING
     _until(bench, one, lambda found: found.status is Status.ACTIVE)
+
+
+def test_cas_that_refuse_at_once_are_not_asked_round_and_round(bench, other):
+    """When every CA refuses for good, each is asked once a round, and the rounds come ever more slowly."""
+    bench.ca.scripts = {"eu": (Act.CA_REFUSES,), "us": (Act.CA_REFUSES,)}
+    one = bench.requested(fallbacks=[other.id])
+    began = bench.environment.now()
+    while bench.environment.now() < began + DAY:
+        bench.step(one)
+        assert bench.ca.calls < 30
+    assert bench.ca.calls >= 4
+    bench.ca.scripts["eu"] = (Act.ISSUE,)
+    _until(bench, one, lambda found: found.status is Status.ACTIVE)
+
+
+def test_a_ca_that_refuses_at_once_is_not_hammered_when_no_fallback_can_take_it(bench, other):
+    """A fallback that does not permit the names is none: the first CA is asked again, ever more slowly."""
+    bench.core.authorities.edit(other.id, settings={"allow_wildcard": False})
+    bench.ca.scripts["eu"] = (Act.CA_REFUSES,)
+    one = bench.requested(wildcard=True, fallbacks=[other.id])
+    began = bench.environment.now()
+    while bench.environment.now() < began + DAY:
+        bench.step(one)
+        assert bench.ca.calls < 20
+    assert len(bench.core.certificates.issuances(one)) == 1

@@ -7,17 +7,25 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
 from certcore import CertCore, RenewalPolicy, Status
-from certcore.errors import CAError, CertCoreError, TransitionNotAllowed
+from certcore.errors import CAError, CertCoreError, InvalidInput, TransitionNotAllowed
 from certcore.model.hints import hint_to_json
+from certcore.model.issuance import Outcome
+from certcore.model.keys import KeyType
 from certcore.model.lifecycle import TRANSITIONS
+from certcore.model.names import DnsName
 from certcore.model.renewal_info import SuggestedWindow
+from certcore.model.subject import Subject
+from certcore.testing.authority import LittleAuthority
 from certcore.testing.clock import FrozenEnvironment
 from certcore.testing.scripted_ca import Act, ScriptedRenewalCA
 from certcore.x509.chain import parse_chain
-from certcore.x509.keys import load_private_key, spki_sha256
+from certcore.x509.csr import build_csr
+from certcore.x509.keys import generate_key, load_private_key, private_key_pem, spki_sha256
 
 #: What can follow what in one action, whoever takes it.
 _POSSIBLE = {(before, after) for (before, _), after in TRANSITIONS.items()}
+#: Who issued what is imported.
+_ELSEWHERE = LittleAuthority(FrozenEnvironment().now())
 _SCRIPTS = st.lists(st.sampled_from([act for act in Act if act is not Act.RAISE]), min_size=1, max_size=4)
 
 
@@ -40,6 +48,8 @@ class Life(RuleBasedStateMachine):
         self.seen = {}
         self.sequence = 0
         self.made = 0
+        #: The issuance whose leaf was in service, when it was last looked at.
+        self.in_service = {}
 
     def teardown(self):
         """Whatever happened: with a CA that issues, and time, nothing is held outside at last."""
@@ -47,7 +57,7 @@ class Life(RuleBasedStateMachine):
         self.ca.windows = {}
         self.environment.advance(timedelta(minutes=6))  # leases of workers that died have run out
         for one in list(self.seen):
-            for _ in range(6):
+            for _ in range(20):
                 due = self.core.certificates.view(one).schedule.due_at
                 if due is None or due > self.environment.now() + timedelta(days=2):
                     break
@@ -56,6 +66,8 @@ class Life(RuleBasedStateMachine):
         for one in self.seen:
             for issuance in self.core.certificates.issuances(one):
                 assert issuance.outcome is None or issuance.id not in self.ca.held
+        known = {issuance.id for one in self.seen for issuance in self.core.certificates.issuances(one)}
+        assert self.ca.held <= known
         self.core.close()
 
     @rule(
@@ -74,6 +86,63 @@ class Life(RuleBasedStateMachine):
         )
         self.seen[draft.id] = draft
         return draft.id
+
+    @rule(
+        target=certificates,
+        days=st.integers(-100, 90),
+        has_key=st.booleans(),
+        has_authority=st.booleans(),
+        wildcard=st.booleans(),
+    )
+    def import_(self, days, has_key, has_authority, wildcard):
+        """A user takes in a certificate that was issued elsewhere, maybe long ago, maybe without its key."""
+        self.made += 1
+        names = [DnsName(f"d{self.made}.example"), *([DnsName(f"*.d{self.made}.example")] if wildcard else [])]
+        key = generate_key(KeyType.EC_P256)
+        at = self.environment.now() + timedelta(days=days - 90)
+        leaf = _ELSEWHERE.issue(build_csr(key, names, Subject()).decode(), now=at)
+        one = self.core.certificates.import_certificate(
+            leaf, private_key_pem(key) if has_key else None, authority=self.authorities[0] if has_authority else None
+        )
+        assert one.status is (Status.ACTIVE if days > 0 else Status.EXPIRED)
+        self.seen[one.id] = one
+        return one.id
+
+    @rule(
+        one=certificates,
+        change=st.sampled_from(["nothing", "alias", "no alias", "key type", "csr", "no csr", "ca"]),
+        keep_key=st.booleans(),
+    )
+    def a_user_reissues(self, one, change, keep_key):
+        """A user has it issued anew with a change; what cannot be is refused and changes nothing."""
+        before = self.core.certificates.view(one)
+        certificate = before.certificate
+        self.made += 1
+        other = next(iter({*self.authorities} - {certificate.authority_id, *certificate.fallbacks}), None)
+        csr = build_csr(generate_key(KeyType.EC_P384), [DnsName(f"own{self.made}.example")], Subject()).decode()
+        given = {
+            "nothing": {},
+            "alias": {"aliases": f"alias{self.made}.example"},
+            "no alias": {"aliases": []},
+            "key type": {"key_type": "ec-p384" if certificate.key_type is KeyType.EC_P256 else "ec-p256"},
+            "csr": {"csr": csr},
+            "no csr": {"csr": ""},
+            "ca": {"authority": other},
+        }[change]
+        try:
+            saved = self.core.certificates.reissue(one, keep_key=keep_key, **given)
+        except TransitionNotAllowed:
+            assert "reissue" not in before.actions
+        except InvalidInput as error:
+            assert error.field in ("aliases", "key_type", "csr", "authority")  # noqa: PT017 - not always
+        else:
+            assert saved.version == certificate.version + 1
+            after = self.core.certificates.view(one)
+            assert after.under_way
+            assert after.active == before.active
+            assert set(after.issuance.names) == set(saved.names)
+            return
+        assert self.core.certificates.view(one) == before
 
     @rule(script=_SCRIPTS, region=st.sampled_from(["eu", "us"]))
     def the_ca_changes(self, script, region):
@@ -109,27 +178,74 @@ class Life(RuleBasedStateMachine):
         """A worker takes a lease and is never heard of again."""
         self.core.engine.claim_due(1)
 
-    @rule(one=certificates, action=st.sampled_from(["generate_csr", "renew", "check_now", "back_to_draft", "revoke"]))
+    @rule(one=certificates, action=st.sampled_from(["generate_csr", "renew", "check_now", "back_to_draft"]))
     def a_user_acts(self, one, action):
         """A user presses a button; one that is not offered is refused and changes nothing."""
         view = self.core.certificates.view(one)
+        refused = ""
         try:
             getattr(self.core.certificates, action)(one)
+        except InvalidInput as error:
+            refused = error.field
         except TransitionNotAllowed:
-            assert action not in {str(allowed) for allowed in view.actions}
+            refused = "status"
+        if refused:
+            assert self.core.certificates.view(one) == view
+            # The CSR that is for a key that was revoked is found at a second look.
+            assert refused == "csr" or action not in {str(allowed) for allowed in view.actions}
+
+    @rule(one=certificates)
+    def a_user_revokes(self, one):
+        """A user has the leaf in service revoked, through a CA profile that is named."""
+        view = self.core.certificates.view(one)
+        try:
+            self.core.certificates.revoke(one, authority=self.authorities[0])
+        except TransitionNotAllowed:
+            assert "revoke" not in view.actions
             assert self.core.certificates.view(one) == view
 
-    @rule(one=certificates, other=st.booleans(), days=st.none() | st.integers(1, 365))
-    def a_user_edits(self, one, other, days):
-        """A user changes the policy, and in draft the CA profile."""
-        certificate = self.core.certificates.get(one)
-        if certificate.status is Status.REVOKED:
+    @rule(one=certificates)
+    def a_user_gives_up(self, one):
+        """A user gives an attempt beside the leaf up: the form is that of the leaf again."""
+        before = self.core.certificates.view(one)
+        try:
+            back = self.core.certificates.cancel_attempt(one)
+        except CertCoreError:
+            assert "cancel_attempt" not in before.actions
+            assert self.core.certificates.view(one) == before
             return
-        authority = self.authorities[other] if certificate.status is Status.DRAFT else None
+        after = self.core.certificates.view(one)
+        assert after.active == before.active
+        assert not after.under_way
+        assert set(back.names) == set(after.active.names)
+        assert (back.key_type, back.csr_pem) == (after.active.key_type, after.active.own_csr_pem)
+
+    @rule(
+        one=certificates,
+        other=st.booleans(),
+        auto=st.booleans(),
+        days=st.none() | st.integers(1, 365),
+        more=st.sampled_from([{}, {"key_type": "ec-p384"}, {"subject": {"organization": "Shop"}}]),
+    )
+    def a_user_edits(self, one, other, auto, days, more):
+        """A user changes the policy, and where the table permits it the CA profile, the key type and the subject."""
+        before = self.core.certificates.view(one)
+        certificate = before.certificate
+        ways = {view.field.name: view.way for view in before.fields}
+        authority = self.authorities[other] if ways["authority"] == "edit" else None
         if authority in certificate.fallbacks:
             authority = None
-        saved = self.core.certificates.edit(one, renewal=RenewalPolicy(days_before=days), authority=authority)
-        assert saved.version > certificate.version
+        policy = RenewalPolicy(auto=auto, days_before=days)
+        try:
+            saved = self.core.certificates.edit(one, renewal=policy, authority=authority, **more)
+        except (InvalidInput, TransitionNotAllowed):
+            assert more
+            assert ways["key_type"] != "edit" or (certificate.csr_pem and "key_type" in more)
+            assert self.core.certificates.view(one) == before
+            return
+        assert saved.version == certificate.version + 1
+        after = self.core.certificates.view(one)
+        assert (after.active, after.issuance) == (before.active, before.issuance)
 
     @rule(one=consumes(certificates))
     def a_user_deletes(self, one):
@@ -163,6 +279,54 @@ class Life(RuleBasedStateMachine):
             assert view.active.leaf_pem
             assert set(view.active.leaf.names) == {name.ascii for name in view.active.names}
             assert certificate.not_after == view.leaf.not_after
+
+    @invariant()
+    def a_leaf_is_never_lost(self):
+        """What was in service stays so until a newer leaf is, or is there still to be looked at."""
+        for one in self.seen:
+            numbers = {issuance.id: issuance for issuance in self.core.certificates.issuances(one)}
+            active = self.core.certificates.get(one).active_issuance_id
+            if self.in_service.get(one):
+                assert numbers[active].number >= numbers[self.in_service[one]].number
+            if active is not None:
+                assert numbers[active].outcome is Outcome.ISSUED
+                self.in_service[one] = active
+
+    @invariant()
+    def keys_that_nobody_needs_are_destroyed(self):
+        """A key is here for each leaf and for the attempt that may get one, and for no other attempt."""
+        with self.core.engine.storage.read() as transaction:
+            kept = set(transaction.secrets.names("certificate-key"))
+        wanted, needed = set(), set()
+        for one in self.seen:
+            certificate = self.core.certificates.get(one)
+            for issuance in self.core.certificates.issuances(one):
+                if issuance.outcome in (None, Outcome.ISSUED) or issuance.id == certificate.issuance_id:
+                    wanted.add(issuance.key_name)
+                if issuance.outcome in (None, Outcome.ISSUED) and not issuance.is_keyless:
+                    needed.add(issuance.key_name)
+        assert needed <= kept <= wanted
+
+    @invariant()
+    def what_is_held_outside_is_known(self):
+        """Nothing is held for an attempt that the store does not know to be under way, or to be cleaned up."""
+        for one in self.seen:
+            for issuance in self.core.certificates.issuances(one):
+                ended = issuance.outcome is not None and not issuance.needs_clean_up
+                assert not ended or issuance.id not in self.ca.held
+
+    @invariant()
+    def notices_come_once(self):
+        """Of each leaf fewer days are told each time, before its end; that its renewal fails is told once."""
+        for one in self.seen:
+            told = {}
+            for event in self.core.certificates.timeline(one, limit=1000):
+                if event.kind in ("expires_soon", "renewal_failing"):
+                    told.setdefault((event.kind, event.data["not_after"]), []).append(event)
+            for (kind, ends), events in told.items():
+                days = [event.data.get("days", 0) for event in events]
+                assert days == sorted(set(days), reverse=True)
+                assert kind == "renewal_failing" or all(event.at.isoformat() < ends for event in events)
 
     @invariant()
     def what_is_revoked_stays_out_of_service(self):

@@ -4,18 +4,21 @@ import threading
 from datetime import timedelta
 
 import pytest
-from attrs import evolve
+from attrs import evolve, frozen
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import certcore
 from certcore import CertCore, NoticePolicy, RenewalPolicy, Status
 from certcore.engine.decide import Task, decide
 from certcore.errors import CertCoreError, InvalidInput, LeaseLost, NotFound, StaleWrite, TransitionNotAllowed
+from certcore.model import form
 from certcore.model.events import EventKind
 from certcore.model.fields import CERTIFICATE_FIELDS, Way, When, way_to_change
+from certcore.model.hints import Notice
 from certcore.model.issuance import Outcome, Purpose
 from certcore.model.keys import KeyType
 from certcore.model.problem import Problem
@@ -503,12 +506,12 @@ def test_two_reissues_at_the_same_moment(storage, tmp_path):
 class Meddling(ScriptedCA):
     """Something else happens while it looks at a request: between the reading and the writing of a user's call."""
 
-    meanwhile = None
+    meanwhile = ()
 
     def check_request(self, context, names, settings):
-        meddle, self.meanwhile = self.meanwhile, None
-        if meddle is not None:
-            meddle()
+        meddle, self.meanwhile = self.meanwhile[:1], self.meanwhile[1:]
+        for one in meddle:
+            one()
 
 
 def _core(storage, tmp_path, ca, environment):
@@ -548,7 +551,8 @@ def test_a_user_and_the_engine_begin_at_the_same_moment(storage, tmp_path, asked
                 core.reconcile(one)
             assert len(core.certificates.issuances(one)) == 2
 
-        ca.meanwhile = engine
+        # A reissue looks twice: at the form, and when the key is about to be made.
+        ca.meanwhile = (engine,) if asked == "renew" else (lambda: None, engine)
         getattr(core.certificates, asked)(one)
         issuances = core.certificates.issuances(one)
         assert [issuance.number for issuance in issuances] == list(range(1, len(issuances) + 1))
@@ -651,10 +655,11 @@ class ProvingCA(ScriptedCA):
         )
 
 
-def _looks(core, one, environment, until, most=5000):
+def _looks(core, one, environment, until, most=3000):
     """Look whenever it is due, until a moment; the certificate has to be active all the time."""
     for _ in range(most):
-        due = core.certificates.view(one).schedule.due_at
+        with core.engine.storage.read() as transaction:
+            due = transaction.schedules.get(one).due_at
         if due is None or due >= until:
             return
         environment.set(max(due, environment.now()))
@@ -667,13 +672,13 @@ def _looks(core, one, environment, until, most=5000):
 
 @settings(max_examples=60, deadline=None)
 @given(
-    lifetime=st.sampled_from([1, 2, 3, 6, 10, 45, 90, 200, 398]),
+    lifetime=st.sampled_from([1, 2, 3, 6, 10, 45, 90, 398]),
     days_before=st.none() | st.integers(1, 60),
     at=st.floats(0, 0.97),
     otherwise=st.sampled_from(
         [Act.WAIT_OWNER, Act.FAIL_SOON, Act.FAIL_SLOW, Act.FAIL_NEVER, Act.CA_DOWN, Act.CA_REFUSES]
     ),
-    pause=st.sampled_from([timedelta(minutes=1), timedelta(hours=5), DAY, 8 * DAY, 400 * DAY]),
+    pause=st.sampled_from([0.01, 0.1, 0.4, 3]),
     falls_back=st.booleans(),
     change=st.sampled_from(
         [{"aliases": "unproven.example"}, {"domain": "unproven.example"}, {"csr": own_csr("unproven.example")}]
@@ -684,6 +689,10 @@ def test_a_change_that_nobody_proves_lets_no_site_expire(
     lifetime, days_before, at, otherwise, pause, falls_back, change, rotate_key
 ):
     """Whenever it was wished, and however the CA answers: what is in service is renewed before its end, for ever."""
+    if otherwise in (Act.FAIL_SOON, Act.CA_DOWN):
+        lifetime = min(lifetime, 3)  # tried within the hour, again and again
+    elif otherwise is Act.CA_REFUSES:
+        lifetime = min(lifetime, 90)  # both CAs are asked on most days
     environment = FrozenEnvironment()
     ca = ProvingCA(now=environment.now())
     ca.proven = {"shop.example"}
@@ -704,9 +713,9 @@ def test_a_change_that_nobody_proves_lets_no_site_expire(
             core.reconcile(one)
         view = core.certificates.view(one)
         environment.set(view.now + (view.certificate.not_after - view.now) * at)
-        ca.otherwise, ca.pause = otherwise, pause
+        ca.otherwise, ca.pause = otherwise, timedelta(days=lifetime) * pause
         core.certificates.reissue(one, **change)
-        _looks(core, one, environment, view.certificate.not_after + 2 * timedelta(days=lifetime))
+        _looks(core, one, environment, view.certificate.not_after + timedelta(days=lifetime))
         after = core.certificates.view(one)
         assert after.active.number > 1
         assert after.active.names == view.active.names
@@ -747,7 +756,7 @@ def test_a_change_that_was_set_aside_is_on_the_record(bench):
     assert during.issuance.purpose is Purpose.RENEW
     assert [name.ascii for name in during.issuance.names] == ["shop.example"]
     _install(bench, one)
-    notes = {hint.message.key for hint in bench.core.certificates.hints(one) if hasattr(hint, "message")}
+    notes = {hint.text.key for hint in bench.core.certificates.hints(one) if isinstance(hint, Notice)}
     assert "core.change_open" in notes
     assert bench.core.certificates.view(one).under_way is False
 
@@ -764,7 +773,6 @@ def test_without_auto_renewal_a_change_is_never_set_aside(bench):
     assert len(bench.core.certificates.issuances(one)) == 2
 
 
-@pytest.mark.xfail(reason="decide puts every CLEAN_UP before the renewal; one that never succeeds blocks it for ever")
 def test_what_cannot_be_taken_back_lets_no_site_expire(bench):
     """A zone of an attempt that was given up, which nobody can write to any more, does not stop the renewal."""
     other = bench.core.authorities.create("other", module="scripted")
@@ -776,8 +784,10 @@ def test_what_cannot_be_taken_back_lets_no_site_expire(bench):
     bench.ca.busy_until = bench.environment.now() + 400 * DAY
     bench.ca.script = (Act.ISSUE,)
     bench.environment.set(bench.core.certificates.view(one).renews_at)
+    ends = bench.get(one).not_after
     for _ in range(10):
-        bench.step(one)
+        if bench.environment.now() < ends:
+            bench.step(one)
     assert bench.core.certificates.view(one).active.number > 1
 
 
@@ -796,7 +806,7 @@ GIVEN = {
     "locality": {"subject": {"locality": "New"}},
     "key_type": {"key_type": "ec-p384"},
     "csr": {"csr": own_csr("own.example")},
-    "auto": {"renewal": {"auto": False}},
+    "auto": {},
     "days_before": {"renewal": {"days_before": 5}},
     "rotate_key": {"renewal": {"rotate_key": False}},
     "authority": {"authority": "other"},
@@ -855,6 +865,8 @@ def test_what_the_table_says_is_what_can_be_saved(bench, situation, field):
         return
     other = bench.core.authorities.create("other", module="scripted").id
     change = {name: _filled(value, other) for name, value in GIVEN[field.name].items()}
+    if field.name == "auto":
+        change = {"renewal": {"auto": not before.certificate.renewal.auto}}
     if way is Way.EDIT:
         saved = bench.core.certificates.edit(one, **change)
         assert saved.version == before.certificate.version + 1
@@ -943,6 +955,8 @@ def test_of_a_mapping_only_what_is_given_changes(bench, by):
     assert (changed.subject.organization, changed.subject.country, changed.subject.email) == ("Shop", "AT", "")
     assert change(one, module_data={}).module_data == {"order_reference": "7"}
     assert change(one, module_data={"order_reference": ""}).module_data == {"order_reference": ""}
+    if by == "reissue":
+        bench.core.certificates.cancel_attempt(one)
     changed = bench.core.certificates.edit(one, renewal={"auto": False})
     assert changed.renewal == RenewalPolicy(auto=False, days_before=12, rotate_key=False)
     changed = bench.core.certificates.edit(one, renewal={"days_before": None})
@@ -961,6 +975,50 @@ def test_of_a_mapping_only_what_is_given_changes(bench, by):
         with pytest.raises(InvalidInput) as caught:
             bench.core.certificates.edit(one, **wrong)
         assert caught.value.field == field
+
+
+@frozen(kw_only=True)
+class OtherSettings:
+    account: str = form.text("Account", default="")
+
+
+class OtherCA(ScriptedCA):
+    """Asks something else of a certificate than the scripted CA does."""
+
+    name = "other"
+    certificate_type = OtherSettings
+
+
+class Both:
+    """A plugin with several CA modules."""
+
+    def __init__(self, *modules):
+        self.modules = modules
+
+    @certcore.hookimpl
+    def certcore_ca_modules(self):
+        return self.modules
+
+
+@pytest.mark.parametrize("by", ["edit", "reissue"])
+def test_a_certificate_moves_to_a_ca_of_another_kind(by):
+    """What the old CA's module asked is left behind; what the new one asks can be given with it, and nothing else."""
+    environment = FrozenEnvironment()
+    modules = [kind([Act.ISSUE], now=environment.now()) for kind in (ScriptedCA, OtherCA)]
+    with CertCore.in_memory(plugins=[Both(*modules)], installed_plugins=False, environment=environment) as core:
+        one, two = (core.authorities.create(name, module=name).id for name in ("scripted", "other"))
+        shop = core.certificates.create("shop.example", authority=one, module_data={"order_reference": "7"}).id
+        if by == "reissue":
+            core.certificates.generate_csr(shop)
+            core.reconcile(shop)
+        change = getattr(core.certificates, by)
+        with pytest.raises(InvalidInput) as refused:
+            change(shop, authority=two, module_data={"no_such": "1"})
+        assert refused.value.field == "no_such"
+        moved = change(shop, authority=two, module_data={"account": "a"})
+        assert moved.module_data == {"account": "a"}
+        assert change(shop, authority=one).module_data == {"order_reference": ""}
+        assert change(shop, authority=two).module_data == {"account": ""}
 
 
 def test_nothing_given_changes_nothing(bench):

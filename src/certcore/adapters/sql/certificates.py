@@ -162,6 +162,9 @@ class SqlCertificates:
             leaf.append(issuances.c.fingerprint_sha1 == search.fingerprint)
         for condition in leaf:  # one by one: each has an index of its own
             statement = sa.select(issuances.c.certificate_id).where(condition).limit(limit)
+            if owner is not None:  # before the limit: many tenants may have one certificate
+                theirs = certificates.c.id == issuances.c.certificate_id
+                statement = statement.where(sa.exists().where(theirs, certificates.c.owner == owner))
             ids.update(self.connection.execute(statement).scalars())
         table = certificates.c
         wanted = certificates.select().where(table.id.in_(ids)).order_by(table.domain, table.id).limit(limit)

@@ -16,6 +16,7 @@ from certcore.model.lifecycle import Status
 from certcore.model.listing import CertificateFilter, Order, Position
 from certcore.model.names import DnsName
 from certcore.model.renewal import RenewalPolicy
+from certcore.model.search import Search
 from certcore.ports.storage import Storage, Transaction
 from certcore.testing.contracts.samples import (
     NOW,
@@ -180,6 +181,21 @@ class ListsContract:
             ):
                 page = transaction.certificates.page(only=CertificateFilter(**only))  # type: ignore[arg-type]
                 assert _ids(page) == (["certificate-1"] if found else []), only
+
+    def test_a_leaf_that_many_owners_have(self, storage: Storage) -> None:
+        """A search for one owner finds the owner's, however few are asked for, and whoever has the same leaf."""
+        fingerprint = sample_leaf().fingerprint_sha256
+        with storage.write() as transaction:
+            transaction.authorities.add(sample_authority())
+            for number in range(1, 7):
+                transaction.certificates.add(_one(number, owner=f"tenant-{number}"))
+                issuance = sample_issuance(number, outcome=Outcome.ISSUED, leaf=sample_leaf())
+                transaction.issuances.add(evolve(issuance, certificate_id=f"certificate-{number}"))
+        with storage.read() as transaction:
+            for number in range(1, 7):
+                for wanted in (Search(fingerprint=fingerprint), Search(serials=frozenset({"a" + "0a" * 19}))):
+                    found = transaction.certificates.search(wanted, owner=f"tenant-{number}", limit=1)
+                    assert _ids(found) == [f"certificate-{number}"]
 
     def test_which_certificates_share_names(self, storage: Storage) -> None:
         """The same name, a wildcard above it or a name below a wildcard: of the same owner only, and not deeper."""

@@ -1,0 +1,443 @@
+"""Blocking until a certificate is there: one call for scripts, which uses what there is and ends in a clear word."""
+
+import threading
+from datetime import timedelta
+
+import pytest
+
+import certcore
+from certcore import CertCore, NoticePolicy, Status
+from certcore.adapters.environment import SystemEnvironment
+from certcore.errors import AccessDenied, InvalidInput, NotObtained
+from certcore.model.keys import KeyType
+from certcore.ports.ca_module import Issued, Waiting, WaitingFor
+from certcore.services.obtaining import Obtaining
+from certcore.testing.clock import FrozenEnvironment
+from certcore.testing.scripted_ca import Act, ScriptedCA
+from certcore.x509.csr import build_csr
+from certcore.x509.keys import generate_key
+
+
+class Waiter:
+    """Waiting moves the clock; it remembers how often, and how long at most."""
+
+    def __init__(self, environment):
+        self.environment, self.waits = environment, []
+
+    def __call__(self, seconds):
+        assert 0 < seconds <= 1
+        self.waits.append(seconds)
+        self.environment.advance(timedelta(seconds=seconds))
+
+
+@pytest.fixture
+def waiter(bench):
+    return Waiter(bench.environment)
+
+
+@pytest.fixture
+def obtain(bench, waiter):
+    """As `CertCore.obtain`, on the bench's clock."""
+    obtaining = Obtaining(certificates=bench.core.certificates, engine=bench.core.engine, wait=waiter)
+
+    def call(domain="shop.example", *, timeout=600.0, progress=None, owner="", actor="system", authority="", **form):
+        named = authority or bench.authority.id
+        return obtaining.obtain(
+            domain, authority=named, owner=owner, timeout=timeout, progress=progress, actor=actor, form=form
+        )
+
+    return call
+
+
+def _count(bench):
+    with bench.core.engine.storage.read() as transaction:
+        return len(transaction.certificates.page(limit=100))
+
+
+# -- from nothing --------------------------------------------------------------------------------------------------
+
+
+def test_from_nothing_to_a_leaf_in_service(bench, obtain, waiter):
+    """Draft, key, CSR, waiting for the owner and for the CA: all in one call, which gives the active certificate."""
+    seen = []
+    view = obtain(aliases="www.shop.example", wildcard=True, key_type="ec-p384", owner="anna", progress=seen.append)
+    assert view.certificate.status is Status.ACTIVE
+    assert set(view.leaf.names) == {"shop.example", "*.shop.example", "www.shop.example"}
+    assert view.leaf.public_key_algorithm == "EC P-384"
+    assert view.certificate.owner == "anna"
+    assert view == bench.core.certificates.view(view.certificate.id)
+    assert [one.certificate.status for one in seen] == ["pending", "processing", "active"]
+    assert [one.now for one in seen] == sorted(one.now for one in seen)
+    assert seen[-1] == view
+    assert 100 < len(waiter.waits) < 200  # two minutes, in looks of a second
+    assert bench.core.certificates.export(view.certificate.id, reason="test").private_key
+
+
+def test_the_core_does_it_in_one_line(bench):
+    """With a CA that issues at once nothing is waited for; the CA profile can be given by its name."""
+    bench.ca.script = (Act.ISSUE,)
+    by_name = bench.core.obtain("shop.example", authority="test")
+    by_id = bench.core.obtain("b.example", authority=bench.authority.id, aliases=["c.example"])
+    assert by_name.certificate.status == by_id.certificate.status == "active"
+    assert by_name.certificate.authority_id == bench.authority.id
+
+
+def test_names_from_anything(bench, obtain):
+    """Aliases may come from a generator, which can be read only once: all of them are in the leaf."""
+    bench.ca.script = (Act.ISSUE,)
+    view = obtain(aliases=(f"{label}.shop.example" for label in ("www", "mail")))
+    assert set(view.leaf.names) == {"shop.example", "www.shop.example", "mail.shop.example"}
+    again = obtain(aliases=(f"{label}.shop.example" for label in ("mail", "www")))
+    assert again.certificate.id == view.certificate.id
+
+
+def test_a_csr_of_the_users_own(bench, obtain):
+    """The names are the request's; the same request finds the same certificate, another one does not."""
+    bench.ca.script = (Act.ISSUE,)
+    from certcore.model.names import DnsName
+    from certcore.model.subject import Subject
+
+    csr, other = (
+        build_csr(generate_key(KeyType.EC_P256), [DnsName("own.example")], Subject()).decode() for _ in range(2)
+    )
+    view = obtain(None, csr=csr)
+    assert view.active.is_keyless
+    assert obtain(None, csr=csr.replace("\n", "\r\n")).certificate.id == view.certificate.id
+    assert obtain(None, csr=other).certificate.id != view.certificate.id
+    assert obtain("own.example").certificate.id != view.certificate.id
+
+
+# -- what is there ----------------------------------------------------------------------------------------------
+
+
+def test_what_is_active_is_used_at_once(bench, obtain, waiter):
+    """Nothing is waited for, nobody is asked, and nothing is changed."""
+    one = bench.active(aliases="www.shop.example", wildcard=True)
+    before, calls = bench.core.certificates.view(one), bench.ca.calls
+    for names in (
+        {"domain": "SHOP.example.", "aliases": ["www.shop.example"], "wildcard": True},
+        {"domain": "shop.example", "aliases": "*.shop.example, WWW.shop.example"},
+    ):
+        assert obtain(**names) == before
+    assert (bench.ca.calls, waiter.waits) == (calls, [])
+
+
+def test_what_is_another_is_not_used(bench, obtain):
+    """Another tenant's, another CA profile's, or one for other names is another; a new one is made."""
+    bench.ca.script = (Act.ISSUE,)
+    other = bench.core.authorities.create("other", module="scripted")
+    one = bench.active(aliases="www.shop.example", owner="anna")
+    for different in (
+        {"aliases": "www.shop.example"},
+        {"aliases": "www.shop.example", "owner": "bert"},
+        {"owner": "anna"},
+        {"aliases": "www.shop.example, b.example", "owner": "anna"},
+        {"aliases": "www.shop.example", "owner": "anna", "wildcard": True},
+        {"aliases": "www.shop.example", "owner": "anna", "authority": other.id},
+    ):
+        count = _count(bench)
+        assert obtain(**different).certificate.id != one
+        assert _count(bench) == count + 1
+    assert obtain(aliases="www.shop.example", owner="anna").certificate.id == one
+
+
+def test_the_newest_of_several_is_used(bench, obtain):
+    """A duplicate that somebody made by hand does not confuse it."""
+    bench.active()
+    bench.advance(hours=1)
+    newest = bench.active()
+    assert obtain().certificate.id == newest
+
+
+@pytest.mark.parametrize("status", ["draft", "pending", "processing", "error", "expired", "revoked", "ended"])
+def test_it_is_taken_up_where_it_stands(bench, obtain, status):
+    """A draft is requested, an attempt goes on, what failed is taken up, what has ended is renewed: the same one."""
+    auto = status not in ("expired", "ended")
+    one = bench.draft(renewal={"auto": auto}).id
+    acts = {"pending": Act.WAIT_OWNER, "processing": Act.WORK, "error": Act.FAIL_NEVER}
+    if status != "draft":
+        bench.ca.script = (acts.get(status, Act.ISSUE),)
+        bench.core.certificates.generate_csr(one)
+        for _ in range(3):
+            bench.core.reconcile(one)
+    if status == "expired":
+        bench.step(one)
+    if status == "ended":  # the engine has not seen it yet
+        bench.environment.set(bench.get(one).not_after + timedelta(hours=1))
+    if status == "revoked":
+        bench.core.certificates.revoke(one)
+    assert bench.get(one).status == ("active" if status == "ended" else status)
+    issuances = len(bench.core.certificates.issuances(one))
+    bench.ca.script = (Act.WORK, Act.ISSUE)
+    view = obtain()
+    assert view.certificate.id == one
+    assert view.certificate.status is Status.ACTIVE
+    assert view.certificate.not_after > bench.environment.now()
+    begun_anew = status in ("draft", "expired", "revoked", "ended")
+    assert len(bench.core.certificates.issuances(one)) == issuances + begun_anew
+    assert _count(bench) == 1
+
+
+# -- a clear word at the end ------------------------------------------------------------------------------------
+
+
+def test_a_refusal_for_good_is_told_at_once(bench, obtain, waiter):
+    """With the CA's reason, what helps, and the certificate's id; what was begun stays, and the next call goes on."""
+    bench.ca.script = (Act.FAIL_NEVER,)
+    with pytest.raises(NotObtained) as failed:
+        obtain()
+    error = failed.value
+    assert error.domain == "shop.example"
+    assert "fail_never" in error.reason
+    assert error.advice == "Wait."
+    assert error.as_dict()["certificate_id"] == error.certificate_id
+    assert "seconds" not in error.message
+    assert waiter.waits == []
+    assert bench.get(error.certificate_id).status is Status.ERROR
+    bench.ca.script = (Act.ISSUE,)
+    assert obtain().certificate.id == error.certificate_id
+
+
+@pytest.mark.parametrize("before", ["expired", "revoked"])
+def test_a_refusal_of_a_renewal_is_told_at_once(bench, obtain, waiter, before):
+    """Also where the status stays what it was: a refusal for good is not waited out."""
+    one = bench.active(renewal={"auto": False})
+    bench.step(one) if before == "expired" else bench.core.certificates.revoke(one)
+    assert bench.get(one).status == before
+    bench.ca.script = (Act.FAIL_NEVER,)
+    for _ in range(2):
+        with pytest.raises(NotObtained) as failed:
+            obtain()
+        assert "fail_never" in failed.value.reason
+        assert "seconds" not in failed.value.message
+    assert len(waiter.waits) < 5
+    bench.ca.script = (Act.ISSUE,)
+    assert obtain().certificate.id == one
+
+
+@pytest.mark.parametrize("act", [Act.WAIT_OWNER, Act.WORK, Act.FAIL_SOON, Act.FAIL_SLOW, Act.RAISE])
+def test_the_time_is_over(bench, obtain, act):
+    """It ends when it said it would, with the reason if there is one, else with where to look for what to do."""
+    bench.ca.script = (act,)
+    began = bench.environment.now()
+    with pytest.raises(NotObtained) as failed:
+        obtain(timeout=90)
+    assert bench.environment.now() == began + timedelta(seconds=90)
+    error = failed.value
+    assert "within 90 seconds" in error.message
+    if act in (Act.WAIT_OWNER, Act.WORK):
+        assert error.reason == ""
+        assert "hints" in error.advice
+        assert error.certificate_id in error.advice
+    else:
+        assert error.reason
+    assert "canary" not in str(error)
+    bench.ca.script = (Act.ISSUE,)
+    assert obtain(timeout=86_400).certificate.id == error.certificate_id
+
+
+def test_a_short_time(bench, obtain):
+    """With less than a second there is one look at least; a CA that issues at once is quick enough."""
+    bench.ca.script = (Act.ISSUE,)
+    assert obtain(timeout=0.001).certificate.status is Status.ACTIVE
+    bench.ca.script = (Act.WORK,)
+    began = bench.environment.now()
+    with pytest.raises(NotObtained, match=r"within 0\.25 seconds"):
+        obtain("b.example", timeout=0.25)
+    assert bench.environment.now() == began + timedelta(seconds=0.25)
+
+
+@pytest.mark.parametrize("timeout", [0, -1, float("nan"), "600", None, True])
+def test_a_time_that_is_none(bench, obtain, timeout):
+    """It is refused before anything is begun."""
+    with pytest.raises(InvalidInput) as refused:
+        obtain(timeout=timeout)
+    assert refused.value.field == "timeout"
+    assert _count(bench) == 0
+
+
+@pytest.mark.parametrize("timeout", [float("inf"), 1e300, 10**30])
+def test_for_ever(bench, obtain, timeout):
+    """Who wants to wait as long as it takes can say so."""
+    assert obtain(timeout=timeout).certificate.status is Status.ACTIVE
+
+
+@pytest.mark.parametrize(
+    ("field", "given"),
+    [
+        ("domain", {"domain": "a_b.example"}),
+        ("domain", {"domain": None}),
+        ("aliases", {"aliases": "shop.example"}),
+        ("key_type", {"key_type": "dsa"}),
+        ("authority", {"authority": "nobody"}),
+        ("owner", {"owner": "x" * 101}),
+        ("csr", {"domain": None, "csr": "nonsense"}),
+        ("domain", {"csr": build_csr(generate_key(KeyType.EC_P256), [], certcore.Subject()).decode()}),
+    ],
+)
+def test_what_cannot_be_is_refused(bench, obtain, field, given):
+    """As at the creation of a draft; nothing is stored."""
+    with pytest.raises(InvalidInput) as refused:
+        obtain(**given)
+    assert refused.value.field == field
+    assert _count(bench) == 0
+
+
+# -- progress, permissions, and others at work ---------------------------------------------------------------------
+
+
+def test_progress_is_told_in_order_and_once(bench, obtain):
+    """Each time something changed, with what the page would show then; not at every look."""
+    bench.ca.script = (Act.WAIT_OWNER, Act.FAIL_SOON, Act.WAIT_TURN, Act.WORK, Act.ISSUE)
+    seen = []
+    obtain(progress=lambda view: seen.append((view.certificate.status, view.certificate.problem and "problem")))
+    assert seen == [
+        ("pending", None),
+        ("pending", "problem"),
+        ("pending", None),
+        ("processing", None),
+        ("active", None),
+    ]
+
+
+def test_an_error_in_progress_ends_it(bench, obtain):
+    """What the caller raises is the caller's: it comes out, and what was begun stays."""
+
+    def progress(view):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        obtain(progress=progress)
+    assert bench.core.certificates.list(status="pending").items
+    assert obtain().certificate.status is Status.ACTIVE
+
+
+class Policy:
+    """Knows one user, who may do everything with the own certificates."""
+
+    @certcore.hookimpl
+    def certcore_authorize(self, actor, action, subject, owner):
+        return actor == "system" or owner == actor
+
+
+def test_permission_is_asked():
+    """Who may not create certificates for a tenant obtains none, and gets none that is there."""
+    environment = FrozenEnvironment()
+    ca = ScriptedCA([Act.ISSUE], now=environment.now())
+    with CertCore.in_memory(plugins=[ca.plugin(), Policy()], installed_plugins=False, environment=environment) as core:
+        core.authorities.create("test", module="scripted")
+        with pytest.raises(AccessDenied):
+            core.obtain("shop.example", authority="test", owner="anna", actor="bert")
+        assert core.certificates.list().items == ()
+        view = core.obtain("shop.example", authority="test", owner="anna", actor="anna")
+        assert {event.actor for event in view.events} == {"anna", "engine"}
+        with pytest.raises(AccessDenied):
+            core.obtain("shop.example", authority="test", owner="anna", actor="bert")
+
+
+class Meddling(ScriptedCA):
+    """Somebody else is faster, while a user's call looks at the request."""
+
+    meanwhile = None
+
+    def check_request(self, context, names, settings):
+        meddle, self.meanwhile = self.meanwhile, None
+        if meddle is not None:
+            meddle()
+
+
+def test_another_call_for_the_same_names_may_be_faster():
+    """Two scripts at once take the same draft: the one that is too late goes on with the other's request."""
+    environment = FrozenEnvironment()
+    ca = Meddling([Act.ISSUE], now=environment.now())
+    with CertCore.in_memory(plugins=[ca.plugin()], installed_plugins=False, environment=environment) as core:
+        authority = core.authorities.create("test", module="scripted")
+        one = core.certificates.create("shop.example", authority=authority.id).id
+        ca.meanwhile = lambda: core.certificates.generate_csr(one)
+        view = core.obtain("shop.example", authority="test")
+        assert view.certificate.id == one
+        assert len(core.certificates.issuances(one)) == 1
+
+
+class Quick(ScriptedCA):
+    """Needs some steps, some milliseconds apart."""
+
+    def advance(self, work):
+        step = int((work.state or {}).get("step", 0))
+        if step < 4:
+            at = work.environment.now() + timedelta(milliseconds=20)
+            return Waiting(state={"step": step + 1}, look_again=at, waiting_for=WaitingFor.AUTHORITY)
+        return Issued(state={}, chain_pem=self._authority.issue(work.issuance.csr_pem, now=work.environment.now()))
+
+
+@pytest.mark.parametrize("storage", ["memory", "sqlite"])
+def test_while_a_worker_is_at_work(storage, tmp_path):
+    """Whoever takes the steps: each call gets its certificate, each is issued once, and nobody gets in the way."""
+    ca = Quick(now=SystemEnvironment().now())
+    options = {"plugins": [ca.plugin()], "installed_plugins": False, "notices": NoticePolicy(days_before=())}
+    if storage == "sqlite":
+        CertCore.create_keyring(tmp_path / "keyring.json")
+        core = CertCore.open(f"sqlite:///{tmp_path}/certcore.db", keyring=tmp_path / "keyring.json", **options)
+    else:
+        core = CertCore.in_memory(**options)
+    with core:
+        core.authorities.create("test", module="scripted")
+        worker = core.worker(threads=2, poll_interval=0.05)
+        worker.start()
+        found, failed = {}, []
+
+        def obtain(number):
+            try:
+                found[number] = core.obtain(f"d{number}.example", authority="test", timeout=30)
+            except Exception as error:
+                failed.append(error)
+
+        threads = [threading.Thread(target=obtain, args=(number,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        worker.stop()
+        assert failed == []
+        assert {number: view.certificate.domain.ascii for number, view in found.items()} == {
+            number: f"d{number}.example" for number in range(4)
+        }
+        for view in found.values():
+            assert view.certificate.status is Status.ACTIVE
+            assert len(core.certificates.issuances(view.certificate.id)) == 1
+
+
+# -- with a database of its own ------------------------------------------------------------------------------------
+
+
+def test_a_script_with_a_database_file(tmp_path):
+    """`certcore.obtain` opens the store, gives what is there, and closes it again; the next call finds the same."""
+    CertCore.create_keyring(tmp_path / "keyring.json")
+    store = {"database": f"sqlite:///{tmp_path}/certcore.db", "keyring": tmp_path / "keyring.json"}
+    ca = ScriptedCA([Act.ISSUE], now=SystemEnvironment().now())
+    with CertCore.open(store["database"], keyring=store["keyring"], plugins=[ca.plugin()]) as core:
+        core.authorities.create("test", module="scripted")
+        issued = core.obtain("shop.example", authority="test", owner="anna")
+    seen = []
+    for _ in range(2):
+        view = certcore.obtain("shop.example", authority="test", owner="anna", progress=seen.append, timeout=5, **store)
+        assert view.certificate == issued.certificate
+        assert view.leaf == issued.leaf
+    assert seen[-1].certificate == issued.certificate
+    with pytest.raises(InvalidInput) as refused:
+        certcore.obtain("new.example", authority="test", **store)
+    assert refused.value.field == "module"  # the plugin is not installed here
+    with pytest.raises(InvalidInput):
+        certcore.obtain("shop.example", authority="nobody", **store)
+
+
+def test_a_keyring_that_is_missing(tmp_path):
+    """A script that forgot the keyring is told so, and no database is made."""
+    with pytest.raises(certcore.errors.KeyringRefused):
+        certcore.obtain(
+            "shop.example",
+            authority="test",
+            database=f"sqlite:///{tmp_path}/certcore.db",
+            keyring=tmp_path / "keyring.json",
+        )
+    assert list(tmp_path.iterdir()) == []
