@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from attrs import define, field
+from leases import expire_leases
 
 from certcore import CertCore
 from certcore.errors import InvalidInput, StorageUnavailable
@@ -298,7 +299,7 @@ def test_a_backlog_does_not_wait_for_beat(fleet, core):
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("fleet", ["sqlite"], indirect=True)
 def test_a_killed_worker_loses_nothing(fleet, core):
-    """SIGKILL to all processes of a worker, leases in their hands: a minute later another worker has done it all."""
+    """SIGKILL to all processes of a worker, leases in their hands: when these end another worker has done it all."""
     ids = _requested(core, 6)
     (fleet.folder / "hold").touch()
     killed = fleet.start()
@@ -306,12 +307,15 @@ def test_a_killed_worker_loses_nothing(fleet, core):
     os.killpg(killed.pid, signal.SIGKILL)
     killed.wait(10)
     with core.engine.storage.read() as transaction:
-        leased = [one for one in ids if transaction.schedules.get(one).lease_owner]
-    assert sorted(leased) == sorted(one for one, _ in fleet.noted("asked"))
+        owners = {one: transaction.schedules.get(one).lease_owner for one in ids}
+    leased = sorted(one for one in ids if owners[one])
+    assert leased == sorted(one for one, _ in fleet.noted("asked"))
     (fleet.folder / "hold").unlink()
     fleet.start()
     fleet.wait(lambda: _active(core) == 4, 45)  # those that nobody had in hand do not wait for the leases
-    fleet.wait(lambda: _active(core) == 6, 75)
+    assert not any(_installed(core, one) for one in leased)
+    assert sum(expire_leases(fleet.database, owner) for owner in {owners[one] for one in leased}) == 2
+    fleet.wait(lambda: _active(core) == 6, 45)
     assert [_installed(core, one) for one in ids] == [1] * 6
     assert Counter(one for one, kind in fleet.noted("asked") if kind == "Issued") == Counter(ids)
 

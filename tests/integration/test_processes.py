@@ -9,6 +9,7 @@ import time
 
 import pytest
 import sqlalchemy as sa
+from leases import expire_leases
 
 from certcore.adapters.sql.tables import metadata
 from certcore.testing.pebble import Pebble
@@ -135,27 +136,11 @@ def _stop_between_transactions(process, shared):
     for _ in range(100):
         process.send_signal(signal.SIGSTOP)
         with contextlib.suppress(sa.exc.OperationalError):
-            if _expire_leases(shared):
+            if expire_leases(shared.url):
                 return
         process.send_signal(signal.SIGCONT)
         time.sleep(0.003)
     pytest.fail("It was never found with a lease and without a lock.")
-
-
-def _expire_leases(shared):
-    wait = {
-        "sqlite": "PRAGMA busy_timeout = 100",
-        "postgresql": "SET lock_timeout = 100",
-        "mysql": "SET innodb_lock_wait_timeout = 1",
-    }
-    engine = sa.create_engine(shared.url)
-    try:
-        with engine.begin() as connection:
-            connection.exec_driver_sql(wait[engine.dialect.name])
-            leases = "UPDATE certcore_schedules SET lease_until = 1 WHERE lease_until IS NOT NULL"
-            return connection.exec_driver_sql(leases).rowcount
-    finally:
-        engine.dispose()
 
 
 def _rows(shared):
