@@ -85,6 +85,15 @@ def is_lost_change(certificate: Certificate, issuances: Sequence[Issuance], now:
     return end is not None and now >= end
 
 
+def _leaves(certificate: Certificate, attempt: Issuance | None) -> bool:
+    """Whether an attempt goes on at another CA: the present one keeps failing, or is none of the certificate's now."""
+    if attempt is None:  # pragma: no cover - only asked for an attempt
+        return False
+    if attempt.authority_id not in (certificate.authority_id, *certificate.fallbacks):
+        return True
+    return attempt.authority_failures >= TOO_MUCH and bool(certificate.fallbacks)
+
+
 def decide(
     certificate: Certificate, issuances: Sequence[Issuance], now: datetime, *, clean_up: bool = True
 ) -> Decision:
@@ -108,8 +117,7 @@ def decide(
     if in_flight and certificate.status not in (Status.DRAFT, Status.ERROR, Status.REVOKED):
         if is_lost_change(certificate, issuances, now):
             return Decision(task=Task.SET_CHANGE_ASIDE, issuance=active)
-        tired = current is not None and current.authority_failures >= TOO_MUCH and certificate.fallbacks
-        return Decision(task=Task.FALL_BACK if tired else Task.ADVANCE, issuance=current)
+        return Decision(task=Task.FALL_BACK if _leaves(certificate, current) else Task.ADVANCE, issuance=current)
     if certificate.status not in (Status.ACTIVE, Status.EXPIRED):
         return Decision(task=Task.REST)
     renew_at = ask_at = None

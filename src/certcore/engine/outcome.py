@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Final, assert_never
 
 from attrs import evolve, frozen
 
-from certcore.errors import NotFound, X509Error
+from certcore.errors import CertCoreError, NotFound, X509Error
 from certcore.model.authority import CertificateAuthority
 from certcore.model.certificate import Certificate, Schedule
 from certcore.model.events import Event, EventKind
@@ -21,10 +21,15 @@ from certcore.model.secret import SealedSecret, SecretName
 from certcore.ports.ca_module import Failed, Issued, Step, Waiting, WaitingFor
 from certcore.x509.chain import Chain, check_leaf, parse_chain
 
-__all__ = ["Held", "after_step", "refuse_leaf"]
+__all__ = ["Held", "after_step", "after_trouble", "refuse_leaf"]
 
 #: What a failure counts towards `TOO_MUCH`: a CA that is down gets some minutes, one that refuses for good none.
 _WEIGHT: Final = MappingProxyType({Retry.SOON: 1, Retry.SLOW: 2, Retry.NEVER: TOO_MUCH})
+#: A "try again" that is nearer than this says nothing about when.
+_NO_WORD: Final = timedelta(seconds=1)
+_A_MINUTE: Final = timedelta(minutes=1)
+#: Without a leaf in service, nobody waits for a CA for longer than this while there are others.
+_AN_HOUR: Final = timedelta(hours=1)
 
 
 @frozen(kw_only=True)
@@ -147,11 +152,14 @@ def _waiting(held: Held, issuance: Issuance, step: Waiting, now: datetime) -> He
     if step.waiting_for is WaitingFor.OWNER and issuance.authority_id != certificate.authority_id:
         # This CA was only tried because another one failed. What it asks of the owner must not keep that one waiting.
         moved = evolve(moved, authority_failures=TOO_MUCH)
+    look_again = step.look_again
+    if step.waiting_for is WaitingFor.TURN and certificate.fallbacks and _cannot_wait(held, look_again, now):
+        moved, look_again = evolve(moved, authority_failures=TOO_MUCH), now
     changed = certificate
     if kind is not None or certificate.problem is not None:
         # A problem of the last attempt is over as soon as this one gets further.
         changed = evolve(certificate, status=status, problem=None, updated_at=now)
-    return held.with_issuance(moved).moved(changed, kind, now).due(step.look_again)
+    return held.with_issuance(moved).moved(changed, kind, now).due(look_again)
 
 
 def _issued(
@@ -197,6 +205,8 @@ def _failed(
     certificate = held.certificate
     attempts = held.schedule.attempts + 1
     failures = issuance.authority_failures + (_WEIGHT[step.retry] if step.of_authority else 0)
+    if step.of_authority and step.retry_at is not None and _cannot_wait(held, step.retry_at, now):
+        failures = TOO_MUCH
     falls_back = bool(certificate.fallbacks) and failures >= TOO_MUCH
     final = step.retry is Retry.NEVER and not falls_back
     status = transition(certificate.status, Action.FAIL if final else Action.WAIT)
@@ -218,7 +228,32 @@ def _failed(
     if final and status is Status.ERROR:
         return after.due(None, attempts=attempts)
     # A final failure of a renewal is tried again too, slowly: the active leaf's end does not wait.
-    retry_at = now + retry_delay(Retry.SLOW if final else step.retry, attempts, roll)
-    if step.retry_at is not None:
-        retry_at = max(step.retry_at, now)
-    return after.due(retry_at, attempts=attempts)
+    pause = retry_delay(Retry.SLOW if final else step.retry, attempts, roll)
+    if step.retry_at is not None and step.retry_at - now > _NO_WORD:
+        # Who is told "in two seconds" each time comes less often than that.
+        pause = max(step.retry_at - now, min(retry_delay(Retry.SOON, attempts, roll), _A_MINUTE))
+    return after.due(now + pause, attempts=attempts)
+
+
+def after_trouble(held: Held, error: Exception, *, now: datetime, roll: float) -> Held:
+    """The state after a task that raised: as before, with the problem, and another try after a growing pause."""
+    attempts = held.schedule.attempts + 1
+    if isinstance(error, CertCoreError):
+        problem = Problem(type=f"urn:certcore:{error.code}", title=error.message, advice=error.advice)
+    else:
+        problem = Problem(
+            type="urn:certcore:internal",
+            title=f"A step failed in certcore or in a plugin ({type(error).__name__}).",
+            advice="It is tried again. The log has the details: please report them.",
+        )
+    changed = evolve(held.certificate, problem=problem, updated_at=now)
+    after = held.moved(changed, EventKind.ATTEMPT_FAILED, now, problem=problem, data={"attempt": attempts})
+    return after.due(now + retry_delay(Retry.SOON, attempts, roll), attempts=attempts)
+
+
+def _cannot_wait(held: Held, until: datetime, now: datetime) -> bool:
+    """Whether another CA, if there is one, is tried rather than waiting for this one until then."""
+    certificate = held.certificate
+    in_service = certificate.status is Status.ACTIVE and certificate.not_after is not None
+    left = certificate.not_after - now if in_service and certificate.not_after is not None else timedelta(0)
+    return until - now > max(_AN_HOUR, left / 2)

@@ -17,9 +17,10 @@ from attrs import evolve, field, frozen
 
 from certcore.engine.contexts import Contexts
 from certcore.engine.decide import Decision, Task, decide, end_of_change
+from certcore.engine.flaws import flaw_of
 from certcore.engine.leases import LEASE, LeaseKeeper
 from certcore.engine.notices import tell
-from certcore.engine.outcome import Held, after_step, refuse_leaf
+from certcore.engine.outcome import Held, after_step, after_trouble, refuse_leaf
 from certcore.engine.renewals import ask_renewal_info, fall_back, set_change_aside, start_renewal
 from certcore.errors import CertCoreError, LeaseLost, NotFound, PluginError, StorageError, X509Error
 from certcore.model.authority import CertificateAuthority
@@ -30,7 +31,7 @@ from certcore.model.lifecycle import Action, Status, transition
 from certcore.model.notices import NoticePolicy, next_notice
 from certcore.model.problem import Problem
 from certcore.model.renewal import Retry
-from certcore.ports.ca_module import Failed, Issued, Step, SupportsCleanUp, SupportsRenewalInfo, Waiting
+from certcore.ports.ca_module import Failed, Issued, Step, SupportsCleanUp, SupportsRenewalInfo
 from certcore.ports.environment import Environment
 from certcore.ports.plugins import Plugins
 from certcore.ports.sealing import Vault
@@ -165,7 +166,7 @@ class Engine:
                     return self._store(before, after, keep_lease=keep_lease)
                 # What cannot be taken back now keeps nothing else waiting: a renewal least of all.
                 decision = decide(held.certificate, held.issuances, now, clean_up=False)
-            after = self._taken(before, decision, now)
+            after = self._taken_alone(before, decision, now)
             due_at = after.schedule.due_at
             if again is not None:
                 after = after.due(again if due_at is None else min(due_at, again))
@@ -173,6 +174,17 @@ class Engine:
         except (LeaseLost, NotFound):
             self._take_back(held, decision)
             raise
+
+    def _taken_alone(self, before: Held, decision: Decision, now: datetime) -> Held:
+        """As `_taken`; what goes wrong is this certificate's problem, and neither the worker's nor that of others."""
+        try:
+            return self._taken(before, decision, now)
+        except (LeaseLost, NotFound, StorageError):
+            raise
+        except Exception as error:  # isolation: it is tried again later and later, and others have their turn
+            what = error.message if isinstance(error, CertCoreError) else f"{type(error).__name__}\n{_frames(error)}"
+            _log.error("The task %s of certificate %s failed: %s", decision.task, before.certificate.id, what)
+            return after_trouble(before, error, now=now, roll=self.environment.roll())
 
     def _taken(self, before: Held, decision: Decision, now: datetime) -> Held:
         """The state after a step; not for `Task.CLEAN_UP`."""
@@ -230,11 +242,10 @@ class Engine:
         except (LeaseLost, StorageError):  # the module read or wrote something, and was refused
             raise
         except Exception as error:  # isolation: a module's bug is this certificate's problem, not the worker's
-            frames = "".join(traceback.format_tb(error.__traceback__))
-            _log.error("The CA module %r raised %s in advance:\n%s", module.name, type(error).__name__, frames)
+            _log.error("The CA module %r raised %s in advance:\n%s", module.name, type(error).__name__, _frames(error))
             raise PluginError(module.name, "advance", f"it raised {type(error).__name__}.") from None
-        if not isinstance(step, (Waiting, Issued, Failed)):
-            raise PluginError(module.name, "advance", f"it returned a {type(step).__name__}, which is not a step.")
+        if flaw := flaw_of(step):
+            raise PluginError(module.name, "advance", f"it returned {flaw}.")
         return step
 
     def _clean_up_any(self, held: Held) -> tuple[Held, datetime | None]:
@@ -346,6 +357,11 @@ class Engine:
         except NotFound:
             return Reconciled(certificate_id=certificate_id, status=None, look_again=None, stepped=False)
         return Reconciled(certificate_id=certificate_id, status=status, look_again=due_at, stepped=False)
+
+
+def _frames(error: Exception) -> str:
+    """Where it was raised; what it says might hold a secret."""
+    return "".join(traceback.format_tb(error.__traceback__))
 
 
 def _in_time(held: Held, policy: NoticePolicy, now: datetime) -> Held:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
+from datetime import datetime
 
 from attrs import evolve
 
 from certcore.engine.contexts import Contexts
 from certcore.engine.decide import is_lost_change
 from certcore.engine.outcome import Held
-from certcore.engine.requests import new_issuance
-from certcore.errors import CAError, CertCoreError, InvalidInput, LeaseLost, StorageError
+from certcore.engine.requests import NewIssuance, new_issuance
+from certcore.errors import CAError, CertCoreError, InvalidInput, LeaseLost, SealingError, StorageError
 from certcore.model.certificate import Certificate
 from certcore.model.events import EventKind
 from certcore.model.issuance import Issuance, Outcome, Purpose
@@ -50,15 +51,26 @@ def _renewal(held: Held, active: Issuance, contexts: Contexts, *, like: Issuance
     # A key of another kind than the one that is wished cannot be kept.
     keeps = not certificate.renewal.rotate_key and active.key_type is (like or certificate).key_type
     keep = _sealed_key(active, contexts) if keeps else None
-    request = new_issuance(
-        certificate,
-        number=_next_number(held),
-        purpose=Purpose.RENEW,
-        environment=contexts.environment,
-        vault=contexts.vault,
-        keep_key=keep,
-        like=like,
-    )
+
+    def asked_with(keep_key: tuple[SecretName, SealedSecret] | None) -> NewIssuance:
+        return new_issuance(
+            certificate,
+            number=_next_number(held),
+            purpose=Purpose.RENEW,
+            environment=contexts.environment,
+            vault=contexts.vault,
+            keep_key=keep_key,
+            like=like,
+        )
+
+    try:
+        request = asked_with(keep)
+    except SealingError as error:
+        if not _is_late(certificate, active, now):
+            raise
+        # Better another key than no certificate.
+        _log.warning("The key of certificate %s cannot be kept: %s", certificate.id, error)
+        request = asked_with(None)
     changed = evolve(certificate, issuance_id=request.issuance.id, updated_at=now)
     after = held.with_issuance(request.issuance)
     if request.sealed_key is not None:
@@ -67,6 +79,14 @@ def _renewal(held: Held, active: Issuance, contexts: Contexts, *, like: Issuance
     if before is not None and before.key_name != active.key_name:
         after = evolve(after, dropped_keys=(before.key_name,))  # an attempt that failed, or was set aside
     return after.moved(changed, EventKind.RENEWAL_STARTED, now, data={"number": request.issuance.number}).due(now)
+
+
+def _is_late(certificate: Certificate, active: Issuance, now: datetime) -> bool:
+    """Whether more than half of the time between the renewal's moment and the leaf's end has passed."""
+    if active.leaf is None:  # pragma: no cover - an active issuance has a leaf
+        return True
+    renew_at = certificate.renewal.renew_at(active.leaf, certificate.id, active.renewal_info)
+    return now >= renew_at + (active.leaf.not_after - renew_at) / 2
 
 
 def ask_renewal_info(held: Held, active: Issuance, contexts: Contexts) -> Held:
@@ -103,10 +123,12 @@ def fall_back(held: Held, tired: Issuance, contexts: Contexts) -> Held:
     chosen = _next_authority(held, tired, contexts)
     order = _order(certificate)
     # CAs that refuse at once would else be asked round and round.
-    rounds = max(1, held.schedule.attempts // len(order))
+    attempts = held.schedule.attempts
+    rounds = max(1, attempts // len(order))
     next_round = now + retry_delay(Retry.SLOW, rounds, contexts.environment.roll())
     if chosen is None:
-        return held.with_issuance(evolve(tired, authority_failures=0)).due(next_round)  # nobody else: go on here
+        # Nobody else: go on here.
+        return held.with_issuance(evolve(tired, authority_failures=0)).due(next_round, attempts=attempts + 1)
     kept = held.active is not None and held.active.key_name == tired.key_name
     request = new_issuance(
         certificate,
@@ -132,7 +154,7 @@ def fall_back(held: Held, tired: Issuance, contexts: Contexts) -> Held:
     after = evolve(after, dropped_keys=() if kept else (tired.key_name,))
     after = after.moved(changed, EventKind.FELL_BACK, now, problem=certificate.problem, data=data)
     had_turns = tired.authority_id in order and order.index(chosen) < order.index(tired.authority_id)
-    return after.due(next_round if had_turns else now)
+    return after.due(next_round, attempts=attempts + 1) if had_turns else after.due(now)
 
 
 def _sealed_key(issuance: Issuance, contexts: Contexts) -> tuple[SecretName, SealedSecret] | None:

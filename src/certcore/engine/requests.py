@@ -6,11 +6,12 @@ from attrs import frozen
 
 from certcore.model.certificate import Certificate
 from certcore.model.issuance import Issuance, Purpose
+from certcore.model.keys import KeyType
 from certcore.model.secret import SealedSecret, Secret, SecretName
 from certcore.ports.environment import Environment
 from certcore.ports.sealing import Vault
 from certcore.x509.csr import build_csr
-from certcore.x509.keys import generate_key, load_private_key, private_key_pem
+from certcore.x509.keys import PrivateKey, generate_key, is_usual, key_type_of, load_private_key, private_key_pem
 
 __all__ = ["NewIssuance", "new_issuance"]
 
@@ -32,6 +33,7 @@ def new_issuance(  # noqa: PLR0913 - the parts of one row
     environment: Environment,
     vault: Vault,
     keep_key: tuple[SecretName, SealedSecret] | None = None,
+    any_kind: bool = False,
     authority_id: str | None = None,
     like: Issuance | None = None,
 ) -> NewIssuance:
@@ -43,7 +45,9 @@ def new_issuance(  # noqa: PLR0913 - the parts of one row
         purpose: Why it begins.
         environment: For its id and the time.
         vault: Seals the new key, or opens the kept one.
-        keep_key: The name and the sealed form of the key to use again, when the renewal policy keeps keys.
+        keep_key: The name and the sealed form of the key to use again, when the renewal policy keeps keys. An imported
+            one may be of a kind that is not made here, and that CAs refuse: a new one is made then.
+        any_kind: Keep it all the same.
         authority_id: The CA profile that it goes to; that of the certificate when None.
         like: The issuance whose names and kind of key are asked for again, and whose CSR is used again when its key
             never was here; None for what the certificate says now.
@@ -59,13 +63,13 @@ def new_issuance(  # noqa: PLR0913 - the parts of one row
     name = SecretName("certificate-key", issuance_id)
     if own_csr:
         csr_pem = own_csr
-    elif keep_key is None:
-        key = generate_key(key_type)
-        sealed = vault.seal(Secret(private_key_pem(key)), name)
-        csr_pem = build_csr(key, names, certificate.subject).decode()
     else:
-        name, kept = keep_key
-        key = load_private_key(vault.open(kept, name).reveal(), trusted=True)
+        key = None if keep_key is None else _kept(*keep_key, None if any_kind else key_type, vault)
+        if keep_key is not None and key is not None:
+            name = keep_key[0]
+        else:
+            key = generate_key(key_type)
+            sealed = vault.seal(Secret(private_key_pem(key)), name)
         csr_pem = build_csr(key, names, certificate.subject).decode()
     issuance = Issuance(
         id=issuance_id,
@@ -81,3 +85,9 @@ def new_issuance(  # noqa: PLR0913 - the parts of one row
         created_at=environment.now(),
     )
     return NewIssuance(issuance=issuance, sealed_key=sealed)
+
+
+def _kept(name: SecretName, sealed: SealedSecret, key_type: KeyType | None, vault: Vault) -> PrivateKey | None:
+    """The key, if it is as we would make it, of the kind that is asked for, or any when None is."""
+    key = load_private_key(vault.open(sealed, name).reveal(), trusted=True)
+    return key if key_type is None or (key_type_of(key) is key_type and is_usual(key)) else None

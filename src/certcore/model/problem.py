@@ -73,9 +73,11 @@ class Problem:
 
         def text(name: str) -> str:
             value = document.get(name)
-            return value[:4000] if isinstance(value, str) else ""
+            # JSON may hold half of a surrogate pair, which no store takes.
+            return value[:4000].encode("utf-8", "replace").decode() if isinstance(value, str) else ""
 
-        found_status = document.get("status")
+        found = document.get("status")
+        is_status = isinstance(found, int) and not isinstance(found, bool) and 100 <= found <= 599  # noqa: PLR2004
         identifier = document.get("identifier")
         value = identifier.get("value") if isinstance(identifier, Mapping) else ""
         listed = document.get("subproblems")
@@ -88,8 +90,8 @@ class Problem:
             type=text("type") or "about:blank",
             title=text("title"),
             detail=text("detail"),
-            status=found_status if isinstance(found_status, int) and not isinstance(found_status, bool) else status,
-            identifier=value if isinstance(value, str) else "",
+            status=found if is_status else status,
+            identifier=value.encode("utf-8", "replace").decode() if isinstance(value, str) else "",
             instance=text("instance"),
             subproblems=subproblems,
             advice=text("advice"),

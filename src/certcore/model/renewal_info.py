@@ -80,17 +80,26 @@ def after_answer(
     """
     if window is None:
         return RenewalInfo(check_at=now + leaf.lifetime / 10, checked_at=now)
-    pause = _USUAL if window.retry_after is None else timedelta(seconds=window.retry_after)
+    pause = _USUAL if window.retry_after is None else timedelta(seconds=_bounded(window.retry_after))
     same = info is not None and (info.start, info.end) == (window.start, window.end)
     kept = info.renew_at if info is not None and same else None
+    chosen = kept or window.start + (window.end - window.start) * roll
+    if window.end <= leaf.not_before:
+        # From before the leaf was there: a CA that says so of every leaf would get an order for a new one each hour.
+        chosen = max(chosen, leaf.not_before + min(_LONGEST, leaf.lifetime / 10))
     return RenewalInfo(
         check_at=now + min(max(pause, _SHORTEST), _LONGEST),
         start=window.start,
         end=window.end,
-        renew_at=kept or window.start + (window.end - window.start) * roll,
+        renew_at=chosen,
         explanation_url=window.explanation_url,
         checked_at=now,
     )
+
+
+def _bounded(seconds: float) -> float:
+    """Seconds that a CA, or its module, gave: from 0 to a day; what is no number is 0."""
+    return min(seconds, _LONGEST.total_seconds()) if seconds > 0 else 0.0
 
 
 def after_failure(info: RenewalInfo | None, *, now: datetime, retry_after: float | None = None) -> RenewalInfo:
@@ -105,5 +114,5 @@ def after_failure(info: RenewalInfo | None, *, now: datetime, retry_after: float
     failures = known.failures + 1
     pause = _AFTER_FAILURE.get(failures, _USUAL)
     if retry_after is not None:
-        pause = max(pause, min(timedelta(seconds=retry_after), _LONGEST))
+        pause = max(pause, timedelta(seconds=_bounded(retry_after)))
     return evolve(known, check_at=now + pause, failures=failures)

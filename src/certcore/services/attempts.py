@@ -9,7 +9,7 @@ from attrs import evolve
 
 from certcore.engine.contexts import Contexts
 from certcore.engine.requests import NewIssuance, new_issuance
-from certcore.errors import InvalidInput
+from certcore.errors import InvalidInput, StaleWrite
 from certcore.model.certificate import Certificate
 from certcore.model.events import EventKind
 from certcore.model.form import structure
@@ -29,7 +29,9 @@ def is_under_way(transaction: Transaction, certificate: Certificate) -> bool:
     return transaction.issuances.get(certificate.issuance_id or "").outcome is None
 
 
-def prepare(contexts: Contexts, certificate: Certificate, purpose: Purpose, *, keep_key: bool) -> NewIssuance:
+def prepare(
+    contexts: Contexts, certificate: Certificate, purpose: Purpose, *, keep_key: bool, any_kind: bool = False
+) -> NewIssuance:
     """Make key and CSR for what the certificate says; slow for RSA, so not inside of a transaction.
 
     Args:
@@ -38,6 +40,7 @@ def prepare(contexts: Contexts, certificate: Certificate, purpose: Purpose, *, k
         purpose: Why.
         keep_key: Use the key of the leaf in service again, when it is here, of the kind that is wished, and was not
             revoked.
+        any_kind: Keep it also when we would not make one like it, and the CA may refuse it: the user said so.
 
     Raises:
         InvalidInput: There is no CA profile, or it does not permit these names; or the user's own CSR is for the key
@@ -69,6 +72,7 @@ def prepare(contexts: Contexts, certificate: Certificate, purpose: Purpose, *, k
         environment=contexts.environment,
         vault=contexts.vault,
         keep_key=None if kept is None or sealed is None else (kept, sealed),
+        any_kind=any_kind,
     )
 
 
@@ -94,11 +98,15 @@ def begin(
 
     Raises:
         TransitionNotAllowed: The stored status does not permit it.
-        StaleWrite: The certificate was edited at the same moment.
+        StaleWrite: The certificate was edited or revoked at the same moment.
     """
     now = contexts.environment.now()
     stored = transaction.certificates.get(certificate.id)
     status = transition(stored.status, action)
+    if stored.status is Status.REVOKED and certificate.status is not Status.REVOKED:
+        # Its key may have been kept for this attempt, and is never used again now.
+        changes = {"status": (str(certificate.status), str(stored.status))}
+        raise StaleWrite("certificate", stored.id, expected=certificate.version, found=stored.version, changes=changes)
     fields = evolve(
         certificate,
         status=status,

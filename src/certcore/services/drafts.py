@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from typing import Any, Final
 
 from attrs import evolve, frozen
 
 from certcore.engine.contexts import Contexts
-from certcore.errors import CertCoreError
+from certcore.errors import CertCoreError, NotFound
 from certcore.model.certificate import Certificate, Schedule
 from certcore.model.events import EventKind
 from certcore.model.issuance import Issuance
@@ -34,6 +35,7 @@ __all__ = ["Drafts"]
 
 #: What can be changed in every status.
 _LASTING: Final = frozenset({"renewal", "fallbacks"})
+_TIME_TO_DELETE: Final = timedelta(minutes=5)
 
 
 @frozen(kw_only=True, eq=False, slots=False)
@@ -231,15 +233,22 @@ class Drafts:
             AccessDenied: The policy said no.
         """
         self.access.certificate(actor, Permission.CERTIFICATE_DELETE, certificate_id)
+        now = self.contexts.environment.now()
         with self.contexts.storage.write() as transaction:
             stored = transaction.certificates.get(certificate_id)
             transition(stored.status, Action.DELETE)
             issuances = transaction.issuances.of_certificate(certificate_id)
             # From here on, a worker that is in the middle of a step has its result refused and takes it back itself.
-            transaction.schedules.take_over(certificate_id, due_at=None)
-        for issuance in issuances:
-            if issuance.needs_clean_up:
-                self._clean_up(stored, issuance)
+            # Should this process die here, a worker goes on with the certificate as if nothing had been said.
+            transaction.schedules.take_over(certificate_id, due_at=now + _TIME_TO_DELETE)
+        try:
+            for issuance in issuances:
+                if issuance.needs_clean_up:
+                    self._clean_up(stored, issuance)
+        except BaseException:  # boundary: it is not deleted, so it is looked after as before
+            with self.contexts.storage.write() as transaction:
+                transaction.schedules.take_over(certificate_id, due_at=now)
+            raise
         with self.contexts.storage.write() as transaction:
             current = transaction.certificates.get(certificate_id)
             for issuance in transaction.issuances.of_certificate(certificate_id):
@@ -251,8 +260,11 @@ class Drafts:
     def _clean_up(self, certificate: Certificate, issuance: Issuance) -> None:
         if issuance.authority_id is None:
             return
-        with self.contexts.storage.read() as transaction:
-            authority = transaction.authorities.get(issuance.authority_id)
+        try:
+            with self.contexts.storage.read() as transaction:
+                authority = transaction.authorities.get(issuance.authority_id)
+        except NotFound:
+            return  # the CA profile is gone, and with it whatever could be taken back
         module, work = self.contexts.work(authority, certificate, issuance)
         if isinstance(module, SupportsCleanUp) and module.clean_up(work) is not None:
             raise CertCoreError(

@@ -86,7 +86,7 @@ class Reissues:
         changed = checked(self.contexts, changed, before=stored)
         if keep_key:
             self._check_keeps_key(changed)
-        request = prepare(self.contexts, changed, Purpose.REISSUE, keep_key=keep_key)
+        request = prepare(self.contexts, changed, Purpose.REISSUE, keep_key=keep_key, any_kind=True)
         with self.contexts.storage.write() as transaction:
             current = transaction.certificates.get(certificate_id)
             if current.version != changed.version:

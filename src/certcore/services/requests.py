@@ -66,8 +66,8 @@ class Requests:
                 transaction.issuances.save(evolve(issuance, outcome=None, finished_at=None, module_state=None))
                 transaction.certificates.save_progress(changed)
             schedule = transaction.schedules.get(certificate_id)
-            if schedule.lease_until is None or schedule.lease_until <= now:
-                # Not while a worker is on it: it is looking already.
+            if status is not stored.status or schedule.lease_until is None or schedule.lease_until <= now:
+                # Else a worker is on it, and is looking already.
                 transaction.schedules.take_over(certificate_id, due_at=now, attempts=0)
             event = Event(
                 certificate_id=certificate_id,

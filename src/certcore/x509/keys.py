@@ -17,6 +17,7 @@ from certcore.model.keys import KeyType
 __all__ = [
     "PrivateKey",
     "generate_key",
+    "is_usual",
     "key_type_of",
     "load_private_key",
     "private_key_pem",
@@ -80,6 +81,11 @@ def key_type_of(key: PublicKeyTypes | PrivateKey) -> KeyType | None:
     if isinstance(key, (rsa.RSAPrivateKey, rsa.RSAPublicKey)):
         return next((kind for kind, bits in _RSA_BITS.items() if bits == key.key_size), None)
     return None
+
+
+def is_usual(key: PrivateKey) -> bool:
+    """Whether it has the exponent of the keys that we make, where it has one: CAs refuse others."""
+    return not isinstance(key, rsa.RSAPrivateKey) or key.public_key().public_numbers().e == _EXPONENT
 
 
 def public_key_pem(key: PublicKeyTypes) -> str:

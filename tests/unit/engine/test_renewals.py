@@ -63,6 +63,7 @@ def test_a_window_in_the_past_renews_at_once_and_is_told(wishing_bench):
     bench.ca.windows[NAMES] = _window(bench, 50 * DAY, 54 * DAY)
     _asked(bench, one)
     page = "https://ca.example/incident"
+    bench.advance(days=10)
     bench.ca.windows[NAMES] = _window(bench, -2 * DAY, -DAY, explanation_url=page)
     _asked(bench, one)
     (told,) = _events(bench, one, EventKind.RENEWAL_ASKED)
