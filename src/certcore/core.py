@@ -17,7 +17,14 @@ from certcore.engine.contexts import Contexts
 from certcore.engine.outbox import Outbox
 from certcore.engine.reconcile import Engine, Reconciled
 from certcore.engine.worker import Worker
-from certcore.errors import InvalidInput, KeyringRefused, UnknownSealingKey, UnsealFailed, WrongSealingKey
+from certcore.errors import (
+    InvalidInput,
+    KeyringRefused,
+    NotObtained,
+    UnknownSealingKey,
+    UnsealFailed,
+    WrongSealingKey,
+)
 from certcore.model.notices import NoticePolicy
 from certcore.model.secret import Secret, SecretName
 from certcore.model.views import CertificateView
@@ -179,9 +186,11 @@ class CertCore:
     ) -> CertificateView:
         """Block until there is a certificate in service for these names, or a clear error. For scripts.
 
-        One that is here already (the same names, owner and CA profile) is used: when it is active this returns at once,
-        else it is taken up where it stands. A renewal that is due is carried out, too; when it fails, the leaf that is
-        still good is returned, and ``certificate.problem`` says why.
+        One that is here already (the same names, owner, CA profile and CSR) is used: when its leaf in service is for
+        these names this returns at once, else it is taken up where it stands. Two calls at the same moment make one
+        certificate. A renewal that is due is carried out, too; when it fails, the leaf that is still good is returned,
+        and ``certificate.problem`` says why. At the end the observers are told what is due for them: targets of
+        deployments, say.
 
         What the domain's owner has to do first is in its hints; ``progress`` is called whenever it gets further. The
         work is done in this thread, whether a worker runs elsewhere or not; in asyncio:
@@ -198,13 +207,19 @@ class CertCore:
 
         Raises:
             NotObtained: The time is over, or the CA refused for good. What was begun stays.
-            InvalidInput: A field is wrong.
-            AccessDenied: The policy said no.
+            InvalidInput: A field is wrong, or the certificate that is here has another value in it.
+            AccessDenied: The policy said no: to create one, or to have the one that is here looked at.
         """
         obtaining = Obtaining(certificates=self.certificates, engine=self.engine)
-        return obtaining.obtain(
-            domain, authority=authority, owner=owner, timeout=timeout, progress=progress, actor=actor, form=form
-        )
+        try:
+            view = obtaining.obtain(
+                domain, authority=authority, owner=owner, timeout=timeout, progress=progress, actor=actor, form=form
+            )
+        except NotObtained:
+            self.outbox.deliver()
+            raise
+        self.outbox.deliver()
+        return view
 
     def worker(self, *, threads: int = 4, in_flight: int = 8, poll_interval: float = 1.0) -> Worker:
         """A worker for this process, not started yet.

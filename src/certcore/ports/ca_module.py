@@ -149,7 +149,8 @@ class Waiting:
     state: Mapping[str, Any]
     look_again: datetime
     waiting_for: WaitingFor
-    #: What was seen in the world, plain JSON, for the right column; None leaves the last findings as they are.
+    #: What was seen in the world, plain JSON, for the right column; None leaves the last findings as they are. When
+    #: nothing but a ``checked_at`` in it changes, that is no news.
     findings: Mapping[str, Any] | None = None
     #: True: the module may hold something outside from here on (TXT values, say) that `SupportsCleanUp` takes back.
     #: Say so in the step before the one that takes hold of it: a crash in between loses what that one returns.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ from certcore.model.permissions import Permission
 from certcore.model.renewal import RenewalPolicy
 from certcore.model.subject import Subject
 from certcore.ports.ca_module import SupportsCleanUp
+from certcore.ports.storage import Transaction
 from certcore.services.access import Access
 from certcore.services.attempts import end_attempt, is_under_way
 from certcore.services.edits import (
@@ -84,6 +85,50 @@ class Drafts:
             NotFound: There is no such CA profile.
             AccessDenied: The policy said no.
         """
+        return self.create_unless(
+            lambda _: None,
+            domain,
+            authority=authority,
+            csr=csr,
+            aliases=aliases,
+            wildcard=wildcard,
+            fallbacks=fallbacks,
+            owner=owner,
+            subject=subject,
+            key_type=key_type,
+            renewal=renewal,
+            module_data=module_data,
+            actor=actor,
+        )
+
+    def create_unless(  # noqa: PLR0913 - as create
+        self,
+        known: Callable[[Transaction], Certificate | None],
+        domain: str | None = None,
+        *,
+        authority: str,
+        csr: str | bytes | None = None,
+        aliases: Iterable[str] | str = (),
+        wildcard: bool = False,
+        fallbacks: Iterable[str] = (),
+        owner: str = "",
+        subject: Subject | Mapping[str, str] | None = None,
+        key_type: KeyType | str | None = None,
+        renewal: RenewalPolicy | Mapping[str, Any] | None = None,
+        module_data: Mapping[str, Any] | None = None,
+        actor: str = "system",
+    ) -> Certificate:
+        """Store a new draft, unless ``known`` finds one in the same transaction; returns what is there then.
+
+        Args:
+            known: Looks into the store, and locks what has to be locked.
+            domain, authority, csr, aliases, wildcard, fallbacks, owner, subject, key_type, renewal, module_data, actor:
+                As in `create`.
+
+        Raises:
+            StaleWrite: What ``known`` locks was taken by somebody else: look again.
+            InvalidInput, NotFound, AccessDenied: As `create`.
+        """
         self.access.require(actor, Permission.CERTIFICATE_CREATE, owner=owner_of(owner))
         now = self.contexts.environment.now()
         names = names_given(domain, aliases, wildcard=wildcard, key_type=key_type, csr=csr)
@@ -99,9 +144,13 @@ class Drafts:
             created_at=now,
             updated_at=now,
         )
+        self.access.require_profiles(actor, draft)
         new = checked(self.contexts, draft)
         with self.contexts.storage.write() as transaction:
             transaction.authorities.get(authority)
+            found = known(transaction)
+            if found is not None:
+                return found
             transaction.certificates.add(new)
             transaction.schedules.add(Schedule(certificate_id=new.id))
             transaction.events.append([certificate_event(self.contexts, new, EventKind.CREATED, actor)])
@@ -165,6 +214,7 @@ class Drafts:
         changes = given_changes(stored, given)
         now = self.contexts.environment.now()
         changed = evolve(stored, **changes, updated_at=now, version=stored.version if version is None else version)
+        self.access.require_profiles(actor, changed, before=stored)
         if set(named) <= _LASTING:
             check_fallbacks(self.contexts, changed)
         else:

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from certcore.engine.reconcile import Engine
-from certcore.errors import InvalidInput, NotObtained, StaleWrite, TransitionNotAllowed
+from certcore.errors import InvalidInput, NotObtained, StaleWrite, StorageUnavailable, TransitionNotAllowed
 from certcore.model.certificate import Certificate
 from certcore.model.issuance import Outcome
 from certcore.model.lifecycle import Status
-from certcore.model.names import certificate_names
+from certcore.model.names import DnsName, certificate_names
+from certcore.model.permissions import Permission
 from certcore.model.views import CertificateView
+from certcore.ports.storage import Transaction
 from certcore.services.certificates import Certificates
-from certcore.services.inputs import names_given, owner_of
+from certcore.services.edits import checked
+from certcore.services.inputs import given_changes, names_given, owner_of
 
 __all__ = ["Obtaining"]
 
@@ -27,6 +32,11 @@ _LOOK: Final = 1.0
 _LONGEST: Final = 10 * 365 * 86_400
 #: So many looks at most, whatever the clock does.
 _MOST_LOOKS: Final = 1_000_000
+#: No CA module has this name: names of modules have no hyphen.
+_NAMESPACE: Final = "certcore-obtain"
+#: So many calls for other certificates can go on at the same moment without one waiting for another.
+_LOCKS: Final = 64
+_MOST_RACES: Final = 100
 
 
 @frozen(kw_only=True, eq=False)
@@ -58,7 +68,7 @@ class Obtaining:
         with self.engine.storage.read() as transaction:
             named = [one for one in transaction.authorities.list() if authority in (one.id, one.name)]
         authority_id = named[0].id if named else authority
-        one = self._started(domain, authority_id, owner, actor, form)
+        one = self._started(_Wanted.of(domain, authority_id, owner, form), actor, form)
         seen: object = None
         for _ in range(_MOST_LOOKS):
             looked = self.engine.reconcile(one.id)
@@ -77,47 +87,113 @@ class Obtaining:
                 self.wait(min((until - now).total_seconds(), _LOOK))
         raise _not_obtained(view.certificate, timeout)
 
-    def _started(
-        self, domain: str | None, authority_id: str, owner: str, actor: str, form: dict[str, Any]
-    ) -> Certificate:
+    def _started(self, wanted: _Wanted, actor: str, form: dict[str, Any]) -> Certificate:
         """The certificate, on its way: one that is here already, or a new one."""
-        one = self._known(domain, authority_id, owner, form)
-        if one is None:
-            one = self.certificates.create(domain, authority=authority_id, owner=owner, actor=actor, **form)
+        one = self._known_or_new(wanted, actor, form)
+        # Before anything is done about it.
+        self.certificates.access.certificate(actor, Permission.CERTIFICATE_CHECK, one.id)
+        view = self.certificates.view(one.id, actor=actor)
         ends = one.not_after
         ended = one.status is Status.ACTIVE and ends is not None and ends <= self.engine.environment.now()
         try:
             match one.status:
                 case Status.DRAFT:
                     return self.certificates.generate_csr(one.id, actor=actor)
-                case Status.ERROR:
+                case Status.ERROR | Status.PENDING:
                     return self.certificates.check_now(one.id, actor=actor)
                 case Status.EXPIRED | Status.REVOKED:
                     return self.certificates.renew(one.id, actor=actor)
+                case Status.ACTIVE if view.under_way and not _is_as_wanted(view):
+                    return self.certificates.check_now(one.id, actor=actor)
+                case Status.ACTIVE if not _is_as_wanted(view):
+                    return self.certificates.reissue(one.id, actor=actor)
                 case _:
                     return self.certificates.renew(one.id, actor=actor) if ended else one
         except (StaleWrite, TransitionNotAllowed):
             return one  # somebody else was faster: it is on its way
 
-    def _known(self, domain: str | None, authority_id: str, owner: str, form: dict[str, Any]) -> Certificate | None:
-        """The newest certificate of this owner and CA profile for exactly these names."""
-        wanted = names_given(
+    def _known_or_new(self, wanted: _Wanted, actor: str, form: dict[str, Any]) -> Certificate:
+        with self.engine.storage.read() as transaction:
+            one = wanted.newest(transaction)
+        if one is not None:
+            self._refuse_others(one, form)
+            return one
+
+        def known(transaction: Transaction) -> Certificate | None:
+            # Whoever wants the same at this moment writes here, too, and only one of them is first.
+            lock = transaction.documents.get(_NAMESPACE, wanted.key)
+            version = 0 if lock is None else lock.version
+            transaction.documents.put(_NAMESPACE, wanted.key, {}, version=version)
+            return wanted.newest(transaction)
+
+        for _ in range(_MOST_RACES):
+            with suppress(StaleWrite):
+                return self.certificates.create_unless(
+                    known, wanted.domain, authority=wanted.authority_id, owner=wanted.owner, actor=actor, **form
+                )
+        raise StorageUnavailable("Many others want the same certificate at this moment.")
+
+    def _refuse_others(self, one: Certificate, form: dict[str, Any]) -> None:
+        """Refuse fields that the certificate here does not have: they would be passed over in silence."""
+        given = {name: form.get(name) for name in ("key_type", "subject", "renewal", "fallbacks", "module_data")}
+        changes = given_changes(one, given)
+        if not changes:
+            return
+        wished = checked(self.engine.contexts, evolve(one, **changes), before=one)
+        for name in changes:
+            if getattr(wished, name) != getattr(one, name):
+                raise InvalidInput(
+                    name,
+                    f"is another one in the certificate for {one.domain} that is here ({one.id}).",
+                    advice="Leave it out, or edit that certificate or have it reissued.",
+                )
+
+
+@frozen(kw_only=True)
+class _Wanted:
+    """What makes a certificate the one that is wanted: names, tenant, CA profile and CSR."""
+
+    domain: str | None
+    primary: DnsName
+    names: frozenset[DnsName]
+    authority_id: str
+    owner: str
+    csr_pem: str
+
+    @classmethod
+    def of(cls, domain: str | None, authority_id: str, owner: str, form: dict[str, Any]) -> _Wanted:
+        found = names_given(
             domain,
             form.get("aliases", ()),
             wildcard=form.get("wildcard", False),
             key_type=form.get("key_type"),
             csr=form.get("csr"),
         )
-        names = set(certificate_names(wanted["domain"], wanted["aliases"], wildcard=wanted["wildcard"]))
-        with self.engine.storage.read() as transaction:
-            found: Iterable[Certificate] = transaction.certificates.find_by_domain(wanted["domain"])
+        return cls(
+            domain=domain,
+            primary=found["domain"],
+            names=frozenset(certificate_names(found["domain"], found["aliases"], wildcard=found["wildcard"])),
+            authority_id=authority_id,
+            owner=owner_of(owner),
+            csr_pem=found.get("csr_pem", ""),
+        )
+
+    @property
+    def key(self) -> str:
+        """One of a few locks."""
+        said = [self.owner, self.authority_id, self.csr_pem, *sorted(one.ascii for one in self.names)]
+        return f"obtain-{int(hashlib.sha256(repr(said).encode()).hexdigest(), 16) % _LOCKS}"
+
+    def newest(self, transaction: Transaction) -> Certificate | None:
+        """The newest such certificate."""
+        found: Iterable[Certificate] = transaction.certificates.find_by_domain(self.primary)
         same = [
             one
             for one in found
-            if one.owner == owner_of(owner)
-            and one.authority_id == authority_id
-            and set(one.names) == names
-            and one.csr_pem == wanted.get("csr_pem", "")
+            if one.owner == self.owner
+            and one.authority_id == self.authority_id
+            and set(one.names) == self.names
+            and one.csr_pem == self.csr_pem
         ]
         return same[-1] if same else None
 
@@ -148,7 +224,15 @@ def _is_refused(view: CertificateView) -> bool:
 
 def _is_there(view: CertificateView, now: datetime) -> bool:
     ends = view.certificate.not_after
-    return view.certificate.status is Status.ACTIVE and ends is not None and ends > now
+    return view.certificate.status is Status.ACTIVE and ends is not None and ends > now and _is_as_wanted(view)
+
+
+def _is_as_wanted(view: CertificateView) -> bool:
+    """Whether the leaf in service is for the names of the form, and for the key of its CSR if there is one."""
+    active, certificate = view.active, view.certificate
+    if active is None:
+        return False
+    return set(active.names) == set(certificate.names) and active.own_csr_pem == certificate.csr_pem
 
 
 def _is_renewing(view: CertificateView, now: datetime) -> bool:
@@ -158,5 +242,6 @@ def _is_renewing(view: CertificateView, now: datetime) -> bool:
 
 
 def _what_counts(view: CertificateView) -> object:
-    findings = view.issuance.findings if view.issuance else None
-    return (view.certificate.status, view.certificate.problem, None if findings is None else dict(findings))
+    findings = (view.issuance.findings if view.issuance else None) or {}
+    seen = {name: value for name, value in findings.items() if name != "checked_at"}
+    return (view.certificate.status, view.certificate.problem, seen)

@@ -4,17 +4,20 @@ import threading
 from datetime import timedelta
 
 import pytest
+from at_once import run_all
 
 import certcore
 from certcore import CertCore, NoticePolicy, Status
 from certcore.adapters.environment import SystemEnvironment
 from certcore.errors import AccessDenied, InvalidInput, NotObtained
 from certcore.model.keys import KeyType
+from certcore.model.names import DnsName
+from certcore.model.subject import Subject
 from certcore.ports.ca_module import Issued, Waiting, WaitingFor
 from certcore.services.obtaining import Obtaining
 from certcore.testing.clock import FrozenEnvironment
 from certcore.testing.scripted_ca import Act, ScriptedCA
-from certcore.x509.csr import build_csr
+from certcore.x509.csr import build_csr, csr_spki_sha256
 from certcore.x509.keys import generate_key
 
 
@@ -94,9 +97,6 @@ def test_names_from_anything(bench, obtain):
 def test_a_csr_of_the_users_own(bench, obtain):
     """The names are the request's; the same request finds the same certificate, another one does not."""
     bench.ca.script = (Act.ISSUE,)
-    from certcore.model.names import DnsName
-    from certcore.model.subject import Subject
-
     csr, other = (
         build_csr(generate_key(KeyType.EC_P256), [DnsName("own.example")], Subject()).decode() for _ in range(2)
     )
@@ -441,3 +441,157 @@ def test_a_keyring_that_is_missing(tmp_path):
             keyring=tmp_path / "keyring.json",
         )
     assert list(tmp_path.iterdir()) == []
+
+
+# -- what is here is not what is wanted ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("act", [Act.FAIL_SOON, Act.FAIL_NEVER, Act.WAIT_OWNER])
+def test_a_leaf_with_other_names_is_not_what_was_asked_for(bench, obtain, act):
+    """A change that is not through is waited for, or its error is told: never the leaf with the old names."""
+    one = bench.active()
+    bench.ca.script = (act,)
+    bench.core.certificates.reissue(one, aliases="www.shop.example")
+    bench.core.reconcile(one)
+    with pytest.raises(NotObtained):
+        obtain(aliases="www.shop.example", timeout=30)
+    bench.ca.script = (Act.ISSUE,)
+    view = obtain(aliases="www.shop.example", timeout=3600)
+    assert view.certificate.id == one
+    assert set(view.leaf.names) == {"shop.example", "www.shop.example"}
+
+
+def test_a_leaf_for_another_csr_is_not_what_was_asked_for(bench, obtain):
+    """With a new CSR the leaf of the old one is none: it is for a key that the caller may not have."""
+    first, second = (
+        build_csr(generate_key(KeyType.EC_P256), [DnsName("own.example")], Subject()).decode() for _ in range(2)
+    )
+    bench.ca.script = (Act.ISSUE,)
+    one = obtain(None, csr=first).certificate.id
+    bench.ca.script = (Act.WAIT_OWNER,)
+    bench.core.certificates.reissue(one, csr=second)
+    with pytest.raises(NotObtained):
+        obtain(None, csr=second, timeout=5)
+    bench.ca.script = (Act.ISSUE,)
+    assert obtain(None, csr=second).leaf.spki_sha256 == csr_spki_sha256(second)
+
+
+@pytest.mark.parametrize(
+    ("field", "given"),
+    [
+        ("key_type", "rsa-2048"),
+        ("subject", {"organization": "Shop AG"}),
+        ("renewal", {"auto": False}),
+        ("module_data", {"order_reference": "7"}),
+    ],
+)
+def test_a_field_that_differs_is_refused(bench, obtain, field, given):
+    """What the certificate that is here has not is not passed over in silence; what it has is."""
+    one = bench.active()
+    with pytest.raises(InvalidInput) as refused:
+        obtain(**{field: given})
+    assert refused.value.field == field
+    assert one in str(refused.value)
+    assert obtain(key_type="ec-p256", subject={}, renewal={"auto": True}, module_data={"order_reference": ""})
+
+
+def test_the_owner_has_set_the_record(bench, obtain, waiter):
+    """One that waits for its owner is looked at when the script is run again, not when its turn has come."""
+    bench.ca.script = (Act.WAIT_OWNER, Act.ISSUE)
+    with pytest.raises(NotObtained):
+        obtain(timeout=1)
+    waiter.waits.clear()
+    assert obtain().certificate.status is Status.ACTIVE
+    assert len(waiter.waits) <= 1
+
+
+@pytest.mark.parametrize("storage", ["memory", "sqlite"])
+def test_the_same_at_the_same_moment(storage, tmp_path):
+    """Three calls for one certificate that is not here make one, and all of them get it."""
+    ca = Quick(now=SystemEnvironment().now())
+    options = {"plugins": [ca.plugin()], "installed_plugins": False, "notices": NoticePolicy(days_before=())}
+    if storage == "sqlite":
+        CertCore.create_keyring(tmp_path / "keyring.json")
+        core = CertCore.open(f"sqlite:///{tmp_path}/certcore.db", keyring=tmp_path / "keyring.json", **options)
+    else:
+        core = CertCore.in_memory(**options)
+    with core:
+        core.authorities.create("test", module="scripted")
+        for number in range(3):
+            barrier, found = threading.Barrier(3), []
+
+            def obtain(number=number, barrier=barrier, found=found):
+                barrier.wait(30)
+                found.append(core.obtain(f"d{number}.example", authority="test", timeout=30).certificate.id)
+
+            run_all(obtain, obtain, obtain)
+            assert len(found) == 3
+            assert len(set(found)) == 1
+        assert len(core.certificates.list().items) == 3
+
+
+def test_who_may_not_look_does_not_move_it():
+    """The engine takes no step for somebody who has no permission."""
+    environment = FrozenEnvironment()
+    ca = ScriptedCA([Act.ISSUE], now=environment.now())
+    with CertCore.in_memory(plugins=[ca.plugin(), Policy()], installed_plugins=False, environment=environment) as core:
+        core.authorities.create("test", module="scripted")
+        authority = core.authorities.list()[0].id
+        one = core.certificates.create("shop.example", authority=authority, owner="anna").id
+        core.certificates.generate_csr(one)
+        with pytest.raises(AccessDenied):
+            core.obtain("shop.example", authority="test", owner="anna", actor="bert")
+        assert ca.calls == 0
+        assert core.certificates.get(one).status is Status.PENDING
+
+
+class Observer:
+    """Remembers what it is told."""
+
+    def __init__(self):
+        self.told = []
+
+    @certcore.hookimpl
+    def certcore_on_event(self, event):
+        self.told.append(event.kind)
+
+
+def test_observers_are_told_at_the_end():
+    """A script without a worker has its targets told before it goes on."""
+    environment, observer = FrozenEnvironment(), Observer()
+    ca = ScriptedCA([Act.ISSUE], now=environment.now())
+    with CertCore.in_memory(plugins=[ca.plugin(), observer], installed_plugins=False, environment=environment) as core:
+        core.authorities.create("test", module="scripted")
+        core.obtain("shop.example", authority="test")
+        assert "installed" in observer.told
+
+
+class Looking(ScriptedCA):
+    """Sees the same at each look, and says when."""
+
+    def advance(self, work):
+        now = work.environment.now()
+        findings = {"checked_at": now.isoformat(), "records": []}
+        again = now + timedelta(seconds=1)
+        return Waiting(state={}, look_again=again, waiting_for=WaitingFor.OWNER, findings=findings)
+
+
+def test_that_it_was_looked_at_again_is_no_progress():
+    """Progress is told when something has changed, not at every look."""
+    environment = FrozenEnvironment()
+    ca = Looking(now=environment.now())
+    with CertCore.in_memory(plugins=[ca.plugin()], installed_plugins=False, environment=environment) as core:
+        core.authorities.create("test", module="scripted")
+        seen = []
+        obtaining = Obtaining(certificates=core.certificates, engine=core.engine, wait=Waiter(environment))
+        with pytest.raises(NotObtained):
+            obtaining.obtain(
+                "shop.example",
+                authority="test",
+                owner="",
+                timeout=20,
+                progress=seen.append,
+                actor="system",
+                form={},
+            )
+        assert len(seen) == 1
