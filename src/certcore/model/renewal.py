@@ -23,7 +23,7 @@ _SPREAD: Final = timedelta(days=1)
 
 def _days(instance: object, attribute: object, value: int | None) -> None:
     if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MAX_DAYS):
-        raise InvalidInput("renew_days_before", f"must be a whole number of days from 1 to {_MAX_DAYS}.")
+        raise InvalidInput("days_before", f"must be a whole number of days from 1 to {_MAX_DAYS}.")
 
 
 @frozen(kw_only=True)

@@ -107,7 +107,7 @@ def test_renewal_without_a_threshold(lifetime, before):
 @pytest.mark.parametrize("days", [0, -1, 366, True, "30", 1.5])
 def test_a_threshold_that_cannot_be(days):
     """The days are a whole number from 1 to 365."""
-    with pytest.raises(InvalidInput, match="renew_days_before"):
+    with pytest.raises(InvalidInput, match="days_before"):
         RenewalPolicy(days_before=days)
 
 

@@ -438,6 +438,31 @@ def test_kinds_of_key(bench, key, shown, size, renewed):
     assert bench.core.certificates.view(one.id).leaf.spki_sha256 == view.leaf.spki_sha256
 
 
+@pytest.mark.parametrize(
+    ("key", "shown", "size"),
+    [
+        (ec.generate_private_key(ec.SECP521R1()), "EC P-384", 384),
+        (RSA_2304, "RSA", 2048),
+        (rsa.generate_private_key(3, 2048), "RSA", 2048),
+    ],
+    ids=["P-521", "2304", "exponent"],
+)
+def test_a_policy_keeps_no_key_that_cas_refuse(bench, key, shown, size):
+    """Where the key is kept at renewals, one that we would not make gives way to one of the kind that was told of."""
+    policy = RenewalPolicy(rotate_key=False)
+    leaf, pem = leaf_of(key=key), private_key_pem(key).decode()
+    one = bench.core.certificates.import_certificate(leaf, pem, authority=bench.authority.id, renewal=policy).id
+    bench.ca.script = (Act.ISSUE,)
+    bench.environment.set(bench.core.certificates.view(one).renews_at)
+    _rest(bench, one)
+    view = bench.core.certificates.view(one)
+    assert (view.leaf.public_key_algorithm, view.leaf.key_size) == (shown, size)
+    usual = view.leaf.spki_sha256
+    bench.core.certificates.renew(one)
+    _rest(bench, one)
+    assert bench.core.certificates.view(one).leaf.spki_sha256 == usual
+
+
 def test_keys_that_no_browser_takes(bench):
     """They are refused with the reason, and nothing is stored."""
     for key, words in (

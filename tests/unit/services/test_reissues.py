@@ -965,12 +965,18 @@ def test_of_a_mapping_only_what_is_given_changes(bench, by):
     for field, wrong in (
         ("auto", {"renewal": {"auto": "no"}}),
         ("rotate_key", {"renewal": {"rotate_key": 1}}),
-        ("renew_days_before", {"renewal": {"days_before": 0}}),
-        ("renew_days_before", {"renewal": {"days_before": "10"}}),
+        ("days_before", {"renewal": {"days_before": 0}}),
+        ("days_before", {"renewal": {"days_before": "10"}}),
         ("no_such", {"renewal": {"no_such": 1}}),
         ("no_such", {"subject": {"no_such": "1"}}),
         ("organization", {"subject": {"organization": 7}}),
         ("no_such", {"module_data": {"no_such": "1"}}),
+        ("subject", {"subject": 5}),
+        ("renewal", {"renewal": "x"}),
+        ("module_data", {"module_data": "x"}),
+        ("fallbacks", {"fallbacks": 5}),
+        ("version", {"version": ""}),
+        ("version", {"version": True}),
     ):
         with pytest.raises(InvalidInput) as caught:
             bench.core.certificates.edit(one, **wrong)
