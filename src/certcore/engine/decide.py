@@ -10,7 +10,7 @@ from typing import Final
 from attrs import frozen
 
 from certcore.model.certificate import Certificate
-from certcore.model.issuance import TOO_MUCH, Issuance
+from certcore.model.issuance import TOO_MUCH, Issuance, Purpose
 from certcore.model.lifecycle import Status
 
 __all__ = ["Decision", "Task", "decide", "end_of_change", "is_lost_change"]
@@ -85,6 +85,15 @@ def is_lost_change(certificate: Certificate, issuances: Sequence[Issuance], now:
     return end is not None and now >= end
 
 
+def _ask_at(certificate: Certificate, active: Issuance, now: datetime) -> datetime | None:
+    """When the CA is asked when it wants the leaf to be renewed; None: never."""
+    if active.renewal_info is not None:
+        return active.renewal_info.check_at
+    # An imported leaf may well be of the CA that was chosen for it since.
+    is_bound = active.purpose is Purpose.IMPORT and certificate.authority_id is not None
+    return now if is_bound else None
+
+
 def _leaves(certificate: Certificate, attempt: Issuance | None) -> bool:
     """Whether an attempt goes on at another CA: the present one keeps failing, or is none of the certificate's now."""
     if attempt is None:  # pragma: no cover - only asked for an attempt
@@ -122,9 +131,9 @@ def decide(
         return Decision(task=Task.REST)
     renew_at = ask_at = None
     if active is not None and active.leaf is not None:
-        if active.renewal_info is not None and certificate.status is Status.ACTIVE:
-            ask_at = active.renewal_info.check_at
-            if ask_at <= now:
+        if certificate.status is Status.ACTIVE:
+            ask_at = _ask_at(certificate, active, now)
+            if ask_at is not None and ask_at <= now:
                 return Decision(task=Task.ASK_RENEWAL_INFO, issuance=active)
         if certificate.renews_itself:
             renew_at = certificate.renewal.renew_at(active.leaf, certificate.id, active.renewal_info)

@@ -92,3 +92,5 @@ class LeaseKeeper:
             pass  # the step learns of it when it stores its outcome
         except CertCoreError as error:
             _log.warning("The lease on certificate %s could not be renewed: %s", lease.certificate_id, error)
+        except Exception:  # boundary: this thread keeps the leases of all the others
+            _log.exception("The lease on certificate %s could not be renewed", lease.certificate_id)

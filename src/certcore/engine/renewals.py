@@ -15,9 +15,10 @@ from certcore.errors import CAError, CertCoreError, InvalidInput, LeaseLost, Sea
 from certcore.model.certificate import Certificate
 from certcore.model.events import EventKind
 from certcore.model.issuance import Issuance, Outcome, Purpose
+from certcore.model.leaf import Leaf
 from certcore.model.lifecycle import Action, transition
 from certcore.model.renewal import Retry, retry_delay
-from certcore.model.renewal_info import RenewalInfo, SuggestedWindow, after_answer, after_failure
+from certcore.model.renewal_info import RenewalInfo, after_answer, after_failure
 from certcore.model.secret import SealedSecret, SecretName
 from certcore.ports.ca_module import SupportsRenewalInfo
 
@@ -97,8 +98,7 @@ def ask_renewal_info(held: Held, active: Issuance, contexts: Contexts) -> Held:
         return held
     before = active.renewal_info
     try:
-        window = _asked(held, active, contexts)
-        info = after_answer(before, window, leaf=leaf, now=now, roll=contexts.environment.roll())
+        info = _asked(held, active, leaf, contexts)
     except (LeaseLost, StorageError):
         raise
     except CertCoreError as error:
@@ -164,9 +164,14 @@ def _sealed_key(issuance: Issuance, contexts: Contexts) -> tuple[SecretName, Sea
     return None if sealed is None else (issuance.key_name, sealed)
 
 
-def _asked(held: Held, active: Issuance, contexts: Contexts) -> SuggestedWindow | None:
-    module, context = contexts.context(held.authority(active.authority_id), held.schedule)
-    return module.renewal_info(active, context) if isinstance(module, SupportsRenewalInfo) else None
+def _asked(held: Held, active: Issuance, leaf: Leaf, contexts: Contexts) -> RenewalInfo:
+    authority = held.authority(active.authority_id or held.certificate.authority_id)
+    module, context = contexts.context(authority, held.schedule)
+    if not isinstance(module, SupportsRenewalInfo):
+        return RenewalInfo(check_at=leaf.not_after)  # an imported one, which is not asked about again
+    window = module.renewal_info(active, context)
+    now = contexts.environment.now()
+    return after_answer(active.renewal_info, window, leaf=leaf, now=now, roll=contexts.environment.roll())
 
 
 def _is_earlier(before: RenewalInfo | None, after: RenewalInfo) -> bool:

@@ -18,6 +18,7 @@ from certcore.model.events import EventKind
 from certcore.model.issuance import Outcome, Purpose
 from certcore.model.keys import KeyType
 from certcore.model.names import IpAddress, parse_identifier
+from certcore.model.renewal_info import SuggestedWindow
 from certcore.model.secret import Secret
 from certcore.model.subject import Subject
 from certcore.testing.authority import LittleAuthority
@@ -41,6 +42,7 @@ def leaf_of(*names, key=KEY, at=NOW, days=90.0):
 
 
 LEAF = leaf_of()
+LEAF_NAMES = ("shop.example",)
 
 
 def _stored(core):
@@ -270,6 +272,21 @@ def test_an_overdue_import_is_renewed_at_once(bench):
         view = bench.core.certificates.view(one)
         assert view.active.number == 2
         assert view.days_remaining > 80
+
+
+def test_the_ca_of_an_import_is_asked_when_it_wants_a_renewal(wishing_bench):
+    """From when it has a CA profile on: a mass revocation reaches certificates that moved in, too (RFC 9773)."""
+    bench = wishing_bench
+    one = bench.core.certificates.import_certificate(LEAF, KEY_PEM).id
+    now = bench.environment.now()
+    bench.ca.windows[LEAF_NAMES] = SuggestedWindow(start=now + 5 * DAY, end=now + 6 * DAY)
+    bench.core.certificates.edit(one, authority=bench.authority.id)
+    _rest(bench, one)
+    view = bench.core.certificates.view(one)
+    assert now + 5 * DAY <= view.renews_at <= now + 6 * DAY
+    bench.environment.set(view.renews_at)
+    _rest(bench, one)
+    assert bench.core.certificates.view(one).active.number == 2
 
 
 def test_a_reissue_names_the_ca(bench):
