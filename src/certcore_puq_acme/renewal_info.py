@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
 from cryptography import x509
 
-from certcore.model.issuance import Issuance
+from certcore.model.issuance import Issuance, Purpose
 from certcore.model.renewal_info import SuggestedWindow
 from certcore.ports.ca_module import ModuleContext
 from certcore_puq_acme.acme_errors import ProtocolError
 from certcore_puq_acme.jose import b64url
+from certcore_puq_acme.pages import page_url
 from certcore_puq_acme.transport import host_of
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["certificate_id", "is_of_directory", "renewal_window"]
 
 _RESOURCE: Final = "renewalInfo"
-_MAX_URL: Final = 2000
 
 
 def certificate_id(leaf_pem: str) -> str:
@@ -55,7 +54,8 @@ def renewal_window(issuance: Issuance, context: ModuleContext, accounts: Account
     Raises:
         AcmeError: The CA cannot be asked, or its answer is unusable.
     """
-    if not is_of_directory(issuance, context.profile.directory):
+    # An imported leaf may be of this CA; if it is not, the CA says so.
+    if issuance.purpose is not Purpose.IMPORT and not is_of_directory(issuance, context.profile.directory):
         return None
     client = accounts.reader(context)
     url = client.directory().renewal_info
@@ -67,7 +67,7 @@ def renewal_window(issuance: Issuance, context: ModuleContext, accounts: Account
     start, end = (_moment(window.get(name)) if isinstance(window, dict) else None for name in ("start", "end"))
     if start is None or end is None or end <= start:
         raise ProtocolError(_RESOURCE, "suggestedWindow", host=host_of(url))
-    page = _page(fetched.document.get("explanationURL"))
+    page = page_url(fetched.document.get("explanationURL"))
     return SuggestedWindow(start=start, end=end, explanation_url=page, retry_after=fetched.retry_after)
 
 
@@ -80,13 +80,3 @@ def _moment(value: Any) -> datetime | None:
     except ValueError:
         return None
     return moment.astimezone(UTC) if moment.tzinfo is not None else None
-
-
-def _page(value: Any) -> str:
-    """The URL of a page, which a panel may show as a link; empty for anything else."""
-    if not isinstance(value, str) or len(value) > _MAX_URL or not value.isprintable():
-        return ""
-    try:
-        return value if urlsplit(value).scheme in ("https", "http") else ""
-    except ValueError:
-        return ""

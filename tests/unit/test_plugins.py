@@ -106,12 +106,14 @@ def test_hooks_get_what_is_documented():
         assert [file.content for file in core.certificates.export_as(one, "names")] == [b"shop.example"]
         assert plugin.events == list(core.certificates.timeline(one))
         assert [event.kind for event in plugin.events] == ["created", "csr_generated", "installed"]
-        assert plugin.asked[:3] == [
+        assert plugin.asked[:4] == [
             ("root", "authority.create", ""),
             ("alice", "certificate.create", ""),
+            ("alice", "authority.use", authority.id),
             ("bob", "certificate.generate_csr", one),
         ]
-        assert set(plugin.asked[3:]) == {("system", "certificate.view", one)}
+        viewed = {("system", "certificate.view", one), ("system", "authority.view", authority.id)}
+        assert set(plugin.asked[4:]) == viewed
         assert core.plugin_failures == ()
 
 

@@ -34,7 +34,7 @@ from typing import Final
 
 from attrs import evolve, frozen
 
-from certcore.adapters.folders import Folder, Owner, inner_folder, locked_folder
+from certcore.adapters.folders import PATIENCE, Folder, Owner, inner_folder, locked_folder
 from certcore.errors import CertCoreError, InvalidInput
 from certcore.model.export import ExportedFile
 
@@ -82,6 +82,7 @@ def write_plain(
     owner: str | int | None = None,
     group: str | int | None = None,
     secret_mode: int | None = None,
+    patience: float = PATIENCE,
 ) -> Written:
     """Write files into a folder. Other files in it are left alone, those of an earlier export included.
 
@@ -93,6 +94,7 @@ def write_plain(
         owner: The user, by name or number, whom files and new folders belong to; None for the one who writes.
         group: The same for the group.
         secret_mode: The mode of secret files instead of their own, for example 0640 together with a group.
+        patience: Seconds to wait while somebody else writes to the folder.
 
     Raises:
         CertCoreError: The folder cannot be written to, or is not to be trusted; the sentence says why.
@@ -100,7 +102,7 @@ def write_plain(
     """
     wanted = _prepared(files, secret_mode)
     who = Owner.find(owner, group)
-    with _explained(folder), locked_folder(folder, who) as place, _cleaned(place):
+    with _explained(folder), locked_folder(folder, who, patience=patience) as place, _cleaned(place):
         changed = [file for file in wanted if _differs(place, file, who)]
         _replace(place, changed, who)
     return _written(place.path, wanted, changed)
@@ -115,6 +117,7 @@ def write_versioned(
     group: str | int | None = None,
     secret_mode: int | None = None,
     keep: int = 1,
+    patience: float = PATIENCE,
 ) -> Written:
     """Write files into a new version of a folder and put it into service; nothing is done when none of them changed.
 
@@ -128,6 +131,7 @@ def write_versioned(
         group: As in `write_plain`.
         secret_mode: As in `write_plain`.
         keep: How many versions from before stay, for going back. They hold private keys; the others are removed.
+        patience: As in `write_plain`.
 
     Raises:
         CertCoreError: As in `write_plain`; or ``live`` is there and is not the link that this function makes.
@@ -137,7 +141,7 @@ def write_versioned(
     who = Owner.find(owner, group)
     with (
         _explained(folder),
-        locked_folder(folder, who) as place,
+        locked_folder(folder, who, patience=patience) as place,
         _cleaned(place),
         inner_folder(place, VERSIONS, who, make=True) as versions,
         _cleaned(versions),

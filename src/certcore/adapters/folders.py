@@ -18,12 +18,14 @@ from attrs import frozen
 
 from certcore.errors import CertCoreError, InvalidInput
 
-__all__ = ["Folder", "Owner", "inner_folder", "locked_folder"]
+__all__ = ["PATIENCE", "Folder", "Owner", "inner_folder", "locked_folder"]
+
+#: Seconds to wait while somebody else writes to a folder, where nothing else is said.
+PATIENCE: Final = 10.0
 
 _OTHERS_WRITE: Final = 0o022
 _FLAGS: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-#: How often, and at intervals of how many seconds, it is tried to be the only writer: ten seconds.
-_TRIES: Final = 200
+#: At intervals of how many seconds it is tried to be the only writer.
 _BETWEEN: Final = 0.05
 
 
@@ -81,8 +83,28 @@ class Folder:
         return os.stat(name, dir_fd=self.descriptor, follow_symlinks=False)
 
     def open(self, name: str, flags: int) -> int:
-        """Open a file in it, or make one that its owner alone can read; a link is not followed."""
-        return os.open(name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=self.descriptor)
+        """Open a file in it, or make one that its owner alone can read.
+
+        A link is not followed, and nobody is waited for: a pipe may have been put there since it was looked at.
+
+        Raises:
+            CertCoreError: It is a pipe, a folder or a device.
+            OSError: It cannot be opened, or is a link.
+        """
+        flags |= os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+        descriptor = os.open(name, flags, 0o600, dir_fd=self.descriptor)
+        regular = False
+        try:
+            regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
+        finally:
+            if not regular:
+                os.close(descriptor)
+        if regular:
+            return descriptor
+        raise CertCoreError(
+            f"{self.path / name} is no file, but a pipe, a folder or a device.",
+            advice="Something else keeps its files here: choose another folder, or move it away.",
+        )
 
     def rename(self, old: str, new: str) -> None:
         """Give a file, a link or a folder in it another name, in the place of what has it now."""
@@ -111,8 +133,13 @@ class Folder:
 
 
 @contextmanager
-def locked_folder(path: Path, owner: Owner) -> Iterator[Folder]:
+def locked_folder(path: Path, owner: Owner, *, patience: float = PATIENCE) -> Iterator[Folder]:
     """Open a folder, made when it is missing, as its only writer.
+
+    Args:
+        path: Where it is.
+        owner: Whom a new one belongs to.
+        patience: Seconds to wait while somebody else writes to it.
 
     Raises:
         CertCoreError: It is not to be trusted, or somebody else has been writing to it for too long.
@@ -121,7 +148,7 @@ def locked_folder(path: Path, owner: Owner) -> Iterator[Folder]:
     whole = Path(os.path.abspath(path))  # noqa: PTH100 - a link on the way is to be seen, not resolved
     _walk(whole, owner)
     pause = threading.Event()
-    for _ in range(_TRIES):
+    for _ in range(max(1, round(patience / _BETWEEN))):
         with _opened(os.open(whole, _FLAGS), whole, owner) as folder:
             try:
                 fcntl.flock(folder.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -134,8 +161,8 @@ def locked_folder(path: Path, owner: Owner) -> Iterator[Folder]:
                     return
         pause.wait(_BETWEEN)
     raise CertCoreError(
-        f"Somebody else has been writing to {whole} for {_TRIES * _BETWEEN:g} seconds.",
-        advice="Look for a process that hangs; then try again.",
+        f"Somebody else has been writing to {whole} for {patience:g} seconds.",
+        advice="Look for a process that hangs or that has locked the folder; then try again.",
     )
 
 

@@ -15,8 +15,10 @@ __all__ = ["GRANTS", "Grant", "Permission", "Role"]
 class Permission(StrEnum):
     """The actions that ``certcore_authorize`` is asked about; every call of a service asks for one of them."""
 
-    #: List, search and count certificates. The owner is that of the filter; empty for those of everybody.
+    #: List, search and count the certificates of one owner; an empty owner stands for those that have none.
     CERTIFICATE_LIST = "certificate.list"
+    #: List, search and count the certificates of everybody.
+    CERTIFICATE_LIST_ALL = "certificate.list_all"
     #: See a certificate: its page, hints, issuances and timeline; never its private key.
     CERTIFICATE_VIEW = "certificate.view"
     #: Store a new draft.
@@ -37,8 +39,13 @@ class Permission(StrEnum):
     CERTIFICATE_REVOKE = "certificate.revoke"
     #: Take the private key out, alone or in an export.
     CERTIFICATE_REVEAL_KEY = "certificate.reveal_key"
+    #: See how far the plugins were told of it, and why one failed: what a command wrote, paths of the server.
+    CERTIFICATE_DELIVERIES = "certificate.deliveries"
     #: See the CA profiles; never their secrets.
     AUTHORITY_VIEW = "authority.view"
+    #: Have a certificate use a CA profile that it did not have: as its own, as a fallback, or to revoke through. The
+    #: subject is the profile, the owner that of the certificate.
+    AUTHORITY_USE = "authority.use"
     #: Store a new CA profile.
     AUTHORITY_CREATE = "authority.create"
     #: Change a CA profile or its secrets.
@@ -80,6 +87,7 @@ class Grant:
 GRANTS: Final[Mapping[Permission, Grant]] = MappingProxyType(
     {
         Permission.CERTIFICATE_LIST: Grant(Role.VIEWER, owner=True),
+        Permission.CERTIFICATE_LIST_ALL: Grant(Role.VIEWER),
         Permission.CERTIFICATE_VIEW: Grant(Role.VIEWER, owner=True),
         Permission.CERTIFICATE_CREATE: Grant(Role.OPERATOR, owner=True),
         Permission.CERTIFICATE_IMPORT: Grant(Role.OPERATOR, owner=True),
@@ -90,7 +98,9 @@ GRANTS: Final[Mapping[Permission, Grant]] = MappingProxyType(
         Permission.CERTIFICATE_DELETE: Grant(Role.OPERATOR, owner=True),
         Permission.CERTIFICATE_REVOKE: Grant(Role.OPERATOR, owner=True),
         Permission.CERTIFICATE_REVEAL_KEY: Grant(Role.ADMINISTRATOR, owner=True),
+        Permission.CERTIFICATE_DELIVERIES: Grant(Role.OPERATOR),
         Permission.AUTHORITY_VIEW: Grant(Role.VIEWER),
+        Permission.AUTHORITY_USE: Grant(Role.OPERATOR, owner=True),
         Permission.AUTHORITY_CREATE: Grant(Role.ADMINISTRATOR),
         Permission.AUTHORITY_EDIT: Grant(Role.ADMINISTRATOR),
         Permission.AUTHORITY_CHECK: Grant(Role.OPERATOR),

@@ -13,6 +13,8 @@ __all__ = ["Subject", "parse_email"]
 
 _EMAIL: Final = re.compile(r"[^@\s<>\"(),:;\\]+@[^@\s<>\"(),:;\\]+\.[^@\s<>\"(),:;\\.]+")
 _MAX_EMAIL: Final = 254
+#: C0 controls, and surrogates, which no encoding has.
+_NO_TEXT: Final = re.compile(r"[\x00-\x1f\ud800-\udfff]")
 
 
 def parse_email(text: str, *, field: str = "email") -> str:
@@ -22,7 +24,8 @@ def parse_email(text: str, *, field: str = "email") -> str:
         InvalidInput: The text is not one plain ASCII address (CAs take no other, RFC 8555 section 7.3).
     """
     address = text.strip()
-    if address and (len(address) > _MAX_EMAIL or not address.isascii() or not _EMAIL.fullmatch(address)):
+    plain = len(address) <= _MAX_EMAIL and address.isascii() and address.isprintable()
+    if address and not (plain and _EMAIL.fullmatch(address)):
         raise InvalidInput(field, f"{address[:60]!r} is not an e-mail address.")
     return address
 
@@ -33,8 +36,8 @@ def _bounded(instance: object, attribute: Attribute[str], value: str) -> None:
         raise InvalidInput(attribute.name, "must be text.")
     if len(value) > limit:
         raise InvalidInput(attribute.name, f"is {len(value)} characters long; at most {limit} are allowed.")
-    if any(ord(character) < 0x20 for character in value):  # noqa: PLR2004 - C0 controls
-        raise InvalidInput(attribute.name, "contains control characters.")
+    if _NO_TEXT.search(value):
+        raise InvalidInput(attribute.name, "contains control characters or surrogates.")
 
 
 def _country(instance: object, attribute: Attribute[str], value: str) -> None:

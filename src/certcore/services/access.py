@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from certcore.errors import AccessDenied
+from certcore.errors import AccessDenied, InvalidInput, NotFound
 from certcore.model.certificate import Certificate
 from certcore.model.permissions import Permission
 from certcore.ports.plugins import Plugins
 from certcore.ports.storage import Storage
+from certcore.services.inputs import is_storable
 
 __all__ = ["Access"]
 
@@ -30,14 +31,37 @@ class Access:
             owner: The tenant whose certificates it is about.
 
         Raises:
+            InvalidInput: The actor is no text that can go on the record.
             AccessDenied: A policy said no, or failed.
         """
         if not self.allows(actor, permission, subject, owner=owner):
             raise AccessDenied(actor, permission, subject)
 
     def allows(self, actor: str, permission: Permission, subject: str = "", *, owner: str = "") -> bool:
-        """Whether the policy has nothing against it."""
+        """Whether the policy has nothing against it.
+
+        Raises:
+            InvalidInput: The actor is no text that can go on the record.
+        """
+        if not is_storable(actor):
+            raise InvalidInput("actor", "must be text, without surrogates and NUL.")
         return self.plugins.authorize(actor, str(permission), subject, owner) is not False
+
+    def require_profiles(self, actor: str, certificate: Certificate, *, before: Certificate | None = None) -> None:
+        """Go on only if the certificate may use its CA profiles, fallbacks too. Not inside a writing transaction.
+
+        Args:
+            actor: Who wants it to.
+            certificate: As it is to be.
+            before: As it is; nobody is asked again about the profiles that it has.
+
+        Raises:
+            AccessDenied: A policy said no, or failed. Whether there is such a profile it does not say.
+        """
+        had = () if before is None else (before.authority_id, *before.fallbacks)
+        for one in (certificate.authority_id, *certificate.fallbacks):
+            if one is not None and one not in had:
+                self.require(actor, Permission.AUTHORITY_USE, one, owner=certificate.owner)
 
     def certificate(self, actor: str, permission: Permission, certificate_id: str) -> Certificate:
         """A certificate, for somebody who may do this with it.
@@ -46,6 +70,8 @@ class Access:
             NotFound: There is none.
             AccessDenied: A policy said no, or failed.
         """
+        if not is_storable(certificate_id):
+            raise NotFound("certificate", certificate_id)
         with self.storage.read() as transaction:
             found = transaction.certificates.get(certificate_id)
         self.require(actor, permission, certificate_id, owner=found.owner)

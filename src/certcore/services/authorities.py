@@ -17,6 +17,7 @@ from certcore.model.secret import Secret
 from certcore.ports.ca_module import CAModule, CheckItem, CheckReport, ProfileAction, SupportsActions, SupportsCheck
 from certcore.ports.storage import Transaction
 from certcore.services.access import Access
+from certcore.services.inputs import is_storable, refuse_unstorable
 
 __all__ = ["Authorities"]
 
@@ -126,6 +127,7 @@ class Authorities:
         if action not in offered or not isinstance(module, SupportsActions):
             choices = ", ".join(offered) or "none"
             raise InvalidInput("action", f"there is no action {action[:40]!r}.", advice=f"Possible now: {choices}.")
+        refuse_unstorable(values or {})
         form: object = structure(offered[action].form, values or {})
         return module.run_action(action, form, context, actor=actor)
 
@@ -256,6 +258,8 @@ class Authorities:
             AccessDenied: The policy said no.
         """
         self.access.require(actor, Permission.AUTHORITY_VIEW)
+        if not is_storable(name_or_id):
+            raise NotFound("authority", name_or_id)
         with self.contexts.storage.read() as transaction:
             found = transaction.authorities.by_name(name_or_id.strip())
             if found is not None:
@@ -284,6 +288,7 @@ class Authorities:
             AccessDenied: The policy said no.
         """
         self.access.require(actor, Permission.AUTHORITY_DELETE, authority_id)
+        self._get(authority_id)
         with self.contexts.storage.write() as transaction:
             authority = transaction.authorities.get(authority_id)
             users = transaction.certificates.domains_using(authority_id)
@@ -295,11 +300,14 @@ class Authorities:
         self.contexts.forget(authority_id)
 
     def _get(self, authority_id: str) -> CertificateAuthority:
+        if not is_storable(authority_id):
+            raise NotFound("authority", authority_id)
         with self.contexts.storage.read() as transaction:
             return transaction.authorities.get(authority_id)
 
     def _settings(self, module: CAModule, values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Secret]]:
         """Check settings and part them into plain JSON and secrets."""
+        refuse_unstorable(values)
         profile: object = structure(module.profile_type, values)
         module.check_profile(profile)
         secrets = {
@@ -327,6 +335,7 @@ def _name(name: str) -> str:
 
 
 def _description(text: str) -> str:
+    refuse_unstorable({"description": text})
     if len(text) > _MAX_DESCRIPTION:
         raise InvalidInput("description", f"is longer than {_MAX_DESCRIPTION} characters.")
     return text.strip()

@@ -29,8 +29,17 @@ from certcore.services.edits import (
     check_fallbacks,
     checked,
     conflict,
+    read_version,
 )
-from certcore.services.inputs import fallbacks_of, given_changes, names_given, owner_of, renewal_of, subject_of
+from certcore.services.inputs import (
+    fallbacks_of,
+    given_changes,
+    members_of,
+    names_given,
+    owner_of,
+    renewal_of,
+    subject_of,
+)
 
 __all__ = ["Drafts"]
 
@@ -140,7 +149,7 @@ class Drafts:
             renewal=renewal_of(renewal),
             authority_id=authority,
             fallbacks=fallbacks_of(fallbacks),
-            module_data=module_data or {},
+            module_data={} if module_data is None else members_of("module_data", module_data),
             created_at=now,
             updated_at=now,
         )
@@ -213,7 +222,7 @@ class Drafts:
         check_editable(stored, named, under_way=self._under_way(stored))
         changes = given_changes(stored, given)
         now = self.contexts.environment.now()
-        changed = evolve(stored, **changes, updated_at=now, version=stored.version if version is None else version)
+        changed = evolve(stored, **changes, updated_at=now, version=read_version(version, stored))
         self.access.require_profiles(actor, changed, before=stored)
         if set(named) <= _LASTING:
             check_fallbacks(self.contexts, changed)

@@ -9,6 +9,7 @@ from attrs import asdict, evolve
 
 from certcore.engine.contexts import Contexts
 from certcore.errors import InvalidInput, NotFound, StaleWrite, TransitionNotAllowed
+from certcore.model.authority import CertificateAuthority
 from certcore.model.certificate import Certificate
 from certcore.model.events import Event, EventKind
 from certcore.model.fields import CERTIFICATE_FIELDS, Way, When, way_to_change
@@ -16,8 +17,17 @@ from certcore.model.form import fields_of, structure, unstructure
 from certcore.model.lifecycle import Action, Status, allowed_actions
 from certcore.model.names import certificate_names
 from certcore.ports.storage import Transaction
+from certcore.services.inputs import is_storable, refuse_unstorable
 
-__all__ = ["certificate_event", "changes_between", "check_editable", "check_fallbacks", "checked", "conflict"]
+__all__ = [
+    "certificate_event",
+    "changes_between",
+    "check_editable",
+    "check_fallbacks",
+    "checked",
+    "conflict",
+    "read_version",
+]
 
 #: How far back a conflict is explained.
 _EDITS: Final = 50
@@ -63,18 +73,18 @@ def checked(contexts: Contexts, certificate: Certificate, *, before: Certificate
     Raises:
         InvalidInput: Something in it does not fit; the error names the field.
     """
+    refuse_unstorable(certificate.module_data)
     names = certificate_names(certificate.domain, certificate.aliases, wildcard=certificate.wildcard)
     if certificate.authority_id is None:
         return certificate
     with contexts.storage.read() as transaction:
-        try:
-            authority = transaction.authorities.get(certificate.authority_id)
-        except NotFound:
-            raise InvalidInput(
-                "authority",
-                f"there is no CA profile {certificate.authority_id!r}.",
-                advice="Create one first, or list the ones there are.",
-            ) from None
+        authority = _profile(transaction, certificate.authority_id)
+    if authority is None:
+        raise InvalidInput(
+            "authority",
+            f"there is no CA profile {certificate.authority_id!r}.",
+            advice="Create one first, or list the ones there are.",
+        )
     check_fallbacks(contexts, certificate)
     module, context = contexts.context(authority)
     data = certificate.module_data
@@ -84,6 +94,15 @@ def checked(contexts: Contexts, certificate: Certificate, *, before: Certificate
     settings: object = structure(module.certificate_type, data)
     module.check_request(context, names, settings)
     return evolve(certificate, module_data=unstructure(settings))
+
+
+def read_version(version: int | None, stored: Certificate) -> int:
+    """The version that a user has read; that of the store when None is given."""
+    if version is None:
+        return stored.version
+    if isinstance(version, bool) or not isinstance(version, int):
+        raise InvalidInput("version", "must be the number that was read.")
+    return version
 
 
 def check_fallbacks(contexts: Contexts, certificate: Certificate) -> None:
@@ -96,10 +115,17 @@ def check_fallbacks(contexts: Contexts, certificate: Certificate) -> None:
         for one in certificate.fallbacks:
             if one == certificate.authority_id:
                 raise InvalidInput("fallbacks", "the certificate's own CA profile is no fallback for itself.")
-            try:
-                transaction.authorities.get(one)
-            except NotFound:
-                raise InvalidInput("fallbacks", f"there is no CA profile {one[:60]!r}.") from None
+            if _profile(transaction, one) is None:
+                raise InvalidInput("fallbacks", f"there is no CA profile {one[:60]!r}.")
+
+
+def _profile(transaction: Transaction, authority_id: str) -> CertificateAuthority | None:
+    if not is_storable(authority_id):
+        return None
+    try:
+        return transaction.authorities.get(authority_id)
+    except NotFound:
+        return None
 
 
 def certificate_event(
@@ -112,6 +138,8 @@ def certificate_event(
     **data: Any,
 ) -> Event:
     """What a user did, for the record."""
+    if kind is EventKind.DELETED:
+        data["owner"] = certificate.owner  # nothing else will tell whose record it is
     return Event(
         certificate_id=certificate.id,
         kind=kind,

@@ -15,6 +15,7 @@ from certcore.model.issuance import Issuance
 from certcore.model.permissions import Permission
 from certcore.model.secret import Secret
 from certcore.services.access import Access
+from certcore.services.inputs import refuse_unstorable
 from certcore.x509.formats import EXPORT_FORMATS, find_format
 
 __all__ = ["Exported", "Exports"]
@@ -160,6 +161,7 @@ class Exports:
     def _reveal(self, certificate_id: str, *, reason: str, actor: str, issued: bool = False) -> tuple[Issuance, Secret]:
         if not reason.strip():
             raise InvalidInput("reason", "a reason is needed to take a private key out.")
+        refuse_unstorable({"reason": reason})
         self.access.certificate(actor, Permission.CERTIFICATE_REVEAL_KEY, certificate_id)
         with self.contexts.storage.read() as transaction:
             certificate = transaction.certificates.get(certificate_id)

@@ -112,24 +112,23 @@ class Imports:
         domain, aliases, wildcard = form_of_names(_dns_names(bundle))
         expired = bundle.leaf.not_after <= now
         issuance_id = self.contexts.environment.new_id()
-        certificate = checked(
-            self.contexts,
-            Certificate(
-                id=self.contexts.environment.new_id(),
-                owner=owner_of(owner),
-                domain=domain,
-                aliases=aliases,
-                wildcard=wildcard,
-                key_type=bundle.key_type or _nearest(bundle.leaf),
-                renewal=renewal_of(renewal),
-                authority_id=authority,
-                status=Status.EXPIRED if expired else Status.ACTIVE,
-                active_issuance_id=issuance_id,
-                not_after=bundle.leaf.not_after,
-                created_at=now,
-                updated_at=now,
-            ),
+        wished = Certificate(
+            id=self.contexts.environment.new_id(),
+            owner=owner_of(owner),
+            domain=domain,
+            aliases=aliases,
+            wildcard=wildcard,
+            key_type=bundle.key_type or _nearest(bundle.leaf),
+            renewal=renewal_of(renewal),
+            authority_id=authority,
+            status=Status.EXPIRED if expired else Status.ACTIVE,
+            active_issuance_id=issuance_id,
+            not_after=bundle.leaf.not_after,
+            created_at=now,
+            updated_at=now,
         )
+        self.access.require_profiles(actor, wished)
+        certificate = checked(self.contexts, wished)
         issuance = Issuance(
             id=issuance_id,
             certificate_id=certificate.id,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
@@ -20,8 +21,11 @@ __all__ = [
     "aliases_of",
     "fallbacks_of",
     "given_changes",
+    "is_storable",
+    "members_of",
     "names_given",
     "owner_of",
+    "refuse_unstorable",
     "renewal_of",
     "subject_of",
     "true_or_false",
@@ -29,8 +33,27 @@ __all__ = [
 
 _MAX_OWNER: Final = 100
 _MAX_FALLBACKS: Final = 5
+#: No database stores surrogates, and not all store NUL.
+_UNSTORABLE: Final = re.compile(r"[\x00\ud800-\udfff]")
 #: What a CSR of the user's own says.
 _OF_CSR: Final = ("domain", "aliases", "wildcard", "key_type")
+
+
+def is_storable(text: object) -> bool:
+    """Whether it is text that every database stores: without surrogates, and without NUL."""
+    return isinstance(text, str) and _UNSTORABLE.search(text) is None
+
+
+def refuse_unstorable(values: Mapping[str, Any]) -> None:
+    """Refuse fields with text that not every database stores; what else may be wrong is for the form to say.
+
+    Raises:
+        InvalidInput: There are surrogates or NUL in a name, a value or an entry of a list; the error names the field.
+    """
+    for name, value in values.items():
+        for one in (name, *(value if isinstance(value, (list, tuple)) else (value,))):
+            if isinstance(one, str) and not is_storable(one):
+                raise InvalidInput(str(name)[:60], "contains surrogates or NUL, which is no text.")
 
 
 def aliases_of(aliases: Iterable[str] | str) -> tuple[DnsName, ...]:
@@ -46,7 +69,10 @@ def aliases_of(aliases: Iterable[str] | str) -> tuple[DnsName, ...]:
 
 def fallbacks_of(ids: Iterable[str]) -> tuple[str, ...]:
     """The ids of CA profiles, each once; whether they are there is for the caller to see."""
-    given = tuple(ids) if not isinstance(ids, str) else (ids,)
+    try:
+        given = tuple(ids) if not isinstance(ids, str) else (ids,)
+    except TypeError:
+        raise InvalidInput("fallbacks", "must be a list of ids of CA profiles.") from None
     if not all(isinstance(one, str) and one for one in given):
         raise InvalidInput("fallbacks", "must be a list of ids of CA profiles.")
     if len(set(given)) != len(given):
@@ -61,6 +87,7 @@ def subject_of(subject: Subject | Mapping[str, str] | None, stored: Subject | No
     if subject is None or isinstance(subject, Subject):
         return subject or Subject()
     known = Subject.field_names()
+    members_of("subject", subject)
     for name in subject:
         if name not in known:
             raise InvalidInput(str(name)[:60], "there is no such subject field.", advice=f"Known: {', '.join(known)}.")
@@ -81,11 +108,19 @@ def true_or_false(field: str, value: object) -> bool:
     return value
 
 
+def members_of(field: str, value: object) -> Mapping[str, Any]:
+    """What is given for some members of a field, by their names."""
+    if not isinstance(value, Mapping):
+        raise InvalidInput(field, "must be given as its members by their names.")
+    return value
+
+
 def renewal_of(renewal: RenewalPolicy | Mapping[str, Any] | None, stored: RenewalPolicy | None = None) -> RenewalPolicy:
     """A renewal policy: the stored one with what is given."""
     if renewal is None or isinstance(renewal, RenewalPolicy):
         return renewal or RenewalPolicy()
     known = [one.name for one in fields(RenewalPolicy)]
+    members_of("renewal", renewal)
     for name, value in renewal.items():
         if name not in known:
             raise InvalidInput(str(name)[:60], "is no part of a renewal policy.", advice=f"Known: {', '.join(known)}.")
@@ -153,7 +188,7 @@ def given_changes(stored: Certificate, given: Mapping[str, Any]) -> dict[str, An
                 field, "comes from your CSR.", advice="Give another CSR, or an empty one to have a key made here."
             )
         if field == "module_data":
-            changes["module_data"] = {**stored.module_data, **value}
+            changes["module_data"] = {**stored.module_data, **members_of("module_data", value)}
         elif field == "subject":
             changes["subject"] = subject_of(value, stored.subject)
         elif field == "renewal":

@@ -20,6 +20,7 @@ from certcore.model.permissions import Permission
 from certcore.model.search import Search
 from certcore.model.views import Page
 from certcore.services.access import Access
+from certcore.services.inputs import is_storable, owner_of
 
 __all__ = ["Lists", "check_limit"]
 
@@ -63,7 +64,7 @@ class Lists:
             limit: How many, from 1 to 1000.
             status: Only those of this status.
             authority: Only those of this CA profile (its id).
-            owner: Only those of this tenant.
+            owner: Only those of this tenant; empty for those without one. None takes a permission of its own.
             days_from: Only those whose leaf has so many days left, or more; negative for expired ones.
             days_to: Only those whose leaf has so many days left, or fewer.
             key_type: Only those with this kind of key.
@@ -81,12 +82,12 @@ class Lists:
             InvalidInput: A filter, the limit or the cursor is none.
             AccessDenied: The policy said no; with an ``owner`` it may say yes.
         """
-        self.access.require(actor, Permission.CERTIFICATE_LIST, owner=owner or "")
+        self._require(actor, owner)
         check_limit(limit)
         sorted_by = _order(order)
         only = CertificateFilter(
             status=_status(status),
-            authority_id=authority,
+            authority_id=_authority(authority),
             owner=owner,
             key_type=None if key_type is None else KeyType.parse(key_type),
             renews_itself=renews_itself,
@@ -135,7 +136,7 @@ class Lists:
             text: For example ``shop.exam``, ``example.com`` (finds ``www.example.com``, too), ``03:AB:…`` or a
                 SHA-256 or SHA-1 fingerprint; colons, blanks and case do not matter. Serial numbers and fingerprints
                 of earlier leaves count as well.
-            owner: Only those of this tenant.
+            owner: Only those of this tenant; as in `list`.
             limit: How many, from 1 to 1000. When more fit, it is not said which of them are found.
             actor: Who asks.
 
@@ -146,7 +147,7 @@ class Lists:
             InvalidInput: The limit is none.
             AccessDenied: The policy said no; with an ``owner`` it may say yes.
         """
-        self.access.require(actor, Permission.CERTIFICATE_LIST, owner=owner or "")
+        self._require(actor, owner)
         check_limit(limit)
         with self.contexts.storage.read() as transaction:
             return transaction.certificates.search(Search.parse(text), owner=owner, limit=limit)
@@ -163,7 +164,7 @@ class Lists:
 
         Args:
             authority: Only those of this CA profile (its id).
-            owner: Only those of this tenant.
+            owner: Only those of this tenant; as in `list`.
             at_most: Count no status further than this, for a dashboard that shows "10,000 or more": a million
                 certificates are counted in a moment then, instead of in some tenths of a second.
             actor: Who asks.
@@ -172,12 +173,20 @@ class Lists:
             InvalidInput: ``at_most`` is below 1.
             AccessDenied: The policy said no; with an ``owner`` it may say yes.
         """
-        self.access.require(actor, Permission.CERTIFICATE_LIST, owner=owner or "")
+        self._require(actor, owner)
         if at_most is not None and at_most < 1:
             raise InvalidInput("at_most", "is at least 1.")
+        of = _authority(authority)
         with self.contexts.storage.read() as transaction:
-            found = transaction.certificates.count_by_status(authority_id=authority, owner=owner, at_most=at_most)
+            found = transaction.certificates.count_by_status(authority_id=of, owner=owner, at_most=at_most)
         return {status: found.get(status, 0) for status in Status}
+
+    def _require(self, actor: str, owner: str | None) -> None:
+        """Everybody's certificates are another question than those without an owner."""
+        if owner is None:
+            self.access.require(actor, Permission.CERTIFICATE_LIST_ALL)
+        else:
+            self.access.require(actor, Permission.CERTIFICATE_LIST, owner=owner_of(owner))
 
     def _end(self, field: str, days: int | None, *, more: int = 0) -> datetime | None:
         if days is None:
@@ -204,6 +213,12 @@ def _status(status: Status | str | None) -> Status | None:
         return Status(status)
     except ValueError:
         raise InvalidInput("status", f"{str(status)[:40]!r} is not one of: {', '.join(Status)}.") from None
+
+
+def _authority(authority: str | None) -> str | None:
+    if authority is not None and not is_storable(authority):
+        raise InvalidInput("authority", "must be the id of a CA profile.")
+    return authority
 
 
 def _order(order: Order | str) -> Order:

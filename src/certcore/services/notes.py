@@ -33,12 +33,12 @@ def core_hints(view: CertificateView, others: Sequence[Certificate], timeline: T
     yield from _change(view)
     for observer, behind in timeline.behind.items():
         if behind.attempts:
-            text = "The target {target} failed at attempt {times}, and is tried again at {retry_at}: {reason}"
+            # Not why: that may tell of the server and of other tenants; `certificates.deliveries` has it.
+            text = "The target {target} failed at attempt {times}, and is tried again at {retry_at}."
             facts = {
                 "target": observer,
                 "times": behind.attempts,
                 "retry_at": f"{behind.due_at:%Y-%m-%d %H:%M} UTC",
-                "reason": behind.reason,
             }
             yield Notice(Level.WARNING, Message("core.target_failed", text, facts))
     yield from _overlaps(certificate, others)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from certcore.engine.contexts import Contexts
 from certcore.errors import AccessDenied, AmbiguousName, CertCoreError, InvalidName, NotFound
 from certcore.model.authority import CertificateAuthority
 from certcore.model.certificate import Certificate
-from certcore.model.events import Event
+from certcore.model.events import Event, EventKind
 from certcore.model.hints import Hint, Level, Message, Notice
 from certcore.model.issuance import Issuance
 from certcore.model.names import DnsName
@@ -20,6 +20,7 @@ from certcore.model.timeline import Timeline, TimelineCheck, first_fault
 from certcore.model.views import CertificateView
 from certcore.ports.storage import Transaction
 from certcore.services.access import Access
+from certcore.services.inputs import is_storable
 from certcore.services.lists import check_limit
 from certcore.services.notes import MOST_NAMED, core_hints
 
@@ -27,6 +28,8 @@ __all__ = ["Queries"]
 
 #: How many events of a timeline are read at once.
 _BATCH: Final = 500
+#: So near the end of its timeline is the deletion of a certificate: what was under way may come after it.
+_AFTER_DELETION: Final = 20
 
 
 @frozen(kw_only=True, eq=False, slots=False)
@@ -53,6 +56,8 @@ class Queries:
             AmbiguousName: The actor may see several certificates with this domain; the error lists their ids.
             AccessDenied: The policy said no to all of them.
         """
+        if not is_storable(name_or_id):
+            raise NotFound("certificate", name_or_id)
         with self.contexts.storage.read() as transaction:
             try:
                 found = [transaction.certificates.get(name_or_id)]
@@ -72,10 +77,18 @@ class Queries:
     def view(self, certificate_id: str, *, actor: str = "system") -> CertificateView:
         """Everything that a certificate's page shows; never its private key.
 
+        Without ``authority.view`` for the CA profile, the view has only the profile's id, name and module: its settings
+        and its description are empty then.
+
         Raises:
             NotFound: There is none.
             AccessDenied: The policy said no.
         """
+        view = self._view(certificate_id, actor)
+        return evolve(view, authority=self._shown(view.authority, actor))
+
+    def _view(self, certificate_id: str, actor: str) -> CertificateView:
+        """With the CA profile as it is stored."""
         self.access.certificate(actor, Permission.CERTIFICATE_VIEW, certificate_id)
         with self.contexts.storage.read() as transaction:
             certificate = transaction.certificates.get(certificate_id)
@@ -89,6 +102,18 @@ class Queries:
                 schedule=transaction.schedules.get(certificate_id),
                 now=self.contexts.environment.now(),
             )
+
+    def _shown(self, authority: CertificateAuthority | None, actor: str) -> CertificateAuthority | None:
+        """A CA profile as far as the actor may see it: whose certificate it issues may know which one it is."""
+        if authority is None or self.access.allows(actor, Permission.AUTHORITY_VIEW, authority.id):
+            return authority
+        return CertificateAuthority(
+            id=authority.id,
+            name=authority.name,
+            module=authority.module,
+            created_at=authority.created_at,
+            updated_at=authority.created_at,
+        )
 
     def issuances(self, certificate_id: str, *, actor: str = "system") -> Sequence[Issuance]:
         """All attempts of a certificate, by number.
@@ -128,9 +153,10 @@ class Queries:
 
         Raises:
             NotFound: There is no record of such a certificate.
-            AccessDenied: The policy said no.
+            AccessDenied: The policy said no. The reasons tell of the server (what a command wrote, paths): seeing them
+                is a permission of its own, ``certificate.deliveries``.
         """
-        self._require_record(actor, certificate_id)
+        self._require_record(actor, certificate_id, Permission.CERTIFICATE_DELIVERIES)
         with self.contexts.storage.read() as transaction:
             return transaction.timelines.get(certificate_id)
 
@@ -171,7 +197,8 @@ class Queries:
             NotFound: There is no such certificate.
             AccessDenied: The policy said no.
         """
-        view = self.view(certificate_id, actor=actor)
+        view = self._view(certificate_id, actor)
+        shown = evolve(view, authority=self._shown(view.authority, actor))
         with self.contexts.storage.read() as transaction:
             others = transaction.certificates.sharing(view.certificate, limit=MOST_NAMED)
             timeline = transaction.timelines.get(certificate_id)
@@ -184,16 +211,28 @@ class Queries:
                 hints = [_trouble(view.authority, str(error))]
             except Exception as error:  # isolation: a module's bug must not take the page down
                 hints = [_trouble(view.authority, f"it raised {type(error).__name__}.")]
-        return (*hints, *core_hints(view, others, timeline), *self.contexts.plugins.more_hints(view))
+        return (*hints, *core_hints(shown, others, timeline), *self.contexts.plugins.more_hints(shown))
 
-    def _require_record(self, actor: str, certificate_id: str) -> None:
-        """The record outlives the certificate; then nobody is its owner any more, and it takes a role to see it."""
+    def _require_record(
+        self, actor: str, certificate_id: str, permission: Permission = Permission.CERTIFICATE_VIEW
+    ) -> None:
+        """The record outlives the certificate: the event of its deletion says whose it was."""
+        if not is_storable(certificate_id):
+            raise NotFound("certificate", certificate_id)
         with self.contexts.storage.read() as transaction:
             try:
                 owner = transaction.certificates.get(certificate_id).owner
             except NotFound:
-                owner = ""
-        self.access.require(actor, Permission.CERTIFICATE_VIEW, certificate_id, owner=owner)
+                owner = _last_owner(transaction, certificate_id)
+        self.access.require(actor, permission, certificate_id, owner=owner)
+
+
+def _last_owner(transaction: Transaction, certificate_id: str) -> str:
+    """Whose a deleted certificate was; empty where its record does not say it, as older ones do not."""
+    for event in reversed(transaction.events.of_certificate(certificate_id, limit=_AFTER_DELETION)):
+        if event.kind is EventKind.DELETED:
+            return str(event.data.get("owner", ""))
+    return ""
 
 
 def _of_domain(transaction: Transaction, name: str) -> Sequence[Certificate]:

@@ -19,7 +19,7 @@ from certcore.model.permissions import Permission
 from certcore.model.subject import Subject
 from certcore.services.access import Access
 from certcore.services.attempts import begin, end_attempt, is_under_way, prepare
-from certcore.services.edits import certificate_event, changes_between, checked, conflict
+from certcore.services.edits import certificate_event, changes_between, checked, conflict, read_version
 from certcore.services.inputs import given_changes, owner_of
 
 __all__ = ["Reissues"]
@@ -82,7 +82,8 @@ class Reissues:
             self.access.require(actor, Permission.CERTIFICATE_EDIT, certificate_id, owner=stored.owner)
         transition(stored.status, Action.REISSUE)
         changes = given_changes(stored, given)
-        changed = evolve(stored, **changes, version=stored.version if version is None else version)
+        changed = evolve(stored, **changes, version=read_version(version, stored))
+        self.access.require_profiles(actor, changed, before=stored)
         changed = checked(self.contexts, changed, before=stored)
         if keep_key:
             self._check_keeps_key(changed)
@@ -163,28 +164,27 @@ class Reissues:
             primary = DnsName.parse(domain)
             wildcard = original.wildcard and not primary.is_wildcard
             names = {"domain": primary, "aliases": (), "wildcard": wildcard, "csr_pem": ""}
-        copy = checked(
-            self.contexts,
-            Certificate(
-                **{
-                    "domain": original.domain,
-                    "aliases": original.aliases,
-                    "wildcard": original.wildcard,
-                    "csr_pem": original.csr_pem,
-                    **names,
-                },
-                id=self.contexts.environment.new_id(),
-                owner=tenant,
-                subject=original.subject,
-                key_type=original.key_type,
-                renewal=original.renewal,
-                authority_id=original.authority_id,
-                fallbacks=original.fallbacks,
-                module_data=original.module_data,
-                created_at=now,
-                updated_at=now,
-            ),
+        wished = Certificate(
+            **{
+                "domain": original.domain,
+                "aliases": original.aliases,
+                "wildcard": original.wildcard,
+                "csr_pem": original.csr_pem,
+                **names,
+            },
+            id=self.contexts.environment.new_id(),
+            owner=tenant,
+            subject=original.subject,
+            key_type=original.key_type,
+            renewal=original.renewal,
+            authority_id=original.authority_id,
+            fallbacks=original.fallbacks,
+            module_data=original.module_data,
+            created_at=now,
+            updated_at=now,
         )
+        self.access.require_profiles(actor, wished)
+        copy = checked(self.contexts, wished)
         with self.contexts.storage.write() as transaction:
             transaction.certificates.add(copy)
             transaction.schedules.add(Schedule(certificate_id=copy.id))

@@ -7,11 +7,18 @@ import pytest
 
 import certcore
 from certcore import CertCore, Permission, Role, RolePolicy
-from certcore.errors import AccessDenied, AmbiguousName, InvalidInput, NotFound
+from certcore.errors import AccessDenied, AmbiguousName, CertCoreError, InvalidInput, NotFound
+from certcore.model.hints import Level, Message, Notice
+from certcore.model.keys import KeyType
+from certcore.model.names import parse_identifier
 from certcore.model.permissions import GRANTS
+from certcore.model.subject import Subject
 from certcore.services.access import Access
+from certcore.testing.authority import LittleAuthority
 from certcore.testing.clock import FrozenEnvironment
 from certcore.testing.scripted_ca import Act, ScriptedCA
+from certcore.x509.csr import build_csr
+from certcore.x509.keys import generate_key, private_key_pem
 
 #: Calls that tell about the code that is loaded, not about anything stored.
 ABOUT_CODE = {"authorities.modules", "authorities.form", "certificates.formats"}
@@ -29,6 +36,7 @@ ARGUMENTS = {
     "key_id": "{key}",
     "action": "greet",
     "leaf": "not yet read",
+    "known": "not yet called",
 }
 
 
@@ -36,12 +44,12 @@ class Recorder:
     """Writes down what it is asked; says what it is told to say."""
 
     def __init__(self):
-        self.asked, self.answer = [], None
+        self.asked, self.answer, self.refused = [], None, ()
 
     @certcore.hookimpl
     def certcore_authorize(self, actor, action, subject, owner):
         self.asked.append((actor, action, subject, owner))
-        return self.answer
+        return False if (action, subject) in self.refused else self.answer
 
 
 def _core(*plugins):
@@ -124,11 +132,152 @@ def test_every_permission_is_asked_for():
     with _core(recorder) as core:
         authority, one = _filled(core)
         (key,) = core.engine.vault.keyring.key_ids
+        recorder.asked.clear()
+        # These are asked second, or of one owner alone.
+        core.certificates.create("more.example", authority=authority, owner="anna", actor="mallory")
+        core.certificates.list(owner="anna", actor="mallory")
         recorder.answer = False
         for name in CALLS:
             with pytest.raises(AccessDenied):
                 _call(_calls(core)[name], "mallory", authority=authority, certificate=one, key=key)
     assert {action for _, action, _, _ in recorder.asked} == set(Permission) == set(GRANTS)
+
+
+def _imported(core, **fields):
+    key = generate_key(KeyType.EC_P256)
+    now = core.engine.environment.now()
+    csr = build_csr(key, [parse_identifier("elsewhere.example")], Subject()).decode()
+    leaf = LittleAuthority(now).issue(csr, now=now, lifetime=timedelta(days=90))
+    return core.certificates.import_certificate(leaf, private_key_pem(key).decode(), **fields)
+
+
+#: Every way to have a certificate of anna's use a CA profile that it did not have: its own is ``old``.
+USES = {
+    "create": lambda core, one, old, new: core.certificates.create(
+        "n.example", authority=new, owner="anna", actor="mallory"
+    ),
+    "create with a fallback": lambda core, one, old, new: core.certificates.create(
+        "n.example", authority=old, fallbacks=[new], owner="anna", actor="mallory"
+    ),
+    "edit": lambda core, one, old, new: core.certificates.edit(one, authority=new, actor="mallory"),
+    "edit the fallbacks": lambda core, one, old, new: core.certificates.edit(one, fallbacks=[new], actor="mallory"),
+    "reissue": lambda core, one, old, new: core.certificates.reissue(one, authority=new, actor="mallory"),
+    "import": lambda core, one, old, new: _imported(core, authority=new, owner="anna", actor="mallory"),
+    "revoke": lambda core, one, old, new: core.certificates.revoke(one, authority=new, actor="mallory"),
+    "obtain": lambda core, one, old, new: core.obtain("n.example", authority=new, owner="anna", actor="mallory"),
+}
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["there", "not there"])
+@pytest.mark.parametrize("use", USES)
+def test_a_profile_is_asked_for(use, there):
+    """Whatever a certificate is to use a CA profile for, the policy is asked first; no does not tell of the profile."""
+    recorder = Recorder()
+    with _core(recorder) as core:
+        old, one = _filled(core)
+        new = core.authorities.create("of another tenant", module="scripted").id if there else "no-such-profile"
+        recorder.refused = [(Permission.AUTHORITY_USE, new)]
+        before = _stored(core)
+        with pytest.raises(AccessDenied) as refused:
+            USES[use](core, one, old, new)
+        assert (refused.value.action, refused.value.subject) == (Permission.AUTHORITY_USE, new)
+        assert recorder.asked[-1] == ("mallory", Permission.AUTHORITY_USE, new, "anna")
+        assert _stored(core) == before
+        recorder.refused = ()
+        if there:
+            USES[use](core, one, old, new)
+
+
+def test_a_copy_asks_for_the_profiles():
+    """A copy is a certificate of its own: the policy is asked for its profiles, with the tenant of the copy."""
+    recorder = Recorder()
+    with _core(recorder) as core:
+        old, one = _filled(core)
+        other = core.authorities.create("other", module="scripted").id
+        core.certificates.edit(one, fallbacks=[other])
+        for profile in (old, other):
+            recorder.refused = [(Permission.AUTHORITY_USE, profile)]
+            with pytest.raises(AccessDenied):
+                core.certificates.clone(one, "n.example", owner="bert", actor="mallory")
+            assert recorder.asked[-1] == ("mallory", Permission.AUTHORITY_USE, profile, "bert")
+        recorder.refused = ()
+        assert core.certificates.clone(one, "n.example", owner="bert").owner == "bert"
+
+
+def test_nobody_is_asked_again_for_a_profile():
+    """What a certificate has it may keep and use in another order: only a profile that is new to it is asked for."""
+    recorder = Recorder()
+    with _core(recorder) as core:
+        old, one = _filled(core)
+        other = core.authorities.create("other", module="scripted").id
+        core.certificates.edit(one, fallbacks=[other])
+        recorder.refused = [(Permission.AUTHORITY_USE, old), (Permission.AUTHORITY_USE, other)]
+        core.certificates.edit(one, authority=old, fallbacks=[other], renewal={"auto": False}, actor="anna")
+        core.certificates.edit(one, authority=other, fallbacks=[old], actor="anna")
+        core.certificates.reissue(one, authority=other, actor="anna")
+        core.reconcile(one)
+        core.certificates.renew(one, actor="anna")
+        core.reconcile(one)
+        core.certificates.revoke(one, authority=old, actor="anna")
+        core.certificates.edit(one, fallbacks=[], actor="anna")
+        with pytest.raises(AccessDenied):
+            core.certificates.edit(one, fallbacks=[old], actor="anna")
+
+
+class Hinting:
+    """A plugin that says what it finds in a view."""
+
+    @certcore.hookimpl
+    def certcore_hints(self, view):
+        found = f"{view.authority.name} {view.authority.module} {sorted(view.authority.settings)}"
+        return [Notice(Level.INFO, Message("test.found", found))]
+
+
+def test_a_page_does_not_show_the_settings_of_a_profile():
+    """Who may see the certificate, but not its CA profile, learns of the profile the id, the name and the module."""
+    with _core(RolePolicy(ROLES), Hinting()) as core:
+        settings = {"note": "an internal note", "api_key": "canary"}
+        stored = core.authorities.create("CA", module="scripted", settings=settings, description="canary", actor="ada")
+        one = core.certificates.create("a.example", authority=stored.id, owner="anna", actor="anna").id
+        assert core.certificates.view(one, actor="vera").authority == stored
+        assert core.certificates.view(one).authority == stored
+        shown = core.certificates.view(one, actor="anna").authority
+        assert (shown.id, shown.name, shown.module) == (stored.id, "CA", "scripted")
+        assert (dict(shown.settings), shown.description, shown.secrets_set) == ({}, "", frozenset())
+        texts = {actor: [str(hint) for hint in core.certificates.hints(one, actor=actor)] for actor in ("vera", "anna")}
+        assert "'note'" in texts["vera"][-1]
+        assert "CA scripted []" in texts["anna"][-1]
+        assert len(texts["anna"]) == len(texts["vera"])
+        assert not any("module_failed" in text for text in texts["anna"])
+
+
+class Target:
+    """A target whose failure tells what a tenant has no business to know."""
+
+    name = "web"
+
+    @certcore.hookimpl
+    def certcore_on_event(self, event):
+        raise CertCoreError("nginx: /srv/other-tenant.example.conf:7 is wrong")
+
+
+def test_why_a_target_failed_is_not_for_tenants():
+    """The owner's hints say which target failed, and when it is tried again; why, only who runs the server sees."""
+    with _core(RolePolicy(ROLES), Target()) as core:
+        authority = core.authorities.create("CA", module="scripted", actor="ada").id
+        one = core.certificates.create("a.example", authority=authority, owner="anna", actor="anna").id
+        core.outbox.deliver()
+        told = core.certificates.hints(one, actor="anna")[-1].text
+        assert told.key == "core.target_failed"
+        assert told.params["target"] == "web"
+        assert told.params["times"] == 1
+        assert "UTC" in told.params["retry_at"]
+        assert "other-tenant" not in repr(told)
+        for actor in ("anna", "vera"):
+            with pytest.raises(AccessDenied):
+                core.certificates.deliveries(one, actor=actor)
+        for actor in ("otto", "ada", "system"):
+            assert "other-tenant" in core.certificates.deliveries(one, actor=actor).behind["web"].reason
 
 
 ROLES = {"vera": Role.VIEWER, "otto": Role.OPERATOR, "ada": Role.ADMINISTRATOR, "system": Role.ADMINISTRATOR}
@@ -161,6 +310,10 @@ def test_roles(panel):
 
     assert who(certificates.view, one) == ["vera", "otto", "ada"]
     assert who(certificates.list) == ["vera", "otto", "ada"]
+    assert who(certificates.list, owner="") == ["vera", "otto", "ada"]
+    assert who(certificates.count_by_status) == ["vera", "otto", "ada"]
+    assert who(certificates.search, "shop") == ["vera", "otto", "ada"]
+    assert who(certificates.deliveries, one) == ["otto", "ada"]
     assert who(certificates.verify_timeline, one) == ["vera", "otto", "ada"]
     assert who(authorities.list) == ["vera", "otto", "ada"]
     assert who(certificates.create, "a.example", authority=authority) == ["otto", "ada"]
@@ -200,10 +353,50 @@ def test_the_owner_of_a_certificate(panel):
     for call in refused:
         with pytest.raises(AccessDenied):
             call()
-    certificates.delete(mine, actor="anna")
-    with pytest.raises(AccessDenied):
-        certificates.timeline(mine, actor="anna")
-    assert certificates.timeline(mine, actor="vera")[-1].actor == "anna"
+
+
+def test_the_record_of_a_deleted_certificate(panel):
+    """Its record says whose it was: the owner and the roles see it, and nobody who may see what has no owner."""
+    core, _ = panel
+    authority = core.authorities.list()[0].id
+    mine = core.certificates.create("mine.example", authority=authority, owner="anna", actor="anna").id
+    core.certificates.delete(mine, actor="anna")
+    for actor in ("anna", "vera"):
+        *_, last = core.certificates.timeline(mine, actor=actor)
+        assert (last.kind, last.data["owner"], last.actor) == ("deleted", "anna", "anna")
+        assert core.certificates.verify_timeline(mine, actor=actor).intact
+    for actor in ("bert", "nobody"):
+        with pytest.raises(AccessDenied):
+            core.certificates.timeline(mine, actor=actor)
+    recorder = Recorder()
+    with _core(recorder) as core:
+        authority, one = _filled(core)
+        core.certificates.delete(one)
+        core.certificates.timeline(one, actor="bert")
+        assert recorder.asked[-1] == ("bert", Permission.CERTIFICATE_VIEW, one, "anna")
+
+
+def test_everybody_is_not_nobody():
+    """A policy that lets tenants list what has no owner does not let them list what is somebody else's with it."""
+
+    class Shared:
+        @certcore.hookimpl
+        def certcore_authorize(self, actor, action, owner):
+            return actor == "system" or (action == "certificate.list" and owner in ("", actor))
+
+    with _core(Shared()) as core:
+        authority = core.authorities.create("CA", module="scripted").id
+        core.certificates.create("a.example", authority=authority, owner="anna")
+        shared = core.certificates.create("b.example", authority=authority)
+        assert list(core.certificates.list(owner="", actor="bert").items) == [shared]
+        for call in (
+            lambda: core.certificates.list(actor="bert"),
+            lambda: core.certificates.search("a.example", actor="bert"),
+            lambda: core.certificates.count_by_status(actor="bert"),
+        ):
+            with pytest.raises(AccessDenied) as refused:
+                call()
+            assert refused.value.action == Permission.CERTIFICATE_LIST_ALL
 
 
 def test_a_name_does_not_tell_of_other_tenants(panel):

@@ -486,9 +486,10 @@ def test_permission_is_asked_for_the_tenant(world):
             call()
     assert policy.asked == [
         ("anna", Permission.CERTIFICATE_LIST, "anna"),
-        ("anna", Permission.CERTIFICATE_LIST, ""),
+        ("anna", Permission.CERTIFICATE_LIST_ALL, ""),
         ("anna", Permission.CERTIFICATE_LIST, "bert"),
-        *[("anna", Permission.CERTIFICATE_LIST, "")] * 3,
+        ("anna", Permission.CERTIFICATE_LIST, ""),
+        *[("anna", Permission.CERTIFICATE_LIST_ALL, "")] * 2,
     ]
     policy.asked.clear()
     mine, theirs = (_all(world, owner=owner)[0] for owner in ("anna", "bert"))

@@ -197,7 +197,7 @@ class SqlStorage:
                 connection.close()
             else:
                 ready.keep(connection)
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, UnicodeError) as error:  # text with surrogates: drivers raise that as it is
             raise _unavailable(error, self._database) from None
         except _driver_error(self._database.engine) as error:
             raise _unavailable(error, self._database) from None
