@@ -34,6 +34,8 @@ class CertificateView:
     schedule: Schedule | None
     #: The moment that this view is of.
     now: datetime
+    #: The public key of the leaf in service, SubjectPublicKeyInfo in PEM; empty without a leaf.
+    public_key_pem: str = ""
 
     @property
     def leaf(self) -> Leaf | None:

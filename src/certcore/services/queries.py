@@ -23,6 +23,7 @@ from certcore.services.access import Access
 from certcore.services.inputs import is_storable
 from certcore.services.lists import check_limit
 from certcore.services.notes import MOST_NAMED, core_hints
+from certcore.x509.keys import certificate_public_key_pem
 
 __all__ = ["Queries"]
 
@@ -93,11 +94,13 @@ class Queries:
         with self.contexts.storage.read() as transaction:
             certificate = transaction.certificates.get(certificate_id)
             by_id = {one.id: one for one in transaction.issuances.of_certificate(certificate_id)}
+            active = by_id.get(certificate.active_issuance_id or "")
             return CertificateView(
                 certificate=certificate,
                 authority=_authority(transaction, certificate),
                 issuance=by_id.get(certificate.issuance_id or ""),
-                active=by_id.get(certificate.active_issuance_id or ""),
+                active=active,
+                public_key_pem=certificate_public_key_pem((active.leaf_pem if active else None) or ""),
                 events=tuple(transaction.events.of_certificate(certificate_id)),
                 schedule=transaction.schedules.get(certificate_id),
                 now=self.contexts.environment.now(),

@@ -6,6 +6,7 @@ import hashlib
 from types import MappingProxyType
 from typing import Final
 
+from cryptography import x509
 from cryptography.exceptions import InternalError, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -16,6 +17,7 @@ from certcore.model.keys import KeyType
 
 __all__ = [
     "PrivateKey",
+    "certificate_public_key_pem",
     "generate_key",
     "is_usual",
     "key_type_of",
@@ -91,6 +93,14 @@ def is_usual(key: PrivateKey) -> bool:
 def public_key_pem(key: PublicKeyTypes) -> str:
     """The public key as SubjectPublicKeyInfo PEM (RFC 7468 section 13)."""
     return key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
+
+
+def certificate_public_key_pem(certificate_pem: str) -> str:
+    """The public key of a certificate that is stored here; empty for no text."""
+    if not certificate_pem:
+        return ""
+    key = x509.load_pem_x509_certificate(certificate_pem.encode()).public_key()
+    return public_key_pem(key) if isinstance(key, (ec.EllipticCurvePublicKey, rsa.RSAPublicKey)) else ""
 
 
 def spki_sha256(key: PublicKeyTypes) -> str:

@@ -3,6 +3,7 @@
 import logging
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 
 import certcore
 from certcore import CertCore, Status, Subject
@@ -20,6 +21,7 @@ from certcore.errors import (
 from certcore.model.hints import hint_to_json
 from certcore.testing.clock import FrozenEnvironment
 from certcore.testing.scripted_ca import Act, ScriptedCA
+from certcore.x509.keys import spki_sha256
 
 
 def test_a_draft_keeps_what_was_typed_in_its_normal_form(bench):
@@ -233,3 +235,11 @@ def test_secrets_appear_nowhere(bench, caplog):
     everything = caplog.text + "".join(shown)
     for secret in (key.reveal_text().splitlines()[1], "PRIVATE KEY", "canary-api-key"):
         assert secret not in everything
+
+
+def test_the_view_has_the_public_key(bench):
+    """As PEM, of the leaf in service; none before there is one."""
+    assert bench.core.certificates.view(bench.draft("b.example").id).public_key_pem == ""
+    view = bench.core.certificates.view(bench.active())
+    key = serialization.load_pem_public_key(view.public_key_pem.encode())
+    assert spki_sha256(key) == view.leaf.spki_sha256
