@@ -304,11 +304,15 @@ class Engine:
     def _store(self, before: Held, after: Held, *, keep_lease: bool | timedelta) -> Held:
         now = self.environment.now()
         after = _in_time(after, self.notices, now)
-        due_at = after.schedule.due_at
-        if isinstance(keep_lease, timedelta):
-            keep_lease = due_at is not None and due_at - now <= keep_lease
-        schedule = self._leased(after.schedule, now, keep=keep_lease)
         with self.storage.write() as transaction:
+            asked = transaction.schedules.get(before.certificate.id)
+            if asked.token == before.schedule.token and asked.due_at != before.schedule.due_at:
+                # Somebody wants it looked at, since this step began.
+                after = evolve(after, schedule=evolve(after.schedule, due_at=asked.due_at, attempts=asked.attempts))
+            due_at = after.schedule.due_at
+            if isinstance(keep_lease, timedelta):
+                keep_lease = due_at is not None and due_at - now <= keep_lease
+            schedule = self._leased(after.schedule, now, keep=keep_lease)
             transaction.schedules.save(schedule)  # checks the token: first, so that nothing else is written without it
             self._store_changes(transaction, before, after)
         return evolve(after, schedule=schedule)

@@ -67,8 +67,10 @@ class Requests:
                 transaction.certificates.save_progress(changed)
             schedule = transaction.schedules.get(certificate_id)
             if status is not stored.status or schedule.lease_until is None or schedule.lease_until <= now:
-                # Else a worker is on it, and is looking already.
                 transaction.schedules.take_over(certificate_id, due_at=now, attempts=0)
+            else:
+                # A worker is on it, and may have looked a moment ago: it goes on with another look.
+                transaction.schedules.save(evolve(schedule, due_at=now, attempts=0))
             event = Event(
                 certificate_id=certificate_id,
                 kind=EventKind.CHECK_REQUESTED,

@@ -258,7 +258,15 @@ class Meddling(ScriptedCA):
     """Something happens while a request is prepared, or while it cleans up."""
 
     at_request = None
+    at_advance = None
     at_clean_up = None
+
+    def advance(self, work):
+        step = super().advance(work)
+        meddle, self.at_advance = self.at_advance, None
+        if meddle is not None:
+            meddle()
+        return step
 
     def check_request(self, context, names, settings):
         meddle, self.at_request = self.at_request, None
@@ -305,6 +313,26 @@ def test_a_check_while_a_worker_cleans_up():
         for _ in range(4):
             core.reconcile(one)
         assert core.certificates.get(one).status is Status.ACTIVE
+
+
+def test_a_check_in_the_middle_of_a_step_is_not_lost():
+    """The step had looked already when the owner said "look now": another look follows at once."""
+    environment = FrozenEnvironment()
+    ca = Meddling([Act.WAIT_OWNER, Act.ISSUE], now=environment.now())
+    with _core(ca, environment) as core:
+        one = core.certificates.create("shop.example", authority=core.authorities.create("a", module="scripted").id).id
+        core.certificates.generate_csr(one)
+
+        def asked():
+            environment.advance(timedelta(seconds=1))
+            core.certificates.check_now(one)
+
+        ca.at_advance = asked
+        assert core.reconcile(one).look_again == environment.now()
+        core.reconcile(one)
+        assert core.certificates.get(one).status is Status.ACTIVE
+        core.reconcile(one)
+        assert _due(core, one) > environment.now()
 
 
 # -- other CAs --------------------------------------------------------------------------------------------------------
