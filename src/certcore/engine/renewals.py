@@ -77,8 +77,12 @@ def _renewal(held: Held, active: Issuance, contexts: Contexts, *, like: Issuance
     if request.sealed_key is not None:
         after = evolve(after, new_keys=((request.issuance.key_name, request.sealed_key),))
     before = next((one for one in held.issuances if one.id == certificate.issuance_id), None)
-    if before is not None and before.key_name != active.key_name:
-        after = evolve(after, dropped_keys=(before.key_name,))  # an attempt that failed, or was set aside
+    dropped = {one.key_name for one in held.issuances if one.leaf is not None and one.leaf.not_after <= now}
+    if before is not None:
+        dropped.add(before.key_name)  # an attempt that failed, or was set aside
+    # Nobody needs the key of a leaf that has ended either, unless it lives on.
+    dropped -= {active.key_name, request.issuance.key_name}
+    after = evolve(after, dropped_keys=tuple(sorted(dropped, key=str)))
     return after.moved(changed, EventKind.RENEWAL_STARTED, now, data={"number": request.issuance.number}).due(now)
 
 

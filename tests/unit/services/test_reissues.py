@@ -252,6 +252,19 @@ def test_a_step_in_the_middle_of_a_reissue_is_not_stored(bench):
     assert bench.core.certificates.view(one).active.number == 3
 
 
+def test_the_key_of_a_leaf_that_has_ended_is_destroyed(bench):
+    """As soon as the next renewal begins; those of leaves that may still be served somewhere are kept."""
+    one = bench.active()
+    bench.ca.script = (Act.ISSUE,)
+    for _ in range(4):
+        bench.environment.set(bench.core.certificates.view(one).renews_at)
+        _install(bench, one)
+        now = bench.environment.now()
+        good = {each.number for each in bench.core.certificates.issuances(one) if each.leaf.not_after > now}
+        assert _keys_of(bench, one) == good
+        assert len(good) == 2
+
+
 def test_a_failed_renewal_leaves_no_key_behind(bench):
     """An attempt that failed for good is followed by another with another key: the old key is destroyed then."""
     one = bench.active()
