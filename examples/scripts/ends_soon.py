@@ -2,8 +2,8 @@
 
     python ends_soon.py [DAYS]
 
-Ends with 1 when there are any, for a monitoring system. Certificates that renew themselves are named when their renewal
-is late.
+Ends with 1 when there are any, for a monitoring system, and with 2 when it could not look. Certificates that renew
+themselves are named when their renewal is late. The store is that of obtain.py.
 """
 
 import sys
@@ -40,4 +40,12 @@ def main(days: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 14))
+    given = sys.argv[1] if len(sys.argv) > 1 else "14"
+    if not (given.isdecimal() and len(given) <= 5):
+        print(f"DAYS is a whole number, and not {given[:40]!r}.", file=sys.stderr)
+        sys.exit(2)
+    try:
+        sys.exit(main(int(given)))
+    except certcore.CertCoreError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)

@@ -2,7 +2,7 @@
 
     python import_bought.py CERTIFICATE PRIVATE_KEY [CA_PROFILE]
 
-The files may be PEM, DER or PKCS#12, with the chain in either of them, in any order.
+The files may be PEM, DER or PKCS#12, with the chain in either of them, in any order. The store is that of obtain.py.
 """
 
 import sys
@@ -30,3 +30,5 @@ if __name__ == "__main__":
         main(*sys.argv[1:])
     except certcore.CertCoreError as error:
         sys.exit(str(error))
+    except OSError as error:
+        sys.exit(f"{error.filename} cannot be read: {error.strerror}")

@@ -3,8 +3,12 @@
     python obtain.py DOMAIN CA_PROFILE FOLDER
 
 Run it from cron or a systemd timer, and it renews, too: what is in service is replaced when its time has come. The
-store is ``certcore.db`` with ``keyring.json`` in the working folder; ``certcore init`` and ``certcore authority add``
-make it.
+store is ``certcore.db`` with ``keyring.json`` in the working folder. Make it there, with a CA profile, once:
+
+    certcore init --database certcore.db --keyring keyring.json
+    certcore authority add CA_PROFILE --module puq_acme --set ... --database certcore.db --keyring keyring.json
+
+Without these options the command has its store elsewhere, in a folder of the user.
 """
 
 import sys

@@ -29,4 +29,7 @@ async def main(profile: str, domains: list[str]) -> None:
 if __name__ == "__main__":
     if len(sys.argv) < 3:
         sys.exit(__doc__)
-    asyncio.run(main(sys.argv[1], sys.argv[2:]))
+    try:
+        asyncio.run(main(sys.argv[1], sys.argv[2:]))
+    except certcore.CertCoreError as error:
+        sys.exit(str(error))

@@ -135,6 +135,53 @@ def test_lists_are_filtered(imported, options, found):
     assert {one["domain"] for one in listed} & {"shop.test", "ends.test"} == found
 
 
+def test_files_that_cannot_be_read_are_named(imported):
+    """A missing file, a folder, one file too many, a password that is not there: the option and a sentence, no bug."""
+    store, files, _ = imported
+    nothing = store.folder / "nothing"
+    for arguments, field in (
+        (("import", nothing), "FILE"),
+        (("import", store.folder), "FILE"),
+        (("import", "~nobody-of-this-name/leaf.pem"), "FILE"),
+        (("import", files.leaf, "--key", nothing), "--key"),
+        (("import", files.leaf, files.chain, files.key, "--key", files.key), "FILE"),
+        (("import", files.leaf, "--password-file", nothing), "--password-file"),
+        (("export", "shop.test", "--out", store.folder / "no", "--password-file", nothing), "--password-file"),
+        (("create", "--csr", nothing, "--authority", "dead"), "--csr"),
+    ):
+        error = store.json("cert", *arguments, expect=1)["error"]
+        assert (error["error"], error["field"]) == ("InvalidInput", field), arguments
+        said = store.inside("cert", *arguments, expect=1).stderr
+        assert "bug" not in said
+    for arguments, field in (
+        (("import", "auto", "~nobody-of-this-name"), "FOLDER"),
+        (("dns", "serve", "--zone", "a.test=~nobody-of-this-name/zone"), "--zone"),
+        (("init", "--database", "~nobody-of-this-name/certcore.db"), "--database"),
+    ):
+        error = store.json(*arguments, expect=1)["error"]
+        assert (error["error"], error["field"]) == ("InvalidInput", field)
+    error = store.json("obtain", "--csr", nothing, "--authority", "dead", expect=1)["error"]
+    assert (error["error"], error["field"]) == ("InvalidInput", "--csr")
+    assert f"{nothing} cannot be read: No such file" in store("cert", "import", nothing, expect=1).stderr
+    assert not (store.folder / "no").exists()
+
+
+def test_a_list_for_people_says_how_to_go_on(imported):
+    """The last line has the cursor for the next page, whole; the last page has no such line."""
+    store, _, _ = imported
+    others = [store.json("cert", "create", f"page{number}.test", "--authority", "dead")["id"] for number in (1, 2)]
+    said = store("cert", "list", "--limit", "1", "--order", "created_at").stdout
+    *_, last = said.strip().splitlines()
+    assert last.startswith("More: --after ")
+    rest = store("cert", "list", "--order", "created_at", *last.removeprefix("More: ").split()).stdout
+    domains = {one["domain"] for one in store.json("cert", "list")["certificates"]}
+    assert len([one for one in domains if one in said]) == 1
+    assert {one for one in domains if one in rest} == {one for one in domains if one not in said}
+    assert "More:" not in rest
+    for one in others:
+        store.inside("cert", "delete", one, "--yes")
+
+
 def test_a_list_has_pages(imported):
     """`--limit` and `--after` go through a list in any order."""
     store, _, _ = imported
@@ -196,6 +243,39 @@ def test_copies_and_own_requests(imported):
     started = store.json("cert", "csr", "own.test")
     assert started["issuance"]["csr_pem"] == request.read_text()
     assert store.json("cert", "draft", "own.test")["status"] == "draft"
+
+
+def test_a_copy_without_a_ca_profile_says_what_comes_first(store):
+    """What `cert clone` prints can be typed, in this order."""
+    files = Files(store.folder / "loose", "loose.test")
+    store("cert", "import", files.leaf, files.chain, files.key)
+    said = store("cert", "clone", "loose.test", "--domain", "loose-copy.test").stdout
+    assert "certcore cert edit loose-copy.test --set authority=" in said
+    assert said.index("cert edit") < said.index("cert csr")
+    store("cert", "edit", "loose-copy.test", "--set", "authority=dead")
+    assert "cert edit" not in store("cert", "clone", "loose-copy.test", "--domain", "third.test").stdout
+    store("cert", "csr", "loose-copy.test")
+
+
+def test_moving_in_again_shows_the_ca_profile_that_it_has(store):
+    """A certificate that is there already and bound is shown with its CA profile, also one that was not named."""
+    files = Files(store.folder / "moves", "moves.test")
+    folder = store.folder / "letsencrypt"
+    lineage = folder / "live" / "moves.test"
+    lineage.mkdir(parents=True)
+    for name, path in (("cert", files.leaf), ("chain", files.chain), ("privkey", files.key)):
+        (lineage / f"{name}.pem").write_text(path.read_text())
+    (lineage / "fullchain.pem").write_text(files.leaf.read_text() + files.chain.read_text())
+    (folder / "renewal").mkdir()
+    (folder / "renewal" / "moves.test.conf").write_text(
+        "version = 2.1.0\n[renewalparams]\nauthenticator = webroot\nserver = https://127.0.0.1:1/dir\n"
+    )
+    (first,) = store.json("import", "certbot", folder)["certificates"]
+    assert (first["outcome"], first["authority"]) == ("imported", "dead")
+    store.json("authority", "add", "other", "--module", "puq_acme", "--set", "tech_zone=acme.panel.test")
+    for more in ((), ("--dry-run",), ("--authority", "other")):
+        (again,) = store.json("import", "certbot", folder, *more)["certificates"]
+        assert (again["outcome"], again["authority"], again["id"]) == ("already_there", "dead", first["id"])
 
 
 def test_obtaining_says_why_it_did_not_work(imported):

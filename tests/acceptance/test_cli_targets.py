@@ -1,11 +1,18 @@
 """`certcore run --targets`: what was issued is deployed and told of, and what is wrong with the file is said."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from certcore import CertCore
+from certcore import CertCore, hookimpl
+from certcore.cli.deliveries import deliveries_of, draw_targets, targets_document
+from certcore.model.keys import KeyType
+from certcore.model.names import DnsName
+from certcore.model.subject import Subject
+from certcore.testing.authority import LittleAuthority
 from certcore.testing.scripted_ca import Act, ScriptedCA
+from certcore.x509.csr import build_csr
+from certcore.x509.keys import generate_key
 
 TARGETS = """
 [[deploy]]
@@ -44,16 +51,78 @@ def test_targets_are_told_by_the_worker(certcore, issued):
     live = certcore.folder / "ssl" / "shop.example.com" / "live"
     certcore("run", "--once")
     assert not live.exists()
-    certcore("run", "--once", env={"CERTCORE_TARGETS": str(path)})
+    said = certcore("run", "--once", env={"CERTCORE_TARGETS": str(path)}, expect=1)
+    assert "The target nowhere was not told of shop.example.com: " in said.stdout
+    assert "The target web" not in said.stdout
     assert sorted(one.name for one in live.iterdir()) == ["fullchain.pem", "nginx-ssl.conf", "privkey.pem"]
     assert (certcore.folder / "notes").read_text() == "ran\n"
-    certcore.inside("run", "--once", "--targets", path)
+    path.write_text(path.read_text().partition("[[webhook]]")[0])
+    assert certcore.json("run", "--once", "--targets", path)["undelivered"] == []
     assert (certcore.folder / "notes").read_text() == "ran\n"
     with CertCore.open(f"sqlite:///{certcore.database}", keyring=certcore.keyring) as core:
         (name, behind), *others = core.certificates.deliveries(issued).behind.items()
     assert (name, others) == ("nowhere", [])
     assert "refused the connection" in behind.reason
     assert "canary" not in behind.reason
+
+
+def test_a_target_that_is_behind_is_shown(certcore, issued):
+    """`cert show` names it, with the reason and when it is tried again; of those that were told it says nothing."""
+    path = certcore.folder / "behind.toml"
+    path.write_text(TARGETS.format(folder=certcore.folder).replace("nowhere", "elsewhere"))
+    path.chmod(0o600)
+    certcore.inside("cert", "edit", issued, "--set", "days_before=20")
+    told = certcore.json("run", "--once", "--targets", path, expect=1)["undelivered"]
+    assert [(one["target"], one["id"], one["domain"]) for one in told] == [("elsewhere", issued, "shop.example.com")]
+    shown = {one["name"]: one for one in certcore.json("cert", "show", issued)["targets"]}
+    assert "web" not in shown
+    assert (shown["elsewhere"]["attempts"], shown["elsewhere"]["reason"]) == (1, told[0]["reason"])
+    assert shown["elsewhere"]["events_told"] < shown["elsewhere"]["events"]
+    assert datetime.fromisoformat(shown["elsewhere"]["tried_again_at"]) > datetime.now(UTC) - timedelta(minutes=1)
+    said = certcore("cert", "show", issued).stdout
+    assert "TARGET BEHIND" in said
+    assert "refused the connection" in said
+
+
+def test_the_notices_of_the_file_are_those_of_the_worker(certcore, issued):
+    """`[notices]` decides when the record says that a leaf ends soon; what is wrong in it is named by its key."""
+    path = certcore.folder / "notices.toml"
+    key = generate_key(KeyType.EC_P256)
+    csr = build_csr(key, [DnsName("bought.test")], Subject()).decode()
+    now = datetime.now(UTC)
+    bought = certcore.folder / "bought.pem"
+    bought.write_text(LittleAuthority(now).issue(csr, now=now - timedelta(days=82), lifetime=timedelta(days=90)))
+    kinds = []
+    for text in ("[notices]\ndays_before = [2]\n", "[notices]\ndays_before = [10, 1]\n"):
+        path.write_text(text)
+        path.chmod(0o600)
+        one = certcore.json("cert", "import", bought, "--owner", f"number {len(kinds)}")["id"]
+        certcore.inside("run", "--once", "--targets", path)
+        kinds.append([one["kind"] for one in certcore.json("cert", "timeline", one)["timeline"]])
+    assert "expires_soon" not in kinds[0]
+    assert "expires_soon" in kinds[1]
+    path.write_text("[notices]\nafter_failures = 0\n")
+    error = certcore.json("run", "--once", "--targets", path, expect=1)["error"]
+    assert (error["error"], error["field"]) == ("InvalidInput", "[notices], after_failures")
+
+
+class _Nobody:
+    """A policy that lets nobody see any certificate."""
+
+    @hookimpl
+    def certcore_authorize(self, actor, action, subject, owner):
+        return None if actor == "system" else False
+
+
+def test_somebody_who_may_not_see_the_record_is_shown_no_targets():
+    """The block is left out, and not empty: empty would say that all were told."""
+    ca = ScriptedCA([Act.ISSUE], now=datetime.now(UTC))
+    with CertCore.in_memory(plugins=[ca.plugin(), _Nobody()]) as core:
+        authority = core.authorities.create("scripted", module="scripted")
+        one = core.certificates.create("shop.example.com", authority=authority.id).id
+        assert targets_document(deliveries_of(core, one, actor="system")) == {"targets": []}
+        assert targets_document(deliveries_of(core, one, actor="anna")) == {}
+        draw_targets(None, deliveries_of(core, one, actor="anna"))
 
 
 def test_a_file_of_targets_that_is_wrong(certcore, issued):

@@ -1,6 +1,7 @@
 """The scripts in examples/scripts do what they say, against a real ACME server."""
 
 import os
+import shlex
 import subprocess
 import sys
 from datetime import timedelta
@@ -23,10 +24,10 @@ SCRIPTS = Path(__file__).parents[2] / "examples" / "scripts"
 def run(panel):
     """Runs a script in the panel's folder, where its store is."""
 
-    def run_one(name, *arguments, expect=0):
+    def run_one(name, *arguments, expect=0, folder=panel.folder):
         done = subprocess.run(
             [sys.executable, "-W", "error", SCRIPTS / f"{name}.py", *map(str, arguments)],
-            cwd=panel.folder,
+            cwd=folder,
             env={name: value for name, value in os.environ.items() if not name.startswith("CERTCORE_")},
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -71,6 +72,54 @@ def test_obtaining_one_and_many(panel, start_pebble, run):
     assert "new files: none" in run("obtain", "one.shop.test", "ca", panel.folder / "site")
     said = run("obtain_many", "ca", "a.shop.test", "b.shop.test")
     assert said.count("active until") == 2
+
+
+def test_a_script_without_its_store_says_so(run, tmp_path):
+    """In a folder without a store: a sentence, and for a monitoring system another code than "found some"."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    assert "keyring" in run("ends_soon", expect=2, folder=elsewhere)
+    for name, arguments in (
+        ("obtain", ("one.shop.test", "ca", "site")),
+        ("obtain_many", ("ca", "one.shop.test")),
+        ("import_bought", ("bought.pem", "key.pem")),
+    ):
+        assert "keyring" in run(name, *arguments, expect=1, folder=elsewhere)
+    assert not list(elsewhere.iterdir())
+
+
+def test_the_commands_that_the_script_names_make_its_store(run, tmp_path):
+    """What obtain.py says in its help, typed in an empty folder, makes the store that it opens."""
+    said = run("obtain", expect=1)
+    commands = [shlex.split(line) for line in said.splitlines() if line.strip().startswith("certcore ")]
+    assert [command[1] for command in commands] == ["init", "authority"]
+    settings = ["ca=custom", "directory_url=https://127.0.0.1:9/dir", "tech_zone=acme.panel.test"]
+    settings += ["dns_servers=127.0.0.1:9", "terms_agreed=yes"]
+    for command in commands:
+        at = command.index("--set") if "--set" in command else len(command)
+        command[at : at + 2] = [part for one in settings for part in ("--set", one)] if "--set" in command else []
+        subprocess.run(
+            [sys.executable, "-m", *command],
+            cwd=tmp_path,
+            env={**os.environ, "HOME": str(tmp_path / "home")},
+            check=True,
+            capture_output=True,
+            timeout=60,
+        )
+    assert run("ends_soon", folder=tmp_path) == ""
+    assert not (tmp_path / "home").exists()
+
+
+@pytest.mark.parametrize("days", ["soon", "-1", "1.5", "9" * 5000])
+def test_an_argument_that_is_no_number_is_told(run, days):
+    """Two, and not one: nothing was looked at."""
+    assert "whole number" in run("ends_soon", days, expect=2)
+
+
+def test_files_that_are_not_there_are_told(run, panel):
+    """A missing file and a folder, each by its name."""
+    assert "missing.pem cannot be read: No such file" in run("import_bought", "missing.pem", "key.pem", expect=1)
+    assert f"{panel.folder} cannot be read" in run("import_bought", panel.folder, "key.pem", expect=1)
 
 
 def test_a_name_that_nobody_proves_is_told(panel, run):

@@ -258,7 +258,7 @@ def test_without_a_ca_profile_and_bound_when_there_is_one(panel, lego_folder):
     done = _import(panel, "lego", folder, "--without-accounts")
     assert (_outcomes(done), done["accounts"]) == ({"shop.test": ("bound", "le")}, [])
     assert panel.core.certificates.get(one["id"]).authority_id == panel.core.authorities.find("le").id
-    assert _outcomes(_import(panel, "lego", folder, "--without-accounts")) == {"shop.test": ("already_there", None)}
+    assert _outcomes(_import(panel, "lego", folder, "--without-accounts")) == {"shop.test": ("already_there", "le")}
 
 
 def test_which_ca_profile(panel, lego_folder):

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from certcore.cli.changes import cancel, clone, edit, reissue, to_draft
+from certcore.cli.deliveries import deliveries_of, draw_targets, targets_document
 from certcore.cli.details import draw_view
 from certcore.cli.documents import certificate_document, view_document
 from certcore.cli.exchange import export, formats, import_one
-from certcore.cli.given import Settings, confirmed, pair, value_of, values_of
+from certcore.cli.form import CREATABLE, Fields, OwnCsr, Owner, fields_given, with_options
+from certcore.cli.given import confirmed, pair
 from certcore.cli.lists import list_certificates
-from certcore.cli.naming import named, shown_domain, tell
+from certcore.cli.naming import authority_name, named, shown_domain, tell
 from certcore.cli.options import FAILED, Certificate, Database, Json, Keyring
 from certcore.cli.output import plain
 from certcore.cli.right_column import draw_hints
@@ -37,10 +39,7 @@ def create(  # noqa: PLR0917 - Typer gives them all by name
     authority: Annotated[
         str, typer.Option("--authority", metavar="NAME", help="The CA profile, by name or id; needed.")
     ] = "",
-    csr_file: Annotated[
-        str,
-        typer.Option("--csr", metavar="FILE", help="A CSR of your own: its names count, and its key stays with you."),
-    ] = "",
+    csr_file: OwnCsr = "",
     aliases: Annotated[
         list[str] | None, typer.Option("--alias", metavar="NAME", help="A further name; may be repeated.")
     ] = None,
@@ -55,36 +54,38 @@ def create(  # noqa: PLR0917 - Typer gives them all by name
             "--fallback", metavar="NAME", help="A CA profile to try when the first keeps failing; may be repeated."
         ),
     ] = None,
-    settings: Settings = None,
+    owner: Owner = "",
+    fields: Fields = None,
     database: Database = "",
     keyring: Keyring = "",
     as_json: Json = False,
 ) -> None:
     """Create a draft; no key is made, no CA is asked. `cert hints` shows the CNAME to set, `cert csr` begins."""
-    given = [pair(one) for one in settings or ()]
-    if not authority:
+    pairs = [pair(one) for one in fields or ()]
+    if not authority and not any(name == "authority" for name, _ in pairs):
         raise typer.BadParameter("the name or id of a CA profile is needed.", param_hint="--authority")
     with session(database, keyring, as_json=as_json) as now:
-        profile = now.core.authorities.find(authority, actor=now.actor)
-        form = now.core.authorities.certificate_form(profile.id, actor=now.actor)
-        made = now.core.certificates.create(
-            domain or None,
-            authority=profile.id,
-            csr=value_of("csr", f"@{csr_file}") if csr_file else None,
-            aliases=aliases or (),
+        profile = now.core.authorities.find(authority, actor=now.actor).id if authority else None
+        form = with_options(
+            fields_given(now, pairs, CREATABLE, authority=profile),
+            pairs,
+            csr_file,
+            domain=domain,
+            authority=profile,
+            aliases=aliases,
             wildcard=wildcard,
-            key_type=key_type or None,
+            key_type=key_type,
             fallbacks=[now.core.authorities.find(one, actor=now.actor).id for one in fallbacks or ()],
-            module_data=values_of(given, form),
-            actor=now.actor,
+            owner=owner,
         )
+        made = now.core.certificates.create(**form, actor=now.actor)
 
         def draw(to: Console) -> None:
             to.print(f"Created a draft for {', '.join(plain(one) for one in made.names)}.", style="green")
             to.print(f"See what to set in the DNS: certcore cert hints {named(now.core, made)}")
             to.print(f"Then make key and CSR:      certcore cert csr {named(now.core, made)}")
 
-        now.output.result(certificate_document(made, profile.name), draw)
+        now.output.result(certificate_document(made, authority_name(now, made)), draw)
 
 
 @certificates.command("csr")
@@ -116,10 +117,17 @@ def renew(certificate: Certificate, database: Database = "", keyring: Keyring = 
 
 @certificates.command("show")
 def show(certificate: Certificate, database: Database = "", keyring: Keyring = "", as_json: Json = False) -> None:
-    """Show a certificate: names, status, the details of its leaf, and its timeline."""
+    """Show a certificate: names, status, the details of its leaf, its timeline, and the targets that are behind."""
     with session(database, keyring, as_json=as_json) as now:
-        view = now.core.certificates.view(now.core.certificates.find(certificate, actor=now.actor).id, actor=now.actor)
-        now.output.result(view_document(view), lambda to: draw_view(to, view))
+        found = now.core.certificates.find(certificate, actor=now.actor)
+        view = now.core.certificates.view(found.id, actor=now.actor)
+        told = deliveries_of(now.core, found.id, actor=now.actor)
+
+        def draw(to: Console) -> None:
+            draw_view(to, view)
+            draw_targets(to, told)
+
+        now.output.result({**view_document(view), **targets_document(told)}, draw)
 
 
 @certificates.command("hints")

@@ -2,44 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from certcore.cli.documents import certificate_document, view_document
-from certcore.cli.given import collected, pair, values_of
+from certcore.cli.form import EDITABLE, Changes, fields_given
+from certcore.cli.given import pair
 from certcore.cli.naming import authority_name, named, shown_domain, tell
 from certcore.cli.options import Certificate, Database, Json, Keyring
 from certcore.cli.output import plain
-from certcore.cli.store import Session, session
+from certcore.cli.store import session
 from certcore.errors import InvalidInput
-from certcore.model.certificate import Certificate as Managed
-from certcore.model.fields import CERTIFICATE_FIELDS, CertificateField, FieldGroup, When
-from certcore.model.form import FieldKind
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 __all__ = ["cancel", "clone", "edit", "reissue", "to_draft"]
-
-#: ``module_data`` is given by the names of its own fields, the owner only when a certificate is made.
-_EDITABLE: Final = {
-    one.name: one
-    for one in CERTIFICATE_FIELDS
-    if one.kind is not None and one.when is not When.CREATE and one.name != "module_data"
-}
-_YES, _NO = frozenset({"yes", "true", "on", "1"}), frozenset({"no", "false", "off", "0"})
-
-Changes = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="FIELD=VALUE",
-        help=f"A field; may be repeated. Fields: {', '.join(_EDITABLE)}, and the CA module's own. FIELD=@FILE takes "
-        "the value from a file. A list takes commas, or FIELD=VALUE several times; yes and no are what they say.",
-    ),
-]
 
 
 def edit(
@@ -53,7 +32,7 @@ def edit(
     pairs = [pair(one) for one in changes or ()]
     with session(database, keyring, as_json=as_json) as now:
         found = now.core.certificates.find(certificate, actor=now.actor)
-        given = _given(now, found, pairs)
+        given = fields_given(now, pairs, EDITABLE, authority=found.authority_id)
         if not given:
             raise InvalidInput("--set", "nothing was given to change.")
         changed = now.core.certificates.edit(found.id, **given, actor=now.actor)
@@ -75,7 +54,7 @@ def reissue(
     pairs = [pair(one) for one in changes or ()]
     with session(database, keyring, as_json=as_json) as now:
         found = now.core.certificates.find(certificate, actor=now.actor)
-        given = _given(now, found, pairs)
+        given = fields_given(now, pairs, EDITABLE, authority=found.authority_id)
         for lasting in ("renewal", "fallbacks"):
             if lasting in given:
                 raise InvalidInput(lasting, "does not take a reissue.", advice="Use: certcore cert edit")
@@ -84,7 +63,7 @@ def reissue(
 
 
 def cancel(certificate: Certificate, database: Database = "", keyring: Keyring = "", as_json: Json = False) -> None:
-    """Give an attempt beside the leaf in service up; names and key type go back to those of the leaf."""
+    """Give an attempt beside the leaf in service up; names, key type and CSR go back to those of the leaf."""
     with session(database, keyring, as_json=as_json) as now:
         found = now.core.certificates.find(certificate, actor=now.actor)
         changed = now.core.certificates.cancel_attempt(found.id, actor=now.actor)
@@ -113,54 +92,9 @@ def clone(
 
         def draw(to: Console) -> None:
             to.print(f"Created a draft for {', '.join(plain(one) for one in made.names)}.", style="green")
-            to.print(f"Then make key and CSR:      certcore cert csr {named(now.core, made)}")
+            name = named(now.core, made)
+            if made.authority_id is None:
+                to.print(f"Choose a CA profile first:  certcore cert edit {name} --set authority=NAME")
+            to.print(f"Then make key and CSR:      certcore cert csr {name}")
 
         now.output.result(certificate_document(made, authority_name(now, made)), draw)
-
-
-def _given(now: Session, found: Managed, pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
-    """The arguments of ``certificates.edit``, from what was typed; the table of fields says how each is read."""
-    own = [one for one in pairs if one[0] not in _EDITABLE]
-    lists = frozenset(one.name for one in _EDITABLE.values() if one.kind is FieldKind.LINES)
-    values = collected([one for one in pairs if one[0] in _EDITABLE], lists)
-    given: dict[str, Any] = {}
-    for name, value in values.items():
-        field = _EDITABLE[name]
-        read = _read(field, value)
-        if field.group is FieldGroup.SUBJECT:
-            given.setdefault("subject", {})[name] = read
-        elif field.group is FieldGroup.RENEWAL:
-            given.setdefault("renewal", {})[name] = read
-        elif name == "authority":
-            given["authority"] = now.core.authorities.find(str(read), actor=now.actor).id
-        elif name == "fallbacks":
-            given["fallbacks"] = [now.core.authorities.find(one, actor=now.actor).id for one in read]
-        else:
-            given[name] = read
-    if own:
-        authority = given.get("authority") or found.authority_id
-        if authority is None:
-            raise InvalidInput(own[0][0], f"there is no such field. Fields: {', '.join(_EDITABLE)}.")
-        form = now.core.authorities.certificate_form(authority, actor=now.actor)
-        given["module_data"] = dict(values_of(own, form))
-    return given
-
-
-def _read(field: CertificateField, value: object) -> Any:
-    text = value if isinstance(value, str) else ""
-    match field.kind:
-        case FieldKind.BOOLEAN:
-            if text.strip().lower() not in _YES | _NO:
-                raise InvalidInput(field.name, f"{text[:40]!r} is neither yes nor no.")
-            return text.strip().lower() in _YES
-        case FieldKind.INTEGER:
-            if not text.strip():
-                return None
-            if not text.strip().isdecimal():
-                raise InvalidInput(field.name, f"{text[:40]!r} is not a whole number.")
-            return int(text)
-        case FieldKind.LINES:
-            lines: Sequence[str] = value if isinstance(value, list) else []
-            return [one.strip() for one in lines if one.strip()]
-        case _:
-            return text

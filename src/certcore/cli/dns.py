@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
+from certcore.cli.given import expanded
 from certcore.cli.interrupts import sigterm_interrupts
 from certcore.cli.options import Database, Json, Keyring
 from certcore.cli.output import plain
@@ -106,16 +106,16 @@ def parse_address(text: str, option: str) -> tuple[str, int]:
     return bare, int(port)
 
 
-def _pair(zone: str) -> tuple[str, Path]:
+def _pair(zone: str) -> tuple[str, str]:
     name, separator, path = zone.partition("=")
     if not separator or not name.strip() or not path:
         raise typer.BadParameter(f"{zone[:60]!r} is not NAME=FILE.", param_hint="--zone")
-    return name.strip(), Path(path).expanduser()
+    return name.strip(), path
 
 
-def _zone_files(pairs: Sequence[tuple[str, Path]]) -> list[ZoneSource]:
+def _zone_files(pairs: Sequence[tuple[str, str]]) -> list[ZoneSource]:
     if not pairs:
         return []
     from certcore.cli.zonefile import ZoneFile  # noqa: PLC0415 - dnspython costs 0.1 s
 
-    return [ZoneFile(name, path) for name, path in pairs]
+    return [ZoneFile(name, expanded(path, "--zone")) for name, path in pairs]

@@ -89,6 +89,7 @@ def view_document(view: CertificateView) -> dict[str, Any]:
         "leaf": None if view.leaf is None else leaf_document(view.leaf),
         "leaf_pem": None if active is None else active.leaf_pem,
         "chain_pem": None if active is None else active.chain_pem,
+        "public_key_pem": view.public_key_pem or None,
         "issuance": None if view.issuance is None else _issuance_document(view.issuance),
         "timeline": [event_document(event) for event in view.events],
     }

@@ -11,6 +11,7 @@ import typer
 
 from certcore.adapters.files import Written, write_plain, write_versioned
 from certcore.cli.documents import moment, view_document
+from certcore.cli.given import content_of
 from certcore.cli.naming import named, shown_domain
 from certcore.cli.options import Certificate, Database, Json, Keyring
 from certcore.cli.output import plain, table
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["export", "formats", "import_one"]
 
-#: The largest file that is read, in bytes; what is inside is bounded again.
-_MAX_FILE: Final = 1024 * 1024
+#: A password that is longer is read to here.
+_LONGEST_LINE: Final = 1024 * 1024
 _MOST_FILES: Final = 3
 
 PasswordFile = Annotated[
@@ -53,13 +54,14 @@ def import_one(  # noqa: PLR0917 - Typer gives them all by name
     as_json: Json = False,
 ) -> None:
     """Take in a certificate that was issued elsewhere, with its private key."""
-    password = _password(password_file)
-    # Any of them may hold anything: what belongs to the leaf is found wherever it is.
-    contents = [_content(path) for path in ([*files] if key is None else [*files, key])]
-    if len(contents) > _MOST_FILES:
-        raise InvalidInput("FILE", f"more than {_MOST_FILES} files: join those in PEM into one.")
-    leaf, private_key, bundle = (*contents, None, None)[:_MOST_FILES]
+    named_files = [(path, "FILE") for path in files] + ([] if key is None else [(key, "--key")])
     with session(database, keyring, as_json=as_json) as now:
+        if len(named_files) > _MOST_FILES:
+            raise InvalidInput("FILE", f"more than {_MOST_FILES} files: join those in PEM into one.")
+        password = _password(password_file)
+        # Any of them may hold anything: what belongs to the leaf is found wherever it is.
+        contents = [content_of(path, option) for path, option in named_files]
+        leaf, private_key, bundle = (*contents, None, None)[:_MOST_FILES]
         checked = now.core.certificates.check_import(
             leaf or b"", private_key, bundle, password=password, owner=owner, actor=now.actor
         )
@@ -120,10 +122,10 @@ def export(  # noqa: PLR0917 - Typer gives them all by name
     as_json: Json = False,
 ) -> None:
     """Write a certificate with its key as files (the key readable by you alone), replacing those of the last time."""
-    password = _password(password_file)
     if layout not in ("plain", "versioned"):
         raise typer.BadParameter("it is plain or versioned.", param_hint="--layout")
     with session(database, keyring, as_json=as_json) as now:
+        password = _password(password_file)
         found = now.core.certificates.find(certificate, actor=now.actor)
         folder = Path(os.path.abspath(out))  # noqa: PTH100 - links stay as they are
         files = now.core.certificates.export_as(
@@ -183,20 +185,8 @@ def _in_configuration(folder: Path) -> str:
     return text if all(one.isalnum() or one in "/._@+~-" for one in text) else ""
 
 
-def _content(path: Path) -> bytes:
-    try:
-        with path.expanduser().open("rb") as file:
-            content = file.read(_MAX_FILE + 1)
-    except OSError as error:
-        raise InvalidInput("FILE", f"{path} cannot be read: {error.strerror}.") from None
-    if len(content) > _MAX_FILE:
-        raise InvalidInput("FILE", f"{path} is larger than {_MAX_FILE} bytes, which no certificate is.")
-    return content
-
-
 def _password(path: str) -> Secret | None:
     if not path:
         return None
-    line = sys.stdin.buffer.readline(_MAX_FILE) if path == "-" else _content(Path(path)).splitlines()[:1]
-    first = line if isinstance(line, bytes) else (line[0] if line else b"")
-    return Secret(first.rstrip(b"\r\n"))
+    line = sys.stdin.buffer.readline(_LONGEST_LINE) if path == "-" else content_of(path, "--password-file")
+    return Secret(line.partition(b"\n")[0].rstrip(b"\r"))

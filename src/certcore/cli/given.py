@@ -1,4 +1,4 @@
-"""What is given on the command line: ``--set KEY=VALUE``, with values from files, and the answers to questions."""
+"""What is given on the command line: ``--set KEY=VALUE``, what is in the files that are named, and answers."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import typer
 from certcore.errors import InvalidInput
 from certcore.model.form import FieldKind, FormField
 
-__all__ = ["Settings", "collected", "confirmed", "pair", "value_of", "values_of"]
+__all__ = ["Settings", "collected", "confirmed", "content_of", "expanded", "pair", "value_of", "values_of"]
 
-#: The largest file that a setting is read from, in bytes.
+#: The largest file that is read, in bytes; what is inside is bounded again.
 _MAX_FILE: Final = 1024 * 1024
 
 Settings = Annotated[
@@ -78,15 +78,39 @@ def value_of(key: str, given: str) -> str:
         return given[1:]
     if not given.startswith("@"):
         return given
-    path = Path(given[1:]).expanduser()
     try:
-        with path.open("rb") as file:
-            content = file.read(_MAX_FILE + 1)
-    except OSError as error:
-        raise InvalidInput(key, f"the file {path} cannot be read: {error.strerror}.") from None
-    if len(content) > _MAX_FILE:
-        raise InvalidInput(key, f"the file {path} is larger than {_MAX_FILE} bytes.")
-    try:
-        return content.decode("utf-8")
+        return content_of(given[1:], key).decode("utf-8")
     except UnicodeDecodeError:
-        raise InvalidInput(key, f"the file {path} is no text in UTF-8.") from None
+        raise InvalidInput(key, f"the file {given[1:]} is no text in UTF-8.") from None
+
+
+def content_of(file: str | Path, option: str) -> bytes:
+    """What is in a file that was named. Call it inside of the session, which makes a sentence of the error.
+
+    Args:
+        file: Its path; ``~`` is the user's home.
+        option: What named it, for the error.
+
+    Raises:
+        InvalidInput: The file cannot be read, or is too large to be meant.
+    """
+    try:
+        with expanded(file, option).open("rb") as opened:
+            content = opened.read(_MAX_FILE + 1)
+    except OSError as error:
+        raise InvalidInput(option, f"the file {file} cannot be read: {error.strerror}.") from None
+    if len(content) > _MAX_FILE:
+        raise InvalidInput(option, f"the file {file} is larger than {_MAX_FILE} bytes.")
+    return content
+
+
+def expanded(path: str | Path, option: str) -> Path:
+    """A path with ``~`` as the user's home. Call it inside of the session, too.
+
+    Raises:
+        InvalidInput: It is the home of somebody who is not there.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise InvalidInput(option, f"{path} cannot be found: there is no such user.") from None

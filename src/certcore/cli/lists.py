@@ -116,7 +116,9 @@ def list_certificates(  # noqa: PLR0917 - Typer gives them all by name
                 to.print(table(headers[:-1], [row[:-1] for row in rows]))
             else:
                 to.print(table(headers, rows))
-            if more:
+            if cursor is not None:
+                to.print(f"More: --after {cursor}", style="yellow", soft_wrap=True)
+            elif more:
                 to.print(f"There may be more than these {limit}.", style="yellow")
 
         found = [certificate_document(one, names.get(one.authority_id, "")) for one in items]

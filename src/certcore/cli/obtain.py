@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from certcore.cli.documents import view_document
+from certcore.cli.form import CREATABLE, Fields, OwnCsr, Owner, fields_given, with_options
+from certcore.cli.given import pair
 from certcore.cli.naming import named, shown_domain
 from certcore.cli.options import Database, Json, Keyring
 from certcore.cli.output import plain, shown_moment
@@ -21,20 +23,37 @@ __all__ = ["obtain"]
 
 
 def obtain(  # noqa: PLR0917 - Typer gives them all by name
-    domain: Annotated[str, typer.Argument(metavar="DOMAIN", help="The primary name.")],
     authority: Annotated[str, typer.Option("--authority", metavar="NAME", help="The CA profile, by name or id.")],
+    domain: Annotated[str, typer.Argument(metavar="[DOMAIN]", help="The primary name; not with --csr.")] = "",
+    csr_file: OwnCsr = "",
     aliases: Annotated[
         list[str] | None, typer.Option("--alias", metavar="NAME", help="A further name; may be repeated.")
     ] = None,
     wildcard: Annotated[bool, typer.Option("--wildcard", help="Also *.DOMAIN.")] = False,
     key_type: Annotated[str, typer.Option("--key-type", metavar="T", help="The kind of key; ec-p256 by default.")] = "",
+    owner: Owner = "",
+    fields: Fields = None,
     timeout: Annotated[float, typer.Option("--timeout", metavar="SECONDS", help="How long to wait at most.")] = 600.0,
     database: Database = "",
     keyring: Keyring = "",
     as_json: Json = False,
 ) -> None:
     """Wait until there is a certificate for these names: the one that is here, or a new one. For scripts."""
+    pairs = [pair(one) for one in fields or ()]
     with session(database, keyring, as_json=as_json) as now:
+        profile = now.core.authorities.find(authority, actor=now.actor).id
+        # Only what was given: what is here already has to be like it, and stays as it is otherwise.
+        form = with_options(
+            fields_given(now, pairs, CREATABLE, authority=profile),
+            pairs,
+            csr_file,
+            domain=domain,
+            authority=profile,
+            aliases=aliases,
+            wildcard=wildcard,
+            key_type=key_type,
+            owner=owner,
+        )
 
         def progress(view: CertificateView) -> None:
             certificate = view.certificate
@@ -43,16 +62,7 @@ def obtain(  # noqa: PLR0917 - Typer gives them all by name
                 hints = now.core.certificates.hints(certificate.id, actor=now.actor)
                 draw_hints(now.output.stderr, hints, named(now.core, certificate))
 
-        view = now.core.obtain(
-            domain,
-            authority=authority,
-            timeout=timeout,
-            progress=progress,
-            actor=now.actor,
-            aliases=tuple(aliases or ()),
-            wildcard=wildcard,
-            key_type=key_type or None,
-        )
+        view = now.core.obtain(**form, timeout=timeout, progress=progress, actor=now.actor)
 
         def draw(to: Console) -> None:
             name = named(now.core, view.certificate)

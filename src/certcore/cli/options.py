@@ -42,7 +42,7 @@ Targets = Annotated[
         envvar="CERTCORE_TARGETS",
         metavar="FILE",
         help="Where certificates are deployed to and who is told of events: a TOML file with [[deploy]], [[webhook]] "
-        "and [[mail]] tables.",
+        "and [[mail]] tables, and [notices] for when they are told that a leaf ends soon.",
         show_default=False,
     ),
 ]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 from attrs import define, field
 
+from certcore.cli.deliveries import deliver
 from certcore.cli.dns import parse_address, start_server
 from certcore.cli.documents import moment
 from certcore.cli.health import HealthFile
@@ -29,6 +30,8 @@ from certcore.model.lifecycle import Status
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from certcore.contrib.targets import Targets as TargetsFile
 
 __all__ = ["Progress", "run", "run_until_idle"]
 
@@ -77,12 +80,15 @@ def run(  # noqa: PLR0917 - Typer gives them all by name
     keyring: Keyring = "",
     as_json: Json = False,
 ) -> None:
-    """Work on all certificates: validate, issue, renew. Runs until Ctrl-C or SIGTERM, and lets running steps end."""
+    """Work on all certificates: validate, issue, renew. Runs until Ctrl-C or SIGTERM, and lets running steps end.
+
+    With --once, exit code 1 when a target was not told; it is named, and tried again later.
+    """
     if once and until_idle:
         raise typer.BadParameter("choose one of --once and --until-idle.", param_hint="--once")
     address = parse_address(dns, "--dns") if dns else None
     with (
-        session(database, keyring, as_json=as_json, plugins=lambda: _plugins(targets.strip())) as now,
+        session(database, keyring, as_json=as_json, targets=lambda: _read(targets.strip())) as now,
         sigterm_interrupts(),
         _serving(now, address, dns_module),
     ):
@@ -157,13 +163,13 @@ def run_until_idle(
         pause.wait(_LOOK)
 
 
-def _plugins(targets: str) -> tuple[object, ...]:
-    """The plugins of a file of targets, where one is given."""
+def _read(targets: str) -> TargetsFile | None:
+    """What is in a file of targets, where one is given."""
     if not targets:
-        return ()
-    from certcore.contrib.targets import load_targets  # noqa: PLC0415 - not needed for --help
+        return None
+    from certcore.contrib.targets import read_targets  # noqa: PLC0415 - not needed for --help
 
-    return load_targets(targets)
+    return read_targets(targets)
 
 
 @contextmanager
@@ -201,13 +207,21 @@ def _run_once(now: Session) -> None:
             raise
     for schedule in again:
         engine.release(schedule)
-    now.core.outbox.deliver()
+    undelivered = deliver(now.core)
     changes = [_told(now, change) for change in progress.changes()]
     words = {0: "Nothing was due.", 1: "One certificate was due; it was looked at."}.get(
         len(seen), f"{len(seen)} certificates were due; each was looked at."
     )
-    document = {"looked_at": len(seen), "changed": changes}
-    now.output.result(document, lambda to: to.print(words))
+    document = {"looked_at": len(seen), "changed": changes, "undelivered": [one.to_json() for one in undelivered]}
+
+    def draw(to: Console) -> None:
+        to.print(words)
+        for one in undelivered:
+            to.print(str(one), style="red", soft_wrap=True)
+
+    now.output.result(document, draw)
+    if undelivered:
+        raise typer.Exit(FAILED)
 
 
 def _run_until_idle(now: Session, timeout: float, worker: Worker) -> None:

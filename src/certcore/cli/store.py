@@ -7,13 +7,18 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from attrs import field, frozen
 
+from certcore.cli.given import expanded
 from certcore.cli.output import Output, reporting
 from certcore.core import CertCore
 from certcore.errors import CertCoreError, InvalidInput, NotFound
+from certcore.model.notices import NoticePolicy
+
+if TYPE_CHECKING:
+    from certcore.contrib.targets import Targets
 
 __all__ = ["Session", "Store", "actor", "create", "locate", "opened", "session"]
 
@@ -88,7 +93,7 @@ def locate(database: str, keyring: str) -> Store:
     if "://" not in chosen:
         if "?" in chosen:
             raise InvalidInput("--database", "a path with a question mark in it cannot be used.")
-        chosen = f"{_SQLITE}{Path(chosen).expanduser().absolute()}"
+        chosen = f"{_SQLITE}{expanded(chosen, '--database').absolute()}"
     return Store(url=chosen, keyring=keyring.strip() or str(folder / "keyring.json"))
 
 
@@ -119,7 +124,9 @@ def create(store: Store) -> tuple[bool, bool]:
 
 
 @contextmanager
-def opened(store: Store, output: Output, plugins: Iterable[object] = ()) -> Iterator[CertCore]:
+def opened(
+    store: Store, output: Output, plugins: Iterable[object] = (), notices: NoticePolicy | None = None
+) -> Iterator[CertCore]:
     """Open a store that `create` made.
 
     Raises:
@@ -130,7 +137,7 @@ def opened(store: Store, output: Output, plugins: Iterable[object] = ()) -> Iter
             f"There is no database at {store.database_path}.",
             advice="Run `certcore init` first, or name another place with --database and --keyring.",
         )
-    with CertCore.open(store.url, keyring=store.keyring, plugins=plugins) as core:
+    with CertCore.open(store.url, keyring=store.keyring, plugins=plugins, notices=notices) as core:
         for failure in core.plugin_failures:
             output.note(f"The plugin {failure.plugin} could not be used: {failure.reason}", "yellow")
         yield core
@@ -138,7 +145,7 @@ def opened(store: Store, output: Output, plugins: Iterable[object] = ()) -> Iter
 
 @contextmanager
 def session(
-    database: str, keyring: str, *, as_json: bool, plugins: Callable[[], Iterable[object]] = tuple
+    database: str, keyring: str, *, as_json: bool, targets: Callable[[], Targets | None] = lambda: None
 ) -> Iterator[Session]:
     """Run a command's body on an open store; see `certcore.cli.output.reporting` for what becomes of errors.
 
@@ -146,13 +153,16 @@ def session(
         database: As the option gave it.
         keyring: As the option gave it.
         as_json: Whether the result is for machines.
-        plugins: Makes further plugins; its errors are told like all others.
+        targets: Reads further plugins and the notices; its errors are told like all others.
     """
-    with reporting(as_json=as_json) as output, opened(locate(database, keyring), output, plugins()) as core:
-        try:
-            yield Session(core=core, output=output, actor=actor())
-        except NotFound as error:
-            raise _with_command(error) from None
+    with reporting(as_json=as_json) as output:
+        given = targets()
+        plugins, notices = ((), None) if given is None else (given.plugins, given.notices)
+        with opened(locate(database, keyring), output, plugins, notices) as core:
+            try:
+                yield Session(core=core, output=output, actor=actor())
+            except NotFound as error:
+                raise _with_command(error) from None
 
 
 def _with_command(error: NotFound) -> NotFound:

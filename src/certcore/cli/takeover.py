@@ -13,6 +13,7 @@ from attrs import evolve, frozen
 
 from certcore.adapters.takeover import Client, Found, FoundAccount, FoundCertificate, Unreadable, read_folder
 from certcore.cli.documents import moment
+from certcore.cli.given import expanded
 from certcore.cli.options import FAILED, Database, Json, Keyring
 from certcore.cli.output import cell, plain, table
 from certcore.cli.store import Session, session
@@ -121,7 +122,7 @@ def take_over(  # noqa: PLR0917 - Typer gives them all by name
         raise typer.BadParameter(f"{client[:40]!r} is none of {', '.join((_AUTO, *Client))}.", param_hint="CLIENT")
     with session(database, keyring, as_json=as_json) as now:
         profiles = profiles_of(now.core, authorities or (), actor=now.actor)
-        found = read_folder(folder.expanduser(), wanted, now=now.core.engine.environment.now())
+        found = read_folder(expanded(folder, "FOLDER"), wanted, now=now.core.engine.environment.now())
         if not (found.certificates or found.accounts or found.unreadable):
             raise CertCoreError(f"There is nothing of {found.client} in {folder}.", advice="Is it the right folder?")
         accounts = () if without_accounts else tuple(_accounts(now, found, profiles, dry_run=dry_run))
@@ -151,7 +152,8 @@ def _certificate(now: Session, found: FoundCertificate, wish: _Wish) -> _Row:
     present = _present(now, found, wish.owner)
     row = _Row(found=found, outcome=Outcome.THERE, id="" if present is None else present.id)
     if present is not None and present.authority_id is not None:
-        return row
+        (bound,) = profiles_of(now.core, [present.authority_id], actor=now.actor)
+        return evolve(row, profile=bound)
     if len(own) == 1 or wish.named:
         row = evolve(row, profile=(own or wish.profiles)[0])
     else:
@@ -226,8 +228,9 @@ def _accounts(now: Session, found: Found, profiles: Sequence[Profile], *, dry_ru
 
 
 def _account(now: Session, found: FoundAccount, profile: Profile, *, dry_run: bool) -> _Row:
-    offered = {one.name for one in now.core.authorities.actions(profile.id, actor=now.actor)}
-    if _IMPORT_KEY not in offered:
+    offered = {one.name: one for one in now.core.authorities.actions(profile.id, actor=now.actor)}
+    # An import that a person is asked about first would take the place of an account that is in use.
+    if _IMPORT_KEY not in offered or offered[_IMPORT_KEY].confirm is not None:
         if found.url and found.url in _shown_facts(now, profile):
             return _Row(found=found, outcome=Outcome.THERE, profile=profile)
         detail = "the CA profile has an account already, and keeps it"

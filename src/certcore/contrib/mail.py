@@ -5,6 +5,9 @@
     mail = Mail(name="mail", host="mail.example", sender="certcore@panel.example", to=("ops@panel.example",))
     core = CertCore.open("sqlite:///certcore.db", keyring="keyring.json", plugins=[mail])
 
+A renewal that failed is not mailed as ``failed``, as it may fail each day: ``renewal_failing`` tells of it once.
+``failed`` is mailed of a first issuance, and of one after a revocation.
+
 An event is told at least once. A mail that comes twice has the same Message-ID, and so can be told from another one. A
 notice of a trouble that has passed meanwhile, while the mail server was down, say, is not sent any more.
 
@@ -177,7 +180,7 @@ class Mail:
     to: tuple[str, ...] = field(default=(), converter=_tuple, validator=_check_addresses)
     #: Who else gets the mails about a certificate: its owner, looked up by the panel. Nobody for a deleted one.
     address_of: Callable[[CertificateView], Iterable[str]] | None = None
-    #: The kinds of events that are told.
+    #: The kinds of events that are told; ``failed`` never for a renewal, see the module.
     kinds: frozenset[EventKind] = field(default=_KINDS, converter=event_kinds)
     #: Seconds to connect, and for each answer; a whole mail may take six times as long.
     timeout: float = field(default=20.0, validator=check_seconds)

@@ -24,9 +24,15 @@
     sender = "certcore@panel.example"
     to = ["ops@panel.example"]
 
-A key is the name of a field of `DeployFiles`, `Webhook` or `Mail`. Secrets are not in the file: ``password_file`` and
-``secret_file`` name a file, ``password_env`` and ``secret_env`` a variable of the environment. A webhook takes a list
-of them while its secret is changed. Paths are relative to the file's own folder.
+    [notices]
+    days_before = [30, 7, 1]
+    after_failures = 3
+    failing_for = "1d"
+
+A key is the name of a field of `DeployFiles`, `Webhook` or `Mail`; in ``[notices]`` of `certcore.NoticePolicy`, with a
+duration like ``"12h"`` or ``"2d"``. Secrets are not in the file: ``password_file`` and ``secret_file`` name a file,
+``password_env`` and ``secret_env`` a variable of the environment. A webhook takes a list of them while its secret is
+changed. Paths are relative to the file's own folder.
 
 Whoever can write to the file says which commands are run. So a file that others can write to is refused.
 """
@@ -38,6 +44,7 @@ import re
 import stat
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -48,9 +55,10 @@ from certcore.contrib.deploy import DeployFiles
 from certcore.contrib.mail import Mail
 from certcore.contrib.webhook import Webhook
 from certcore.errors import InvalidInput
+from certcore.model.notices import NoticePolicy
 from certcore.model.secret import Secret
 
-__all__ = ["load_targets"]
+__all__ = ["Targets", "load_targets", "read_targets"]
 
 _LARGEST: Final = 1024 * 1024
 _OTHERS_WRITE: Final = 0o022
@@ -58,14 +66,30 @@ _OTHERS_WRITE: Final = 0o022
 _SECRET_OPEN: Final = 0o027
 
 
+@attrs.frozen(kw_only=True)
+class Targets:
+    """What is in a file of targets."""
+
+    #: For ``CertCore.open(plugins=…)``: in the order of the file, those of a kind together.
+    plugins: tuple[object, ...] = ()
+    #: For ``CertCore.open(notices=…)``; None without a table ``[notices]``.
+    notices: NoticePolicy | None = None
+
+
 def load_targets(path: str | os.PathLike[str]) -> tuple[object, ...]:
+    """The plugins of a file of targets; `read_targets` has its notices, too.
+
+    Raises:
+        InvalidInput: As `read_targets`.
+    """
+    return read_targets(path).plugins
+
+
+def read_targets(path: str | os.PathLike[str]) -> Targets:
     """Read a file of targets.
 
     Args:
-        path: A TOML file with tables ``[[deploy]]``, ``[[webhook]]`` and ``[[mail]]``.
-
-    Returns:
-        Plugins for ``CertCore.open(plugins=…)``: in the order of the file, those of a kind together.
+        path: A TOML file with tables ``[[deploy]]``, ``[[webhook]]`` and ``[[mail]]``, and one ``[notices]``.
 
     Raises:
         InvalidInput: The file cannot be read or is not to be trusted; or something in it is refused, and the error
@@ -79,9 +103,10 @@ def load_targets(path: str | os.PathLike[str]) -> tuple[object, ...]:
         raise InvalidInput("targets", f"{file} is not text in UTF-8.") from None
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise InvalidInput("targets", f"{file} is not TOML: {str(error)[:200]}.") from None
-    unknown = [one for one in document if one not in _KINDS]
+    known = (*_KINDS, _NOTICES)
+    unknown = [one for one in document if one not in known]
     if unknown:
-        raise InvalidInput("targets", f"{file} has a {unknown[0][:60]!r}.", advice=f"There are: {', '.join(_KINDS)}.")
+        raise InvalidInput("targets", f"{file} has a {unknown[0][:60]!r}.", advice=f"There are: {', '.join(known)}.")
     targets: list[object] = []
     names: set[str] = set()
     for kind in _KINDS:
@@ -92,7 +117,7 @@ def load_targets(path: str | os.PathLike[str]) -> tuple[object, ...]:
                 raise InvalidInput(f"{where}, name", "another target has it already.", advice="Choose another one.")
             names.add(name)
             targets.append(target)
-    return tuple(targets)
+    return Targets(plugins=tuple(targets), notices=_notices(document[_NOTICES]) if _NOTICES in document else None)
 
 
 def _tables(document: Mapping[str, object], kind: str) -> Iterator[tuple[str, Mapping[str, object]]]:
@@ -154,6 +179,22 @@ def _mode(value: object, _: Path) -> int:
 
 def _path(value: object, folder: Path) -> Path:
     return folder / _text(value, folder)
+
+
+def _list(value: object, _: Path) -> tuple[object, ...]:
+    if not isinstance(value, list):
+        raise InvalidInput("", "a list is needed.", advice="Write it like [30, 7, 1]; [] is for none.")
+    return tuple(value)
+
+
+def _duration(value: object, _: Path) -> timedelta:
+    # A number would not do: it does not say of what.
+    written = re.fullmatch("([0-9]{1,5}) ?([mhd])", value) if isinstance(value, str) else None
+    if written is None:
+        raise InvalidInput(
+            "", "a duration in quotes is needed.", advice='Write it like "90m", "12h" or "2d": minutes, hours or days.'
+        )
+    return int(written[1]) * _UNITS[written[2]]
 
 
 # ----------------------------------------------------------------------------------------------------------- secrets
@@ -219,6 +260,36 @@ def _content(path: Path, where: str, *, forbidden: int) -> bytes:
     if len(content) > _LARGEST:
         raise InvalidInput(where, f"{path} is larger than {_LARGEST} bytes.")
     return content
+
+
+# ----------------------------------------------------------------------------------------------------------- notices
+
+_NOTICES: Final = "notices"
+_UNITS: Final[Mapping[str, timedelta]] = MappingProxyType(
+    {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
+)
+#: How the value of a key is read: the fields of the policy.
+_NOTICE_READERS: Final[Mapping[str, Callable[[object, Path], object]]] = MappingProxyType(
+    {"days_before": _list, "after_failures": _integer, "failing_for": _duration}
+)
+
+
+def _notices(table: object) -> NoticePolicy:
+    if not isinstance(table, dict):
+        raise InvalidInput("[notices]", "a table is needed.", advice="Write [notices] above its keys, once.")
+    values: dict[str, Any] = {}
+    for key, value in table.items():
+        if key not in _NOTICE_READERS:
+            known = ", ".join(_NOTICE_READERS)
+            raise InvalidInput(f"[notices], {key[:60]}", "there is no such key.", advice=f"There are: {known}.")
+        try:
+            values[key] = _NOTICE_READERS[key](value, Path())
+        except InvalidInput as error:
+            raise InvalidInput(f"[notices], {key}", error.reason, advice=error.advice) from None
+    try:
+        return NoticePolicy(**values)
+    except InvalidInput as error:
+        raise InvalidInput(f"[notices], {error.field}", error.reason, advice=error.advice) from None
 
 
 # ----------------------------------------------------------------------------------------------------------- targets

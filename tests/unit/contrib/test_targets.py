@@ -2,16 +2,19 @@
 
 import os
 import re
+from datetime import timedelta
 from pathlib import Path
 
+import attrs
 import pytest
 
 from certcore.contrib.deploy import DeployFiles, Layout
 from certcore.contrib.mail import Mail, Security
-from certcore.contrib.targets import load_targets
+from certcore.contrib.targets import Targets, load_targets, read_targets
 from certcore.contrib.webhook import Webhook
 from certcore.errors import InvalidInput
 from certcore.model.events import EventKind
+from certcore.model.notices import NoticePolicy
 from certcore.model.secret import Secret
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to other users")
@@ -125,6 +128,35 @@ def test_nothing_in_it(load):
     assert load("# later\n") == ()
 
 
+@pytest.mark.parametrize(
+    ("text", "policy"),
+    [
+        ("", None),
+        ("[notices]\n", NoticePolicy()),
+        ("[notices]\ndays_before = []\n", NoticePolicy(days_before=())),
+        (
+            "[notices]\ndays_before = [1, 30]\nafter_failures = 5\nfailing_for = '36h'\n",
+            NoticePolicy(days_before=(30, 1), after_failures=5, failing_for=timedelta(hours=36)),
+        ),
+        ("[notices]\nfailing_for = '90m'\n", NoticePolicy(failing_for=timedelta(minutes=90))),
+        ("[notices]\nfailing_for = '2 d'\n", NoticePolicy(failing_for=timedelta(days=2))),
+        ("[notices]\nfailing_for = '0m'\n", NoticePolicy(failing_for=timedelta(0))),
+    ],
+)
+def test_notices(load, tmp_path, text, policy):
+    """The table makes the policy; what is not given is as in Python, and without a table nothing is said."""
+    assert load(text) == ()
+    assert read_targets(tmp_path / "targets.toml") == Targets(plugins=(), notices=policy)
+
+
+def test_every_field_of_the_policy_has_a_key(load, tmp_path):
+    """One that is added to `NoticePolicy` is not forgotten here."""
+    values = {"days_before": "[3]", "after_failures": "4", "failing_for": "'5h'"}
+    load("[notices]\n" + "".join(f"{one.name} = {values[one.name]}\n" for one in attrs.fields(NoticePolicy)))
+    policy = read_targets(tmp_path / "targets.toml").notices
+    assert attrs.astuple(policy) == ((3,), 4, timedelta(hours=5))
+
+
 DEPLOY = '[[deploy]]\nname = "web"\nfolder = "/srv/x"\n'
 WEBHOOK = '[[webhook]]\nname = "panel"\nurl = "https://panel.example/"\n'
 MAIL = '[[mail]]\nname = "ops"\nhost = "mail.example"\nsender = "a@b.example"\nto = ["c@d.example"]\n'
@@ -136,6 +168,23 @@ MAIL = '[[mail]]\nname = "ops"\nhost = "mail.example"\nsender = "a@b.example"\nt
         ("deploy = 1", "[[deploy]]"),
         ("[deploy]\nname = 'web'", "[[deploy]]"),
         ("deploy = [1]", "[[deploy]]"),
+        ("notices = 1", "[notices]"),
+        ("[[notices]]\ndays_before = [3]", "[notices]"),
+        ("[notices]\ndays = [3]", "[notices], days"),
+        ("[notices]\ndays_before = 30", "[notices], days_before"),
+        ("[notices]\ndays_before = '30'", "[notices], days_before"),
+        ("[notices]\ndays_before = {}", "[notices], days_before"),
+        ("[notices]\ndays_before = [30, 'x']", "[notices], days_before"),
+        ("[notices]\ndays_before = [[30]]", "[notices], days_before"),
+        ("[notices]\ndays_before = [0]", "[notices], days_before"),
+        ("[notices]\ndays_before = [1.5]", "[notices], days_before"),
+        ("[notices]\ndays_before = [true]", "[notices], days_before"),
+        ("[notices]\nafter_failures = 0", "[notices], after_failures"),
+        ("[notices]\nafter_failures = '3'", "[notices], after_failures"),
+        ("[notices]\nfailing_for = 24", "[notices], failing_for"),
+        ("[notices]\nfailing_for = 'a day'", "[notices], failing_for"),
+        ("[notices]\nfailing_for = '-1d'", "[notices], failing_for"),
+        ("[notices]\nfailing_for = '999999999999d'", "[notices], failing_for"),
         ("[[deploys]]\nname = 'web'", "targets"),
         ("verbose = true", "targets"),
         ("[[deploy]", "targets"),

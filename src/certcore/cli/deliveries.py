@@ -1,0 +1,125 @@
+"""Who has not been told of a certificate's events yet: the targets that failed, and when they are tried again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+from attrs import evolve, field, frozen
+
+from certcore.cli.documents import moment
+from certcore.cli.output import plain, shown_moment, table
+from certcore.core import CertCore
+from certcore.errors import AccessDenied, NotFound, PluginError
+from certcore.model.events import Event
+from certcore.model.timeline import Timeline
+from certcore.ports.plugins import CertificateSource, Plugins
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["Undelivered", "deliver", "deliveries_of", "draw_targets", "targets_document"]
+
+
+def deliveries_of(core: CertCore, certificate_id: str, *, actor: str) -> Timeline | None:
+    """How far the targets were told; None for somebody who may not know.
+
+    Raises:
+        NotFound: There is no record of such a certificate.
+    """
+    try:
+        return core.certificates.deliveries(certificate_id, actor=actor)
+    except AccessDenied:
+        return None
+
+
+def targets_document(deliveries: Timeline | None) -> dict[str, Any]:
+    """The block ``targets`` for machines: those that are behind; without the block for somebody who may not know."""
+    if deliveries is None:
+        return {}
+    return {
+        "targets": [
+            {
+                "name": name,
+                "attempts": one.attempts,
+                "tried_again_at": moment(one.due_at),
+                "reason": one.reason,
+                "events_told": one.delivered,
+                "events": deliveries.length,
+            }
+            for name, one in sorted(deliveries.behind.items())
+        ]
+    }
+
+
+def draw_targets(to: Console, deliveries: Timeline | None) -> None:
+    """Print the targets that are behind; nothing when all were told."""
+    if deliveries is None or not deliveries.behind:
+        return
+    rows = [
+        (
+            name,
+            one.attempts,
+            shown_moment(one.due_at),
+            # One that did not fail waits for its turn, or for a process that has it.
+            one.reason or "not told yet",
+        )
+        for name, one in sorted(deliveries.behind.items())
+    ]
+    to.print()
+    to.print(table(("TARGET BEHIND", "ATTEMPTS", "TRIED AGAIN", "WHY"), rows))
+
+
+@frozen(kw_only=True)
+class Undelivered:
+    """An event that a target did not take."""
+
+    target: str
+    certificate_id: str
+    reason: str
+    #: Of the certificate; empty when it is deleted.
+    domain: str = ""
+
+    def to_json(self) -> dict[str, str]:
+        """For machines."""
+        return {"target": self.target, "id": self.certificate_id, "domain": self.domain, "reason": self.reason}
+
+    def __str__(self) -> str:
+        return plain(f"The target {self.target} was not told of {self.domain or self.certificate_id}: {self.reason}")
+
+
+@frozen(eq=False)
+class _Noting:
+    """The plugins, and which of them did not take an event."""
+
+    _plugins: Plugins
+    failed: list[Undelivered] = field(factory=list)
+
+    def notify(self, observer: str, event: Event, certificates: CertificateSource) -> None:
+        try:
+            self._plugins.notify(observer, event, certificates)
+        except PluginError as error:
+            failure = Undelivered(target=observer, certificate_id=event.certificate_id, reason=error.reason)
+            self.failed.append(failure)
+            raise
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._plugins, name)
+
+
+def deliver(core: CertCore) -> Sequence[Undelivered]:
+    """Tell the targets what is due; returns what one of them did not take.
+
+    Raises:
+        StorageError: The store cannot be used now.
+    """
+    noting = _Noting(core.outbox.plugins)
+    evolve(core.outbox, plugins=cast("Plugins", noting)).deliver()
+    return [evolve(one, domain=_domain(core, one.certificate_id)) for one in noting.failed]
+
+
+def _domain(core: CertCore, certificate_id: str) -> str:
+    try:
+        return core.certificates.get(certificate_id).domain.ascii
+    except NotFound:
+        return ""
