@@ -28,6 +28,7 @@ def draw_view(to: Console, view: CertificateView) -> None:
                 ("status", status_cell(certificate.status)),
                 ("names", "\n".join(_both_forms(view))),
                 ("authority", view.authority.name if view.authority else "none"),
+                ("owner", certificate.owner),
                 ("key type", certificate.key_type),
                 ("renewal", _renewal(view)),
                 ("next look", "" if view.schedule is None else shown_moment(view.schedule.due_at)),
