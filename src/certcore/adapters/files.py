@@ -108,7 +108,7 @@ def write_plain(
     return _written(place.path, wanted, changed)
 
 
-def write_versioned(
+def write_versioned(  # noqa: PLR0913 - each is an option that whoever deploys may have
     folder: Path,
     files: Iterable[ExportedFile],
     *,

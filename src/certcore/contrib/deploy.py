@@ -16,18 +16,16 @@ is tried again, after pauses from 5 seconds to an hour: see `certcore.engine.out
 new or other than before, and again until it has succeeded for these files, whatever crashes in between. So it can run
 more than once.
 
-Nothing is ever removed: when a certificate is deleted or revoked, its files and its private key stay where they are.
+Nothing is ever removed: when a certificate is deleted or revoked, its files and its private key stay where they are,
+until another certificate takes the place.
 """
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
-import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -38,12 +36,20 @@ from attrs import Attribute, evolve, field, frozen
 from certcore.adapters.files import LIVE, Written, write_plain, write_versioned
 from certcore.adapters.folders import Owner
 from certcore.contrib.deploy_command import run_command
-from certcore.contrib.deploy_record import Claim, DeploymentFailed, DeploymentRecord, deployment_record
+from certcore.contrib.deploy_record import (
+    PATIENCE,
+    Claim,
+    DeploymentFailed,
+    DeploymentRecord,
+    deployment_record,
+    explained,
+)
 from certcore.contrib.target_fields import check_name, check_seconds
 from certcore.errors import AccessDenied, InvalidInput, NotFound
 from certcore.hookspecs import hookimpl
 from certcore.model.events import Event, EventKind
 from certcore.model.export import ExportedFile, ExportFormat, ExportOptions, Use, file_stem
+from certcore.model.issuance import Purpose
 from certcore.model.lifecycle import Status
 from certcore.model.names import DnsName
 from certcore.model.secret import Secret
@@ -60,7 +66,6 @@ _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,100}")
 #: Any moment, for options that are only looked at.
 _ANY: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _MOST_MODE: Final = 0o777
-_ADVICE: Final = "Choose another folder, or make this one writable for the user that certcore runs as."
 
 
 class Layout(StrEnum):
@@ -156,8 +161,9 @@ class DeployFiles:
     certificates and take their keys out.
 
     Each folder, or each file where several certificates share a folder, belongs to the certificate that came first.
-    Another one is refused, so that no tenant gets another's key. If the first one was deleted, the next one of the same
-    owner takes its place.
+    Another one is refused, so that no tenant gets another's key. The first one gives its place up when it was deleted,
+    when it has another primary name and so another folder, and when its leaf has expired or was revoked; and to a leaf
+    that was issued here, if its own was imported, which proves nothing, and its owner is another.
 
     Raises:
         InvalidInput: A field cannot be used; the error names it.
@@ -217,7 +223,7 @@ class DeployFiles:
             return
         folder = self._folder(view)
         who = Owner.find(self.owner, self.group)
-        with _explained(folder), deployment_record(folder, who) as record:
+        with explained(folder), deployment_record(folder, who) as record:
             # Again, now that nobody else writes here: what another process has deployed meanwhile is no newer.
             view = self._wanted(event.certificate_id, certificates)
             if view is None:
@@ -232,7 +238,7 @@ class DeployFiles:
             view = certificates.view(certificate_id, actor=self._actor)
         except NotFound:
             return None
-        if not _leaf_pem(view) or view.certificate.status is Status.REVOKED:
+        if not _is_valid(view):
             return None
         authority = () if view.authority is None else (view.authority.id, view.authority.name)
         selected = (
@@ -246,7 +252,7 @@ class DeployFiles:
         one = view.certificate.id
         place = record.folder / LIVE if self.layout is Layout.VERSIONED else record.folder
         claim = Claim(owner=view.certificate.owner, whole=self._takes_all, files=record.of(one).files)
-        record.claim(one, claim, is_gone=self._is_gone(certificates))
+        record.claim(one, claim, gives_up=self._gives_up(view, certificates, record.folder))
         unfinished = record.of(one).unfinished.get(self.name)
         # When nothing but the command is missing, the key is not taken out for it again.
         complete = unfinished == self._digest(_leaf_pem(view), record.folder) and all(
@@ -288,7 +294,7 @@ class DeployFiles:
         names = frozenset(file.name for file in files)
         # A plain folder goes on holding what an earlier format wrote.
         held = names if self.layout is Layout.VERSIONED else claim.files | names
-        record.claim(one, evolve(claim, files=held), is_gone=self._is_gone(certificates))
+        record.claim(one, evolve(claim, files=held), gives_up=self._gives_up(view, certificates, record.folder))
         was_cut_off = self.name in record.of(one).unfinished
         if self.command:
             record.begin(one, self.name)
@@ -302,20 +308,32 @@ class DeployFiles:
         record.save()
         return needs_command
 
-    def _is_gone(self, certificates: CertificateSource) -> Callable[[str], bool]:
-        def is_gone(certificate_id: str) -> bool:
+    def _gives_up(
+        self, view: CertificateView, certificates: CertificateSource, folder: Path
+    ) -> Callable[[str, Claim], bool]:
+        """Which certificates give their place in a folder up to this one."""
+
+        def gives_up(holder_id: str, claim: Claim) -> bool:
             try:
-                certificates.view(certificate_id, actor=self._actor)
+                holder = certificates.view(holder_id, actor=self._actor)
             except NotFound:
                 return True
             except AccessDenied:
                 return False
-            return False
+            if not _is_valid(holder) or self._folder(holder) != folder:
+                return True
+            # Whoever imports a leaf has shown nobody that the name is theirs: it may even be self-signed.
+            return claim.owner != view.certificate.owner and _is_imported(holder) and not _is_imported(view)
 
-        return is_gone
+        return gives_up
 
     def _write(self, folder: Path, files: Sequence[ExportedFile], at: datetime) -> Written:
-        whom: dict[str, Any] = {"owner": self.owner, "group": self.group, "secret_mode": self.secret_mode}
+        whom: dict[str, Any] = {
+            "owner": self.owner,
+            "group": self.group,
+            "secret_mode": self.secret_mode,
+            "patience": PATIENCE,
+        }
         if self.layout is Layout.VERSIONED:
             return write_versioned(folder, files, at=at, keep=self.keep, **whom)
         return write_plain(folder, files, **whom)
@@ -360,6 +378,16 @@ def _leaf_pem(view: CertificateView) -> str:
     return (view.active.leaf_pem or "") if view.active else ""
 
 
+def _is_valid(view: CertificateView) -> bool:
+    """Whether there is a leaf in service that servers should present."""
+    has_leaf = _leaf_pem(view) and view.leaf is not None and view.now < view.leaf.not_after
+    return bool(has_leaf) and view.certificate.status is not Status.REVOKED
+
+
+def _is_imported(view: CertificateView) -> bool:
+    return view.active is not None and view.active.purpose is Purpose.IMPORT
+
+
 def _matches(domain: str, wanted: Iterable[str]) -> bool:
     return any(domain.endswith(one) if one.startswith(".") else domain.removeprefix("*.") == one for one in wanted)
 
@@ -369,16 +397,3 @@ def _changed_meanwhile(folder: Path) -> DeploymentFailed:
         f"The certificate got another primary name while it was deployed to {folder}; nothing was written.",
         advice="Nothing is to be done: it is tried again.",
     )
-
-
-@contextmanager
-def _explained(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else "the system refused"
-        locks = "The file system knows no locks: choose a folder on a local disk."
-        raise DeploymentFailed(
-            f"Certificates cannot be deployed to {folder}: {reason}.",
-            advice=locks if error.errno in (errno.ENOLCK, errno.EOPNOTSUPP) else _ADVICE,
-        ) from None

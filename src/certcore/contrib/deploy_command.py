@@ -82,8 +82,9 @@ def run_command(command: Sequence[str], *, environment: Mapping[str, str], timeo
         return
     how = _how(code) if ended else f"did not end within {timeout:g} seconds and was ended"
     last = _last_line(said)
+    stop = "" if last.endswith((".", "!", "?", "…")) else "."
     raise DeploymentFailed(
-        f"The command {program} {how}{f': {last}' if last else '.'}",
+        f"The command {program} {how}{f': {last}' if last else ''}{stop}",
         advice="The files are there; the command is run again later. Run it by hand to see what is wrong.",
     )
 

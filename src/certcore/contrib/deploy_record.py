@@ -1,7 +1,8 @@
 """What is noted in a folder that certificates are deployed to: whose its files are, and which commands have to be run.
 
-A folder, or a file in it, belongs to the certificate that came first. Another one's files are never written over it:
-the name in a template may be the same for two tenants, and the wrong one's server would get the key.
+A folder, or a file in it, belongs to the certificate that came first, until it gives its place up. Before that, another
+one's files are not written over it: the name in a template may be the same for two tenants, and the wrong one's server
+would get the key.
 
 ``.certcore-deploy.json`` is replaced as a whole, and only by whoever has the lock on ``.certcore-deploy.lock``. Servers
 that read every file of a folder leave files alone whose names begin with a dot.
@@ -13,7 +14,6 @@ import errno
 import fcntl
 import json
 import os
-import stat
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -25,7 +25,16 @@ from attrs import define, evolve, field, frozen
 from certcore.adapters.folders import Folder, Owner, locked_folder
 from certcore.errors import CertCoreError
 
-__all__ = ["LOCK", "RECORD", "Claim", "DeploymentFailed", "DeploymentRecord", "deployment_record"]
+__all__ = [
+    "LOCK",
+    "PATIENCE",
+    "RECORD",
+    "Claim",
+    "DeploymentFailed",
+    "DeploymentRecord",
+    "deployment_record",
+    "explained",
+]
 
 #: What is noted.
 RECORD: Final = ".certcore-deploy.json"
@@ -35,9 +44,13 @@ LOCK: Final = ".certcore-deploy.lock"
 _NEW: Final = ".certcore.new.deploy"
 _VERSION: Final = 1
 _LARGEST: Final = 16 * 1024 * 1024
-#: How often, and at intervals of how many seconds, it is tried to be the only one: ten seconds.
-_TRIES: Final = 100
+#: Seconds to wait for a folder that somebody else has locked. Whoever deploys comes again; and folders are users', who
+#: may lock theirs for ever, while other users' certificates wait.
+PATIENCE: Final = 1.0
+#: How often, and at intervals of how many seconds, it is tried to be the only one.
+_TRIES: Final = 10
 _BETWEEN: Final = 0.1
+_ADVICE: Final = "Choose another folder, or make this one writable for the user that certcore runs as."
 
 
 class DeploymentFailed(CertCoreError):
@@ -75,15 +88,13 @@ class DeploymentRecord:
         """What a certificate has here."""
         return self._claims.get(certificate_id, Claim())
 
-    def claim(self, certificate_id: str, wanted: Claim, *, is_gone: Callable[[str], bool]) -> None:
+    def claim(self, certificate_id: str, wanted: Claim, *, gives_up: Callable[[str, Claim], bool]) -> None:
         """Note what a certificate is about to have here.
-
-        What a certificate had that is gone falls to another one of the same owner: deleted and made anew, say.
 
         Args:
             certificate_id: Whose.
             wanted: What; targets that are unfinished stay so.
-            is_gone: Whether there is no certificate of this id any more.
+            gives_up: Whether the certificate of this id gives up what it has here.
 
         Raises:
             DeploymentFailed: It is another certificate's.
@@ -91,13 +102,16 @@ class DeploymentRecord:
         for other_id, other in list(self._claims.items()):
             if other_id == certificate_id or not wanted.collides_with(other):
                 continue
-            if other.owner != wanted.owner or not is_gone(other_id):
+            if not gives_up(other_id, other):
                 raise DeploymentFailed(
                     f"{self.folder} holds the files of another certificate, {other_id}; they were left as they are.",
-                    advice="Use {id} in the folder's template, limit the target to one of the two, or, when the other "
-                    f"one is not needed any more, remove its files and {RECORD}.",
+                    advice="Use {id} in the folder's template, limit the target to one of the two, or delete the other "
+                    "one when it is not needed any more.",
                 )
             del self._claims[other_id]
+            kept = frozenset() if wanted.whole or other.whole else other.files - wanted.files
+            if kept:  # its command is not run for what is left alone, but when it is deployed again
+                self._claims[other_id] = evolve(other, files=kept, unfinished={})
         self._claims[certificate_id] = evolve(wanted, unfinished=self.of(certificate_id).unfinished)
 
     def begin(self, certificate_id: str, target: str, deployed: str = "") -> None:
@@ -124,7 +138,7 @@ class DeploymentRecord:
             {"version": _VERSION, "certificates": {one: _to_json(claim) for one, claim in self._claims.items()}},
             indent=1,
         )
-        with locked_folder(self.folder, self._who) as place:
+        with locked_folder(self.folder, self._who, patience=PATIENCE) as place:
             with suppress(FileNotFoundError):  # left by one that was killed
                 place.remove(_NEW)
             with os.fdopen(place.open(_NEW, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as fresh:
@@ -150,18 +164,36 @@ def deployment_record(folder: Path, who: Owner) -> Iterator[DeploymentRecord]:
     """
     lock = _locked(folder, who)
     try:
-        with locked_folder(folder, who) as place:
+        with locked_folder(folder, who, patience=PATIENCE) as place:
             claims = _read(place)
         yield DeploymentRecord(folder=folder, who=who, claims=claims, saved=dict(claims))
     finally:
         os.close(lock)
 
 
+@contextmanager
+def explained(folder: Path) -> Iterator[None]:
+    """What the system refuses in a folder, in words.
+
+    Raises:
+        DeploymentFailed: It refused something.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else "the system refused"
+        locks = "The file system knows no locks: choose a folder on a local disk."
+        raise DeploymentFailed(
+            f"Certificates cannot be deployed to {folder}: {reason}.",
+            advice=locks if error.errno in (errno.ENOLCK, errno.EOPNOTSUPP) else _ADVICE,
+        ) from None
+
+
 def _locked(folder: Path, who: Owner) -> int:
     """The open lock file of a folder."""
     pause = threading.Event()
-    for _ in range(_TRIES):
-        with locked_folder(folder, who) as place:
+    for tried in range(_TRIES):
+        with locked_folder(folder, who, patience=(_TRIES - tried) * _BETWEEN) as place:
             lock = _open(place, LOCK, os.O_RDWR | os.O_CREAT)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -175,7 +207,7 @@ def _locked(folder: Path, who: Owner) -> int:
                 return lock
         pause.wait(_BETWEEN)
     raise DeploymentFailed(
-        f"Another deployment to {folder} has not ended after {_TRIES * _BETWEEN:g} seconds.",
+        f"Another deployment to {folder} is under way.",
         advice="It is tried again. If that does not help, look for a command that hangs.",
     )
 
@@ -183,15 +215,13 @@ def _locked(folder: Path, who: Owner) -> int:
 def _open(place: Folder, name: str, flags: int) -> int:
     """Open a file that we made; anything else of that name is refused, and nothing is waited for."""
     try:
-        descriptor = place.open(name, flags | os.O_NONBLOCK)
+        return place.open(name, flags)
+    except CertCoreError:
+        raise _unreadable(place) from None
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
             raise _unreadable(place) from None
         raise
-    if stat.S_ISREG(os.fstat(descriptor).st_mode):
-        return descriptor
-    os.close(descriptor)
-    raise _unreadable(place)
 
 
 def _read(place: Folder) -> dict[str, Claim]:

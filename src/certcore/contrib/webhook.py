@@ -68,6 +68,8 @@ _MOST_SECRETS: Final = 10
 _LONGEST_URL: Final = 2000
 _LONGEST_HEADER: Final = 1000
 _SIGNATURE: Final = re.compile(r"t=([0-9]{1,12})((?:,v1=[0-9a-f]{64})+)")
+#: Answers that announce another one, before the server is given up.
+_MOST_INTERIM: Final = 20
 _PORTS: Final = {"https": 443, "http": 80}
 _ADVICE: Final[Mapping[int, str]] = MappingProxyType(
     {
@@ -111,7 +113,7 @@ def event_document(event: Event, *, domain: str, owner: str) -> dict[str, Any]:
 
 def verify_signature(
     body: bytes,
-    signature: str | None,
+    signature: str | bytes | None,
     *,
     secrets: Iterable[Secret],
     now: datetime,
@@ -123,7 +125,7 @@ def verify_signature(
 
     Args:
         body: The body, byte for byte as it came; not parsed and written anew.
-        signature: The value of the header `SIGNATURE_HEADER`; anything, also None where there is none.
+        signature: The value of the header `SIGNATURE_HEADER`, text or bytes; anything, also None where there is none.
         secrets: The secrets that are good: while you change it, the old and the new one.
         now: The present moment, with a time zone.
         tolerance: How far the request's moment may be from it. An older request may be one that somebody recorded.
@@ -133,7 +135,8 @@ def verify_signature(
     """
     if now.utcoffset() is None:
         raise InvalidInput("now", "a moment needs its time zone.")
-    found = _SIGNATURE.fullmatch(signature) if signature and len(signature) <= _LONGEST_HEADER else None
+    text = signature.decode("latin-1") if isinstance(signature, bytes) else signature
+    found = _SIGNATURE.fullmatch(text) if text and len(text) <= _LONGEST_HEADER else None
     if found is None:
         return False
     seconds, given = found[1], found[2].split(",v1=")[1:]
@@ -310,8 +313,15 @@ def _exchange(
     connection.sock = connected  # made here, so that there is a deadline on the handshake as well
     with closing(connection):
         connection.request("POST", target, body, dict(headers))
-        with closing(connection.getresponse()) as answer:
-            return answer.status
+        with closing(http.client.HTTPResponse(connected, method="POST")) as answer:
+            for _ in range(_MOST_INTERIM):
+                answer.begin()
+                if answer.status >= HTTPStatus.OK or answer.status == HTTPStatus.SWITCHING_PROTOCOLS:
+                    return answer.status
+                # An interim answer, 103 (RFC 8297) for example; the final one follows (RFC 9110 section 15.2), and is
+                # read when there are no headers yet.
+                answer.headers = None  # type: ignore[assignment]
+    raise http.client.HTTPException("There is no end of interim answers.")
 
 
 def _plain_json(value: Any) -> dict[str, Any]:

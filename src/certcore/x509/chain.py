@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Final
@@ -43,7 +42,8 @@ __all__ = [
 MAX_BYTES: Final = 256 * 1024
 #: More than any chain has, with all its roots and cross-signed twins.
 MAX_CERTIFICATES: Final = 20
-_BLOCK: Final = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
+_BEGIN: Final = "-----BEGIN CERTIFICATE-----"
+_END: Final = "-----END CERTIFICATE-----"
 #: What the package `cryptography` raises for what it cannot read.
 UNREADABLE: Final = (
     ValueError,
@@ -91,7 +91,7 @@ def parse_certificates(text: str | bytes) -> list[x509.Certificate]:
     plain = text.decode("ascii", "replace") if isinstance(text, bytes) else text
     if len(plain) > MAX_BYTES:
         raise UnreadablePem(f"The text is longer than {MAX_BYTES} bytes, which no certificate chain is.")
-    blocks = _BLOCK.findall(plain.replace("\r\n", "\n").replace("\r", "\n"))
+    blocks = list(_blocks(plain.replace("\r\n", "\n").replace("\r", "\n")))
     if not blocks:
         raise UnreadablePem("There is no certificate in this text.", advice="Paste the BEGIN and END lines too.")
     if len(blocks) > MAX_CERTIFICATES:
@@ -249,6 +249,17 @@ def signed_by(issued: x509.Certificate, issuer: x509.Certificate, *, old_digests
 def certificate_pem(certificate: x509.Certificate) -> str:
     """The certificate as PEM (RFC 7468 section 5.1): 64 columns, one line end at the end."""
     return certificate.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def _blocks(text: str) -> Iterator[str]:
+    """Each BEGIN line with what follows it up to the next END line. No character is passed over more than once."""
+    begin = text.find(_BEGIN)
+    while begin >= 0:
+        end = text.find(_END, begin)
+        if end < 0:
+            return
+        yield text[begin : end + len(_END)]
+        begin = text.find(_BEGIN, end)
 
 
 def _in_order(certificates: Sequence[x509.Certificate]) -> Chain:

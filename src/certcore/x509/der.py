@@ -6,6 +6,7 @@ work that a file may ask for.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from itertools import pairwise
 from typing import Final
@@ -22,11 +23,16 @@ _TIMES: Final = (0x17, 0x18)
 _LONG_TAG: Final = 0x1F
 _INDEFINITE: Final = 0x80
 _END: Final = b"\0\0"
-#: No certificate, key or bundle is nested deeper.
-_DEEPEST: Final = 32
+#: No certificate, key or bundle is nested deeper: the key of a PKCS#12 file comes to nine levels.
+_DEEPEST: Final = 12
+#: PKCS#12 puts values into octet strings twice: the safes into the file, and the bags into a safe (RFC 7292 section 4).
+_MOST_WRAPPED: Final = 3
+#: How many values are looked at for one answer. Twenty certificates with everything in them have some thousand.
+_MOST_VALUES: Final = 20_000
 #: The longest length of a length; four bytes count up to 4 GiB.
 _LONGEST_LENGTH: Final = 4
 
+_DATA: Final = bytes.fromhex("2a864886f70d010701")  # 1.2.840.113549.1.7.1 (RFC 5652 section 4)
 _SIGNED_DATA: Final = bytes.fromhex("2a864886f70d010702")  # 1.2.840.113549.1.7.2 (RFC 5652 section 5.1)
 _SCRYPT: Final = bytes.fromhex("2b06010401da47040b")  # 1.3.6.1.4.1.11591.4.11 (RFC 7914 section 7)
 #: A scrypt block takes about as long as this many rounds of HMAC, and memory.
@@ -64,48 +70,22 @@ class Value:
     end: int
 
 
-def read_value(data: bytes, at: int = 0, *, depth: int = 0) -> Value:
+def read_value(data: bytes, at: int = 0) -> Value:
     """The value that begins at a place, of definite or indefinite length.
 
     Raises:
-        ValueError: There is none, or it is cut off.
+        ValueError: There is none, it is cut off, or it is more than is looked at.
     """
-    head = data[at : at + 2]
-    if len(head) < len(_END) or head[0] & _LONG_TAG == _LONG_TAG or depth > _DEEPEST:
-        raise ValueError("not a value of DER or BER")
-    tag, length = head
-    start = at + 2
-    if length == _INDEFINITE:
-        if not tag & _CONSTRUCTED:
-            raise ValueError("a primitive value has a definite length")
-        end = start
-        while data[end : end + 2] != _END:
-            end = read_value(data, end, depth=depth + 1).end
-        return Value(tag, data[start:end], end + 2)
-    if length > _INDEFINITE:
-        count = length & ~_INDEFINITE
-        octets = data[start : start + count]
-        if count > _LONGEST_LENGTH or len(octets) < count:
-            raise ValueError("the length is cut off or too long")
-        length = int.from_bytes(octets, "big")
-        start += count
-    if start + length > len(data):
-        raise ValueError("the value is cut off")
-    return Value(tag, data[start : start + length], start + length)
+    return _read(data, at, _steps())
 
 
 def read_values(data: bytes) -> list[Value]:
     """The values that fill the data, one after the other.
 
     Raises:
-        ValueError: The data is something else.
+        ValueError: The data is something else, or more than is looked at.
     """
-    found, at = [], 0
-    while at < len(data):
-        value = read_value(data, at)
-        found.append(value)
-        at = value.end
-    return found
+    return _read_all(data, _steps())
 
 
 def kind_of(data: bytes) -> Kind:
@@ -137,28 +117,24 @@ def kind_of(data: bytes) -> Kind:
 def opening_cost(data: bytes) -> tuple[int, int]:
     """What an encrypted key or a PKCS#12 file asks for, as far as can be seen before it is opened.
 
+    It is read as loosely as OpenSSL does, so that no other spelling of the same value hides anything.
+
     Returns:
         The rounds of key derivation of all its parts together, and the length of its longest key in bytes.
+
+    Raises:
+        ValueError: A part cannot be read, so that nobody knows what it asks for.
     """
-    return _cost(data, 0)
+    return _cost_inside(data, 0, _steps())
 
 
-def definite(data: bytes, *, depth: int = 0) -> bytes:
+def definite(data: bytes) -> bytes:
     """The same values with definite lengths and with octet strings in one piece: of BER as much as is needed to be DER.
 
     Raises:
-        ValueError: The data is something else, or nested too deeply.
+        ValueError: The data is something else, nested too deeply, or more than is looked at.
     """
-    if depth > _DEEPEST:
-        raise ValueError("nested too deeply")
-    return b"".join(
-        _written(_OCTETS, _joined(value.content))
-        if value.tag == _OCTETS | _CONSTRUCTED
-        else _written(value.tag, definite(value.content, depth=depth + 1))
-        if value.tag & _CONSTRUCTED
-        else _written(value.tag, value.content)
-        for value in read_values(data)
-    )
+    return _definite(data, 0, _steps())
 
 
 def signed_certificates(data: bytes) -> list[bytes]:
@@ -177,6 +153,89 @@ def signed_certificates(data: bytes) -> list[bytes]:
         if part.tag == _CONTEXT_0:
             return [_written(one.tag, one.content) for one in read_values(part.content) if one.tag == _SEQUENCE]
     return []
+
+
+def _steps() -> Iterator[int]:
+    """One for each value that may be looked at; whoever looks at one takes one away."""
+    return iter(range(_MOST_VALUES))
+
+
+def _header(data: bytes, at: int, steps: Iterator[int]) -> tuple[int, int | None, int]:
+    """The tag of a value, its length (None where it is left open), and where its contents begin."""
+    head = data[at : at + 2]
+    if len(head) < len(_END) or head[0] & _LONG_TAG == _LONG_TAG:
+        raise ValueError("not a value of DER or BER")
+    if next(steps, None) is None:
+        raise ValueError("too many values")
+    tag, length = head
+    start = at + 2
+    if length == _INDEFINITE:
+        if not tag & _CONSTRUCTED:
+            raise ValueError("a primitive value has a definite length")
+        return tag, None, start
+    if length > _INDEFINITE:
+        count = length & ~_INDEFINITE
+        octets = data[start : start + count]
+        if count > _LONGEST_LENGTH or len(octets) < count:
+            raise ValueError("the length is cut off or too long")
+        length = int.from_bytes(octets, "big")
+        start += count
+    if start + length > len(data):
+        raise ValueError("the value is cut off")
+    return tag, length, start
+
+
+def _read(data: bytes, at: int, steps: Iterator[int]) -> Value:
+    tag, length, start = _header(data, at, steps)
+    if length is not None:
+        return Value(tag, data[start : start + length], start + length)
+    # The values in it are passed by, one after the other, up to the mark that ends it (X.690 section 8.1.5).
+    end, depth = start, 1
+    while depth:
+        if data[end : end + 2] == _END:
+            depth -= 1
+            end += 2
+            continue
+        _, inner, end = _header(data, end, steps)
+        if inner is not None:
+            end += inner
+            continue
+        depth += 1
+        if depth > _DEEPEST:
+            raise ValueError("nested too deeply")
+    return Value(tag, data[start : end - 2], end)
+
+
+def _read_all(data: bytes, steps: Iterator[int]) -> list[Value]:
+    found, at = [], 0
+    while at < len(data):
+        value = _read(data, at, steps)
+        found.append(value)
+        at = value.end
+    return found
+
+
+def _definite(data: bytes, depth: int, steps: Iterator[int]) -> bytes:
+    if depth > _DEEPEST:
+        raise ValueError("nested too deeply")
+    return b"".join(
+        _written(_OCTETS, _joined(value.content, depth + 1, steps))
+        if value.tag == _OCTETS | _CONSTRUCTED
+        else _written(value.tag, _definite(value.content, depth + 1, steps))
+        if value.tag & _CONSTRUCTED
+        else _written(value.tag, value.content)
+        for value in _read_all(data, steps)
+    )
+
+
+def _joined(content: bytes, depth: int, steps: Iterator[int]) -> bytes:
+    """The contents of an OCTET STRING that BER allows to come in pieces, and these in pieces again."""
+    if depth > _DEEPEST:
+        raise ValueError("nested too deeply")
+    pieces = _read_all(content, steps)
+    if any(one.tag & ~_CONSTRUCTED != _OCTETS for one in pieces):
+        raise ValueError("a piece of an octet string is something else")
+    return b"".join(_joined(one.content, depth + 1, steps) if one.tag & _CONSTRUCTED else one.content for one in pieces)
 
 
 def _written(tag: int, content: bytes) -> bytes:
@@ -200,44 +259,32 @@ def _kind_of_signed(inner: list[Value]) -> Kind:
     return Kind.UNKNOWN
 
 
-def _cost(data: bytes, depth: int) -> tuple[int, int]:
+def _cost_inside(data: bytes, wrapped: int, steps: Iterator[int]) -> tuple[int, int]:
+    if wrapped > _MOST_WRAPPED:
+        raise ValueError("nested too deeply")
+    return _cost(_read_all(_definite(data, 0, steps), steps), wrapped, steps)
+
+
+def _cost(parts: Sequence[Value], wrapped: int, steps: Iterator[int]) -> tuple[int, int]:
     """The parameters of every way to derive a key are (salt, rounds, …), and so is the MAC of PKCS#12 (RFC 7292)."""
-    try:
-        parts = read_values(data)
-    except ValueError:
-        return 0, 0
-    if depth > _DEEPEST:
-        return 0, 0
-    rounds, longest = 0, 0
+    rounds, longest, below = 0, 0, []
     for one, following in pairwise(parts):
         if (one.tag, following.tag) == (_OCTETS, _INTEGER):
             rounds += int.from_bytes(following.content, "big")
         elif (one.tag, following.tag) == (_SEQUENCE, _OCTETS):
             longest = max(longest, len(following.content))
         elif (one.tag, one.content) == (_OID, _SCRYPT):
-            rounds += _scrypt_rounds(following.content)
-    for one in parts:
-        if one.tag & _CONSTRUCTED or (one.tag == _OCTETS and one.content[:1] == bytes([_SEQUENCE])):
-            content = _joined(one.content) if one.tag == _OCTETS | _CONSTRUCTED else one.content
-            below = _cost(content, depth + 1)
-            rounds, longest = rounds + below[0], max(longest, below[1])
-    return rounds, longest
+            rounds += _scrypt_rounds(following.content, steps)
+        elif (one.tag, one.content, following.tag) == (_OID, _DATA, _CONTEXT_0):
+            # Octet strings elsewhere hold what nobody can look into: noise, as it is encrypted.
+            inner = (each.content for each in _read_all(following.content, steps) if each.tag == _OCTETS)
+            below += [_cost_inside(each, wrapped + 1, steps) for each in inner]
+    below += [_cost(_read_all(one.content, steps), wrapped, steps) for one in parts if one.tag & _CONSTRUCTED]
+    return rounds + sum(each for each, _ in below), max([longest, *(each for _, each in below)])
 
 
-def _scrypt_rounds(parameters: bytes) -> int:
-    try:
-        numbers = [int.from_bytes(one.content, "big") for one in read_values(parameters) if one.tag == _INTEGER]
-    except ValueError:
-        return 0
+def _scrypt_rounds(parameters: bytes, steps: Iterator[int]) -> int:
     cost = _ROUNDS_PER_BLOCK
-    for number in numbers[:3]:
-        cost *= number
+    for number in [one for one in _read_all(parameters, steps) if one.tag == _INTEGER][:3]:
+        cost *= int.from_bytes(number.content, "big")
     return cost
-
-
-def _joined(content: bytes) -> bytes:
-    """The contents of an OCTET STRING that BER allows to come in pieces."""
-    try:
-        return b"".join(one.content for one in read_values(content))
-    except ValueError:
-        return b""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 import attrs
@@ -24,6 +24,8 @@ __all__ = ["GivenCertificate", "GivenKey", "Pasted", "read_pasted"]
 _LONGEST_KEY: Final = 8 * 1024
 #: Some seconds of work; OpenSSL asks for 2048 rounds, careful programs for about a million.
 _MOST_ROUNDS: Final = 5_000_000
+#: An empty password is tried as two: PKCS#12 files are written with either (RFC 7292 appendix B.1).
+_WITHOUT: Final = 2
 _MOST_KEYS: Final = 5
 _WITH_KEY: Final = frozenset({Kind.ENCRYPTED_KEY, Kind.OLD_ENCRYPTED_KEY, Kind.PKCS12, Kind.PRIVATE_KEY})
 _USEFUL: Final = _WITH_KEY | {Kind.CERTIFICATE, Kind.PKCS7}
@@ -78,9 +80,9 @@ def read_pasted(fields: Mapping[str, str | bytes | None], password: bytes | str 
     others: dict[tuple[str, Kind], None] = {}
     pieces = [piece for name, given in fields.items() if given is not None for piece in read_pieces(name, given)]
     distinct = list(_distinct(pieces))
-    _check_costs([piece for piece in distinct if piece.kind in _WITH_KEY])
+    stores = _passwords_of_stores(secret, _checked_costs([one for one in distinct if one.kind in _WITH_KEY], secret))
     for piece in distinct:
-        for thing in _open(piece, secret):
+        for thing in _open(piece, secret, stores):
             if isinstance(thing, Kind):
                 others[piece.field, thing] = None
             elif isinstance(thing, x509.Certificate):
@@ -112,7 +114,9 @@ def _distinct(pieces: Iterable[Piece]) -> Iterator[Piece]:
         seen.add(piece.data)
 
 
-def _open(piece: Piece, password: bytes | None) -> Iterator[x509.Certificate | PrivateKeyTypes | Kind]:
+def _open(
+    piece: Piece, password: bytes | None, stores: Sequence[bytes | None]
+) -> Iterator[x509.Certificate | PrivateKeyTypes | Kind]:
     match piece.kind:
         case Kind.CERTIFICATE:
             yield _checked(piece, _certificate(piece))
@@ -122,7 +126,7 @@ def _open(piece: Piece, password: bytes | None) -> Iterator[x509.Certificate | P
             for certificate in _pkcs7(piece):
                 yield _checked(piece, certificate)
         case Kind.PKCS12:
-            store = _pkcs12(piece, password)
+            store = _pkcs12(piece, stores, given=bool(password))
             if store.key is None and store.cert is None and not store.additional_certs:
                 raise InvalidInput(piece.field, f"{piece.what} is empty.", advice="Export it again, with the key.")
             if store.key is not None:
@@ -209,38 +213,54 @@ def _pkcs7(piece: Piece) -> list[x509.Certificate]:
     return found
 
 
-def _pkcs12(piece: Piece, password: bytes | None) -> pkcs12.PKCS12KeyAndCertificates:
+def _pkcs12(piece: Piece, passwords: Sequence[bytes | None], *, given: bool) -> pkcs12.PKCS12KeyAndCertificates:
     problem: Exception = ValueError()
     try:
         data = definite(piece.data)
     except ValueError:
         raise _damaged(piece) from None
-    # Without a password the two ways to say so differ; and people fill in a password that is not needed.
-    usable = password if password and password.decode("utf-8", "ignore").encode() == password else None
-    for one in dict.fromkeys([usable, None, b""]):
+    for one in passwords:
         try:
             return pkcs12.load_pkcs12(data, one)
         except _UNREADABLE as error:
             problem = problem if str(problem) else error
-    raise _not_opened(piece, problem, given=bool(password)) from None
+    raise _not_opened(piece, problem, given=given) from None
 
 
-def _check_costs(pieces: list[Piece]) -> None:
-    """Refuse what would take long to open, before any of it is opened."""
+def _usable(password: bytes | None) -> bytes | None:
+    """The password, if a PKCS#12 file can have it: there it is text."""
+    return password if password and password.decode("utf-8", "ignore").encode() == password else None
+
+
+def _passwords_of_stores(password: bytes | None, rounds: int) -> list[bytes | None]:
+    """Those to try on PKCS#12 files: people fill in one that is not needed. Not more than the rounds allow."""
+    usable = _usable(password)
+    if usable is None:
+        return [None]
+    return [usable, None] if rounds * (1 + _WITHOUT) <= _MOST_ROUNDS else [usable]
+
+
+def _checked_costs(pieces: list[Piece], password: bytes | None) -> int:
+    """Refuse what would take long to open, before any of it is opened; returns the rounds of key derivation."""
     if len(pieces) > _MOST_KEYS:
         raise InvalidInput(
             pieces[-1].field, f"there are more than {_MOST_KEYS} private keys.", advice="Give the one of the leaf."
         )
+    # Whatever is tried, it stays within the rounds that are made here.
+    most = _MOST_ROUNDS if _usable(password) else _MOST_ROUNDS // _WITHOUT
     rounds = 0
     for piece in pieces:
         more, longest = 0, len(piece.data)
         if piece.kind in {Kind.ENCRYPTED_KEY, Kind.PKCS12}:
-            more, longest = opening_cost(piece.data)
+            try:
+                more, longest = opening_cost(piece.data)
+            except ValueError:
+                raise _damaged(piece) from None
         rounds += more
-        if rounds > _MOST_ROUNDS:
+        if rounds > most:
             raise InvalidInput(
                 piece.field,
-                f"{piece.what} asks for more than the {_MOST_ROUNDS} rounds of key derivation that are made here.",
+                f"{piece.what} asks for more than the {most} rounds of key derivation that are made here.",
                 advice="Write it again with fewer rounds, for example 600000.",
             )
         if longest > _LONGEST_KEY:
@@ -249,6 +269,7 @@ def _check_costs(pieces: list[Piece]) -> None:
                 f"{piece.what} holds a private key of {longest} bytes, which is longer than TLS programs take.",
                 advice="Use an EC key, or an RSA key of 2048 to 4096 bits.",
             )
+    return rounds
 
 
 def _not_opened(piece: Piece, problem: Exception, *, given: bool) -> InvalidInput:

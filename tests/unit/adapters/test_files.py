@@ -24,6 +24,7 @@ from at_once import run_all
 from certcore.adapters import files as files_module
 from certcore.adapters import folders as folders_module
 from certcore.adapters.files import LIVE, VERSIONS, write_plain, write_versioned
+from certcore.adapters.folders import Folder, Owner, locked_folder
 from certcore.errors import CertCoreError, InvalidInput
 from certcore.model.export import ExportedFile
 
@@ -829,6 +830,58 @@ def test_a_reader_of_versions_never_sees_half(folder):
 
     run_all(work, read)
     assert len(seen) > 1
+
+
+@pytest.mark.timeout(20)
+@both
+def test_a_pipe_that_is_put_in_the_place_of_a_file_is_not_waited_for(folder, write):
+    """Whoever owns the folder may do so after it was seen to be a file: opening it would last until somebody writes."""
+    write(folder, 1)
+    there = folder / "versions" / (folder / LIVE).readlink().name if write is versioned else folder
+    swapped = []
+
+    def swap(frame, event, _):
+        if event == "return" and frame.f_code is Folder.stat.__code__ and frame.f_locals["name"] == NAMES[0]:
+            (there / NAMES[0]).unlink()
+            os.mkfifo(there / NAMES[0])
+            swapped.append(True)
+            sys.setprofile(None)
+
+    before = sys.getprofile()
+    sys.setprofile(swap)
+    try:
+        with pytest.raises(CertCoreError, match="is no file"):
+            write(folder, 1)
+    finally:
+        sys.setprofile(before)
+    assert swapped == [True]
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("flags", [os.O_RDONLY, os.O_RDWR | os.O_CREAT])
+def test_only_files_are_opened(folder, flags):
+    """No pipe, for reading or writing, and nothing stays open."""
+    plain(folder, 1)
+    os.mkfifo(folder / "pipe")
+    with locked_folder(folder, Owner()) as place:
+        open_before = len(list(Path("/proc/self/fd").iterdir()))
+        with pytest.raises(CertCoreError, match="pipe is no file"):
+            place.open("pipe", flags)
+        assert len(list(Path("/proc/self/fd").iterdir())) == open_before
+
+
+def test_patience_is_a_matter_of_the_caller(folder):
+    """A locked folder is given up after so many seconds as are said."""
+    plain(folder, 1)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        for write in (plain, versioned):
+            with pytest.raises(CertCoreError, match=r"for 0\.2 seconds"):
+                write(folder, 2, patience=0.2)
+    finally:
+        os.close(descriptor)
+    assert numbers(folder) == {"fullchain.pem": 1, "privkey.pem": 1}
 
 
 @both

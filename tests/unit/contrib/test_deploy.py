@@ -3,6 +3,7 @@
 Run as a program it deploys in copies of itself that are killed on the way.
 """
 
+import fcntl
 import json
 import logging
 import os
@@ -528,7 +529,10 @@ def test_a_command_that_says_too_much(tmp_path):
         ("exit 7", "ended with code 7."),
         ("kill -9 $$", "was ended by SIGKILL."),
         ("exec 2>&-; sleep 0.2; exit 5", "ended with code 5."),
-        ("printf '\\377\\n' >&2; exit 1", "ended with code 1: \N{REPLACEMENT CHARACTER}"),
+        ("printf '\\377\\n' >&2; exit 1", "ended with code 1: \N{REPLACEMENT CHARACTER}."),
+        ("echo boom >&2; exit 3", "ended with code 3: boom."),
+        ("echo boom. >&2; exit 3", "ended with code 3: boom."),
+        ("echo Is it there? >&2; exit 3", "ended with code 3: Is it there?"),
     ],
 )
 def test_how_a_command_ended_is_said(script, how):
@@ -569,7 +573,7 @@ def test_an_interrupt_ends_the_command(tmp_path):
 
 
 def test_two_processes_deploy_one_after_the_other(open_place, folder, script, tmp_path):
-    """While one's command runs the other waits, and then brings what is in service by then: no older news wins."""
+    """While one's command runs the other is put off, and then brings what is in service by then: no older news wins."""
     gate = tmp_path / "gate"
     os.mkfifo(gate)
     slow = web(folder, command=script("note slow began", f"read -r line < '{gate}'", "note slow ended"))
@@ -581,17 +585,33 @@ def test_two_processes_deploy_one_after_the_other(open_place, folder, script, tm
     writing = os.open(gate, os.O_WRONLY)  # returns when the command reads
     place.renewed(one)
     quick = web(folder, command=("/bin/sh", "-c", f"echo quick >> '{tmp_path}/notes'"))
-    second = threading.Thread(target=quick.certcore_on_event, args=(place.event(one), place.core.certificates))
-    second.start()
-    second.join(0.5)
-    assert second.is_alive()
+    with pytest.raises(DeploymentFailed, match="is under way"):
+        quick.certcore_on_event(place.event(one), place.core.certificates)
     os.write(writing, b"go\n")
     os.close(writing)
-    for thread in (first, second):
-        thread.join(60)
-        assert not thread.is_alive()
+    first.join(60)
+    assert not first.is_alive()
+    quick.certcore_on_event(place.event(one), place.core.certificates)
     assert script.noted() == ["slow began", "slow ended", "quick"]
     assert serial(folder / "shop.example", place.environment) == place.core.certificates.view(one).leaf.serial_hex
+
+
+def test_a_folder_that_somebody_has_locked_is_not_waited_for(open_place, folder):
+    """A second and no more, at each lock: its user may have locked it for ever, and others' certificates wait."""
+    place = open_place(web(folder))
+    one = place.issued()
+    there = folder / "shop.example"
+    there.mkdir(parents=True, mode=0o700)
+    descriptor = os.open(there, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        place.deliver()
+        assert "has been writing" in place.reason(one, "web")
+        assert "for 1 seconds" in place.reason(one, "web")
+    finally:
+        os.close(descriptor)
+    place.deliver()
+    assert place.reason(one, "web") is None
 
 
 # ------------------------------------------------------------------------------------------------- whose folder it is
@@ -613,13 +633,119 @@ def test_another_certificates_folder_is_refused(open_place, folder, layout):
     assert serial(there, place.environment) == before
     place.core.certificates.delete(first)
     place.deliver()
-    assert place.reason(second, "web") is not None  # it was another tenant's
-    assert serial(there, place.environment) == before
-    for path in (RECORD, LOCK):
-        (folder / "shop.example" / path).unlink()
-    place.deliver()
     assert place.reason(second, "web") is None
     assert serial(there, place.environment) == place.core.certificates.view(second).leaf.serial_hex
+    assert unfinished(folder / "shop.example") == {second: []}
+
+
+def imported(place, *, end=None, **fields):
+    """The id of a certificate that was issued elsewhere, for the name of another one perhaps."""
+    key, now = generate_key(KeyType.EC_P256), end or place.environment.now()
+    chain = LittleAuthority(now).issue(build_csr(key, [DnsName("shop.example")], Subject()).decode(), now=now)
+    return place.core.certificates.import_certificate(chain, private_key_pem(key), **fields).id
+
+
+@pytest.mark.parametrize("layout", ["plain", "versioned"])
+def test_a_leaf_that_was_issued_here_takes_the_place_of_an_imported_one(open_place, folder, layout):
+    """Importing proves nothing: whoever does may have signed the leaf himself, to keep a name's owner out."""
+    place = open_place(web(folder, layout=layout))
+    false = imported(place, owner="mallory")
+    place.deliver()
+    assert place.reason(false, "web") is None
+    there = folder / "shop.example" / ("live" if layout == "versioned" else "")
+    right = place.issued(owner="anna")
+    place.deliver()
+    assert place.reason(right, "web") is None
+    own = place.core.certificates.view(right).leaf.serial_hex
+    assert serial(there, place.environment) == own
+    again = imported(place, owner="mallory")
+    place.deliver()
+    assert right in place.reason(again, "web")
+    assert serial(there, place.environment) == own
+    assert place.reveals(again) == []
+
+
+def test_imported_leaves_and_one_owners_keep_their_places(open_place, folder):
+    """Another imported one is no better, and an owner decides himself what becomes of his."""
+    place = open_place(web(folder))
+    first = imported(place, owner="anna")
+    place.deliver()
+    for other in (imported(place, owner="bert"), place.issued(owner="anna")):
+        place.deliver()
+        assert first in place.reason(other, "web")
+
+
+def test_an_imported_certificate_that_was_renewed_here_is_as_good_as_any(open_place, folder):
+    """Its leaf in service was issued here."""
+    place = open_place(web(folder))
+    first = imported(place, owner="anna")
+    place.core.certificates.edit(first, authority=place.authority.id)
+    place.renewed(first)
+    place.deliver()
+    assert place.reason(first, "web") is None
+    second = place.issued(owner="bert")
+    place.deliver()
+    assert first in place.reason(second, "web")
+
+
+@pytest.mark.parametrize("how", ["expired", "revoked", "renamed"])
+def test_a_place_that_is_not_needed_any_more_is_free(open_place, folder, how):
+    """Also for another owner: the leaf in service has ended, was revoked, or has its place in another folder."""
+    place = open_place(web(folder))
+    first = place.issued(owner="anna")
+    place.deliver()
+    second = place.issued(owner="bert")
+    place.deliver()
+    assert first in place.reason(second, "web")
+    if how == "expired":
+        place.environment.advance(timedelta(days=200))
+        place.renewed(second)
+    elif how == "revoked":
+        place.core.certificates.revoke(first)
+    else:
+        place.environment.advance(timedelta(seconds=1))
+        place.core.certificates.reissue(first, domain="store.example")
+        for _ in range(4):
+            place.core.reconcile(first)
+    place.deliver()
+    assert place.reason(second, "web") is None
+    assert serial(folder / "shop.example", place.environment) == place.core.certificates.view(second).leaf.serial_hex
+    if how == "renamed":
+        own = place.core.certificates.view(first).leaf.serial_hex
+        assert serial(folder / "store.example", place.environment) == own
+
+
+def test_one_file_of_a_shared_folder_is_taken_over(open_place, folder):
+    """Its other files stay those of the certificate that had it."""
+    target = web(folder, folder=str(folder), format="haproxy")
+    place = open_place(target)
+    first = imported(place, owner="mallory")
+    place.deliver()
+    document = json.loads((folder / RECORD).read_text())
+    document["certificates"][first] |= {"files": ["more.pem", "shop.example.pem"], "unfinished": {"web": "x"}}
+    (folder / RECORD).write_text(json.dumps(document))
+    second = place.issued(owner="anna")
+    place.deliver()
+    assert place.reason(second, "web") is None
+    document = json.loads((folder / RECORD).read_text())["certificates"]
+    assert [document[one]["files"] for one in (first, second)] == [["more.pem"], ["shop.example.pem"]]
+    with pytest.raises(DeploymentFailed, match=second):
+        target.certcore_on_event(place.event(first, "imported"), place.core.certificates)
+
+
+def test_a_leaf_that_has_ended_is_not_deployed(open_place, folder):
+    """An old one that is imported does not take the place of files that are good still; and it is no error."""
+    place = open_place(web(folder))
+    first = place.issued()
+    place.deliver()
+    before = serial(folder / "shop.example", place.environment)
+    place.core.certificates.delete(first)
+    ended = imported(place, end=place.environment.now() - timedelta(days=400))
+    assert place.core.certificates.get(ended).status is Status.EXPIRED
+    place.deliver()
+    assert place.reason(ended, "web") is None
+    assert serial(folder / "shop.example", place.environment) == before
+    assert place.reveals(ended) == []
 
 
 def test_a_certificate_that_was_made_anew_takes_its_place(open_place, folder, script):

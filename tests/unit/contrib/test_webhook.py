@@ -336,6 +336,32 @@ def test_an_answer_is_not_read_on(rude):
 
 
 @pytest.mark.parametrize(
+    ("interim", "status"),
+    [
+        (b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n", 200),
+        (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\nConnection: close\r\n\r\n" * 5, 204),
+        (b"HTTP/1.1 103 Early Hints\r\n\r\n", 503),
+        (b"HTTP/1.1 103 Early Hints\r\n\r\n" * 100, 200),
+        (b"", 101),
+    ],
+)
+def test_an_interim_answer_is_not_the_answer(rude, interim, status):
+    """The one behind it counts; a server that sends no other for ever is left, and so is one that changes protocol."""
+
+    def behave(connected):
+        _read_request(connected)
+        with contextlib.suppress(OSError):
+            connected.sendall(interim + b"HTTP/1.1 %d X\r\nX: y\r\n\r\n" % status)
+
+    if status in {200, 204} and len(interim) < 1000:
+        hook(rude(behave)).certcore_on_event(EVENT, nobody())
+        return
+    said = "did not speak the protocol" if status == 200 else f"status {status}"
+    with pytest.raises(WebhookFailed, match=said):
+        hook(rude(behave)).certcore_on_event(EVENT, nobody())
+
+
+@pytest.mark.parametrize(
     "answer",
     [
         b"",
@@ -550,7 +576,14 @@ def test_a_signature_holds_for_its_body_its_secret_and_its_time(body, secret, se
     assert not verified(header=flipped)
 
 
-@given(header=st.one_of(st.none(), st.text(max_size=200), st.from_regex(r"t=[0-9]{0,14}(,v[01]=[0-9a-f]{0,66}){0,3}")))
+@given(
+    header=st.one_of(
+        st.none(),
+        st.binary(max_size=200),
+        st.text(max_size=200),
+        st.from_regex(r"t=[0-9]{0,14}(,v[01]=[0-9a-f]{0,66}){0,3}"),
+    )
+)
 def test_any_header_is_judged(header):
     """Whatever somebody sends is no signature, and no error."""
     assert not verify_signature(b"body", header, secrets=[SECRET], now=NOW)
@@ -562,6 +595,7 @@ def test_a_signature_among_others_is_found():
     good = _header(SECRET.reveal(), seconds, b"body").partition(",")[2]
     for header in (f"t={seconds},v1={'0' * 64},{good}", f"t={seconds},{good},v1={'0' * 64}"):
         assert verify_signature(b"body", header, secrets=[OTHER, SECRET], now=NOW)
+        assert verify_signature(b"body", header.encode(), secrets=[OTHER, SECRET], now=NOW)  # as ASGI has headers
     assert not verify_signature(b"body", f"t={seconds}," + ",".join([good] * 20), secrets=[SECRET], now=NOW)
     with pytest.raises(InvalidInput, match="time zone"):
         verify_signature(b"body", "", secrets=[SECRET], now=NOW.replace(tzinfo=None))

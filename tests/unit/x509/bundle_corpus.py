@@ -109,6 +109,11 @@ def indefinite(data):
     return bytes([value.tag, 0x80]) + value.content + b"\0\0"
 
 
+def in_pieces(octets):
+    """As BER allows octet strings to be written: in pieces, and these in pieces."""
+    return tlv(0x24, tlv(4, octets[:3]), b"\x24\x80" + tlv(4, octets[3:]) + b"\0\0")
+
+
 @frozen
 class Identity:
     """A leaf with its key, and who issued it."""
@@ -777,6 +782,24 @@ def pkcs12_with_its_contents_in_pieces(w):
 
 
 @good()
+def pkcs12_with_as_many_rounds_as_are_advised(w):
+    return taken(leaf=w.pkcs12("-iter", "600000"), password=PASSWORD)
+
+
+@good()
+def pkcs12_with_its_salt_in_pieces(w):
+    return taken(leaf=_store_with_mac(w, salt=in_pieces), password=PASSWORD)
+
+
+def _store_with_mac(w, *, salt=lambda octets: tlv(4, octets), rounds=2048):
+    """A PKCS#12 file whose MAC (RFC 7292 section 4) is made by hand."""
+    (store,) = read_values(w.pkcs12())
+    version, safe, mac = (tlv(one.tag, one.content) for one in read_values(store.content))
+    digest, octets, _ = read_values(read_values(mac)[0].content)
+    return tlv(0x30, version, safe, tlv(0x30, tlv(0x30, digest.content), salt(octets.content), integer(rounds)))
+
+
+@good()
 def buffers(w):
     return taken(leaf=bytearray(der(w.shop.leaf)), private_key=memoryview(key_der(w.shop_key)), ca_bundle=pem(w.middle))
 
@@ -1316,12 +1339,46 @@ def too_many_rounds_of_pkcs12(w):
     return taken(leaf=_dear_store(w), password=PASSWORD)
 
 
+@bad("leaf", "more than the 5000000 rounds")
+def too_many_rounds_behind_a_salt_in_pieces(w):
+    return taken(leaf=_store_with_mac(w, salt=in_pieces, rounds=20_000_000), password=PASSWORD)
+
+
+@bad("leaf", "more than the 2500000 rounds")
+def too_many_rounds_for_no_password(w):
+    return taken(leaf=_store_with_mac(w, rounds=3_000_000))
+
+
+@bad("password", "does not open a PKCS#12 file in leaf")
+def too_many_rounds_to_try_without_the_password_as_well(w):
+    return taken(leaf=w.pkcs12("-iter", "700000", password=""), password=PASSWORD)
+
+
+@bad("leaf", "more than the 5000000 rounds")
+def too_many_rounds_inside(w):
+    return taken(leaf=_bag_of_a_key(integer(20_000_000)), password=PASSWORD)
+
+
+@bad("leaf", "a PKCS#12 file cannot be read")
+def rounds_that_cannot_be_read(w):
+    return taken(leaf=_bag_of_a_key(b"\x1f\x02" + integer(20_000_000)[1:]), password=PASSWORD)
+
+
+def _bag_of_a_key(rounds):
+    """A PKCS#12 file without a MAC, with a key whose salt is in pieces and whose rounds are in octets in octets."""
+    data = tlv(6, bytes.fromhex("2a864886f70d010701"))
+    derivation = tlv(0x30, tlv(6, bytes.fromhex("2a864886f70d01050c")), tlv(0x30, in_pieces(bytes(16)), rounds))
+    cipher = tlv(0x30, tlv(6, bytes.fromhex("60864801650304012a")), tlv(4, bytes(16)))
+    scheme = tlv(0x30, tlv(6, bytes.fromhex("2a864886f70d01050d")), tlv(0x30, derivation, cipher))
+    locked = tlv(0x30, scheme, tlv(4, bytes([7] * 160)))
+    bags = tlv(0x30, tlv(0x30, tlv(6, bytes.fromhex("2a864886f70d010c0a0102")), tlv(0xA0, locked)))
+    safes = tlv(0x30, tlv(0x30, data, tlv(0xA0, in_pieces(bags))))
+    return tlv(0x30, integer(3), tlv(0x30, data, tlv(0xA0, tlv(4, safes))))
+
+
 def _dear_store(w):
     """A PKCS#12 file whose MAC asks for a billion rounds."""
-    (store,) = read_values(w.pkcs12())
-    version, safe, mac = (tlv(one.tag, one.content) for one in read_values(store.content))
-    digest, salt, _ = (tlv(one.tag, one.content) for one in read_values(read_values(mac)[0].content))
-    return tlv(0x30, version, safe, tlv(0x30, digest, salt, integer(10**9)))
+    return _store_with_mac(w, rounds=10**9)
 
 
 # ------------------------------------------------------------------------------------------------------- bad: belonging

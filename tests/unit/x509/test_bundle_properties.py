@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from certcore.errors import CertCoreError, InvalidInput, KeyMismatch
 from certcore.x509.bundle import read_bundle
-from certcore.x509.der import Kind, definite, kind_of, opening_cost, read_values, signed_certificates
+from certcore.x509.der import Kind, definite, kind_of, opening_cost, read_value, read_values, signed_certificates
 
 _SPEC = importlib.util.spec_from_file_location("bundle_corpus", Path(__file__).with_name("bundle_corpus.py"))
 corpus = importlib.util.module_from_spec(_SPEC)
@@ -165,11 +165,10 @@ def test_a_wrong_password_is_said_so_also_when_it_seems_to_fit():
 @given(st.binary(max_size=200))
 def test_the_reader_of_der_raises_value_errors_only(data):
     """And says what it can of anything."""
-    for read in (read_values, definite, signed_certificates):
+    for read in (read_values, definite, signed_certificates, opening_cost):
         with contextlib.suppress(ValueError):
             read(data)
     assert isinstance(kind_of(data), Kind)
-    assert min(opening_cost(data)) >= 0
 
 
 @pytest.mark.parametrize("sample", ["der", "key", "locked", "p7b", "p12", "request"])
@@ -191,7 +190,36 @@ def test_deep_nesting_ends(nested):
         deep = corpus.tlv(0x30, deep)
     store = corpus.tlv(0x30, corpus.integer(3), deep, deep)
     assert attempt(leaf=store) is None
-    assert opening_cost(store) == (0, 0)
+    with pytest.raises(ValueError, match="nested too deeply"):
+        opening_cost(store)
+
+
+@pytest.mark.parametrize("read", [read_value, read_values, definite, opening_cost])
+def test_what_is_looked_at_is_bounded(read):
+    """Many values, and values around values, each of which would be walked through for each level around it."""
+    inside = b"\x05\0" * 19_990
+    assert read(corpus.indefinite(corpus.tlv(0x30, b"\x05\0" * 6000))) is not None
+    with pytest.raises(ValueError, match="too many values"):
+        read(b"\x30\x80" + inside + b"\x05\0" * 20 + b"\0\0")
+    if read in {definite, opening_cost}:
+        with pytest.raises(ValueError, match="too many values"):
+            read(nested_open(inside[:10_000], 4))
+    with pytest.raises(ValueError, match="nested too deeply"):
+        read(nested_open(b"\x05\0", 29))
+
+
+def nested_open(data, levels):
+    for _ in range(levels):
+        data = b"\x30\x80" + data + b"\0\0"
+    return data
+
+
+def test_a_nest_of_open_lengths_is_refused():
+    """As a PKCS#12 file of the longest length, which took seconds once."""
+    store = corpus.tlv(0x30, corpus.integer(3), nested_open(b"\x05\0" * 131_000, 29))
+    assert attempt(leaf=store, private_key=store + b"\0", password=PASSWORD) is None
+    with pytest.raises(ValueError, match="nested too deeply"):
+        opening_cost(store)
 
 
 @pytest.mark.parametrize(

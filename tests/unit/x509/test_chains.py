@@ -19,7 +19,7 @@ from certcore.model.keys import KeyType
 from certcore.model.names import DnsName, IpAddress
 from certcore.model.subject import Subject
 from certcore.testing.authority import LittleAuthority
-from certcore.x509.chain import check_leaf, parse_certificates, parse_chain, verify_chain
+from certcore.x509.chain import MAX_BYTES, check_leaf, parse_certificates, parse_chain, verify_chain
 from certcore.x509.csr import build_csr
 from certcore.x509.keys import generate_key
 
@@ -211,3 +211,16 @@ def test_a_leaf_cannot_sign():
     )
     with pytest.raises(X509Error, match="2 leaves"):
         parse_chain(victim + CHAIN_PEM)
+
+
+@pytest.mark.timeout(5)  # where the search began anew at each BEGIN line it took longer
+def test_beginnings_without_an_end_are_passed_over_once():
+    """As many as fit; and between others that have one, each certificate is found."""
+    begin, end = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
+    with pytest.raises(UnreadablePem, match="no certificate in this text"):
+        parse_certificates(begin * (MAX_BYTES // len(begin)))
+    with pytest.raises(UnreadablePem, match="no certificate in this text"):
+        parse_certificates(end * (MAX_BYTES // len(end)))
+    assert parse_certificates(end + CHAIN_PEM + end + begin) == parse_certificates(CHAIN_PEM)
+    with pytest.raises(UnreadablePem, match="number 1 of 2 cannot be read"):
+        parse_certificates(begin + CHAIN_PEM)
