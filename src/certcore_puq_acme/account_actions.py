@@ -46,11 +46,33 @@ def profile_actions(context: ModuleContext) -> Sequence[ProfileAction]:
     actions: list[ProfileAction] = []
     if any(one.url and not one.is_closed for one in records_of(context.documents, context.authority_id)):
         actions += [_ROLL_OVER, _DEACTIVATE]
-    if record.is_closed or not record.url:
-        actions += [_OPEN, _IMPORT]
-    if record.url and not record.is_closed and known and known.terms_of_service != record.terms_of_service:
+    in_use = record.url and not record.is_closed
+    if not in_use or _has_lost_its_key(context, record):
+        actions.append(_OPEN)
+    actions.append(evolve(_IMPORT, confirm=_INSTEAD) if in_use else _IMPORT)
+    if known and known.terms_of_service and _with_other_terms(context, known.terms_of_service):
         actions.append(_AGREE)
     return actions
+
+
+def _has_lost_its_key(context: ModuleContext, record: AccountRecord) -> bool:
+    """Whether an account cannot be used because its sealed key is gone; one that does not open may open again."""
+    try:
+        return bool(record.url) and context.documents.unseal(record.key_name) is None
+    except CertCoreError:
+        return False
+
+
+def _with_other_terms(context: ModuleContext, terms: str) -> list[AccountRecord]:
+    """The accounts at the profile's CA for which other terms of service were agreed to, or none."""
+    return [
+        one
+        for one in records_of(context.documents, context.authority_id)
+        if one.url
+        and not one.is_closed
+        and one.directory == context.profile.directory
+        and one.terms_of_service != terms
+    ]
 
 
 def run_action(name: str, values: Any, context: ModuleContext, accounts: Any, *, actor: str) -> Message:
@@ -85,18 +107,18 @@ def run_action(name: str, values: Any, context: ModuleContext, accounts: Any, *,
 def _roll_over(context: ModuleContext, record: AccountRecord, accounts: Any, actor: str) -> Message:
     """Put a new key in place of the account's (RFC 8555 section 7.3.5).
 
-    Both keys are kept until the CA has confirmed; after a crash `Accounts.settle` finds out which one counts.
+    Both keys are kept until one of them is proved; after a crash, or an answer that says neither yes nor no,
+    `Accounts.settle` finds out which one counts.
     """
-    from certcore_puq_acme.acme_errors import AcmeProblem  # noqa: PLC0415 - see the module's advance
+    from certcore_puq_acme.account_standing import AccountClosed  # noqa: PLC0415 - see the module's advance
+    from certcore_puq_acme.acme_errors import AcmeProblem  # noqa: PLC0415
     from certcore_puq_acme.jose import generate_account_key, load_account_key  # noqa: PLC0415
+    from certcore_puq_acme.transport import host_of  # noqa: PLC0415
 
     now = context.environment.now()
-    if record.is_rolling(now):
-        raise CertCoreError("The key of this account is being rolled over already.", advice="Wait ten minutes.")
-    record = accounts.settle(context, record)
-    client = accounts.find(context, record.document)
+    record, client = _usable(context, record, accounts)
     if client is None:
-        raise _not_there(record)
+        raise AccountClosed(record.url, host_of(record.directory or context.profile.directory))
     pem = generate_account_key(AccountKeyType(context.profile.account_key_type))
     number = record.next_number
     begun = evolve(record, next_key=number, rolling_at=now.isoformat())
@@ -106,10 +128,12 @@ def _roll_over(context: ModuleContext, record: AccountRecord, accounts: Any, act
     context.documents.seal(record.sealed(number), pem)
     try:
         client.change_key(load_account_key(pem))
-    except AcmeProblem:
-        evolve(begun, next_key=None, rolling_at=None).save(context.documents)
-        context.documents.delete_secret(record.sealed(number))  # the CA has refused: nobody knows it
+    except AcmeProblem as problem:
+        if _still_has(client, problem):
+            evolve(begun, next_key=None, rolling_at=None).save(context.documents)
+            context.documents.delete_secret(record.sealed(number))  # nobody knows it
         raise
+    client.account()  # signed with the new key: the old one is destroyed only when the CA takes this one
     thumbprints = (client.thumbprint, *record.thumbprints)
     done = evolve(begun, key=number, next_key=None, rolling_at=None, thumbprints=tuple(dict.fromkeys(thumbprints)))
     with suppress(StaleWrite):  # another process has seen that the new key counts, and has written it down
@@ -119,26 +143,56 @@ def _roll_over(context: ModuleContext, record: AccountRecord, accounts: Any, act
     return Message("puq_acme.done.roll_over", text, {"url": record.url})
 
 
+def _usable(context: ModuleContext, record: AccountRecord, accounts: Any) -> tuple[AccountRecord, Any]:
+    """The account as the CA knows it, with a client; without one where somebody has closed it.
+
+    Raises:
+        CertCoreError: It cannot be used: a rollover is under way, the CA does not know it, or its key is gone.
+    """
+    if record.is_rolling(context.environment.now()):
+        raise CertCoreError("The key of this account is being rolled over already.", advice="Wait ten minutes.")
+    record = accounts.checked(context, record)
+    client = accounts.find(context, record.document)
+    if client is None and not record.is_closed:
+        raise _not_there(record)
+    return record, client
+
+
+def _still_has(client: Any, problem: Any) -> bool:
+    """After a refusal of a new key: whether the CA has really refused, and has the old key still.
+
+    A gateway's 502 or 504 does not say whether the CA has acted; neither does a refusal of a request that was repeated.
+    """
+    from certcore_puq_acme.account_standing import is_refusal  # noqa: PLC0415 - see the module's advance
+    from certcore_puq_acme.acme_errors import AcmeError  # noqa: PLC0415
+
+    if not is_refusal(problem):
+        return False
+    try:
+        client.account()
+    except AcmeError:
+        return False
+    return True
+
+
 def _deactivate(context: ModuleContext, record: AccountRecord, accounts: Any, actor: str) -> Message:
     """Close an account for ever (RFC 8555 section 7.3.6); its certificates stay valid."""
-    record = accounts.settle(context, record)
-    client = accounts.find(context, record.document)
-    if client is None:
-        raise _not_there(record)
-    client.deactivate_account()
-    closed = evolve(record, status=_CLOSED).noted("The account was deactivated.", actor, context.environment.now())
-    closed.save(context.documents)
+    record, client = _usable(context, record, accounts)
+    if client is not None:
+        client.deactivate_account()
+        now = context.environment.now()
+        evolve(record, status=_CLOSED).noted("The account was deactivated.", actor, now).save(context.documents)
     accounts.forget(record.document)
     text = "The account {url} is deactivated. Its certificates stay valid, but are not renewed with it."
     return Message("puq_acme.done.deactivate", text, {"url": record.url})
 
 
 def _open(context: ModuleContext, accounts: Any, actor: str) -> Message:
-    """Open an account, with a new key when the one before was closed."""
+    """Open an account, with a new key when the one before was closed, or has lost its key."""
     ref = own_account(context)
     record = read_record(context.documents, ref.key)
     now = context.environment.now()
-    if record.is_closed:
+    if record.is_closed or _has_lost_its_key(context, record):
         fresh = evolve(
             record,
             url="",
@@ -151,6 +205,9 @@ def _open(context: ModuleContext, accounts: Any, actor: str) -> Message:
             terms_of_service="",
             terms_agreed_at=None,
             opened_at=None,
+            contact_found=False,
+            contact_refused=None,
+            contact_problem="",
         )
         fresh.noted("A new account is opened.", actor, now).save(context.documents)
     opened = accounts.opened(context, ref)
@@ -158,8 +215,12 @@ def _open(context: ModuleContext, accounts: Any, actor: str) -> Message:
 
 
 def _import(context: ModuleContext, key: Secret, accounts: Any, actor: str) -> Message:
-    """Take along the account of another client, found by its key; nothing is created at the CA."""
-    from certcore_puq_acme.client import AcmeClient  # noqa: PLC0415 - see the module's advance
+    """Take along the account of another client, found by its key; nothing is created at the CA.
+
+    One that this profile has already stays as it is at the CA.
+    """
+    from certcore_puq_acme.account_standing import CLOSED  # noqa: PLC0415 - see the module's advance
+    from certcore_puq_acme.client import AcmeClient  # noqa: PLC0415
     from certcore_puq_acme.jose import load_account_key, read_account_key  # noqa: PLC0415
     from certcore_puq_acme.transport import Http  # noqa: PLC0415
 
@@ -167,10 +228,14 @@ def _import(context: ModuleContext, key: Secret, accounts: Any, actor: str) -> M
     profile = context.profile
     ref = own_account(context)
     record = read_record(context.documents, ref.key)
+    if record.is_rolling(context.environment.now()):
+        raise CertCoreError("The key of this profile's account is being rolled over.", advice="Wait ten minutes.")
     with closing(Http(timeout=profile.api_timeout, extra_roots=profile.trusted_roots)) as http:
         client = AcmeClient(profile.directory, key=load_account_key(pem), http=http, now=context.environment.now)
         found = client.new_account(only_return_existing=True)
         directory = accounts.read_directory(context, client)
+    if found.status in CLOSED:
+        raise InvalidInput("account_key", f"is that of the account {found.url}, which is {found.status}.")
     number = record.next_number
     record = evolve(record, spare_keys=(*record.spare_keys, number)).save(context.documents)  # as in _roll_over
     context.documents.delete_secret(record.sealed(number))
@@ -180,8 +245,11 @@ def _import(context: ModuleContext, key: Secret, accounts: Any, actor: str) -> M
         record,
         url=found.url,
         directory=profile.directory,
-        # As the CA says it; where it does not, the profile's is sent at the next use.
+        # As the CA says it; where it is another one than the profile's, that is sent at the next use.
         contact=found.contact[0].removeprefix("mailto:") if len(found.contact) == 1 else "",
+        contact_found=True,
+        contact_refused=None,
+        contact_problem="",
         status=_VALID,
         key=number,
         next_key=None,
@@ -199,21 +267,24 @@ def _import(context: ModuleContext, key: Secret, accounts: Any, actor: str) -> M
 
 
 def _agree(context: ModuleContext, accounts: Any, actor: str) -> Message:
-    """Agree to terms of service that have changed (RFC 8555 section 7.3.3)."""
+    """Agree to terms of service that have changed (RFC 8555 section 7.3.3), for all accounts of the profile."""
     from certcore_puq_acme.acme_errors import AcmeProblem  # noqa: PLC0415 - see the module's advance
 
-    ref = own_account(context)
-    opened = accounts.opened(context, ref)
-    directory = accounts.read_directory(context, opened.client)
-    with suppress(AcmeProblem):  # some CAs take no such request; what counts is that somebody has agreed, and when
-        opened.client.agree_to_terms()
-    now = context.environment.now()
-    record = evolve(
-        read_record(context.documents, ref.key),
-        terms_of_service=directory.terms_of_service,
-        terms_agreed_at=now.isoformat(),
-    )
-    record.noted(f"Agreed to {directory.terms_of_service}", actor, now).save(context.documents)
+    directory = accounts.read_directory(context)
+    for one in _with_other_terms(context, directory.terms_of_service):
+        record = accounts.settle(context, one)
+        client = accounts.find(context, record.document)
+        if client is None:
+            continue  # a key that is gone holds up none of the others
+        try:
+            client.agree_to_terms()
+        except AcmeProblem as problem:
+            # Some CAs take no such request; what counts then is that somebody has agreed, and when.
+            if problem.acme_type != "malformed" and problem.status not in _NOT_OFFERED:
+                raise
+        now = context.environment.now()
+        agreed = evolve(record, terms_of_service=directory.terms_of_service, terms_agreed_at=now.isoformat())
+        agreed.noted(f"Agreed to {directory.terms_of_service}", actor, now).save(context.documents)
     text = "The agreement to {url} is on the record."
     return Message("puq_acme.done.agree", text, {"url": directory.terms_of_service})
 
@@ -241,6 +312,8 @@ def _not_there(record: AccountRecord) -> CertCoreError:
     )
 
 
+#: A CA without such a request (RFC 9110 sections 15.5 and 15.6).
+_NOT_OFFERED: Final = frozenset({404, 405, 501})
 _CLOSED: Final = "deactivated"
 _VALID: Final = "valid"
 _ROLL_OVER: Final = ProfileAction(
@@ -271,6 +344,11 @@ _IMPORT: Final = ProfileAction(
         "puq_acme.action.import.help", "Uses the account of certbot, lego or acme.sh, found by its key, from now on."
     ),
     form=_AccountKey,
+)
+_INSTEAD: Final = Message(
+    "puq_acme.action.import.confirm",
+    "This profile has an account already. It stays at the CA, and its certificates are renewed with the account of "
+    "this key from now on. Use that one instead?",
 )
 _AGREE: Final = ProfileAction(
     name="agree_to_terms",

@@ -60,6 +60,8 @@ class AccountRecord:
     #: Which tenant it is for; empty for the profile's common account.
     owner: str = ""
     contact: str = ""
+    #: The CA had this contact when the account was taken along: nobody has set it here.
+    contact_found: bool = False
     #: Why the CA did not take the contact that it was given last, and which one that was.
     contact_refused: str | None = None
     contact_problem: str = ""

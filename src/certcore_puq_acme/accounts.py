@@ -14,22 +14,31 @@ from certcore.model.problem import Problem
 from certcore.ports.ca_module import ModuleContext
 from certcore_puq_acme.account_keys import AccountKeyType
 from certcore_puq_acme.account_records import AccountRecord, AccountRef, own_account, read_record
-from certcore_puq_acme.acme_errors import AcmeProblem
+from certcore_puq_acme.account_standing import (
+    CLOSED,
+    AccountClosed,
+    KeyState,
+    existing,
+    is_refusal,
+    standing,
+)
+from certcore_puq_acme.acme_errors import AcmeError, AcmeProblem
 from certcore_puq_acme.client import AcmeClient
 from certcore_puq_acme.directory_records import keep_directory
 from certcore_puq_acme.eab import credentials, forget_credentials
 from certcore_puq_acme.jose import generate_account_key, load_account_key
-from certcore_puq_acme.messages import Account, Directory
+from certcore_puq_acme.messages import Directory
 from certcore_puq_acme.settings import PuqAcmeProfile
-from certcore_puq_acme.transport import Http
+from certcore_puq_acme.transport import Http, host_of
 
-__all__ = ["AccountClosed", "Accounts", "Opened", "TermsNotAgreed"]
+__all__ = ["Accounts", "Opened", "TermsNotAgreed"]
 
 #: A directory is fetched again after this time: its terms and its offers change now and then.
 _DIRECTORY_LIFE: Final = timedelta(days=1)
 _USER_ACTION: Final = "urn:ietf:params:acme:error:userActionRequired"
 _FORBIDDEN: Final = 403
-_DISLIKED: Final = frozenset({"unauthorized", "malformed"})
+#: What a CA says of a contact that it will not take (RFC 8555 sections 6.7 and 7.3).
+_CONTACT_REFUSED: Final = frozenset({"invalidContact", "unsupportedContact", "malformed"})
 
 
 class TermsNotAgreed(AcmeProblem):
@@ -41,18 +50,6 @@ class TermsNotAgreed(AcmeProblem):
             detail=f"Terms of service: {url}",
             instance=url,
             advice=f"Read {url} and set terms_agreed to yes in the CA profile.",
-        )
-        super().__init__(problem, status=_FORBIDDEN, host=host)
-
-
-class AccountClosed(AcmeProblem):
-    """Somebody has closed the account for ever (RFC 8555 section 7.3.6); nobody opens another one unasked."""
-
-    def __init__(self, url: str, host: str) -> None:
-        problem = Problem(
-            type=_USER_ACTION,
-            detail=f"The account {url} was deactivated.",
-            advice="Run the profile's action open_account to open a new one, or use another CA profile.",
         )
         super().__init__(problem, status=_FORBIDDEN, host=host)
 
@@ -137,25 +134,35 @@ class Accounts:
     def has_changed(self, context: ModuleContext, opened: Opened) -> bool:
         """After a refusal: whether the account is another one than it was when it was opened.
 
-        Another process may have rolled its key over; the CA may have moved it to another URL, or have lost it.
+        Another process may have rolled its key over; the CA may have moved it to another URL, or have lost it; and
+        somebody may have closed it elsewhere.
 
         Raises:
             AcmeError: The CA cannot be asked.
         """
-        record = self.settle(context, read_record(context.documents, opened.ref.key))
-        if not opened.speaks_for(opened.ref, opened.profile, record, context.environment.now()):
-            return True
-        client = self._with_key(context, record, record.key)
-        found = None if client is None else _existing(client)
-        if client is None or (found is not None and found.url == record.url):
-            return False
-        self.forget(opened.ref.key)
-        if found is None:
-            what, url = "The CA did not know the account any more.", ""
-        else:
-            what, url = f"The CA has moved the account to {found.url}", found.url
-        _save(context, evolve(record, url=url).noted(what, "engine", context.environment.now()))
-        return True
+        record = self.checked(context, read_record(context.documents, opened.ref.key))
+        return not opened.speaks_for(opened.ref, opened.profile, record, context.environment.now())
+
+    def checked(self, context: ModuleContext, record: AccountRecord) -> AccountRecord:
+        """The record after the CA was asked: settled, and found closed, moved or lost where the account is.
+
+        Raises:
+            AcmeError: The CA cannot be asked.
+        """
+        record = self.settle(context, record)
+        client = self._with_key(context, record, record.key) if record.url and not record.is_closed else None
+        if client is None:
+            return record
+        found = standing(client, record.url)
+        if found.state is KeyState.CLOSED:
+            return _save(context, self._closed(context, record))
+        if found.state is KeyState.UNCLEAR or found.url == record.url:
+            return record
+        unknown = found.state is KeyState.UNKNOWN
+        what = (
+            "The CA did not know the account any more." if unknown else f"The CA has moved the account to {found.url}"
+        )
+        return _save(context, evolve(record, url=found.url).noted(what, "engine", context.environment.now()))
 
     def forget(self, key: str) -> None:
         """Drop a client with its connections: the next call begins anew, with the directory."""
@@ -189,22 +196,41 @@ class Accounts:
     def settle(self, context: ModuleContext, record: AccountRecord) -> AccountRecord:
         """After a rollover that was cut off, or may have been: ask the CA which key is in use, and keep to that one.
 
-        No key is destroyed but one that the CA has replaced by another.
+        No key is destroyed but one that the CA has replaced by another, and no account is given up while one of its
+        keys is missing here.
 
         Raises:
             AcmeError: The CA cannot be asked.
         """
-        if record.next_key is None and not record.spare_keys:
+        if (record.next_key is None and not record.spare_keys) or not record.url or record.is_closed:
             return record
         candidates = (*(() if record.next_key is None else (record.next_key,)), record.key, *record.spare_keys)
+        is_closed = False
+        moved: tuple[str, int, str] | None = None
         for number in candidates:
             if record.is_rolling(context.environment.now()) and number != record.next_key:
                 return record  # not confirmed yet; whoever does it is at it
             client = self._with_key(context, record, number)
-            found = None if client is None else _existing(client, or_none=True)
-            if found is not None and client is not None and found.url == record.url:
+            if client is None:
+                continue
+            found = standing(client, record.url)
+            if found.state is KeyState.IN_USE and found.url == record.url:
                 return self._keep_to(context, record, number, client.thumbprint)
-        return _save(context, evolve(record, url="", next_key=None, rolling_at=None))
+            is_closed = is_closed or (found.state is KeyState.CLOSED and found.url == record.url)
+            if found.state is KeyState.IN_USE and number not in record.spare_keys:
+                moved = moved or (found.url, number, client.thumbprint)
+        if moved is not None:
+            url, number, thumbprint = moved
+            return self._keep_to(context, evolve(record, url=url), number, thumbprint)
+        if is_closed:
+            return _save(context, self._closed(context, record))
+        if context.documents.unseal(record.key_name) is None:
+            return record
+        kept = () if record.next_key is None else (record.next_key,)
+        spare = tuple(sorted({*record.spare_keys, *kept}))
+        lost = evolve(record, url="", next_key=None, rolling_at=None, spare_keys=spare)
+        what = f"The CA knows none of the keys of {record.url}"
+        return _save(context, lost.noted(what, "engine", context.environment.now()))
 
     def _keep_to(self, context: ModuleContext, record: AccountRecord, number: int, thumbprint: str) -> AccountRecord:
         spare = {*record.spare_keys, *(() if record.next_key is None else (record.next_key,))} - {number}
@@ -223,6 +249,12 @@ class Accounts:
             context.documents.delete_secret(record.sealed(record.key))
         return saved
 
+    @staticmethod
+    def _closed(context: ModuleContext, record: AccountRecord) -> AccountRecord:
+        """The record of an account that was closed by somebody else, or by a process that did not live to say so."""
+        closed = evolve(record, status="deactivated", next_key=None, rolling_at=None)
+        return closed.noted("The CA says that the account is deactivated.", "engine", context.environment.now())
+
     def _fresh(self, context: ModuleContext, opened: Opened) -> Opened:
         """The same; its directory is fetched again once a day, and a CA that does not give it is none the worse."""
         now = context.environment.now()
@@ -230,9 +262,11 @@ class Accounts:
             return opened
         try:
             self.read_directory(context, opened.client)
+            record = read_record(context.documents, opened.ref.key)
+            record = _with_contact(context, opened.ref, record, opened.client)
         except CertCoreError:
             return opened
-        fresh = evolve(opened, directory_at=now)
+        fresh = evolve(opened, record=record, directory_at=now)
         with self._lock:
             self._opened[opened.ref.key] = fresh
         return fresh
@@ -240,20 +274,24 @@ class Accounts:
     def _open(self, context: ModuleContext, ref: AccountRef, record: AccountRecord) -> Opened:
         profile: PuqAcmeProfile = context.profile
         if record.is_closed:
-            raise AccountClosed(record.url, profile.directory.split("/")[2])
+            raise AccountClosed(record.url, host_of(profile.directory))
         if record.next_key is not None and not record.is_rolling(context.environment.now()):
             record = self.settle(context, record)
-        is_new = self._seal_key(context, record)
+            if record.is_closed:
+                raise AccountClosed(record.url, host_of(profile.directory))
+        # Without its key an account that exists is no reason for another one: somebody may have a backup.
+        is_new = not record.url and self._seal_key(context, record)
         client = self._with_key(context, record, record.key)
         if client is None:
-            raise CertCoreError(
+            raise AcmeError(
                 f"The key of the ACME account {record.url or record.directory} is not in the store.",
-                advice="Restore it from a backup, or run the profile's action open_account.",
+                host=host_of(profile.directory),
+                advice="Restore it from a backup, or run the profile's action open_account for a new account.",
             )
         directory = self.read_directory(context, client)
         if not record.url:
             record = self._register(context, ref, record, client, directory, is_new=is_new)
-        elif ref.contact not in (record.contact, record.contact_refused):
+        else:
             record = _with_contact(context, ref, record, client)
         now = context.environment.now()
         return Opened(ref=ref, profile=profile, record=record, client=client, directory_at=now)
@@ -270,10 +308,12 @@ class Accounts:
         pem = context.documents.unseal(record.sealed(number))
         if pem is None:
             return None
+        elsewhere = record.directory not in ("", context.profile.directory)  # the profile was set to another CA
+        roots = record.trusted_roots if elsewhere else context.profile.trusted_roots
         return AcmeClient(
-            context.profile.directory,
+            record.directory if elsewhere else context.profile.directory,
             key=load_account_key(pem),
-            http=self._http(context.profile),
+            http=Http(timeout=context.profile.api_timeout, extra_roots=roots),
             account_url=record.url,
             now=context.environment.now,
         )
@@ -291,16 +331,20 @@ class Accounts:
         """Create the account, or find the one that this key has already (after a restore, say)."""
         profile: PuqAcmeProfile = context.profile
         contact = [ref.contact] if ref.contact else []
-        account = None if is_new else _existing(client, or_none=True)
+        account = None if is_new else existing(client)
+        if account is not None and account.status in CLOSED:
+            _save(context, self._closed(context, evolve(record, url=account.url, directory=profile.directory)))
+            raise AccountClosed(account.url, host_of(profile.directory))
         if account is None:
             if directory.terms_of_service and not ref.terms_agreed:
-                raise TermsNotAgreed(directory.terms_of_service, profile.directory.split("/")[2])
+                raise TermsNotAgreed(directory.terms_of_service, host_of(profile.directory))
             with closing(self._http(profile)) as http:
                 eab = credentials(context, ref, http, required=directory.external_account_required)
             try:
                 account = client.new_account(contact, terms_agreed=ref.terms_agreed, eab=eab)
-            except AcmeProblem:
-                forget_credentials(context, ref)  # they may be the reason; the next attempt asks for others
+            except AcmeProblem as problem:
+                if is_refusal(problem):
+                    forget_credentials(context, ref)  # they may be the reason; the next attempt asks for others
                 raise
         now = context.environment.now()
         opened = evolve(
@@ -322,27 +366,21 @@ class Accounts:
         return Http(timeout=profile.api_timeout, extra_roots=profile.trusted_roots)
 
 
-def _existing(client: AcmeClient, *, or_none: bool = False) -> Account | None:
-    """The account that the client's key has already (RFC 8555 section 7.3.1); None when it has none.
-
-    With ``or_none`` a refusal counts as none, too: some CAs do not like the question.
-    """
-    try:
-        return client.new_account(only_return_existing=True)
-    except AcmeProblem as problem:
-        if problem.acme_type == "accountDoesNotExist" or (or_none and problem.acme_type in _DISLIKED):
-            return None
-        raise
-
-
 def _with_contact(context: ModuleContext, ref: AccountRef, record: AccountRecord, client: AcmeClient) -> AccountRecord:
-    """Tell the CA the new contact. One that it refuses is remembered and shown; no certificate waits for it."""
+    """Tell the CA the new contact. One that it refuses is remembered and shown; no certificate waits for it.
+
+    A failure that passes is not remembered: it is told again at a later use.
+    """
+    if ref.contact in (record.contact, record.contact_refused) or (record.contact_found and not ref.contact):
+        return record
     now = context.environment.now()
     try:
         client.update_contact([ref.contact] if ref.contact else [])
     except AcmeProblem as problem:
+        if not is_refusal(problem) or problem.acme_type not in _CONTACT_REFUSED:
+            return record
         return _save(context, evolve(record, contact_refused=ref.contact, contact_problem=str(problem.problem)))
-    changed = evolve(record, contact=ref.contact, contact_refused=None, contact_problem="")
+    changed = evolve(record, contact=ref.contact, contact_found=False, contact_refused=None, contact_problem="")
     return _save(context, changed.noted("The contact was changed.", "engine", now))
 
 

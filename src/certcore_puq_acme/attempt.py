@@ -21,7 +21,10 @@ from certcore_puq_acme.propagation import Resolvers
 from certcore_puq_acme.settings import ChallengeType, PuqAcmeProfile, PuqAcmeSettings
 from certcore_puq_acme.techzone.records import TechZoneRecords
 
-__all__ = ["Attempt", "Stage", "backing_off", "clean_up", "of_order"]
+__all__ = ["Attempt", "Stage", "backing_off", "budget_of", "clean_up", "is_near_its_end", "of_order"]
+
+#: How far before its end a leaf in service counts as one that cannot wait: a share of its life.
+_URGENT: Final = 10
 
 
 class Stage:
@@ -73,7 +76,7 @@ class Attempt:
             records=TechZoneRecords(work.documents),
             ref=ref,
             accounts=accounts,
-            budget=budget_of(work, ref.key),
+            budget=budget_of(work, ref.key, profile.directory),
             now=work.environment.now(),
         )
 
@@ -91,10 +94,13 @@ class Attempt:
         polls = self.state.get("polls", 0) + 1 if self.state.get("stage") == stage else 0
         since = self.state.get("since") if self.state.get("stage") == stage else self.now.isoformat()
         state = {**self.state, "stage": stage, "polls": polls, "since": since, **changes}
+        findings = self.work.issuance.findings or {}
         return Waiting(
             state=state,
             look_again=self.now + timedelta(seconds=delay),
             waiting_for=WaitingFor.AUTHORITY,
+            # It has had its turn.
+            findings={name: one for name, one in findings.items() if name != "turn"} if "turn" in findings else None,
             needs_clean_up=True,
         )
 
@@ -147,12 +153,22 @@ class Attempt:
         )
 
 
-def budget_of(work: Work, account: str) -> Budget:
-    """The budget of an account of this profile."""
+def budget_of(work: Work, account: str, directory: str) -> Budget:
+    """The budget of an account at a CA, with the limits of this profile."""
     profile: PuqAcmeProfile = work.profile
     return Budget(
-        documents=work.documents, account=account, limits=profile.limits_in_force, max_orders=profile.max_orders
+        documents=work.documents,
+        account=account,
+        limits=profile.limits_in_force,
+        max_orders=profile.max_orders,
+        directory=directory,
     )
+
+
+def is_near_its_end(work: Work) -> bool:
+    """Whether there is a leaf in service that cannot wait for its renewal."""
+    leaf = work.active.leaf if work.active else None
+    return leaf is not None and leaf.not_after - work.environment.now() < leaf.lifetime / _URGENT
 
 
 def clean_up(work: Work) -> None:

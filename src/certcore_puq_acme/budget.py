@@ -1,4 +1,8 @@
-"""The budget of one CA account, shared by all workers through the store: limits, pauses, orders in flight.
+"""The budget at one CA, shared by all workers through the store: limits, pauses, orders in flight.
+
+What a CA counts by account (orders, failed authorizations) is kept under the account's URL, so that profiles with the
+same account share it. What it counts across accounts (certificates of a domain, or of a set of names), and the orders
+in flight, are kept under the CA's directory.
 
 A certificate whose turn has not come waits here, with the reason and the time, instead of being refused by the CA.
 Turns are promised in the order of asking, which the engine keeps by urgency, and an hour ahead at most, so that whoever
@@ -8,28 +12,43 @@ is kept for those that cannot wait.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Any, Final
 
 from attrs import evolve, frozen
 
 from certcore.errors import StaleWrite
 from certcore.ports.ca_module import Documents
-from certcore_puq_acme.limits import Limit, LimitKind, free_at, registered_domain, same_names
+from certcore_puq_acme.account_records import read_record
+from certcore_puq_acme.budget_records import BudgetKeys, Counted, Stored
+from certcore_puq_acme.limits import (
+    HORIZON,
+    Lane,
+    Limit,
+    LimitKind,
+    free_at,
+    registered_domain,
+    same_names,
+    seen_from,
+    stamp,
+    stamped,
+)
 
 __all__ = ["Budget", "OrderRequest", "Turn", "Why"]
 
-#: How far ahead a turn is promised.
-_HORIZON: Final = timedelta(hours=1)
 #: Turns come one after the other, as orders went out one after the other: who asks at an hour before the first of them
 #: is promised the next ones, too, in the order of asking.
 _SLACK: Final = timedelta(minutes=15)
 #: A limit of at least so many keeps a share for those that cannot wait.
 _SHARED_FROM: Final = 10
 _RESERVE: Final = 5
+#: So many orders in flight, or more, keep a place for renewals of leaves that are near their end.
+_KEPT_FROM: Final = 3
+#: The parts of a limit.
+_ALL: Final = "all"
+_KEPT: Final = "reserve"
 #: An order that is in flight for longer than this is none any more, whatever the record says.
 _FLIGHT: Final = timedelta(days=2)
 #: How often a change is tried while others are changing the same.
@@ -65,6 +84,10 @@ class OrderRequest:
     ari: bool = False
     #: It cannot wait: there is no leaf in service, or not for long.
     urgent: bool = False
+    #: It renews a leaf in service that is near its end.
+    near_end: bool = False
+    #: It was counted as one that says which leaf it replaces, and the CA did not take it as such.
+    counted_as_ari: bool = False
     #: How often it was told to look again because of the orders in flight.
     looks: int = 0
 
@@ -96,32 +119,51 @@ class Turn:
 
 @frozen(kw_only=True)
 class Budget:
-    """The budget of one account.
+    """The budget of one account, and what it shares with the other accounts at its CA.
 
     Args:
         documents: The module's store.
-        account: The account document's key.
+        account: The account document's key; the account need not exist yet.
         limits: What the CA permits.
-        max_orders: How many orders may be in flight.
+        max_orders: How many orders may be in flight at this CA.
+        directory: The CA's directory URL; that of the account when it exists.
     """
 
     documents: Documents
     account: str
     limits: tuple[Limit, ...]
     max_orders: int
+    directory: str = ""
 
     def take(self, request: OrderRequest, now: datetime) -> Turn:
         """Ask for a turn. When it is given, the order counts from this moment, whether it is placed or not."""
+        keys = self._keys()
         for _ in range(_TRIES):
-            turn = self._try(request, now)
+            turn = self._try(keys, request, now)
             if turn is not None:
                 return turn
         return Turn(why=Why.BUSY, until=now + _SOON)
 
+    def enter(self, request: OrderRequest, now: datetime) -> Turn | None:
+        """Let an order that was placed earlier be in flight again; None when it is, else what it waits for."""
+        key = self._keys().of_ca("flight")
+        for _ in range(_TRIES):
+            flight = Stored.read(self.documents, key)
+            flying = _flying(flight.value, now)
+            if (full := self._full(flying, request, now)) is not None:
+                return full
+            try:
+                self.documents.put(key, {**flying, request.issuance_id: now.isoformat()}, version=flight.version)
+            except StaleWrite:
+                continue
+            return None
+        return Turn(why=Why.BUSY, until=now + _SOON)
+
     def leave(self, issuance_id: str) -> None:
         """The order is not in flight any more; it need not have been."""
+        key = self._keys().of_ca("flight")
         for _ in range(_TRIES):
-            flight = _Stored.read(self.documents, self._key("flight"))
+            flight = Stored.read(self.documents, key)
             if issuance_id not in flight.value:
                 return
             value = {one: since for one, since in flight.value.items() if one != issuance_id}
@@ -133,35 +175,27 @@ class Budget:
 
     def paused(self, now: datetime) -> Turn | None:
         """The pause that the CA has asked for, while it lasts."""
-        document = self.documents.get(self._key("pause"))
-        if document is None:
-            return None
-        until = datetime.fromisoformat(str(document.value["until"]))
-        return None if until <= now else Turn(why=Why.PAUSE, until=until, detail=str(document.value.get("detail", "")))
+        return self._paused(self._keys(), now)
 
     def pause(self, until: datetime, detail: str) -> None:
-        """Let nobody ask the CA anything with this account before this moment; a longer pause stays as it is."""
-        for _ in range(_TRIES):
-            stored = _Stored.read(self.documents, self._key("pause"))
-            if stored.value and datetime.fromisoformat(str(stored.value["until"])) >= until:
-                return
-            try:
-                value = {"until": until.isoformat(), "detail": detail[:500]}
-                self.documents.put(stored.key, value, version=stored.version)
-            except StaleWrite:
-                continue
-            return
+        """Let nobody ask the CA anything with this account before this moment; a longer pause stays as it is.
+
+        While there is no account, it is the opening of accounts at this CA that has to wait.
+        """
+        for key in self._keys().of_pauses:
+            self._put_off(key, until, detail)
 
     def failed(self, names: Iterable[str], now: datetime) -> None:
         """Authorizations of these names have failed."""
         limit = next((one for one in self.limits if one.kind is LimitKind.FAILED_AUTHORIZATIONS), None)
         if limit is None:
             return
+        key = self._keys().of_account("failed")
         for _ in range(_TRIES):
-            stored = _Stored.read(self.documents, self._key("failed"))
+            stored = Stored.read(self.documents, key)
             kept = _recent_failures(stored.value, limit.span, now)
             for name in names:
-                kept.setdefault(name, []).append(_to_number(now))
+                kept.setdefault(name, []).append(stamp(now))
             newest = sorted(kept.items(), key=lambda one: one[1][-1])[-_MOST_FAILED:]
             try:
                 self.documents.put(stored.key, dict(newest), version=stored.version)
@@ -171,37 +205,69 @@ class Budget:
 
     def usage(self, now: datetime) -> dict[str, Any]:
         """How much of the account's budget is used: for the profile's page."""
-        flight = _Stored.read(self.documents, self._key("flight"))
+        keys = self._keys()
+        flight = Stored.read(self.documents, keys.of_ca("flight"))
         found: dict[str, Any] = {"in_flight": len(_flying(flight.value, now)), "max_orders": self.max_orders}
         limit = next((one for one in self.limits if one.kind is LimitKind.ORDERS), None)
         if limit is not None:
-            stored = _Stored.read(self.documents, self._key("orders"))
-            lanes = [_Lane.read(one, limit, now) for one in stored.value.values()]
+            stored = Stored.read(self.documents, keys.of_limit(limit))
+            lanes = [Lane.read(one, limit, now) for one in stored.value.values()]
             found["orders"] = sum(len(lane.placed) for lane in lanes)
             found["orders_promised"] = sum(len(lane.promised) for lane in lanes)
             found["orders_limit"] = str(limit)
         return found
 
-    def _try(self, request: OrderRequest, now: datetime) -> Turn | None:
+    def _keys(self) -> BudgetKeys:
+        record = read_record(self.documents, self.account)
+        return BudgetKeys(document=self.account, directory=record.directory or self.directory, url=record.url)
+
+    def _paused(self, keys: BudgetKeys, now: datetime) -> Turn | None:
+        found = [one.value for one in map(self.documents.get, keys.of_pauses) if one is not None]
+        last = max(found, key=lambda one: datetime.fromisoformat(str(one["until"])), default=None)
+        if last is None or (until := datetime.fromisoformat(str(last["until"]))) <= now:
+            return None
+        return Turn(why=Why.PAUSE, until=until, detail=str(last.get("detail", "")))
+
+    def _put_off(self, key: str, until: datetime, detail: str) -> None:
+        for _ in range(_TRIES):
+            stored = Stored.read(self.documents, key)
+            if stored.value and datetime.fromisoformat(str(stored.value["until"])) >= until:
+                return
+            try:
+                value = {"until": until.isoformat(), "detail": detail[:500]}
+                self.documents.put(key, value, version=stored.version)
+            except StaleWrite:
+                continue
+            return
+
+    def _full(self, flying: Mapping[str, str], request: OrderRequest, now: datetime) -> Turn | None:
+        """Whether there is no place among the orders in flight."""
+        kept = max(self.max_orders // _RESERVE, 1) if self.max_orders >= _KEPT_FROM else 0
+        most = self.max_orders - (0 if request.near_end else kept)
+        if request.issuance_id in flying or len(flying) < most:
+            return None
+        return Turn(why=Why.IN_FLIGHT, until=now + min(_SOON * 1.5 ** min(request.looks, 20), _LONGEST_LOOK))
+
+    def _try(self, keys: BudgetKeys, request: OrderRequest, now: datetime) -> Turn | None:
         """One attempt; None when somebody else has changed the budget meanwhile."""
-        if (pause := self.paused(now)) is not None:
+        if (pause := self._paused(keys, now)) is not None:
             return pause
-        flight = _Stored.read(self.documents, self._key("flight"))
+        flight = Stored.read(self.documents, keys.of_ca("flight"))
         flying = _flying(flight.value, now)
-        if request.issuance_id not in flying and len(flying) >= self.max_orders:
-            return Turn(why=Why.IN_FLIGHT, until=now + min(_SOON * 1.5 ** min(request.looks, 20), _LONGEST_LOOK))
-        if (failed := self._too_many_failures(request, now)) is not None:
+        if (full := self._full(flying, request, now)) is not None:
+            return full
+        if (failed := self._too_many_failures(keys, request, now)) is not None:
             return failed
         changes = [evolve(flight, value={**flying, request.issuance_id: now.isoformat()})]
-        counted = [self._counted(limit, about, key, request, now) for limit, about, key in self._wanted(request)]
+        counted = [self._counted(limit, about, key, request, now) for limit, about, key in self._wanted(keys, request)]
         latest = max(counted, key=lambda one: one.at, default=None)
         turn = Turn()
         if latest is None or latest.at <= now:
             changes += [one.placed(request.issuance_id, now) for one in counted]
         else:
             turn = Turn(why=Why.LIMIT, until=latest.at, limit=latest.limit, about=latest.about)
-            if latest.at - now > _HORIZON + _SLACK:
-                return evolve(turn, until=max(latest.at - _HORIZON, now + _SOON))
+            if latest.at - now > HORIZON + _SLACK:
+                return evolve(turn, until=max(latest.at - HORIZON, now + _SOON))
             turn = evolve(turn, promised=True)
             changes = [one.promised(request.issuance_id, latest.at) for one in counted]
         try:
@@ -212,142 +278,60 @@ class Budget:
             return None
         return turn
 
-    def _wanted(self, request: OrderRequest) -> list[tuple[Limit, str, str]]:
+    def _wanted(self, keys: BudgetKeys, request: OrderRequest) -> list[tuple[Limit, str, str]]:
         """The limits that this order counts towards, what each is about, and under which document it is counted."""
         found: list[tuple[Limit, str, str]] = []
         for limit in self.limits:
-            if not limit.counts(renewal=request.renewal, ari=request.ari):
+            counted = request.counted_as_ari and limit.counts(renewal=request.renewal, ari=True)
+            if counted or not limit.counts(renewal=request.renewal, ari=request.ari):
                 continue
             match limit.kind:
                 case LimitKind.ORDERS:
-                    found.append((limit, "", self._key("orders")))
+                    found.append((limit, "", keys.of_limit(limit)))
                 case LimitKind.REGISTERED_DOMAIN:
                     domains = sorted({registered_domain(name) for name in request.names})
-                    found += [(limit, domain, self._key(f"domain/{domain}")) for domain in domains]
+                    found += [(limit, domain, keys.of_limit(limit, domain)) for domain in domains]
                 case LimitKind.SAME_NAMES:
-                    found.append((limit, request.names[0], self._key(f"names/{same_names(request.names)}")))
+                    found.append((limit, request.names[0], keys.of_limit(limit, same_names(request.names))))
                 case LimitKind.FAILED_AUTHORIZATIONS:
                     pass  # nothing is taken from it; see _too_many_failures
         return found
 
-    def _counted(self, limit: Limit, about: str, key: str, request: OrderRequest, now: datetime) -> _Counted:
-        stored = _Stored.read(self.documents, key)
+    def _counted(self, limit: Limit, about: str, key: str, request: OrderRequest, now: datetime) -> Counted:
+        stored = Stored.read(self.documents, key)
         reserve = limit.count // _RESERVE if limit.count >= _SHARED_FROM else 0
-        sizes = {"all": limit.count - reserve, **({"reserve": reserve} if reserve else {})}
-        lanes = {name: _Lane.read(stored.value.get(name, {}), limit, now) for name in sizes}
-        mine = [name for name, lane in lanes.items() if request.issuance_id in lane.promised]
-        open_to_me = mine or (list(sizes) if request.urgent else ["all"])
-        at = {name: lanes[name].free_for(request.issuance_id, sizes[name], limit, now) for name in open_to_me}
+        # Another profile at the same CA may have been given other numbers: both parts are always read and kept.
+        lanes = {name: Lane.read(stored.value.get(name, {}), limit, now) for name in (_ALL, _KEPT)}
+        sizes = {_ALL: limit.count - reserve, _KEPT: reserve} if reserve else {_ALL: limit.count}
+        taken = {name: lanes[name].taken(request.issuance_id, now) for name in lanes}
+        if not reserve:
+            taken[_ALL] = sorted((*taken[_ALL], *taken[_KEPT]))
+        mine = [name for name in sizes if request.issuance_id in lanes[name].promised]
+        open_to_me = mine or (list(sizes) if request.urgent else [_ALL])
+        at = {name: free_at(taken[name], sizes[name], limit.span, now) for name in open_to_me}
         lane = min(at, key=lambda name: at[name])
-        return _Counted(limit=limit, about=about, stored=stored, lanes=lanes, lane=lane, at=at[lane])
+        return Counted(limit=limit, about=about, stored=stored, lanes=lanes, lane=lane, at=at[lane])
 
-    def _too_many_failures(self, request: OrderRequest, now: datetime) -> Turn | None:
+    def _too_many_failures(self, keys: BudgetKeys, request: OrderRequest, now: datetime) -> Turn | None:
         for limit in self.limits:
             if limit.kind is not LimitKind.FAILED_AUTHORIZATIONS or not limit.counts(
                 renewal=request.renewal, ari=request.ari
             ):
                 continue
-            stored = _Stored.read(self.documents, self._key("failed"))
+            stored = Stored.read(self.documents, keys.of_account("failed"))
             for name in request.names:
-                moments = _moments(stored.value.get(name.removeprefix("*."), ()))
+                moments = seen_from(map(stamped, stored.value.get(name.removeprefix("*."), ())), now)
                 until = free_at(moments, limit.count, limit.span, now)
                 if until > now:
                     return Turn(why=Why.LIMIT, until=until, limit=limit, about=name)
         return None
 
-    def _key(self, part: str) -> str:
-        return f"budget/{self.account.removeprefix('account/')}/{part}"
-
-
-@frozen(kw_only=True)
-class _Stored:
-    """One of the budget's documents, as it was read."""
-
-    key: str
-    value: Mapping[str, Any]
-    version: int
-
-    @classmethod
-    def read(cls, documents: Documents, key: str) -> _Stored:
-        document = documents.get(key)
-        if document is None:
-            return cls(key=key, value=MappingProxyType({}), version=0)
-        return cls(key=key, value=document.value, version=document.version)
-
-
-@frozen(kw_only=True)
-class _Lane:
-    """A share of a limit: the moments at which orders went out, and those for which a turn was promised."""
-
-    placed: tuple[datetime, ...]
-    promised: Mapping[str, datetime]
-
-    @classmethod
-    def read(cls, stored: Mapping[str, Any], limit: Limit, now: datetime) -> _Lane:
-        """Without what has slid out of the window, and without promises that nobody has taken up."""
-        placed = (_moment(one) for one in stored.get("placed", ()))
-        promised = {issuance: _moment(one) for issuance, one in stored.get("promised", {}).items()}
-        return cls(
-            placed=tuple(one for one in placed if one > now - limit.span),
-            promised={issuance: one for issuance, one in promised.items() if one > now - _HORIZON},
-        )
-
-    def free_for(self, issuance_id: str, count: int, limit: Limit, now: datetime) -> datetime:
-        """When this one may go: who has a promise passes those who came later."""
-        taken = self.placed if issuance_id in self.promised else sorted((*self.placed, *self.promised.values()))
-        return free_at(taken, count, limit.span, now)
-
-    def to_json(self) -> dict[str, Any]:
-        """As it is kept."""
-        promised = {issuance: _to_number(one) for issuance, one in self.promised.items()}
-        return {"placed": [_to_number(one) for one in self.placed], "promised": promised}
-
-
-@frozen(kw_only=True)
-class _Counted:
-    """A limit, and when one more fits into it."""
-
-    limit: Limit
-    about: str
-    stored: _Stored
-    lanes: Mapping[str, _Lane]
-    lane: str
-    at: datetime
-
-    def placed(self, issuance_id: str, now: datetime) -> _Stored:
-        """The document with an order that goes out now."""
-        lane = self.lanes[self.lane]
-        promised = {other: at for other, at in lane.promised.items() if other != issuance_id}
-        return self._with(_Lane(placed=(*lane.placed, now), promised=promised))
-
-    def promised(self, issuance_id: str, at: datetime) -> _Stored:
-        """The document with a promise."""
-        lane = self.lanes[self.lane]
-        return self._with(evolve(lane, promised={**lane.promised, issuance_id: at}))
-
-    def _with(self, changed: _Lane) -> _Stored:
-        lanes = {**self.lanes, self.lane: changed}
-        return evolve(self.stored, value={name: lane.to_json() for name, lane in lanes.items()})
-
 
 def _flying(stored: Mapping[str, Any], now: datetime) -> dict[str, str]:
-    return {one: since for one, since in stored.items() if now - datetime.fromisoformat(since) < _FLIGHT}
+    return {one: since for one, since in stored.items() if abs(now - datetime.fromisoformat(since)) < _FLIGHT}
 
 
 def _recent_failures(stored: Mapping[str, Any], window: timedelta, now: datetime) -> dict[str, list[int]]:
-    since = _to_number(now - window)
+    since = stamp(now - window)
     recent = {name: [one for one in moments if one > since] for name, moments in stored.items()}
     return {name: moments for name, moments in recent.items() if moments}
-
-
-def _moments(stored: Sequence[int]) -> list[datetime]:
-    return [_moment(one) for one in stored]
-
-
-def _moment(stored: int) -> datetime:
-    return datetime.fromtimestamp(stored / 1000, UTC)
-
-
-def _to_number(moment: datetime) -> int:
-    """Milliseconds since 1970, rounded up: never earlier than the moment."""
-    return -int(-moment.timestamp() * 1000 // 1)

@@ -16,6 +16,7 @@ from cryptography.x509.oid import NameOID
 
 from certcore.errors import X509Error
 from certcore.x509.chain import Chain, parse_certificates, parse_chain, verify_chain
+from certcore_puq_acme.acme_errors import AcmeError
 from certcore_puq_acme.client import AcmeClient
 from certcore_puq_acme.settings import PuqAcmeProfile
 
@@ -36,6 +37,8 @@ class ChosenChain:
     known: bool | None
     #: What is to be said about it; empty when all is as it was wished.
     note: str = ""
+    #: Why it must not be installed; empty when it may.
+    refusal: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """As it is kept for the right column."""
@@ -47,6 +50,7 @@ def choose_chain(client: AcmeClient, url: str, profile: PuqAcmeProfile, now: dat
 
     The CA's own choice is taken where no chain is as the profile wishes. Only roots that the profile names itself are
     insisted on: a list of roots on this machine may be old, and a certificate without a known root is better than none.
+    An alternate that cannot be had is passed over.
 
     Args:
         client: The account's client.
@@ -54,38 +58,52 @@ def choose_chain(client: AcmeClient, url: str, profile: PuqAcmeProfile, now: dat
         profile: With the wishes.
         now: For the dates in the chain.
 
+    Returns:
+        With a `ChosenChain.refusal` when the CA offers no chain to any of the roots that the profile names.
+
     Raises:
-        X509Error: The CA offers no chain to any of the roots that the profile names, or sent something unreadable.
+        X509Error: The CA's own choice is unreadable.
         AcmeError: The CA refused, or cannot be talked to.
     """
     offered: list[tuple[str, Chain]] = []
+    broken: list[str] = []
     roots = profile.chain_roots
-    for pem in _offers(client, url):
-        chain = parse_chain(pem)
+    for pem, chain in _offers(client, url, broken):
         offered.append((pem, chain))
         wished = not profile.preferred_chain or _fits(chain, profile.preferred_chain)
         if wished and (not roots or _leads_to(chain, roots, now)):
-            break
-    else:
-        names = ", ".join(dict.fromkeys(_root_name(chain) for _, chain in offered))
-        leading = [one for one in offered if not roots or _leads_to(one[1], roots, now)]
-        if not leading:
-            raise X509Error(
-                f"The CA offers no chain to any of the roots that the CA profile names; it offers: {names}.",
-                advice="Correct chain_roots in the CA profile, or leave it empty.",
-            )
-        pem, chain = leading[0]
-        note = f"The CA offers no chain of the preferred name {profile.preferred_chain!r}; it offers: {names}."
-        return ChosenChain(pem=pem, root=_root_name(chain), known=_is_known(chain, profile, now), note=note)
-    return ChosenChain(pem=pem, root=_root_name(chain), known=_is_known(chain, profile, now))
+            return ChosenChain(pem=pem, root=_root_name(chain), known=_is_known(chain, profile, now))
+    names = ", ".join(dict.fromkeys(_root_name(chain) for _, chain in offered))
+    others = f" {len(broken)} more could not be had: {broken[0]}" if broken else ""
+    leading = [one for one in offered if not roots or _leads_to(one[1], roots, now)]
+    if not leading:
+        pem, chain = offered[0]
+        refusal = f"The CA offers no chain to any of the roots that the CA profile names; it offers: {names}.{others}"
+        return ChosenChain(pem=pem, root=_root_name(chain), known=False, refusal=refusal)
+    pem, chain = leading[0]
+    note = f"The CA offers no chain of the preferred name {profile.preferred_chain!r}; it offers: {names}.{others}"
+    return ChosenChain(pem=pem, root=_root_name(chain), known=_is_known(chain, profile, now), note=note)
 
 
-def _offers(client: AcmeClient, url: str) -> Iterator[str]:
-    """The CA's own choice, then the alternates, each fetched only when it is looked at (RFC 8555 section 7.4.2)."""
+def _offers(client: AcmeClient, url: str, broken: list[str]) -> Iterator[tuple[str, Chain]]:
+    """The CA's own choice, then the alternates, each fetched only when it is looked at (RFC 8555 section 7.4.2).
+
+    Args:
+        client: The account's client.
+        url: The order's ``certificate``.
+        broken: Takes what is to be said of alternates that cannot be had.
+    """
     first = client.certificate(url)
-    yield first.chain_pem.decode("ascii", "replace")
+    pem = first.chain_pem.decode("ascii", "replace")
+    yield pem, parse_chain(pem)
     for alternate in first.alternates[:_MOST_ALTERNATES]:
-        yield client.certificate(alternate).chain_pem.decode("ascii", "replace")
+        try:
+            pem = client.certificate(alternate).chain_pem.decode("ascii", "replace")
+            chain = parse_chain(pem)
+        except (AcmeError, X509Error) as error:
+            broken.append(error.message)
+            continue
+        yield pem, chain
 
 
 def _is_known(chain: Chain, profile: PuqAcmeProfile, now: datetime) -> bool | None:

@@ -175,7 +175,7 @@ class AcmeClient:
         new = AccountSigner(new_key)
         url = self._offered(self.directory().key_change, "keyChange")
         inner = new.sign(compact({"account": self._kid(), "oldKey": self._key().jwk}), url=url)
-        self._post(url, json.loads(inner))
+        self._confirmed(self._post(url, json.loads(inner)), "key change")
         self._signer = new
 
     # -- orders --------------------------------------------------------------------------------------------------
@@ -252,7 +252,8 @@ class AcmeClient:
         payload: dict[str, Any] = {"certificate": b64url(leaf_der)}
         if reason is not None:
             payload["reason"] = reason
-        self._post(self._offered(self.directory().revoke_cert, "revokeCert"), payload, by_key=by_key)
+        url = self._offered(self.directory().revoke_cert, "revokeCert")
+        self._confirmed(self._post(url, payload, by_key=by_key), "revocation")
 
     # -- authorizations and challenges ---------------------------------------------------------------------------
 
@@ -308,6 +309,18 @@ class AcmeClient:
 
     def _read_waiting(self, reply: HttpReply, resource: str, parse: Callable[..., _T], url: str) -> _T:
         return self._read(reply, resource, parse, url=url, retry_after=self._exchange.retry_after(reply))
+
+    @staticmethod
+    def _confirmed(reply: HttpReply, resource: str) -> None:
+        """Where the status is all that is awaited: whether it is the CA's at all, and not that of a box on the way.
+
+        Every success of a POST has a nonce (RFC 8555 section 6.5).
+        """
+        failure = body_failure(reply)
+        if failure.kind == "html":
+            raise failure
+        if not reply.header("Replay-Nonce"):
+            raise ProtocolError(f"reply to the {resource}", "Replay-Nonce", host=host_of(reply.url))
 
     def _key(self) -> AccountSigner:
         if self._signer is None:

@@ -17,6 +17,7 @@ from certcore.model.problem import Problem
 from certcore.model.renewal import Retry
 from certcore_puq_acme.acme_errors import AcmeError, AcmeProblem, ProtocolError, TransportFailed
 from certcore_puq_acme.limits import registered_domain
+from certcore_puq_acme.pages import asks_for_a_visit
 
 __all__ = ["CAUSES", "MEANINGS", "Cause", "Diagnosis", "Meaning", "diagnose", "diagnose_order", "pauses_the_account"]
 
@@ -166,9 +167,15 @@ CAUSES: Final[Sequence[Cause]] = tuple(
         ),
     )
 )
+_PAUSED_TITLE: Final = "The CA takes no orders for these names until a person has visited its page."
+_PAUSED_ADVICE: Final = (
+    "Somebody has to visit the page that the CA's text names, after what made the validations fail is repaired. "
+    "Then check again."
+)
 _BY_TRANSPORT: Final = "It is tried again by itself. If it stays, check the directory URL and this server's network."
 _SLOWLY: Final = Meaning(Retry.SLOW, "It is tried again slowly with a new order.")
 _NO_CONTACT: Final = re.compile(r"contact", re.IGNORECASE)
+_LINK: Final = re.compile(r"https?://\S+", re.IGNORECASE)
 
 
 def diagnose(error: AcmeError) -> Diagnosis:
@@ -221,10 +228,10 @@ def pauses_the_account(error: AcmeProblem, names: Iterable[str]) -> bool:
     """
     if error.status not in _PAUSES or error.retry_after is None:
         return False
-    text = error.detail.lower()
-    about = {one.removeprefix("*.") for one in names}
+    text = _LINK.sub(" ", error.detail.lower())  # the CA's own page, for one who has asked for a name of the CA's
+    about = {one.removeprefix("*.").lower() for one in names}
     about |= {registered_domain(one) for one in about}
-    of_names = any(f'"{one}"' in text or f"'{one}'" in text or f" {one} " in f" {text} " for one in about)
+    of_names = any(re.search(rf"(?<![a-z0-9.-])(?:\*\.)?{re.escape(one)}(?![a-z0-9-])", text) for one in about)
     return not (of_names or "exact set" in text or error.problem.subproblems)
 
 
@@ -247,11 +254,24 @@ def _diagnose_problem(error: AcmeProblem) -> Diagnosis:
     if error.acme_type == "malformed" and _NO_CONTACT.search(problem.detail):
         advice = "Enter an account e-mail in the CA profile: this CA wants one."
     explained = tuple(_explained(one) for one in problem.subproblems)
+    if (final := _final_for_a_name(problem)) is not None:
+        meaning, advice = final, final.advice
+    if error.status == _TOO_MANY and asks_for_a_visit(problem.detail):
+        # Let's Encrypt pauses names whose validations have failed for long; waiting does not help.
+        problem, advice = problem.worded(_PAUSED_TITLE), _PAUSED_ADVICE
     return Diagnosis(
         problem=evolve(problem, advice=advice, subproblems=explained),
         retry=meaning.retry,
         of_authority=meaning.of_authority,
     )
+
+
+def _final_for_a_name(problem: Problem) -> Meaning | None:
+    """What a refusal of several names means where one of them is refused for good: the order cannot heal either."""
+    if problem.acme_type != "compound":
+        return None
+    found = (MEANINGS.get(one.acme_type) for one in problem.subproblems)
+    return next((one for one in found if one is not None and one.retry is Retry.NEVER), None)
 
 
 def _explained(problem: Problem) -> Problem:

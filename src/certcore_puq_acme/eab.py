@@ -6,18 +6,22 @@ import json
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from certcore.errors import InvalidInput
 from certcore.model.problem import Problem
 from certcore.ports.ca_module import ModuleContext
 from certcore_puq_acme.account_records import AccountRef
 from certcore_puq_acme.acme_errors import AcmeProblem, ProtocolError
 from certcore_puq_acme.jose import ExternalAccountBinding
+from certcore_puq_acme.messages import parse_retry_after
 from certcore_puq_acme.settings import PuqAcmeProfile
 from certcore_puq_acme.transport import Http, host_of
 
 __all__ = ["credentials", "forget_credentials"]
 
 _OK: Final = range(200, 300)
+_FORBIDDEN: Final = 403
+_SERVER_ERROR: Final = 500
+#: It is busy, which passes (RFC 9110 section 15.5, RFC 6585, RFC 8470).
+_LATER: Final = frozenset({408, 425, 429})
 _REFUSED: Final = "urn:ietf:params:acme:error:externalAccountRequired"
 
 
@@ -45,7 +49,7 @@ def credentials(
     name = _name(ref)
     sealed = context.documents.unseal(name)
     if sealed is None:
-        context.documents.seal(name, json.dumps(_fetched(profile.eab_by_email, ref.contact, http)).encode())
+        context.documents.seal(name, json.dumps(_fetched(profile.eab_by_email, ref.contact, http, context)).encode())
         sealed = context.documents.unseal(name)  # ours, or that of another process that was faster
     found = json.loads(sealed or b"{}")
     return ExternalAccountBinding(kid=found["kid"], hmac_key=found["hmac_key"])
@@ -60,9 +64,15 @@ def _name(ref: AccountRef) -> str:
     return f"{ref.key}/eab"
 
 
-def _fetched(url: str, email: str, http: Http) -> dict[str, str]:
+def _fetched(url: str, email: str, http: Http, context: ModuleContext) -> dict[str, str]:
+    host = host_of(url)
     if not email:
-        raise InvalidInput("email", "is needed: this CA gives EAB credentials for an account e-mail.")
+        problem = Problem(
+            type=_REFUSED,
+            detail="This CA gives EAB credentials for an account e-mail, and there is none.",
+            advice="Set the account e-mail in the CA profile, or create the EAB key id and HMAC key on the CA's site.",
+        )
+        raise AcmeProblem(problem, status=_FORBIDDEN, host=host)
     body = urlencode({"email": email}).encode()
     headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
     reply = http.request("POST", url, body=body, headers=headers)
@@ -70,7 +80,11 @@ def _fetched(url: str, email: str, http: Http) -> dict[str, str]:
         document: Any = json.loads(reply.body)
     except ValueError:
         document = None
-    host = host_of(url)
+    if reply.status in _LATER or reply.status >= _SERVER_ERROR:
+        given = reply.header("Retry-After")
+        wait = parse_retry_after(given, date=reply.header("Date"), now=context.environment.now()) if given else None
+        problem = Problem(detail=f"EAB credentials for {email} cannot be had at this moment.")
+        raise AcmeProblem(problem, status=reply.status, host=host, retry_after=wait)
     if not isinstance(document, dict):
         raise ProtocolError("EAB reply", host=host)
     if reply.status not in _OK or document.get("success") in (False, 0):

@@ -29,10 +29,14 @@ from certcore.model.views import CertificateView
 from certcore.ports.ca_module import ModuleContext
 from certcore_puq_acme.directory_records import known_directory
 from certcore_puq_acme.owner_records import lasting_records_end, owner_records, seen_records
+from certcore_puq_acme.pages import asks_for_a_visit, page_url, pages_in
 from certcore_puq_acme.settings import PuqAcmeProfile, PuqAcmeSettings
 
 __all__ = ["right_column"]
 
+#: Problem types whose text is the CA's alone; others may quote what a stranger's server has said.
+_RATE_LIMITED: Final = "rateLimited"
+_OF_THE_CA_ALONE: Final = frozenset({_RATE_LIMITED, "userActionRequired"})
 _SOON: Final = 5.0
 _LATER: Final = 30.0
 #: The stages of `certcore_puq_acme.steps`, in their order, with what they are called for people.
@@ -160,23 +164,34 @@ def _problem(view: CertificateView) -> list[Hint]:
     if problem is None:
         return []
     final = view.certificate.status is Status.ERROR
-    hints: list[Hint] = [
-        Notice(
-            Level.ERROR if final else Level.WARNING,
-            _message("problem", "{problem} {advice}", problem=str(problem), advice=problem.advice),
-        )
-    ]
+    level = Level.ERROR if final else Level.WARNING
+    text, params = "{problem} {advice}", {"problem": str(problem), "advice": problem.advice}
+    hints: list[Hint] = [Notice(level, _message("problem", text, **params))]
+    if _wants_a_visit(problem):
+        # Waiting alone does not help, whatever else is advised for problems of this type.
+        text = "{problem} Somebody has to visit the CA's page below; after that, check again."
+        hints = [Notice(level, _message("problem.visit", text, problem=str(problem)))]
     if problem.subproblems:
         rows = (
             Fact(_message("fact.name", "{name}", name=one.identifier), _of_name(one)) for one in problem.subproblems
         )
         hints.append(Facts(tuple(rows)))
-    if problem.instance:
-        hints.append(Link(_message("problem.instance", "The CA's page about this"), problem.instance))
+    hints.extend(_pages(problem))
     due = view.schedule.due_at if view.schedule else None
     if due is not None and not final:
         hints.append(Facts((Fact(_message("fact.retry", "Next attempt"), _at(due)),)))
     return hints
+
+
+def _wants_a_visit(problem: Problem) -> bool:
+    return problem.acme_type in _OF_THE_CA_ALONE and asks_for_a_visit(problem.detail)
+
+
+def _pages(problem: Problem) -> list[Hint]:
+    """The pages that the CA names: its own link, and those in a text that holds nothing but the CA's own words."""
+    named = pages_in(problem.detail) if problem.acme_type == _RATE_LIMITED or _wants_a_visit(problem) else ()
+    pages = dict.fromkeys((page_url(problem.instance), *named))
+    return [Link(_message("problem.instance", "The CA's page about this"), page) for page in pages if page]
 
 
 def _of_name(problem: Problem) -> str:
@@ -264,9 +279,8 @@ def _title(kind: EventKind) -> str:
 
 def _terms(context: ModuleContext) -> list[Hint]:
     known = known_directory(context)
-    if known is None or not known.terms_of_service:
-        return []
-    return [Link(_message("terms", "The CA's terms of service"), known.terms_of_service)]
+    page = page_url(known.terms_of_service) if known else ""
+    return [Link(_message("terms", "The CA's terms of service"), page)] if page else []
 
 
 def _settings(view: CertificateView) -> PuqAcmeSettings:
@@ -289,11 +303,20 @@ def _turn(view: CertificateView) -> list[Hint]:
             params = {"until": until, "limit": turn.get("limit", ""), "about": about}
             return [Notice(Level.INFO, _message("turn.limit", text, **params))]
         case "pause":
-            text = "Waiting until {until}: the CA has asked for a pause. The CA said: {detail}"
-            return [Notice(Level.INFO, _message("turn.pause", text, until=until, detail=turn.get("detail", "")))]
+            return _pause(until, str(turn.get("detail", "")))
         case _:
             text = "Waiting for its turn: as many orders are in flight as this CA profile allows."
             return [Notice(Level.INFO, _message("turn.in_flight", text))]
+
+
+def _pause(until: str, detail: str) -> list[Hint]:
+    key, level = "turn.pause", Level.INFO
+    text = "Waiting until {until}: the CA has asked for a pause. The CA said: {detail}"
+    if asks_for_a_visit(detail):
+        key, level = "turn.pause.visit", Level.WARNING
+        text += " Somebody has to visit the CA's page below."
+    pages = [Link(_message("problem.instance", "The CA's page about this"), page) for page in pages_in(detail)]
+    return [Notice(level, _message(key, text, until=until, detail=detail)), *pages]
 
 
 def _chain(view: CertificateView) -> list[Hint]:
@@ -321,8 +344,8 @@ def _wish(view: CertificateView) -> list[Hint]:
         hints.append(Notice(Level.WARNING, _message("wish.now", text)))
     window = f"{_at(info.start)} to {_at(info.end)}"
     hints.append(Facts((Fact(_message("fact.window", "The CA suggests a renewal"), window),)))
-    if info.explanation_url:
-        hints.append(Link(_message("wish.explanation", "The CA's explanation"), info.explanation_url))
+    if page := page_url(info.explanation_url):
+        hints.append(Link(_message("wish.explanation", "The CA's explanation"), page))
     return hints
 
 

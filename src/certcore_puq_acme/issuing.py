@@ -22,6 +22,7 @@ __all__ = ["download", "finalize", "wait_for"]
 _ORDER_LIFE: Final = timedelta(days=1)
 #: How often a new order is placed because another attempt had finalized the one that the CA gave us.
 _FOREIGN: Final = 3
+_REJECTED: Final = "urn:certcore:chain-rejected"
 
 
 def finalize(attempt: Attempt, client: AcmeClient, order: Order) -> Step | None:
@@ -50,20 +51,47 @@ def download(attempt: Attempt, client: AcmeClient) -> Step | None:
         leaf = parse_chain(chosen.pem).leaf
     except X509Error as error:
         problem = Problem(
-            type="urn:certcore:chain-rejected",
+            type=_REJECTED,
             title=error.message,
-            advice=error.advice or "It is tried again with a new order. If it happens again, tell the CA.",
+            advice=error.advice or "It is fetched again, and after a day ordered anew. If it stays, tell the CA.",
         )
-        return attempt.give_up(problem, Retry.SLOW, of_authority=True)
+        return _judged_later(attempt, certificate, problem, anew=attempt.elapsed() > _ORDER_LIFE)
     foreign = int(attempt.state.get("foreign", 0))
     is_ours = attempt.state.get("finalized") or leaf.spki_sha256 == csr_spki_sha256(attempt.work.issuance.csr_pem)
     if not is_ours and foreign < _FOREIGN:
         # The CA gave us the order of another attempt for the same names, which was faster.
         return attempt.begin_anew(foreign=foreign + 1)
+    if chosen.refusal:
+        problem = Problem(
+            type=_REJECTED,
+            title=chosen.refusal,
+            advice="Correct chain_roots in the CA profile, or leave it empty; the leaf that is there is then taken.",
+        )
+        is_old = leaf.not_after - attempt.now < leaf.lifetime / 2
+        return _judged_later(attempt, certificate, problem, anew=is_old)
     clean_up(attempt.work)  # the CA has validated: nobody asks for the values any more
     attempt.budget.leave(attempt.work.issuance.id)
     state = {**attempt.state, "certificate": certificate, "chain": chosen.to_json()}
     return Issued(state=state, chain_pem=chosen.pem, needs_clean_up=False)
+
+
+def _judged_later(attempt: Attempt, certificate: str, problem: Problem, *, anew: bool) -> Failed:
+    """Look at the same certificate again later: a new order would bring one more that is as little to be installed.
+
+    A certificate that is not there any more is an error of the CA, after which a new order is placed.
+
+    Args:
+        attempt: The attempt, whose order is completed.
+        certificate: The order's ``certificate``.
+        problem: What is wrong with it.
+        anew: Whether it is time for a new order all the same.
+    """
+    if anew:
+        return attempt.give_up(problem, Retry.SLOW, of_authority=True)
+    clean_up(attempt.work)
+    attempt.budget.leave(attempt.work.issuance.id)
+    state = {**attempt.state, "certificate": certificate}
+    return Failed(state=state, problem=problem, retry=Retry.SLOW, of_authority=True, needs_clean_up=False)
 
 
 def wait_for(attempt: Attempt, stage: str, order: Order) -> Waiting | Failed:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import re
 from bisect import bisect
-from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
 from types import MappingProxyType
@@ -21,6 +21,8 @@ from attrs import frozen
 from certcore.errors import InvalidInput
 
 __all__ = [
+    "HORIZON",
+    "Lane",
     "Limit",
     "LimitKind",
     "NoLimits",
@@ -29,8 +31,16 @@ __all__ = [
     "parse_limit",
     "registered_domain",
     "same_names",
+    "seen_from",
+    "stamp",
+    "stamped",
 ]
 
+#: How far ahead a turn is promised.
+HORIZON: Final = timedelta(hours=1)
+#: How far the clocks of workers may be apart, or one may be set back. A stamp that is still further ahead was made by
+#: a clock that was wrong, and must not keep a limit full until then.
+_APART: Final = timedelta(days=1)
 _MOST: Final = 1_000_000
 _UNITS: Final = MappingProxyType({"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)})
 _LONG_FIRST: Final = tuple(reversed(tuple(_UNITS.items())))
@@ -173,6 +183,49 @@ def _fits(taken: Sequence[datetime], moment: datetime, limit: int, window: timed
         if ends - begins < window:
             return False
     return True
+
+
+@frozen(kw_only=True)
+class Lane:
+    """A share of a limit: the moments at which orders went out, and those for which a turn was promised."""
+
+    placed: tuple[datetime, ...]
+    promised: Mapping[str, datetime]
+
+    @classmethod
+    def read(cls, stored: Mapping[str, Any], limit: Limit, now: datetime) -> Lane:
+        """Without what has slid out of the window, and without promises that nobody has taken up."""
+        placed = (stamped(one) for one in stored.get("placed", ()))
+        promised = {issuance: stamped(one) for issuance, one in stored.get("promised", {}).items()}
+        return cls(
+            placed=tuple(one for one in placed if one > now - limit.span),
+            promised={issuance: one for issuance, one in promised.items() if one > now - HORIZON},
+        )
+
+    def taken(self, issuance_id: str, now: datetime) -> list[datetime]:
+        """What is taken already for this one, ascending: who has a promise passes those who came later."""
+        promised = () if issuance_id in self.promised else self.promised.values()
+        return sorted((*seen_from(self.placed, now), *promised))
+
+    def to_json(self) -> dict[str, Any]:
+        """As it is kept."""
+        promised = {issuance: stamp(one) for issuance, one in self.promised.items()}
+        return {"placed": [stamp(one) for one in self.placed], "promised": promised}
+
+
+def seen_from(moments: Iterable[datetime], now: datetime) -> list[datetime]:
+    """Moments of the past by the clocks of other workers, ascending: one that is ahead of our clock counts as now."""
+    return sorted(min(one, now) if one - now <= _APART else one for one in moments)
+
+
+def stamped(stored: int) -> datetime:
+    """The moment of a `stamp`."""
+    return datetime.fromtimestamp(stored / 1000, UTC)
+
+
+def stamp(moment: datetime) -> int:
+    """Milliseconds since 1970, rounded up: never earlier than the moment."""
+    return -int(-moment.timestamp() * 1000 // 1)
 
 
 def registered_domain(name: str) -> str:

@@ -34,6 +34,7 @@ from certcore_puq_acme.account_actions import profile_actions, run_action
 from certcore_puq_acme.delegation import VALIDATION_LABEL
 from certcore_puq_acme.directory_records import known_directory
 from certcore_puq_acme.hints import right_column
+from certcore_puq_acme.owner_records import with_lasting_records
 from certcore_puq_acme.profile_column import profile_column
 from certcore_puq_acme.settings import PuqAcmeProfile, PuqAcmeSettings, check_profile
 
@@ -80,8 +81,11 @@ class PuqAcme(CAModule):
         revoke(issuance, reason, private_key, context, self._client_pool())
 
     def hints(self, view: CertificateView, context: ModuleContext) -> Sequence[Hint]:
-        """The right column: what is going on, the CNAMEs with what was seen, the terms of service, the timeline."""
-        return right_column(view, context)
+        """The right column: what is going on, the CNAMEs with what was seen, the terms of service, the timeline.
+
+        Only lasting records that end soon are looked at in the DNS for it: their owner may have set new ones.
+        """
+        return right_column(with_lasting_records(view, context), context)
 
     def check_profile(self, profile: Any) -> None:
         """Refuse settings that do not fit together."""

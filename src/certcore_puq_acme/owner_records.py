@@ -1,25 +1,32 @@
-"""The DNS records that a domain's owner sets, with what was last seen of each; without touching the network."""
+"""The DNS records that a domain's owner sets, with what was last seen of each."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from attrs import evolve
+
+from certcore.errors import InvalidInput
+from certcore.model.form import structure
 from certcore.model.hints import DnsRecord, DnsRecords, Hint, Level, Message, Notice, RecordState
 from certcore.model.issuance import Issuance
 from certcore.model.views import CertificateView
 from certcore.ports.ca_module import ModuleContext
 from certcore_puq_acme.account_records import account_of, read_record
 from certcore_puq_acme.delegation import delegation_key, delegations
-from certcore_puq_acme.directory_records import known_directory
-from certcore_puq_acme.persist import expected_record, persist_name, until_for
+from certcore_puq_acme.directory_records import KnownDirectory, known_directory
+from certcore_puq_acme.persist import account_uris, expected_record, judge, persist_name, until_for
 from certcore_puq_acme.settings import ChallengeType, PuqAcmeProfile, PuqAcmeSettings
 
-__all__ = ["lasting_records_end", "owner_records", "seen_records"]
+__all__ = ["lasting_records_end", "owner_records", "seen_records", "with_lasting_records"]
 
 #: An owner is told so long before a dns-persist-01 record ends.
 _WARN: Final = timedelta(days=30)
+#: Seconds for one question to a DNS server while somebody waits for a page.
+_BRIEFLY: Final = 2
+_NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
 
 def owner_records(view: CertificateView, context: ModuleContext, settings: PuqAcmeSettings) -> list[Hint]:
@@ -49,28 +56,98 @@ def seen_records(issuance: Issuance | None) -> dict[str, Mapping[str, Any]]:
     return {str(row["name"]): row for row in findings.get("records", [])}
 
 
+def with_lasting_records(view: CertificateView, context: ModuleContext) -> CertificateView:
+    """The same view, after another look at the lasting records of the leaf in service that end soon.
+
+    What was seen of them is of the last issuance; the owner may have set new ones since. Each gets the content that it
+    is to have next. The DNS is asked only about these, with a short timeout, and not on after one question in vain.
+    """
+    active = view.active
+    ending = {str(row["name"]) for row, _ in _ending(view)}
+    certificate = view.certificate
+    if active is None or not ending or active.authority_id != certificate.authority_id:
+        return view
+    from certcore_puq_acme.propagation import Resolvers  # noqa: PLC0415 - dnspython costs 0.1 s
+
+    profile: PuqAcmeProfile = context.profile
+    directory = known_directory(context)
+    account = read_record(context.documents, account_of(context, _settings(view), certificate.owner).key)
+    issuers = _issuers(directory)
+    if directory is None or not account.url or not issuers:
+        return view
+    resolvers = Resolvers.of(profile.dns_servers, min(profile.api_timeout, _BRIEFLY))
+    rows: list[Mapping[str, Any]] = []
+    asks = True
+    for row in (active.findings or {}).get("records", []):
+        if str(row["name"]) not in ending:
+            rows.append(row)
+            continue
+        base = str(row["base"])
+        wildcard = any(name.is_wildcard and name.base.ascii == base for name in certificate.names)
+        after = max(view.now, view.renews_at or view.now, datetime.fromisoformat(str(row["until"])))
+        until = until_for(profile.persist_days, certificate.created_at, after)
+        wanted = expected_record(
+            base, issuer=issuers[0], account=account, directory=directory, wildcard=wildcard, until=until
+        )
+        fresh = {**row, "target": str(wanted)}
+        values, failure = resolvers.txt_values(str(row["name"])) if asks else ([], "")
+        asks = asks and not failure
+        uris = account_uris(base, account, directory)
+        found = [judge(one, issuers=issuers, uris=uris, wildcard=wildcard, now=view.now) for one in values]
+        if found and all(state is RecordState.CORRECT for state, _, _ in found):
+            # All servers have to show it: the one that ends first counts.
+            _, seen, ends = min(found, key=lambda one: one[2] or _NEVER)
+            fresh |= {"seen": seen, "until": ends.isoformat() if ends else ""}
+        rows.append(fresh)
+    findings = {**(active.findings or {}), "records": rows}
+    return evolve(view, active=evolve(active, findings=findings))
+
+
 def lasting_records_end(view: CertificateView) -> list[Hint]:
-    """A warning for each lasting record of the leaf in service that ends soon, or before the next renewal."""
+    """A warning for each lasting record of the leaf in service that ends soon, or before the next renewal.
+
+    With the records to be set, as `with_lasting_records` has worked them out.
+    """
     hints: list[Hint] = []
-    for name, found in seen_records(view.active).items():
-        if not found.get("until"):
-            continue
-        until = datetime.fromisoformat(str(found["until"]))
-        renews_at = view.renews_at or view.now
-        if until > view.now + _WARN and until > renews_at:
-            continue
+    rows: list[DnsRecord] = []
+    for found, until in _ending(view):
         text = (
             "The TXT record {name} cannot be used after {date}, by its own persistUntil: the owner has to set it anew "
             "before the certificate can be renewed after that day."
         )
-        ended = until <= view.now
-        hints.append(
-            Notice(
-                Level.ERROR if ended else Level.WARNING,
-                _message("persist_ends", text, name=name, date=f"{until:%Y-%m-%d}"),
+        name = str(found["name"])
+        level = Level.ERROR if until <= view.now else Level.WARNING
+        hints.append(Notice(level, _message("persist_ends", text, name=name, date=f"{until:%Y-%m-%d}")))
+        rows.append(
+            DnsRecord(
+                name=name,
+                type="TXT",
+                value=str(found["target"]),
+                state=RecordState.MISSING,
+                seen=str(found.get("seen", "")),
             )
         )
-    return hints
+    return [*hints, DnsRecords(tuple(rows))] if rows else []
+
+
+def _ending(view: CertificateView) -> list[tuple[Mapping[str, Any], datetime]]:
+    """The lasting records of the leaf in service that end soon, or before the next renewal, as they were seen."""
+    found = [row for row in seen_records(view.active).values() if row.get("until")]
+    ends = [(row, datetime.fromisoformat(str(row["until"]))) for row in found]
+    soon = max(view.now + _WARN, view.renews_at or view.now)
+    return [(row, until) for row, until in ends if until <= soon]
+
+
+def _issuers(directory: KnownDirectory | None) -> tuple[str, ...]:
+    return (directory.issuer_names or directory.caa_identities) if directory else ()
+
+
+def _settings(view: CertificateView) -> PuqAcmeSettings:
+    """The certificate's own settings; those that are not valid any more count as not given."""
+    try:
+        return structure(PuqAcmeSettings, view.certificate.module_data)
+    except InvalidInput:
+        return PuqAcmeSettings()
 
 
 def _cnames(view: CertificateView, context: ModuleContext) -> list[DnsRecord]:
@@ -89,7 +166,7 @@ def _lasting(view: CertificateView, context: ModuleContext, settings: PuqAcmeSet
     profile: PuqAcmeProfile = context.profile
     account = read_record(context.documents, account_of(context, settings, certificate.owner).key)
     directory = known_directory(context)
-    issuers = (directory.issuer_names or directory.caa_identities) if directory else ()
+    issuers = _issuers(directory)
     if directory is None or not account.url or not issuers:
         text = (
             "This certificate is validated with one lasting TXT record per name. What it holds is known as soon as the "

@@ -15,7 +15,7 @@ from certcore.ports.ca_module import Failed, Step, Waiting, WaitingFor
 from certcore_puq_acme.account_records import AccountRecord
 from certcore_puq_acme.accounts import Opened
 from certcore_puq_acme.acme_errors import AcmeProblem
-from certcore_puq_acme.attempt import Attempt, Stage, of_order
+from certcore_puq_acme.attempt import Attempt, Stage, is_near_its_end, of_order
 from certcore_puq_acme.budget import OrderRequest, Turn, Why
 from certcore_puq_acme.caa import CaaPolicy, suggestion
 from certcore_puq_acme.directory_records import KnownDirectory, known_directory
@@ -27,9 +27,14 @@ from certcore_puq_acme.settings import ChallengeType
 
 __all__ = ["preflight", "what_is_wrong"]
 
-#: How far before its end a leaf in service counts as one that cannot wait: a share of its life.
-_URGENT: Final = 10
-_CONFLICT: Final = 409
+#: What a CA may say of an order that names the leaf which it replaces, where that is not what it does not like.
+_NOT_OF_REPLACES: Final = frozenset({"badNonce", "rateLimited"})
+_CLIENT_ERRORS: Final = range(400, 500)
+_TOO_MANY: Final = 429
+_VALIDITY: Final = (
+    "If this CA does not let its customers choose how long a certificate is valid, set validity_days in the CA profile "
+    "to 0. It is tried again slowly."
+)
 
 
 def preflight(attempt: Attempt) -> Step:
@@ -41,6 +46,9 @@ def preflight(attempt: Attempt) -> Step:
             return _wait_for_owner(attempt, findings)
     else:
         findings = []
+    if (pause := attempt.budget.paused(attempt.now)) is not None:
+        # Before the account is looked at: opening it may be what the CA does not want now.
+        return _wait_for_turn(attempt, pause, findings)
     opened = attempt.opened()
     directory = known_directory(attempt.work) or KnownDirectory()
     if (unknown := _unknown_profile(attempt, directory)) is not None:
@@ -75,13 +83,25 @@ def _order(attempt: Attempt, opened: Opened, findings: list[Finding]) -> Step:
         names=tuple(attempt.names),
         renewal=_is_renewal(attempt),
         ari=bool(replaces),
-        urgent=_is_urgent(attempt),
+        urgent=attempt.work.active is None or attempt.work.active.leaf is None or is_near_its_end(attempt.work),
+        near_end=is_near_its_end(attempt.work),
         looks=int(attempt.state.get("looks", 0)),
     )
     turn = attempt.budget.take(request, attempt.now)
     if turn.why is not None:
         return _wait_for_turn(attempt, turn, findings)
-    order = _placed(attempt, opened, replaces)
+    try:
+        order = _placed(attempt, opened, replaces)
+    except AcmeProblem as problem:
+        if not replaces or not _may_be_about_replaces(problem):
+            raise
+        # The leaf was replaced by another order already, is another account's, or the CA has forgotten it: then this is
+        # an order like others, and counts as one.
+        turn = attempt.budget.take(evolve(request, ari=False, counted_as_ari=True), attempt.now)
+        if turn.why is not None:
+            attempt.budget.leave(attempt.work.issuance.id)
+            return _wait_for_turn(attempt, turn, findings, names_leaf=False)
+        order = _placed(attempt, opened, "")
     targets = {one.base: one.target for one in attempt.delegations}
     return Waiting(
         state={
@@ -90,6 +110,7 @@ def _order(attempt: Attempt, opened: Opened, findings: list[Finding]) -> Step:
             "targets": targets,
             "challenge": str(attempt.challenge),
             "account": attempt.ref.key,
+            "account_url": opened.record.url,
             "directory": attempt.profile.directory,
             "foreign": int(attempt.state.get("foreign", 0)),
             **of_order(order),
@@ -104,25 +125,38 @@ def _order(attempt: Attempt, opened: Opened, findings: list[Finding]) -> Step:
 def _placed(attempt: Attempt, opened: Opened, replaces: str) -> Order:
     profile = attempt.profile
     until = attempt.now + timedelta(days=profile.validity_days) if profile.validity_days else None
-    wishes: dict[str, Any] = {"profile": _wanted_profile(attempt), "not_after": until}
     try:
-        return opened.client.new_order(attempt.names, replaces=replaces, **wishes)
-    except AcmeProblem as problem:
-        # The leaf was replaced by another order already, or the CA has forgotten it: then this is an order like others.
-        about_replaces = problem.acme_type == "alreadyReplaced" or (
-            problem.acme_type == "malformed" and "replaces" in problem.detail.lower()
+        return opened.client.new_order(
+            attempt.names, replaces=replaces, profile=_wanted_profile(attempt), not_after=until
         )
-        if not replaces or not (about_replaces or problem.status == _CONFLICT):
+    except AcmeProblem as error:
+        if until is None or error.acme_type != "malformed":
             raise
-    return opened.client.new_order(attempt.names, **wishes)
+        problem = evolve(error.problem, advice=_VALIDITY)
+        raise AcmeProblem(
+            problem, status=error.status, host=error.host, retry_after=error.retry_after, location=error.location
+        ) from None
+
+
+def _may_be_about_replaces(problem: AcmeProblem) -> bool:
+    """CAs say in many ways that they do not like the leaf which an order replaces (RFC 9773 section 5 knows one)."""
+    passing = problem.status == _TOO_MANY or problem.acme_type in _NOT_OF_REPLACES
+    return problem.status in _CLIENT_ERRORS and not passing
 
 
 def _replaces(attempt: Attempt, opened: Opened) -> str:
-    """The name of the leaf that this order replaces, where the CA that issued it is the one that is asked."""
+    """The name of the leaf that this order replaces, where this account at this CA has ordered it."""
     active = attempt.work.active
-    if active is None or not is_of_directory(active, attempt.profile.directory):
+    if active is None or attempt.state.get("names_leaf") is False:
         return ""
-    return certificate_id(active.leaf_pem or "") if opened.client.directory().renewal_info else ""
+    if not is_of_directory(active, attempt.profile.directory) or not opened.client.directory().renewal_info:
+        return ""
+    state = active.module_state or {}
+    if "account_url" in state:
+        is_ours = state["account_url"] == opened.record.url
+    else:  # issued before that was kept
+        is_ours = state.get("account") == attempt.ref.key
+    return certificate_id(active.leaf_pem or "") if is_ours else ""
 
 
 def _is_renewal(attempt: Attempt) -> bool:
@@ -132,22 +166,19 @@ def _is_renewal(attempt: Attempt) -> bool:
     return set(active.leaf.names) == set(attempt.names)
 
 
-def _is_urgent(attempt: Attempt) -> bool:
-    active = attempt.work.active
-    if active is None or active.leaf is None:
-        return True
-    return active.leaf.not_after - attempt.now < active.leaf.lifetime / _URGENT
-
-
-def _wait_for_turn(attempt: Attempt, turn: Turn, findings: list[Finding]) -> Waiting:
-    state = {"stage": Stage.PREFLIGHT, "foreign": int(attempt.state.get("foreign", 0))}
+def _wait_for_turn(attempt: Attempt, turn: Turn, findings: list[Finding], *, names_leaf: bool | None = None) -> Waiting:
+    state: dict[str, Any] = {"stage": Stage.PREFLIGHT, "foreign": int(attempt.state.get("foreign", 0))}
+    names_leaf = attempt.state.get("names_leaf") if names_leaf is None else names_leaf
+    if names_leaf is not None:
+        state["names_leaf"] = names_leaf
     if turn.why is Why.IN_FLIGHT:
         state["looks"] = int(attempt.state.get("looks", 0)) + 1
+    seen = _seen(attempt, findings) if findings else attempt.work.issuance.findings or {}
     return Waiting(
         state=state,
         look_again=turn.until or attempt.now,
         waiting_for=WaitingFor.TURN,
-        findings={**_seen(attempt, findings), "turn": turn.to_json()},
+        findings={**seen, "turn": turn.to_json()},
         needs_clean_up=True,  # from the next call on it counts as in flight
     )
 

@@ -11,6 +11,7 @@ from certcore_puq_acme.account_actions import profile_actions
 from certcore_puq_acme.account_records import AccountRecord, own_account, read_record, records_of
 from certcore_puq_acme.budget import Budget
 from certcore_puq_acme.directory_records import KnownDirectory, known_directory
+from certcore_puq_acme.pages import asks_for_a_visit, page_url, pages_in
 from certcore_puq_acme.settings import PuqAcmeProfile
 
 __all__ = ["profile_column"]
@@ -27,7 +28,7 @@ def profile_column(context: ModuleContext) -> Sequence[Hint]:
     ]
     return [
         *_account(own),
-        *_terms(context, own, known),
+        *_terms(context, own, others, known),
         *_others(others),
         *_offers(known),
         *_budget(context, own),
@@ -38,7 +39,7 @@ def profile_column(context: ModuleContext) -> Sequence[Hint]:
 def _account(record: AccountRecord) -> list[Hint]:
     if record.is_closed:
         text = "The account {url} is deactivated: nothing is issued with it any more. Open a new one."
-        return [Notice(Level.ERROR, _message("account_closed", text, url=record.url))]
+        return [Notice(Level.ERROR, _message("account_closed", text, url=record.url or "of this profile's key"))]
     if not record.url:
         text = "There is no account at the CA yet: it is opened with the first certificate, or by Save and Test."
         return [Notice(Level.INFO, _message("no_account", text))]
@@ -62,14 +63,25 @@ def _account(record: AccountRecord) -> list[Hint]:
     return hints
 
 
-def _terms(context: ModuleContext, record: AccountRecord, known: KnownDirectory | None) -> list[Hint]:
+def _terms(
+    context: ModuleContext, record: AccountRecord, others: Sequence[AccountRecord], known: KnownDirectory | None
+) -> list[Hint]:
     if known is None or not known.terms_of_service:
         return []
-    hints: list[Hint] = [Link(_message("terms", "The CA's terms of service"), known.terms_of_service)]
+    page = page_url(known.terms_of_service)
+    hints: list[Hint] = [Link(_message("terms", "The CA's terms of service"), page)] if page else []
     profile: PuqAcmeProfile = context.profile
-    if record.url and record.terms_of_service and known.terms_of_service != record.terms_of_service:
+    changed = [
+        one
+        for one in (record, *others)
+        if one.url
+        and one.directory == profile.directory
+        and one.terms_of_service not in ("", known.terms_of_service)
+        and not one.is_closed
+    ]
+    if changed:
         text = "The CA has other terms of service than those that were agreed to on {date}: read them and agree anew."
-        hints.append(Notice(Level.WARNING, _message("terms_changed", text, date=_at(record.terms_agreed_at))))
+        hints.append(Notice(Level.WARNING, _message("terms_changed", text, date=_at(changed[0].terms_agreed_at))))
     elif not record.url and not profile.terms_agreed:
         text = "Nobody has agreed to the terms of service of this CA yet."
         hints.append(Notice(Level.WARNING, _message("terms_not_agreed", text)))
@@ -106,6 +118,7 @@ def _budget(context: ModuleContext, record: AccountRecord) -> list[Hint]:
         account=record.document,
         limits=profile.limits_in_force,
         max_orders=profile.max_orders,
+        directory=profile.directory,
     )
     used = budget.usage(now)
     in_flight = f"{used['in_flight']} of {used['max_orders']}"
@@ -115,9 +128,12 @@ def _budget(context: ModuleContext, record: AccountRecord) -> list[Hint]:
         rows.append(Fact(_message("fact.orders", "Orders ({limit})", limit=used["orders_limit"]), text))
     hints: list[Hint] = [Facts(tuple(rows))]
     if (pause := budget.paused(now)) is not None:
-        text = "The CA has asked for a pause until {until}: {detail}"
+        key, text = "paused", "The CA has asked for a pause until {until}: {detail}"
+        if asks_for_a_visit(pause.detail):
+            key, text = "paused.visit", f"{text} Somebody has to visit the CA's page below."
         params = {"until": _at(pause.until.isoformat() if pause.until else None), "detail": pause.detail}
-        hints.insert(0, Notice(Level.WARNING, _message("paused", text, **params)))
+        pages = [Link(_message("paused.page", "The CA's page about this"), page) for page in pages_in(pause.detail)]
+        hints = [Notice(Level.WARNING, _message(key, text, **params)), *pages, *hints]
     return hints
 
 

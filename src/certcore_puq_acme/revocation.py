@@ -23,10 +23,10 @@ from certcore_puq_acme.transport import Http
 
 __all__ = ["revoke"]
 
-#: What a CA says of an account that did not issue the certificate, or that cannot be used any more.
-_ANOTHER_ACCOUNT: Final = frozenset(
-    {"unauthorized", "accountDoesNotExist", "userActionRequired", "externalAccountRequired"}
-)
+#: What is true of the certificate whoever asks. Any other refusal may be about the account: it did not issue the
+#: certificate, is closed, or is not known any more; CAs have many words for that.
+_OF_THE_CERTIFICATE: Final = frozenset({"alreadyRevoked", "badRevocationReason"})
+_CLIENT_ERRORS: Final = range(400, 500)
 
 
 def revoke(
@@ -65,31 +65,31 @@ def _revoke(
     leaf = x509.load_pem_x509_certificate((issuance.leaf_pem or "").encode()).public_bytes(Encoding.DER)
     code = None if reason is RevocationReason.UNSPECIFIED else reason.code
     state = issuance.module_state or {}
-    # The account that issued, also when its profile is gone; else that of the profile, which may know the leaf.
-    client = accounts.find(context, str(state.get("account", ""))) or _account_of(context, accounts)
     refusal: CAError = CAError(
         "Neither an account of this CA nor the certificate's private key is here, and one of them is needed to revoke.",
         advice="Name a CA profile with the account that issued, or revoke it on the CA's own page.",
     )
-    if client is not None:
-        try:
+    try:
+        # The account that issued, also when its profile is gone; else that of the profile, which may know the leaf.
+        client = _usable(context, accounts, str(state.get("account", "")))
+        client = client or _usable(context, accounts, own_account(context).key)
+        if client is not None:
             client.revoke(leaf, reason=code)
-        except AcmeProblem as problem:
-            if problem.acme_type not in _ANOTHER_ACCOUNT:
-                raise
-            refusal = problem
-        else:
             return
+    except AcmeProblem as problem:
+        if problem.acme_type in _OF_THE_CERTIFICATE or problem.status not in _CLIENT_ERRORS:
+            raise
+        refusal = problem
     key = private_key()
     if key is None:
         raise refusal
     _by_key(leaf, code, key, context, str(state.get("directory") or context.profile.directory))
 
 
-def _account_of(context: ModuleContext, accounts: Accounts) -> AcmeClient | None:
-    """The profile's own account, if it has one: none is opened to revoke with."""
-    has_one = read_record(context.documents, own_account(context).key).url
-    return accounts.client(context) if has_one else None
+def _usable(context: ModuleContext, accounts: Accounts, key: str) -> AcmeClient | None:
+    """An account by its document's key, if it can be used: none is opened to revoke with."""
+    record = accounts.settle(context, read_record(context.documents, key))
+    return accounts.find(context, record.document)
 
 
 def _by_key(leaf: bytes, code: int | None, key: Secret, context: ModuleContext, directory: str) -> None:

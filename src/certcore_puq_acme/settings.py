@@ -273,7 +273,11 @@ class PuqAcmeProfile:
         parse=_roots,
         multiline=True,
         maximum=65536,
-        help="Root certificates in PEM that every chain has to lead to. The system's roots are looked at when empty.",
+        help=(
+            "Root certificates in PEM that every chain has to lead to; without one nothing is installed. When empty, "
+            "every chain is taken; where the CA is one of those named above, and no staging, the certificate's page "
+            "tells of a chain to a root that the system does not know."
+        ),
     )
 
     @property
@@ -368,6 +372,8 @@ def check_profile(profile: PuqAcmeProfile) -> None:
             )
     if profile.eab_url and profile.ca != CUSTOM:
         raise InvalidInput("eab_url", f"is only for another ACME CA; set ca to {CUSTOM} or leave it empty.")
+    if profile.eab_url and not key and not profile.email:
+        raise InvalidInput("email", "is needed: EAB credentials are given for the account e-mail.")
     if any(isinstance(one, NoLimits) for one in profile.limits) and len(profile.limits) > 1:
         raise InvalidInput("limits", "none stands alone.")
 

@@ -52,8 +52,9 @@ def advance(work: Work, accounts: Accounts) -> Step:
 def clean_up(work: Work) -> None:
     """Take back what this issuance holds, whichever step it had reached: its TXT values, its place in the budget."""
     take_values_back(work)
-    account = (work.state or {}).get("account") or account_of(work, work.settings, work.certificate.owner).key
-    budget_of(work, account).leave(work.issuance.id)
+    state = work.state or {}
+    account = state.get("account") or account_of(work, work.settings, work.certificate.owner).key
+    budget_of(work, account, state.get("directory") or work.profile.directory).leave(work.issuance.id)
 
 
 def _step(attempt: Attempt) -> Step:

@@ -11,9 +11,10 @@ from attrs import evolve
 
 from certcore.model.problem import Problem
 from certcore.model.renewal import Retry
-from certcore.ports.ca_module import Failed, Step
+from certcore.ports.ca_module import Failed, Step, Waiting, WaitingFor
 from certcore_puq_acme.acme_errors import AcmeProblem
-from certcore_puq_acme.attempt import Attempt, Stage, backing_off, of_order
+from certcore_puq_acme.attempt import Attempt, Stage, backing_off, is_near_its_end, of_order
+from certcore_puq_acme.budget import OrderRequest
 from certcore_puq_acme.client import AcmeClient
 from certcore_puq_acme.delegation import Delegation
 from certcore_puq_acme.diagnosis import diagnose_order
@@ -35,6 +36,8 @@ _AT_A_TIME: Final = 5
 _AT_ONCE: Final = 4
 #: How long a published value may take to become visible before the attempt counts as failed.
 _VISIBLE_WITHIN: Final = timedelta(minutes=10)
+#: A value that is not visible after this time may be the owner's matter: meanwhile others have the place in flight.
+_IN_FLIGHT: Final = timedelta(minutes=1)
 #: When the owner's records are looked at again after a failure that they explain.
 _WATCH: Final = timedelta(seconds=10)
 #: After so many looks at an order that stays pending, and then at each so many more, its authorizations are looked at:
@@ -98,6 +101,8 @@ def answer(attempt: Attempt, client: AcmeClient) -> Step:
             missing = attempt.resolvers.txt_is_visible(delegation.name, values[delegation.base])
             if missing:
                 return _not_visible(attempt, delegation, missing)
+        if attempt.state.get("outside") and (full := _back_in_flight(attempt)) is not None:
+            return full
     urls = [one["url"] for one in challenges[answered : answered + _BATCH]]
     for _ in _each(lambda url: _answer_once(client, url), urls):
         pass
@@ -177,7 +182,30 @@ def _not_visible(attempt: Attempt, delegation: Delegation, missing: str) -> Step
             ),
         )
         return attempt.give_up(problem, Retry.SLOW)
-    return attempt.waiting(Stage.PUBLISHED, min(0.2 * 2 ** min(attempt.state.get("polls", 0), 10), 15.0))
+    outside = attempt.elapsed() > _IN_FLIGHT
+    if outside:
+        attempt.budget.leave(attempt.work.issuance.id)
+    delay = min(0.2 * 2 ** min(attempt.state.get("polls", 0), 10), 15.0)
+    return attempt.waiting(Stage.PUBLISHED, delay, outside=outside)
+
+
+def _back_in_flight(attempt: Attempt) -> Waiting | None:
+    """Take a place among the orders in flight again; None when there is one."""
+    request = OrderRequest(
+        issuance_id=attempt.work.issuance.id,
+        names=tuple(attempt.names),
+        near_end=is_near_its_end(attempt.work),
+        looks=int(attempt.state.get("looks", 0)),
+    )
+    turn = attempt.budget.enter(request, attempt.now)
+    if turn is None:
+        return None
+    return Waiting(
+        state={**attempt.state, "looks": request.looks + 1},
+        look_again=turn.until or attempt.now,
+        waiting_for=WaitingFor.TURN,
+        findings={**(attempt.work.issuance.findings or {}), "turn": turn.to_json()},
+    )
 
 
 def _not_offered(attempt: Attempt, authorization: Authorization) -> Failed:

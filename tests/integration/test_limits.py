@@ -65,6 +65,60 @@ def test_a_retry_after_pauses_the_whole_account(panel, trouble, status, kind, de
         panel.until_active(one)
 
 
+@pytest.mark.parametrize(("place", "status"), [("/sign-me-up", 429), ("/dir", 503)])
+def test_a_pause_holds_before_there_is_an_account(panel, trouble, place, status):
+    """What the CA refuses when the account is to be opened is asked once; all wait, in new processes, too."""
+    plan, proxy = trouble
+    profile = panel.profile(**proxy)
+    ids = _requested(panel, profile, *(f"{letter}.shop.test" for letter in "abc"))
+    asked, text = [], json.dumps({"type": "urn:ietf:params:acme:error:rateLimited", "detail": "slow down"}).encode()
+
+    def rewrite(path, was, body, headers):
+        asked.append(path)
+        if path == place:
+            nonce = {name: one for name, one in headers.items() if name == "replay-nonce"}
+            return status, text, {**nonce, "retry-after": "3600"}
+        return was, body, headers
+
+    plan.rewrite = rewrite
+    for one in ids:
+        panel.core.reconcile(one)
+        panel.restart()
+    assert asked.count(place) == 1
+    for one in ids:
+        wait = panel.core.certificates.view(one).schedule.due_at - panel.environment.now()
+        assert timedelta(minutes=59) < wait <= HOUR
+    plan.rewrite = lambda path, status, body, headers: (status, body, headers)
+    for one in ids:
+        panel.until_active(one)
+
+
+def test_what_only_waits_for_the_dns_gives_its_place_to_others(panel, start_pebble):
+    """A value that does not become visible holds no place in flight after a minute; it takes one again later."""
+    pebble = start_pebble(nonce_reject=0, authz_reuse=0)
+    profile = panel.profile(pebble.directory_url, pebble.roots_pem, max_orders=1)
+    (first,) = _requested(panel, profile, "a.shop.test")
+    engine, rows = panel.core.engine, panel.records(first)
+    (schedule,) = engine.claim_due(1)
+    engine.step(engine.load(schedule), keep_lease=False)  # the order is placed, and no more
+    assert panel.issuance(first).module_state["stage"] == "ordered"
+    (second,) = _requested(panel, profile, "b.shop.test")
+    for row in rows:
+        panel.zone.set(row.name, row.type, "nowhere.shop.test")
+    for _ in range(12):
+        panel.core.reconcile(first)
+        panel.environment.skip(timedelta(seconds=10))
+    assert panel.issuance(first).module_state["stage"] == "published"
+    panel.drive(second, lambda _: "order" in (panel.issuance(second).module_state or {}))
+    for row in rows:
+        panel.zone.set(row.name, row.type, row.value)
+    panel.core.certificates.check_now(first)
+    panel.core.reconcile(first)
+    assert "its turn" in _notices(panel, first)
+    panel.until_active(second)
+    panel.until_active(first)
+
+
 def test_a_limit_of_one_domain_keeps_nobody_else_waiting(panel, trouble):
     """A refusal that speaks of one domain holds up the certificates of that domain, not the account."""
     plan, proxy = trouble

@@ -159,6 +159,70 @@ def test_a_leaf_that_was_replaced_already_is_replaced_no_less(panel, start_acme2
     assert panel.core.certificates.get(one).problem is None
 
 
+def _refuses_replaces(plan, problem, status):
+    """The CA refuses every order that says which leaf it replaces."""
+
+    def rewrite(path, was, body, headers):
+        if path.endswith("/neworders") and plan.asked[-1][1].get("replaces"):
+            return status, json.dumps(problem).encode(), {"replay-nonce": headers["replay-nonce"]}
+        return was, body, headers
+
+    plan.rewrite = rewrite
+
+
+def _orders(plan):
+    """Whether each order that was placed says which leaf it replaces."""
+    return [bool(asked.get("replaces")) for path, asked in plan.asked if path.endswith("/neworders") and asked]
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "detail"),
+    [
+        (403, "unauthorized", "requester account did not request the certificate being replaced by this order"),
+        (400, "malformed", "no such certificate"),
+        (404, "malformed", "not found"),
+    ],
+)
+def test_whatever_a_ca_does_not_like_about_the_replaced_leaf(panel, start_acme2certifier, before, status, kind, detail):
+    """The renewal is ordered without naming the leaf, at once."""
+    plan, proxy = before(start_acme2certifier())
+    one = _issued(panel, panel.profile(**proxy), "a.shop.test")
+    _refuses_replaces(plan, {"type": f"urn:ietf:params:acme:error:{kind}", "detail": detail}, status)
+    begun = panel.environment.now()
+    _renewed(panel, one)
+    assert panel.issuance(one).finished_at - begun < timedelta(minutes=1)
+    assert _orders(plan) == [False, True, False]
+
+
+def test_a_leaf_of_another_account_is_not_named(panel, start_acme2certifier, before):
+    """After a change of account the order does not say that it replaces a leaf, which the CA would refuse."""
+    plan, proxy = before(start_acme2certifier())
+    profile = panel.profile(**proxy)
+    one = _issued(panel, profile, "a.shop.test")
+    _renewed(panel, one)
+    panel.core.authorities.act(profile.id, "deactivate_account", {}, actor="root")
+    panel.core.authorities.act(profile.id, "open_account", {}, actor="root")
+    _renewed(panel, one)
+    _renewed(panel, one)
+    assert _orders(plan) == [False, True, False, True]
+
+
+def test_an_order_that_may_not_replace_waits_for_its_turn(panel, start_acme2certifier, before):
+    """It counts as an order like others: a limit that exempts replacements makes it wait, without asking again."""
+    plan, proxy = before(start_acme2certifier())
+    one = _issued(panel, panel.profile(**proxy, limits=["orders 1 per 1d except ari"]), "a.shop.test")
+    _refuses_replaces(plan, {"type": "urn:ietf:params:acme:error:unauthorized", "detail": "not yours"}, 403)
+    begun = panel.environment.now()
+    panel.core.certificates.renew(one)
+    panel.drive(one, lambda _: "orders 1 per 1d" in _texts(panel, one))
+    flying = [each.value for each in panel.documents("budget/") if each.key.endswith("flight")]
+    assert flying == [{}]
+    serial = panel.core.certificates.view(one).leaf.serial_hex
+    panel.drive(one, lambda _: panel.core.certificates.view(one).leaf.serial_hex != serial)
+    assert panel.issuance(one).finished_at - begun > timedelta(hours=20)
+    assert _orders(plan) == [False, True, False]
+
+
 # -- replaces, validity, chains (Pebble and a proxy) --------------------------------------------------------------
 
 
@@ -169,6 +233,92 @@ def test_a_validity_of_the_customers_choice(panel, start_pebble):
     one = _issued(panel, panel.profile(pebble.directory_url, pebble.roots_pem, validity_days=20), "a.shop.test")
     left = panel.core.certificates.view(one).leaf.not_after - panel.environment.now()
     assert timedelta(days=19) < left <= timedelta(days=20)
+
+
+@pytest.mark.pebble
+def test_a_validity_that_the_ca_does_not_like(panel, trouble):
+    """The advice names the setting."""
+    plan, proxy = trouble
+    problem = {"type": "urn:ietf:params:acme:error:malformed", "detail": "NotBefore and NotAfter are not supported"}
+
+    def rewrite(path, status, body, headers):
+        if path == "/order-plz":
+            return 400, json.dumps(problem).encode(), {"replay-nonce": headers["replay-nonce"]}
+        return status, body, headers
+
+    plan.rewrite = rewrite
+    one = panel.request(panel.profile(**proxy, validity_days=30), "a.shop.test")
+    panel.set_cnames(one)
+    refused = panel.drive(one, lambda certificate: certificate.problem is not None)
+    assert "validity_days" in refused.problem.advice
+
+
+@pytest.mark.pebble
+@pytest.mark.parametrize(("status", "body"), [(404, b"{}"), (500, b"{}"), (200, b"no certificate")])
+def test_an_alternate_chain_that_cannot_be_had(panel, start_pebble, before, status, body):
+    """The CA's own choice is installed, with a word about it; one order is placed."""
+    pebble = start_pebble(nonce_reject=0, alternate_roots=1)
+    plan, proxy = before(pebble)
+    profile = panel.profile(**proxy, preferred_chain=parse_root(pebble.issuer_root_pem(1)))
+    plan.rewrite = lambda path, *was: (status, body, was[2]) if "/alternate/" in path else was
+    one = _issued(panel, profile, "a.shop.test")
+    assert "1 more could not be had" in _texts(panel, one)
+    assert [path for path, _ in plan.asked].count("/order-plz") == 1
+
+
+@pytest.mark.pebble
+def test_wrong_roots_cost_no_more_than_one_leaf(panel, start_pebble, before):
+    """The leaf that is there is judged again later and later; when the profile is corrected it is installed."""
+    pebble = start_pebble(nonce_reject=0)
+    plan, proxy = before(pebble)
+    profile = panel.profile(**proxy, chain_roots=pebble.roots_pem)
+    one = panel.request(profile, "a.shop.test")
+    panel.set_cnames(one)
+    begun = panel.environment.now()
+    waits = []
+    panel.drive(one, lambda _: panel.environment.now() - begun > timedelta(days=7), travel=True)
+    for _ in range(2):
+        waits.append(panel.core.reconcile(one).look_again - panel.environment.now())
+        panel.environment.skip(waits[-1])
+    assert min(waits) > timedelta(hours=6)
+    assert "no chain to any of the roots" in str(panel.core.certificates.get(one).problem)
+    assert [path for path, _ in plan.asked].count("/order-plz") == 1
+    panel.core.authorities.edit(profile.id, settings={"chain_roots": pebble.issuer_root_pem(0)})
+    panel.core.certificates.check_now(one)
+    panel.until_active(one)
+    assert [path for path, _ in plan.asked].count("/order-plz") == 1
+
+
+@pytest.mark.pebble
+def test_an_unreadable_certificate_is_fetched_again(panel, trouble):
+    """No second leaf is ordered for it within a day."""
+    plan, proxy = trouble
+    one = panel.request(panel.profile(**proxy), "a.shop.test")
+    panel.set_cnames(one)
+    text = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+    plan.rewrite = lambda path, *was: (200, text, was[2]) if path.startswith("/certZ/") else was
+    refused = panel.drive(one, lambda certificate: certificate.problem is not None)
+    assert "fetched again" in refused.problem.advice
+    assert panel.txt_values() == []
+    plan.rewrite = lambda path, *was: was
+    panel.until_active(one)
+    assert [path for path, _ in plan.asked].count("/order-plz") == 1
+
+
+@pytest.mark.pebble
+def test_a_certificate_that_is_gone_is_ordered_anew(panel, start_pebble, before):
+    """While its chain waits to be judged again, the CA may forget it."""
+    pebble = start_pebble(nonce_reject=0)
+    plan, proxy = before(pebble)
+    profile = panel.profile(**proxy, chain_roots=pebble.roots_pem)
+    one = panel.request(profile, "a.shop.test")
+    panel.set_cnames(one)
+    panel.drive(one, lambda certificate: certificate.problem is not None)
+    gone = "/" + panel.issuance(one).module_state["certificate"].split("/", 3)[3]
+    plan.has = lambda _, path: path != gone
+    panel.core.authorities.edit(profile.id, settings={"chain_roots": ""})
+    panel.until_active(one)
+    assert [path for path, _ in plan.asked].count("/order-plz") == 2
 
 
 @pytest.mark.pebble

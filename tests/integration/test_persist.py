@@ -105,10 +105,34 @@ def test_records_with_an_end_are_warned_of(panel, persisting):
     _set_records(panel, one)
     panel.until_active(one)
     assert _notices(panel, one, Level.WARNING) == ""
+    assert _rows(panel, one) == []
     panel.environment.skip(timedelta(days=75))
     assert "has to set it anew" in _notices(panel, one, Level.WARNING)
     panel.environment.skip(timedelta(days=30))
     assert "has to set it anew" in _notices(panel, one, Level.ERROR)
+
+
+def test_a_record_that_ends_soon_is_shown_and_looked_for(panel, persisting):
+    """Beside the warning stands the record to be set next; the warning goes as soon as it is there."""
+    one = panel.request(persisting(persist_days=100), "shop.test", wildcard=True)
+    panel.core.reconcile(one)
+    (first,) = _rows(panel, one)
+    _set_records(panel, one)
+    panel.until_active(one)
+    panel.environment.skip(timedelta(days=75))
+    (row,) = _rows(panel, one)
+    assert (row.name, row.state, row.seen) == (first.name, RecordState.MISSING, first.value)
+    until = [int(each.value.rpartition("persistUntil=")[2]) for each in (first, row)]
+    assert timedelta(seconds=until[1] - until[0]) == timedelta(days=100)
+    assert "policy=wildcard" in row.value
+    panel.zone.add(row.name, row.type, row.value)
+    panel.core.certificates.check_now(one)
+    assert _notices(panel, one, Level.WARNING) == ""
+    assert _rows(panel, one) == []
+    panel.zone.set(row.name, row.type, first.value)
+    assert len(_rows(panel, one)) == 1
+    panel.dns.close()  # a server that is silent changes nothing
+    assert len(_rows(panel, one)) == 1
 
 
 def test_the_profile_says_what_is_allowed(panel, persisting):

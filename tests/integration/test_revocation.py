@@ -1,5 +1,7 @@
 """Revocation at a real ACME server: by the account, by the key, twice, and after the account is gone."""
 
+import json
+
 import pytest
 
 from certcore import Status
@@ -100,3 +102,134 @@ def test_a_profile_that_is_gone_revokes_no_less(panel, start_pebble, account_too
         through["authority"] = panel.profile(pebble.directory_url, pebble.roots_pem, name="another").id
     assert panel.core.certificates.revoke(one, **through).status is Status.REVOKED
     assert pebble.certificate_status(serial)["Status"] == "Revoked"
+
+
+# -- a CA that refuses the account, or that does not answer -------------------------------------------------------
+
+REVOKE = "/revoke-cert"
+
+
+@pytest.fixture
+def troubled(panel, trouble):
+    """The plan of a proxy before a Pebble, the profile, and a certificate that was issued through it; its id."""
+    plan, proxy = trouble
+    profile = panel.profile(**proxy)
+    one = panel.request(profile, "shop.test")
+    panel.set_cnames(one)
+    panel.until_active(one)
+    return plan, profile, one
+
+
+def _account(panel):
+    return next(document for document in panel.documents("account/") if "url" in document.value)
+
+
+def _documents(panel):
+    return panel.core.engine.contexts.documents(panel.core.engine.plugins.module("puq_acme"))
+
+
+@pytest.mark.parametrize("fault", ["500", "html", "empty", "not_json", "redirect", "reset", "lost"])
+def test_only_the_cas_own_answer_revokes(panel, troubled, fault):
+    """Whatever is sent instead of the CA's answer, the certificate stays active here, and a second call revokes it."""
+    plan, _, one = troubled
+    plan.faults = [(REVOKE, fault)]
+    with pytest.raises(CAError):
+        panel.core.certificates.revoke(one)
+    assert plan.happened == [(REVOKE, fault)]
+    assert panel.core.certificates.get(one).status is Status.ACTIVE
+    assert panel.core.certificates.revoke(one).status is Status.REVOKED
+
+
+def test_the_key_revokes_after_the_account_was_closed(panel, issued):
+    """A deactivated account revokes nothing any more; the certificate's key does, and no account is opened for it."""
+    pebble, one = issued
+    profile = panel.core.authorities.find("ca")
+    panel.core.authorities.act(profile.id, "deactivate_account", {})
+    before = _account(panel)
+    assert panel.core.certificates.revoke(one).status is Status.REVOKED
+    assert pebble.certificate_status(_serial(panel, one))["Status"] == "Revoked"
+    assert _account(panel) == before
+
+
+def test_the_key_revokes_when_the_account_key_is_gone(panel, issued):
+    """The sealed account key was lost, its record was not: the certificate's key is proof enough."""
+    pebble, one = issued
+    before = _account(panel)
+    _documents(panel).delete_secret(f"{before.key}/key")
+    panel.restart()
+    assert panel.core.certificates.revoke(one).status is Status.REVOKED
+    assert pebble.certificate_status(_serial(panel, one))["Status"] == "Revoked"
+    assert _account(panel) == before
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (400, "malformed"),
+        (401, "unauthorized"),
+        (400, "accountDoesNotExist"),
+        (403, "userActionRequired"),
+        (404, "malformed"),
+    ],
+)
+def test_the_key_revokes_whatever_the_ca_says_of_the_account(panel, troubled, status, kind):
+    """CAs have many words for an account that may not revoke; after each the certificate's own key is tried."""
+    plan, _, one = troubled
+    asked = []
+
+    def rewrite(path, found, body, headers):
+        if path == REVOKE:
+            asked.append(path)
+            if len(asked) == 1:
+                return status, _problem(kind), headers
+        return found, body, headers
+
+    plan.rewrite = rewrite
+    assert panel.core.certificates.revoke(one).status is Status.REVOKED
+    assert len(asked) == 2
+
+
+def test_a_refused_reason_is_told_at_once(panel, troubled):
+    """What is true of the certificate whoever asks is not asked again with its key."""
+    plan, _, one = troubled
+    asked = []
+
+    def rewrite(path, status, body, headers):
+        if path == REVOKE:
+            asked.append(path)
+            return 400, _problem("badRevocationReason"), headers
+        return status, body, headers
+
+    plan.rewrite = rewrite
+    with pytest.raises(CAError, match="revocation reason"):
+        panel.core.certificates.revoke(one, reason="superseded")
+    assert len(asked) == 1
+    assert panel.core.certificates.get(one).status is Status.ACTIVE
+
+
+def test_a_refusal_is_told_where_the_key_is_not_here(panel, troubled):
+    """Without the certificate's key the error is the CA's refusal of the account."""
+    plan, _, one = troubled
+    with panel.core.engine.storage.write() as transaction:
+        transaction.secrets.delete(panel.issuance(one).key_name)
+    plan.rewrite = lambda path, status, body, headers: (
+        (401, _problem("unauthorized", "not yours"), headers) if path == REVOKE else (status, body, headers)
+    )
+    with pytest.raises(CAError, match="not yours"):
+        panel.core.certificates.revoke(one)
+
+
+def test_a_revocation_after_a_rollover_that_was_cut_off(panel, troubled):
+    """The key that counts is found out before anything is revoked; the certificate's key need not be here."""
+    plan, profile, one = troubled
+    with panel.core.engine.storage.write() as transaction:
+        transaction.secrets.delete(panel.issuance(one).key_name)
+    plan.faults = [("/rollover-account-key", "lost")]
+    with pytest.raises(CAError):
+        panel.core.authorities.act(profile.id, "roll_over_account_key", {})
+    panel.restart()
+    assert panel.core.certificates.revoke(one).status is Status.REVOKED
+
+
+def _problem(kind, detail=""):
+    return json.dumps({"type": f"urn:ietf:params:acme:error:{kind}", "detail": detail}).encode()

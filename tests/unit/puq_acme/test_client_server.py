@@ -544,6 +544,27 @@ def test_revocation_and_key_change(stage: Stage) -> None:
         stage.client.revoke(b"der")
 
 
+@pytest.mark.parametrize(
+    ("answer", "error", "word"),
+    [
+        (Answer(b"<!DOCTYPE html><title>Please log in</title>"), TransportFailed, "web page"),
+        (Answer(b"hello", headers={"Content-Type": "text/html; charset=utf-8"}), TransportFailed, "web page"),
+        (Answer(headers={"Replay-Nonce": ""}), ProtocolError, "Replay-Nonce"),
+        (Answer(status=204, headers={"Replay-Nonce": ""}), ProtocolError, "Replay-Nonce"),
+    ],
+)
+def test_a_success_that_is_not_the_cas(stage: Stage, answer: Answer, error: type[Exception], word: str) -> None:
+    """A web page, or a reply without a nonce, confirms neither a revocation nor a key change: the old key signs on."""
+    stage.says("/revokeCert", answer)
+    with pytest.raises(error, match=word):
+        stage.client.revoke(b"der")
+    stage.says("/keyChange", answer)
+    before = stage.client.thumbprint
+    with pytest.raises(error, match=word):
+        stage.client.change_key(load_account_key(generate_account_key()))
+    assert stage.client.thumbprint == before
+
+
 def test_connections_are_reused(stage: Stage) -> None:
     """A hundred requests in a row use one connection."""
     ports: set[int] = set()

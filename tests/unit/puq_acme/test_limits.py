@@ -316,3 +316,146 @@ def test_the_budget_is_never_exceeded(moments):
                 waiting.append((turn.until, which))
     for at in range(len(placed) - limit):
         assert placed[at + limit] - placed[at] >= window
+
+
+# -- what belongs to the account, and what to the CA --------------------------------------------------------------
+
+DIRECTORY = "https://ca.test/directory"
+
+
+def _shared(documents, account, *limits, url="", max_orders=1000, directory=DIRECTORY):
+    """The budget of a profile's account, which exists when it has a URL."""
+    if url:
+        documents.put(account, {"url": url, "directory": directory})
+    return Budget(
+        documents=documents,
+        account=account,
+        limits=tuple(Limit.parse(one, "limits") for one in limits),
+        max_orders=max_orders,
+        directory=directory,
+    )
+
+
+def test_profiles_with_the_same_account_share_what_the_ca_counts_by_account():
+    """Orders, failed authorizations and pauses are the account's, whichever profile it is used by; not another's."""
+    documents, limits = MemoryDocuments(), ("orders 1 per 1d", "failed_authorizations 1 per 1h")
+    first = _shared(documents, "account/a/1", *limits, url="https://ca.test/acct/1")
+    second = _shared(documents, "account/b/1", *limits, url="https://ca.test/acct/1")
+    other = _shared(documents, "account/b/2", *limits, url="https://ca.test/acct/2")
+    assert first.take(_request(1), NOW).why is None
+    assert second.take(_request(2), NOW).limit.kind is LimitKind.ORDERS
+    assert second.usage(NOW)["orders"] == 1
+    assert other.take(_request(3), NOW).why is None
+    first.failed(["bad.test"], NOW)
+    assert second.take(_request(4, "bad.test"), NOW).limit.kind is LimitKind.FAILED_AUTHORIZATIONS
+    first.pause(NOW + MINUTE, "slow down")
+    assert second.paused(NOW).until == NOW + MINUTE
+    assert other.paused(NOW) is None
+
+
+def test_accounts_at_one_ca_share_what_the_ca_counts_across_accounts():
+    """Certificates of a domain or a set of names, and the orders in flight; another CA has its own count."""
+    documents, limits = MemoryDocuments(), ("registered_domain 2 per 7d", "same_names 1 per 7d")
+    first = _shared(documents, "account/a/1", *limits, url="https://ca.test/acct/1")
+    second = _shared(documents, "account/b/2", *limits, url="https://ca.test/acct/2", max_orders=2)
+    elsewhere = _shared(documents, "account/c/3", *limits, url="https://x.test/acct/1", directory="https://x.test/dir")
+    assert first.take(_request(1, "a.shop.test"), NOW).why is None
+    assert second.take(_request(2, "a.shop.test"), NOW).limit.kind is LimitKind.SAME_NAMES
+    assert second.take(_request(3, "b.shop.test"), NOW).why is None
+    assert second.usage(NOW)["in_flight"] == 2
+    assert second.take(_request(4, "d.test"), NOW).why is Why.IN_FLIGHT
+    assert first.take(_request(5, "c.shop.test"), NOW).limit.kind is LimitKind.REGISTERED_DOMAIN
+    assert elsewhere.take(_request(6, "a.shop.test"), NOW).why is None
+
+
+def test_a_pause_is_known_before_there_is_an_account():
+    """Who would open an account at this CA waits as well; an account that is open already does not."""
+    documents = MemoryDocuments()
+    new = _shared(documents, "account/a/1")
+    new.pause(NOW + MINUTE, "too many registrations")
+    assert new.take(_request(1), NOW).why is Why.PAUSE
+    assert _shared(documents, "account/b/2").paused(NOW).detail == "too many registrations"
+    assert _shared(documents, "account/b/3", url="https://ca.test/acct/3").paused(NOW) is None
+    assert _shared(documents, "account/c/4", directory="https://x.test/dir").paused(NOW) is None
+    assert Budget(documents=documents, account="account/a/1", limits=(), max_orders=1).paused(NOW) is not None
+
+
+def test_profiles_with_other_numbers_do_not_forget_each_others_orders():
+    """Another window, and a limit without a share for the urgent, leave what was counted as it is."""
+    documents = MemoryDocuments()
+    large = _shared(documents, "account/a/1", "registered_domain 10 per 7d", url="https://ca.test/acct/1")
+    small = _shared(documents, "account/a/1", "registered_domain 5 per 7d")
+    quick = _shared(documents, "account/a/1", "registered_domain 1 per 1h", "registered_domain 10 per 7d")
+    assert [large.take(_request(n, "shop.test", urgent=True), NOW).why for n in range(4)] == [None] * 4
+    assert small.take(_request(10, "shop.test"), NOW).why is None
+    assert small.take(_request(11, "shop.test"), NOW).why is Why.LIMIT
+    later = NOW + timedelta(days=1)
+    assert quick.take(_request(12, "shop.test"), later).why is None
+    assert quick.take(_request(13, "shop.test"), later).limit.count == 1
+    told = [large.take(_request(n, "shop.test", urgent=True), later).why for n in range(20, 24)]
+    assert told == [None] * 3 + [Why.LIMIT]  # with the turn that is promised to number 13
+
+
+def test_an_order_that_was_refused_as_a_replacement_counts_like_others():
+    """What was exempt for what it replaces is counted then, and what was not is not counted twice."""
+    budget = _budget("orders 1 per 1d except ari", "same_names 2 per 1d")
+    ari = _request(1, "a.test", renewal=True, ari=True)
+    assert budget.take(ari, NOW).why is None
+    assert budget.take(evolve(ari, ari=False, counted_as_ari=True), NOW).why is None
+    assert budget.take(_request(2, "a.test", renewal=True, ari=True), NOW).why is None
+    full = budget.take(evolve(_request(2, "a.test", renewal=True), counted_as_ari=True), NOW)
+    assert full.limit.kind is LimitKind.ORDERS
+
+
+# -- orders in flight ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("places", "kept"), [(1, 0), (2, 0), (3, 1), (9, 1), (20, 4)])
+def test_places_in_flight_are_kept_for_renewals_near_their_end(places, kept):
+    """A fifth; however many first orders there are, a leaf that ends soon is renewed, and the bound holds."""
+    budget = _budget(max_orders=places)
+    told = [budget.take(_request(number, urgent=True), NOW).why for number in range(places)]
+    assert told == [None] * (places - kept) + [Why.IN_FLIGHT] * kept
+    late = [budget.take(_request(100 + number, urgent=True, near_end=True), NOW).why for number in range(kept + 1)]
+    assert late == [None] * kept + [Why.IN_FLIGHT]
+
+
+def test_an_order_may_leave_and_come_back():
+    """It waits while there is no place, and takes one once."""
+    budget = _budget(max_orders=1)
+    assert budget.take(_request(1), NOW).why is None
+    budget.leave("i1")
+    assert budget.take(_request(2), NOW).why is None
+    waiting = budget.enter(_request(1), NOW)
+    assert (waiting.why, waiting.until > NOW) == (Why.IN_FLIGHT, True)
+    budget.leave("i2")
+    assert budget.enter(_request(1), NOW) is None
+    assert budget.enter(_request(1), NOW) is None
+    assert budget.usage(NOW)["in_flight"] == 1
+
+
+# -- clocks -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("back", [MINUTE, timedelta(hours=1), timedelta(hours=23)])
+def test_a_clock_that_is_set_back_lets_nothing_through(back):
+    """What went out by the clock of before counts as now, and no longer than the clock needs to get there again."""
+    budget = _budget("orders 20 per 30m", "failed_authorizations 1 per 1h")
+    first = [budget.take(_request(number, urgent=True), NOW + timedelta(seconds=number)).why for number in range(20)]
+    assert first == [None] * 20
+    budget.failed(["bad.test"], NOW)
+    earlier = NOW - back
+    assert all(budget.take(_request(100 + number, urgent=True), earlier).why is Why.LIMIT for number in range(20))
+    bad = budget.take(_request(200, "bad.test", urgent=True), earlier)
+    assert bad.limit.kind is LimitKind.FAILED_AUTHORIZATIONS
+    fresh = _budget("orders 20 per 30m", documents=budget.documents)
+    assert fresh.take(_request(300, urgent=True), NOW + timedelta(hours=5)).why is None
+
+
+def test_a_clock_that_was_far_ahead_does_not_block_for_ever():
+    """Orders that went out a year from now keep nobody waiting until then."""
+    budget = _budget("orders 2 per 30m")
+    for number in range(2):
+        assert budget.take(_request(number), NOW + timedelta(days=365)).why is None
+    assert budget.take(_request(3), NOW).why is None
+    assert budget.usage(NOW)["in_flight"] == 1

@@ -62,6 +62,7 @@ def test_the_defaults():
         ("email", {"ca": "zerossl"}),
         ("eab_kid", {"ca": "google"}),
         ("eab_url", {"eab_url": "https://x.example/eab"}),
+        ("email", {**CUSTOM, "eab_url": "https://x.example/eab"}),
         ("limits", {"limits": ["orders 3 per 1h", "none"]}),
         ("limits", {"limits": ["orders many"]}),
         ("certificate_profile", {"certificate_profile": "two words"}),

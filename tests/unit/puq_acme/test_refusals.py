@@ -171,6 +171,14 @@ def test_whose_matter_it_is():
         (429, 60, 'too many certificates (50) already issued for "example.com" in the last 168h0m0s', False),
         (429, 60, "too many certificates (5) already issued for this exact set of identifiers", False),
         (429, 60, 'too many failed authorizations (5) for "www.example.com" in the last 1h0m0s', False),
+        (429, 60, "too many certificates already issued for: example.com: see https://ca.example/limits", False),
+        (429, 60, "too many failed validations for [www.example.com]", False),
+        (429, 60, "too many new orders for example.com, retry later", False),
+        (429, 60, "too many certificates for *.shop.example.com.", False),
+        (429, 60, "Rate limit for EXAMPLE.COM exceeded", False),
+        (429, 60, "too many new orders, see https://example.com/limits", True),
+        (429, 60, "too many new orders for my-example.com", True),
+        (429, 60, "too many new orders for other.www.example.community", True),
     ],
 )
 def test_whom_a_retry_after_holds_up(status, retry_after, detail, pauses):
@@ -185,3 +193,35 @@ def test_a_ca_that_wants_a_contact():
     """A CA that says malformed for a missing contact gets the advice to enter an e-mail."""
     problem = _problem("malformed", detail="Contact information is missing")
     assert "e-mail" in diagnose(AcmeProblem(problem, status=400, host="ca.example")).problem.advice
+
+
+@pytest.mark.parametrize(
+    ("kinds", "retry", "of_authority", "advice"),
+    [
+        (["rejectedIdentifier", "rejectedIdentifier"], Retry.NEVER, True, "another CA"),
+        (["caa", "rejectedIdentifier"], Retry.NEVER, True, "another CA"),
+        (["caa", "dns"], Retry.SLOW, False, "each name"),
+        ([], Retry.SLOW, False, "each name"),
+    ],
+)
+def test_several_names_that_are_refused_for_good(kinds, retry, of_authority, advice):
+    """One name for which this CA never issues makes the refusal final, so that another CA can be tried."""
+    names = tuple(_problem(kind, identifier=f"{number}.example") for number, kind in enumerate(kinds))
+    found = diagnose(AcmeProblem(_problem("compound", subproblems=names), status=403, host="ca.example"))
+    assert (found.retry, found.of_authority) == (retry, of_authority)
+    assert advice in found.problem.advice
+
+
+def test_names_that_a_ca_has_paused():
+    """Waiting does not help: a person is told to visit the CA's page."""
+    detail = (
+        "Your account is temporarily prevented from requesting certificates for www.example.com and possibly others. "
+        "Please visit: https://portal.ca.example/unpause?jwt=abc"
+    )
+    found = diagnose(AcmeProblem(_problem("rateLimited", detail=detail), status=429, host="ca.example"))
+    assert found.retry is Retry.SLOW
+    assert "person has visited" in found.problem.title
+    assert "has to visit the page" in found.problem.advice
+    assert found.problem.detail == detail
+    usual = _problem("rateLimited", detail="too many new orders: see https://ca.example/limits")
+    assert "visit" not in diagnose(AcmeProblem(usual, status=429, host="ca.example")).problem.advice

@@ -1,0 +1,124 @@
+"""What a CA says of an account key: whether it is that of an account, and whether that account is closed."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from typing import Final
+
+from attrs import evolve, frozen
+
+from certcore.model.problem import Problem
+from certcore_puq_acme.acme_errors import AcmeProblem
+from certcore_puq_acme.client import AcmeClient
+from certcore_puq_acme.messages import Account
+
+__all__ = ["CLOSED", "AccountClosed", "KeyState", "Standing", "existing", "is_refusal", "standing"]
+
+#: The states of an account that cannot be used any more (RFC 8555 section 7.1.6).
+CLOSED: Final = frozenset({"deactivated", "revoked"})
+_USER_ACTION: Final = "urn:ietf:params:acme:error:userActionRequired"
+_FORBIDDEN: Final = 403
+_CLIENT_ERRORS: Final = range(400, 500)
+#: Refusals that say nothing about the request: later it may be granted (RFC 9110 section 15.5, RFC 6585, RFC 8470).
+_LATER: Final = frozenset({408, 425, 429})
+_UNKNOWN: Final = "accountDoesNotExist"
+_UNAUTHORIZED: Final = "unauthorized"
+#: What CAs say to a key or an account that they do not know, or to a question that they do not like.
+_ABOUT_THE_KEY: Final = frozenset({"", _UNAUTHORIZED, "malformed", _UNKNOWN, "externalAccountRequired"})
+_SAYS_CLOSED: Final = re.compile(r"deactivated|\bclosed\b|\brevoked\b|suspended|not valid, has status", re.IGNORECASE)
+
+
+class AccountClosed(AcmeProblem):
+    """The account is closed for ever (RFC 8555 section 7.3.6); nobody opens another one unasked."""
+
+    def __init__(self, url: str, host: str) -> None:
+        advice = "Run the profile's action open_account to open a new one, or use another CA profile."
+        super().__init__(Problem(type=_USER_ACTION, advice=advice), status=_FORBIDDEN, host=host)
+        # It is not the CA that says so at this moment.
+        self.message = f"The account {url or 'of this key'} at the CA {host} is deactivated."
+        self.problem = evolve(self.problem, title=self.message)
+
+
+class KeyState(StrEnum):
+    """What a key is to an account."""
+
+    #: It is the account's key.
+    IN_USE = "in_use"
+    #: It was, and the account is closed.
+    CLOSED = "closed"
+    #: The CA says that this key has no account.
+    UNKNOWN = "unknown"
+    #: The CA refuses it without saying why in a way that can be relied upon.
+    UNCLEAR = "unclear"
+
+
+@frozen
+class Standing:
+    """What a key is, and to which account."""
+
+    state: KeyState
+    #: The account's URL, which may be another one than was asked about; empty for none.
+    url: str = ""
+
+
+def is_refusal(problem: AcmeProblem) -> bool:
+    """Whether the CA has refused for good: a 5xx status, or a word that it is busy, says nothing of what it did."""
+    return problem.status in _CLIENT_ERRORS and problem.status not in _LATER and problem.acme_type != "rateLimited"
+
+
+def standing(client: AcmeClient, url: str) -> Standing:
+    """Ask as the account itself (RFC 8555 section 7.3.2), then for the account of the key (section 7.3.1).
+
+    Args:
+        client: With the key, and with the account's URL.
+        url: The account's URL.
+
+    Raises:
+        AcmeError: The CA cannot be asked, or its refusal is about something else.
+    """
+    try:
+        account = client.account()
+    except AcmeProblem as problem:
+        if not _is_about_the_key(problem):
+            raise
+        refusal = problem
+    else:
+        return Standing(KeyState.CLOSED if account.status in CLOSED else KeyState.IN_USE, url)
+    closed = Standing(KeyState.CLOSED, url)
+    is_unauthorized = refusal.acme_type == _UNAUTHORIZED
+    try:
+        account = client.new_account(only_return_existing=True)
+    except AcmeProblem as problem:
+        if not _is_about_the_key(problem):
+            raise
+        # Section 7.3.6 wants "unauthorized" for a closed account; some CAs say that, too, of a signature.
+        if is_unauthorized and (problem.acme_type == _UNAUTHORIZED or _SAYS_CLOSED.search(refusal.detail)):
+            return closed
+        return Standing(KeyState.UNKNOWN if problem.acme_type == _UNKNOWN else KeyState.UNCLEAR)
+    if account.status in CLOSED:
+        return Standing(KeyState.CLOSED, account.url)
+    return Standing(KeyState.IN_USE, account.url)
+
+
+def existing(client: AcmeClient) -> Account | None:
+    """The account that the client's key has already (RFC 8555 section 7.3.1); None when it has none.
+
+    A refusal counts as none, too: some CAs do not like the question. One that tells of a closed account gives that
+    account, without a URL where the CA does not name it.
+
+    Raises:
+        AcmeError: The CA cannot be asked.
+    """
+    try:
+        return client.new_account(only_return_existing=True)
+    except AcmeProblem as problem:
+        if not _is_about_the_key(problem):
+            raise
+        if problem.acme_type == _UNAUTHORIZED and _SAYS_CLOSED.search(problem.detail):
+            return Account(url=problem.location, status="deactivated")
+        return None
+
+
+def _is_about_the_key(problem: AcmeProblem) -> bool:
+    return is_refusal(problem) and problem.acme_type in _ABOUT_THE_KEY

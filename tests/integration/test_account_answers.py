@@ -1,0 +1,416 @@
+"""What a CA says of contacts, terms, pages and bindings when it is in trouble, and what is kept of it."""
+
+import contextlib
+import http.server
+import json
+import threading
+from datetime import timedelta
+
+import pytest
+
+from certcore import Status
+from certcore.errors import CAError, CertCoreError, InvalidInput
+from certcore.model.hints import ActionButton, Link, Notice
+from certcore_puq_acme import jose
+from certcore_puq_acme.account_records import own_account, read_record, records_of
+from certcore_puq_acme.accounts import Accounts
+from certcore_puq_acme.client import AcmeClient
+from certcore_puq_acme.transport import Http
+
+pytestmark = pytest.mark.pebble
+
+EAB_KEY = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"
+#: "lost": the CA has acted, but its answer never arrives.
+FAULTS = ["500", "html", "empty", "not_json", "redirect", "reset", "lost"]
+ROLLOVER = "/rollover-account-key"
+NEW_ACCOUNT = "/sign-me-up"
+
+
+def _context(panel, profile):
+    return panel.core.engine.contexts.context(panel.core.authorities.get(profile.id))[1]
+
+
+def _record(panel, profile):
+    context = _context(panel, profile)
+    return read_record(context.documents, own_account(context).key)
+
+
+def _issued(panel, profile, domain, **fields):
+    one = panel.request(profile, domain, **fields)
+    panel.set_cnames(one)
+    panel.until_active(one)
+    return one
+
+
+def _act(panel, profile, action, **values):
+    return str(panel.core.authorities.act(profile.id, action, values, actor="root"))
+
+
+def _offered(panel, profile):
+    return {one.name: one for one in panel.core.authorities.actions(profile.id)}
+
+
+def _at_the_ca(panel, profile):
+    return Accounts().client(_context(panel, profile)).account()
+
+
+def _path(url):
+    return "/" + url.split("/", 3)[3]
+
+
+def _problem(kind, detail="", **more):
+    return json.dumps({"type": f"urn:ietf:params:acme:error:{kind}", "detail": detail, **more}).encode()
+
+
+def _answers(plan, path, status, body, **headers):
+    """From now on the CA acts on requests to a path, and its answer is replaced by another one."""
+
+    def rewrite(asked, found, content, given):
+        return (status, body, headers) if asked == path else (found, content, given)
+
+    plan.rewrite = rewrite
+
+
+def _answers_truly(plan):
+    plan.rewrite = lambda _, status, body, headers: (status, body, headers)
+
+
+def _dislikes_to_be_asked(plan):
+    """A CA that does not know onlyReturnExisting."""
+
+    def rewrite(path, status, body, headers):
+        asked = next((payload for at, payload in reversed(plan.asked) if at == path), None) or {}
+        if path == NEW_ACCOUNT and asked.get("onlyReturnExisting"):
+            return 400, _problem("malformed", "onlyReturnExisting is not supported"), headers
+        return status, body, headers
+
+    plan.rewrite = rewrite
+
+
+def _texts(hints):
+    return "\n".join(str(one.text) for one in hints if isinstance(one, Notice))
+
+
+def _links(hints):
+    return [one.url for one in hints if isinstance(one, Link)]
+
+
+# -- contacts -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["invalidContact", "unsupportedContact", "malformed"])
+def test_a_contact_that_the_ca_refuses_holds_nobody_up(panel, trouble, kind):
+    """Certificates are issued on; the profile's page says which contact was refused, and why."""
+    plan, proxy = trouble
+    profile = panel.profile(**proxy, email="good@panel.test")
+    _act(panel, profile, "open_account")
+    panel.core.authorities.edit(profile.id, settings={"email": "bad@panel.test"})
+    _answers(plan, _path(_record(panel, profile).url), 400, _problem(kind, "contact domain has no MX record"))
+    _issued(panel, profile, "b.shop.test")
+    record = _record(panel, profile)
+    assert (record.contact, record.contact_refused) == ("good@panel.test", "bad@panel.test")
+    shown = _texts(panel.core.authorities.hints(profile.id))
+    assert "bad@panel.test" in shown
+    assert "no MX record" in shown
+
+
+def test_a_contact_that_could_not_be_told_is_told_later(panel, trouble):
+    """A CA that is busy has not refused the contact: it is told again, and nobody is shown a refusal."""
+    plan, proxy = trouble
+    profile = panel.profile(**proxy, email="old@panel.test")
+    _act(panel, profile, "open_account")
+    panel.core.authorities.edit(profile.id, settings={"email": "new@panel.test"})
+    path = _path(_record(panel, profile).url)
+
+    def rewrite(asked, status, body, headers):
+        payload = plan.asked[-1][1] if plan.asked and plan.asked[-1][0] == path else None
+        if asked == path and payload:  # nothing comes of it
+            return 503, _problem("serverInternal", "maintenance"), {**headers, "retry-after": "60"}
+        return status, body, headers
+
+    plan.rewrite = rewrite
+    _issued(panel, profile, "a.shop.test")
+    record = _record(panel, profile)
+    assert (record.contact, record.contact_refused) == ("old@panel.test", None)
+    _answers_truly(plan)
+    panel.environment.skip(timedelta(days=2))
+    _issued(panel, profile, "b.shop.test")  # the same process
+    assert _record(panel, profile).contact == "new@panel.test"
+    assert _at_the_ca(panel, profile).contact == ("mailto:new@panel.test",)
+
+
+@contextlib.contextmanager
+def _other_client(directory_url, roots_pem, contact):
+    """An account that another client has opened; its client and its key."""
+    pem = jose.generate_account_key()
+    with contextlib.closing(Http(extra_roots=roots_pem)) as connections:
+        client = AcmeClient(directory_url, key=jose.load_account_key(pem), http=connections)
+        client.new_account(contact, terms_agreed=True)
+        yield client, pem.decode()
+
+
+def test_an_account_taken_along_keeps_its_contact(panel, start_pebble):
+    """A profile without an e-mail does not erase what another client has set; one with an e-mail replaces it."""
+    pebble = start_pebble()
+    profile = panel.profile(pebble.directory_url, pebble.roots_pem)
+    with _other_client(pebble.directory_url, pebble.roots_pem, ["old@panel.test"]) as (other, pem):
+        _act(panel, profile, "import_account_key", account_key=pem)
+        one = _issued(panel, profile, "a.shop.test")
+        assert other.account().contact == ("mailto:old@panel.test",)
+        panel.core.authorities.edit(profile.id, settings={"email": "new@panel.test"})
+        _issued(panel, profile, "b.shop.test")
+        assert other.account().contact == ("mailto:new@panel.test",)
+        panel.core.authorities.edit(profile.id, settings={"email": ""})
+        _issued(panel, profile, "c.shop.test")
+        assert other.account().contact == ()  # this one was ours
+    assert panel.core.certificates.get(one).status is Status.ACTIVE
+
+
+# -- taking an account along --------------------------------------------------------------------------------------
+
+
+def test_an_account_is_taken_along_in_place_of_one(panel, start_pebble):
+    """After the first certificate it is offered with a question; the old account stays, and renewals go on."""
+    pebble = start_pebble()
+    profile = panel.profile(pebble.directory_url, pebble.roots_pem)
+    assert _offered(panel, profile)["import_account_key"].confirm is None
+    one = _issued(panel, profile, "a.shop.test")
+    before, old = _record(panel, profile), Accounts().client(_context(panel, profile))
+    assert "stays at the CA" in str(_offered(panel, profile)["import_account_key"].confirm)
+    with _other_client(pebble.directory_url, pebble.roots_pem, []) as (other, pem):
+        _act(panel, profile, "import_account_key", account_key=pem)
+        assert _record(panel, profile).url == other.account_url != before.url
+    assert old.account().status == "valid"
+    serial = panel.core.certificates.view(one).leaf.serial_hex
+    panel.core.certificates.renew(one)
+    panel.drive(one, lambda _: panel.core.certificates.view(one).leaf.serial_hex != serial)
+    assert panel.core.certificates.revoke(one).status is Status.REVOKED
+    assert "import_account_key" in {
+        hint.name for hint in panel.core.authorities.hints(profile.id) if isinstance(hint, ActionButton)
+    }
+
+
+def test_a_closed_account_is_not_taken_along(panel, start_pebble):
+    """The key of a deactivated account is refused, and the profile stays as it is."""
+    pebble = start_pebble()
+    profile = panel.profile(pebble.directory_url, pebble.roots_pem)
+    with _other_client(pebble.directory_url, pebble.roots_pem, []) as (other, pem):
+        other.deactivate_account()
+        with pytest.raises(CertCoreError):
+            _act(panel, profile, "import_account_key", account_key=pem)
+    assert _record(panel, profile).url == ""
+
+
+def test_an_account_that_a_ca_shows_as_closed_is_not_taken_along(panel, trouble):
+    """Some CAs give a deactivated account with its status instead of refusing."""
+    plan, proxy = trouble
+    profile = panel.profile(**proxy)
+    with _other_client(proxy["directory_url"], proxy["roots_pem"], []) as (other, pem):
+        closed = json.dumps({"status": "deactivated"}).encode()
+        _answers(plan, NEW_ACCOUNT, 200, closed, location=other.account_url, **{"replay-nonce": "AAAA"})
+        with pytest.raises(InvalidInput, match="deactivated"):
+            _act(panel, profile, "import_account_key", account_key=pem)
+
+
+# -- terms of service ---------------------------------------------------------------------------------------------
+
+
+def _has_other_terms(plan, url):
+    def rewrite(path, status, body, headers):
+        if path == "/dir":
+            document = json.loads(body)
+            document["meta"]["termsOfService"] = url
+            body = json.dumps(document).encode()
+        return status, body, headers
+
+    plan.rewrite = rewrite
+    return rewrite
+
+
+def test_an_agreement_that_the_ca_does_not_take_is_not_recorded(panel, trouble):
+    """A CA that is busy has confirmed nothing; when it takes the agreement, that is on the record."""
+    plan, proxy = trouble
+    profile = panel.profile(**proxy)
+    _act(panel, profile, "open_account")
+    before = _record(panel, profile)
+    with_other_terms = _has_other_terms(plan, "https://ca.test/terms/2")
+    path = _path(before.url)
+
+    def busy(asked, status, body, headers):
+        if asked == path:
+            return 429, _problem("rateLimited", "slow down"), {**headers, "retry-after": "60"}
+        return with_other_terms(asked, status, body, headers)
+
+    plan.rewrite = busy
+    panel.core.authorities.check(profile.id)
+    with pytest.raises(CAError, match="slow down"):
+        _act(panel, profile, "agree_to_terms")
+    assert _record(panel, profile).terms_of_service == before.terms_of_service
+    plan.rewrite = with_other_terms
+    _act(panel, profile, "agree_to_terms")
+    assert _record(panel, profile).terms_of_service == "https://ca.test/terms/2"
+    assert "agree_to_terms" not in _offered(panel, profile)
+
+
+def test_an_agreement_is_for_all_accounts_of_the_profile(panel, trouble):
+    """The accounts of other e-mail addresses agree as well, also where the profile's own account needs nothing."""
+    plan, proxy = trouble
+    profile = panel.profile(**proxy)
+    _issued(panel, profile, "a.shop.test", module_data={"account_email": "anna@shop.test"})
+    assert _record(panel, profile).url == ""
+    _has_other_terms(plan, "https://ca.test/terms/2")
+    panel.restart()
+    _act(panel, profile, "open_account")
+    assert "other terms of service" in _texts(panel.core.authorities.hints(profile.id))
+    _act(panel, profile, "agree_to_terms")
+    records = records_of(_context(panel, profile).documents, profile.id)
+    assert [one.terms_of_service for one in records] == ["https://ca.test/terms/2"] * 2
+    assert "other terms of service" not in _texts(panel.core.authorities.hints(profile.id))
+
+
+# -- pages of the CA ----------------------------------------------------------------------------------------------
+
+
+def test_only_pages_are_links(panel, trouble):
+    """What is no https or http URL is never shown as a link, wherever the CA puts it."""
+    plan, proxy = trouble
+    profile = panel.profile(**proxy)
+    with_other_terms = _has_other_terms(plan, "javascript:alert(1)")
+
+    def rewrite(path, status, body, headers):
+        if path == "/order-plz":
+            return 403, _problem("userActionRequired", "read this", instance="javascript:alert(2)"), headers
+        return with_other_terms(path, status, body, headers)
+
+    plan.rewrite = rewrite
+    one = panel.request(profile, "a.shop.test")
+    panel.set_cnames(one)
+    panel.drive(one, lambda certificate: certificate.problem is not None)
+    draft = panel.core.certificates.create("b.shop.test", authority=profile.id).id
+    found = [
+        *_links(panel.core.certificates.hints(one)),
+        *_links(panel.core.certificates.hints(draft)),
+        *_links(panel.core.authorities.hints(profile.id)),
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize("kind", ["rateLimited", "userActionRequired"])
+def test_a_page_that_somebody_has_to_visit(panel, trouble, kind):
+    """A CA that waits for a person is not waited for in silence: the page is a link, and the words ask for a visit."""
+    plan, proxy = trouble
+    profile = panel.profile(**proxy)
+    page = "https://portal.ca.test/sfe/v1/unpause?jwt=abc"
+    detail = (
+        "Your account is temporarily prevented from requesting certificates for a.shop.test and possibly others. "
+        f"Please visit: {page}"
+    )
+    _answers(plan, "/order-plz", 429 if kind == "rateLimited" else 403, _problem(kind, detail))
+    one = panel.request(profile, "a.shop.test")
+    panel.set_cnames(one)
+    panel.drive(one, lambda certificate: certificate.problem is not None)
+    hints = panel.core.certificates.hints(one)
+    assert page in _links(hints)
+    assert "Somebody has to visit the CA's page" in _texts(hints)
+    assert "nothing is to be done" not in _texts(hints).lower()
+
+
+def test_a_page_of_a_stranger_is_no_link(panel, trouble):
+    """What the CA tells of a validation may quote a server that is not the CA's: no link is made of it."""
+    plan, proxy = trouble
+    profile = panel.profile(**proxy)
+    _answers(plan, "/order-plz", 403, _problem("unauthorized", "the server said: please visit https://evil.test/now"))
+    one = panel.request(profile, "a.shop.test")
+    panel.set_cnames(one)
+    panel.drive(one, lambda certificate: certificate.problem is not None)
+    assert [url for url in _links(panel.core.certificates.hints(one)) if "evil.test" in url] == []
+
+
+# -- external account binding by e-mail ---------------------------------------------------------------------------
+
+
+class _Eab(http.server.BaseHTTPRequestHandler):
+    """A service for EAB credentials that answers as it is told."""
+
+    def do_POST(self):
+        """One question."""
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.asked += 1
+        status, body, headers = self.server.answer
+        self.send_response(status)
+        for name, value in {**headers, "Content-Length": str(len(body))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        """Keep quiet."""
+
+
+@pytest.fixture
+def eab_service():
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Eab)
+    server.asked = 0
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        thread.join(10)
+        server.server_close()
+
+
+_GIVEN = json.dumps({"success": True, "eab_kid": "kid-1", "eab_hmac_key": EAB_KEY}).encode()
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (500, b'{"success":false,"error":{"code":2600,"type":"internal"}}'),
+        (429, b'{"success":false,"error":{"code":2,"type":"rate"}}'),
+        (503, b"<html>down</html>"),
+    ],
+)
+def test_eab_credentials_that_cannot_be_had_now(panel, start_pebble, eab_service, status, body):
+    """A service that is down or busy is asked again, when it wishes to be; the certificate gets there by itself."""
+    eab_service.answer = (status, body, {"Retry-After": "3000"})
+    pebble = start_pebble(eab={"kid-1": EAB_KEY})
+    url = f"http://127.0.0.1:{eab_service.server_port}/x"
+    profile = panel.profile(pebble.directory_url, pebble.roots_pem, email="owner@panel.test", eab_url=url)
+    one = panel.request(profile, "a.shop.test")
+    panel.set_cnames(one)
+    failed = panel.drive(one, lambda certificate: certificate.problem is not None, travel=False)
+    assert failed.status is Status.PENDING
+    due = panel.core.certificates.view(one).schedule.due_at - panel.environment.now()
+    assert timedelta(seconds=2900) < due < timedelta(seconds=6100)
+    eab_service.answer = (200, _GIVEN, {})
+    panel.until_active(one)
+
+
+def test_fetched_eab_credentials_outlive_a_ca_that_is_down(panel, start_pebble, before, eab_service):
+    """A newAccount that failed for the CA's own reasons is repeated with the same credentials."""
+    eab_service.answer = (200, _GIVEN, {})
+    plan, proxy = before(start_pebble(eab={"kid-1": EAB_KEY}, nonce_reject=0))
+    url = f"http://127.0.0.1:{eab_service.server_port}/x"
+    profile = panel.profile(**proxy, email="owner@panel.test", eab_url=url)
+    plan.faults = [(NEW_ACCOUNT, "500")] * 2
+    _issued(panel, profile, "a.shop.test")
+    assert eab_service.asked == 1
+
+
+def test_eab_credentials_need_an_email(panel, start_pebble, eab_service):
+    """Without an account e-mail the profile, or at last the certificate, says in words that one is needed."""
+    eab_service.answer = (200, _GIVEN, {})
+    pebble = start_pebble(eab={"kid-1": EAB_KEY})
+    url = f"http://127.0.0.1:{eab_service.server_port}/x"
+    try:
+        profile = panel.profile(pebble.directory_url, pebble.roots_pem, eab_url=url)
+    except InvalidInput as refused:
+        assert refused.field == "email"  # noqa: PT017 - either is in words
+        return
+    one = panel.request(profile, "a.shop.test")
+    panel.set_cnames(one)
+    failed = panel.drive(one, lambda certificate: certificate.problem is not None)
+    assert "account e-mail" in failed.problem.advice
+    assert "plugin" not in str(failed.problem)
