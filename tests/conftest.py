@@ -19,10 +19,15 @@ settings.load_profile("certcore")
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep the tests that use Pebble, or a database server, on one worker each.
+    """Keep the tests that use Pebble, or a database server, on one worker each; measure no coverage in slow ones.
 
-    Pebble hangs when too much happens at once; and a server that is started once serves them all.
+    Pebble hangs when too much happens at once; and a server that is started once serves them all. What slow tests
+    cover, others do, too; measuring makes them twice as slow.
     """
+    if config.pluginmanager.hasplugin("_cov"):
+        for item in items:
+            if item.get_closest_marker("slow"):
+                item.add_marker(pytest.mark.no_cover)
     if not config.pluginmanager.hasplugin("xdist"):
         return
     for item in items:

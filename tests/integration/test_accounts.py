@@ -212,6 +212,7 @@ def _which(account):
     return structure(_WhichAccount, {"account": account})
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(200)
 @pytest.mark.parametrize("crashed_kind", ["sqlite"])
 def test_killed_at_every_point_of_a_rollover(panel, start_pebble, crashing, crashed_kind):

@@ -76,6 +76,7 @@ def _check(panel, ca, ids):
         assert panel.core.certificates.verify_timeline(one).intact
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 @on("sqlite", "postgresql")
 def test_killed_at_every_point(crashed, ca, crashing):
@@ -143,6 +144,7 @@ class Cutter:
                     connection.exec_driver_sql(f"KILL CONNECTION {number}")
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("when", ["before", "after", "unheard"])
 @on("postgresql")

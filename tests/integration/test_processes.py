@@ -89,6 +89,7 @@ def _terminate(processes):
     return "".join(process.log.read_text() for process in processes)
 
 
+@pytest.mark.slow
 def test_many_processes_share_the_work(shared, ca, start_worker):
     """Four processes: orders = certificates, nothing is left behind, and nobody hears of a deadlock."""
     count = 60 if shared.url.startswith("sqlite") else 300
@@ -108,6 +109,7 @@ def test_many_processes_share_the_work(shared, ca, start_worker):
     assert len(owners - {None}) == count
 
 
+@pytest.mark.slow
 def test_a_process_that_was_stopped_past_its_lease_changes_nothing(shared, ca, start_worker):
     """SIGSTOP in the middle, another process takes over and finishes; SIGCONT: not a row is different afterwards."""
     count = 6

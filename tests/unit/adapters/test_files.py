@@ -684,6 +684,7 @@ def order():
             process.wait(30)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fresh", [False, True], ids=["renewed", "first"])
 @pytest.mark.parametrize("layout", ["plain", "versioned"])
 def test_killed_at_every_point(folder, order, layout, fresh):
