@@ -2,6 +2,8 @@
 
 import contextlib
 import os
+import sys
+import threading
 
 import pytest
 import sqlalchemy as sa
@@ -19,15 +21,10 @@ settings.load_profile("certcore")
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep the tests that use Pebble, or a database server, on one worker each; measure no coverage in slow ones.
+    """Keep the tests that use Pebble, or a database server, on one worker each.
 
-    Pebble hangs when too much happens at once; and a server that is started once serves them all. What slow tests
-    cover, others do, too; measuring makes them twice as slow.
+    Pebble hangs when too much happens at once; and a server that is started once serves them all.
     """
-    if config.pluginmanager.hasplugin("_cov"):
-        for item in items:
-            if item.get_closest_marker("slow"):
-                item.add_marker(pytest.mark.no_cover)
     if not config.pluginmanager.hasplugin("xdist"):
         return
     for item in items:
@@ -39,6 +36,24 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             for server in ("postgresql", "mariadb"):
                 if server in getattr(item, "fixturenames", ()):
                     item.add_marker(pytest.mark.xdist_group(server))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    """No coverage in slow tests: what they cover others do, too, and measuring makes them three times as slow.
+
+    This is what pytest-cov's ``no_cover`` is for, which does nothing in the workers of xdist.
+    """
+    if not item.get_closest_marker("slow"):
+        return (yield)
+    here, in_threads = sys.gettrace(), threading.gettrace()
+    sys.settrace(None)
+    threading.settrace(None)
+    try:
+        return (yield)
+    finally:
+        threading.settrace(in_threads)
+        sys.settrace(here)
 
 
 def _running(kind):
