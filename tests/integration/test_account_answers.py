@@ -7,93 +7,33 @@ import threading
 from datetime import timedelta
 
 import pytest
+from acme_accounts import (
+    EAB_KEY,
+    NEW_ACCOUNT,
+    account_at_the_ca,
+    context_of,
+    issued_certificate,
+    links_of,
+    offered_actions,
+    pass_answers_on,
+    path_of,
+    problem_document,
+    record_of,
+    replace_answers,
+    run_action,
+    texts_of,
+)
 
 from certcore import Status
 from certcore.errors import CAError, CertCoreError, InvalidInput
-from certcore.model.hints import ActionButton, Link, Notice
+from certcore.model.hints import ActionButton
 from certcore_puq_acme import jose
-from certcore_puq_acme.account_records import own_account, read_record, records_of
+from certcore_puq_acme.account_records import records_of
 from certcore_puq_acme.accounts import Accounts
 from certcore_puq_acme.client import AcmeClient
 from certcore_puq_acme.transport import Http
 
 pytestmark = pytest.mark.pebble
-
-EAB_KEY = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"
-#: "lost": the CA has acted, but its answer never arrives.
-FAULTS = ["500", "html", "empty", "not_json", "redirect", "reset", "lost"]
-ROLLOVER = "/rollover-account-key"
-NEW_ACCOUNT = "/sign-me-up"
-
-
-def _context(panel, profile):
-    return panel.core.engine.contexts.context(panel.core.authorities.get(profile.id))[1]
-
-
-def _record(panel, profile):
-    context = _context(panel, profile)
-    return read_record(context.documents, own_account(context).key)
-
-
-def _issued(panel, profile, domain, **fields):
-    one = panel.request(profile, domain, **fields)
-    panel.set_cnames(one)
-    panel.until_active(one)
-    return one
-
-
-def _act(panel, profile, action, **values):
-    return str(panel.core.authorities.act(profile.id, action, values, actor="root"))
-
-
-def _offered(panel, profile):
-    return {one.name: one for one in panel.core.authorities.actions(profile.id)}
-
-
-def _at_the_ca(panel, profile):
-    return Accounts().client(_context(panel, profile)).account()
-
-
-def _path(url):
-    return "/" + url.split("/", 3)[3]
-
-
-def _problem(kind, detail="", **more):
-    return json.dumps({"type": f"urn:ietf:params:acme:error:{kind}", "detail": detail, **more}).encode()
-
-
-def _answers(plan, path, status, body, **headers):
-    """From now on the CA acts on requests to a path, and its answer is replaced by another one."""
-
-    def rewrite(asked, found, content, given):
-        return (status, body, headers) if asked == path else (found, content, given)
-
-    plan.rewrite = rewrite
-
-
-def _answers_truly(plan):
-    plan.rewrite = lambda _, status, body, headers: (status, body, headers)
-
-
-def _dislikes_to_be_asked(plan):
-    """A CA that does not know onlyReturnExisting."""
-
-    def rewrite(path, status, body, headers):
-        asked = next((payload for at, payload in reversed(plan.asked) if at == path), None) or {}
-        if path == NEW_ACCOUNT and asked.get("onlyReturnExisting"):
-            return 400, _problem("malformed", "onlyReturnExisting is not supported"), headers
-        return status, body, headers
-
-    plan.rewrite = rewrite
-
-
-def _texts(hints):
-    return "\n".join(str(one.text) for one in hints if isinstance(one, Notice))
-
-
-def _links(hints):
-    return [one.url for one in hints if isinstance(one, Link)]
-
 
 # -- contacts -----------------------------------------------------------------------------------------------------
 
@@ -103,13 +43,15 @@ def test_a_contact_that_the_ca_refuses_holds_nobody_up(panel, trouble, kind):
     """Certificates are issued on; the profile's page says which contact was refused, and why."""
     plan, proxy = trouble
     profile = panel.profile(**proxy, email="good@panel.test")
-    _act(panel, profile, "open_account")
+    run_action(panel, profile, "open_account")
     panel.core.authorities.edit(profile.id, settings={"email": "bad@panel.test"})
-    _answers(plan, _path(_record(panel, profile).url), 400, _problem(kind, "contact domain has no MX record"))
-    _issued(panel, profile, "b.shop.test")
-    record = _record(panel, profile)
+    replace_answers(
+        plan, path_of(record_of(panel, profile).url), 400, problem_document(kind, "contact domain has no MX record")
+    )
+    issued_certificate(panel, profile, "b.shop.test")
+    record = record_of(panel, profile)
     assert (record.contact, record.contact_refused) == ("good@panel.test", "bad@panel.test")
-    shown = _texts(panel.core.authorities.hints(profile.id))
+    shown = texts_of(panel.core.authorities.hints(profile.id))
     assert "bad@panel.test" in shown
     assert "no MX record" in shown
 
@@ -118,25 +60,25 @@ def test_a_contact_that_could_not_be_told_is_told_later(panel, trouble):
     """A CA that is busy has not refused the contact: it is told again, and nobody is shown a refusal."""
     plan, proxy = trouble
     profile = panel.profile(**proxy, email="old@panel.test")
-    _act(panel, profile, "open_account")
+    run_action(panel, profile, "open_account")
     panel.core.authorities.edit(profile.id, settings={"email": "new@panel.test"})
-    path = _path(_record(panel, profile).url)
+    path = path_of(record_of(panel, profile).url)
 
     def rewrite(asked, status, body, headers):
         payload = plan.asked[-1][1] if plan.asked and plan.asked[-1][0] == path else None
         if asked == path and payload:  # nothing comes of it
-            return 503, _problem("serverInternal", "maintenance"), {**headers, "retry-after": "60"}
+            return 503, problem_document("serverInternal", "maintenance"), {**headers, "retry-after": "60"}
         return status, body, headers
 
     plan.rewrite = rewrite
-    _issued(panel, profile, "a.shop.test")
-    record = _record(panel, profile)
+    issued_certificate(panel, profile, "a.shop.test")
+    record = record_of(panel, profile)
     assert (record.contact, record.contact_refused) == ("old@panel.test", None)
-    _answers_truly(plan)
+    pass_answers_on(plan)
     panel.environment.skip(timedelta(days=2))
-    _issued(panel, profile, "b.shop.test")  # the same process
-    assert _record(panel, profile).contact == "new@panel.test"
-    assert _at_the_ca(panel, profile).contact == ("mailto:new@panel.test",)
+    issued_certificate(panel, profile, "b.shop.test")  # the same process
+    assert record_of(panel, profile).contact == "new@panel.test"
+    assert account_at_the_ca(panel, profile).contact == ("mailto:new@panel.test",)
 
 
 @contextlib.contextmanager
@@ -154,14 +96,14 @@ def test_an_account_taken_along_keeps_its_contact(panel, start_pebble):
     pebble = start_pebble()
     profile = panel.profile(pebble.directory_url, pebble.roots_pem)
     with _other_client(pebble.directory_url, pebble.roots_pem, ["old@panel.test"]) as (other, pem):
-        _act(panel, profile, "import_account_key", account_key=pem)
-        one = _issued(panel, profile, "a.shop.test")
+        run_action(panel, profile, "import_account_key", account_key=pem)
+        one = issued_certificate(panel, profile, "a.shop.test")
         assert other.account().contact == ("mailto:old@panel.test",)
         panel.core.authorities.edit(profile.id, settings={"email": "new@panel.test"})
-        _issued(panel, profile, "b.shop.test")
+        issued_certificate(panel, profile, "b.shop.test")
         assert other.account().contact == ("mailto:new@panel.test",)
         panel.core.authorities.edit(profile.id, settings={"email": ""})
-        _issued(panel, profile, "c.shop.test")
+        issued_certificate(panel, profile, "c.shop.test")
         assert other.account().contact == ()  # this one was ours
     assert panel.core.certificates.get(one).status is Status.ACTIVE
 
@@ -173,13 +115,13 @@ def test_an_account_is_taken_along_in_place_of_one(panel, start_pebble):
     """After the first certificate it is offered with a question; the old account stays, and renewals go on."""
     pebble = start_pebble()
     profile = panel.profile(pebble.directory_url, pebble.roots_pem)
-    assert _offered(panel, profile)["import_account_key"].confirm is None
-    one = _issued(panel, profile, "a.shop.test")
-    before, old = _record(panel, profile), Accounts().client(_context(panel, profile))
-    assert "stays at the CA" in str(_offered(panel, profile)["import_account_key"].confirm)
+    assert offered_actions(panel, profile)["import_account_key"].confirm is None
+    one = issued_certificate(panel, profile, "a.shop.test")
+    before, old = record_of(panel, profile), Accounts().client(context_of(panel, profile))
+    assert "stays at the CA" in str(offered_actions(panel, profile)["import_account_key"].confirm)
     with _other_client(pebble.directory_url, pebble.roots_pem, []) as (other, pem):
-        _act(panel, profile, "import_account_key", account_key=pem)
-        assert _record(panel, profile).url == other.account_url != before.url
+        run_action(panel, profile, "import_account_key", account_key=pem)
+        assert record_of(panel, profile).url == other.account_url != before.url
     assert old.account().status == "valid"
     serial = panel.core.certificates.view(one).leaf.serial_hex
     panel.core.certificates.renew(one)
@@ -197,8 +139,8 @@ def test_a_closed_account_is_not_taken_along(panel, start_pebble):
     with _other_client(pebble.directory_url, pebble.roots_pem, []) as (other, pem):
         other.deactivate_account()
         with pytest.raises(CertCoreError):
-            _act(panel, profile, "import_account_key", account_key=pem)
-    assert _record(panel, profile).url == ""
+            run_action(panel, profile, "import_account_key", account_key=pem)
+    assert record_of(panel, profile).url == ""
 
 
 def test_an_account_that_a_ca_shows_as_closed_is_not_taken_along(panel, trouble):
@@ -207,9 +149,9 @@ def test_an_account_that_a_ca_shows_as_closed_is_not_taken_along(panel, trouble)
     profile = panel.profile(**proxy)
     with _other_client(proxy["directory_url"], proxy["roots_pem"], []) as (other, pem):
         closed = json.dumps({"status": "deactivated"}).encode()
-        _answers(plan, NEW_ACCOUNT, 200, closed, location=other.account_url, **{"replay-nonce": "AAAA"})
+        replace_answers(plan, NEW_ACCOUNT, 200, closed, location=other.account_url, **{"replay-nonce": "AAAA"})
         with pytest.raises(InvalidInput, match="deactivated"):
-            _act(panel, profile, "import_account_key", account_key=pem)
+            run_action(panel, profile, "import_account_key", account_key=pem)
 
 
 # -- terms of service ---------------------------------------------------------------------------------------------
@@ -231,41 +173,41 @@ def test_an_agreement_that_the_ca_does_not_take_is_not_recorded(panel, trouble):
     """A CA that is busy has confirmed nothing; when it takes the agreement, that is on the record."""
     plan, proxy = trouble
     profile = panel.profile(**proxy)
-    _act(panel, profile, "open_account")
-    before = _record(panel, profile)
+    run_action(panel, profile, "open_account")
+    before = record_of(panel, profile)
     with_other_terms = _has_other_terms(plan, "https://ca.test/terms/2")
-    path = _path(before.url)
+    path = path_of(before.url)
 
     def busy(asked, status, body, headers):
         if asked == path:
-            return 429, _problem("rateLimited", "slow down"), {**headers, "retry-after": "60"}
+            return 429, problem_document("rateLimited", "slow down"), {**headers, "retry-after": "60"}
         return with_other_terms(asked, status, body, headers)
 
     plan.rewrite = busy
     panel.core.authorities.check(profile.id)
     with pytest.raises(CAError, match="slow down"):
-        _act(panel, profile, "agree_to_terms")
-    assert _record(panel, profile).terms_of_service == before.terms_of_service
+        run_action(panel, profile, "agree_to_terms")
+    assert record_of(panel, profile).terms_of_service == before.terms_of_service
     plan.rewrite = with_other_terms
-    _act(panel, profile, "agree_to_terms")
-    assert _record(panel, profile).terms_of_service == "https://ca.test/terms/2"
-    assert "agree_to_terms" not in _offered(panel, profile)
+    run_action(panel, profile, "agree_to_terms")
+    assert record_of(panel, profile).terms_of_service == "https://ca.test/terms/2"
+    assert "agree_to_terms" not in offered_actions(panel, profile)
 
 
 def test_an_agreement_is_for_all_accounts_of_the_profile(panel, trouble):
     """The accounts of other e-mail addresses agree as well, also where the profile's own account needs nothing."""
     plan, proxy = trouble
     profile = panel.profile(**proxy)
-    _issued(panel, profile, "a.shop.test", module_data={"account_email": "anna@shop.test"})
-    assert _record(panel, profile).url == ""
+    issued_certificate(panel, profile, "a.shop.test", module_data={"account_email": "anna@shop.test"})
+    assert record_of(panel, profile).url == ""
     _has_other_terms(plan, "https://ca.test/terms/2")
     panel.restart()
-    _act(panel, profile, "open_account")
-    assert "other terms of service" in _texts(panel.core.authorities.hints(profile.id))
-    _act(panel, profile, "agree_to_terms")
-    records = records_of(_context(panel, profile).documents, profile.id)
+    run_action(panel, profile, "open_account")
+    assert "other terms of service" in texts_of(panel.core.authorities.hints(profile.id))
+    run_action(panel, profile, "agree_to_terms")
+    records = records_of(context_of(panel, profile).documents, profile.id)
     assert [one.terms_of_service for one in records] == ["https://ca.test/terms/2"] * 2
-    assert "other terms of service" not in _texts(panel.core.authorities.hints(profile.id))
+    assert "other terms of service" not in texts_of(panel.core.authorities.hints(profile.id))
 
 
 # -- pages of the CA ----------------------------------------------------------------------------------------------
@@ -279,7 +221,7 @@ def test_only_pages_are_links(panel, trouble):
 
     def rewrite(path, status, body, headers):
         if path == "/order-plz":
-            return 403, _problem("userActionRequired", "read this", instance="javascript:alert(2)"), headers
+            return 403, problem_document("userActionRequired", "read this", instance="javascript:alert(2)"), headers
         return with_other_terms(path, status, body, headers)
 
     plan.rewrite = rewrite
@@ -288,9 +230,9 @@ def test_only_pages_are_links(panel, trouble):
     panel.drive(one, lambda certificate: certificate.problem is not None)
     draft = panel.core.certificates.create("b.shop.test", authority=profile.id).id
     found = [
-        *_links(panel.core.certificates.hints(one)),
-        *_links(panel.core.certificates.hints(draft)),
-        *_links(panel.core.authorities.hints(profile.id)),
+        *links_of(panel.core.certificates.hints(one)),
+        *links_of(panel.core.certificates.hints(draft)),
+        *links_of(panel.core.authorities.hints(profile.id)),
     ]
     assert found == []
 
@@ -305,25 +247,27 @@ def test_a_page_that_somebody_has_to_visit(panel, trouble, kind):
         "Your account is temporarily prevented from requesting certificates for a.shop.test and possibly others. "
         f"Please visit: {page}"
     )
-    _answers(plan, "/order-plz", 429 if kind == "rateLimited" else 403, _problem(kind, detail))
+    replace_answers(plan, "/order-plz", 429 if kind == "rateLimited" else 403, problem_document(kind, detail))
     one = panel.request(profile, "a.shop.test")
     panel.set_cnames(one)
     panel.drive(one, lambda certificate: certificate.problem is not None)
     hints = panel.core.certificates.hints(one)
-    assert page in _links(hints)
-    assert "Somebody has to visit the CA's page" in _texts(hints)
-    assert "nothing is to be done" not in _texts(hints).lower()
+    assert page in links_of(hints)
+    assert "Somebody has to visit the CA's page" in texts_of(hints)
+    assert "nothing is to be done" not in texts_of(hints).lower()
 
 
 def test_a_page_of_a_stranger_is_no_link(panel, trouble):
     """What the CA tells of a validation may quote a server that is not the CA's: no link is made of it."""
     plan, proxy = trouble
     profile = panel.profile(**proxy)
-    _answers(plan, "/order-plz", 403, _problem("unauthorized", "the server said: please visit https://evil.test/now"))
+    replace_answers(
+        plan, "/order-plz", 403, problem_document("unauthorized", "the server said: please visit https://evil.test/now")
+    )
     one = panel.request(profile, "a.shop.test")
     panel.set_cnames(one)
     panel.drive(one, lambda certificate: certificate.problem is not None)
-    assert [url for url in _links(panel.core.certificates.hints(one)) if "evil.test" in url] == []
+    assert [url for url in links_of(panel.core.certificates.hints(one)) if "evil.test" in url] == []
 
 
 # -- external account binding by e-mail ---------------------------------------------------------------------------
@@ -395,7 +339,7 @@ def test_fetched_eab_credentials_outlive_a_ca_that_is_down(panel, start_pebble, 
     url = f"http://127.0.0.1:{eab_service.server_port}/x"
     profile = panel.profile(**proxy, email="owner@panel.test", eab_url=url)
     plan.faults = [(NEW_ACCOUNT, "500")] * 2
-    _issued(panel, profile, "a.shop.test")
+    issued_certificate(panel, profile, "a.shop.test")
     assert eab_service.asked == 1
 
 

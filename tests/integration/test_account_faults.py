@@ -4,89 +4,28 @@ import json
 from datetime import timedelta
 
 import pytest
+from acme_accounts import (
+    FAULTS,
+    NEW_ACCOUNT,
+    ROLLOVER,
+    account_at_the_ca,
+    context_of,
+    dislike_to_be_asked,
+    issued_certificate,
+    offered_actions,
+    pass_answers_on,
+    path_of,
+    problem_document,
+    record_of,
+    replace_answers,
+    run_action,
+    texts_of,
+)
 
 from certcore.errors import CAError
-from certcore.model.hints import Link, Notice
-from certcore_puq_acme.account_records import own_account, read_record
 from certcore_puq_acme.accounts import Accounts
 
 pytestmark = pytest.mark.pebble
-
-EAB_KEY = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"
-#: "lost": the CA has acted, but its answer never arrives.
-FAULTS = ["500", "html", "empty", "not_json", "redirect", "reset", "lost"]
-ROLLOVER = "/rollover-account-key"
-NEW_ACCOUNT = "/sign-me-up"
-
-
-def _context(panel, profile):
-    return panel.core.engine.contexts.context(panel.core.authorities.get(profile.id))[1]
-
-
-def _record(panel, profile):
-    context = _context(panel, profile)
-    return read_record(context.documents, own_account(context).key)
-
-
-def _issued(panel, profile, domain, **fields):
-    one = panel.request(profile, domain, **fields)
-    panel.set_cnames(one)
-    panel.until_active(one)
-    return one
-
-
-def _act(panel, profile, action, **values):
-    return str(panel.core.authorities.act(profile.id, action, values, actor="root"))
-
-
-def _offered(panel, profile):
-    return {one.name: one for one in panel.core.authorities.actions(profile.id)}
-
-
-def _at_the_ca(panel, profile):
-    return Accounts().client(_context(panel, profile)).account()
-
-
-def _path(url):
-    return "/" + url.split("/", 3)[3]
-
-
-def _problem(kind, detail="", **more):
-    return json.dumps({"type": f"urn:ietf:params:acme:error:{kind}", "detail": detail, **more}).encode()
-
-
-def _answers(plan, path, status, body, **headers):
-    """From now on the CA acts on requests to a path, and its answer is replaced by another one."""
-
-    def rewrite(asked, found, content, given):
-        return (status, body, headers) if asked == path else (found, content, given)
-
-    plan.rewrite = rewrite
-
-
-def _answers_truly(plan):
-    plan.rewrite = lambda _, status, body, headers: (status, body, headers)
-
-
-def _dislikes_to_be_asked(plan):
-    """A CA that does not know onlyReturnExisting."""
-
-    def rewrite(path, status, body, headers):
-        asked = next((payload for at, payload in reversed(plan.asked) if at == path), None) or {}
-        if path == NEW_ACCOUNT and asked.get("onlyReturnExisting"):
-            return 400, _problem("malformed", "onlyReturnExisting is not supported"), headers
-        return status, body, headers
-
-    plan.rewrite = rewrite
-
-
-def _texts(hints):
-    return "\n".join(str(one.text) for one in hints if isinstance(one, Notice))
-
-
-def _links(hints):
-    return [one.url for one in hints if isinstance(one, Link)]
-
 
 # -- rollover -----------------------------------------------------------------------------------------------------
 
@@ -96,19 +35,19 @@ def test_a_rollover_whose_answer_is_none_keeps_the_account(panel, trouble, fault
     """Whatever is sent instead of the CA's answer, the key that counts is kept: the account works, with its URL."""
     plan, proxy = trouble
     profile = panel.profile(**proxy)
-    _act(panel, profile, "open_account")
-    before = _record(panel, profile)
+    run_action(panel, profile, "open_account")
+    before = record_of(panel, profile)
     plan.faults = [(ROLLOVER, fault)]
     with pytest.raises(CAError):
-        _act(panel, profile, "roll_over_account_key")
+        run_action(panel, profile, "roll_over_account_key")
     assert plan.happened == [(ROLLOVER, fault)]
-    assert _context(panel, profile).documents.unseal(before.key_name) is not None
+    assert context_of(panel, profile).documents.unseal(before.key_name) is not None
     panel.restart()
-    _issued(panel, profile, "a.shop.test")
-    assert _record(panel, profile).url == before.url
+    issued_certificate(panel, profile, "a.shop.test")
+    assert record_of(panel, profile).url == before.url
     panel.environment.skip(timedelta(minutes=11))
-    _act(panel, profile, "roll_over_account_key")
-    assert _at_the_ca(panel, profile).url == before.url
+    run_action(panel, profile, "roll_over_account_key")
+    assert account_at_the_ca(panel, profile).url == before.url
 
 
 @pytest.mark.parametrize(
@@ -116,9 +55,9 @@ def test_a_rollover_whose_answer_is_none_keeps_the_account(panel, trouble, fault
     [
         (502, b"<html>bad gateway</html>"),
         (504, b""),
-        (408, _problem("malformed")),
-        (429, _problem("rateLimited")),
-        (400, _problem("malformed", "JWS verification error: the request was repeated on its way")),
+        (408, problem_document("malformed")),
+        (429, problem_document("rateLimited")),
+        (400, problem_document("malformed", "JWS verification error: the request was repeated on its way")),
         (200, b"<!DOCTYPE html><title>Please log in</title>"),
         (204, b""),
     ],
@@ -127,15 +66,15 @@ def test_a_rollover_that_was_done_is_found_out(panel, trouble, status, body):
     """The CA has the new key, and something on the way answers otherwise: the new key is kept, and found to count."""
     plan, proxy = trouble
     profile = panel.profile(**proxy)
-    _act(panel, profile, "open_account")
-    before = _record(panel, profile)
-    _answers(plan, ROLLOVER, status, body)
+    run_action(panel, profile, "open_account")
+    before = record_of(panel, profile)
+    replace_answers(plan, ROLLOVER, status, body)
     with pytest.raises(CAError):
-        _act(panel, profile, "roll_over_account_key")
-    _answers_truly(plan)
+        run_action(panel, profile, "roll_over_account_key")
+    pass_answers_on(plan)
     panel.restart()
-    _issued(panel, profile, "a.shop.test")
-    after = _record(panel, profile)
+    issued_certificate(panel, profile, "a.shop.test")
+    after = record_of(panel, profile)
     assert (after.url, after.next_key) == (before.url, None)
     assert after.key != before.key
 
@@ -144,8 +83,8 @@ def test_a_rollover_that_was_not_done_costs_no_key(panel, trouble):
     """A 200 with a nonce that is not the CA's word: the new key does not work, so the old one is not destroyed."""
     plan, proxy = trouble
     profile = panel.profile(**proxy)
-    _act(panel, profile, "open_account")
-    before = _record(panel, profile)
+    run_action(panel, profile, "open_account")
+    before = record_of(panel, profile)
 
     def rewrite(path, status, body, headers):
         if path == "/dir":  # the change goes to a place that says yes and does nothing
@@ -159,30 +98,30 @@ def test_a_rollover_that_was_not_done_costs_no_key(panel, trouble):
     plan.rewrite = rewrite
     panel.restart()
     with pytest.raises(CAError):
-        _act(panel, profile, "roll_over_account_key")
-    _answers_truly(plan)
-    assert _context(panel, profile).documents.unseal(before.key_name) is not None
+        run_action(panel, profile, "roll_over_account_key")
+    pass_answers_on(plan)
+    assert context_of(panel, profile).documents.unseal(before.key_name) is not None
     panel.environment.skip(timedelta(minutes=11))
     panel.restart()
-    assert _at_the_ca(panel, profile).url == before.url
-    assert _record(panel, profile).key == before.key
+    assert account_at_the_ca(panel, profile).url == before.url
+    assert record_of(panel, profile).key == before.key
 
 
 def test_a_refused_rollover_leaves_nothing_behind(panel, trouble):
     """The CA refuses the new key and takes the old one: the new one is deleted, and another rollover may begin."""
     plan, proxy = trouble
     profile = panel.profile(**proxy)
-    _act(panel, profile, "open_account")
-    before = _record(panel, profile)
+    run_action(panel, profile, "open_account")
+    before = record_of(panel, profile)
     plan.has = lambda _, path: path != ROLLOVER
     with pytest.raises(CAError):
-        _act(panel, profile, "roll_over_account_key")
-    after = _record(panel, profile)
+        run_action(panel, profile, "roll_over_account_key")
+    after = record_of(panel, profile)
     assert (after.key, after.next_key) == (before.key, None)
-    assert _context(panel, profile).documents.unseal(before.sealed(before.next_number)) is None
+    assert context_of(panel, profile).documents.unseal(before.sealed(before.next_number)) is None
     plan.has = lambda *_: True
-    _act(panel, profile, "roll_over_account_key")
-    assert _at_the_ca(panel, profile).url == before.url
+    run_action(panel, profile, "roll_over_account_key")
+    assert account_at_the_ca(panel, profile).url == before.url
 
 
 @pytest.mark.parametrize("done", [True, False])
@@ -190,16 +129,16 @@ def test_a_rollover_at_a_ca_that_cannot_be_asked_for_accounts(panel, trouble, do
     """Where onlyReturnExisting is refused, the account itself is asked for with each key; no other one is opened."""
     plan, proxy = trouble
     profile = panel.profile(**proxy)
-    _act(panel, profile, "open_account")
-    before = _record(panel, profile)
+    run_action(panel, profile, "open_account")
+    before = record_of(panel, profile)
     plan.faults = [(ROLLOVER, "lost" if done else "reset")]
     with pytest.raises(CAError):
-        _act(panel, profile, "roll_over_account_key")
-    _dislikes_to_be_asked(plan)
+        run_action(panel, profile, "roll_over_account_key")
+    dislike_to_be_asked(plan)
     panel.environment.skip(timedelta(minutes=11))
     panel.restart()
-    _issued(panel, profile, "a.shop.test")
-    after = _record(panel, profile)
+    issued_certificate(panel, profile, "a.shop.test")
+    after = record_of(panel, profile)
     assert after.url == before.url
     assert (after.key != before.key) is done
 
@@ -211,8 +150,8 @@ def test_an_account_key_that_is_gone_is_told(panel, start_pebble):
     """No other account is opened without a word; a restored key goes on, and open_account is offered meanwhile."""
     pebble = start_pebble()
     profile = panel.profile(pebble.directory_url, pebble.roots_pem)
-    _act(panel, profile, "open_account")
-    before, documents = _record(panel, profile), _context(panel, profile).documents
+    run_action(panel, profile, "open_account")
+    before, documents = record_of(panel, profile), context_of(panel, profile).documents
     pem = documents.unseal(before.key_name)
     documents.delete_secret(before.key_name)
     panel.restart()
@@ -221,25 +160,25 @@ def test_an_account_key_that_is_gone_is_told(panel, start_pebble):
     failed = panel.drive(one, lambda certificate: certificate.problem is not None)
     assert "is not in the store" in str(failed.problem)
     assert "Restore it from a backup" in failed.problem.advice
-    assert _record(panel, profile) == before
-    assert "open_account" in _offered(panel, profile)
-    _context(panel, profile).documents.seal(before.key_name, pem)
+    assert record_of(panel, profile) == before
+    assert "open_account" in offered_actions(panel, profile)
+    context_of(panel, profile).documents.seal(before.key_name, pem)
     panel.until_active(one)
-    assert "open_account" not in _offered(panel, profile)
-    assert _record(panel, profile).url == before.url
+    assert "open_account" not in offered_actions(panel, profile)
+    assert record_of(panel, profile).url == before.url
 
 
 def test_an_account_without_a_key_is_replaced_on_demand(panel, start_pebble):
     """Where there is no backup, open_account opens another account."""
     pebble = start_pebble()
     profile = panel.profile(pebble.directory_url, pebble.roots_pem)
-    _act(panel, profile, "open_account")
-    before = _record(panel, profile)
-    _context(panel, profile).documents.delete_secret(before.key_name)
+    run_action(panel, profile, "open_account")
+    before = record_of(panel, profile)
+    context_of(panel, profile).documents.delete_secret(before.key_name)
     panel.restart()
-    _act(panel, profile, "open_account")
-    assert _record(panel, profile).url not in ("", before.url)
-    _issued(panel, profile, "a.shop.test")
+    run_action(panel, profile, "open_account")
+    assert record_of(panel, profile).url not in ("", before.url)
+    issued_certificate(panel, profile, "a.shop.test")
 
 
 # -- closed elsewhere ---------------------------------------------------------------------------------------------
@@ -250,9 +189,9 @@ def test_an_account_that_was_closed_elsewhere(panel, start_pebble, found_by):
     """It is recognised by whatever uses it first, and written down; then open_account is offered, and helps."""
     pebble = start_pebble()
     profile = panel.profile(pebble.directory_url, pebble.roots_pem)
-    one = _issued(panel, profile, "a.shop.test")
-    before = _record(panel, profile)
-    Accounts().client(_context(panel, profile)).deactivate_account()  # another program with the same key
+    one = issued_certificate(panel, profile, "a.shop.test")
+    before = record_of(panel, profile)
+    Accounts().client(context_of(panel, profile)).deactivate_account()  # another program with the same key
     if found_by == "a certificate":
         panel.core.certificates.renew(one)
         failed = panel.drive(one, lambda certificate: certificate.problem is not None)
@@ -260,14 +199,14 @@ def test_an_account_that_was_closed_elsewhere(panel, start_pebble, found_by):
         assert "open_account" in failed.problem.advice
     elif found_by == "roll_over_account_key":
         with pytest.raises(CAError, match="deactivated"):
-            _act(panel, profile, found_by)
+            run_action(panel, profile, found_by)
     else:
-        assert "deactivated" in _act(panel, profile, found_by)
-    assert _record(panel, profile).is_closed
-    assert _record(panel, profile).url == before.url
-    assert "deactivated" in _texts(panel.core.authorities.hints(profile.id))
-    _act(panel, profile, "open_account")
-    assert _record(panel, profile).url not in ("", before.url)
+        assert "deactivated" in run_action(panel, profile, found_by)
+    assert record_of(panel, profile).is_closed
+    assert record_of(panel, profile).url == before.url
+    assert "deactivated" in texts_of(panel.core.authorities.hints(profile.id))
+    run_action(panel, profile, "open_account")
+    assert record_of(panel, profile).url not in ("", before.url)
     serial = panel.core.certificates.view(one).leaf.serial_hex
     panel.core.certificates.renew(one)
     panel.drive(one, lambda _: panel.core.certificates.view(one).leaf.serial_hex != serial)
@@ -278,51 +217,51 @@ def test_other_ways_to_say_that_an_account_is_closed(panel, trouble, what):
     """A CA that still shows the account says so in its status; one that dislikes questions says so in words."""
     plan, proxy = trouble
     profile = panel.profile(**proxy)
-    one = _issued(panel, profile, "a.shop.test")
-    account = _path(_record(panel, profile).url)
+    one = issued_certificate(panel, profile, "a.shop.test")
+    account = path_of(record_of(panel, profile).url)
 
     def rewrite(path, status, body, headers):
         if path == "/order-plz":
-            return 403, _problem("unauthorized", "no"), headers
+            return 403, problem_document("unauthorized", "no"), headers
         if path == account and what == "a status":
             return 200, json.dumps({"status": "revoked"}).encode(), headers
         if path == account:
-            return 401, _problem("unauthorized", 'Account is not valid, has status "deactivated"'), headers
+            return 401, problem_document("unauthorized", 'Account is not valid, has status "deactivated"'), headers
         if path == NEW_ACCOUNT:
-            return 400, _problem("malformed", "no such question"), headers
+            return 400, problem_document("malformed", "no such question"), headers
         return status, body, headers
 
     plan.rewrite = rewrite
     panel.core.certificates.renew(one)
     panel.drive(one, lambda certificate: certificate.problem is not None)
-    assert _record(panel, profile).is_closed
-    assert "open_account" in _offered(panel, profile)
+    assert record_of(panel, profile).is_closed
+    assert "open_account" in offered_actions(panel, profile)
 
 
 def test_a_refusal_alone_does_not_close_an_account(panel, trouble):
     """An order that is refused as unauthorized while the account is fine leaves the account as it is."""
     plan, proxy = trouble
     profile = panel.profile(**proxy)
-    _act(panel, profile, "open_account")
-    before = _record(panel, profile)
-    _answers(plan, "/order-plz", 403, _problem("unauthorized", "not for this name"))
+    run_action(panel, profile, "open_account")
+    before = record_of(panel, profile)
+    replace_answers(plan, "/order-plz", 403, problem_document("unauthorized", "not for this name"))
     one = panel.request(profile, "a.shop.test")
     panel.set_cnames(one)
     panel.drive(one, lambda certificate: certificate.problem is not None)
-    assert _record(panel, profile) == before
+    assert record_of(panel, profile) == before
 
 
 def test_a_closed_account_of_which_the_record_is_gone(panel, start_pebble):
     """Only the key was restored, and its account is closed: that is told, and open_account takes a new key."""
     pebble = start_pebble()
     profile = panel.profile(pebble.directory_url, pebble.roots_pem)
-    one = _issued(panel, profile, "a.shop.test")
-    before = _record(panel, profile)
-    _act(panel, profile, "deactivate_account")
-    _context(panel, profile).documents.delete(before.document)
+    one = issued_certificate(panel, profile, "a.shop.test")
+    before = record_of(panel, profile)
+    run_action(panel, profile, "deactivate_account")
+    context_of(panel, profile).documents.delete(before.document)
     panel.restart()
     panel.core.certificates.renew(one)
     failed = panel.drive(one, lambda certificate: certificate.problem is not None)
     assert "open_account" in failed.problem.advice
-    _act(panel, profile, "open_account")
-    assert _record(panel, profile).url not in ("", before.url)
+    run_action(panel, profile, "open_account")
+    assert record_of(panel, profile).url not in ("", before.url)

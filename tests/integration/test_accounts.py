@@ -7,13 +7,21 @@ import threading
 from datetime import timedelta
 
 import pytest
+from acme_accounts import (
+    EAB_KEY,
+    account_at_the_ca,
+    context_of,
+    issued_certificate,
+    record_of,
+    run_action,
+)
 
 from certcore import Status
 from certcore.errors import CAError, CertCoreError, InvalidInput, StorageError
 from certcore.model.hints import Fact, Facts, Notice
 from certcore.testing.pebble import Pebble
 from certcore_puq_acme import jose
-from certcore_puq_acme.account_records import own_account, read_record, records_of
+from certcore_puq_acme.account_records import records_of
 from certcore_puq_acme.accounts import Accounts
 from certcore_puq_acme.acme_errors import AcmeProblem
 from certcore_puq_acme.client import AcmeClient
@@ -21,33 +29,6 @@ from certcore_puq_acme.transport import Http
 
 pytestmark = pytest.mark.pebble
 MOST = 40
-EAB_KEY = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"
-
-
-def _context(panel, profile):
-    return panel.core.engine.contexts.context(panel.core.authorities.get(profile.id))[1]
-
-
-def _record(panel, profile):
-    context = _context(panel, profile)
-    return read_record(context.documents, own_account(context).key)
-
-
-def _issued(panel, profile, domain, **fields):
-    one = panel.request(profile, domain, **fields)
-    panel.set_cnames(one)
-    panel.until_active(one)
-    return one
-
-
-def _at_the_ca(panel, profile):
-    """The account as the CA knows it, asked with the key in use."""
-    client = Accounts().client(_context(panel, profile))
-    return client.account()
-
-
-def _act(panel, profile, action, **values):
-    return str(panel.core.authorities.act(profile.id, action, values, actor="root"))
 
 
 def _shown(panel, profile):
@@ -65,11 +46,11 @@ def test_one_account_for_the_profile_and_one_for_each_other_email(panel, start_p
     """Certificates share the profile's account; one that asks for another e-mail gets an account of its own."""
     pebble = start_pebble()
     profile = panel.profile(pebble.directory_url, pebble.roots_pem, email="ca@panel.test")
-    _issued(panel, profile, "a.shop.test")
-    _issued(panel, profile, "b.shop.test", module_data={"account_email": "CA@panel.test".lower()})
-    _issued(panel, profile, "c.shop.test", module_data={"account_email": "anna@shop.test"})
-    _issued(panel, profile, "d.shop.test", module_data={"account_email": "anna@shop.test"})
-    records = records_of(_context(panel, profile).documents, profile.id)
+    issued_certificate(panel, profile, "a.shop.test")
+    issued_certificate(panel, profile, "b.shop.test", module_data={"account_email": "CA@panel.test".lower()})
+    issued_certificate(panel, profile, "c.shop.test", module_data={"account_email": "anna@shop.test"})
+    issued_certificate(panel, profile, "d.shop.test", module_data={"account_email": "anna@shop.test"})
+    records = records_of(context_of(panel, profile).documents, profile.id)
     assert sorted(one.contact for one in records) == ["anna@shop.test", "ca@panel.test"]
     assert len({one.url for one in records}) == 2
     assert "anna@shop.test" in _shown(panel, profile)
@@ -80,7 +61,7 @@ def test_terms_can_be_agreed_to_by_a_certificate_of_its_own(panel, start_pebble)
     pebble = start_pebble()
     profile = panel.profile(pebble.directory_url, pebble.roots_pem, terms_agreed=False)
     own = {"account_email": "anna@shop.test", "terms_agreed": True}
-    _issued(panel, profile, "a.shop.test", module_data=own)
+    issued_certificate(panel, profile, "a.shop.test", module_data=own)
     other = panel.request(profile, "b.shop.test")
     panel.set_cnames(other)
     failed = panel.drive(other, lambda certificate: certificate.problem is not None)
@@ -91,14 +72,14 @@ def test_the_contact_follows_the_profile(panel, start_pebble):
     """A changed e-mail is told to the CA at the next use; the account stays the same, and its history tells of it."""
     pebble = start_pebble()
     profile = panel.profile(pebble.directory_url, pebble.roots_pem, email="old@panel.test")
-    _issued(panel, profile, "a.shop.test")
-    before = _record(panel, profile)
-    assert _at_the_ca(panel, profile).contact == ("mailto:old@panel.test",)
+    issued_certificate(panel, profile, "a.shop.test")
+    before = record_of(panel, profile)
+    assert account_at_the_ca(panel, profile).contact == ("mailto:old@panel.test",)
     panel.core.authorities.edit(profile.id, settings={"email": "new@panel.test"})
-    _issued(panel, profile, "b.shop.test")
-    after = _record(panel, profile)
+    issued_certificate(panel, profile, "b.shop.test")
+    after = record_of(panel, profile)
     assert (after.url, after.contact) == (before.url, "new@panel.test")
-    assert _at_the_ca(panel, profile).contact == ("mailto:new@panel.test",)
+    assert account_at_the_ca(panel, profile).contact == ("mailto:new@panel.test",)
     assert after.history[-1]["what"] == "The contact was changed."
 
 
@@ -107,9 +88,9 @@ def test_kinds_of_account_key(panel, start_pebble, kind):
     """Whatever kind of key the profile asks for, the account works with it."""
     pebble = start_pebble()
     profile = panel.profile(pebble.directory_url, pebble.roots_pem, account_key_type=kind)
-    _issued(panel, profile, "a.shop.test")
-    context = _context(panel, profile)
-    key = jose.load_account_key(context.documents.unseal(_record(panel, profile).key_name))
+    issued_certificate(panel, profile, "a.shop.test")
+    context = context_of(panel, profile)
+    key = jose.load_account_key(context.documents.unseal(record_of(panel, profile).key_name))
     assert jose.AccountSigner(key).alg == {"ec_p256": "ES256", "ec_p384": "ES384", "rsa_2048": "RS256"}[kind]
 
 
@@ -117,31 +98,31 @@ def test_an_account_is_found_by_its_key_after_a_restore(panel, start_pebble):
     """A store that has the key but not the URL finds the account; terms and binding are not asked for again."""
     pebble = start_pebble(eab={"kid-1": EAB_KEY})
     profile = panel.profile(pebble.directory_url, pebble.roots_pem, eab_kid="kid-1", eab_hmac_key=EAB_KEY)
-    _issued(panel, profile, "a.shop.test")
-    before = _record(panel, profile)
+    issued_certificate(panel, profile, "a.shop.test")
+    before = record_of(panel, profile)
     panel.core.engine.contexts.documents(panel.core.engine.plugins.module("puq_acme")).delete(before.document)
     panel.core.authorities.edit(profile.id, settings={"terms_agreed": False})
     panel.restart()
-    _issued(panel, profile, "b.shop.test")
-    assert _record(panel, profile).url == before.url
+    issued_certificate(panel, profile, "b.shop.test")
+    assert record_of(panel, profile).url == before.url
 
 
 def test_another_ca_is_another_account_and_existing_certificates_stay_renewable(panel, start_pebble):
     """A profile that is set to another CA gets an account there; its certificates are renewed there, and back again."""
     first, second = start_pebble(), start_pebble()
     profile = panel.profile(first.directory_url, first.roots_pem)
-    one = _issued(panel, profile, "a.shop.test")
-    at_first = _record(panel, profile)
+    one = issued_certificate(panel, profile, "a.shop.test")
+    at_first = record_of(panel, profile)
     other = {"directory_url": second.directory_url, "trusted_roots": second.roots_pem}
     panel.core.authorities.edit(profile.id, settings=other)
-    assert _record(panel, profile).url == ""
+    assert record_of(panel, profile).url == ""
     serial = panel.core.certificates.view(one).leaf.serial_hex
     panel.core.certificates.renew(one)
     panel.drive(one, lambda _: panel.core.certificates.view(one).leaf.serial_hex != serial)
-    assert _record(panel, profile).url not in ("", at_first.url)
+    assert record_of(panel, profile).url not in ("", at_first.url)
     back = {"directory_url": first.directory_url, "trusted_roots": first.roots_pem}
     panel.core.authorities.edit(profile.id, settings=back)
-    assert _record(panel, profile).url == at_first.url
+    assert record_of(panel, profile).url == at_first.url
 
 
 def test_a_profile_that_changes_in_the_middle_of_an_order(panel, start_pebble):
@@ -167,13 +148,13 @@ def test_a_rollover(panel, start_pebble):
     """The account stays, its key is another, the old one is destroyed and refused; other processes go on at once."""
     pebble = start_pebble()
     profile = panel.profile(pebble.directory_url, pebble.roots_pem, account_key_type="ec_p384")
-    _issued(panel, profile, "a.shop.test")
-    context, before = _context(panel, profile), _record(panel, profile)
+    issued_certificate(panel, profile, "a.shop.test")
+    context, before = context_of(panel, profile), record_of(panel, profile)
     old_key = context.documents.unseal(before.key_name)
     elsewhere = Accounts()  # another process, with the client in memory
     elsewhere.client(context).account()
-    assert before.url in _act(panel, profile, "roll_over_account_key")
-    after = _record(panel, profile)
+    assert before.url in run_action(panel, profile, "roll_over_account_key")
+    after = record_of(panel, profile)
     assert (after.url, after.next_key) == (before.url, None)
     assert after.thumbprints[1:] == before.thumbprints
     assert after.thumbprints[0] not in before.thumbprints
@@ -185,7 +166,7 @@ def test_a_rollover(panel, start_pebble):
         )
         with pytest.raises(AcmeProblem):
             stale.account()
-    _issued(panel, profile, "b.shop.test")
+    issued_certificate(panel, profile, "b.shop.test")
     assert "roll" in after.history[-1]["what"]
     assert after.history[-1]["actor"] == "root"
 
@@ -197,7 +178,7 @@ def test_a_rollover_in_the_middle_of_an_order(panel, start_pebble):
     one = panel.request(profile, "a.shop.test")
     panel.set_cnames(one)
     panel.drive(one, lambda _: (panel.issuance(one).module_state or {}).get("stage") == "ordered")
-    context = _context(panel, profile)
+    context = context_of(panel, profile)
     module = type(panel.core.engine.plugins.module("puq_acme"))()  # another process
     module.run_action("roll_over_account_key", _which(""), context, actor="root")
     told = []
@@ -220,18 +201,18 @@ def test_killed_at_every_point_of_a_rollover(panel, start_pebble, crashing, cras
     pebble = start_pebble(nonce_reject=0)
     for point in range(1, MOST):
         profile = panel.profile(pebble.directory_url, pebble.roots_pem, name=f"ca {point}")
-        _act(panel, profile, "open_account")
-        before = _record(panel, profile)
+        run_action(panel, profile, "open_account")
+        before = record_of(panel, profile)
         ended = crashing(url=panel.url, keyring=str(panel.keyring), authority=profile.id, point=point)
         panel.restart()
-        assert _at_the_ca(panel, profile).url == before.url
-        _issued(panel, profile, f"p{point}.shop.test")
-        assert _record(panel, profile).url == before.url
+        assert account_at_the_ca(panel, profile).url == before.url
+        issued_certificate(panel, profile, f"p{point}.shop.test")
+        assert record_of(panel, profile).url == before.url
         panel.environment.skip(timedelta(minutes=11))
         panel.restart()
-        _act(panel, profile, "roll_over_account_key")
-        assert _at_the_ca(panel, profile).url == before.url
-        assert _record(panel, profile).next_key is None
+        run_action(panel, profile, "roll_over_account_key")
+        assert account_at_the_ca(panel, profile).url == before.url
+        assert record_of(panel, profile).next_key is None
         if not ended["killed"]:
             assert ended["exit"] == 0
             break
@@ -242,12 +223,12 @@ def test_two_rollovers_at_once(panel, start_pebble):
     """The second one is refused in words while the first is under way, or waits for it; the account works."""
     pebble = start_pebble()
     profile = panel.profile(pebble.directory_url, pebble.roots_pem)
-    _act(panel, profile, "open_account")
-    before, failures = _record(panel, profile), []
+    run_action(panel, profile, "open_account")
+    before, failures = record_of(panel, profile), []
 
     def roll():
         try:
-            _act(panel, profile, "roll_over_account_key")
+            run_action(panel, profile, "roll_over_account_key")
         except (CertCoreError, StorageError) as error:
             failures.append(str(error))
 
@@ -261,8 +242,8 @@ def test_two_rollovers_at_once(panel, start_pebble):
     for text in failures:
         assert "being rolled over already" in text or "changed" in text, text
     panel.restart()
-    assert _at_the_ca(panel, profile).url == before.url
-    after, documents = _record(panel, profile), _context(panel, profile).documents
+    assert account_at_the_ca(panel, profile).url == before.url
+    after, documents = record_of(panel, profile), context_of(panel, profile).documents
     assert after.next_key is None
     assert len(after.thumbprints) == 1 + 4 - len(failures)  # each one that was reported as done was done
     assert documents.unseal(after.key_name) is not None
@@ -276,20 +257,20 @@ def test_a_closed_account_is_not_opened_again_unasked(panel, start_pebble):
     """After deactivation certificates say so, and stay; a new account is opened when somebody asks for it."""
     pebble = start_pebble()
     profile = panel.profile(pebble.directory_url, pebble.roots_pem)
-    one = _issued(panel, profile, "a.shop.test")
-    before = _record(panel, profile)
+    one = issued_certificate(panel, profile, "a.shop.test")
+    before = record_of(panel, profile)
     assert "deactivate_account" in {action.name for action in panel.core.authorities.actions(profile.id)}
-    _act(panel, profile, "deactivate_account")
-    assert _record(panel, profile).is_closed
+    run_action(panel, profile, "deactivate_account")
+    assert record_of(panel, profile).is_closed
     assert "deactivated" in _shown(panel, profile)
     panel.core.certificates.renew(one)
     failed = panel.drive(one, lambda certificate: certificate.problem is not None)
     assert failed.status is Status.ACTIVE
     assert "open_account" in failed.problem.advice
     with pytest.raises(InvalidInput, match="open_account"):
-        _act(panel, profile, "deactivate_account")
-    _act(panel, profile, "open_account")
-    after = _record(panel, profile)
+        run_action(panel, profile, "deactivate_account")
+    run_action(panel, profile, "open_account")
+    after = record_of(panel, profile)
     assert after.url not in ("", before.url)
     serial = panel.core.certificates.view(one).leaf.serial_hex
     panel.core.certificates.renew(one)
@@ -308,10 +289,10 @@ def test_an_account_is_taken_along_from_another_client(panel, start_pebble, form
         url = other.new_account(["old@panel.test"], terms_agreed=True, eab=eab).url
     profile = panel.profile(pebble.directory_url, pebble.roots_pem, email="new@panel.test")
     given = pem.decode() if form == "pem" else json.dumps(key.to_json())
-    assert url in _act(panel, profile, "import_account_key", account_key=given)
-    _issued(panel, profile, "a.shop.test")
-    assert _record(panel, profile).url == url
-    assert _at_the_ca(panel, profile).contact == ("mailto:new@panel.test",)
+    assert url in run_action(panel, profile, "import_account_key", account_key=given)
+    issued_certificate(panel, profile, "a.shop.test")
+    assert record_of(panel, profile).url == url
+    assert account_at_the_ca(panel, profile).contact == ("mailto:new@panel.test",)
     stored = b"".join(file.read_bytes() for file in panel.folder.glob("certcore.db*"))
     assert pem.splitlines()[1] not in stored
 
@@ -321,12 +302,12 @@ def test_a_key_without_an_account_is_not_taken_along(panel, start_pebble):
     pebble = start_pebble()
     profile = panel.profile(pebble.directory_url, pebble.roots_pem)
     with pytest.raises(CAError, match="knows no account"):
-        _act(panel, profile, "import_account_key", account_key=jose.generate_account_key().decode())
+        run_action(panel, profile, "import_account_key", account_key=jose.generate_account_key().decode())
     for wrong in ("hello", '{"kty": "RSA"}', '{"kty": "oct", "k": "AAAA"}', "-----BEGIN PRIVATE KEY-----"):
         with pytest.raises(InvalidInput) as caught:
-            _act(panel, profile, "import_account_key", account_key=wrong)
+            run_action(panel, profile, "import_account_key", account_key=wrong)
         assert caught.value.field == "account_key"
-    assert _record(panel, profile).url == ""
+    assert record_of(panel, profile).url == ""
 
 
 # -- external account binding by e-mail ---------------------------------------------------------------------------
@@ -374,9 +355,9 @@ def test_eab_credentials_by_email(panel, start_pebble, eab_server):
     pebble = start_pebble(eab={"kid-1": EAB_KEY})
     url = f"http://127.0.0.1:{eab_server.server_port}/acme/eab-credentials-email"
     profile = panel.profile(pebble.directory_url, pebble.roots_pem, email="owner@panel.test", eab_url=url)
-    _issued(panel, profile, "a.shop.test")
+    issued_certificate(panel, profile, "a.shop.test")
     panel.restart()
-    _issued(panel, profile, "b.shop.test")
+    issued_certificate(panel, profile, "b.shop.test")
     assert len(eab_server.asked) == 1
     stored = b"".join(file.read_bytes() for file in panel.folder.glob("certcore.db*"))
     assert EAB_KEY.encode() not in stored
@@ -400,16 +381,16 @@ def test_terms_that_change_are_asked_for_again(panel, start_acme2certifier):
     """The agreed URL and date are kept; other terms are shown, renewals go on, and the agreement is recorded anew."""
     first = start_acme2certifier(terms="https://ca.test/terms/1")
     profile = panel.profile(first.directory_url, first.roots_pem)
-    _act(panel, profile, "open_account")
-    record = _record(panel, profile)
+    run_action(panel, profile, "open_account")
+    record = record_of(panel, profile)
     assert (record.terms_of_service, record.terms_agreed_at is not None) == ("https://ca.test/terms/1", True)
     assert "agree_to_terms" not in {action.name for action in panel.core.authorities.actions(profile.id)}
-    context = _context(panel, profile)
+    context = context_of(panel, profile)
     known = context.documents.get(f"directory/{profile.id}")
     context.documents.put(known.key, {**known.value, "terms_of_service": "https://ca.test/terms/2"})
     assert "other terms of service" in _shown(panel, profile)
     assert "agree_to_terms" in {action.name for action in panel.core.authorities.actions(profile.id)}
-    _act(panel, profile, "agree_to_terms")
+    run_action(panel, profile, "agree_to_terms")
     assert "other terms" not in _shown(panel, profile)
 
 
@@ -419,7 +400,7 @@ def test_the_profiles_page_tells_of_the_account(panel):
         limits = ["orders 20 per 2d"]
         profile = panel.profile(pebble.directory_url, pebble.roots_pem, email="ca@panel.test", limits=limits)
         assert "no account at the CA yet" in _shown(panel, profile)
-        _issued(panel, profile, "a.shop.test")
-        record, shown = _record(panel, profile), _shown(panel, profile)
+        issued_certificate(panel, profile, "a.shop.test")
+        record, shown = record_of(panel, profile), _shown(panel, profile)
         for expected in (record.url, record.thumbprints[0], "ca@panel.test", "1 placed", "0 of 20"):
             assert expected in shown

@@ -370,17 +370,20 @@ class Quick(ScriptedCA):
         return Issued(state={}, chain_pem=self._authority.issue(work.issuance.csr_pem, now=work.environment.now()))
 
 
+def _quick_core(storage, tmp_path):
+    """A core of each kind, on the true clock."""
+    ca = Quick(now=SystemEnvironment().now())
+    options = {"plugins": [ca.plugin()], "installed_plugins": False, "notices": NoticePolicy(days_before=())}
+    if storage == "memory":
+        return CertCore.in_memory(**options)
+    CertCore.create_keyring(tmp_path / "keyring.json")
+    return CertCore.open(f"sqlite:///{tmp_path}/certcore.db", keyring=tmp_path / "keyring.json", **options)
+
+
 @pytest.mark.parametrize("storage", ["memory", "sqlite"])
 def test_while_a_worker_is_at_work(storage, tmp_path):
     """Whoever takes the steps: each call gets its certificate, each is issued once, and nobody gets in the way."""
-    ca = Quick(now=SystemEnvironment().now())
-    options = {"plugins": [ca.plugin()], "installed_plugins": False, "notices": NoticePolicy(days_before=())}
-    if storage == "sqlite":
-        CertCore.create_keyring(tmp_path / "keyring.json")
-        core = CertCore.open(f"sqlite:///{tmp_path}/certcore.db", keyring=tmp_path / "keyring.json", **options)
-    else:
-        core = CertCore.in_memory(**options)
-    with core:
+    with _quick_core(storage, tmp_path) as core:
         core.authorities.create("test", module="scripted")
         worker = core.worker(threads=2, poll_interval=0.05)
         worker.start()
@@ -508,14 +511,7 @@ def test_the_owner_has_set_the_record(bench, obtain, waiter):
 @pytest.mark.parametrize("storage", ["memory", "sqlite"])
 def test_the_same_at_the_same_moment(storage, tmp_path):
     """Three calls for one certificate that is not here make one, and all of them get it."""
-    ca = Quick(now=SystemEnvironment().now())
-    options = {"plugins": [ca.plugin()], "installed_plugins": False, "notices": NoticePolicy(days_before=())}
-    if storage == "sqlite":
-        CertCore.create_keyring(tmp_path / "keyring.json")
-        core = CertCore.open(f"sqlite:///{tmp_path}/certcore.db", keyring=tmp_path / "keyring.json", **options)
-    else:
-        core = CertCore.in_memory(**options)
-    with core:
+    with _quick_core(storage, tmp_path) as core:
         core.authorities.create("test", module="scripted")
         for number in range(3):
             barrier, found = threading.Barrier(3), []
