@@ -33,6 +33,7 @@ from certcore.testing.ports import free_port
 from certcore.testing.zone import MemoryZone
 from certcore_puq_acme.techzone.records import DocumentsZoneSource, TechZoneRecords
 from certcore_puq_acme.techzone.server import CannotListen, ZoneServer
+from certcore_puq_acme.techzone.sockets import listen_on, receive
 
 pytestmark = pytest.mark.integration
 
@@ -506,6 +507,16 @@ def test_the_log_speaks_again_after_a_minute(caplog: pytest.LogCaptureFixture) -
     assert len(lines) == 2
     assert "The store is closed." in lines[0]
     assert "2 more" in lines[1]
+
+
+def test_a_burst_of_questions_waits_to_be_answered() -> None:
+    """What a CA asks about an order of a hundred names, while the server's thread has no turn, is not lost."""
+    udp, tcp = listen_on(HOST, 0)
+    question = dns.message.make_query(LABEL, "TXT").to_wire()
+    with udp, tcp, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        for _ in range(400):
+            asking.sendto(question, udp.getsockname())
+        assert [receive(udp).data for _ in range(400)] == [question] * 400
 
 
 def test_a_slow_lookup_does_not_hold_up_the_others() -> None:

@@ -21,6 +21,9 @@ _MAX_QUERY: Final = 4096
 _PRIVILEGED: Final = 1024
 _MAX_PORT: Final = 65535
 _BACKLOG: Final = 128
+#: Octets of queries that wait for an answer; the system may allow fewer. An order of a hundred names brings hundreds of
+#: them at once, as CAs ask from several places, and the usual 208 KiB hold 256: one that is lost may fail the order.
+_WAITING: Final = 4 * 1024 * 1024
 #: Room for one in6_pktinfo (20 octets) or in_pktinfo (12), with its header.
 _ANCILLARY: Final = socket.CMSG_SPACE(20) if hasattr(socket, "CMSG_SPACE") else 0
 #: Linux's IP_PKTINFO, which the socket module of older Pythons does not name.
@@ -113,6 +116,7 @@ def _bind_both(family: int, place: Any) -> tuple[socket.socket, socket.socket]:
         # A server that starts again must not wait for its old connections. UDP has none: there, the option would let
         # a second server bind the same port.
         tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _WAITING)
         udp.bind(place)
         tcp.bind((place[0], udp.getsockname()[1], *place[2:]))
         tcp.listen(_BACKLOG)
