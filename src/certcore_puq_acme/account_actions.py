@@ -65,14 +65,8 @@ def _has_lost_its_key(context: ModuleContext, record: AccountRecord) -> bool:
 
 def _with_other_terms(context: ModuleContext, terms: str) -> list[AccountRecord]:
     """The accounts at the profile's CA for which other terms of service were agreed to, or none."""
-    return [
-        one
-        for one in records_of(context.documents, context.authority_id)
-        if one.url
-        and not one.is_closed
-        and one.directory == context.profile.directory
-        and one.terms_of_service != terms
-    ]
+    records = records_of(context.documents, context.authority_id)
+    return [one for one in records if one.has_other_terms(context.profile.directory, terms)]
 
 
 def run_action(name: str, values: Any, context: ModuleContext, accounts: Any, *, actor: str) -> Message:

@@ -109,6 +109,11 @@ class AccountRecord:
         """Whether somebody closed it."""
         return self.status == "deactivated"
 
+    def has_other_terms(self, directory: str, terms: str) -> bool:
+        """Whether it is in use at the CA with this directory, and other terms of service were agreed to, or none."""
+        in_use = bool(self.url) and not self.is_closed and self.directory == directory
+        return in_use and self.terms_of_service != terms
+
     def noted(self, what: str, actor: str, at: datetime) -> AccountRecord:
         """The same with one more line in its history."""
         line = {"at": at.isoformat(), "what": what, "actor": actor}

@@ -9,7 +9,7 @@ from typing import Final
 from attrs import evolve, frozen
 
 from certcore.model.problem import Problem
-from certcore_puq_acme.acme_errors import AcmeProblem
+from certcore_puq_acme.acme_errors import BUSY, CLIENT_ERRORS, AcmeProblem
 from certcore_puq_acme.client import AcmeClient
 from certcore_puq_acme.messages import Account
 
@@ -19,9 +19,6 @@ __all__ = ["CLOSED", "AccountClosed", "KeyState", "Standing", "existing", "is_re
 CLOSED: Final = frozenset({"deactivated", "revoked"})
 _USER_ACTION: Final = "urn:ietf:params:acme:error:userActionRequired"
 _FORBIDDEN: Final = 403
-_CLIENT_ERRORS: Final = range(400, 500)
-#: Refusals that say nothing about the request: later it may be granted (RFC 9110 section 15.5, RFC 6585, RFC 8470).
-_LATER: Final = frozenset({408, 425, 429})
 _UNKNOWN: Final = "accountDoesNotExist"
 _UNAUTHORIZED: Final = "unauthorized"
 #: What CAs say to a key or an account that they do not know, or to a question that they do not like.
@@ -64,7 +61,7 @@ class Standing:
 
 def is_refusal(problem: AcmeProblem) -> bool:
     """Whether the CA has refused for good: a 5xx status, or a word that it is busy, says nothing of what it did."""
-    return problem.status in _CLIENT_ERRORS and problem.status not in _LATER and problem.acme_type != "rateLimited"
+    return problem.status in CLIENT_ERRORS and problem.status not in BUSY and problem.acme_type != "rateLimited"
 
 
 def standing(client: AcmeClient, url: str) -> Standing:

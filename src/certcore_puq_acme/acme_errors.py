@@ -22,7 +22,16 @@ from attrs import evolve
 from certcore.errors import CAError
 from certcore.model.problem import Problem
 
-__all__ = ["TRANSPORT_KINDS", "WORDS", "AcmeError", "AcmeProblem", "ProtocolError", "TransportFailed"]
+__all__ = [
+    "BUSY",
+    "CLIENT_ERRORS",
+    "TRANSPORT_KINDS",
+    "WORDS",
+    "AcmeError",
+    "AcmeProblem",
+    "ProtocolError",
+    "TransportFailed",
+]
 
 #: Every word that :attr:`TransportFailed.kind` can hold. They are stable: code may branch on them.
 TRANSPORT_KINDS: Final = frozenset(
@@ -86,6 +95,12 @@ WORDS: Final[Mapping[str, str]] = MappingProxyType(
         "userActionRequired": "wants a person to visit one of its pages first",
     }
 )
+
+
+#: Statuses of a refusal (RFC 9110 section 15.5).
+CLIENT_ERRORS: Final = range(400, 500)
+#: Those among them that say nothing about the request: later it may be granted (RFC 6585, RFC 8470).
+BUSY: Final = frozenset({408, 425, 429})
 
 
 class AcmeError(CAError):

@@ -12,7 +12,8 @@ is kept for those that cannot wait.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
@@ -161,17 +162,12 @@ class Budget:
 
     def leave(self, issuance_id: str) -> None:
         """The order is not in flight any more; it need not have been."""
-        key = self._keys().of_ca("flight")
-        for _ in range(_TRIES):
-            flight = Stored.read(self.documents, key)
-            if issuance_id not in flight.value:
-                return
-            value = {one: since for one, since in flight.value.items() if one != issuance_id}
-            try:
-                self.documents.put(flight.key, value, version=flight.version)
-            except StaleWrite:
-                continue
-            return
+
+        def without(flight: Mapping[str, Any]) -> Mapping[str, Any] | None:
+            left = {one: since for one, since in flight.items() if one != issuance_id}
+            return None if len(left) == len(flight) else left
+
+        self._change(self._keys().of_ca("flight"), without)
 
     def paused(self, now: datetime) -> Turn | None:
         """The pause that the CA has asked for, while it lasts."""
@@ -182,26 +178,29 @@ class Budget:
 
         While there is no account, it is the opening of accounts at this CA that has to wait.
         """
+
+        def longer(stored: Mapping[str, Any]) -> Mapping[str, Any] | None:
+            if stored and datetime.fromisoformat(str(stored["until"])) >= until:
+                return None
+            return {"until": until.isoformat(), "detail": detail[:500]}
+
         for key in self._keys().of_pauses:
-            self._put_off(key, until, detail)
+            self._change(key, longer)
 
     def failed(self, names: Iterable[str], now: datetime) -> None:
         """Authorizations of these names have failed."""
         limit = next((one for one in self.limits if one.kind is LimitKind.FAILED_AUTHORIZATIONS), None)
         if limit is None:
             return
-        key = self._keys().of_account("failed")
-        for _ in range(_TRIES):
-            stored = Stored.read(self.documents, key)
-            kept = _recent_failures(stored.value, limit.span, now)
-            for name in names:
+        span, failing = limit.span, list(names)
+
+        def with_these(stored: Mapping[str, Any]) -> Mapping[str, Any]:
+            kept = _recent_failures(stored, span, now)
+            for name in failing:
                 kept.setdefault(name, []).append(stamp(now))
-            newest = sorted(kept.items(), key=lambda one: one[1][-1])[-_MOST_FAILED:]
-            try:
-                self.documents.put(stored.key, dict(newest), version=stored.version)
-            except StaleWrite:
-                continue
-            return
+            return dict(sorted(kept.items(), key=lambda one: one[1][-1])[-_MOST_FAILED:])
+
+        self._change(self._keys().of_account("failed"), with_these)
 
     def usage(self, now: datetime) -> dict[str, Any]:
         """How much of the account's budget is used: for the profile's page."""
@@ -228,17 +227,16 @@ class Budget:
             return None
         return Turn(why=Why.PAUSE, until=until, detail=str(last.get("detail", "")))
 
-    def _put_off(self, key: str, until: datetime, detail: str) -> None:
+    def _change(self, key: str, change: Callable[[Mapping[str, Any]], Mapping[str, Any] | None]) -> None:
+        """Store what ``change`` makes of a document, again when somebody was faster; None leaves it as it is."""
         for _ in range(_TRIES):
             stored = Stored.read(self.documents, key)
-            if stored.value and datetime.fromisoformat(str(stored.value["until"])) >= until:
+            value = change(stored.value)
+            if value is None:
                 return
-            try:
-                value = {"until": until.isoformat(), "detail": detail[:500]}
+            with suppress(StaleWrite):
                 self.documents.put(key, value, version=stored.version)
-            except StaleWrite:
-                continue
-            return
+                return
 
     def _full(self, flying: Mapping[str, str], request: OrderRequest, now: datetime) -> Turn | None:
         """Whether there is no place among the orders in flight."""

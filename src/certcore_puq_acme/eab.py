@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from certcore.model.problem import Problem
 from certcore.ports.ca_module import ModuleContext
 from certcore_puq_acme.account_records import AccountRef
-from certcore_puq_acme.acme_errors import AcmeProblem, ProtocolError
+from certcore_puq_acme.acme_errors import BUSY, AcmeProblem, ProtocolError
 from certcore_puq_acme.jose import ExternalAccountBinding
 from certcore_puq_acme.messages import parse_retry_after
 from certcore_puq_acme.settings import PuqAcmeProfile
@@ -20,8 +20,6 @@ __all__ = ["credentials", "forget_credentials"]
 _OK: Final = range(200, 300)
 _FORBIDDEN: Final = 403
 _SERVER_ERROR: Final = 500
-#: It is busy, which passes (RFC 9110 section 15.5, RFC 6585, RFC 8470).
-_LATER: Final = frozenset({408, 425, 429})
 _REFUSED: Final = "urn:ietf:params:acme:error:externalAccountRequired"
 
 
@@ -80,7 +78,7 @@ def _fetched(url: str, email: str, http: Http, context: ModuleContext) -> dict[s
         document: Any = json.loads(reply.body)
     except ValueError:
         document = None
-    if reply.status in _LATER or reply.status >= _SERVER_ERROR:
+    if reply.status in BUSY or reply.status >= _SERVER_ERROR:
         given = reply.header("Retry-After")
         wait = parse_retry_after(given, date=reply.header("Date"), now=context.environment.now()) if given else None
         problem = Problem(detail=f"EAB credentials for {email} cannot be had at this moment.")

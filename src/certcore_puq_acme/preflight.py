@@ -14,7 +14,7 @@ from certcore.model.renewal import Retry
 from certcore.ports.ca_module import Failed, Step, Waiting, WaitingFor
 from certcore_puq_acme.account_records import AccountRecord
 from certcore_puq_acme.accounts import Opened
-from certcore_puq_acme.acme_errors import AcmeProblem
+from certcore_puq_acme.acme_errors import CLIENT_ERRORS, AcmeProblem
 from certcore_puq_acme.attempt import Attempt, Stage, is_near_its_end, of_order
 from certcore_puq_acme.budget import OrderRequest, Turn, Why
 from certcore_puq_acme.caa import CaaPolicy, suggestion
@@ -29,7 +29,6 @@ __all__ = ["preflight", "what_is_wrong"]
 
 #: What a CA may say of an order that names the leaf which it replaces, where that is not what it does not like.
 _NOT_OF_REPLACES: Final = frozenset({"badNonce", "rateLimited"})
-_CLIENT_ERRORS: Final = range(400, 500)
 _TOO_MANY: Final = 429
 _VALIDITY: Final = (
     "If this CA does not let its customers choose how long a certificate is valid, set validity_days in the CA profile "
@@ -141,7 +140,7 @@ def _placed(attempt: Attempt, opened: Opened, replaces: str) -> Order:
 def _may_be_about_replaces(problem: AcmeProblem) -> bool:
     """CAs say in many ways that they do not like the leaf which an order replaces (RFC 9773 section 5 knows one)."""
     passing = problem.status == _TOO_MANY or problem.acme_type in _NOT_OF_REPLACES
-    return problem.status in _CLIENT_ERRORS and not passing
+    return problem.status in CLIENT_ERRORS and not passing
 
 
 def _replaces(attempt: Attempt, opened: Opened) -> str:

@@ -74,10 +74,7 @@ def _terms(
     changed = [
         one
         for one in (record, *others)
-        if one.url
-        and one.directory == profile.directory
-        and one.terms_of_service not in ("", known.terms_of_service)
-        and not one.is_closed
+        if one.terms_of_service and one.has_other_terms(profile.directory, known.terms_of_service)
     ]
     if changed:
         text = "The CA has other terms of service than those that were agreed to on {date}: read them and agree anew."

@@ -16,7 +16,7 @@ from certcore.model.secret import Secret
 from certcore.ports.ca_module import ModuleContext
 from certcore_puq_acme.account_records import own_account, read_record
 from certcore_puq_acme.accounts import Accounts
-from certcore_puq_acme.acme_errors import AcmeProblem
+from certcore_puq_acme.acme_errors import CLIENT_ERRORS, AcmeProblem
 from certcore_puq_acme.client import AcmeClient
 from certcore_puq_acme.jose import load_account_key
 from certcore_puq_acme.transport import Http
@@ -26,7 +26,6 @@ __all__ = ["revoke"]
 #: What is true of the certificate whoever asks. Any other refusal may be about the account: it did not issue the
 #: certificate, is closed, or is not known any more; CAs have many words for that.
 _OF_THE_CERTIFICATE: Final = frozenset({"alreadyRevoked", "badRevocationReason"})
-_CLIENT_ERRORS: Final = range(400, 500)
 
 
 def revoke(
@@ -77,7 +76,7 @@ def _revoke(
             client.revoke(leaf, reason=code)
             return
     except AcmeProblem as problem:
-        if problem.acme_type in _OF_THE_CERTIFICATE or problem.status not in _CLIENT_ERRORS:
+        if problem.acme_type in _OF_THE_CERTIFICATE or problem.status not in CLIENT_ERRORS:
             raise
         refusal = problem
     key = private_key()

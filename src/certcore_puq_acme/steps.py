@@ -13,7 +13,7 @@ from certcore.model.renewal import Retry
 from certcore.ports.ca_module import Failed, Step, Waiting, WaitingFor, Work
 from certcore_puq_acme.account_records import account_of
 from certcore_puq_acme.accounts import Accounts
-from certcore_puq_acme.acme_errors import AcmeError, AcmeProblem, ProtocolError
+from certcore_puq_acme.acme_errors import BUSY, CLIENT_ERRORS, AcmeError, AcmeProblem, ProtocolError
 from certcore_puq_acme.attempt import Attempt, Stage, budget_of
 from certcore_puq_acme.attempt import clean_up as take_values_back
 from certcore_puq_acme.diagnosis import Diagnosis, diagnose, pauses_the_account
@@ -29,8 +29,6 @@ _ABOUT_THE_ACCOUNT: Final = frozenset({"unauthorized", "malformed", "accountDoes
 _MOVED: Final = frozenset({404, 405, 410})
 #: Refusals of a request about an order after which it can still be completed.
 _PASSING: Final = frozenset({"badNonce", "rateLimited", "orderNotReady", "serverInternal"})
-_CLIENT_ERRORS: Final = range(400, 500)
-_BUSY: Final = frozenset({408, 425, 429})
 
 
 def advance(work: Work, accounts: Accounts) -> Step:
@@ -120,4 +118,4 @@ def _is_lost(error: AcmeError, diagnosis: Diagnosis) -> bool:
         return True
     if not isinstance(error, AcmeProblem) or error.acme_type in _PASSING:
         return False
-    return error.status in _CLIENT_ERRORS and error.status not in _BUSY
+    return error.status in CLIENT_ERRORS and error.status not in BUSY

@@ -24,14 +24,6 @@ def record_of(panel, profile):
     return read_record(context.documents, own_account(context).key)
 
 
-def issued_certificate(panel, profile, domain, **fields):
-    """A certificate that is active."""
-    one = panel.request(profile, domain, **fields)
-    panel.set_cnames(one)
-    panel.until_active(one)
-    return one
-
-
 def run_action(panel, profile, action, **values):
     """Run one of the profile's actions; returns what it says."""
     return str(panel.core.authorities.act(profile.id, action, values, actor="root"))

@@ -134,10 +134,17 @@ def _listening(plan, presented):
     server.socket = presented.wrap_socket(server.socket, server_side=True)
     server.daemon_threads = True
     server.plan = plan
+    with serving(server):
+        yield server.server_port
+
+
+@contextlib.contextmanager
+def serving(server):
+    """A server that answers in a thread of its own."""
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:
-        yield server.server_port
+        yield server
     finally:
         server.shutdown()
         thread.join(10)

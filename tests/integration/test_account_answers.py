@@ -3,7 +3,6 @@
 import contextlib
 import http.server
 import json
-import threading
 from datetime import timedelta
 
 import pytest
@@ -12,7 +11,6 @@ from acme_accounts import (
     NEW_ACCOUNT,
     account_at_the_ca,
     context_of,
-    issued_certificate,
     links_of,
     offered_actions,
     pass_answers_on,
@@ -23,6 +21,7 @@ from acme_accounts import (
     run_action,
     texts_of,
 )
+from ca_proxy import serving
 
 from certcore import Status
 from certcore.errors import CAError, CertCoreError, InvalidInput
@@ -48,7 +47,7 @@ def test_a_contact_that_the_ca_refuses_holds_nobody_up(panel, trouble, kind):
     replace_answers(
         plan, path_of(record_of(panel, profile).url), 400, problem_document(kind, "contact domain has no MX record")
     )
-    issued_certificate(panel, profile, "b.shop.test")
+    panel.issued(profile, "b.shop.test")
     record = record_of(panel, profile)
     assert (record.contact, record.contact_refused) == ("good@panel.test", "bad@panel.test")
     shown = texts_of(panel.core.authorities.hints(profile.id))
@@ -71,12 +70,12 @@ def test_a_contact_that_could_not_be_told_is_told_later(panel, trouble):
         return status, body, headers
 
     plan.rewrite = rewrite
-    issued_certificate(panel, profile, "a.shop.test")
+    panel.issued(profile, "a.shop.test")
     record = record_of(panel, profile)
     assert (record.contact, record.contact_refused) == ("old@panel.test", None)
     pass_answers_on(plan)
     panel.environment.skip(timedelta(days=2))
-    issued_certificate(panel, profile, "b.shop.test")  # the same process
+    panel.issued(profile, "b.shop.test")  # the same process
     assert record_of(panel, profile).contact == "new@panel.test"
     assert account_at_the_ca(panel, profile).contact == ("mailto:new@panel.test",)
 
@@ -97,13 +96,13 @@ def test_an_account_taken_along_keeps_its_contact(panel, start_pebble):
     profile = panel.profile(pebble.directory_url, pebble.roots_pem)
     with _other_client(pebble.directory_url, pebble.roots_pem, ["old@panel.test"]) as (other, pem):
         run_action(panel, profile, "import_account_key", account_key=pem)
-        one = issued_certificate(panel, profile, "a.shop.test")
+        one = panel.issued(profile, "a.shop.test")
         assert other.account().contact == ("mailto:old@panel.test",)
         panel.core.authorities.edit(profile.id, settings={"email": "new@panel.test"})
-        issued_certificate(panel, profile, "b.shop.test")
+        panel.issued(profile, "b.shop.test")
         assert other.account().contact == ("mailto:new@panel.test",)
         panel.core.authorities.edit(profile.id, settings={"email": ""})
-        issued_certificate(panel, profile, "c.shop.test")
+        panel.issued(profile, "c.shop.test")
         assert other.account().contact == ()  # this one was ours
     assert panel.core.certificates.get(one).status is Status.ACTIVE
 
@@ -116,7 +115,7 @@ def test_an_account_is_taken_along_in_place_of_one(panel, start_pebble):
     pebble = start_pebble()
     profile = panel.profile(pebble.directory_url, pebble.roots_pem)
     assert offered_actions(panel, profile)["import_account_key"].confirm is None
-    one = issued_certificate(panel, profile, "a.shop.test")
+    one = panel.issued(profile, "a.shop.test")
     before, old = record_of(panel, profile), Accounts().client(context_of(panel, profile))
     assert "stays at the CA" in str(offered_actions(panel, profile)["import_account_key"].confirm)
     with _other_client(pebble.directory_url, pebble.roots_pem, []) as (other, pem):
@@ -198,7 +197,7 @@ def test_an_agreement_is_for_all_accounts_of_the_profile(panel, trouble):
     """The accounts of other e-mail addresses agree as well, also where the profile's own account needs nothing."""
     plan, proxy = trouble
     profile = panel.profile(**proxy)
-    issued_certificate(panel, profile, "a.shop.test", module_data={"account_email": "anna@shop.test"})
+    panel.issued(profile, "a.shop.test", module_data={"account_email": "anna@shop.test"})
     assert record_of(panel, profile).url == ""
     _has_other_terms(plan, "https://ca.test/terms/2")
     panel.restart()
@@ -295,14 +294,8 @@ class _Eab(http.server.BaseHTTPRequestHandler):
 def eab_service():
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Eab)
     server.asked = 0
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
+    with serving(server):
         yield server
-    finally:
-        server.shutdown()
-        thread.join(10)
-        server.server_close()
 
 
 _GIVEN = json.dumps({"success": True, "eab_kid": "kid-1", "eab_hmac_key": EAB_KEY}).encode()
@@ -339,7 +332,7 @@ def test_fetched_eab_credentials_outlive_a_ca_that_is_down(panel, start_pebble, 
     url = f"http://127.0.0.1:{eab_service.server_port}/x"
     profile = panel.profile(**proxy, email="owner@panel.test", eab_url=url)
     plan.faults = [(NEW_ACCOUNT, "500")] * 2
-    issued_certificate(panel, profile, "a.shop.test")
+    panel.issued(profile, "a.shop.test")
     assert eab_service.asked == 1
 
 

@@ -11,7 +11,6 @@ from acme_accounts import (
     account_at_the_ca,
     context_of,
     dislike_to_be_asked,
-    issued_certificate,
     offered_actions,
     pass_answers_on,
     path_of,
@@ -43,7 +42,7 @@ def test_a_rollover_whose_answer_is_none_keeps_the_account(panel, trouble, fault
     assert plan.happened == [(ROLLOVER, fault)]
     assert context_of(panel, profile).documents.unseal(before.key_name) is not None
     panel.restart()
-    issued_certificate(panel, profile, "a.shop.test")
+    panel.issued(profile, "a.shop.test")
     assert record_of(panel, profile).url == before.url
     panel.environment.skip(timedelta(minutes=11))
     run_action(panel, profile, "roll_over_account_key")
@@ -73,7 +72,7 @@ def test_a_rollover_that_was_done_is_found_out(panel, trouble, status, body):
         run_action(panel, profile, "roll_over_account_key")
     pass_answers_on(plan)
     panel.restart()
-    issued_certificate(panel, profile, "a.shop.test")
+    panel.issued(profile, "a.shop.test")
     after = record_of(panel, profile)
     assert (after.url, after.next_key) == (before.url, None)
     assert after.key != before.key
@@ -137,7 +136,7 @@ def test_a_rollover_at_a_ca_that_cannot_be_asked_for_accounts(panel, trouble, do
     dislike_to_be_asked(plan)
     panel.environment.skip(timedelta(minutes=11))
     panel.restart()
-    issued_certificate(panel, profile, "a.shop.test")
+    panel.issued(profile, "a.shop.test")
     after = record_of(panel, profile)
     assert after.url == before.url
     assert (after.key != before.key) is done
@@ -178,7 +177,7 @@ def test_an_account_without_a_key_is_replaced_on_demand(panel, start_pebble):
     panel.restart()
     run_action(panel, profile, "open_account")
     assert record_of(panel, profile).url not in ("", before.url)
-    issued_certificate(panel, profile, "a.shop.test")
+    panel.issued(profile, "a.shop.test")
 
 
 # -- closed elsewhere ---------------------------------------------------------------------------------------------
@@ -189,7 +188,7 @@ def test_an_account_that_was_closed_elsewhere(panel, start_pebble, found_by):
     """It is recognised by whatever uses it first, and written down; then open_account is offered, and helps."""
     pebble = start_pebble()
     profile = panel.profile(pebble.directory_url, pebble.roots_pem)
-    one = issued_certificate(panel, profile, "a.shop.test")
+    one = panel.issued(profile, "a.shop.test")
     before = record_of(panel, profile)
     Accounts().client(context_of(panel, profile)).deactivate_account()  # another program with the same key
     if found_by == "a certificate":
@@ -217,7 +216,7 @@ def test_other_ways_to_say_that_an_account_is_closed(panel, trouble, what):
     """A CA that still shows the account says so in its status; one that dislikes questions says so in words."""
     plan, proxy = trouble
     profile = panel.profile(**proxy)
-    one = issued_certificate(panel, profile, "a.shop.test")
+    one = panel.issued(profile, "a.shop.test")
     account = path_of(record_of(panel, profile).url)
 
     def rewrite(path, status, body, headers):
@@ -255,7 +254,7 @@ def test_a_closed_account_of_which_the_record_is_gone(panel, start_pebble):
     """Only the key was restored, and its account is closed: that is told, and open_account takes a new key."""
     pebble = start_pebble()
     profile = panel.profile(pebble.directory_url, pebble.roots_pem)
-    one = issued_certificate(panel, profile, "a.shop.test")
+    one = panel.issued(profile, "a.shop.test")
     before = record_of(panel, profile)
     run_action(panel, profile, "deactivate_account")
     context_of(panel, profile).documents.delete(before.document)

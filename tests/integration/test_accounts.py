@@ -11,10 +11,10 @@ from acme_accounts import (
     EAB_KEY,
     account_at_the_ca,
     context_of,
-    issued_certificate,
     record_of,
     run_action,
 )
+from ca_proxy import serving
 
 from certcore import Status
 from certcore.errors import CAError, CertCoreError, InvalidInput, StorageError
@@ -46,10 +46,10 @@ def test_one_account_for_the_profile_and_one_for_each_other_email(panel, start_p
     """Certificates share the profile's account; one that asks for another e-mail gets an account of its own."""
     pebble = start_pebble()
     profile = panel.profile(pebble.directory_url, pebble.roots_pem, email="ca@panel.test")
-    issued_certificate(panel, profile, "a.shop.test")
-    issued_certificate(panel, profile, "b.shop.test", module_data={"account_email": "CA@panel.test".lower()})
-    issued_certificate(panel, profile, "c.shop.test", module_data={"account_email": "anna@shop.test"})
-    issued_certificate(panel, profile, "d.shop.test", module_data={"account_email": "anna@shop.test"})
+    panel.issued(profile, "a.shop.test")
+    panel.issued(profile, "b.shop.test", module_data={"account_email": "CA@panel.test".lower()})
+    panel.issued(profile, "c.shop.test", module_data={"account_email": "anna@shop.test"})
+    panel.issued(profile, "d.shop.test", module_data={"account_email": "anna@shop.test"})
     records = records_of(context_of(panel, profile).documents, profile.id)
     assert sorted(one.contact for one in records) == ["anna@shop.test", "ca@panel.test"]
     assert len({one.url for one in records}) == 2
@@ -61,7 +61,7 @@ def test_terms_can_be_agreed_to_by_a_certificate_of_its_own(panel, start_pebble)
     pebble = start_pebble()
     profile = panel.profile(pebble.directory_url, pebble.roots_pem, terms_agreed=False)
     own = {"account_email": "anna@shop.test", "terms_agreed": True}
-    issued_certificate(panel, profile, "a.shop.test", module_data=own)
+    panel.issued(profile, "a.shop.test", module_data=own)
     other = panel.request(profile, "b.shop.test")
     panel.set_cnames(other)
     failed = panel.drive(other, lambda certificate: certificate.problem is not None)
@@ -72,11 +72,11 @@ def test_the_contact_follows_the_profile(panel, start_pebble):
     """A changed e-mail is told to the CA at the next use; the account stays the same, and its history tells of it."""
     pebble = start_pebble()
     profile = panel.profile(pebble.directory_url, pebble.roots_pem, email="old@panel.test")
-    issued_certificate(panel, profile, "a.shop.test")
+    panel.issued(profile, "a.shop.test")
     before = record_of(panel, profile)
     assert account_at_the_ca(panel, profile).contact == ("mailto:old@panel.test",)
     panel.core.authorities.edit(profile.id, settings={"email": "new@panel.test"})
-    issued_certificate(panel, profile, "b.shop.test")
+    panel.issued(profile, "b.shop.test")
     after = record_of(panel, profile)
     assert (after.url, after.contact) == (before.url, "new@panel.test")
     assert account_at_the_ca(panel, profile).contact == ("mailto:new@panel.test",)
@@ -88,7 +88,7 @@ def test_kinds_of_account_key(panel, start_pebble, kind):
     """Whatever kind of key the profile asks for, the account works with it."""
     pebble = start_pebble()
     profile = panel.profile(pebble.directory_url, pebble.roots_pem, account_key_type=kind)
-    issued_certificate(panel, profile, "a.shop.test")
+    panel.issued(profile, "a.shop.test")
     context = context_of(panel, profile)
     key = jose.load_account_key(context.documents.unseal(record_of(panel, profile).key_name))
     assert jose.AccountSigner(key).alg == {"ec_p256": "ES256", "ec_p384": "ES384", "rsa_2048": "RS256"}[kind]
@@ -98,12 +98,12 @@ def test_an_account_is_found_by_its_key_after_a_restore(panel, start_pebble):
     """A store that has the key but not the URL finds the account; terms and binding are not asked for again."""
     pebble = start_pebble(eab={"kid-1": EAB_KEY})
     profile = panel.profile(pebble.directory_url, pebble.roots_pem, eab_kid="kid-1", eab_hmac_key=EAB_KEY)
-    issued_certificate(panel, profile, "a.shop.test")
+    panel.issued(profile, "a.shop.test")
     before = record_of(panel, profile)
     panel.core.engine.contexts.documents(panel.core.engine.plugins.module("puq_acme")).delete(before.document)
     panel.core.authorities.edit(profile.id, settings={"terms_agreed": False})
     panel.restart()
-    issued_certificate(panel, profile, "b.shop.test")
+    panel.issued(profile, "b.shop.test")
     assert record_of(panel, profile).url == before.url
 
 
@@ -111,7 +111,7 @@ def test_another_ca_is_another_account_and_existing_certificates_stay_renewable(
     """A profile that is set to another CA gets an account there; its certificates are renewed there, and back again."""
     first, second = start_pebble(), start_pebble()
     profile = panel.profile(first.directory_url, first.roots_pem)
-    one = issued_certificate(panel, profile, "a.shop.test")
+    one = panel.issued(profile, "a.shop.test")
     at_first = record_of(panel, profile)
     other = {"directory_url": second.directory_url, "trusted_roots": second.roots_pem}
     panel.core.authorities.edit(profile.id, settings=other)
@@ -148,7 +148,7 @@ def test_a_rollover(panel, start_pebble):
     """The account stays, its key is another, the old one is destroyed and refused; other processes go on at once."""
     pebble = start_pebble()
     profile = panel.profile(pebble.directory_url, pebble.roots_pem, account_key_type="ec_p384")
-    issued_certificate(panel, profile, "a.shop.test")
+    panel.issued(profile, "a.shop.test")
     context, before = context_of(panel, profile), record_of(panel, profile)
     old_key = context.documents.unseal(before.key_name)
     elsewhere = Accounts()  # another process, with the client in memory
@@ -166,7 +166,7 @@ def test_a_rollover(panel, start_pebble):
         )
         with pytest.raises(AcmeProblem):
             stale.account()
-    issued_certificate(panel, profile, "b.shop.test")
+    panel.issued(profile, "b.shop.test")
     assert "roll" in after.history[-1]["what"]
     assert after.history[-1]["actor"] == "root"
 
@@ -206,7 +206,7 @@ def test_killed_at_every_point_of_a_rollover(panel, start_pebble, crashing, cras
         ended = crashing(url=panel.url, keyring=str(panel.keyring), authority=profile.id, point=point)
         panel.restart()
         assert account_at_the_ca(panel, profile).url == before.url
-        issued_certificate(panel, profile, f"p{point}.shop.test")
+        panel.issued(profile, f"p{point}.shop.test")
         assert record_of(panel, profile).url == before.url
         panel.environment.skip(timedelta(minutes=11))
         panel.restart()
@@ -257,7 +257,7 @@ def test_a_closed_account_is_not_opened_again_unasked(panel, start_pebble):
     """After deactivation certificates say so, and stay; a new account is opened when somebody asks for it."""
     pebble = start_pebble()
     profile = panel.profile(pebble.directory_url, pebble.roots_pem)
-    one = issued_certificate(panel, profile, "a.shop.test")
+    one = panel.issued(profile, "a.shop.test")
     before = record_of(panel, profile)
     assert "deactivate_account" in {action.name for action in panel.core.authorities.actions(profile.id)}
     run_action(panel, profile, "deactivate_account")
@@ -290,7 +290,7 @@ def test_an_account_is_taken_along_from_another_client(panel, start_pebble, form
     profile = panel.profile(pebble.directory_url, pebble.roots_pem, email="new@panel.test")
     given = pem.decode() if form == "pem" else json.dumps(key.to_json())
     assert url in run_action(panel, profile, "import_account_key", account_key=given)
-    issued_certificate(panel, profile, "a.shop.test")
+    panel.issued(profile, "a.shop.test")
     assert record_of(panel, profile).url == url
     assert account_at_the_ca(panel, profile).contact == ("mailto:new@panel.test",)
     stored = b"".join(file.read_bytes() for file in panel.folder.glob("certcore.db*"))
@@ -340,14 +340,8 @@ class _EabServer(http.server.BaseHTTPRequestHandler):
 def eab_server():
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _EabServer)
     server.asked = []
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
+    with serving(server):
         yield server
-    finally:
-        server.shutdown()
-        thread.join(10)
-        server.server_close()
 
 
 def test_eab_credentials_by_email(panel, start_pebble, eab_server):
@@ -355,9 +349,9 @@ def test_eab_credentials_by_email(panel, start_pebble, eab_server):
     pebble = start_pebble(eab={"kid-1": EAB_KEY})
     url = f"http://127.0.0.1:{eab_server.server_port}/acme/eab-credentials-email"
     profile = panel.profile(pebble.directory_url, pebble.roots_pem, email="owner@panel.test", eab_url=url)
-    issued_certificate(panel, profile, "a.shop.test")
+    panel.issued(profile, "a.shop.test")
     panel.restart()
-    issued_certificate(panel, profile, "b.shop.test")
+    panel.issued(profile, "b.shop.test")
     assert len(eab_server.asked) == 1
     stored = b"".join(file.read_bytes() for file in panel.folder.glob("certcore.db*"))
     assert EAB_KEY.encode() not in stored
@@ -400,7 +394,7 @@ def test_the_profiles_page_tells_of_the_account(panel):
         limits = ["orders 20 per 2d"]
         profile = panel.profile(pebble.directory_url, pebble.roots_pem, email="ca@panel.test", limits=limits)
         assert "no account at the CA yet" in _shown(panel, profile)
-        issued_certificate(panel, profile, "a.shop.test")
+        panel.issued(profile, "a.shop.test")
         record, shown = record_of(panel, profile), _shown(panel, profile)
         for expected in (record.url, record.thumbprints[0], "ca@panel.test", "1 placed", "0 of 20"):
             assert expected in shown

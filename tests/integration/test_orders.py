@@ -5,6 +5,7 @@ import json
 from datetime import timedelta
 
 import pytest
+from acme_accounts import path_of
 
 from certcore import Status
 from certcore.errors import InvalidInput
@@ -15,13 +16,6 @@ from certcore.x509.chain import parse_chain, verify_chain
 from certcore_puq_acme.renewal_info import certificate_id
 
 PROFILES = {"classic": "for 90 days", "shortlived": "for 6 days"}
-
-
-def _issued(panel, profile, domain, **fields):
-    one = panel.request(profile, domain, **fields)
-    panel.set_cnames(one)
-    panel.until_active(one)
-    return one
 
 
 def _renewed(panel, one):
@@ -44,13 +38,13 @@ def test_certificate_profiles(panel, start_acme2certifier):
     """The forms offer what the directory does, with its descriptions; each certificate may have its own."""
     server = start_acme2certifier(profiles=PROFILES, profile_days={"shortlived": 6})
     profile = panel.profile(server.directory_url, server.roots_pem, certificate_profile="classic")
-    _issued(panel, profile, "a.shop.test")
+    panel.issued(profile, "a.shop.test")
     forms = (panel.core.authorities.form_of(profile.id), panel.core.authorities.certificate_form(profile.id))
     for form in forms:
         (field,) = (one for one in form if one.name == "certificate_profile")
         assert field.kind is FieldKind.CHOICE
         assert [choice.label for choice in field.choices][1:] == ["classic: for 90 days", "shortlived: for 6 days"]
-    short = _issued(panel, profile, "b.shop.test", module_data={"certificate_profile": "shortlived"})
+    short = panel.issued(profile, "b.shop.test", module_data={"certificate_profile": "shortlived"})
     assert panel.core.certificates.view(short).leaf.lifetime <= timedelta(days=7)
     with pytest.raises(InvalidInput) as caught:
         panel.core.certificates.create(
@@ -82,7 +76,7 @@ def test_renewal_information_is_asked_and_followed(panel, start_acme2certifier):
         renewal_percent=50, renewal_window=timedelta(days=2), renewal_retry_after=6 * 3600, days=90
     )
     profile = panel.profile(server.directory_url, server.roots_pem)
-    one = _issued(panel, profile, "a.shop.test")
+    one = panel.issued(profile, "a.shop.test")
     first = panel.core.certificates.view(one).leaf
     panel.drive(one, lambda _: panel.core.certificates.view(one).active.renewal_info.start is not None)
     view = panel.core.certificates.view(one)
@@ -106,7 +100,7 @@ def test_a_ca_that_wants_everything_renewed_now(panel, start_acme2certifier):
     """A window that has begun long ago renews within the hour, without anybody's doing."""
     server = start_acme2certifier(renewal_now=True)
     profile = panel.profile(server.directory_url, server.roots_pem)
-    one = _issued(panel, profile, "a.shop.test")
+    one = panel.issued(profile, "a.shop.test")
     begun = panel.environment.now()
     serial = panel.core.certificates.view(one).leaf.serial_hex
     panel.drive(one, lambda _: panel.core.certificates.view(one).leaf.serial_hex != serial)
@@ -133,7 +127,7 @@ def test_an_order_says_which_leaf_it_replaces(panel, start_acme2certifier, befor
     """A renewal at a CA with renewal information names the leaf in service; a first order, or one elsewhere, none."""
     plan, proxy = before(start_acme2certifier())
     profile = panel.profile(**proxy)
-    one = _issued(panel, profile, "a.shop.test")
+    one = panel.issued(profile, "a.shop.test")
     first = panel.core.certificates.view(one).active.leaf_pem
     _renewed(panel, one)
     orders = [payload for path, payload in plan.asked if path.endswith("/neworders") and payload]
@@ -144,7 +138,7 @@ def test_an_order_says_which_leaf_it_replaces(panel, start_acme2certifier, befor
 def test_a_leaf_that_was_replaced_already_is_replaced_no_less(panel, start_acme2certifier, before):
     """A CA that says alreadyReplaced gets the same order without the word."""
     plan, proxy = before(start_acme2certifier())
-    one = _issued(panel, panel.profile(**proxy), "a.shop.test")
+    one = panel.issued(panel.profile(**proxy), "a.shop.test")
 
     def rewrite(path, status, body, headers):
         if path.endswith("/neworders") and plan.asked[-1][1].get("replaces"):
@@ -186,7 +180,7 @@ def _orders(plan):
 def test_whatever_a_ca_does_not_like_about_the_replaced_leaf(panel, start_acme2certifier, before, status, kind, detail):
     """The renewal is ordered without naming the leaf, at once."""
     plan, proxy = before(start_acme2certifier())
-    one = _issued(panel, panel.profile(**proxy), "a.shop.test")
+    one = panel.issued(panel.profile(**proxy), "a.shop.test")
     _refuses_replaces(plan, {"type": f"urn:ietf:params:acme:error:{kind}", "detail": detail}, status)
     begun = panel.environment.now()
     _renewed(panel, one)
@@ -198,7 +192,7 @@ def test_a_leaf_of_another_account_is_not_named(panel, start_acme2certifier, bef
     """After a change of account the order does not say that it replaces a leaf, which the CA would refuse."""
     plan, proxy = before(start_acme2certifier())
     profile = panel.profile(**proxy)
-    one = _issued(panel, profile, "a.shop.test")
+    one = panel.issued(profile, "a.shop.test")
     _renewed(panel, one)
     panel.core.authorities.act(profile.id, "deactivate_account", {}, actor="root")
     panel.core.authorities.act(profile.id, "open_account", {}, actor="root")
@@ -210,7 +204,7 @@ def test_a_leaf_of_another_account_is_not_named(panel, start_acme2certifier, bef
 def test_an_order_that_may_not_replace_waits_for_its_turn(panel, start_acme2certifier, before):
     """It counts as an order like others: a limit that exempts replacements makes it wait, without asking again."""
     plan, proxy = before(start_acme2certifier())
-    one = _issued(panel, panel.profile(**proxy, limits=["orders 1 per 1d except ari"]), "a.shop.test")
+    one = panel.issued(panel.profile(**proxy, limits=["orders 1 per 1d except ari"]), "a.shop.test")
     _refuses_replaces(plan, {"type": "urn:ietf:params:acme:error:unauthorized", "detail": "not yours"}, 403)
     begun = panel.environment.now()
     panel.core.certificates.renew(one)
@@ -230,7 +224,7 @@ def test_an_order_that_may_not_replace_waits_for_its_turn(panel, start_acme2cert
 def test_a_validity_of_the_customers_choice(panel, start_pebble):
     """Where the CA lets the customer choose, the certificate ends when it was asked for."""
     pebble = start_pebble()
-    one = _issued(panel, panel.profile(pebble.directory_url, pebble.roots_pem, validity_days=20), "a.shop.test")
+    one = panel.issued(panel.profile(pebble.directory_url, pebble.roots_pem, validity_days=20), "a.shop.test")
     left = panel.core.certificates.view(one).leaf.not_after - panel.environment.now()
     assert timedelta(days=19) < left <= timedelta(days=20)
 
@@ -261,7 +255,7 @@ def test_an_alternate_chain_that_cannot_be_had(panel, start_pebble, before, stat
     plan, proxy = before(pebble)
     profile = panel.profile(**proxy, preferred_chain=parse_root(pebble.issuer_root_pem(1)))
     plan.rewrite = lambda path, *was: (status, body, was[2]) if "/alternate/" in path else was
-    one = _issued(panel, profile, "a.shop.test")
+    one = panel.issued(profile, "a.shop.test")
     assert "1 more could not be had" in _texts(panel, one)
     assert [path for path, _ in plan.asked].count("/order-plz") == 1
 
@@ -314,7 +308,7 @@ def test_a_certificate_that_is_gone_is_ordered_anew(panel, start_pebble, before)
     one = panel.request(profile, "a.shop.test")
     panel.set_cnames(one)
     panel.drive(one, lambda certificate: certificate.problem is not None)
-    gone = "/" + panel.issuance(one).module_state["certificate"].split("/", 3)[3]
+    gone = path_of(panel.issuance(one).module_state["certificate"])
     plan.has = lambda _, path: path != gone
     panel.core.authorities.edit(profile.id, settings={"chain_roots": ""})
     panel.until_active(one)
@@ -331,12 +325,12 @@ def test_the_preferred_chain(panel, start_pebble):
         profile = panel.profile(
             pebble.directory_url, pebble.roots_pem, name=f"ca {number}", preferred_chain=names[number].upper()
         )
-        one = _issued(panel, profile, f"d{number}.shop.test")
+        one = panel.issued(profile, f"d{number}.shop.test")
         chain = parse_chain(panel.core.certificates.export(one, reason="test").fullchain_pem)
         verify_chain(chain, roots[number], panel.environment.now())
         assert f"Root: {names[number]}" in _texts(panel, one)
     profile = panel.profile(pebble.directory_url, pebble.roots_pem, name="other", preferred_chain="No Such Root")
-    one = _issued(panel, profile, "x.shop.test")
+    one = panel.issued(profile, "x.shop.test")
     text = _texts(panel, one)
     assert "'No Such Root'" in text
     assert names[0] in text
@@ -354,7 +348,7 @@ def test_roots_that_are_insisted_on(panel, start_pebble):
     """The chain has to lead to one of the profile's roots, alternates included; else nothing is installed."""
     pebble = start_pebble(alternate_roots=1)
     second = panel.profile(pebble.directory_url, pebble.roots_pem, name="second", chain_roots=pebble.issuer_root_pem(1))
-    one = _issued(panel, second, "a.shop.test")
+    one = panel.issued(second, "a.shop.test")
     chain = parse_chain(panel.core.certificates.export(one, reason="test").fullchain_pem)
     verify_chain(chain, pebble.issuer_root_pem(1), panel.environment.now())
     wrong = panel.profile(pebble.directory_url, pebble.roots_pem, name="wrong", chain_roots=pebble.roots_pem)
@@ -389,7 +383,7 @@ def test_a_caa_record_that_forbids_the_ca(panel, start_acme2certifier):
     panel.until_active(one)
     panel.zone.set("shop.test", "CAA", '0 issue "other.test"')
     panel.core.authorities.edit(profile.id, settings={"check_caa": False})
-    _issued(panel, profile, "b.shop.test")  # this CA does not look at CAA records itself
+    panel.issued(profile, "b.shop.test")  # this CA does not look at CAA records itself
 
 
 # -- many names ---------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from certcore.cli.deliveries import deliveries_of, draw_targets, targets_documen
 from certcore.cli.details import draw_view
 from certcore.cli.documents import certificate_document, view_document
 from certcore.cli.exchange import export, formats, import_one
-from certcore.cli.form import CREATABLE, Fields, OwnCsr, Owner, fields_given, with_options
+from certcore.cli.form import CREATABLE, Aliases, Fields, OwnCsr, Owner, Wildcard, fields_given, with_options
 from certcore.cli.given import confirmed, pair
 from certcore.cli.lists import list_certificates
 from certcore.cli.naming import authority_name, named, shown_domain, tell
@@ -40,10 +40,8 @@ def create(  # noqa: PLR0917 - Typer gives them all by name
         str, typer.Option("--authority", metavar="NAME", help="The CA profile, by name or id; needed.")
     ] = "",
     csr_file: OwnCsr = "",
-    aliases: Annotated[
-        list[str] | None, typer.Option("--alias", metavar="NAME", help="A further name; may be repeated.")
-    ] = None,
-    wildcard: Annotated[bool, typer.Option("--wildcard", help="Also *.DOMAIN.")] = False,
+    aliases: Aliases = None,
+    wildcard: Wildcard = False,
     key_type: Annotated[
         str,
         typer.Option("--key-type", metavar="T", help=f"One of {', '.join(KeyType)}; ec-p256 by default."),

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-from attrs import evolve, field, frozen
+from attrs import frozen
 
 from certcore.cli.documents import moment
 from certcore.cli.output import plain, shown_moment, table
 from certcore.core import CertCore
-from certcore.errors import AccessDenied, NotFound, PluginError
-from certcore.model.events import Event
+from certcore.errors import AccessDenied, NotFound
 from certcore.model.timeline import Timeline
-from certcore.ports.plugins import CertificateSource, Plugins
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -88,34 +86,20 @@ class Undelivered:
         return plain(f"The target {self.target} was not told of {self.domain or self.certificate_id}: {self.reason}")
 
 
-@frozen(eq=False)
-class _Noting:
-    """The plugins, and which of them did not take an event."""
-
-    _plugins: Plugins
-    failed: list[Undelivered] = field(factory=list)
-
-    def notify(self, observer: str, event: Event, certificates: CertificateSource) -> None:
-        try:
-            self._plugins.notify(observer, event, certificates)
-        except PluginError as error:
-            failure = Undelivered(target=observer, certificate_id=event.certificate_id, reason=error.reason)
-            self.failed.append(failure)
-            raise
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._plugins, name)
-
-
 def deliver(core: CertCore) -> Sequence[Undelivered]:
     """Tell the targets what is due; returns what one of them did not take.
 
     Raises:
         StorageError: The store cannot be used now.
     """
-    noting = _Noting(core.outbox.plugins)
-    evolve(core.outbox, plugins=cast("Plugins", noting)).deliver()
-    return [evolve(one, domain=_domain(core, one.certificate_id)) for one in noting.failed]
+    found: list[Undelivered] = []
+
+    def failed(target: str, certificate_id: str, reason: str) -> None:
+        domain = _domain(core, certificate_id)
+        found.append(Undelivered(target=target, certificate_id=certificate_id, reason=reason, domain=domain))
+
+    core.outbox.deliver(failed=failed)
+    return found
 
 
 def _domain(core: CertCore, certificate_id: str) -> str:

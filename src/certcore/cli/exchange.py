@@ -11,6 +11,7 @@ import typer
 
 from certcore.adapters.files import Written, write_plain, write_versioned
 from certcore.cli.documents import moment, view_document
+from certcore.cli.form import Owner
 from certcore.cli.given import content_of
 from certcore.cli.naming import named, shown_domain
 from certcore.cli.options import Certificate, Database, Json, Keyring
@@ -47,7 +48,7 @@ def import_one(  # noqa: PLR0917 - Typer gives them all by name
         str,
         typer.Option("--authority", metavar="NAME", help="The CA profile that renews it; without, it is only watched."),
     ] = "",
-    owner: Annotated[str, typer.Option("--owner", metavar="OWNER", help="The tenant whose it is.")] = "",
+    owner: Owner = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only check; nothing is stored.")] = False,
     database: Database = "",
     keyring: Keyring = "",

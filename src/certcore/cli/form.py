@@ -14,7 +14,18 @@ from certcore.errors import InvalidInput
 from certcore.model.fields import CERTIFICATE_FIELDS, CertificateField, FieldGroup, When
 from certcore.model.form import FieldKind
 
-__all__ = ["CREATABLE", "EDITABLE", "Changes", "Fields", "OwnCsr", "Owner", "fields_given", "with_options"]
+__all__ = [
+    "CREATABLE",
+    "EDITABLE",
+    "Aliases",
+    "Changes",
+    "Fields",
+    "OwnCsr",
+    "Owner",
+    "Wildcard",
+    "fields_given",
+    "with_options",
+]
 
 
 def _typed(*, created: bool) -> Mapping[str, CertificateField]:
@@ -41,6 +52,8 @@ def _help(fields: Iterable[str]) -> str:
 Fields = Annotated[list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help=_help(CREATABLE))]
 Changes = Annotated[list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help=_help(EDITABLE))]
 Owner = Annotated[str, typer.Option("--owner", metavar="OWNER", help="The tenant whose it is.")]
+Aliases = Annotated[list[str] | None, typer.Option("--alias", metavar="NAME", help="A further name; may be repeated.")]
+Wildcard = Annotated[bool, typer.Option("--wildcard", help="Also *.DOMAIN.")]
 OwnCsr = Annotated[
     str,
     typer.Option("--csr", metavar="FILE", help="A CSR of your own: its names count, and its key stays with you."),

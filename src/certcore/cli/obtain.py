@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from certcore.cli.documents import view_document
-from certcore.cli.form import CREATABLE, Fields, OwnCsr, Owner, fields_given, with_options
+from certcore.cli.form import CREATABLE, Aliases, Fields, OwnCsr, Owner, Wildcard, fields_given, with_options
 from certcore.cli.given import pair
 from certcore.cli.naming import named, shown_domain
 from certcore.cli.options import Database, Json, Keyring
@@ -26,10 +26,8 @@ def obtain(  # noqa: PLR0917 - Typer gives them all by name
     authority: Annotated[str, typer.Option("--authority", metavar="NAME", help="The CA profile, by name or id.")],
     domain: Annotated[str, typer.Argument(metavar="[DOMAIN]", help="The primary name; not with --csr.")] = "",
     csr_file: OwnCsr = "",
-    aliases: Annotated[
-        list[str] | None, typer.Option("--alias", metavar="NAME", help="A further name; may be repeated.")
-    ] = None,
-    wildcard: Annotated[bool, typer.Option("--wildcard", help="Also *.DOMAIN.")] = False,
+    aliases: Aliases = None,
+    wildcard: Wildcard = False,
     key_type: Annotated[str, typer.Option("--key-type", metavar="T", help="The kind of key; ec-p256 by default.")] = "",
     owner: Owner = "",
     fields: Fields = None,

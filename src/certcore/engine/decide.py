@@ -11,9 +11,10 @@ from attrs import frozen
 
 from certcore.model.certificate import Certificate
 from certcore.model.issuance import TOO_MUCH, Issuance, Purpose
+from certcore.model.leaf import Leaf
 from certcore.model.lifecycle import Status
 
-__all__ = ["Decision", "Task", "decide", "end_of_change", "is_lost_change"]
+__all__ = ["Decision", "Task", "decide", "end_of_change", "is_late", "is_lost_change"]
 
 _TIME_FOR_A_CHANGE: Final = timedelta(days=1)
 
@@ -67,9 +68,7 @@ def end_of_change(certificate: Certificate, issuances: Sequence[Issuance]) -> da
     names = set(certificate.names if attempt is None else attempt.names)
     if names == set(active.names) or certificate.status not in (Status.ACTIVE, Status.EXPIRED):
         return None
-    ends = active.leaf.not_after
-    renew_at = certificate.renewal.renew_at(active.leaf, certificate.id, active.renewal_info)
-    late = renew_at + (ends - renew_at) / 2
+    ends, late = active.leaf.not_after, _late_at(certificate, active, active.leaf)
     if attempt is None:
         return late
     # The same names at another CA are no new change.
@@ -77,6 +76,17 @@ def end_of_change(certificate: Certificate, issuances: Sequence[Issuance]) -> da
     began = min(tried, default=attempt.created_at)
     time = _TIME_FOR_A_CHANGE if ends <= began else min(_TIME_FOR_A_CHANGE, (ends - began) / 2)
     return max(late, began + time)
+
+
+def _late_at(certificate: Certificate, active: Issuance, leaf: Leaf) -> datetime:
+    """The middle between the renewal's moment and the leaf's end."""
+    renew_at = certificate.renewal.renew_at(leaf, certificate.id, active.renewal_info)
+    return renew_at + (leaf.not_after - renew_at) / 2
+
+
+def is_late(certificate: Certificate, active: Issuance, now: datetime) -> bool:
+    """Whether half of the time between the renewal's moment and the end of the leaf in service has passed."""
+    return active.leaf is None or now >= _late_at(certificate, active, active.leaf)
 
 
 def is_lost_change(certificate: Certificate, issuances: Sequence[Issuance], now: datetime) -> bool:
@@ -94,10 +104,8 @@ def _ask_at(certificate: Certificate, active: Issuance, now: datetime) -> dateti
     return now if is_bound else None
 
 
-def _leaves(certificate: Certificate, attempt: Issuance | None) -> bool:
+def _leaves(certificate: Certificate, attempt: Issuance) -> bool:
     """Whether an attempt goes on at another CA: the present one keeps failing, or is none of the certificate's now."""
-    if attempt is None:  # pragma: no cover - only asked for an attempt
-        return False
     if attempt.authority_id not in (certificate.authority_id, *certificate.fallbacks):
         return True
     return attempt.authority_failures >= TOO_MUCH and bool(certificate.fallbacks)
@@ -122,8 +130,8 @@ def decide(
     for issuance in issuances:
         if clean_up and issuance.needs_clean_up and issuance.outcome is not None:
             return Decision(task=Task.CLEAN_UP, issuance=issuance)
-    in_flight = current is not None and current.outcome is None
-    if in_flight and certificate.status not in (Status.DRAFT, Status.ERROR, Status.REVOKED):
+    stopped = certificate.status in (Status.DRAFT, Status.ERROR, Status.REVOKED)
+    if current is not None and current.outcome is None and not stopped:
         if is_lost_change(certificate, issuances, now):
             return Decision(task=Task.SET_CHANGE_ASIDE, issuance=active)
         return Decision(task=Task.FALL_BACK if _leaves(certificate, current) else Task.ADVANCE, issuance=current)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -65,10 +65,13 @@ class Outbox:
     #: at which they became due.
     _left: dict[str, tuple[datetime, datetime | None]] = field(factory=dict, init=False, repr=False)
 
-    def deliver(self) -> int:
+    def deliver(self, *, failed: Callable[[str, str, str], object] = lambda *_: None) -> int:
         """Deliver what is due now; returns how many timelines were looked at.
 
         Returns at once when no plugin observes. Takes as long as the observers do; the engine does not wait for it.
+
+        Args:
+            failed: Called with an observer that did not take an event now, the certificate's id, and why.
 
         Raises:
             StorageError: The store cannot be used now.
@@ -84,7 +87,8 @@ class Outbox:
         while self.has_work(since) and (claimed := self._claim(since)):
             known = known or known_observers(self.storage, self.plugins.observers, since)
             for timeline in claimed:
-                self._deliver(timeline, known)
+                for observer, reason in self._deliver(timeline, known).items():
+                    failed(observer, timeline.certificate_id, reason)
             looked_at += len(claimed)
         return looked_at
 
@@ -118,10 +122,12 @@ class Outbox:
     def _left_to_others(self, now: datetime) -> Collection[str]:
         return [one for one, (since, _) in list(self._left.items()) if now - since < _HEAD_START]
 
-    def _deliver(self, timeline: Timeline, known: Collection[str]) -> None:
+    def _deliver(self, timeline: Timeline, known: Collection[str]) -> dict[str, str]:
+        """Returns why which observers did not take an event."""
+        failed: dict[str, str] = {}
         try:
             with self.leases.keep(timeline):
-                after = self._offer(timeline, known)
+                after = self._offer(timeline, known, failed)
             now = self.environment.now()
             with self.storage.write() as transaction:
                 transaction.timelines.settle(
@@ -134,9 +140,10 @@ class Outbox:
                 )
         except LeaseLost:
             _log.info("Another process delivers the events of certificate %s.", timeline.certificate_id)
+        return failed
 
-    def _offer(self, timeline: Timeline, known: Collection[str]) -> Timeline:
-        """Give every observer what it has not had; returns how far each came."""
+    def _offer(self, timeline: Timeline, known: Collection[str], failed: dict[str, str]) -> Timeline:
+        """Give every observer what it has not had; returns how far each came, and notes why which of them failed."""
         now = self.environment.now()
         here = self.plugins.observers
         behind = self._elsewhere(timeline, known, now)
@@ -149,9 +156,10 @@ class Outbox:
             events = transaction.events.following(timeline.certificate_id, first, limit=_EVENTS)
         delivered = max(timeline.delivered, events[-1].number) if events else timeline.delivered
         for name in asked:
-            position, failed = self._tell(name, events, after=from_number[name], token=timeline.token)
-            if failed:
-                behind[name] = self._failed(timeline.behind.get(name), position, failed)
+            position, why = self._tell(name, events, after=from_number[name], token=timeline.token)
+            if why:
+                failed[name] = why
+                behind[name] = self._failed(timeline.behind.get(name), position, why)
             elif position < delivered:  # it has caught up by one batch, and there are more
                 behind[name] = Behind(delivered=position, attempts=0, due_at=now, reason="")
         return evolve(timeline, delivered=delivered, behind=behind)

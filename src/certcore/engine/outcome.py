@@ -21,7 +21,7 @@ from certcore.model.secret import SealedSecret, SecretName
 from certcore.ports.ca_module import Failed, Issued, Step, Waiting, WaitingFor
 from certcore.x509.chain import Chain, check_leaf, parse_chain
 
-__all__ = ["Held", "after_step", "after_trouble", "refuse_leaf"]
+__all__ = ["Held", "after_step", "after_trouble", "problem_of", "refuse_leaf"]
 
 #: What a failure counts towards `TOO_MUCH`: a CA that is down gets some minutes, one that refuses for good none.
 _WEIGHT: Final = MappingProxyType({Retry.SOON: 1, Retry.SLOW: 2, Retry.NEVER: TOO_MUCH})
@@ -235,11 +235,16 @@ def _failed(
     return after.due(now + pause, attempts=attempts)
 
 
+def problem_of(error: CertCoreError) -> Problem:
+    """An error of ours as the problem that a certificate keeps."""
+    return Problem(type=f"urn:certcore:{error.code}", title=error.message, advice=error.advice)
+
+
 def after_trouble(held: Held, error: Exception, *, now: datetime, roll: float) -> Held:
     """The state after a task that raised: as before, with the problem, and another try after a growing pause."""
     attempts = held.schedule.attempts + 1
     if isinstance(error, CertCoreError):
-        problem = Problem(type=f"urn:certcore:{error.code}", title=error.message, advice=error.advice)
+        problem = problem_of(error)
     else:
         problem = Problem(
             type="urn:certcore:internal",
@@ -254,6 +259,6 @@ def after_trouble(held: Held, error: Exception, *, now: datetime, roll: float) -
 def _cannot_wait(held: Held, until: datetime, now: datetime) -> bool:
     """Whether another CA, if there is one, is tried rather than waiting for this one until then."""
     certificate = held.certificate
-    in_service = certificate.status is Status.ACTIVE and certificate.not_after is not None
-    left = certificate.not_after - now if in_service and certificate.not_after is not None else timedelta(0)
+    ends = certificate.not_after if certificate.status is Status.ACTIVE else None
+    left = timedelta(0) if ends is None else ends - now
     return until - now > max(_AN_HOUR, left / 2)

@@ -20,7 +20,7 @@ from certcore.engine.decide import Decision, Task, decide, end_of_change
 from certcore.engine.flaws import flaw_of
 from certcore.engine.leases import LEASE, LeaseKeeper
 from certcore.engine.notices import tell
-from certcore.engine.outcome import Held, after_step, after_trouble, refuse_leaf
+from certcore.engine.outcome import Held, after_step, after_trouble, problem_of, refuse_leaf
 from certcore.engine.renewals import ask_renewal_info, fall_back, set_change_aside, start_renewal
 from certcore.errors import CertCoreError, LeaseLost, NotFound, PluginError, StorageError, X509Error
 from certcore.model.authority import CertificateAuthority
@@ -29,7 +29,6 @@ from certcore.model.events import EventKind
 from certcore.model.issuance import Issuance
 from certcore.model.lifecycle import Action, Status, transition
 from certcore.model.notices import NoticePolicy, next_notice
-from certcore.model.problem import Problem
 from certcore.model.renewal import Retry
 from certcore.ports.ca_module import Failed, Issued, Step, SupportsCleanUp, SupportsRenewalInfo
 from certcore.ports.environment import Environment
@@ -213,10 +212,9 @@ class Engine:
             raise
         except CertCoreError as error:  # no such module, a key that does not open, a module's bug
             _log.warning("Certificate %s cannot be advanced: %s", held.certificate.id, error)
-            problem = Problem(type=f"urn:certcore:{error.code}", title=error.message, advice=error.advice)
             # What a module with a bug has taken hold of before, nobody knows: it is asked to take it back at the end.
             state = issuance.module_state or {}
-            step = Failed(state=state, problem=problem, retry=Retry.SOON, needs_clean_up=True)
+            step = Failed(state=state, problem=problem_of(error), retry=Retry.SOON, needs_clean_up=True)
         now = self.environment.now()
         if not isinstance(step, Issued):
             return after_step(held, issuance, step, now=now, roll=roll)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-from datetime import datetime
 
 from attrs import evolve
 
 from certcore.engine.contexts import Contexts
-from certcore.engine.decide import is_lost_change
+from certcore.engine.decide import is_late, is_lost_change
 from certcore.engine.outcome import Held
 from certcore.engine.requests import NewIssuance, new_issuance
 from certcore.errors import CAError, CertCoreError, InvalidInput, LeaseLost, SealingError, StorageError
@@ -67,15 +66,13 @@ def _renewal(held: Held, active: Issuance, contexts: Contexts, *, like: Issuance
     try:
         request = asked_with(keep)
     except SealingError as error:
-        if not _is_late(certificate, active, now):
+        if not is_late(certificate, active, now):
             raise
         # Better another key than no certificate.
         _log.warning("The key of certificate %s cannot be kept: %s", certificate.id, error)
         request = asked_with(None)
     changed = evolve(certificate, issuance_id=request.issuance.id, updated_at=now)
-    after = held.with_issuance(request.issuance)
-    if request.sealed_key is not None:
-        after = evolve(after, new_keys=((request.issuance.key_name, request.sealed_key),))
+    after = _with_request(held, request)
     before = next((one for one in held.issuances if one.id == certificate.issuance_id), None)
     dropped = {one.key_name for one in held.issuances if one.leaf is not None and one.leaf.not_after <= now}
     if before is not None:
@@ -86,12 +83,12 @@ def _renewal(held: Held, active: Issuance, contexts: Contexts, *, like: Issuance
     return after.moved(changed, EventKind.RENEWAL_STARTED, now, data={"number": request.issuance.number}).due(now)
 
 
-def _is_late(certificate: Certificate, active: Issuance, now: datetime) -> bool:
-    """Whether more than half of the time between the renewal's moment and the leaf's end has passed."""
-    if active.leaf is None:  # pragma: no cover - an active issuance has a leaf
-        return True
-    renew_at = certificate.renewal.renew_at(active.leaf, certificate.id, active.renewal_info)
-    return now >= renew_at + (active.leaf.not_after - renew_at) / 2
+def _with_request(held: Held, request: NewIssuance) -> Held:
+    """The same with a new attempt, and its key when that is new."""
+    after = held.with_issuance(request.issuance)
+    if request.sealed_key is None:
+        return after
+    return evolve(after, new_keys=((request.issuance.key_name, request.sealed_key),))
 
 
 def ask_renewal_info(held: Held, active: Issuance, contexts: Contexts) -> Held:
@@ -152,9 +149,7 @@ def fall_back(held: Held, tired: Issuance, contexts: Contexts) -> Held:
         "to": names.get(chosen, chosen),
         "number": request.issuance.number,
     }
-    after = held.with_issuance(ended).with_issuance(request.issuance)
-    if request.sealed_key is not None:
-        after = evolve(after, new_keys=((request.issuance.key_name, request.sealed_key),))
+    after = _with_request(held.with_issuance(ended), request)
     after = evolve(after, dropped_keys=() if kept else (tired.key_name,))
     after = after.moved(changed, EventKind.FELL_BACK, now, problem=certificate.problem, data=data)
     had_turns = tired.authority_id in order and order.index(chosen) < order.index(tired.authority_id)

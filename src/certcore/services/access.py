@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from certcore.errors import AccessDenied, InvalidInput, NotFound
+from certcore.errors import AccessDenied, InvalidInput
 from certcore.model.certificate import Certificate
 from certcore.model.permissions import Permission
 from certcore.ports.plugins import Plugins
 from certcore.ports.storage import Storage
-from certcore.services.inputs import is_storable
+from certcore.services.inputs import check_id, is_storable
 
 __all__ = ["Access"]
 
@@ -70,8 +70,7 @@ class Access:
             NotFound: There is none.
             AccessDenied: A policy said no, or failed.
         """
-        if not is_storable(certificate_id):
-            raise NotFound("certificate", certificate_id)
+        check_id("certificate", certificate_id)
         with self.storage.read() as transaction:
             found = transaction.certificates.get(certificate_id)
         self.require(actor, permission, certificate_id, owner=found.owner)

@@ -17,7 +17,7 @@ from certcore.model.secret import Secret
 from certcore.ports.ca_module import CAModule, CheckItem, CheckReport, ProfileAction, SupportsActions, SupportsCheck
 from certcore.ports.storage import Transaction
 from certcore.services.access import Access
-from certcore.services.inputs import is_storable, refuse_unstorable
+from certcore.services.inputs import check_id, refuse_unstorable
 
 __all__ = ["Authorities"]
 
@@ -258,8 +258,7 @@ class Authorities:
             AccessDenied: The policy said no.
         """
         self.access.require(actor, Permission.AUTHORITY_VIEW)
-        if not is_storable(name_or_id):
-            raise NotFound("authority", name_or_id)
+        check_id("authority", name_or_id)
         with self.contexts.storage.read() as transaction:
             found = transaction.authorities.by_name(name_or_id.strip())
             if found is not None:
@@ -288,7 +287,7 @@ class Authorities:
             AccessDenied: The policy said no.
         """
         self.access.require(actor, Permission.AUTHORITY_DELETE, authority_id)
-        self._get(authority_id)
+        check_id("authority", authority_id)
         with self.contexts.storage.write() as transaction:
             authority = transaction.authorities.get(authority_id)
             users = transaction.certificates.domains_using(authority_id)
@@ -300,8 +299,7 @@ class Authorities:
         self.contexts.forget(authority_id)
 
     def _get(self, authority_id: str) -> CertificateAuthority:
-        if not is_storable(authority_id):
-            raise NotFound("authority", authority_id)
+        check_id("authority", authority_id)
         with self.contexts.storage.read() as transaction:
             return transaction.authorities.get(authority_id)
 

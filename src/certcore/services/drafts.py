@@ -69,6 +69,7 @@ class Drafts:
         key_type: KeyType | str | None = None,
         renewal: RenewalPolicy | Mapping[str, Any] | None = None,
         module_data: Mapping[str, Any] | None = None,
+        unless: Callable[[Transaction], Certificate | None] | None = None,
         actor: str = "system",
     ) -> Certificate:
         """Store a new draft.
@@ -87,56 +88,15 @@ class Drafts:
             key_type: The kind of key to make; ``ec-p256`` when None. Not with a ``csr``.
             renewal: When to renew.
             module_data: The CA module's own fields.
+            unless: Looks for one in the transaction that would store the draft, and locks what has to be locked. What
+                it finds is returned, and nothing is stored.
             actor: Who does this.
 
         Raises:
             InvalidInput: A field is wrong; nothing was stored.
             NotFound: There is no such CA profile.
+            StaleWrite: What ``unless`` locks was taken by somebody else: look again.
             AccessDenied: The policy said no.
-        """
-        return self.create_unless(
-            lambda _: None,
-            domain,
-            authority=authority,
-            csr=csr,
-            aliases=aliases,
-            wildcard=wildcard,
-            fallbacks=fallbacks,
-            owner=owner,
-            subject=subject,
-            key_type=key_type,
-            renewal=renewal,
-            module_data=module_data,
-            actor=actor,
-        )
-
-    def create_unless(  # noqa: PLR0913 - as create
-        self,
-        known: Callable[[Transaction], Certificate | None],
-        domain: str | None = None,
-        *,
-        authority: str,
-        csr: str | bytes | None = None,
-        aliases: Iterable[str] | str = (),
-        wildcard: bool = False,
-        fallbacks: Iterable[str] = (),
-        owner: str = "",
-        subject: Subject | Mapping[str, str] | None = None,
-        key_type: KeyType | str | None = None,
-        renewal: RenewalPolicy | Mapping[str, Any] | None = None,
-        module_data: Mapping[str, Any] | None = None,
-        actor: str = "system",
-    ) -> Certificate:
-        """Store a new draft, unless ``known`` finds one in the same transaction; returns what is there then.
-
-        Args:
-            known: Looks into the store, and locks what has to be locked.
-            domain, authority, csr, aliases, wildcard, fallbacks, owner, subject, key_type, renewal, module_data, actor:
-                As in `create`.
-
-        Raises:
-            StaleWrite: What ``known`` locks was taken by somebody else: look again.
-            InvalidInput, NotFound, AccessDenied: As `create`.
         """
         self.access.require(actor, Permission.CERTIFICATE_CREATE, owner=owner_of(owner))
         now = self.contexts.environment.now()
@@ -157,7 +117,7 @@ class Drafts:
         new = checked(self.contexts, draft)
         with self.contexts.storage.write() as transaction:
             transaction.authorities.get(authority)
-            found = known(transaction)
+            found = None if unless is None else unless(transaction)
             if found is not None:
                 return found
             transaction.certificates.add(new)

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from attrs import evolve, fields
 
-from certcore.errors import InvalidInput, InvalidName
+from certcore.errors import InvalidInput, InvalidName, NotFound
 from certcore.model.certificate import Certificate
 from certcore.model.keys import KeyType
 from certcore.model.names import DnsName, form_of_names
@@ -19,6 +19,7 @@ from certcore.x509.own_csr import read_csr
 
 __all__ = [
     "aliases_of",
+    "check_id",
     "fallbacks_of",
     "given_changes",
     "is_storable",
@@ -42,6 +43,16 @@ _OF_CSR: Final = ("domain", "aliases", "wildcard", "key_type")
 def is_storable(text: object) -> bool:
     """Whether it is text that every database stores: without surrogates, and without NUL."""
     return isinstance(text, str) and _UNSTORABLE.search(text) is None
+
+
+def check_id(kind: str, text: object) -> None:
+    """Refuse to look for what no database can have.
+
+    Raises:
+        NotFound: There is none of this kind with such an id or name.
+    """
+    if not is_storable(text):
+        raise NotFound(kind, str(text))
 
 
 def refuse_unstorable(values: Mapping[str, Any]) -> None:

@@ -128,8 +128,13 @@ class Obtaining:
 
         for _ in range(_MOST_RACES):
             with suppress(StaleWrite):
-                return self.certificates.create_unless(
-                    known, wanted.domain, authority=wanted.authority_id, owner=wanted.owner, actor=actor, **form
+                return self.certificates.create(
+                    wanted.domain,
+                    authority=wanted.authority_id,
+                    owner=wanted.owner,
+                    unless=known,
+                    actor=actor,
+                    **form,
                 )
         raise StorageUnavailable("Many others want the same certificate at this moment.")
 

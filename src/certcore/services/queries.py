@@ -20,7 +20,7 @@ from certcore.model.timeline import Timeline, TimelineCheck, first_fault
 from certcore.model.views import CertificateView
 from certcore.ports.storage import Transaction
 from certcore.services.access import Access
-from certcore.services.inputs import is_storable
+from certcore.services.inputs import check_id
 from certcore.services.lists import check_limit
 from certcore.services.notes import MOST_NAMED, core_hints
 from certcore.x509.keys import certificate_public_key_pem
@@ -57,8 +57,7 @@ class Queries:
             AmbiguousName: The actor may see several certificates with this domain; the error lists their ids.
             AccessDenied: The policy said no to all of them.
         """
-        if not is_storable(name_or_id):
-            raise NotFound("certificate", name_or_id)
+        check_id("certificate", name_or_id)
         with self.contexts.storage.read() as transaction:
             try:
                 found = [transaction.certificates.get(name_or_id)]
@@ -220,8 +219,7 @@ class Queries:
         self, actor: str, certificate_id: str, permission: Permission = Permission.CERTIFICATE_VIEW
     ) -> None:
         """The record outlives the certificate: the event of its deletion says whose it was."""
-        if not is_storable(certificate_id):
-            raise NotFound("certificate", certificate_id)
+        check_id("certificate", certificate_id)
         with self.contexts.storage.read() as transaction:
             try:
                 owner = transaction.certificates.get(certificate_id).owner

@@ -20,7 +20,7 @@ from certcore.ports.ca_module import SupportsRevocation
 from certcore.ports.storage import Transaction
 from certcore.services.access import Access
 from certcore.services.attempts import end_attempt
-from certcore.services.inputs import is_storable
+from certcore.services.inputs import check_id
 
 __all__ = ["Revocation"]
 
@@ -70,8 +70,7 @@ class Revocation:
         known = (issuance.authority_id, certificate.authority_id, *certificate.fallbacks)
         if authority is not None and authority not in known:
             self.access.require(actor, Permission.AUTHORITY_USE, authority, owner=certificate.owner)
-            if not is_storable(authority):
-                raise NotFound("authority", authority)
+            check_id("authority", authority)
         with self.contexts.storage.read() as transaction:
             through = _through(transaction, certificate, issuance, authority)
         module, context = self.contexts.context(through)

@@ -11,6 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, pkcs12
+from stores import core_on
 
 from certcore import CertCore, NoticePolicy, RenewalPolicy, Status
 from certcore.errors import CertCoreError, InvalidInput, KeyMismatch, NotFound
@@ -500,13 +501,7 @@ def core(request, tmp_path):
     """A core in each kind of store."""
     environment = FrozenEnvironment()
     ca = ScriptedCA([Act.ISSUE], now=environment.now())
-    options = {"plugins": [ca.plugin()], "installed_plugins": False, "environment": environment}
-    if request.param == "memory":
-        one = CertCore.in_memory(**options)
-    else:
-        CertCore.create_keyring(tmp_path / "keyring.json")
-        one = CertCore.open(f"sqlite:///{tmp_path}/certcore.db", keyring=tmp_path / "keyring.json", **options)
-    with one:
+    with core_on(request.param, tmp_path, plugins=[ca.plugin()], environment=environment) as one:
         yield one
 
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from stores import core_on
 
 import certcore
 from certcore import CertCore, NoticePolicy, RenewalPolicy, Status
@@ -53,19 +54,8 @@ def world(request, tmp_path_factory):
     environment = FrozenEnvironment()
     ca = ScriptedCA([Act.ISSUE], now=environment.now())
     policy = Policy()
-    options = {
-        "plugins": [ca.plugin(), policy],
-        "installed_plugins": False,
-        "environment": environment,
-        "notices": NoticePolicy(days_before=()),
-    }
-    if request.param == "memory":
-        core = CertCore.in_memory(**options)
-    else:
-        folder = tmp_path_factory.mktemp("lists")
-        CertCore.create_keyring(folder / "keyring.json")
-        core = CertCore.open(f"sqlite:///{folder}/certcore.db", keyring=folder / "keyring.json", **options)
-    with core:
+    options = {"plugins": [ca.plugin(), policy], "environment": environment, "notices": NoticePolicy(days_before=())}
+    with core_on(request.param, tmp_path_factory.mktemp("lists"), **options) as core:
         one, two = (core.authorities.create(name, module="scripted").id for name in ("one", "two"))
         create = core.certificates.create
         create("a.example", authority=one, owner="anna")

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 from at_once import run_all
+from stores import core_on
 
 import certcore
 from certcore import CertCore, NoticePolicy, Status
@@ -373,11 +374,7 @@ class Quick(ScriptedCA):
 def _quick_core(storage, tmp_path):
     """A core of each kind, on the true clock."""
     ca = Quick(now=SystemEnvironment().now())
-    options = {"plugins": [ca.plugin()], "installed_plugins": False, "notices": NoticePolicy(days_before=())}
-    if storage == "memory":
-        return CertCore.in_memory(**options)
-    CertCore.create_keyring(tmp_path / "keyring.json")
-    return CertCore.open(f"sqlite:///{tmp_path}/certcore.db", keyring=tmp_path / "keyring.json", **options)
+    return core_on(storage, tmp_path, plugins=[ca.plugin()], notices=NoticePolicy(days_before=()))
 
 
 @pytest.mark.parametrize("storage", ["memory", "sqlite"])

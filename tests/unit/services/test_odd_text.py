@@ -1,8 +1,8 @@
 """Text that no database stores is refused at the door, with its field, and the same in memory as in a database."""
 
 import pytest
+from stores import core_on
 
-from certcore import CertCore
 from certcore.adapters.sql import open_storage
 from certcore.errors import InvalidInput, NotFound, StorageError
 from certcore.model.subject import Subject
@@ -16,18 +16,8 @@ ODD = ["\ud800", "a\udfffb", "a\x00b"]
 def store(request, tmp_path_factory):
     """A store with a CA profile and a draft."""
     environment = FrozenEnvironment()
-    options = {
-        "plugins": [ScriptedCA(now=environment.now()).plugin()],
-        "installed_plugins": False,
-        "environment": environment,
-    }
-    if request.param == "memory":
-        core = CertCore.in_memory(**options)
-    else:
-        folder = tmp_path_factory.mktemp("odd")
-        CertCore.create_keyring(folder / "keyring.json")
-        core = CertCore.open(f"sqlite:///{folder}/certcore.db", keyring=folder / "keyring.json", **options)
-    with core:
+    plugin = ScriptedCA(now=environment.now()).plugin()
+    with core_on(request.param, tmp_path_factory.mktemp("odd"), plugins=[plugin], environment=environment) as core:
         authority = core.authorities.create("test", module="scripted").id
         yield core, authority, core.certificates.create("shop.example", authority=authority).id
 

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from stores import core_on
 
 import certcore
 from certcore import CertCore, NoticePolicy, RenewalPolicy, Status
@@ -528,12 +529,8 @@ class Meddling(ScriptedCA):
 
 
 def _core(storage, tmp_path, ca, environment):
-    options = {"plugins": [ca.plugin()], "installed_plugins": False, "environment": environment}
-    options["notices"] = NoticePolicy(days_before=())
-    if storage == "memory":
-        return CertCore.in_memory(**options)
-    CertCore.create_keyring(tmp_path / "keyring.json")
-    return CertCore.open(f"sqlite:///{tmp_path}/certcore.db", keyring=tmp_path / "keyring.json", **options)
+    quiet = NoticePolicy(days_before=())
+    return core_on(storage, tmp_path, plugins=[ca.plugin()], environment=environment, notices=quiet)
 
 
 def _active(core, domain="shop.example", **fields):
