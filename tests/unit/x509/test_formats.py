@@ -84,7 +84,7 @@ def test_a_locked_key_opens_with_the_password_alone(kind, name):
     load = serialization.load_pem_private_key if name == "pem" else serialization.load_der_private_key
     again = load(content, PASSWORD.encode())
     assert private_key_pem(again) == private_key_pem(KEYS[kind])
-    with pytest.raises(ValueError, match="ncorrect password"):
+    with pytest.raises(ValueError):  # noqa: PT011 - of 256 wrong passwords one is refused for the noise that it opens
         load(content, b"another")
     assert _key_der(kind)[-20:] not in content
     if name == "pem":
