@@ -97,6 +97,7 @@ def issue_with_certcore(count: int, in_flight: int, threads: int, **trouble: Any
                     authority.id,
                     settings={
                         "directory_url": pebble.directory_url,
+                        "terms_agreed": True,
                         "trusted_roots": pebble.roots_pem,
                         "dns_servers": [f"127.0.0.1:{port}"],
                     },

@@ -164,7 +164,10 @@ class PuqAcmeProfile:
         "Account e-mail", default="", parse=_email, help="The CA writes to it about the account; some CAs need one."
     )
     terms_agreed: bool = form.boolean(
-        "Agree to the CA's terms of service", default=False, help="Needed by CAs that have terms of service."
+        "Agree to the CA's terms of service",
+        default=False,
+        help="Needed by CAs that have terms of service. It is said again when the CA is changed.",
+        consent_to=("ca", "directory_url"),
     )
     tech_zone: DnsName = form.text(
         "Tech zone",
@@ -324,7 +327,13 @@ class PuqAcmeSettings:
         help="For an account of its own at the CA; the CA profile's account when empty.",
     )
     terms_agreed: bool = form.boolean(
-        "Agree to the CA's terms of service", default=False, help="For an account of its own."
+        "Agree to the CA's terms of service",
+        default=False,
+        help=(
+            "For an account of its own, at the CAs of all the CA profiles that the certificate names. It is said again "
+            "when the CA profile is changed."
+        ),
+        consent_to=("authority",),
     )
     challenge: str = form.choice(
         "Validation",

@@ -109,6 +109,11 @@ class Panel:
             },
         )
 
+    def move(self, authority, server, **settings):
+        """Set a CA profile to another ACME server, whose terms are agreed to."""
+        at = {"directory_url": server.directory_url, "trusted_roots": server.roots_pem, "terms_agreed": True}
+        return self.core.authorities.edit(authority.id, settings={**at, **settings})
+
     def request(self, authority, domain, **fields):
         """A draft whose key and CSR are made."""
         draft = self.core.certificates.create(domain, authority=authority.id, **fields)

@@ -113,15 +113,13 @@ def test_another_ca_is_another_account_and_existing_certificates_stay_renewable(
     profile = panel.profile(first.directory_url, first.roots_pem)
     one = panel.issued(profile, "a.shop.test")
     at_first = record_of(panel, profile)
-    other = {"directory_url": second.directory_url, "trusted_roots": second.roots_pem}
-    panel.core.authorities.edit(profile.id, settings=other)
+    panel.move(profile, second)
     assert record_of(panel, profile).url == ""
     serial = panel.core.certificates.view(one).leaf.serial_hex
     panel.core.certificates.renew(one)
     panel.drive(one, lambda _: panel.core.certificates.view(one).leaf.serial_hex != serial)
     assert record_of(panel, profile).url not in ("", at_first.url)
-    back = {"directory_url": first.directory_url, "trusted_roots": first.roots_pem}
-    panel.core.authorities.edit(profile.id, settings=back)
+    panel.move(profile, first)
     assert record_of(panel, profile).url == at_first.url
 
 
@@ -133,8 +131,7 @@ def test_a_profile_that_changes_in_the_middle_of_an_order(panel, start_pebble):
     panel.set_cnames(one)
     panel.drive(one, lambda _: bool(panel.txt_values()))
     old = panel.issuance(one).module_state["order"]
-    other = {"directory_url": second.directory_url, "trusted_roots": second.roots_pem}
-    panel.core.authorities.edit(profile.id, settings=other)
+    panel.move(profile, second)
     panel.until_active(one)
     state = panel.issuance(one).module_state
     assert state["order"].split("/")[2] == second.directory_url.split("/")[2] != old.split("/")[2]

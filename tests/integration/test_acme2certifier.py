@@ -370,9 +370,7 @@ def test_an_order_that_stays_pending_after_a_failure(panel, start_acme2certifier
     assert "could not validate shop.test" in str(failed.problem)
     assert panel.txt_values() == []
     healthy = start_acme2certifier()
-    panel.core.authorities.edit(
-        profile.id, settings={"directory_url": healthy.directory_url, "trusted_roots": healthy.roots_pem}
-    )
+    panel.move(profile, healthy)
     panel.until_active(one)
 
 

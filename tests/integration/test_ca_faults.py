@@ -74,9 +74,8 @@ def test_a_ca_that_is_down(panel, trouble):
     assert down.status is Status.PENDING
     assert "refused the connection" in str(down.problem)
     assert waits[-1] > waits[1] * 2
-    panel.core.authorities.edit(
-        profile.id, settings={"directory_url": proxy["directory_url"], "trusted_roots": proxy["roots_pem"]}
-    )
+    at_last = {"directory_url": proxy["directory_url"], "trusted_roots": proxy["roots_pem"], "terms_agreed": True}
+    panel.core.authorities.edit(profile.id, settings=at_last)
     panel.core.certificates.check_now(one)
     panel.until_active(one)
 

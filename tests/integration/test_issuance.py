@@ -188,10 +188,7 @@ def test_values_are_taken_back_after_a_failure(panel, start_pebble):
     assert panel.txt_values() == []
     assert panel.core.certificates.view(one).schedule.due_at is not None
     healthy = start_pebble()
-    panel.core.authorities.edit(
-        panel.core.authorities.find("ca").id,
-        settings={"directory_url": healthy.directory_url, "trusted_roots": healthy.roots_pem},
-    )
+    panel.move(panel.core.authorities.find("ca"), healthy)
     assert panel.until_active(one).problem is None
     assert panel.txt_values() == []
 

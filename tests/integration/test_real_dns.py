@@ -19,14 +19,7 @@ def test_issuance_through_foreign_name_servers(panel, start_pebble, start_named,
     customer = start_named("shop.test", records)
     resolver = start_unbound({"shop.test": customer, panel.tech_zone: panel.dns.address[1]})
     pebble = start_pebble(dns_server=f"127.0.0.1:{resolver}")
-    panel.core.authorities.edit(
-        profile.id,
-        settings={
-            "directory_url": pebble.directory_url,
-            "trusted_roots": pebble.roots_pem,
-            "dns_servers": [f"127.0.0.1:{resolver}"],
-        },
-    )
+    panel.move(profile, pebble, dns_servers=[f"127.0.0.1:{resolver}"])
     panel.core.certificates.generate_csr(draft.id)
     panel.until_active(draft.id)
     assert panel.txt_values() == []
@@ -41,9 +34,8 @@ def test_all_resolvers_have_to_agree(panel, start_pebble, start_named, start_unb
     behind = start_unbound({"shop.test": start_named("shop.test", ""), panel.tech_zone: panel.dns.address[1]})
     panel.zone.set(row.name, row.type, row.value)
     pebble = start_pebble()
-    settings = {"directory_url": pebble.directory_url, "trusted_roots": pebble.roots_pem}
     both = [panel.dns_address, f"127.0.0.1:{behind}"]
-    panel.core.authorities.edit(profile.id, settings={**settings, "dns_servers": both})
+    panel.move(profile, pebble, dns_servers=both)
     panel.core.certificates.generate_csr(draft.id)
     panel.core.reconcile(draft.id)
     assert panel.core.certificates.get(draft.id).status is Status.PENDING

@@ -32,6 +32,7 @@ __all__ = [
     "fields_of",
     "integer",
     "lines",
+    "refuse_old_consents",
     "secret",
     "structure",
     "text",
@@ -85,6 +86,8 @@ class FormField:
     placeholder: str = ""
     #: Whether line breaks are part of a secret (a PEM, say).
     multiline: bool = False
+    #: The fields that a yes was said to: when one of them changes, it has to be said again.
+    consent_to: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The field as plain data; members without a value are left out."""
@@ -144,9 +147,22 @@ def integer(
     return _field(FieldKind.INTEGER, label, default, help=help, minimum=minimum, maximum=maximum, unit=unit)
 
 
-def boolean(label: str, *, default: Any = attrs.NOTHING, help: str = "") -> Any:  # noqa: A002
-    """A yes or no."""
-    return _field(FieldKind.BOOLEAN, label, default, help=help)
+def boolean(
+    label: str,
+    *,
+    default: Any = attrs.NOTHING,
+    help: str = "",  # noqa: A002
+    consent_to: tuple[str, ...] = (),
+) -> Any:
+    """A yes or no.
+
+    Args:
+        label: What the panel shows beside it.
+        default: The value when nothing is given; without one the field is required.
+        help: One sentence under the field.
+        consent_to: For a consent: the fields that say to what. A yes is not taken over when one of them changes.
+    """
+    return _field(FieldKind.BOOLEAN, label, default, help=help, consent_to=consent_to)
 
 
 def choice(label: str, choices: Iterable[Choice], *, default: Any = attrs.NOTHING, help: str = "") -> Any:  # noqa: A002
@@ -194,6 +210,36 @@ def structure(settings_type: type[T], values: Mapping[str, Any]) -> T:
         elif attribute.default is attrs.NOTHING:
             raise InvalidInput(name, "is required.")
     return settings_type(**given)
+
+
+def refuse_old_consents(
+    settings_type: type, before: Mapping[str, Any], after: Mapping[str, Any], given: Iterable[str]
+) -> None:
+    """Refuse a change that would take a consent over to something else than it was given to.
+
+    Args:
+        settings_type: The settings class.
+        before: The plain values as they were.
+        after: As they are to be.
+        given: The names of the fields that the user fills in with this change.
+
+    Raises:
+        InvalidInput: A consent has to be given again, or taken back.
+    """
+    filled_in = set(given)
+    fields = {one.name: one for one in fields_of(settings_type)}
+    for one in fields.values():
+        if after.get(one.name) is not True or one.name in filled_in:
+            continue
+        for name in one.consent_to:
+            default = fields[name].default if name in fields else None
+            old, new = before.get(name, default), after.get(name, default)
+            if old != new:
+                raise InvalidInput(
+                    one.name,
+                    f"the yes was said when {name} was {str(old)[:100]!r}; it does not go over to {str(new)[:100]!r}.",
+                    advice=f"Give {one.name} again, yes or no, together with the change.",
+                )
 
 
 def unstructure(settings: Any) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from attrs import evolve, frozen
 from certcore.engine.contexts import Contexts, secret_fields, setting_secret_name
 from certcore.errors import CertCoreError, InUse, InvalidInput, NotFound
 from certcore.model.authority import CertificateAuthority
-from certcore.model.form import FormField, fields_of, structure, unstructure
+from certcore.model.form import FormField, fields_of, refuse_old_consents, structure, unstructure
 from certcore.model.hints import Hint, Level, Message, Notice
 from certcore.model.permissions import Permission
 from certcore.model.secret import Secret
@@ -190,7 +190,8 @@ class Authorities:
             authority_id: Which profile.
             name: The new name.
             description: The new description.
-            settings: The settings to change. A secret given as empty text is removed.
+            settings: The settings to change. A secret given as empty text is removed. A consent (to terms of service,
+                say) is not taken over to another CA: it is given again together with the change.
             version: The version that was read; a save over a newer one is refused. None: whatever there is.
             actor: Who does this.
 
@@ -206,6 +207,7 @@ class Authorities:
         module = self.contexts.plugins.module(stored.module)
         merged = {**stored.settings, **self.contexts.open_secrets(stored), **(settings or {})}
         plain, secrets = self._settings(module, merged)
+        refuse_old_consents(module.profile_type, stored.settings, plain, settings or {})
         changed = evolve(
             stored,
             name=stored.name if name is None else _name(name),

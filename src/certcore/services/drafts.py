@@ -187,7 +187,7 @@ class Drafts:
         if set(named) <= _LASTING:
             check_fallbacks(self.contexts, changed)
         else:
-            changed = checked(self.contexts, changed, before=stored)
+            changed = checked(self.contexts, changed, before=stored, given=module_data)
         with self.contexts.storage.write() as transaction:
             current = transaction.certificates.get(certificate_id)
             under_way = is_under_way(transaction, current)

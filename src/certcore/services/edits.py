@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from attrs import asdict, evolve
@@ -13,7 +13,7 @@ from certcore.model.authority import CertificateAuthority
 from certcore.model.certificate import Certificate
 from certcore.model.events import Event, EventKind
 from certcore.model.fields import CERTIFICATE_FIELDS, Way, When, way_to_change
-from certcore.model.form import fields_of, structure, unstructure
+from certcore.model.form import fields_of, refuse_old_consents, structure, unstructure
 from certcore.model.lifecycle import Action, Status, allowed_actions
 from certcore.model.names import certificate_names
 from certcore.ports.storage import Transaction
@@ -62,13 +62,21 @@ def check_editable(certificate: Certificate, given: Iterable[str], *, under_way:
         )
 
 
-def checked(contexts: Contexts, certificate: Certificate, *, before: Certificate | None = None) -> Certificate:
+def checked(
+    contexts: Contexts,
+    certificate: Certificate,
+    *,
+    before: Certificate | None = None,
+    given: Mapping[str, Any] | None = None,
+) -> Certificate:
     """Check a form as a whole against its CA profile; module data comes out normalised.
 
     Args:
         contexts: Of this store.
         certificate: As it is to be.
         before: As it was. What the module of another CA profile asked then, and this one does not know, is left out.
+        given: The module data that the user fills in with this change. What was agreed to for another CA profile
+            before counts only when it is said again.
 
     Raises:
         InvalidInput: Something in it does not fit; the error names the field.
@@ -93,7 +101,12 @@ def checked(contexts: Contexts, certificate: Certificate, *, before: Certificate
         data = {name: value for name, value in data.items() if name in known or name not in before.module_data}
     settings: object = structure(module.certificate_type, data)
     module.check_request(context, names, settings)
-    return evolve(certificate, module_data=unstructure(settings))
+    plain = unstructure(settings)
+    if before is not None:
+        was = {**before.module_data, "authority": before.authority_id}
+        is_to_be = {**plain, "authority": certificate.authority_id}
+        refuse_old_consents(module.certificate_type, was, is_to_be, given or {})
+    return evolve(certificate, module_data=plain)
 
 
 def read_version(version: int | None, stored: Certificate) -> int:

@@ -84,7 +84,7 @@ class Reissues:
         changes = given_changes(stored, given)
         changed = evolve(stored, **changes, version=read_version(version, stored))
         self.access.require_profiles(actor, changed, before=stored)
-        changed = checked(self.contexts, changed, before=stored)
+        changed = checked(self.contexts, changed, before=stored, given=module_data)
         if keep_key:
             self._check_keeps_key(changed)
         request = prepare(self.contexts, changed, Purpose.REISSUE, keep_key=keep_key, any_kind=True)
