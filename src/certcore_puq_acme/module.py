@@ -188,8 +188,10 @@ class PuqAcme(CAModule):
         except CertCoreError as error:
             return [CheckItem(title=reached, ok=False, detail=error.message, advice=error.advice)]
         try:
-            client = pool.client(context)
-            items.append(CheckItem(title=account, ok=True, detail=client.account().url))
+            opened = pool.opened(context)
+            if pool.has_changed(context, opened):  # closed, moved or lost at the CA since it was used last
+                opened = pool.opened(context)
+            items.append(CheckItem(title=account, ok=True, detail=opened.client.account().url))
         except CertCoreError as error:
             items.append(CheckItem(title=account, ok=False, detail=str(error.message), advice=error.advice))
         return items

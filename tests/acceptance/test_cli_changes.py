@@ -211,6 +211,7 @@ def test_fields_are_edited_by_their_names(imported):
     )
     assert changed["renewal"] == {"auto": True, "days_before": None, "rotate_key": True}
     assert (changed["authority"], changed["fields"]["organization"]["value"]) == ("dead", "Shop GmbH")
+    assert store.json("cert", "edit", "shop.test", "--set", "authority=")["authority"] == ""
     assert "reissue" in store("cert", "edit", "shop.test", "--set", "aliases=new.test", expect=1).stderr
     assert "neither yes nor no" in store("cert", "edit", "shop.test", "--set", "auto=perhaps", expect=1).stderr
     assert "nonsense" in store("cert", "edit", "shop.test", "--set", "nonsense=1", expect=1).stderr

@@ -183,7 +183,7 @@ def test_an_account_without_a_key_is_replaced_on_demand(panel, start_pebble):
 # -- closed elsewhere ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("found_by", ["a certificate", "roll_over_account_key", "deactivate_account"])
+@pytest.mark.parametrize("found_by", ["a certificate", "save and test", "roll_over_account_key", "deactivate_account"])
 def test_an_account_that_was_closed_elsewhere(panel, start_pebble, found_by):
     """It is recognised by whatever uses it first, and written down; then open_account is offered, and helps."""
     pebble = start_pebble()
@@ -196,6 +196,10 @@ def test_an_account_that_was_closed_elsewhere(panel, start_pebble, found_by):
         failed = panel.drive(one, lambda certificate: certificate.problem is not None)
         assert "deactivated" in str(failed.problem)
         assert "open_account" in failed.problem.advice
+    elif found_by == "save and test":
+        (failed,) = [one for one in panel.core.authorities.check(profile.id).items if "deactivated" in one.detail]
+        assert not failed.ok
+        assert "open_account" in failed.advice
     elif found_by == "roll_over_account_key":
         with pytest.raises(CAError, match="deactivated"):
             run_action(panel, profile, found_by)

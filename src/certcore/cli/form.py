@@ -115,7 +115,7 @@ def fields_given(
         elif field.group is FieldGroup.RENEWAL:
             given.setdefault("renewal", {})[name] = read
         elif name == "authority":
-            given["authority"] = now.core.authorities.find(str(read), actor=now.actor).id
+            given["authority"] = now.core.authorities.find(str(read), actor=now.actor).id if read else ""
         elif name == "fallbacks":
             given["fallbacks"] = [now.core.authorities.find(one, actor=now.actor).id for one in read]
         else:

@@ -148,7 +148,8 @@ class Drafts:
         own settings, the key type and the subject can be changed beside a leaf, too, while no attempt is under way:
         they count from the next issuance on. Other names take a `reissue`. `certcore.model.fields` has the table.
 
-        An imported certificate that gets a CA profile here renews from then on, by its policy.
+        An imported certificate that gets a CA profile here renews from then on, by its policy; any certificate whose
+        CA profile is taken away, by empty text, does not renew any more.
 
         Args:
             certificate_id: Which certificate.

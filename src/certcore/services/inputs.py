@@ -214,7 +214,7 @@ def given_changes(stored: Certificate, given: Mapping[str, Any]) -> dict[str, An
 _READ: Final[Mapping[str, tuple[str, Callable[[Any], Any]]]] = MappingProxyType(
     {
         "domain": ("domain", DnsName.parse),
-        "authority": ("authority_id", str),
+        "authority": ("authority_id", lambda value: str(value) or None),
         "aliases": ("aliases", aliases_of),
         "wildcard": ("wildcard", lambda value: true_or_false("wildcard", value)),
         "fallbacks": ("fallbacks", fallbacks_of),

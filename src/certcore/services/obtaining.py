@@ -128,7 +128,7 @@ class Obtaining:
 
         for _ in range(_MOST_RACES):
             with suppress(StaleWrite):
-                return self.certificates.create(
+                one = self.certificates.create(
                     wanted.domain,
                     authority=wanted.authority_id,
                     owner=wanted.owner,
@@ -136,6 +136,8 @@ class Obtaining:
                     actor=actor,
                     **form,
                 )
+                self._refuse_others(one, form)  # it may be that of somebody who was a moment faster
+                return one
         raise StorageUnavailable("Many others want the same certificate at this moment.")
 
     def _refuse_others(self, one: Certificate, form: dict[str, Any]) -> None:

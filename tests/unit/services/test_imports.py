@@ -261,6 +261,31 @@ def test_with_a_ca_it_is_renewed_by_its_policy(bench, bound):
     assert bench.ca.held == set()
 
 
+@pytest.mark.parametrize("imported", [True, False])
+def test_without_a_ca_profile_it_is_not_renewed_any_more(bench, imported):
+    """Empty text takes the profile away; the leaf stays in service to its end, and a profile can be given again."""
+    one = bench.active()
+    if imported:
+        one = bench.core.certificates.import_certificate(LEAF, KEY_PEM, authority=bench.authority.id).id
+        _rest(bench, one)
+    assert bench.core.certificates.view(one).renews_at is not None
+    bench.core.certificates.edit(one, authority="")
+    _rest(bench, one)
+    view = bench.core.certificates.view(one)
+    assert (view.certificate.authority_id, view.renews_at) == (None, None)
+    bench.environment.advance(91 * DAY)
+    _rest(bench, one)
+    ended = bench.core.certificates.view(one)
+    assert (ended.certificate.status, ended.active.id) == (Status.EXPIRED, view.active.id)
+    with pytest.raises(InvalidInput) as refused:
+        bench.core.certificates.reissue(one)
+    assert refused.value.field == "authority"
+    bench.core.certificates.edit(one, authority=bench.authority.id)
+    bench.ca.script = (Act.ISSUE,)
+    _rest(bench, one)
+    assert bench.core.certificates.get(one).status is Status.ACTIVE
+
+
 def test_an_overdue_import_is_renewed_at_once(bench):
     """One that ends in some days is due when it comes in, or when it gets its CA profile."""
     bench.ca.script = (Act.ISSUE,)

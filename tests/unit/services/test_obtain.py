@@ -360,6 +360,20 @@ def test_another_call_for_the_same_names_may_be_faster():
         assert len(core.certificates.issuances(one)) == 1
 
 
+def test_who_is_a_moment_slower_is_told_what_differs():
+    """Two scripts at once want one certificate with different keys: the later one gets no other than it asked for."""
+    environment = FrozenEnvironment()
+    ca = Meddling([Act.ISSUE], now=environment.now())
+    with CertCore.in_memory(plugins=[ca.plugin()], installed_plugins=False, environment=environment) as core:
+        authority = core.authorities.create("test", module="scripted")
+        ca.meanwhile = lambda: core.certificates.create("shop.example", authority=authority.id, key_type="rsa-2048")
+        with pytest.raises(InvalidInput) as refused:
+            core.obtain("shop.example", authority="test", key_type="ec-p256")
+        assert refused.value.field == "key_type"
+        (one,) = core.certificates.list().items
+        assert (one.key_type, one.status) == (KeyType.RSA_2048, Status.DRAFT)
+
+
 class Quick(ScriptedCA):
     """Needs some steps, some milliseconds apart."""
 
