@@ -97,11 +97,12 @@ def is_lost_change(certificate: Certificate, issuances: Sequence[Issuance], now:
 
 def _ask_at(certificate: Certificate, active: Issuance, now: datetime) -> datetime | None:
     """When the CA is asked when it wants the leaf to be renewed; None: never."""
+    if active.authority_id is None and certificate.authority_id is None:
+        return None  # imported, and nobody knows whose it is
     if active.renewal_info is not None:
         return active.renewal_info.check_at
     # An imported leaf may well be of the CA that was chosen for it since.
-    is_bound = active.purpose is Purpose.IMPORT and certificate.authority_id is not None
-    return now if is_bound else None
+    return now if active.purpose is Purpose.IMPORT else None
 
 
 def _leaves(certificate: Certificate, attempt: Issuance) -> bool:

@@ -10,7 +10,7 @@ from certcore.engine.contexts import Contexts
 from certcore.engine.decide import is_late, is_lost_change
 from certcore.engine.outcome import Held
 from certcore.engine.requests import NewIssuance, new_issuance
-from certcore.errors import CAError, CertCoreError, InvalidInput, LeaseLost, SealingError, StorageError
+from certcore.errors import CAError, CertCoreError, LeaseLost, SealingError, StorageError
 from certcore.model.certificate import Certificate
 from certcore.model.events import EventKind
 from certcore.model.issuance import Issuance, Outcome, Purpose
@@ -206,7 +206,7 @@ def _can_take(held: Held, tired: Issuance, authority_id: str, contexts: Contexts
         module.check_request(context, tired.names, settings)
     except (StorageError, LeaseLost):
         raise
-    except (InvalidInput, CertCoreError) as error:
+    except CertCoreError as error:
         _log.info("The fallback %s is passed over: %s", authority_id, error)
         return False
     return True

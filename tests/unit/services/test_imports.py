@@ -315,6 +315,20 @@ def test_the_ca_of_an_import_is_asked_when_it_wants_a_renewal(wishing_bench):
     assert bench.core.certificates.view(one).active.number == 2
 
 
+def test_without_a_ca_profile_nobody_is_asked_any_more(wishing_bench):
+    """An import that has lost its CA profile rests until its end: nobody knows which CA it is from."""
+    bench = wishing_bench
+    one = bench.core.certificates.import_certificate(LEAF, KEY_PEM, authority=bench.authority.id).id
+    _rest(bench, one)
+    asked = bench.ca.asked
+    assert asked > 0
+    bench.core.certificates.edit(one, authority="")
+    _rest(bench, one)
+    bench.environment.advance(20 * DAY)
+    _rest(bench, one)
+    assert bench.ca.asked == asked
+
+
 def test_a_reissue_names_the_ca(bench):
     """An imported certificate is reissued with a CA profile that is named in the call, and has it from then on."""
     one = bench.core.certificates.import_certificate(LEAF, KEY_PEM).id
