@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self, Unpack
 
 from attrs import field, frozen
 
@@ -36,7 +36,7 @@ from certcore.ports.storage import Storage
 from certcore.services.access import Access
 from certcore.services.authorities import Authorities
 from certcore.services.certificates import Certificates
-from certcore.services.obtaining import Obtaining
+from certcore.services.obtaining import CertificateForm, Obtaining
 from certcore.services.sealing_keys import SealingKeys
 
 __all__ = ["CertCore", "obtain"]
@@ -182,7 +182,7 @@ class CertCore:
         timeout: float = 600.0,
         progress: Callable[[CertificateView], object] | None = None,
         actor: str = "system",
-        **form: Any,
+        **form: Unpack[CertificateForm],
     ) -> CertificateView:
         """Block until there is a certificate in service for these names, or a clear error. For scripts.
 
@@ -203,7 +203,8 @@ class CertCore:
             timeout: Seconds.
             progress: Called with the certificate's view after each change.
             actor: Who asks.
-            form: The other fields of `Certificates.create`: ``aliases``, ``wildcard``, ``csr``, ``key_type`` …
+            form: The other fields of `Certificates.create`: ``aliases``, ``wildcard``, ``csr``, ``key_type`` …; here
+                the fallbacks, too, by id or by name.
 
         Raises:
             NotObtained: The time is over, or the CA refused for good. What was begun stays.
@@ -296,7 +297,7 @@ def obtain(
     keyring: str | os.PathLike[str] | Keyring = "keyring.json",
     timeout: float = 600.0,
     progress: Callable[[CertificateView], object] | None = None,
-    **form: Any,
+    **form: Unpack[CertificateForm],
 ) -> CertificateView:
     """Open a store, obtain a certificate as `CertCore.obtain` does, and close the store again.
 
@@ -307,7 +308,7 @@ def obtain(
         keyring: As in `CertCore.open`.
         timeout: Seconds.
         progress: Called with the certificate's view after each change.
-        form: The other fields of `CertCore.obtain`.
+        form: As in `CertCore.obtain`.
 
     Raises:
         NotObtained: The time is over, or the CA refused for good. What was begun stays, and the next call goes on.

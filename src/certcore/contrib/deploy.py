@@ -48,7 +48,7 @@ from certcore.contrib.target_fields import check_name, check_seconds
 from certcore.errors import AccessDenied, InvalidInput, NotFound
 from certcore.hookspecs import hookimpl
 from certcore.model.events import Event, EventKind
-from certcore.model.export import ExportedFile, ExportFormat, ExportOptions, Use, file_stem
+from certcore.model.export import ExportedFile, ExportFormat, ExportOptions, file_stem
 from certcore.model.issuance import Purpose
 from certcore.model.lifecycle import Status
 from certcore.model.names import DnsName
@@ -205,8 +205,7 @@ class DeployFiles:
 
     def __attrs_post_init__(self) -> None:
         self.format.check(ExportOptions(at=_ANY, password=self.password))
-        if self.format.private_key is Use.REQUIRED and not self.with_key:
-            raise InvalidInput("with_key", f"the format {self.format.name} always holds the private key.")
+        self.format.takes_key(with_key=self.with_key)
 
     @hookimpl
     def certcore_on_event(self, event: Event, certificates: CertificateSource) -> None:
@@ -359,7 +358,7 @@ class DeployFiles:
 
     @property
     def _takes_key(self) -> bool:
-        return self.format.private_key is Use.REQUIRED or (self.format.private_key is Use.OPTIONAL and self.with_key)
+        return self.format.takes_key(with_key=self.with_key)
 
     @property
     def _takes_all(self) -> bool:

@@ -240,6 +240,20 @@ class ExportFormat:
         """Whether it may hold the private key."""
         return self.private_key is not Use.NEVER
 
+    def takes_key(self, *, with_key: bool) -> bool:
+        """Whether the private key is taken out for it, by whether the user wants it.
+
+        Raises:
+            InvalidInput: The user does not want it, and the format cannot do without.
+        """
+        if self.private_key is Use.REQUIRED and not with_key:
+            raise InvalidInput(
+                "with_key",
+                f"the format {self.name} always holds the private key.",
+                advice="Choose one that can do without: pem, der, zip or pkcs7.",
+            )
+        return with_key and self.contains_key
+
     def check(self, options: ExportOptions) -> None:
         """Refuse options that do not fit, before a private key is taken out for nothing.
 

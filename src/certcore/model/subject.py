@@ -23,6 +23,8 @@ def parse_email(text: str, *, field: str = "email") -> str:
     Raises:
         InvalidInput: The text is not one plain ASCII address (CAs take no other, RFC 8555 section 7.3).
     """
+    if not isinstance(text, str):
+        raise InvalidInput(field, "must be text.")
     address = text.strip()
     plain = len(address) <= _MAX_EMAIL and address.isascii() and address.isprintable()
     if address and not (plain and _EMAIL.fullmatch(address)):
@@ -41,6 +43,8 @@ def _bounded(instance: object, attribute: Attribute[str], value: str) -> None:
 
 
 def _country(instance: object, attribute: Attribute[str], value: str) -> None:
+    if not isinstance(value, str):
+        raise InvalidInput(attribute.name, "must be text.")
     if value and not re.fullmatch("[A-Z]{2}", value):
         raise InvalidInput(attribute.name, f"{value[:20]!r} is not a two-letter country code such as DE.")
 
@@ -54,7 +58,7 @@ def _strip(value: str) -> str:
 
 
 def _upper(value: str) -> str:
-    return value.strip().upper()
+    return value.strip().upper() if isinstance(value, str) else value
 
 
 @frozen(kw_only=True)

@@ -33,6 +33,7 @@ from certcore.services.edits import (
 )
 from certcore.services.inputs import (
     fallbacks_of,
+    fields_set,
     given_changes,
     members_of,
     names_given,
@@ -142,7 +143,7 @@ class Drafts:
         version: int | None = None,
         actor: str = "system",
     ) -> Certificate:
-        """Change what is given; what is not given stays. Neither key nor CA is touched.
+        """Change what is given and differs; everything else stays. Neither key nor CA is touched.
 
         Everything can be changed in draft; the renewal policy and the fallbacks in every status. The CA profile, its
         own settings, the key type and the subject can be changed beside a leaf, too, while no attempt is under way:
@@ -179,11 +180,15 @@ class Drafts:
             "renewal": renewal,
             "module_data": module_data,
         }
-        named = [name for name, value in given.items() if value is not None]
+        # A form that is posted whole changes what differs, and nothing else.
+        wished = given_changes(stored, given).items()
+        changes = {attribute: value for attribute, value in wished if value != getattr(stored, attribute)}
+        named = fields_set(given, changes)
         check_editable(stored, named, under_way=self._under_way(stored))
-        changes = given_changes(stored, given)
         now = self.contexts.environment.now()
         changed = evolve(stored, **changes, updated_at=now, version=read_version(version, stored))
+        if not changes and changed.version == stored.version:
+            return stored
         self.access.require_profiles(actor, changed, before=stored)
         if set(named) <= _LASTING:
             check_fallbacks(self.contexts, changed)

@@ -17,7 +17,7 @@ from certcore.model.form import fields_of, refuse_old_consents, structure, unstr
 from certcore.model.lifecycle import Action, Status, allowed_actions
 from certcore.model.names import certificate_names
 from certcore.ports.storage import Transaction
-from certcore.services.inputs import is_storable, refuse_unstorable
+from certcore.services.inputs import is_storable, no_profile, refuse_unstorable
 
 __all__ = [
     "certificate_event",
@@ -88,11 +88,7 @@ def checked(
     with contexts.storage.read() as transaction:
         authority = _profile(transaction, certificate.authority_id)
     if authority is None:
-        raise InvalidInput(
-            "authority",
-            f"there is no CA profile {certificate.authority_id!r}.",
-            advice="Create one first, or list the ones there are.",
-        )
+        raise no_profile("authority", certificate.authority_id)
     check_fallbacks(contexts, certificate)
     module, context = contexts.context(authority)
     data = certificate.module_data
@@ -129,7 +125,7 @@ def check_fallbacks(contexts: Contexts, certificate: Certificate) -> None:
             if one == certificate.authority_id:
                 raise InvalidInput("fallbacks", "the certificate's own CA profile is no fallback for itself.")
             if _profile(transaction, one) is None:
-                raise InvalidInput("fallbacks", f"there is no CA profile {one[:60]!r}.")
+                raise no_profile("fallbacks", one)
 
 
 def _profile(transaction: Transaction, authority_id: str) -> CertificateAuthority | None:

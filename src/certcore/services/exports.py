@@ -10,7 +10,7 @@ from certcore.engine.contexts import Contexts
 from certcore.errors import CertCoreError, InvalidInput
 from certcore.model.certificate import Certificate
 from certcore.model.events import Event, EventKind
-from certcore.model.export import ExportedFile, ExportFormat, ExportOptions, Material, Use
+from certcore.model.export import ExportedFile, ExportFormat, ExportOptions, Material
 from certcore.model.issuance import Issuance
 from certcore.model.permissions import Permission
 from certcore.model.secret import Secret
@@ -102,7 +102,7 @@ class Exports:
             legacy: The older form of PKCS#12, for programs that do not read the present one.
             friendly_name: What a key store calls the certificate; empty for its domain.
             folder: Where the files will be, for the lines of a server's configuration.
-            with_key: False leaves the private key out, where the format can do without.
+            with_key: False leaves the private key out; a format that cannot do without is refused then.
             reason: Why the private key is taken out; it goes on the record. Not needed where no key is.
             actor: Who asks. A format without the key takes the permission to view only.
 
@@ -122,7 +122,7 @@ class Exports:
             folder=folder,
         )
         wanted.check(options)
-        takes_key = wanted.private_key is Use.REQUIRED or (wanted.private_key is Use.OPTIONAL and with_key)
+        takes_key = wanted.takes_key(with_key=with_key)
         material = self.material(certificate_id, with_key=takes_key, reason=reason, actor=actor)
         return wanted.export(material, options)
 
@@ -170,7 +170,10 @@ class Exports:
         if sealed is None and issuance.is_keyless:
             raise CertCoreError(
                 f"The private key of {certificate.domain} was never here.",
-                advice="It is where its CSR was made, or where it was imported from; export without it.",
+                advice=(
+                    "It is where its CSR was made, or where it was imported from; pem, der, zip and pkcs7 can be "
+                    "exported without it."
+                ),
             )
         if sealed is None:
             raise CertCoreError(f"The private key of {certificate.domain} is not in the store.")

@@ -21,10 +21,12 @@ __all__ = [
     "aliases_of",
     "check_id",
     "fallbacks_of",
+    "fields_set",
     "given_changes",
     "is_storable",
     "members_of",
     "names_given",
+    "no_profile",
     "owner_of",
     "refuse_unstorable",
     "renewal_of",
@@ -53,6 +55,15 @@ def check_id(kind: str, text: object) -> None:
     """
     if not is_storable(text):
         raise NotFound(kind, str(text))
+
+
+def no_profile(field: str, authority_id: str) -> InvalidInput:
+    """That a field names a CA profile that is not there; whether it is the name of one, tenants need not know."""
+    return InvalidInput(
+        field,
+        f"there is no CA profile {authority_id[:60]!r}.",
+        advice="Give the id of one; authorities.find(name) has it.",
+    )
 
 
 def refuse_unstorable(values: Mapping[str, Any]) -> None:
@@ -187,7 +198,7 @@ def given_changes(stored: Certificate, given: Mapping[str, Any]) -> dict[str, An
         InvalidInput: A value is wrong; the error names its field.
     """
     csr = given.get("csr")
-    changes = _of_csr(csr) if csr else {}
+    changes: dict[str, Any] = _of_csr(csr) if csr else {}
     if csr in ("", b""):
         changes["csr_pem"] = ""
     keeps_csr = bool(csr) or (csr is None and stored.csr_pem)
@@ -195,6 +206,9 @@ def given_changes(stored: Certificate, given: Mapping[str, Any]) -> dict[str, An
         if value is None or field == "csr":
             continue
         if keeps_csr and field in _OF_CSR:
+            attribute, read = _READ[field]
+            if csr is None and read(value) == getattr(stored, attribute):
+                continue  # a form that is posted whole
             raise InvalidInput(
                 field, "comes from your CSR.", advice="Give another CSR, or an empty one to have a key made here."
             )
@@ -210,6 +224,11 @@ def given_changes(stored: Certificate, given: Mapping[str, Any]) -> dict[str, An
     return changes
 
 
+def fields_set(given: Mapping[str, Any], changes: Mapping[str, Any]) -> list[str]:
+    """The form's fields that were given and set one of these attributes of a certificate."""
+    return [field for field, value in given.items() if value is not None and _ATTRIBUTES[field] in changes]
+
+
 #: The form's field, the attribute that it sets, and how the value is read.
 _READ: Final[Mapping[str, tuple[str, Callable[[Any], Any]]]] = MappingProxyType(
     {
@@ -220,4 +239,9 @@ _READ: Final[Mapping[str, tuple[str, Callable[[Any], Any]]]] = MappingProxyType(
         "fallbacks": ("fallbacks", fallbacks_of),
         "key_type": ("key_type", KeyType.parse),
     }
+)
+#: The attribute that each field sets, those that are read otherwise included.
+_ATTRIBUTES: Final[Mapping[str, str]] = MappingProxyType(
+    {field: attribute for field, (attribute, _) in _READ.items()}
+    | {"csr": "csr_pem", "subject": "subject", "renewal": "renewal", "module_data": "module_data"}
 )

@@ -10,7 +10,7 @@ from typing import Final
 from attrs import frozen
 
 from certcore.engine.contexts import Contexts
-from certcore.errors import InvalidInput, InvalidName
+from certcore.errors import InvalidInput, InvalidName, NotFound
 from certcore.model.certificate import Certificate
 from certcore.model.keys import KeyType
 from certcore.model.lifecycle import Status
@@ -20,7 +20,7 @@ from certcore.model.permissions import Permission
 from certcore.model.search import Search
 from certcore.model.views import Page
 from certcore.services.access import Access
-from certcore.services.inputs import is_storable, owner_of
+from certcore.services.inputs import is_storable, no_profile, owner_of
 
 __all__ = ["Lists", "check_limit"]
 
@@ -87,7 +87,7 @@ class Lists:
         sorted_by = _order(order)
         only = CertificateFilter(
             status=_status(status),
-            authority_id=_authority(authority),
+            authority_id=self._authority(authority),
             owner=owner,
             key_type=None if key_type is None else KeyType.parse(key_type),
             renews_itself=renews_itself,
@@ -176,7 +176,7 @@ class Lists:
         self._require(actor, owner)
         if at_most is not None and at_most < 1:
             raise InvalidInput("at_most", "is at least 1.")
-        of = _authority(authority)
+        of = self._authority(authority)
         with self.contexts.storage.read() as transaction:
             found = transaction.certificates.count_by_status(authority_id=of, owner=owner, at_most=at_most)
         return {status: found.get(status, 0) for status in Status}
@@ -187,6 +187,17 @@ class Lists:
             self.access.require(actor, Permission.CERTIFICATE_LIST_ALL)
         else:
             self.access.require(actor, Permission.CERTIFICATE_LIST, owner=owner_of(owner))
+
+    def _authority(self, authority: str | None) -> str | None:
+        if authority is None:
+            return None
+        if not is_storable(authority):
+            raise InvalidInput("authority", "must be the id of a CA profile.")
+        try:
+            with self.contexts.storage.read() as transaction:
+                return transaction.authorities.get(authority).id
+        except NotFound:
+            raise no_profile("authority", authority) from None
 
     def _end(self, field: str, days: int | None, *, more: int = 0) -> datetime | None:
         if days is None:
@@ -213,12 +224,6 @@ def _status(status: Status | str | None) -> Status | None:
         return Status(status)
     except ValueError:
         raise InvalidInput("status", f"{str(status)[:40]!r} is not one of: {', '.join(Status)}.") from None
-
-
-def _authority(authority: str | None) -> str | None:
-    if authority is not None and not is_storable(authority):
-        raise InvalidInput("authority", "must be the id of a CA profile.")
-    return authority
 
 
 def _order(order: Order | str) -> Order:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 from attrs import evolve, frozen
 
@@ -15,16 +15,19 @@ from certcore.engine.reconcile import Engine
 from certcore.errors import InvalidInput, NotObtained, StaleWrite, StorageUnavailable, TransitionNotAllowed
 from certcore.model.certificate import Certificate
 from certcore.model.issuance import Outcome
+from certcore.model.keys import KeyType
 from certcore.model.lifecycle import Status
 from certcore.model.names import DnsName, certificate_names
 from certcore.model.permissions import Permission
+from certcore.model.renewal import RenewalPolicy
+from certcore.model.subject import Subject
 from certcore.model.views import CertificateView
 from certcore.ports.storage import Transaction
 from certcore.services.certificates import Certificates
 from certcore.services.edits import checked
-from certcore.services.inputs import given_changes, names_given, owner_of
+from certcore.services.inputs import fallbacks_of, given_changes, names_given, owner_of
 
-__all__ = ["Obtaining"]
+__all__ = ["CertificateForm", "Obtaining"]
 
 #: Seconds after which the store is looked at again at the latest: another process may have gone on.
 _LOOK: Final = 1.0
@@ -37,6 +40,20 @@ _NAMESPACE: Final = "certcore-obtain"
 #: So many calls for other certificates can go on at the same moment without one waiting for another.
 _LOCKS: Final = 64
 _MOST_RACES: Final = 100
+
+
+class CertificateForm(TypedDict, total=False):
+    """The fields of a certificate besides its domain, tenant and CA profile; see `certcore.services.drafts`."""
+
+    aliases: Iterable[str] | str
+    wildcard: bool
+    csr: str | bytes | None
+    key_type: KeyType | str | None
+    subject: Subject | Mapping[str, str] | None
+    renewal: RenewalPolicy | Mapping[str, Any] | None
+    #: The ids or the names of further CA profiles.
+    fallbacks: Iterable[str]
+    module_data: Mapping[str, Any] | None
 
 
 @frozen(kw_only=True, eq=False)
@@ -57,17 +74,23 @@ class Obtaining:
         timeout: float,
         progress: Callable[[CertificateView], object] | None,
         actor: str,
-        form: dict[str, Any],
+        form: CertificateForm,
     ) -> CertificateView:
         """See `certcore.CertCore.obtain`."""
+        for name in form:
+            if name not in CertificateForm.__annotations__:
+                fields = ", ".join(CertificateForm.__annotations__)
+                raise InvalidInput(name[:60], "there is no such field.", advice=f"Fields: {fields}.")
         if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not timeout > 0:
             raise InvalidInput("timeout", "must be a number of seconds above 0.")
         deadline = self.engine.environment.now() + timedelta(seconds=min(timeout, _LONGEST))
         if not isinstance(aliases := form.get("aliases", ()), str):
             form = {**form, "aliases": _listed(aliases)}  # they are read more than once
         with self.engine.storage.read() as transaction:
-            named = [one for one in transaction.authorities.list() if authority in (one.id, one.name)]
-        authority_id = named[0].id if named else authority
+            ids = {one.name: one.id for one in transaction.authorities.list()}
+        authority_id = ids.get(authority, authority)
+        if "fallbacks" in form:
+            form = {**form, "fallbacks": [ids.get(one, one) for one in fallbacks_of(form["fallbacks"])]}
         one = self._started(_Wanted.of(domain, authority_id, owner, form), actor, form)
         seen: object = None
         for _ in range(_MOST_LOOKS):
@@ -87,7 +110,7 @@ class Obtaining:
                 self.wait(min((until - now).total_seconds(), _LOOK))
         raise _not_obtained(view.certificate, timeout)
 
-    def _started(self, wanted: _Wanted, actor: str, form: dict[str, Any]) -> Certificate:
+    def _started(self, wanted: _Wanted, actor: str, form: CertificateForm) -> Certificate:
         """The certificate, on its way: one that is here already, or a new one."""
         one = self._known_or_new(wanted, actor, form)
         # Before anything is done about it.
@@ -112,7 +135,7 @@ class Obtaining:
         except (StaleWrite, TransitionNotAllowed):
             return one  # somebody else was faster: it is on its way
 
-    def _known_or_new(self, wanted: _Wanted, actor: str, form: dict[str, Any]) -> Certificate:
+    def _known_or_new(self, wanted: _Wanted, actor: str, form: CertificateForm) -> Certificate:
         with self.engine.storage.read() as transaction:
             one = wanted.newest(transaction)
         if one is not None:
@@ -140,7 +163,7 @@ class Obtaining:
                 return one
         raise StorageUnavailable("Many others want the same certificate at this moment.")
 
-    def _refuse_others(self, one: Certificate, form: dict[str, Any]) -> None:
+    def _refuse_others(self, one: Certificate, form: CertificateForm) -> None:
         """Refuse fields that the certificate here does not have: they would be passed over in silence."""
         given = {name: form.get(name) for name in ("key_type", "subject", "renewal", "fallbacks", "module_data")}
         changes = given_changes(one, given)
@@ -168,7 +191,7 @@ class _Wanted:
     csr_pem: str
 
     @classmethod
-    def of(cls, domain: str | None, authority_id: str, owner: str, form: dict[str, Any]) -> _Wanted:
+    def of(cls, domain: str | None, authority_id: str, owner: str, form: CertificateForm) -> _Wanted:
         found = names_given(
             domain,
             form.get("aliases", ()),

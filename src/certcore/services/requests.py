@@ -7,9 +7,10 @@ from attrs import evolve, frozen
 from certcore.engine.contexts import Contexts
 from certcore.model.certificate import Certificate
 from certcore.model.events import Event, EventKind
-from certcore.model.issuance import Purpose
+from certcore.model.issuance import Issuance, Outcome, Purpose
 from certcore.model.lifecycle import Action, Status, transition
 from certcore.model.permissions import Permission
+from certcore.ports.storage import Transaction
 from certcore.services.access import Access
 from certcore.services.attempts import begin, is_under_way, prepare
 
@@ -47,7 +48,7 @@ class Requests:
         return self._begin(certificate_id, Action.RENEW, Permission.CERTIFICATE_RENEW, actor)
 
     def check_now(self, certificate_id: str, *, actor: str = "system") -> Certificate:
-        """Let the engine look at once, whatever it was waiting for; a failed attempt is taken up again.
+        """Let the engine look at once, whatever it was waiting for; a failed attempt is taken up again as it was made.
 
         Raises:
             TransitionNotAllowed: There is nothing to look at (a draft).
@@ -60,10 +61,10 @@ class Requests:
             stored = transaction.certificates.get(certificate_id)
             status = transition(stored.status, Action.CHECK_NOW)
             changed = evolve(stored, status=status, updated_at=now)
-            if stored.status is Status.ERROR and stored.issuance_id is not None:
-                issuance = transaction.issuances.get(stored.issuance_id)
+            failed = _failed_attempt(transaction, stored)
+            if failed is not None:
                 # The same key and CSR, a fresh start with the CA.
-                transaction.issuances.save(evolve(issuance, outcome=None, finished_at=None, module_state=None))
+                transaction.issuances.save(evolve(failed, outcome=None, finished_at=None, module_state=None))
                 transaction.certificates.save_progress(changed)
             schedule = transaction.schedules.get(certificate_id)
             if status is not stored.status or schedule.lease_until is None or schedule.lease_until <= now:
@@ -100,3 +101,11 @@ class Requests:
             if action is not Action.RENEW or not is_under_way(transaction, current):
                 return begin(self.contexts, transaction, stored, request, action, actor)
         return self.check_now(certificate_id, actor=actor)  # the engine was faster
+
+
+def _failed_attempt(transaction: Transaction, certificate: Certificate) -> Issuance | None:
+    """The attempt that failed for good, where there has been no other since: instead of a leaf, or beside one."""
+    if certificate.issuance_id is None or certificate.status is Status.REVOKED:
+        return None
+    attempt = transaction.issuances.get(certificate.issuance_id)
+    return attempt if attempt.outcome is Outcome.FAILED else None

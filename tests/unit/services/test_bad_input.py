@@ -52,6 +52,8 @@ def _stored(core):
         ("country", "shop.example", {"subject": {"country": "Germany"}}),
         ("email", "shop.example", {"subject": {"email": "nobody"}}),
         ("organization", "shop.example", {"subject": {"organization": "x" * 65}}),
+        *((one, "shop.example", {"subject": {one: None}}) for one in ("organization", "country", "email")),
+        *((one, "shop.example", {"subject": {one: 5}}) for one in ("state", "country", "email")),
         ("no_such_field", "shop.example", {"subject": {"no_such_field": "x"}}),
         ("owner", "shop.example", {"owner": "x" * 101}),
         ("no_such_setting", "shop.example", {"module_data": {"no_such_setting": "x"}}),

@@ -12,6 +12,8 @@ from certcore.testing.clock import FrozenEnvironment
 from certcore.testing.scripted_ca import Act, ScriptedCA
 from certcore.x509.bundle import read_bundle
 
+ALWAYS_WITH_KEY = ["nginx", "apache", "haproxy", "lighttpd", "postfix"]
+
 
 class Deployer:
     """Takes the files when a leaf goes into service; nobody but it may take keys out; adds a format, and rubbish."""
@@ -90,7 +92,7 @@ def test_without_the_key_it_takes_neither_reason_nor_permission(core, active):
     with pytest.raises(AccessDenied):
         core.certificates.export_as(active, "pem", reason="I want it", actor="viewer")
     with pytest.raises(AccessDenied):
-        core.certificates.export_as(active, "nginx", with_key=False, reason="I want it", actor="viewer")
+        core.certificates.export_as(active, "nginx", reason="I want it", actor="viewer")
     assert _reveals(core, active) == []
 
 
@@ -102,6 +104,8 @@ def test_without_the_key_it_takes_neither_reason_nor_permission(core, active):
         ("nginx", {"reason": "a test", "password": Secret("pass word")}, "password"),
         ("pem", {"reason": "a test", "legacy": True}, "legacy"),
         ("jks", {"reason": "a test"}, "format"),
+        *((one, {"reason": "a test", "with_key": False}, "with_key") for one in ALWAYS_WITH_KEY),
+        ("pkcs12", {"reason": "a test", "password": Secret("pass word"), "with_key": False}, "with_key"),
     ],
 )
 def test_what_does_not_fit_is_refused_before_the_key_is_taken_out(core, active, wanted, given, field):

@@ -183,7 +183,9 @@ def test_a_profile_and_its_certificates(world):
     for authority in world.authorities.list():
         found = _all(world, 2, authority=authority.id)
         assert {one.authority_id for one in found} == {authority.id}
-    assert _all(world, authority="nobody") == []
+    with pytest.raises(InvalidInput, match="there is no CA profile 'nobody'") as refused:
+        world.certificates.list(authority="nobody")
+    assert refused.value.field == "authority"
     assert len(_all(world)) - sum(len(_all(world, authority=one.id)) for one in world.authorities.list()) == 3
 
 

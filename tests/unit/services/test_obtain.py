@@ -284,6 +284,24 @@ def test_what_cannot_be_is_refused(bench, obtain, field, given):
     assert _count(bench) == 0
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_a_field_that_there_is_not_is_refused(bench, known):
+    """A misspelt one is not passed over in silence, whether the certificate is here or not."""
+    if known:
+        bench.active()
+    with pytest.raises(InvalidInput, match="no such field") as refused:
+        bench.core.obtain("shop.example", authority="test", key_typ="ec-p384")
+    assert refused.value.field == "key_typ"
+    assert "key_type" in refused.value.advice
+
+
+def test_fallbacks_by_name(bench, obtain):
+    """As the CA profile itself."""
+    other = bench.core.authorities.create("other", module="scripted").id
+    assert obtain(fallbacks=["other"]).certificate.fallbacks == (other,)
+    assert obtain(fallbacks=[other]).certificate.fallbacks == (other,)
+
+
 # -- progress, permissions, and others at work ---------------------------------------------------------------------
 
 
@@ -402,7 +420,7 @@ def test_while_a_worker_is_at_work(storage, tmp_path):
 
         def obtain(number):
             try:
-                found[number] = core.obtain(f"d{number}.example", authority="test", timeout=30)
+                found[number] = core.obtain(f"d{number}.example", authority="test", timeout=240)
             except Exception as error:
                 failed.append(error)
 
@@ -410,7 +428,7 @@ def test_while_a_worker_is_at_work(storage, tmp_path):
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(60)
+            thread.join(300)
         worker.stop()
         assert failed == []
         assert {number: view.certificate.domain.ascii for number, view in found.items()} == {
@@ -528,8 +546,8 @@ def test_the_same_at_the_same_moment(storage, tmp_path):
             barrier, found = threading.Barrier(3), []
 
             def obtain(number=number, barrier=barrier, found=found):
-                barrier.wait(30)
-                found.append(core.obtain(f"d{number}.example", authority="test", timeout=30).certificate.id)
+                barrier.wait(120)
+                found.append(core.obtain(f"d{number}.example", authority="test", timeout=240).certificate.id)
 
             run_all(obtain, obtain, obtain)
             assert len(found) == 3

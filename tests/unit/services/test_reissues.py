@@ -4,7 +4,7 @@ import threading
 from datetime import timedelta
 
 import pytest
-from attrs import evolve, frozen
+from attrs import asdict, evolve, frozen
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -505,7 +505,7 @@ def test_two_reissues_at_the_same_moment(storage, tmp_path):
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(30)
+            thread.join(120)
         issuances = core.certificates.issuances(one)
         assert len(issuances) == 1 + 4 - len(errors)
         assert [issuance.number for issuance in issuances] == list(range(1, len(issuances) + 1))
@@ -838,8 +838,9 @@ SITUATIONS = {
 }
 
 
-def _situation(bench, name):
-    one = bench.draft(renewal={"auto": not name.startswith("expired")}).id
+def _situation(bench, name, csr=None):
+    domain = "shop.example" if csr is None else None
+    one = bench.draft(domain, csr=csr, renewal={"auto": not name.startswith("expired")}).id
     if name == "draft":
         return one
     acts = {"pending": Act.WAIT_OWNER, "processing": Act.WORK, "error": Act.FAIL_NEVER}
@@ -1081,3 +1082,52 @@ def test_the_requests_of_a_reissue_and_its_key_belong_together(bench):
 
         key = load_private_key(bench.core.engine.vault.open(sealed, attempt.key_name).reveal())
         assert csr_spki_sha256(attempt.csr_pem) == spki_sha256(key.public_key())
+
+
+@pytest.mark.parametrize(
+    ("situation", "own"), [*((one, False) for one in SITUATIONS), ("draft", True), ("pending", True), ("active", True)]
+)
+def test_a_form_that_is_posted_whole(bench, situation, own):
+    """What is as it was is no change, in every status; what differs beside it is saved, and told on its own."""
+    one = _situation(bench, situation, csr=own_csr("shop.example", "b.example") if own else None)
+    before = bench.core.certificates.get(one)
+    whole = {
+        "domain": before.domain.ascii,
+        "aliases": [alias.ascii for alias in before.aliases],
+        "wildcard": before.wildcard,
+        "authority": before.authority_id,
+        "fallbacks": before.fallbacks,
+        "subject": asdict(before.subject),
+        "key_type": before.key_type.value,
+        "renewal": asdict(before.renewal),
+        "module_data": before.module_data,
+    }
+    told = bench.core.certificates.timeline(one)
+    assert bench.core.certificates.edit(one, **whole, version=before.version) == before
+    assert bench.core.certificates.timeline(one) == told
+    whole["renewal"] = {**whole["renewal"], "days_before": 7}
+    assert bench.core.certificates.edit(one, **whole).version == before.version + 1
+    assert bench.core.certificates.timeline(one)[-1].data["fields"] == ["renewal"]
+    with pytest.raises(StaleWrite):
+        bench.core.certificates.edit(one, **whole, version=before.version)
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_an_attempt_that_failed_beside_a_leaf_is_taken_up_again(bench, ended):
+    """Whoever has removed the cause asks for a check, and need not wait until the policy begins another renewal."""
+    one = bench.active(renewal={"auto": False})
+    if ended:
+        bench.environment.set(bench.core.certificates.get(one).not_after)
+        bench.core.reconcile(one)
+    bench.ca.script = (Act.FAIL_NEVER,)
+    bench.core.certificates.reissue(one, aliases="www.shop.example")
+    for _ in range(3):
+        bench.core.reconcile(one)
+    failed = bench.core.certificates.view(one)
+    assert failed.issuance.outcome is Outcome.FAILED
+    _install(bench, one)
+    view = bench.core.certificates.view(one)
+    assert (view.certificate.status, view.active.id) == (Status.ACTIVE, failed.issuance.id)
+    assert view.leaf.names == ("shop.example", "www.shop.example")
+    assert view.certificate.problem is None
+    assert bench.ca.held == set()
