@@ -23,7 +23,7 @@ def test_no_file_names_a_registry_or_a_machine(root):
         cwd=root,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=True,
     )
     paths = [root / name for name in listing.stdout.split("\0") if name]

@@ -54,7 +54,7 @@ def test_several_processes_may_create_it_at_once(url):
     """One makes the tables, the others wait for it."""
     script = f"from certcore.adapters.sql import open_storage; open_storage({url!r}).close()"
     running = [subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, text=True) for _ in range(3)]
-    assert [(one.communicate(timeout=60)[1], one.returncode) for one in running] == [("", 0)] * 3
+    assert [(one.communicate(timeout=240)[1], one.returncode) for one in running] == [("", 0)] * 3
 
 
 def test_a_database_from_a_newer_version_is_refused(url):

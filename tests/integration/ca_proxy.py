@@ -35,7 +35,7 @@ class _Handler(BaseHTTPRequestHandler):
         if not plan.has(self.server.server_port, self.path):
             self._send(404, b'{"type":"urn:ietf:params:acme:error:malformed","detail":"Page not found"}', {})
             return
-        upstream = http.client.HTTPSConnection(*plan.upstream, timeout=10, context=plan.tls)
+        upstream = http.client.HTTPSConnection(*plan.upstream, timeout=60, context=plan.tls)
         with contextlib.closing(upstream):
             upstream.request(self.command, self.path, body or None, headers)
             reply = upstream.getresponse()

@@ -27,7 +27,7 @@ from certcore.testing.pebble import Pebble
 from certcore.testing.ports import free_port
 from certcore.testing.zone import MemoryZone
 
-_DEADLINE = 60
+_DEADLINE = 240
 
 
 def pytest_collection_modifyitems(items):
@@ -256,7 +256,7 @@ def crashing():
             yield order
         finally:
             process.stdin.close()
-            process.wait(30)
+            process.wait(120)
 
 
 def _program(name):
@@ -273,7 +273,7 @@ def _daemon(arguments, folder, port, zone):
     with log.open("wb") as out:
         process = subprocess.Popen(arguments, stdout=out, stderr=subprocess.STDOUT, cwd=folder)
     try:
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + 60
         while True:
             assert process.poll() is None, f"{arguments[0]} ended: {log.read_text()[-2000:]}"
             assert time.monotonic() < deadline, f"{arguments[0]} does not answer: {log.read_text()[-2000:]}"

@@ -22,7 +22,7 @@ from certcore import CertCore, Status
 from certcore_puq_acme.connection import Connection
 
 WATCHED = frozenset({sa.Connection.commit.__code__, Connection.exchange.__code__})
-_SECONDS = 30
+_SECONDS = 120
 
 
 def main():

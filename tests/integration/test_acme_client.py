@@ -66,7 +66,7 @@ def connect(pebble: Pebble, pem: bytes = b"", account_url: str = "") -> tuple[Ac
 
 def settled(ask: Callable[[], T], *moving: str) -> T:
     """Ask until the status is none of these."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while (found := ask()).status in moving:
         assert time.monotonic() < deadline, "Pebble hung"
         time.sleep(0.02)

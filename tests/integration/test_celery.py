@@ -154,16 +154,16 @@ class Fleet:
 
     def stop(self, process):
         """A warm shutdown; Celery's pool waits half a minute when it comes between a task's end and its result."""
-        self.wait(self.idle, 30)
+        self.wait(self.idle, 120)
         process.terminate()
-        assert process.wait(60) == 0, process.log.read_text()[-3000:]
+        assert process.wait(240) == 0, process.log.read_text()[-3000:]
         assert "Traceback" not in process.log.read_text()
 
     def end(self):
         for process in self.processes:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            process.wait(10)
+            process.wait(60)
 
 
 @pytest.fixture(scope="module")
@@ -239,8 +239,8 @@ def test_beat_alone_gets_certificates_issued(fleet, core):
     """
     ids = _requested(core, 20)
     worker = fleet.start()
-    fleet.wait(lambda: _active(core) == 20, 60)
-    fleet.wait(lambda: {(one, "installed") for one in ids} <= set(fleet.noted("told")), 30)
+    fleet.wait(lambda: _active(core) == 20, 240)
+    fleet.wait(lambda: {(one, "installed") for one in ids} <= set(fleet.noted("told")), 120)
     fleet.stop(worker)
     assert Counter(fleet.noted("asked")) == Counter(
         {(one, kind): times for one in ids for kind, times in (("Waiting", 2), ("Issued", 1))}
@@ -260,9 +260,9 @@ def test_lost_and_doubled_messages_change_nothing(fleet, core):
             web.send_task("certcore.reconcile", (one,))
         web.send_task("certcore.reconcile", ("no-such-certificate",))
         worker = fleet.start()
-        fleet.wait(lambda: fleet.noted("asked"), 30)
+        fleet.wait(lambda: fleet.noted("asked"), 120)
         lost = 0
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 240
         while _active(core) < 20:
             assert time.monotonic() < deadline, worker.log.read_text()[-3000:]
             lost += web.control.purge()
@@ -281,7 +281,7 @@ def test_a_click_does_not_wait_for_a_sweep(fleet, core):
     fleet.start(beat=False, every=3600)
     with fleet.app() as web:
         web.send_task("certcore.reconcile", (certificate,))
-    fleet.wait(lambda: _active(core) == 1, 30)
+    fleet.wait(lambda: _active(core) == 1, 120)
 
 
 @pytest.mark.parametrize("fleet", ["sqlite"], indirect=True)
@@ -291,21 +291,21 @@ def test_a_backlog_does_not_wait_for_beat(fleet, core):
     fleet.start(beat=False, every=3600, batch=3)
     with fleet.app() as web:
         web.send_task("certcore.sweep")
-    fleet.wait(lambda: _active(core) == 20, 45)
+    fleet.wait(lambda: _active(core) == 20, 240)
     assert [_installed(core, one) for one in ids] == [1] * 20
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("fleet", ["sqlite"], indirect=True)
 def test_a_killed_worker_loses_nothing(fleet, core):
     """SIGKILL to all processes of a worker, leases in their hands: when these end another worker has done it all."""
     ids = _requested(core, 6)
     (fleet.folder / "hold").touch()
     killed = fleet.start()
-    fleet.wait(lambda: len(fleet.noted("asked")) == 2, 30)
+    fleet.wait(lambda: len(fleet.noted("asked")) == 2, 120)
     os.killpg(killed.pid, signal.SIGKILL)
-    killed.wait(10)
+    killed.wait(60)
     with core.engine.storage.read() as transaction:
         owners = {one: transaction.schedules.get(one).lease_owner for one in ids}
     leased = sorted(one for one in ids if owners[one])
@@ -315,7 +315,7 @@ def test_a_killed_worker_loses_nothing(fleet, core):
     fleet.wait(lambda: _active(core) == 4, 45)  # those that nobody had in hand do not wait for the leases
     assert not any(_installed(core, one) for one in leased)
     assert sum(expire_leases(fleet.database, owner) for owner in {owners[one] for one in leased}) == 2
-    fleet.wait(lambda: _active(core) == 6, 45)
+    fleet.wait(lambda: _active(core) == 6, 240)
     assert [_installed(core, one) for one in ids] == [1] * 6
     assert Counter(one for one, kind in fleet.noted("asked") if kind == "Issued") == Counter(ids)
 
@@ -333,7 +333,7 @@ def test_celery_and_certcore_run_share_the_work(tmp_path, redis_server, integrat
         for one in ids:
             panel.set_cnames(one)
         worker = fleet.start()
-        fleet.wait(lambda: fleet.noted("opened"), 30)
+        fleet.wait(lambda: fleet.noted("opened"), 120)
         command = [sys.executable, "-m", "certcore", "run", "--threads", "1", "--in-flight", "1"]
         command += ["--database", panel.url, "--keyring", str(panel.keyring)]
         log = tmp_path / "run.log"
@@ -341,10 +341,10 @@ def test_celery_and_certcore_run_share_the_work(tmp_path, redis_server, integrat
             run = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
         run.log = log
         fleet.processes.append(run)
-        fleet.wait(lambda: _active(panel.core) == count, 90)
+        fleet.wait(lambda: _active(panel.core) == count, 360)
         fleet.stop(worker)
         run.terminate()
-        assert run.wait(30) == 0
+        assert run.wait(120) == 0
         assert "Traceback" not in run.log.read_text()
         said = ca.log_path.read_text(errors="replace")
         assert said.count("Added order") == count
@@ -432,7 +432,7 @@ def test_a_fork_opens_its_own(tmp_path):
         "core.close()\n"
     )
     run = subprocess.run(
-        [sys.executable, script], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, script], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=240
     )
     assert run.returncode == 0, run.stderr
 
@@ -469,6 +469,6 @@ def test_nonsense_is_refused(tmp_path, name, how):
 def test_it_says_what_to_install():
     """Without celery, importing the adapter says which extra is missing; certcore.contrib itself does not need it."""
     script = "import sys; sys.modules['celery'] = None; import certcore.contrib; import certcore.contrib.celery"
-    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=240)
     assert run.returncode == 1
     assert "pip install 'certcore[celery]'" in run.stderr

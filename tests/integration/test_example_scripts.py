@@ -32,7 +32,7 @@ def run(panel):
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=500,
             check=False,
         )
         assert done.returncode == expect, done.stdout + done.stderr
@@ -104,7 +104,7 @@ def test_the_commands_that_the_script_names_make_its_store(run, tmp_path):
             env={**os.environ, "HOME": str(tmp_path / "home")},
             check=True,
             capture_output=True,
-            timeout=60,
+            timeout=240,
         )
     assert run("ends_soon", folder=tmp_path) == ""
     assert not (tmp_path / "home").exists()

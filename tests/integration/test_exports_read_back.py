@@ -98,7 +98,7 @@ def program():
             stdin=subprocess.DEVNULL,
             capture_output=True,
             check=False,
-            timeout=60,
+            timeout=240,
             env={**os.environ, "EXPORT_PASSWORD": PASSWORD, "WRONG_PASSWORD": "wrong one", "LC_ALL": "C"},
         )
         told = done.stdout.decode("utf-8", "replace") + done.stderr.decode("utf-8", "replace")
@@ -322,7 +322,7 @@ def test_lighttpd_takes_it(made, program):
 def _served(context):
     """A server on loopback that shakes hands once, and its port."""
     listening = socket.create_server(("127.0.0.1", 0))
-    listening.settimeout(20)
+    listening.settimeout(120)
 
     def serve():
         with listening:
@@ -340,12 +340,12 @@ def _shake_hands(context, name):
     thread, port = _served(context)
     client = ssl.create_default_context(cadata=CA.root_pem)
     with (
-        socket.create_connection(("127.0.0.1", port), timeout=20) as connection,
+        socket.create_connection(("127.0.0.1", port), timeout=120) as connection,
         client.wrap_socket(connection, server_hostname=name) as secured,
     ):
         assert secured.recv(16) == b"hello"
         shown = secured.getpeercert(binary_form=True)
-    thread.join(20)
+    thread.join(120)
     assert not thread.is_alive()
     return shown
 

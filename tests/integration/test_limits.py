@@ -208,7 +208,7 @@ def _active_fleet(panel, profile, count):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(1600)
 def test_a_thousand_renewals_with_a_budget_of_three_hundred_in_three_hours(panel, start_pebble):
     """None expires, no window of three hours holds more than 300 orders, and those that end first go first."""
     pebble = start_pebble(nonce_reject=0)

@@ -408,7 +408,7 @@ if child:
     sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
     run = subprocess.run(
-        [sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, timeout=240, check=False
     )
     assert (run.returncode, run.stderr) == (0, "")
 
@@ -416,7 +416,7 @@ if child:
 def test_loading_the_plugin_is_light():
     """Importing it for everybody costs nobody python-pkcs11."""
     script = "import sys, certcore.contrib.pkcs11; print('pkcs11' in sys.modules)"
-    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=240, check=True)
     assert run.stdout.strip() == "False"
 
 
@@ -433,7 +433,7 @@ try:
 except KeyringRefused as refused:
     print(refused)
 """
-    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=240, check=True)
     assert "python-pkcs11, which is not installed. Run: pip install 'certcore[pkcs11]'" in run.stdout
     assert PIN not in run.stdout + run.stderr
 

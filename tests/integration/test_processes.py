@@ -55,7 +55,7 @@ def _end(process):
     if process.poll() is None:
         process.send_signal(signal.SIGCONT)
         process.kill()
-        process.wait(10)
+        process.wait(60)
 
 
 def _requested(shared, ca, count):
@@ -85,7 +85,7 @@ def _terminate(processes):
     """A clean drain on SIGTERM: exit code 0."""
     for process in processes:
         process.terminate()
-    assert [process.wait(30) for process in processes] == [0] * len(processes)
+    assert [process.wait(120) for process in processes] == [0] * len(processes)
     return "".join(process.log.read_text() for process in processes)
 
 
@@ -95,7 +95,7 @@ def test_many_processes_share_the_work(shared, ca, start_worker):
     count = 60 if shared.url.startswith("sqlite") else 300
     ids = _requested(shared, ca, count)
     workers = [start_worker("--threads", "1", "--in-flight", "1") for _ in range(4)]
-    _wait(lambda: _active(shared) == count, workers, 150)
+    _wait(lambda: _active(shared) == count, workers, 500)
     said = _terminate(workers)
     assert _said(ca, "Added order") == count
     assert _said(ca, "Issued certificate serial") == count
@@ -115,10 +115,10 @@ def test_a_process_that_was_stopped_past_its_lease_changes_nothing(shared, ca, s
     count = 6
     _requested(shared, ca, count)
     paused = start_worker("--threads", "1", "--in-flight", "3")
-    _wait(lambda: _said(ca, "Added order") >= 1, [paused], 30)
+    _wait(lambda: _said(ca, "Added order") >= 1, [paused], 120)
     _stop_between_transactions(paused, shared)
     successor = start_worker("--threads", "1", "--in-flight", "1")
-    _wait(lambda: _active(shared) == count, [paused, successor], 60)
+    _wait(lambda: _active(shared) == count, [paused, successor], 240)
     _terminate([successor])
     before = _rows(shared)
     paused.send_signal(signal.SIGCONT)
@@ -157,7 +157,7 @@ def test_a_supervisor_sees_how_it_is(shared, ca, start_worker, tmp_path):
     """The health file says that the worker is well while it works, and is gone when it has ended."""
     file = tmp_path / "health.json"
     worker = start_worker("--health-file", str(file))
-    _wait(file.exists, [worker], 30)
+    _wait(file.exists, [worker], 120)
     health = json.loads(file.read_text())
     assert health["healthy"]
     assert health["pid"] == worker.pid

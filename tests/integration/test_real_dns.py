@@ -57,7 +57,7 @@ def test_a_silent_dns_server_does_not_hold_the_worker_up(panel):
         one = panel.request(profile, "shop.test", aliases=names)
         begun = time.monotonic()
         panel.core.reconcile(one)
-        assert time.monotonic() - begun < 10
+        assert time.monotonic() - begun < 50  # and not a hundred
     rows = panel.records(one)
     assert len(rows) == 100
     assert {row.state for row in rows} == {RecordState.UNREACHABLE}

@@ -17,7 +17,7 @@ def run_all(*jobs):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(300)
         assert not thread.is_alive()
     if failures:
         raise failures[0]

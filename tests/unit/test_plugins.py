@@ -99,7 +99,7 @@ def test_hooks_get_what_is_documented():
         core.certificates.generate_csr(one, actor="bob")
         worker = core.worker(threads=1, poll_interval=0.01)
         worker.start()
-        assert worker.wait_until_idle(timeout=20)
+        assert worker.wait_until_idle(timeout=120)
         worker.stop()
         assert core.certificates.hints(one)[-1].text.key == "plugin.hint"
         assert plugin.views[-1] == core.certificates.view(one)
@@ -139,7 +139,7 @@ def test_a_broken_plugin_hurts_nobody_else(caplog):
         core.certificates.generate_csr(one)
         worker = core.worker(threads=2, poll_interval=0.01)
         worker.start()
-        assert worker.wait_until_idle(timeout=20)
+        assert worker.wait_until_idle(timeout=120)
         worker.stop()
         assert core.certificates.get(one).status == "active"
         assert core.certificates.hints(one)[-1].text.key == "plugin.hint"
@@ -243,7 +243,7 @@ def test_a_module_file_can_be_a_plugin(tmp_path, monkeypatch):
         core.certificates.create("shop.example", authority=authority.id)
         worker = core.worker(threads=1, poll_interval=0.01)
         worker.start()
-        assert worker.wait_until_idle(timeout=20)
+        assert worker.wait_until_idle(timeout=120)
         worker.stop()
     assert observer_of_a_test.seen == ["created"]
     del sys.modules["observer_of_a_test"]

@@ -27,7 +27,7 @@ from certcore.testing.server import START_SECONDS, START_TRIES, Child, Server, f
 
 __all__ = ["MariaDB", "PostgreSQL"]
 
-_SET_UP_SECONDS: Final = 60
+_SET_UP_SECONDS: Final = 240
 
 
 class _DatabaseServer(Server):

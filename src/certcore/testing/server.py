@@ -22,8 +22,8 @@ __all__ = ["START_SECONDS", "START_TRIES", "Child", "Server", "find_program", "u
 #: How often a server is started anew when somebody took its port in between.
 START_TRIES: Final = 3
 #: How long a server may take to be ready.
-START_SECONDS: Final = 15.0
-_STOP_SECONDS: Final = 5.0
+START_SECONDS: Final = 60.0
+_STOP_SECONDS: Final = 30.0
 _TAIL: Final = 2000
 
 

@@ -681,7 +681,7 @@ def order():
             yield give
         finally:
             process.stdin.close()
-            process.wait(30)
+            process.wait(120)
 
 
 @pytest.mark.slow
@@ -833,7 +833,7 @@ def test_a_reader_of_versions_never_sees_half(folder):
     assert len(seen) > 1
 
 
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(120)
 @both
 def test_a_pipe_that_is_put_in_the_place_of_a_file_is_not_waited_for(folder, write):
     """Whoever owns the folder may do so after it was seen to be a file: opening it would last until somebody writes."""
@@ -858,7 +858,7 @@ def test_a_pipe_that_is_put_in_the_place_of_a_file_is_not_waited_for(folder, wri
     assert swapped == [True]
 
 
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize("flags", [os.O_RDONLY, os.O_RDWR | os.O_CREAT])
 def test_only_files_are_opened(folder, flags):
     """No pipe, for reading or writing, and nothing stays open."""
@@ -900,7 +900,7 @@ def test_processes_wait_for_each_other(folder, write, order):
     assert waiting.is_alive()
     assert served(folder, write.__name__) == {"fullchain.pem": 1, "privkey.pem": 1}
     os.close(descriptor)
-    waiting.join(20)
+    waiting.join(120)
     assert answers == [{"killed": False, "said": ""}]
     assert served(folder, write.__name__) == {"fullchain.pem": 2, "privkey.pem": 2}
 
@@ -916,7 +916,7 @@ def test_a_folder_that_is_put_in_the_place_of_the_locked_one(folder):
     old = folder.rename(folder.with_name("old"))
     folder.mkdir(mode=0o700)
     os.close(descriptor)
-    waiting.join(20)
+    waiting.join(120)
     assert not waiting.is_alive()
     assert numbers(old) == {"fullchain.pem": 1, "privkey.pem": 1}
     assert numbers(folder) == {"fullchain.pem": 2, "privkey.pem": 2}

@@ -122,7 +122,7 @@ def test_a_change_waits_for_another(path):
         changing.join(0.3)
         assert changing.is_alive()
         assert list(_content(path)["keys"]) == [current]
-    changing.join(30)
+    changing.join(120)
     assert len(_content(path)["keys"]) == 2
 
 

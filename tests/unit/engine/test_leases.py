@@ -23,7 +23,7 @@ class SlowCA(ScriptedCA):
 
     def advance(self, work):
         self.begun.set()
-        assert self.go_on.wait(30)
+        assert self.go_on.wait(120)
         work.documents.put(f"done/{work.issuance.id}", {})
         return super().advance(work)
 
@@ -50,7 +50,7 @@ def test_the_lease_of_a_long_step_is_renewed(slow):
     ca.script = (Act.ISSUE,)
     with ThreadPoolExecutor(1) as pool:
         step = pool.submit(core.reconcile, one)
-        assert ca.begun.wait(10)
+        assert ca.begun.wait(60)
         for _ in range(3):
             environment.advance(LEASE - timedelta(seconds=1))
             wanted = environment.now() + LEASE
@@ -71,7 +71,7 @@ def test_a_process_that_was_paused_past_its_lease_changes_nothing(slow):
         (paused,) = core.engine.claim_due(10)
         held = core.engine.load(paused)
         step = pool.submit(core.engine.step, held, keep_lease=False)
-        assert ca.begun.wait(10)
+        assert ca.begun.wait(60)
         environment.advance(LEASE + timedelta(seconds=1))
         (successor,) = core.engine.claim_due(10)
         ca.go_on.set()

@@ -181,7 +181,7 @@ def test_the_key_is_changed_while_work_goes_on(place, core):
     """Others seal and open all the time, in threads and through a second opening: nobody fails, nothing is lost."""
     (old,) = place.contents()["keys"]
     authority = core.authorities.find("test")
-    begun = threading.Barrier(4, timeout=30)
+    begun = threading.Barrier(4, timeout=120)
     names = set()
 
     def work(one, worker):
@@ -223,7 +223,7 @@ def test_two_may_re_wrap_at_once(place, core):
     """Each secret is counted once, all open, and nothing is left, however many do it."""
     plain = _opened(core)
     core.sealing_keys.make_current(core.sealing_keys.add())
-    begun = threading.Barrier(3, timeout=30)
+    begun = threading.Barrier(3, timeout=120)
     done = []
 
     def rewrap(one):

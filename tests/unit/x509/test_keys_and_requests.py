@@ -31,7 +31,7 @@ LABEL = st.text("abcdefghijklmnopqrstuvwxyz0123456789", min_size=1, max_size=30)
 
 
 def openssl(*arguments, given=b""):
-    done = subprocess.run(["openssl", *arguments], input=given, capture_output=True, check=False, timeout=30)
+    done = subprocess.run(["openssl", *arguments], input=given, capture_output=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr.decode()
     return done.stdout.decode() + done.stderr.decode()
 

@@ -197,6 +197,10 @@ class SqlStorage:
                 connection.close()
             else:
                 ready.keep(connection)
+        except AssertionError as error:
+            if _interrupted(error):
+                raise KeyboardInterrupt from None
+            raise
         except (SQLAlchemyError, UnicodeError) as error:  # text with surrogates: drivers raise that as it is
             raise _unavailable(error, self._database) from None
         except _driver_error(self._database.engine) as error:
@@ -237,6 +241,19 @@ def _driver_error(engine: sa.Engine) -> type[Exception]:
     """What the driver raises where SQLAlchemy does not stand in between."""
     error: type[Exception] = engine.dialect.loaded_dbapi.Error
     return error
+
+
+def _interrupted(error: BaseException | None) -> bool:
+    """Whether it came up on the way out after Ctrl-C.
+
+    SQLAlchemy asserts at the end of a rollback that the transaction has ended; where the interrupt struck in the middle
+    it has not, and whoever waits for a KeyboardInterrupt would see a bug instead.
+    """
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__context__
+    return False
 
 
 def _unavailable(error: Exception, database: Database) -> StorageError:

@@ -50,7 +50,7 @@ from certcore.x509.chain import check_leaf, parse_chain
 
 __all__ = ["CAModuleContract"]
 
-_DEADLINE: Final = 60.0
+_DEADLINE: Final = 240.0
 _MOMENT: Final = timedelta(seconds=0.5)
 
 

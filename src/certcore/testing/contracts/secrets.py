@@ -96,7 +96,7 @@ class SecretsContract:
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(60)
+            thread.join(300)
         assert sorted(number for number, _ in made) == list(range(20))
         with storage.read() as transaction:
             assert all(transaction.secrets.get(SecretName("p", f"o{number}")) == new for number, new in made)

@@ -323,6 +323,6 @@ class StorageContract(RowsContract, ListsContract, SecretsContract, TimelinesCon
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(60)
+            thread.join(300)
         if failures:
             raise failures[0]

@@ -89,7 +89,7 @@ class TimelinesContract:
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(60)
+            thread.join(300)
         with storage.read() as transaction:
             for certificate_id in ("c", "other"):
                 stored = transaction.events.following(certificate_id, 0, limit=1000)
