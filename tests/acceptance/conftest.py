@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from certcore.cli.app import app
 
 #: Seconds after which a command that should be done counts as hung.
-PATIENCE = 60
+PATIENCE = 240
 
 
 class Command:

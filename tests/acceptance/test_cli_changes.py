@@ -62,6 +62,15 @@ def test_a_dry_run_stores_nothing(imported):
     assert "dry.test" not in json.dumps(store.json("cert", "list"))
 
 
+def test_a_certificate_that_has_ended_says_since_when(store):
+    """In the words of people; the number in the JSON is rounded down, as it always is."""
+    files = Files(store.folder / "ended", "ended.test", days=-2)
+    assert "(expired, ended 2 days ago)" in store.inside("cert", "import", files.leaf, files.key).stdout
+    assert "(ended 2 days ago)" in store.inside("cert", "show", "ended.test").stdout
+    assert store.json("cert", "show", "ended.test")["days_remaining"] == -3
+    store.inside("cert", "delete", "ended.test", "--yes")
+
+
 def test_what_does_not_belong_together_is_refused(imported):
     """Both public-key fingerprints are shown; nothing is stored, and no key is printed."""
     store, files, _ = imported
@@ -214,7 +223,13 @@ def test_fields_are_edited_by_their_names(imported):
     assert store.json("cert", "edit", "shop.test", "--set", "authority=")["authority"] == ""
     assert "reissue" in store("cert", "edit", "shop.test", "--set", "aliases=new.test", expect=1).stderr
     assert "neither yes nor no" in store("cert", "edit", "shop.test", "--set", "auto=perhaps", expect=1).stderr
-    assert "nonsense" in store("cert", "edit", "shop.test", "--set", "nonsense=1", expect=1).stderr
+    said = store("cert", "edit", "shop.test", "--set", "days_befor=3", expect=1).stderr
+    assert said.startswith("Error: days_befor: ")
+    assert {"days_before", "country"} <= set(said.replace(",", " ").split())
+    store("cert", "edit", "shop.test", "--set", "authority=dead")
+    bound = store("cert", "edit", "shop.test", "--set", "days_befor=3", expect=1).stderr
+    assert {"days_before", "country", "challenge"} <= set(bound.replace(",", " ").replace(".", " ").split())
+    store("cert", "edit", "shop.test", "--set", "authority=")
 
 
 def test_a_reissue_begins_and_is_given_up(imported):
@@ -277,6 +292,15 @@ def test_moving_in_again_shows_the_ca_profile_that_it_has(store):
     for more in ((), ("--dry-run",), ("--authority", "other")):
         (again,) = store.json("import", "certbot", folder, *more)["certificates"]
         assert (again["outcome"], again["authority"], again["id"]) == ("already_there", "dead", first["id"])
+
+
+def test_a_folder_of_nobody_is_refused(store):
+    """Other programs have folders with a file of the same name in them, too."""
+    folder = store.folder / "etc"
+    (folder / "fonts").mkdir(parents=True)
+    (folder / "fonts" / "fonts.conf").write_text("<fontconfig/>")
+    assert "is not the data folder of" in store.inside("import", "auto", folder, expect=1).stderr
+    assert "There is nothing of acme.sh in" in store.inside("import", "acme.sh", folder, expect=1).stderr
 
 
 def test_obtaining_says_why_it_did_not_work(imported):

@@ -7,6 +7,8 @@ import pytest
 import typer.main
 
 from certcore.cli.app import app
+from certcore.cli.output import Output
+from certcore.errors import CAError
 
 CANARY = "dGhlLWNhbmFyeS1vZi10aGUtY29tbWFuZC1saW5l"
 
@@ -193,13 +195,13 @@ def test_an_ambiguous_domain_is_named_with_its_ids(store):
         ("cert create a.test --authority dead --key-type dsa-512", "ec-p256"),
         ("cert create x.acme.panel.test --authority dead", "tech zone"),
         ("cert list --status unknown", "unknown"),
-        ("cert list --authority nobody", "nobody"),
+        ("cert list --authority nobody", "There is no CA profile 'nobody'."),
         ("authority add x --module nope", "nope"),
         ("authority add x --module puq_acme", "tech_zone"),
         ("authority add x --module puq_acme --set tech_zone=a.test --set colour=red", "colour"),
         ("authority add x --module puq_acme --set tech_zone=a.test --set ttl=1", "ttl"),
         ("authority add x --module puq_acme --set tech_zone=@/does/not/exist", "/does/not/exist"),
-        ("authority add dead --module puq_acme --set tech_zone=a.test", "already"),
+        ("authority add dead --module puq_acme --set tech_zone=a.test", "There is already a CA profile named 'dead'."),
         ("dns serve --listen 127.0.0.1:0 --zone a.test=/does/not/exist", "/does/not/exist"),
         ("dns serve --listen 192.0.2.1:5353", "192.0.2.1"),
         ("dns serve --listen 127.0.0.1:0 --module nope", "nope"),
@@ -249,10 +251,20 @@ def test_a_hostile_text_does_not_talk_to_the_terminal(store):
     assert "\x07" not in done.stderr
 
 
+def test_what_a_ca_said_is_shown(capsys):
+    """Beside our own words, and not twice; it does not talk to the terminal, either."""
+    for error, said in (
+        (CAError("Refused.", detail="no\x1b way", advice="Wait."), "Refused.\nThe CA said: no� way\nWait."),
+        (CAError("The CA said no way.", detail="no way"), "The CA said no way."),
+    ):
+        Output(as_json=False).error(error)
+        assert capsys.readouterr().err == f"Error: {said}\n"
+
+
 def test_without_the_extra_the_command_says_what_to_install(store):
     """Where typer is missing, the command names the extra instead of failing to import."""
     process = store.start("--help", prelude="import sys; sys.modules['typer'] = None")
-    said, complaints = process.communicate(timeout=30)
+    said, complaints = process.communicate(timeout=120)
     assert process.returncode == 1
     assert said == ""
     assert "certcore[cli]" in complaints

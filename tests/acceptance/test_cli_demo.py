@@ -40,7 +40,7 @@ def stopped_in_time():
     timers = []
 
     def watch(process):
-        timer = threading.Timer(60, process.kill)
+        timer = threading.Timer(240, process.kill)
         timer.start()
         timers.append((timer, process))
         return process

@@ -30,7 +30,7 @@ def _ends(process, number):
     """Ask a started command to end; returns what it said."""
     process.send_signal(number)
     try:
-        said, complaints = process.communicate(timeout=30)
+        said, complaints = process.communicate(timeout=120)
     finally:
         process.kill()
     assert "Traceback" not in said + complaints
@@ -50,7 +50,7 @@ def dns_address(certcore, zone_file):
     """`certcore dns serve` with the owner's zone beside the tech zone."""
     certcore("init")
     process = certcore.start("dns", "serve", "--listen", "127.0.0.1:0", "--zone", f"owner.test={zone_file}")
-    deadline = threading.Timer(30, process.kill)
+    deadline = threading.Timer(120, process.kill)
     deadline.start()
     line = process.stdout.readline()
     deadline.cancel()
@@ -173,7 +173,7 @@ def test_a_running_worker_ends_cleanly(issued, number):
     certcore = issued[0]
     prelude = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
     process = certcore.start("run", "--dns", "127.0.0.1:0", prelude=prelude)
-    deadline = threading.Timer(30, process.kill)
+    deadline = threading.Timer(120, process.kill)
     deadline.start()
     serving, working = process.stderr.readline(), process.stderr.readline()
     deadline.cancel()
@@ -199,6 +199,6 @@ def test_a_closed_pipe_is_no_bug(issued):
     process = certcore.start("cert", "show", "shop.owner.test")
     process.stdout.close()
     complaints = process.stderr.read()
-    assert process.wait(30) != 0
+    assert process.wait(120) != 0
     assert complaints == ""
     process.stderr.close()

@@ -84,6 +84,23 @@ def test_a_target_that_is_behind_is_shown(certcore, issued):
     assert "refused the connection" in said
 
 
+def test_until_idle_names_a_target_that_failed(certcore, issued):
+    """Exit code 1, as with --once; 0 when nothing but that was left, and there is nothing left."""
+    path = certcore.folder / "until.toml"
+    path.write_text(TARGETS.format(folder=certcore.folder).replace("nowhere", "gone"))
+    path.chmod(0o600)
+    certcore.inside("cert", "edit", issued, "--set", "days_before=21")
+    said = certcore.inside("run", "--until-idle", "--targets", path, expect=1).stdout
+    assert "The target gone was not told of shop.example.com: " in said
+    assert "Nothing is left" not in said
+    certcore.inside("cert", "edit", issued, "--set", "days_before=22")
+    told = certcore.json("run", "--until-idle", "--targets", path, expect=1)
+    assert told["outcome"] == "idle"
+    assert [(one["target"], one["id"]) for one in told["undelivered"]] == [("gone", issued)]
+    path.write_text(path.read_text().partition("[[webhook]]")[0])
+    assert "Nothing is left" in certcore.inside("run", "--until-idle", "--targets", path).stdout
+
+
 def test_the_notices_of_the_file_are_those_of_the_worker(certcore, issued):
     """`[notices]` decides when the record says that a leaf ends soon; what is wrong in it is named by its key."""
     path = certcore.folder / "notices.toml"

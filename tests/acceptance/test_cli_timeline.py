@@ -1,8 +1,12 @@
 """`certcore cert timeline` and `certcore cert list --search`: what is asked when something went wrong."""
 
 import sqlite3
+from datetime import UTC, datetime
 
 import pytest
+
+from certcore import CertCore
+from certcore.testing.scripted_ca import Act, ScriptedCA
 
 
 @pytest.fixture
@@ -27,6 +31,35 @@ def test_the_record_is_shown_and_outlives_the_certificate(store, made):
     assert (last["number"], last["kind"]) == (3, "deleted")
     assert last["actor"].startswith("cli:")
     assert "shop.example.com" in store.inside("cert", "timeline", "shop.example.com", expect=1).stderr
+
+
+def test_the_record_says_why(store):
+    """What was changed, from what to what; which CA failed, with what, and which one is next; the reason given."""
+    ca = ScriptedCA([Act.CA_REFUSES], now=datetime.now(UTC))
+    url = f"sqlite:///{store.database}"
+    with CertCore.open(url, keyring=store.keyring, plugins=[ca.plugin()]) as core:
+        first, second = (core.authorities.create(name, module="scripted").id for name in ("first", "second"))
+        one = core.certificates.create("why.test", authority=first, subject={"country": "DE", "organization": "A"}).id
+        subject = {"country": "DE", "organization": "B"}
+        core.certificates.edit(one, aliases=["a.why.test"], wildcard=True, subject=subject, fallbacks=[second])
+        core.certificates.edit(one, module_data={"order_reference": "canary"}, renewal={"days_before": 20})
+        core.certificates.generate_csr(one)
+        for act in (Act.CA_REFUSES, Act.CA_REFUSES, Act.ISSUE, Act.ISSUE):
+            ca.script = (act,)
+            core.reconcile(one)
+        core.certificates.revoke(one, reason="superseded")
+    for command in ("timeline", "show"):
+        said = store.inside("cert", command, one).stdout
+        for words in (
+            "aliases: nothing → a.why.test; wildcard: no → yes; organization: A → B; fallbacks: nothing → ",
+            "days_before: nothing → 20; module_data",
+            "The scripted CA refuses. The CA said: ca_refuses",
+            "from first to second; The scripted CA refuses.",
+            "superseded",
+        ):
+            assert words in said
+        assert "country" not in said
+        assert "canary" not in said
 
 
 def test_a_changed_record_is_found(store, made):

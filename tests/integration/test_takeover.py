@@ -27,7 +27,7 @@ from certcore_puq_acme.account_records import own_account, read_record
 from certcore_puq_acme.accounts import Accounts
 
 EMAIL = "me@shop.test"
-_DEADLINE = 40
+_DEADLINE = 160
 
 
 def _program(name):

@@ -16,7 +16,7 @@ from certcore.model.timeline import Timeline
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["Undelivered", "deliver", "deliveries_of", "draw_targets", "targets_document"]
+__all__ = ["Undelivered", "deliveries_of", "draw_targets", "draw_undelivered", "targets_document", "undelivered"]
 
 
 def deliveries_of(core: CertCore, certificate_id: str, *, actor: str) -> Timeline | None:
@@ -86,20 +86,23 @@ class Undelivered:
         return plain(f"The target {self.target} was not told of {self.domain or self.certificate_id}: {self.reason}")
 
 
-def deliver(core: CertCore) -> Sequence[Undelivered]:
-    """Tell the targets what is due; returns what one of them did not take.
+def undelivered(core: CertCore) -> Sequence[Undelivered]:
+    """What the targets of this process did not take from it.
 
     Raises:
         StorageError: The store cannot be used now.
     """
-    found: list[Undelivered] = []
+    return [
+        Undelivered(target=target, certificate_id=one, reason=reason, domain=_domain(core, one))
+        for one, failing in core.outbox.failing.items()
+        for target, reason in failing.items()
+    ]
 
-    def failed(target: str, certificate_id: str, reason: str) -> None:
-        domain = _domain(core, certificate_id)
-        found.append(Undelivered(target=target, certificate_id=certificate_id, reason=reason, domain=domain))
 
-    core.outbox.deliver(failed=failed)
-    return found
+def draw_undelivered(to: Console, undelivered: Sequence[Undelivered]) -> None:
+    """Print it, one line for each."""
+    for one in undelivered:
+        to.print(str(one), style="red", soft_wrap=True)
 
 
 def _domain(core: CertCore, certificate_id: str) -> str:

@@ -255,7 +255,7 @@ def _verified(story: _Story, stage: _Stage, *, details: bool = True) -> Leaf:
         raise CertCoreError("The demo's certificate has no leaf.", advice="Please report it.")
     chain = parse_chain(view.active.fullchain_pem)
     if details:
-        story.draw(lambda to: draw_leaf(to, chain.leaf, view.days_remaining))
+        story.draw(lambda to: draw_leaf(to, chain.leaf, view.now))
     root = verify_chain(chain, stage.pebble.issuer_root_pem(), view.now)
     story.tell(f"   ✓ The chain leads to Pebble's root: {root.subject.rfc4514_string()}", "green")
     story.document["verified"] = True

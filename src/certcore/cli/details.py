@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from certcore.cli.output import facts, plain, shown_moment, status_cell, table
-from certcore.model.events import Event
+from certcore.cli.output import facts, plain, shown_moment, status_cell, table, time_left
+from certcore.model.events import Event, EventKind
 from certcore.model.leaf import Leaf
 from certcore.model.views import CertificateView
 
@@ -43,14 +44,13 @@ def draw_view(to: Console, view: CertificateView) -> None:
             to.print(plain(certificate.problem.advice))
     if view.leaf is not None:
         to.print()
-        draw_leaf(to, view.leaf, view.days_remaining)
+        draw_leaf(to, view.leaf, view.now)
     to.print()
     draw_timeline(to, view.events[-_ENTRIES:])
 
 
-def draw_leaf(to: Console, leaf: Leaf, days_remaining: int | None) -> None:
+def draw_leaf(to: Console, leaf: Leaf, now: datetime) -> None:
     """Print the details of an issued certificate."""
-    left = "" if days_remaining is None else f" ({days_remaining} days left)"
     to.print(
         facts(
             [
@@ -59,7 +59,7 @@ def draw_leaf(to: Console, leaf: Leaf, days_remaining: int | None) -> None:
                 ("issuer", leaf.issuer),
                 ("serial", leaf.serial_hex),
                 ("not before", shown_moment(leaf.not_before)),
-                ("not after", shown_moment(leaf.not_after) + left),
+                ("not after", f"{shown_moment(leaf.not_after)} ({time_left(leaf.not_after, now)})"),
                 ("public key", f"{leaf.public_key_algorithm}, {leaf.key_size} bits"),
                 ("signature", leaf.signature_algorithm),
                 ("SHA-256", leaf.fingerprint_sha256),
@@ -70,17 +70,50 @@ def draw_leaf(to: Console, leaf: Leaf, days_remaining: int | None) -> None:
 
 
 def draw_timeline(to: Console, events: Iterable[Event]) -> None:
-    """Print what happened."""
+    """Print what happened, and why."""
     rows = [
         (
             shown_moment(one.at),
             str(one.kind).replace("_", " "),
             "" if one.to_status is None else one.to_status,
             one.actor,
+            "; ".join(_details(one)),
         )
         for one in events
     ]
-    to.print(table(("WHEN", "WHAT", "STATUS", "BY"), rows))
+    to.print(table(("WHEN", "WHAT", "STATUS", "BY", "DETAILS"), rows))
+
+
+def _details(event: Event) -> Iterator[str]:
+    """From where to where, what was changed, and why."""
+    data = event.data
+    if event.kind is EventKind.FELL_BACK:
+        yield f"from {_value(data.get('from'))} to {_value(data.get('to'))}"
+    for field, change in data.get("changes", {}).items():
+        yield from _changed(field, change["from"], change["to"])
+    if data.get("reason"):
+        yield _value(data["reason"])
+    if event.problem is not None:
+        yield str(event.problem)
+
+
+def _changed(field: str, before: object, after: object) -> Iterator[str]:
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        for name in dict.fromkeys((*before, *after)):
+            if before.get(name) != after.get(name):
+                yield from _changed(name, before.get(name), after.get(name))
+    elif before == after:  # "…" twice: of some fields the record only says that they were changed
+        yield field
+    else:
+        yield f"{field}: {_value(before)} → {_value(after)}"
+
+
+def _value(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        value = ", ".join(map(str, value))
+    return "nothing" if value in (None, "") else str(value)
 
 
 def _both_forms(view: CertificateView) -> list[str]:

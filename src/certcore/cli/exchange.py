@@ -15,7 +15,7 @@ from certcore.cli.form import Owner
 from certcore.cli.given import content_of
 from certcore.cli.naming import named, shown_domain
 from certcore.cli.options import Certificate, Database, Json, Keyring
-from certcore.cli.output import plain, table
+from certcore.cli.output import plain, table, time_left
 from certcore.cli.store import session
 from certcore.errors import InvalidInput
 from certcore.model.secret import Secret
@@ -89,8 +89,8 @@ def import_one(  # noqa: PLR0917 - Typer gives them all by name
             )
             view = now.core.certificates.view(made.id, actor=now.actor)
             document = {**view_document(view), "warnings": warnings}
-            days = f"{view.days_remaining} days remaining"
-            title = f"Imported {plain(shown_domain(made))} ({made.status}, {days}): {named(now.core, made)}"
+            left = time_left(checked.leaf.not_after, view.now)
+            title = f"Imported {plain(shown_domain(made))} ({made.status}, {left}): {named(now.core, made)}"
 
         def draw(to: Console) -> None:
             to.print(title, style="green", soft_wrap=True)

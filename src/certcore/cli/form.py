@@ -122,9 +122,11 @@ def fields_given(
             given[name] = read
     if own:
         profile = given.get("authority") or authority
-        if not profile:
-            raise InvalidInput(own[0][0], f"there is no such field. Fields: {', '.join(fields)}.")
-        form = now.core.authorities.certificate_form(profile, actor=now.actor)
+        form = now.core.authorities.certificate_form(profile, actor=now.actor) if profile else ()
+        known = [*fields, *(one.name for one in form)]
+        for name, _ in own:
+            if name not in known:
+                raise InvalidInput(name[:60], "there is no such field.", advice=f"Fields: {', '.join(known)}.")
         given["module_data"] = dict(values_of(own, form))
     return given
 

@@ -16,7 +16,7 @@ import typer
 from attrs import define, field
 
 from certcore.cli.options import FAILED
-from certcore.errors import CertCoreError
+from certcore.errors import CAError, CertCoreError
 from certcore.model.lifecycle import Status
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ __all__ = [
     "shown_moment",
     "status_cell",
     "table",
+    "time_left",
 ]
 
 #: Columns to write to what is no terminal: wide enough for a table, so that lines stay whole for grep.
@@ -89,6 +90,8 @@ class Output:
         if self.as_json:
             print(json.dumps({"error": error.as_dict()}, indent=2), flush=True)
         self.note(f"Error: {error.message}", "bold red")
+        if isinstance(error, CAError) and error.detail and error.detail not in error.message:
+            self.note(f"The CA said: {error.detail}")
         if error.advice:
             self.note(error.advice)
 
@@ -179,6 +182,13 @@ def facts(rows: Iterable[tuple[str, object]]) -> Table:
 def shown_moment(moment: datetime | None) -> str:
     """A moment for people, in UTC like everything else that certcore shows; empty for none."""
     return "" if moment is None else f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def time_left(end: datetime, now: datetime) -> str:
+    """How long a leaf is still good for, or how long it has not been."""
+    days = abs(end - now).days
+    count = {0: "less than a day", 1: "1 day"}.get(days, f"{days} days")
+    return f"{count} remaining" if now < end else f"ended {count} ago"
 
 
 def _as_cell(value: object) -> Text:

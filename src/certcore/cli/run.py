@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 from attrs import define, field
 
-from certcore.cli.deliveries import deliver
+from certcore.cli.deliveries import draw_undelivered, undelivered
 from certcore.cli.dns import parse_address, start_server
 from certcore.cli.documents import moment
 from certcore.cli.health import HealthFile
@@ -82,7 +82,7 @@ def run(  # noqa: PLR0917 - Typer gives them all by name
 ) -> None:
     """Work on all certificates: validate, issue, renew. Runs until Ctrl-C or SIGTERM, and lets running steps end.
 
-    With --once, exit code 1 when a target was not told; it is named, and tried again later.
+    With --once and --until-idle, exit code 1 when a target was not told; it is named, and tried again later.
     """
     if once and until_idle:
         raise typer.BadParameter("choose one of --once and --until-idle.", param_hint="--once")
@@ -207,20 +207,20 @@ def _run_once(now: Session) -> None:
             raise
     for schedule in again:
         engine.release(schedule)
-    undelivered = deliver(now.core)
+    now.core.outbox.deliver()
+    untold = undelivered(now.core)
     changes = [_told(now, change) for change in progress.changes()]
     words = {0: "Nothing was due.", 1: "One certificate was due; it was looked at."}.get(
         len(seen), f"{len(seen)} certificates were due; each was looked at."
     )
-    document = {"looked_at": len(seen), "changed": changes, "undelivered": [one.to_json() for one in undelivered]}
+    document = {"looked_at": len(seen), "changed": changes, "undelivered": [one.to_json() for one in untold]}
 
     def draw(to: Console) -> None:
         to.print(words)
-        for one in undelivered:
-            to.print(str(one), style="red", soft_wrap=True)
+        draw_undelivered(to, untold)
 
     now.output.result(document, draw)
-    if undelivered:
+    if untold:
         raise typer.Exit(FAILED)
 
 
@@ -235,18 +235,21 @@ def _run_until_idle(now: Session, timeout: float, worker: Worker) -> None:
         outcome = "timeout"
     except KeyboardInterrupt:
         outcome = "interrupted"
+    untold = undelivered(now.core)
     waiting = now.core.certificates.list(status=Status.PENDING, limit=_WATCHED).items
     document = {
         "outcome": outcome,
         "changed": changes,
         "waiting": [{"id": one.id, "domain": one.domain.ascii} for one in waiting],
+        "undelivered": [one.to_json() for one in untold],
     }
 
     def draw(to: Console) -> None:
         if outcome == "timeout":
             to.print(f"Not done after {timeout:g} seconds. Run it again, or with a longer --timeout.", style="yellow")
         elif outcome == "idle":
-            to.print("Nothing is left to do now.")
+            to.print("All else is done; this is tried again later:" if untold else "Nothing is left to do now.")
+        draw_undelivered(to, untold)
         for one in waiting:
             to.print(f"{plain(one.domain)} waits: certcore cert hints {one.id if as_id(one, waiting) else one.domain}")
 
@@ -254,8 +257,10 @@ def _run_until_idle(now: Session, timeout: float, worker: Worker) -> None:
         return sum(one.domain == other.domain for other in others) > 1
 
     now.output.result(document, draw)
-    if outcome != "idle":
-        raise typer.Exit(FAILED if outcome == "timeout" else INTERRUPTED)
+    if outcome == "interrupted":
+        raise typer.Exit(INTERRUPTED)
+    if outcome == "timeout" or untold:
+        raise typer.Exit(FAILED)
 
 
 def _run_for_ever(now: Session, worker: Worker, health_file: Path | None) -> None:

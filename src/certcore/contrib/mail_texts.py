@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from certcore.contrib.target_fields import plain
+from certcore.model.certificate import Certificate
 from certcore.model.events import Event, EventKind
 from certcore.model.problem import Problem
 from certcore.model.views import CertificateView
@@ -17,7 +18,9 @@ __all__ = ["is_over", "mail_text"]
 _LONGEST: Final = 1000
 _MOST_NAMES: Final = 100
 #: What has to be known no more once another leaf is in service.
-_OVER: Final = frozenset({EventKind.EXPIRES_SOON, EventKind.RENEWAL_FAILING, EventKind.FAILED, EventKind.EXPIRED})
+_OVER: Final = frozenset(
+    {EventKind.EXPIRES_SOON, EventKind.RENEWAL_FAILING, EventKind.FAILED, EventKind.EXPIRED, EventKind.REVOKED}
+)
 
 
 def is_over(event: Event, view: CertificateView) -> bool:
@@ -84,12 +87,12 @@ def _facts(event: Event, view: CertificateView | None, domain: str) -> Iterator[
     yield from (f"             {name}" for name in names[1:_MOST_NAMES])
     if view.certificate.owner:
         yield f"Owner:       {plain(view.certificate.owner, 200)}"
-    days = view.days_remaining
-    if view.certificate.not_after is None or days is None:
+    end = view.certificate.not_after
+    if end is None:
         yield "Valid until: there is no certificate in service"
     else:
-        left = f"{_days(days)} left" if days >= 0 else f"ended {_days(-days)} ago"
-        yield f"Valid until: {_moment(view.certificate.not_after)} ({left})"
+        days = _days(abs(end - view.now).days)
+        yield f"Valid until: {_moment(end)} ({f'{days} left' if view.now < end else f'ended {days} ago'})"
     yield f"Status now:  {view.certificate.status}"
 
 
@@ -116,7 +119,7 @@ def _what_to_do(event: Event, view: CertificateView | None) -> str:
                 f"(or: certcore cert hints {one}) says that it waits for, and put that right."
             )
         case EventKind.EXPIRES_SOON:
-            return f"It does not renew by itself. What to do: renew it (certcore cert renew {one}), or replace it."
+            return f"It does not renew by itself. What to do: {_way_on(view.certificate)}."
         case EventKind.RENEWAL_FAILING:
             return (
                 "It is tried again by itself. What to do: put right what is said above; the certificate that is in "
@@ -129,20 +132,28 @@ def _what_to_do(event: Event, view: CertificateView | None) -> str:
             )
         case EventKind.EXPIRED:
             return (
-                f"What to do: look at what the certificate's page (or: certcore cert hints {one}) says, and renew it, "
-                "or take the site off that uses it."
+                f"What to do: look at what the certificate's page (or: certcore cert hints {one}) says, and "
+                f"{_way_on(view.certificate)}, or take the site off that uses it."
             )
         case EventKind.REVOKED:
             return (
-                "What to do: if the site is still in use, have the certificate issued anew with a new key. The files "
+                f"What to do: if the site is still in use, {_way_on(view.certificate)}, with a new key. The files "
                 "that were deployed before are still where they were: nothing removes them."
             )
         case _:
             return ""
 
 
+def _way_on(certificate: Certificate) -> str:
+    """What gives it another leaf."""
+    one = certificate.id
+    if certificate.authority_id is None:
+        return f"choose a CA profile (certcore cert edit {one} --set authority=NAME), or import a newer certificate"
+    return f"renew it (certcore cert renew {one}), or replace it"
+
+
 def _days(days: int) -> str:
-    return "1 day" if days == 1 else f"{days} days"
+    return {0: "less than a day", 1: "1 day"}.get(days, f"{days} days")
 
 
 def _moment(moment: datetime) -> str:

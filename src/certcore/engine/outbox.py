@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -32,6 +32,8 @@ _FIRST_NOT_HERE: Final = timedelta(seconds=5)
 #: How long a process that has not got an observer stands back for one that has.
 _HEAD_START: Final = timedelta(seconds=10)
 _MOST_LEFT: Final = 500
+#: Of how many certificates it is known here what failed.
+_MOST_FAILING: Final = 10_000
 #: How often a process without work says that its observers are there.
 _KNOWN_FOR: Final = timedelta(minutes=30)
 _NOT_HERE: Final = timedelta(hours=1)
@@ -64,14 +66,18 @@ class Outbox:
     #: The certificates that are due for observers of other processes: since when they are left to those, and the moment
     #: at which they became due.
     _left: dict[str, tuple[datetime, datetime | None]] = field(factory=dict, init=False, repr=False)
+    #: See `failing`.
+    _failing: dict[str, Mapping[str, str]] = field(factory=dict, init=False, repr=False)
 
-    def deliver(self, *, failed: Callable[[str, str, str], object] = lambda *_: None) -> int:
+    @property
+    def failing(self) -> Mapping[str, Mapping[str, str]]:
+        """Why which observers did not take what this process told them, by certificate; of very many, not all."""
+        return dict(self._failing)
+
+    def deliver(self) -> int:
         """Deliver what is due now; returns how many timelines were looked at.
 
         Returns at once when no plugin observes. Takes as long as the observers do; the engine does not wait for it.
-
-        Args:
-            failed: Called with an observer that did not take an event now, the certificate's id, and why.
 
         Raises:
             StorageError: The store cannot be used now.
@@ -87,8 +93,7 @@ class Outbox:
         while self.has_work(since) and (claimed := self._claim(since)):
             known = known or known_observers(self.storage, self.plugins.observers, since)
             for timeline in claimed:
-                for observer, reason in self._deliver(timeline, known).items():
-                    failed(observer, timeline.certificate_id, reason)
+                self._deliver(timeline, known)
             looked_at += len(claimed)
         return looked_at
 
@@ -122,12 +127,11 @@ class Outbox:
     def _left_to_others(self, now: datetime) -> Collection[str]:
         return [one for one, (since, _) in list(self._left.items()) if now - since < _HEAD_START]
 
-    def _deliver(self, timeline: Timeline, known: Collection[str]) -> dict[str, str]:
-        """Returns why which observers did not take an event."""
-        failed: dict[str, str] = {}
+    def _deliver(self, timeline: Timeline, known: Collection[str]) -> None:
         try:
             with self.leases.keep(timeline):
-                after = self._offer(timeline, known, failed)
+                after = self._offer(timeline, known)
+            self._note(after)
             now = self.environment.now()
             with self.storage.write() as transaction:
                 transaction.timelines.settle(
@@ -140,10 +144,16 @@ class Outbox:
                 )
         except LeaseLost:
             _log.info("Another process delivers the events of certificate %s.", timeline.certificate_id)
-        return failed
 
-    def _offer(self, timeline: Timeline, known: Collection[str], failed: dict[str, str]) -> Timeline:
-        """Give every observer what it has not had; returns how far each came, and notes why which of them failed."""
+    def _note(self, after: Timeline) -> None:
+        here = self.plugins.observers
+        failing = {name: one.reason for name, one in after.behind.items() if one.attempts and name in here}
+        self._failing.pop(after.certificate_id, None)
+        if failing and len(self._failing) < _MOST_FAILING:
+            self._failing[after.certificate_id] = failing
+
+    def _offer(self, timeline: Timeline, known: Collection[str]) -> Timeline:
+        """Give every observer what it has not had; returns how far each came."""
         now = self.environment.now()
         here = self.plugins.observers
         behind = self._elsewhere(timeline, known, now)
@@ -158,7 +168,6 @@ class Outbox:
         for name in asked:
             position, why = self._tell(name, events, after=from_number[name], token=timeline.token)
             if why:
-                failed[name] = why
                 behind[name] = self._failed(timeline.behind.get(name), position, why)
             elif position < delivered:  # it has caught up by one batch, and there are more
                 behind[name] = Behind(delivered=position, attempts=0, due_at=now, reason="")

@@ -27,6 +27,11 @@ def _shown(value: object) -> str:
     return text[:100] or "nothing"
 
 
+def _called(kind: str) -> str:
+    """What people call a kind of object."""
+    return "CA profile" if kind == "authority" else kind
+
+
 class CertCoreError(Exception):
     """The root of the tree: catch this to catch everything that certcore raises on purpose.
 
@@ -81,7 +86,9 @@ class NotFound(CertCoreError):
     """There is no object of this kind under this id or name."""
 
     def __init__(self, kind: str, key: str) -> None:
-        super().__init__(f"There is no {kind} {key!r}.", advice=f"List the {_plural(kind)} to see what there is.")
+        super().__init__(
+            f"There is no {_called(kind)} {key!r}.", advice=f"List the {_plural(kind)} to see what there is."
+        )
         self.kind = kind
         self.key = key
 
@@ -127,7 +134,7 @@ class AlreadyExists(CertCoreError):
     """The name is already taken by another object of the same kind."""
 
     def __init__(self, kind: str, name: str) -> None:
-        super().__init__(f"There is already a {kind} named {name!r}.", advice="Choose another name.")
+        super().__init__(f"There is already a {_called(kind)} named {name!r}.", advice="Choose another name.")
         self.kind = kind
         self.name = name
 
@@ -137,7 +144,9 @@ class InUse(CertCoreError):
 
     def __init__(self, kind: str, name: str, users: Sequence[str]) -> None:
         shown = ", ".join(users[:5]) + (" …" if len(users) > 5 else "")  # noqa: PLR2004 - a sample is enough to act on
-        super().__init__(f"The {kind} {name!r} is still in use by: {shown}.", advice="Delete or move those first.")
+        super().__init__(
+            f"The {_called(kind)} {name!r} is still in use by: {shown}.", advice="Delete or move those first."
+        )
         self.kind = kind
         self.name = name
         self.users = tuple(users)
@@ -170,7 +179,7 @@ class StaleWrite(CertCoreError):
         shown = "; ".join(f"{field} from {_shown(a)} to {_shown(b)}" for field, (a, b) in (changes or {}).items())
         since = f" Changed since: {shown}." if shown else ""
         super().__init__(
-            f"The {kind} {key} {what}{by} while you edited it; nothing was saved.{since}",
+            f"The {_called(kind)} {key} {what}{by} while you edited it; nothing was saved.{since}",
             advice="Load it again and repeat your change.",
         )
         self.kind = kind
@@ -223,4 +232,5 @@ class AccessDenied(CertCoreError):
 
 
 def _plural(kind: str) -> str:
+    kind = _called(kind)
     return kind[:-1] + "ies" if kind.endswith("y") else kind + "s"

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from certcore.adapters.takeover import Client, read_acme_sh, read_folder
 from certcore.adapters.takeover.acme_sh import settings_of
+from certcore.errors import InvalidInput
 
 LETSENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
 ZEROSSL = "https://acme.zerossl.com/v2/DV90"
@@ -141,6 +142,21 @@ def test_certificates_in_another_folder_are_told_of(tmp_path, write, world):
     assert "/srv/certificates" in left.reason
     write("certs/shop.test_ecc/shop.test.conf", "Le_Domain='shop.test'\n")
     assert read_folder(tmp_path / "certs", now=world.now).client is Client.ACME_SH
+
+
+def test_a_folder_like_etc_is_none(tmp_path, write, world):
+    """Where folders have settings or a key of their own name, but no certificate is meant, there is nothing."""
+    write("fonts/fonts.conf", "<fontconfig/>\n")
+    write("pam_ecc/pam.conf", "Le=1\n")
+    write("binary/binary.conf", b"\xff\x00")
+    write("bind/bind.key", "secret")
+    with pytest.raises(InvalidInput, match="is not the data folder"):
+        read_folder(tmp_path, now=world.now)
+    found = read_acme_sh(tmp_path, now=world.now)
+    assert (found.certificates, found.accounts, found.unreadable) == ((), (), ())
+    certificate(write, "shop.test_ecc", world.issue())
+    (tmp_path / "shop.test_ecc/shop.test.cer").unlink()
+    assert [one.path for one in read_folder(tmp_path, now=world.now).unreadable] == ["shop.test_ecc"]
 
 
 @pytest.mark.parametrize(

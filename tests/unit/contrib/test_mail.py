@@ -219,11 +219,11 @@ def test_days_are_counted_as_people_do(open_place):
         place.environment.set(end - before)
         assert words in mail_text(event, place.core.certificates.view(one))[0]
     place.environment.set(end + timedelta(days=2, hours=1))
-    assert "(ended 3 days ago)" in mail_text(event, place.core.certificates.view(one))[1]
+    assert "(ended 2 days ago)" in mail_text(event, place.core.certificates.view(one))[1]
 
 
 def test_a_trouble_that_has_passed_is_not_told_any_more(open_place, mailbox):
-    """The mail server was down, and the certificate was renewed meanwhile; that it was revoked is told anyway."""
+    """The mail server was down, and the certificate was renewed, or issued anew after a revocation, meanwhile."""
     target = mail(mailbox)
     place = open_place()
     one = place.issued()
@@ -231,11 +231,29 @@ def test_a_trouble_that_has_passed_is_not_told_any_more(open_place, mailbox):
     place.renewed(one)
     for event in events:
         target.certcore_on_event(event, place.core.certificates)
+    assert mailbox.messages == []
+    place.core.certificates.revoke(one)
+    target.certcore_on_event(place.event(one, "revoked"), place.core.certificates)
+    place.renewed(one)
+    target.certcore_on_event(place.event(one, "revoked"), place.core.certificates)
     assert [message["Subject"] for message in mailbox.messages] == ["shop.example: the certificate was revoked"]
     place.core.certificates.delete(one)
     for event in events:
         target.certcore_on_event(event, place.core.certificates)
     assert len(mailbox.envelopes) == 1
+
+
+def test_without_a_ca_profile_nobody_is_told_to_renew(open_place):
+    """Renewing would be refused; choosing a CA profile, or a newer certificate, helps."""
+    place = open_place()
+    one = place.issued(renewal={"auto": False})
+    for authority, said in ((place.authority.id, f"certcore cert renew {one}"), ("", "choose a CA profile")):
+        view = place.core.certificates.view(place.core.certificates.edit(one, authority=authority).id)
+        soon, _, _, *rest = _notices(place, one)
+        for event in (soon, *rest):
+            text = mail_text(event, view)[1]
+            assert said in text
+            assert ("cert renew" in text) is bool(authority)
 
 
 def test_a_repeated_mail_can_be_recognised(open_place, mailbox):

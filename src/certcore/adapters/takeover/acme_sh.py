@@ -20,7 +20,7 @@ from certcore.adapters.takeover.found import Client, Found, FoundAccount, FoundC
 from certcore.adapters.takeover.tree import Tree, opened_tree, shown
 from certcore.errors import CertCoreError
 
-__all__ = ["read_acme_sh"]
+__all__ = ["is_domain", "read_acme_sh"]
 
 _SETTING: Final = re.compile(r"([A-Za-z_]\w*)=(.*)", re.ASCII)
 _WRAPPED: Final = re.compile(r"__ACME_BASE64__START_(.*)__ACME_BASE64__END_")
@@ -43,6 +43,17 @@ def read_acme_sh(folder: Path, *, now: datetime) -> Found:
     """
     with opened_tree(folder) as tree:
         return collected(Client.ACME_SH, _things(tree, now), now=now)
+
+
+def is_domain(tree: Tree, *parts: str) -> bool:
+    """Whether a folder holds a certificate, or the settings of one; ``fonts/fonts.conf`` in ``/etc`` is none."""
+    domain = parts[-1].removesuffix(_ECC)
+    if tree.has(*parts, f"{domain}.cer"):
+        return True
+    try:
+        return "Le_Domain" in settings_of(tree.text(*parts, f"{domain}.conf"))
+    except CertCoreError:
+        return False
 
 
 def settings_of(text: str) -> dict[str, str]:
@@ -92,10 +103,9 @@ def _things(tree: Tree, now: datetime) -> Iterator[Thing]:
 def _domain(tree: Tree, folder: str, now: datetime) -> Iterator[Thing]:
     yield from refusals(tree, folder)
     domain = folder.removesuffix(_ECC)
-    there = [ending for ending in (".cer", ".conf", ".key") if tree.has(folder, domain + ending)]
-    if ".cer" in there:
+    if tree.has(folder, f"{domain}.cer"):
         yield attempt(shown(folder, f"{domain}.cer"), partial(_certificate, tree, folder, domain, now))
-    elif there:
+    elif is_domain(tree, folder):
         reason = f"There is no certificate of {shown(domain)}: it was never issued, or was revoked and removed."
         yield Unreadable(path=shown(folder), reason=reason, needless=True)
 

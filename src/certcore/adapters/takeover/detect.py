@@ -7,7 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from certcore.adapters.takeover.acme_sh import read_acme_sh
+from certcore.adapters.takeover.acme_sh import is_domain, read_acme_sh
 from certcore.adapters.takeover.caddy import read_caddy
 from certcore.adapters.takeover.certbot import read_certbot
 from certcore.adapters.takeover.found import Client, Found
@@ -118,7 +118,7 @@ def _is_lego(tree: Tree, parts: tuple[str, ...]) -> bool:
 def _is_acme_sh(tree: Tree, parts: tuple[str, ...]) -> bool:
     if tree.has(*parts, "account.conf") or tree.has(*parts, "acme.sh"):
         return True
-    return any(tree.has(*parts, folder, f"{folder.removesuffix('_ecc')}.conf") for folder in tree.folders(*parts))
+    return any(is_domain(tree, *parts, folder) for folder in tree.folders(*parts))
 
 
 def _is_caddy(tree: Tree, parts: tuple[str, ...]) -> bool:
