@@ -14,7 +14,7 @@ from certcore.model.hints import Message
 from certcore.model.secret import Secret
 from certcore.ports.ca_module import ModuleContext, ProfileAction
 from certcore_puq_acme.account_keys import AccountKeyType
-from certcore_puq_acme.account_records import AccountRecord, own_account, read_record, records_of
+from certcore_puq_acme.account_records import AccountRecord, own_account, read_record, records_of, with_other_terms
 from certcore_puq_acme.directory_records import known_directory
 
 __all__ = ["profile_actions", "run_action"]
@@ -50,7 +50,7 @@ def profile_actions(context: ModuleContext) -> Sequence[ProfileAction]:
     if not in_use or _has_lost_its_key(context, record):
         actions.append(_OPEN)
     actions.append(evolve(_IMPORT, confirm=_INSTEAD) if in_use else _IMPORT)
-    if known and known.terms_of_service and _with_other_terms(context, known.terms_of_service):
+    if known and known.terms_of_service and with_other_terms(context, known.terms_of_service):
         actions.append(_AGREE)
     return actions
 
@@ -61,12 +61,6 @@ def _has_lost_its_key(context: ModuleContext, record: AccountRecord) -> bool:
         return bool(record.url) and context.documents.unseal(record.key_name) is None
     except CertCoreError:
         return False
-
-
-def _with_other_terms(context: ModuleContext, terms: str) -> list[AccountRecord]:
-    """The accounts at the profile's CA for which other terms of service were agreed to, or none."""
-    records = records_of(context.documents, context.authority_id)
-    return [one for one in records if one.has_other_terms(context.profile.directory, terms)]
 
 
 def run_action(name: str, values: Any, context: ModuleContext, accounts: Any, *, actor: str) -> Message:
@@ -265,7 +259,7 @@ def _agree(context: ModuleContext, accounts: Any, actor: str) -> Message:
     from certcore_puq_acme.acme_errors import AcmeProblem  # noqa: PLC0415 - see the module's advance
 
     directory = accounts.read_directory(context)
-    for one in _with_other_terms(context, directory.terms_of_service):
+    for one in with_other_terms(context, directory.terms_of_service):
         record = accounts.settle(context, one)
         client = accounts.find(context, record.document)
         if client is None:

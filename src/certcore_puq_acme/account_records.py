@@ -13,7 +13,16 @@ from certcore.ports.ca_module import Documents, ModuleContext
 from certcore.ports.storage import Document
 from certcore_puq_acme.settings import ChallengeType, PuqAcmeProfile, PuqAcmeSettings
 
-__all__ = ["AccountRecord", "AccountRef", "account_of", "own_account", "read_record", "records_of"]
+__all__ = [
+    "AccountRecord",
+    "AccountRef",
+    "account_of",
+    "own_account",
+    "read_record",
+    "records_of",
+    "terms_have_changed",
+    "with_other_terms",
+]
 
 _HISTORY: Final = 50
 #: A rollover takes a moment, and at most the longest timeout of a profile.
@@ -111,8 +120,11 @@ class AccountRecord:
 
     def has_other_terms(self, directory: str, terms: str) -> bool:
         """Whether it is in use at the CA with this directory, and other terms of service were agreed to, or none."""
-        in_use = bool(self.url) and not self.is_closed and self.directory == directory
-        return in_use and self.terms_of_service != terms
+        return self.is_in_use(directory) and self.terms_of_service != terms
+
+    def is_in_use(self, directory: str) -> bool:
+        """Whether it is open at the CA with this directory."""
+        return bool(self.url) and not self.is_closed and self.directory == directory
 
     def noted(self, what: str, actor: str, at: datetime) -> AccountRecord:
         """The same with one more line in its history."""
@@ -162,6 +174,23 @@ def read_record(documents: Documents, key: str) -> AccountRecord:
 def records_of(documents: Documents, authority_id: str) -> list[AccountRecord]:
     """The accounts of a CA profile, at all the CAs that it was ever set to."""
     return [_record(one) for one in documents.list(f"account/{authority_id}/")]
+
+
+def with_other_terms(context: ModuleContext, terms: str) -> list[AccountRecord]:
+    """The accounts at the profile's CA for which other terms of service were agreed to, or none."""
+    records = records_of(context.documents, context.authority_id)
+    return [one for one in records if one.has_other_terms(context.profile.directory, terms)]
+
+
+def terms_have_changed(context: ModuleContext, terms: str) -> bool:
+    """Whether the profile's yes was to other terms of service than these: those that its accounts agreed to.
+
+    Where one of them has agreed to these, too, somebody has said yes again. One without its key can agree to nothing.
+    """
+    documents = context.documents
+    in_use = [one for one in records_of(documents, context.authority_id) if one.is_in_use(context.profile.directory)]
+    agreed = {one.terms_of_service for one in in_use if documents.unseal(one.key_name) is not None} - {""}
+    return bool(agreed) and terms not in agreed
 
 
 def _record(document: Document) -> AccountRecord:

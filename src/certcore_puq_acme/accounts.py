@@ -10,7 +10,6 @@ from typing import Any, Final
 from attrs import evolve, field, frozen
 
 from certcore.errors import CertCoreError, StaleWrite
-from certcore.model.problem import Problem
 from certcore.ports.ca_module import ModuleContext
 from certcore_puq_acme.account_keys import AccountKeyType
 from certcore_puq_acme.account_records import AccountRecord, AccountRef, own_account, read_record
@@ -22,36 +21,25 @@ from certcore_puq_acme.account_standing import (
     is_refusal,
     standing,
 )
+from certcore_puq_acme.account_terms import check_agreement
 from certcore_puq_acme.acme_errors import AcmeError, AcmeProblem
 from certcore_puq_acme.client import AcmeClient
 from certcore_puq_acme.directory_records import keep_directory
 from certcore_puq_acme.eab import credentials, forget_credentials
 from certcore_puq_acme.jose import generate_account_key, load_account_key
+from certcore_puq_acme.meanings import MEANINGS, meaning_of
 from certcore_puq_acme.messages import Directory
 from certcore_puq_acme.settings import PuqAcmeProfile
 from certcore_puq_acme.transport import Http, host_of
 
-__all__ = ["Accounts", "Opened", "TermsNotAgreed"]
+__all__ = ["Accounts", "Opened"]
 
 #: A directory is fetched again after this time: its terms and its offers change now and then.
 _DIRECTORY_LIFE: Final = timedelta(days=1)
-_USER_ACTION: Final = "urn:ietf:params:acme:error:userActionRequired"
-_FORBIDDEN: Final = 403
 #: What a CA says of a contact that it will not take (RFC 8555 sections 6.7 and 7.3).
 _CONTACT_REFUSED: Final = frozenset({"invalidContact", "unsupportedContact", "malformed"})
-
-
-class TermsNotAgreed(AcmeProblem):
-    """The CA has terms of service, and nobody agreed to them yet."""
-
-    def __init__(self, url: str, host: str) -> None:
-        problem = Problem(
-            type=_USER_ACTION,
-            detail=f"Terms of service: {url}",
-            instance=url,
-            advice=f"Read {url} and set terms_agreed to yes in the CA profile.",
-        )
-        super().__init__(problem, status=_FORBIDDEN, host=host)
+#: What CAs say of an external account binding that is not right.
+_BINDING_REFUSED: Final = (MEANINGS["unauthorized"], MEANINGS["malformed"])
 
 
 @frozen(kw_only=True)
@@ -336,8 +324,7 @@ class Accounts:
             _save(context, self._closed(context, evolve(record, url=account.url, directory=profile.directory)))
             raise AccountClosed(account.url, host_of(profile.directory))
         if account is None:
-            if directory.terms_of_service and not ref.terms_agreed:
-                raise TermsNotAgreed(directory.terms_of_service, host_of(profile.directory))
+            check_agreement(context, ref, directory)
             with closing(self._http(profile)) as http:
                 eab = credentials(context, ref, http, required=directory.external_account_required)
             try:
@@ -345,6 +332,8 @@ class Accounts:
             except AcmeProblem as problem:
                 if is_refusal(problem):
                     forget_credentials(context, ref)  # they may be the reason; the next attempt asks for others
+                if profile.eab_hmac_key and meaning_of(problem.problem, problem.status) in _BINDING_REFUSED:
+                    raise problem.with_advice(MEANINGS["externalAccountRequired"].advice) from None
                 raise
         now = context.environment.now()
         opened = evolve(

@@ -21,6 +21,7 @@ from attrs import evolve
 
 from certcore.errors import CAError
 from certcore.model.problem import Problem
+from certcore_puq_acme.meanings import GONE, advice_by_hand
 
 __all__ = [
     "BUSY",
@@ -51,7 +52,6 @@ TRANSPORT_KINDS: Final = frozenset(
     }
 )
 
-_GONE: Final = (404, 410)
 _ADVICE: Final = {
     "bad_url": "Check the directory URL in the CA's settings: it starts with https://.",
     "unresolvable": "Check the directory URL for a typing error, and this server's DNS resolver.",
@@ -132,6 +132,9 @@ class AcmeError(CAError):
 class AcmeProblem(AcmeError):
     """The server answered, and the answer is an error (RFC 8555 section 6.7, RFC 9457).
 
+    Its message holds the CA's own text. Without an advice in the problem, its advice is for somebody who has asked by
+    hand; `certcore_puq_acme.diagnosis.diagnose` has that for an issuance, which is tried again.
+
     Args:
         problem: The problem document; ``about:blank`` when the error came without one.
         status: The HTTP status code of the reply, which counts over the one that the document claims.
@@ -144,22 +147,22 @@ class AcmeProblem(AcmeError):
         self, problem: Problem, *, status: int, host: str, retry_after: float | None = None, location: str = ""
     ) -> None:
         said = WORDS.get(problem.acme_type)
-        if status in _GONE and problem.acme_type in ("", "malformed"):
+        if status in GONE and problem.acme_type in ("", "malformed"):
             said = f"does not know (any more) what it was asked about (HTTP status {status})"
         if said is None:
             said = "failed" if status >= 500 else "refused the request"  # noqa: PLR2004 - RFC 9110 section 15.6
             said += f" (HTTP status {status})"
-        message = f"The CA at {host} {said}."
+        told = evolve(problem, title=f"The CA at {host} {said}.", status=status)
         super().__init__(
-            message,
+            str(told),
             host=host,
             retry_after=retry_after,
             problem_type=problem.type,
             detail=problem.detail,
-            advice=problem.advice,
+            advice=problem.advice or advice_by_hand(problem, status),
         )
         #: The problem with our words as its title, fit to be kept with the issuance.
-        self.problem = evolve(problem, title=message, status=status)
+        self.problem = told
         #: The HTTP status code.
         self.status = status
         #: The URL in the reply's Location header, empty without.
@@ -170,8 +173,15 @@ class AcmeProblem(AcmeError):
         """The short ACME error type (``rateLimited``, RFC 8555 section 6.7), empty for other types."""
         return self.problem.acme_type
 
-    def __str__(self) -> str:
-        return f"{self.problem} {self.advice}".strip()
+    def with_advice(self, advice: str) -> AcmeProblem:
+        """The same refusal with an advice of its own."""
+        return AcmeProblem(
+            evolve(self.problem, advice=advice),
+            status=self.status,
+            host=self.host,
+            retry_after=self.retry_after,
+            location=self.location,
+        )
 
     def as_dict(self) -> dict[str, object]:
         """The error as plain data, for JSON; ``problem`` is the whole document."""

@@ -25,6 +25,8 @@ __all__ = ["Attempt", "Stage", "backing_off", "budget_of", "clean_up", "is_near_
 
 #: How far before its end a leaf in service counts as one that cannot wait: a share of its life.
 _URGENT: Final = 10
+#: The findings that were true at one look only.
+_OF_ONE_LOOK: Final = frozenset({"turn", "unseen"})
 
 
 class Stage:
@@ -89,18 +91,27 @@ class Attempt:
         """The names that are asked for, A-labels."""
         return [name.ascii for name in self.work.issuance.names]
 
-    def waiting(self, stage: str, delay: float, **changes: Any) -> Waiting:
-        """Look again after ``delay`` seconds; the number of looks starts anew with every stage."""
+    def waiting(self, stage: str, delay: float, *, unseen: Mapping[str, str] | None = None, **changes: Any) -> Waiting:
+        """Look again after ``delay`` seconds; the number of looks starts anew with every stage.
+
+        Args:
+            stage: The stage from now on.
+            delay: Seconds.
+            unseen: A published value that the DNS does not show, for the right column.
+            changes: What is new in the state.
+        """
         polls = self.state.get("polls", 0) + 1 if self.state.get("stage") == stage else 0
         since = self.state.get("since") if self.state.get("stage") == stage else self.now.isoformat()
         state = {**self.state, "stage": stage, "polls": polls, "since": since, **changes}
-        findings = self.work.issuance.findings or {}
+        before = self.work.issuance.findings or {}
+        # It has had its turn, and another look counts.
+        findings = {name: one for name, one in before.items() if name not in _OF_ONE_LOOK}
+        findings |= {"unseen": dict(unseen)} if unseen else {}
         return Waiting(
             state=state,
             look_again=self.now + timedelta(seconds=delay),
             waiting_for=WaitingFor.AUTHORITY,
-            # It has had its turn.
-            findings={name: one for name, one in findings.items() if name != "turn"} if "turn" in findings else None,
+            findings=findings if findings != before else None,
             needs_clean_up=True,
         )
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import urljoin
 
 from certcore.errors import InvalidInput
-from certcore_puq_acme.acme_errors import ProtocolError
+from certcore_puq_acme.acme_errors import BUSY, CLIENT_ERRORS, AcmeProblem, ProtocolError
 from certcore_puq_acme.exchange import Exchange, body_failure
 from certcore_puq_acme.jose import AccountSigner, ExternalAccountBinding, b64url, compact
 from certcore_puq_acme.messages import (
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["AcmeClient"]
 
 _T = TypeVar("_T")
+_NO_DIRECTORY: Final = "Check that the URL in the CA profile is that of the CA's ACME directory, with its whole path."
 _BOUNDARY: Final = re.compile(rb"-----BEGIN ([^\r\n-]*)-----")
 
 
@@ -101,7 +102,12 @@ class AcmeClient:
             refresh: Fetch it again, for instance before telling a user about the CA's terms of service.
         """
         if self._directory is None or refresh:
-            reply = self._exchange.get(self._directory_url, redirects=MAX_REDIRECTS)
+            try:
+                reply = self._exchange.get(self._directory_url, redirects=MAX_REDIRECTS)
+            except AcmeProblem as error:
+                if error.status not in CLIENT_ERRORS or error.status in BUSY:
+                    raise
+                raise error.with_advice(_NO_DIRECTORY) from None
             self._directory = self._read(reply, "directory", Directory.from_json)
         return self._directory
 

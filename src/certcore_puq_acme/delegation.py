@@ -19,7 +19,13 @@ from certcore.errors import CertCoreError
 from certcore.model.names import DnsName
 from certcore.ports.ca_module import Documents
 
-__all__ = ["VALIDATION_LABEL", "Delegation", "delegation_key", "delegations", "validation_name"]
+__all__ = ["CHECK_ZONE", "VALIDATION_LABEL", "Delegation", "delegation_key", "delegations", "validation_name"]
+
+#: What the operator can do while a value of ours is not to be seen in the DNS; with the ``zone``.
+CHECK_ZONE: Final = (
+    "Check that the zone {zone} is delegated to the server that runs `certcore dns serve`, that this server runs, and "
+    "that it can be reached on UDP and TCP port 53."
+)
 
 #: RFC 8555 section 8.4.
 VALIDATION_LABEL: Final = "_acme-challenge"
@@ -39,6 +45,11 @@ class Delegation:
     name: str
     #: ``<label>.<tech zone>``: where it points, and where the TXT values are written.
     target: str
+
+    @property
+    def zone(self) -> str:
+        """The tech zone that it points into."""
+        return self.target.partition(".")[2]
 
 
 def validation_name(base: str) -> str:

@@ -1,14 +1,13 @@
 """A CA's refusal in words: what happened, whether we try again, and what somebody can do about it.
 
-Two tables: `MEANINGS` by the ACME error type, and `CAUSES` by what CAs write when they could not see a name's records.
-The documentation's page of refusals is made from both.
+Two tables: `certcore_puq_acme.meanings.MEANINGS` by the ACME error type, and `CAUSES` by what CAs write when they could
+not see a name's records. The documentation's page of refusals is made from both.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from types import MappingProxyType
 from typing import Final
 
 from attrs import evolve, frozen
@@ -17,13 +16,13 @@ from certcore.model.problem import Problem
 from certcore.model.renewal import Retry
 from certcore_puq_acme.acme_errors import AcmeError, AcmeProblem, ProtocolError, TransportFailed
 from certcore_puq_acme.limits import registered_domain
+from certcore_puq_acme.meanings import GONE, MEANINGS, Meaning, meaning_of
 from certcore_puq_acme.pages import asks_for_a_visit
 
-__all__ = ["CAUSES", "MEANINGS", "Cause", "Diagnosis", "Meaning", "diagnose", "diagnose_order", "pauses_the_account"]
+__all__ = ["CAUSES", "MEANINGS", "Cause", "Diagnosis", "diagnose", "diagnose_order", "pauses_the_account"]
 
 _SERVER_ERROR: Final = 500
 _TOO_MANY: Final = 429
-_GONE: Final = (404, 410)
 _PAUSES: Final = (_TOO_MANY, 503)
 
 
@@ -35,17 +34,6 @@ class Diagnosis:
     retry: Retry
     #: The CA failed for a reason of its own; another one may do better.
     of_authority: bool
-
-
-@frozen
-class Meaning:
-    """What an ACME error type means."""
-
-    retry: Retry
-    #: What the owner of the domain, or the operator of the panel, can do.
-    advice: str
-    #: Whether it is a matter of the CA or of our account there, not of the names and their owner.
-    of_authority: bool = True
 
 
 @frozen(kw_only=True)
@@ -60,52 +48,6 @@ class Cause:
     title: str
     advice: str
 
-
-_BY_ITSELF: Final = "It is tried again by itself."
-_OWNER: Final = False
-
-#: By the last part of the problem type (RFC 8555 section 6.7, RFC 9773 section 7.4, draft-ietf-acme-profiles).
-MEANINGS: Final[Mapping[str, Meaning]] = MappingProxyType(
-    {
-        "accountDoesNotExist": Meaning(Retry.SOON, "A new account is opened at the next attempt."),
-        "alreadyReplaced": Meaning(Retry.SOON, "It is ordered again without naming the leaf that it replaces."),
-        "alreadyRevoked": Meaning(Retry.NEVER, "The certificate is revoked already. Issue a new one."),
-        "badCSR": Meaning(Retry.NEVER, "Choose another key type or other names, and generate a new CSR."),
-        "badNonce": Meaning(Retry.SOON, _BY_ITSELF),
-        "badPublicKey": Meaning(Retry.NEVER, "Choose another kind of key."),
-        "badRevocationReason": Meaning(Retry.NEVER, "Choose another reason for the revocation."),
-        "badSignatureAlgorithm": Meaning(Retry.NEVER, "Choose another kind of account key in the CA profile."),
-        "caa": Meaning(
-            Retry.SLOW, "The owner has to allow this CA in the domain's CAA record, or remove that record.", _OWNER
-        ),
-        "compound": Meaning(Retry.SLOW, "Look at the problem of each name.", _OWNER),
-        "connection": Meaning(
-            Retry.SLOW, "Check that the tech zone's name servers can be reached from the Internet.", _OWNER
-        ),
-        "dns": Meaning(
-            Retry.SLOW, "Check the domain's name servers, its DNSSEC, and the tech zone's delegation.", _OWNER
-        ),
-        "externalAccountRequired": Meaning(
-            Retry.NEVER, "Put the CA's EAB key id and HMAC key into the CA profile, both as the CA shows them."
-        ),
-        "incorrectResponse": Meaning(Retry.SLOW, "Check that the CNAME still points into the tech zone.", _OWNER),
-        "invalidContact": Meaning(Retry.NEVER, "Correct the account e-mail in the CA profile."),
-        "invalidProfile": Meaning(Retry.NEVER, "Choose a certificate profile that the CA offers, or none."),
-        "malformed": Meaning(Retry.SLOW, "It is tried again slowly. If it stays, report it with the CA's text."),
-        "orderNotReady": Meaning(Retry.SOON, _BY_ITSELF),
-        "rateLimited": Meaning(Retry.SLOW, "It is tried again when the CA permits; until then nothing is to be done."),
-        "rejectedIdentifier": Meaning(Retry.NEVER, "Remove the name from the certificate, or use another CA."),
-        "serverInternal": Meaning(Retry.SOON, _BY_ITSELF),
-        "tls": Meaning(Retry.SLOW, _BY_ITSELF, _OWNER),
-        "unauthorized": Meaning(
-            Retry.SLOW,
-            "Check that the CNAME still points into the tech zone. If it is about the account, look at the CA profile.",
-        ),
-        "unsupportedContact": Meaning(Retry.NEVER, "Correct the account e-mail in the CA profile."),
-        "unsupportedIdentifier": Meaning(Retry.NEVER, "Remove the name from the certificate, or use another CA."),
-        "userActionRequired": Meaning(Retry.NEVER, "Visit the CA's page, then check again."),
-    }
-)
 
 #: The first one whose pattern is found in the CA's text counts.
 CAUSES: Final[Sequence[Cause]] = tuple(
@@ -173,8 +115,8 @@ _PAUSED_ADVICE: Final = (
     "Then check again."
 )
 _BY_TRANSPORT: Final = "It is tried again by itself. If it stays, check the directory URL and this server's network."
+_BY_ITSELF: Final = "It is tried again by itself."
 _SLOWLY: Final = Meaning(Retry.SLOW, "It is tried again slowly with a new order.")
-_NO_CONTACT: Final = re.compile(r"contact", re.IGNORECASE)
 _LINK: Final = re.compile(r"https?://\S+", re.IGNORECASE)
 
 
@@ -241,18 +183,12 @@ def cause_of(detail: str) -> Cause | None:
 
 
 def _diagnose_problem(error: AcmeProblem) -> Diagnosis:
-    meaning = MEANINGS.get(error.acme_type)
+    problem = error.problem
+    meaning = meaning_of(problem, error.status)
     if meaning is None:
         soon = error.status >= _SERVER_ERROR
         meaning = Meaning(Retry.SOON if soon else Retry.SLOW, _BY_ITSELF)
-    if error.status == _TOO_MANY:
-        meaning = MEANINGS["rateLimited"]
-    problem = error.problem
-    advice = problem.advice or meaning.advice
-    if error.status in _GONE:
-        advice = "A new order is placed."
-    if error.acme_type == "malformed" and _NO_CONTACT.search(problem.detail):
-        advice = "Enter an account e-mail in the CA profile: this CA wants one."
+    advice = problem.advice or ("A new order is placed." if error.status in GONE else meaning.advice)
     explained = tuple(_explained(one) for one in problem.subproblems)
     if (final := _final_for_a_name(problem)) is not None:
         meaning, advice = final, final.advice

@@ -5,9 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Final, assert_never
 
-from certcore.errors import InvalidInput
 from certcore.model.events import EventKind
-from certcore.model.form import structure
 from certcore.model.hints import (
     ActionButton,
     Fact,
@@ -27,10 +25,17 @@ from certcore.model.lifecycle import Status
 from certcore.model.problem import Problem
 from certcore.model.views import CertificateView
 from certcore.ports.ca_module import ModuleContext
+from certcore_puq_acme.delegation import CHECK_ZONE
 from certcore_puq_acme.directory_records import known_directory
-from certcore_puq_acme.owner_records import lasting_records_end, owner_records, seen_records
+from certcore_puq_acme.owner_records import (
+    lasting_records_end,
+    own_settings,
+    owner_records,
+    records_beside_leaf,
+    seen_records,
+)
 from certcore_puq_acme.pages import asks_for_a_visit, page_url, pages_in
-from certcore_puq_acme.settings import PuqAcmeProfile, PuqAcmeSettings
+from certcore_puq_acme.settings import PuqAcmeProfile
 
 __all__ = ["right_column"]
 
@@ -54,21 +59,20 @@ def right_column(view: CertificateView, context: ModuleContext) -> list[Hint]:
     status = view.certificate.status
     match status:
         case Status.DRAFT:
-            return [*_draft(context), *owner_records(view, context, _settings(view)), *_terms(context)]
+            return [*_draft(context), *owner_records(view, context, own_settings(view)), *_terms(context)]
         case Status.PENDING:
             return [
                 *_fallback(view),
                 *_pending(view),
-                *owner_records(view, context, _settings(view)),
+                *owner_records(view, context, own_settings(view)),
                 *_progress(view),
                 _check_now(),
                 Refresh(_SOON),
             ]
         case Status.PROCESSING:
-            text = "The CA is working on the order. Nothing is to be done."
             return [
                 *_fallback(view),
-                Notice(Level.INFO, _message("processing", text)),
+                *_processing(view),
                 *_problem(view),
                 *_progress(view),
                 Refresh(_SOON),
@@ -81,7 +85,7 @@ def right_column(view: CertificateView, context: ModuleContext) -> list[Hint]:
         case Status.ERROR:
             return [
                 *_error(view),
-                *owner_records(view, context, _settings(view)),
+                *owner_records(view, context, own_settings(view)),
                 *_timeline(view),
                 _check_now(),
                 _back_to_draft(),
@@ -124,6 +128,23 @@ def _pending(view: CertificateView) -> list[Hint]:
         params = {"count": len(waiting), "all": len(seen_records(view.issuance))}
         return [Notice(Level.WARNING, _message("pending.owner", text, **params))]
     return [Notice(Level.INFO, _message("pending.ready", "All DNS records are correct. The order is placed next."))]
+
+
+def _processing(view: CertificateView) -> list[Hint]:
+    text = "The CA is working on the order. Nothing is to be done."
+    return _unseen(view) or [Notice(Level.INFO, _message("processing", text))]
+
+
+def _unseen(view: CertificateView) -> list[Hint]:
+    """A published value that the DNS does not show yet, with what is the matter if it stays so."""
+    issuance = view.issuance
+    if issuance is None or (issuance.module_state or {}).get("stage") != "published":
+        return []
+    unseen = (issuance.findings or {}).get("unseen")
+    if not unseen:
+        return []
+    text = "The TXT value at {name} is not visible in the DNS yet ({missing}); it is looked for again. "
+    return [Notice(Level.WARNING, _message("unseen", text + CHECK_ZONE, **unseen))]
 
 
 def _active(view: CertificateView) -> list[Hint]:
@@ -177,10 +198,17 @@ def _problem(view: CertificateView) -> list[Hint]:
         )
         hints.append(Facts(tuple(rows)))
     hints.extend(_pages(problem))
-    due = view.schedule.due_at if view.schedule else None
-    if due is not None and not final:
+    if (due := _next_attempt(view)) is not None:
         hints.append(Facts((Fact(_message("fact.retry", "Next attempt"), _at(due)),)))
     return hints
+
+
+def _next_attempt(view: CertificateView) -> datetime | None:
+    """When it is tried again; the next look may as well be a question for renewal information, or a notice."""
+    due = view.schedule.due_at if view.schedule else None
+    if due is None or view.under_way:
+        return due
+    return due if view.renews_at is not None and view.renews_at <= due else None
 
 
 def _wants_a_visit(problem: Problem) -> bool:
@@ -200,34 +228,28 @@ def _of_name(problem: Problem) -> str:
 
 
 def _renewal(view: CertificateView, context: ModuleContext) -> list[Hint]:
-    """A renewal beside the leaf in service, when one is under way."""
+    """The attempt beside the leaf in service, or the last one that failed, and what the owner has to set."""
+    records = records_beside_leaf(view, context)
     if view.issuance is None:
-        return _before_the_first(view, context)
+        return records
+    expired = view.certificate.status is Status.EXPIRED
+    if not view.under_way:
+        text = "The last renewal failed; the present certificate stays in service."
+        if expired:
+            text = "The last attempt to obtain a new certificate failed."
+        return [Notice(Level.WARNING, _message("renewal.failed", text)), *_problem(view), *records]
     text = "A renewal is under way; the present certificate stays in service meanwhile."
-    if view.certificate.status is Status.EXPIRED:
+    if expired:
         text = "A new certificate is being requested."
-    hints: list[Hint] = [
+    return [
         *_fallback(view),
         Notice(Level.INFO, _message("renewal.running", text)),
         *_turn(view),
+        *_unseen(view),
         *_problem(view),
+        *records,
+        *_progress(view),
     ]
-    if any(row.get("state") != RecordState.CORRECT for row in seen_records(view.issuance).values()):
-        hints.extend(owner_records(view, context, _settings(view)))
-    return [*hints, *_progress(view)]
-
-
-def _before_the_first(view: CertificateView, context: ModuleContext) -> list[Hint]:
-    """What the owner has to set where the next issuance is the first that this CA profile validates."""
-    active, certificate = view.active, view.certificate
-    if active is None or (
-        active.authority_id == certificate.authority_id and set(certificate.names) <= set(active.names)
-    ):
-        return []
-    text = (
-        "The next issuance is the first that is validated here: the owner sets the DNS records below before it begins."
-    )
-    return [Notice(Level.WARNING, _message("first", text)), *owner_records(view, context, _settings(view))]
 
 
 def _progress(view: CertificateView) -> list[Hint]:
@@ -281,14 +303,6 @@ def _terms(context: ModuleContext) -> list[Hint]:
     known = known_directory(context)
     page = page_url(known.terms_of_service) if known else ""
     return [Link(_message("terms", "The CA's terms of service"), page)] if page else []
-
-
-def _settings(view: CertificateView) -> PuqAcmeSettings:
-    """The certificate's own settings; those that are not valid any more count as not given."""
-    try:
-        return structure(PuqAcmeSettings, view.certificate.module_data)
-    except InvalidInput:
-        return PuqAcmeSettings()
 
 
 def _turn(view: CertificateView) -> list[Hint]:

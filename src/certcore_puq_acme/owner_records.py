@@ -20,7 +20,14 @@ from certcore_puq_acme.directory_records import KnownDirectory, known_directory
 from certcore_puq_acme.persist import account_uris, expected_record, judge, persist_name, until_for
 from certcore_puq_acme.settings import ChallengeType, PuqAcmeProfile, PuqAcmeSettings
 
-__all__ = ["lasting_records_end", "owner_records", "seen_records", "with_lasting_records"]
+__all__ = [
+    "lasting_records_end",
+    "own_settings",
+    "owner_records",
+    "records_beside_leaf",
+    "seen_records",
+    "with_lasting_records",
+]
 
 #: An owner is told so long before a dns-persist-01 record ends.
 _WARN: Final = timedelta(days=30)
@@ -50,6 +57,49 @@ def owner_records(view: CertificateView, context: ModuleContext, settings: PuqAc
     return hints
 
 
+def records_beside_leaf(view: CertificateView, context: ModuleContext) -> list[Hint]:
+    """What the owner has to set for the attempt beside the leaf in service, or else for the next one."""
+    settings = own_settings(view)
+    seen = seen_records(view.issuance)
+    if any(row.get("state") != RecordState.CORRECT for row in seen.values()):
+        return owner_records(view, context, settings)
+    if seen or not _needs_more(view, context, settings):
+        return []
+    if view.under_way:
+        key = "renewal.owner"
+        text = "The owner sets the DNS records below, unless they are there already; issuance then goes on by itself."
+    else:
+        key = "first"
+        text = (
+            "The next issuance is the first that is validated here: the owner sets the DNS records below before it "
+            "begins."
+        )
+    return [Notice(Level.WARNING, _message(key, text)), *owner_records(view, context, settings)]
+
+
+def _needs_more(view: CertificateView, context: ModuleContext, settings: PuqAcmeSettings) -> bool:
+    """Whether the attempt under way, or the next, needs records that the leaf in service was not validated with."""
+    active, certificate = view.active, view.certificate
+    if active is None:
+        return False
+    names = view.issuance.names if view.issuance is not None and view.under_way else certificate.names
+    state = active.module_state or {}
+    if settings.challenge_type(context.profile) is ChallengeType.DNS_PERSIST:
+        is_same = active.authority_id == certificate.authority_id and set(names) <= set(active.names)
+        return not is_same or state.get("challenge") != ChallengeType.DNS_PERSIST
+    targets = state.get("targets") or {}  # none for a leaf from elsewhere
+    key, zone = delegation_key(context.documents), context.profile.tech_zone.ascii
+    return any(targets.get(one.base) != one.target for one in delegations(key, certificate.owner, names, zone))
+
+
+def own_settings(view: CertificateView) -> PuqAcmeSettings:
+    """The certificate's own settings; those that are not valid any more count as not given."""
+    try:
+        return structure(PuqAcmeSettings, view.certificate.module_data)
+    except InvalidInput:
+        return PuqAcmeSettings()
+
+
 def seen_records(issuance: Issuance | None) -> dict[str, Mapping[str, Any]]:
     """What the last look found, by the record's name."""
     findings = (issuance.findings if issuance else None) or {}
@@ -71,7 +121,7 @@ def with_lasting_records(view: CertificateView, context: ModuleContext) -> Certi
 
     profile: PuqAcmeProfile = context.profile
     directory = known_directory(context)
-    account = read_record(context.documents, account_of(context, _settings(view), certificate.owner).key)
+    account = read_record(context.documents, account_of(context, own_settings(view), certificate.owner).key)
     issuers = _issuers(directory)
     if directory is None or not account.url or not issuers:
         return view
@@ -140,14 +190,6 @@ def _ending(view: CertificateView) -> list[tuple[Mapping[str, Any], datetime]]:
 
 def _issuers(directory: KnownDirectory | None) -> tuple[str, ...]:
     return (directory.issuer_names or directory.caa_identities) if directory else ()
-
-
-def _settings(view: CertificateView) -> PuqAcmeSettings:
-    """The certificate's own settings; those that are not valid any more count as not given."""
-    try:
-        return structure(PuqAcmeSettings, view.certificate.module_data)
-    except InvalidInput:
-        return PuqAcmeSettings()
 
 
 def _cnames(view: CertificateView, context: ModuleContext) -> list[DnsRecord]:

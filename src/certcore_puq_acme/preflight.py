@@ -131,10 +131,7 @@ def _placed(attempt: Attempt, opened: Opened, replaces: str) -> Order:
     except AcmeProblem as error:
         if until is None or error.acme_type != "malformed":
             raise
-        problem = evolve(error.problem, advice=_VALIDITY)
-        raise AcmeProblem(
-            problem, status=error.status, host=error.host, retry_after=error.retry_after, location=error.location
-        ) from None
+        raise error.with_advice(_VALIDITY) from None
 
 
 def _may_be_about_replaces(problem: AcmeProblem) -> bool:

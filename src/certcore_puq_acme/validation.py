@@ -16,7 +16,7 @@ from certcore_puq_acme.acme_errors import AcmeProblem
 from certcore_puq_acme.attempt import Attempt, Stage, backing_off, is_near_its_end, of_order
 from certcore_puq_acme.budget import OrderRequest
 from certcore_puq_acme.client import AcmeClient
-from certcore_puq_acme.delegation import Delegation
+from certcore_puq_acme.delegation import CHECK_ZONE, Delegation
 from certcore_puq_acme.diagnosis import diagnose_order
 from certcore_puq_acme.issuing import finalize, wait_for
 from certcore_puq_acme.messages import Authorization, Order
@@ -176,17 +176,15 @@ def _not_visible(attempt: Attempt, delegation: Delegation, missing: str) -> Step
         problem = Problem(
             type="urn:certcore:txt-not-visible",
             title=f"The TXT values for {delegation.base} do not become visible in the DNS ({missing}).",
-            advice=(
-                f"Check that the zone {attempt.profile.tech_zone} is delegated to the server that runs "
-                "`certcore dns serve`, that this server runs, and that it can be reached on UDP and TCP port 53."
-            ),
+            advice=CHECK_ZONE.format(zone=delegation.zone),
         )
         return attempt.give_up(problem, Retry.SLOW)
     outside = attempt.elapsed() > _IN_FLIGHT
     if outside:
         attempt.budget.leave(attempt.work.issuance.id)
     delay = min(0.2 * 2 ** min(attempt.state.get("polls", 0), 10), 15.0)
-    return attempt.waiting(Stage.PUBLISHED, delay, outside=outside)
+    unseen = {"name": delegation.name, "zone": delegation.zone, "missing": missing}
+    return attempt.waiting(Stage.PUBLISHED, delay, unseen=unseen, outside=outside)
 
 
 def _back_in_flight(attempt: Attempt) -> Waiting | None:

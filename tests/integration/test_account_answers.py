@@ -193,20 +193,44 @@ def test_an_agreement_that_the_ca_does_not_take_is_not_recorded(panel, trouble):
     assert "agree_to_terms" not in offered_actions(panel, profile)
 
 
-def test_an_agreement_is_for_all_accounts_of_the_profile(panel, trouble):
-    """The accounts of other e-mail addresses agree as well, also where the profile's own account needs nothing."""
+def test_the_yes_to_other_terms_opens_no_further_account(panel, trouble):
+    """Who agreed to the old terms did not agree to the new: renewals go on, and other accounts wait for the action.
+
+    The action is for all accounts of the profile, also where the profile's own account is not there yet.
+    """
     plan, proxy = trouble
     profile = panel.profile(**proxy)
-    panel.issued(profile, "a.shop.test", module_data={"account_email": "anna@shop.test"})
+    first = panel.issued(profile, "a.shop.test", module_data={"account_email": "anna@shop.test"})
     assert record_of(panel, profile).url == ""
     _has_other_terms(plan, "https://ca.test/terms/2")
     panel.restart()
-    run_action(panel, profile, "open_account")
+    serial = panel.core.certificates.view(first).leaf.serial_hex
+    panel.core.certificates.renew(first)
+    panel.drive(first, lambda _: panel.core.certificates.view(first).leaf.serial_hex != serial)
+    with pytest.raises(CAError, match="agree_to_terms"):
+        run_action(panel, profile, "open_account")
+    second = panel.request(profile, "b.shop.test", module_data={"account_email": "berta@shop.test"})
+    panel.set_cnames(second)
+    failed = panel.drive(second, lambda certificate: certificate.problem is not None)
+    assert "agree_to_terms" in failed.problem.advice
     assert "other terms of service" in texts_of(panel.core.authorities.hints(profile.id))
     run_action(panel, profile, "agree_to_terms")
-    records = records_of(context_of(panel, profile).documents, profile.id)
-    assert [one.terms_of_service for one in records] == ["https://ca.test/terms/2"] * 2
+    panel.core.certificates.check_now(second)
+    panel.until_active(second)
+    run_action(panel, profile, "open_account")
+    records = [one for one in records_of(context_of(panel, profile).documents, profile.id) if one.url]
+    assert [one.terms_of_service for one in records] == ["https://ca.test/terms/2"] * 3
     assert "other terms of service" not in texts_of(panel.core.authorities.hints(profile.id))
+
+
+def test_a_certificates_own_yes_counts_where_the_profile_has_none(panel, trouble):
+    """It is not the profile's, which may have been to other terms."""
+    plan, proxy = trouble
+    profile = panel.profile(**{**proxy, "terms_agreed": False})
+    panel.issued(profile, "a.shop.test", module_data={"account_email": "anna@shop.test", "terms_agreed": True})
+    _has_other_terms(plan, "https://ca.test/terms/2")
+    panel.restart()
+    panel.issued(profile, "b.shop.test", module_data={"account_email": "berta@shop.test", "terms_agreed": True})
 
 
 # -- pages of the CA ----------------------------------------------------------------------------------------------
@@ -267,6 +291,30 @@ def test_a_page_of_a_stranger_is_no_link(panel, trouble):
     panel.set_cnames(one)
     panel.drive(one, lambda certificate: certificate.problem is not None)
     assert [url for url in links_of(panel.core.certificates.hints(one)) if "evil.test" in url] == []
+
+
+# -- external account binding -------------------------------------------------------------------------------------
+
+_WRONG_KEY = EAB_KEY[::-1]
+
+
+@pytest.mark.parametrize("binding", [{}, {"eab_kid": "kid-1", "eab_hmac_key": _WRONG_KEY}], ids=["missing", "wrong"])
+def test_a_binding_that_is_not_right_is_told_with_what_to_do(panel, start_pebble, binding):
+    """By Save and Test, by an action, and by a certificate: the CA's own text, and where the binding is entered."""
+    pebble = start_pebble(eab={"kid-1": EAB_KEY})
+    profile = panel.profile(pebble.directory_url, pebble.roots_pem, **binding)
+    (_, item, _) = panel.core.authorities.check(profile.id).items
+    with pytest.raises(CAError) as refused:
+        run_action(panel, profile, "open_account")
+    one = panel.request(profile, "a.shop.test")
+    panel.set_cnames(one)
+    problem = panel.drive(one, lambda certificate: certificate.problem is not None).problem
+    assert not item.ok
+    assert problem.detail
+    for text in (item.detail, refused.value.message, str(problem)):
+        assert f"The CA said: {problem.detail}" in text
+    for advice in (item.advice, refused.value.advice, problem.advice):
+        assert "EAB key id and HMAC key into the CA profile" in advice
 
 
 # -- external account binding by e-mail ---------------------------------------------------------------------------

@@ -191,7 +191,7 @@ def _which(account):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(800)
 @pytest.mark.parametrize("crashed_kind", ["sqlite"])
 def test_killed_at_every_point_of_a_rollover(panel, start_pebble, crashing, crashed_kind):
     """SIGKILL after every commit and every exchange with the CA: the account works, with the same URL, at once."""
@@ -233,7 +233,7 @@ def test_two_rollovers_at_once(panel, start_pebble):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(120)
     assert not any(thread.is_alive() for thread in threads)
     assert len(failures) < 4
     for text in failures:

@@ -5,6 +5,7 @@ import time
 from datetime import timedelta
 
 import pytest
+from acme_accounts import texts_of
 from cryptography import x509
 
 from certcore import Status
@@ -88,7 +89,7 @@ def test_a_step_that_is_done_twice_does_no_harm(panel, start_pebble):
     one = panel.request(panel.profile(pebble.directory_url, pebble.roots_pem), "shop.test", wildcard=True)
     panel.set_cnames(one)
     core = panel.core
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while core.certificates.get(one).status is not Status.ACTIVE:
         assert time.monotonic() < deadline
         view = core.certificates.view(one)
@@ -131,9 +132,9 @@ def _work(panel, *, in_flight):
     worker = panel.core.worker(threads=4, in_flight=in_flight, poll_interval=0.05)
     worker.start()
     try:
-        assert worker.wait_until_idle(timeout=90)
+        assert worker.wait_until_idle(timeout=360)
     finally:
-        assert worker.stop(timeout=30)
+        assert worker.stop(timeout=120)
 
 
 def test_no_order_without_the_cname(panel, start_pebble):
@@ -193,6 +194,26 @@ def test_values_are_taken_back_after_a_failure(panel, start_pebble):
     assert panel.txt_values() == []
 
 
+def test_a_value_that_is_not_visible_is_told_of_while_it_is_waited_for(panel, start_pebble):
+    """The page says at once which value is missing where, with the advice that the failure has ten minutes later."""
+    pebble = start_pebble()
+    with _other_dns(panel.zone) as blind:  # it sees the owner's CNAME, and nothing of the tech zone
+        profile = panel.profile(pebble.directory_url, pebble.roots_pem, dns_servers=[blind])
+        one = panel.request(profile, "shop.test")
+        panel.set_cnames(one)
+        panel.drive(one, lambda _: "unseen" in (panel.issuance(one).findings or {}))
+        shown = texts_of(panel.core.certificates.hints(one))
+        failed = panel.drive(one, lambda certificate: certificate.problem is not None)
+    assert f"_acme-challenge.shop.test is not visible in the DNS yet ({blind} shows 0 of 1 values)" in shown
+    assert "Nothing is to be done" not in shown
+    assert "acme.panel.test is delegated" in failed.problem.advice
+    assert failed.problem.advice in shown
+    panel.core.authorities.edit(profile.id, settings={"dns_servers": [panel.dns_address]})
+    panel.core.certificates.check_now(one)
+    panel.until_active(one)
+    assert "unseen" not in panel.issuance(one).findings
+
+
 def test_an_order_is_made_again_at_once_when_the_cause_is_gone(panel, start_pebble):
     """The owner breaks the CNAME in the middle, and repairs it: the next order goes out as soon as it is seen."""
     pebble = start_pebble(sleep=True)
@@ -226,7 +247,7 @@ def test_an_order_is_made_again_at_once_when_the_cause_is_gone(panel, start_pebb
     panel.until_active(one)
 
 
-def _other_dns():
+def _other_dns(zone=None):
     import contextlib
 
     from certcore.adapters.environment import SystemEnvironment
@@ -235,7 +256,7 @@ def _other_dns():
 
     @contextlib.contextmanager
     def serve():
-        with ZoneServer(("127.0.0.1", 0), [MemoryZone("shop.test")], SystemEnvironment()) as server:
+        with ZoneServer(("127.0.0.1", 0), [zone or MemoryZone("shop.test")], SystemEnvironment()) as server:
             yield f"127.0.0.1:{server.address[1]}"
 
     return serve()
@@ -310,6 +331,16 @@ def test_save_and_test(panel, start_pebble):
     report = panel.core.authorities.check(down.id)
     assert [item.ok for item in report.items] == [False, True] or not report.ok
     assert any("refused" in item.detail for item in report.items)
+
+
+def test_save_and_test_of_a_wrong_address(panel, start_pebble):
+    """Where there is something else than an ACME directory, the advice is to look at the address."""
+    pebble = start_pebble()
+    profile = panel.profile(f"{pebble.directory_url}ectory", pebble.roots_pem)
+    (item,) = panel.core.authorities.check(profile.id).items[:-1]
+    assert not item.ok
+    assert "(HTTP status 404)" in item.detail
+    assert "that of the CA's ACME directory" in item.advice
 
 
 def test_names_in_the_tech_zone_and_wildcards_are_refused_early(panel, start_pebble):

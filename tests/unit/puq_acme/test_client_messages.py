@@ -330,7 +330,8 @@ def test_errors_are_plain_data() -> None:
         assert isinstance(error, CertCoreError)
         json.dumps(error.as_dict())
     assert (refused.status, refused.problem.status, refused.acme_type) == (429, 429, "rateLimited")
-    assert str(refused) == "The CA at ca.test refuses because too many requests were made. The CA said: too many"
+    said = "The CA at ca.test refuses because too many requests were made. The CA said: too many"
+    assert (refused.message, str(refused)) == (said, f"{said} {refused.advice}")
     assert failed.as_dict()["kind"] == "refused"
 
 

@@ -1,6 +1,5 @@
 """Questions to a DNS server, and what is made of the answers: CNAMEs of owners, TXT values, and servers that fail."""
 
-import contextlib
 import socket
 import threading
 from functools import partial
@@ -17,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from certcore.model.hints import RecordState
+from certcore.testing.ports import free_port
 from certcore_puq_acme.delegation import Delegation
 from certcore_puq_acme.lookup import NO_ANSWER, Lookup, ask
 from certcore_puq_acme.propagation import Resolvers
@@ -31,10 +31,10 @@ CNAME, TXT, SOA = dns.rdatatype.CNAME, dns.rdatatype.TXT, dns.rdatatype.SOA
 class Answering:
     """A UDP socket that answers each question with what a function makes of it; None is silence."""
 
-    def __init__(self, make):
+    def __init__(self, make, port=0):
         self._make = make
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.bind(("127.0.0.1", 0))
+        self._socket.bind(("127.0.0.1", port))
         self.server = NameServer(*self._socket.getsockname())
         self.asked = 0
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -175,10 +175,11 @@ def test_nobody_answers():
 
 def test_an_answer_that_was_cut_is_asked_for_again_over_tcp():
     """With the TC bit set, what counts is the answer over TCP (RFC 7766)."""
-    with socket.socket() as tcp, contextlib.ExitStack() as running:
-        dns_server = running.enter_context(saying(flags=dns.flags.TC))
-        tcp.bind((dns_server.server.address, dns_server.server.port))
-        tcp.listen()
+    # A port that is free for both: one that UDP was given may be in use by some TCP connection.
+    with (
+        socket.create_server(("127.0.0.1", free_port())) as tcp,
+        Answering(lambda wire: [answered(wire, flags=dns.flags.TC)], tcp.getsockname()[1]) as dns_server,
+    ):
 
         def serve():
             stream, _ = tcp.accept()
@@ -200,7 +201,7 @@ def test_unusual_names_are_left_to_dnspython():
 
 
 def check(*servers):
-    return Resolvers(servers=servers, timeout=0.2).check(DELEGATION)
+    return Resolvers(servers=servers, timeout=10).check(DELEGATION)
 
 
 @pytest.mark.parametrize(
@@ -241,15 +242,15 @@ def test_every_server_has_to_see_it():
 def test_txt_values_have_to_be_seen_by_every_server():
     """All of them at each; the sentence says who lacks what."""
     with saying(rr(TARGET, "TXT", '"one"', '"two"')) as both, saying(rr(TARGET, "TXT", '"one"')) as one:
-        see = Resolvers(servers=(both.server,), timeout=0.2)
+        see = Resolvers(servers=(both.server,), timeout=10)
         assert see.txt_is_visible(TARGET, ["one", "two"]) == ""
         assert see.txt_is_visible(TARGET, []) == ""
-        late = Resolvers(servers=(both.server, one.server), timeout=0.2)
+        late = Resolvers(servers=(both.server, one.server), timeout=10)
         assert late.txt_is_visible(TARGET, ["one", "two"]) == f"{one.server} shows 1 of 2 values"
         assert "SOA" not in late.zone_answers("acme.panel.example")
     with saying(rr("acme.panel.example", "SOA", "ns. host. 1 2 3 4 5")) as zone, saying() as none:
-        assert Resolvers(servers=(zone.server,), timeout=0.2).zone_answers("acme.panel.example") == ""
-        missing = Resolvers(servers=(none.server,), timeout=0.2).zone_answers("acme.panel.example")
+        assert Resolvers(servers=(zone.server,), timeout=10).zone_answers("acme.panel.example") == ""
+        missing = Resolvers(servers=(none.server,), timeout=10).zone_answers("acme.panel.example")
         assert missing == f"{none.server}: there is no such zone"
     for nobody in (Resolvers(servers=(), timeout=1),):
         assert "no DNS server" in nobody.txt_is_visible(TARGET, ["x"])
@@ -263,7 +264,7 @@ def test_a_silent_server_is_not_asked_a_hundred_times():
         found = Resolvers(servers=(silent.server,), timeout=0.05).check_all(many)
         assert {one.state for one in found} == {RecordState.UNREACHABLE}
         assert [one.name for one in found] == [one.name for one in many]
-        assert silent.asked == 1
+    assert silent.asked == 1  # at its end: it may read the question after the client has given up
     with saying() as answering:
         found = Resolvers(servers=(answering.server,), timeout=5).check_all(many)
         assert {one.state for one in found} == {RecordState.MISSING}

@@ -113,6 +113,18 @@ def test_an_order_that_is_invalid_without_saying_why():
     assert own.problem.detail == "weak key"
 
 
+@pytest.mark.parametrize(("name", "status"), [*((name, 403) for name in TYPES), ("", 404), ("", 500), ("caa", 429)])
+def test_whoever_asks_by_hand_reads_the_cas_text_and_what_to_do(name, status):
+    """The error itself has both, and promises no further attempt; an advice of its own comes first."""
+    problem = Problem(type=f"urn:ietf:params:acme:error:{name}" if name else "about:blank", detail="In our words.")
+    error = AcmeProblem(problem, status=status, host="ca.example")
+    assert error.message.endswith("The CA said: In our words.")
+    assert error.advice
+    assert "tried again" not in error.advice
+    own = error.with_advice("Ask Anna.")
+    assert own.advice == diagnose(own).problem.advice == "Ask Anna."
+
+
 def test_the_table_has_every_type():
     """No type is without a meaning, and none is in the table that the tests do not know."""
     assert set(MEANINGS) == set(TYPES)
