@@ -148,7 +148,7 @@ def _unseen(view: CertificateView) -> list[Hint]:
 
 
 def _active(view: CertificateView) -> list[Hint]:
-    days = view.days_remaining
+    days = max(view.days_remaining or 0, 0)
     text = "The certificate is active. It is valid for {days} more days."
     hints: list[Hint] = [Notice(Level.SUCCESS, _message("active", text, days=days))]
     facts = [Fact(_message("fact.not_after", "Valid until"), _at(view.certificate.not_after))]
@@ -231,7 +231,7 @@ def _renewal(view: CertificateView, context: ModuleContext) -> list[Hint]:
     """The attempt beside the leaf in service, or the last one that failed, and what the owner has to set."""
     records = records_beside_leaf(view, context)
     if view.issuance is None:
-        return records
+        return [*_problem(view), *records]  # of a renewal that could not even begin
     expired = view.certificate.status is Status.EXPIRED
     if not view.under_way:
         text = "The last renewal failed; the present certificate stays in service."

@@ -159,3 +159,12 @@ def test_a_value_that_the_dns_does_not_show(page, status):
     assert "Nothing is to be done" not in text
     further = evolve(view, issuance=evolve(waiting, module_state={"stage": "answered"}))
     assert "is not visible" not in page.texts(further)
+
+
+def test_a_renewal_that_could_not_begin_says_why(page):
+    """There is no attempt then, and a problem all the same."""
+    view = page.view
+    problem = Problem(title="This CA profile does not allow wildcards.", advice="Use another one.")
+    assert problem.title not in page.texts(view)
+    told = evolve(view, certificate=evolve(view.certificate, problem=problem))
+    assert f"{problem.title} {problem.advice}" in page.texts(told)
