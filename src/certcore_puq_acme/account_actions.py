@@ -14,7 +14,14 @@ from certcore.model.hints import Message
 from certcore.model.secret import Secret
 from certcore.ports.ca_module import ModuleContext, ProfileAction
 from certcore_puq_acme.account_keys import AccountKeyType
-from certcore_puq_acme.account_records import AccountRecord, own_account, read_record, records_of, with_other_terms
+from certcore_puq_acme.account_records import (
+    AccountRecord,
+    has_lost_its_key,
+    own_account,
+    read_record,
+    records_of,
+    with_other_terms,
+)
 from certcore_puq_acme.directory_records import known_directory
 
 __all__ = ["profile_actions", "run_action"]
@@ -47,20 +54,12 @@ def profile_actions(context: ModuleContext) -> Sequence[ProfileAction]:
     if any(one.url and not one.is_closed for one in records_of(context.documents, context.authority_id)):
         actions += [_ROLL_OVER, _DEACTIVATE]
     in_use = record.url and not record.is_closed
-    if not in_use or _has_lost_its_key(context, record):
+    if not in_use or has_lost_its_key(context.documents, record):
         actions.append(_OPEN)
     actions.append(evolve(_IMPORT, confirm=_INSTEAD) if in_use else _IMPORT)
     if known and known.terms_of_service and with_other_terms(context, known.terms_of_service):
         actions.append(_AGREE)
     return actions
-
-
-def _has_lost_its_key(context: ModuleContext, record: AccountRecord) -> bool:
-    """Whether an account cannot be used because its sealed key is gone; one that does not open may open again."""
-    try:
-        return bool(record.url) and context.documents.unseal(record.key_name) is None
-    except CertCoreError:
-        return False
 
 
 def run_action(name: str, values: Any, context: ModuleContext, accounts: Any, *, actor: str) -> Message:
@@ -180,7 +179,7 @@ def _open(context: ModuleContext, accounts: Any, actor: str) -> Message:
     ref = own_account(context)
     record = read_record(context.documents, ref.key)
     now = context.environment.now()
-    if record.is_closed or _has_lost_its_key(context, record):
+    if record.is_closed or has_lost_its_key(context.documents, record):
         fresh = evolve(
             record,
             url="",
@@ -260,10 +259,10 @@ def _agree(context: ModuleContext, accounts: Any, actor: str) -> Message:
 
     directory = accounts.read_directory(context)
     for one in with_other_terms(context, directory.terms_of_service):
-        record = accounts.settle(context, one)
+        record = accounts.checked(context, one)
         client = accounts.find(context, record.document)
         if client is None:
-            continue  # a key that is gone holds up none of the others
+            continue  # closed or lost at the CA, or without its key: it holds up none of the others
         try:
             client.agree_to_terms()
         except AcmeProblem as problem:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from attrs import asdict, evolve, field, fields, frozen
 
+from certcore.errors import CertCoreError
 from certcore.ports.ca_module import Documents, ModuleContext
 from certcore.ports.storage import Document
 from certcore_puq_acme.settings import ChallengeType, PuqAcmeProfile, PuqAcmeSettings
@@ -17,6 +18,7 @@ __all__ = [
     "AccountRecord",
     "AccountRef",
     "account_of",
+    "has_lost_its_key",
     "own_account",
     "read_record",
     "records_of",
@@ -187,10 +189,19 @@ def terms_have_changed(context: ModuleContext, terms: str) -> bool:
 
     Where one of them has agreed to these, too, somebody has said yes again. One without its key can agree to nothing.
     """
-    documents = context.documents
-    in_use = [one for one in records_of(documents, context.authority_id) if one.is_in_use(context.profile.directory)]
-    agreed = {one.terms_of_service for one in in_use if documents.unseal(one.key_name) is not None} - {""}
-    return bool(agreed) and terms not in agreed
+    records = records_of(context.documents, context.authority_id)
+    agreed = [one for one in records if one.is_in_use(context.profile.directory) and one.terms_of_service]
+    if any(one.terms_of_service == terms for one in agreed):
+        return False
+    return not all(has_lost_its_key(context.documents, one) for one in agreed)
+
+
+def has_lost_its_key(documents: Documents, record: AccountRecord) -> bool:
+    """Whether an account cannot be used because its sealed key is gone; one that does not open may open again."""
+    try:
+        return bool(record.url) and documents.unseal(record.key_name) is None
+    except CertCoreError:
+        return False
 
 
 def _record(document: Document) -> AccountRecord:

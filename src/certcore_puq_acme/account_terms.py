@@ -6,7 +6,7 @@ from typing import Final
 
 from certcore.model.problem import Problem
 from certcore.ports.ca_module import ModuleContext
-from certcore_puq_acme.account_records import AccountRef, terms_have_changed
+from certcore_puq_acme.account_records import AccountRef, own_account, terms_have_changed
 from certcore_puq_acme.acme_errors import AcmeProblem
 from certcore_puq_acme.messages import Directory
 from certcore_puq_acme.transport import host_of
@@ -45,12 +45,14 @@ def check_agreement(context: ModuleContext, ref: AccountRef, directory: Director
     """Before an account is opened: whether the yes that there is, is to the CA's present terms.
 
     Raises:
-        TermsNotAgreed: There is none, or the profile's was to other terms.
+        TermsNotAgreed: There is none; or it is a further account, of an owner or an e-mail, and the profile's yes was
+            to other terms.
     """
     terms, host = directory.terms_of_service, host_of(context.profile.directory)
     if not terms:
         return
     if not ref.terms_agreed:
         raise TermsNotAgreed(terms, host)
-    if context.profile.terms_agreed and terms_have_changed(context, terms):
+    is_further = ref.key != own_account(context).key  # for the profile's own account the profile's yes is the word
+    if is_further and context.profile.terms_agreed and terms_have_changed(context, terms):
         raise TermsNotAgreed(terms, host, changed=True)

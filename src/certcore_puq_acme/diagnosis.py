@@ -16,14 +16,12 @@ from certcore.model.problem import Problem
 from certcore.model.renewal import Retry
 from certcore_puq_acme.acme_errors import AcmeError, AcmeProblem, ProtocolError, TransportFailed
 from certcore_puq_acme.limits import registered_domain
-from certcore_puq_acme.meanings import GONE, MEANINGS, Meaning, meaning_of
+from certcore_puq_acme.meanings import BY_ITSELF, GONE, MEANINGS, SERVER_ERROR, TOO_MANY, Meaning, meaning_of
 from certcore_puq_acme.pages import asks_for_a_visit
 
 __all__ = ["CAUSES", "MEANINGS", "Cause", "Diagnosis", "diagnose", "diagnose_order", "pauses_the_account"]
 
-_SERVER_ERROR: Final = 500
-_TOO_MANY: Final = 429
-_PAUSES: Final = (_TOO_MANY, 503)
+_PAUSES: Final = (TOO_MANY, 503)
 
 
 @frozen(kw_only=True)
@@ -115,7 +113,6 @@ _PAUSED_ADVICE: Final = (
     "Then check again."
 )
 _BY_TRANSPORT: Final = "It is tried again by itself. If it stays, check the directory URL and this server's network."
-_BY_ITSELF: Final = "It is tried again by itself."
 _SLOWLY: Final = Meaning(Retry.SLOW, "It is tried again slowly with a new order.")
 _LINK: Final = re.compile(r"https?://\S+", re.IGNORECASE)
 
@@ -186,13 +183,13 @@ def _diagnose_problem(error: AcmeProblem) -> Diagnosis:
     problem = error.problem
     meaning = meaning_of(problem, error.status)
     if meaning is None:
-        soon = error.status >= _SERVER_ERROR
-        meaning = Meaning(Retry.SOON if soon else Retry.SLOW, _BY_ITSELF)
+        soon = error.status >= SERVER_ERROR
+        meaning = Meaning(Retry.SOON if soon else Retry.SLOW, BY_ITSELF)
     advice = problem.advice or ("A new order is placed." if error.status in GONE else meaning.advice)
     explained = tuple(_explained(one) for one in problem.subproblems)
     if (final := _final_for_a_name(problem)) is not None:
         meaning, advice = final, final.advice
-    if error.status == _TOO_MANY and asks_for_a_visit(problem.detail):
+    if error.status == TOO_MANY and asks_for_a_visit(problem.detail):
         # Let's Encrypt pauses names whose validations have failed for long; waiting does not help.
         problem, advice = problem.worded(_PAUSED_TITLE), _PAUSED_ADVICE
     return Diagnosis(

@@ -11,6 +11,7 @@ from certcore.ports.ca_module import ModuleContext
 from certcore_puq_acme.account_records import AccountRef
 from certcore_puq_acme.acme_errors import BUSY, AcmeProblem, ProtocolError
 from certcore_puq_acme.jose import ExternalAccountBinding
+from certcore_puq_acme.meanings import SERVER_ERROR
 from certcore_puq_acme.messages import parse_retry_after
 from certcore_puq_acme.settings import PuqAcmeProfile
 from certcore_puq_acme.transport import Http, host_of
@@ -19,7 +20,6 @@ __all__ = ["credentials", "forget_credentials"]
 
 _OK: Final = range(200, 300)
 _FORBIDDEN: Final = 403
-_SERVER_ERROR: Final = 500
 _REFUSED: Final = "urn:ietf:params:acme:error:externalAccountRequired"
 
 
@@ -78,7 +78,7 @@ def _fetched(url: str, email: str, http: Http, context: ModuleContext) -> dict[s
         document: Any = json.loads(reply.body)
     except ValueError:
         document = None
-    if reply.status in BUSY or reply.status >= _SERVER_ERROR:
+    if reply.status in BUSY or reply.status >= SERVER_ERROR:
         given = reply.header("Retry-After")
         wait = parse_retry_after(given, date=reply.header("Date"), now=context.environment.now()) if given else None
         problem = Problem(detail=f"EAB credentials for {email} cannot be had at this moment.")

@@ -12,10 +12,12 @@ from attrs import frozen
 from certcore.model.problem import Problem
 from certcore.model.renewal import Retry
 
-__all__ = ["GONE", "MEANINGS", "Meaning", "advice_by_hand", "meaning_of"]
+__all__ = ["BY_ITSELF", "GONE", "MEANINGS", "SERVER_ERROR", "TOO_MANY", "Meaning", "advice_by_hand", "meaning_of"]
 
-_SERVER_ERROR: Final = 500
-_TOO_MANY: Final = 429
+#: From here on it is the server's fault (RFC 9110 section 15.6).
+SERVER_ERROR: Final = 500
+#: RFC 6585 section 4.
+TOO_MANY: Final = 429
 #: Statuses of what is not there, or not any more (RFC 9110 sections 15.5.5 and 15.5.11).
 GONE: Final = (404, 410)
 _NO_CONTACT: Final = re.compile(r"contact", re.IGNORECASE)
@@ -35,7 +37,7 @@ class Meaning:
     by_hand: str = ""
 
 
-_BY_ITSELF: Final = "It is tried again by itself."
+BY_ITSELF: Final = "It is tried again by itself."
 _TRY_AGAIN: Final = "Try again later."
 _ACCOUNT_KEY_TYPE: Final = "Choose another kind of account key in the CA profile."
 _OWNER: Final = False
@@ -51,7 +53,7 @@ MEANINGS: Final[Mapping[str, Meaning]] = MappingProxyType(
         "alreadyReplaced": Meaning(Retry.SOON, "It is ordered again without naming the leaf that it replaces."),
         "alreadyRevoked": Meaning(Retry.NEVER, "The certificate is revoked already. Issue a new one."),
         "badCSR": Meaning(Retry.NEVER, "Choose another key type or other names, and generate a new CSR."),
-        "badNonce": Meaning(Retry.SOON, _BY_ITSELF, by_hand=_TRY_AGAIN),
+        "badNonce": Meaning(Retry.SOON, BY_ITSELF, by_hand=_TRY_AGAIN),
         "badPublicKey": Meaning(Retry.NEVER, "Choose another kind of key.", by_hand=_ACCOUNT_KEY_TYPE),
         "badRevocationReason": Meaning(Retry.NEVER, "Choose another reason for the revocation."),
         "badSignatureAlgorithm": Meaning(Retry.NEVER, _ACCOUNT_KEY_TYPE),
@@ -76,13 +78,13 @@ MEANINGS: Final[Mapping[str, Meaning]] = MappingProxyType(
             "It is tried again slowly. If it stays, report it with the CA's text.",
             by_hand="Look at the CA profile. If that is right, report it with the CA's text.",
         ),
-        "orderNotReady": Meaning(Retry.SOON, _BY_ITSELF, by_hand=_TRY_AGAIN),
+        "orderNotReady": Meaning(Retry.SOON, BY_ITSELF, by_hand=_TRY_AGAIN),
         "rateLimited": Meaning(
             Retry.SLOW, "It is tried again when the CA permits; until then nothing is to be done.", by_hand=_TRY_AGAIN
         ),
         "rejectedIdentifier": Meaning(Retry.NEVER, "Remove the name from the certificate, or use another CA."),
-        "serverInternal": Meaning(Retry.SOON, _BY_ITSELF, by_hand=_TRY_AGAIN),
-        "tls": Meaning(Retry.SLOW, _BY_ITSELF, _OWNER, by_hand=_TRY_AGAIN),
+        "serverInternal": Meaning(Retry.SOON, BY_ITSELF, by_hand=_TRY_AGAIN),
+        "tls": Meaning(Retry.SLOW, BY_ITSELF, _OWNER, by_hand=_TRY_AGAIN),
         "unauthorized": Meaning(
             Retry.SLOW,
             "Check that the CNAME still points into the tech zone. If it is about the account, look at the CA profile.",
@@ -100,7 +102,7 @@ _WANTS_A_CONTACT: Final = Meaning(Retry.SLOW, "Enter an account e-mail in the CA
 
 def meaning_of(problem: Problem, status: int) -> Meaning | None:
     """What a refusal means by its type and HTTP status; None for a type that nobody knows."""
-    if status == _TOO_MANY:
+    if status == TOO_MANY:
         return MEANINGS["rateLimited"]
     if problem.acme_type == "malformed" and _NO_CONTACT.search(problem.detail):
         return _WANTS_A_CONTACT
@@ -113,5 +115,5 @@ def advice_by_hand(problem: Problem, status: int) -> str:
         return "Check the directory URL in the CA profile, and try again: the CA may have moved."
     meaning = meaning_of(problem, status)
     if meaning is None:
-        return _TRY_AGAIN if status >= _SERVER_ERROR else ""
+        return _TRY_AGAIN if status >= SERVER_ERROR else ""
     return meaning.by_hand or meaning.advice

@@ -19,6 +19,7 @@ from certcore_puq_acme.attempt import Attempt, Stage, is_near_its_end, of_order
 from certcore_puq_acme.budget import OrderRequest, Turn, Why
 from certcore_puq_acme.caa import CaaPolicy, suggestion
 from certcore_puq_acme.directory_records import KnownDirectory, known_directory
+from certcore_puq_acme.meanings import TOO_MANY
 from certcore_puq_acme.messages import Order
 from certcore_puq_acme.persist import account_uris, expected_record, judge, persist_name, until_for
 from certcore_puq_acme.propagation import Finding
@@ -29,7 +30,6 @@ __all__ = ["preflight", "what_is_wrong"]
 
 #: What a CA may say of an order that names the leaf which it replaces, where that is not what it does not like.
 _NOT_OF_REPLACES: Final = frozenset({"badNonce", "rateLimited"})
-_TOO_MANY: Final = 429
 _VALIDITY: Final = (
     "If this CA does not let its customers choose how long a certificate is valid, set validity_days in the CA profile "
     "to 0. It is tried again slowly."
@@ -136,7 +136,7 @@ def _placed(attempt: Attempt, opened: Opened, replaces: str) -> Order:
 
 def _may_be_about_replaces(problem: AcmeProblem) -> bool:
     """CAs say in many ways that they do not like the leaf which an order replaces (RFC 9773 section 5 knows one)."""
-    passing = problem.status == _TOO_MANY or problem.acme_type in _NOT_OF_REPLACES
+    passing = problem.status == TOO_MANY or problem.acme_type in _NOT_OF_REPLACES
     return problem.status in CLIENT_ERRORS and not passing
 
 

@@ -331,9 +331,9 @@ class PuqAcmeSettings:
         default=False,
         help=(
             "For an account of its own, at the CAs of all the CA profiles that the certificate names. It is said again "
-            "when the CA profile is changed."
+            "when it gets another one."
         ),
-        consent_to=("authority",),
+        consent_to=("authority", "fallbacks"),
     )
     challenge: str = form.choice(
         "Validation",

@@ -207,8 +207,6 @@ def test_the_yes_to_other_terms_opens_no_further_account(panel, trouble):
     serial = panel.core.certificates.view(first).leaf.serial_hex
     panel.core.certificates.renew(first)
     panel.drive(first, lambda _: panel.core.certificates.view(first).leaf.serial_hex != serial)
-    with pytest.raises(CAError, match="agree_to_terms"):
-        run_action(panel, profile, "open_account")
     second = panel.request(profile, "b.shop.test", module_data={"account_email": "berta@shop.test"})
     panel.set_cnames(second)
     failed = panel.drive(second, lambda certificate: certificate.problem is not None)
@@ -221,6 +219,26 @@ def test_the_yes_to_other_terms_opens_no_further_account(panel, trouble):
     records = [one for one in records_of(context_of(panel, profile).documents, profile.id) if one.url]
     assert [one.terms_of_service for one in records] == ["https://ca.test/terms/2"] * 3
     assert "other terms of service" not in texts_of(panel.core.authorities.hints(profile.id))
+
+
+def test_accounts_that_are_no_more_do_not_hold_up_an_agreement(panel, trouble):
+    """One that was closed elsewhere can agree to nothing, and its old yes stops nobody after the action."""
+    plan, proxy = trouble
+    profile = panel.profile(**proxy)
+    panel.issued(profile, "a.shop.test", module_data={"account_email": "anna@shop.test"})
+    (closed,) = records_of(context_of(panel, profile).documents, profile.id)
+    Accounts().find(context_of(panel, profile), closed.document).deactivate_account()
+    _has_other_terms(plan, "https://ca.test/terms/2")
+    panel.restart()
+    one = panel.request(profile, "b.shop.test", module_data={"account_email": "berta@shop.test"})
+    panel.set_cnames(one)
+    assert "agree_to_terms" in panel.drive(one, lambda certificate: certificate.problem is not None).problem.advice
+    run_action(panel, profile, "agree_to_terms")
+    panel.core.certificates.check_now(one)
+    panel.until_active(one)
+    told = {record.url: record for record in records_of(context_of(panel, profile).documents, profile.id)}
+    assert told[closed.url].is_closed
+    assert told[closed.url].terms_of_service == closed.terms_of_service
 
 
 def test_a_certificates_own_yes_counts_where_the_profile_has_none(panel, trouble):

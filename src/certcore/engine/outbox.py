@@ -131,7 +131,6 @@ class Outbox:
         try:
             with self.leases.keep(timeline):
                 after = self._offer(timeline, known)
-            self._note(after)
             now = self.environment.now()
             with self.storage.write() as transaction:
                 transaction.timelines.settle(
@@ -143,7 +142,10 @@ class Outbox:
                     due_at=min((one.due_at for one in after.behind.values()), default=None),
                 )
         except LeaseLost:
+            self._failing.pop(timeline.certificate_id, None)
             _log.info("Another process delivers the events of certificate %s.", timeline.certificate_id)
+        else:
+            self._note(after)
 
     def _note(self, after: Timeline) -> None:
         here = self.plugins.observers

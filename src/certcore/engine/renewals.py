@@ -125,7 +125,7 @@ def fall_back(held: Held, tired: Issuance, contexts: Contexts) -> Held:
     order = _order(certificate)
     # CAs that refuse at once would else be asked round and round.
     attempts = held.schedule.attempts
-    rounds = max(1, attempts // len(order))
+    rounds = max(1, attempts // max(1, len(order)))
     next_round = now + retry_delay(Retry.SLOW, rounds, contexts.environment.roll())
     if chosen is None:
         # Nobody else: go on here.

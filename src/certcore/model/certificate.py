@@ -41,7 +41,7 @@ class Certificate:
     subject: Subject = field(factory=Subject)
     key_type: KeyType = KeyType.EC_P256
     renewal: RenewalPolicy = field(factory=RenewalPolicy)
-    #: The CA profile that issues it; None for one that was imported, until the user binds one.
+    #: The CA profile that issues it; None for one that nobody issues: imported and not bound yet, or let go.
     authority_id: str | None
     #: Further CA profiles, tried in this order when the first one keeps failing for reasons of its own.
     fallbacks: tuple[str, ...] = ()

@@ -234,12 +234,18 @@ def refuse_old_consents(
         for name in one.consent_to:
             default = fields[name].default if name in fields else None
             old, new = before.get(name, default), after.get(name, default)
-            if old != new:
+            is_less = isinstance(old, list | tuple) and isinstance(new, list | tuple) and set(new) <= set(old)
+            if old != new and not is_less:
                 raise InvalidInput(
                     one.name,
-                    f"the yes was said when {name} was {str(old)[:100]!r}; it does not go over to {str(new)[:100]!r}.",
+                    f"the yes was said when {name} was {_shown(old)}; it does not go over to {_shown(new)}.",
                     advice=f"Give {one.name} again, yes or no, together with the change.",
                 )
+
+
+def _shown(value: Any) -> str:
+    text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value or "")
+    return repr(text[:100]) if text else "nothing"
 
 
 def unstructure(settings: Any) -> dict[str, Any]:

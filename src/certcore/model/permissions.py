@@ -31,7 +31,7 @@ class Permission(StrEnum):
     CERTIFICATE_GENERATE_CSR = "certificate.generate_csr"
     #: Begin a new issuance of one that has, or had, a leaf; give one up again.
     CERTIFICATE_RENEW = "certificate.renew"
-    #: Have it looked at now.
+    #: Have it looked at now, and a first attempt that failed taken up again.
     CERTIFICATE_CHECK = "certificate.check"
     #: Delete it with its keys.
     CERTIFICATE_DELETE = "certificate.delete"

@@ -23,7 +23,7 @@ class CertificateView:
     """A certificate as its page shows it: the left column's data, and what the right column is made from."""
 
     certificate: Certificate
-    #: The CA profile; None for an imported certificate that has none yet.
+    #: The CA profile; None for a certificate that has none.
     authority: CertificateAuthority | None
     #: The issuance in flight, or the last that failed.
     issuance: Issuance | None

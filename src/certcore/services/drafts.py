@@ -26,9 +26,11 @@ from certcore.services.edits import (
     certificate_event,
     changes_between,
     check_editable,
+    check_fallback_consents,
     check_fallbacks,
     checked,
     conflict,
+    kept_module_data,
     read_version,
 )
 from certcore.services.inputs import (
@@ -181,8 +183,10 @@ class Drafts:
             "module_data": module_data,
         }
         # A form that is posted whole changes what differs, and nothing else.
-        wished = given_changes(stored, given).items()
-        changes = {attribute: value for attribute, value in wished if value != getattr(stored, attribute)}
+        wished = given_changes(stored, given)
+        if "module_data" in wished and wished.get("authority_id", stored.authority_id) == stored.authority_id:
+            wished["module_data"] = kept_module_data(self.contexts, stored, wished["module_data"])
+        changes = {attribute: value for attribute, value in wished.items() if value != getattr(stored, attribute)}
         named = fields_set(given, changes)
         check_editable(stored, named, under_way=self._under_way(stored))
         now = self.contexts.environment.now()
@@ -192,6 +196,7 @@ class Drafts:
         self.access.require_profiles(actor, changed, before=stored)
         if set(named) <= _LASTING:
             check_fallbacks(self.contexts, changed)
+            check_fallback_consents(self.contexts, changed, before=stored, given=module_data)
         else:
             changed = checked(self.contexts, changed, before=stored, given=module_data)
         with self.contexts.storage.write() as transaction:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from attrs import asdict, evolve
 
 from certcore.engine.contexts import Contexts
-from certcore.errors import InvalidInput, NotFound, StaleWrite, TransitionNotAllowed
+from certcore.errors import CertCoreError, InvalidInput, NotFound, StaleWrite, TransitionNotAllowed
 from certcore.model.authority import CertificateAuthority
 from certcore.model.certificate import Certificate
 from certcore.model.events import Event, EventKind
@@ -16,6 +16,7 @@ from certcore.model.fields import CERTIFICATE_FIELDS, Way, When, way_to_change
 from certcore.model.form import fields_of, refuse_old_consents, structure, unstructure
 from certcore.model.lifecycle import Action, Status, allowed_actions
 from certcore.model.names import certificate_names
+from certcore.ports.ca_module import CAModule
 from certcore.ports.storage import Transaction
 from certcore.services.inputs import is_storable, no_profile, refuse_unstorable
 
@@ -23,9 +24,11 @@ __all__ = [
     "certificate_event",
     "changes_between",
     "check_editable",
+    "check_fallback_consents",
     "check_fallbacks",
     "checked",
     "conflict",
+    "kept_module_data",
     "read_version",
 ]
 
@@ -83,13 +86,15 @@ def checked(
     """
     refuse_unstorable(certificate.module_data)
     names = certificate_names(certificate.domain, certificate.aliases, wildcard=certificate.wildcard)
+    check_fallbacks(contexts, certificate)
     if certificate.authority_id is None:
-        return certificate
+        if before is None or certificate.module_data == before.module_data:
+            return certificate
+        raise InvalidInput("module_data", "there is no CA profile that would ask for it.")
     with contexts.storage.read() as transaction:
         authority = _profile(transaction, certificate.authority_id)
     if authority is None:
         raise no_profile("authority", certificate.authority_id)
-    check_fallbacks(contexts, certificate)
     module, context = contexts.context(authority)
     data = certificate.module_data
     if before is not None and before.authority_id != certificate.authority_id:
@@ -99,10 +104,32 @@ def checked(
     module.check_request(context, names, settings)
     plain = unstructure(settings)
     if before is not None:
-        was = {**before.module_data, "authority": before.authority_id}
-        is_to_be = {**plain, "authority": certificate.authority_id}
-        refuse_old_consents(module.certificate_type, was, is_to_be, given or {})
+        _refuse_old_consents(module, before, evolve(certificate, module_data=plain), given)
     return evolve(certificate, module_data=plain)
+
+
+def check_fallback_consents(
+    contexts: Contexts, certificate: Certificate, *, before: Certificate, given: Mapping[str, Any] | None
+) -> None:
+    """Refuse further fallbacks while there is a yes that was not said to them.
+
+    Raises:
+        InvalidInput: It has to be said again.
+    """
+    if certificate.authority_id is None or set(certificate.fallbacks) <= set(before.fallbacks):
+        return
+    with contexts.storage.read() as transaction:
+        authority = transaction.authorities.get(certificate.authority_id)
+    _refuse_old_consents(contexts.plugins.module(authority.module), before, certificate, given)
+
+
+def _refuse_old_consents(
+    module: CAModule, before: Certificate, after: Certificate, given: Mapping[str, Any] | None
+) -> None:
+    was, is_to_be = (
+        {**one.module_data, "authority": one.authority_id, "fallbacks": one.fallbacks} for one in (before, after)
+    )
+    refuse_old_consents(module.certificate_type, was, is_to_be, given or {})
 
 
 def read_version(version: int | None, stored: Certificate) -> int:
@@ -112,6 +139,19 @@ def read_version(version: int | None, stored: Certificate) -> int:
     if isinstance(version, bool) or not isinstance(version, int):
         raise InvalidInput("version", "must be the number that was read.")
     return version
+
+
+def kept_module_data(contexts: Contexts, certificate: Certificate, data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Module data as it would be kept, with its values as the module writes them; as it is, where it is not valid."""
+    with contexts.storage.read() as transaction:
+        authority = None if certificate.authority_id is None else _profile(transaction, certificate.authority_id)
+    if authority is None:
+        return data
+    try:
+        settings: object = structure(contexts.plugins.module(authority.module).certificate_type, data)
+    except CertCoreError:
+        return data
+    return unstructure(settings)
 
 
 def check_fallbacks(contexts: Contexts, certificate: Certificate) -> None:

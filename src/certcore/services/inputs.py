@@ -207,7 +207,7 @@ def given_changes(stored: Certificate, given: Mapping[str, Any]) -> dict[str, An
             continue
         if keeps_csr and field in _OF_CSR:
             attribute, read = _READ[field]
-            if csr is None and read(value) == getattr(stored, attribute):
+            if read(value) == changes.get(attribute, getattr(stored, attribute)):
                 continue  # a form that is posted whole
             raise InvalidInput(
                 field, "comes from your CSR.", advice="Give another CSR, or an empty one to have a key made here."

@@ -87,7 +87,7 @@ class Lists:
         sorted_by = _order(order)
         only = CertificateFilter(
             status=_status(status),
-            authority_id=self._authority(authority),
+            authority_id=self._authority(authority, owner),
             owner=owner,
             key_type=None if key_type is None else KeyType.parse(key_type),
             renews_itself=renews_itself,
@@ -176,7 +176,7 @@ class Lists:
         self._require(actor, owner)
         if at_most is not None and at_most < 1:
             raise InvalidInput("at_most", "is at least 1.")
-        of = self._authority(authority)
+        of = self._authority(authority, owner)
         with self.contexts.storage.read() as transaction:
             found = transaction.certificates.count_by_status(authority_id=of, owner=owner, at_most=at_most)
         return {status: found.get(status, 0) for status in Status}
@@ -188,16 +188,19 @@ class Lists:
         else:
             self.access.require(actor, Permission.CERTIFICATE_LIST, owner=owner_of(owner))
 
-    def _authority(self, authority: str | None) -> str | None:
+    def _authority(self, authority: str | None, owner: str | None) -> str | None:
+        """The id; one that is none is refused, but to a tenant, who need not know which there are."""
         if authority is None:
             return None
         if not is_storable(authority):
             raise InvalidInput("authority", "must be the id of a CA profile.")
-        try:
-            with self.contexts.storage.read() as transaction:
-                return transaction.authorities.get(authority).id
-        except NotFound:
-            raise no_profile("authority", authority) from None
+        if owner is None:
+            try:
+                with self.contexts.storage.read() as transaction:
+                    transaction.authorities.get(authority)
+            except NotFound:
+                raise no_profile("authority", authority) from None
+        return authority
 
     def _end(self, field: str, days: int | None, *, more: int = 0) -> datetime | None:
         if days is None:

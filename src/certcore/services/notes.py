@@ -28,6 +28,8 @@ def core_hints(view: CertificateView, others: Sequence[Certificate], timeline: T
     certificate = view.certificate
     if certificate.authority_id is None:
         text = "No CA profile is chosen: this certificate is not renewed. Choose one, and it renews from then on."
+        if certificate.status is Status.DRAFT:
+            text = "No CA profile is chosen: choose one before the CSR is generated."
         level = Level.INFO if certificate.status is Status.ACTIVE else Level.WARNING
         yield Notice(level, Message("core.no_authority", text))
     yield from _change(view)

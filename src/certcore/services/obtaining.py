@@ -142,12 +142,16 @@ class Obtaining:
             self._refuse_others(one, form)
             return one
 
+        faster: Certificate | None = None
+
         def known(transaction: Transaction) -> Certificate | None:
+            nonlocal faster
             # Whoever wants the same at this moment writes here, too, and only one of them is first.
             lock = transaction.documents.get(_NAMESPACE, wanted.key)
             version = 0 if lock is None else lock.version
             transaction.documents.put(_NAMESPACE, wanted.key, {}, version=version)
-            return wanted.newest(transaction)
+            faster = wanted.newest(transaction)
+            return faster
 
         for _ in range(_MOST_RACES):
             with suppress(StaleWrite):
@@ -159,7 +163,8 @@ class Obtaining:
                     actor=actor,
                     **form,
                 )
-                self._refuse_others(one, form)  # it may be that of somebody who was a moment faster
+                if faster is not None:
+                    self._refuse_others(one, form)  # it is that of somebody who was a moment faster
                 return one
         raise StorageUnavailable("Many others want the same certificate at this moment.")
 

@@ -7,10 +7,9 @@ from attrs import evolve, frozen
 from certcore.engine.contexts import Contexts
 from certcore.model.certificate import Certificate
 from certcore.model.events import Event, EventKind
-from certcore.model.issuance import Issuance, Outcome, Purpose
+from certcore.model.issuance import Outcome, Purpose
 from certcore.model.lifecycle import Action, Status, transition
 from certcore.model.permissions import Permission
-from certcore.ports.storage import Transaction
 from certcore.services.access import Access
 from certcore.services.attempts import begin, is_under_way, prepare
 
@@ -48,23 +47,36 @@ class Requests:
         return self._begin(certificate_id, Action.RENEW, Permission.CERTIFICATE_RENEW, actor)
 
     def check_now(self, certificate_id: str, *, actor: str = "system") -> Certificate:
-        """Let the engine look at once, whatever it was waiting for; a failed attempt is taken up again as it was made.
+        """Let the engine look at once, whatever it was waiting for.
+
+        Instead of a first attempt that failed for good the same request goes to the CA again. Beside a leaf a new one
+        is begun, as `renew` does, for whoever may renew; others only have it looked at.
 
         Raises:
             TransitionNotAllowed: There is nothing to look at (a draft).
+            InvalidInput: A new attempt is to begin, and its CA profile does not permit these names any more.
+            StaleWrite: A new attempt is to begin, and the certificate was edited at the same moment.
             NotFound: There is no such certificate.
             AccessDenied: The policy said no.
         """
-        self.access.certificate(actor, Permission.CERTIFICATE_CHECK, certificate_id)
+        stored = self.access.certificate(actor, Permission.CERTIFICATE_CHECK, certificate_id)
+        if self._has_failed_beside_leaf(stored) and self.access.allows(
+            actor, Permission.CERTIFICATE_RENEW, certificate_id, owner=stored.owner
+        ):
+            return self._begin(certificate_id, Action.RENEW, Permission.CERTIFICATE_RENEW, actor)
+        return self._look_now(certificate_id, actor)
+
+    def _look_now(self, certificate_id: str, actor: str) -> Certificate:
         now = self.contexts.environment.now()
         with self.contexts.storage.write() as transaction:
             stored = transaction.certificates.get(certificate_id)
             status = transition(stored.status, Action.CHECK_NOW)
             changed = evolve(stored, status=status, updated_at=now)
-            failed = _failed_attempt(transaction, stored)
-            if failed is not None:
-                # The same key and CSR, a fresh start with the CA.
-                transaction.issuances.save(evolve(failed, outcome=None, finished_at=None, module_state=None))
+            if stored.status is Status.ERROR and stored.issuance_id is not None:
+                issuance = transaction.issuances.get(stored.issuance_id)
+                # The same key and CSR, a fresh start with the CA; but for what it still holds outside.
+                state = issuance.module_state if issuance.needs_clean_up else None
+                transaction.issuances.save(evolve(issuance, outcome=None, finished_at=None, module_state=state))
                 transaction.certificates.save_progress(changed)
             schedule = transaction.schedules.get(certificate_id)
             if status is not stored.status or schedule.lease_until is None or schedule.lease_until <= now:
@@ -83,6 +95,15 @@ class Requests:
             transaction.events.append([event])
         return changed
 
+    def _has_failed_beside_leaf(self, certificate: Certificate) -> bool:
+        """Whether the last attempt beside the leaf in service failed for good, and there is a CA for another one."""
+        if certificate.status not in (Status.ACTIVE, Status.EXPIRED) or certificate.authority_id is None:
+            return False
+        if certificate.issuance_id in (None, certificate.active_issuance_id):
+            return False
+        with self.contexts.storage.read() as transaction:
+            return transaction.issuances.get(certificate.issuance_id or "").outcome is Outcome.FAILED
+
     def _begin(self, certificate_id: str, action: Action, permission: Permission, actor: str) -> Certificate:
         stored = self.access.certificate(actor, permission, certificate_id)
         transition(stored.status, action)
@@ -90,7 +111,7 @@ class Requests:
             with self.contexts.storage.read() as transaction:
                 under_way = is_under_way(transaction, stored)
             if under_way:
-                return self.check_now(certificate_id, actor=actor)  # look at it now
+                return self._look_now(certificate_id, actor)
         purpose = Purpose.ISSUE
         if action is Action.RENEW:
             purpose = Purpose.RENEW if stored.status is Status.ACTIVE else Purpose.REISSUE
@@ -100,12 +121,4 @@ class Requests:
             current = transaction.certificates.get(certificate_id)
             if action is not Action.RENEW or not is_under_way(transaction, current):
                 return begin(self.contexts, transaction, stored, request, action, actor)
-        return self.check_now(certificate_id, actor=actor)  # the engine was faster
-
-
-def _failed_attempt(transaction: Transaction, certificate: Certificate) -> Issuance | None:
-    """The attempt that failed for good, where there has been no other since: instead of a leaf, or beside one."""
-    if certificate.issuance_id is None or certificate.status is Status.REVOKED:
-        return None
-    attempt = transaction.issuances.get(certificate.issuance_id)
-    return attempt if attempt.outcome is Outcome.FAILED else None
+        return self._look_now(certificate_id, actor)  # the engine was faster

@@ -83,8 +83,21 @@ def test_the_yes_for_an_account_of_its_own_is_for_its_ca_profile(core, made, cha
     assert moved.module_data["account_email"] == "owner@shop.test"
 
 
+@pytest.mark.parametrize("made", [_draft, _active])
+def test_a_further_fallback_is_another_ca(core, made):
+    """The yes does not go over to its CA; taking one away asks nothing."""
+    one = made(core, _profile(core).id)
+    second, third = (_profile(core, name, **CUSTOM).id for name in ("second", "third"))
+    with pytest.raises(InvalidInput, match="the yes was said when fallbacks was nothing") as refused:
+        core.certificates.edit(one, fallbacks=[second])
+    assert refused.value.field == "terms_agreed"
+    core.certificates.edit(one, fallbacks=[second, third], module_data={"terms_agreed": True})
+    assert core.certificates.edit(one, fallbacks=[third]).fallbacks == (third,)
+    assert core.certificates.edit(one, fallbacks=[second], module_data={"terms_agreed": "no"}).fallbacks == (second,)
+
+
 def test_a_panel_is_told_what_a_consent_is_to():
     """So that it can take the tick away when one of these is changed."""
-    for form, to in ((PuqAcmeProfile, ["ca", "directory_url"]), (PuqAcmeSettings, ["authority"])):
+    for form, to in ((PuqAcmeProfile, ["ca", "directory_url"]), (PuqAcmeSettings, ["authority", "fallbacks"])):
         (field,) = (one.to_json() for one in fields_of(form) if one.name == "terms_agreed")
         assert list(field["consent_to"]) == to

@@ -273,6 +273,10 @@ def test_without_a_ca_profile_it_is_not_renewed_any_more(bench, imported):
     _rest(bench, one)
     view = bench.core.certificates.view(one)
     assert (view.certificate.authority_id, view.renews_at) == (None, None)
+    for field, change in {"fallbacks": ["nobody"], "module_data": {"order_reference": "7"}}.items():
+        with pytest.raises(InvalidInput) as refused:
+            bench.core.certificates.edit(one, authority="", **{field: change})
+        assert refused.value.field == field
     bench.environment.advance(91 * DAY)
     _rest(bench, one)
     ended = bench.core.certificates.view(one)

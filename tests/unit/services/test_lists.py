@@ -186,6 +186,7 @@ def test_a_profile_and_its_certificates(world):
     with pytest.raises(InvalidInput, match="there is no CA profile 'nobody'") as refused:
         world.certificates.list(authority="nobody")
     assert refused.value.field == "authority"
+    assert world.certificates.list(authority="nobody", owner="anna").items == ()
     assert len(_all(world)) - sum(len(_all(world, authority=one.id)) for one in world.authorities.list()) == 3
 
 

@@ -295,6 +295,11 @@ def test_a_field_that_there_is_not_is_refused(bench, known):
     assert "key_type" in refused.value.advice
 
 
+def test_an_empty_kind_of_key_is_the_usual_one(obtain):
+    """As a form has it in which nothing was chosen."""
+    assert obtain(key_type="").certificate.key_type is KeyType.EC_P256
+
+
 def test_fallbacks_by_name(bench, obtain):
     """As the CA profile itself."""
     other = bench.core.authorities.create("other", module="scripted").id

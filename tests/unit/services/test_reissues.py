@@ -15,7 +15,15 @@ from stores import core_on
 import certcore
 from certcore import CertCore, NoticePolicy, RenewalPolicy, Status
 from certcore.engine.decide import Task, decide
-from certcore.errors import CertCoreError, InvalidInput, LeaseLost, NotFound, StaleWrite, TransitionNotAllowed
+from certcore.errors import (
+    AccessDenied,
+    CertCoreError,
+    InvalidInput,
+    LeaseLost,
+    NotFound,
+    StaleWrite,
+    TransitionNotAllowed,
+)
 from certcore.model import form
 from certcore.model.events import EventKind
 from certcore.model.fields import CERTIFICATE_FIELDS, Way, When, way_to_change
@@ -448,7 +456,7 @@ def test_what_cannot_be_is_refused_before_anything_is_given_up(bench):
         ("aliases", {"aliases": "shop.example"}),
         ("key_type", {"key_type": "dsa"}),
         ("csr", {"csr": "nonsense"}),
-        ("domain", {"csr": own_csr("own.example"), "domain": "own.example"}),
+        ("domain", {"csr": own_csr("own.example"), "domain": "other.example"}),
         ("order_reference", {"module_data": {"order_reference": "x" * 41}}),
         ("country", {"subject": {"country": "Germany"}}),
     ):
@@ -1100,7 +1108,8 @@ def test_a_form_that_is_posted_whole(bench, situation, own):
         "subject": asdict(before.subject),
         "key_type": before.key_type.value,
         "renewal": asdict(before.renewal),
-        "module_data": before.module_data,
+        "module_data": {name: f" {value} " for name, value in before.module_data.items()},
+        "csr": before.csr_pem or None,
     }
     told = bench.core.certificates.timeline(one)
     assert bench.core.certificates.edit(one, **whole, version=before.version) == before
@@ -1112,22 +1121,64 @@ def test_a_form_that_is_posted_whole(bench, situation, own):
         bench.core.certificates.edit(one, **whole, version=before.version)
 
 
-@pytest.mark.parametrize("ended", [False, True])
-def test_an_attempt_that_failed_beside_a_leaf_is_taken_up_again(bench, ended):
-    """Whoever has removed the cause asks for a check, and need not wait until the policy begins another renewal."""
+def _failed_reissue(bench, *, ended=False):
+    """A certificate whose reissue for another name, of an RSA key, failed for good beside its leaf."""
     one = bench.active(renewal={"auto": False})
     if ended:
         bench.environment.set(bench.core.certificates.get(one).not_after)
         bench.core.reconcile(one)
     bench.ca.script = (Act.FAIL_NEVER,)
-    bench.core.certificates.reissue(one, aliases="www.shop.example")
+    bench.core.certificates.reissue(one, aliases="www.shop.example", key_type="rsa-2048")
     for _ in range(3):
         bench.core.reconcile(one)
-    failed = bench.core.certificates.view(one)
-    assert failed.issuance.outcome is Outcome.FAILED
+    assert bench.core.certificates.view(one).issuance.outcome is Outcome.FAILED
+    return one
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_a_check_begins_anew_what_failed_beside_a_leaf(bench, ended):
+    """Whoever has removed the cause need not wait until the policy begins another renewal; the form counts as it is."""
+    one = _failed_reissue(bench, ended=ended)
+    bench.core.certificates.edit(one, key_type="ec-p384")
     _install(bench, one)
     view = bench.core.certificates.view(one)
-    assert (view.certificate.status, view.active.id) == (Status.ACTIVE, failed.issuance.id)
+    assert (view.certificate.status, view.active.number) == (Status.ACTIVE, 3)
     assert view.leaf.names == ("shop.example", "www.shop.example")
+    assert view.leaf.public_key_algorithm.startswith("EC")
     assert view.certificate.problem is None
     assert bench.ca.held == set()
+    assert _keys_of(bench, one) == {1, 3}
+
+
+def test_a_check_without_a_ca_profile_is_a_look(bench):
+    """There is nobody to ask: nothing is begun, and the leaf stays."""
+    one = _failed_reissue(bench)
+    bench.core.certificates.edit(one, authority="")
+    _install(bench, one)
+    view = bench.core.certificates.view(one)
+    assert (view.certificate.status, view.active.number, view.issuance.number) == (Status.ACTIVE, 1, 2)
+    assert view.schedule.attempts == 0
+
+
+class Checker:
+    """The actor ``looker`` may look and have looked at, and begin nothing."""
+
+    @certcore.hookimpl
+    def certcore_authorize(self, actor, action):
+        return actor != "looker" or action in ("certificate.view", "certificate.check")
+
+
+def test_who_may_not_renew_only_has_it_looked_at(bench):
+    """Asking for a check is no way round the permission to renew."""
+    environment = FrozenEnvironment()
+    ca = ScriptedCA([Act.ISSUE], now=environment.now())
+    with CertCore.in_memory(plugins=[ca.plugin(), Checker()], installed_plugins=False, environment=environment) as core:
+        authority = core.authorities.create("test", module="scripted")
+        one = _failed_reissue(evolve(bench, core=core, ca=ca, environment=environment, authority=authority))
+        core.certificates.check_now(one, actor="looker")
+        core.reconcile(one)
+        assert [issuance.number for issuance in core.certificates.issuances(one)] == [1, 2]
+        with pytest.raises(AccessDenied):
+            core.certificates.renew(one, actor="looker")
+        core.certificates.check_now(one, actor="system")
+        assert len(core.certificates.issuances(one)) == 3
