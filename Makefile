@@ -8,11 +8,12 @@ export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 # The steps of `make test` have an order, also under `make -j`.
 .NOTPARALLEL:
 
-.PHONY: help demo test setup lint types imports clean
+.PHONY: help demo test coverage setup lint types imports clean
 
 help:
 	@echo 'make demo   issue and renew a certificate with a real ACME server on this machine'
 	@echo 'make test   every check that CI makes'
+	@echo 'make coverage  the tests, with the lines that none of them runs'
 	@echo 'make setup  only prepare .venv and the servers that tests use'
 	@echo 'make lint   ruff; make types: mypy; make imports: import-linter'
 	@echo 'make clean  remove .venv and what tools left behind'
@@ -22,6 +23,9 @@ demo:
 	@$(BIN)/certcore demo
 
 test: lint types imports
+	$(BIN)/pytest -n 2 --dist loadgroup
+
+coverage: setup
 	$(BIN)/pytest -n 2 --dist loadgroup --cov --cov-report=term
 
 setup:
