@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from forked import run
 from typer.testing import CliRunner
 
 from certcore.cli.app import app
@@ -38,16 +39,7 @@ class Command:
 
     def __call__(self, *arguments, env=None, expect=0):
         """Run to the end; the exit code must be the expected one."""
-        done = subprocess.run(
-            [sys.executable, "-m", "certcore", *map(str, arguments)],
-            env=self.env | (env or {}),
-            cwd=self.folder,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-        )
+        done = run([*map(str, arguments)], env=self.env | (env or {}), cwd=self.folder, timeout=PATIENCE)
         assert done.returncode == expect, f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
         assert "Traceback" not in done.stdout + done.stderr
         return done
