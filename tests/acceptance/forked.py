@@ -44,7 +44,7 @@ def _certcore(arguments, env, cwd, streams):
         os.dup2(descriptor, number)
         os.close(descriptor)
     sys.stdin, sys.stdout, sys.stderr = (
-        open(number, mode, encoding="utf-8", closefd=False) for number, mode in enumerate("rww")
+        os.fdopen(number, mode, encoding="utf-8", closefd=False) for number, mode in enumerate("rww")
     )
     warnings.simplefilter("default")
     tempfile.tempdir = None
