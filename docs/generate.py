@@ -24,7 +24,8 @@ from certcore.model.lifecycle import TRANSITIONS, USER_ACTIONS, Action, Status, 
 from certcore.model.permissions import GRANTS, Permission
 from certcore.model.renewal import Retry
 from certcore_puq_acme.acme_errors import WORDS
-from certcore_puq_acme.diagnosis import CAUSES, MEANINGS
+from certcore_puq_acme.diagnosis import CAUSES
+from certcore_puq_acme.meanings import MEANINGS
 from certcore_puq_acme.settings import PuqAcmeProfile, PuqAcmeSettings
 
 HERE = Path(__file__).parent

@@ -11,8 +11,8 @@ from hypothesis import settings
 
 from certcore.adapters.sql import open_storage
 from certcore.adapters.sql.tables import metadata
-from certcore.errors import CertCoreError
 from certcore.testing.databases import MariaDB, PostgreSQL
+from certcore.testing.server import ProgramMissing
 
 # A loaded machine is slow, not wrong; and CI must find today what it found yesterday.
 settings.register_profile("certcore", deadline=None, derandomize="CI" in os.environ)
@@ -59,9 +59,7 @@ def pytest_runtest_call(item):
 def _running(kind):
     try:
         server = kind.start()
-    except CertCoreError as error:
-        if "not installed" not in error.message:
-            raise  # it is there and does not work: nothing to pass over
+    except ProgramMissing as error:  # one that is there and does not work is nothing to pass over
         pytest.skip(str(error))
     with server:
         yield server

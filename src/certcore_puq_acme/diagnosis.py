@@ -19,7 +19,7 @@ from certcore_puq_acme.limits import registered_domain
 from certcore_puq_acme.meanings import BY_ITSELF, GONE, MEANINGS, SERVER_ERROR, TOO_MANY, Meaning, meaning_of
 from certcore_puq_acme.pages import asks_for_a_visit
 
-__all__ = ["CAUSES", "MEANINGS", "Cause", "Diagnosis", "diagnose", "diagnose_order", "pauses_the_account"]
+__all__ = ["CAUSES", "Cause", "Diagnosis", "diagnose", "diagnose_order", "pauses_the_account"]
 
 _PAUSES: Final = (TOO_MANY, 503)
 

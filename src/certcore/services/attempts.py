@@ -19,14 +19,20 @@ from certcore.ports.storage import Transaction
 from certcore.services.edits import certificate_event
 from certcore.x509.csr import csr_spki_sha256
 
-__all__ = ["begin", "end_attempt", "is_under_way", "prepare"]
+__all__ = ["begin", "current_attempt", "end_attempt", "is_under_way", "prepare"]
+
+
+def current_attempt(transaction: Transaction, certificate: Certificate) -> Issuance | None:
+    """The attempt that is under way, or the last one that failed; None when the leaf in service came of it."""
+    if certificate.issuance_id is None or certificate.issuance_id == certificate.active_issuance_id:
+        return None
+    return transaction.issuances.get(certificate.issuance_id)
 
 
 def is_under_way(transaction: Transaction, certificate: Certificate) -> bool:
     """Whether an attempt is under way."""
-    if certificate.issuance_id in (None, certificate.active_issuance_id):
-        return False
-    return transaction.issuances.get(certificate.issuance_id or "").outcome is None
+    attempt = current_attempt(transaction, certificate)
+    return attempt is not None and attempt.outcome is None
 
 
 def prepare(

@@ -11,7 +11,7 @@ from certcore.model.issuance import Outcome, Purpose
 from certcore.model.lifecycle import Action, Status, transition
 from certcore.model.permissions import Permission
 from certcore.services.access import Access
-from certcore.services.attempts import begin, is_under_way, prepare
+from certcore.services.attempts import begin, current_attempt, is_under_way, prepare
 
 __all__ = ["Requests"]
 
@@ -99,10 +99,9 @@ class Requests:
         """Whether the last attempt beside the leaf in service failed for good, and there is a CA for another one."""
         if certificate.status not in (Status.ACTIVE, Status.EXPIRED) or certificate.authority_id is None:
             return False
-        if certificate.issuance_id in (None, certificate.active_issuance_id):
-            return False
         with self.contexts.storage.read() as transaction:
-            return transaction.issuances.get(certificate.issuance_id or "").outcome is Outcome.FAILED
+            attempt = current_attempt(transaction, certificate)
+        return attempt is not None and attempt.outcome is Outcome.FAILED
 
     def _begin(self, certificate_id: str, action: Action, permission: Permission, actor: str) -> Certificate:
         stored = self.access.certificate(actor, permission, certificate_id)

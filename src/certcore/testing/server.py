@@ -17,7 +17,7 @@ from typing import Final, Self
 
 from certcore.errors import CertCoreError
 
-__all__ = ["START_SECONDS", "START_TRIES", "Child", "Server", "find_program", "uninterrupted"]
+__all__ = ["START_SECONDS", "START_TRIES", "Child", "ProgramMissing", "Server", "find_program", "uninterrupted"]
 
 #: How often a server is started anew when somebody took its port in between.
 START_TRIES: Final = 3
@@ -25,6 +25,10 @@ START_TRIES: Final = 3
 START_SECONDS: Final = 60.0
 _STOP_SECONDS: Final = 30.0
 _TAIL: Final = 2000
+
+
+class ProgramMissing(CertCoreError):
+    """A program that a test needs is not installed: the test can be skipped."""
 
 
 def find_program(name: str, package: str, *places: str) -> str:
@@ -36,12 +40,12 @@ def find_program(name: str, package: str, *places: str) -> str:
         places: Folders to look into besides PATH and /usr/sbin, which many users do not have in theirs.
 
     Raises:
-        CertCoreError: It is not installed.
+        ProgramMissing: It is not installed.
     """
     path = os.pathsep.join((*places, os.environ.get("PATH", ""), "/usr/sbin"))
     found = shutil.which(name, path=path)
     if found is None:
-        raise CertCoreError(f"{name} is not installed.", advice=f"On Debian: apt-get install {package}.")
+        raise ProgramMissing(f"{name} is not installed.", advice=f"On Debian: apt-get install {package}.")
     return found
 
 

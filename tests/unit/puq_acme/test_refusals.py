@@ -5,7 +5,8 @@ import pytest
 from certcore.model.problem import Problem
 from certcore.model.renewal import Retry
 from certcore_puq_acme.acme_errors import AcmeError, AcmeProblem, ProtocolError, TransportFailed
-from certcore_puq_acme.diagnosis import CAUSES, MEANINGS, diagnose, diagnose_order, pauses_the_account
+from certcore_puq_acme.diagnosis import CAUSES, diagnose, diagnose_order, pauses_the_account
+from certcore_puq_acme.meanings import MEANINGS
 
 #: RFC 8555 section 6.7, RFC 9773 and the profiles draft, and whether time, a person, or nobody heals it.
 TYPES = {
