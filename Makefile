@@ -8,11 +8,13 @@ export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 # The steps of `make test` have an order, also under `make -j`.
 .NOTPARALLEL:
 
-.PHONY: help demo test coverage setup lint types imports clean
+.PHONY: help demo test check soak coverage setup lint types imports clean
 
 help:
 	@echo 'make demo   issue and renew a certificate with a real ACME server on this machine'
 	@echo 'make test   every check that CI makes'
+	@echo 'make check  the fast checks: lint, types, imports, unit, contract and architecture tests'
+	@echo 'make soak   the tests that take minutes: stress and long simulations'
 	@echo 'make coverage  the tests, with the lines that none of them runs'
 	@echo 'make setup  only prepare .venv and the servers that tests use'
 	@echo 'make lint   ruff; make types: mypy; make imports: import-linter'
@@ -24,6 +26,13 @@ demo:
 
 test: lint types imports
 	$(BIN)/pytest -n 2 --dist loadgroup
+
+check: lint types imports
+	$(BIN)/pytest -n 2 --dist loadgroup -m 'not (soak or slow or integration or pebble)' \
+		tests/unit tests/contracts tests/architecture
+
+soak: setup
+	$(BIN)/pytest -m soak --timeout 3600
 
 coverage: setup
 	$(BIN)/pytest -n 2 --dist loadgroup --cov --cov-report=term
