@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from certcore.errors import LeafRejected, UnreadablePem, X509Error
 from certcore.model.leaf import Leaf
 from certcore.model.names import Identifier
-from certcore.x509.csr import csr_spki_sha256
+from certcore.x509.judgement import judge_leaf
 from certcore.x509.leaf import leaf_details
 from certcore.x509.wording import called, listed
 
@@ -123,7 +123,7 @@ def parse_chain(text: str | bytes) -> Chain:
 
 
 def check_leaf(chain: Chain, *, names: Sequence[Identifier], csr_pem: str, now: datetime) -> None:
-    """Refuse a leaf that is not the one that was asked for.
+    """Refuse a leaf that does not serve the request. Names that it has beyond those of the request do no harm.
 
     Args:
         chain: What the CA returned.
@@ -132,27 +132,11 @@ def check_leaf(chain: Chain, *, names: Sequence[Identifier], csr_pem: str, now: 
         now: The present moment.
 
     Raises:
-        LeafRejected: The key, the names or the validity are wrong; the message says which.
+        LeafRejected: The key, the names or the validity are wrong; the message says which. `judge_leaf` tells more.
     """
-    leaf = chain.leaf
-    if leaf.spki_sha256 != csr_spki_sha256(csr_pem):
-        raise LeafRejected("The certificate is for another key than the one in the request.")
-    wanted = {str(name) for name in names}
-    missing = sorted(wanted - set(leaf.names))
-    if missing:
-        raise LeafRejected(f"The certificate lacks the name {', '.join(missing[:5])}.")
-    extra = sorted(set(leaf.names) - wanted)
-    if extra:
-        raise LeafRejected(f"The certificate holds names that were not asked for: {', '.join(extra[:5])}.")
-    if leaf.not_after <= leaf.not_before:
-        raise LeafRejected("The certificate ends before it begins.")
-    if leaf.not_after <= now:
-        raise LeafRejected(f"The certificate has expired already, on {leaf.not_after:%Y-%m-%d %H:%M} UTC.")
-    if leaf.not_before > now + _CLOCK_SKEW:
-        raise LeafRejected(
-            f"The certificate is not valid before {leaf.not_before:%Y-%m-%d %H:%M} UTC.",
-            advice="Check the clock of this machine.",
-        )
+    judgement = judge_leaf(chain.leaf, names=names, csr_pem=csr_pem, now=now)
+    if not judgement.serves:
+        raise LeafRejected(judgement.text, advice=judgement.advice)
 
 
 def verify_chain(chain: Chain, roots_pem: str | bytes, now: datetime) -> x509.Certificate:

@@ -92,12 +92,11 @@ def test_a_leaf_for_another_key_is_refused():
     ("issued", "says"),
     [
         (["shop.example"], r"lacks the name *.shop.example"),
-        (["shop.example", "*.shop.example", "evil.example"], "not asked for: evil.example"),
         (["other.example"], "lacks the name"),
     ],
 )
 def test_a_leaf_for_other_names_is_refused(issued, says):
-    """One name too few or too many is not the certificate that was asked for."""
+    """One name too few is not the certificate that was asked for."""
     assert says in _rejected(CA.issue(CSR, now=NOW, names=issued))
 
 
@@ -110,8 +109,8 @@ def test_names_of_a_leaf_are_compared_without_case():
 def test_a_leaf_outside_of_its_dates_is_refused():
     """Expired, or not valid yet by more than clocks differ."""
     assert "expired already" in _rejected(CHAIN_PEM, now=NOW + timedelta(days=91))
-    assert "not valid before" in _rejected(CHAIN_PEM, now=NOW - timedelta(hours=2, seconds=1))
-    check_leaf(parse_chain(CHAIN_PEM), names=NAMES, csr_pem=CSR, now=NOW - timedelta(hours=2))
+    assert "not valid before" in _rejected(CHAIN_PEM, now=NOW - timedelta(hours=1, minutes=5, seconds=1))
+    check_leaf(parse_chain(CHAIN_PEM), names=NAMES, csr_pem=CSR, now=NOW - timedelta(hours=1, minutes=5))
 
 
 def test_addresses_in_a_leaf():
