@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from contextlib import closing
 from datetime import datetime, timedelta
@@ -38,6 +39,14 @@ __all__ = ["Accounts", "Opened"]
 _DIRECTORY_LIFE: Final = timedelta(days=1)
 #: What a CA says of a contact that it will not take (RFC 8555 sections 6.7 and 7.3).
 _CONTACT_REFUSED: Final = frozenset({"invalidContact", "unsupportedContact", "malformed"})
+#: What CAs say of an HMAC key that is too short for HS256.
+_PRIMITIVE: Final = re.compile(
+    r"cryptographic primitive|invalid key (size|length)|key (is )?too (short|small)", re.IGNORECASE
+)
+_SHORT_KEY: Final = (
+    "The EAB HMAC key has {length} bytes, and this CA takes no key of fewer than 32 (RFC 7518 section 3.2). Create new "
+    "EAB credentials on the CA's site and put both values into the CA profile."
+)
 #: What CAs say of an external account binding that is not right.
 _BINDING_REFUSED: Final = (MEANINGS["unauthorized"], MEANINGS["malformed"])
 
@@ -332,6 +341,8 @@ class Accounts:
             except AcmeProblem as problem:
                 if is_refusal(problem):
                     forget_credentials(context, ref)  # they may be the reason; the next attempt asks for others
+                if profile.short_hmac_key and _PRIMITIVE.search(problem.detail):
+                    raise problem.with_advice(_SHORT_KEY.format(length=profile.short_hmac_key)) from None
                 if profile.eab_hmac_key and meaning_of(problem.problem, problem.status) in _BINDING_REFUSED:
                     raise problem.with_advice(MEANINGS["externalAccountRequired"].advice) from None
                 raise

@@ -225,7 +225,7 @@ class ProtocolError(AcmeError):
     def __init__(self, resource: str, field: str = "", *, host: str = "", retry_after: float | None = None) -> None:
         who = f"The CA at {host}" if host else "The CA"
         what = f"without a usable {field!r}" if field else "that is not the JSON object it should be"
-        article = "an" if resource[:1] in "aeiou" else "a"
+        article = "an" if resource[:1] in "aeiouE" else "a"
         super().__init__(
             f"{who} sent {article} {resource} {what}.",
             host=host,

@@ -18,6 +18,7 @@ from urllib.parse import urljoin
 from certcore.errors import InvalidInput
 from certcore_puq_acme.acme_errors import BUSY, CLIENT_ERRORS, AcmeProblem, ProtocolError
 from certcore_puq_acme.exchange import Exchange, body_failure
+from certcore_puq_acme.foreign_text import LONGEST_URL, printable
 from certcore_puq_acme.jose import AccountSigner, ExternalAccountBinding, b64url, compact
 from certcore_puq_acme.messages import (
     Account,
@@ -244,7 +245,7 @@ class AcmeClient:
             raise failure
         if labels != {b"CERTIFICATE"}:
             raise ProtocolError("certificate chain", "PEM", host=host_of(reply.url))
-        found = (urljoin(url, link) for link in alternates(list(reply.headers("Link"))))
+        found = (printable(urljoin(url, link), LONGEST_URL) for link in alternates(list(reply.headers("Link"))))
         return Download(reply.body, tuple(link for link in found if link != url))
 
     def revoke(self, leaf_der: bytes, *, reason: int | None = None, by_key: bool = False) -> None:
@@ -348,7 +349,7 @@ def _location(reply: HttpReply, resource: str) -> str:
     location = reply.header("Location")
     if not location:
         raise ProtocolError(resource, "Location", host=host_of(reply.url))
-    return urljoin(reply.url, location)
+    return printable(urljoin(reply.url, location), LONGEST_URL)
 
 
 def _contacts(contact: Sequence[str]) -> list[str]:

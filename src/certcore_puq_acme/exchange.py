@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import threading
 from collections import deque
@@ -12,6 +11,7 @@ from typing import Any, Final
 
 from certcore.model.problem import Problem
 from certcore_puq_acme.acme_errors import AcmeProblem, ProtocolError, TransportFailed
+from certcore_puq_acme.foreign_text import LONGEST_URL, decode_json, printable
 from certcore_puq_acme.jose import AccountSigner
 from certcore_puq_acme.messages import parse_problem, parse_retry_after
 from certcore_puq_acme.transport import Http, HttpReply, host_of, is_redirect, redirected
@@ -25,7 +25,6 @@ _NONCES_KEPT: Final = 64
 _NONCE: Final = re.compile(r"[A-Za-z0-9_-]{1,1024}\Z")
 _OK: Final = range(200, 300)
 _POST_HEADERS: Final = {"Content-Type": "application/jose+json", "Accept": "application/json"}
-_UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
 
 
 class Exchange:
@@ -103,7 +102,7 @@ class Exchange:
             TransportFailed: ``empty``, ``html`` or ``not_json``.
             ProtocolError: JSON, but no object.
         """
-        document = _decode(reply.body)
+        document = decode_json(reply.body)
         if document is None:
             raise body_failure(reply, self.retry_after(reply))
         if not isinstance(document, dict):
@@ -138,7 +137,7 @@ class Exchange:
     def _is_bad_nonce(self, reply: HttpReply) -> bool:
         if reply.status < 400 or b"badNonce" not in reply.body:  # noqa: PLR2004 - RFC 9110 section 15.5
             return False
-        document = _decode(reply.body)
+        document = decode_json(reply.body)
         return isinstance(document, Mapping) and document.get("type") == "urn:ietf:params:acme:error:badNonce"
 
     def _checked(self, reply: HttpReply) -> HttpReply:
@@ -150,11 +149,11 @@ class Exchange:
         if is_redirect(reply):
             raise redirected(reply)
         raise AcmeProblem(
-            parse_problem(_decode(reply.body)) or Problem(status=reply.status),
+            parse_problem(decode_json(reply.body)) or Problem(status=reply.status),
             status=reply.status,
             host=host_of(reply.url),
             retry_after=self.retry_after(reply),
-            location=reply.header("Location"),
+            location=printable(reply.header("Location"), LONGEST_URL),
         )
 
 
@@ -175,24 +174,3 @@ def _nonce_of(reply: HttpReply) -> str:
     """The reply's nonce; one that is not base64url is ignored, as RFC 8555 section 6.5.1 demands."""
     nonce = reply.header("Replay-Nonce")
     return nonce if _NONCE.match(nonce) else ""
-
-
-def _decode(body: bytes) -> Any:
-    """JSON, or None for what is not JSON. Strings that no database would take are made harmless."""
-    text = body.decode("utf-8-sig", "replace")
-    try:
-        document = json.loads(text)
-        return _storable(document) if "\\u" in text else document
-    except (ValueError, RecursionError):
-        return None
-
-
-def _storable(value: Any) -> Any:
-    match value:
-        case str():
-            return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", value)
-        case dict():
-            return {_storable(name): _storable(one) for name, one in value.items()}
-        case list():
-            return [_storable(one) for one in value]
-    return value

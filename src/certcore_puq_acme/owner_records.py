@@ -17,6 +17,7 @@ from certcore.ports.ca_module import ModuleContext
 from certcore_puq_acme.account_records import account_of, read_record
 from certcore_puq_acme.delegation import delegation_key, delegations
 from certcore_puq_acme.directory_records import KnownDirectory, known_directory
+from certcore_puq_acme.foreign_text import printable
 from certcore_puq_acme.persist import account_uris, expected_record, judge, persist_name, until_for
 from certcore_puq_acme.settings import ChallengeType, PuqAcmeProfile, PuqAcmeSettings
 
@@ -147,7 +148,7 @@ def with_lasting_records(view: CertificateView, context: ModuleContext) -> Certi
         if found and all(state is RecordState.CORRECT for state, _, _ in found):
             # All servers have to show it: the one that ends first counts.
             _, seen, ends = min(found, key=lambda one: one[2] or _NEVER)
-            fresh |= {"seen": seen, "until": ends.isoformat() if ends else ""}
+            fresh |= {"seen": printable(seen), "until": ends.isoformat() if ends else ""}
         rows.append(fresh)
     findings = {**(active.findings or {}), "records": rows}
     return evolve(view, active=evolve(active, findings=findings))
