@@ -30,7 +30,8 @@ from certcore_puq_acme.messages import (
     Order,
     alternates,
 )
-from certcore_puq_acme.transport import MAX_REDIRECTS, Http, HttpReply, host_of
+from certcore_puq_acme.network import HttpPort
+from certcore_puq_acme.transport import MAX_REDIRECTS, HttpReply, host_of
 
 if TYPE_CHECKING:
     from josepy.jwk import JWK
@@ -63,12 +64,12 @@ class AcmeClient:
         directory_url: str,
         *,
         key: JWK | None = None,
-        http: Http,
+        http: HttpPort,
         account_url: str = "",
         now: Callable[[], datetime] | None = None,
     ) -> None:
         self._directory_url = directory_url
-        self._exchange = Exchange(http, now)
+        self._exchange = Exchange(http, now, home=directory_url)
         self._signer = AccountSigner(key) if key is not None else None
         self._directory: Directory | None = None
         self._account_url = account_url
@@ -110,6 +111,7 @@ class AcmeClient:
                     raise
                 raise error.with_advice(_NO_DIRECTORY) from None
             self._directory = self._read(reply, "directory", Directory.from_json)
+            self._exchange.moved_to(reply.url)
         return self._directory
 
     def fetch(self, url: str) -> Fetched:

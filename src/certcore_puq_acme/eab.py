@@ -14,8 +14,9 @@ from certcore_puq_acme.foreign_text import LONGEST_WORD, decode_json, printable
 from certcore_puq_acme.jose import ExternalAccountBinding
 from certcore_puq_acme.meanings import SERVER_ERROR
 from certcore_puq_acme.messages import parse_retry_after
+from certcore_puq_acme.network import HttpPort
 from certcore_puq_acme.settings import PuqAcmeProfile
-from certcore_puq_acme.transport import Http, host_of
+from certcore_puq_acme.transport import host_of
 
 __all__ = ["credentials", "forget_credentials"]
 
@@ -27,7 +28,7 @@ _REFUSED: Final = "urn:ietf:params:acme:error:externalAccountRequired"
 
 
 def credentials(
-    context: ModuleContext, ref: AccountRef, http: Http, *, required: bool
+    context: ModuleContext, ref: AccountRef, http: HttpPort, *, required: bool
 ) -> ExternalAccountBinding | None:
     """The binding for a new account; None where none is needed.
 
@@ -65,7 +66,7 @@ def _name(ref: AccountRef) -> str:
     return f"{ref.key}/eab"
 
 
-def _fetched(url: str, email: str, http: Http, context: ModuleContext) -> dict[str, str]:
+def _fetched(url: str, email: str, http: HttpPort, context: ModuleContext) -> dict[str, str]:
     host = host_of(url)
     if not email:
         problem = Problem(

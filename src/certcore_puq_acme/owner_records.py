@@ -18,6 +18,7 @@ from certcore_puq_acme.account_records import account_of, read_record
 from certcore_puq_acme.delegation import delegation_key, delegations
 from certcore_puq_acme.directory_records import KnownDirectory, known_directory
 from certcore_puq_acme.foreign_text import printable
+from certcore_puq_acme.network import NetworkPort
 from certcore_puq_acme.persist import account_uris, expected_record, judge, persist_name, until_for
 from certcore_puq_acme.settings import ChallengeType, PuqAcmeProfile, PuqAcmeSettings
 
@@ -107,7 +108,7 @@ def seen_records(issuance: Issuance | None) -> dict[str, Mapping[str, Any]]:
     return {str(row["name"]): row for row in findings.get("records", [])}
 
 
-def with_lasting_records(view: CertificateView, context: ModuleContext) -> CertificateView:
+def with_lasting_records(view: CertificateView, context: ModuleContext, network: NetworkPort) -> CertificateView:
     """The same view, after another look at the lasting records of the leaf in service that end soon.
 
     What was seen of them is of the last issuance; the owner may have set new ones since. Each gets the content that it
@@ -126,7 +127,7 @@ def with_lasting_records(view: CertificateView, context: ModuleContext) -> Certi
     issuers = _issuers(directory)
     if directory is None or not account.url or not issuers:
         return view
-    resolvers = Resolvers.of(profile.dns_servers, min(profile.api_timeout, _BRIEFLY))
+    resolvers = Resolvers.of(profile.dns_servers, min(profile.api_timeout, _BRIEFLY), network.dns())
     rows: list[Mapping[str, Any]] = []
     asks = True
     for row in (active.findings or {}).get("records", []):

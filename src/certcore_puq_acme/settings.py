@@ -17,6 +17,7 @@ from certcore.model import form
 from certcore.model.names import DnsName
 from certcore.model.secret import Secret
 from certcore.model.subject import parse_email
+from certcore.net import is_loopback
 from certcore.x509.chain import parse_certificates
 from certcore_puq_acme.account_keys import AccountKeyType
 from certcore_puq_acme.directories import PRESETS, DirectoryPreset
@@ -86,16 +87,9 @@ def _directory_url(text: str, field: str) -> str:
         raise InvalidInput(field, "must not hold a user name, a password or a fragment.")
     if not parts.hostname:
         raise InvalidInput(field, "is not a URL; it looks like https://acme.example.com/directory.")
-    if parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.hostname)):
+    if parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname)):
         return text
     raise InvalidInput(field, "must begin with https:// (plain http is only for a test server on this machine).")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _email(text: str, field: str) -> str:
