@@ -15,8 +15,6 @@ from typing import Final
 from attrs import define, field, frozen
 from httptools import HttpParserError, HttpResponseParser
 
-from certcore.net import connect
-
 __all__ = ["BrokenOff", "Connection", "ReplyTooLarge", "WireReply"]
 
 #: The largest header section that is read, in bytes.
@@ -109,29 +107,18 @@ class Connection:
         tls: The TLS settings; None speaks plain HTTP.
         timeout: Seconds to connect, and for each reply.
         monotonic: Seconds from any start, never backwards.
-        permits: Whether an address may be connected to.
 
     Raises:
         OSError: There is no connection: the name, the address, the handshake or the time.
-        AddressRefused: The host has no address that is permitted.
     """
 
     def __init__(
-        self,
-        host: str,
-        port: int,
-        *,
-        tls: ssl.SSLContext | None,
-        timeout: float,
-        monotonic: Callable[[], float],
-        permits: Callable[[str], bool] = lambda _: True,
+        self, host: str, port: int, *, tls: ssl.SSLContext | None, timeout: float, monotonic: Callable[[], float]
     ) -> None:
         self._timeout = timeout
         self._monotonic = monotonic
-        connected = connect(host, port, timeout=timeout, permits=permits)
+        connected = socket.create_connection((host, port), timeout)
         try:
-            #: The address that it leads to.
-            self.address = str(connected.getpeername()[0])
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._socket = connected if tls is None else tls.wrap_socket(connected, server_hostname=host)
         except BaseException:  # boundary: no socket is left behind

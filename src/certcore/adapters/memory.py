@@ -50,6 +50,7 @@ class _Issuances:
             renewal_info=issuance.renewal_info,
             authority_failures=issuance.authority_failures,
             told=issuance.told,
+            engine_state=issuance.engine_state,
             finished_at=issuance.finished_at,
         )
 

@@ -12,6 +12,7 @@ from certcore.model.authority import CertificateAuthority
 from certcore.model.certificate import Certificate, Schedule
 from certcore.model.form import FieldKind, fields_of, structure
 from certcore.model.issuance import Issuance
+from certcore.model.order_limit import OrderLimit
 from certcore.model.secret import Secret, SecretName
 from certcore.ports.ca_module import CAModule, Documents, ModuleContext, Work
 from certcore.ports.environment import Environment
@@ -113,6 +114,7 @@ class Contexts:
         *,
         active: Issuance | None = None,
         lease: Schedule | None = None,
+        orders: OrderLimit | None = None,
     ) -> tuple[CAModule, Work]:
         """The module of a profile, and one issuance as its work, beside the active one and under a lease."""
         module, context = self.context(authority, lease)
@@ -122,4 +124,6 @@ class Contexts:
             issuance=issuance,
             settings=self.settings(module, authority, certificate),
             active=active,
+            orders_left=1 if orders is None else orders.left,
+            next_order_at=None if orders is None else orders.next_at,
         )

@@ -13,6 +13,7 @@ from certcore.model.certificate import Certificate
 from certcore.model.issuance import TOO_MUCH, Issuance, Purpose
 from certcore.model.leaf import Leaf
 from certcore.model.lifecycle import Status
+from certcore.model.renewal_moment import renewal_moment
 
 __all__ = ["Decision", "Task", "decide", "end_of_change", "is_late", "is_lost_change"]
 
@@ -80,7 +81,7 @@ def end_of_change(certificate: Certificate, issuances: Sequence[Issuance]) -> da
 
 def _late_at(certificate: Certificate, active: Issuance, leaf: Leaf) -> datetime:
     """The middle between the renewal's moment and the leaf's end."""
-    renew_at = certificate.renewal.renew_at(leaf, certificate.id, active.renewal_info)
+    renew_at = renewal_moment(certificate, active, leaf)
     return renew_at + (leaf.not_after - renew_at) / 2
 
 
@@ -145,7 +146,7 @@ def decide(
             if ask_at is not None and ask_at <= now:
                 return Decision(task=Task.ASK_RENEWAL_INFO, issuance=active)
         if certificate.renews_itself:
-            renew_at = certificate.renewal.renew_at(active.leaf, certificate.id, active.renewal_info)
+            renew_at = renewal_moment(certificate, active, active.leaf)
             if renew_at <= now:
                 return Decision(task=Task.START_RENEWAL, issuance=active)
     ends = certificate.not_after if certificate.status is Status.ACTIVE else None

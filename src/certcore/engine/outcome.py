@@ -21,7 +21,7 @@ from certcore.model.secret import SealedSecret, SecretName
 from certcore.ports.ca_module import Failed, Issued, Step, Waiting, WaitingFor
 from certcore.x509.chain import Chain, check_leaf, parse_chain
 
-__all__ = ["Held", "after_step", "after_trouble", "problem_of", "refuse_leaf"]
+__all__ = ["Held", "after_step", "after_trouble", "counted", "problem_of", "refuse_leaf"]
 
 #: What a failure counts towards `TOO_MUCH`: a CA that is down gets some minutes, one that refuses for good none.
 _WEIGHT: Final = MappingProxyType({Retry.SOON: 1, Retry.SLOW: 2, Retry.NEVER: TOO_MUCH})
@@ -133,6 +133,15 @@ def refuse_leaf(held: Held, issuance: Issuance, step: Issued, error: X509Error, 
     )
     failed = Failed(state=step.state, problem=problem, retry=Retry.SLOW, of_authority=True)
     return _failed(held, evolve(issuance, module_state=None), failed, now=now, roll=roll, forget_state=True)
+
+
+def counted(issuance: Issuance, step: Step, now: datetime, *, left: int) -> Issuance:
+    """The issuance with the order that a step placed, if it did; so many were left."""
+    state = issuance.engine_state
+    is_new = issuance.module_state is None or not state.orders
+    at_work = isinstance(step, Issued) or (isinstance(step, Waiting) and step.waiting_for is WaitingFor.AUTHORITY)
+    placed = step.ordered if step.ordered is not None else is_new and at_work
+    return evolve(issuance, engine_state=state.ordered(now, left=left)) if placed else issuance
 
 
 def _waiting(held: Held, issuance: Issuance, step: Waiting, now: datetime) -> Held:

@@ -20,7 +20,8 @@ from certcore.engine.decide import Decision, Task, decide, end_of_change
 from certcore.engine.flaws import flaw_of
 from certcore.engine.leases import LEASE, LeaseKeeper
 from certcore.engine.notices import tell
-from certcore.engine.outcome import Held, after_step, after_trouble, problem_of, refuse_leaf
+from certcore.engine.orders import hold_back, limit_for
+from certcore.engine.outcome import Held, after_step, after_trouble, counted, problem_of, refuse_leaf
 from certcore.engine.renewals import ask_renewal_info, fall_back, set_change_aside, start_renewal
 from certcore.errors import CertCoreError, LeaseLost, NotFound, PluginError, StorageError, X509Error
 from certcore.model.authority import CertificateAuthority
@@ -29,6 +30,7 @@ from certcore.model.events import EventKind
 from certcore.model.issuance import Issuance
 from certcore.model.lifecycle import Action, Status, transition
 from certcore.model.notices import NoticePolicy, next_notice
+from certcore.model.order_limit import OrderLimit
 from certcore.model.renewal import Retry
 from certcore.ports.ca_module import Failed, Issued, Step, SupportsCleanUp, SupportsRenewalInfo
 from certcore.ports.environment import Environment
@@ -206,8 +208,11 @@ class Engine:
 
     def _advance(self, held: Held, issuance: Issuance) -> Held:
         roll = self.environment.roll()
+        limit = limit_for(held, issuance, self.environment.now())
+        if (held_back := hold_back(held, issuance, limit, self.environment.now())) is not None:
+            return held_back
         try:
-            step = self._ask_module(held, issuance)
+            step = self._ask_module(held, issuance, limit)
         except (LeaseLost, StorageError):  # not the fault of the module or the CA: nothing happened, look again
             raise
         except CertCoreError as error:  # no such module, a key that does not open, a module's bug
@@ -216,6 +221,7 @@ class Engine:
             state = issuance.module_state or {}
             step = Failed(state=state, problem=problem_of(error), retry=Retry.SOON, needs_clean_up=True)
         now = self.environment.now()
+        issuance = counted(issuance, step, now, left=limit.left)
         if not isinstance(step, Issued):
             return after_step(held, issuance, step, now=now, roll=roll)
         try:
@@ -230,10 +236,10 @@ class Engine:
             kept = next(one for one in cleaned.issuances if one.id == issuance.id)
             return refuse_leaf(held, kept, step, error, now=now, roll=roll)
 
-    def _ask_module(self, held: Held, issuance: Issuance) -> Step:
+    def _ask_module(self, held: Held, issuance: Issuance, limit: OrderLimit) -> Step:
         authority = held.authority(issuance.authority_id)
         module, work = self.contexts.work(
-            authority, held.certificate, issuance, active=held.active, lease=held.schedule
+            authority, held.certificate, issuance, active=held.active, lease=held.schedule, orders=limit
         )
         try:
             step = module.advance(work)

@@ -18,6 +18,7 @@ from certcore.model.leaf import Leaf
 from certcore.model.lifecycle import Action, transition
 from certcore.model.renewal import Retry, retry_delay
 from certcore.model.renewal_info import RenewalInfo, after_answer, after_failure
+from certcore.model.renewal_moment import begins_early
 from certcore.model.secret import SealedSecret, SecretName
 from certcore.ports.ca_module import SupportsRenewalInfo
 
@@ -63,6 +64,8 @@ def _renewal(held: Held, active: Issuance, contexts: Contexts, *, like: Issuance
             like=like,
         )
 
+    is_early = begins_early(certificate, active, now)
+    early = active.engine_state.early + 1 if is_early else 0
     try:
         request = asked_with(keep)
     except SealingError as error:
@@ -71,6 +74,8 @@ def _renewal(held: Held, active: Issuance, contexts: Contexts, *, like: Issuance
         # Better another key than no certificate.
         _log.warning("The key of certificate %s cannot be kept: %s", certificate.id, error)
         request = asked_with(None)
+    begun = evolve(request.issuance, engine_state=evolve(request.issuance.engine_state, early=early))
+    request = evolve(request, issuance=begun)
     changed = evolve(certificate, issuance_id=request.issuance.id, updated_at=now)
     after = _with_request(held, request)
     before = next((one for one in held.issuances if one.id == certificate.issuance_id), None)
@@ -80,7 +85,8 @@ def _renewal(held: Held, active: Issuance, contexts: Contexts, *, like: Issuance
     # Nobody needs the key of a leaf that has ended either, unless it lives on.
     dropped -= {active.key_name, request.issuance.key_name}
     after = evolve(after, dropped_keys=tuple(sorted(dropped, key=str)))
-    return after.moved(changed, EventKind.RENEWAL_STARTED, now, data={"number": request.issuance.number}).due(now)
+    data = {"number": begun.number, **({"early": early} if early else {})}
+    return after.moved(changed, EventKind.RENEWAL_STARTED, now, data=data).due(now)
 
 
 def _with_request(held: Held, request: NewIssuance) -> Held:

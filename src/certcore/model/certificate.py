@@ -89,6 +89,8 @@ class Schedule:
     lease_until: datetime | None = None
     #: The fencing token: grows with every lease; a write that brings an older one is refused.
     token: int = 0
+    #: The writer's clock when due_at was written; a moment that has not come yet proves that clock wrong.
+    written_at: datetime | None = None
 
     @property
     def urgency(self) -> tuple[datetime, datetime, str]:

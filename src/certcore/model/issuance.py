@@ -7,8 +7,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from attrs import frozen
+from attrs import field, frozen
 
+from certcore.model.engine_state import EngineState
 from certcore.model.keys import KeyType
 from certcore.model.leaf import Leaf
 from certcore.model.names import DnsName
@@ -80,6 +81,8 @@ class Issuance:
     authority_failures: int = 0
     #: What has been told of this leaf: `certcore.model.notices` says of what.
     told: tuple[str, ...] = ()
+    #: What the engine remembers between steps.
+    engine_state: EngineState = field(factory=EngineState, repr=False)
     created_at: datetime
     finished_at: datetime | None = None
 

@@ -13,6 +13,7 @@ from certcore.model.certificate import Certificate
 from certcore.model.issuance import Issuance
 from certcore.model.leaf import Leaf
 from certcore.model.lifecycle import Status
+from certcore.model.renewal_moment import renewal_moment
 
 __all__ = ["FAILING", "NoticePolicy", "is_failing", "next_notice", "passed_days", "told_of_days"]
 
@@ -132,7 +133,7 @@ def _earliest(certificate: Certificate, active: Issuance, leaf: Leaf) -> datetim
     middle = leaf.not_after - leaf.lifetime / 2
     if not certificate.renews_itself:
         return middle
-    return max(middle, certificate.renewal.renew_at(leaf, certificate.id, active.renewal_info) + _TIME_TO_RENEW)
+    return max(middle, renewal_moment(certificate, active, leaf) + _TIME_TO_RENEW)
 
 
 def _active(certificate: Certificate, issuances: Sequence[Issuance]) -> Issuance | None:

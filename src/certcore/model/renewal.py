@@ -13,12 +13,23 @@ from certcore.errors import InvalidInput
 from certcore.model.leaf import Leaf
 from certcore.model.renewal_info import RenewalInfo
 
-__all__ = ["RenewalPolicy", "Retry", "retry_delay"]
+__all__ = ["RenewalPolicy", "Retry", "installed_at", "is_early", "retry_delay", "usual_time_in_service"]
 
 _SHORT_LIFETIME: Final = timedelta(days=10)
 _MAX_DAYS: Final = 365
 #: Over how long renewals that would begin together are spread, at most.
 _SPREAD: Final = timedelta(days=1)
+#: A moment in the first third of what a leaf had left when it was installed is too early: a leaf may have been dated
+#: back, be very short, or seem to be old because this machine's clock is ahead.
+_TOO_EARLY: Final = 3
+#: Which share of what it had left passes then, by the number of early renewals in a row before it.
+_SHARES: Final = (1 / 2, 3 / 4, 7 / 8, 9 / 10)
+#: A renewal that begins before this share has passed, because the CA asks for it, is early.
+_EARLY: Final = 0.45
+#: How long a CA's wish waits after the installation, by the number of early renewals in a row: an hour, a day, two,
+#: four …; never longer than half of what the leaf had left.
+_FIRST_WISH: Final = timedelta(hours=1)
+_NEXT_WISHES: Final = timedelta(days=1)
 
 
 def _days(instance: object, attribute: object, value: int | None) -> None:
@@ -37,7 +48,15 @@ class RenewalPolicy:
     #: Make a new key at each renewal.
     rotate_key: bool = True
 
-    def renew_at(self, leaf: Leaf, certificate_id: str, info: RenewalInfo | None = None) -> datetime:
+    def renew_at(
+        self,
+        leaf: Leaf,
+        certificate_id: str,
+        info: RenewalInfo | None = None,
+        *,
+        installed: datetime | None = None,
+        early: int = 0,
+    ) -> datetime:
         """The moment from which the leaf is due for renewal.
 
         Where the CA says when (RFC 9773), that counts, unless a number of days asks for an earlier renewal.
@@ -49,21 +68,77 @@ class RenewalPolicy:
         Certificates that were issued together do not renew together: each begins later by a share of its own, made
         from its id, of a tenth of the time that is left, at most a day.
 
+        No moment lies in the first third of what the leaf had left when it was installed: half of that has to pass
+        instead, and more after each early renewal in a row, up to nine tenths. A CA's wish is followed sooner: an hour
+        after the installation, and after early renewals in a row a day, two days, four and so on, up to half.
+
         Args:
             leaf: The leaf in service.
             certificate_id: Whose it is.
             info: What the CA said about it.
+            installed: When the leaf was put into service, see `installed_at`; None for one that was not ordered here,
+                which may be due at once.
+            early: How many renewals that followed each other began early, up to the one that brought this leaf.
         """
         latest = leaf.not_after - leaf.lifetime / (3 if leaf.lifetime < _SHORT_LIFETIME else 20)
+        own = min(self._own(leaf, certificate_id), latest)
         wished = info.renew_at if info is not None and info.counts else None
-        if wished is not None and self.days_before is None:
-            return min(wished, latest)
+        if installed is not None and leaf.not_after > installed:
+            left = leaf.not_after - installed
+            own, latest = (_braked(one, installed, left, early) for one in (own, latest))
+            if wished is not None:
+                wished = max(wished, installed + min(_wish_waits(early, left), left / 2))
+        if wished is None:
+            return own
+        return min(wished, latest if self.days_before is None else own)
+
+    def _own(self, leaf: Leaf, certificate_id: str) -> datetime:
         share = leaf.lifetime / (2 if leaf.lifetime < _SHORT_LIFETIME else 3)
         before = share if self.days_before is None else timedelta(days=self.days_before)
         before = min(before, leaf.lifetime / 2)
         before -= min(before / 10, _SPREAD) * _share(certificate_id)
-        own = min(leaf.not_after - before, latest)
-        return own if wished is None else min(own, wished)
+        return leaf.not_after - before
+
+
+def installed_at(leaf: Leaf, finished_at: datetime | None) -> datetime:
+    """When a leaf was put into service; its own beginning where that is not known, or was noted by a slow clock."""
+    return leaf.not_before if finished_at is None else max(finished_at, leaf.not_before)
+
+
+def is_early(policy: RenewalPolicy, leaf: Leaf, certificate_id: str, *, installed: datetime, now: datetime) -> bool:
+    """Whether a renewal that begins now is early: before half of what the leaf had left, or as soon as it may.
+
+    Args:
+        policy: The certificate's.
+        leaf: The leaf in service.
+        certificate_id: Whose it is.
+        installed: When the leaf was put into service.
+        now: The moment at which the renewal begins.
+    """
+    left = leaf.not_after - installed
+    is_braked = policy.renew_at(leaf, certificate_id) < installed + left / _TOO_EARLY
+    return is_braked or now < installed + left * _EARLY
+
+
+def usual_time_in_service(leaf: Leaf, installed: datetime) -> timedelta:
+    """From a leaf's installation to its renewal, as the lifetime has it."""
+    left = leaf.not_after - installed
+    used = leaf.lifetime / 2 if leaf.lifetime < _SHORT_LIFETIME else leaf.lifetime * 2 / 3
+    return max(leaf.not_before + used - installed, left / 2)
+
+
+def _braked(moment: datetime, installed: datetime, left: timedelta, early: int) -> datetime:
+    if moment >= installed + left / _TOO_EARLY:
+        return moment
+    return installed + left * _SHARES[min(early, len(_SHARES) - 1)]
+
+
+def _wish_waits(early: int, left: timedelta) -> timedelta:
+    """How long after the installation a CA's wish is followed at the soonest."""
+    if not early:
+        return min(_FIRST_WISH, left / 20)
+    waits: timedelta = _NEXT_WISHES * 2 ** min(early - 1, 10)
+    return waits
 
 
 def _share(text: str) -> float:

@@ -14,6 +14,7 @@ from certcore.model.fields import CERTIFICATE_FIELDS, FieldView, way_to_change
 from certcore.model.issuance import Issuance
 from certcore.model.leaf import Leaf
 from certcore.model.lifecycle import Action, allowed_actions
+from certcore.model.renewal_moment import renewal_moment
 
 __all__ = ["CertificateView", "Page"]
 
@@ -77,10 +78,9 @@ class CertificateView:
     @property
     def renews_at(self) -> datetime | None:
         """When the leaf in service is due for renewal; None without a leaf, a CA profile or auto-renewal."""
-        if self.leaf is None or not self.certificate.renews_itself:
+        if self.leaf is None or self.active is None or not self.certificate.renews_itself:
             return None
-        info = self.active.renewal_info if self.active else None
-        return self.certificate.renewal.renew_at(self.leaf, self.certificate.id, info)
+        return renewal_moment(self.certificate, self.active, self.leaf)
 
 
 @frozen(kw_only=True)

@@ -124,6 +124,13 @@ class Work(ModuleContext):
     settings: Any
     #: The issuance whose leaf is in service, which this one will replace; None without one.
     active: Issuance | None = None
+    #: How many orders this issuance may place with the CA now. The engine bounds them for each certificate (see
+    #: `certcore.model.order_limit`). A module that is about to place a new order, the first or another one instead of
+    #: one that was lost, SHOULD return `Waiting` for `WaitingFor.TURN` until ``next_order_at`` when this is 0, and
+    #: MUST say ``ordered=True`` in the step in which it placed one. An issuance is not begun at all while this is 0.
+    orders_left: int = 1
+    #: When the next order may be placed; None while ``orders_left`` is not 0.
+    next_order_at: datetime | None = None
 
     @property
     def state(self) -> Mapping[str, Any] | None:
@@ -156,6 +163,9 @@ class Waiting:
     #: Say so in the step before the one that takes hold of it: a crash in between loses what that one returns.
     #: False: it holds nothing any more. None: as after the last step.
     needs_clean_up: bool | None = None
+    #: True: this step placed a new order with the CA. False: it did not. None: the module does not tell; the engine
+    #: then counts one order when the CA is first at work on the issuance. See `Work.orders_left`.
+    ordered: bool | None = None
 
 
 @frozen(kw_only=True)
@@ -166,6 +176,8 @@ class Issued:
     chain_pem: str = field(repr=False)
     #: As in `Waiting`.
     needs_clean_up: bool | None = None
+    #: As in `Waiting`.
+    ordered: bool | None = None
 
 
 @frozen(kw_only=True)
@@ -181,6 +193,8 @@ class Failed:
     findings: Mapping[str, Any] | None = None
     #: As in `Waiting`.
     needs_clean_up: bool | None = None
+    #: As in `Waiting`.
+    ordered: bool | None = None
 
 
 #: What `CAModule.advance` returns: a closed union.

@@ -126,7 +126,8 @@ def begin(
     saved = transaction.certificates.save(fields)
     # Numbered now: the engine may have begun another one since this one was prepared.
     numbers = (one.number for one in transaction.issuances.of_certificate(certificate.id))
-    issuance = evolve(request.issuance, number=1 + max(numbers, default=0))
+    by_user = evolve(request.issuance.engine_state, by_user=True)
+    issuance = evolve(request.issuance, number=1 + max(numbers, default=0), engine_state=by_user)
     transaction.issuances.add(issuance)
     if request.sealed_key is not None:
         transaction.secrets.put(request.issuance.key_name, request.sealed_key)

@@ -160,7 +160,10 @@ class Imports:
             if sealed is not None:
                 transaction.secrets.put(issuance.key_name, sealed)
             schedule = Schedule(
-                certificate_id=certificate.id, due_at=certificate.created_at, needed_by=certificate.not_after
+                certificate_id=certificate.id,
+                due_at=certificate.created_at,
+                needed_by=certificate.not_after,
+                written_at=certificate.created_at,
             )
             transaction.schedules.add(schedule)
             event = certificate_event(

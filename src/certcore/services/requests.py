@@ -10,6 +10,7 @@ from certcore.model.events import Event, EventKind
 from certcore.model.issuance import Outcome, Purpose
 from certcore.model.lifecycle import Action, Status, transition
 from certcore.model.permissions import Permission
+from certcore.ports.storage import Transaction
 from certcore.services.access import Access
 from certcore.services.attempts import begin, current_attempt, is_under_way, prepare
 
@@ -78,6 +79,7 @@ class Requests:
                 state = issuance.module_state if issuance.needs_clean_up else None
                 transaction.issuances.save(evolve(issuance, outcome=None, finished_at=None, module_state=state))
                 transaction.certificates.save_progress(changed)
+            self._permit_order(transaction, stored)
             schedule = transaction.schedules.get(certificate_id)
             if status is not stored.status or schedule.lease_until is None or schedule.lease_until <= now:
                 transaction.schedules.take_over(certificate_id, due_at=now, attempts=0)
@@ -94,6 +96,15 @@ class Requests:
             )
             transaction.events.append([event])
         return changed
+
+    @staticmethod
+    def _permit_order(transaction: Transaction, certificate: Certificate) -> None:
+        """What a user asks for may order beyond the engine's bound, see `certcore.model.order_limit`."""
+        attempt = current_attempt(transaction, certificate)
+        if attempt is None or attempt.engine_state.by_user:
+            return
+        attempt = transaction.issuances.get(attempt.id)
+        transaction.issuances.save(evolve(attempt, engine_state=evolve(attempt.engine_state, by_user=True)))
 
     def _has_failed_beside_leaf(self, certificate: Certificate) -> bool:
         """Whether the last attempt beside the leaf in service failed for good, and there is a CA for another one."""

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from certcore.model.authority import CertificateAuthority
 from certcore.model.certificate import Certificate, Schedule
+from certcore.model.engine_state import EngineState
 from certcore.model.events import Event, EventKind
 from certcore.model.issuance import Issuance, Outcome, Purpose
 from certcore.model.keys import KeyType
@@ -140,6 +141,7 @@ def issuance_progress(issuance: Issuance) -> dict[str, Any]:
         "renewal_info": _renewal_info_json(issuance.renewal_info),
         "authority_failures": issuance.authority_failures,
         "told": ",".join(issuance.told),
+        "engine_state": _engine_state_json(issuance.engine_state),
         "finished_at": issuance.finished_at,
     }
 
@@ -187,6 +189,7 @@ def issuance_of(row: _Row) -> Issuance:
         renewal_info=_renewal_info(row.renewal_info),
         authority_failures=row.authority_failures,
         told=tuple(row.told.split(",")) if row.told else (),
+        engine_state=_engine_state(row.engine_state),
         created_at=row.created_at,
         finished_at=row.finished_at,
     )
@@ -202,6 +205,7 @@ def schedule_row(schedule: Schedule) -> dict[str, Any]:
         "lease_owner": schedule.lease_owner,
         "lease_until": schedule.lease_until,
         "token": schedule.token,
+        "written_at": schedule.written_at,
     }
 
 
@@ -215,6 +219,7 @@ def schedule_of(row: _Row) -> Schedule:
         lease_owner=row.lease_owner,
         lease_until=row.lease_until,
         token=row.token,
+        written_at=row.written_at,
     )
 
 
@@ -344,6 +349,34 @@ def _renewal_info(document: Mapping[str, Any] | None) -> RenewalInfo | None:
         if document[name] is not None
     }
     return RenewalInfo(**{**document, **moments})
+
+
+def _engine_state_json(state: EngineState) -> dict[str, Any] | None:
+    """Only what is not as at the beginning."""
+    if state == EngineState():
+        return None
+    fresh = attrs.asdict(EngineState())
+    document = {name: value for name, value in attrs.asdict(state).items() if value != fresh[name]}
+    return {
+        name: [one.isoformat() for one in value]
+        if isinstance(value, tuple)
+        else value.isoformat()
+        if isinstance(value, datetime)
+        else value
+        for name, value in document.items()
+    }
+
+
+def _engine_state(document: Mapping[str, Any] | None) -> EngineState:
+    if document is None:
+        return EngineState()
+    moments = {
+        name: datetime.fromisoformat(value)
+        for name, value in document.items()
+        if name in ("stepped_at", "waiting_since", "kept_since", "ahead_since")
+    }
+    orders = tuple(datetime.fromisoformat(one) for one in document.get("orders", ()))
+    return EngineState(**{**document, **moments, "orders": orders})
 
 
 def _leaf_json(leaf: Leaf | None) -> dict[str, Any] | None:

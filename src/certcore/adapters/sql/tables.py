@@ -109,9 +109,12 @@ schedules: Final = sa.Table(
     sa.Column("lease_owner", key_text(100), nullable=False),
     sa.Column("lease_until", UtcDateTime),
     sa.Column("token", sa.BigInteger, nullable=False),
+    sa.Column("written_at", UtcDateTime),
     # All that a claim has to know, so that it reads this index and the rows that it takes, and no others.
     sa.Index("ix_certcore_schedules_due", "due_at", "lease_until", "needed_by", "certificate_id"),
     sa.Index(None, "lease_until"),
+    # For the rows that were written under a clock that was ahead.
+    sa.Index(None, "written_at"),
 )
 
 issuances: Final = sa.Table(
@@ -140,6 +143,7 @@ issuances: Final = sa.Table(
     sa.Column("authority_failures", sa.Integer, nullable=False, server_default="0"),
     # What was told of the leaf, with commas between.
     sa.Column("told", key_text(300), nullable=False, server_default=sa.text("''")),
+    sa.Column("engine_state", JsonText),
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("finished_at", UtcDateTime),
     # Of the leaf, to be searched: lower-case hex, the serial number without leading zeros.

@@ -11,6 +11,7 @@ from attrs import evolve
 
 from certcore.errors import AlreadyExists, CertCoreError, InUse, NotFound, StaleWrite
 from certcore.model.certificate import Certificate, Schedule
+from certcore.model.engine_state import EngineState
 from certcore.model.events import Event, EventKind
 from certcore.model.issuance import Outcome
 from certcore.model.keys import KeyType
@@ -184,6 +185,21 @@ class RowsContract:
             renewal_info=RenewalInfo(check_at=LATER, start=NOW, end=LATER, renew_at=NOW, failures=2),
             authority_failures=3,
             told=("days-30", "failing"),
+            engine_state=EngineState(
+                orders=(NOW, LATER),
+                by_user=True,
+                early=2,
+                steps_left=1.5,
+                stepped_at=NOW,
+                waiting_for="owner",
+                waiting_since=NOW,
+                looks=3,
+                kept_chain="-----BEGIN CERTIFICATE-----",
+                refused_for="not_yet_valid",
+                refusals=2,
+                kept_since=LATER,
+                ahead_since=LATER,
+            ),
             finished_at=LATER,
         )
         with filled.write() as transaction:
