@@ -209,7 +209,6 @@ def _import(context: ModuleContext, key: Secret, accounts: Any, actor: str) -> M
     from certcore_puq_acme.account_standing import CLOSED  # noqa: PLC0415 - see the module's advance
     from certcore_puq_acme.client import AcmeClient  # noqa: PLC0415
     from certcore_puq_acme.jose import load_account_key, read_account_key  # noqa: PLC0415
-    from certcore_puq_acme.transport import Http  # noqa: PLC0415
 
     pem = read_account_key(key.reveal())
     profile = context.profile
@@ -217,7 +216,7 @@ def _import(context: ModuleContext, key: Secret, accounts: Any, actor: str) -> M
     record = read_record(context.documents, ref.key)
     if record.is_rolling(context.environment.now()):
         raise CertCoreError("The key of this profile's account is being rolled over.", advice="Wait ten minutes.")
-    with closing(Http(timeout=profile.api_timeout, extra_roots=profile.trusted_roots)) as http:
+    with closing(accounts.http(profile)) as http:
         client = AcmeClient(profile.directory, key=load_account_key(pem), http=http, now=context.environment.now)
         found = client.new_account(only_return_existing=True)
         directory = accounts.read_directory(context, client)

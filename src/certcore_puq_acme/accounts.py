@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from contextlib import closing
 from datetime import datetime, timedelta
@@ -29,8 +30,9 @@ from certcore_puq_acme.eab import credentials, forget_credentials
 from certcore_puq_acme.jose import generate_account_key, load_account_key
 from certcore_puq_acme.meanings import MEANINGS, meaning_of
 from certcore_puq_acme.messages import Directory
+from certcore_puq_acme.network import HttpPort, Network, NetworkPort
 from certcore_puq_acme.settings import PuqAcmeProfile
-from certcore_puq_acme.transport import Http, host_of
+from certcore_puq_acme.transport import host_of
 
 __all__ = ["Accounts", "Opened"]
 
@@ -38,6 +40,14 @@ __all__ = ["Accounts", "Opened"]
 _DIRECTORY_LIFE: Final = timedelta(days=1)
 #: What a CA says of a contact that it will not take (RFC 8555 sections 6.7 and 7.3).
 _CONTACT_REFUSED: Final = frozenset({"invalidContact", "unsupportedContact", "malformed"})
+#: What CAs say of an HMAC key that is too short for HS256.
+_PRIMITIVE: Final = re.compile(
+    r"cryptographic primitive|invalid key (size|length)|key (is )?too (short|small)", re.IGNORECASE
+)
+_SHORT_KEY: Final = (
+    "The EAB HMAC key has {length} bytes, and this CA takes no key of fewer than 32 (RFC 7518 section 3.2). Create new "
+    "EAB credentials on the CA's site and put both values into the CA profile."
+)
 #: What CAs say of an external account binding that is not right.
 _BINDING_REFUSED: Final = (MEANINGS["unauthorized"], MEANINGS["malformed"])
 
@@ -67,6 +77,8 @@ class Opened:
 class Accounts:
     """The ACME clients of this process, one per account, with their connections and nonces."""
 
+    #: How a CA is reached.
+    network: NetworkPort = field(factory=Network)
     _opened: dict[str, Opened] = field(factory=dict, init=False, repr=False)
     #: Clients without an account, for renewal information, and when each fetched its directory.
     _readers: dict[tuple[str, str], tuple[AcmeClient, datetime]] = field(factory=dict, init=False, repr=False)
@@ -110,7 +122,7 @@ class Accounts:
         pem = context.documents.unseal(record.key_name) if record.url and not record.is_closed else None
         if pem is None:
             return None
-        http = Http(timeout=context.profile.api_timeout, extra_roots=record.trusted_roots)
+        http = self.network.http(timeout=context.profile.api_timeout, extra_roots=record.trusted_roots)
         return AcmeClient(
             record.directory,
             key=load_account_key(pem),
@@ -173,7 +185,7 @@ class Accounts:
 
     def anonymous(self, profile: PuqAcmeProfile) -> AcmeClient:
         """A client without an account: enough for the directory."""
-        return AcmeClient(profile.directory, http=self._http(profile))
+        return AcmeClient(profile.directory, http=self.http(profile))
 
     def read_directory(self, context: ModuleContext, client: AcmeClient | None = None) -> Directory:
         """Fetch the directory afresh and remember what pages show of it."""
@@ -301,7 +313,7 @@ class Accounts:
         return AcmeClient(
             record.directory if elsewhere else context.profile.directory,
             key=load_account_key(pem),
-            http=Http(timeout=context.profile.api_timeout, extra_roots=roots),
+            http=self.network.http(timeout=context.profile.api_timeout, extra_roots=roots),
             account_url=record.url,
             now=context.environment.now,
         )
@@ -325,13 +337,15 @@ class Accounts:
             raise AccountClosed(account.url, host_of(profile.directory))
         if account is None:
             check_agreement(context, ref, directory)
-            with closing(self._http(profile)) as http:
+            with closing(self.http(profile)) as http:
                 eab = credentials(context, ref, http, required=directory.external_account_required)
             try:
                 account = client.new_account(contact, terms_agreed=ref.terms_agreed, eab=eab)
             except AcmeProblem as problem:
                 if is_refusal(problem):
                     forget_credentials(context, ref)  # they may be the reason; the next attempt asks for others
+                if profile.short_hmac_key and _PRIMITIVE.search(problem.detail):
+                    raise problem.with_advice(_SHORT_KEY.format(length=profile.short_hmac_key)) from None
                 if profile.eab_hmac_key and meaning_of(problem.problem, problem.status) in _BINDING_REFUSED:
                     raise problem.with_advice(MEANINGS["externalAccountRequired"].advice) from None
                 raise
@@ -350,9 +364,9 @@ class Accounts:
         ).noted(f"Opened or found: {account.url}", "engine", now)
         return _save(context, opened)
 
-    @staticmethod
-    def _http(profile: PuqAcmeProfile) -> Http:
-        return Http(timeout=profile.api_timeout, extra_roots=profile.trusted_roots)
+    def http(self, profile: PuqAcmeProfile) -> HttpPort:
+        """Connections to the CA of a profile."""
+        return self.network.http(timeout=profile.api_timeout, extra_roots=profile.trusted_roots)
 
 
 def _with_contact(context: ModuleContext, ref: AccountRef, record: AccountRecord, client: AcmeClient) -> AccountRecord:

@@ -38,6 +38,7 @@ __all__ = [
 TRANSPORT_KINDS: Final = frozenset(
     {
         "bad_url",  # not an https URL (plain http is allowed on loopback only)
+        "foreign_address",  # a host on loopback or in a private network, named by a CA that is not there itself
         "unresolvable",  # the server's name has no address
         "refused",  # nothing listens there
         "unreachable",  # no route, or another error while connecting
@@ -54,6 +55,10 @@ TRANSPORT_KINDS: Final = frozenset(
 
 _ADVICE: Final = {
     "bad_url": "Check the directory URL in the CA's settings: it starts with https://.",
+    "foreign_address": (
+        "The CA's directory names servers of this host or network. Do not use this CA, or, if it is your own, set the "
+        "directory URL to its address in that network."
+    ),
     "unresolvable": "Check the directory URL for a typing error, and this server's DNS resolver.",
     "refused": "Check the directory URL's host and port. If they are right, the CA is down: it will be tried again.",
     "unreachable": "Check this server's network and firewall.",
@@ -225,7 +230,7 @@ class ProtocolError(AcmeError):
     def __init__(self, resource: str, field: str = "", *, host: str = "", retry_after: float | None = None) -> None:
         who = f"The CA at {host}" if host else "The CA"
         what = f"without a usable {field!r}" if field else "that is not the JSON object it should be"
-        article = "an" if resource[:1] in "aeiou" else "a"
+        article = "an" if resource[:1] in "aeiouE" else "a"
         super().__init__(
             f"{who} sent {article} {resource} {what}.",
             host=host,

@@ -74,7 +74,7 @@ class Attempt:
             state=state,
             delegations=_delegations(work, state) if challenge is ChallengeType.DNS else (),
             challenge=challenge,
-            resolvers=Resolvers.of(profile.dns_servers, profile.api_timeout),
+            resolvers=Resolvers.of(profile.dns_servers, profile.api_timeout, accounts.network.dns()),
             records=TechZoneRecords(work.documents),
             ref=ref,
             accounts=accounts,

@@ -18,6 +18,7 @@ from certcore.errors import X509Error
 from certcore.x509.chain import Chain, parse_certificates, parse_chain, verify_chain
 from certcore_puq_acme.acme_errors import AcmeError
 from certcore_puq_acme.client import AcmeClient
+from certcore_puq_acme.foreign_text import LONGEST_WORD, printable
 from certcore_puq_acme.settings import PuqAcmeProfile
 
 __all__ = ["ChosenChain", "choose_chain"]
@@ -133,7 +134,7 @@ def _links(chain: Chain) -> list[x509.Certificate]:
 
 def _root_name(chain: Chain) -> str:
     issuer = _links(chain)[-1].issuer
-    return next(iter(_common_names(issuer)), issuer.rfc4514_string())
+    return next(iter(_common_names(issuer)), "") or printable(issuer.rfc4514_string(), LONGEST_WORD)
 
 
 def _fits(chain: Chain, wanted: str) -> bool:
@@ -143,7 +144,7 @@ def _fits(chain: Chain, wanted: str) -> bool:
 
 
 def _common_names(name: x509.Name) -> Sequence[str]:
-    return [str(one.value) for one in name.get_attributes_for_oid(NameOID.COMMON_NAME)]
+    return [printable(one.value, LONGEST_WORD) for one in name.get_attributes_for_oid(NameOID.COMMON_NAME)]
 
 
 @lru_cache(maxsize=1)

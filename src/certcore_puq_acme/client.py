@@ -18,6 +18,7 @@ from urllib.parse import urljoin
 from certcore.errors import InvalidInput
 from certcore_puq_acme.acme_errors import BUSY, CLIENT_ERRORS, AcmeProblem, ProtocolError
 from certcore_puq_acme.exchange import Exchange, body_failure
+from certcore_puq_acme.foreign_text import LONGEST_URL, printable
 from certcore_puq_acme.jose import AccountSigner, ExternalAccountBinding, b64url, compact
 from certcore_puq_acme.messages import (
     Account,
@@ -29,7 +30,8 @@ from certcore_puq_acme.messages import (
     Order,
     alternates,
 )
-from certcore_puq_acme.transport import MAX_REDIRECTS, Http, HttpReply, host_of
+from certcore_puq_acme.network import HttpPort
+from certcore_puq_acme.transport import MAX_REDIRECTS, HttpReply, host_of
 
 if TYPE_CHECKING:
     from josepy.jwk import JWK
@@ -62,12 +64,12 @@ class AcmeClient:
         directory_url: str,
         *,
         key: JWK | None = None,
-        http: Http,
+        http: HttpPort,
         account_url: str = "",
         now: Callable[[], datetime] | None = None,
     ) -> None:
         self._directory_url = directory_url
-        self._exchange = Exchange(http, now)
+        self._exchange = Exchange(http, now, home=directory_url)
         self._signer = AccountSigner(key) if key is not None else None
         self._directory: Directory | None = None
         self._account_url = account_url
@@ -109,6 +111,7 @@ class AcmeClient:
                     raise
                 raise error.with_advice(_NO_DIRECTORY) from None
             self._directory = self._read(reply, "directory", Directory.from_json)
+            self._exchange.moved_to(reply.url)
         return self._directory
 
     def fetch(self, url: str) -> Fetched:
@@ -244,7 +247,7 @@ class AcmeClient:
             raise failure
         if labels != {b"CERTIFICATE"}:
             raise ProtocolError("certificate chain", "PEM", host=host_of(reply.url))
-        found = (urljoin(url, link) for link in alternates(list(reply.headers("Link"))))
+        found = (printable(urljoin(url, link), LONGEST_URL) for link in alternates(list(reply.headers("Link"))))
         return Download(reply.body, tuple(link for link in found if link != url))
 
     def revoke(self, leaf_der: bytes, *, reason: int | None = None, by_key: bool = False) -> None:
@@ -348,7 +351,7 @@ def _location(reply: HttpReply, resource: str) -> str:
     location = reply.header("Location")
     if not location:
         raise ProtocolError(resource, "Location", host=host_of(reply.url))
-    return urljoin(reply.url, location)
+    return printable(urljoin(reply.url, location), LONGEST_URL)
 
 
 def _contacts(contact: Sequence[str]) -> list[str]:

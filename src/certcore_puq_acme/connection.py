@@ -15,6 +15,8 @@ from typing import Final
 from attrs import define, field, frozen
 from httptools import HttpParserError, HttpResponseParser
 
+from certcore.net import connect
+
 __all__ = ["BrokenOff", "Connection", "ReplyTooLarge", "WireReply"]
 
 #: The largest header section that is read, in bytes.
@@ -107,18 +109,29 @@ class Connection:
         tls: The TLS settings; None speaks plain HTTP.
         timeout: Seconds to connect, and for each reply.
         monotonic: Seconds from any start, never backwards.
+        permits: Whether an address may be connected to.
 
     Raises:
         OSError: There is no connection: the name, the address, the handshake or the time.
+        AddressRefused: The host has no address that is permitted.
     """
 
     def __init__(
-        self, host: str, port: int, *, tls: ssl.SSLContext | None, timeout: float, monotonic: Callable[[], float]
+        self,
+        host: str,
+        port: int,
+        *,
+        tls: ssl.SSLContext | None,
+        timeout: float,
+        monotonic: Callable[[], float],
+        permits: Callable[[str], bool] = lambda _: True,
     ) -> None:
         self._timeout = timeout
         self._monotonic = monotonic
-        connected = socket.create_connection((host, port), timeout)
+        connected = connect(host, port, timeout=timeout, permits=permits)
         try:
+            #: The address that it leads to.
+            self.address = str(connected.getpeername()[0])
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._socket = connected if tls is None else tls.wrap_socket(connected, server_hostname=host)
         except BaseException:  # boundary: no socket is left behind

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlencode
 
 from certcore.model.problem import Problem
 from certcore.ports.ca_module import ModuleContext
 from certcore_puq_acme.account_records import AccountRef
 from certcore_puq_acme.acme_errors import BUSY, AcmeProblem, ProtocolError
+from certcore_puq_acme.foreign_text import LONGEST_WORD, decode_json, printable
 from certcore_puq_acme.jose import ExternalAccountBinding
 from certcore_puq_acme.meanings import SERVER_ERROR
 from certcore_puq_acme.messages import parse_retry_after
+from certcore_puq_acme.network import HttpPort
 from certcore_puq_acme.settings import PuqAcmeProfile
-from certcore_puq_acme.transport import Http, host_of
+from certcore_puq_acme.transport import host_of
 
 __all__ = ["credentials", "forget_credentials"]
 
 _OK: Final = range(200, 300)
 _FORBIDDEN: Final = 403
+#: The longest key id or HMAC key, in characters.
+_LONGEST_CREDENTIAL: Final = 1000
 _REFUSED: Final = "urn:ietf:params:acme:error:externalAccountRequired"
 
 
 def credentials(
-    context: ModuleContext, ref: AccountRef, http: Http, *, required: bool
+    context: ModuleContext, ref: AccountRef, http: HttpPort, *, required: bool
 ) -> ExternalAccountBinding | None:
     """The binding for a new account; None where none is needed.
 
@@ -62,7 +66,7 @@ def _name(ref: AccountRef) -> str:
     return f"{ref.key}/eab"
 
 
-def _fetched(url: str, email: str, http: Http, context: ModuleContext) -> dict[str, str]:
+def _fetched(url: str, email: str, http: HttpPort, context: ModuleContext) -> dict[str, str]:
     host = host_of(url)
     if not email:
         problem = Problem(
@@ -74,10 +78,7 @@ def _fetched(url: str, email: str, http: Http, context: ModuleContext) -> dict[s
     body = urlencode({"email": email}).encode()
     headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
     reply = http.request("POST", url, body=body, headers=headers)
-    try:
-        document: Any = json.loads(reply.body)
-    except ValueError:
-        document = None
+    document = decode_json(reply.body)
     if reply.status in BUSY or reply.status >= SERVER_ERROR:
         given = reply.header("Retry-After")
         wait = parse_retry_after(given, date=reply.header("Date"), now=context.environment.now()) if given else None
@@ -87,7 +88,7 @@ def _fetched(url: str, email: str, http: Http, context: ModuleContext) -> dict[s
         raise ProtocolError("EAB reply", host=host)
     if reply.status not in _OK or document.get("success") in (False, 0):
         error = document.get("error")
-        detail = error.get("type", "") if isinstance(error, dict) else ""
+        detail = printable(error.get("type"), LONGEST_WORD) if isinstance(error, dict) else ""
         problem = Problem(
             type=_REFUSED,
             detail=f"No EAB credentials for {email}: {detail or 'no reason given'}",
@@ -95,6 +96,13 @@ def _fetched(url: str, email: str, http: Http, context: ModuleContext) -> dict[s
         )
         raise AcmeProblem(problem, status=reply.status, host=host)
     kid, key = document.get("eab_kid"), document.get("eab_hmac_key")
-    if not isinstance(kid, str) or not isinstance(key, str) or not kid or not key:
-        raise ProtocolError("EAB reply", "eab_kid", host=host)
-    return {"kid": kid, "hmac_key": key}
+    return {
+        "kid": _credential(kid, "eab_kid", host),
+        "hmac_key": _credential(key, "eab_hmac_key", host),
+    }
+
+
+def _credential(value: object, field: str, host: str) -> str:
+    if not isinstance(value, str) or not 0 < len(value) <= _LONGEST_CREDENTIAL or not value.isprintable():
+        raise ProtocolError("EAB reply", field, host=host)
+    return value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import threading
 from collections import deque
@@ -11,10 +10,12 @@ from datetime import datetime
 from typing import Any, Final
 
 from certcore.model.problem import Problem
-from certcore_puq_acme.acme_errors import AcmeProblem, ProtocolError, TransportFailed
+from certcore_puq_acme.acme_errors import WORDS, AcmeProblem, ProtocolError, TransportFailed
+from certcore_puq_acme.foreign_text import LONGEST_URL, decode_json, printable
 from certcore_puq_acme.jose import AccountSigner
 from certcore_puq_acme.messages import parse_problem, parse_retry_after
-from certcore_puq_acme.transport import Http, HttpReply, host_of, is_redirect, redirected
+from certcore_puq_acme.network import HttpPort
+from certcore_puq_acme.transport import HttpReply, host_of, is_redirect, redirect_target, redirected
 
 __all__ = ["BAD_NONCE_RETRIES", "Exchange", "body_failure"]
 
@@ -24,8 +25,8 @@ BAD_NONCE_RETRIES: Final = 30
 _NONCES_KEPT: Final = 64
 _NONCE: Final = re.compile(r"[A-Za-z0-9_-]{1,1024}\Z")
 _OK: Final = range(200, 300)
+_ACME: Final = "urn:ietf:params:acme:error:"
 _POST_HEADERS: Final = {"Content-Type": "application/jose+json", "Accept": "application/json"}
-_UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
 
 
 class Exchange:
@@ -34,10 +35,14 @@ class Exchange:
     Args:
         http: The connections.
         now: The current time, aware; None when there is no clock at hand.
+        home: The URL of the server's directory, which limits where requests may go, see `HttpPort.request`.
     """
 
-    def __init__(self, http: Http, now: Callable[[], datetime] | None = None) -> None:
+    def __init__(self, http: HttpPort, now: Callable[[], datetime] | None = None, *, home: str = "") -> None:
         self._http = http
+        self._home = home
+        #: Where the directory was found after redirects.
+        self._moved_home = ""
         self._now = now
         self._nonces: deque[str] = deque(maxlen=_NONCES_KEPT)  # append and pop are atomic
         self._counting = threading.Lock()
@@ -55,9 +60,15 @@ class Exchange:
             AcmeProblem: The server answered with an error.
             TransportFailed: There is no usable answer.
         """
-        self._count()
-        reply = self._http.get(url, headers={"Accept": "application/json"}, redirects=redirects)
-        return self._checked(reply)
+        for _ in range(redirects + 1):
+            self._count()
+            reply = self._http.request("GET", url, headers={"Accept": "application/json"}, home=self._home)
+            if not is_redirect(reply):
+                return self._checked(reply)
+            url = redirect_target(reply)
+            if not url:
+                break
+        raise redirected(reply)
 
     def post(
         self,
@@ -89,7 +100,7 @@ class Exchange:
         for left in range(BAD_NONCE_RETRIES, -1, -1):
             body = signer.sign(payload, url=url, nonce=nonce, kid=kid)
             self._count()
-            reply = self._http.request("POST", url, body=body, headers=headers)
+            reply = self._http.request("POST", url, body=body, headers=headers, home=self._home)
             if left and self._is_bad_nonce(reply):
                 nonce = _nonce_of(reply) or self._nonce(new_nonce)
                 continue
@@ -103,12 +114,26 @@ class Exchange:
             TransportFailed: ``empty``, ``html`` or ``not_json``.
             ProtocolError: JSON, but no object.
         """
-        document = _decode(reply.body)
+        document = decode_json(reply.body)
         if document is None:
             raise body_failure(reply, self.retry_after(reply))
         if not isinstance(document, dict):
             raise ProtocolError(resource, host=host_of(reply.url))
-        return document
+        return document if self._is_own(reply) else _without_words(document)
+
+    def moved_to(self, url: str) -> None:
+        """The directory was found at this URL after redirects: its server counts as the CA's own."""
+        self._moved_home = url
+
+    def _is_own(self, reply: HttpReply) -> bool:
+        """Whether the answer is of the directory's server: only that one's words are shown to people.
+
+        A CA may name any server of the Internet as its own. What a foreign one answers to us is not for the CA's users.
+        """
+        if not self._home:
+            return True
+        own = {host_of(one) for one in (self._home, self._moved_home) if one}
+        return host_of(reply.url) in own
 
     def retry_after(self, reply: HttpReply) -> float | None:
         """The seconds of the reply's Retry-After, None without (see :func:`parse_retry_after`)."""
@@ -123,7 +148,7 @@ class Exchange:
         except IndexError:
             pass
         self._count()
-        reply = self._http.request("HEAD", new_nonce)
+        reply = self._http.request("HEAD", new_nonce, home=self._home)
         nonce = _nonce_of(reply)
         if reply.status not in _OK:
             self._checked(reply)
@@ -138,8 +163,8 @@ class Exchange:
     def _is_bad_nonce(self, reply: HttpReply) -> bool:
         if reply.status < 400 or b"badNonce" not in reply.body:  # noqa: PLR2004 - RFC 9110 section 15.5
             return False
-        document = _decode(reply.body)
-        return isinstance(document, Mapping) and document.get("type") == "urn:ietf:params:acme:error:badNonce"
+        document = decode_json(reply.body)
+        return isinstance(document, Mapping) and document.get("type") == f"{_ACME}badNonce"
 
     def _checked(self, reply: HttpReply) -> HttpReply:
         """Keep the nonce, and raise unless the reply is a success."""
@@ -149,12 +174,13 @@ class Exchange:
             return reply
         if is_redirect(reply):
             raise redirected(reply)
+        document = decode_json(reply.body)
         raise AcmeProblem(
-            parse_problem(_decode(reply.body)) or Problem(status=reply.status),
+            parse_problem(document if self._is_own(reply) else _bare_problem(document)) or Problem(status=reply.status),
             status=reply.status,
             host=host_of(reply.url),
             retry_after=self.retry_after(reply),
-            location=reply.header("Location"),
+            location=printable(reply.header("Location"), LONGEST_URL),
         )
 
 
@@ -177,22 +203,15 @@ def _nonce_of(reply: HttpReply) -> str:
     return nonce if _NONCE.match(nonce) else ""
 
 
-def _decode(body: bytes) -> Any:
-    """JSON, or None for what is not JSON. Strings that no database would take are made harmless."""
-    text = body.decode("utf-8-sig", "replace")
-    try:
-        document = json.loads(text)
-        return _storable(document) if "\\u" in text else document
-    except (ValueError, RecursionError):
-        return None
+def _bare_problem(document: Any) -> dict[str, Any]:
+    """A problem document without any text: its type, where that is one of ACME's."""
+    kind = document.get("type") if isinstance(document, Mapping) else None
+    is_known = isinstance(kind, str) and kind.startswith(_ACME) and kind.removeprefix(_ACME) in WORDS
+    return {"type": kind} if is_known else {}
 
 
-def _storable(value: Any) -> Any:
-    match value:
-        case str():
-            return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", value)
-        case dict():
-            return {_storable(name): _storable(one) for name, one in value.items()}
-        case list():
-            return [_storable(one) for one in value]
-    return value
+def _without_words(value: Any) -> Any:
+    """A JSON document with its problems bare."""
+    if isinstance(value, dict):
+        return {name: _bare_problem(one) if name == "error" else _without_words(one) for name, one in value.items()}
+    return [_without_words(one) for one in value] if isinstance(value, list) else value

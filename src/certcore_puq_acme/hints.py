@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Final, assert_never
 
 from certcore.model.events import EventKind
@@ -35,7 +36,7 @@ from certcore_puq_acme.owner_records import (
     seen_records,
 )
 from certcore_puq_acme.pages import asks_for_a_visit, page_url, pages_in
-from certcore_puq_acme.settings import PuqAcmeProfile
+from certcore_puq_acme.settings import ChallengeType, PuqAcmeProfile
 
 __all__ = ["right_column"]
 
@@ -45,12 +46,23 @@ _OF_THE_CA_ALONE: Final = frozenset({_RATE_LIMITED, "userActionRequired"})
 _SOON: Final = 5.0
 _LATER: Final = 30.0
 #: The stages of `certcore_puq_acme.steps`, in their order, with what they are called for people.
-_STAGES: Final = (
-    ("preflight", "Check the CNAME"),
-    ("ordered", "Order placed at the CA"),
-    ("published", "Validation values published"),
-    ("answered", "The CA validates"),
-    ("finalizing", "The CA issues"),
+_STAGES: Final = MappingProxyType(
+    {
+        ChallengeType.DNS: (
+            ("preflight", "Check the CNAME"),
+            ("ordered", "Order placed at the CA"),
+            ("published", "Validation values published"),
+            ("answered", "The CA validates"),
+            ("finalizing", "The CA issues"),
+        ),
+        # Nothing is published: the owner's TXT records stay as they are.
+        ChallengeType.DNS_PERSIST: (
+            ("preflight.persist", "Check the TXT record"),
+            ("ordered", "Order placed at the CA"),
+            ("answered", "The CA validates"),
+            ("finalizing", "The CA issues"),
+        ),
+    }
 )
 
 
@@ -65,7 +77,7 @@ def right_column(view: CertificateView, context: ModuleContext) -> list[Hint]:
                 *_fallback(view),
                 *_pending(view),
                 *owner_records(view, context, own_settings(view)),
-                *_progress(view),
+                *_progress(view, context),
                 _check_now(),
                 Refresh(_SOON),
             ]
@@ -74,7 +86,7 @@ def right_column(view: CertificateView, context: ModuleContext) -> list[Hint]:
                 *_fallback(view),
                 *_processing(view),
                 *_problem(view),
-                *_progress(view),
+                *_progress(view, context),
                 Refresh(_SOON),
             ]
         case Status.ACTIVE:
@@ -248,16 +260,21 @@ def _renewal(view: CertificateView, context: ModuleContext) -> list[Hint]:
         *_unseen(view),
         *_problem(view),
         *records,
-        *_progress(view),
+        *_progress(view, context),
     ]
 
 
-def _progress(view: CertificateView) -> list[Hint]:
+def _progress(view: CertificateView, context: ModuleContext) -> list[Hint]:
     """The way of the attempt in flight, as a timeline."""
     if view.issuance is None:
         return []
-    stage = (view.issuance.module_state or {}).get("stage", "preflight")
-    reached = next((index for index, (name, _) in enumerate(_STAGES) if name == stage), 0)
+    state = view.issuance.module_state or {}
+    challenge = ChallengeType(state.get("challenge") or own_settings(view).challenge_type(context.profile))
+    stage = state.get("stage", "preflight")
+    stages = _STAGES[challenge]
+    if stage == "published" and challenge is ChallengeType.DNS_PERSIST:
+        stage = "answered"
+    reached = next((index for index, (name, _) in enumerate(stages) if name.split(".")[0] == stage), 0)
     failed = view.certificate.problem is not None
     rows = [
         Step(title=_message("step.csr", "Key and CSR made"), state=StepState.DONE, at=view.issuance.created_at),
@@ -266,7 +283,7 @@ def _progress(view: CertificateView) -> list[Hint]:
                 title=_message(f"step.{name}", title),
                 state=_step_state(index, reached, failed=failed),
             )
-            for index, (name, title) in enumerate(_STAGES)
+            for index, (name, title) in enumerate(stages)
         ),
     ]
     return [Steps(tuple(rows))]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import socket
 import struct
 import time
+from collections.abc import Sequence
 from typing import Final
 
 import dns.entropy
@@ -18,11 +19,12 @@ import dns.name
 import dns.query
 import dns.rcode
 import dns.rdatatype
+import dns.resolver
 from attrs import frozen
 
 from certcore_puq_acme.settings import NameServer
 
-__all__ = ["NO_ANSWER", "Lookup", "ask"]
+__all__ = ["NO_ANSWER", "Lookup", "SocketDns", "ask"]
 
 #: How a server failed that did not answer in time.
 NO_ANSWER: Final = "no answer in time"
@@ -51,6 +53,23 @@ class Lookup:
     cname: str = ""
     #: Why there is no answer to rely on; empty when there is one.
     failure: str = ""
+
+
+@frozen
+class SocketDns:
+    """The DNS over sockets: `certcore_puq_acme.network.DnsPort`."""
+
+    def ask(self, server: NameServer, name: str, kind: dns.rdatatype.RdataType, timeout: float) -> Lookup:
+        """See `ask`."""
+        return ask(server, name, kind, timeout)
+
+    def system_servers(self) -> Sequence[NameServer]:
+        """The system's resolvers, none when it has none."""
+        try:
+            system = dns.resolver.Resolver()
+        except dns.resolver.NoResolverConfiguration:
+            return ()
+        return tuple(NameServer(str(address), system.port) for address in system.nameservers)
 
 
 def ask(server: NameServer, name: str, kind: dns.rdatatype.RdataType, timeout: float) -> Lookup:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from itertools import islice
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
@@ -17,6 +18,7 @@ from attrs import evolve, field, frozen
 
 from certcore.model.problem import Problem
 from certcore_puq_acme.acme_errors import ProtocolError
+from certcore_puq_acme.foreign_text import LONGEST_TEXT, LONGEST_URL, LONGEST_WORD, printable
 
 __all__ = [
     "MAX_RETRY_AFTER",
@@ -38,6 +40,11 @@ MAX_RETRY_AFTER: Final = 86400.0
 _LINK = re.compile(r"<([^<>]*)>([^<]*)")
 _ALTERNATE = re.compile(r';\s*rel\s*=\s*(?:"(?:[^"]*\s)?alternate(?:\s[^"]*)?"|alternate(?=[\s;,]|$))', re.IGNORECASE)
 _HTTP_STATUSES: Final = range(100, 600)
+#: How many members of a list are kept: more than any order has names.
+_LONGEST_LIST: Final = 1000
+#: How many certificate profiles, and sub-problems, are kept, and the longest text of each.
+_MOST_SHOWN: Final = 100
+_BRIEF: Final = 300
 
 
 def _read_only(found: Mapping[str, str]) -> Mapping[str, str]:
@@ -93,7 +100,8 @@ class Directory:
             account_hash_prefix=_text(meta, "accountHashPrefix"),
             external_account_required=meta.get("externalAccountRequired") is True,
             profiles={
-                name: text if isinstance(text, str) else "" for name, text in _mapping(meta.get("profiles")).items()
+                printable(name, LONGEST_WORD): printable(text, _BRIEF)
+                for name, text in islice(_mapping(meta.get("profiles")).items(), _MOST_SHOWN)
             },
         )
 
@@ -121,7 +129,7 @@ class Account:
         found = _object(document, "account")
         return cls(
             url=url,
-            status=_text(found, "status") or "valid",
+            status=_word(found, "status") or "valid",
             contact=_texts(found, "contact"),
             orders=_text(found, "orders"),
         )
@@ -161,7 +169,7 @@ class Order:
         found = _object(document, "order")
         order = cls(
             url=url,
-            status=_need(found, "status", "order"),
+            status=_need(found, "status", "order")[:LONGEST_WORD],
             identifiers=tuple(name for one in _list(found, "identifiers") if (name := _text(_mapping(one), "value"))),
             authorizations=_texts(found, "authorizations"),
             finalize=_text(found, "finalize"),
@@ -207,9 +215,9 @@ class Challenge:
         """
         found = _object(document, "challenge")
         return cls(
-            type=_text(found, "type"),
+            type=_word(found, "type"),
             url=_text(found, "url") or url,
-            status=_text(found, "status"),
+            status=_word(found, "status"),
             token=_text(found, "token"),
             issuer_names=_texts(found, "issuerDomainNames") or _texts(found, "issuer-domain-names"),
             account_uri=_text(found, "accounturi"),
@@ -255,7 +263,7 @@ class Authorization:
             ProtocolError: No object, no status, or no identifier while pending.
         """
         found = _object(document, "authorization")
-        status = _need(found, "status", "authorization")
+        status = _need(found, "status", "authorization")[:LONGEST_WORD]
         identifier = _text(_mapping(found.get("identifier")), "value")
         if not identifier and status == "pending":
             raise ProtocolError("authorization", "identifier")
@@ -292,13 +300,15 @@ class Fetched(NamedTuple):
 
 
 def parse_problem(document: object) -> Problem | None:
-    """A problem document inside another resource; None where there is no object."""
+    """A problem document inside another resource, its texts printable and bounded; None where there is no object.
+
+    Advice is ours alone: that of a CA is left out.
+    """
     if not isinstance(document, Mapping):
         return None
     problem = Problem.from_json(document)
-    if any(one.status is not None and one.status not in _HTTP_STATUSES for one in (problem, *problem.subproblems)):
-        problem = evolve(_plausible(problem), subproblems=tuple(map(_plausible, problem.subproblems)))
-    return problem
+    subproblems = tuple(_plausible(one, _BRIEF) for one in problem.subproblems[:_MOST_SHOWN])
+    return evolve(_plausible(problem, LONGEST_TEXT), subproblems=subproblems)
 
 
 def parse_retry_after(value: str, *, date: str = "", now: datetime | None = None) -> float | None:
@@ -340,8 +350,17 @@ def _http_date(value: str) -> datetime | None:
     return when if when.tzinfo is not None else when.replace(tzinfo=UTC)  # an HTTP-date is always in GMT
 
 
-def _plausible(problem: Problem) -> Problem:
-    return problem if problem.status in _HTTP_STATUSES else evolve(problem, status=None)
+def _plausible(problem: Problem, longest: int) -> Problem:
+    return evolve(
+        problem,
+        type=printable(problem.type, _BRIEF),
+        title=printable(problem.title, longest),
+        detail=printable(problem.detail, longest),
+        instance=printable(problem.instance, longest),
+        identifier=printable(problem.identifier, _BRIEF),
+        advice="",
+        status=problem.status if problem.status in _HTTP_STATUSES else None,
+    )
 
 
 def _object(document: object, resource: str) -> Mapping[str, Any]:
@@ -358,17 +377,20 @@ def _need(document: Mapping[str, Any], name: str, resource: str) -> str:
 
 
 def _text(document: Mapping[str, Any], name: str) -> str:
-    value = document.get(name)
-    return value if isinstance(value, str) else ""
+    return printable(document.get(name), LONGEST_URL)
+
+
+def _word(document: Mapping[str, Any], name: str) -> str:
+    return printable(document.get(name), LONGEST_WORD)
 
 
 def _list(document: Mapping[str, Any], name: str) -> list[Any]:
     value = document.get(name)
-    return value if isinstance(value, list) else []
+    return value[:_LONGEST_LIST] if isinstance(value, list) else []
 
 
 def _texts(document: Mapping[str, Any], name: str) -> tuple[str, ...]:
-    return tuple(one for one in _list(document, name) if isinstance(one, str))
+    return tuple(printable(one, LONGEST_URL) for one in _list(document, name) if isinstance(one, str))
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

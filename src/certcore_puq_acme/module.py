@@ -34,6 +34,7 @@ from certcore_puq_acme.account_actions import profile_actions, run_action
 from certcore_puq_acme.delegation import VALIDATION_LABEL
 from certcore_puq_acme.directory_records import known_directory
 from certcore_puq_acme.hints import right_column
+from certcore_puq_acme.network import Network, NetworkPort
 from certcore_puq_acme.owner_records import with_lasting_records
 from certcore_puq_acme.profile_column import profile_column
 from certcore_puq_acme.settings import PuqAcmeProfile, PuqAcmeSettings, check_profile
@@ -44,14 +45,19 @@ _MAX_NAME: Final = 253
 
 
 class PuqAcme(CAModule):
-    """Certificates from any ACME CA (RFC 8555), validated with dns-01 through one CNAME into the tech zone."""
+    """Certificates from any ACME CA (RFC 8555), validated with dns-01 through one CNAME into the tech zone.
+
+    Args:
+        network: HTTP and DNS; the real ones by default. A simulation hands in its own.
+    """
 
     name: ClassVar[str] = "puq_acme"
     title: ClassVar[str] = "PUQ ACME"
     profile_type: ClassVar[type] = PuqAcmeProfile
     certificate_type: ClassVar[type] = PuqAcmeSettings
 
-    def __init__(self) -> None:
+    def __init__(self, network: NetworkPort | None = None) -> None:
+        self._network: NetworkPort = network or Network()
         self._lock = threading.Lock()
         self._accounts: Any = None
 
@@ -85,7 +91,7 @@ class PuqAcme(CAModule):
 
         Only lasting records that end soon are looked at in the DNS for it: their owner may have set new ones.
         """
-        return right_column(with_lasting_records(view, context), context)
+        return right_column(with_lasting_records(view, context, self._network), context)
 
     def check_profile(self, profile: Any) -> None:
         """Refuse settings that do not fit together."""
@@ -173,7 +179,7 @@ class PuqAcme(CAModule):
 
         with self._lock:
             if self._accounts is None:
-                self._accounts = Accounts()
+                self._accounts = Accounts(network=self._network)
             return self._accounts
 
     def _check_ca(self, context: ModuleContext) -> list[CheckItem]:
@@ -201,7 +207,8 @@ class PuqAcme(CAModule):
 
         profile: PuqAcmeProfile = context.profile
         title = Message("puq_acme.check.zone", "The tech zone {zone} in the DNS", {"zone": profile.tech_zone.ascii})
-        trouble = Resolvers.of(profile.dns_servers, profile.api_timeout).zone_answers(profile.tech_zone.ascii)
+        resolvers = Resolvers.of(profile.dns_servers, profile.api_timeout, self._network.dns())
+        trouble = resolvers.zone_answers(profile.tech_zone.ascii)
         servers = ", ".join(server.host for server in profile.zone_servers)
         advice = f"Delegate {profile.tech_zone} to {servers} and run `certcore dns serve` there."
         return CheckItem(title=title, ok=not trouble, detail=trouble, advice=advice if trouble else "")

@@ -17,6 +17,8 @@ from certcore.ports.ca_module import ModuleContext
 from certcore_puq_acme.account_records import account_of, read_record
 from certcore_puq_acme.delegation import delegation_key, delegations
 from certcore_puq_acme.directory_records import KnownDirectory, known_directory
+from certcore_puq_acme.foreign_text import printable
+from certcore_puq_acme.network import NetworkPort
 from certcore_puq_acme.persist import account_uris, expected_record, judge, persist_name, until_for
 from certcore_puq_acme.settings import ChallengeType, PuqAcmeProfile, PuqAcmeSettings
 
@@ -106,7 +108,7 @@ def seen_records(issuance: Issuance | None) -> dict[str, Mapping[str, Any]]:
     return {str(row["name"]): row for row in findings.get("records", [])}
 
 
-def with_lasting_records(view: CertificateView, context: ModuleContext) -> CertificateView:
+def with_lasting_records(view: CertificateView, context: ModuleContext, network: NetworkPort) -> CertificateView:
     """The same view, after another look at the lasting records of the leaf in service that end soon.
 
     What was seen of them is of the last issuance; the owner may have set new ones since. Each gets the content that it
@@ -125,7 +127,7 @@ def with_lasting_records(view: CertificateView, context: ModuleContext) -> Certi
     issuers = _issuers(directory)
     if directory is None or not account.url or not issuers:
         return view
-    resolvers = Resolvers.of(profile.dns_servers, min(profile.api_timeout, _BRIEFLY))
+    resolvers = Resolvers.of(profile.dns_servers, min(profile.api_timeout, _BRIEFLY), network.dns())
     rows: list[Mapping[str, Any]] = []
     asks = True
     for row in (active.findings or {}).get("records", []):
@@ -147,7 +149,7 @@ def with_lasting_records(view: CertificateView, context: ModuleContext) -> Certi
         if found and all(state is RecordState.CORRECT for state, _, _ in found):
             # All servers have to show it: the one that ends first counts.
             _, seen, ends = min(found, key=lambda one: one[2] or _NEVER)
-            fresh |= {"seen": seen, "until": ends.isoformat() if ends else ""}
+            fresh |= {"seen": printable(seen), "until": ends.isoformat() if ends else ""}
         rows.append(fresh)
     findings = {**(active.findings or {}), "records": rows}
     return evolve(view, active=evolve(active, findings=findings))

@@ -19,6 +19,7 @@ from certcore_puq_acme.attempt import Attempt, Stage, is_near_its_end, of_order
 from certcore_puq_acme.budget import OrderRequest, Turn, Why
 from certcore_puq_acme.caa import CaaPolicy, suggestion
 from certcore_puq_acme.directory_records import KnownDirectory, known_directory
+from certcore_puq_acme.foreign_text import printable
 from certcore_puq_acme.meanings import TOO_MANY
 from certcore_puq_acme.messages import Order
 from certcore_puq_acme.persist import account_uris, expected_record, judge, persist_name, until_for
@@ -288,7 +289,7 @@ def _seen(attempt: Attempt, findings: list[Finding]) -> dict[str, Any]:
 
 
 def _plain(finding: Finding) -> Mapping[str, Any]:
-    return {name: str(value) for name, value in asdict(finding).items()}
+    return {name: printable(str(value)) for name, value in asdict(finding).items()}
 
 
 def _gently(looks: int) -> float:

@@ -12,7 +12,7 @@ from certcore_puq_acme.account_records import AccountRecord, own_account, read_r
 from certcore_puq_acme.budget import Budget
 from certcore_puq_acme.directory_records import KnownDirectory, known_directory
 from certcore_puq_acme.pages import asks_for_a_visit, page_url, pages_in
-from certcore_puq_acme.settings import PuqAcmeProfile
+from certcore_puq_acme.settings import SHORTEST_HMAC_KEY, PuqAcmeProfile
 
 __all__ = ["profile_column"]
 
@@ -27,6 +27,7 @@ def profile_column(context: ModuleContext) -> Sequence[Hint]:
         if one.url and one.document != own.document and not one.is_closed
     ]
     return [
+        *_short_key(context.profile),
         *_account(own),
         *_terms(context, own, others, known),
         *_others(others),
@@ -34,6 +35,17 @@ def profile_column(context: ModuleContext) -> Sequence[Hint]:
         *_budget(context, own),
         *(ActionButton(name=one.name, label=one.label, confirm=one.confirm) for one in profile_actions(context)),
     ]
+
+
+def _short_key(profile: PuqAcmeProfile) -> list[Hint]:
+    if not profile.short_hmac_key:
+        return []
+    text = (
+        "The EAB HMAC key has {length} bytes; RFC 7518 asks for at least {least}. Some CAs refuse shorter ones when "
+        "the account is opened: then create new EAB credentials on the CA's site."
+    )
+    params = {"length": profile.short_hmac_key, "least": SHORTEST_HMAC_KEY}
+    return [Notice(Level.WARNING, _message("short_hmac_key", text, **params))]
 
 
 def _account(record: AccountRecord) -> list[Hint]:

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 import dns.rdatatype
-import dns.resolver
-from attrs import frozen
+from attrs import field, frozen
 
 from certcore.model.hints import RecordState
 from certcore_puq_acme.caa import CaaAnswer, relevant_records
 from certcore_puq_acme.delegation import Delegation
-from certcore_puq_acme.lookup import NO_ANSWER, ask
+from certcore_puq_acme.lookup import NO_ANSWER, SocketDns
+from certcore_puq_acme.network import DnsPort
 from certcore_puq_acme.settings import NameServer
 
 __all__ = ["Finding", "Resolvers"]
@@ -44,17 +44,13 @@ class Resolvers:
     servers: tuple[NameServer, ...]
     #: Seconds for one question to one server.
     timeout: float
+    #: How they are asked.
+    dns: DnsPort = field(factory=SocketDns)
 
     @classmethod
-    def of(cls, servers: Sequence[NameServer], timeout: float) -> Resolvers:
+    def of(cls, servers: Sequence[NameServer], timeout: float, dns: DnsPort) -> Resolvers:
         """The given servers, or the system's when there are none given."""
-        if not servers:
-            try:
-                system = dns.resolver.Resolver()
-                servers = [NameServer(str(address), system.port) for address in system.nameservers]
-            except dns.resolver.NoResolverConfiguration:
-                servers = []
-        return cls(servers=tuple(servers), timeout=timeout)
+        return cls(servers=tuple(servers or dns.system_servers()), timeout=timeout, dns=dns)
 
     def check_all(self, delegations: Iterable[Delegation]) -> list[Finding]:
         """Look for every CNAME; a DNS server that is silent is not asked a hundred times in a row."""
@@ -86,7 +82,7 @@ class Resolvers:
         if not self.servers:
             return "no DNS server is configured"
         for server in self.servers:
-            found = ask(server, name, dns.rdatatype.TXT, self.timeout)
+            found = self.dns.ask(server, name, dns.rdatatype.TXT, self.timeout)
             if found.failure:
                 return f"{server}: {found.failure}"
             missing = wanted - set(found.values)
@@ -100,7 +96,7 @@ class Resolvers:
             return [], "no DNS server is configured"
         found = []
         for server in self.servers:
-            answer = ask(server, name, dns.rdatatype.TXT, self.timeout)
+            answer = self.dns.ask(server, name, dns.rdatatype.TXT, self.timeout)
             if answer.failure:
                 return [], f"{server}: {answer.failure}"
             found.append(answer.values)
@@ -115,7 +111,7 @@ class Resolvers:
             nonlocal silent
             if silent:
                 return CaaAnswer(name=name, failure=NO_ANSWER)
-            found = ask(self.servers[0], name, dns.rdatatype.CAA, self.timeout)
+            found = self.dns.ask(self.servers[0], name, dns.rdatatype.CAA, self.timeout)
             silent = found.failure == NO_ANSWER
             return CaaAnswer(name=name, records=found.values, failure=found.failure)
 
@@ -126,7 +122,7 @@ class Resolvers:
         if not self.servers:
             return "no DNS server is configured"
         for server in self.servers:
-            found = ask(server, zone, dns.rdatatype.SOA, self.timeout)
+            found = self.dns.ask(server, zone, dns.rdatatype.SOA, self.timeout)
             if found.failure or not found.values:
                 return f"{server}: {found.failure or 'there is no such zone'}"
         return ""
@@ -135,7 +131,7 @@ class Resolvers:
         name = delegation.name
         seen: list[str] = []
         for _ in range(_MAX_HOPS):
-            found = ask(server, name, dns.rdatatype.CNAME, self.timeout)
+            found = self.dns.ask(server, name, dns.rdatatype.CNAME, self.timeout)
             if found.failure and not seen:
                 return _finding(delegation, RecordState.UNREACHABLE, f"{server}: {found.failure}")
             if not found.cname:

@@ -19,7 +19,6 @@ from certcore_puq_acme.accounts import Accounts
 from certcore_puq_acme.acme_errors import CLIENT_ERRORS, AcmeProblem
 from certcore_puq_acme.client import AcmeClient
 from certcore_puq_acme.jose import load_account_key
-from certcore_puq_acme.transport import Http
 
 __all__ = ["revoke"]
 
@@ -82,7 +81,7 @@ def _revoke(
     key = private_key()
     if key is None:
         raise refusal
-    _by_key(leaf, code, key, context, str(state.get("directory") or context.profile.directory))
+    _by_key(accounts, leaf, code, key, context, str(state.get("directory") or context.profile.directory))
 
 
 def _usable(context: ModuleContext, accounts: Accounts, key: str) -> AcmeClient | None:
@@ -91,8 +90,10 @@ def _usable(context: ModuleContext, accounts: Accounts, key: str) -> AcmeClient 
     return accounts.find(context, record.document)
 
 
-def _by_key(leaf: bytes, code: int | None, key: Secret, context: ModuleContext, directory: str) -> None:
+def _by_key(
+    accounts: Accounts, leaf: bytes, code: int | None, key: Secret, context: ModuleContext, directory: str
+) -> None:
     profile = context.profile
-    with closing(Http(timeout=profile.api_timeout, extra_roots=profile.trusted_roots)) as http:
+    with closing(accounts.http(profile)) as http:
         client = AcmeClient(directory, key=load_account_key(key.reveal()), http=http, now=context.environment.now)
         client.revoke(leaf, reason=code, by_key=True)

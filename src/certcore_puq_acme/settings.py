@@ -17,6 +17,7 @@ from certcore.model import form
 from certcore.model.names import DnsName
 from certcore.model.secret import Secret
 from certcore.model.subject import parse_email
+from certcore.net import is_loopback
 from certcore.x509.chain import parse_certificates
 from certcore_puq_acme.account_keys import AccountKeyType
 from certcore_puq_acme.directories import PRESETS, DirectoryPreset
@@ -24,6 +25,7 @@ from certcore_puq_acme.limits import Limit, NoLimits, limits_of, parse_limit
 
 __all__ = [
     "CUSTOM",
+    "SHORTEST_HMAC_KEY",
     "ChallengeType",
     "NameServer",
     "PuqAcmeProfile",
@@ -36,6 +38,8 @@ __all__ = [
 CUSTOM: Final = "custom"
 #: The value of ``challenges`` with which each certificate may choose.
 _BOTH: Final = "both"
+#: The shortest key for HS256 (RFC 7518 section 3.2), in bytes.
+SHORTEST_HMAC_KEY: Final = 32
 _PROFILE_NAME: Final = re.compile(r"[!-~]{1,100}")
 _DNS_PORT: Final = 53
 _MAX_PORT: Final = 65535
@@ -83,16 +87,9 @@ def _directory_url(text: str, field: str) -> str:
         raise InvalidInput(field, "must not hold a user name, a password or a fragment.")
     if not parts.hostname:
         raise InvalidInput(field, "is not a URL; it looks like https://acme.example.com/directory.")
-    if parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.hostname)):
+    if parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname)):
         return text
     raise InvalidInput(field, "must begin with https:// (plain http is only for a test server on this machine).")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _email(text: str, field: str) -> str:
@@ -195,7 +192,11 @@ class PuqAcmeProfile:
         help="For new accounts and at the next key rollover.",
     )
     eab_kid: str = form.text("EAB key id", default="", help="External account binding, for CAs that require it.")
-    eab_hmac_key: Secret | None = form.secret("EAB HMAC key", default=None)
+    eab_hmac_key: Secret | None = form.secret(
+        "EAB HMAC key",
+        default=None,
+        help="Base64url, as the CA shows it. Of fewer than 32 bytes it may be refused (RFC 7518 section 3.2).",
+    )
     eab_url: str = form.text(
         "EAB by e-mail",
         default="",
@@ -301,6 +302,12 @@ class PuqAcmeProfile:
         return self.preset.eab_by_email if self.preset else self.eab_url
 
     @property
+    def short_hmac_key(self) -> int:
+        """The length of an EAB HMAC key that is shorter than RFC 7518 section 3.2 asks for, in bytes; 0 for none."""
+        length = len(_hmac_key_bytes(self.eab_hmac_key)) if self.eab_hmac_key else 0
+        return length if length < SHORTEST_HMAC_KEY else 0
+
+    @property
     def limits_in_force(self) -> tuple[Limit, ...]:
         """The limits that count: the profile's, else those that the CA publishes."""
         return limits_of(self.limits, self.preset.limits if self.preset else ())
@@ -388,10 +395,13 @@ def check_profile(profile: PuqAcmeProfile) -> None:
 
 
 def _check_hmac_key(key: Secret) -> None:
+    if not _hmac_key_bytes(key):
+        raise InvalidInput("eab_hmac_key", "is not base64url, the form in which CAs give it.") from None
+
+
+def _hmac_key_bytes(key: Secret) -> bytes:
     text = key.reveal_text().rstrip("=")
     try:
-        decoded = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
-        decoded = b""
-    if not decoded:
-        raise InvalidInput("eab_hmac_key", "is not base64url, the form in which CAs give it.") from None
+        return b""

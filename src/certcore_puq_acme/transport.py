@@ -2,11 +2,14 @@
 
 TLS is always verified, with the system's roots and whatever roots the CA profile adds. Plain ``http`` is spoken to
 loopback only. Connections are pooled and kept alive; a :class:`Http` may be shared by any number of threads.
+
+A CA's answers name the URLs that are asked next. They lead to the public Internet, or to the kind of network on which
+the configured directory itself is; plain ``http`` is spoken only where the directory is of that kind, too. So no CA
+reaches the services of this host or network through us.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import socket
 import ssl
@@ -22,10 +25,20 @@ from urllib.parse import quote, urljoin, urlsplit
 from attrs import field, frozen
 
 from certcore.errors import InvalidInput
+from certcore.net import AddressKind, AddressRefused, address_kind, is_loopback
 from certcore_puq_acme.acme_errors import TransportFailed
 from certcore_puq_acme.connection import BrokenOff, Connection, ReplyTooLarge
 
-__all__ = ["MAX_BODY", "MAX_REDIRECTS", "Http", "HttpReply", "host_of", "is_redirect", "redirected"]
+__all__ = [
+    "MAX_BODY",
+    "MAX_REDIRECTS",
+    "Http",
+    "HttpReply",
+    "host_of",
+    "is_redirect",
+    "redirect_target",
+    "redirected",
+]
 
 #: The largest body that is read, in bytes.
 MAX_BODY: Final = 1024 * 1024
@@ -91,11 +104,19 @@ class Http:
         self._lock = threading.Lock()
         #: Idle connections by origin, the one that was used last at the end.
         self._idle: dict[_Origin, deque[Connection]] = {}
+        #: On which kind of network each directory's own server was found, its certificate verified.
+        self._found_on: dict[_Origin, AddressKind] = {}
         # Whoever forgets to close it leaves no sockets behind.
         weakref.finalize(self, _close_all, self._idle)
 
     def request(
-        self, method: str, url: str, *, body: bytes | None = None, headers: Mapping[str, str] | None = None
+        self,
+        method: str,
+        url: str,
+        *,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        home: str = "",
     ) -> HttpReply:
         """Send one request and read the whole answer, whatever its status.
 
@@ -104,13 +125,19 @@ class Http:
             url: An ``https`` URL, or ``http`` to loopback.
             body: The body of a POST.
             headers: Headers besides User-Agent and Accept-Encoding.
+            home: The configured URL (a CA's directory) whose server named this one; empty for a configured URL.
 
         Raises:
-            TransportFailed: Any kind but redirect, empty, html and not_json, which are for the caller to judge.
+            TransportFailed: Any kind but redirect, empty, html and not_json, which are for the caller to judge;
+                ``bad_url`` and ``foreign_address`` where ``home`` must not lead to.
         """
         origin, target = _split(url)
+        start = _split(home)[0] if home else origin
+        if origin.scheme == "http" and start.scheme != "http":
+            message = f"A URL of the CA leads to {origin.label} without encryption."
+            raise TransportFailed("bad_url", message, host=origin.label)
         head = self._head(method, origin, target, body, headers or {})
-        connection = self._connection(origin)
+        connection = self._connection(origin, start)
         try:
             reply = connection.exchange(head, body or b"", without_body=method == "HEAD", most=MAX_BODY)
         except (OSError, BrokenOff, ReplyTooLarge) as error:
@@ -118,22 +145,6 @@ class Http:
         finally:
             self._give_back(origin, connection)
         return HttpReply(status=reply.status, url=url, body=reply.body, headers=reply.headers)
-
-    def get(self, url: str, *, headers: Mapping[str, str] | None = None, redirects: int = 0) -> HttpReply:
-        """GET, following at most ``redirects`` redirects, never from https to http.
-
-        Raises:
-            TransportFailed: As :meth:`request`; ``redirect`` for a redirect too many, to nowhere, or to plain http.
-        """
-        for _ in range(redirects + 1):
-            reply = self.request("GET", url, headers=headers)
-            if not is_redirect(reply):
-                return reply
-            target = _join(url, reply.header("Location"))
-            if not target or (url.lower().startswith("https:") and not target.lower().startswith("https:")):
-                break
-            url = target
-        raise redirected(reply)
 
     def close(self) -> None:
         """Close the idle connections. The object stays usable and connects again when asked to."""
@@ -143,24 +154,46 @@ class Http:
     def __repr__(self) -> str:
         return f"Http(timeout={self._timeout:g})"
 
-    def _connection(self, origin: _Origin) -> Connection:
+    def _connection(self, origin: _Origin, start: _Origin) -> Connection:
         """An idle connection that is still open, or a new one."""
         while True:
             with self._lock:
                 kept = self._idle.get(origin)
                 connection = kept.pop() if kept else None
             if connection is None:
-                return self._connect(origin)
-            if connection.is_open():
+                return self._connect(origin, start)
+            if connection.is_open() and self._permits(connection.address, origin, start):
                 return connection
             connection.close()
 
-    def _connect(self, origin: _Origin) -> Connection:
+    def _connect(self, origin: _Origin, start: _Origin) -> Connection:
         tls = self._tls if origin.scheme == "https" else None
         try:
-            return Connection(origin.host, origin.port, tls=tls, timeout=self._timeout, monotonic=self._monotonic)
+            connection = Connection(
+                origin.host,
+                origin.port,
+                tls=tls,
+                timeout=self._timeout,
+                monotonic=self._monotonic,
+                permits=lambda address: self._permits(address, origin, start),
+            )
         except (OSError, ValueError) as error:
             raise self._not_connected(error, origin.label) from error
+        if origin == start:
+            self._found_on[origin] = address_kind(connection.address)
+        return connection
+
+    def _permits(self, address: str, origin: _Origin, start: _Origin) -> bool:
+        """Whether a server that the one at ``start`` has named may be at this address.
+
+        The configured server itself may be anywhere, as an internal CA is: its certificate says whether it is the one.
+        """
+        kind = address_kind(address)
+        if origin.scheme == "http":
+            return kind is AddressKind.LOOPBACK
+        if origin == start:
+            return kind is not AddressKind.UNUSABLE
+        return kind in (AddressKind.PUBLIC, self._found_on.get(start, _literal_kind(start.host)))
 
     def _give_back(self, origin: _Origin, connection: Connection) -> None:
         if connection.reusable:
@@ -184,6 +217,9 @@ class Http:
     def _not_connected(self, error: Exception, host: str) -> TransportFailed:
         server = f"The CA's server at {host}"
         match error:
+            case AddressRefused():
+                message = f"A URL of the CA leads to {host}, which is in a network that is not the CA's."
+                return TransportFailed("foreign_address", message, host=host)
             case socket.gaierror() | UnicodeError():
                 return TransportFailed("unresolvable", f"The name {host} of the CA's server has no address.", host=host)
             case ConnectionRefusedError():
@@ -256,27 +292,30 @@ def _origin(url: str) -> _Origin:
         raise TransportFailed("bad_url", "A URL of the CA is not an https URL.", host=host)
     if not host.isascii() or not host.isprintable() or " " in host or len(host) > _MAX_HOST:
         raise TransportFailed("bad_url", f"{host[:80]!r} is not the name of a server.", host="")
-    if scheme == "http" and not _is_loopback(host):
+    if scheme == "http" and not is_loopback(host):
         raise TransportFailed("bad_url", f"The URL of the CA's server at {host} is not encrypted.", host=host)
     number = port or _DEFAULT_PORTS[scheme]
     shown = f"[{host}]" if ":" in host else host
     return _Origin(shown if number == _DEFAULT_PORTS[scheme] else f"{shown}:{number}", scheme, host, number)
 
 
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
+def _literal_kind(host: str) -> AddressKind:
+    """The kind of network that a host is on, as far as its name alone tells it."""
+    if is_loopback(host):
+        return AddressKind.LOOPBACK
+    kind = address_kind(host)
+    return AddressKind.PUBLIC if kind is AddressKind.UNUSABLE else kind
 
 
-def _join(base: str, location: str) -> str:
+def redirect_target(reply: HttpReply) -> str:
+    """Where a redirect leads, as an absolute URL; empty when that is nowhere, or from https to plain http."""
+    location = reply.header("Location")
     try:
-        return urljoin(base, location) if location else ""
+        target = urljoin(reply.url, location) if location else ""
     except ValueError:
         return ""
+    is_downgrade = reply.url.lower().startswith("https:") and not target.lower().startswith("https:")
+    return "" if is_downgrade else target
 
 
 def _tls_words(error: ssl.SSLError) -> str:

@@ -335,6 +335,35 @@ def test_a_binding_that_is_not_right_is_told_with_what_to_do(panel, start_pebble
         assert "EAB key id and HMAC key into the CA profile" in advice
 
 
+@pytest.mark.parametrize(
+    ("status", "kind", "detail"),
+    [
+        (400, "malformed", "go-jose/go-jose: error in cryptographic primitive"),
+        (500, "serverInternal", "verifying EAB: error in cryptographic primitive"),
+        (403, "unauthorized", "MAC key too short"),
+    ],
+)
+def test_a_refusal_of_a_short_eab_key_is_explained(panel, trouble, status, kind, detail):
+    """The CA's riddle comes with the key's length and what to do; with a longer key it means something else."""
+    plan, proxy = trouble
+
+    def rewrite(path, was, body, headers):
+        if path != "/sign-me-up":
+            return was, body, headers
+        text = json.dumps({"type": f"urn:ietf:params:acme:error:{kind}", "detail": detail}).encode()
+        return status, text, {"replay-nonce": headers["replay-nonce"]}
+
+    plan.rewrite = rewrite
+    short = {"eab_kid": "kid-1", "eab_hmac_key": "A" * 40}
+    profile = panel.profile(**proxy, **short)
+    (_, item, _) = panel.core.authorities.check(profile.id).items
+    assert detail in item.detail
+    assert "has 30 bytes" in item.advice
+    panel.core.authorities.edit(profile.id, settings={"eab_hmac_key": EAB_KEY})
+    (_, item, _) = panel.core.authorities.check(profile.id).items
+    assert "bytes" not in item.advice
+
+
 # -- external account binding by e-mail ---------------------------------------------------------------------------
 
 
@@ -400,6 +429,27 @@ def test_fetched_eab_credentials_outlive_a_ca_that_is_down(panel, start_pebble, 
     plan.faults = [(NEW_ACCOUNT, "500")] * 2
     panel.issued(profile, "a.shop.test")
     assert eab_service.asked == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"[" * 100_000, b'{"a":' * 100_000, b"[]", b'{"success":true,"eab_kid":"a\\u001b[2J","eab_hmac_key":"AAAA"}'],
+    ids=["deep array", "deep object", "array", "control characters"],
+)
+def test_eab_credentials_that_are_garbage(panel, start_pebble, eab_service, body):
+    """A service that answers nonsense, however deep, is named with what is wrong and not repeated."""
+    eab_service.answer = (200, body, {})
+    pebble = start_pebble(eab={"kid-1": EAB_KEY})
+    profile = panel.profile(
+        pebble.directory_url,
+        pebble.roots_pem,
+        email="a@shop.test",
+        eab_url=f"http://127.0.0.1:{eab_service.server_port}/eab",
+    )
+    (_, item, _) = panel.core.authorities.check(profile.id).items
+    assert not item.ok
+    assert "sent an EAB reply" in item.detail
+    assert item.detail.isprintable()
 
 
 def test_eab_credentials_need_an_email(panel, start_pebble, eab_service):

@@ -16,7 +16,7 @@ from certcore.model.secret import SecretName
 
 pytestmark = pytest.mark.pebble
 
-EAB = base64.urlsafe_b64encode(b"canary of the external account").decode().rstrip("=")
+EAB = base64.urlsafe_b64encode(b"the canary of the external account").decode().rstrip("=")
 
 
 @pytest.fixture(params=["sqlite", "postgresql", "mariadb"])

@@ -44,7 +44,6 @@ from certcore.contrib.target_fields import (
     check_seconds,
     connection_trouble,
     event_kinds,
-    is_loopback,
     optional_path,
     plain,
     tls_context,
@@ -55,6 +54,7 @@ from certcore.model.events import Event, EventKind
 from certcore.model.lifecycle import Status
 from certcore.model.secret import Secret
 from certcore.model.views import CertificateView
+from certcore.net import is_loopback
 from certcore.ports.plugins import CertificateSource
 
 __all__ = ["Mail", "MailFailed", "Security"]

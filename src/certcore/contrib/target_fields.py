@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
 import socket
@@ -21,7 +20,6 @@ __all__ = [
     "check_seconds",
     "connection_trouble",
     "event_kinds",
-    "is_loopback",
     "optional_path",
     "plain",
     "tls_context",
@@ -72,16 +70,6 @@ def event_kinds(kinds: Iterable[str]) -> frozenset[EventKind]:
 def optional_path(value: str | Path | None) -> Path | None:
     """A converter: a path, or none."""
     return None if value is None else Path(value)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine, by its name alone."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def connection_trouble(error: Exception) -> tuple[str, str]:

@@ -45,7 +45,6 @@ from certcore.contrib.target_fields import (
     check_seconds,
     connection_trouble,
     event_kinds,
-    is_loopback,
     optional_path,
     tls_context,
 )
@@ -53,6 +52,7 @@ from certcore.errors import CertCoreError, InvalidInput, NotFound
 from certcore.hookspecs import hookimpl
 from certcore.model.events import Event, EventKind
 from certcore.model.secret import Secret
+from certcore.net import is_loopback
 from certcore.ports.environment import Environment
 from certcore.ports.plugins import CertificateSource
 

@@ -1,12 +1,13 @@
 """The right column of a certificate with a leaf: what is said of the attempt beside it, and which records it shows."""
 
+import base64
 from datetime import timedelta
 
 import pytest
 from attrs import evolve, frozen
 
 from certcore import CertCore
-from certcore.model.hints import DnsRecords, Facts, Notice
+from certcore.model.hints import DnsRecords, Facts, Notice, Steps, StepState
 from certcore.model.issuance import Outcome
 from certcore.model.keys import KeyType
 from certcore.model.lifecycle import Status
@@ -168,3 +169,37 @@ def test_a_renewal_that_could_not_begin_says_why(page):
     assert problem.title not in page.texts(view)
     told = evolve(view, certificate=evolve(view.certificate, problem=problem))
     assert f"{problem.title} {problem.advice}" in page.texts(told)
+
+
+def _steps(page, view):
+    return [str(row.title) for one in page.hints(view) if isinstance(one, Steps) for row in one.rows]
+
+
+@pytest.mark.parametrize("stage", [None, "preflight", "ordered", "published", "answered", "finalizing"])
+@pytest.mark.parametrize("challenge", ["dns-01", "dns-persist-01"])
+def test_the_timeline_tells_of_the_records_that_there_are(page, challenge, stage):
+    """With dns-persist-01 no step speaks of a CNAME or of published values; with dns-01 both do."""
+    page.core.authorities.edit(page.view.authority.id, settings={"challenges": challenge})
+    page.core.certificates.renew(page.id)
+    view = page.view
+    state = {"stage": stage, **({} if stage == "preflight" else {"challenge": challenge})} if stage else None
+    view = evolve(view, issuance=evolve(view.issuance, module_state=state))
+    titles = " ".join(_steps(page, view))
+    lasting = challenge == "dns-persist-01"
+    assert ("Check the CNAME" in titles, "values published" in titles) == (not lasting, not lasting)
+    assert ("Check the TXT record" in titles) == lasting
+    (steps,) = [one for one in page.hints(view) if isinstance(one, Steps)][:1]
+    assert sum(row.state is StepState.CURRENT for row in steps.rows) == 1
+
+
+def test_a_short_eab_key_is_told_before_the_ca_refuses_it(page):
+    """The CA profile's page names its length and what RFC 7518 asks for; a key of 32 bytes is not worth a word."""
+    authority = page.view.authority.id
+
+    def texts(key):
+        encoded = base64.urlsafe_b64encode(key).decode().rstrip("=")
+        page.core.authorities.edit(authority, settings={"eab_kid": "kid", "eab_hmac_key": encoded})
+        return "\n".join(str(one.text) for one in page.core.authorities.hints(authority) if isinstance(one, Notice))
+
+    assert "has 30 bytes; RFC 7518 asks for at least 32" in texts(b"k" * 30)
+    assert "RFC 7518" not in texts(b"k" * 32)
