@@ -52,6 +52,7 @@ from certcore.model.export import ExportedFile, ExportFormat, ExportOptions, fil
 from certcore.model.issuance import Purpose
 from certcore.model.lifecycle import Status
 from certcore.model.names import DnsName
+from certcore.model.plugin_calls import call_plugin
 from certcore.model.secret import Secret
 from certcore.model.views import CertificateView
 from certcore.ports.plugins import CertificateSource
@@ -204,7 +205,8 @@ class DeployFiles:
     command_timeout: float = field(default=60.0, validator=check_seconds)
 
     def __attrs_post_init__(self) -> None:
-        self.format.check(ExportOptions(at=_ANY, password=self.password))
+        options = ExportOptions(at=_ANY, password=self.password)
+        call_plugin(self.format.name, "ExportFormat.check", self.format.check, options, returns=None)
         self.format.takes_key(with_key=self.with_key)
 
     @hookimpl

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 import threading
+from collections.abc import Mapping
 from typing import Any
 
-from attrs import Factory, field, fields, frozen
+from attrs import Factory, evolve, field, fields, frozen
 
 from certcore.engine.documents import StoredDocuments
 from certcore.model.authority import CertificateAuthority
 from certcore.model.certificate import Certificate, Schedule
-from certcore.model.form import FieldKind, fields_of, structure
+from certcore.model.form import FieldKind, fields_of, structure, unstructure
 from certcore.model.issuance import Issuance
 from certcore.model.order_limit import OrderLimit
+from certcore.model.plugin_calls import call_plugin
 from certcore.model.secret import Secret, SecretName
 from certcore.ports.ca_module import CAModule, Documents, ModuleContext, Work
 from certcore.ports.environment import Environment
@@ -20,7 +23,7 @@ from certcore.ports.plugins import Plugins
 from certcore.ports.sealing import Vault
 from certcore.ports.storage import Storage
 
-__all__ = ["Contexts", "secret_fields", "setting_secret_name"]
+__all__ = ["Contexts", "plain_settings", "read_settings", "secret_fields", "setting_secret_name"]
 
 
 def setting_secret_name(authority_id: str, setting: str) -> SecretName:
@@ -31,6 +34,26 @@ def setting_secret_name(authority_id: str, setting: str) -> SecretName:
 def secret_fields(settings_type: type) -> tuple[str, ...]:
     """The names of the secret fields of a settings class."""
     return tuple(one.name for one in fields_of(settings_type) if one.kind is FieldKind.SECRET)
+
+
+def read_settings(module: str, settings_type: type, values: Mapping[str, Any]) -> Any:
+    """Build settings from what a user gave or what is stored; the class and its parsers are the module's.
+
+    Raises:
+        InvalidInput: A field is unknown, missing or wrong.
+        PluginError: The class raised something else.
+    """
+    return call_plugin(module, settings_type.__name__, structure, settings_type, values, returns=Any)
+
+
+def plain_settings(module: str, settings: object) -> dict[str, Any]:
+    """Settings as plain JSON, the secret fields left out.
+
+    Raises:
+        PluginError: A value of the module's cannot be written down.
+    """
+    plain: dict[str, Any] = call_plugin(module, type(settings).__name__, unstructure, settings, returns=dict)
+    return plain
 
 
 @frozen(kw_only=True, eq=False)
@@ -69,12 +92,14 @@ class Contexts:
         Raises:
             UnknownModule: The module is not loaded.
             InvalidInput: What is stored is no longer a valid profile of this module.
+            PluginError: The module's class failed.
         """
         with self._lock:
             version, profile = self._profiles.get(authority.id, (0, None))
         if version != authority.version:
             module = self.plugins.module(authority.module)
-            profile = structure(module.profile_type, {**authority.settings, **self.open_secrets(authority)})
+            given = {**authority.settings, **self.open_secrets(authority)}
+            profile = read_settings(authority.module, module.profile_type, given)
             with self._lock:
                 self._profiles[authority.id] = (authority.version, profile)
         return profile
@@ -104,7 +129,7 @@ class Contexts:
         if authority.id != certificate.authority_id:  # a fallback; it may be of another module
             known = {one.name for one in fields_of(module.certificate_type)}
             data = {name: value for name, value in data.items() if name in known}
-        return structure(module.certificate_type, data)
+        return read_settings(authority.module, module.certificate_type, data)
 
     def work(
         self,
@@ -121,9 +146,18 @@ class Contexts:
         return module, Work(
             **{one.name: getattr(context, one.name) for one in fields(ModuleContext)},
             certificate=certificate,
-            issuance=issuance,
+            # Copies: what a module changes in them stays its own.
+            issuance=evolve(
+                issuance,
+                module_state=copy.deepcopy(_writable(issuance.module_state)),
+                findings=copy.deepcopy(_writable(issuance.findings)),
+            ),
             settings=self.settings(module, authority, certificate),
             active=active,
             orders_left=1 if orders is None else orders.left,
             next_order_at=None if orders is None else orders.next_at,
         )
+
+
+def _writable(mapping: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    return None if mapping is None else dict(mapping)

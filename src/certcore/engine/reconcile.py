@@ -12,12 +12,14 @@ import logging
 import traceback
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from functools import partial
+from typing import Final
 
 from attrs import evolve, field, frozen
 
-from certcore.engine.contexts import Contexts
+from certcore.engine.contexts import Contexts, secret_fields
 from certcore.engine.decide import Decision, Task, decide, end_of_change
-from certcore.engine.flaws import flaw_of
+from certcore.engine.flaws import sound_step
 from certcore.engine.leases import LEASE, LeaseKeeper
 from certcore.engine.notices import tell
 from certcore.engine.orders import hold_back, limit_for
@@ -31,7 +33,9 @@ from certcore.model.issuance import Issuance
 from certcore.model.lifecycle import Action, Status, transition
 from certcore.model.notices import NoticePolicy, next_notice
 from certcore.model.order_limit import OrderLimit
+from certcore.model.plugin_calls import call_plugin
 from certcore.model.renewal import Retry
+from certcore.model.secret import Secret
 from certcore.ports.ca_module import Failed, Issued, Step, SupportsCleanUp, SupportsRenewalInfo
 from certcore.ports.environment import Environment
 from certcore.ports.plugins import Plugins
@@ -42,6 +46,10 @@ __all__ = ["Engine", "Reconciled"]
 
 _log = logging.getLogger(__name__)
 _A_MINUTE = timedelta(minutes=1)
+_AFTER_FAILED_CLEAN_UP: Final = timedelta(minutes=5)
+#: Between two calls of a module's `clean_up` that says "later": no shorter and no longer than this.
+_CLEAN_UP_PAUSE: Final = timedelta(seconds=1)
+_CLEAN_UP_LATEST: Final = timedelta(days=1)
 
 
 @frozen(kw_only=True)
@@ -241,15 +249,12 @@ class Engine:
         module, work = self.contexts.work(
             authority, held.certificate, issuance, active=held.active, lease=held.schedule, orders=limit
         )
-        try:
-            step = module.advance(work)
-        except (LeaseLost, StorageError):  # the module read or wrote something, and was refused
-            raise
-        except Exception as error:  # isolation: a module's bug is this certificate's problem, not the worker's
-            _log.error("The CA module %r raised %s in advance:\n%s", module.name, type(error).__name__, _frames(error))
-            raise PluginError(module.name, "advance", f"it raised {type(error).__name__}.") from None
-        if flaw := flaw_of(step):
-            raise PluginError(module.name, "advance", f"it returned {flaw}.")
+        secrets = [getattr(work.profile, name) for name in secret_fields(type(work.profile))]
+        check = partial(sound_step, secrets=[one for one in secrets if isinstance(one, Secret)])
+        step: Step = call_plugin(authority.module, "advance", module.advance, work, returns=check)
+        if step.needs_clean_up and not isinstance(module, SupportsCleanUp):
+            reason = "it returned needs_clean_up=True, and the module has no method clean_up."
+            raise PluginError(authority.module, "advance", reason)
         return step
 
     def _clean_up_any(self, held: Held) -> tuple[Held, datetime | None]:
@@ -274,20 +279,33 @@ class Engine:
         again: datetime | None = None
         try:
             authority = held.authority(issuance.authority_id)
-            module, work = self.contexts.work(authority, held.certificate, issuance, lease=held.schedule)
-            if isinstance(module, SupportsCleanUp):
-                again = module.clean_up(work)
-        except (LeaseLost, StorageError):
-            raise
         except NotFound as error:  # the CA profile is gone, and with it whatever could be taken back
             _log.warning("Nobody can clean up after certificate %s: %s", held.certificate.id, error)
-        except Exception as error:  # isolation: what cannot be taken back now is tried again, whatever the reason
-            _log.warning("Cleaning up after certificate %s failed: %s", held.certificate.id, type(error).__name__)
-            again = now + timedelta(minutes=5)
+        else:
+            again = self._cleaned_up(held, issuance, authority, now)
         if again is not None:
-            return held.due(max(again, now))
+            return held.due(min(max(again, now + _CLEAN_UP_PAUSE), now + _CLEAN_UP_LATEST))
         cleaned = held.with_issuance(evolve(issuance, needs_clean_up=False))
         return self._rest(cleaned, decide(cleaned.certificate, cleaned.issuances, now))
+
+    def _cleaned_up(
+        self, held: Held, issuance: Issuance, authority: CertificateAuthority, now: datetime
+    ) -> datetime | None:
+        """None when the module has taken back what the issuance holds; else when to try again."""
+        try:
+            module, work = self.contexts.work(authority, held.certificate, issuance, lease=held.schedule)
+            if not isinstance(module, SupportsCleanUp):
+                return None
+            again: datetime | None = call_plugin(
+                authority.module, "clean_up", module.clean_up, work, returns=datetime | None
+            )
+        except (LeaseLost, StorageError):
+            raise
+        except Exception as error:  # isolation: what cannot be taken back now is tried again, whatever the reason
+            what = error.message if isinstance(error, CertCoreError) else type(error).__name__
+            _log.warning("Cleaning up after certificate %s failed: %s", held.certificate.id, what)
+            return now + _AFTER_FAILED_CLEAN_UP
+        return again
 
     def _rest(self, held: Held, decision: Decision) -> Held:
         if decision.task is Task.REST:
@@ -355,7 +373,10 @@ class Engine:
             pass  # deleted
         module, work = self.contexts.work(held.authority(issuance.authority_id), held.certificate, issuance)
         if isinstance(module, SupportsCleanUp):
-            module.clean_up(work)
+            try:
+                call_plugin(module.name, "clean_up", module.clean_up, work, returns=datetime | None)
+            except CertCoreError as error:
+                _log.warning("What certificate %s held could not be taken back: %s", held.certificate.id, error.message)
 
     def _overtaken(self, certificate_id: str) -> Reconciled:
         try:

@@ -16,8 +16,9 @@ from certcore.model.events import EventKind
 from certcore.model.issuance import Issuance, Outcome, Purpose
 from certcore.model.leaf import Leaf
 from certcore.model.lifecycle import Action, transition
+from certcore.model.plugin_calls import call_plugin
 from certcore.model.renewal import Retry, retry_delay
-from certcore.model.renewal_info import RenewalInfo, after_answer, after_failure
+from certcore.model.renewal_info import RenewalInfo, SuggestedWindow, after_answer, after_failure
 from certcore.model.renewal_moment import begins_early
 from certcore.model.secret import SealedSecret, SecretName
 from certcore.ports.ca_module import SupportsRenewalInfo
@@ -112,9 +113,6 @@ def ask_renewal_info(held: Held, active: Issuance, contexts: Contexts) -> Held:
         retry_after = error.retry_after if isinstance(error, CAError) else None
         info = after_failure(before, now=now, retry_after=retry_after)
         _log.info("The CA of certificate %s gives no renewal information: %s", held.certificate.id, error)
-    except Exception as error:  # isolation: a module's bug costs the CA's wish, not the certificate
-        info = after_failure(before, now=now)
-        _log.error("Asking for renewal information raised %s", type(error).__name__)
     after = held.with_issuance(evolve(active, renewal_info=info))
     if not _is_earlier(before, info) or info.start is None or info.end is None:
         return after
@@ -174,7 +172,9 @@ def _asked(held: Held, active: Issuance, leaf: Leaf, contexts: Contexts) -> Rene
     module, context = contexts.context(authority, held.schedule)
     if not isinstance(module, SupportsRenewalInfo):
         return RenewalInfo(check_at=leaf.not_after)  # an imported one, which is not asked about again
-    window = module.renewal_info(active, context)
+    window: SuggestedWindow | None = call_plugin(
+        authority.module, "renewal_info", module.renewal_info, active, context, returns=SuggestedWindow | None
+    )
     now = contexts.environment.now()
     return after_answer(active.renewal_info, window, leaf=leaf, now=now, roll=contexts.environment.roll())
 
@@ -209,7 +209,8 @@ def _can_take(held: Held, tired: Issuance, authority_id: str, contexts: Contexts
         authority = held.authority(authority_id)
         module, context = contexts.context(authority)
         settings = contexts.settings(module, authority, held.certificate)
-        module.check_request(context, tired.names, settings)
+        check = module.check_request
+        call_plugin(authority.module, "check_request", check, context, tired.names, settings, returns=None)
     except (StorageError, LeaseLost):
         raise
     except CertCoreError as error:

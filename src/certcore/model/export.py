@@ -25,6 +25,8 @@ from typing import Any, Final
 from attrs import Attribute, evolve, field, frozen
 
 from certcore.errors import InvalidInput, PluginError
+from certcore.model.conform import Misfit, conform
+from certcore.model.plugin_calls import call_plugin
 from certcore.model.secret import Secret
 
 __all__ = ["ExportFormat", "ExportOptions", "ExportedFile", "Material", "Use", "file_stem"]
@@ -213,6 +215,14 @@ class ExportedFile:
         return 0o600 if self.secret else 0o644
 
 
+def _exported_files(returned: object) -> tuple[ExportedFile, ...]:
+    try:
+        files: tuple[ExportedFile, ...] = conform(returned, tuple[ExportedFile, ...])
+    except Misfit as error:
+        raise Misfit(f"{error}; it has to return at least one ExportedFile") from None
+    return files
+
+
 def _check_format_name(_: object, __: Attribute[Any], name: str) -> None:
     if not _FORMAT_NAME.fullmatch(name):
         raise InvalidInput("name", f"{name!r} must be lower-case letters, digits and underscores.")
@@ -287,10 +297,11 @@ class ExportFormat:
             raise InvalidInput("private_key", f"the format {self.name} holds the private key, and it is not given.")
         self.check(options)
         given = material if self.contains_key else evolve(material, private_key=None)
-        return self._checked(tuple(self.make(given, options)), given.private_key)
+        files = call_plugin(self.name, "ExportFormat.make", self.make, given, options, returns=_exported_files)
+        return self._checked(files, given.private_key)
 
     def _checked(self, files: tuple[ExportedFile, ...], key: Secret | None) -> tuple[ExportedFile, ...]:
-        if not files or not all(isinstance(file, ExportedFile) for file in files):
+        if not files:
             raise PluginError(self.name, "ExportFormat.make", "it has to return at least one ExportedFile.")
         names = [file.name for file in files]
         if len({name.lower() for name in names}) < len(names):

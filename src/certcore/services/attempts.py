@@ -7,14 +7,14 @@ from typing import Any
 
 from attrs import evolve
 
-from certcore.engine.contexts import Contexts
+from certcore.engine.contexts import Contexts, read_settings
 from certcore.engine.requests import NewIssuance, new_issuance
 from certcore.errors import InvalidInput, StaleWrite
 from certcore.model.certificate import Certificate
 from certcore.model.events import EventKind
-from certcore.model.form import structure
 from certcore.model.issuance import Issuance, Outcome, Purpose
 from certcore.model.lifecycle import Action, Status, transition
+from certcore.model.plugin_calls import call_plugin
 from certcore.ports.storage import Transaction
 from certcore.services.edits import certificate_event
 from certcore.x509.csr import csr_spki_sha256
@@ -69,8 +69,9 @@ def prepare(
     if certificate.status is Status.REVOKED and certificate.csr_pem:
         _refuse_revoked_key(certificate.csr_pem, active)
     module, context = contexts.context(authority)
-    settings: object = structure(module.certificate_type, certificate.module_data)
-    module.check_request(context, certificate.names, settings)
+    settings: object = read_settings(authority.module, module.certificate_type, certificate.module_data)
+    check = module.check_request
+    call_plugin(authority.module, "check_request", check, context, certificate.names, settings, returns=None)
     return new_issuance(
         certificate,
         number=1 + max((one.number for one in issuances), default=0),

@@ -7,14 +7,23 @@ from typing import Any, Final
 
 from attrs import evolve, frozen
 
-from certcore.engine.contexts import Contexts, secret_fields, setting_secret_name
+from certcore.engine.contexts import Contexts, plain_settings, read_settings, secret_fields, setting_secret_name
 from certcore.errors import CertCoreError, InUse, InvalidInput, NotFound
 from certcore.model.authority import CertificateAuthority
-from certcore.model.form import FormField, fields_of, refuse_old_consents, structure, unstructure
+from certcore.model.form import FormField, fields_of, refuse_old_consents
 from certcore.model.hints import Hint, Level, Message, Notice
 from certcore.model.permissions import Permission
+from certcore.model.plugin_calls import call_for_hints, call_plugin
 from certcore.model.secret import Secret
-from certcore.ports.ca_module import CAModule, CheckItem, CheckReport, ProfileAction, SupportsActions, SupportsCheck
+from certcore.ports.ca_module import (
+    CAModule,
+    CheckItem,
+    CheckReport,
+    ModuleContext,
+    ProfileAction,
+    SupportsActions,
+    SupportsCheck,
+)
 from certcore.ports.storage import Transaction
 from certcore.services.access import Access
 from certcore.services.inputs import check_id, refuse_unstorable
@@ -53,8 +62,12 @@ class Authorities:
             AccessDenied: The policy said no.
         """
         self.access.require(actor, Permission.AUTHORITY_VIEW, authority_id)
-        module, context = self.contexts.context(self._get(authority_id))
-        return module.profile_form(context)
+        authority = self._get(authority_id)
+        module, context = self.contexts.context(authority)
+        form: Sequence[FormField] = call_plugin(
+            authority.module, "profile_form", module.profile_form, context, returns=tuple[FormField, ...]
+        )
+        return form
 
     def certificate_form(self, authority_id: str, *, actor: str = "system") -> Sequence[FormField]:
         """What the CA module asks of a certificate of this profile: the fields of ``module_data``.
@@ -65,8 +78,12 @@ class Authorities:
             AccessDenied: The policy said no.
         """
         self.access.require(actor, Permission.AUTHORITY_VIEW, authority_id)
-        module, context = self.contexts.context(self._get(authority_id))
-        return module.certificate_form(context)
+        authority = self._get(authority_id)
+        module, context = self.contexts.context(authority)
+        form: Sequence[FormField] = call_plugin(
+            authority.module, "certificate_form", module.certificate_form, context, returns=tuple[FormField, ...]
+        )
+        return form
 
     def hints(self, authority_id: str, *, actor: str = "system") -> Sequence[Hint]:
         """The right column of a profile: what the module has to say about its account at the CA.
@@ -79,11 +96,9 @@ class Authorities:
         authority = self._get(authority_id)
         try:
             module, context = self.contexts.context(authority)
-            return tuple(module.profile_hints(context))
+            return call_for_hints(authority.module, "profile_hints", module.profile_hints, context)
         except CertCoreError as error:
             reason = str(error)
-        except Exception as error:  # isolation: a module's bug must not take the page down
-            reason = f"it raised {type(error).__name__}."
         text = "The CA module {module} has nothing to show: {reason}"
         params = {"module": authority.module, "reason": reason}
         return (Notice(Level.ERROR, Message("core.module_failed", text, params)),)
@@ -97,8 +112,7 @@ class Authorities:
             AccessDenied: The policy said no.
         """
         self.access.require(actor, Permission.AUTHORITY_VIEW, authority_id)
-        module, context = self.contexts.context(self._get(authority_id))
-        return tuple(module.profile_actions(context)) if isinstance(module, SupportsActions) else ()
+        return self._actions(*self._opened(authority_id))
 
     def act(
         self, authority_id: str, action: str, values: Mapping[str, Any] | None = None, *, actor: str = "system"
@@ -121,15 +135,17 @@ class Authorities:
             AccessDenied: The policy said no.
         """
         self.access.require(actor, Permission.AUTHORITY_ACT, authority_id)
-        module, context = self.contexts.context(self._get(authority_id))
-        actions = module.profile_actions(context) if isinstance(module, SupportsActions) else ()
-        offered = {one.name: one for one in actions}
+        name, module, context = self._opened(authority_id)
+        offered = {one.name: one for one in self._actions(name, module, context)}
         if action not in offered or not isinstance(module, SupportsActions):
             choices = ", ".join(offered) or "none"
             raise InvalidInput("action", f"there is no action {action[:40]!r}.", advice=f"Possible now: {choices}.")
         refuse_unstorable(values or {})
-        form: object = structure(offered[action].form, values or {})
-        return module.run_action(action, form, context, actor=actor)
+        form: object = read_settings(name, offered[action].form, values or {})
+        done: Message = call_plugin(
+            name, "run_action", module.run_action, action, form, context, returns=Message, actor=actor
+        )
+        return done
 
     def create(
         self,
@@ -236,7 +252,8 @@ class Authorities:
         authority = self._get(authority_id)
         module, context = self.contexts.context(authority)
         if isinstance(module, SupportsCheck):
-            return module.check(context)
+            report: CheckReport = call_plugin(authority.module, "check", module.check, context, returns=CheckReport)
+            return report
         title = Message(
             "core.check.not_supported", "The module {module} has no connection test", {"module": module.title}
         )
@@ -305,17 +322,31 @@ class Authorities:
         with self.contexts.storage.read() as transaction:
             return transaction.authorities.get(authority_id)
 
+    def _opened(self, authority_id: str) -> tuple[str, CAModule, ModuleContext]:
+        """The module of a profile, with its name, and what its calls get."""
+        authority = self._get(authority_id)
+        return authority.module, *self.contexts.context(authority)
+
+    @staticmethod
+    def _actions(name: str, module: CAModule, context: ModuleContext) -> Sequence[ProfileAction]:
+        if not isinstance(module, SupportsActions):
+            return ()
+        actions: Sequence[ProfileAction] = call_plugin(
+            name, "profile_actions", module.profile_actions, context, returns=tuple[ProfileAction, ...]
+        )
+        return actions
+
     def _settings(self, module: CAModule, values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Secret]]:
         """Check settings and part them into plain JSON and secrets."""
         refuse_unstorable(values)
-        profile: object = structure(module.profile_type, values)
-        module.check_profile(profile)
+        profile: object = read_settings(module.name, module.profile_type, values)
+        call_plugin(module.name, "check_profile", module.check_profile, profile, returns=None)
         secrets = {
             name: value
             for name in secret_fields(module.profile_type)
             if isinstance(value := getattr(profile, name), Secret) and value
         }
-        return unstructure(profile), secrets
+        return plain_settings(module.name, profile), secrets
 
     def _put_secrets(
         self, transaction: Transaction, authority: CertificateAuthority, secrets: Mapping[str, Secret]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from attrs import evolve, frozen
@@ -16,6 +16,7 @@ from certcore.model.issuance import Issuance
 from certcore.model.keys import KeyType
 from certcore.model.lifecycle import Action, transition
 from certcore.model.permissions import Permission
+from certcore.model.plugin_calls import call_plugin
 from certcore.model.renewal import RenewalPolicy
 from certcore.model.subject import Subject
 from certcore.ports.ca_module import SupportsCleanUp
@@ -296,7 +297,10 @@ class Drafts:
         except NotFound:
             return  # the CA profile is gone, and with it whatever could be taken back
         module, work = self.contexts.work(authority, certificate, issuance)
-        if isinstance(module, SupportsCleanUp) and module.clean_up(work) is not None:
+        if not isinstance(module, SupportsCleanUp):
+            return
+        again = call_plugin(authority.module, "clean_up", module.clean_up, work, returns=datetime | None)
+        if again is not None:
             raise CertCoreError(
                 f"The DNS records of {certificate.domain} could not be taken back now; it was not deleted.",
                 advice="Try again in a moment.",

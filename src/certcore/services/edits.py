@@ -7,15 +7,16 @@ from typing import Any, Final
 
 from attrs import asdict, evolve
 
-from certcore.engine.contexts import Contexts
+from certcore.engine.contexts import Contexts, plain_settings, read_settings
 from certcore.errors import CertCoreError, InvalidInput, NotFound, StaleWrite, TransitionNotAllowed
 from certcore.model.authority import CertificateAuthority
 from certcore.model.certificate import Certificate
 from certcore.model.events import Event, EventKind
 from certcore.model.fields import CERTIFICATE_FIELDS, Way, When, way_to_change
-from certcore.model.form import fields_of, refuse_old_consents, structure, unstructure
+from certcore.model.form import fields_of, refuse_old_consents
 from certcore.model.lifecycle import Action, Status, allowed_actions
 from certcore.model.names import certificate_names
+from certcore.model.plugin_calls import call_plugin
 from certcore.ports.ca_module import CAModule
 from certcore.ports.storage import Transaction
 from certcore.services.inputs import is_storable, no_profile, refuse_unstorable
@@ -100,9 +101,10 @@ def checked(
     if before is not None and before.authority_id != certificate.authority_id:
         known = {one.name for one in fields_of(module.certificate_type)}
         data = {name: value for name, value in data.items() if name in known or name not in before.module_data}
-    settings: object = structure(module.certificate_type, data)
-    module.check_request(context, names, settings)
-    plain = unstructure(settings)
+    settings: object = read_settings(authority.module, module.certificate_type, data)
+    check = module.check_request
+    call_plugin(authority.module, "check_request", check, context, names, settings, returns=None)
+    plain = plain_settings(authority.module, settings)
     if before is not None:
         _refuse_old_consents(module, before, evolve(certificate, module_data=plain), given)
     return evolve(certificate, module_data=plain)
@@ -148,10 +150,10 @@ def kept_module_data(contexts: Contexts, certificate: Certificate, data: Mapping
     if authority is None:
         return data
     try:
-        settings: object = structure(contexts.plugins.module(authority.module).certificate_type, data)
+        settings_type = contexts.plugins.module(authority.module).certificate_type
+        return plain_settings(authority.module, read_settings(authority.module, settings_type, data))
     except CertCoreError:
         return data
-    return unstructure(settings)
 
 
 def check_fallbacks(contexts: Contexts, certificate: Certificate) -> None:

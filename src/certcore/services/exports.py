@@ -13,6 +13,7 @@ from certcore.model.events import Event, EventKind
 from certcore.model.export import ExportedFile, ExportFormat, ExportOptions, Material
 from certcore.model.issuance import Issuance
 from certcore.model.permissions import Permission
+from certcore.model.plugin_calls import call_plugin
 from certcore.model.secret import Secret
 from certcore.services.access import Access
 from certcore.services.inputs import refuse_unstorable
@@ -121,10 +122,13 @@ class Exports:
             friendly_name=friendly_name,
             folder=folder,
         )
-        wanted.check(options)
+        call_plugin(wanted.name, "ExportFormat.check", wanted.check, options, returns=None)
         takes_key = wanted.takes_key(with_key=with_key)
         material = self.material(certificate_id, with_key=takes_key, reason=reason, actor=actor)
-        return wanted.export(material, options)
+        files: Sequence[ExportedFile] = call_plugin(
+            wanted.name, "ExportFormat.export", wanted.export, material, options, returns=tuple[ExportedFile, ...]
+        )
+        return files
 
     def material(
         self, certificate_id: str, *, with_key: bool = True, reason: str = "", actor: str = "system"

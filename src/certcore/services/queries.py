@@ -16,6 +16,7 @@ from certcore.model.hints import Hint, Level, Message, Notice
 from certcore.model.issuance import Issuance
 from certcore.model.names import DnsName
 from certcore.model.permissions import Permission
+from certcore.model.plugin_calls import call_for_hints
 from certcore.model.timeline import Timeline, TimelineCheck, first_fault
 from certcore.model.views import CertificateView
 from certcore.ports.storage import Transaction
@@ -204,15 +205,13 @@ class Queries:
         with self.contexts.storage.read() as transaction:
             others = transaction.certificates.sharing(view.certificate, limit=MOST_NAMED)
             timeline = transaction.timelines.get(certificate_id)
-        hints: list[Hint] = []
+        hints: Sequence[Hint] = ()
         if view.authority is not None:
             try:
                 module, context = self.contexts.context(view.authority)
-                hints = list(module.hints(view, context))
+                hints = call_for_hints(view.authority.module, "hints", module.hints, view, context)
             except CertCoreError as error:
                 hints = [_trouble(view.authority, str(error))]
-            except Exception as error:  # isolation: a module's bug must not take the page down
-                hints = [_trouble(view.authority, f"it raised {type(error).__name__}.")]
         return (*hints, *core_hints(shown, others, timeline), *self.contexts.plugins.more_hints(shown))
 
     def _require_record(

@@ -14,6 +14,7 @@ from certcore.model.events import Event, EventKind
 from certcore.model.issuance import Issuance
 from certcore.model.lifecycle import Action, Status, transition
 from certcore.model.permissions import Permission
+from certcore.model.plugin_calls import call_plugin
 from certcore.model.revocation import RevocationReason
 from certcore.model.secret import Secret
 from certcore.ports.ca_module import SupportsRevocation
@@ -58,6 +59,7 @@ class Revocation:
             InvalidInput: The reason is none, or a CA profile has to be named.
             NotFound: There is no such certificate or CA profile.
             CAError: The CA refused, or could not be asked; nothing was changed.
+            PluginError: The CA module failed; nothing was changed.
             CertCoreError: The CA module cannot revoke.
             AccessDenied: The policy said no.
         """
@@ -78,7 +80,8 @@ class Revocation:
             raise CertCoreError(
                 f"The CA module {module.name} cannot revoke certificates.", advice="Revoke it on the CA's own page."
             )
-        module.revoke(issuance, why, lambda: self._key(issuance), context)
+        arguments = (issuance, why, lambda: self._key(issuance), context)
+        call_plugin(through.module, "revoke", module.revoke, *arguments, returns=None)
         return self._confirmed(certificate_id, issuance, why, actor)
 
     def _key(self, issuance: Issuance) -> Secret | None:

@@ -1,0 +1,170 @@
+"""The one way into a plugin: `call_plugin` contains whatever it raises, and checks what it returns.
+
+A plugin is everything that certcore calls and did not write: CA modules, hooks, export formats, keyrings. No other
+code calls their methods; a test of the architecture looks for such calls.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import json
+import logging
+import signal
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from functools import partial
+from types import CodeType, FunctionType, TracebackType
+from typing import Any, Final
+
+from certcore.errors import CertCoreError, LeaseLost, PluginError, StorageError
+from certcore.model.conform import Misfit, conform, with_article
+from certcore.model.hints import Hint, hint_to_json
+
+__all__ = ["call_for_hints", "call_plugin", "frames_of", "is_interrupt", "kind_of"]
+
+_log = logging.getLogger(__name__)
+#: How much text an error of certcore's own kinds may bring to the page.
+_MOST_TEXT: Final = 20_000
+#: How many hints a page takes, and of how many characters as JSON.
+_MOST_HINTS: Final = 200
+_MOST_HINT_TEXT: Final = 256 * 1024
+#: How many of the last frames are logged.
+_FRAMES: Final = 12
+#: What may raise an error of the store on behalf of a plugin that reads or writes something.
+_STORE: Final = ("certcore.engine.", "certcore.services.", "certcore.adapters.")
+
+
+def call_plugin(
+    plugin: str, place: str, function: Callable[..., Any], /, *arguments: Any, returns: Any, **named: Any
+) -> Any:
+    """Call a function of a plugin.
+
+    Args:
+        plugin: Its name.
+        place: The hook or method, for the error and the log.
+        function: What is called.
+        arguments: Its arguments by position.
+        returns: What it has to return, as an annotation (see `certcore.model.conform.conform`); or a function that
+            makes the result of what was returned, and raises `Misfit` where that cannot be.
+        named: Its arguments by name.
+
+    Returns:
+        A copy of what it returned, in certcore's own classes.
+
+    Raises:
+        PluginError: It raised anything but an error of `certcore.errors`, or returned something else.
+        CertCoreError: It raised this error on purpose, for people.
+        LeaseLost, StorageError: The store refused something that the plugin did. Raised without the store's doing,
+            these are a `PluginError`.
+        KeyboardInterrupt: Somebody interrupted the main thread; likewise whatever a signal's handler raises there.
+    """
+    try:
+        returned = function(*arguments, **named)
+        _refuse_unfinished(returned)
+        return returns(returned) if isinstance(returns, FunctionType | partial) else conform(returned, returns)
+    except Misfit as error:
+        reason = f"it returned {error}."
+        _log_safely("The plugin %r failed in %s: %s", plugin, place, reason)
+        raise PluginError(plugin, place, reason) from None
+    except BaseException as error:  # isolation: SystemExit and its like are a plugin's failure, too
+        if is_interrupt(error) or _is_meant(error):
+            raise
+        _log_safely("The plugin %r raised %s in %s:\n%s", plugin, kind_of(error), place, frames_of(error))
+        raise PluginError(plugin, place, f"it raised {kind_of(error)}.") from None
+
+
+def call_for_hints(
+    plugin: str, place: str, function: Callable[..., Any], /, *arguments: Any, **named: Any
+) -> tuple[Hint, ...]:
+    """As `call_plugin`, for what returns hints: few enough, and small enough, for a page.
+
+    Raises:
+        PluginError: It raised, or returned something else, or more than a page holds.
+    """
+    hints: tuple[Hint, ...] = call_plugin(plugin, place, function, *arguments, returns=_some_hints, **named)
+    return hints
+
+
+def _some_hints(returned: object) -> tuple[Hint, ...]:
+    hints: tuple[Hint, ...] = conform(returned, tuple[Hint, ...])
+    size = sum(len(json.dumps(hint_to_json(hint), default=str)) for hint in hints)
+    if len(hints) > _MOST_HINTS or size > _MOST_HINT_TEXT:
+        allowed = f"{_MOST_HINTS} hints of {_MOST_HINT_TEXT} characters are allowed"
+        raise Misfit(f"{len(hints)} hints of {size} characters; {allowed}")
+    return hints
+
+
+def is_interrupt(error: BaseException) -> bool:
+    """Whether an error came to the main thread from outside: Ctrl-C, or what a signal's handler raised."""
+    if threading.current_thread() is not threading.main_thread():
+        return False
+    if isinstance(error, KeyboardInterrupt):
+        return True
+    handlers = set(_handlers())
+    return any(frame.tb_frame.f_code in handlers for frame in _walk(error.__traceback__))
+
+
+def kind_of(error: BaseException) -> str:
+    """The name of an error's class, whatever its metaclass says."""
+    return str(type.__dict__["__name__"].__get__(type(error)))[:100]
+
+
+def frames_of(error: BaseException) -> str:
+    """Where an error was raised. Its text is left out: it might hold a secret."""
+    trace = error.__traceback__
+    below = None if trace is None else trace.tb_next
+    try:
+        return "".join(traceback.format_tb(below or trace, limit=-_FRAMES)).rstrip()
+    except Exception:  # boundary: the source of a plugin may come from a loader of its own
+        return ""
+
+
+def _refuse_unfinished(returned: object) -> None:
+    if inspect.iscoroutine(returned):
+        returned.close()  # else Python warns that nobody has awaited it
+    if inspect.isawaitable(returned) or inspect.isasyncgen(returned):
+        raise Misfit(f"{with_article(returned)}: certcore calls plain functions, so write `def` without `async`")
+
+
+def _is_meant(error: BaseException) -> bool:
+    """Whether an error is of `certcore.errors` and can be shown as it is."""
+    if isinstance(error, (LeaseLost, StorageError)):
+        return _is_of_the_store(error)
+    if not isinstance(error, CertCoreError):
+        return False
+    try:
+        texts = (error.message, error.advice, str(error), error.code)
+        retry_after = getattr(error, "retry_after", None)
+        is_number = isinstance(retry_after, int | float) or retry_after is None
+        return is_number and all(type(text) is str and len(text.encode()) <= _MOST_TEXT for text in texts)
+    except Exception:  # isolation: a subclass of a plugin that does not call its parent's __init__, say
+        return False
+
+
+def _is_of_the_store(error: BaseException) -> bool:
+    return any(
+        str(frame.tb_frame.f_globals.get("__name__", "")).startswith(_STORE) for frame in _walk(error.__traceback__)
+    )
+
+
+def _walk(trace: TracebackType | None) -> Iterator[TracebackType]:
+    """The frames below the one that called the plugin."""
+    trace = None if trace is None else trace.tb_next
+    while trace is not None:
+        yield trace
+        trace = trace.tb_next
+
+
+def _handlers() -> Iterator[CodeType]:
+    for number in signal.valid_signals():
+        handler: Any = signal.getsignal(number)
+        code = getattr(getattr(handler, "__func__", handler), "__code__", None)
+        if isinstance(code, CodeType):
+            yield code
+
+
+def _log_safely(message: str, *arguments: object) -> None:
+    with contextlib.suppress(OSError, ValueError):  # a plugin may have closed the stream that the log goes to
+        _log.error(message, *arguments)
