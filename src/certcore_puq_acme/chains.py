@@ -69,7 +69,7 @@ def choose_chain(client: AcmeClient, url: str, profile: PuqAcmeProfile, now: dat
     offered: list[tuple[str, Chain]] = []
     broken: list[str] = []
     roots = profile.chain_roots
-    for pem, chain in _offers(client, url, broken):
+    for pem, chain in _offers(client, url, broken, now):
         offered.append((pem, chain))
         wished = not profile.preferred_chain or _fits(chain, profile.preferred_chain)
         if wished and (not roots or _leads_to(chain, roots, now)):
@@ -86,21 +86,22 @@ def choose_chain(client: AcmeClient, url: str, profile: PuqAcmeProfile, now: dat
     return ChosenChain(pem=pem, root=_root_name(chain), known=_is_known(chain, profile, now), note=note)
 
 
-def _offers(client: AcmeClient, url: str, broken: list[str]) -> Iterator[tuple[str, Chain]]:
+def _offers(client: AcmeClient, url: str, broken: list[str], now: datetime) -> Iterator[tuple[str, Chain]]:
     """The CA's own choice, then the alternates, each fetched only when it is looked at (RFC 8555 section 7.4.2).
 
     Args:
         client: The account's client.
         url: The order's ``certificate``.
         broken: Takes what is to be said of alternates that cannot be had.
+        now: For the dates in the chain.
     """
     first = client.certificate(url)
     pem = first.chain_pem.decode("ascii", "replace")
-    yield pem, parse_chain(pem)
+    yield pem, parse_chain(pem, now=now)
     for alternate in first.alternates[:_MOST_ALTERNATES]:
         try:
             pem = client.certificate(alternate).chain_pem.decode("ascii", "replace")
-            chain = parse_chain(pem)
+            chain = parse_chain(pem, now=now)
         except (AcmeError, X509Error) as error:
             broken.append(error.message)
             continue

@@ -48,7 +48,7 @@ def download(attempt: Attempt, client: AcmeClient) -> Step | None:
         certificate = order.certificate
     try:
         chosen = choose_chain(client, certificate, attempt.profile, attempt.now)
-        leaf = parse_chain(chosen.pem).leaf
+        leaf = parse_chain(chosen.pem, now=attempt.now).leaf
     except X509Error as error:
         problem = Problem(
             type=_REJECTED,

@@ -114,7 +114,7 @@ def after_step(
         case Waiting():
             return _waiting(held, issuance, step, now)
         case Issued():
-            chain = parse_chain(step.chain_pem)
+            chain = parse_chain(step.chain_pem, now=now)
             check_leaf(chain, names=issuance.names, csr_pem=issuance.csr_pem, now=now)
             return _issued(held, issuance, step, chain, now, asks_renewal_info=asks_renewal_info)
         case Failed():

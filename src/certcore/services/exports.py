@@ -17,6 +17,7 @@ from certcore.model.plugin_calls import call_plugin
 from certcore.model.secret import Secret
 from certcore.services.access import Access
 from certcore.services.inputs import refuse_unstorable
+from certcore.x509.chain import presentable_chain
 from certcore.x509.formats import EXPORT_FORMATS, find_format
 
 __all__ = ["Exported", "Exports"]
@@ -27,7 +28,7 @@ class Exported:
     """A leaf in service with what a server needs to present it."""
 
     leaf_pem: str
-    #: The intermediates in order; empty when the leaf was signed by a root.
+    #: The intermediates in order, without those that have expired; empty when the leaf was signed by a root.
     chain_pem: str
     #: Leaf and intermediates: what a server presents.
     fullchain_pem: str
@@ -67,12 +68,8 @@ class Exports:
             InvalidInput, NotFound, AccessDenied, SealingError: As `reveal_private_key`.
         """
         issuance, key = self._reveal(certificate_id, reason=reason, actor=actor, issued=True)
-        return Exported(
-            leaf_pem=issuance.leaf_pem or "",
-            chain_pem=issuance.chain_pem or "",
-            fullchain_pem=issuance.fullchain_pem or "",
-            private_key=key,
-        )
+        leaf_pem, chain_pem = self._presentable(issuance)
+        return Exported(leaf_pem=leaf_pem, chain_pem=chain_pem, fullchain_pem=leaf_pem + chain_pem, private_key=key)
 
     def formats(self) -> Sequence[ExportFormat]:
         """The formats of `export_as`: certcore's own, then those of plugins."""
@@ -155,12 +152,18 @@ class Exports:
             certificate = self.access.certificate(actor, Permission.CERTIFICATE_VIEW, certificate_id)
             with self.contexts.storage.read() as transaction:
                 issuance = transaction.issuances.get(_wanted(certificate, issued=True))
+        leaf_pem, chain_pem = self._presentable(issuance)
         return Material(
             names=tuple(name.ascii for name in issuance.names),
-            leaf_pem=issuance.leaf_pem or "",
-            chain_pem=issuance.chain_pem or "",
+            leaf_pem=leaf_pem,
+            chain_pem=chain_pem,
             private_key=key,
         )
+
+    def _presentable(self, issuance: Issuance) -> tuple[str, str]:
+        """The leaf, and its chain without what has expired since it was installed."""
+        leaf_pem = issuance.leaf_pem or ""
+        return leaf_pem, presentable_chain(leaf_pem, issuance.chain_pem or "", self.contexts.environment.now())
 
     def _reveal(self, certificate_id: str, *, reason: str, actor: str, issued: bool = False) -> tuple[Issuance, Secret]:
         if not reason.strip():

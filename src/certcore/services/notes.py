@@ -10,6 +10,7 @@ from certcore.model.hints import Hint, Level, Message, Notice
 from certcore.model.lifecycle import Status
 from certcore.model.timeline import Timeline
 from certcore.model.views import CertificateView
+from certcore.services.chain_notes import chain_hints
 
 __all__ = ["MOST_NAMED", "core_hints"]
 
@@ -18,7 +19,7 @@ MOST_NAMED: Final = 5
 
 
 def core_hints(view: CertificateView, others: Sequence[Certificate], timeline: Timeline) -> Iterator[Hint]:
-    """A missing CA profile, a change that is on its way, targets that are behind, and overlapping certificates.
+    """A missing CA profile, a change that is on its way, a chain with a gap, late targets, and overlaps.
 
     Args:
         view: The certificate.
@@ -33,6 +34,7 @@ def core_hints(view: CertificateView, others: Sequence[Certificate], timeline: T
         level = Level.INFO if certificate.status is Status.ACTIVE else Level.WARNING
         yield Notice(level, Message("core.no_authority", text))
     yield from _change(view)
+    yield from chain_hints(view)
     for observer, behind in timeline.behind.items():
         if behind.attempts:
             # Not why: that may tell of the server and of other tenants; `certificates.deliveries` has it.

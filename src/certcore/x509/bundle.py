@@ -16,20 +16,20 @@ from typing import Final
 from attrs import frozen
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.x509.oid import AuthorityInformationAccessOID
 
-from certcore.errors import InvalidInput, KeyMismatch, UnreadablePem
+from certcore.errors import InvalidInput, KeyMismatch, UnreadablePem, X509Error
 from certcore.model.hints import Message
 from certcore.model.keys import KeyType
 from certcore.model.leaf import Leaf
 from certcore.model.names import MAX_NAMES, Identifier
 from certcore.model.secret import Secret
-from certcore.x509.chain import UNREADABLE, certificate_pem, follow_issuers, is_ca, is_self_signed
+from certcore.x509.chain import certificate_pem
 from certcore.x509.csr import alternative_names
 from certcore.x509.der import Kind
 from certcore.x509.keys import key_type_of, load_private_key, private_key_pem, spki_sha256
 from certcore.x509.leaf import leaf_details
 from certcore.x509.pasted import GivenCertificate, GivenKey, Pasted, read_pasted
+from certcore.x509.path import UNREADABLE, follow_issuers, is_ca, is_self_signed
 from certcore.x509.weakness import (
     certificate_refusal,
     key_doubts,
@@ -40,7 +40,7 @@ from certcore.x509.weakness import (
     usage_doubts,
     usage_refusal,
 )
-from certcore.x509.wording import called, clean, last_day, listed, shown_name
+from certcore.x509.wording import called, issuer_source, last_day, listed, shown_name
 
 __all__ = ["Bundle", "BundleWarning", "read_bundle"]
 
@@ -230,12 +230,26 @@ def _find_key(pasted: Pasted, leaf: GivenCertificate) -> GivenKey | None:
 
 def _chain(pasted: Pasted, leaf: GivenCertificate, now: datetime) -> tuple[list[x509.Certificate], list[BundleWarning]]:
     fields = {one.certificate: one.field for one in pasted.certificates}
-    path = follow_issuers(leaf.certificate, (one for one in fields if one != leaf.certificate), old_digests=True)
-    last = path.links[-1]
+    others = [one for one in fields if one != leaf.certificate]
+    try:
+        path = follow_issuers(leaf.certificate, others, now=now, old_digests=True)
+    except X509Error as error:
+        raise InvalidInput(fields[others[-1]], error.message, advice=error.advice) from None
     if path.unrelated:
-        raise _broken(fields[path.unrelated[0]], last, path.unrelated)
-    chain = [one for one in path.links[1:] if not is_self_signed(one)]
-    warnings = []
+        raise _broken(fields[path.unrelated[0]], path.links[-1], path.unrelated)
+    chain, last = list(path.chain), (leaf.certificate, *path.chain)[-1]
+    warnings = [
+        _warning(
+            fields[one],
+            "bundle.chain_expired",
+            "{name} in the chain expired on {day}, and is left out; clients have to know {issuer} already.{source}",
+            name=called(one),
+            day=last_day(one),
+            issuer=shown_name(last.issuer),
+            source="" if chain else issuer_source(last),
+        )
+        for one in path.expired[:1]
+    ]
     for one in chain:
         if old_digest(one) == "MD5":
             raise InvalidInput(
@@ -243,7 +257,7 @@ def _chain(pasted: Pasted, leaf: GivenCertificate, now: datetime) -> tuple[list[
                 f"{called(one)} is signed over MD5, which can be forged; no browser takes it.",
                 advice="Ask the CA for its present intermediate certificate.",
             )
-        warnings += [BundleWarning(field=fields[one], message=doubt) for doubt in _chain_doubts(one, now)]
+        warnings += [BundleWarning(field=fields[one], message=doubt) for doubt in _chain_doubts(one)]
     warnings += [
         _warning(
             fields[one],
@@ -254,7 +268,7 @@ def _chain(pasted: Pasted, leaf: GivenCertificate, now: datetime) -> tuple[list[
         for one in path.others
         if not is_self_signed(one)
     ]
-    if last is leaf.certificate and not is_self_signed(last):
+    if len(path.links) == 1 and not is_self_signed(last):
         warnings.append(
             _warning(
                 "ca_bundle",
@@ -262,7 +276,7 @@ def _chain(pasted: Pasted, leaf: GivenCertificate, now: datetime) -> tuple[list[
                 "The leaf was issued by {issuer}, whose certificate is not here; clients that do not know it will "
                 "refuse the leaf.{source}",
                 issuer=shown_name(last.issuer),
-                source=_source(last),
+                source=issuer_source(last),
             )
         )
     return chain, warnings
@@ -281,7 +295,9 @@ def _broken(field: str, last: x509.Certificate, unrelated: tuple[x509.Certificat
     else:
         reason = f"{called(last)} was issued by {issuer}, which is not here; what is here did not sign it: {strange}."
     return InvalidInput(
-        field, f"the chain has a gap: {reason}", advice=f"Give the certificate {issuer} that signed it.{_source(last)}"
+        field,
+        f"the chain has a gap: {reason}",
+        advice=f"Give the certificate {issuer} that signed it.{issuer_source(last)}",
     )
 
 
@@ -319,11 +335,8 @@ def _name_warnings(field: str, names: tuple[Identifier, ...], unusable: list[str
         yield _warning(field, "bundle.many_names", text, count=str(len(names)), most=str(MAX_NAMES))
 
 
-def _chain_doubts(certificate: x509.Certificate, now: datetime) -> Iterator[Message]:
+def _chain_doubts(certificate: x509.Certificate) -> Iterator[Message]:
     name = {"name": called(certificate)}
-    if certificate.not_valid_after_utc <= now:
-        text = "{name} in the chain expired on {day}; clients refuse the leaf with it."
-        yield Message("bundle.chain_expired", text, {**name, "day": last_day(certificate)})
     if old_digest(certificate):
         yield Message("bundle.chain_sha1", "{name} in the chain is signed over SHA-1, which browsers refuse.", name)
     if not may_sign_certificates(certificate):
@@ -379,20 +392,6 @@ def _spki(certificate: x509.Certificate) -> str:
         return spki_sha256(certificate.public_key())
     except UNREADABLE:
         return ""
-
-
-def _source(certificate: x509.Certificate) -> str:
-    """Where the issuer's certificate can be had (RFC 5280 section 4.2.2.1), as a sentence."""
-    try:
-        access = certificate.extensions.get_extension_for_class(x509.AuthorityInformationAccess).value
-    except x509.ExtensionNotFound:
-        return ""
-    for one in access:
-        if one.access_method == AuthorityInformationAccessOID.CA_ISSUERS and isinstance(
-            one.access_location, x509.UniformResourceIdentifier
-        ):
-            return f" It can be had from {clean(one.access_location.value)}"
-    return ""
 
 
 def _warning(field: str, key: str, text: str, **params: str) -> BundleWarning:

@@ -2,39 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Final
 
 from attrs import frozen
 from cryptography import x509
-from cryptography.exceptions import InternalError, InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives import serialization
 
 from certcore.errors import LeafRejected, UnreadablePem, X509Error
 from certcore.model.leaf import Leaf
 from certcore.model.names import Identifier
 from certcore.x509.judgement import judge_leaf
 from certcore.x509.leaf import leaf_details
-from certcore.x509.wording import called, listed
+from certcore.x509.path import UNREADABLE, Path, follow_issuers, is_ca, signed_by, unexpired
+from certcore.x509.weakness import old_digest
+from certcore.x509.wording import called, listed, shown_name
 
 __all__ = [
     "MAX_BYTES",
     "MAX_CERTIFICATES",
-    "UNREADABLE",
     "Chain",
-    "Path",
     "certificate_pem",
     "check_leaf",
-    "follow_issuers",
     "has_whole_signature",
-    "is_ca",
-    "is_self_signed",
     "parse_certificates",
     "parse_chain",
-    "signed_by",
+    "presentable_chain",
     "verify_chain",
 ]
 
@@ -44,16 +39,6 @@ MAX_BYTES: Final = 256 * 1024
 MAX_CERTIFICATES: Final = 20
 _BEGIN: Final = "-----BEGIN CERTIFICATE-----"
 _END: Final = "-----END CERTIFICATE-----"
-#: What the package `cryptography` raises for what it cannot read.
-UNREADABLE: Final = (
-    ValueError,
-    TypeError,
-    InternalError,
-    UnsupportedAlgorithm,
-    x509.DuplicateExtension,
-    x509.InvalidVersion,
-    x509.UnsupportedGeneralNameType,
-)
 #: In bits (RFC 5280 section 4.1.2.2). Python refuses to write numbers of many thousand digits.
 _LONGEST_SERIAL: Final = 160
 #: CAs date certificates back; our clock may run behind the CA's by this much.
@@ -68,18 +53,6 @@ class Chain:
     #: The intermediates, each signed by the next; empty when the leaf was signed by a root.
     chain_pem: str
     leaf: Leaf
-
-
-@frozen(kw_only=True)
-class Path:
-    """The way from a leaf up through those who signed it, among the certificates that were given."""
-
-    #: The leaf, then each issuer.
-    links: tuple[x509.Certificate, ...]
-    #: Other certificates that the leaf leads to: a cross-signed intermediate has several, and a server sends one.
-    others: tuple[x509.Certificate, ...]
-    #: Those that it does not lead to.
-    unrelated: tuple[x509.Certificate, ...]
 
 
 def parse_certificates(text: str | bytes) -> list[x509.Certificate]:
@@ -108,16 +81,23 @@ def parse_certificates(text: str | bytes) -> list[x509.Certificate]:
     return found
 
 
-def parse_chain(text: str | bytes) -> Chain:
-    """Read a leaf with its chain, in whatever order and however often the certificates come.
+def parse_chain(text: str | bytes, *, now: datetime | None = None) -> Chain:
+    """Read a leaf with its chain as a CA returns them, in whatever order and however often the certificates come.
+
+    What is not needed to present the leaf is left out: roots, links that have expired and what stands above them, and
+    certificates that did not sign any of the chain. The chain may be empty where the CA has left the issuer out.
+
+    Args:
+        text: PEM. Where it holds several leaves, the first certificate is the one that is meant (RFC 8555 section 9.1).
+        now: The present moment, with its time zone; None for the moment at which the leaf's validity begins.
 
     Raises:
         UnreadablePem: A certificate cannot be read.
-        X509Error: There is no leaf, more than one, or a certificate that does not belong to the chain.
+        X509Error: There is no leaf, or the certificate that has the name of its issuer did not sign it.
     """
     certificates = list(dict.fromkeys(parse_certificates(text)))
     try:
-        return _in_order(certificates)
+        return _in_order(certificates, now)
     except UNREADABLE:  # names and extensions are parsed when they are looked at
         raise UnreadablePem("A certificate has contents that cannot be read.") from None
 
@@ -162,30 +142,21 @@ def verify_chain(chain: Chain, roots_pem: str | bytes, now: datetime) -> x509.Ce
     raise X509Error("The chain does not lead to any of the given roots.")
 
 
-def follow_issuers(leaf: x509.Certificate, others: Iterable[x509.Certificate], *, old_digests: bool = False) -> Path:
-    """Look for the way up from a leaf; the order in which the certificates were given does not matter.
-
-    A cross-signed intermediate is followed before a root of the same name and key, and the one that ends last before
-    its twins, so that as much as possible of what was given is used.
+def presentable_chain(leaf_pem: str, chain_pem: str, now: datetime) -> str:
+    """Of a stored chain what a server presents now: the intermediates up to the first that has expired meanwhile.
 
     Args:
-        leaf: Where to begin.
-        others: Where to look.
-        old_digests: Follow signatures over SHA-1 and MD5 as well. Whoever asks for it has to judge them.
+        leaf_pem: The leaf. One that has ended keeps the intermediates that it had at its end.
+        chain_pem: The intermediates, as `Chain.chain_pem` has them.
+        now: The present moment, with its time zone.
+
+    Raises:
+        UnreadablePem: A certificate cannot be read.
     """
-    rest = sorted(others, key=_preference)
-    links = [leaf]
-    while issuer := next((one for one in rest if signed_by(links[-1], one, old_digests=old_digests)), None):
-        links.append(issuer)
-        rest.remove(issuer)
-    related, waiting = [], list(links)
-    while waiting and rest:
-        issued = waiting.pop()
-        for one in [one for one in rest if signed_by(issued, one, old_digests=old_digests)]:
-            rest.remove(one)
-            related.append(one)
-            waiting.append(one)
-    return Path(links=tuple(links), others=tuple(related), unrelated=tuple(rest))
+    if not chain_pem:
+        return ""
+    leaf, *issuers = parse_certificates(leaf_pem + chain_pem)
+    return "".join(map(certificate_pem, unexpired(leaf, issuers, now)))
 
 
 def has_whole_signature(certificate: x509.Certificate) -> bool:
@@ -194,40 +165,6 @@ def has_whole_signature(certificate: x509.Certificate) -> bool:
     Nothing signs that count, and the library passes over it: the same certificate would have several fingerprints.
     """
     return certificate.public_bytes(serialization.Encoding.DER).endswith(b"\0" + certificate.signature)
-
-
-def is_ca(certificate: x509.Certificate) -> bool:
-    """Whether it may sign certificates (RFC 5280 section 4.2.1.9).
-
-    Raises:
-        UnreadablePem: Its extensions cannot be read.
-    """
-    try:
-        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    except x509.ExtensionNotFound:
-        return certificate.version is x509.Version.v1 and certificate.issuer == certificate.subject
-    except UNREADABLE:
-        raise UnreadablePem("A certificate has contents that cannot be read.") from None
-
-
-def is_self_signed(certificate: x509.Certificate) -> bool:
-    """Whether it was signed with its own key; with whatever digest, as nobody relies on a root's signature."""
-    return certificate.issuer == certificate.subject and signed_by(certificate, certificate, old_digests=True)
-
-
-def signed_by(issued: x509.Certificate, issuer: x509.Certificate, *, old_digests: bool = False) -> bool:
-    """Whether one certificate names the other as its issuer and was signed with its key.
-
-    Args:
-        issued: The one that was signed.
-        issuer: The one whose key it should have been.
-        old_digests: Take signatures over SHA-1 and MD5 as well.
-    """
-    try:
-        issued.verify_directly_issued_by(issuer)
-    except (InvalidSignature, *UNREADABLE):
-        return old_digests and _signed_with_old_digest(issued, issuer)
-    return True
 
 
 def certificate_pem(certificate: x509.Certificate) -> str:
@@ -246,28 +183,26 @@ def _blocks(text: str) -> Iterator[str]:
         begin = text.find(_BEGIN, end)
 
 
-def _in_order(certificates: Sequence[x509.Certificate]) -> Chain:
+def _in_order(certificates: Sequence[x509.Certificate], now: datetime | None) -> Chain:
     leaf = _find_leaf(certificates)
     if leaf.serial_number.bit_length() > _LONGEST_SERIAL:
         raise UnreadablePem("The leaf's serial number is longer than 20 bytes (RFC 5280 section 4.1.2.2).")
-    path = follow_issuers(leaf, (one for one in certificates if one is not leaf))
-    if path.unrelated:
-        names = listed(map(called, path.unrelated))
-        raise X509Error(
-            f"The chain is broken: {names} did not sign any certificate of it.",
-            advice="Give the leaf and the certificates that lead from it to the root, and no others.",
-        )
-    intermediates = [one for one in path.links[1:] if not is_self_signed(one)]
+    if digest := old_digest(leaf):
+        raise X509Error(f"The leaf is signed over {digest}, which can be forged; no browser takes it.")
+    others = [one for one in certificates if one is not leaf]
+    # The BasicConstraints of a root are not looked at: clients trust it for other reasons (RFC 5280 section 6.1).
+    path = follow_issuers(leaf, (one for one in others if is_ca(one) or one.issuer == one.subject), now=now)
+    _refuse_false_issuer(leaf, path, others)
     return Chain(
         leaf_pem=certificate_pem(leaf),
-        chain_pem="".join(map(certificate_pem, intermediates)),
+        chain_pem="".join(map(certificate_pem, path.chain)),
         leaf=leaf_details(leaf),
     )
 
 
 def _find_leaf(certificates: Sequence[x509.Certificate]) -> x509.Certificate:
     ends = [one for one in certificates if not is_ca(one)]
-    if len(ends) == 1:
+    if len(ends) == 1 or ends[:1] == list(certificates[:1]):
         return ends[0]
     if not ends:
         raise X509Error("There is no leaf among these certificates: all of them are CA certificates.")
@@ -277,26 +212,17 @@ def _find_leaf(certificates: Sequence[x509.Certificate]) -> x509.Certificate:
     )
 
 
-def _preference(certificate: x509.Certificate) -> tuple[bool, float, bytes]:
-    ends = certificate.not_valid_after_utc.timestamp()
-    return certificate.issuer == certificate.subject, -ends, certificate.fingerprint(hashes.SHA256())
+def _refuse_false_issuer(leaf: x509.Certificate, path: Path, others: Sequence[x509.Certificate]) -> None:
+    """Refuse a leaf that does not verify with the certificate that has the name of its issuer: one of them is damaged.
 
-
-def _signed_with_old_digest(issued: x509.Certificate, issuer: x509.Certificate) -> bool:
-    """The package refuses to verify what is signed over SHA-1 or MD5 (RFC 9155, RFC 6151), so this is done by hand."""
-    if issued.issuer != issuer.subject:
-        return False
-    try:
-        digest = issued.signature_hash_algorithm
-        key = issuer.public_key()
-        if not isinstance(digest, (hashes.MD5, hashes.SHA1)):
-            return False
-        if isinstance(key, rsa.RSAPublicKey):
-            key.verify(issued.signature, issued.tbs_certificate_bytes, padding.PKCS1v15(), digest)
-        elif isinstance(key, ec.EllipticCurvePublicKey):
-            key.verify(issued.signature, issued.tbs_certificate_bytes, ec.ECDSA(digest))
-        else:
-            return False
-    except (InvalidSignature, *UNREADABLE):
-        return False
-    return True
+    A certificate that has nothing to do with the leaf is another matter: it is left out.
+    """
+    if len(path.links) > 1:
+        return
+    for other in others:
+        if other.subject == leaf.issuer:
+            reason = "did not sign it" if is_ca(other) else "is not a CA certificate"
+            raise X509Error(
+                f"The chain is broken: {called(other)} has the name of the issuer of {called(leaf)}, but {reason}.",
+                advice=f"The certificate of {shown_name(leaf.issuer)} that signed the leaf is needed.",
+            )

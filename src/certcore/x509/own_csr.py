@@ -16,9 +16,10 @@ from cryptography.x509.oid import NameOID
 from certcore.errors import InvalidInput, InvalidName
 from certcore.model.keys import KeyType
 from certcore.model.names import MAX_NAMES, DnsName
-from certcore.x509.chain import MAX_BYTES, UNREADABLE
+from certcore.x509.chain import MAX_BYTES
 from certcore.x509.der import Kind
 from certcore.x509.keys import key_type_of
+from certcore.x509.path import UNREADABLE
 from certcore.x509.pem import read_pieces
 from certcore.x509.weakness import public_key_refusal
 

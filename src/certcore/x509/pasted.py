@@ -13,9 +13,10 @@ from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import pkcs12
 
 from certcore.errors import InvalidInput, UnreadablePem
-from certcore.x509.chain import MAX_CERTIFICATES, UNREADABLE, has_whole_signature, is_ca
+from certcore.x509.chain import MAX_CERTIFICATES, has_whole_signature
 from certcore.x509.der import Kind, definite, opening_cost, signed_certificates
 from certcore.x509.keys import spki_sha256
+from certcore.x509.path import UNREADABLE, is_ca
 from certcore.x509.pem import Piece, read_pieces
 
 __all__ = ["GivenCertificate", "GivenKey", "Pasted", "read_pasted"]

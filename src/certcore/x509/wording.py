@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from typing import Final
 
 from cryptography import x509
+from cryptography.x509.oid import AuthorityInformationAccessOID
 
 from certcore.x509.csr import alternative_names
 
-__all__ = ["called", "clean", "last_day", "listed", "shown_name"]
+__all__ = ["called", "clean", "issuer_source", "last_day", "listed", "shown_name"]
 
 #: How much of a name, and how many names, a sentence shows.
 _LONGEST: Final = 100
@@ -33,6 +34,20 @@ def clean(text: str) -> str:
     """A text from a certificate, without control characters."""
     plain = "".join(character if character.isprintable() else "?" for character in text[: _LONGEST + 1])
     return plain if len(plain) <= _LONGEST else plain[:_LONGEST] + "…"
+
+
+def issuer_source(certificate: x509.Certificate) -> str:
+    """Where the issuer's certificate can be had (RFC 5280 section 4.2.2.1), as a sentence, or nothing."""
+    try:
+        access = certificate.extensions.get_extension_for_class(x509.AuthorityInformationAccess).value
+    except x509.ExtensionNotFound:
+        return ""
+    for one in access:
+        if one.access_method == AuthorityInformationAccessOID.CA_ISSUERS and isinstance(
+            one.access_location, x509.UniformResourceIdentifier
+        ):
+            return f" It can be had from {clean(one.access_location.value)}"
+    return ""
 
 
 def listed(names: Iterable[str]) -> str:

@@ -1,16 +1,28 @@
 """Exports: the key leaves only for a reason, by permission and on the record; plugins add formats and take files."""
 
+from datetime import timedelta
+
 import pytest
+from attrs import evolve
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 
 import certcore
 from certcore import CertCore
 from certcore.errors import AccessDenied, CertCoreError, InvalidInput
 from certcore.model.export import ExportedFile, ExportFormat, Use
+from certcore.model.hints import Notice
+from certcore.model.lifecycle import Status
 from certcore.model.permissions import Permission
 from certcore.model.secret import Secret
+from certcore.ports.ca_module import Issued
 from certcore.testing.clock import FrozenEnvironment
 from certcore.testing.scripted_ca import Act, ScriptedCA
 from certcore.x509.bundle import read_bundle
+from certcore.x509.keys import private_key_pem
 
 ALWAYS_WITH_KEY = ["nginx", "apache", "haproxy", "lighttpd", "postfix"]
 
@@ -80,6 +92,66 @@ def test_what_is_exported_is_the_leaf_in_service_with_its_key(core, active):
     bundle = read_bundle(content["fullchain.pem"], content["privkey.pem"], now=core.engine.environment.now())
     assert [str(name) for name in bundle.names] == ["shop.example"]
     assert _reveals(core, active) == ["new server"]
+
+
+def _certify(subject, issuer, keys, *, days, ca=True):
+    now = FrozenEnvironment().now()
+    names = [x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, one)]) for one in (subject, issuer)]
+    builder = (
+        x509.CertificateBuilder(*reversed(names), keys[subject].public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=30))
+        .not_valid_after(now + timedelta(days=days))
+        .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("shop.example")]), critical=False)
+    )
+    return builder.sign(keys[issuer], hashes.SHA256()).public_bytes(Encoding.PEM).decode()
+
+
+def test_a_link_that_has_expired_is_not_exported_any_more():
+    """A cross-signed root that ends before the leaf: exported and unremarked until then, left out and told after."""
+    keys = {one: ec.generate_private_key(ec.SECP256R1()) for one in ("leaf", "A", "B", "C")}
+    leaf = _certify("leaf", "A", keys, days=80, ca=False)
+    intermediate, cross = _certify("A", "B", keys, days=900), _certify("B", "C", keys, days=10)
+    environment = FrozenEnvironment()
+    with CertCore.in_memory(installed_plugins=False, environment=environment) as core:
+        key = private_key_pem(keys["leaf"])
+        imported = core.certificates.import_certificate(leaf, key, intermediate + cross).id
+        for chain, hints in ((intermediate + cross, []), (intermediate, ["core.chain_expired"])):
+            exported = core.certificates.export(imported, reason="a test")
+            assert (exported.chain_pem, exported.fullchain_pem) == (chain, leaf + chain)
+            assert core.certificates.material(imported, with_key=False).chain_pem == chain
+            assert [one for one in _keys_of_hints(core, imported) if "chain" in one] == hints
+            environment.advance(timedelta(days=10))
+
+
+def _keys_of_hints(core, certificate_id):
+    return [one.text.key for one in core.certificates.hints(certificate_id) if isinstance(one, Notice)]
+
+
+class LeafOnlyCA(ScriptedCA):
+    """Sends the leaf without its intermediate."""
+
+    def advance(self, work):
+        step = super().advance(work)
+        if isinstance(step, Issued):
+            step = evolve(step, chain_pem=step.chain_pem[: step.chain_pem.index("-----BEGIN", 10)])
+        return step
+
+
+def test_a_chain_that_the_ca_did_not_send_is_told(core, active):
+    """An active certificate without its intermediate says so, whether a CA or an import left it out."""
+    assert "core.chain_missing" not in _keys_of_hints(core, active)
+    imported = core.certificates.import_certificate(core.certificates.view(active).active.leaf_pem, owner="anna").id
+    assert "core.chain_missing" in _keys_of_hints(core, imported)
+    ca = LeafOnlyCA([Act.ISSUE], now=FrozenEnvironment().now())
+    with CertCore.in_memory(plugins=[ca.plugin()], installed_plugins=False, environment=FrozenEnvironment()) as other:
+        authority = other.authorities.create("test", module="scripted")
+        issued = other.certificates.create("shop.example", authority=authority.id).id
+        other.certificates.generate_csr(issued)
+        other.reconcile(issued)
+        assert other.certificates.get(issued).status is Status.ACTIVE
+        assert "core.chain_missing" in _keys_of_hints(other, issued)
 
 
 def test_without_the_key_it_takes_neither_reason_nor_permission(core, active):

@@ -31,6 +31,7 @@ KEY = generate_key(KeyType.EC_P256)
 CSR = build_csr(KEY, NAMES, Subject()).decode()
 CHAIN_PEM = CA.issue(CSR, now=NOW)
 LEAF_PEM = CHAIN_PEM[: CHAIN_PEM.index("-----BEGIN", 10)]
+OTHER_LEAF_PEM = CA.issue(build_csr(KEY, [DnsName("b.example")], Subject()).decode(), now=NOW)
 BAG = "Bag Attributes\n    friendlyName: shop\nsubject=CN = shop.example\n"
 
 
@@ -124,9 +125,8 @@ def test_addresses_in_a_leaf():
     ("pasted", "says"),
     [
         (CA.root_pem + CA.intermediate_pem, "no leaf"),
-        (LEAF_PEM + OTHER_CA.intermediate_pem, "did not sign"),
-        (CHAIN_PEM + OTHER_CA.root_pem, "did not sign"),
-        (CHAIN_PEM + CA.issue(build_csr(KEY, [DnsName("b.example")], Subject()).decode(), now=NOW), "2 leaves"),
+        (LEAF_PEM + LittleAuthority(NOW).intermediate_pem, "did not sign"),
+        (CA.intermediate_pem + LEAF_PEM + OTHER_LEAF_PEM, "2 leaves"),
         ("", "no certificate"),
         (CSR, "no certificate"),
         ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "number 1 of 1"),
@@ -208,8 +208,18 @@ def test_a_leaf_cannot_sign():
         .public_bytes(Encoding.PEM)
         .decode()
     )
-    with pytest.raises(X509Error, match="2 leaves"):
+    with pytest.raises(X509Error, match="is not a CA certificate"):
         parse_chain(victim + CHAIN_PEM)
+    with pytest.raises(X509Error, match="2 leaves"):
+        parse_chain(CA.intermediate_pem + victim + LEAF_PEM)
+
+
+def test_what_a_ca_adds_to_a_chain_is_left_out():
+    """Another CA's certificates and a second leaf behind the first do not keep a good leaf from being installed."""
+    for extra in (OTHER_CA.root_pem, OTHER_CA.intermediate_pem, OTHER_LEAF_PEM):
+        assert parse_chain(CHAIN_PEM + extra) == parse_chain(CHAIN_PEM)
+    assert parse_chain(LEAF_PEM + OTHER_CA.intermediate_pem) == parse_chain(LEAF_PEM)
+    assert parse_chain(LEAF_PEM + CA.root_pem).chain_pem == ""
 
 
 @pytest.mark.timeout(5)  # where the search began anew at each BEGIN line it took longer
