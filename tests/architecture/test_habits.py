@@ -25,6 +25,9 @@ _ALLOWED = {
         # How long a connection has been idle, and how long a step has been running.
         "certcore/adapters/sql/storage.py",
         "certcore/engine/leases.py",
+        # When a crew of threads has to have ended, and for how long the store has been away.
+        "certcore/engine/crew.py",
+        "certcore/engine/outage.py",
         # Deadlines of a socket; both take it as an argument, this is its default.
         "certcore_puq_acme/client.py",
         "certcore_puq_acme/lookup.py",

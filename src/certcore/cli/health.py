@@ -54,6 +54,8 @@ class HealthFile:
             "at": moment(self.now()),
             "pid": os.getpid(),
             "threads": health.threads,
+            "threads_wanted": health.wanted,
+            "threads_replaced": health.replaced,
             "in_hand": health.in_hand,
             "seconds_since_the_store_answered": round(health.silent, 1),
         }

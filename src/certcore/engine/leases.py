@@ -12,7 +12,8 @@ from typing import Any, Final
 
 from attrs import define, field, frozen
 
-from certcore.errors import CertCoreError, LeaseLost, NotFound
+from certcore.engine.outage import Outage
+from certcore.errors import LeaseLost, NotFound, StorageBusy, StorageError
 from certcore.model.certificate import Schedule
 from certcore.model.timeline import Timeline
 from certcore.ports.environment import Environment
@@ -41,10 +42,14 @@ class LeaseKeeper:
 
     storage: Storage
     environment: Environment
+    #: Is told how the store does, by this and by all other threads of the process.
+    outage: Outage = field(factory=Outage)
     #: Seconds after which a lease is renewed.
     renew_after: float = _RENEW_AFTER
-    #: When the store took a renewal for the last time, by time.monotonic(): a sign of life in a long step.
+    #: When the store answered to a renewal for the last time, by time.monotonic(): a sign of life in a long step.
     renewed_at: float = field(default=0.0, init=False)
+    #: How many times the thread died and was replaced.
+    replaced: int = field(default=0, init=False)
     #: What is running: when its lease was written last, by time.monotonic().
     _running: dict[int, tuple[_Lease, float]] = field(factory=dict, init=False, repr=False)
     _changed: Any = field(factory=threading.Condition, init=False, repr=False)
@@ -57,14 +62,41 @@ class LeaseKeeper:
         lease = _Lease(leased.certificate_id, leased.token, isinstance(leased, Timeline))
         with self._changed:
             self._running[me] = (lease, time.monotonic())
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._watch, name="certcore-leases", daemon=True)
-                self._thread.start()
+            self._start_thread()
         try:
             yield
         finally:
             with self._changed:
                 self._running.pop(me, None)
+
+    def check(self) -> None:
+        """Replace the thread when it is missing."""
+        with self._changed:
+            self._start_thread()
+
+    def forget(self, thread: threading.Thread) -> None:
+        """Renew no lease any more for a thread that has died."""
+        with self._changed:
+            self._running.pop(thread.ident or 0, None)
+
+    def _start_thread(self) -> None:
+        if not self._running or (self._thread is not None and self._thread.is_alive()):
+            return
+        self.replaced += self._thread is not None
+        self._thread = None
+        thread = threading.Thread(target=self._serve, name="certcore-leases", daemon=True)
+        thread.start()
+        self._thread = thread
+
+    def _serve(self) -> None:
+        try:
+            self._watch()
+        except BaseException:  # boundary: without this thread every long step would lose its lease
+            with self._changed:
+                self._thread = None
+                self.replaced += 1
+                self._start_thread()
+            _log.exception("The thread that renews leases died; another one takes its place")
 
     def _watch(self) -> None:
         while True:
@@ -87,10 +119,17 @@ class LeaseKeeper:
             with self.storage.write() as transaction:
                 repository = transaction.timelines if lease.on_timeline else transaction.schedules
                 repository.renew_lease(lease.certificate_id, token=lease.token, lease_until=lease_until)
-            self.renewed_at = time.monotonic()
+            self._note_answer()
         except (LeaseLost, NotFound):
-            pass  # the step learns of it when it stores its outcome
-        except CertCoreError as error:
+            self._note_answer()  # the step learns of it when it stores its outcome
+        except StorageBusy as error:
+            self._note_answer()
             _log.warning("The lease on certificate %s could not be renewed: %s", lease.certificate_id, error)
-        except Exception:  # boundary: this thread keeps the leases of all the others
+        except StorageError as error:
+            self.outage.failed(error)
+        except BaseException:  # boundary: this thread keeps the leases of all the others
             _log.exception("The lease on certificate %s could not be renewed", lease.certificate_id)
+
+    def _note_answer(self) -> None:
+        self.renewed_at = time.monotonic()
+        self.outage.answered()

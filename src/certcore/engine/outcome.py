@@ -249,7 +249,7 @@ def problem_of(error: CertCoreError) -> Problem:
     return Problem(type=f"urn:certcore:{error.code}", title=error.message, advice=error.advice)
 
 
-def after_trouble(held: Held, error: Exception, *, now: datetime, roll: float) -> Held:
+def after_trouble(held: Held, error: BaseException, *, now: datetime, roll: float) -> Held:
     """The state after a task that raised: as before, with the problem, and another try after a growing pause."""
     attempts = held.schedule.attempts + 1
     if isinstance(error, CertCoreError):

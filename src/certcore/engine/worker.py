@@ -12,10 +12,13 @@ from typing import Final
 
 from attrs import define, field, frozen
 
+from certcore.engine.crew import Crew
+from certcore.engine.leases import LEASE
 from certcore.engine.outbox import Outbox
 from certcore.engine.outcome import Held
 from certcore.engine.reconcile import Engine
-from certcore.errors import CertCoreError, LeaseLost, NotFound
+from certcore.engine.troubles import put_off
+from certcore.errors import CertCoreError, LeaseLost, NotFound, StorageBusy, StorageError
 from certcore.model.certificate import Schedule
 
 __all__ = ["Health", "Worker"]
@@ -23,8 +26,10 @@ __all__ = ["Health", "Worker"]
 _log = logging.getLogger(__name__)
 #: A certificate whose next look is this near is kept in hand instead of being given back.
 HOLD: Final = timedelta(seconds=2)
-#: After a failure of the store, wait this long (seconds) before asking it again.
+#: After a failure of the store, or of the worker itself, wait this long (seconds) before trying again.
 _PAUSE: Final = 1.0
+#: A resting thread looks around by itself this often (seconds), should nobody be left to wake it.
+_LOOK_AROUND: Final = 10.0
 
 
 @frozen(kw_only=True)
@@ -38,6 +43,8 @@ class Health:
     in_hand: int
     #: Seconds since the store last did what the worker asked of it.
     silent: float
+    #: Threads that died since the start and were replaced: those that take steps, tell observers, or renew leases.
+    replaced: int = 0
 
 
 @define(kw_only=True, eq=False)
@@ -45,6 +52,10 @@ class Worker:
     """Reconciles due certificates in threads.
 
     `start` returns at once; `stop` lets the running steps finish, gives all leases back and joins the threads.
+
+    Of the threads without work one watches the clock, the others rest. Every thread that takes work up wakes one that
+    rests: it takes the next work, and wakes another one, or it takes the watch over. So all threads are awake while
+    there is work for all, and one timer at most runs while there is none.
     """
 
     engine: Engine
@@ -55,34 +66,45 @@ class Worker:
     in_flight: int = 8
     #: Seconds between two looks into the store when nothing is known to be due.
     poll_interval: float = 1.0
-    #: The lock of all that follows; the one thread waits on it that watches the clock.
-    _condition: threading.Condition = field(init=False, repr=False)
-    #: The other threads that have nothing to do, on the same lock; one is woken to take over the watch.
+    _lock: threading.Lock = field(factory=threading.Lock, init=False, repr=False)
+    #: The thread on watch waits on this, on `_lock`.
+    _clock: threading.Condition = field(init=False, repr=False)
+    #: The other threads that have nothing to do, on the same lock.
     _resting: threading.Condition = field(init=False, repr=False)
     #: Callers that wait until the worker is idle, on the same lock.
     _quiet: threading.Condition = field(init=False, repr=False)
-    _heap: list[tuple[datetime, int, Held]] = field(factory=list, init=False, repr=False)
-    _order: itertools.count[int] = field(factory=itertools.count, init=False, repr=False)
-    _running: list[threading.Thread] = field(factory=list, init=False, repr=False)
-    #: Tells the observers what happened, so that a slow one keeps no certificate waiting.
-    _teller: threading.Thread | None = field(default=None, init=False, repr=False)
     #: The teller waits on this, on the same lock.
     _told: threading.Condition = field(init=False, repr=False)
+    #: Leased certificates that wait for a thread or for their moment; those that were just claimed are not loaded yet.
+    _heap: list[tuple[datetime, int, Held | Schedule]] = field(factory=list, init=False, repr=False)
+    _order: itertools.count[int] = field(factory=itertools.count, init=False, repr=False)
+    #: The threads that take steps.
+    _steps: Crew = field(init=False, repr=False)
+    #: The thread that tells the observers what happened, so that a slow one keeps no certificate waiting.
+    _teller: Crew = field(init=False, repr=False)
     _news: bool = field(default=False, init=False)
     _teller_stops: bool = field(default=False, init=False)
-    #: Certificates in a thread's hands.
-    _busy: int = field(default=0, init=False)
-    _claiming: bool = field(default=False, init=False)
-    _watched: bool = field(default=False, init=False)
+    #: What each thread has in hand, which one is claiming, and which one watches the clock: by thread, so that what a
+    #: dead one held is known.
+    _in_hand: dict[threading.Thread, Held | Schedule] = field(factory=dict, init=False, repr=False)
+    _claimer: threading.Thread | None = field(default=None, init=False, repr=False)
+    _watch: threading.Thread | None = field(default=None, init=False, repr=False)
+    #: Certificates whose step could not be stored and whose lease could not be given back: when it runs out.
+    _lost: dict[str, datetime] = field(factory=dict, init=False, repr=False)
     #: time.monotonic() of the next look into the store.
     _claim_at: float = field(default=0.0, init=False)
+    #: Whether the store failed the last time: then no step is taken, because its outcome could not be stored.
+    _store_fails: bool = field(default=False, init=False)
     _stopping: bool = field(default=False, init=False)
+    #: Set with it, for threads that pause.
+    _ending: threading.Event = field(factory=threading.Event, init=False, repr=False)
     #: time.monotonic() of the store's last answer.
     _answered_at: float = field(default=0.0, init=False)
 
     def __attrs_post_init__(self) -> None:
-        lock = threading.Lock()
-        self._condition, self._resting, self._quiet, self._told = (threading.Condition(lock) for _ in range(4))
+        self._clock, self._resting, self._quiet, self._told = (threading.Condition(self._lock) for _ in range(4))
+        self._steps = Crew(name="certcore-worker", size=self.threads, job=self._loop, let_go=self._let_go)
+        self._teller = Crew(name="certcore-outbox", size=1, job=self._tell, let_go=self.engine.leases.forget)
 
     def start(self) -> None:
         """Start the threads. A worker can be started again after `stop`.
@@ -90,22 +112,17 @@ class Worker:
         Raises:
             RuntimeError: It is running already.
         """
-        with self._condition:
-            if self._running:
-                raise RuntimeError("This worker is running already.")
-            self._stopping = False
+        if self._teller.alive or self._steps.alive:
+            raise RuntimeError("This worker is running already.")
+        with self._lock:
+            self._stopping = self._teller_stops = self._store_fails = False
+            self._ending.clear()
             self._claim_at = 0.0
             self._answered_at = time.monotonic()
-            self._running = [
-                threading.Thread(target=self._loop, name=f"certcore-worker-{number}", daemon=True)
-                for number in range(self.threads)
-            ]
-            if self.outbox.plugins.observers:
-                self._teller_stops = False
-                self._teller = threading.Thread(target=self._tell, name="certcore-outbox", daemon=True)
-                self._teller.start()
-        for thread in self._running:
-            thread.start()
+            self._lost.clear()
+        self._steps.start()
+        if self.outbox.plugins.observers:
+            self._teller.start()
 
     def stop(self, timeout: float | None = None) -> bool:
         """Drain and stop: running steps are finished, and the observers are told of them; safe to call twice.
@@ -116,54 +133,55 @@ class Worker:
         Returns:
             Whether all threads have ended. Those that have not end with their step; their leases run out.
         """
-        with self._condition:
-            self._stopping = True
-            self._condition.notify_all()
-            self._resting.notify_all()
         deadline = None if timeout is None else time.monotonic() + timeout
-        for thread in self._running:
-            thread.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
-        with self._condition:
-            held = [entry[2] for entry in self._heap]
-            self._heap.clear()
-            self._running = [thread for thread in self._running if thread.is_alive()]
+        with self._lock:
+            self._stopping = True
+            self._ending.set()
+            self._clock.notify_all()
+            self._resting.notify_all()
+        steps_ended = self._steps.end(deadline)
+        self._give_back()
+        with self._lock:
             self._teller_stops = True
-            self._told.notify()
-        for one in held:
-            self._release(one.schedule)
-        if self._teller is not None:
-            self._teller.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
-            self._teller = self._teller if self._teller.is_alive() else None
-        return not self._running and self._teller is None
+            self._told.notify_all()
+        return self._teller.end(deadline) and steps_ended
 
     def wake(self) -> None:
         """Look into the store now: something was made due."""
-        with self._condition:
+        with self._lock:
             self._claim_at = 0.0
-            self._condition.notify()
+            self._clock.notify()
 
     @property
     def busy(self) -> int:
         """How many certificates are in hand."""
-        with self._condition:
-            return self._busy + len(self._heap)
+        with self._lock:
+            return self._count()
 
     def health(self) -> Health:
-        """How it is, for a supervisor."""
-        with self._condition:
+        """How it is, for a supervisor. Threads that are missing are replaced first."""
+        self._check()
+        with self._lock:
             return Health(
-                threads=sum(thread.is_alive() for thread in self._running),
+                threads=self._steps.alive,
                 wanted=self.threads,
-                in_hand=self._busy + len(self._heap),
+                in_hand=self._count(),
                 silent=time.monotonic() - max(self._answered_at, self.engine.leases.renewed_at),
+                replaced=self._steps.replaced + self._teller.replaced + self.engine.leases.replaced,
             )
 
     def is_idle(self, within: timedelta) -> bool:
-        """Whether nothing is in hand and nothing will be due within this time."""
-        with self._condition:
-            if self._busy or self._heap or self._claiming:
-                return False
+        """Whether nothing is in hand and nothing will be due within this time.
+
+        What is leased to another process counts as due when that lease runs out. What this worker lost, because the
+        store failed, counts as being in hand until it can be taken up again.
+        """
+        self._check()
         now = self.engine.environment.now()
+        with self._lock:
+            self._lost = {one: until for one, until in self._lost.items() if until > now}
+            if self._count() or self._claimer is not None or self._lost:
+                return False
         with self.engine.storage.read() as transaction:
             next_due = transaction.schedules.next_due(now=now)
         return (next_due is None or next_due > now + within) and not self.outbox.has_work()
@@ -190,130 +208,197 @@ class Worker:
     def _loop(self) -> None:
         while True:
             try:
-                held = self._next()
-                if held is None:
+                taken = self._next()
+                if taken is None:
+                    self._give_back()
                     return
-                self._work(held)
-            except Exception:  # boundary: a worker thread must outlive whatever the store or a step throws at it
+                self._work(taken)
+            except BaseException:  # boundary: a worker thread must outlive whatever is thrown at it, SystemExit too
+                self._let_go(threading.current_thread())
                 _log.exception("The worker goes on after an unexpected error")
-                self._pause()
+                self._ending.wait(_PAUSE)
 
-    def _work(self, held: Held) -> None:
+    def _work(self, taken: Held | Schedule) -> None:
+        schedule = taken.schedule if isinstance(taken, Held) else taken
         after = None
         try:
-            after = self.engine.step(held, keep_lease=HOLD)
-            self._answered_at = time.monotonic()
+            if not isinstance(taken, Held):
+                taken = self.engine.load(taken)
+            after = self.engine.step(taken, keep_lease=HOLD)
+            self._note_answer()
         except (LeaseLost, NotFound):
-            return
-        except CertCoreError as error:
-            _log.warning("A step of certificate %s could not be stored: %s", held.certificate.id, error)
-            self._release(held.schedule)
-            self._pause()
-        except Exception:  # boundary: whatever it is, the lease is given back before it goes on
-            self._release(held.schedule)
-            raise
+            self._note_answer()
+        except StorageError as error:
+            self._note_lost(schedule, error)
+        except BaseException as error:  # boundary: it is this certificate's trouble, and nobody else's
+            self._put_off(taken, error)
         finally:
-            with self._condition:
-                self._busy -= 1
+            with self._lock:
                 self._news = True
                 self._told.notify()
                 if after is not None and after.schedule.lease_owner:
-                    self._push(after)  # in the same breath: nobody may think that all is done
-                elif not self._busy and not self._heap:
+                    self._push(after, after.schedule.due_at)  # in the same breath: nobody may think that all is done
+                self._in_hand.pop(threading.current_thread(), None)
+                if not self._count():
                     self._quiet.notify_all()
+
+    def _put_off(self, taken: Held | Schedule, error: BaseException) -> None:
+        try:
+            put_off(taken, error, storage=self.engine.storage, environment=self.engine.environment)
+        except StorageError as refused:
+            self._note_lost(taken.schedule if isinstance(taken, Held) else taken, refused)
+
+    def _note_lost(self, schedule: Schedule, error: StorageError) -> None:
+        """A step could not be stored: somebody looks again, at once if the lease can be given back."""
+        if isinstance(error, StorageBusy):
+            _log.warning("A step of certificate %s could not be stored: %s", schedule.certificate_id, error)
+        else:
+            self._note_failure(error)
+        self._release(schedule)
+
+    def _release(self, schedule: Schedule) -> None:
+        try:
+            self.engine.release(schedule)
+        except StorageError:  # it runs out by itself
+            with self._lock:
+                self._lost[schedule.certificate_id] = self.engine.environment.now() + LEASE
+
+    def _note_answer(self) -> None:
+        self.engine.leases.outage.answered()
+        with self._lock:
+            self._answered_at = time.monotonic()
+            if self._store_fails:
+                self._store_fails = False
+                self._resting.notify()  # steps are taken again
+
+    def _note_failure(self, error: StorageError) -> None:
+        self.engine.leases.outage.failed(error)
+        with self._lock:
+            self._store_fails = True
+            self._claim_at = time.monotonic() + _PAUSE
 
     def _tell(self) -> None:
         while True:
-            with self._condition:
+            with self._lock:
                 if not self._news and not self._teller_stops:
                     self._told.wait(self.poll_interval)
                 self._news = False
                 last = self._teller_stops
             try:
                 self.outbox.deliver()
+            except StorageBusy as error:
+                _log.warning("The observers are told later: %s", error)
+            except StorageError as error:
+                self.engine.leases.outage.failed(error)
+                self._ending.wait(_PAUSE)
             except CertCoreError as error:
                 _log.warning("The observers could not be told: %s", error)
-            except Exception:  # boundary: the thread must outlive whatever the store throws at it
+            except BaseException:  # boundary: the thread must outlive whatever the store or an observer throws at it
                 _log.exception("The outbox goes on after an unexpected error")
-            with self._condition:
+                self._ending.wait(_PAUSE)
+            with self._lock:
                 self._quiet.notify_all()
             if last:
                 return
 
-    def _push(self, held: Held) -> None:
-        due_at = held.schedule.due_at or self.engine.environment.now()
-        heapq.heappush(self._heap, (due_at, next(self._order), held))
-        if self._heap[0][2] is held and due_at > self.engine.environment.now():
-            self._condition.notify()  # the watch looks at its clock anew; what is due now is taken by this thread
+    def _count(self) -> int:
+        return len(self._in_hand) + len(self._heap)
 
-    def _next(self) -> Held | None:
+    def _push(self, taken: Held | Schedule, due_at: datetime | None) -> None:
+        now = self.engine.environment.now()
+        due_at = due_at or now
+        heapq.heappush(self._heap, (due_at, next(self._order), taken))
+        if self._heap[0][2] is taken and due_at > now:
+            self._clock.notify()  # the watch looks at its clock anew; what is due now is taken by this thread
+
+    def _next(self) -> Held | Schedule | None:
         """The next certificate to step; waits for one; None when the worker stops."""
+        me = threading.current_thread()
         while True:
-            with self._condition:
-                room = self._wait()
-                if not room:
-                    if self._stopping:
-                        return None
-                    self._busy += 1
-                    return heapq.heappop(self._heap)[2]
+            self._check()
+            with self._lock:
+                if self._stopping:
+                    self._resting.notify()
+                    return None
+                now = self.engine.environment.now()
+                if self._heap and self._heap[0][0] <= now and not self._store_fails:
+                    taken = heapq.heappop(self._heap)[2]
+                    self._in_hand[me] = taken
+                    self._resting.notify()  # for the next work, or for the watch
+                    return taken
+                room = self._room()
+                if not room or self._claim_at > time.monotonic():
+                    self._rest(me, now, room)
+                    continue
+                self._claimer = me
+                self._resting.notify()
             self._claim(room)
 
-    def _wait(self) -> int:
-        """Wait until there is something to do: 0 for a step or the end, else how many certificates to claim."""
-        while True:
-            now = self.engine.environment.now()
-            if self._stopping or (self._heap and self._heap[0][0] <= now):
-                return 0
-            room = self.in_flight - self._busy - len(self._heap)
-            claimable = room > 0 and not self._claiming
-            until_claim = self._claim_at - time.monotonic()
-            if claimable and until_claim <= 0:
-                self._claiming = True
-                return room
-            if self._watched:
-                # One thread watches the clock for all; if all did, all would wake for one certificate.
-                self._resting.wait()
-                continue
-            waits = [until_claim if claimable else self.poll_interval]
-            if self._heap:
-                waits.append((self._heap[0][0] - now).total_seconds())
-            self._watched = True
-            self._condition.wait(max(0.0005, min(waits)))
-            self._watched = False
-            self._resting.notify()  # the next one takes over the watch
+    def _room(self) -> int:
+        """How many certificates may be claimed now; a store that failed is asked for one, to see whether it is back."""
+        if self._claimer is not None:
+            return 0
+        return max(self.in_flight - self._count(), 1 if self._store_fails else 0)
+
+    def _rest(self, me: threading.Thread, now: datetime, room: int) -> None:
+        """Wait until somebody wakes this thread; the one on watch, until something is due."""
+        if self._watch is not None:
+            # One thread watches the clock for all; if all did, all would wake for one certificate.
+            self._resting.wait(_LOOK_AROUND)
+            return
+        waits = [self._claim_at - time.monotonic() if room else self.poll_interval]
+        if self._heap and not self._store_fails:
+            waits.append((self._heap[0][0] - now).total_seconds())
+        self._watch = me
+        try:
+            self._clock.wait(max(0.0005, min(waits)))
+        finally:
+            self._watch = None
 
     def _claim(self, room: int) -> None:
-        claimed = 0
+        due: list[Schedule] = []
+        pause = _PAUSE
         try:
-            due = self.engine.claim_due(room)
-            self._answered_at = time.monotonic()
-            for schedule in due:
-                claimed += 1
-                try:
-                    held = self.engine.load(schedule)
-                except NotFound:
-                    continue
-                except CertCoreError as error:
-                    _log.warning("Certificate %s could not be loaded: %s", schedule.certificate_id, error)
-                    self._release(schedule)
-                    continue
-                with self._condition:
-                    self._push(held)
+            due += self.engine.claim_due(room)
+            self._note_answer()
+            # A full claim means that there may be more; else look again after the interval.
+            pause = 0.0 if len(due) >= room else self.poll_interval
+        except StorageError as error:
+            self._note_failure(error)
         finally:
-            with self._condition:
-                self._claiming = False
-                # A full claim means that there may be more; else look again after the interval.
-                self._claim_at = time.monotonic() + (0.0 if claimed >= room else self.poll_interval)
-                self._condition.notify()
+            with self._lock:
+                for schedule in due:
+                    self._push(schedule, schedule.due_at)
+                self._claimer = None
+                self._claim_at = time.monotonic() + pause
+                self._clock.notify()
 
-    def _pause(self) -> None:
-        """Give a store in trouble some time."""
-        with self._condition:
-            if not self._stopping:
-                self._resting.wait(_PAUSE)
+    def _check(self) -> None:
+        """Replace threads that died without being able to say so."""
+        if not self._stopping:
+            self._steps.check()
+            if self.outbox.plugins.observers:
+                self._teller.check()
+        self.engine.leases.check()
 
-    def _release(self, schedule: Schedule) -> None:
-        try:
-            self.engine.release(schedule)
-        except CertCoreError as error:
-            _log.warning("The lease on certificate %s runs out by itself: %s", schedule.certificate_id, error)
+    def _let_go(self, thread: threading.Thread) -> None:
+        """Take back what a thread held that is dead, or that was thrown out of what it did."""
+        with self._lock:
+            taken = self._in_hand.pop(thread, None)
+            if self._claimer is thread:
+                self._claimer = None
+            if self._watch is thread:
+                self._watch = None
+            self._clock.notify_all()
+            self._resting.notify_all()
+        self.engine.leases.forget(thread)
+        if taken is not None:
+            self._release(taken.schedule if isinstance(taken, Held) else taken)
+
+    def _give_back(self) -> None:
+        """Give back what waits for its moment: the worker stops."""
+        with self._lock:
+            waiting = [entry[2] for entry in self._heap]
+            self._heap.clear()
+        for taken in waiting:
+            self._release(taken.schedule if isinstance(taken, Held) else taken)

@@ -27,6 +27,7 @@
     ├── StorageError             the database
     │   ├── DatabaseTooNew       written by a newer certcore
     │   └── StorageUnavailable   cannot be reached or used right now
+    │       └── StorageBusy      another transaction holds a lock on these rows
     ├── PluginError              a plugin broke its promise
     │   └── UnknownModule        no CA module of that name is loaded
     └── CAError                  the certification authority refused or failed
@@ -60,7 +61,7 @@ from certcore.errors.sealing import (
     UnsealFailed,
     WrongSealingKey,
 )
-from certcore.errors.storage import DatabaseTooNew, StorageError, StorageUnavailable
+from certcore.errors.storage import DatabaseTooNew, StorageBusy, StorageError, StorageUnavailable
 from certcore.errors.x509 import KeyMismatch, LeafRejected, UnreadablePem, X509Error
 
 __all__ = [
@@ -83,6 +84,7 @@ __all__ = [
     "SealingError",
     "SealingKeyInUse",
     "StaleWrite",
+    "StorageBusy",
     "StorageError",
     "StorageUnavailable",
     "TransitionNotAllowed",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from certcore.errors.base import CertCoreError
 
-__all__ = ["DatabaseTooNew", "StorageError", "StorageUnavailable"]
+__all__ = ["DatabaseTooNew", "StorageBusy", "StorageError", "StorageUnavailable"]
 
 
 class StorageError(CertCoreError):
@@ -25,3 +25,7 @@ class DatabaseTooNew(StorageError):
 
 class StorageUnavailable(StorageError):
     """The database cannot be reached or used right now."""
+
+
+class StorageBusy(StorageUnavailable):
+    """Another transaction holds a lock on what was to be written; the database itself works."""

@@ -146,7 +146,7 @@ def test_it_outlives_a_store_in_trouble(quick, caplog):
     worker.start()
     core.close()
     deadline = time.monotonic() + 60
-    while "StorageUnavailable" not in caplog.text:
+    while "The store cannot be used" not in caplog.text:
         assert time.monotonic() < deadline
         time.sleep(0.001)
     assert worker.stop(timeout=60)

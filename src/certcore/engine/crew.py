@@ -1,0 +1,124 @@
+"""`Crew`: a few threads with one job, each replaced when it dies."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from attrs import define, field
+
+__all__ = ["Crew"]
+
+_log = logging.getLogger(__name__)
+#: Seconds that a replacement waits before it begins: what kills every thread at once must not keep the machine busy.
+_PAUSE: Final = 1.0
+
+
+@define(kw_only=True, eq=False)
+class Crew:
+    """Threads with one job. `start` starts them; one that dies before `end` is replaced, logged and counted.
+
+    A thread that dies starts its own replacement. `check` finds those that could not even do that.
+    """
+
+    name: str
+    size: int
+    #: What each thread does; it returns when the crew is to end.
+    job: Callable[[], None]
+    #: Called with a thread that is dead or about to be, from any thread: gives back what it held.
+    let_go: Callable[[threading.Thread], None]
+    #: How many threads died and were replaced since `start`.
+    replaced: int = field(default=0, init=False)
+    _lock: Any = field(factory=threading.Lock, init=False, repr=False)
+    _threads: list[threading.Thread] = field(factory=list, init=False, repr=False)
+    _numbers: itertools.count[int] = field(factory=itertools.count, init=False, repr=False)
+    #: Set from `end` to the next `start`.
+    _ending: threading.Event = field(factory=threading.Event, init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._ending.set()
+
+    @property
+    def alive(self) -> int:
+        """How many threads are alive."""
+        with self._lock:
+            return sum(thread.is_alive() for thread in self._threads)
+
+    def start(self) -> None:
+        """Start the threads.
+
+        Raises:
+            RuntimeError: Some are alive.
+        """
+        with self._lock:
+            self._threads = [thread for thread in self._threads if thread.is_alive()]
+            if self._threads:
+                raise RuntimeError(f"The threads {self.name} are running already.")
+            self._ending.clear()
+            self.replaced = 0
+            self._fill()
+
+    def end(self, deadline: float | None) -> bool:
+        """Wait until the threads have ended; who calls this has told them to. None is replaced any more.
+
+        Args:
+            deadline: By `time.monotonic`; None waits as long as it takes.
+
+        Returns:
+            Whether all have ended.
+        """
+        self._ending.set()
+        with self._lock:
+            threads = list(self._threads)
+        for thread in threads:
+            thread.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
+        with self._lock:
+            self._threads = [thread for thread in self._threads if thread.is_alive()]
+            return not self._threads
+
+    def check(self) -> None:
+        """Replace the threads that are missing."""
+        if self._ending.is_set():
+            return
+        with self._lock:
+            dead = [thread for thread in self._threads if not thread.is_alive()]
+            short = len(self._threads) < self.size
+        if dead or short:
+            self._replace(dead)
+        for thread in dead:
+            _log.error("The thread %s died without a word; another one has taken its place.", thread.name)
+
+    def _serve(self, pause: float) -> None:
+        me = threading.current_thread()
+        try:
+            if pause:
+                self._ending.wait(pause)
+            self.job()
+        except BaseException:  # boundary: above this there is only the interpreter, which would say nothing
+            self._replace([me])
+            _log.exception("The thread %s died; another one takes its place", me.name)
+
+    def _replace(self, dead: list[threading.Thread]) -> None:
+        with self._lock:
+            gone = [thread for thread in dead if thread in self._threads]
+            self._threads = [thread for thread in self._threads if thread not in dead]
+            if not self._ending.is_set():
+                self.replaced += len(gone)
+                self._fill(_PAUSE)
+        for thread in gone:
+            self.let_go(thread)
+
+    def _fill(self, pause: float = 0.0) -> None:
+        while len(self._threads) < self.size:
+            name = f"{self.name}-{next(self._numbers)}"
+            thread = threading.Thread(target=self._serve, args=(pause,), name=name, daemon=True)
+            try:
+                thread.start()
+            except RuntimeError as error:  # the system has no more, or the interpreter is ending; `check` tries again
+                _log.error("The thread %s could not be started: %s", name, error)
+                return
+            self._threads.append(thread)

@@ -1,0 +1,61 @@
+"""`Outage`: an outage of the store is told once when it begins and once when it ends, whoever meets it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import Any, Final
+
+from attrs import define, field
+
+from certcore.errors import StorageError
+
+__all__ = ["Outage"]
+
+_log = logging.getLogger(__name__)
+#: Seconds for which the store has to answer before an outage counts as over.
+_CALM: Final = 5.0
+
+
+@define(kw_only=True, eq=False)
+class Outage:
+    """Shared by all threads of a process that use one store; each reports how its calls went."""
+
+    #: Seconds without a failure after which an outage is over: a full disk, say, refuses every second call only.
+    calm: float = _CALM
+    _lock: Any = field(factory=threading.Lock, init=False, repr=False)
+    #: By time.monotonic(): when the outage began; when the store answered again for the first time since it failed.
+    _began_at: float | None = field(default=None, init=False)
+    _answered_at: float | None = field(default=None, init=False)
+
+    @property
+    def lasts(self) -> bool:
+        """Whether there is an outage now."""
+        return self._began_at is not None
+
+    def failed(self, error: StorageError) -> None:
+        """The store could not be used."""
+        with self._lock:
+            self._answered_at = None
+            begins = self._began_at is None
+            if begins:
+                self._began_at = time.monotonic()
+        if begins:
+            _log.error("The store cannot be used; work goes on when it answers again. %s", error)
+
+    def answered(self) -> None:
+        """The store did what was asked of it."""
+        if self._began_at is None:
+            return
+        now = time.monotonic()
+        with self._lock:
+            if self._began_at is None:
+                return
+            if self._answered_at is None:
+                self._answered_at = now
+            if now - self._answered_at < self.calm:
+                return
+            lasted = self._answered_at - self._began_at
+            self._began_at = None
+        _log.warning("The store answers again. The outage lasted %.0f seconds.", lasted)
