@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Final, assert_never
 
 from attrs import evolve, frozen
 
-from certcore.errors import CertCoreError, NotFound, X509Error
+from certcore.engine.looks import STALLED, bounded, looked, not_too_often, stalled
+from certcore.errors import CertCoreError, NotFound
 from certcore.model.authority import CertificateAuthority
 from certcore.model.certificate import Certificate, Schedule
 from certcore.model.events import Event, EventKind
@@ -19,9 +21,9 @@ from certcore.model.renewal import Retry, retry_delay
 from certcore.model.renewal_info import first_info
 from certcore.model.secret import SealedSecret, SecretName
 from certcore.ports.ca_module import Failed, Issued, Step, Waiting, WaitingFor
-from certcore.x509.chain import Chain, check_leaf, parse_chain
+from certcore.x509.chain import Chain
 
-__all__ = ["Held", "after_step", "after_trouble", "counted", "problem_of", "refuse_leaf"]
+__all__ = ["Held", "after_failure", "after_step", "after_trouble", "counted", "installed", "problem_of"]
 
 #: What a failure counts towards `TOO_MUCH`: a CA that is down gets some minutes, one that refuses for good none.
 _WEIGHT: Final = MappingProxyType({Retry.SOON: 1, Retry.SLOW: 2, Retry.NEVER: TOO_MUCH})
@@ -94,10 +96,8 @@ class Held:
         return evolve(self, schedule=schedule)
 
 
-def after_step(
-    held: Held, issuance: Issuance, step: Step, *, now: datetime, roll: float, asks_renewal_info: bool = False
-) -> Held:
-    """The new state after a module's step.
+def after_step(held: Held, issuance: Issuance, step: Waiting | Failed, *, now: datetime, roll: float) -> Held:
+    """The new state after a module's step that brought no leaf.
 
     Args:
         held: The state before.
@@ -105,34 +105,14 @@ def after_step(
         step: What the module returned.
         now: The present moment.
         roll: A random number from 0 to 1, for the time of the next attempt.
-        asks_renewal_info: Whether the module can ask the CA when it wants a leaf to be renewed.
-
-    Raises:
-        X509Error: The chain of an `Issued` is unreadable or not the one asked for; see `refuse_leaf`.
     """
     match step:
         case Waiting():
             return _waiting(held, issuance, step, now)
-        case Issued():
-            chain = parse_chain(step.chain_pem, now=now)
-            check_leaf(chain, names=issuance.names, csr_pem=issuance.csr_pem, now=now)
-            return _issued(held, issuance, step, chain, now, asks_renewal_info=asks_renewal_info)
         case Failed():
-            return _failed(held, issuance, step, now=now, roll=roll)
+            return after_failure(held, issuance, step, now=now, roll=roll)
         case _:
             assert_never(step)
-
-
-def refuse_leaf(held: Held, issuance: Issuance, step: Issued, error: X509Error, *, now: datetime, roll: float) -> Held:
-    """The CA returned a certificate that must not be installed: begin anew, slowly, and say why."""
-    problem = Problem(
-        type="urn:certcore:leaf-rejected",
-        title="The CA returned a certificate that is not the one that was asked for; it was not installed.",
-        detail=error.message,
-        advice="It is tried again with a new order. If it happens again, tell the CA.",
-    )
-    failed = Failed(state=step.state, problem=problem, retry=Retry.SLOW, of_authority=True)
-    return _failed(held, evolve(issuance, module_state=None), failed, now=now, roll=roll, forget_state=True)
 
 
 def counted(issuance: Issuance, step: Step, now: datetime, *, left: int) -> Issuance:
@@ -161,26 +141,45 @@ def _waiting(held: Held, issuance: Issuance, step: Waiting, now: datetime) -> He
     if step.waiting_for is WaitingFor.OWNER and issuance.authority_id != certificate.authority_id:
         # This CA was only tried because another one failed. What it asks of the owner must not keep that one waiting.
         moved = evolve(moved, authority_failures=TOO_MUCH)
-    look_again = step.look_again
-    if step.waiting_for is WaitingFor.TURN and certificate.fallbacks and _cannot_wait(held, look_again, now):
-        moved, look_again = evolve(moved, authority_failures=TOO_MUCH), now
+    moved = looked(moved, step.waiting_for, now)
+    problem = stalled(moved, step.waiting_for, now)
+    leaves = problem is not None or (step.waiting_for is WaitingFor.TURN and _cannot_wait(held, step.look_again, now))
+    if certificate.fallbacks and leaves:
+        return held.with_issuance(evolve(moved, authority_failures=TOO_MUCH)).due(now)
+    if problem is not None and (certificate.problem is None or certificate.problem.type != STALLED):
+        kind = EventKind.ATTEMPT_FAILED
     changed = certificate
-    if kind is not None or certificate.problem is not None:
+    if kind is not None or certificate.problem != problem:
         # A problem of the last attempt is over as soon as this one gets further.
-        changed = evolve(certificate, status=status, problem=None, updated_at=now)
-    return held.with_issuance(moved).moved(changed, kind, now).due(look_again)
+        changed = evolve(certificate, status=status, problem=problem, updated_at=now)
+    look_again = not_too_often(moved, bounded(certificate, step.look_again, step.waiting_for, now), now)
+    return held.with_issuance(moved).moved(changed, kind, now, problem=problem).due(look_again)
 
 
-def _issued(
-    held: Held, issuance: Issuance, step: Issued, chain: Chain, now: datetime, *, asks_renewal_info: bool
+def installed(
+    held: Held,
+    issuance: Issuance,
+    chain: Chain,
+    now: datetime,
+    *,
+    asks_renewal_info: bool,
+    data: Mapping[str, object],
 ) -> Held:
+    """The state after a leaf was put into service.
+
+    Args:
+        held: The state before.
+        issuance: With what the module's last step left.
+        chain: What was issued.
+        now: The present moment.
+        asks_renewal_info: Whether the module can ask the CA when it wants a leaf to be renewed.
+        data: What else the event tells.
+    """
     certificate = held.certificate
     leaf = chain.leaf
-    installed = evolve(
+    issued = evolve(
         issuance,
-        module_state=dict(step.state),
         outcome=Outcome.ISSUED,
-        needs_clean_up=issuance.needs_clean_up if step.needs_clean_up is None else step.needs_clean_up,
         leaf_pem=chain.leaf_pem,
         chain_pem=chain.chain_pem,
         leaf=leaf,
@@ -197,20 +196,22 @@ def _issued(
         problem=None,
         updated_at=now,
     )
-    data = {
+    told = {
         "serial": leaf.serial_hex,
         "not_after": leaf.not_after.isoformat(),
         "issuer": leaf.issuer,
         "names": list(leaf.names),
         "purpose": str(issuance.purpose),
+        **data,
     }
     # Due at once: what the issuance still holds is taken back, and then it is worked out when to renew.
-    return held.with_issuance(installed).moved(changed, EventKind.INSTALLED, now, data=data).due(now, attempts=0)
+    return held.with_issuance(issued).moved(changed, EventKind.INSTALLED, now, data=told).due(now, attempts=0)
 
 
-def _failed(
+def after_failure(
     held: Held, issuance: Issuance, step: Failed, *, now: datetime, roll: float, forget_state: bool = False
 ) -> Held:
+    """The state after an attempt failed; ``forget_state`` makes the module begin anew."""
     certificate = held.certificate
     attempts = held.schedule.attempts + 1
     failures = issuance.authority_failures + (_WEIGHT[step.retry] if step.of_authority else 0)
@@ -240,7 +241,8 @@ def _failed(
     pause = retry_delay(Retry.SLOW if final else step.retry, attempts, roll)
     if step.retry_at is not None and step.retry_at - now > _NO_WORD:
         # Who is told "in two seconds" each time comes less often than that.
-        pause = max(step.retry_at - now, min(retry_delay(Retry.SOON, attempts, roll), _A_MINUTE))
+        word = bounded(certificate, step.retry_at, WaitingFor.OWNER, now) - now
+        pause = max(word, min(retry_delay(Retry.SOON, attempts, roll), _A_MINUTE))
     return after.due(now + pause, attempts=attempts)
 
 

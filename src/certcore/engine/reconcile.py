@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Final
+from typing import Final, assert_never
 
 from attrs import evolve, field, frozen
 
@@ -21,11 +21,12 @@ from certcore.engine.contexts import Contexts, secret_fields
 from certcore.engine.decide import Decision, Task, decide, end_of_change
 from certcore.engine.flaws import sound_step
 from certcore.engine.leases import LEASE, LeaseKeeper
+from certcore.engine.leaves import Fate, Verdict, install, keep, refuse, verdict_on
 from certcore.engine.notices import tell
 from certcore.engine.orders import hold_back, limit_for
-from certcore.engine.outcome import Held, after_step, after_trouble, counted, problem_of, refuse_leaf
+from certcore.engine.outcome import Held, after_step, after_trouble, counted, problem_of
 from certcore.engine.renewals import ask_renewal_info, fall_back, set_change_aside, start_renewal
-from certcore.errors import CertCoreError, LeaseLost, NotFound, PluginError, StorageError, X509Error
+from certcore.errors import CertCoreError, LeaseLost, NotFound, PluginError, StorageError
 from certcore.model.authority import CertificateAuthority
 from certcore.model.certificate import Certificate, Schedule
 from certcore.model.events import EventKind
@@ -48,7 +49,7 @@ _log = logging.getLogger(__name__)
 _A_MINUTE = timedelta(minutes=1)
 _AFTER_FAILED_CLEAN_UP: Final = timedelta(minutes=5)
 #: Between two calls of a module's `clean_up` that says "later": no shorter and no longer than this.
-_CLEAN_UP_PAUSE: Final = timedelta(seconds=1)
+_CLEAN_UP_PAUSE: Final = timedelta(minutes=1)
 _CLEAN_UP_LATEST: Final = timedelta(days=1)
 
 
@@ -216,8 +217,14 @@ class Engine:
 
     def _advance(self, held: Held, issuance: Issuance) -> Held:
         roll = self.environment.roll()
-        limit = limit_for(held, issuance, self.environment.now())
-        if (held_back := hold_back(held, issuance, limit, self.environment.now())) is not None:
+        now = self.environment.now()
+        if issuance.engine_state.kept_chain:
+            verdict = verdict_on(issuance.engine_state.kept_chain, issuance, now)
+            # One that was ordered anew meanwhile goes on, unless this one serves by now.
+            if verdict.fate is Fate.INSTALL or not issuance.engine_state.kept_beside:
+                return self._take_leaf(held, issuance, verdict, now)
+        limit = limit_for(held, issuance, now)
+        if (held_back := hold_back(held, issuance, limit, now)) is not None:
             return held_back
         try:
             step = self._ask_module(held, issuance, limit)
@@ -232,17 +239,27 @@ class Engine:
         issuance = counted(issuance, step, now, left=limit.left)
         if not isinstance(step, Issued):
             return after_step(held, issuance, step, now=now, roll=roll)
-        try:
-            module = self.plugins.module(held.authority(issuance.authority_id).module)
-            asks = isinstance(module, SupportsRenewalInfo)
-            after = after_step(held, issuance, step, now=now, roll=roll, asks_renewal_info=asks)
-            decision = decide(after.certificate, after.issuances, now)
-            return self._rest(after, decision)
-        except X509Error as error:
-            refused = evolve(issuance, module_state=dict(step.state))
-            cleaned = self._clean_up(held.with_issuance(refused), refused)
-            kept = next(one for one in cleaned.issuances if one.id == issuance.id)
-            return refuse_leaf(held, kept, step, error, now=now, roll=roll)
+        holds = issuance.needs_clean_up if step.needs_clean_up is None else step.needs_clean_up
+        issued = evolve(issuance, module_state=dict(step.state), needs_clean_up=holds)
+        return self._take_leaf(held, issued, verdict_on(step.chain_pem, issued, now), now)
+
+    def _take_leaf(self, held: Held, issuance: Issuance, verdict: Verdict, now: datetime) -> Held:
+        match verdict.fate:
+            case Fate.INSTALL:
+                module = self.plugins.module(held.authority(issuance.authority_id).module)
+                asks = isinstance(module, SupportsRenewalInfo)
+                after = install(held, issuance, verdict, now, asks_renewal_info=asks)
+                return self._rest(after, decide(after.certificate, after.issuances, now))
+            case Fate.KEEP | Fate.KEEP_AND_ORDER | Fate.REFUSE:
+                cleaned, current = held, issuance
+                if issuance.needs_clean_up:  # the CA has validated: nobody asks for what is held outside any more
+                    cleaned = self._clean_up(held.with_issuance(issuance), issuance)
+                    current = next(one for one in cleaned.issuances if one.id == issuance.id)
+                if verdict.fate is Fate.KEEP:
+                    return keep(cleaned, current, verdict, now)
+                return refuse(cleaned, current, verdict, now=now, roll=self.environment.roll())
+            case _:
+                assert_never(verdict.fate)
 
     def _ask_module(self, held: Held, issuance: Issuance, limit: OrderLimit) -> Step:
         authority = held.authority(issuance.authority_id)

@@ -35,7 +35,9 @@ class EngineState:
     looks: int = 0
     #: A chain that the CA issued and that cannot be installed now, PEM: it is judged again. Empty without one.
     kept_chain: str = ""
-    #: Why the last chain was refused (`LeafFlaw`), and how many chains were refused for it in a row.
+    #: Another order is under way beside the chain that is kept: that would not be valid soon.
+    kept_beside: bool = False
+    #: Why the last chain was refused (a `LeafFault`), and how many chains were refused for it in a row.
     refused_for: str = ""
     refusals: int = 0
     #: Since when the chain that is kept is judged.

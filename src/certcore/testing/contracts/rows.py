@@ -195,6 +195,8 @@ class RowsContract:
                 waiting_since=NOW,
                 looks=3,
                 kept_chain="-----BEGIN CERTIFICATE-----",
+                kept_beside=True,
+                unasked=True,
                 refused_for="not_yet_valid",
                 refusals=2,
                 kept_since=LATER,
