@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final, assert_never
@@ -18,7 +18,7 @@ from typing import Final, assert_never
 from attrs import evolve, field, frozen
 
 from certcore.engine.contexts import Contexts, secret_fields
-from certcore.engine.decide import Decision, Task, decide, end_of_change
+from certcore.engine.decide import Decision, Task, decide
 from certcore.engine.flaws import sound_step
 from certcore.engine.leases import LEASE, LeaseKeeper
 from certcore.engine.leaves import Fate, Verdict, install, keep, refuse, verdict_on
@@ -26,13 +26,14 @@ from certcore.engine.notices import tell
 from certcore.engine.orders import hold_back, limit_for
 from certcore.engine.outcome import Held, after_step, after_trouble, counted, problem_of
 from certcore.engine.renewals import ask_renewal_info, fall_back, set_change_aside, start_renewal
+from certcore.engine.rows import authorities_of, in_time, store_changes
 from certcore.errors import CertCoreError, LeaseLost, NotFound, PluginError, StorageError
 from certcore.model.authority import CertificateAuthority
-from certcore.model.certificate import Certificate, Schedule
+from certcore.model.certificate import Schedule
 from certcore.model.events import EventKind
 from certcore.model.issuance import Issuance
 from certcore.model.lifecycle import Action, Status, transition
-from certcore.model.notices import NoticePolicy, next_notice
+from certcore.model.notices import NoticePolicy
 from certcore.model.order_limit import OrderLimit
 from certcore.model.plugin_calls import call_plugin
 from certcore.model.renewal import Retry
@@ -41,7 +42,7 @@ from certcore.ports.ca_module import Failed, Issued, Step, SupportsCleanUp, Supp
 from certcore.ports.environment import Environment
 from certcore.ports.plugins import Plugins
 from certcore.ports.sealing import Vault
-from certcore.ports.storage import Storage, Transaction
+from certcore.ports.storage import Storage
 
 __all__ = ["Engine", "Reconciled"]
 
@@ -133,7 +134,7 @@ class Engine:
             certificate = transaction.certificates.get(schedule.certificate_id)
             # All of them: one that a user set aside may still hold something outside.
             issuances = transaction.issuances.of_certificate(certificate.id)
-            authorities = tuple(_authorities(transaction, certificate, issuances))
+            authorities = tuple(authorities_of(transaction, certificate, issuances))
         return Held(schedule=schedule, certificate=certificate, issuances=tuple(issuances), authorities=authorities)
 
     def release(self, schedule: Schedule) -> None:
@@ -342,7 +343,7 @@ class Engine:
 
     def _store(self, before: Held, after: Held, *, keep_lease: bool | timedelta) -> Held:
         now = self.environment.now()
-        after = _in_time(after, self.notices, now)
+        after = in_time(after, self.notices, now)
         with self.storage.write() as transaction:
             asked = transaction.schedules.get(before.certificate.id)
             if asked.token == before.schedule.token and asked.due_at != before.schedule.due_at:
@@ -353,28 +354,11 @@ class Engine:
                 keep_lease = due_at is not None and due_at - now <= keep_lease
             schedule = self._leased(after.schedule, now, keep=keep_lease)
             transaction.schedules.save(schedule)  # checks the token: first, so that nothing else is written without it
-            self._store_changes(transaction, before, after)
+            store_changes(transaction, before, after)
         return evolve(after, schedule=schedule)
 
     def _leased(self, schedule: Schedule, now: datetime, *, keep: bool) -> Schedule:
         return evolve(schedule, lease_owner=self.owner if keep else "", lease_until=now + LEASE if keep else None)
-
-    @staticmethod
-    def _store_changes(transaction: Transaction, before: Held, after: Held) -> None:
-        if after.certificate is not before.certificate:
-            transaction.certificates.save_progress(after.certificate)
-        known = {issuance.id: issuance for issuance in before.issuances}
-        for issuance in after.issuances:
-            if issuance.id not in known:
-                transaction.issuances.add(issuance)
-            elif issuance is not known[issuance.id]:
-                transaction.issuances.save(issuance)
-        for name, sealed in after.new_keys:
-            transaction.secrets.put(name, sealed)
-        for name in after.dropped_keys:
-            transaction.secrets.delete(name)
-        if after.events:
-            transaction.events.append(after.events)
 
     def _take_back(self, held: Held, decision: Decision) -> None:
         """A step of ours was overtaken by a delete or by a user: leave nothing outside that nobody knows of."""
@@ -408,28 +392,3 @@ class Engine:
 def _frames(error: Exception) -> str:
     """Where it was raised; what it says might hold a secret."""
     return "".join(traceback.format_tb(error.__traceback__))
-
-
-def _in_time(held: Held, policy: NoticePolicy, now: datetime) -> Held:
-    """The same, looked at no later than the next notice, and than what is in service has to be renewed as it is."""
-    notice_at = next_notice(policy, held.certificate, held.issuances, now)
-    change_ends = end_of_change(held.certificate, held.issuances)
-    if change_ends is not None and change_ends <= now:
-        # The next look sets the change aside, or renews after it failed; a renewal that fails has its own pauses.
-        attempt = next((one for one in held.issuances if one.id == held.certificate.issuance_id), None)
-        is_change = attempt is not None and held.active is not None and set(attempt.names) != set(held.active.names)
-        change_ends = now + _A_MINUTE if is_change else None
-    looks = [one for one in (held.schedule.due_at, notice_at, change_ends) if one is not None]
-    due_at = min(looks, default=None)
-    return held if due_at == held.schedule.due_at else evolve(held, schedule=evolve(held.schedule, due_at=due_at))
-
-
-def _authorities(
-    transaction: Transaction, certificate: Certificate, issuances: Sequence[Issuance]
-) -> Iterator[CertificateAuthority]:
-    """The CA profiles that a step may need; one that was deleted is left out."""
-    needed = [one for one in issuances if one.outcome is None or one.needs_clean_up or one.renewal_info is not None]
-    ids = [certificate.authority_id, *certificate.fallbacks, *(one.authority_id for one in needed)]
-    for authority_id in filter(None, dict.fromkeys(ids)):
-        with contextlib.suppress(NotFound):
-            yield transaction.authorities.get(authority_id)
