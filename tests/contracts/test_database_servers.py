@@ -197,6 +197,50 @@ def test_every_revision_leads_forwards(any_url, revision):
         assert compare_metadata(context, metadata) == []
 
 
+@pytest.mark.xdist_group("mariadb")
+@pytest.mark.parametrize("cut_off", [False, True], ids=["at once", "after one that was cut off"])
+def test_keys_of_an_older_database_become_exact(mariadb, cut_off):
+    """On MariaDB no key pads any more after the migration, foreign keys are as before, and rows are kept."""
+    url = mariadb.new_database()
+    with connected(url) as connection:
+        config = Config()
+        config.set_main_option("script_location", "certcore:adapters/sql/migrations")
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0006")
+        assert _collations(connection) == {"utf8mb4_bin"}
+        before = _foreign_keys(connection)
+        insert = "INSERT INTO certcore_documents (namespace, `key`, value, version) VALUES ('n', 'k', '{}', 1)"
+        connection.exec_driver_sql(insert)
+        if cut_off:  # a server that was stopped in the middle: the statements so far stay
+            connection.exec_driver_sql("ALTER TABLE certcore_secrets ADD format INTEGER NOT NULL DEFAULT 1")
+            connection.exec_driver_sql("ALTER TABLE certcore_names DROP FOREIGN KEY fk_certcore_names_certificate_id")
+            column = "VARCHAR(40) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin NOT NULL"
+            connection.exec_driver_sql(f"ALTER TABLE certcore_names MODIFY certificate_id {column}")
+        connection.commit()
+    with contextlib.closing(open_storage(url)) as storage, storage.read() as transaction:
+        assert transaction.documents.get("n", "k").version == 1
+        assert transaction.documents.get("n", "k ") is None
+    with connected(url) as connection:
+        assert _collations(connection) == {"utf8mb4_nopad_bin"}
+        assert _foreign_keys(connection) == before
+        assert len(before) == 4
+
+
+def _collations(connection):
+    found = "SELECT DISTINCT collation_name FROM information_schema.columns WHERE table_schema = DATABASE()"
+    ours = f"{found} AND data_type = 'varchar' AND table_name LIKE 'certcore%%' AND table_name <> '{VERSION_TABLE}'"
+    return set(connection.exec_driver_sql(ours).scalars())
+
+
+def _foreign_keys(connection):
+    inspector = sa.inspect(connection)
+    return sorted(
+        (name, one["name"], *one["constrained_columns"], one["referred_table"], one["options"].get("ondelete", ""))
+        for name in inspector.get_table_names()
+        for one in inspector.get_foreign_keys(name)
+    )
+
+
 def test_a_record_from_before_is_chained(any_url):
     """Events of an older certcore get their chain when the database is migrated; none is delivered a second time."""
     with connected(any_url) as connection:

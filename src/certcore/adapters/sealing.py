@@ -22,7 +22,11 @@ __all__ = ["EnvelopeVault", "StaticKeyring", "create_keyring_file", "open_keyrin
 _KEY_BYTES: Final = 32
 #: NIST SP 800-38D section 8.2: 96 bits.
 _NONCE_BYTES: Final = 12
-_FORMAT: Final = b"certcore-sealed-1"
+#: What a data key and a ciphertext of format 1 are bound to begins with this; of format 2, which says the owner, with
+#: the other one. Re-wrapping a data key takes no owner.
+_BOUND_TO_NAME: Final = b"certcore-sealed-1"
+_BOUND_TO_OWNER: Final = b"certcore-sealed-2"
+_FORMAT: Final = 2
 
 
 @frozen(eq=False)
@@ -31,30 +35,30 @@ class EnvelopeVault:
 
     keyring: Keyring
 
-    def seal(self, secret: Secret, name: SecretName) -> SealedSecret:
-        """Seal a secret so that it opens only under the same name."""
-        bound = _bound_to(name)
+    def seal(self, secret: Secret, name: SecretName, *, owner: str = "") -> SealedSecret:
+        """Seal a secret so that it opens only under the same name and for the same owner."""
         data_key = secrets.token_bytes(_KEY_BYTES)
-        key_id, wrapped = self.keyring.wrap(data_key, bound_to=bound)
+        key_id, wrapped = self.keyring.wrap(data_key, bound_to=_bound_to(name))
         nonce = secrets.token_bytes(_NONCE_BYTES)
         return SealedSecret(
             key_id=key_id,
             wrapped_key=wrapped,
             nonce=nonce,
-            ciphertext=AESGCM(data_key).encrypt(nonce, secret.reveal(), bound),
+            ciphertext=AESGCM(data_key).encrypt(nonce, secret.reveal(), _associated(name, owner, _FORMAT)),
+            format=_FORMAT,
         )
 
-    def open(self, sealed: SealedSecret, name: SecretName) -> Secret:
+    def open(self, sealed: SealedSecret, name: SecretName, *, owner: str = "") -> Secret:
         """Open a sealed secret.
 
         Raises:
             UnknownSealingKey: The keyring lacks the key.
-            UnsealFailed: It was changed, moved, or sealed for something else.
+            UnsealFailed: It was changed, moved, or sealed for something or somebody else.
         """
-        bound = _bound_to(name)
         try:
-            data_key = self.keyring.unwrap(sealed.key_id, sealed.wrapped_key, bound_to=bound)
-            return Secret(AESGCM(data_key).decrypt(sealed.nonce, sealed.ciphertext, bound))
+            data_key = self.keyring.unwrap(sealed.key_id, sealed.wrapped_key, bound_to=_bound_to(name))
+            associated = _associated(name, owner, sealed.format)
+            return Secret(AESGCM(data_key).decrypt(sealed.nonce, sealed.ciphertext, associated))
         except (InvalidTag, ValueError, UnsealFailed):
             raise UnsealFailed(str(name)) from None
 
@@ -90,6 +94,25 @@ def open_keyring(url: str) -> Keyring:
 
 
 def _bound_to(name: SecretName) -> bytes:
-    """What a ciphertext is bound to; lengths in front, so that no two names give the same bytes."""
-    purpose, owner = name.purpose.encode(), name.owner_id.encode()
-    return b"".join((_FORMAT, len(purpose).to_bytes(4), purpose, len(owner).to_bytes(4), owner))
+    """What a data key is bound to."""
+    return _joined(_BOUND_TO_NAME, name.purpose, name.owner_id)
+
+
+def _associated(name: SecretName, owner: str, form: int) -> bytes:
+    """What a ciphertext is bound to.
+
+    Raises:
+        ValueError: There is no such format.
+    """
+    match form:
+        case 1:
+            return _bound_to(name)
+        case 2:
+            return _joined(_BOUND_TO_OWNER, name.purpose, name.owner_id, owner)
+        case _:
+            raise ValueError(form)
+
+
+def _joined(kind: bytes, *texts: str) -> bytes:
+    """Texts with their lengths in front, so that no two lists give the same bytes."""
+    return b"".join((kind, *(len(one).to_bytes(4) + one for one in (text.encode() for text in texts))))

@@ -6,6 +6,7 @@ import logging
 
 from attrs import evolve
 
+from certcore.engine.certificate_keys import SealedKey, find_key
 from certcore.engine.contexts import Contexts
 from certcore.engine.decide import is_late, is_lost_change
 from certcore.engine.outcome import Held
@@ -20,7 +21,6 @@ from certcore.model.plugin_calls import call_plugin
 from certcore.model.renewal import Retry, retry_delay
 from certcore.model.renewal_info import RenewalInfo, SuggestedWindow, after_answer, after_failure
 from certcore.model.renewal_moment import begins_early
-from certcore.model.secret import SealedSecret, SecretName
 from certcore.ports.ca_module import SupportsRenewalInfo
 
 __all__ = ["ask_renewal_info", "fall_back", "set_change_aside", "start_renewal"]
@@ -52,9 +52,8 @@ def _renewal(held: Held, active: Issuance, contexts: Contexts, *, like: Issuance
     now = contexts.environment.now()
     # A key of another kind than the one that is wished cannot be kept.
     keeps = not certificate.renewal.rotate_key and active.key_type is (like or certificate).key_type
-    keep = _sealed_key(active, contexts) if keeps else None
 
-    def asked_with(keep_key: tuple[SecretName, SealedSecret] | None) -> NewIssuance:
+    def asked_with(keep_key: SealedKey | None) -> NewIssuance:
         return new_issuance(
             certificate,
             number=_next_number(held),
@@ -68,7 +67,7 @@ def _renewal(held: Held, active: Issuance, contexts: Contexts, *, like: Issuance
     is_early = begins_early(certificate, active, now)
     early = active.engine_state.early + 1 if is_early else 0
     try:
-        request = asked_with(keep)
+        request = asked_with(_sealed_key(certificate, active, contexts) if keeps else None)
     except SealingError as error:
         if not is_late(certificate, active, now):
             raise
@@ -141,7 +140,7 @@ def fall_back(held: Held, tired: Issuance, contexts: Contexts) -> Held:
         purpose=tired.purpose,
         environment=contexts.environment,
         vault=contexts.vault,
-        keep_key=_sealed_key(tired, contexts) if kept else None,
+        keep_key=_sealed_key(certificate, tired, contexts) if kept else None,
         authority_id=chosen,
         like=tired,
     )
@@ -160,11 +159,10 @@ def fall_back(held: Held, tired: Issuance, contexts: Contexts) -> Held:
     return after.due(next_round, attempts=attempts + 1) if had_turns else after.due(now)
 
 
-def _sealed_key(issuance: Issuance, contexts: Contexts) -> tuple[SecretName, SealedSecret] | None:
+def _sealed_key(certificate: Certificate, issuance: Issuance, contexts: Contexts) -> SealedKey | None:
     """The key of an issuance, to be used again; None when it is not here."""
     with contexts.storage.read() as transaction:
-        sealed = transaction.secrets.get(issuance.key_name)
-    return None if sealed is None else (issuance.key_name, sealed)
+        return find_key(transaction, certificate, issuance)
 
 
 def _asked(held: Held, active: Issuance, leaf: Leaf, contexts: Contexts) -> RenewalInfo:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from attrs import frozen
 
+from certcore.engine.certificate_keys import SealedKey, open_key
 from certcore.model.certificate import Certificate
 from certcore.model.issuance import Issuance, Purpose
 from certcore.model.keys import KeyType
-from certcore.model.secret import SealedSecret, Secret, SecretName
+from certcore.model.secret import CERTIFICATE_KEY, SealedSecret, Secret, SecretName
 from certcore.ports.environment import Environment
 from certcore.ports.sealing import Vault
 from certcore.x509.csr import build_csr
@@ -32,7 +33,7 @@ def new_issuance(  # noqa: PLR0913 - the parts of one row
     purpose: Purpose,
     environment: Environment,
     vault: Vault,
-    keep_key: tuple[SecretName, SealedSecret] | None = None,
+    keep_key: SealedKey | None = None,
     any_kind: bool = False,
     authority_id: str | None = None,
     like: Issuance | None = None,
@@ -45,31 +46,31 @@ def new_issuance(  # noqa: PLR0913 - the parts of one row
         purpose: Why it begins.
         environment: For its id and the time.
         vault: Seals the new key, or opens the kept one.
-        keep_key: The name and the sealed form of the key to use again, when the renewal policy keeps keys. An imported
-            one may be of a kind that is not made here, and that CAs refuse: a new one is made then.
+        keep_key: The key to use again, when the renewal policy keeps keys. An imported one may be of a kind that is not
+            made here, and that CAs refuse: a new one is made then.
         any_kind: Keep it all the same.
         authority_id: The CA profile that it goes to; that of the certificate when None.
         like: The issuance whose names and kind of key are asked for again, and whose CSR is used again when its key
             never was here; None for what the certificate says now.
 
     Raises:
-        SealingError: The kept key does not open.
+        SealingError: The kept key does not open, or is not that of the leaf.
     """
     issuance_id = environment.new_id()
     names = certificate.names if like is None else like.names
     own_csr = certificate.csr_pem if like is None else like.own_csr_pem
     key_type = certificate.key_type if like is None else like.key_type
     sealed: SealedSecret | None = None
-    name = SecretName("certificate-key", issuance_id)
+    name = SecretName(CERTIFICATE_KEY, issuance_id)
     if own_csr:
         csr_pem = own_csr
     else:
-        key = None if keep_key is None else _kept(*keep_key, None if any_kind else key_type, vault)
+        key = None if keep_key is None else _kept(keep_key, None if any_kind else key_type, vault)
         if keep_key is not None and key is not None:
-            name = keep_key[0]
+            name = keep_key.name
         else:
             key = generate_key(key_type)
-            sealed = vault.seal(Secret(private_key_pem(key)), name)
+            sealed = vault.seal(Secret(private_key_pem(key)), name, owner=certificate.owner)
         csr_pem = build_csr(key, names, certificate.subject).decode()
     issuance = Issuance(
         id=issuance_id,
@@ -87,7 +88,7 @@ def new_issuance(  # noqa: PLR0913 - the parts of one row
     return NewIssuance(issuance=issuance, sealed_key=sealed)
 
 
-def _kept(name: SecretName, sealed: SealedSecret, key_type: KeyType | None, vault: Vault) -> PrivateKey | None:
+def _kept(kept: SealedKey, key_type: KeyType | None, vault: Vault) -> PrivateKey | None:
     """The key, if it is as we would make it, of the kind that is asked for, or any when None is."""
-    key = load_private_key(vault.open(sealed, name).reveal(), trusted=True)
+    key = load_private_key(open_key(kept, vault).reveal(), trusted=True)
     return key if key_type is None or (key_type_of(key) is key_type and is_usual(key)) else None

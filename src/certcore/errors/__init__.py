@@ -19,6 +19,7 @@
     │   ├── KeyMismatch          a key and a certificate that do not belong together
     │   └── LeafRejected         a certificate that is not the one asked for
     ├── SealingError             secrets at rest
+    │   ├── KeyNotOfCertificate  the stored key is not that of the leaf
     │   ├── KeyringRefused       the keyring cannot be used as it is
     │   ├── SealingKeyInUse      a key that cannot be retired yet
     │   ├── UnknownSealingKey    sealed with a key that the keyring lacks
@@ -54,6 +55,7 @@ from certcore.errors.base import (
 )
 from certcore.errors.outside import CAError, PluginError, UnknownModule
 from certcore.errors.sealing import (
+    KeyNotOfCertificate,
     KeyringRefused,
     SealingError,
     SealingKeyInUse,
@@ -75,6 +77,7 @@ __all__ = [
     "InvalidInput",
     "InvalidName",
     "KeyMismatch",
+    "KeyNotOfCertificate",
     "KeyringRefused",
     "LeafRejected",
     "LeaseLost",

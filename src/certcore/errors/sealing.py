@@ -6,11 +6,30 @@ from collections.abc import Mapping
 
 from certcore.errors.base import CertCoreError
 
-__all__ = ["KeyringRefused", "SealingError", "SealingKeyInUse", "UnknownSealingKey", "UnsealFailed", "WrongSealingKey"]
+__all__ = [
+    "KeyNotOfCertificate",
+    "KeyringRefused",
+    "SealingError",
+    "SealingKeyInUse",
+    "UnknownSealingKey",
+    "UnsealFailed",
+    "WrongSealingKey",
+]
 
 
 class SealingError(CertCoreError):
     """A secret at rest could not be sealed or opened."""
+
+
+class KeyNotOfCertificate(SealingError):
+    """The private key that the database names for a certificate is not the key of its leaf or request."""
+
+    def __init__(self, domain: str) -> None:
+        super().__init__(
+            f"The private key that the database names for {domain} is not this certificate's; it was not taken out.",
+            advice="Somebody has changed the database: compare it with a backup, and reissue the certificate.",
+        )
+        self.domain = domain
 
 
 class KeyringRefused(SealingError):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Never
+from typing import Any, Final, Never
 
 from attrs import frozen
 
-__all__ = ["SealedSecret", "Secret", "SecretName"]
+__all__ = ["CERTIFICATE_KEY", "SealedSecret", "Secret", "SecretName"]
+
+#: The purpose of the private keys of certificates; their names end with the id of an issuance.
+CERTIFICATE_KEY: Final = "certificate-key"
 
 
 class Secret:
@@ -69,3 +72,5 @@ class SealedSecret:
     wrapped_key: bytes
     nonce: bytes
     ciphertext: bytes
+    #: What the ciphertext is bound to. 1, as older versions wrote it: to the secret's name. 2: to its owner, too.
+    format: int = 1

@@ -78,12 +78,23 @@ class ChangesKeys(Protocol):
 class Vault(Protocol):
     """Seals and opens secrets with envelope encryption."""
 
-    def seal(self, secret: Secret, name: SecretName) -> SealedSecret:
-        """Seal a secret so that it opens only under the same name."""
+    def seal(self, secret: Secret, name: SecretName, *, owner: str = "") -> SealedSecret:
+        """Seal a secret so that it opens only under the same name and for the same owner.
+
+        Args:
+            secret: What is sealed.
+            name: Its purpose, and the id of the object that it belongs to.
+            owner: The tenant whose it is; empty for the panel's own.
+        """
         ...
 
-    def open(self, sealed: SealedSecret, name: SecretName) -> Secret:
-        """Open a sealed secret.
+    def open(self, sealed: SealedSecret, name: SecretName, *, owner: str = "") -> Secret:
+        """Open a sealed secret. The caller says what it is and whose; the stored row is not believed.
+
+        Args:
+            sealed: From the store. One of format 1 is not bound to an owner.
+            name: As in `seal`.
+            owner: As in `seal`.
 
         Raises:
             UnknownSealingKey: The keyring lacks the key.

@@ -7,6 +7,7 @@ from typing import Any
 
 from attrs import evolve
 
+from certcore.engine.certificate_keys import find_key
 from certcore.engine.contexts import Contexts, read_settings
 from certcore.engine.requests import NewIssuance, new_issuance
 from certcore.errors import InvalidInput, StaleWrite
@@ -51,7 +52,7 @@ def prepare(
     Raises:
         InvalidInput: There is no CA profile, or it does not permit these names; or the user's own CSR is for the key
             that was revoked.
-        SealingError: The kept key does not open.
+        SealingError: The kept key does not open, or is not that of the leaf.
     """
     with contexts.storage.read() as transaction:
         if certificate.authority_id is None:
@@ -64,8 +65,8 @@ def prepare(
         issuances = transaction.issuances.of_certificate(certificate.id)
         active = next((one for one in issuances if one.id == certificate.active_issuance_id), None)
         keeps = keep_key and active is not None and active.key_type is certificate.key_type
-        kept = active.key_name if active is not None and keeps else None
-        sealed = None if kept is None or certificate.status is Status.REVOKED else transaction.secrets.get(kept)
+        keeps = keeps and certificate.status is not Status.REVOKED
+        kept = find_key(transaction, certificate, active) if active is not None and keeps else None
     if certificate.status is Status.REVOKED and certificate.csr_pem:
         _refuse_revoked_key(certificate.csr_pem, active)
     module, context = contexts.context(authority)
@@ -78,7 +79,7 @@ def prepare(
         purpose=purpose,
         environment=contexts.environment,
         vault=contexts.vault,
-        keep_key=None if kept is None or sealed is None else (kept, sealed),
+        keep_key=kept,
         any_kind=any_kind,
     )
 

@@ -18,6 +18,7 @@ from certcore.model.lifecycle import Action, transition
 from certcore.model.permissions import Permission
 from certcore.model.plugin_calls import call_plugin
 from certcore.model.renewal import RenewalPolicy
+from certcore.model.secret import CERTIFICATE_KEY, SecretName
 from certcore.model.subject import Subject
 from certcore.ports.ca_module import SupportsCleanUp
 from certcore.ports.storage import Transaction
@@ -283,7 +284,7 @@ class Drafts:
         with self.contexts.storage.write() as transaction:
             current = transaction.certificates.get(certificate_id)
             for issuance in transaction.issuances.of_certificate(certificate_id):
-                transaction.secrets.delete(issuance.key_name)
+                transaction.secrets.delete(SecretName(CERTIFICATE_KEY, issuance.id))
             transaction.certificates.delete(certificate_id)
             event = certificate_event(self.contexts, current, EventKind.DELETED, actor, domain=current.domain.ascii)
             transaction.events.append([event])

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from attrs import frozen
 
+from certcore.engine.certificate_keys import find_key, open_key
 from certcore.engine.contexts import Contexts
 from certcore.errors import CertCoreError, InvalidInput
 from certcore.model.certificate import Certificate
@@ -173,7 +174,7 @@ class Exports:
         with self.contexts.storage.read() as transaction:
             certificate = transaction.certificates.get(certificate_id)
             issuance = transaction.issuances.get(_wanted(certificate, issued=issued))
-            sealed = transaction.secrets.get(issuance.key_name)
+            sealed = find_key(transaction, certificate, issuance)
         if sealed is None and issuance.is_keyless:
             raise CertCoreError(
                 f"The private key of {certificate.domain} was never here.",
@@ -184,7 +185,7 @@ class Exports:
             )
         if sealed is None:
             raise CertCoreError(f"The private key of {certificate.domain} is not in the store.")
-        key = self.contexts.vault.open(sealed, issuance.key_name)
+        key = open_key(sealed, self.contexts.vault)
         with self.contexts.storage.write() as transaction:
             # On the record before it leaves.
             event = Event(

@@ -20,7 +20,7 @@ from certcore.model.names import MAX_NAMES, DnsName, IpAddress, form_of_names
 from certcore.model.permissions import Permission
 from certcore.model.renewal import RenewalPolicy
 from certcore.model.search import Search
-from certcore.model.secret import Secret, SecretName
+from certcore.model.secret import CERTIFICATE_KEY, Secret, SecretName
 from certcore.ports.storage import Transaction
 from certcore.services.access import Access
 from certcore.services.edits import certificate_event, checked
@@ -137,7 +137,7 @@ class Imports:
             authority_id=None,
             names=certificate.names,
             key_type=certificate.key_type,
-            key_name=SecretName("certificate-key", issuance_id),
+            key_name=SecretName(CERTIFICATE_KEY, issuance_id),
             csr_pem="",
             is_keyless=bundle.private_key is None,
             outcome=Outcome.ISSUED,
@@ -151,7 +151,7 @@ class Imports:
 
     def _store(self, certificate: Certificate, issuance: Issuance, bundle: Bundle, actor: str) -> Certificate:
         vault, key = self.contexts.vault, bundle.private_key
-        sealed = None if key is None else vault.seal(key, issuance.key_name)
+        sealed = None if key is None else vault.seal(key, issuance.key_name, owner=certificate.owner)
         leaf = bundle.leaf
         with self.contexts.storage.write() as transaction:
             _refuse_known(transaction, leaf, certificate.owner)  # again: somebody may have been faster

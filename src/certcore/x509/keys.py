@@ -18,6 +18,7 @@ from certcore.model.keys import KeyType
 __all__ = [
     "PrivateKey",
     "certificate_public_key_pem",
+    "certificate_spki_sha256",
     "generate_key",
     "is_usual",
     "key_type_of",
@@ -101,6 +102,18 @@ def certificate_public_key_pem(certificate_pem: str) -> str:
         return ""
     key = x509.load_pem_x509_certificate(certificate_pem.encode()).public_key()
     return public_key_pem(key) if isinstance(key, (ec.EllipticCurvePublicKey, rsa.RSAPublicKey)) else ""
+
+
+def certificate_spki_sha256(certificate_pem: str) -> str:
+    """SHA-256 over the public key of a certificate that is stored here, as `spki_sha256` gives it.
+
+    Raises:
+        UnreadablePem: It is not a certificate.
+    """
+    try:
+        return spki_sha256(x509.load_pem_x509_certificate(certificate_pem.encode()).public_key())
+    except (ValueError, UnsupportedAlgorithm):
+        raise UnreadablePem("The text is not a certificate in PEM.") from None
 
 
 def spki_sha256(key: PublicKeyTypes) -> str:

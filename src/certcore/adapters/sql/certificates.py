@@ -11,6 +11,7 @@ from sqlalchemy import bindparam
 from sqlalchemy.exc import IntegrityError
 
 from certcore.adapters.sql import mapping
+from certcore.adapters.sql.exact import only
 from certcore.adapters.sql.listing import conditions, read_page
 from certcore.adapters.sql.ranges import after_prefix
 from certcore.adapters.sql.schedules import LOCKED
@@ -70,7 +71,7 @@ class SqlCertificates:
         if self.writing and self.connection.dialect.name != "sqlite":
             # Steps lock the schedule before the certificate, so everybody does: else two would wait for each other.
             self.connection.execute(LOCKED, key)
-        row = self.connection.execute(_BY_ID_LOCKED if self.writing else _BY_ID, key).one_or_none()
+        row = only(self.connection.execute(_BY_ID_LOCKED if self.writing else _BY_ID, key), id=certificate_id)
         if row is None:
             raise NotFound("certificate", certificate_id)
         return mapping.certificate_of(row)
@@ -230,7 +231,7 @@ class SqlIssuances:
 
     def get(self, issuance_id: str) -> Issuance:
         """One issuance."""
-        row = self.connection.execute(_ISSUANCE, {"row_id": issuance_id}).one_or_none()
+        row = only(self.connection.execute(_ISSUANCE, {"row_id": issuance_id}), id=issuance_id)
         if row is None:
             raise NotFound("issuance", issuance_id)
         return mapping.issuance_of(row)

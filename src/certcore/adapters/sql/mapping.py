@@ -22,7 +22,7 @@ from certcore.model.problem import Problem
 from certcore.model.renewal import RenewalPolicy
 from certcore.model.renewal_info import RenewalInfo
 from certcore.model.search import reversed_labels
-from certcore.model.secret import SecretName
+from certcore.model.secret import CERTIFICATE_KEY, SecretName
 from certcore.model.subject import Subject
 from certcore.model.timeline import Behind, Timeline
 
@@ -157,7 +157,7 @@ def issuance_row(issuance: Issuance) -> dict[str, Any]:
         "authority_id": issuance.authority_id,
         "names": [one.ascii for one in issuance.names],
         "key_type": issuance.key_type.value,
-        "key_purpose": issuance.key_name.purpose,
+        "key_purpose": CERTIFICATE_KEY,
         "key_owner_id": issuance.key_name.owner_id,
         "csr_pem": issuance.csr_pem,
         "is_keyless": issuance.is_keyless,
@@ -175,7 +175,8 @@ def issuance_of(row: _Row) -> Issuance:
         authority_id=row.authority_id,
         names=tuple(DnsName(one) for one in row.names),
         key_type=KeyType(row.key_type),
-        key_name=SecretName(row.key_purpose, row.key_owner_id),
+        # Whatever the row says: an issuance has no other kind of secret.
+        key_name=SecretName(CERTIFICATE_KEY, row.key_owner_id),
         csr_pem=row.csr_pem,
         is_keyless=row.is_keyless,
         module_state=row.module_state,

@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from certcore.adapters.sql import mapping
 from certcore.adapters.sql.certificates import SqlCertificates
+from certcore.adapters.sql.exact import only
 from certcore.adapters.sql.inserts import insert_new
 from certcore.adapters.sql.ranges import after_prefix
 from certcore.adapters.sql.tables import authorities, documents, secrets
@@ -84,14 +85,14 @@ class SqlAuthorities:
 
     def get(self, authority_id: str) -> CertificateAuthority:
         """One profile."""
-        row = self.connection.execute(_AUTHORITY, {"row_id": authority_id}).one_or_none()
+        row = only(self.connection.execute(_AUTHORITY, {"row_id": authority_id}), id=authority_id)
         if row is None:
             raise NotFound("authority", authority_id)
         return mapping.authority_of(row)
 
     def by_name(self, name: str) -> CertificateAuthority | None:
         """The profile of that name."""
-        row = self.connection.execute(_AUTHORITY_NAMED, {"row_name": name}).one_or_none()
+        row = only(self.connection.execute(_AUTHORITY_NAMED, {"row_name": name}), name=name)
         return None if row is None else mapping.authority_of(row)
 
     def save(self, authority: CertificateAuthority) -> CertificateAuthority:
@@ -145,7 +146,7 @@ class SqlSecrets:
 
     def get(self, name: SecretName) -> SealedSecret | None:
         """A sealed secret; None when there is none."""
-        row = self.connection.execute(_SECRET, _secret_key(name)).one_or_none()
+        row = only(self.connection.execute(_SECRET, _secret_key(name)), **_name_columns(name))
         return None if row is None else _sealed_of(row)
 
     def delete(self, name: SecretName) -> None:
@@ -207,7 +208,8 @@ class SqlDocuments:
     def get(self, namespace: str, key: str) -> Document | None:
         """One document; None when there is none."""
         statement = _DOCUMENT_LOCKED if self.writing else _DOCUMENT
-        row = self.connection.execute(statement, {"row_namespace": namespace, "row_key": key}).one_or_none()
+        this = {"row_namespace": namespace, "row_key": key}
+        row = only(self.connection.execute(statement, this), namespace=namespace, key=key)
         return None if row is None else Document(key=row.key, value=row.value, version=row.version)
 
     def put(self, namespace: str, key: str, value: Mapping[str, Any], *, version: int | None = None) -> Document:
@@ -247,12 +249,18 @@ def _name_columns(name: SecretName) -> dict[str, str]:
 
 
 def _sealed_columns(sealed: SealedSecret) -> dict[str, Any]:
-    columns = ("key_id", "wrapped_key", "nonce", "ciphertext")
+    columns = ("key_id", "wrapped_key", "nonce", "ciphertext", "format")
     return {column: getattr(sealed, column) for column in columns}
 
 
 def _sealed_of(row: Any) -> SealedSecret:
-    return SealedSecret(key_id=row.key_id, wrapped_key=row.wrapped_key, nonce=row.nonce, ciphertext=row.ciphertext)
+    return SealedSecret(
+        key_id=row.key_id,
+        wrapped_key=row.wrapped_key,
+        nonce=row.nonce,
+        ciphertext=row.ciphertext,
+        format=row.format,
+    )
 
 
 def _secret_key(name: SecretName) -> dict[str, str]:

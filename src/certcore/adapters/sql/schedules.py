@@ -12,6 +12,7 @@ from sqlalchemy import bindparam
 from sqlalchemy.exc import IntegrityError
 
 from certcore.adapters.sql import mapping
+from certcore.adapters.sql.exact import only
 from certcore.adapters.sql.tables import schedules
 from certcore.errors import LeaseLost, NotFound
 from certcore.model.certificate import WITHOUT_LEAF, Schedule
@@ -112,7 +113,7 @@ class SqlSchedules:
     def get(self, certificate_id: str) -> Schedule:
         """The schedule of a certificate."""
         statement = LOCKED if self.writing else _SCHEDULE
-        row = self.connection.execute(statement, {"row_id": certificate_id}).one_or_none()
+        row = only(self.connection.execute(statement, {"row_id": certificate_id}), certificate_id=certificate_id)
         if row is None:
             raise NotFound("certificate", certificate_id)
         return mapping.schedule_of(row)

@@ -162,6 +162,8 @@ secrets: Final = sa.Table(
     sa.Column("wrapped_key", binary(4096), nullable=False),
     sa.Column("nonce", binary(64), nullable=False),
     sa.Column("ciphertext", binary(1_000_000), nullable=False),
+    # What the ciphertext is bound to: `certcore.model.secret.SealedSecret.format`.
+    sa.Column("format", sa.Integer, nullable=False, server_default="1"),
 )
 
 events: Final = sa.Table(

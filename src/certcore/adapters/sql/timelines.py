@@ -13,6 +13,7 @@ from attrs import define, evolve, field, frozen
 from sqlalchemy import bindparam
 
 from certcore.adapters.sql import mapping
+from certcore.adapters.sql.exact import only
 from certcore.adapters.sql.inserts import insert_new
 from certcore.adapters.sql.tables import events, timelines
 from certcore.errors import LeaseLost, NotFound
@@ -178,7 +179,7 @@ class SqlTimelines:
 
     def get(self, certificate_id: str) -> Timeline:
         """The timeline of a certificate."""
-        row = self.connection.execute(_TIMELINE, {"row_id": certificate_id}).one_or_none()
+        row = only(self.connection.execute(_TIMELINE, {"row_id": certificate_id}), certificate_id=certificate_id)
         if row is None:
             raise NotFound("certificate", certificate_id)
         return mapping.timeline_of(row)

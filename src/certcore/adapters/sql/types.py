@@ -9,7 +9,16 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, postgresql
 
-__all__ = ["JsonText", "UtcDateTime", "big_text", "binary", "key_text", "to_json"]
+__all__ = [
+    "JsonText",
+    "KeyText",
+    "UtcDateTime",
+    "big_text",
+    "binary",
+    "key_text",
+    "padded_key_text",
+    "to_json",
+]
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -74,8 +83,36 @@ def binary(length: int) -> sa.types.TypeEngine[bytes]:
     return sa.LargeBinary(length).with_variant(own, "mysql", "mariadb")
 
 
-def key_text(length: int) -> sa.types.TypeEngine[str]:
-    """Text that is compared and sorted byte by byte, whatever the database's default is."""
+class KeyText(sa.types.TypeDecorator[str]):
+    """Text that is compared and sorted byte by byte, whatever the database's default is; blanks at its end count."""
+
+    impl = sa.String
+    cache_ok = True
+
+    def __init__(self, length: int) -> None:
+        super().__init__(length)
+        self.length = length
+
+    def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
+        """``utf8mb4_bin`` would pad: ``'anna'`` and ``'anna '`` are one key then. MariaDB and MySQL have other ones."""
+        length = self.length
+        match dialect.name:
+            case "postgresql":
+                return dialect.type_descriptor(postgresql.VARCHAR(length, collation="C"))
+            case "mysql" | "mariadb":
+                exact = "utf8mb4_nopad_bin" if getattr(dialect, "is_mariadb", False) else "utf8mb4_0900_bin"
+                return dialect.type_descriptor(mysql.VARCHAR(length, charset="utf8mb4", collation=exact))
+            case _:
+                return dialect.type_descriptor(sa.String(length))
+
+
+def key_text(length: int) -> KeyText:
+    """Text that identifies something, of at most so many characters."""
+    return KeyText(length)
+
+
+def padded_key_text(length: int) -> sa.types.TypeEngine[str]:
+    """What `key_text` was before revision 0007: on MariaDB and MySQL, blanks at the end did not count."""
     return (
         sa.String(length)
         .with_variant(postgresql.VARCHAR(length, collation="C"), "postgresql")

@@ -24,6 +24,7 @@ from certcore.model.certificate import Schedule
 from certcore.model.events import Event, EventKind
 from certcore.model.secret import SealedSecret, SecretName
 from certcore.ports.storage import Storage
+from certcore.testing.contracts.keys import KeysContract
 from certcore.testing.contracts.lists import ListsContract
 from certcore.testing.contracts.rows import RowsContract
 from certcore.testing.contracts.samples import (
@@ -39,7 +40,7 @@ from certcore.testing.contracts.timelines import TimelinesContract
 __all__ = ["StorageContract"]
 
 
-class StorageContract(RowsContract, ListsContract, SecretsContract, TimelinesContract):
+class StorageContract(RowsContract, ListsContract, KeysContract, SecretsContract, TimelinesContract):
     """Inherit, and give it a fixture ``storage``: an empty `Storage` for each test."""
 
     # -- transactions ---------------------------------------------------------------------------------------------

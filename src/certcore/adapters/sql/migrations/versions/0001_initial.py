@@ -5,7 +5,8 @@ from typing import Final
 import sqlalchemy as sa
 from alembic import op
 
-from certcore.adapters.sql.types import JsonText, UtcDateTime, big_text, binary, key_text
+from certcore.adapters.sql.types import JsonText, UtcDateTime, big_text, binary
+from certcore.adapters.sql.types import padded_key_text as key_text
 
 revision: Final = "0001"
 down_revision: Final = None

@@ -6,7 +6,8 @@ from typing import Final
 import sqlalchemy as sa
 from alembic import op
 
-from certcore.adapters.sql.types import JsonText, UtcDateTime, key_text
+from certcore.adapters.sql.types import JsonText, UtcDateTime
+from certcore.adapters.sql.types import padded_key_text as key_text
 from certcore.model.events import Event, EventKind
 from certcore.model.lifecycle import Status
 from certcore.model.problem import Problem

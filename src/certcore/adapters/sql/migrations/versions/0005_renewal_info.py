@@ -5,7 +5,8 @@ from typing import Final
 import sqlalchemy as sa
 from alembic import op
 
-from certcore.adapters.sql.types import JsonText, key_text
+from certcore.adapters.sql.types import JsonText
+from certcore.adapters.sql.types import padded_key_text as key_text
 
 revision: Final = "0005"
 down_revision: Final = "0004"
