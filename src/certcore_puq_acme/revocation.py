@@ -1,4 +1,8 @@
-"""Revocation: by the account that issued, else by the certificate's own key (RFC 8555 section 7.6)."""
+"""Revocation: by the account that ordered the leaf, else by the leaf's own key (RFC 8555 section 7.6).
+
+Tenants share an account, and a CA revokes whatever that account has ordered. So it signs only for a leaf that it
+has ordered for this certificate: that the leaf was imported here proves nothing.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from certcore.errors import CAError
-from certcore.model.issuance import Issuance
+from certcore.model.issuance import Issuance, Purpose
 from certcore.model.revocation import RevocationReason
 from certcore.model.secret import Secret
 from certcore.ports.ca_module import ModuleContext
@@ -39,7 +43,7 @@ def revoke(
     Args:
         issuance: With the leaf.
         reason: Sent as its code; left out for `RevocationReason.UNSPECIFIED` (RFC 5280 section 5.3.1 says SHOULD).
-        private_key: Opens the leaf's key, asked only when the account may not revoke; None when it is not here.
+        private_key: Opens the leaf's key, asked only when no account may revoke; None when it is not here.
         context: The CA profile.
         accounts: The accounts of this process.
 
@@ -68,9 +72,7 @@ def _revoke(
         advice="Name a CA profile with the account that issued, or revoke it on the CA's own page.",
     )
     try:
-        # The account that issued, also when its profile is gone; else that of the profile, which may know the leaf.
-        client = _usable(context, accounts, str(state.get("account", "")))
-        client = client or _usable(context, accounts, own_account(context).key)
+        client = _orderer(issuance, context, accounts)
         if client is not None:
             client.revoke(leaf, reason=code)
             return
@@ -82,6 +84,20 @@ def _revoke(
     if key is None:
         raise refusal
     _by_key(accounts, leaf, code, key, context, str(state.get("directory") or context.profile.directory))
+
+
+def _orderer(issuance: Issuance, context: ModuleContext, accounts: Accounts) -> AcmeClient | None:
+    """The account that ordered the leaf for this certificate, also when its profile is gone; None if it is not here."""
+    state = issuance.module_state or {}
+    if issuance.purpose is Purpose.IMPORT or not state.get("order"):
+        return None
+    client = _usable(context, accounts, str(state.get("account", "")))
+    if client is not None:
+        return client
+    # The same account may be kept under another name since, after the profile's settings were changed, say.
+    own = read_record(context.documents, own_account(context).key)
+    is_same = bool(own.url) and own.url == state.get("account_url")
+    return _usable(context, accounts, own.document) if is_same else None
 
 
 def _usable(context: ModuleContext, accounts: Accounts, key: str) -> AcmeClient | None:

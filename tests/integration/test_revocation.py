@@ -5,7 +5,7 @@ import json
 import pytest
 
 from certcore import Status
-from certcore.errors import CAError
+from certcore.errors import CAError, CertCoreError
 from certcore.model.revocation import RevocationReason
 
 pytestmark = pytest.mark.pebble
@@ -102,6 +102,36 @@ def test_a_profile_that_is_gone_revokes_no_less(panel, start_pebble, account_too
         through["authority"] = panel.profile(pebble.directory_url, pebble.roots_pem, name="another").id
     assert panel.core.certificates.revoke(one, **through).status is Status.REVOKED
     assert pebble.certificate_status(serial)["Status"] == "Revoked"
+
+
+def test_the_account_does_not_sign_for_an_imported_leaf(panel, issued):
+    """A tenant imports another one's public leaf: neither the service nor the module lets the shared account revoke."""
+    pebble, one = issued
+    view = panel.core.certificates.view(one)
+    stolen = panel.core.certificates.import_certificate(
+        view.active.leaf_pem, None, authority=view.authority.id, owner="mallory"
+    )
+    with pytest.raises(CertCoreError, match="imported without its private key"):
+        panel.core.certificates.revoke(stolen.id, reason="key_compromise")
+    module = panel.core.engine.plugins.module("puq_acme")
+    _, context = panel.core.engine.contexts.context(view.authority)
+    with pytest.raises(CAError, match="Neither an account"):
+        module.revoke(panel.issuance(stolen.id), RevocationReason.UNSPECIFIED, lambda: None, context)
+    assert pebble.certificate_status(_serial(panel, one))["Status"] == "Valid"
+    assert panel.core.certificates.get(one).status is Status.ACTIVE
+
+
+def test_an_imported_leaf_is_revoked_by_its_key(panel, issued):
+    """RFC 8555 section 7.6: who has the key may; the tenant who has the same leaf in service learns it."""
+    pebble, one = issued
+    exported = panel.core.certificates.export(one, reason="a test")
+    key = exported.private_key.reveal_text()
+    _lose_account(panel)
+    authority = panel.core.certificates.get(one).authority_id
+    taken = panel.core.certificates.import_certificate(exported.leaf_pem, key, authority=authority, owner="B")
+    assert panel.core.certificates.revoke(taken.id, reason="superseded").status is Status.REVOKED
+    assert pebble.certificate_status(_serial(panel, one))["Reason"] == 4
+    assert panel.core.certificates.get(one).status is Status.REVOKED
 
 
 # -- a CA that refuses the account, or that does not answer -------------------------------------------------------

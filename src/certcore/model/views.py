@@ -11,7 +11,7 @@ from certcore.model.authority import CertificateAuthority
 from certcore.model.certificate import Certificate, Schedule
 from certcore.model.events import Event
 from certcore.model.fields import CERTIFICATE_FIELDS, FieldView, way_to_change
-from certcore.model.issuance import Issuance
+from certcore.model.issuance import Issuance, Purpose
 from certcore.model.leaf import Leaf
 from certcore.model.lifecycle import Action, allowed_actions
 from certcore.model.renewal_moment import renewal_moment
@@ -57,6 +57,8 @@ class CertificateView:
         if self.certificate.authority_id is None:
             # There is nobody to ask before a CA profile is bound.
             allowed -= {Action.GENERATE_CSR, Action.RENEW}
+        if self.active is not None and self.active.purpose is Purpose.IMPORT and self.active.is_keyless:
+            allowed -= {Action.REVOKE}  # nothing shows that the leaf is this owner's
         return allowed
 
     @property

@@ -321,6 +321,8 @@ class SupportsRevocation(Protocol):
 
         Args:
             issuance: The leaf is its ``leaf_pem``; its ``module_state`` is what the module remembered, if it was its.
+                One whose purpose is `Purpose.IMPORT` was not ordered here: the module MUST NOT use the authority of
+                an account for it, which other tenants share. Its private key, which is here then, is the proof.
             reason: Why.
             private_key: Opens the leaf's private key, for CAs that accept it as a proof; None when it is not here. Do
                 not call it without need.

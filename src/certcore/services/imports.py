@@ -25,6 +25,7 @@ from certcore.ports.storage import Transaction
 from certcore.services.access import Access
 from certcore.services.edits import certificate_event, checked
 from certcore.services.inputs import owner_of, renewal_of
+from certcore.services.revoked_leaves import refuse_revoked
 from certcore.x509.bundle import Bundle, BundleWarning, read_bundle
 
 __all__ = ["Imports"]
@@ -61,7 +62,7 @@ class Imports:
 
         Raises:
             InvalidInput: Something is damaged, missing, left over, too weak, or no leaf for a TLS server; or it is here
-                already, or has no DNS name, or too many.
+                already, was revoked, has no DNS name, or too many.
             KeyMismatch: The private key is not the leaf's.
             AccessDenied: The policy said no.
         """
@@ -71,6 +72,7 @@ class Imports:
         _dns_names(bundle)
         with self.contexts.storage.read() as transaction:
             _refuse_known(transaction, bundle.leaf, owner)
+            refuse_revoked(transaction, bundle.leaf)
         return evolve(bundle, warnings=(*bundle.warnings, *_left_out(bundle)))
 
     def import_certificate(  # noqa: PLR0913 - what people paste, and what becomes of it
@@ -155,6 +157,7 @@ class Imports:
         leaf = bundle.leaf
         with self.contexts.storage.write() as transaction:
             _refuse_known(transaction, leaf, certificate.owner)  # again: somebody may have been faster
+            refuse_revoked(transaction, leaf)
             transaction.certificates.add(evolve(certificate, issuance_id=None))
             transaction.issuances.add(issuance)
             if sealed is not None:

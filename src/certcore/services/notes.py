@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from certcore.model.certificate import Certificate
+from certcore.model.events import EventKind
 from certcore.model.hints import Hint, Level, Message, Notice
 from certcore.model.lifecycle import Status
 from certcore.model.timeline import Timeline
@@ -33,6 +34,7 @@ def core_hints(view: CertificateView, others: Sequence[Certificate], timeline: T
             text = "No CA profile is chosen: choose one before the CSR is generated."
         level = Level.INFO if certificate.status is Status.ACTIVE else Level.WARNING
         yield Notice(level, Message("core.no_authority", text))
+    yield from _revoked(view)
     yield from _change(view)
     yield from chain_hints(view)
     for observer, behind in timeline.behind.items():
@@ -46,6 +48,19 @@ def core_hints(view: CertificateView, others: Sequence[Certificate], timeline: T
             }
             yield Notice(Level.WARNING, Message("core.target_failed", text, facts))
     yield from _overlaps(certificate, others)
+
+
+def _revoked(view: CertificateView) -> Iterator[Hint]:
+    """The leaf was revoked, and nobody asked for it with this certificate."""
+    if view.certificate.status is not Status.REVOKED:
+        return
+    told = next((one for one in reversed(view.events) if one.kind is EventKind.REVOKED), None)
+    if told is not None and told.data.get("noticed"):
+        text = (
+            "The CA has revoked the leaf of this certificate. It was not asked for here: whoever else has the leaf's "
+            "private key may have done so. Renew: the new leaf has a new key."
+        )
+        yield Notice(Level.ERROR, Message("core.revoked_elsewhere", text))
 
 
 def _change(view: CertificateView) -> Iterator[Hint]:

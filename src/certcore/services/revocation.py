@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from attrs import evolve, frozen
+from attrs import frozen
 
+from certcore.engine.certificate_keys import find_key, open_key
 from certcore.engine.contexts import Contexts
 from certcore.errors import CertCoreError, InvalidInput, NotFound
 from certcore.model.authority import CertificateAuthority
 from certcore.model.certificate import Certificate
-from certcore.model.events import Event, EventKind
-from certcore.model.issuance import Issuance
+from certcore.model.issuance import Issuance, Purpose
 from certcore.model.lifecycle import Action, Status, transition
 from certcore.model.permissions import Permission
 from certcore.model.plugin_calls import call_plugin
@@ -20,8 +20,8 @@ from certcore.model.secret import Secret
 from certcore.ports.ca_module import SupportsRevocation
 from certcore.ports.storage import Transaction
 from certcore.services.access import Access
-from certcore.services.attempts import end_attempt
 from certcore.services.inputs import check_id
+from certcore.services.revoked_leaves import put_out_of_service, tell_other_holders
 
 __all__ = ["Revocation"]
 
@@ -43,6 +43,10 @@ class Revocation:
     ) -> Certificate:
         """Revoke the leaf in service at its CA. It cannot be undone; ``renew`` gets a new leaf, with a new key.
 
+        The account that ordered the leaf for this certificate asks for it, else its private key does. A leaf that was
+        imported without its key was not ordered here, so that it is not revoked from here. Any other certificate that
+        has the same leaf in service becomes revoked, too.
+
         The CA is asked while the call lasts. The certificate becomes revoked only when the CA has confirmed, and a call
         that fails, or whose process dies, can be repeated: a leaf that is revoked already counts as confirmed. A
         renewal under way is given up, for it may have the same key.
@@ -60,7 +64,8 @@ class Revocation:
             NotFound: There is no such certificate or CA profile.
             CAError: The CA refused, or could not be asked; nothing was changed.
             PluginError: The CA module failed; nothing was changed.
-            CertCoreError: The CA module cannot revoke.
+            CertCoreError: The CA module cannot revoke, or the leaf was imported without its private key.
+            SealingError: The private key does not open, or is not that of the leaf.
             AccessDenied: The policy said no.
         """
         self.access.certificate(actor, Permission.CERTIFICATE_REVOKE, certificate_id)
@@ -75,47 +80,46 @@ class Revocation:
             check_id("authority", authority)
         with self.contexts.storage.read() as transaction:
             through = _through(transaction, certificate, issuance, authority)
+        self._require_proof(certificate, issuance)
         module, context = self.contexts.context(through)
         if not isinstance(module, SupportsRevocation):
             raise CertCoreError(
                 f"The CA module {module.name} cannot revoke certificates.", advice="Revoke it on the CA's own page."
             )
-        arguments = (issuance, why, lambda: self._key(issuance), context)
+        arguments = (issuance, why, lambda: self._key(certificate, issuance), context)
         call_plugin(through.module, "revoke", module.revoke, *arguments, returns=None)
-        return self._confirmed(certificate_id, issuance, why, actor)
+        # Before the certificate itself: should this process die in between, the call is repeated.
+        tell_other_holders(self.contexts, issuance, why)
+        changed = self._confirmed(certificate_id, issuance, why, actor)
+        tell_other_holders(self.contexts, issuance, why)  # who took the leaf in meanwhile
+        return changed
 
-    def _key(self, issuance: Issuance) -> Secret | None:
+    def _require_proof(self, certificate: Certificate, issuance: Issuance) -> None:
+        """Refuse to ask for a leaf that was taken in without its key: anybody can have it from a handshake or a log.
+
+        Raises:
+            CertCoreError: Nothing shows that the leaf is this owner's.
+            SealingError: The key does not open, or is not that of the leaf.
+        """
+        if issuance.purpose is Purpose.IMPORT and self._key(certificate, issuance) is None:
+            raise CertCoreError(
+                f"The certificate for {certificate.domain} was imported without its private key, and was not ordered "
+                "here: its CA is not asked to revoke it.",
+                advice="Import it with its private key, or revoke it where it was ordered.",
+            )
+
+    def _key(self, certificate: Certificate, issuance: Issuance) -> Secret | None:
         with self.contexts.storage.read() as transaction:
-            sealed = transaction.secrets.get(issuance.key_name)
-        return None if sealed is None else self.contexts.vault.open(sealed, issuance.key_name)
+            key = find_key(transaction, certificate, issuance)
+        return None if key is None else open_key(key, self.contexts.vault)
 
     def _confirmed(self, certificate_id: str, revoked: Issuance, why: RevocationReason, actor: str) -> Certificate:
-        now = self.contexts.environment.now()
         with self.contexts.storage.write() as transaction:
             stored = transaction.certificates.get(certificate_id)
             if stored.status is Status.REVOKED and stored.active_issuance_id == revoked.id:
                 return stored  # another call was faster
-            changed = stored
-            if stored.active_issuance_id == revoked.id and stored.status is Status.ACTIVE:
-                status = transition(stored.status, Action.REVOKE)
-                changed = evolve(stored, status=status, issuance_id=revoked.id, problem=None, updated_at=now)
-                # Overtakes any worker; its next look takes back what an attempt that was given up still holds.
-                transaction.schedules.take_over(certificate_id, due_at=now, attempts=0)
-                end_attempt(transaction, stored, now)
-                transaction.certificates.save_progress(changed)
-            # Else it went out of service meanwhile: replaced by a renewal, or expired. The record tells of it anyway.
-            serial = "" if revoked.leaf is None else revoked.leaf.serial_hex
-            event = Event(
-                certificate_id=certificate_id,
-                kind=EventKind.REVOKED,
-                at=now,
-                actor=actor,
-                from_status=stored.status,
-                to_status=changed.status,
-                data={"reason": str(why), "serial": serial},
-            )
-            transaction.events.append([event])
-        return changed
+            # The leaf may have gone out of service meanwhile: replaced by a renewal, or expired.
+            return put_out_of_service(self.contexts, transaction, stored, revoked, why, actor=actor)
 
 
 def _through(

@@ -141,6 +141,87 @@ def test_a_module_that_cannot_revoke_says_so(bench):
     assert bench.get(one).status is Status.ACTIVE
 
 
+# -- leaves that others have, too ---------------------------------------------------------------------------------
+
+
+def _leaf_and_key(bench, one):
+    exported = bench.core.certificates.export(one, reason="a test")
+    return exported.leaf_pem, exported.private_key.reveal_text()
+
+
+def _import(bench, leaf, key, owner, **fields):
+    return bench.core.certificates.import_certificate(leaf, key, authority=bench.authority.id, owner=owner, **fields).id
+
+
+@pytest.mark.parametrize("through", [None, "the profile"])
+def test_a_public_leaf_gives_no_right_to_revoke(bench, through):
+    """Anybody can have a leaf from a handshake: imported without its key it is not revoked, under any CA profile."""
+    one = bench.active(owner="A")
+    stolen = _import(bench, bench.core.certificates.view(one).active.leaf_pem, None, "mallory")
+    assert "revoke" not in bench.core.certificates.view(stolen).actions
+    with pytest.raises(CertCoreError, match="imported without its private key") as refused:
+        bench.core.certificates.revoke(stolen, authority=through and bench.authority.id)
+    assert "private key" in refused.value.advice
+    assert bench.ca.revoked == {}
+    assert bench.get(one).status is bench.get(stolen).status is Status.ACTIVE
+    assert _events(bench, stolen) == []
+
+
+def test_everybody_who_has_the_leaf_learns_of_it(bench):
+    """Whoever had it revoked: others that have it in service are revoked, too, and do not learn who asked."""
+    one = bench.active(owner="A", renewal=RenewalPolicy(rotate_key=False))
+    leaf, key = _leaf_and_key(bench, one)
+    proven, watched = _import(bench, leaf, key, "B"), _import(bench, leaf, None, "C")
+    other = bench.active("other.example", owner="A")
+    bench.ca.script = (Act.WORK, Act.ISSUE)
+    bench.core.certificates.renew(one)  # with the key that is about to be known to be out
+    bench.core.reconcile(one)
+    bench.core.certificates.revoke(proven, reason="key_compromise", actor="bert")
+    assert {bench.get(each).status for each in (one, proven, watched)} == {Status.REVOKED}
+    assert bench.get(other).status is Status.ACTIVE
+    for each in (one, watched):
+        (event,) = _events(bench, each)
+        assert (event.actor, event.from_status, event.to_status) == ("engine", "active", "revoked")
+        assert event.data["reason"] == "key_compromise"
+        assert "bert" not in repr(event)
+        assert "B" not in event.data.values()
+        assert "core.revoked_elsewhere" in repr(bench.core.certificates.hints(each))
+        assert bench.core.certificates.verify_timeline(each).intact
+    assert "core.revoked_elsewhere" not in repr(bench.core.certificates.hints(proven))
+    for _ in range(4):
+        bench.step(one)
+    assert bench.get(one).status is Status.REVOKED
+    old = bench.core.certificates.view(one).leaf.spki_sha256
+    bench.ca.script = (Act.ISSUE,)
+    bench.core.certificates.renew(one)
+    bench.step(one)
+    assert bench.core.certificates.view(one).leaf.spki_sha256 != old
+
+
+def test_an_earlier_leaf_that_is_revoked_elsewhere_changes_nothing(bench):
+    """What has been replaced is out of service already."""
+    one = bench.active(owner="A")
+    leaf, key = _leaf_and_key(bench, one)
+    bench.ca.script = (Act.ISSUE,)
+    bench.core.certificates.renew(one)
+    bench.step(one)
+    bench.core.certificates.revoke(_import(bench, leaf, key, "B"))
+    assert bench.get(one).status is Status.ACTIVE
+    assert _events(bench, one) == []
+
+
+@pytest.mark.parametrize("with_key", [True, False])
+def test_a_revoked_leaf_is_not_taken_in(bench, with_key):
+    """Also by somebody who never had it: that it was revoked is public."""
+    one = bench.active(owner="A")
+    leaf, key = _leaf_and_key(bench, one)
+    bench.core.certificates.revoke(one)
+    for call in (bench.core.certificates.check_import, bench.core.certificates.import_certificate):
+        with pytest.raises(InvalidInput, match="its CA has revoked it") as refused:
+            call(leaf, key if with_key else None, owner="B")
+        assert one not in str(refused.value)
+
+
 class Nobody:
     """A policy that lets only root revoke."""
 
