@@ -12,6 +12,7 @@ from attrs import asdict, evolve, field, fields, frozen
 from certcore.errors import CertCoreError
 from certcore.ports.ca_module import Documents, ModuleContext
 from certcore.ports.storage import Document
+from certcore_puq_acme.patience import DOUBT, moment_before
 from certcore_puq_acme.settings import ChallengeType, PuqAcmeProfile, PuqAcmeSettings
 
 __all__ = [
@@ -91,6 +92,8 @@ class AccountRecord:
     terms_of_service: str = ""
     terms_agreed_at: str | None = None
     opened_at: str | None = None
+    #: Since when the CA says that it does not know this account, or that it is closed; None while it does not.
+    doubted_at: str | None = None
     #: Roots that the CA's own server needs, so that the account can be used when its profile is gone.
     trusted_roots: str = field(default="", repr=False)
     #: What was done with it: when, what and by whom.
@@ -114,6 +117,15 @@ class AccountRecord:
         """Whether a rollover is under way; one that was begun long ago was cut off instead."""
         since = self.rolling_at
         return self.next_key is not None and since is not None and now - datetime.fromisoformat(since) < _ROLLOVER
+
+    def is_disowned(self, now: datetime) -> bool:
+        """Whether the CA has for over a minute not known this account: a replica that lags may not for a moment."""
+        return self.doubted_at is not None and now - moment_before(self.doubted_at, now) >= DOUBT
+
+    def doubted(self, now: datetime) -> AccountRecord:
+        """The same while the CA says once that it does not know the account; a doubt from a wrong clock begins anew."""
+        since = moment_before(self.doubted_at, now)
+        return evolve(self, doubted_at=since.isoformat())
 
     @property
     def is_closed(self) -> bool:

@@ -57,6 +57,8 @@ class Standing:
     state: KeyState
     #: The account's URL, which may be another one than was asked about; empty for none.
     url: str = ""
+    #: Whether the CA says so in a way that needs no second question: a replica that lags may not know an account.
+    is_certain: bool = True
 
 
 def is_refusal(problem: AcmeProblem) -> bool:
@@ -91,8 +93,8 @@ def standing(client: AcmeClient, url: str) -> Standing:
             raise
         # Section 7.3.6 wants "unauthorized" for a closed account; some CAs say that, too, of a signature.
         if is_unauthorized and (problem.acme_type == _UNAUTHORIZED or _SAYS_CLOSED.search(refusal.detail)):
-            return closed
-        return Standing(KeyState.UNKNOWN if problem.acme_type == _UNKNOWN else KeyState.UNCLEAR)
+            return evolve(closed, is_certain=_SAYS_CLOSED.search(refusal.detail) is not None)
+        return Standing(KeyState.UNKNOWN if problem.acme_type == _UNKNOWN else KeyState.UNCLEAR, is_certain=False)
     if account.status in CLOSED:
         return Standing(KeyState.CLOSED, account.url)
     return Standing(KeyState.IN_USE, account.url)

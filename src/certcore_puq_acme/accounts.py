@@ -154,15 +154,21 @@ class Accounts:
         if client is None:
             return record
         found = standing(client, record.url)
+        now = context.environment.now()
+        if found.state is KeyState.UNCLEAR:
+            return record
+        if not found.is_certain and not record.is_disowned(now):
+            doubted = record.doubted(now)
+            return record if doubted == record else _save(context, doubted)
         if found.state is KeyState.CLOSED:
             return _save(context, self._closed(context, record))
-        if found.state is KeyState.UNCLEAR or found.url == record.url:
-            return record
+        if found.url == record.url:
+            return record if record.doubted_at is None else _save(context, evolve(record, doubted_at=None))
         unknown = found.state is KeyState.UNKNOWN
         what = (
             "The CA did not know the account any more." if unknown else f"The CA has moved the account to {found.url}"
         )
-        return _save(context, evolve(record, url=found.url).noted(what, "engine", context.environment.now()))
+        return _save(context, evolve(record, url=found.url, doubted_at=None).noted(what, "engine", now))
 
     def forget(self, key: str) -> None:
         """Drop a client with its connections: the next call begins anew, with the directory."""
@@ -228,9 +234,12 @@ class Accounts:
             return record
         kept = () if record.next_key is None else (record.next_key,)
         spare = tuple(sorted({*record.spare_keys, *kept}))
-        lost = evolve(record, url="", next_key=None, rolling_at=None, spare_keys=spare)
+        now = context.environment.now()
+        if not record.is_disowned(now):
+            return _save(context, record.doubted(now))
+        lost = evolve(record, url="", next_key=None, rolling_at=None, spare_keys=spare, doubted_at=None)
         what = f"The CA knows none of the keys of {record.url}"
-        return _save(context, lost.noted(what, "engine", context.environment.now()))
+        return _save(context, lost.noted(what, "engine", now))
 
     def _keep_to(self, context: ModuleContext, record: AccountRecord, number: int, thumbprint: str) -> AccountRecord:
         spare = {*record.spare_keys, *(() if record.next_key is None else (record.next_key,))} - {number}
@@ -252,7 +261,7 @@ class Accounts:
     @staticmethod
     def _closed(context: ModuleContext, record: AccountRecord) -> AccountRecord:
         """The record of an account that was closed by somebody else, or by a process that did not live to say so."""
-        closed = evolve(record, status="deactivated", next_key=None, rolling_at=None)
+        closed = evolve(record, status="deactivated", next_key=None, rolling_at=None, doubted_at=None)
         return closed.noted("The CA says that the account is deactivated.", "engine", context.environment.now())
 
     def _fresh(self, context: ModuleContext, opened: Opened) -> Opened:

@@ -146,10 +146,18 @@ class AcmeProblem(AcmeError):
         host: The server's name.
         retry_after: Seconds from the reply's Retry-After, None without.
         location: The reply's Location: the account that already has the new key (409, RFC 8555 section 7.3.5).
+        url: What was asked; empty when it is not known.
     """
 
     def __init__(
-        self, problem: Problem, *, status: int, host: str, retry_after: float | None = None, location: str = ""
+        self,
+        problem: Problem,
+        *,
+        status: int,
+        host: str,
+        retry_after: float | None = None,
+        location: str = "",
+        url: str = "",
     ) -> None:
         said = WORDS.get(problem.acme_type)
         if status in GONE and problem.acme_type in ("", "malformed"):
@@ -172,6 +180,8 @@ class AcmeProblem(AcmeError):
         self.status = status
         #: The URL in the reply's Location header, empty without.
         self.location = location
+        #: The URL that answered so, empty when it is not known.
+        self.url = url
 
     @property
     def acme_type(self) -> str:
@@ -186,6 +196,7 @@ class AcmeProblem(AcmeError):
             host=self.host,
             retry_after=self.retry_after,
             location=self.location,
+            url=self.url,
         )
 
     def as_dict(self) -> dict[str, object]:

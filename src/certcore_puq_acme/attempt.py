@@ -8,25 +8,28 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from certcore.errors import CertCoreError
 from certcore.model.problem import Problem
 from certcore.model.renewal import Retry
 from certcore.ports.ca_module import Failed, Waiting, WaitingFor, Work
 from certcore_puq_acme.account_records import AccountRef, account_of
 from certcore_puq_acme.accounts import Accounts, Opened
-from certcore_puq_acme.budget import Budget
+from certcore_puq_acme.acme_errors import AcmeError
+from certcore_puq_acme.budget import Budget, Turn
 from certcore_puq_acme.delegation import Delegation, delegation_key, delegations, validation_name
 from certcore_puq_acme.messages import Order
+from certcore_puq_acme.patience import LONGEST_PAUSE, Trouble, Wait, bounded_wait, growing_pause, moment_before
 from certcore_puq_acme.propagation import Resolvers
 from certcore_puq_acme.settings import ChallengeType, PuqAcmeProfile, PuqAcmeSettings
 from certcore_puq_acme.techzone.records import TechZoneRecords
 
-__all__ = ["Attempt", "Stage", "backing_off", "budget_of", "clean_up", "is_near_its_end", "of_order"]
+__all__ = ["Attempt", "Stage", "budget_of", "clean_up", "is_near_its_end", "of_order"]
 
 #: How far before its end a leaf in service counts as one that cannot wait: a share of its life.
 _URGENT: Final = 10
+#: The parts of the state that end as soon as the CA gives a usable answer.
+_OF_ONE_ANSWER: Final = frozenset({"trouble", "status"})
 #: The findings that were true at one look only.
-_OF_ONE_LOOK: Final = frozenset({"turn", "unseen"})
+_OF_ONE_LOOK: Final = frozenset({"turn", "unseen", "doubt", "enough"})
 
 
 class Stage:
@@ -100,36 +103,71 @@ class Attempt:
             unseen: A published value that the DNS does not show, for the right column.
             changes: What is new in the state.
         """
-        polls = self.state.get("polls", 0) + 1 if self.state.get("stage") == stage else 0
-        since = self.state.get("since") if self.state.get("stage") == stage else self.now.isoformat()
-        state = {**self.state, "stage": stage, "polls": polls, "since": since, **changes}
-        before = self.work.issuance.findings or {}
+        is_same = self.state.get("stage") == stage
+        polls = self.polls + 1 if is_same else 0
+        since = self.since if is_same else self.now
+        before = {name: value for name, value in self.state.items() if name not in _OF_ONE_ANSWER}
+        state = {**before, "stage": stage, "polls": polls, "since": since.isoformat(), **changes}
+        seen = self.work.issuance.findings or {}
         # It has had its turn, and another look counts.
-        findings = {name: one for name, one in before.items() if name not in _OF_ONE_LOOK}
+        findings = {name: one for name, one in seen.items() if name not in _OF_ONE_LOOK}
         findings |= {"unseen": dict(unseen)} if unseen else {}
         return Waiting(
             state=state,
             look_again=self.now + timedelta(seconds=delay),
             waiting_for=WaitingFor.AUTHORITY,
-            findings=findings if findings != before else None,
+            findings=findings if findings != seen else None,
             needs_clean_up=True,
         )
 
+    @property
+    def polls(self) -> int:
+        """How often it was looked at in this stage."""
+        return int(self.state.get("polls", 0))
+
+    @property
+    def since(self) -> datetime:
+        """Since when it is in this stage."""
+        return moment_before(self.state.get("since"), self.now)
+
     def elapsed(self) -> timedelta:
         """How long the current stage lasts already."""
-        since = self.state.get("since")
-        return self.now - datetime.fromisoformat(since) if since else timedelta(0)
+        return max(self.now - self.since, timedelta(0))
+
+    @property
+    def left(self) -> timedelta | None:
+        """How long the leaf in service is valid; None without one."""
+        leaf = self.work.active.leaf if self.work.active else None
+        return None if leaf is None else max(leaf.not_after - self.now, timedelta(0))
+
+    @property
+    def trouble(self) -> Trouble:
+        """What keeps it from getting on."""
+        return Trouble.of(self.state, self.now)
+
+    def paused(self) -> Turn | None:
+        """The pause that the CA has asked for, no longer than a share of what the leaf in service has left."""
+        return self.budget.paused(self.now, self.patience)
+
+    @property
+    def patience(self) -> timedelta:
+        """How long a pause is kept."""
+        return timedelta(seconds=bounded_wait(LONGEST_PAUSE.total_seconds(), Wait.LIMIT, self.left))
+
+    def delay(self, looks: int, retry_after: float | None) -> float:
+        """Seconds to the next look at an order in work: what the CA asks for, within bounds, or a growing pause."""
+        return max(growing_pause(looks), bounded_wait(retry_after or 0.0, Wait.ORDER, self.left))
 
     def target(self, base: str) -> str:
         """Where the TXT values of a name go.
 
         Raises:
-            CertCoreError: The CA speaks of a name that is not of this order.
+            AcmeError: The CA speaks of a name that is not of this order.
         """
         for one in self.delegations:
             if one.base == base:
                 return one.target
-        raise CertCoreError(f"The CA asks for a proof of {base[:100]}, which was not ordered.", advice="Tell the CA.")
+        raise AcmeError(f"The CA asks for a proof of {base[:100]}, which was not ordered.", advice="Tell the CA.")
 
     def give_up(
         self,
@@ -191,11 +229,6 @@ def clean_up(work: Work) -> None:
 def of_order(order: Order) -> dict[str, Any]:
     """What is kept of an order."""
     return {"order": order.url, "authorizations": list(order.authorizations), "certificate": order.certificate}
-
-
-def backing_off(polls: int) -> float:
-    """Seconds to the next poll: from 7 ms up to 10 s, half as much again each time."""
-    return min(0.007 * 1.5 ** min(polls, 30), 10.0)
 
 
 def _delegations(work: Work, state: Mapping[str, Any]) -> tuple[Delegation, ...]:

@@ -36,6 +36,7 @@ from certcore_puq_acme.limits import (
     stamp,
     stamped,
 )
+from certcore_puq_acme.pauses import Pause
 
 __all__ = ["Budget", "OrderRequest", "Turn", "Why"]
 
@@ -89,6 +90,8 @@ class OrderRequest:
     near_end: bool = False
     #: It was counted as one that says which leaf it replaces, and the CA did not take it as such.
     counted_as_ari: bool = False
+    #: For how long from its beginning a pause is kept at most; None for all of it.
+    patience: timedelta | None = None
     #: How often it was told to look again because of the orders in flight.
     looks: int = 0
 
@@ -106,6 +109,8 @@ class Turn:
     #: The turn is promised for ``until``; else one has to ask again then.
     promised: bool = False
     detail: str = ""
+    #: Until when the CA wishes a pause, which may be later than ``until``.
+    wished: datetime | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As it is kept for the right column."""
@@ -115,6 +120,7 @@ class Turn:
             "limit": str(self.limit or ""),
             "about": self.about,
             "detail": self.detail,
+            "wished": self.wished.isoformat() if self.wished else "",
         }
 
 
@@ -169,20 +175,30 @@ class Budget:
 
         self._change(self._keys().of_ca("flight"), without)
 
-    def paused(self, now: datetime) -> Turn | None:
-        """The pause that the CA has asked for, while it lasts."""
-        return self._paused(self._keys(), now)
+    def paused(self, now: datetime, patience: timedelta | None = None) -> Turn | None:
+        """The pause that the CA has asked for, while it lasts.
 
-    def pause(self, until: datetime, detail: str) -> None:
+        Args:
+            now: The present moment.
+            patience: For how long from its beginning it is kept at most; None for all of it.
+        """
+        return self._paused(self._keys(), now, patience)
+
+    def pause(self, wished: datetime, detail: str, now: datetime) -> None:
         """Let nobody ask the CA anything with this account before this moment; a longer pause stays as it is.
 
         While there is no account, it is the opening of accounts at this CA that has to wait.
+
+        Args:
+            wished: Until when, by the CA's wish. No pause is longer than `LONGEST_PAUSE`.
+            detail: The CA's own words.
+            now: The present moment.
         """
+        pause = Pause.asked_for(wished, detail, now)
 
         def longer(stored: Mapping[str, Any]) -> Mapping[str, Any] | None:
-            if stored and datetime.fromisoformat(str(stored["until"])) >= until:
-                return None
-            return {"until": until.isoformat(), "detail": detail[:500]}
+            known = Pause.of(stored, now)
+            return pause.to_json() if known is None or known.until < pause.until else None
 
         for key in self._keys().of_pauses:
             self._change(key, longer)
@@ -220,12 +236,13 @@ class Budget:
         record = read_record(self.documents, self.account)
         return BudgetKeys(document=self.account, directory=record.directory or self.directory, url=record.url)
 
-    def _paused(self, keys: BudgetKeys, now: datetime) -> Turn | None:
-        found = [one.value for one in map(self.documents.get, keys.of_pauses) if one is not None]
-        last = max(found, key=lambda one: datetime.fromisoformat(str(one["until"])), default=None)
-        if last is None or (until := datetime.fromisoformat(str(last["until"]))) <= now:
+    def _paused(self, keys: BudgetKeys, now: datetime, patience: timedelta | None) -> Turn | None:
+        stored = [document.value for document in map(self.documents.get, keys.of_pauses) if document is not None]
+        pauses = [pause for pause in (Pause.of(value, now) for value in stored) if pause is not None]
+        last = max(pauses, key=lambda pause: pause.end_for(patience), default=None)
+        if last is None or (until := last.end_for(patience)) <= now:
             return None
-        return Turn(why=Why.PAUSE, until=until, detail=str(last.get("detail", "")))
+        return Turn(why=Why.PAUSE, until=until, detail=last.detail, wished=last.wished)
 
     def _change(self, key: str, change: Callable[[Mapping[str, Any]], Mapping[str, Any] | None]) -> None:
         """Store what ``change`` makes of a document, again when somebody was faster; None leaves it as it is."""
@@ -248,7 +265,7 @@ class Budget:
 
     def _try(self, keys: BudgetKeys, request: OrderRequest, now: datetime) -> Turn | None:
         """One attempt; None when somebody else has changed the budget meanwhile."""
-        if (pause := self._paused(keys, now)) is not None:
+        if (pause := self._paused(keys, now, request.patience)) is not None:
             return pause
         flight = Stored.read(self.documents, keys.of_ca("flight"))
         flying = _flying(flight.value, now)

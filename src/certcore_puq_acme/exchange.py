@@ -14,6 +14,7 @@ from certcore_puq_acme.acme_errors import WORDS, AcmeProblem, ProtocolError, Tra
 from certcore_puq_acme.foreign_text import LONGEST_URL, decode_json, printable
 from certcore_puq_acme.jose import AccountSigner
 from certcore_puq_acme.messages import parse_problem, parse_retry_after
+from certcore_puq_acme.metering import count_request
 from certcore_puq_acme.network import HttpPort
 from certcore_puq_acme.transport import HttpReply, host_of, is_redirect, redirect_target, redirected
 
@@ -92,6 +93,7 @@ class Exchange:
 
         Raises:
             AcmeProblem: The server answered with an error; badNonce after :data:`BAD_NONCE_RETRIES` repetitions.
+            AskedEnough: The step that this is for may make no more requests.
             TransportFailed: There is no usable answer.
             ProtocolError: The server gives no nonces.
         """
@@ -99,7 +101,7 @@ class Exchange:
         nonce = self._nonce(new_nonce)
         for left in range(BAD_NONCE_RETRIES, -1, -1):
             body = signer.sign(payload, url=url, nonce=nonce, kid=kid)
-            self._count()
+            self._count(repeats=left < BAD_NONCE_RETRIES)
             reply = self._http.request("POST", url, body=body, headers=headers, home=self._home)
             if left and self._is_bad_nonce(reply):
                 nonce = _nonce_of(reply) or self._nonce(new_nonce)
@@ -156,7 +158,8 @@ class Exchange:
             raise ProtocolError("newNonce reply", "Replay-Nonce", host=host_of(reply.url))
         return nonce
 
-    def _count(self) -> None:
+    def _count(self, *, repeats: bool = False) -> None:
+        count_request(repeats=repeats)
         with self._counting:
             self._sent += 1
 
@@ -180,6 +183,7 @@ class Exchange:
             status=reply.status,
             host=host_of(reply.url),
             retry_after=self.retry_after(reply),
+            url=reply.url,
             location=printable(reply.header("Location"), LONGEST_URL),
         )
 

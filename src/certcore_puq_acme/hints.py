@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Final, assert_never
 
@@ -43,6 +43,8 @@ __all__ = ["right_column"]
 #: Problem types whose text is the CA's alone; others may quote what a stranger's server has said.
 _RATE_LIMITED: Final = "rateLimited"
 _OF_THE_CA_ALONE: Final = frozenset({_RATE_LIMITED, "userActionRequired"})
+#: An order that is in work for longer is worth a word.
+_LONG: Final = timedelta(minutes=10)
 _SOON: Final = 5.0
 _LATER: Final = 30.0
 #: The stages of `certcore_puq_acme.steps`, in their order, with what they are called for people.
@@ -144,7 +146,38 @@ def _pending(view: CertificateView) -> list[Hint]:
 
 def _processing(view: CertificateView) -> list[Hint]:
     text = "The CA is working on the order. Nothing is to be done."
-    return _unseen(view) or [Notice(Level.INFO, _message("processing", text))]
+    return _unseen(view) or _stuck(view) or [Notice(Level.INFO, _message("processing", text))]
+
+
+def _stuck(view: CertificateView) -> list[Hint]:
+    """What keeps an attempt from getting on that is not a failure yet: what the CA says, and since when."""
+    issuance = view.issuance
+    if issuance is None:
+        return []
+    findings, state = issuance.findings or {}, issuance.module_state or {}
+    if enough := findings.get("enough"):
+        text = (
+            "So much was asked of the CA within the hour without getting on that nothing more is asked before {until}. "
+            "Since {since} it has said: {said}"
+        )
+        params = {"until": _moment(enough.get("until")), "since": _moment(enough.get("since"))}
+        return [Notice(Level.WARNING, _message("stuck.enough", text, **params, said=enough.get("said") or "nothing"))]
+    if doubt := findings.get("doubt"):
+        text = (
+            "The CA refuses what it has named itself; it is asked for again over a minute before it counts as lost. "
+            "Since {since} it has said: {said}"
+        )
+        params = {"since": _moment(doubt.get("since")), "said": doubt.get("said", "")}
+        return [Notice(Level.INFO, _message("stuck.doubt", text, **params))]
+    since, status = state.get("since"), state.get("status")
+    if not since or not status or view.now - datetime.fromisoformat(str(since)) < _LONG:
+        return []
+    text = (
+        "The CA has answered {status} for the order since {since}. It was asked {looks} times, and is asked again by "
+        "itself."
+    )
+    looks = int(state.get("polls", 0)) + 1
+    return [Notice(Level.WARNING, _message("stuck.status", text, status=status, since=_moment(since), looks=looks))]
 
 
 def _unseen(view: CertificateView) -> list[Hint]:
@@ -257,7 +290,7 @@ def _renewal(view: CertificateView, context: ModuleContext) -> list[Hint]:
         *_fallback(view),
         Notice(Level.INFO, _message("renewal.running", text)),
         *_turn(view),
-        *_unseen(view),
+        *(_unseen(view) or _stuck(view)),
         *_problem(view),
         *records,
         *_progress(view, context),
@@ -326,7 +359,7 @@ def _turn(view: CertificateView) -> list[Hint]:
     """What the certificate waits for when nobody has to do anything: a limit of the CA, a pause, its turn."""
     if view.issuance is None or not (turn := (view.issuance.findings or {}).get("turn")):
         return []
-    until = _at(datetime.fromisoformat(turn["until"])) if turn.get("until") else ""
+    until = _moment(turn.get("until"))
     match turn.get("why"):
         case "limit":
             text = "Waiting until about {until}: the CA's limit {limit} is used up{about}. Nothing is to be done."
@@ -334,20 +367,26 @@ def _turn(view: CertificateView) -> list[Hint]:
             params = {"until": until, "limit": turn.get("limit", ""), "about": about}
             return [Notice(Level.INFO, _message("turn.limit", text, **params))]
         case "pause":
-            return _pause(until, str(turn.get("detail", "")))
+            return _pause(until, str(turn.get("detail", "")), _moment(turn.get("wished")))
         case _:
             text = "Waiting for its turn: as many orders are in flight as this CA profile allows."
             return [Notice(Level.INFO, _message("turn.in_flight", text))]
 
 
-def _pause(until: str, detail: str) -> list[Hint]:
+def _pause(until: str, detail: str, wished: str) -> list[Hint]:
     key, level = "turn.pause", Level.INFO
     text = "Waiting until {until}: the CA has asked for a pause. The CA said: {detail}"
+    if wished > until:
+        key = "turn.pause.shorter"
+        text = (
+            "Waiting until {until}: the CA has asked for a pause until {wished}, longer than it is waited for. The CA "
+            "said: {detail}"
+        )
     if asks_for_a_visit(detail):
-        key, level = "turn.pause.visit", Level.WARNING
+        key, level = f"{key}.visit", Level.WARNING
         text += " Somebody has to visit the CA's page below."
     pages = [Link(_message("problem.instance", "The CA's page about this"), page) for page in pages_in(detail)]
-    return [Notice(level, _message(key, text, until=until, detail=detail)), *pages]
+    return [Notice(level, _message(key, text, until=until, detail=detail, wished=wished)), *pages]
 
 
 def _chain(view: CertificateView) -> list[Hint]:
@@ -405,6 +444,10 @@ def _back_to_draft() -> Hint:
 
 def _message(key: str, text: str, **params: Any) -> Message:
     return Message(f"puq_acme.{key}", text, params)
+
+
+def _moment(stored: object) -> str:
+    return _at(datetime.fromisoformat(str(stored))) if stored else ""
 
 
 def _at(moment: datetime | None) -> str:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from certcore.errors import X509Error
 from certcore.model.problem import Problem
@@ -11,15 +10,14 @@ from certcore.model.renewal import Retry
 from certcore.ports.ca_module import Failed, Issued, Step, Waiting
 from certcore.x509.chain import parse_chain
 from certcore.x509.csr import csr_der, csr_spki_sha256
-from certcore_puq_acme.attempt import Attempt, Stage, backing_off, clean_up, of_order
+from certcore_puq_acme.attempt import Attempt, Stage, clean_up, of_order
 from certcore_puq_acme.chains import choose_chain
 from certcore_puq_acme.client import AcmeClient
 from certcore_puq_acme.messages import Order
+from certcore_puq_acme.patience import Trouble, order_life, shown_moment
 
 __all__ = ["download", "finalize", "wait_for"]
 
-#: An order that the CA neither completes nor refuses is given up after this time.
-_ORDER_LIFE: Final = timedelta(days=1)
 #: How often a new order is placed because another attempt had finalized the one that the CA gave us.
 _FOREIGN: Final = 3
 _REJECTED: Final = "urn:certcore:chain-rejected"
@@ -30,8 +28,13 @@ def finalize(attempt: Attempt, client: AcmeClient, order: Order) -> Step | None:
     after = client.finalize(order, csr_der(attempt.work.issuance.csr_pem))
     if after.status == "invalid":
         return None
-    delay = 0.0 if after.status == "valid" and after.certificate else max(backing_off(0), after.retry_after or 0)
-    return attempt.waiting(Stage.FINALIZING, delay, finalized=True, **of_order(after))
+    if after.status == "valid":
+        return attempt.waiting(Stage.FINALIZING, 0, finalized=True, **of_order(after))
+    if attempt.state.get("stage") == Stage.FINALIZING:  # not the first time: the CA has not taken it yet
+        return wait_for(attempt, Stage.FINALIZING, after, finalized=True)
+    return attempt.waiting(
+        Stage.FINALIZING, attempt.delay(0, after.retry_after), finalized=True, status=after.status, **of_order(after)
+    )
 
 
 def download(attempt: Attempt, client: AcmeClient) -> Step | None:
@@ -55,7 +58,7 @@ def download(attempt: Attempt, client: AcmeClient) -> Step | None:
             title=error.message,
             advice=error.advice or "It is fetched again, and after a day ordered anew. If it stays, tell the CA.",
         )
-        return _judged_later(attempt, certificate, problem, anew=attempt.elapsed() > _ORDER_LIFE)
+        return _judged_later(attempt, certificate, problem, anew=attempt.elapsed() > order_life(attempt.left))
     foreign = int(attempt.state.get("foreign", 0))
     is_ours = attempt.state.get("finalized") or leaf.spki_sha256 == csr_spki_sha256(attempt.work.issuance.csr_pem)
     if not is_ours and foreign < _FOREIGN:
@@ -94,10 +97,18 @@ def _judged_later(attempt: Attempt, certificate: str, problem: Problem, *, anew:
     return Failed(state=state, problem=problem, retry=Retry.SLOW, of_authority=True, needs_clean_up=False)
 
 
-def wait_for(attempt: Attempt, stage: str, order: Order) -> Waiting | Failed:
-    """Look at an order again, as soon as the CA wishes, and not for ever."""
-    if attempt.elapsed() > _ORDER_LIFE:
-        problem = Problem(title="The CA has not completed the order within a day.", advice="A new order is placed.")
+def wait_for(attempt: Attempt, stage: str, order: Order, **changes: Any) -> Waiting | Failed:
+    """Look at an order again, when the CA wishes within bounds, and not for ever: hours and looks end it."""
+    looks = attempt.polls + 1 if attempt.state.get("stage") == stage else 1
+    trouble = Trouble(since=attempt.since, looks=looks)
+    if trouble.has_lasted(order_life(attempt.left), attempt.now):
+        problem = Problem(
+            type="urn:certcore:order-not-completed",
+            title=(
+                f"The CA has not completed the order: it has answered {order.status!r} since "
+                f"{shown_moment(trouble.since)} ({looks} times)."
+            ),
+            advice="A new order is placed. If that ends in the same way, ask the CA, or use another one.",
+        )
         return attempt.give_up(problem, Retry.SLOW, of_authority=True)
-    polls = attempt.state.get("polls", 0) + 1
-    return attempt.waiting(stage, max(backing_off(polls), order.retry_after or 0))
+    return attempt.waiting(stage, attempt.delay(looks, order.retry_after), status=order.status, **changes)

@@ -46,7 +46,7 @@ def preflight(attempt: Attempt) -> Step:
             return _wait_for_owner(attempt, findings)
     else:
         findings = []
-    if (pause := attempt.budget.paused(attempt.now)) is not None:
+    if (pause := attempt.paused()) is not None:
         # Before the account is looked at: opening it may be what the CA does not want now.
         return _wait_for_turn(attempt, pause, findings)
     opened = attempt.opened()
@@ -85,6 +85,7 @@ def _order(attempt: Attempt, opened: Opened, findings: list[Finding]) -> Step:
         ari=bool(replaces),
         urgent=attempt.work.active is None or attempt.work.active.leaf is None or is_near_its_end(attempt.work),
         near_end=is_near_its_end(attempt.work),
+        patience=attempt.patience,
         looks=int(attempt.state.get("looks", 0)),
     )
     turn = attempt.budget.take(request, attempt.now)

@@ -137,10 +137,11 @@ def _budget(context: ModuleContext, record: AccountRecord) -> list[Hint]:
         rows.append(Fact(_message("fact.orders", "Orders ({limit})", limit=used["orders_limit"]), text))
     hints: list[Hint] = [Facts(tuple(rows))]
     if (pause := budget.paused(now)) is not None:
-        key, text = "paused", "The CA has asked for a pause until {until}: {detail}"
+        key, text = "paused", "The CA has asked for a pause until {wished}; it is asked again at {until}: {detail}"
         if asks_for_a_visit(pause.detail):
             key, text = "paused.visit", f"{text} Somebody has to visit the CA's page below."
-        params = {"until": _at(pause.until.isoformat() if pause.until else None), "detail": pause.detail}
+        until, wished = (_at(moment.isoformat() if moment else None) for moment in (pause.until, pause.wished))
+        params = {"until": until, "wished": wished, "detail": pause.detail}
         pages = [Link(_message("paused.page", "The CA's page about this"), page) for page in pages_in(pause.detail)]
         hints = [Notice(Level.WARNING, _message(key, text, **params)), *pages, *hints]
     return hints

@@ -6,18 +6,22 @@ order's URL is kept before anything else is asked about it, TXT values are added
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
+from attrs import evolve
+
 from certcore.model.renewal import Retry
-from certcore.ports.ca_module import Failed, Step, Waiting, WaitingFor, Work
+from certcore.ports.ca_module import Failed, Issued, Step, Waiting, WaitingFor, Work
 from certcore_puq_acme.account_records import account_of
 from certcore_puq_acme.accounts import Accounts
 from certcore_puq_acme.acme_errors import BUSY, CLIENT_ERRORS, AcmeError, AcmeProblem, ProtocolError
 from certcore_puq_acme.attempt import Attempt, Stage, budget_of
 from certcore_puq_acme.attempt import clean_up as take_values_back
-from certcore_puq_acme.diagnosis import Diagnosis, diagnose, pauses_the_account
+from certcore_puq_acme.diagnosis import diagnose, pauses_the_account
 from certcore_puq_acme.issuing import download
+from certcore_puq_acme.metering import AskedEnough, Meter, metered
+from certcore_puq_acme.patience import Asked, Trouble, Wait, bounded_wait, order_life, shown_moment
 from certcore_puq_acme.preflight import preflight
 from certcore_puq_acme.validation import answer, invalid, poll, publish
 
@@ -29,22 +33,27 @@ _ABOUT_THE_ACCOUNT: Final = frozenset({"unauthorized", "malformed", "accountDoes
 _MOVED: Final = frozenset({404, 405, 410})
 #: Refusals of a request about an order after which it can still be completed.
 _PASSING: Final = frozenset({"badNonce", "rateLimited", "orderNotReady", "serverInternal"})
+#: Statuses with which a CA asks for a pause (RFC 6585 section 4, RFC 9110 section 15.6.4).
+_LIMITED: Final = frozenset({429, 503})
+#: What is kept of the way to the leaf until it is there.
+_OF_THE_WAY: Final = frozenset({"asked", "trouble", "status"})
 
 
 def advance(work: Work, accounts: Accounts) -> Step:
-    """Take the next step; every refusal and failure of the CA comes back as a `Failed` in words."""
+    """Take the next step; every refusal and failure of the CA comes back as a `Failed` or a `Waiting` in words."""
     attempt = Attempt.of(work, accounts)
-    try:
-        return _step(attempt)
-    except AcmeProblem as problem:
-        if problem.acme_type in _ABOUT_THE_ACCOUNT and _account_has_changed(attempt):
-            try:
-                return _step(Attempt.of(work, accounts))
-            except AcmeError as error:
-                return _failed(attempt, error)
-        return _failed(attempt, problem)
-    except AcmeError as error:
-        return _failed(attempt, error)
+    asked = Asked.of(attempt.state, len(attempt.names), attempt.now)
+    if asked.is_enough:
+        return _asked_enough(attempt, asked)
+    meter = Meter(allowance=asked.left)
+    with metered(meter):
+        step = _tried(attempt)
+    if isinstance(step, Issued):
+        return evolve(step, state={name: value for name, value in step.state.items() if name not in _OF_THE_WAY})
+    # Repeated for their nonces, requests of a step that gets on do not count: some CAs refuse most nonces.
+    gets_on = step.state.get("stage") != attempt.state.get("stage")
+    asked = asked.with_more(meter.sent + (0 if gets_on else meter.repeated))
+    return evolve(step, state={**step.state, "asked": asked.to_json()})
 
 
 def clean_up(work: Work) -> None:
@@ -63,7 +72,7 @@ def _step(attempt: Attempt) -> Step:
         # The profile was set to another CA, or to other credentials: the order is nobody's any more.
         clean_up(attempt.work)
         return attempt.begin_anew()
-    if (pause := attempt.budget.paused(attempt.now)) is not None and pause.until is not None:
+    if (pause := attempt.paused()) is not None and pause.until is not None:
         return Waiting(
             state=attempt.state,
             look_again=pause.until,
@@ -82,6 +91,30 @@ def _step(attempt: Attempt) -> Step:
             return download(attempt, client) or invalid(attempt, client, client.order(attempt.state["order"]))
 
 
+def _tried(attempt: Attempt) -> Step:
+    try:
+        return _step(attempt)
+    except AskedEnough:
+        return _asked_enough(attempt, None)
+    except AcmeError as error:
+        if not _may_be_about_the_account(attempt, error) or not _account_has_changed(attempt):
+            return _after_error(attempt, error)
+    try:
+        return _step(Attempt.of(attempt.work, attempt.accounts))
+    except AskedEnough:
+        return _asked_enough(attempt, None)
+    except AcmeError as error:
+        return _after_error(attempt, error)
+
+
+def _may_be_about_the_account(attempt: Attempt, error: AcmeError) -> bool:
+    """Whether the CA is asked about the account: at the first refusal of many, and again when they last."""
+    if not isinstance(error, AcmeProblem) or error.acme_type not in _ABOUT_THE_ACCOUNT:
+        return False
+    trouble = attempt.trouble
+    return not trouble.looks or trouble.has_gone_on(attempt.now)
+
+
 def _account_has_changed(attempt: Attempt) -> bool:
     """Whether another process has rolled the account's key over since this one opened it."""
     try:
@@ -90,32 +123,101 @@ def _account_has_changed(attempt: Attempt) -> bool:
         return False
 
 
-def _failed(attempt: Attempt, error: AcmeError) -> Failed:
+def _after_error(attempt: Attempt, error: AcmeError) -> Step:
+    """What a refusal, or no usable answer, means for the attempt."""
     diagnosis = diagnose(error)
-    retry_at = None if error.retry_after is None else attempt.now + timedelta(seconds=error.retry_after)
-    if isinstance(error, AcmeProblem) and retry_at is not None and pauses_the_account(error, attempt.names):
-        attempt.budget.pause(retry_at, error.detail)
-    if isinstance(error, ProtocolError) or (isinstance(error, AcmeProblem) and error.status in _MOVED):
+    trouble = attempt.trouble.again(error.message)
+    is_refusal = _is_refusal(error)
+    is_lost = trouble.is_believed(attempt.now) if is_refusal else _has_lasted(attempt, trouble)
+    asks_again = is_refusal and not is_lost and not _is_of_new_order(attempt, error)
+    if _may_have_moved(error) and (trouble.looks == 1 or is_lost):
         attempt.accounts.forget(attempt.ref.key)
-    if attempt.state.get("order") and _is_lost(error, diagnosis):
-        return attempt.give_up(
-            diagnosis.problem, diagnosis.retry, retry_at=retry_at, of_authority=diagnosis.of_authority
-        )
-    if not attempt.state.get("order"):
+    retry_at, advice = _retry_at(attempt, error)
+    problem = trouble.told(evolve(diagnosis.problem, advice=f"{diagnosis.problem.advice} {advice}".strip()))
+    if attempt.state.get("order"):
+        if diagnosis.retry is Retry.NEVER or is_lost:
+            return attempt.give_up(problem, diagnosis.retry, retry_at=retry_at, of_authority=diagnosis.of_authority)
+    else:
         attempt.budget.leave(attempt.work.issuance.id)
+    if asks_again and diagnosis.retry is not Retry.NEVER:
+        return _asked_again(attempt, trouble, error)
     return Failed(
-        state=attempt.state,
-        problem=diagnosis.problem,
+        state={**attempt.state, "trouble": trouble.to_json()},
+        problem=problem,
         retry=diagnosis.retry,
         retry_at=retry_at,
         of_authority=diagnosis.of_authority,
     )
 
 
-def _is_lost(error: AcmeError, diagnosis: Diagnosis) -> bool:
-    """Whether the order cannot be completed after this refusal."""
-    if diagnosis.retry is Retry.NEVER:
-        return True
+def _may_have_moved(error: AcmeError) -> bool:
+    """Whether the CA's directory may name other URLs by now."""
+    return isinstance(error, ProtocolError) or (isinstance(error, AcmeProblem) and error.status in _MOVED)
+
+
+def _has_lasted(attempt: Attempt, trouble: Trouble) -> bool:
+    """Whether an order is given up because the CA has for too long been in trouble, or busy with something else."""
+    return trouble.has_lasted(order_life(attempt.left), attempt.now)
+
+
+def _is_refusal(error: AcmeError) -> bool:
+    """Whether the CA refuses what it has named itself, after which an order cannot be completed if it is believed."""
     if not isinstance(error, AcmeProblem) or error.acme_type in _PASSING:
         return False
     return error.status in CLIENT_ERRORS and error.status not in BUSY
+
+
+def _is_of_new_order(attempt: Attempt, error: AcmeError) -> bool:
+    """Whether a new order was refused, which is not asked for again at once: each counts towards the CA's limits."""
+    if attempt.state.get("order") or not isinstance(error, AcmeProblem):
+        return False
+    try:
+        return error.url == attempt.opened().client.directory().new_order
+    except AcmeError:
+        return False
+
+
+def _asked_again(attempt: Attempt, trouble: Trouble, error: AcmeError) -> Waiting:
+    """A replica may lag behind: what the CA has named itself is asked for again over a minute before it is lost."""
+    pause = max(trouble.pause, bounded_wait(error.retry_after or 0.0, Wait.ORDER, attempt.left))
+    doubt = {"said": trouble.said, "since": trouble.since.isoformat()}
+    return Waiting(
+        state={**attempt.state, "trouble": trouble.to_json()},
+        look_again=attempt.now + timedelta(seconds=pause),
+        waiting_for=WaitingFor.AUTHORITY,
+        findings={**(attempt.work.issuance.findings or {}), "doubt": doubt},
+    )
+
+
+def _asked_enough(attempt: Attempt, asked: Asked | None) -> Waiting:
+    """So much was asked for this certificate within the hour that the next step waits, whatever the CA answers."""
+    until = attempt.now + timedelta(minutes=1) if asked is None else max(asked.free_at, attempt.now)
+    trouble = attempt.trouble
+    status = attempt.state.get("status")
+    said = trouble.said or (f"The order is {status!r}." if status else "")
+    since = trouble.since if trouble.looks else attempt.since
+    return Waiting(
+        state=attempt.state,
+        look_again=until,
+        waiting_for=WaitingFor.AUTHORITY,
+        findings={
+            **(attempt.work.issuance.findings or {}),
+            "enough": {"until": until.isoformat(), "said": said, "since": since.isoformat()},
+        },
+    )
+
+
+def _retry_at(attempt: Attempt, error: AcmeError) -> tuple[datetime | None, str]:
+    """When the CA wishes to be asked again, within bounds; and what is to be said where that is earlier."""
+    asked = error.retry_after
+    if asked is None:
+        return None, ""
+    is_limit = isinstance(error, AcmeProblem) and (error.status in _LIMITED or error.acme_type == "rateLimited")
+    bounded = bounded_wait(asked, Wait.LIMIT if is_limit else Wait.ORDER, attempt.left)
+    retry_at, wished = (attempt.now + timedelta(seconds=seconds) for seconds in (bounded, asked))
+    if isinstance(error, AcmeProblem) and pauses_the_account(error, attempt.names):
+        attempt.budget.pause(wished, error.detail, attempt.now)
+    if bounded >= asked:
+        return retry_at, ""
+    text = f"The CA wishes to be asked at {shown_moment(wished)} or later; it is asked at {shown_moment(retry_at)}."
+    return retry_at, text

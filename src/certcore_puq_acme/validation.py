@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from datetime import timedelta
 from typing import Final, TypeVar
 
@@ -13,13 +14,14 @@ from certcore.model.problem import Problem
 from certcore.model.renewal import Retry
 from certcore.ports.ca_module import Failed, Step, Waiting, WaitingFor
 from certcore_puq_acme.acme_errors import AcmeProblem
-from certcore_puq_acme.attempt import Attempt, Stage, backing_off, is_near_its_end, of_order
+from certcore_puq_acme.attempt import Attempt, Stage, is_near_its_end, of_order
 from certcore_puq_acme.budget import OrderRequest
 from certcore_puq_acme.client import AcmeClient
 from certcore_puq_acme.delegation import CHECK_ZONE, Delegation
 from certcore_puq_acme.diagnosis import diagnose_order
 from certcore_puq_acme.issuing import finalize, wait_for
 from certcore_puq_acme.messages import Authorization, Order
+from certcore_puq_acme.patience import growing_pause
 from certcore_puq_acme.preflight import what_is_wrong
 from certcore_puq_acme.settings import ChallengeType
 from certcore_puq_acme.techzone.records import TxtRecord
@@ -109,7 +111,7 @@ def answer(attempt: Attempt, client: AcmeClient) -> Step:
     answered += _BATCH
     if answered < len(challenges):
         return attempt.waiting(Stage.PUBLISHED, 0, answered=answered)
-    return attempt.waiting(Stage.ANSWERED, backing_off(0), answered=answered)
+    return attempt.waiting(Stage.ANSWERED, growing_pause(0), answered=answered)
 
 
 def poll(attempt: Attempt, client: AcmeClient) -> Step:
@@ -121,8 +123,8 @@ def poll(attempt: Attempt, client: AcmeClient) -> Step:
         return attempt.waiting(Stage.FINALIZING, 0, **of_order(order))
     if order.status == "invalid":
         return invalid(attempt, client, order)
-    polls = attempt.state.get("polls", 0) + 1
-    if polls % _LOOK_INTO == 0 and (ended := _ended(attempt, client, order)) is not None:
+    looks, rest = divmod(attempt.polls + 1, _LOOK_INTO)
+    if not rest and (ended := _ended(attempt, client, order, looks)) is not None:
         return ended
     return wait_for(attempt, Stage.ANSWERED, order)
 
@@ -137,10 +139,13 @@ def invalid(attempt: Attempt, client: AcmeClient, order: Order) -> Failed:
     return _lost(attempt, problems, order.problem)
 
 
-def _ended(attempt: Attempt, client: AcmeClient, order: Order) -> Failed | None:
-    """Why an order that is still pending will never be ready; None when it may be."""
+def _ended(attempt: Attempt, client: AcmeClient, order: Order, looks: int) -> Failed | None:
+    """Why an order that is still pending will never be ready; None when it may be. One batch is looked at each time."""
     problems: dict[str, Problem] = {}
-    for authorization in _each(client.authorization, list(order.authorizations)[: _BATCH * 5]):
+    urls = list(order.authorizations)
+    batches = max(-(-len(urls) // _BATCH), 1)
+    first = (looks - 1) % batches * _BATCH
+    for authorization in _each(client.authorization, urls[first : first + _BATCH]):
         if authorization.status in _OPEN:
             continue
         title = f"Its authorization is {authorization.status}; the CA does not say why."
@@ -182,7 +187,7 @@ def _not_visible(attempt: Attempt, delegation: Delegation, missing: str) -> Step
     outside = attempt.elapsed() > _IN_FLIGHT
     if outside:
         attempt.budget.leave(attempt.work.issuance.id)
-    delay = min(0.2 * 2 ** min(attempt.state.get("polls", 0), 10), 15.0)
+    delay = min(0.2 * 2 ** min(attempt.polls, 10), 15.0)
     unseen = {"name": delegation.name, "zone": delegation.zone, "missing": missing}
     return attempt.waiting(Stage.PUBLISHED, delay, unseen=unseen, outside=outside)
 
@@ -231,4 +236,6 @@ def _each(function: Callable[[_T], _R], items: Sequence[_T]) -> Iterable[_R]:
     if len(items) <= _AT_ONCE:
         return [function(item) for item in items]
     with ThreadPoolExecutor(max_workers=_AT_A_TIME, thread_name_prefix="certcore-acme") as pool:
-        return list(pool.map(function, items))
+        # Each in a copy of this context: the step's meter counts what the threads ask.
+        asked = [pool.submit(copy_context().run, function, item) for item in items]
+        return [one.result() for one in asked]

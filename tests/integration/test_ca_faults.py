@@ -192,7 +192,7 @@ def _swaps_the_leaf(panel, plan, start_pebble, one):
 
 TROUBLES = {
     # what the CA does: (when, how, the words that are told or None for nothing to tell)
-    "loses the account before the order": (_begin, _loses_everything, None),
+    "loses the account before the order": (_begin, _loses_everything, "knows no account"),
     "loses the account after the order": (_at("answered"), _loses_everything, "what it was asked about"),
     "loses the order": (_at("answered"), _loses_the_order, "what it was asked about"),
     "revokes the authorization before the answer": (_at("ordered"), _revokes_the_authorization, "is deactivated"),

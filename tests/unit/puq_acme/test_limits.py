@@ -270,8 +270,8 @@ def test_names_that_failed_too_often_wait():
 def test_a_pause_holds_everybody_until_it_ends():
     """A longer pause is kept, a shorter one changes nothing; afterwards all go on."""
     budget = _budget()
-    budget.pause(NOW + 10 * MINUTE, "slow down")
-    budget.pause(NOW + MINUTE, "a little")
+    budget.pause(NOW + 10 * MINUTE, "slow down", NOW)
+    budget.pause(NOW + MINUTE, "a little", NOW)
     turn = budget.take(_request(1), NOW + 9 * MINUTE)
     assert (turn.why, turn.until, turn.detail) == (Why.PAUSE, NOW + 10 * MINUTE, "slow down")
     assert budget.paused(NOW + 10 * MINUTE) is None
@@ -348,7 +348,7 @@ def test_profiles_with_the_same_account_share_what_the_ca_counts_by_account():
     assert other.take(_request(3), NOW).why is None
     first.failed(["bad.test"], NOW)
     assert second.take(_request(4, "bad.test"), NOW).limit.kind is LimitKind.FAILED_AUTHORIZATIONS
-    first.pause(NOW + MINUTE, "slow down")
+    first.pause(NOW + MINUTE, "slow down", NOW)
     assert second.paused(NOW).until == NOW + MINUTE
     assert other.paused(NOW) is None
 
@@ -372,7 +372,7 @@ def test_a_pause_is_known_before_there_is_an_account():
     """Who would open an account at this CA waits as well; an account that is open already does not."""
     documents = MemoryDocuments()
     new = _shared(documents, "account/a/1")
-    new.pause(NOW + MINUTE, "too many registrations")
+    new.pause(NOW + MINUTE, "too many registrations", NOW)
     assert new.take(_request(1), NOW).why is Why.PAUSE
     assert _shared(documents, "account/b/2").paused(NOW).detail == "too many registrations"
     assert _shared(documents, "account/b/3", url="https://ca.test/acct/3").paused(NOW) is None
