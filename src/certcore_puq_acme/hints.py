@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from types import MappingProxyType
+from datetime import datetime
 from typing import Any, Final, assert_never
 
 from certcore.model.events import EventKind
@@ -26,7 +25,7 @@ from certcore.model.lifecycle import Status
 from certcore.model.problem import Problem
 from certcore.model.views import CertificateView
 from certcore.ports.ca_module import ModuleContext
-from certcore_puq_acme.delegation import CHECK_ZONE
+from certcore_puq_acme.attempt_hints import not_getting_on, progress, unseen_value, waiting_for_turn
 from certcore_puq_acme.directory_records import known_directory
 from certcore_puq_acme.owner_records import (
     lasting_records_end,
@@ -36,36 +35,15 @@ from certcore_puq_acme.owner_records import (
     seen_records,
 )
 from certcore_puq_acme.pages import asks_for_a_visit, page_url, pages_in
-from certcore_puq_acme.settings import ChallengeType, PuqAcmeProfile
+from certcore_puq_acme.settings import PuqAcmeProfile
 
 __all__ = ["right_column"]
 
 #: Problem types whose text is the CA's alone; others may quote what a stranger's server has said.
 _RATE_LIMITED: Final = "rateLimited"
 _OF_THE_CA_ALONE: Final = frozenset({_RATE_LIMITED, "userActionRequired"})
-#: An order that is in work for longer is worth a word.
-_LONG: Final = timedelta(minutes=10)
 _SOON: Final = 5.0
 _LATER: Final = 30.0
-#: The stages of `certcore_puq_acme.steps`, in their order, with what they are called for people.
-_STAGES: Final = MappingProxyType(
-    {
-        ChallengeType.DNS: (
-            ("preflight", "Check the CNAME"),
-            ("ordered", "Order placed at the CA"),
-            ("published", "Validation values published"),
-            ("answered", "The CA validates"),
-            ("finalizing", "The CA issues"),
-        ),
-        # Nothing is published: the owner's TXT records stay as they are.
-        ChallengeType.DNS_PERSIST: (
-            ("preflight.persist", "Check the TXT record"),
-            ("ordered", "Order placed at the CA"),
-            ("answered", "The CA validates"),
-            ("finalizing", "The CA issues"),
-        ),
-    }
-)
 
 
 def right_column(view: CertificateView, context: ModuleContext) -> list[Hint]:
@@ -79,7 +57,7 @@ def right_column(view: CertificateView, context: ModuleContext) -> list[Hint]:
                 *_fallback(view),
                 *_pending(view),
                 *owner_records(view, context, own_settings(view)),
-                *_progress(view, context),
+                *progress(view, context),
                 _check_now(),
                 Refresh(_SOON),
             ]
@@ -88,7 +66,7 @@ def right_column(view: CertificateView, context: ModuleContext) -> list[Hint]:
                 *_fallback(view),
                 *_processing(view),
                 *_problem(view),
-                *_progress(view, context),
+                *progress(view, context),
                 Refresh(_SOON),
             ]
         case Status.ACTIVE:
@@ -129,7 +107,7 @@ def _pending(view: CertificateView) -> list[Hint]:
     waiting = [row for row in seen_records(view.issuance).values() if row.get("state") != RecordState.CORRECT]
     if view.certificate.problem is not None:
         return _problem(view)
-    if turn := _turn(view):
+    if turn := waiting_for_turn(view):
         return turn
     if not seen_records(view.issuance):
         text = "Key and CSR are made. The CNAME is looked for in a moment."
@@ -146,50 +124,7 @@ def _pending(view: CertificateView) -> list[Hint]:
 
 def _processing(view: CertificateView) -> list[Hint]:
     text = "The CA is working on the order. Nothing is to be done."
-    return _unseen(view) or _stuck(view) or [Notice(Level.INFO, _message("processing", text))]
-
-
-def _stuck(view: CertificateView) -> list[Hint]:
-    """What keeps an attempt from getting on that is not a failure yet: what the CA says, and since when."""
-    issuance = view.issuance
-    if issuance is None:
-        return []
-    findings, state = issuance.findings or {}, issuance.module_state or {}
-    if enough := findings.get("enough"):
-        text = (
-            "So much was asked of the CA within the hour without getting on that nothing more is asked before {until}. "
-            "Since {since} it has said: {said}"
-        )
-        params = {"until": _moment(enough.get("until")), "since": _moment(enough.get("since"))}
-        return [Notice(Level.WARNING, _message("stuck.enough", text, **params, said=enough.get("said") or "nothing"))]
-    if doubt := findings.get("doubt"):
-        text = (
-            "The CA refuses what it has named itself; it is asked for again over a minute before it counts as lost. "
-            "Since {since} it has said: {said}"
-        )
-        params = {"since": _moment(doubt.get("since")), "said": doubt.get("said", "")}
-        return [Notice(Level.INFO, _message("stuck.doubt", text, **params))]
-    since, status = state.get("since"), state.get("status")
-    if not since or not status or view.now - datetime.fromisoformat(str(since)) < _LONG:
-        return []
-    text = (
-        "The CA has answered {status} for the order since {since}. It was asked {looks} times, and is asked again by "
-        "itself."
-    )
-    looks = int(state.get("polls", 0)) + 1
-    return [Notice(Level.WARNING, _message("stuck.status", text, status=status, since=_moment(since), looks=looks))]
-
-
-def _unseen(view: CertificateView) -> list[Hint]:
-    """A published value that the DNS does not show yet, with what is the matter if it stays so."""
-    issuance = view.issuance
-    if issuance is None or (issuance.module_state or {}).get("stage") != "published":
-        return []
-    unseen = (issuance.findings or {}).get("unseen")
-    if not unseen:
-        return []
-    text = "The TXT value at {name} is not visible in the DNS yet ({missing}); it is looked for again. "
-    return [Notice(Level.WARNING, _message("unseen", text + CHECK_ZONE, **unseen))]
+    return unseen_value(view) or not_getting_on(view) or [Notice(Level.INFO, _message("processing", text))]
 
 
 def _active(view: CertificateView) -> list[Hint]:
@@ -289,45 +224,12 @@ def _renewal(view: CertificateView, context: ModuleContext) -> list[Hint]:
     return [
         *_fallback(view),
         Notice(Level.INFO, _message("renewal.running", text)),
-        *_turn(view),
-        *(_unseen(view) or _stuck(view)),
+        *waiting_for_turn(view),
+        *(unseen_value(view) or not_getting_on(view)),
         *_problem(view),
         *records,
-        *_progress(view, context),
+        *progress(view, context),
     ]
-
-
-def _progress(view: CertificateView, context: ModuleContext) -> list[Hint]:
-    """The way of the attempt in flight, as a timeline."""
-    if view.issuance is None:
-        return []
-    state = view.issuance.module_state or {}
-    challenge = ChallengeType(state.get("challenge") or own_settings(view).challenge_type(context.profile))
-    stage = state.get("stage", "preflight")
-    stages = _STAGES[challenge]
-    if stage == "published" and challenge is ChallengeType.DNS_PERSIST:
-        stage = "answered"
-    reached = next((index for index, (name, _) in enumerate(stages) if name.split(".")[0] == stage), 0)
-    failed = view.certificate.problem is not None
-    rows = [
-        Step(title=_message("step.csr", "Key and CSR made"), state=StepState.DONE, at=view.issuance.created_at),
-        *(
-            Step(
-                title=_message(f"step.{name}", title),
-                state=_step_state(index, reached, failed=failed),
-            )
-            for index, (name, title) in enumerate(stages)
-        ),
-    ]
-    return [Steps(tuple(rows))]
-
-
-def _step_state(index: int, reached: int, *, failed: bool) -> StepState:
-    if index < reached:
-        return StepState.DONE
-    if index > reached:
-        return StepState.WAITING
-    return StepState.FAILED if failed else StepState.CURRENT
 
 
 def _timeline(view: CertificateView) -> list[Hint]:
@@ -353,40 +255,6 @@ def _terms(context: ModuleContext) -> list[Hint]:
     known = known_directory(context)
     page = page_url(known.terms_of_service) if known else ""
     return [Link(_message("terms", "The CA's terms of service"), page)] if page else []
-
-
-def _turn(view: CertificateView) -> list[Hint]:
-    """What the certificate waits for when nobody has to do anything: a limit of the CA, a pause, its turn."""
-    if view.issuance is None or not (turn := (view.issuance.findings or {}).get("turn")):
-        return []
-    until = _moment(turn.get("until"))
-    match turn.get("why"):
-        case "limit":
-            text = "Waiting until about {until}: the CA's limit {limit} is used up{about}. Nothing is to be done."
-            about = f" for {turn['about']}" if turn.get("about") else ""
-            params = {"until": until, "limit": turn.get("limit", ""), "about": about}
-            return [Notice(Level.INFO, _message("turn.limit", text, **params))]
-        case "pause":
-            return _pause(until, str(turn.get("detail", "")), _moment(turn.get("wished")))
-        case _:
-            text = "Waiting for its turn: as many orders are in flight as this CA profile allows."
-            return [Notice(Level.INFO, _message("turn.in_flight", text))]
-
-
-def _pause(until: str, detail: str, wished: str) -> list[Hint]:
-    key, level = "turn.pause", Level.INFO
-    text = "Waiting until {until}: the CA has asked for a pause. The CA said: {detail}"
-    if wished > until:
-        key = "turn.pause.shorter"
-        text = (
-            "Waiting until {until}: the CA has asked for a pause until {wished}, longer than it is waited for. The CA "
-            "said: {detail}"
-        )
-    if asks_for_a_visit(detail):
-        key, level = f"{key}.visit", Level.WARNING
-        text += " Somebody has to visit the CA's page below."
-    pages = [Link(_message("problem.instance", "The CA's page about this"), page) for page in pages_in(detail)]
-    return [Notice(level, _message(key, text, until=until, detail=detail, wished=wished)), *pages]
 
 
 def _chain(view: CertificateView) -> list[Hint]:
@@ -444,10 +312,6 @@ def _back_to_draft() -> Hint:
 
 def _message(key: str, text: str, **params: Any) -> Message:
     return Message(f"puq_acme.{key}", text, params)
-
-
-def _moment(stored: object) -> str:
-    return _at(datetime.fromisoformat(str(stored))) if stored else ""
 
 
 def _at(moment: datetime | None) -> str:
