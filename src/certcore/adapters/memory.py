@@ -19,7 +19,7 @@ from certcore.errors import AlreadyExists, InUse, LeaseLost, NotFound, StaleWrit
 from certcore.model.authority import CertificateAuthority
 from certcore.model.certificate import Schedule
 from certcore.model.issuance import Issuance
-from certcore.ports.storage import Document
+from certcore.ports.storage import Document, LockWait
 
 __all__ = ["MemoryStorage"]
 
@@ -235,7 +235,7 @@ class MemoryStorage:
         yield _Transaction.on(self._tables.copy())
 
     @contextmanager
-    def write(self) -> Iterator[_Transaction]:
+    def write(self, lock_wait: LockWait = LockWait.SHORT) -> Iterator[_Transaction]:
         """A transaction that replaces the state when the block ends, and leaves it as it was when it raises."""
         me = threading.get_ident()
         if self._writer == me:

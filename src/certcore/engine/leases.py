@@ -17,7 +17,7 @@ from certcore.errors import LeaseLost, NotFound, StorageBusy, StorageError
 from certcore.model.certificate import Schedule
 from certcore.model.timeline import Timeline
 from certcore.ports.environment import Environment
-from certcore.ports.storage import Storage
+from certcore.ports.storage import LockWait, Storage
 
 __all__ = ["LEASE", "LeaseKeeper"]
 
@@ -116,7 +116,7 @@ class LeaseKeeper:
     def _renew(self, lease: _Lease) -> None:
         lease_until = self.environment.now() + LEASE
         try:
-            with self.storage.write() as transaction:
+            with self.storage.write(LockWait.NONE) as transaction:
                 repository = transaction.timelines if lease.on_timeline else transaction.schedules
                 repository.renew_lease(lease.certificate_id, token=lease.token, lease_until=lease_until)
             self._note_answer()

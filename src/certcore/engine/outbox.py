@@ -11,7 +11,7 @@ from attrs import evolve, field, frozen
 
 from certcore.engine.leases import LEASE, LeaseKeeper
 from certcore.engine.observers import known_observers
-from certcore.errors import LeaseLost, PluginError
+from certcore.errors import LeaseLost, PluginError, StorageBusy
 from certcore.model.events import Event
 from certcore.model.renewal import Retry, retry_delay
 from certcore.model.timeline import Behind, Timeline
@@ -141,6 +141,8 @@ class Outbox:
                     now=now,
                     due_at=min((one.due_at for one in after.behind.values()), default=None),
                 )
+        except StorageBusy as error:  # the other timelines do not wait for whoever has locked this one
+            _log.warning("The events of certificate %s are told later: %s", timeline.certificate_id, error)
         except LeaseLost:
             self._failing.pop(timeline.certificate_id, None)
             _log.info("Another process delivers the events of certificate %s.", timeline.certificate_id)

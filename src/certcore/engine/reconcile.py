@@ -42,7 +42,7 @@ from certcore.ports.ca_module import Failed, Issued, Step, SupportsCleanUp, Supp
 from certcore.ports.environment import Environment
 from certcore.ports.plugins import Plugins
 from certcore.ports.sealing import Vault
-from certcore.ports.storage import Storage
+from certcore.ports.storage import LockWait, Storage
 
 __all__ = ["Engine", "Reconciled"]
 
@@ -140,7 +140,7 @@ class Engine:
     def release(self, schedule: Schedule) -> None:
         """Give the lease back without a step; nothing happens when it is lost already."""
         try:
-            with self.storage.write() as transaction:
+            with self.storage.write(LockWait.NONE) as transaction:
                 transaction.schedules.save(evolve(schedule, lease_owner="", lease_until=None))
         except (LeaseLost, NotFound):
             return

@@ -18,7 +18,7 @@ from certcore.engine.outbox import Outbox
 from certcore.engine.outcome import Held
 from certcore.engine.reconcile import Engine
 from certcore.engine.troubles import put_off
-from certcore.errors import CertCoreError, LeaseLost, NotFound, StorageBusy, StorageError
+from certcore.errors import CertCoreError, LeaseLost, NotFound, StorageBusy, StorageError, StorageUnavailable
 from certcore.model.certificate import Schedule
 
 __all__ = ["Health", "Worker"]
@@ -228,7 +228,7 @@ class Worker:
             self._note_answer()
         except (LeaseLost, NotFound):
             self._note_answer()
-        except StorageError as error:
+        except StorageUnavailable as error:
             self._note_lost(schedule, error)
         except BaseException as error:  # boundary: it is this certificate's trouble, and nobody else's
             self._put_off(taken, error)
@@ -250,10 +250,11 @@ class Worker:
 
     def _note_lost(self, schedule: Schedule, error: StorageError) -> None:
         """A step could not be stored: somebody looks again, at once if the lease can be given back."""
-        if isinstance(error, StorageBusy):
-            _log.warning("A step of certificate %s could not be stored: %s", schedule.certificate_id, error)
-        else:
+        if isinstance(error, StorageUnavailable) and not isinstance(error, StorageBusy):
             self._note_failure(error)
+        else:  # what is in the way is in the way of this certificate alone
+            self._note_answer()
+            _log.warning("A step of certificate %s could not be stored: %s", schedule.certificate_id, error)
         self._release(schedule)
 
     def _release(self, schedule: Schedule) -> None:

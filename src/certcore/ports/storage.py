@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
+from enum import Enum
 from typing import Any, Protocol
 
 from attrs import frozen
@@ -25,11 +26,23 @@ __all__ = [
     "Document",
     "DocumentRepository",
     "IssuanceRepository",
+    "LockWait",
     "ScheduleRepository",
     "SecretRepository",
     "Storage",
     "Transaction",
 ]
+
+
+class LockWait(Enum):
+    """How long a writing transaction waits for a row that another one has locked."""
+
+    #: Hardly at all: giving a lease back or renewing it, which does no harm when it fails.
+    NONE = "none"
+    #: Some seconds: a step, or what a user does.
+    SHORT = "short"
+    #: Half a minute: administration of the whole store.
+    LONG = "long"
 
 
 class ScheduleRepository(Protocol):
@@ -280,15 +293,21 @@ class Storage(Protocol):
         """A transaction that sees one consistent state and writes nothing."""
         ...
 
-    def write(self) -> AbstractContextManager[Transaction]:
+    def write(self, lock_wait: LockWait = LockWait.SHORT) -> AbstractContextManager[Transaction]:
         """A transaction that commits when the block ends and rolls everything back when it raises.
 
         Writers MUST be serialised as far as needed that no update is lost. A caller MUST NOT do anything slow
         (network, key generation) inside.
 
+        Args:
+            lock_wait: How long to wait for a row that another transaction has locked. A store that lets one writer in
+                at a time MAY wait longer.
+
         Raises:
             RuntimeError: This thread is inside a writing transaction already.
+            StorageBusy: A row stayed locked for longer than that.
             StorageUnavailable: The store is closed or cannot be used now.
+            StorageError: It refused what was to be written.
         """
         ...
 

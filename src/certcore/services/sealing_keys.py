@@ -10,7 +10,7 @@ from certcore.errors import InvalidInput, KeyringRefused, NotFound, SealingKeyIn
 from certcore.model.permissions import Permission
 from certcore.model.secret import SecretName
 from certcore.ports.sealing import ChangesKeys, Keyring, Vault
-from certcore.ports.storage import Storage
+from certcore.ports.storage import LockWait, Storage
 from certcore.services.access import Access
 
 __all__ = ["RewrapProgress", "SealingKeyUse", "SealingKeys"]
@@ -141,7 +141,7 @@ class SealingKeys:
                 continue
             # One transaction each: in a longer one, rows locked in this order and by others in theirs could end in a
             # deadlock; and nobody waits long for it.
-            with self.storage.write() as transaction:
+            with self.storage.write(LockWait.LONG) as transaction:
                 done += transaction.secrets.replace(name, old, new)
         return RewrapProgress(
             done=done,

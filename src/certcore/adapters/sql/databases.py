@@ -13,11 +13,21 @@ from attrs import frozen
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from certcore.errors import StorageUnavailable
+from certcore.ports.storage import LockWait
 
 __all__ = ["Database", "find_database"]
 
-#: Seconds that a writer waits for another's transaction.
-_BUSY_TIMEOUT: Final = 30
+#: Seconds that a transaction waits for a row that another one has locked. PostgreSQL takes 0 for no limit.
+_LOCK_WAITS: Final = MappingProxyType({LockWait.NONE: 0.05, LockWait.SHORT: 3.0, LockWait.LONG: 30.0})
+#: In SQLite it is the whole database that is locked, which happens all the time and is over soon.
+_SQLITE_WAITS: Final = MappingProxyType({LockWait.NONE: 1.0, LockWait.SHORT: 30.0, LockWait.LONG: 30.0})
+#: Seconds that a process waits for another one that creates or migrates the tables.
+_SCHEMA_TIMEOUT: Final = 30
+#: Lock not available, deadlock, and serialization failure; lock wait timeout, deadlock, NOWAIT, and a row that changed.
+_POSTGRESQL_CONFLICTS: Final = frozenset({"55P03", "40P01", "40001"})
+_MYSQL_CONFLICTS: Final = frozenset({1205, 1213, 3572, 1020})
+#: Under which key a connection remembers how long it waits.
+_WAITS: Final = "certcore_lock_wait"
 #: Seconds for which a transaction may do nothing before the server ends it: that of a process which was stopped in
 #: the middle would keep its certificate from everybody else, past its lease.
 _IDLE_TRANSACTION: Final = 60
@@ -42,9 +52,14 @@ class Database:
     engine: sa.Engine
     #: Whether it lets one writer in at a time; its threads then queue up in this process.
     one_writer: bool = False
-    #: What begins a transaction; where it is empty, the driver begins one with the first statement.
+    #: What begins a transaction that reads; where it is empty, the driver begins one with the first statement.
     begin_read: str = ""
-    begin_write: str = ""
+    #: Begins a transaction that writes, and that waits for locks for so many seconds at most.
+    begin_write: Callable[[sa.Connection, float], object]
+    #: How many seconds that is.
+    lock_waits: Mapping[LockWait, float] = _LOCK_WAITS
+    #: Whether an error of the driver says that another transaction was in the way, and that the database works.
+    is_lock_conflict: Callable[[Any], bool] = lambda _: False
     #: Execution options of connections that read: one consistent state for the whole transaction.
     reading: _Options = _NOTHING
     #: Execution options of connections that write: what is read under a lock is what was committed last.
@@ -85,14 +100,15 @@ def _sqlite(url: sa.URL) -> Database:
             advice="Use sqlite:///certcore.db, or CertCore.in_memory() for a store that lives as long as the object.",
         )
     _create_private(Path(path))
-    connect = {"timeout": _BUSY_TIMEOUT, "check_same_thread": False}
+    connect = {"timeout": _SCHEMA_TIMEOUT, "check_same_thread": False}
     engine = _engine(url, "sqlite+pysqlite", "", connect)
     sa.event.listen(engine, "connect", _prepare_sqlite)
     return Database(
         engine=engine,
         one_writer=True,
         begin_read="BEGIN",
-        begin_write="BEGIN IMMEDIATE",
+        begin_write=_begin_sqlite,
+        lock_waits=_SQLITE_WAITS,
         lock_schema=lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"),
         advice="Check the database file, its disk and its rights.",
     )
@@ -101,11 +117,10 @@ def _sqlite(url: sa.URL) -> Database:
 def _postgresql(url: sa.URL) -> Database:
     # Prepared statements would stay behind in a connection pooler such as PgBouncer.
     connect = {"connect_timeout": _CONNECT_TIMEOUT, "prepare_threshold": None}
-    # For the transaction alone, for the same reason.
-    limits = {"lock_timeout": _BUSY_TIMEOUT, "idle_in_transaction_session_timeout": _IDLE_TRANSACTION}
     return Database(
         engine=_engine(url, "postgresql+psycopg", "postgresql", connect),
-        begin_write="SELECT " + ", ".join(f"set_config('{name}', '{limits[name]}s', true)" for name in limits),
+        begin_write=_begin_postgresql,
+        is_lock_conflict=lambda error: getattr(error, "sqlstate", None) in _POSTGRESQL_CONFLICTS,
         reading={"isolation_level": "REPEATABLE READ", "postgresql_readonly": True},
         writing={"isolation_level": "READ COMMITTED"},
         lock_schema=lambda connection: connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_SCHEMA_LOCK})"),
@@ -115,22 +130,54 @@ def _postgresql(url: sa.URL) -> Database:
 
 def _mysql(url: sa.URL) -> Database:
     # Whatever the server's defaults are, what does not fit is refused, not cut.
-    strict = f"SET SESSION sql_mode = 'STRICT_ALL_TABLES', SESSION innodb_lock_wait_timeout = {_BUSY_TIMEOUT}"
+    strict = "SET SESSION sql_mode = 'STRICT_ALL_TABLES'"
     limit = f" /*M!100300 , SESSION idle_write_transaction_timeout = {_IDLE_TRANSACTION} */"  # MariaDB alone has it
     connect = {"connect_timeout": _CONNECT_TIMEOUT, "charset": "utf8mb4", "init_command": strict + limit}
     return Database(
         engine=_engine(url, f"{url.get_backend_name()}+pymysql", "mysql", connect),
         reading={"isolation_level": "REPEATABLE READ"},
+        begin_write=_begin_mysql,
+        is_lock_conflict=lambda error: next(iter(getattr(error, "args", ())), None) in _MYSQL_CONFLICTS,
         writing={"isolation_level": "READ COMMITTED"},
         lock_schema=_lock_mysql_schema,
         advice="Check the database server, the URL and the rights of its user.",
     )
 
 
+def _begin_sqlite(connection: sa.Connection, lock_wait: float) -> None:
+    driver = _driver(connection)
+    milliseconds = max(1, round(lock_wait)) * 1000
+    if connection.info.get(_WAITS) != milliseconds:
+        driver.execute(f"PRAGMA busy_timeout = {milliseconds}")
+        connection.info[_WAITS] = milliseconds
+    driver.execute("BEGIN IMMEDIATE")
+
+
+def _begin_postgresql(connection: sa.Connection, lock_wait: float) -> None:
+    # For the transaction alone: a connection pooler gives the session to others.
+    limits = {"lock_timeout": lock_wait, "idle_in_transaction_session_timeout": _IDLE_TRANSACTION}
+    settings = (f"set_config('{name}', '{seconds * 1000:.0f}ms', true)" for name, seconds in limits.items())
+    _driver(connection).execute("SELECT " + ", ".join(settings))
+
+
+def _begin_mysql(connection: sa.Connection, lock_wait: float) -> None:
+    seconds = int(lock_wait)  # 0 does not wait
+    if connection.info.get(_WAITS) != seconds:
+        # The second is for locks on whole tables, and is a year by default.
+        limits = f"SESSION innodb_lock_wait_timeout = {seconds}, SESSION lock_wait_timeout = {max(1, seconds)}"
+        connection.exec_driver_sql(f"SET {limits}")
+        connection.info[_WAITS] = seconds
+
+
+def _driver(connection: sa.Connection) -> Any:
+    """The driver's own connection: beginning a transaction through it costs a tenth."""
+    return connection.connection.driver_connection
+
+
 def _lock_mysql_schema(connection: sa.Connection) -> None:
     """A lock of the session: MySQL ends a transaction with every statement that changes a table's definition."""
     name = "CONCAT('certcore:', DATABASE())"
-    if connection.exec_driver_sql(f"SELECT GET_LOCK({name}, {_BUSY_TIMEOUT})").scalar() != 1:
+    if connection.exec_driver_sql(f"SELECT GET_LOCK({name}, {_SCHEMA_TIMEOUT})").scalar() != 1:
         raise StorageUnavailable("Another process is migrating the database.", advice="Try again when it has ended.")
     connection.detach()  # the lock ends with the session; this one is not used for anything else
 
@@ -171,7 +218,7 @@ def _create_private(path: Path) -> None:
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # transactions begin where we say, not where the driver guesses
     cursor = connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT * 1000}")
+    cursor.execute(f"PRAGMA busy_timeout = {_SCHEMA_TIMEOUT * 1000}")
     cursor.execute("PRAGMA journal_mode = WAL")
     cursor.execute("PRAGMA synchronous = FULL")  # a committed step survives a power cut
     cursor.execute("PRAGMA foreign_keys = ON")

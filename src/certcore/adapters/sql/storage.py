@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import sqlalchemy as sa
 from attrs import define, field, frozen
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from certcore.adapters.sql.certificates import SqlCertificates, SqlIssuances
@@ -20,7 +20,8 @@ from certcore.adapters.sql.records import SqlAuthorities, SqlDocuments, SqlSecre
 from certcore.adapters.sql.schedules import SqlSchedules
 from certcore.adapters.sql.schema import bring_up_to_date
 from certcore.adapters.sql.timelines import Heads, SqlEvents, SqlTimelines
-from certcore.errors import StorageError, StorageUnavailable
+from certcore.errors import StorageBusy, StorageError, StorageUnavailable
+from certcore.ports.storage import LockWait
 
 __all__ = ["SqlStorage", "open_storage"]
 
@@ -147,23 +148,43 @@ class SqlStorage:
     @contextmanager
     def read(self) -> Iterator[SqlTransaction]:
         """A transaction that sees one consistent state."""
-        with self._connection(self._readers, self._database.begin_read) as connection:
+        with self._connection(self._readers, self._begin_read) as connection:
             yield SqlTransaction(connection, False, self._heads)
 
     @contextmanager
-    def write(self) -> Iterator[SqlTransaction]:
+    def write(self, lock_wait: LockWait = LockWait.SHORT) -> Iterator[SqlTransaction]:
         """A transaction that commits when the block ends, and rolls back when it raises."""
         me = threading.get_ident()
         if me in self._writing:
             raise RuntimeError("This thread is inside a writing transaction already; a second would never begin.")
-        with self._turn if self._database.one_writer else nullcontext():
+        with self._turn_within(self._database.lock_waits[lock_wait]) as seconds:
             self._writing.add(me)
             try:
-                with self._connection(self._writers, self._database.begin_write) as connection:
+                with self._connection(
+                    self._writers, lambda new: self._database.begin_write(new, seconds)
+                ) as connection:
                     yield SqlTransaction(connection, True, self._heads)
                     connection.commit()
             finally:
                 self._writing.discard(me)
+
+    @contextmanager
+    def _turn_within(self, seconds: float) -> Iterator[float]:
+        """Wait for this thread's turn to write, where there is one at a time; yields how many seconds are left."""
+        if not self._database.one_writer:
+            yield seconds
+            return
+        since = time.monotonic()
+        if not self._turn.acquire(timeout=seconds):
+            raise _locked_database()
+        try:
+            yield max(0.0, seconds - (time.monotonic() - since))
+        finally:
+            self._turn.release()
+
+    def _begin_read(self, connection: sa.Connection) -> None:
+        if self._database.begin_read:
+            _driver(connection).execute(self._database.begin_read)
 
     def close(self) -> None:
         """Close all connections."""
@@ -173,15 +194,14 @@ class SqlStorage:
         self._database.engine.dispose()
 
     @contextmanager
-    def _connection(self, ready: _Ready, begin: str) -> Iterator[sa.Connection]:
+    def _connection(self, ready: _Ready, begin: Callable[[sa.Connection], object]) -> Iterator[sa.Connection]:
         if self._closed:
             raise StorageUnavailable("This store is closed.")
         try:
             connection = ready.take()
             try:
                 connection.begin()  # so that it is ended here, also when no statement comes
-                if begin:
-                    _driver(connection).execute(begin)
+                begin(connection)
                 yield connection
                 connection.rollback()  # ends a read; after a commit it does nothing
             except BaseException as error:  # boundary: rolls back, whatever the block raised
@@ -256,14 +276,25 @@ def _interrupted(error: BaseException | None) -> bool:
     return False
 
 
+def _locked_database() -> StorageUnavailable:
+    return StorageUnavailable(
+        "The database is locked by another process for too long.",
+        advice="Look for a program that keeps a transaction open; then try again.",
+    )
+
+
 def _unavailable(error: Exception, database: Database) -> StorageError:
     """What the database said, without the statement and its values."""
     if isinstance(error, PoolTimeout):
         return StorageUnavailable("All connections to the database are in use.", advice="Use fewer threads at once.")
     said = (str(error.orig if isinstance(error, DBAPIError) else error).splitlines() or [type(error).__name__])[0]
     if database.one_writer and ("locked" in said or "busy" in said):
-        return StorageUnavailable(
-            "The database is locked by another process for too long.",
-            advice="Look for a program that keeps a transaction open; then try again.",
+        return _locked_database()
+    if database.is_lock_conflict(error.orig if isinstance(error, DBAPIError) else error):
+        return StorageBusy(
+            f"Another transaction has locked what was to be written ({said}).",
+            advice="It is enough to try again. If it lasts, look for a program that keeps a transaction open.",
         )
+    if isinstance(error, (DataError, IntegrityError, UnicodeError)):
+        return StorageError(f"The database refused what was to be written: {said}.")
     return StorageUnavailable(f"The database failed: {said}.", advice=database.advice)
