@@ -6,11 +6,12 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self, Unpack
+from typing import Any, Self, Unpack
 
 from attrs import field, frozen
 
 from certcore.adapters.environment import SystemEnvironment
+from certcore.adapters.guarded_keyring import guarded
 from certcore.adapters.plugins import load_plugins
 from certcore.adapters.sealing import EnvelopeVault, StaticKeyring, create_keyring_file, open_keyring
 from certcore.engine.contexts import Contexts
@@ -26,6 +27,7 @@ from certcore.errors import (
     WrongSealingKey,
 )
 from certcore.model.notices import NoticePolicy
+from certcore.model.plugin_calls import call_plugin
 from certcore.model.secret import Secret, SecretName
 from certcore.model.views import CertificateView
 from certcore.ports.dns import DnsServer, ServesZones, ZoneSource
@@ -101,10 +103,11 @@ class CertCore:
         from certcore.adapters.sql import open_storage  # noqa: PLC0415 - SQLAlchemy costs 0.2 s to import
 
         loaded = load_plugins(plugins, installed=installed_plugins)
-        ring = keyring if isinstance(keyring, Keyring) else _open_keyring(os.fspath(keyring), loaded.open_keyring)
+        if isinstance(keyring, str | os.PathLike):
+            keyring = _open_keyring(os.fspath(keyring), loaded.open_keyring)
         storage = open_storage(url)
         try:
-            return cls._wire(storage, ring, loaded, environment or SystemEnvironment(), notices or NoticePolicy())
+            return cls._wire(storage, keyring, loaded, environment or SystemEnvironment(), notices or NoticePolicy())
         except BaseException:  # boundary: a store that nobody will hold is closed, whatever went wrong
             storage.close()
             raise
@@ -139,6 +142,7 @@ class CertCore:
     def _wire(
         cls, storage: Storage, keyring: Keyring, plugins: Plugins, environment: Environment, notices: NoticePolicy
     ) -> Self:
+        keyring = guarded(keyring)
         vault = EnvelopeVault(keyring)
         contexts = Contexts(storage=storage, vault=vault, plugins=plugins, environment=environment)
         _check_keyring(storage, vault)
@@ -263,13 +267,18 @@ class CertCore:
                 authorities = transaction.authorities.list()
             return [contexts.profile(one) for one in authorities if one.module == module]
 
-        return ca_module.dns_server(
+        server: DnsServer = call_plugin(
+            module,
+            "dns_server",
+            ca_module.dns_server,
+            returns=Any,
             listen=listen,
             documents=contexts.documents(ca_module),
             environment=self.engine.environment,
             profiles=profiles,
             also=also,
         )
+        return server
 
     @property
     def plugin_failures(self) -> Sequence[PluginFailure]:

@@ -1,23 +1,24 @@
-"""Loading plugins with pluggy, one by one, so that a broken one is reported and stops nobody else."""
+"""The plugins of one CertCore: found, checked, and called one by one, so that a broken one stops nobody else."""
 
 from __future__ import annotations
 
 import inspect
 import logging
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from types import MappingProxyType, UnionType
-from typing import TYPE_CHECKING, Any, Final
+import threading
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
 
-import attrs
-import pluggy
+from attrs import Factory, field, frozen
 
-from certcore import hookspecs
+from certcore.adapters.plugin_entries import installed_plugins
+from certcore.adapters.plugin_loading import LoadedPlugin, Loader
 from certcore.errors import CertCoreError, PluginError, UnknownModule
+from certcore.model.conform import Misfit, with_article
 from certcore.model.events import Event
 from certcore.model.export import ExportFormat
-from certcore.model.form import fields_of
 from certcore.model.hints import Hint
+from certcore.model.plugin_calls import call_for_hints, call_plugin
 from certcore.model.views import CertificateView
 from certcore.ports.ca_module import CAModule
 from certcore.ports.plugins import CertificateSource, PluginFailure
@@ -25,138 +26,60 @@ from certcore.ports.sealing import Keyring
 
 __all__ = ["LoadedPlugins", "load_plugins"]
 
-if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
-
 _log = logging.getLogger(__name__)
-_GROUP: Final = "certcore"
-_MODULE_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
+#: Of the answers of a policy that are none, the first is logged, and then every so many.
+_EVERY: Final = 1000
 
 
 def load_plugins(explicit: Iterable[object] = (), *, installed: bool = True) -> LoadedPlugins:
-    """Load the plugins handed in, then those that are installed under the entry-point group ``certcore``.
+    """Load certcore's own plugins, those handed in, and those installed under the entry-point group ``certcore``.
 
-    Never raises for a broken plugin: it is listed in `LoadedPlugins.failures` and left out.
+    Never raises for a broken plugin: it is listed in `LoadedPlugins.failures` and left out. The first that has a name
+    keeps it, and certcore's own names are theirs in any case.
 
     Args:
         explicit: Modules or objects with `hookimpl` functions.
-        installed: Whether to look for installed plugins as well.
+        installed: Whether to look for installed plugins, certcore's own among them.
     """
-    manager = pluggy.PluginManager("certcore")
-    manager.add_hookspecs(hookspecs)
-    failures: list[PluginFailure] = []
+    found = installed_plugins() if installed else []
+    loader = Loader(reserved=frozenset(one.entry.name for one in found if one.is_own))
+    for one in found:
+        if one.is_own:
+            loader.add_installed(one)
     for plugin in explicit:
-        _register(manager, plugin, _plugin_name(plugin), failures)
-    if installed:
-        from importlib.metadata import entry_points  # noqa: PLC0415 - costs a tenth of the core's import
-
-        for entry in sorted(entry_points(group=_GROUP), key=lambda one: one.name):
-            _load_entry(manager, entry, failures)
-    modules = _collect_modules(manager, failures)
-    for failure in failures:
-        _log.error("The plugin %r is not used: %s", failure.plugin, failure.reason)
-    return LoadedPlugins(manager=manager, modules=MappingProxyType(modules), failures=tuple(failures))
-
-
-def _plugin_name(plugin: object) -> str:
-    """A module's name, the ``name`` that an object gives itself (two of a kind need two), or its class's."""
-    own = getattr(plugin, "name", None)
-    return str(getattr(plugin, "__name__", own if isinstance(own, str) and own else type(plugin).__name__))
+        loader.add(plugin)
+    for one in found:
+        if not one.is_own:
+            loader.add_installed(one)
+    modules, formats = loader.modules(), loader.export_formats()
+    return LoadedPlugins(
+        plugins=tuple(loader.loaded),
+        modules=modules,
+        formats=formats,
+        broken_policies=tuple(loader.broken_policies),
+        failures=loader.failures(),
+    )
 
 
-def _load_entry(manager: pluggy.PluginManager, entry: EntryPoint, failures: list[PluginFailure]) -> None:
-    if manager.has_plugin(entry.name):
-        return
-    try:
-        plugin = entry.load()
-    except Exception as error:  # isolation: a plugin that cannot be imported must not stop the host
-        failures.append(PluginFailure(plugin=entry.name, reason=f"it cannot be imported: {_reason(error)}"))
-        return
-    if plugin not in manager.get_plugins():
-        _register(manager, plugin, entry.name, failures)
-
-
-def _register(manager: pluggy.PluginManager, plugin: object, name: str, failures: list[PluginFailure]) -> None:
-    try:
-        manager.register(plugin, name=name)
-    except (pluggy.PluginValidationError, ValueError) as error:
-        failures.append(PluginFailure(plugin=name, reason=f"a hook does not fit: {_reason(error)}"))
-        _unregister(manager, plugin)
-        return
-    try:
-        manager.check_pending()  # only this catches a misspelt hook
-    except pluggy.PluginValidationError as error:
-        failures.append(PluginFailure(plugin=name, reason=f"it implements an unknown hook: {_reason(error)}"))
-        _unregister(manager, plugin)
-
-
-def _unregister(manager: pluggy.PluginManager, plugin: object) -> None:
-    if manager.is_registered(plugin):
-        manager.unregister(plugin)
-
-
-def _collect_modules(manager: pluggy.PluginManager, failures: list[PluginFailure]) -> dict[str, CAModule]:
-    modules: dict[str, CAModule] = {}
-    for implementation in manager.hook.certcore_ca_modules.get_hookimpls():
-        name = implementation.plugin_name
-        try:
-            offered: list[object] = list(implementation.function())  # type: ignore[call-overload]
-        except Exception as error:  # isolation: report the plugin, keep the others
-            failures.append(PluginFailure(plugin=name, reason=f"certcore_ca_modules raised {_reason(error)}"))
-            continue
-        for module in offered:
-            reason = _module_fault(module, modules)
-            if reason:
-                failures.append(PluginFailure(plugin=name, reason=reason))
-            elif isinstance(module, CAModule):
-                modules[module.name] = module
-    return modules
-
-
-def _module_fault(module: object, known: Mapping[str, CAModule]) -> str:
-    if not isinstance(module, CAModule):
-        return f"certcore_ca_modules returned a {type(module).__name__}, which is not a CAModule."
-    name = getattr(module, "name", None)
-    if not isinstance(name, str) or not _MODULE_NAME.fullmatch(name):
-        return f"the module's name {name!r} must be lower-case letters, digits and underscores."
-    if name in known:
-        return f"the module name {name!r} is already taken by another plugin."
-    if not getattr(module, "title", ""):
-        return f"the module {name!r} has no title."
-    for attribute in ("profile_type", "certificate_type"):
-        settings_type = getattr(module, attribute, None)
-        if not isinstance(settings_type, type) or not attrs.has(settings_type):
-            return f"{attribute} of the module {name!r} must be an attrs class."
-        try:
-            fields_of(settings_type)
-        except TypeError as error:
-            return f"{attribute} of the module {name!r}: {error}"
-    return ""
-
-
-def _sentence(text: str) -> str:
-    return text if text.endswith((".", "?", "!")) else f"{text}."
-
-
-def _reason(error: BaseException) -> str:
-    """The kind of an exception and, for our own errors only, its text: a stranger's text may hold a secret."""
-    if isinstance(error, (CertCoreError, ImportError, pluggy.PluginValidationError)):
-        return f"{type(error).__name__}: {str(error).splitlines()[0][:300] if str(error) else ''}"
-    return type(error).__name__
-
-
-@attrs.frozen(kw_only=True, eq=False)
+@frozen(kw_only=True, eq=False)
 class LoadedPlugins:
     """The plugins of one CertCore; every call into one is isolated."""
 
-    manager: pluggy.PluginManager = attrs.field(repr=False)
+    #: In the order of registration.
+    plugins: Sequence[LoadedPlugin] = field(repr=False)
     modules: Mapping[str, CAModule]
+    formats: Sequence[ExportFormat] = field(repr=False)
+    #: The names of the policies that cannot be used.
+    broken_policies: Sequence[str]
     failures: tuple[PluginFailure, ...]
+    #: How often a policy's answer was none, by plugin.
+    _no_answers: Counter[str] = field(factory=Counter, init=False, repr=False)
+    _lock: Any = field(default=Factory(threading.Lock), init=False, repr=False)
 
     @property
     def observers(self) -> Sequence[str]:
         """The names of the plugins that implement ``certcore_on_event``."""
-        return tuple(one.plugin_name for one in self._implementations("certcore_on_event"))
+        return tuple(plugin.name for plugin in self._with("certcore_on_event"))
 
     def module(self, name: str) -> CAModule:
         """A CA module by its name.
@@ -170,72 +93,97 @@ class LoadedPlugins:
             raise UnknownModule(name, self.modules) from None
 
     def more_hints(self, view: CertificateView) -> Sequence[Hint]:
-        """The hints of every plugin; what is not a hint is left out and reported."""
-        return [one for one in self._returned("certcore_hints", Hint, view=view) if isinstance(one, Hint)]
+        """The hints of every plugin; those of one that fails are left out, and logged."""
+        hints: list[Hint] = []
+        for plugin in self._with("certcore_hints"):
+            hook = plugin.hooks["certcore_hints"]
+            try:
+                hints += call_for_hints(plugin.name, "certcore_hints", hook.function, **hook.arguments({"view": view}))
+            except CertCoreError as error:
+                _log.error("The plugin %r has no hints: %s", plugin.name, error.message)
+        return hints
 
     def export_formats(self) -> Sequence[ExportFormat]:
-        """The formats of every plugin; what is not a format is left out and reported."""
-        returned = self._returned("certcore_export_formats", ExportFormat)
-        return [one for one in returned if isinstance(one, ExportFormat)]
+        """The formats of every plugin, each with a name of its own."""
+        return self.formats
 
     def notify(self, observer: str, event: Event, certificates: CertificateSource) -> None:
         """Tell one observer.
 
         Raises:
-            PluginError: It raised.
+            PluginError: It raised, or returned something that has yet to run: a coroutine, a generator.
         """
-        for implementation in self._implementations("certcore_on_event"):
-            if implementation.plugin_name != observer:
+        for plugin in self._with("certcore_on_event"):
+            if plugin.name != observer:
                 continue
+            hook = plugin.hooks["certcore_on_event"]
+            given = hook.arguments({"event": event, "certificates": certificates})
             try:
-                _call(implementation.function, event=event, certificates=certificates)
-            except Exception as error:  # isolation: the outbox tries again, and tells the others meanwhile
-                raise PluginError(observer, "certcore_on_event", f"it raised {_sentence(_reason(error))}") from None
+                call_plugin(observer, "certcore_on_event", hook.function, returns=_has_run, **given)
+            except CertCoreError as error:  # the outbox tries again, and tells the others meanwhile
+                if isinstance(error, PluginError) and error.plugin == observer:
+                    raise
+                reason = f"it raised {type(error).__name__}: {error}"
+                reason = reason if reason.endswith((".", "?", "!")) else f"{reason}."
+                raise PluginError(observer, "certcore_on_event", reason) from None
 
     def authorize(self, actor: str, action: str, subject: str, owner: str) -> bool | None:
-        """The first opinion; a policy that raises, or answers something else than yes or no, counts as a no."""
-        for implementation in self._implementations("certcore_authorize"):
+        """The first opinion; a policy that raises, or answers something else than True or False, counts as a no."""
+        if self.broken_policies:
+            self._tell_no_answer(self.broken_policies[0], "it could not be loaded")
+            return False
+        question = {"actor": actor, "action": action, "subject": subject, "owner": owner}
+        for plugin in self._with("certcore_authorize"):
+            hook = plugin.hooks["certcore_authorize"]
             try:
-                answer = _call(implementation.function, actor=actor, action=action, subject=subject, owner=owner)
-            except Exception as error:  # isolation: a policy that fails must not open the door
-                _log.error("%r failed in certcore_authorize: %s", implementation.plugin_name, _reason(error))
+                answer: object = call_plugin(
+                    plugin.name, "certcore_authorize", hook.function, returns=Any, **hook.arguments(question)
+                )
+            except CertCoreError as error:  # a policy that fails must not open the door
+                self._tell_no_answer(plugin.name, f"it failed ({error.code})")
                 return False
-            if answer is not None:
+            if answer is True or answer is False:
                 return answer is True
+            if answer is not None:
+                self._tell_no_answer(plugin.name, f"it answered {with_article(answer)} instead of True, False or None")
+                return False
         return None
 
     def open_keyring(self, url: str) -> Keyring | None:
-        """The first plugin's keyring for this URL. Errors pass: without its keyring nothing can start."""
-        for implementation in self._implementations("certcore_open_keyring"):
-            keyring: Keyring | None = _call(implementation.function, url=url)
+        """The first plugin's keyring for this URL, certcore's own before others.
+
+        Raises:
+            PluginError: A plugin failed. Without its keyring nothing can start.
+            CertCoreError: A plugin refused, in its own words.
+        """
+        for plugin in sorted(self._with("certcore_open_keyring"), key=lambda one: not one.is_own):
+            hook = plugin.hooks["certcore_open_keyring"]
+            keyring: Keyring | None = call_plugin(
+                plugin.name, "certcore_open_keyring", hook.function, returns=_keyring, **hook.arguments({"url": url})
+            )
             if keyring is not None:
                 return keyring
         return None
 
-    def _implementations(self, hook: str) -> Sequence[pluggy.HookImpl]:
-        # pluggy calls the last registered first; so do we, but one by one
-        return tuple(reversed(getattr(self.manager.hook, hook).get_hookimpls()))
+    def _with(self, hook: str) -> Iterator[LoadedPlugin]:
+        """The plugins that have a hook. As pluggy does, the last registered is the first that is asked."""
+        return (plugin for plugin in reversed(self.plugins) if hook in plugin.hooks)
 
-    def _returned(self, hook: str, kind: type | UnionType, **arguments: Any) -> Iterator[object]:
-        """What every plugin returned; what is of another kind is reported."""
-        for implementation in self._implementations(hook):
-            for one in self._isolated(implementation, hook, **arguments) or ():
-                if not isinstance(one, kind):
-                    _log.error(
-                        "The plugin %r returned in %s what does not belong there.", implementation.plugin_name, hook
-                    )
-                yield one
-
-    def _isolated(self, implementation: pluggy.HookImpl, hook: str, **arguments: Any) -> Any:
-        try:
-            returned = _call(implementation.function, **arguments)
-            return list(returned) if inspect.isgenerator(returned) else returned
-        except Exception as error:  # isolation: one plugin's failure is its own
-            _log.error("The plugin %r failed in %s: %s", implementation.plugin_name, hook, _reason(error))
-            return None
+    def _tell_no_answer(self, policy: str, why: str) -> None:
+        with self._lock:
+            self._no_answers[policy] += 1
+            number = self._no_answers[policy]
+        if number % _EVERY == 1:
+            text = "The policy %r: %s; that counts as a no (%s times so far)."
+            _log.error(text, policy, why, number)
 
 
-def _call(function: Callable[..., Any], **arguments: Any) -> Any:
-    """Call a hook with the arguments that it takes: a plugin may leave some out."""
-    wanted = inspect.signature(function).parameters
-    return function(**{name: value for name, value in arguments.items() if name in wanted})
+def _has_run(returned: object) -> None:
+    if inspect.isgenerator(returned):
+        raise Misfit(f"{with_article(returned)}: nothing has run yet; take the `yield` out of it")
+
+
+def _keyring(returned: object) -> Keyring | None:
+    if returned is not None and not isinstance(returned, Keyring):
+        raise Misfit(f"{with_article(returned)}, where a Keyring or None belongs")
+    return returned

@@ -139,7 +139,10 @@ def opened(
         )
     with CertCore.open(store.url, keyring=store.keyring, plugins=plugins, notices=notices) as core:
         for failure in core.plugin_failures:
-            output.note(f"The plugin {failure.plugin} could not be used: {failure.reason}", "yellow")
+            text = f"The plugin {failure.plugin} could not be used: {failure.reason} {failure.advice}"
+            output.note(text.strip(), "yellow")
+            if failure.trace and os.environ.get("CERTCORE_DEBUG") == "1":
+                output.note(failure.trace, "dim")
         yield core
 
 

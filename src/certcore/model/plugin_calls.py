@@ -12,7 +12,6 @@ import json
 import logging
 import signal
 import threading
-import traceback
 from collections.abc import Callable, Iterator
 from functools import partial
 from types import CodeType, FunctionType, TracebackType
@@ -112,13 +111,12 @@ def kind_of(error: BaseException) -> str:
 
 
 def frames_of(error: BaseException) -> str:
-    """Where an error was raised. Its text is left out: it might hold a secret."""
-    trace = error.__traceback__
-    below = None if trace is None else trace.tb_next
-    try:
-        return "".join(traceback.format_tb(below or trace, limit=-_FRAMES)).rstrip()
-    except Exception:  # boundary: the source of a plugin may come from a loader of its own
-        return ""
+    """Where an error was raised: files and lines. Its text, and that of the source, might hold a secret."""
+    lines = [
+        f'  File "{frame.tb_frame.f_code.co_filename}", line {frame.tb_lineno}, in {frame.tb_frame.f_code.co_name}'
+        for frame in _walk(error.__traceback__)
+    ]
+    return "\n".join(lines[-_FRAMES:])
 
 
 def _refuse_unfinished(returned: object) -> None:

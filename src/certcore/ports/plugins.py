@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from attrs import frozen
+from attrs import field, frozen
 
 from certcore.model.events import Event
 from certcore.model.export import ExportFormat, Material
@@ -22,6 +22,10 @@ class PluginFailure:
 
     plugin: str
     reason: str
+    #: What its author, or whoever installed it, can do; empty when there is nothing to add.
+    advice: str = ""
+    #: Where it failed: the frames of the traceback, without the error's text, which may hold a secret.
+    trace: str = field(default="", repr=False)
 
 
 class CertificateSource(Protocol):

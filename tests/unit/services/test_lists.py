@@ -497,4 +497,4 @@ def test_permission_is_asked_for_the_tenant(world):
 
 
 def _plugins(core):
-    return core.engine.plugins.manager.get_plugins()
+    return [one.plugin for one in core.engine.plugins.plugins]
