@@ -5,6 +5,8 @@ import re
 
 import pytest
 
+from certcore.adapters.plugin_modules import METHODS
+
 #: Where time and chance come into the library. Everybody else is handed a clock, ids and jitter.
 _ENVIRONMENT = "certcore/adapters/environment.py"
 
@@ -119,3 +121,21 @@ def test_every_test_says_its_promise(tests):
         for node in ast.walk(module.tree)
         if isinstance(node, ast.FunctionDef) and node.name.startswith("test_") and not ast.get_docstring(node)
     ]
+
+
+def test_no_other_code_calls_a_module(sources):
+    """In the library, a method of a module is handed to the wrapper, never called."""
+    found = [
+        f"{source.name}:{node.lineno}"
+        for source in sources
+        if source.name.startswith("certcore/") and not source.name.startswith("certcore/testing/")
+        for node in ast.walk(source.tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and isinstance(node.func.value, ast.Name)
+        and (
+            (node.func.value.id in {"module", "ca_module"} and node.func.attr in METHODS)
+            or (node.func.attr == "function" and source.name != "certcore/adapters/plugin_loading.py")
+        )
+    ]
+    assert not found

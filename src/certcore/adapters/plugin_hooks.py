@@ -150,12 +150,11 @@ def _taken(hook: str, function: Callable[..., Any], offered: frozenset[str]) -> 
 
 def _check_forgotten(plugin: object, found: Mapping[str, Hook]) -> None:
     """Refuse functions that look like hooks and are none, and a plugin without any."""
-    used = {getattr(hook.function, "__name__", "") for hook in found.values()}
     for name, function in _functions(plugin):
         near = name if name in HOOKS else _similar(name, HOOKS)
-        if near is None or name in used:
+        if near is None or hasattr(function, _MARK):
             continue
-        marks = [attribute for attribute in vars(function) if attribute.endswith("_impl") and attribute != _MARK]
+        marks = [attribute for attribute in vars(function) if attribute.endswith("_impl")]
         if marks:
             project = marks[0].removesuffix("_impl")
             reason = f"{name} has the mark of another project ({project}), so certcore does not see it."

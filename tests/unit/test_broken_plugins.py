@@ -1,0 +1,265 @@
+"""Whatever a plugin does: it is refused or contained; others get their certificates, and no thread is lost."""
+
+import contextlib
+import os
+import signal
+import threading
+import time
+
+import pytest
+from broken_modules import ANYWHERE, HINTS, SECRET, STEPS, Wild, raising, returning, waiting
+
+import certcore
+from certcore import CertCore, NoticePolicy
+from certcore.adapters.plugin_modules import METHODS
+from certcore.errors import CertCoreError, PluginError
+from certcore.model.lifecycle import Status
+from certcore.model.plugin_calls import call_plugin
+from certcore.testing.clock import FrozenEnvironment
+from certcore.testing.scripted_ca import Act, ScriptedCA
+
+
+@pytest.fixture
+def wild():
+    return Wild()
+
+
+@pytest.fixture
+def core(wild):
+    healthy = ScriptedCA([Act.ISSUE], now=FrozenEnvironment().now())
+    with CertCore.in_memory(
+        plugins=[wild.plugin(), Named(healthy)],
+        installed_plugins=False,
+        environment=FrozenEnvironment(),
+        notices=NoticePolicy(days_before=()),
+    ) as core:
+        assert core.plugin_failures == ()
+        yield core
+
+
+class Named:
+    """Registers a module under a name of its own."""
+
+    name = "healthy"
+
+    def __init__(self, module):
+        self.module = module
+
+    @certcore.hookimpl
+    def certcore_ca_modules(self):
+        return [self.module]
+
+
+def _profile(core, module="wild"):
+    return core.authorities.create(module, module=module, settings={"api_key": SECRET}).id
+
+
+def _requested(core, profile, domain="wild.example"):
+    return core.certificates.generate_csr(core.certificates.create(domain, authority=profile).id).id
+
+
+def _active(core, profile):
+    one = _requested(core, profile)
+    for _ in range(4):
+        core.reconcile(one)
+    assert core.certificates.get(one).status is Status.ACTIVE
+    return one
+
+
+def _in_thread(function):
+    """What a call outside of the main thread raised, as in a worker; None when it did not."""
+    caught = []
+
+    def run():
+        try:
+            function()
+        except BaseException as error:
+            caught.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join(60)
+    return caught[0] if caught else None
+
+
+@pytest.mark.parametrize("what", [*ANYWHERE, *STEPS])
+def test_a_step_that_breaks_a_promise_is_contained(core, wild, what):
+    """The page names the module and what it did; a certificate beside it becomes active; no thread is lost."""
+    does, words = {**ANYWHERE, **STEPS}[what]
+    one = _requested(core, _profile(core))
+    wild.wild["advance"] = does
+    other = _requested(core, _profile(core, "scripted"), "healthy.example")
+    worker = core.worker(threads=1, poll_interval=0.01)
+    worker.start()
+    try:
+        deadline = time.monotonic() + 30
+        while core.certificates.get(other).status is not Status.ACTIVE or not core.certificates.get(one).problem:
+            assert time.monotonic() < deadline, (
+                core.certificates.get(other).status,
+                core.certificates.get(one).problem,
+            )
+            time.sleep(0.002)
+        assert worker.health().threads == 1
+    finally:
+        assert worker.stop(timeout=30)
+    title = core.certificates.get(one).problem.title
+    assert words in title
+    assert words.startswith("There is no") or "'wild'" in title
+    assert SECRET not in title
+    assert core.certificates.view(one).schedule.due_at > core.engine.environment.now()
+
+
+def _ask_renewal_info(core, one):
+    before = core.certificates.view(one).active.renewal_info
+    core.engine.environment.set(before.check_at)
+    core.reconcile(one)
+    assert core.certificates.view(one).active.renewal_info.failures == before.failures + 1
+    raise PluginError("wild", "renewal_info", "contained.")
+
+
+def _shown(hints):
+    """What the right column says in place of the module's hints."""
+    (notice,) = [hint for hint in hints if getattr(getattr(hint, "text", None), "key", "") == "core.module_failed"]
+    raise PluginError("wild", "hints", str(notice.text))
+
+
+#: How each method is reached, with an active certificate and its profile.
+REACHED = {
+    "advance": None,  # by the worker: see above
+    "check": lambda core, one, profile: core.authorities.check(profile),
+    "check_profile": lambda core, one, profile: core.authorities.edit(profile, settings={"note": "new"}),
+    "check_request": lambda core, one, profile: core.certificates.create("new.example", authority=profile),
+    "certificate_form": lambda core, one, profile: core.authorities.certificate_form(profile),
+    "clean_up": None,
+    "dns_server": lambda core, one, profile: core.dns_server(listen=("127.0.0.1", 0), module="wild"),
+    "hints": lambda core, one, profile: _shown(core.certificates.hints(one)),
+    "profile_actions": lambda core, one, profile: core.authorities.actions(profile),
+    "profile_form": lambda core, one, profile: core.authorities.form_of(profile),
+    "profile_hints": lambda core, one, profile: _shown(core.authorities.hints(profile)),
+    "renewal_info": lambda core, one, profile: _ask_renewal_info(core, one),
+    "revoke": lambda core, one, profile: core.certificates.revoke(one),
+    "run_action": lambda core, one, profile: core.authorities.act(profile, "greet", {"whom": "you"}),
+}
+
+
+def test_every_method_of_a_module_is_tried():
+    """No method that certcore calls is left out of these tables."""
+    assert set(REACHED) == set(METHODS)
+
+
+@pytest.mark.parametrize("method", [name for name, reach in REACHED.items() if reach is not None])
+def test_every_call_into_a_module_is_contained(core, wild, method):
+    """Whatever any method raises or returns, the caller gets a PluginError that names the module, or a notice."""
+    profile = _profile(core)
+    one = _active(core, profile)
+    cases = {**ANYWHERE, **(HINTS if method.endswith("hints") else {})}
+    if method == "dns_server":  # what a server is, only its module knows
+        cases = {name: case for name, case in cases.items() if "returned" not in case[1] and name != "something rude"}
+    for name, (does, words) in cases.items():
+        wild.wild[method] = does
+        error = _in_thread(lambda: REACHED[method](core, one, profile))
+        wild.wild.clear()
+        assert isinstance(error, PluginError), (name, error)
+        assert method == "renewal_info" or words in error.message, (name, error.message)
+        assert SECRET not in str(error)
+    assert core.certificates.get(one).status is Status.ACTIVE
+
+
+@pytest.mark.parametrize("what", ANYWHERE)
+def test_cleaning_up_that_fails_is_tried_again(core, wild, what):
+    """A delete is refused and says why; the engine tries again later, and takes everything back in the end."""
+    does, words = ANYWHERE[what]
+    wild.script = (Act.WAIT_OWNER,)
+    one = _requested(core, _profile(core))
+    core.reconcile(one)
+    wild.wild["clean_up"] = does
+    error = _in_thread(lambda: core.certificates.delete(one))
+    assert isinstance(error, PluginError)
+    assert words in error.message
+    core.certificates.back_to_draft(one)
+    assert _in_thread(lambda: core.reconcile(one)) is None
+    due_at = core.certificates.view(one).schedule.due_at
+    assert due_at > core.engine.environment.now()
+    wild.wild.clear()
+    core.engine.environment.set(due_at)
+    core.reconcile(one)
+    assert not any(attempt.needs_clean_up for attempt in core.certificates.issuances(one))
+
+
+@pytest.mark.parametrize("again", ["now", "past", "9999"])
+def test_a_clean_up_is_not_asked_without_a_pause_nor_forgotten(core, wild, again):
+    """Whenever a module wants to try again: not at once, and not in a year."""
+    wild.script = (Act.WAIT_OWNER,)
+    one = _requested(core, _profile(core))
+    core.reconcile(one)
+    core.certificates.back_to_draft(one)
+    now = core.engine.environment.now()
+    moments = {"now": now, "past": now.replace(year=1971), "9999": now.replace(year=9999)}
+    wild.wild["clean_up"] = returning(moments[again])
+    core.reconcile(one)
+    pause = (core.certificates.view(one).schedule.due_at - now).total_seconds()
+    assert 1 <= pause <= 86400
+
+
+def test_what_a_module_means_for_people_reaches_them(core, wild):
+    """An error of certcore.errors that a module raises is told in its own words, in a step as in a service."""
+    profile = _profile(core)
+    one = _requested(core, profile)
+    wild.wild["advance"] = raising(CertCoreError("The CA asks for something else.", advice="Tell the CA."))
+    core.reconcile(one)
+    problem = core.certificates.get(one).problem
+    assert (problem.title, problem.advice) == ("The CA asks for something else.", "Tell the CA.")
+    wild.wild["profile_form"] = raising(CertCoreError("The list of plans is not there.", advice="Wait."))
+    with pytest.raises(CertCoreError, match="The list of plans is not there") as caught:
+        core.authorities.form_of(profile)
+    assert not isinstance(caught.value, PluginError)
+
+
+def test_a_module_cannot_change_what_is_stored(core, wild):
+    """A state that a module changes after it was handed in, or out, stays as it was stored."""
+    one = _requested(core, _profile(core))
+    mine = {"mine": [1]}
+    wild.wild["advance"] = returning(waiting(state=mine))
+    core.reconcile(one)
+    mine["mine"].append(2)
+
+    def change(work):
+        work.issuance.module_state["mine"].append(3)
+        raise RuntimeError
+
+    wild.wild["advance"] = change
+    core.engine.environment.set(core.certificates.view(one).schedule.due_at)
+    core.reconcile(one)
+    assert core.certificates.issuances(one)[0].module_state == {"mine": [1]}
+
+
+def test_an_interrupt_of_the_main_thread_stays_one():
+    """Ctrl-C while a plugin runs interrupts the program; what a signal's handler raises there passes, too."""
+    with pytest.raises(KeyboardInterrupt):
+        call_plugin("wild", "advance", raising(KeyboardInterrupt()), returns=None)
+
+    def leave(number, frame):
+        raise SystemExit(number)
+
+    def interrupted():
+        os.kill(os.getpid(), signal.SIGUSR1)
+        time.sleep(5)
+
+    before = signal.signal(signal.SIGUSR1, leave)
+    try:
+        with pytest.raises(SystemExit):
+            call_plugin("wild", "advance", interrupted, returns=None)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    with pytest.raises(PluginError, match="raised SystemExit"):
+        call_plugin("wild", "advance", raising(SystemExit(1)), returns=None)
+
+
+def test_the_log_says_where_and_no_text(caplog):
+    """A plugin's author finds file, line and function; the text of the exception, and of the source, stays out."""
+    with contextlib.suppress(PluginError):
+        call_plugin("wild", "advance", raising(RuntimeError("s3cr3t")), returns=None)
+    assert "'wild' raised RuntimeError in advance" in caplog.text
+    assert f'File "{raising.__code__.co_filename}"' in caplog.text
+    assert "in function" in caplog.text
+    assert "s3cr3t" not in caplog.text
