@@ -70,6 +70,8 @@ class Panel:
     dns: object = None
     tech_zone: str = "acme.panel.test"
     database: str = ""
+    #: How the store is opened, for a network of one's own say.
+    options: dict = field(factory=dict)
 
     @property
     def url(self):
@@ -82,7 +84,7 @@ class Panel:
     def open(self):
         if not self.keyring.exists():
             CertCore.create_keyring(self.keyring)
-        self.core = CertCore.open(self.url, keyring=self.keyring, environment=self.environment)
+        self.core = CertCore.open(self.url, keyring=self.keyring, environment=self.environment, **self.options)
 
     def restart(self):
         """What a crash and a new process look like to the store: nothing in memory is carried over."""

@@ -1,0 +1,71 @@
+"""A CA does everything wrong that a CA can: what comes of it in thirty days; see docs/reference/tested-with.md."""
+
+import random
+
+import pytest
+from hostile_ca import DAYS, FAULTS, HOUR, complaints, line, pairs, printed, run
+
+PAIRS = pairs()
+SAMPLE = random.Random(13).sample(PAIRS, 20)
+LONGER = [one for one in FAULTS if one.short < DAYS]
+
+
+def named(faults):
+    return " + ".join(map(str, faults)) if isinstance(faults, tuple) else str(faults)
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=named)
+def test_what_a_ca_does_wrong(fault):
+    """A leaf is in service where one can be had, orders and requests are bounded, and the page says the cause."""
+    outcome = run([fault], days=fault.short)
+    assert not complaints([fault], outcome, days=fault.short)
+    if fault.short == DAYS:
+        assert line(fault, outcome) in printed(), "run python tests/simulation/hostile_ca.py"
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("fault", LONGER, ids=named)
+def test_what_a_ca_does_wrong_in_thirty_days(fault):
+    """The same for the rows that the default tests cut short."""
+    outcome = run([fault])
+    assert not complaints([fault], outcome)
+    assert line(fault, outcome) in printed(), "run python tests/simulation/hostile_ca.py"
+
+
+def test_the_printed_table_has_every_row():
+    """The page's table has a row for each thing that a CA does wrong, and no other."""
+    assert [row.split(" | ")[:2] for row in printed()] == [[f"| {one.axis}", one.name] for one in FAULTS]
+
+
+@pytest.mark.parametrize("faults", SAMPLE, ids=named)
+def test_pairs_of_what_a_ca_does_wrong(faults):
+    """What holds for each fault alone holds for faults that meet: a sample."""
+    assert not complaints(faults, run(faults))
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("faults", [one for one in PAIRS if one not in SAMPLE], ids=named)
+def test_all_pairs_of_what_a_ca_does_wrong(faults):
+    """What holds for each fault alone holds for any two that meet."""
+    assert not complaints(faults, run(faults))
+
+
+def test_any_two_faults_meet():
+    """Of the faults with which a leaf can be had, any two of different requests are in one of the combinations."""
+    passing = [one for one in FAULTS if not one.prevents and one.lifetime != HOUR]
+    met = {frozenset((one, other)) for row in PAIRS for one in row for other in row}
+    missing = [
+        (str(one), str(other))
+        for number, one in enumerate(passing)
+        for other in passing[number + 1 :]
+        if one.axis != other.axis and frozenset((one, other)) not in met
+    ]
+    assert not missing
+
+
+def test_the_same_seed_gives_the_same_run():
+    """A run depends on its seed alone: twice the same requests at the same moments, and another seed, other moments."""
+    fault = next(one for one in FAULTS if str(one) == "finalize, 500 always")
+    first, again, other = run([fault], days=3), run([fault], days=3), run([fault], days=3, seed=1)
+    assert first.log == again.log
+    assert first.log != other.log
