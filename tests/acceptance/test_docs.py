@@ -1,6 +1,7 @@
 """The docs and the README are true: their code runs, their links lead somewhere, their tables are the code's."""
 
 import contextlib
+import importlib.util
 import os
 import random
 import re
@@ -8,6 +9,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import sysconfig
 import time
 from pathlib import Path
 
@@ -122,6 +124,56 @@ def test_how_to_code_runs(page, tmp_path):
         [sys.executable, "-W", "error", script], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=240
     )
     assert run.returncode == 0, run.stderr
+
+
+@pytest.fixture
+def environment_of_its_own(tmp_path):
+    """A fresh virtual environment that finds what this one has, so that nothing has to be downloaded; its variables."""
+    folder = tmp_path / "environment"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True, timeout=240)
+    python = folder / "bin/python"
+    (packages,) = folder.glob("lib/*/site-packages")
+    (packages / "outer.pth").write_text(f"import site; site.addsitedir({sysconfig.get_path('purelib')!r})\n")
+    for name, command in {
+        "pip": f'exec {sys.executable} -m pip --python {python} "$@"',
+        "certcore": f'exec {python} -m certcore "$@"',
+    }.items():
+        (folder / "bin" / name).write_text(f"#!/bin/sh\n{command}\n")
+        (folder / "bin" / name).chmod(0o755)
+    variables = {name: value for name, value in os.environ.items() if not name.startswith(("CERTCORE_", "PIP_"))}
+    variables |= {"PATH": f"{folder / 'bin'}:{variables['PATH']}", "HOME": str(tmp_path), "PIP_NO_DEPS": "1"}
+    variables |= {"CERTCORE_DATABASE_URL": str(tmp_path / "c.db"), "CERTCORE_KEYRING": str(tmp_path / "keyring.json")}
+    if importlib.util.find_spec("hatchling"):  # else pip gets it
+        variables["PIP_NO_BUILD_ISOLATION"] = "0"  # which is how pip spells "none"
+    return variables
+
+
+def test_the_package_of_the_how_to_works(tmp_path, environment_of_its_own):
+    """The files at the end of the page, as they are printed, make a package that installs, passes its test and issues."""
+    page = (ROOT / "docs/how-to/write-a-ca-module.md").read_text(encoding="utf-8")
+    end = page[page.index("## The whole package") :]
+    files = dict(re.findall(r"^`house-ca/(\S+)`[^\n]*\n\n```\w+\n(.*?)^```", end, re.DOTALL | re.MULTILINE))
+    assert set(files) == {"pyproject.toml", "house_ca.py", "test_house_ca.py"}
+    assert all(name in end[: end.index("pyproject.toml` names")] for name in files)
+    (tmp_path / "house-ca").mkdir()
+    for name, text in files.items():
+        (tmp_path / "house-ca" / name).write_text(text, encoding="utf-8")
+    (commands,) = re.findall(r"^```bash\n(.*?)^```", end, re.DOTALL | re.MULTILINE)
+    run = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", commands],
+        cwd=tmp_path,
+        env=environment_of_its_own,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert re.search(r"^status +active", run.stdout, re.MULTILINE)
+    assert "House CA" in run.stdout
+    assert re.search(r"^\d+ passed", run.stdout, re.MULTILINE)
+    assert "could not be used" not in run.stderr
+    assert "Successfully installed house-ca-0.1.0" in run.stdout
 
 
 @pytest.mark.pebble

@@ -23,7 +23,7 @@ from certcore.ports.plugins import Plugins
 from certcore.ports.sealing import Vault
 from certcore.ports.storage import Storage
 
-__all__ = ["Contexts", "plain_settings", "read_settings", "secret_fields", "setting_secret_name"]
+__all__ = ["Contexts", "plain_settings", "read_settings", "secret_fields", "secrets_in", "setting_secret_name"]
 
 
 def setting_secret_name(authority_id: str, setting: str) -> SecretName:
@@ -54,6 +54,12 @@ def plain_settings(module: str, settings: object) -> dict[str, Any]:
     """
     plain: dict[str, Any] = call_plugin(module, type(settings).__name__, unstructure, settings, returns=dict)
     return plain
+
+
+def secrets_in(profile: object) -> tuple[Secret, ...]:
+    """The values of a profile's secret fields."""
+    values = (getattr(profile, name) for name in secret_fields(type(profile)))
+    return tuple(one for one in values if isinstance(one, Secret))
 
 
 @frozen(kw_only=True, eq=False)

@@ -17,7 +17,7 @@ from typing import Final, assert_never
 
 from attrs import evolve, field, frozen
 
-from certcore.engine.contexts import Contexts, secret_fields
+from certcore.engine.contexts import Contexts, secrets_in
 from certcore.engine.decide import Decision, Task, decide
 from certcore.engine.flaws import sound_step
 from certcore.engine.leases import LEASE, LeaseKeeper
@@ -37,7 +37,6 @@ from certcore.model.notices import NoticePolicy
 from certcore.model.order_limit import OrderLimit
 from certcore.model.plugin_calls import call_plugin
 from certcore.model.renewal import Retry
-from certcore.model.secret import Secret
 from certcore.ports.ca_module import Failed, Issued, Step, SupportsCleanUp, SupportsRenewalInfo
 from certcore.ports.environment import Environment
 from certcore.ports.plugins import Plugins
@@ -267,8 +266,7 @@ class Engine:
         module, work = self.contexts.work(
             authority, held.certificate, issuance, active=held.active, lease=held.schedule, orders=limit
         )
-        secrets = [getattr(work.profile, name) for name in secret_fields(type(work.profile))]
-        check = partial(sound_step, secrets=[one for one in secrets if isinstance(one, Secret)])
+        check = partial(sound_step, secrets=secrets_in(work.profile))
         step: Step = call_plugin(authority.module, "advance", module.advance, work, returns=check)
         if step.needs_clean_up and not isinstance(module, SupportsCleanUp):
             reason = "it returned needs_clean_up=True, and the module has no method clean_up."

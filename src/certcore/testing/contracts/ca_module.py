@@ -5,7 +5,8 @@
     class TestMyModule(CAModuleContract):
         @pytest.fixture
         def core(self):
-            with CertCore.in_memory(plugins=[my_plugin], environment=FrozenEnvironment()) as core:
+            plugins = [my_plugin]
+            with CertCore.in_memory(plugins=plugins, installed_plugins=False, environment=FrozenEnvironment()) as core:
                 yield core
 
         @pytest.fixture
@@ -13,6 +14,8 @@
             return {"api_key": "…"}
 
         module_name = "my_module"
+
+Whatever the module promises to certcore is checked as `certcore.model.plugin_calls` checks it in operation.
 """
 
 from __future__ import annotations
@@ -29,28 +32,32 @@ import pytest
 from attrs import evolve
 
 from certcore.core import CertCore
+from certcore.engine.contexts import secrets_in
+from certcore.engine.flaws import sound_step
 from certcore.errors import InvalidInput
 from certcore.model.authority import CertificateAuthority
 from certcore.model.certificate import Certificate
 from certcore.model.form import fields_of
 from certcore.model.hints import hint_to_json
 from certcore.model.lifecycle import Action, Status
+from certcore.model.plugin_calls import call_plugin
+from certcore.model.renewal_info import SuggestedWindow
 from certcore.model.revocation import RevocationReason
 from certcore.model.views import CertificateView
 from certcore.ports.ca_module import (
     CAModule,
     CheckReport,
-    Issued,
     Step,
     SupportsCheck,
     SupportsCleanUp,
+    SupportsRenewalInfo,
     SupportsRevocation,
 )
+from certcore.testing.clock import FrozenEnvironment
 from certcore.x509.chain import check_leaf, parse_chain
 
 __all__ = ["CAModuleContract"]
 
-_DEADLINE: Final = 240.0
 _MOMENT: Final = timedelta(seconds=0.5)
 
 
@@ -64,19 +71,25 @@ class CAModuleContract:
     #: Settings that must be refused, with the field that is to be named.
     invalid_settings: ClassVar[tuple[tuple[Mapping[str, Any], str], ...]] = ()
 
+    #: How many seconds one certificate may take to become active.
+    deadline: ClassVar[float] = 240.0
+
     @pytest.fixture
     def core(self) -> CertCore:
         """A core with the module loaded, and an empty store."""
-        raise NotImplementedError
+        raise NotImplementedError("Give the suite a fixture `core`: a CertCore with the plugin, and an empty store.")
 
     @pytest.fixture
     def settings(self) -> Mapping[str, Any]:
         """The settings of a profile that works."""
-        raise NotImplementedError
+        raise NotImplementedError("Give the suite a fixture `settings`: those of a profile that works.")
 
     def wait(self, core: CertCore, duration: timedelta) -> None:
-        """Let time pass; override it when the environment's clock can be put forward."""
-        raise NotImplementedError
+        """Let time pass: by default, put the clock of a `certcore.testing.clock.FrozenEnvironment` forward."""
+        environment = core.engine.environment
+        if not isinstance(environment, FrozenEnvironment):
+            raise NotImplementedError("Give the core a FrozenEnvironment, or override `wait`: let this time pass.")
+        environment.advance(duration)
 
     def owner_acts(self, core: CertCore, certificate_id: str) -> None:
         """Do what the owner of the domain has to do, when it has to do anything (set the CNAMEs, say)."""
@@ -90,6 +103,7 @@ class CAModuleContract:
     @pytest.fixture
     def module(self, core: CertCore) -> CAModule:
         """The module under test."""
+        assert not core.plugin_failures, [f"{one.reason} {one.advice}" for one in core.plugin_failures]
         return core.authorities.modules()[self.module_name]
 
     @pytest.fixture
@@ -105,7 +119,7 @@ class CAModuleContract:
 
     def drive(self, core: CertCore, certificate_id: str, until: Callable[[Certificate], bool]) -> Certificate:
         """Reconcile until the certificate is as wanted, bounded in time."""
-        deadline = time.monotonic() + _DEADLINE
+        deadline = time.monotonic() + self.deadline
         while not until(certificate := core.certificates.get(certificate_id)):
             assert time.monotonic() < deadline, f"still {certificate.status}: {certificate.problem}"
             done = core.reconcile(certificate_id)
@@ -169,6 +183,16 @@ class CAModuleContract:
         assert report.ok, report
         assert report.items or not isinstance(module, SupportsCheck)
 
+    def test_the_forms_and_the_profile_can_be_shown(self, core: CertCore, authority_id: str) -> None:
+        """Forms, actions and the right column of a profile that works are there, with a JSON form."""
+        for fields in (core.authorities.form_of(authority_id), core.authorities.certificate_form(authority_id)):
+            assert json.dumps([one.to_json() for one in fields])
+        hints = [hint_to_json(hint) for hint in core.authorities.hints(authority_id)]
+        assert "core.module_failed" not in json.dumps(hints)
+        assert len({one.name for one in core.authorities.actions(authority_id)}) == len(
+            core.authorities.actions(authority_id)
+        )
+
     # -- what it does ---------------------------------------------------------------------------------------------
 
     def test_a_draft_becomes_active(self, core: CertCore, authority_id: str) -> None:
@@ -183,7 +207,7 @@ class CAModuleContract:
         assert not issuance.needs_clean_up
 
     def test_steps_are_plain_and_quick(self, core: CertCore, authority_id: str) -> None:
-        """What a step returns is plain JSON, and it returns at once instead of waiting."""
+        """What a step returns is plain JSON, not large, and without secrets; it returns at once instead of waiting."""
         one = self.requested(core, authority_id)
 
         def active(certificate: Certificate) -> bool:
@@ -192,8 +216,8 @@ class CAModuleContract:
                 step = self.ask(core, one)
                 assert time.monotonic() - begun < 10
                 if step is not None:
-                    assert json.loads(json.dumps(dict(step.state))) == dict(step.state)
-                    assert isinstance(step, Issued) or json.dumps(dict(step.findings or {}))
+                    profile = core.engine.contexts.profile(core.authorities.get(authority_id))
+                    assert sound_step(step, secrets=secrets_in(profile)) is not None
             return certificate.status is Status.ACTIVE
 
         self.drive(core, one, active)
@@ -237,6 +261,16 @@ class CAModuleContract:
             module.revoke(view.active, RevocationReason.SUPERSEDED, lambda: None, context)
         assert core.certificates.revoke(one.id, reason=RevocationReason.SUPERSEDED).status is Status.REVOKED
 
+    def test_the_ca_can_be_asked_about_renewals(self, core: CertCore, module: CAModule, authority_id: str) -> None:
+        """A module with renewal information has some, or none, about a leaf that it has issued."""
+        if not isinstance(module, SupportsRenewalInfo):
+            return
+        view = core.certificates.view(self.issued(core, self.requested(core, authority_id)).id)
+        assert view.active is not None
+        _, context = core.engine.contexts.context(_authority(view))
+        kind = SuggestedWindow | None
+        call_plugin(module.name, "renewal_info", module.renewal_info, view.active, context, returns=kind)
+
     def test_deleting_in_the_middle_leaves_nothing_outside(self, core: CertCore, authority_id: str) -> None:
         """A certificate that is deleted at any point of its way takes with it what the module holds outside."""
         for steps in range(8):
@@ -252,7 +286,7 @@ class CAModuleContract:
         """Several at once, step by step in turns: each gets its own leaf."""
         ids = [self.requested(core, authority_id, number) for number in range(len(self.domains))]
         pending = list(ids)
-        deadline = time.monotonic() + _DEADLINE
+        deadline = time.monotonic() + self.deadline
         while pending:
             assert time.monotonic() < deadline
             for one in list(pending):
