@@ -18,6 +18,7 @@ from typing import Final, assert_never
 from attrs import evolve, field, frozen
 
 from certcore.engine.contexts import Contexts, secrets_in
+from certcore.engine.crossings import take_back
 from certcore.engine.decide import Decision, Task, decide
 from certcore.engine.flaws import sound_step
 from certcore.engine.leases import LEASE, LeaseKeeper
@@ -168,8 +169,8 @@ class Engine:
         told = tell(before, self.notices, now)
         if told is not None:
             return self._store(before, told.due(now), keep_lease=keep_lease)
+        after, again = before, None
         try:
-            again: datetime | None = None
             if decision.task is Task.CLEAN_UP:
                 after, again = self._clean_up_any(before)
                 if again is None:
@@ -181,8 +182,9 @@ class Engine:
             if again is not None:
                 after = after.due(again if due_at is None else min(due_at, again))
             return self._store(before, after, keep_lease=keep_lease)
-        except (LeaseLost, NotFound):
-            self._take_back(held, decision)
+        except (LeaseLost, NotFound, StorageError):
+            if decision.task is Task.ADVANCE and decision.issuance is not None:
+                take_back(after, decision.issuance.id, self.contexts)
             raise
 
     def _taken_alone(self, before: Held, decision: Decision, now: datetime) -> Held:
@@ -357,25 +359,6 @@ class Engine:
 
     def _leased(self, schedule: Schedule, now: datetime, *, keep: bool) -> Schedule:
         return evolve(schedule, lease_owner=self.owner if keep else "", lease_until=now + LEASE if keep else None)
-
-    def _take_back(self, held: Held, decision: Decision) -> None:
-        """A step of ours was overtaken by a delete or by a user: leave nothing outside that nobody knows of."""
-        issuance = decision.issuance
-        if decision.task is not Task.ADVANCE or issuance is None:
-            return
-        try:
-            with self.storage.read() as transaction:
-                stored = transaction.issuances.get(issuance.id)
-            if stored.outcome is None:
-                return  # still in flight under another worker, who knows what it holds
-        except NotFound:
-            pass  # deleted
-        module, work = self.contexts.work(held.authority(issuance.authority_id), held.certificate, issuance)
-        if isinstance(module, SupportsCleanUp):
-            try:
-                call_plugin(module.name, "clean_up", module.clean_up, work, returns=datetime | None)
-            except CertCoreError as error:
-                _log.warning("What certificate %s held could not be taken back: %s", held.certificate.id, error.message)
 
     def _overtaken(self, certificate_id: str) -> Reconciled:
         try:

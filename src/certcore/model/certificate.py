@@ -17,11 +17,13 @@ from certcore.model.problem import Problem
 from certcore.model.renewal import RenewalPolicy
 from certcore.model.subject import Subject
 
-__all__ = ["WITHOUT_LEAF", "Certificate", "Schedule"]
+__all__ = ["DELETION", "WITHOUT_LEAF", "Certificate", "Schedule"]
 
 #: A certificate without a leaf is as urgent as one whose leaf ends this much after it became due: before the renewals
 #: that have time, after those that have not. An owner who never sets the CNAME must not hold up anybody's renewal.
 WITHOUT_LEAF: Final = timedelta(days=1)
+#: The lease owner while a user's call deletes the certificate: a step that was overtaken then leaves nothing behind.
+DELETION: Final = "deletion"
 _NEVER: Final = datetime.max.replace(tzinfo=UTC) - WITHOUT_LEAF
 
 

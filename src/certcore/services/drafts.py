@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime, timedelta
 from typing import Any, Final
 
 from attrs import evolve, frozen
 
 from certcore.engine.contexts import Contexts
-from certcore.errors import CertCoreError, NotFound
 from certcore.model.certificate import Certificate, Schedule
 from certcore.model.events import EventKind
-from certcore.model.issuance import Issuance
 from certcore.model.keys import KeyType
 from certcore.model.lifecycle import Action, transition
 from certcore.model.permissions import Permission
-from certcore.model.plugin_calls import call_plugin
 from certcore.model.renewal import RenewalPolicy
-from certcore.model.secret import CERTIFICATE_KEY, SecretName
 from certcore.model.subject import Subject
-from certcore.ports.ca_module import SupportsCleanUp
 from certcore.ports.storage import Transaction
 from certcore.services.access import Access
 from certcore.services.attempts import end_attempt, is_under_way
+from certcore.services.deletion import delete_certificate
 from certcore.services.edits import (
     certificate_event,
     changes_between,
@@ -50,7 +45,6 @@ __all__ = ["Drafts"]
 
 #: What can be changed in every status.
 _LASTING: Final = frozenset({"renewal", "fallbacks"})
-_TIME_TO_DELETE: Final = timedelta(minutes=5)
 
 
 @frozen(kw_only=True, eq=False, slots=False)
@@ -261,51 +255,12 @@ class Drafts:
 
         Raises:
             NotFound: There is no such certificate.
-            CertCoreError: The module could not take something back; nothing was deleted. Try again.
+            CertCoreError: The module could not take something back, or others kept working on it; nothing was deleted.
+                Try again.
             AccessDenied: The policy said no.
         """
         self.access.certificate(actor, Permission.CERTIFICATE_DELETE, certificate_id)
-        now = self.contexts.environment.now()
-        with self.contexts.storage.write() as transaction:
-            stored = transaction.certificates.get(certificate_id)
-            transition(stored.status, Action.DELETE)
-            issuances = transaction.issuances.of_certificate(certificate_id)
-            # From here on, a worker that is in the middle of a step has its result refused and takes it back itself.
-            # Should this process die here, a worker goes on with the certificate as if nothing had been said.
-            transaction.schedules.take_over(certificate_id, due_at=now + _TIME_TO_DELETE)
-        try:
-            for issuance in issuances:
-                if issuance.needs_clean_up:
-                    self._clean_up(stored, issuance)
-        except BaseException:  # boundary: it is not deleted, so it is looked after as before
-            with self.contexts.storage.write() as transaction:
-                transaction.schedules.take_over(certificate_id, due_at=now)
-            raise
-        with self.contexts.storage.write() as transaction:
-            current = transaction.certificates.get(certificate_id)
-            for issuance in transaction.issuances.of_certificate(certificate_id):
-                transaction.secrets.delete(SecretName(CERTIFICATE_KEY, issuance.id))
-            transaction.certificates.delete(certificate_id)
-            event = certificate_event(self.contexts, current, EventKind.DELETED, actor, domain=current.domain.ascii)
-            transaction.events.append([event])
-
-    def _clean_up(self, certificate: Certificate, issuance: Issuance) -> None:
-        if issuance.authority_id is None:
-            return
-        try:
-            with self.contexts.storage.read() as transaction:
-                authority = transaction.authorities.get(issuance.authority_id)
-        except NotFound:
-            return  # the CA profile is gone, and with it whatever could be taken back
-        module, work = self.contexts.work(authority, certificate, issuance)
-        if not isinstance(module, SupportsCleanUp):
-            return
-        again = call_plugin(authority.module, "clean_up", module.clean_up, work, returns=datetime | None)
-        if again is not None:
-            raise CertCoreError(
-                f"The DNS records of {certificate.domain} could not be taken back now; it was not deleted.",
-                advice="Try again in a moment.",
-            )
+        delete_certificate(self.contexts, certificate_id, actor)
 
     def _under_way(self, certificate: Certificate) -> bool:
         with self.contexts.storage.read() as transaction:
