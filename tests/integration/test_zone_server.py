@@ -32,7 +32,7 @@ from certcore.testing.documents import MemoryDocuments
 from certcore.testing.ports import free_port
 from certcore.testing.zone import MemoryZone
 from certcore_puq_acme.techzone.records import DocumentsZoneSource, TechZoneRecords
-from certcore_puq_acme.techzone.server import CannotListen, ZoneServer
+from certcore_puq_acme.techzone.server import CannotListen, ServerOptions, ZoneServer
 from certcore_puq_acme.techzone.sockets import listen_on, receive
 
 pytestmark = pytest.mark.integration
@@ -147,7 +147,8 @@ def world() -> Iterator[World]:
     for number in range(60):
         records.add(MANY, f"{number:043d}", "i1", now)
     source = DocumentsZoneSource(documents, lambda: [ZONE], SystemTime())
-    with ZoneServer((HOST, 0), [source], SystemTime()) as server:
+    unlimited = ServerOptions(answer_limits=None)  # the tests ask the same question often
+    with ZoneServer((HOST, 0), [source], SystemTime(), options=unlimited) as server:
         yield World(server, records, documents)
 
 
@@ -334,11 +335,12 @@ def test_a_half_closed_connection_gets_its_answers(world: World) -> None:
         assert stream.recv(1) == b""
 
 
-def serve(*sources: object, **limits: float) -> ZoneServer:
+def serve(*sources: object, **options: object) -> ZoneServer:
     zone = MemoryZone("acme.example.net")
     zone.set(LABEL, "TXT", "one")
     zone.set(MANY, "TXT", *(f"{number:043d}" for number in range(600)))
-    return ZoneServer((HOST, 0), sources or [zone], SystemTime(), **limits)  # type: ignore[arg-type]
+    options.setdefault("answer_limits", None)  # most tests ask the same question often
+    return ZoneServer((HOST, 0), sources or [zone], SystemTime(), options=ServerOptions(**options))  # type: ignore[arg-type]
 
 
 def test_silent_clients_do_not_keep_others_out() -> None:
@@ -376,7 +378,7 @@ def test_a_busy_client_may_stay() -> None:
     clock = [0.0]
     zone = MemoryZone("acme.example.net")
     with (
-        ZoneServer((HOST, 0), [zone], SystemTime(), idle_timeout=5.0, monotonic=lambda: clock[0]) as server,
+        ZoneServer((HOST, 0), [zone], SystemTime(), monotonic=lambda: clock[0]) as server,
         connect(server.address[1]) as stream,
     ):
         for number in range(1, 20):
@@ -522,7 +524,7 @@ def test_a_burst_of_questions_waits_to_be_answered() -> None:
 def test_a_slow_lookup_does_not_hold_up_the_others() -> None:
     """While one query waits for its source, other UDP queries are answered."""
     source = Flaky()
-    with serve(source, udp_threads=3) as server, ThreadPoolExecutor(1) as pool:
+    with serve(source, udp_threads=3, lookup_timeout=PATIENCE) as server, ThreadPoolExecutor(1) as pool:
         slow = pool.submit(udp, server.address[1], "slow.acme.example.net")
         try:
             assert source.waiting.wait(PATIENCE)

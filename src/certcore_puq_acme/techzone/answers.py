@@ -5,8 +5,8 @@ recursion, no zone transfer, no delegation and no wildcard. What is deliberate:
 
 - A name that exists, or has names below it, never gets NXDOMAIN, whatever type is asked for (RFC 8020): a resolver
   that looked for another type must not conclude that the TXT record is not there.
-- ANY gets one made-up record (RFC 8482 section 4.2), a too large answer gets its header, question and TC: this server
-  is of little use as an amplifier.
+- ANY gets one made-up record (RFC 8482 section 4.2), a too large answer gets its header, question and TC, and answers
+  longer than their question are limited per network and second: this server is of little use as an amplifier.
 - The SOA's serial is the time in seconds since 1970. It never goes backwards unless the clock does, it is the same in
   all processes that serve the zone, and nobody transfers the zone, so that it need not change with each edit only.
 - TXT values are taken as they are: UTF-8, cut into strings of 255 octets, no escapes.
@@ -19,6 +19,7 @@ from datetime import datetime
 from typing import Final
 
 from certcore.ports.dns import Zone, ZoneSource
+from certcore_puq_acme.techzone.answer_limits import AnswerLimiter
 from certcore_puq_acme.techzone.wire import (
     HEADER_SIZE,
     MAX_UDP,
@@ -58,7 +59,15 @@ _MAX_TCP: Final = 65535
 _SOA_TIMES: Final = (3600, 600, 604800)
 
 
-def answer(wire: bytes, sources: Sequence[ZoneSource], *, now: datetime, tcp: bool = False) -> bytes | None:
+def answer(
+    wire: bytes,
+    sources: Sequence[ZoneSource],
+    *,
+    now: datetime,
+    tcp: bool = False,
+    limiter: AnswerLimiter | None = None,
+    address: str = "",
+) -> bytes | None:
     """Answer one query.
 
     Args:
@@ -66,6 +75,9 @@ def answer(wire: bytes, sources: Sequence[ZoneSource], *, now: datetime, tcp: bo
         sources: Where the zones are; of two with the same apex the first counts.
         now: The current moment, for the SOA's serial.
         tcp: Whether the answer may have 65535 octets.
+        limiter: Counts answers that are longer than their query; beyond its limits an answer is cut to its question,
+            with TC set, and the sources are not asked. None: no limit.
+        address: The sender's IP address, for ``limiter``.
 
     Returns:
         The answer, or None when the bytes deserve none: less than a header, or themselves an answer.
@@ -81,8 +93,14 @@ def answer(wire: bytes, sources: Sequence[ZoneSource], *, now: datetime, tcp: bo
     refusal = _refusal(query)
     if refusal is not None:
         return writer.finish(refusal, authoritative=False)
+    question = f"{query.type} {query.name}"
+    if limiter is not None and not limiter.permits(address, question):
+        return AnswerWriter(query, limit=0).finish(_NOERROR, authoritative=True)
     rcode = _resolve(writer, query, sources, int(now.timestamp()))
-    return writer.finish(rcode, authoritative=rcode != _REFUSED)
+    finished = writer.finish(rcode, authoritative=rcode != _REFUSED)
+    if limiter is not None and len(finished) > len(wire):
+        limiter.count(address, question)
+    return finished
 
 
 def server_failure(wire: bytes) -> bytes | None:

@@ -18,15 +18,17 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Final, Self
 
-from attrs import define, field
+from attrs import define, field, frozen
 
 from certcore.errors import CertCoreError, StorageError
 from certcore.ports.dns import ZoneSource
 from certcore.ports.environment import Environment
+from certcore_puq_acme.techzone.answer_limits import AnswerLimiter, AnswerLimits
 from certcore_puq_acme.techzone.answers import answer, server_failure
+from certcore_puq_acme.techzone.bounded_source import BoundedSource, SourceTimeout
 from certcore_puq_acme.techzone.sockets import CannotListen, Datagram, listen_on, receive, reply
 
-__all__ = ["CannotListen", "ZoneServer"]
+__all__ = ["CannotListen", "ServerOptions", "ZoneServer"]
 
 _log = logging.getLogger(__name__)
 
@@ -42,6 +44,22 @@ _QUERIES_A_TURN: Final = 16
 _ACCEPT_PAUSE: Final = 0.5
 
 
+@frozen(kw_only=True)
+class ServerOptions:
+    """What a `ZoneServer` does at most."""
+
+    #: How many UDP queries are worked on at once.
+    udp_threads: int = 4
+    #: How many TCP connections are held at once.
+    max_connections: int = 256
+    #: Seconds that a TCP connection may go without a complete query or a taken answer.
+    idle_timeout: float = 5.0
+    #: Seconds that a source may take for a query; after them the answer is SERVFAIL.
+    lookup_timeout: float = 1.5
+    #: How many answers over UDP a network gets per second; None for no limit.
+    answer_limits: AnswerLimits | None = AnswerLimits()
+
+
 class ZoneServer:
     """Serves zones over UDP and TCP until it is closed; it serves as soon as it is built.
 
@@ -49,10 +67,11 @@ class ZoneServer:
         listen: Address (IPv4, IPv6, ``0.0.0.0``, or ``::`` for both families) and port; port 0 takes a free one.
         sources: The zones. They are asked on every query, from several threads.
         environment: Its clock gives the SOA's serial.
-        udp_threads: How many UDP queries are worked on at once.
-        max_connections: How many TCP connections are held at once.
-        idle_timeout: Seconds that a TCP connection may go without a complete query or a taken answer.
+        options: Its limits.
         monotonic: Seconds from any start, never backwards; only differences are used.
+        before_serving: Called once, when the address is taken and before the first query is answered: to give up
+            privileges that only taking the address needed, and to open what the sources read. What it raises closes
+            the server.
 
     Raises:
         CannotListen: The address or the port is not to be had; the message says why.
@@ -64,12 +83,13 @@ class ZoneServer:
         sources: Sequence[ZoneSource],
         environment: Environment,
         *,
-        udp_threads: int = 4,
-        max_connections: int = 256,
-        idle_timeout: float = 5.0,
+        options: ServerOptions = ServerOptions(),
         monotonic: Callable[[], float] = time.monotonic,
+        before_serving: Callable[[], object] | None = None,
     ) -> None:
-        self._sources = tuple(sources)
+        limits = options.answer_limits
+        self._limiter = None if limits is None else AnswerLimiter(limits, monotonic)
+        self._sources = tuple(BoundedSource(source, options.lookup_timeout) for source in sources)
         self._environment = environment
         self._complaints = _Complaints(monotonic)
         self._udp, tcp = listen_on(*listen)
@@ -81,17 +101,22 @@ class ZoneServer:
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._udp, selectors.EVENT_READ)
         self._selector.register(self._awake, selectors.EVENT_READ)
-        self._connections = _Connections(
-            tcp, self._awake, self._answer_tcp, limit=max_connections, idle_timeout=idle_timeout, monotonic=monotonic
-        )
+        self._connections = _Connections(tcp, self._awake, self._answer_tcp, options=options, monotonic=monotonic)
         self._closing = threading.Lock()
         self._closed = False
         # Daemons, so that a program which forgets to close the server can still end.
         self._threads = [
             threading.Thread(target=self._serve_udp, name=f"certcore-dns-udp-{number}", daemon=True)
-            for number in range(udp_threads)
+            for number in range(options.udp_threads)
         ]
         self._threads.append(threading.Thread(target=self._connections.run, name="certcore-dns-tcp", daemon=True))
+        try:
+            if before_serving is not None:
+                before_serving()
+        except BaseException:  # boundary: the sockets are closed, whatever it raised
+            self._connections.close()
+            self._close_sockets()
+            raise
         for thread in self._threads:
             thread.start()
 
@@ -109,9 +134,7 @@ class ZoneServer:
             self._wake.send(b"\0")
             for thread in self._threads:
                 thread.join()
-            self._selector.close()
-            for each in (self._udp, self._wake, self._awake):
-                each.close()
+            self._close_sockets()
 
     def __enter__(self) -> Self:
         return self
@@ -125,6 +148,13 @@ class ZoneServer:
         host, port = self._address
         return f"<ZoneServer on {host} port {port}{', closed' if self._closed else ''}>"
 
+    def _close_sockets(self) -> None:
+        for source in self._sources:
+            source.close()
+        self._selector.close()
+        for each in (self._udp, self._wake, self._awake):
+            each.close()
+
     def _serve_udp(self) -> None:
         while True:
             # One waits, the others work or queue up: a packet wakes one thread, not all of them.
@@ -132,7 +162,7 @@ class ZoneServer:
                 datagram = self._next_datagram()
             if datagram is None:
                 return
-            data = self._answer(datagram.data, tcp=False)
+            data = self._answer(datagram.data, address=str(datagram.sender[0]))
             if data is not None:
                 reply(self._udp, datagram, data)
 
@@ -146,15 +176,29 @@ class ZoneServer:
         return None
 
     def _answer_tcp(self, query: bytes) -> bytes | None:
-        return self._answer(query, tcp=True)
+        return self._answer(query)
 
-    def _answer(self, query: bytes, *, tcp: bool) -> bytes | None:
+    def _answer(self, query: bytes, *, address: str = "") -> bytes | None:
+        """Answer a query; without an address it came over TCP, where nobody can forge one and nothing is limited."""
+
+        def answered() -> bytes | None:
+            return answer(
+                query,
+                self._sources,
+                now=self._environment.now(),
+                tcp=not address,
+                limiter=self._limiter if address else None,
+                address=address,
+            )
+
         try:
             try:
-                return answer(query, self._sources, now=self._environment.now(), tcp=tcp)
+                return answered()
+            except SourceTimeout:
+                raise
             except StorageError:
                 # A database that was restarted is there again; a SERVFAIL would cost somebody a failed validation.
-                return answer(query, self._sources, now=self._environment.now(), tcp=tcp)
+                return answered()
         except Exception as error:  # isolation: a source is anybody's code, and a server outlives it
             self._complaints.about(error)
             return server_failure(query)
@@ -182,15 +226,14 @@ class _Connections:
         awake: socket.socket,
         answer_query: Callable[[bytes], bytes | None],
         *,
-        limit: int,
-        idle_timeout: float,
+        options: ServerOptions,
         monotonic: Callable[[], float],
     ) -> None:
         self._listener = listener
         self._awake = awake
         self._answer_query = answer_query
-        self._limit = limit
-        self._idle_timeout = idle_timeout
+        self._limit = options.max_connections
+        self._idle_timeout = options.idle_timeout
         self._monotonic = monotonic
         self._selector = selectors.DefaultSelector()
         self._selector.register(awake, selectors.EVENT_READ)
@@ -205,10 +248,14 @@ class _Connections:
             while self._round():
                 pass
         finally:
-            for connection in list(self._open):
-                self._drop(connection)
-            self._selector.close()
-            self._listener.close()
+            self.close()
+
+    def close(self) -> None:
+        """Close all connections and the socket that new ones come to."""
+        for connection in list(self._open):
+            self._drop(connection)
+        self._selector.close()
+        self._listener.close()
 
     def _round(self) -> bool:
         for key, events in self._selector.select(self._patience()):

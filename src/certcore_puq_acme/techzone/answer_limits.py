@@ -1,0 +1,94 @@
+"""Limits on UDP answers, so that questions with a forged sender address gain nothing.
+
+The sender address of a UDP packet can be forged; an answer that is longer than its question then hits somebody else
+harder than the forger could. So only such answers are counted, per network of the sender and second: equal questions,
+and all of them together. What exceeds a limit gets an answer without records and with TC set, which is no longer than
+the question; a real resolver then asks again over TCP, where addresses cannot be forged and nothing is limited.
+
+CAs ask many different questions from few addresses within seconds; the defaults let a thousand of them pass.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import threading
+from collections.abc import Callable
+from typing import Final
+
+from attrs import define, field, frozen
+
+__all__ = ["AnswerLimiter", "AnswerLimits"]
+
+#: Octets of an IPv6 address that make a network of 56 bits. Whole networks are counted, because a forger can use all
+#: addresses of the one that is to be hit.
+_IPV6_NETWORK: Final = 7
+#: Counters that are kept, for one second. When a flood needs more, what is not counted yet has to ask over TCP.
+_MAX_COUNTERS: Final = 100_000
+
+
+@frozen(kw_only=True)
+class AnswerLimits:
+    """How many UDP answers longer than their question a network gets per second (IPv4 /24, IPv6 /56)."""
+
+    #: Answers to equal questions.
+    equal: int = 20
+    #: Answers in all.
+    total: int = 2000
+
+
+@define(eq=False)
+class AnswerLimiter:
+    """Counts answers within seconds; thread-safe.
+
+    Args:
+        limits: How many.
+        monotonic: Seconds from any start, never backwards.
+    """
+
+    limits: AnswerLimits
+    _monotonic: Callable[[], float]
+    _second: int = field(default=0, init=False)
+    _counts: dict[tuple[str, str], int] = field(factory=dict, init=False)
+    _lock: threading.Lock = field(factory=threading.Lock, init=False)
+
+    def permits(self, address: str, question: str) -> bool:
+        """Whether a network may get one more answer to this question in this second.
+
+        Args:
+            address: The sender's IP address as text.
+            question: Type and name asked for; not empty.
+        """
+        network = _network(address)
+        with self._lock:
+            self._start_second()
+            if len(self._counts) >= _MAX_COUNTERS and (network, question) not in self._counts:
+                return False
+            equal, total = self._counts.get((network, question), 0), self._counts.get((network, ""), 0)
+            return equal < self.limits.equal and total < self.limits.total
+
+    def count(self, address: str, question: str) -> None:
+        """Count an answer that was longer than its question; arguments as for `permits`."""
+        network = _network(address)
+        with self._lock:
+            self._start_second()
+            for key in ((network, question), (network, "")):
+                self._counts[key] = self._counts.get(key, 0) + 1
+
+    def _start_second(self) -> None:
+        """Begin to count anew when the second is over."""
+        second = int(self._monotonic())
+        if second != self._second:
+            self._second = second
+            self._counts = {}
+
+
+def _network(address: str) -> str:
+    """The network of an address as text; what is no address counts as itself."""
+    plain = address.partition("%")[0]
+    if "." in plain and (":" not in plain or plain.lower().startswith("::ffff:")):
+        return plain.rpartition(":")[2].rpartition(".")[0]  # IPv4, also as a mapped address: its first three octets
+    try:
+        packed = ipaddress.IPv6Address(plain).packed
+    except ValueError:
+        return plain
+    return packed[:_IPV6_NETWORK].hex()

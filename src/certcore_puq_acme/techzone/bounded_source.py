@@ -1,0 +1,156 @@
+"""A zone source that always answers in time, whatever the database behind it does.
+
+A database server that is stopped, or a network that swallows packets, keeps a lookup waiting for minutes. The threads
+that answer queries must not wait with it: they serve other zones as well, and a resolver has given up long before.
+So lookups run in threads of their own, and whoever asks waits for a bounded time.
+
+concurrent.futures is not used: Python joins the threads of its executors at exit, and a stuck one would keep the
+process from ending.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from attrs import define, field
+
+from certcore.errors import CertCoreError
+from certcore.ports.dns import Zone, ZoneSource
+
+__all__ = ["BoundedSource", "SourceTimeout"]
+
+#: Seconds for which the list of zones is taken as it is.
+_ZONES_FOR: Final = 0.2
+#: Seconds between two attempts while a lookup is stuck.
+_TRY_AGAIN: Final = 1.0
+
+
+class SourceTimeout(CertCoreError):
+    """A zone source did not answer in time."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(
+            f"The records of a zone could not be looked up within {seconds:g} seconds.",
+            advice="Check the database server and the network between it and this machine.",
+        )
+
+
+@define(eq=False)
+class _Lookup:
+    """One call of the source."""
+
+    call: Callable[[], Any]
+    done: threading.Event = field(factory=threading.Event)
+    result: Any = None
+    error: Exception | None = None
+    #: Nobody waits for it any more.
+    overdue: bool = False
+
+
+@define(eq=False)
+class BoundedSource:
+    """Asks another source, in threads of its own, and waits for a bounded time. Thread-safe.
+
+    While a lookup is stuck, further ones fail at once, save one a second that finds out whether the source is back.
+    The list of zones is the last one that was read, then.
+
+    Args:
+        source: The source.
+        seconds: How long a lookup may take.
+        threads: How many lookups may run at once, stuck ones included.
+    """
+
+    _source: ZoneSource
+    _seconds: float
+    _threads: int = 8
+    _queue: queue.SimpleQueue[_Lookup | None] = field(factory=queue.SimpleQueue, init=False)
+    _lock: threading.Lock = field(factory=threading.Lock, init=False)
+    _started: int = field(default=0, init=False)
+    #: Lookups that run or wait for a thread.
+    _running: int = field(default=0, init=False)
+    _overdue: int = field(default=0, init=False)
+    _try_at: float = field(default=0.0, init=False)
+    _zones: Sequence[Zone] | None = field(default=None, init=False)
+    _zones_until: float = field(default=0.0, init=False)
+
+    def zones(self) -> Sequence[Zone]:
+        """The zones as they were a moment ago, or when the source answered last.
+
+        Raises:
+            SourceTimeout: The source has never answered.
+            Exception: Whatever the source raises.
+        """
+        known = self._zones
+        if known is not None and time.monotonic() < self._zones_until:
+            return known
+        try:
+            zones: Sequence[Zone] = self._bounded(self._source.zones)
+        except SourceTimeout:
+            if known is None:
+                raise
+            return known
+        self._zones, self._zones_until = zones, time.monotonic() + _ZONES_FOR
+        return zones
+
+    def records(self, zone: Zone, name: str) -> Mapping[str, Sequence[str]]:
+        """The records at a name.
+
+        Raises:
+            SourceTimeout: The source does not answer.
+            Exception: Whatever the source raises.
+        """
+        records: Mapping[str, Sequence[str]] = self._bounded(lambda: self._source.records(zone, name))
+        return records
+
+    def has_names_below(self, zone: Zone, name: str) -> bool:
+        """Whether records exist below a name; raises as `records`."""
+        return bool(self._bounded(lambda: self._source.has_names_below(zone, name)))
+
+    def close(self) -> None:
+        """Let the threads end. Those that are stuck end with their lookup."""
+        with self._lock:
+            started, self._started = self._started, 0
+        for _ in range(started):
+            self._queue.put(None)
+
+    def _bounded(self, call: Callable[[], Any]) -> Any:
+        lookup = _Lookup(call)
+        self._begin(lookup)
+        if not lookup.done.wait(self._seconds):
+            with self._lock:
+                if not lookup.done.is_set():
+                    lookup.overdue = True
+                    self._overdue += 1
+                    self._try_at = time.monotonic() + _TRY_AGAIN
+                    raise SourceTimeout(self._seconds)
+        if lookup.error is not None:
+            raise lookup.error
+        return lookup.result
+
+    def _begin(self, lookup: _Lookup) -> None:
+        with self._lock:
+            if self._overdue:
+                now = time.monotonic()
+                if now < self._try_at or self._overdue >= self._threads:
+                    raise SourceTimeout(self._seconds)
+                self._try_at = now + _TRY_AGAIN
+            self._running += 1
+            if self._running > self._started and self._started < self._threads:
+                self._started += 1
+                threading.Thread(target=self._work, name="certcore-dns-lookup", daemon=True).start()
+        self._queue.put(lookup)
+
+    def _work(self) -> None:
+        while (lookup := self._queue.get()) is not None:
+            try:
+                lookup.result = lookup.call()
+            except Exception as error:  # isolation: it is raised where the answer is waited for
+                lookup.error = error
+            with self._lock:
+                self._running -= 1
+                self._overdue -= lookup.overdue
+                lookup.done.set()
