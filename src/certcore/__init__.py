@@ -17,6 +17,7 @@ from certcore.services.roles import RolePolicy
 
 if TYPE_CHECKING:
     from certcore.core import CertCore, obtain
+    from certcore.zone_serving import serve_zones
 
 __all__ = [
     "Action",
@@ -32,6 +33,7 @@ __all__ = [
     "Subject",
     "hookimpl",
     "obtain",
+    "serve_zones",
 ]
 
 
@@ -41,4 +43,8 @@ def __getattr__(name: str) -> object:
         from certcore import core  # noqa: PLC0415 - see above
 
         return getattr(core, name)
+    if name == "serve_zones":
+        from certcore.zone_serving import serve_zones  # noqa: PLC0415 - see above
+
+        return serve_zones
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

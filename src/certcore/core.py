@@ -30,7 +30,7 @@ from certcore.model.notices import NoticePolicy
 from certcore.model.plugin_calls import call_plugin
 from certcore.model.secret import Secret, SecretName
 from certcore.model.views import CertificateView
-from certcore.ports.dns import DnsServer, ServesZones, ZoneSource
+from certcore.ports.dns import DnsServer, ZoneSource
 from certcore.ports.environment import Environment
 from certcore.ports.plugins import PluginFailure, Plugins
 from certcore.ports.sealing import Keyring
@@ -40,6 +40,7 @@ from certcore.services.authorities import Authorities
 from certcore.services.certificates import Certificates
 from certcore.services.obtaining import CertificateForm, Obtaining
 from certcore.services.sealing_keys import SealingKeys
+from certcore.zone_serving import find_zone_module
 
 __all__ = ["CertCore", "obtain"]
 
@@ -244,36 +245,36 @@ class CertCore:
             poll_interval=poll_interval,
         )
 
-    def dns_server(self, *, listen: tuple[str, int], module: str, also: Sequence[ZoneSource] = ()) -> DnsServer:
+    def dns_server(self, *, listen: tuple[str, int], module: str = "", also: Sequence[ZoneSource] = ()) -> DnsServer:
         """Start the authoritative DNS server of a CA module, for the zones of all its profiles.
+
+        In a process of its own, `certcore.serve_zones` does so without the keyring.
 
         Args:
             listen: Address and port; port 0 takes a free one.
-            module: The CA module's name.
+            module: The CA module's name; empty for the only one that brings a DNS server.
             also: Further zones to serve from the same address.
 
         Raises:
             UnknownModule: The module is not loaded.
-            InvalidInput: The module brings no DNS server.
+            InvalidInput: The module brings no DNS server; or none is named, and not exactly one brings a server.
             CertCoreError: The address cannot be listened on.
         """
-        ca_module = self.engine.plugins.module(module)
-        if not isinstance(ca_module, ServesZones):
-            raise InvalidInput("module", f"the CA module {module!r} brings no DNS server.")
+        name, server_module = find_zone_module(self.engine.plugins, module)
         contexts = self.engine.contexts
 
         def profiles() -> Sequence[object]:
             with self._storage.read() as transaction:
                 authorities = transaction.authorities.list()
-            return [contexts.profile(one) for one in authorities if one.module == module]
+            return [contexts.profile(one) for one in authorities if one.module == name]
 
         server: DnsServer = call_plugin(
-            module,
+            name,
             "dns_server",
-            ca_module.dns_server,
+            server_module.dns_server,
             returns=Any,
             listen=listen,
-            documents=contexts.documents(ca_module),
+            documents=contexts.documents(self.engine.plugins.module(name)),
             environment=self.engine.environment,
             profiles=profiles,
             also=also,

@@ -166,13 +166,14 @@ class PuqAcme(CAModule):
         environment: Environment,
         profiles: Callable[[], Sequence[Any]],
         also: Sequence[ZoneSource] = (),
+        before_serving: Callable[[], object] | None = None,
     ) -> DnsServer:
         """Start the embedded authoritative server for the tech zones of all profiles."""
         from certcore_puq_acme.techzone.records import DocumentsZoneSource  # noqa: PLC0415 - dnspython costs 0.1 s
         from certcore_puq_acme.techzone.server import ZoneServer  # noqa: PLC0415
 
         source = DocumentsZoneSource(documents, lambda: _zones(profiles()), environment)
-        return ZoneServer(listen, [source, *also], environment)
+        return ZoneServer(listen, [source, *also], environment, before_serving=before_serving)
 
     def _client_pool(self) -> Any:
         from certcore_puq_acme.accounts import Accounts  # noqa: PLC0415 - see advance

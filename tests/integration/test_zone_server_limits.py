@@ -99,10 +99,9 @@ def test_all_answers_of_a_network_are_limited_together():
     assert dns.message.from_wire(answered(limiter, "198.51.100.1", names[0])).answer
 
 
-def test_a_flood_does_not_fill_the_memory(monkeypatch):
+def test_a_flood_does_not_fill_the_memory():
     """Beyond a number of counters, whatever is not counted yet is sent to TCP."""
-    monkeypatch.setattr("certcore_puq_acme.techzone.answer_limits._MAX_COUNTERS", 100)
-    limiter = AnswerLimiter(AnswerLimits(), lambda: 7.0)
+    limiter = AnswerLimiter(AnswerLimits(counters=100), lambda: 7.0)
     permitted = 0
     for number in range(1000):
         address = f"10.{number // 250}.{number % 250}.1"
@@ -172,7 +171,7 @@ def test_a_frozen_database_costs_its_own_zones_a_servfail_and_others_nothing():
 def test_stuck_lookups_are_bounded():
     """While a lookup is stuck, no further ones pile up, and the last list of zones stands."""
     source = Frozen()
-    bounded = BoundedSource(source, 0.05, threads=3)
+    bounded = BoundedSource(source, 0.05, time.monotonic, threads=3)
     zones = bounded.zones()
     before = threading.active_count()
     source.released.clear()
@@ -192,26 +191,22 @@ def test_what_a_source_raises_is_raised():
         def records(self, zone, name):
             raise CertCoreError(f"no {name} in {zone.apex}")
 
-    bounded = BoundedSource(Broken(), PATIENCE)
+    bounded = BoundedSource(Broken(), PATIENCE, time.monotonic)
     with pytest.raises(CertCoreError, match="no x in frozen"):
         bounded.records(bounded.zones()[0], "x")
     bounded.close()
 
 
 def test_what_has_to_be_done_before_serving_is_done_before_the_first_answer():
-    """The address is taken already; a query that comes in between waits."""
-    with socket.socket(type=socket.SOCK_DGRAM) as asking:
-        asking.settimeout(PATIENCE)
-        seen = []
-
-        def before():
-            # What was sent before the server was there cannot be answered before this has ended.
-            seen.append(threading.active_count())
-
-        threads = threading.active_count()
-        with ZoneServer((HOST, 0), [zone_with([f"many.{ZONE}"])], SystemEnvironment(), before_serving=before) as server:
-            assert seen == [threads]
-            assert ask(server.address[1], f"many.{ZONE}").answer
+    """It runs once, and no thread that answers queries is there yet."""
+    seen = []
+    threads = threading.active_count()
+    sources = [zone_with([f"many.{ZONE}"])]
+    with ZoneServer(
+        (HOST, 0), sources, SystemEnvironment(), before_serving=lambda: seen.append(threading.active_count())
+    ) as server:
+        assert seen == [threads]
+        assert ask(server.address[1], f"many.{ZONE}").answer
 
 
 def test_what_fails_before_serving_leaves_nothing_behind():

@@ -10,14 +10,14 @@ import typer
 
 from certcore.cli.given import expanded
 from certcore.cli.interrupts import sigterm_interrupts
-from certcore.cli.options import Database, Json, Keyring
-from certcore.cli.output import plain
-from certcore.cli.store import session
-from certcore.core import CertCore
-from certcore.errors import InvalidInput
-from certcore.ports.dns import DnsServer, ServesZones, ZoneSource
+from certcore.cli.options import Database, Json
+from certcore.cli.output import plain, reporting
+from certcore.cli.privileges import become
+from certcore.cli.store import locate, require_database, warn_of_plugins
+from certcore.ports.dns import ZoneSource
+from certcore.zone_serving import serve_zones
 
-__all__ = ["dns", "parse_address", "start_server"]
+__all__ = ["dns", "parse_address"]
 
 _MAX_PORT: Final = 65535
 #: Seconds between two looks for a signal, on systems whose waits are deaf to them.
@@ -48,49 +48,55 @@ def serve(
             "The file is read again when it changes.",
         ),
     ] = None,
+    user: Annotated[
+        str,
+        typer.Option(
+            "--user",
+            metavar="NAME[:GROUP]",
+            help="Go on as this user when the address is taken, before the database is opened: started as root, it "
+            "gives root up.",
+        ),
+    ] = "",
     database: Database = "",
-    keyring: Keyring = "",
     as_json: Json = False,
 ) -> None:
-    """Serve the tech zones of all CA profiles, until Ctrl-C or SIGTERM. New profiles are served without a restart."""
+    """Serve the tech zones of all CA profiles, until Ctrl-C or SIGTERM. New profiles are served without a restart.
+
+    It needs no keyring, and only reads the database.
+    """
     address = parse_address(listen, "--listen")
     files = [_pair(one) for one in zones or ()]
-    with session(database, keyring, as_json=as_json) as now, sigterm_interrupts():
-        server = start_server(now.core, address, module, _zone_files(files))
+    with reporting(as_json=as_json) as output, sigterm_interrupts():
+        store = locate(database, "")
+        require_database(store)
+        server = serve_zones(
+            store.url,
+            listen=address,
+            module=module,
+            also=_zone_files(files),
+            before_serving=(lambda: _go_on_as(user)) if user else None,
+        )
         try:
+            warn_of_plugins(output, server.plugin_failures)
             host, port = server.address
             shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
             document = {"listening": {"host": host, "port": port, "address": shown}}
-            now.output.result(document, lambda to: to.print(f"Listening on {plain(shown)} (UDP and TCP)."))
+            output.result(document, lambda to: to.print(f"Listening on {plain(shown)} (UDP and TCP)."))
             stop = threading.Event()
             while not stop.wait(_LOOK):
                 pass
         except KeyboardInterrupt:
-            now.output.note("Stopping.", "dim")
+            output.note("Stopping.", "dim")
         finally:
             server.close()
 
 
-def start_server(core: CertCore, listen: tuple[str, int], module: str, also: Sequence[ZoneSource] = ()) -> DnsServer:
-    """Start the DNS server of a CA module.
+def _go_on_as(user: str) -> None:
+    """Give up root. What is loaded when it is needed may be where the other user cannot read: it is loaded before."""
+    import dns.rdtypes.ANY.HINFO  # noqa: F401, PLC0415
+    import rich.console  # noqa: F401, PLC0415
 
-    Args:
-        core: The open store.
-        listen: Address and port.
-        module: The CA module's name; empty for the only one that brings a server.
-        also: Further zones.
-
-    Raises:
-        InvalidInput: No module, or more than one, brings a server.
-        CertCoreError: The address cannot be listened on.
-    """
-    if not module:
-        able = sorted(name for name, one in core.authorities.modules().items() if isinstance(one, ServesZones))
-        if len(able) != 1:
-            choices = ", ".join(able) or "none"
-            raise InvalidInput("module", f"name the CA module whose DNS server is meant; there are: {choices}.")
-        module = able[0]
-    return core.dns_server(listen=listen, module=module, also=also)
+    become(user)
 
 
 def parse_address(text: str, option: str) -> tuple[str, int]:

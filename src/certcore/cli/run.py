@@ -15,7 +15,7 @@ import typer
 from attrs import define, field
 
 from certcore.cli.deliveries import draw_undelivered, undelivered
-from certcore.cli.dns import parse_address, start_server
+from certcore.cli.dns import parse_address
 from certcore.cli.documents import moment
 from certcore.cli.health import HealthFile
 from certcore.cli.interrupts import sigterm_interrupts
@@ -178,7 +178,7 @@ def _serving(now: Session, address: tuple[str, int] | None, module: str) -> Iter
     if address is None:
         yield
         return
-    server = start_server(now.core, address, module)
+    server = now.core.dns_server(listen=address, module=module)
     try:
         now.output.note(f"Serving DNS on {server.address[0]}, port {server.address[1]}.", "dim")
         yield

@@ -16,11 +16,22 @@ from certcore.cli.output import Output, reporting
 from certcore.core import CertCore
 from certcore.errors import CertCoreError, InvalidInput, NotFound
 from certcore.model.notices import NoticePolicy
+from certcore.ports.plugins import PluginFailure
 
 if TYPE_CHECKING:
     from certcore.contrib.targets import Targets
 
-__all__ = ["Session", "Store", "actor", "create", "locate", "opened", "session"]
+__all__ = [
+    "Session",
+    "Store",
+    "actor",
+    "create",
+    "locate",
+    "opened",
+    "require_database",
+    "session",
+    "warn_of_plugins",
+]
 
 _SQLITE: Final = "sqlite:///"
 
@@ -132,18 +143,32 @@ def opened(
     Raises:
         CertCoreError: It was not made yet, or it cannot be opened.
     """
+    require_database(store)
+    with CertCore.open(store.url, keyring=store.keyring, plugins=plugins, notices=notices) as core:
+        warn_of_plugins(output, core.plugin_failures)
+        yield core
+
+
+def require_database(store: Store) -> None:
+    """Refuse a store whose database was not made yet.
+
+    Raises:
+        CertCoreError: It was not.
+    """
     if not store.database_exists:
         raise CertCoreError(
             f"There is no database at {store.database_path}.",
             advice="Run `certcore init` first, or name another place with --database and --keyring.",
         )
-    with CertCore.open(store.url, keyring=store.keyring, plugins=plugins, notices=notices) as core:
-        for failure in core.plugin_failures:
-            text = f"The plugin {failure.plugin} could not be used: {failure.reason} {failure.advice}"
-            output.note(text.strip(), "yellow")
-            if failure.trace and os.environ.get("CERTCORE_DEBUG") == "1":
-                output.note(failure.trace, "dim")
-        yield core
+
+
+def warn_of_plugins(output: Output, failures: Iterable[PluginFailure]) -> None:
+    """Say which plugins could not be used, and why."""
+    for failure in failures:
+        text = f"The plugin {failure.plugin} could not be used: {failure.reason} {failure.advice}"
+        output.note(text.strip(), "yellow")
+        if failure.trace and os.environ.get("CERTCORE_DEBUG") == "1":
+            output.note(failure.trace, "dim")
 
 
 @contextmanager

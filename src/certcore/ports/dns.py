@@ -75,6 +75,7 @@ class ServesZones(Protocol):
         environment: Environment,
         profiles: Callable[[], Sequence[Any]],
         also: Sequence[ZoneSource] = (),
+        before_serving: Callable[[], object] | None = None,
     ) -> DnsServer:
         """Start a server for the zones of all given profiles.
 
@@ -84,6 +85,8 @@ class ServesZones(Protocol):
             environment: Clock, ids and dice.
             profiles: Asked from time to time, so that the zone of a new profile is served without a restart.
             also: Further zones to serve from the same address.
+            before_serving: MUST be called once, when the address is taken and before ``documents`` or ``profiles`` are
+                used: privileges are given up there, and the store is opened. What it raises MUST be raised.
 
         Raises:
             CertCoreError: The address cannot be listened on; the message says why.

@@ -22,8 +22,6 @@ __all__ = ["AnswerLimiter", "AnswerLimits"]
 #: Octets of an IPv6 address that make a network of 56 bits. Whole networks are counted, because a forger can use all
 #: addresses of the one that is to be hit.
 _IPV6_NETWORK: Final = 7
-#: Counters that are kept, for one second. When a flood needs more, what is not counted yet has to ask over TCP.
-_MAX_COUNTERS: Final = 100_000
 
 
 @frozen(kw_only=True)
@@ -34,6 +32,8 @@ class AnswerLimits:
     equal: int = 20
     #: Answers in all.
     total: int = 2000
+    #: Counters that are kept. When a flood needs more within a second, what is not counted yet has to ask over TCP.
+    counters: int = 100_000
 
 
 @define(eq=False)
@@ -61,7 +61,7 @@ class AnswerLimiter:
         network = _network(address)
         with self._lock:
             self._start_second()
-            if len(self._counts) >= _MAX_COUNTERS and (network, question) not in self._counts:
+            if len(self._counts) >= self.limits.counters and (network, question) not in self._counts:
                 return False
             equal, total = self._counts.get((network, question), 0), self._counts.get((network, ""), 0)
             return equal < self.limits.equal and total < self.limits.total

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import queue
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -61,11 +60,13 @@ class BoundedSource:
     Args:
         source: The source.
         seconds: How long a lookup may take.
+        monotonic: Seconds from any start, never backwards.
         threads: How many lookups may run at once, stuck ones included.
     """
 
     _source: ZoneSource
     _seconds: float
+    _monotonic: Callable[[], float]
     _threads: int = 8
     _queue: queue.SimpleQueue[_Lookup | None] = field(factory=queue.SimpleQueue, init=False)
     _lock: threading.Lock = field(factory=threading.Lock, init=False)
@@ -85,7 +86,7 @@ class BoundedSource:
             Exception: Whatever the source raises.
         """
         known = self._zones
-        if known is not None and time.monotonic() < self._zones_until:
+        if known is not None and self._monotonic() < self._zones_until:
             return known
         try:
             zones: Sequence[Zone] = self._bounded(self._source.zones)
@@ -93,7 +94,7 @@ class BoundedSource:
             if known is None:
                 raise
             return known
-        self._zones, self._zones_until = zones, time.monotonic() + _ZONES_FOR
+        self._zones, self._zones_until = zones, self._monotonic() + _ZONES_FOR
         return zones
 
     def records(self, zone: Zone, name: str) -> Mapping[str, Sequence[str]]:
@@ -125,7 +126,7 @@ class BoundedSource:
                 if not lookup.done.is_set():
                     lookup.overdue = True
                     self._overdue += 1
-                    self._try_at = time.monotonic() + _TRY_AGAIN
+                    self._try_at = self._monotonic() + _TRY_AGAIN
                     raise SourceTimeout(self._seconds)
         if lookup.error is not None:
             raise lookup.error
@@ -134,7 +135,7 @@ class BoundedSource:
     def _begin(self, lookup: _Lookup) -> None:
         with self._lock:
             if self._overdue:
-                now = time.monotonic()
+                now = self._monotonic()
                 if now < self._try_at or self._overdue >= self._threads:
                     raise SourceTimeout(self._seconds)
                 self._try_at = now + _TRY_AGAIN

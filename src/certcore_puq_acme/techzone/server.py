@@ -89,7 +89,7 @@ class ZoneServer:
     ) -> None:
         limits = options.answer_limits
         self._limiter = None if limits is None else AnswerLimiter(limits, monotonic)
-        self._sources = tuple(BoundedSource(source, options.lookup_timeout) for source in sources)
+        self._sources = tuple(BoundedSource(source, options.lookup_timeout, monotonic) for source in sources)
         self._environment = environment
         self._complaints = _Complaints(monotonic)
         self._udp, tcp = listen_on(*listen)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
+from urllib.parse import quote
 
 import sqlalchemy as sa
 from attrs import frozen
@@ -33,12 +34,18 @@ _WAITS: Final = "certcore_lock_wait"
 _IDLE_TRANSACTION: Final = 60
 #: Seconds to reach a server.
 _CONNECT_TIMEOUT: Final = 10
+#: Seconds that a server may take for an answer to whoever only reads small rows.
+_ANSWER_TIMEOUT: Final = 10
 POOL_SIZE: Final = 10
 _POOL_OVERFLOW: Final = 50
 #: Seconds to wait for a connection when all are in use.
 _POOL_TIMEOUT: Final = 30
 #: Of the lock under which one process creates or migrates the tables; "certcore" in ASCII.
 _SCHEMA_LOCK: Final = 0x63657274636F7265
+_READER_ADVICE: Final = (
+    "SQLite's readers need the files that end in -wal and -shm, too: they are there while a worker runs; otherwise the "
+    "reader has to be permitted to make them in the folder."
+)
 _KNOWN: Final = "sqlite:///certcore.db, postgresql://user:password@host/name or mysql://user:password@host/name"
 
 _Options = Mapping[str, Any]
@@ -70,8 +77,13 @@ class Database:
     advice: str
 
 
-def find_database(url: str) -> Database:
+def find_database(url: str, *, read_only: bool = False) -> Database:
     """The database of a URL; nothing is connected to yet.
+
+    Args:
+        url: As for `certcore.adapters.sql.open_storage`.
+        read_only: Whether it will only be read. A SQLite file is then opened for reading; a server that does not
+            answer is given up after seconds.
 
     Raises:
         StorageUnavailable: The URL is none, or of a kind that there is no adapter or no driver for.
@@ -82,27 +94,32 @@ def find_database(url: str) -> Database:
         raise StorageUnavailable("The database URL is not one.", advice=f"Use {_KNOWN}.") from None
     match parsed.get_backend_name():
         case "sqlite":
-            return _sqlite(parsed)
+            return _sqlite(parsed, read_only=read_only)
         case "postgresql" | "postgres":
-            return _postgresql(parsed)
+            return _postgresql(parsed, read_only=read_only)
         case "mysql" | "mariadb":
-            return _mysql(parsed)
+            return _mysql(parsed, read_only=read_only)
         case kind:
             what = f"There is no adapter for databases of the kind {kind!r}."
             raise StorageUnavailable(what, advice=f"Use {_KNOWN}.")
 
 
-def _sqlite(url: sa.URL) -> Database:
+def _sqlite(url: sa.URL, *, read_only: bool) -> Database:
     path = url.database or ""
     if path in ("", ":memory:") or path.startswith("file:"):
         raise StorageUnavailable(
             "A SQLite database needs a plain path to a file.",
             advice="Use sqlite:///certcore.db, or CertCore.in_memory() for a store that lives as long as the object.",
         )
-    _create_private(Path(path))
+    if read_only:
+        _require_readable(Path(path))
+        # Percent-encoded as in SQLite's own URIs; SQLAlchemy hands it on as it is.
+        url = url.set(database=f"file:{quote(str(Path(path).absolute()))}", query={"mode": "ro", "uri": "true"})
+    else:
+        _create_private(Path(path))
     connect = {"timeout": _SCHEMA_TIMEOUT, "check_same_thread": False}
     engine = _engine(url, "sqlite+pysqlite", "", connect)
-    sa.event.listen(engine, "connect", _prepare_sqlite)
+    sa.event.listen(engine, "connect", _prepare_sqlite_reader if read_only else _prepare_sqlite)
     return Database(
         engine=engine,
         one_writer=True,
@@ -110,13 +127,15 @@ def _sqlite(url: sa.URL) -> Database:
         begin_write=_begin_sqlite,
         lock_waits=_SQLITE_WAITS,
         lock_schema=lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"),
-        advice="Check the database file, its disk and its rights.",
+        advice=_READER_ADVICE if read_only else "Check the database file, its disk and its rights.",
     )
 
 
-def _postgresql(url: sa.URL) -> Database:
+def _postgresql(url: sa.URL, *, read_only: bool) -> Database:
     # Prepared statements would stay behind in a connection pooler such as PgBouncer.
     connect = {"connect_timeout": _CONNECT_TIMEOUT, "prepare_threshold": None}
+    if read_only:
+        connect["tcp_user_timeout"] = _ANSWER_TIMEOUT * 1000  # a network that swallows packets ends the connection
     return Database(
         engine=_engine(url, "postgresql+psycopg", "postgresql", connect),
         begin_write=_begin_postgresql,
@@ -128,11 +147,13 @@ def _postgresql(url: sa.URL) -> Database:
     )
 
 
-def _mysql(url: sa.URL) -> Database:
+def _mysql(url: sa.URL, *, read_only: bool) -> Database:
     # Whatever the server's defaults are, what does not fit is refused, not cut.
     strict = "SET SESSION sql_mode = 'STRICT_ALL_TABLES'"
     limit = f" /*M!100300 , SESSION idle_write_transaction_timeout = {_IDLE_TRANSACTION} */"  # MariaDB alone has it
     connect = {"connect_timeout": _CONNECT_TIMEOUT, "charset": "utf8mb4", "init_command": strict + limit}
+    if read_only:
+        connect["read_timeout"] = _ANSWER_TIMEOUT
     return Database(
         engine=_engine(url, f"{url.get_backend_name()}+pymysql", "mysql", connect),
         reading={"isolation_level": "REPEATABLE READ"},
@@ -213,6 +234,21 @@ def _create_private(path: Path) -> None:
             f"The database file {path} cannot be opened: {error.strerror}.",
             advice="Check that its folder exists and that this user may write there.",
         ) from None
+
+
+def _require_readable(path: Path) -> None:
+    try:
+        os.close(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+    except OSError as error:
+        raise StorageUnavailable(
+            f"The database file {path} cannot be read: {error.strerror}.",
+            advice="Check the path, and that this user may read the file, and the files that begin with its name.",
+        ) from None
+
+
+def _prepare_sqlite_reader(connection: Any, _record: object) -> None:
+    connection.isolation_level = None
+    connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT * 1000}").close()
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

@@ -9,9 +9,9 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from certcore.errors import DatabaseTooNew
+from certcore.errors import DatabaseTooNew, StorageUnavailable
 
-__all__ = ["HEAD", "VERSION_TABLE", "bring_up_to_date"]
+__all__ = ["HEAD", "VERSION_TABLE", "bring_up_to_date", "require_up_to_date"]
 
 #: The newest revision; a test holds it against the migrations.
 HEAD: Final = "0007"
@@ -40,6 +40,25 @@ def bring_up_to_date(connection: sa.Connection, lock: Callable[[sa.Connection], 
         if found != HEAD:
             _migrate(connection, found)
         connection.commit()
+
+
+def require_up_to_date(connection: sa.Connection) -> None:
+    """Refuse a database whose tables are not those of this certcore; nothing is changed.
+
+    Raises:
+        StorageUnavailable: It has no tables yet, or those of an older certcore.
+        DatabaseTooNew: The revision is none that this certcore knows.
+    """
+    found = _revision(connection)
+    connection.rollback()
+    if found == HEAD:
+        return
+    if found is None or found < HEAD:  # revisions are numbers of four digits
+        raise StorageUnavailable(
+            "The tables of the database are not there, or of an older certcore.",
+            advice="Open it once with a program that may write, for example `certcore run --once`, then try again.",
+        )
+    raise DatabaseTooNew(found, HEAD)
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from certcore.adapters.sql.certificates import SqlCertificates, SqlIssuances
 from certcore.adapters.sql.databases import POOL_SIZE, Database, find_database
 from certcore.adapters.sql.records import SqlAuthorities, SqlDocuments, SqlSecrets
 from certcore.adapters.sql.schedules import SqlSchedules
-from certcore.adapters.sql.schema import bring_up_to_date
+from certcore.adapters.sql.schema import bring_up_to_date, require_up_to_date
 from certcore.adapters.sql.timelines import Heads, SqlEvents, SqlTimelines
 from certcore.errors import StorageBusy, StorageError, StorageUnavailable
 from certcore.ports.storage import LockWait
@@ -131,6 +131,7 @@ class SqlStorage:
     """A store in a SQL database; build one with `open_storage`. Implements `certcore.ports.storage.Storage`."""
 
     _database: Database = field(repr=False)
+    _read_only: bool = field(default=False, kw_only=True)
     #: Where the database lets one write at a time, threads queue up here, where nobody has to sleep and to look
     #: again; the database's own lock is between processes.
     _turn: Any = field(factory=threading.Lock, init=False, repr=False)
@@ -154,6 +155,8 @@ class SqlStorage:
     @contextmanager
     def write(self, lock_wait: LockWait = LockWait.SHORT) -> Iterator[SqlTransaction]:
         """A transaction that commits when the block ends, and rolls back when it raises."""
+        if self._read_only:
+            raise StorageError("This database was opened for reading.")
         me = threading.get_ident()
         if me in self._writing:
             raise RuntimeError("This thread is inside a writing transaction already; a second would never begin.")
@@ -227,29 +230,34 @@ class SqlStorage:
             raise _unavailable(error, self._database) from None
 
 
-def open_storage(url: str) -> SqlStorage:
+def open_storage(url: str, *, read_only: bool = False) -> SqlStorage:
     """Open a database, creating or migrating its tables.
 
     Args:
         url: ``sqlite:///relative/path``, ``sqlite:////absolute/path``, ``postgresql://user:password@host/name`` or
             ``mysql://user:password@host/name`` (MariaDB too). Of a server's database only the tables are created,
             never the database itself.
+        read_only: Nothing is created, migrated or written; the login needs no right to.
 
     Raises:
-        StorageUnavailable: It cannot be reached, created or used, or its driver is not installed.
+        StorageUnavailable: It cannot be reached, created or used, or its driver is not installed; with ``read_only``,
+            its tables are not there or of an older certcore.
         DatabaseTooNew: A newer certcore wrote it.
     """
-    database = find_database(url)
+    database = find_database(url, read_only=read_only)
     try:
         with database.engine.connect() as connection:
-            bring_up_to_date(connection, database.lock_schema)
+            if read_only:
+                require_up_to_date(connection)
+            else:
+                bring_up_to_date(connection, database.lock_schema)
     except (SQLAlchemyError, _driver_error(database.engine), OSError) as error:
         database.engine.dispose()
         raise _unavailable(error, database) from None
     except BaseException:  # boundary: an engine that nobody will hold is disposed of
         database.engine.dispose()
         raise
-    return SqlStorage(database)
+    return SqlStorage(database, read_only=read_only)
 
 
 def _driver(connection: sa.Connection) -> Any:

@@ -1,0 +1,214 @@
+"""Serving the tech zones from a process that can read no secret and write nothing.
+
+The DNS server is what the Internet talks to. It needs the modules' documents and the settings of the CA profiles, so
+it gets just that: no keyring, a database that is opened for reading, and on a database server a login that may read
+three tables (see docs/how-to/run-the-tech-zone.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NoReturn, cast
+
+from attrs import define, field, frozen
+
+from certcore.adapters.environment import SystemEnvironment
+from certcore.adapters.plugins import load_plugins
+from certcore.engine.contexts import read_settings
+from certcore.errors import CertCoreError, InvalidInput, PluginError, StorageUnavailable
+from certcore.model.plugin_calls import call_plugin
+from certcore.model.secret import Secret
+from certcore.ports.ca_module import CAModule
+from certcore.ports.dns import DnsServer, ServesZones, ZoneSource
+from certcore.ports.plugins import PluginFailure, Plugins
+from certcore.ports.storage import Document, Storage
+
+__all__ = ["ServedZones", "find_zone_module", "serve_zones"]
+
+#: What a profile has in the place of a secret that is set, and that is not read here.
+_UNREAD: Secret = Secret(b"")
+
+
+@frozen(eq=False)
+class ServedZones:
+    """A running DNS server on a store of its own; implements `certcore.ports.dns.DnsServer`."""
+
+    _server: DnsServer
+    _store: _ReadOnlyStore
+    #: The plugins that could not be used, with the reason.
+    plugin_failures: Sequence[PluginFailure]
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """The address and port that it listens on, UDP and TCP."""
+        return self._server.address
+
+    def close(self) -> None:
+        """Stop serving and close the store. Calling it again does nothing."""
+        self._server.close()
+        self._store.close()
+
+
+def serve_zones(
+    url: str,
+    *,
+    listen: tuple[str, int],
+    module: str = "",
+    plugins: Iterable[object] = (),
+    installed_plugins: bool = True,
+    also: Sequence[ZoneSource] = (),
+    before_serving: Callable[[], object] | None = None,
+) -> ServedZones:
+    """Start the authoritative DNS server of a CA module without a keyring, on a database that is only read.
+
+    `CertCore.dns_server` does the same inside a process that has the keyring anyway.
+
+    Args:
+        url: The database, as in `CertCore.open`. Its tables have to be there already.
+        listen: Address and port; port 0 takes a free one.
+        module: The CA module's name; empty for the only one that brings a DNS server.
+        plugins: Plugins to use besides the installed ones.
+        installed_plugins: Whether to load what is installed under the entry-point group ``certcore``.
+        also: Further zones to serve from the same address.
+        before_serving: Called when the address is taken, before the database is opened and the first query is
+            answered: to give up privileges.
+
+    Raises:
+        InvalidInput: No module brings a DNS server, or several do and none is named.
+        UnknownModule: The module is not loaded.
+        StorageUnavailable: The database cannot be read, or its tables are not those of this certcore.
+        CertCoreError: The address cannot be listened on.
+    """
+    from certcore.adapters.sql.databases import find_database  # noqa: PLC0415 - SQLAlchemy costs 0.2 s to import
+
+    find_database(url, read_only=True)  # a wrong URL or a missing driver is said first; loads what a user may not read
+    loaded = load_plugins(plugins, installed=installed_plugins)
+    name, ca_module = find_zone_module(loaded, module)
+    store = _ReadOnlyStore(url)
+
+    def prepare() -> None:
+        if before_serving is not None:
+            before_serving()
+        store.open()
+
+    def profiles() -> Sequence[object]:
+        with store.storage.read() as transaction:
+            authorities = transaction.authorities.list()
+        return [
+            read_settings(
+                name,
+                cast("CAModule", ca_module).profile_type,
+                {**authority.settings, **dict.fromkeys(authority.secrets_set, _UNREAD)},
+            )
+            for authority in authorities
+            if authority.module == name
+        ]
+
+    try:
+        server: DnsServer = call_plugin(
+            name,
+            "dns_server",
+            ca_module.dns_server,
+            returns=Any,
+            listen=listen,
+            documents=_ReadOnlyDocuments(store, name),
+            environment=SystemEnvironment(),
+            profiles=profiles,
+            also=also,
+            before_serving=prepare,
+        )
+        store.require_open(name, server)
+    except BaseException:  # boundary: a store that nobody will hold is closed, whatever went wrong
+        store.close()
+        raise
+    return ServedZones(server, store, loaded.failures)
+
+
+def find_zone_module(plugins: Plugins, name: str) -> tuple[str, ServesZones]:
+    """The CA module that brings a DNS server, with its name.
+
+    Args:
+        plugins: What is loaded.
+        name: The module's name; empty for the only one that brings a server.
+
+    Raises:
+        UnknownModule: The module is not loaded.
+        InvalidInput: It brings no DNS server; or none is named, and not exactly one brings a server.
+    """
+    if name:
+        chosen = plugins.module(name)
+        if not isinstance(chosen, ServesZones):
+            raise InvalidInput("module", f"the CA module {name!r} brings no DNS server.")
+        return name, chosen
+    able = {name: module for name, module in plugins.modules.items() if isinstance(module, ServesZones)}
+    if len(able) != 1:
+        choices = ", ".join(sorted(able)) or "none"
+        raise InvalidInput("module", f"name the CA module whose DNS server is meant; there are: {choices}.")
+    return next(iter(able.items()))
+
+
+@define(eq=False)
+class _ReadOnlyStore:
+    """A database that is opened later than its users are made: by then, the process may be another user's."""
+
+    _url: str = field(repr=False)
+    _storage: Storage | None = field(default=None, init=False, repr=False)
+
+    def require_open(self, module: str, server: DnsServer) -> None:
+        """Refuse, and close, the server of a module that did not open the store."""
+        if self._storage is None:
+            server.close()
+            raise PluginError(module, "dns_server", "it did not call before_serving.")
+
+    @property
+    def storage(self) -> Storage:
+        if self._storage is None:
+            raise StorageUnavailable("The database is not open yet.")
+        return self._storage
+
+    def open(self) -> None:
+        from certcore.adapters.sql import open_storage  # noqa: PLC0415 - SQLAlchemy costs 0.2 s to import
+
+        self._storage = open_storage(self._url, read_only=True)
+
+    def close(self) -> None:
+        if self._storage is not None:
+            self._storage.close()
+
+
+@frozen(eq=False)
+class _ReadOnlyDocuments:
+    """A module's documents, to be looked at; implements `certcore.ports.ca_module.Documents`."""
+
+    _store: _ReadOnlyStore
+    _namespace: str
+
+    def get(self, key: str) -> Document | None:
+        with self._store.storage.read() as transaction:
+            return transaction.documents.get(self._namespace, key)
+
+    def list(self, prefix: str = "") -> Sequence[Document]:
+        with self._store.storage.read() as transaction:
+            return transaction.documents.list(self._namespace, prefix=prefix)
+
+    def put(self, key: str, value: Mapping[str, Any], *, version: int | None = None) -> Document:
+        self._refuse()
+
+    def put_many(self, values: Mapping[str, Mapping[str, Any]], *, versions: Mapping[str, int] | None = None) -> None:
+        self._refuse()
+
+    def delete(self, *keys: str) -> None:
+        self._refuse()
+
+    def seal(self, key: str, secret: bytes) -> bool:
+        self._refuse()
+
+    def unseal(self, key: str) -> bytes | None:
+        self._refuse()
+
+    def delete_secret(self, key: str) -> None:
+        self._refuse()
+
+    @staticmethod
+    def _refuse() -> NoReturn:
+        raise CertCoreError("This process serves zones: it writes nothing, and it reads no secret.")
