@@ -149,7 +149,7 @@ def environment_of_its_own(tmp_path):
 
 
 def test_the_package_of_the_how_to_works(tmp_path, environment_of_its_own):
-    """The files at the end of the page, as they are printed, make a package that installs, passes its test and issues."""
+    """The files at the end of the page, as printed, make a package that installs, passes its test and issues."""
     page = (ROOT / "docs/how-to/write-a-ca-module.md").read_text(encoding="utf-8")
     end = page[page.index("## The whole package") :]
     files = dict(re.findall(r"^`house-ca/(\S+)`[^\n]*\n\n```\w+\n(.*?)^```", end, re.DOTALL | re.MULTILINE))

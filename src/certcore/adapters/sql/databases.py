@@ -248,7 +248,7 @@ def _require_readable(path: Path) -> None:
 
 def _prepare_sqlite_reader(connection: Any, _record: object) -> None:
     connection.isolation_level = None
-    connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT * 1000}").close()
+    connection.execute(f"PRAGMA busy_timeout = {_ANSWER_TIMEOUT * 1000}").close()
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
