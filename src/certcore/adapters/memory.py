@@ -18,6 +18,7 @@ from certcore.adapters.memory_timelines import MemoryEvents, MemoryTimelines
 from certcore.errors import AlreadyExists, InUse, LeaseLost, NotFound, StaleWrite, StorageUnavailable
 from certcore.model.authority import CertificateAuthority
 from certcore.model.certificate import Schedule
+from certcore.model.clocks import LONGEST_LEASE, is_ahead
 from certcore.model.issuance import Issuance
 from certcore.ports.storage import Document, LockWait
 
@@ -50,6 +51,7 @@ class _Issuances:
             renewal_info=issuance.renewal_info,
             authority_failures=issuance.authority_failures,
             told=issuance.told,
+            created_at=issuance.created_at,
             engine_state=issuance.engine_state,
             finished_at=issuance.finished_at,
         )
@@ -82,7 +84,7 @@ class _Schedules:
 
     def claim(self, certificate_id: str, *, now: datetime, owner: str, lease_until: datetime) -> Schedule | None:
         stored = self.get(certificate_id)
-        return None if _leased(stored, now) else self._lease(stored, owner, lease_until)
+        return None if stored.is_leased(now) else self._lease(stored, owner, lease_until)
 
     def renew_lease(self, certificate_id: str, *, token: int, lease_until: datetime) -> None:
         stored = self._held(certificate_id, token)
@@ -101,9 +103,24 @@ class _Schedules:
             lease_owner="",
             lease_until=None,
             token=stored.token + 1,
+            written_at=due_at,
         )
         self.tables.schedules[certificate_id] = taken
         return taken
+
+    def repair(self, *, now: datetime, limit: int) -> int:
+        sleeps = [
+            one
+            for one in self.tables.schedules.values()
+            if one.is_from_ahead(now) and (one.due_at is None or one.due_at > now)
+        ]
+        held = [one for one in self.tables.schedules.values() if is_ahead(one.lease_until, now, LONGEST_LEASE)]
+        for one in held[:limit]:
+            self.tables.schedules[one.certificate_id] = evolve(one, lease_owner="", lease_until=None)
+        for one in sleeps[:limit]:
+            stored = self.tables.schedules[one.certificate_id]
+            self.tables.schedules[one.certificate_id] = evolve(stored, due_at=now)
+        return min(max(len(sleeps), len(held)), limit)
 
     def next_due(self, *, now: datetime) -> datetime | None:
         moments = []

@@ -8,6 +8,7 @@ from datetime import datetime
 from attrs import define, evolve, field
 
 from certcore.errors import LeaseLost, NotFound
+from certcore.model.clocks import LONGEST_LEASE, LONGEST_RETRY, is_ahead
 from certcore.model.events import Event
 from certcore.model.timeline import Behind, Timeline, chain
 
@@ -111,6 +112,21 @@ class MemoryTimelines:
             lease_owner="",
             lease_until=None,
         )
+
+    def repair(self, *, now: datetime, limit: int) -> int:
+        """Make due what is further ahead than it can be."""
+        found = [
+            one
+            for one in self.record.timelines.values()
+            if is_ahead(one.due_at, now, LONGEST_RETRY) or is_ahead(one.lease_until, now, LONGEST_LEASE)
+        ]
+        for one in found[:limit]:
+            due_at = now if is_ahead(one.due_at, now, LONGEST_RETRY) else one.due_at
+            is_held = one.lease_until is not None and not is_ahead(one.lease_until, now, LONGEST_LEASE)
+            owner, until = (one.lease_owner, one.lease_until) if is_held else ("", None)
+            freed = evolve(one, due_at=due_at, lease_owner=owner, lease_until=until)
+            self.record.timelines[one.certificate_id] = freed
+        return min(len(found), limit)
 
     def is_due(self, *, now: datetime, without: Collection[str] = ()) -> bool:
         """Whether there is anything to deliver now."""

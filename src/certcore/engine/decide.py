@@ -18,6 +18,9 @@ from certcore.model.renewal_moment import renewal_moment
 __all__ = ["Decision", "Task", "decide", "end_of_change", "is_late", "is_lost_change"]
 
 _TIME_FOR_A_CHANGE: Final = timedelta(days=1)
+#: How long a leaf in service that begins in the future is left alone.
+_TIME_FOR_A_CLOCK: Final = timedelta(minutes=30)
+_A_MINUTE: Final = timedelta(minutes=1)
 
 
 class Task(StrEnum):
@@ -25,6 +28,8 @@ class Task(StrEnum):
 
     #: not_after has passed: say so.
     EXPIRE = "expire"
+    #: not_after has not passed after all: say so.
+    REINSTATE = "reinstate"
     #: Ask the CA module for the next step of the issuance in flight.
     ADVANCE = "advance"
     #: Let the module take back what a finished issuance still holds outside.
@@ -127,8 +132,8 @@ def decide(
     by_id = {issuance.id: issuance for issuance in issuances}
     current = by_id.get(certificate.issuance_id or "")
     active = by_id.get(certificate.active_issuance_id or "")
-    if certificate.status is Status.ACTIVE and certificate.not_after is not None and certificate.not_after <= now:
-        return Decision(task=Task.EXPIRE)
+    if (task := _by_the_clock(certificate, now)) is not None:
+        return Decision(task=task)
     for issuance in issuances:
         if clean_up and issuance.needs_clean_up and issuance.outcome is not None:
             return Decision(task=Task.CLEAN_UP, issuance=issuance)
@@ -139,6 +144,20 @@ def decide(
         return Decision(task=Task.FALL_BACK if _leaves(certificate, current) else Task.ADVANCE, issuance=current)
     if certificate.status not in (Status.ACTIVE, Status.EXPIRED):
         return Decision(task=Task.REST)
+    return _beside_leaf(certificate, active, now)
+
+
+def _by_the_clock(certificate: Certificate, now: datetime) -> Task | None:
+    ends = certificate.not_after
+    if certificate.status is Status.ACTIVE and ends is not None and ends <= now:
+        return Task.EXPIRE
+    if certificate.status is Status.EXPIRED and ends is not None and ends > now + _A_MINUTE:
+        return Task.REINSTATE
+    return None
+
+
+def _beside_leaf(certificate: Certificate, active: Issuance | None, now: datetime) -> Decision:
+    """What is to be done while no attempt is under way."""
     renew_at = ask_at = None
     if active is not None and active.leaf is not None:
         if certificate.status is Status.ACTIVE:
@@ -147,6 +166,9 @@ def decide(
                 return Decision(task=Task.ASK_RENEWAL_INFO, issuance=active)
         if certificate.renews_itself:
             renew_at = renewal_moment(certificate, active, active.leaf)
+            if (since := active.engine_state.ahead_since) is not None:
+                # The leaf is not valid yet, under this clock or at all; a clock that is behind is soon set right.
+                renew_at = min(renew_at, since + _TIME_FOR_A_CLOCK)
             if renew_at <= now:
                 return Decision(task=Task.START_RENEWAL, issuance=active)
     ends = certificate.not_after if certificate.status is Status.ACTIVE else None

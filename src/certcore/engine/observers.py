@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from certcore.errors import StaleWrite
+from certcore.model.clocks import not_ahead
 from certcore.ports.storage import Storage
 
 __all__ = ["FORGOTTEN_AFTER", "known_observers"]
@@ -33,8 +34,10 @@ def known_observers(storage: Storage, here: Collection[str], now: datetime) -> f
     """
     with storage.read() as transaction:
         document = transaction.documents.get(_NAMESPACE, _KEY)
-    seen = _read({} if document is None else document.value)
-    if all(name in seen and now - seen[name] < _EXACT for name in here):
+    stored = _read({} if document is None else document.value)
+    # One that was here while the clock was ahead was here at most now.
+    seen = {name: not_ahead(at, now) or now for name, at in stored.items()}
+    if seen == stored and all(name in seen and now - seen[name] < _EXACT for name in here):
         return frozenset(name for name, at in seen.items() if now - at < FORGOTTEN_AFTER)
     seen = {name: at for name, at in {**seen, **dict.fromkeys(here, now)}.items() if now - at < FORGOTTEN_AFTER}
     try:

@@ -12,6 +12,7 @@ from attrs import evolve, field, frozen
 from certcore.engine.leases import LEASE, LeaseKeeper
 from certcore.engine.observers import known_observers
 from certcore.errors import LeaseLost, PluginError, StorageBusy
+from certcore.model.clocks import LONGEST_RETRY, is_ahead
 from certcore.model.events import Event
 from certcore.model.renewal import Retry, retry_delay
 from certcore.model.timeline import Behind, Timeline
@@ -119,13 +120,13 @@ class Outbox:
     def _unheard(self, now: datetime) -> bool:
         """Whether other processes are to be told, without any work, that the observers of this one are here."""
         last = self._told.get(self.owner)
-        if last is not None and now - last < _KNOWN_FOR:
+        if last is not None and timedelta(0) <= now - last < _KNOWN_FOR:
             return False
         self._told[self.owner] = now
         return True
 
     def _left_to_others(self, now: datetime) -> Collection[str]:
-        return [one for one, (since, _) in list(self._left.items()) if now - since < _HEAD_START]
+        return [one for one, (since, _) in list(self._left.items()) if timedelta(0) <= now - since < _HEAD_START]
 
     def _deliver(self, timeline: Timeline, known: Collection[str]) -> None:
         try:
@@ -161,7 +162,7 @@ class Outbox:
         now = self.environment.now()
         here = self.plugins.observers
         behind = self._elsewhere(timeline, known, now)
-        waiting = {name: one for name, one in timeline.behind.items() if name in here and one.due_at > now}
+        waiting = {name: one for name, one in timeline.behind.items() if name in here and _waits(one, now)}
         behind.update(waiting)
         asked = [name for name in here if name not in waiting]
         from_number = {name: _position(timeline, name) for name in asked}
@@ -185,6 +186,8 @@ class Outbox:
         new = Behind(delivered=timeline.delivered, attempts=0, due_at=now, reason="")
         kept = {name: timeline.behind.get(name, new) for name in absent}
         kept = {name: one for name, one in kept.items() if one.delivered < timeline.length}
+        # One that was put off while a clock was ahead waits no longer than others.
+        kept = {name: evolve(one, due_at=min(one.due_at, now + _NOT_HERE)) for name, one in kept.items()}
         due = min((one.due_at for one in kept.values()), default=None)
         if due is None or due > now:
             return kept
@@ -235,6 +238,11 @@ class Outbox:
         attempts = 1 if before is None or position > before.delivered else before.attempts + 1
         delay = retry_delay(Retry.SOON, attempts, self.environment.roll())
         return Behind(delivered=position, attempts=attempts, due_at=self.environment.now() + delay, reason=reason[:500])
+
+
+def _waits(behind: Behind, now: datetime) -> bool:
+    """Whether an observer that failed has to wait; not until a moment that was written while a clock was ahead."""
+    return behind.due_at > now and not is_ahead(behind.due_at, now, LONGEST_RETRY)
 
 
 def _position(timeline: Timeline, observer: str) -> int:

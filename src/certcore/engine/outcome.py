@@ -23,7 +23,17 @@ from certcore.model.secret import SealedSecret, SecretName
 from certcore.ports.ca_module import Failed, Issued, Step, Waiting, WaitingFor
 from certcore.x509.chain import Chain
 
-__all__ = ["Held", "after_failure", "after_step", "after_trouble", "counted", "installed", "problem_of"]
+__all__ = [
+    "Held",
+    "after_failure",
+    "after_step",
+    "after_trouble",
+    "counted",
+    "expired",
+    "installed",
+    "problem_of",
+    "reinstated",
+]
 
 #: What a failure counts towards `TOO_MUCH`: a CA that is down gets some minutes, one that refuses for good none.
 _WEIGHT: Final = MappingProxyType({Retry.SOON: 1, Retry.SLOW: 2, Retry.NEVER: TOO_MUCH})
@@ -244,6 +254,20 @@ def after_failure(
         word = bounded(certificate, step.retry_at, WaitingFor.OWNER, now) - now
         pause = max(word, min(retry_delay(Retry.SOON, attempts, roll), _A_MINUTE))
     return after.due(now + pause, attempts=attempts)
+
+
+def expired(held: Held, now: datetime) -> Held:
+    """The state after the leaf in service has ended."""
+    certificate = held.certificate
+    changed = evolve(certificate, status=transition(certificate.status, Action.EXPIRE), updated_at=now)
+    return held.moved(changed, EventKind.EXPIRED, now).due(now)
+
+
+def reinstated(held: Held, now: datetime) -> Held:
+    """The state after a leaf that had ended under a wrong clock is seen to be valid."""
+    certificate = held.certificate
+    changed = evolve(certificate, status=transition(certificate.status, Action.REINSTATE), updated_at=now)
+    return held.moved(changed, EventKind.REINSTATED, now).due(now)
 
 
 def problem_of(error: CertCoreError) -> Problem:

@@ -17,6 +17,7 @@ from typing import Final, assert_never
 
 from attrs import evolve, field, frozen
 
+from certcore.engine.clocks import Sweep, repaired
 from certcore.engine.contexts import Contexts, secrets_in
 from certcore.engine.crossings import take_back
 from certcore.engine.decide import Decision, Task, decide
@@ -25,15 +26,14 @@ from certcore.engine.leases import LEASE, LeaseKeeper
 from certcore.engine.leaves import Fate, Verdict, install, keep, refuse, verdict_on
 from certcore.engine.notices import tell
 from certcore.engine.orders import hold_back, limit_for
-from certcore.engine.outcome import Held, after_step, after_trouble, counted, problem_of
+from certcore.engine.outcome import Held, after_step, after_trouble, counted, expired, problem_of, reinstated
 from certcore.engine.renewals import ask_renewal_info, fall_back, set_change_aside, start_renewal
 from certcore.engine.rows import authorities_of, in_time, store_changes
 from certcore.errors import CertCoreError, LeaseLost, NotFound, PluginError, StorageError
 from certcore.model.authority import CertificateAuthority
 from certcore.model.certificate import Schedule
-from certcore.model.events import EventKind
 from certcore.model.issuance import Issuance
-from certcore.model.lifecycle import Action, Status, transition
+from certcore.model.lifecycle import Status
 from certcore.model.notices import NoticePolicy
 from certcore.model.order_limit import OrderLimit
 from certcore.model.plugin_calls import call_plugin
@@ -81,6 +81,11 @@ class Engine:
     #: Of what is told by itself.
     notices: NoticePolicy = field(factory=NoticePolicy)
     leases: LeaseKeeper = field(init=False, repr=False)
+    sweep: Sweep = field(init=False, repr=False)
+
+    @sweep.default
+    def _own_sweep(self) -> Sweep:
+        return Sweep(self.storage)
 
     @leases.default
     def _own_leases(self) -> LeaseKeeper:
@@ -95,8 +100,9 @@ class Engine:
         try:
             with self.storage.write() as transaction:
                 schedule = transaction.schedules.get(certificate_id)
-                leased = schedule.lease_until is not None and schedule.lease_until > now
-                if leased or schedule.due_at is None or schedule.due_at > now:
+                leased = schedule.is_leased(now)
+                sleeps = schedule.due_at is None or schedule.due_at > now
+                if leased or (sleeps and not schedule.is_from_ahead(now)):
                     status = transaction.certificates.get(certificate_id).status
                     again = schedule.lease_until if leased else schedule.due_at
                     return Reconciled(certificate_id=certificate_id, status=status, look_again=again, stepped=False)
@@ -121,6 +127,7 @@ class Engine:
     def claim_due(self, limit: int) -> Sequence[Schedule]:
         """Lease up to ``limit`` certificates that are due."""
         now = self.environment.now()
+        self.sweep.run(now)
         with self.storage.write() as transaction:
             return transaction.schedules.claim_due(now=now, owner=self.owner, lease_until=now + LEASE, limit=limit)
 
@@ -164,24 +171,25 @@ class Engine:
 
     def _step(self, held: Held, *, keep_lease: bool | timedelta) -> Held:
         now = self.environment.now()
-        decision = decide(held.certificate, held.issuances, now)
-        before = evolve(held, events=(), new_keys=(), dropped_keys=())
+        stored = evolve(held, events=(), new_keys=(), dropped_keys=())
+        before = repaired(stored, now)
+        decision = decide(before.certificate, before.issuances, now)
         told = tell(before, self.notices, now)
         if told is not None:
-            return self._store(before, told.due(now), keep_lease=keep_lease)
+            return self._store(stored, told.due(now), keep_lease=keep_lease)
         after, again = before, None
         try:
             if decision.task is Task.CLEAN_UP:
                 after, again = self._clean_up_any(before)
                 if again is None:
-                    return self._store(before, after, keep_lease=keep_lease)
+                    return self._store(stored, after, keep_lease=keep_lease)
                 # What cannot be taken back now keeps nothing else waiting: a renewal least of all.
-                decision = decide(held.certificate, held.issuances, now, clean_up=False)
+                decision = decide(before.certificate, before.issuances, now, clean_up=False)
             after = self._taken_alone(before, decision, now)
             due_at = after.schedule.due_at
             if again is not None:
                 after = after.due(again if due_at is None else min(due_at, again))
-            return self._store(before, after, keep_lease=keep_lease)
+            return self._store(stored, after, keep_lease=keep_lease)
         except (LeaseLost, NotFound, StorageError):
             if decision.task is Task.ADVANCE and decision.issuance is not None:
                 take_back(after, decision.issuance.id, self.contexts)
@@ -213,7 +221,9 @@ class Engine:
                 asked = ask_renewal_info(before, decision.issuance, self.contexts)
                 return self._rest(asked, decide(asked.certificate, asked.issuances, now))
             case Task.EXPIRE:
-                return self._expire(before, now)
+                return expired(before, now)
+            case Task.REINSTATE:
+                return reinstated(before, now)
             case _:
                 return self._rest(before, decision)
 
@@ -336,11 +346,6 @@ class Engine:
             return held.due(pause)
         return held.due(now)
 
-    def _expire(self, held: Held, now: datetime) -> Held:
-        certificate = held.certificate
-        changed = evolve(certificate, status=transition(certificate.status, Action.EXPIRE), updated_at=now)
-        return held.moved(changed, EventKind.EXPIRED, now).due(now)
-
     def _store(self, before: Held, after: Held, *, keep_lease: bool | timedelta) -> Held:
         now = self.environment.now()
         after = in_time(after, self.notices, now)
@@ -358,7 +363,8 @@ class Engine:
         return evolve(after, schedule=schedule)
 
     def _leased(self, schedule: Schedule, now: datetime, *, keep: bool) -> Schedule:
-        return evolve(schedule, lease_owner=self.owner if keep else "", lease_until=now + LEASE if keep else None)
+        owner, until = (self.owner, now + LEASE) if keep else ("", None)
+        return evolve(schedule, lease_owner=owner, lease_until=until, written_at=now)
 
     def _overtaken(self, certificate_id: str) -> Reconciled:
         try:

@@ -41,7 +41,7 @@ def put_off(taken: Held | Schedule, error: BaseException, *, storage: Storage, e
     now, roll = environment.now(), environment.roll()
     attempts = schedule.attempts + 1
     due_at = now + retry_delay(Retry.SOON, attempts, roll)
-    later = evolve(schedule, due_at=due_at, attempts=attempts, lease_owner="", lease_until=None)
+    later = evolve(schedule, due_at=due_at, attempts=attempts, lease_owner="", lease_until=None, written_at=now)
     try:
         if isinstance(taken, Held):
             _keep_problem(after_trouble(evolve(taken, events=()), error, now=now, roll=roll), later, storage)

@@ -26,6 +26,7 @@ __all__ = ["Health", "Worker"]
 _log = logging.getLogger(__name__)
 #: A certificate whose next look is this near is kept in hand instead of being given back.
 HOLD: Final = timedelta(seconds=2)
+_CLOCK_WENT_BACK: Final = timedelta(minutes=1)
 #: After a failure of the store, or of the worker itself, wait this long (seconds) before trying again.
 _PAUSE: Final = 1.0
 #: A resting thread looks around by itself this often (seconds), should nobody be left to wake it.
@@ -322,7 +323,7 @@ class Worker:
                     self._resting.notify()
                     return None
                 now = self.engine.environment.now()
-                if self._heap and self._heap[0][0] <= now and not self._store_fails:
+                if self._heap and self._is_due(self._heap[0][0], now) and not self._store_fails:
                     taken = heapq.heappop(self._heap)[2]
                     self._in_hand[me] = taken
                     self._resting.notify()  # for the next work, or for the watch
@@ -334,6 +335,11 @@ class Worker:
                 self._claimer = me
                 self._resting.notify()
             self._claim(room)
+
+    @staticmethod
+    def _is_due(due_at: datetime, now: datetime) -> bool:
+        """What is in hand is due now or within `HOLD`; when it is further ahead, the clock went back meanwhile."""
+        return due_at <= now or due_at > now + _CLOCK_WENT_BACK
 
     def _room(self) -> int:
         """How many certificates may be claimed now; a store that failed is asked for one, to see whether it is back."""

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from attrs import define, field, frozen
 
+from certcore.model.clocks import LONGEST_LEASE, LONGEST_SLEEP, is_ahead
 from certcore.model.frozen import read_only
 from certcore.model.keys import KeyType
 from certcore.model.lifecycle import Status
@@ -91,8 +92,22 @@ class Schedule:
     lease_until: datetime | None = None
     #: The fencing token: grows with every lease; a write that brings an older one is refused.
     token: int = 0
-    #: The writer's clock when due_at was written; a moment that has not come yet proves that clock wrong.
+    #: The writer's clock when due_at was written; None: unknown. What has not come yet proves that clock wrong.
     written_at: datetime | None = None
+
+    def is_leased(self, now: datetime) -> bool:
+        """Whether somebody looks at it now; a lease that is further ahead than any was written under a wrong clock."""
+        return (
+            self.lease_until is not None
+            and self.lease_until > now
+            and not is_ahead(self.lease_until, now, LONGEST_LEASE)
+        )
+
+    def is_from_ahead(self, now: datetime) -> bool:
+        """Whether it was written while a clock was ahead, so that its due_at says nothing."""
+        if self.written_at is None:
+            return is_ahead(self.due_at, now, LONGEST_SLEEP)
+        return is_ahead(self.written_at, now)
 
     @property
     def urgency(self) -> tuple[datetime, datetime, str]:

@@ -53,6 +53,8 @@ class EventKind(StrEnum):
     RENEWAL_FAILING = "renewal_failing"
     #: not_after has passed.
     EXPIRED = "expired"
+    #: It had expired under a clock that was ahead; its leaf is valid.
+    REINSTATED = "reinstated"
     #: The CA has confirmed the revocation.
     REVOKED = "revoked"
     #: A user asked to look again now.

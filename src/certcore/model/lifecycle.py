@@ -69,6 +69,8 @@ class Action(StrEnum):
     FALL_BACK = "fall_back"
     #: not_after has passed.
     EXPIRE = "expire"
+    #: not_after has not passed after all: the clock was wrong.
+    REINSTATE = "reinstate"
     #: Have the CA revoke the leaf in service; done when the CA has confirmed.
     REVOKE = "revoke"
 
@@ -129,6 +131,7 @@ TRANSITIONS: Final[Mapping[tuple[Status, Action], Status]] = MappingProxyType(
         (_S.EXPIRED, _A.FAIL): _S.EXPIRED,
         (_S.EXPIRED, _A.FALL_BACK): _S.EXPIRED,
         (_S.EXPIRED, _A.INSTALL): _S.ACTIVE,
+        (_S.EXPIRED, _A.REINSTATE): _S.ACTIVE,
         (_S.ERROR, _A.CHECK_NOW): _S.PENDING,
         (_S.ERROR, _A.BACK_TO_DRAFT): _S.DRAFT,
         (_S.ERROR, _A.CHANGE_RENEWAL): _S.ERROR,

@@ -10,12 +10,21 @@ from attrs import Attribute, field, frozen
 
 from certcore.errors import InvalidInput
 from certcore.model.certificate import Certificate
+from certcore.model.clocks import is_ahead
 from certcore.model.issuance import Issuance
 from certcore.model.leaf import Leaf
 from certcore.model.lifecycle import Status
 from certcore.model.renewal_moment import renewal_moment
 
-__all__ = ["FAILING", "NoticePolicy", "is_failing", "next_notice", "passed_days", "told_of_days"]
+__all__ = [
+    "FAILING",
+    "NoticePolicy",
+    "is_failing",
+    "next_notice",
+    "passed_days",
+    "told_of_days",
+    "without_notices_ahead",
+]
 
 #: In `Issuance.told`: that the renewal of this leaf keeps failing.
 FAILING: Final = "failing"
@@ -75,6 +84,26 @@ def passed_days(policy: NoticePolicy, certificate: Certificate, active: Issuance
 def told_of_days(active: Issuance, days: Sequence[int]) -> tuple[str, ...]:
     """What `Issuance.told` is after a notice."""
     return tuple(dict.fromkeys([*active.told, *(_word(one) for one in days)]))
+
+
+def without_notices_ahead(issuance: Issuance, now: datetime, *, was_wrong: bool) -> tuple[str, ...]:
+    """`Issuance.told` without what was told under a clock that was ahead: it is told again when it is true.
+
+    Args:
+        issuance: With the leaf in service.
+        now: The present moment.
+        was_wrong: Whether the certificate was last looked at under such a clock.
+    """
+    leaf = issuance.leaf
+    if leaf is None:
+        return issuance.told
+
+    def is_true(word: str) -> bool:
+        if not word.startswith(_DAYS):
+            return not was_wrong
+        return not is_ahead(leaf.not_after - timedelta(days=int(word.removeprefix(_DAYS))), now)
+
+    return tuple(filter(is_true, issuance.told))
 
 
 def is_failing(

@@ -103,6 +103,19 @@ class ScheduleRepository(Protocol):
         """
         ...
 
+    def repair(self, *, now: datetime, limit: int) -> int:
+        """Make due what was written while a clock was ahead, and end leases that are further ahead than any can be.
+
+        That is, of up to ``limit`` schedules each: due_at is set to now where ``written_at`` is ahead of now (see
+        `certcore.model.clocks`), or is not known and due_at is further ahead than `LONGEST_SLEEP`; and a lease that is
+        further ahead than `LONGEST_LEASE` is taken away. ``written_at`` stays, so that the step knows. MUST be cheap
+        where nothing is to be done.
+
+        Returns:
+            How many were found.
+        """
+        ...
+
     def next_due(self, *, now: datetime) -> datetime | None:
         """The earliest moment at which something can be claimed: now or later; None when nothing is scheduled."""
         ...

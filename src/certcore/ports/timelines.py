@@ -95,6 +95,14 @@ class TimelineRepository(Protocol):
         """
         ...
 
+    def repair(self, *, now: datetime, limit: int) -> int:
+        """Make due what is further ahead than `certcore.model.clocks.LONGEST_RETRY`, and end leases likewise.
+
+        Returns:
+            How many were found, up to ``limit`` of each kind.
+        """
+        ...
+
     def is_due(self, *, now: datetime, without: Collection[str] = ()) -> bool:
         """Whether there is anything to deliver now, leased or not, ``without`` some certificates."""
         ...

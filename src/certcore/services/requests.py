@@ -81,7 +81,7 @@ class Requests:
                 transaction.certificates.save_progress(changed)
             self._permit_order(transaction, stored)
             schedule = transaction.schedules.get(certificate_id)
-            if status is not stored.status or schedule.lease_until is None or schedule.lease_until <= now:
+            if status is not stored.status or not schedule.is_leased(now):
                 transaction.schedules.take_over(certificate_id, due_at=now, attempts=0)
             else:
                 # A worker is on it, and may have looked a moment ago: it goes on with another look.

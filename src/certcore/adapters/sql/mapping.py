@@ -142,6 +142,7 @@ def issuance_progress(issuance: Issuance) -> dict[str, Any]:
         "authority_failures": issuance.authority_failures,
         "told": ",".join(issuance.told),
         "engine_state": _engine_state_json(issuance.engine_state),
+        "created_at": issuance.created_at,
         "finished_at": issuance.finished_at,
     }
 
@@ -161,7 +162,6 @@ def issuance_row(issuance: Issuance) -> dict[str, Any]:
         "key_owner_id": issuance.key_name.owner_id,
         "csr_pem": issuance.csr_pem,
         "is_keyless": issuance.is_keyless,
-        "created_at": issuance.created_at,
     }
 
 

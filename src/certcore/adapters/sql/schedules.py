@@ -16,6 +16,7 @@ from certcore.adapters.sql.exact import only
 from certcore.adapters.sql.tables import schedules
 from certcore.errors import LeaseLost, NotFound
 from certcore.model.certificate import WITHOUT_LEAF, Schedule
+from certcore.model.clocks import CLOCK_TOLERANCE, LONGEST_LEASE, LONGEST_SLEEP
 
 __all__ = ["LOCKED", "SqlSchedules"]
 
@@ -142,7 +143,7 @@ class SqlSchedules:
     def claim(self, certificate_id: str, *, now: datetime, owner: str, lease_until: datetime) -> Schedule | None:
         """Lease one certificate; None while another owner's lease runs."""
         stored = self.get(certificate_id)
-        if stored.lease_until is not None and stored.lease_until > now:
+        if stored.is_leased(now):
             return None
         return self._lease(stored, owner, lease_until)
 
@@ -165,10 +166,32 @@ class SqlSchedules:
             lease_owner="",
             lease_until=None,
             token=stored.token + 1,
+            written_at=due_at,
         )
         row = mapping.schedule_row(taken)
         self.connection.execute(_SCHEDULE_UPDATE, {"row_id": row.pop("certificate_id"), **row})
         return taken
+
+    def repair(self, *, now: datetime, limit: int) -> int:
+        """Make due what was written while a clock was ahead, and end leases that are further ahead than any can be."""
+        written = now + CLOCK_TOLERANCE
+        sleeps, leased = written + LONGEST_SLEEP, written + LONGEST_LEASE
+        asleep = sa.or_(schedules.c.due_at.is_(None), schedules.c.due_at > now)
+        due, free = {"due_at": now}, {"lease_owner": "", "lease_until": None}
+        found = [
+            self._change(sa.and_(schedules.c.written_at > written, asleep), due, limit),
+            self._change(sa.and_(schedules.c.written_at.is_(None), schedules.c.due_at > sleeps), due, limit),
+            self._change(schedules.c.lease_until > leased, free, limit),
+        ]
+        return max(found)
+
+    def _change(self, condition: sa.ColumnElement[bool], values: dict[str, Any], limit: int) -> int:
+        """Change up to so many rows; those that another transaction holds are left for the next time."""
+        rows = sa.select(schedules.c.certificate_id).where(condition).limit(limit)
+        ids = list(self.connection.execute(rows.with_for_update(skip_locked=True)).scalars())
+        if ids:
+            self.connection.execute(schedules.update().where(schedules.c.certificate_id.in_(ids)).values(values))
+        return len(ids)
 
     def next_due(self, *, now: datetime) -> datetime | None:
         """The earliest moment at which something can be claimed."""

@@ -17,6 +17,7 @@ from certcore.adapters.sql.exact import only
 from certcore.adapters.sql.inserts import insert_new
 from certcore.adapters.sql.tables import events, timelines
 from certcore.errors import LeaseLost, NotFound
+from certcore.model.clocks import CLOCK_TOLERANCE, LONGEST_LEASE, LONGEST_RETRY
 from certcore.model.events import Event
 from certcore.model.timeline import Behind, Timeline, chain
 
@@ -223,6 +224,23 @@ class SqlTimelines:
         }
         if self.connection.execute(_SETTLE, values).rowcount == 0:
             raise LeaseLost(certificate_id)
+
+    def repair(self, *, now: datetime, limit: int) -> int:
+        """Make due what is further ahead than it can be, and end leases likewise."""
+        late, leased = now + LONGEST_RETRY + CLOCK_TOLERANCE, now + LONGEST_LEASE + CLOCK_TOLERANCE
+        free = {"lease_owner": "", "lease_until": None}
+        return max(
+            self._change(timelines.c.due_at > late, {"due_at": now}, limit),
+            self._change(sa.and_(timelines.c.due_at.is_not(None), timelines.c.lease_until > leased), free, limit),
+        )
+
+    def _change(self, condition: sa.ColumnElement[bool], values: dict[str, Any], limit: int) -> int:
+        """Change up to so many rows; those that another transaction holds are left for the next time."""
+        rows = sa.select(timelines.c.certificate_id).where(condition).limit(limit)
+        ids = list(self.connection.execute(rows.with_for_update(skip_locked=True)).scalars())
+        if ids:
+            self.connection.execute(timelines.update().where(timelines.c.certificate_id.in_(ids)).values(values))
+        return len(ids)
 
     def is_due(self, *, now: datetime, without: Collection[str] = ()) -> bool:
         """Whether there is anything to deliver now."""

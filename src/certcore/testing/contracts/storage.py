@@ -290,6 +290,58 @@ class StorageContract(RowsContract, ListsContract, KeysContract, SecretsContract
             assert transaction.schedules.next_due(now=NOW) == LATER
             assert transaction.schedules.next_due(now=LATER) == NOW
 
+    # -- what was written under a wrong clock -----------------------------------------------------------------------
+
+    def test_what_a_wrong_clock_has_put_off_is_made_due(self, storage: Storage) -> None:
+        """A schedule that was written in the future is due now, however near or far it was to be looked at next."""
+        years, day = timedelta(days=6 * 365), timedelta(days=1)
+        self._schedules(storage, *[NOW] * 6)
+        written = {
+            1: (NOW + years, NOW + years),
+            2: (NOW + day, NOW + day + timedelta(hours=1)),
+            3: (NOW + years, None),
+            4: (None, NOW + years),
+            5: (NOW, NOW + years),  # a leaf that lives for long, under the right clock
+            6: (NOW + timedelta(minutes=10), NOW + day),  # clocks differ by minutes
+        }
+        with storage.write() as transaction:
+            for number, (written_at, due_at) in written.items():
+                stored = transaction.schedules.get(f"certificate-{number}")
+                transaction.schedules.save(evolve(stored, due_at=due_at, written_at=written_at))
+            assert transaction.schedules.repair(now=NOW, limit=100) >= 3
+        assert {one.certificate_id for one in self._claim(storage, NOW)} == {
+            f"certificate-{number}" for number in (1, 2, 3, 4)
+        }
+        with storage.write() as transaction:
+            assert transaction.schedules.get("certificate-2").written_at == NOW + day
+            # Nothing is made due twice.
+            assert transaction.schedules.repair(now=NOW, limit=100) == 0
+
+    def test_a_lease_of_a_wrong_clock_is_taken_away(self, storage: Storage) -> None:
+        """A lease that is further ahead than any can be keeps nobody away, and its owner is fenced out."""
+        self._schedules(storage, NOW, NOW)
+        years = timedelta(days=3650)
+        with storage.write() as transaction:
+            first = transaction.schedules.claim("certificate-1", now=NOW, owner="one", lease_until=NOW + years)
+            transaction.schedules.claim("certificate-2", now=NOW, owner="one", lease_until=NOW + years)
+        assert first is not None
+        assert self._claim(storage, NOW, owner="two") == []
+        with storage.write() as transaction:
+            assert transaction.schedules.claim("certificate-2", now=NOW, owner="two", lease_until=LATER) is not None
+            assert transaction.schedules.repair(now=NOW, limit=100) == 1
+        (claimed,) = self._claim(storage, NOW, owner="two")
+        with pytest.raises(LeaseLost), storage.write() as transaction:
+            transaction.schedules.save(first)
+        assert claimed.token > first.token
+
+    def test_a_repair_takes_no_more_rows_than_it_may(self, storage: Storage) -> None:
+        """Of many schedules a part is made due at each call, and all of them in the end."""
+        self._schedules(storage, *[NOW + timedelta(days=900)] * 7)
+        with storage.write() as transaction:
+            assert transaction.schedules.repair(now=NOW, limit=4) == 4
+            assert transaction.schedules.repair(now=NOW, limit=4) == 3
+        assert len(self._claim(storage, NOW)) == 7
+
     def test_two_claimers_never_get_the_same(self, storage: Storage) -> None:
         """Claiming from many threads at once hands every certificate out exactly once."""
         self._schedules(storage, *[NOW] * 40)

@@ -164,6 +164,20 @@ class TimelinesContract:
             stored = transaction.timelines.get("c")
         assert (stored.delivered, stored.lease_owner, stored.token) == (0, "you", 2)
 
+    def test_a_delivery_that_a_wrong_clock_has_put_off(self, storage: Storage) -> None:
+        """What is to be delivered in some years is due now, and a lease until then keeps nobody away."""
+        years = NOW + timedelta(days=6 * 365)
+        with storage.write() as transaction:
+            transaction.events.append([_event(1, "held", at=NOW)])
+            transaction.timelines.claim_due(now=NOW, owner="me", lease_until=years, limit=9)
+            transaction.events.append([_event(1, at=years), _event(1, "soon", at=NOW + timedelta(minutes=50))])
+        with storage.write() as transaction:
+            assert transaction.timelines.claim_due(now=NOW, owner="you", lease_until=LATER, limit=9) == []
+            assert transaction.timelines.repair(now=NOW, limit=9) >= 1
+            assert transaction.timelines.repair(now=NOW, limit=9) == 0
+            claimed = transaction.timelines.claim_due(now=NOW, owner="you", lease_until=LATER, limit=9)
+        assert {one.certificate_id for one in claimed} == {"c", "held"}
+
     def _claimed(self, storage: Storage, *, tell: bool = True) -> Timeline:
         with storage.write() as transaction:
             if tell:

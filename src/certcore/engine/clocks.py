@@ -1,0 +1,133 @@
+"""What was written while a clock was wrong, put right: moments that have not come yet are not believed."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+from typing import Final
+
+from attrs import define, evolve, field
+
+from certcore.engine.outcome import Held
+from certcore.model.clocks import is_ahead, not_ahead
+from certcore.model.issuance import Issuance, Outcome, Purpose
+from certcore.model.leaf import Leaf
+from certcore.model.lifecycle import Action, Status, transition
+from certcore.model.notices import without_notices_ahead
+from certcore.model.renewal_info import RenewalInfo
+from certcore.ports.storage import Storage
+from certcore.x509.judgement import CLOCK_TOLERANCE
+
+__all__ = ["Sweep", "repaired"]
+
+_log = logging.getLogger(__name__)
+#: Between two sweeps of one process.
+_EVERY: Final = timedelta(minutes=1)
+#: Rows of one sweep; when there were so many, the next one follows at once.
+_ROWS: Final = 500
+#: What a CA asks for, or is asked, lies no further ahead than this, or a tenth of the leaf's lifetime.
+_LONGEST_QUESTION: Final = timedelta(days=1)
+
+
+@define(eq=False)
+class Sweep:
+    """Makes due, about once a minute, what sleeps because a clock was wrong when it was written."""
+
+    storage: Storage
+    #: When this process has swept last.
+    _swept_at: datetime | None = field(default=None, init=False)
+
+    def run(self, now: datetime) -> None:
+        """Sweep when it is time to, at once when the clock went back."""
+        last = self._swept_at
+        if last is not None and timedelta(0) <= now - last < _EVERY:
+            return
+        with self.storage.write() as transaction:
+            rows = transaction.schedules.repair(now=now, limit=_ROWS)
+            deliveries = transaction.timelines.repair(now=now, limit=_ROWS)
+        self._swept_at = None if max(rows, deliveries) >= _ROWS else now
+        if rows or deliveries:
+            _log.warning(
+                "%d schedules and %d deliveries were written while a clock was ahead of this one; they are due now.",
+                rows,
+                deliveries,
+            )
+
+
+def repaired(held: Held, now: datetime) -> Held:
+    """The state without moments that were written while a clock was ahead.
+
+    What has happened is dated to now. A failure for good that was found under the wrong clock is taken back: the
+    attempt goes on. While this machine's own clock seems to be behind, because the leaf in service begins in the
+    future, history is left as it is.
+    """
+    leaf = None if held.active is None else held.active.leaf
+    # What was imported may be meant for later.
+    is_ours = held.active is not None and held.active.purpose is not Purpose.IMPORT
+    is_behind = is_ours and leaf is not None and leaf.not_before > now + CLOCK_TOLERANCE
+    was_wrong = is_ahead(held.schedule.written_at, now) and not is_behind
+    after = held
+    for issuance in held.issuances:
+        changed = _with_leaf_ahead(_repaired_info(issuance, now), is_behind and issuance is held.active, now)
+        if not is_behind:
+            changed = _repaired_history(changed, now, was_wrong=was_wrong)
+        if changed != issuance:
+            after = after.with_issuance(changed)
+    return _going_on(after, now) if was_wrong else after
+
+
+def _going_on(held: Held, now: datetime) -> Held:
+    """Pauses are forgotten, and an attempt that failed for good under the wrong clock goes on."""
+    held = evolve(held, schedule=evolve(held.schedule, attempts=0))
+    certificate = held.certificate
+    attempt = next((one for one in held.issuances if one.id == certificate.issuance_id), None)
+    if certificate.status is not Status.ERROR or attempt is None or attempt.outcome is not Outcome.FAILED:
+        return held
+    state = attempt.module_state if attempt.needs_clean_up else None
+    opened = evolve(attempt, outcome=None, finished_at=None, module_state=state)
+    status = transition(certificate.status, Action.CHECK_NOW)
+    return held.with_issuance(opened).moved(evolve(certificate, status=status, updated_at=now), None, now)
+
+
+def _repaired_history(issuance: Issuance, now: datetime, *, was_wrong: bool) -> Issuance:
+    state = issuance.engine_state
+    state = evolve(
+        state,
+        orders=tuple(not_ahead(one, now) or now for one in state.orders),
+        waiting_since=not_ahead(state.waiting_since, now),
+        kept_since=not_ahead(state.kept_since, now),
+    )
+    told = without_notices_ahead(issuance, now, was_wrong=was_wrong)
+    return evolve(
+        issuance,
+        engine_state=state,
+        told=told,
+        created_at=not_ahead(issuance.created_at, now) or now,
+        finished_at=not_ahead(issuance.finished_at, now),
+    )
+
+
+def _with_leaf_ahead(issuance: Issuance, is_ahead_now: bool, now: datetime) -> Issuance:  # noqa: FBT001
+    """Note since when the leaf in service begins in the future."""
+    state = issuance.engine_state
+    since = state.ahead_since
+    if not is_ahead_now:
+        return issuance if since is None else evolve(issuance, engine_state=evolve(state, ahead_since=None))
+    if since is not None and since <= now:
+        return issuance
+    return evolve(issuance, engine_state=evolve(state, ahead_since=now))
+
+
+def _repaired_info(issuance: Issuance, now: datetime) -> Issuance:
+    info, leaf = issuance.renewal_info, issuance.leaf
+    if info is None or leaf is None or not _is_wrong(info, leaf, now):
+        return issuance
+    return evolve(issuance, renewal_info=evolve(info, check_at=now, checked_at=not_ahead(info.checked_at, now)))
+
+
+def _is_wrong(info: RenewalInfo, leaf: Leaf, now: datetime) -> bool:
+    if is_ahead(info.checked_at, now):
+        return True
+    # One that is asked again only at its end belongs to a CA that cannot be asked.
+    longest = max(_LONGEST_QUESTION, leaf.lifetime / 10)
+    return info.check_at != leaf.not_after and is_ahead(info.check_at, now, longest)
