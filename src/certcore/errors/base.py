@@ -87,7 +87,7 @@ class NotFound(CertCoreError):
 
     def __init__(self, kind: str, key: str) -> None:
         super().__init__(
-            f"There is no {_called(kind)} {key!r}.", advice=f"List the {_plural(kind)} to see what there is."
+            f"There is no {_called(kind)} {_shown(key)!r}.", advice=f"List the {_plural(kind)} to see what there is."
         )
         self.kind = kind
         self.key = key

@@ -33,7 +33,7 @@ class UnknownModule(InvalidInput, PluginError):
     def __init__(self, name: str, known: Iterable[str]) -> None:
         choices = ", ".join(sorted(known)) or "none"
         self.field = "module"
-        self.reason = f"there is no CA module named {name!r}."
+        self.reason = f"there is no CA module named {name[:60]!r}."
         # Not through the parents: they take different arguments, and each would call the other.
         CertCoreError.__init__(
             self,

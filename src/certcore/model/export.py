@@ -42,6 +42,7 @@ _DIGEST: Final = 16
 #: In bytes. OpenSSL reads no longer ones.
 _LONGEST_PASSWORD: Final = 1000
 _LONGEST_FRIENDLY_NAME: Final = 200
+_LONGEST_FOLDER: Final = 1000
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
@@ -135,16 +136,18 @@ class Material:
 def _check_password(_: object, __: Attribute[Any], password: Secret | None) -> None:
     if password is None:
         return
+    if not isinstance(password, Secret):
+        raise InvalidInput("password", "must be a Secret.")
     if not password:
         raise InvalidInput("password", "it is empty.", advice="Give one, or leave it out.")
+    if len(password.reveal()) > _LONGEST_PASSWORD:
+        raise InvalidInput("password", f"it is longer than {_LONGEST_PASSWORD} bytes.")
     try:
         text = password.reveal_text()
     except UnicodeDecodeError:
         raise InvalidInput("password", "it is not text in UTF-8.") from None
     if _UNPRINTABLE.search(text):
         raise InvalidInput("password", "it has a line break or another control character, which nobody can type.")
-    if len(password.reveal()) > _LONGEST_PASSWORD:
-        raise InvalidInput("password", f"it is longer than {_LONGEST_PASSWORD} bytes.")
 
 
 def _check_friendly_name(_: object, __: Attribute[Any], name: str) -> None:
@@ -154,6 +157,8 @@ def _check_friendly_name(_: object, __: Attribute[Any], name: str) -> None:
 
 def _check_folder(_: object, __: Attribute[Any], folder: str) -> None:
     # It goes into the configuration of servers, whose ways of quoting differ; what needs none is safe in all of them.
+    if len(folder) > _LONGEST_FOLDER:
+        raise InvalidInput("folder", f"is longer than {_LONGEST_FOLDER} characters.")
     if folder and not (folder.startswith("/") and all(one.isalnum() or one in "/._@+~-" for one in folder)):
         raise InvalidInput(
             "folder",

@@ -15,12 +15,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import attrs
 from attrs import frozen
 
 from certcore.errors import InvalidInput
+from certcore.model.bounds import at_most, counted, members, text_within
 from certcore.model.secret import Secret
 
 __all__ = [
@@ -43,6 +44,11 @@ T = TypeVar("T")
 _METADATA = "certcore.form"
 _TRUE = frozenset({"1", "true", "yes", "on", "y"})
 _FALSE = frozenset({"0", "false", "no", "off", "n"})
+#: No number and no yes or no is longer.
+_LONGEST_WORD: Final = 40
+_SHOWN_NUMBER: Final = 10**_LONGEST_WORD
+#: Lists may have so many entries more than are allowed, if those are empty.
+_EMPTY_ENTRIES: Final = 1000
 
 
 class FieldKind(StrEnum):
@@ -81,6 +87,10 @@ class FormField:
     choices: tuple[Choice, ...] = ()
     minimum: int | None = None
     maximum: int | None = None
+    #: How long a text, or one of the texts of a list, may be, in characters; None for other kinds.
+    longest: int | None = None
+    #: How many texts a list may have; None for other kinds.
+    most: int | None = None
     #: What a number counts, for example ``seconds``.
     unit: str = ""
     placeholder: str = ""
@@ -119,7 +129,7 @@ def text(
         maximum: The longest text in characters.
     """
     kind = FieldKind.MULTILINE if multiline else FieldKind.TEXT
-    return _field(kind, label, default, help=help, placeholder=placeholder, parse=parse, maximum=maximum)
+    return _field(kind, label, default, help=help, placeholder=placeholder, parse=parse, longest=maximum)
 
 
 def secret(
@@ -130,8 +140,8 @@ def secret(
     multiline: bool = False,
     maximum: int = 4096,
 ) -> Any:
-    """A field whose value is a `Secret`: sealed at rest and never shown again."""
-    return _field(FieldKind.SECRET, label, default, help=help, multiline=multiline, maximum=maximum)
+    """A field whose value is a `Secret`, of at most ``maximum`` bytes: sealed at rest and never shown again."""
+    return _field(FieldKind.SECRET, label, default, help=help, multiline=multiline, longest=maximum)
 
 
 def integer(
@@ -178,9 +188,21 @@ def lines(
     placeholder: str = "",
     parse: Callable[[str, str], Any] | None = None,
     maximum: int = 50,
+    longest: int = 1024,
 ) -> Any:
-    """A list of texts, one per line; `parse` is called for each, `maximum` is how many there may be."""
-    return _field(FieldKind.LINES, label, default, help=help, placeholder=placeholder, parse=parse, maximum=maximum)
+    """A list of texts, one per line.
+
+    Args:
+        label: What the panel shows beside it.
+        default: The value when nothing is given.
+        help: One sentence under the field.
+        placeholder: An example shown while it is empty.
+        parse: Called for each text, with the field's name; returns the value or raises InvalidInput.
+        maximum: How many there may be.
+        longest: How long each may be, in characters.
+    """
+    bounds = {"most": maximum, "longest": longest}
+    return _field(FieldKind.LINES, label, default, help=help, placeholder=placeholder, parse=parse, **bounds)
 
 
 def fields_of(settings_type: type) -> tuple[FormField, ...]:
@@ -199,7 +221,7 @@ def structure(settings_type: type[T], values: Mapping[str, Any]) -> T:
         InvalidInput: A field is unknown, missing or wrong; the error names it.
     """
     attributes = {attribute.name: attribute for attribute in _attributes(settings_type)}
-    for name in values:
+    for name in members("settings", values):
         if name not in attributes:
             known = ", ".join(attributes)
             raise InvalidInput(str(name)[:60], "there is no such setting.", advice=f"Known settings: {known}.")
@@ -285,8 +307,6 @@ def _spec(attribute: attrs.Attribute[Any]) -> Mapping[str, Any]:
 
 def _form_field(attribute: attrs.Attribute[Any]) -> FormField:
     spec = {name: value for name, value in _spec(attribute).items() if name != "parse"}
-    if spec["kind"] is not FieldKind.INTEGER:
-        spec.pop("maximum", None)
     required = attribute.default is attrs.NOTHING
     default = None if required or isinstance(attribute.default, (Secret, attrs.Factory)) else attribute.default  # type: ignore[arg-type]
     if isinstance(default, tuple):
@@ -309,12 +329,15 @@ def _read(attribute: attrs.Attribute[Any], value: Any) -> Any:
         case FieldKind.CHOICE:
             choices = [one.value for one in spec["choices"]]
             if value not in choices:
-                raise InvalidInput(name, f"{str(value)[:60]!r} is not one of: {', '.join(choices)}.")
+                shown = value[:60] if isinstance(value, str) else type(value).__name__
+                raise InvalidInput(name, f"{shown!r} is not one of: {', '.join(choices)}.")
             return value
         case FieldKind.LINES:
             return _read_lines(name, value, spec)
         case FieldKind.SECRET:
             if isinstance(value, Secret):
+                if len(value.reveal()) > spec["longest"]:
+                    raise InvalidInput(name, f"is longer than {spec['longest']} bytes.")
                 return value
             return Secret(_read_text(name, value, spec))
         case _:
@@ -328,8 +351,7 @@ def _read_text(name: str, value: Any, spec: Mapping[str, Any]) -> str:
     if not isinstance(value, str):
         raise InvalidInput(name, "must be text.")
     plain = value.strip()
-    if len(plain) > spec["maximum"]:
-        raise InvalidInput(name, f"is longer than {spec['maximum']} characters.")
+    text_within(name, plain, spec["longest"])
     lines_allowed = spec["kind"] is FieldKind.MULTILINE or spec.get("multiline", False)
     if not lines_allowed and any(ord(character) < 0x20 for character in plain):  # noqa: PLR2004
         raise InvalidInput(name, "must be a single line without control characters.")
@@ -340,18 +362,21 @@ def _read_integer(name: str, value: Any, minimum: int, maximum: int) -> int:
     try:
         if isinstance(value, (bool, float)):
             raise TypeError  # noqa: TRY301 - one sentence for every wrong kind of value
-        number = int(value)
+        number = int(at_most(value, _LONGEST_WORD) if isinstance(value, str) else value)
     except (TypeError, ValueError):
         raise InvalidInput(name, f"must be a whole number from {minimum} to {maximum}.") from None
     if not minimum <= number <= maximum:
-        raise InvalidInput(name, f"{number} is out of range; it must be from {minimum} to {maximum}.")
+        shown = f"{number} is out of range; it" if abs(number) < _SHOWN_NUMBER else "it"
+        raise InvalidInput(name, f"{shown} must be from {minimum} to {maximum}.")
     return number
 
 
 def _read_boolean(name: str, value: Any) -> bool:
     if isinstance(value, bool):
         return value
-    word = str(value).strip().lower()
+    word = at_most(value, _LONGEST_WORD).strip().lower() if isinstance(value, str) else ""
+    if isinstance(value, int) and value in (0, 1):
+        return bool(value)
     if word in _TRUE:
         return True
     if word in _FALSE:
@@ -360,11 +385,18 @@ def _read_boolean(name: str, value: Any) -> bool:
 
 
 def _read_lines(name: str, value: Any, spec: Mapping[str, Any]) -> tuple[Any, ...]:
+    most, longest = spec["most"], spec["longest"]
     if isinstance(value, str):
-        value = value.replace(",", "\n").splitlines()
-    if not isinstance(value, (list, tuple)) or not all(isinstance(one, str) for one in value):
+        value = text_within(name, value, most * (longest + 2)).replace(",", "\n").splitlines()
+    elif not isinstance(value, (list, tuple)):
+        raise InvalidInput(name, "must be a list of texts.")
+    else:
+        counted(name, value, most + _EMPTY_ENTRIES)
+    if not all(isinstance(one, str) for one in value):
         raise InvalidInput(name, "must be a list of texts.")
     entries = [one.strip() for one in value if one.strip()]
-    if len(entries) > spec["maximum"]:
-        raise InvalidInput(name, f"has {len(entries)} entries; at most {spec['maximum']} are allowed.")
+    if len(entries) > most:
+        raise InvalidInput(name, f"has {len(entries)} entries; at most {most} are allowed.")
+    for one in entries:
+        text_within(name, one, longest)
     return tuple(spec["parse"](one, name) if spec["parse"] else one for one in entries)

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Final
 
 from certcore.errors import InvalidInput
+from certcore.model.bounds import at_most
 
 __all__ = ["KeyType"]
+
+#: No spelling of a key type is longer, in characters.
+_LONGEST: Final = 100
 
 
 class KeyType(StrEnum):
@@ -25,7 +30,7 @@ class KeyType(StrEnum):
         Raises:
             InvalidInput: There is no such key type.
         """
-        wanted = str(text).strip().lower().replace("_", "-").replace(" ", "-")
+        wanted = at_most(str(text), _LONGEST).strip().lower().replace("_", "-").replace(" ", "-")
         try:
             return cls(wanted)
         except ValueError:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Final
 
 import idna
@@ -69,11 +70,11 @@ class DnsName:
         if not isinstance(text, str):
             raise InvalidName(field, "a domain name must be text.")
         shown = _shorten(text)
+        if len(text) > _MAX_INPUT:
+            raise InvalidName(field, f"{shown} is longer than the {_MAX_NAME} characters that DNS allows.")
         name = text.strip()
         if not name:
             raise InvalidName(field, "a domain name is needed, but it is empty.")
-        if len(name) > _MAX_INPUT:
-            raise InvalidName(field, f"{shown} is longer than the {_MAX_NAME} characters that DNS allows.")
         _refuse_other_things(name, shown, field)
         wildcard = name.startswith("*.")
         base = name[2:] if wildcard else name
@@ -128,7 +129,7 @@ class IpAddress:
             InvalidName: The text is not an IP address.
         """
         try:
-            return cls(str(ipaddress.ip_address(text.strip())))
+            return cls(str(ipaddress.ip_address(text[:_MAX_INPUT].strip())))
         except ValueError:
             raise InvalidName(field, f"{_shorten(text)} is not an IP address.") from None
 
@@ -146,35 +147,45 @@ def parse_identifier(text: str, *, field: str = "name") -> Identifier:
     Raises:
         InvalidName: It is neither.
     """
-    if _as_ip(text.strip()) is not None:
+    if _as_ip(text[:_MAX_INPUT].strip()) is not None:
         return IpAddress.parse(text, field=field)
     return DnsName.parse(text, field=field)
 
 
-def certificate_names(domain: DnsName, aliases: Iterable[DnsName], *, wildcard: bool) -> tuple[DnsName, ...]:
+def certificate_names(
+    domain: DnsName, aliases: Iterable[DnsName], *, wildcard: bool, most: int = MAX_NAMES
+) -> tuple[DnsName, ...]:
     """All the names of a certificate: the domain, ``*.domain`` when asked for, then the aliases in their order.
 
+    Args:
+        domain: The primary name.
+        aliases: Further names.
+        wildcard: Whether ``*.domain`` is one of them.
+        most: How many names there may be.
+
     Raises:
-        InvalidName: A name is given twice, or there are more than `MAX_NAMES`.
+        InvalidName: A name is given twice, or there are too many; no more are looked at than are needed to see that.
     """
-    names = [domain]
+    names = dict.fromkeys([domain])
     if wildcard:
         if domain.is_wildcard:
             raise InvalidName("wildcard", f"{domain} is a wildcard already.")
-        names.append(DnsName(f"*.{domain}"))
-    for alias in aliases:
+        names[DnsName(f"*.{domain}")] = None
+    room = most - len(names)
+    further = tuple(islice(aliases, room + 1))
+    if len(further) > room:
+        raise InvalidName("aliases", f"there are too many names: a certificate carries at most {most}.")
+    for alias in further:
         if alias == domain:
             raise InvalidName("aliases", f"{alias} is the domain itself; leave it out of the aliases.")
         if alias in names:
             raise InvalidName("aliases", f"{alias} is there twice.")
-        names.append(alias)
-    if len(names) > MAX_NAMES:
-        raise InvalidName("aliases", f"{len(names)} names are too many: a certificate carries at most {MAX_NAMES}.")
+        names[alias] = None
     return tuple(names)
 
 
 def form_of_names(
-    names: Sequence[DnsName], *, domain: DnsName | None = None
+    names: Sequence[DnsName], *, domain: DnsName | None = None, most: int = MAX_NAMES
 ) -> tuple[DnsName, tuple[DnsName, ...], bool]:
     """The names of a leaf or a request as a form has them: the domain, the aliases, and whether ``*.domain`` is there.
 
@@ -183,16 +194,17 @@ def form_of_names(
     Args:
         names: The names, at least one.
         domain: The one that is the domain; the first that is no wildcard, or the first one, when None.
+        most: How many names there may be.
 
     Raises:
-        InvalidName: There are more than `MAX_NAMES`.
+        InvalidName: There are too many.
     """
     if domain is None:
         domain = next((one for one in names if not one.is_wildcard), names[0])
     wildcard = not domain.is_wildcard and DnsName(f"*.{domain}") in names
     own = {domain, *([DnsName(f"*.{domain}")] if wildcard else [])}
     aliases = tuple(one for one in dict.fromkeys(names) if one not in own)
-    certificate_names(domain, aliases, wildcard=wildcard)
+    certificate_names(domain, aliases, wildcard=wildcard, most=most)
     return domain, aliases, wildcard
 
 

@@ -10,6 +10,9 @@ from certcore.errors import InvalidInput
 
 __all__ = ["RevocationReason"]
 
+#: No spelling of a reason is longer, in characters.
+_LONGEST: Final = 100
+
 
 class RevocationReason(StrEnum):
     """The reasons that a subscriber may give (RFC 5280 section 5.3.1; the other codes belong to CAs)."""
@@ -32,9 +35,9 @@ class RevocationReason(StrEnum):
         Raises:
             InvalidInput: There is no such reason.
         """
-        wanted = "".join(char for char in str(text).lower() if char.isalnum())
+        wanted = "".join(char for char in str(text)[: _LONGEST + 1].lower() if char.isalnum())
         for one in cls:
-            if one.replace("_", "") == wanted:
+            if len(str(text)) <= _LONGEST and one.replace("_", "") == wanted:
                 return one
         raise InvalidInput("reason", f"{str(text)[:40]!r} is not one of: {', '.join(cls)}.")
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from attrs import frozen
 
-from certcore.errors import AccessDenied, InvalidInput
+from certcore.errors import AccessDenied, InvalidInput, NotFound
+from certcore.model.bounds import LONGEST_ID, text_within
 from certcore.model.certificate import Certificate
 from certcore.model.permissions import Permission
 from certcore.ports.plugins import Plugins
@@ -12,6 +15,9 @@ from certcore.ports.storage import Storage
 from certcore.services.inputs import check_id, is_storable
 
 __all__ = ["Access"]
+
+#: In characters; it stands in every event of the record.
+_LONGEST_ACTOR: Final = 300
 
 
 @frozen(kw_only=True, eq=False)
@@ -42,9 +48,12 @@ class Access:
 
         Raises:
             InvalidInput: The actor is no text that can go on the record.
+            NotFound: The subject is longer than any id.
         """
-        if not is_storable(actor):
+        if not is_storable(text_within("actor", actor, _LONGEST_ACTOR)):
             raise InvalidInput("actor", "must be text, without surrogates and NUL.")
+        if len(subject) > LONGEST_ID:
+            raise NotFound(str(permission).partition(".")[0], subject)
         return self.plugins.authorize(actor, str(permission), subject, owner) is not False
 
     def require_profiles(self, actor: str, certificate: Certificate, *, before: Certificate | None = None) -> None:

@@ -10,6 +10,7 @@ from attrs import evolve, frozen
 from certcore.engine.contexts import Contexts, plain_settings, read_settings, secret_fields, setting_secret_name
 from certcore.errors import CertCoreError, InUse, InvalidInput, NotFound
 from certcore.model.authority import CertificateAuthority
+from certcore.model.bounds import LONGEST_ID, MOST_ROWS, members, text_within, whole_number
 from certcore.model.form import FormField, fields_of, refuse_old_consents
 from certcore.model.hints import Hint, Level, Message, Notice
 from certcore.model.permissions import Permission
@@ -51,7 +52,7 @@ class Authorities:
         Raises:
             UnknownModule: It is not loaded.
         """
-        return fields_of(self.contexts.plugins.module(module).profile_type)
+        return fields_of(self.contexts.plugins.module(text_within("module", module, LONGEST_ID)).profile_type)
 
     def form_of(self, authority_id: str, *, actor: str = "system") -> Sequence[FormField]:
         """The fields of a stored profile; what is known of its CA may have become choices.
@@ -135,12 +136,13 @@ class Authorities:
             AccessDenied: The policy said no.
         """
         self.access.require(actor, Permission.AUTHORITY_ACT, authority_id)
+        text_within("action", action, LONGEST_ID)
+        refuse_unstorable(members("values", values or {}))
         name, module, context = self._opened(authority_id)
         offered = {one.name: one for one in self._actions(name, module, context)}
         if action not in offered or not isinstance(module, SupportsActions):
             choices = ", ".join(offered) or "none"
             raise InvalidInput("action", f"there is no action {action[:40]!r}.", advice=f"Possible now: {choices}.")
-        refuse_unstorable(values or {})
         form: object = read_settings(name, offered[action].form, values or {})
         done: Message = call_plugin(
             name, "run_action", module.run_action, action, form, context, returns=Message, actor=actor
@@ -172,7 +174,7 @@ class Authorities:
             AccessDenied: The policy said no.
         """
         self.access.require(actor, Permission.AUTHORITY_CREATE)
-        ca_module = self.contexts.plugins.module(module)
+        ca_module = self.contexts.plugins.module(text_within("module", module, LONGEST_ID))
         plain, secrets = self._settings(ca_module, settings or {})
         now = self.contexts.environment.now()
         authority = CertificateAuthority(
@@ -221,16 +223,17 @@ class Authorities:
         self.access.require(actor, Permission.AUTHORITY_EDIT, authority_id)
         stored = self._get(authority_id)
         module = self.contexts.plugins.module(stored.module)
-        merged = {**stored.settings, **self.contexts.open_secrets(stored), **(settings or {})}
+        settings = members("settings", settings or {})
+        merged = {**stored.settings, **self.contexts.open_secrets(stored), **settings}
         plain, secrets = self._settings(module, merged)
-        refuse_old_consents(module.profile_type, stored.settings, plain, settings or {})
+        refuse_old_consents(module.profile_type, stored.settings, plain, settings)
         changed = evolve(
             stored,
             name=stored.name if name is None else _name(name),
             description=stored.description if description is None else _description(description),
             settings=plain,
             secrets_set=frozenset(secrets),
-            version=stored.version if version is None else version,
+            version=stored.version if version is None else whole_number("version", version, 0, MOST_ROWS),
             updated_at=self.contexts.environment.now(),
         )
         with self.contexts.storage.write() as transaction:
@@ -357,7 +360,7 @@ class Authorities:
 
 
 def _name(name: str) -> str:
-    trimmed = name.strip()
+    trimmed = text_within("name", name, _MAX_NAME * 2).strip()
     if not trimmed:
         raise InvalidInput("name", "a CA profile needs a name.")
     if len(trimmed) > _MAX_NAME or not trimmed.isprintable():
@@ -366,7 +369,6 @@ def _name(name: str) -> str:
 
 
 def _description(text: str) -> str:
+    text_within("description", text, _MAX_DESCRIPTION)
     refuse_unstorable({"description": text})
-    if len(text) > _MAX_DESCRIPTION:
-        raise InvalidInput("description", f"is longer than {_MAX_DESCRIPTION} characters.")
     return text.strip()

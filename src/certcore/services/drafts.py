@@ -8,6 +8,7 @@ from typing import Any, Final
 from attrs import evolve, frozen
 
 from certcore.engine.contexts import Contexts
+from certcore.model.bounds import LONGEST_ID, text_within
 from certcore.model.certificate import Certificate, Schedule
 from certcore.model.events import EventKind
 from certcore.model.keys import KeyType
@@ -106,7 +107,7 @@ class Drafts:
             **names,
             subject=subject_of(subject),
             renewal=renewal_of(renewal),
-            authority_id=authority,
+            authority_id=text_within("authority", authority, LONGEST_ID),
             fallbacks=fallbacks_of(fallbacks),
             module_data={} if module_data is None else members_of("module_data", module_data),
             created_at=now,

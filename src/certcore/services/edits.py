@@ -10,6 +10,7 @@ from attrs import asdict, evolve
 from certcore.engine.contexts import Contexts, plain_settings, read_settings
 from certcore.errors import CertCoreError, InvalidInput, NotFound, StaleWrite, TransitionNotAllowed
 from certcore.model.authority import CertificateAuthority
+from certcore.model.bounds import MOST_ROWS, whole_number
 from certcore.model.certificate import Certificate
 from certcore.model.events import Event, EventKind
 from certcore.model.fields import CERTIFICATE_FIELDS, Way, When, way_to_change
@@ -138,9 +139,7 @@ def read_version(version: int | None, stored: Certificate) -> int:
     """The version that a user has read; that of the store when None is given."""
     if version is None:
         return stored.version
-    if isinstance(version, bool) or not isinstance(version, int):
-        raise InvalidInput("version", "must be the number that was read.")
-    return version
+    return whole_number("version", version, 0, MOST_ROWS)
 
 
 def kept_module_data(contexts: Contexts, certificate: Certificate, data: Mapping[str, Any]) -> Mapping[str, Any]:

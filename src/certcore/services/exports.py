@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from attrs import frozen
 
 from certcore.engine.certificate_keys import find_key, open_key
 from certcore.engine.contexts import Contexts
 from certcore.errors import CertCoreError, InvalidInput
+from certcore.model.bounds import LONGEST_ID, text_within
 from certcore.model.certificate import Certificate
 from certcore.model.events import Event, EventKind
 from certcore.model.export import ExportedFile, ExportFormat, ExportOptions, Material
@@ -22,6 +24,8 @@ from certcore.x509.chain import presentable_chain
 from certcore.x509.formats import EXPORT_FORMATS, find_format
 
 __all__ = ["Exported", "Exports"]
+
+_LONGEST_REASON: Final = 500
 
 
 @frozen(kw_only=True)
@@ -112,7 +116,8 @@ class Exports:
             AccessDenied: The policy said no.
             SealingError: The key does not open.
         """
-        wanted = find_format(format, self.formats())
+        text_within("reason", reason, _LONGEST_REASON)
+        wanted = find_format(text_within("format", format, LONGEST_ID), self.formats())
         options = ExportOptions(
             at=self.contexts.environment.now(),
             password=password,
@@ -146,6 +151,7 @@ class Exports:
             AccessDenied: The policy said no.
             SealingError: The key does not open.
         """
+        text_within("reason", reason, _LONGEST_REASON)
         key = None
         if with_key:
             issuance, key = self._reveal(certificate_id, reason=reason, actor=actor, issued=True)
@@ -167,7 +173,7 @@ class Exports:
         return leaf_pem, presentable_chain(leaf_pem, issuance.chain_pem or "", self.contexts.environment.now())
 
     def _reveal(self, certificate_id: str, *, reason: str, actor: str, issued: bool = False) -> tuple[Issuance, Secret]:
-        if not reason.strip():
+        if not text_within("reason", reason, _LONGEST_REASON).strip():
             raise InvalidInput("reason", "a reason is needed to take a private key out.")
         refuse_unstorable({"reason": reason})
         self.access.certificate(actor, Permission.CERTIFICATE_REVEAL_KEY, certificate_id)
@@ -195,7 +201,7 @@ class Exports:
                 actor=actor,
                 from_status=certificate.status,
                 to_status=certificate.status,
-                data={"reason": reason.strip()[:500], "issuance": issuance.number},
+                data={"reason": reason.strip(), "issuance": issuance.number},
             )
             transaction.events.append([event])
         return issuance, key

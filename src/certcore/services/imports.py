@@ -9,6 +9,7 @@ from attrs import evolve, frozen
 
 from certcore.engine.contexts import Contexts
 from certcore.errors import InvalidInput
+from certcore.model.bounds import LONGEST_ID, text_within
 from certcore.model.certificate import Certificate, Schedule
 from certcore.model.events import EventKind
 from certcore.model.hints import Message
@@ -122,7 +123,7 @@ class Imports:
             wildcard=wildcard,
             key_type=bundle.key_type or _nearest(bundle.leaf),
             renewal=renewal_of(renewal),
-            authority_id=authority,
+            authority_id=None if authority is None else text_within("authority", authority, LONGEST_ID),
             status=Status.EXPIRED if expired else Status.ACTIVE,
             active_issuance_id=issuance_id,
             not_after=bundle.leaf.not_after,

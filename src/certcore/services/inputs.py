@@ -10,9 +10,10 @@ from typing import Any, Final
 from attrs import evolve, fields
 
 from certcore.errors import InvalidInput, InvalidName, NotFound
+from certcore.model.bounds import LONGEST_ID, counted, members, text_within
 from certcore.model.certificate import Certificate
 from certcore.model.keys import KeyType
-from certcore.model.names import DnsName, form_of_names
+from certcore.model.names import MAX_NAMES, DnsName, form_of_names
 from certcore.model.renewal import RenewalPolicy
 from certcore.model.subject import Subject
 from certcore.x509.own_csr import read_csr
@@ -36,6 +37,12 @@ __all__ = [
 
 _MAX_OWNER: Final = 100
 _MAX_FALLBACKS: Final = 5
+#: A list of names in one text: as many as a certificate carries, each of the longest, with room for blanks.
+_LONGEST_LIST: Final = 64 * 1024
+#: Entries of a list before the empty ones are left out.
+_MOST_ENTRIES: Final = 1000
+#: The longest value of any setting: a PEM file with the roots of a CA.
+_LONGEST_VALUE: Final = 512 * 1024
 #: No database stores surrogates, and not all store NUL.
 _UNSTORABLE: Final = re.compile(r"[\x00\ud800-\udfff]")
 #: What a CSR of the user's own says.
@@ -53,8 +60,8 @@ def check_id(kind: str, text: object) -> None:
     Raises:
         NotFound: There is none of this kind with such an id or name.
     """
-    if not is_storable(text):
-        raise NotFound(kind, str(text))
+    if len(str(text)) > LONGEST_ID or not is_storable(text):
+        raise NotFound(kind, str(text)[:LONGEST_ID])
 
 
 def no_profile(field: str, authority_id: str) -> InvalidInput:
@@ -70,37 +77,44 @@ def refuse_unstorable(values: Mapping[str, Any]) -> None:
     """Refuse fields with text that not every database stores; what else may be wrong is for the form to say.
 
     Raises:
-        InvalidInput: There are surrogates or NUL in a name, a value or an entry of a list; the error names the field.
+        InvalidInput: There are surrogates or NUL in a name, a value or an entry of a list, or one is longer than any
+            field takes; the error names the field.
     """
-    for name, value in values.items():
-        for one in (name, *(value if isinstance(value, (list, tuple)) else (value,))):
-            if isinstance(one, str) and not is_storable(one):
-                raise InvalidInput(str(name)[:60], "contains surrogates or NUL, which is no text.")
+    for name, value in members("settings", values).items():
+        items = counted(name, value, _MOST_ENTRIES) if isinstance(value, (list, tuple)) else (value,)
+        for one in (name, *items):
+            if isinstance(one, str) and not is_storable(text_within(name, one, _LONGEST_VALUE)):
+                raise InvalidInput(name[:60], "contains surrogates or NUL, which is no text.")
 
 
 def aliases_of(aliases: Iterable[str] | str) -> tuple[DnsName, ...]:
     """The names of a list, or of a text with a name per line or between commas."""
     if isinstance(aliases, str):
+        aliases = text_within("aliases", aliases, _LONGEST_LIST)
         aliases = aliases.replace(",", "\n").replace(";", "\n").splitlines()
-    try:
-        given = [alias for alias in aliases if not isinstance(alias, str) or alias.strip()]
-    except TypeError:
-        raise InvalidName("aliases", "must be a list of names.") from None
+    elif isinstance(aliases, bytes) or not isinstance(aliases, Iterable):
+        raise InvalidName("aliases", "must be a list of names.")
+    else:
+        aliases = counted("aliases", aliases, _MOST_ENTRIES)
+    given = [alias for alias in aliases if not isinstance(alias, str) or alias.strip()]
+    if len(given) > MAX_NAMES:
+        raise InvalidName("aliases", f"{len(given)} names are too many: a certificate carries at most {MAX_NAMES}.")
     return tuple(DnsName.parse(alias, field="aliases") for alias in given)
 
 
 def fallbacks_of(ids: Iterable[str]) -> tuple[str, ...]:
     """The ids of CA profiles, each once; whether they are there is for the caller to see."""
-    try:
-        given = tuple(ids) if not isinstance(ids, str) else (ids,)
-    except TypeError:
-        raise InvalidInput("fallbacks", "must be a list of ids of CA profiles.") from None
-    if not all(isinstance(one, str) and one for one in given):
+    if not isinstance(ids, Iterable) or isinstance(ids, bytes):
         raise InvalidInput("fallbacks", "must be a list of ids of CA profiles.")
-    if len(set(given)) != len(given):
-        raise InvalidInput("fallbacks", "a CA profile is there twice.")
+    given = (ids,) if isinstance(ids, str) else tuple(counted("fallbacks", ids, _MOST_ENTRIES))
     if len(given) > _MAX_FALLBACKS:
         raise InvalidInput("fallbacks", f"are more than {_MAX_FALLBACKS}.")
+    if not all(isinstance(one, str) and one for one in given):
+        raise InvalidInput("fallbacks", "must be a list of ids of CA profiles.")
+    for one in given:
+        text_within("fallbacks", one, LONGEST_ID)
+    if len(set(given)) != len(given):
+        raise InvalidInput("fallbacks", "a CA profile is there twice.")
     return given
 
 
@@ -132,9 +146,7 @@ def true_or_false(field: str, value: object) -> bool:
 
 def members_of(field: str, value: object) -> Mapping[str, Any]:
     """What is given for some members of a field, by their names."""
-    if not isinstance(value, Mapping):
-        raise InvalidInput(field, "must be given as its members by their names.")
-    return value
+    return members(field, value)
 
 
 def renewal_of(renewal: RenewalPolicy | Mapping[str, Any] | None, stored: RenewalPolicy | None = None) -> RenewalPolicy:
@@ -233,7 +245,7 @@ def fields_set(given: Mapping[str, Any], changes: Mapping[str, Any]) -> list[str
 _READ: Final[Mapping[str, tuple[str, Callable[[Any], Any]]]] = MappingProxyType(
     {
         "domain": ("domain", DnsName.parse),
-        "authority": ("authority_id", lambda value: str(value) or None),
+        "authority": ("authority_id", lambda value: text_within("authority", str(value), LONGEST_ID) or None),
         "aliases": ("aliases", aliases_of),
         "wildcard": ("wildcard", lambda value: true_or_false("wildcard", value)),
         "fallbacks": ("fallbacks", fallbacks_of),

@@ -11,6 +11,7 @@ from attrs import frozen
 
 from certcore.engine.contexts import Contexts
 from certcore.errors import InvalidInput, InvalidName, NotFound
+from certcore.model.bounds import LONGEST_ID, MOST_ROWS, text_within, whole_number
 from certcore.model.certificate import Certificate
 from certcore.model.keys import KeyType
 from certcore.model.lifecycle import Status
@@ -26,6 +27,8 @@ __all__ = ["Lists", "check_limit"]
 
 _MAX_PAGE: Final = 1000
 _MOST_DAYS: Final = 36_500
+#: The longest text that is searched or filtered for, in characters.
+_LONGEST_FILTER: Final = 300
 _NAME_PART: Final = re.compile(r"[a-z0-9*.-]{1,253}")
 
 
@@ -144,13 +147,14 @@ class Lists:
             By domain; empty when nothing fits.
 
         Raises:
-            InvalidInput: The limit is none.
+            InvalidInput: The limit is none, or the text is longer than 300 characters.
             AccessDenied: The policy said no; with an ``owner`` it may say yes.
         """
         self._require(actor, owner)
         check_limit(limit)
+        wanted = Search.parse(text_within("text", text, _LONGEST_FILTER))
         with self.contexts.storage.read() as transaction:
-            return transaction.certificates.search(Search.parse(text), owner=owner, limit=limit)
+            return transaction.certificates.search(wanted, owner=owner, limit=limit)
 
     def count_by_status(
         self,
@@ -174,8 +178,8 @@ class Lists:
             AccessDenied: The policy said no; with an ``owner`` it may say yes.
         """
         self._require(actor, owner)
-        if at_most is not None and at_most < 1:
-            raise InvalidInput("at_most", "is at least 1.")
+        if at_most is not None:
+            whole_number("at_most", at_most, 1, MOST_ROWS)
         of = self._authority(authority, owner)
         with self.contexts.storage.read() as transaction:
             found = transaction.certificates.count_by_status(authority_id=of, owner=owner, at_most=at_most)
@@ -192,7 +196,7 @@ class Lists:
         """The id; one that is none is refused, but to a tenant, who need not know which there are."""
         if authority is None:
             return None
-        if not is_storable(authority):
+        if not is_storable(authority) or len(authority) > LONGEST_ID:
             raise InvalidInput("authority", "must be the id of a CA profile.")
         if owner is None:
             try:
@@ -216,8 +220,7 @@ def check_limit(limit: int) -> None:
     Raises:
         InvalidInput: It is not a whole number from 1 to 1000.
     """
-    if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= _MAX_PAGE:
-        raise InvalidInput("limit", f"must be a whole number from 1 to {_MAX_PAGE}.")
+    whole_number("limit", limit, 1, _MAX_PAGE)
 
 
 def _status(status: Status | str | None) -> Status | None:
@@ -240,7 +243,7 @@ def _part(name: str | None) -> str:
     """A part of a name, in the form in which names are stored."""
     if not name:
         return ""
-    part = name.strip().lower()
+    part = text_within("name", name, _LONGEST_FILTER).strip().lower()
     if part.isascii():
         if not _NAME_PART.fullmatch(part):
             raise InvalidInput("name", f"{name[:60]!r} cannot stand in a name.")
@@ -254,7 +257,7 @@ def _part(name: str | None) -> str:
 def _serial(serial: str | None) -> str:
     if not serial:
         return ""
-    found = Search.hexadecimal(serial)
+    found = Search.hexadecimal(text_within("serial", serial, _LONGEST_FILTER))
     if not found:
         raise InvalidInput("serial", f"{serial[:60]!r} is not a serial number in hex.")
     return found.lstrip("0") or "0"
@@ -263,7 +266,7 @@ def _serial(serial: str | None) -> str:
 def _fingerprint(fingerprint: str | None) -> str:
     if not fingerprint:
         return ""
-    found = Search.parse(fingerprint).fingerprint
+    found = Search.parse(text_within("fingerprint", fingerprint, _LONGEST_FILTER)).fingerprint
     if not found:
         raise InvalidInput("fingerprint", f"{fingerprint[:80]!r} is not a SHA-256 or SHA-1 fingerprint in hex.")
     return found

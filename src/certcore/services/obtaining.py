@@ -13,6 +13,7 @@ from attrs import evolve, frozen
 
 from certcore.engine.reconcile import Engine
 from certcore.errors import InvalidInput, NotObtained, StaleWrite, StorageUnavailable, TransitionNotAllowed
+from certcore.model.bounds import LONGEST_ID, counted, text_within
 from certcore.model.certificate import Certificate
 from certcore.model.issuance import Outcome
 from certcore.model.keys import KeyType
@@ -40,6 +41,8 @@ _NAMESPACE: Final = "certcore-obtain"
 #: So many calls for other certificates can go on at the same moment without one waiting for another.
 _LOCKS: Final = 64
 _MOST_RACES: Final = 100
+#: Entries of a list before the empty ones are left out.
+_MOST_ALIASES: Final = 1000
 
 
 class CertificateForm(TypedDict, total=False):
@@ -88,7 +91,7 @@ class Obtaining:
             form = {**form, "aliases": _listed(aliases)}  # they are read more than once
         with self.engine.storage.read() as transaction:
             ids = {one.name: one.id for one in transaction.authorities.list()}
-        authority_id = ids.get(authority, authority)
+        authority_id = ids.get(text_within("authority", authority, LONGEST_ID), authority)
         if "fallbacks" in form:
             form = {**form, "fallbacks": [ids.get(one, one) for one in fallbacks_of(form["fallbacks"])]}
         one = self._started(_Wanted.of(domain, authority_id, owner, form), actor, form)
@@ -245,10 +248,8 @@ def _not_obtained(certificate: Certificate, seconds: float | None = None) -> Not
 
 
 def _listed(aliases: Any) -> Any:
-    try:
-        return list(aliases)
-    except TypeError:
-        return aliases  # no aliases at all, which the form says better
+    """A list that can be read twice; what is no list is left for the form to refuse."""
+    return counted("aliases", aliases, _MOST_ALIASES) if isinstance(aliases, Iterable) else aliases
 
 
 def _is_refused(view: CertificateView) -> bool:

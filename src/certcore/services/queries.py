@@ -10,6 +10,7 @@ from attrs import evolve, frozen
 from certcore.engine.contexts import Contexts
 from certcore.errors import AccessDenied, AmbiguousName, CertCoreError, InvalidName, NotFound
 from certcore.model.authority import CertificateAuthority
+from certcore.model.bounds import LONGEST_ID, MOST_ROWS, text_within, whole_number
 from certcore.model.certificate import Certificate
 from certcore.model.events import Event, EventKind
 from certcore.model.hints import Hint, Level, Message, Notice
@@ -146,6 +147,7 @@ class Queries:
         """
         self._require_record(actor, certificate_id)
         check_limit(limit)
+        whole_number("after", after, 0, MOST_ROWS)
         with self.contexts.storage.read() as transaction:
             if after:
                 return transaction.events.following(certificate_id, after, limit=limit)
@@ -178,6 +180,7 @@ class Queries:
             AccessDenied: The policy said no.
         """
         self._require_record(actor, certificate_id)
+        text_within("head", head, LONGEST_ID)
         with self.contexts.storage.read() as transaction:
             timeline = transaction.timelines.get(certificate_id)
             length, last, fault, seen = 0, "", "", not head

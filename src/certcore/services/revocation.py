@@ -70,6 +70,8 @@ class Revocation:
         """
         self.access.certificate(actor, Permission.CERTIFICATE_REVOKE, certificate_id)
         why = RevocationReason.parse(reason)
+        if authority is not None:
+            check_id("authority", authority)
         with self.contexts.storage.read() as transaction:
             certificate = transaction.certificates.get(certificate_id)
             transition(certificate.status, Action.REVOKE)

@@ -6,7 +6,8 @@ from typing import Final
 
 from attrs import frozen
 
-from certcore.errors import InvalidInput, KeyringRefused, NotFound, SealingKeyInUse, UnknownSealingKey, UnsealFailed
+from certcore.errors import KeyringRefused, NotFound, SealingKeyInUse, UnknownSealingKey, UnsealFailed
+from certcore.model.bounds import whole_number
 from certcore.model.permissions import Permission
 from certcore.model.secret import SecretName
 from certcore.ports.sealing import ChangesKeys, Keyring, Vault
@@ -127,8 +128,7 @@ class SealingKeys:
             AccessDenied: The policy said no.
         """
         self.access.require(actor, Permission.KEYRING_CHANGE)
-        if not 1 <= limit <= _MOST_AT_ONCE:
-            raise InvalidInput("limit", f"is from 1 to {_MOST_AT_ONCE}.")
+        whole_number("limit", limit, 1, _MOST_AT_ONCE)
         with self.storage.read() as transaction:
             batch = transaction.secrets.sealed_otherwise(self.keyring.current_key_id, limit=limit, after=after)
         done = 0

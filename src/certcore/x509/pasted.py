@@ -28,6 +28,8 @@ _MOST_ROUNDS: Final = 5_000_000
 #: An empty password is tried as two: PKCS#12 files are written with either (RFC 7292 appendix B.1).
 _WITHOUT: Final = 2
 _MOST_KEYS: Final = 5
+#: OpenSSL takes no longer ones.
+_LONGEST_PASSWORD: Final = 1000
 _WITH_KEY: Final = frozenset({Kind.ENCRYPTED_KEY, Kind.OLD_ENCRYPTED_KEY, Kind.PKCS12, Kind.PRIVATE_KEY})
 _USEFUL: Final = _WITH_KEY | {Kind.CERTIFICATE, Kind.PKCS7}
 _UNREADABLE: Final = (*UNREADABLE, UnreadablePem)
@@ -311,6 +313,8 @@ def _damaged(piece: Piece) -> InvalidInput:
 def _password(given: bytes | str | None) -> bytes | None:
     if given is not None and not isinstance(given, str | bytes):
         raise InvalidInput("password", "must be text or bytes.")
+    if given and len(given) > _LONGEST_PASSWORD:
+        raise InvalidInput("password", f"is longer than {_LONGEST_PASSWORD} characters, which no program takes.")
     try:
         password = given.encode() if isinstance(given, str) else given
     except UnicodeEncodeError:

@@ -263,7 +263,9 @@ def test_a_form_describes_itself():
         "help": "Who?",
         "required": True,
         "placeholder": "me",
+        "longest": 4096,
     }
+    assert (fields["servers"]["most"], fields["servers"]["longest"]) == (2, 1024)
     assert fields["number"]["minimum"] == 1
     assert fields["number"]["unit"] == "seconds"
     assert [one["value"] for one in fields["pick"]["choices"]] == ["a", "b"]
