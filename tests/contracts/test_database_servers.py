@@ -222,7 +222,8 @@ def test_keys_of_an_older_database_become_exact(mariadb, cut_off):
         assert transaction.documents.get("n", "k ") is None
     with connected(url) as connection:
         assert _collations(connection) == {"utf8mb4_nopad_bin"}
-        assert _foreign_keys(connection) == before
+        later = "certcore_fallbacks"  # of a revision after that
+        assert [one for one in _foreign_keys(connection) if one[0] != later] == before
         assert len(before) == 4
 
 

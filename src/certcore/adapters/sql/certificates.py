@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Final
 
 import sqlalchemy as sa
@@ -15,7 +16,7 @@ from certcore.adapters.sql.exact import only
 from certcore.adapters.sql.listing import conditions, read_page
 from certcore.adapters.sql.ranges import after_prefix
 from certcore.adapters.sql.schedules import LOCKED
-from certcore.adapters.sql.tables import certificates, issuances, names
+from certcore.adapters.sql.tables import certificates, fallbacks, issuances, names
 from certcore.errors import NotFound, StaleWrite
 from certcore.model.certificate import Certificate
 from certcore.model.issuance import Issuance
@@ -64,6 +65,8 @@ class SqlCertificates:
         except IntegrityError:
             raise NotFound("authority", certificate.authority_id or "") from None
         self.connection.execute(names.insert(), mapping.name_rows(certificate))
+        if certificate.fallbacks:
+            self._add_fallbacks(certificate, set(certificate.fallbacks))
 
     def get(self, certificate_id: str) -> Certificate:
         """One certificate."""
@@ -90,6 +93,7 @@ class SqlCertificates:
             found = self.connection.execute(versions).scalar_one_or_none()
             raise StaleWrite("certificate", certificate.id, expected=certificate.version, found=found)
         self._save_names(saved)
+        self._save_fallbacks(saved)
         return saved
 
     def save_progress(self, certificate: Certificate) -> None:
@@ -200,20 +204,30 @@ class SqlCertificates:
 
     def domains_using(self, authority_id: str, *, limit: int = 6) -> Sequence[str]:
         """The domains of some certificates of this authority, or with it as a fallback."""
-        column = certificates.c.domain
-        statement = (
-            sa.select(column)
-            .where(
-                sa.or_(
-                    certificates.c.authority_id == authority_id,
-                    certificates.c.fallbacks.contains(authority_id, autoescape=True),
-                )
-            )
-            .distinct()
-            .order_by(column)
+        table = certificates.c
+        own = sa.select(table.domain).where(table.authority_id == authority_id).distinct().order_by(table.domain)
+        # The first ones of the index: sorting by domain would look at all of them.
+        some = (
+            sa.select(fallbacks.c.certificate_id)
+            .where(fallbacks.c.authority_id == authority_id)
+            .order_by(fallbacks.c.certificate_id)
             .limit(limit)
         )
-        return list(self.connection.execute(statement).scalars())
+        ids = self.connection.execute(some).scalars().all()
+        fallen = self.connection.execute(sa.select(table.domain).where(table.id.in_(ids))).scalars() if ids else ()
+        return sorted({*self.connection.execute(own.limit(limit)).scalars(), *fallen})[:limit]
+
+    def _save_fallbacks(self, certificate: Certificate) -> None:
+        of_this = fallbacks.c.certificate_id == certificate.id
+        stored = set(self.connection.execute(sa.select(fallbacks.c.authority_id).where(of_this)).scalars())
+        if gone := stored - set(certificate.fallbacks):
+            self.connection.execute(fallbacks.delete().where(of_this, fallbacks.c.authority_id.in_(gone)))
+        if new := set(certificate.fallbacks) - stored:
+            self._add_fallbacks(certificate, new)
+
+    def _add_fallbacks(self, certificate: Certificate, authority_ids: AbstractSet[str]) -> None:
+        rows = [{"authority_id": one, "certificate_id": certificate.id} for one in sorted(authority_ids)]
+        self.connection.execute(fallbacks.insert(), rows)
 
 
 @frozen(eq=False)

@@ -13,6 +13,7 @@ __all__ = [
     "certificates",
     "documents",
     "events",
+    "fallbacks",
     "issuances",
     "metadata",
     "names",
@@ -96,6 +97,21 @@ names: Final = sa.Table(
     sa.Index(None, "reversed", "certificate_id"),
     sa.Index(None, "owner", "name", "certificate_id"),
     sa.Index(None, "owner", "reversed", "certificate_id"),
+)
+
+#: Which certificates have a CA profile as a fallback: the same as the column, to be found from the profile.
+fallbacks: Final = sa.Table(
+    "certcore_fallbacks",
+    metadata,
+    # No foreign key: it may name a profile that is gone.
+    sa.Column("authority_id", key_text(_ID), primary_key=True),
+    sa.Column(
+        "certificate_id",
+        key_text(_ID),
+        sa.ForeignKey(certificates.c.id, ondelete="CASCADE"),
+        primary_key=True,
+        index=True,
+    ),
 )
 
 #: The small hot rows of the engine, apart from the large rows that people look at.
