@@ -144,9 +144,8 @@ class InUse(CertCoreError):
 
     def __init__(self, kind: str, name: str, users: Sequence[str]) -> None:
         shown = ", ".join(users[:5]) + (" …" if len(users) > 5 else "")  # noqa: PLR2004 - a sample is enough to act on
-        super().__init__(
-            f"The {_called(kind)} {name!r} is still in use by: {shown}.", advice="Delete or move those first."
-        )
+        by = f"by: {shown}" if users else "by certificates"
+        super().__init__(f"The {_called(kind)} {name!r} is still in use {by}.", advice="Delete or move those first.")
         self.kind = kind
         self.name = name
         self.users = tuple(users)
@@ -233,4 +232,4 @@ class AccessDenied(CertCoreError):
 
 def _plural(kind: str) -> str:
     kind = _called(kind)
-    return kind[:-1] + "ies" if kind.endswith("y") else kind + "s"
+    return kind[:-1] + "ies" if kind.endswith("ty") else kind + "s"

@@ -51,8 +51,6 @@ class Action(StrEnum):
     REISSUE = "reissue"
     #: The user gives an attempt beside the leaf in service up.
     CANCEL_ATTEMPT = "cancel_attempt"
-    #: The user changes when it renews.
-    CHANGE_RENEWAL = "change_renewal"
     #: The user takes the leaf and its key out.
     EXPORT = "export"
     #: The user deletes it.
@@ -83,11 +81,9 @@ TRANSITIONS: Final[Mapping[tuple[Status, Action], Status]] = MappingProxyType(
     {
         (_S.DRAFT, _A.EDIT): _S.DRAFT,
         (_S.DRAFT, _A.GENERATE_CSR): _S.PENDING,
-        (_S.DRAFT, _A.CHANGE_RENEWAL): _S.DRAFT,
         (_S.DRAFT, _A.DELETE): _S.DRAFT,
         (_S.PENDING, _A.CHECK_NOW): _S.PENDING,
         (_S.PENDING, _A.BACK_TO_DRAFT): _S.DRAFT,
-        (_S.PENDING, _A.CHANGE_RENEWAL): _S.PENDING,
         (_S.PENDING, _A.DELETE): _S.PENDING,
         (_S.PENDING, _A.WAIT): _S.PENDING,
         (_S.PENDING, _A.PROCESS): _S.PROCESSING,
@@ -95,7 +91,6 @@ TRANSITIONS: Final[Mapping[tuple[Status, Action], Status]] = MappingProxyType(
         (_S.PENDING, _A.FAIL): _S.ERROR,
         (_S.PENDING, _A.FALL_BACK): _S.PENDING,
         (_S.PROCESSING, _A.CHECK_NOW): _S.PROCESSING,
-        (_S.PROCESSING, _A.CHANGE_RENEWAL): _S.PROCESSING,
         (_S.PROCESSING, _A.DELETE): _S.PROCESSING,
         (_S.PROCESSING, _A.PROCESS): _S.PROCESSING,
         (_S.PROCESSING, _A.WAIT): _S.PENDING,
@@ -107,7 +102,6 @@ TRANSITIONS: Final[Mapping[tuple[Status, Action], Status]] = MappingProxyType(
         (_S.ACTIVE, _A.RENEW): _S.ACTIVE,
         (_S.ACTIVE, _A.REISSUE): _S.ACTIVE,
         (_S.ACTIVE, _A.CANCEL_ATTEMPT): _S.ACTIVE,
-        (_S.ACTIVE, _A.CHANGE_RENEWAL): _S.ACTIVE,
         (_S.ACTIVE, _A.EXPORT): _S.ACTIVE,
         (_S.ACTIVE, _A.DELETE): _S.ACTIVE,
         # A renewal in flight, waiting or failing leaves the active leaf in service.
@@ -123,7 +117,6 @@ TRANSITIONS: Final[Mapping[tuple[Status, Action], Status]] = MappingProxyType(
         (_S.EXPIRED, _A.RENEW): _S.EXPIRED,
         (_S.EXPIRED, _A.REISSUE): _S.EXPIRED,
         (_S.EXPIRED, _A.CANCEL_ATTEMPT): _S.EXPIRED,
-        (_S.EXPIRED, _A.CHANGE_RENEWAL): _S.EXPIRED,
         (_S.EXPIRED, _A.EXPORT): _S.EXPIRED,
         (_S.EXPIRED, _A.DELETE): _S.EXPIRED,
         (_S.EXPIRED, _A.WAIT): _S.EXPIRED,
@@ -134,10 +127,8 @@ TRANSITIONS: Final[Mapping[tuple[Status, Action], Status]] = MappingProxyType(
         (_S.EXPIRED, _A.REINSTATE): _S.ACTIVE,
         (_S.ERROR, _A.CHECK_NOW): _S.PENDING,
         (_S.ERROR, _A.BACK_TO_DRAFT): _S.DRAFT,
-        (_S.ERROR, _A.CHANGE_RENEWAL): _S.ERROR,
         (_S.ERROR, _A.DELETE): _S.ERROR,
         (_S.REVOKED, _A.EDIT): _S.REVOKED,
-        (_S.REVOKED, _A.CHANGE_RENEWAL): _S.REVOKED,
         (_S.REVOKED, _A.RENEW): _S.PENDING,
         (_S.REVOKED, _A.REISSUE): _S.PENDING,
         (_S.REVOKED, _A.EXPORT): _S.REVOKED,
@@ -155,7 +146,6 @@ USER_ACTIONS: Final = frozenset(
         Action.RENEW,
         Action.REISSUE,
         Action.CANCEL_ATTEMPT,
-        Action.CHANGE_RENEWAL,
         Action.EXPORT,
         Action.REVOKE,
         Action.DELETE,

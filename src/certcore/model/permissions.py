@@ -9,7 +9,9 @@ from typing import Final
 
 from attrs import frozen
 
-__all__ = ["GRANTS", "Grant", "Permission", "Role"]
+from certcore.model.lifecycle import Action
+
+__all__ = ["GRANTS", "NEEDED", "Grant", "Permission", "Role"]
 
 
 class Permission(StrEnum):
@@ -108,5 +110,22 @@ GRANTS: Final[Mapping[Permission, Grant]] = MappingProxyType(
         Permission.AUTHORITY_DELETE: Grant(Role.ADMINISTRATOR),
         Permission.KEYRING_VIEW: Grant(Role.ADMINISTRATOR),
         Permission.KEYRING_CHANGE: Grant(Role.ADMINISTRATOR),
+    }
+)
+
+#: What an action of a user takes, so that a page offers nobody what will be refused. An export without the private key
+#: takes the permission to view only.
+NEEDED: Final[Mapping[Action, Permission]] = MappingProxyType(
+    {
+        Action.EDIT: Permission.CERTIFICATE_EDIT,
+        Action.GENERATE_CSR: Permission.CERTIFICATE_GENERATE_CSR,
+        Action.BACK_TO_DRAFT: Permission.CERTIFICATE_EDIT,
+        Action.CHECK_NOW: Permission.CERTIFICATE_CHECK,
+        Action.RENEW: Permission.CERTIFICATE_RENEW,
+        Action.REISSUE: Permission.CERTIFICATE_RENEW,
+        Action.CANCEL_ATTEMPT: Permission.CERTIFICATE_RENEW,
+        Action.EXPORT: Permission.CERTIFICATE_REVEAL_KEY,
+        Action.REVOKE: Permission.CERTIFICATE_REVOKE,
+        Action.DELETE: Permission.CERTIFICATE_DELETE,
     }
 )

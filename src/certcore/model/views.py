@@ -10,10 +10,11 @@ from attrs import frozen
 from certcore.model.authority import CertificateAuthority
 from certcore.model.certificate import Certificate, Schedule
 from certcore.model.events import Event
-from certcore.model.fields import CERTIFICATE_FIELDS, FieldView, way_to_change
+from certcore.model.fields import CERTIFICATE_FIELDS, FieldView, Way, When, way_to_change
 from certcore.model.issuance import Issuance, Purpose
 from certcore.model.leaf import Leaf
 from certcore.model.lifecycle import Action, allowed_actions
+from certcore.model.permissions import NEEDED, Permission
 from certcore.model.renewal_moment import renewal_moment
 
 __all__ = ["CertificateView", "Page"]
@@ -37,6 +38,8 @@ class CertificateView:
     now: datetime
     #: The public key of the leaf in service, SubjectPublicKeyInfo in PEM; empty without a leaf.
     public_key_pem: str = ""
+    #: What the actor may do with it; None for somebody who may do everything.
+    permitted: frozenset[Permission] | None = None
 
     @property
     def leaf(self) -> Leaf | None:
@@ -50,7 +53,7 @@ class CertificateView:
 
     @property
     def actions(self) -> frozenset[Action]:
-        """What the user may do now."""
+        """What the user may do now: the status allows it, and so does the panel's policy."""
         allowed = allowed_actions(self.certificate.status)
         if not self.under_way:
             allowed -= {Action.CANCEL_ATTEMPT}
@@ -59,16 +62,22 @@ class CertificateView:
             allowed -= {Action.GENERATE_CSR, Action.RENEW}
         if self.active is not None and self.active.purpose is Purpose.IMPORT and self.active.is_keyless:
             allowed -= {Action.REVOKE}  # nothing shows that the leaf is this owner's
-        return allowed
+        return frozenset(one for one in allowed if self._may(NEEDED[one]))
+
+    def _may(self, permission: Permission) -> bool:
+        return self.permitted is None or permission in self.permitted
 
     @property
     def fields(self) -> tuple[FieldView, ...]:
         """The left column: every field with its value, and how it can be changed now."""
-        status = self.certificate.status
-        return tuple(
-            FieldView(field=one, value=one.read(self), way=way_to_change(one.when, status, under_way=self.under_way))
-            for one in CERTIFICATE_FIELDS
-        )
+        return tuple(FieldView(field=one, value=one.read(self), way=self._way(one.when)) for one in CERTIFICATE_FIELDS)
+
+    def _way(self, when: When) -> Way | None:
+        """How a field can be changed now, by this actor. A reissue with a change takes the permission to edit, too."""
+        way = way_to_change(when, self.certificate.status, under_way=self.under_way)
+        if not self._may(Permission.CERTIFICATE_EDIT):
+            return None
+        return None if way is Way.REISSUE and not self._may(Permission.CERTIFICATE_RENEW) else way
 
     @property
     def days_remaining(self) -> int | None:

@@ -1,28 +1,31 @@
-"""Who may do what: the panel's policy is asked for every action."""
+"""Who may do what: the panel's policy is asked for every action; what somebody may not see is not there for them."""
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterable
 
 from attrs import frozen
 
-from certcore.errors import AccessDenied, InvalidInput, NotFound
-from certcore.model.bounds import LONGEST_ID, text_within
+from certcore.errors import AccessDenied, NotFound
+from certcore.model.authority import CertificateAuthority
 from certcore.model.certificate import Certificate
 from certcore.model.permissions import Permission
 from certcore.ports.plugins import Plugins
 from certcore.ports.storage import Storage
-from certcore.services.inputs import check_id, is_storable
+from certcore.services.identifiers import check_actor, check_id
+from certcore.services.inputs import no_profile
 
 __all__ = ["Access"]
 
-#: In characters; it stands in every event of the record.
-_LONGEST_ACTOR: Final = 300
 
 
 @frozen(kw_only=True, eq=False)
 class Access:
-    """Asks ``certcore_authorize``; without any policy plugin everything is allowed, as the panel has asked already."""
+    """Asks ``certcore_authorize``; without any policy plugin everything is allowed, as the panel has asked already.
+
+    Who may see an object and not do something with it gets `AccessDenied`. Who may not see it gets the `NotFound` that
+    an id gets which nobody has: an error does not tell what other tenants have.
+    """
 
     plugins: Plugins
     storage: Storage
@@ -48,13 +51,28 @@ class Access:
 
         Raises:
             InvalidInput: The actor is no text that can go on the record.
-            NotFound: The subject is longer than any id.
         """
-        if not is_storable(text_within("actor", actor, _LONGEST_ACTOR)):
-            raise InvalidInput("actor", "must be text, without surrogates and NUL.")
-        if len(subject) > LONGEST_ID:
-            raise NotFound(str(permission).partition(".")[0], subject)
-        return self.plugins.authorize(actor, str(permission), subject, owner) is not False
+        return self.plugins.authorize(check_actor(actor), str(permission), subject, owner) is not False
+
+    def require_visible(
+        self, actor: str, permission: Permission, subject: str, *, sees: Permission, kind: str, owner: str = ""
+    ) -> None:
+        """As `require`, about one object that is there.
+
+        Args:
+            actor, permission, subject, owner: As in `require`.
+            sees: The permission to see the object.
+            kind: What kind of object it is.
+
+        Raises:
+            NotFound: The actor may neither do this nor see the object.
+            AccessDenied: The actor may see the object.
+        """
+        if self.allows(actor, permission, subject, owner=owner):
+            return
+        if permission is not sees and self.allows(actor, sees, subject, owner=owner):
+            raise AccessDenied(actor, permission, subject)
+        raise NotFound(kind, subject)
 
     def require_profiles(self, actor: str, certificate: Certificate, *, before: Certificate | None = None) -> None:
         """Go on only if the certificate may use its CA profiles, fallbacks too. Not inside a writing transaction.
@@ -66,21 +84,56 @@ class Access:
 
         Raises:
             AccessDenied: A policy said no, or failed. Whether there is such a profile it does not say.
+            InvalidInput: The actor may not even see the profile: as if it were not there.
         """
         had = () if before is None else (before.authority_id, *before.fallbacks)
-        for one in (certificate.authority_id, *certificate.fallbacks):
-            if one is not None and one not in had:
-                self.require(actor, Permission.AUTHORITY_USE, one, owner=certificate.owner)
+        wanted = [("authority", certificate.authority_id), *(("fallbacks", one) for one in certificate.fallbacks)]
+        for field, authority_id in wanted:
+            if authority_id is None or authority_id in had:
+                continue
+            check_id(field, authority_id)
+            if self.allows(actor, Permission.AUTHORITY_USE, authority_id, owner=certificate.owner):
+                continue
+            if self.allows(actor, Permission.AUTHORITY_VIEW, authority_id):
+                raise AccessDenied(actor, Permission.AUTHORITY_USE, authority_id)
+            raise no_profile(field, authority_id)
 
     def certificate(self, actor: str, permission: Permission, certificate_id: str) -> Certificate:
         """A certificate, for somebody who may do this with it.
 
         Raises:
-            NotFound: There is none.
+            InvalidInput: The id or the actor is none.
+            NotFound: There is no such certificate that the actor may see.
             AccessDenied: A policy said no, or failed.
         """
-        check_id("certificate", certificate_id)
+        check_id("certificate_id", certificate_id)
+        check_actor(actor)
         with self.storage.read() as transaction:
             found = transaction.certificates.get(certificate_id)
-        self.require(actor, permission, certificate_id, owner=found.owner)
+        sees = Permission.CERTIFICATE_VIEW
+        self.require_visible(actor, permission, certificate_id, sees=sees, kind="certificate", owner=found.owner)
         return found
+
+    def authority(self, actor: str, permission: Permission, authority_id: str) -> CertificateAuthority:
+        """A CA profile, for somebody who may do this with it.
+
+        Raises:
+            InvalidInput: The id or the actor is none.
+            NotFound: There is no such profile that the actor may see.
+            AccessDenied: A policy said no, or failed.
+        """
+        check_id("authority_id", authority_id)
+        check_actor(actor)
+        with self.storage.read() as transaction:
+            found = transaction.authorities.get(authority_id)
+        self.require_visible(actor, permission, authority_id, sees=Permission.AUTHORITY_VIEW, kind="authority")
+        return found
+
+    def seen(self, actor: str, certificates: Iterable[Certificate]) -> list[Certificate]:
+        """Those of some certificates that the actor may see."""
+        sees = Permission.CERTIFICATE_VIEW
+        return [one for one in certificates if self.allows(actor, sees, one.id, owner=one.owner)]
+
+    def permitted(self, actor: str, about: Certificate, permissions: Iterable[Permission]) -> frozenset[Permission]:
+        """Those of some permissions that the actor has for a certificate."""
+        return frozenset(one for one in permissions if self.allows(actor, one, about.id, owner=about.owner))

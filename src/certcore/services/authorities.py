@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from attrs import evolve, frozen
@@ -27,7 +28,8 @@ from certcore.ports.ca_module import (
 )
 from certcore.ports.storage import Transaction
 from certcore.services.access import Access
-from certcore.services.inputs import check_id, refuse_unstorable
+from certcore.services.identifiers import check_actor, check_identifier
+from certcore.services.inputs import refuse_unstorable
 
 __all__ = ["Authorities"]
 
@@ -62,8 +64,7 @@ class Authorities:
             UnknownModule: Its module is not loaded.
             AccessDenied: The policy said no.
         """
-        self.access.require(actor, Permission.AUTHORITY_VIEW, authority_id)
-        authority = self._get(authority_id)
+        authority = self.access.authority(actor, Permission.AUTHORITY_VIEW, authority_id)
         module, context = self.contexts.context(authority)
         form: Sequence[FormField] = call_plugin(
             authority.module, "profile_form", module.profile_form, context, returns=tuple[FormField, ...]
@@ -78,8 +79,7 @@ class Authorities:
             UnknownModule: Its module is not loaded.
             AccessDenied: The policy said no.
         """
-        self.access.require(actor, Permission.AUTHORITY_VIEW, authority_id)
-        authority = self._get(authority_id)
+        authority = self.access.authority(actor, Permission.AUTHORITY_VIEW, authority_id)
         module, context = self.contexts.context(authority)
         form: Sequence[FormField] = call_plugin(
             authority.module, "certificate_form", module.certificate_form, context, returns=tuple[FormField, ...]
@@ -93,8 +93,7 @@ class Authorities:
             NotFound: There is no such profile.
             AccessDenied: The policy said no.
         """
-        self.access.require(actor, Permission.AUTHORITY_VIEW, authority_id)
-        authority = self._get(authority_id)
+        authority = self.access.authority(actor, Permission.AUTHORITY_VIEW, authority_id)
         try:
             module, context = self.contexts.context(authority)
             return call_for_hints(authority.module, "profile_hints", module.profile_hints, context)
@@ -112,8 +111,7 @@ class Authorities:
             UnknownModule: Its module is not loaded.
             AccessDenied: The policy said no.
         """
-        self.access.require(actor, Permission.AUTHORITY_VIEW, authority_id)
-        return self._actions(*self._opened(authority_id))
+        return self._actions(*self._opened(self.access.authority(actor, Permission.AUTHORITY_VIEW, authority_id)))
 
     def act(
         self, authority_id: str, action: str, values: Mapping[str, Any] | None = None, *, actor: str = "system"
@@ -135,10 +133,10 @@ class Authorities:
             CertCoreError: It could not be done.
             AccessDenied: The policy said no.
         """
-        self.access.require(actor, Permission.AUTHORITY_ACT, authority_id)
+        authority = self.access.authority(actor, Permission.AUTHORITY_ACT, authority_id)
         text_within("action", action, LONGEST_ID)
         refuse_unstorable(members("values", values or {}))
-        name, module, context = self._opened(authority_id)
+        name, module, context = self._opened(authority)
         offered = {one.name: one for one in self._actions(name, module, context)}
         if action not in offered or not isinstance(module, SupportsActions):
             choices = ", ".join(offered) or "none"
@@ -220,8 +218,7 @@ class Authorities:
             AlreadyExists: The new name is taken.
             AccessDenied: The policy said no.
         """
-        self.access.require(actor, Permission.AUTHORITY_EDIT, authority_id)
-        stored = self._get(authority_id)
+        stored = self.access.authority(actor, Permission.AUTHORITY_EDIT, authority_id)
         module = self.contexts.plugins.module(stored.module)
         settings = members("settings", settings or {})
         merged = {**stored.settings, **self.contexts.open_secrets(stored), **settings}
@@ -251,8 +248,7 @@ class Authorities:
             UnknownModule: Its module is not loaded.
             AccessDenied: The policy said no.
         """
-        self.access.require(actor, Permission.AUTHORITY_CHECK, authority_id)
-        authority = self._get(authority_id)
+        authority = self.access.authority(actor, Permission.AUTHORITY_CHECK, authority_id)
         module, context = self.contexts.context(authority)
         if isinstance(module, SupportsCheck):
             report: CheckReport = call_plugin(authority.module, "check", module.check, context, returns=CheckReport)
@@ -269,65 +265,58 @@ class Authorities:
             NotFound: There is none.
             AccessDenied: The policy said no.
         """
-        self.access.require(actor, Permission.AUTHORITY_VIEW, authority_id)
-        return self._get(authority_id)
+        return self.access.authority(actor, Permission.AUTHORITY_VIEW, authority_id)
 
     def find(self, name_or_id: str, *, actor: str = "system") -> CertificateAuthority:
         """One profile by its name or its id.
 
         Raises:
-            NotFound: There is none.
-            AccessDenied: The policy said no.
+            NotFound: There is none that the actor may see.
         """
-        self.access.require(actor, Permission.AUTHORITY_VIEW)
-        check_id("authority", name_or_id)
+        check_identifier("name_or_id", name_or_id, most=_MAX_NAME)
+        check_actor(actor)
         with self.contexts.storage.read() as transaction:
-            found = transaction.authorities.by_name(name_or_id.strip())
-            if found is not None:
-                return found
-            try:
-                return transaction.authorities.get(name_or_id)
-            except NotFound:
-                raise NotFound("authority", name_or_id) from None
+            found = transaction.authorities.by_name(name_or_id)
+            if found is None:
+                with suppress(NotFound):
+                    found = transaction.authorities.get(name_or_id)
+        if found is None or not self.access.allows(actor, Permission.AUTHORITY_VIEW, found.id):
+            raise NotFound("authority", name_or_id)
+        return found
 
     def list(self, *, actor: str = "system") -> Sequence[CertificateAuthority]:
-        """All profiles by name.
+        """All profiles that the actor may see, by name.
 
         Raises:
             AccessDenied: The policy said no.
         """
         self.access.require(actor, Permission.AUTHORITY_VIEW)
         with self.contexts.storage.read() as transaction:
-            return transaction.authorities.list()
+            found = transaction.authorities.list()
+        return [one for one in found if self.access.allows(actor, Permission.AUTHORITY_VIEW, one.id)]
 
     def delete(self, authority_id: str, *, actor: str = "system") -> None:
         """Delete a profile and its secrets.
 
         Raises:
             NotFound: There is none.
-            InUse: Certificates still use it; the error names some.
+            InUse: Certificates still use it; the error names some to who may list all of them.
             AccessDenied: The policy said no.
         """
-        self.access.require(actor, Permission.AUTHORITY_DELETE, authority_id)
-        check_id("authority", authority_id)
-        with self.contexts.storage.write() as transaction:
-            authority = transaction.authorities.get(authority_id)
-            users = transaction.certificates.domains_using(authority_id)
-            if users:
-                raise InUse("authority", authority.name, users)
-            transaction.authorities.delete(authority_id)
-            for setting in authority.secrets_set:
-                transaction.secrets.delete(setting_secret_name(authority_id, setting))
+        self.access.authority(actor, Permission.AUTHORITY_DELETE, authority_id)
+        lists_all = self.access.allows(actor, Permission.CERTIFICATE_LIST_ALL)
+        try:
+            with self.contexts.storage.write() as transaction:
+                authority = transaction.authorities.get(authority_id)
+                transaction.authorities.delete(authority_id)
+                for setting in authority.secrets_set:
+                    transaction.secrets.delete(setting_secret_name(authority_id, setting))
+        except InUse as error:
+            raise InUse(error.kind, error.name, error.users if lists_all else ()) from None
         self.contexts.forget(authority_id)
 
-    def _get(self, authority_id: str) -> CertificateAuthority:
-        check_id("authority", authority_id)
-        with self.contexts.storage.read() as transaction:
-            return transaction.authorities.get(authority_id)
-
-    def _opened(self, authority_id: str) -> tuple[str, CAModule, ModuleContext]:
+    def _opened(self, authority: CertificateAuthority) -> tuple[str, CAModule, ModuleContext]:
         """The module of a profile, with its name, and what its calls get."""
-        authority = self._get(authority_id)
         return authority.module, *self.contexts.context(authority)
 
     @staticmethod

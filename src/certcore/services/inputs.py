@@ -9,18 +9,18 @@ from typing import Any, Final
 
 from attrs import evolve, fields
 
-from certcore.errors import InvalidInput, InvalidName, NotFound
-from certcore.model.bounds import LONGEST_ID, counted, members, text_within
+from certcore.errors import InvalidInput, InvalidName
+from certcore.model.bounds import counted, members, text_within
 from certcore.model.certificate import Certificate
 from certcore.model.keys import KeyType
 from certcore.model.names import MAX_NAMES, DnsName, form_of_names
 from certcore.model.renewal import RenewalPolicy
 from certcore.model.subject import Subject
+from certcore.services.identifiers import check_owner
 from certcore.x509.own_csr import read_csr
 
 __all__ = [
     "aliases_of",
-    "check_id",
     "fallbacks_of",
     "fields_set",
     "given_changes",
@@ -35,7 +35,6 @@ __all__ = [
     "true_or_false",
 ]
 
-_MAX_OWNER: Final = 100
 _MAX_FALLBACKS: Final = 5
 #: A list of names in one text: as many as a certificate carries, each of the longest, with room for blanks.
 _LONGEST_LIST: Final = 64 * 1024
@@ -52,16 +51,6 @@ _OF_CSR: Final = ("domain", "aliases", "wildcard", "key_type")
 def is_storable(text: object) -> bool:
     """Whether it is text that every database stores: without surrogates, and without NUL."""
     return isinstance(text, str) and _UNSTORABLE.search(text) is None
-
-
-def check_id(kind: str, text: object) -> None:
-    """Refuse to look for what no database can have.
-
-    Raises:
-        NotFound: There is none of this kind with such an id or name.
-    """
-    if len(str(text)) > LONGEST_ID or not is_storable(text):
-        raise NotFound(kind, str(text)[:LONGEST_ID])
 
 
 def no_profile(field: str, authority_id: str) -> InvalidInput:
@@ -132,9 +121,7 @@ def subject_of(subject: Subject | Mapping[str, str] | None, stored: Subject | No
 
 def owner_of(owner: str) -> str:
     """The tenant."""
-    if not isinstance(owner, str) or len(owner) > _MAX_OWNER or not (owner == "" or owner.isprintable()):
-        raise InvalidInput("owner", f"must be printable text of at most {_MAX_OWNER} characters.")
-    return owner
+    return check_owner(owner)
 
 
 def true_or_false(field: str, value: object) -> bool:

@@ -21,7 +21,8 @@ from certcore.model.permissions import Permission
 from certcore.model.search import Search
 from certcore.model.views import Page
 from certcore.services.access import Access
-from certcore.services.inputs import is_storable, no_profile, owner_of
+from certcore.services.identifiers import check_id
+from certcore.services.inputs import no_profile, owner_of
 
 __all__ = ["Lists", "check_limit"]
 
@@ -90,7 +91,7 @@ class Lists:
         sorted_by = _order(order)
         only = CertificateFilter(
             status=_status(status),
-            authority_id=self._authority(authority, owner),
+            authority_id=self._authority(authority, owner, actor),
             owner=owner,
             key_type=None if key_type is None else KeyType.parse(key_type),
             renews_itself=renews_itself,
@@ -128,7 +129,8 @@ class Lists:
         certificate = self.access.certificate(actor, Permission.CERTIFICATE_VIEW, certificate_id)
         check_limit(limit)
         with self.contexts.storage.read() as transaction:
-            return transaction.certificates.sharing(certificate, limit=limit)
+            found = transaction.certificates.sharing(certificate, limit=limit)
+        return self.access.seen(actor, found)
 
     def search(
         self, text: str, *, owner: str | None = None, limit: int = 50, actor: str = "system"
@@ -180,7 +182,7 @@ class Lists:
         self._require(actor, owner)
         if at_most is not None:
             whole_number("at_most", at_most, 1, MOST_ROWS)
-        of = self._authority(authority, owner)
+        of = self._authority(authority, owner, actor)
         with self.contexts.storage.read() as transaction:
             found = transaction.certificates.count_by_status(authority_id=of, owner=owner, at_most=at_most)
         return {status: found.get(status, 0) for status in Status}
@@ -192,16 +194,14 @@ class Lists:
         else:
             self.access.require(actor, Permission.CERTIFICATE_LIST, owner=owner_of(owner))
 
-    def _authority(self, authority: str | None, owner: str | None) -> str | None:
+    def _authority(self, authority: str | None, owner: str | None, actor: str) -> str | None:
         """The id; one that is none is refused, but to a tenant, who need not know which there are."""
         if authority is None:
             return None
-        if not is_storable(authority) or len(authority) > LONGEST_ID:
-            raise InvalidInput("authority", "must be the id of a CA profile.")
+        check_id("authority", authority)
         if owner is None:
             try:
-                with self.contexts.storage.read() as transaction:
-                    transaction.authorities.get(authority)
+                self.access.authority(actor, Permission.AUTHORITY_VIEW, authority)
             except NotFound:
                 raise no_profile("authority", authority) from None
         return authority

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, Final, TypedDict
@@ -26,6 +26,7 @@ from certcore.model.views import CertificateView
 from certcore.ports.storage import Transaction
 from certcore.services.certificates import Certificates
 from certcore.services.edits import checked
+from certcore.services.identifiers import MOST_ID, check_identifier, check_owner
 from certcore.services.inputs import fallbacks_of, given_changes, names_given, owner_of
 
 __all__ = ["CertificateForm", "Obtaining"]
@@ -89,11 +90,11 @@ class Obtaining:
         deadline = self.engine.environment.now() + timedelta(seconds=min(timeout, _LONGEST))
         if not isinstance(aliases := form.get("aliases", ()), str):
             form = {**form, "aliases": _listed(aliases)}  # they are read more than once
-        with self.engine.storage.read() as transaction:
-            ids = {one.name: one.id for one in transaction.authorities.list()}
-        authority_id = ids.get(text_within("authority", authority, LONGEST_ID), authority)
+        check_owner(owner)
+        authority_id = self._profile_id("authority", authority, actor, owner)
         if "fallbacks" in form:
-            form = {**form, "fallbacks": [ids.get(one, one) for one in fallbacks_of(form["fallbacks"])]}
+            named = fallbacks_of(form["fallbacks"])
+            form = {**form, "fallbacks": [self._profile_id("fallbacks", one, actor, owner) for one in named]}
         one = self._started(_Wanted.of(domain, authority_id, owner, form), actor, form)
         seen: object = None
         for _ in range(_MOST_LOOKS):
@@ -138,13 +139,20 @@ class Obtaining:
         except (StaleWrite, TransitionNotAllowed):
             return one  # somebody else was faster: it is on its way
 
-    def _known_or_new(self, wanted: _Wanted, actor: str, form: CertificateForm) -> Certificate:
+    def _profile_id(self, field: str, name_or_id: str, actor: str, owner: str) -> str:
+        """The id of a CA profile; a name is read only for somebody who may see or use the profile."""
+        check_identifier(field, name_or_id, most=MOST_ID)
         with self.engine.storage.read() as transaction:
-            one = wanted.newest(transaction)
-        if one is not None:
-            self._refuse_others(one, form)
-            return one
+            found = transaction.authorities.by_name(name_or_id)
+        if found is None:
+            return name_or_id
+        allows = self.certificates.access.allows
+        is_usable = allows(actor, Permission.AUTHORITY_USE, found.id, owner=owner)
+        return found.id if is_usable or allows(actor, Permission.AUTHORITY_VIEW, found.id) else name_or_id
 
+    def _known_or_new(self, wanted: _Wanted, actor: str, form: CertificateForm) -> Certificate:
+        """The newest such certificate that the actor may see, or a new one if the actor may make one."""
+        hidden: set[str] = set()
         faster: Certificate | None = None
 
         def known(transaction: Transaction) -> Certificate | None:
@@ -153,10 +161,13 @@ class Obtaining:
             lock = transaction.documents.get(_NAMESPACE, wanted.key)
             version = 0 if lock is None else lock.version
             transaction.documents.put(_NAMESPACE, wanted.key, {}, version=version)
-            faster = wanted.newest(transaction)
+            faster = next((one for one in wanted.found(transaction) if one.id not in hidden), None)
             return faster
 
         for _ in range(_MOST_RACES):
+            if (one := self._seen(wanted, actor, hidden)) is not None:
+                self._refuse_others(one, form)
+                return one
             with suppress(StaleWrite):
                 one = self.certificates.create(
                     wanted.domain,
@@ -166,10 +177,20 @@ class Obtaining:
                     actor=actor,
                     **form,
                 )
-                if faster is not None:
-                    self._refuse_others(one, form)  # it is that of somebody who was a moment faster
-                return one
+                if faster is None:
+                    return one
+                # Somebody was a moment faster: it is there now, for those who may see it.
         raise StorageUnavailable("Many others want the same certificate at this moment.")
+
+    def _seen(self, wanted: _Wanted, actor: str, hidden: set[str]) -> Certificate | None:
+        """The newest such certificate that the actor may see; those that the actor may not see are noted."""
+        with self.engine.storage.read() as transaction:
+            found = wanted.found(transaction)
+        for one in found:
+            if self.certificates.access.seen(actor, [one]):
+                return one
+            hidden.add(one.id)
+        return None
 
     def _refuse_others(self, one: Certificate, form: CertificateForm) -> None:
         """Refuse fields that the certificate here does not have: they would be passed over in silence."""
@@ -222,18 +243,16 @@ class _Wanted:
         said = [self.owner, self.authority_id, self.csr_pem, *sorted(one.ascii for one in self.names)]
         return f"obtain-{int(hashlib.sha256(repr(said).encode()).hexdigest(), 16) % _LOCKS}"
 
-    def newest(self, transaction: Transaction) -> Certificate | None:
-        """The newest such certificate."""
-        found: Iterable[Certificate] = transaction.certificates.find_by_domain(self.primary)
-        same = [
+    def found(self, transaction: Transaction) -> Sequence[Certificate]:
+        """Those that are such a certificate, the newest first."""
+        return [
             one
-            for one in found
+            for one in reversed(transaction.certificates.find_by_domain(self.primary))
             if one.owner == self.owner
             and one.authority_id == self.authority_id
             and set(one.names) == self.names
             and one.csr_pem == self.csr_pem
         ]
-        return same[-1] if same else None
 
 
 def _not_obtained(certificate: Certificate, seconds: float | None = None) -> NotObtained:

@@ -8,27 +8,30 @@ from typing import Final
 from attrs import evolve, frozen
 
 from certcore.engine.contexts import Contexts
-from certcore.errors import AccessDenied, AmbiguousName, CertCoreError, InvalidName, NotFound
+from certcore.errors import AmbiguousName, CertCoreError, InvalidName, NotFound
 from certcore.model.authority import CertificateAuthority
 from certcore.model.bounds import LONGEST_ID, MOST_ROWS, text_within, whole_number
 from certcore.model.certificate import Certificate
 from certcore.model.events import Event, EventKind
-from certcore.model.hints import Hint, Level, Message, Notice
+from certcore.model.hints import ActionButton, Hint, Level, Message, Notice
 from certcore.model.issuance import Issuance
+from certcore.model.lifecycle import Action
 from certcore.model.names import DnsName
-from certcore.model.permissions import Permission
+from certcore.model.permissions import NEEDED, Permission
 from certcore.model.plugin_calls import call_for_hints
 from certcore.model.timeline import Timeline, TimelineCheck, first_fault
 from certcore.model.views import CertificateView
 from certcore.ports.storage import Transaction
 from certcore.services.access import Access
-from certcore.services.inputs import check_id
+from certcore.services.identifiers import check_actor, check_id, check_identifier
 from certcore.services.lists import check_limit
 from certcore.services.notes import MOST_NAMED, core_hints
 from certcore.x509.keys import certificate_public_key_pem
 
 __all__ = ["Queries"]
 
+#: Of a domain name, with a wildcard's label.
+_MOST_NAME: Final = 260
 #: How many events of a timeline are read at once.
 _BATCH: Final = 500
 #: So near the end of its timeline is the deletion of a certificate: what was under way may come after it.
@@ -55,23 +58,19 @@ class Queries:
         """One certificate by its id, or by its primary domain where that is unambiguous.
 
         Raises:
-            NotFound: There is none.
+            NotFound: There is none that the actor may see.
             AmbiguousName: The actor may see several certificates with this domain; the error lists their ids.
-            AccessDenied: The policy said no to all of them.
         """
-        check_id("certificate", name_or_id)
+        check_identifier("name_or_id", name_or_id, most=_MOST_NAME)
+        check_actor(actor)
         with self.contexts.storage.read() as transaction:
             try:
                 found = [transaction.certificates.get(name_or_id)]
             except NotFound:
                 found = list(_of_domain(transaction, name_or_id))
-        if not found:
-            raise NotFound("certificate", name_or_id)
-        visible = [
-            one for one in found if self.access.allows(actor, Permission.CERTIFICATE_VIEW, one.id, owner=one.owner)
-        ]
+        visible = self.access.seen(actor, found)
         if not visible:
-            raise AccessDenied(actor, Permission.CERTIFICATE_VIEW, name_or_id)
+            raise NotFound("certificate", name_or_id)
         if len(visible) > 1:
             raise AmbiguousName("certificate", name_or_id, [one.id for one in visible])
         return visible[0]
@@ -91,7 +90,8 @@ class Queries:
 
     def _view(self, certificate_id: str, actor: str) -> CertificateView:
         """With the CA profile as it is stored."""
-        self.access.certificate(actor, Permission.CERTIFICATE_VIEW, certificate_id)
+        seen = self.access.certificate(actor, Permission.CERTIFICATE_VIEW, certificate_id)
+        permitted = self.access.permitted(actor, seen, set(NEEDED.values()))
         with self.contexts.storage.read() as transaction:
             certificate = transaction.certificates.get(certificate_id)
             by_id = {one.id: one for one in transaction.issuances.of_certificate(certificate_id)}
@@ -105,6 +105,7 @@ class Queries:
                 events=tuple(transaction.events.of_certificate(certificate_id)),
                 schedule=transaction.schedules.get(certificate_id),
                 now=self.contexts.environment.now(),
+                permitted=permitted,
             )
 
     def _shown(self, authority: CertificateAuthority | None, actor: str) -> CertificateAuthority | None:
@@ -206,8 +207,9 @@ class Queries:
         view = self._view(certificate_id, actor)
         shown = evolve(view, authority=self._shown(view.authority, actor))
         with self.contexts.storage.read() as transaction:
-            others = transaction.certificates.sharing(view.certificate, limit=MOST_NAMED)
+            sharing = transaction.certificates.sharing(view.certificate, limit=MOST_NAMED)
             timeline = transaction.timelines.get(certificate_id)
+        others = self.access.seen(actor, sharing)
         hints: Sequence[Hint] = ()
         if view.authority is not None:
             try:
@@ -215,19 +217,27 @@ class Queries:
                 hints = call_for_hints(view.authority.module, "hints", module.hints, view, context)
             except CertCoreError as error:
                 hints = [_trouble(view.authority, str(error))]
-        return (*hints, *core_hints(shown, others, timeline), *self.contexts.plugins.more_hints(shown))
+        found = (*hints, *core_hints(shown, others, timeline), *self.contexts.plugins.more_hints(shown))
+        return tuple(one for one in found if not _is_refused(one, view))
 
     def _require_record(
         self, actor: str, certificate_id: str, permission: Permission = Permission.CERTIFICATE_VIEW
     ) -> None:
         """The record outlives the certificate: the event of its deletion says whose it was."""
-        check_id("certificate", certificate_id)
+        check_id("certificate_id", certificate_id)
+        check_actor(actor)
         with self.contexts.storage.read() as transaction:
             try:
                 owner = transaction.certificates.get(certificate_id).owner
             except NotFound:
                 owner = _last_owner(transaction, certificate_id)
-        self.access.require(actor, permission, certificate_id, owner=owner)
+        sees = Permission.CERTIFICATE_VIEW
+        self.access.require_visible(actor, permission, certificate_id, sees=sees, kind="certificate", owner=owner)
+
+
+def _is_refused(hint: Hint, view: CertificateView) -> bool:
+    """Whether a hint is a button for something that the actor, or the status, does not permit."""
+    return isinstance(hint, ActionButton) and hint.name in set(Action) and hint.name not in view.actions
 
 
 def _last_owner(transaction: Transaction, certificate_id: str) -> str:

@@ -188,7 +188,9 @@ class Reissues:
         with self.contexts.storage.write() as transaction:
             transaction.certificates.add(copy)
             transaction.schedules.add(Schedule(certificate_id=copy.id))
-            event = certificate_event(self.contexts, copy, EventKind.CREATED, actor, cloned_from=original.id)
+            # The record of another tenant does not name it.
+            told: dict[str, Any] = {"cloned_from": original.id} if copy.owner == original.owner else {}
+            event = certificate_event(self.contexts, copy, EventKind.CREATED, actor, **told)
             transaction.events.append([event])
         return copy
 

@@ -20,7 +20,7 @@ from certcore.model.secret import Secret
 from certcore.ports.ca_module import SupportsRevocation
 from certcore.ports.storage import Transaction
 from certcore.services.access import Access
-from certcore.services.inputs import check_id
+from certcore.services.identifiers import check_id
 from certcore.services.revoked_leaves import put_out_of_service, tell_other_holders
 
 __all__ = ["Revocation"]
@@ -78,8 +78,9 @@ class Revocation:
             issuance = transaction.issuances.get(certificate.active_issuance_id or "")
         known = (issuance.authority_id, certificate.authority_id, *certificate.fallbacks)
         if authority is not None and authority not in known:
-            self.access.require(actor, Permission.AUTHORITY_USE, authority, owner=certificate.owner)
             check_id("authority", authority)
+            use, sees = Permission.AUTHORITY_USE, Permission.AUTHORITY_VIEW
+            self.access.require_visible(actor, use, authority, sees=sees, kind="authority", owner=certificate.owner)
         with self.contexts.storage.read() as transaction:
             through = _through(transaction, certificate, issuance, authority)
         self._require_proof(certificate, issuance)

@@ -13,6 +13,7 @@ from certcore.model.secret import SecretName
 from certcore.ports.sealing import ChangesKeys, Keyring, Vault
 from certcore.ports.storage import LockWait, Storage
 from certcore.services.access import Access
+from certcore.services.identifiers import check_id
 
 __all__ = ["RewrapProgress", "SealingKeyUse", "SealingKeys"]
 
@@ -108,7 +109,7 @@ class SealingKeys:
             KeyringRefused: This keyring is not changed by certcore, or its file cannot be written.
             AccessDenied: The policy said no.
         """
-        self.access.require(actor, Permission.KEYRING_CHANGE, key_id)
+        self._require(actor, key_id)
         self._changeable().make_current(key_id)
 
     def rewrap(self, *, limit: int = 100, after: SecretName | None = None, actor: str = "system") -> RewrapProgress:
@@ -166,9 +167,15 @@ class SealingKeys:
             KeyringRefused: Nothing needs it, but this keyring is not changed by certcore, or cannot be written.
             AccessDenied: The policy said no.
         """
-        self.access.require(actor, Permission.KEYRING_CHANGE, key_id)
+        self._require(actor, key_id)
         self._check_retirable(key_id)
         self._changeable().remove_key(key_id)
+
+    def _require(self, actor: str, key_id: str) -> None:
+        """Go on only if the actor may change this key; who may not even see the keys learns of none."""
+        check_id("key_id", key_id)
+        change, sees = Permission.KEYRING_CHANGE, Permission.KEYRING_VIEW
+        self.access.require_visible(actor, change, key_id, sees=sees, kind="sealing key")
 
     def _left(self) -> int:
         with self.storage.read() as transaction:

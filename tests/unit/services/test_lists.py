@@ -488,7 +488,7 @@ def test_permission_is_asked_for_the_tenant(world):
     mine, theirs = (_all(world, owner=owner)[0] for owner in ("anna", "bert"))
     policy.asked.clear()
     assert world.certificates.overlaps(mine.id, actor="anna") == []
-    with pytest.raises(AccessDenied):
+    with pytest.raises(NotFound):
         world.certificates.overlaps(theirs.id, actor="anna")
     assert policy.asked == [
         ("anna", Permission.CERTIFICATE_VIEW, "anna"),

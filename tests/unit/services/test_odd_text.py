@@ -4,12 +4,31 @@ import pytest
 from stores import core_on
 
 from certcore.adapters.sql import open_storage
-from certcore.errors import InvalidInput, NotFound, StorageError
+from certcore.errors import InvalidInput, StorageError
 from certcore.model.subject import Subject
 from certcore.testing.clock import FrozenEnvironment
 from certcore.testing.scripted_ca import ScriptedCA
 
 ODD = ["\ud800", "a\udfffb", "a\x00b"]
+#: Keys that a person takes for another one: padded, with control characters, or with characters of no width.
+UNSEEN = [
+    "anna ",
+    " anna",
+    "anna\N{NO-BREAK SPACE}",
+    "anna\t",
+    "anna\n",
+    "an\N{ZERO WIDTH SPACE}na",
+    "anna\N{ZERO WIDTH JOINER}",
+    "\N{RIGHT-TO-LEFT OVERRIDE}anna",
+    "anna\N{SOFT HYPHEN}",
+    "anna\N{COMBINING GRAPHEME JOINER}",
+    "anna\N{HANGUL FILLER}",
+    "anna\N{VARIATION SELECTOR-16}",
+    "anna\N{BRAILLE PATTERN BLANK}",
+    "anna\N{TAG SPACE}",
+    "anna\x1b[2K",
+    "x" * 300,
+]
 
 
 @pytest.fixture(params=["memory", "sqlite"], scope="module")
@@ -56,6 +75,17 @@ def test_refused_with_its_field(store, field, call, odd):
     assert caught.value.field == field
 
 
+@pytest.mark.parametrize(
+    ("field", "call"), [one for one in REFUSED if one[0] in ("actor", "owner", "authority")], ids=lambda value: ""
+)
+def test_what_identifies_is_what_is_seen(store, field, call):
+    """Owners, actors and ids with blanks around them, or characters that nobody sees, are refused by their field."""
+    for odd in UNSEEN:
+        with pytest.raises(InvalidInput) as caught:
+            call(*store, odd)
+        assert caught.value.field == field, ascii(odd)
+
+
 @pytest.mark.parametrize("odd", ODD, ids=ascii)
 @pytest.mark.parametrize("field", sorted(Subject.field_names()))
 def test_a_subject_is_text(store, field, odd):
@@ -66,7 +96,7 @@ def test_a_subject_is_text(store, field, odd):
     assert caught.value.field == field
 
 
-@pytest.mark.parametrize("odd", ODD, ids=ascii)
+@pytest.mark.parametrize("odd", [*ODD, *UNSEEN], ids=ascii)
 @pytest.mark.parametrize(
     "call",
     [
@@ -84,9 +114,10 @@ def test_a_subject_is_text(store, field, odd):
     ],
 )
 def test_no_id_is_odd(store, call, odd):
-    """There is nothing under an id with such text, and that is what is said."""
-    with pytest.raises(NotFound):
+    """Such text is no id; the error names the argument."""
+    with pytest.raises(InvalidInput) as caught:
         call(store[0], odd)
+    assert caught.value.field in ("certificate_id", "authority_id", "name_or_id")
 
 
 def test_a_database_says_it_in_our_words(tmp_path):

@@ -1,0 +1,72 @@
+"""Texts that identify: owners, actors, ids. They are compared byte by byte; what nobody sees is refused at the door."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from certcore.errors import InvalidInput
+from certcore.model.bounds import text_within
+
+__all__ = ["MOST_ACTOR", "MOST_ID", "MOST_OWNER", "check_actor", "check_id", "check_identifier", "check_owner"]
+
+#: In characters. Ids that certcore makes have 32.
+MOST_ID: Final = 100
+MOST_OWNER: Final = 100
+MOST_ACTOR: Final = 255
+#: Characters that `str.isprintable` lets pass and nobody sees: those with the property Default_Ignorable_Code_Point
+#: of Unicode that are printable, and the blank of Braille.
+_UNSEEN: Final = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+
+
+def check_identifier(field: str, value: object, *, most: int) -> str:
+    """Refuse what identifies nobody: two keys that a person cannot tell apart would be two tenants.
+
+    Composed and decomposed accents, and upper and lower case, stay different keys: nothing is normalised.
+
+    Args:
+        field: The name of the argument.
+        value: What was given.
+        most: How many characters it may have.
+
+    Raises:
+        InvalidInput: It is not text, too long, has a blank at one of its ends, or a character that is not seen
+            (control characters, surrogates, characters of no width or that turn the direction of writing).
+    """
+    text = text_within(field, value, most)
+    if text.strip() != text:
+        raise InvalidInput(field, "has a blank at its beginning or its end.")
+    if not text.isprintable() or _UNSEEN.search(text):
+        raise InvalidInput(field, "must be printable text, without control characters and others that are not seen.")
+    return text
+
+
+def check_id(field: str, value: object) -> str:
+    """Refuse what is no id, before it is looked for.
+
+    Raises:
+        InvalidInput: As `check_identifier`; or it is empty.
+    """
+    if value == "":
+        raise InvalidInput(field, "is empty.")
+    return check_identifier(field, value, most=MOST_ID)
+
+
+def check_owner(value: object) -> str:
+    """Refuse what is no tenant; empty text stands for none.
+
+    Raises:
+        InvalidInput: As `check_identifier`.
+    """
+    return check_identifier("owner", value, most=MOST_OWNER)
+
+
+def check_actor(value: object) -> str:
+    """Refuse what is nobody's name.
+
+    Raises:
+        InvalidInput: As `check_identifier`.
+    """
+    return check_identifier("actor", value, most=MOST_ACTOR)
