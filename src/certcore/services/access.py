@@ -18,7 +18,6 @@ from certcore.services.inputs import no_profile
 __all__ = ["Access"]
 
 
-
 @frozen(kw_only=True, eq=False)
 class Access:
     """Asks ``certcore_authorize``; without any policy plugin everything is allowed, as the panel has asked already.

@@ -10,7 +10,7 @@ from typing import Any, Final
 from attrs import evolve, fields
 
 from certcore.errors import InvalidInput, InvalidName
-from certcore.model.bounds import counted, members, text_within
+from certcore.model.bounds import LONGEST_ID, counted, members, text_within
 from certcore.model.certificate import Certificate
 from certcore.model.keys import KeyType
 from certcore.model.names import MAX_NAMES, DnsName, form_of_names

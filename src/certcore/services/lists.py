@@ -11,7 +11,7 @@ from attrs import frozen
 
 from certcore.engine.contexts import Contexts
 from certcore.errors import InvalidInput, InvalidName, NotFound
-from certcore.model.bounds import LONGEST_ID, MOST_ROWS, text_within, whole_number
+from certcore.model.bounds import MOST_ROWS, text_within, whole_number
 from certcore.model.certificate import Certificate
 from certcore.model.keys import KeyType
 from certcore.model.lifecycle import Status

@@ -13,7 +13,7 @@ from attrs import evolve, frozen
 
 from certcore.engine.reconcile import Engine
 from certcore.errors import InvalidInput, NotObtained, StaleWrite, StorageUnavailable, TransitionNotAllowed
-from certcore.model.bounds import LONGEST_ID, counted, text_within
+from certcore.model.bounds import counted
 from certcore.model.certificate import Certificate
 from certcore.model.issuance import Outcome
 from certcore.model.keys import KeyType

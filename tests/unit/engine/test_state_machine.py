@@ -10,7 +10,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 from certcore import CertCore, RenewalPolicy, Status
 from certcore.errors import CAError, CertCoreError, InvalidInput, TransitionNotAllowed
 from certcore.model.hints import hint_to_json
-from certcore.model.issuance import Outcome, Purpose
+from certcore.model.issuance import Outcome
 from certcore.model.keys import KeyType
 from certcore.model.lifecycle import TRANSITIONS
 from certcore.model.names import DnsName
