@@ -52,6 +52,12 @@ def waiting_for_turn(view: CertificateView) -> list[Hint]:
             return [Notice(Level.INFO, _message("turn.limit", text, **params))]
         case "pause":
             return _pause(until, str(turn.get("detail", "")), _moment(turn.get("wished")))
+        case "orders":
+            text = (
+                "Waiting until {until}: as many orders were placed for this certificate as certcore places. The timeline "
+                "says what became of them."
+            )
+            return [Notice(Level.WARNING, _message("turn.orders", text, until=until))]
         case _:
             text = "Waiting for its turn: as many orders are in flight as this CA profile allows."
             return [Notice(Level.INFO, _message("turn.in_flight", text))]

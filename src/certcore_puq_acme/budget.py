@@ -15,8 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
-from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from attrs import evolve, frozen
 
@@ -24,104 +23,44 @@ from certcore.errors import StaleWrite
 from certcore.ports.ca_module import Documents
 from certcore_puq_acme.account_records import read_record
 from certcore_puq_acme.budget_records import BudgetKeys, Counted, Stored
+from certcore_puq_acme.fair_shares import Flight, Places, Queue, most_robbed, owner_key
 from certcore_puq_acme.limits import (
     HORIZON,
+    SLACK,
     Lane,
     Limit,
     LimitKind,
+    Placed,
+    Promise,
     free_at,
     registered_domain,
     same_names,
     seen_from,
     stamp,
     stamped,
+    used_by_owner,
 )
 from certcore_puq_acme.pauses import Pause
+from certcore_puq_acme.turns import OrderRequest, Turn, Why
 
 __all__ = ["Budget", "OrderRequest", "Turn", "Why"]
 
-#: Turns come one after the other, as orders went out one after the other: who asks at an hour before the first of them
-#: is promised the next ones, too, in the order of asking.
-_SLACK: Final = timedelta(minutes=15)
 #: A limit of at least so many keeps a share for those that cannot wait.
 _SHARED_FROM: Final = 10
 _RESERVE: Final = 5
-#: So many orders in flight, or more, keep a place for renewals of leaves that are near their end.
-_KEPT_FROM: Final = 3
+#: A limit on an account's orders of at least so many keeps a tenth for owners who have had little of it.
+_MANY: Final = 50
+_NEWCOMERS: Final = 10
 #: The parts of a limit.
 _ALL: Final = "all"
 _KEPT: Final = "reserve"
-#: An order that is in flight for longer than this is none any more, whatever the record says.
-_FLIGHT: Final = timedelta(days=2)
+#: Of how many promises it is tried whether taking one away brings a turn forward.
+_ROBBED: Final = 3
 #: How often a change is tried while others are changing the same.
 _TRIES: Final = 30
 _SOON: Final = timedelta(seconds=1)
 _LONGEST_LOOK: Final = timedelta(seconds=30)
 _MOST_FAILED: Final = 1000
-
-
-class Why(StrEnum):
-    """What a certificate waits for."""
-
-    #: One of the CA's limits is used up; `Turn.limit` says which.
-    LIMIT = "limit"
-    #: The CA has asked for a pause (RFC 8555 section 6.6).
-    PAUSE = "pause"
-    #: As many orders are in flight as the profile allows.
-    IN_FLIGHT = "in_flight"
-    #: Too many workers are placing orders at this moment.
-    BUSY = "busy"
-
-
-@frozen(kw_only=True)
-class OrderRequest:
-    """An order that wants to be placed."""
-
-    issuance_id: str
-    #: A-labels.
-    names: tuple[str, ...]
-    #: For the same names as the leaf in service, which is from the same CA.
-    renewal: bool = False
-    #: It will say which leaf it replaces (RFC 9773 section 5).
-    ari: bool = False
-    #: It cannot wait: there is no leaf in service, or not for long.
-    urgent: bool = False
-    #: It renews a leaf in service that is near its end.
-    near_end: bool = False
-    #: It was counted as one that says which leaf it replaces, and the CA did not take it as such.
-    counted_as_ari: bool = False
-    #: For how long from its beginning a pause is kept at most; None for all of it.
-    patience: timedelta | None = None
-    #: How often it was told to look again because of the orders in flight.
-    looks: int = 0
-
-
-@frozen(kw_only=True)
-class Turn:
-    """Whether an order may be placed, and if not, what it waits for and until when."""
-
-    #: None: now.
-    why: Why | None = None
-    until: datetime | None = None
-    limit: Limit | None = None
-    #: What the limit is about: a registered domain or a name; empty for the account.
-    about: str = ""
-    #: The turn is promised for ``until``; else one has to ask again then.
-    promised: bool = False
-    detail: str = ""
-    #: Until when the CA wishes a pause, which may be later than ``until``.
-    wished: datetime | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """As it is kept for the right column."""
-        return {
-            "why": str(self.why or ""),
-            "until": self.until.isoformat() if self.until else "",
-            "limit": str(self.limit or ""),
-            "about": self.about,
-            "detail": self.detail,
-            "wished": self.wished.isoformat() if self.wished else "",
-        }
 
 
 @frozen(kw_only=True)
@@ -153,17 +92,12 @@ class Budget:
 
     def enter(self, request: OrderRequest, now: datetime) -> Turn | None:
         """Let an order that was placed earlier be in flight again; None when it is, else what it waits for."""
-        key = self._keys().of_ca("flight")
+        keys = self._keys()
         for _ in range(_TRIES):
-            flight = Stored.read(self.documents, key)
-            flying = _flying(flight.value, now)
-            if (full := self._full(flying, request, now)) is not None:
-                return full
-            try:
-                self.documents.put(key, {**flying, request.issuance_id: now.isoformat()}, version=flight.version)
-            except StaleWrite:
+            places = self._places(keys, request, now)
+            if not self._stored(places.changes):
                 continue
-            return None
+            return places.full
         return Turn(why=Why.BUSY, until=now + _SOON)
 
     def leave(self, issuance_id: str) -> None:
@@ -222,7 +156,7 @@ class Budget:
         """How much of the account's budget is used: for the profile's page."""
         keys = self._keys()
         flight = Stored.read(self.documents, keys.of_ca("flight"))
-        found: dict[str, Any] = {"in_flight": len(_flying(flight.value, now)), "max_orders": self.max_orders}
+        found: dict[str, Any] = {"in_flight": len(Flight.read(flight.value, now).orders), "max_orders": self.max_orders}
         limit = next((one for one in self.limits if one.kind is LimitKind.ORDERS), None)
         if limit is not None:
             stored = Stored.read(self.documents, keys.of_limit(limit))
@@ -255,43 +189,59 @@ class Budget:
                 self.documents.put(key, value, version=stored.version)
                 return
 
-    def _full(self, flying: Mapping[str, str], request: OrderRequest, now: datetime) -> Turn | None:
-        """Whether there is no place among the orders in flight."""
-        kept = max(self.max_orders // _RESERVE, 1) if self.max_orders >= _KEPT_FROM else 0
-        most = self.max_orders - (0 if request.near_end else kept)
-        if request.issuance_id in flying or len(flying) < most:
-            return None
-        return Turn(why=Why.IN_FLIGHT, until=now + min(_SOON * 1.5 ** min(request.looks, 20), _LONGEST_LOOK))
+    def _places(self, keys: BudgetKeys, request: OrderRequest, now: datetime) -> _Place:
+        """A place in flight, if there is one that nobody else is to have before."""
+        owner = owner_key(request.owner)
+        stored, waiting = (Stored.read(self.documents, keys.of_ca(part)) for part in ("flight", "waiting"))
+        flight, queue = Flight.read(stored.value, now), Queue.read(waiting.value, now)
+        if request.issuance_id in flight.orders:
+            return _Place(changes=(evolve(stored, value=flight.to_json()),))
+        is_newcomer = bool(flight.orders) and bool(owner) and not flight.held_by(owner)
+        free = Places(most=self.max_orders).open_to(near_end=request.near_end, is_newcomer=is_newcomer)
+        free -= len(flight.orders)
+        if free <= queue.before(owner, near_end=request.near_end, flight=flight):
+            until = now + min(_SOON * 1.5 ** min(request.looks, 20), _LONGEST_LOOK)
+            joined = queue.joined(owner, now, near_end=request.near_end)
+            changes = () if joined is None else (evolve(waiting, value=joined.to_json()),)
+            return _Place(changes=changes, full=Turn(why=Why.IN_FLIGHT, until=until))
+        taken = evolve(stored, value=flight.with_order(request.issuance_id, owner, now).to_json())
+        left = queue.left(owner, near_end=request.near_end)
+        return _Place(changes=(taken,) if left is None else (taken, evolve(waiting, value=left.to_json())))
+
+    def _stored(self, changes: Iterable[Stored]) -> bool:
+        """Store all of them; False when somebody else has changed one meanwhile."""
+        values = {one.key: one for one in changes}
+        try:
+            if values:
+                self.documents.put_many(
+                    {key: one.value for key, one in values.items()},
+                    versions={key: one.version for key, one in values.items()},
+                )
+        except StaleWrite:
+            return False
+        return True
 
     def _try(self, keys: BudgetKeys, request: OrderRequest, now: datetime) -> Turn | None:
         """One attempt; None when somebody else has changed the budget meanwhile."""
         if (pause := self._paused(keys, now, request.patience)) is not None:
             return pause
-        flight = Stored.read(self.documents, keys.of_ca("flight"))
-        flying = _flying(flight.value, now)
-        if (full := self._full(flying, request, now)) is not None:
-            return full
+        places = self._places(keys, request, now)
+        if places.full is not None:
+            return places.full if self._stored(places.changes) else None
         if (failed := self._too_many_failures(keys, request, now)) is not None:
             return failed
-        changes = [evolve(flight, value={**flying, request.issuance_id: now.isoformat()})]
+        owner = owner_key(request.owner)
         counted = [self._counted(limit, about, key, request, now) for limit, about, key in self._wanted(keys, request)]
         latest = max(counted, key=lambda one: one.at, default=None)
-        turn = Turn()
         if latest is None or latest.at <= now:
-            changes += [one.placed(request.issuance_id, now) for one in counted]
-        else:
-            turn = Turn(why=Why.LIMIT, until=latest.at, limit=latest.limit, about=latest.about)
-            if latest.at - now > HORIZON + _SLACK:
-                return evolve(turn, until=max(latest.at - HORIZON, now + _SOON))
-            turn = evolve(turn, promised=True)
-            changes = [one.promised(request.issuance_id, latest.at) for one in counted]
-        try:
-            self.documents.put_many(
-                {one.key: one.value for one in changes}, versions={one.key: one.version for one in changes}
-            )
-        except StaleWrite:
-            return None
-        return turn
+            placed = [one.placed(request.issuance_id, Placed(now, owner)) for one in counted]
+            return Turn() if self._stored([*places.changes, *placed]) else None
+        turn = Turn(why=Why.LIMIT, until=latest.at, limit=latest.limit, about=latest.about)
+        if latest.at - now > HORIZON + SLACK:
+            return evolve(turn, until=max(latest.at - HORIZON, now + _SOON))
+        promise = Promise(latest.at, owner, request.near_end)
+        promised = [one.promised(request.issuance_id, promise) for one in counted]
+        return evolve(turn, promised=True) if self._stored(promised) else None
 
     def _wanted(self, keys: BudgetKeys, request: OrderRequest) -> list[tuple[Limit, str, str]]:
         """The limits that this order counts towards, what each is about, and under which document it is counted."""
@@ -318,14 +268,18 @@ class Budget:
         # Another profile at the same CA may have been given other numbers: both parts are always read and kept.
         lanes = {name: Lane.read(stored.value.get(name, {}), limit, now) for name in (_ALL, _KEPT)}
         sizes = {_ALL: limit.count - reserve, _KEPT: reserve} if reserve else {_ALL: limit.count}
-        taken = {name: lanes[name].taken(request.issuance_id, now) for name in lanes}
-        if not reserve:
-            taken[_ALL] = sorted((*taken[_ALL], *taken[_KEPT]))
-        mine = [name for name in sizes if request.issuance_id in lanes[name].promised]
-        open_to_me = mine or (list(sizes) if request.urgent else [_ALL])
-        at = {name: free_at(taken[name], sizes[name], limit.span, now) for name in open_to_me}
-        lane = min(at, key=lambda name: at[name])
-        return Counted(limit=limit, about=about, stored=stored, lanes=lanes, lane=lane, at=at[lane])
+        sizes[_KEPT] = max(sizes.get(_KEPT, 0) - _kept_from(request, limit, lanes), 0)
+        mine = [name for name in sizes if sizes[name] and request.issuance_id in lanes[name].promised]
+        open_to_me = mine or ([_ALL, _KEPT] if request.urgent else [_ALL])
+        found = [
+            _fitting(limit, lanes, _Part(name, sizes[name], is_whole=not reserve), request, now)
+            for name in open_to_me
+            if sizes[name]
+        ]
+        fit = min(found, key=lambda one: one.at)
+        return Counted(
+            limit=limit, about=about, stored=stored, lanes=lanes, lane=fit.lane, at=fit.at, robbed=fit.robbed
+        )
 
     def _too_many_failures(self, keys: BudgetKeys, request: OrderRequest, now: datetime) -> Turn | None:
         for limit in self.limits:
@@ -342,8 +296,66 @@ class Budget:
         return None
 
 
-def _flying(stored: Mapping[str, Any], now: datetime) -> dict[str, str]:
-    return {one: since for one, since in stored.items() if abs(now - datetime.fromisoformat(since)) < _FLIGHT}
+class _Part(NamedTuple):
+    """A part of a limit."""
+
+    name: str
+    size: int
+    #: The limit has no other part: what was counted in another one counts here.
+    is_whole: bool
+
+
+class _Fit(NamedTuple):
+    """When one more fits, into which lane, and whose promise is taken away for it."""
+
+    at: datetime
+    lane: str
+    robbed: str
+
+
+@frozen(kw_only=True)
+class _Place:
+    """A place in flight, and what is stored for it; or the turn of one who has to wait for one."""
+
+    changes: tuple[Stored, ...]
+    full: Turn | None = None
+
+
+def _fitting(limit: Limit, lanes: Mapping[str, Lane], part: _Part, request: OrderRequest, now: datetime) -> _Fit:
+    """When one more fits into a part of a limit, and whose promise is taken away for it."""
+    lane = lanes[part.name]
+    others = [lanes[name] for name in lanes if name != part.name] if part.is_whole else []
+
+    def at_without(robbed: str) -> datetime:
+        taken = [*lane.taken(request.issuance_id, now, robbed)]
+        for other in others:
+            taken += other.taken(request.issuance_id, now)
+        return free_at(sorted(taken), part.size, limit.span, now)
+
+    usual = at_without("")
+    if usual <= now or limit.kind is not LimitKind.ORDERS or request.issuance_id in lane.promised:
+        return _Fit(usual, part.name, "")
+    open_promises = {
+        issuance: (promise.at, promise.owner) for issuance, promise in lane.promised.items() if not promise.near_end
+    }
+    if request.near_end:
+        robbed = sorted(open_promises, key=lambda issuance: open_promises[issuance][0])
+    else:
+        robbed = list(most_robbed(open_promises, used_by_owner(lanes.values()), owner_key(request.owner)))
+    tried = [_Fit(at_without(issuance), part.name, issuance) for issuance in robbed[:_ROBBED]]
+    return min([_Fit(usual, part.name, ""), *tried], key=lambda fit: fit.at)
+
+
+def _kept_from(request: OrderRequest, limit: Limit, lanes: Mapping[str, Lane]) -> int:
+    """How many turns of an account's limit are kept from this order for owners who have had little."""
+    if limit.kind is not LimitKind.ORDERS or limit.count < _MANY or request.near_end:
+        return 0
+    used = used_by_owner(lanes.values())
+    owner = owner_key(request.owner)
+    if not owner and not any(used):
+        return 0  # nobody but the operator uses it
+    is_newcomer = bool(owner) and used[owner] < limit.count // (2 * _NEWCOMERS)
+    return 0 if is_newcomer else limit.count // _NEWCOMERS
 
 
 def _recent_failures(stored: Mapping[str, Any], window: timedelta, now: datetime) -> dict[str, list[int]]:

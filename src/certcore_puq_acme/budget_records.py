@@ -11,7 +11,7 @@ from typing import Any
 from attrs import evolve, frozen
 
 from certcore.ports.ca_module import Documents
-from certcore_puq_acme.limits import Lane, Limit, LimitKind
+from certcore_puq_acme.limits import Lane, Limit, LimitKind, Placed, Promise
 
 __all__ = ["BudgetKeys", "Counted", "Stored"]
 
@@ -79,17 +79,20 @@ class Counted:
     lanes: Mapping[str, Lane]
     lane: str
     at: datetime
+    #: Whose promise is taken away for it; empty for nobody's.
+    robbed: str = ""
 
-    def placed(self, issuance_id: str, now: datetime) -> Stored:
+    def placed(self, issuance_id: str, order: Placed) -> Stored:
         """The document with an order that goes out now."""
         lane = self.lanes[self.lane]
-        promised = {other: at for other, at in lane.promised.items() if other != issuance_id}
-        return self._with(Lane(placed=(*lane.placed, now), promised=promised))
+        left = {other: promise for other, promise in lane.promised.items() if other not in (issuance_id, self.robbed)}
+        return self._with(Lane(placed=(*lane.placed, order), promised=left))
 
-    def promised(self, issuance_id: str, at: datetime) -> Stored:
+    def promised(self, issuance_id: str, promise: Promise) -> Stored:
         """The document with a promise."""
         lane = self.lanes[self.lane]
-        return self._with(evolve(lane, promised={**lane.promised, issuance_id: at}))
+        left = {other: kept for other, kept in lane.promised.items() if other != self.robbed}
+        return self._with(evolve(lane, promised={**left, issuance_id: promise}))
 
     def _with(self, changed: Lane) -> Stored:
         lanes = {**self.lanes, self.lane: changed}

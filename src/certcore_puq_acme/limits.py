@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from bisect import bisect
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -22,10 +23,13 @@ from certcore.errors import InvalidInput
 
 __all__ = [
     "HORIZON",
+    "SLACK",
     "Lane",
     "Limit",
     "LimitKind",
     "NoLimits",
+    "Placed",
+    "Promise",
     "free_at",
     "limits_of",
     "parse_limit",
@@ -34,6 +38,7 @@ __all__ = [
     "seen_from",
     "stamp",
     "stamped",
+    "used_by_owner",
 ]
 
 #: How far ahead a turn is promised.
@@ -41,6 +46,11 @@ HORIZON: Final = timedelta(hours=1)
 #: How far the clocks of workers may be apart, or one may be set back. A stamp that is still further ahead was made by
 #: a clock that was wrong, and must not keep a limit full until then.
 _APART: Final = timedelta(days=1)
+#: Turns come one after the other, as orders went out one after the other: who asks at an hour before the first of them
+#: is promised the next ones, too, in the order of asking.
+SLACK: Final = timedelta(minutes=15)
+#: No promise is made for later than this; workers' clocks may be some minutes apart.
+_LONGEST_PROMISE: Final = HORIZON + SLACK + timedelta(minutes=5)
 _MOST: Final = 1_000_000
 _UNITS: Final = MappingProxyType({"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)})
 _LONG_FIRST: Final = tuple(reversed(tuple(_UNITS.items())))
@@ -185,32 +195,88 @@ def _fits(taken: Sequence[datetime], moment: datetime, limit: int, window: timed
     return True
 
 
+@frozen
+class Placed:
+    """An order that went out."""
+
+    at: datetime
+    owner: str = ""
+
+    @classmethod
+    def read(cls, stored: Any) -> Placed:
+        """A stored one; before there were owners it was a stamp alone."""
+        return cls(stamped(stored[0]), str(stored[1])) if isinstance(stored, list) else cls(stamped(stored))
+
+    def to_json(self) -> int | list[Any]:
+        """As it is kept."""
+        return [stamp(self.at), self.owner] if self.owner else stamp(self.at)
+
+
+@frozen
+class Promise:
+    """A turn that was promised for a moment."""
+
+    at: datetime
+    owner: str = ""
+    #: It is of a renewal near its end, from which no other owner takes it.
+    near_end: bool = False
+
+    @classmethod
+    def read(cls, stored: Any) -> Promise:
+        """A stored one; before there were owners it was a stamp alone."""
+        if isinstance(stored, list):
+            return cls(stamped(stored[0]), str(stored[1]), bool(stored[2]))
+        return cls(stamped(stored))
+
+    def to_json(self) -> list[Any]:
+        """As it is kept."""
+        return [stamp(self.at), self.owner, self.near_end]
+
+
 @frozen(kw_only=True)
 class Lane:
-    """A share of a limit: the moments at which orders went out, and those for which a turn was promised."""
+    """A share of a limit: the orders that went out, and the turns that were promised."""
 
-    placed: tuple[datetime, ...]
-    promised: Mapping[str, datetime]
+    placed: tuple[Placed, ...]
+    promised: Mapping[str, Promise]
 
     @classmethod
     def read(cls, stored: Mapping[str, Any], limit: Limit, now: datetime) -> Lane:
-        """Without what has slid out of the window, and without promises that nobody has taken up."""
-        placed = (stamped(one) for one in stored.get("placed", ()))
-        promised = {issuance: stamped(one) for issuance, one in stored.get("promised", {}).items()}
+        """Without what has slid out of the window, and without promises that nobody has taken up.
+
+        Promises further ahead than any is made, and orders further ahead than clocks are apart, are of a clock that
+        was wrong: they are left out, too.
+        """
+        placed = map(Placed.read, stored.get("placed", ()))
+        promised = {issuance: Promise.read(one) for issuance, one in stored.get("promised", {}).items()}
         return cls(
-            placed=tuple(one for one in placed if one > now - limit.span),
-            promised={issuance: one for issuance, one in promised.items() if one > now - HORIZON},
+            placed=tuple(one for one in placed if now - limit.span < one.at <= now + _APART),
+            promised={
+                issuance: one for issuance, one in promised.items() if now - HORIZON < one.at <= now + _LONGEST_PROMISE
+            },
         )
 
-    def taken(self, issuance_id: str, now: datetime) -> list[datetime]:
-        """What is taken already for this one, ascending: who has a promise passes those who came later."""
-        promised = () if issuance_id in self.promised else self.promised.values()
-        return sorted((*seen_from(self.placed, now), *promised))
+    def taken(self, issuance_id: str, now: datetime, robbed: str = "") -> list[datetime]:
+        """What is taken already for this one, ascending: who has a promise passes those who came later.
+
+        Args:
+            issuance_id: Who asks.
+            now: The present moment.
+            robbed: Whose promise does not count, because it is taken away.
+        """
+        others = () if issuance_id in self.promised else self.promised.items()
+        promises = (one.at for issuance, one in others if issuance != robbed)
+        return sorted((*seen_from((one.at for one in self.placed), now), *promises))
 
     def to_json(self) -> dict[str, Any]:
         """As it is kept."""
-        promised = {issuance: stamp(one) for issuance, one in self.promised.items()}
-        return {"placed": [stamp(one) for one in self.placed], "promised": promised}
+        promised = {issuance: one.to_json() for issuance, one in self.promised.items()}
+        return {"placed": [one.to_json() for one in self.placed], "promised": promised}
+
+
+def used_by_owner(lanes: Iterable[Lane]) -> Counter[str]:
+    """How many turns each owner has had within the window, or is promised."""
+    return Counter(one.owner for lane in lanes for turns in (lane.placed, lane.promised.values()) for one in turns)
 
 
 def seen_from(moments: Iterable[datetime], now: datetime) -> list[datetime]:

@@ -25,6 +25,7 @@ __all__ = [
     "Wait",
     "bounded_wait",
     "growing_pause",
+    "is_ahead",
     "moment_before",
     "order_life",
     "shown_moment",
@@ -94,13 +95,18 @@ def growing_pause(looks: int) -> float:
     return min(0.007 * 1.5 ** min(looks, 30), 300.0)
 
 
+def is_ahead(stored: object, now: datetime, apart: timedelta = CLOCKS_APART) -> bool:
+    """Whether a stored moment of the past is unreadable, or further ahead than clocks may be apart."""
+    try:
+        moment = datetime.fromisoformat(str(stored))
+        return moment.tzinfo is None or moment > now + apart
+    except ValueError:
+        return True
+
+
 def moment_before(stored: object, now: datetime) -> datetime:
     """A stored moment of the past; now, where it is missing, unreadable, or further ahead than clocks are apart."""
-    try:
-        moment = datetime.fromisoformat(str(stored)) if stored else now
-    except ValueError:
-        return now
-    return moment if moment.tzinfo is not None and moment <= now + CLOCKS_APART else now
+    return now if is_ahead(stored, now) else datetime.fromisoformat(str(stored))
 
 
 def shown_moment(moment: datetime) -> str:

@@ -31,6 +31,8 @@ __all__ = ["preflight", "what_is_wrong"]
 
 #: What a CA may say of an order that names the leaf which it replaces, where that is not what it does not like.
 _NOT_OF_REPLACES: Final = frozenset({"badNonce", "rateLimited"})
+#: When it is asked again whether an order may be placed, where nobody says when.
+_HELD_BACK: Final = timedelta(hours=1)
 _VALIDITY: Final = (
     "If this CA does not let its customers choose how long a certificate is valid, set validity_days in the CA profile "
     "to 0. It is tried again slowly."
@@ -77,9 +79,13 @@ def what_is_wrong(attempt: Attempt) -> list[Finding]:
 
 def _order(attempt: Attempt, opened: Opened, findings: list[Finding]) -> Step:
     """Place the order, if it is our turn (RFC 8555 section 7.4)."""
+    if attempt.work.orders_left <= 0:
+        held = Turn(why=Why.ORDERS, until=attempt.work.next_order_at or attempt.now + _HELD_BACK)
+        return _wait_for_turn(attempt, held, findings)
     replaces = _replaces(attempt, opened)
     request = OrderRequest(
         issuance_id=attempt.work.issuance.id,
+        owner=attempt.work.certificate.owner,
         names=tuple(attempt.names),
         renewal=_is_renewal(attempt),
         ari=bool(replaces),
@@ -120,6 +126,7 @@ def _order(attempt: Attempt, opened: Opened, findings: list[Finding]) -> Step:
         waiting_for=WaitingFor.AUTHORITY,
         findings=_seen(attempt, findings),
         needs_clean_up=True,
+        ordered=True,
     )
 
 

@@ -44,16 +44,17 @@ def advance(work: Work, accounts: Accounts) -> Step:
     attempt = Attempt.of(work, accounts)
     asked = Asked.of(attempt.state, len(attempt.names), attempt.now)
     if asked.is_enough:
-        return _asked_enough(attempt, asked)
+        return evolve(_asked_enough(attempt, asked), ordered=False)
     meter = Meter(allowance=asked.left)
     with metered(meter):
         step = _tried(attempt)
     if isinstance(step, Issued):
-        return evolve(step, state={name: value for name, value in step.state.items() if name not in _OF_THE_WAY})
+        kept = {name: value for name, value in step.state.items() if name not in _OF_THE_WAY}
+        return evolve(step, state=kept, ordered=False)
     # Repeated for their nonces, requests of a step that gets on do not count: some CAs refuse most nonces.
     gets_on = step.state.get("stage") != attempt.state.get("stage")
     asked = asked.with_more(meter.sent + (0 if gets_on else meter.repeated))
-    return evolve(step, state={**step.state, "asked": asked.to_json()})
+    return evolve(step, state={**step.state, "asked": asked.to_json()}, ordered=bool(step.ordered))
 
 
 def clean_up(work: Work) -> None:

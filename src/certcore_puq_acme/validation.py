@@ -196,6 +196,7 @@ def _back_in_flight(attempt: Attempt) -> Waiting | None:
     """Take a place among the orders in flight again; None when there is one."""
     request = OrderRequest(
         issuance_id=attempt.work.issuance.id,
+        owner=attempt.work.certificate.owner,
         names=tuple(attempt.names),
         near_end=is_near_its_end(attempt.work),
         looks=int(attempt.state.get("looks", 0)),
