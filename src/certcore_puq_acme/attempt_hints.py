@@ -54,8 +54,8 @@ def waiting_for_turn(view: CertificateView) -> list[Hint]:
             return _pause(until, str(turn.get("detail", "")), _moment(turn.get("wished")))
         case "orders":
             text = (
-                "Waiting until {until}: as many orders were placed for this certificate as certcore places. The timeline "
-                "says what became of them."
+                "Waiting until {until}: as many orders were placed for this certificate as certcore places. "
+                "The timeline says what became of them."
             )
             return [Notice(Level.WARNING, _message("turn.orders", text, until=until))]
         case _:
