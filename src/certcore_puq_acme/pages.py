@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 __all__ = ["asks_for_a_visit", "page_url", "pages_in"]
 
 _MAX_URL: Final = 2000
+#: Those of RFC 3986, but for the apostrophe: none of them ends an attribute of a page, or begins a tag.
+_CHARACTERS: Final = re.compile(r"[A-Za-z0-9\-._~:/?#\[\]@!$&()*+,;=%]*")
 _BEGINNINGS: Final = ("https://", "http://")
 _MOST: Final = 3
 _IN_TEXT: Final = re.compile(r"https://[^\s<>\"'`\\^{}|]+", re.IGNORECASE)
@@ -22,7 +24,7 @@ def page_url(value: Any) -> str:
     Args:
         value: What a CA says is one.
     """
-    if not isinstance(value, str) or len(value) > _MAX_URL or not value.isprintable():
+    if not isinstance(value, str) or len(value) > _MAX_URL or not _CHARACTERS.fullmatch(value):
         return ""
     try:
         parts = urlsplit(value)
