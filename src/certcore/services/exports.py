@@ -19,7 +19,7 @@ from certcore.model.permissions import Permission
 from certcore.model.plugin_calls import call_plugin
 from certcore.model.secret import Secret
 from certcore.services.access import Access
-from certcore.services.inputs import refuse_unstorable
+from certcore.services.inputs import refuse_unstorable, true_or_false
 from certcore.x509.chain import presentable_chain
 from certcore.x509.formats import EXPORT_FORMATS, find_format
 
@@ -118,6 +118,8 @@ class Exports:
         """
         text_within("reason", reason, _LONGEST_REASON)
         wanted = find_format(text_within("format", format, LONGEST_ID), self.formats())
+        for field, text in (("friendly_name", friendly_name), ("folder", folder)):
+            text_within(field, text, _LONGEST_REASON)
         options = ExportOptions(
             at=self.contexts.environment.now(),
             password=password,
@@ -126,7 +128,7 @@ class Exports:
             folder=folder,
         )
         call_plugin(wanted.name, "ExportFormat.check", wanted.check, options, returns=None)
-        takes_key = wanted.takes_key(with_key=with_key)
+        takes_key = wanted.takes_key(with_key=true_or_false("with_key", with_key))
         material = self.material(certificate_id, with_key=takes_key, reason=reason, actor=actor)
         files: Sequence[ExportedFile] = call_plugin(
             wanted.name, "ExportFormat.export", wanted.export, material, options, returns=tuple[ExportedFile, ...]
@@ -153,7 +155,7 @@ class Exports:
         """
         text_within("reason", reason, _LONGEST_REASON)
         key = None
-        if with_key:
+        if true_or_false("with_key", with_key):
             issuance, key = self._reveal(certificate_id, reason=reason, actor=actor, issued=True)
         else:
             certificate = self.access.certificate(actor, Permission.CERTIFICATE_VIEW, certificate_id)

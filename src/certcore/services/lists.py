@@ -22,7 +22,7 @@ from certcore.model.search import Search
 from certcore.model.views import Page
 from certcore.services.access import Access
 from certcore.services.identifiers import check_id
-from certcore.services.inputs import no_profile, owner_of
+from certcore.services.inputs import no_profile, owner_of, true_or_false
 
 __all__ = ["Lists", "check_limit"]
 
@@ -89,16 +89,17 @@ class Lists:
         self._require(actor, owner)
         check_limit(limit)
         sorted_by = _order(order)
+        true_or_false("descending", descending)
         only = CertificateFilter(
             status=_status(status),
             authority_id=self._authority(authority, owner, actor),
             owner=owner,
             key_type=None if key_type is None else KeyType.parse(key_type),
-            renews_itself=renews_itself,
+            renews_itself=None if renews_itself is None else true_or_false("renews_itself", renews_itself),
             ends_from=self._end("days_from", days_from),
             ends_before=self._end("days_to", days_to, more=1),
             name_contains=_part(name),
-            below="" if not below else DnsName.parse(below.removeprefix("*.").removeprefix("."), field="below").ascii,
+            below=_below(below),
             serial=_serial(serial),
             fingerprint=_fingerprint(fingerprint),
         )
@@ -252,6 +253,13 @@ def _part(name: str | None) -> str:
         return DnsName.parse(part).ascii
     except InvalidName:
         raise InvalidInput("name", f"{name[:60]!r} is no whole name, and no part of one in ASCII.") from None
+
+
+def _below(domain: str | None) -> str:
+    if not domain:
+        return ""
+    typed = text_within("below", domain, _LONGEST_FILTER)
+    return DnsName.parse(typed.removeprefix("*.").removeprefix("."), field="below").ascii
 
 
 def _serial(serial: str | None) -> str:

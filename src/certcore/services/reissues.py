@@ -20,7 +20,7 @@ from certcore.model.subject import Subject
 from certcore.services.access import Access
 from certcore.services.attempts import begin, end_attempt, is_under_way, prepare
 from certcore.services.edits import certificate_event, changes_between, checked, conflict, read_version
-from certcore.services.inputs import given_changes, owner_of
+from certcore.services.inputs import given_changes, owner_of, true_or_false
 
 __all__ = ["Reissues"]
 
@@ -85,7 +85,7 @@ class Reissues:
         changed = evolve(stored, **changes, version=read_version(version, stored))
         self.access.require_profiles(actor, changed, before=stored)
         changed = checked(self.contexts, changed, before=stored, given=module_data)
-        if keep_key:
+        if true_or_false("keep_key", keep_key):
             self._check_keeps_key(changed)
         request = prepare(self.contexts, changed, Purpose.REISSUE, keep_key=keep_key, any_kind=True)
         with self.contexts.storage.write() as transaction:

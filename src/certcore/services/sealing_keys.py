@@ -6,7 +6,7 @@ from typing import Final
 
 from attrs import frozen
 
-from certcore.errors import KeyringRefused, NotFound, SealingKeyInUse, UnknownSealingKey, UnsealFailed
+from certcore.errors import InvalidInput, KeyringRefused, NotFound, SealingKeyInUse, UnknownSealingKey, UnsealFailed
 from certcore.model.bounds import whole_number
 from certcore.model.permissions import Permission
 from certcore.model.secret import SecretName
@@ -130,6 +130,8 @@ class SealingKeys:
         """
         self.access.require(actor, Permission.KEYRING_CHANGE)
         whole_number("limit", limit, 1, _MOST_AT_ONCE)
+        if after is not None and not isinstance(after, SecretName):
+            raise InvalidInput("after", "must be what the call before has returned as next.")
         with self.storage.read() as transaction:
             batch = transaction.secrets.sealed_otherwise(self.keyring.current_key_id, limit=limit, after=after)
         done = 0

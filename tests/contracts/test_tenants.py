@@ -1,0 +1,422 @@
+"""What strangers, other tenants and viewers get from every public call, on every store, in a table that is complete."""
+
+import inspect
+import unicodedata
+from datetime import timedelta
+
+import pytest
+from attrs import define
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+import certcore
+from certcore import CertCore, Role, RolePolicy
+from certcore.errors import AccessDenied, CertCoreError, InvalidInput, InvalidName, NotFound
+from certcore.model.keys import KeyType
+from certcore.model.names import DnsName
+from certcore.model.subject import Subject
+from certcore.testing.authority import LittleAuthority
+from certcore.testing.clock import FrozenEnvironment
+from certcore.testing.contracts.keys import LOOKALIKES
+from certcore.testing.scripted_ca import Act, ScriptedCA
+from certcore.x509.csr import build_csr
+from certcore.x509.keys import generate_key, private_key_pem
+
+STORES = ["memory", "sqlite", "postgresql", "mariadb"]
+HIDDEN, DENIED, ALLOWED = NotFound, AccessDenied, None
+#: What a stranger, another tenant and a viewer get; anna is the owner of what each call is about.
+OF_ONE_THAT_IS_SEEN = (HIDDEN, HIDDEN, ALLOWED)
+OF_ONE_THAT_IS_CHANGED = (HIDDEN, HIDDEN, DENIED)
+OF_MANY = (DENIED, DENIED, ALLOWED)
+NOBODY = (DENIED, DENIED, DENIED)
+TABLE = {
+    **dict.fromkeys(
+        [
+            "certificates.find",
+            "certificates.get",
+            "certificates.hints",
+            "certificates.issuances",
+            "certificates.overlaps",
+            "certificates.timeline",
+            "certificates.verify_timeline",
+            "certificates.view",
+            "authorities.actions",
+            "authorities.certificate_form",
+            "authorities.find",
+            "authorities.form_of",
+            "authorities.get",
+            "authorities.hints",
+        ],
+        OF_ONE_THAT_IS_SEEN,
+    ),
+    **dict.fromkeys(
+        [
+            "certificates.back_to_draft",
+            "certificates.cancel_attempt",
+            "certificates.check_now",
+            "certificates.clone",
+            "certificates.delete",
+            "certificates.deliveries",
+            "certificates.edit",
+            "certificates.export",
+            "certificates.export_as",
+            "certificates.generate_csr",
+            "certificates.material",
+            "certificates.reissue",
+            "certificates.renew",
+            "certificates.reveal_private_key",
+            "certificates.revoke",
+            "authorities.act",
+            "authorities.check",
+            "authorities.delete",
+            "authorities.edit",
+        ],
+        OF_ONE_THAT_IS_CHANGED,
+    ),
+    **dict.fromkeys(
+        ["certificates.count_by_status", "certificates.list", "certificates.search", "authorities.list"], OF_MANY
+    ),
+    **dict.fromkeys(
+        [
+            "certificates.check_import",
+            "certificates.create",
+            "certificates.import_certificate",
+            "authorities.create",
+            "sealing_keys.add",
+            "sealing_keys.rewrap",
+            "sealing_keys.status",
+            "obtain",
+        ],
+        NOBODY,
+    ),
+    **dict.fromkeys(["sealing_keys.make_current", "sealing_keys.retire"], (HIDDEN, HIDDEN, HIDDEN)),
+}
+#: About the code that is loaded, and nothing that is stored.
+ABOUT_CODE = {"authorities.modules", "authorities.form", "certificates.formats", "plugin_failures"}
+#: What whoever holds the object may do: they work for nobody, and have no actor.
+OF_THE_PROCESS = {"close", "create_keyring", "dns_server", "in_memory", "open", "reconcile", "worker"}
+SERVICES = ("certificates", "authorities", "sealing_keys")
+ROLES = {"vera": Role.VIEWER, "system": Role.ADMINISTRATOR}
+ACTORS = ("mallory", "bert", "vera")
+
+
+def _all_calls():
+    own = {name for name, _ in inspect.getmembers(CertCore) if not name.startswith("_")}
+    fields = {one.name for one in CertCore.__attrs_attrs__}
+    services = {
+        f"{service}.{name}"
+        for service in SERVICES
+        for name, _ in inspect.getmembers(type(getattr(_memory(), service)), inspect.isfunction)
+        if not name.startswith("_")
+    }
+    return services | (own - fields)
+
+
+def _memory():
+    return CertCore.in_memory(installed_plugins=False)
+
+
+@define(eq=False)
+class World:
+    """A store with certificates of anna and of bert."""
+
+    core: CertCore
+    authority: str
+    one: str
+    key: str
+
+    def arguments(self):
+        """What the calls are given, by the names of their parameters."""
+        return {
+            "action": "greet",
+            "authority": self.authority,
+            "authority_id": self.authority,
+            "certificate_id": self.one,
+            "domain": "shop.example",
+            "key_id": self.key,
+            "leaf": "not yet read",
+            "module": "scripted",
+            "name": "another",
+            "name_or_id": None,
+            "owner": "anna",
+            "reason": "a test",
+            "text": "shop",
+        }
+
+    def call(self, name, actor, **changed):
+        service, _, method = name.rpartition(".")
+        function = getattr(getattr(self.core, service) if service else self.core, method)
+        known = self.arguments() | {"name_or_id": self.authority if service == "authorities" else self.one}
+        if name.startswith("certificates.revoke"):
+            known["reason"] = "superseded"
+        if name == "certificates.clone":
+            del known["domain"], known["owner"]
+        given = {}
+        for parameter in inspect.signature(function).parameters.values():
+            is_needed = parameter.default is inspect.Parameter.empty
+            if parameter.name in known and (is_needed or parameter.name in ("owner", "reason")):
+                given[parameter.name] = known[parameter.name]
+        if name == "obtain":
+            given |= {"domain": "shop.example", "timeout": 0.1}
+        return function(**{**given, **{key: value for key, value in changed.items() if key in given}}, actor=actor)
+
+    def stored(self):
+        """Everything that is in the store."""
+        with self.core.engine.storage.read() as transaction:
+            certificates = transaction.certificates.page(limit=100)
+            return [
+                certificates,
+                [transaction.issuances.of_certificate(one.id) for one in certificates],
+                [transaction.schedules.get(one.id) for one in certificates],
+                [transaction.timelines.get(one.id) for one in certificates],
+                transaction.authorities.list(),
+                transaction.events.after(0, limit=1000),
+                transaction.secrets.sealed_otherwise("no key", limit=100),
+                transaction.documents.list("scripted"),
+                transaction.documents.list("certcore-obtain"),
+            ]
+
+
+@pytest.fixture(params=STORES)
+def world(request, tmp_path):
+    """On each kind of store."""
+    with _opened(request, request.param, tmp_path, RolePolicy(ROLES)) as core:
+        authority = core.authorities.create("test", module="scripted").id
+        ids = []
+        for owner in ("anna", "bert"):
+            one = core.certificates.create("shop.example", authority=authority, owner=owner).id
+            core.certificates.generate_csr(one)
+            core.reconcile(one)
+            ids.append(one)
+        (key,) = core.engine.vault.keyring.key_ids
+        yield World(core, authority, ids[0], key)
+
+
+def _opened(request, store, folder, *plugins):
+    environment = FrozenEnvironment()
+    ca = ScriptedCA([Act.ISSUE], now=environment.now())
+    options = {"plugins": [ca.plugin(), *plugins], "installed_plugins": False, "environment": environment}
+    if store == "memory":
+        return CertCore.in_memory(**options)
+    CertCore.create_keyring(folder / "keyring.json")
+    url = f"sqlite:///{folder}/certcore.db"
+    if store != "sqlite":
+        url = request.getfixturevalue("emptied")(request.getfixturevalue(f"{store}_url"))
+    return CertCore.open(url, keyring=folder / "keyring.json", **options)
+
+
+def test_every_public_call_is_in_the_table():
+    """A new method of a service, or of CertCore, is in it with what strangers, tenants and viewers get."""
+    assert _all_calls() == TABLE.keys() | ABOUT_CODE | OF_THE_PROCESS
+    for name in TABLE:
+        service, _, method = name.rpartition(".")
+        core = _memory()
+        assert "actor" in inspect.signature(getattr(getattr(core, service) if service else core, method)).parameters
+    for name in OF_THE_PROCESS - {"plugin_failures"}:
+        assert "actor" not in inspect.signature(getattr(CertCore, name)).parameters
+
+
+@pytest.mark.parametrize("actor", ACTORS)
+def test_the_table(world, actor):
+    """Each call ends as the table says; one that is refused has stored nothing, and tells nothing."""
+    place = ACTORS.index(actor)
+    for name, outcomes in TABLE.items():
+        before = world.stored()
+        try:
+            world.call(name, actor)
+            outcome = ALLOWED
+        except (NotFound, AccessDenied) as error:
+            outcome, told = type(error), error.as_dict()
+        assert outcome is outcomes[place], name
+        if outcome is ALLOWED:
+            continue
+        assert world.stored() == before, name
+        if outcome is HIDDEN:
+            missing = dict.fromkeys(("certificate_id", "authority_id", "name_or_id", "key_id"), "no-such-id")
+            with pytest.raises(NotFound) as unknown:
+                world.call(name, actor, **missing)
+            expected = str(unknown.value.as_dict())
+            for one in (world.one, world.authority, world.key):
+                told = str(told).replace(one, "no-such-id")
+            assert told == expected, name
+        elif actor != "vera":
+            assert world.one not in str(told), name
+            assert world.authority not in str(told), name
+
+
+@pytest.mark.parametrize("actor", ["mallory", "bert"])
+def test_names_do_not_tell_what_others_have(world, actor):
+    """Whether there is a domain, a name of a CA profile or a value in somebody's form is not told by any error."""
+    certificates = world.core.certificates
+    hidden = {"domain": "secret-project.example", "authority": world.authority, "owner": "anna"}
+    certificates.create(**hidden)
+    for name in ("secret-project.example", "no-such.example"):
+        with pytest.raises(NotFound, match=name):
+            certificates.find(name, actor=actor)
+    told = set()
+    for domain in ("secret-project.example", "no-such.example"):
+        for fields in ({}, {"key_type": "rsa-4096"}, {"wildcard": True}):
+            for authority in (world.authority, "test", "no-such-profile"):
+                with pytest.raises(AccessDenied) as refused:
+                    world.core.obtain(domain, authority=authority, owner="anna", actor=actor, timeout=0.1, **fields)
+                told.add(str(refused.value.as_dict()))
+    assert len(told) == 1
+
+
+class OnlyTheFree:
+    """A policy that keeps a CA profile from tenants."""
+
+    def __init__(self):
+        self.private = set()
+
+    @certcore.hookimpl
+    def certcore_authorize(self, actor, action, subject):
+        return False if action.startswith("authority.") and subject in self.private and actor != "system" else None
+
+
+@pytest.mark.parametrize("use", ["create", "edit", "fallback", "import", "obtain by id", "obtain by name"])
+def test_a_profile_that_is_not_to_be_used_is_not_there(request, tmp_path, use):
+    """Whoever may neither see nor use a CA profile gets for it what an unknown one gets, by its id and by its name."""
+    policy = OnlyTheFree()
+    with _opened(request, "memory", tmp_path, policy) as core:
+        free = core.authorities.create("free", module="scripted").id
+        private = core.authorities.create("paid, not for tenants", module="scripted").id
+        policy.private.add(private)
+        one = core.certificates.create("a.example", authority=free, owner="anna").id
+        known = {"owner": "anna", "actor": "anna"}
+        leaf, key = _elsewhere(core)
+        calls = {
+            "create": lambda ca: core.certificates.create("n.example", authority=ca, **known),
+            "edit": lambda ca: core.certificates.edit(one, authority=ca, actor="anna"),
+            "fallback": lambda ca: core.certificates.edit(one, fallbacks=[ca], actor="anna"),
+            "import": lambda ca: core.certificates.import_certificate(leaf, key, authority=ca, **known),
+            "obtain by id": lambda ca: core.obtain("n.example", authority=ca, timeout=0.1, **known),
+            "obtain by name": lambda ca: core.obtain("n.example", authority=ca, timeout=0.1, **known),
+        }
+        there = "paid, not for tenants" if use == "obtain by name" else private
+        told = []
+        for authority in (there, "no such profile"):
+            with pytest.raises(InvalidInput) as refused:
+                calls[use](authority)
+            told.append(str(refused.value.as_dict()).replace(there, "no such profile"))
+        assert told[0] == told[1]
+        assert [one.id for one in core.authorities.list(actor="anna")] == [free]
+        with pytest.raises(NotFound):
+            core.authorities.find("paid, not for tenants", actor="anna")
+
+
+def _elsewhere(core):
+    key = generate_key(KeyType.EC_P256)
+    now = core.engine.environment.now()
+    csr = build_csr(key, [DnsName("elsewhere.example")], Subject()).decode()
+    leaf = LittleAuthority(now).issue(csr, now=now, lifetime=timedelta(days=90))
+    return leaf, private_key_pem(key).decode()
+
+
+def test_a_page_offers_what_is_permitted(world):
+    """A viewer is offered nothing, an owner what works, and every action that is offered is taken."""
+    view = {actor: world.core.certificates.view(world.one, actor=actor) for actor in ("vera", "anna", "system")}
+    assert view["vera"].actions == frozenset()
+    assert {one.way for one in view["vera"].fields} == {None}
+    assert view["anna"].actions == view["system"].actions >= {"edit", "export", "renew", "revoke", "delete"}
+    assert any(one.way for one in view["anna"].fields)
+    names = {str(hint.name) for hint in world.core.certificates.hints(world.one, actor="vera") if hasattr(hint, "name")}
+    assert names.isdisjoint(map(str, view["anna"].actions))
+
+
+def test_a_profile_in_use_names_no_other_tenants_certificates(request, tmp_path):
+    """Who may delete profiles and not list everybody's certificates reads that there are some."""
+
+    class Policy:
+        @certcore.hookimpl
+        def certcore_authorize(self, actor, action):
+            return actor == "system" or action.startswith("authority.")
+
+    with _opened(request, "memory", tmp_path, Policy()) as core:
+        authority = core.authorities.create("test", module="scripted").id
+        core.certificates.create("secret-project.example", authority=authority, owner="anna")
+        with pytest.raises(CertCoreError, match=r"in use by certificates\.") as refused:
+            core.authorities.delete(authority, actor="keeper")
+        assert "secret" not in str(refused.value.as_dict())
+        with pytest.raises(CertCoreError, match="secret-project"):
+            core.authorities.delete(authority)
+
+
+# -- keys that look alike -------------------------------------------------------------------------------------------
+
+#: A few letters in upper and lower case, composed and decomposed, blanks, and characters of no width.
+ALPHABET = "aAbs\N{LATIN SMALL LETTER E WITH ACUTE}e\N{COMBINING ACUTE ACCENT}\N{LATIN SMALL LETTER SHARP S} \t"
+UNSEEN = "\N{ZERO WIDTH SPACE}\N{ZERO WIDTH JOINER}\N{RIGHT-TO-LEFT MARK}\N{SOFT HYPHEN}\N{NO-BREAK SPACE}"
+KEYS = st.text(ALPHABET + UNSEEN, min_size=1, max_size=6) | st.sampled_from(LOOKALIKES)
+
+
+@st.composite
+def _pairs(draw):
+    """Two different keys, the second made from the first."""
+    key = draw(KEYS)
+    alike = draw(
+        st.sampled_from(
+            [
+                key + " ",
+                " " + key,
+                key + "\N{ZERO WIDTH SPACE}",
+                key.swapcase(),
+                key.casefold(),
+                key.strip(),
+                unicodedata.normalize("NFC", key),
+                unicodedata.normalize("NFD", key),
+                unicodedata.normalize("NFKC", key),
+                draw(KEYS),
+            ]
+        )
+    )
+    assume(alike not in (key, ""))
+    return key, alike
+
+
+@pytest.fixture(params=STORES)
+def shared(request, tmp_path):
+    with _opened(request, request.param, tmp_path, RolePolicy(ROLES)) as core:
+        yield core, core.authorities.create("test", module="scripted").id
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(keys=_pairs())
+def test_no_two_keys_see_each_others_rows(shared, keys):
+    """Whatever two owners are called: each is refused at the door, or sees the own certificates and no others."""
+    core, authority = shared
+    certificates = core.certificates
+    made = {}
+    for key in keys:
+        try:
+            made[key] = certificates.create("shop.example", authority=authority, owner=key, actor=key).id
+        except InvalidInput:
+            assert key.strip() != key or not key.isprintable()
+    for key, one in made.items():
+        assert {row.owner for row in certificates.list(owner=key, actor=key).items} == {key}
+        assert {row.owner for row in certificates.search("shop", owner=key, actor=key)} == {key}
+        assert sum(certificates.count_by_status(owner=key, actor=key).values()) >= 1
+        assert {row.owner for row in certificates.overlaps(one, actor=key)} <= {key}
+        for other in set(made) - {key}:
+            for call in (certificates.get, certificates.view, certificates.timeline, certificates.delete):
+                with pytest.raises(NotFound):
+                    call(one, actor=other)
+            with pytest.raises(AccessDenied):
+                certificates.list(owner=key, actor=other)
+
+
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_an_id_is_found_by_itself_alone(shared, data):
+    """Padded, in other case, or with characters of no width it is no id, or nobody's; the policy is not even asked."""
+    core, authority = shared
+    one = core.certificates.create("shop.example", authority=authority, owner="anna").id
+    place = data.draw(st.integers(0, 1)) * len(one)
+    added = data.draw(st.sampled_from([*" \t\n", *UNSEEN, "\x00", "\N{COMBINING ACUTE ACCENT}", "x"]))
+    for wrong in (one[:place] + added + one[place:], one.swapcase()):
+        for call in (core.certificates.get, core.certificates.find, core.certificates.delete):
+            with pytest.raises((InvalidInput, InvalidName, NotFound)):
+                call(wrong, actor="anna")
+        with pytest.raises(InvalidInput):
+            core.certificates.create("shop.example", authority=wrong + " ", owner="anna", actor="anna")
+    assert core.certificates.get(one, actor="anna").id == one
