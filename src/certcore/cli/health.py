@@ -56,6 +56,7 @@ class HealthFile:
             "threads": health.threads,
             "threads_wanted": health.wanted,
             "threads_replaced": health.replaced,
+            "lost": health.lost,
             "in_hand": health.in_hand,
             "seconds_since_the_store_answered": round(health.silent, 1),
         }

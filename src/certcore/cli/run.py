@@ -19,12 +19,13 @@ from certcore.cli.dns import parse_address
 from certcore.cli.documents import moment
 from certcore.cli.health import HealthFile
 from certcore.cli.interrupts import sigterm_interrupts
+from certcore.cli.lost import LostStep, draw_lost, lost_steps, take_step
 from certcore.cli.options import FAILED, INTERRUPTED, Database, Json, Keyring, Targets
 from certcore.cli.output import plain
 from certcore.cli.store import Session, session
 from certcore.core import CertCore
 from certcore.engine.worker import Worker
-from certcore.errors import CertCoreError, LeaseLost, NotFound, StorageUnavailable
+from certcore.errors import CertCoreError, NotFound, StorageUnavailable
 from certcore.model.certificate import Certificate, Schedule
 from certcore.model.lifecycle import Status
 
@@ -82,7 +83,8 @@ def run(  # noqa: PLR0917 - Typer gives them all by name
 ) -> None:
     """Work on all certificates: validate, issue, renew. Runs until Ctrl-C or SIGTERM, and lets running steps end.
 
-    With --once and --until-idle, exit code 1 when a target was not told; it is named, and tried again later.
+    With --once and --until-idle, exit code 1 when a target was not told, or a step was lost (it failed inside certcore
+    or a plugin, or could not be stored): each is named, and tried again later. So it is when a thread died.
     """
     if once and until_idle:
         raise typer.BadParameter("choose one of --once and --until-idle.", param_hint="--once")
@@ -191,6 +193,7 @@ def _run_once(now: Session) -> None:
     progress = Progress(core=now.core)
     seen: set[str] = set()
     again: list[Schedule] = []
+    lost: list[LostStep] = []
     # One that is due again at once is kept until the others have had their turn.
     while claimed := engine.claim_due(1):
         schedule = claimed[0]
@@ -198,13 +201,8 @@ def _run_once(now: Session) -> None:
             again.append(schedule)
             continue
         seen.add(schedule.certificate_id)
-        try:
-            engine.step(engine.load(schedule), keep_lease=False)
-        except (LeaseLost, NotFound):
-            continue  # deleted or taken over by a user's action: that is the newer word
-        except BaseException:  # boundary: whatever ends this command, the lease does not outlive it
-            engine.release(schedule)
-            raise
+        if (step := take_step(now.core, schedule)) is not None:
+            lost.append(step)
     for schedule in again:
         engine.release(schedule)
     now.core.outbox.deliver()
@@ -213,14 +211,20 @@ def _run_once(now: Session) -> None:
     words = {0: "Nothing was due.", 1: "One certificate was due; it was looked at."}.get(
         len(seen), f"{len(seen)} certificates were due; each was looked at."
     )
-    document = {"looked_at": len(seen), "changed": changes, "undelivered": [one.to_json() for one in untold]}
+    document = {
+        "looked_at": len(seen),
+        "changed": changes,
+        "undelivered": [one.to_json() for one in untold],
+        "lost": [one.to_json() for one in lost],
+    }
 
     def draw(to: Console) -> None:
         to.print(words)
+        draw_lost(to, lost)
         draw_undelivered(to, untold)
 
     now.output.result(document, draw)
-    if untold:
+    if untold or lost:
         raise typer.Exit(FAILED)
 
 
@@ -235,20 +239,24 @@ def _run_until_idle(now: Session, timeout: float, worker: Worker) -> None:
         outcome = "timeout"
     except KeyboardInterrupt:
         outcome = "interrupted"
-    untold = undelivered(now.core)
+    untold, lost, died = undelivered(now.core), lost_steps(now.core, worker.lost), worker.health().replaced
     waiting = now.core.certificates.list(status=Status.PENDING, limit=_WATCHED).items
     document = {
         "outcome": outcome,
         "changed": changes,
         "waiting": [{"id": one.id, "domain": one.domain.ascii} for one in waiting],
         "undelivered": [one.to_json() for one in untold],
+        "lost": [one.to_json() for one in lost],
+        "threads_replaced": died,
     }
 
     def draw(to: Console) -> None:
         if outcome == "timeout":
             to.print(f"Not done after {timeout:g} seconds. Run it again, or with a longer --timeout.", style="yellow")
         elif outcome == "idle":
-            to.print("All else is done; this is tried again later:" if untold else "Nothing is left to do now.")
+            done = "All else is done; this is tried again later:"
+            to.print(done if untold or lost else "Nothing is left to do now.")
+        draw_lost(to, lost, died)
         draw_undelivered(to, untold)
         for one in waiting:
             to.print(f"{plain(one.domain)} waits: certcore cert hints {one.id if as_id(one, waiting) else one.domain}")
@@ -259,7 +267,7 @@ def _run_until_idle(now: Session, timeout: float, worker: Worker) -> None:
     now.output.result(document, draw)
     if outcome == "interrupted":
         raise typer.Exit(INTERRUPTED)
-    if outcome == "timeout" or untold:
+    if outcome == "timeout" or untold or lost or died:
         raise typer.Exit(FAILED)
 
 
@@ -276,7 +284,7 @@ def _run_for_ever(now: Session, worker: Worker, health_file: Path | None) -> Non
                         changes += 1
                         _told(now, change)
                 except StorageUnavailable as error:  # the worker goes on trying, and so does this
-                    now.output.note(str(error), "yellow")
+                    now.core.engine.leases.outage.failed(error)
                 if second % _HEALTH_EVERY == 0:
                     health.write()
                 pause.wait(1.0)

@@ -10,9 +10,10 @@ import time
 from datetime import datetime, timedelta
 from typing import Final
 
-from attrs import define, field, frozen
+from attrs import define, field
 
 from certcore.engine.crew import Crew
+from certcore.engine.health import Health
 from certcore.engine.leases import LEASE
 from certcore.engine.outbox import Outbox
 from certcore.engine.outcome import Held
@@ -31,21 +32,8 @@ _CLOCK_WENT_BACK: Final = timedelta(minutes=1)
 _PAUSE: Final = 1.0
 #: A resting thread looks around by itself this often (seconds), should nobody be left to wake it.
 _LOOK_AROUND: Final = 10.0
-
-
-@frozen(kw_only=True)
-class Health:
-    """How a worker is."""
-
-    #: Threads that are alive, and how many there should be.
-    threads: int
-    wanted: int
-    #: Certificates in hand.
-    in_hand: int
-    #: Seconds since the store last did what the worker asked of it.
-    silent: float
-    #: Threads that died since the start and were replaced: those that take steps, tell observers, or renew leases.
-    replaced: int = 0
+#: Of how many certificates it is known that their step failed.
+_MOST_FAILED: Final = 1000
 
 
 @define(kw_only=True, eq=False)
@@ -92,6 +80,8 @@ class Worker:
     _watch: threading.Thread | None = field(default=None, init=False, repr=False)
     #: Certificates whose step could not be stored and whose lease could not be given back: when it runs out.
     _lost: dict[str, datetime] = field(factory=dict, init=False, repr=False)
+    #: Certificates whose last step raised what nobody expected; the newest, as keys.
+    _failed: dict[str, None] = field(factory=dict, init=False, repr=False)
     #: time.monotonic() of the next look into the store.
     _claim_at: float = field(default=0.0, init=False)
     #: Whether the store failed the last time: then no step is taken, because its outcome could not be stored.
@@ -121,6 +111,7 @@ class Worker:
             self._claim_at = 0.0
             self._answered_at = time.monotonic()
             self._lost.clear()
+            self._failed.clear()
         self._steps.start()
         if self.outbox.plugins.observers:
             self._teller.start()
@@ -169,7 +160,14 @@ class Worker:
                 in_hand=self._count(),
                 silent=time.monotonic() - max(self._answered_at, self.engine.leases.renewed_at),
                 replaced=self._steps.replaced + self._teller.replaced + self.engine.leases.replaced,
+                lost=len(self._lost.keys() | self._failed.keys()),
             )
+
+    @property
+    def lost(self) -> tuple[str, ...]:
+        """The ids of the certificates that `Health.lost` counts."""
+        with self._lock:
+            return tuple(sorted(self._lost.keys() | self._failed.keys()))
 
     def is_idle(self, within: timedelta) -> bool:
         """Whether nothing is in hand and nothing will be due within this time.
@@ -226,9 +224,9 @@ class Worker:
             if not isinstance(taken, Held):
                 taken = self.engine.load(taken)
             after = self.engine.step(taken, keep_lease=HOLD)
-            self._note_answer()
+            self._note_answer(schedule.certificate_id)
         except (LeaseLost, NotFound):
-            self._note_answer()
+            self._note_answer(schedule.certificate_id)
         except StorageUnavailable as error:
             self._note_lost(schedule, error)
         except BaseException as error:  # boundary: it is this certificate's trouble, and nobody else's
@@ -244,10 +242,15 @@ class Worker:
                     self._quiet.notify_all()
 
     def _put_off(self, taken: Held | Schedule, error: BaseException) -> None:
+        with self._lock:
+            schedule = taken.schedule if isinstance(taken, Held) else taken
+            self._failed[schedule.certificate_id] = None
+            if len(self._failed) > _MOST_FAILED:
+                del self._failed[next(iter(self._failed))]
         try:
             put_off(taken, error, storage=self.engine.storage, environment=self.engine.environment)
         except StorageError as refused:
-            self._note_lost(taken.schedule if isinstance(taken, Held) else taken, refused)
+            self._note_lost(schedule, refused)
 
     def _note_lost(self, schedule: Schedule, error: StorageError) -> None:
         """A step could not be stored: somebody looks again, at once if the lease can be given back."""
@@ -265,9 +268,10 @@ class Worker:
             with self._lock:
                 self._lost[schedule.certificate_id] = self.engine.environment.now() + LEASE
 
-    def _note_answer(self) -> None:
+    def _note_answer(self, stepped: str = "") -> None:
         self.engine.leases.outage.answered()
         with self._lock:
+            self._failed.pop(stepped, None)
             self._answered_at = time.monotonic()
             if self._store_fails:
                 self._store_fails = False

@@ -1,0 +1,95 @@
+"""What a run lost: steps that failed inside certcore or a plugin or could not be stored, and threads that died."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+from certcore.cli.output import plain
+from certcore.core import CertCore
+from certcore.engine.outcome import Held
+from certcore.engine.reconcile import Engine
+from certcore.engine.troubles import put_off
+from certcore.errors import CertCoreError, LeaseLost, NotFound, StorageBusy, StorageError, StorageUnavailable
+from certcore.model.certificate import Schedule
+from certcore.model.plugin_calls import is_interrupt, kind_of
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["LostStep", "draw_lost", "lost_steps", "take_step"]
+
+
+@frozen(kw_only=True)
+class LostStep:
+    """A step that was lost."""
+
+    certificate_id: str
+    #: Empty when the certificate cannot be read.
+    domain: str
+    reason: str
+
+    def to_json(self) -> dict[str, str]:
+        """For --json."""
+        return {"id": self.certificate_id, "domain": self.domain, "reason": self.reason}
+
+
+def take_step(core: CertCore, schedule: Schedule) -> LostStep | None:
+    """Take one step of a leased certificate; what is wrong with it is told, and keeps no other from its step.
+
+    Returns:
+        None when it was taken, or when a user's action came between, which is the newer word.
+
+    Raises:
+        StorageUnavailable: The store cannot be used at all.
+    """
+    engine = core.engine
+    taken: Held | Schedule = schedule
+    try:
+        taken = engine.load(schedule)
+        engine.step(taken, keep_lease=False)
+    except (LeaseLost, NotFound):
+        return None
+    except StorageBusy as error:
+        _release(engine, schedule)
+        return _lost(core, schedule.certificate_id, error.message)
+    except StorageUnavailable:
+        _release(engine, schedule)
+        raise
+    except BaseException as error:  # boundary: whatever ends this step, the lease does not outlive it
+        if is_interrupt(error):
+            _release(engine, schedule)
+            raise
+        with contextlib.suppress(StorageError):
+            put_off(taken, error, storage=engine.storage, environment=engine.environment)
+        return _lost(core, schedule.certificate_id, f"it raised {kind_of(error)}; the log has the details.")
+    return None
+
+
+def lost_steps(core: CertCore, certificate_ids: Sequence[str]) -> list[LostStep]:
+    """What a worker lost, from `Worker.lost`."""
+    return [_lost(core, one, "the log has the details.") for one in certificate_ids]
+
+
+def draw_lost(to: Console, lost: Sequence[LostStep], threads: int = 0) -> None:
+    """Name what was lost, and say how many threads died."""
+    for one in lost:
+        name = plain(one.domain) or one.certificate_id
+        to.print(f"A step of {name} was lost and is tried again later: {plain(one.reason)}", style="red")
+    if threads:
+        to.print(f"Threads that died and were replaced: {threads}. The log says why.", style="red")
+
+
+def _lost(core: CertCore, certificate_id: str, reason: str) -> LostStep:
+    domain = ""
+    with contextlib.suppress(CertCoreError, ValueError, KeyError, TypeError):  # its row may be what is wrong
+        domain = core.certificates.get(certificate_id).domain.ascii
+    return LostStep(certificate_id=certificate_id, domain=domain, reason=reason)
+
+
+def _release(engine: Engine, schedule: Schedule) -> None:
+    with contextlib.suppress(StorageError):  # it runs out
+        engine.release(schedule)
