@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from certcore.cli.documents import view_document
+from certcore.cli.failing import draw_failing, failing_renewal
 from certcore.cli.form import CREATABLE, Aliases, Fields, OwnCsr, Owner, Wildcard, fields_given, with_options
 from certcore.cli.given import pair
 from certcore.cli.naming import named, shown_domain
@@ -68,6 +69,8 @@ def obtain(  # noqa: PLR0917 - Typer gives them all by name
                 f"{plain(shown_domain(view.certificate))} is active, until {shown_moment(view.certificate.not_after)}.",
                 style="green",
             )
+            if (failing := failing_renewal(view)) is not None:
+                draw_failing(to, [failing])
             to.print(f"Take it out: certcore cert export {name} --out DIR")
 
         now.output.result(view_document(view), draw)

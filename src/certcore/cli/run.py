@@ -17,6 +17,7 @@ from attrs import define, field
 from certcore.cli.deliveries import draw_undelivered, undelivered
 from certcore.cli.dns import parse_address
 from certcore.cli.documents import moment
+from certcore.cli.failing import draw_failing, failing_renewals
 from certcore.cli.health import HealthFile
 from certcore.cli.interrupts import sigterm_interrupts
 from certcore.cli.lost import LostStep, draw_lost, lost_steps, take_step
@@ -83,8 +84,9 @@ def run(  # noqa: PLR0917 - Typer gives them all by name
 ) -> None:
     """Work on all certificates: validate, issue, renew. Runs until Ctrl-C or SIGTERM, and lets running steps end.
 
-    With --once and --until-idle, exit code 1 when a target was not told, or a step was lost (it failed inside certcore
-    or a plugin, or could not be stored): each is named, and tried again later. So it is when a thread died.
+    With --once and --until-idle, exit code 1 when a target was not told, a certificate cannot be renewed, or a step was
+    lost (it failed inside certcore or a plugin, or could not be stored): each is named, and tried again later. So it is
+    when a thread died.
     """
     if once and until_idle:
         raise typer.BadParameter("choose one of --once and --until-idle.", param_hint="--once")
@@ -207,6 +209,7 @@ def _run_once(now: Session) -> None:
         engine.release(schedule)
     now.core.outbox.deliver()
     untold = undelivered(now.core)
+    failing = failing_renewals(now.core)
     changes = [_told(now, change) for change in progress.changes()]
     words = {0: "Nothing was due.", 1: "One certificate was due; it was looked at."}.get(
         len(seen), f"{len(seen)} certificates were due; each was looked at."
@@ -216,15 +219,17 @@ def _run_once(now: Session) -> None:
         "changed": changes,
         "undelivered": [one.to_json() for one in untold],
         "lost": [one.to_json() for one in lost],
+        "failing": [one.to_json() for one in failing],
     }
 
     def draw(to: Console) -> None:
         to.print(words)
         draw_lost(to, lost)
         draw_undelivered(to, untold)
+        draw_failing(to, failing)
 
     now.output.result(document, draw)
-    if untold or lost:
+    if untold or lost or failing:
         raise typer.Exit(FAILED)
 
 
@@ -240,6 +245,7 @@ def _run_until_idle(now: Session, timeout: float, worker: Worker) -> None:
     except KeyboardInterrupt:
         outcome = "interrupted"
     untold, lost, died = undelivered(now.core), lost_steps(now.core, worker.lost), worker.health().replaced
+    failing = failing_renewals(now.core)
     waiting = now.core.certificates.list(status=Status.PENDING, limit=_WATCHED).items
     document = {
         "outcome": outcome,
@@ -248,6 +254,7 @@ def _run_until_idle(now: Session, timeout: float, worker: Worker) -> None:
         "undelivered": [one.to_json() for one in untold],
         "lost": [one.to_json() for one in lost],
         "threads_replaced": died,
+        "failing": [one.to_json() for one in failing],
     }
 
     def draw(to: Console) -> None:
@@ -255,9 +262,10 @@ def _run_until_idle(now: Session, timeout: float, worker: Worker) -> None:
             to.print(f"Not done after {timeout:g} seconds. Run it again, or with a longer --timeout.", style="yellow")
         elif outcome == "idle":
             done = "All else is done; this is tried again later:"
-            to.print(done if untold or lost else "Nothing is left to do now.")
+            to.print(done if untold or lost or failing else "Nothing is left to do now.")
         draw_lost(to, lost, died)
         draw_undelivered(to, untold)
+        draw_failing(to, failing)
         for one in waiting:
             to.print(f"{plain(one.domain)} waits: certcore cert hints {one.id if as_id(one, waiting) else one.domain}")
 
@@ -267,7 +275,7 @@ def _run_until_idle(now: Session, timeout: float, worker: Worker) -> None:
     now.output.result(document, draw)
     if outcome == "interrupted":
         raise typer.Exit(INTERRUPTED)
-    if outcome == "timeout" or untold or lost or died:
+    if outcome == "timeout" or untold or lost or died or failing:
         raise typer.Exit(FAILED)
 
 

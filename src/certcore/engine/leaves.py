@@ -23,11 +23,11 @@ from certcore.ports.ca_module import Failed
 from certcore.x509.chain import MAX_BYTES, Chain, parse_chain
 from certcore.x509.judgement import LeafFault, LeafJudgement, judge_leaf
 
-__all__ = ["LEAF_REJECTED", "Fate", "Verdict", "install", "keep", "refuse", "verdict_on"]
+__all__ = ["LEAF_KEPT", "LEAF_REJECTED", "Fate", "Verdict", "install", "keep", "refuse", "verdict_on"]
 
 #: The types of the problems of a leaf that was not installed.
 LEAF_REJECTED: Final = "urn:certcore:leaf-rejected"
-_LEAF_KEPT: Final = "urn:certcore:leaf-kept"
+LEAF_KEPT: Final = "urn:certcore:leaf-kept"
 #: A chain that cannot be read.
 _UNREADABLE: Final = "unreadable"
 #: After so many refusals in a row for one reason, nothing more is ordered.
@@ -127,7 +127,7 @@ def keep(held: Held, issuance: Issuance, verdict: Verdict, now: datetime) -> Hel
         refused_for=verdict.fault,
     )
     problem = Problem(
-        type=_LEAF_KEPT,
+        type=LEAF_KEPT,
         title=f"The CA has issued a certificate that cannot be installed now: {verdict.text}",
         advice=f"{verdict.advice} It is kept, and installed as soon as it is valid; none is ordered meanwhile.",
     )

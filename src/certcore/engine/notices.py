@@ -7,6 +7,7 @@ from datetime import datetime
 from attrs import evolve
 
 from certcore.engine.outcome import Held
+from certcore.model.danger import danger_of, what_keeps_it
 from certcore.model.events import EventKind
 from certcore.model.lifecycle import Status
 from certcore.model.notices import FAILING, NoticePolicy, is_failing, passed_days, told_of_days
@@ -28,6 +29,12 @@ def tell(held: Held, policy: NoticePolicy, now: datetime) -> Held | None:
             return told.moved(certificate, EventKind.EXPIRES_SOON, now, problem=certificate.problem, data=data)
     if is_failing(policy, certificate, held.issuances, held.schedule.attempts, now):
         told = held.with_issuance(evolve(active, told=(*active.told, FAILING)))
-        data = {"attempts": held.schedule.attempts, "not_after": active.leaf.not_after.isoformat()}
-        return told.moved(certificate, EventKind.RENEWAL_FAILING, now, problem=certificate.problem, data=data)
+        attempt = next((one for one in held.issuances if one.id == certificate.issuance_id), None)
+        data = {
+            "attempts": held.schedule.attempts,
+            "not_after": active.leaf.not_after.isoformat(),
+            "danger": str(danger_of(certificate, active, now)),
+        }
+        why = what_keeps_it(certificate, attempt)
+        return told.moved(certificate, EventKind.RENEWAL_FAILING, now, problem=why, data=data)
     return None

@@ -15,7 +15,7 @@ from certcore.errors import NotFound
 from certcore.model.authority import CertificateAuthority
 from certcore.model.certificate import Certificate
 from certcore.model.issuance import Issuance
-from certcore.model.notices import NoticePolicy, next_notice
+from certcore.model.notices import NoticePolicy, next_danger, next_notice
 from certcore.ports.storage import Transaction
 
 __all__ = ["authorities_of", "in_time", "store_changes"]
@@ -43,7 +43,8 @@ def in_time(held: Held, policy: NoticePolicy, now: datetime) -> Held:
         attempt = next((one for one in held.issuances if one.id == held.certificate.issuance_id), None)
         is_change = attempt is not None and held.active is not None and set(attempt.names) != set(held.active.names)
         change_ends = now + _A_MINUTE if is_change else None
-    looks = [one for one in (held.schedule.due_at, notice_at, change_ends) if one is not None]
+    late_at = next_danger(held.certificate, held.issuances, now)
+    looks = [one for one in (held.schedule.due_at, notice_at, late_at, change_ends) if one is not None]
     due_at = min(looks, default=None)
     return held if due_at == held.schedule.due_at else evolve(held, schedule=evolve(held.schedule, due_at=due_at))
 

@@ -49,7 +49,8 @@ class EventKind(StrEnum):
     ATTEMPT_CANCELLED = "attempt_cancelled"
     #: The leaf in service ends soon: told once for each number of days of the notice policy.
     EXPIRES_SOON = "expires_soon"
-    #: A renewal has failed so often, and for so long, that somebody should know: told once for each leaf.
+    #: A renewal has failed so often, and for so long, or is so late for whatever reason, that somebody should know:
+    #: told once for each leaf.
     RENEWAL_FAILING = "renewal_failing"
     #: not_after has passed.
     EXPIRED = "expired"

@@ -11,6 +11,7 @@ from attrs import Attribute, field, frozen
 from certcore.errors import InvalidInput
 from certcore.model.certificate import Certificate
 from certcore.model.clocks import is_ahead
+from certcore.model.danger import Danger, danger_at, danger_of
 from certcore.model.issuance import Issuance
 from certcore.model.leaf import Leaf
 from certcore.model.lifecycle import Status
@@ -20,6 +21,7 @@ __all__ = [
     "FAILING",
     "NoticePolicy",
     "is_failing",
+    "next_danger",
     "next_notice",
     "passed_days",
     "told_of_days",
@@ -72,7 +74,8 @@ class NoticePolicy:
     days_before: tuple[int, ...] = field(default=(30, 14, 7, 3, 1), converter=_largest_first, validator=_days)
     #: A renewal keeps failing when it has failed so often in a row …
     after_failures: int = field(default=3, validator=_failures)
-    #: … and began so long ago: a CA that is down for an hour is no news.
+    #: … and began so long ago: a CA that is down for an hour is no news. Whatever these say, it is told of when a
+    #: third of the time between the renewal's moment and the leaf's end has passed.
     failing_for: timedelta = field(default=timedelta(days=1), validator=_duration)
 
 
@@ -109,7 +112,10 @@ def without_notices_ahead(issuance: Issuance, now: datetime, *, was_wrong: bool)
 def is_failing(
     policy: NoticePolicy, certificate: Certificate, issuances: Sequence[Issuance], attempts: int, now: datetime
 ) -> bool:
-    """Whether a renewal has failed so often and so long that somebody should know, and does not yet.
+    """Whether a renewal has failed so often and so long, or is so late, that somebody should know, and does not yet.
+
+    Late is one that is not done when a third of the time between its moment and the leaf's end has passed, whatever
+    keeps it: the owner, the CA, a limit.
 
     Args:
         policy: What counts.
@@ -119,7 +125,11 @@ def is_failing(
         now: The present moment.
     """
     active = _active(certificate, issuances)
-    if active is None or certificate.problem is None or attempts < policy.after_failures or FAILING in active.told:
+    if active is None or FAILING in active.told:
+        return False
+    if _has_begun(certificate) and danger_of(certificate, active, now) is not Danger.NONE:
+        return True
+    if certificate.problem is None or attempts < policy.after_failures:
         return False
     return now - _failing_since(active, issuances, now) >= policy.failing_for
 
@@ -132,6 +142,21 @@ def next_notice(
     if active is None or certificate.status is not Status.ACTIVE:
         return None
     return min((max(at, now) for _, at in _moments(policy, certificate, active)), default=None)
+
+
+def next_danger(certificate: Certificate, issuances: Sequence[Issuance], now: datetime) -> datetime | None:
+    """The next moment at which a late renewal may have to be told of; None when there is none."""
+    active = _active(certificate, issuances)
+    if active is None or FAILING in active.told:
+        return None
+    late_at = danger_at(certificate, active, Danger.WARNING)
+    if late_at is None or (late_at <= now and not _has_begun(certificate)):
+        return None
+    return max(late_at, now)
+
+
+def _has_begun(certificate: Certificate) -> bool:
+    return certificate.issuance_id not in (None, certificate.active_issuance_id)
 
 
 def _moments(policy: NoticePolicy, certificate: Certificate, active: Issuance) -> Iterator[tuple[int, datetime]]:

@@ -12,6 +12,7 @@ from certcore.model.lifecycle import Status
 from certcore.model.timeline import Timeline
 from certcore.model.views import CertificateView
 from certcore.services.chain_notes import chain_hints
+from certcore.services.renewal_notes import renewal_hints
 
 __all__ = ["MOST_NAMED", "core_hints"]
 
@@ -20,7 +21,7 @@ MOST_NAMED: Final = 5
 
 
 def core_hints(view: CertificateView, others: Sequence[Certificate], timeline: Timeline) -> Iterator[Hint]:
-    """A missing CA profile, a change that is on its way, a chain with a gap, late targets, and overlaps.
+    """A missing CA profile, renewals, a change that is on its way, a chain with a gap, late targets, and overlaps.
 
     Args:
         view: The certificate.
@@ -35,6 +36,7 @@ def core_hints(view: CertificateView, others: Sequence[Certificate], timeline: T
         level = Level.INFO if certificate.status is Status.ACTIVE else Level.WARNING
         yield Notice(level, Message("core.no_authority", text))
     yield from _revoked(view)
+    yield from renewal_hints(view)
     yield from _change(view)
     yield from chain_hints(view)
     for observer, behind in timeline.behind.items():

@@ -366,12 +366,15 @@ def test_a_ca_that_is_down_for_a_while_is_no_news(down_for):
 
 
 def test_few_failures_are_no_news():
-    """However long it takes: with less failures than the policy says, nobody is told."""
+    """With less failures than the policy says, nobody is told before a third of the time to renew has passed."""
     stage = Stage(NoticePolicy(after_failures=50, days_before=[]))
     one = stage.active()
-    _failing(stage, one, Act.FAIL_SLOW)
-    stage.to_the_end(one)
+    began = _failing(stage, one, Act.FAIL_SLOW)
+    third = (stage.core.certificates.get(one).not_after - began) / 3
+    stage.until(one, began + third - timedelta(seconds=1))
     assert stage.told(one, "renewal_failing") == []
+    stage.to_the_end(one)
+    assert [event.at for event in stage.told(one, "renewal_failing")] == [began + third]
 
 
 def test_the_next_leaf_may_be_told_of_again():
