@@ -84,7 +84,9 @@ def verdict_on(chain_pem: str, issuance: Issuance, now: datetime) -> Verdict:
         waited = since is not None and now - since > _KEPT_ALONE
         serves_soon = judgement.serves_later and judgement.not_before - now <= _KEPT_ALONE
         helps = issuance.engine_state.refusals < _MOST - 1
-        fate = Fate.KEEP_AND_ORDER if waited and helps and not serves_soon else Fate.KEEP
+        # A user who looks at one that has ended wants another.
+        asked = issuance.engine_state.by_user and since is not None and not judgement.serves_later
+        fate = Fate.KEEP_AND_ORDER if asked or (waited and helps and not serves_soon) else Fate.KEEP
     return Verdict(
         fate=fate,
         chain_pem=chain_pem,
@@ -144,8 +146,8 @@ def refuse(held: Held, issuance: Issuance, verdict: Verdict, *, now: datetime, r
     state = issuance.engine_state
     refusals = state.refusals + 1 if state.refused_for == verdict.fault else 1
     most = _FEWER.get(LeafFault(verdict.fault), _MOST) if verdict.fault in set(LeafFault) else _MOST
-    stops = refusals >= most
     keeps = verdict.fate is Fate.KEEP_AND_ORDER
+    stops = refusals >= most and not keeps
     state = evolve(
         state,
         refused_for=verdict.fault,

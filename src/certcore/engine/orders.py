@@ -30,8 +30,7 @@ def limit_for(held: Held, issuance: Issuance, now: datetime) -> OrderLimit:
 def hold_back(held: Held, issuance: Issuance, limit: OrderLimit, now: datetime) -> Held | None:
     """The state of an issuance that has to wait because the certificate has ordered too often; None: it may go on.
 
-    An issuance is not begun while nothing is left. One whose module has ordered without asking waits before its next
-    step.
+    An issuance is not begun while nothing is left. One whose module has ordered without asking is not advanced either.
     """
     begun = issuance.module_state is not None
     if limit.next_at is None or (begun and not issuance.engine_state.unasked):

@@ -22,7 +22,7 @@ class EngineState:
     #: A user began this issuance, or asked to look at it: it may place one order beyond the engine's own bound, see
     #: `certcore.model.order_limit`.
     by_user: bool = False
-    #: The last order was placed although none was left: the next step waits.
+    #: An order was placed although none was left: no step is taken any more while none is.
     unasked: bool = False
     #: How many renewals that followed each other, this one included, began early; 0 for one that began in its time.
     early: int = 0
@@ -47,4 +47,4 @@ class EngineState:
 
     def ordered(self, at: datetime, *, left: int) -> EngineState:
         """The same with one more order, of which so many were left."""
-        return evolve(self, orders=(*self.orders, at)[-_MOST_ORDERS:], by_user=False, unasked=left < 1)
+        return evolve(self, orders=(*self.orders, at)[-_MOST_ORDERS:], by_user=False, unasked=self.unasked or left < 1)
