@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
-from tests.unit.engine.own_clock import DAY, HOUR, Looping, Machine, most_within
+from own_clock import DAY, HOUR, Looping, Machine, most_within
 
 from certcore.model.issuance import Outcome
 from certcore.model.lifecycle import Status

@@ -6,7 +6,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
-from tests.unit.engine.own_clock import DAY, HOUR, Machine
+from own_clock import DAY, HOUR, Machine
 
 from certcore.hookspecs import hookimpl
 from certcore.model.clocks import CLOCK_TOLERANCE

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from tests.unit.engine.own_clock import DAY, HOUR, Machine
+from own_clock import DAY, HOUR, Machine
 
 from certcore.model.lifecycle import Status
 from certcore.model.order_limit import order_limit
