@@ -203,11 +203,11 @@ class CertCore:
 
         Args:
             domain: The primary name; None with a ``csr``.
-            authority: The id or the name of the CA profile.
+            authority: The id of the CA profile; or its name, for an actor who may see it (``authority.view``).
             owner: The tenant.
             timeout: Seconds.
             progress: Called with the certificate's view after each change.
-            actor: Who asks.
+            actor: Who asks. A certificate that the actor may not see is not there.
             form: The other fields of `Certificates.create`: ``aliases``, ``wildcard``, ``csr``, ``key_type`` …; here
                 the fallbacks, too, by id or by name.
 

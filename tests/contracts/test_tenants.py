@@ -263,6 +263,17 @@ def test_names_do_not_tell_what_others_have(world, actor):
     assert len(told) == 1
 
 
+def test_a_tenant_cannot_guess_the_names_of_profiles(world):
+    """Who may use a profile by its id, and may not see it, gets for its name what any other text gets."""
+    told = []
+    for name in ("test", "no-such-profile"):
+        with pytest.raises(InvalidInput) as refused:
+            world.core.obtain("mine.example", authority=name, owner="bert", actor="bert", timeout=0.1)
+        told.append(str(refused.value.as_dict()).replace(name, "no-such-profile"))
+    assert told[0] == told[1]
+    assert world.core.obtain("mine.example", authority=world.authority, owner="bert", actor="bert").active
+
+
 class OnlyTheFree:
     """A policy that keeps a CA profile from tenants."""
 

@@ -12,6 +12,7 @@ from certcore.adapters.sealing import StaticKeyring
 from certcore.errors import KeyringRefused, UnknownModule
 from certcore.model.export import ExportedFile, ExportFormat, Use
 from certcore.model.hints import Level, Message, Notice
+from certcore.model.permissions import NEEDED
 from certcore.testing.clock import FrozenEnvironment
 from certcore.testing.scripted_ca import Act, ScriptedCA
 
@@ -113,7 +114,8 @@ def test_hooks_get_what_is_documented():
             ("bob", "certificate.generate_csr", one),
         ]
         viewed = {("system", "certificate.view", one), ("system", "authority.view", authority.id)}
-        assert set(plugin.asked[4:]) == viewed
+        offered = {("system", str(permission), one) for permission in NEEDED.values()}  # what the page may offer
+        assert set(plugin.asked[4:]) == viewed | offered
         assert core.plugin_failures == ()
 
 

@@ -91,10 +91,10 @@ class Obtaining:
         if not isinstance(aliases := form.get("aliases", ()), str):
             form = {**form, "aliases": _listed(aliases)}  # they are read more than once
         check_owner(owner)
-        authority_id = self._profile_id("authority", authority, actor, owner)
+        authority_id = self._profile_id("authority", authority, actor)
         if "fallbacks" in form:
             named = fallbacks_of(form["fallbacks"])
-            form = {**form, "fallbacks": [self._profile_id("fallbacks", one, actor, owner) for one in named]}
+            form = {**form, "fallbacks": [self._profile_id("fallbacks", one, actor) for one in named]}
         one = self._started(_Wanted.of(domain, authority_id, owner, form), actor, form)
         seen: object = None
         for _ in range(_MOST_LOOKS):
@@ -139,16 +139,14 @@ class Obtaining:
         except (StaleWrite, TransitionNotAllowed):
             return one  # somebody else was faster: it is on its way
 
-    def _profile_id(self, field: str, name_or_id: str, actor: str, owner: str) -> str:
-        """The id of a CA profile; a name is read only for somebody who may see or use the profile."""
+    def _profile_id(self, field: str, name_or_id: str, actor: str) -> str:
+        """The id of a CA profile; a name is read only for somebody who may see the profile, and is an id to others."""
         check_identifier(field, name_or_id, most=MOST_ID)
         with self.engine.storage.read() as transaction:
             found = transaction.authorities.by_name(name_or_id)
         if found is None:
             return name_or_id
-        allows = self.certificates.access.allows
-        is_usable = allows(actor, Permission.AUTHORITY_USE, found.id, owner=owner)
-        return found.id if is_usable or allows(actor, Permission.AUTHORITY_VIEW, found.id) else name_or_id
+        return found.id if self.certificates.access.allows(actor, Permission.AUTHORITY_VIEW, found.id) else name_or_id
 
     def _known_or_new(self, wanted: _Wanted, actor: str, form: CertificateForm) -> Certificate:
         """The newest such certificate that the actor may see, or a new one if the actor may make one."""

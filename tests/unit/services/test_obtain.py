@@ -349,11 +349,13 @@ def test_permission_is_asked():
     environment = FrozenEnvironment()
     ca = ScriptedCA([Act.ISSUE], now=environment.now())
     with CertCore.in_memory(plugins=[ca.plugin(), Policy()], installed_plugins=False, environment=environment) as core:
-        core.authorities.create("test", module="scripted")
+        authority = core.authorities.create("test", module="scripted").id
         with pytest.raises(AccessDenied):
             core.obtain("shop.example", authority="test", owner="anna", actor="bert")
         assert core.certificates.list().items == ()
-        view = core.obtain("shop.example", authority="test", owner="anna", actor="anna")
+        with pytest.raises(InvalidInput, match="there is no CA profile 'test'"):  # she may use it, and not see it
+            core.obtain("shop.example", authority="test", owner="anna", actor="anna")
+        view = core.obtain("shop.example", authority=authority, owner="anna", actor="anna")
         assert {event.actor for event in view.events} == {"anna", "engine"}
         with pytest.raises(AccessDenied):
             core.obtain("shop.example", authority="test", owner="anna", actor="bert")
