@@ -72,12 +72,13 @@ def test_reference_pages_are_up_to_date():
     assert (run.returncode, run.stdout) == (0, ""), run.stderr
 
 
-def test_the_tests_that_the_docs_name_are_there():
-    """The page of what was tried with which server names no test that does not exist."""
-    page = (ROOT / "docs/reference/tested-with.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize("name", ["reference/tested-with.md", "explanation/security.md"])
+def test_the_tests_that_the_docs_name_are_there(name):
+    """The pages that say which test shows something name no test that does not exist."""
+    page = (ROOT / "docs" / name).read_text(encoding="utf-8")
     there = {
         name
-        for path in (ROOT / "tests").rglob("test_*.py")
+        for path in (*(ROOT / "tests").rglob("test_*.py"), *(ROOT / "src/certcore/testing/contracts").glob("*.py"))
         for name in re.findall(r"^ *def (test_\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)
     }
     named = set(re.findall(r"`(test_\w+)`", page))
