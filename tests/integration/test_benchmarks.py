@@ -33,3 +33,9 @@ def test_claims_and_pages_are_measured():
 def test_issuance_is_measured():
     """A few certificates from Pebble, by certcore and by the bare loop."""
     assert "ratio" in _run("issuance.py", "--certificates", "8", "--rounds", "1")
+
+
+def test_a_rested_worker_is_measured():
+    """On SQLite, with short steps; the ratios of a fresh worker and of a rested one are told."""
+    said = _run("rested.py", "--steps", "8", "--seconds", "0.05", "--threads", "4", "--databases", "sqlite")
+    assert said.count("ratio") == 2

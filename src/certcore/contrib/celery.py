@@ -30,7 +30,7 @@ from attrs import define, field, frozen
 
 from certcore.core import CertCore
 from certcore.engine.reconcile import Reconciled
-from certcore.errors import CertCoreError, InvalidInput
+from certcore.errors import CertCoreError, InvalidInput, StorageError
 
 try:
     from celery import Celery, Task, signals
@@ -117,8 +117,10 @@ def install(
                 tasks.reconcile.apply_async((certificate_id,), countdown=seconds, expires=seconds + keep)
         return None if done.status is None else str(done.status)
 
-    # acks_late: a message outlives its worker. shared=False: other apps in this process do not get these tasks.
+    # acks_late: a message outlives its worker. shared=False: other apps in this process do not get these tasks. throws:
+    # a database that is away fails the task in one line of the log, without a traceback.
     options: dict[str, Any] = {"acks_late": True, "ignore_result": True, "serializer": "json", "shared": False}
+    options["throws"] = (StorageError,)
     tasks = CertcoreTasks(
         sweep=app.task(name=_SWEEP, **options)(sweep), reconcile=app.task(name=_RECONCILE, **options)(reconcile)
     )

@@ -114,8 +114,8 @@ class LeaseKeeper:
                 self._renew(lease)
 
     def _renew(self, lease: _Lease) -> None:
-        lease_until = self.environment.now() + LEASE
         try:
+            lease_until = self.environment.now() + LEASE
             with self.storage.write(LockWait.NONE) as transaction:
                 repository = transaction.timelines if lease.on_timeline else transaction.schedules
                 repository.renew_lease(lease.certificate_id, token=lease.token, lease_until=lease_until)

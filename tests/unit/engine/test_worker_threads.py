@@ -1,6 +1,7 @@
 """The threads of a worker: all of them work while there is work for all, and none is lost, whatever a module does."""
 
 import asyncio
+import contextlib
 import logging
 import threading
 import time
@@ -12,6 +13,7 @@ from attrs import field, frozen
 from certcore import CertCore, Status
 from certcore.adapters.environment import SystemEnvironment
 from certcore.engine.troubles import put_off
+from certcore.hookspecs import hookimpl
 from certcore.testing.scripted_ca import Act, ScriptedCA
 
 PATIENCE = 60
@@ -104,21 +106,31 @@ def test_a_worker_that_has_rested_uses_all_its_threads(meeting, threads):
 
 
 class DeadlyHandler(logging.Handler):
-    """A handler of log records that ends the thread that logs."""
+    """A handler of log records that ends the thread that logs, but for its last words."""
 
     def emit(self, record):
-        if threading.current_thread().name.startswith(("certcore-worker", "certcore-outbox", "certcore-leases")):
+        if "died" not in record.getMessage() and threading.current_thread().name.startswith(
+            ("certcore-worker", "certcore-outbox", "certcore-leases")
+        ):
             raise SystemExit
+
+
+@contextlib.contextmanager
+def dying(logger):
+    """Whoever of certcore's threads logs there dies in it: nothing in the library can contain that."""
+    handler = DeadlyHandler()
+    if logger is not None:
+        logging.getLogger(logger).addHandler(handler)
+    yield
+    if logger is not None:
+        logging.getLogger(logger).removeHandler(handler)
 
 
 @pytest.fixture
 def deadly_log():
-    """Whoever of certcore's threads logs dies in it: nothing in the library can contain that."""
-    handler = DeadlyHandler()
-    logger = logging.getLogger("certcore.engine.worker")
-    logger.addHandler(handler)
-    yield
-    logger.removeHandler(handler)
+    """Threads that take steps die when they log."""
+    with dying("certcore.engine.worker"):
+        yield
 
 
 @pytest.mark.parametrize("deaths", [1, 4])
@@ -176,3 +188,97 @@ def test_a_row_that_cannot_be_read_is_put_off(meeting):
     assert later.lease_until is None
     assert later.due_at > environment.now()
     assert later.attempts == 1
+
+
+class Poisonous:
+    """An observer that throws at one certificate's events, and notes the others."""
+
+    def __init__(self, error):
+        self.error = error
+        self.bad = None
+        self.heard = set()
+        self.thrown = 0
+
+    @hookimpl
+    def certcore_on_event(self, event):
+        if event.certificate_id == self.bad:
+            self.thrown += 1
+            raise self.error
+        self.heard.add(event.certificate_id)
+
+
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, asyncio.CancelledError, GeneratorExit, Leaving])
+def test_an_observer_that_throws_anything_keeps_others_from_nothing(error):
+    """The thread that tells observers lives on, and tells of the other certificates."""
+    ca = MeetingCA([Act.ISSUE], now=SystemEnvironment().now())
+    observer = Poisonous(error)
+    with CertCore.in_memory(plugins=[ca.plugin(), observer], installed_plugins=False) as core:
+        core.authorities.create("test", module="scripted")
+        (observer.bad,) = request(core, 1, "poison")
+        worker = core.worker(threads=1, poll_interval=0.01)
+        worker.start()
+        until(lambda: observer.thrown)
+        good = request(core, 3)
+        until(lambda: observer.heard >= set(good))
+        assert worker.health().replaced == 0
+        assert core.outbox.failing[observer.bad]
+        assert worker.stop(timeout=PATIENCE)
+
+
+@frozen
+class Throwing(SystemEnvironment):
+    """Its clock throws in one of certcore's threads when the test says so."""
+
+    throws: list = field(factory=list)
+
+    def now(self):
+        if self.throws and threading.current_thread().name.startswith(self.throws[0][0]):
+            raise self.throws.pop()[1]
+        return super().now()
+
+
+@pytest.mark.parametrize("logger", ["certcore.engine.worker", None], ids=["dies", "is thrown at"])
+def test_the_thread_that_tells_observers_is_replaced(logger):
+    """Whether it dies or is only thrown at, what happened is told afterwards."""
+    environment = Throwing()
+    ca = MeetingCA([Act.ISSUE], now=environment.now())
+    observer = Poisonous(SystemExit)
+    with (
+        CertCore.in_memory(plugins=[ca.plugin(), observer], installed_plugins=False, environment=environment) as core,
+        dying(logger),
+    ):
+        core.authorities.create("test", module="scripted")
+        worker = core.worker(threads=1, poll_interval=0.01)
+        worker.start()
+        environment.throws.append(("certcore-outbox", SystemExit()))
+        until(lambda: not environment.throws)
+        good = request(core, 3)
+        until(lambda: observer.heard >= set(good))
+        assert worker.health().replaced == (0 if logger is None else 1)
+        assert worker.stop(timeout=PATIENCE)
+
+
+@pytest.mark.parametrize("logger", ["certcore.engine.leases", None], ids=["dies", "is thrown at"])
+def test_the_thread_that_renews_leases_is_replaced(logger):
+    """Whether it dies or is only thrown at, the lease of a step that runs is renewed afterwards."""
+    environment = Throwing()
+    ca = MeetingCA([Act.ISSUE], now=environment.now())
+    with (
+        CertCore.in_memory(plugins=[ca.plugin()], installed_plugins=False, environment=environment) as core,
+        dying(logger),
+    ):
+        core.authorities.create("test", module="scripted")
+        core.engine.leases.renew_after = 0.04
+        ca.meeting = threading.Barrier(2)
+        (one,) = request(core, 1)
+        worker = core.worker(threads=1, poll_interval=0.01)
+        worker.start()
+        until(lambda: ca.meeting.n_waiting)
+        environment.throws.append(("certcore-leases", SystemExit()))
+        until(lambda: not environment.throws)
+        since = core.certificates.view(one).schedule.lease_until
+        until(lambda: core.certificates.view(one).schedule.lease_until > since)
+        assert worker.health().replaced == (0 if logger is None else 1)
+        ca.meeting.wait(PATIENCE)
+        until(lambda: core.certificates.get(one).status is Status.ACTIVE)
+        assert worker.stop(timeout=PATIENCE)
