@@ -11,9 +11,7 @@ from attrs import frozen
 from certcore.cli.output import plain
 from certcore.core import CertCore
 from certcore.engine.outcome import Held
-from certcore.engine.reconcile import Engine
-from certcore.engine.troubles import put_off
-from certcore.errors import CertCoreError, LeaseLost, NotFound, StorageBusy, StorageError, StorageUnavailable
+from certcore.errors import CertCoreError, LeaseLost, NotFound, StorageBusy, StorageUnavailable
 from certcore.model.certificate import Schedule
 from certcore.model.plugin_calls import is_interrupt, kind_of
 
@@ -46,26 +44,18 @@ def take_step(core: CertCore, schedule: Schedule) -> LostStep | None:
     Raises:
         StorageUnavailable: The store cannot be used at all.
     """
-    engine = core.engine
     taken: Held | Schedule = schedule
     try:
-        taken = engine.load(schedule)
-        engine.step(taken, keep_lease=False)
+        taken = core.engine.load(schedule)
+        core.engine.step(taken, keep_lease=False)
     except (LeaseLost, NotFound):
         return None
-    except StorageBusy as error:
-        _release(engine, schedule)
-        return _lost(core, schedule.certificate_id, error.message)
-    except StorageUnavailable:
-        _release(engine, schedule)
-        raise
     except BaseException as error:  # boundary: whatever ends this step, the lease does not outlive it
-        if is_interrupt(error):
-            _release(engine, schedule)
+        core.engine.give_up(taken, error)
+        if is_interrupt(error) or (isinstance(error, StorageUnavailable) and not isinstance(error, StorageBusy)):
             raise
-        with contextlib.suppress(StorageError):
-            put_off(taken, error, storage=engine.storage, environment=engine.environment)
-        return _lost(core, schedule.certificate_id, f"it raised {kind_of(error)}; the log has the details.")
+        reason = error.message if isinstance(error, CertCoreError) else f"it raised {kind_of(error)}; see the log."
+        return _lost(core, schedule.certificate_id, reason)
     return None
 
 
@@ -88,8 +78,3 @@ def _lost(core: CertCore, certificate_id: str, reason: str) -> LostStep:
     with contextlib.suppress(CertCoreError, ValueError, KeyError, TypeError):  # its row may be what is wrong
         domain = core.certificates.get(certificate_id).domain.ascii
     return LostStep(certificate_id=certificate_id, domain=domain, reason=reason)
-
-
-def _release(engine: Engine, schedule: Schedule) -> None:
-    with contextlib.suppress(StorageError):  # it runs out
-        engine.release(schedule)

@@ -20,6 +20,7 @@ It needs the PyPI package celery.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Callable
@@ -30,7 +31,7 @@ from attrs import define, field, frozen
 
 from certcore.core import CertCore
 from certcore.engine.reconcile import Reconciled
-from certcore.errors import CertCoreError, InvalidInput, StorageError
+from certcore.errors import CertCoreError, InvalidInput, StorageBusy, StorageError
 
 try:
     from celery import Celery, Task, signals
@@ -137,10 +138,12 @@ def _due(core: CertCore, limit: int) -> list[str]:
     The leases are given back: the task that gets the message takes one of its own. If this process dies in between,
     they run out, and a later sweep finds the certificates again.
     """
-    claimed = core.engine.claim_due(limit)
-    for schedule in claimed:
-        core.engine.release(schedule)
-    return [schedule.certificate_id for schedule in claimed]
+    due = []
+    for schedule in core.engine.claim_due(limit):
+        with contextlib.suppress(StorageBusy):  # whoever has locked this row keeps no other certificate waiting
+            core.engine.release(schedule)
+            due.append(schedule.certificate_id)
+    return due
 
 
 def _advance(core: CertCore, certificate_id: str) -> Reconciled:

@@ -29,14 +29,15 @@ from certcore.engine.orders import hold_back, limit_for
 from certcore.engine.outcome import Held, after_step, after_trouble, counted, expired, problem_of, reinstated
 from certcore.engine.renewals import ask_renewal_info, fall_back, set_change_aside, start_renewal
 from certcore.engine.rows import authorities_of, in_time, store_changes
-from certcore.errors import CertCoreError, LeaseLost, NotFound, PluginError, StorageError
+from certcore.engine.troubles import put_off
+from certcore.errors import CertCoreError, LeaseLost, NotFound, PluginError, StorageError, StorageUnavailable
 from certcore.model.authority import CertificateAuthority
 from certcore.model.certificate import Schedule
 from certcore.model.issuance import Issuance
 from certcore.model.lifecycle import Status
 from certcore.model.notices import NoticePolicy
 from certcore.model.order_limit import OrderLimit
-from certcore.model.plugin_calls import call_plugin
+from certcore.model.plugin_calls import call_plugin, is_interrupt
 from certcore.model.renewal import Retry
 from certcore.ports.ca_module import Failed, Issued, Step, SupportsCleanUp, SupportsRenewalInfo
 from certcore.ports.environment import Environment
@@ -109,11 +110,14 @@ class Engine:
                 claim = transaction.schedules.claim(certificate_id, now=now, owner=self.owner, lease_until=now + LEASE)
                 if claim is None:  # pragma: no cover - the row was read in this transaction
                     return Reconciled(certificate_id=certificate_id, status=None, look_again=now, stepped=False)
+            taken: Held | Schedule = claim
             try:
-                after = self.step(self.load(claim), keep_lease=False)
-            except StorageError:
-                with contextlib.suppress(StorageError):  # if it cannot be given back, it runs out
-                    self.release(claim)
+                taken = self.load(claim)
+                after = self.step(taken, keep_lease=False)
+            except (NotFound, LeaseLost):
+                raise
+            except BaseException as error:  # boundary: whatever ends the step, the lease does not outlive it
+                self.give_up(taken, error)
                 raise
         except (NotFound, LeaseLost):
             return self._overtaken(certificate_id)
@@ -123,6 +127,22 @@ class Engine:
             look_again=after.schedule.due_at,
             stepped=True,
         )
+
+    def give_up(self, taken: Held | Schedule, error: BaseException) -> None:
+        """Give a certificate back whose step raised; should that fail, the lease runs out by itself.
+
+        It is due again at once when the store or an interrupt was the reason, and later and later (see
+        `certcore.engine.troubles.put_off`) when it is its own trouble.
+
+        Args:
+            taken: From `load`; or from `claim_due`, when it could not be loaded.
+            error: What was raised.
+        """
+        with contextlib.suppress(StorageError):
+            if isinstance(error, StorageUnavailable) or is_interrupt(error):
+                self.release(taken.schedule if isinstance(taken, Held) else taken)
+            else:
+                put_off(taken, error, storage=self.storage, environment=self.environment)
 
     def claim_due(self, limit: int) -> Sequence[Schedule]:
         """Lease up to ``limit`` certificates that are due."""

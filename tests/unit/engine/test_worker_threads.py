@@ -9,6 +9,7 @@ from datetime import timedelta
 
 import pytest
 from attrs import field, frozen
+from stores import core_on
 
 from certcore import CertCore, Status
 from certcore.adapters.environment import SystemEnvironment
@@ -188,6 +189,22 @@ def test_a_row_that_cannot_be_read_is_put_off(meeting):
     assert later.lease_until is None
     assert later.due_at > environment.now()
     assert later.attempts == 1
+
+
+def test_a_row_that_cannot_be_read_is_put_off_by_reconcile_too(tmp_path):
+    """Celery and scripts hear of it, and it does not come at once again and again."""
+    ca = MeetingCA([Act.ISSUE], now=SystemEnvironment().now())
+    with core_on("sqlite", tmp_path, plugins=[ca.plugin()]) as core:
+        core.authorities.create("test", module="scripted")
+        (bad,) = request(core, 1, "poison")
+        with core.engine.storage.write() as transaction:
+            transaction.connection.exec_driver_sql("UPDATE certcore_issuances SET key_type = 'none of ours'")
+        with pytest.raises(ValueError, match="none of ours"):
+            core.reconcile(bad)
+        with core.engine.storage.read() as transaction:
+            later = transaction.schedules.get(bad)
+        assert later.lease_until is None
+        assert later.due_at > core.engine.environment.now()
 
 
 class Poisonous:
