@@ -323,6 +323,8 @@ class SupportsRevocation(Protocol):
             issuance: The leaf is its ``leaf_pem``; its ``module_state`` is what the module remembered, if it was its.
                 One whose purpose is `Purpose.IMPORT` was not ordered here: the module MUST NOT use the authority of
                 an account for it, which other tenants share. Its private key, which is here then, is the proof.
+                A module that revokes by serial number MUST see first that it has issued exactly this leaf: any CA can
+                write another one's name and serial numbers into its leaves.
             reason: Why.
             private_key: Opens the leaf's private key, for CAs that accept it as a proof; None when it is not here. Do
                 not call it without need.

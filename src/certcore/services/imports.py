@@ -72,8 +72,10 @@ class Imports:
         bundle = read_bundle(leaf, private_key, ca_bundle, password=opened, now=self.contexts.environment.now())
         _dns_names(bundle)
         with self.contexts.storage.read() as transaction:
-            _refuse_known(transaction, bundle.leaf, owner)
+            known = _known(transaction, bundle.leaf, owner)
             refuse_revoked(transaction, bundle.leaf)
+        if known is not None:
+            raise _is_here_already(known if self.access.seen(actor, [known]) else None)
         return evolve(bundle, warnings=(*bundle.warnings, *_left_out(bundle)))
 
     def import_certificate(  # noqa: PLR0913 - what people paste, and what becomes of it
@@ -157,7 +159,8 @@ class Imports:
         sealed = None if key is None else vault.seal(key, issuance.key_name, owner=certificate.owner)
         leaf = bundle.leaf
         with self.contexts.storage.write() as transaction:
-            _refuse_known(transaction, leaf, certificate.owner)  # again: somebody may have been faster
+            if _known(transaction, leaf, certificate.owner) is not None:  # again: somebody may have been faster
+                raise _is_here_already(None)
             refuse_revoked(transaction, leaf)
             transaction.certificates.add(evolve(certificate, issuance_id=None))
             transaction.issuances.add(issuance)
@@ -206,14 +209,18 @@ def _left_out(bundle: Bundle) -> Iterator[BundleWarning]:
         yield BundleWarning(field="leaf", message=message)
 
 
-def _refuse_known(transaction: Transaction, leaf: Leaf, owner: str) -> None:
+def _known(transaction: Transaction, leaf: Leaf, owner: str) -> Certificate | None:
+    """The certificate of this owner that has, or had, this leaf."""
     same = transaction.certificates.search(Search(fingerprint=leaf.fingerprint_sha256), owner=owner, limit=1)
-    if same:
-        raise InvalidInput(
-            "leaf",
-            f"it is here already: {same[0].domain} ({same[0].status}, {same[0].id}).",
-            advice="Nothing has to be imported; or delete that one first.",
-        )
+    return same[0] if same else None
+
+
+def _is_here_already(known: Certificate | None) -> InvalidInput:
+    """That a leaf is not taken in twice; which certificate has it is for those who may see it."""
+    which = "" if known is None else f": {known.domain} ({known.status}, {known.id})"
+    return InvalidInput(
+        "leaf", f"it is here already{which}.", advice="Nothing has to be imported; or delete that one first."
+    )
 
 
 def _nearest(leaf: Leaf) -> KeyType:

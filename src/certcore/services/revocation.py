@@ -92,9 +92,9 @@ class Revocation:
         arguments = (issuance, why, lambda: self._key(certificate, issuance), context)
         call_plugin(through.module, "revoke", module.revoke, *arguments, returns=None)
         # Before the certificate itself: should this process die in between, the call is repeated.
-        tell_other_holders(self.contexts, issuance, why)
+        tell_other_holders(self.contexts, issuance, why, through.id)
         changed = self._confirmed(certificate_id, issuance, why, actor)
-        tell_other_holders(self.contexts, issuance, why)  # who took the leaf in meanwhile
+        tell_other_holders(self.contexts, issuance, why, through.id)  # who took the leaf in meanwhile
         return changed
 
     def _require_proof(self, certificate: Certificate, issuance: Issuance) -> None:

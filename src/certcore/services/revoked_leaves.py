@@ -25,11 +25,20 @@ __all__ = ["put_out_of_service", "refuse_revoked", "tell_other_holders"]
 _BATCH: Final = 200
 
 
-def tell_other_holders(contexts: Contexts, revoked: Issuance, why: RevocationReason) -> None:
-    """Put a revoked leaf out of service wherever else it is; the CA has confirmed the revocation.
+def tell_other_holders(contexts: Contexts, revoked: Issuance, why: RevocationReason, through: str) -> None:
+    """Put a revoked leaf out of service wherever else it is; a CA has confirmed the revocation.
 
     Tenants may hold one leaf: it is public, and anybody may import it. None learns of another one: the record of each
     says what the CA's own list says, and not who asked for it.
+
+    A CA profile may be a tenant's own, and its CA may confirm anything. So others believe it only where the leaf's
+    private key is here, which proves more than the CA's word, or where the profile is one of theirs.
+
+    Args:
+        contexts: Of this store.
+        revoked: The issuance with the leaf.
+        why: The reason that the CA was given.
+        through: The id of the CA profile that was asked.
     """
     if revoked.leaf is None:
         return
@@ -42,7 +51,10 @@ def tell_other_holders(contexts: Contexts, revoked: Issuance, why: RevocationRea
             except NotFound:
                 continue
             active = _in_service(transaction, certificate)
-            if active is not None and _is_same(active.leaf, revoked.leaf):
+            if active is None or not _is_same(active.leaf, revoked.leaf):
+                continue
+            theirs = (active.authority_id, certificate.authority_id, *certificate.fallbacks)
+            if not revoked.is_keyless or through in theirs:
                 put_out_of_service(contexts, transaction, certificate, active, why, noticed=True)
 
 
@@ -99,7 +111,7 @@ def refuse_revoked(transaction: Transaction, leaf: Leaf) -> None:
     only = CertificateFilter(status=Status.REVOKED, serial=_serial(leaf))
     for certificate in transaction.certificates.page(only=only, limit=_BATCH):
         issuance = transaction.issuances.get(certificate.active_issuance_id or "")
-        if _is_same(issuance.leaf, leaf):
+        if _is_same(issuance.leaf, leaf) and not issuance.is_keyless:
             raise InvalidInput("leaf", "its CA has revoked it.", advice="Obtain a new certificate, with a new key.")
 
 
@@ -126,5 +138,11 @@ def _serial(leaf: Leaf) -> str:
 
 
 def _is_same(leaf: Leaf | None, revoked: Leaf) -> bool:
-    """Whether a CA's revocation of the one is that of the other: by issuer and serial number (RFC 5280 section 5.3)."""
-    return leaf is not None and (leaf.issuer, _serial(leaf)) == (revoked.issuer, _serial(revoked))
+    """Whether a CA's revocation of the one is that of the other.
+
+    A revocation is of an issuer and a serial number (RFC 5280 section 5.3), which another CA can write into its leaves,
+    too: the key is compared as well.
+    """
+    if leaf is None:
+        return False
+    return (leaf.issuer, _serial(leaf), leaf.spki_sha256) == (revoked.issuer, _serial(revoked), revoked.spki_sha256)

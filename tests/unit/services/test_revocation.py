@@ -1,6 +1,10 @@
 """Revoking: only what the CA has confirmed counts, and nothing is issued with the old key afterwards."""
 
 import pytest
+from attrs import define, evolve
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,6 +14,7 @@ from certcore.errors import AccessDenied, CAError, CertCoreError, InvalidInput, 
 from certcore.model.issuance import Outcome
 from certcore.model.lifecycle import allowed_actions
 from certcore.model.revocation import RevocationReason
+from certcore.ports.ca_module import Issued
 from certcore.testing.scripted_ca import Act, ScriptedCA
 
 
@@ -220,6 +225,77 @@ def test_a_revoked_leaf_is_not_taken_in(bench, with_key):
         with pytest.raises(InvalidInput, match="its CA has revoked it") as refused:
             call(leaf, key if with_key else None, owner="B")
         assert one not in str(refused.value)
+
+
+class Forger(ScriptedCA):
+    """A tenant's own CA: it hands out whatever leaf it likes, and confirms every revocation."""
+
+    name = "forger"
+    forged = ""
+
+    def advance(self, work):
+        return Issued(state={}, chain_pem=self.forged) if self.forged else super().advance(work)
+
+    def plugin(self):
+        return Forgery(self)
+
+
+@define(eq=False)
+class Forgery:
+    """What brings that CA."""
+
+    ca: Forger
+    name = "forgery"
+
+    @certcore.hookimpl
+    def certcore_ca_modules(self):
+        return [self.ca]
+
+
+@pytest.fixture
+def forger(bench):
+    ca = Forger((Act.ISSUE,), now=bench.environment.now())
+    with CertCore.in_memory(
+        plugins=[bench.ca.plugin(), ca.plugin()], installed_plugins=False, environment=bench.environment
+    ) as core:
+        authority = core.authorities.create("test", module="scripted")
+        own = core.authorities.create("mallory's own", module="forger").id
+        yield evolve(bench, core=core, authority=authority), ca, own
+
+
+def test_a_tenants_own_ca_revokes_nothing_of_others(forger):
+    """A forged issuer and serial number, or the very leaf under its public request: nobody else believes that CA."""
+    bench, ca, own = forger
+    certificates = bench.core.certificates
+    one = bench.active(owner="A")
+    view = certificates.view(one)
+    for csr, forged in (
+        (None, lambda csr: _forged_leaf(view.active.leaf_pem, csr)),
+        (view.active.csr_pem, lambda csr: view.active.leaf_pem),
+    ):
+        domain = {"csr": csr} if csr else {"domain": "shop.example"}
+        theirs = certificates.create(**domain, authority=own, owner="mallory").id
+        certificates.generate_csr(theirs)
+        ca.forged = forged(certificates.view(theirs).issuance.csr_pem)
+        bench.core.reconcile(theirs)
+        forged_view = certificates.view(theirs)
+        assert (forged_view.leaf.issuer, forged_view.leaf.serial_hex) == (view.leaf.issuer, view.leaf.serial_hex)
+        assert certificates.revoke(theirs).status is Status.REVOKED
+        assert bench.get(one).status is Status.ACTIVE
+        assert _events(bench, one) == []
+    assert certificates.check_import(view.active.leaf_pem, owner="C").leaf == view.leaf
+
+
+def _forged_leaf(leaf_pem, csr_pem):
+    """A leaf with the issuer, serial number and names of another one, for the key of a request."""
+    real = x509.load_pem_x509_certificate(leaf_pem.encode())
+    builder = x509.CertificateBuilder().subject_name(real.subject).issuer_name(real.issuer)
+    builder = builder.serial_number(real.serial_number).not_valid_before(real.not_valid_before_utc)
+    builder = builder.not_valid_after(real.not_valid_after_utc)
+    builder = builder.public_key(x509.load_pem_x509_csr(csr_pem.encode()).public_key())
+    names = real.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    signed = builder.add_extension(names, critical=False).sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256())
+    return signed.public_bytes(serialization.Encoding.PEM).decode()
 
 
 class Nobody:
