@@ -24,6 +24,8 @@ from josepy.jwk import JWK, JWKEC, JWKRSA
 from josepy.util import ComparableECKey, ComparableRSAKey
 
 from certcore.errors import InvalidInput, UnreadablePem
+from certcore.x509.jwk import private_key_of_jwk
+from certcore.x509.keys import load_private_key
 from certcore_puq_acme.account_keys import AccountKeyType
 
 __all__ = [
@@ -37,6 +39,8 @@ __all__ = [
 ]
 
 _MIN_RSA_BITS: Final = 2048
+#: In bytes; an RSA key of 4096 bits takes less than 4 KiB.
+_LONGEST_KEY: Final = 16 * 1024
 _RSA_EXPONENT: Final = 65537
 
 
@@ -155,9 +159,11 @@ def read_account_key(text: str | bytes) -> bytes:
         InvalidInput: It is neither, or of a kind that is not used; the text is not repeated.
     """
     data = text.encode() if isinstance(text, str) else text
+    if len(data) > _LONGEST_KEY:
+        raise InvalidInput("account_key", f"is longer than {_LONGEST_KEY} bytes, which no account key is.")
     if data.lstrip()[:1] != b"{":
         try:
-            return _pem(load_account_key(data).key)
+            return _pem(load_private_key(_pem(load_account_key(data).key)))
         except UnreadablePem:
             raise InvalidInput(
                 "account_key",
@@ -165,9 +171,8 @@ def read_account_key(text: str | bytes) -> bytes:
                 advice="Paste the whole file: certbot's private_key.json, or the .key of lego or acme.sh.",
             ) from None
     try:
-        jwk: Any = JWK.from_json(json.loads(data))
-        pem = _pem(jwk.key)
-    except Exception:  # boundary: josepy has many ways to say that this is no key, some of which repeat it
+        pem = _pem(private_key_of_jwk(json.loads(data)))
+    except (UnreadablePem, ValueError, RecursionError):
         raise InvalidInput("account_key", "is not the JWK of a private key (RFC 7517).") from None
     load_account_key(pem)
     return pem
@@ -181,7 +186,8 @@ def load_account_key(pem: bytes) -> JWK:
         InvalidInput: A private key of another kind.
     """
     try:
-        key = load_pem_private_key(pem, None)
+        # Its numbers were checked when it was made, or taken over: that would hold up other threads at every use.
+        key = load_pem_private_key(pem, None, unsafe_skip_rsa_key_validation=True)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise UnreadablePem(
             "The ACME account key is not the PEM of an unencrypted private key.",

@@ -26,10 +26,11 @@ from certcore.model.secret import Secret
 from certcore.x509.chain import certificate_pem
 from certcore.x509.csr import alternative_names
 from certcore.x509.der import Kind
-from certcore.x509.keys import key_type_of, load_private_key, private_key_pem, spki_sha256
+from certcore.x509.keys import key_type_of, private_key_pem, spki_sha256
 from certcore.x509.leaf import leaf_details
 from certcore.x509.pasted import GivenCertificate, GivenKey, Pasted, read_pasted
 from certcore.x509.path import UNREADABLE, follow_issuers, is_ca, is_self_signed
+from certcore.x509.rsa_keys import rsa_key_fault
 from certcore.x509.weakness import (
     certificate_refusal,
     key_doubts,
@@ -347,16 +348,17 @@ def _chain_doubts(certificate: x509.Certificate) -> Iterator[Message]:
 
 
 def _private_key(given: GivenKey) -> Secret:
-    """The key in the one form, once its numbers were seen to fit together."""
+    """The key in the one form, once its numbers were seen to fit together; those of EC keys were when it was read."""
+    fault = rsa_key_fault(given.key) if isinstance(given.key, rsa.RSAPrivateKey) else ""
     try:
-        if isinstance(given.key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
-            return Secret(private_key_pem(load_private_key(private_key_pem(given.key))))
-    except (*UNREADABLE, UnreadablePem):
-        pass
+        if not fault and isinstance(given.key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
+            return Secret(private_key_pem(given.key))
+    except UNREADABLE:
+        fault = "it cannot be written: it is damaged."
     raise InvalidInput(
         given.field,
-        "the numbers of the private key do not fit together: it is damaged.",
-        advice="Copy it again from the file as it was made.",
+        f"the private key cannot be used: {fault or 'it is neither an EC nor an RSA key.'}",
+        advice="Copy it again from the file as it was made, or have the certificate reissued for a new key.",
     )
 
 

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
 from certcore.errors import UnreadablePem
 from certcore.model.keys import KeyType
+from certcore.x509.rsa_keys import rsa_key_fault
 
 __all__ = [
     "PrivateKey",
@@ -34,6 +35,9 @@ PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 _RSA_BITS: Final = MappingProxyType({KeyType.RSA_2048: 2048, KeyType.RSA_3072: 3072, KeyType.RSA_4096: 4096})
 #: RFC 8017 recommends it, and CAs take no smaller exponent.
 _EXPONENT: Final = 65537
+#: A private key of 8192 bits takes less; longer ones are not even read.
+_LONGEST_PEM: Final = 16 * 1024
+_USE: Final = "Use an EC key, or an RSA key of 2048 to 4096 bits."
 
 
 def generate_key(key_type: KeyType) -> PrivateKey:
@@ -59,13 +63,16 @@ def load_private_key(pem: bytes, *, trusted: bool = False) -> PrivateKey:
 
     Args:
         pem: The key in PEM, unencrypted.
-        trusted: Skip the slow validation of RSA keys. Only for keys that we made and sealed ourselves.
+        trusted: Skip the check of the numbers of RSA keys, see `certcore.x509.rsa_keys`. Only for keys that we made or
+            checked, and sealed.
 
     Raises:
         UnreadablePem: It is not a private key of a kind that we use; the text is not repeated.
     """
+    if len(pem) > _LONGEST_PEM:
+        raise UnreadablePem("The private key is longer than any that CAs take.", advice=_USE)
     try:
-        key = serialization.load_pem_private_key(pem, None, unsafe_skip_rsa_key_validation=trusted)
+        key = serialization.load_pem_private_key(pem, None, unsafe_skip_rsa_key_validation=True)
     except TypeError:
         raise UnreadablePem("The private key is encrypted.", advice="Decrypt it first, or give its password.") from None
     except (ValueError, UnsupportedAlgorithm, InternalError):
@@ -73,7 +80,9 @@ def load_private_key(pem: bytes, *, trusted: bool = False) -> PrivateKey:
             "The text is not a private key in PEM.", advice="Paste the whole block, with its BEGIN and END lines."
         ) from None
     if not isinstance(key, (ec.EllipticCurvePrivateKey, rsa.RSAPrivateKey)):
-        raise UnreadablePem("The private key is of a kind that CAs do not take.", advice="Use an EC or RSA key.")
+        raise UnreadablePem("The private key is of a kind that CAs do not take.", advice=_USE)
+    if not trusted and isinstance(key, rsa.RSAPrivateKey) and (fault := rsa_key_fault(key)):
+        raise UnreadablePem(f"The private key cannot be used: {fault}", advice=_USE)
     return key
 
 

@@ -9,6 +9,7 @@ import attrs
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import pkcs12
 
@@ -18,16 +19,20 @@ from certcore.x509.der import Kind, definite, opening_cost, signed_certificates
 from certcore.x509.keys import spki_sha256
 from certcore.x509.path import UNREADABLE, is_ca
 from certcore.x509.pem import Piece, read_pieces
+from certcore.x509.rsa_keys import modulus_bits, size_fault
 
 __all__ = ["GivenCertificate", "GivenKey", "Pasted", "read_pasted"]
 
-#: A private key of RSA with 8192 bits takes less than 5 KiB, and a longer one takes minutes to check.
+#: A private key of RSA with 8192 bits takes less than 5 KiB; those of more than 4096 are refused when they are opened.
 _LONGEST_KEY: Final = 8 * 1024
-#: Some seconds of work; OpenSSL asks for 2048 rounds, careful programs for about a million.
-_MOST_ROUNDS: Final = 5_000_000
+#: An RSA key of 4096 bits takes 2400 bytes in a PKCS#12 file, whose keys OpenSSL checks when it opens them.
+_LONGEST_LOCKED: Final = 2560
+#: Half a second, in which no other thread runs; OpenSSL asks for 2048 rounds, careful programs for 600,000.
+_MOST_ROUNDS: Final = 2_000_000
 #: An empty password is tried as two: PKCS#12 files are written with either (RFC 7292 appendix B.1).
 _WITHOUT: Final = 2
 _MOST_KEYS: Final = 5
+_USE_ANOTHER: Final = "Use an EC key, or an RSA key of 2048 to 4096 bits."
 #: OpenSSL takes no longer ones.
 _LONGEST_PASSWORD: Final = 1000
 _WITH_KEY: Final = frozenset({Kind.ENCRYPTED_KEY, Kind.OLD_ENCRYPTED_KEY, Kind.PKCS12, Kind.PRIVATE_KEY})
@@ -91,6 +96,7 @@ def read_pasted(fields: Mapping[str, str | bytes | None], password: bytes | str 
             elif isinstance(thing, x509.Certificate):
                 certificates.setdefault(thing, GivenCertificate(field=piece.field, certificate=thing))
             else:
+                _check_size(piece, thing.key_size if isinstance(thing, rsa.RSAPrivateKey) else None)
                 given = GivenKey(field=piece.field, key=thing, spki_sha256=_key_fingerprint(piece, thing))
                 keys.setdefault(given.spki_sha256, given)
         if len(certificates) > MAX_CERTIFICATES:
@@ -180,6 +186,8 @@ def _private_key(piece: Piece, password: bytes | None) -> PrivateKeyTypes:
         if piece.kind is Kind.OLD_ENCRYPTED_KEY
         else serialization.load_der_private_key
     )
+    if piece.kind is Kind.PRIVATE_KEY:
+        _check_size(piece, modulus_bits(piece.data))
     try:
         # Whether its numbers fit together is checked when it is known to be the one that is wanted.
         return load(piece.data, password if encrypted else None, unsafe_skip_rsa_key_validation=True)
@@ -193,6 +201,12 @@ def _private_key(piece: Piece, password: bytes | None) -> PrivateKeyTypes:
                 advice="Use an EC or RSA key.",
             ) from None
         raise _damaged(piece) from None
+
+
+def _check_size(piece: Piece, bits: int | None) -> None:
+    """Refuse an RSA key by its size, before it is read or before anything is computed with it."""
+    if bits is not None and (fault := size_fault(bits)):
+        raise InvalidInput(piece.field, f"{piece.what} cannot be used: {fault}", advice=_USE_ANOTHER)
 
 
 def _key_fingerprint(piece: Piece, key: PrivateKeyTypes) -> str:
@@ -266,11 +280,11 @@ def _checked_costs(pieces: list[Piece], password: bytes | None) -> int:
                 f"{piece.what} asks for more than the {most} rounds of key derivation that are made here.",
                 advice="Write it again with fewer rounds, for example 600000.",
             )
-        if longest > _LONGEST_KEY:
+        if longest > (_LONGEST_LOCKED if piece.kind is Kind.PKCS12 else _LONGEST_KEY):
             raise InvalidInput(
                 piece.field,
-                f"{piece.what} holds a private key of {longest} bytes, which is longer than TLS programs take.",
-                advice="Use an EC key, or an RSA key of 2048 to 4096 bits.",
+                f"{piece.what} holds a private key of {longest} bytes, which is longer than CAs take.",
+                advice=_USE_ANOTHER,
             )
     return rounds
 

@@ -1,0 +1,144 @@
+"""RSA private keys: sizes that CAs take are checked without holding other threads up; others are refused."""
+
+import importlib.util
+import math
+from functools import cache
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_der_private_key,
+    pkcs12,
+)
+
+from certcore.errors import InvalidInput, UnreadablePem
+from certcore.x509.bundle import read_bundle
+from certcore.x509.keys import load_private_key
+from certcore.x509.rsa_keys import modulus_bits, rsa_key_fault
+
+_SPEC = importlib.util.spec_from_file_location("bundle_corpus", Path(__file__).with_name("bundle_corpus.py"))
+corpus = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(corpus)
+
+NAMES = ("n", "e", "d", "p", "q", "dmp1", "dmq1", "iqmp")
+
+
+@cache
+def world():
+    return corpus.World()
+
+
+@cache
+def key(bits=2048):
+    return world().rsa_key if bits == 2048 else rsa.generate_private_key(65537, bits)
+
+
+def numbers_of(private):
+    numbers = private.private_numbers()
+    public = numbers.public_numbers
+    own = (numbers.d, numbers.p, numbers.q, numbers.dmp1, numbers.dmq1, numbers.iqmp)
+    return dict(zip(NAMES, (public.n, public.e, *own), strict=True))
+
+
+def der_of(numbers):
+    return corpus.tlv(0x30, *(corpus.integer(number) for number in (0, *(numbers[name] for name in NAMES))))
+
+
+def loaded(numbers):
+    return load_der_private_key(der_of(numbers), None, unsafe_skip_rsa_key_validation=True)
+
+
+def consistent(p, q, e=65537):
+    """A key made of these two factors, whether they are prime or not."""
+    d = pow(e, -1, math.lcm(p - 1, q - 1))
+    return {"n": p * q, "e": e, "d": d, "p": p, "q": q, "dmp1": d % (p - 1), "dmq1": d % (q - 1), "iqmp": pow(q, -1, p)}
+
+
+@pytest.mark.parametrize("bits", [2048, 3072])
+def test_a_good_key_is_taken(bits):
+    """As it is, and with its exponent for signing reduced by another multiple than usual (RFC 8017 section 3.2)."""
+    private = key(bits)
+    assert rsa_key_fault(private) == ""
+    numbers = numbers_of(private)
+    larger = numbers["d"] + math.lcm(numbers["p"] - 1, numbers["q"] - 1)
+    if larger < numbers["n"]:
+        assert rsa_key_fault(loaded({**numbers, "d": larger})) == ""
+    assert rsa_key_fault(loaded(consistent(numbers["q"], numbers["p"]))) == ""
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "change", [lambda n: n + 2, lambda n: n - 2, lambda _: 0, lambda _: 1, lambda n: n ^ (1 << 900)]
+)
+def test_a_damaged_number_is_found(name, change):
+    """Whichever of the eight numbers it is; OpenSSL's own check refuses each of these keys, too."""
+    numbers = numbers_of(key())
+    damaged = der_of({**numbers, name: change(numbers[name])})
+    with pytest.raises(ValueError, match=r"."):
+        load_der_private_key(damaged, None)
+    with pytest.raises(UnreadablePem):
+        load_private_key(corpus.armour("RSA PRIVATE KEY", damaged).encode())
+
+
+def test_a_factor_that_is_not_prime_is_found():
+    """All numbers fit together, but what the key signs does not verify."""
+    numbers = numbers_of(key())
+    composite = next(
+        first * second
+        for first in (world().coprime(512) for _ in range(50))
+        for second in (world().coprime(512),)
+        if math.gcd((first * second - 1) * (numbers["q"] - 1), 65537) == 1
+    )
+    assert "do not fit together" in rsa_key_fault(loaded(consistent(composite, numbers["q"])))
+
+
+@pytest.mark.parametrize("exponent", [0, 1, 2, 65536, (1 << 300) + 1])
+def test_an_exponent_that_no_ca_takes_is_refused(exponent):
+    """By our own look at it: older packages took 1 and even ones."""
+    assert "public exponent" in rsa_key_fault(loaded({**numbers_of(key()), "e": exponent}))
+
+
+def nonsense(bits):
+    """What has the form of a key of that size, and whose numbers nobody could check."""
+    return {**dict.fromkeys(NAMES, 3), "n": (1 << bits) - 1}
+
+
+@pytest.mark.parametrize("bits", [1024, 4104, 8192, 16384])
+def test_another_size_is_refused_before_anything_is_computed(bits):
+    """In PKCS#1 and PKCS#8, by its length: the numbers are nonsense, and nobody complains of them."""
+    plain = der_of(nonsense(bits))
+    algorithm = corpus.tlv(0x30, corpus.tlv(6, bytes.fromhex("2a864886f70d010101")), corpus.tlv(5))
+    wrapped = corpus.tlv(0x30, corpus.integer(0), algorithm, corpus.tlv(4, plain))
+    for form, label in ((plain, "RSA PRIVATE KEY"), (wrapped, "PRIVATE KEY")):
+        assert modulus_bits(form) == bits
+        with pytest.raises(InvalidInput, match=f"it has {bits} bits") as refused:
+            read_bundle(world().mail.leaf_pem, form, now=corpus.NOW)
+        assert refused.value.field == "private_key"
+        with pytest.raises(UnreadablePem, match=f"it has {bits} bits"):
+            load_private_key(corpus.armour(label, form).encode())
+
+
+def test_another_size_is_refused_under_a_password_too():
+    """An encrypted key and a PKCS#12 file show their size when they are opened; nothing is computed with it either."""
+    big = loaded({**numbers_of(key()), "n": numbers_of(key())["n"] << 6144 | 1})
+    assert big.key_size == 8192
+    locked = BestAvailableEncryption(b"password")
+    pkcs8 = big.private_bytes(Encoding.DER, PrivateFormat.PKCS8, locked)
+    leaf = world().with_numbers(big.public_key().public_numbers().n)
+    store = pkcs12.serialize_key_and_certificates(None, big, None, None, locked)
+    for given, words in ((pkcs8, "it has 8192 bits"), (store, "longer than CAs take")):
+        with pytest.raises(InvalidInput, match=words) as refused:
+            read_bundle(corpus.pem(leaf), given, now=corpus.NOW, password="password")
+        assert refused.value.field == "private_key"
+
+
+def test_what_is_no_rsa_key_has_no_size():
+    """EC keys and noise are for others to judge."""
+    assert modulus_bits(corpus.key_der(world().shop_key)) is None
+    assert modulus_bits(b"\x30\x82\xff\xff") is None
+    assert modulus_bits(key().private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())) == 2048
