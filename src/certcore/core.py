@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, Unpack
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from certcore.adapters.environment import SystemEnvironment
 from certcore.adapters.guarded_keyring import guarded
@@ -158,6 +158,7 @@ class CertCore:
             notices=notices,
         )
         certificates = Certificates(contexts=contexts, access=access)
+        seen_by_observers = Certificates(contexts=contexts, access=evolve(access, hides=False))
         return cls(
             authorities=Authorities(contexts=contexts, access=access),
             certificates=certificates,
@@ -169,7 +170,7 @@ class CertCore:
                 environment=environment,
                 owner=engine.owner,
                 leases=engine.leases,
-                certificates=certificates,
+                certificates=seen_by_observers,
             ),
             storage=storage,
         )

@@ -28,6 +28,9 @@ class Access:
 
     plugins: Plugins
     storage: Storage
+    #: Whether what may not be seen is not found. An observer has been told of the certificate by its event: for it, a
+    #: refusal must not look like a deletion, after which there is nothing left to do.
+    hides: bool = True
 
     def require(self, actor: str, permission: Permission, subject: str = "", *, owner: str = "") -> None:
         """Go on only if the policy has nothing against it. Not inside a writing transaction: a policy may be slow.
@@ -64,12 +67,12 @@ class Access:
             kind: What kind of object it is.
 
         Raises:
-            NotFound: The actor may neither do this nor see the object.
+            NotFound: The actor may neither do this nor see the object; not for an observer.
             AccessDenied: The actor may see the object.
         """
         if self.allows(actor, permission, subject, owner=owner):
             return
-        if permission is not sees and self.allows(actor, sees, subject, owner=owner):
+        if not self.hides or (permission is not sees and self.allows(actor, sees, subject, owner=owner)):
             raise AccessDenied(actor, permission, subject)
         raise NotFound(kind, subject)
 

@@ -263,6 +263,35 @@ class Target:
         raise CertCoreError("nginx: /srv/other-tenant.example.conf:7 is wrong")
 
 
+class Looking:
+    """An observer that looks at the certificate of each event, and goes on without one that is gone."""
+
+    name = "looking"
+
+    def __init__(self):
+        self.seen = []
+
+    @certcore.hookimpl
+    def certcore_on_event(self, event, certificates):
+        try:
+            certificates.view(event.certificate_id, actor="plugin:looking")
+        except NotFound:
+            self.seen.append("gone")
+
+
+def test_for_an_observer_a_refusal_is_no_deletion():
+    """Who has been told of a certificate and may not see it gets the refusal, and its target is shown as failed."""
+    looking = Looking()
+    with _core(RolePolicy(ROLES), looking) as core:
+        authority = core.authorities.create("CA", module="scripted", actor="ada").id
+        one = core.certificates.create("a.example", authority=authority, owner="anna", actor="anna").id
+        core.outbox.deliver()
+        assert looking.seen == []
+        assert "plugin:looking has no permission" in core.certificates.deliveries(one).behind["looking"].reason
+        with pytest.raises(NotFound):
+            core.certificates.view(one, actor="plugin:looking")  # for everybody else it is not there
+
+
 def test_why_a_target_failed_is_not_for_tenants():
     """The owner's hints say which target failed, and when it is tried again; why, only who runs the server sees."""
     with _core(RolePolicy(ROLES), Target()) as core:
