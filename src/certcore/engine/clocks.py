@@ -25,6 +25,8 @@ _log = logging.getLogger(__name__)
 _EVERY: Final = timedelta(minutes=1)
 #: Rows of one sweep; when there were so many, the next one follows at once.
 _ROWS: Final = 500
+#: A renewal that failed for good begins anew within this time.
+_LONGEST_PAUSE: Final = timedelta(days=7)
 #: What a CA asks for, or is asked, lies no further ahead than this, or a tenth of the leaf's lifetime.
 _LONGEST_QUESTION: Final = timedelta(days=1)
 
@@ -96,6 +98,7 @@ def _repaired_history(issuance: Issuance, now: datetime, *, was_wrong: bool) -> 
         orders=tuple(not_ahead(one, now) or now for one in state.orders),
         waiting_since=not_ahead(state.waiting_since, now),
         kept_since=not_ahead(state.kept_since, now),
+        retry_at=None if was_wrong or is_ahead(state.retry_at, now, _LONGEST_PAUSE) else state.retry_at,
     )
     told = without_notices_ahead(issuance, now, was_wrong=was_wrong)
     return evolve(

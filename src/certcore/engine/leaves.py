@@ -12,7 +12,7 @@ from typing import Final
 
 from attrs import evolve, frozen
 
-from certcore.engine.outcome import Held, after_failure, installed
+from certcore.engine.outcome import LEAF_REJECTED, Held, after_failure, installed
 from certcore.errors import UnreadablePem, X509Error
 from certcore.model.events import EventKind
 from certcore.model.issuance import Issuance
@@ -25,8 +25,7 @@ from certcore.x509.judgement import LeafFault, LeafJudgement, judge_leaf
 
 __all__ = ["LEAF_KEPT", "LEAF_REJECTED", "Fate", "Verdict", "install", "keep", "refuse", "verdict_on"]
 
-#: The types of the problems of a leaf that was not installed.
-LEAF_REJECTED: Final = "urn:certcore:leaf-rejected"
+#: The type of the problem of a leaf that was kept.
 LEAF_KEPT: Final = "urn:certcore:leaf-kept"
 #: A chain that cannot be read.
 _UNREADABLE: Final = "unreadable"

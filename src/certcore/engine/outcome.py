@@ -24,6 +24,7 @@ from certcore.ports.ca_module import Failed, Issued, Step, Waiting, WaitingFor
 from certcore.x509.chain import Chain
 
 __all__ = [
+    "LEAF_REJECTED",
     "Held",
     "after_failure",
     "after_step",
@@ -40,6 +41,9 @@ _WEIGHT: Final = MappingProxyType({Retry.SOON: 1, Retry.SLOW: 2, Retry.NEVER: TO
 #: A "try again" that is nearer than this says nothing about when.
 _NO_WORD: Final = timedelta(seconds=1)
 _A_MINUTE: Final = timedelta(minutes=1)
+#: The type of the problem of a leaf that was refused.
+LEAF_REJECTED: Final = "urn:certcore:leaf-rejected"
+_REJECTED_LATEST: Final = timedelta(days=7)
 #: Without a leaf in service, nobody waits for a CA for longer than this while there are others.
 _AN_HOUR: Final = timedelta(hours=1)
 
@@ -242,18 +246,31 @@ def after_failure(
     )
     changed = evolve(certificate, status=status, problem=step.problem, updated_at=now)
     kind = EventKind.FAILED if final else EventKind.ATTEMPT_FAILED
+    pause = _pause(held, step, attempts, now=now, roll=roll, final=final)
+    if final and status is not Status.ERROR:
+        # A final failure of a renewal is tried again too, slowly: the active leaf's end does not wait.
+        moved = evolve(moved, engine_state=evolve(moved.engine_state, retry_at=now + pause))
     after = held.with_issuance(moved).moved(changed, kind, now, problem=step.problem, data={"attempt": attempts})
     if falls_back or (final and moved.needs_clean_up):
         return after.due(now, attempts=attempts)
     if final and status is Status.ERROR:
         return after.due(None, attempts=attempts)
-    # A final failure of a renewal is tried again too, slowly: the active leaf's end does not wait.
-    pause = retry_delay(Retry.SLOW if final else step.retry, attempts, roll)
+    return after.due(now + pause, attempts=attempts)
+
+
+def _pause(held: Held, step: Failed, attempts: int, *, now: datetime, roll: float, final: bool) -> timedelta:
+    """How long to wait after a failure."""
+    certificate = held.certificate
+    if final and step.problem.type == LEAF_REJECTED:
+        # Another order has not helped: the next ones are rare, and more frequent towards the leaf's end.
+        left = timedelta(0) if certificate.not_after is None else certificate.not_after - now
+        return min(max(left / 4, _AN_HOUR), _REJECTED_LATEST)
+    pause = retry_delay(Retry.SLOW if step.retry is Retry.NEVER else step.retry, attempts, roll)
     if step.retry_at is not None and step.retry_at - now > _NO_WORD:
         # Who is told "in two seconds" each time comes less often than that.
         word = bounded(certificate, step.retry_at, WaitingFor.OWNER, now) - now
         pause = max(word, min(retry_delay(Retry.SOON, attempts, roll), _A_MINUTE))
-    return after.due(now + pause, attempts=attempts)
+    return pause
 
 
 def expired(held: Held, now: datetime) -> Held:

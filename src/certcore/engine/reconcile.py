@@ -358,13 +358,7 @@ class Engine:
     def _rest(self, held: Held, decision: Decision) -> Held:
         if decision.task is Task.REST:
             return held.due(decision.look_again)
-        failed = held.certificate.problem is not None and held.schedule.attempts > 0
-        now = self.environment.now()
-        if failed and decision.task is Task.START_RENEWAL:
-            # The renewal that just failed for good is begun anew later, not at once.
-            pause = now + timedelta(hours=min(2 ** min(held.schedule.attempts, 5), 24))
-            return held.due(pause)
-        return held.due(now)
+        return held.due(self.environment.now())
 
     def _store(self, before: Held, after: Held, *, keep_lease: bool | timedelta) -> Held:
         now = self.environment.now()

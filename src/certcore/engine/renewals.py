@@ -74,7 +74,12 @@ def _renewal(held: Held, active: Issuance, contexts: Contexts, *, like: Issuance
         # Better another key than no certificate.
         _log.warning("The key of certificate %s cannot be kept: %s", certificate.id, error)
         request = asked_with(None)
-    begun = evolve(request.issuance, engine_state=evolve(request.issuance.engine_state, early=early))
+    state = evolve(request.issuance.engine_state, early=early)
+    tried = next((one for one in held.issuances if one.id == certificate.issuance_id), None)
+    if tried is not None and tried.outcome is Outcome.FAILED:
+        # What was refused before is refused at once: one order, and not a few again.
+        state = evolve(state, refused_for=tried.engine_state.refused_for, refusals=tried.engine_state.refusals)
+    begun = evolve(request.issuance, engine_state=state)
     request = evolve(request, issuance=begun)
     changed = evolve(certificate, issuance_id=request.issuance.id, updated_at=now)
     after = _with_request(held, request)

@@ -42,6 +42,8 @@ class EngineState:
     refusals: int = 0
     #: Since when the chain that is kept is judged.
     kept_since: datetime | None = None
+    #: After a failure for good beside a leaf in service: when the next renewal begins by itself.
+    retry_at: datetime | None = None
     #: Since when the leaf of this issuance, which is in service, is seen to begin in the future.
     ahead_since: datetime | None = None
 

@@ -285,3 +285,35 @@ def test_a_renewal_that_does_not_get_done_is_never_silent(what):
     assert machine.hints(one)["core.renewal_late"].level == "error"
     buttons = {hint.name for hint in machine.core.certificates.hints(one) if hasattr(hint, "confirm")}
     assert buttons & {"check_now", "renew"}
+
+
+@pytest.mark.parametrize("act", [Act.WRONG_KEY, Act.WRONG_NAMES])
+def test_a_renewal_whose_leaf_was_refused_is_ordered_rarely(act):
+    """After it stopped, a renewal is tried with one order now and then, more often towards the end of the leaf."""
+    machine = Machine()
+    one = machine.requested()
+    machine.work()
+    machine.environment.set(machine.view(one).renews_at)
+    machine.ca.script = (act,)
+    machine.ca.issued_at.clear()
+    machine.run(15 * DAY)
+    assert len(machine.ca.issued_at) <= 3 + 3
+    machine.ca.script = (Act.ISSUE,)
+    machine.run(8 * DAY)
+    assert machine.view(one).leaf.not_after > machine.environment.now() + 80 * DAY
+
+
+def test_renewal_information_does_not_put_a_failed_renewal_off_for_ever():
+    """A renewal that failed for good is begun anew also where the CA is asked for its wish every six hours."""
+    machine = Machine()
+    one = machine.requested()
+    begins = machine.environment.now() + 50 * DAY
+    machine.ca.wish = lambda now: SuggestedWindow(start=begins, end=begins + HOUR)
+    machine.work()
+    machine.run(HOUR)
+    machine.environment.set(machine.view(one).renews_at)
+    machine.ca.script = (Act.FAIL_NEVER,)
+    machine.run(3 * DAY)
+    machine.ca.script = (Act.ISSUE,)
+    machine.run(2 * DAY)
+    assert machine.view(one).leaf.not_after > machine.environment.now() + 80 * DAY

@@ -374,7 +374,7 @@ def _engine_state(document: Mapping[str, Any] | None) -> EngineState:
     moments = {
         name: datetime.fromisoformat(value)
         for name, value in document.items()
-        if name in ("stepped_at", "waiting_since", "kept_since", "ahead_since")
+        if name in ("stepped_at", "waiting_since", "kept_since", "retry_at", "ahead_since")
     }
     orders = tuple(datetime.fromisoformat(one) for one in document.get("orders", ()))
     return EngineState(**{**document, **moments, "orders": orders})

@@ -200,6 +200,7 @@ class RowsContract:
                 refused_for="not_yet_valid",
                 refusals=2,
                 kept_since=LATER,
+                retry_at=LATER,
                 ahead_since=LATER,
             ),
             finished_at=LATER,
