@@ -153,6 +153,27 @@ def test_a_renewal_changes_the_leaf(issued):
     assert after["names"] == before["names"]
 
 
+def test_a_renewal_that_cannot_go_on_is_named(issued, zone_file):
+    """Without the owner's CNAME a run ends with 1 and says what the renewal waits for; with it, it goes on."""
+    certcore = issued[0]
+    zone = zone_file.read_text()
+    serial = certcore.json("cert", "show", "shop.owner.test")["leaf"]["serial_hex"]
+    zone_file.write_text("".join(line for line in zone.splitlines(keepends=True) if "CNAME" not in line))
+    try:
+        certcore.inside("cert", "renew", "shop.owner.test")
+        told = json.loads(certcore("run", "--until-idle", "--json", expect=1).stdout)
+        (failing,) = told["failing"]
+        assert failing["domain"] == "shop.owner.test"
+        assert "waits for the owner" in failing["problem"]["title"]
+        once = certcore("run", "--once", expect=1)
+        assert "shop.owner.test is not renewed" in once.stdout
+    finally:
+        zone_file.write_text(zone)
+    certcore.inside("cert", "check", "shop.owner.test")
+    assert json.loads(certcore("run", "--until-idle", "--json").stdout)["failing"] == []
+    assert certcore.json("cert", "show", "shop.owner.test")["leaf"]["serial_hex"] != serial
+
+
 def test_a_leaf_is_revoked_and_replaced(issued):
     """`cert revoke` asks the CA; `cert renew` and a run later a leaf with another key is in service."""
     certcore = issued[0]
