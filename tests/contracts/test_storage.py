@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from certcore.adapters.sql.schema import HEAD, VERSION_TABLE
 from certcore.adapters.sql.tables import metadata
 from certcore.errors import DatabaseTooNew, NotFound, StorageUnavailable
 from certcore.model.certificate import Schedule
+from certcore.ports.storage import LockWait
 from certcore.testing.contracts.samples import NOW, sample_authority, sample_certificate, sample_issuance
 from certcore.testing.contracts.storage import StorageContract
 
@@ -285,3 +287,30 @@ def test_opening_it_twice_in_one_process_keeps_its_locks(database):
     subprocess.run([sys.executable, "-c", script, str(database)], check=True)
     assert log.stat().st_ino == before
     first.close()
+
+
+def test_giving_a_lease_back_does_not_wait_behind_a_locked_database(tmp_path, opened):
+    """Another program locks SQLite, and a writer waits for it: who does not want to wait is told within seconds."""
+    path = tmp_path / "certcore.db"
+    storage = opened(f"sqlite:///{path}")
+    waiting, done = threading.Event(), threading.Event()
+
+    def write():
+        waiting.set()
+        with storage.write() as transaction:
+            transaction.documents.put("n", "k", {"x": 1})
+        done.set()
+
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        writer = threading.Thread(target=write)
+        writer.start()
+        assert waiting.wait(60)
+        begun = time.monotonic()
+        with pytest.raises(StorageUnavailable, match="locked"), storage.write(LockWait.NONE):
+            pass
+        assert time.monotonic() - begun < 10
+        assert not done.is_set()
+        other.execute("ROLLBACK")
+    writer.join(60)
+    assert done.is_set()
