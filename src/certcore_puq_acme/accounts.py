@@ -113,6 +113,11 @@ class Accounts:
             self._opened[wanted.key] = opened
         return opened
 
+    def last_opened(self, ref: AccountRef) -> Opened | None:
+        """An account as this process has used it last; nothing is asked."""
+        with self._lock:
+            return self._opened.get(ref.key)
+
     def find(self, context: ModuleContext, key: str) -> AcmeClient | None:
         """A client for an account that is known by its document's key; None when it is not there, or is closed.
 

@@ -223,6 +223,13 @@ class TransportFailed(AcmeError):
         super().__init__(message, host=host, retry_after=retry_after, advice=_ADVICE.get(kind, ""))
         #: A stable word for what went wrong: one of :data:`TRANSPORT_KINDS`.
         self.kind = kind
+        #: What was asked, where that may have reached the server; empty when it is not known.
+        self.url = ""
+
+    def at(self, url: str) -> TransportFailed:
+        """The same failure, of the request to this URL."""
+        self.url = url
+        return self
 
     def as_dict(self) -> dict[str, object]:
         """The error as plain data, for JSON."""

@@ -102,7 +102,10 @@ class Exchange:
         for left in range(BAD_NONCE_RETRIES, -1, -1):
             body = signer.sign(payload, url=url, nonce=nonce, kid=kid)
             self._count(repeats=left < BAD_NONCE_RETRIES)
-            reply = self._http.request("POST", url, body=body, headers=headers, home=self._home)
+            try:
+                reply = self._http.request("POST", url, body=body, headers=headers, home=self._home)
+            except TransportFailed as error:
+                raise error.at(url) from error.__cause__
             if left and self._is_bad_nonce(reply):
                 nonce = _nonce_of(reply) or self._nonce(new_nonce)
                 continue
@@ -198,7 +201,9 @@ def body_failure(reply: HttpReply, retry_after: float | None = None) -> Transpor
         kind, what = "html", "a web page where an ACME answer was due"
     else:
         kind, what = "not_json", "something that is not JSON"
-    return TransportFailed(kind, f"The CA's server at {host} sent {what}.", host=host, retry_after=retry_after)
+    return TransportFailed(kind, f"The CA's server at {host} sent {what}.", host=host, retry_after=retry_after).at(
+        reply.url
+    )
 
 
 def _nonce_of(reply: HttpReply) -> str:

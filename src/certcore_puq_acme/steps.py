@@ -15,7 +15,7 @@ from certcore.model.renewal import Retry
 from certcore.ports.ca_module import Failed, Issued, Step, Waiting, WaitingFor, Work
 from certcore_puq_acme.account_records import account_of
 from certcore_puq_acme.accounts import Accounts
-from certcore_puq_acme.acme_errors import BUSY, CLIENT_ERRORS, AcmeError, AcmeProblem, ProtocolError
+from certcore_puq_acme.acme_errors import BUSY, CLIENT_ERRORS, AcmeError, AcmeProblem, ProtocolError, TransportFailed
 from certcore_puq_acme.attempt import Attempt, Stage, budget_of
 from certcore_puq_acme.attempt import clean_up as take_values_back
 from certcore_puq_acme.diagnosis import diagnose, pauses_the_account
@@ -33,6 +33,8 @@ _ABOUT_THE_ACCOUNT: Final = frozenset({"unauthorized", "malformed", "accountDoes
 _MOVED: Final = frozenset({404, 405, 410})
 #: Refusals of a request about an order after which it can still be completed.
 _PASSING: Final = frozenset({"badNonce", "rateLimited", "orderNotReady", "serverInternal"})
+#: Kinds of failure after which a request may have been carried out.
+_UNANSWERED: Final = frozenset({"timeout", "reset", "too_large", "empty", "html", "not_json"})
 #: Statuses with which a CA asks for a pause (RFC 6585 section 4, RFC 9110 section 15.6.4).
 _LIMITED: Final = frozenset({429, 503})
 #: What is kept of the way to the leaf until it is there.
@@ -130,8 +132,11 @@ def _after_error(attempt: Attempt, error: AcmeError) -> Step:
     trouble = attempt.trouble.again(error.message)
     is_refusal = _is_refusal(error)
     is_lost = trouble.is_believed(attempt.now) if is_refusal else _has_lasted(attempt, trouble)
-    asks_again = is_refusal and not is_lost and not _is_of_new_order(attempt, error)
-    if _may_have_moved(error) and (trouble.looks == 1 or is_lost):
+    is_of_new_order = _is_of_new_order(attempt, error)
+    asks_again = is_refusal and not is_lost and not is_of_new_order
+    # An order whose URL never arrived is there at the CA, perhaps: it counts, and no other one follows at once.
+    is_unclear = is_of_new_order and _may_have_been_done(error)
+    if is_unclear or (_may_have_moved(error) and (trouble.looks == 1 or is_lost)):
         attempt.accounts.forget(attempt.ref.key)
     retry_at, advice = _retry_at(attempt, error)
     problem = trouble.told(evolve(diagnosis.problem, advice=f"{diagnosis.problem.advice} {advice}".strip()))
@@ -145,10 +150,16 @@ def _after_error(attempt: Attempt, error: AcmeError) -> Step:
     return Failed(
         state={**attempt.state, "trouble": trouble.to_json()},
         problem=problem,
-        retry=diagnosis.retry,
+        retry=Retry.SLOW if is_unclear else diagnosis.retry,
         retry_at=retry_at,
         of_authority=diagnosis.of_authority,
+        ordered=is_unclear,
     )
+
+
+def _may_have_been_done(error: AcmeError) -> bool:
+    """Whether the CA may have done what it was asked for, although there is no usable answer."""
+    return isinstance(error, ProtocolError) or (isinstance(error, TransportFailed) and error.kind in _UNANSWERED)
 
 
 def _may_have_moved(error: AcmeError) -> bool:
@@ -169,13 +180,15 @@ def _is_refusal(error: AcmeError) -> bool:
 
 
 def _is_of_new_order(attempt: Attempt, error: AcmeError) -> bool:
-    """Whether a new order was refused, which is not asked for again at once: each counts towards the CA's limits."""
-    if attempt.state.get("order") or not isinstance(error, AcmeProblem):
+    """Whether a new order has failed, which is not asked for again at once: each counts towards the CA's limits."""
+    if attempt.state.get("order"):
         return False
-    try:
-        return error.url == attempt.opened().client.directory().new_order
-    except AcmeError:
+    if isinstance(error, ProtocolError):
+        return error.resource == "order"
+    opened = attempt.accounts.last_opened(attempt.ref)
+    if opened is None or not isinstance(error, AcmeProblem | TransportFailed):
         return False
+    return error.url == opened.client.directory().new_order
 
 
 def _asked_again(attempt: Attempt, trouble: Trouble, error: AcmeError) -> Waiting:

@@ -61,6 +61,7 @@ class Asked:
     kind: str
     #: Which of its kind it was, from 1.
     occurrence: int
+    #: That of the answer; 0 when there was none.
     status: int
     #: The names, for an order.
     names: tuple = ()
@@ -165,9 +166,12 @@ class SimulatedCA:
                 return problem(refused.status, refused.kind, refused.detail)
             return reply
 
-        reply = handle() if self.tamper is None else self.tamper(self, kind, count, handle)
-        now = self.environment.now()
-        self.asked.append(Asked(at=now, kind=kind, occurrence=count, status=reply.status, names=names))
+        now, status = self.environment.now(), 0
+        try:
+            reply = handle() if self.tamper is None else self.tamper(self, kind, count, handle)
+            status = reply.status
+        finally:
+            self.asked.append(Asked(at=now, kind=kind, occurrence=count, status=status, names=names))
         content = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
         sent = {"Date": format_datetime(now, usegmt=True), "Replay-Nonce": self._nonce(), **reply.headers}
         if kind in ("directory", "renewalInfo"):

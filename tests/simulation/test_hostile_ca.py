@@ -6,6 +6,7 @@ import pytest
 from hostile_ca import DAYS, FAULTS, HOUR, complaints, line, pairs, printed, run
 
 PAIRS = pairs()
+FORTNIGHT = 14
 SAMPLE = random.Random(13).sample(PAIRS, 20)
 LONGER = [one for one in FAULTS if one.short < DAYS]
 
@@ -19,8 +20,10 @@ def test_what_a_ca_does_wrong(fault):
     """A leaf is in service where one can be had, orders and requests are bounded, and the page says the cause."""
     outcome = run([fault], days=fault.short)
     assert not complaints([fault], outcome, days=fault.short)
-    if fault.short == DAYS:
-        assert line(fault, outcome) in printed(), "run python tests/simulation/hostile_ca.py"
+    row, rows = line(fault, outcome), printed()
+    if fault.short < DAYS:  # what the page says may change until the end
+        row, rows = row.split(" | ")[:4], [one.split(" | ")[:4] for one in rows]
+    assert row in rows, "run python tests/simulation/hostile_ca.py"
 
 
 @pytest.mark.soak
@@ -39,12 +42,12 @@ def test_the_printed_table_has_every_row():
 
 @pytest.mark.parametrize("faults", SAMPLE, ids=named)
 def test_pairs_of_what_a_ca_does_wrong(faults):
-    """What holds for each fault alone holds for faults that meet: a sample."""
-    assert not complaints(faults, run(faults))
+    """What holds for each fault alone holds for faults that meet: a sample, until after the renewal."""
+    assert not complaints(faults, run(faults, days=FORTNIGHT), days=FORTNIGHT)
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("faults", [one for one in PAIRS if one not in SAMPLE], ids=named)
+@pytest.mark.parametrize("faults", PAIRS, ids=named)
 def test_all_pairs_of_what_a_ca_does_wrong(faults):
     """What holds for each fault alone holds for any two that meet."""
     assert not complaints(faults, run(faults))
