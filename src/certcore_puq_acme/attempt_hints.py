@@ -55,9 +55,10 @@ def waiting_for_turn(view: CertificateView) -> list[Hint]:
         case "orders":
             text = (
                 "Waiting until {until}: as many orders were placed for this certificate as certcore places. "
-                "The timeline says what became of them."
+                "The timeline says what became of them.{last}"
             )
-            return [Notice(Level.WARNING, _message("turn.orders", text, until=until))]
+            last = f" The last one: {turn['detail']}" if turn.get("detail") else ""
+            return [Notice(Level.WARNING, _message("turn.orders", text, until=until, last=last))]
         case _:
             text = "Waiting for its turn: as many orders are in flight as this CA profile allows."
             return [Notice(Level.INFO, _message("turn.in_flight", text))]

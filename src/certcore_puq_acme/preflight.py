@@ -33,6 +33,8 @@ __all__ = ["preflight", "what_is_wrong"]
 _NOT_OF_REPLACES: Final = frozenset({"badNonce", "rateLimited"})
 #: When it is asked again whether an order may be placed, where nobody says when.
 _HELD_BACK: Final = timedelta(hours=1)
+#: How much of a problem is kept while the next order waits.
+_LONGEST_CAUSE: Final = 500
 _VALIDITY: Final = (
     "If this CA does not let its customers choose how long a certificate is valid, set validity_days in the CA profile "
     "to 0. It is tried again slowly."
@@ -80,7 +82,8 @@ def what_is_wrong(attempt: Attempt) -> list[Finding]:
 def _order(attempt: Attempt, opened: Opened, findings: list[Finding]) -> Step:
     """Place the order, if it is our turn (RFC 8555 section 7.4)."""
     if attempt.work.orders_left <= 0:
-        held = Turn(why=Why.ORDERS, until=attempt.work.next_order_at or attempt.now + _HELD_BACK)
+        until = attempt.work.next_order_at or attempt.now + _HELD_BACK
+        held = Turn(why=Why.ORDERS, until=until, detail=_why_it_ordered_again(attempt))
         return _wait_for_turn(attempt, held, findings)
     replaces = _replaces(attempt, opened)
     request = OrderRequest(
@@ -128,6 +131,15 @@ def _order(attempt: Attempt, opened: Opened, findings: list[Finding]) -> Step:
         needs_clean_up=True,
         ordered=True,
     )
+
+
+def _why_it_ordered_again(attempt: Attempt) -> str:
+    """What became of the last order: the page says it for as long as the next one is not placed."""
+    turn = (attempt.work.issuance.findings or {}).get("turn") or {}
+    if turn.get("why") == Why.ORDERS:
+        return str(turn.get("detail", ""))
+    problem = attempt.work.certificate.problem
+    return "" if problem is None else str(problem)[:_LONGEST_CAUSE]
 
 
 def _placed(attempt: Attempt, opened: Opened, replaces: str) -> Order:
