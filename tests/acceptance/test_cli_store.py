@@ -105,3 +105,27 @@ def test_what_is_no_database_is_refused_with_a_sentence(store, database):
         error = store.json(*command.split(), "--database", database, expect=1)["error"]
         assert error["message"].endswith(".")
         assert "bug" not in error["message"]
+
+
+def test_a_plugin_that_cannot_be_used_is_told_by_every_command(store, tmp_path, monkeypatch):
+    """Name, cause, place and advice on stderr, and the command goes on; CERTCORE_DEBUG=1 shows the way there."""
+    info = tmp_path / "broken_house-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken-house\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[certcore]\nhouse = broken_house\npuq_acme = broken_house\n")
+    (tmp_path / "broken_house.py").write_text(
+        "import sys\n\n\ndef licence():\n    sys.exit('no s3cr3t')\n\n\nlicence()\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    done = store.inside("authority", "list")
+    told = done.stderr.replace("\n", " ")
+    assert "The plugin house could not be used: it cannot be imported: raised SystemExit" in told
+    assert f"{tmp_path / 'broken_house.py'}:5" in told
+    assert "Report this to the author of the plugin." in told
+    assert "The plugin puq_acme (broken-house) could not be used: the name 'puq_acme' belongs to certcore." in told
+    assert "in licence" not in told
+    monkeypatch.setenv("CERTCORE_DEBUG", "1")
+    told = store.inside("authority", "list").stderr
+    assert "line 5, in licence" in told
+    assert "s3cr3t" not in told
+    assert store.json("authority", "list")

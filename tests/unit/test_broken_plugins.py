@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 import time
+from datetime import timedelta
 
 import pytest
 from broken_modules import ANYWHERE, HINTS, SECRET, STEPS, Wild, raising, returning, waiting
@@ -12,9 +13,12 @@ from broken_modules import ANYWHERE, HINTS, SECRET, STEPS, Wild, raising, return
 import certcore
 from certcore import CertCore, NoticePolicy
 from certcore.adapters.plugin_modules import METHODS
-from certcore.errors import CertCoreError, PluginError
+from certcore.errors import CertCoreError, PluginError, UnknownModule
+from certcore.model.export import ExportedFile, ExportFormat, Use
+from certcore.model.hints import Level, Message, Notice
 from certcore.model.lifecycle import Status
 from certcore.model.plugin_calls import call_plugin
+from certcore.ports.ca_module import CAModule, NoSettings
 from certcore.testing.clock import FrozenEnvironment
 from certcore.testing.scripted_ca import Act, ScriptedCA
 
@@ -263,3 +267,160 @@ def test_the_log_says_where_and_no_text(caplog):
     assert f'File "{raising.__code__.co_filename}"' in caplog.text
     assert "in function" in caplog.text
     assert "s3cr3t" not in caplog.text
+
+
+# -- hooks -----------------------------------------------------------------------------------------------------------
+
+
+class Hooks:
+    """Implements hooks that do what the test says."""
+
+    name = "hooked"
+
+    def __init__(self, does=None):
+        self.does = does or returning(())
+
+    @certcore.hookimpl
+    def certcore_hints(self, view):
+        return self.does(view)
+
+    @certcore.hookimpl
+    def certcore_on_event(self, event):
+        return self.does(event)
+
+
+#: What an observer returns does not matter, once it has run.
+HARMLESS = {"a text", "a number", "something rude"}
+
+
+def _good_hint(view):
+    return [Notice(Level.INFO, Message("good", "from a good plugin"))]
+
+
+@pytest.mark.parametrize("what", [*ANYWHERE, *HINTS])
+def test_the_hints_of_a_broken_plugin_are_left_out(what):
+    """The page shows those of the others; whatever a plugin returns, it is not too much."""
+    does, _ = {**ANYWHERE, **HINTS}[what]
+    good = Hooks(_good_hint)
+    good.name = "good"
+    environment = FrozenEnvironment()
+    plugins = [Hooks(does), good, ScriptedCA([Act.ISSUE], now=environment.now()).plugin()]
+    with CertCore.in_memory(plugins=plugins, installed_plugins=False, environment=environment) as core:
+        one = core.certificates.create("a.example", authority=_profile(core, "scripted")).id
+        shown = []
+        assert _in_thread(lambda: shown.extend(core.certificates.hints(one))) is None
+        assert "good" in {getattr(getattr(hint, "text", None), "key", "") for hint in shown}
+        assert len(shown) < 20
+
+
+@pytest.mark.parametrize("what", [name for name, case in ANYWHERE.items() if name not in HARMLESS])
+def test_an_event_that_an_observer_breaks_on_is_kept(what):
+    """The observer is behind, with the reason; the thread that tells lives, and the event comes again."""
+    does, words = ANYWHERE[what]
+    environment = FrozenEnvironment()
+    hooked = Hooks(does)
+    ca = ScriptedCA([Act.ISSUE], now=environment.now())
+    with CertCore.in_memory(plugins=[hooked, ca.plugin()], installed_plugins=False, environment=environment) as core:
+        one = core.certificates.create("a.example", authority=_profile(core, "scripted")).id
+        assert _in_thread(core.outbox.deliver) is None
+        behind = core.certificates.deliveries(one).behind["hooked"]
+        assert (behind.delivered, behind.attempts) == (0, 1)
+        assert words in behind.reason
+        taken = []
+        hooked.does = taken.append
+        environment.set(behind.due_at)
+        core.outbox.deliver()
+        assert [event.number for event in taken] == [1]
+
+
+@pytest.mark.parametrize("what", [*ANYWHERE, "no file", "the key in the open"])
+def test_an_export_format_that_breaks_is_named(what):
+    """Whatever it raises or makes, the user is told which format failed."""
+    does, words = ANYWHERE.get(what, (None, "ExportFormat.make"))
+    does = {"no file": returning([]), "the key in the open": _open_key}.get(what, does)
+    one = ExportFormat(name="wild", title="Wild", private_key=Use.OPTIONAL, make=lambda *given: does(*given))  # noqa: PLW0108 - seen later than at load
+
+    class Formats:
+        @certcore.hookimpl
+        def certcore_export_formats(self):
+            return [one]
+
+    environment = FrozenEnvironment()
+    plugins = [Formats(), ScriptedCA([Act.ISSUE], now=environment.now()).plugin()]
+    with CertCore.in_memory(plugins=plugins, installed_plugins=False, environment=environment) as core:
+        active = _active(core, _profile(core, "scripted"))
+        error = _in_thread(lambda: core.certificates.export_as(active, "wild", reason="test"))
+        assert isinstance(error, PluginError)
+        assert "'wild' failed in ExportFormat.make" in error.message
+        assert words in error.message
+
+
+def _open_key(material, options):
+    return [ExportedFile(name="a", content=material.private_key.reveal())]
+
+
+# -- what is promised and not there ----------------------------------------------------------------------------------
+
+
+class WithoutCleanUp(CAModule):
+    """Says that it holds something, and cannot take it back."""
+
+    name = "holding"
+    title = "Holding"
+    profile_type = NoSettings
+
+    def advance(self, work):
+        return waiting(needs_clean_up=True)
+
+    def hints(self, view, context):
+        return []
+
+
+def test_a_module_that_cannot_take_back_what_it_holds_is_told():
+    """Half of a power that only a step shows is said at that step."""
+    with CertCore.in_memory(
+        plugins=[Named(WithoutCleanUp())], installed_plugins=False, environment=FrozenEnvironment()
+    ) as core:
+        profile = core.authorities.create("x", module="holding").id
+        one = _requested(core, profile)
+        core.reconcile(one)
+        assert "the module has no method clean_up" in core.certificates.get(one).problem.title
+
+
+def test_hints_cannot_change_what_is_stored(core, wild):
+    """What a module changes in the view that it is given stays its own."""
+    one = _requested(core, _profile(core))
+    wild.wild["advance"] = returning(waiting(state={"mine": [1]}))
+    core.reconcile(one)
+    wild.wild["hints"] = lambda view, context: view.issuance.module_state["mine"].append(2) or []
+    core.certificates.hints(one)
+    assert core.certificates.issuances(one)[0].module_state == {"mine": [1]}
+
+
+@pytest.mark.parametrize("look_again", ["now", "9999"])
+def test_a_module_that_never_rests_takes_nobody_the_turn(core, wild, look_again):
+    """One that wants to be asked at once for ever, or in thousands of years: both are bounded, others go on."""
+    now = core.engine.environment.now()
+    moment = now if look_again == "now" else now.replace(year=9999)
+    wild.wild["advance"] = returning(waiting(look_again=moment))
+    one = _requested(core, _profile(core))
+    other = _requested(core, _profile(core, "scripted"), "healthy.example")
+    worker = core.worker(threads=1, poll_interval=0.01)
+    worker.start()
+    try:
+        deadline = time.monotonic() + 30
+        while core.certificates.get(other).status is not Status.ACTIVE:
+            assert time.monotonic() < deadline
+            time.sleep(0.002)
+    finally:
+        assert worker.stop(timeout=30)
+    assert core.certificates.view(one).schedule.due_at <= now + timedelta(days=8)
+
+
+def test_a_module_that_is_gone_is_looked_for_among_the_broken():
+    """Whose module does not load any more is told which plugins could not be used."""
+    broken = Named("no module")
+    with CertCore.in_memory(plugins=[broken], installed_plugins=False) as other:
+        with pytest.raises(UnknownModule) as caught:
+            other.authorities.create("x", module="healthy")
+        assert "could not be used, see plugin_failures: healthy" in caught.value.advice

@@ -79,8 +79,8 @@ class Loader:
 
     def add(self, plugin: object) -> None:
         """Register a plugin that was handed to certcore."""
-        if any(one.plugin is plugin and one.is_own for one in self.loaded):
-            return
+        if any(one.plugin is plugin for one in self.loaded):
+            return  # it was handed in twice
         name = ""
         with self._contained(type(plugin).__name__, "its name cannot be read", plugin):
             name = _name_of(plugin)
@@ -88,8 +88,6 @@ class Loader:
             return
         with self._contained(name, "it cannot be registered", plugin):
             taken = self._taken(name, is_own=False)
-            if any(one.plugin is plugin for one in self.loaded):
-                raise PluginFault("it was handed in twice.", "Hand it in once.")
             if taken:
                 raise PluginFault(taken, "Give it a `name` of its own.")
             self._add(plugin, name, is_own=False)

@@ -90,7 +90,7 @@ class LoadedPlugins:
         try:
             return self.modules[name]
         except KeyError:
-            raise UnknownModule(name, self.modules) from None
+            raise UnknownModule(name, self.modules, broken=[one.plugin for one in self.failures]) from None
 
     def more_hints(self, view: CertificateView) -> Sequence[Hint]:
         """The hints of every plugin; those of one that fails are left out, and logged."""
@@ -99,6 +99,8 @@ class LoadedPlugins:
             hook = plugin.hooks["certcore_hints"]
             try:
                 hints += call_for_hints(plugin.name, "certcore_hints", hook.function, **hook.arguments({"view": view}))
+            except PluginError:  # it is in the log already
+                continue
             except CertCoreError as error:
                 _log.error("The plugin %r has no hints: %s", plugin.name, error.message)
         return hints

@@ -10,9 +10,10 @@ from urllib.parse import urlsplit
 from attrs import frozen
 
 from certcore.core import CertCore
+from certcore.engine.contexts import read_settings
 from certcore.errors import CertCoreError
 from certcore.model.authority import CertificateAuthority
-from certcore.model.form import FieldKind, FormField, structure
+from certcore.model.form import FieldKind, FormField
 from certcore.ports.ca_module import CAModule
 
 __all__ = ["Profile", "add_command", "matching", "profiles_of"]
@@ -105,7 +106,7 @@ def _directory(module: CAModule | None, settings: Mapping[str, Any]) -> str:
     if module is None:
         return ""
     try:
-        directory = getattr(structure(module.profile_type, settings), "directory", "")
+        directory = getattr(read_settings(module.name, module.profile_type, settings), "directory", "")
     except CertCoreError:  # a module that has other settings by now
         return ""
     return directory if isinstance(directory, str) else ""

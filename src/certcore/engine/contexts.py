@@ -23,7 +23,15 @@ from certcore.ports.plugins import Plugins
 from certcore.ports.sealing import Vault
 from certcore.ports.storage import Storage
 
-__all__ = ["Contexts", "plain_settings", "read_settings", "secret_fields", "secrets_in", "setting_secret_name"]
+__all__ = [
+    "Contexts",
+    "handed_out",
+    "plain_settings",
+    "read_settings",
+    "secret_fields",
+    "secrets_in",
+    "setting_secret_name",
+]
 
 
 def setting_secret_name(authority_id: str, setting: str) -> SecretName:
@@ -54,6 +62,16 @@ def plain_settings(module: str, settings: object) -> dict[str, Any]:
     """
     plain: dict[str, Any] = call_plugin(module, type(settings).__name__, unstructure, settings, returns=dict)
     return plain
+
+
+def handed_out(issuance: Issuance) -> Issuance:
+    """A copy for a plugin: what it changes in the state or the findings stays its own."""
+    state, findings = issuance.module_state, issuance.findings
+    return evolve(
+        issuance,
+        module_state=None if state is None else copy.deepcopy(dict(state)),
+        findings=None if findings is None else copy.deepcopy(dict(findings)),
+    )
 
 
 def secrets_in(profile: object) -> tuple[Secret, ...]:
@@ -152,18 +170,9 @@ class Contexts:
         return module, Work(
             **{one.name: getattr(context, one.name) for one in fields(ModuleContext)},
             certificate=certificate,
-            # Copies: what a module changes in them stays its own.
-            issuance=evolve(
-                issuance,
-                module_state=copy.deepcopy(_writable(issuance.module_state)),
-                findings=copy.deepcopy(_writable(issuance.findings)),
-            ),
+            issuance=handed_out(issuance),
             settings=self.settings(module, authority, certificate),
-            active=active,
+            active=None if active is None else handed_out(active),
             orders_left=1 if orders is None else orders.left,
             next_order_at=None if orders is None else orders.next_at,
         )
-
-
-def _writable(mapping: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    return None if mapping is None else dict(mapping)

@@ -7,7 +7,7 @@ import logging
 from attrs import evolve
 
 from certcore.engine.certificate_keys import SealedKey, find_key
-from certcore.engine.contexts import Contexts
+from certcore.engine.contexts import Contexts, handed_out
 from certcore.engine.decide import is_late, is_lost_change
 from certcore.engine.outcome import Held
 from certcore.engine.requests import NewIssuance, new_issuance
@@ -176,7 +176,12 @@ def _asked(held: Held, active: Issuance, leaf: Leaf, contexts: Contexts) -> Rene
     if not isinstance(module, SupportsRenewalInfo):
         return RenewalInfo(check_at=leaf.not_after)  # an imported one, which is not asked about again
     window: SuggestedWindow | None = call_plugin(
-        authority.module, "renewal_info", module.renewal_info, active, context, returns=SuggestedWindow | None
+        authority.module,
+        "renewal_info",
+        module.renewal_info,
+        handed_out(active),
+        context,
+        returns=SuggestedWindow | None,
     )
     now = contexts.environment.now()
     return after_answer(active.renewal_info, window, leaf=leaf, now=now, roll=contexts.environment.roll())

@@ -28,17 +28,25 @@ class PluginError(CertCoreError):
 
 
 class UnknownModule(InvalidInput, PluginError):
-    """No CA module of that name is loaded."""
+    """No CA module of that name is loaded.
 
-    def __init__(self, name: str, known: Iterable[str]) -> None:
+    Args:
+        name: The name that was asked for.
+        known: The names of those that are loaded.
+        broken: The names of the plugins that could not be used: it may be in one of them.
+    """
+
+    def __init__(self, name: str, known: Iterable[str], *, broken: Iterable[str] = ()) -> None:
         choices = ", ".join(sorted(known)) or "none"
+        failed = ", ".join(broken)
+        unusable = f" Plugins that could not be used, see plugin_failures: {failed}." if failed else ""
         self.field = "module"
         self.reason = f"there is no CA module named {name[:60]!r}."
         # Not through the parents: they take different arguments, and each would call the other.
         CertCoreError.__init__(
             self,
             f"{self.field}: {self.reason}",
-            advice=f"Loaded modules: {choices}. A module comes with the Python package that provides it.",
+            advice=f"Loaded modules: {choices}. A module comes with the Python package that provides it.{unusable}",
         )
         self.plugin = name
         self.place = "certcore_ca_modules"

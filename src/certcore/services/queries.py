@@ -7,7 +7,7 @@ from typing import Final
 
 from attrs import evolve, frozen
 
-from certcore.engine.contexts import Contexts
+from certcore.engine.contexts import Contexts, handed_out
 from certcore.errors import AmbiguousName, CertCoreError, InvalidName, NotFound
 from certcore.model.authority import CertificateAuthority
 from certcore.model.bounds import LONGEST_ID, MOST_ROWS, text_within, whole_number
@@ -214,10 +214,11 @@ class Queries:
         if view.authority is not None:
             try:
                 module, context = self.contexts.context(view.authority)
-                hints = call_for_hints(view.authority.module, "hints", module.hints, view, context)
+                hints = call_for_hints(view.authority.module, "hints", module.hints, _handed_out(view), context)
             except CertCoreError as error:
                 hints = [_trouble(view.authority, str(error))]
-        found = (*hints, *core_hints(shown, others, timeline), *self.contexts.plugins.more_hints(shown))
+        more = self.contexts.plugins.more_hints(_handed_out(shown))
+        found = (*hints, *core_hints(shown, others, timeline), *more)
         return tuple(one for one in found if not _is_refused(one, view))
 
     def _require_record(
@@ -238,6 +239,12 @@ class Queries:
 def _is_refused(hint: Hint, view: CertificateView) -> bool:
     """Whether a hint is a button for something that the actor, or the status, does not permit."""
     return isinstance(hint, ActionButton) and hint.name in set(Action) and hint.name not in view.actions
+
+
+def _handed_out(view: CertificateView) -> CertificateView:
+    """A copy for plugins."""
+    issuance, active = (None if one is None else handed_out(one) for one in (view.issuance, view.active))
+    return evolve(view, issuance=issuance, active=active)
 
 
 def _last_owner(transaction: Transaction, certificate_id: str) -> str:

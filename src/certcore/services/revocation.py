@@ -7,7 +7,7 @@ from contextlib import suppress
 from attrs import frozen
 
 from certcore.engine.certificate_keys import find_key, open_key
-from certcore.engine.contexts import Contexts
+from certcore.engine.contexts import Contexts, handed_out
 from certcore.errors import CertCoreError, InvalidInput, NotFound
 from certcore.model.authority import CertificateAuthority
 from certcore.model.certificate import Certificate
@@ -89,7 +89,7 @@ class Revocation:
             raise CertCoreError(
                 f"The CA module {module.name} cannot revoke certificates.", advice="Revoke it on the CA's own page."
             )
-        arguments = (issuance, why, lambda: self._key(certificate, issuance), context)
+        arguments = (handed_out(issuance), why, lambda: self._key(certificate, issuance), context)
         call_plugin(through.module, "revoke", module.revoke, *arguments, returns=None)
         # Before the certificate itself: should this process die in between, the call is repeated.
         tell_other_holders(self.contexts, issuance, why, through.id)
