@@ -1,10 +1,10 @@
 """The hooks that a plugin may implement. Read this file first; then `certcore.ports.ca_module`.
 
 A plugin is a module or an object with functions marked `hookimpl`, found through the entry-point group ``certcore``
-or handed to ``CertCore.open(plugins=[…])``. All hooks are keyword-only; take the arguments that you need. Hooks
-are plain functions: no coroutines, no wrappers. A plugin that cannot work is left out when it is loaded, with the reason
-in `CertCore.plugin_failures`; one that raises later, `SystemExit` too, is reported under its own name. Neither takes the
-core down. Of two with one name the first keeps it; the names of certcore's own plugins, modules and formats are its own.
+or handed to ``CertCore.open(plugins=[…])``. All hooks are keyword-only; take the arguments that you need. Hooks are
+plain functions: no coroutines, no wrappers. A plugin that cannot work is left out when it is loaded, with the reason in
+`CertCore.plugin_failures`; one that raises later, `SystemExit` too, is reported under its own name. Neither takes the
+core down. Of two with one name the first keeps it; those of certcore's own plugins, modules and formats are reserved.
 """
 
 from __future__ import annotations
