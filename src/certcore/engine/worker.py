@@ -231,15 +231,15 @@ class Worker:
             self._note_lost(schedule, error)
         except BaseException as error:  # boundary: it is this certificate's trouble, and nobody else's
             self._put_off(taken, error)
-        finally:
-            with self._lock:
-                self._news = True
-                self._told.notify()
-                if after is not None and after.schedule.lease_owner:
-                    self._push(after, after.schedule.due_at)  # in the same breath: nobody may think that all is done
-                self._in_hand.pop(threading.current_thread(), None)
-                if not self._count():
-                    self._quiet.notify_all()
+        # What is thrown past this point leaves it in hand: `_let_go` gives it back.
+        with self._lock:
+            self._news = True
+            self._told.notify()
+            if after is not None and after.schedule.lease_owner:
+                self._push(after, after.schedule.due_at)  # in the same breath: nobody may think that all is done
+            self._in_hand.pop(threading.current_thread(), None)
+            if not self._count():
+                self._quiet.notify_all()
 
     def _put_off(self, taken: Held | Schedule, error: BaseException) -> None:
         with self._lock:

@@ -254,6 +254,37 @@ class Throwing(SystemEnvironment):
         return super().now()
 
 
+@frozen
+class Thrown(SystemEnvironment):
+    """Its random source throws at those that take steps when the test says so."""
+
+    throws: list = field(factory=list)
+
+    def roll(self):
+        if self.throws and threading.current_thread().name.startswith("certcore-worker"):
+            raise self.throws.pop()
+        return super().roll()
+
+
+@pytest.mark.parametrize("logger", ["certcore.engine.worker", None], ids=["dies", "is thrown at"])
+def test_what_a_thread_had_in_hand_is_given_back(logger):
+    """Thrown at in a step, and again while it puts the certificate off: another thread takes it at once."""
+    environment = Thrown()
+    ca = MeetingCA([Act.ISSUE], now=environment.now())
+    plugins = {"plugins": [ca.plugin()], "installed_plugins": False}
+    with CertCore.in_memory(environment=environment, **plugins) as core, dying(logger):
+        core.authorities.create("test", module="scripted")
+        environment.throws.extend([SystemExit(), SystemExit()])
+        (one,) = request(core, 1)
+        worker = core.worker(threads=1, poll_interval=0.01)
+        worker.start()
+        until(lambda: core.certificates.get(one).status is Status.ACTIVE)
+        assert not environment.throws
+        assert worker.health().replaced == (0 if logger is None else 1)
+        until(lambda: worker.busy == 0)
+        assert worker.stop(timeout=PATIENCE)
+
+
 @pytest.mark.parametrize("logger", ["certcore.engine.worker", None], ids=["dies", "is thrown at"])
 def test_the_thread_that_tells_observers_is_replaced(logger):
     """Whether it dies or is only thrown at, what happened is told afterwards."""
