@@ -154,7 +154,6 @@ class CertCore:
             plugins=plugins,
             environment=environment,
             contexts=contexts,
-            owner=f"{os.getpid()}-{environment.new_id()}"[:60],
             notices=notices,
         )
         certificates = Certificates(contexts=contexts, access=access)
@@ -168,7 +167,6 @@ class CertCore:
                 storage=storage,
                 plugins=plugins,
                 environment=environment,
-                owner=engine.owner,
                 leases=engine.leases,
                 certificates=seen_by_observers,
             ),

@@ -12,6 +12,7 @@ from attrs import evolve, field, frozen
 
 from certcore.errors import CertCoreError, StaleWrite
 from certcore.ports.ca_module import ModuleContext
+from certcore.ports.forks import renew_after_fork
 from certcore_puq_acme.account_keys import AccountKeyType
 from certcore_puq_acme.account_records import AccountRecord, AccountRef, own_account, read_record
 from certcore_puq_acme.account_standing import (
@@ -83,6 +84,13 @@ class Accounts:
     #: Clients without an account, for renewal information, and when each fetched its directory.
     _readers: dict[tuple[str, str], tuple[AcmeClient, datetime]] = field(factory=dict, init=False, repr=False)
     _lock: Any = field(factory=threading.Lock, init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Their connections and nonces are renewed where they are kept; see `certcore.ports.forks`."""
+        object.__setattr__(self, "_lock", threading.Lock())
 
     def client(self, context: ModuleContext, ref: AccountRef | None = None) -> AcmeClient:
         """A client whose account exists; see `opened`."""

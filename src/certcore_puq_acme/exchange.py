@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from certcore.model.problem import Problem
+from certcore.ports.forks import renew_after_fork
 from certcore_puq_acme.acme_errors import WORDS, AcmeProblem, ProtocolError, TransportFailed
 from certcore_puq_acme.foreign_text import LONGEST_URL, decode_json, printable
 from certcore_puq_acme.jose import AccountSigner
@@ -48,6 +49,12 @@ class Exchange:
         self._nonces: deque[str] = deque(maxlen=_NONCES_KEPT)  # append and pop are atomic
         self._counting = threading.Lock()
         self._sent = 0
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """The nonces are the parent's; see `certcore.ports.forks`."""
+        self._counting = threading.Lock()
+        self._nonces.clear()
 
     @property
     def requests_sent(self) -> int:

@@ -30,6 +30,7 @@ from certcore.ports.ca_module import (
 )
 from certcore.ports.dns import DnsServer, Zone, ZoneSource
 from certcore.ports.environment import Environment
+from certcore.ports.forks import renew_after_fork
 from certcore_puq_acme.account_actions import profile_actions, run_action
 from certcore_puq_acme.delegation import VALIDATION_LABEL
 from certcore_puq_acme.directory_records import known_directory
@@ -60,6 +61,11 @@ class PuqAcme(CAModule):
         self._network: NetworkPort = network or Network()
         self._lock = threading.Lock()
         self._accounts: Any = None
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """See `certcore.ports.forks`."""
+        self._lock = threading.Lock()
 
     def advance(self, work: Work) -> Step:
         """Take the next step towards the leaf; see `certcore_puq_acme.steps`."""

@@ -26,6 +26,7 @@ from attrs import field, frozen
 
 from certcore.errors import InvalidInput
 from certcore.net import AddressKind, AddressRefused, address_kind, is_loopback
+from certcore.ports.forks import renew_after_fork
 from certcore_puq_acme.acme_errors import TransportFailed
 from certcore_puq_acme.connection import BrokenOff, Connection, ReplyTooLarge
 
@@ -108,6 +109,12 @@ class Http:
         self._found_on: dict[_Origin, AddressKind] = {}
         # Whoever forgets to close it leaves no sockets behind.
         weakref.finalize(self, _close_all, self._idle)
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Let go of the parent's connections, without a word to the server; see `certcore.ports.forks`."""
+        self._lock = threading.Lock()
+        _close_all(self._idle)
 
     def request(
         self,

@@ -26,6 +26,8 @@ _ALLOWED = {
         "certcore/testing/",
         # How long a connection has been idle, and how long a step has been running.
         "certcore/adapters/sql/storage.py",
+        # How long a fork waits for transactions.
+        "certcore/adapters/sql/forking.py",
         "certcore/engine/leases.py",
         # When a crew of threads has to have ended, and for how long the store has been away.
         "certcore/engine/crew.py",

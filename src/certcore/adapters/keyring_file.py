@@ -16,6 +16,7 @@ from attrs import define, evolve, field
 
 from certcore.adapters.static_keyring import StaticKeyring, new_key_id, parse_keyring
 from certcore.errors import KeyringRefused, NotFound, SealingKeyInUse
+from certcore.ports.forks import renew_after_fork
 
 __all__ = ["FileKeyring", "add_key", "create_keyring_file", "make_current", "remove_key"]
 
@@ -42,6 +43,13 @@ class FileKeyring:
     _ring: StaticKeyring = field(repr=False)
     _seen: _Signature = field(repr=False)
     _lock: Any = field(factory=threading.Lock, init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """See `certcore.ports.forks`."""
+        self._lock = threading.Lock()
 
     @classmethod
     def open(cls, path: Path) -> FileKeyring:

@@ -20,6 +20,7 @@ from certcore.model.authority import CertificateAuthority
 from certcore.model.certificate import Schedule
 from certcore.model.clocks import LONGEST_LEASE, is_ahead
 from certcore.model.issuance import Issuance
+from certcore.ports.forks import renew_after_fork
 from certcore.ports.storage import Document, LockWait
 
 __all__ = ["MemoryStorage"]
@@ -244,6 +245,13 @@ class MemoryStorage:
     _writing: Any = field(factory=threading.Lock, init=False, repr=False)
     _writer: int | None = field(default=None, init=False, repr=False)
     _closed: bool = field(default=False, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """The child goes on with a copy of what was committed; see `certcore.ports.forks`."""
+        self._writing, self._writer = threading.Lock(), None
 
     @contextmanager
     def read(self) -> Iterator[_Transaction]:

@@ -21,6 +21,7 @@ from certcore.model.hints import Hint
 from certcore.model.plugin_calls import call_for_hints, call_plugin
 from certcore.model.views import CertificateView
 from certcore.ports.ca_module import CAModule
+from certcore.ports.forks import renew_after_fork
 from certcore.ports.plugins import CertificateSource, PluginFailure
 from certcore.ports.sealing import Keyring
 
@@ -75,6 +76,13 @@ class LoadedPlugins:
     #: How often a policy's answer was none, by plugin.
     _no_answers: Counter[str] = field(factory=Counter, init=False, repr=False)
     _lock: Any = field(default=Factory(threading.Lock), init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """See `certcore.ports.forks`."""
+        object.__setattr__(self, "_lock", threading.Lock())
 
     @property
     def observers(self) -> Sequence[str]:

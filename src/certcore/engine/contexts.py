@@ -19,6 +19,7 @@ from certcore.model.plugin_calls import call_plugin
 from certcore.model.secret import Secret, SecretName
 from certcore.ports.ca_module import CAModule, Documents, ModuleContext, Work
 from certcore.ports.environment import Environment
+from certcore.ports.forks import renew_after_fork
 from certcore.ports.plugins import Plugins
 from certcore.ports.sealing import Vault
 from certcore.ports.storage import Storage
@@ -90,6 +91,13 @@ class Contexts:
     environment: Environment
     _profiles: dict[str, tuple[int, Any]] = field(factory=dict, repr=False, init=False)
     _lock: Any = field(default=Factory(threading.Lock), repr=False, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """See `certcore.ports.forks`."""
+        object.__setattr__(self, "_lock", threading.Lock())
 
     def documents(self, module: CAModule, lease: Schedule | None = None) -> Documents:
         """The module's own store; with a lease, what is written under it is refused once the lease is lost."""

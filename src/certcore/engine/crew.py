@@ -11,6 +11,8 @@ from typing import Any, Final
 
 from attrs import define, field
 
+from certcore.ports.forks import renew_after_fork
+
 __all__ = ["Crew"]
 
 _log = logging.getLogger(__name__)
@@ -39,7 +41,17 @@ class Crew:
     #: Set from `end` to the next `start`.
     _ending: threading.Event = field(factory=threading.Event, init=False, repr=False)
 
+    #: Whether the threads run in a process of which this one is a fork, and not here.
+    started_in_parent: bool = field(default=False, init=False)
+
     def __attrs_post_init__(self) -> None:
+        self._ending.set()
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """The threads are the parent's; see `certcore.ports.forks`."""
+        self.started_in_parent = self.started_in_parent or not self._ending.is_set()
+        self._lock, self._threads, self._ending = threading.Lock(), [], threading.Event()
         self._ending.set()
 
     @property
@@ -59,7 +71,7 @@ class Crew:
             if self._threads:
                 raise RuntimeError(f"The threads {self.name} are running already.")
             self._ending.clear()
-            self.replaced = 0
+            self.replaced, self.started_in_parent = 0, False
             self._fill()
 
     def end(self, deadline: float | None) -> bool:

@@ -22,3 +22,5 @@ class Health:
     replaced: int = 0
     #: Certificates whose last step here was lost: it raised what nobody expected, or its outcome could not be stored.
     lost: int = 0
+    #: Whether it was started in a process of which this one is a fork: here it does not run until `start`.
+    started_in_parent: bool = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from certcore.errors import LeaseLost, NotFound, StorageBusy, StorageError
 from certcore.model.certificate import Schedule
 from certcore.model.timeline import Timeline
 from certcore.ports.environment import Environment
+from certcore.ports.forks import renew_after_fork
 from certcore.ports.storage import LockWait, Storage
 
 __all__ = ["LEASE", "LeaseKeeper"]
@@ -42,6 +44,8 @@ class LeaseKeeper:
 
     storage: Storage
     environment: Environment
+    #: Who holds the leases: unique per process; empty, and a new one is made when it is asked for.
+    _owner: str = field(default="", init=False, repr=False)
     #: Is told how the store does, by this and by all other threads of the process.
     outage: Outage = field(factory=Outage)
     #: Seconds after which a lease is renewed.
@@ -54,6 +58,21 @@ class LeaseKeeper:
     _running: dict[int, tuple[_Lease, float]] = field(factory=dict, init=False, repr=False)
     _changed: Any = field(factory=threading.Condition, init=False, repr=False)
     _thread: threading.Thread | None = field(default=None, init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """The leases that run are the parent's, and so is its name; see `certcore.ports.forks`."""
+        self._changed, self._thread, self._owner = threading.Condition(), None, ""
+        self._running.clear()
+
+    @property
+    def owner(self) -> str:
+        """Who holds the leases of this process."""
+        with self._changed:
+            self._owner = self._owner or f"{os.getpid()}-{self.environment.new_id()}"[:60]
+            return self._owner
 
     @contextmanager
     def keep(self, leased: Schedule | Timeline) -> Iterator[None]:

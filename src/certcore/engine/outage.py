@@ -10,6 +10,7 @@ from typing import Any, Final
 from attrs import define, field
 
 from certcore.errors import StorageError
+from certcore.ports.forks import renew_after_fork
 
 __all__ = ["Outage"]
 
@@ -28,6 +29,13 @@ class Outage:
     #: By time.monotonic(): when the outage began; when the store answered again for the first time since it failed.
     _began_at: float | None = field(default=None, init=False)
     _answered_at: float | None = field(default=None, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """See `certcore.ports.forks`."""
+        self._lock = threading.Lock()
 
     @property
     def lasts(self) -> bool:

@@ -57,8 +57,6 @@ class Outbox:
     storage: Storage
     plugins: Plugins
     environment: Environment
-    #: Who holds the leases: unique per process.
-    owner: str
     leases: LeaseKeeper
     #: What observers are given to look at certificates, and to take their files out.
     certificates: CertificateSource
@@ -111,7 +109,7 @@ class Outbox:
         with self.storage.write() as transaction:
             return transaction.timelines.claim_due(
                 now=due_before,
-                owner=self.owner,
+                owner=self.leases.owner,
                 lease_until=now + LEASE,
                 limit=_BATCH,
                 without=self._left_to_others(now),
@@ -119,10 +117,10 @@ class Outbox:
 
     def _unheard(self, now: datetime) -> bool:
         """Whether other processes are to be told, without any work, that the observers of this one are here."""
-        last = self._told.get(self.owner)
+        last = self._told.get(self.leases.owner)
         if last is not None and timedelta(0) <= now - last < _KNOWN_FOR:
             return False
-        self._told[self.owner] = now
+        self._told[self.leases.owner] = now
         return True
 
     def _left_to_others(self, now: datetime) -> Collection[str]:

@@ -77,8 +77,6 @@ class Engine:
     plugins: Plugins
     environment: Environment
     contexts: Contexts
-    #: Who holds the leases: unique per process.
-    owner: str
     #: Of what is told by itself.
     notices: NoticePolicy = field(factory=NoticePolicy)
     leases: LeaseKeeper = field(init=False, repr=False)
@@ -91,6 +89,11 @@ class Engine:
     @leases.default
     def _own_leases(self) -> LeaseKeeper:
         return LeaseKeeper(storage=self.storage, environment=self.environment)
+
+    @property
+    def owner(self) -> str:
+        """Who holds the leases: unique per process."""
+        return self.leases.owner
 
     def reconcile(self, certificate_id: str) -> Reconciled:
         """Look at one certificate and take at most one step.

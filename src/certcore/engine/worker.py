@@ -21,6 +21,7 @@ from certcore.engine.reconcile import Engine
 from certcore.engine.troubles import put_off
 from certcore.errors import CertCoreError, LeaseLost, NotFound, StorageBusy, StorageError, StorageUnavailable
 from certcore.model.certificate import Schedule
+from certcore.ports.forks import renew_after_fork
 
 __all__ = ["Health", "Worker"]
 
@@ -93,9 +94,16 @@ class Worker:
     _answered_at: float = field(default=0.0, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._clock, self._resting, self._quiet, self._told = (threading.Condition(self._lock) for _ in range(4))
+        self.after_fork()
+        renew_after_fork(self)
         self._steps = Crew(name="certcore-worker", size=self.threads, job=self._loop, let_go=self._let_go)
         self._teller = Crew(name="certcore-outbox", size=1, job=self._tell, let_go=self.engine.leases.forget)
+
+    def after_fork(self) -> None:
+        """Its threads, and what they have in hand, are the parent's; see `certcore.ports.forks`."""
+        self._lock, self._ending, self._claimer, self._watch = threading.Lock(), threading.Event(), None, None
+        self._clock, self._resting, self._quiet, self._told = (threading.Condition(self._lock) for _ in range(4))
+        self._heap, self._in_hand, self._lost, self._failed = [], {}, {}, {}
 
     def start(self) -> None:
         """Start the threads. A worker can be started again after `stop`.
@@ -161,6 +169,7 @@ class Worker:
                 silent=time.monotonic() - max(self._answered_at, self.engine.leases.renewed_at),
                 replaced=self._steps.replaced + self._teller.replaced + self.engine.leases.replaced,
                 lost=len(self._lost.keys() | self._failed.keys()),
+                started_in_parent=self._steps.started_in_parent,
             )
 
     @property

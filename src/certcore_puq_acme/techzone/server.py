@@ -23,6 +23,7 @@ from attrs import define, field, frozen
 from certcore.errors import CertCoreError, StorageError
 from certcore.ports.dns import ZoneSource
 from certcore.ports.environment import Environment
+from certcore.ports.forks import renew_after_fork
 from certcore_puq_acme.techzone.answer_limits import AnswerLimiter, AnswerLimits
 from certcore_puq_acme.techzone.answers import answer, server_failure
 from certcore_puq_acme.techzone.bounded_source import BoundedSource, SourceTimeout
@@ -110,6 +111,7 @@ class ZoneServer:
             for number in range(options.udp_threads)
         ]
         self._threads.append(threading.Thread(target=self._connections.run, name="certcore-dns-tcp", daemon=True))
+        renew_after_fork(self)
         try:
             if before_serving is not None:
                 before_serving()
@@ -119,6 +121,17 @@ class ZoneServer:
             raise
         for thread in self._threads:
             thread.start()
+
+    def after_fork(self) -> None:
+        """A child process serves nothing: it has no threads, and must not keep the port; see `certcore.ports.forks`."""
+        self._closing = threading.Lock()
+        if self._closed:
+            return
+        self._closed = True
+        self._connections.abandon()
+        self._selector.close()
+        for each in (self._udp, self._wake, self._awake):
+            each.close()
 
     @property
     def address(self) -> tuple[str, int]:
@@ -254,6 +267,13 @@ class _Connections:
         """Close all connections and the socket that new ones come to."""
         for connection in list(self._open):
             self._drop(connection)
+        self._selector.close()
+        self._listener.close()
+
+    def abandon(self) -> None:
+        """Close this process's copies of the connections; the process that serves them keeps its own."""
+        for connection in self._open:
+            connection.socket.close()
         self._selector.close()
         self._listener.close()
 

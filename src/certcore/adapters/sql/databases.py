@@ -59,6 +59,10 @@ class Database:
     engine: sa.Engine
     #: Whether it lets one writer in at a time; its threads then queue up in this process.
     one_writer: bool = False
+    #: Whether the library itself keeps locks of files for the process, so that nothing may be open during a fork.
+    closes_for_fork: bool = False
+    #: Gives a connection of the parent up in a child process, without a word to the server.
+    let_go: Callable[[Any], object] = lambda _: None
     #: What begins a transaction that reads; where it is empty, the driver begins one with the first statement.
     begin_read: str = ""
     #: Begins a transaction that writes, and that waits for locks for so many seconds at most.
@@ -117,12 +121,15 @@ def _sqlite(url: sa.URL, *, read_only: bool) -> Database:
         url = url.set(database=f"file:{quote(str(Path(path).absolute()))}", query={"mode": "ro", "uri": "true"})
     else:
         _create_private(Path(path))
+    inherited: list[Any] = []
     connect = {"timeout": _SCHEMA_TIMEOUT, "check_same_thread": False}
     engine = _engine(url, "sqlite+pysqlite", "", connect)
     sa.event.listen(engine, "connect", _prepare_sqlite_reader if read_only else _prepare_sqlite)
     return Database(
         engine=engine,
         one_writer=True,
+        closes_for_fork=True,
+        let_go=inherited.append,  # never closed: that would act on the file with locks that are the parent's
         begin_read="BEGIN",
         begin_write=_begin_sqlite,
         lock_waits=_SQLITE_WAITS,
@@ -138,6 +145,7 @@ def _postgresql(url: sa.URL, *, read_only: bool) -> Database:
         connect["tcp_user_timeout"] = _ANSWER_TIMEOUT * 1000  # a network that swallows packets ends the connection
     return Database(
         engine=_engine(url, "postgresql+psycopg", "postgresql", connect),
+        let_go=_let_go_of_postgresql,
         begin_write=_begin_postgresql,
         is_lock_conflict=lambda error: getattr(error, "sqlstate", None) in _POSTGRESQL_CONFLICTS,
         reading={"isolation_level": "REPEATABLE READ", "postgresql_readonly": True},
@@ -147,6 +155,12 @@ def _postgresql(url: sa.URL, *, read_only: bool) -> Database:
     )
 
 
+def _let_go_of_postgresql(connection: Any) -> None:
+    """Close this process's copy of the socket; psycopg itself leaves connections of another process alone."""
+    if not connection.closed:
+        os.close(connection.fileno())
+
+
 def _mysql(url: sa.URL, *, read_only: bool) -> Database:
     # Whatever the server's defaults are, what does not fit is refused, not cut.
     strict = "SET SESSION sql_mode = 'STRICT_ALL_TABLES'"
@@ -154,8 +168,20 @@ def _mysql(url: sa.URL, *, read_only: bool) -> Database:
     connect = {"connect_timeout": _CONNECT_TIMEOUT, "charset": "utf8mb4", "init_command": strict + limit}
     if read_only:
         connect["read_timeout"] = _ANSWER_TIMEOUT
+    inherited: list[Any] = []
+
+    def let_go(connection: Any) -> None:
+        """Close this process's copy of the socket; PyMySQL has no public way that sends nothing.
+
+        The connection is kept: to collect it would be to wait for the buffer that another thread was reading from.
+        """
+        inherited.append(connection)
+        if connection._sock is not None:  # noqa: SLF001
+            os.close(connection._sock.detach())  # noqa: SLF001
+
     return Database(
         engine=_engine(url, f"{url.get_backend_name()}+pymysql", "mysql", connect),
+        let_go=let_go,
         reading={"isolation_level": "REPEATABLE READ"},
         begin_write=_begin_mysql,
         is_lock_conflict=lambda error: next(iter(getattr(error, "args", ())), None) in _MYSQL_CONFLICTS,

@@ -6,7 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -16,11 +16,13 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from certcore.adapters.sql.certificates import SqlCertificates, SqlIssuances
 from certcore.adapters.sql.databases import POOL_SIZE, Database, find_database
+from certcore.adapters.sql.forking import Gate, PooledConnections
 from certcore.adapters.sql.records import SqlAuthorities, SqlDocuments, SqlSecrets
 from certcore.adapters.sql.schedules import SqlSchedules
 from certcore.adapters.sql.schema import bring_up_to_date, require_up_to_date
 from certcore.adapters.sql.timelines import Heads, SqlEvents, SqlTimelines
 from certcore.errors import StorageBusy, StorageError, StorageUnavailable
+from certcore.ports.forks import renew_after_fork
 from certcore.ports.storage import LockWait
 
 __all__ = ["SqlStorage", "open_storage"]
@@ -127,63 +129,105 @@ class _Ready:
 
 
 @define(eq=False)
+class _Own:
+    """What of a store belongs to one process; a fork gets another one."""
+
+    readers: _Ready
+    writers: _Ready
+    #: Where the database lets one write at a time, threads queue up here, where nobody has to sleep and to look
+    #: again; the database's own lock is between processes.
+    turn: Any = field(factory=threading.Lock, init=False)
+    #: Lets transactions in, where they have to be over before the process forks.
+    gate: Gate = field(factory=Gate, init=False)
+    heads: Heads = field(factory=Heads, init=False)
+    #: The threads that are inside a writing transaction.
+    writing: set[int] = field(factory=set, init=False)
+    #: Whether the process was forked in the middle of a transaction that had to be over.
+    is_spoilt: bool = False
+
+    @classmethod
+    def of(cls, database: Database, *, is_spoilt: bool = False) -> _Own:
+        """For this process."""
+        readers, writers = (_Ready(database.engine, dict(one)) for one in (database.reading, database.writing))
+        return cls(readers=readers, writers=writers, is_spoilt=is_spoilt)
+
+    def close(self) -> None:
+        """Close the connections between two transactions."""
+        self.readers.close()
+        self.writers.close()
+
+
+@define(eq=False)
 class SqlStorage:
     """A store in a SQL database; build one with `open_storage`. Implements `certcore.ports.storage.Storage`."""
 
     _database: Database = field(repr=False)
+    _pooled: PooledConnections = field(repr=False)
     _read_only: bool = field(default=False, kw_only=True)
-    #: Where the database lets one write at a time, threads queue up here, where nobody has to sleep and to look
-    #: again; the database's own lock is between processes.
-    _turn: Any = field(factory=threading.Lock, init=False, repr=False)
-    _readers: _Ready = field(init=False, repr=False)
-    _writers: _Ready = field(init=False, repr=False)
-    _heads: Heads = field(factory=Heads, init=False, repr=False)
-    #: The threads that are inside a writing transaction.
-    _writing: set[int] = field(factory=set, init=False, repr=False)
+    _own: _Own = field(init=False, repr=False)
     _closed: bool = field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._readers = _Ready(self._database.engine, dict(self._database.reading))
-        self._writers = _Ready(self._database.engine, dict(self._database.writing))
+        self._own = _Own.of(self._database)
+        renew_after_fork(self)
+
+    def before_fork(self) -> None:
+        """See `certcore.adapters.sql.forking`."""
+        if self._database.closes_for_fork and not self._closed:
+            self._own.gate.shut()
+            with suppress(Exception):  # boundary: a connection that does not close must not keep a process from forking
+                self._own.close()
+                self._database.engine.dispose()
+
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+        self._own.gate.open()
+
+    def after_fork(self) -> None:
+        """Leave all connections to the parent."""
+        self._pooled.let_go()
+        self._own = _Own.of(self._database, is_spoilt=self._own.is_spoilt or not self._own.gate.is_empty)
 
     @contextmanager
     def read(self) -> Iterator[SqlTransaction]:
         """A transaction that sees one consistent state."""
-        with self._connection(self._readers, self._begin_read) as connection:
-            yield SqlTransaction(connection, False, self._heads)
+        own = self._own
+        with self._connection(own, own.readers, self._begin_read) as connection:
+            yield SqlTransaction(connection, False, own.heads)
 
     @contextmanager
     def write(self, lock_wait: LockWait = LockWait.SHORT) -> Iterator[SqlTransaction]:
         """A transaction that commits when the block ends, and rolls back when it raises."""
         if self._read_only:
             raise StorageError("This database was opened for reading.")
-        me = threading.get_ident()
-        if me in self._writing:
+        me, own = threading.get_ident(), self._own
+        if me in own.writing:
             raise RuntimeError("This thread is inside a writing transaction already; a second would never begin.")
-        with self._turn_within(self._database.lock_waits[lock_wait]) as seconds:
-            self._writing.add(me)
+        with self._turn_within(own, self._database.lock_waits[lock_wait]) as seconds:
+            own.writing.add(me)
             try:
                 with self._connection(
-                    self._writers, lambda new: self._database.begin_write(new, seconds)
+                    own, own.writers, lambda new: self._database.begin_write(new, seconds)
                 ) as connection:
-                    yield SqlTransaction(connection, True, self._heads)
+                    yield SqlTransaction(connection, True, own.heads)
+                    self._refuse_forked(own)
                     connection.commit()
             finally:
-                self._writing.discard(me)
+                own.writing.discard(me)
 
     @contextmanager
-    def _turn_within(self, seconds: float) -> Iterator[float]:
+    def _turn_within(self, own: _Own, seconds: float) -> Iterator[float]:
         """Wait for this thread's turn to write, where there is one at a time; yields how many seconds are left."""
         if not self._database.one_writer:
             yield seconds
             return
         since = time.monotonic()
-        if not self._turn.acquire(timeout=seconds):
+        if not own.turn.acquire(timeout=seconds):
             raise _locked_database()
         try:
             yield max(0.0, seconds - (time.monotonic() - since))
         finally:
-            self._turn.release()
+            own.turn.release()
 
     def _begin_read(self, connection: sa.Connection) -> None:
         if self._database.begin_read:
@@ -192,22 +236,35 @@ class SqlStorage:
     def close(self) -> None:
         """Close all connections."""
         self._closed = True
-        self._readers.close()
-        self._writers.close()
+        self._own.close()
         self._database.engine.dispose()
 
     @contextmanager
-    def _connection(self, ready: _Ready, begin: Callable[[sa.Connection], object]) -> Iterator[sa.Connection]:
+    def _connection(
+        self, own: _Own, ready: _Ready, begin: Callable[[sa.Connection], object]
+    ) -> Iterator[sa.Connection]:
         if self._closed:
             raise StorageUnavailable("This store is closed.")
+        self._refuse_forked(own)
+        with own.gate.passed() if self._database.closes_for_fork else nullcontext():
+            yield from self._transaction(own, ready, begin)
+
+    def _transaction(
+        self, own: _Own, ready: _Ready, begin: Callable[[sa.Connection], object]
+    ) -> Iterator[sa.Connection]:
         try:
             connection = ready.take()
             try:
                 connection.begin()  # so that it is ended here, also when no statement comes
                 begin(connection)
                 yield connection
+                self._refuse_forked(own)
                 connection.rollback()  # ends a read; after a commit it does nothing
             except BaseException as error:  # boundary: rolls back, whatever the block raised
+                if own is not self._own:
+                    if isinstance(error, Exception):
+                        self._refuse_forked(own)
+                    raise
                 lost = isinstance(error, _driver_error(self._database.engine))  # by beginning, without SQLAlchemy
                 if lost:
                     connection.invalidate()
@@ -229,6 +286,14 @@ class SqlStorage:
         except _driver_error(self._database.engine) as error:
             raise _unavailable(error, self._database) from None
 
+    def _refuse_forked(self, own: _Own) -> None:
+        """Refuse to go on in a child process with the transaction of its parent."""
+        if own is not self._own or own.is_spoilt:
+            raise StorageUnavailable(
+                "This process was forked in the middle of a transaction.",
+                advice="Fork where no call of certcore is running in the thread that forks.",
+            ) from None
+
 
 def open_storage(url: str, *, read_only: bool = False) -> SqlStorage:
     """Open a database, creating or migrating its tables.
@@ -245,6 +310,7 @@ def open_storage(url: str, *, read_only: bool = False) -> SqlStorage:
         DatabaseTooNew: A newer certcore wrote it.
     """
     database = find_database(url, read_only=read_only)
+    pooled = PooledConnections(database)
     try:
         with database.engine.connect() as connection:
             if read_only:
@@ -257,7 +323,7 @@ def open_storage(url: str, *, read_only: bool = False) -> SqlStorage:
     except BaseException:  # boundary: an engine that nobody will hold is disposed of
         database.engine.dispose()
         raise
-    return SqlStorage(database, read_only=read_only)
+    return SqlStorage(database, pooled, read_only=read_only)
 
 
 def _driver(connection: sa.Connection) -> Any:
