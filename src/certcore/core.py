@@ -32,6 +32,7 @@ from certcore.model.secret import Secret, SecretName
 from certcore.model.views import CertificateView
 from certcore.ports.dns import DnsServer, ZoneSource
 from certcore.ports.environment import Environment
+from certcore.ports.forks import renew_after_fork
 from certcore.ports.plugins import PluginFailure, Plugins
 from certcore.ports.sealing import Keyring
 from certcore.ports.storage import Storage
@@ -236,13 +237,15 @@ class CertCore:
         """
         if threads < 1 or in_flight < 1 or poll_interval <= 0:
             raise InvalidInput("worker", "threads and in_flight are at least 1, poll_interval is above 0.")
-        return Worker(
+        worker = Worker(
             engine=self.engine,
             outbox=self.outbox,
             threads=threads,
             in_flight=in_flight,
             poll_interval=poll_interval,
         )
+        renew_after_fork(worker)
+        return worker
 
     def dns_server(self, *, listen: tuple[str, int], module: str = "", also: Sequence[ZoneSource] = ()) -> DnsServer:
         """Start the authoritative DNS server of a CA module, for the zones of all its profiles.

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from types import MappingProxyType
 
 import dns.message
 import dns.query
@@ -56,6 +57,14 @@ def core(url, open_core):
     with open_core(url) as core:
         core.authorities.create("test", module="scripted", settings={"api_key": "secret"})
         core.certificates.list()
+        yield core
+
+
+@pytest.fixture
+def small(tmp_path, open_core):
+    """The same, on SQLite alone, for what the database has no part in."""
+    with open_core(f"sqlite:///{tmp_path}/certcore.db") as core:
+        core.authorities.create("test", module="scripted")
         yield core
 
 
@@ -117,8 +126,9 @@ def test_children_read_and_write_for_long(core):
         _forked_calls(core, 500)
 
 
-def test_children_of_children_and_children_of_both(core):
+def test_children_of_children_and_children_of_both(small):
     """A child forks again, and the parent after its child has ended: each has connections that work."""
+    core = small
     known = [_draft(core, "known.example")]
 
     def generation(line, depth):
@@ -203,7 +213,7 @@ def _locks_of(root):
         module = type(value).__module__
         if module.startswith("certcore"):
             waiting += [(each, value) for each in gc.get_referents(value)]
-        elif module == "threading" or isinstance(value, dict | list | tuple | set):
+        elif module == "threading" or isinstance(value, dict | list | tuple | set | MappingProxyType):
             waiting += [(each, holder) for each in gc.get_referents(value)]
     return found
 
@@ -261,8 +271,9 @@ def _is_held(lock):
     return True
 
 
-def test_a_worker_of_the_parent_does_not_run_in_the_child(core):
+def test_a_worker_of_the_parent_does_not_run_in_the_child(small):
     """In the child it has no threads and says why, `stop` returns, and `start` makes it run; leases are its own."""
+    core = small
     worker = core.worker(threads=2, poll_interval=0.05)
     worker.start()
     owner = core.engine.owner
@@ -296,8 +307,9 @@ def test_a_worker_of_the_parent_does_not_run_in_the_child(core):
         assert worker.stop(30)
 
 
-def test_the_leases_of_a_child_are_renewed(core):
+def test_the_leases_of_a_child_are_renewed(small):
     """The thread that renews leases is started anew in the child, also when the parent's was running."""
+    core = small
     leases = core.engine.leases
     one = core.certificates.generate_csr(_draft(core, "known.example")).id
     (schedule,) = core.engine.claim_due(10)
@@ -311,8 +323,9 @@ def test_the_leases_of_a_child_are_renewed(core):
     assert core.certificates.get(one).status is Status.PENDING
 
 
-def test_random_values_differ(core):
+def test_random_values_differ(small):
     """Parent and children draw different ids, keys and jitter."""
+    core = small
     environment = core.engine.environment
 
     def draw():

@@ -21,7 +21,6 @@ from certcore.engine.reconcile import Engine
 from certcore.engine.troubles import put_off
 from certcore.errors import CertCoreError, LeaseLost, NotFound, StorageBusy, StorageError, StorageUnavailable
 from certcore.model.certificate import Schedule
-from certcore.ports.forks import renew_after_fork
 
 __all__ = ["Health", "Worker"]
 
@@ -61,9 +60,8 @@ class Worker:
     _clock: threading.Condition = field(init=False, repr=False)
     #: The other threads that have nothing to do, on the same lock.
     _resting: threading.Condition = field(init=False, repr=False)
-    #: Callers that wait until the worker is idle, on the same lock.
+    #: Callers that wait until the worker is idle, and the teller, on the same lock.
     _quiet: threading.Condition = field(init=False, repr=False)
-    #: The teller waits on this, on the same lock.
     _told: threading.Condition = field(init=False, repr=False)
     #: Leased certificates that wait for a thread or for their moment; those that were just claimed are not loaded yet.
     _heap: list[tuple[datetime, int, Held | Schedule]] = field(factory=list, init=False, repr=False)
@@ -88,14 +86,12 @@ class Worker:
     #: Whether the store failed the last time: then no step is taken, because its outcome could not be stored.
     _store_fails: bool = field(default=False, init=False)
     _stopping: bool = field(default=False, init=False)
-    #: Set with it, for threads that pause.
     _ending: threading.Event = field(factory=threading.Event, init=False, repr=False)
     #: time.monotonic() of the store's last answer.
     _answered_at: float = field(default=0.0, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.after_fork()
-        renew_after_fork(self)
         self._steps = Crew(name="certcore-worker", size=self.threads, job=self._loop, let_go=self._let_go)
         self._teller = Crew(name="certcore-outbox", size=1, job=self._tell, let_go=self.engine.leases.forget)
 

@@ -205,6 +205,7 @@ class CAModule(ABC):
     """A way to obtain certificates. One module serves many CA profiles; it holds no state of its own.
 
     Methods MUST be thread-safe. They are called with frozen values, and what they want to keep they return.
+    What a module keeps in memory MUST be its process's own after a fork, see `certcore.ports.forks`.
     """
 
     #: The name in stores and on the command line: lower case, digits and underscores; never change it.
