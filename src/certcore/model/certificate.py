@@ -13,7 +13,7 @@ from certcore.model.clocks import LONGEST_LEASE, LONGEST_SLEEP, is_ahead
 from certcore.model.frozen import read_only
 from certcore.model.keys import KeyType
 from certcore.model.lifecycle import Status
-from certcore.model.names import DnsName, certificate_names
+from certcore.model.names import MAX_IMPORTED_NAMES, DnsName, certificate_names
 from certcore.model.problem import Problem
 from certcore.model.renewal import RenewalPolicy
 from certcore.model.subject import Subject
@@ -69,7 +69,7 @@ class Certificate:
     @cached_property
     def names(self) -> tuple[DnsName, ...]:
         """All names in the order of the request: the domain, ``*.domain``, the aliases."""
-        return certificate_names(self.domain, self.aliases, wildcard=self.wildcard)
+        return certificate_names(self.domain, self.aliases, wildcard=self.wildcard, most=MAX_IMPORTED_NAMES)
 
     @property
     def renews_itself(self) -> bool:

@@ -19,6 +19,7 @@ from certcore.errors import InvalidName
 
 __all__ = [
     "MAX_COMMON_NAME",
+    "MAX_IMPORTED_NAMES",
     "MAX_NAMES",
     "DnsName",
     "Identifier",
@@ -33,6 +34,8 @@ __all__ = [
 
 #: The most names that a certificate may carry; the limit of the public CAs.
 MAX_NAMES: Final = 100
+#: The most names that an imported certificate may have: more than a CA is known to certify. A renewal has `MAX_NAMES`.
+MAX_IMPORTED_NAMES: Final = 1000
 #: The upper bound of a common name in octets (RFC 5280 appendix A.1, ub-common-name).
 MAX_COMMON_NAME: Final = 64
 #: The longest DNS name in octets of its text form without the final dot (RFC 1035 section 2.3.4).
@@ -43,6 +46,8 @@ _SHOWN: Final = 60
 _NO_ADDRESS: Final = (
     "CAs validate addresses at the address itself, by http-01 or tls-alpn-01 (RFC 8738); there is no validation by DNS."
 )
+#: A label of letters, digits and hyphens (RFC 5890 section 2.3.1).
+_LDH: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _LOOKS_LIKE_URL: Final = re.compile(r"^[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 
 
@@ -255,6 +260,8 @@ def _encode(base: str, shown: str, field: str) -> str:
     try:
         encoded = idna.encode(base, uts46=True, std3_rules=True, transitional=False).decode("ascii").lower()
     except idna.IDNAError as error:
+        if _is_in_use(base.lower().removesuffix(".")):
+            return base.lower().removesuffix(".")
         if "too long" in str(error).lower():
             raise InvalidName(field, f"{shown} is too long: 63 characters a label and 253 in all.") from None
         raise InvalidName(field, f"{shown} is not a valid domain name ({_clean(error)}).") from None
@@ -263,6 +270,28 @@ def _encode(base: str, shown: str, field: str) -> str:
     if _as_ip(encoded) is not None:
         raise InvalidName(field, f"{shown} is an IP address, not a domain name.", advice=_NO_ADDRESS)
     return encoded
+
+
+def _is_in_use(name: str) -> bool:
+    """Whether a name given in ASCII is one that DNS and CAs take, though IDNA 2008 has no such letters (emoji, say).
+
+    Registries of some top-level domains sell them, and CAs check no more than that an A-label decodes to something that
+    encodes to the same label.
+    """
+    labels = name.split(".")
+    return len(labels) > 1 and all(map(_is_label_in_use, labels)) and any(one.startswith("xn--") for one in labels)
+
+
+def _is_label_in_use(label: str) -> bool:
+    if not _LDH.fullmatch(label):
+        return False
+    if not label.startswith("xn--"):
+        return label[2:4] != "--"
+    try:
+        decoded = label[4:].encode().decode("punycode")
+        return not decoded.isascii() and decoded.isprintable() and decoded.encode("punycode").decode() == label[4:]
+    except (UnicodeError, ValueError, OverflowError):
+        return False
 
 
 def _as_ip(text: str) -> str | None:

@@ -16,7 +16,7 @@ from certcore.model.events import Event, EventKind
 from certcore.model.fields import CERTIFICATE_FIELDS, Way, When, way_to_change
 from certcore.model.form import fields_of, refuse_old_consents
 from certcore.model.lifecycle import Action, Status, allowed_actions
-from certcore.model.names import certificate_names
+from certcore.model.names import MAX_IMPORTED_NAMES, MAX_NAMES, certificate_names
 from certcore.model.plugin_calls import call_plugin
 from certcore.ports.ca_module import CAModule
 from certcore.ports.storage import Transaction
@@ -87,7 +87,9 @@ def checked(
         InvalidInput: Something in it does not fit; the error names the field.
     """
     refuse_unstorable(certificate.module_data)
-    names = certificate_names(certificate.domain, certificate.aliases, wildcard=certificate.wildcard)
+    # An import may have more names than a CA takes; as soon as it has a CA profile, it is to be renewed.
+    most = MAX_IMPORTED_NAMES if certificate.authority_id is None else MAX_NAMES
+    names = certificate_names(certificate.domain, certificate.aliases, wildcard=certificate.wildcard, most=most)
     check_fallbacks(contexts, certificate)
     if certificate.authority_id is None:
         if before is None or certificate.module_data == before.module_data:

@@ -17,7 +17,7 @@ from certcore.model.issuance import Issuance, Outcome, Purpose
 from certcore.model.keys import KeyType
 from certcore.model.leaf import Leaf
 from certcore.model.lifecycle import Status
-from certcore.model.names import MAX_NAMES, DnsName, IpAddress, form_of_names
+from certcore.model.names import MAX_IMPORTED_NAMES, MAX_NAMES, DnsName, IpAddress, form_of_names
 from certcore.model.permissions import Permission
 from certcore.model.renewal import RenewalPolicy
 from certcore.model.search import Search
@@ -114,7 +114,7 @@ class Imports:
         """
         bundle = self.check_import(leaf, private_key, ca_bundle, password=password, owner=owner, actor=actor)
         now = self.contexts.environment.now()
-        domain, aliases, wildcard = form_of_names(_dns_names(bundle))
+        domain, aliases, wildcard = form_of_names(_dns_names(bundle), most=MAX_IMPORTED_NAMES)
         expired = bundle.leaf.not_after <= now
         issuance_id = self.contexts.environment.new_id()
         wished = Certificate(
@@ -132,6 +132,12 @@ class Imports:
             created_at=now,
             updated_at=now,
         )
+        if authority is not None and len(wished.names) > MAX_NAMES:
+            raise InvalidInput(
+                "authority",
+                f"the leaf has {len(wished.names)} names; a renewal can have at most {MAX_NAMES}.",
+                advice="Import it without a CA profile: it is watched and exported then, and not renewed.",
+            )
         self.access.require_profiles(actor, wished)
         certificate = checked(self.contexts, wished)
         issuance = Issuance(
@@ -193,8 +199,6 @@ def _dns_names(bundle: Bundle) -> tuple[DnsName, ...]:
     names = tuple(one for one in bundle.names if isinstance(one, DnsName))
     if not names:
         raise InvalidInput("leaf", "it is for IP addresses alone, which certcore does not manage.")
-    if len(names) > MAX_NAMES:
-        raise InvalidInput("leaf", f"it is for {len(names)} names; a certificate can have at most {MAX_NAMES} here.")
     return names
 
 

@@ -14,7 +14,7 @@ from certcore.model.events import EventKind
 from certcore.model.issuance import Purpose
 from certcore.model.keys import KeyType
 from certcore.model.lifecycle import Action, transition
-from certcore.model.names import DnsName, form_of_names
+from certcore.model.names import MAX_IMPORTED_NAMES, DnsName, form_of_names
 from certcore.model.permissions import Permission
 from certcore.model.subject import Subject
 from certcore.services.access import Access
@@ -211,7 +211,7 @@ def _as_in_service(
     """The form as the leaf in service has it; the certificate itself when it is so already."""
     if set(names) == set(certificate.names) and own_csr_pem == certificate.csr_pem and key_type is certificate.key_type:
         return certificate
-    domain, aliases, wildcard = form_of_names(names, domain=names[0])
+    domain, aliases, wildcard = form_of_names(names, domain=names[0], most=MAX_IMPORTED_NAMES)
     return evolve(
         certificate, domain=domain, aliases=aliases, wildcard=wildcard, key_type=key_type, csr_pem=own_csr_pem
     )

@@ -17,31 +17,31 @@ from attrs import frozen
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from certcore.errors import InvalidInput, KeyMismatch, UnreadablePem, X509Error
+from certcore.errors import InvalidInput, KeyMismatch, UnreadablePem
 from certcore.model.hints import Message
 from certcore.model.keys import KeyType
 from certcore.model.leaf import Leaf
 from certcore.model.names import MAX_NAMES, Identifier
 from certcore.model.secret import Secret
+from certcore.x509.bundle_chain import false_issuers, find_chain, is_plain_root
+from certcore.x509.bundle_warning import BundleWarning, bundle_warning
 from certcore.x509.chain import certificate_pem
 from certcore.x509.csr import alternative_names
 from certcore.x509.der import Kind
 from certcore.x509.keys import key_type_of, private_key_pem, spki_sha256
 from certcore.x509.leaf import leaf_details
 from certcore.x509.pasted import GivenCertificate, GivenKey, Pasted, read_pasted
-from certcore.x509.path import UNREADABLE, follow_issuers, is_ca, is_self_signed
+from certcore.x509.path import UNREADABLE, is_ca, is_self_signed
 from certcore.x509.rsa_keys import rsa_key_fault
 from certcore.x509.weakness import (
     certificate_refusal,
     key_doubts,
     key_refusal,
-    may_sign_certificates,
-    old_digest,
     usable_names,
     usage_doubts,
     usage_refusal,
 )
-from certcore.x509.wording import called, issuer_source, last_day, listed, shown_name
+from certcore.x509.wording import called, last_day, listed
 
 __all__ = ["Bundle", "BundleWarning", "read_bundle"]
 
@@ -57,26 +57,6 @@ _ADVICE: Final = MappingProxyType(
         Kind.WEB_PAGE: "Download the certificate again; perhaps you were not logged in any more.",
     }
 )
-
-
-@frozen(kw_only=True)
-class BundleWarning:
-    """What a person should know about a bundle that was taken."""
-
-    #: Which field it is about.
-    field: str
-    #: A text with a stable key that begins with ``bundle.``.
-    message: Message
-
-    @property
-    def key(self) -> str:
-        """The stable key, for example ``bundle.expired``."""
-        return self.message.key
-
-    @property
-    def text(self) -> str:
-        """The English sentence."""
-        return str(self.message)
 
 
 @frozen(kw_only=True)
@@ -130,14 +110,14 @@ def read_bundle(
     names, unusable = usable_names(certificate)
     if not names:
         raise _nameless(given, unusable)
-    chain, chain_warnings = _chain(pasted, given, now)
+    chain, chain_warnings = find_chain(pasted, given, now)
     warnings = [
         *_key_warnings(key),
         *(BundleWarning(field=given.field, message=one) for one in _leaf_doubts(certificate, now)),
         *_name_warnings(given.field, names, unusable),
         *chain_warnings,
         *(
-            _warning(field, "bundle.passed_over", "There was also {kind}, which was passed over.", kind=str(kind))
+            bundle_warning(field, "bundle.passed_over", "There was also {kind}, which was passed over.", kind=str(kind))
             for field, kind in pasted.others
         ),
     ]
@@ -161,11 +141,16 @@ def _refuse_other_things(pasted: Pasted) -> None:
 
 def _find_leaf(pasted: Pasted) -> GivenCertificate:
     given = pasted.certificates
+    needed = next((one for one in pasted.unreadable if not one.is_root), None)
     if not given:
-        raise _no_certificate(pasted)
-    ends = [one for one in given if not is_ca(one.certificate)]
+        raise _no_certificate(pasted) if not pasted.unreadable else (needed or pasted.unreadable[0]).refusal()
+    ends = [one for one in given if not is_ca(one.certificate) and not is_plain_root(one.certificate, given)]
     if len(ends) == 1:
         return ends[0]
+    if needed and not ends:
+        raise needed.refusal()
+    if false_issuer := next(false_issuers(ends), None):
+        raise false_issuer
     if ends:
         owners = [called(one.certificate) for one in ends if _has_key(pasted, one.certificate)]
         belongs = f" The private key belongs to {listed(owners)}." if owners else ""
@@ -229,82 +214,9 @@ def _find_key(pasted: Pasted, leaf: GivenCertificate) -> GivenKey | None:
     )
 
 
-def _chain(pasted: Pasted, leaf: GivenCertificate, now: datetime) -> tuple[list[x509.Certificate], list[BundleWarning]]:
-    fields = {one.certificate: one.field for one in pasted.certificates}
-    others = [one for one in fields if one != leaf.certificate]
-    try:
-        path = follow_issuers(leaf.certificate, others, now=now, old_digests=True)
-    except X509Error as error:
-        raise InvalidInput(fields[others[-1]], error.message, advice=error.advice) from None
-    if path.unrelated:
-        raise _broken(fields[path.unrelated[0]], path.links[-1], path.unrelated)
-    chain, last = list(path.chain), (leaf.certificate, *path.chain)[-1]
-    warnings = [
-        _warning(
-            fields[one],
-            "bundle.chain_expired",
-            "{name} in the chain expired on {day}, and is left out; clients have to know {issuer} already.{source}",
-            name=called(one),
-            day=last_day(one),
-            issuer=shown_name(last.issuer),
-            source="" if chain else issuer_source(last),
-        )
-        for one in path.expired[:1]
-    ]
-    for one in chain:
-        if old_digest(one) == "MD5":
-            raise InvalidInput(
-                fields[one],
-                f"{called(one)} is signed over MD5, which can be forged; no browser takes it.",
-                advice="Ask the CA for its present intermediate certificate.",
-            )
-        warnings += [BundleWarning(field=fields[one], message=doubt) for doubt in _chain_doubts(one)]
-    warnings += [
-        _warning(
-            fields[one],
-            "bundle.other_issuer",
-            "{name} is another issuer of the same chain, and is left out.",
-            name=called(one),
-        )
-        for one in path.others
-        if not is_self_signed(one)
-    ]
-    if len(path.links) == 1 and not is_self_signed(last):
-        warnings.append(
-            _warning(
-                "ca_bundle",
-                "bundle.chain_missing",
-                "The leaf was issued by {issuer}, whose certificate is not here; clients that do not know it will "
-                "refuse the leaf.{source}",
-                issuer=shown_name(last.issuer),
-                source=issuer_source(last),
-            )
-        )
-    return chain, warnings
-
-
-def _broken(field: str, last: x509.Certificate, unrelated: tuple[x509.Certificate, ...]) -> InvalidInput:
-    strange = listed(map(called, unrelated))
-    if is_self_signed(last):
-        return InvalidInput(
-            field, f"no part of the leaf's chain: {strange}.", advice="Leave that out, or look for the right file."
-        )
-    issuer = shown_name(last.issuer)
-    namesake = next((one for one in unrelated if one.subject == last.issuer), None)
-    if namesake is not None:
-        reason = f"{called(namesake)} has the name of the issuer of {called(last)}, but did not sign it."
-    else:
-        reason = f"{called(last)} was issued by {issuer}, which is not here; what is here did not sign it: {strange}."
-    return InvalidInput(
-        field,
-        f"the chain has a gap: {reason}",
-        advice=f"Give the certificate {issuer} that signed it.{issuer_source(last)}",
-    )
-
-
 def _key_warnings(key: GivenKey | None) -> Iterator[BundleWarning]:
     if key is None:
-        yield _warning(
+        yield bundle_warning(
             "private_key",
             "bundle.no_private_key",
             "There is no private key: the certificate can be watched, but no server can be given it.",
@@ -330,21 +242,10 @@ def _leaf_doubts(certificate: x509.Certificate, now: datetime) -> Iterator[Messa
 def _name_warnings(field: str, names: tuple[Identifier, ...], unusable: list[str]) -> Iterator[BundleWarning]:
     if unusable:
         text = "The leaf has names that no public CA certifies, and that are left out: {names}."
-        yield _warning(field, "bundle.unusable_names", text, names=listed(unusable))
+        yield bundle_warning(field, "bundle.unusable_names", text, names=listed(unusable))
     if len(names) > MAX_NAMES:
         text = "The leaf has {count} names; a renewal can have at most {most}."
-        yield _warning(field, "bundle.many_names", text, count=str(len(names)), most=str(MAX_NAMES))
-
-
-def _chain_doubts(certificate: x509.Certificate) -> Iterator[Message]:
-    name = {"name": called(certificate)}
-    if old_digest(certificate):
-        yield Message("bundle.chain_sha1", "{name} in the chain is signed over SHA-1, which browsers refuse.", name)
-    if not may_sign_certificates(certificate):
-        text = "The key usage of {name} in the chain does not allow it to sign certificates; clients refuse that."
-        yield Message("bundle.chain_usage", text, name)
-    if reason := key_refusal(certificate):
-        yield Message("bundle.chain_weak_key", "{name} in the chain: {reason}", {**name, "reason": reason})
+        yield bundle_warning(field, "bundle.many_names", text, count=str(len(names)), most=str(MAX_NAMES))
 
 
 def _private_key(given: GivenKey) -> Secret:
@@ -394,7 +295,3 @@ def _spki(certificate: x509.Certificate) -> str:
         return spki_sha256(certificate.public_key())
     except UNREADABLE:
         return ""
-
-
-def _warning(field: str, key: str, text: str, **params: str) -> BundleWarning:
-    return BundleWarning(field=field, message=Message(key, text, params))

@@ -34,6 +34,8 @@ _PRIVATE_KEY: Final = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")
 _UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
 #: How every value of DER here begins.
 _SEQUENCE: Final = b"\x30"
+#: Entries that are read before those that are there twice are counted once.
+_MOST_ENTRIES: Final = 2 * MAX_NAMES
 _KEYS: Final = frozenset({Kind.PRIVATE_KEY, Kind.ENCRYPTED_KEY, Kind.OLD_ENCRYPTED_KEY})
 _MAKE_ONE: Final = (
     "Make one where the server is: openssl req -new -key privkey.pem -subj / -addext subjectAltName=DNS:shop.example"
@@ -138,6 +140,9 @@ def _names(
         (one.value for one in extensions if isinstance(one.value, x509.SubjectAlternativeName)),
         x509.SubjectAlternativeName([]),
     )
+    count = len(list(alternative))
+    if count > _MOST_ENTRIES:
+        raise InvalidInput(_FIELD, f"it asks for {count} names; a certificate carries at most {MAX_NAMES}.")
     known = {one.value.lower() for one in alternative if isinstance(one, x509.DNSName)}
     for name in common:
         # A CA takes it for one more name (RFC 8555 section 7.4), so it is one.

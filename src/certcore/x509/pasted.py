@@ -20,8 +20,9 @@ from certcore.x509.keys import spki_sha256
 from certcore.x509.path import UNREADABLE, is_ca
 from certcore.x509.pem import Piece, read_pieces
 from certcore.x509.rsa_keys import modulus_bits, size_fault
+from certcore.x509.unreadable import RawNames, raw_names, what_is_wrong
 
-__all__ = ["GivenCertificate", "GivenKey", "Pasted", "read_pasted"]
+__all__ = ["GivenCertificate", "GivenKey", "Pasted", "UnreadableCertificate", "read_pasted"]
 
 #: A private key of RSA with 8192 bits takes less than 5 KiB; those of more than 4096 are refused when they are opened.
 _LONGEST_KEY: Final = 8 * 1024
@@ -32,6 +33,8 @@ _MOST_ROUNDS: Final = 2_000_000
 #: An empty password is tried as two: PKCS#12 files are written with either (RFC 7292 appendix B.1).
 _WITHOUT: Final = 2
 _MOST_KEYS: Final = 5
+_DAMAGED: Final = "it is damaged, or it is something else."
+_COPY_AGAIN: Final = "Copy it again from the file as it was given to you."
 _USE_ANOTHER: Final = "Use an EC key, or an RSA key of 2048 to 4096 bits."
 #: OpenSSL takes no longer ones.
 _LONGEST_PASSWORD: Final = 1000
@@ -59,10 +62,37 @@ class GivenKey:
 
 
 @attrs.frozen(kw_only=True)
+class UnreadableCertificate:
+    """A certificate that cannot be read, though its names can be told."""
+
+    field: str
+    #: What it is in a sentence: ``certificate number 2``.
+    what: str
+    names: RawNames
+    #: Why, as a clause that ends a sentence.
+    reason: str
+
+    @property
+    def is_root(self) -> bool:
+        """Whether it says that it issued itself: then nobody needs it."""
+        return self.names.issuer == self.names.subject
+
+    def refusal(self) -> InvalidInput:
+        """That it is needed, and cannot be read."""
+        return InvalidInput(
+            self.field,
+            f"{self.what}, {self.names.text}, cannot be read: {self.reason or _DAMAGED}",
+            advice="Ask the CA for a certificate without that fault." if self.reason else _COPY_AGAIN,
+        )
+
+
+@attrs.frozen(kw_only=True)
 class Pasted:
     """Everything that was found, each thing once."""
 
     certificates: tuple[GivenCertificate, ...]
+    #: Those that cannot be read.
+    unreadable: tuple[UnreadableCertificate, ...]
     keys: tuple[GivenKey, ...]
     #: What is neither: the field, and what it is.
     others: tuple[tuple[str, Kind], ...]
@@ -85,6 +115,7 @@ def read_pasted(fields: Mapping[str, str | bytes | None], password: bytes | str 
     secret = _password(password)
     certificates: dict[x509.Certificate, GivenCertificate] = {}
     keys: dict[str, GivenKey] = {}
+    unreadable: dict[UnreadableCertificate, None] = {}
     others: dict[tuple[str, Kind], None] = {}
     pieces = [piece for name, given in fields.items() if given is not None for piece in read_pieces(name, given)]
     distinct = list(_distinct(pieces))
@@ -93,13 +124,15 @@ def read_pasted(fields: Mapping[str, str | bytes | None], password: bytes | str 
         for thing in _open(piece, secret, stores):
             if isinstance(thing, Kind):
                 others[piece.field, thing] = None
+            elif isinstance(thing, UnreadableCertificate):
+                unreadable[thing] = None
             elif isinstance(thing, x509.Certificate):
                 certificates.setdefault(thing, GivenCertificate(field=piece.field, certificate=thing))
             else:
                 _check_size(piece, thing.key_size if isinstance(thing, rsa.RSAPrivateKey) else None)
                 given = GivenKey(field=piece.field, key=thing, spki_sha256=_key_fingerprint(piece, thing))
                 keys.setdefault(given.spki_sha256, given)
-        if len(certificates) > MAX_CERTIFICATES:
+        if len(certificates) + len(unreadable) > MAX_CERTIFICATES:
             raise InvalidInput(
                 piece.field,
                 f"there are more than {MAX_CERTIFICATES} certificates, and no chain has as many.",
@@ -107,6 +140,7 @@ def read_pasted(fields: Mapping[str, str | bytes | None], password: bytes | str 
             )
     return Pasted(
         certificates=tuple(certificates.values()),
+        unreadable=tuple(unreadable),
         keys=tuple(keys.values()),
         others=tuple(others),
         filled=frozenset(piece.field for piece in pieces),
@@ -125,15 +159,15 @@ def _distinct(pieces: Iterable[Piece]) -> Iterator[Piece]:
 
 def _open(
     piece: Piece, password: bytes | None, stores: Sequence[bytes | None]
-) -> Iterator[x509.Certificate | PrivateKeyTypes | Kind]:
+) -> Iterator[x509.Certificate | UnreadableCertificate | PrivateKeyTypes | Kind]:
     match piece.kind:
         case Kind.CERTIFICATE:
-            yield _checked(piece, _certificate(piece))
+            yield _certificate(piece, piece.data)
         case Kind.PRIVATE_KEY | Kind.ENCRYPTED_KEY | Kind.OLD_ENCRYPTED_KEY:
             yield _private_key(piece, password)
         case Kind.PKCS7:
-            for certificate in _pkcs7(piece):
-                yield _checked(piece, certificate)
+            for der in _pkcs7(piece):
+                yield _certificate(piece, der)
         case Kind.PKCS12:
             store = _pkcs12(piece, stores, given=bool(password))
             if store.key is None and store.cert is None and not store.additional_certs:
@@ -142,30 +176,30 @@ def _open(
                 yield store.key
             for entry in (store.cert, *store.additional_certs):
                 if entry is not None:
-                    yield _checked(piece, entry.certificate)
+                    yield _certificate(piece, entry.certificate.public_bytes(serialization.Encoding.DER))
         case Kind.UNKNOWN:
             raise _damaged(piece)
         case other:
             yield other
 
 
-def _certificate(piece: Piece) -> x509.Certificate:
+def _certificate(piece: Piece, der: bytes) -> x509.Certificate | UnreadableCertificate:
     try:
-        return x509.load_der_x509_certificate(piece.data)
+        return _checked(piece, x509.load_der_x509_certificate(der))
     except _UNREADABLE:
-        raise _damaged(piece) from None
+        names = raw_names(der)
+        if names is None:
+            raise _damaged(piece) from None
+        return UnreadableCertificate(field=piece.field, what=piece.what, names=names, reason=what_is_wrong(der))
 
 
 def _checked(piece: Piece, certificate: x509.Certificate) -> x509.Certificate:
     """The certificate, once everything in it has been read that is asked for later: the package reads late."""
-    try:
-        is_ca(certificate)
-        for name in (certificate.subject, certificate.issuer):
-            name.rfc4514_string()
-        readable = certificate.not_valid_before_utc.tzinfo == certificate.not_valid_after_utc.tzinfo
-        whole = has_whole_signature(certificate)
-    except _UNREADABLE:
-        raise _damaged(piece) from None
+    is_ca(certificate)
+    for name in (certificate.subject, certificate.issuer):
+        name.rfc4514_string()
+    readable = certificate.not_valid_before_utc.tzinfo == certificate.not_valid_after_utc.tzinfo
+    whole = has_whole_signature(certificate)
     if not (whole and readable):
         raise InvalidInput(
             piece.field, f"{piece.what} has a signature that is cut off.", advice="Download the certificate again."
@@ -216,10 +250,10 @@ def _key_fingerprint(piece: Piece, key: PrivateKeyTypes) -> str:
         raise _damaged(piece) from None
 
 
-def _pkcs7(piece: Piece) -> list[x509.Certificate]:
+def _pkcs7(piece: Piece) -> list[bytes]:
     try:
-        found = [x509.load_der_x509_certificate(one) for one in signed_certificates(piece.data)]
-    except _UNREADABLE:
+        found = signed_certificates(piece.data)
+    except ValueError:
         raise _damaged(piece) from None
     if not found:
         raise InvalidInput(
@@ -319,8 +353,8 @@ def _not_opened(piece: Piece, problem: Exception, *, given: bool) -> InvalidInpu
 def _damaged(piece: Piece) -> InvalidInput:
     return InvalidInput(
         piece.field,
-        f"{piece.what} cannot be read: it is damaged, or it is something else.",
-        advice="Copy it again from the file as it was given to you.",
+        f"{piece.what} cannot be read: {_DAMAGED}",
+        advice=_COPY_AGAIN,
     )
 
 

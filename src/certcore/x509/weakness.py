@@ -21,7 +21,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, PublicKeyAlgorithmOID
 
 from certcore.errors import InvalidName
 from certcore.model.hints import Message
-from certcore.model.names import DnsName, Identifier, IpAddress
+from certcore.model.names import MAX_IMPORTED_NAMES, DnsName, Identifier, IpAddress
 from certcore.x509.keys import key_type_of
 from certcore.x509.wording import clean
 
@@ -175,9 +175,11 @@ def usable_names(certificate: x509.Certificate) -> tuple[tuple[Identifier, ...],
     names: dict[Identifier, None] = {}
     unusable = []
     try:
-        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        found = list(certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
     except x509.ExtensionNotFound:
         return (), []
+    if len(found) > MAX_IMPORTED_NAMES:
+        return (), [f"{len(found)} names, which are more than the {MAX_IMPORTED_NAMES} that are read"]
     for one in found:
         try:
             if isinstance(one, x509.DNSName):

@@ -1,6 +1,7 @@
 """Names: what a person types becomes one canonical A-label form, or is refused with a reason."""
 
 import ipaddress
+import itertools
 import string
 
 import idna
@@ -210,3 +211,40 @@ def test_we_agree_with_idna(label):
         assert DnsName.parse(label + ".example").ascii == expected
     except CertCoreError as refused:
         pytest.fail(f"{label!r} is a good label: {refused}")
+
+
+@pytest.mark.parametrize("name", ["xn--ls8h.la", "*.xn--ls8h.la", "www.xn--i-7iq.ws", "XN--LS8H.la."])
+def test_names_in_use_that_idna_has_no_letters_for(name):
+    """Emoji in A-labels: registries sell them, and CAs certify them."""
+    assert DnsName.parse(name).ascii == name.lower().removesuffix(".")
+    assert DnsName.parse(DnsName.parse(name).ascii) == DnsName.parse(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "xn--zz--.com",
+        "xn--.la",
+        "xn--a-.la",
+        "xn--99999999999.la",
+        "xn--ls8h-.la",
+        "ab--cd.xn--ls8h.la",
+        "-a.xn--ls8h.la",
+        f"xn--{'a' * 60}.la",
+        "xn--ls8h",
+        "\U0001f4a9.la",
+    ],
+)
+def test_labels_that_decode_to_nothing_are_refused(name):
+    """What is not LDH, does not decode, decodes to ASCII, or encodes to another label; and emoji typed as such."""
+    with pytest.raises(InvalidName):
+        DnsName.parse(name)
+
+
+def test_too_many_names_are_not_looked_at():
+    """Of an endless list no more is taken than is needed to see that it is too long."""
+    numbers = itertools.count()
+    endless = (DnsName(f"a{number}.example.com") for number in numbers)
+    with pytest.raises(InvalidName, match="too many names"):
+        certificate_names(DnsName("example.com"), endless, wildcard=True)
+    assert next(numbers) <= MAX_NAMES

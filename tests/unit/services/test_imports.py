@@ -18,7 +18,7 @@ from certcore.errors import CertCoreError, InvalidInput, KeyMismatch, NotFound
 from certcore.model.events import EventKind
 from certcore.model.issuance import Outcome, Purpose
 from certcore.model.keys import KeyType
-from certcore.model.names import IpAddress, parse_identifier
+from certcore.model.names import DnsName, IpAddress, parse_identifier
 from certcore.model.renewal_info import SuggestedWindow
 from certcore.model.secret import Secret
 from certcore.model.subject import Subject
@@ -169,7 +169,7 @@ def test_checking_stores_nothing(bench):
         ((None,), InvalidInput, "leaf"),
         ((LEAF, KEY_PEM, leaf_of("b.example")), InvalidInput, "ca_bundle"),
         ((leaf_of("10.0.0.1"), KEY_PEM), InvalidInput, "leaf"),
-        ((leaf_of(*(f"d{number}.example" for number in range(101))), KEY_PEM), InvalidInput, "leaf"),
+        ((leaf_of(*(f"d{number}.example" for number in range(1001))), KEY_PEM), InvalidInput, "leaf"),
     ],
 )
 def test_what_cannot_be_taken_is_refused_by_the_check_and_the_import_alike(bench, given, error, field):
@@ -732,3 +732,30 @@ def test_a_copy_of_an_import(bench):
     assert refused.value.field == "authority"
     bench.core.certificates.edit(copy.id, authority=bench.authority.id)
     assert bench.core.certificates.generate_csr(copy.id).status is Status.PENDING
+
+
+def test_an_import_may_have_more_names_than_a_ca_takes(bench):
+    """It is watched, found and exported; what is limited is its renewal, and that is said where it is asked for."""
+    leaf = leaf_of(*(f"d{number}.example" for number in range(150)))
+    warnings = {one.key: one.text for one in bench.core.certificates.check_import(leaf, KEY_PEM).warnings}
+    assert "a renewal can have at most 100" in warnings["bundle.many_names"]
+    one = bench.core.certificates.import_certificate(leaf, KEY_PEM).id
+    assert len(bench.get(one).names) == 150
+    assert bench.core.certificates.export(one, reason="a test").leaf_pem in leaf
+    assert [found.id for found in bench.core.certificates.search("d149.example")] == [one]
+    assert bench.core.certificates.view(one).fields
+    with pytest.raises(InvalidInput, match="at most 100"):
+        bench.core.certificates.edit(one, authority=bench.authority.id)
+    with pytest.raises(InvalidInput, match="a renewal can have at most 100") as refused:
+        bench.core.certificates.import_certificate(leaf, KEY_PEM, authority=bench.authority.id, owner="anna")
+    assert refused.value.field == "authority"
+    fewer = bench.core.certificates.reissue(one, aliases=["d1.example"], authority=bench.authority.id)
+    assert len(fewer.names) == 2
+
+
+def test_an_emoji_name_is_imported(bench):
+    """A CA has certified it, so that it is one."""
+    name = DnsName.parse("xn--ls8h.la")
+    request = build_csr(KEY, [name], Subject()).decode()
+    issued = CA.issue(request, now=NOW, lifetime=DAY)
+    assert bench.core.certificates.import_certificate(issued, KEY_PEM).domain == name

@@ -276,7 +276,7 @@ def test_a_name_of_another_type_is_unreadable(world):
     middle = world.resigned(world.middle, change=lambda parts: [*parts[:5], strange, *parts[6:]], key=world.root_key)
     with pytest.raises(UnreadablePem):
         parse_chain(world.shop.leaf_pem + pem(middle))
-    with pytest.raises(InvalidInput, match="certificate number 1 cannot be read"):
+    with pytest.raises(InvalidInput, match=r"certificate number 1, .* cannot be read"):
         read(world.shop.leaf, middle)
 
 

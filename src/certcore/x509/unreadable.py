@@ -1,0 +1,118 @@
+"""Certificates that OpenSSL takes and the package `cryptography` does not: which they are, and what is wrong with them.
+
+Old CAs wrote a ``*`` or an ``&`` as PrintableString, Latin-1 as T61String or UTF8String, serial numbers that are
+negative or padded. Nothing is repaired here: who needs such a certificate is told which one it is, and why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from attrs import frozen
+
+from certcore.x509.der import Value, read_value, read_values
+from certcore.x509.wording import clean
+
+__all__ = ["RawNames", "raw_names", "what_is_wrong"]
+
+_INTEGER, _OID, _SEQUENCE, _SET = 0x02, 0x06, 0x30, 0x31
+_VERSION: Final = 0xA0
+_UTF8, _PRINTABLE, _T61, _IA5 = 0x0C, 0x13, 0x14, 0x16
+_PRINTABLE_CHARACTERS: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 '()+,-./:=?")
+_LABELS: Final = {b"\x55\x04\x03": "CN", b"\x55\x04\x0a": "O", b"\x55\x04\x0b": "OU", b"\x55\x04\x06": "C"}
+#: Serial number, algorithm, issuer, validity, subject.
+_FIELDS: Final = 5
+_LONGEST_SERIAL: Final = 20
+
+
+@frozen
+class RawNames:
+    """The names of a certificate as the bytes that it holds."""
+
+    issuer: bytes
+    subject: bytes
+
+    @property
+    def text(self) -> str:
+        """The subject for a sentence, as far as it can be read."""
+        try:
+            parts = [
+                f"{_LABELS.get(oid, 'another part')}={_readable(value)}" for oid, value in _attributes(self.subject)
+            ]
+        except ValueError:
+            parts = []
+        return clean(",".join(reversed(parts))) or "(no subject)"
+
+
+def raw_names(der: bytes) -> RawNames | None:
+    """The names of a certificate, whatever is in them; None for what has not the form of a certificate."""
+    try:
+        _, _, issuer, _, subject = _fields(der)
+    except ValueError:
+        return None
+    return RawNames(issuer.content, subject.content)
+
+
+def what_is_wrong(der: bytes) -> str:
+    """Why a certificate cannot be read, as a clause that ends a sentence; empty when it is not known."""
+    try:
+        serial, _, issuer, _, subject = _fields(der)
+        faults = (*_serial_faults(serial.content), *_name_faults("issuer", issuer), *_name_faults("subject", subject))
+    except ValueError:
+        return ""
+    return next(iter(faults), "")
+
+
+def _fields(der: bytes) -> list[Value]:
+    body = read_values(read_value(der).content)[:1]
+    if not body:
+        raise ValueError("no certificate")
+    values = [value for value in read_values(body[0].content) if value.tag != _VERSION][:_FIELDS]
+    if [value.tag for value in values] != [_INTEGER, *[_SEQUENCE] * 4]:
+        raise ValueError("no certificate")
+    return values
+
+
+def _attributes(name: bytes) -> Iterator[tuple[bytes, Value]]:
+    for part in read_values(name):
+        for pair in read_values(part.content) if part.tag == _SET else ():
+            values = read_values(pair.content)
+            if len(values) == 2 and values[0].tag == _OID:  # noqa: PLR2004 - the kind, and the value
+                yield values[0].content, values[1]
+
+
+def _readable(value: Value) -> str:
+    return value.content.decode("utf-8" if value.tag == _UTF8 and not _is_latin(value) else "latin-1", "replace")
+
+
+def _is_latin(value: Value) -> bool:
+    try:
+        value.content.decode()
+    except UnicodeDecodeError:
+        return True
+    return False
+
+
+def _serial_faults(serial: bytes) -> Iterator[str]:
+    if serial[:1] >= b"\x80":
+        yield "its serial number is negative (RFC 5280 section 4.1.2.2)."
+    if serial[:1] == b"\0" and serial[1:2] < b"\x80" and len(serial) > 1:
+        yield "its serial number is padded with a zero byte, which DER does not allow."
+    if not serial or len(serial) > _LONGEST_SERIAL + 1:
+        yield "its serial number is empty or too long."
+
+
+def _name_faults(field: str, name: Value) -> Iterator[str]:
+    for oid, value in _attributes(name.content):
+        part = f"{_LABELS.get(oid, 'a part')} of its {field}, {clean(_readable(value))!r},"
+        strange = sorted({chr(one) for one in value.content if one not in _PRINTABLE_CHARACTERS})
+        if value.tag == _PRINTABLE and strange:
+            shown = clean(" ".join(strange))
+            yield f"{part} is written as PrintableString, which has no {shown} (RFC 5280 appendix B)."
+        elif value.tag == _T61:
+            yield f"{part} is written as T61String, which is outdated (RFC 5280 section 4.1.2.4)."
+        elif value.tag == _UTF8 and _is_latin(value):
+            yield f"{part} is written as UTF8String, but is not UTF-8."
+        elif value.tag == _IA5 and not value.content.isascii():
+            yield f"{part} is written as IA5String, but is not ASCII."
