@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
@@ -32,6 +33,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from attrs import Attribute, evolve, field, frozen
+from cryptography import x509
 
 from certcore.adapters.files import LIVE, Written, write_plain, write_versioned
 from certcore.adapters.folders import Owner
@@ -57,9 +59,11 @@ from certcore.model.secret import Secret
 from certcore.model.views import CertificateView
 from certcore.ports.plugins import CertificateSource
 from certcore.x509.formats import find_format
+from certcore.x509.path import is_self_signed
 
 __all__ = ["DeployFiles", "DeploymentFailed", "Layout"]
 
+_log = logging.getLogger(__name__)
 #: After these another leaf is in service.
 _KINDS: Final = frozenset({EventKind.INSTALLED, EventKind.IMPORTED})
 _PLACEHOLDER: Final = re.compile(r"\{(name|id)\}")
@@ -154,6 +158,11 @@ def _check_keep(_: object, __: Attribute[Any], keep: int) -> None:
         raise InvalidInput("keep", "a number of versions, from 0 on, is needed.")
 
 
+def _check_imports(_: object, __: Attribute[Any], imports: object) -> None:
+    if not isinstance(imports, bool):
+        raise InvalidInput("imports", "must be true or false.")
+
+
 @frozen(kw_only=True, eq=False)
 class DeployFiles:
     """A target for files: hand it to ``CertCore.open(…, plugins=[DeployFiles(…)])``.
@@ -165,6 +174,9 @@ class DeployFiles:
     Another one is refused, so that no tenant gets another's key. The first one gives its place up when it was deleted,
     when it has another primary name and so another folder, and when its leaf has expired or was revoked; and to a leaf
     that was issued here, if its own was imported, which proves nothing, and its owner is another.
+
+    For the same reason imported leaves are not deployed unless ``imports`` permits it; even then, none ever takes the
+    place of another owner's certificate, whatever became of that, and none that is self-signed is deployed.
 
     Raises:
         InvalidInput: A field cannot be used; the error names it.
@@ -198,6 +210,9 @@ class DeployFiles:
     owners: tuple[str, ...] = field(default=(), converter=_tuple, validator=_check_texts)
     #: Only certificates of these CA profiles, by name or id. Empty: all.
     authorities: tuple[str, ...] = field(default=(), converter=_tuple, validator=_check_texts)
+    #: Whether leaves that were imported are deployed, too. Nobody has validated that their owner controls the names:
+    #: say yes only where whoever may import is trusted with every name that the target selects.
+    imports: bool = field(default=False, validator=_check_imports)
     #: What to run when files have changed: the program's absolute path, and each argument on its own. No shell; PATH,
     #: LANG, CERTCORE_DOMAIN, CERTCORE_CERTIFICATE_ID and CERTCORE_FOLDER are set. Empty: nothing.
     command: tuple[str, ...] = field(default=(), converter=_tuple, validator=_check_command)
@@ -247,7 +262,16 @@ class DeployFiles:
             and (not self.owners or view.certificate.owner in self.owners)
             and (not self.authorities or bool({*authority} & {*self.authorities}))
         )
-        return view if selected else None
+        return view if selected and self._permits(view) else None
+
+    def _permits(self, view: CertificateView) -> bool:
+        """Whether the origin of the leaf in service is good enough for this target."""
+        if not _is_imported(view):
+            return True
+        reason = "imports are off" if not self.imports else "it is self-signed" if _is_self_signed(view) else ""
+        if reason:
+            _log.info("The imported certificate %s is not deployed by %s: %s", view.certificate.id, self.name, reason)
+        return not reason
 
     def _deploy(self, view: CertificateView, certificates: CertificateSource, record: DeploymentRecord) -> None:
         one = view.certificate.id
@@ -315,6 +339,10 @@ class DeployFiles:
         """Which certificates give their place in a folder up to this one."""
 
         def gives_up(holder_id: str, claim: Claim) -> bool:
+            # Whoever imports a leaf has shown nobody that the name is theirs.
+            is_other_owner = claim.owner != view.certificate.owner
+            if is_other_owner and _is_imported(view):
+                return False
             try:
                 holder = certificates.view(holder_id, actor=self._actor)
             except NotFound:
@@ -323,8 +351,7 @@ class DeployFiles:
                 return False
             if not _is_valid(holder) or self._folder(holder) != folder:
                 return True
-            # Whoever imports a leaf has shown nobody that the name is theirs: it may even be self-signed.
-            return claim.owner != view.certificate.owner and _is_imported(holder) and not _is_imported(view)
+            return is_other_owner and _is_imported(holder)
 
         return gives_up
 
@@ -387,6 +414,10 @@ def _is_valid(view: CertificateView) -> bool:
 
 def _is_imported(view: CertificateView) -> bool:
     return view.active is not None and view.active.purpose is Purpose.IMPORT
+
+
+def _is_self_signed(view: CertificateView) -> bool:
+    return is_self_signed(x509.load_pem_x509_certificate(_leaf_pem(view).encode()))
 
 
 def _matches(domain: str, wanted: Iterable[str]) -> bool:

@@ -299,7 +299,7 @@ _READERS: Final[Mapping[str, Callable[[object, Path], object]]] = MappingProxyTy
     {
         **dict.fromkeys(("name", "folder", "format", "layout", "url", "host", "security", "username", "sender"), _text),
         **dict.fromkeys(("domains", "owners", "authorities", "command", "kinds", "to"), _texts),
-        **dict.fromkeys(("with_key", "allow_http"), _boolean),
+        **dict.fromkeys(("with_key", "imports", "allow_http"), _boolean),
         **dict.fromkeys(("keep", "port"), _integer),
         **dict.fromkeys(("command_timeout", "connect_timeout", "read_timeout", "timeout"), _number),
         **dict.fromkeys(("owner", "group"), _account),

@@ -19,6 +19,9 @@ from pathlib import Path
 
 import pytest
 from attrs import evolve
+from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from certcore import CertCore, Status
 from certcore.contrib import deploy as deploy_module
@@ -282,7 +285,10 @@ def test_a_wildcards_folder(open_place, folder):
 
 def test_an_imported_certificate(open_place, folder):
     """It is deployed as it comes in, and its renewal to the same place, whatever the order of the names in its leaf."""
-    place = open_place(web(folder), web(folder / "ha", name="ha", format="haproxy", folder=str(folder / "ha")))
+    place = open_place(
+        web(folder, imports=True),
+        web(folder / "ha", imports=True, name="ha", format="haproxy", folder=str(folder / "ha")),
+    )
     key, now = generate_key(KeyType.EC_P256), place.environment.now()
     names_of_leaf = [DnsName("*.shop.example"), DnsName("shop.example")]
     chain = LittleAuthority(now).issue(build_csr(key, names_of_leaf, Subject()).decode(), now=now)
@@ -303,7 +309,7 @@ def test_an_imported_certificate(open_place, folder):
 
 def test_a_key_that_is_not_here(open_place, folder):
     """A leaf without it is no use to a server: the reason says so; who wants the chain alone says so."""
-    place = open_place(web(folder), web(folder / "public", name="public", with_key=False))
+    place = open_place(web(folder, imports=True), web(folder / "public", imports=True, name="public", with_key=False))
     key, now = generate_key(KeyType.EC_P256), place.environment.now()
     chain = LittleAuthority(now).issue(build_csr(key, [DnsName("shop.example")], Subject()).decode(), now=now)
     one = place.core.certificates.import_certificate(chain).id
@@ -639,17 +645,27 @@ def test_another_certificates_folder_is_refused(open_place, folder, layout):
     assert unfinished(folder / "shop.example") == {second: []}
 
 
-def imported(place, *, end=None, **fields):
+def imported(place, *, end=None, self_signed=False, **fields):
     """The id of a certificate that was issued elsewhere, for the name of another one perhaps."""
     key, now = generate_key(KeyType.EC_P256), end or place.environment.now()
-    chain = LittleAuthority(now).issue(build_csr(key, [DnsName("shop.example")], Subject()).decode(), now=now)
+    if self_signed:
+        chain = self_signed_leaf(key, now)
+    else:
+        chain = LittleAuthority(now).issue(build_csr(key, [DnsName("shop.example")], Subject()).decode(), now=now)
     return place.core.certificates.import_certificate(chain, private_key_pem(key), **fields).id
+
+
+def self_signed_leaf(key, now):
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "shop.example")])
+    built = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + timedelta(30))
+    names = x509.SubjectAlternativeName([x509.DNSName("shop.example")])
+    return built.add_extension(names, critical=False).sign(key, SHA256()).public_bytes(Encoding.PEM).decode()
 
 
 @pytest.mark.parametrize("layout", ["plain", "versioned"])
 def test_a_leaf_that_was_issued_here_takes_the_place_of_an_imported_one(open_place, folder, layout):
     """Importing proves nothing: whoever does may have signed the leaf himself, to keep a name's owner out."""
-    place = open_place(web(folder, layout=layout))
+    place = open_place(web(folder, imports=True, layout=layout))
     false = imported(place, owner="mallory")
     place.deliver()
     assert place.reason(false, "web") is None
@@ -668,7 +684,7 @@ def test_a_leaf_that_was_issued_here_takes_the_place_of_an_imported_one(open_pla
 
 def test_imported_leaves_and_one_owners_keep_their_places(open_place, folder):
     """Another imported one is no better, and an owner decides himself what becomes of his."""
-    place = open_place(web(folder))
+    place = open_place(web(folder, imports=True))
     first = imported(place, owner="anna")
     place.deliver()
     for other in (imported(place, owner="bert"), place.issued(owner="anna")):
@@ -678,7 +694,7 @@ def test_imported_leaves_and_one_owners_keep_their_places(open_place, folder):
 
 def test_an_imported_certificate_that_was_renewed_here_is_as_good_as_any(open_place, folder):
     """Its leaf in service was issued here."""
-    place = open_place(web(folder))
+    place = open_place(web(folder, imports=True))
     first = imported(place, owner="anna")
     place.core.certificates.edit(first, authority=place.authority.id)
     place.renewed(first)
@@ -716,9 +732,49 @@ def test_a_place_that_is_not_needed_any_more_is_free(open_place, folder, how):
         assert serial(folder / "store.example", place.environment) == own
 
 
+@pytest.mark.parametrize(("options", "self_signed"), [({}, False), ({}, True), ({"imports": True}, True)])
+def test_what_nobody_has_validated_is_not_deployed(open_place, folder, options, self_signed):
+    """A leaf that a tenant imports for somebody else's name reaches no server: it is opt-in, self-signed ones never."""
+    place = open_place(web(folder, **options))
+    stranger = imported(place, owner="mallory", self_signed=self_signed)
+    place.deliver()
+    assert not folder.exists()
+    assert place.reason(stranger, "web") is None
+    assert place.reveals(stranger) == []
+    bank = place.issued(owner="bank")
+    place.deliver()
+    assert place.reason(bank, "web") is None
+    assert names(folder) == ["shop.example"]
+
+
+@pytest.mark.parametrize("what_became_of_it", ["valid", "expired", "revoked", "deleted"])
+def test_an_import_never_takes_another_owners_place(open_place, folder, what_became_of_it):
+    """Neither while the other certificate is there nor afterwards; one of the same owner may."""
+    place = open_place(web(folder, imports=True))
+    first = place.issued(owner="bank")
+    place.deliver()
+    before = serial(folder / "shop.example", place.environment)
+    if what_became_of_it == "expired":
+        place.environment.advance(timedelta(days=200))
+    elif what_became_of_it == "revoked":
+        place.core.certificates.revoke(first)
+    elif what_became_of_it == "deleted":
+        place.core.certificates.delete(first)
+    stranger = imported(place, owner="mallory")
+    place.deliver()
+    assert "holds the files of another certificate" in place.reason(stranger, "web")
+    assert place.reveals(stranger) == []
+    assert serial(folder / "shop.example", place.environment) == before
+    own = imported(place, owner="bank")
+    place.deliver()
+    is_free = what_became_of_it != "valid"
+    assert (place.reason(own, "web") is None) == is_free
+    assert (serial(folder / "shop.example", place.environment) != before) == is_free
+
+
 def test_one_file_of_a_shared_folder_is_taken_over(open_place, folder):
     """Its other files stay those of the certificate that had it."""
-    target = web(folder, folder=str(folder), format="haproxy")
+    target = web(folder, imports=True, folder=str(folder), format="haproxy")
     place = open_place(target)
     first = imported(place, owner="mallory")
     place.deliver()
@@ -736,7 +792,7 @@ def test_one_file_of_a_shared_folder_is_taken_over(open_place, folder):
 
 def test_a_leaf_that_has_ended_is_not_deployed(open_place, folder):
     """An old one that is imported does not take the place of files that are good still; and it is no error."""
-    place = open_place(web(folder))
+    place = open_place(web(folder, imports=True))
     first = place.issued()
     place.deliver()
     before = serial(folder / "shop.example", place.environment)
