@@ -27,17 +27,29 @@ import json
 import logging
 import re
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
-from attrs import Attribute, evolve, field, frozen
+from attrs import evolve, field, frozen
 from cryptography import x509
 
 from certcore.adapters.files import LIVE, Written, write_plain, write_versioned
 from certcore.adapters.folders import Owner
 from certcore.contrib.deploy_command import run_command
+from certcore.contrib.deploy_fields import (
+    ANY,
+    PLACEHOLDER,
+    check_command,
+    check_folder,
+    check_imports,
+    check_keep,
+    check_secret_mode,
+    check_texts,
+    read_domains,
+    to_texts,
+)
 from certcore.contrib.deploy_record import (
     PATIENCE,
     Claim,
@@ -53,7 +65,6 @@ from certcore.model.events import Event, EventKind
 from certcore.model.export import ExportedFile, ExportFormat, ExportOptions, file_stem
 from certcore.model.issuance import Purpose
 from certcore.model.lifecycle import Status
-from certcore.model.names import DnsName
 from certcore.model.plugin_calls import call_plugin
 from certcore.model.secret import Secret
 from certcore.model.views import CertificateView
@@ -66,11 +77,7 @@ __all__ = ["DeployFiles", "DeploymentFailed", "Layout"]
 _log = logging.getLogger(__name__)
 #: After these another leaf is in service.
 _KINDS: Final = frozenset({EventKind.INSTALLED, EventKind.IMPORTED})
-_PLACEHOLDER: Final = re.compile(r"\{(name|id)\}")
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,100}")
-#: Any moment, for options that are only looked at.
-_ANY: Final = datetime(2000, 1, 1, tzinfo=UTC)
-_MOST_MODE: Final = 0o777
 
 
 class Layout(StrEnum):
@@ -85,15 +92,6 @@ class Layout(StrEnum):
 _PEM: Final = find_format("pem")
 
 
-def _tuple(values: Iterable[str]) -> tuple[str, ...]:
-    return (values,) if isinstance(values, str) else tuple(values)
-
-
-def _check_texts(_: object, attribute: Attribute[Any], values: tuple[str, ...]) -> None:
-    if not all(isinstance(one, str) for one in values):
-        raise InvalidInput(attribute.name, "a list of texts is needed.")
-
-
 def _format(wanted: str | ExportFormat) -> ExportFormat:
     return wanted if isinstance(wanted, ExportFormat) else find_format(wanted)
 
@@ -103,64 +101,6 @@ def _layout(wanted: str) -> Layout:
         return Layout(wanted)
     except ValueError:
         raise InvalidInput("layout", f"{str(wanted)[:40]!r} is none.", advice=f"Choose: {', '.join(Layout)}.") from None
-
-
-def _domains(wanted: Iterable[str]) -> tuple[str, ...]:
-    return tuple(_domain(one) for one in _tuple(wanted))
-
-
-def _domain(text: str) -> str:
-    if not isinstance(text, str):
-        raise InvalidInput("domains", "a list of texts is needed.")
-    if "*" in text:
-        raise InvalidInput(
-            "domains", f"{text[:60]!r} has a *.", advice="Write .example.com for all names below example.com."
-        )
-    wanted = text.strip()
-    if wanted.startswith("."):  # below a name of one label, too: .example
-        return DnsName.parse(f"x{wanted}", field="domains").ascii.removeprefix("x")
-    return DnsName.parse(wanted, field="domains").ascii
-
-
-def _check_folder(_: object, __: Attribute[Any], folder: str) -> None:
-    filled = _PLACEHOLDER.sub("x", folder)
-    if "{" in filled or "}" in filled:
-        raise InvalidInput("folder", "it may hold {name} and {id}, and nothing else in braces.")
-    path = Path(filled)
-    if not path.is_absolute() or ".." in path.parts or path == Path("/"):
-        raise InvalidInput("folder", f"{folder[:200]!r} is not the whole path of a folder.", advice="Begin with a /.")
-    ExportOptions(at=_ANY, folder=filled)
-
-
-def _check_command(_: object, __: Attribute[Any], command: tuple[str, ...]) -> None:
-    _check_texts(_, __, command)
-    if any("\0" in one for one in command):
-        raise InvalidInput("command", "no argument can hold a zero byte.")
-    if command and not Path(command[0]).is_absolute():
-        raise InvalidInput(
-            "command", f"{command[0][:100]!r} is not a whole path.", advice="Say where it is: /usr/bin/systemctl, say."
-        )
-
-
-def _check_secret_mode(_: object, __: Attribute[Any], mode: int | None) -> None:
-    if mode is None:
-        return
-    if isinstance(mode, bool) or not isinstance(mode, int) or mode > _MOST_MODE:
-        raise InvalidInput("secret_mode", "a mode such as 0o640 is needed.")
-    try:
-        ExportedFile(name="key", content=b"", secret=True, mode=mode)
-    except InvalidInput as error:
-        raise InvalidInput("secret_mode", error.reason, advice=error.advice) from None
-
-
-def _check_keep(_: object, __: Attribute[Any], keep: int) -> None:
-    if isinstance(keep, bool) or not isinstance(keep, int) or keep < 0:
-        raise InvalidInput("keep", "a number of versions, from 0 on, is needed.")
-
-
-def _check_imports(_: object, __: Attribute[Any], imports: object) -> None:
-    if not isinstance(imports, bool):
-        raise InvalidInput("imports", "must be true or false.")
 
 
 @frozen(kw_only=True, eq=False)
@@ -187,7 +127,7 @@ class DeployFiles:
     #: An absolute path. ``{name}`` stands for the certificate's primary name as a file's name, ``{id}`` for its id.
     #: Without them certificates share the folder, each with files that are named after it (as haproxy's are); formats
     #: with the same file names for all, and the versioned layout, are then for one certificate.
-    folder: str = field(validator=_check_folder)
+    folder: str = field(validator=check_folder)
     #: The name of one of certcore's own formats, or a format.
     format: ExportFormat = field(default=_PEM, converter=_format)
     layout: Layout = field(default=Layout.PLAIN, converter=_layout)
@@ -200,27 +140,27 @@ class DeployFiles:
     #: The same for the group.
     group: str | int | None = None
     #: The mode of secret files instead of 0600: 0o640 together with a group, say.
-    secret_mode: int | None = field(default=None, validator=_check_secret_mode)
+    secret_mode: int | None = field(default=None, validator=check_secret_mode)
     #: Versions from before that stay, in the versioned layout.
-    keep: int = field(default=1, validator=_check_keep)
+    keep: int = field(default=1, validator=check_keep)
     #: Only certificates with these primary names: ``shop.example`` or, for all names below, ``.shop.example``. A
     #: wildcard's ``*.`` is not looked at for the first. Empty: all.
-    domains: tuple[str, ...] = field(default=(), converter=_domains)
+    domains: tuple[str, ...] = field(default=(), converter=read_domains)
     #: Only certificates of these owners, as the panel calls its tenants. Empty: all.
-    owners: tuple[str, ...] = field(default=(), converter=_tuple, validator=_check_texts)
+    owners: tuple[str, ...] = field(default=(), converter=to_texts, validator=check_texts)
     #: Only certificates of these CA profiles, by name or id. Empty: all.
-    authorities: tuple[str, ...] = field(default=(), converter=_tuple, validator=_check_texts)
+    authorities: tuple[str, ...] = field(default=(), converter=to_texts, validator=check_texts)
     #: Whether leaves that were imported are deployed, too. Nobody has validated that their owner controls the names:
     #: say yes only where whoever may import is trusted with every name that the target selects.
-    imports: bool = field(default=False, validator=_check_imports)
+    imports: bool = field(default=False, validator=check_imports)
     #: What to run when files have changed: the program's absolute path, and each argument on its own. No shell; PATH,
     #: LANG, CERTCORE_DOMAIN, CERTCORE_CERTIFICATE_ID and CERTCORE_FOLDER are set. Empty: nothing.
-    command: tuple[str, ...] = field(default=(), converter=_tuple, validator=_check_command)
+    command: tuple[str, ...] = field(default=(), converter=to_texts, validator=check_command)
     #: Seconds that the command may take.
     command_timeout: float = field(default=60.0, validator=check_seconds)
 
     def __attrs_post_init__(self) -> None:
-        options = ExportOptions(at=_ANY, password=self.password)
+        options = ExportOptions(at=ANY, password=self.password)
         call_plugin(self.format.name, "ExportFormat.check", self.format.check, options, returns=None)
         self.format.takes_key(with_key=self.with_key)
 
@@ -371,7 +311,7 @@ class DeployFiles:
         if not _ID.fullmatch(one):
             raise InvalidInput("folder", f"the id {one[:60]!r} cannot be part of a path.")
         parts = {"name": file_stem(_primary_name(view)), "id": one}
-        return Path(_PLACEHOLDER.sub(lambda found: parts[found[1]], self.folder))
+        return Path(PLACEHOLDER.sub(lambda found: parts[found[1]], self.folder))
 
     def _digest(self, leaf_pem: str, folder: Path) -> str:
         """What was deployed how. With a password nothing is: it would have to be in it, and should not be on a disk."""
@@ -392,7 +332,7 @@ class DeployFiles:
     @property
     def _takes_all(self) -> bool:
         """Whether a folder is for one certificate alone."""
-        return self.layout is Layout.VERSIONED or _PLACEHOLDER.search(self.folder) is not None
+        return self.layout is Layout.VERSIONED or PLACEHOLDER.search(self.folder) is not None
 
 
 def _primary_name(view: CertificateView) -> str:
