@@ -2,8 +2,11 @@
 
 from datetime import timedelta
 
+from attrs import evolve
+
 from certcore import CertCore
 from certcore.model.notices import NoticePolicy
+from certcore.ports.ca_module import Waiting
 from certcore.testing.clock import FrozenEnvironment
 from certcore.testing.scripted_ca import Act, ScriptedRenewalCA
 
@@ -19,6 +22,8 @@ class OwnClockCA(ScriptedRenewalCA):
         self.environment = environment
         #: How far this CA's clock is ahead of the machine's.
         self.ahead = timedelta(0)
+        #: When it wants to be asked again while it is at work, or waits.
+        self.wait = timedelta(minutes=1)
         #: How long its leaves live from now on, and how far they are dated back beyond an hour.
         self.lifetime = 90 * DAY
         self.dated_back = timedelta(0)
@@ -28,6 +33,10 @@ class OwnClockCA(ScriptedRenewalCA):
         self.wish = None
         #: Names of every leaf beside those that were asked for.
         self.extra = ()
+
+    def _act(self, act, work, state):
+        step = super()._act(act, work, state)
+        return evolve(step, look_again=work.environment.now() + self.wait) if isinstance(step, Waiting) else step
 
     def _chain(self, act, work, now):
         true = now + self.ahead
