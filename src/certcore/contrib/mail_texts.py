@@ -27,6 +27,8 @@ def is_over(event: Event, view: CertificateView) -> bool:
     """Whether a notice is about a trouble that has passed: a leaf went into service after it."""
     if event.kind not in _OVER or view.active is None or view.certificate.not_after is None:
         return False
+    if event.kind is EventKind.EXPIRED and view.certificate.not_after > view.now:
+        return True  # it had expired under a clock that was ahead
     since = view.active.finished_at
     return since is not None and since > event.at and view.certificate.not_after > view.now
 
@@ -59,6 +61,8 @@ def _headline(event: Event, view: CertificateView | None) -> tuple[str, str]:
             return f"the certificate ends {when}", f"This certificate ends {when}, and no new one is in service yet."
         case EventKind.RENEWAL_FAILING:
             times = event.data.get("attempts")
+            if not times:
+                return "the renewal is late", "The renewal of this certificate does not get done."
             count = f" {times} times in a row" if isinstance(times, int) and times > 1 else ""
             return "the renewal keeps failing", f"The renewal of this certificate has failed{count}."
         case EventKind.FAILED:
