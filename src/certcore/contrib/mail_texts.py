@@ -27,8 +27,8 @@ def is_over(event: Event, view: CertificateView) -> bool:
     """Whether a notice is about a trouble that has passed: a leaf went into service after it."""
     if event.kind not in _OVER or view.active is None or view.certificate.not_after is None:
         return False
-    if event.kind is EventKind.EXPIRED and view.certificate.not_after > view.now:
-        return True  # it had expired under a clock that was ahead
+    if any(one.kind is EventKind.REINSTATED and one.number > event.number for one in view.events):
+        return True  # the clock was ahead
     since = view.active.finished_at
     return since is not None and since > event.at and view.certificate.not_after > view.now
 
