@@ -45,6 +45,20 @@ def test_a_sealed_secret_opens_under_its_own_name_only(plain, name, other):
     assert str(other) in str(failed.value)
 
 
+@given(st.binary(max_size=60), NAMES, st.text(max_size=12), st.text(max_size=12))
+def test_a_sealed_secret_opens_for_its_own_owner_only(plain, name, owner, other):
+    """Whoever asks for it says whose it is; it is re-wrapped without that, and stays as closed as before."""
+    sealed = VAULT.seal(Secret(plain), name, owner=owner)
+    for stored in (sealed, VAULT.rewrap(sealed, name)):
+        assert VAULT.open(stored, name, owner=owner).reveal() == plain
+        if other != owner:
+            with pytest.raises(UnsealFailed):
+                VAULT.open(stored, name, owner=other)
+        for form in (0, 1, 3):
+            with pytest.raises(UnsealFailed):
+                VAULT.open(evolve(stored, format=form), name, owner=owner)
+
+
 def test_names_do_not_run_into_each_other():
     """The border between purpose and owner is part of what is bound."""
     sealed = VAULT.seal(Secret("x"), SecretName("ab", "c"))
