@@ -58,8 +58,11 @@ class PostgreSQL(_DatabaseServer):
     """One PostgreSQL server; build it with :meth:`start`."""
 
     @classmethod
-    def start(cls) -> Self:
+    def start(cls, *, tls: Path | None = None) -> Self:
         """Make a cluster in a temporary folder and start it.
+
+        Args:
+            tls: A folder with ``cert.pem`` and ``key.pem``, to offer TLS.
 
         Raises:
             CertCoreError: It is not installed, or did not start; the message has what it said.
@@ -75,7 +78,7 @@ class PostgreSQL(_DatabaseServer):
             made = ["-D", str(folder / "data"), "-U", "certcore", "-A", "trust", "-E", "UTF8", "--no-locale", "-N"]
             _run([initdb, *made], user)
             port = free_port()
-            settings = {
+            settings: dict[str, object] = {
                 "listen_addresses": "127.0.0.1",
                 "port": port,
                 "unix_socket_directories": folder,
@@ -85,6 +88,9 @@ class PostgreSQL(_DatabaseServer):
                 # Not ICU, not the machine's: what an application's database is most likely to have.
                 "timezone": "Asia/Kolkata",
             }
+            if tls is not None:
+                own = _copied(tls, folder, user)
+                settings |= {"ssl": "on", "ssl_cert_file": own / "cert.pem", "ssl_key_file": own / "key.pem"}
             arguments = ["-D", str(folder / "data"), *(f"--{name}={value}" for name, value in settings.items())]
             # SIGTERM would wait for the clients to go.
             child = Child(binary, arguments, folder=folder, env={}, user=user, stop_signal=signal.SIGINT)
@@ -100,8 +106,11 @@ class MariaDB(_DatabaseServer):
     """One MariaDB server; build it with :meth:`start`."""
 
     @classmethod
-    def start(cls) -> Self:
+    def start(cls, *, tls: Path | None = None) -> Self:
         """Make a data folder in a temporary folder and start a server on it.
+
+        Args:
+            tls: A folder with ``cert.pem`` and ``key.pem``, to offer TLS.
 
         Raises:
             CertCoreError: It is not installed, or did not start; the message has what it said.
@@ -130,6 +139,9 @@ class MariaDB(_DatabaseServer):
                 "--default-time-zone=+05:30",
                 *(["--user=root"] if os.geteuid() == 0 else []),
             ]
+            if tls is not None:
+                own = _copied(tls, folder, None)
+                arguments += [f"--ssl-cert={own / 'cert.pem'}", f"--ssl-key={own / 'key.pem'}"]
             child = Child(binary, arguments, folder=folder, env={})
             url = f"mysql+pymysql://root@127.0.0.1:{port}/mysql"
             if child.wait_until(lambda url=url: _answers(url)):  # type: ignore[misc]
@@ -143,6 +155,16 @@ def _folder(name: str, user: str | None) -> Path:
     folder = Path(tempfile.mkdtemp(prefix=f"certcore-{name}-"))
     if user is not None:
         shutil.chown(folder, user)
+    return folder
+
+
+def _copied(tls: Path, folder: Path, user: str | None) -> Path:
+    """Certificate and key where the server may read them, and nobody else the key."""
+    for name in ("cert.pem", "key.pem"):
+        shutil.copyfile(tls / name, folder / name)
+        (folder / name).chmod(0o600)
+        if user is not None:
+            shutil.chown(folder / name, user)
     return folder
 
 

@@ -20,7 +20,7 @@ import socket
 import ssl
 import tempfile
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -218,11 +218,12 @@ def _listens(port: int) -> bool:
     return True
 
 
-def write_throwaway_tls(folder: Path) -> str:
-    """Make a throwaway CA and a server certificate for localhost and 127.0.0.1.
+def write_throwaway_tls(folder: Path, names: Sequence[str] = ("localhost", "127.0.0.1")) -> str:
+    """Make a throwaway CA and a server certificate.
 
     Args:
         folder: Where ``cert.pem`` and ``key.pem`` of the server are written.
+        names: The host names and addresses that the certificate is for.
 
     Returns:
         The CA's certificate, PEM: the only root that a client needs to trust the server.
@@ -263,13 +264,15 @@ def write_throwaway_tls(folder: Path) -> str:
         .add_extension(usage(ca=True), critical=True)
         .sign(ca_key, hashes.SHA256())
     )
-    names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    alternative: list[x509.GeneralName] = [
+        x509.IPAddress(ipaddress.ip_address(name)) if name[0].isdigit() else x509.DNSName(name) for name in names
+    ]
     server = (
         builder(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")]), key.public_key())
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(usage(ca=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(x509.SubjectAlternativeName(alternative), critical=False)
         .sign(ca_key, hashes.SHA256())
     )
     (folder / "cert.pem").write_bytes(server.public_bytes(Encoding.PEM))

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from attrs import frozen
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
+from certcore.adapters.sql.server_tls import mysql_tls
 from certcore.errors import StorageUnavailable
 from certcore.ports.storage import LockWait
 
@@ -165,7 +166,8 @@ def _mysql(url: sa.URL, *, read_only: bool) -> Database:
     # Whatever the server's defaults are, what does not fit is refused, not cut.
     strict = "SET SESSION sql_mode = 'STRICT_ALL_TABLES'"
     limit = f" /*M!100300 , SESSION idle_write_transaction_timeout = {_IDLE_TRANSACTION} */"  # MariaDB alone has it
-    connect = {"connect_timeout": _CONNECT_TIMEOUT, "charset": "utf8mb4", "init_command": strict + limit}
+    url, tls = mysql_tls(url)
+    connect = {"connect_timeout": _CONNECT_TIMEOUT, "charset": "utf8mb4", "init_command": strict + limit, **tls}
     if read_only:
         connect["read_timeout"] = _ANSWER_TIMEOUT
     inherited: list[Any] = []

@@ -1,0 +1,64 @@
+"""TLS to MariaDB and MySQL by the options that PostgreSQL's library reads from a URL: ``sslmode`` and others.
+
+PyMySQL has options of its own (``ssl_ca`` and others), which are passed on as they are. They cannot be mixed.
+"""
+
+from __future__ import annotations
+
+import ssl
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from certcore.errors import StorageUnavailable
+
+__all__ = ["mysql_tls"]
+
+_MODES: Final = ("disable", "prefer", "require", "verify-ca", "verify-full")
+_NAMES: Final = ("sslmode", "sslrootcert", "sslcert", "sslkey")
+
+
+def mysql_tls(url: sa.URL) -> tuple[sa.URL, dict[str, Any]]:
+    """Read the TLS options of a URL.
+
+    Returns:
+        The URL without them, and what PyMySQL has to be told.
+
+    Raises:
+        StorageUnavailable: An option is wrong, or a file that it names cannot be used.
+    """
+    given = {name: str(url.query[name]) for name in _NAMES if name in url.query}
+    if not given:
+        return url, {}
+    if any(name.startswith("ssl_") for name in url.query):
+        raise StorageUnavailable(
+            "The database URL mixes sslmode with options of PyMySQL.", advice=f"Use only {', '.join(_NAMES)}."
+        )
+    mode = given.get("sslmode", "verify-full" if "sslrootcert" in given else "prefer")
+    if mode not in _MODES:
+        raise StorageUnavailable(
+            f"sslmode={mode[:20]} in the database URL is unknown.", advice=f"Use one of {', '.join(_MODES)}."
+        )
+    rest = url.difference_update_query(given)
+    if mode == "disable":
+        return rest, {"ssl_disabled": True}
+    if mode == "prefer":
+        return rest, {}
+    return rest, {"ssl": _context(mode, given)}
+
+
+def _context(mode: str, given: dict[str, str]) -> ssl.SSLContext:
+    roots = given.get("sslrootcert", "system")
+    try:
+        context = ssl.create_default_context(cafile=None if roots == "system" else roots)
+        if "sslcert" in given:
+            context.load_cert_chain(given["sslcert"], given.get("sslkey"))
+    except (OSError, ssl.SSLError) as error:
+        raise StorageUnavailable(
+            f"A TLS file that the database URL names cannot be used: {error.strerror or type(error).__name__}.",
+            advice="Check sslrootcert, sslcert and sslkey.",
+        ) from None
+    context.check_hostname = mode == "verify-full"
+    if mode == "require":
+        context.verify_mode = ssl.CERT_NONE
+    return context
