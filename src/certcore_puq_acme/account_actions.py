@@ -16,6 +16,7 @@ from certcore.ports.ca_module import ModuleContext, ProfileAction
 from certcore_puq_acme.account_keys import AccountKeyType
 from certcore_puq_acme.account_records import (
     AccountRecord,
+    Replaced,
     has_lost_its_key,
     own_account,
     read_record,
@@ -50,6 +51,7 @@ def profile_actions(context: ModuleContext) -> Sequence[ProfileAction]:
     """What can be done now."""
     record = read_record(context.documents, own_account(context).key)
     known = known_directory(context)
+    now = context.environment.now()
     actions: list[ProfileAction] = []
     if any(one.url and not one.is_closed for one in records_of(context.documents, context.authority_id)):
         actions += [_ROLL_OVER, _DEACTIVATE]
@@ -57,6 +59,8 @@ def profile_actions(context: ModuleContext) -> Sequence[ProfileAction]:
     if not in_use or has_lost_its_key(context.documents, record):
         actions.append(_OPEN)
     actions.append(evolve(_IMPORT, confirm=_INSTEAD) if in_use else _IMPORT)
+    if any(one.told_replaced(now) for one in records_of(context.documents, context.authority_id)):
+        actions.append(_ACCEPT)
     if known and known.terms_of_service and with_other_terms(context, known.terms_of_service):
         actions.append(_AGREE)
     return actions
@@ -85,6 +89,8 @@ def run_action(name: str, values: Any, context: ModuleContext, accounts: Any, *,
             return _open(context, accounts, actor)
         case "import_account_key":
             return _import(context, values.account_key, accounts, actor)
+        case "accept_account":
+            return _accept(context, actor)
         case "agree_to_terms":
             return _agree(context, accounts, actor)
         case _:
@@ -181,8 +187,7 @@ def _open(context: ModuleContext, accounts: Any, actor: str) -> Message:
     now = context.environment.now()
     if record.is_closed or has_lost_its_key(context.documents, record):
         fresh = evolve(
-            record,
-            url="",
+            record.without_account(Replaced.OPENED),
             status=_VALID,
             key=record.next_number,  # the old one stays sealed
             next_key=None,
@@ -247,9 +252,21 @@ def _import(context: ModuleContext, key: Secret, accounts: Any, actor: str) -> M
         opened_at=now.isoformat(),
         trusted_roots=profile.trusted_roots,
     )
+    if record.url and record.url != found.url:
+        taken = taken.in_place_of(record.url, Replaced.IMPORTED, now)
     taken.noted(f"Taken along from another client: {found.url}", actor, now).save(context.documents)
     accounts.forget(ref.key)
     return Message("puq_acme.done.import", "The account {url} is this profile's now.", {"url": found.url})
+
+
+def _accept(context: ModuleContext, actor: str) -> Message:
+    """Take note of accounts that have taken the place of others: pages and Save and Test tell of them no more."""
+    now = context.environment.now()
+    for record in records_of(context.documents, context.authority_id):
+        if record.replaced is not None:
+            text = f"It was taken note of that the account is used in place of {record.replaced.get('url', '')}."
+            evolve(record, replaced=None).noted(text, actor, now).save(context.documents)
+    return Message("puq_acme.done.accept", "It is taken note of. The profile's pages tell of it no more.", {})
 
 
 def _agree(context: ModuleContext, accounts: Any, actor: str) -> Message:
@@ -335,6 +352,13 @@ _INSTEAD: Final = Message(
     "puq_acme.action.import.confirm",
     "This profile has an account already. It stays at the CA, and its certificates are renewed with the account of "
     "this key from now on. Use that one instead?",
+)
+_ACCEPT: Final = ProfileAction(
+    name="accept_account",
+    label=Message("puq_acme.action.accept", "Take note of the new account"),
+    help=Message(
+        "puq_acme.action.accept.help", "The account that is used now is the right one; CAA records that name it fit."
+    ),
 )
 _AGREE: Final = ProfileAction(
     name="agree_to_terms",

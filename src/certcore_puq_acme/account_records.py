@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any, Final
 
 from attrs import asdict, evolve, field, fields, frozen
@@ -12,12 +13,13 @@ from attrs import asdict, evolve, field, fields, frozen
 from certcore.errors import CertCoreError
 from certcore.ports.ca_module import Documents, ModuleContext
 from certcore.ports.storage import Document
-from certcore_puq_acme.patience import DOUBT, moment_before
+from certcore_puq_acme.patience import DOUBT, is_ahead, moment_before
 from certcore_puq_acme.settings import ChallengeType, PuqAcmeProfile, PuqAcmeSettings
 
 __all__ = [
     "AccountRecord",
     "AccountRef",
+    "Replaced",
     "account_of",
     "has_lost_its_key",
     "own_account",
@@ -28,8 +30,30 @@ __all__ = [
 ]
 
 _HISTORY: Final = 50
+#: How long a page tells that an account has taken the place of another one.
+_TOLD: Final = timedelta(days=90)
 #: A rollover takes a moment, and at most the longest timeout of a profile.
 _ROLLOVER: Final = timedelta(minutes=10)
+
+
+class Replaced(StrEnum):
+    """Why another account is used than before."""
+
+    #: The CA did not know the account, or its key, any more: after a rollover elsewhere, or a restore.
+    UNKNOWN = "unknown"
+    #: The CA names another URL for the account's key.
+    MOVED = "moved"
+    #: The account was closed, or its key was lost, and somebody has opened another one.
+    OPENED = "opened"
+    #: Somebody has taken the account of another client along.
+    IMPORTED = "imported"
+    #: The profile was set to another CA, or to other EAB credentials.
+    SETTINGS = "settings"
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether somebody has asked for it."""
+        return self not in (Replaced.UNKNOWN, Replaced.MOVED)
 
 
 @frozen(kw_only=True)
@@ -72,6 +96,14 @@ class AccountRecord:
     #: Which tenant it is for; empty for the profile's common account.
     owner: str = ""
     contact: str = ""
+    #: The e-mail of the certificates that it is for; empty for an account of the profile or of an owner.
+    email: str = ""
+    #: For whose certificate it was opened, where it is for certificates with this e-mail.
+    opened_for: str = ""
+    #: The account that was here before and is not used any more: its URL, and why. None once another one is open.
+    lost: Mapping[str, str] | None = None
+    #: The account that this one has taken the place of: its URL, why, and when; None when nobody needs to know.
+    replaced: Mapping[str, str] | None = None
     #: The CA had this contact when the account was taken along: nobody has set it here.
     contact_found: bool = False
     #: Why the CA did not take the contact that it was given last, and which one that was.
@@ -116,7 +148,9 @@ class AccountRecord:
     def is_rolling(self, now: datetime) -> bool:
         """Whether a rollover is under way; one that was begun long ago was cut off instead."""
         since = self.rolling_at
-        return self.next_key is not None and since is not None and now - datetime.fromisoformat(since) < _ROLLOVER
+        if self.next_key is None or since is None or is_ahead(since, now):
+            return False
+        return now - datetime.fromisoformat(since) < _ROLLOVER
 
     def is_disowned(self, now: datetime) -> bool:
         """Whether the CA has for over a minute not known this account: a replica that lags may not for a moment."""
@@ -139,6 +173,24 @@ class AccountRecord:
     def is_in_use(self, directory: str) -> bool:
         """Whether it is open at the CA with this directory."""
         return bool(self.url) and not self.is_closed and self.directory == directory
+
+    def without_account(self, why: Replaced) -> AccountRecord:
+        """The same after its account was given up: another one is opened at the next use, which is told then."""
+        lost = {"url": self.url, "why": str(why)} if self.url else self.lost
+        return evolve(self, url="", lost=lost, doubted_at=None)
+
+    def in_place_of(self, url: str, why: str, at: datetime) -> AccountRecord:
+        """The same as the account that has taken the place of another one."""
+        return evolve(self, lost=None, replaced={"url": url, "why": why, "at": at.isoformat()})
+
+    def told_replaced(self, now: datetime) -> tuple[str, Replaced, datetime] | None:
+        """Of which account it has taken the place, why and when; None when that is long ago, or was taken note of."""
+        if self.replaced is None:
+            return None
+        at = moment_before(self.replaced.get("at"), now)
+        why = self.replaced.get("why", "")
+        reason = Replaced(why) if why in list(Replaced) else Replaced.UNKNOWN
+        return (self.replaced.get("url", ""), reason, at) if now - at < _TOLD else None
 
     def noted(self, what: str, actor: str, at: datetime) -> AccountRecord:
         """The same with one more line in its history."""

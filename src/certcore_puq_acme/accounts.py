@@ -2,36 +2,31 @@
 
 from __future__ import annotations
 
-import re
 import threading
-from contextlib import closing
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from attrs import evolve, field, frozen
 
-from certcore.errors import CertCoreError, StaleWrite
+from certcore.errors import CertCoreError
 from certcore.ports.ca_module import ModuleContext
 from certcore.ports.forks import renew_after_fork
 from certcore_puq_acme.account_keys import AccountKeyType
-from certcore_puq_acme.account_records import AccountRecord, AccountRef, own_account, read_record
+from certcore_puq_acme.account_records import AccountRecord, AccountRef, Replaced, own_account, read_record
 from certcore_puq_acme.account_standing import (
-    CLOSED,
     AccountClosed,
     KeyState,
-    existing,
-    is_refusal,
     standing,
 )
-from certcore_puq_acme.account_terms import check_agreement
-from certcore_puq_acme.acme_errors import AcmeError, AcmeProblem
+from certcore_puq_acme.acme_errors import AcmeError
 from certcore_puq_acme.client import AcmeClient
+from certcore_puq_acme.clock_records import note_clock
 from certcore_puq_acme.directory_records import keep_directory
-from certcore_puq_acme.eab import credentials, forget_credentials
 from certcore_puq_acme.jose import generate_account_key, load_account_key
-from certcore_puq_acme.meanings import MEANINGS, meaning_of
 from certcore_puq_acme.messages import Directory
 from certcore_puq_acme.network import HttpPort, Network, NetworkPort
+from certcore_puq_acme.patience import CLOCKS_APART
+from certcore_puq_acme.registration import closed_record, register, save_record, with_contact
 from certcore_puq_acme.settings import PuqAcmeProfile
 from certcore_puq_acme.transport import host_of
 
@@ -39,18 +34,6 @@ __all__ = ["Accounts", "Opened"]
 
 #: A directory is fetched again after this time: its terms and its offers change now and then.
 _DIRECTORY_LIFE: Final = timedelta(days=1)
-#: What a CA says of a contact that it will not take (RFC 8555 sections 6.7 and 7.3).
-_CONTACT_REFUSED: Final = frozenset({"invalidContact", "unsupportedContact", "malformed"})
-#: What CAs say of an HMAC key that is too short for HS256.
-_PRIMITIVE: Final = re.compile(
-    r"cryptographic primitive|invalid key (size|length)|key (is )?too (short|small)", re.IGNORECASE
-)
-_SHORT_KEY: Final = (
-    "The EAB HMAC key has {length} bytes, and this CA takes no key of fewer than 32 (RFC 7518 section 3.2). Create new "
-    "EAB credentials on the CA's site and put both values into the CA profile."
-)
-#: What CAs say of an external account binding that is not right.
-_BINDING_REFUSED: Final = (MEANINGS["unauthorized"], MEANINGS["malformed"])
 
 
 @frozen(kw_only=True)
@@ -83,6 +66,8 @@ class Accounts:
     _opened: dict[str, Opened] = field(factory=dict, init=False, repr=False)
     #: Clients without an account, for renewal information, and when each fetched its directory.
     _readers: dict[tuple[str, str], tuple[AcmeClient, datetime]] = field(factory=dict, init=False, repr=False)
+    #: The CA profiles whose clock differed from ours at the last answer.
+    _differing: set[str] = field(factory=set, init=False, repr=False)
     _lock: Any = field(factory=threading.Lock, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
@@ -172,16 +157,19 @@ class Accounts:
             return record
         if not found.is_certain and not record.is_disowned(now):
             doubted = record.doubted(now)
-            return record if doubted == record else _save(context, doubted)
+            return record if doubted == record else save_record(context, doubted)
         if found.state is KeyState.CLOSED:
-            return _save(context, self._closed(context, record))
+            return save_record(context, closed_record(context, record))
         if found.url == record.url:
-            return record if record.doubted_at is None else _save(context, evolve(record, doubted_at=None))
+            return record if record.doubted_at is None else save_record(context, evolve(record, doubted_at=None))
         unknown = found.state is KeyState.UNKNOWN
         what = (
             "The CA did not know the account any more." if unknown else f"The CA has moved the account to {found.url}"
         )
-        return _save(context, evolve(record, url=found.url, doubted_at=None).noted(what, "engine", now))
+        if unknown:
+            return save_record(context, record.without_account(Replaced.UNKNOWN).noted(what, "engine", now))
+        moved = evolve(record, url=found.url, doubted_at=None).in_place_of(record.url, Replaced.MOVED, now)
+        return save_record(context, moved.noted(what, "engine", now))
 
     def forget(self, key: str) -> None:
         """Drop a client with its connections: the next call begins anew, with the directory."""
@@ -195,22 +183,47 @@ class Accounts:
         key = (profile.directory, profile.trusted_roots)
         with self._lock:
             client, since = self._readers.get(key, (None, now))
-        if client is None or now - since >= _DIRECTORY_LIFE:
-            client = self.anonymous(profile)
+        if client is None or not _is_fresh(since, now):
+            client = self.anonymous(context)
             client.directory()
             with self._lock:
                 self._readers[key] = (client, now)
         return client
 
-    def anonymous(self, profile: PuqAcmeProfile) -> AcmeClient:
+    def anonymous(self, context: ModuleContext) -> AcmeClient:
         """A client without an account: enough for the directory."""
-        return AcmeClient(profile.directory, http=self.http(profile))
+        profile: PuqAcmeProfile = context.profile
+        return AcmeClient(profile.directory, http=self.http(profile), now=context.environment.now)
 
     def read_directory(self, context: ModuleContext, client: AcmeClient | None = None) -> Directory:
         """Fetch the directory afresh and remember what pages show of it."""
-        directory = (client or self.anonymous(context.profile)).directory(refresh=True)
+        asked = client or self.anonymous(context)
+        directory = asked.directory(refresh=True)
         keep_directory(context, directory)
+        self.look_at_clock(context, asked)
         return directory
+
+    def look_at_clock(self, context: ModuleContext, client: AcmeClient | None = None) -> None:
+        """Remember for the pages whether our clock differs from the CA's, as its last answer showed it.
+
+        Args:
+            context: The CA profile.
+            client: Which client was answered; None for that of the account in ``context.authority_id`` used last.
+        """
+        sights = [client.clock] if client is not None else [one.client.clock for one in self._of(context.authority_id)]
+        for sight in sights:
+            # The document is read only where there may be something to write: at every fetch of the directory, and
+            # when the answer of a step shows another time than the one before.
+            if sight is not None and (client is not None or sight.differs != (context.authority_id in self._differing)):
+                note_clock(context, sight)
+                if sight.differs:
+                    self._differing.add(context.authority_id)
+                else:
+                    self._differing.discard(context.authority_id)
+
+    def _of(self, authority_id: str) -> list[Opened]:
+        with self._lock:
+            return [one for one in self._opened.values() if one.ref.authority_id == authority_id]
 
     def settle(self, context: ModuleContext, record: AccountRecord) -> AccountRecord:
         """After a rollover that was cut off, or may have been: ask the CA which key is in use, and keep to that one.
@@ -242,17 +255,17 @@ class Accounts:
             url, number, thumbprint = moved
             return self._keep_to(context, evolve(record, url=url), number, thumbprint)
         if is_closed:
-            return _save(context, self._closed(context, record))
+            return save_record(context, closed_record(context, record))
         if context.documents.unseal(record.key_name) is None:
             return record
         kept = () if record.next_key is None else (record.next_key,)
         spare = tuple(sorted({*record.spare_keys, *kept}))
         now = context.environment.now()
         if not record.is_disowned(now):
-            return _save(context, record.doubted(now))
-        lost = evolve(record, url="", next_key=None, rolling_at=None, spare_keys=spare, doubted_at=None)
+            return save_record(context, record.doubted(now))
+        lost = evolve(record, next_key=None, rolling_at=None, spare_keys=spare).without_account(Replaced.UNKNOWN)
         what = f"The CA knows none of the keys of {record.url}"
-        return _save(context, lost.noted(what, "engine", now))
+        return save_record(context, lost.noted(what, "engine", now))
 
     def _keep_to(self, context: ModuleContext, record: AccountRecord, number: int, thumbprint: str) -> AccountRecord:
         spare = {*record.spare_keys, *(() if record.next_key is None else (record.next_key,))} - {number}
@@ -266,26 +279,20 @@ class Accounts:
         )
         if number != record.key:
             kept = kept.noted("The key was rolled over.", "engine", context.environment.now())
-        saved = _save(context, kept)
+        saved = save_record(context, kept)
         if number != record.key and saved.key == number:
             context.documents.delete_secret(record.sealed(record.key))
         return saved
 
-    @staticmethod
-    def _closed(context: ModuleContext, record: AccountRecord) -> AccountRecord:
-        """The record of an account that was closed by somebody else, or by a process that did not live to say so."""
-        closed = evolve(record, status="deactivated", next_key=None, rolling_at=None, doubted_at=None)
-        return closed.noted("The CA says that the account is deactivated.", "engine", context.environment.now())
-
     def _fresh(self, context: ModuleContext, opened: Opened) -> Opened:
         """The same; its directory is fetched again once a day, and a CA that does not give it is none the worse."""
         now = context.environment.now()
-        if now - opened.directory_at < _DIRECTORY_LIFE:
+        if _is_fresh(opened.directory_at, now):
             return opened
         try:
             self.read_directory(context, opened.client)
             record = read_record(context.documents, opened.ref.key)
-            record = _with_contact(context, opened.ref, record, opened.client)
+            record = with_contact(context, opened.ref, record, opened.client)
         except CertCoreError:
             return opened
         fresh = evolve(opened, record=record, directory_at=now)
@@ -312,9 +319,9 @@ class Accounts:
             )
         directory = self.read_directory(context, client)
         if not record.url:
-            record = self._register(context, ref, record, client, directory, is_new=is_new)
+            record = register(context, ref, record, client, directory, http=self.http, is_new=is_new)
         else:
-            record = _with_contact(context, ref, record, client)
+            record = with_contact(context, ref, record, client)
         now = context.environment.now()
         return Opened(ref=ref, profile=profile, record=record, client=client, directory_at=now)
 
@@ -340,78 +347,11 @@ class Accounts:
             now=context.environment.now,
         )
 
-    def _register(
-        self,
-        context: ModuleContext,
-        ref: AccountRef,
-        record: AccountRecord,
-        client: AcmeClient,
-        directory: Directory,
-        *,
-        is_new: bool,
-    ) -> AccountRecord:
-        """Create the account, or find the one that this key has already (after a restore, say)."""
-        profile: PuqAcmeProfile = context.profile
-        contact = [ref.contact] if ref.contact else []
-        account = None if is_new else existing(client)
-        if account is not None and account.status in CLOSED:
-            _save(context, self._closed(context, evolve(record, url=account.url, directory=profile.directory)))
-            raise AccountClosed(account.url, host_of(profile.directory))
-        if account is None:
-            check_agreement(context, ref, directory)
-            with closing(self.http(profile)) as http:
-                eab = credentials(context, ref, http, required=directory.external_account_required)
-            try:
-                account = client.new_account(contact, terms_agreed=ref.terms_agreed, eab=eab)
-            except AcmeProblem as problem:
-                if is_refusal(problem):
-                    forget_credentials(context, ref)  # they may be the reason; the next attempt asks for others
-                if profile.short_hmac_key and _PRIMITIVE.search(problem.detail):
-                    raise problem.with_advice(_SHORT_KEY.format(length=profile.short_hmac_key)) from None
-                if profile.eab_hmac_key and meaning_of(problem.problem, problem.status) in _BINDING_REFUSED:
-                    raise problem.with_advice(MEANINGS["externalAccountRequired"].advice) from None
-                raise
-        now = context.environment.now()
-        opened = evolve(
-            record,
-            url=account.url,
-            directory=profile.directory,
-            owner=ref.owner,
-            contact=ref.contact,
-            thumbprints=tuple(dict.fromkeys((client.thumbprint, *record.thumbprints))),
-            terms_of_service=directory.terms_of_service if ref.terms_agreed else record.terms_of_service,
-            terms_agreed_at=now.isoformat() if ref.terms_agreed else record.terms_agreed_at,
-            opened_at=record.opened_at or now.isoformat(),
-            trusted_roots=profile.trusted_roots,
-        ).noted(f"Opened or found: {account.url}", "engine", now)
-        return _save(context, opened)
-
     def http(self, profile: PuqAcmeProfile) -> HttpPort:
         """Connections to the CA of a profile."""
         return self.network.http(timeout=profile.api_timeout, extra_roots=profile.trusted_roots)
 
 
-def _with_contact(context: ModuleContext, ref: AccountRef, record: AccountRecord, client: AcmeClient) -> AccountRecord:
-    """Tell the CA the new contact. One that it refuses is remembered and shown; no certificate waits for it.
-
-    A failure that passes is not remembered: it is told again at a later use.
-    """
-    if ref.contact in (record.contact, record.contact_refused) or (record.contact_found and not ref.contact):
-        return record
-    now = context.environment.now()
-    try:
-        client.update_contact([ref.contact] if ref.contact else [])
-    except AcmeProblem as problem:
-        if not is_refusal(problem) or problem.acme_type not in _CONTACT_REFUSED:
-            return record
-        return _save(context, evolve(record, contact_refused=ref.contact, contact_problem=str(problem.problem)))
-    changed = evolve(record, contact=ref.contact, contact_found=False, contact_refused=None, contact_problem="")
-    return _save(context, changed.noted("The contact was changed.", "engine", now))
-
-
-def _save(context: ModuleContext, record: AccountRecord) -> AccountRecord:
-    """Store it; where another process was faster, what that one stored counts."""
-    try:
-        return record.save(context.documents)
-    except StaleWrite:
-        return read_record(context.documents, record.document)
+def _is_fresh(fetched_at: datetime, now: datetime) -> bool:
+    """Whether a directory need not be fetched again: within a day, by a clock that was not ahead."""
+    return -CLOCKS_APART <= now - fetched_at < _DIRECTORY_LIFE

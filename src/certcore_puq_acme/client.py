@@ -17,6 +17,7 @@ from urllib.parse import urljoin
 
 from certcore.errors import InvalidInput
 from certcore_puq_acme.acme_errors import BUSY, CLIENT_ERRORS, AcmeProblem, ProtocolError
+from certcore_puq_acme.clocks import ClockSight
 from certcore_puq_acme.exchange import Exchange, body_failure
 from certcore_puq_acme.foreign_text import LONGEST_URL, printable
 from certcore_puq_acme.jose import AccountSigner, ExternalAccountBinding, b64url, compact
@@ -83,6 +84,11 @@ class AcmeClient:
     def requests_sent(self) -> int:
         """How many HTTP requests this client has made, those repeated for a nonce included."""
         return self._exchange.requests_sent
+
+    @property
+    def clock(self) -> ClockSight | None:
+        """Our clock and the server's at the last answer; None before one, and without a clock of ours."""
+        return self._exchange.clock
 
     @property
     def thumbprint(self) -> str:

@@ -12,9 +12,10 @@ from typing import Any, Final
 from certcore.model.problem import Problem
 from certcore.ports.forks import renew_after_fork
 from certcore_puq_acme.acme_errors import WORDS, AcmeProblem, ProtocolError, TransportFailed
+from certcore_puq_acme.clocks import ClockSight
 from certcore_puq_acme.foreign_text import LONGEST_URL, decode_json, printable
 from certcore_puq_acme.jose import AccountSigner
-from certcore_puq_acme.messages import parse_problem, parse_retry_after
+from certcore_puq_acme.messages import http_date, parse_problem, parse_retry_after
 from certcore_puq_acme.metering import count_request
 from certcore_puq_acme.network import HttpPort
 from certcore_puq_acme.transport import HttpReply, host_of, is_redirect, redirect_target, redirected
@@ -47,6 +48,8 @@ class Exchange:
         self._moved_home = ""
         self._now = now
         self._nonces: deque[str] = deque(maxlen=_NONCES_KEPT)  # append and pop are atomic
+        #: Our clock and the server's at the last answer with a Date; None before one.
+        self.clock: ClockSight | None = None
         self._counting = threading.Lock()
         self._sent = 0
         renew_after_fork(self)
@@ -168,6 +171,12 @@ class Exchange:
             raise ProtocolError("newNonce reply", "Replay-Nonce", host=host_of(reply.url))
         return nonce
 
+    def _look_at_clock(self, reply: HttpReply) -> None:
+        """Compare the clocks, unless the answer was kept by a cache for a while (RFC 9111 section 5.1)."""
+        theirs = http_date(reply.header("Date"))
+        if theirs is not None and self._now is not None and not reply.header("Age"):
+            self.clock = ClockSight(ours=self._now(), theirs=theirs)
+
     def _count(self, *, repeats: bool = False) -> None:
         count_request(repeats=repeats)
         with self._counting:
@@ -183,6 +192,7 @@ class Exchange:
         """Keep the nonce, and raise unless the reply is a success."""
         if nonce := _nonce_of(reply):
             self._nonces.append(nonce)
+        self._look_at_clock(reply)
         if reply.status in _OK:
             return reply
         if is_redirect(reply):

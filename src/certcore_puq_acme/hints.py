@@ -25,6 +25,7 @@ from certcore.model.lifecycle import Status
 from certcore.model.problem import Problem
 from certcore.model.views import CertificateView
 from certcore.ports.ca_module import ModuleContext
+from certcore_puq_acme.account_hints import clock_notice, new_account_notice
 from certcore_puq_acme.attempt_hints import not_getting_on, progress, unseen_value, waiting_for_turn
 from certcore_puq_acme.directory_records import known_directory
 from certcore_puq_acme.owner_records import (
@@ -48,6 +49,10 @@ _LATER: Final = 30.0
 
 def right_column(view: CertificateView, context: ModuleContext) -> list[Hint]:
     """Everything that there is to say about a certificate in its present status."""
+    return [*clock_notice(context), *new_account_notice(view, context), *_of_status(view, context)]
+
+
+def _of_status(view: CertificateView, context: ModuleContext) -> list[Hint]:
     status = view.certificate.status
     match status:
         case Status.DRAFT:

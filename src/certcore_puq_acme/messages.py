@@ -30,6 +30,7 @@ __all__ = [
     "Fetched",
     "Order",
     "alternates",
+    "http_date",
     "parse_problem",
     "parse_retry_after",
 ]
@@ -326,7 +327,7 @@ def parse_retry_after(value: str, *, date: str = "", now: datetime | None = None
     if value.isascii() and value.isdigit():
         digits = value.lstrip("0")[:6] or "0"  # six digits are more than a day already
         return min(float(digits), MAX_RETRY_AFTER)
-    until, start = _http_date(value), _http_date(date) or now
+    until, start = http_date(value), http_date(date) or now
     if until is None or start is None:
         return None
     return min(max((until - start).total_seconds(), 0.0), MAX_RETRY_AFTER)
@@ -340,7 +341,8 @@ def alternates(link_headers: list[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _http_date(value: str) -> datetime | None:
+def http_date(value: str) -> datetime | None:
+    """The moment of an HTTP-date (RFC 9110 section 5.6.7); None for what is none."""
     if not value:
         return None
     try:

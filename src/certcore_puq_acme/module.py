@@ -11,7 +11,7 @@ from attrs import evolve
 
 from certcore.errors import CertCoreError, InvalidInput, InvalidName
 from certcore.model.form import Choice, FieldKind, FormField, fields_of
-from certcore.model.hints import Hint, Message
+from certcore.model.hints import Hint, Level, Message
 from certcore.model.issuance import Issuance
 from certcore.model.names import DnsName
 from certcore.model.renewal_info import SuggestedWindow
@@ -32,6 +32,7 @@ from certcore.ports.dns import DnsServer, Zone, ZoneSource
 from certcore.ports.environment import Environment
 from certcore.ports.forks import renew_after_fork
 from certcore_puq_acme.account_actions import profile_actions, run_action
+from certcore_puq_acme.account_records import records_of
 from certcore_puq_acme.delegation import VALIDATION_LABEL
 from certcore_puq_acme.directory_records import known_directory
 from certcore_puq_acme.hints import right_column
@@ -111,6 +112,10 @@ class PuqAcme(CAModule):
             allowed = ", ".join(profile.challenge_types)
             raise InvalidInput("challenge", f"this CA profile allows {allowed} only.")
         _check_certificate_profile(context, wanted)
+        if wanted.account_email:
+            from certcore_puq_acme.account_limits import check_wanted_account  # noqa: PLC0415 - see advance
+
+            check_wanted_account(context, wanted)
         for position, name in enumerate(names):
             field = "domain" if position == 0 else "aliases"
             if name.is_wildcard and not profile.allow_wildcard:
@@ -207,7 +212,7 @@ class PuqAcme(CAModule):
             items.append(CheckItem(title=account, ok=True, detail=opened.client.account().url))
         except CertCoreError as error:
             items.append(CheckItem(title=account, ok=False, detail=str(error.message), advice=error.advice))
-        return items
+        return [*items, *_check_history(context)]
 
     def _check_zone(self, context: ModuleContext) -> CheckItem:
         from certcore_puq_acme.propagation import Resolvers  # noqa: PLC0415 - dnspython costs 0.1 s
@@ -240,6 +245,22 @@ def _check_certificate_profile(context: ModuleContext, settings: PuqAcmeSettings
     if wanted and directory is not None and wanted not in directory.profiles:
         offered = ", ".join(directory.profiles) or "none"
         raise InvalidInput("certificate_profile", f"the CA does not offer {wanted!r}.", advice=f"It offers: {offered}.")
+
+
+def _check_history(context: ModuleContext) -> list[CheckItem]:
+    """What is to be said of the clocks, and of an account that has taken the place of another one."""
+    from certcore_puq_acme.account_hints import clock_notice, replaced_notice  # noqa: PLC0415 - see advance
+
+    clock = Message("puq_acme.check.clock", "The clocks of this machine and of the CA")
+    items = [CheckItem(title=clock, ok=False, detail=str(notice.text)) for notice in clock_notice(context)]
+    replaced = Message("puq_acme.check.replaced", "The account that was used before")
+    advice = "Change such records, then run the profile's action accept_account."
+    for record in records_of(context.documents, context.authority_id):
+        for notice in replaced_notice(record, context):
+            wanted = notice.level is Level.INFO
+            item = CheckItem(title=replaced, ok=wanted, detail=str(notice.text), advice="" if wanted else advice)
+            items.append(item)
+    return items
 
 
 def _zones(profiles: Sequence[Any]) -> list[Zone]:

@@ -8,6 +8,7 @@ from datetime import datetime
 from certcore.model.hints import ActionButton, Fact, Facts, Hint, Level, Link, Message, Notice
 from certcore.ports.ca_module import ModuleContext
 from certcore_puq_acme.account_actions import profile_actions
+from certcore_puq_acme.account_hints import clock_notice, replaced_notice
 from certcore_puq_acme.account_records import AccountRecord, own_account, read_record, records_of
 from certcore_puq_acme.budget import Budget
 from certcore_puq_acme.directory_records import KnownDirectory, known_directory
@@ -27,7 +28,9 @@ def profile_column(context: ModuleContext) -> Sequence[Hint]:
         if one.url and one.document != own.document and not one.is_closed
     ]
     return [
+        *clock_notice(context),
         *_short_key(context.profile),
+        *(hint for one in (own, *others) for hint in replaced_notice(one, context)),
         *_account(own),
         *_terms(context, own, others, known),
         *_others(others),

@@ -204,6 +204,17 @@ class PuqAcmeProfile:
         placeholder="https://api.example.com/acme/eab-credentials-email",
         help="Only for another ACME CA: where it gives EAB credentials for the account e-mail, as ZeroSSL does.",
     )
+    own_accounts: bool = form.boolean(
+        "Certificates may have accounts of their own",
+        default=False,
+        help="Whether a certificate's account e-mail opens an account at the CA. Accounts that exist go on working.",
+    )
+    max_accounts: int = form.integer(
+        "Accounts of certificates", minimum=1, maximum=10000, default=50, help="How many may be open in this profile."
+    )
+    max_accounts_per_owner: int = form.integer(
+        "Accounts of certificates per owner", minimum=1, maximum=10000, default=5
+    )
     certificate_profile: str = form.text(
         "Certificate profile",
         default="",
@@ -331,7 +342,9 @@ class PuqAcmeSettings:
         "Account e-mail",
         default="",
         parse=_email,
-        help="For an account of its own at the CA; the CA profile's account when empty.",
+        help=(
+            "For an account of its own at the CA, where the CA profile permits it; the CA profile's account when empty."
+        ),
     )
     terms_agreed: bool = form.boolean(
         "Agree to the CA's terms of service",

@@ -50,6 +50,7 @@ def advance(work: Work, accounts: Accounts) -> Step:
     meter = Meter(allowance=asked.left)
     with metered(meter):
         step = _tried(attempt)
+    accounts.look_at_clock(work)
     if isinstance(step, Issued):
         kept = {name: value for name, value in step.state.items() if name not in _OF_THE_WAY}
         return evolve(step, state=kept, ordered=False)

@@ -199,7 +199,7 @@ def test_the_yes_to_other_terms_opens_no_further_account(panel, trouble):
     The action is for all accounts of the profile, also where the profile's own account is not there yet.
     """
     plan, proxy = trouble
-    profile = panel.profile(**proxy)
+    profile = panel.profile(**proxy, own_accounts=True)
     first = panel.issued(profile, "a.shop.test", module_data={"account_email": "anna@shop.test"})
     assert record_of(panel, profile).url == ""
     _has_other_terms(plan, "https://ca.test/terms/2")
@@ -224,7 +224,7 @@ def test_the_yes_to_other_terms_opens_no_further_account(panel, trouble):
 def test_accounts_that_are_no_more_do_not_hold_up_an_agreement(panel, trouble):
     """One that was closed elsewhere can agree to nothing, and its old yes stops nobody after the action."""
     plan, proxy = trouble
-    profile = panel.profile(**proxy)
+    profile = panel.profile(**proxy, own_accounts=True)
     panel.issued(profile, "a.shop.test", module_data={"account_email": "anna@shop.test"})
     (closed,) = records_of(context_of(panel, profile).documents, profile.id)
     Accounts().find(context_of(panel, profile), closed.document).deactivate_account()
@@ -244,7 +244,7 @@ def test_accounts_that_are_no_more_do_not_hold_up_an_agreement(panel, trouble):
 def test_a_certificates_own_yes_counts_where_the_profile_has_none(panel, trouble):
     """It is not the profile's, which may have been to other terms."""
     plan, proxy = trouble
-    profile = panel.profile(**{**proxy, "terms_agreed": False})
+    profile = panel.profile(**{**proxy, "terms_agreed": False, "own_accounts": True})
     panel.issued(profile, "a.shop.test", module_data={"account_email": "anna@shop.test", "terms_agreed": True})
     _has_other_terms(plan, "https://ca.test/terms/2")
     panel.restart()

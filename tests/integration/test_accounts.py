@@ -45,7 +45,7 @@ def _shown(panel, profile):
 def test_one_account_for_the_profile_and_one_for_each_other_email(panel, start_pebble):
     """Certificates share the profile's account; one that asks for another e-mail gets an account of its own."""
     pebble = start_pebble()
-    profile = panel.profile(pebble.directory_url, pebble.roots_pem, email="ca@panel.test")
+    profile = panel.profile(pebble.directory_url, pebble.roots_pem, email="ca@panel.test", own_accounts=True)
     panel.issued(profile, "a.shop.test")
     panel.issued(profile, "b.shop.test", module_data={"account_email": "CA@panel.test".lower()})
     panel.issued(profile, "c.shop.test", module_data={"account_email": "anna@shop.test"})
@@ -59,7 +59,7 @@ def test_one_account_for_the_profile_and_one_for_each_other_email(panel, start_p
 def test_terms_can_be_agreed_to_by_a_certificate_of_its_own(panel, start_pebble):
     """Where the profile has not agreed, a certificate that has gets an account only when the agreement is for it."""
     pebble = start_pebble()
-    profile = panel.profile(pebble.directory_url, pebble.roots_pem, terms_agreed=False)
+    profile = panel.profile(pebble.directory_url, pebble.roots_pem, terms_agreed=False, own_accounts=True)
     own = {"account_email": "anna@shop.test", "terms_agreed": True}
     panel.issued(profile, "a.shop.test", module_data=own)
     other = panel.request(profile, "b.shop.test")

@@ -190,7 +190,7 @@ def _active_fleet(panel, profile, count):
             leaf_pem=chain.leaf_pem,
             chain_pem=chain.chain_pem,
             leaf=chain.leaf,
-            finished_at=now,
+            finished_at=ends - LIFETIME,
         )
         active = evolve(
             draft, status=Status.ACTIVE, active_issuance_id=issued.id, not_after=chain.leaf.not_after, updated_at=now

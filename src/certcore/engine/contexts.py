@@ -176,7 +176,8 @@ class Contexts:
         """The module of a profile, and one issuance as its work, beside the active one and under a lease."""
         module, context = self.context(authority, lease)
         return module, Work(
-            **{one.name: getattr(context, one.name) for one in fields(ModuleContext)},
+            **{one.name: getattr(context, one.name) for one in fields(ModuleContext) if one.name != "owner"},
+            owner=certificate.owner,
             certificate=certificate,
             issuance=handed_out(issuance),
             settings=self.settings(module, authority, certificate),

@@ -218,7 +218,8 @@ def _can_take(held: Held, tired: Issuance, authority_id: str, contexts: Contexts
         module, context = contexts.context(authority)
         settings = contexts.settings(module, authority, held.certificate)
         check = module.check_request
-        call_plugin(authority.module, "check_request", check, context, tired.names, settings, returns=None)
+        about = evolve(context, owner=held.certificate.owner)
+        call_plugin(authority.module, "check_request", check, about, tired.names, settings, returns=None)
     except (StorageError, LeaseLost):
         raise
     except CertCoreError as error:

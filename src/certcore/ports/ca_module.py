@@ -109,6 +109,8 @@ class ModuleContext:
     profile: Any
     documents: Documents
     environment: Environment
+    #: The owner of the certificate that the call is about; empty for none, and where it is about the profile.
+    owner: str = ""
 
 
 @frozen(kw_only=True)

@@ -72,7 +72,8 @@ def prepare(
     module, context = contexts.context(authority)
     settings: object = read_settings(authority.module, module.certificate_type, certificate.module_data)
     check = module.check_request
-    call_plugin(authority.module, "check_request", check, context, certificate.names, settings, returns=None)
+    about = evolve(context, owner=certificate.owner)
+    call_plugin(authority.module, "check_request", check, about, certificate.names, settings, returns=None)
     return new_issuance(
         certificate,
         number=1 + max((one.number for one in issuances), default=0),

@@ -106,7 +106,8 @@ def checked(
         data = {name: value for name, value in data.items() if name in known or name not in before.module_data}
     settings: object = read_settings(authority.module, module.certificate_type, data)
     check = module.check_request
-    call_plugin(authority.module, "check_request", check, context, names, settings, returns=None)
+    about = evolve(context, owner=certificate.owner)
+    call_plugin(authority.module, "check_request", check, about, names, settings, returns=None)
     plain = plain_settings(authority.module, settings)
     if before is not None:
         _refuse_old_consents(module, before, evolve(certificate, module_data=plain), given)

@@ -26,7 +26,7 @@ def core():
 
 
 def _profile(core, name="acme", **settings):
-    agreed = {"tech_zone": "acme.panel.test", "terms_agreed": True}
+    agreed = {"tech_zone": "acme.panel.test", "terms_agreed": True, "own_accounts": True}
     return core.authorities.create(name, module="puq_acme", settings={**agreed, **settings})
 
 
