@@ -31,7 +31,7 @@ __all__ = ["preflight", "what_is_wrong"]
 
 #: What a CA may say of an order that names the leaf which it replaces, where that is not what it does not like.
 _NOT_OF_REPLACES: Final = frozenset({"badNonce", "rateLimited"})
-#: When it is asked again whether an order may be placed, where nobody says when.
+#: When it is asked again whether an order may be placed, at the latest.
 _HELD_BACK: Final = timedelta(hours=1)
 #: How much of a problem is kept while the next order waits.
 _LONGEST_CAUSE: Final = 500
@@ -84,7 +84,9 @@ def _order(attempt: Attempt, opened: Opened, findings: list[Finding]) -> Step:
     if attempt.work.orders_left <= 0:
         until = attempt.work.next_order_at or attempt.now + _HELD_BACK
         held = Turn(why=Why.ORDERS, until=until, detail=_why_it_ordered_again(attempt))
-        return _wait_for_turn(attempt, held, findings)
+        waiting = _wait_for_turn(attempt, held, findings)
+        # It is the certificate that may not order, wherever: no other CA is to be tried because of a long wait.
+        return evolve(waiting, look_again=min(waiting.look_again, attempt.now + _HELD_BACK))
     replaces = _replaces(attempt, opened)
     request = OrderRequest(
         issuance_id=attempt.work.issuance.id,

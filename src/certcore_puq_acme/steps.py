@@ -228,6 +228,7 @@ def _retry_at(attempt: Attempt, error: AcmeError) -> tuple[datetime | None, str]
     if asked is None:
         return None, ""
     is_limit = isinstance(error, AcmeProblem) and (error.status in _LIMITED or error.acme_type == "rateLimited")
+    is_limit = is_limit or not attempt.state.get("order")  # no order is in work
     bounded = bounded_wait(asked, Wait.LIMIT if is_limit else Wait.ORDER, attempt.left)
     retry_at, wished = (attempt.now + timedelta(seconds=seconds) for seconds in (bounded, asked))
     if isinstance(error, AcmeProblem) and pauses_the_account(error, attempt.names):
