@@ -65,6 +65,8 @@ class Asked:
     status: int
     #: The names, for an order.
     names: tuple = ()
+    #: The account that asked, of a signed request.
+    account: str = ""
 
 
 @define(eq=False)
@@ -171,7 +173,9 @@ class SimulatedCA:
             reply = handle() if self.tamper is None else self.tamper(self, kind, count, handle)
             status = reply.status
         finally:
-            self.asked.append(Asked(at=now, kind=kind, occurrence=count, status=status, names=names))
+            account = self._signed_by(body) if body else ""
+            asked = Asked(at=now, kind=kind, occurrence=count, status=status, names=names, account=account)
+            self.asked.append(asked)
         content = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
         sent = {"Date": format_datetime(now, usegmt=True), "Replay-Nonce": self._nonce(), **reply.headers}
         if kind in ("directory", "renewalInfo"):
@@ -191,6 +195,11 @@ class SimulatedCA:
         nonce = f"nonce-{self._given}"
         self.nonces.add(nonce)
         return nonce
+
+    def _signed_by(self, body):
+        """The account that a request says it is of."""
+        protected = json.loads(_unb64(json.loads(body)["protected"]))
+        return protected.get("kid") or self._account_url(protected["jwk"])
 
     # -- signatures ----------------------------------------------------------------------------------------------
 
@@ -266,13 +275,15 @@ class SimulatedCA:
         return Reply(body={kind: f"{BASE}/{kind}" for kind in kinds})
 
     def _new_account(self, asked):
-        thumbprint = self._thumbprint(asked.payload["jwk"])
-        url = f"{BASE}/account/{thumbprint[:12]}"
+        url = self._account_url(asked.payload["jwk"])
         is_known = url in self.accounts
         if not is_known and asked.payload.get("onlyReturnExisting"):
             raise Refused(400, "accountDoesNotExist", "no account has this key")
         self.accounts[url] = asked.payload["jwk"]
         return Reply(status=200 if is_known else 201, body={"status": "valid"}, headers={"Location": url})
+
+    def _account_url(self, jwk):
+        return f"{BASE}/account/{self._thumbprint(jwk)[:12]}"
 
     @staticmethod
     def _thumbprint(jwk):

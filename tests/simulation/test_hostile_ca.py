@@ -6,8 +6,8 @@ import pytest
 from hostile_ca import DAYS, FAULTS, HOUR, complaints, line, pairs, printed, run
 
 PAIRS = pairs()
-FORTNIGHT = 14
-SAMPLE = random.Random(13).sample(PAIRS, 20)
+DAYS_OF_A_SAMPLE = 13
+SAMPLE = random.Random(13).sample([row for row in PAIRS if DAYS in {one.short for one in row}], 20)
 LONGER = [one for one in FAULTS if one.short < DAYS]
 
 
@@ -43,7 +43,7 @@ def test_the_printed_table_has_every_row():
 @pytest.mark.parametrize("faults", SAMPLE, ids=named)
 def test_pairs_of_what_a_ca_does_wrong(faults):
     """What holds for each fault alone holds for faults that meet: a sample, until after the renewal."""
-    assert not complaints(faults, run(faults, days=FORTNIGHT), days=FORTNIGHT)
+    assert not complaints(faults, run(faults, days=DAYS_OF_A_SAMPLE), days=DAYS_OF_A_SAMPLE)
 
 
 @pytest.mark.soak
