@@ -2,17 +2,23 @@
 
 import doctest
 import importlib
+import inspect
 import shutil
+import textwrap
 import time
 
 import pytest
+from attrs import evolve
 
 from certcore import CertCore
-from certcore.model.hints import DnsRecords
+from certcore.errors import PluginError
+from certcore.model.conform import Misfit
+from certcore.model.hints import DnsRecords, Level, Message, Notice
 from certcore.testing.clock import FrozenEnvironment
+from certcore.testing.contracts import ca_module
 from certcore.testing.contracts.ca_module import CAModuleContract
 from certcore.testing.pebble import Pebble
-from certcore.testing.scripted_ca import ScriptedCA
+from certcore.testing.scripted_ca import Act, ScriptedCA
 from certcore.testing.zone import MemoryZone
 
 #: Any 256 bits and more in base64url.
@@ -46,6 +52,71 @@ class TestScripted(CAModuleContract):
 
     def held_outside(self, core):
         return len(self.ca.held)
+
+
+class _MyCA(ScriptedCA):
+    """What an author would write, for the example in the suite's documentation."""
+
+    name = "my_module"
+
+
+my_plugin = _MyCA([Act.ISSUE], now=FrozenEnvironment().now()).plugin()
+
+# The example as it is printed: the class TestMyModule.
+exec(textwrap.dedent((ca_module.__doc__ or "").partition("::\n")[2].rpartition("\n\n")[0]))
+
+
+class _Breaking(ScriptedCA):
+    """Breaks one promise, which the suite has to see."""
+
+    name = "breaking"
+    plan = Act.ISSUE
+
+    def advance(self, work):
+        step = super().advance(work)
+        match self.plan:
+            case "secret":
+                return evolve(step, state={"key": work.profile.api_key.reveal_text()})
+            case "huge":
+                return evolve(step, state={"all": "x" * 1_000_000})
+        return step
+
+    def hints(self, view, context):
+        shown = context.profile.api_key.reveal_text() if self.plan == "shown" else ""
+        return [Notice(Level.INFO, Message("breaking", f"The key is {shown}."))]
+
+    def profile_hints(self, context):
+        return ["text"] if self.plan == "profile" else []
+
+    def renewal_info(self, issuance, context):
+        return "soon" if self.plan == "renewal" else None
+
+
+@pytest.mark.parametrize(
+    ("plan", "check", "error"),
+    [
+        ("secret", "test_steps_are_plain_and_quick", Misfit),
+        ("huge", "test_steps_are_plain_and_quick", Misfit),
+        ("shown", "test_hints_for_every_status", AssertionError),
+        ("profile", "test_the_forms_and_the_profile_can_be_shown", AssertionError),
+        ("renewal", "test_the_ca_can_be_asked_about_renewals", PluginError),
+    ],
+)
+def test_the_suite_sees_a_broken_promise(plan, check, error):
+    """A secret or too much in a state, a secret on a page, hints and answers of a wrong kind fail the suite."""
+    environment = FrozenEnvironment()
+    breaking = _Breaking([Act.ISSUE], now=environment.now())
+    with CertCore.in_memory(plugins=[breaking.plugin()], installed_plugins=False, environment=environment) as core:
+        suite = CAModuleContract()
+        profile = core.authorities.create("x", module="breaking", settings={"api_key": "canary-api-key"}).id
+        needed = inspect.signature(getattr(suite, check)).parameters
+        given = {"core": core, "module": breaking, "authority_id": profile}
+        arguments = {name: value for name, value in given.items() if name in needed}
+        getattr(suite, check)(**arguments)
+        breaking.plan = plan
+        profile = core.authorities.create("y", module="breaking", settings={"api_key": "canary-api-key"}).id
+        with pytest.raises(error):
+            getattr(suite, check)(**arguments | ({"authority_id": profile} if "authority_id" in arguments else {}))
 
 
 @pytest.mark.pebble

@@ -307,12 +307,14 @@ class CAModuleContract:
         view = core.certificates.view(one)
         _, context = core.engine.contexts.context(_authority(view))
         key = core.certificates.reveal_private_key(one, reason="contract").reveal_text()
+        secrets = [secret.reveal_text() for secret in secrets_in(context.profile) if secret]
         for status in Status:
             changed = evolve(view.certificate, status=status)
             for issuance in (None, view.active):
                 shown = evolve(view, certificate=changed, issuance=issuance)
                 text = json.dumps([hint_to_json(hint) for hint in module.hints(shown, context)])
                 assert key.splitlines()[1] not in text
+                assert not any(secret in text for secret in secrets)
                 assert "PRIVATE KEY" not in text
 
     def test_actions_in_hints_are_possible(self, core: CertCore, authority_id: str) -> None:
