@@ -3,21 +3,25 @@
 import contextlib
 import os
 import signal
+import sys
 import threading
 import time
 from datetime import timedelta
 
+import attrs
 import pytest
 from broken_modules import ANYWHERE, HINTS, SECRET, STEPS, Wild, raising, returning, waiting
 
 import certcore
 from certcore import CertCore, NoticePolicy
 from certcore.adapters.plugin_modules import METHODS
-from certcore.errors import CertCoreError, PluginError, UnknownModule
+from certcore.errors import CertCoreError, InvalidInput, PluginError, UnknownModule
+from certcore.model import form
 from certcore.model.export import ExportedFile, ExportFormat, Use
 from certcore.model.hints import Level, Message, Notice
 from certcore.model.lifecycle import Status
 from certcore.model.plugin_calls import call_plugin
+from certcore.model.secret import Secret
 from certcore.ports.ca_module import CAModule, NoSettings
 from certcore.testing.clock import FrozenEnvironment
 from certcore.testing.scripted_ca import Act, ScriptedCA
@@ -424,3 +428,56 @@ def test_a_module_that_is_gone_is_looked_for_among_the_broken():
         with pytest.raises(UnknownModule) as caught:
             other.authorities.create("x", module="healthy")
         assert "could not be used, see plugin_failures: healthy" in caught.value.advice
+
+
+def test_observers_do_not_share_what_they_are_given():
+    """What one observer changes in an event, neither the next one nor the record has."""
+    environment = FrozenEnvironment()
+    seen = []
+    first, second = Hooks(lambda event: event.data.update(mine=1) or event.data.clear()), Hooks(seen.append)
+    second.name = "second"
+    ca = ScriptedCA([Act.ISSUE], now=environment.now())
+    plugins = [second, first, ca.plugin()]
+    with CertCore.in_memory(plugins=plugins, installed_plugins=False, environment=environment) as core:
+        one = _active(core, _profile(core, "scripted"))
+        core.outbox.deliver()
+        assert seen == list(core.certificates.timeline(one))
+        assert any(event.data for event in seen)
+        assert core.certificates.verify_timeline(one).fault == ""
+
+
+@attrs.frozen(kw_only=True)
+class _Fields:
+    """Settings whose own code fails."""
+
+    parsed: str = form.text("Parsed", default="", parse=lambda text, name: sys.exit(3))
+    secret: Secret | None = form.secret("Secret", default=None)
+    checked: str = form.text("Checked", default="")
+
+    def __attrs_post_init__(self):
+        if self.checked == "wrong":
+            raise ValueError(self.secret)
+        if self.checked == "refused":
+            raise InvalidInput("checked", "is refused.")
+
+
+class _WithFields(WithoutCleanUp):
+    name = "fields"
+    profile_type = _Fields
+    certificate_type = _Fields
+
+
+@pytest.mark.parametrize("settings", [{"parsed": "x"}, {"checked": "wrong", "secret": SECRET}])
+def test_settings_whose_own_code_fails_are_contained(settings):
+    """A parser or a check of a module's form that raises is the module's failure; what it refuses, it refuses."""
+    with CertCore.in_memory(
+        plugins=[Named(_WithFields())], installed_plugins=False, environment=FrozenEnvironment()
+    ) as core:
+        with pytest.raises(PluginError, match="'fields' failed in _Fields") as caught:
+            core.authorities.create("x", module="fields", settings=settings)
+        assert SECRET not in str(caught.value)
+        with pytest.raises(InvalidInput, match="is refused"):
+            core.authorities.create("x", module="fields", settings={"checked": "refused"})
+        profile = core.authorities.create("x", module="fields").id
+        with pytest.raises(PluginError, match="'fields' failed in _Fields"):
+            core.certificates.create("a.example", authority=profile, module_data=settings)

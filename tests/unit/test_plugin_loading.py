@@ -199,6 +199,11 @@ BROKEN = {
         "'pem' is already taken by certcore",
         "Rename",
     ),
+    "a format with a title that is none": (
+        Offering(certcore_export_formats=[ExportFormat(name="x", title=5, private_key=Use.NEVER, make=print)]),
+        "an ExportFormat whose title is an int",
+        "author",
+    ),
     "an async format": (
         Offering(certcore_export_formats=[ExportFormat(name="x", title="X", private_key=Use.NEVER, make=_async)]),
         "coroutine function",

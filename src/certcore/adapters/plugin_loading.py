@@ -122,6 +122,7 @@ class Loader:
                 if one.name in own or one.name in formats:
                     whose = "certcore" if one.name in own else "another plugin"
                     raise PluginFault(f"the export format {one.name!r} is already taken by {whose}.", "Rename it.")
+                conform(one, ExportFormat)
                 _check_make(one)
                 formats[one.name] = one
         return tuple(formats.values())
@@ -164,7 +165,8 @@ class Loader:
     def _report(self, failure: PluginFailure, plugin: object) -> None:
         known = self._faults.setdefault(failure.plugin, [])
         known.append(failure)
-        _log.error("The plugin %r: %s %s\n%s", failure.plugin, failure.reason, failure.advice, failure.trace)
+        parts = (failure.reason, failure.advice, failure.trace and f"\n{failure.trace}")
+        _log.error("The plugin %r: %s", failure.plugin, " ".join(filter(None, parts)))
         is_policy = False
         if plugin is not None:
             try:

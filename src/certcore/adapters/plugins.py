@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import logging
 import threading
@@ -9,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from attrs import Factory, field, frozen
+from attrs import Factory, evolve, field, frozen
 
 from certcore.adapters.plugin_entries import installed_plugins
 from certcore.adapters.plugin_loading import LoadedPlugin, Loader
@@ -127,7 +128,8 @@ class LoadedPlugins:
             if plugin.name != observer:
                 continue
             hook = plugin.hooks["certcore_on_event"]
-            given = hook.arguments({"event": event, "certificates": certificates})
+            own = evolve(event, data=copy.deepcopy(dict(event.data)))  # what one observer changes, no other sees
+            given = hook.arguments({"event": own, "certificates": certificates})
             try:
                 call_plugin(observer, "certcore_on_event", hook.function, returns=_has_run, **given)
             except CertCoreError as error:  # the outbox tries again, and tells the others meanwhile
