@@ -23,7 +23,7 @@ from certcore.cli.interrupts import sigterm_interrupts
 from certcore.cli.lost import LostStep, draw_lost, lost_steps, take_step
 from certcore.cli.options import FAILED, INTERRUPTED, Database, Json, Keyring, Targets
 from certcore.cli.output import plain
-from certcore.cli.store import Session, session
+from certcore.cli.store import Session, read_targets_file, session
 from certcore.core import CertCore
 from certcore.engine.worker import Worker
 from certcore.errors import CertCoreError, NotFound, StorageUnavailable
@@ -33,7 +33,6 @@ from certcore.model.lifecycle import Status
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from certcore.contrib.targets import Targets as TargetsFile
 
 __all__ = ["Progress", "run", "run_until_idle"]
 
@@ -92,7 +91,7 @@ def run(  # noqa: PLR0917 - Typer gives them all by name
         raise typer.BadParameter("choose one of --once and --until-idle.", param_hint="--once")
     address = parse_address(dns, "--dns") if dns else None
     with (
-        session(database, keyring, as_json=as_json, targets=lambda: _read(targets.strip())) as now,
+        session(database, keyring, as_json=as_json, targets=lambda: read_targets_file(targets)) as now,
         sigterm_interrupts(),
         _serving(now, address, dns_module),
     ):
@@ -165,15 +164,6 @@ def run_until_idle(
         if time.monotonic() >= deadline:
             raise TimeoutError
         pause.wait(_LOOK)
-
-
-def _read(targets: str) -> TargetsFile | None:
-    """What is in a file of targets, where one is given."""
-    if not targets:
-        return None
-    from certcore.contrib.targets import read_targets  # noqa: PLC0415 - not needed for --help
-
-    return read_targets(targets)
 
 
 @contextmanager

@@ -28,6 +28,7 @@ __all__ = [
     "create",
     "locate",
     "opened",
+    "read_targets_file",
     "require_database",
     "session",
     "warn_of_plugins",
@@ -169,6 +170,19 @@ def warn_of_plugins(output: Output, failures: Iterable[PluginFailure]) -> None:
         output.note(text.strip(), "yellow")
         if failure.trace and os.environ.get("CERTCORE_DEBUG") == "1":
             output.note(failure.trace, "dim")
+
+
+def read_targets_file(path: str) -> Targets | None:
+    """The plugins and notices of a file of targets; None where no file is named.
+
+    Raises:
+        CertCoreError: It cannot be read, or something in it is wrong.
+    """
+    if not path.strip():
+        return None
+    from certcore.contrib.targets import read_targets  # noqa: PLC0415 - not needed for --help
+
+    return read_targets(path.strip())
 
 
 @contextmanager

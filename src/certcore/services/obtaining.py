@@ -42,6 +42,9 @@ _NAMESPACE: Final = "certcore-obtain"
 #: So many calls for other certificates can go on at the same moment without one waiting for another.
 _LOCKS: Final = 64
 _MOST_RACES: Final = 100
+#: How many certificates with some of the names are looked at before another one is made.
+_MOST_OVERLAPS: Final = 100
+_SHOWN_NAMES: Final = 5
 #: Entries of a list before the empty ones are left out.
 _MOST_ALIASES: Final = 1000
 
@@ -166,6 +169,7 @@ class Obtaining:
             if (one := self._seen(wanted, actor, hidden)) is not None:
                 self._refuse_others(one, form)
                 return one
+            self._refuse_overlap(wanted, actor)
             with suppress(StaleWrite):
                 one = self.certificates.create(
                     wanted.domain,
@@ -189,6 +193,34 @@ class Obtaining:
                 return one
             hidden.add(one.id)
         return None
+
+    def _refuse_overlap(self, wanted: _Wanted, actor: str) -> None:
+        """Refuse a second certificate of one owner and CA profile beside one that is meant, most likely.
+
+        It would have names of the first alone, or the same primary name beside others: both would be deployed to one
+        place. Whoever wants two makes the second with `Certificates.create`.
+        """
+        with self.engine.storage.read() as transaction:
+            others = transaction.certificates.sharing(
+                wanted.sample(self.engine.environment.now()), limit=_MOST_OVERLAPS
+            )
+        for one in others:
+            if one.authority_id != wanted.authority_id or one.status in (Status.DRAFT, Status.REVOKED):
+                continue
+            names = set(one.names)
+            is_part = wanted.names < names
+            if not is_part and (one.domain != wanted.primary or wanted.names == names):
+                continue
+            if not self.certificates.access.seen(actor, [one]):
+                continue
+            listed = ", ".join(name.ascii for name in one.names[:_SHOWN_NAMES])
+            raise InvalidInput(
+                "domain",
+                f"the certificate {one.id} is here already, for {listed}{' …' if len(names) > _SHOWN_NAMES else ''}"
+                f"{': these names are part of it' if is_part else ', with the same primary name'}.",
+                advice="Call with the same names to use that one. For other names edit it and have it reissued, or "
+                "make a second one with certificates.create (certcore cert create).",
+            )
 
     def _refuse_others(self, one: Certificate, form: CertificateForm) -> None:
         """Refuse fields that the certificate here does not have: they would be passed over in silence."""
@@ -233,6 +265,18 @@ class _Wanted:
             authority_id=authority_id,
             owner=owner_of(owner),
             csr_pem=found.get("csr_pem", ""),
+        )
+
+    def sample(self, now: datetime) -> Certificate:
+        """A certificate that is not stored, with these names."""
+        return Certificate(
+            id="",
+            owner=self.owner,
+            domain=self.primary,
+            aliases=tuple(sorted(self.names - {self.primary}, key=lambda name: name.ascii)),
+            authority_id=self.authority_id,
+            created_at=now,
+            updated_at=now,
         )
 
     @property

@@ -16,8 +16,10 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import re
 import socket
 import ssl
+import subprocess
 import tempfile
 import urllib.request
 from collections.abc import Mapping, Sequence
@@ -35,7 +37,7 @@ from certcore.errors import CertCoreError
 from certcore.testing.ports import free_ports
 from certcore.testing.server import START_SECONDS, START_TRIES, Child, Server, find_program, uninterrupted
 
-__all__ = ["ChallTestSrv", "Pebble", "write_throwaway_tls"]
+__all__ = ["ChallTestSrv", "Pebble", "challtestsrv_arguments", "write_throwaway_tls"]
 
 
 class Pebble(Server):
@@ -166,10 +168,11 @@ class ChallTestSrv(Server):
             CertCoreError: It is not installed, or it did not start within 15 seconds.
         """
         binary = find_program("pebble-challtestsrv", "pebble")
+        asked = subprocess.run([binary, "-help"], capture_output=True, text=True, check=False, timeout=START_SECONDS)  # noqa: S603 - a fixed binary
+        help_text = asked.stderr + asked.stdout
         for _ in range(START_TRIES):
             dns_port, management_port = free_ports(2)
-            arguments = [f"-dns01=127.0.0.1:{dns_port}", f"-management=127.0.0.1:{management_port}"]
-            arguments += ["-http01=", "-https01=", "-tlsalpn01="]
+            arguments = challtestsrv_arguments(help_text, dns_port=dns_port, management_port=management_port)
             with uninterrupted():
                 folder = Path(tempfile.mkdtemp(prefix="certcore-challtestsrv-"))
                 child = Child(binary, arguments, folder=folder, env={})
@@ -278,3 +281,18 @@ def write_throwaway_tls(folder: Path, names: Sequence[str] = ("localhost", "127.
     (folder / "cert.pem").write_bytes(server.public_bytes(Encoding.PEM))
     (folder / "key.pem").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     return ca.public_bytes(Encoding.PEM).decode("ascii")
+
+
+def challtestsrv_arguments(help_text: str, *, dns_port: int, management_port: int) -> list[str]:
+    """The arguments that make a ``pebble-challtestsrv`` serve DNS and its management, and nothing else.
+
+    Args:
+        help_text: What it prints for ``-help``: version 2.5 renamed ``-dns01`` to ``-dnsserver``, and later ones serve
+            DNS over HTTPS unless they are told not to.
+        dns_port: Where it answers DNS queries, on 127.0.0.1.
+        management_port: Where it takes records, on 127.0.0.1.
+    """
+    options = set(re.findall(r"^\s*-([\w-]+)", help_text, flags=re.MULTILINE))
+    dns_option = "dnsserver" if "dnsserver" in options else "dns01"
+    arguments = [f"-{dns_option}=127.0.0.1:{dns_port}", f"-management=127.0.0.1:{management_port}"]
+    return arguments + [f"-{option}=" for option in ("http01", "https01", "tlsalpn01", "doh") if option in options]

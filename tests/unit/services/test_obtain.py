@@ -124,22 +124,44 @@ def test_what_is_active_is_used_at_once(bench, obtain, waiter):
 
 
 def test_what_is_another_is_not_used(bench, obtain):
-    """Another tenant's, another CA profile's, or one for other names is another; a new one is made."""
+    """Another tenant's, another CA profile's, or one for another primary name is another; a new one is made."""
     bench.ca.script = (Act.ISSUE,)
     other = bench.core.authorities.create("other", module="scripted")
     one = bench.active(aliases="www.shop.example", owner="anna")
     for different in (
         {"aliases": "www.shop.example"},
         {"aliases": "www.shop.example", "owner": "bert"},
-        {"owner": "anna"},
-        {"aliases": "www.shop.example, b.example", "owner": "anna"},
-        {"aliases": "www.shop.example", "owner": "anna", "wildcard": True},
+        {"domain": "other.example", "owner": "anna"},
+        {"domain": "third.example", "aliases": "www.shop.example", "owner": "anna"},
         {"aliases": "www.shop.example", "owner": "anna", "authority": other.id},
     ):
         count = _count(bench)
         assert obtain(**different).certificate.id != one
         assert _count(bench) == count + 1
     assert obtain(aliases="www.shop.example", owner="anna").certificate.id == one
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ({}, "these names are part of it"),
+        ({"domain": "www.shop.example"}, "these names are part of it"),
+        ({"aliases": "www.shop.example, b.example"}, "with the same primary name"),
+        ({"aliases": "www.shop.example", "wildcard": True}, "with the same primary name"),
+    ],
+)
+def test_no_second_one_is_made_beside_the_one_that_is_meant(bench, obtain, names, message):
+    """Without the alias of the first time, say: the two would be deployed to one place. The error names the first."""
+    first = bench.active(aliases="www.shop.example, more.shop.example", owner="anna")
+    count = _count(bench)
+    with pytest.raises(InvalidInput, match=message) as refused:
+        obtain(owner="anna", **names)
+    assert first in str(refused.value)
+    assert _count(bench) == count
+    # A draft is nothing yet, and another owner is not told of it.
+    obtain(owner="bert", **names)
+    bench.core.certificates.delete(first)
+    obtain(owner="anna", **names)
 
 
 def test_the_newest_of_several_is_used(bench, obtain):
