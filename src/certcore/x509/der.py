@@ -13,7 +13,17 @@ from typing import Final
 
 from attrs import frozen
 
-__all__ = ["Kind", "Value", "definite", "kind_of", "opening_cost", "read_value", "read_values", "signed_certificates"]
+__all__ = [
+    "Kind",
+    "Value",
+    "definite",
+    "kind_of",
+    "opening_cost",
+    "read_value",
+    "read_values",
+    "signed_certificates",
+    "written",
+]
 
 # The tags that are told apart.
 _INTEGER, _OCTETS, _OID, _SEQUENCE = 0x02, 0x04, 0x06, 0x30
@@ -151,7 +161,7 @@ def signed_certificates(data: bytes) -> list[bytes]:
     (signed,) = read_values(wrapped.content)
     for part in read_values(signed.content):
         if part.tag == _CONTEXT_0:
-            return [_written(one.tag, one.content) for one in read_values(part.content) if one.tag == _SEQUENCE]
+            return [written(one.tag, one.content) for one in read_values(part.content) if one.tag == _SEQUENCE]
     return []
 
 
@@ -219,11 +229,11 @@ def _definite(data: bytes, depth: int, steps: Iterator[int]) -> bytes:
     if depth > _DEEPEST:
         raise ValueError("nested too deeply")
     return b"".join(
-        _written(_OCTETS, _joined(value.content, depth + 1, steps))
+        written(_OCTETS, _joined(value.content, depth + 1, steps))
         if value.tag == _OCTETS | _CONSTRUCTED
-        else _written(value.tag, _definite(value.content, depth + 1, steps))
+        else written(value.tag, _definite(value.content, depth + 1, steps))
         if value.tag & _CONSTRUCTED
-        else _written(value.tag, value.content)
+        else written(value.tag, value.content)
         for value in _read_all(data, steps)
     )
 
@@ -238,7 +248,8 @@ def _joined(content: bytes, depth: int, steps: Iterator[int]) -> bytes:
     return b"".join(_joined(one.content, depth + 1, steps) if one.tag & _CONSTRUCTED else one.content for one in pieces)
 
 
-def _written(tag: int, content: bytes) -> bytes:
+def written(tag: int, content: bytes) -> bytes:
+    """A value of a tag of one byte, in DER."""
     length = len(content)
     if length < _INDEFINITE:
         return bytes([tag, length]) + content

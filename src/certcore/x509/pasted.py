@@ -19,6 +19,7 @@ from certcore.x509.der import Kind, definite, opening_cost, signed_certificates
 from certcore.x509.keys import spki_sha256
 from certcore.x509.path import UNREADABLE, is_ca
 from certcore.x509.pem import Piece, read_pieces
+from certcore.x509.pkcs12_file import StoredKey, parted_store, store_of_key
 from certcore.x509.rsa_keys import modulus_bits, size_fault
 from certcore.x509.unreadable import RawNames, raw_names, what_is_wrong
 
@@ -26,7 +27,7 @@ __all__ = ["GivenCertificate", "GivenKey", "Pasted", "UnreadableCertificate", "r
 
 #: A private key of RSA with 8192 bits takes less than 5 KiB; those of more than 4096 are refused when they are opened.
 _LONGEST_KEY: Final = 8 * 1024
-#: An RSA key of 4096 bits takes 2400 bytes in a PKCS#12 file, whose keys OpenSSL checks when it opens them.
+#: An RSA key of 4096 bits takes 2400 bytes when it is encrypted.
 _LONGEST_LOCKED: Final = 2560
 #: Half a second, in which no other thread runs; OpenSSL asks for 2048 rounds, careful programs for 600,000.
 _MOST_ROUNDS: Final = 2_000_000
@@ -169,14 +170,13 @@ def _open(
             for der in _pkcs7(piece):
                 yield _certificate(piece, der)
         case Kind.PKCS12:
-            store = _pkcs12(piece, stores, given=bool(password))
-            if store.key is None and store.cert is None and not store.additional_certs:
+            key, inside = _pkcs12(piece, stores, given=bool(password))
+            if key is None and not inside:
                 raise InvalidInput(piece.field, f"{piece.what} is empty.", advice="Export it again, with the key.")
-            if store.key is not None:
-                yield store.key
-            for entry in (store.cert, *store.additional_certs):
-                if entry is not None:
-                    yield _certificate(piece, entry.certificate.public_bytes(serialization.Encoding.DER))
+            if key is not None:
+                yield key
+            for certificate in inside:
+                yield _certificate(piece, certificate.public_bytes(serialization.Encoding.DER))
         case Kind.UNKNOWN:
             raise _damaged(piece)
         case other:
@@ -264,18 +264,40 @@ def _pkcs7(piece: Piece) -> list[bytes]:
     return found
 
 
-def _pkcs12(piece: Piece, passwords: Sequence[bytes | None], *, given: bool) -> pkcs12.PKCS12KeyAndCertificates:
+def _pkcs12(
+    piece: Piece, passwords: Sequence[bytes | None], *, given: bool
+) -> tuple[PrivateKeyTypes | None, list[x509.Certificate]]:
+    """The private key of a file, of several the first, and its certificates."""
     problem: Exception = ValueError()
     try:
         data = definite(piece.data)
     except ValueError:
         raise _damaged(piece) from None
-    for one in passwords:
+    # No password is written as one of no characters, or as none at all; without the MAC nothing says which.
+    for one in (*passwords, b"") if None in passwords else passwords:
         try:
-            return pkcs12.load_pkcs12(data, one)
+            rest, keys = parted_store(data)
+            store = pkcs12.load_pkcs12(rest, one)
+            key = _stored_key(keys[0], one) if keys else None
+            entries = (store.cert, *store.additional_certs)
+            return key, [entry.certificate for entry in entries if entry is not None]
         except _UNREADABLE as error:
             problem = problem if str(problem) else error
     raise _not_opened(piece, problem, given=given) from None
+
+
+def _stored_key(key: StoredKey, password: bytes | None) -> PrivateKeyTypes:
+    secret = password if key.encrypted else None
+    if key.encrypted and not password:
+        # The package takes no empty password but for a whole file. The check that comes with it takes half a second for
+        # the longest key that is let through; such files are rare.
+        if len(key.der) > _LONGEST_LOCKED:
+            raise ValueError("longer than any key that CAs take")
+        opened = pkcs12.load_pkcs12(store_of_key(key), password).key
+        if opened is None:
+            raise ValueError("no key")
+        return opened
+    return serialization.load_der_private_key(key.der, secret, unsafe_skip_rsa_key_validation=True)
 
 
 def _usable(password: bytes | None) -> bytes | None:
@@ -314,7 +336,7 @@ def _checked_costs(pieces: list[Piece], password: bytes | None) -> int:
                 f"{piece.what} asks for more than the {most} rounds of key derivation that are made here.",
                 advice="Write it again with fewer rounds, for example 600000.",
             )
-        if longest > (_LONGEST_LOCKED if piece.kind is Kind.PKCS12 else _LONGEST_KEY):
+        if longest > _LONGEST_KEY:
             raise InvalidInput(
                 piece.field,
                 f"{piece.what} holds a private key of {longest} bytes, which is longer than CAs take.",

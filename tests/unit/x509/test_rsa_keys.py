@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 from certcore.errors import InvalidInput, UnreadablePem
 from certcore.x509.bundle import read_bundle
 from certcore.x509.keys import load_private_key
+from certcore.x509.pkcs12_file import StoredKey, parted_store
 from certcore.x509.rsa_keys import modulus_bits, rsa_key_fault
 
 _SPEC = importlib.util.spec_from_file_location("bundle_corpus", Path(__file__).with_name("bundle_corpus.py"))
@@ -134,8 +135,8 @@ def test_another_size_is_refused_under_a_password_too():
     pkcs8 = big.private_bytes(Encoding.DER, PrivateFormat.PKCS8, locked)
     leaf = world().with_numbers(big.public_key().public_numbers().n)
     store = pkcs12.serialize_key_and_certificates(None, big, None, None, locked)
-    for given, words in ((pkcs8, "it has 8192 bits"), (store, "longer than CAs take")):
-        with pytest.raises(InvalidInput, match=words) as refused:
+    for given in (pkcs8, store):
+        with pytest.raises(InvalidInput, match="it has 8192 bits") as refused:
             read_bundle(corpus.pem(leaf), given, now=corpus.NOW, password="password")
         assert refused.value.field == "private_key"
 
@@ -145,3 +146,26 @@ def test_what_is_no_rsa_key_has_no_size():
     assert modulus_bits(corpus.key_der(world().shop_key)) is None
     assert modulus_bits(b"\x30\x82\xff\xff") is None
     assert modulus_bits(key().private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())) == 2048
+
+
+def test_only_the_key_that_is_taken_is_looked_at():
+    """A PKCS#12 file with a second, enormous key gives its first one; OpenSSL, which would check both, sees neither."""
+    first, hidden = (StoredKey(corpus.key_der(one), encrypted=False) for one in (world().shop_key, world().other_key))
+    bags = b"".join(_bag(one) for one in (first, hidden))
+    data = corpus.tlv(6, bytes.fromhex("2a864886f70d010701"))
+    safe = corpus.tlv(0x30, data, corpus.tlv(0xA0, corpus.tlv(4, corpus.tlv(0x30, bags))))
+    store = corpus.tlv(
+        0x30, corpus.integer(3), corpus.tlv(0x30, data, corpus.tlv(0xA0, corpus.tlv(4, corpus.tlv(0x30, safe))))
+    )
+    rest, keys = parted_store(store)
+    assert keys == [first, hidden]
+    assert first.der not in rest
+    assert hidden.der not in rest
+    opened = pkcs12.load_pkcs12(rest, None).key.public_key()
+    assert opened not in (world().shop_key.public_key(), world().other_key.public_key())
+    bundle = read_bundle(world().shop.leaf_pem, store, world().shop.chain_pem, now=corpus.NOW)
+    assert bundle.private_key is not None
+
+
+def _bag(key):
+    return corpus.tlv(0x30, corpus.tlv(6, bytes.fromhex("2a864886f70d010c0a0101")), corpus.tlv(0xA0, key.der))

@@ -1,0 +1,100 @@
+"""PKCS#12 files taken apart (RFC 7292), so that their private keys can be loaded like any other.
+
+The package ``cryptography`` opens such a file as a whole, and checks an RSA key in it by proving its primes: seconds in
+which no other thread runs. So the keys are taken out and loaded by themselves, see `certcore.x509.rsa_keys`. In their
+place, and first, stands a small key of nobody's: of several keys only the first one is looked at.
+
+The MAC goes with the keys. It tells a wrong password, and so does decrypting. It protects against changes by somebody
+who does not know the password; what is imported is checked anyway: signatures, and that key and leaf belong together.
+"""
+
+from __future__ import annotations
+
+from attrs import field, frozen
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from certcore.x509.der import read_value, read_values, written
+
+__all__ = ["StoredKey", "parted_store", "store_of_key"]
+
+_INTEGER, _OCTETS, _OID, _SEQUENCE, _CONTEXT_0 = 0x02, 0x04, 0x06, 0x30, 0xA0
+_VERSION = b"\x03"
+_DATA = bytes.fromhex("2a864886f70d010701")  # 1.2.840.113549.1.7.1
+_KEY_BAG = bytes.fromhex("2a864886f70d010c0a0101")  # 1.2.840.113549.1.12.10.1.1
+_SHROUDED_KEY_BAG = bytes.fromhex("2a864886f70d010c0a0102")  # 1.2.840.113549.1.12.10.1.2
+
+
+@frozen
+class StoredKey:
+    """A private key of a PKCS#12 file, in PKCS#8."""
+
+    der: bytes = field(repr=False)
+    encrypted: bool
+
+
+def parted_store(der: bytes) -> tuple[bytes, list[StoredKey]]:
+    """A PKCS#12 file without its private keys and without its MAC, and the keys.
+
+    Args:
+        der: The file, in DER.
+
+    Raises:
+        ValueError: It has another form.
+    """
+    version, content, *_ = read_values(read_value(der).content)
+    keys: list[StoredKey] = []
+    safes = [_safe_of_nobody()]
+    for safe in read_values(_sequence(_data(content.content))):
+        kind, *wrapped = read_values(safe.content)
+        if kind.content != _DATA:  # encrypted, as certificates are
+            safes.append(written(safe.tag, safe.content))
+            continue
+        bags = read_values(_sequence(read_value(wrapped[0].content).content))
+        kept = [written(bag.tag, bag.content) for bag in bags if not _takes_key(bag.content, keys)]
+        safes.append(_data_content(written(_SEQUENCE, b"".join(kept))))
+    inside = _data_content(written(_SEQUENCE, b"".join(safes)))
+    return written(_SEQUENCE, written(version.tag, version.content) + inside), keys
+
+
+def store_of_key(key: StoredKey) -> bytes:
+    """A PKCS#12 file, without a MAC, of one key."""
+    kind = _SHROUDED_KEY_BAG if key.encrypted else _KEY_BAG
+    bag = written(_SEQUENCE, written(_OID, kind) + written(_CONTEXT_0, key.der))
+    inside = _data_content(written(_SEQUENCE, _data_content(written(_SEQUENCE, bag))))
+    return written(_SEQUENCE, written(_INTEGER, _VERSION) + inside)
+
+
+def _takes_key(bag: bytes, keys: list[StoredKey]) -> bool:
+    kind, value, *_ = read_values(bag)
+    if kind.content not in (_KEY_BAG, _SHROUDED_KEY_BAG):
+        return False
+    keys.append(StoredKey(value.content, encrypted=kind.content == _SHROUDED_KEY_BAG))
+    return True
+
+
+def _data(content: bytes) -> bytes:
+    """What a ContentInfo of the type data holds (RFC 5652 section 4)."""
+    kind, wrapped = read_values(content)
+    if kind.content != _DATA:
+        raise ValueError("signed, not protected by a password")
+    return read_value(wrapped.content).content
+
+
+def _sequence(data: bytes) -> bytes:
+    value = read_value(data)
+    if value.tag != _SEQUENCE:
+        raise ValueError("something else")
+    return value.content
+
+
+def _data_content(octets: bytes) -> bytes:
+    return written(_SEQUENCE, written(_OID, _DATA) + written(_CONTEXT_0, written(_OCTETS, octets)))
+
+
+def _safe_of_nobody() -> bytes:
+    key = ec.generate_private_key(ec.SECP256R1()).private_bytes(
+        serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    bag = written(_SEQUENCE, written(_OID, _KEY_BAG) + written(_CONTEXT_0, key))
+    return _data_content(written(_SEQUENCE, bag))
