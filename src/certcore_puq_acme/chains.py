@@ -51,7 +51,8 @@ def choose_chain(client: AcmeClient, url: str, profile: PuqAcmeProfile, now: dat
 
     The CA's own choice is taken where no chain is as the profile wishes. Only roots that the profile names itself are
     insisted on: a list of roots on this machine may be old, and a certificate without a known root is better than none.
-    An alternate that cannot be had is passed over.
+    One that comes without an intermediate, or with a link that has expired, is taken only where no alternate is whole.
+    One that cannot be had or read is passed over, the CA's own choice as well where there is an alternate.
 
     Args:
         client: The account's client.
@@ -63,17 +64,24 @@ def choose_chain(client: AcmeClient, url: str, profile: PuqAcmeProfile, now: dat
         With a `ChosenChain.refusal` when the CA offers no chain to any of the roots that the profile names.
 
     Raises:
-        X509Error: The CA's own choice is unreadable.
+        X509Error: None of the chains can be read.
         AcmeError: The CA refused, or cannot be talked to.
     """
     offered: list[tuple[str, Chain]] = []
     broken: list[str] = []
     roots = profile.chain_roots
+    wished: tuple[str, Chain] | None = None
     for pem, chain in _offers(client, url, broken, now):
         offered.append((pem, chain))
-        wished = not profile.preferred_chain or _fits(chain, profile.preferred_chain)
-        if wished and (not roots or _leads_to(chain, roots, now)):
+        is_wished = not profile.preferred_chain or _fits(chain, profile.preferred_chain)
+        if not is_wished or (roots and not _leads_to(chain, roots, now)):
+            continue
+        wished = wished or (pem, chain)
+        if _is_whole(pem, chain, now):
             return ChosenChain(pem=pem, root=_root_name(chain), known=_is_known(chain, profile, now))
+    if wished is not None:  # no other chain is better
+        pem, chain = wished
+        return ChosenChain(pem=pem, root=_root_name(chain), known=_is_known(chain, profile, now))
     names = ", ".join(dict.fromkeys(_root_name(chain) for _, chain in offered))
     others = f" {len(broken)} more could not be had: {broken[0]}" if broken else ""
     leading = [one for one in offered if not roots or _leads_to(one[1], roots, now)]
@@ -97,7 +105,12 @@ def _offers(client: AcmeClient, url: str, broken: list[str], now: datetime) -> I
     """
     first = client.certificate(url)
     pem = first.chain_pem.decode("ascii", "replace")
-    yield pem, parse_chain(pem, now=now)
+    refusal: X509Error | None = None
+    try:
+        yield pem, parse_chain(pem, now=now)
+    except X509Error as error:
+        refusal = error
+        broken.append(error.message)
     for alternate in first.alternates[:_MOST_ALTERNATES]:
         try:
             pem = client.certificate(alternate).chain_pem.decode("ascii", "replace")
@@ -105,7 +118,15 @@ def _offers(client: AcmeClient, url: str, broken: list[str], now: datetime) -> I
         except (AcmeError, X509Error) as error:
             broken.append(error.message)
             continue
+        refusal = None
         yield pem, chain
+    if refusal is not None:
+        raise refusal
+
+
+def _is_whole(pem: str, chain: Chain, now: datetime) -> bool:
+    """Whether it has an intermediate, and whether nothing that came with it has expired."""
+    return bool(chain.chain_pem) and all(link.not_valid_after_utc > now for link in parse_certificates(pem)[1:])
 
 
 def _is_known(chain: Chain, profile: PuqAcmeProfile, now: datetime) -> bool | None:
