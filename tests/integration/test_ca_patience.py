@@ -169,3 +169,21 @@ def test_an_issued_leaf_is_fetched_within_minutes_whatever_retry_after_says(pane
     one = panel.issued(panel.profile(**proxy), "shop.test")
     assert panel.issuance(one).finished_at - begun < timedelta(minutes=25)
     assert _orders(plan) == 1
+
+
+def test_a_proof_that_was_not_ordered_is_told_in_the_modules_words(panel, trouble):
+    """What the CA gets wrong is told as that, and not as a bug that the author of a plugin should hear of."""
+    plan, proxy = trouble
+
+    def rewrite(path, status, body, headers):
+        if path.startswith("/authZ/"):
+            return status, body.replace(b"shop.test", b"evil.test"), headers
+        return status, body, headers
+
+    plan.rewrite = rewrite
+    one = panel.request(panel.profile(**proxy), "shop.test")
+    panel.set_cnames(one)
+    problem = panel.drive(one, lambda found: found.problem is not None).problem
+    assert "asks for a proof of evil.test, which was not ordered" in problem.title
+    assert problem.advice.startswith("Tell the CA.")
+    assert panel.txt_values() == []
