@@ -144,7 +144,10 @@ def decide(
         return Decision(task=Task.FALL_BACK if _leaves(certificate, current) else Task.ADVANCE, issuance=current)
     if certificate.status not in (Status.ACTIVE, Status.EXPIRED):
         return Decision(task=Task.REST)
-    return _beside_leaf(certificate, active, current, now)
+    # What failed for other names keeps the renewal of what is in service waiting no longer than these have time.
+    is_other = current is not None and active is not None and set(current.names) != set(active.names)
+    waits = not (is_other and is_lost_change(certificate, issuances, now))
+    return _beside_leaf(certificate, active, current.engine_state.retry_at if current and waits else None, now)
 
 
 def _by_the_clock(certificate: Certificate, now: datetime) -> Task | None:
@@ -156,8 +159,10 @@ def _by_the_clock(certificate: Certificate, now: datetime) -> Task | None:
     return None
 
 
-def _beside_leaf(certificate: Certificate, active: Issuance | None, failed: Issuance | None, now: datetime) -> Decision:
-    """What is to be done while no attempt is under way; the last one may have failed for good."""
+def _beside_leaf(
+    certificate: Certificate, active: Issuance | None, retry_at: datetime | None, now: datetime
+) -> Decision:
+    """What is to be done while no attempt is under way; after one that failed for good, not before ``retry_at``."""
     renew_at = ask_at = None
     if active is not None and active.leaf is not None:
         if certificate.status is Status.ACTIVE:
@@ -169,8 +174,8 @@ def _beside_leaf(certificate: Certificate, active: Issuance | None, failed: Issu
             if (since := active.engine_state.ahead_since) is not None:
                 # The leaf is not valid yet, under this clock or at all; a clock that is behind is soon set right.
                 renew_at = min(renew_at, since + _TIME_FOR_A_CLOCK)
-            if failed is not None and failed.engine_state.retry_at is not None:
-                renew_at = max(renew_at, failed.engine_state.retry_at)
+            if retry_at is not None:
+                renew_at = max(renew_at, retry_at)
             if renew_at <= now:
                 return Decision(task=Task.START_RENEWAL, issuance=active)
     ends = certificate.not_after if certificate.status is Status.ACTIVE else None

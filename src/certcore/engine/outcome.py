@@ -261,15 +261,17 @@ def after_failure(
 def _pause(held: Held, step: Failed, attempts: int, *, now: datetime, roll: float, final: bool) -> timedelta:
     """How long to wait after a failure."""
     certificate = held.certificate
+    left = timedelta(0) if certificate.not_after is None else certificate.not_after - now
     if final and step.problem.type == LEAF_REJECTED:
         # Another order has not helped: the next ones are rare, and more frequent towards the leaf's end.
-        left = timedelta(0) if certificate.not_after is None else certificate.not_after - now
         return min(max(left / 4, _AN_HOUR), _REJECTED_LATEST)
     pause = retry_delay(Retry.SLOW if step.retry is Retry.NEVER else step.retry, attempts, roll)
     if step.retry_at is not None and step.retry_at - now > _NO_WORD:
         # Who is told "in two seconds" each time comes less often than that.
         word = bounded(certificate, step.retry_at, WaitingFor.OWNER, now) - now
         pause = max(word, min(retry_delay(Retry.SOON, attempts, roll), _A_MINUTE))
+    if certificate.status is Status.ACTIVE:
+        return min(pause, max(left / 4, _A_MINUTE))
     return pause
 
 

@@ -766,6 +766,8 @@ def test_a_change_that_was_set_aside_is_on_the_record(bench):
     key_name = str(bench.core.certificates.view(one).issuance.key_name)
     bench.environment.set(view.renews_at + (view.certificate.not_after - view.renews_at) / 2)
     bench.core.reconcile(one)
+    assert _events(bench, one, EventKind.RENEWAL_FAILING)
+    bench.core.reconcile(one)
     (event,) = _events(bench, one, EventKind.ATTEMPT_CANCELLED)
     assert event.actor == "engine"
     assert event.data == {"number": 2, "names": ["shop.example", "www.shop.example"]}
