@@ -150,6 +150,15 @@ def test_a_ca_of_ones_own_may_use_its_own_network(servers):
     assert client.new_account().url == f"{account.base}/acct/1"
 
 
+def test_a_ca_of_ones_own_is_found_by_its_name(servers):
+    """Where a directory's name leads into a network of one's own, its URLs may lead to other servers there."""
+    account = servers.start(lambda _: (201, {"Location": "/acct/1"}, {"status": "valid"}))
+    ca = servers.ca(newNonce=f"{account.base}/nonce", newAccount=f"{account.base}/account")
+    by_name = f"https://localhost:{ca.server_port}/dir"
+    client = AcmeClient(by_name, key=KEY, http=Http(extra_roots=servers.roots, timeout=5))
+    assert client.new_account().url == f"{account.base}/acct/1"
+
+
 @pytest.mark.parametrize("where", ["error", "order"])
 def test_the_words_of_a_foreign_server_are_not_shown(servers, where):
     """What a server that is not the directory's answers is in no error, message or problem that people see."""
