@@ -74,9 +74,9 @@ class Output:
             draw(console())
         sys.stdout.flush()
 
-    def note(self, text: str, style: str = "") -> None:
-        """Say something that is not the result, on stderr."""
-        self.stderr.print(plain(text), style=style, soft_wrap=True)
+    def note(self, text: str, style: str = "", *, lines: bool = False) -> None:
+        """Say something that is not the result, on stderr: one line, or as many as the text has."""
+        self.stderr.print(plain(text, lines=lines), style=style, soft_wrap=True)
 
     @property
     def stderr(self) -> Console:
@@ -136,16 +136,27 @@ def console(*, stderr: bool = False) -> Console:
     return Console(stderr=stderr, width=width, markup=False, highlight=False, emoji=False)
 
 
-def plain(text: object) -> str:
-    """Text that cannot talk to the terminal: control characters, which a CA's answer may hold, become a sign."""
-    return "".join(one if one.isprintable() or one == "\n" else "\N{REPLACEMENT CHARACTER}" for one in str(text))
+def plain(text: object, *, lines: bool = False) -> str:
+    """Text that can neither talk to the terminal nor look like a further line of output.
+
+    Control characters, which a CA's answer or a plugin's text may hold, become U+FFFD; line breaks become blanks.
+
+    Args:
+        text: What is shown.
+        lines: Whether line breaks are kept: where they cannot be taken for certcore's own output, as in a cell.
+    """
+    kept = str(text) if lines else " ".join(str(text).splitlines())
+    return "".join(
+        character if character.isprintable() or (lines and character == "\n") else "\N{REPLACEMENT CHARACTER}"
+        for character in kept
+    )
 
 
 def cell(text: object, style: str = "") -> Text:
     """Text for a table, as it is."""
     from rich.text import Text  # noqa: PLC0415 - see console
 
-    return Text(plain(text), style=style)
+    return Text(plain(text, lines=True), style=style)
 
 
 def status_cell(status: Status) -> Text:

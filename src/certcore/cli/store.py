@@ -169,7 +169,7 @@ def warn_of_plugins(output: Output, failures: Iterable[PluginFailure]) -> None:
         text = f"The plugin {failure.plugin} could not be used: {failure.reason} {failure.advice}"
         output.note(text.strip(), "yellow")
         if failure.trace and os.environ.get("CERTCORE_DEBUG") == "1":
-            output.note(failure.trace, "dim")
+            output.note(failure.trace, "dim", lines=True)
 
 
 def read_targets_file(path: str) -> Targets | None:
