@@ -243,6 +243,8 @@ def after_failure(
         authority_failures=failures,
         outcome=Outcome.FAILED if final else None,
         finished_at=now if final else None,
+        # The wait is over: what comes next is another one, of whose length nothing is known yet.
+        engine_state=evolve(issuance.engine_state, waiting_since=None, looks=0),
     )
     changed = evolve(certificate, status=status, problem=step.problem, updated_at=now)
     kind = EventKind.FAILED if final else EventKind.ATTEMPT_FAILED
