@@ -443,6 +443,7 @@ def line(fault, outcome):
     renewal = "renewed" if outcome.renewal.got_it else "not renewed"
     cause = " ".join(outcome.cause().split()).replace("|", "\\|")
     # When it began and how often it was seen changes with every pause; the sentence does not.
+    cause = re.sub(r" It has been so since [\d :-]*UTC( \(\d+ times\))?\.", "", cause)
     cause = re.sub(r"(\bsince )?\d{4}-\d\d-\d\d[ \d:]*UTC( \(\d+ times\))?|looked at \d+ times", "…", cause)
     return f"| {fault.axis} | {fault.name} | {new} | {renewal} | {cause[:160]} |"
 
