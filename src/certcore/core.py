@@ -13,7 +13,7 @@ from attrs import evolve, field, frozen
 from certcore.adapters.environment import SystemEnvironment
 from certcore.adapters.guarded_keyring import guarded
 from certcore.adapters.plugins import load_plugins
-from certcore.adapters.sealing import EnvelopeVault, StaticKeyring, create_keyring_file, open_keyring
+from certcore.adapters.sealing import EnvelopeVault, StaticKeyring, create_keyring_file, new_record_key, open_keyring
 from certcore.engine.contexts import Contexts
 from certcore.engine.outbox import Outbox
 from certcore.engine.reconcile import Engine, Reconciled
@@ -40,6 +40,7 @@ from certcore.services.access import Access
 from certcore.services.authorities import Authorities
 from certcore.services.certificates import Certificates
 from certcore.services.obtaining import CertificateForm, Obtaining
+from certcore.services.record_key import use_record_key
 from certcore.services.sealing_keys import SealingKeys
 from certcore.zone_serving import find_zone_module
 
@@ -148,6 +149,7 @@ class CertCore:
         vault = EnvelopeVault(keyring)
         contexts = Contexts(storage=storage, vault=vault, plugins=plugins, environment=environment)
         _check_keyring(storage, vault)
+        use_record_key(storage, vault, new_record_key())
         access = Access(plugins=plugins, storage=storage)
         engine = Engine(
             storage=storage,

@@ -83,6 +83,8 @@ def test_everything_in_it_reads_back(older, reopened):
     assert hashlib.sha256(profile.api_key.reveal()).hexdigest() == older.expected["api_key_sha256"]
     assert [event.kind for event in core.certificates.timeline(older.expected["deleted"])] == ["created", "deleted"]
     assert not core.certificates.verify_timeline(older.expected["deleted"]).fault
+    with core.engine.storage.read() as transaction:
+        assert transaction.timelines.get(older.id_of("active")).seal  # sealed when it was opened
     actions = core.certificates.hints(older.id_of("acme waiting"))
     assert actions  # the ACME module reads its documents
 

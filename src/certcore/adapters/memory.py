@@ -224,14 +224,14 @@ class _Transaction:
     documents: _Documents
 
     @classmethod
-    def on(cls, tables: MemoryTables) -> _Transaction:
+    def on(cls, tables: MemoryTables, record_key: bytes) -> _Transaction:
         return cls(
             certificates=MemoryCertificates(tables),
             issuances=_Issuances(tables),
             schedules=_Schedules(tables),
             authorities=_Authorities(tables),
             secrets=MemorySecrets(tables.secrets),
-            events=MemoryEvents(tables.record),
+            events=MemoryEvents(tables.record, record_key),
             timelines=MemoryTimelines(tables.record),
             documents=_Documents(tables),
         )
@@ -244,6 +244,7 @@ class MemoryStorage:
     _tables: MemoryTables = field(factory=MemoryTables, init=False, repr=False)
     _writing: Any = field(factory=threading.Lock, init=False, repr=False)
     _writer: int | None = field(default=None, init=False, repr=False)
+    _record_key: bytes = field(default=b"", init=False, repr=False)
     _closed: bool = field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -257,7 +258,7 @@ class MemoryStorage:
     def read(self) -> Iterator[_Transaction]:
         """A transaction on the last committed state."""
         self._refuse_closed()
-        yield _Transaction.on(self._tables.copy())
+        yield _Transaction.on(self._tables.copy(), self._record_key)
 
     @contextmanager
     def write(self, lock_wait: LockWait = LockWait.SHORT) -> Iterator[_Transaction]:
@@ -270,10 +271,14 @@ class MemoryStorage:
             self._writer = me
             try:
                 tables = self._tables.copy()
-                yield _Transaction.on(tables)
+                yield _Transaction.on(tables, self._record_key)
                 self._tables = tables
             finally:
                 self._writer = None
+
+    def use_record_key(self, key: bytes) -> None:
+        """Seal the ends of timelines with this key."""
+        self._record_key = key
 
     def close(self) -> None:
         """Forget everything."""

@@ -10,7 +10,7 @@ from attrs import define, evolve, field
 from certcore.errors import LeaseLost, NotFound
 from certcore.model.clocks import LONGEST_LEASE, LONGEST_RETRY, is_ahead
 from certcore.model.events import Event
-from certcore.model.timeline import Behind, Timeline, chain
+from certcore.model.timeline import Behind, Timeline, chain, seal_of
 
 __all__ = ["MemoryEvents", "MemoryRecord", "MemoryTimelines"]
 
@@ -32,12 +32,14 @@ class MemoryEvents:
     """Implements `certcore.ports.timelines.EventRepository`."""
 
     record: MemoryRecord
+    #: Seals the ends of the timelines.
+    key: bytes = field(default=b"", repr=False)
 
     def append(self, events: Iterable[Event]) -> None:
         """Store events; each gets the next numbers."""
         for event in events:
             timeline = self.record.timelines.get(event.certificate_id, Timeline(certificate_id=event.certificate_id))
-            (chained,), extended = chain([event], timeline)
+            (chained,), extended = chain([event], timeline, self.key)
             self.record.timelines[event.certificate_id] = extended
             self.record.events.append(evolve(chained, sequence=len(self.record.events) + 1))
 
@@ -87,6 +89,13 @@ class MemoryTimelines:
             self.record.timelines[certificate_id] = leased
             claimed.append(leased)
         return claimed
+
+    def seal_all(self, key: bytes) -> int:
+        """Seal the timelines that have no seal."""
+        unsealed = [one for one in self.record.timelines.values() if not one.seal]
+        for one in unsealed:
+            self.record.timelines[one.certificate_id] = evolve(one, seal=seal_of(one, key))
+        return len(unsealed)
 
     def renew_lease(self, certificate_id: str, *, token: int, lease_until: datetime) -> None:
         """Extend a lease."""

@@ -17,7 +17,7 @@ from certcore.errors import KeyringRefused, UnsealFailed
 from certcore.model.secret import SealedSecret, Secret, SecretName
 from certcore.ports.sealing import Keyring
 
-__all__ = ["EnvelopeVault", "StaticKeyring", "create_keyring_file", "open_keyring"]
+__all__ = ["EnvelopeVault", "StaticKeyring", "create_keyring_file", "new_record_key", "open_keyring"]
 
 _KEY_BYTES: Final = 32
 #: NIST SP 800-38D section 8.2: 96 bits.
@@ -76,6 +76,11 @@ class EnvelopeVault:
             raise UnsealFailed(str(name)) from None
         key_id, wrapped = self.keyring.wrap(data_key, bound_to=bound)
         return evolve(sealed, key_id=key_id, wrapped_key=wrapped)
+
+
+def new_record_key() -> Secret:
+    """A key for the seals of the records."""
+    return Secret(secrets.token_bytes(_KEY_BYTES))
 
 
 def open_keyring(url: str) -> Keyring:

@@ -1,13 +1,17 @@
 """The record of a certificate: its events, each bound to the one before it by a hash, and who has been told of them.
 
 A chain of hashes shows that nothing in the middle was changed, left out or put in, and the stored length and head that
-nothing is missing at the end. Somebody who may write to the database could make a whole new chain; a head that is kept
-elsewhere (every event that ``certcore_on_event`` gets carries its hash) tells of that as well.
+nothing is missing at the end. Somebody who may write to the database could make a whole new chain, or cut the end off;
+the seal, an HMAC over length and head with a key that is sealed, tells of that. As the head is bound to every event
+before it, the seal is about those, too, that were written before there were seals. What is left is to put a whole row
+and its events back to what they were once: a head that is kept elsewhere (every event that ``certcore_on_event`` gets
+carries its hash) tells of that.
 """
 
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -18,7 +22,7 @@ from attrs import evolve, field, frozen
 from certcore.model.events import Event
 from certcore.model.frozen import read_only
 
-__all__ = ["Behind", "Timeline", "TimelineCheck", "chain", "event_hash", "first_fault"]
+__all__ = ["Behind", "Timeline", "TimelineCheck", "chain", "event_hash", "first_fault", "seal_of"]
 
 #: What the first event of every timeline is bound to.
 NO_EVENT: Final = ""
@@ -47,6 +51,8 @@ class Timeline:
     length: int = 0
     #: The hash of the newest event.
     head: str = NO_EVENT
+    #: HMAC of both, see `seal_of`; empty where the store has no key.
+    seal: str = ""
     #: Up to this number, every observer was given every event, but for those that are behind.
     delivered: int = 0
     #: When there is something to deliver, UTC; None when there is nothing.
@@ -97,8 +103,19 @@ def event_hash(event: Event, before: str) -> str:
     return hashlib.sha256(canonical.encode("ascii")).hexdigest()
 
 
-def chain(events: Iterable[Event], timeline: Timeline) -> tuple[Sequence[Event], Timeline]:
+def seal_of(timeline: Timeline, key: bytes) -> str:
+    """HMAC-SHA256, in hex, over what a timeline's end is (RFC 2104)."""
+    sealed = json.dumps(["certcore-timeline-1", timeline.certificate_id, timeline.length, timeline.head])
+    return hmac.new(key, sealed.encode("ascii"), hashlib.sha256).hexdigest()
+
+
+def chain(events: Iterable[Event], timeline: Timeline, key: bytes = b"") -> tuple[Sequence[Event], Timeline]:
     """Number new events of a certificate and bind them to its timeline.
+
+    Args:
+        events: The new ones.
+        timeline: As it was.
+        key: Seals the end of the timeline; it has no seal without one.
 
     Returns:
         The events with number and hash, and the timeline with them; it is due at once.
@@ -111,7 +128,8 @@ def chain(events: Iterable[Event], timeline: Timeline) -> tuple[Sequence[Event],
         head = event_hash(numbered, head)
         chained.append(evolve(numbered, hash=head))
     due_at = chained[-1].at if chained else timeline.due_at
-    return chained, evolve(timeline, length=length, head=head, due_at=due_at)
+    extended = evolve(timeline, length=length, head=head, due_at=due_at)
+    return chained, evolve(extended, seal=seal_of(extended, key) if key else "")
 
 
 def first_fault(events: Iterable[Event], *, length: int, head: str) -> str:

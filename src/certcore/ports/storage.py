@@ -324,6 +324,10 @@ class Storage(Protocol):
         """
         ...
 
+    def use_record_key(self, key: bytes) -> None:
+        """From now on, seal the end of every timeline that gets events with this key, see `certcore.model.timeline`."""
+        ...
+
     def close(self) -> None:
         """Give back what the store holds; it is unusable afterwards. MAY be called twice."""
         ...

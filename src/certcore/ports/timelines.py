@@ -70,6 +70,10 @@ class TimelineRepository(Protocol):
         """
         ...
 
+    def seal_all(self, key: bytes) -> int:
+        """Seal the timelines that have no seal; returns how many there were."""
+        ...
+
     def settle(
         self,
         certificate_id: str,

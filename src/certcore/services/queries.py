@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Sequence
 from typing import Final
 
 from attrs import evolve, frozen
 
 from certcore.engine.contexts import Contexts, handed_out
-from certcore.errors import AmbiguousName, CertCoreError, InvalidName, NotFound
+from certcore.errors import AmbiguousName, CertCoreError, InvalidName, NotFound, UnsealFailed
 from certcore.model.authority import CertificateAuthority
 from certcore.model.bounds import LONGEST_ID, MOST_ROWS, text_within, whole_number
 from certcore.model.certificate import Certificate
@@ -19,13 +20,14 @@ from certcore.model.lifecycle import Action
 from certcore.model.names import DnsName
 from certcore.model.permissions import NEEDED, Permission
 from certcore.model.plugin_calls import call_for_hints
-from certcore.model.timeline import Timeline, TimelineCheck, first_fault
+from certcore.model.timeline import Timeline, TimelineCheck, first_fault, seal_of
 from certcore.model.views import CertificateView
 from certcore.ports.storage import Transaction
 from certcore.services.access import Access
 from certcore.services.identifiers import check_actor, check_id, check_identifier
 from certcore.services.lists import check_limit
 from certcore.services.notes import MOST_NAMED, core_hints
+from certcore.services.record_key import RECORD_KEY
 from certcore.x509.keys import certificate_public_key_pem
 
 __all__ = ["Queries"]
@@ -173,7 +175,7 @@ class Queries:
             certificate_id: Whose record.
             head: A hash that was seen earlier (`TimelineCheck.head`, or `Event.hash` of an event that an observer
                 got) and kept outside the database: it has to be in the record still. Without it, a record that was
-                written anew as a whole, by somebody who may write to the database, looks intact.
+                put back to what it was once, by somebody who may write to the database, looks intact.
             actor: Who asks.
 
         Raises:
@@ -191,9 +193,22 @@ class Queries:
                 length, last = events[-1].number, events[-1].hash
         if not fault and (length, last) != (timeline.length, timeline.head):
             fault = f"it ends with event {length}, but {timeline.length} were written."
+        if not fault and not self._is_sealed(timeline):
+            fault = "its end does not bear the seal of this store: it was changed, cut off, or written anew."
         if not fault and not seen:
             fault = "the hash that was kept is not in it: the record was written anew."
         return TimelineCheck(certificate_id=certificate_id, events=length, head=last, fault=fault)
+
+    def _is_sealed(self, timeline: Timeline) -> bool:
+        with self.contexts.storage.read() as transaction:
+            sealed = transaction.secrets.get(RECORD_KEY)
+        if sealed is None:
+            return False
+        try:
+            key = self.contexts.vault.open(sealed, RECORD_KEY)
+        except UnsealFailed:
+            return False
+        return hmac.compare_digest(timeline.seal, seal_of(timeline, key.reveal()))
 
     def hints(self, certificate_id: str, *, actor: str = "system") -> Sequence[Hint]:
         """The right column: the CA module's hints, then certcore's own and those of other plugins.

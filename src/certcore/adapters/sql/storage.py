@@ -38,6 +38,7 @@ class SqlTransaction:
     connection: sa.Connection
     writing: bool
     heads: Heads
+    record_key: bytes = field(default=b"", repr=False)
 
     @property
     def certificates(self) -> SqlCertificates:
@@ -67,7 +68,7 @@ class SqlTransaction:
     @property
     def events(self) -> SqlEvents:
         """What happened."""
-        return SqlEvents(self.connection, self.heads)
+        return SqlEvents(self.connection, self.heads, self.record_key)
 
     @property
     def timelines(self) -> SqlTimelines:
@@ -165,6 +166,7 @@ class SqlStorage:
     _pooled: PooledConnections = field(repr=False)
     _read_only: bool = field(default=False, kw_only=True)
     _own: _Own = field(init=False, repr=False)
+    _record_key: bytes = field(default=b"", init=False, repr=False)
     _closed: bool = field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -193,7 +195,7 @@ class SqlStorage:
         """A transaction that sees one consistent state."""
         own = self._own
         with self._connection(own, own.readers, self._begin_read) as connection:
-            yield SqlTransaction(connection, False, own.heads)
+            yield SqlTransaction(connection, False, own.heads, self._record_key)
 
     @contextmanager
     def write(self, lock_wait: LockWait = LockWait.SHORT) -> Iterator[SqlTransaction]:
@@ -209,7 +211,7 @@ class SqlStorage:
                 with self._connection(
                     own, own.writers, lambda new: self._database.begin_write(new, seconds)
                 ) as connection:
-                    yield SqlTransaction(connection, True, own.heads)
+                    yield SqlTransaction(connection, True, own.heads, self._record_key)
                     self._refuse_forked(own)
                     connection.commit()
             finally:
@@ -232,6 +234,10 @@ class SqlStorage:
     def _begin_read(self, connection: sa.Connection) -> None:
         if self._database.begin_read:
             _driver(connection).execute(self._database.begin_read)
+
+    def use_record_key(self, key: bytes) -> None:
+        """Seal the ends of timelines with this key."""
+        self._record_key = key
 
     def close(self) -> None:
         """Close all connections."""

@@ -209,6 +209,8 @@ timelines: Final = sa.Table(
     sa.Column("certificate_id", key_text(_ID), primary_key=True),
     sa.Column("length", sa.Integer, nullable=False),
     sa.Column("head", key_text(64), nullable=False),
+    # Of the certificate's id, the length and the head, with the store's key.
+    sa.Column("seal", key_text(64), nullable=False, server_default=sa.text("''")),
     sa.Column("delivered", sa.Integer, nullable=False),
     sa.Column("due_at", UtcDateTime),
     sa.Column("behind", JsonText, nullable=False),

@@ -19,7 +19,7 @@ from certcore.adapters.sql.tables import events, timelines
 from certcore.errors import LeaseLost, NotFound
 from certcore.model.clocks import CLOCK_TOLERANCE, LONGEST_LEASE, LONGEST_RETRY
 from certcore.model.events import Event
-from certcore.model.timeline import Behind, Timeline, chain
+from certcore.model.timeline import Behind, Timeline, chain, seal_of
 
 __all__ = ["Heads", "SqlEvents", "SqlTimelines"]
 
@@ -49,7 +49,14 @@ _UPDATE: Final = timelines.update().where(timelines.c.certificate_id == bindpara
 #: The head as well as the length: one that was rolled back may have had the same number.
 _EXTEND: Final = _UPDATE.where(
     timelines.c.length == bindparam("row_length"), timelines.c.head == bindparam("row_head")
-).values(length=bindparam("new_length"), head=bindparam("new_head"), due_at=bindparam("new_due"))
+).values(
+    length=bindparam("new_length"),
+    head=bindparam("new_head"),
+    seal=bindparam("new_seal"),
+    due_at=bindparam("new_due"),
+)
+_UNSEALED: Final = timelines.select().where(timelines.c.seal == "").with_for_update()
+_SEAL: Final = _UPDATE.values(seal=bindparam("new_seal"))
 _UPDATE_HELD: Final = _UPDATE.where(timelines.c.token == bindparam("row_token"))
 _SETTLE: Final = _UPDATE_HELD.values(
     delivered=bindparam("new_delivered"),
@@ -108,6 +115,8 @@ class SqlEvents:
 
     connection: sa.Connection
     heads: Heads
+    #: Seals the ends of the timelines.
+    key: bytes = field(default=b"", repr=False)
 
     def append(self, events: Iterable[Event]) -> None:
         """Store events; the database gives each the next sequence number."""
@@ -142,7 +151,7 @@ class SqlEvents:
             return chained
         row = self.connection.execute(_TIMELINE_LOCKED, {"row_id": certificate_id}).one_or_none()
         if row is None:
-            chained, started = chain(new, Timeline(certificate_id=certificate_id))
+            chained, started = chain(new, Timeline(certificate_id=certificate_id), self.key)
             if insert_new(self.connection, timelines, mapping.timeline_row(started)):
                 self.heads.note(started)
                 return chained
@@ -154,7 +163,7 @@ class SqlEvents:
         return stored
 
     def _extend_from(self, timeline: Timeline, new: Sequence[Event]) -> Sequence[Event] | None:
-        chained, extended = chain(new, timeline)
+        chained, extended = chain(new, timeline, self.key)
         done = self.connection.execute(
             _EXTEND,
             {
@@ -163,6 +172,7 @@ class SqlEvents:
                 "row_head": timeline.head,
                 "new_length": extended.length,
                 "new_head": extended.head,
+                "new_seal": extended.seal,
                 "new_due": extended.due_at,
             },
         )
@@ -196,6 +206,14 @@ class SqlTimelines:
             ids = [one.certificate_id for one in found]
             self.connection.execute(_LEASE, {"row_ids": ids, "new_owner": owner, "new_until": lease_until})
         return [evolve(one, lease_owner=owner, lease_until=lease_until, token=one.token + 1) for one in found]
+
+    def seal_all(self, key: bytes) -> int:
+        """Seal the timelines that have no seal."""
+        rows = self.connection.execute(_UNSEALED).all()
+        for row in rows:
+            values = {"row_id": row.certificate_id, "new_seal": seal_of(mapping.timeline_of(row), key)}
+            self.connection.execute(_SEAL, values)
+        return len(rows)
 
     def renew_lease(self, certificate_id: str, *, token: int, lease_until: datetime) -> None:
         """Extend a lease."""
