@@ -9,6 +9,7 @@ from certcore import CertCore
 from certcore.adapters.sealing import StaticKeyring
 from certcore.errors import InvalidInput, NotFound
 from certcore.model.timeline import Timeline, chain
+from certcore.services.record_key import RECORD_KEY
 from certcore.testing.clock import FrozenEnvironment
 from certcore.testing.scripted_ca import Act, ScriptedCA
 
@@ -83,13 +84,17 @@ def test_what_was_tampered_with_is_named(store, tamper, fault):
 
 
 def test_a_record_written_anew_is_found_with_a_hash_from_before(store):
-    """Who may write to the database can make a whole new chain; a hash that was kept elsewhere tells of it."""
+    """Who may write to the database can put a record back; a hash that was kept elsewhere tells of it."""
     core, one, file = store
     kept = core.certificates.verify_timeline(one).head
     record = core.certificates.timeline(one)
-    chained, timeline = chain(record[:-1], Timeline(certificate_id=one))
+    with core.engine.storage.read() as transaction:
+        key = core.engine.vault.open(transaction.secrets.get(RECORD_KEY), RECORD_KEY).reveal()
+    chained, timeline = chain(record[:-1], Timeline(certificate_id=one), key)
     _sql(file, "DELETE FROM certcore_events WHERE number = 7")
-    _sql(file, "UPDATE certcore_timelines SET length = ?, head = ?", len(chained), timeline.head)
+    _sql(
+        file, "UPDATE certcore_timelines SET length = ?, head = ?, seal = ?", len(chained), timeline.head, timeline.seal
+    )
     assert core.certificates.verify_timeline(one).intact
     check = core.certificates.verify_timeline(one, head=kept)
     assert not check.intact
