@@ -25,6 +25,8 @@ _log = logging.getLogger(__name__)
 _EVERY: Final = timedelta(minutes=1)
 #: Rows of one sweep; when there were so many, the next one follows at once.
 _ROWS: Final = 500
+_TIME_FOR_A_CLOCK: Final = timedelta(minutes=30)
+_MISSED: Final = timedelta(hours=2)
 #: A renewal that failed for good begins anew within this time.
 _LONGEST_PAUSE: Final = timedelta(days=7)
 #: What a CA asks for, or is asked, lies no further ahead than this, or a tenth of the leaf's lifetime.
@@ -75,18 +77,30 @@ def repaired(held: Held, now: datetime) -> Held:
             changed = _repaired_history(changed, now, was_wrong=was_wrong)
         if changed != issuance:
             after = after.with_issuance(changed)
-    return _going_on(after, now) if was_wrong else after
+    if was_wrong:
+        after = evolve(after, schedule=evolve(after.schedule, attempts=0))  # pauses are forgotten
+    return _going_on(after, now, was_wrong=was_wrong)
 
 
-def _going_on(held: Held, now: datetime) -> Held:
-    """Pauses are forgotten, and an attempt that failed for good under the wrong clock goes on."""
-    held = evolve(held, schedule=evolve(held.schedule, attempts=0))
+def _going_on(held: Held, now: datetime, *, was_wrong: bool) -> Held:
+    """An attempt that failed for good under the wrong clock goes on after half an hour.
+
+    Not before: perhaps it is this clock that is behind, and nothing was wrong when the attempt failed.
+    """
     certificate = held.certificate
     attempt = next((one for one in held.issuances if one.id == certificate.issuance_id), None)
     if certificate.status is not Status.ERROR or attempt is None or attempt.outcome is not Outcome.FAILED:
         return held
+    engine_state = attempt.engine_state
+    if was_wrong:
+        return held.with_issuance(evolve(attempt, engine_state=evolve(engine_state, retry_at=now + _TIME_FOR_A_CLOCK)))
+    if engine_state.retry_at is None or engine_state.retry_at > now:
+        return held
+    settled = evolve(engine_state, retry_at=None)
+    if now - engine_state.retry_at > _MISSED:  # the clock was behind, and is right again
+        return held.with_issuance(evolve(attempt, engine_state=settled))
     state = attempt.module_state if attempt.needs_clean_up else None
-    opened = evolve(attempt, outcome=None, finished_at=None, module_state=state)
+    opened = evolve(attempt, outcome=None, finished_at=None, module_state=state, engine_state=settled)
     status = transition(certificate.status, Action.CHECK_NOW)
     return held.with_issuance(opened).moved(evolve(certificate, status=status, updated_at=now), None, now)
 

@@ -143,7 +143,8 @@ def decide(
             return Decision(task=Task.SET_CHANGE_ASIDE, issuance=active)
         return Decision(task=Task.FALL_BACK if _leaves(certificate, current) else Task.ADVANCE, issuance=current)
     if certificate.status not in (Status.ACTIVE, Status.EXPIRED):
-        return Decision(task=Task.REST)
+        is_error = certificate.status is Status.ERROR and current is not None
+        return Decision(task=Task.REST, look_again=current.engine_state.retry_at if current and is_error else None)
     # What failed for other names keeps the renewal of what is in service waiting no longer than these have time.
     is_other = current is not None and active is not None and set(current.names) != set(active.names)
     waits = not (is_other and is_lost_change(certificate, issuances, now))

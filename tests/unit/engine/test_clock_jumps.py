@@ -69,6 +69,20 @@ def test_an_attempt_that_failed_for_good_under_a_wrong_clock_goes_on():
     assert machine.get(one).status is Status.ACTIVE
 
 
+@pytest.mark.parametrize("by", [-141 * DAY, -2 * HOUR])
+def test_a_failure_for_good_stays_one_when_the_clock_was_behind(by):
+    """Minutes under a clock that is behind do not make the CA be asked again about what it refused."""
+    machine = Machine()
+    machine.ca.script = (Act.FAIL_NEVER,)
+    one = machine.requested()
+    machine.run(HOUR)
+    calls = machine.ca.calls
+    _jump(machine, by)
+    machine.run(2 * DAY)
+    assert machine.get(one).status is Status.ERROR
+    assert machine.ca.calls == calls
+
+
 def test_a_leaf_of_a_ca_that_shares_the_wrong_clock():
     """A CA in this process issues from the future: that is said, and half an hour later there is a valid leaf."""
     machine = Machine()
