@@ -26,7 +26,7 @@ _EVERY: Final = timedelta(minutes=1)
 #: Rows of one sweep; when there were so many, the next one follows at once.
 _ROWS: Final = 500
 _TIME_FOR_A_CLOCK: Final = timedelta(minutes=30)
-_MISSED: Final = timedelta(hours=2)
+_MISSED: Final = timedelta(minutes=20)
 #: A renewal that failed for good begins anew within this time.
 _LONGEST_PAUSE: Final = timedelta(days=7)
 #: What a CA asks for, or is asked, lies no further ahead than this, or a tenth of the leaf's lifetime.
