@@ -397,7 +397,7 @@ _CAUSES = {
     "500": "failed",
     "garbage": "sent (something|an? .* without a usable)",
     "its answer": "broke the connection off",
-    "a status": "at work on this order|not completed the order",
+    "a status": "at work on this order|not completed the order|has answered",
     "expired": "has expired already",
 }
 
@@ -430,10 +430,8 @@ def complaints(faults, outcome, *, days=DAYS):
             found.append(f"{fate.kind}: the page does not say why there is no leaf: {fate.page}")
     if days == DAYS and not outcome.renewal.got_it and not outcome.renewal.page_before:
         found.append("renewal: late, and the page does not say why")
-    # Of one fault alone also for both together.
-    requests = outcome.most_requests_an_hour if len(faults) == 1 else outcome.most_of_one_an_hour
-    if requests > MOST_REQUESTS_AN_HOUR:
-        found.append(f"{requests} requests within an hour")
+    if outcome.most_of_one_an_hour > MOST_REQUESTS_AN_HOUR:
+        found.append(f"{outcome.most_of_one_an_hour} requests for one certificate within an hour")
     return found
 
 
@@ -444,6 +442,7 @@ def line(fault, outcome):
     cause = " ".join(outcome.cause().split()).replace("|", "\\|")
     # When it began and how often it was seen changes with every pause; the sentence does not.
     cause = re.sub(r" It has been so since [\d :-]*UTC( \(\d+ times\))?\.", "", cause)
+    cause = re.sub(r"It was asked \d+ times, and", "It", cause)
     cause = re.sub(r"(\bsince )?\d{4}-\d\d-\d\d[ \d:]*UTC( \(\d+ times\))?|looked at \d+ times", "…", cause)
     return f"| {fault.axis} | {fault.name} | {new} | {renewal} | {cause[:160]} |"
 
