@@ -41,6 +41,7 @@ _WEIGHT: Final = MappingProxyType({Retry.SOON: 1, Retry.SLOW: 2, Retry.NEVER: TO
 #: A "try again" that is nearer than this says nothing about when.
 _NO_WORD: Final = timedelta(seconds=1)
 _A_MINUTE: Final = timedelta(minutes=1)
+_A_DAY: Final = timedelta(days=1, minutes=1)
 #: The type of the problem of a leaf that was refused.
 LEAF_REJECTED: Final = "urn:certcore:leaf-rejected"
 _REJECTED_LATEST: Final = timedelta(days=7)
@@ -257,7 +258,8 @@ def after_failure(
         return after.due(now, attempts=attempts)
     if final and status is Status.ERROR:
         return after.due(None, attempts=attempts)
-    return after.due(now + pause, attempts=attempts)
+    # Somebody may have to be told meanwhile.
+    return after.due(now + min(pause, _A_DAY), attempts=attempts)
 
 
 def _pause(held: Held, step: Failed, attempts: int, *, now: datetime, roll: float, final: bool) -> timedelta:
