@@ -239,7 +239,7 @@ class Budget:
         turn = Turn(why=Why.LIMIT, until=latest.at, limit=latest.limit, about=latest.about)
         if latest.at - now > HORIZON + SLACK:
             return evolve(turn, until=max(latest.at - HORIZON, now + _SOON))
-        promise = Promise(latest.at, owner, request.near_end)
+        promise = Promise(latest.at, owner, request.near_end, stamp(request.ends) if request.ends else 0)
         promised = [one.promised(request.issuance_id, promise) for one in counted]
         return evolve(turn, promised=True) if self._stored(promised) else None
 
@@ -339,7 +339,10 @@ def _fitting(limit: Limit, lanes: Mapping[str, Lane], part: _Part, request: Orde
         issuance: (promise.at, promise.owner) for issuance, promise in lane.promised.items() if not promise.near_end
     }
     if request.near_end:
-        robbed = sorted(open_promises, key=lambda issuance: open_promises[issuance][0])
+        # Of renewals near their end, that of the leaf that ends first goes first.
+        ends = stamp(request.ends) if request.ends else 0
+        later = [one for one, promise in lane.promised.items() if promise.near_end and 0 < ends < promise.ends]
+        robbed = sorted([*open_promises, *later], key=lambda issuance: lane.promised[issuance].at)
     else:
         robbed = list(most_robbed(open_promises, used_by_owner(lanes.values()), owner_key(request.owner)))
     tried = [_Fit(at_without(issuance), part.name, issuance) for issuance in robbed[:_ROBBED]]

@@ -220,17 +220,19 @@ class Promise:
     owner: str = ""
     #: It is of a renewal near its end, from which no other owner takes it.
     near_end: bool = False
+    #: When the leaf that it renews ends, as a stamp; 0 without one.
+    ends: int = 0
 
     @classmethod
     def read(cls, stored: Any) -> Promise:
         """A stored one; before there were owners it was a stamp alone."""
         if isinstance(stored, list):
-            return cls(stamped(stored[0]), str(stored[1]), bool(stored[2]))
+            return cls(stamped(stored[0]), str(stored[1]), bool(stored[2]), *stored[3:4])
         return cls(stamped(stored))
 
     def to_json(self) -> list[Any]:
         """As it is kept."""
-        return [stamp(self.at), self.owner, self.near_end]
+        return [stamp(self.at), self.owner, self.near_end, self.ends]
 
 
 @frozen(kw_only=True)

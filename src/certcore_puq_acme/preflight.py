@@ -96,6 +96,7 @@ def _order(attempt: Attempt, opened: Opened, findings: list[Finding]) -> Step:
         ari=bool(replaces),
         urgent=attempt.work.active is None or attempt.work.active.leaf is None or is_near_its_end(attempt.work),
         near_end=is_near_its_end(attempt.work),
+        ends=attempt.work.active.leaf.not_after if attempt.work.active and attempt.work.active.leaf else None,
         patience=attempt.patience,
         looks=int(attempt.state.get("looks", 0)),
     )

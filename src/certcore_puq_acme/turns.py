@@ -45,6 +45,8 @@ class OrderRequest:
     urgent: bool = False
     #: It renews a leaf in service that is near its end.
     near_end: bool = False
+    #: When the leaf that it renews ends; None without one.
+    ends: datetime | None = None
     #: It was counted as one that says which leaf it replaces, and the CA did not take it as such.
     counted_as_ari: bool = False
     #: For how long from its beginning a pause is kept at most; None for all of it.
