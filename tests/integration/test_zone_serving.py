@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -74,6 +75,41 @@ def test_a_store_that_is_opened_for_reading_is_not_written_to(tmp_path):
             transaction.authorities.delete(authority.id)
         with pytest.raises(StorageError, match="for reading"), storage.write():
             pass
+
+
+def test_a_database_file_that_was_replaced_is_served(tmp_path):
+    """After a restore the values of the restored file are served, not those of the one that was removed."""
+    url = f"sqlite:///{tmp_path}/certcore.db"
+    keyring = tmp_path / "keyring.json"
+    with panel(url, keyring) as records:
+        pass
+    shutil.copy(tmp_path / "certcore.db", tmp_path / "backup.db")
+    with CertCore.open(url, keyring=keyring) as core:
+        records = TechZoneRecords(core.engine.contexts.documents(core.authorities.modules()["puq_acme"]))
+        records.add(NAME, "late", "i2", datetime.now(UTC))
+    with contextlib.closing(serve_zones(url, listen=(HOST, 0))) as server:
+        assert texts(ask(server.address)) == {"one", "late"}
+        (tmp_path / "backup.db").replace(tmp_path / "certcore.db")
+        assert texts(ask(server.address)) == {"one"}
+        (tmp_path / "certcore.db").unlink()
+        assert ask(server.address).rcode() == dns.rcode.SERVFAIL
+
+
+def test_nothing_is_written_to_a_database_file_that_was_removed(tmp_path):
+    """What a worker would write to it is lost: it says so, and makes no empty database in its place."""
+    path = tmp_path / "certcore.db"
+    CertCore.create_keyring(tmp_path / "keyring.json")
+    with CertCore.open(f"sqlite:///{path}", keyring=tmp_path / "keyring.json") as core:
+        authority = core.authorities.create("ca", module="puq_acme", settings={"tech_zone": "acme.panel.test"}).id
+        core.certificates.create("first.example", authority=authority)
+        shutil.copy(path, tmp_path / "backup.db")
+        (tmp_path / "backup.db").replace(path)
+        with pytest.raises(StorageUnavailable, match="was replaced"):
+            core.certificates.create("second.example", authority=authority)
+        path.unlink()
+        with pytest.raises(StorageUnavailable, match="not there any more"):
+            core.certificates.create("third.example", authority=authority)
+        assert not path.exists()
 
 
 @pytest.mark.parametrize(

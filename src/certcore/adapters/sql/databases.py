@@ -78,6 +78,8 @@ class Database:
     writing: _Options = _NOTHING
     #: Keeps other processes out while the tables are created or migrated, until the connection's transaction ends.
     lock_schema: Callable[[sa.Connection], object]
+    #: What tells the file of the database from another one of the same name, where it is a file.
+    file_identity: Callable[[], object] | None = None
     #: What to do when it fails.
     advice: str
 
@@ -135,6 +137,7 @@ def _sqlite(url: sa.URL, *, read_only: bool) -> Database:
         begin_write=_begin_sqlite,
         lock_waits=_SQLITE_WAITS,
         lock_schema=lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"),
+        file_identity=lambda: _file_identity(Path(path)),
         advice=_READER_ADVICE if read_only else "Check the database file, its disk and its rights.",
     )
 
@@ -262,6 +265,17 @@ def _create_private(path: Path) -> None:
             f"The database file {path} cannot be opened: {error.strerror}.",
             advice="Check that its folder exists and that this user may write there.",
         ) from None
+
+
+def _file_identity(path: Path) -> object:
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise StorageUnavailable(
+            f"The database file {path} is not there any more: {error.strerror}.",
+            advice="Put it back. What was written since it was taken away would be lost.",
+        ) from None
+    return status.st_dev, status.st_ino
 
 
 def _require_readable(path: Path) -> None:

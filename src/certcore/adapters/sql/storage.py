@@ -145,12 +145,15 @@ class _Own:
     writing: set[int] = field(factory=set, init=False)
     #: Whether the process was forked in the middle of a transaction that had to be over.
     is_spoilt: bool = False
+    #: The file that the connections are to, where the database is one.
+    file_identity: object = None
 
     @classmethod
     def of(cls, database: Database, *, is_spoilt: bool = False) -> _Own:
-        """For this process."""
+        """For this process, and the file that is there now."""
         readers, writers = (_Ready(database.engine, dict(one)) for one in (database.reading, database.writing))
-        return cls(readers=readers, writers=writers, is_spoilt=is_spoilt)
+        identity = database.file_identity() if database.file_identity is not None else None
+        return cls(readers=readers, writers=writers, is_spoilt=is_spoilt, file_identity=identity)
 
     def close(self) -> None:
         """Close the connections between two transactions."""
@@ -168,6 +171,8 @@ class SqlStorage:
     _own: _Own = field(init=False, repr=False)
     _record_key: bytes = field(default=b"", init=False, repr=False)
     _closed: bool = field(default=False, init=False)
+    #: Held while the store turns to another file.
+    _replacing: Any = field(factory=threading.Lock, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         self._own = _Own.of(self._database)
@@ -188,12 +193,13 @@ class SqlStorage:
     def after_fork(self) -> None:
         """Leave all connections to the parent."""
         self._pooled.let_go()
+        self._replacing = threading.Lock()
         self._own = _Own.of(self._database, is_spoilt=self._own.is_spoilt or not self._own.gate.is_empty)
 
     @contextmanager
     def read(self) -> Iterator[SqlTransaction]:
         """A transaction that sees one consistent state."""
-        own = self._own
+        own = self._present()
         with self._connection(own, own.readers, self._begin_read) as connection:
             yield SqlTransaction(connection, False, own.heads, self._record_key)
 
@@ -202,7 +208,7 @@ class SqlStorage:
         """A transaction that commits when the block ends, and rolls back when it raises."""
         if self._read_only:
             raise StorageError("This database was opened for reading.")
-        me, own = threading.get_ident(), self._own
+        me, own = threading.get_ident(), self._present()
         if me in own.writing:
             raise RuntimeError("This thread is inside a writing transaction already; a second would never begin.")
         with self._turn_within(own, self._database.lock_waits[lock_wait]) as seconds:
@@ -216,6 +222,28 @@ class SqlStorage:
                     connection.commit()
             finally:
                 own.writing.discard(me)
+
+    def _present(self) -> _Own:
+        """What belongs to this process and to the database's file.
+
+        A restore, say, puts another file into the place, and connections would go on with the one that was removed.
+        Readers turn to the new one. Writers refuse: what they write to the old one is lost, and what the two have in
+        common, SQLite's write-ahead log, must not be used by both.
+        """
+        own = self._own
+        if self._database.file_identity is None or self._closed or self._database.file_identity() == own.file_identity:
+            return own
+        if not self._read_only:
+            raise StorageUnavailable(
+                "The database file was replaced by another one while this program has it open.",
+                advice="Start this program again. Stop all programs that use a SQLite database before it is restored.",
+            )
+        with self._replacing:
+            if self._own is own:
+                self._own = _Own.of(self._database, is_spoilt=own.is_spoilt)
+                own.close()
+                self._database.engine.dispose()
+            return self._own
 
     @contextmanager
     def _turn_within(self, own: _Own, seconds: float) -> Iterator[float]:
