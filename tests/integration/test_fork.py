@@ -122,8 +122,7 @@ def test_children_read_and_write_what_they_mean_to(core):
 @pytest.mark.soak
 def test_children_read_and_write_for_long(core):
     """The same with 500 reads and writes of each child."""
-    for _ in range(3):
-        _forked_calls(core, 500)
+    _forked_calls(core, 500)
 
 
 def test_children_of_children_and_children_of_both(small):
