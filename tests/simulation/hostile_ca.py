@@ -206,7 +206,10 @@ def _only_for_old_leaves(leaf, now, began):
 
 
 #: Faults with each of which there is a leaf, and with both of which there is none: nobody sees that it is validated.
-_TOGETHER = (("authorization, a status that never moves", "challenge, garbage always"),)
+_TOGETHER = (
+    ("authorization, a status that never moves", "challenge, garbage always"),
+    ("authorization, a status that never moves", "challenge, its answer is always lost"),
+)
 
 _LEAVES = (
     Fault(
