@@ -9,7 +9,7 @@ from typing import Any, Final
 from attrs import evolve, frozen
 
 from certcore.engine.contexts import Contexts, plain_settings, read_settings, secret_fields, setting_secret_name
-from certcore.errors import CertCoreError, InUse, InvalidInput, NotFound
+from certcore.errors import AlreadyExists, CertCoreError, InUse, InvalidInput, NotFound
 from certcore.model.authority import CertificateAuthority
 from certcore.model.bounds import LONGEST_ID, MOST_ROWS, members, text_within, whole_number
 from certcore.model.form import FormField, fields_of, refuse_old_consents
@@ -31,7 +31,7 @@ from certcore.services.access import Access
 from certcore.services.identifiers import check_actor, check_identifier
 from certcore.services.inputs import refuse_unstorable
 
-__all__ = ["Authorities"]
+__all__ = ["Authorities", "find_profile"]
 
 _MAX_NAME: Final = 100
 _MAX_DESCRIPTION: Final = 2000
@@ -186,6 +186,7 @@ class Authorities:
             updated_at=now,
         )
         with self.contexts.storage.write() as transaction:
+            _refuse_id(transaction, authority)
             transaction.authorities.add(authority)
             self._put_secrets(transaction, authority, secrets)
         return authority
@@ -234,6 +235,7 @@ class Authorities:
             updated_at=self.contexts.environment.now(),
         )
         with self.contexts.storage.write() as transaction:
+            _refuse_id(transaction, changed)
             saved = transaction.authorities.save(changed)
             for gone in stored.secrets_set - frozenset(secrets):
                 transaction.secrets.delete(setting_secret_name(stored.id, gone))
@@ -276,10 +278,7 @@ class Authorities:
         check_identifier("name_or_id", name_or_id, most=_MAX_NAME)
         check_actor(actor)
         with self.contexts.storage.read() as transaction:
-            found = transaction.authorities.by_name(name_or_id)
-            if found is None:
-                with suppress(NotFound):
-                    found = transaction.authorities.get(name_or_id)
+            found = find_profile(transaction, name_or_id)
         if found is None or not self.access.allows(actor, Permission.AUTHORITY_VIEW, found.id):
             raise NotFound("authority", name_or_id)
         return found
@@ -348,13 +347,31 @@ class Authorities:
             transaction.secrets.put(name, self.contexts.vault.seal(secret, name))
 
 
+def find_profile(transaction: Transaction, name_or_id: str) -> CertificateAuthority | None:
+    """A CA profile by its id or its name. The id goes first: a name can be chosen, an id cannot."""
+    with suppress(NotFound):
+        return transaction.authorities.get(name_or_id)
+    return transaction.authorities.by_name(name_or_id)
+
+
+def _refuse_id(transaction: Transaction, authority: CertificateAuthority) -> None:
+    """Refuse a name that is the id of another profile: targets and scripts name profiles by either of them.
+
+    Raises:
+        AlreadyExists: It is one.
+    """
+    with suppress(NotFound):
+        if transaction.authorities.get(authority.name).id != authority.id:
+            raise AlreadyExists("authority", authority.name)
+
+
 def _name(name: str) -> str:
     trimmed = text_within("name", name, _MAX_NAME * 2).strip()
     if not trimmed:
         raise InvalidInput("name", "a CA profile needs a name.")
     if len(trimmed) > _MAX_NAME or not trimmed.isprintable():
         raise InvalidInput("name", f"must be printable text of at most {_MAX_NAME} characters.")
-    return trimmed
+    return check_identifier("name", trimmed, most=_MAX_NAME)
 
 
 def _description(text: str) -> str:

@@ -24,6 +24,7 @@ from certcore.model.renewal import RenewalPolicy
 from certcore.model.subject import Subject
 from certcore.model.views import CertificateView
 from certcore.ports.storage import Transaction
+from certcore.services.authorities import find_profile
 from certcore.services.certificates import Certificates
 from certcore.services.edits import checked
 from certcore.services.identifiers import MOST_ID, check_identifier, check_owner
@@ -146,7 +147,7 @@ class Obtaining:
         """The id of a CA profile; a name is read only for somebody who may see the profile, and is an id to others."""
         check_identifier(field, name_or_id, most=MOST_ID)
         with self.engine.storage.read() as transaction:
-            found = transaction.authorities.by_name(name_or_id)
+            found = find_profile(transaction, name_or_id)
         if found is None:
             return name_or_id
         return found.id if self.certificates.access.allows(actor, Permission.AUTHORITY_VIEW, found.id) else name_or_id
