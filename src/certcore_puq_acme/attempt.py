@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from attrs import frozen
 
+from certcore.model.issuance import Purpose
 from certcore.model.problem import Problem
 from certcore.model.renewal import Retry
 from certcore.ports.ca_module import Failed, Waiting, WaitingFor, Work
@@ -22,7 +23,7 @@ from certcore_puq_acme.propagation import Resolvers
 from certcore_puq_acme.settings import ChallengeType, PuqAcmeProfile, PuqAcmeSettings
 from certcore_puq_acme.techzone.records import TechZoneRecords
 
-__all__ = ["Attempt", "Stage", "budget_of", "clean_up", "is_near_its_end", "of_order"]
+__all__ = ["Attempt", "Stage", "budget_of", "clean_up", "goes_first", "is_near_its_end", "of_order"]
 
 #: How far before its end a leaf in service counts as one that cannot wait: a share of its life.
 _URGENT: Final = 10
@@ -218,6 +219,14 @@ def is_near_its_end(work: Work) -> bool:
     """Whether there is a leaf in service that cannot wait for its renewal."""
     leaf = work.active.leaf if work.active else None
     return leaf is not None and leaf.not_after - work.environment.now() < leaf.lifetime / _URGENT
+
+
+def goes_first(work: Work) -> bool:
+    """Whether a renewal goes before what other owners wait for: one near the end of a leaf that was issued here.
+
+    An imported leaf proves nothing: with a few that end tomorrow, anybody could go before everybody else.
+    """
+    return work.active is not None and work.active.purpose is not Purpose.IMPORT and is_near_its_end(work)
 
 
 def clean_up(work: Work) -> None:

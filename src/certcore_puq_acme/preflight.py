@@ -15,7 +15,7 @@ from certcore.ports.ca_module import Failed, Step, Waiting, WaitingFor
 from certcore_puq_acme.account_records import AccountRecord
 from certcore_puq_acme.accounts import Opened
 from certcore_puq_acme.acme_errors import CLIENT_ERRORS, AcmeProblem
-from certcore_puq_acme.attempt import Attempt, Stage, is_near_its_end, of_order
+from certcore_puq_acme.attempt import Attempt, Stage, goes_first, is_near_its_end, of_order
 from certcore_puq_acme.budget import OrderRequest, Turn, Why
 from certcore_puq_acme.caa import CaaPolicy, suggestion
 from certcore_puq_acme.directory_records import KnownDirectory, known_directory
@@ -95,7 +95,7 @@ def _order(attempt: Attempt, opened: Opened, findings: list[Finding]) -> Step:
         renewal=_is_renewal(attempt),
         ari=bool(replaces),
         urgent=attempt.work.active is None or attempt.work.active.leaf is None or is_near_its_end(attempt.work),
-        near_end=is_near_its_end(attempt.work),
+        near_end=goes_first(attempt.work),
         ends=attempt.work.active.leaf.not_after if attempt.work.active and attempt.work.active.leaf else None,
         patience=attempt.patience,
         looks=int(attempt.state.get("looks", 0)),

@@ -96,7 +96,9 @@ def _orderer(issuance: Issuance, context: ModuleContext, accounts: Accounts) -> 
         return client
     # The same account may be kept under another name since, after the profile's settings were changed, say.
     own = read_record(context.documents, own_account(context).key)
-    is_same = bool(own.url) and own.url == state.get("account_url")
+    # A URL alone proves nothing: an order at another CA says what that CA has called its account.
+    is_same_ca = state.get("directory", own.directory) == own.directory
+    is_same = bool(own.url) and is_same_ca and own.url == state.get("account_url")
     return _usable(context, accounts, own.document) if is_same else None
 
 

@@ -14,7 +14,7 @@ from certcore.model.problem import Problem
 from certcore.model.renewal import Retry
 from certcore.ports.ca_module import Failed, Step, Waiting, WaitingFor
 from certcore_puq_acme.acme_errors import AcmeProblem
-from certcore_puq_acme.attempt import Attempt, Stage, is_near_its_end, of_order
+from certcore_puq_acme.attempt import Attempt, Stage, goes_first, of_order
 from certcore_puq_acme.budget import OrderRequest
 from certcore_puq_acme.client import AcmeClient
 from certcore_puq_acme.delegation import CHECK_ZONE, Delegation
@@ -198,7 +198,7 @@ def _back_in_flight(attempt: Attempt) -> Waiting | None:
         issuance_id=attempt.work.issuance.id,
         owner=attempt.work.certificate.owner,
         names=tuple(attempt.names),
-        near_end=is_near_its_end(attempt.work),
+        near_end=goes_first(attempt.work),
         looks=int(attempt.state.get("looks", 0)),
     )
     turn = attempt.budget.enter(request, attempt.now)

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from attrs import evolve
 
 from certcore import Status
 from certcore.errors import CAError, CertCoreError
@@ -119,6 +120,21 @@ def test_the_account_does_not_sign_for_an_imported_leaf(panel, issued):
         module.revoke(panel.issuance(stolen.id), RevocationReason.UNSPECIFIED, lambda: None, context)
     assert pebble.certificate_status(_serial(panel, one))["Status"] == "Valid"
     assert panel.core.certificates.get(one).status is Status.ACTIVE
+
+
+def test_a_url_that_another_ca_named_is_no_proof_of_an_order(panel, issued):
+    """A CA may call its account as it likes, as the shared one at another CA: that one does not sign for it."""
+    pebble, one = issued
+    module = panel.core.engine.plugins.module("puq_acme")
+    view = panel.core.certificates.view(one)
+    _, context = panel.core.engine.contexts.context(view.authority)
+    elsewhere = {**view.active.module_state, "account": "account/gone/0", "directory": "https://ca.mallory.test/dir"}
+    with pytest.raises(CAError, match="Neither an account"):
+        module.revoke(evolve(view.active, module_state=elsewhere), RevocationReason.SUPERSEDED, lambda: None, context)
+    assert pebble.certificate_status(_serial(panel, one))["Status"] == "Valid"
+    moved = {**elsewhere, "directory": pebble.directory_url}
+    module.revoke(evolve(view.active, module_state=moved), RevocationReason.SUPERSEDED, lambda: None, context)
+    assert pebble.certificate_status(_serial(panel, one))["Status"] == "Revoked"
 
 
 def test_an_imported_leaf_is_revoked_by_its_key(panel, issued):

@@ -144,7 +144,8 @@ class DeployFiles:
     #: Versions from before that stay, in the versioned layout.
     keep: int = field(default=1, validator=check_keep)
     #: Only certificates with these primary names: ``shop.example`` or, for all names below, ``.shop.example``. A
-    #: wildcard's ``*.`` is not looked at for the first. Empty: all.
+    #: wildcard's ``*.`` is not looked at for the first. Of a leaf that was imported, all other names have to be these,
+    #: or below them, too. Empty: all.
     domains: tuple[str, ...] = field(default=(), converter=read_domains)
     #: Only certificates of these owners, as the panel calls its tenants. Empty: all.
     owners: tuple[str, ...] = field(default=(), converter=to_texts, validator=check_texts)
@@ -208,7 +209,14 @@ class DeployFiles:
         """Whether the origin of the leaf in service is good enough for this target."""
         if not _is_imported(view):
             return True
-        reason = "imports are off" if not self.imports else "it is self-signed" if _is_self_signed(view) else ""
+        reason = ""
+        if not self.imports:
+            reason = "imports are off"
+        elif _is_self_signed(view):
+            reason = "it is self-signed"
+        elif self.domains and (strange := [name for name in _names(view) if not _is_within(name, self.domains)]):
+            # A server that reads a whole folder, as HAProxy does, answers for every name of each leaf in it.
+            reason = f"the target does not select its name {strange[0]}"
         if reason:
             _log.info("The imported certificate %s is not deployed by %s: %s", view.certificate.id, self.name, reason)
         return not reason
@@ -362,6 +370,16 @@ def _is_self_signed(view: CertificateView) -> bool:
 
 def _matches(domain: str, wanted: Iterable[str]) -> bool:
     return any(domain.endswith(one) if one.startswith(".") else domain.removeprefix("*.") == one for one in wanted)
+
+
+def _names(view: CertificateView) -> list[str]:
+    return [name.ascii for name in view.active.names] if view.active else []
+
+
+def _is_within(domain: str, wanted: Iterable[str]) -> bool:
+    """Whether a name is one of those that are wanted, or lies below one."""
+    bare = domain.removeprefix("*.")
+    return any(bare == one.removeprefix(".") or bare.endswith(f".{one.removeprefix('.')}") for one in wanted)
 
 
 def _changed_meanwhile(folder: Path) -> DeploymentFailed:

@@ -645,13 +645,14 @@ def test_another_certificates_folder_is_refused(open_place, folder, layout):
     assert unfinished(folder / "shop.example") == {second: []}
 
 
-def imported(place, *, end=None, self_signed=False, **fields):
+def imported(place, *names, end=None, self_signed=False, **fields):
     """The id of a certificate that was issued elsewhere, for the name of another one perhaps."""
     key, now = generate_key(KeyType.EC_P256), end or place.environment.now()
     if self_signed:
         chain = self_signed_leaf(key, now)
     else:
-        chain = LittleAuthority(now).issue(build_csr(key, [DnsName("shop.example")], Subject()).decode(), now=now)
+        request = build_csr(key, [DnsName(name) for name in names or ("shop.example",)], Subject()).decode()
+        chain = LittleAuthority(now).issue(request, now=now)
     return place.core.certificates.import_certificate(chain, private_key_pem(key), **fields).id
 
 
@@ -770,6 +771,22 @@ def test_an_import_never_takes_another_owners_place(open_place, folder, what_bec
     is_free = what_became_of_it != "valid"
     assert (place.reason(own, "web") is None) == is_free
     assert (serial(folder / "shop.example", place.environment) != before) == is_free
+
+
+@pytest.mark.parametrize(
+    ("more", "is_deployed"),
+    [(["*.mallory.example"], True), (["www.mallory.example"], True), (["bank.example"], False), (["notmallory.example"], False)],
+)
+def test_an_import_brings_no_name_that_the_target_does_not_select(open_place, folder, more, is_deployed):
+    """A server of a shared folder answers for all names of each leaf in it, not for the primary one alone."""
+    place = open_place(
+        web(folder, imports=True, folder=str(folder), format="haproxy", domains=["mallory.example", ".able.example"])
+    )
+    stranger = imported(place, "mallory.example", *more, owner="mallory")
+    place.deliver()
+    assert place.reason(stranger, "web") is None
+    assert folder.exists() == is_deployed
+    assert place.reveals(stranger) == ([("plugin:web", "deployed by web")] if is_deployed else [])
 
 
 def test_one_file_of_a_shared_folder_is_taken_over(open_place, folder):
