@@ -64,7 +64,7 @@ def _refusal(context: ModuleContext, ref: AccountRef) -> tuple[str, str] | None:
     if len(opened) >= profile.max_accounts:
         return (
             f"this CA profile has {len(opened)} accounts of certificates' own, and permits no more.",
-            "Use one of those e-mails, leave it empty, or raise max_accounts in the CA profile.",
+            "Leave it empty, or raise max_accounts in the CA profile.",
         )
     own = sum(one.opened_for == context.owner for one in opened)
     if own >= profile.max_accounts_per_owner:

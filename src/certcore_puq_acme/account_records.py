@@ -65,8 +65,9 @@ class AccountRef:
     eab_kid: str = ""
     #: The e-mail that a certificate asks for instead of the profile's; empty for the profile's own account.
     email: str = ""
-    #: The tenant, where the account must not serve anybody else: a dns-persist-01 record authorises an account, so that
-    #: with one account for all, one tenant's record would let every other tenant have the certificate.
+    #: The tenant, where the account must not serve anybody else: it is for the tenant's own e-mail; or a dns-persist-01
+    #: record authorises it, so that with one account for all, one tenant's record would let every other tenant have the
+    #: certificate.
     owner: str = ""
     #: What the account's contact is to be.
     contact: str = field(default="", eq=False)
@@ -226,9 +227,20 @@ def account_of(context: ModuleContext, settings: PuqAcmeSettings, owner: str) ->
     ref = own_account(context)
     if settings.account_email and settings.account_email != profile.email:
         ref = evolve(ref, email=settings.account_email, contact=settings.account_email)
+        if not _is_open_to(read_record(context.documents, ref.key), owner):
+            ref = evolve(ref, owner=owner)
     if settings.challenge_type(profile) is ChallengeType.DNS_PERSIST:
         ref = evolve(ref, owner=owner)
     return evolve(ref, terms_agreed=ref.terms_agreed or settings.terms_agreed)
+
+
+def _is_open_to(common: AccountRecord, owner: str) -> bool:
+    """Whether an owner's certificates go on using an account that is kept under its e-mail alone.
+
+    Versions before kept all of them like that and did not note for whom one was opened: those serve as they did. Others
+    are their owner's alone: who knows an e-mail must not use another owner's account up, nor see that there is one.
+    """
+    return bool(common.version) and (not common.email or common.opened_for == owner)
 
 
 def read_record(documents: Documents, key: str) -> AccountRecord:

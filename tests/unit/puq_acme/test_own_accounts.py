@@ -7,7 +7,7 @@ from certcore import CertCore
 from certcore.errors import InvalidInput
 from certcore.testing.clock import FrozenEnvironment
 from certcore_puq_acme.account_limits import AccountNotPermitted, check_permitted
-from certcore_puq_acme.account_records import AccountRef, account_of, own_account
+from certcore_puq_acme.account_records import AccountRef, account_of, own_account, read_record
 from certcore_puq_acme.settings import PuqAcmeSettings
 
 TECH = {"tech_zone": "acme.panel.test", "terms_agreed": True}
@@ -78,14 +78,14 @@ def test_the_profiles_own_account_needs_no_permission(core):
     ],
 )
 def test_accounts_are_capped_per_profile_and_per_owner(core, settings, opened, field):
-    """One more is refused with the setting that would permit it; another owner's, or one that is open, is not."""
+    """One more is refused with the setting that would permit it; another owner's first, or one that is open, is not."""
     profile = _profile(core, own_accounts=True, **settings)
     for name, owner in opened:
         _open(core, profile, f"{name}@shop.test", owner)
     with pytest.raises(InvalidInput, match="permits no more") as refused:
         _draft(core, profile, "new@shop.test", "anna")
     assert (refused.value.field, field in refused.value.advice) == ("account_email", True)
-    _draft(core, profile, "a@shop.test", "anna")
+    _draft(core, profile, f"{opened[0][0]}@shop.test", opened[0][1])
     if field == "max_accounts_per_owner":
         _draft(core, profile, "new@shop.test", "berta")
 
@@ -100,3 +100,33 @@ def test_what_was_stored_before_the_switch_is_refused_when_the_account_would_be_
         check_permitted(context, ref)
     assert refused.value.acme_type == "userActionRequired"
     assert "own_accounts" in refused.value.advice
+
+
+def test_nobody_uses_another_owners_account_by_its_email(core):
+    """Who knows the e-mail is told what everybody is told whose e-mail is new, and would get an account of its own."""
+    profile = _profile(core)
+    _open(core, profile, "anna@shop.test", "anna")
+    refusals = []
+    for email in ("anna@shop.test", "nobody@shop.test"):
+        with pytest.raises(InvalidInput) as refused:
+            _draft(core, profile, email, "mallory")
+        refusals.append(str(refused.value))
+    assert refusals[0] == refusals[1]
+    core.authorities.edit(profile.id, settings={"own_accounts": True})
+    settings, context = PuqAcmeSettings(account_email="anna@shop.test"), _context(core, profile)
+    annas, mallorys, bertas = (account_of(context, settings, owner) for owner in ("anna", "mallory", "berta"))
+    assert len({annas.key, mallorys.key, bertas.key}) == 3
+    assert not read_record(context.documents, mallorys.key).url
+    assert read_record(context.documents, annas.key).url
+
+
+def test_an_account_of_before_owners_were_noted_goes_on_working(core):
+    """For whom it was opened is not known: whoever used it uses it still. One of the operator's own is nobody else's."""
+    profile = _profile(core)
+    settings, context = PuqAcmeSettings(account_email="anna@shop.test"), _context(core, profile)
+    key = account_of(context, settings, "").key
+    older = {"url": "https://ca.test/1", "directory": context.profile.directory, "contact": "anna@shop.test"}
+    stored = context.documents.put(key, older)
+    assert [account_of(context, settings, one).key for one in ("anna", "")] == [key, key]
+    context.documents.put(key, {**older, "email": "anna@shop.test", "opened_for": ""}, version=stored.version)
+    assert [account_of(context, settings, one).key == key for one in ("anna", "")] == [False, True]
