@@ -12,7 +12,7 @@ import dns.rcode
 import pytest
 
 from certcore.adapters.environment import SystemEnvironment
-from certcore.errors import CertCoreError
+from certcore.errors import CertCoreError, StorageUnavailable
 from certcore.ports.dns import Zone
 from certcore.testing.zone import MemoryZone
 from certcore_puq_acme.techzone.answer_limits import AnswerLimiter, AnswerLimits
@@ -182,6 +182,54 @@ def test_stuck_lookups_are_bounded():
     assert list(bounded.zones()) == list(zones)
     source.released.set()
     bounded.close()
+
+
+def test_the_lookups_of_a_query_share_one_deadline():
+    """A source that is slow, and never stuck, keeps no resolver waiting for one time limit after the other."""
+    moments = [0.0]
+
+    class Slow(Frozen):
+        def records(self, zone, name):
+            moments[0] += 0.4
+            return super().records(zone, name)
+
+    bounded = BoundedSource(Slow(), 1.0, lambda: moments[0])
+    query = bounded.for_a_query()
+    zone = query.zones()[0]
+    assert [query.records(zone, name)["TXT"] for name in "abc"] == [[f"{name} in frozen.example"] for name in "abc"]
+    for lookup in (query.records, query.has_names_below):
+        with pytest.raises(SourceTimeout):
+            lookup(zone, "d")
+    assert moments[0] == pytest.approx(1.2)
+    assert bounded.for_a_query().records(zone, "e")["TXT"]
+    bounded.close()
+
+
+def test_a_stopped_database_costs_other_zones_nothing():
+    """Its refusals come at once: its own zones get SERVFAIL, and zones from files are answered as before."""
+
+    class Stopped(Frozen):
+        is_stopped = False
+
+        def zones(self):
+            if self.is_stopped:
+                raise StorageUnavailable("The database cannot be reached.")
+            return super().zones()
+
+        def records(self, zone, name):
+            self.zones()
+            return super().records(zone, name)
+
+    moments, source, other = [0.0], Stopped(), zone_with([f"many.{ZONE}"])
+    with ZoneServer((HOST, 0), [source, other], SystemEnvironment(), monotonic=lambda: moments[0]) as server:
+        port = server.address[1]
+        assert ask(port, "x.frozen.example").answer
+        source.is_stopped = True
+        moments[0] += 10
+        assert ask(port, f"many.{ZONE}").answer
+        assert ask(port, "x.frozen.example").rcode() == dns.rcode.SERVFAIL
+        source.is_stopped = False
+        assert ask(port, "x.frozen.example").answer
 
 
 def test_what_a_source_raises_is_raised():

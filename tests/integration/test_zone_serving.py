@@ -231,7 +231,7 @@ def test_root_is_given_up_before_the_database_is_opened():
             process.communicate(timeout=PATIENCE)
 
 
-@pytest.mark.parametrize("user", ["no-such-user", "root", "nobody:no-such-group", "0"])
+@pytest.mark.parametrize("user", ["no-such-user", "root", "nobody:no-such-group", "0", "nobody:root", "nobody:0"])
 def test_a_user_who_cannot_be_taken_is_said_so(tmp_path, user):
     """A name that is wrong ends the command, and does not leave root serving."""
     from certcore.cli.privileges import become
@@ -239,6 +239,22 @@ def test_a_user_who_cannot_be_taken_is_said_so(tmp_path, user):
     with panel(f"sqlite:///{tmp_path}/certcore.db", tmp_path / "keyring.json"), pytest.raises(InvalidInput) as refused:
         serve_zones(f"sqlite:///{tmp_path}/certcore.db", listen=(HOST, 0), before_serving=lambda: become(user))
     assert refused.value.field == "--user"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+@pytest.mark.parametrize(
+    "before",
+    [
+        "os.setegid(pwd.getpwnam('nobody').pw_gid); os.seteuid(pwd.getpwnam('nobody').pw_uid)",
+        "assert ctypes.CDLL(None).prctl(28, 4) == 0",  # PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP
+    ],
+    ids=["saved ids", "capabilities"],
+)
+def test_root_that_can_be_had_again_was_not_given_up(before):
+    """Somebody who takes the DNS server over must not get root back: it does not serve then."""
+    code = f"import ctypes, os, pwd\nfrom certcore.cli.privileges import become\n{before}\nbecome('nobody')"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert "certcore.errors.base.CertCoreError: This process c" in ended.stderr
 
 
 def test_a_module_that_does_not_open_the_store_is_refused(tmp_path):

@@ -10,12 +10,13 @@ process from ending.
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from attrs import define, field
+from attrs import define, field, frozen
 
 from certcore.errors import CertCoreError
 from certcore.ports.dns import Zone, ZoneSource
@@ -78,38 +79,47 @@ class BoundedSource:
     _zones: Sequence[Zone] | None = field(default=None, init=False)
     _zones_until: float = field(default=0.0, init=False)
 
-    def zones(self) -> Sequence[Zone]:
+    def for_a_query(self) -> ZoneSource:
+        """The source for one query: its lookups together take no longer than one alone may take."""
+        return _SourceOfQuery(self, self._monotonic() + self._seconds)
+
+    def zones(self, *, deadline: float = math.inf) -> Sequence[Zone]:
         """The zones as they were a moment ago, or when the source answered last.
+
+        Where a source fails, the zones of others are served on: it is asked for the records of its own ones, and fails.
+
+        Args:
+            deadline: The monotonic moment at which nobody waits for it any more.
 
         Raises:
             SourceTimeout: The source has never answered.
-            Exception: Whatever the source raises.
+            Exception: Whatever a source raises that has never answered.
         """
         known = self._zones
         if known is not None and self._monotonic() < self._zones_until:
             return known
         try:
-            zones: Sequence[Zone] = self._bounded(self._source.zones)
-        except SourceTimeout:
+            zones: Sequence[Zone] = self._bounded(self._source.zones, deadline)
+        except Exception:  # isolation: a source is anybody's code
             if known is None:
                 raise
             return known
         self._zones, self._zones_until = zones, self._monotonic() + _ZONES_FOR
         return zones
 
-    def records(self, zone: Zone, name: str) -> Mapping[str, Sequence[str]]:
+    def records(self, zone: Zone, name: str, *, deadline: float = math.inf) -> Mapping[str, Sequence[str]]:
         """The records at a name.
 
         Raises:
             SourceTimeout: The source does not answer.
             Exception: Whatever the source raises.
         """
-        records: Mapping[str, Sequence[str]] = self._bounded(lambda: self._source.records(zone, name))
+        records: Mapping[str, Sequence[str]] = self._bounded(lambda: self._source.records(zone, name), deadline)
         return records
 
-    def has_names_below(self, zone: Zone, name: str) -> bool:
+    def has_names_below(self, zone: Zone, name: str, *, deadline: float = math.inf) -> bool:
         """Whether records exist below a name; raises as `records`."""
-        return bool(self._bounded(lambda: self._source.has_names_below(zone, name)))
+        return bool(self._bounded(lambda: self._source.has_names_below(zone, name), deadline))
 
     def close(self) -> None:
         """Let the threads end. Those that are stuck end with their lookup."""
@@ -118,10 +128,13 @@ class BoundedSource:
         for _ in range(started):
             self._queue.put(None)
 
-    def _bounded(self, call: Callable[[], Any]) -> Any:
+    def _bounded(self, call: Callable[[], Any], deadline: float) -> Any:
+        patience = min(self._seconds, deadline - self._monotonic())
+        if patience <= 0:
+            raise SourceTimeout(self._seconds)
         lookup = _Lookup(call)
         self._begin(lookup)
-        if not lookup.done.wait(self._seconds):
+        if not lookup.done.wait(patience):
             with self._lock:
                 if not lookup.done.is_set():
                     lookup.overdue = True
@@ -155,3 +168,20 @@ class BoundedSource:
                 self._running -= 1
                 self._overdue -= lookup.overdue
                 lookup.done.set()
+
+
+@frozen(eq=False)
+class _SourceOfQuery:
+    """A bounded source up to a moment; implements `certcore.ports.dns.ZoneSource`."""
+
+    _source: BoundedSource
+    _deadline: float
+
+    def zones(self) -> Sequence[Zone]:
+        return self._source.zones(deadline=self._deadline)
+
+    def records(self, zone: Zone, name: str) -> Mapping[str, Sequence[str]]:
+        return self._source.records(zone, name, deadline=self._deadline)
+
+    def has_names_below(self, zone: Zone, name: str) -> bool:
+        return self._source.has_names_below(zone, name, deadline=self._deadline)

@@ -193,11 +193,12 @@ class ZoneServer:
 
     def _answer(self, query: bytes, *, address: str = "") -> bytes | None:
         """Answer a query; without an address it came over TCP, where nobody can forge one and nothing is limited."""
+        sources = tuple(source.for_a_query() for source in self._sources)
 
         def answered() -> bytes | None:
             return answer(
                 query,
-                self._sources,
+                sources,
                 now=self._environment.now(),
                 tcp=not address,
                 limiter=self._limiter if address else None,
