@@ -775,7 +775,12 @@ def test_an_import_never_takes_another_owners_place(open_place, folder, what_bec
 
 @pytest.mark.parametrize(
     ("more", "is_deployed"),
-    [(["*.mallory.example"], True), (["www.mallory.example"], True), (["bank.example"], False), (["notmallory.example"], False)],
+    [
+        (["*.mallory.example"], True),
+        (["www.mallory.example"], True),
+        (["bank.example"], False),
+        (["notmallory.example"], False),
+    ],
 )
 def test_an_import_brings_no_name_that_the_target_does_not_select(open_place, folder, more, is_deployed):
     """A server of a shared folder answers for all names of each leaf in it, not for the primary one alone."""
