@@ -121,7 +121,7 @@ def test_nobody_uses_another_owners_account_by_its_email(core):
 
 
 def test_an_account_of_before_owners_were_noted_goes_on_working(core):
-    """For whom it was opened is not known: whoever used it uses it still. One of the operator's own is nobody else's."""
+    """For whom it was opened is not known: whoever used it uses it still. The operator has its own alone."""
     profile = _profile(core)
     settings, context = PuqAcmeSettings(account_email="anna@shop.test"), _context(core, profile)
     key = account_of(context, settings, "").key
