@@ -51,6 +51,8 @@ _RESERVE: Final = 5
 #: A limit on an account's orders of at least so many keeps a tenth for owners who have had little of it.
 _MANY: Final = 50
 _NEWCOMERS: Final = 10
+#: What several owners can use up for each other: a registered domain may be the panel's own, with a name for each.
+_OF_OWNERS: Final = frozenset({LimitKind.ORDERS, LimitKind.REGISTERED_DOMAIN})
 #: The parts of a limit.
 _ALL: Final = "all"
 _KEPT: Final = "reserve"
@@ -333,7 +335,7 @@ def _fitting(limit: Limit, lanes: Mapping[str, Lane], part: _Part, request: Orde
         return free_at(sorted(taken), part.size, limit.span, now)
 
     usual = at_without("")
-    if usual <= now or limit.kind is not LimitKind.ORDERS or request.issuance_id in lane.promised:
+    if usual <= now or limit.kind not in _OF_OWNERS or request.issuance_id in lane.promised:
         return _Fit(usual, part.name, "")
     open_promises = {
         issuance: (promise.at, promise.owner) for issuance, promise in lane.promised.items() if not promise.near_end

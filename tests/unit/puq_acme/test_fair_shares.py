@@ -179,3 +179,20 @@ def test_no_tenant_starves_and_no_limit_is_exceeded(arrivals, places):
         assert now <= began[owner] + HOUR * (done[owner] * len(owners) / per_hour + 3)
     for at in range(len(placed) - per_hour):
         assert placed[at + per_hour] - placed[at] >= HOUR
+
+
+def test_a_domain_that_tenants_share_is_shared_fairly():
+    """The panel's own, say, with a name for each: what B waits for goes to A, who has had none."""
+    budget = _budget("registered_domain 1 per 1h")
+
+    def take(owner, number, now):
+        request = OrderRequest(issuance_id=f"{owner}{number}", owner=owner, names=(f"{owner}{number}.panel.test",))
+        return budget.take(request, now)
+
+    assert take("B", 1, NOW).why is None
+    promised = take("B", 2, NOW)
+    assert promised.promised
+    assert take("A", 1, NOW + MINUTE).until == promised.until
+    late = take("B", 2, promised.until)
+    assert (late.why, late.until >= promised.until) == (Why.LIMIT, True)
+    assert take("A", 1, promised.until).why is None
