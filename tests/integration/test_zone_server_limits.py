@@ -184,6 +184,30 @@ def test_stuck_lookups_are_bounded():
     bounded.close()
 
 
+def test_one_stuck_lookup_does_not_stop_the_others_for_long():
+    """A connection that the network has swallowed is not the database: after a second, another one is tried."""
+    moments = [0.0]
+
+    class Swallowed(Frozen):
+        def records(self, zone, name):
+            if name == "first":
+                self.released.wait(PATIENCE)
+            return {"TXT": [f"{name} in {zone.apex}"]}
+
+    source = Swallowed()
+    bounded = BoundedSource(source, 0.5, lambda: moments[0])
+    zone = bounded.zones()[0]
+    source.released.clear()
+    with pytest.raises(SourceTimeout):
+        bounded.records(zone, "first")
+    with pytest.raises(SourceTimeout):
+        bounded.records(zone, "second")
+    moments[0] += 1.5
+    assert all(bounded.records(zone, name)["TXT"] for name in ("third", "fourth"))
+    source.released.set()
+    bounded.close()
+
+
 def test_the_lookups_of_a_query_share_one_deadline():
     """A source that is slow, and never stuck, keeps no resolver waiting for one time limit after the other."""
     moments = [0.0]

@@ -55,8 +55,8 @@ class _Lookup:
 class BoundedSource:
     """Asks another source, in threads of its own, and waits for a bounded time. Thread-safe.
 
-    While a lookup is stuck, further ones fail at once, save one a second that finds out whether the source is back.
-    The list of zones is the last one that was read, then.
+    After a lookup that was not answered in time, further ones fail at once, save one a second that finds out whether the
+    source is back: it may be one connection alone that is stuck. The list of zones is the last one that was read, then.
 
     Args:
         source: The source.
@@ -75,6 +75,8 @@ class BoundedSource:
     #: Lookups that run or wait for a thread.
     _running: int = field(default=0, init=False)
     _overdue: int = field(default=0, init=False)
+    #: No lookup has been answered since one was not answered in time.
+    _is_stuck: bool = field(default=False, init=False)
     _try_at: float = field(default=0.0, init=False)
     _zones: Sequence[Zone] | None = field(default=None, init=False)
     _zones_until: float = field(default=0.0, init=False)
@@ -139,6 +141,7 @@ class BoundedSource:
                 if not lookup.done.is_set():
                     lookup.overdue = True
                     self._overdue += 1
+                    self._is_stuck = True
                     self._try_at = self._monotonic() + _TRY_AGAIN
                     raise SourceTimeout(self._seconds)
         if lookup.error is not None:
@@ -147,9 +150,11 @@ class BoundedSource:
 
     def _begin(self, lookup: _Lookup) -> None:
         with self._lock:
-            if self._overdue:
+            if self._overdue >= self._threads:
+                raise SourceTimeout(self._seconds)
+            if self._is_stuck:
                 now = self._monotonic()
-                if now < self._try_at or self._overdue >= self._threads:
+                if now < self._try_at:
                     raise SourceTimeout(self._seconds)
                 self._try_at = now + _TRY_AGAIN
             self._running += 1
@@ -167,6 +172,7 @@ class BoundedSource:
             with self._lock:
                 self._running -= 1
                 self._overdue -= lookup.overdue
+                self._is_stuck = False
                 lookup.done.set()
 
 
