@@ -209,7 +209,8 @@ class Obtaining:
             if one.authority_id != wanted.authority_id or one.status in (Status.DRAFT, Status.REVOKED):
                 continue
             names = set(one.names)
-            is_part = wanted.names < names
+            is_same = wanted.names == names and one.domain != wanted.primary and one.csr_pem == wanted.csr_pem
+            is_part = wanted.names < names or is_same
             if not is_part and (one.domain != wanted.primary or wanted.names == names):
                 continue
             if not self.certificates.access.seen(actor, [one]):
@@ -219,8 +220,8 @@ class Obtaining:
                 "domain",
                 f"the certificate {one.id} is here already, for {listed}{' …' if len(names) > _SHOWN_NAMES else ''}"
                 f"{': these names are part of it' if is_part else ', with the same primary name'}.",
-                advice="Call with the same names to use that one. For other names edit it and have it reissued, or "
-                "make a second one with certificates.create (certcore cert create).",
+                advice="Call with the same names and primary name to use that one. For other names edit it and have it "
+                "reissued, or make a second one with certificates.create (certcore cert create).",
             )
 
     def _refuse_others(self, one: Certificate, form: CertificateForm) -> None:

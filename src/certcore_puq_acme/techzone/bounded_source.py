@@ -55,8 +55,8 @@ class _Lookup:
 class BoundedSource:
     """Asks another source, in threads of its own, and waits for a bounded time. Thread-safe.
 
-    After a lookup that was not answered in time, further ones fail at once, save one a second that finds out whether the
-    source is back: it may be one connection alone that is stuck. The list of zones is the last one that was read, then.
+    After a lookup that was not answered in time, further ones fail at once, save one a second that finds out whether
+    the source is back: it may be one connection alone that is stuck. The list of zones is the last one that was read.
 
     Args:
         source: The source.

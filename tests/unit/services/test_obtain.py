@@ -146,6 +146,7 @@ def test_what_is_another_is_not_used(bench, obtain):
     [
         ({}, "these names are part of it"),
         ({"domain": "www.shop.example"}, "these names are part of it"),
+        ({"domain": "www.shop.example", "aliases": "shop.example, more.shop.example"}, "these names are part of it"),
         ({"aliases": "www.shop.example, b.example"}, "with the same primary name"),
         ({"aliases": "www.shop.example", "wildcard": True}, "with the same primary name"),
     ],
