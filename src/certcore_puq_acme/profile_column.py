@@ -102,11 +102,12 @@ def _terms(
 
 def _others(records: Sequence[AccountRecord]) -> list[Hint]:
     """Accounts of certificates or tenants that have their own."""
-    rows = tuple(
-        Fact(_message("fact.other_account", "Also {whom}", whom=one.owner or one.contact or one.directory), one.url)
-        for one in records[:50]
-    )
+    rows = tuple(Fact(_message("fact.other_account", "Also {whom}", whom=_whom(one)), one.url) for one in records[:50])
     return [Facts(rows)] if rows else []
+
+
+def _whom(account: AccountRecord) -> str:
+    return ", ".join(filter(None, (account.owner, account.contact))) or account.directory
 
 
 def _offers(known: KnownDirectory | None) -> list[Hint]:
