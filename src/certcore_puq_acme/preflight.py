@@ -20,10 +20,11 @@ from certcore_puq_acme.budget import OrderRequest, Turn, Why
 from certcore_puq_acme.caa import CaaPolicy, suggestion
 from certcore_puq_acme.directory_records import KnownDirectory, known_directory
 from certcore_puq_acme.foreign_text import printable
+from certcore_puq_acme.lookup import NO_ANSWER
 from certcore_puq_acme.meanings import TOO_MANY
 from certcore_puq_acme.messages import Order
 from certcore_puq_acme.persist import account_uris, expected_record, judge, persist_name, until_for
-from certcore_puq_acme.propagation import Finding
+from certcore_puq_acme.propagation import TOO_SLOW, Finding
 from certcore_puq_acme.renewal_info import certificate_id, is_of_directory
 from certcore_puq_acme.settings import ChallengeType
 
@@ -251,6 +252,7 @@ def _persist_findings(
     """What is there of the owner's lasting records."""
     names = attempt.work.issuance.names
     found = []
+    is_over, silent = attempt.resolvers.time_limit(), ""
     for base in dict.fromkeys(name.base.ascii for name in names):
         wildcard = any(name.is_wildcard and name.base.ascii == base for name in names)
         wanted = expected_record(
@@ -262,8 +264,10 @@ def _persist_findings(
             until=until_for(attempt.profile.persist_days, attempt.work.certificate.created_at, attempt.now),
         )
         finding = Finding(base=base, name=persist_name(base), target=str(wanted), state=RecordState.MISSING, type="TXT")
-        values, failure = attempt.resolvers.txt_values(finding.name)
+        silent = silent or (TOO_SLOW if is_over() else "")
+        values, failure = ([], silent) if silent else attempt.resolvers.txt_values(finding.name)
         if failure:
+            silent = silent or (failure if failure.endswith(NO_ANSWER) else "")
             found.append(evolve(finding, state=RecordState.UNREACHABLE, seen=failure))
             continue
         uris = account_uris(base, account, directory)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 import dns.rdatatype
@@ -15,10 +16,15 @@ from certcore_puq_acme.lookup import NO_ANSWER, SocketDns
 from certcore_puq_acme.network import DnsPort
 from certcore_puq_acme.settings import NameServer
 
-__all__ = ["Finding", "Resolvers"]
+__all__ = ["TOO_SLOW", "Finding", "Resolvers"]
+
+#: Why a name was not looked at.
+TOO_SLOW: Final = "the DNS is too slow"
 
 #: How long a CNAME chain may be (RFC 1034 section 3.6.2 leaves it to the resolver).
 _MAX_HOPS: Final = 8
+#: Seconds for all names of a certificate in one step.
+_LONGEST_CHECK: Final = 60.0
 
 
 @frozen(kw_only=True)
@@ -46,17 +52,30 @@ class Resolvers:
     timeout: float
     #: How they are asked.
     dns: DnsPort = field(factory=SocketDns)
+    #: Seconds from any start, never backwards.
+    monotonic: Callable[[], float] = time.monotonic
 
     @classmethod
     def of(cls, servers: Sequence[NameServer], timeout: float, dns: DnsPort) -> Resolvers:
         """The given servers, or the system's when there are none given."""
         return cls(servers=tuple(servers or dns.system_servers()), timeout=timeout, dns=dns)
 
+    def time_limit(self) -> Callable[[], bool]:
+        """Whether a minute has passed from now: no further name of a certificate is looked at in this step then.
+
+        Tenants choose the servers of their names. One whose servers take their time must not hold a worker's thread.
+        """
+        end = self.monotonic() + _LONGEST_CHECK
+        return lambda: self.monotonic() > end
+
     def check_all(self, delegations: Iterable[Delegation]) -> list[Finding]:
-        """Look for every CNAME; a DNS server that is silent is not asked a hundred times in a row."""
+        """Look for every CNAME; a DNS server that is silent, or slow, is not asked a hundred times in a row."""
         findings: list[Finding] = []
         silent = ""
+        is_over = self.time_limit()
         for one in delegations:
+            if not silent and is_over():
+                silent = TOO_SLOW
             if silent:
                 findings.append(_finding(one, RecordState.UNREACHABLE, silent))
                 continue
@@ -106,10 +125,11 @@ class Resolvers:
         """The CAA records that count for each name, from the first server; where it fails, they say nothing."""
         known: dict[str, CaaAnswer] = {}
         silent = not self.servers
+        is_over = self.time_limit()
 
         def look_up(name: str) -> CaaAnswer:
             nonlocal silent
-            if silent:
+            if silent or is_over():
                 return CaaAnswer(name=name, failure=NO_ANSWER)
             found = self.dns.ask(self.servers[0], name, dns.rdatatype.CAA, self.timeout)
             silent = found.failure == NO_ANSWER

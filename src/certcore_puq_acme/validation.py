@@ -23,6 +23,7 @@ from certcore_puq_acme.issuing import finalize, wait_for
 from certcore_puq_acme.messages import Authorization, Order
 from certcore_puq_acme.patience import growing_pause
 from certcore_puq_acme.preflight import what_is_wrong
+from certcore_puq_acme.propagation import TOO_SLOW
 from certcore_puq_acme.settings import ChallengeType
 from certcore_puq_acme.techzone.records import TxtRecord
 
@@ -97,10 +98,13 @@ def answer(attempt: Attempt, client: AcmeClient) -> Step:
         values: dict[str, list[str]] = {}
         for one in challenges:
             values.setdefault(one["base"], []).append(one["value"])
+        is_over = attempt.resolvers.time_limit()
         for delegation in attempt.delegations:
             if delegation.base not in values:
                 continue
-            missing = attempt.resolvers.txt_is_visible(delegation.name, values[delegation.base])
+            missing = (
+                TOO_SLOW if is_over() else attempt.resolvers.txt_is_visible(delegation.name, values[delegation.base])
+            )
             if missing:
                 return _not_visible(attempt, delegation, missing)
         if attempt.state.get("outside") and (full := _back_in_flight(attempt)) is not None:

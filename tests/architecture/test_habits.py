@@ -32,9 +32,10 @@ _ALLOWED = {
         # When a crew of threads has to have ended, and for how long the store has been away.
         "certcore/engine/crew.py",
         "certcore/engine/outage.py",
-        # Deadlines of a socket; both take it as an argument, this is its default.
+        # Deadlines of questions to others; they take it as an argument, this is its default.
         "certcore_puq_acme/client.py",
         "certcore_puq_acme/lookup.py",
+        "certcore_puq_acme/propagation.py",
         "certcore_puq_acme/techzone/server.py",
         "certcore_puq_acme/transport.py",
     ],

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from certcore.model.hints import RecordState
 from certcore.testing.ports import free_port
 from certcore_puq_acme.delegation import Delegation
-from certcore_puq_acme.lookup import NO_ANSWER, Lookup, ask
+from certcore_puq_acme.lookup import NO_ANSWER, Lookup, SocketDns, ask
 from certcore_puq_acme.propagation import Resolvers
 from certcore_puq_acme.settings import NameServer
 
@@ -269,3 +269,22 @@ def test_a_silent_server_is_not_asked_a_hundred_times():
         found = Resolvers(servers=(answering.server,), timeout=5).check_all(many)
         assert {one.state for one in found} == {RecordState.MISSING}
         assert answering.asked == 100
+
+
+def test_a_slow_server_holds_a_thread_for_a_minute_at_most():
+    """A tenant's servers that take four seconds for each of a hundred names: the rest is looked at another time."""
+    many = [Delegation(base=f"{n}.example", name=f"_acme-challenge.{n}.example", target=TARGET) for n in range(100)]
+    moments = [0.0]
+
+    class Slow(SocketDns):
+        def ask(self, server, name, kind, timeout):
+            moments[0] += 4.0
+            return Lookup()
+
+    resolvers = Resolvers(servers=(NameServer("192.0.2.1"),), timeout=5, dns=Slow(), monotonic=lambda: moments[0])
+    found = resolvers.check_all(many)
+    assert [one.name for one in found] == [one.name for one in many]
+    assert [one.state for one in found].count(RecordState.MISSING) == 16
+    assert {one.seen for one in found if one.state is RecordState.UNREACHABLE} == {"the DNS is too slow"}
+    resolvers.caa_records([one.base for one in many])
+    assert moments[0] <= 2 * 64 + 4

@@ -1,5 +1,8 @@
 """Accounts of certificates' own: only where the CA profile permits them, and no more than it permits."""
 
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
 import pytest
 from attrs import evolve
 
@@ -100,6 +103,21 @@ def test_what_was_stored_before_the_switch_is_refused_when_the_account_would_be_
         check_permitted(context, ref)
     assert refused.value.acme_type == "userActionRequired"
     assert "own_accounts" in refused.value.advice
+
+
+def test_accounts_that_are_being_opened_count(core):
+    """A tenant asks for many at one moment: no more are opened than are permitted; a place that is not used ends."""
+    profile = _profile(core, own_accounts=True, max_accounts_per_owner=3)
+    context = _context(core, profile, "mallory")
+    refs = [account_of(context, PuqAcmeSettings(account_email=f"m{n}@x.test"), "mallory") for n in range(20)]
+    with ThreadPoolExecutor(8) as pool:
+        told = [future.exception() for future in [pool.submit(check_permitted, context, ref) for ref in refs]]
+    assert [type(one) for one in told if one is not None] == [AccountNotPermitted] * 17
+    chosen = refs[told.index(None)]
+    check_permitted(context, chosen)  # after a refusal of the CA: the same one again
+    check_permitted(_context(core, profile, "anna"), account_of(context, PuqAcmeSettings(account_email="a@x"), "anna"))
+    context.environment.advance(timedelta(minutes=6))
+    check_permitted(context, refs[told.index(None) - 1])
 
 
 def test_nobody_uses_another_owners_account_by_its_email(core):
