@@ -66,25 +66,6 @@ def test_targets_are_told_by_the_worker(certcore, issued):
     assert "canary" not in behind.reason
 
 
-def test_obtain_tells_the_targets_too(certcore, tmp_path):
-    """A script has the files when the command ends; a target that was not told is named, with exit code 1."""
-    certcore.inside("init")
-    ca = ScriptedCA([Act.ISSUE], now=datetime.now(UTC))
-    with CertCore.open(f"sqlite:///{certcore.database}", keyring=certcore.keyring, plugins=[ca.plugin()]) as core:
-        authority = core.authorities.create("for scripts", module="scripted")
-        draft = core.certificates.create("script.example", authority=authority.id)
-        core.certificates.generate_csr(draft.id)
-        core.reconcile(draft.id)
-    path = tmp_path / "targets.toml"
-    path.write_text(TARGETS.format(folder=tmp_path))
-    path.chmod(0o600)
-    arguments = ("obtain", "script.example", "--authority", "for scripts")
-    said = certcore(*arguments, env={"CERTCORE_TARGETS": str(path)}, expect=1)
-    assert "The target nowhere was not told of script.example: " in said.stdout
-    live = tmp_path / "ssl" / "script.example" / "live"
-    assert sorted(one.name for one in live.iterdir()) == ["fullchain.pem", "nginx-ssl.conf", "privkey.pem"]
-
-
 def test_a_target_that_is_behind_is_shown(certcore, issued):
     """`cert show` names it, with the reason and when it is tried again; of those that were told it says nothing."""
     path = certcore.folder / "behind.toml"

@@ -43,8 +43,7 @@ class Worker:
     `start` returns at once; `stop` lets the running steps finish, gives all leases back and joins the threads.
 
     Of the threads without work one watches the clock, the others rest. Every thread that takes work up wakes one that
-    rests: it takes the next work, and wakes another one, or it takes the watch over. So all threads are awake while
-    there is work for all, and one timer at most runs while there is none.
+    rests: it takes the next work and wakes another one, or takes the watch over. So all are awake while there is work.
     """
 
     engine: Engine
@@ -58,9 +57,8 @@ class Worker:
     _lock: threading.Lock = field(factory=threading.Lock, init=False, repr=False)
     #: The thread on watch waits on this, on `_lock`.
     _clock: threading.Condition = field(init=False, repr=False)
-    #: The other threads that have nothing to do, on the same lock.
+    #: The other threads that have nothing to do; callers that wait until the worker is idle; the teller; on this lock.
     _resting: threading.Condition = field(init=False, repr=False)
-    #: Callers that wait until the worker is idle, and the teller, on the same lock.
     _quiet: threading.Condition = field(init=False, repr=False)
     _told: threading.Condition = field(init=False, repr=False)
     #: Leased certificates that wait for a thread or for their moment; those that were just claimed are not loaded yet.
@@ -72,8 +70,7 @@ class Worker:
     _teller: Crew = field(init=False, repr=False)
     _news: bool = field(default=False, init=False)
     _teller_stops: bool = field(default=False, init=False)
-    #: What each thread has in hand, which one is claiming, and which one watches the clock: by thread, so that what a
-    #: dead one held is known.
+    #: What each thread has in hand, which one is claiming, which watches the clock: what a dead one held is known.
     _in_hand: dict[threading.Thread, Held | Schedule] = field(factory=dict, init=False, repr=False)
     _claimer: threading.Thread | None = field(default=None, init=False, repr=False)
     _watch: threading.Thread | None = field(default=None, init=False, repr=False)
@@ -177,17 +174,21 @@ class Worker:
     def is_idle(self, within: timedelta) -> bool:
         """Whether nothing is in hand and nothing will be due within this time.
 
-        What is leased to another process counts as due when that lease runs out. What this worker lost, because the
-        store failed, counts as being in hand until it can be taken up again.
+        What another process has leased counts as due when that lease ends; what this worker lost, as the store failed,
+        as being in hand until it can be taken up again.
         """
         self._check()
         now = self.engine.environment.now()
         with self._lock:
             self._lost = {one: until for one, until in self._lost.items() if until > now}
+            before = self._claim_at
             if self._count() or self._claimer is not None or self._lost:
                 return False
         with self.engine.storage.read() as transaction:
             next_due = transaction.schedules.next_due(now=now)
+        with self._lock:  # what was claimed meanwhile looks like another process's
+            if self._claim_at != before or self._count() or self._claimer is not None:
+                return False
         return (next_due is None or next_due > now + within) and not self.outbox.has_work()
 
     def wait_until_idle(self, *, within: timedelta = timedelta(seconds=10), timeout: float) -> bool:
@@ -195,10 +196,7 @@ class Worker:
 
         Args:
             within: What becomes due this soon is waited for as well.
-            timeout: Seconds to wait at most.
-
-        Returns:
-            Whether the worker became idle in time.
+            timeout: Seconds to wait at most; returns whether the worker became idle in that time.
         """
         deadline = time.monotonic() + timeout
         while not self.is_idle(within):

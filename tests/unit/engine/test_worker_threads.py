@@ -8,12 +8,13 @@ import time
 from datetime import timedelta
 
 import pytest
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from stores import core_on
 
 from certcore import CertCore, Status
 from certcore.adapters.environment import SystemEnvironment
 from certcore.engine.troubles import put_off
+from certcore.engine.worker import Worker
 from certcore.hookspecs import hookimpl
 from certcore.testing.scripted_ca import Act, ScriptedCA
 
@@ -103,6 +104,47 @@ def test_a_worker_that_has_rested_uses_all_its_threads(meeting, threads):
     ids = request(core, 40)
     until(lambda: statuses(core, ids) == {Status.ACTIVE} or ca.meeting.broken)
     assert not ca.meeting.broken
+    assert worker.stop(timeout=PATIENCE)
+
+
+class Hesitant:
+    """A store that does something before it lets the thread of the test read."""
+
+    def __init__(self, storage, before):
+        self.storage, self.before = storage, before
+
+    def __getattr__(self, name):
+        return getattr(self.storage, name)
+
+    def read(self):
+        if threading.current_thread() is threading.main_thread():
+            self.before()
+        return self.storage.read()
+
+
+def test_a_worker_that_claims_while_it_is_asked_is_not_idle(meeting):
+    """What it takes up between two looks, at its hands and at the store, is not taken for another process's."""
+    core, ca, environment = meeting
+    taken = threading.Event()
+
+    def claimed():
+        if ids and not taken.is_set():
+            taken.set()
+            core.certificates.generate_csr(ids[0])
+            until(lambda: ca.meeting.n_waiting)
+
+    storage = Hesitant(core.engine.storage, claimed)
+    worker = Worker(engine=evolve(core.engine, storage=storage), outbox=core.outbox, threads=1, poll_interval=0.01)
+    ids = []
+    worker.start()
+    rested(core, worker, environment)
+    ca.meeting = threading.Barrier(2)
+    ids.append(core.certificates.create("late.example", authority=core.authorities.find("test").id).id)
+    assert not worker.is_idle(timedelta(seconds=10))
+    assert taken.is_set()
+    ca.meeting.wait(PATIENCE)
+    until(lambda: worker.is_idle(timedelta(seconds=10)))
+    assert statuses(core, ids) == {Status.ACTIVE}
     assert worker.stop(timeout=PATIENCE)
 
 

@@ -1,0 +1,38 @@
+"""`certcore obtain --targets`: a script has the files when the command ends."""
+
+from datetime import UTC, datetime
+
+from certcore import CertCore
+from certcore.testing.scripted_ca import Act, ScriptedCA
+
+TARGETS = """
+[[deploy]]
+name = "web"
+folder = "{folder}/ssl/{{name}}"
+format = "nginx"
+layout = "versioned"
+command = ["/bin/sh", "-c", "echo ran >> '{folder}/notes'"]
+
+[[webhook]]
+name = "nowhere"
+url = "http://127.0.0.1:9/canary-token"
+"""
+
+
+def test_obtain_tells_the_targets_too(certcore, tmp_path):
+    """A script has the files when the command ends; a target that was not told is named, with exit code 1."""
+    certcore.inside("init")
+    ca = ScriptedCA([Act.ISSUE], now=datetime.now(UTC))
+    with CertCore.open(f"sqlite:///{certcore.database}", keyring=certcore.keyring, plugins=[ca.plugin()]) as core:
+        authority = core.authorities.create("for scripts", module="scripted")
+        draft = core.certificates.create("script.example", authority=authority.id)
+        core.certificates.generate_csr(draft.id)
+        core.reconcile(draft.id)
+    path = tmp_path / "targets.toml"
+    path.write_text(TARGETS.format(folder=tmp_path))
+    path.chmod(0o600)
+    arguments = ("obtain", "script.example", "--authority", "for scripts")
+    said = certcore(*arguments, env={"CERTCORE_TARGETS": str(path)}, expect=1)
+    assert "The target nowhere was not told of script.example: " in said.stdout
+    live = tmp_path / "ssl" / "script.example" / "live"
+    assert sorted(one.name for one in live.iterdir()) == ["fullchain.pem", "nginx-ssl.conf", "privkey.pem"]
