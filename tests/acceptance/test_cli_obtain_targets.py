@@ -2,21 +2,10 @@
 
 from datetime import UTC, datetime
 
+from targets_file import TARGETS
+
 from certcore import CertCore
 from certcore.testing.scripted_ca import Act, ScriptedCA
-
-TARGETS = """
-[[deploy]]
-name = "web"
-folder = "{folder}/ssl/{{name}}"
-format = "nginx"
-layout = "versioned"
-command = ["/bin/sh", "-c", "echo ran >> '{folder}/notes'"]
-
-[[webhook]]
-name = "nowhere"
-url = "http://127.0.0.1:9/canary-token"
-"""
 
 
 def test_obtain_tells_the_targets_too(certcore, tmp_path):

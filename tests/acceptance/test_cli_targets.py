@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from targets_file import TARGETS
 
 from certcore import CertCore, hookimpl
 from certcore.cli.deliveries import deliveries_of, draw_targets, targets_document
@@ -13,19 +14,6 @@ from certcore.testing.authority import LittleAuthority
 from certcore.testing.scripted_ca import Act, ScriptedCA
 from certcore.x509.csr import build_csr
 from certcore.x509.keys import generate_key
-
-TARGETS = """
-[[deploy]]
-name = "web"
-folder = "{folder}/ssl/{{name}}"
-format = "nginx"
-layout = "versioned"
-command = ["/bin/sh", "-c", "echo ran >> '{folder}/notes'"]
-
-[[webhook]]
-name = "nowhere"
-url = "http://127.0.0.1:9/canary-token"
-"""
 
 
 @pytest.fixture(scope="module")
