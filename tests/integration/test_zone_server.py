@@ -11,6 +11,7 @@ import resource
 import shutil
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -352,6 +353,20 @@ def test_silent_clients_do_not_keep_others_out() -> None:
         for _ in range(3):
             assert values(tcp(server.address[1])) == ["one"]
         assert closed_by_server(silent[0])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="all of 127/8 is this machine there only")
+def test_a_network_that_takes_all_places_takes_them_from_itself() -> None:
+    """A resolver that has been connected for longest keeps its place while another network opens one after the other."""
+    with serve(max_connections=4, idle_timeout=60) as server, contextlib.ExitStack() as stack:
+        here = (HOST, server.address[1])
+        resolver = stack.enter_context(socket.create_connection(here, PATIENCE, ("127.53.0.1", 0)))
+        for _ in range(12):
+            stack.enter_context(connect(server.address[1]))
+            assert values(tcp(server.address[1])) == ["one"]
+        query = dns.message.make_query(LABEL, "TXT").to_wire()
+        resolver.sendall(len(query).to_bytes(2, "big") + query)
+        assert int.from_bytes(resolver.recv(2), "big") > len(query)
 
 
 def test_idle_and_trickling_clients_are_cut_off() -> None:

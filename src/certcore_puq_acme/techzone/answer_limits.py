@@ -17,7 +17,7 @@ from typing import Final
 
 from attrs import define, field, frozen
 
-__all__ = ["AnswerLimiter", "AnswerLimits"]
+__all__ = ["AnswerLimiter", "AnswerLimits", "network_of"]
 
 #: Octets of an IPv6 address that make a network of 56 bits. Whole networks are counted, because a forger can use all
 #: addresses of the one that is to be hit.
@@ -58,7 +58,7 @@ class AnswerLimiter:
             address: The sender's IP address as text.
             question: Type and name asked for; not empty.
         """
-        network = _network(address)
+        network = network_of(address)
         with self._lock:
             self._start_second()
             if len(self._counts) >= self.limits.counters and (network, question) not in self._counts:
@@ -68,7 +68,7 @@ class AnswerLimiter:
 
     def count(self, address: str, question: str) -> None:
         """Count an answer that was longer than its question; arguments as for `permits`."""
-        network = _network(address)
+        network = network_of(address)
         with self._lock:
             self._start_second()
             for key in ((network, question), (network, "")):
@@ -82,8 +82,8 @@ class AnswerLimiter:
             self._counts = {}
 
 
-def _network(address: str) -> str:
-    """The network of an address as text; what is no address counts as itself."""
+def network_of(address: str) -> str:
+    """The network of an IP address as text (IPv4 /24, IPv6 /56); what is no address counts as itself."""
     plain = address.partition("%")[0]
     if "." in plain and (":" not in plain or plain.lower().startswith("::ffff:")):
         return plain.rpartition(":")[2].rpartition(".")[0]  # IPv4, also as a mapped address: its first three octets

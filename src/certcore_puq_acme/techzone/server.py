@@ -2,7 +2,8 @@
 
 UDP: a few threads take turns at one socket, so that a source which is slow once does not hold up the others. TCP: one
 thread looks after all connections (RFC 7766): a client that says nothing, trickles, or does not read its answers costs
-a little memory until its time is over, and when too many are connected the one that was silent longest has to go.
+a little memory until its time is over, and when too many are connected the one that was silent longest has to go, of the
+network with the most connections.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import selectors
 import socket
 import threading
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Final, Self
@@ -24,7 +25,7 @@ from certcore.errors import CertCoreError, StorageError
 from certcore.ports.dns import ZoneSource
 from certcore.ports.environment import Environment
 from certcore.ports.forks import renew_after_fork
-from certcore_puq_acme.techzone.answer_limits import AnswerLimiter, AnswerLimits
+from certcore_puq_acme.techzone.answer_limits import AnswerLimiter, AnswerLimits, network_of
 from certcore_puq_acme.techzone.answers import answer, server_failure
 from certcore_puq_acme.techzone.bounded_source import BoundedSource, SourceTimeout
 from certcore_puq_acme.techzone.sockets import CannotListen, Datagram, listen_on, receive, reply
@@ -223,6 +224,8 @@ class _Connection:
     """One TCP client."""
 
     socket: socket.socket
+    #: The client's; see `network_of`.
+    network: str
     received: bytearray = field(factory=bytearray)
     unsent: bytearray = field(factory=bytearray)
     #: When a query was complete or an answer was taken for the last time.
@@ -303,7 +306,7 @@ class _Connections:
 
     def _accept(self) -> None:
         try:
-            accepted, _ = self._listener.accept()
+            accepted, sender = self._listener.accept()
         except (BlockingIOError, ConnectionError):
             return
         except OSError:
@@ -314,10 +317,16 @@ class _Connections:
         accepted.setblocking(False)
         if len(self._open) >= self._limit:
             # RFC 7766 section 6.2.3: under load a server may close idle connections early.
-            self._drop(next(iter(self._open)))
-        connection = _Connection(accepted, active_at=self._monotonic())
+            self._drop(self._most_dispensable())
+        connection = _Connection(accepted, network_of(str(sender[0])), active_at=self._monotonic())
         self._open[connection] = None
         self._selector.register(accepted, selectors.EVENT_READ, connection)
+
+    def _most_dispensable(self) -> _Connection:
+        """The longest silent one of the network with the most: who takes all places takes them from itself."""
+        held = Counter(connection.network for connection in self._open)
+        most = max(held.values())
+        return next(connection for connection in self._open if held[connection.network] == most)
 
     def _attend(self, connection: _Connection, events: int) -> None:
         try:
