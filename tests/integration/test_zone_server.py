@@ -8,6 +8,7 @@ import logging
 import os
 import random
 import resource
+import select
 import shutil
 import socket
 import subprocess
@@ -357,7 +358,7 @@ def test_silent_clients_do_not_keep_others_out() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="all of 127/8 is this machine there only")
 def test_a_network_that_takes_all_places_takes_them_from_itself() -> None:
-    """A resolver that has been connected for longest keeps its place while another network opens one after the other."""
+    """A resolver that has been silent for longest keeps its place while another network opens many."""
     with serve(max_connections=4, idle_timeout=60) as server, contextlib.ExitStack() as stack:
         here = (HOST, server.address[1])
         resolver = stack.enter_context(socket.create_connection(here, PATIENCE, ("127.53.0.1", 0)))
@@ -417,28 +418,43 @@ def test_a_client_that_does_not_read_is_cut_off() -> None:
         assert time.monotonic() < deadline
 
 
+def hears_nothing(asker: socket.socket, taken: list[int]) -> bool:
+    """Whether no answer comes within a second in which no descriptor is free.
+
+    What other servers give back, for connections that were idle for long, is taken again.
+    """
+    until = time.monotonic() + 1.0
+    while time.monotonic() < until:
+        with contextlib.suppress(OSError):
+            taken.append(os.dup(0))
+        if select.select([asker], [], [], 0.01)[0]:
+            return False
+    return True
+
+
 def test_it_recovers_when_the_process_runs_out_of_file_descriptors() -> None:
     """A connection waits until there are some again; meanwhile UDP is served and no processor time is burnt."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with serve() as server, socket.socket() as waiting, socket.socket(type=socket.SOCK_DGRAM) as asking:
         for each in (waiting, asking):
             each.settimeout(PATIENCE)
+        assert values(udp(server.address[1])) == ["one"]  # what is loaded at its first use is there
         free = os.dup(0)
         os.close(free)
         resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
+        taken: list[int] = []
         try:
             burnt = time.process_time()
             waiting.connect(server.address)
             waiting.sendall(framed())
             asking.sendto(framed()[2:], server.address)
             assert values(dns.message.from_wire(asking.recv(4096))) == ["one"]
-            waiting.settimeout(1.0)
-            with pytest.raises(TimeoutError):
-                waiting.recv(1)
+            assert hears_nothing(waiting, taken)
             assert time.process_time() - burnt < 0.5
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        waiting.settimeout(PATIENCE)
+            for each in taken:
+                os.close(each)
         assert values(read_message(waiting)) == ["one"]
 
 

@@ -2,8 +2,8 @@
 
 UDP: a few threads take turns at one socket, so that a source which is slow once does not hold up the others. TCP: one
 thread looks after all connections (RFC 7766): a client that says nothing, trickles, or does not read its answers costs
-a little memory until its time is over, and when too many are connected the one that was silent longest has to go, of the
-network with the most connections.
+a little memory until its time is over, and when too many are connected the one that was silent longest has to go, of
+the network with the most connections.
 """
 
 from __future__ import annotations
