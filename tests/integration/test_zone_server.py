@@ -513,7 +513,7 @@ def test_a_failing_source_is_servfail_and_one_log_line(caplog: pytest.LogCapture
             assert udp(server.address[1], "bad.acme.example.net").rcode() == dns.rcode.SERVFAIL
         assert tcp(server.address[1], "bad.acme.example.net").rcode() == dns.rcode.SERVFAIL
         assert values(udp(server.address[1], "good.acme.example.net")) == ["ok"]
-    lines = [record.getMessage() for record in caplog.records if record.name.endswith("techzone.server")]
+    lines = [record.getMessage() for record in caplog.records if record.name.endswith("techzone.complaints")]
     assert len(lines) == 1
     assert "OSError" in lines[0]
     assert "hunter2" not in caplog.text
@@ -536,7 +536,7 @@ def test_the_log_speaks_again_after_a_minute(caplog: pytest.LogCaptureFixture) -
         for moment in (0.0, 1.0, 2.0, 61.0):
             clock[0] = moment
             udp(server.address[1], "refused.acme.example.net")
-    lines = [record.getMessage() for record in caplog.records if record.name.endswith("techzone.server")]
+    lines = [record.getMessage() for record in caplog.records if record.name.endswith("techzone.complaints")]
     assert len(lines) == 2
     assert "The store is closed." in lines[0]
     assert "2 more" in lines[1]

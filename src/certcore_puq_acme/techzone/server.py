@@ -9,7 +9,6 @@ the network with the most connections.
 from __future__ import annotations
 
 import contextlib
-import logging
 import selectors
 import socket
 import threading
@@ -21,21 +20,18 @@ from typing import Final, Self
 
 from attrs import define, field, frozen
 
-from certcore.errors import CertCoreError, StorageError
+from certcore.errors import StorageError
 from certcore.ports.dns import ZoneSource
 from certcore.ports.environment import Environment
 from certcore.ports.forks import renew_after_fork
 from certcore_puq_acme.techzone.answer_limits import AnswerLimiter, AnswerLimits, network_of
 from certcore_puq_acme.techzone.answers import answer, server_failure
 from certcore_puq_acme.techzone.bounded_source import BoundedSource, SourceTimeout
+from certcore_puq_acme.techzone.complaints import Complaints
 from certcore_puq_acme.techzone.sockets import CannotListen, Datagram, listen_on, receive, reply
 
 __all__ = ["CannotListen", "ServerOptions", "ZoneServer"]
 
-_log = logging.getLogger(__name__)
-
-#: Seconds between two log lines about failing sources.
-_LOG_EVERY: Final = 60.0
 #: How much is read from a connection at once; with the answers below, what a client can make us hold.
 _READ: Final = 4096
 #: Answers that wait for a slow reader: no further query of its is looked at above this.
@@ -93,7 +89,7 @@ class ZoneServer:
         self._limiter = None if limits is None else AnswerLimiter(limits, monotonic)
         self._sources = tuple(BoundedSource(source, options.lookup_timeout, monotonic) for source in sources)
         self._environment = environment
-        self._complaints = _Complaints(monotonic)
+        self._complaints = Complaints(monotonic)
         self._udp, tcp = listen_on(*listen)
         host, port = self._udp.getsockname()[:2]
         self._address: tuple[str, int] = (host, port)
@@ -392,34 +388,3 @@ class _Connections:
 def _has_query(received: bytearray) -> bool:
     """Whether a whole message is there: two octets of length come first (RFC 1035 section 4.2.2)."""
     return len(received) >= 2 and len(received) >= 2 + int.from_bytes(received[:2], "big")  # noqa: PLR2004 - octets
-
-
-class _Complaints:
-    """Logs that sources fail: at once, then once a minute with how often it happened since."""
-
-    def __init__(self, monotonic: Callable[[], float]) -> None:
-        self._monotonic = monotonic
-        self._lock = threading.Lock()
-        self._quiet_until: float | None = None
-        self._unsaid = 0
-
-    def about(self, error: Exception) -> None:
-        """Log a failure, or count it."""
-        with self._lock:
-            now = self._monotonic()
-            if self._quiet_until is not None and now < self._quiet_until:
-                self._unsaid += 1
-                return
-            self._quiet_until = now + _LOG_EVERY
-            unsaid, self._unsaid = self._unsaid, 0
-        # Only our own errors are known to carry no secret; of others, the kind and the place have to do.
-        what = str(error) if isinstance(error, CertCoreError) else type(error).__name__
-        more = f" ({unsaid} more since the last message)" if unsaid else ""
-        _log.error("A DNS query got SERVFAIL because its zone source failed: %s%s, at %s", what, more, _place(error))
-
-
-def _place(error: Exception) -> str:
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace is not None else "an unknown place"
