@@ -26,6 +26,7 @@ from certcore_puq_acme.meanings import GONE, advice_by_hand
 __all__ = [
     "BUSY",
     "CLIENT_ERRORS",
+    "NOT_REACHED",
     "TRANSPORT_KINDS",
     "WORDS",
     "AcmeError",
@@ -52,6 +53,9 @@ TRANSPORT_KINDS: Final = frozenset(
         "not_json",  # some other body where JSON was due
     }
 )
+
+#: The words among them that mean: no connection was made, so that the server cannot have done anything.
+NOT_REACHED: Final = frozenset({"bad_url", "foreign_address", "unresolvable", "refused", "unreachable", "tls"})
 
 _ADVICE: Final = {
     "bad_url": "Check the directory URL in the CA's settings: it starts with https://.",

@@ -16,7 +16,7 @@ from certcore_puq_acme.clocks import ClockSight
 from certcore_puq_acme.foreign_text import LONGEST_URL, decode_json, printable
 from certcore_puq_acme.jose import AccountSigner
 from certcore_puq_acme.messages import http_date, parse_problem, parse_retry_after
-from certcore_puq_acme.metering import count_request
+from certcore_puq_acme.metering import AskedEnough, count_request
 from certcore_puq_acme.network import HttpPort
 from certcore_puq_acme.transport import HttpReply, host_of, is_redirect, redirect_target, redirected
 
@@ -103,23 +103,26 @@ class Exchange:
 
         Raises:
             AcmeProblem: The server answered with an error; badNonce after :data:`BAD_NONCE_RETRIES` repetitions.
-            AskedEnough: The step that this is for may make no more requests.
+            AskedEnough: The step that this is for may make no request.
             TransportFailed: There is no usable answer.
             ProtocolError: The server gives no nonces.
         """
         headers = _POST_HEADERS if accept == "application/json" else {**_POST_HEADERS, "Accept": accept}
         nonce = self._nonce(new_nonce)
+        self._count()
         for left in range(BAD_NONCE_RETRIES, -1, -1):
             body = signer.sign(payload, url=url, nonce=nonce, kid=kid)
-            self._count(repeats=left < BAD_NONCE_RETRIES)
             try:
                 reply = self._http.request("POST", url, body=body, headers=headers, home=self._home)
             except TransportFailed as error:
                 raise error.at(url) from error.__cause__
-            if left and self._is_bad_nonce(reply):
+            if not left or not self._is_bad_nonce(reply):
+                break
+            try:
                 nonce = _nonce_of(reply) or self._nonce(new_nonce)
-                continue
-            break
+                self._count(repeats=True)
+            except AskedEnough:  # the refusal is what there is to tell: the pauses after it grow
+                break
         return self._checked(reply)
 
     def json(self, reply: HttpReply, resource: str) -> dict[str, Any]:

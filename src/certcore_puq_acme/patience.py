@@ -28,6 +28,7 @@ __all__ = [
     "is_ahead",
     "moment_before",
     "order_life",
+    "pause_between_orders",
     "shown_moment",
 ]
 
@@ -57,6 +58,8 @@ _SHORTEST: Final = _MINUTE
 _ORDER_LIFE: Final = timedelta(days=1)
 #: The share of what the leaf in service has left that an order may take.
 _ORDER_SHARE: Final = 3
+#: New orders that the CA answers with errors are never further apart because of that.
+_LONGEST_BETWEEN_ORDERS: Final = timedelta(days=1)
 #: What the CA has named itself is asked for again for so long, and so often, before it counts as lost.
 DOUBT: Final = _MINUTE
 _DOUBTS: Final = 5
@@ -88,6 +91,19 @@ def order_life(left: timedelta | None) -> timedelta:
         left: How long the leaf in service is valid; None without one.
     """
     return _ORDER_LIFE if left is None else min(_ORDER_LIFE, max(left / _ORDER_SHARE, _HOUR))
+
+
+def pause_between_orders(since: datetime, now: datetime) -> timedelta:
+    """The pause after a new order that the CA has answered with an error: it may be there all the same.
+
+    The pauses double, up to a day: after a week some twenty orders were asked for, and an outage delays the next one by
+    no more than it has lasted.
+
+    Args:
+        since: When the first of these orders was asked for.
+        now: The present moment.
+    """
+    return min(max(now - since, timedelta(0)), _LONGEST_BETWEEN_ORDERS)
 
 
 def growing_pause(looks: int) -> float:

@@ -119,7 +119,8 @@ def _order(attempt: Attempt, opened: Opened, findings: list[Finding]) -> Step:
     targets = {one.base: one.target for one in attempt.delegations}
     return Waiting(
         state={
-            "stage": Stage.ORDERED,
+            # What it has validated for an earlier order may do for this one (RFC 8555 section 7.1.3).
+            "stage": Stage.ANSWERED if order.status in ("ready", "processing", "valid") else Stage.ORDERED,
             "since": attempt.now.isoformat(),
             "targets": targets,
             "challenge": str(attempt.challenge),

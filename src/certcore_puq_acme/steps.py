@@ -15,15 +15,31 @@ from certcore.model.renewal import Retry
 from certcore.ports.ca_module import Failed, Issued, Step, Waiting, WaitingFor, Work
 from certcore_puq_acme.account_records import account_of
 from certcore_puq_acme.accounts import Accounts
-from certcore_puq_acme.acme_errors import BUSY, CLIENT_ERRORS, AcmeError, AcmeProblem, ProtocolError, TransportFailed
+from certcore_puq_acme.acme_errors import (
+    BUSY,
+    CLIENT_ERRORS,
+    NOT_REACHED,
+    AcmeError,
+    AcmeProblem,
+    ProtocolError,
+    TransportFailed,
+)
 from certcore_puq_acme.attempt import Attempt, Stage, budget_of
 from certcore_puq_acme.attempt import clean_up as take_values_back
 from certcore_puq_acme.diagnosis import diagnose, pauses_the_account
 from certcore_puq_acme.issuing import download
 from certcore_puq_acme.metering import AskedEnough, Meter, metered
-from certcore_puq_acme.patience import Asked, Trouble, Wait, bounded_wait, order_life, shown_moment
+from certcore_puq_acme.patience import (
+    Asked,
+    Trouble,
+    Wait,
+    bounded_wait,
+    order_life,
+    pause_between_orders,
+    shown_moment,
+)
 from certcore_puq_acme.preflight import preflight
-from certcore_puq_acme.validation import answer, invalid, poll, publish
+from certcore_puq_acme.validation import invalid, poll, prove
 
 __all__ = ["Stage", "advance", "clean_up"]
 
@@ -85,10 +101,8 @@ def _step(attempt: Attempt) -> Step:
         )
     client = attempt.opened().client
     match stage:
-        case Stage.ORDERED:
-            return publish(attempt, client)
-        case Stage.PUBLISHED:
-            return answer(attempt, client)
+        case Stage.ORDERED | Stage.PUBLISHED:
+            return prove(attempt, client)
         case Stage.ANSWERED:
             return poll(attempt, client)
         case _:
@@ -140,6 +154,8 @@ def _after_error(attempt: Attempt, error: AcmeError) -> Step:
     if is_unclear or (_may_have_moved(error) and (trouble.looks == 1 or is_lost)):
         attempt.accounts.forget(attempt.ref.key)
     retry_at, advice = _retry_at(attempt, error)
+    if is_of_new_order and not (isinstance(error, TransportFailed) and error.kind in NOT_REACHED):
+        retry_at = max(retry_at or attempt.now, attempt.now + pause_between_orders(trouble.since, attempt.now))
     problem = trouble.told(evolve(diagnosis.problem, advice=f"{diagnosis.problem.advice} {advice}".strip()))
     if attempt.state.get("order"):
         if diagnosis.retry is Retry.NEVER or is_lost:

@@ -260,7 +260,8 @@ def is_redirect(reply: HttpReply) -> bool:
 def redirected(reply: HttpReply) -> TransportFailed:
     """The error for a redirect that is not followed."""
     host = host_of(reply.url)
-    return TransportFailed("redirect", f"The CA's server at {host} redirects where it must not.", host=host)
+    error = TransportFailed("redirect", f"The CA's server at {host} redirects where it must not.", host=host)
+    return error.at(reply.url)
 
 
 def host_of(url: str) -> str:

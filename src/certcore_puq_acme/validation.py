@@ -13,7 +13,7 @@ from attrs import evolve
 from certcore.model.problem import Problem
 from certcore.model.renewal import Retry
 from certcore.ports.ca_module import Failed, Step, Waiting, WaitingFor
-from certcore_puq_acme.acme_errors import AcmeProblem
+from certcore_puq_acme.acme_errors import NOT_REACHED, AcmeError, AcmeProblem, TransportFailed
 from certcore_puq_acme.attempt import Attempt, Stage, goes_first, of_order
 from certcore_puq_acme.budget import OrderRequest
 from certcore_puq_acme.client import AcmeClient
@@ -27,7 +27,7 @@ from certcore_puq_acme.propagation import TOO_SLOW
 from certcore_puq_acme.settings import ChallengeType
 from certcore_puq_acme.techzone.records import TxtRecord
 
-__all__ = ["answer", "invalid", "poll", "publish"]
+__all__ = ["invalid", "poll", "prove"]
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -47,6 +47,36 @@ _WATCH: Final = timedelta(seconds=10)
 #: some servers leave an order pending when one of them fails, is revoked or deactivated.
 _LOOK_INTO: Final = 6
 _OPEN: Final = ("pending", "processing", "valid")
+#: Statuses of an order whose authorizations have been decided on.
+_FURTHER: Final = ("ready", "processing", "valid", "invalid")
+
+
+def prove(attempt: Attempt, client: AcmeClient) -> Step:
+    """Take the next step of the validation, or the one after it where the order itself says that it has got further.
+
+    The CA may have validated although its answers about authorizations and challenges cannot be used: what counts is
+    the order's status (RFC 8555 section 7.1.6).
+
+    Raises:
+        AcmeError: The CA refuses, or gives no usable answer, and the order has got no further either.
+    """
+    try:
+        return (publish if attempt.state.get("stage") == Stage.ORDERED else answer)(attempt, client)
+    except AcmeError as error:
+        order = _order_after(attempt, client, error)
+        if order is None or order.status not in _FURTHER:
+            raise
+        return _by_order(attempt, client, order)
+
+
+def _order_after(attempt: Attempt, client: AcmeClient, error: AcmeError) -> Order | None:
+    """The order after an error of something that belongs to it; None when it cannot be read."""
+    if isinstance(error, TransportFailed) and error.kind in NOT_REACHED:
+        return None
+    try:
+        return client.order(attempt.state["order"])
+    except AcmeError:
+        return None
 
 
 def publish(attempt: Attempt, client: AcmeClient) -> Step:
@@ -120,7 +150,11 @@ def answer(attempt: Attempt, client: AcmeClient) -> Step:
 
 def poll(attempt: Attempt, client: AcmeClient) -> Step:
     """Wait for the CA's validation; finalize as soon as the order is ready (RFC 8555 section 7.4)."""
-    order = client.order(attempt.state["order"])
+    return _by_order(attempt, client, client.order(attempt.state["order"]))
+
+
+def _by_order(attempt: Attempt, client: AcmeClient, order: Order) -> Step:
+    """Go on as the order's status says."""
     if order.status == "ready":
         return finalize(attempt, client, order) or invalid(attempt, client, order)
     if order.status in ("processing", "valid"):

@@ -68,6 +68,7 @@ class Fault:
         lifetime: What its leaves have left when they are installed, where that is less than the CA's usual lifetime.
         age: How long the leaf in service has been there when the CA turns hostile.
         short: How long it runs in the default tests.
+        orders: How many new orders it may be asked for within a week; None for the engine's own bound.
     """
 
     axis: str
@@ -78,6 +79,7 @@ class Fault:
     lifetime: timedelta | None = None
     age: timedelta = AGE
     short: int = DAYS
+    orders: int | None = None
 
     def __str__(self):
         return f"{self.axis}, {self.name}"
@@ -89,6 +91,12 @@ def _not_found(ca, handle):
 
 def _server_error(ca, handle):
     return problem(500, "serverInternal", "The database is on fire")
+
+
+def _error_of_one_who_acts(ca, handle):
+    """The CA acts on the request, and answers that it has failed."""
+    handle()
+    return _server_error(ca, handle)
 
 
 def _garbage(ca, handle):
@@ -205,12 +213,16 @@ def _only_for_old_leaves(leaf, now, began):
     return leaf.not_valid_after_utc - 15 * DAY, leaf.not_valid_after_utc - 14 * DAY
 
 
-#: Faults with each of which there is a leaf, and with both of which there is none: nobody sees that it is validated.
-_TOGETHER = (
-    ("authorization, a status that never moves", "challenge, garbage always"),
-    ("authorization, a status that never moves", "challenge, its answer is always lost"),
+#: An error says that nothing was done, and a CA that is down for days must not use the engine's bound up: such orders
+#: are asked for in pauses that double up to a day. They are shorter again as the end of the leaf in service comes near.
+_UNDONE = Fault(
+    "newOrder",
+    "500 always, though the order is placed",
+    _BOTH,
+    tamper=_first(ALWAYS, _error_of_one_who_acts),
+    short=11,
+    orders=80,
 )
-
 _LEAVES = (
     Fault(
         "leaf",
@@ -255,7 +267,7 @@ _WINDOWS = (
     Fault("renewal", "the same end for all", prepare=_window(lambda leaf, now, began: (began - DAY, began + HOUR))),
     Fault("renewal", "start and end the same", prepare=_window(lambda leaf, now, began: (began, began))),
 )
-FAULTS = (*(fault for kind in REQUESTS for fault in _faults_of(kind)), *_LEAVES, *_CHAINS, *_WINDOWS)
+FAULTS = (*(fault for kind in REQUESTS for fault in _faults_of(kind)), _UNDONE, *_LEAVES, *_CHAINS, *_WINDOWS)
 
 
 def pairs():
@@ -414,13 +426,11 @@ def _says_why(faults, page):
 def complaints(faults, outcome, *, days=DAYS):
     """What an outcome has that it must not have."""
     found = []
-    names = {str(one) for one in faults}
     prevents = frozenset().union(*(one.prevents for one in faults))
-    if any(names.issuperset(together) for together in _TOGETHER):
-        prevents = _BOTH
     shortest = min((one.lifetime for one in faults if one.lifetime), default=45 * DAY)
     # Leaves that live for less than ten days are renewed at half of their life, and the first one is no renewal.
     most = MOST_ORDERS if shortest > 10 * DAY else 1 + 2 * (WEEK / (shortest / 2))
+    most = max([most, *(one.orders for one in faults if one.orders)])
     for fate in (outcome.new, outcome.renewal):
         can_be_had = fate.kind not in prevents
         if can_be_had and not fate.got_it:

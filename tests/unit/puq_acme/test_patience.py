@@ -16,6 +16,7 @@ from certcore_puq_acme.patience import (
     growing_pause,
     moment_before,
     order_life,
+    pause_between_orders,
 )
 from certcore_puq_acme.pauses import Pause
 
@@ -41,6 +42,14 @@ def test_an_order_is_given_up_while_the_leaf_in_service_still_serves(left):
     assert HOUR <= order_life(left) <= DAY
     if left is not None and left > 3 * HOUR:
         assert order_life(left) <= left / 3
+
+
+@given(st.timedeltas(-400 * DAY, 400 * DAY))
+def test_orders_that_are_answered_with_errors_come_in_pauses_that_double(lasted):
+    """The next one comes when it has been so for twice as long, and after a day at most."""
+    pause = pause_between_orders(NOW - lasted, NOW)
+    assert timedelta(0) <= pause <= DAY
+    assert pause == lasted or lasted < timedelta(0) or lasted > DAY
 
 
 def test_polls_of_one_order_stay_within_forty_an_hour():
