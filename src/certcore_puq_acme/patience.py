@@ -186,8 +186,9 @@ class Trouble:
 #: The requests of a certificate are counted in slots of this length, for an hour.
 _SLOT: Final = 300
 _SLOTS: Final = 13
-#: How many requests an hour a certificate of one name may cost, and each further name.
-_PER_HOUR: Final = 60
+#: How many requests an hour the steps of a certificate of one name may cost, and each further name: of sixty, a few are
+#: left for renewal information, which is asked for beside the steps.
+_PER_HOUR: Final = 54
 _PER_NAME: Final = 6
 #: A step is not begun with fewer: it would break off in the middle.
 _RESERVE: Final = 6
