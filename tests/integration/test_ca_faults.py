@@ -46,8 +46,8 @@ def test_every_fault_at_every_point_is_survived(panel, trouble, place):
         return certificate.status is Status.ACTIVE
 
     panel.drive(one, active)
-    # A nonce request that fails oddly may still have brought a nonce, and whether a challenge was answered the order says;
-    # everything else has to be told.
+    # A nonce request that fails oddly may still have brought a nonce, and the order says whether a challenge was
+    # answered; everything else has to be told.
     untold = {"/nonce-plz": set(FAULTS), "/chalZ/": {"lost"}}.get(place, set())
     assert set(told) >= {fault for _, fault in plan.happened} - untold
     assert place == "/nonce-plz" or len(plan.happened) == len(planned)
