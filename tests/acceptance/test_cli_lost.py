@@ -49,3 +49,28 @@ def test_run_until_idle_names_the_steps_that_were_lost(store, broken):
     assert told["outcome"] == "idle"
     assert [one["id"] for one in told["lost"]] == [broken]
     assert told["threads_replaced"] == 0
+
+
+def test_a_request_whose_module_is_not_there_is_named(store):
+    """It waits for nobody but the administrator: exit code 1, with the reason, from cron and by hand."""
+    settings = ("--set", "tech_zone=acme.panel.test")
+    profile = store.json("authority", "add", "gone", "--module", "puq_acme", *settings)["id"]
+    one = store.json("cert", "create", "gone.demo.test", "--authority", "gone")["id"]
+    store.inside("cert", "csr", one)
+    _sql(store, "UPDATE certcore_authorities SET module = 'gone' WHERE id = ?", profile)
+    said = store.json("run", "--once", expect=1)
+    assert [lost["id"] for lost in said["lost"]] == [one]
+    assert "'gone'" in said["lost"][0]["reason"]
+    told = store("run", "--until-idle", expect=1).stdout
+    assert "A step of gone.demo.test was lost" in told
+    assert "gone.demo.test waits" not in told
+    _sql(store, "UPDATE certcore_authorities SET module = 'puq_acme' WHERE id = ?", profile)
+    store.inside("cert", "delete", one, "--yes")
+    store.inside("authority", "remove", "gone")
+
+
+@pytest.mark.parametrize("user", ["", "root"])
+def test_an_empty_user_does_not_leave_root_serving(store, user):
+    """A variable that was not set in a script is not taken for "stay who you are"."""
+    said = store("dns", "serve", "--listen", "127.0.0.1:0", "--user", user, expect=1)
+    assert "--user" in said.stderr

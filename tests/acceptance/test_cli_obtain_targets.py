@@ -25,3 +25,6 @@ def test_obtain_tells_the_targets_too(certcore, tmp_path):
     assert "The target nowhere was not told of script.example: " in said.stdout
     live = tmp_path / "ssl" / "script.example" / "live"
     assert sorted(one.name for one in live.iterdir()) == ["fullchain.pem", "nginx-ssl.conf", "privkey.pem"]
+    # The next process does not try it again yet, and says what the last one met.
+    again = certcore(*arguments, env={"CERTCORE_TARGETS": str(path)}, expect=1)
+    assert "The target nowhere was not told of script.example: " in again.stdout

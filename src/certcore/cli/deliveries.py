@@ -16,7 +16,15 @@ from certcore.model.timeline import Timeline
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["Undelivered", "deliveries_of", "draw_targets", "draw_undelivered", "targets_document", "undelivered"]
+__all__ = [
+    "Undelivered",
+    "deliveries_of",
+    "draw_targets",
+    "draw_undelivered",
+    "targets_document",
+    "undelivered",
+    "undelivered_of",
+]
 
 
 def deliveries_of(core: CertCore, certificate_id: str, *, actor: str) -> Timeline | None:
@@ -96,6 +104,22 @@ def undelivered(core: CertCore) -> Sequence[Undelivered]:
         Undelivered(target=target, certificate_id=one, reason=reason, domain=_domain(core, one))
         for one, failing in core.outbox.failing.items()
         for target, reason in failing.items()
+    ]
+
+
+def undelivered_of(core: CertCore, certificate_id: str) -> Sequence[Undelivered]:
+    """What the targets of this process have not taken of one certificate, told now or by an earlier process.
+
+    Raises:
+        StorageError: The store cannot be used now.
+    """
+    behind = core.certificates.deliveries(certificate_id).behind
+    return [
+        Undelivered(
+            target=target, certificate_id=certificate_id, reason=place.reason, domain=_domain(core, certificate_id)
+        )
+        for target, place in behind.items()
+        if place.attempts and target in core.outbox.plugins.observers
     ]
 
 

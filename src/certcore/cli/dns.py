@@ -49,14 +49,14 @@ def serve(
         ),
     ] = None,
     user: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--user",
             metavar="NAME[:GROUP]",
             help="Go on as this user when the address is taken, before the database is opened: started as root, it "
             "gives root up.",
         ),
-    ] = "",
+    ] = None,
     database: Database = "",
     as_json: Json = False,
 ) -> None:
@@ -74,7 +74,7 @@ def serve(
             listen=address,
             module=module,
             also=_zone_files(files),
-            before_serving=(lambda: _go_on_as(user)) if user else None,
+            before_serving=(lambda: _go_on_as(user)) if user is not None else None,
         )
         try:
             warn_of_plugins(output, server.plugin_failures)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 
@@ -13,12 +13,18 @@ from certcore.core import CertCore
 from certcore.engine.outcome import Held
 from certcore.errors import CertCoreError, LeaseLost, NotFound, StorageBusy, StorageUnavailable
 from certcore.model.certificate import Schedule
+from certcore.model.lifecycle import Status
 from certcore.model.plugin_calls import is_interrupt, kind_of
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["LostStep", "draw_lost", "lost_steps", "take_step"]
+__all__ = ["LostStep", "broken_requests", "draw_lost", "lost_steps", "take_step"]
+
+
+#: The types of problems that are no word of a CA.
+_FAULTS: Final = frozenset({"urn:certcore:PluginError", "urn:certcore:UnknownModule", "urn:certcore:internal"})
+_PAGE: Final = 1000
 
 
 @frozen(kw_only=True)
@@ -62,6 +68,24 @@ def take_step(core: CertCore, schedule: Schedule) -> LostStep | None:
 def lost_steps(core: CertCore, certificate_ids: Sequence[str]) -> list[LostStep]:
     """What a worker lost, from `Worker.lost`."""
     return [_lost(core, one, "the log has the details.") for one in certificate_ids]
+
+
+def broken_requests(core: CertCore, looked_at: Collection[str] | None = None) -> list[LostStep]:
+    """First issuances that do not get on because certcore or a plugin fails in them, not the CA or the owner.
+
+    Of a renewal `certcore.cli.failing` tells the same.
+
+    Args:
+        core: The open store.
+        looked_at: The ids of the certificates in question; None for all, as far as one page goes.
+    """
+    pages = [core.certificates.list(status=status, limit=_PAGE).items for status in (Status.PENDING, Status.PROCESSING)]
+    return [
+        LostStep(certificate_id=one.id, domain=one.domain.ascii, reason=str(one.problem.title))
+        for page in pages
+        for one in page
+        if one.problem is not None and one.problem.type in _FAULTS and (looked_at is None or one.id in looked_at)
+    ]
 
 
 def draw_lost(to: Console, lost: Sequence[LostStep], threads: int = 0) -> None:

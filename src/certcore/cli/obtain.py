@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from certcore.cli.deliveries import draw_undelivered, undelivered
+from certcore.cli.deliveries import draw_undelivered, undelivered_of
 from certcore.cli.documents import view_document
 from certcore.cli.failing import draw_failing, failing_renewal
 from certcore.cli.form import CREATABLE, Aliases, Fields, OwnCsr, Owner, Wildcard, fields_given, with_options
@@ -67,7 +67,7 @@ def obtain(  # noqa: PLR0917 - Typer gives them all by name
                 draw_hints(now.output.stderr, hints, named(now.core, certificate))
 
         view = now.core.obtain(**form, timeout=timeout, progress=progress, actor=now.actor)
-        untold = [one for one in undelivered(now.core) if one.certificate_id == view.certificate.id]
+        untold = undelivered_of(now.core, view.certificate.id)
 
         def draw(to: Console) -> None:
             name = named(now.core, view.certificate)

@@ -20,7 +20,7 @@ from certcore.cli.documents import moment
 from certcore.cli.failing import draw_failing, failing_renewals
 from certcore.cli.health import HealthFile
 from certcore.cli.interrupts import sigterm_interrupts
-from certcore.cli.lost import LostStep, draw_lost, lost_steps, take_step
+from certcore.cli.lost import LostStep, broken_requests, draw_lost, lost_steps, take_step
 from certcore.cli.options import FAILED, INTERRUPTED, Database, Json, Keyring, Targets
 from certcore.cli.output import plain
 from certcore.cli.store import Session, read_targets_file, session
@@ -200,6 +200,7 @@ def _run_once(now: Session) -> None:
     now.core.outbox.deliver()
     untold = undelivered(now.core)
     failing = failing_renewals(now.core)
+    lost += broken_requests(now.core, seen - {step.certificate_id for step in lost})
     changes = [_told(now, change) for change in progress.changes()]
     words = {0: "Nothing was due.", 1: "One certificate was due; it was looked at."}.get(
         len(seen), f"{len(seen)} certificates were due; each was looked at."
@@ -236,7 +237,11 @@ def _run_until_idle(now: Session, timeout: float, worker: Worker) -> None:
         outcome = "interrupted"
     untold, lost, died = undelivered(now.core), lost_steps(now.core, worker.lost), worker.health().replaced
     failing = failing_renewals(now.core)
-    waiting = now.core.certificates.list(status=Status.PENDING, limit=_WATCHED).items
+    known = {step.certificate_id for step in lost}
+    lost += [step for step in broken_requests(now.core) if step.certificate_id not in known]
+    broken = {step.certificate_id for step in lost}
+    pending = now.core.certificates.list(status=Status.PENDING, limit=_WATCHED).items
+    waiting = tuple(one for one in pending if one.id not in broken)
     document = {
         "outcome": outcome,
         "changed": changes,

@@ -11,7 +11,7 @@ from certcore.engine.outcome import Held
 from certcore.model.events import EventKind
 from certcore.model.issuance import Issuance
 from certcore.model.lifecycle import Action, transition
-from certcore.model.order_limit import OrderLimit, order_limit
+from certcore.model.order_limit import MOST_ORDERS_OF_USERS, OrderLimit, order_limit
 from certcore.model.problem import Problem
 
 __all__ = ["ORDER_LIMIT", "hold_back", "limit_for"]
@@ -50,8 +50,12 @@ def _problem(limit: OrderLimit, next_at: datetime) -> Problem:
         type=ORDER_LIMIT,
         title=f"{limit.most} orders were placed for this certificate within {_in_words(limit.window)}; that is as many "
         f"as certcore places. The next one is placed at {next_at:%Y-%m-%d %H:%M} UTC.",
-        advice="Look in the timeline for the reason of so many orders. Once that is removed, Check now or Renew now "
-        "places one order more, up to twice this number.",
+        advice="Look in the timeline for the reason of so many orders, and remove it. "
+        + (
+            f"Check now or Renew now then places one order more, up to {MOST_ORDERS_OF_USERS} in this time."
+            if limit.most < MOST_ORDERS_OF_USERS
+            else "No more can be placed before, not by Check now or Renew now either."
+        ),
     )
 
 

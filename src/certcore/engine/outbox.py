@@ -104,6 +104,10 @@ class Outbox:
         with self.storage.read() as transaction:
             return transaction.timelines.is_due(now=now, without=self._left_to_others(now))
 
+    def take_up(self, certificate_id: str) -> None:
+        """Stand back no longer for other processes: there is news of this certificate for the observers of this one."""
+        self._left.pop(certificate_id, None)
+
     def _claim(self, due_before: datetime) -> Sequence[Timeline]:
         now = self.environment.now()
         with self.storage.write() as transaction:

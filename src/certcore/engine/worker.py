@@ -227,6 +227,8 @@ class Worker:
             if not isinstance(taken, Held):
                 taken = self.engine.load(taken)
             after = self.engine.step(taken, keep_lease=HOLD)
+            if after.events:
+                self.outbox.take_up(schedule.certificate_id)
             self._note_answer(schedule.certificate_id)
         except (LeaseLost, NotFound):
             self._note_answer(schedule.certificate_id)

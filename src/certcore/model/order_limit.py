@@ -16,11 +16,11 @@ from attrs import frozen
 from certcore.model.issuance import Issuance, Outcome, Purpose
 from certcore.model.renewal import installed_at, usual_time_in_service
 
-__all__ = ["MOST_ORDERS", "OrderLimit", "order_limit"]
+__all__ = ["MOST_ORDERS", "MOST_ORDERS_OF_USERS", "OrderLimit", "order_limit"]
 
 MOST_ORDERS: Final = 5
-#: What a user asks for may go to so many times the bound.
-_MARGIN: Final = 2
+#: What a user asks for may go up to so many.
+MOST_ORDERS_OF_USERS: Final = 2 * MOST_ORDERS
 _WINDOW: Final = timedelta(days=7)
 #: For leaves that live for minutes: never more than 5 orders in so long.
 _SHORTEST_WINDOW: Final = timedelta(minutes=10)
@@ -48,7 +48,7 @@ def order_limit(issuances: Sequence[Issuance], now: datetime, *, by_user: bool =
         by_user: Whether a user asked for the order in question, which may then go beyond the bound.
     """
     window = _window(issuances)
-    most = MOST_ORDERS * (_MARGIN if by_user else 1)
+    most = MOST_ORDERS_OF_USERS if by_user else MOST_ORDERS
     placed = sorted(at for issuance in issuances for at in _orders(issuance) if now - window < at <= now)
     if len(placed) < most:
         return OrderLimit(left=most - len(placed), next_at=None, most=most, window=window)

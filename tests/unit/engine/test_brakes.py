@@ -108,6 +108,7 @@ def test_a_users_renew_now_is_not_kept_waiting():
     waiting = machine.get(one)
     assert waiting.problem.type == "urn:certcore:order-limit"
     assert "UTC" in waiting.problem.title
+    assert "No more can be placed before" in waiting.problem.advice  # another click does not help any more
     assert "core.attempt_problem" in machine.hints(one)
     kinds = [event.kind for event in machine.core.certificates.timeline(one, limit=1000)]
     assert kinds.count("waiting") == 1

@@ -200,6 +200,24 @@ def test_processes_with_different_observers_miss_nothing(open_core, environment)
     assert deploying.certificates.deliveries(one).behind == {}
 
 
+def test_news_does_not_wait_for_an_observer_that_is_elsewhere(open_core):
+    """A worker whose targets are here tells them before it is idle, though another process's target is behind."""
+    here, elsewhere = Observer("Here"), Observer("Elsewhere")
+    open_core(elsewhere).outbox.deliver()  # it is known from now on
+    core = open_core(here)
+    one = _draft(core)
+    core.outbox.deliver()
+    core.outbox.deliver()  # for the other one it is due still, and left to it for a while
+    assert here.numbers(one) == [1]
+    core.certificates.generate_csr(one)
+    worker = core.worker(threads=1, poll_interval=0.01)
+    worker.start()
+    assert worker.wait_until_idle(timeout=120)
+    assert core.certificates.get(one).status is Status.ACTIVE
+    assert "installed" in {kind for _, _, kind in here.told}
+    assert worker.stop(timeout=60)
+
+
 def test_an_observer_that_was_taken_away_is_forgotten(open_core, environment):
     """For a week its place is kept, with ever fewer looks; then nothing is kept for it, and nothing looked at."""
     here, gone = Observer("Here"), Observer("Gone")
