@@ -64,11 +64,14 @@ _ADVICE: Final = {
         "directory URL to its address in that network."
     ),
     "unresolvable": "Check the directory URL for a typing error, and this server's DNS resolver.",
-    "refused": "Check the directory URL's host and port. If they are right, the CA is down: it will be tried again.",
+    "refused": (
+        "Check the directory URL's host and port. If they are right, the CA is down. Issuances and renewals are tried "
+        "again by themselves; a revocation or a test has to be called again."
+    ),
     "unreachable": "Check this server's network and firewall.",
     "tls": "If this is a CA of your own, add its root certificate to the CA's settings.",
-    "timeout": "It will be tried again. If it stays so, check this server's firewall.",
-    "reset": "It will be tried again.",
+    "timeout": "Issuances and renewals are tried again by themselves. If it stays so, check this server's firewall.",
+    "reset": "Issuances and renewals are tried again by themselves.",
     "redirect": "Check the directory URL in the CA's settings.",
     "html": "Check that the URL is that of the ACME directory, not of the CA's web site.",
 }
