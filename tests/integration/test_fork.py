@@ -355,11 +355,13 @@ def test_a_dns_server_stays_with_the_parent(panel):
     core = CertCore.open(panel.url, keyring=panel.keyring)
     server = core.dns_server(listen=("127.0.0.1", 0), module="puq_acme", also=[panel.zone])
     reading, writing = os.pipe()
+    ready, says_ready = os.pipe()
 
     def idle():
         os.close(writing)
         closed = "closed" in repr(server)
         server.close()
+        os.write(says_ready, b"x")
         os.read(reading, 1)  # lives on until the parent has closed its server
         return closed
 
@@ -368,10 +370,11 @@ def test_a_dns_server_stays_with_the_parent(panel):
     for ask in (dns.query.udp, dns.query.tcp):
         assert ask(query, "127.0.0.1", port=server.address[1], timeout=5).answer
     address = server.address
+    assert os.read(ready, 1) == b"x"  # the child has let go of its copies
     server.close()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
         udp.bind(address)
-    os.close(writing)
-    os.close(reading)
+    for descriptor in (writing, reading, ready, says_ready):
+        os.close(descriptor)
     assert child.result() is True
     core.close()
