@@ -28,7 +28,7 @@ test: lint types imports
 	$(BIN)/pytest -n 2 --dist loadgroup
 
 check: lint types imports
-	$(BIN)/pytest -n 2 --dist loadgroup -m 'not (soak or slow or integration or pebble)' \
+	$(BIN)/pytest -n 2 --dist loadgroup -m 'not (soak or slow or integration or pebble)' -k 'not (postgresql or mariadb)' \
 		tests/unit tests/contracts tests/architecture
 
 soak: setup
