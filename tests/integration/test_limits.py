@@ -2,7 +2,6 @@
 
 import json
 from datetime import timedelta
-from itertools import pairwise
 
 import pytest
 from attrs import evolve
@@ -246,6 +245,6 @@ def test_a_thousand_renewals_with_a_budget_of_three_hundred_in_three_hours(panel
     ]
     sizes = [len(batch) for batch in batches]
     assert sizes[:3] == [limit] * 3
-    for earlier, later in pairwise(batches):
-        if later:
-            assert max(earlier) < min(later) + 5  # the few that are in flight at once may swap
+    for number, batch in enumerate(batches[:3]):
+        swapped = [one for one in batch if not limit * number <= one < limit * (number + 1)]
+        assert len(swapped) <= 4  # the few that are in flight at once may swap
