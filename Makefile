@@ -8,31 +8,36 @@ export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 # The steps of `make test` have an order, also under `make -j`.
 .NOTPARALLEL:
 
-.PHONY: help demo test check soak coverage setup lint types imports clean
+.PHONY: help demo test check soak test-lowest coverage setup lint types imports texts clean
 
 help:
 	@echo 'make demo   issue and renew a certificate with a real ACME server on this machine'
 	@echo 'make test   every check that CI makes'
 	@echo 'make check  the fast checks: lint, types, imports, unit, contract and architecture tests'
 	@echo 'make soak   the tests that take minutes: stress and long simulations'
+	@echo 'make test-lowest  the unit tests with the oldest packages that pyproject.toml allows'
 	@echo 'make coverage  the tests, with the lines that none of them runs'
 	@echo 'make setup  only prepare .venv and the servers that tests use'
+	@echo 'make texts  bring the translations up to date with the texts of the code'
 	@echo 'make lint   ruff; make types: mypy; make imports: import-linter'
-	@echo 'make clean  remove .venv and what tools left behind'
+	@echo 'make clean  remove the virtualenvs and what tools left behind'
 
 demo:
 	@scripts/setup.sh demo
 	@$(BIN)/certcore demo
 
-test: lint types imports
-	$(BIN)/pytest -n 2 --dist loadgroup
+# Imports are checked by tests/architecture, which runs import-linter.
+test: lint types
+	$(BIN)/pytest -n 2 --dist loadgroup --durations=10
 
-check: lint types imports
-	$(BIN)/pytest -n 2 --dist loadgroup -m 'not (soak or slow or integration or pebble)' -k 'not (postgresql or mariadb)' \
-		tests/unit tests/contracts tests/architecture
+check: setup
+	@scripts/check.sh
 
 soak: setup
 	$(BIN)/pytest -m soak --timeout 3600
+
+test-lowest: setup
+	@scripts/test_lowest.sh
 
 coverage: setup
 	$(BIN)/pytest -n 2 --dist loadgroup --cov --cov-report=term
@@ -50,7 +55,10 @@ types: setup
 imports: setup
 	$(BIN)/lint-imports --no-logo
 
+texts: setup
+	$(BIN)/python scripts/texts.py update
+
 clean:
-	rm -rf .venv .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache \
+	rm -rf .venv .venv-lowest .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache \
 		build dist htmlcov
 	find . -path ./.git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -19,14 +19,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
+from servers import MariaDB, PostgreSQL
 
 from certcore.adapters.sql import open_storage
 from certcore.adapters.sql.types import UtcDateTime
-from certcore.model.listing import Order, Position
+from certcore.model.listing import Position, SortKey
 from certcore.model.search import Search
 from certcore.ports.certificates import CertificateRepository
 from certcore.ports.storage import Storage
-from certcore.testing.databases import MariaDB, PostgreSQL
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 BATCH = 100
@@ -176,7 +176,7 @@ def searches(storage: Storage) -> tuple[float, float, float]:
 
 
 def _position(certificates: CertificateRepository, number: int) -> Position:
-    return Position.of(certificates.get(f"{number:024}"), Order.DOMAIN)
+    return Position.of(certificates.get(f"{number:024}"), SortKey.DOMAIN)
 
 
 def pages(storage: Storage) -> tuple[float, float]:

@@ -35,8 +35,8 @@ from certcore.model.hints import DnsRecords
 from certcore.model.keys import KeyType
 from certcore.model.names import DnsName
 from certcore.model.subject import Subject
+from certcore.testing.dns_zone import MemoryZone
 from certcore.testing.pebble import ChallTestSrv, Pebble
-from certcore.testing.zone import MemoryZone
 from certcore.x509.csr import build_csr
 from certcore.x509.keys import generate_key
 
@@ -127,7 +127,7 @@ def _issue(core: CertCore, ids: dict[str, str], in_flight: int, threads: int) ->
         worker.stop()
     issued = len(ids) + 1 - done
     print(f"  certcore: {1000 * used / issued:.1f} ms of CPU per certificate in the worker's process", flush=True)
-    left = core.engine.contexts.documents(core.engine.plugins.module("puq_acme")).list("txt/")
+    left = core._engine.contexts.documents(core._engine.plugins.module("puq_acme")).list("txt/")
     if left:
         raise SystemExit(f"{len(left)} TXT values were left behind")
     return issued / seconds, (_requests_sent(core) - before) / issued
@@ -148,8 +148,8 @@ def _wait_for(core: CertCore, worker: Any, count: int) -> None:
 
 
 def _requests_sent(core: CertCore) -> int:
-    module: Any = core.engine.plugins.module("puq_acme")
-    return sum(opened.client.requests_sent for opened in module._accounts._opened.values())  # noqa: SLF001
+    module: Any = core._engine.plugins.module("puq_acme")
+    return sum(opened.client.requests_sent for opened in module._accounts._opened.values())
 
 
 def _cname(core: CertCore, certificate_id: str) -> tuple[str, str]:

@@ -19,7 +19,7 @@ from claim import database
 
 from certcore import CertCore, Status
 from certcore.adapters.environment import SystemEnvironment
-from certcore.ports.ca_module import Step, Work
+from certcore.ports.ca_module import StepResult, Work
 from certcore.testing.scripted_ca import Act, ScriptedCA
 
 _DONE_WITHIN = 300.0
@@ -35,7 +35,7 @@ class SlowCA(ScriptedCA):
         self._seconds = seconds
         self._never = threading.Event()
 
-    def advance(self, work: Work) -> Step:
+    def advance(self, work: Work) -> StepResult:
         self._never.wait(self._seconds)
         return super().advance(work)
 
@@ -73,13 +73,13 @@ def run(url: str, steps: int, seconds: float, threads: int, *, rest: float) -> f
             ids = [core.certificates.create(f"c{number}.example", authority=authority.id).id for number in range(steps)]
             for one in ids:
                 core.certificates.generate_csr(one)
-            with core.engine.storage.write() as transaction:  # keys are made before the clock starts
+            with core._engine.storage.write() as transaction:  # keys are made before the clock starts
                 held = [transaction.schedules.take_over(one, due_at=None) for one in ids]
             if rest:
                 worker.start()
                 time.sleep(rest)
-            with core.engine.storage.write() as transaction:
-                now = core.engine.environment.now()
+            with core._engine.storage.write() as transaction:
+                now = core.now()
                 for one in held:
                     transaction.schedules.take_over(one.certificate_id, due_at=now)
             begun = time.perf_counter()

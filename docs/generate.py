@@ -17,16 +17,18 @@ import typer.main
 
 from certcore import errors, hookspecs
 from certcore.cli.app import app
+from certcore.model.certificate_fields import CERTIFICATE_FIELDS
+from certcore.model.edit_rules import EditRule, edit_method
 from certcore.model.events import EventKind
-from certcore.model.fields import CERTIFICATE_FIELDS, When
+from certcore.model.finding import Severity
 from certcore.model.form import FieldKind, FormField, fields_of
-from certcore.model.lifecycle import TRANSITIONS, USER_ACTIONS, Action, Status, allowed_actions
+from certcore.model.lifecycle import NEEDS, TRANSITIONS, USER_ACTIONS, Action, Need, Status, allowed_actions
 from certcore.model.permissions import GRANTS, Permission
-from certcore.model.renewal import Retry
-from certcore_puq_acme.acme_errors import WORDS
-from certcore_puq_acme.diagnosis import CAUSES
-from certcore_puq_acme.meanings import MEANINGS
-from certcore_puq_acme.settings import PuqAcmeProfile, PuqAcmeSettings
+from certcore.serialization import json_schema, schema_names
+from certcore_puq_acme.dns.finding_codes import FINDING_CODES
+from certcore_puq_acme.orders.diagnosis import CAUSES
+from certcore_puq_acme.profile.settings import PuqAcmeProfile, PuqAcmeSettings
+from certcore_puq_acme.protocol.error_types import ERROR_TYPES, Outlook
 
 HERE = Path(__file__).parent
 #: Described once instead of with every command.
@@ -41,8 +43,8 @@ def states() -> str:
         [
             "# States",
             "",
-            "A managed certificate is always in exactly one of these states. The table below is the code's own",
-            "(`certcore.model.lifecycle.TRANSITIONS`); what is not in it is refused with `TransitionNotAllowed`.",
+            "A managed certificate is always in exactly one of these states. The tables are generated from the code;",
+            "every other transition raises `TransitionNotAllowedError`.",
             "",
             "| status | means | the user may |",
             "| --- | --- | --- |",
@@ -53,12 +55,17 @@ def states() -> str:
             "",
             "## Actions",
             "",
-            "| action | by | what happens |",
-            "| --- | --- | --- |",
+            "| action | by | what happens | needs |",
+            "| --- | --- | --- | --- |",
             *(
-                f"| {action} | {'user' if action in USER_ACTIONS else 'engine'} | {_comment(Action, action.name)} |"
+                f"| {action} | {'user' if action in USER_ACTIONS else 'engine'} | {_comment(Action, action.name)} "
+                f"| {NEEDS.get(action, '')} |"
                 for action in Action
             ),
+            "",
+            "| needs | means |",
+            "| --- | --- |",
+            *(f"| {need} | {_comment(Need, need.name)} |" for need in Need),
             "",
             "## Transitions",
             "",
@@ -86,16 +93,19 @@ def error_page() -> str:
     for name in errors.__all__:
         kind = getattr(errors, name)
         parents = ", ".join(base.__name__ for base in kind.__bases__)
-        rows.append(f"| `{name}` | {parents} | {_first_sentence(kind)} |")
+        rows.append(f"| `{name}` | {parents} | `{kind.code}` | {kind.http_status} | {_first_sentence(kind)} |")
     return "\n".join(
         [
             "# Errors",
             "",
-            "Everything that certcore raises on purpose is a `CertCoreError`. `str(error)` is a sentence for a person,",
-            "`error.advice` what to do next, `error.as_dict()` the same for machines. No error carries a secret.",
+            "Everything that certcore raises on purpose is a `CertCoreError`, importable from `certcore.errors`.",
+            "`str(error)` is a sentence for a person, `error.advice` says what to do next. `error.code` is stable and",
+            "tells kinds of errors apart; `error.params` has the values in the sentence, for a translation;",
+            "`error.http_status` is what a REST API answers with; `error.as_dict()` is the JSON form with code,",
+            "message, advice and params. No error carries a secret.",
             "",
-            "| error | is a | means |",
-            "| --- | --- | --- |",
+            "| error | is a | code | HTTP status | means |",
+            "| --- | --- | --- | --- | --- |",
             *rows,
             "",
         ]
@@ -108,8 +118,8 @@ def event_page() -> str:
         [
             "# Events",
             "",
-            "An `Event` tells of something that is already stored: it is an entry of the certificate's timeline, and",
-            "what `certcore_on_event` gets. It names the actor, the moment (UTC), and the status before and after.",
+            "An `Event` is a stored entry of a certificate's timeline, and what `certcore_on_event` gets. It has the",
+            "actor, the moment (UTC), and the status before and after.",
             "",
             "| kind | means |",
             "| --- | --- |",
@@ -124,8 +134,9 @@ def hook_page() -> str:
     parts = [
         "# Hooks",
         "",
-        "A plugin is a module or an object with functions marked `@certcore.hookimpl`, found through the entry-point",
-        "group `certcore` or handed to `CertCore.open(plugins=[…])`. Take the arguments that you need, by name.",
+        "A plugin is a module or an object with functions marked `@certcore.hookimpl`. certcore finds it through the",
+        "entry-point group `certcore`, or gets it in `CertCore.open(plugins=[…])`. A hook takes the arguments that it",
+        "needs, by name.",
     ]
     for name in hookspecs.__all__:
         hook = getattr(hookspecs, name)
@@ -142,22 +153,32 @@ def field_page() -> str:
         [
             "# Fields of a certificate",
             "",
-            "The left column of a certificate's page, as `CertificateView.fields` has it. One table",
-            "(`certcore.model.fields.CERTIFICATE_FIELDS`) makes the view, the command's `--set` and the checks.",
+            "The left column of a certificate's page, as in `CertificateView.fields`. The view, the command's `--set`",
+            "and the checks are made from the same table.",
             "",
             "| field | title | block | may be changed |",
             "| --- | --- | --- | --- |",
-            *(f"| `{one.name}` | {one.title} | {one.group} | {one.when} |" for one in CERTIFICATE_FIELDS),
+            *(f"| `{one.name}` | {one.title} | {one.group} | {one.edit_rule} |" for one in CERTIFICATE_FIELDS),
             "",
             "| may be changed | means |",
             "| --- | --- |",
-            *(f"| {when} | {_comment(When, when.name)} |" for when in When),
+            *(f"| {rule} | {_comment(EditRule, rule.name)} |" for rule in EditRule),
             "",
-            "While an attempt is under way beside a leaf, `between` takes a reissue, too, which gives that",
-            "attempt up. An unfinished certificate (pending, processing, error) is taken back to draft first.",
+            "The call that changes a field, by rule and status. If there are two, the second is for a",
+            "certificate whose",
+            "renewal or reissue is under way; a reissue gives that issuance up.",
+            "",
+            f"| may be changed | {' | '.join(Status)} |",
+            f"| --- |{' --- |' * len(Status)}",
+            *(f"| {rule} | {' | '.join(_edit_methods(rule, status) for status in Status)} |" for rule in EditRule),
             "",
         ]
     )
+
+
+def _edit_methods(rule: EditRule, status: Status) -> str:
+    methods = (edit_method(rule, status, under_way=under_way) for under_way in (False, True))
+    return " / ".join(dict.fromkeys("no" if method is None else f"`{method}`" for method in methods))
 
 
 def permission_page() -> str:
@@ -166,9 +187,12 @@ def permission_page() -> str:
         [
             "# Permissions",
             "",
-            "`certcore_authorize` is asked for one of these before anything is done or shown. Without a policy the",
-            "answer is yes. The last two columns are those of `RolePolicy`: from which role on, and whether the",
-            "certificate's owner may without one. See [Give users roles](../how-to/give-users-roles.md).",
+            "certcore asks `certcore_authorize` for one of these before it does or shows anything. Without a",
+            "policy every",
+            "permission is granted. The last two columns are those of `RolePolicy`: the lowest role that has the",
+            "permission,",
+            "and whether the certificate's owner has it without a role. See [Give users",
+            "roles](../how-to/give-users-roles.md).",
             "",
             "| permission | is needed to | role | owner |",
             "| --- | --- | --- | --- |",
@@ -184,32 +208,35 @@ def permission_page() -> str:
 
 def refusal_page() -> str:
     """What a CA's refusals mean."""
-    again = {Retry.SOON: "soon", Retry.SLOW: "slowly", Retry.NEVER: "not by itself"}
+    again = {Outlook.SOON: "soon", Outlook.LATER: "slowly", Outlook.NEVER: "not by itself"}
     types = [
-        f"| `{name}` | {_words(name)} | {again[meaning.retry]} | {meaning.advice} "
-        f"| {'the CA' if meaning.of_authority else 'the owner'} |"
-        for name, meaning in sorted(MEANINGS.items())
+        f"| `{name}` | {str(known.says).replace(' at {host}', '')} | {again[known.outlook]} | {known.advice} "
+        f"| {'the CA' if known.of_authority else 'the owner'} |"
+        for name, known in sorted(ERROR_TYPES.items())
     ]
     causes = [f"| `{one.name}` | {one.title} | {one.advice} |" for one in CAUSES]
     return "\n".join(
         [
             "# Refusals of CAs",
             "",
-            "What a CA's refusal means for a certificate, and who can do something about it. The CA's own text stands",
-            "beside ours, always. What is a matter of the CA leads to the next CA of a certificate that names several;",
-            "what is a matter of the domain's owner does not.",
+            "What a CA's refusal means for a certificate, and who can do something about it. The CA's own text",
+            "is always",
+            "shown as well. The last column decides about [fallbacks](../how-to/fall-back-to-another-ca.md): a",
+            "refusal that",
+            "the CA has to solve leads to the next CA, one that the domain's owner has to solve does not.",
             "",
-            "*Soon* begins with 10 seconds and ends with an hour, *slowly* begins with 15 minutes and ends with a day;",
-            "a `Retry-After` of the CA is heeded. *Not by itself*: when somebody has changed something, or asks for",
-            "it; the renewal of an active certificate is tried on, slowly, all the same.",
+            "*Soon*: after 10 seconds, later up to an hour. *Slowly*: after 15 minutes, later up to a day. A",
+            "`Retry-After`",
+            "of the CA is respected. *Not by itself*: only after somebody has changed something or asks for it; the",
+            "renewal of an active certificate is still retried, slowly.",
             "",
-            "| ACME error type | what happened | again | what to do | whose matter |",
+            "| ACME error type | what happened | retried | what to do | to be solved by |",
             "| --- | --- | --- | --- | --- |",
             *types,
             "",
             "## What CAs see in the DNS",
             "",
-            "When a CA could not validate a name, its text tells the cause:",
+            "If a CA could not validate a name, certcore reads the cause from its text:",
             "",
             "| cause | what happened | what to do |",
             "| --- | --- | --- |",
@@ -219,9 +246,35 @@ def refusal_page() -> str:
     )
 
 
-def _words(acme_type: str) -> str:
-    words = WORDS.get(acme_type)
-    return f"The CA {words}." if words else "See the CA's text, name by name."
+def finding_page() -> str:
+    """Every finding about DNS records, with an example and its remedy."""
+    rows = [
+        f"| `{code}` | {row.severity} | {row.cause.format_map(row.example)} | {row.advice.format_map(row.example)} |"
+        for code, row in FINDING_CODES.items()
+    ]
+    return "\n".join(
+        [
+            "# Findings about DNS records",
+            "",
+            "What the checks of a PUQ ACME profile find, in `DnsRecord.findings` of a certificate's page, in",
+            "`core.diagnose(names, authority=…)`, `certcore doctor DOMAIN` and the test of a CA profile.",
+            "`finding.code` is stable; `finding.remedy` has the exact records to set or to remove;",
+            "`finding.next_look` says when it is looked at again. See",
+            "[Find out why a name is not validated](../how-to/find-out-why-a-name-is-not-validated.md).",
+            "",
+            "| severity | means |",
+            "| --- | --- |",
+            *(f"| {severity} | {_comment(Severity, severity.name)} |" for severity in Severity),
+            "",
+            "Where something makes up for it, a finding is a warning instead of an error: one name server of two is",
+            "silent, say, and the other shows the record.",
+            "",
+            "| code | severity | example | remedy |",
+            "| --- | --- | --- | --- |",
+            *rows,
+            "",
+        ]
+    )
 
 
 def settings_page() -> str:
@@ -243,6 +296,41 @@ def settings_page() -> str:
             "| setting | kind | default | means |",
             "| --- | --- | --- | --- |",
             *(_setting(one) for one in fields_of(PuqAcmeSettings)),
+            "",
+        ]
+    )
+
+
+def json_page() -> str:
+    """Every kind of JSON document, with the function that makes it."""
+    rows = []
+    for name in schema_names():
+        schema = json_schema(name)
+        rows.append(f"| `{name}` | `{name}_document` | {schema['title']} | `{schema['$id']}` |")
+    return "\n".join(
+        [
+            "# JSON documents",
+            "",
+            inspect.cleandoc(
+                """
+                `certcore.serialization` makes the documents; `certcore … --json` and the webhook use them as well. The
+                member `schema` of a document names its kind and its version. `certcore schema NAME` prints the JSON
+                Schema (2020-12) of a kind, `certcore.serialization.json_schema(name)` returns it, and
+                `component_schemas()` has all of them for an OpenAPI 3.1 description.
+
+                - Moments are RFC 3339 in UTC, to the second. A member without a value is null or empty, never missing;
+                  in problems and in the fields of forms, members without a value are left out.
+                - Ignore members that you do not know: some commands add members of their own, `certcore cert show` its
+                  `targets`. Whatever is changed in a schema changes its version.
+                - Texts for people are objects with `key`, `text` (English) and `params`.
+                  `core.translator("de").document(document)` returns the document in another language.
+                - There is never a secret in a document.
+                """
+            ),
+            "",
+            "| kind | made by | what it is | `schema` |",
+            "| --- | --- | --- | --- |",
+            *rows,
             "",
         ]
     )
@@ -278,7 +366,7 @@ def command_page() -> str:
             yield from walk(found, f"{path} {name}")
 
     body = list(walk(typer.main.get_command(app), "certcore"))
-    everywhere = ["Every command that works on a store takes these, too:", "", *common.values(), ""]
+    everywhere = ["Every command that works on a store also takes these options:", "", *common.values(), ""]
     return "\n".join(["# The command", "", *everywhere, *body]).rstrip() + "\n"
 
 
@@ -292,6 +380,8 @@ PAGES: Final = MappingProxyType(
         "reference/fields.md": field_page,
         "reference/settings-puq-acme.md": settings_page,
         "reference/refusals.md": refusal_page,
+        "reference/findings.md": finding_page,
+        "reference/json.md": json_page,
         "reference/command.md": command_page,
     }
 )
@@ -319,11 +409,11 @@ def _is(name: str, text: str) -> bool:
 def _setting(field: FormField) -> str:
     kind = str(field.kind)
     if field.kind is FieldKind.INTEGER:
-        kind = f"{field.minimum} to {field.maximum} {field.unit}".strip()
+        kind = f"{field.minimum} to {field.maximum} {field.unit or ''}".strip()
     if field.choices:
         kind = "one of " + ", ".join(f"`{one.value}`" for one in field.choices)
     default = "required" if field.required else _shown(field.default)
-    return f"| `{field.name}` | {kind} | {default} | {field.label}. {field.help}".rstrip() + " |"
+    return f"| `{field.name}` | {kind} | {default} | {field.label}. {field.help or ''}".rstrip() + " |"
 
 
 def _shown(value: Any) -> str:

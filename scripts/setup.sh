@@ -16,11 +16,13 @@ case "${1:-test}" in
     demo) wanted=(pebble:pebble pebble-challtestsrv:pebble) ;;
     test)
         wanted=(
-            pebble:pebble pebble-challtestsrv:pebble named:bind9 dig:bind9-dnsutils unbound:unbound knotd:knot
+            pebble:pebble pebble-challtestsrv:pebble named:bind9 dig:bind9-dnsutils unbound:unbound knotd:knot nsd:nsd
             postgres:postgresql mariadbd:mariadb-server-core my_print_defaults:mariadb-client
             kdig:knot-dnsutils softhsm2-util:softhsm2 redis-server:redis-server
             nginx:nginx haproxy:haproxy apache2:apache2-bin unzip:unzip keytool:default-jre-headless
+            pdns_server:pdns-server "/usr/lib/*/pdns/libgsqlite3backend.so:pdns-backend-sqlite3"
             lego:lego caddy:caddy lighttpd:lighttpd /usr/lib/lighttpd/mod_openssl.so:lighttpd-mod-openssl
+            "/usr/lib/*/pdns/libbindbackend.so:pdns-backend-bind" pdns_recursor:pdns-recursor ip:iproute2 prometheus:prometheus
         )
         ;;
     *)
@@ -79,7 +81,9 @@ disable_services() {
     for package in "$@"; do
         case "$package" in
             bind9) unit=named.service ;;
-            caddy | haproxy | knot | lighttpd | nginx | postgresql | redis-server | unbound) unit=$package.service ;;
+            pdns-server) unit=pdns.service ;;
+            pdns-recursor) unit=pdns-recursor.service ;;
+            caddy | haproxy | knot | lighttpd | nginx | nsd | postgresql | prometheus | redis-server | unbound) unit=$package.service ;;
             *) continue ;;
         esac
         as_root systemctl disable --quiet "$unit" || say "could not disable $unit; it may start at the next boot"
@@ -149,8 +153,8 @@ missing_packages() {
     local pair what
     for pair in "${wanted[@]}"; do
         what=${pair%%:*}
-        # Debian keeps PostgreSQL's server, by version, where nobody's PATH looks.
-        command -v "$what" >/dev/null || [ -e "$what" ] || compgen -G "/usr/lib/postgresql/*/bin/$what" >/dev/null ||
+        # Modules are named by a pattern. Debian keeps PostgreSQL's server, by version, where nobody's PATH looks.
+        command -v "$what" >/dev/null || compgen -G "$what" >/dev/null || compgen -G "/usr/lib/postgresql/*/bin/$what" >/dev/null ||
             echo "${pair##*:}"
     done | sort -u
 }

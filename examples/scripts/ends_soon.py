@@ -1,9 +1,9 @@
-"""Say which certificates need a person: they end soon, or have ended, and nothing renews them.
+"""Print the certificates that need attention: they end soon, or have ended, and nothing renews them.
 
     python ends_soon.py [DAYS]
 
-Ends with 1 when there are any, for a monitoring system, and with 2 when it could not look. Certificates that renew
-themselves are named when their renewal is late. The store is that of obtain.py.
+Exits with 1 if there are any, for a monitoring system, and with 2 if it could not check. Certificates that renew
+themselves are printed if their renewal is late. The store is that of obtain.py.
 """
 
 import sys
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import certcore
-from certcore.model.certificate import Certificate
+from certcore import Certificate
 
 
 def pages(core: certcore.CertCore, **filters: Any) -> Iterator[Certificate]:
@@ -27,25 +27,27 @@ def pages(core: certcore.CertCore, **filters: Any) -> Iterator[Certificate]:
 
 def main(days: int) -> int:
     with certcore.CertCore.open("sqlite:///certcore.db", keyring="keyring.json") as core:
-        found = 0
-        for one in pages(core, days_to=days, renews_itself=False):
-            found += 1
-            print(f"{one.domain} ({one.status}): ends {one.not_after:%Y-%m-%d}, and nothing renews it")
-        for one in pages(core, days_to=days, renews_itself=True):
-            view = core.certificates.view(one.id)
+        count = 0
+        for certificate in pages(core, days_to=days, renews_itself=False):
+            count += 1
+            name = f"{certificate.domain} ({certificate.status})"
+            print(f"{name}: ends {certificate.not_after:%Y-%m-%d}, and nothing renews it")
+        for certificate in pages(core, days_to=days, renews_itself=True):
+            view = core.certificates.view(certificate.id)
             if view.renews_at is not None and view.renews_at < view.now:
-                found += 1
-                print(f"{one.domain} ({one.status}): renewal due since {view.renews_at:%Y-%m-%d}; {one.problem or ''}")
-    return 1 if found else 0
+                count += 1
+                name = f"{certificate.domain} ({certificate.status})"
+                print(f"{name}: renewal due since {view.renews_at:%Y-%m-%d}; {certificate.problem or ''}")
+    return 1 if count else 0
 
 
 if __name__ == "__main__":
-    given = sys.argv[1] if len(sys.argv) > 1 else "14"
-    if not (given.isdecimal() and len(given) <= 5):
-        print(f"DAYS is a whole number, and not {given[:40]!r}.", file=sys.stderr)
+    days = sys.argv[1] if len(sys.argv) > 1 else "14"
+    if not (days.isdecimal() and len(days) <= 5):
+        print(f"DAYS must be a whole number, not {days[:40]!r}.", file=sys.stderr)
         sys.exit(2)
     try:
-        sys.exit(main(int(given)))
+        sys.exit(main(int(days)))
     except certcore.CertCoreError as error:
         print(error, file=sys.stderr)
         sys.exit(2)

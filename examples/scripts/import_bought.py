@@ -1,4 +1,4 @@
-"""Take in a certificate that was bought elsewhere, and have it renewed by an ACME CA from then on.
+"""Import a certificate that was bought elsewhere, and let an ACME CA renew it.
 
     python import_bought.py CERTIFICATE PRIVATE_KEY [CA_PROFILE]
 
@@ -13,13 +13,13 @@ import certcore
 
 def main(leaf: str, private_key: str, profile: str | None = None) -> None:
     with certcore.CertCore.open("sqlite:///certcore.db", keyring="keyring.json") as core:
-        given = Path(leaf).read_bytes(), Path(private_key).read_bytes()
-        for warning in core.certificates.check_import(*given).warnings:
+        files = Path(leaf).read_bytes(), Path(private_key).read_bytes()
+        for warning in core.certificates.check_import(*files).warnings:
             print(f"note: {warning.text}")
-        authority = core.authorities.find(profile).id if profile else None
-        one = core.certificates.import_certificate(*given, authority=authority)
-        view = core.certificates.view(one.id)
-        print(f"{', '.join(map(str, one.names))}: {one.status}, {view.days_remaining} days remaining")
+        authority = core.authorities.get(profile).id if profile else None
+        certificate = core.certificates.import_certificate(*files, authority=authority)
+        view = core.certificates.view(certificate.id)
+        print(f"{', '.join(map(str, certificate.names))}: {certificate.status}, {view.days_remaining} days remaining")
         print(f"renews by itself from {view.renews_at:%Y-%m-%d}" if view.renews_at else "is not renewed")
 
 

@@ -1,23 +1,22 @@
-"""Obtain a certificate and write it where a server reads it; do nothing when it is there already.
+"""Obtain a certificate and write it where a server reads it; do nothing if that is done already.
 
     python obtain.py DOMAIN CA_PROFILE FOLDER
 
-Run it from cron or a systemd timer, and it renews, too: what is in service is replaced when its time has come. The
-store is ``certcore.db`` with ``keyring.json`` in the working folder. Make it there, with a CA profile, once:
+Run it from cron or a systemd timer, and it also renews the certificate when that is due. The store is ``certcore.db``
+with ``keyring.json`` in the working directory. Create it there, with a CA profile, once:
 
     certcore init --database certcore.db --keyring keyring.json
     certcore authority add CA_PROFILE --module puq_acme --set ... --database certcore.db --keyring keyring.json
 
-Without these options the command has its store elsewhere, in a folder of the user.
+Without these options the command uses a store in a folder of the user.
 """
 
 import sys
 from pathlib import Path
 
 import certcore
-from certcore.adapters.files import write_versioned
-from certcore.model.hints import DnsRecords
-from certcore.model.views import CertificateView
+from certcore import CertificateView, write_versioned
+from certcore.hints import DnsRecords
 
 
 def main(domain: str, profile: str, folder: str) -> None:
@@ -31,7 +30,7 @@ def main(domain: str, profile: str, folder: str) -> None:
                         print(f"  to be set in the DNS: {row.name} {row.type} {row.value}", flush=True)
 
         view = core.obtain(domain, authority=profile, timeout=300, progress=progress)
-        files = core.certificates.export_as(view.certificate.id, "nginx", reason="obtain.py", actor="obtain.py")
+        files = core.certificates.export(view.certificate.id, "nginx", reason="obtain.py", actor="obtain.py").files
         written = write_versioned(Path(folder), files, at=view.now)
         print(f"{domain}: {view.days_remaining} days remaining; new files: {', '.join(written.changed) or 'none'}")
 

@@ -2,7 +2,7 @@
 
     python obtain_many.py CA_PROFILE DOMAIN...
 
-certcore is synchronous and thread-safe: a blocking call is put into a thread, and the loop goes on.
+certcore is synchronous and thread-safe: each blocking call runs in a thread, so the loop is not blocked.
 """
 
 import asyncio

@@ -1,50 +1,184 @@
 """certcore: the whole life of TLS certificates inside somebody else's software.
 
-`CertCore` is the one object to hold; what goes in and comes out are frozen values.
+`CertCore` is the one object to hold; what goes in and comes out are frozen values::
+
+    import certcore
+
+    with certcore.CertCore.in_memory() as core:
+        assert core.certificates.list().items == ()
+
+These names are for panels and scripts. Four more namespaces are public: `certcore.plugin` is for authors of plugins,
+`certcore.hints` for pages, `certcore.serialization` for REST interfaces, `certcore.testing` for tests. All errors are
+in `certcore.errors`. Everything else may change without notice.
+
+Nothing is loaded before it is used, so that a plugin or a script that only wants the values starts quickly.
 """
 
 from typing import TYPE_CHECKING
 
-from certcore.errors import CertCoreError
-from certcore.hookspecs import hookimpl
-from certcore.model.keys import KeyType
-from certcore.model.lifecycle import Action, Status
-from certcore.model.notices import NoticePolicy
-from certcore.model.permissions import Permission, Role
-from certcore.model.renewal import RenewalPolicy
-from certcore.model.subject import Subject
-from certcore.services.roles import RolePolicy
+from certcore.version import __version__
 
 if TYPE_CHECKING:
-    from certcore.core import CertCore, obtain
+    from certcore import errors, hints, plugin, serialization
+    from certcore.adapters.export_files import write_plain, write_versioned
+    from certcore.core import CertCore
+    from certcore.errors import (
+        AccessDeniedError,
+        CertCoreError,
+        InvalidInputError,
+        NotFoundError,
+        NotObtainedError,
+        StaleWriteError,
+        TransitionNotAllowedError,
+    )
+    from certcore.hookspecs import hookimpl
+    from certcore.model.authority import CertificateAuthority, UsableAuthority
+    from certcore.model.certificate import Certificate
+    from certcore.model.certificate_form import CertificateChanges, CertificateOptions
+    from certcore.model.conditions import Condition
+    from certcore.model.counts import CertificateCounts
+    from certcore.model.events import Event, EventKind, EventPage, FeedEvent
+    from certcore.model.export import Exported
+    from certcore.model.keys import KeyType
+    from certcore.model.lifecycle import Action, Status
+    from certcore.model.listing import CertificateFilter, SortKey
+    from certcore.model.notice_policy import NoticePolicy
+    from certcore.model.permissions import Permission, Role
+    from certcore.model.renewal import RenewalPolicy, RenewalReason
+    from certcore.model.revocation import RevocationReason
+    from certcore.model.rows import CertificateRow, RowPage
+    from certcore.model.secret import Secret, SecretName
+    from certcore.model.standing import Attempt, ConditionStatus, ConditionType
+    from certcore.model.subject import Subject
+    from certcore.model.views import CertificateView, Page
+    from certcore.scripts import obtain
+    from certcore.services.actor_calls import ActingCore
+    from certcore.services.bulk import BulkResult
+    from certcore.services.certificate_list import ListOptions
+    from certcore.services.roles import RolePolicy
+    from certcore.services.transfers import TransferPreview
     from certcore.zone_serving import serve_zones
 
 __all__ = [
+    "AccessDeniedError",
+    "ActingCore",
     "Action",
+    "Attempt",
+    "BulkResult",
     "CertCore",
     "CertCoreError",
+    "Certificate",
+    "CertificateAuthority",
+    "CertificateChanges",
+    "CertificateCounts",
+    "CertificateFilter",
+    "CertificateOptions",
+    "CertificateRow",
+    "CertificateView",
+    "Condition",
+    "ConditionStatus",
+    "ConditionType",
+    "Event",
+    "EventKind",
+    "EventPage",
+    "Exported",
+    "FeedEvent",
+    "InvalidInputError",
     "KeyType",
+    "ListOptions",
+    "NotFoundError",
+    "NotObtainedError",
     "NoticePolicy",
+    "Page",
     "Permission",
     "RenewalPolicy",
+    "RenewalReason",
+    "RevocationReason",
     "Role",
     "RolePolicy",
+    "RowPage",
+    "Secret",
+    "SecretName",
+    "SortKey",
+    "StaleWriteError",
     "Status",
     "Subject",
+    "TransferPreview",
+    "TransitionNotAllowedError",
+    "UsableAuthority",
+    "__version__",
+    "errors",
+    "hints",
     "hookimpl",
     "obtain",
+    "plugin",
+    "serialization",
     "serve_zones",
+    "write_plain",
+    "write_versioned",
 ]
 
+if not TYPE_CHECKING:
+    from certcore.lazy import lazy_names
 
-def __getattr__(name: str) -> object:
-    """Load the engine when somebody asks for it: a plugin or a script that only wants the values starts quickly."""
-    if name in ("CertCore", "obtain"):
-        from certcore import core  # noqa: PLC0415 - see above
-
-        return getattr(core, name)
-    if name == "serve_zones":
-        from certcore.zone_serving import serve_zones  # noqa: PLC0415 - see above
-
-        return serve_zones
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    #: The same names and modules as in the imports above.
+    __getattr__ = lazy_names(
+        __name__,
+        {
+            "AccessDeniedError": "certcore.errors",
+            "ActingCore": "certcore.services.actor_calls",
+            "Action": "certcore.model.lifecycle",
+            "Attempt": "certcore.model.standing",
+            "BulkResult": "certcore.services.bulk",
+            "CertCore": "certcore.core",
+            "CertCoreError": "certcore.errors",
+            "Certificate": "certcore.model.certificate",
+            "CertificateAuthority": "certcore.model.authority",
+            "CertificateChanges": "certcore.model.certificate_form",
+            "CertificateCounts": "certcore.model.counts",
+            "CertificateFilter": "certcore.model.listing",
+            "CertificateOptions": "certcore.model.certificate_form",
+            "CertificateRow": "certcore.model.rows",
+            "CertificateView": "certcore.model.views",
+            "Condition": "certcore.model.conditions",
+            "ConditionStatus": "certcore.model.standing",
+            "ConditionType": "certcore.model.standing",
+            "Event": "certcore.model.events",
+            "EventKind": "certcore.model.events",
+            "EventPage": "certcore.model.events",
+            "Exported": "certcore.model.export",
+            "FeedEvent": "certcore.model.events",
+            "InvalidInputError": "certcore.errors",
+            "KeyType": "certcore.model.keys",
+            "ListOptions": "certcore.services.certificate_list",
+            "NotFoundError": "certcore.errors",
+            "NotObtainedError": "certcore.errors",
+            "NoticePolicy": "certcore.model.notice_policy",
+            "Page": "certcore.model.views",
+            "Permission": "certcore.model.permissions",
+            "RenewalPolicy": "certcore.model.renewal",
+            "RenewalReason": "certcore.model.renewal",
+            "RevocationReason": "certcore.model.revocation",
+            "Role": "certcore.model.permissions",
+            "RolePolicy": "certcore.services.roles",
+            "RowPage": "certcore.model.rows",
+            "Secret": "certcore.model.secret",
+            "SecretName": "certcore.model.secret",
+            "SortKey": "certcore.model.listing",
+            "StaleWriteError": "certcore.errors",
+            "Status": "certcore.model.lifecycle",
+            "Subject": "certcore.model.subject",
+            "TransferPreview": "certcore.services.transfers",
+            "TransitionNotAllowedError": "certcore.errors",
+            "UsableAuthority": "certcore.model.authority",
+            "errors": "certcore.errors",
+            "hints": "certcore.hints",
+            "hookimpl": "certcore.hookspecs",
+            "obtain": "certcore.scripts",
+            "plugin": "certcore.plugin",
+            "serialization": "certcore.serialization",
+            "serve_zones": "certcore.zone_serving",
+            "write_plain": "certcore.adapters.export_files",
+            "write_versioned": "certcore.adapters.export_files",
+        },
+    )

@@ -7,19 +7,22 @@ three tables (see docs/how-to/run-the-tech-zone.md).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NoReturn, cast
 
 from attrs import define, field, frozen
 
 from certcore.adapters.environment import SystemEnvironment
-from certcore.adapters.plugins import load_plugins
-from certcore.engine.contexts import read_settings
-from certcore.errors import CertCoreError, InvalidInput, PluginError, StorageUnavailable
+from certcore.adapters.plugins.loaded import load_plugins
+from certcore.engine.module_context import read_settings
+from certcore.errors import InvalidInputError, PluginError, StorageReadOnlyError, StorageUnavailableError
+from certcore.messages import Message
 from certcore.model.plugin_calls import call_plugin
 from certcore.model.secret import Secret
+from certcore.model.transfer_keys import TransferKey
 from certcore.ports.ca_module import CAModule
 from certcore.ports.dns import DnsServer, ServesZones, ZoneSource
+from certcore.ports.documents import DocumentChanges, Documents
 from certcore.ports.plugins import PluginFailure, Plugins
 from certcore.ports.storage import Document, Storage
 
@@ -49,7 +52,7 @@ class ServedZones:
         self._store.close()
 
 
-def serve_zones(
+def serve_zones(  # noqa: PLR0913 - each is one option of `certcore dns serve`
     url: str,
     *,
     listen: tuple[str, int],
@@ -58,6 +61,7 @@ def serve_zones(
     installed_plugins: bool = True,
     also: Sequence[ZoneSource] = (),
     before_serving: Callable[[], object] | None = None,
+    transfer_keys: Sequence[TransferKey] = (),
 ) -> ServedZones:
     """Start the authoritative DNS server of a CA module without a keyring, on a database that is only read.
 
@@ -72,11 +76,12 @@ def serve_zones(
         also: Further zones to serve from the same address.
         before_serving: Called when the address is taken, before the database is opened and the first query is
             answered: to give up privileges.
+        transfer_keys: What secondaries of the zones sign with; see `certcore.model.transfer_keys.parse_transfer_keys`.
 
     Raises:
-        InvalidInput: No module brings a DNS server, or several do and none is named.
-        UnknownModule: The module is not loaded.
-        StorageUnavailable: The database cannot be read, or its tables are not those of this certcore.
+        InvalidInputError: No module brings a DNS server, or several do and none is named.
+        UnknownModuleError: The module is not loaded.
+        StorageUnavailableError: The database cannot be read, or its tables are not those of this certcore.
         CertCoreError: The address cannot be listened on.
     """
     from certcore.adapters.sql.databases import find_database  # noqa: PLC0415 - SQLAlchemy costs 0.2 s to import
@@ -104,6 +109,7 @@ def serve_zones(
             if authority.module == name
         ]
 
+    documents: Documents = _ReadOnlyDocuments(store, name)
     try:
         server: DnsServer = call_plugin(
             name,
@@ -111,11 +117,12 @@ def serve_zones(
             ca_module.dns_server,
             returns=Any,
             listen=listen,
-            documents=_ReadOnlyDocuments(store, name),
+            documents=documents,
             environment=SystemEnvironment(),
             profiles=profiles,
             also=also,
             before_serving=prepare,
+            **({"transfer_keys": tuple(transfer_keys)} if transfer_keys else {}),
         )
         store.require_open(name, server)
     except BaseException:  # boundary: a store that nobody will hold is closed, whatever went wrong
@@ -132,18 +139,28 @@ def find_zone_module(plugins: Plugins, name: str) -> tuple[str, ServesZones]:
         name: The module's name; empty for the only one that brings a server.
 
     Raises:
-        UnknownModule: The module is not loaded.
-        InvalidInput: It brings no DNS server; or none is named, and not exactly one brings a server.
+        UnknownModuleError: The module is not loaded.
+        InvalidInputError: It brings no DNS server; or none is named, and not exactly one brings a server.
     """
     if name:
         chosen = plugins.module(name)
         if not isinstance(chosen, ServesZones):
-            raise InvalidInput("module", f"the CA module {name!r} brings no DNS server.")
+            raise InvalidInputError(
+                "module",
+                Message("core.no_dns_server", "the CA module {module} brings no DNS server.", {"module": repr(name)}),
+            )
         return name, chosen
     able = {name: module for name, module in plugins.modules.items() if isinstance(module, ServesZones)}
     if len(able) != 1:
         choices = ", ".join(sorted(able)) or "none"
-        raise InvalidInput("module", f"name the CA module whose DNS server is meant; there are: {choices}.")
+        raise InvalidInputError(
+            "module",
+            Message(
+                "core.which_dns_server",
+                "name the CA module whose DNS server is meant; there are: {choices}.",
+                {"choices": choices},
+            ),
+        )
     return next(iter(able.items()))
 
 
@@ -163,7 +180,7 @@ class _ReadOnlyStore:
     @property
     def storage(self) -> Storage:
         if self._storage is None:
-            raise StorageUnavailable("The database is not open yet.")
+            raise StorageUnavailableError(Message("core.database_not_open", "The database is not open yet."))
         return self._storage
 
     def open(self) -> None:
@@ -183,18 +200,40 @@ class _ReadOnlyDocuments:
     _store: _ReadOnlyStore
     _namespace: str
 
+    @property
+    def with_outcome(self) -> DocumentChanges:
+        self._refuse()
+
     def get(self, key: str) -> Document | None:
         with self._store.storage.read() as transaction:
             return transaction.documents.get(self._namespace, key)
 
-    def list(self, prefix: str = "") -> Sequence[Document]:
+    def get_many(self, keys: Collection[str]) -> Mapping[str, Document]:
         with self._store.storage.read() as transaction:
-            return transaction.documents.list(self._namespace, prefix=prefix)
+            return transaction.documents.get_many(self._namespace, keys)
+
+    def change_mark(self) -> object | None:
+        return self._store.storage.change_mark()
+
+    def refresh(self) -> None:
+        """Nothing is remembered: each call asks the database."""
+
+    def list(self, prefix: str = "", *, after: str = "") -> Sequence[Document]:
+        with self._store.storage.read() as transaction:
+            return transaction.documents.list(self._namespace, prefix=prefix, after=after)
 
     def put(self, key: str, value: Mapping[str, Any], *, version: int | None = None) -> Document:
         self._refuse()
 
-    def put_many(self, values: Mapping[str, Mapping[str, Any]], *, versions: Mapping[str, int] | None = None) -> None:
+    def put_many(
+        self,
+        values: Mapping[str, Mapping[str, Any]],
+        *,
+        versions: Mapping[str, int] | None = None,
+        announces_order: bool = False,
+        change: Mapping[str, Callable[[Mapping[str, Any]], Mapping[str, Any] | None]] | None = None,
+        delete: Collection[str] = (),
+    ) -> None:
         self._refuse()
 
     def delete(self, *keys: str) -> None:
@@ -211,4 +250,6 @@ class _ReadOnlyDocuments:
 
     @staticmethod
     def _refuse() -> NoReturn:
-        raise CertCoreError("This process serves zones: it writes nothing, and it reads no secret.")
+        raise StorageReadOnlyError(
+            Message("core.serves_zones_only", "This process serves zones: it writes nothing, and it reads no secret.")
+        )

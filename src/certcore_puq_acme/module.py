@@ -2,172 +2,248 @@
 
 from __future__ import annotations
 
+import ipaddress
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, ClassVar, Final
 
 from attrs import evolve
 
-from certcore.errors import CertCoreError, InvalidInput, InvalidName
+from certcore.errors import CertCoreError, InvalidInputError, InvalidNameError
+from certcore.forks import renew_after_fork
+from certcore.model.certificate import Certificate
+from certcore.model.field_errors import FieldErrors
+from certcore.model.finding import Finding
 from certcore.model.form import Choice, FieldKind, FormField, fields_of
 from certcore.model.hints import Hint, Level, Message
 from certcore.model.issuance import Issuance
 from certcore.model.names import DnsName
+from certcore.model.readiness import Readiness
 from certcore.model.renewal_info import SuggestedWindow
 from certcore.model.revocation import RevocationReason
 from certcore.model.secret import Secret
+from certcore.model.transfer_keys import TransferKey
 from certcore.model.views import CertificateView
 from certcore.ports.ca_module import (
     CAModule,
     CheckItem,
     CheckReport,
     Documents,
-    ModuleContext,
-    ProfileAction,
-    Step,
-    Work,
+    StepResult,
 )
 from certcore.ports.dns import DnsServer, Zone, ZoneSource
 from certcore.ports.environment import Environment
-from certcore.ports.forks import renew_after_fork
-from certcore_puq_acme.account_actions import profile_actions, run_action
-from certcore_puq_acme.account_records import records_of
-from certcore_puq_acme.delegation import VALIDATION_LABEL
-from certcore_puq_acme.directory_records import known_directory
-from certcore_puq_acme.hints import right_column
+from certcore.ports.module_actions import ProfileAction
+from certcore.ports.module_budgets import BudgetUse
+from certcore_puq_acme.accounts.actions import profile_actions, run_action
+from certcore_puq_acme.accounts.known_directory import known_directory
+from certcore_puq_acme.accounts.own_account_form import check_consent, with_own_account
+from certcore_puq_acme.accounts.records import records_of
+from certcore_puq_acme.dns.delegation import VALIDATION_LABEL, adopted_target
+from certcore_puq_acme.dns.name_owners import RELEASE_NAME, is_bound_to_another, release_name
+from certcore_puq_acme.hints.certificate import right_column
+from certcore_puq_acme.hints.dns_records import with_lasting_records
+from certcore_puq_acme.hints.profile import budgets_of, profile_column
 from certcore_puq_acme.network import Network, NetworkPort
-from certcore_puq_acme.owner_records import with_lasting_records
-from certcore_puq_acme.profile_column import profile_column
-from certcore_puq_acme.settings import PuqAcmeProfile, PuqAcmeSettings, check_profile
+from certcore_puq_acme.profile.combinations import check_profile
+from certcore_puq_acme.profile.settings import (
+    AcmeContext,
+    AcmeWork,
+    PuqAcmeProfile,
+    PuqAcmeSettings,
+    ZoneWriterKind,
+)
 
-__all__ = ["PuqAcme"]
+__all__ = ["PuqAcme", "served_zones"]
 
 _MAX_NAME: Final = 253
 
 
-class PuqAcme(CAModule):
+class PuqAcme(CAModule[PuqAcmeProfile, PuqAcmeSettings]):
     """Certificates from any ACME CA (RFC 8555), validated with dns-01 through one CNAME into the tech zone.
 
     Args:
         network: HTTP and DNS; the real ones by default. A simulation hands in its own.
+        pause: Waits for so many seconds, while somebody waits for the test of a CA profile.
     """
 
     name: ClassVar[str] = "puq_acme"
     title: ClassVar[str] = "PUQ ACME"
-    profile_type: ClassVar[type] = PuqAcmeProfile
-    certificate_type: ClassVar[type] = PuqAcmeSettings
 
-    def __init__(self, network: NetworkPort | None = None) -> None:
+    def __init__(
+        self,
+        network: NetworkPort | None = None,
+        pause: Callable[[float], object] = lambda seconds: threading.Event().wait(seconds),
+    ) -> None:
         self._network: NetworkPort = network or Network()
+        self._pause = pause
         self._lock = threading.Lock()
         self._accounts: Any = None
+        self._dns: Any = None
         renew_after_fork(self)
 
     def after_fork(self) -> None:
-        """See `certcore.ports.forks`."""
+        """See `certcore.forks`."""
         self._lock = threading.Lock()
 
-    def advance(self, work: Work) -> Step:
-        """Take the next step towards the leaf; see `certcore_puq_acme.steps`."""
-        from certcore_puq_acme import steps  # noqa: PLC0415 - keeps the ACME client out of the host's start-up
+    def advance(self, work: AcmeWork) -> StepResult:
+        """Take the next step towards the leaf; see `certcore_puq_acme.orders.advance`."""
+        from certcore_puq_acme.orders import advance  # noqa: PLC0415 - keeps the ACME client out of the host's start-up
 
-        return steps.advance(work, self._client_pool())
+        return advance.advance(work, self._client_pool(), self._dns_access())
 
-    def clean_up(self, work: Work) -> datetime | None:
-        """Take the TXT values of an issuance out of the tech zone."""
-        from certcore_puq_acme import steps  # noqa: PLC0415 - see advance
+    def clean_up(self, work: AcmeWork) -> datetime | None:
+        """Give back what an issuance holds: its TXT values, and its place among the orders in flight."""
+        from certcore_puq_acme.orders import advance  # noqa: PLC0415 - see advance
 
-        steps.clean_up(work)
-        return None
+        return advance.clean_up(work, self._client_pool(), self._dns_access())
+
+    def certificate_deleted(self, certificate: Certificate, context: AcmeContext) -> None:
+        """Give back its CNAMEs; `clean_up` has noted the TXT values that are still to be withdrawn."""
+        from certcore_puq_acme.orders.leftovers import give_back_cnames  # noqa: PLC0415 - see advance
+
+        give_back_cnames(certificate.id, context, self._dns_access())
 
     def revoke(
         self,
         issuance: Issuance,
         reason: RevocationReason,
         private_key: Callable[[], Secret | None],
-        context: ModuleContext,
+        context: AcmeContext,
     ) -> None:
         """Revoke by the profile's account, else by the certificate's key."""
-        from certcore_puq_acme.revocation import revoke  # noqa: PLC0415 - see advance
+        from certcore_puq_acme.orders.revocation import revoke  # noqa: PLC0415 - see advance
 
         revoke(issuance, reason, private_key, context, self._client_pool())
 
-    def hints(self, view: CertificateView, context: ModuleContext) -> Sequence[Hint]:
+    def hints(self, view: CertificateView, context: AcmeContext) -> Sequence[Hint]:
         """The right column: what is going on, the CNAMEs with what was seen, the terms of service, the timeline.
 
         Only lasting records that end soon are looked at in the DNS for it: their owner may have set new ones.
         """
-        return right_column(with_lasting_records(view, context, self._network), context)
+        return right_column(with_lasting_records(view, context, self._dns_access), context)
 
     def check_profile(self, profile: Any) -> None:
         """Refuse settings that do not fit together."""
         check_profile(profile)
 
-    def check_request(self, context: ModuleContext, names: Sequence[DnsName], settings: Any) -> None:
+    def check_request(self, context: AcmeContext, names: Sequence[DnsName], settings: Any) -> None:
         """Refuse wildcards where the profile forbids them, and names too long to be validated."""
-        profile: PuqAcmeProfile = context.profile
-        wanted: PuqAcmeSettings = settings
-        if wanted.challenge and wanted.challenge not in profile.challenge_types:
+        profile = context.profile
+        requested: PuqAcmeSettings = settings
+        errors = FieldErrors()
+        if requested.challenge and requested.challenge not in profile.challenge_types:
             allowed = ", ".join(profile.challenge_types)
-            raise InvalidInput("challenge", f"this CA profile allows {allowed} only.")
-        _check_certificate_profile(context, wanted)
-        if wanted.account_email:
-            from certcore_puq_acme.account_limits import check_wanted_account  # noqa: PLC0415 - see advance
+            errors.add(
+                InvalidInputError(
+                    "challenge",
+                    Message(
+                        "puq_acme.challenge.not_allowed", "this CA profile allows {allowed} only.", {"allowed": allowed}
+                    ),
+                )
+            )
+        with errors.collecting():
+            _check_certificate_profile(context, requested)
+        if requested.account_email:
+            from certcore_puq_acme.accounts.permission import check_wanted_account  # noqa: PLC0415 - see advance
 
-            check_wanted_account(context, wanted)
+            with errors.collecting():
+                check_wanted_account(context, requested)
+            with errors.collecting():
+                check_consent(context, requested)
         for position, name in enumerate(names):
             field = "domain" if position == 0 else "aliases"
-            if name.is_wildcard and not profile.allow_wildcard:
-                by_switch = position == 1 and name.base == names[0]
-                raise InvalidName(
-                    "wildcard" if by_switch else field,
-                    f"{name} is a wildcard, and this CA profile does not allow wildcards.",
-                    advice="Use another CA profile, or leave the wildcard out.",
+            if name.is_wildcard and position == 1 and name.base == names[0]:
+                field = "wildcard"
+            for reason, advice in _unfit_name(name, profile):
+                errors.add(InvalidNameError(field, reason, advice=advice or ""))
+            if is_bound_to_another(context, name.base.ascii):
+                text = "{name} was validated for another owner of certificates here first."
+                advice_text = (
+                    "If the domain is this owner's now, an administrator releases it: an action of the CA profile."
                 )
-            if len(VALIDATION_LABEL) + 1 + len(name.base.ascii) > _MAX_NAME:
-                raise InvalidName(
-                    field, f"{name.base} is too long for dns-01: {VALIDATION_LABEL}. goes in front of it."
+                errors.add(
+                    InvalidNameError(
+                        field,
+                        Message("puq_acme.name_bound", text, {"name": name.base.ascii}),
+                        advice=Message("puq_acme.name_bound.advice", advice_text),
+                    )
                 )
-            if name.base == profile.tech_zone or name.ascii.endswith(f".{profile.tech_zone}"):
-                raise InvalidName(field, f"{name} lies in the tech zone itself, which cannot be delegated into itself.")
+        errors.refuse()
 
-    def profile_form(self, context: ModuleContext) -> Sequence[FormField]:
+    def profile_form(self, context: AcmeContext) -> Sequence[FormField]:
         """The form of a profile; the certificate profiles that its CA offers are choices, with their descriptions."""
-        return _with_choices(fields_of(self.profile_type), context, "The CA's default")
+        return _with_choices(
+            fields_of(self.profile_type), context, Message("puq_acme.certificate_profile.default", "The CA's default")
+        )
 
-    def certificate_form(self, context: ModuleContext) -> Sequence[FormField]:
-        """What a certificate is asked; as in `profile_form`, and only the ways of validation that are allowed."""
+    def certificate_form(self, context: AcmeContext) -> Sequence[FormField]:
+        """What a certificate is asked; as in `profile_form`, and only what the profile permits."""
         fields = []
-        for one in _with_choices(fields_of(self.certificate_type), context, "As the CA profile says"):
-            if one.name == "challenge":
+        for field in _with_choices(
+            with_own_account(fields_of(self.certificate_type), context),
+            context,
+            Message("puq_acme.certificate_profile.of_profile", "As the CA profile says"),
+        ):
+            if field.name == "challenge":
                 allowed = ("", *context.profile.challenge_types)
-                fields.append(evolve(one, choices=tuple(choice for choice in one.choices if choice.value in allowed)))
+                fields.append(
+                    evolve(field, choices=tuple(choice for choice in field.choices if choice.value in allowed))
+                )
             else:
-                fields.append(one)
+                fields.append(field)
         return fields
 
-    def profile_actions(self, context: ModuleContext) -> Sequence[ProfileAction]:
-        """Rolling the account's key over, closing it, opening one, taking one along, agreeing to changed terms."""
-        return profile_actions(context)
+    def profile_actions(self, context: AcmeContext) -> Sequence[ProfileAction]:
+        """What can be done about the profile's accounts, and about names that are bound to their owners."""
+        actions = profile_actions(context)
+        return [*actions, RELEASE_NAME] if context.profile.adopt_labels else actions
 
-    def run_action(self, name: str, values: Any, context: ModuleContext, *, actor: str) -> Message:
-        """Run one of the actions on the profile's accounts."""
+    def run_action(self, name: str, values: Any, context: AcmeContext, *, actor: str) -> Message:
+        """Run one of the actions."""
+        if name == RELEASE_NAME.name:
+            return release_name(context, values.domain.ascii)
         return run_action(name, values, context, self._client_pool(), actor=actor)
 
-    def profile_hints(self, context: ModuleContext) -> Sequence[Hint]:
+    def budgets(self, context: AcmeContext) -> Sequence[BudgetUse]:
+        """The orders in flight, and those of the last hours, of the profile's own account."""
+        return budgets_of(context)
+
+    def profile_hints(self, context: AcmeContext) -> Sequence[Hint]:
         """The right column of a profile: its accounts, terms, certificate profiles, limits and pauses."""
         return profile_column(context)
 
-    def renewal_info(self, issuance: Issuance, context: ModuleContext) -> SuggestedWindow | None:
+    def renewal_info(self, issuance: Issuance, context: AcmeContext) -> SuggestedWindow | None:
         """Ask the CA when it wants a leaf to be renewed (RFC 9773)."""
-        from certcore_puq_acme.renewal_info import renewal_window  # noqa: PLC0415 - see advance
+        from certcore_puq_acme.orders.leftovers import take_leftovers_away  # noqa: PLC0415 - see advance
+        from certcore_puq_acme.orders.renewal_info import renewal_window  # noqa: PLC0415 - see advance
 
+        take_leftovers_away(context, self._dns_access())
         return renewal_window(issuance, context, self._client_pool())
 
-    def check(self, context: ModuleContext) -> CheckReport:
+    def check(self, context: AcmeContext) -> CheckReport:
         """Test the profile: directory, terms, account and tech zone. Opens the account if there is none."""
-        return CheckReport(items=(*self._check_ca(context), self._check_zone(context)))
+        from certcore_puq_acme.orders.zone_trial import trial_of_zone  # noqa: PLC0415 - see advance
+
+        zone = trial_of_zone(context, self._dns_access(), self._pause)
+        return CheckReport(items=(*self._check_ca(context), *self._check_name_servers(context), *zone))
+
+    def diagnose(self, names: Sequence[DnsName], context: AcmeContext, *, thorough: bool) -> Sequence[Finding]:
+        """Look at CNAMEs, CAA records and the tech zone as before an order; see `certcore_puq_acme.orders.doctor`."""
+        from certcore_puq_acme.orders.doctor import diagnose  # noqa: PLC0415 - see advance
+
+        return diagnose(names, context, self._dns_access(), thorough=thorough)
+
+    def wants_preflights(self, context: AcmeContext) -> bool:
+        """As the profile says."""
+        return context.profile.preflights
+
+    def preflight(self, work: AcmeWork) -> Readiness:
+        """Look as if the certificate were renewed now; see `certcore_puq_acme.orders.readiness`."""
+        from certcore_puq_acme.orders.readiness import readiness  # noqa: PLC0415 - see advance
+
+        return readiness(work, self._client_pool(), self._dns_access())
 
     def dns_server(
         self,
@@ -178,55 +254,97 @@ class PuqAcme(CAModule):
         profiles: Callable[[], Sequence[Any]],
         also: Sequence[ZoneSource] = (),
         before_serving: Callable[[], object] | None = None,
+        transfer_keys: Sequence[TransferKey] = (),
     ) -> DnsServer:
         """Start the embedded authoritative server for the tech zones of all profiles."""
-        from certcore_puq_acme.techzone.records import DocumentsZoneSource  # noqa: PLC0415 - dnspython costs 0.1 s
-        from certcore_puq_acme.techzone.server import ZoneServer  # noqa: PLC0415
+        from certcore_puq_acme.techzone.documents_source import DocumentsZoneSource  # noqa: PLC0415 - dnspython costs 0.1 s
+        from certcore_puq_acme.techzone.server import ServerOptions, ZoneServer  # noqa: PLC0415
 
-        source = DocumentsZoneSource(documents, lambda: _zones(profiles()), environment)
-        return ZoneServer(listen, [source, *also], environment, before_serving=before_serving)
+        source = DocumentsZoneSource(documents, lambda: served_zones(profiles(), listen[0]), environment)
+        options = ServerOptions(transfer_keys=tuple(transfer_keys))
+        return ZoneServer(listen, [source, *also], environment, options=options, before_serving=before_serving)
 
     def _client_pool(self) -> Any:
-        from certcore_puq_acme.accounts import Accounts  # noqa: PLC0415 - see advance
+        from certcore_puq_acme.accounts.pool import Accounts  # noqa: PLC0415 - see advance
 
         with self._lock:
             if self._accounts is None:
                 self._accounts = Accounts(network=self._network)
             return self._accounts
 
-    def _check_ca(self, context: ModuleContext) -> list[CheckItem]:
+    def _dns_access(self) -> Any:
+        from certcore_puq_acme.dns.checks import DnsAccess  # noqa: PLC0415 - dnspython costs 0.1 s
+
+        with self._lock:
+            if self._dns is None:
+                self._dns = DnsAccess(self._network.dns())
+            return self._dns
+
+    def _check_ca(self, context: AcmeContext) -> list[CheckItem]:
         pool = self._client_pool()
         reached = Message("puq_acme.check.directory", "The CA's directory {url}", {"url": context.profile.directory})
         account = Message("puq_acme.check.account", "The account at the CA")
         items: list[CheckItem] = []
         try:
             directory = pool.read_directory(context)
-            terms = f"Terms of service: {directory.terms_of_service}" if directory.terms_of_service else ""
+            page = directory.terms_of_service
+            terms = Message("puq_acme.check.terms", "Terms of service: {url}", {"url": page}) if page else ""
             items.append(CheckItem(title=reached, ok=True, detail=terms))
         except CertCoreError as error:
-            return [CheckItem(title=reached, ok=False, detail=error.message, advice=error.advice)]
+            return [CheckItem(title=reached, ok=False, detail=error.text, advice=error.advice_text)]
         try:
             opened = pool.opened(context)
             if pool.has_changed(context, opened):  # closed, moved or lost at the CA since it was used last
                 opened = pool.opened(context)
             items.append(CheckItem(title=account, ok=True, detail=opened.client.account().url))
         except CertCoreError as error:
-            items.append(CheckItem(title=account, ok=False, detail=str(error.message), advice=error.advice))
+            items.append(CheckItem(title=account, ok=False, detail=error.text, advice=error.advice_text))
         return [*items, *_check_history(context)]
 
-    def _check_zone(self, context: ModuleContext) -> CheckItem:
-        from certcore_puq_acme.propagation import Resolvers  # noqa: PLC0415 - dnspython costs 0.1 s
+    def _check_name_servers(self, context: AcmeContext) -> list[CheckItem]:
+        """What is to be said of name servers inside the zone that have no address: half of all resolvers need it."""
+        from certcore_puq_acme.dns.checks import DnsChecks  # noqa: PLC0415 - dnspython costs 0.1 s
 
-        profile: PuqAcmeProfile = context.profile
-        title = Message("puq_acme.check.zone", "The tech zone {zone} in the DNS", {"zone": profile.tech_zone.ascii})
-        resolvers = Resolvers.of(profile.dns_servers, profile.api_timeout, self._network.dns())
-        trouble = resolvers.zone_answers(profile.tech_zone.ascii)
-        servers = ", ".join(server.host for server in profile.zone_servers)
-        advice = f"Delegate {profile.tech_zone} to {servers} and run `certcore dns serve` there."
-        return CheckItem(title=title, ok=not trouble, detail=trouble, advice=advice if trouble else "")
+        profile = context.profile
+        checks = DnsChecks.of(profile, self._dns_access())
+        title = "The address of the tech zone's name server {host}"
+        return [
+            CheckItem(
+                title=Message("puq_acme.check.name_server", title, {"host": host}),
+                ok=False,
+                detail=Message(
+                    "puq_acme.check.name_server.no_address",
+                    "the name lies inside the tech zone, and it has no address there",
+                ),
+                advice=Message(
+                    "puq_acme.check.name_server.advice",
+                    "Set tech_zone_nameservers to: {host} followed by its address, as in the delegation.",
+                    {"host": host},
+                ),
+            )
+            for host in profile.servers_without_address
+            if not checks.has_address(host)
+        ]
 
 
-def _with_choices(fields: Sequence[FormField], context: ModuleContext, none: str) -> Sequence[FormField]:
+def _unfit_name(name: DnsName, profile: PuqAcmeProfile) -> Iterator[tuple[Message, Message | None]]:
+    """Why this profile cannot issue for a name: reasons, each with advice."""
+    if name.is_wildcard and not profile.allow_wildcard:
+        text = "{name} is a wildcard, and this CA profile does not allow wildcards."
+        advice = Message("puq_acme.name.wildcard.advice", "Use another CA profile, or leave the wildcard out.")
+        yield Message("puq_acme.name.wildcard", text, {"name": name}), advice
+    if len(VALIDATION_LABEL) + 1 + len(name.base.ascii) > _MAX_NAME:
+        text = "{name} is too long for dns-01: {label}. goes in front of it."
+        yield Message("puq_acme.name.too_long", text, {"name": name.base, "label": VALIDATION_LABEL}), None
+    if profile.adopt_labels and len(adopted_target(name.base.ascii, profile.tech_zone.ascii)) > _MAX_NAME:
+        text = "{name} is too long to be a label of the tech zone {zone}."
+        yield Message("puq_acme.name.too_long_label", text, {"name": name.base, "zone": profile.tech_zone}), None
+    if name.base == profile.tech_zone or name.ascii.endswith(f".{profile.tech_zone}"):
+        text = "{name} lies in the tech zone itself, which cannot be delegated into itself."
+        yield Message("puq_acme.name.in_tech_zone", text, {"name": name}), None
+
+
+def _with_choices(fields: Sequence[FormField], context: AcmeContext, none: Message) -> Sequence[FormField]:
     """The form with the certificate profiles as choices, where it is known which the CA offers."""
     directory = known_directory(context)
     if directory is None or not directory.profiles:
@@ -234,43 +352,84 @@ def _with_choices(fields: Sequence[FormField], context: ModuleContext, none: str
     offered = [Choice(name, f"{name}: {text}" if text else name) for name, text in directory.profiles.items()]
     choices = (Choice("", none), *offered)
     return [
-        evolve(one, kind=FieldKind.CHOICE, choices=choices) if one.name == "certificate_profile" else one
-        for one in fields
+        evolve(field, kind=FieldKind.CHOICE, choices=choices) if field.name == "certificate_profile" else field
+        for field in fields
     ]
 
 
-def _check_certificate_profile(context: ModuleContext, settings: PuqAcmeSettings) -> None:
+def _check_certificate_profile(context: AcmeContext, settings: PuqAcmeSettings) -> None:
     directory = known_directory(context)
-    wanted = settings.certificate_profile
-    if wanted and directory is not None and wanted not in directory.profiles:
+    certificate_profile = settings.certificate_profile
+    if certificate_profile and directory is not None and certificate_profile not in directory.profiles:
         offered = ", ".join(directory.profiles) or "none"
-        raise InvalidInput("certificate_profile", f"the CA does not offer {wanted!r}.", advice=f"It offers: {offered}.")
+        raise InvalidInputError(
+            "certificate_profile",
+            Message(
+                "puq_acme.certificate_profile.not_offered",
+                "the CA does not offer {certificate_profile}.",
+                {"certificate_profile": repr(certificate_profile)},
+            ),
+            advice=Message(
+                "puq_acme.certificate_profile.not_offered.advice", "It offers: {offered}.", {"offered": offered}
+            ),
+        )
 
 
-def _check_history(context: ModuleContext) -> list[CheckItem]:
+def _check_history(context: AcmeContext) -> list[CheckItem]:
     """What is to be said of the clocks, and of an account that has taken the place of another one."""
-    from certcore_puq_acme.account_hints import clock_notice, replaced_notice  # noqa: PLC0415 - see advance
+    from certcore_puq_acme.hints.account import clock_notice, replaced_notice  # noqa: PLC0415 - see advance
 
     clock = Message("puq_acme.check.clock", "The clocks of this machine and of the CA")
-    items = [CheckItem(title=clock, ok=False, detail=str(notice.text)) for notice in clock_notice(context)]
+    items = [CheckItem(title=clock, ok=False, detail=notice.text) for notice in clock_notice(context)]
     replaced = Message("puq_acme.check.replaced", "The account that was used before")
-    advice = "Change such records, then run the profile's action accept_account."
+    text = "Change such records, then run the profile's action accept_account."
+    advice = Message("puq_acme.check.replaced.advice", text)
     for record in records_of(context.documents, context.authority_id):
         for notice in replaced_notice(record, context):
-            wanted = notice.level is Level.INFO
-            item = CheckItem(title=replaced, ok=wanted, detail=str(notice.text), advice="" if wanted else advice)
+            is_expected = notice.level is Level.INFO
+            item = CheckItem(title=replaced, ok=is_expected, detail=notice.text, advice="" if is_expected else advice)
             items.append(item)
     return items
 
 
-def _zones(profiles: Sequence[Any]) -> list[Zone]:
-    return [
-        Zone(
-            apex=one.tech_zone.ascii,
-            nameservers=tuple(server.host for server in one.zone_servers),
-            addresses={server.host: server.addresses for server in one.zone_servers if server.addresses},
-            ttl=one.ttl,
+def served_zones(profiles: Sequence[Any], listen: str) -> list[Zone]:
+    """The tech zones of CA profiles.
+
+    Args:
+        profiles: The settings of the profiles; those of other modules are passed over.
+        listen: The address that the server listens on. Where it is one that the Internet can reach, it is the address
+            of the name servers inside a zone that have none in the profile.
+    """
+    here = (listen,) if _is_public(listen) else ()
+    zones = []
+    for profile in profiles:
+        if not isinstance(profile, PuqAcmeProfile) or profile.zone_writer != ZoneWriterKind.EMBEDDED:
+            continue
+        lacking = profile.servers_without_address
+        servers = [(each.host, here if each.host in lacking else each.addresses) for each in profile.zone_servers]
+        zones.append(
+            Zone(
+                apex=profile.tech_zone.ascii,
+                nameservers=tuple(host for host, _ in servers),
+                addresses={host: addresses for host, addresses in servers if addresses},
+                ttl=profile.ttl,
+                apex_ttl=profile.zone_ttl,
+                mailbox=_mailbox_name(profile.tech_zone_mailbox),
+                secondaries=profile.tech_zone_secondaries,
+            )
         )
-        for one in profiles
-        if isinstance(one, PuqAcmeProfile)
-    ]
+    return zones
+
+
+def _is_public(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_global
+    except ValueError:
+        return False
+
+
+def _mailbox_name(email: str) -> str:
+    """An e-mail address as a domain name: dots of the local part are escaped (RFC 1035 section 8)."""
+    local, _, domain = email.rpartition("@")
+    escaped = local.replace("\\", "\\\\").replace(".", "\\.")
+    return f"{escaped}.{domain}" if email else ""

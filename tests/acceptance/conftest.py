@@ -7,10 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from forked import run
+from jsonschema import Draft202012Validator
 from typer.testing import CliRunner
 
 from certcore.cli.app import app
+from certcore.serialization import json_schema
+from support.forked import run
 
 #: Seconds after which a command that should be done counts as hung.
 PATIENCE = 240
@@ -53,8 +55,14 @@ class Command:
         return done
 
     def json(self, *arguments, expect=0):
-        """Run inside with --json: stdout holds exactly one JSON document, which is returned."""
-        return json.loads(self.inside(*arguments, "--json", expect=expect).stdout)
+        """Run inside with --json: stdout holds exactly one JSON document, which is returned.
+
+        One that names its schema has to fit it.
+        """
+        document = json.loads(self.inside(*arguments, "--json", expect=expect).stdout)
+        if "schema" in document:
+            Draft202012Validator(json_schema(document["schema"].split(":")[3])).validate(document)
+        return document
 
     def start(self, *arguments, prelude=""):
         """Start one that goes on; `prelude` is Python that runs first in its process."""

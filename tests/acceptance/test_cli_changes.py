@@ -9,7 +9,7 @@ import pytest
 from certcore.model.keys import KeyType
 from certcore.model.names import DnsName
 from certcore.model.subject import Subject
-from certcore.testing.authority import LittleAuthority
+from certcore.testing.local_ca import LittleAuthority
 from certcore.x509.csr import build_csr
 from certcore.x509.keys import generate_key, private_key_pem
 
@@ -58,15 +58,15 @@ def test_a_dry_run_stores_nothing(imported):
     files = Files(store.folder / "dry", "dry.test", days=-10)
     told = store.json("cert", "import", files.leaf, files.chain, files.key, "--dry-run")
     assert (told["names"], told["has_key"]) == (["dry.test"], True)
-    assert any("expired" in one or "ended" in one for one in told["warnings"])
+    assert any("expired" in warning or "ended" in warning for warning in told["warnings"])
     assert "dry.test" not in json.dumps(store.json("cert", "list"))
 
 
 def test_a_certificate_that_has_ended_says_since_when(store):
     """In the words of people; the number in the JSON is rounded down, as it always is."""
     files = Files(store.folder / "ended", "ended.test", days=-2)
-    assert "(expired, ended 2 days ago)" in store.inside("cert", "import", files.leaf, files.key).stdout
-    assert "(ended 2 days ago)" in store.inside("cert", "show", "ended.test").stdout
+    assert "(expired 2 days ago)" in store.inside("cert", "import", files.leaf, files.key).stdout
+    assert "(expired 2 days ago)" in store.inside("cert", "show", "ended.test").stdout
     assert store.json("cert", "show", "ended.test")["days_remaining"] == -3
     store.inside("cert", "delete", "ended.test", "--yes")
 
@@ -113,7 +113,7 @@ def test_a_round_trip_is_byte_identical(imported):
 
 def test_formats_are_listed(store):
     """Each with what it is, and whether it holds the key."""
-    listed = {one["name"]: one for one in store.json("cert", "formats")["formats"]}
+    listed = {export_format["name"]: export_format for export_format in store.json("cert", "formats")["formats"]}
     assert listed["pkcs7"]["private_key"] == "never"
     assert listed["pkcs12"]["password"] == "required"
     assert "haproxy" in store("cert", "formats").stdout
@@ -159,7 +159,7 @@ def test_files_that_cannot_be_read_are_named(imported):
         (("create", "--csr", nothing, "--authority", "dead"), "--csr"),
     ):
         error = store.json("cert", *arguments, expect=1)["error"]
-        assert (error["error"], error["field"]) == ("InvalidInput", field), arguments
+        assert (error["code"], error["params"]["field"]) == ("invalid_input", field), arguments
         said = store.inside("cert", *arguments, expect=1).stderr
         assert "bug" not in said
     for arguments, field in (
@@ -168,9 +168,9 @@ def test_files_that_cannot_be_read_are_named(imported):
         (("init", "--database", "~nobody-of-this-name/certcore.db"), "--database"),
     ):
         error = store.json(*arguments, expect=1)["error"]
-        assert (error["error"], error["field"]) == ("InvalidInput", field)
+        assert (error["code"], error["params"]["field"]) == ("invalid_input", field)
     error = store.json("obtain", "--csr", nothing, "--authority", "dead", expect=1)["error"]
-    assert (error["error"], error["field"]) == ("InvalidInput", "--csr")
+    assert (error["code"], error["params"]["field"]) == ("invalid_input", "--csr")
     assert f"{nothing} cannot be read: No such file" in store("cert", "import", nothing, expect=1).stderr
     assert not (store.folder / "no").exists()
 
@@ -183,9 +183,9 @@ def test_a_list_for_people_says_how_to_go_on(imported):
     *_, last = said.strip().splitlines()
     assert last.startswith("More: --after ")
     rest = store("cert", "list", "--order", "created_at", *last.removeprefix("More: ").split()).stdout
-    domains = {one["domain"] for one in store.json("cert", "list")["certificates"]}
-    assert len([one for one in domains if one in said]) == 1
-    assert {one for one in domains if one in rest} == {one for one in domains if one not in said}
+    domains = {certificate["domain"] for certificate in store.json("cert", "list")["certificates"]}
+    assert len([domain for domain in domains if domain in said]) == 1
+    assert {domain for domain in domains if domain in rest} == {domain for domain in domains if domain not in said}
     assert "More:" not in rest
     for one in others:
         store.inside("cert", "delete", one, "--yes")
@@ -197,12 +197,13 @@ def test_a_list_has_pages(imported):
     seen, cursor = [], ()
     for _ in range(20):
         page = store.json("cert", "list", "--order", "not_after", "--descending", "--limit", "1", *cursor)
-        seen += [one["id"] for one in page["certificates"]]
+        seen += [certificate["id"] for certificate in page["certificates"]]
         if page["next_cursor"] is None:
             break
         cursor = ("--after", page["next_cursor"])
     assert seen == [
-        one["id"] for one in store.json("cert", "list", "--order", "not_after", "--descending")["certificates"]
+        certificate["id"]
+        for certificate in store.json("cert", "list", "--order", "not_after", "--descending")["certificates"]
     ]
     assert "another order" in store("cert", "list", *cursor, expect=1).stderr
 
@@ -222,7 +223,7 @@ def test_fields_are_edited_by_their_names(imported):
     assert (changed["authority"], changed["fields"]["organization"]["value"]) == ("dead", "Shop GmbH")
     assert store.json("cert", "edit", "shop.test", "--set", "authority=")["authority"] == ""
     assert "reissue" in store("cert", "edit", "shop.test", "--set", "aliases=new.test", expect=1).stderr
-    assert "neither yes nor no" in store("cert", "edit", "shop.test", "--set", "auto=perhaps", expect=1).stderr
+    assert "yes or no" in store("cert", "edit", "shop.test", "--set", "auto=perhaps", expect=1).stderr
     said = store("cert", "edit", "shop.test", "--set", "days_befor=3", expect=1).stderr
     assert said.startswith("Error: days_befor: ")
     assert {"days_before", "country"} <= set(said.replace(",", " ").split())
@@ -243,6 +244,35 @@ def test_a_reissue_begins_and_is_given_up(imported):
     assert "stays in service" in store("cert", "hints", "shop.test").stdout
     given_up = store.json("cert", "cancel", "shop.test")
     assert (given_up["names"], given_up["issuance"]) == (before["names"], None)
+
+
+def test_a_certificate_is_given_to_another_owner(imported):
+    """`cert transfer --preview` shows the new owner's records and changes nothing; without it the owner changes."""
+    store, _, _ = imported
+    store("cert", "create", "moving.test", "--authority", "dead", "--owner", "anna")
+    shown = store.json("cert", "transfer", "moving.test", "--to", "bert", "--preview")["transfer"]
+    assert (shown["from"], shown["to"], shown["ends_issuance"]) == ("anna", "bert", False)
+    assert [(record["name"], record["type"]) for record in shown["records"]] == [
+        ("_acme-challenge.moving.test", "CNAME")
+    ]
+    assert store.json("cert", "show", "moving.test")["owner"] == "anna"
+    said = store("cert", "transfer", "moving.test", "--to", "bert", "--yes").stdout
+    assert shown["records"][0]["value"] in said.replace("\n", "")
+    assert store.json("cert", "show", "moving.test")["owner"] == "bert"
+    assert "owner already" in store("cert", "transfer", "moving.test", "--to", "bert", "--yes", expect=1).stderr
+
+
+def test_many_certificates_at_once(imported):
+    """`cert bulk` has a line for each certificate, goes on after a failure, and ends with 1 then."""
+    store, _, _ = imported
+    for name in ("one.test", "two.test"):
+        store("cert", "create", name, "--authority", "dead")
+    told = store("cert", "bulk", "renew", "one.test", "no-such.test", "--json", expect=1)
+    results = {row["certificate"]: row for row in json.loads(told.stdout)["results"]}
+    assert results["one.test"]["error"]["code"] == "transition_not_allowed"
+    assert results["no-such.test"]["error"]["code"] == "not_found"
+    assert "done" in store("cert", "bulk", "delete", "one.test", "two.test", "--yes").stdout
+    store("cert", "show", "two.test", expect=1)
 
 
 def test_copies_and_own_requests(imported):
@@ -299,7 +329,7 @@ def test_a_folder_of_nobody_is_refused(store):
     folder = store.folder / "etc"
     (folder / "fonts").mkdir(parents=True)
     (folder / "fonts" / "fonts.conf").write_text("<fontconfig/>")
-    assert "is not the data folder of" in store.inside("import", "auto", folder, expect=1).stderr
+    assert "is not the data directory of" in store.inside("import", "auto", folder, expect=1).stderr
     assert "There is nothing of acme.sh in" in store.inside("import", "acme.sh", folder, expect=1).stderr
 
 
@@ -307,5 +337,5 @@ def test_obtaining_says_why_it_did_not_work(imported):
     """`obtain` ends with 1 and the reason when its time is over."""
     store, _, _ = imported
     failed = store.json("obtain", "never.test", "--authority", "dead", "--timeout", "2", expect=1)
-    assert failed["error"]["error"] == "NotObtained"
-    assert failed["error"]["domain"] == "never.test"
+    assert failed["error"]["code"] == "not_obtained"
+    assert failed["error"]["params"]["domain"] == "never.test"

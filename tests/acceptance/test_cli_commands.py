@@ -2,6 +2,7 @@
 
 import json
 import re
+from datetime import UTC, datetime
 
 import pytest
 import typer.main
@@ -9,6 +10,11 @@ import typer.main
 from certcore.cli.app import app
 from certcore.cli.output import Output
 from certcore.errors import CAError
+from certcore.model.names import DnsName
+from certcore.model.subject import Subject
+from certcore.testing.local_ca import LittleAuthority
+from certcore.x509.csr import build_csr
+from certcore.x509.keys import generate_key, private_key_pem
 
 CANARY = "dGhlLWNhbmFyeS1vZi10aGUtY29tbWFuZC1saW5l"
 
@@ -28,22 +34,23 @@ COMMANDS = dict(_commands(typer.main.get_command(app)))
 def test_every_command_takes_json_and_tells_what_it_is_for(path):
     """`--json` works after every command, and every option and command has a help text."""
     command = COMMANDS[path]
-    options = {name for one in command.params for name in one.opts}
+    options = {name for param in command.params for name in param.opts}
     assert "--json" in options
-    # The DNS server reads the database and opens no secret.
-    needed = {("demo",): set(), ("dns", "serve"): {"--database"}}.get(path, {"--database", "--keyring"})
+    # The DNS server reads the database, and a migration changes its tables: neither opens a secret.
+    without_keyring = {path: {"--database"} for path in (("dns", "serve"), ("migrate",))}
+    needed = {("demo",): set(), ("schema",): set(), **without_keyring}.get(path, {"--database", "--keyring"})
     assert needed <= options
     assert command.help
-    assert not [one.name for one in command.params if one.param_type_name == "option" and not one.help]
+    assert not [param.name for param in command.params if param.param_type_name == "option" and not param.help]
 
 
 def test_the_commands_are_those_of_the_documentation():
     """No command disappears unnoticed."""
     groups = {
         "authority": "add edit list show test actions run remove",
-        "cert": "create csr check list show hints export delete",
+        "cert": "create csr check list show hints actions run export delete",
     }
-    wanted = {("init",), ("run",), ("demo",), ("dns", "serve")}
+    wanted = {("init",), ("migrate",), ("run",), ("demo",), ("dns", "serve")}
     wanted |= {(group, name) for group, names in groups.items() for name in names.split()}
     assert wanted <= COMMANDS.keys()
 
@@ -125,13 +132,13 @@ def test_a_certificate_from_draft_to_deletion(store):
     assert "check_now" in store.inside("cert", "check", "story.demo.test", expect=1).stderr
 
     listed = store.json("cert", "list", "--status", "draft", "--authority", "dead")
-    assert [one["domain"] for one in listed["certificates"]] == ["story.demo.test"]
+    assert [certificate["domain"] for certificate in listed["certificates"]] == ["story.demo.test"]
     assert not listed["more"]
     assert "story.demo.test" in store("cert", "list").stdout
     assert store.json("cert", "list", "--status", "active")["certificates"] == []
 
     hints = store.json("cert", "hints", "story.demo.test")["hints"]
-    rows = next(one["rows"] for one in hints if one["kind"] == "dns_records")
+    rows = next(hint["rows"] for hint in hints if hint["kind"] == "dns_records")
     assert [row["name"] for row in rows] == ["_acme-challenge.story.demo.test", "_acme-challenge.www.story.demo.test"]
     words = store("cert", "hints", "story.demo.test").stdout
     for row in rows:
@@ -161,6 +168,16 @@ def test_a_certificate_from_draft_to_deletion(store):
     assert "cert list" in store.inside("cert", "show", "story.demo.test", expect=1).stderr
 
 
+def test_what_a_module_offers_for_a_certificate_is_listed_and_run(store):
+    """The ACME module offers nothing; the buttons of certcore are run by the same command."""
+    certificate_id = store.json("cert", "create", "acts.test", "--authority", "dead")["id"]
+    assert store.json("cert", "actions", certificate_id) == {"actions": []}
+    assert "no actions now" in store("cert", "actions", certificate_id).stdout
+    assert "the issuance has begun" in store.json("cert", "run", certificate_id, "generate_csr")["done"]["text"]
+    assert "Possible now" in store("cert", "run", certificate_id, "explode", expect=1).stderr
+    store("cert", "delete", certificate_id, "--yes")
+
+
 def test_run_takes_steps_and_ends(store):
     """`run --once` looks at what is due; `run --until-idle` ends although the owner has not set the CNAME."""
     store.inside("cert", "create", "owner.demo.test", "--authority", "dead")
@@ -175,16 +192,80 @@ def test_run_takes_steps_and_ends(store):
     store.inside("cert", "delete", "owner.demo.test", "--yes")
 
 
+def test_servers_that_cannot_be_asked_are_not_the_owners_fault(imported):
+    """A renewal whose DNS servers refuse the connection: `run --once` names the servers, and not the owner."""
+    store, name = imported
+    store.inside("cert", "edit", name, "--set", "authority=dead")
+    store.inside("cert", "renew", name)
+    (failing,) = store.json("run", "--once", expect=1)["failing"]
+    assert failing["domain"] == name
+    assert "could not be looked up: 127.0.0.1:1" in failing["problem"]["title"]
+    store.inside("cert", "check", name)
+    told = store.inside("run", "--once", expect=1).stdout
+    assert "dns_servers" in told
+    assert "owner" not in told
+
+
+def test_obtain_ends_with_0_while_the_old_leaf_is_valid(imported):
+    """The renewal fails, and is printed; the script goes on, because a valid leaf is in service."""
+    store, name = imported
+    store.inside("cert", "edit", name, "--set", "authority=dead")
+    store.inside("cert", "renew", name)
+    done = store.inside("obtain", name, "--authority", "dead", "--timeout", "0.5")
+    assert f"{name} is active" in done.stdout
+    assert f"{name} is not renewed" in done.stdout
+
+
+def test_a_saved_renewal_policy_says_when_it_renews(imported):
+    """Of 80 days before the end of 90 only half the lifetime counts: `edit` says when, and the hints say why."""
+    store, name = imported
+    store.inside("cert", "edit", name, "--set", "authority=dead")
+    saved = store.inside("cert", "edit", name, "--set", "days_before=80").stdout
+    renews_at = store.json("cert", "show", name)["renews_at"]
+    assert f"renews automatically from {renews_at.replace('T', ' ').replace('Z', ' UTC')}" in saved
+    assert "80 days before the end" in store.inside("cert", "hints", name).stdout
+
+
+def test_advice_names_commands(store):
+    """What helps is said as a command, and not as a call of the library or an action of its table."""
+    unknown = store.inside("cert", "create", "advice.test", "--authority", "nobody", expect=1).stderr
+    assert "certcore authority list" in unknown
+    one = store.json("cert", "create", "advice.test", "--authority", "dead")["id"]
+    assert (
+        "Possible now: certcore cert csr, delete, edit, export." in store.inside("cert", "renew", one, expect=1).stderr
+    )
+    store.inside("cert", "delete", one, "--yes")
+    missing = store.inside("obtain", "advice.test", "--authority", "dead", "--timeout", "1", expect=1).stderr
+    made = store.json("cert", "show", "advice.test")["id"]
+    assert f"certcore cert hints {made}" in missing
+    assert "certificates." not in unknown + missing
+    assert "authorities." not in unknown + missing
+    store.inside("cert", "delete", made, "--yes")
+
+
 def test_an_ambiguous_domain_is_named_with_its_ids(store):
     """Where two certificates have a domain, the message lists their ids, and an id is accepted."""
     ids = {store.json("cert", "create", "twice.demo.test", "--authority", "dead")["id"] for _ in range(2)}
     error = store.json("cert", "show", "twice.demo.test", expect=1)["error"]
-    assert error["error"] == "AmbiguousName"
+    assert error["code"] == "ambiguous_name"
     assert all(one in error["advice"] for one in ids)
     for one in ids:
         assert f"certcore cert csr {one}" in store.inside("cert", "hints", one).stdout  # nor is what it suggests
     for one in ids:
         store.inside("cert", "delete", one, "--yes")
+
+
+@pytest.fixture
+def imported(store, tmp_path):
+    """The command, and the name of a certificate that was issued elsewhere."""
+    name, now = "bought.demo.test", datetime.now(UTC)
+    key = generate_key("ec-p256")
+    request = build_csr(key, [DnsName(name)], Subject()).decode()
+    (tmp_path / "chain.pem").write_text(LittleAuthority(now).issue(request, now=now))
+    (tmp_path / "key.pem").write_bytes(private_key_pem(key))
+    store.inside("cert", "import", tmp_path / "chain.pem", "--key", tmp_path / "key.pem")
+    yield store, name
+    store.inside("cert", "delete", name, "--yes")
 
 
 @pytest.mark.parametrize(
@@ -197,7 +278,7 @@ def test_an_ambiguous_domain_is_named_with_its_ids(store):
         ("cert create a.test --authority dead --key-type dsa-512", "ec-p256"),
         ("cert create x.acme.panel.test --authority dead", "tech zone"),
         ("cert list --status unknown", "unknown"),
-        ("cert list --authority nobody", "There is no CA profile 'nobody'."),
+        ("cert list --authority nobody", "there is no CA profile 'nobody'."),
         ("authority add x --module nope", "nope"),
         ("authority add x --module puq_acme", "tech_zone"),
         ("authority add x --module puq_acme --set tech_zone=a.test --set colour=red", "colour"),
@@ -278,9 +359,17 @@ def test_revoking_needs_a_yes_and_a_leaf(store):
     store.inside("cert", "create", "revoke.demo.test", "--authority", "dead")
     assert "--yes" in store("cert", "revoke", "revoke.demo.test", expect=2).stderr
     error = store.json("cert", "revoke", "revoke.demo.test", "--yes", "--reason", "because", expect=1)["error"]
-    assert (error["field"], "key_compromise" in error["message"]) == ("reason", True)
+    assert (error["params"]["field"], "key_compromise" in error["message"]) == ("reason", True)
     assert (
-        store.json("cert", "revoke", "revoke.demo.test", "--yes", expect=1)["error"]["error"] == "TransitionNotAllowed"
+        store.json("cert", "revoke", "revoke.demo.test", "--yes", expect=1)["error"]["code"] == "transition_not_allowed"
     )
     assert store.json("cert", "show", "revoke.demo.test")["status"] == "draft"
     store.inside("cert", "delete", "revoke.demo.test", "--yes")
+
+
+def test_schemas_can_be_printed(certcore):
+    """Without a name the kinds are listed; with one, its schema is printed and fits what `cert list` prints."""
+    kinds = {kind["name"]: kind["schema"] for kind in certcore.json("schema")["kinds"]}
+    assert certcore.json("schema", "rows")["$id"] == kinds["rows"]
+    assert certcore.json("schema", "row")["properties"]["conditions"]
+    assert certcore.json("schema", "nothing", expect=1)["error"]["code"] == "invalid_input"

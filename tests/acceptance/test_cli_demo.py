@@ -14,7 +14,7 @@ def needs_pebble(test):
     """Mark a test that runs the ACME server."""
     missing = shutil.which("pebble") is None
     skip = pytest.mark.skipif(missing, reason="the program pebble is not installed")
-    return skip(pytest.mark.pebble(pytest.mark.xdist_group("pebble")(test)))
+    return skip(pytest.mark.pebble(test))
 
 
 def _processes_about(folder):
@@ -67,7 +67,7 @@ def test_the_demo_issues_renews_and_verifies_twice_in_a_row(certcore):
             assert sorted(told[leaf]["names"]) == sorted(names)
             serials.append(told[leaf]["serial_hex"])
         cnames = ["_acme-challenge.shop.demo.test", "_acme-challenge.www.shop.demo.test"]
-        assert [one["name"] for one in told["cnames"]] == cnames
+        assert [cname["name"] for cname in told["cnames"]] == cnames
         with pytest.raises(ProcessLookupError):
             os.kill(told["started"]["pebble_pid"], 0)
         assert _nothing_is_left(certcore)

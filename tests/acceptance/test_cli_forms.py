@@ -42,7 +42,7 @@ def test_a_draft_is_created_with_every_field(store):
 @pytest.mark.parametrize(
     ("settings", "named"),
     [
-        (("auto=perhaps",), "neither yes nor no"),
+        (("auto=perhaps",), "yes or no"),
         (("days_before=soon",), "whole number"),
         (("days_before=" + "9" * 5000,), "whole number"),
         (("nonsense=1",), "nonsense"),
@@ -53,7 +53,7 @@ def test_a_draft_is_created_with_every_field(store):
 )
 def test_a_field_that_is_wrong_is_named(store, settings, named):
     """Nothing is created, and it is no bug; `obtain` says the same and begins nothing."""
-    pairs = [part for one in settings for part in ("--set", one)]
+    pairs = [part for setting in settings for part in ("--set", setting)]
     before = len(store.json("cert", "list")["certificates"])
     for command in (("cert", "create"), ("obtain",)):
         said = store.inside(*command, "wrong.test", "--authority", "dead", *pairs, expect=1).stderr
@@ -78,15 +78,15 @@ def test_obtain_takes_the_form(store):
         *("--set", "organization=Shop GmbH", "--set", "auto=no"),
         expect=1,
     )["error"]
-    shown = store.json("cert", "show", failed["certificate_id"])
+    shown = store.json("cert", "show", failed["params"]["certificate_id"])
     assert (shown["owner"], shown["renewal"]["auto"]) == ("customer-7", False)
     assert shown["fields"]["organization"]["value"] == "Shop GmbH"
     request = _request(store.folder / "own.pem", "own.begun.test")
     own = ("obtain", "--csr", request, "--authority", "dead", "--timeout", "1")
     failed = store.json(*own, expect=1)["error"]
-    shown = store.json("cert", "show", failed["certificate_id"])
+    shown = store.json("cert", "show", failed["params"]["certificate_id"])
     assert (shown["names"], shown["issuance"]["csr_pem"]) == (["own.begun.test"], request.read_text())
-    assert store.json(*own, expect=1)["error"]["certificate_id"] == failed["certificate_id"]
+    assert store.json(*own, expect=1)["error"]["params"]["certificate_id"] == failed["params"]["certificate_id"]
 
 
 def test_a_request_may_be_der(store):

@@ -14,7 +14,6 @@ from certcore.testing.pebble import Pebble
 
 pytestmark = [
     pytest.mark.pebble,
-    pytest.mark.xdist_group("pebble"),
     pytest.mark.skipif(shutil.which("pebble") is None, reason="the program pebble is not installed"),
 ]
 
@@ -72,7 +71,7 @@ def issued(certcore, zone_file, dns_address):
         )
         certcore.inside("cert", "create", "shop.owner.test", "--wildcard", "--authority", "local")
         hints = certcore.json("cert", "hints", "shop.owner.test")["hints"]
-        record = next(one["rows"][0] for one in hints if one["kind"] == "dns_records")
+        record = next(hint["rows"][0] for hint in hints if hint["kind"] == "dns_records")
         certcore.inside("cert", "csr", "shop.owner.test")
         waited = json.loads(certcore("run", "--until-idle", "--json").stdout)
         with zone_file.open("a") as file:
@@ -185,7 +184,7 @@ def test_a_leaf_is_revoked_and_replaced(issued):
     after = certcore.json("cert", "show", "shop.owner.test")
     assert after["status"] == "active"
     assert after["leaf"]["serial_hex"] != before["serial_hex"]
-    assert [one["data"]["reason"] for one in after["timeline"] if one["kind"] == "revoked"] == ["superseded"]
+    assert [event["data"]["reason"] for event in after["timeline"] if event["kind"] == "revoked"] == ["superseded"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

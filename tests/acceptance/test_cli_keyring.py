@@ -6,6 +6,7 @@ import stat
 import pytest
 
 from certcore.core import CertCore
+from support.inside import inside
 
 
 @pytest.fixture
@@ -18,7 +19,7 @@ def used(store):
 
 
 def _keys(store):
-    return {one["key_id"]: one for one in store.json("keyring", "status")["keys"]}
+    return {key["key_id"]: key for key in store.json("keyring", "status")["keys"]}
 
 
 def _current(store):
@@ -46,8 +47,8 @@ def test_a_key_is_changed_with_five_commands(used):
     assert stat.S_IMODE(used.keyring.stat().st_mode) == 0o600
     assert _keys(used) == {new: {"key_id": new, "current": True, "in_keyring": True, "secrets": sealed}}
     with CertCore.open(f"sqlite:///{used.database}", keyring=used.keyring) as core:
-        for one in core.certificates.list().items:
-            assert core.certificates.reveal_private_key(one.id, reason="test").reveal().startswith(b"-----BEGIN")
+        for certificate in core.certificates.list().items:
+            assert core.certificates.private_key(certificate.id, reason="test").reveal().startswith(b"-----BEGIN")
 
 
 def test_every_answer_comes_as_json(used):
@@ -68,12 +69,12 @@ def test_what_must_not_be_done_is_refused(used):
     used.inside("keyring", "use", new)
     content = used.keyring.read_bytes()
     error = used.json("keyring", "retire", old, expect=1)["error"]
-    assert (error["error"], error["secrets"]) == ("SealingKeyInUse", _keys(used)[old]["secrets"])
+    assert (error["code"], error["params"]["secrets"]) == ("sealing_key_in_use", _keys(used)[old]["secrets"])
     assert "certcore keyring rewrap" in error["advice"]
-    assert used.json("keyring", "retire", new, expect=1)["error"]["current"] is True
+    assert used.json("keyring", "retire", new, expect=1)["error"]["params"]["current"] is True
     for command in ("use", "retire"):
         error = used.json("keyring", command, "nope", expect=1)["error"]
-        assert (error["error"], "certcore keyring status" in error["advice"]) == ("NotFound", True)
+        assert (error["code"], "certcore keyring status" in error["advice"]) == ("not_found", True)
         used.inside("keyring", command, expect=2)
     assert used.keyring.read_bytes() == content
     used.inside("keyring", "rewrap")
@@ -88,7 +89,7 @@ def test_a_missing_key_is_named_by_every_command(used):
     CertCore.create_keyring(lacking)
     for command in (("cert", "list"), ("keyring", "status"), ("keyring", "retire", current)):
         error = used.json(*command, "--keyring", lacking, expect=1)["error"]
-        assert (error["error"], error["missing"]) == ("UnknownSealingKey", {current: needed})
+        assert (error["code"], error["params"]["missing"]) == ("unknown_sealing_key", {current: needed})
         assert current in error["message"]
         assert error["advice"]
 
@@ -97,7 +98,7 @@ def test_what_is_left_is_a_failure(used):
     """When a secret cannot be re-wrapped, the command names it, does all others, and ends with exit code 1."""
     old = _current(used)
     with CertCore.open(f"sqlite:///{used.database}", keyring=used.keyring) as core:
-        storage = core.sealing_keys.storage
+        storage = inside(core).storage
         with storage.write() as transaction:
             name = transaction.secrets.names("certificate-key")[0]
             good = transaction.secrets.get(name)

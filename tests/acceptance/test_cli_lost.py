@@ -42,7 +42,7 @@ def test_run_once_names_the_steps_that_were_lost(store, broken):
 def test_run_until_idle_names_the_steps_that_were_lost(store, broken):
     """Exit code 1, in words, though nothing is left to do now."""
     said = store("run", "--until-idle", expect=1).stdout
-    assert "A step of broken.demo.test was lost" in said
+    assert "A step of broken.demo.test failed and will be tried again later" in said
     assert "Nothing is left" not in said
     _sql(store, "UPDATE certcore_schedules SET due_at = 1 WHERE certificate_id = ?", broken)
     told = store.json("run", "--until-idle", expect=1)
@@ -62,7 +62,7 @@ def test_a_request_whose_module_is_not_there_is_named(store):
     assert [lost["id"] for lost in said["lost"]] == [one]
     assert "'gone'" in said["lost"][0]["reason"]
     told = store("run", "--until-idle", expect=1).stdout
-    assert "A step of gone.demo.test was lost" in told
+    assert "A step of gone.demo.test failed and will be tried again later" in told
     assert "gone.demo.test waits" not in told
     _sql(store, "UPDATE certcore_authorities SET module = 'puq_acme' WHERE id = ?", profile)
     store.inside("cert", "delete", one, "--yes")

@@ -2,10 +2,9 @@
 
 from datetime import UTC, datetime
 
-from targets_file import TARGETS
-
 from certcore import CertCore
 from certcore.testing.scripted_ca import Act, ScriptedCA
+from support.targets_file import TARGETS
 
 
 def test_obtain_tells_the_targets_too(certcore, tmp_path):
@@ -22,9 +21,9 @@ def test_obtain_tells_the_targets_too(certcore, tmp_path):
     path.chmod(0o600)
     arguments = ("obtain", "script.example", "--authority", "for scripts")
     said = certcore(*arguments, env={"CERTCORE_TARGETS": str(path)}, expect=1)
-    assert "The target nowhere was not told of script.example: " in said.stdout
+    assert "The target nowhere did not accept script.example: " in said.stdout
     live = tmp_path / "ssl" / "script.example" / "live"
-    assert sorted(one.name for one in live.iterdir()) == ["fullchain.pem", "nginx-ssl.conf", "privkey.pem"]
+    assert sorted(path.name for path in live.iterdir()) == ["fullchain.pem", "nginx-ssl.conf", "privkey.pem"]
     # The next process does not try it again yet, and says what the last one met.
     again = certcore(*arguments, env={"CERTCORE_TARGETS": str(path)}, expect=1)
-    assert "The target nowhere was not told of script.example: " in again.stdout
+    assert "The target nowhere did not accept script.example: " in again.stdout

@@ -20,7 +20,19 @@ def test_init_says_where_everything_is_and_may_be_run_again(certcore):
     assert not second["database"]["created"]
     assert not second["keyring"]["created"]
     assert certcore.keyring.read_bytes() == key
-    assert "already there" in certcore("init").stdout
+    assert "already exists" in certcore("init").stdout
+
+
+def test_init_says_of_a_servers_database_whether_its_tables_were_there(certcore, postgresql):
+    """The first `init` on an empty database has created the tables; the second has not; no other keyring fits them."""
+    database = ("--database", postgresql.new_database())
+    keyring = ("--keyring", certcore.folder / "server.json")
+    assert certcore.json("init", *database, *keyring)["database"]["created"]
+    assert not certcore.json("init", *database, *keyring)["database"]["created"]
+    lost = certcore.folder / "lost-server.json"
+    refused = certcore.json("init", *database, "--keyring", lost, expect=1)["error"]
+    assert "Restore the keyring" in refused["advice"]
+    assert not lost.exists()
 
 
 def test_nobody_else_can_read_the_store(store):
@@ -45,7 +57,7 @@ def test_the_database_is_a_url_or_a_path(store, form):
     """`--database` takes the path of a SQLite file as well as a URL, and goes before the variable."""
     elsewhere = {"CERTCORE_DATABASE_URL": str(store.folder / "nowhere.db")}
     done = store("authority", "list", "--database", form.format(store.database), "--json", env=elsewhere)
-    assert [one["name"] for one in json.loads(done.stdout)["authorities"]] == ["dead"]
+    assert [authority["name"] for authority in json.loads(done.stdout)["authorities"]] == ["dead"]
 
 
 def test_without_init_every_command_says_to_run_it(certcore):
@@ -77,7 +89,7 @@ def test_another_databases_keyring_is_refused(store):
     """A keyring that does not belong to the database is refused before anything is sealed with it."""
     store("init", "--database", store.folder / "other.db", "--keyring", store.folder / "other.json")
     error = store.json("cert", "list", "--keyring", store.folder / "other.json", expect=1)["error"]
-    assert error["error"] in {"UnknownSealingKey", "UnsealFailed"}
+    assert error["code"] in {"unknown_sealing_key", "unseal_error"}
     assert error["advice"]
 
 
@@ -119,13 +131,34 @@ def test_a_plugin_that_cannot_be_used_is_told_by_every_command(store, tmp_path, 
     monkeypatch.syspath_prepend(tmp_path)
     done = store.inside("authority", "list")
     told = done.stderr.replace("\n", " ")
-    assert "The plugin house could not be used: it cannot be imported: raised SystemExit" in told
+    assert "The plugin house could not be loaded: it cannot be imported: raised SystemExit" in told
     assert f"{tmp_path / 'broken_house.py'}:5" in told
     assert "Report this to the author of the plugin." in told
-    assert "The plugin puq_acme (broken-house) could not be used: the name 'puq_acme' belongs to certcore." in told
+    assert "The plugin puq_acme (broken-house) could not be loaded: the name 'puq_acme' belongs to certcore." in told
     assert "in licence" not in told
     monkeypatch.setenv("CERTCORE_DEBUG", "1")
     told = store.inside("authority", "list").stderr
     assert "line 5, in licence" in told
     assert "s3cr3t" not in told
     assert store.json("authority", "list")
+
+
+def test_a_plugin_that_cannot_be_used_is_told_once(store, tmp_path):
+    """One line on stderr for each broken plugin, without frames, whatever the command."""
+    info = tmp_path / "broken_house-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken-house\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[certcore]\nhouse = broken_house\n")
+    (tmp_path / "broken_house.py").write_text("raise ValueError\n")
+    for command in ("init", "cert list", "run --once"):
+        process = store.start(*command.split(), prelude=f"import sys; sys.path.insert(0, {str(tmp_path)!r})")
+        (told,) = process.communicate(timeout=120)[1].splitlines()
+        assert told.startswith("The plugin house could not be loaded: it cannot be imported: raised ValueError")
+
+
+def test_a_database_is_migrated_without_its_keyring(certcore, tmp_path):
+    """The tables are made, once; the second time there is nothing to do."""
+    database = tmp_path / "panel.db"
+    made = json.loads(certcore("migrate", "--database", database, "--json").stdout)
+    assert (made["before"], made["database"]) == (None, str(database))
+    assert "up to date" in certcore("migrate", "--database", database).stdout

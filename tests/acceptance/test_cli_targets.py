@@ -3,17 +3,17 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from targets_file import TARGETS
 
 from certcore import CertCore, hookimpl
-from certcore.cli.deliveries import deliveries_of, draw_targets, targets_document
+from certcore.cli.undelivered import deliveries_of, draw_targets, targets_document
 from certcore.model.keys import KeyType
 from certcore.model.names import DnsName
 from certcore.model.subject import Subject
-from certcore.testing.authority import LittleAuthority
+from certcore.testing.local_ca import LittleAuthority
 from certcore.testing.scripted_ca import Act, ScriptedCA
 from certcore.x509.csr import build_csr
 from certcore.x509.keys import generate_key
+from support.targets_file import TARGETS
 
 
 @pytest.fixture(scope="module")
@@ -24,11 +24,11 @@ def issued(certcore):
     plugins = [ca.plugin()]
     with CertCore.open(f"sqlite:///{certcore.database}", keyring=certcore.keyring, plugins=plugins) as core:
         authority = core.authorities.create("scripted", module="scripted")
-        one = core.certificates.create("shop.example.com", authority=authority.id).id
-        core.certificates.generate_csr(one)
+        certificate_id = core.certificates.create("shop.example.com", authority=authority.id).id
+        core.certificates.generate_csr(certificate_id)
         for _ in range(3):
-            core.reconcile(one)
-    return one
+            core.reconcile(certificate_id)
+    return certificate_id
 
 
 def test_targets_are_told_by_the_worker(certcore, issued):
@@ -40,9 +40,9 @@ def test_targets_are_told_by_the_worker(certcore, issued):
     certcore("run", "--once")
     assert not live.exists()
     said = certcore("run", "--once", env={"CERTCORE_TARGETS": str(path)}, expect=1)
-    assert "The target nowhere was not told of shop.example.com: " in said.stdout
+    assert "The target nowhere did not accept shop.example.com: " in said.stdout
     assert "The target web" not in said.stdout
-    assert sorted(one.name for one in live.iterdir()) == ["fullchain.pem", "nginx-ssl.conf", "privkey.pem"]
+    assert sorted(path.name for path in live.iterdir()) == ["fullchain.pem", "nginx-ssl.conf", "privkey.pem"]
     assert (certcore.folder / "notes").read_text() == "ran\n"
     path.write_text(path.read_text().partition("[[webhook]]")[0])
     assert certcore.json("run", "--once", "--targets", path)["undelivered"] == []
@@ -55,14 +55,14 @@ def test_targets_are_told_by_the_worker(certcore, issued):
 
 
 def test_a_target_that_is_behind_is_shown(certcore, issued):
-    """`cert show` names it, with the reason and when it is tried again; of those that were told it says nothing."""
+    """`cert show` lists targets that are behind, with the reason and the next retry, and no others."""
     path = certcore.folder / "behind.toml"
     path.write_text(TARGETS.format(folder=certcore.folder).replace("nowhere", "elsewhere"))
     path.chmod(0o600)
     certcore.inside("cert", "edit", issued, "--set", "days_before=20")
     told = certcore.json("run", "--once", "--targets", path, expect=1)["undelivered"]
     assert [(one["target"], one["id"], one["domain"]) for one in told] == [("elsewhere", issued, "shop.example.com")]
-    shown = {one["name"]: one for one in certcore.json("cert", "show", issued)["targets"]}
+    shown = {target["name"]: target for target in certcore.json("cert", "show", issued)["targets"]}
     assert "web" not in shown
     assert (shown["elsewhere"]["attempts"], shown["elsewhere"]["reason"]) == (1, told[0]["reason"])
     assert shown["elsewhere"]["events_told"] < shown["elsewhere"]["events"]
@@ -79,7 +79,7 @@ def test_until_idle_names_a_target_that_failed(certcore, issued):
     path.chmod(0o600)
     certcore.inside("cert", "edit", issued, "--set", "days_before=21")
     said = certcore.inside("run", "--until-idle", "--targets", path, expect=1).stdout
-    assert "The target gone was not told of shop.example.com: " in said
+    assert "The target gone did not accept shop.example.com: " in said
     assert "Nothing is left" not in said
     certcore.inside("cert", "edit", issued, "--set", "days_before=22")
     told = certcore.json("run", "--until-idle", "--targets", path, expect=1)
@@ -87,6 +87,18 @@ def test_until_idle_names_a_target_that_failed(certcore, issued):
     assert [(one["target"], one["id"]) for one in told["undelivered"]] == [("gone", issued)]
     path.write_text(path.read_text().partition("[[webhook]]")[0])
     assert "Nothing is left" in certcore.inside("run", "--until-idle", "--targets", path).stdout
+
+
+def test_a_later_run_names_a_target_that_still_fails(certcore, issued):
+    """Also when it is not due yet: what an earlier process could not tell is not forgotten by the next one."""
+    path = certcore.folder / "later.toml"
+    path.write_text(TARGETS.format(folder=certcore.folder).replace("nowhere", "silent"))
+    path.chmod(0o600)
+    certcore.inside("cert", "edit", issued, "--set", "days_before=23")
+    first = certcore.json("run", "--once", "--targets", path, expect=1)["undelivered"]
+    assert [(one["target"], one["id"]) for one in first] == [("silent", issued)]
+    assert certcore.json("run", "--once", "--targets", path, expect=1)["undelivered"] == first
+    assert certcore.json("run", "--until-idle", "--targets", path, expect=1)["undelivered"] == first
 
 
 def test_the_notices_of_the_file_are_those_of_the_worker(certcore, issued):
@@ -108,7 +120,7 @@ def test_the_notices_of_the_file_are_those_of_the_worker(certcore, issued):
     assert "expires_soon" in kinds[1]
     path.write_text("[notices]\nafter_failures = 0\n")
     error = certcore.json("run", "--once", "--targets", path, expect=1)["error"]
-    assert (error["error"], error["field"]) == ("InvalidInput", "[notices], after_failures")
+    assert (error["code"], error["params"]["field"]) == ("invalid_input", "[notices], after_failures")
 
 
 class _Nobody:
@@ -120,14 +132,14 @@ class _Nobody:
 
 
 def test_somebody_who_may_not_see_the_record_is_shown_no_targets():
-    """The block is left out, and not empty: empty would say that all were told."""
+    """The block is left out, not empty, because empty would mean that all targets were told."""
     ca = ScriptedCA([Act.ISSUE], now=datetime.now(UTC))
     with CertCore.in_memory(plugins=[ca.plugin(), _Nobody()]) as core:
         authority = core.authorities.create("scripted", module="scripted")
-        one = core.certificates.create("shop.example.com", authority=authority.id).id
-        assert targets_document(deliveries_of(core, one, actor="system")) == {"targets": []}
-        assert targets_document(deliveries_of(core, one, actor="anna")) == {}
-        draw_targets(None, deliveries_of(core, one, actor="anna"))
+        certificate_id = core.certificates.create("shop.example.com", authority=authority.id).id
+        assert targets_document(deliveries_of(core, certificate_id, actor="system"), core.now()) == {"targets": []}
+        assert targets_document(deliveries_of(core, certificate_id, actor="anna"), core.now()) == {}
+        draw_targets(None, deliveries_of(core, certificate_id, actor="anna"), core.now())
 
 
 def test_a_file_of_targets_that_is_wrong(certcore, issued):
@@ -136,12 +148,12 @@ def test_a_file_of_targets_that_is_wrong(certcore, issued):
     path.write_text('[[deploy]]\nname = "web"\nfolder = "relative"\n')
     path.chmod(0o600)
     error = certcore.json("run", "--once", "--targets", path, expect=1)["error"]
-    assert (error["error"], error["field"]) == ("InvalidInput", "[[deploy]] web, folder")
+    assert (error["code"], error["params"]["field"]) == ("invalid_input", "[[deploy]] web, folder")
     assert certcore.json("run", "--once", "--targets", certcore.folder / "missing.toml", expect=1)["error"]
 
 
 def test_targets_without_a_store(certcore, issued):
-    """The store has to be there first, as for every command."""
+    """Without a store the command refuses, as every command does."""
     path = certcore.folder / "empty.toml"
     path.touch(mode=0o600)
     missing = certcore.folder / "missing.db"

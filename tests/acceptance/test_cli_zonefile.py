@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from certcore.cli.zonefile import ZoneFile
-from certcore.errors import InvalidInput
+from certcore.cli.zone_file import ZoneFile
+from certcore.errors import InvalidInputError
 
 ZONE = """\
 $ORIGIN shop.test.
@@ -109,9 +109,36 @@ def test_a_bad_start_is_refused(tmp_path, apex, text):
     path = tmp_path / "zone"
     if text is not None:
         path.write_text(text)
-    with pytest.raises(InvalidInput, match=r"^--zone: ") as refused:
+    with pytest.raises(InvalidInputError, match=r"^--zone: ") as refused:
         ZoneFile(apex, path)
     assert refused.value.reason.endswith(".")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ZONE.replace("shop.test", "other.test"),
+        "$TTL 30\n$ORIGIN other.test.\nwww IN A 192.0.2.7\n",
+        "www.notshop.test. 30 IN A 192.0.2.7\n",
+        "test. 30 IN A 192.0.2.7\n",
+    ],
+)
+def test_a_file_of_another_zone_is_refused(tmp_path, text):
+    """Whoever names the wrong zone, or the wrong file, learns it at the start, and not from missing answers."""
+    path = tmp_path / "zone"
+    path.write_text(text)
+    with pytest.raises(InvalidInputError, match=r"which is not in the zone shop\.test") as refused:
+        ZoneFile("shop.test", path)
+    assert str(path) in refused.value.reason
+
+
+def test_records_of_another_zone_do_not_take_the_zone_down(path, caplog):
+    """An edit that adds names of another zone is not served, and the log names the first of them."""
+    source = ZoneFile("shop.test", path)
+    with caplog.at_level(logging.WARNING):
+        _write(path, ZONE + "www.other.test. IN A 192.0.2.7\n", 5)
+        assert source.records(source.zones()[0], "ns1.shop.test")["A"] == ["192.0.2.1"]
+    assert "www.other.test" in caplog.text
 
 
 @settings(max_examples=25)

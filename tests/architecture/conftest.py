@@ -42,7 +42,7 @@ class Module:
     def aliases(self) -> dict[str, str]:
         """Which dotted name each imported name stands for."""
         found: dict[str, str] = {}
-        for node in ast.walk(self.tree):
+        for node in self.nodes:
             if isinstance(node, ast.Import):
                 for item in node.names:
                     first = item.name.partition(".")[0]
@@ -62,9 +62,23 @@ class Module:
             return ""
         return ".".join([self.aliases[node.id], *reversed(parts)])
 
-    def uses(self) -> Iterator[tuple[int, str]]:
+    @cached_property
+    def nodes(self) -> list[ast.AST]:
+        """Every node of the syntax."""
+        return list(ast.walk(self.tree))
+
+    @cached_property
+    def calls(self) -> list[ast.Call]:
+        """Every call."""
+        return [node for node in self.nodes if isinstance(node, ast.Call)]
+
+    @cached_property
+    def uses(self) -> list[tuple[int, str]]:
         """Every imported thing that is named in the code or imported, with its line."""
-        for node in ast.walk(self.tree):
+        return list(self._uses())
+
+    def _uses(self) -> Iterator[tuple[int, str]]:
+        for node in self.nodes:
             if isinstance(node, ast.Attribute | ast.Name):
                 if name := self.resolve(node):
                     yield node.lineno, name

@@ -12,14 +12,16 @@ from attrs import evolve
 
 from certcore import CertCore
 from certcore.errors import PluginError
-from certcore.model.conform import Misfit
 from certcore.model.hints import DnsRecords, Level, Message, Notice
+from certcore.model.plugin_results import UnexpectedResultError
 from certcore.testing.clock import FrozenEnvironment
 from certcore.testing.contracts import ca_module
 from certcore.testing.contracts.ca_module import CAModuleContract
+from certcore.testing.dns_zone import MemoryZone
 from certcore.testing.pebble import Pebble
 from certcore.testing.scripted_ca import Act, ScriptedCA
-from certcore.testing.zone import MemoryZone
+from support.databases import sqlite_with_tables
+from support.inside import inside
 
 #: Any 256 bits and more in base64url.
 HMAC_KEY = "c2FtcGxlLWhtYWMta2V5LWZvci10aGUtdGVzdHMtb2YtZWFi"
@@ -48,7 +50,7 @@ class TestScripted(CAModuleContract):
         return {"api_key": "hunter2-canary", "contacts": "a\nb", "region": "us"}
 
     def wait(self, core, duration):
-        core.engine.environment.advance(duration)
+        inside(core).environment.advance(duration)
 
     def held_outside(self, core):
         return len(self.ca.held)
@@ -95,8 +97,8 @@ class _Breaking(ScriptedCA):
 @pytest.mark.parametrize(
     ("plan", "check", "error"),
     [
-        ("secret", "test_steps_are_plain_and_quick", Misfit),
-        ("huge", "test_steps_are_plain_and_quick", Misfit),
+        ("secret", "test_steps_are_plain_and_quick", UnexpectedResultError),
+        ("huge", "test_steps_are_plain_and_quick", UnexpectedResultError),
         ("shown", "test_hints_for_every_status", AssertionError),
         ("profile", "test_the_forms_and_the_profile_can_be_shown", AssertionError),
         ("renewal", "test_the_ca_can_be_asked_about_renewals", PluginError),
@@ -135,7 +137,7 @@ class TestPuqAcme(CAModuleContract):
     @pytest.fixture
     def core(self, tmp_path):
         CertCore.create_keyring(tmp_path / "keyring.json")
-        with CertCore.open(f"sqlite:///{tmp_path}/certcore.db", keyring=tmp_path / "keyring.json") as core:
+        with CertCore.open(sqlite_with_tables(tmp_path), keyring=tmp_path / "keyring.json") as core:
             yield core
 
     @pytest.fixture
@@ -151,6 +153,7 @@ class TestPuqAcme(CAModuleContract):
                     "trusted_roots": pebble.roots_pem,
                     "terms_agreed": True,
                     "tech_zone": "acme.panel.test",
+                    "tech_zone_nameservers": "ns.acme.panel.test 127.0.0.1",
                     "dns_servers": address,
                     "eab_kid": "kid",
                     "eab_hmac_key": HMAC_KEY,
@@ -168,10 +171,10 @@ class TestPuqAcme(CAModuleContract):
 
     def held_outside(self, core):
         module = core.authorities.modules()["puq_acme"]
-        return len(core.engine.contexts.documents(module).list("txt/"))
+        return len(inside(core).contexts.documents(module).list("txt/"))
 
 
-@pytest.mark.parametrize("name", ["clock", "scripted_ca", "zone"])
+@pytest.mark.parametrize("name", ["clock", "scripted_ca", "dns_zone"])
 def test_examples_of_the_kit_are_true(name):
     """The examples in the docstrings of the test kit do what they say."""
     result = doctest.testmod(importlib.import_module(f"certcore.testing.{name}"))

@@ -1,11 +1,15 @@
 """What stores on a server promise besides the contract: creating, migrating, sharing, and losing the server."""
 
 import contextlib
+import socket
 import subprocess
 import sys
+import threading
+import time
 from datetime import UTC, datetime
 from importlib.resources import files
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 from alembic import command
@@ -15,10 +19,10 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from certcore import CertCore
-from certcore.adapters.sql import open_storage
+from certcore.adapters.sql import Pool, open_storage
 from certcore.adapters.sql.schema import HEAD, VERSION_TABLE
 from certcore.adapters.sql.tables import metadata
-from certcore.errors import DatabaseTooNew, StorageUnavailable
+from certcore.errors import DatabaseTooNewError, StorageBusyError, StorageUnavailableError
 from certcore.model.events import Event, EventKind
 from certcore.model.timeline import first_fault
 from certcore.testing.ports import free_port
@@ -63,7 +67,7 @@ def test_a_database_from_a_newer_version_is_refused(url):
     with connected(url) as connection:
         connection.exec_driver_sql(f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
         connection.commit()
-    with pytest.raises(DatabaseTooNew, match="'9999'"):
+    with pytest.raises(DatabaseTooNewError, match="'9999'"):
         open_storage(url)
 
 
@@ -77,20 +81,78 @@ def test_a_database_may_be_shared(url):
         assert connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalars().all() == ["theirs"]
 
 
+#: The message of PostgreSQL that names the process of a session: its type and its length.
+_PROCESS = b"K\0\0\0\x0c"
+
+
+def _forward(source, target, change=lambda data: data):
+    with contextlib.suppress(OSError):
+        while data := source.recv(65536):
+            target.sendall(change(data))
+        target.shutdown(socket.SHUT_WR)
+
+
+def _with_another_process(data):
+    """As a pooler greets: with a process that is not the server's."""
+    before, message, rest = data.partition(_PROCESS)
+    return before + message + (b"\x7f\xff\xff\xff" + rest[4:] if message else b"")
+
+
+@contextlib.contextmanager
+def pooler(url):
+    """The URL of a server in front of a PostgreSQL server."""
+    parsed = sa.make_url(url)
+    with contextlib.ExitStack() as stack:
+        listening = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+
+        def serve():
+            with contextlib.suppress(OSError):
+                while True:
+                    client = stack.enter_context(listening.accept()[0])
+                    server = stack.enter_context(socket.create_connection((parsed.host, parsed.port)))
+                    threading.Thread(target=_forward, args=(client, server), daemon=True).start()
+                    back = (server, client, _with_another_process)
+                    threading.Thread(target=_forward, args=back, daemon=True).start()
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield parsed.set(port=listening.getsockname()[1]).render_as_string(hide_password=False)
+        with contextlib.suppress(OSError):
+            listening.shutdown(socket.SHUT_RDWR)
+
+
+def _prepared(url):
+    """How many statements the server has prepared after one question was asked several times."""
+    with contextlib.closing(open_storage(url)) as storage:
+        for _ in range(10):
+            with storage.read() as transaction:
+                transaction.documents.get("module", "key")
+        with storage.read() as transaction:
+            return transaction.connection.exec_driver_sql("SELECT count(*) FROM pg_prepared_statements").scalar_one()
+
+
+@pytest.mark.xdist_group("postgresql")
+def test_statements_are_prepared_unless_a_pooler_is_in_between(postgresql):
+    """A pooler may run the next transaction in another session, where they are not prepared."""
+    url = postgresql.new_database()
+    assert _prepared(url) > 0
+    with pooler(url) as pooled:
+        assert _prepared(pooled) == 0
+
+
 def test_a_connection_that_was_cut_is_replaced(url):
     """A server that was restarted, or a firewall, costs one transaction: it fails in words, and the next one goes."""
     with contextlib.closing(open_storage(url)) as storage:
         for begin in (storage.read, storage.write):
             with begin() as transaction:
                 transaction.documents.get("n", "k")
-        with pytest.raises(StorageUnavailable, match="The database failed"):
+        with pytest.raises(StorageUnavailableError, match="The database failed"):
             _lose(storage, url)
         with storage.write() as transaction:
             transaction.documents.put("n", "k", {"x": 1})
-        with contextlib.suppress(StorageUnavailable), storage.read() as transaction:
+        with contextlib.suppress(StorageUnavailableError), storage.read() as transaction:
             transaction.documents.get("n", "k")
         with storage.read() as transaction:
-            assert [one.key for one in transaction.documents.list("n")] == ["k"]
+            assert [document.key for document in transaction.documents.list("n")] == ["k"]
 
 
 def test_a_process_that_stands_still_does_not_keep_others_out(url):
@@ -98,7 +160,7 @@ def test_a_process_that_stands_still_does_not_keep_others_out(url):
     with contextlib.closing(open_storage(url)) as storage, contextlib.closing(open_storage(url)) as other:
         with storage.write() as transaction:
             transaction.documents.put("n", "k", {"x": 1})
-        with pytest.raises(StorageUnavailable, match="The database failed"):
+        with pytest.raises(StorageUnavailableError, match="The database failed"):
             _stand_still(storage, other)
         with storage.read() as transaction:
             assert transaction.documents.get("n", "k").value == {"x": 3}
@@ -161,12 +223,12 @@ def test_urls_that_lead_nowhere():
     """No server there, a kind that nobody knows, a text that is no URL: each said in words, without passwords."""
     port = free_port()
     for scheme in ("postgresql", "postgresql+psycopg", "mysql", "mariadb"):
-        with pytest.raises(StorageUnavailable, match="The database failed") as refused:
+        with pytest.raises(StorageUnavailableError, match="The database failed") as refused:
             open_storage(f"{scheme}://panel:s3cr3t@127.0.0.1:{port}/certcore")
         assert "s3cr3t" not in str(refused.value)
-    with pytest.raises(StorageUnavailable, match="'oracle'"):
+    with pytest.raises(StorageUnavailableError, match="'oracle'"):
         open_storage("oracle://panel:s3cr3t@127.0.0.1/certcore")
-    with pytest.raises(StorageUnavailable, match="is not one") as refused:
+    with pytest.raises(StorageUnavailableError, match="is not one") as refused:
         open_storage("panel:s3cr3t@127.0.0.1")
     assert "s3cr3t" not in str(refused.value)
 
@@ -179,7 +241,7 @@ def any_url(request, tmp_path):
     return request.getfixturevalue(request.param).new_database()
 
 
-@pytest.mark.parametrize("revision", [one.revision for one in REVISIONS])
+@pytest.mark.parametrize("revision", [revision.revision for revision in REVISIONS])
 def test_every_revision_leads_forwards(any_url, revision):
     """A database that an older certcore left behind is migrated when it is opened, and keeps its rows."""
     with connected(any_url) as connection:
@@ -222,8 +284,8 @@ def test_keys_of_an_older_database_become_exact(mariadb, cut_off):
         assert transaction.documents.get("n", "k ") is None
     with connected(url) as connection:
         assert _collations(connection) == {"utf8mb4_nopad_bin"}
-        later = "certcore_fallbacks"  # of a revision after that
-        assert [one for one in _foreign_keys(connection) if one[0] != later] == before
+        later = {"certcore_fallbacks", "certcore_preflights"}  # of revisions after that
+        assert [foreign_key for foreign_key in _foreign_keys(connection) if foreign_key[0] not in later] == before
         assert len(before) == 4
 
 
@@ -236,9 +298,9 @@ def _collations(connection):
 def _foreign_keys(connection):
     inspector = sa.inspect(connection)
     return sorted(
-        (name, one["name"], *one["constrained_columns"], one["referred_table"], one["options"].get("ondelete", ""))
+        (name, key["name"], *key["constrained_columns"], key["referred_table"], key["options"].get("ondelete", ""))
         for name in inspector.get_table_names()
-        for one in inspector.get_foreign_keys(name)
+        for key in inspector.get_foreign_keys(name)
     )
 
 
@@ -260,13 +322,113 @@ def test_a_record_from_before_is_chained(any_url):
         for certificate_id, delivered in (("a", 3), ("b", 1)):
             timeline = transaction.timelines.get(certificate_id)
             record = transaction.events.following(certificate_id, 0)
-            assert first_fault(record, length=0, head="") == ""
-            assert (timeline.length, timeline.head, timeline.delivered) == (3, record[-1].hash, delivered)
+            assert first_fault(record, length=0, head="") is None
+            assert (timeline.length, timeline.head, timeline.offered) == (3, record[-1].hash, delivered)
         until = datetime(2030, 1, 2, tzinfo=UTC)
-        due = transaction.timelines.claim_due(
-            now=datetime(2030, 1, 1, tzinfo=UTC), owner="o", lease_until=until, limit=9
-        )
-        assert [one.certificate_id for one in due] == ["b"]
+        now = datetime(2030, 1, 1, tzinfo=UTC)
+        assert transaction.deliveries.offer(observers=["o"], now=now, limit=9) == 1
+        due = transaction.deliveries.claim_due(observers=["o"], now=now, owner="o", lease_until=until, limit=9)
+        assert [(one.certificate_id, one.delivered, one.length) for one in due] == [("b", 1, 3)]
         assert transaction.documents.get("certcore", "outbox") is None
         transaction.events.append([Event(certificate_id="a", kind=EventKind.DELETED, at=until)])
         assert transaction.events.of_certificate("a", limit=1)[0].sequence > 6
+
+
+def test_the_feed_skips_no_event_that_is_committed_late(url):
+    """An event whose transaction began first and ended last comes after those that were read meanwhile."""
+    storage, other = open_storage(url), open_storage(url)
+
+    def event(certificate_id):
+        return Event(certificate_id=certificate_id, kind=EventKind.EDITED, at=datetime(2030, 1, 1, tzinfo=UTC))
+
+    def read(after):
+        with storage.read() as transaction:
+            unnumbered = transaction.events.has_unnumbered()
+        if unnumbered:
+            with storage.write() as transaction:
+                transaction.events.number(limit=1000)
+        with storage.read() as transaction:
+            return transaction.events.feed(after=after)
+
+    with contextlib.closing(storage), contextlib.closing(other):
+        with other.write() as slow:
+            slow.events.append([event("slow")])
+            with storage.write() as transaction:
+                transaction.events.append([event("fast")])
+            (fast,) = read(None)
+            assert fast.certificate_id == "fast"
+            assert read(fast.position) == []
+        (late,) = read(fast.position)
+        assert late.certificate_id == "slow"
+        assert late.sequence < fast.sequence  # by which it would have been skipped
+        assert [each.certificate_id for each in read(None)] == ["fast", "slow"]
+
+
+def test_processes_that_number_the_feed_at_once_agree(url):
+    """Each event gets one position, and no reader sees a gap that is filled later."""
+    stores = [open_storage(url) for _ in range(4)]
+    begin = threading.Barrier(len(stores))
+    seen = [[] for _ in stores]
+
+    def work(own):
+        begin.wait(60)
+        for number in range(15):
+            at = datetime(2030, 1, 1, tzinfo=UTC)
+            with stores[own].write() as transaction:
+                transaction.events.append([Event(certificate_id=f"{own}-{number}", kind=EventKind.EDITED, at=at)])
+            with contextlib.suppress(StorageBusyError), stores[own].write() as transaction:
+                transaction.events.number(limit=3)
+            with stores[own].read() as transaction:
+                seen[own] += transaction.events.feed(after=seen[own][-1].position if seen[own] else None)
+
+    threads = [threading.Thread(target=work, args=(own,)) for own in range(len(stores))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    with stores[0].write() as transaction:
+        transaction.events.number(limit=1000)
+    with stores[0].read() as transaction:
+        feed = transaction.events.feed(limit=1000)
+    assert [event.position for event in feed] == list(range(1, 61))
+    for own in seen:
+        assert own == feed[: len(own)]
+    for store in stores:
+        store.close()
+
+
+def test_a_burst_leaves_no_more_connections_than_are_to_be_kept(postgresql):
+    """The server sees at most what the pool allows while many threads work, and soon only those that are kept."""
+    url = postgresql.new_database()
+    with contextlib.closing(open_storage(url, pool=Pool(size=3, max_overflow=5))) as storage:
+        counted = []
+
+        def work():
+            for _ in range(5):
+                with storage.read() as transaction:
+                    transaction.authorities.list()
+                with storage.write() as transaction:
+                    transaction.documents.get("n", "k")
+                    counted.append(_sessions(url))
+
+        threads = [threading.Thread(target=work) for _ in range(16)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+        assert len(counted) == 80
+        assert max(counted) <= 8
+        deadline = time.monotonic() + 5  # the server takes a moment to end a session
+        while _sessions(url) > 3:
+            assert time.monotonic() < deadline
+
+
+def _sessions(url):
+    """How many connections a PostgreSQL database has, those that count not included."""
+    at = sa.make_url(url)
+    own = {"host": at.host, "port": at.port, "user": at.username, "dbname": at.database, "application_name": "counting"}
+    count = (
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name <> 'counting'"
+    )
+    with psycopg.connect(**own) as connection:
+        return connection.execute(count).fetchone()[0]

@@ -7,13 +7,14 @@ import sqlalchemy as sa
 
 from certcore.adapters.sql import open_storage
 from certcore.adapters.sql.schema import VERSION_TABLE
-from certcore.errors import InUse
+from certcore.errors import InUseError
 from certcore.testing.contracts.samples import sample_authority, sample_certificate
+from support.databases import sqlite_with_tables
 
 
 @pytest.fixture
 def url(tmp_path):
-    return f"sqlite:///{tmp_path}/certcore.db"
+    return sqlite_with_tables(tmp_path)
 
 
 def fill(storage):
@@ -59,8 +60,8 @@ def test_deleting_an_unused_profile_scans_no_table(url):
         # What SQLite does by itself for the foreign keys of the profile.
         with storage.read() as transaction:
             indexed = {
-                tuple(one["column_names"])[:1]
-                for one in sa.inspect(transaction.connection).get_indexes("certcore_certificates")
+                tuple(get_index["column_names"])[:1]
+                for get_index in sa.inspect(transaction.connection).get_indexes("certcore_certificates")
             }
         assert ("authority_id",) in indexed
 
@@ -69,14 +70,14 @@ def test_a_profile_that_is_a_fallback_is_in_use(url):
     """Also after an edit, and no more when the edit takes it away, or when the certificate goes."""
     with contextlib.closing(open_storage(url)) as storage:
         fill(storage)
-        with pytest.raises(InUse), storage.write() as transaction:
+        with pytest.raises(InUseError), storage.write() as transaction:
             transaction.authorities.delete("authority-2")
         with storage.write() as transaction:
             stored = transaction.certificates.get(sample_certificate(1).id)
             transaction.certificates.save(sample_certificate(1, fallbacks=("authority-3",), version=stored.version))
         with storage.write() as transaction:
             transaction.authorities.delete("authority-2")
-        with pytest.raises(InUse), storage.write() as transaction:
+        with pytest.raises(InUseError), storage.write() as transaction:
             transaction.authorities.delete("authority-3")
         with storage.write() as transaction:
             transaction.certificates.delete(sample_certificate(1).id)

@@ -9,16 +9,18 @@ from certcore import CertCore
 from certcore.adapters.sql import mapping
 from certcore.adapters.sql.tables import events, secrets, timelines
 from certcore.model.timeline import Timeline, chain
-from certcore.services.record_key import RECORD_KEY
+from certcore.services.timeline_seal_key import RECORD_KEY
 from certcore.testing.clock import FrozenEnvironment
 from certcore.testing.scripted_ca import ScriptedCA
+from support.databases import sqlite_with_tables
+from support.inside import inside
 
 
 @pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
 def url(request, tmp_path):
     """An empty database of each kind."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/certcore.db"
+        return sqlite_with_tables(tmp_path)
     return request.getfixturevalue("emptied")(request.getfixturevalue(f"{request.param}_url"))
 
 
@@ -39,11 +41,11 @@ def reopen(url, tmp_path):
 
 def _told(core):
     profile = core.authorities.create("test", module="scripted")
-    one = core.certificates.create("shop.example", authority=profile.id).id
-    core.certificates.edit(one, wildcard=True, actor="mallory")
-    core.certificates.edit(one, wildcard=False)
-    assert not core.certificates.verify_timeline(one).fault
-    return one
+    certificate_id = core.certificates.create("shop.example", authority=profile.id).id
+    core.certificates.edit(certificate_id, wildcard=True, actor="mallory")
+    core.certificates.edit(certificate_id, wildcard=False)
+    assert not core.certificates.verify_timeline(certificate_id).fault
+    return certificate_id
 
 
 def _write(url, *statements):
@@ -56,7 +58,7 @@ def _write(url, *statements):
 
 def _forged(core, one, key=b""):
     """The record with another actor, chained as it should be."""
-    with core.engine.storage.read() as transaction:
+    with inside(core).storage.read() as transaction:
         told = transaction.events.following(one, 0)
     from attrs import evolve
 
@@ -96,7 +98,7 @@ def test_an_end_that_was_cut_off_is_noticed(url, reopen):
         events.delete().where(events.c.certificate_id == one, events.c.number > before.number),
         timelines.update()
         .where(timelines.c.certificate_id == one)
-        .values(length=before.number, head=before.hash, delivered=0),
+        .values(length=before.number, head=before.hash, offered=0),
     )
     assert "seal" in core.certificates.verify_timeline(one).fault
 

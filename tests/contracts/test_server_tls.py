@@ -6,10 +6,10 @@ import pytest
 import sqlalchemy as sa
 
 from certcore.adapters.sql import open_storage
-from certcore.errors import StorageUnavailable
-from certcore.testing.databases import MariaDB, PostgreSQL
+from certcore.errors import StorageUnavailableError
 from certcore.testing.pebble import write_throwaway_tls
-from certcore.testing.server import ProgramMissing
+from certcore.testing.server import ProgramMissingError
+from support.servers.databases import MariaDB, PostgreSQL
 
 pytestmark = pytest.mark.integration
 
@@ -23,7 +23,7 @@ def secured(request, tmp_path_factory):
     (folder / "other.pem").write_text(write_throwaway_tls(folder / "other", ["localhost"]))
     try:
         server = request.param.start(tls=folder)
-    except ProgramMissing as error:
+    except ProgramMissingError as error:
         pytest.skip(str(error))
     with server:
         yield sa.make_url(server.new_database()), folder
@@ -65,20 +65,20 @@ def test_a_verified_connection_is_encrypted(secured):
 def test_another_server_is_refused(secured, host, mode, roots):
     """A wrong name, a wrong CA, a missing file and an unknown mode open no store."""
     url, folder = secured
-    with pytest.raises(StorageUnavailable):
+    with pytest.raises(StorageUnavailableError):
         open_storage(_url(url, host, sslmode=mode, sslrootcert=str(folder / roots)))
 
 
 @pytest.mark.parametrize("kind", ["postgresql", "mariadb"])
 def test_a_server_that_proves_nothing_is_refused(request, tmp_path, kind):
-    """Where verify-full is asked for, a server without TLS, or with a certificate of its own making, is refused."""
+    """With verify-full, a server without TLS, or with a self-made certificate, is refused."""
     url = sa.make_url(request.getfixturevalue(f"{kind}_url"))
     (tmp_path / "ca.pem").write_text(write_throwaway_tls(tmp_path))
-    with pytest.raises(StorageUnavailable):
+    with pytest.raises(StorageUnavailableError):
         open_storage(_url(url, "127.0.0.1", sslmode="verify-full", sslrootcert=str(tmp_path / "ca.pem")))
 
 
 def test_options_are_not_mixed():
     """PyMySQL's own TLS options beside sslmode are refused: it would not be clear which one counts."""
-    with pytest.raises(StorageUnavailable, match="mixes"):
+    with pytest.raises(StorageUnavailableError, match="mixes"):
         open_storage("mysql://root@localhost/x?sslmode=require&ssl_ca=x.pem")

@@ -21,11 +21,12 @@ from certcore.adapters.memory import MemoryStorage
 from certcore.adapters.sql import mapping, open_storage, schema, tables
 from certcore.adapters.sql.schema import HEAD, VERSION_TABLE
 from certcore.adapters.sql.tables import metadata
-from certcore.errors import DatabaseTooNew, NotFound, StorageUnavailable
+from certcore.errors import DatabaseTooNewError, NotFoundError, StorageUnavailableError
 from certcore.model.certificate import Schedule
 from certcore.ports.storage import LockWait
 from certcore.testing.contracts.samples import NOW, sample_authority, sample_certificate, sample_issuance
 from certcore.testing.contracts.storage import StorageContract
+from support.databases import sqlite_with_tables
 
 
 class TestMemory(StorageContract):
@@ -42,7 +43,23 @@ class TestSqlite(StorageContract):
 
     @pytest.fixture
     def storage(self, tmp_path, opened):
-        return opened(f"sqlite:///{tmp_path}/certcore.db")
+        return opened(sqlite_with_tables(tmp_path))
+
+
+def test_a_change_mark_tells_of_the_commits_of_others(tmp_path, opened):
+    """Another process has connections of its own; SQLite counts what they commit, and never for a closed store."""
+    url = sqlite_with_tables(tmp_path)
+    watching, writing = opened(url), opened(url)
+    marks = [watching.change_mark()]
+    for number in range(3):
+        with writing.write() as transaction:
+            transaction.documents.put("module", f"key{number}", {})
+        marks.append(watching.change_mark())
+        assert watching.change_mark() == marks[-1]
+    assert len(set(marks)) == 4
+    watching.close()
+    with pytest.raises(StorageUnavailableError, match="closed"):
+        watching.change_mark()
 
 
 class TestPostgresql(StorageContract):
@@ -68,7 +85,7 @@ def path(tmp_path):
 
 @pytest.fixture
 def database(path):
-    open_storage(f"sqlite:///{path}").close()
+    sqlite_with_tables(path.parent)
     return path
 
 
@@ -122,7 +139,7 @@ def test_migrations_make_what_the_tables_declare(database):
 
 
 def test_a_database_of_an_older_version_keeps_everything(path):
-    """Tables that have to be written anew take what refers to their rows along."""
+    """A migration that rewrites a table keeps the rows that refer to it."""
     engine = sa.create_engine(f"sqlite:///{path}")
     config = Config()
     config.set_main_option("script_location", str(Path(schema.__file__).parent / "migrations"))
@@ -150,7 +167,7 @@ def test_a_database_of_an_older_version_keeps_everything(path):
         assert transaction.schedules.get("certificate-1").due_at == NOW
         assert transaction.authorities.get("authority-1") == sample_authority()
     with contextlib.closing(open_storage(f"sqlite:///{path}")) as storage, storage.write() as transaction:
-        with pytest.raises(NotFound):
+        with pytest.raises(NotFoundError):
             transaction.certificates.add(sample_certificate(2, authority_id="nobody"))
         transaction.certificates.delete("certificate-1")
         assert transaction.issuances.of_certificate("certificate-1") == []
@@ -162,7 +179,7 @@ def test_a_database_from_a_newer_version_is_refused(database):
         connection.execute(f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
         connection.commit()
     before = database.read_bytes()
-    with pytest.raises(DatabaseTooNew, match=f"'9999'.*'{HEAD}'"):
+    with pytest.raises(DatabaseTooNewError, match=f"'9999'.*'{HEAD}'"):
         open_storage(f"sqlite:///{database}")
     assert database.read_bytes() == before
 
@@ -184,6 +201,7 @@ def test_a_database_may_be_shared(path):
     }
 
 
+@pytest.mark.slow(reason="starts interpreters")
 def test_two_processes_may_create_it_at_once(path):
     """Processes that open a new database in the same moment all succeed, and it is created once."""
     script = "import sys; from certcore.adapters.sql import open_storage; open_storage(sys.argv[1]).close()"
@@ -249,8 +267,8 @@ def test_a_writer_waits_for_another_process(database):
     ],
 )
 def test_what_cannot_be_opened_is_refused_in_words(tmp_path, url):
-    """A URL that is none, a folder that is missing or another kind of database: an error with advice."""
-    with pytest.raises(StorageUnavailable) as caught:
+    """An invalid URL, a missing folder or an unknown kind of database raises an error with advice."""
+    with pytest.raises(StorageUnavailableError) as caught:
         open_storage(url.format(folder=tmp_path))
     assert caught.value.advice
 
@@ -258,7 +276,7 @@ def test_what_cannot_be_opened_is_refused_in_words(tmp_path, url):
 def test_a_file_that_is_no_database_is_refused_and_kept(path):
     """A file of another kind is neither opened nor changed."""
     path.write_bytes(b"important notes " * 1000)
-    with pytest.raises(StorageUnavailable, match="not a database"):
+    with pytest.raises(StorageUnavailableError, match="not a database"):
         open_storage(f"sqlite:///{path}")
     assert path.read_bytes() == b"important notes " * 1000
 
@@ -268,7 +286,7 @@ def test_errors_do_not_carry_what_was_being_stored(database):
     storage = open_storage(f"sqlite:///{database}")
     with contextlib.closing(sqlite3.connect(database)) as connection:
         connection.execute("DROP TABLE certcore_documents")
-    with pytest.raises(StorageUnavailable) as caught, storage.write() as transaction:
+    with pytest.raises(StorageUnavailableError) as caught, storage.write() as transaction:
         transaction.documents.put("n", "k", {"canary": "s3cr3t-value"})
     assert "s3cr3t" not in f"{caught.value} {caught.value.as_dict()} {caught.value.__context__}"
     storage.close()
@@ -289,10 +307,11 @@ def test_opening_it_twice_in_one_process_keeps_its_locks(database):
     first.close()
 
 
+@pytest.mark.slow(reason="waits for a lock for a second")
 def test_giving_a_lease_back_does_not_wait_behind_a_locked_database(tmp_path, opened):
     """Another program locks SQLite, and a writer waits for it: who does not want to wait is told within seconds."""
     path = tmp_path / "certcore.db"
-    storage = opened(f"sqlite:///{path}")
+    storage = opened(sqlite_with_tables(tmp_path))
     waiting, done = threading.Event(), threading.Event()
 
     def write():
@@ -307,7 +326,7 @@ def test_giving_a_lease_back_does_not_wait_behind_a_locked_database(tmp_path, op
         writer.start()
         assert waiting.wait(60)
         begun = time.monotonic()
-        with pytest.raises(StorageUnavailable, match="locked"), storage.write(LockWait.NONE):
+        with pytest.raises(StorageUnavailableError, match="locked"), storage.write(LockWait.NONE):
             pass
         assert time.monotonic() - begun < 10
         assert not done.is_set()

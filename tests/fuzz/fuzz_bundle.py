@@ -1,4 +1,4 @@
-"""Fuzz `certcore.x509.bundle.read_bundle`; see the README beside this file.
+"""Fuzz `certcore.x509.import_bundle.read_bundle`; see the README beside this file.
 
 An input is a byte of options, then up to three fields with `SEPARATOR` between them.
 """
@@ -11,8 +11,8 @@ import atheris
 
 with atheris.instrument_imports(include=["certcore"]):
     from certcore.errors import CertCoreError
-    from certcore.x509.bundle import read_bundle
     from certcore.x509.chain import parse_chain
+    from certcore.x509.import_bundle import read_bundle
 
 from oracle import check_error
 from seeds import AS_TEXT, PASSWORD, SEPARATOR, WITH_PASSWORD

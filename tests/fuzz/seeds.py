@@ -25,9 +25,9 @@ NAMES = (
 
 def main(folder):
     """Write the files."""
-    # The corpus belongs to the unit tests, which are no package.
-    sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "x509"))
-    import bundle_corpus as corpus
+    # A script finds only what is in its own folder.
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+    from support import bundle_corpus as corpus
 
     world = corpus.World()
     for name in ("bundle", "chain", "names"):

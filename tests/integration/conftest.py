@@ -3,7 +3,6 @@
 import contextlib
 import importlib.util
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -11,21 +10,22 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
-import dns.exception
-import dns.message
-import dns.query
-import dns.rcode
 import pytest
 from attrs import define, field
-from ca_proxy import proxy_before
 
 from certcore import CertCore, Status
 from certcore.adapters.environment import SystemEnvironment
 from certcore.model.hints import DnsRecords
-from certcore.testing.acme2certifier import Acme2certifier
+from certcore.testing.dns_zone import MemoryZone
 from certcore.testing.pebble import Pebble
 from certcore.testing.ports import free_port
-from certcore.testing.zone import MemoryZone
+from support.ca_proxy import proxy_before
+from support.databases import sqlite_with_tables
+from support.inside import inside
+from support.servers.acme2certifier import Acme2certifier
+from support.servers.configurations import unbound_arguments
+from support.servers.name_servers import bind, program
+from support.servers.name_servers import running as running_server
 
 _DEADLINE = 240
 
@@ -75,7 +75,7 @@ class Panel:
 
     @property
     def url(self):
-        return self.database or f"sqlite:///{self.folder}/certcore.db"
+        return self.database or sqlite_with_tables(self.folder)
 
     @property
     def keyring(self):
@@ -106,6 +106,7 @@ class Panel:
                 "trusted_roots": roots_pem,
                 "terms_agreed": True,
                 "tech_zone": self.tech_zone,
+                "tech_zone_nameservers": [f"ns.{self.tech_zone} 127.0.0.1"],
                 "dns_servers": [self.dns_address],
                 **settings,
             },
@@ -123,10 +124,10 @@ class Panel:
 
     def issued(self, authority, domain, **fields):
         """A certificate that is active."""
-        one = self.request(authority, domain, **fields)
-        self.set_cnames(one)
-        self.until_active(one)
-        return one
+        certificate_id = self.request(authority, domain, **fields)
+        self.set_cnames(certificate_id)
+        self.until_active(certificate_id)
+        return certificate_id
 
     def records(self, certificate_id):
         """The CNAME rows of the right column."""
@@ -161,12 +162,12 @@ class Panel:
 
     def documents(self, prefix):
         """The module's documents below a prefix."""
-        contexts = self.core.engine.contexts
-        return contexts.documents(self.core.engine.plugins.module("puq_acme")).list(prefix)
+        contexts = inside(self.core).contexts
+        return contexts.documents(inside(self.core).plugins.module("puq_acme")).list(prefix)
 
     def txt_values(self):
         """What is published in the tech zone at this moment."""
-        return [one.value["value"] for one in self.documents("txt/")]
+        return [document.value["value"] for document in self.documents("txt/")]
 
     def issuance(self, certificate_id):
         """The newest attempt."""
@@ -244,7 +245,7 @@ def trouble(start_pebble, before):
 @pytest.fixture
 def crashing():
     """Sends orders to a process that kills copies of itself; see crashing.py."""
-    script = Path(__file__).with_name("crashing.py")
+    script = Path(__file__).parents[1] / "support" / "crashing.py"
     with subprocess.Popen(
         [sys.executable, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
@@ -261,63 +262,21 @@ def crashing():
             process.wait(120)
 
 
-def _program(name):
-    path = shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/bin"]))
-    if path is None:
-        pytest.skip(f"{name} is not installed")
-    return path
-
-
-@contextlib.contextmanager
-def _daemon(arguments, folder, port, zone):
-    """Run a DNS server until the block ends; the block begins when it answers for a zone."""
-    log = folder / "log"
-    with log.open("wb") as out:
-        process = subprocess.Popen(arguments, stdout=out, stderr=subprocess.STDOUT, cwd=folder)
-    try:
-        deadline = time.monotonic() + 60
-        while True:
-            assert process.poll() is None, f"{arguments[0]} ended: {log.read_text()[-2000:]}"
-            assert time.monotonic() < deadline, f"{arguments[0]} does not answer: {log.read_text()[-2000:]}"
-            with contextlib.suppress(dns.exception.DNSException, OSError):
-                query = dns.message.make_query(zone, "SOA")
-                if dns.query.udp(query, "127.0.0.1", port=port, timeout=0.3).rcode() == dns.rcode.NOERROR:
-                    break
-        yield
-    finally:
-        process.terminate()
-        try:
-            process.wait(15)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(15)
-
-
 @pytest.fixture(scope="module")
 def start_named(tmp_path_factory):
     """Starts BIND with a customer's zone and these records besides SOA and NS; gives its port."""
     with contextlib.ExitStack() as running:
 
         def start(zone, records):
-            named, folder, port = _program("named"), tmp_path_factory.mktemp("named"), free_port()
+            folder, port = tmp_path_factory.mktemp("named"), free_port()
             (folder / "customer.zone").write_text(
                 "$TTL 1\n"
                 f"@ IN SOA ns1.{zone}. hostmaster.{zone}. 1 3600 600 604800 1\n"
                 f"@ IN NS ns1.{zone}.\n"
                 "ns1 IN A 127.0.0.1\n" + records
             )
-            (folder / "named.conf").write_text(
-                f"""options {{
-                    directory "{folder}"; pid-file "{folder}/named.pid"; session-keyfile "{folder}/session.key";
-                    listen-on port {port} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }};
-                    recursion no; dnssec-validation no; notify no; allow-transfer {{ none; }};
-                }};
-                controls {{ }};
-                zone "{zone}" {{ type primary; file "customer.zone"; }};
-                """
-            )
-            arguments = [named, "-g", "-4", "-n", "1", "-c", str(folder / "named.conf")]
-            running.enter_context(_daemon(arguments, folder, port, zone))
+            statement = f'zone "{zone}" {{ type primary; file "customer.zone"; }};'
+            running.enter_context(bind(folder, port, statement, first=zone))
             return port
 
         yield start
@@ -329,42 +288,18 @@ def start_unbound(tmp_path_factory):
     with contextlib.ExitStack() as running:
 
         def start(zones):
-            unbound, folder, port = _program("unbound"), tmp_path_factory.mktemp("unbound"), free_port()
+            folder, port = tmp_path_factory.mktemp("unbound"), free_port()
             stubs = "".join(
-                f"""
-                stub-zone:
-                    name: "{zone}"
-                    stub-addr: 127.0.0.1@{at}
-                    stub-prime: no"""
+                f'stub-zone:\n    name: "{zone}"\n    stub-addr: 127.0.0.1@{at}\n    stub-prime: no\n'
                 for zone, at in zones.items()
             )
-            (folder / "unbound.conf").write_text(
-                f"""server:
-                    interface: 127.0.0.1
-                    port: {port}
-                    access-control: 127.0.0.0/8 allow
-                    do-daemonize: no
-                    username: ""
-                    chroot: ""
-                    directory: "{folder}"
-                    pidfile: "{folder}/unbound.pid"
-                    use-syslog: no
-                    logfile: ""
-                    num-threads: 1
-                    do-ip6: no
-                    do-not-query-localhost: no
-                    module-config: "iterator"
-                    use-caps-for-id: yes
-                    qname-minimisation: yes
-                    qname-minimisation-strict: yes
-                    local-zone: "test." nodefault
-                remote-control:
-                    control-enable: no
-                {stubs}
-                """
-            )
-            arguments = [unbound, "-d", "-c", str(folder / "unbound.conf")]
-            running.enter_context(_daemon(arguments, folder, port, next(iter(zones))))
+            server = """
+    do-ip6: no
+    do-not-query-localhost: no
+    module-config: "iterator"
+    qname-minimisation-strict: yes"""
+            arguments = unbound_arguments(folder, ("127.0.0.1", port), server, stubs)
+            running.enter_context(running_server(program("unbound"), arguments, port, next(iter(zones))))
             return port
 
         yield start

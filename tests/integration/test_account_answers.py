@@ -6,7 +6,17 @@ import json
 from datetime import timedelta
 
 import pytest
-from acme_accounts import (
+
+from certcore import Status
+from certcore.errors import CAError, CertCoreError, InvalidInputError
+from certcore.model.hints import ActionButton
+from certcore_puq_acme.accounts.pool import Accounts
+from certcore_puq_acme.accounts.records import records_of
+from certcore_puq_acme.network import Network
+from certcore_puq_acme.protocol import jws
+from certcore_puq_acme.protocol.client import AcmeClient
+from certcore_puq_acme.protocol.http import Http
+from support.acme_accounts import (
     EAB_KEY,
     NEW_ACCOUNT,
     account_at_the_ca,
@@ -21,16 +31,7 @@ from acme_accounts import (
     run_action,
     texts_of,
 )
-from ca_proxy import serving
-
-from certcore import Status
-from certcore.errors import CAError, CertCoreError, InvalidInput
-from certcore.model.hints import ActionButton
-from certcore_puq_acme import jose
-from certcore_puq_acme.account_records import records_of
-from certcore_puq_acme.accounts import Accounts
-from certcore_puq_acme.client import AcmeClient
-from certcore_puq_acme.transport import Http
+from support.ca_proxy import serving
 
 pytestmark = pytest.mark.pebble
 
@@ -56,7 +57,7 @@ def test_a_contact_that_the_ca_refuses_holds_nobody_up(panel, trouble, kind):
 
 
 def test_a_contact_that_could_not_be_told_is_told_later(panel, trouble):
-    """A CA that is busy has not refused the contact: it is told again, and nobody is shown a refusal."""
+    """If the CA is busy, the contact is sent again later, and no refusal is shown."""
     plan, proxy = trouble
     profile = panel.profile(**proxy, email="old@panel.test")
     run_action(panel, profile, "open_account")
@@ -83,9 +84,9 @@ def test_a_contact_that_could_not_be_told_is_told_later(panel, trouble):
 @contextlib.contextmanager
 def _other_client(directory_url, roots_pem, contact):
     """An account that another client has opened; its client and its key."""
-    pem = jose.generate_account_key()
+    pem = jws.generate_account_key()
     with contextlib.closing(Http(extra_roots=roots_pem)) as connections:
-        client = AcmeClient(directory_url, key=jose.load_account_key(pem), http=connections)
+        client = AcmeClient(directory_url, key=jws.load_account_key(pem), http=connections)
         client.new_account(contact, terms_agreed=True)
         yield client, pem.decode()
 
@@ -96,7 +97,7 @@ def test_an_account_taken_along_keeps_its_contact(panel, start_pebble):
     profile = panel.profile(pebble.directory_url, pebble.roots_pem)
     with _other_client(pebble.directory_url, pebble.roots_pem, ["old@panel.test"]) as (other, pem):
         run_action(panel, profile, "import_account_key", account_key=pem)
-        one = panel.issued(profile, "a.shop.test")
+        certificate_id = panel.issued(profile, "a.shop.test")
         assert other.account().contact == ("mailto:old@panel.test",)
         panel.core.authorities.edit(profile.id, settings={"email": "new@panel.test"})
         panel.issued(profile, "b.shop.test")
@@ -104,7 +105,7 @@ def test_an_account_taken_along_keeps_its_contact(panel, start_pebble):
         panel.core.authorities.edit(profile.id, settings={"email": ""})
         panel.issued(profile, "c.shop.test")
         assert other.account().contact == ()  # this one was ours
-    assert panel.core.certificates.get(one).status is Status.ACTIVE
+    assert panel.core.certificates.get(certificate_id).status is Status.ACTIVE
 
 
 # -- taking an account along --------------------------------------------------------------------------------------
@@ -115,17 +116,17 @@ def test_an_account_is_taken_along_in_place_of_one(panel, start_pebble):
     pebble = start_pebble()
     profile = panel.profile(pebble.directory_url, pebble.roots_pem)
     assert offered_actions(panel, profile)["import_account_key"].confirm is None
-    one = panel.issued(profile, "a.shop.test")
-    before, old = record_of(panel, profile), Accounts().client(context_of(panel, profile))
+    certificate_id = panel.issued(profile, "a.shop.test")
+    before, old = record_of(panel, profile), Accounts(network=Network()).client(context_of(panel, profile))
     assert "stays at the CA" in str(offered_actions(panel, profile)["import_account_key"].confirm)
     with _other_client(pebble.directory_url, pebble.roots_pem, []) as (other, pem):
         run_action(panel, profile, "import_account_key", account_key=pem)
         assert record_of(panel, profile).url == other.account_url != before.url
     assert old.account().status == "valid"
-    serial = panel.core.certificates.view(one).leaf.serial_hex
-    panel.core.certificates.renew(one)
-    panel.drive(one, lambda _: panel.core.certificates.view(one).leaf.serial_hex != serial)
-    assert panel.core.certificates.revoke(one).status is Status.REVOKED
+    serial = panel.core.certificates.view(certificate_id).leaf.serial_hex
+    panel.core.certificates.renew(certificate_id)
+    panel.drive(certificate_id, lambda _: panel.core.certificates.view(certificate_id).leaf.serial_hex != serial)
+    assert panel.core.certificates.revoke(certificate_id).status is Status.REVOKED
     assert "import_account_key" in {
         hint.name for hint in panel.core.authorities.hints(profile.id) if isinstance(hint, ActionButton)
     }
@@ -149,7 +150,7 @@ def test_an_account_that_a_ca_shows_as_closed_is_not_taken_along(panel, trouble)
     with _other_client(proxy["directory_url"], proxy["roots_pem"], []) as (other, pem):
         closed = json.dumps({"status": "deactivated"}).encode()
         replace_answers(plan, NEW_ACCOUNT, 200, closed, location=other.account_url, **{"replay-nonce": "AAAA"})
-        with pytest.raises(InvalidInput, match="deactivated"):
+        with pytest.raises(InvalidInputError, match="deactivated"):
             run_action(panel, profile, "import_account_key", account_key=pem)
 
 
@@ -217,7 +218,7 @@ def test_the_yes_to_other_terms_opens_no_further_account(panel, trouble):
     panel.until_active(second)
     run_action(panel, profile, "open_account")
     records = [one for one in records_of(context_of(panel, profile).documents, profile.id) if one.url]
-    assert [one.terms_of_service for one in records] == ["https://ca.test/terms/2"] * 3
+    assert [record.terms_of_service for record in records] == ["https://ca.test/terms/2"] * 3
     assert "other terms of service" not in texts_of(panel.core.authorities.hints(profile.id))
 
 
@@ -227,15 +228,18 @@ def test_accounts_that_are_no_more_do_not_hold_up_an_agreement(panel, trouble):
     profile = panel.profile(**proxy, own_accounts=True)
     panel.issued(profile, "a.shop.test", module_data={"account_email": "anna@shop.test"})
     (closed,) = records_of(context_of(panel, profile).documents, profile.id)
-    Accounts().find(context_of(panel, profile), closed.document).deactivate_account()
+    Accounts(network=Network()).find(context_of(panel, profile), closed.document).deactivate_account()
     _has_other_terms(plan, "https://ca.test/terms/2")
     panel.restart()
-    one = panel.request(profile, "b.shop.test", module_data={"account_email": "berta@shop.test"})
-    panel.set_cnames(one)
-    assert "agree_to_terms" in panel.drive(one, lambda certificate: certificate.problem is not None).problem.advice
+    certificate_id = panel.request(profile, "b.shop.test", module_data={"account_email": "berta@shop.test"})
+    panel.set_cnames(certificate_id)
+    assert (
+        "agree_to_terms"
+        in panel.drive(certificate_id, lambda certificate: certificate.problem is not None).problem.advice
+    )
     run_action(panel, profile, "agree_to_terms")
-    panel.core.certificates.check_now(one)
-    panel.until_active(one)
+    panel.core.certificates.check_now(certificate_id)
+    panel.until_active(certificate_id)
     told = {record.url: record for record in records_of(context_of(panel, profile).documents, profile.id)}
     assert told[closed.url].is_closed
     assert told[closed.url].terms_of_service == closed.terms_of_service
@@ -266,12 +270,12 @@ def test_only_pages_are_links(panel, trouble):
         return with_other_terms(path, status, body, headers)
 
     plan.rewrite = rewrite
-    one = panel.request(profile, "a.shop.test")
-    panel.set_cnames(one)
-    panel.drive(one, lambda certificate: certificate.problem is not None)
+    certificate_id = panel.request(profile, "a.shop.test")
+    panel.set_cnames(certificate_id)
+    panel.drive(certificate_id, lambda certificate: certificate.problem is not None)
     draft = panel.core.certificates.create("b.shop.test", authority=profile.id).id
     found = [
-        *links_of(panel.core.certificates.hints(one)),
+        *links_of(panel.core.certificates.hints(certificate_id)),
         *links_of(panel.core.certificates.hints(draft)),
         *links_of(panel.core.authorities.hints(profile.id)),
     ]
@@ -289,26 +293,26 @@ def test_a_page_that_somebody_has_to_visit(panel, trouble, kind):
         f"Please visit: {page}"
     )
     replace_answers(plan, "/order-plz", 429 if kind == "rateLimited" else 403, problem_document(kind, detail))
-    one = panel.request(profile, "a.shop.test")
-    panel.set_cnames(one)
-    panel.drive(one, lambda certificate: certificate.problem is not None)
-    hints = panel.core.certificates.hints(one)
+    certificate_id = panel.request(profile, "a.shop.test")
+    panel.set_cnames(certificate_id)
+    panel.drive(certificate_id, lambda certificate: certificate.problem is not None)
+    hints = panel.core.certificates.hints(certificate_id)
     assert page in links_of(hints)
     assert "Somebody has to visit the CA's page" in texts_of(hints)
     assert "nothing is to be done" not in texts_of(hints).lower()
 
 
 def test_a_page_of_a_stranger_is_no_link(panel, trouble):
-    """What the CA tells of a validation may quote a server that is not the CA's: no link is made of it."""
+    """A CA's text about a validation may quote another server, so URLs in it do not become links."""
     plan, proxy = trouble
     profile = panel.profile(**proxy)
     replace_answers(
         plan, "/order-plz", 403, problem_document("unauthorized", "the server said: please visit https://evil.test/now")
     )
-    one = panel.request(profile, "a.shop.test")
-    panel.set_cnames(one)
-    panel.drive(one, lambda certificate: certificate.problem is not None)
-    assert [url for url in links_of(panel.core.certificates.hints(one)) if "evil.test" in url] == []
+    certificate_id = panel.request(profile, "a.shop.test")
+    panel.set_cnames(certificate_id)
+    panel.drive(certificate_id, lambda certificate: certificate.problem is not None)
+    assert [url for url in links_of(panel.core.certificates.hints(certificate_id)) if "evil.test" in url] == []
 
 
 # -- external account binding -------------------------------------------------------------------------------------
@@ -324,14 +328,14 @@ def test_a_binding_that_is_not_right_is_told_with_what_to_do(panel, start_pebble
     (_, item, _) = panel.core.authorities.check(profile.id).items
     with pytest.raises(CAError) as refused:
         run_action(panel, profile, "open_account")
-    one = panel.request(profile, "a.shop.test")
-    panel.set_cnames(one)
-    problem = panel.drive(one, lambda certificate: certificate.problem is not None).problem
+    certificate_id = panel.request(profile, "a.shop.test")
+    panel.set_cnames(certificate_id)
+    problem = panel.drive(certificate_id, lambda certificate: certificate.problem is not None).problem
     assert not item.ok
     assert problem.detail
-    for text in (item.detail, refused.value.message, str(problem)):
+    for text in (str(item.detail), refused.value.message, str(problem)):
         assert f"The CA said: {problem.detail}" in text
-    for advice in (item.advice, refused.value.advice, problem.advice):
+    for advice in map(str, (item.advice, refused.value.advice, problem.advice)):
         assert "EAB key id and HMAC key into the CA profile" in advice
 
 
@@ -357,11 +361,11 @@ def test_a_refusal_of_a_short_eab_key_is_explained(panel, trouble, status, kind,
     short = {"eab_kid": "kid-1", "eab_hmac_key": "A" * 40}
     profile = panel.profile(**proxy, **short)
     (_, item, _) = panel.core.authorities.check(profile.id).items
-    assert detail in item.detail
-    assert "has 30 bytes" in item.advice
+    assert detail in str(item.detail)
+    assert "has 30 bytes" in str(item.advice)
     panel.core.authorities.edit(profile.id, settings={"eab_hmac_key": EAB_KEY})
     (_, item, _) = panel.core.authorities.check(profile.id).items
-    assert "bytes" not in item.advice
+    assert "bytes" not in str(item.advice)
 
 
 # -- external account binding by e-mail ---------------------------------------------------------------------------
@@ -410,14 +414,14 @@ def test_eab_credentials_that_cannot_be_had_now(panel, start_pebble, eab_service
     pebble = start_pebble(eab={"kid-1": EAB_KEY})
     url = f"http://127.0.0.1:{eab_service.server_port}/x"
     profile = panel.profile(pebble.directory_url, pebble.roots_pem, email="owner@panel.test", eab_url=url)
-    one = panel.request(profile, "a.shop.test")
-    panel.set_cnames(one)
-    failed = panel.drive(one, lambda certificate: certificate.problem is not None, travel=False)
+    certificate_id = panel.request(profile, "a.shop.test")
+    panel.set_cnames(certificate_id)
+    failed = panel.drive(certificate_id, lambda certificate: certificate.problem is not None, travel=False)
     assert failed.status is Status.PENDING
-    due = panel.core.certificates.view(one).schedule.due_at - panel.environment.now()
+    due = panel.core.certificates.view(certificate_id).schedule.due_at - panel.environment.now()
     assert timedelta(seconds=2900) < due < timedelta(seconds=6100)
     eab_service.answer = (200, _GIVEN, {})
-    panel.until_active(one)
+    panel.until_active(certificate_id)
 
 
 def test_fetched_eab_credentials_outlive_a_ca_that_is_down(panel, start_pebble, before, eab_service):
@@ -448,8 +452,8 @@ def test_eab_credentials_that_are_garbage(panel, start_pebble, eab_service, body
     )
     (_, item, _) = panel.core.authorities.check(profile.id).items
     assert not item.ok
-    assert "sent an EAB reply" in item.detail
-    assert item.detail.isprintable()
+    assert "sent an EAB reply" in str(item.detail)
+    assert str(item.detail).isprintable()
 
 
 def test_eab_credentials_need_an_email(panel, start_pebble, eab_service):
@@ -459,11 +463,11 @@ def test_eab_credentials_need_an_email(panel, start_pebble, eab_service):
     url = f"http://127.0.0.1:{eab_service.server_port}/x"
     try:
         profile = panel.profile(pebble.directory_url, pebble.roots_pem, eab_url=url)
-    except InvalidInput as refused:
+    except InvalidInputError as refused:
         assert refused.field == "email"  # noqa: PT017 - either is in words
         return
-    one = panel.request(profile, "a.shop.test")
-    panel.set_cnames(one)
-    failed = panel.drive(one, lambda certificate: certificate.problem is not None)
+    certificate_id = panel.request(profile, "a.shop.test")
+    panel.set_cnames(certificate_id)
+    failed = panel.drive(certificate_id, lambda certificate: certificate.problem is not None)
     assert "account e-mail" in failed.problem.advice
     assert "plugin" not in str(failed.problem)

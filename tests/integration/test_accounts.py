@@ -7,25 +7,27 @@ import threading
 from datetime import timedelta
 
 import pytest
-from acme_accounts import (
+
+from certcore import Status
+from certcore.errors import CAError, CertCoreError, InvalidInputError, StorageError
+from certcore.model.hints import Fact, Facts, Notice
+from certcore.testing.pebble import Pebble
+from certcore_puq_acme.accounts.pool import Accounts
+from certcore_puq_acme.accounts.records import records_of
+from certcore_puq_acme.network import Network
+from certcore_puq_acme.protocol import jws
+from certcore_puq_acme.protocol.client import AcmeClient
+from certcore_puq_acme.protocol.errors import AcmeProblemError
+from certcore_puq_acme.protocol.http import Http
+from support.acme_accounts import (
     EAB_KEY,
     account_at_the_ca,
     context_of,
     record_of,
     run_action,
 )
-from ca_proxy import serving
-
-from certcore import Status
-from certcore.errors import CAError, CertCoreError, InvalidInput, StorageError
-from certcore.model.hints import Fact, Facts, Notice
-from certcore.testing.pebble import Pebble
-from certcore_puq_acme import jose
-from certcore_puq_acme.account_records import records_of
-from certcore_puq_acme.accounts import Accounts
-from certcore_puq_acme.acme_errors import AcmeProblem
-from certcore_puq_acme.client import AcmeClient
-from certcore_puq_acme.transport import Http
+from support.ca_proxy import serving
+from support.inside import inside
 
 pytestmark = pytest.mark.pebble
 MOST = 40
@@ -51,8 +53,8 @@ def test_one_account_for_the_profile_and_one_for_each_other_email(panel, start_p
     panel.issued(profile, "c.shop.test", module_data={"account_email": "anna@shop.test"})
     panel.issued(profile, "d.shop.test", module_data={"account_email": "anna@shop.test"})
     records = records_of(context_of(panel, profile).documents, profile.id)
-    assert sorted(one.contact for one in records) == ["anna@shop.test", "ca@panel.test"]
-    assert len({one.url for one in records}) == 2
+    assert sorted(record.contact for record in records) == ["anna@shop.test", "ca@panel.test"]
+    assert len({record.url for record in records}) == 2
     assert "anna@shop.test" in _shown(panel, profile)
 
 
@@ -69,7 +71,7 @@ def test_terms_can_be_agreed_to_by_a_certificate_of_its_own(panel, start_pebble)
 
 
 def test_the_contact_follows_the_profile(panel, start_pebble):
-    """A changed e-mail is told to the CA at the next use; the account stays the same, and its history tells of it."""
+    """A changed e-mail address is sent to the CA at the next use; the account stays, and its history records it."""
     pebble = start_pebble()
     profile = panel.profile(pebble.directory_url, pebble.roots_pem, email="old@panel.test")
     panel.issued(profile, "a.shop.test")
@@ -90,8 +92,8 @@ def test_kinds_of_account_key(panel, start_pebble, kind):
     profile = panel.profile(pebble.directory_url, pebble.roots_pem, account_key_type=kind)
     panel.issued(profile, "a.shop.test")
     context = context_of(panel, profile)
-    key = jose.load_account_key(context.documents.unseal(record_of(panel, profile).key_name))
-    assert jose.AccountSigner(key).alg == {"ec_p256": "ES256", "ec_p384": "ES384", "rsa_2048": "RS256"}[kind]
+    key = jws.load_account_key(context.documents.unseal(record_of(panel, profile).key_name))
+    assert jws.AccountSigner(key).alg == {"ec_p256": "ES256", "ec_p384": "ES384", "rsa_2048": "RS256"}[kind]
 
 
 def test_an_account_is_found_by_its_key_after_a_restore(panel, start_pebble):
@@ -100,7 +102,7 @@ def test_an_account_is_found_by_its_key_after_a_restore(panel, start_pebble):
     profile = panel.profile(pebble.directory_url, pebble.roots_pem, eab_kid="kid-1", eab_hmac_key=EAB_KEY)
     panel.issued(profile, "a.shop.test")
     before = record_of(panel, profile)
-    panel.core.engine.contexts.documents(panel.core.engine.plugins.module("puq_acme")).delete(before.document)
+    inside(panel.core).contexts.documents(inside(panel.core).plugins.module("puq_acme")).delete(before.document)
     panel.core.authorities.edit(profile.id, settings={"terms_agreed": False})
     panel.restart()
     panel.issued(profile, "b.shop.test")
@@ -111,13 +113,13 @@ def test_another_ca_is_another_account_and_existing_certificates_stay_renewable(
     """A profile that is set to another CA gets an account there; its certificates are renewed there, and back again."""
     first, second = start_pebble(), start_pebble()
     profile = panel.profile(first.directory_url, first.roots_pem)
-    one = panel.issued(profile, "a.shop.test")
+    certificate_id = panel.issued(profile, "a.shop.test")
     at_first = record_of(panel, profile)
     panel.move(profile, second)
     assert record_of(panel, profile).url == ""
-    serial = panel.core.certificates.view(one).leaf.serial_hex
-    panel.core.certificates.renew(one)
-    panel.drive(one, lambda _: panel.core.certificates.view(one).leaf.serial_hex != serial)
+    serial = panel.core.certificates.view(certificate_id).leaf.serial_hex
+    panel.core.certificates.renew(certificate_id)
+    panel.drive(certificate_id, lambda _: panel.core.certificates.view(certificate_id).leaf.serial_hex != serial)
     assert record_of(panel, profile).url not in ("", at_first.url)
     panel.move(profile, first)
     assert record_of(panel, profile).url == at_first.url
@@ -127,13 +129,13 @@ def test_a_profile_that_changes_in_the_middle_of_an_order(panel, start_pebble):
     """An order at the old CA is left, its values are taken back, and one is placed at the new CA."""
     first, second = start_pebble(sleep=True), start_pebble()
     profile = panel.profile(first.directory_url, first.roots_pem)
-    one = panel.request(profile, "a.shop.test")
-    panel.set_cnames(one)
-    panel.drive(one, lambda _: bool(panel.txt_values()))
-    old = panel.issuance(one).module_state["order"]
+    certificate_id = panel.request(profile, "a.shop.test")
+    panel.set_cnames(certificate_id)
+    panel.drive(certificate_id, lambda _: bool(panel.txt_values()))
+    old = panel.issuance(certificate_id).module_state["order"]
     panel.move(profile, second)
-    panel.until_active(one)
-    state = panel.issuance(one).module_state
+    panel.until_active(certificate_id)
+    state = panel.issuance(certificate_id).module_state
     assert state["order"].split("/")[2] == second.directory_url.split("/")[2] != old.split("/")[2]
     assert panel.txt_values() == []
 
@@ -148,7 +150,7 @@ def test_a_rollover(panel, start_pebble):
     panel.issued(profile, "a.shop.test")
     context, before = context_of(panel, profile), record_of(panel, profile)
     old_key = context.documents.unseal(before.key_name)
-    elsewhere = Accounts()  # another process, with the client in memory
+    elsewhere = Accounts(network=Network())  # another process, with the client in memory
     elsewhere.client(context).account()
     assert before.url in run_action(panel, profile, "roll_over_account_key")
     after = record_of(panel, profile)
@@ -159,9 +161,9 @@ def test_a_rollover(panel, start_pebble):
     assert elsewhere.client(context).account().url == before.url
     with contextlib.closing(Http(extra_roots=pebble.roots_pem)) as connections:
         stale = AcmeClient(
-            pebble.directory_url, key=jose.load_account_key(old_key), http=connections, account_url=before.url
+            pebble.directory_url, key=jws.load_account_key(old_key), http=connections, account_url=before.url
         )
-        with pytest.raises(AcmeProblem):
+        with pytest.raises(AcmeProblemError):
             stale.account()
     panel.issued(profile, "b.shop.test")
     assert "roll" in after.history[-1]["what"]
@@ -172,25 +174,25 @@ def test_a_rollover_in_the_middle_of_an_order(panel, start_pebble):
     """An order that is under way goes on with the new key, in a process that knew only the old one."""
     pebble = start_pebble()
     profile = panel.profile(pebble.directory_url, pebble.roots_pem)
-    one = panel.request(profile, "a.shop.test")
-    panel.set_cnames(one)
-    panel.drive(one, lambda _: (panel.issuance(one).module_state or {}).get("stage") == "ordered")
+    certificate_id = panel.request(profile, "a.shop.test")
+    panel.set_cnames(certificate_id)
+    panel.drive(certificate_id, lambda _: (panel.issuance(certificate_id).module_state or {}).get("stage") == "ordered")
     context = context_of(panel, profile)
-    module = type(panel.core.engine.plugins.module("puq_acme"))()  # another process
+    module = type(inside(panel.core).plugins.module("puq_acme"))()  # another process
     module.run_action("roll_over_account_key", _which(""), context, actor="root")
     told = []
-    panel.drive(one, lambda found: told.append(found.problem) or found.status is Status.ACTIVE)
+    panel.drive(certificate_id, lambda found: told.append(found.problem) or found.status is Status.ACTIVE)
     assert told == [None] * len(told)
 
 
 def _which(account):
     from certcore.model.form import structure
-    from certcore_puq_acme.account_actions import _WhichAccount
+    from certcore_puq_acme.accounts.actions import WhichAccount
 
-    return structure(_WhichAccount, {"account": account})
+    return structure(WhichAccount, {"account": account})
 
 
-@pytest.mark.slow
+@pytest.mark.slow(reason="kills a process at each of many points")
 @pytest.mark.timeout(800)
 @pytest.mark.parametrize("crashed_kind", ["sqlite"])
 def test_killed_at_every_point_of_a_rollover(panel, start_pebble, crashing, crashed_kind):
@@ -254,35 +256,35 @@ def test_a_closed_account_is_not_opened_again_unasked(panel, start_pebble):
     """After deactivation certificates say so, and stay; a new account is opened when somebody asks for it."""
     pebble = start_pebble()
     profile = panel.profile(pebble.directory_url, pebble.roots_pem)
-    one = panel.issued(profile, "a.shop.test")
+    certificate_id = panel.issued(profile, "a.shop.test")
     before = record_of(panel, profile)
     assert "deactivate_account" in {action.name for action in panel.core.authorities.actions(profile.id)}
     run_action(panel, profile, "deactivate_account")
     assert record_of(panel, profile).is_closed
     assert "deactivated" in _shown(panel, profile)
-    panel.core.certificates.renew(one)
-    failed = panel.drive(one, lambda certificate: certificate.problem is not None)
+    panel.core.certificates.renew(certificate_id)
+    failed = panel.drive(certificate_id, lambda certificate: certificate.problem is not None)
     assert failed.status is Status.ACTIVE
     assert "open_account" in failed.problem.advice
-    with pytest.raises(InvalidInput, match="open_account"):
+    with pytest.raises(InvalidInputError, match="open_account"):
         run_action(panel, profile, "deactivate_account")
     run_action(panel, profile, "open_account")
     after = record_of(panel, profile)
     assert after.url not in ("", before.url)
-    serial = panel.core.certificates.view(one).leaf.serial_hex
-    panel.core.certificates.renew(one)
-    panel.drive(one, lambda _: panel.core.certificates.view(one).leaf.serial_hex != serial)
+    serial = panel.core.certificates.view(certificate_id).leaf.serial_hex
+    panel.core.certificates.renew(certificate_id)
+    panel.drive(certificate_id, lambda _: panel.core.certificates.view(certificate_id).leaf.serial_hex != serial)
 
 
 @pytest.mark.parametrize("form", ["pem", "jwk"])
 def test_an_account_is_taken_along_from_another_client(panel, start_pebble, form):
     """The account is found by its key, in PEM or as a JWK; nothing is created at the CA, and it issues."""
     pebble = start_pebble(eab={"kid-1": EAB_KEY})
-    pem = jose.generate_account_key(jose.AccountKeyType.RSA_2048)
-    key = jose.load_account_key(pem)
+    pem = jws.generate_account_key(jws.AccountKeyType.RSA_2048)
+    key = jws.load_account_key(pem)
     with contextlib.closing(Http(extra_roots=pebble.roots_pem)) as connections:
         other = AcmeClient(pebble.directory_url, key=key, http=connections)
-        eab = jose.ExternalAccountBinding(kid="kid-1", hmac_key=EAB_KEY)
+        eab = jws.ExternalAccountBinding(kid="kid-1", hmac_key=EAB_KEY)
         url = other.new_account(["old@panel.test"], terms_agreed=True, eab=eab).url
     profile = panel.profile(pebble.directory_url, pebble.roots_pem, email="new@panel.test")
     given = pem.decode() if form == "pem" else json.dumps(key.to_json())
@@ -299,9 +301,9 @@ def test_a_key_without_an_account_is_not_taken_along(panel, start_pebble):
     pebble = start_pebble()
     profile = panel.profile(pebble.directory_url, pebble.roots_pem)
     with pytest.raises(CAError, match="knows no account"):
-        run_action(panel, profile, "import_account_key", account_key=jose.generate_account_key().decode())
+        run_action(panel, profile, "import_account_key", account_key=jws.generate_account_key().decode())
     for wrong in ("hello", '{"kty": "RSA"}', '{"kty": "oct", "k": "AAAA"}', "-----BEGIN PRIVATE KEY-----"):
-        with pytest.raises(InvalidInput) as caught:
+        with pytest.raises(InvalidInputError) as caught:
             run_action(panel, profile, "import_account_key", account_key=wrong)
         assert caught.value.field == "account_key"
     assert record_of(panel, profile).url == ""
@@ -355,13 +357,13 @@ def test_eab_credentials_by_email(panel, start_pebble, eab_server):
 
 
 def test_no_eab_credentials_for_this_email(panel, start_pebble, eab_server):
-    """The CA's refusal is told with the address and what to do."""
+    """The error shows the CA's refusal, the address, and what to do."""
     pebble = start_pebble(eab={"kid-1": EAB_KEY})
     url = f"http://127.0.0.1:{eab_server.server_port}/acme/eab-credentials-email"
     profile = panel.profile(pebble.directory_url, pebble.roots_pem, email="nobody@panel.test", eab_url=url)
-    one = panel.request(profile, "a.shop.test")
-    panel.set_cnames(one)
-    failed = panel.drive(one, lambda certificate: certificate.problem is not None)
+    certificate_id = panel.request(profile, "a.shop.test")
+    panel.set_cnames(certificate_id)
+    failed = panel.drive(certificate_id, lambda certificate: certificate.problem is not None)
     assert failed.status is Status.ERROR
     assert "nobody@panel.test" in str(failed.problem)
     assert "missing_email" in str(failed.problem)

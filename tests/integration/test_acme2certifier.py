@@ -16,14 +16,14 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from certcore import Status
 from certcore.adapters.environment import SystemEnvironment
 from certcore.errors import CertCoreError
-from certcore.testing.acme2certifier import Acme2certifier
-from certcore.testing.zone import MemoryZone
+from certcore.testing.dns_zone import MemoryZone
 from certcore.x509.chain import parse_chain, verify_chain
-from certcore_puq_acme.acme_errors import AcmeProblem
-from certcore_puq_acme.client import AcmeClient
-from certcore_puq_acme.jose import ExternalAccountBinding, b64url, generate_account_key, load_account_key
+from certcore_puq_acme.protocol.client import AcmeClient
+from certcore_puq_acme.protocol.errors import AcmeProblemError
+from certcore_puq_acme.protocol.http import Http
+from certcore_puq_acme.protocol.jws import ExternalAccountBinding, b64url, generate_account_key, load_account_key
 from certcore_puq_acme.techzone.server import ZoneServer
-from certcore_puq_acme.transport import Http
+from support.servers.acme2certifier import Acme2certifier
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("acme2certifier") is None,
@@ -136,10 +136,10 @@ def test_the_same_key_finds_the_same_account(server, connect):
     """An account is created once; the same key finds it again, and an unknown key finds nothing."""
     pem = generate_account_key()
     first, second = connect(server, pem), connect(server, pem)
-    with pytest.raises(AcmeProblem) as caught:
+    with pytest.raises(AcmeProblemError) as caught:
         first.new_account(only_return_existing=True)
     assert caught.value.acme_type == "accountDoesNotExist"
-    with pytest.raises(AcmeProblem) as caught:
+    with pytest.raises(AcmeProblemError) as caught:
         first.new_account([_OWNER])
     assert caught.value.acme_type == "userActionRequired"
     made = first.new_account([_OWNER], terms_agreed=True)
@@ -157,11 +157,11 @@ def test_the_account_key_can_change(server, connect):
     account = client.new_account([_OWNER], terms_agreed=True)
     client.change_key(new)
     assert client.account().url == account.url
-    with pytest.raises(AcmeProblem) as caught:
+    with pytest.raises(AcmeProblemError) as caught:
         connect(server, old).new_account(only_return_existing=True)
     assert caught.value.acme_type == "accountDoesNotExist"
     assert client.deactivate_account().status == "deactivated"
-    with pytest.raises(AcmeProblem) as caught:
+    with pytest.raises(AcmeProblemError) as caught:
         client.account()
     assert (caught.value.acme_type, caught.value.status) == ("accountDoesNotExist", 403)
 
@@ -171,10 +171,10 @@ def test_external_account_binding(connect):
     with Acme2certifier.start(eab=_EAB) as server:
         client = connect(server)
         assert client.directory().external_account_required
-        with pytest.raises(AcmeProblem) as caught:
+        with pytest.raises(AcmeProblemError) as caught:
             client.new_account([_OWNER])
         assert caught.value.acme_type == "externalAccountRequired"
-        with pytest.raises(AcmeProblem) as caught:
+        with pytest.raises(AcmeProblemError) as caught:
             client.new_account([_OWNER], eab=ExternalAccountBinding(kid="kid-1", hmac_key="d3Jvbmc"))
         assert caught.value.acme_type == "unauthorized"
         bound = ExternalAccountBinding(kid="kid-1", hmac_key=_EAB["kid-1"])
@@ -208,7 +208,7 @@ def test_apex_and_wildcard_through_a_cname(server, zones, client):
     assert leaf.serial_number not in server.revoked_serials()
     client.revoke(leaf.public_bytes(Encoding.DER), reason=4)
     assert leaf.serial_number in server.revoked_serials()
-    with pytest.raises(AcmeProblem) as caught:
+    with pytest.raises(AcmeProblemError) as caught:
         client.revoke(leaf.public_bytes(Encoding.DER))
     assert caught.value.acme_type == "alreadyRevoked"
 
@@ -218,7 +218,7 @@ def test_a_certificate_does_not_revoke_itself(server, zones, client, connect):
     key, chain_pem = _issue(zones, client, ["key.shop.test"])
     leaf = _leaf(chain_pem)
     own = connect(server, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    with pytest.raises(AcmeProblem) as caught:
+    with pytest.raises(AcmeProblemError) as caught:
         own.revoke(leaf.public_bytes(Encoding.DER), by_key=True)
     assert (caught.value.acme_type, caught.value.status) == ("accountDoesNotExist", 403)
     assert leaf.serial_number not in server.revoked_serials()
@@ -235,7 +235,7 @@ def test_profiles_and_their_renewal_windows(zones, client):
         assert window["start"] == leaf.not_valid_before_utc + life / 2
         assert window["end"] - window["start"] == timedelta(hours=2)
         assert found.retry_after == 600
-    with pytest.raises(AcmeProblem) as caught:
+    with pytest.raises(AcmeProblemError) as caught:
         client.new_order(["unknown.shop.test"], profile="unknown")
     assert caught.value.acme_type == "invalidProfile"
 
@@ -252,7 +252,7 @@ def test_renewal_of_all_certificates_now(zones, connect):
 
 
 def test_a_wrong_value_leaves_the_order_pending(zones, client):
-    """Only the authorization tells that a validation failed, without a reason; the order goes on waiting."""
+    """Only the authorization shows that a validation failed, without a reason; the order keeps waiting."""
     order = client.new_order(["wrong.shop.test"])
     challenge = client.authorization(order.authorizations[0]).challenge("dns-01")
     zones.publish("wrong.shop.test", "nonsense")
@@ -275,11 +275,11 @@ def test_an_authorization_cannot_be_given_up(client):
 def test_a_refused_csr_leaves_the_order_processing(zones, client):
     """A CSR for other names is refused, and the order is stuck: it takes no other CSR."""
     order = _validated(zones, client, ["csr.shop.test"])
-    with pytest.raises(AcmeProblem) as caught:
+    with pytest.raises(AcmeProblemError) as caught:
         client.finalize(order, _csr(["other.shop.test"])[1])
     assert caught.value.acme_type == "badCSR"
     assert client.order(order.url).status == "processing"
-    with pytest.raises(AcmeProblem) as caught:
+    with pytest.raises(AcmeProblemError) as caught:
         client.finalize(order, _csr(["csr.shop.test"])[1])
     assert caught.value.acme_type == "orderNotReady"
 
@@ -337,10 +337,10 @@ def test_eight_orders_in_flight(zones, client):
 def test_the_panel_gets_a_certificate(panel, start_acme2certifier):
     """A panel's certificate becomes active through the CNAME, with a new process for every step."""
     server = start_acme2certifier(enrollment_seconds=0)
-    one = panel.request(panel.profile(server.directory_url, server.roots_pem), "shop.test", wildcard=True)
-    panel.set_cnames(one)
-    assert panel.until_active(one, restart=True).status is Status.ACTIVE
-    chain = parse_chain(panel.core.certificates.export(one, reason="test").fullchain_pem)
+    certificate_id = panel.request(panel.profile(server.directory_url, server.roots_pem), "shop.test", wildcard=True)
+    panel.set_cnames(certificate_id)
+    assert panel.until_active(certificate_id, restart=True).status is Status.ACTIVE
+    chain = parse_chain(panel.core.certificates.export(certificate_id, reason="test").fullchain_pem)
     verify_chain(chain, server.issuer_root_pem(), panel.environment.now())
     assert panel.txt_values() == []
 
@@ -348,34 +348,34 @@ def test_the_panel_gets_a_certificate(panel, start_acme2certifier):
 def test_the_panel_revokes(panel, start_acme2certifier):
     """The account that issued revokes; the certificate is revoked when the CA has confirmed it."""
     server = start_acme2certifier()
-    one = panel.request(panel.profile(server.directory_url, server.roots_pem), "shop.test")
-    panel.set_cnames(one)
-    panel.until_active(one)
-    serial = int(panel.core.certificates.view(one).leaf.serial_hex, 16)
+    certificate_id = panel.request(panel.profile(server.directory_url, server.roots_pem), "shop.test")
+    panel.set_cnames(certificate_id)
+    panel.until_active(certificate_id)
+    serial = int(panel.core.certificates.view(certificate_id).leaf.serial_hex, 16)
     assert serial not in server.revoked_serials()
-    assert panel.core.certificates.revoke(one, reason="superseded").status is Status.REVOKED
+    assert panel.core.certificates.revoke(certificate_id, reason="superseded").status is Status.REVOKED
     assert serial in server.revoked_serials()
 
 
 def test_an_order_that_stays_pending_after_a_failure(panel, start_acme2certifier, zones):
-    """This server never calls the order invalid: the authorization is looked at, and the failure told with the name."""
+    """If the CA never makes the order invalid, the authorization is read, and the failure names the identifier."""
     blind = start_acme2certifier(dns_server=zones.address)
     profile = panel.profile(blind.directory_url, blind.roots_pem)
-    one = panel.request(profile, "shop.test")
-    panel.set_cnames(one)
+    certificate_id = panel.request(profile, "shop.test")
+    panel.set_cnames(certificate_id)
     begun = panel.environment.now()
-    failed = panel.drive(one, lambda certificate: certificate.problem is not None)
+    failed = panel.drive(certificate_id, lambda certificate: certificate.problem is not None)
     assert panel.environment.now() - begun < timedelta(hours=1)
     assert failed.status is Status.PENDING
     assert "could not validate shop.test" in str(failed.problem)
     assert panel.txt_values() == []
     healthy = start_acme2certifier()
     panel.move(profile, healthy)
-    panel.until_active(one)
+    panel.until_active(certificate_id)
 
 
 def test_a_stopped_server_leaves_nothing(server):
-    """Stopping twice is one stop, which takes the folder along; the other server lives on."""
+    """Stopping a server twice is harmless, removes its folder, and does not affect the other server."""
     with Acme2certifier.start() as other:
         folder = other.log_path.parent
         assert folder.is_dir()

@@ -17,11 +17,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from certcore.errors import CertCoreError
 from certcore.testing.pebble import ChallTestSrv, Pebble
-from certcore_puq_acme.acme_errors import AcmeProblem, TransportFailed
-from certcore_puq_acme.client import AcmeClient
-from certcore_puq_acme.jose import ExternalAccountBinding, generate_account_key, load_account_key
-from certcore_puq_acme.messages import Authorization, Order
-from certcore_puq_acme.transport import Http
+from certcore_puq_acme.protocol.client import AcmeClient
+from certcore_puq_acme.protocol.errors import AcmeProblemError, TransportError
+from certcore_puq_acme.protocol.http import Http
+from certcore_puq_acme.protocol.jws import ExternalAccountBinding, generate_account_key, load_account_key
+from certcore_puq_acme.protocol.resources import Authorization, Order
 
 pytestmark = [
     pytest.mark.pebble,
@@ -94,7 +94,7 @@ def test_the_same_key_finds_the_same_account(pebble: Pebble) -> None:
     """An account is created once; the same key finds it again, and an unknown key finds nothing."""
     pem = generate_account_key()
     first, second = connect(pebble, pem)[0], connect(pebble, pem)[0]
-    with pytest.raises(AcmeProblem) as caught:
+    with pytest.raises(AcmeProblemError) as caught:
         first.new_account(only_return_existing=True)
     assert caught.value.acme_type == "accountDoesNotExist"
     made = first.new_account(["owner@example.org"], terms_agreed=True)
@@ -117,10 +117,10 @@ def test_external_account_binding() -> None:
     with Pebble.start(eab=EAB, nonce_reject=50) as pebble:
         client, _ = connect(pebble)
         assert client.directory().external_account_required
-        with pytest.raises(AcmeProblem) as caught:
+        with pytest.raises(AcmeProblemError) as caught:
             client.new_account(terms_agreed=True)
         assert caught.value.acme_type == "externalAccountRequired"
-        with pytest.raises(AcmeProblem):
+        with pytest.raises(AcmeProblemError):
             client.new_account(terms_agreed=True, eab=ExternalAccountBinding(kid="kid-1", hmac_key="d3Jvbmc"))
         bound = ExternalAccountBinding(kid="kid-1", hmac_key=EAB["kid-1"])
         assert client.new_account(terms_agreed=True, eab=bound).status == "valid"
@@ -150,7 +150,7 @@ def test_apex_and_wildcard_end_to_end(pebble: Pebble, dns: ChallTestSrv, client:
     assert x509.load_pem_x509_certificates(other.chain_pem)[0] == leaf
     assert pebble.issuer_root_pem() != pebble.issuer_root_pem(1)
     client.revoke(leaf.public_bytes(Encoding.DER), reason=4)
-    with pytest.raises(AcmeProblem) as caught:
+    with pytest.raises(AcmeProblemError) as caught:
         client.revoke(leaf.public_bytes(Encoding.DER))
     assert caught.value.acme_type == "alreadyRevoked"
 
@@ -183,7 +183,7 @@ def test_the_account_key_can_change(pebble: Pebble) -> None:
     account = client.new_account(terms_agreed=True)
     client.change_key(new)
     assert client.account().url == account.url
-    with pytest.raises(AcmeProblem) as caught:
+    with pytest.raises(AcmeProblemError) as caught:
         connect(pebble, old)[0].new_account(only_return_existing=True)
     assert caught.value.acme_type == "accountDoesNotExist"
     assert client.deactivate_account().status == "deactivated"
@@ -224,7 +224,7 @@ def test_a_missing_pebble_says_what_to_install(monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_refused_name_says_why(client: AcmeClient) -> None:
     """A name that the CA will not take is a problem of its own type."""
-    with pytest.raises(AcmeProblem) as caught:
+    with pytest.raises(AcmeProblemError) as caught:
         client.new_order(["a.*.example.org"])
     assert caught.value.acme_type in {"rejectedIdentifier", "malformed"}
     assert caught.value.detail
@@ -238,9 +238,9 @@ def test_a_stopped_pebble(pebble: Pebble) -> None:
         other.stop()
         other.stop()
         assert not other.running()
-    with pytest.raises(TransportFailed):
+    with pytest.raises(TransportError):
         client.account()  # the pooled connection may notice first
-    with pytest.raises(TransportFailed) as caught:
+    with pytest.raises(TransportError) as caught:
         client.account()
     assert caught.value.kind == "refused"
     assert pebble.running()

@@ -4,11 +4,13 @@ import json
 from datetime import timedelta
 
 import pytest
-from acme_accounts import path_of
 
 from certcore import Status
 from certcore.model.events import EventKind
-from certcore_puq_acme.accounts import Accounts
+from certcore_puq_acme.accounts.pool import Accounts
+from certcore_puq_acme.network import Network
+from support.acme_accounts import path_of
+from support.inside import inside
 
 pytestmark = pytest.mark.pebble
 
@@ -30,10 +32,10 @@ FAULTS = ["500", "html", "empty", "not_json", "redirect", "reset", "lost"]
 
 @pytest.mark.parametrize("place", PLACES)
 def test_every_fault_at_every_point_is_survived(panel, trouble, place):
-    """Seven kinds of fault in a row at one point: each is told in words, and the leaf comes at last."""
+    """After seven kinds of fault in a row at one point, each reported in words, the leaf is issued."""
     plan, proxy = trouble
-    one = panel.request(panel.profile(**proxy), "shop.test")
-    panel.set_cnames(one)
+    certificate_id = panel.request(panel.profile(**proxy), "shop.test")
+    panel.set_cnames(certificate_id)
     # A directory may be behind a few redirects; only a loop is a fault there.
     planned = [fault for fault in FAULTS for _ in range(4 if (place, fault) == ("/dir", "redirect") else 1)]
     plan.faults = [(place, fault) for fault in planned]
@@ -45,7 +47,7 @@ def test_every_fault_at_every_point_is_survived(panel, trouble, place):
         assert certificate.status in (Status.PENDING, Status.PROCESSING, Status.ACTIVE)
         return certificate.status is Status.ACTIVE
 
-    panel.drive(one, active)
+    panel.drive(certificate_id, active)
     # A nonce request that fails oddly may still have brought a nonce, and the order says whether a challenge was
     # answered; everything else has to be told.
     untold = {"/nonce-plz": set(FAULTS), "/chalZ/": {"lost"}}.get(place, set())
@@ -56,8 +58,8 @@ def test_every_fault_at_every_point_is_survived(panel, trouble, place):
         assert "Traceback" not in str(problem)
         assert "Exception" not in str(problem)
     assert panel.txt_values() == []
-    assert panel.core.certificates.get(one).problem is None
-    view = panel.core.certificates.view(one)
+    assert panel.core.certificates.get(certificate_id).problem is None
+    view = panel.core.certificates.view(certificate_id)
     assert any(event.kind is EventKind.ATTEMPT_FAILED and event.problem for event in view.events) == bool(told)
 
 
@@ -65,41 +67,41 @@ def test_a_ca_that_is_down(panel, trouble):
     """While nothing listens the certificate waits with a clear word, backs off, and goes on when the CA is back."""
     _, proxy = trouble
     profile = panel.profile("http://127.0.0.1:9/dir")
-    one = panel.request(profile, "shop.test")
-    panel.set_cnames(one)
+    certificate_id = panel.request(profile, "shop.test")
+    panel.set_cnames(certificate_id)
     waits = []
     for _ in range(6):
-        done = panel.core.reconcile(one)
+        done = panel.core.reconcile(certificate_id)
         waits.append(done.look_again - panel.environment.now())
         panel.environment.skip(waits[-1])
-    down = panel.core.certificates.get(one)
+    down = panel.core.certificates.get(certificate_id)
     assert down.status is Status.PENDING
     assert "refused the connection" in str(down.problem)
     assert waits[-1] > waits[1] * 2
     at_last = {"directory_url": proxy["directory_url"], "trusted_roots": proxy["roots_pem"], "terms_agreed": True}
     panel.core.authorities.edit(profile.id, settings=at_last)
-    panel.core.certificates.check_now(one)
-    panel.until_active(one)
+    panel.core.certificates.check_now(certificate_id)
+    panel.until_active(certificate_id)
 
 
 def test_a_certificate_for_another_key_is_never_installed(panel, trouble):
-    """A leaf that does not fit the request is refused and told; the attempt is repeated and ends well."""
+    """A leaf that does not fit the CSR is refused and reported; the issuance is repeated and succeeds."""
     plan, proxy = trouble
     profile = panel.profile(**proxy)
     first = panel.request(profile, "other.shop.test")
     panel.set_cnames(first)
     panel.until_active(first)
     plan.swap_certificate = panel.core.certificates.export(first, reason="test").fullchain_pem.encode()
-    one = panel.request(profile, "shop.test")
-    panel.set_cnames(one)
-    refused = panel.drive(one, lambda certificate: certificate.problem is not None)
+    certificate_id = panel.request(profile, "shop.test")
+    panel.set_cnames(certificate_id)
+    refused = panel.drive(certificate_id, lambda certificate: certificate.problem is not None)
     assert refused.active_issuance_id is None
     assert refused.status is Status.PENDING
     assert "not the one that was asked for" in str(refused.problem)
-    assert panel.issuance(one).leaf_pem is None
+    assert panel.issuance(certificate_id).leaf_pem is None
     assert panel.txt_values() == []
-    panel.until_active(one)
-    assert panel.core.certificates.view(one).leaf.names == ("shop.test",)
+    panel.until_active(certificate_id)
+    assert panel.core.certificates.view(certificate_id).leaf.names == ("shop.test",)
 
 
 # -- a table of stranger troubles: what the CA does, when, and with which words and how the certificate goes on -----
@@ -127,16 +129,16 @@ def _loses_everything(panel, plan, start_pebble, one):
     plan.use(start_pebble(nonce_reject=0, authz_reuse=0))
 
 
-def _loses_the_order(panel, plan, start_pebble, one):
-    path = path_of(panel.issuance(one).module_state["order"])
+def _loses_the_order(panel, plan, start_pebble, certificate_id):
+    path = path_of(panel.issuance(certificate_id).module_state["order"])
     plan.has = lambda _, asked: asked != path
 
 
-def _revokes_the_authorization(panel, plan, start_pebble, one):
+def _revokes_the_authorization(panel, plan, start_pebble, certificate_id):
     """What the CA does by itself in real life; here the account does it behind the back of the attempt."""
-    issuance = panel.issuance(one)
-    _, context = panel.core.engine.contexts.context(panel.core.certificates.view(one).authority)
-    client = Accounts().client(context)
+    issuance = panel.issuance(certificate_id)
+    _, context = inside(panel.core).contexts.context(panel.core.certificates.view(certificate_id).authority)
+    client = Accounts(network=Network()).client(context)
     for url in issuance.module_state["authorizations"]:
         client.deactivate_authorization(url)
 
@@ -185,7 +187,7 @@ def _gives_no_nonces(panel, plan, start_pebble, one):
 
 
 def _swaps_the_leaf(panel, plan, start_pebble, one):
-    profile = panel.core.authorities.find("ca")
+    profile = panel.core.authorities.get("ca")
     other = panel.request(profile, "other.shop.test")
     panel.set_cnames(other)
     panel.until_active(other)
@@ -214,11 +216,11 @@ def test_strange_troubles_end_in_the_right_state(panel, trouble, start_pebble, t
     plan, proxy = trouble
     when, what, words = TROUBLES[trouble_name]
     panel.profile(**proxy)
-    panel.core.authorities.check(panel.core.authorities.find("ca").id)  # there is an account, and a client in memory
-    one = panel.request(panel.core.authorities.find("ca"), "shop.test")
-    panel.set_cnames(one)
-    when(panel, one)
-    what(panel, plan, start_pebble, one)
+    panel.core.authorities.check(panel.core.authorities.get("ca").id)  # there is an account, and a client in memory
+    certificate_id = panel.request(panel.core.authorities.get("ca"), "shop.test")
+    panel.set_cnames(certificate_id)
+    when(panel, certificate_id)
+    what(panel, plan, start_pebble, certificate_id)
     if restart:
         panel.restart()
     told = []
@@ -230,7 +232,7 @@ def test_strange_troubles_end_in_the_right_state(panel, trouble, start_pebble, t
         return certificate.status is Status.ACTIVE
 
     begun = panel.environment.now()
-    panel.drive(one, active)
+    panel.drive(certificate_id, active)
     assert panel.environment.now() - begun < timedelta(hours=2)
     if words is None:
         assert told == [] or trouble_name.startswith("changes its URLs")
@@ -238,8 +240,8 @@ def test_strange_troubles_end_in_the_right_state(panel, trouble, start_pebble, t
         assert any(words in text for text in told), told
     assert not [text for text in told if "Traceback" in text or "Exception" in text]
     assert panel.txt_values() == []
-    assert panel.core.certificates.get(one).problem is None
-    names = panel.core.certificates.view(one).leaf.names
+    assert panel.core.certificates.get(certificate_id).problem is None
+    names = panel.core.certificates.view(certificate_id).leaf.names
     assert names == ("shop.test",)
     assert not [
         document for document in panel.documents("budget/") if document.key.endswith("flight") and document.value

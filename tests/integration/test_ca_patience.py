@@ -51,12 +51,16 @@ def _orders(plan):
     return sum(path == "/order-plz" for path, _ in plan.asked)
 
 
-def _failures(panel, one):
-    return [event for event in panel.core.certificates.view(one).events if event.kind is EventKind.ATTEMPT_FAILED]
+def _failures(panel, certificate_id):
+    return [
+        event for event in panel.core.certificates.view(certificate_id).events if event.kind is EventKind.ATTEMPT_FAILED
+    ]
 
 
-def _notices(panel, one):
-    return " ".join(str(hint.text) for hint in panel.core.certificates.hints(one) if isinstance(hint, Notice))
+def _notices(panel, certificate_id):
+    return " ".join(
+        str(hint.text) for hint in panel.core.certificates.hints(certificate_id) if isinstance(hint, Notice)
+    )
 
 
 @pytest.mark.parametrize(
@@ -64,15 +68,15 @@ def _notices(panel, one):
     [*((place, "404 malformed") for place in NAMED), *(("/my-order/", refusal) for refusal in REFUSALS)],
 )
 def test_what_the_ca_has_just_named_is_asked_for_again(panel, trouble, place, refusal):
-    """Three refusals in a row at any object of the order cost seconds: no order is lost, and no failure is told."""
+    """Three refusals in a row of any resource of the order cost seconds; no order is lost, no failure is shown."""
     plan, proxy = trouble
     lagging = plan.rewrite = Lagging(panel, plan, place, *REFUSALS[refusal], left=3)
     begun = panel.environment.now()
-    one = panel.issued(panel.profile(**proxy), "shop.test")
+    certificate_id = panel.issued(panel.profile(**proxy), "shop.test")
     assert lagging.left < 3
     assert _orders(plan) == 1
-    assert _failures(panel, one) == []
-    assert panel.issuance(one).finished_at - begun < timedelta(minutes=2)
+    assert _failures(panel, certificate_id) == []
+    assert panel.issuance(certificate_id).finished_at - begun < timedelta(minutes=2)
 
 
 def test_an_order_that_stays_lost_is_made_again_and_told(panel, trouble):
@@ -80,8 +84,8 @@ def test_an_order_that_stays_lost_is_made_again_and_told(panel, trouble):
     plan, proxy = trouble
     plan.rewrite = Lagging(panel, plan, "/my-order/", left=6)
     begun = panel.environment.now()
-    one = panel.issued(panel.profile(**proxy), "shop.test")
-    (failure,) = _failures(panel, one)
+    certificate_id = panel.issued(panel.profile(**proxy), "shop.test")
+    (failure,) = _failures(panel, certificate_id)
     assert "No such resource here yet" in str(failure.problem)
     assert "(6 times)" in failure.problem.title
     assert failure.at - begun >= timedelta(minutes=1)
@@ -136,14 +140,14 @@ def test_whatever_a_ca_answers_for_ever_is_bounded_and_told(panel, trouble, name
         return status, body, headers
 
     plan.rewrite = rewrite
-    one = panel.request(panel.profile(**proxy), "shop.test")
-    panel.set_cnames(one)
+    certificate_id = panel.request(panel.profile(**proxy), "shop.test")
+    panel.set_cnames(certificate_id)
     end = panel.environment.now() + 6 * HOUR
-    panel.drive(one, lambda _: panel.environment.now() > end)
-    assert panel.core.certificates.get(one).status in (Status.PENDING, Status.PROCESSING)
+    panel.drive(certificate_id, lambda _: panel.environment.now() > end)
+    assert panel.core.certificates.get(certificate_id).status in (Status.PENDING, Status.PROCESSING)
     assert counting.most_in_an_hour <= 60
     assert _orders(plan) <= 6
-    told = _notices(panel, one) + " ".join(str(event.problem) for event in _failures(panel, one))
+    told = _notices(panel, certificate_id) + " ".join(str(event.problem) for event in _failures(panel, certificate_id))
     assert words.strip("'") in told
     assert "since" in told.lower() or "again" in told
 
@@ -166,13 +170,13 @@ def test_an_issued_leaf_is_fetched_within_minutes_whatever_retry_after_says(pane
 
     plan.rewrite = rewrite
     begun = panel.environment.now()
-    one = panel.issued(panel.profile(**proxy), "shop.test")
-    assert panel.issuance(one).finished_at - begun < timedelta(minutes=25)
+    certificate_id = panel.issued(panel.profile(**proxy), "shop.test")
+    assert panel.issuance(certificate_id).finished_at - begun < timedelta(minutes=25)
     assert _orders(plan) == 1
 
 
 def test_a_proof_that_was_not_ordered_is_told_in_the_modules_words(panel, trouble):
-    """What the CA gets wrong is told as that, and not as a bug that the author of a plugin should hear of."""
+    """A fault of the CA is reported as such, not as a bug of the plugin."""
     plan, proxy = trouble
 
     def rewrite(path, status, body, headers):
@@ -181,9 +185,9 @@ def test_a_proof_that_was_not_ordered_is_told_in_the_modules_words(panel, troubl
         return status, body, headers
 
     plan.rewrite = rewrite
-    one = panel.request(panel.profile(**proxy), "shop.test")
-    panel.set_cnames(one)
-    problem = panel.drive(one, lambda found: found.problem is not None).problem
+    certificate_id = panel.request(panel.profile(**proxy), "shop.test")
+    panel.set_cnames(certificate_id)
+    problem = panel.drive(certificate_id, lambda found: found.problem is not None).problem
     assert "asks for a proof of evil.test, which was not ordered" in problem.title
     assert problem.advice.startswith("Tell the CA.")
     assert panel.txt_values() == []

@@ -15,14 +15,15 @@ from pathlib import Path
 
 import pytest
 from attrs import define, field
-from leases import expire_leases
 
 from certcore import CertCore
-from certcore.errors import InvalidInput, StorageUnavailable
+from certcore.errors import InvalidInputError, StorageUnavailableError
 from certcore.testing.pebble import Pebble
 from certcore.testing.ports import free_port
 from certcore.testing.scripted_ca import Act, ScriptedCA
 from certcore.testing.server import Child
+from support.inside import inside
+from support.leases import expire_leases
 
 celery = pytest.importorskip("celery", reason="celery is not installed")
 redis = pytest.importorskip("redis", reason="the Python package redis is not installed")
@@ -42,7 +43,7 @@ from celery.signals import worker_process_shutdown
 from certcore import CertCore, hookimpl
 from certcore.adapters.environment import SystemEnvironment
 from certcore.contrib.celery import install
-from certcore.errors import StorageUnavailable
+from certcore.errors import StorageUnavailableError
 from certcore.ports.ca_module import Waiting
 from certcore.testing.scripted_ca import Act, ScriptedCA
 
@@ -95,7 +96,7 @@ def after_certcore(**_):
     for core in opened:
         try:
             core.authorities.list()
-        except StorageUnavailable:
+        except StorageUnavailableError:
             note("closed", os.getpid())
 """
 
@@ -295,7 +296,7 @@ def test_a_backlog_does_not_wait_for_beat(fleet, core):
     assert [_installed(core, one) for one in ids] == [1] * 20
 
 
-@pytest.mark.slow
+@pytest.mark.slow(reason="starts, kills and starts Celery workers")
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("fleet", ["sqlite"], indirect=True)
 def test_a_killed_worker_loses_nothing(fleet, core):
@@ -306,7 +307,7 @@ def test_a_killed_worker_loses_nothing(fleet, core):
     fleet.wait(lambda: len(fleet.noted("asked")) == 2, 120)
     os.killpg(killed.pid, signal.SIGKILL)
     killed.wait(60)
-    with core.engine.storage.read() as transaction:
+    with inside(core).storage.read() as transaction:
         owners = {one: transaction.schedules.get(one).lease_owner for one in ids}
     leased = sorted(one for one in ids if owners[one])
     assert leased == sorted(one for one, _ in fleet.noted("asked"))
@@ -330,8 +331,8 @@ def test_celery_and_certcore_run_share_the_work(tmp_path, redis_server, integrat
         fleet = running.enter_context(_fleet(tmp_path, redis_server(), panel.url))
         authority = panel.profile(ca.directory_url, ca.roots_pem)
         ids = [panel.request(authority, f"c{number}.shop.test") for number in range(count)]
-        for one in ids:
-            panel.set_cnames(one)
+        for certificate_id in ids:
+            panel.set_cnames(certificate_id)
         worker = fleet.start()
         fleet.wait(lambda: fleet.noted("opened"), 120)
         command = [sys.executable, "-m", "certcore", "run", "--threads", "1", "--in-flight", "1"]
@@ -381,7 +382,7 @@ def test_the_last_task_of_a_process_closes_the_store(tmp_path):
         (core,) = opened
         for ending in (worker_process_shutdown, worker_shutdown):
             ending.send(sender=None, pid=os.getpid(), exitcode=0)
-            with pytest.raises(StorageUnavailable):
+            with pytest.raises(StorageUnavailableError):
                 core.authorities.list()
         assert tasks.sweep() == 0
         assert len(opened) == 2
@@ -398,7 +399,7 @@ def test_a_panels_own_tests_need_no_broker(tmp_path):
     with contextlib.closing(core), contextlib.closing(app):
         ids = _requested(core, 5)
         tasks.sweep.delay()
-        assert [core.certificates.get(one).status for one in ids] == ["processing"] * 5
+        assert [core.certificates.get(certificate_id).status for certificate_id in ids] == ["processing"] * 5
         ca.script = (Act.ISSUE,)
         more = _requested(core, 5, authority="another")
         tasks.sweep.delay()
@@ -461,7 +462,7 @@ def test_the_panels_settings_stay_as_they_are(tmp_path):
 @pytest.mark.parametrize(("name", "how"), [("every", {"every": timedelta(0)}), ("batch", {"batch": 0})])
 def test_nonsense_is_refused(tmp_path, name, how):
     """An interval or a batch that could never work is refused by name, when the panel starts."""
-    with pytest.raises(InvalidInput) as refused:
+    with pytest.raises(InvalidInputError) as refused:
         _alone(tmp_path, **how)
     assert refused.value.field == name
 

@@ -43,20 +43,20 @@ def on(*kinds):
 def _draft(panel, ca, number):
     """A draft with a CA profile of its own, so that its way begins with the account; its CNAME is set already."""
     authority = panel.profile(ca.directory_url, ca.roots_pem, name=f"ca {number}", max_orders=1000)
-    one = panel.core.certificates.create(f"c{number}.shop.test", authority=authority.id).id
-    panel.set_cnames(one)
-    return one
+    certificate_id = panel.core.certificates.create(f"c{number}.shop.test", authority=authority.id).id
+    panel.set_cnames(certificate_id)
+    return certificate_id
 
 
-def _finish(panel, one):
+def _finish(panel, certificate_id):
     """What a restarted process does with it."""
-    if panel.core.certificates.get(one).status is Status.DRAFT:
-        panel.core.certificates.generate_csr(one)  # the user saw an error, and tries again
-    panel.until_active(one)
+    if panel.core.certificates.get(certificate_id).status is Status.DRAFT:
+        panel.core.certificates.generate_csr(certificate_id)  # the user saw an error, and tries again
+    panel.until_active(certificate_id)
     deadline = time.monotonic() + 120
-    while any(issuance.needs_clean_up for issuance in panel.core.certificates.issuances(one)):
+    while any(issuance.needs_clean_up for issuance in panel.core.certificates.issuances(certificate_id)):
         assert time.monotonic() < deadline
-        panel.core.reconcile(one)
+        panel.core.reconcile(certificate_id)
         panel.environment.skip(timedelta(seconds=1))
 
 
@@ -66,7 +66,7 @@ def _said(ca, words):
 
 def _check(panel, ca, ids):
     """Every certificate active, issued once and told of once; no TXT value is left; the records are intact."""
-    assert {panel.core.certificates.get(one).status for one in ids} == {Status.ACTIVE}
+    assert {panel.core.certificates.get(certificate_id).status for certificate_id in ids} == {Status.ACTIVE}
     assert _said(ca, "Issued certificate serial") == len(ids)
     assert panel.txt_values() == []
     for one in ids:
@@ -76,7 +76,7 @@ def _check(panel, ca, ids):
         assert panel.core.certificates.verify_timeline(one).intact
 
 
-@pytest.mark.slow
+@pytest.mark.slow(reason="kills a process at each of many points")
 @pytest.mark.timeout(1200)
 @on("sqlite", "postgresql")
 def test_killed_at_every_point(crashed, ca, crashing):
@@ -90,6 +90,34 @@ def test_killed_at_every_point(crashed, ca, crashing):
             assert ended["exit"] == 0
             break
     assert 20 < point < MOST - 1, "the way has fewer points than it had, or it never came to an end"
+    crashed.environment.skip(PAST_THE_LEASE)
+    crashed.restart()
+    for one in ids:
+        _finish(crashed, one)
+    _check(crashed, ca, ids)
+    counted = sum(
+        len(issuance.engine_state.orders)
+        for certificate_id in ids
+        for issuance in crashed.core.certificates.issuances(certificate_id)
+    )
+    assert _said(ca, "Added order") > len(ids), "no kill came between an order and its answer"
+    assert counted >= _said(ca, "Added order"), "a crash has lost an order's count"
+
+
+@pytest.mark.slow(reason="kills a process at each of many points")
+@pytest.mark.timeout(1200)
+@on("sqlite")
+def test_killed_at_every_point_of_steps_that_are_not_stored(crashed, ca, crashing):
+    """A worker's process, killed between steps that it had not stored yet: they are taken again, without any harm."""
+    ids = []
+    for point in range(1, MOST):
+        ids.append(_draft(crashed, ca, point))
+        known = {"url": crashed.url, "keyring": str(crashed.keyring)}
+        ended = crashing(**known, certificate=ids[-1], point=point, in_hand=True)
+        if not ended["killed"]:
+            assert ended["exit"] == 0
+            break
+    assert 10 < point < MOST - 1, "the way has fewer points than it had, or it never came to an end"
     crashed.environment.skip(PAST_THE_LEASE)
     crashed.restart()
     for one in ids:
@@ -144,7 +172,7 @@ class Cutter:
                     connection.exec_driver_sql(f"KILL CONNECTION {number}")
 
 
-@pytest.mark.slow
+@pytest.mark.slow(reason="cuts a connection at each of many points")
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("when", ["before", "after", "unheard"])
 @on("postgresql")
@@ -154,14 +182,14 @@ def test_cut_off_at_every_commit(crashed, ca, when):
     ids, failures = [], 0
     for point in range(1, MOST):
         crashed.restart()  # with connections that work: the last point may have been the end of the way before
-        one = _draft(crashed, ca, point)
-        ids.append(one)
+        certificate_id = _draft(crashed, ca, point)
+        ids.append(certificate_id)
         with cutter.at(point, when):
             deadline = time.monotonic() + 120
             while True:
                 assert time.monotonic() < deadline
                 try:
-                    _finish(crashed, one)
+                    _finish(crashed, certificate_id)
                     break
                 except StorageError:
                     failures += 1

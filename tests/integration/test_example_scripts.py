@@ -13,7 +13,7 @@ from cryptography import x509
 from certcore.model.keys import KeyType
 from certcore.model.names import DnsName
 from certcore.model.subject import Subject
-from certcore.testing.authority import LittleAuthority
+from certcore.testing.local_ca import LittleAuthority
 from certcore.x509.csr import build_csr
 from certcore.x509.keys import generate_key, private_key_pem
 
@@ -97,7 +97,9 @@ def test_the_commands_that_the_script_names_make_its_store(run, tmp_path):
     settings += ["dns_servers=127.0.0.1:9", "terms_agreed=yes"]
     for command in commands:
         at = command.index("--set") if "--set" in command else len(command)
-        command[at : at + 2] = [part for one in settings for part in ("--set", one)] if "--set" in command else []
+        command[at : at + 2] = (
+            [part for setting in settings for part in ("--set", setting)] if "--set" in command else []
+        )
         subprocess.run(
             [sys.executable, "-m", *command],
             cwd=tmp_path,

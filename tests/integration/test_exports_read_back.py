@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 from attrs import frozen
 
-from certcore.adapters.files import write_plain, write_versioned
+from certcore.adapters.export_files import write_plain, write_versioned
 from certcore.errors import CertCoreError
-from certcore.model.export import ExportOptions, Material, Use
+from certcore.model.export import Exported, ExportOptions, Use
 from certcore.model.keys import KeyType
 from certcore.model.names import DnsName
 from certcore.model.secret import Secret
 from certcore.model.subject import Subject
-from certcore.testing.authority import LittleAuthority
+from certcore.testing.local_ca import LittleAuthority
 from certcore.testing.ports import free_port
 from certcore.testing.server import find_program
 from certcore.x509.chain import parse_certificates, parse_chain
@@ -42,31 +42,31 @@ each_form = pytest.mark.parametrize("legacy", [False, True], ids=["modern", "leg
 class Made:
     """A certificate, and how to export it."""
 
-    material: Material
+    exported: Exported
     folder: Path
 
     def export(self, name, **given):
         """The paths of the files, by name, in a folder of the format's own."""
         folder = self.folder / name
         options = ExportOptions(at=NOW, folder=str(folder), **given)
-        files = find_format(name).export(self.material, options)
+        files = find_format(name).export(self.exported, options)
         assert write_plain(folder, files).folder == folder
         return {file.name: folder / file.name for file in files}
 
     @property
     def public_key(self):
-        return public_key_pem(load_private_key(self.material.private_key.reveal()).public_key())
+        return public_key_pem(load_private_key(self.exported.private_key.reveal()).public_key())
 
     @property
     def all_certificates(self):
-        return parse_certificates(self.material.fullchain_pem + self.material.root_pem)
+        return parse_certificates(self.exported.fullchain_pem + self.exported.root_pem)
 
 
-def _material(kind):
+def _exported(kind):
     key = generate_key(kind)
     names = [DnsName(name) for name in NAMES]
     chain = parse_chain(CA.issue(build_csr(key, names, Subject()).decode(), now=NOW))
-    return Material(
+    return Exported(
         names=names,
         leaf_pem=chain.leaf_pem,
         chain_pem=chain.chain_pem,
@@ -75,13 +75,13 @@ def _material(kind):
     )
 
 
-MATERIALS = {kind: _material(kind) for kind in KINDS}
+EXPORTED = {kind: _exported(kind) for kind in KINDS}
 
 
 @pytest.fixture
 def made(request, tmp_path):
     """A certificate with a key of the kind that the test names."""
-    return Made(material=MATERIALS[getattr(request, "param", KeyType.EC_P256)], folder=tmp_path)
+    return Made(exported=EXPORTED[getattr(request, "param", KeyType.EC_P256)], folder=tmp_path)
 
 
 @pytest.fixture
@@ -129,7 +129,7 @@ def test_openssl_reads_pem(made, openssl):
     assert openssl("x509", "-in", files["fullchain.pem"], "-noout", "-pubkey") == made.public_key
     shown = openssl("x509", "-in", files["cert.pem"], "-noout", "-ext", "subjectAltName")
     assert all(f"DNS:{name}" in shown for name in NAMES)
-    assert [path.read_text() for path in files.values()][:2] == [made.material.leaf_pem, made.material.chain_pem]
+    assert [path.read_text() for path in files.values()][:2] == [made.exported.leaf_pem, made.exported.chain_pem]
 
 
 @each_kind
@@ -140,7 +140,7 @@ def test_openssl_opens_locked_keys(made, openssl, name, form):
     given = ("-in", path, "-inform", form)
     assert openssl("pkey", *given, "-passin", "env:EXPORT_PASSWORD", "-pubout") == made.public_key
     plain = openssl("pkcs8", *given, "-passin", "env:EXPORT_PASSWORD", "-outform", "PEM")
-    assert plain == made.material.private_key.reveal_text()
+    assert plain == made.exported.private_key.reveal_text()
     openssl("pkey", *given, "-passin", "env:WRONG_PASSWORD", "-pubout", fails=True)
     shown = openssl("asn1parse", *given)
     for part in (":PBES2", ":PBKDF2", ":hmacWithSHA256", ":aes-256-cbc", f"INTEGER           :{600_000:06X}"):
@@ -176,7 +176,7 @@ def test_openssl_reads_key_stores(made, openssl, legacy):
         assert parse_certificates(shown) == made.all_certificates
         assert "friendlyName: Der Shop" in shown
         key = re.search(r"-----BEGIN PRIVATE KEY-----.*-----END PRIVATE KEY-----\n", shown, re.DOTALL)[0]
-        assert key == made.material.private_key.reveal_text()
+        assert key == made.exported.private_key.reveal_text()
     told = openssl(*opened, "-info", "-noout")
     if legacy:
         assert "MAC: sha1" in told
@@ -200,7 +200,7 @@ def test_java_reads_key_stores(made, program, legacy):
     assert "Alias name: shop" in shown
     assert "Entry type: PrivateKeyEntry" in shown
     assert "Certificate chain length: 3" in shown
-    leaf = parse_chain(made.material.fullchain_pem).leaf
+    leaf = parse_chain(made.exported.fullchain_pem).leaf
     assert leaf.fingerprint_sha256 in shown.replace(":", "").lower()
     assert "password was incorrect" in program(*opened, "-storepass:env", "WRONG_PASSWORD", fails=True)
 
@@ -215,7 +215,7 @@ def test_java_opens_the_key_itself(made, program):
     shown = program("openssl", "openssl", "pkcs12", "-in", target, "-passin", "env:EXPORT_PASSWORD", "-nodes")
     assert (
         load_private_key(shown.encode()).private_numbers()
-        == load_private_key(made.material.private_key.reveal()).private_numbers()
+        == load_private_key(made.exported.private_key.reveal()).private_numbers()
     )
 
 
@@ -227,8 +227,8 @@ def test_java_reads_certificates(made, program, name, file, count):
     path = made.export(name)[file]
     shown = program("keytool", "default-jre-headless", "-printcert", "-file", path)
     assert shown.count("Owner:") == count
-    for one in made.all_certificates[:count]:
-        assert f"Owner: {one.subject.rfc4514_string()}" in shown
+    for all_certificate in made.all_certificates[:count]:
+        assert f"Owner: {all_certificate.subject.rfc4514_string()}" in shown
 
 
 @pytest.mark.parametrize("password", [None, Secret(PASSWORD)], ids=["open", "locked"])
@@ -266,7 +266,7 @@ def test_nginx_takes_it(made, program):
     )
     checked = ("nginx", "nginx", "-e", "stderr", "-p", made.folder, "-c", configuration, "-t")
     assert "test is successful" in program(*checked)
-    kind = key_type_of(load_private_key(made.material.private_key.reveal()))
+    kind = key_type_of(load_private_key(made.exported.private_key.reveal()))
     files["privkey.pem"].write_bytes(private_key_pem(generate_key(kind)))
     assert "mismatch" in program(*checked, fails=True)
 
@@ -356,7 +356,7 @@ def test_a_handshake_with_what_the_configuration_names(made, name):
     """The files that nginx's lines name, below the live link of versions: a client that trusts the root is content."""
     folder = made.folder / STEM
     options = ExportOptions(at=NOW, folder=str(folder / "live"))
-    written = write_versioned(folder, find_format("nginx").export(made.material, options), at=NOW)
+    written = write_versioned(folder, find_format("nginx").export(made.exported, options), at=NOW)
     lines = (written.folder / "nginx-ssl.conf").read_text()
     chain, key = (
         re.search(rf"^{word}\s+(\S+);$", lines, re.MULTILINE)[1] for word in ("ssl_certificate", "ssl_certificate_key")
@@ -364,7 +364,7 @@ def test_a_handshake_with_what_the_configuration_names(made, name):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(chain, key)
     shown = _shake_hands(context, name)
-    assert shown == ssl.PEM_cert_to_DER_cert(made.material.leaf_pem)
+    assert shown == ssl.PEM_cert_to_DER_cert(made.exported.leaf_pem)
 
 
 def test_a_handshake_with_locked_and_combined_files(made):
@@ -390,12 +390,12 @@ def test_a_renewal_is_served_after_a_reload(made, layout):
         "versioned": lambda *given: write_versioned(*given, at=NOW),
     }[layout]
     for kind in KINDS:
-        files = find_format("nginx").export(MATERIALS[kind], ExportOptions(at=NOW))
+        files = find_format("nginx").export(EXPORTED[kind], ExportOptions(at=NOW))
         written = write(folder, files)
         assert written.unchanged == (() if kind is KINDS[0] else ("nginx-ssl.conf",))
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(written.folder / "fullchain.pem", written.folder / "privkey.pem")
-        assert _shake_hands(context, STEM) == ssl.PEM_cert_to_DER_cert(MATERIALS[kind].leaf_pem)
+        assert _shake_hands(context, STEM) == ssl.PEM_cert_to_DER_cert(EXPORTED[kind].leaf_pem)
 
 
 @pytest.mark.parametrize("one", EXPORT_FORMATS, ids=lambda one: one.name)
@@ -403,7 +403,7 @@ def test_secrets_on_disk_are_private(made, one):
     """In every format: whatever holds the key is 0600, and what others may read holds nothing of it."""
     password = Secret(PASSWORD) if one.password is not Use.NEVER else None
     files = made.export(one.name, **({} if password is None else {"password": password}))
-    key = made.material.private_key.reveal()
+    key = made.exported.private_key.reveal()
     for path in files.values():
         mode = stat.S_IMODE(path.stat().st_mode)
         assert mode in {0o600, 0o644}

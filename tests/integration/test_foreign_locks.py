@@ -9,15 +9,16 @@ from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
-from leases import expire_leases
 
 from certcore import CertCore, Status
 from certcore.adapters.environment import SystemEnvironment
 from certcore.adapters.sql import open_storage
-from certcore.errors import StorageBusy
+from certcore.errors import StorageBusyError
 from certcore.ports.ca_module import Waiting, WaitingFor
 from certcore.ports.storage import LockWait
 from certcore.testing.scripted_ca import Act, ScriptedCA
+from support.inside import inside
+from support.leases import expire_leases
 
 SERVERS = [pytest.param(kind, marks=pytest.mark.xdist_group(kind)) for kind in ("postgresql", "mariadb")]
 #: Seconds: far more than a step waits for a lock, and far less than the half minute that it used to.
@@ -65,10 +66,10 @@ def opened(url, ca, tmp_path):
 
 
 def requested(core, *domains):
-    authority = core.authorities.find("test")
-    ids = [core.certificates.create(one, authority=authority.id).id for one in domains]
-    for one in ids:
-        core.certificates.generate_csr(one)
+    authority = core.authorities.get("test")
+    ids = [core.certificates.create(domain, authority=authority.id).id for domain in domains]
+    for certificate_id in ids:
+        core.certificates.generate_csr(certificate_id)
     return ids
 
 
@@ -99,21 +100,24 @@ def test_a_step_waits_for_a_lock_for_seconds_and_a_release_not_at_all(url, tmp_p
     with opened(url, ca, tmp_path) as core:
         core.authorities.create("test", module="scripted")
         one, other = requested(core, "a.example", "b.example")
-        claimed = {schedule.certificate_id: schedule for schedule in core.engine.claim_due(2)}
+        claimed = {schedule.certificate_id: schedule for schedule in inside(core).engine.claim_due(2)}
         with locked(url, [one]):
             begun = time.monotonic()
-            with pytest.raises(StorageBusy, match="locked"):
-                core.engine.step(core.engine.load(claimed[one]), keep_lease=False)
+            with pytest.raises(StorageBusyError, match="locked"):
+                inside(core).engine.step(inside(core).engine.load(claimed[one]), keep_lease=False)
             waited = time.monotonic() - begun
             begun = time.monotonic()
-            with pytest.raises(StorageBusy, match="locked"):
-                core.engine.release(claimed[one])
+            with pytest.raises(StorageBusyError, match="locked"):
+                inside(core).engine.release(claimed[one])
             released = time.monotonic() - begun
-            assert core.engine.step(core.engine.load(claimed[other]), keep_lease=False).certificate.status == "active"
+            assert (
+                inside(core).engine.step(inside(core).engine.load(claimed[other]), keep_lease=False).certificate.status
+                == "active"
+            )
         assert 2 < waited < SOON
         assert released < 1.5
-        core.engine.release(claimed[one])
-        assert core.engine.claim_due(9)
+        inside(core).engine.release(claimed[one])
+        assert inside(core).engine.claim_due(9)
 
 
 def test_administration_waits_longer(url):

@@ -13,12 +13,16 @@ from types import MappingProxyType
 import dns.message
 import dns.query
 import pytest
-from forking import busy, fork
 
 from certcore import CertCore, Status
-from certcore.adapters.sql.forking import Gate
-from certcore.errors import StorageUnavailable
+from certcore.adapters.sql import open_storage
+from certcore.errors import CertCoreError, StorageUnavailableError
+from certcore.forks import Gate
+from certcore.net.http import HttpClient
 from certcore.testing.scripted_ca import Act, ScriptedCA
+from support.databases import sqlite_with_tables
+from support.forking import PATIENCE, busy, fork
+from support.inside import inside
 
 pytestmark = [
     pytest.mark.integration,
@@ -32,7 +36,7 @@ CHILDREN = 4
 def url(request, tmp_path):
     """A database of each kind, empty."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/certcore.db"
+        return sqlite_with_tables(tmp_path)
     return request.getfixturevalue(request.param).new_database()
 
 
@@ -63,13 +67,13 @@ def core(url, open_core):
 @pytest.fixture
 def small(tmp_path, open_core):
     """The same, on SQLite alone, for what the database has no part in."""
-    with open_core(f"sqlite:///{tmp_path}/certcore.db") as core:
+    with open_core(sqlite_with_tables(tmp_path)) as core:
         core.authorities.create("test", module="scripted")
         yield core
 
 
 def _draft(core, domain):
-    return core.certificates.create(domain, authority=core.authorities.find("test").id).id
+    return core.certificates.create(domain, authority=core.authorities.get("test").id).id
 
 
 def _calls(core, who, known, calls):
@@ -141,7 +145,7 @@ def test_children_of_children_and_children_of_both(small):
 
 def test_a_child_that_ends_leaves_the_parents_connections_alone(core, url):
     """A child that closes its core, or just ends, ends no transaction and no connection of its parent."""
-    one = _draft(core, "known.example")
+    certificate_id = _draft(core, "known.example")
 
     def leave():
         core.close()
@@ -150,36 +154,36 @@ def test_a_child_that_ends_leaves_the_parents_connections_alone(core, url):
     if url.startswith("sqlite"):
         fork(leave).result()
     else:  # the parent is in the middle of a transaction; SQLite's child would be refused to do anything
-        with core.engine.storage.read() as transaction:
-            first = transaction.certificates.get(one)
+        with inside(core).storage.read() as transaction:
+            first = transaction.certificates.get(certificate_id)
             fork(leave).result()
-            assert transaction.certificates.get(one) == first
+            assert transaction.certificates.get(certificate_id) == first
     program = (
         "import os, sys; from certcore import CertCore; core = CertCore.open(sys.argv[1], keyring=sys.argv[2]);"
         "core.authorities.list(); pid = os.fork();"
         "pid and os.waitpid(pid, 0); pid and core.authorities.list(); print('parent' if pid else 'child'); core.close()"
     )
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", program, url, str(core.engine.vault.keyring.path)],
+        [sys.executable, "-W", "error", "-c", program, url, str(inside(core).vault.keyring.path)],
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
     assert (done.returncode, done.stderr, sorted(done.stdout.split())) == (0, "", ["child", "parent"])
-    assert core.certificates.get(one).id == one
+    assert core.certificates.get(certificate_id).id == certificate_id
 
 
 def test_a_transaction_is_not_shared(core):
     """In the child of a thread that is inside a transaction this one is refused; the parent commits it."""
-    one = _draft(core, "known.example")
+    certificate_id = _draft(core, "known.example")
 
     reading, writing = os.pipe()
     try:
-        with core.engine.storage.write() as transaction:
+        with inside(core).storage.write() as transaction:
             transaction.documents.put("test", "by", {"who": "both"})
             pid = os.fork()
-    except StorageUnavailable as error:
+    except StorageUnavailableError as error:
         os.write(writing, str(error).encode())
         os._exit(0)
     except BaseException as error:
@@ -192,9 +196,47 @@ def test_a_transaction_is_not_shared(core):
     with os.fdopen(reading, "rb") as pipe:
         assert b"forked in the middle of a transaction" in pipe.read()
     os.waitpid(pid, 0)
-    with core.engine.storage.read() as transaction:
+    with inside(core).storage.read() as transaction:
         assert transaction.documents.get("test", "by").value == {"who": "both"}
-    assert core.certificates.get(one).id == one
+    assert core.certificates.get(certificate_id).id == certificate_id
+
+
+def _open_store(scheme, port):
+    open_storage(f"{scheme}://user:password@127.0.0.1:{port}/panel").close()
+
+
+def _request(_, port):
+    HttpClient(timeout=PATIENCE).request("GET", f"https://127.0.0.1:{port}/")
+
+
+@pytest.mark.parametrize(
+    ("connect", "scheme", "speaks_first"),
+    [(_open_store, "postgresql", True), (_open_store, "mysql", False), (_request, "https", True)],
+)
+def test_a_fork_waits_for_a_thread_that_connects(connect, scheme, speaks_first):
+    """TLS takes locks of its own for a connection; a child that inherits one of them could never connect."""
+    is_over = threading.Event()
+
+    def attempt():
+        with pytest.raises(CertCoreError):  # the server ends the connection without a word
+            connect(scheme, port)
+
+    def end():
+        is_over.set()
+        accepted.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        connecting = threading.Thread(target=attempt)
+        connecting.start()
+        accepted, _ = server.accept()
+        if speaks_first:
+            assert accepted.recv(1)  # now it is in the handshake, and not only about to begin it
+        ending = threading.Timer(0.3, end)
+        ending.start()
+        assert fork(is_over.is_set).result()
+        ending.join(PATIENCE)
+        connecting.join(PATIENCE)
 
 
 def _locks_of(root):
@@ -219,14 +261,14 @@ def _locks_of(root):
 
 def test_a_lock_that_a_thread_holds_is_free_in_the_child(open_core, tmp_path):
     """Whatever lock of certcore is held at the moment of a fork, no lock that the child has is held there."""
-    stores = {"sql": open_core(f"sqlite:///{tmp_path}/certcore.db")}
+    stores = {"sql": open_core(sqlite_with_tables(tmp_path))}
     stores["acme"] = CertCore.open(f"sqlite:///{tmp_path}/acme.db", keyring=tmp_path / "keyring.json")
     stores["memory"] = CertCore.in_memory()
     held, release = threading.Event(), threading.Event()
     roots = [[core, core.worker()] for core in stores.values()]
     server = stores["acme"].dns_server(listen=("127.0.0.1", 0), module="puq_acme")
-    from certcore_puq_acme.exchange import Exchange
-    from certcore_puq_acme.transport import Http
+    from certcore_puq_acme.protocol.http import Http
+    from certcore_puq_acme.protocol.signed_requests import Exchange
 
     http = Http()
     roots.append([http, Exchange(http)])
@@ -234,10 +276,18 @@ def test_a_lock_that_a_thread_holds_is_free_in_the_child(open_core, tmp_path):
     ours = {"ScriptedCA", "FrozenEnvironment", Gate.__name__, "TechZones"}
     locks = {key: lock for key, (lock, holder) in _locks_of(roots).items() if holder not in ours}
     names = sorted({holder for _, holder in _locks_of(roots).values()} - ours)
-    assert {"Contexts", "Worker", "Crew", "LeaseKeeper", "Outage", "_Own", "Heads", "MemoryStorage", "FileKeyring"} <= {
-        *names
-    }
-    assert {"PuqAcme", "Http", "Exchange"} <= {*names}
+    assert {
+        "Contexts",
+        "Worker",
+        "Crew",
+        "LeaseKeeper",
+        "Outage",
+        "WriteQueue",
+        "Heads",
+        "MemoryStorage",
+        "FileKeyring",
+    } <= {*names}
+    assert {"PuqAcme", "HttpClient", "Exchange"} <= {*names}
 
     def hold():
         taken = [lock for lock in locks.values() if lock.acquire(timeout=0.5)]
@@ -275,21 +325,21 @@ def test_a_worker_of_the_parent_does_not_run_in_the_child(small):
     core = small
     worker = core.worker(threads=2, poll_interval=0.05)
     worker.start()
-    owner = core.engine.owner
+    owner = inside(core).engine.owner
 
     def in_the_child():
         before = worker.health()
         stopped = worker.stop(5)
         again = worker.health().threads
         worker.start()
-        one = core.certificates.generate_csr(_draft(core, "child.example")).id
+        certificate_id = core.certificates.generate_csr(_draft(core, "child.example")).id
         worker.wake()
         deadline = time.monotonic() + 30
-        while core.certificates.view(one).issuance.module_state is None and time.monotonic() < deadline:
+        while core.certificates.view(certificate_id).issuance.module_state is None and time.monotonic() < deadline:
             time.sleep(0.01)
         after = worker.health()
-        stepped = core.certificates.view(one).issuance.module_state is not None
-        return before, stopped, again, after, worker.stop(30), core.engine.owner, stepped
+        stepped = core.certificates.view(certificate_id).issuance.module_state is not None
+        return before, stopped, again, after, worker.stop(30), inside(core).engine.owner, stepped
 
     try:
         before, stopped, again, after, stopped_again, owner_there, stepped = fork(in_the_child).result()
@@ -300,7 +350,7 @@ def test_a_worker_of_the_parent_does_not_run_in_the_child(small):
         assert stopped_again
         assert stepped
         assert owner_there != owner
-        assert core.engine.owner == owner
+        assert inside(core).engine.owner == owner
         assert (worker.health().threads, worker.health().started_in_parent) == (2, False)
     finally:
         assert worker.stop(30)
@@ -309,9 +359,9 @@ def test_a_worker_of_the_parent_does_not_run_in_the_child(small):
 def test_the_leases_of_a_child_are_renewed(small):
     """The thread that renews leases is started anew in the child, also when the parent's was running."""
     core = small
-    leases = core.engine.leases
-    one = core.certificates.generate_csr(_draft(core, "known.example")).id
-    (schedule,) = core.engine.claim_due(10)
+    leases = inside(core).leases
+    certificate_id = core.certificates.generate_csr(_draft(core, "known.example")).id
+    (schedule,) = inside(core).engine.claim_due(10)
 
     def alive():
         with leases.keep(schedule):
@@ -319,16 +369,16 @@ def test_the_leases_of_a_child_are_renewed(small):
 
     with leases.keep(schedule):
         assert "certcore-leases" in fork(alive).result()
-    assert core.certificates.get(one).status is Status.PENDING
+    assert core.certificates.get(certificate_id).status is Status.PENDING
 
 
 def test_random_values_differ(small):
     """Parent and children draw different ids, keys and jitter."""
     core = small
-    environment = core.engine.environment
+    environment = inside(core).environment
 
     def draw():
-        return environment.new_id(), environment.roll(), core.engine.owner
+        return environment.new_id(), environment.roll(), inside(core).engine.owner
 
     drawn = [fork(draw).result() for _ in range(3)] + [draw()]
     for values in zip(*drawn, strict=True):
@@ -344,7 +394,10 @@ def test_each_process_talks_to_the_ca_for_itself(panel, start_pebble):
     ids = [panel.request(profile, f"child{number}.shop.test") for number in range(4)]
     for one in ids:
         panel.set_cnames(one)
-    children = [fork(lambda one=one: str(panel.until_active(one).status)) for one in ids[1:]]
+    children = [
+        fork(lambda certificate_id=certificate_id: str(panel.until_active(certificate_id).status))
+        for certificate_id in ids[1:]
+    ]
     assert panel.until_active(ids[0]).status is Status.ACTIVE
     assert [child.result() for child in children] == ["active"] * 3
     assert "badNonce" not in pebble.log_tail()

@@ -4,14 +4,14 @@ import json
 
 import pytest
 from attrs import define, field
-from hostile_ca import FAULTS
-from simulated_ca import Reply
 
 from certcore import Status
 from certcore.hookspecs import hookimpl
+from certcore.net.http import HttpReply
 from certcore_puq_acme.module import PuqAcme
 from certcore_puq_acme.network import Network
-from certcore_puq_acme.transport import HttpReply
+from support.simulation.hostile_ca import FAULTS
+from support.simulation.simulated_ca import Reply
 
 pytestmark = pytest.mark.pebble
 
@@ -19,6 +19,7 @@ PATHS = {
     "dir": "directory",
     "nonce-plz": "newNonce",
     "sign-me-up": "newAccount",
+    "my-account": "account",
     "order-plz": "newOrder",
     "authZ": "authorization",
     "chalZ": "challenge",
@@ -86,7 +87,7 @@ class Intercepted:
 @pytest.mark.parametrize("name", SAMPLE)
 def test_pebble_confirms_the_simulation(panel, start_pebble, name):
     """A real CA with the same fault ends as the simulated one: there is a leaf, after two orders at most."""
-    fault = next(one for one in FAULTS if str(one) == name)
+    fault = next(fault for fault in FAULTS if str(fault) == name)
     network = Intercepted(fault, panel.environment)
     module = PuqAcme(network=network)
 
@@ -98,9 +99,9 @@ def test_pebble_confirms_the_simulation(panel, start_pebble, name):
     panel.options = {"plugins": [Plugin()], "installed_plugins": False}
     panel.restart()
     pebble = start_pebble(nonce_reject=0, authz_reuse=0)
-    one = panel.request(panel.profile(pebble.directory_url, pebble.roots_pem), "www.shop.test")
-    panel.set_cnames(one)
-    assert panel.until_active(one).status is Status.ACTIVE
+    certificate_id = panel.request(panel.profile(pebble.directory_url, pebble.roots_pem), "www.shop.test")
+    panel.set_cnames(certificate_id)
+    assert panel.until_active(certificate_id).status is Status.ACTIVE
     assert network.counts[fault.axis] >= 1
-    asked = [issuance.number for issuance in panel.core.certificates.issuances(one)]
+    asked = [issuance.number for issuance in panel.core.certificates.issuances(certificate_id)]
     assert len(asked) == 1

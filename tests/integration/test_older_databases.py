@@ -4,11 +4,12 @@ import hashlib
 from datetime import timedelta
 
 import pytest
-from older_databases import COMMITS, KINDS, ClockOf, load
 
 import certcore
 from certcore import CertCore, Status
 from certcore.testing.scripted_ca import Act, ScriptedCA
+from support.inside import inside
+from support.older_databases import COMMITS, KINDS, ClockOf, load
 
 pytestmark = pytest.mark.integration
 
@@ -50,8 +51,8 @@ def reopened(older):
         yield core, clock, observers
 
 
-def _read_back(core, one, expected):
-    view, issuances = core.certificates.view(one), core.certificates.issuances(one)
+def _read_back(core, certificate_id, expected):
+    view, issuances = core.certificates.view(certificate_id), core.certificates.issuances(certificate_id)
     certificate = view.certificate
     assert certificate.owner == expected["owner"]
     assert [name.ascii for name in certificate.names] == expected["names"]
@@ -62,10 +63,10 @@ def _read_back(core, one, expected):
     assert [[each.purpose, each.outcome] for each in issuances] == expected["issuances"]
     order = (issuances[-1].module_state or {}).get("order", "") if issuances else ""
     assert order == expected["order"]
-    deliveries = core.certificates.deliveries(one)
+    deliveries = core.certificates.deliveries(certificate_id)
     assert sorted(deliveries.behind) == expected["behind"]
     assert deliveries.length - deliveries.delivered == expected["undelivered"]
-    assert not core.certificates.verify_timeline(one).fault
+    assert not core.certificates.verify_timeline(certificate_id).fault
 
 
 def test_everything_in_it_reads_back(older, reopened):
@@ -77,13 +78,13 @@ def test_everything_in_it_reads_back(older, reopened):
         _read_back(core, expected["id"], expected)
     for expected in older.expected["certificates"].values():
         if expected["key_sha256"]:
-            key = core.certificates.reveal_private_key(expected["id"], reason="test").reveal()
+            key = core.certificates.private_key(expected["id"], reason="test").reveal()
             assert hashlib.sha256(key).hexdigest() == expected["key_sha256"]
-    profile = core.engine.contexts.profile(core.authorities.find("scripted"))
+    profile = inside(core).contexts.profile(core.authorities.get("scripted"))
     assert hashlib.sha256(profile.api_key.reveal()).hexdigest() == older.expected["api_key_sha256"]
     assert [event.kind for event in core.certificates.timeline(older.expected["deleted"])] == ["created", "deleted"]
     assert not core.certificates.verify_timeline(older.expected["deleted"]).fault
-    with core.engine.storage.read() as transaction:
+    with inside(core).storage.read() as transaction:
         assert transaction.timelines.get(older.id_of("active")).seal  # sealed when it was opened
     actions = core.certificates.hints(older.id_of("acme waiting"))
     assert actions  # the ACME module reads its documents
@@ -116,7 +117,7 @@ def test_the_observers_are_told_what_they_missed(older, reopened):
     """Each observer gets, in order, exactly the events that it has not had, and nothing that it had."""
     core, clock, (steady, moody) = reopened
     for _ in range(4):
-        core.outbox.deliver()
+        core.deliver_events()
         clock.advance(timedelta(hours=1))
     for expected in older.expected["certificates"].values():
         length = core.certificates.deliveries(expected["id"]).length
@@ -127,7 +128,7 @@ def test_the_observers_are_told_what_they_missed(older, reopened):
         assert len(steady.numbers(expected["id"])) == expected["undelivered"]
     draft = older.id_of("draft")
     assert len(moody.numbers(draft)) == 2  # the edit that it refused, and the one that nobody was told of
-    assert not core.outbox.has_work()
+    assert not inside(core).outbox.has_work()
 
 
 @pytest.mark.pebble
@@ -135,7 +136,7 @@ def test_an_order_in_flight_goes_on(older, tmp_path, integration_panel, start_pe
     """An order whose CA has forgotten it, account and all, becomes a new one, and the certificate becomes active."""
     with integration_panel(tmp_path, older.url) as panel:
         pebble = start_pebble(nonce_reject=0, dns_server=panel.dns_address)
-        profile = panel.core.authorities.find("acme")
+        profile = panel.core.authorities.get("acme")
         panel.move(profile, pebble, dns_servers=[panel.dns_address])
         for name in ("acme order", "acme waiting"):
             panel.core.certificates.check_now(older.id_of(name))
@@ -143,3 +144,21 @@ def test_an_order_in_flight_goes_on(older, tmp_path, integration_panel, start_pe
             panel.set_cnames(older.id_of(name))
             panel.until_active(older.id_of(name))
             assert not panel.core.certificates.verify_timeline(older.id_of(name)).fault
+
+
+def test_lists_and_the_feed_know_what_is_in_it(older, reopened):
+    """Each event is in the feed once, with its owner; after one look at each certificate the rows are complete."""
+    core, _, _ = reopened
+    feed = [item.event for item in core.events(limit=1000).items]
+    ids = {certificate.id for certificate in core.certificates.list(limit=1000).items}
+    timelines = [event for certificate_id in ids for event in core.certificates.timeline(certificate_id)]
+    assert {event.sequence for event in feed} >= {event.sequence for event in timelines}
+    assert len({event.position for event in feed}) == len(feed)
+    owners = {expected["id"]: expected["owner"] for expected in older.expected["certificates"].values()}
+    assert all(event.owner == owners[event.certificate_id] for event in feed if event.certificate_id in owners)
+    for certificate_id in core.due(1000):
+        core.reconcile(certificate_id)
+    for row in core.certificates.rows(limit=1000).items:
+        view = core.certificates.view(row.certificate.id)
+        if row.certificate.status in (Status.ACTIVE, Status.DRAFT):
+            assert (row.renews_at, row.conditions) == (view.renews_at, view.conditions)

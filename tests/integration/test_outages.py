@@ -5,13 +5,14 @@ import time
 
 import pytest
 import sqlalchemy as sa
-from leases import expire_leases
 
 from certcore import CertCore, Status
 from certcore.adapters.environment import SystemEnvironment
 from certcore.hookspecs import hookimpl
 from certcore.ports.ca_module import Waiting, WaitingFor
 from certcore.testing.scripted_ca import Act, ScriptedCA
+from support.inside import inside
+from support.leases import expire_leases
 
 PATIENCE = 60
 
@@ -56,6 +57,13 @@ def set_connections(server, url, allowed):
     engine.dispose()
 
 
+def _told(caplog):
+    """What the log says besides the transitions of certificates."""
+    return [
+        record for record in caplog.records if record.name.startswith("certcore") and record.name != "certcore.events"
+    ]
+
+
 @pytest.mark.xdist_group("postgresql")
 def test_an_outage_is_two_lines(postgresql, tmp_path, caplog):
     """Eight threads, the outbox and the leases at work: one line, silence, one line, and all goes on."""
@@ -69,7 +77,7 @@ def test_an_outage_is_two_lines(postgresql, tmp_path, caplog):
         plugins=[ca.plugin(), Observer()],
         installed_plugins=False,
     ) as core:
-        leases = core.engine.leases
+        leases = inside(core).leases
         leases.renew_after, leases.outage.calm = 0.1, 0.5
         authority = core.authorities.create("test", module="scripted")
         ids = [core.certificates.create(f"d{number}.example", authority=authority.id).id for number in range(12)]
@@ -81,7 +89,7 @@ def test_an_outage_is_two_lines(postgresql, tmp_path, caplog):
         set_connections(postgresql, url, allowed=False)
         until(lambda: leases.outage.lasts)
         until(lambda: worker.health().silent > 3)
-        told = [record for record in caplog.records if record.name.startswith("certcore")]
+        told = _told(caplog)
         assert [record.levelname for record in told] == ["ERROR"], caplog.text
         assert "cannot be used" in told[0].getMessage()
         set_connections(postgresql, url, allowed=True)
@@ -90,9 +98,9 @@ def test_an_outage_is_two_lines(postgresql, tmp_path, caplog):
         ca.enough, ca.script = True, (Act.ISSUE,)
         for one in ids:
             core.certificates.check_now(one)
-        until(lambda: {core.certificates.get(one).status for one in ids} == {Status.ACTIVE})
+        until(lambda: {core.certificates.get(certificate_id).status for certificate_id in ids} == {Status.ACTIVE})
         assert worker.stop(PATIENCE)
-    told = [record for record in caplog.records if record.name.startswith("certcore")]
+    told = _told(caplog)
     assert [record.levelname for record in told] == ["ERROR", "WARNING"], caplog.text
     assert "answers again" in told[1].getMessage()
     assert not any(record.exc_info for record in told)

@@ -5,9 +5,10 @@ from datetime import timedelta
 import pytest
 
 from certcore import Status
-from certcore.errors import InvalidInput
+from certcore.errors import InvalidInputError
 from certcore.model.hints import DnsRecords, Level, Notice, RecordState
-from certcore_puq_acme.account_records import records_of
+from certcore_puq_acme.accounts.records import records_of
+from support.inside import inside
 
 
 @pytest.fixture
@@ -19,62 +20,62 @@ def persisting(panel, start_acme2certifier):
     )
 
 
-def _rows(panel, one):
-    tables = [hint for hint in panel.core.certificates.hints(one) if isinstance(hint, DnsRecords)]
+def _rows(panel, certificate_id):
+    tables = [hint for hint in panel.core.certificates.hints(certificate_id) if isinstance(hint, DnsRecords)]
     return [row for table in tables for row in table.rows]
 
 
-def _notices(panel, one, level=None):
-    hints = [hint for hint in panel.core.certificates.hints(one) if isinstance(hint, Notice)]
+def _notices(panel, certificate_id, level=None):
+    hints = [hint for hint in panel.core.certificates.hints(certificate_id) if isinstance(hint, Notice)]
     return " ".join(str(hint.text) for hint in hints if level in (None, hint.level))
 
 
-def _set_records(panel, one):
+def _set_records(panel, certificate_id):
     """What the owner does: for each name exactly what the page says."""
-    panel.core.reconcile(one)
-    for row in _rows(panel, one):
+    panel.core.reconcile(certificate_id)
+    for row in _rows(panel, certificate_id):
         panel.zone.add(row.name, row.type, row.value)
-    panel.core.certificates.check_now(one)
+    panel.core.certificates.check_now(certificate_id)
 
 
 def test_one_record_for_issuance_and_renewal(panel, persisting):
     """The page shows the record as soon as the account is there; nothing is ever written into the tech zone."""
-    one = panel.request(persisting(), "shop.test", aliases=["www.shop.test"])
-    assert "one lasting TXT record" in _notices(panel, one)
-    panel.core.reconcile(one)
-    rows = _rows(panel, one)
+    certificate_id = panel.request(persisting(), "shop.test", aliases=["www.shop.test"])
+    assert "one lasting TXT record" in _notices(panel, certificate_id)
+    panel.core.reconcile(certificate_id)
+    rows = _rows(panel, certificate_id)
     assert [(row.name, row.type, row.state) for row in rows] == [
         ("_validation-persist.shop.test", "TXT", RecordState.MISSING),
         ("_validation-persist.www.shop.test", "TXT", RecordState.MISSING),
     ]
-    _, context = panel.core.engine.contexts.context(panel.core.certificates.view(one).authority)
+    _, context = inside(panel.core).contexts.context(panel.core.certificates.view(certificate_id).authority)
     (account,) = records_of(context.documents, context.authority_id)
     assert rows[0].value == f"ca.test; accounturi={account.url}"
-    assert panel.core.certificates.get(one).status is Status.PENDING
-    _set_records(panel, one)
+    assert panel.core.certificates.get(certificate_id).status is Status.PENDING
+    _set_records(panel, certificate_id)
     written = []
-    panel.drive(one, lambda found: written.extend(panel.txt_values()) or found.status is Status.ACTIVE)
-    serial = panel.core.certificates.view(one).leaf.serial_hex
-    panel.core.certificates.renew(one)
-    panel.drive(one, lambda _: panel.core.certificates.view(one).leaf.serial_hex != serial)
+    panel.drive(certificate_id, lambda found: written.extend(panel.txt_values()) or found.status is Status.ACTIVE)
+    serial = panel.core.certificates.view(certificate_id).leaf.serial_hex
+    panel.core.certificates.renew(certificate_id)
+    panel.drive(certificate_id, lambda _: panel.core.certificates.view(certificate_id).leaf.serial_hex != serial)
     assert written == panel.txt_values() == []
 
 
 def test_a_wildcard_needs_its_policy(panel, persisting):
-    """The record of a wildcard says so; one without the policy is told to be wrong."""
-    one = panel.request(persisting(), "shop.test", wildcard=True)
-    panel.core.reconcile(one)
-    (row,) = _rows(panel, one)
+    """The record for a wildcard has a policy; a record without it is shown as wrong."""
+    certificate_id = panel.request(persisting(), "shop.test", wildcard=True)
+    panel.core.reconcile(certificate_id)
+    (row,) = _rows(panel, certificate_id)
     assert row.value.endswith("; policy=wildcard")
     panel.zone.set(row.name, "TXT", row.value.removesuffix("; policy=wildcard"))
-    panel.core.certificates.check_now(one)
-    panel.core.reconcile(one)
-    (row,) = _rows(panel, one)
-    assert (row.state, row.seen) == (RecordState.WRONG, "policy=wildcard is missing")
+    panel.core.certificates.check_now(certificate_id)
+    panel.core.reconcile(certificate_id)
+    (row,) = _rows(panel, certificate_id)
+    assert (row.state, row.findings[0].code) == (RecordState.WRONG, "persist_without_wildcard")
     panel.zone.set(row.name, "TXT", row.value)
-    panel.core.certificates.check_now(one)
-    panel.until_active(one)
-    assert set(panel.core.certificates.view(one).leaf.names) == {"shop.test", "*.shop.test"}
+    panel.core.certificates.check_now(certificate_id)
+    panel.until_active(certificate_id)
+    assert set(panel.core.certificates.view(certificate_id).leaf.names) == {"shop.test", "*.shop.test"}
 
 
 def test_one_tenants_record_is_of_no_use_to_another(panel, persisting):
@@ -89,7 +90,7 @@ def test_one_tenants_record_is_of_no_use_to_another(panel, persisting):
         panel.environment.skip(timedelta(minutes=10))
     (row,) = _rows(panel, bob)
     assert row.state is RecordState.WRONG
-    assert "another account" in row.seen
+    assert row.findings[0].code == "persist_other_account"
     assert panel.core.certificates.get(bob).status is Status.PENDING
     assert "order" not in panel.issuance(bob).module_state
     again = panel.request(profile, "shop.test", owner="anna")
@@ -97,48 +98,50 @@ def test_one_tenants_record_is_of_no_use_to_another(panel, persisting):
 
 
 def test_records_with_an_end_are_warned_of(panel, persisting):
-    """The record says until when it lasts; the page warns before that day, and tells when it is over."""
-    one = panel.request(persisting(persist_days=100), "shop.test")
-    panel.core.reconcile(one)
-    (row,) = _rows(panel, one)
+    """The page shows until when a record lasts, warns before that day, and says when it has ended."""
+    certificate_id = panel.request(persisting(persist_days=100), "shop.test")
+    panel.core.reconcile(certificate_id)
+    (row,) = _rows(panel, certificate_id)
     assert "; persistUntil=" in row.value
-    _set_records(panel, one)
-    panel.until_active(one)
-    assert _notices(panel, one, Level.WARNING) == ""
-    assert _rows(panel, one) == []
+    _set_records(panel, certificate_id)
+    panel.until_active(certificate_id)
+    assert _notices(panel, certificate_id, Level.WARNING) == ""
+    assert _rows(panel, certificate_id) == []
     panel.environment.skip(timedelta(days=75))
-    assert "has to set it anew" in _notices(panel, one, Level.WARNING)
+    assert "has to set it anew" in _notices(panel, certificate_id, Level.WARNING)
     panel.environment.skip(timedelta(days=30))
-    assert "has to set it anew" in _notices(panel, one, Level.ERROR)
+    assert "has to set it anew" in _notices(panel, certificate_id, Level.ERROR)
 
 
 def test_a_record_that_ends_soon_is_shown_and_looked_for(panel, persisting):
     """Beside the warning stands the record to be set next; the warning goes as soon as it is there."""
-    one = panel.request(persisting(persist_days=100), "shop.test", wildcard=True)
-    panel.core.reconcile(one)
-    (first,) = _rows(panel, one)
-    _set_records(panel, one)
-    panel.until_active(one)
+    certificate_id = panel.request(persisting(persist_days=100), "shop.test", wildcard=True)
+    panel.core.reconcile(certificate_id)
+    (first,) = _rows(panel, certificate_id)
+    _set_records(panel, certificate_id)
+    panel.until_active(certificate_id)
     panel.environment.skip(timedelta(days=75))
-    (row,) = _rows(panel, one)
+    (row,) = _rows(panel, certificate_id)
     assert (row.name, row.state, row.seen) == (first.name, RecordState.MISSING, first.value)
     until = [int(each.value.rpartition("persistUntil=")[2]) for each in (first, row)]
     assert timedelta(seconds=until[1] - until[0]) == timedelta(days=100)
     assert "policy=wildcard" in row.value
     panel.zone.add(row.name, row.type, row.value)
-    panel.core.certificates.check_now(one)
-    assert "set it anew" not in _notices(panel, one, Level.WARNING)  # that the renewal is late by now, is said as well
-    assert _rows(panel, one) == []
+    panel.core.certificates.check_now(certificate_id)
+    assert "set it anew" not in _notices(
+        panel, certificate_id, Level.WARNING
+    )  # that the renewal is late by now, is said as well
+    assert _rows(panel, certificate_id) == []
     panel.zone.set(row.name, row.type, first.value)
-    assert len(_rows(panel, one)) == 1
+    assert len(_rows(panel, certificate_id)) == 1
     panel.dns.close()  # a server that is silent changes nothing
-    assert len(_rows(panel, one)) == 1
+    assert len(_rows(panel, certificate_id)) == 1
 
 
 def test_the_profile_says_what_is_allowed(panel, persisting):
     """A certificate may choose among what its profile allows, and the form offers nothing else."""
     only_dns = persisting(name="dns", challenges="dns-01")
-    with pytest.raises(InvalidInput) as caught:
+    with pytest.raises(InvalidInputError) as caught:
         panel.core.certificates.create(
             "a.shop.test", authority=only_dns.id, module_data={"challenge": "dns-persist-01"}
         )
@@ -159,8 +162,8 @@ def test_a_ca_without_dns_persist_01(panel, start_pebble):
     """The error says that the CA does not offer it, and what to do."""
     pebble = start_pebble()
     profile = panel.profile(pebble.directory_url, pebble.roots_pem, challenges="dns-persist-01")
-    one = panel.request(profile, "shop.test")
-    failed = panel.drive(one, lambda certificate: certificate.problem is not None)
+    certificate_id = panel.request(profile, "shop.test")
+    failed = panel.drive(certificate_id, lambda certificate: certificate.problem is not None)
     assert failed.status is Status.ERROR
     assert "dns-persist-01" in str(failed.problem)
     assert "dns-01" in failed.problem.advice

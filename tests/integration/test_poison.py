@@ -7,11 +7,11 @@ import threading
 from pathlib import Path
 
 import pytest
-from poisonous import PoisonousCA
 
 from certcore import CertCore
+from support.poisonous import PoisonousCA
 
-SCRIPT = Path(__file__).parent / "poisonous.py"
+SCRIPT = Path(__file__).parents[1] / "support" / "poisonous.py"
 
 
 def poisoned(url, folder, poisons, seconds, healthy=60):

@@ -20,7 +20,9 @@ def test_issuance_through_foreign_name_servers(panel, start_pebble, start_named,
     resolver = start_unbound({"shop.test": customer, panel.tech_zone: panel.dns.address[1]})
     pebble = start_pebble(dns_server=f"127.0.0.1:{resolver}")
     panel.move(profile, pebble, dns_servers=[f"127.0.0.1:{resolver}"])
-    assert panel.core.authorities.check(profile.id).ok
+    for _ in range(2):  # what the resolver keeps of one test does not make the next one fail
+        report = panel.core.authorities.check(profile.id)
+        assert report.ok, report
     panel.core.certificates.generate_csr(draft.id)
     panel.until_active(draft.id)
     assert panel.txt_values() == []
@@ -39,7 +41,7 @@ def test_all_resolvers_have_to_agree(panel, start_pebble, start_named, start_unb
     panel.core.certificates.generate_csr(draft.id)
     panel.core.reconcile(draft.id)
     assert panel.core.certificates.get(draft.id).status is Status.PENDING
-    assert [one.state for one in panel.records(draft.id)] == [RecordState.MISSING]
+    assert [record.state for record in panel.records(draft.id)] == [RecordState.MISSING]
     caught_up = start_named("shop.test", f"{row.name}. IN CNAME {row.value}.\n")
     ahead = start_unbound({"shop.test": caught_up, panel.tech_zone: panel.dns.address[1]})
     panel.core.authorities.edit(profile.id, settings={"dns_servers": [panel.dns_address, f"127.0.0.1:{ahead}"]})
@@ -54,11 +56,11 @@ def test_a_silent_dns_server_does_not_hold_the_worker_up(panel):
         address = f"127.0.0.1:{silent.getsockname()[1]}"
         profile = panel.profile("https://127.0.0.1:9/dir", dns_servers=[address], api_timeout=1)
         names = [f"d{number}.shop.test" for number in range(99)]
-        one = panel.request(profile, "shop.test", aliases=names)
+        certificate_id = panel.request(profile, "shop.test", aliases=names)
         begun = time.monotonic()
-        panel.core.reconcile(one)
+        panel.core.reconcile(certificate_id)
         assert time.monotonic() - begun < 50  # and not a hundred
-    rows = panel.records(one)
+    rows = panel.records(certificate_id)
     assert len(rows) == 100
     assert {row.state for row in rows} == {RecordState.UNREACHABLE}
     assert all("no answer in time" in row.seen for row in rows)

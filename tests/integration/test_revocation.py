@@ -7,7 +7,13 @@ from attrs import evolve
 
 from certcore import Status
 from certcore.errors import CAError, CertCoreError
+from certcore.model.names import DnsName
 from certcore.model.revocation import RevocationReason
+from certcore.model.subject import Subject
+from certcore.testing.local_ca import LittleAuthority
+from certcore.x509.csr import build_csr
+from certcore.x509.keys import generate_key, private_key_pem
+from support.inside import inside
 
 pytestmark = pytest.mark.pebble
 
@@ -16,14 +22,14 @@ pytestmark = pytest.mark.pebble
 def issued(panel, start_pebble):
     """A Pebble, and a certificate that it issued; its id."""
     pebble = start_pebble()
-    one = panel.request(panel.profile(pebble.directory_url, pebble.roots_pem), "shop.test")
-    panel.set_cnames(one)
-    panel.until_active(one)
-    return pebble, one
+    certificate_id = panel.request(panel.profile(pebble.directory_url, pebble.roots_pem), "shop.test")
+    panel.set_cnames(certificate_id)
+    panel.until_active(certificate_id)
+    return pebble, certificate_id
 
 
-def _serial(panel, one):
-    return panel.core.certificates.view(one).leaf.serial_hex
+def _serial(panel, certificate_id):
+    return panel.core.certificates.view(certificate_id).leaf.serial_hex
 
 
 def test_the_account_revokes_what_it_issued(panel, issued):
@@ -40,11 +46,11 @@ def test_the_account_revokes_what_it_issued(panel, issued):
 
 
 def test_a_revocation_that_was_not_stored_is_repeated(panel, issued):
-    """The process died between the CA's answer and our commit: the CA says "already revoked", and that is a yes."""
+    """The process died between the CA's answer and our commit: "already revoked" counts as success."""
     pebble, one = issued
-    module = panel.core.engine.plugins.module("puq_acme")
+    module = inside(panel.core).plugins.module("puq_acme")
     view = panel.core.certificates.view(one)
-    _, context = panel.core.engine.contexts.context(view.authority)
+    _, context = inside(panel.core).contexts.context(view.authority)
     module.revoke(view.active, RevocationReason.SUPERSEDED, lambda: None, context)
     assert panel.core.certificates.get(one).status is Status.ACTIVE
     assert panel.core.certificates.revoke(one, reason="superseded").status is Status.REVOKED
@@ -63,7 +69,7 @@ def test_without_account_and_key_it_is_refused_in_words(panel, issued):
     """The certificate stays active, and the error says what is missing and what to do."""
     pebble, one = issued
     _lose_account(panel)
-    with panel.core.engine.storage.write() as transaction:
+    with inside(panel.core).storage.write() as transaction:
         transaction.secrets.delete(panel.issuance(one).key_name)
     with pytest.raises(CAError) as refused:
         panel.core.certificates.revoke(one)
@@ -74,13 +80,13 @@ def test_without_account_and_key_it_is_refused_in_words(panel, issued):
 
 
 def _lose_account(panel):
-    with panel.core.engine.storage.write() as transaction:
+    with inside(panel.core).storage.write() as transaction:
         for name, _ in transaction.secrets.sealed_otherwise("", limit=100, after=None):
             if name.owner_id.startswith("puq_acme/account/"):
                 transaction.secrets.delete(name)
     for document in panel.documents("account/"):
-        contexts = panel.core.engine.contexts
-        contexts.documents(panel.core.engine.plugins.module("puq_acme")).delete(document.key)
+        contexts = inside(panel.core).contexts
+        contexts.documents(inside(panel.core).plugins.module("puq_acme")).delete(document.key)
     panel.restart()
 
 
@@ -90,18 +96,18 @@ def test_a_profile_that_is_gone_revokes_no_less(panel, start_pebble, account_too
     pebble = start_pebble()
     down = panel.profile("https://127.0.0.1:9/dir", name="down")
     good = panel.profile(pebble.directory_url, pebble.roots_pem, name="good")
-    one = panel.request(down, "shop.test", fallbacks=[good.id])
-    panel.set_cnames(one)
-    panel.until_active(one)
-    panel.core.certificates.edit(one, fallbacks=[])
+    certificate_id = panel.request(down, "shop.test", fallbacks=[good.id])
+    panel.set_cnames(certificate_id)
+    panel.until_active(certificate_id)
+    panel.core.certificates.edit(certificate_id, fallbacks=[])
     panel.core.authorities.delete(good.id)
-    serial = panel.core.certificates.view(one).leaf.serial_hex
+    serial = panel.core.certificates.view(certificate_id).leaf.serial_hex
     through = {}
     if account_too:
-        documents = panel.core.engine.contexts.documents(panel.core.engine.plugins.module("puq_acme"))
+        documents = inside(panel.core).contexts.documents(inside(panel.core).plugins.module("puq_acme"))
         documents.delete(*(document.key for document in documents.list("account/")))
         through["authority"] = panel.profile(pebble.directory_url, pebble.roots_pem, name="another").id
-    assert panel.core.certificates.revoke(one, **through).status is Status.REVOKED
+    assert panel.core.certificates.revoke(certificate_id, **through).status is Status.REVOKED
     assert pebble.certificate_status(serial)["Status"] == "Revoked"
 
 
@@ -114,8 +120,8 @@ def test_the_account_does_not_sign_for_an_imported_leaf(panel, issued):
     )
     with pytest.raises(CertCoreError, match="imported without its private key"):
         panel.core.certificates.revoke(stolen.id, reason="key_compromise")
-    module = panel.core.engine.plugins.module("puq_acme")
-    _, context = panel.core.engine.contexts.context(view.authority)
+    module = inside(panel.core).plugins.module("puq_acme")
+    _, context = inside(panel.core).contexts.context(view.authority)
     with pytest.raises(CAError, match="Neither an account"):
         module.revoke(panel.issuance(stolen.id), RevocationReason.UNSPECIFIED, lambda: None, context)
     assert pebble.certificate_status(_serial(panel, one))["Status"] == "Valid"
@@ -125,9 +131,9 @@ def test_the_account_does_not_sign_for_an_imported_leaf(panel, issued):
 def test_a_url_that_another_ca_named_is_no_proof_of_an_order(panel, issued):
     """A CA may call its account as it likes, as the shared one at another CA: that one does not sign for it."""
     pebble, one = issued
-    module = panel.core.engine.plugins.module("puq_acme")
+    module = inside(panel.core).plugins.module("puq_acme")
     view = panel.core.certificates.view(one)
-    _, context = panel.core.engine.contexts.context(view.authority)
+    _, context = inside(panel.core).contexts.context(view.authority)
     elsewhere = {**view.active.module_state, "account": "account/gone/0", "directory": "https://ca.mallory.test/dir"}
     with pytest.raises(CAError, match="Neither an account"):
         module.revoke(evolve(view.active, module_state=elsewhere), RevocationReason.SUPERSEDED, lambda: None, context)
@@ -150,6 +156,22 @@ def test_an_imported_leaf_is_revoked_by_its_key(panel, issued):
     assert panel.core.certificates.get(one).status is Status.REVOKED
 
 
+def test_a_leaf_of_another_ca_is_refused_in_words(panel, issued):
+    """A leaf that was bought elsewhere, revoked through a profile of this CA: the error names its issuer."""
+    _, one = issued
+    now = panel.core.now()
+    key = generate_key("ec-p256")
+    request = build_csr(key, [DnsName("bought.test")], Subject()).decode()
+    chain = LittleAuthority(now, name="Elsewhere").issue(request, now=now)
+    authority = panel.core.certificates.get(one).authority_id
+    bought = panel.core.certificates.import_certificate(chain, private_key_pem(key), authority=authority)
+    with pytest.raises(CAError, match=r"did not revoke the leaf, whose issuer is CN=Elsewhere Intermediate") as refused:
+        panel.core.certificates.revoke(bought.id)
+    assert "name a CA profile of that CA" in refused.value.advice
+    assert refused.value.detail in refused.value.message
+    assert panel.core.certificates.get(bought.id).status is Status.ACTIVE
+
+
 # -- a CA that refuses the account, or that does not answer -------------------------------------------------------
 
 REVOKE = "/revoke-cert"
@@ -160,10 +182,10 @@ def troubled(panel, trouble):
     """The plan of a proxy before a Pebble, the profile, and a certificate that was issued through it; its id."""
     plan, proxy = trouble
     profile = panel.profile(**proxy)
-    one = panel.request(profile, "shop.test")
-    panel.set_cnames(one)
-    panel.until_active(one)
-    return plan, profile, one
+    certificate_id = panel.request(profile, "shop.test")
+    panel.set_cnames(certificate_id)
+    panel.until_active(certificate_id)
+    return plan, profile, certificate_id
 
 
 def _account(panel):
@@ -171,7 +193,7 @@ def _account(panel):
 
 
 def _documents(panel):
-    return panel.core.engine.contexts.documents(panel.core.engine.plugins.module("puq_acme"))
+    return inside(panel.core).contexts.documents(inside(panel.core).plugins.module("puq_acme"))
 
 
 @pytest.mark.parametrize("fault", ["500", "html", "empty", "not_json", "redirect", "reset", "lost"])
@@ -189,8 +211,8 @@ def test_only_the_cas_own_answer_revokes(panel, troubled, fault):
 def test_the_key_revokes_after_the_account_was_closed(panel, issued):
     """A deactivated account revokes nothing any more; the certificate's key does, and no account is opened for it."""
     pebble, one = issued
-    profile = panel.core.authorities.find("ca")
-    panel.core.authorities.act(profile.id, "deactivate_account", {})
+    profile = panel.core.authorities.get("ca")
+    panel.core.authorities.run_action(profile.id, "deactivate_account", {})
     before = _account(panel)
     assert panel.core.certificates.revoke(one).status is Status.REVOKED
     assert pebble.certificate_status(_serial(panel, one))["Status"] == "Revoked"
@@ -256,7 +278,7 @@ def test_a_refused_reason_is_told_at_once(panel, troubled):
 def test_a_refusal_is_told_where_the_key_is_not_here(panel, troubled):
     """Without the certificate's key the error is the CA's refusal of the account."""
     plan, _, one = troubled
-    with panel.core.engine.storage.write() as transaction:
+    with inside(panel.core).storage.write() as transaction:
         transaction.secrets.delete(panel.issuance(one).key_name)
     plan.rewrite = lambda path, status, body, headers: (
         (401, _problem("unauthorized", "not yours"), headers) if path == REVOKE else (status, body, headers)
@@ -268,11 +290,11 @@ def test_a_refusal_is_told_where_the_key_is_not_here(panel, troubled):
 def test_a_revocation_after_a_rollover_that_was_cut_off(panel, troubled):
     """The key that counts is found out before anything is revoked; the certificate's key need not be here."""
     plan, profile, one = troubled
-    with panel.core.engine.storage.write() as transaction:
+    with inside(panel.core).storage.write() as transaction:
         transaction.secrets.delete(panel.issuance(one).key_name)
     plan.faults = [("/rollover-account-key", "lost")]
     with pytest.raises(CAError):
-        panel.core.authorities.act(profile.id, "roll_over_account_key", {})
+        panel.core.authorities.run_action(profile.id, "roll_over_account_key", {})
     panel.restart()
     assert panel.core.certificates.revoke(one).status is Status.REVOKED
 

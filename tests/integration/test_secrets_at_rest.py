@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from certcore.adapters.sql.tables import metadata, secrets
-from certcore.errors import InvalidInput, UnsealFailed
+from certcore.errors import InvalidInputError, UnsealError
 from certcore.model.secret import SecretName
+from support.inside import inside
 
 pytestmark = pytest.mark.pebble
 
@@ -31,10 +32,10 @@ def panel(request, tmp_path, integration_panel, caplog):
 
 def _secrets(panel):
     """Every secret that is stored, opened."""
-    with panel.core.engine.storage.read() as transaction:
+    with inside(panel.core).storage.read() as transaction:
         found = transaction.secrets.sealed_otherwise("", limit=1000, after=None)
     # The keyring's check is no secret: it is a text that everybody may know.
-    vault, names = panel.core.engine.vault, [one for one in found if one[0].purpose != "keyring-check"]
+    vault, names = inside(panel.core).vault, [one for one in found if one[0].purpose != "keyring-check"]
     return {name: vault.open(sealed, name).reveal() for name, sealed in names}
 
 
@@ -84,7 +85,7 @@ def test_no_secret_can_be_read(panel, start_pebble, caplog):
     core = panel.core
     pebble = start_pebble(eab={"kid-1": EAB})
     profile = panel.profile(pebble.directory_url, pebble.roots_pem, eab_kid="kid-1", eab_hmac_key=EAB)
-    with pytest.raises(InvalidInput) as refused:
+    with pytest.raises(InvalidInputError) as refused:
         core.authorities.edit(profile.id, settings={"eab_hmac_key": "not base64: canary!"}, version=profile.version)
     told = [str(refused.value), repr(profile)]
     known = {}
@@ -128,7 +129,7 @@ def test_a_changed_or_moved_secret_is_refused_by_name(panel):
     first, second = (panel.request(profile, domain) for domain in ("one.test", "two.test"))
     names = {one: panel.issuance(one).key_name for one in (first, second)}
     core = panel.core
-    good = {one: core.certificates.reveal_private_key(one, reason="test").reveal() for one in (first, second)}
+    good = {one: core.certificates.private_key(one, reason="test").reveal() for one in (first, second)}
     engine = sa.create_engine(panel.url)
 
     def where(name):
@@ -143,8 +144,8 @@ def test_a_changed_or_moved_secret_is_refused_by_name(panel):
             connection.execute(secrets.update().where(where(names[one])).values(**values))
 
     def refused(one):
-        with pytest.raises(UnsealFailed) as error:
-            core.certificates.reveal_private_key(one, reason="test")
+        with pytest.raises(UnsealError) as error:
+            core.certificates.private_key(one, reason="test")
         assert str(names[one]) in str(error.value)
         assert good[one].splitlines()[1].decode() not in str(error.value)
 
@@ -173,11 +174,11 @@ def test_a_changed_or_moved_secret_is_refused_by_name(panel):
         refused(first)
         put(first, {column: whole[column] for column in columns})
         for one, key in good.items():
-            assert core.certificates.reveal_private_key(one, reason="test").reveal() == key
+            assert core.certificates.private_key(one, reason="test").reveal() == key
     finally:
         engine.dispose()
     elsewhere = SecretName(names[first].purpose, "elsewhere")
-    with core.engine.storage.read() as transaction:
+    with inside(core).storage.read() as transaction:
         sealed = transaction.secrets.get(names[first])
-    with pytest.raises(UnsealFailed, match="elsewhere"):
-        core.engine.vault.open(sealed, elsewhere)
+    with pytest.raises(UnsealError, match="elsewhere"):
+        inside(core).vault.open(sealed, elsewhere)

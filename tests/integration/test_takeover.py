@@ -20,11 +20,13 @@ from typer.testing import CliRunner
 from certcore.adapters.takeover import read_folder
 from certcore.cli.app import app
 from certcore.errors import CertCoreError
-from certcore.testing.authority import LittleAuthority
+from certcore.testing.local_ca import LittleAuthority
 from certcore.testing.ports import free_ports
 from certcore.testing.server import find_program
-from certcore_puq_acme.account_records import own_account, read_record
-from certcore_puq_acme.accounts import Accounts
+from certcore_puq_acme.accounts.pool import Accounts
+from certcore_puq_acme.accounts.records import own_account, read_record
+from certcore_puq_acme.network import Network
+from support.inside import inside
 
 EMAIL = "me@shop.test"
 _DEADLINE = 160
@@ -42,7 +44,7 @@ def _run(arguments, folder, roots):
     trusted = dict.fromkeys(("REQUESTS_CA_BUNDLE", "LEGO_CA_CERTIFICATES", "SSL_CERT_FILE"), str(roots))
     home = {"HOME": str(folder), "XDG_DATA_HOME": str(folder / "data"), "XDG_CONFIG_HOME": str(folder / "config")}
     return subprocess.Popen(
-        [str(one) for one in arguments],
+        [str(argument) for argument in arguments],
         env={**os.environ, **trusted, **home},
         cwd=folder,
         stdin=subprocess.DEVNULL,
@@ -113,14 +115,14 @@ def _import(panel, *arguments, expect=0):
 
 
 def _context(panel, profile):
-    return panel.core.engine.contexts.context(panel.core.authorities.get(profile.id))[1]
+    return inside(panel.core).contexts.context(panel.core.authorities.get(profile.id))[1]
 
 
 def _account_url(panel, profile):
     """The account that the profile has, as the CA answers to it."""
     context = _context(panel, profile)
     url = read_record(context.documents, own_account(context).key).url
-    assert Accounts().client(context).account().status == "valid"
+    assert Accounts(network=Network()).client(context).account().status == "valid"
     return url
 
 
@@ -140,14 +142,16 @@ def test_another_clients_folder_moves_in_and_is_renewed(panel, start_pebble, tmp
     # Before there is a CA profile, the command says how to add it; a dry run changes nothing.
     planned = _import(panel, "auto", data, "--dry-run")
     assert planned["client"] == client
-    assert [one["outcome"] for one in planned["certificates"]] == ["would_be_imported"]
+    assert [certificate["outcome"] for certificate in planned["certificates"]] == ["would_be_imported"]
     assert "authority add" in planned["accounts"][0]["command"]
     assert panel.core.certificates.list().items == ()
 
     profile = panel.profile(pebble.directory_url, pebble.roots_pem, email=EMAIL)
     done = _import(panel, client, data, "--owner", "anna")
-    assert [(one["outcome"], one["authority"]) for one in done["accounts"]] == [("imported", "ca")]
-    assert [(one["outcome"], one["authority"]) for one in done["certificates"]] == [("imported", "ca")]
+    assert [(account["outcome"], account["authority"]) for account in done["accounts"]] == [("imported", "ca")]
+    assert [(certificate["outcome"], certificate["authority"]) for certificate in done["certificates"]] == [
+        ("imported", "ca")
+    ]
     assert _account_url(panel, profile) == account.url
     again = _import(panel, client, data, "--owner", "anna")
     assert {one["outcome"] for one in (*again["accounts"], *again["certificates"])} == {"already_there"}
@@ -222,7 +226,10 @@ def lego_folder(tmp_path):
 
 
 def _outcomes(document):
-    return {one["name"]: (one["outcome"], one["authority"]) for one in document["certificates"]}
+    return {
+        certificate["name"]: (certificate["outcome"], certificate["authority"])
+        for certificate in document["certificates"]
+    }
 
 
 def _said(panel, *arguments, expect=0):
@@ -257,7 +264,7 @@ def test_without_a_ca_profile_and_bound_when_there_is_one(panel, lego_folder):
     assert panel.core.certificates.get(one["id"]).authority_id is None
     done = _import(panel, "lego", folder, "--without-accounts")
     assert (_outcomes(done), done["accounts"]) == ({"shop.test": ("bound", "le")}, [])
-    assert panel.core.certificates.get(one["id"]).authority_id == panel.core.authorities.find("le").id
+    assert panel.core.certificates.get(one["id"]).authority_id == panel.core.authorities.get("le").id
     assert _outcomes(_import(panel, "lego", folder, "--without-accounts")) == {"shop.test": ("already_there", "le")}
 
 
@@ -275,23 +282,25 @@ def test_which_ca_profile(panel, lego_folder):
     assert "--authority" in planned["accounts"][0]["detail"]
     named = _import(panel, "lego", folder, "--dry-run", "--authority", "other", "--authority", "second")
     assert _outcomes(named) == {"shop.test": ("would_be_imported", "second")}
-    assert [(one["outcome"], one["authority"]) for one in named["accounts"]] == [("would_be_imported", "second")]
+    assert [(account["outcome"], account["authority"]) for account in named["accounts"]] == [
+        ("would_be_imported", "second")
+    ]
     named = _import(panel, "lego", folder, "--authority", "other", "--without-accounts")
     assert _outcomes(named) == {"shop.test": ("imported", "other")}
     assert "authority list" in _said(panel, "lego", folder, "--authority", "nobody", expect=1)
 
 
 def test_one_account_for_a_profile(panel, lego_folder):
-    """Where a folder has several accounts for one directory, one is taken and the other is told of."""
+    """Of several accounts for one directory, one is imported and the others are listed."""
     folder = lego_folder(accounts=["a@shop.test", "b@shop.test"])
     panel.core.authorities.create("le", module="puq_acme", settings={"ca": "letsencrypt", "tech_zone": "acme.test"})
     planned = _import(panel, "lego", folder, "--dry-run")
-    assert [one["outcome"] for one in planned["accounts"]] == ["would_be_imported", "left_out"]
+    assert [account["outcome"] for account in planned["accounts"]] == ["would_be_imported", "left_out"]
     assert "one account" in planned["accounts"][1]["detail"]
 
 
 def test_a_profile_that_refuses_a_name(panel, lego_folder):
-    """What the store refuses is told beside the certificate; the others are imported; the exit code is 1."""
+    """A refused certificate is listed with the reason, the others are imported, and the exit code is 1."""
     folder = lego_folder(("*.shop.test",), ("www.shop.test",))
     settings = {"ca": "letsencrypt", "tech_zone": panel.tech_zone, "allow_wildcard": False}
     panel.core.authorities.create("le", module="puq_acme", settings=settings)
@@ -326,7 +335,7 @@ def test_what_people_read(panel, lego_folder):
 def test_a_folder_or_client_that_is_none(panel, tmp_path):
     """Each mistake has its sentence and its exit code."""
     (tmp_path / "empty").mkdir()
-    assert "not the data folder" in _said(panel, "auto", tmp_path / "empty", expect=1)
+    assert "not the data directory" in _said(panel, "auto", tmp_path / "empty", expect=1)
     assert "nothing of certbot" in _said(panel, "certbot", tmp_path / "empty", expect=1)
     assert "cannot be opened" in _said(panel, "certbot", tmp_path / "missing", expect=1)
     assert "none of auto, certbot, lego, acme.sh, caddy" in _said(panel, "apache", tmp_path, expect=2)

@@ -15,13 +15,13 @@ def earned(panel, start_pebble):
     return ca, panel.issued(ca, "shop.test", owner="A")
 
 
-def _orders_nothing(panel, one, steps=8):
+def _orders_nothing(panel, certificate_id, steps=8):
     """Whether no order is placed, however often it is looked at."""
     for _ in range(steps):
-        done = panel.core.reconcile(one)
+        done = panel.core.reconcile(certificate_id)
         if done.look_again and done.look_again > panel.environment.now():
             panel.environment.skip(done.look_again - panel.environment.now())
-    issuances = panel.core.certificates.issuances(one)
+    issuances = panel.core.certificates.issuances(certificate_id)
     return "order" not in (issuances[-1].module_state or {})
 
 
@@ -66,3 +66,22 @@ def test_an_imported_leaf_is_not_named_as_replaced(panel, earned):
     certificates.renew(stolen)
     assert _orders_nothing(panel, stolen)
     assert certificates.get(one).status is Status.ACTIVE
+
+
+def test_a_transfer_hands_no_authorization_on(panel, earned):
+    """The new owner has A's leaf and key; what renews it is B's own CNAME, which the preview has told."""
+    _, one = earned
+    certificates = panel.core.certificates
+    before = certificates.view(one)
+    (record,) = certificates.preview_transfer(one, to="B").records
+    certificates.transfer(one, to="B")
+    assert certificates.view(one).leaf == before.leaf
+    certificates.renew(one)
+    assert _orders_nothing(panel, one)
+    assert certificates.get(one).status is Status.ACTIVE
+    panel.zone.set(record.name, record.type, record.value)
+    certificates.check_now(one)
+    panel.drive(one, lambda managed: managed.not_after != before.certificate.not_after)
+    after = certificates.view(one)
+    assert after.leaf.spki_sha256 != before.leaf.spki_sha256
+    assert certificates.private_key(one, reason="test")

@@ -28,13 +28,14 @@ import dns.rdatatype
 import pytest
 from attrs import define, field
 
-from certcore.errors import CertCoreError, InvalidInput, StorageUnavailable
+from certcore.errors import CertCoreError, InvalidInputError, StorageUnavailableError
 from certcore.ports.dns import DnsServer, Zone
-from certcore.testing.documents import MemoryDocuments
+from certcore.testing.dns_zone import MemoryZone
+from certcore.testing.module_store import MemoryDocuments
 from certcore.testing.ports import free_port
-from certcore.testing.zone import MemoryZone
-from certcore_puq_acme.techzone.records import DocumentsZoneSource, TechZoneRecords
-from certcore_puq_acme.techzone.server import CannotListen, ServerOptions, ZoneServer
+from certcore_puq_acme.techzone.documents_source import DocumentsZoneSource
+from certcore_puq_acme.techzone.records import TechZoneRecords
+from certcore_puq_acme.techzone.server import ListenError, ServerOptions, ZoneServer
 from certcore_puq_acme.techzone.sockets import listen_on, receive
 
 pytestmark = pytest.mark.integration
@@ -202,6 +203,13 @@ def test_dig_may_use_any_edns_option(world: World, option: str) -> None:
     assert ("OPT PSEUDOSECTION" in out) == (option != "+noedns")
 
 
+def test_dig_gets_cookies_and_the_name_of_the_server(world: World) -> None:
+    """Two servers behind one address can be told apart, and dig finds that our cookie has its own in it."""
+    out = dig(world.port, LABEL, "TXT", "+nsid", "+cookie")
+    assert f'("{socket.gethostname()}")' in out
+    assert "(good)" in out
+
+
 def test_dig_negotiates_the_edns_version(world: World) -> None:
     """A future EDNS version is told ours, and dig then gets its answer."""
     assert "status: BADVERS" in dig(world.port, LABEL, "TXT", "+edns=5", "+noednsnegotiation")
@@ -247,7 +255,8 @@ def test_0x20_survives(world: World) -> None:
         (("example.org", "A"), ("status: REFUSED",)),
         (("acme.example.net", "SOA", "+opcode=notify"), ("status: NOTIMP", "opcode: NOTIFY")),
         (("acme.example.net", "SOA", "+opcode=status"), ("status: NOTIMP",)),
-        ((LABEL, "TXT", "+header-only"), ("status: FORMERR",)),
+        ((LABEL, "TXT", "+header-only", "+nocookie"), ("status: FORMERR",)),
+        ((LABEL, "TXT", "+header-only", "+cookie"), ("status: NOERROR", "(good)")),  # RFC 7873 section 5.4
     ],
 )
 def test_dig_is_told_what_we_do_not_do(world: World, arguments: tuple[str, ...], expected: tuple[str, ...]) -> None:
@@ -494,7 +503,7 @@ class Flaky:
             raise OSError(f"postgresql://user:hunter2@{zone.apex}")
         if name.startswith("restarted.") and not self.restarted:
             self.restarted = True
-            raise StorageUnavailable("The database failed.")
+            raise StorageUnavailableError("The database failed.")
         if name.startswith("refused."):
             raise CertCoreError("The store is closed.")
         if name.startswith("slow."):
@@ -595,7 +604,7 @@ def test_a_taken_port_is_said_so(kind: socket.SocketKind) -> None:
         if kind == socket.SOCK_STREAM:
             other.listen()
         port = other.getsockname()[1]
-        with pytest.raises(CannotListen, match=rf"127\.0\.0\.1 port {port}: the port is in use") as caught:
+        with pytest.raises(ListenError, match=rf"127\.0\.0\.1 port {port}: the port is in use") as caught:
             ZoneServer((HOST, port), [], SystemTime())
         assert isinstance(caught.value, CertCoreError)
         assert caught.value.advice
@@ -605,13 +614,13 @@ def test_a_taken_port_is_said_so(kind: socket.SocketKind) -> None:
 
 def test_other_reasons_not_to_listen_are_said_so() -> None:
     """A foreign address, a name that is none, a port that is none, and a port that needs a privilege."""
-    with pytest.raises(CannotListen, match=r"192\.0\.2\.1 .* not one of this machine's"):
+    with pytest.raises(ListenError, match=r"192\.0\.2\.1 .* not one of this machine's"):
         ZoneServer(("192.0.2.1", 0), [], SystemTime())
-    with pytest.raises(CannotListen, match="it is not an address"):
+    with pytest.raises(ListenError, match="it is not an address"):
         ZoneServer(("no such host", 0), [], SystemTime())
-    with pytest.raises(InvalidInput, match="port"):
+    with pytest.raises(InvalidInputError, match="port"):
         ZoneServer((HOST, 65536), [], SystemTime())
-    refused = CannotListen("0.0.0.0", 53, PermissionError(errno.EACCES, "Permission denied"))
+    refused = ListenError("0.0.0.0", 53, PermissionError(errno.EACCES, "Permission denied"))
     assert "0.0.0.0 port 53: permission denied" in str(refused)
     assert "CAP_NET_BIND_SERVICE" in refused.advice
 

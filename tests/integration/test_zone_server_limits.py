@@ -12,12 +12,12 @@ import dns.rcode
 import pytest
 
 from certcore.adapters.environment import SystemEnvironment
-from certcore.errors import CertCoreError, StorageUnavailable
+from certcore.errors import CertCoreError, StorageUnavailableError
 from certcore.ports.dns import Zone
-from certcore.testing.zone import MemoryZone
+from certcore.testing.dns_zone import MemoryZone
 from certcore_puq_acme.techzone.answer_limits import AnswerLimiter, AnswerLimits
 from certcore_puq_acme.techzone.answers import answer
-from certcore_puq_acme.techzone.bounded_source import BoundedSource, SourceTimeout
+from certcore_puq_acme.techzone.bounded_source import BoundedSource, SourceTimeoutError
 from certcore_puq_acme.techzone.server import ServerOptions, ZoneServer
 
 HOST = "127.0.0.1"
@@ -176,7 +176,7 @@ def test_stuck_lookups_are_bounded():
     before = threading.active_count()
     source.released.clear()
     for _ in range(200):
-        with contextlib.suppress(SourceTimeout):
+        with contextlib.suppress(SourceTimeoutError):
             bounded.records(zones[0], "x.frozen.example")
     assert threading.active_count() - before <= 3
     assert list(bounded.zones()) == list(zones)
@@ -198,9 +198,9 @@ def test_one_stuck_lookup_does_not_stop_the_others_for_long():
     bounded = BoundedSource(source, 0.5, lambda: moments[0])
     zone = bounded.zones()[0]
     source.released.clear()
-    with pytest.raises(SourceTimeout):
+    with pytest.raises(SourceTimeoutError):
         bounded.records(zone, "first")
-    with pytest.raises(SourceTimeout):
+    with pytest.raises(SourceTimeoutError):
         bounded.records(zone, "second")
     moments[0] += 1.5
     assert all(bounded.records(zone, name)["TXT"] for name in ("third", "fourth"))
@@ -222,7 +222,7 @@ def test_the_lookups_of_a_query_share_one_deadline():
     zone = query.zones()[0]
     assert [query.records(zone, name)["TXT"] for name in "abc"] == [[f"{name} in frozen.example"] for name in "abc"]
     for lookup in (query.records, query.has_names_below):
-        with pytest.raises(SourceTimeout):
+        with pytest.raises(SourceTimeoutError):
             lookup(zone, "d")
     assert moments[0] == pytest.approx(1.2)
     assert bounded.for_a_query().records(zone, "e")["TXT"]
@@ -237,7 +237,7 @@ def test_a_stopped_database_costs_other_zones_nothing():
 
         def zones(self):
             if self.is_stopped:
-                raise StorageUnavailable("The database cannot be reached.")
+                raise StorageUnavailableError("The database cannot be reached.")
             return super().zones()
 
         def records(self, zone, name):

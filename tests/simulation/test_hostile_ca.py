@@ -3,12 +3,13 @@
 import random
 
 import pytest
-from hostile_ca import DAYS, FAULTS, HOUR, complaints, line, pairs, printed, run
+
+from support.simulation.hostile_ca import DAYS, FAULTS, HOUR, complaints, line, pairs, printed, run
 
 PAIRS = pairs()
 DAYS_OF_A_SAMPLE = 16
 SAMPLE = random.Random(13).sample([row for row in PAIRS if DAYS in {one.short for one in row}], 20)
-LONGER = [one for one in FAULTS if one.short < DAYS]
+LONGER = [fault for fault in FAULTS if fault.short < DAYS]
 
 
 def named(faults):
@@ -22,8 +23,8 @@ def test_what_a_ca_does_wrong(fault):
     assert not complaints([fault], outcome, days=fault.short)
     row, rows = line(fault, outcome), printed()
     if fault.short < DAYS:  # what the page says may change until the end
-        row, rows = row.split(" | ")[:4], [one.split(" | ")[:4] for one in rows]
-    assert row in rows, "run python tests/simulation/hostile_ca.py"
+        row, rows = row.split(" | ")[:4], [row.split(" | ")[:4] for row in rows]
+    assert row in rows, "in tests: python -m support.simulation.hostile_ca"
 
 
 @pytest.mark.soak
@@ -32,12 +33,12 @@ def test_what_a_ca_does_wrong_in_thirty_days(fault):
     """The same for the rows that the default tests cut short."""
     outcome = run([fault])
     assert not complaints([fault], outcome)
-    assert line(fault, outcome) in printed(), "run python tests/simulation/hostile_ca.py"
+    assert line(fault, outcome) in printed(), "in tests: python -m support.simulation.hostile_ca"
 
 
 def test_the_printed_table_has_every_row():
     """The page's table has a row for each thing that a CA does wrong, and no other."""
-    assert [row.split(" | ")[:2] for row in printed()] == [[f"| {one.axis}", one.name] for one in FAULTS]
+    assert [row.split(" | ")[:2] for row in printed()] == [[f"| {fault.axis}", fault.name] for fault in FAULTS]
 
 
 @pytest.mark.parametrize("faults", SAMPLE, ids=named)
@@ -55,7 +56,7 @@ def test_all_pairs_of_what_a_ca_does_wrong(faults):
 
 def test_any_two_faults_meet():
     """Of the faults with which a leaf can be had, any two of different requests are in one of the combinations."""
-    passing = [one for one in FAULTS if not one.prevents and one.lifetime != HOUR]
+    passing = [fault for fault in FAULTS if not fault.prevents and fault.lifetime != HOUR]
     met = {frozenset((one, other)) for row in PAIRS for one in row for other in row}
     missing = [
         (str(one), str(other))
@@ -68,7 +69,7 @@ def test_any_two_faults_meet():
 
 def test_the_same_seed_gives_the_same_run():
     """A run depends on its seed alone: twice the same requests at the same moments, and another seed, other moments."""
-    fault = next(one for one in FAULTS if str(one) == "finalize, 500 always")
+    fault = next(fault for fault in FAULTS if str(fault) == "finalize, 500 always")
     first, again, other = run([fault], days=3), run([fault], days=3), run([fault], days=3, seed=1)
     assert first.log == again.log
     assert first.log != other.log

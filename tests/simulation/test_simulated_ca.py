@@ -4,14 +4,14 @@ import json
 from datetime import timedelta
 
 import pytest
-from simulated_ca import BASE
-from simulated_world import World
 
 from certcore import Status
-from certcore_puq_acme.account_keys import AccountKeyType
-from certcore_puq_acme.acme_errors import AcmeProblem
-from certcore_puq_acme.client import AcmeClient
-from certcore_puq_acme.jose import AccountSigner, generate_account_key, load_account_key
+from certcore_puq_acme.protocol.account_key_types import AccountKeyType
+from certcore_puq_acme.protocol.client import AcmeClient
+from certcore_puq_acme.protocol.errors import AcmeProblemError
+from certcore_puq_acme.protocol.jws import AccountSigner, generate_account_key, load_account_key
+from support.simulation.simulated_ca import BASE
+from support.simulation.simulated_world import World
 
 HOUR = timedelta(hours=1)
 
@@ -29,23 +29,23 @@ def _key():
 
 def test_a_certificate_comes_and_is_renewed(world):
     """From the CNAME to a leaf with its chain, and again when two thirds of its life are over."""
-    one = world.request("shop.test", wildcard=True)
-    world.run(world.environment.now() + HOUR, [one])
-    first = world.get(one).not_after
-    assert {name.ascii for name in world.get(one).names} == {"shop.test", "*.shop.test"}
-    world.run(world.environment.now() + timedelta(days=32), [one])
-    assert world.in_service(one)
-    assert world.get(one).not_after > first
+    certificate_id = world.request("shop.test", wildcard=True)
+    world.run(world.environment.now() + HOUR, [certificate_id])
+    first = world.get(certificate_id).not_after
+    assert {name.ascii for name in world.get(certificate_id).names} == {"shop.test", "*.shop.test"}
+    world.run(world.environment.now() + timedelta(days=32), [certificate_id])
+    assert world.in_service(certificate_id)
+    assert world.get(certificate_id).not_after > first
     orders = list(world.ca.orders.values())
     assert [bool(order.replaces) for order in orders] == [False, True]
 
 
 def test_without_the_value_there_is_no_leaf(world):
     """The CA looks the TXT value up through the owner's CNAME: where that is gone, the order is invalid."""
-    one = world.request("shop.test")
+    certificate_id = world.request("shop.test")
     world.ca.txt_values = lambda name: ()
-    world.run(world.environment.now() + HOUR, [one])
-    assert world.get(one).status is not Status.ACTIVE
+    world.run(world.environment.now() + HOUR, [certificate_id])
+    assert world.get(certificate_id).status is not Status.ACTIVE
     assert {order.status for order in world.ca.orders.values()} == {"invalid"}
 
 
@@ -81,5 +81,5 @@ def test_one_account_does_not_see_anothers_order(world):
         client.new_account(terms_agreed=True)
     order = clients[0].new_order(["shop.test"])
     assert clients[0].order(order.url).status == "pending"
-    with pytest.raises(AcmeProblem, match="no such thing"):
+    with pytest.raises(AcmeProblemError, match="no such thing"):
         clients[1].order(order.url)

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from attrs import define
 
-from certcore import CertCore, NoticePolicy
+from certcore import CertCore, NoticePolicy, Role, RolePolicy
 from certcore.testing.clock import FrozenEnvironment
 from certcore.testing.scripted_ca import Act, ScriptedCA, ScriptedRenewalCA
 
@@ -40,22 +40,22 @@ class Bench:
 
     def active(self, domain="shop.example", **fields):
         """A certificate that is active, and at rest."""
-        one = self.requested(domain, **fields)
+        certificate_id = self.requested(domain, **fields)
         script, self.ca.script = self.ca.script, (Act.ISSUE,)
         for _ in range(3):
-            self.core.reconcile(one)
+            self.core.reconcile(certificate_id)
         self.ca.script = script
-        assert self.get(one).status == "active"
-        return one
+        assert self.get(certificate_id).status == "active"
+        return certificate_id
 
 
-def _bench(ca_type):
+def _bench(ca_type, *plugins):
     environment = FrozenEnvironment()
     ca = ca_type(now=environment.now())
     # Without steps of their own for notices; tests of these make their own core.
     quiet = NoticePolicy(days_before=())
     with CertCore.in_memory(
-        plugins=[ca.plugin()], installed_plugins=False, environment=environment, notices=quiet
+        plugins=[ca.plugin(), *plugins], installed_plugins=False, environment=environment, notices=quiet
     ) as core:
         authority = core.authorities.create("test", module="scripted", settings={"api_key": "canary-api-key"})
         yield Bench(core=core, ca=ca, environment=environment, authority=authority)
@@ -65,6 +65,13 @@ def _bench(ca_type):
 def bench():
     """Its CA has no opinion about renewals."""
     yield from _bench(ScriptedCA)
+
+
+@pytest.fixture
+def bench_with_roles():
+    """Its panel knows a viewer, an operator and an administrator; owners own what has their name."""
+    roles = {"vera": Role.VIEWER, "otto": Role.OPERATOR, "ada": Role.ADMINISTRATOR, "system": Role.ADMINISTRATOR}
+    yield from _bench(ScriptedCA, RolePolicy(roles))
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The system's clock, ids and dice: the only place where time and chance enter."""
+"""System clock, IDs and randomness. No other module reads them."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ _RANDOM_BYTES: Final = 10
 class SystemEnvironment:
     """The real `certcore.ports.environment.Environment`."""
 
-    _dice: random.Random = field(factory=random.SystemRandom, init=False, repr=False)
+    _random: random.Random = field(factory=random.SystemRandom, init=False, repr=False)
 
     def now(self) -> datetime:
-        """The current moment, UTC."""
+        """The current time, UTC."""
         return datetime.now(UTC)
 
     def new_id(self) -> str:
-        """Milliseconds since the epoch and 80 random bits, in hex: database keys stay in the order of insertion."""
+        """Milliseconds since the epoch and 80 random bits, in hex, so that database keys are ordered by insertion."""
         milliseconds = int(self.now().timestamp() * 1000)
         return f"{milliseconds:012x}{secrets.token_hex(_RANDOM_BYTES)}"
 
     def roll(self) -> float:
         """A random number, 0 <= roll < 1."""
-        return self._dice.random()
+        return self._random.random()

@@ -1,4 +1,4 @@
-"""The in-memory twin of the sealed secrets."""
+"""The in-memory repository of sealed secrets."""
 
 from __future__ import annotations
 
@@ -23,43 +23,43 @@ class MemorySecrets:
         self.rows[name] = sealed
 
     def add(self, name: SecretName, sealed: SealedSecret) -> bool:
-        """Store a sealed secret unless there is one of that name."""
+        """Store a sealed secret unless the name exists."""
         return self.rows.setdefault(name, sealed) is sealed
 
     def get(self, name: SecretName) -> SealedSecret | None:
-        """A sealed secret; None when there is none."""
+        """A sealed secret; None if it does not exist."""
         return self.rows.get(name)
 
     def delete(self, name: SecretName) -> None:
-        """Delete a sealed secret; nothing happens when there is none."""
+        """Delete a sealed secret; no error if it does not exist."""
         self.rows.pop(name, None)
 
     def names(self, purpose: str, *, prefix: str = "") -> Sequence[SecretName]:
-        """The names of the secrets of a purpose whose owner_id begins with ``prefix``."""
-        found = [one for one in self.rows if one.purpose == purpose and one.owner_id.startswith(prefix)]
-        return sorted(found, key=_order)
+        """The names of the secrets of a purpose whose owner_id starts with ``prefix``."""
+        rows = [row for row in self.rows if row.purpose == purpose and row.owner_id.startswith(prefix)]
+        return sorted(rows, key=_order)
 
     def key_ids(self) -> Sequence[str]:
         """The ids of the keys that secrets are sealed with."""
         return sorted({sealed.key_id for sealed in self.rows.values()})
 
     def count_by_key(self) -> Mapping[str, int]:
-        """How many secrets are sealed with each key."""
+        """The number of secrets sealed with each key."""
         return Counter(sealed.key_id for sealed in self.rows.values())
 
     def sealed_otherwise(
         self, key_id: str, *, limit: int, after: SecretName | None = None
     ) -> Sequence[tuple[SecretName, SealedSecret]]:
         """Secrets that are sealed with another key than this one, by name."""
-        found = [
+        rows = [
             name
             for name, sealed in self.rows.items()
             if sealed.key_id != key_id and (after is None or _order(name) > _order(after))
         ]
-        return [(name, self.rows[name]) for name in sorted(found, key=_order)[:limit]]
+        return [(name, self.rows[name]) for name in sorted(rows, key=_order)[:limit]]
 
     def replace(self, name: SecretName, old: SealedSecret, new: SealedSecret) -> bool:
-        """Put a sealed secret in another's place if that one is still there."""
+        """Replace a sealed secret if it has not changed since it was read."""
         if self.rows.get(name) != old:
             return False
         self.rows[name] = new

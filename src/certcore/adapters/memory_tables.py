@@ -1,4 +1,4 @@
-"""The rows of the store in memory."""
+"""The rows of the in-memory store."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import TypeVar
 from attrs import define, field
 
 from certcore.adapters.memory_timelines import MemoryRecord
-from certcore.errors import NotFound
+from certcore.errors import NotFoundError
 from certcore.model.authority import CertificateAuthority
 from certcore.model.certificate import Certificate, Schedule
 from certcore.model.issuance import Issuance
+from certcore.model.preflight import Preflight
 from certcore.model.secret import SealedSecret, SecretName
 from certcore.ports.storage import Document
 
@@ -27,17 +28,19 @@ class MemoryTables:
     certificates: dict[str, Certificate] = field(factory=dict)
     issuances: dict[str, Issuance] = field(factory=dict)
     schedules: dict[str, Schedule] = field(factory=dict)
+    preflights: dict[str, Preflight] = field(factory=dict)
     authorities: dict[str, CertificateAuthority] = field(factory=dict)
     secrets: dict[SecretName, SealedSecret] = field(factory=dict)
     record: MemoryRecord = field(factory=MemoryRecord)
     documents: dict[tuple[str, str], Document] = field(factory=dict)
 
     def copy(self) -> MemoryTables:
-        """What a transaction works on."""
+        """A copy for a transaction."""
         return MemoryTables(
             certificates=dict(self.certificates),
             issuances=dict(self.issuances),
             schedules=dict(self.schedules),
+            preflights=dict(self.preflights),
             authorities=dict(self.authorities),
             secrets=dict(self.secrets),
             record=self.record.copy(),
@@ -47,16 +50,20 @@ class MemoryTables:
 
 def users_of(tables: MemoryTables, authority_id: str) -> list[Certificate]:
     """The certificates that a CA profile issues, or is a fallback of."""
-    return [one for one in tables.certificates.values() if authority_id in (one.authority_id, *one.fallbacks)]
+    return [
+        certificate
+        for certificate in tables.certificates.values()
+        if authority_id in (certificate.authority_id, *certificate.fallbacks)
+    ]
 
 
 def row_of(rows: Mapping[str, _T], kind: str, key: str) -> _T:
     """A row by its key.
 
     Raises:
-        NotFound: There is none.
+        NotFoundError: It does not exist.
     """
     try:
         return rows[key]
     except KeyError:
-        raise NotFound(kind, key) from None
+        raise NotFoundError(kind, key) from None

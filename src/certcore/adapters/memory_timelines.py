@@ -1,16 +1,15 @@
-"""The in-memory twin of the record: events, and how far they have been delivered."""
+"""The in-memory twin of the record: events, and the ends of the timelines."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Sequence
 
 from attrs import define, evolve, field
 
-from certcore.errors import LeaseLost, NotFound
-from certcore.model.clocks import LONGEST_LEASE, LONGEST_RETRY, is_ahead
+from certcore.errors import NotFoundError
+from certcore.model.deliveries import DeliveryCursor, KnownObserver
 from certcore.model.events import Event
-from certcore.model.timeline import Behind, Timeline, chain, seal_of
+from certcore.model.timeline import Timeline, chain, seal_of
 
 __all__ = ["MemoryEvents", "MemoryRecord", "MemoryTimelines"]
 
@@ -21,10 +20,18 @@ class MemoryRecord:
 
     events: list[Event] = field(factory=list)
     timelines: dict[str, Timeline] = field(factory=dict)
+    #: By certificate and observer.
+    cursors: dict[tuple[str, str], DeliveryCursor] = field(factory=dict)
+    observers: dict[str, KnownObserver] = field(factory=dict)
 
     def copy(self) -> MemoryRecord:
         """What a transaction works on."""
-        return MemoryRecord(events=list(self.events), timelines=dict(self.timelines))
+        return MemoryRecord(
+            events=list(self.events),
+            timelines=dict(self.timelines),
+            cursors=dict(self.cursors),
+            observers=dict(self.observers),
+        )
 
 
 @define(eq=False)
@@ -41,7 +48,8 @@ class MemoryEvents:
             timeline = self.record.timelines.get(event.certificate_id, Timeline(certificate_id=event.certificate_id))
             (chained,), extended = chain([event], timeline, self.key)
             self.record.timelines[event.certificate_id] = extended
-            self.record.events.append(evolve(chained, sequence=len(self.record.events) + 1))
+            number = len(self.record.events) + 1
+            self.record.events.append(evolve(chained, sequence=number, position=number))
 
     def of_certificate(self, certificate_id: str, *, limit: int = 200) -> Sequence[Event]:
         """The newest events of a certificate, oldest first."""
@@ -56,6 +64,23 @@ class MemoryEvents:
         """The events of all certificates that follow a sequence number."""
         return self.record.events[max(sequence, 0) :][:limit]
 
+    def feed(
+        self, *, after: int | None = None, owner: str | None = None, descending: bool = False, limit: int = 100
+    ) -> Sequence[Event]:
+        """The events around a position."""
+        events = [event for event in self.record.events if owner is None or event.owner == owner]
+        if descending:
+            return [event for event in reversed(events) if after is None or event.position < after][:limit]
+        return [event for event in events if event.position > (after or 0)][:limit]
+
+    def number(self, *, limit: int) -> int:
+        """Every event has its position when it is stored."""
+        return 0
+
+    def has_unnumbered(self) -> bool:
+        """No event is without one."""
+        return False
+
 
 @define(eq=False)
 class MemoryTimelines:
@@ -68,27 +93,7 @@ class MemoryTimelines:
         try:
             return self.record.timelines[certificate_id]
         except KeyError:
-            raise NotFound("certificate", certificate_id) from None
-
-    def claim_due(
-        self, *, now: datetime, owner: str, lease_until: datetime, limit: int, without: Collection[str] = ()
-    ) -> Sequence[Timeline]:
-        """Lease what is due, longest overdue first."""
-        due = [
-            (one.due_at, one.certificate_id)
-            for one in self.record.timelines.values()
-            if one.due_at is not None
-            and one.due_at <= now
-            and (one.lease_until is None or one.lease_until <= now)
-            and one.certificate_id not in without
-        ]
-        claimed = []
-        for _, certificate_id in sorted(due)[:limit]:
-            stored = self.record.timelines[certificate_id]
-            leased = evolve(stored, lease_owner=owner, lease_until=lease_until, token=stored.token + 1)
-            self.record.timelines[certificate_id] = leased
-            claimed.append(leased)
-        return claimed
+            raise NotFoundError("certificate", certificate_id) from None
 
     def seal_all(self, key: bytes) -> int:
         """Seal the timelines that have no seal."""
@@ -96,56 +101,3 @@ class MemoryTimelines:
         for one in unsealed:
             self.record.timelines[one.certificate_id] = evolve(one, seal=seal_of(one, key))
         return len(unsealed)
-
-    def renew_lease(self, certificate_id: str, *, token: int, lease_until: datetime) -> None:
-        """Extend a lease."""
-        self.record.timelines[certificate_id] = evolve(self._held(certificate_id, token), lease_until=lease_until)
-
-    def settle(
-        self,
-        certificate_id: str,
-        *,
-        token: int,
-        delivered: int,
-        behind: Mapping[str, Behind],
-        now: datetime,
-        due_at: datetime | None,
-    ) -> None:
-        """Store how far the delivery came, and end the lease."""
-        stored = self._held(certificate_id, token)
-        self.record.timelines[certificate_id] = evolve(
-            stored,
-            delivered=delivered,
-            behind=behind,
-            due_at=now if stored.length > delivered else due_at,
-            lease_owner="",
-            lease_until=None,
-        )
-
-    def repair(self, *, now: datetime, limit: int) -> int:
-        """Make due what is further ahead than it can be."""
-        found = [
-            one
-            for one in self.record.timelines.values()
-            if is_ahead(one.due_at, now, LONGEST_RETRY) or is_ahead(one.lease_until, now, LONGEST_LEASE)
-        ]
-        for one in found[:limit]:
-            due_at = now if is_ahead(one.due_at, now, LONGEST_RETRY) else one.due_at
-            is_held = one.lease_until is not None and not is_ahead(one.lease_until, now, LONGEST_LEASE)
-            owner, until = (one.lease_owner, one.lease_until) if is_held else ("", None)
-            freed = evolve(one, due_at=due_at, lease_owner=owner, lease_until=until)
-            self.record.timelines[one.certificate_id] = freed
-        return min(len(found), limit)
-
-    def is_due(self, *, now: datetime, without: Collection[str] = ()) -> bool:
-        """Whether there is anything to deliver now."""
-        return any(
-            one.due_at is not None and one.due_at <= now and one.certificate_id not in without
-            for one in self.record.timelines.values()
-        )
-
-    def _held(self, certificate_id: str, token: int) -> Timeline:
-        stored = self.record.timelines.get(certificate_id)
-        if stored is None or stored.token != token:
-            raise LeaseLost(certificate_id)
-        return stored

@@ -27,9 +27,11 @@ def main() -> None:
 def _run() -> None:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError):
-            # A terminal that cannot show a sign gets a question mark, not a traceback.
+            # Characters that the terminal cannot encode are printed as question marks.
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    # Every command says itself which plugins cannot be used, in one line each.
+    logging.getLogger("certcore.adapters.plugins.loading").setLevel(logging.CRITICAL)
     try:
         from certcore.cli.app import app  # noqa: PLC0415 - the extra may be missing
     except ModuleNotFoundError as error:
@@ -45,7 +47,7 @@ def _run() -> None:
 
     try:
         app(prog_name="certcore")
-    except Exception as error:  # boundary: whatever a command did not expect is a bug, told as one
+    except Exception as error:  # boundary: an unexpected exception is reported as a bug
         if os.environ.get("CERTCORE_DEBUG") == "1":
             raise
         print(describe_bug(error), file=sys.stderr)

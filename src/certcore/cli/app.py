@@ -1,23 +1,25 @@
-"""The command as a whole: `app` holds every group and command."""
+"""The Typer application `app` with all groups and commands."""
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from certcore.cli.authority import authorities
-from certcore.cli.certificate import certificates
-from certcore.cli.demo import demo
-from certcore.cli.dns import dns
-from certcore.cli.keyring import sealing_keys
-from certcore.cli.obtain import obtain
+from certcore import __version__
+from certcore.cli.commands.authority import authorities
+from certcore.cli.commands.certificates import certificates
+from certcore.cli.commands.demo import demo
+from certcore.cli.commands.dns import dns
+from certcore.cli.commands.doctor import doctor
+from certcore.cli.commands.keyring import sealing_keys
+from certcore.cli.commands.obtain import obtain
+from certcore.cli.commands.run import run
+from certcore.cli.commands.schema import schema
+from certcore.cli.commands.takeover import take_over
 from certcore.cli.options import Database, Json, Keyring
 from certcore.cli.output import plain, reporting
-from certcore.cli.run import run
-from certcore.cli.store import create, locate
-from certcore.cli.takeover import take_over
+from certcore.cli.session import create, locate
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -34,9 +36,9 @@ app = typer.Typer(
 )
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        print(f"certcore {version('certcore')}")
+def _print_version(show: bool) -> None:
+    if show:
+        print(f"certcore {__version__}")
         raise typer.Exit
 
 
@@ -46,9 +48,9 @@ def _root(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """The whole life of TLS certificates: request, validate, issue, renew, export.
+    """Manage TLS certificates: request, validate, issue, renew, export.
 
-    Begin with `certcore init`; `certcore demo` shows everything on this machine within a minute.
+    Start with `certcore init`; `certcore demo` shows the whole life of a certificate on this machine within a minute.
 
     Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
     """
@@ -56,10 +58,10 @@ def _root(
 
 @app.command("init")
 def init(database: Database = "", keyring: Keyring = "", as_json: Json = False) -> None:
-    """Create the keyring and the database. Harmless when they are there already."""
+    """Create the keyring and the database. Existing ones are kept as they are."""
     with reporting(as_json=as_json) as output:
         store = locate(database, keyring)
-        new_keyring, new_database = create(store)
+        new_keyring, new_database = create(store, output)
         place, ring = store.shown
         document = {
             "database": {"location": place, "created": new_database},
@@ -67,25 +69,49 @@ def init(database: Database = "", keyring: Keyring = "", as_json: Json = False) 
         }
 
         def draw(to: Console) -> None:
-            for what, where, new in (
+            for label, location, new in (
                 ("Database", place, new_database),
                 ("Keyring ", ring, new_keyring),
             ):
-                to.print(f"{what}  {plain(where)}  ({'created' if new else 'already there'})", soft_wrap=True)
+                to.print(f"{label}  {plain(location)}  ({'created' if new else 'already exists'})", soft_wrap=True)
             if new_keyring:
-                to.print("Keep a copy of the keyring where the database is not: without it no secret can be opened.")
+                to.print("Back up the keyring apart from the database: without it no secret can be decrypted.")
             if new_keyring or new_database:
-                to.print("Next, a CA profile: certcore authority add NAME --module puq_acme --set …")
+                to.print("Next, add a CA profile: certcore authority add NAME --module puq_acme --set …")
 
         output.result(document, draw)
 
 
-# In the order of the help: as one gets to need them.
+@app.command("migrate")
+def migrate(database: Database = "", as_json: Json = False) -> None:
+    """Create the tables of a database, or migrate them to this version. Back the database up first.
+
+    Every command does so by itself; a panel that opens its database with migrate=False needs it when it is upgraded.
+    """
+    from certcore.adapters.sql import migrate_storage  # noqa: PLC0415 - not needed for --help
+
+    with reporting(as_json=as_json) as output:
+        store = locate(database, "")
+        before, after = migrate_storage(store.url)
+        document = {"database": store.shown[0], "before": before, "after": after}
+
+        def draw(to: Console) -> None:
+            if before == after:
+                to.print(f"The database {plain(store.shown[0])} is up to date (revision {after}).", soft_wrap=True)
+            else:
+                to.print(f"Migrated {plain(store.shown[0])} from revision {before or '-'} to {after}.", soft_wrap=True)
+
+        output.result(document, draw)
+
+
+# The help lists them in this order: the order in which a new user needs them.
 app.add_typer(authorities, name="authority")
 app.add_typer(certificates, name="cert")
 app.add_typer(dns, name="dns")
 app.add_typer(sealing_keys, name="keyring")
 app.command("obtain")(obtain)
+app.command("doctor")(doctor)
 app.command("import")(take_over)
 app.command("run")(run)
 app.command("demo")(demo)
+app.command("schema")(schema)

@@ -1,4 +1,4 @@
-"""SIGTERM ends a command the way Ctrl-C does: it unwinds, so that all it started is stopped."""
+"""SIGTERM ends a command like Ctrl-C: the stack unwinds and stops everything that the command started."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ import typer
 
 __all__ = ["FAILED", "INTERRUPTED", "Certificate", "Database", "Json", "Keyring", "Targets"]
 
-#: Exit code: it did not work; the message says why and what to do.
+#: Exit code: the command failed; the message says why and what to do.
 FAILED: Final = 1
 #: Exit code: ended by Ctrl-C or SIGTERM before it was done.
 INTERRUPTED: Final = 130
@@ -20,7 +20,7 @@ Database = Annotated[
         envvar="CERTCORE_DATABASE_URL",
         metavar="URL|PATH",
         help="The database: a URL such as sqlite:///certcore.db, or the path of a SQLite file. "
-        "By default certcore.db in a folder of your own; certcore init says where.",
+        "By default certcore.db in the user's data directory; certcore init prints its path.",
         show_default=False,
     ),
 ]
@@ -31,7 +31,7 @@ Keyring = Annotated[
         envvar="CERTCORE_KEYRING",
         metavar="PATH|URL",
         help="The keyring that seals the secrets: a path, file:PATH, env:VARIABLE, or a URL that a plugin knows. "
-        "By default keyring.json in a folder of your own.",
+        "By default keyring.json in the user's data directory.",
         show_default=False,
     ),
 ]
@@ -41,8 +41,8 @@ Targets = Annotated[
         "--targets",
         envvar="CERTCORE_TARGETS",
         metavar="FILE",
-        help="Where certificates are deployed to and who is told of events: a TOML file with [[deploy]], [[webhook]] "
-        "and [[mail]] tables, and [notices] for when they are told that a leaf ends soon.",
+        help="A TOML file that says where certificates are deployed and who is notified: tables [[deploy]], "
+        "[[webhook]] and [[mail]], and [notices] for when to warn that a leaf is about to expire.",
         show_default=False,
     ),
 ]

@@ -1,4 +1,4 @@
-"""What the command prints: results on stdout (for people, or one JSON document), all else on stderr."""
+"""Output of the command: results on stdout (as text or one JSON document), everything else on stderr."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any, Final
 import typer
 from attrs import define, field
 
+from certcore.cli.errors import InternalError
 from certcore.cli.options import FAILED
-from certcore.errors import CAError, CertCoreError
+from certcore.errors import CAError, CertCoreError, FileError
 from certcore.model.lifecycle import Status
+from certcore.serialization import error_document
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -38,7 +40,7 @@ __all__ = [
     "time_left",
 ]
 
-#: Columns to write to what is no terminal: wide enough for a table, so that lines stay whole for grep.
+#: Columns when the output is not a terminal: wide enough that table rows stay on one line for grep.
 _WIDE: Final = 200
 _STYLES: Final = MappingProxyType(
     {
@@ -55,9 +57,9 @@ _STYLES: Final = MappingProxyType(
 
 @define
 class Output:
-    """Where a command's words go."""
+    """Prints the results and messages of a command."""
 
-    #: One JSON document on stdout instead of words for people.
+    #: Print one JSON document on stdout instead of text.
     as_json: bool
     _stderr: Console | None = field(default=None, init=False, repr=False)
 
@@ -66,29 +68,29 @@ class Output:
 
         Args:
             document: The result for machines.
-            draw: Prints it for people.
+            draw: Prints the result as text.
         """
         if self.as_json:
-            print(json.dumps(document, indent=2))  # plain ASCII: whatever reads it, in any locale, can
+            print(json.dumps(document, indent=2))  # plain ASCII: readable in any locale
         else:
             draw(console())
         sys.stdout.flush()
 
     def note(self, text: str, style: str = "", *, lines: bool = False) -> None:
-        """Say something that is not the result, on stderr: one line, or as many as the text has."""
+        """Print a message on stderr that is not part of the result; with `lines`, line breaks are kept."""
         self.stderr.print(plain(text, lines=lines), style=style, soft_wrap=True)
 
     @property
     def stderr(self) -> Console:
-        """The one console on stderr, so that a spinner and the lines above it do not mix."""
+        """The console on stderr, shared so that a spinner and the lines above it do not mix."""
         if self._stderr is None:
             self._stderr = console(stderr=True)
         return self._stderr
 
     def error(self, error: CertCoreError) -> None:
-        """Say what failed and what to do: on stderr, and in JSON on stdout where that was asked for."""
+        """Print an error with its advice on stderr, and as JSON on stdout with ``--json``."""
         if self.as_json:
-            print(json.dumps({"error": error.as_dict()}, indent=2), flush=True)
+            print(json.dumps(error_document(error), indent=2), flush=True)
         self.note(f"Error: {error.message}", "bold red")
         if isinstance(error, CAError) and error.detail and error.detail not in error.message:
             self.note(f"The CA said: {error.detail}")
@@ -98,7 +100,7 @@ class Output:
 
 @contextmanager
 def reporting(*, as_json: bool) -> Iterator[Output]:
-    """Run a command's body: what certcore refuses becomes a message and exit code 1, a bug asks to be reported."""
+    """Run a command's body. Errors become a message and exit code 1; unexpected ones are reported as bugs."""
     output = Output(as_json)
     try:
         yield output
@@ -107,28 +109,28 @@ def reporting(*, as_json: bool) -> Iterator[Output]:
     except CertCoreError as error:
         output.error(error)
         raise typer.Exit(FAILED) from None
-    except OSError as error:  # the file system said no where nobody had a better sentence for it
-        where = f" {error.filename}" if error.filename else ""
-        output.error(CertCoreError(f"The system refused{where}: {error.strerror or type(error).__name__}."))
+    except OSError as error:  # a file system error for which no caller has a better message
+        subject = f" for {error.filename}" if error.filename else ""
+        output.error(FileError(f"The system reported an error{subject}: {error.strerror or type(error).__name__}."))
         raise typer.Exit(FAILED) from None
-    except Exception as error:  # boundary: a bug ends the command with a sentence, not with a traceback
+    except Exception as error:  # boundary: a bug ends the command with a message, not with a traceback
         if os.environ.get("CERTCORE_DEBUG") == "1":
             traceback.print_exc()
-        bug = CertCoreError(describe_bug(error))
+        bug = InternalError(describe_bug(error))
         output.error(bug)
         raise typer.Exit(FAILED) from None
 
 
 def describe_bug(error: BaseException) -> str:
-    """A sentence for an exception that nobody expected; its text stays out, as it may hold anything."""
+    """The message for an unexpected exception. The exception's own text is left out: it may contain secrets."""
     return (
-        f"This is a bug in certcore or in a plugin ({type(error).__name__}). Please report it with what you did; "
-        "CERTCORE_DEBUG=1 shows where it happened."
+        f"This is a bug in certcore or in a plugin ({type(error).__name__}). Please report it with the steps that led "
+        "to it; CERTCORE_DEBUG=1 shows the traceback."
     )
 
 
 def console(*, stderr: bool = False) -> Console:
-    """A console that takes texts as they are: no markup, no emoji codes, no guessing at what to highlight."""
+    """A console that prints text unchanged: no markup, no emoji codes, no highlighting."""
     from rich.console import Console  # noqa: PLC0415 - rich costs a tenth of a second
 
     stream = sys.stderr if stderr else sys.stdout
@@ -137,23 +139,23 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def plain(text: object, *, lines: bool = False) -> str:
-    """Text that can neither talk to the terminal nor look like a further line of output.
+    """Text without control sequences or extra lines, safe to print on a terminal.
 
-    Control characters, which a CA's answer or a plugin's text may hold, become U+FFFD; line breaks become blanks.
+    Control characters, which a CA's answer or a plugin's text may contain, become U+FFFD; line breaks become spaces.
 
     Args:
-        text: What is shown.
-        lines: Whether line breaks are kept: where they cannot be taken for certcore's own output, as in a cell.
+        text: The text.
+        lines: Keep line breaks, where they cannot be mistaken for certcore's own output, as in a table cell.
     """
-    kept = str(text) if lines else " ".join(str(text).splitlines())
+    shown = str(text) if lines else " ".join(str(text).splitlines())
     return "".join(
         character if character.isprintable() or (lines and character == "\n") else "\N{REPLACEMENT CHARACTER}"
-        for character in kept
+        for character in shown
     )
 
 
 def cell(text: object, style: str = "") -> Text:
-    """Text for a table, as it is."""
+    """Unformatted text for a table."""
     from rich.text import Text  # noqa: PLC0415 - see console
 
     return Text(plain(text, lines=True), style=style)
@@ -165,7 +167,7 @@ def status_cell(status: Status) -> Text:
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
-    """A table with a line under its headers; long values are folded, never cut."""
+    """A table with a line under its headers; long values are wrapped, never truncated."""
     from rich import box  # noqa: PLC0415 - see console
     from rich.table import Table  # noqa: PLC0415
 
@@ -173,7 +175,7 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
     for header in headers:
         made.add_column(header, overflow="fold")
     for row in rows:
-        made.add_row(*(_as_cell(one) for one in row))
+        made.add_row(*(_as_cell(value) for value in row))
     return made
 
 
@@ -191,15 +193,15 @@ def facts(rows: Iterable[tuple[str, object]]) -> Table:
 
 
 def shown_moment(moment: datetime | None) -> str:
-    """A moment for people, in UTC like everything else that certcore shows; empty for none."""
+    """A time as text, in UTC like all times that certcore shows; empty for None."""
     return "" if moment is None else f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def time_left(end: datetime, now: datetime) -> str:
-    """How long a leaf is still good for, or how long it has not been."""
+    """How long a leaf is still valid, or how long ago it expired."""
     days = abs(end - now).days
     count = {0: "less than a day", 1: "1 day"}.get(days, f"{days} days")
-    return f"{count} remaining" if now < end else f"ended {count} ago"
+    return f"{count} remaining" if now < end else f"expired {count} ago"
 
 
 def _as_cell(value: object) -> Text:

@@ -1,4 +1,4 @@
-"""Which CA profile is for which ACME directory, and what to type where there is none."""
+"""Matching CA profiles to ACME directories, and the command that adds a missing profile."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from attrs import frozen
 
 from certcore.core import CertCore
-from certcore.engine.contexts import read_settings
+from certcore.engine.module_context import read_settings
 from certcore.errors import CertCoreError
 from certcore.model.authority import CertificateAuthority
 from certcore.model.form import FieldKind, FormField
@@ -18,16 +18,16 @@ from certcore.ports.ca_module import CAModule
 
 __all__ = ["Profile", "add_command", "matching", "profiles_of"]
 
-#: A name that no form refuses; only to find out what the other settings lead to.
-_SOME_NAME: Final = "acme.example.com"
+#: A value that is valid for every required field, to find out which directory the other settings lead to.
+_PLACEHOLDER: Final = "acme.example.com"
 
 
 @frozen(kw_only=True)
 class Profile:
-    """A CA profile, and the ACME directory that it is for."""
+    """A CA profile and its ACME directory."""
 
     authority: CertificateAuthority
-    #: Empty for profiles of modules that know no ACME directory.
+    #: The directory's URL; empty for profiles of modules without an ACME directory.
     directory: str
 
     @property
@@ -42,46 +42,51 @@ class Profile:
 
 
 def profiles_of(core: CertCore, names: Sequence[str], *, actor: str) -> list[Profile]:
-    """The CA profiles of these names or ids, in this order; all of them when none is named.
+    """The CA profiles with these names or ids, in this order; all profiles when `names` is empty.
 
     Raises:
-        NotFound: There is none of such a name.
+        NotFoundError: There is no profile of such a name.
     """
     authorities = core.authorities.list(actor=actor)
     if names:
-        authorities = [core.authorities.find(name, actor=actor) for name in dict.fromkeys(names)]
+        authorities = [core.authorities.get(name, actor=actor) for name in dict.fromkeys(names)]
     modules = core.authorities.modules()
-    return [Profile(authority=one, directory=_directory(modules.get(one.module), one.settings)) for one in authorities]
+    return [
+        Profile(authority=authority, directory=_directory(modules.get(authority.module), authority.settings))
+        for authority in authorities
+    ]
 
 
 def matching(profiles: Sequence[Profile], directory_url: str, server: str) -> list[Profile]:
-    """The profiles for a directory; where only the CA's host is known, those for a directory on it."""
+    """The profiles for a directory, or for any directory on `server` when the URL is not known."""
     if directory_url:
-        return [one for one in profiles if one.directory and _same(one.directory) == _same(directory_url)]
-    return [one for one in profiles if server and one.directory and _server(one.directory) == server]
+        return [
+            profile for profile in profiles if profile.directory and _same(profile.directory) == _same(directory_url)
+        ]
+    return [profile for profile in profiles if server and profile.directory and _server(profile.directory) == server]
 
 
 def add_command(core: CertCore, directory_url: str, server: str, email: str) -> str:
-    """The command that adds a CA profile for a directory; empty when no module is for any.
+    """The command that adds a CA profile for a directory; empty when no loaded module supports ACME directories.
 
     Args:
-        core: The store, for the modules that are loaded.
+        core: The store with its loaded modules.
         directory_url: The directory; empty when only its host is known.
         server: ``host`` or ``host:port`` of the CA.
-        email: What the account has; the profile should have the same.
+        email: The account's e-mail address, which the profile should have as well.
     """
     url = directory_url or f"https://{server}/directory"
     for name, module in core.authorities.modules().items():
-        form = core.authorities.form(name)
+        form = core.authorities.module_form(name)
         settings = _leading_to(module, form, url)
         if settings is None:
             continue
-        known = {field.name for field in form}
+        field_names = {field.name for field in form}
         if not directory_url and "directory_url" in settings:
             settings["directory_url"] = f"https://{server}/DIRECTORY"
-        if "email" in known and email:
+        if "email" in field_names and email:
             settings["email"] = email
-        if "terms_agreed" in known:
+        if "terms_agreed" in field_names:
             settings["terms_agreed"] = "yes"
         settings |= {field.name: field.name.upper() for field in form if field.required and field.name not in settings}
         pairs = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
@@ -90,30 +95,30 @@ def add_command(core: CertCore, directory_url: str, server: str, email: str) -> 
 
 
 def _leading_to(module: CAModule, form: Sequence[FormField], url: str) -> dict[str, str] | None:
-    """The settings with which a profile of this module is for a directory."""
+    """The settings that make a profile of this module use a directory; None when there are none."""
     names = {field.name for field in form}
-    needed = {field.name: _SOME_NAME for field in form if field.required and field.kind is not FieldKind.CHOICE}
-    choices = [one.value for field in form if field.name == "ca" for one in field.choices]
+    needed = {field.name: _PLACEHOLDER for field in form if field.required and field.kind is not FieldKind.CHOICE}
+    choices = [choice.value for field in form if field.name == "ca" for choice in field.choices]
     for ca in choices:
-        for given in ({"ca": ca}, {"ca": ca, "directory_url": url}):
-            if given.keys() <= names and _same(_directory(module, needed | given)) == _same(url):
-                return dict(given)
+        for settings in ({"ca": ca}, {"ca": ca, "directory_url": url}):
+            if settings.keys() <= names and _same(_directory(module, needed | settings)) == _same(url):
+                return dict(settings)
     return None
 
 
 def _directory(module: CAModule | None, settings: Mapping[str, Any]) -> str:
-    """The directory of a profile with these settings: what its module calls ``directory``."""
+    """The ACME directory of a profile with these settings: the attribute ``directory`` of its settings class."""
     if module is None:
         return ""
     try:
         directory = getattr(read_settings(module.name, module.profile_type, settings), "directory", "")
-    except CertCoreError:  # a module that has other settings by now
+    except CertCoreError:  # settings stored by another version of the module
         return ""
     return directory if isinstance(directory, str) else ""
 
 
 def _same(url: str) -> tuple[str, str, str]:
-    """What makes two directory URLs the same."""
+    """The parts of a directory URL that identify it."""
     return urlsplit(url).scheme, _server(url), urlsplit(url).path.rstrip("/")
 
 

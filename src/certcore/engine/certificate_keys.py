@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from certcore.errors import KeyNotOfCertificate, NotFound
+from certcore.errors import NotFoundError, StoredKeyMismatchError
 from certcore.model.certificate import Certificate
 from certcore.model.issuance import Issuance
 from certcore.model.secret import SealedSecret, Secret, SecretName
@@ -39,13 +39,13 @@ def find_key(transaction: Transaction, certificate: Certificate, issuance: Issua
         issuance: One of its issuances; its key may be that of an earlier one, which was kept.
 
     Raises:
-        KeyNotOfCertificate: The rows name a key of another certificate.
+        StoredKeyMismatchError: The rows name a key of another certificate.
     """
     name = issuance.key_name
     if name.owner_id != issuance.id and not _is_of(transaction, name.owner_id, certificate):
-        raise KeyNotOfCertificate(certificate.domain.ascii)
+        raise StoredKeyMismatchError(certificate.domain.ascii)
     if issuance.certificate_id != certificate.id:
-        raise KeyNotOfCertificate(certificate.domain.ascii)
+        raise StoredKeyMismatchError(certificate.domain.ascii)
     sealed = transaction.secrets.get(name)
     if sealed is None:
         return None
@@ -57,18 +57,18 @@ def open_key(key: SealedKey, vault: Vault) -> Secret:
 
     Raises:
         SealingError: It does not open for this owner.
-        KeyNotOfCertificate: It is not the key of the leaf or, before there is one, of the request.
+        StoredKeyMismatchError: It is not the key of the leaf or, before there is one, of the request.
     """
     opened = vault.open(key.sealed, key.name, owner=key.certificate.owner)
     issuance = key.issuance
-    wanted = certificate_spki_sha256(issuance.leaf_pem) if issuance.leaf_pem else csr_spki_sha256(issuance.csr_pem)
-    if spki_sha256(load_private_key(opened.reveal(), trusted=True).public_key()) != wanted:
-        raise KeyNotOfCertificate(key.certificate.domain.ascii)
+    fingerprint = certificate_spki_sha256(issuance.leaf_pem) if issuance.leaf_pem else csr_spki_sha256(issuance.csr_pem)
+    if spki_sha256(load_private_key(opened.reveal(), trusted=True).public_key()) != fingerprint:
+        raise StoredKeyMismatchError(key.certificate.domain.ascii)
     return opened
 
 
 def _is_of(transaction: Transaction, issuance_id: str, certificate: Certificate) -> bool:
     try:
         return transaction.issuances.get(issuance_id).certificate_id == certificate.id
-    except NotFound:
+    except NotFoundError:
         return False

@@ -1,4 +1,4 @@
-"""What is to be done about a certificate: one pure function of its state and the clock."""
+"""Decide the next task of a certificate: a pure function of its state and the clock."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from certcore.model.renewal_moment import renewal_moment
 __all__ = ["Decision", "Task", "decide", "end_of_change", "is_late", "is_lost_change"]
 
 _TIME_FOR_A_CHANGE: Final = timedelta(days=1)
-#: How long a leaf in service that begins in the future is left alone.
+#: How long a leaf in service that is not valid yet is left alone.
 _TIME_FOR_A_CLOCK: Final = timedelta(minutes=30)
 _A_MINUTE: Final = timedelta(minutes=1)
 
@@ -26,21 +26,21 @@ _A_MINUTE: Final = timedelta(minutes=1)
 class Task(StrEnum):
     """The kinds of step."""
 
-    #: not_after has passed: say so.
+    #: not_after has passed: mark it expired.
     EXPIRE = "expire"
-    #: not_after has not passed after all: say so.
+    #: Marked expired, but not_after has not passed: mark it active.
     REINSTATE = "reinstate"
-    #: Ask the CA module for the next step of the issuance in flight.
+    #: Ask the CA module for the next step of the current issuance.
     ADVANCE = "advance"
-    #: Let the module take back what a finished issuance still holds outside.
+    #: Let the module release what a finished issuance still holds outside.
     CLEAN_UP = "clean_up"
-    #: Go on at another CA: the present one keeps failing for reasons of its own.
+    #: Continue with a fallback: the current CA keeps failing for reasons of its own.
     FALL_BACK = "fall_back"
-    #: Renew what is in service: a change of its names is not getting anywhere, and its end draws near.
+    #: Renew the names in service: an attempt to change them does not succeed, and the leaf ends soon.
     SET_CHANGE_ASIDE = "set_change_aside"
-    #: Ask the CA when it wants the leaf in service to be renewed.
+    #: Ask the CA for renewal information about the leaf in service.
     ASK_RENEWAL_INFO = "ask_renewal_info"
-    #: Begin an issuance beside the active leaf.
+    #: Start an issuance while the leaf stays in service.
     START_RENEWAL = "start_renewal"
     #: Nothing now.
     REST = "rest"
@@ -48,7 +48,7 @@ class Task(StrEnum):
 
 @frozen(kw_only=True)
 class Decision:
-    """The next step, and for `Task.REST` when to look again (None: when somebody asks)."""
+    """The next task; for `Task.REST`, when to look again (None: only after a user's action)."""
 
     task: Task
     issuance: Issuance | None = None
@@ -56,15 +56,15 @@ class Decision:
 
 
 def end_of_change(certificate: Certificate, issuances: Sequence[Issuance]) -> datetime | None:
-    """When renewing what is in service comes before other names than those in service; None without such a change.
+    """When the names in service are renewed although other names were requested; None without such a change.
 
     An attempt for other names has until half of the time between the renewal's moment and the leaf's end has passed,
     and a day at least, or half of what the leaf has left when that is less. Else an alias that nobody proves would let
     a site expire.
 
     Args:
-        certificate: As it stands.
-        issuances: All of its issuances.
+        certificate: The certificate.
+        issuances: Its live issuances.
     """
     by_id = {issuance.id: issuance for issuance in issuances}
     current, active = by_id.get(certificate.issuance_id or ""), by_id.get(certificate.active_issuance_id or "")
@@ -77,15 +77,15 @@ def end_of_change(certificate: Certificate, issuances: Sequence[Issuance]) -> da
     ends, late = active.leaf.not_after, _late_at(certificate, active, active.leaf)
     if attempt is None:
         return late
-    # The same names at another CA are no new change.
-    tried = (one.created_at for one in issuances if one.number > active.number and set(one.names) == names)
+    # An attempt for the same names at a fallback does not restart the time.
+    tried = (each.created_at for each in issuances if each.number > active.number and set(each.names) == names)
     began = min(tried, default=attempt.created_at)
     time = _TIME_FOR_A_CHANGE if ends <= began else min(_TIME_FOR_A_CHANGE, (ends - began) / 2)
     return max(late, began + time)
 
 
 def _late_at(certificate: Certificate, active: Issuance, leaf: Leaf) -> datetime:
-    """The middle between the renewal's moment and the leaf's end."""
+    """The middle between the renewal time and the end of the leaf."""
     renew_at = renewal_moment(certificate, active, leaf)
     return renew_at + (leaf.not_after - renew_at) / 2
 
@@ -96,15 +96,15 @@ def is_late(certificate: Certificate, active: Issuance, now: datetime) -> bool:
 
 
 def is_lost_change(certificate: Certificate, issuances: Sequence[Issuance], now: datetime) -> bool:
-    """Whether other names than those in service have had their time, see `end_of_change`."""
+    """Whether a change of the names has used up its time, see `end_of_change`."""
     end = end_of_change(certificate, issuances)
     return end is not None and now >= end
 
 
 def _ask_at(certificate: Certificate, active: Issuance, now: datetime) -> datetime | None:
-    """When the CA is asked when it wants the leaf to be renewed; None: never."""
+    """When the CA is asked for renewal information; None: never."""
     if active.authority_id is None and certificate.authority_id is None:
-        return None  # imported, and nobody knows whose it is
+        return None  # imported, and its CA is not known
     if active.renewal_info is not None:
         return active.renewal_info.check_at
     # An imported leaf may well be of the CA that was chosen for it since.
@@ -112,7 +112,7 @@ def _ask_at(certificate: Certificate, active: Issuance, now: datetime) -> dateti
 
 
 def _leaves(certificate: Certificate, attempt: Issuance) -> bool:
-    """Whether an attempt goes on at another CA: the present one keeps failing, or is none of the certificate's now."""
+    """Whether an attempt moves to another CA: its CA keeps failing, or was removed from the certificate."""
     if attempt.authority_id not in (certificate.authority_id, *certificate.fallbacks):
         return True
     return attempt.authority_failures >= TOO_MUCH and bool(certificate.fallbacks)
@@ -121,13 +121,13 @@ def _leaves(certificate: Certificate, attempt: Issuance) -> bool:
 def decide(
     certificate: Certificate, issuances: Sequence[Issuance], now: datetime, *, clean_up: bool = True
 ) -> Decision:
-    """The one thing to do next.
+    """Decide the next task.
 
     Args:
-        certificate: As it stands.
-        issuances: All of its issuances.
-        now: The moment to decide for.
-        clean_up: False leaves `Task.CLEAN_UP` out: it cannot be done now.
+        certificate: The certificate.
+        issuances: Its live issuances.
+        now: The time to decide for.
+        clean_up: False excludes `Task.CLEAN_UP`, when it cannot be done now.
     """
     by_id = {issuance.id: issuance for issuance in issuances}
     current = by_id.get(certificate.issuance_id or "")
@@ -145,7 +145,7 @@ def decide(
     if certificate.status not in (Status.ACTIVE, Status.EXPIRED):
         is_error = certificate.status is Status.ERROR and current is not None
         return Decision(task=Task.REST, look_again=current.engine_state.retry_at if current and is_error else None)
-    # What failed for other names keeps the renewal of what is in service waiting no longer than these have time.
+    # A failed change of the names delays the renewal of the names in service only while that change has time.
     is_other = current is not None and active is not None and set(current.names) != set(active.names)
     waits = not (is_other and is_lost_change(certificate, issuances, now))
     return _beside_leaf(certificate, active, current.engine_state.retry_at if current and waits else None, now)
@@ -163,7 +163,7 @@ def _by_the_clock(certificate: Certificate, now: datetime) -> Task | None:
 def _beside_leaf(
     certificate: Certificate, active: Issuance | None, retry_at: datetime | None, now: datetime
 ) -> Decision:
-    """What is to be done while no attempt is under way; after one that failed for good, not before ``retry_at``."""
+    """Decide without a current attempt; after a permanent failure, renew no earlier than ``retry_at``."""
     renew_at = ask_at = None
     if active is not None and active.leaf is not None:
         if certificate.status is Status.ACTIVE:
@@ -173,12 +173,12 @@ def _beside_leaf(
         if certificate.renews_itself:
             renew_at = renewal_moment(certificate, active, active.leaf)
             if (since := active.engine_state.ahead_since) is not None:
-                # The leaf is not valid yet, under this clock or at all; a clock that is behind is soon set right.
+                # The leaf is not valid yet, or this clock is behind. A clock is usually corrected soon.
                 renew_at = min(renew_at, since + _TIME_FOR_A_CLOCK)
             if retry_at is not None:
                 renew_at = max(renew_at, retry_at)
             if renew_at <= now:
                 return Decision(task=Task.START_RENEWAL, issuance=active)
     ends = certificate.not_after if certificate.status is Status.ACTIVE else None
-    looks = [one for one in (renew_at, ask_at, ends) if one is not None]
+    looks = [at for at in (renew_at, ask_at, ends) if at is not None]
     return Decision(task=Task.REST, look_again=min(looks, default=None))

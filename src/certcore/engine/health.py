@@ -1,4 +1,4 @@
-"""How a worker is: what a supervisor looks at."""
+"""The state of a worker, for supervisors."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ __all__ = ["Health"]
 
 @frozen(kw_only=True)
 class Health:
-    """How a worker is."""
+    """The state of a worker."""
 
-    #: Threads that are alive, and how many there should be.
+    #: Threads that are alive, and the expected number.
     threads: int
     wanted: int
     #: Certificates in hand.
     in_hand: int
     #: Seconds since the store last did what the worker asked of it.
     silent: float
-    #: Threads that died since the start and were replaced: those that take steps, tell observers, or renew leases.
+    #: Threads that died since the start and were replaced: worker, delivery and lease threads.
     replaced: int = 0
-    #: Certificates whose last step here was lost: it raised what nobody expected, or its outcome could not be stored.
+    #: Certificates whose last step raised an unexpected error, or could not be stored.
     lost: int = 0
-    #: Whether it was started in a process of which this one is a fork: here it does not run until `start`.
+    #: Whether it was started in the parent process: after a fork it does not run until `start`.
     started_in_parent: bool = False

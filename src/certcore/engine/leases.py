@@ -1,61 +1,54 @@
-"""Leases are renewed while a step runs, so that they can be short: a process that dies is soon replaced."""
+"""Renew leases while steps run. So leases can be short, and another process soon replaces a dead one."""
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, Final
 
-from attrs import define, field, frozen
+from attrs import define, field
 
 from certcore.engine.outage import Outage
-from certcore.errors import LeaseLost, NotFound, StorageBusy, StorageError
+from certcore.errors import LeaseLostError, NotFoundError, StorageBusyError, StorageError
+from certcore.forks import renew_after_fork
 from certcore.model.certificate import Schedule
-from certcore.model.timeline import Timeline
+from certcore.model.deliveries import DeliveryCursor
 from certcore.ports.environment import Environment
-from certcore.ports.forks import renew_after_fork
 from certcore.ports.storage import LockWait, Storage
 
 __all__ = ["LEASE", "LeaseKeeper"]
 
 _log = logging.getLogger(__name__)
-#: How long a lease lasts. A certificate whose process has died waits this long at most for another one.
+#: Duration of a lease: a certificate of a dead process waits at most this long.
 LEASE: Final = timedelta(minutes=1)
-#: Seconds after which the lease of a step that still runs is renewed: twice more before it would run out.
+#: Seconds after which the lease of a running step is renewed: twice before it would expire.
 _RENEW_AFTER: Final = LEASE.total_seconds() / 3
-
-
-@frozen
-class _Lease:
-    certificate_id: str
-    token: int
-    #: Whether it is on the delivery of events, not on the certificate's schedule.
-    on_timeline: bool
 
 
 @define(kw_only=True, eq=False)
 class LeaseKeeper:
-    """Renews the leases of running steps and deliveries from one thread, which lives while there are any."""
+    """Renews the leases of running steps and deliveries in one thread, which runs while there are any."""
 
     storage: Storage
     environment: Environment
-    #: Who holds the leases: unique per process; empty, and a new one is made when it is asked for.
+    #: Owner of the leases, unique per process; made at the first use.
     _owner: str = field(default="", init=False, repr=False)
-    #: Is told how the store does, by this and by all other threads of the process.
+    #: Tracks outages of the store for all threads of this process.
     outage: Outage = field(factory=Outage)
     #: Seconds after which a lease is renewed.
     renew_after: float = _RENEW_AFTER
-    #: When the store answered to a renewal for the last time, by time.monotonic(): a sign of life in a long step.
+    #: time.monotonic() of the last successful renewal.
     renewed_at: float = field(default=0.0, init=False)
     #: How many times the thread died and was replaced.
     replaced: int = field(default=0, init=False)
-    #: What is running: when its lease was written last, by time.monotonic().
-    _running: dict[int, tuple[_Lease, float]] = field(factory=dict, init=False, repr=False)
+    #: Leases of running steps and deliveries by thread, with the time.monotonic() of their last write.
+    _running: dict[int, tuple[Sequence[Schedule | DeliveryCursor], float]] = field(factory=dict, init=False, repr=False)
     _changed: Any = field(factory=threading.Condition, init=False, repr=False)
     _thread: threading.Thread | None = field(default=None, init=False, repr=False)
 
@@ -63,24 +56,23 @@ class LeaseKeeper:
         renew_after_fork(self)
 
     def after_fork(self) -> None:
-        """The leases that run are the parent's, and so is its name; see `certcore.ports.forks`."""
+        """Running leases and the owner belong to the parent; see `certcore.forks`."""
         self._changed, self._thread, self._owner = threading.Condition(), None, ""
         self._running.clear()
 
     @property
     def owner(self) -> str:
-        """Who holds the leases of this process."""
+        """The owner of the leases of this process."""
         with self._changed:
             self._owner = self._owner or f"{os.getpid()}-{self.environment.new_id()}"[:60]
             return self._owner
 
     @contextmanager
-    def keep(self, leased: Schedule | Timeline) -> Iterator[None]:
-        """Renew this lease as long as the block runs."""
+    def keep(self, *leased: Schedule | DeliveryCursor) -> Iterator[None]:
+        """Renew these leases as long as the block runs."""
         me = threading.get_ident()
-        lease = _Lease(leased.certificate_id, leased.token, isinstance(leased, Timeline))
         with self._changed:
-            self._running[me] = (lease, time.monotonic())
+            self._running[me] = (leased, time.monotonic())
             self._start_thread()
         try:
             yield
@@ -94,7 +86,7 @@ class LeaseKeeper:
             self._start_thread()
 
     def forget(self, thread: threading.Thread) -> None:
-        """Renew no lease any more for a thread that has died."""
+        """Stop renewing the lease of a dead thread."""
         with self._changed:
             self._running.pop(thread.ident or 0, None)
 
@@ -126,22 +118,24 @@ class LeaseKeeper:
                     return
                 now = time.monotonic()
                 old = [key for key, (_, since) in self._running.items() if now - since >= self.renew_after]
-                leases = [self._running[key][0] for key in old]
-                for key, lease in zip(old, leases, strict=True):
-                    self._running[key] = (lease, now)
-            for lease in leases:
+                groups = [self._running[key][0] for key in old]
+                for key, group in zip(old, groups, strict=True):
+                    self._running[key] = (group, now)
+            for lease in itertools.chain.from_iterable(groups):
                 self._renew(lease)
 
-    def _renew(self, lease: _Lease) -> None:
+    def _renew(self, lease: Schedule | DeliveryCursor) -> None:
         try:
             lease_until = self.environment.now() + LEASE
             with self.storage.write(LockWait.NONE) as transaction:
-                repository = transaction.timelines if lease.on_timeline else transaction.schedules
-                repository.renew_lease(lease.certificate_id, token=lease.token, lease_until=lease_until)
+                if isinstance(lease, DeliveryCursor):
+                    transaction.deliveries.renew_lease(lease, lease_until=lease_until)
+                else:
+                    transaction.schedules.renew_lease(lease.certificate_id, token=lease.token, lease_until=lease_until)
             self._note_answer()
-        except (LeaseLost, NotFound):
+        except (LeaseLostError, NotFoundError):
             self._note_answer()  # the step learns of it when it stores its outcome
-        except StorageBusy as error:
+        except StorageBusyError as error:
             self._note_answer()
             _log.warning("The lease on certificate %s could not be renewed: %s", lease.certificate_id, error)
         except StorageError as error:

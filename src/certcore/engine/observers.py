@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from certcore.errors import StaleWrite
-from certcore.model.clocks import not_ahead
+from attrs import evolve
+
+from certcore.model.deliveries import KnownObserver
+from certcore.model.stored_moments import not_ahead
 from certcore.ports.storage import Storage
 
-__all__ = ["FORGOTTEN_AFTER", "known_observers"]
+__all__ = ["FORGOTTEN_AFTER", "is_gone", "keep_up_to_date", "observer_changes"]
 
-#: No CA module has this name: names of modules have no hyphen.
-_NAMESPACE: Final = "certcore-engine"
-_KEY: Final = "observers"
 #: How exactly it is written down when an observer was here.
 _EXACT: Final = timedelta(hours=1)
+#: What no process has had for so long is missed. One that comes once a day is not.
+_MISSED_AFTER: Final = timedelta(days=1)
 #: What no process has had for so long was taken away: nothing is kept for it any more.
 FORGOTTEN_AFTER: Final = timedelta(days=7)
+#: How many cursors of one that is gone are deleted at a time.
+_CURSORS: Final = 1000
 
 
-def known_observers(storage: Storage, here: Collection[str], now: datetime) -> frozenset[str]:
-    """The observers of all processes; those of this one are written down when they are new, or were not for an hour.
+def keep_up_to_date(storage: Storage, here: Collection[str], now: datetime) -> None:
+    """Write down that these observers are here, and forget those that no process has had for a week.
 
     Args:
         storage: The store that the processes share.
@@ -33,22 +36,47 @@ def known_observers(storage: Storage, here: Collection[str], now: datetime) -> f
         StorageError: The store cannot be used now.
     """
     with storage.read() as transaction:
-        document = transaction.documents.get(_NAMESPACE, _KEY)
-    stored = _read({} if document is None else document.value)
-    # One that was here while the clock was ahead was here at most now.
-    seen = {name: not_ahead(at, now) or now for name, at in stored.items()}
-    if seen == stored and all(name in seen and now - seen[name] < _EXACT for name in here):
-        return frozenset(name for name, at in seen.items() if now - at < FORGOTTEN_AFTER)
-    seen = {name: at for name, at in {**seen, **dict.fromkeys(here, now)}.items() if now - at < FORGOTTEN_AFTER}
-    try:
-        with storage.write() as transaction:
-            value = {name: at.isoformat() for name, at in sorted(seen.items())}
-            version = 0 if document is None else document.version
-            transaction.documents.put(_NAMESPACE, _KEY, value, version=version)
-    except StaleWrite:
-        pass  # another process was faster: the next call writes ours down
-    return frozenset(seen)
+        stored = transaction.deliveries.known_observers()
+    if not observer_changes(stored, here, now) and not any(is_gone(observer, now) for observer in stored):
+        return
+    with storage.write() as transaction:
+        # Again: another process may have seen one meanwhile that this one was about to forget.
+        stored = transaction.deliveries.known_observers(lock=True)
+        for observer in observer_changes(stored, here, now):
+            transaction.deliveries.save_observer(observer)
+        for observer in stored:
+            if is_gone(observer, now) and observer.name not in here:
+                transaction.deliveries.forget_observer(observer.name, limit=_CURSORS)
 
 
-def _read(value: Mapping[str, str]) -> dict[str, datetime]:
-    return {name: datetime.fromisoformat(at) for name, at in value.items()}
+def observer_changes(stored: Iterable[KnownObserver], here: Collection[str], now: datetime) -> Sequence[KnownObserver]:
+    """What is to be written down of the observers now.
+
+    One that is not here is missed first, and gone only when it was missed for days. A process whose clock is weeks
+    ahead misses all observers of the others at once; they say within the hour that they are there, and it forgets none.
+
+    Args:
+        stored: All that are known.
+        here: The observers of this process.
+        now: The present moment.
+    """
+    known = {observer.name: observer for observer in stored}
+    changed = [KnownObserver(name=name, seen_at=now) for name in here if name not in known]
+    for observer in known.values():
+        # What was written while a clock was ahead happened at most now.
+        seen_at = not_ahead(observer.seen_at, now) or now
+        after = evolve(observer, seen_at=seen_at, missed_since=not_ahead(observer.missed_since, now))
+        if observer.name in here:
+            if now - seen_at >= _EXACT or after.missed_since is not None:
+                after = evolve(after, seen_at=now, missed_since=None)
+        elif now - seen_at >= _MISSED_AFTER and after.missed_since is None:
+            after = evolve(after, missed_since=now)
+        if after != observer:
+            changed.append(after)
+    return changed
+
+
+def is_gone(observer: KnownObserver, now: datetime) -> bool:
+    """Whether no process has had it for so long that nothing is kept for it any more."""
+    missed_since = observer.missed_since
+    return missed_since is not None and now - missed_since >= FORGOTTEN_AFTER - _MISSED_AFTER

@@ -1,4 +1,4 @@
-"""`Outage`: an outage of the store is told once when it begins and once when it ends, whoever meets it."""
+"""`Outage`: log an outage of the store once when it begins and once when it ends."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from typing import Any, Final
 from attrs import define, field
 
 from certcore.errors import StorageError
-from certcore.ports.forks import renew_after_fork
+from certcore.forks import renew_after_fork
 
 __all__ = ["Outage"]
 
 _log = logging.getLogger(__name__)
-#: Seconds for which the store has to answer before an outage counts as over.
+#: Seconds without a failure after which an outage is over.
 _CALM: Final = 5.0
 
 
 @define(kw_only=True, eq=False)
 class Outage:
-    """Shared by all threads of a process that use one store; each reports how its calls went."""
+    """Shared by all threads of a process that use one store. Each reports failures and successes."""
 
-    #: Seconds without a failure after which an outage is over: a full disk, say, refuses every second call only.
+    #: Seconds without a failure after which an outage is over. A full disk, for example, refuses only some calls.
     calm: float = _CALM
     _lock: Any = field(factory=threading.Lock, init=False, repr=False)
     #: By time.monotonic(): when the outage began; when the store answered again for the first time since it failed.
@@ -34,7 +34,7 @@ class Outage:
         renew_after_fork(self)
 
     def after_fork(self) -> None:
-        """See `certcore.ports.forks`."""
+        """See `certcore.forks`."""
         self._lock = threading.Lock()
 
     @property
@@ -43,7 +43,7 @@ class Outage:
         return self._began_at is not None
 
     def failed(self, error: StorageError) -> None:
-        """The store could not be used."""
+        """A call of the store failed."""
         with self._lock:
             self._answered_at = None
             begins = self._began_at is None
@@ -53,7 +53,7 @@ class Outage:
             _log.error("The store cannot be used; work goes on when it answers again. %s", error)
 
     def answered(self) -> None:
-        """The store did what was asked of it."""
+        """A call of the store succeeded."""
         if self._began_at is None:
             return
         now = time.monotonic()

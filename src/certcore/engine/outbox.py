@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
 from attrs import evolve, field, frozen
 
 from certcore.engine.leases import LEASE, LeaseKeeper
-from certcore.engine.observers import known_observers
-from certcore.errors import LeaseLost, PluginError, StorageBusy
-from certcore.model.clocks import LONGEST_RETRY, is_ahead
+from certcore.engine.observers import is_gone, keep_up_to_date
+from certcore.errors import LeaseLostError, PluginError, StorageBusyError
+from certcore.model.deliveries import DeliveryCursor
 from certcore.model.events import Event
 from certcore.model.renewal import Retry, retry_delay
-from certcore.model.timeline import Behind, Timeline
+from certcore.net.telemetry import DELIVERY, measured
 from certcore.ports.environment import Environment
 from certcore.ports.plugins import CertificateSource, Plugins
 from certcore.ports.storage import Storage
@@ -23,22 +24,15 @@ from certcore.ports.storage import Storage
 __all__ = ["Outbox"]
 
 _log = logging.getLogger(__name__)
-#: How many certificates' events are leased at once.
+#: How many timelines are offered at once, and cursors of each observer leased.
 _BATCH: Final = 20
 #: How many events of a certificate are delivered under one lease.
 _EVENTS: Final = 200
-#: When to look again after an observer that this process has not got, for another one has it: soon after the event,
-#: and ever more rarely.
-_FIRST_NOT_HERE: Final = timedelta(seconds=5)
-#: How long a process that has not got an observer stands back for one that has.
-_HEAD_START: Final = timedelta(seconds=10)
-_MOST_LEFT: Final = 500
-#: Of how many certificates it is known here what failed.
+#: How many failing deliveries are told of.
 _MOST_FAILING: Final = 10_000
-#: How often a process without work says that its observers are there.
+#: How often a process says that its observers are there.
 _KNOWN_FOR: Final = timedelta(minutes=30)
-_NOT_HERE: Final = timedelta(hours=1)
-#: When an observer took longer than this, the lease is looked at before the next event.
+#: When the lease was looked at longer ago than this, it is looked at before the next event.
 _STILL_MINE: Final = LEASE / 6
 
 
@@ -46,12 +40,13 @@ _STILL_MINE: Final = LEASE / 6
 class Outbox:
     """Delivers events from the store to ``certcore_on_event``; how far it got is in the store as well.
 
-    Any number of processes may deliver: each certificate's timeline is leased. An observer can get an event twice
-    (after a crash, or when it failed), never before it was committed, and never the next one of a certificate before
-    it took this one. One that raises is tried again after 5 seconds to an hour; the others do not wait for it.
+    Each observer has a cursor per certificate. Any number of processes may deliver: each claims the cursors of the
+    observers that it has, under a lease. An observer can get an event twice (after a crash, or when it failed), never
+    before it was committed, and never the next one of a certificate before it took this one. One that raises is tried
+    again after 5 seconds to an hour; its other certificates, and the other observers, do not wait for it.
 
-    The processes may have different observers: each keeps the place of those that it has not got, for a process that
-    has them, until nobody has had one for a week.
+    The processes may have different observers: whoever finds new events offers them to all that are known. Events are
+    kept for an observer until no process has had it for a week.
     """
 
     storage: Storage
@@ -62,191 +57,161 @@ class Outbox:
     certificates: CertificateSource
     #: When the observers of this process were last written down, by one key.
     _told: dict[str, datetime] = field(factory=dict, init=False, repr=False)
-    #: The certificates that are due for observers of other processes: since when they are left to those, and the moment
-    #: at which they became due.
-    _left: dict[str, tuple[datetime, datetime | None]] = field(factory=dict, init=False, repr=False)
-    #: See `failing`.
-    _failing: dict[str, Mapping[str, str]] = field(factory=dict, init=False, repr=False)
 
-    @property
     def failing(self) -> Mapping[str, Mapping[str, str]]:
-        """Why which observers did not take what this process told them, by certificate; of very many, not all."""
-        return dict(self._failing)
+        """Why which observers of this process did not take an event, by certificate; of very many, not all.
+
+        Raises:
+            StorageError: The store cannot be used now.
+        """
+        if not self.plugins.observers:
+            return {}
+        with self.storage.read() as transaction:
+            cursors = transaction.deliveries.failing(observers=self.plugins.observers, limit=_MOST_FAILING)
+        return {
+            certificate_id: {cursor.observer: cursor.reason for cursor in group}
+            for certificate_id, group in itertools.groupby(cursors, key=lambda cursor: cursor.certificate_id)
+        }
 
     def deliver(self) -> int:
-        """Deliver what is due now; returns how many timelines were looked at.
+        """Deliver what is due now; returns of how many certificates.
 
         Returns at once when no plugin observes. Takes as long as the observers do; the engine does not wait for it.
 
         Raises:
             StorageError: The store cannot be used now.
         """
-        looked_at = 0
-        # Each is looked at once: one that is due again at once has to wait for the next call.
-        since = self.environment.now()
         if not self.plugins.observers:
             return 0
-        known: Collection[str] = ()
-        if self._unheard(since):
-            known = known_observers(self.storage, self.plugins.observers, since)
-        while self.has_work(since) and (claimed := self._claim(since)):
-            known = known or known_observers(self.storage, self.plugins.observers, since)
-            for timeline in claimed:
-                self._deliver(timeline, known)
-            looked_at += len(claimed)
-        return looked_at
+        # Each is looked at once: one that is due again later has to wait for the next call.
+        since = self.environment.now()
+        self._say_who_is_here(since)
+        looked_at: set[str] = set()
+        while self.has_work(since):
+            offered, claimed = self._claim(since)
+            if not offered and not claimed:
+                break
+            for group in _by_certificate(claimed):
+                self._deliver(group)
+                looked_at.add(group[0].certificate_id)
+        return len(looked_at)
 
     def has_work(self, now: datetime | None = None) -> bool:
-        """Whether observers are to be told of something now."""
+        """Whether the observers of this process are to be told of something now."""
         if not self.plugins.observers:
             return False
         now = now or self.environment.now()
         with self.storage.read() as transaction:
-            return transaction.timelines.is_due(now=now, without=self._left_to_others(now))
+            return transaction.deliveries.is_due(observers=self.plugins.observers, now=now)
 
-    def take_up(self, certificate_id: str) -> None:
-        """Stand back no longer for other processes: there is news of this certificate for the observers of this one."""
-        self._left.pop(certificate_id, None)
+    def _say_who_is_here(self, now: datetime) -> None:
+        """Tell the other processes that the observers of this one are here; also when there is no work."""
+        last = self._told.get(self.leases.owner)
+        if last is None or not timedelta(0) <= now - last < _KNOWN_FOR:
+            keep_up_to_date(self.storage, self.plugins.observers, now)
+            self._told[self.leases.owner] = now
 
-    def _claim(self, due_before: datetime) -> Sequence[Timeline]:
+    def _claim(self, due_before: datetime) -> tuple[int, Sequence[DeliveryCursor]]:
+        """Offer new events to all observers, and lease what is due to those of this process; how many were offered."""
         now = self.environment.now()
+        here = self.plugins.observers
         with self.storage.write() as transaction:
-            return transaction.timelines.claim_due(
+            known = {one.name for one in transaction.deliveries.known_observers() if not is_gone(one, now)}
+            offered = transaction.deliveries.offer(observers=known.union(here), now=now, limit=_BATCH)
+            claimed = transaction.deliveries.claim_due(
+                observers=here,
                 now=due_before,
                 owner=self.leases.owner,
                 lease_until=now + LEASE,
-                limit=_BATCH,
-                without=self._left_to_others(now),
+                limit=_BATCH * len(here),
             )
+        return offered, claimed
 
-    def _unheard(self, now: datetime) -> bool:
-        """Whether other processes are to be told, without any work, that the observers of this one are here."""
-        last = self._told.get(self.leases.owner)
-        if last is not None and timedelta(0) <= now - last < _KNOWN_FOR:
-            return False
-        self._told[self.leases.owner] = now
-        return True
-
-    def _left_to_others(self, now: datetime) -> Collection[str]:
-        return [one for one, (since, _) in list(self._left.items()) if timedelta(0) <= now - since < _HEAD_START]
-
-    def _deliver(self, timeline: Timeline, known: Collection[str]) -> None:
+    def _deliver(self, cursors: Sequence[DeliveryCursor]) -> None:
+        """Tell the observers of one certificate's events; the cursors are leased."""
+        certificate_id = cursors[0].certificate_id
         try:
-            with self.leases.keep(timeline):
-                after = self._offer(timeline, known)
-            now = self.environment.now()
+            with self.storage.read() as transaction:
+                events = {
+                    number: transaction.events.following(certificate_id, number, limit=_EVENTS)
+                    for number in {cursor.delivered for cursor in cursors}
+                }
+            with self.leases.keep(*cursors):
+                told = [self._tell(cursor, events[cursor.delivered]) for cursor in cursors]
             with self.storage.write() as transaction:
-                transaction.timelines.settle(
-                    timeline.certificate_id,
-                    token=timeline.token,
-                    delivered=after.delivered,
-                    behind=after.behind,
-                    now=now,
-                    due_at=min((one.due_at for one in after.behind.values()), default=None),
-                )
-        except StorageBusy as error:  # the other timelines do not wait for whoever has locked this one
-            _log.warning("The events of certificate %s are told later: %s", timeline.certificate_id, error)
-        except LeaseLost:
-            self._failing.pop(timeline.certificate_id, None)
-            _log.info("Another process delivers the events of certificate %s.", timeline.certificate_id)
-        else:
-            self._note(after)
+                for cursor in filter(None, told):
+                    try:
+                        transaction.deliveries.settle(cursor)
+                    except LeaseLostError:
+                        _log_lost(cursor)
+        except StorageBusyError as error:  # the other certificates do not wait for whoever has locked this one
+            _log.warning("The events of certificate %s are told later: %s", certificate_id, error)
 
-    def _note(self, after: Timeline) -> None:
-        here = self.plugins.observers
-        failing = {name: one.reason for name, one in after.behind.items() if one.attempts and name in here}
-        self._failing.pop(after.certificate_id, None)
-        if failing and len(self._failing) < _MOST_FAILING:
-            self._failing[after.certificate_id] = failing
+    def _tell(self, cursor: DeliveryCursor, events: Sequence[Event]) -> DeliveryCursor | None:
+        """Give an observer what it has not had.
 
-    def _offer(self, timeline: Timeline, known: Collection[str]) -> Timeline:
-        """Give every observer what it has not had; returns how far each came."""
-        now = self.environment.now()
-        here = self.plugins.observers
-        behind = self._elsewhere(timeline, known, now)
-        waiting = {name: one for name, one in timeline.behind.items() if name in here and _waits(one, now)}
-        behind.update(waiting)
-        asked = [name for name in here if name not in waiting]
-        from_number = {name: _position(timeline, name) for name in asked}
-        with self.storage.read() as transaction:
-            first = min([timeline.delivered, *from_number.values()])
-            events = transaction.events.following(timeline.certificate_id, first, limit=_EVENTS)
-        delivered = max(timeline.delivered, events[-1].number) if events else timeline.delivered
-        for name in asked:
-            position, why = self._tell(name, events, after=from_number[name], token=timeline.token)
-            if why:
-                behind[name] = self._failed(timeline.behind.get(name), position, why)
-            elif position < delivered:  # it has caught up by one batch, and there are more
-                behind[name] = Behind(delivered=position, attempts=0, due_at=now, reason="")
-        return evolve(timeline, delivered=delivered, behind=behind)
-
-    def _elsewhere(self, timeline: Timeline, known: Collection[str], now: datetime) -> dict[str, Behind]:
-        """The observers that this process has not got: their place is kept, for one that has."""
-        absent = [name for name in known if name not in self.plugins.observers]
-        if not absent:
-            return {}
-        new = Behind(delivered=timeline.delivered, attempts=0, due_at=now, reason="")
-        kept = {name: timeline.behind.get(name, new) for name in absent}
-        kept = {name: one for name, one in kept.items() if one.delivered < timeline.length}
-        # One that was put off while a clock was ahead waits no longer than others.
-        kept = {name: evolve(one, due_at=min(one.due_at, now + _NOT_HERE)) for name, one in kept.items()}
-        due = min((one.due_at for one in kept.values()), default=None)
-        if due is None or due > now:
-            return kept
-        _, left = self._left.pop(timeline.certificate_id, (now, None))
-        if left != due:
-            # It stays due, and this process stands back, so that one that has the observer gets it.
-            self._left[timeline.certificate_id] = (now, due)
-            if len(self._left) > _MOST_LEFT:
-                self._left.pop(next(iter(self._left)), None)
-            return kept
-        # Nobody took it. It must not stand in the way of others for ever.
-        with self.storage.read() as transaction:
-            newest = transaction.events.following(timeline.certificate_id, timeline.length - 1, limit=1)
-        age = now - newest[0].at if newest else _NOT_HERE
-        again = now + min(max(age / 2, _FIRST_NOT_HERE), _NOT_HERE)
-        return {name: evolve(one, due_at=max(one.due_at, again)) for name, one in kept.items()}
-
-    def _tell(self, observer: str, events: Sequence[Event], *, after: int, token: int) -> tuple[int, str]:
-        """Returns the number of the last event that the observer took, and why it did not take the next."""
-        taken = after
-        checked = self.environment.now()
+        Returns:
+            The cursor as it is to be stored; None when another process tells this observer already.
+        """
+        delivered, reason = cursor.delivered, ""
+        # The lease began with the claim; others of the batch may have taken long.
+        checked = self.environment.now() if cursor.lease_until is None else cursor.lease_until - LEASE
         for event in events:
-            if event.number <= after:
-                continue
+            if event.number > cursor.length:
+                break  # it is not offered yet
             now = self.environment.now()
-            if now - checked > _STILL_MINE:
-                checked = now
-                self._renew(event.certificate_id, token)
             try:
-                self.plugins.notify(observer, event, self.certificates)
+                if now - checked > _STILL_MINE:
+                    checked = now
+                    self._renew(cursor)
+                about = {"certcore.observer": cursor.observer, "certcore.certificate_id": event.certificate_id}
+                with measured(DELIVERY, {**about, "certcore.event": str(event.kind)}):
+                    self.plugins.notify(cursor.observer, event, self.certificates)
+            except LeaseLostError:
+                _log_lost(cursor)
+                return None
             except PluginError as error:
                 _log.error("%s Event %s of certificate %s is kept.", error.message, event.number, event.certificate_id)
-                return taken, error.reason
-            taken = event.number
-        return taken, ""
+                reason = error.reason
+                break
+            delivered = event.number
+        if reason:
+            return self._failed(cursor, delivered, reason)
+        now = self.environment.now()
+        return evolve(cursor, delivered=delivered, attempts=0, failing_since=None, reason="", due_at=now)
 
-    def _renew(self, certificate_id: str, token: int) -> None:
-        """After a pause: does another process tell the observers already? Then this one must not tell them older news.
+    def _renew(self, cursor: DeliveryCursor) -> None:
+        """After a pause: does another process tell the observer already? Then this one must not tell it older news.
 
         Raises:
-            LeaseLost: It does.
+            LeaseLostError: It does.
         """
         lease_until = self.environment.now() + LEASE
         with self.storage.write() as transaction:
-            transaction.timelines.renew_lease(certificate_id, token=token, lease_until=lease_until)
+            transaction.deliveries.renew_lease(cursor, lease_until=lease_until)
 
-    def _failed(self, before: Behind | None, position: int, reason: str) -> Behind:
-        attempts = 1 if before is None or position > before.delivered else before.attempts + 1
+    def _failed(self, cursor: DeliveryCursor, delivered: int, reason: str) -> DeliveryCursor:
+        attempts = 1 if delivered > cursor.delivered else cursor.attempts + 1
         delay = retry_delay(Retry.SOON, attempts, self.environment.roll())
-        return Behind(delivered=position, attempts=attempts, due_at=self.environment.now() + delay, reason=reason[:500])
+        now = self.environment.now()
+        since = cursor.failing_since if attempts > 1 and cursor.failing_since is not None else now
+        return evolve(
+            cursor,
+            delivered=delivered,
+            attempts=attempts,
+            failing_since=since,
+            due_at=now + delay,
+            reason=reason[:500],
+        )
 
 
-def _waits(behind: Behind, now: datetime) -> bool:
-    """Whether an observer that failed has to wait; not until a moment that was written while a clock was ahead."""
-    return behind.due_at > now and not is_ahead(behind.due_at, now, LONGEST_RETRY)
+def _by_certificate(cursors: Sequence[DeliveryCursor]) -> Iterator[Sequence[DeliveryCursor]]:
+    """The cursors in groups of one certificate, longest overdue first."""
+    groups: dict[str, list[DeliveryCursor]] = {}
+    for cursor in cursors:
+        groups.setdefault(cursor.certificate_id, []).append(cursor)
+    yield from groups.values()
 
 
-def _position(timeline: Timeline, observer: str) -> int:
-    behind = timeline.behind.get(observer)
-    return timeline.delivered if behind is None else behind.delivered
+def _log_lost(cursor: DeliveryCursor) -> None:
+    _log.info("Another process tells %s of the events of certificate %s.", cursor.observer, cursor.certificate_id)

@@ -1,4 +1,4 @@
-"""The embedded worker: a few threads in this process that reconcile whatever is due, and stop cleanly."""
+"""The embedded worker: threads in this process that reconcile due certificates and stop cleanly."""
 
 from __future__ import annotations
 
@@ -12,27 +12,37 @@ from typing import Final
 
 from attrs import define, field
 
-from certcore.engine.crew import Crew
+from certcore.engine.apply_step import LeasedCertificate
+from certcore.engine.failed_steps import put_off
 from certcore.engine.health import Health
 from certcore.engine.leases import LEASE
 from certcore.engine.outbox import Outbox
-from certcore.engine.outcome import Held
+from certcore.engine.preflight_pace import PreflightPace
 from certcore.engine.reconcile import Engine
-from certcore.engine.troubles import put_off
-from certcore.errors import CertCoreError, LeaseLost, NotFound, StorageBusy, StorageError, StorageUnavailable
+from certcore.engine.supervised_threads import Crew
+from certcore.errors import (
+    CertCoreError,
+    InvalidInputError,
+    LeaseLostError,
+    NotFoundError,
+    StorageBusyError,
+    StorageError,
+    StorageUnavailableError,
+)
+from certcore.messages import Message
 from certcore.model.certificate import Schedule
 
 __all__ = ["Health", "Worker"]
 
 _log = logging.getLogger(__name__)
-#: A certificate whose next look is this near is kept in hand instead of being given back.
+#: A certificate whose next look is due within this time is kept under its lease.
 HOLD: Final = timedelta(seconds=2)
 _CLOCK_WENT_BACK: Final = timedelta(minutes=1)
 #: After a failure of the store, or of the worker itself, wait this long (seconds) before trying again.
 _PAUSE: Final = 1.0
-#: A resting thread looks around by itself this often (seconds), should nobody be left to wake it.
+#: Seconds after which a resting thread wakes by itself, in case no other thread wakes it.
 _LOOK_AROUND: Final = 10.0
-#: Of how many certificates it is known that their step failed.
+#: Most certificates whose failed step is remembered.
 _MOST_FAILED: Final = 1000
 
 
@@ -42,45 +52,49 @@ class Worker:
 
     `start` returns at once; `stop` lets the running steps finish, gives all leases back and joins the threads.
 
-    Of the threads without work one watches the clock, the others rest. Every thread that takes work up wakes one that
-    rests: it takes the next work and wakes another one, or takes the watch over. So all are awake while there is work.
+    One idle thread watches the clock, the others rest. A thread that takes work wakes a resting one, which takes the
+    next work or watches the clock. So all threads are awake while there is work.
     """
 
     engine: Engine
     outbox: Outbox
+    #: The regular checks of certificates in service; None leaves them to other processes.
+    preflights: PreflightPace | None = None
     #: How many threads take steps.
     threads: int = 4
-    #: How many certificates are in hand at once; also a bound on the orders in flight from this process.
+    #: Most certificates in hand at once, which also bounds the orders in flight of this process.
     in_flight: int = 8
     #: Seconds between two looks into the store when nothing is known to be due.
     poll_interval: float = 1.0
     _lock: threading.Lock = field(factory=threading.Lock, init=False, repr=False)
     #: The thread on watch waits on this, on `_lock`.
     _clock: threading.Condition = field(init=False, repr=False)
-    #: The other threads that have nothing to do; callers that wait until the worker is idle; the teller; on this lock.
+    #: Conditions on `_lock`: for resting threads, callers that wait until the worker is idle, and the delivery thread.
     _resting: threading.Condition = field(init=False, repr=False)
     _quiet: threading.Condition = field(init=False, repr=False)
     _told: threading.Condition = field(init=False, repr=False)
-    #: Leased certificates that wait for a thread or for their moment; those that were just claimed are not loaded yet.
-    _heap: list[tuple[datetime, int, Held | Schedule]] = field(factory=list, init=False, repr=False)
+    #: Leased certificates that wait for a thread or for their due time; just claimed ones are not loaded yet.
+    _heap: list[tuple[datetime, int, LeasedCertificate | Schedule]] = field(factory=list, init=False, repr=False)
     _order: itertools.count[int] = field(factory=itertools.count, init=False, repr=False)
     #: The threads that take steps.
     _steps: Crew = field(init=False, repr=False)
-    #: The thread that tells the observers what happened, so that a slow one keeps no certificate waiting.
+    #: The thread that delivers events, so that a slow observer delays no certificate.
     _teller: Crew = field(init=False, repr=False)
+    #: The thread that does the regular checks, so that one that takes long delays no certificate.
+    _checks: Crew = field(init=False, repr=False)
     _news: bool = field(default=False, init=False)
     _teller_stops: bool = field(default=False, init=False)
-    #: What each thread has in hand, which one is claiming, which watches the clock: what a dead one held is known.
-    _in_hand: dict[threading.Thread, Held | Schedule] = field(factory=dict, init=False, repr=False)
+    #: What each thread works on, which thread claims and which watches the clock, to release it when a thread dies.
+    _in_hand: dict[threading.Thread, LeasedCertificate | Schedule] = field(factory=dict, init=False, repr=False)
     _claimer: threading.Thread | None = field(default=None, init=False, repr=False)
     _watch: threading.Thread | None = field(default=None, init=False, repr=False)
-    #: Certificates whose step could not be stored and whose lease could not be given back: when it runs out.
+    #: Certificates whose step could not be stored and whose lease could not be released: when that expires.
     _lost: dict[str, datetime] = field(factory=dict, init=False, repr=False)
-    #: Certificates whose last step raised what nobody expected; the newest, as keys.
+    #: Certificates whose last step raised an unexpected error, oldest first, as keys.
     _failed: dict[str, None] = field(factory=dict, init=False, repr=False)
     #: time.monotonic() of the next look into the store.
     _claim_at: float = field(default=0.0, init=False)
-    #: Whether the store failed the last time: then no step is taken, because its outcome could not be stored.
+    #: Whether the last use of the store failed: then no steps are taken, as they could not be stored.
     _store_fails: bool = field(default=False, init=False)
     _stopping: bool = field(default=False, init=False)
     _ending: threading.Event = field(factory=threading.Event, init=False, repr=False)
@@ -88,12 +102,16 @@ class Worker:
     _answered_at: float = field(default=0.0, init=False)
 
     def __attrs_post_init__(self) -> None:
+        if self.threads < 1 or self.in_flight < 1 or self.poll_interval <= 0:
+            text = "threads and in_flight are at least 1, poll_interval is above 0."
+            raise InvalidInputError("worker", Message("input.worker_numbers", text))
         self.after_fork()
         self._steps = Crew(name="certcore-worker", size=self.threads, job=self._loop, let_go=self._let_go)
         self._teller = Crew(name="certcore-outbox", size=1, job=self._tell, let_go=self.engine.leases.forget)
+        self._checks = Crew(name="certcore-preflights", size=1, job=self._check_ahead, let_go=self.engine.leases.forget)
 
     def after_fork(self) -> None:
-        """Its threads, and what they have in hand, are the parent's; see `certcore.ports.forks`."""
+        """Threads and certificates in hand belong to the parent; see `certcore.forks`."""
         self._lock, self._ending, self._claimer, self._watch = threading.Lock(), threading.Event(), None, None
         self._clock, self._resting, self._quiet, self._told = (threading.Condition(self._lock) for _ in range(4))
         self._heap, self._in_hand, self._lost, self._failed = [], {}, {}, {}
@@ -104,7 +122,7 @@ class Worker:
         Raises:
             RuntimeError: It is running already.
         """
-        if self._teller.alive or self._steps.alive:
+        if self._teller.alive or self._steps.alive or self._checks.alive:
             raise RuntimeError("This worker is running already.")
         with self._lock:
             self._stopping = self._teller_stops = self._store_fails = False
@@ -116,6 +134,8 @@ class Worker:
         self._steps.start()
         if self.outbox.plugins.observers:
             self._teller.start()
+        if self.preflights is not None:
+            self._checks.start()
 
     def stop(self, timeout: float | None = None) -> bool:
         """Drain and stop: running steps are finished, and the observers are told of them; safe to call twice.
@@ -127,6 +147,8 @@ class Worker:
             Whether all threads have ended. Those that have not end with their step; their leases run out.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
+        for crew in (self._steps, self._teller, self._checks):
+            crew.expect_end()
         with self._lock:
             self._stopping = True
             self._ending.set()
@@ -137,10 +159,10 @@ class Worker:
         with self._lock:
             self._teller_stops = True
             self._told.notify_all()
-        return self._teller.end(deadline) and steps_ended
+        return all([self._teller.end(deadline), self._checks.end(deadline), steps_ended])
 
     def wake(self) -> None:
-        """Look into the store now: something was made due."""
+        """Check the store now, because something was made due."""
         with self._lock:
             self._claim_at = 0.0
             self._clock.notify()
@@ -152,7 +174,7 @@ class Worker:
             return self._count()
 
     def health(self) -> Health:
-        """How it is, for a supervisor. Threads that are missing are replaced first."""
+        """The state of the worker, for a supervisor. Missing threads are replaced first."""
         self._check()
         with self._lock:
             return Health(
@@ -160,7 +182,7 @@ class Worker:
                 wanted=self.threads,
                 in_hand=self._count(),
                 silent=time.monotonic() - max(self._answered_at, self.engine.leases.renewed_at),
-                replaced=self._steps.replaced + self._teller.replaced + self.engine.leases.replaced,
+                replaced=sum(crew.replaced for crew in (self._steps, self._teller, self._checks, self.engine.leases)),
                 lost=len(self._lost.keys() | self._failed.keys()),
                 started_in_parent=self._steps.started_in_parent,
             )
@@ -180,13 +202,13 @@ class Worker:
         self._check()
         now = self.engine.environment.now()
         with self._lock:
-            self._lost = {one: until for one, until in self._lost.items() if until > now}
+            self._lost = {lost: until for lost, until in self._lost.items() if until > now}
             before = self._claim_at
             if self._count() or self._claimer is not None or self._lost:
                 return False
         with self.engine.storage.read() as transaction:
             next_due = transaction.schedules.next_due(now=now)
-        with self._lock:  # what was claimed meanwhile looks like another process's
+        with self._lock:  # a claim made meanwhile looks like that of another process
             if self._claim_at != before or self._count() or self._claimer is not None:
                 return False
         return (next_due is None or next_due > now + within) and not self.outbox.has_work()
@@ -210,58 +232,56 @@ class Worker:
     def _loop(self) -> None:
         while True:
             try:
-                taken = self._next()
-                if taken is None:
+                claimed = self._next()
+                if claimed is None:
                     self._give_back()
                     return
-                self._work(taken)
+                self._work(claimed)
             except BaseException:  # boundary: a worker thread must outlive whatever is thrown at it, SystemExit too
                 self._let_go(threading.current_thread())
                 _log.exception("The worker goes on after an unexpected error")
                 self._ending.wait(_PAUSE)
 
-    def _work(self, taken: Held | Schedule) -> None:
-        schedule = taken.schedule if isinstance(taken, Held) else taken
+    def _work(self, claimed: LeasedCertificate | Schedule) -> None:
+        schedule = claimed.schedule if isinstance(claimed, LeasedCertificate) else claimed
         after = None
         try:
-            if not isinstance(taken, Held):
-                taken = self.engine.load(taken)
-            after = self.engine.step(taken, keep_lease=HOLD)
-            if after.events:
-                self.outbox.take_up(schedule.certificate_id)
+            if not isinstance(claimed, LeasedCertificate):
+                claimed = self.engine.load(claimed)
+            after = self.engine.step(claimed, keep_lease=HOLD)
             self._note_answer(schedule.certificate_id)
-        except (LeaseLost, NotFound):
+        except (LeaseLostError, NotFoundError):
             self._note_answer(schedule.certificate_id)
-        except StorageUnavailable as error:
+        except StorageUnavailableError as error:
             self._note_lost(schedule, error)
-        except BaseException as error:  # boundary: it is this certificate's trouble, and nobody else's
-            self._put_off(taken, error)
-        # What is thrown past this point leaves it in hand: `_let_go` gives it back.
+        except BaseException as error:  # boundary: an error of one certificate must not affect others
+            self._put_off(claimed, error)
+        # After an exception from here on it stays in hand, and `_let_go` releases it.
         with self._lock:
             self._news = True
             self._told.notify()
             if after is not None and after.schedule.lease_owner:
-                self._push(after, after.schedule.due_at)  # in the same breath: nobody may think that all is done
+                self._push(after, after.schedule.due_at)  # under the same lock, so is_idle() never sees a gap
             self._in_hand.pop(threading.current_thread(), None)
             if not self._count():
                 self._quiet.notify_all()
 
-    def _put_off(self, taken: Held | Schedule, error: BaseException) -> None:
+    def _put_off(self, claimed: LeasedCertificate | Schedule, error: BaseException) -> None:
         with self._lock:
-            schedule = taken.schedule if isinstance(taken, Held) else taken
+            schedule = claimed.schedule if isinstance(claimed, LeasedCertificate) else claimed
             self._failed[schedule.certificate_id] = None
             if len(self._failed) > _MOST_FAILED:
                 del self._failed[next(iter(self._failed))]
         try:
-            put_off(taken, error, storage=self.engine.storage, environment=self.engine.environment)
+            put_off(claimed, error, storage=self.engine.storage, environment=self.engine.environment)
         except StorageError as refused:
             self._note_lost(schedule, refused)
 
     def _note_lost(self, schedule: Schedule, error: StorageError) -> None:
-        """A step could not be stored: somebody looks again, at once if the lease can be given back."""
-        if isinstance(error, StorageUnavailable) and not isinstance(error, StorageBusy):
+        """A step could not be stored: it is repeated, immediately if the lease can be released."""
+        if isinstance(error, StorageUnavailableError) and not isinstance(error, StorageBusyError):
             self._note_failure(error)
-        else:  # what is in the way is in the way of this certificate alone
+        else:  # only this certificate is affected
             self._note_answer()
             _log.warning("A step of certificate %s could not be stored: %s", schedule.certificate_id, error)
         self._release(schedule)
@@ -269,7 +289,7 @@ class Worker:
     def _release(self, schedule: Schedule) -> None:
         try:
             self.engine.release(schedule)
-        except StorageError:  # it runs out by itself
+        except StorageError:  # the lease expires
             with self._lock:
                 self._lost[schedule.certificate_id] = self.engine.environment.now() + LEASE
 
@@ -297,13 +317,13 @@ class Worker:
                 last = self._teller_stops
             try:
                 self.outbox.deliver()
-            except StorageBusy as error:
-                _log.warning("The observers are told later: %s", error)
+            except StorageBusyError as error:
+                _log.warning("Events will be delivered later: %s", error)
             except StorageError as error:
                 self.engine.leases.outage.failed(error)
                 self._ending.wait(_PAUSE)
             except CertCoreError as error:
-                _log.warning("The observers could not be told: %s", error)
+                _log.warning("Events could not be delivered: %s", error)
             except BaseException:  # boundary: the thread must outlive whatever the store or an observer throws at it
                 _log.exception("The outbox goes on after an unexpected error")
                 self._ending.wait(_PAUSE)
@@ -312,18 +332,22 @@ class Worker:
             if last:
                 return
 
+    def _check_ahead(self) -> None:
+        if self.preflights is not None:
+            self.preflights.run(self._ending, lambda: len(self._in_hand) < self.threads)
+
     def _count(self) -> int:
         return len(self._in_hand) + len(self._heap)
 
-    def _push(self, taken: Held | Schedule, due_at: datetime | None) -> None:
+    def _push(self, claimed: LeasedCertificate | Schedule, due_at: datetime | None) -> None:
         now = self.engine.environment.now()
         due_at = due_at or now
-        heapq.heappush(self._heap, (due_at, next(self._order), taken))
-        if self._heap[0][2] is taken and due_at > now:
-            self._clock.notify()  # the watch looks at its clock anew; what is due now is taken by this thread
+        heapq.heappush(self._heap, (due_at, next(self._order), claimed))
+        if self._heap[0][2] is claimed and due_at > now:
+            self._clock.notify()  # the watching thread has to wake earlier; this thread takes what is due now
 
-    def _next(self) -> Held | Schedule | None:
-        """The next certificate to step; waits for one; None when the worker stops."""
+    def _next(self) -> LeasedCertificate | Schedule | None:
+        """Wait for the next certificate to step; None when the worker stops."""
         me = threading.current_thread()
         while True:
             self._check()
@@ -333,10 +357,10 @@ class Worker:
                     return None
                 now = self.engine.environment.now()
                 if self._heap and self._is_due(self._heap[0][0], now) and not self._store_fails:
-                    taken = heapq.heappop(self._heap)[2]
-                    self._in_hand[me] = taken
+                    claimed = heapq.heappop(self._heap)[2]
+                    self._in_hand[me] = claimed
                     self._resting.notify()  # for the next work, or for the watch
-                    return taken
+                    return claimed
                 room = self._room()
                 if not room or self._claim_at > time.monotonic():
                     self._rest(me, now, room)
@@ -347,19 +371,19 @@ class Worker:
 
     @staticmethod
     def _is_due(due_at: datetime, now: datetime) -> bool:
-        """What is in hand is due now or within `HOLD`; when it is further ahead, the clock went back meanwhile."""
+        """Whether a certificate in hand is due; one due after `HOLD` means that the clock went back."""
         return due_at <= now or due_at > now + _CLOCK_WENT_BACK
 
     def _room(self) -> int:
-        """How many certificates may be claimed now; a store that failed is asked for one, to see whether it is back."""
+        """How many certificates may be claimed now; at least one after a failure, to see whether the store is back."""
         if self._claimer is not None:
             return 0
         return max(self.in_flight - self._count(), 1 if self._store_fails else 0)
 
     def _rest(self, me: threading.Thread, now: datetime, room: int) -> None:
-        """Wait until somebody wakes this thread; the one on watch, until something is due."""
+        """Wait to be woken; the thread that watches the clock waits until something is due."""
         if self._watch is not None:
-            # One thread watches the clock for all; if all did, all would wake for one certificate.
+            # Only one thread watches the clock, else all would wake for one certificate.
             self._resting.wait(_LOOK_AROUND)
             return
         waits = [self._claim_at - time.monotonic() if room else self.poll_interval]
@@ -390,17 +414,19 @@ class Worker:
                 self._clock.notify()
 
     def _check(self) -> None:
-        """Replace threads that died without being able to say so."""
+        """Replace threads that died without starting a replacement."""
         if not self._stopping:
             self._steps.check()
             if self.outbox.plugins.observers:
                 self._teller.check()
+            if self.preflights is not None:
+                self._checks.check()
         self.engine.leases.check()
 
     def _let_go(self, thread: threading.Thread) -> None:
-        """Take back what a thread held that is dead, or that was thrown out of what it did."""
+        """Release what a dead or interrupted thread held."""
         with self._lock:
-            taken = self._in_hand.pop(thread, None)
+            claimed = self._in_hand.pop(thread, None)
             if self._claimer is thread:
                 self._claimer = None
             if self._watch is thread:
@@ -408,13 +434,22 @@ class Worker:
             self._clock.notify_all()
             self._resting.notify_all()
         self.engine.leases.forget(thread)
-        if taken is not None:
-            self._release(taken.schedule if isinstance(taken, Held) else taken)
+        if claimed is not None:
+            self._release(claimed.schedule if isinstance(claimed, LeasedCertificate) else claimed)
 
     def _give_back(self) -> None:
-        """Give back what waits for its moment: the worker stops."""
+        """Release what waits for its due time, because the worker stops."""
         with self._lock:
             waiting = [entry[2] for entry in self._heap]
             self._heap.clear()
-        for taken in waiting:
-            self._release(taken.schedule if isinstance(taken, Held) else taken)
+        for claimed in waiting:
+            self._put_down(claimed)
+
+    def _put_down(self, claimed: LeasedCertificate | Schedule) -> None:
+        if isinstance(claimed, Schedule):
+            self._release(claimed)
+            return
+        try:
+            self.engine.put_down(claimed)
+        except StorageError:
+            self._release(claimed.schedule)

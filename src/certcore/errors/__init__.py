@@ -3,98 +3,160 @@
 ::
 
     CertCoreError
-    ├── InvalidInput             a field was refused at the door
-    │   └── InvalidName          … because it is not a usable DNS name
-    ├── NotFound                 nothing of that kind under that id or name
-    ├── NotObtained              a certificate that was waited for did not come
-    ├── AmbiguousName            a name that stands for more than one thing
-    ├── AlreadyExists            the name is taken
-    ├── InUse                    it cannot go while something needs it
-    ├── StaleWrite               somebody else saved first
-    ├── TransitionNotAllowed     the status does not permit this
-    ├── LeaseLost                another worker took the certificate over
-    ├── AccessDenied             the panel's policy said no
-    ├── X509Error                keys, requests and certificates
-    │   ├── UnreadablePem        not the PEM it should be
-    │   ├── KeyMismatch          a key and a certificate that do not belong together
-    │   └── LeafRejected         a certificate that is not the one asked for
-    ├── SealingError             secrets at rest
-    │   ├── KeyNotOfCertificate  the stored key is not that of the leaf
-    │   ├── KeyringRefused       the keyring cannot be used as it is
-    │   ├── SealingKeyInUse      a key that cannot be retired yet
-    │   ├── UnknownSealingKey    sealed with a key that the keyring lacks
-    │   ├── UnsealFailed         changed, moved, or sealed for something else
-    │   └── WrongSealingKey      the keyring's key of that id is another one
-    ├── StorageError             the database
-    │   ├── DatabaseTooNew       written by a newer certcore
-    │   └── StorageUnavailable   cannot be reached or used right now
-    │       └── StorageBusy      another transaction holds a lock on these rows
-    ├── PluginError              a plugin broke its promise
-    │   └── UnknownModule        no CA module of that name is loaded
-    └── CAError                  the certification authority refused or failed
+    ├── InvalidInputError                a field was refused before anything was stored
+    │   ├── InvalidFieldsError           … and others with it
+    │   ├── InvalidNameError             … because it is not a usable DNS name
+    │   └── UnknownModuleError           … because no CA module of that name is loaded
+    ├── NotFoundError                    no object of that kind has this ID or name
+    ├── NotObtainedError                 `obtain` ended without a certificate
+    ├── AmbiguousNameError               several objects have this name
+    ├── AlreadyExistsError               the name is taken
+    ├── InUseError                       other objects need what was to be deleted
+    ├── StaleWriteError                  another save came first
+    ├── TransitionNotAllowedError        the status does not permit the action
+    ├── LeaseLostError                   another worker took the certificate over
+    ├── AccessDeniedError                the panel's policy refused
+    ├── CertificateError                 a certificate is not in a state in which this can be done
+    │   ├── ActionRefusedError           the CA module refused an action on it
+    │   ├── CertificateBusyError         a step runs at this moment
+    │   ├── NoIssuanceError              no issuance is under way
+    │   ├── NotIssuedError               there is no leaf or no CSR yet
+    │   ├── PrivateKeyNotStoredError     the private key is somewhere else
+    │   └── RevocationNotPossibleError   the CA cannot be asked to revoke this leaf
+    ├── X509Error                        keys, CSRs and certificates
+    │   ├── UnreadablePemError           not the expected PEM
+    │   ├── KeyMismatchError             the key does not belong to the certificate
+    │   └── LeafRejectedError            the CA returned another certificate than the one asked for
+    ├── SealingError                     secrets at rest
+    │   ├── StoredKeyMismatchError       the stored key is not that of the leaf
+    │   ├── KeyringError                 the keyring cannot be used
+    │   ├── SealingKeyInUseError         the key cannot be retired yet
+    │   ├── UnknownSealingKeyError       the keyring lacks the key of a secret
+    │   ├── UnsealError                  a secret was changed, moved, or sealed with another key
+    │   └── WrongSealingKeyError         the keyring's key of that ID is another one
+    ├── StorageError                     the database
+    │   ├── DatabaseTooNewError          a newer certcore wrote it
+    │   ├── StorageReadOnlyError         this process only reads
+    │   └── StorageUnavailableError      it cannot be reached or used now
+    │       ├── DatabaseOutdatedError    its tables are to be migrated first
+    │       └── StorageBusyError         another transaction holds a lock on these rows
+    ├── PluginError                      a plugin broke its contract
+    ├── CAError                          the certification authority refused or failed
+    ├── ZoneWriteError                   a DNS server did not take TXT values
+    ├── FileError                        a file or directory cannot be used
+    ├── MissingPackageError              an optional package is not installed
+    └── TakeoverError                    files of another ACME client cannot be used
 
-Errors carry data; ``str(error)`` is a sentence for a person, ``advice`` says what to do next, and ``as_dict`` is
-the same for machines. No error ever carries a secret.
+``str(error)`` is a sentence for a person. ``code`` is stable, ``params`` has the values in the sentence, ``advice``
+says what to do next, ``http_status`` is for a REST API, and ``as_dict()`` is the JSON form. No error carries a secret.
+
+Plugins may raise `CertCoreError` itself, or a subclass with a ``code`` of its own.
 """
 
 from __future__ import annotations
 
 from certcore.errors.base import (
-    AccessDenied,
-    AlreadyExists,
-    AmbiguousName,
+    AccessDeniedError,
+    AlreadyExistsError,
+    AmbiguousNameError,
     CertCoreError,
-    InUse,
-    InvalidInput,
-    InvalidName,
-    LeaseLost,
-    NotFound,
-    NotObtained,
-    StaleWrite,
-    TransitionNotAllowed,
+    InUseError,
+    InvalidFieldsError,
+    InvalidInputError,
+    InvalidNameError,
+    LeaseLostError,
+    NotFoundError,
+    NotObtainedError,
+    StaleWriteError,
+    TransitionNotAllowedError,
 )
-from certcore.errors.outside import CAError, PluginError, UnknownModule
+from certcore.errors.certificates import (
+    ActionRefusedError,
+    CertificateBusyError,
+    CertificateError,
+    NoIssuanceError,
+    NotIssuedError,
+    PrivateKeyNotStoredError,
+    RevocationNotPossibleError,
+)
+from certcore.errors.local import (
+    FileError,
+    MissingPackageError,
+    TakeoverError,
+)
+from certcore.errors.outside import (
+    CAError,
+    PluginError,
+    UnknownModuleError,
+    ZoneWriteError,
+)
 from certcore.errors.sealing import (
-    KeyNotOfCertificate,
-    KeyringRefused,
+    KeyringError,
     SealingError,
-    SealingKeyInUse,
-    UnknownSealingKey,
-    UnsealFailed,
-    WrongSealingKey,
+    SealingKeyInUseError,
+    StoredKeyMismatchError,
+    UnknownSealingKeyError,
+    UnsealError,
+    WrongSealingKeyError,
 )
-from certcore.errors.storage import DatabaseTooNew, StorageBusy, StorageError, StorageUnavailable
-from certcore.errors.x509 import KeyMismatch, LeafRejected, UnreadablePem, X509Error
+from certcore.errors.storage import (
+    DatabaseOutdatedError,
+    DatabaseTooNewError,
+    StorageBusyError,
+    StorageError,
+    StorageReadOnlyError,
+    StorageUnavailableError,
+)
+from certcore.errors.x509 import (
+    KeyMismatchError,
+    LeafRejectedError,
+    UnreadablePemError,
+    X509Error,
+)
 
 __all__ = [
-    "AccessDenied",
-    "AlreadyExists",
-    "AmbiguousName",
+    "AccessDeniedError",
+    "ActionRefusedError",
+    "AlreadyExistsError",
+    "AmbiguousNameError",
     "CAError",
     "CertCoreError",
-    "DatabaseTooNew",
-    "InUse",
-    "InvalidInput",
-    "InvalidName",
-    "KeyMismatch",
-    "KeyNotOfCertificate",
-    "KeyringRefused",
-    "LeafRejected",
-    "LeaseLost",
-    "NotFound",
-    "NotObtained",
+    "CertificateBusyError",
+    "CertificateError",
+    "DatabaseOutdatedError",
+    "DatabaseTooNewError",
+    "FileError",
+    "InUseError",
+    "InvalidFieldsError",
+    "InvalidInputError",
+    "InvalidNameError",
+    "KeyMismatchError",
+    "KeyringError",
+    "LeafRejectedError",
+    "LeaseLostError",
+    "MissingPackageError",
+    "NoIssuanceError",
+    "NotFoundError",
+    "NotIssuedError",
+    "NotObtainedError",
     "PluginError",
+    "PrivateKeyNotStoredError",
+    "RevocationNotPossibleError",
     "SealingError",
-    "SealingKeyInUse",
-    "StaleWrite",
-    "StorageBusy",
+    "SealingKeyInUseError",
+    "StaleWriteError",
+    "StorageBusyError",
     "StorageError",
-    "StorageUnavailable",
-    "TransitionNotAllowed",
-    "UnknownModule",
-    "UnknownSealingKey",
-    "UnreadablePem",
-    "UnsealFailed",
-    "WrongSealingKey",
+    "StorageReadOnlyError",
+    "StorageUnavailableError",
+    "StoredKeyMismatchError",
+    "TakeoverError",
+    "TransitionNotAllowedError",
+    "UnknownModuleError",
+    "UnknownSealingKeyError",
+    "UnreadablePemError",
+    "UnsealError",
+    "WrongSealingKeyError",
     "X509Error",
+    "ZoneWriteError",
 ]

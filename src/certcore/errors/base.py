@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import ClassVar
+from types import MappingProxyType
+from typing import ClassVar, Final
+
+from certcore.messages import Message, as_message
 
 __all__ = [
-    "AccessDenied",
-    "AlreadyExists",
-    "AmbiguousName",
+    "AccessDeniedError",
+    "AlreadyExistsError",
+    "AmbiguousNameError",
     "CertCoreError",
-    "InUse",
-    "InvalidInput",
-    "InvalidName",
-    "LeaseLost",
-    "NotFound",
-    "NotObtained",
-    "StaleWrite",
-    "TransitionNotAllowed",
+    "InUseError",
+    "InvalidFieldsError",
+    "InvalidInputError",
+    "InvalidNameError",
+    "LeaseLostError",
+    "NotFoundError",
+    "NotObtainedError",
+    "StaleWriteError",
+    "TransitionNotAllowedError",
 ]
+
+
+#: How many refused values a sentence names.
+_SHOWN_ERRORS: Final = 5
 
 
 def _shown(value: object) -> str:
@@ -27,73 +35,185 @@ def _shown(value: object) -> str:
     return text[:100] or "nothing"
 
 
-def _called(kind: str) -> str:
+def _plain(value: object) -> object:
+    """A value as JSON knows it."""
+    match value:
+        case None | bool() | int() | float():
+            return value
+        case Mapping():
+            return {str(key): _plain(item) for key, item in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [_plain(item) for item in value]
+        case _:
+            return str(value)
+
+
+_KINDS: Final[Mapping[str, Message]] = MappingProxyType(
+    {
+        "authority": Message("kind.authority", "CA profile"),
+        "certificate": Message("kind.certificate", "certificate"),
+        "document": Message("kind.document", "document"),
+        "issuance": Message("kind.issuance", "issuance"),
+        "preflight": Message("kind.preflight", "preflight"),
+        "sealing key": Message("kind.sealing_key", "sealing key"),
+    }
+)
+_LISTS: Final[Mapping[str, Message]] = MappingProxyType(
+    {
+        "authority": Message("error.not_found.authorities", "List the CA profiles to see what there is."),
+        "certificate": Message("error.not_found.certificates", "List the certificates to see what there is."),
+        "issuance": Message("error.not_found.issuances", "List the issuances to see what there is."),
+        "sealing key": Message("error.not_found.sealing_keys", "List the sealing keys to see what there is."),
+    }
+)
+
+
+def _called(kind: str) -> Message:
     """What people call a kind of object."""
-    return "CA profile" if kind == "authority" else kind
+    return _KINDS.get(kind, as_message(kind))
 
 
 class CertCoreError(Exception):
     """The root of the tree: catch this to catch everything that certcore raises on purpose.
 
+    certcore itself raises subclasses only, each with a code of its own.
+
     Args:
-        message: What happened, and to what, in one sentence.
+        message: What happened, and to what, in one sentence; a `Message` can be translated.
         advice: What the reader can do next; empty when there is nothing to add.
     """
 
-    #: Which attributes `as_dict` shows beside the sentences.
-    _shown_fields: ClassVar[tuple[str, ...]] = ()
+    #: A stable word for the kind of error, in snake_case. It stays when the class is renamed.
+    code: ClassVar[str] = "error"
+    #: The HTTP status code (RFC 9110 section 15) that a REST API should answer with.
+    http_status: ClassVar[int] = 500
+    #: Names of attributes that `params` has besides those of the parent classes.
+    param_names: ClassVar[tuple[str, ...]] = ()
 
-    def __init__(self, message: str, *, advice: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.advice = advice
+    def __init__(self, message: str | Message, *, advice: str | Message = "") -> None:
+        super().__init__(str(message))
+        #: The sentence and the advice, to be translated; `message` and `advice` are their English texts.
+        self.text = as_message(message)
+        self.advice_text = as_message(advice)
+
+    @property
+    def message(self) -> str:
+        """What happened, in English."""
+        return str(self.text)
+
+    @property
+    def advice(self) -> str:
+        """What to do next, in English; may be empty."""
+        return str(self.advice_text)
 
     def __str__(self) -> str:
         return f"{self.message} {self.advice}".strip()
 
     @property
-    def code(self) -> str:
-        """A stable machine word for the kind of error: the class's name."""
-        return type(self).__name__
+    def params(self) -> dict[str, object]:
+        """The values in the message as plain JSON values: with `code`, what a translation is made from."""
+        kinds = [kind for kind in reversed(type(self).__mro__) if "param_names" in vars(kind)]
+        return {name: _plain(getattr(self, name)) for kind in kinds for name in vars(kind)["param_names"]}
 
     def as_dict(self) -> dict[str, object]:
-        """The error as plain data, for JSON: the sentences, and what the kind of error knows beside them."""
-        known = {name: getattr(self, name) for name in self._shown_fields}
-        return {"error": self.code, "message": self.message, "advice": self.advice, **known}
+        """The error as plain JSON values: ``code``, ``message``, ``advice`` and ``params``."""
+        return {"code": self.code, "message": self.message, "advice": self.advice, "params": self.params}
 
 
-class InvalidInput(CertCoreError):
+class InvalidInputError(CertCoreError):
     """A value was refused before anything was stored.
 
     Args:
         field: The name of the field, as the form or the call spells it.
-        reason: Why the value is refused, as a clause that follows the field's name.
+        reason: Why the value is refused, as a clause that follows the field's name; a `Message` can be translated.
     """
 
-    _shown_fields = ("field", "reason")
+    code = "invalid_input"
+    http_status = 422
+    param_names: ClassVar[tuple[str, ...]] = ("field", "reason")
 
-    def __init__(self, field: str, reason: str, *, advice: str = "") -> None:
-        super().__init__(f"{field}: {reason}", advice=advice)
+    def __init__(self, field: str, reason: str | Message, *, advice: str | Message = "") -> None:
+        params = {"field": field, "reason": reason}
+        super().__init__(Message("error.invalid_input", "{field}: {reason}", params), advice=advice)
         self.field = field
-        self.reason = reason
+        self.reason_text = as_message(reason)
+
+    @property
+    def reason(self) -> str:
+        """Why the value is refused, in English."""
+        return str(self.reason_text)
+
+    @property
+    def errors(self) -> tuple[InvalidInputError, ...]:
+        """The refused values, one error for each; only an `InvalidFieldsError` has several."""
+        return (self,)
+
+    def as_dict(self) -> dict[str, object]:
+        """As of every error; ``errors`` has ``field``, ``code``, ``reason`` and ``advice`` of each refused value."""
+        errors = [
+            {"field": error.field, "code": error.code, "reason": error.reason, "advice": error.advice}
+            for error in self.errors
+        ]
+        return {**super().as_dict(), "errors": errors}
 
 
-class InvalidName(InvalidInput):
+class InvalidFieldsError(InvalidInputError):
+    """Several values were refused at once. ``field`` and ``reason`` are those of the first, ``errors`` has them all.
+
+    Args:
+        errors: One error for each refused value, at least one.
+    """
+
+    code = "invalid_fields"
+
+    def __init__(self, errors: Iterable[InvalidInputError]) -> None:
+        each = tuple(single for error in errors for single in error.errors)
+        if not all(isinstance(error, InvalidInputError) for error in each):
+            raise TypeError("An InvalidFieldsError is made of InvalidInputErrors.")
+        shown = each[:_SHOWN_ERRORS]
+        advice = tuple({error.advice: error.advice_text for error in shown if error.advice}.values())
+        super().__init__(each[0].field, each[0].reason_text, advice=Message("", "{each}", {"each": advice}))
+        params = {"count": len(each), "errors": tuple(error.text for error in shown), "more": len(each) - len(shown)}
+        if len(each) > len(shown):
+            self.text = Message(
+                "error.invalid_fields.more", "{count} values were refused. {errors} And {more} more.", params
+            )
+        else:
+            singular = "{count} value was refused. {errors}"
+            text = "{count} values were refused. {errors}"
+            self.text = Message("error.invalid_fields", text, params, singular=singular)
+        self._errors = each
+
+    @property
+    def errors(self) -> tuple[InvalidInputError, ...]:
+        """The refused values, one error for each."""
+        return self._errors
+
+
+class InvalidNameError(InvalidInputError):
     """A domain name that no CA would put into a certificate (RFC 5280 section 4.2.1.6, RFC 5890)."""
 
+    code = "invalid_name"
 
-class NotFound(CertCoreError):
+
+class NotFoundError(CertCoreError):
     """There is no object of this kind under this id or name."""
 
+    code = "not_found"
+    http_status = 404
+    param_names = ("kind", "key")
+
     def __init__(self, kind: str, key: str) -> None:
+        params = {"kind": _called(kind), "key": repr(_shown(key))}
         super().__init__(
-            f"There is no {_called(kind)} {_shown(key)!r}.", advice=f"List the {_plural(kind)} to see what there is."
+            Message("error.not_found", "There is no {kind} {key}.", params),
+            advice=_LISTS.get(kind, Message("error.not_found.others", "List them to see what there is.")),
         )
         self.kind = kind
         self.key = key
 
 
-class NotObtained(CertCoreError):
+class NotObtainedError(CertCoreError):
     """A certificate that was waited for did not come: the CA refused it for good, or the time was over.
 
     Args:
@@ -105,53 +225,98 @@ class NotObtained(CertCoreError):
         seconds: How long it was waited for; None when waiting longer would not help.
     """
 
-    _shown_fields = ("domain", "certificate_id", "reason")
+    code = "not_obtained"
+    http_status = 502
+    param_names = ("domain", "certificate_id", "reason")
 
     def __init__(
-        self, domain: str, certificate_id: str, *, reason: str = "", advice: str = "", seconds: float | None = None
+        self,
+        domain: str,
+        certificate_id: str,
+        *,
+        reason: str | Message = "",
+        advice: str | Message = "",
+        seconds: float | None = None,
     ) -> None:
-        when = "" if seconds is None else f" within {seconds:g} seconds"
-        super().__init__(
-            f"There is no certificate for {domain}{when}. {reason}".strip(),
-            advice=advice or f"Its hints say what it waits for: certificates.hints({certificate_id!r}).",
-        )
+        params = {"domain": domain, "reason": reason, "seconds": f"{seconds or 0:g}"}
+        match seconds, bool(reason):
+            case None, True:
+                message = Message(
+                    "error.not_obtained.because", "There is no certificate for {domain}. {reason}", params
+                )
+            case None, False:
+                message = Message("error.not_obtained", "There is no certificate for {domain}.", params)
+            case _, True:
+                text = "There is no certificate for {domain} within {seconds} seconds. {reason}"
+                message = Message("error.not_obtained.in_time_because", text, params)
+            case _:
+                text = "There is no certificate for {domain} within {seconds} seconds."
+                message = Message("error.not_obtained.in_time", text, params)
+        hints = "The hints of the certificate {certificate_id} say what it waits for."
+        waits = Message("error.not_obtained.advice", hints, {"certificate_id": certificate_id})
+        super().__init__(message, advice=advice or waits)
         self.domain = domain
         self.certificate_id = certificate_id
-        self.reason = reason
+        self.reason = str(reason)
 
 
-class AmbiguousName(CertCoreError):
+class AmbiguousNameError(CertCoreError):
     """A name was given where it stands for more than one object."""
 
+    code = "ambiguous_name"
+    http_status = 409
+    param_names = ("kind", "name", "ids")
+
     def __init__(self, kind: str, name: str, ids: Sequence[str]) -> None:
-        super().__init__(f"{name!r} is the name of {len(ids)} {_plural(kind)}.", advice=f"Use an id: {', '.join(ids)}.")
+        params = {"kind": _called(kind), "name": repr(name), "count": len(ids)}
+        super().__init__(
+            Message("error.ambiguous_name", "{name} is the name of more than one {kind}: {count} have it.", params),
+            advice=Message("error.ambiguous_name.advice", "Use an id: {ids}.", {"ids": ", ".join(ids)}),
+        )
         self.kind = kind
         self.name = name
         self.ids = tuple(ids)
 
 
-class AlreadyExists(CertCoreError):
+class AlreadyExistsError(CertCoreError):
     """The name is already taken by another object of the same kind."""
 
+    code = "already_exists"
+    http_status = 409
+    param_names = ("kind", "name")
+
     def __init__(self, kind: str, name: str) -> None:
-        super().__init__(f"There is already a {_called(kind)} named {name!r}.", advice="Choose another name.")
+        params = {"kind": _called(kind), "name": repr(name)}
+        super().__init__(
+            Message("error.already_exists", "There is already a {kind} named {name}.", params),
+            advice=Message("error.already_exists.advice", "Choose another name."),
+        )
         self.kind = kind
         self.name = name
 
 
-class InUse(CertCoreError):
+class InUseError(CertCoreError):
     """The object cannot be deleted while others need it."""
+
+    code = "in_use"
+    http_status = 409
+    param_names = ("kind", "name", "users")
 
     def __init__(self, kind: str, name: str, users: Sequence[str]) -> None:
         shown = ", ".join(users[:5]) + (" …" if len(users) > 5 else "")  # noqa: PLR2004 - a sample is enough to act on
-        by = f"by: {shown}" if users else "by certificates"
-        super().__init__(f"The {_called(kind)} {name!r} is still in use {by}.", advice="Delete or move those first.")
+        params = {"kind": _called(kind), "name": repr(name), "users": shown}
+        if users:
+            message = Message("error.in_use", "The {kind} {name} is still in use by: {users}.", params)
+        else:
+            text = "The {kind} {name} is still in use by certificates."
+            message = Message("error.in_use.by_certificates", text, params)
+        super().__init__(message, advice=Message("error.in_use.advice", "Delete or move those first."))
         self.kind = kind
         self.name = name
         self.users = tuple(users)
 
 
-class StaleWrite(CertCoreError):
+class StaleWriteError(CertCoreError):
     """Somebody else saved this object after you read it; nothing of yours was written.
 
     Args:
@@ -163,6 +328,10 @@ class StaleWrite(CertCoreError):
         actors: Who changed it.
     """
 
+    code = "stale_write"
+    http_status = 409
+    param_names = ("kind", "key", "expected", "found", "changes", "actors")
+
     def __init__(
         self,
         kind: str,
@@ -173,63 +342,104 @@ class StaleWrite(CertCoreError):
         changes: Mapping[str, tuple[object, object]] | None = None,
         actors: Iterable[str] = (),
     ) -> None:
-        what = "was deleted" if found is None else f"was changed (version {found}, you had {expected})"
-        by = f" by {', '.join(dict.fromkeys(actors))}" if actors else ""
-        shown = "; ".join(f"{field} from {_shown(a)} to {_shown(b)}" for field, (a, b) in (changes or {}).items())
-        since = f" Changed since: {shown}." if shown else ""
+        people = tuple(dict.fromkeys(actors))
+        params = {"kind": _called(kind), "key": key, "expected": expected, "found": found, "actors": ", ".join(people)}
+        shown = "; ".join(f"{field}: {_shown(old)} → {_shown(new)}" for field, (old, new) in (changes or {}).items())
         super().__init__(
-            f"The {_called(kind)} {key} {what}{by} while you edited it; nothing was saved.{since}",
-            advice="Load it again and repeat your change.",
+            _stale(params, is_deleted=found is None, has_actors=bool(people)),
+            advice=_load_again(shown),
         )
         self.kind = kind
         self.key = key
         self.expected = expected
         self.found = found
         self.changes = dict(changes or {})
-        self.actors = tuple(dict.fromkeys(actors))
+        self.actors = people
 
-    def as_dict(self) -> dict[str, object]:
-        """The error as plain data, with what was changed."""
-        changes = {field: {"from": old, "to": new} for field, (old, new) in self.changes.items()}
-        return {**super().as_dict(), "changes": changes, "actors": list(self.actors)}
+    @property
+    def params(self) -> dict[str, object]:
+        """As of every error; ``changes`` has a ``from`` and a ``to`` for each field."""
+        changes = {field: {"from": _plain(old), "to": _plain(new)} for field, (old, new) in self.changes.items()}
+        return {**super().params, "changes": changes}
 
 
-class TransitionNotAllowed(CertCoreError):
+def _stale(params: Mapping[str, object], *, is_deleted: bool, has_actors: bool) -> Message:
+    match is_deleted, has_actors:
+        case True, False:
+            text = "The {kind} {key} was deleted while you edited it; nothing was saved."
+            return Message("error.stale_write.deleted", text, params)
+        case True, True:
+            text = "The {kind} {key} was deleted by {actors} while you edited it; nothing was saved."
+            return Message("error.stale_write.deleted_by", text, params)
+        case False, False:
+            text = "The {kind} {key} was changed (version {found}, you had {expected}) while you edited it; "
+            return Message("error.stale_write.changed", text + "nothing was saved.", params)
+        case _:
+            text = (
+                "The {kind} {key} was changed (version {found}, you had {expected}) by {actors} while you edited it; "
+            )
+            return Message("error.stale_write.changed_by", text + "nothing was saved.", params)
+
+
+def _load_again(changes: str) -> Message:
+    if not changes:
+        return Message("error.stale_write.advice", "Load it again and repeat your change.")
+    text = "Changed since: {changes}. Load it again and repeat your change."
+    return Message("error.stale_write.advice_with_changes", text, {"changes": changes})
+
+
+class TransitionNotAllowedError(CertCoreError):
     """The certificate's status does not permit this action (see the transition table in the docs)."""
 
+    code = "transition_not_allowed"
+    http_status = 409
+    param_names = ("status", "action", "allowed")
+
     def __init__(self, status: str, action: str, allowed: Iterable[str]) -> None:
-        choices = ", ".join(sorted(allowed)) or "nothing"
+        choices = ", ".join(sorted(allowed))
+        text = "A certificate that is {status} cannot take the action '{action}'."
+        possible = Message("error.transition_not_allowed.advice", "Possible now: {choices}.", {"choices": choices})
+        nothing = Message("error.transition_not_allowed.nothing", "Possible now: nothing.")
         super().__init__(
-            f"A certificate that is {status} cannot take the action '{action}'.",
-            advice=f"Possible now: {choices}.",
+            Message("error.transition_not_allowed", text, {"status": status, "action": action}),
+            advice=possible if choices else nothing,
         )
         self.status = status
         self.action = action
         self.allowed = tuple(sorted(allowed))
 
 
-class LeaseLost(CertCoreError):
+class LeaseLostError(CertCoreError):
     """A worker's lease on a certificate ended before its step did, so the step's result was refused."""
 
+    code = "lease_lost"
+    http_status = 409
+    param_names = ("certificate_id",)
+
     def __init__(self, certificate_id: str) -> None:
+        text = "Another worker or a user's action took over certificate {certificate_id}; this step was not saved."
         super().__init__(
-            f"Another worker or a user's action took over certificate {certificate_id}; this step was not saved.",
-            advice="Nothing is to be done: the newer state stands.",
+            Message("error.lease_lost", text, {"certificate_id": certificate_id}),
+            advice=Message("error.lease_lost.advice", "Nothing is to be done: the newer state stands."),
         )
         self.certificate_id = certificate_id
 
 
-class AccessDenied(CertCoreError):
+class AccessDeniedError(CertCoreError):
     """The authorisation policy refused the action."""
 
+    code = "access_denied"
+    http_status = 403
+    param_names = ("actor", "action", "subject")
+
     def __init__(self, actor: str, action: str, subject: str) -> None:
-        what = f"{action} of {subject}" if subject else action
-        super().__init__(f"{actor} has no permission for {what}.", advice="Ask an administrator of this panel for it.")
+        params = {"actor": actor, "action": action, "subject": subject}
+        general = Message("error.access_denied", "{actor} has no permission for {action}.", params)
+        special = Message("error.access_denied.of", "{actor} has no permission for {action} of {subject}.", params)
+        super().__init__(
+            special if subject else general,
+            advice=Message("error.access_denied.advice", "Ask an administrator of this panel for it."),
+        )
         self.actor = actor
         self.action = action
         self.subject = subject
-
-
-def _plural(kind: str) -> str:
-    kind = _called(kind)
-    return kind[:-1] + "ies" if kind.endswith("ty") else kind + "s"

@@ -1,12 +1,14 @@
-"""Plugins and certification authorities."""
+"""Plugins, certification authorities, and DNS servers that are written to."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import ClassVar
 
-from certcore.errors.base import CertCoreError, InvalidInput
+from certcore.errors.base import CertCoreError, InvalidInputError
+from certcore.messages import Message
 
-__all__ = ["CAError", "PluginError", "UnknownModule"]
+__all__ = ["CAError", "PluginError", "UnknownModuleError", "ZoneWriteError"]
 
 
 class PluginError(CertCoreError):
@@ -18,16 +20,21 @@ class PluginError(CertCoreError):
         reason: What went wrong, without secrets.
     """
 
-    def __init__(self, plugin: str, place: str, reason: str) -> None:
+    code = "plugin_error"
+    param_names = ("plugin", "place", "reason")
+
+    def __init__(self, plugin: str, place: str, reason: str | Message) -> None:
+        params = {"plugin": repr(plugin), "place": place, "reason": reason}
         super().__init__(
-            f"The plugin {plugin!r} failed in {place}: {reason}", advice="Report this to the author of the plugin."
+            Message("error.plugin_error", "The plugin {plugin} failed in {place}: {reason}", params),
+            advice=Message("error.plugin_error.advice", "Report this to the author of the plugin."),
         )
         self.plugin = plugin
         self.place = place
-        self.reason = reason
+        self.reason = str(reason)
 
 
-class UnknownModule(InvalidInput, PluginError):
+class UnknownModuleError(InvalidInputError):
     """No CA module of that name is loaded.
 
     Args:
@@ -36,20 +43,37 @@ class UnknownModule(InvalidInput, PluginError):
         broken: The names of the plugins that could not be used: it may be in one of them.
     """
 
+    code = "unknown_module"
+    param_names = ("name", "known")
+
     def __init__(self, name: str, known: Iterable[str], *, broken: Iterable[str] = ()) -> None:
-        choices = ", ".join(sorted(known)) or "none"
-        failed = ", ".join(broken)
-        unusable = f" Plugins that could not be used, see plugin_failures: {failed}." if failed else ""
-        self.field = "module"
-        self.reason = f"there is no CA module named {name[:60]!r}."
-        # Not through the parents: they take different arguments, and each would call the other.
-        CertCoreError.__init__(
-            self,
-            f"{self.field}: {self.reason}",
-            advice=f"Loaded modules: {choices}. A module comes with the Python package that provides it.{unusable}",
-        )
-        self.plugin = name
-        self.place = "certcore_ca_modules"
+        self.name = name[:60]
+        self.known = tuple(sorted(known))
+        reason = Message("error.unknown_module", "there is no CA module named {name}.", {"name": repr(self.name)})
+        super().__init__("module", reason, advice=_loaded(self.known, tuple(broken)))
+
+
+def _loaded(known: tuple[str, ...], broken: tuple[str, ...]) -> Message:
+    params = {"known": ", ".join(known), "broken": ", ".join(broken)}
+    match bool(known), bool(broken):
+        case True, False:
+            text = "Loaded modules: {known}. A module comes with the Python package that provides it."
+            return Message("error.unknown_module.advice", text, params)
+        case False, False:
+            text = "Loaded modules: none. A module comes with the Python package that provides it."
+            return Message("error.unknown_module.none", text)
+        case True, True:
+            text = (
+                "Loaded modules: {known}. A module comes with the Python package that provides it. "
+                "Plugins that could not be used, see plugin_failures: {broken}."
+            )
+            return Message("error.unknown_module.broken", text, params)
+        case _:
+            text = (
+                "Loaded modules: none. A module comes with the Python package that provides it. "
+                "Plugins that could not be used, see plugin_failures: {broken}."
+            )
+            return Message("error.unknown_module.all_broken", text, params)
 
 
 class CAError(CertCoreError):
@@ -62,14 +86,18 @@ class CAError(CertCoreError):
         retry_after: Seconds that the CA asks to wait (RFC 9110 section 10.2.3); None when it did not say.
     """
 
+    code = "ca_error"
+    http_status = 502
+    param_names: ClassVar[tuple[str, ...]] = ("problem_type", "detail", "retry_after")
+
     def __init__(
         self,
-        message: str,
+        message: str | Message,
         *,
         problem_type: str = "about:blank",
         detail: str = "",
         retry_after: float | None = None,
-        advice: str = "",
+        advice: str | Message = "",
     ) -> None:
         super().__init__(message, advice=advice)
         self.problem_type = problem_type
@@ -79,3 +107,27 @@ class CAError(CertCoreError):
     def as_dict(self) -> dict[str, object]:
         """The error as plain data, with the CA's own words."""
         return {**super().as_dict(), "type": self.problem_type, "detail": self.detail}
+
+
+class ZoneWriteError(CertCoreError):
+    """A DNS server did not take TXT values.
+
+    Args:
+        server: The server, by address or host name.
+        zone: The zone that was written to.
+        reason: What happened, as a clause with the server as its subject: "refuses the key". Without secrets.
+        advice: What to do about it.
+    """
+
+    code = "zone_write_error"
+    http_status = 502
+    param_names: ClassVar[tuple[str, ...]] = ("server", "zone", "reason")
+
+    def __init__(self, server: str, zone: str, reason: str | Message, *, advice: str | Message = "") -> None:
+        params = {"server": server, "zone": zone, "reason": reason}
+        super().__init__(
+            Message("error.zone_write_error", "The DNS server {server} {reason} (zone {zone}).", params), advice=advice
+        )
+        self.server = server
+        self.zone = zone
+        self.reason = str(reason)

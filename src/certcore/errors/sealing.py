@@ -5,38 +5,48 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from certcore.errors.base import CertCoreError
+from certcore.messages import Message
 
 __all__ = [
-    "KeyNotOfCertificate",
-    "KeyringRefused",
+    "KeyringError",
     "SealingError",
-    "SealingKeyInUse",
-    "UnknownSealingKey",
-    "UnsealFailed",
-    "WrongSealingKey",
+    "SealingKeyInUseError",
+    "StoredKeyMismatchError",
+    "UnknownSealingKeyError",
+    "UnsealError",
+    "WrongSealingKeyError",
 ]
 
 
 class SealingError(CertCoreError):
     """A secret at rest could not be sealed or opened."""
 
+    code = "sealing_error"
 
-class KeyNotOfCertificate(SealingError):
+
+class StoredKeyMismatchError(SealingError):
     """The private key that the database names for a certificate is not the key of its leaf or request."""
 
+    code = "stored_key_mismatch"
+    param_names = ("domain",)
+
     def __init__(self, domain: str) -> None:
+        text = "The private key that the database names for {domain} is not this certificate's; it was not taken out."
+        advice = "Somebody has changed the database: compare it with a backup, and reissue the certificate."
         super().__init__(
-            f"The private key that the database names for {domain} is not this certificate's; it was not taken out.",
-            advice="Somebody has changed the database: compare it with a backup, and reissue the certificate.",
+            Message("error.stored_key_mismatch", text, {"domain": domain}),
+            advice=Message("error.stored_key_mismatch.advice", advice),
         )
         self.domain = domain
 
 
-class KeyringRefused(SealingError):
+class KeyringError(SealingError):
     """The keyring cannot be used as it is: missing, malformed, or readable by others."""
 
+    code = "keyring_error"
 
-class SealingKeyInUse(SealingError):
+
+class SealingKeyInUseError(SealingError):
     """A key of the keyring cannot be retired: it is the current one, or secrets are still sealed with it.
 
     Args:
@@ -45,22 +55,29 @@ class SealingKeyInUse(SealingError):
         current: Whether it is the keyring's current key.
     """
 
-    _shown_fields = ("key_id", "secrets", "current")
+    code = "sealing_key_in_use"
+    http_status = 409
+    param_names = ("key_id", "secrets", "current")
 
     def __init__(self, key_id: str, *, secrets: int = 0, current: bool = False) -> None:
+        params = {"key_id": repr(key_id), "count": secrets}
         if current:
-            what = f"The key {key_id!r} is the keyring's current one: what is new is sealed with it."
-            advice = "Make another key the current one first, and re-wrap: certcore keyring use KEY_ID."
+            text = "The key {key_id} is the keyring's current one: what is new is sealed with it."
+            message = Message("error.sealing_key_in_use.current", text, params)
+            text = "Make another key the current one first, and re-wrap: certcore keyring use KEY_ID."
+            advice = Message("error.sealing_key_in_use.current_advice", text)
         else:
-            what = f"The key {key_id!r} is still needed; secrets sealed with it: {secrets}."
-            advice = "Re-wrap first: certcore keyring rewrap, or CertCore.sealing_keys.rewrap()."
-        super().__init__(what, advice=advice)
+            text = "The key {key_id} is still needed; secrets sealed with it: {count}."
+            message = Message("error.sealing_key_in_use", text, params)
+            text = "Re-wrap first: certcore keyring rewrap, or CertCore.sealing_keys.rewrap()."
+            advice = Message("error.sealing_key_in_use.advice", text)
+        super().__init__(message, advice=advice)
         self.key_id = key_id
         self.secrets = secrets
         self.current = current
 
 
-class UnknownSealingKey(SealingError):
+class UnknownSealingKeyError(SealingError):
     """Secrets are sealed with a key that the keyring does not hold.
 
     Args:
@@ -68,42 +85,52 @@ class UnknownSealingKey(SealingError):
         missing: Of each missing key, how many secrets are sealed with it; None when it is about one secret.
     """
 
-    _shown_fields = ("key_id", "missing")
+    code = "unknown_sealing_key"
+    param_names = ("key_id", "missing")
 
     def __init__(self, key_id: str, *, missing: Mapping[str, int] | None = None) -> None:
         if missing is None:
-            what = f"A secret is sealed with the key {key_id!r}, which the keyring does not hold."
+            text = "A secret is sealed with the key {key_id}, which the keyring does not hold."
+            message = Message("error.unknown_sealing_key", text, {"key_id": repr(key_id)})
         else:
-            keys = ", ".join(f"{one!r} (secrets sealed with it: {missing[one]})" for one in sorted(missing))
-            what = f"The keyring does not hold every key of this database; it lacks {keys}."
-        super().__init__(
-            what,
-            advice="Name the keyring that belongs to this database, or put what is missing back into it, from its copy "
-            "or from the machine that made it; without it these secrets cannot be opened.",
+            keys = ", ".join(f"{key_id!r} (secrets sealed with it: {missing[key_id]})" for key_id in sorted(missing))
+            text = "The keyring does not hold every key of this database; it lacks {keys}."
+            message = Message("error.unknown_sealing_key.several", text, {"keys": keys})
+        advice = (
+            "Name the keyring that belongs to this database, or put what is missing back into it, from its copy "
+            "or from the machine that made it; without it these secrets cannot be opened."
         )
+        super().__init__(message, advice=Message("error.unknown_sealing_key.advice", advice))
         self.key_id = key_id
         self.missing = dict(missing or {})
 
 
-class UnsealFailed(SealingError):
+class UnsealError(SealingError):
     """A sealed secret was changed, was moved to another row, or belongs to another key."""
 
+    code = "unseal_error"
+    param_names = ("secret",)
+
     def __init__(self, secret: str) -> None:
+        text = "The sealed secret {secret} does not open: it was changed, moved, or sealed with another key."
         super().__init__(
-            f"The sealed secret {secret} does not open: it was changed, moved, or sealed with another key.",
-            advice="Restore it from a backup together with its keyring.",
+            Message("error.unseal_error", text, {"secret": secret}),
+            advice=Message("error.unseal_error.advice", "Restore it from a backup together with its keyring."),
         )
         self.secret = secret
 
 
-class WrongSealingKey(SealingError):
+class WrongSealingKeyError(SealingError):
     """The keyring holds a key of the right id, but not the one that the database's secrets are sealed with."""
 
-    _shown_fields = ("key_id",)
+    code = "wrong_sealing_key"
+    param_names = ("key_id",)
 
     def __init__(self, key_id: str) -> None:
+        text = "The keyring's key {key_id} is not the key of that id which this database's secrets are sealed with."
+        advice = "Use the keyring that belongs to this database, or restore that key from its copy."
         super().__init__(
-            f"The keyring's key {key_id!r} is not the key of that id which this database's secrets are sealed with.",
-            advice="Use the keyring that belongs to this database, or restore that key from its copy.",
+            Message("error.wrong_sealing_key", text, {"key_id": repr(key_id)}),
+            advice=Message("error.wrong_sealing_key.advice", advice),
         )
         self.key_id = key_id

@@ -3,33 +3,43 @@
 from __future__ import annotations
 
 from certcore.errors.base import CertCoreError
+from certcore.messages import Message
 
-__all__ = ["KeyMismatch", "LeafRejected", "UnreadablePem", "X509Error"]
+__all__ = ["KeyMismatchError", "LeafRejectedError", "UnreadablePemError", "X509Error"]
 
 
 class X509Error(CertCoreError):
     """Something is wrong with a key, a certificate signing request or a certificate."""
 
+    code = "x509_error"
+    http_status = 422
 
-class UnreadablePem(X509Error):
+
+class UnreadablePemError(X509Error):
     """The text is not the PEM (RFC 7468) that was expected."""
 
+    code = "unreadable_pem"
 
-class KeyMismatch(X509Error):
+
+class KeyMismatchError(X509Error):
     """A private key and a certificate or request that do not belong together.
 
     Args:
         message: What does not belong to what.
-        field: The field that the key was given in, as `InvalidInput.field`; empty when nobody gave it.
+        field: The field that the key was given in, as `InvalidInputError.field`; empty when nobody gave it.
         advice: What to do.
     """
 
-    _shown_fields = ("field",)
+    code = "key_mismatch"
+    param_names = ("field",)
 
-    def __init__(self, message: str, *, field: str = "", advice: str = "") -> None:
+    def __init__(self, message: str | Message, *, field: str = "", advice: str | Message = "") -> None:
         super().__init__(message, advice=advice)
         self.field = field
 
 
-class LeafRejected(X509Error):
+class LeafRejectedError(X509Error):
     """A certificate that a CA returned is not the one that was asked for; it was not installed."""
+
+    code = "leaf_rejected"
+    http_status = 502

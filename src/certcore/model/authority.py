@@ -8,14 +8,14 @@ from typing import Any
 
 from attrs import field, frozen
 
-from certcore.model.frozen import read_only
+from certcore.model.read_only import read_only
 
-__all__ = ["CertificateAuthority"]
+__all__ = ["CertificateAuthority", "UsableAuthority"]
 
 
 @frozen(kw_only=True)
 class CertificateAuthority:
-    """A CA profile as it is stored; its secret settings are sealed elsewhere and never here."""
+    """A stored CA profile, without its secret settings, which are sealed separately."""
 
     id: str
     #: Unique among the profiles.
@@ -30,3 +30,13 @@ class CertificateAuthority:
     version: int = 1
     created_at: datetime
     updated_at: datetime
+
+
+@frozen(kw_only=True)
+class UsableAuthority:
+    """A CA profile as those see it who may only use it: nothing of its settings."""
+
+    id: str
+    name: str
+    #: What its CA module is called.
+    title: str

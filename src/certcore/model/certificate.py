@@ -9,28 +9,31 @@ from typing import Any, Final
 
 from attrs import define, field, frozen
 
-from certcore.model.clocks import LONGEST_LEASE, LONGEST_SLEEP, is_ahead
-from certcore.model.frozen import read_only
 from certcore.model.keys import KeyType
 from certcore.model.lifecycle import Status
 from certcore.model.names import MAX_IMPORTED_NAMES, DnsName, certificate_names
 from certcore.model.problem import Problem
+from certcore.model.read_only import read_only
 from certcore.model.renewal import RenewalPolicy
+from certcore.model.standing import Standing
+from certcore.model.stored_moments import LONGEST_LEASE, LONGEST_SLEEP, is_ahead
 from certcore.model.subject import Subject
 
-__all__ = ["DELETION", "WITHOUT_LEAF", "Certificate", "Schedule"]
+__all__ = ["ACTION", "DELETION", "WITHOUT_LEAF", "Certificate", "Schedule"]
 
 #: A certificate without a leaf is as urgent as one whose leaf ends this much after it became due: before the renewals
 #: that have time, after those that have not. An owner who never sets the CNAME must not hold up anybody's renewal.
 WITHOUT_LEAF: Final = timedelta(days=1)
 #: The lease owner while a user's call deletes the certificate: a step that was overtaken then leaves nothing behind.
 DELETION: Final = "deletion"
+#: The lease owner while an action of the CA module runs on the certificate.
+ACTION: Final = "action"
 _NEVER: Final = datetime.max.replace(tzinfo=UTC) - WITHOUT_LEAF
 
 
 @define(frozen=True, kw_only=True, slots=False)
 class Certificate:
-    """One managed certificate, as it stands."""
+    """One managed certificate."""
 
     id: str
     #: The tenant it belongs to; empty when the panel has none. One owner's CNAME never serves another's request.
@@ -44,23 +47,25 @@ class Certificate:
     subject: Subject = field(factory=Subject)
     key_type: KeyType = KeyType.EC_P256
     renewal: RenewalPolicy = field(factory=RenewalPolicy)
-    #: The CA profile that issues it; None for one that nobody issues: imported and not bound yet, or let go.
+    #: The id of the CA profile that issues it; None: nothing renews it (imported, or its CA profile was taken away).
     authority_id: str | None
-    #: Further CA profiles, tried in this order when the first one keeps failing for reasons of its own.
+    #: The ids of further CA profiles, tried in this order when the first one keeps failing for its own reasons.
     fallbacks: tuple[str, ...] = ()
-    #: What the CA module wants to know of this certificate, as its ``certificate_type`` unstructures.
+    #: The CA module's own fields for this certificate, as its ``certificate_type`` unstructures them.
     module_data: Mapping[str, Any] = field(factory=dict, converter=read_only, repr=False)
-    #: The user's own certificate signing request (PEM): its private key never comes here. Empty when the key is ours.
+    #: The user's own CSR (PEM), whose private key stays with the user. Empty: keys are made here.
     csr_pem: str = field(default="", repr=False)
     status: Status = Status.DRAFT
-    #: The issuance in flight, or the last one that failed; None in draft and while nothing is under way.
+    #: The issuance under way, or the last one if it failed; None in draft.
     issuance_id: str | None = None
     #: The issuance whose leaf is in service.
     active_issuance_id: str | None = None
-    #: When the leaf in service ends.
+    #: The end of the leaf in service.
     not_after: datetime | None = None
-    #: Why the last attempt failed; None after a success.
+    #: Why the last issuance failed; None after a success.
     problem: Problem | None = None
+    #: What follows from its issuances. It says nothing of its own, so two equal certificates may differ in it.
+    standing: Standing = field(factory=Standing, eq=False, repr=False)
     #: Grows with every save by a user; a save with an older one is refused.
     version: int = 1
     created_at: datetime
@@ -73,30 +78,30 @@ class Certificate:
 
     @property
     def renews_itself(self) -> bool:
-        """Whether a renewal begins without being asked: it is wished, and there is a CA to ask."""
+        """Whether renewals begin automatically: the policy says so, and there is a CA profile."""
         return self.renewal.auto and self.authority_id is not None
 
 
 @frozen(kw_only=True)
 class Schedule:
-    """When a certificate is looked at next, and who is looking: the small hot row of the engine."""
+    """When a certificate's next step is due, and who has the lease: the engine's small, often written row."""
 
     certificate_id: str
-    #: None: not before somebody asks.
+    #: None: not before a user asks.
     due_at: datetime | None = None
-    #: When the leaf in service ends: until then the work has to be done. None without one.
+    #: The end of the leaf in service, by which the work has to be done. None without a leaf.
     needed_by: datetime | None = None
-    #: Attempts that have failed in a row.
+    #: How many issuances have failed in a row.
     attempts: int = 0
     lease_owner: str = ""
     lease_until: datetime | None = None
-    #: The fencing token: grows with every lease; a write that brings an older one is refused.
+    #: The fencing token: grows with every lease; a write with an older one is refused.
     token: int = 0
-    #: The writer's clock when due_at was written; None: unknown. What has not come yet proves that clock wrong.
+    #: The writer's clock when due_at was written; None: unknown. A moment in the future shows that the clock was wrong.
     written_at: datetime | None = None
 
     def is_leased(self, now: datetime) -> bool:
-        """Whether somebody looks at it now; a lease that is further ahead than any was written under a wrong clock."""
+        """Whether a process has the lease; one further ahead than any lease lasts was written under a wrong clock."""
         return (
             self.lease_until is not None
             and self.lease_until > now
@@ -104,13 +109,13 @@ class Schedule:
         )
 
     def is_from_ahead(self, now: datetime) -> bool:
-        """Whether it was written while a clock was ahead, so that its due_at says nothing."""
+        """Whether it was written while a clock was ahead, so that its due_at is meaningless."""
         if self.written_at is None:
             return is_ahead(self.due_at, now, LONGEST_SLEEP)
         return is_ahead(self.written_at, now)
 
     @property
     def urgency(self) -> tuple[datetime, datetime, str]:
-        """Sorts what is due: the smaller, the more urgent. Only for schedules with a due_at."""
+        """The sort key of due schedules: smaller is more urgent. Only for schedules with a due_at."""
         due_at = self.due_at or _NEVER
         return (self.needed_by or due_at + WITHOUT_LEAF, due_at, self.certificate_id)

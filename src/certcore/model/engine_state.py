@@ -1,4 +1,4 @@
-"""What the engine remembers of an issuance between steps: counts and moments, and a chain that is kept."""
+"""The engine's state of an issuance between steps: counts, moments, and a chain that waits to be installed."""
 
 from __future__ import annotations
 
@@ -9,17 +9,24 @@ from attrs import evolve, frozen
 
 __all__ = ["EngineState"]
 
-#: How many moments of orders are kept: more than any bound looks at.
+#: How many moments of orders are kept: more than any bound needs.
 _MOST_ORDERS: Final = 20
+_MOST_REFUSALS: Final = 40
 
 
 @frozen(kw_only=True)
 class EngineState:
-    """Kept with an issuance; the counterpart of ``module_state``, which is the CA module's."""
+    """The engine's counterpart of ``module_state``, stored with an issuance."""
 
-    #: When this issuance placed an order with the CA, oldest first; the newest 20.
+    #: When this issuance placed an order with the CA, or may have placed one, oldest first; the newest 20.
     orders: tuple[datetime, ...] = ()
-    #: A user began this issuance, or asked to look at it: it may place one order beyond the engine's own bound, see
+    #: When the CA refused a request for an order, oldest first; the newest 40.
+    order_refusals: tuple[datetime, ...] = ()
+    #: Fingerprints of the notes of the CA module that are in the timeline.
+    noted: tuple[str, ...] = ()
+    #: Until when no step is taken after an order, or a request for one, has led to nothing, unless a user asks for it.
+    rests_until: datetime | None = None
+    #: A user began this issuance, or asked for a check: it may place one order beyond the engine's bound, see
     #: `certcore.model.order_limit`.
     by_user: bool = False
     #: An order was placed although none was left: no step is taken any more while none is.
@@ -33,14 +40,14 @@ class EngineState:
     waiting_for: str = ""
     waiting_since: datetime | None = None
     looks: int = 0
-    #: A chain that the CA issued and that cannot be installed now, PEM: it is judged again. Empty without one.
+    #: A chain that the CA issued and that cannot be installed yet, as PEM: it is validated again. Empty without one.
     kept_chain: str = ""
     #: Another order is under way beside the chain that is kept: that would not be valid soon.
     kept_beside: bool = False
-    #: Why the last chain was refused (a `LeafFault`), and how many chains were refused for it in a row.
+    #: Why the last chain was rejected (a `LeafFault`), and how many chains in a row were rejected for it.
     refused_for: str = ""
     refusals: int = 0
-    #: Since when the chain that is kept is judged.
+    #: Since when the kept chain is validated.
     kept_since: datetime | None = None
     #: After a failure for good beside a leaf in service: when the next renewal begins by itself.
     retry_at: datetime | None = None
@@ -48,5 +55,10 @@ class EngineState:
     ahead_since: datetime | None = None
 
     def ordered(self, at: datetime, *, left: int) -> EngineState:
-        """The same with one more order, of which so many were left."""
+        """A copy with one more order, of which so many were left."""
         return evolve(self, orders=(*self.orders, at)[-_MOST_ORDERS:], by_user=False, unasked=self.unasked or left < 1)
+
+    def refused(self, at: datetime, times: int) -> EngineState:
+        """A copy with further refused requests for an order."""
+        refusals = (*self.order_refusals, *(at,) * min(times, _MOST_REFUSALS))[-_MOST_REFUSALS:]
+        return evolve(self, order_refusals=refusals, by_user=False) if times > 0 else self

@@ -1,16 +1,16 @@
-"""What an export is: the material that goes in, the formats that there are, and the files that come out.
+"""Exports: a leaf with its chain and private key, and the formats that make files of them.
 
-A format is a value with a function. This is all that a plugin has to write for one more::
+A format is a value with a function. A plugin writes no more than this for one::
 
-    def _combined(material, options):
-        both = material.fullchain_pem.encode() + material.reveal_private_key()
-        return [ExportedFile(name=f"{material.file_stem}.pem", content=both, secret=True)]
+    def _combined(exported, options):
+        content = exported.fullchain_pem.encode() + exported.reveal_private_key()
+        return [ExportedFile(name=f"{exported.file_stem}.pem", content=content, secret=True)]
 
 
     COMBINED = ExportFormat(name="combined", title="One file", private_key=Use.REQUIRED, make=_combined)
 
-What the format declares is checked by `ExportFormat.export` before ``make`` is called: it never gets a password that
-it does not take, and a format without the key never sees it.
+`ExportFormat.export` checks what the format declares before it calls ``make``: a format never gets a password that it
+does not take, and a format without the private key never sees it.
 """
 
 from __future__ import annotations
@@ -24,12 +24,14 @@ from typing import Any, Final
 
 from attrs import Attribute, evolve, field, frozen
 
-from certcore.errors import InvalidInput, PluginError
-from certcore.model.conform import Misfit, conform
+from certcore.errors import InvalidInputError, PluginError
+from certcore.messages import Message, as_message
+from certcore.model.input_limits import too_long
 from certcore.model.plugin_calls import call_plugin
+from certcore.model.plugin_results import UnexpectedResultError, conform
 from certcore.model.secret import Secret
 
-__all__ = ["ExportFormat", "ExportOptions", "ExportedFile", "Material", "Use", "file_stem"]
+__all__ = ["ExportFormat", "ExportOptions", "Exported", "ExportedFile", "Use", "file_stem", "is_safe_file_name"]
 
 _FORMAT_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 #: Never a dot in front, so that no exported file is hidden or taken for one of a writer's own; 25 bytes are for those.
@@ -43,6 +45,8 @@ _DIGEST: Final = 16
 _LONGEST_PASSWORD: Final = 1000
 _LONGEST_FRIENDLY_NAME: Final = 200
 _LONGEST_FOLDER: Final = 1000
+#: What a failure of a format names.
+_MAKE: Final = "ExportFormat.make"
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
@@ -87,14 +91,119 @@ def _block(text: str | None) -> str:
 
 def _require_names(_: object, __: Attribute[Any], names: tuple[str, ...]) -> None:
     if not names or not all(name.strip() for name in names):
-        raise InvalidInput("names", "a certificate has at least one name, and none is empty.")
+        reason = Message("export.no_name", "a certificate has at least one name, and none is empty.")
+        raise InvalidInputError("names", reason)
     if any(_UNPRINTABLE.search(name) for name in names):
-        raise InvalidInput("names", "a name has a line break or another control character.")
+        reason = Message("export.unprintable_name", "a name has a line break or another control character.")
+        raise InvalidInputError("names", reason)
+
+
+def _check_password(_: object, __: Attribute[Any], password: Secret | None) -> None:
+    if password is None:
+        return
+    if not isinstance(password, Secret):
+        raise InvalidInputError("password", Message("export.password.not_secret", "must be a Secret."))
+    if not password:
+        advice = Message("export.password.empty.advice", "Give one, or leave it out.")
+        raise InvalidInputError("password", Message("export.password.empty", "it is empty."), advice=advice)
+    if len(password.reveal()) > _LONGEST_PASSWORD:
+        params = {"count": _LONGEST_PASSWORD}
+        reason = Message("export.password.too_long", "it is longer than {count} bytes.", params)
+        raise InvalidInputError("password", reason)
+    try:
+        text = password.reveal_text()
+    except UnicodeDecodeError:
+        raise InvalidInputError("password", Message("export.password.not_utf8", "it is not text in UTF-8.")) from None
+    if _UNPRINTABLE.search(text):
+        text = "it has a line break or another control character, which nobody can type."
+        raise InvalidInputError("password", Message("export.password.unprintable", text))
+
+
+def _check_friendly_name(_: object, __: Attribute[Any], name: str) -> None:
+    if len(name) > _LONGEST_FRIENDLY_NAME or _UNPRINTABLE.search(name):
+        text = "one line of at most {count} characters is needed."
+        reason = Message("export.friendly_name", text, {"count": _LONGEST_FRIENDLY_NAME})
+        raise InvalidInputError("friendly_name", reason)
+
+
+def _check_folder(_: object, __: Attribute[Any], folder: str) -> None:
+    # It goes into the configuration of servers, whose ways of quoting differ; what needs none is safe in all of them.
+    if len(folder) > _LONGEST_FOLDER:
+        raise too_long("folder", _LONGEST_FOLDER)
+    if folder and not (
+        folder.startswith("/") and all(character.isalnum() or character in "/._@+~-" for character in folder)
+    ):
+        params = {"folder": repr(folder[:200])}
+        raise InvalidInputError(
+            "folder",
+            Message("export.folder", "{folder} cannot stand in a server's configuration.", params),
+            advice=Message("export.folder.advice", "Use a whole path of letters, digits and / . _ @ + ~ -"),
+        )
+
+
+def _check_moment(_: object, __: Attribute[Any], moment: datetime) -> None:
+    if moment.utcoffset() is None:
+        raise InvalidInputError("at", Message("export.no_time_zone", "a moment needs its time zone."))
 
 
 @frozen(kw_only=True)
-class Material:
-    """A certificate with all that an export may hold."""
+class ExportOptions:
+    """How the user wants it."""
+
+    #: The present moment, from the caller's clock: what is written into archives.
+    at: datetime = field(validator=_check_moment)
+    #: Encrypts the private key, or the file that holds it.
+    password: Secret | None = field(default=None, validator=_check_password)
+    #: Ask for the older form of a format that has one, for programs that do not read the present one.
+    legacy: bool = False
+    #: What a key store calls the certificate; empty for its domain.
+    friendly_name: str = field(default="", validator=_check_friendly_name)
+    #: Where the files will be, for the lines of a server's configuration; empty for a folder below /etc/ssl.
+    folder: str = field(default="", validator=_check_folder)
+
+
+def is_safe_file_name(name: str) -> bool:
+    """Whether a file may be called so on every system: no folders, no device of Windows, not hidden."""
+    return _FILE_NAME.fullmatch(name) is not None and not name.endswith(".") and not _DEVICE.match(name.lower())
+
+
+def _check_file_name(_: object, __: Attribute[Any], name: str) -> None:
+    if not _FILE_NAME.fullmatch(name):
+        text = "Use letters, digits and . _ @ + - and no folders; file_stem makes such names."
+        raise InvalidInputError(
+            "name",
+            Message("export.file_name", "{name} is not the name of an exported file.", {"name": repr(name[:100])}),
+            advice=Message("export.file_name.advice", text),
+        )
+
+
+def _check_mode(file: ExportedFile, _: Attribute[Any], mode: int) -> None:
+    if not 0 <= mode <= 0o777:  # noqa: PLR2004 - all permission bits and no others
+        raise InvalidInputError("mode", Message("export.mode.bits", "only the nine permission bits can be set."))
+    if file.secret and mode & 0o007:
+        reason = Message("export.mode.open", "{mode} opens a secret file to everybody.", {"mode": f"{mode:04o}"})
+        raise InvalidInputError("mode", reason, advice=Message("export.mode.open.advice", "Use 0600 or 0640."))
+
+
+@frozen(kw_only=True)
+class ExportedFile:
+    """One file of an export."""
+
+    name: str = field(validator=_check_file_name)
+    content: bytes = field(repr=False)
+    #: Whether it holds the private key, encrypted or not.
+    secret: bool = False
+    #: Its permissions: 0600 when it is secret, else 0644.
+    mode: int = field(validator=_check_mode, repr=oct)
+
+    @mode.default
+    def _usual_mode(self) -> int:
+        return 0o600 if self.secret else 0o644
+
+
+@frozen(kw_only=True)
+class Exported:
+    """An exported certificate: leaf, chain, and the private key unless it was left out."""
 
     #: The names of the certificate in A-labels, the primary one first; names of other types are turned into text.
     names: tuple[str, ...] = field(converter=_names, validator=_require_names)
@@ -102,10 +211,12 @@ class Material:
     leaf_pem: str = field(converter=_block)
     #: The intermediates in order; empty when a root signed the leaf.
     chain_pem: str = field(default="", converter=_block)
-    #: What the chain ends at; empty or None leaves it out. Servers do not send it.
+    #: The root certificate; empty or None leaves it out. Servers do not send it.
     root_pem: str = field(default="", converter=_block)
-    #: Unencrypted PEM; None for an export without it.
+    #: Unencrypted PKCS#8 PEM; None when it was left out.
     private_key: Secret | None = None
+    #: The files of the format that was asked for.
+    files: tuple[ExportedFile, ...] = ()
 
     @property
     def domain(self) -> str:
@@ -126,111 +237,25 @@ class Material:
         """The private key's PEM, fit to be put after other PEM: only for the content of a secret file.
 
         Raises:
-            InvalidInput: There is none.
+            InvalidInputError: It does not exist.
         """
         if self.private_key is None:
-            raise InvalidInput("private_key", "this export has none.")
+            raise InvalidInputError("private_key", Message("export.no_private_key", "this export has none."))
         return self.private_key.reveal().strip() + b"\n"
-
-
-def _check_password(_: object, __: Attribute[Any], password: Secret | None) -> None:
-    if password is None:
-        return
-    if not isinstance(password, Secret):
-        raise InvalidInput("password", "must be a Secret.")
-    if not password:
-        raise InvalidInput("password", "it is empty.", advice="Give one, or leave it out.")
-    if len(password.reveal()) > _LONGEST_PASSWORD:
-        raise InvalidInput("password", f"it is longer than {_LONGEST_PASSWORD} bytes.")
-    try:
-        text = password.reveal_text()
-    except UnicodeDecodeError:
-        raise InvalidInput("password", "it is not text in UTF-8.") from None
-    if _UNPRINTABLE.search(text):
-        raise InvalidInput("password", "it has a line break or another control character, which nobody can type.")
-
-
-def _check_friendly_name(_: object, __: Attribute[Any], name: str) -> None:
-    if len(name) > _LONGEST_FRIENDLY_NAME or _UNPRINTABLE.search(name):
-        raise InvalidInput("friendly_name", f"one line of at most {_LONGEST_FRIENDLY_NAME} characters is needed.")
-
-
-def _check_folder(_: object, __: Attribute[Any], folder: str) -> None:
-    # It goes into the configuration of servers, whose ways of quoting differ; what needs none is safe in all of them.
-    if len(folder) > _LONGEST_FOLDER:
-        raise InvalidInput("folder", f"is longer than {_LONGEST_FOLDER} characters.")
-    if folder and not (folder.startswith("/") and all(one.isalnum() or one in "/._@+~-" for one in folder)):
-        raise InvalidInput(
-            "folder",
-            f"{folder[:200]!r} cannot stand in a server's configuration.",
-            advice="Use a whole path of letters, digits and / . _ @ + ~ -",
-        )
-
-
-def _check_moment(_: object, __: Attribute[Any], moment: datetime) -> None:
-    if moment.utcoffset() is None:
-        raise InvalidInput("at", "a moment needs its time zone.")
-
-
-@frozen(kw_only=True)
-class ExportOptions:
-    """How the user wants it."""
-
-    #: The present moment, from the caller's clock: what is written into archives.
-    at: datetime = field(validator=_check_moment)
-    #: Encrypts the private key, or the file that holds it.
-    password: Secret | None = field(default=None, validator=_check_password)
-    #: Ask for the older form of a format that has one, for programs that do not read the present one.
-    legacy: bool = False
-    #: What a key store calls the certificate; empty for its domain.
-    friendly_name: str = field(default="", validator=_check_friendly_name)
-    #: Where the files will be, for the lines of a server's configuration; empty for a folder below /etc/ssl.
-    folder: str = field(default="", validator=_check_folder)
-
-
-def _check_file_name(_: object, __: Attribute[Any], name: str) -> None:
-    if not _FILE_NAME.fullmatch(name):
-        raise InvalidInput(
-            "name",
-            f"{name[:100]!r} is not the name of an exported file.",
-            advice="Use letters, digits and . _ @ + - and no folders; file_stem makes such names.",
-        )
-
-
-def _check_mode(file: ExportedFile, _: Attribute[Any], mode: int) -> None:
-    if not 0 <= mode <= 0o777:  # noqa: PLR2004 - all permission bits and no others
-        raise InvalidInput("mode", "only the nine permission bits can be set.")
-    if file.secret and mode & 0o007:
-        raise InvalidInput("mode", f"{mode:04o} opens a secret file to everybody.", advice="Use 0600 or 0640.")
-
-
-@frozen(kw_only=True)
-class ExportedFile:
-    """One file of an export."""
-
-    name: str = field(validator=_check_file_name)
-    content: bytes = field(repr=False)
-    #: Whether it holds the private key, encrypted or not.
-    secret: bool = False
-    #: Its permissions: 0600 when it is secret, else 0644.
-    mode: int = field(validator=_check_mode, repr=oct)
-
-    @mode.default
-    def _usual_mode(self) -> int:
-        return 0o600 if self.secret else 0o644
 
 
 def _exported_files(returned: object) -> tuple[ExportedFile, ...]:
     try:
         files: tuple[ExportedFile, ...] = conform(returned, tuple[ExportedFile, ...])
-    except Misfit as error:
-        raise Misfit(f"{error}; it has to return at least one ExportedFile") from None
+    except UnexpectedResultError as error:
+        raise UnexpectedResultError(f"{error}; it has to return at least one ExportedFile") from None
     return files
 
 
 def _check_format_name(_: object, __: Attribute[Any], name: str) -> None:
     if not _FORMAT_NAME.fullmatch(name):
-        raise InvalidInput("name", f"{name!r} must be lower-case letters, digits and underscores.")
+        text = "{name} must be lower-case letters, digits and underscores."
+        raise InvalidInputError("name", Message("export.format_name", text, {"name": repr(name)}))
 
 
 @frozen(kw_only=True)
@@ -239,16 +264,16 @@ class ExportFormat:
 
     #: What the user types: lower-case letters, digits and underscores.
     name: str = field(validator=_check_format_name)
-    #: What the user reads.
-    title: str
-    #: Whether it holds the private key; an optional one is left out when the material has none.
+    #: What the user reads: a text, or a message that can be translated.
+    title: Message = field(converter=as_message)
+    #: Whether it holds the private key; an optional one is left out when there is none.
     private_key: Use
     #: Whether it takes a password.
     password: Use = Use.NEVER
     #: Whether it has an older form, too.
     legacy: bool = False
     #: Makes the files. Pure: the same in, the same out, but for what encryption adds at random.
-    make: Callable[[Material, ExportOptions], Iterable[ExportedFile]] = field(repr=False)
+    make: Callable[[Exported, ExportOptions], Iterable[ExportedFile]] = field(repr=False)
 
     @property
     def contains_key(self) -> bool:
@@ -256,62 +281,82 @@ class ExportFormat:
         return self.private_key is not Use.NEVER
 
     def takes_key(self, *, with_key: bool) -> bool:
-        """Whether the private key is taken out for it, by whether the user wants it.
+        """Whether the private key is exported for this format, depending on whether the user wants it.
 
         Raises:
-            InvalidInput: The user does not want it, and the format cannot do without.
+            InvalidInputError: The user does not want it, and the format cannot do without.
         """
         if self.private_key is Use.REQUIRED and not with_key:
-            raise InvalidInput(
+            raise InvalidInputError(
                 "with_key",
-                f"the format {self.name} always holds the private key.",
-                advice="Choose one that can do without: pem, der, zip or pkcs7.",
+                Message(
+                    "export.format.always_key",
+                    "the format {format} always holds the private key.",
+                    {"format": self.name},
+                ),
+                advice=Message(
+                    "export.format.always_key.advice", "Choose one that can do without: pem, der, zip or pkcs7."
+                ),
             )
         return with_key and self.contains_key
 
     def check(self, options: ExportOptions) -> None:
-        """Refuse options that do not fit, before a private key is taken out for nothing.
+        """Refuse invalid options, before the private key is exported.
 
         Raises:
-            InvalidInput: A password is missing, or something was asked for that this format lacks.
+            InvalidInputError: A password is missing, or something was asked for that this format lacks.
         """
         if self.password is Use.REQUIRED and options.password is None:
-            raise InvalidInput("password", f"the format {self.name} needs one.")
+            reason = Message("export.format.needs_password", "the format {format} needs one.", {"format": self.name})
+            raise InvalidInputError("password", reason)
         if self.password is Use.NEVER and options.password is not None:
-            raise InvalidInput(
+            text = "the format {format} has none: nothing in it would be encrypted."
+            advice = "Leave it out, or choose a format that takes one."
+            raise InvalidInputError(
                 "password",
-                f"the format {self.name} has none: nothing in it would be encrypted.",
-                advice="Leave it out, or choose a format that takes one.",
+                Message("export.format.no_password", text, {"format": self.name}),
+                advice=Message("export.format.no_password.advice", advice),
             )
         if options.legacy and not self.legacy:
-            raise InvalidInput("legacy", f"the format {self.name} has no older form.", advice="Leave it out.")
+            text = "the format {format} has no older form."
+            raise InvalidInputError(
+                "legacy",
+                Message("export.format.no_older_form", text, {"format": self.name}),
+                advice=Message("export.format.no_older_form.advice", "Leave it out."),
+            )
 
-    def export(self, material: Material, options: ExportOptions) -> tuple[ExportedFile, ...]:
+    def export(self, exported: Exported, options: ExportOptions) -> tuple[ExportedFile, ...]:
         """Make the files.
 
         Args:
-            material: The certificate. For a format without the private key it may hold one: it is not handed on.
+            exported: The certificate. A format without the private key is not given the one that it may hold.
             options: How the user wants it.
 
         Raises:
-            InvalidInput: The private key or a password is missing, or something was asked for that this format lacks.
-            X509Error: The material cannot be read, or does not belong together.
+            InvalidInputError: The private key or a password is missing, or something was asked for that this format
+                lacks.
+            X509Error: Leaf, chain and private key cannot be read, or do not belong together.
             PluginError: The format made something else than files.
         """
-        if self.private_key is Use.REQUIRED and material.private_key is None:
-            raise InvalidInput("private_key", f"the format {self.name} holds the private key, and it is not given.")
+        if self.private_key is Use.REQUIRED and exported.private_key is None:
+            text = "the format {format} holds the private key, and it is not given."
+            reason = Message("export.format.key_missing", text, {"format": self.name})
+            raise InvalidInputError("private_key", reason)
         self.check(options)
-        given = material if self.contains_key else evolve(material, private_key=None)
-        files = call_plugin(self.name, "ExportFormat.make", self.make, given, options, returns=_exported_files)
-        return self._checked(files, given.private_key)
+        material = exported if self.contains_key else evolve(exported, private_key=None)
+        files = call_plugin(self.name, _MAKE, self.make, material, options, returns=_exported_files)
+        return self._checked(files, material.private_key)
 
     def _checked(self, files: tuple[ExportedFile, ...], key: Secret | None) -> tuple[ExportedFile, ...]:
         if not files:
-            raise PluginError(self.name, "ExportFormat.make", "it has to return at least one ExportedFile.")
+            reason = Message("plugin.export.no_file", "it has to return at least one ExportedFile.")
+            raise PluginError(self.name, _MAKE, reason)
         names = [file.name for file in files]
         if len({name.lower() for name in names}) < len(names):
-            raise PluginError(self.name, "ExportFormat.make", f"two files share a name: {', '.join(names)}.")
+            reason = Message("plugin.export.same_name", "two files share a name: {names}.", {"names": ", ".join(names)})
+            raise PluginError(self.name, _MAKE, reason)
         # The mistake that is made most easily, and seen last.
         if key and any(key.reveal().strip() in file.content for file in files if not file.secret):
-            raise PluginError(self.name, "ExportFormat.make", "a file holds the private key and is not marked secret.")
+            reason = Message("plugin.export.open_key", "a file holds the private key and is not marked secret.")
+            raise PluginError(self.name, _MAKE, reason)
         return files

@@ -14,14 +14,15 @@ is wrong, `unstructure` gives the plain JSON back, secrets left out.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from enum import StrEnum
 from typing import Any, Final, TypeVar
 
 import attrs
-from attrs import frozen
 
-from certcore.errors import InvalidInput
-from certcore.model.bounds import at_most, counted, members, text_within
+from certcore.errors import InvalidInputError
+from certcore.messages import Message
+from certcore.model.field_errors import FieldErrors
+from certcore.model.form_fields import Choice, FieldKind, FormField
+from certcore.model.input_limits import at_most, counted, members, not_a_choice, not_text, not_whole_number, text_within
 from certcore.model.secret import Secret
 
 __all__ = [
@@ -33,8 +34,12 @@ __all__ = [
     "fields_of",
     "integer",
     "lines",
+    "read_boolean",
+    "read_integer",
+    "read_value",
     "refuse_old_consents",
     "secret",
+    "secret_fields",
     "structure",
     "text",
     "unstructure",
@@ -44,78 +49,24 @@ T = TypeVar("T")
 _METADATA = "certcore.form"
 _TRUE = frozenset({"1", "true", "yes", "on", "y"})
 _FALSE = frozenset({"0", "false", "no", "off", "n"})
-#: No number and no yes or no is longer.
+#: The longest spelling of a number or a truth value, in characters.
 _LONGEST_WORD: Final = 40
 _SHOWN_NUMBER: Final = 10**_LONGEST_WORD
-#: Lists may have so many entries more than are allowed, if those are empty.
+#: How many empty entries a list may have besides the allowed ones.
 _EMPTY_ENTRIES: Final = 1000
 
 
-class FieldKind(StrEnum):
-    """How a field is shown and typed."""
-
-    TEXT = "text"
-    #: Several lines in one text (a PEM, say).
-    MULTILINE = "multiline"
-    INTEGER = "integer"
-    BOOLEAN = "boolean"
-    CHOICE = "choice"
-    #: A list of texts, one per line.
-    LINES = "lines"
-    #: Text that is sealed at rest and never shown again.
-    SECRET = "secret"  # noqa: S105 - a kind of field, not a password
-
-
-@frozen
-class Choice:
-    """One choice of a `FieldKind.CHOICE` field."""
-
-    value: str
-    label: str
-
-
-@frozen(kw_only=True)
-class FormField:
-    """One field of a form, as a panel needs it to draw it."""
-
-    name: str
-    label: str
-    kind: FieldKind
-    help: str = ""
-    required: bool = False
-    default: Any = None
-    choices: tuple[Choice, ...] = ()
-    minimum: int | None = None
-    maximum: int | None = None
-    #: How long a text, or one of the texts of a list, may be, in characters; None for other kinds.
-    longest: int | None = None
-    #: How many texts a list may have; None for other kinds.
-    most: int | None = None
-    #: What a number counts, for example ``seconds``.
-    unit: str = ""
-    placeholder: str = ""
-    #: Whether line breaks are part of a secret (a PEM, say).
-    multiline: bool = False
-    #: The fields that a yes was said to: when one of them changes, it has to be said again.
-    consent_to: tuple[str, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """The field as plain data; members without a value are left out."""
-        plain = attrs.asdict(self)
-        plain["kind"] = str(self.kind)
-        plain["multiline"] = self.multiline or None
-        return {name: value for name, value in plain.items() if value not in (None, "", (), []) or name == "required"}
-
-
-def text(
-    label: str,
+def text(  # noqa: PLR0913 - the parts of one description
+    label: str | Message,
     *,
     default: Any = attrs.NOTHING,
-    help: str = "",  # noqa: A002 - the word of the field
+    help: str | Message = "",  # noqa: A002 - the word of the field
     placeholder: str = "",
     multiline: bool = False,
     parse: Callable[[str, str], Any] | None = None,
     maximum: int = 4096,
+    advanced: bool = False,
+    personal: bool = False,
 ) -> Any:
     """A text field.
 
@@ -125,44 +76,57 @@ def text(
         help: One sentence under the field.
         placeholder: An example shown while it is empty.
         multiline: Whether line breaks are part of it.
-        parse: Called with the text and the field's name; returns the value or raises InvalidInput.
+        parse: Called with the text and the field's name; returns the value or raises InvalidInputError.
         maximum: The longest text in characters.
+        advanced: Whether most people leave it as it is; so in the other functions.
+        personal: Whether it is about the person who fills it in: a certificate's new owner does not get it.
     """
     kind = FieldKind.MULTILINE if multiline else FieldKind.TEXT
-    return _field(kind, label, default, help=help, placeholder=placeholder, parse=parse, longest=maximum)
+    options: dict[str, Any] = {
+        "placeholder": placeholder,
+        "longest": maximum,
+        "advanced": advanced,
+        "personal": personal,
+    }
+    return _field(kind, label, default, help=help, parse=parse, **options)
 
 
 def secret(
-    label: str,
+    label: str | Message,
     *,
     default: Any = attrs.NOTHING,
-    help: str = "",  # noqa: A002
+    help: str | Message = "",  # noqa: A002
     multiline: bool = False,
     maximum: int = 4096,
+    advanced: bool = False,
 ) -> Any:
     """A field whose value is a `Secret`, of at most ``maximum`` bytes: sealed at rest and never shown again."""
-    return _field(FieldKind.SECRET, label, default, help=help, multiline=multiline, longest=maximum)
+    options: dict[str, Any] = {"multiline": multiline, "longest": maximum, "advanced": advanced}
+    return _field(FieldKind.SECRET, label, default, help=help, **options)
 
 
 def integer(
-    label: str,
+    label: str | Message,
     *,
     minimum: int,
     maximum: int,
     default: Any = attrs.NOTHING,
-    unit: str = "",
-    help: str = "",  # noqa: A002
+    unit: str | Message = "",
+    help: str | Message = "",  # noqa: A002
+    advanced: bool = False,
 ) -> Any:
     """A whole number between two bounds, both allowed."""
-    return _field(FieldKind.INTEGER, label, default, help=help, minimum=minimum, maximum=maximum, unit=unit)
+    options: dict[str, Any] = {"minimum": minimum, "maximum": maximum, "unit": unit, "advanced": advanced}
+    return _field(FieldKind.INTEGER, label, default, help=help, **options)
 
 
 def boolean(
-    label: str,
+    label: str | Message,
     *,
     default: Any = attrs.NOTHING,
-    help: str = "",  # noqa: A002
+    help: str | Message = "",  # noqa: A002
     consent_to: tuple[str, ...] = (),
+    advanced: bool = False,
 ) -> Any:
     """A yes or no.
 
@@ -170,25 +134,34 @@ def boolean(
         label: What the panel shows beside it.
         default: The value when nothing is given; without one the field is required.
         help: One sentence under the field.
-        consent_to: For a consent: the fields that say to what. A yes is not taken over when one of them changes.
+        consent_to: For a consent: the fields that say to what. It has to be given again when one of them changes.
+        advanced: As in `text`.
     """
-    return _field(FieldKind.BOOLEAN, label, default, help=help, consent_to=consent_to)
+    return _field(FieldKind.BOOLEAN, label, default, help=help, consent_to=consent_to, advanced=advanced)
 
 
-def choice(label: str, choices: Iterable[Choice], *, default: Any = attrs.NOTHING, help: str = "") -> Any:  # noqa: A002
+def choice(
+    label: str | Message,
+    choices: Iterable[Choice],
+    *,
+    default: Any = attrs.NOTHING,
+    help: str | Message = "",  # noqa: A002
+    advanced: bool = False,
+) -> Any:
     """One of a fixed set of values."""
-    return _field(FieldKind.CHOICE, label, default, help=help, choices=tuple(choices))
+    return _field(FieldKind.CHOICE, label, default, help=help, choices=tuple(choices), advanced=advanced)
 
 
-def lines(
-    label: str,
+def lines(  # noqa: PLR0913 - as in `text`
+    label: str | Message,
     *,
     default: Any = (),
-    help: str = "",  # noqa: A002
+    help: str | Message = "",  # noqa: A002
     placeholder: str = "",
     parse: Callable[[str, str], Any] | None = None,
     maximum: int = 50,
     longest: int = 1024,
+    advanced: bool = False,
 ) -> Any:
     """A list of texts, one per line.
 
@@ -197,77 +170,136 @@ def lines(
         default: The value when nothing is given.
         help: One sentence under the field.
         placeholder: An example shown while it is empty.
-        parse: Called for each text, with the field's name; returns the value or raises InvalidInput.
+        parse: Called for each text, with the field's name; returns the value or raises InvalidInputError.
         maximum: How many there may be.
         longest: How long each may be, in characters.
+        advanced: As in `text`.
     """
-    bounds = {"most": maximum, "longest": longest}
-    return _field(FieldKind.LINES, label, default, help=help, placeholder=placeholder, parse=parse, **bounds)
+    options: dict[str, Any] = {"placeholder": placeholder, "most": maximum, "longest": longest, "advanced": advanced}
+    return _field(FieldKind.LINES, label, default, help=help, parse=parse, **options)
 
 
 def fields_of(settings_type: type) -> tuple[FormField, ...]:
     """The form of a settings class, in the order of its attributes.
 
+    A text that is not a `Message` gets a key from the package, the class and the attribute, for translations:
+    ``my_package.MyProfile.email.label``, ``….help``, ``….choice.VALUE``.
+
     Raises:
         TypeError: An attribute was not made with a function of this module (an author's mistake, not a user's).
     """
-    return tuple(_form_field(attribute) for attribute in _attributes(settings_type))
+    prefix = f"{settings_type.__module__.partition('.')[0]}.{settings_type.__name__}"
+    return tuple(_keyed(_form_field(attribute), prefix) for attribute in _attributes(settings_type))
+
+
+def _keyed(field: FormField, prefix: str) -> FormField:
+    """The field with a key for each of its texts."""
+    start = f"{prefix}.{field.name}"
+    choices = [
+        attrs.evolve(each, label=_with_key(each.label, f"{start}.choice.{each.value}")) for each in field.choices
+    ]
+    return attrs.evolve(
+        field,
+        label=_with_key(field.label, f"{start}.label"),
+        help=None if field.help is None else _with_key(field.help, f"{start}.help"),
+        unit=None if field.unit is None else _with_key(field.unit, f"certcore.unit.{field.unit}"),
+        choices=tuple(choices),
+    )
+
+
+def _with_key(message: Message, key: str) -> Message:
+    return message if message.key else attrs.evolve(message, key=key)
+
+
+def secret_fields(settings_type: type) -> tuple[str, ...]:
+    """The names of the secret fields of a settings class.
+
+    Raises:
+        TypeError: As `fields_of`.
+    """
+    attributes = _attributes(settings_type)
+    return tuple(attribute.name for attribute in attributes if _spec(attribute)["kind"] is FieldKind.SECRET)
 
 
 def structure(settings_type: type[T], values: Mapping[str, Any]) -> T:
     """Build the settings from what a user gave, as text or as JSON.
 
     Raises:
-        InvalidInput: A field is unknown, missing or wrong; the error names it.
+        InvalidInputError: Fields are unknown, missing or wrong; the error names each of them.
     """
     attributes = {attribute.name: attribute for attribute in _attributes(settings_type)}
+    errors = FieldErrors()
     for name in members("settings", values):
         if name not in attributes:
-            known = ", ".join(attributes)
-            raise InvalidInput(str(name)[:60], "there is no such setting.", advice=f"Known settings: {known}.")
-    given: dict[str, Any] = {}
+            errors.add(_no_such_setting(name, attributes))
+    parsed: dict[str, Any] = {}
     for name, attribute in attributes.items():
         if name in values and values[name] is not None:
-            given[name] = _read(attribute, values[name])
+            with errors.collecting():
+                parsed[name] = _read(attribute, values[name])
         elif attribute.default is attrs.NOTHING:
-            raise InvalidInput(name, "is required.")
-    return settings_type(**given)
+            errors.add(InvalidInputError(name, Message("input.required", "is required.")))
+    errors.refuse()
+    return settings_type(**parsed)
+
+
+def _no_such_setting(name: str, known: Iterable[str]) -> InvalidInputError:
+    reason = Message("input.no_such_setting", "there is no such setting.")
+    advice = Message("input.known_settings", "Known settings: {known}.", {"known": ", ".join(known)})
+    return InvalidInputError(name[:60], reason, advice=advice)
+
+
+def read_value(settings_type: type, name: str, value: Any) -> Any:
+    """One field's value from what a user gave, as plain JSON; that of a secret field as a `Secret`.
+
+    Raises:
+        InvalidInputError: The value is wrong, or there is no such field; the error names it.
+    """
+    attributes = {attribute.name: attribute for attribute in _attributes(settings_type)}
+    if name not in attributes:
+        raise _no_such_setting(name, attributes)
+    read = _read(attributes[name], value)
+    if isinstance(read, Secret):
+        return read
+    return [str(item) for item in read] if isinstance(read, tuple) else _plain(read)
 
 
 def refuse_old_consents(
-    settings_type: type, before: Mapping[str, Any], after: Mapping[str, Any], given: Iterable[str]
+    settings_type: type, before: Mapping[str, Any], after: Mapping[str, Any], changed_fields: Iterable[str]
 ) -> None:
-    """Refuse a change that would take a consent over to something else than it was given to.
+    """Refuse a change after which a consent would count for something else than it was given for.
 
     Args:
         settings_type: The settings class.
-        before: The plain values as they were.
-        after: As they are to be.
-        given: The names of the fields that the user fills in with this change.
+        before: The stored plain values.
+        after: The plain values with the change.
+        changed_fields: The names of the fields that the user fills in with this change.
 
     Raises:
-        InvalidInput: A consent has to be given again, or taken back.
+        InvalidInputError: A consent has to be given again, or withdrawn.
     """
-    filled_in = set(given)
-    fields = {one.name: one for one in fields_of(settings_type)}
-    for one in fields.values():
-        if after.get(one.name) is not True or one.name in filled_in:
+    filled_in = set(changed_fields)
+    errors = FieldErrors()
+    fields = {field.name: field for field in fields_of(settings_type)}
+    for field in fields.values():
+        if after.get(field.name) is not True or field.name in filled_in:
             continue
-        for name in one.consent_to:
+        for name in field.consent_to:
             default = fields[name].default if name in fields else None
             old, new = before.get(name, default), after.get(name, default)
             is_less = isinstance(old, list | tuple) and isinstance(new, list | tuple) and set(new) <= set(old)
             if old != new and not is_less:
-                raise InvalidInput(
-                    one.name,
-                    f"the yes was said when {name} was {_shown(old)}; it does not go over to {_shown(new)}.",
-                    advice=f"Give {one.name} again, yes or no, together with the change.",
-                )
+                text = "you agreed when {name} was {old}; that does not count for {new}."
+                reason = Message("form.agree_again", text, {"name": name, "old": _shown(old), "new": _shown(new)})
+                text = "Give {name} again, yes or no, together with the change."
+                advice = Message("form.agree_again.advice", text, {"name": field.name})
+                errors.add(InvalidInputError(field.name, reason, advice=advice))
+    errors.refuse()
 
 
-def _shown(value: Any) -> str:
+def _shown(value: Any) -> str | Message:
     text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value or "")
-    return repr(text[:100]) if text else "nothing"
+    return repr(text[:100]) if text else Message("form.nothing", "nothing")
 
 
 def unstructure(settings: Any) -> dict[str, Any]:
@@ -277,7 +309,7 @@ def unstructure(settings: Any) -> dict[str, Any]:
         if _form_field(attribute).kind is FieldKind.SECRET:
             continue
         value = getattr(settings, attribute.name)
-        plain[attribute.name] = [str(one) for one in value] if isinstance(value, tuple) else _plain(value)
+        plain[attribute.name] = [str(item) for item in value] if isinstance(value, tuple) else _plain(value)
     return plain
 
 
@@ -286,7 +318,12 @@ def _plain(value: Any) -> Any:
 
 
 def _field(
-    kind: FieldKind, label: str, default: Any, *, parse: Callable[[str, str], Any] | None = None, **options: Any
+    kind: FieldKind,
+    label: str | Message,
+    default: Any,
+    *,
+    parse: Callable[[str, str], Any] | None = None,
+    **options: Any,
 ) -> Any:
     spec = {"kind": kind, "label": label, "parse": parse, **options}
     hidden = kind is FieldKind.SECRET
@@ -310,7 +347,7 @@ def _form_field(attribute: attrs.Attribute[Any]) -> FormField:
     required = attribute.default is attrs.NOTHING
     default = None if required or isinstance(attribute.default, (Secret, attrs.Factory)) else attribute.default  # type: ignore[arg-type]
     if isinstance(default, tuple):
-        default = [str(one) for one in default]
+        default = [str(item) for item in default]
     return FormField(name=attribute.name, required=required, default=_default(default), **spec)
 
 
@@ -323,55 +360,74 @@ def _read(attribute: attrs.Attribute[Any], value: Any) -> Any:
     name = attribute.name
     match spec["kind"]:
         case FieldKind.INTEGER:
-            return _read_integer(name, value, spec["minimum"], spec["maximum"])
+            return read_integer(name, value, spec["minimum"], spec["maximum"])
         case FieldKind.BOOLEAN:
-            return _read_boolean(name, value)
+            return read_boolean(name, value)
         case FieldKind.CHOICE:
-            choices = [one.value for one in spec["choices"]]
+            choices = [choice.value for choice in spec["choices"]]
             if value not in choices:
                 shown = value[:60] if isinstance(value, str) else type(value).__name__
-                raise InvalidInput(name, f"{shown!r} is not one of: {', '.join(choices)}.")
+                raise not_a_choice(name, shown, choices)
             return value
         case FieldKind.LINES:
             return _read_lines(name, value, spec)
         case FieldKind.SECRET:
             if isinstance(value, Secret):
                 if len(value.reveal()) > spec["longest"]:
-                    raise InvalidInput(name, f"is longer than {spec['longest']} bytes.")
+                    text = "is longer than {count} bytes."
+                    raise InvalidInputError(name, Message("input.too_many_bytes", text, {"count": spec["longest"]}))
                 return value
             return Secret(_read_text(name, value, spec))
         case _:
             plain = _read_text(name, value, spec)
             if plain == "" and attribute.default is attrs.NOTHING:
-                raise InvalidInput(name, "is required.")
+                raise InvalidInputError(name, Message("input.required", "is required."))
             return spec["parse"](plain, name) if spec["parse"] and plain else plain
 
 
 def _read_text(name: str, value: Any, spec: Mapping[str, Any]) -> str:
     if not isinstance(value, str):
-        raise InvalidInput(name, "must be text.")
+        raise not_text(name)
     plain = value.strip()
     text_within(name, plain, spec["longest"])
     lines_allowed = spec["kind"] is FieldKind.MULTILINE or spec.get("multiline", False)
     if not lines_allowed and any(ord(character) < 0x20 for character in plain):  # noqa: PLR2004
-        raise InvalidInput(name, "must be a single line without control characters.")
+        reason = Message("input.not_one_line", "must be a single line without control characters.")
+        raise InvalidInputError(name, reason)
     return plain
 
 
-def _read_integer(name: str, value: Any, minimum: int, maximum: int) -> int:
+def read_integer(name: str, value: Any, minimum: int, maximum: int) -> int:
+    """A whole number between two bounds, both allowed, given as a number or as text.
+
+    Raises:
+        InvalidInputError: It is not a whole number, or out of range.
+    """
     try:
         if isinstance(value, (bool, float)):
             raise TypeError  # noqa: TRY301 - one sentence for every wrong kind of value
         number = int(at_most(value, _LONGEST_WORD) if isinstance(value, str) else value)
     except (TypeError, ValueError):
-        raise InvalidInput(name, f"must be a whole number from {minimum} to {maximum}.") from None
+        raise not_whole_number(name, minimum, maximum) from None
     if not minimum <= number <= maximum:
-        shown = f"{number} is out of range; it" if abs(number) < _SHOWN_NUMBER else "it"
-        raise InvalidInput(name, f"{shown} must be from {minimum} to {maximum}.")
+        raise InvalidInputError(name, _out_of_range(number, minimum, maximum))
     return number
 
 
-def _read_boolean(name: str, value: Any) -> bool:
+def _out_of_range(number: int, minimum: int, maximum: int) -> Message:
+    params = {"minimum": minimum, "maximum": maximum}
+    if abs(number) >= _SHOWN_NUMBER:
+        return Message("input.far_out_of_range", "it must be from {minimum} to {maximum}.", params)
+    text = "{number} is out of range; it must be from {minimum} to {maximum}."
+    return Message("input.out_of_range", text, {**params, "number": number})
+
+
+def read_boolean(name: str, value: Any) -> bool:
+    """A yes or no: a truth value, 1 or 0, or a word such as ``yes``, ``on`` or ``false``.
+
+    Raises:
+        InvalidInputError: It is something else.
+    """
     if isinstance(value, bool):
         return value
     word = at_most(value, _LONGEST_WORD).strip().lower() if isinstance(value, str) else ""
@@ -381,7 +437,7 @@ def _read_boolean(name: str, value: Any) -> bool:
         return True
     if word in _FALSE:
         return False
-    raise InvalidInput(name, "must be yes or no.")
+    raise InvalidInputError(name, Message("input.not_yes_or_no", "must be yes or no."))
 
 
 def _read_lines(name: str, value: Any, spec: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -389,14 +445,24 @@ def _read_lines(name: str, value: Any, spec: Mapping[str, Any]) -> tuple[Any, ..
     if isinstance(value, str):
         value = text_within(name, value, most * (longest + 2)).replace(",", "\n").splitlines()
     elif not isinstance(value, (list, tuple)):
-        raise InvalidInput(name, "must be a list of texts.")
+        raise InvalidInputError(name, Message("input.not_texts", "must be a list of texts."))
     else:
         counted(name, value, most + _EMPTY_ENTRIES)
-    if not all(isinstance(one, str) for one in value):
-        raise InvalidInput(name, "must be a list of texts.")
-    entries = [one.strip() for one in value if one.strip()]
+    if not all(isinstance(item, str) for item in value):
+        raise InvalidInputError(name, Message("input.not_texts", "must be a list of texts."))
+    entries = [item.strip() for item in value if item.strip()]
     if len(entries) > most:
-        raise InvalidInput(name, f"has {len(entries)} entries; at most {most} are allowed.")
-    for one in entries:
-        text_within(name, one, longest)
-    return tuple(spec["parse"](one, name) if spec["parse"] else one for one in entries)
+        text = "has {count} entries; at most {most} are allowed."
+        reason = Message("input.more_entries_than_allowed", text, {"count": len(entries), "most": most})
+        raise InvalidInputError(name, reason)
+    for part in entries:
+        text_within(name, part, longest)
+    if not spec["parse"]:
+        return tuple(entries)
+    errors = FieldErrors()
+    parsed: list[Any] = []
+    for entry in entries:
+        with errors.collecting():
+            parsed.append(spec["parse"](entry, name))
+    errors.refuse()
+    return tuple(parsed)

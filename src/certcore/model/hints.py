@@ -1,18 +1,20 @@
-"""The right column: what a CA module has to say about a certificate, as typed values with a JSON form and no HTML.
+"""Hints, the entries of the right column: typed values with a JSON form and no HTML.
 
 Texts are `Message` values: a key with parameters and an English default, so that a panel can translate them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from attrs import asdict, field, frozen
+from attrs import frozen
 
+from certcore.messages import Message
+from certcore.model.finding import Finding
 from certcore.model.form import FormField
+from certcore.model.json_form import json_form
 
 __all__ = [
     "ActionButton",
@@ -35,26 +37,8 @@ __all__ = [
 ]
 
 
-@frozen
-class Message:
-    """A text that a panel can translate: ``str()`` gives the English one."""
-
-    #: A stable key, for example ``puq_acme.pending.set_cname``.
-    key: str
-    #: The English text, with ``{name}`` where a parameter goes.
-    text: str
-    params: Mapping[str, Any] = field(factory=dict)
-
-    def __str__(self) -> str:
-        return self.text.format_map(self.params) if self.params else self.text
-
-    def to_json(self) -> dict[str, Any]:
-        """Key, finished English text and parameters."""
-        return {"key": self.key, "text": str(self), "params": {name: str(one) for name, one in self.params.items()}}
-
-
 class Level(StrEnum):
-    """How much a notice matters."""
+    """The importance of a notice."""
 
     INFO = "info"
     SUCCESS = "success"
@@ -63,19 +47,19 @@ class Level(StrEnum):
 
 
 class RecordState(StrEnum):
-    """What was seen of a DNS record that the owner is to set."""
+    """The state of a DNS record that the owner has to set."""
 
-    #: Not looked at yet.
+    #: Not checked yet.
     UNKNOWN = "unknown"
     MISSING = "missing"
     WRONG = "wrong"
     CORRECT = "correct"
-    #: The DNS servers did not give an answer to rely on.
+    #: The DNS servers gave no reliable answer.
     UNREACHABLE = "unreachable"
 
 
 class StepState(StrEnum):
-    """How far a step of the way is."""
+    """The state of a step of the issuance."""
 
     DONE = "done"
     CURRENT = "current"
@@ -96,7 +80,7 @@ class Fact:
     """A label and a value."""
 
     label: Message
-    value: str
+    value: Message | str
 
 
 @frozen
@@ -108,40 +92,42 @@ class Facts:
 
 @frozen(kw_only=True)
 class DnsRecord:
-    """A DNS record that the domain's owner sets, with what was seen instead."""
+    """A DNS record that the domain's owner has to set, with what the DNS has now."""
 
-    #: The whole name of the record, without a trailing dot.
+    #: The full name of the record, without a trailing dot.
     name: str
     type: str
-    #: The value to set, copy-ready.
+    #: The value to set, ready to copy.
     value: str
     state: RecordState = RecordState.UNKNOWN
-    #: What the DNS servers answered, in words or as the value found; empty when nothing was.
-    seen: str = ""
+    #: The answer of the DNS servers, a value or a description; empty if they had none.
+    seen: Message | str = ""
     #: When that was.
     checked_at: datetime | None = None
+    #: Why it is not correct, and what repairs it; a correct record may have one, too. The first matters most.
+    findings: tuple[Finding, ...] = ()
 
 
 @frozen
 class DnsRecords:
-    """The records that the owner is to set."""
+    """The DNS records that the owner has to set."""
 
     rows: tuple[DnsRecord, ...]
 
 
 @frozen(kw_only=True)
 class Step:
-    """One step of the way."""
+    """One step of the issuance."""
 
     title: Message
     state: StepState
-    detail: str = ""
+    detail: Message | str = ""
     at: datetime | None = None
 
 
 @frozen
 class Steps:
-    """The way from draft to active, as a timeline."""
+    """The steps from draft to active."""
 
     rows: tuple[Step, ...]
 
@@ -155,13 +141,20 @@ class Form:
 
 @frozen(kw_only=True)
 class ActionButton:
-    """Something that the user can do now."""
+    """A button for an action that the user can take now: `Certificates.run_action`, or that of a CA profile.
+
+    A module need not return buttons for its own actions: they are added, and those that it returns are completed.
+    """
 
     #: The action's name, for example ``check_now``.
     name: str
     label: Message
-    #: A question to ask first.
+    #: The question to confirm it.
     confirm: Message | None = None
+    #: What it does, in a sentence.
+    help: Message | None = None
+    #: The values that it asks for; empty for an action that asks for none.
+    fields: tuple[FormField, ...] = ()
 
 
 @frozen
@@ -169,6 +162,7 @@ class Link:
     """A link to a page of the CA."""
 
     label: Message
+    #: An https URL; the hints of a module with another one are not shown.
     url: str
 
 
@@ -179,25 +173,11 @@ class Refresh:
     after: float
 
 
-#: Everything that the right column may hold.
+#: The union of all hints.
 Hint = Notice | Facts | DnsRecords | Steps | Form | ActionButton | Link | Refresh
 
 
 def hint_to_json(hint: Hint) -> dict[str, Any]:
     """A hint as plain JSON data, with its kind under ``kind``."""
-    if isinstance(hint, Form):
-        return {"kind": "form", "fields": [one.to_json() for one in hint.fields]}
     kind = {"DnsRecords": "dns_records", "ActionButton": "action"}.get(type(hint).__name__, type(hint).__name__.lower())
-    return {"kind": kind, **{name: _plain(getattr(hint, name)) for name in asdict(hint, recurse=False)}}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Message):
-        return value.to_json()
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, tuple):
-        return [_plain(one) for one in value]
-    if hasattr(value, "__attrs_attrs__"):
-        return {name: _plain(one) for name, one in asdict(value, recurse=False).items()}
-    return str(value) if isinstance(value, StrEnum) else value
+    return {"kind": kind, **json_form(hint)}

@@ -1,4 +1,4 @@
-"""One attempt to obtain a leaf: its own key, CSR, module state, chain and problem."""
+"""Issuances: each is one attempt to obtain a leaf, with its own key, CSR, module state, chain and problem."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from certcore.model.secret import SecretName
 
 __all__ = ["TOO_MUCH", "Issuance", "Outcome", "Purpose"]
 
-#: `Issuance.authority_failures` of a CA that has failed often enough, or for good.
+#: The `Issuance.authority_failures` at which the next fallback is tried.
 TOO_MUCH: Final = 6
 
 
 class Purpose(StrEnum):
-    """Why an issuance was begun."""
+    """Why an issuance began."""
 
     ISSUE = "issue"
     RENEW = "renew"
     REISSUE = "reissue"
-    #: It was issued elsewhere, and taken in.
+    #: The leaf was issued elsewhere and imported.
     IMPORT = "import"
 
 
 class Outcome(StrEnum):
-    """How an issuance ended; while it is under way it has none."""
+    """How an issuance ended; an issuance under way has no outcome."""
 
     ISSUED = "issued"
     FAILED = "failed"
@@ -43,31 +43,31 @@ class Outcome(StrEnum):
 
 @frozen(kw_only=True)
 class Issuance:
-    """One attempt to obtain a leaf. History stays: a certificate has many, one of them active."""
+    """One attempt to obtain a leaf. A certificate keeps all of its issuances; at most one of them is active."""
 
     id: str
     certificate_id: str
-    #: Counts the issuances of a certificate from 1.
+    #: The number of the issuance within its certificate, from 1.
     number: int
     purpose: Purpose
-    #: The CA profile that it goes to, as it was when the attempt began; None when it was issued elsewhere.
+    #: The id of the CA profile, as it was when the issuance began; None when the leaf was issued elsewhere.
     authority_id: str | None
-    #: The names that were asked for, as they were when the attempt began.
+    #: The requested names, as they were when the issuance began.
     names: tuple[DnsName, ...]
     key_type: KeyType
-    #: Where the private key is sealed: usually under this issuance's own id, or the previous one's when it is kept.
-    #: Nothing is there when the user keeps the key (a CSR of the user's own, or an import without it).
+    #: The name of the sealed private key: with this issuance's id, or that of a previous issuance whose key is kept.
+    #: There is no such secret when the user keeps the key (an own CSR, or an import without it).
     key_name: SecretName
-    #: Empty when it was issued elsewhere.
+    #: Empty when the leaf was issued elsewhere.
     csr_pem: str
-    #: The private key never was here: the CSR is the user's own, or the leaf was imported without its key.
+    #: The private key was never in the store: the CSR is the user's own, or the leaf was imported without its key.
     is_keyless: bool = False
-    #: What the CA module remembers between steps, plain JSON; its own business.
+    #: The CA module's state between steps, as plain JSON that only the module reads.
     module_state: Mapping[str, Any] | None = None
-    #: What the module last saw in the world (DNS answers, say), for the right column; plain JSON.
+    #: What the module saw last (DNS answers, for example), for the right column; plain JSON.
     findings: Mapping[str, Any] | None = None
     outcome: Outcome | None = None
-    #: The module may still hold something outside (TXT values) that is to be taken back.
+    #: Whether the module may still hold something outside (TXT values) that it has to remove.
     needs_clean_up: bool = False
     #: The leaf, and the intermediates in order, as PEM; None until issued.
     leaf_pem: str | None = None
@@ -76,19 +76,18 @@ class Issuance:
     problem: Problem | None = None
     #: When the CA wants the leaf to be renewed; None where it was never to be asked.
     renewal_info: RenewalInfo | None = None
-    #: How much the CA has failed this attempt for reasons of its own; at `TOO_MUCH` another CA is tried, if one is
-    #: named.
+    #: How often the CA has failed this issuance for its own reasons; at `TOO_MUCH` the next fallback is tried.
     authority_failures: int = 0
-    #: What has been told of this leaf: `certcore.model.notices` says of what.
+    #: The notices that were given for this leaf; see `certcore.model.notice_policy`.
     told: tuple[str, ...] = ()
-    #: What the engine remembers between steps.
+    #: The engine's state between steps.
     engine_state: EngineState = field(factory=EngineState, repr=False)
     created_at: datetime
     finished_at: datetime | None = None
 
     @property
     def own_csr_pem(self) -> str:
-        """The user's own CSR; empty when there is none."""
+        """The user's own CSR; empty if certcore made it."""
         return self.csr_pem if self.is_keyless else ""
 
     @property

@@ -1,21 +1,22 @@
-"""What kinds of key a certificate may have."""
+"""The key types of certificates."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 from typing import Final
 
-from certcore.errors import InvalidInput
-from certcore.model.bounds import at_most
+from certcore.errors import InvalidInputError
+from certcore.messages import Message
+from certcore.model.input_limits import at_most
 
 __all__ = ["KeyType"]
 
-#: No spelling of a key type is longer, in characters.
+#: The longest spelling of a key type, in characters.
 _LONGEST: Final = 100
 
 
 class KeyType(StrEnum):
-    """The key types that public CAs accept and that we make."""
+    """The key types that public CAs accept and that certcore makes."""
 
     EC_P256 = "ec-p256"
     EC_P384 = "ec-p384"
@@ -28,11 +29,12 @@ class KeyType(StrEnum):
         """Read a key type as a person writes it (``EC-P256``, ``ec_p256``, ``RSA 2048``).
 
         Raises:
-            InvalidInput: There is no such key type.
+            InvalidInputError: There is no such key type.
         """
-        wanted = at_most(str(text), _LONGEST).strip().lower().replace("_", "-").replace(" ", "-")
+        normalized = at_most(str(text), _LONGEST).strip().lower().replace("_", "-").replace(" ", "-")
         try:
-            return cls(wanted)
+            return cls(normalized)
         except ValueError:
-            choices = ", ".join(cls)
-            raise InvalidInput(field, f"{str(text)[:40]!r} is not a key type; choose one of {choices}.") from None
+            params = {"key_type": repr(str(text)[:40]), "choices": ", ".join(cls)}
+            reason = Message("input.not_key_type", "{key_type} is not a key type; choose one of {choices}.", params)
+            raise InvalidInputError(field, reason) from None

@@ -12,7 +12,7 @@ __all__ = ["Leaf"]
 
 @frozen(kw_only=True)
 class Leaf:
-    """What there is to know about a leaf (RFC 5280 section 4.1), taken from its bytes once."""
+    """The details of a leaf (RFC 5280 section 4.1), parsed once."""
 
     #: The subject alternative names (DNS names as A-labels, IP addresses in text form), in the leaf's order.
     names: tuple[str, ...]

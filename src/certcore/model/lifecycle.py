@@ -1,6 +1,7 @@
-"""The life of a certificate: the statuses, and the ONE table of transitions between them.
+"""The life of a certificate: its statuses, and the one table of the actions that each status allows.
 
-Nothing else in the tree decides what may follow what. The docs and the state diagram are made from this table.
+The services, the view, the reference page and the state diagram read this table. Which fields an edit may change is
+decided by `certcore.model.certificate_fields.edit_method`.
 """
 
 from __future__ import annotations
@@ -10,25 +11,25 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
-from certcore.errors import TransitionNotAllowed
+from certcore.errors import TransitionNotAllowedError
 
-__all__ = ["TRANSITIONS", "USER_ACTIONS", "Action", "Status", "allowed_actions", "transition"]
+__all__ = ["NEEDS", "TRANSITIONS", "USER_ACTIONS", "Action", "Need", "Status", "allowed_actions", "transition"]
 
 
 class Status(StrEnum):
-    """What a managed certificate is, for its user."""
+    """The status of a managed certificate, as its user sees it."""
 
     #: Form data only: no key, no CSR.
     DRAFT = "draft"
-    #: Key and CSR exist; waiting for the domain's owner, or for a retry.
+    #: Key and CSR exist; the issuance waits for the domain's owner, an administrator, or a retry.
     PENDING = "pending"
     #: The CA is working on the order.
     PROCESSING = "processing"
-    #: A leaf is installed; renewals run beside it.
+    #: A leaf is in service; renewals run beside it.
     ACTIVE = "active"
     #: not_after has passed.
     EXPIRED = "expired"
-    #: An attempt failed, and retrying alone will not help.
+    #: The issuance failed, and a retry alone will not help.
     ERROR = "error"
     #: Revoked at the CA.
     REVOKED = "revoked"
@@ -37,52 +38,68 @@ class Status(StrEnum):
 class Action(StrEnum):
     """What can happen to a certificate: by its user, by the CA, or by the clock."""
 
-    #: The user changes the form data: all of it in draft, later what the next issuance takes.
+    #: The user changes fields. Each field says in which statuses it can be changed.
     EDIT = "edit"
     #: The user makes key and CSR; the issuance begins.
     GENERATE_CSR = "generate_csr"
-    #: The user takes an unfinished certificate back to its form.
+    #: The user gives up the first issuance and returns to the draft.
     BACK_TO_DRAFT = "back_to_draft"
-    #: The user asks to look again now.
+    #: The user asks for a step now, whatever the certificate waits for.
     CHECK_NOW = "check_now"
     #: The user starts a new issuance for a certificate that has, or had, a leaf.
     RENEW = "renew"
-    #: The user has it issued anew, with other names or another key; what is in service stays until then.
+    #: The user requests a new leaf with other names or another key; the present leaf stays in service until then.
     REISSUE = "reissue"
-    #: The user gives an attempt beside the leaf in service up.
+    #: The user gives up the issuance that is under way beside the leaf in service.
     CANCEL_ATTEMPT = "cancel_attempt"
-    #: The user takes the leaf and its key out.
+    #: The user exports the leaf, with or without its private key.
     EXPORT = "export"
-    #: The user deletes it.
+    #: The user deletes the certificate.
     DELETE = "delete"
-    #: The attempt waits: for the owner of the domain, or for a retry.
+    #: The issuance waits: for the owner of the domain, an administrator, or a retry.
     WAIT = "wait"
-    #: The CA has taken the order.
+    #: The CA has accepted the order.
     PROCESS = "process"
     #: A leaf was issued, checked and stored.
     INSTALL = "install"
-    #: The attempt failed, and retrying alone will not help.
+    #: The issuance failed, and a retry alone will not help.
     FAIL = "fail"
-    #: The attempt goes on at another CA.
+    #: The issuance continues at a fallback CA profile.
     FALL_BACK = "fall_back"
     #: not_after has passed.
     EXPIRE = "expire"
-    #: not_after has not passed after all: the clock was wrong.
+    #: not_after has not passed: the certificate had expired by a wrong clock.
     REINSTATE = "reinstate"
-    #: Have the CA revoke the leaf in service; done when the CA has confirmed.
+    #: The user has the CA revoke the leaf in service; the status changes when the CA has confirmed.
     REVOKE = "revoke"
+
+
+class Need(StrEnum):
+    """What an action needs besides a status that allows it."""
+
+    #: A leaf, in service or revoked.
+    LEAF = "leaf"
+    #: An issuance that is under way beside the leaf in service.
+    ISSUANCE = "issuance"
+    #: A CA profile.
+    AUTHORITY = "authority"
+    #: A leaf that was ordered here, or whose private key is here: an imported leaf alone is public.
+    PROOF = "proof"
 
 
 _S = Status
 _A = Action
 
-#: (status, action) → the status that follows. What is not here is refused.
+#: (status, action) → the status that follows. Everything else is refused.
 TRANSITIONS: Final[Mapping[tuple[Status, Action], Status]] = MappingProxyType(
     {
         (_S.DRAFT, _A.EDIT): _S.DRAFT,
         (_S.DRAFT, _A.GENERATE_CSR): _S.PENDING,
+        (_S.DRAFT, _A.EXPORT): _S.DRAFT,
         (_S.DRAFT, _A.DELETE): _S.DRAFT,
+        (_S.PENDING, _A.EDIT): _S.PENDING,
         (_S.PENDING, _A.CHECK_NOW): _S.PENDING,
+        (_S.PENDING, _A.EXPORT): _S.PENDING,
         (_S.PENDING, _A.BACK_TO_DRAFT): _S.DRAFT,
         (_S.PENDING, _A.DELETE): _S.PENDING,
         (_S.PENDING, _A.WAIT): _S.PENDING,
@@ -90,7 +107,9 @@ TRANSITIONS: Final[Mapping[tuple[Status, Action], Status]] = MappingProxyType(
         (_S.PENDING, _A.INSTALL): _S.ACTIVE,
         (_S.PENDING, _A.FAIL): _S.ERROR,
         (_S.PENDING, _A.FALL_BACK): _S.PENDING,
+        (_S.PROCESSING, _A.EDIT): _S.PROCESSING,
         (_S.PROCESSING, _A.CHECK_NOW): _S.PROCESSING,
+        (_S.PROCESSING, _A.EXPORT): _S.PROCESSING,
         (_S.PROCESSING, _A.DELETE): _S.PROCESSING,
         (_S.PROCESSING, _A.PROCESS): _S.PROCESSING,
         (_S.PROCESSING, _A.WAIT): _S.PENDING,
@@ -125,7 +144,9 @@ TRANSITIONS: Final[Mapping[tuple[Status, Action], Status]] = MappingProxyType(
         (_S.EXPIRED, _A.FALL_BACK): _S.EXPIRED,
         (_S.EXPIRED, _A.INSTALL): _S.ACTIVE,
         (_S.EXPIRED, _A.REINSTATE): _S.ACTIVE,
+        (_S.ERROR, _A.EDIT): _S.ERROR,
         (_S.ERROR, _A.CHECK_NOW): _S.PENDING,
+        (_S.ERROR, _A.EXPORT): _S.ERROR,
         (_S.ERROR, _A.BACK_TO_DRAFT): _S.DRAFT,
         (_S.ERROR, _A.DELETE): _S.ERROR,
         (_S.REVOKED, _A.EDIT): _S.REVOKED,
@@ -136,7 +157,7 @@ TRANSITIONS: Final[Mapping[tuple[Status, Action], Status]] = MappingProxyType(
     }
 )
 
-#: The actions that a user can take; the others belong to the engine.
+#: The actions that users take; the engine takes the others.
 USER_ACTIONS: Final = frozenset(
     {
         Action.EDIT,
@@ -152,19 +173,30 @@ USER_ACTIONS: Final = frozenset(
     }
 )
 
+#: What an action needs besides the status. Without it the service refuses the action, and a view does not offer it.
+NEEDS: Final[Mapping[Action, Need]] = MappingProxyType(
+    {
+        Action.GENERATE_CSR: Need.AUTHORITY,
+        Action.RENEW: Need.AUTHORITY,
+        Action.CANCEL_ATTEMPT: Need.ISSUANCE,
+        Action.EXPORT: Need.LEAF,
+        Action.REVOKE: Need.PROOF,
+    }
+)
+
 
 def transition(status: Status, action: Action) -> Status:
-    """The status that follows.
+    """The status that follows an action.
 
     Raises:
-        TransitionNotAllowed: The table has no such transition; the error lists what a user may do instead.
+        TransitionNotAllowedError: The status does not allow the action; the error lists the actions that it allows.
     """
     try:
         return TRANSITIONS[status, action]
     except KeyError:
-        raise TransitionNotAllowed(status, action, allowed_actions(status)) from None
+        raise TransitionNotAllowedError(status, action, allowed_actions(status)) from None
 
 
 def allowed_actions(status: Status) -> frozenset[Action]:
-    """What a user may do with a certificate of this status."""
+    """The actions that users may take in a status; see `NEEDS` for what some of them need besides."""
     return frozenset(action for (at, action) in TRANSITIONS if at is status and action in USER_ACTIONS)

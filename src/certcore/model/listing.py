@@ -1,4 +1,4 @@
-"""Lists of certificates: which are in, in which order, and where a page ends."""
+"""Lists of certificates: filters, sort keys and cursors."""
 
 from __future__ import annotations
 
@@ -8,17 +8,20 @@ import contextlib
 import json
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final, assert_never
 
+import attrs
 from attrs import frozen
 
-from certcore.errors import InvalidInput
+from certcore.errors import InvalidInputError
+from certcore.messages import Message
 from certcore.model.certificate import Certificate
 from certcore.model.issuance import Issuance
 from certcore.model.keys import KeyType
 from certcore.model.lifecycle import Status
+from certcore.model.standing import Attempt, ConditionType
 
-__all__ = ["EVERYTHING", "CertificateFilter", "Order", "Position"]
+__all__ = ["EVERYTHING", "CertificateFilter", "Position", "SortKey"]
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -26,8 +29,13 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 _LONGEST_CURSOR: Final = 1000
 
 
-class Order(StrEnum):
-    """The orders of a list; certificates that are equal in it come by id, those without a leaf last."""
+def _aware(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    if value is not None and not (isinstance(value, datetime) and value.tzinfo is not None):
+        raise InvalidInputError(attribute.name, Message("input.not_aware", "must be a timezone-aware datetime."))
+
+
+class SortKey(StrEnum):
+    """What a list is sorted by; equal certificates are sorted by id, those without a leaf come last."""
 
     DOMAIN = "domain"
     #: By the end of the leaf in service.
@@ -37,20 +45,26 @@ class Order(StrEnum):
 
 @frozen(kw_only=True)
 class CertificateFilter:
-    """Which certificates are in a list: those that fit every member that is given."""
+    """A filter of certificates: those that match every member that is set."""
 
     status: Status | None = None
     #: The CA profile that issues it.
     authority_id: str | None = None
     owner: str | None = None
     key_type: KeyType | None = None
-    #: Whether it renews by itself: by its policy, and with a CA profile.
+    #: Whether it renews automatically: its policy says so, and it has a CA profile.
     renews_itself: bool | None = None
+    #: Where the issuance that is under way stands.
+    attempt: Attempt | None = None
+    #: This condition holds; `at` says when. A leaf that is not valid yet counts as ready.
+    condition: ConditionType | None = None
+    #: The moment for `condition`; lists of certificates take the present one.
+    at: datetime | None = attrs.field(default=None, validator=_aware)
     #: The leaf in service ends at this moment or later.
-    ends_from: datetime | None = None
+    ends_from: datetime | None = attrs.field(default=None, validator=_aware)
     #: The leaf in service ends before this moment.
-    ends_before: datetime | None = None
-    #: Stands anywhere in one of its names, as A-labels in lower case; the whole table of names is read for it.
+    ends_before: datetime | None = attrs.field(default=None, validator=_aware)
+    #: Text anywhere in one of its names, as A-labels in lower case; this reads the whole table of names.
     name_contains: str = ""
     #: One of its names is this domain, or lies below it.
     below: str = ""
@@ -60,7 +74,7 @@ class CertificateFilter:
     fingerprint: str = ""
 
     def takes(self, certificate: Certificate) -> bool:
-        """Whether a certificate fits, as far as it says itself: all but serial number and fingerprint."""
+        """Whether a certificate matches all members but serial number, fingerprint and a failed deployment."""
         names = [name.ascii for name in certificate.names]
         ends = certificate.not_after
         return (
@@ -69,14 +83,36 @@ class CertificateFilter:
             and (self.owner is None or certificate.owner == self.owner)
             and (self.key_type is None or certificate.key_type is self.key_type)
             and (self.renews_itself is None or certificate.renews_itself is self.renews_itself)
+            and (self.attempt is None or certificate.standing.attempt is self.attempt)
+            and (self.condition is None or self._holds(self.condition, certificate))
             and (self.ends_from is None or (ends is not None and ends >= self.ends_from))
             and (self.ends_before is None or (ends is not None and ends < self.ends_before))
             and (not self.name_contains or any(self.name_contains in name for name in names))
             and (not self.below or any(f".{name}".endswith(f".{self.below}") for name in names))
         )
 
+    def _holds(self, condition: ConditionType, certificate: Certificate) -> bool:
+        at, ends, standing = self.at or _EPOCH, certificate.not_after, certificate.standing
+        has_leaf = certificate.status in (Status.ACTIVE, Status.EXPIRED)
+        match condition:
+            case ConditionType.READY:
+                return certificate.status is Status.ACTIVE and ends is not None and ends > at
+            case ConditionType.ISSUING:
+                begins = certificate.status in (Status.PENDING, Status.PROCESSING)
+                return begins and standing.attempt is not Attempt.NONE
+            case ConditionType.RENEWING:
+                return has_leaf and standing.attempt is not Attempt.NONE
+            case ConditionType.OWNER_ACTION_NEEDED:
+                return standing.attempt is Attempt.OWNER
+            case ConditionType.RENEWAL_IN_DANGER:
+                return has_leaf and standing.late_at is not None and standing.late_at <= at
+            case ConditionType.DEPLOYMENT_FAILED:
+                return True
+            case _:
+                assert_never(condition)
+
     def takes_leaf_of(self, issuance: Issuance) -> bool:
-        """Whether the leaf of an issuance has the serial number and the fingerprint."""
+        """Whether the leaf of an issuance matches serial number and fingerprint."""
         leaf = issuance.leaf
         if leaf is None:
             return False
@@ -85,62 +121,62 @@ class CertificateFilter:
         )
 
 
-#: No filter at all.
+#: The filter that every certificate matches.
 EVERYTHING: Final = CertificateFilter()
 
 
 @frozen(kw_only=True)
 class Position:
-    """Where a page ended: what the last certificate was sorted by, and its id. It may be gone by now."""
+    """The end of a page: the sort value and the id of its last certificate, which may have been deleted since."""
 
-    #: Its domain, or its moment; None for one without.
+    #: The domain, or the moment; None without one.
     value: str | datetime | None
     id: str
 
     @classmethod
-    def of(cls, certificate: Certificate, order: Order) -> Position:
-        """The position of a certificate in an order."""
+    def of(cls, certificate: Certificate, order: SortKey) -> Position:
+        """The position of a certificate under a sort key."""
         match order:
-            case Order.DOMAIN:
+            case SortKey.DOMAIN:
                 return cls(value=certificate.domain.ascii, id=certificate.id)
-            case Order.NOT_AFTER:
+            case SortKey.NOT_AFTER:
                 return cls(value=certificate.not_after, id=certificate.id)
-            case Order.CREATED_AT:
+            case SortKey.CREATED_AT:
                 return cls(value=certificate.created_at, id=certificate.id)
 
-    def cursor(self, order: Order, *, descending: bool) -> str:
-        """As text for the next call."""
+    def cursor(self, order: SortKey, *, descending: bool) -> str:
+        """The position as text, for the next call."""
         value = (self.value - _EPOCH) // _MICROSECOND if isinstance(self.value, datetime) else self.value
         document = json.dumps([str(order), descending, value, self.id])
         return base64.urlsafe_b64encode(document.encode()).decode().rstrip("=")
 
     @classmethod
-    def parse(cls, cursor: str, order: Order, *, descending: bool) -> Position:
+    def parse(cls, cursor: str, order: SortKey, *, descending: bool) -> Position:
         """Read a cursor.
 
         Raises:
-            InvalidInput: It is none, or one of a list in another order.
+            InvalidInputError: It is not a cursor, or it belongs to another sort key or direction.
         """
         try:
             if len(cursor) > _LONGEST_CURSOR:
-                raise ValueError("longer than any of ours")  # noqa: TRY301 - one sentence for all that is no cursor
+                raise ValueError("longer than any of ours")  # noqa: TRY301 - one message for every malformed cursor
             padded = cursor + "=" * (-len(cursor) % 4)
             kind, down, value, certificate_id = json.loads(base64.urlsafe_b64decode(padded.encode()))
         except (ValueError, TypeError, AttributeError, binascii.Error, RecursionError):
             raise _no_cursor() from None
         if kind != order or down is not descending:
-            raise InvalidInput("after", "is of a list in another order.", advice="Begin with the first page.")
+            raise _unusable_cursor(Message("input.cursor_of_another_order", "belongs to a list in another order."))
         if not _is_plain(certificate_id):
             raise _no_cursor()
         return cls(value=_value(value, order), id=certificate_id)
 
 
-def _value(value: object, order: Order) -> str | datetime | None:
-    """What the last certificate of a page was sorted by, out of a cursor that anybody may have written."""
-    if order is Order.DOMAIN:
+def _value(value: object, order: SortKey) -> str | datetime | None:
+    """The sort value in a cursor, which anybody may have written."""
+    if order is SortKey.DOMAIN:
         if isinstance(value, str) and _is_plain(value):
             return value
-    elif value is None and order is Order.NOT_AFTER:
+    elif value is None and order is SortKey.NOT_AFTER:
         return None
     elif isinstance(value, int) and not isinstance(value, bool):
         with contextlib.suppress(OverflowError):
@@ -152,5 +188,9 @@ def _is_plain(text: object) -> bool:
     return isinstance(text, str) and text.isascii() and text.isprintable()
 
 
-def _no_cursor() -> InvalidInput:
-    return InvalidInput("after", "is not the next_cursor of a page.", advice="Begin with the first page.")
+def _no_cursor() -> InvalidInputError:
+    return _unusable_cursor(Message("input.not_a_cursor", "is not the next_cursor of a page."))
+
+
+def _unusable_cursor(reason: Message) -> InvalidInputError:
+    return InvalidInputError("after", reason, advice=Message("input.first_page", "Begin with the first page."))

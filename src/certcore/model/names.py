@@ -15,7 +15,8 @@ from typing import Final
 import idna
 from attrs import field, frozen
 
-from certcore.errors import InvalidName
+from certcore.errors import InvalidNameError
+from certcore.messages import Message
 
 __all__ = [
     "MAX_COMMON_NAME",
@@ -43,8 +44,10 @@ _MAX_NAME: Final = 253
 #: The longest text that is looked at, so that a pasted novel costs nothing.
 _MAX_INPUT: Final = 1024
 _SHOWN: Final = 60
-_NO_ADDRESS: Final = (
-    "CAs validate addresses at the address itself, by http-01 or tls-alpn-01 (RFC 8738); there is no validation by DNS."
+_NO_ADDRESS: Final = Message(
+    "name.address.advice",
+    "CAs validate addresses at the address itself, by http-01 or tls-alpn-01 (RFC 8738); "
+    "there is no validation by DNS.",
 )
 #: A label of letters, digits and hyphens (RFC 5890 section 2.3.1).
 _LDH: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
@@ -70,30 +73,33 @@ class DnsName:
             field: The field to name in the error.
 
         Raises:
-            InvalidName: The text is not a name that a CA would certify; the reason says which rule it breaks.
+            InvalidNameError: The text is not a name that a CA would certify; the reason says which rule it breaks.
         """
         if not isinstance(text, str):
-            raise InvalidName(field, "a domain name must be text.")
+            raise InvalidNameError(field, Message("name.not_text", "a domain name must be text."))
         shown = _shorten(text)
         if len(text) > _MAX_INPUT:
-            raise InvalidName(field, f"{shown} is longer than the {_MAX_NAME} characters that DNS allows.")
+            raise _too_long(field, shown)
         name = text.strip()
         if not name:
-            raise InvalidName(field, "a domain name is needed, but it is empty.")
+            raise InvalidNameError(field, Message("name.empty", "a domain name is needed, but it is empty."))
         _refuse_other_things(name, shown, field)
         wildcard = name.startswith("*.")
         base = name[2:] if wildcard else name
         if "*" in base:
-            raise InvalidName(field, f"{shown} has a * that is not the whole first label; only *.example.com works.")
+            text = "{name} has a * that is not the whole first label; only *.example.com works."
+            raise InvalidNameError(field, Message("name.wildcard_inside", text, {"name": shown}))
         encoded = _encode(base, shown, field)
         labels = encoded.split(".")
         if len(labels) == 1:
-            raise InvalidName(field, f"{shown} has no dot: a full name such as example.com is needed.")
+            text = "{name} has no dot: a full name such as example.com is needed."
+            raise InvalidNameError(field, Message("name.no_dot", text, {"name": shown}))
         if labels[-1].isdigit():
-            raise InvalidName(field, f"{shown} ends in a number, which is not a top-level domain.")
+            text = "{name} ends in a number, which is not a top-level domain."
+            raise InvalidNameError(field, Message("name.ends_in_number", text, {"name": shown}))
         full = f"*.{encoded}" if wildcard else encoded
         if len(full) > _MAX_NAME:
-            raise InvalidName(field, f"{shown} is longer than the {_MAX_NAME} characters that DNS allows.")
+            raise _too_long(field, shown)
         return cls(full)
 
     @property
@@ -131,12 +137,13 @@ class IpAddress:
         """Normalise an IPv4 or IPv6 address.
 
         Raises:
-            InvalidName: The text is not an IP address.
+            InvalidNameError: The text is not an IP address.
         """
         try:
             return cls(str(ipaddress.ip_address(text[:_MAX_INPUT].strip())))
         except ValueError:
-            raise InvalidName(field, f"{_shorten(text)} is not an IP address.") from None
+            reason = Message("name.not_an_address", "{name} is not an IP address.", {"name": _shorten(text)})
+            raise InvalidNameError(field, reason) from None
 
     def __str__(self) -> str:
         return self.address
@@ -150,7 +157,7 @@ def parse_identifier(text: str, *, field: str = "name") -> Identifier:
     """Read a DNS name or an IP address.
 
     Raises:
-        InvalidName: It is neither.
+        InvalidNameError: It is neither.
     """
     if _as_ip(text[:_MAX_INPUT].strip()) is not None:
         return IpAddress.parse(text, field=field)
@@ -169,22 +176,27 @@ def certificate_names(
         most: How many names there may be.
 
     Raises:
-        InvalidName: A name is given twice, or there are too many; no more are looked at than are needed to see that.
+        InvalidNameError: A name is given twice, or there are too many; no more are looked at than are needed to see
+            that.
     """
     names = dict.fromkeys([domain])
     if wildcard:
         if domain.is_wildcard:
-            raise InvalidName("wildcard", f"{domain} is a wildcard already.")
+            reason = Message("name.already_wildcard", "{name} is a wildcard already.", {"name": domain.ascii})
+            raise InvalidNameError("wildcard", reason)
         names[DnsName(f"*.{domain}")] = None
     room = most - len(names)
     further = tuple(islice(aliases, room + 1))
     if len(further) > room:
-        raise InvalidName("aliases", f"there are too many names: a certificate carries at most {most}.")
+        text = "there are too many names: a certificate carries at most {count}."
+        raise InvalidNameError("aliases", Message("name.too_many", text, {"count": most}))
     for alias in further:
         if alias == domain:
-            raise InvalidName("aliases", f"{alias} is the domain itself; leave it out of the aliases.")
+            text = "{name} is the domain itself; leave it out of the aliases."
+            raise InvalidNameError("aliases", Message("name.is_the_domain", text, {"name": alias.ascii}))
         if alias in names:
-            raise InvalidName("aliases", f"{alias} is there twice.")
+            reason = Message("name.twice", "{name} is there twice.", {"name": alias.ascii})
+            raise InvalidNameError("aliases", reason)
         names[alias] = None
     return tuple(names)
 
@@ -198,35 +210,35 @@ def form_of_names(
 
     Args:
         names: The names, at least one.
-        domain: The one that is the domain; the first that is no wildcard, or the first one, when None.
+        domain: The primary name; if None, the first name without a wildcard, or else the first name.
         most: How many names there may be.
 
     Raises:
-        InvalidName: There are too many.
+        InvalidNameError: There are too many.
     """
     if domain is None:
-        domain = next((one for one in names if not one.is_wildcard), names[0])
+        domain = next((name for name in names if not name.is_wildcard), names[0])
     wildcard = not domain.is_wildcard and DnsName(f"*.{domain}") in names
     own = {domain, *([DnsName(f"*.{domain}")] if wildcard else [])}
-    aliases = tuple(one for one in dict.fromkeys(names) if one not in own)
+    aliases = tuple(name for name in dict.fromkeys(names) if name not in own)
     certificate_names(domain, aliases, wildcard=wildcard, most=most)
     return domain, aliases, wildcard
 
 
 def covering_names(names: Iterable[DnsName]) -> frozenset[str]:
     """The names that cover one of these: themselves, and the wildcards above them (RFC 6125 section 6.4.3)."""
-    found: set[str] = set()
+    covering: set[str] = set()
     for name in names:
-        found.add(name.ascii)
+        covering.add(name.ascii)
         if not name.is_wildcard:
-            found.add(f"*.{name.ascii.partition('.')[2]}")
-    return frozenset(found)
+            covering.add(f"*.{name.ascii.partition('.')[2]}")
+    return frozenset(covering)
 
 
 def share_names(some: Iterable[DnsName], others: Iterable[DnsName]) -> bool:
-    """Whether there is a host name that both cover."""
+    """Whether some host name is covered by both."""
     some, others = tuple(some), tuple(others)
-    first, second = {one.ascii for one in some}, {one.ascii for one in others}
+    first, second = {name.ascii for name in some}, {name.ascii for name in others}
     return bool(first & covering_names(others)) or bool(second & covering_names(some))
 
 
@@ -241,19 +253,57 @@ def common_name(names: Iterable[DnsName]) -> str:
 
 def _refuse_other_things(name: str, shown: str, field: str) -> None:
     if _as_ip(name) is not None:
-        raise InvalidName(field, f"{shown} is an IP address, not a domain name.", advice=_NO_ADDRESS)
+        raise _address(field, shown)
     if _LOOKS_LIKE_URL.match(name) or "/" in name:
-        raise InvalidName(field, f"{shown} is a URL; give the host name alone.")
+        inside = _name_in(_LOOKS_LIKE_URL.sub("", name).partition("/")[0].rpartition("@")[2].partition(":")[0])
+        raise InvalidNameError(field, _is_url(shown, inside))
     if "@" in name:
-        raise InvalidName(field, f"{shown} is an e-mail address; give the domain alone.")
+        inside = _name_in(name.rpartition("@")[2])
+        raise InvalidNameError(field, _is_email(shown, inside))
     if any(character.isspace() or ord(character) < 0x20 for character in name):  # noqa: PLR2004 - C0 controls
-        raise InvalidName(field, f"{shown} contains white space; give one name.")
+        text = "{name} contains white space; give one name."
+        raise InvalidNameError(field, Message("name.white_space", text, {"name": shown}))
     if "_" in name:
-        raise InvalidName(field, f"{shown} has an underscore, which CAs do not certify (host names have none).")
+        text = "{name} has an underscore, which CAs do not certify (host names have none)."
+        raise InvalidNameError(field, Message("name.underscore", text, {"name": shown}))
     if ":" in name:
-        raise InvalidName(field, f"{shown} has a colon; give the host name without a port.")
+        text = "{name} has a colon; give the host name without a port."
+        raise InvalidNameError(field, Message("name.colon", text, {"name": shown}))
     if name.startswith(".") or ".." in name:
-        raise InvalidName(field, f"{shown} has an empty label (two dots, or a dot in front).")
+        text = "{name} has an empty label (two dots, or a dot in front)."
+        raise InvalidNameError(field, Message("name.empty_label", text, {"name": shown}))
+
+
+def _too_long(field: str, shown: str) -> InvalidNameError:
+    text = "{name} is longer than the {count} characters that DNS allows."
+    return InvalidNameError(field, Message("name.too_long", text, {"name": shown, "count": _MAX_NAME}))
+
+
+def _address(field: str, shown: str) -> InvalidNameError:
+    reason = Message("name.address", "{name} is an IP address, not a domain name.", {"name": shown})
+    return InvalidNameError(field, reason, advice=_NO_ADDRESS)
+
+
+def _is_url(shown: str, inside: str) -> Message:
+    if not inside:
+        return Message("name.url", "{name} is a URL; give the host name alone.", {"name": shown})
+    text = "{name} is a URL; the name in it is {inside}."
+    return Message("name.url_with_name", text, {"name": shown, "inside": inside})
+
+
+def _is_email(shown: str, inside: str) -> Message:
+    if not inside:
+        return Message("name.email", "{name} is an e-mail address; give the domain alone.", {"name": shown})
+    text = "{name} is an e-mail address; the domain in it is {inside}."
+    return Message("name.email_with_domain", text, {"name": shown, "inside": inside})
+
+
+def _name_in(text: str) -> str:
+    """The name that a part of a URL or of an e-mail address is; empty if it is none."""
+    try:
+        return "" if "@" in text or "/" in text else DnsName.parse(text).ascii
+    except InvalidNameError:
+        return ""
 
 
 def _encode(base: str, shown: str, field: str) -> str:
@@ -263,12 +313,15 @@ def _encode(base: str, shown: str, field: str) -> str:
         if _is_in_use(base.lower().removesuffix(".")):
             return base.lower().removesuffix(".")
         if "too long" in str(error).lower():
-            raise InvalidName(field, f"{shown} is too long: 63 characters a label and 253 in all.") from None
-        raise InvalidName(field, f"{shown} is not a valid domain name ({_clean(error)}).") from None
+            text = "{name} is too long: 63 characters a label and 253 in all."
+            raise InvalidNameError(field, Message("name.too_long_label", text, {"name": shown})) from None
+        params = {"name": shown, "reason": _clean(error)}
+        reason = Message("name.not_valid", "{name} is not a valid domain name ({reason}).", params)
+        raise InvalidNameError(field, reason) from None
     # UTS 46 maps fullwidth digits and dots, so that only now is it clear what this is, and whether a dot ends it.
     encoded = encoded.removesuffix(".")
     if _as_ip(encoded) is not None:
-        raise InvalidName(field, f"{shown} is an IP address, not a domain name.", advice=_NO_ADDRESS)
+        raise _address(field, shown)
     return encoded
 
 
@@ -279,7 +332,7 @@ def _is_in_use(name: str) -> bool:
     encodes to the same label.
     """
     labels = name.split(".")
-    return len(labels) > 1 and all(map(_is_label_in_use, labels)) and any(one.startswith("xn--") for one in labels)
+    return len(labels) > 1 and all(map(_is_label_in_use, labels)) and any(label.startswith("xn--") for label in labels)
 
 
 def _is_label_in_use(label: str) -> bool:

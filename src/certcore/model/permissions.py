@@ -1,4 +1,4 @@
-"""What can be permitted: ONE table of the actions that the policy is asked about, and of who may by the roles."""
+"""Permissions: what the policy decides about, and which roles have them."""
 
 from __future__ import annotations
 
@@ -25,51 +25,58 @@ class Permission(StrEnum):
     CERTIFICATE_VIEW = "certificate.view"
     #: Store a new draft.
     CERTIFICATE_CREATE = "certificate.create"
-    #: Take in a certificate that was issued elsewhere, with its private key.
+    #: Import a certificate that was issued elsewhere, with its private key.
     CERTIFICATE_IMPORT = "certificate.import"
     #: Change the form data or the renewal policy; take it back to draft.
     CERTIFICATE_EDIT = "certificate.edit"
-    #: Make key and CSR: from here on the CA is asked.
+    #: Make key and CSR, which begins the issuance.
     CERTIFICATE_GENERATE_CSR = "certificate.generate_csr"
-    #: Begin a new issuance of one that has, or had, a leaf; give one up again.
+    #: Begin a new issuance for a certificate that has, or had, a leaf; cancel one.
     CERTIFICATE_RENEW = "certificate.renew"
-    #: Have it looked at now, and a first attempt that failed taken up again.
+    #: Have the next step taken now, and repeat a first issuance that failed.
     CERTIFICATE_CHECK = "certificate.check"
+    #: Run an action of the CA module on it that is for its owner.
+    CERTIFICATE_ACT = "certificate.act"
+    #: Run an action of the CA module on it that its owner must not take: approve or refuse its request, say.
+    CERTIFICATE_APPROVE = "certificate.approve"
+    #: Give it to another owner, with its leaf and its private key. The policy is asked for that owner, too:
+    #: ``certificate.create``, and ``authority.use`` for its CA profiles.
+    CERTIFICATE_TRANSFER = "certificate.transfer"
     #: Delete it with its keys.
     CERTIFICATE_DELETE = "certificate.delete"
     #: Have the CA revoke the leaf in service.
     CERTIFICATE_REVOKE = "certificate.revoke"
-    #: Take the private key out, alone or in an export.
+    #: Export the private key.
     CERTIFICATE_REVEAL_KEY = "certificate.reveal_key"
-    #: See how far the plugins were told of it, and why one failed: what a command wrote, paths of the server.
+    #: See its deliveries to observers, and why one failed: output of commands, paths of the server.
     CERTIFICATE_DELIVERIES = "certificate.deliveries"
     #: See the CA profiles; never their secrets.
     AUTHORITY_VIEW = "authority.view"
-    #: Have a certificate use a CA profile that it did not have: as its own, as a fallback, or to revoke through. The
-    #: subject is the profile, the owner that of the certificate.
+    #: Let a certificate use another CA profile: as its own, as a fallback, or to revoke through. The subject is the
+    #: profile, the owner that of the certificate.
     AUTHORITY_USE = "authority.use"
     #: Store a new CA profile.
     AUTHORITY_CREATE = "authority.create"
     #: Change a CA profile or its secrets.
     AUTHORITY_EDIT = "authority.edit"
-    #: Try a CA profile against the real CA.
+    #: Test a CA profile at the real CA.
     AUTHORITY_CHECK = "authority.check"
-    #: Run an action of the CA module on a profile: roll over its account's key, close the account.
+    #: Run an action of the CA module on a profile, such as rolling over its account's key or closing the account.
     AUTHORITY_ACT = "authority.act"
     #: Delete a CA profile that no certificate uses.
     AUTHORITY_DELETE = "authority.delete"
-    #: See which sealing keys there are, and what is sealed with them.
+    #: See the sealing keys, and what is sealed with them.
     KEYRING_VIEW = "keyring.view"
     #: Add a sealing key, make it the current one, re-wrap what is stored, retire a key.
     KEYRING_CHANGE = "keyring.change"
 
 
 class Role(IntEnum):
-    """What somebody is in a panel; each may do all that the ones before may."""
+    """A role in a panel; each includes the previous ones."""
 
     #: Sees everything, changes nothing.
     VIEWER = 1
-    #: Manages certificates; does not get at private keys.
+    #: Manages certificates; does not export private keys.
     OPERATOR = 2
     #: Everything: CA profiles, private keys, sealing keys.
     ADMINISTRATOR = 3
@@ -77,15 +84,15 @@ class Role(IntEnum):
 
 @frozen
 class Grant:
-    """Who may do something."""
+    """Who has a permission."""
 
-    #: From this role on.
+    #: The lowest role that has it.
     role: Role
-    #: Whether the owner of the certificate may, without any role.
+    #: Whether the owner of the certificate has it without a role.
     owner: bool = False
 
 
-#: Who may do what by `certcore.services.roles.RolePolicy`.
+#: The grants of `certcore.services.roles.RolePolicy`.
 GRANTS: Final[Mapping[Permission, Grant]] = MappingProxyType(
     {
         Permission.CERTIFICATE_LIST: Grant(Role.VIEWER, owner=True),
@@ -97,6 +104,9 @@ GRANTS: Final[Mapping[Permission, Grant]] = MappingProxyType(
         Permission.CERTIFICATE_GENERATE_CSR: Grant(Role.OPERATOR, owner=True),
         Permission.CERTIFICATE_RENEW: Grant(Role.OPERATOR, owner=True),
         Permission.CERTIFICATE_CHECK: Grant(Role.OPERATOR, owner=True),
+        Permission.CERTIFICATE_ACT: Grant(Role.OPERATOR, owner=True),
+        Permission.CERTIFICATE_APPROVE: Grant(Role.OPERATOR),
+        Permission.CERTIFICATE_TRANSFER: Grant(Role.OPERATOR, owner=True),
         Permission.CERTIFICATE_DELETE: Grant(Role.OPERATOR, owner=True),
         Permission.CERTIFICATE_REVOKE: Grant(Role.OPERATOR, owner=True),
         Permission.CERTIFICATE_REVEAL_KEY: Grant(Role.ADMINISTRATOR, owner=True),
@@ -113,8 +123,8 @@ GRANTS: Final[Mapping[Permission, Grant]] = MappingProxyType(
     }
 )
 
-#: What an action of a user takes, so that a page offers nobody what will be refused. An export without the private key
-#: takes the permission to view only.
+#: The permission that each user action needs; pages offer nothing that would be refused. An export without the private
+#: key needs only the permission to view.
 NEEDED: Final[Mapping[Action, Permission]] = MappingProxyType(
     {
         Action.EDIT: Permission.CERTIFICATE_EDIT,

@@ -17,16 +17,18 @@ from functools import partial
 from types import CodeType, FunctionType, TracebackType
 from typing import Any, Final
 
-from certcore.errors import CertCoreError, LeaseLost, PluginError, StorageError
-from certcore.model.conform import Misfit, conform, with_article
-from certcore.model.hints import Hint, hint_to_json
+from certcore.errors import CertCoreError, LeaseLostError, PluginError, StorageError
+from certcore.messages import Message
+from certcore.model.hints import Hint, Link, hint_to_json
+from certcore.model.plugin_results import UnexpectedResultError, conform, with_article
+from certcore.model.web_pages import is_web_page
 
-__all__ = ["call_for_hints", "call_plugin", "frames_of", "is_interrupt", "kind_of"]
+__all__ = ["call_for_hints", "call_plugin", "frames_of", "is_interrupt", "kind_of", "raised"]
 
 _log = logging.getLogger(__name__)
-#: How much text an error of certcore's own kinds may bring to the page.
+#: How much text of an error is shown on a page.
 _MOST_TEXT: Final = 20_000
-#: How many hints a page takes, and of how many characters as JSON.
+#: How many hints a page may have, and how many characters they may have as JSON.
 _MOST_HINTS: Final = 200
 _MOST_HINT_TEXT: Final = 256 * 1024
 #: How many of the last frames are logged.
@@ -45,8 +47,8 @@ def call_plugin(
         place: The hook or method, for the error and the log.
         function: What is called.
         arguments: Its arguments by position.
-        returns: What it has to return, as an annotation (see `certcore.model.conform.conform`); or a function that
-            makes the result of what was returned, and raises `Misfit` where that cannot be.
+        returns: What it has to return, as an annotation (see `certcore.model.plugin_results.conform`); or a function
+            that makes the result of what was returned, and raises `UnexpectedResultError` where that cannot be.
         named: Its arguments by name.
 
     Returns:
@@ -55,7 +57,7 @@ def call_plugin(
     Raises:
         PluginError: It raised anything but an error of `certcore.errors`, or returned something else.
         CertCoreError: It raised this error on purpose, for people.
-        LeaseLost, StorageError: The store refused something that the plugin did. Raised without the store's doing,
+        LeaseLostError, StorageError: The store refused something that the plugin did. Raised without the store's doing,
             these are a `PluginError`.
         KeyboardInterrupt: Somebody interrupted the main thread; likewise whatever a signal's handler raises there.
     """
@@ -63,21 +65,21 @@ def call_plugin(
         returned = function(*arguments, **named)
         _refuse_unfinished(returned)
         return returns(returned) if isinstance(returns, FunctionType | partial) else conform(returned, returns)
-    except Misfit as error:
-        reason = f"it returned {error}."
+    except UnexpectedResultError as error:
+        reason = Message("plugin.returned", "it returned {returned}.", {"returned": str(error)})
         _log_safely("The plugin %r failed in %s: %s", plugin, place, reason)
         raise PluginError(plugin, place, reason) from None
     except BaseException as error:  # isolation: SystemExit and its like are a plugin's failure, too
         if is_interrupt(error) or _is_meant(error):
             raise
         _log_safely("The plugin %r raised %s in %s:\n%s", plugin, kind_of(error), place, frames_of(error))
-        raise PluginError(plugin, place, f"it raised {kind_of(error)}.") from None
+        raise PluginError(plugin, place, raised(error)) from None
 
 
 def call_for_hints(
     plugin: str, place: str, function: Callable[..., Any], /, *arguments: Any, **named: Any
 ) -> tuple[Hint, ...]:
-    """As `call_plugin`, for what returns hints: few enough, and small enough, for a page.
+    """As `call_plugin`, for calls that return hints; their number and size are bounded.
 
     Raises:
         PluginError: It raised, or returned something else, or more than a page holds.
@@ -88,11 +90,19 @@ def call_for_hints(
 
 def _some_hints(returned: object) -> tuple[Hint, ...]:
     hints: tuple[Hint, ...] = conform(returned, tuple[Hint, ...])
+    for hint in hints:
+        if isinstance(hint, Link) and not is_web_page(hint.url):
+            raise UnexpectedResultError(f"a Link to {hint.url[:60]!r}, where an https URL belongs")
     size = sum(len(json.dumps(hint_to_json(hint), default=str)) for hint in hints)
     if len(hints) > _MOST_HINTS or size > _MOST_HINT_TEXT:
         allowed = f"{_MOST_HINTS} hints of {_MOST_HINT_TEXT} characters are allowed"
-        raise Misfit(f"{len(hints)} hints of {size} characters; {allowed}")
+        raise UnexpectedResultError(f"{len(hints)} hints of {size} characters; {allowed}")
     return hints
+
+
+def raised(error: BaseException) -> Message:
+    """That a plugin raised an error; its text is left out, as it might hold a secret."""
+    return Message("plugin.raised", "it raised {error}.", {"error": kind_of(error)})
 
 
 def is_interrupt(error: BaseException) -> bool:
@@ -123,12 +133,14 @@ def _refuse_unfinished(returned: object) -> None:
     if inspect.iscoroutine(returned):
         returned.close()  # else Python warns that nobody has awaited it
     if inspect.isawaitable(returned) or inspect.isasyncgen(returned):
-        raise Misfit(f"{with_article(returned)}: certcore calls plain functions, so write `def` without `async`")
+        raise UnexpectedResultError(
+            f"{with_article(returned)}: certcore calls plain functions, so write `def` without `async`"
+        )
 
 
 def _is_meant(error: BaseException) -> bool:
     """Whether an error is of `certcore.errors` and can be shown as it is."""
-    if isinstance(error, (LeaseLost, StorageError)):
+    if isinstance(error, (LeaseLostError, StorageError)):
         return _is_of_the_store(error)
     if not isinstance(error, CertCoreError):
         return False

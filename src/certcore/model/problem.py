@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
+
+from certcore.messages import Message, as_message, sentences
+from certcore.model.stored_messages import message_document, plain_message, read_message
 
 __all__ = ["Problem"]
+
+#: The longest text of a problem that is read, in characters.
+_LONGEST_TEXT: Final = 4000
+
+
+def _stored(text: str | Message) -> Message:
+    return plain_message(as_message(text))
 
 
 @frozen(kw_only=True)
@@ -20,8 +30,9 @@ class Problem:
 
     #: The problem type, an URI (RFC 9457 section 3.1.1).
     type: str = "about:blank"
-    #: What happened in the words of a panel's user; ours, not the CA's.
-    title: str = ""
+    #: What happened, in certcore's words for a panel's user. Given as ``title``, a text or a message; `title` is its
+    #: English text.
+    title_text: Message = field(default=Message("", ""), converter=_stored, alias="title", hash=False)
     #: The CA's own text, untouched (RFC 9457 section 3.1.4).
     detail: str = ""
     #: The HTTP status code, where there was one.
@@ -32,8 +43,27 @@ class Problem:
     instance: str = ""
     #: One problem per identifier, where the CA gave them.
     subproblems: tuple[Problem, ...] = ()
-    #: What the owner or the operator can do about it.
-    advice: str = ""
+    #: What the owner or the operator can do about it. Given as ``advice``; `advice` is its English text.
+    advice_text: Message = field(default=Message("", ""), converter=_stored, alias="advice", hash=False)
+
+    @property
+    def title(self) -> str:
+        """What happened, in English."""
+        return str(self.title_text)
+
+    @property
+    def advice(self) -> str:
+        """What can be done about it, in English."""
+        return str(self.advice_text)
+
+    @property
+    def text(self) -> Message:
+        """All that is known of it but the advice: what happened, what the CA said, and the problem of each name."""
+        parts = [self.title_text if self.title else as_message(self.detail or self.type)]
+        if self.title and self.detail:
+            parts.append(Message("problem.ca_said", "The CA said: {detail}", {"detail": self.detail}))
+        parts.extend(_of_name(subproblem) for subproblem in self.subproblems)
+        return sentences(*parts)
 
     @property
     def acme_type(self) -> str:
@@ -41,19 +71,19 @@ class Problem:
         prefix = "urn:ietf:params:acme:error:"
         return self.type.removeprefix(prefix) if self.type.startswith(prefix) else ""
 
-    def worded(self, title: str, advice: str = "") -> Problem:
-        """The same problem with our words on it."""
+    def worded(self, title: str | Message, advice: str | Message = "") -> Problem:
+        """The problem with certcore's title and advice."""
         return evolve(self, title=title, advice=advice)
 
     def __str__(self) -> str:
-        parts = [self.title or self.detail or self.type]
-        if self.title and self.detail:
-            parts.append(f"The CA said: {self.detail}")
-        parts.extend(f"{sub.identifier}: {sub.detail or sub.title or sub.type}" for sub in self.subproblems)
-        return " ".join(parts)
+        return str(self.text)
 
     def to_json(self) -> dict[str, Any]:
-        """The problem as an ``application/problem+json`` object; empty members are left out."""
+        """The problem as an ``application/problem+json`` object; empty members are left out.
+
+        ``texts`` has the messages of ``title`` and ``advice`` with their keys, where they can be translated
+        (RFC 9457 section 3.2 calls such a member an extension).
+        """
         document: dict[str, Any] = {"type": self.type}
         for name in ("title", "detail", "status", "instance", "advice"):
             if value := getattr(self, name):
@@ -61,6 +91,9 @@ class Problem:
         if self.identifier:
             kind = "ip" if ":" in self.identifier or self.identifier.replace(".", "").isdigit() else "dns"
             document["identifier"] = {"type": kind, "value": self.identifier}
+        messages = {"title": self.title_text, "advice": self.advice_text}
+        if texts := {name: message_document(text) for name, text in messages.items() if text.key or text.params}:
+            document["texts"] = texts
         if self.subproblems:
             document["subproblems"] = [sub.to_json() for sub in self.subproblems]
         return document
@@ -74,25 +107,42 @@ class Problem:
         def text(name: str) -> str:
             value = document.get(name)
             # JSON may hold half of a surrogate pair, which no store takes.
-            return value[:4000].encode("utf-8", "replace").decode() if isinstance(value, str) else ""
+            return value[:_LONGEST_TEXT].encode("utf-8", "replace").decode() if isinstance(value, str) else ""
 
-        found = document.get("status")
-        is_status = isinstance(found, int) and not isinstance(found, bool) and 100 <= found <= 599  # noqa: PLR2004
+        texts = document.get("texts")
+
+        def message(name: str) -> str | Message:
+            """The message, if its English text is the member's value; else that text alone."""
+            stored = read_message(texts.get(name)) if isinstance(texts, Mapping) else None
+            return text(name) if stored is None or str(stored) != text(name) else stored
+
+        http_status = document.get("status")
+        is_status = isinstance(http_status, int) and not isinstance(http_status, bool) and 100 <= http_status <= 599  # noqa: PLR2004
         identifier = document.get("identifier")
         value = identifier.get("value") if isinstance(identifier, Mapping) else ""
         listed = document.get("subproblems")
         subproblems = (
-            tuple(cls.from_json(one, depth=depth + 1) for one in listed[:100] if isinstance(one, Mapping))
+            tuple(
+                cls.from_json(subproblem, depth=depth + 1)
+                for subproblem in listed[:100]
+                if isinstance(subproblem, Mapping)
+            )
             if isinstance(listed, list) and depth == 0  # RFC 8555 section 6.7.1: sub-problems do not nest
             else ()
         )
         return cls(
             type=text("type") or "about:blank",
-            title=text("title"),
+            title=message("title"),
             detail=text("detail"),
-            status=found if is_status else status,
+            status=http_status if is_status else status,
             identifier=value.encode("utf-8", "replace").decode() if isinstance(value, str) else "",
             instance=text("instance"),
             subproblems=subproblems,
-            advice=text("advice"),
+            advice=message("advice"),
         )
+
+
+def _of_name(problem: Problem) -> Message:
+    """What is known of the problem of one name."""
+    text = problem.title_text if problem.title and not problem.detail else as_message(problem.detail or problem.type)
+    return Message("problem.of_name", "{name}: {problem}", {"name": problem.identifier, "problem": text})

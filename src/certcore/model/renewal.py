@@ -9,14 +9,26 @@ from typing import Final
 
 from attrs import field, frozen
 
-from certcore.errors import InvalidInput
+from certcore.errors import InvalidInputError
+from certcore.messages import Message
 from certcore.model.leaf import Leaf
 from certcore.model.renewal_info import RenewalInfo
 
-__all__ = ["RenewalPolicy", "Retry", "installed_at", "is_early", "retry_delay", "usual_time_in_service"]
+__all__ = [
+    "MAX_DAYS",
+    "RenewalMoment",
+    "RenewalPolicy",
+    "RenewalReason",
+    "Retry",
+    "installed_at",
+    "is_early",
+    "retry_delay",
+    "usual_time_in_service",
+]
 
 _SHORT_LIFETIME: Final = timedelta(days=10)
-_MAX_DAYS: Final = 365
+#: The most days before its end that a leaf can be renewed.
+MAX_DAYS: Final = 365
 #: Over how long renewals that would begin together are spread, at most.
 _SPREAD: Final = timedelta(days=1)
 #: A moment in the first third of what a leaf had left when it was installed is too early: a leaf may have been dated
@@ -33,22 +45,50 @@ _NEXT_WISHES: Final = timedelta(days=1)
 
 
 def _days(instance: object, attribute: object, value: int | None) -> None:
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MAX_DAYS):
-        raise InvalidInput("days_before", f"must be a whole number of days from 1 to {_MAX_DAYS}.")
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_DAYS):
+        text = "must be a whole number of days from 1 to {most}."
+        raise InvalidInputError("days_before", Message("renewal.not_days", text, {"most": MAX_DAYS}))
+
+
+class RenewalReason(StrEnum):
+    """Why a leaf is due for renewal when it is: by the policy, by the CA's wish, or by a limit of either."""
+
+    #: The policy's number of days before the end.
+    DAYS_BEFORE = "days_before"
+    #: The policy names no number: a share of the lifetime counts.
+    LIFETIME = "lifetime"
+    #: The policy's number of days is more than half of the lifetime: that half counts.
+    HALF_OF_LIFETIME = "half_of_lifetime"
+    #: The policy, or the CA, wants it later than is safe: a share of the lifetime before the end counts.
+    BEFORE_END = "before_end"
+    #: The CA's wish (RFC 9773).
+    AUTHORITY = "authority"
+    #: The CA's wish is followed, but not so soon after the installation.
+    AUTHORITY_LATER = "authority_later"
+    #: It would be too soon after the installation: the leaf was old, or renewals came early.
+    AFTER_INSTALLATION = "after_installation"
+
+
+@frozen
+class RenewalMoment:
+    """When a leaf is due for renewal, and why then."""
+
+    at: datetime
+    reason: RenewalReason
 
 
 @frozen(kw_only=True)
 class RenewalPolicy:
     """Whether and when a certificate renews by itself."""
 
-    #: Renew without being asked.
+    #: Renew automatically.
     auto: bool = True
     #: Days before not_after; None leaves it to the lifetime: a third of it, half of it below ten days.
     days_before: int | None = field(default=None, validator=_days)
     #: Make a new key at each renewal.
     rotate_key: bool = True
 
-    def renew_at(
+    def moment(
         self,
         leaf: Leaf,
         certificate_id: str,
@@ -56,8 +96,8 @@ class RenewalPolicy:
         *,
         installed: datetime | None = None,
         early: int = 0,
-    ) -> datetime:
-        """The moment from which the leaf is due for renewal.
+    ) -> RenewalMoment:
+        """The moment from which the leaf is due for renewal, and why then.
 
         Where the CA says when (RFC 9773), that counts, unless a number of days asks for an earlier renewal.
 
@@ -74,30 +114,60 @@ class RenewalPolicy:
 
         Args:
             leaf: The leaf in service.
-            certificate_id: Whose it is.
+            certificate_id: The certificate.
             info: What the CA said about it.
             installed: When the leaf was put into service, see `installed_at`; None for one that was not ordered here,
                 which may be due at once.
             early: How many renewals that followed each other began early, up to the one that brought this leaf.
         """
-        latest = leaf.not_after - leaf.lifetime / (3 if leaf.lifetime < _SHORT_LIFETIME else 20)
-        own = min(self._own(leaf, certificate_id), latest)
-        wished = info.renew_at if info is not None and info.counts else None
+        end = leaf.not_after - self.end_margin(leaf)
+        latest = RenewalMoment(end, RenewalReason.BEFORE_END)
+        own = _sooner(self._own(leaf, certificate_id), latest)
+        wished = None
+        if info is not None and info.counts and info.renew_at is not None:
+            wished = RenewalMoment(info.renew_at, RenewalReason.AUTHORITY)
         if installed is not None and leaf.not_after > installed:
             left = leaf.not_after - installed
-            own, latest = (_braked(one, installed, left, early) for one in (own, latest))
-            if wished is not None:
-                wished = max(wished, installed + min(_wish_waits(early, left), left / 2))
+            own, latest = (_braked(moment, installed, left, early) for moment in (own, latest))
+            soonest = installed + min(_wish_waits(early, left), left / 2)
+            if wished is not None and wished.at < soonest:
+                wished = RenewalMoment(soonest, RenewalReason.AUTHORITY_LATER)
         if wished is None:
             return own
-        return min(wished, latest if self.days_before is None else own)
+        return _sooner(wished, latest if self.days_before is None else own)
 
-    def _own(self, leaf: Leaf, certificate_id: str) -> datetime:
+    def renew_at(
+        self,
+        leaf: Leaf,
+        certificate_id: str,
+        info: RenewalInfo | None = None,
+        *,
+        installed: datetime | None = None,
+        early: int = 0,
+    ) -> datetime:
+        """The moment of `moment`, with the same arguments."""
+        return self.moment(leaf, certificate_id, info, installed=installed, early=early).at
+
+    @staticmethod
+    def end_margin(leaf: Leaf) -> timedelta:
+        """How long before the leaf's end a renewal begins at the latest, whatever the policy or the CA says."""
+        return leaf.lifetime / (3 if leaf.lifetime < _SHORT_LIFETIME else 20)
+
+    def is_capped(self, leaf: Leaf) -> bool:
+        """Whether the number of days is more than half of the leaf's lifetime: then that half counts."""
+        return self.days_before is not None and timedelta(days=self.days_before) > leaf.lifetime / 2
+
+    def _own(self, leaf: Leaf, certificate_id: str) -> RenewalMoment:
+        reason = RenewalReason.DAYS_BEFORE
+        if self.days_before is None:
+            reason = RenewalReason.LIFETIME
+        elif self.is_capped(leaf):
+            reason = RenewalReason.HALF_OF_LIFETIME
         share = leaf.lifetime / (2 if leaf.lifetime < _SHORT_LIFETIME else 3)
         before = share if self.days_before is None else timedelta(days=self.days_before)
         before = min(before, leaf.lifetime / 2)
         before -= min(before / 10, _SPREAD) * _share(certificate_id)
-        return leaf.not_after - before
+        return RenewalMoment(leaf.not_after - before, reason)
 
 
 def installed_at(leaf: Leaf, finished_at: datetime | None) -> datetime:
@@ -111,7 +181,7 @@ def is_early(policy: RenewalPolicy, leaf: Leaf, certificate_id: str, *, installe
     Args:
         policy: The certificate's.
         leaf: The leaf in service.
-        certificate_id: Whose it is.
+        certificate_id: The certificate.
         installed: When the leaf was put into service.
         now: The moment at which the renewal begins.
     """
@@ -127,10 +197,16 @@ def usual_time_in_service(leaf: Leaf, installed: datetime) -> timedelta:
     return max(leaf.not_before + used - installed, left / 2)
 
 
-def _braked(moment: datetime, installed: datetime, left: timedelta, early: int) -> datetime:
-    if moment >= installed + left / _TOO_EARLY:
+def _sooner(moment: RenewalMoment, other: RenewalMoment) -> RenewalMoment:
+    """The first of two moments; of two equal ones, the first argument."""
+    return moment if moment.at <= other.at else other
+
+
+def _braked(moment: RenewalMoment, installed: datetime, left: timedelta, early: int) -> RenewalMoment:
+    if moment.at >= installed + left / _TOO_EARLY:
         return moment
-    return installed + left * _SHARES[min(early, len(_SHARES) - 1)]
+    later = installed + left * _SHARES[min(early, len(_SHARES) - 1)]
+    return RenewalMoment(later, RenewalReason.AFTER_INSTALLATION)
 
 
 def _wish_waits(early: int, left: timedelta) -> timedelta:
@@ -147,13 +223,13 @@ def _share(text: str) -> float:
 
 
 class Retry(StrEnum):
-    """What a failure means for the next attempt."""
+    """What a failure means for the next issuance."""
 
-    #: The network, or a server in trouble: try again soon.
+    #: The network, or a server in trouble: retry soon.
     SOON = "soon"
-    #: The CA refused for a reason that may pass: slow down to hours.
+    #: The CA refused for a reason that may pass: retry after hours.
     SLOW = "slow"
-    #: Trying again will not help until somebody changes something.
+    #: A retry does not help until something is changed.
     NEVER = "never"
 
 

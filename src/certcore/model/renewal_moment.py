@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import assert_never
 
+from certcore.messages import Message
 from certcore.model.certificate import Certificate
 from certcore.model.issuance import Issuance, Purpose
 from certcore.model.leaf import Leaf
-from certcore.model.renewal import installed_at, is_early
+from certcore.model.renewal import RenewalMoment, RenewalPolicy, RenewalReason, installed_at, is_early
 
-__all__ = ["begins_early", "renewal_moment"]
+__all__ = ["begins_early", "planned_renewal", "renewal_message", "renewal_moment"]
 
 
 def renewal_moment(certificate: Certificate, active: Issuance, leaf: Leaf) -> datetime:
-    """The moment from which the leaf in service is due for renewal.
+    """The moment from which the leaf in service is due for renewal; `planned_renewal` says why then, too."""
+    return planned_renewal(certificate, active, leaf).at
+
+
+def planned_renewal(certificate: Certificate, active: Issuance, leaf: Leaf) -> RenewalMoment:
+    """The moment from which the leaf in service is due for renewal, and why then.
 
     Args:
         certificate: As it stands.
@@ -22,7 +29,7 @@ def renewal_moment(certificate: Certificate, active: Issuance, leaf: Leaf) -> da
     """
     # An imported leaf may be due at once: nothing was ordered for it, so nothing runs in a circle.
     is_ours = active.purpose is not Purpose.IMPORT
-    return certificate.renewal.renew_at(
+    return certificate.renewal.moment(
         leaf,
         certificate.id,
         active.renewal_info,
@@ -38,3 +45,52 @@ def begins_early(certificate: Certificate, active: Issuance, now: datetime) -> b
         return False
     installed = installed_at(leaf, active.finished_at)
     return is_early(certificate.renewal, leaf, certificate.id, installed=installed, now=now)
+
+
+def renewal_message(planned: RenewalMoment, policy: RenewalPolicy, leaf: Leaf) -> Message:
+    """Why a leaf is due for renewal when it is, in words.
+
+    Args:
+        planned: From `planned_renewal`.
+        policy: The certificate's renewal policy.
+        leaf: The leaf in service.
+    """
+    facts = {
+        "renews_at": f"{planned.at:%Y-%m-%d %H:%M} UTC",
+        "days": policy.days_before or 0,
+        "lifetime": leaf.lifetime.days,
+        "margin": policy.end_margin(leaf).days,
+    }
+    match planned.reason:
+        case RenewalReason.DAYS_BEFORE:
+            text = "The renewal begins at {renews_at}: the renewal policy asks for {days} days before the end."
+            return Message("renewal.reason.days_before", text, facts)
+        case RenewalReason.LIFETIME:
+            text = "The renewal begins at {renews_at}, which follows from the lifetime of {lifetime} days."
+            return Message("renewal.reason.lifetime", text, facts)
+        case RenewalReason.HALF_OF_LIFETIME:
+            text = (
+                "The renewal begins at {renews_at}: the renewal policy asks for {days} days before the end, but no "
+                "renewal begins before half of the lifetime of {lifetime} days has passed."
+            )
+            return Message("renewal.reason.half_of_lifetime", text, facts)
+        case RenewalReason.BEFORE_END:
+            text = (
+                "The renewal begins at {renews_at}: for a lifetime of {lifetime} days, none begins later than {margin} "
+                "days before the end."
+            )
+            return Message("renewal.reason.before_end", text, facts)
+        case RenewalReason.AUTHORITY:
+            text = "The renewal begins at {renews_at}: the CA asks for it."
+            return Message("renewal.reason.authority", text, facts)
+        case RenewalReason.AUTHORITY_LATER:
+            text = "The CA asks for a renewal at once. It begins at {renews_at}: not so soon after the installation."
+            return Message("renewal.reason.authority_later", text, facts)
+        case RenewalReason.AFTER_INSTALLATION:
+            text = (
+                "The renewal begins at {renews_at}: by its end it was due soon after it was installed, and renewals "
+                "that follow each other quickly are spaced."
+            )
+            return Message("renewal.reason.after_installation", text, facts)
+        case _:
+            assert_never(planned.reason)

@@ -1,4 +1,4 @@
-"""Why a certificate is revoked."""
+"""Reasons for a revocation."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
-from certcore.errors import InvalidInput
+from certcore.model.input_limits import not_a_choice
 
 __all__ = ["RevocationReason"]
 
-#: No spelling of a reason is longer, in characters.
+#: The longest spelling of a reason, in characters.
 _LONGEST: Final = 100
 
 
@@ -19,13 +19,13 @@ class RevocationReason(StrEnum):
 
     #: No reason is given.
     UNSPECIFIED = "unspecified"
-    #: Somebody else has, or may have, the private key. CAs then refuse this key for good.
+    #: Another party has, or may have, the private key. CAs refuse the key afterwards.
     KEY_COMPROMISE = "key_compromise"
     #: The organisation's name or other data of the subject have changed.
     AFFILIATION_CHANGED = "affiliation_changed"
-    #: Another certificate has taken its place.
+    #: Another certificate replaces it.
     SUPERSEDED = "superseded"
-    #: The domain is not ours any more, or the site has ended.
+    #: The owner no longer controls the domain, or the site has ended.
     CESSATION_OF_OPERATION = "cessation_of_operation"
 
     @classmethod
@@ -33,13 +33,13 @@ class RevocationReason(StrEnum):
         """The reason of this name, ``key_compromise``, ``key-compromise`` or ``keyCompromise``.
 
         Raises:
-            InvalidInput: There is no such reason.
+            InvalidInputError: There is no such reason.
         """
-        wanted = "".join(char for char in str(text)[: _LONGEST + 1].lower() if char.isalnum())
-        for one in cls:
-            if len(str(text)) <= _LONGEST and one.replace("_", "") == wanted:
-                return one
-        raise InvalidInput("reason", f"{str(text)[:40]!r} is not one of: {', '.join(cls)}.")
+        normalized = "".join(char for char in str(text)[: _LONGEST + 1].lower() if char.isalnum())
+        for reason in cls:
+            if len(str(text)) <= _LONGEST and reason.replace("_", "") == normalized:
+                return reason
+        raise not_a_choice("reason", str(text)[:40], cls)
 
     @property
     def code(self) -> int:

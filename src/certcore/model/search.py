@@ -1,4 +1,4 @@
-"""What a person types into a search box, as what it can mean: a name, a serial number, a fingerprint."""
+"""Searches: what a person types, read as a name, a serial number or a fingerprint."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 
 from attrs import frozen
 
-from certcore.errors import InvalidName
+from certcore.errors import InvalidNameError
 from certcore.model.names import DnsName
 
 __all__ = ["Search", "reversed_labels"]
@@ -22,20 +22,20 @@ _SHA1, _SHA256 = 40, 64
 
 @frozen(kw_only=True)
 class Search:
-    """What is looked for; a certificate that fits any of these is found. Empty members fit nothing."""
+    """A search; a certificate that matches any member is found. Empty members match nothing."""
 
     #: The beginning of one of its names, as A-labels.
     name_prefix: str = ""
-    #: A domain that one of its names lies below, or is.
+    #: A domain that one of its names is, or lies below.
     domain: str = ""
-    #: Serial numbers that a leaf of it has, as lower-case hex without leading zeros.
+    #: Serial numbers of its leaves, as lower-case hex without leading zeros.
     serials: frozenset[str] = frozenset()
-    #: The SHA-256 or SHA-1 fingerprint of a leaf of it, as lower-case hex.
+    #: The SHA-256 or SHA-1 fingerprint of one of its leaves, as lower-case hex.
     fingerprint: str = ""
 
     @staticmethod
     def hexadecimal(text: str) -> str:
-        """A number as people copy it, as lower-case hex without colons and blanks; empty when it is none."""
+        """A number as people copy it, as lower-case hex without colons and blanks; empty if it is not one."""
         digits = _SEPARATORS.sub("", text.strip()[:_MAX].lower())
         return digits.removeprefix("0x") if _HEX.fullmatch(digits) else ""
 
@@ -64,12 +64,12 @@ def reversed_labels(name: str) -> str:
 def _prefix(typed: str) -> str:
     try:
         return DnsName.parse(typed).ascii
-    except InvalidName:
+    except InvalidNameError:
         return typed if _NAME.fullmatch(typed) else ""
 
 
 def _domain(typed: str) -> str:
     try:
         return DnsName.parse(typed.removeprefix("*.").removeprefix(".")).ascii
-    except InvalidName:
+    except InvalidNameError:
         return ""

@@ -13,7 +13,7 @@ CERTIFICATE_KEY: Final = "certificate-key"
 
 
 class Secret:
-    """A secret that does not show itself: not in repr, str, format, pickles or comparison errors.
+    """A secret that is hidden in repr, str, format, pickles and comparison errors.
 
     Take the value out with `reveal`, as late and as briefly as possible.
     """
@@ -52,11 +52,11 @@ class Secret:
 
 @frozen
 class SecretName:
-    """What a sealed secret is, and whose: bound into the ciphertext, so that a moved one does not open."""
+    """The purpose and the id of a sealed secret: bound into the ciphertext, so that a moved secret cannot be opened."""
 
     #: What the secret is for: ``certificate-key``, ``authority-setting``, ``document``.
     purpose: str
-    #: The id of the object that it belongs to.
+    #: The id of the object that the secret belongs to.
     owner_id: str
 
     def __str__(self) -> str:

@@ -7,7 +7,9 @@ from typing import Any, Final
 
 from attrs import Attribute, field, fields_dict, frozen
 
-from certcore.errors import InvalidInput
+from certcore.errors import InvalidInputError
+from certcore.messages import Message
+from certcore.model.input_limits import not_text
 
 __all__ = ["Subject", "parse_email"]
 
@@ -21,32 +23,37 @@ def parse_email(text: str, *, field: str = "email") -> str:
     """Trim an e-mail address and refuse what cannot be one; empty stays empty.
 
     Raises:
-        InvalidInput: The text is not one plain ASCII address (CAs take no other, RFC 8555 section 7.3).
+        InvalidInputError: The text is not one plain ASCII address (CAs take no other, RFC 8555 section 7.3).
     """
     if not isinstance(text, str):
-        raise InvalidInput(field, "must be text.")
+        raise not_text(field)
     address = text.strip()
     plain = len(address) <= _MAX_EMAIL and address.isascii() and address.isprintable()
     if address and not (plain and _EMAIL.fullmatch(address)):
-        raise InvalidInput(field, f"{address[:60]!r} is not an e-mail address.")
+        params = {"address": repr(address[:60])}
+        raise InvalidInputError(field, Message("input.not_an_email", "{address} is not an e-mail address.", params))
     return address
 
 
 def _bounded(instance: object, attribute: Attribute[str], value: str) -> None:
     limit: int = attribute.metadata["limit"]
     if not isinstance(value, str):
-        raise InvalidInput(attribute.name, "must be text.")
+        raise not_text(attribute.name)
     if len(value) > limit:
-        raise InvalidInput(attribute.name, f"is {len(value)} characters long; at most {limit} are allowed.")
+        text = "is {count} characters long; at most {most} are allowed."
+        reason = Message("input.longer_than_allowed", text, {"count": len(value), "most": limit})
+        raise InvalidInputError(attribute.name, reason)
     if _NO_TEXT.search(value):
-        raise InvalidInput(attribute.name, "contains control characters or surrogates.")
+        reason = Message("input.control_characters", "contains control characters or surrogates.")
+        raise InvalidInputError(attribute.name, reason)
 
 
 def _country(instance: object, attribute: Attribute[str], value: str) -> None:
     if not isinstance(value, str):
-        raise InvalidInput(attribute.name, "must be text.")
+        raise not_text(attribute.name)
     if value and not re.fullmatch("[A-Z]{2}", value):
-        raise InvalidInput(attribute.name, f"{value[:20]!r} is not a two-letter country code such as DE.")
+        text = "{country} is not a two-letter country code such as DE."
+        raise InvalidInputError(attribute.name, Message("input.not_a_country", text, {"country": repr(value[:20])}))
 
 
 def _text(limit: int) -> Any:

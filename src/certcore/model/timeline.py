@@ -1,4 +1,4 @@
-"""The record of a certificate: its events, each bound to the one before it by a hash, and who has been told of them.
+"""The timeline of a certificate: its events, each bound to the previous one by a hash.
 
 A chain of hashes shows that nothing in the middle was changed, left out or put in, and the stored length and head that
 nothing is missing at the end. Somebody who may write to the database could make a whole new chain, or cut the end off;
@@ -17,70 +17,58 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from attrs import evolve, field, frozen
+from attrs import evolve, frozen
 
+from certcore.messages import Message
 from certcore.model.events import Event
-from certcore.model.frozen import read_only
 
-__all__ = ["Behind", "Timeline", "TimelineCheck", "chain", "event_hash", "first_fault", "seal_of"]
+__all__ = ["Timeline", "TimelineCheck", "chain", "event_hash", "first_fault", "seal_of"]
 
-#: What the first event of every timeline is bound to.
+#: The hash that the first event of every timeline is bound to.
 NO_EVENT: Final = ""
 
 
 @frozen(kw_only=True)
-class Behind:
-    """An observer that failed, and when it is tried again."""
-
-    #: The number of the last event that it took.
-    delivered: int
-    #: How many times in a row it has failed.
-    attempts: int
-    #: When it is tried again, UTC.
-    due_at: datetime
-    #: What happened, without secrets.
-    reason: str
-
-
-@frozen(kw_only=True)
 class Timeline:
-    """How long a certificate's record is, and how far its events have been delivered."""
+    """The end of a certificate's timeline, and how far its events have been offered to the observers.
+
+    What becomes of them then is in the cursors of the observers, see `certcore.model.deliveries.DeliveryCursor`.
+    """
 
     certificate_id: str
-    #: How many events there are; the number of the newest.
+    #: The number of events, which is that of the newest.
     length: int = 0
     #: The hash of the newest event.
     head: str = NO_EVENT
-    #: HMAC of both, see `seal_of`; empty where the store has no key.
+    #: The HMAC of both, see `seal_of`; empty if the store has no key for it.
     seal: str = ""
-    #: Up to this number, every observer was given every event, but for those that are behind.
-    delivered: int = 0
-    #: When there is something to deliver, UTC; None when there is nothing.
-    due_at: datetime | None = None
-    #: The observers that failed, by name.
-    behind: Mapping[str, Behind] = field(factory=dict, converter=read_only)
-    lease_owner: str = ""
-    lease_until: datetime | None = None
-    #: Grows with every lease.
-    token: int = 0
+    #: The cursors of all observers are to deliver the events up to this number.
+    offered: int = 0
+    #: When the oldest event after those happened, UTC; None when there is none.
+    pending_since: datetime | None = None
 
 
 @frozen(kw_only=True)
 class TimelineCheck:
-    """What the check of a timeline found."""
+    """The result of verifying a timeline."""
 
     certificate_id: str
-    #: How many events were read.
+    #: The number of events read.
     events: int
-    #: The hash of the last event that was read; keep it elsewhere, and hand it in at the next check.
+    #: The hash of the last event. Keep it elsewhere, and pass it to the next verification.
     head: str
-    #: What is wrong, in words; empty when nothing is.
-    fault: str = ""
+    #: What is wrong, in words; None if the timeline is intact. `fault` is its English text.
+    fault_text: Message | None = None
 
     @property
     def intact(self) -> bool:
-        """Whether the record is as it was written."""
-        return not self.fault
+        """Whether the timeline is as it was written."""
+        return self.fault_text is None
+
+    @property
+    def fault(self) -> str:
+        """What is wrong, in English; empty if the timeline is intact."""
+        return "" if self.fault_text is None else str(self.fault_text)
 
 
 def event_hash(event: Event, before: str) -> str:
@@ -118,7 +106,7 @@ def chain(events: Iterable[Event], timeline: Timeline, key: bytes = b"") -> tupl
         key: Seals the end of the timeline; it has no seal without one.
 
     Returns:
-        The events with number and hash, and the timeline with them; it is due at once.
+        The events with number and hash, and the timeline with them; they are pending.
     """
     chained: list[Event] = []
     length, head = timeline.length, timeline.head
@@ -127,13 +115,13 @@ def chain(events: Iterable[Event], timeline: Timeline, key: bytes = b"") -> tupl
         numbered = evolve(event, number=length)
         head = event_hash(numbered, head)
         chained.append(evolve(numbered, hash=head))
-    due_at = chained[-1].at if chained else timeline.due_at
-    extended = evolve(timeline, length=length, head=head, due_at=due_at)
+    pending_since = timeline.pending_since or (chained[0].at if chained else None)
+    extended = evolve(timeline, length=length, head=head, pending_since=pending_since)
     return chained, evolve(extended, seal=seal_of(extended, key) if key else "")
 
 
-def first_fault(events: Iterable[Event], *, length: int, head: str) -> str:
-    """What is wrong with the next events of a timeline, in words; empty when nothing is.
+def first_fault(events: Iterable[Event], *, length: int, head: str) -> Message | None:
+    """What is wrong with the next events of a timeline, in words; None if they are intact.
 
     Args:
         events: What follows, in order.
@@ -143,12 +131,15 @@ def first_fault(events: Iterable[Event], *, length: int, head: str) -> str:
     for event in events:
         length += 1
         if event.number != length:
-            return f"event {length} is missing: after it comes number {event.number}."
+            text = "event {number} is missing: after it comes number {next}."
+            return Message("timeline.missing", text, {"number": length, "next": event.number})
         computed = event_hash(event, head)
         if computed != event.hash:
-            return f"event {length} ({event.kind}, {event.at:%Y-%m-%d %H:%M:%S} UTC) is not as it was written."
+            text = "event {number} ({kind}, {at}) is not as it was written."
+            params = {"number": length, "kind": event.kind, "at": f"{event.at:%Y-%m-%d %H:%M:%S} UTC"}
+            return Message("timeline.changed", text, params)
         head = computed
-    return ""
+    return None
 
 
 def _plain(value: Any) -> dict[str, Any]:

@@ -1,44 +1,55 @@
-"""What a panel shows: a certificate with everything that belongs to it, never with its private key."""
+"""Views for panels: a certificate with everything that belongs to it, never its private key."""
 
 from __future__ import annotations
 
-import math
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from attrs import frozen
 
+from certcore.messages import Message
 from certcore.model.authority import CertificateAuthority
 from certcore.model.certificate import Certificate, Schedule
+from certcore.model.certificate_fields import CERTIFICATE_FIELDS, FieldView
+from certcore.model.conditions import Condition, FailedDelivery, conditions_of
+from certcore.model.edit_rules import EditMethod, EditRule, edit_method
 from certcore.model.events import Event
-from certcore.model.fields import CERTIFICATE_FIELDS, FieldView, Way, When, way_to_change
+from certcore.model.hints import Level
 from certcore.model.issuance import Issuance, Purpose
 from certcore.model.leaf import Leaf
-from certcore.model.lifecycle import Action, allowed_actions
+from certcore.model.lifecycle import NEEDS, Action, Need, allowed_actions
+from certcore.model.offers import Offer, in_order
 from certcore.model.permissions import NEEDED, Permission
-from certcore.model.renewal_moment import renewal_moment
+from certcore.model.preflight import Preflight
+from certcore.model.renewal import RenewalMoment, RenewalReason
+from certcore.model.renewal_moment import renewal_message
+from certcore.model.rows import badge_level, days_left
 
 __all__ = ["CertificateView", "Page"]
 
 
 @frozen(kw_only=True)
 class CertificateView:
-    """A certificate as its page shows it: the left column's data, and what the right column is made from."""
+    """A certificate as its page shows it: the left column, and the input of the right column."""
 
     certificate: Certificate
     #: The CA profile; None for a certificate that has none.
     authority: CertificateAuthority | None
-    #: The issuance in flight, or the last that failed.
+    #: The issuance under way, or the last one if it failed.
     issuance: Issuance | None
     #: The issuance whose leaf is in service.
     active: Issuance | None
     #: The timeline, oldest first.
     events: tuple[Event, ...]
     schedule: Schedule | None
-    #: The moment that this view is of.
+    #: When the view was read.
     now: datetime
     #: The public key of the leaf in service, SubjectPublicKeyInfo in PEM; empty without a leaf.
     public_key_pem: str = ""
-    #: What the actor may do with it; None for somebody who may do everything.
+    #: The observers that have refused an event and have not taken it since.
+    failed_deliveries: tuple[FailedDelivery, ...] = ()
+    #: What the last check found, as if it were renewed then; None before the first one.
+    preflight: Preflight | None = None
+    #: The permissions of the actor for it; None: all of them.
     permitted: frozenset[Permission] | None = None
 
     @property
@@ -48,50 +59,98 @@ class CertificateView:
 
     @property
     def under_way(self) -> bool:
-        """Whether an attempt to obtain a leaf is under way."""
+        """Whether an issuance is under way."""
         return self.issuance is not None and self.issuance.outcome is None
 
     @property
     def actions(self) -> frozenset[Action]:
-        """What the user may do now: the status allows it, and so does the panel's policy."""
+        """The actions that the actor may take now, by the status, the panel's policy and `NEEDS`.
+
+        An edit is offered where the actor may change at least one field; see `fields`.
+        """
         allowed = allowed_actions(self.certificate.status)
-        if not self.under_way:
-            allowed -= {Action.CANCEL_ATTEMPT}
-        if self.certificate.authority_id is None:
-            # There is nobody to ask before a CA profile is bound.
-            allowed -= {Action.GENERATE_CSR, Action.RENEW}
-        if self.active is not None and self.active.purpose is Purpose.IMPORT and self.active.is_keyless:
-            allowed -= {Action.REVOKE}  # nothing shows that the leaf is this owner's
-        return frozenset(one for one in allowed if self._may(NEEDED[one]))
+        return frozenset(action for action in allowed if self._has(NEEDS.get(action)) and self._may(NEEDED[action]))
+
+    @property
+    def offers(self) -> tuple[Offer, ...]:
+        """The buttons of the page: the `actions` with their texts, and the calls that carry them out.
+
+        An export is offered without the private key where the actor may not have it, or where it is not here. Buttons
+        for the actions of the CA module are among the hints.
+        """
+        has_leaf = self.active is not None and Action.EXPORT in allowed_actions(self.certificate.status)
+        exports_key = Action.EXPORT in self.actions and self.active is not None and not self.active.is_keyless
+        actions = self.actions | ({Action.EXPORT} if has_leaf else set())
+        return in_order(actions, self.certificate.status, exports_key=exports_key)
+
+    def _has(self, need: Need | None) -> bool:
+        match need:
+            case None:
+                return True
+            case Need.LEAF:
+                return self.active is not None
+            case Need.ISSUANCE:
+                return self.under_way
+            case Need.AUTHORITY:
+                return self.certificate.authority_id is not None
+            case Need.PROOF:
+                return self.active is not None and not (
+                    self.active.purpose is Purpose.IMPORT and self.active.is_keyless
+                )
 
     def _may(self, permission: Permission) -> bool:
         return self.permitted is None or permission in self.permitted
 
     @property
     def fields(self) -> tuple[FieldView, ...]:
-        """The left column: every field with its value, and how it can be changed now."""
-        return tuple(FieldView(field=one, value=one.read(self), way=self._way(one.when)) for one in CERTIFICATE_FIELDS)
+        """The left column: every field with its value, and the call by which the actor can change it now."""
+        return tuple(
+            FieldView(field=field, value=field.read(self), edit_method=self._edit_method(field.edit_rule))
+            for field in CERTIFICATE_FIELDS
+        )
 
-    def _way(self, when: When) -> Way | None:
-        """How a field can be changed now, by this actor. A reissue with a change takes the permission to edit, too."""
-        way = way_to_change(when, self.certificate.status, under_way=self.under_way)
+    def _edit_method(self, rule: EditRule) -> EditMethod | None:
+        """A reissue with a change needs the permission to edit, too."""
+        method = edit_method(rule, self.certificate.status, under_way=self.under_way)
         if not self._may(Permission.CERTIFICATE_EDIT):
             return None
-        return None if way is Way.REISSUE and not self._may(Permission.CERTIFICATE_RENEW) else way
+        return None if method is EditMethod.REISSUE and not self._may(Permission.CERTIFICATE_RENEW) else method
 
     @property
     def days_remaining(self) -> int | None:
-        """Whole days until the leaf in service ends, negative when it has; None without a leaf."""
-        if self.certificate.not_after is None:
-            return None
-        return math.floor((self.certificate.not_after - self.now) / timedelta(days=1))
+        """Whole days until the leaf in service ends, negative afterwards; None without a leaf."""
+        return days_left(self.certificate.not_after, self.now)
+
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """What holds for the certificate, since when, and why: one condition of each type."""
+        return conditions_of(self.certificate, self.now, self.failed_deliveries)
+
+    @property
+    def level(self) -> Level:
+        """The level of the page's badge, see `certcore.model.rows.badge_level`."""
+        return badge_level(self.certificate, self.conditions, self.now)
 
     @property
     def renews_at(self) -> datetime | None:
-        """When the leaf in service is due for renewal; None without a leaf, a CA profile or auto-renewal."""
-        if self.leaf is None or self.active is None or not self.certificate.renews_itself:
+        """When the leaf in service is due for renewal.
+
+        None without a leaf in service, a CA profile or auto-renewal.
+        """
+        return self.certificate.standing.renews_at
+
+    @property
+    def renews_because(self) -> RenewalReason | None:
+        """Why it is due for renewal then; None where `renews_at` is."""
+        return self.certificate.standing.renews_because
+
+    @property
+    def renewal_text(self) -> Message | None:
+        """When and why it is due for renewal, in words; None where `renews_at` is."""
+        if self.leaf is None or self.renews_at is None or self.renews_because is None:
             return None
-        return renewal_moment(self.certificate, self.active, self.leaf)
+        planned = RenewalMoment(self.renews_at, self.renews_because)
+        return renewal_message(planned, self.certificate.renewal, self.leaf)
 
 
 @frozen(kw_only=True)
@@ -99,5 +158,5 @@ class Page:
     """One page of a list."""
 
     items: tuple[Certificate, ...]
-    #: Give this to the next call; None on the last page.
+    #: Pass this to the next call; None on the last page.
     next_cursor: str | None

@@ -1,9 +1,10 @@
-"""Which kind of network an IP address belongs to, and so who may be led there by a URL."""
+"""The kind of network that an IP address belongs to, which decides whether a foreign URL may lead there."""
 
 from __future__ import annotations
 
 import ipaddress
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 __all__ = ["AddressKind", "address_kind", "is_loopback"]
@@ -15,7 +16,7 @@ _EMBEDDING: Final = (ipaddress.IPv6Network("::/96"), ipaddress.IPv6Network("64:f
 #: "This host on this network" (RFC 1122): systems connect to themselves.
 _THIS_NETWORK: Final = ipaddress.IPv4Network("0.0.0.0/8")
 #: Not global either, though not every version of Python says so: RFC 6890, RFC 3879, RFC 8215.
-_NOT_GLOBAL: Final = tuple(ipaddress.ip_network(one) for one in ("192.0.0.0/24", "fec0::/10", "64:ff9b:1::/48"))
+_NOT_GLOBAL: Final = tuple(ipaddress.ip_network(prefix) for prefix in ("192.0.0.0/24", "fec0::/10", "64:ff9b:1::/48"))
 #: For a use that never came (RFC 1112), and the broadcast address.
 _RESERVED: Final = ipaddress.IPv4Network("240.0.0.0/4")
 #: Public by its number, but answered by the hypervisor of a well-known cloud.
@@ -23,20 +24,21 @@ _OF_THE_HYPERVISOR: Final = frozenset({ipaddress.IPv4Address("168.63.129.16")})
 
 
 class AddressKind(StrEnum):
-    """The kinds of network that are told apart."""
+    """The kinds of network that are distinguished."""
 
     #: The public Internet.
     PUBLIC = "public"
-    #: A network that is not routed on the Internet (RFC 1918, RFC 4193, RFC 6598 and what else is not global).
+    #: A network that is not routed on the Internet (RFC 1918, RFC 4193, RFC 6598, and other non-global prefixes).
     PRIVATE = "private"
     #: This link only (RFC 3927, RFC 4291); the metadata services of clouds are here.
     LINK_LOCAL = "link-local"
     #: This machine; also the unspecified address, which leads to it.
     LOOPBACK = "loopback"
-    #: Nothing that a connection can be made to: multicast, reserved, not an address.
+    #: No destination of a connection: multicast, reserved, not an address.
     UNUSABLE = "unusable"
 
 
+@lru_cache(maxsize=256)
 def address_kind(address: str) -> AddressKind:
     """The kind of network that an IP address belongs to.
 
@@ -55,12 +57,12 @@ def address_kind(address: str) -> AddressKind:
         return AddressKind.LINK_LOCAL
     if parsed.is_multicast or parsed in _RESERVED:
         return AddressKind.UNUSABLE
-    is_private = not parsed.is_global or any(parsed in one for one in _NOT_GLOBAL)
+    is_private = not parsed.is_global or any(parsed in network for network in _NOT_GLOBAL)
     return AddressKind.PRIVATE if is_private else AddressKind.PUBLIC
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine, by its name or address alone: nothing is looked up.
+    """Whether a host is this machine, judged by its name or address without a lookup.
 
     Args:
         host: A name or an address, an IPv6 address with or without brackets.
@@ -81,6 +83,6 @@ def _carried(address: _Address) -> _Address:
         return address.ipv4_mapped
     if address.sixtofour is not None:
         return address.sixtofour
-    if not address.is_loopback and not address.is_unspecified and any(address in one for one in _EMBEDDING):
+    if not address.is_loopback and not address.is_unspecified and any(address in network for network in _EMBEDDING):
         return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
     return address

@@ -5,10 +5,10 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 
-__all__ = ["AddressRefused", "connect"]
+__all__ = ["AddressRefusedError", "connect"]
 
 
-class AddressRefused(OSError):
+class AddressRefusedError(OSError):
     """The host has no address that may be connected to."""
 
 
@@ -25,7 +25,7 @@ def connect(host: str, port: int, *, timeout: float, permits: Callable[[str], bo
         permits: Whether an address, in text form, may be connected to.
 
     Raises:
-        AddressRefused: It has addresses, and none is permitted.
+        AddressRefusedError: It has addresses, and none is permitted.
         OSError: The name has no address, or none of the permitted ones could be connected to.
     """
     failure: OSError | None = None
@@ -43,4 +43,4 @@ def connect(host: str, port: int, *, timeout: float, permits: Callable[[str], bo
             return connected
     if failure is not None:
         raise failure
-    raise AddressRefused(f"no address of {host} is permitted")
+    raise AddressRefusedError(f"no address of {host} is permitted")

@@ -6,38 +6,44 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, get_args, get_origin, runtime_checkable
 
 from attrs import field, frozen
 
 from certcore.model.certificate import Certificate
+from certcore.model.finding import Finding
 from certcore.model.form import FormField, fields_of
 from certcore.model.hints import Hint, Message
 from certcore.model.issuance import Issuance
 from certcore.model.names import DnsName
+from certcore.model.notes import Note
 from certcore.model.problem import Problem
+from certcore.model.readiness import Readiness
 from certcore.model.renewal import Retry
 from certcore.model.renewal_info import SuggestedWindow
 from certcore.model.revocation import RevocationReason
 from certcore.model.secret import Secret
-from certcore.model.views import CertificateView
+from certcore.model.views import CertificateView, Page
+from certcore.ports.documents import DocumentChanges, Documents
 from certcore.ports.environment import Environment
-from certcore.ports.storage import Document
+from certcore.ports.zone_writers import ZoneWriter
 
 __all__ = [
     "CAModule",
     "CheckItem",
     "CheckReport",
+    "DocumentChanges",
     "Documents",
     "Failed",
     "Issued",
     "ModuleContext",
     "NoSettings",
-    "ProfileAction",
-    "Step",
-    "SupportsActions",
+    "StepResult",
     "SupportsCheck",
     "SupportsCleanUp",
+    "SupportsDeletion",
+    "SupportsDiagnosis",
+    "SupportsPreflight",
     "SupportsRenewalInfo",
     "SupportsRevocation",
     "Waiting",
@@ -46,52 +52,18 @@ __all__ = [
 ]
 
 
-class Documents(Protocol):
-    """A module's own small store: namespaced, versioned, shared by all processes. Every call is a transaction."""
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar  # of the type checker itself; with defaults, as PEP 696 has them
 
-    def get(self, key: str) -> Document | None:
-        """One document; None when there is none."""
-        ...
+    #: The attrs class of a CA profile.
+    AuthoritySettings = TypeVar("AuthoritySettings", default=Any)
+    #: The attrs class of what a certificate is asked besides.
+    CertificateSettings = TypeVar("CertificateSettings", default=Any)
+else:
+    from typing import TypeVar
 
-    def put(self, key: str, value: Mapping[str, Any], *, version: int | None = None) -> Document:
-        """Store a document; ``version`` 0 demands that there is none yet, n demands version n, None demands nothing.
-
-        Raises:
-            StaleWrite: The demand is not met.
-        """
-        ...
-
-    def put_many(self, values: Mapping[str, Mapping[str, Any]], *, versions: Mapping[str, int] | None = None) -> None:
-        """Store several documents in one transaction, replacing what is there.
-
-        Args:
-            values: By key.
-            versions: What is demanded of some of them, as in `put`; when one demand is not met, nothing is stored.
-
-        Raises:
-            StaleWrite: A demand is not met.
-        """
-        ...
-
-    def delete(self, *keys: str) -> None:
-        """Delete documents; missing ones are no error."""
-        ...
-
-    def list(self, prefix: str = "") -> Sequence[Document]:
-        """The documents whose key begins with ``prefix``, by key."""
-        ...
-
-    def seal(self, key: str, secret: bytes) -> bool:
-        """Seal a secret under this key if there is none yet; returns whether it was stored (False: one was there)."""
-        ...
-
-    def unseal(self, key: str) -> bytes | None:
-        """The secret under this key; None when there is none."""
-        ...
-
-    def delete_secret(self, key: str) -> None:
-        """Delete a secret; a missing one is no error."""
-        ...
+    AuthoritySettings = TypeVar("AuthoritySettings")
+    CertificateSettings = TypeVar("CertificateSettings")
 
 
 @frozen
@@ -99,38 +71,57 @@ class NoSettings:
     """For modules that ask nothing of a certificate."""
 
 
+def _no_opinion(_owner: str, _name: str) -> bool | None:
+    return None
+
+
+def _none_wait(_after: str | None) -> Page:
+    return Page(items=(), next_cursor=None)
+
+
 @frozen(kw_only=True)
-class ModuleContext:
-    """What every call into a module gets."""
+class ModuleContext(Generic[AuthoritySettings]):
+    """What every call into a module gets; ``ModuleContext[MyProfile]`` has ``profile: MyProfile``."""
 
     #: The CA profile's id: what profile-wide documents are keyed by.
     authority_id: str
     #: The profile, an instance of the module's ``profile_type``, its secrets opened.
-    profile: Any
+    profile: AuthoritySettings
     documents: Documents
     environment: Environment
     #: The owner of the certificate that the call is about; empty for none, and where it is about the profile.
     owner: str = ""
+    #: The writers of TXT values that plugins bring (`certcore.hookspecs.certcore_zone_writers`), by name.
+    zone_writers: Mapping[str, ZoneWriter] = field(factory=dict, repr=False)
+    #: Asks the panel whether an owner controls a name (`certcore.hookspecs.certcore_controls_name`): owner, then name.
+    #: None is no opinion. It raises a `PluginError` when a plugin failed, which counts as False.
+    controls_name: Callable[[str, str], bool | None] = field(default=_no_opinion, repr=False)
+    #: The certificates of this CA profile that wait for an administrator (`WaitingFor.ADMINISTRATOR`), of all owners,
+    #: by domain in pages of 100: pass None for the first page, then the ``next_cursor`` of the page before.
+    waiting_for_administrator: Callable[[str | None], Page] = field(default=_none_wait, repr=False)
 
 
 @frozen(kw_only=True)
-class Work(ModuleContext):
+class Work(ModuleContext[AuthoritySettings], Generic[AuthoritySettings, CertificateSettings]):
     """One issuance to advance by one step.
 
-    The certificate signing request is ``issuance.csr_pem``; `certcore.x509.csr` turns it into DER.
+    The certificate signing request is ``issuance.csr_pem``; ``cryptography.x509.load_pem_x509_csr`` reads it.
     """
 
     certificate: Certificate
     issuance: Issuance
     #: The certificate's own settings, an instance of the module's ``certificate_type``.
-    settings: Any
+    settings: CertificateSettings
     #: The issuance whose leaf is in service, which this one will replace; None without one.
     active: Issuance | None = None
     #: How many orders this issuance may place with the CA now. The engine bounds them for each certificate (see
     #: `certcore.model.order_limit`). A module that is about to place a new order, the first or another one instead of
     #: one that was lost, SHOULD return `Waiting` for `WaitingFor.TURN` until ``next_order_at`` when this is 0, and
-    #: MUST say ``ordered=True`` in the step in which it placed one. An issuance is not begun at all while this is 0.
+    #: MUST say ``ordered=True`` in the step in which it placed one, or may have placed one. It SHOULD announce the
+    #: order before (`Documents.put_many`). An issuance is not begun at all while this is 0.
     orders_left: int = 1
+    #: How many requests for an order the CA may refuse in this step: a module does not repeat one more often.
+    refusals_left: int = 20
     #: When the next order may be placed; None while ``orders_left`` is not 0.
     next_order_at: datetime | None = None
 
@@ -145,6 +136,8 @@ class WaitingFor(StrEnum):
 
     #: The domain's owner has something to do (set a CNAME).
     OWNER = "owner"
+    #: Whoever runs the CA profile has something to do: approve the request, or enter the leaf.
+    ADMINISTRATOR = "administrator"
     #: The CA is at work.
     AUTHORITY = "authority"
     #: Nobody has to do anything: its turn has not come, because of a limit of the CA.
@@ -159,15 +152,25 @@ class Waiting:
     look_again: datetime
     waiting_for: WaitingFor
     #: What was seen in the world, plain JSON, for the right column; None leaves the last findings as they are. When
-    #: nothing but a ``checked_at`` in it changes, that is no news.
+    #: nothing but a ``checked_at`` in it changes, this does not count as a change.
     findings: Mapping[str, Any] | None = None
     #: True: the module may hold something outside from here on (TXT values, say) that `SupportsCleanUp` takes back.
     #: Say so in the step before the one that takes hold of it: a crash in between loses what that one returns.
     #: False: it holds nothing any more. None: as after the last step.
     needs_clean_up: bool | None = None
-    #: True: this step placed a new order with the CA. False: it did not. None: the module does not tell; the engine
-    #: then counts one order when the CA is first at work on the issuance. See `Work.orders_left`.
+    #: True: this step placed a new order with the CA, or has asked for one and does not know what became of it (a
+    #: status of 5xx, no answer, or none that can be read). False: it did not. None: the module does not tell; the
+    #: engine then counts one order when the module has announced one, or else when the CA is first at work on the
+    #: issuance. See `Work.orders_left`.
     ordered: bool | None = None
+    #: True: if the process dies now, this step may be taken again from the state before it, without any harm: a look at
+    #: an order, an answer to a challenge. The engine then MAY store the state later, together with a later step's.
+    #: Never True for a step that placed an order, or that took hold of something outside.
+    repeatable: bool = False
+    #: How many requests for an order the CA has refused in this step; they are bounded, too.
+    orders_refused: int = 0
+    #: What is to be in the certificate's timeline, see `Note`.
+    notes: tuple[Note, ...] = ()
 
 
 @frozen(kw_only=True)
@@ -180,6 +183,8 @@ class Issued:
     needs_clean_up: bool | None = None
     #: As in `Waiting`.
     ordered: bool | None = None
+    #: As in `Waiting`.
+    notes: tuple[Note, ...] = ()
 
 
 @frozen(kw_only=True)
@@ -195,32 +200,59 @@ class Failed:
     findings: Mapping[str, Any] | None = None
     #: As in `Waiting`.
     needs_clean_up: bool | None = None
-    #: As in `Waiting`.
+    #: As in `Waiting`. After such a failure the engine spreads the orders that are left over the time that is left.
     ordered: bool | None = None
+    #: As in `Waiting`.
+    orders_refused: int = 0
+    #: As in `Waiting`.
+    notes: tuple[Note, ...] = ()
 
 
 #: What `CAModule.advance` returns: a closed union.
-Step = Waiting | Issued | Failed
+StepResult = Waiting | Issued | Failed
 
 
-class CAModule(ABC):
+class CAModule(ABC, Generic[AuthoritySettings, CertificateSettings]):
     """A way to obtain certificates. One module serves many CA profiles; it holds no state of its own.
 
+    ::
+
+        class MyCA(CAModule[MyProfile, NoSettings]):
+            name = "my_ca"
+            title = "My CA"
+
+            def advance(self, work: Work[MyProfile, NoSettings]) -> StepResult: ...
+
+    The two types are attrs classes, their fields made with `certcore.plugin.form`: the settings of a CA profile, and
+    the settings of a certificate. They become `profile_type` and `certificate_type`.
+
     Methods MUST be thread-safe. They are called with frozen values, and what they want to keep they return.
-    What a module keeps in memory MUST be its process's own after a fork, see `certcore.ports.forks`.
+    What a module keeps in memory MUST be its process's own after a fork, see `certcore.forks`.
     """
 
     #: The name in stores and on the command line: lower case, digits and underscores; never change it.
     name: ClassVar[str]
     #: The name for people.
     title: ClassVar[str]
-    #: attrs class of a CA profile, its fields made with `certcore.model.form`.
-    profile_type: ClassVar[type]
-    #: attrs class of what a certificate is asked besides, likewise.
-    certificate_type: ClassVar[type] = NoSettings
+    #: attrs class of a CA profile: the first type of ``CAModule[…]``.
+    profile_type: type[AuthoritySettings]
+    #: attrs class of what a certificate is asked besides: the second type.
+    certificate_type: type[CertificateSettings]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Take both types from ``CAModule[…]`` where the class does not set them itself."""
+        super().__init_subclass__(**kwargs)
+        bases = vars(cls).get("__orig_bases__", ())
+        types = next((get_args(base) for base in bases if get_origin(base) is CAModule), ())
+        for attribute, settings in zip(("profile_type", "certificate_type"), types, strict=False):
+            if attribute not in vars(cls) and not isinstance(settings, TypeVar):
+                setattr(cls, attribute, settings)
+        if not hasattr(cls, "certificate_type"):
+            # For a module that names no types. The checker cannot know that a type variable stands for NoSettings.
+            cls.certificate_type = NoSettings  # type: ignore[assignment]
 
     @abstractmethod
-    def advance(self, work: Work) -> Step:
+    def advance(self, work: Work[AuthoritySettings, CertificateSettings]) -> StepResult:
         """Take one step towards the leaf and return at once.
 
         MUST NOT sleep; MUST survive being called again with the same state after a crash, so everything that it
@@ -229,38 +261,40 @@ class CAModule(ABC):
         """
 
     @abstractmethod
-    def hints(self, view: CertificateView, context: ModuleContext) -> Sequence[Hint]:
+    def hints(self, view: CertificateView, context: ModuleContext[AuthoritySettings]) -> Sequence[Hint]:
         """The right column for this certificate. SHOULD NOT touch the network: show what the last step found."""
 
-    def profile_form(self, context: ModuleContext) -> Sequence[FormField]:
+    def profile_form(self, context: ModuleContext[AuthoritySettings]) -> Sequence[FormField]:
         """The form of an existing CA profile; by default the fields of ``profile_type``.
 
         A module may turn what it knows of the CA into choices. SHOULD NOT touch the network.
         """
         return fields_of(self.profile_type)
 
-    def profile_hints(self, context: ModuleContext) -> Sequence[Hint]:
+    def profile_hints(self, context: ModuleContext[AuthoritySettings]) -> Sequence[Hint]:
         """The right column of a CA profile: its account, its limits. SHOULD NOT touch the network."""
         return ()
 
-    def certificate_form(self, context: ModuleContext) -> Sequence[FormField]:
+    def certificate_form(self, context: ModuleContext[AuthoritySettings]) -> Sequence[FormField]:
         """The module's part of the certificate form; by default the fields of ``certificate_type``."""
         return fields_of(self.certificate_type)
 
-    def check_profile(self, profile: Any) -> None:
+    def check_profile(self, profile: AuthoritySettings) -> None:
         """Refuse a profile whose fields do not fit together.
 
         Raises:
-            InvalidInput: With the name of the field.
+            InvalidInputError: With the name of the field.
         """
 
-    def check_request(self, context: ModuleContext, names: Sequence[DnsName], settings: Any) -> None:
+    def check_request(
+        self, context: ModuleContext[AuthoritySettings], names: Sequence[DnsName], settings: CertificateSettings
+    ) -> None:
         """Refuse names or settings that this profile cannot issue for, before anything is stored.
 
         MUST NOT touch the network.
 
         Raises:
-            InvalidInput: With the name of the field (``wildcard``, ``aliases``, ``domain`` or a setting).
+            InvalidInputError: With the name of the field (``wildcard``, ``aliases``, ``domain`` or a setting).
         """
 
 
@@ -270,9 +304,12 @@ class CheckItem:
 
     title: Message
     ok: bool
-    detail: str = ""
+    #: What was seen; in the words of a server, or a text that can be translated.
+    detail: Message | str = ""
     #: What to do when it is not ok.
-    advice: str = ""
+    advice: Message | str = ""
+    #: What was found, with the exact remedy; the first matters most.
+    findings: tuple[Finding, ...] = ()
 
 
 @frozen(kw_only=True)
@@ -297,6 +334,49 @@ class SupportsCheck(Protocol):
 
 
 @runtime_checkable
+class SupportsDiagnosis(Protocol):
+    """A module that can say, before any certificate exists, what would keep names from being validated."""
+
+    def diagnose(self, names: Sequence[DnsName], context: ModuleContext, *, thorough: bool) -> Sequence[Finding]:
+        """Look at the names as if a certificate for them were requested now. MUST NOT ask the CA for anything.
+
+        Args:
+            names: The names of a certificate.
+            context: The CA profile; its ``owner`` is who would own the certificate.
+            thorough: Whether resolvers may be asked for records that do not exist: they keep that answer, for hours
+                perhaps.
+
+        Returns:
+            What was found; empty when nothing keeps the names from being validated.
+        """
+        ...
+
+
+@runtime_checkable
+class SupportsPreflight(Protocol):
+    """A module that can say of a certificate in service whether its renewal could succeed now."""
+
+    def wants_preflights(self, context: ModuleContext) -> bool:
+        """Whether the certificates of this CA profile are checked regularly. MUST NOT touch the network."""
+        ...
+
+    def preflight(self, work: Work) -> Readiness:
+        """Look as if the certificate were renewed now, while no issuance is under way.
+
+        MUST NOT order anything, MUST NOT hold anything outside when it returns, and MUST NOT make resolvers keep an
+        answer that a record does not exist. certcore itself checks its own bound on orders, and the targets.
+
+        Args:
+            work: ``issuance`` and ``active`` are both the issuance in service; the names that would be ordered are
+                ``certificate.names``.
+
+        Returns:
+            What is in the way, and whose turn it is; the fields ``target`` are ignored.
+        """
+        ...
+
+
+@runtime_checkable
 class SupportsCleanUp(Protocol):
     """A module that holds something outside while an issuance runs (TXT values), and takes it back."""
 
@@ -305,6 +385,30 @@ class SupportsCleanUp(Protocol):
 
         Returns:
             None when all is taken back, else when to try again.
+        """
+        ...
+
+
+@runtime_checkable
+class SupportsDeletion(Protocol):
+    """A module that holds something outside for a certificate, or takes back later what it cannot take back now.
+
+    Without it a certificate is not deleted while `SupportsCleanUp.clean_up` asks to be called again.
+    """
+
+    def certificate_deleted(self, certificate: Certificate, context: ModuleContext) -> None:
+        """A certificate is being deleted; it is called after `clean_up` was, and never again for the certificate.
+
+        Give back what is held for the certificate itself. What cannot be given back now, because a server is down say,
+        MUST be noted in the module's documents, also what `clean_up` has left, and given back by a later call about
+        any certificate. MUST be harmless when the certificate is not deleted after all.
+
+        Args:
+            certificate: The certificate.
+            context: A CA profile that it, or one of its issuances, has used.
+
+        Raises:
+            CertCoreError: It cannot even be noted; the certificate is not deleted.
         """
         ...
 
@@ -357,46 +461,5 @@ class SupportsRenewalInfo(Protocol):
         Raises:
             CAError: The CA could not be asked; the certificate's own policy counts if that lasts. An attribute
                 ``retry_after`` (seconds) is heeded.
-        """
-        ...
-
-
-@frozen(kw_only=True)
-class ProfileAction:
-    """Something that can be done with a CA profile, beyond editing it: rolling over its account's key, say."""
-
-    #: Lower case, digits and underscores.
-    name: str
-    label: Message
-    #: What it does, in a sentence.
-    help: Message
-    #: attrs class of what has to be given, its fields made with `certcore.model.form`.
-    form: type = NoSettings
-    #: A question to ask first, for what cannot be undone.
-    confirm: Message | None = None
-
-
-@runtime_checkable
-class SupportsActions(Protocol):
-    """A module with actions on its CA profiles."""
-
-    def profile_actions(self, context: ModuleContext) -> Sequence[ProfileAction]:
-        """What can be done with this profile now. MUST NOT touch the network."""
-        ...
-
-    def run_action(self, name: str, values: Any, context: ModuleContext, *, actor: str) -> Message:
-        """Do it; this may talk to the CA. MUST be safe to repeat after a crash in the middle.
-
-        Args:
-            name: One of `profile_actions`.
-            values: An instance of the action's ``form``.
-            context: The CA profile.
-            actor: Who asked for it.
-
-        Returns:
-            What was done, for a person.
-
-        Raises:
-            CertCoreError: It could not be done.
         """
         ...

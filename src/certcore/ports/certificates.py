@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Protocol
 
 from certcore.model.certificate import Certificate
 from certcore.model.issuance import Issuance
 from certcore.model.lifecycle import Status
-from certcore.model.listing import EVERYTHING, CertificateFilter, Order, Position
+from certcore.model.listing import EVERYTHING, CertificateFilter, Position, SortKey
 from certcore.model.names import DnsName
 from certcore.model.search import Search
+from certcore.model.secret import SecretName
+from certcore.model.standing import ConditionType
 
 __all__ = ["CertificateRepository", "IssuanceRepository"]
 
@@ -26,7 +29,7 @@ class CertificateRepository(Protocol):
         """One certificate. In a writing transaction the row MUST stay as it is until the transaction ends.
 
         Raises:
-            NotFound: There is none.
+            NotFoundError: It does not exist.
         """
         ...
 
@@ -37,17 +40,18 @@ class CertificateRepository(Protocol):
             The certificate with its new version.
 
         Raises:
-            StaleWrite: It was changed or deleted since it was read; nothing is written.
+            StaleWriteError: It was changed or deleted since it was read; nothing is written.
         """
         ...
 
     def save_progress(self, certificate: Certificate) -> None:
-        """Store what the engine may change: status, issuance_id, active_issuance_id, not_after, problem, updated_at.
+        """Store what the engine may change.
 
-        The other columns and the version are left alone, so that an edit at the same time is not lost.
+        That is status, issuance_id, active_issuance_id, not_after, problem, standing and updated_at. The other columns
+        and the version are left alone, so that an edit at the same time is not lost.
 
         Raises:
-            NotFound: It was deleted.
+            NotFoundError: It was deleted.
         """
         ...
 
@@ -55,7 +59,7 @@ class CertificateRepository(Protocol):
         """Delete the certificate, its issuances and its schedule. Its events stay: they are the record.
 
         Raises:
-            NotFound: There is none.
+            NotFoundError: It does not exist.
         """
         ...
 
@@ -63,11 +67,18 @@ class CertificateRepository(Protocol):
         """The certificates whose primary name this is, oldest first."""
         ...
 
+    def domains(self, certificate_ids: Collection[str], *, owner: str | None = None) -> Mapping[str, str]:
+        """The primary names (A-labels) of certificates, by id.
+
+        Those that do not exist are left out; with an ``owner``, also those that are of another one.
+        """
+        ...
+
     def page(
         self,
         *,
         only: CertificateFilter = EVERYTHING,
-        order: Order = Order.DOMAIN,
+        order: SortKey = SortKey.DOMAIN,
         descending: bool = False,
         after: Position | None = None,
         limit: int = 50,
@@ -75,6 +86,21 @@ class CertificateRepository(Protocol):
         """A page of a list, by keyset: the rows behind a position, also when the certificate that was there is gone.
 
         Equal ones come by id, in the same direction; those that have no value to be sorted by come last.
+        """
+        ...
+
+    def count_conditions(
+        self, *, at: datetime, authority_id: str | None = None, owner: str | None = None
+    ) -> Mapping[ConditionType, int]:
+        """For how many certificates each condition holds at a moment, as `count` with a filter of it; 0 included."""
+        ...
+
+    def count_endings(
+        self, *, now: datetime, days: int, authority_id: str | None = None, owner: str | None = None
+    ) -> Mapping[int, int]:
+        """How many leaves in service end on each of the next days, of 24 hours from ``now``.
+
+        By the number of the day from 0; days without any are left out.
         """
         ...
 
@@ -118,21 +144,45 @@ class IssuanceRepository(Protocol):
         """One issuance.
 
         Raises:
-            NotFound: There is none.
+            NotFoundError: It does not exist.
         """
         ...
 
     def save(self, issuance: Issuance) -> None:
         """Store what changes of an issuance.
 
-        That is module_state, findings, outcome, needs_clean_up, leaf_pem, chain_pem, leaf, problem, renewal_info,
-        authority_failures and finished_at.
+        That is module_state, findings, outcome, needs_clean_up, leaf_pem, chain_pem, leaf, problem, told,
+        authority_failures, engine_state, created_at and finished_at.
 
         Raises:
-            NotFound: It was deleted.
+            NotFoundError: It was deleted.
+        """
+        ...
+
+    def save_renewal_info(self, issuance: Issuance) -> None:
+        """Store ``issuance.renewal_info`` of the issuance in service, and nothing else.
+
+        The CA is asked every few hours. So a store SHOULD keep the answer apart from the large row of the issuance. It
+        is kept for one issuance of a certificate; for every other issuance renewal_info is None.
+
+        Raises:
+            NotFoundError: The certificate was deleted.
         """
         ...
 
     def of_certificate(self, certificate_id: str) -> Sequence[Issuance]:
         """All issuances of a certificate, by number."""
+        ...
+
+    def live(self, certificate: Certificate, *, since: datetime) -> Sequence[Issuance]:
+        """The issuances of a certificate that a step has to know, by number.
+
+        That is the issuance in service, the current one, the newest one, those without an outcome, those that need a
+        clean-up, and those that have finished at ``since`` or later. The cost SHOULD NOT grow with the number of the
+        others.
+        """
+        ...
+
+    def ended_keys(self, certificate_id: str, *, before: datetime, kept: SecretName) -> Collection[SecretName]:
+        """The stored private keys of a certificate's leaves that ended at ``before`` or earlier, but not ``kept``."""
         ...

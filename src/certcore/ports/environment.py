@@ -9,7 +9,7 @@ __all__ = ["Environment"]
 
 
 class Environment(Protocol):
-    """The clock, the ids and the dice. Implementations MUST be safe to call from several threads."""
+    """Clock, ID generator and random source. Implementations MUST be safe to call from several threads."""
 
     def now(self) -> datetime:
         """The current moment. MUST be timezone-aware UTC."""

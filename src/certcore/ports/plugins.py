@@ -7,11 +7,15 @@ from typing import Protocol
 
 from attrs import field, frozen
 
+from certcore.messages import Message, as_message
 from certcore.model.events import Event
-from certcore.model.export import ExportFormat, Material
+from certcore.model.export import Exported, ExportFormat
+from certcore.model.finding import Finding
 from certcore.model.hints import Hint
 from certcore.model.views import CertificateView
 from certcore.ports.ca_module import CAModule
+from certcore.ports.zone_writers import ZoneWriter
+from certcore.translations import Catalogue
 
 __all__ = ["CertificateSource", "PluginFailure", "Plugins"]
 
@@ -21,11 +25,22 @@ class PluginFailure:
     """A plugin that could not be loaded, or that broke its promise while it was."""
 
     plugin: str
-    reason: str
-    #: What its author, or whoever installed it, can do; empty when there is nothing to add.
-    advice: str = ""
+    #: What is wrong with it. Built as ``reason=``; `reason` is its English text.
+    reason_text: Message = field(converter=as_message, alias="reason", hash=False)
+    #: What can be done about it; `advice` is its English text, empty when there is nothing to add.
+    advice_text: Message = field(default=Message("", ""), converter=as_message, alias="advice", hash=False)
     #: Where it failed: the frames of the traceback, without the error's text, which may hold a secret.
     trace: str = field(default="", repr=False)
+
+    @property
+    def reason(self) -> str:
+        """What is wrong with it, in English."""
+        return str(self.reason_text)
+
+    @property
+    def advice(self) -> str:
+        """What can be done about it, in English."""
+        return str(self.advice_text)
 
 
 class CertificateSource(Protocol):
@@ -35,26 +50,26 @@ class CertificateSource(Protocol):
         """Everything that the certificate's page shows; never its private key.
 
         Raises:
-            NotFound: It was deleted.
-            AccessDenied: The policy said no to this actor.
+            NotFoundError: It was deleted.
+            AccessDeniedError: The policy refused this actor.
         """
         ...
 
-    def material(
+    def export(
         self, certificate_id: str, *, with_key: bool = True, reason: str = "", actor: str = "system"
-    ) -> Material:
-        """What export formats are made from: the leaf in service, its chain and, on the record, its private key.
+    ) -> Exported:
+        """The leaf in service, its chain and, recorded in the timeline, its private key.
 
         Args:
-            certificate_id: Whose.
-            with_key: Whether the private key is needed; a reason is, too, then.
-            reason: Why the key is taken out; it goes on the record.
-            actor: Who asks: for a plugin ``plugin:<its name>``.
+            certificate_id: The certificate.
+            with_key: False leaves the private key out.
+            reason: Why the private key is exported, for the timeline. Required with the key.
+            actor: Who exports: for a plugin ``plugin:<its name>``.
 
         Raises:
-            NotFound: It was deleted.
+            NotFoundError: It was deleted.
             CertCoreError: There is no leaf in service, or its key is not here.
-            AccessDenied: The policy said no to this actor.
+            AccessDeniedError: The policy refused this actor.
         """
         ...
 
@@ -65,6 +80,11 @@ class Plugins(Protocol):
     @property
     def modules(self) -> Mapping[str, CAModule]:
         """The CA modules by name."""
+        ...
+
+    @property
+    def zone_writers(self) -> Mapping[str, ZoneWriter]:
+        """The writers of TXT values by name; what they raise is a `CertCoreError`."""
         ...
 
     @property
@@ -81,7 +101,7 @@ class Plugins(Protocol):
         """A CA module by its name.
 
         Raises:
-            UnknownModule: It is not loaded.
+            UnknownModuleError: It is not loaded.
         """
         ...
 
@@ -93,6 +113,10 @@ class Plugins(Protocol):
         """The formats that plugins add; two of them may share a name."""
         ...
 
+    def catalogues(self) -> Sequence[Catalogue]:
+        """The translations that plugins bring."""
+        ...
+
     def notify(self, observer: str, event: Event, certificates: CertificateSource) -> None:
         """Tell one observer of an event.
 
@@ -101,6 +125,21 @@ class Plugins(Protocol):
         """
         ...
 
+    def controls_name(self, owner: str, name: str) -> bool | None:
+        """Whether the panel says that an owner controls a name; None when no plugin has an opinion.
+
+        Raises:
+            PluginError: A plugin failed: this counts as False.
+        """
+        ...
+
+    def check_targets(self, certificate_id: str, certificates: CertificateSource) -> Mapping[str, Sequence[Finding]]:
+        """What would keep the plugins that deploy certificates from deploying the next leaf, by plugin.
+
+        Every plugin that can tell is in it, without findings when all is well; one that raises has a finding.
+        """
+        ...
+
     def authorize(self, actor: str, action: str, subject: str, owner: str) -> bool | None:
-        """The first plugin's opinion; None when none has one. A policy that raises counts as a no."""
+        """The first plugin's opinion; None when none has one. A policy that raises counts as a denial."""
         ...

@@ -34,8 +34,8 @@ class Keyring(Protocol):
         """Unwrap a data key.
 
         Raises:
-            UnknownSealingKey: The keyring does not hold that key.
-            UnsealFailed: The wrapped bytes or ``bound_to`` are not what was wrapped.
+            UnknownSealingKeyError: The keyring does not hold that key.
+            UnsealError: The wrapped bytes or ``bound_to`` are not what was wrapped.
         """
         ...
 
@@ -51,7 +51,7 @@ class ChangesKeys(Protocol):
         """Add a new random key, which is not the current one; returns its id.
 
         Raises:
-            KeyringRefused: It cannot be stored.
+            KeyringError: It cannot be stored.
         """
         ...
 
@@ -59,8 +59,8 @@ class ChangesKeys(Protocol):
         """Wrap what is new with this key; harmless when it is the current one already.
 
         Raises:
-            NotFound: There is no such key.
-            KeyringRefused: It cannot be stored.
+            NotFoundError: There is no such key.
+            KeyringError: It cannot be stored.
         """
         ...
 
@@ -68,9 +68,9 @@ class ChangesKeys(Protocol):
         """Remove a key for good.
 
         Raises:
-            NotFound: There is no such key.
-            SealingKeyInUse: It is the current one.
-            KeyringRefused: It cannot be stored.
+            NotFoundError: There is no such key.
+            SealingKeyInUseError: It is the current one.
+            KeyringError: It cannot be stored.
         """
         ...
 
@@ -84,7 +84,7 @@ class Vault(Protocol):
         Args:
             secret: What is sealed.
             name: Its purpose, and the id of the object that it belongs to.
-            owner: The tenant whose it is; empty for the panel's own.
+            owner: The tenant that owns it; empty for the panel's own.
         """
         ...
 
@@ -97,8 +97,8 @@ class Vault(Protocol):
             owner: As in `seal`.
 
         Raises:
-            UnknownSealingKey: The keyring lacks the key.
-            UnsealFailed: Changed, moved, or sealed for something else. MUST never return anything in that case.
+            UnknownSealingKeyError: The keyring lacks the key.
+            UnsealError: Changed, moved, or sealed for something else. MUST never return anything in that case.
         """
         ...
 
@@ -108,7 +108,7 @@ class Vault(Protocol):
         The secret itself MUST NOT be opened for this.
 
         Raises:
-            UnknownSealingKey: The keyring lacks the key that it is sealed with.
-            UnsealFailed: The wrapped data key was changed, moved, or sealed for something else.
+            UnknownSealingKeyError: The keyring lacks the key that it is sealed with.
+            UnsealError: The wrapped data key was changed, moved, or sealed for something else.
         """
         ...

@@ -1,12 +1,12 @@
 """The store, as repositories inside a transaction.
 
 All values that go in and come out are the frozen values of `certcore.model`; they stay usable after the transaction.
-The suite `certcore.testing.contracts.storage` says in tests what these docstrings say in words.
+The suite `certcore.testing.contracts.storage` tests what these docstrings require.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from enum import Enum
@@ -18,15 +18,19 @@ from certcore.model.authority import CertificateAuthority
 from certcore.model.certificate import Schedule
 from certcore.model.secret import SealedSecret, SecretName
 from certcore.ports.certificates import CertificateRepository, IssuanceRepository
+from certcore.ports.deliveries import DeliveryRepository
+from certcore.ports.preflights import PreflightRepository
 from certcore.ports.timelines import EventRepository, TimelineRepository
 
 __all__ = [
     "AuthorityRepository",
     "CertificateRepository",
+    "DeliveryRepository",
     "Document",
     "DocumentRepository",
     "IssuanceRepository",
     "LockWait",
+    "PreflightRepository",
     "ScheduleRepository",
     "SecretRepository",
     "Storage",
@@ -56,7 +60,7 @@ class ScheduleRepository(Protocol):
         """The schedule of a certificate.
 
         Raises:
-            NotFound: There is none.
+            NotFoundError: It does not exist.
         """
         ...
 
@@ -69,11 +73,15 @@ class ScheduleRepository(Protocol):
         """
         ...
 
+    def due(self, *, now: datetime, limit: int) -> Sequence[str]:
+        """The ids of up to ``limit`` certificates that `claim_due` would lease, in its order; no lease is taken."""
+        ...
+
     def claim(self, certificate_id: str, *, now: datetime, owner: str, lease_until: datetime) -> Schedule | None:
         """Lease one certificate whether it is due or not; None while another owner's lease runs.
 
         Raises:
-            NotFound: There is none.
+            NotFoundError: It does not exist.
         """
         ...
 
@@ -81,7 +89,7 @@ class ScheduleRepository(Protocol):
         """Extend a lease.
 
         Raises:
-            LeaseLost: The token is no longer the current one.
+            LeaseLostError: The token is no longer the current one.
         """
         ...
 
@@ -89,7 +97,25 @@ class ScheduleRepository(Protocol):
         """Store due_at, needed_by, attempts, lease_owner and lease_until, if ``schedule.token`` is the current one.
 
         Raises:
-            LeaseLost: It is not; the caller MUST give up its whole transaction.
+            LeaseLostError: It is not; the caller MUST give up its whole transaction.
+        """
+        ...
+
+    def finish(self, schedule: Schedule, *, begun: Schedule) -> Schedule:
+        """Store the schedule that a step ends with, as `save` does.
+
+        A user may have asked for a look while the step ran, which changes due_at and leaves the token alone. Then the
+        due_at and the attempts of that user stay.
+
+        Args:
+            schedule: The new schedule.
+            begun: The schedule as the step has read it.
+
+        Returns:
+            What was stored.
+
+        Raises:
+            LeaseLostError: As `save`.
         """
         ...
 
@@ -99,7 +125,7 @@ class ScheduleRepository(Protocol):
         A worker that still holds the old token has its writes refused. ``attempts`` None leaves the count as it is.
 
         Raises:
-            NotFound: There is none.
+            NotFoundError: It does not exist.
         """
         ...
 
@@ -107,9 +133,9 @@ class ScheduleRepository(Protocol):
         """Make due what was written while a clock was ahead, and end leases that are further ahead than any can be.
 
         That is, of up to ``limit`` schedules each: due_at is set to now where ``written_at`` is ahead of now (see
-        `certcore.model.clocks`), or is not known and due_at is further ahead than `LONGEST_SLEEP`; and a lease that is
-        further ahead than `LONGEST_LEASE` is taken away. ``written_at`` stays, so that the step knows. MUST be cheap
-        where nothing is to be done.
+        `certcore.model.stored_moments`), or is not known and due_at is further ahead than `LONGEST_SLEEP`; and a lease
+        that is further ahead than `LONGEST_LEASE` is taken away. ``written_at`` stays, so that the step knows. MUST be
+        cheap where nothing is to be done.
 
         Returns:
             How many were found.
@@ -128,7 +154,7 @@ class AuthorityRepository(Protocol):
         """Store a new profile.
 
         Raises:
-            AlreadyExists: The name is taken.
+            AlreadyExistsError: The name is taken.
         """
         ...
 
@@ -136,7 +162,7 @@ class AuthorityRepository(Protocol):
         """One profile.
 
         Raises:
-            NotFound: There is none.
+            NotFoundError: It does not exist.
         """
         ...
 
@@ -144,12 +170,16 @@ class AuthorityRepository(Protocol):
         """The profile of that name."""
         ...
 
+    def names(self, authority_ids: Collection[str]) -> Mapping[str, str]:
+        """The names of the profiles with these ids, by id; those that do not exist are left out."""
+        ...
+
     def save(self, authority: CertificateAuthority) -> CertificateAuthority:
         """Store an edit if the stored version is still ``authority.version``; returns it with its new version.
 
         Raises:
-            StaleWrite: It was changed or deleted since it was read.
-            AlreadyExists: The new name is taken.
+            StaleWriteError: It was changed or deleted since it was read.
+            AlreadyExistsError: The new name is taken.
         """
         ...
 
@@ -157,7 +187,7 @@ class AuthorityRepository(Protocol):
         """Delete a profile that no certificate uses.
 
         Raises:
-            NotFound: There is none.
+            NotFoundError: It does not exist.
         """
         ...
 
@@ -181,11 +211,11 @@ class SecretRepository(Protocol):
         ...
 
     def get(self, name: SecretName) -> SealedSecret | None:
-        """A sealed secret; None when there is none."""
+        """A sealed secret; None if it does not exist."""
         ...
 
     def delete(self, name: SecretName) -> None:
-        """Delete a sealed secret; nothing happens when there is none."""
+        """Delete a sealed secret; no error if it does not exist."""
         ...
 
     def names(self, purpose: str, *, prefix: str = "") -> Sequence[SecretName]:
@@ -228,7 +258,11 @@ class DocumentRepository(Protocol):
     """Small JSON documents of the modules, each module in a namespace of its own."""
 
     def get(self, namespace: str, key: str) -> Document | None:
-        """One document; None when there is none."""
+        """One document; None if it does not exist."""
+        ...
+
+    def get_many(self, namespace: str, keys: Collection[str]) -> Mapping[str, Document]:
+        """Those of the named documents that are there, by key."""
         ...
 
     def put(self, namespace: str, key: str, value: Mapping[str, Any], *, version: int | None = None) -> Document:
@@ -242,16 +276,20 @@ class DocumentRepository(Protocol):
                 the stored version is that one.
 
         Raises:
-            StaleWrite: The demand is not met.
+            StaleWriteError: The demand is not met.
         """
         ...
 
     def delete(self, namespace: str, key: str) -> None:
-        """Delete a document; nothing happens when there is none."""
+        """Delete a document; no error if it does not exist."""
         ...
 
-    def list(self, namespace: str, *, prefix: str = "", limit: int = 10_000) -> Sequence[Document]:
-        """The documents whose key begins with ``prefix``, by key."""
+    def delete_prefix(self, namespace: str, prefix: str) -> None:
+        """Delete all documents whose key begins with ``prefix``."""
+        ...
+
+    def list(self, namespace: str, *, prefix: str = "", after: str = "", limit: int = 10_000) -> Sequence[Document]:
+        """The documents whose key begins with ``prefix`` and follows ``after``, by key."""
         ...
 
 
@@ -274,6 +312,11 @@ class Transaction(Protocol):
         ...
 
     @property
+    def preflights(self) -> PreflightRepository:
+        """The regular checks of those in service."""
+        ...
+
+    @property
     def authorities(self) -> AuthorityRepository:
         """The CA profiles."""
         ...
@@ -290,7 +333,12 @@ class Transaction(Protocol):
 
     @property
     def timelines(self) -> TimelineRepository:
-        """How far the events have been delivered."""
+        """The ends of the timelines."""
+        ...
+
+    @property
+    def deliveries(self) -> DeliveryRepository:
+        """How far the observers were told of the events."""
         ...
 
     @property
@@ -318,9 +366,20 @@ class Storage(Protocol):
 
         Raises:
             RuntimeError: This thread is inside a writing transaction already.
-            StorageBusy: A row stayed locked for longer than that.
-            StorageUnavailable: The store is closed or cannot be used now.
+            StorageBusyError: A row stayed locked for longer than that.
+            StorageUnavailableError: The store is closed or cannot be used now.
             StorageError: It refused what was to be written.
+        """
+        ...
+
+    def change_mark(self) -> object | None:
+        """A value that is another one when any process has committed anything since.
+
+        It MUST take microseconds and MUST NOT wait for a server or a lock of another process; None where the store
+        cannot tell in this way. Values are compared for equality, and only with others of this object.
+
+        Raises:
+            StorageUnavailableError: The store is closed or cannot be used now.
         """
         ...
 

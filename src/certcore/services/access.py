@@ -1,65 +1,82 @@
-"""Who may do what: the panel's policy is asked for every action; what somebody may not see is not there for them."""
+"""Access control: the panel's policy decides on every action; what an actor may not see is not found."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
+from typing import Final
 
 from attrs import frozen
 
-from certcore.errors import AccessDenied, NotFound
+from certcore.errors import AccessDeniedError, InvalidInputError, NotFoundError
+from certcore.messages import Message
 from certcore.model.authority import CertificateAuthority
 from certcore.model.certificate import Certificate
+from certcore.model.identifiers import MOST_ID, check_actor, check_id, check_identifier
 from certcore.model.permissions import Permission
 from certcore.ports.plugins import Plugins
-from certcore.ports.storage import Storage
-from certcore.services.identifiers import check_actor, check_id
-from certcore.services.inputs import no_profile
+from certcore.ports.storage import Storage, Transaction
 
-__all__ = ["Access"]
+__all__ = ["Access", "find_authority", "unknown_authority"]
+
+#: The permissions that are asked for with the owner of certificates.
+_OF_OWNERS: Final = frozenset(
+    permission
+    for permission in Permission
+    if permission.startswith("certificate.") or permission is Permission.AUTHORITY_USE
+)
 
 
 @frozen(kw_only=True, eq=False)
 class Access:
     """Asks ``certcore_authorize``; without any policy plugin everything is allowed, as the panel has asked already.
 
-    Who may see an object and not do something with it gets `AccessDenied`. Who may not see it gets the `NotFound` that
-    an id gets which nobody has: an error does not tell what other tenants have.
+    An actor who may see an object but not do something with it gets `AccessDeniedError`. An actor who may not see it
+    gets the same `NotFoundError` as for an unknown id: errors do not tell what other tenants have.
     """
 
     plugins: Plugins
     storage: Storage
-    #: Whether what may not be seen is not found. An observer has been told of the certificate by its event: for it, a
+    #: Whether invisible objects are reported as not found. An observer knows the certificate from its event: for it, a
     #: refusal must not look like a deletion, after which there is nothing left to do.
     hides: bool = True
+    #: The only tenant whose certificates are there, and for whom the rest takes a policy that says yes; None for
+    #: everybody.
+    only_owner: str | None = None
 
     def require(self, actor: str, permission: Permission, subject: str = "", *, owner: str = "") -> None:
-        """Go on only if the policy has nothing against it. Not inside a writing transaction: a policy may be slow.
+        """Raise unless the policy allows an action. Call it outside of write transactions: a policy may be slow.
 
         Args:
-            actor: Who wants to do it.
-            permission: What.
+            actor: Who acts.
+            permission: The action.
             subject: The id of the certificate or CA profile.
-            owner: The tenant whose certificates it is about.
+            owner: The tenant of the certificates.
 
         Raises:
-            InvalidInput: The actor is no text that can go on the record.
-            AccessDenied: A policy said no, or failed.
+            InvalidInputError: The actor is not a text that a timeline can store.
+            AccessDeniedError: A policy refused, or failed.
         """
         if not self.allows(actor, permission, subject, owner=owner):
-            raise AccessDenied(actor, permission, subject)
+            raise AccessDeniedError(actor, permission, subject)
 
     def allows(self, actor: str, permission: Permission, subject: str = "", *, owner: str = "") -> bool:
-        """Whether the policy has nothing against it.
+        """Whether the policy allows an action.
 
         Raises:
-            InvalidInput: The actor is no text that can go on the record.
+            InvalidInputError: The actor is not a text that a timeline can store.
         """
-        return self.plugins.authorize(check_actor(actor), str(permission), subject, owner) is not False
+        check_actor(actor)
+        if self.only_owner not in (None, owner) and permission in _OF_OWNERS:
+            return False
+        answer = self.plugins.authorize(actor, str(permission), subject, owner)
+        # What concerns all tenants, such as the settings of a CA profile, takes an explicit yes for one of them.
+        return answer is not False if self.only_owner is None or permission in _OF_OWNERS else answer is True
 
     def require_visible(
         self, actor: str, permission: Permission, subject: str, *, sees: Permission, kind: str, owner: str = ""
     ) -> None:
-        """As `require`, about one object that is there.
+        """As `require`, for one existing object.
 
         Args:
             actor, permission, subject, owner: As in `require`.
@@ -67,75 +84,140 @@ class Access:
             kind: What kind of object it is.
 
         Raises:
-            NotFound: The actor may neither do this nor see the object; not for an observer.
-            AccessDenied: The actor may see the object.
+            NotFoundError: The actor may neither do this nor see the object; not for an observer.
+            AccessDeniedError: The actor may see the object.
         """
         if self.allows(actor, permission, subject, owner=owner):
             return
         if not self.hides or (permission is not sees and self.allows(actor, sees, subject, owner=owner)):
-            raise AccessDenied(actor, permission, subject)
-        raise NotFound(kind, subject)
+            raise AccessDeniedError(actor, permission, subject)
+        raise NotFoundError(kind, subject)
 
     def require_profiles(self, actor: str, certificate: Certificate, *, before: Certificate | None = None) -> None:
-        """Go on only if the certificate may use its CA profiles, fallbacks too. Not inside a writing transaction.
+        """Raise unless the certificate may use its CA profiles and fallbacks. Call it outside of write transactions.
 
         Args:
-            actor: Who wants it to.
-            certificate: As it is to be.
-            before: As it is; nobody is asked again about the profiles that it has.
+            actor: Who acts.
+            certificate: The certificate with its changes.
+            before: The stored certificate; its CA profiles need no permission again.
 
         Raises:
-            AccessDenied: A policy said no, or failed. Whether there is such a profile it does not say.
-            InvalidInput: The actor may not even see the profile: as if it were not there.
+            AccessDeniedError: A policy refused, or failed. Whether there is such a profile it does not say.
+            InvalidInputError: The actor may not see the profile, or it does not exist.
         """
         had = () if before is None else (before.authority_id, *before.fallbacks)
-        wanted = [("authority", certificate.authority_id), *(("fallbacks", one) for one in certificate.fallbacks)]
-        for field, authority_id in wanted:
+        fallbacks = (("fallbacks", fallback) for fallback in certificate.fallbacks)
+        for field, authority_id in [("authority", certificate.authority_id), *fallbacks]:
             if authority_id is None or authority_id in had:
                 continue
             check_id(field, authority_id)
             if self.allows(actor, Permission.AUTHORITY_USE, authority_id, owner=certificate.owner):
                 continue
             if self.allows(actor, Permission.AUTHORITY_VIEW, authority_id):
-                raise AccessDenied(actor, Permission.AUTHORITY_USE, authority_id)
-            raise no_profile(field, authority_id)
+                raise AccessDeniedError(actor, Permission.AUTHORITY_USE, authority_id)
+            raise unknown_authority(field, authority_id)
 
     def certificate(self, actor: str, permission: Permission, certificate_id: str) -> Certificate:
-        """A certificate, for somebody who may do this with it.
+        """A certificate, for an actor who has a permission for it.
 
         Raises:
-            InvalidInput: The id or the actor is none.
-            NotFound: There is no such certificate that the actor may see.
-            AccessDenied: A policy said no, or failed.
+            InvalidInputError: The id or the actor is malformed.
+            NotFoundError: There is no such certificate that the actor may see.
+            AccessDeniedError: A policy refused, or failed.
         """
         check_id("certificate_id", certificate_id)
         check_actor(actor)
         with self.storage.read() as transaction:
-            found = transaction.certificates.get(certificate_id)
+            stored = transaction.certificates.get(certificate_id)
         sees = Permission.CERTIFICATE_VIEW
-        self.require_visible(actor, permission, certificate_id, sees=sees, kind="certificate", owner=found.owner)
-        return found
+        self.require_visible(actor, permission, certificate_id, sees=sees, kind="certificate", owner=stored.owner)
+        return stored
 
-    def authority(self, actor: str, permission: Permission, authority_id: str) -> CertificateAuthority:
-        """A CA profile, for somebody who may do this with it.
+    def authority(self, actor: str, permission: Permission, authority: str) -> CertificateAuthority:
+        """A CA profile, given by id or name, for an actor who has a permission for it.
 
         Raises:
-            InvalidInput: The id or the actor is none.
-            NotFound: There is no such profile that the actor may see.
-            AccessDenied: A policy said no, or failed.
+            InvalidInputError: The id, the name or the actor is malformed.
+            NotFoundError: There is no such profile that the actor may see.
+            AccessDeniedError: A policy refused, or failed.
         """
-        check_id("authority_id", authority_id)
+        check_id("authority", authority)
         check_actor(actor)
         with self.storage.read() as transaction:
-            found = transaction.authorities.get(authority_id)
-        self.require_visible(actor, permission, authority_id, sees=Permission.AUTHORITY_VIEW, kind="authority")
-        return found
+            profile = find_authority(transaction, authority)
+        view = Permission.AUTHORITY_VIEW
+        if profile is None or (profile.id != authority and not self.allows(actor, view, profile.id)):
+            raise NotFoundError("authority", authority)
+        self.require_visible(actor, permission, profile.id, sees=view, kind="authority")
+        return profile
+
+    def usable_authority(self, actor: str, authority: str, *, owner: str) -> CertificateAuthority:
+        """A CA profile, for an actor who may use it for the certificates of an owner, or see it.
+
+        Args:
+            actor: Who makes the call.
+            authority: The id; or the name, for an actor who may see the profile.
+            owner: The tenant.
+
+        Raises:
+            InvalidInputError: The id, the name or the actor is malformed.
+            NotFoundError: There is no such profile that the actor may see or use.
+        """
+        authority_id = self.authority_id("authority", check_id("authority", authority), actor)
+        is_usable = self.allows(actor, Permission.AUTHORITY_USE, authority_id, owner=owner)
+        if not is_usable and not self.allows(actor, Permission.AUTHORITY_VIEW, authority_id):
+            raise NotFoundError("authority", authority)
+        try:
+            with self.storage.read() as transaction:
+                return transaction.authorities.get(authority_id)
+        except NotFoundError:
+            raise NotFoundError("authority", authority) from None
+
+    def authority_id(self, field: str, authority: str, actor: str) -> str:
+        """The id of a CA profile that is given by id or name, for a field of a call.
+
+        A name is resolved only for an actor who may see the profile; for others it is an id that no profile has.
+
+        Args:
+            field: The field, for the error.
+            authority: The id or the name.
+            actor: Who makes the call.
+
+        Raises:
+            InvalidInputError: The text is malformed.
+        """
+        check_identifier(field, authority, most=MOST_ID)
+        with self.storage.read() as transaction:
+            profile = find_authority(transaction, authority)
+        if profile is None or profile.id == authority:
+            return authority
+        return profile.id if self.allows(actor, Permission.AUTHORITY_VIEW, profile.id) else authority
 
     def seen(self, actor: str, certificates: Iterable[Certificate]) -> list[Certificate]:
-        """Those of some certificates that the actor may see."""
+        """The certificates that the actor may see."""
         sees = Permission.CERTIFICATE_VIEW
-        return [one for one in certificates if self.allows(actor, sees, one.id, owner=one.owner)]
+        return [
+            certificate
+            for certificate in certificates
+            if self.allows(actor, sees, certificate.id, owner=certificate.owner)
+        ]
 
     def permitted(self, actor: str, about: Certificate, permissions: Iterable[Permission]) -> frozenset[Permission]:
-        """Those of some permissions that the actor has for a certificate."""
-        return frozenset(one for one in permissions if self.allows(actor, one, about.id, owner=about.owner))
+        """The permissions that the actor has for a certificate."""
+        return frozenset(name for name in permissions if self.allows(actor, name, about.id, owner=about.owner))
+
+
+def find_authority(transaction: Transaction, authority: str) -> CertificateAuthority | None:
+    """A CA profile by its id or its name. The id counts first: users choose names, and nobody chooses an id."""
+    with suppress(NotFoundError):
+        return transaction.authorities.get(authority)
+    return transaction.authorities.by_name(authority)
+
+
+def unknown_authority(field: str, authority: str) -> InvalidInputError:
+    """The error for a field that names no CA profile, or one that the actor may not see: both look the same."""
+    return InvalidInputError(
+        field,
+        Message("input.no_authority", "there is no CA profile {authority}.", {"authority": repr(authority[:60])}),
+        advice=Message("input.no_authority.advice", "List the CA profiles to see what there is."),
+    )

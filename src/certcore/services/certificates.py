@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from certcore.services.drafts import Drafts
-from certcore.services.exports import Exports
+from certcore.services.bulk import BulkCalls
+from certcore.services.certificate_actions import PageActions
+from certcore.services.certificate_forms import CertificateForms
+from certcore.services.certificate_list import Lists
 from certcore.services.imports import Imports
-from certcore.services.lists import Lists
-from certcore.services.queries import Queries
-from certcore.services.reissues import Reissues
-from certcore.services.requests import Requests
 from certcore.services.revocation import Revocation
+from certcore.services.transfers import Transfers
 
 __all__ = ["Certificates"]
 
 
 @frozen(kw_only=True, eq=False, slots=False)
-class Certificates(Drafts, Imports, Requests, Reissues, Lists, Queries, Exports, Revocation):
+class Certificates(CertificateForms, PageActions, BulkCalls, Imports, Lists, Revocation, Transfers):
     """The certificates of this store: each family of calls is in its own file."""

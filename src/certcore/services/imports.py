@@ -1,4 +1,4 @@
-"""Taking in a certificate that was issued elsewhere."""
+"""Import of certificates that were issued elsewhere."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from typing import Any, Final
 
 from attrs import evolve, frozen
 
-from certcore.engine.contexts import Contexts
-from certcore.errors import InvalidInput
-from certcore.model.bounds import LONGEST_ID, text_within
+from certcore.engine.module_context import Contexts
+from certcore.errors import InvalidInputError
 from certcore.model.certificate import Certificate, Schedule
+from certcore.model.conditions import with_standing
 from certcore.model.events import EventKind
 from certcore.model.hints import Message
+from certcore.model.identifiers import check_owner
 from certcore.model.issuance import Issuance, Outcome, Purpose
 from certcore.model.keys import KeyType
 from certcore.model.leaf import Leaf
@@ -24,10 +25,10 @@ from certcore.model.search import Search
 from certcore.model.secret import CERTIFICATE_KEY, Secret, SecretName
 from certcore.ports.storage import Transaction
 from certcore.services.access import Access
-from certcore.services.edits import certificate_event, checked
-from certcore.services.inputs import owner_of, renewal_of
+from certcore.services.certificate_changes import certificate_event, validate
+from certcore.services.certificate_form import new_certificate, read_form
 from certcore.services.revoked_leaves import refuse_revoked
-from certcore.x509.bundle import Bundle, BundleWarning, read_bundle
+from certcore.x509.import_bundle import Bundle, BundleWarning, read_bundle
 
 __all__ = ["Imports"]
 
@@ -36,10 +37,10 @@ _MOST_NAMED: Final = 5
 
 @frozen(kw_only=True, eq=False, slots=False)
 class Imports:
-    """Imports: checked before anything is stored."""
+    """Imports: validated before anything is stored."""
 
-    contexts: Contexts
-    access: Access
+    _contexts: Contexts
+    _access: Access
 
     def check_import(
         self,
@@ -51,31 +52,31 @@ class Imports:
         owner: str = "",
         actor: str = "system",
     ) -> Bundle:
-        """What `import_certificate` would make of it, with its warnings; nothing is stored.
+        """What `import_certificate` would store, with warnings; nothing is stored.
 
         Args:
             leaf: The certificate, in PEM or DER; or all in one: PEM blocks in any order, PKCS#7, PKCS#12.
-            private_key: The private key; None when it is among the rest, or stays elsewhere.
+            private_key: The private key; None if it is among the other blocks, or stays elsewhere.
             ca_bundle: The intermediates, in any order.
             password: Of an encrypted key or a PKCS#12 file.
-            owner: The tenant whose it is to be.
-            actor: Who asks.
+            owner: The tenant.
+            actor: Who makes the call.
 
         Raises:
-            InvalidInput: Something is damaged, missing, left over, too weak, or no leaf for a TLS server; or it is here
-                already, was revoked, has no DNS name, or too many.
-            KeyMismatch: The private key is not the leaf's.
-            AccessDenied: The policy said no.
+            InvalidInputError: Something is damaged, missing, left over, too weak, or no leaf for a TLS server; or it is
+                here already, was revoked, has no DNS name, or too many.
+            KeyMismatchError: The private key does not belong to the leaf.
+            AccessDeniedError: The policy refused.
         """
-        self.access.require(actor, Permission.CERTIFICATE_IMPORT, owner=owner_of(owner))
+        self._access.require(actor, Permission.CERTIFICATE_IMPORT, owner=check_owner(owner))
         opened = password.reveal() if isinstance(password, Secret) else password
-        bundle = read_bundle(leaf, private_key, ca_bundle, password=opened, now=self.contexts.environment.now())
+        bundle = read_bundle(leaf, private_key, ca_bundle, password=opened, now=self._contexts.environment.now())
         _dns_names(bundle)
-        with self.contexts.storage.read() as transaction:
+        with self._contexts.storage.read() as transaction:
             known = _known(transaction, bundle.leaf, owner)
             refuse_revoked(transaction, bundle.leaf)
         if known is not None:
-            raise _is_here_already(known if self.access.seen(actor, [known]) else None)
+            raise _is_here_already(known if self._access.seen(actor, [known]) else None)
         return evolve(bundle, warnings=(*bundle.warnings, *_left_out(bundle)))
 
     def import_certificate(  # noqa: PLR0913 - what people paste, and what becomes of it
@@ -90,7 +91,7 @@ class Imports:
         renewal: RenewalPolicy | Mapping[str, Any] | None = None,
         actor: str = "system",
     ) -> Certificate:
-        """Take in a certificate that was issued elsewhere: shown, watched and exported like any other.
+        """Import a certificate that was issued elsewhere; it is shown, watched and exported like any other.
 
         Without a CA profile it is not renewed. As soon as it has one (here, or later by ``edit``), the next issuance
         takes its names and renewal policy over.
@@ -99,7 +100,7 @@ class Imports:
             leaf, private_key, ca_bundle, password: As in `check_import`. Without its private key, the certificate can
                 be watched and renewed, and not be exported.
             authority: The id of the CA profile that renews it.
-            owner: The tenant whose it is.
+            owner: The tenant.
             renewal: When to renew.
             actor: Who does this.
 
@@ -107,39 +108,45 @@ class Imports:
             The certificate, active or expired. What was doubtful is in the data of its event ``imported``.
 
         Raises:
-            InvalidInput: As `check_import`; or the CA profile does not permit its names. Nothing was stored.
-            KeyMismatch: The private key is not the leaf's.
-            NotFound: There is no such CA profile.
-            AccessDenied: The policy said no.
+            InvalidInputError: As `check_import`; or the CA profile does not permit its names. Nothing was stored.
+            KeyMismatchError: The private key does not belong to the leaf.
+            NotFoundError: There is no such CA profile.
+            AccessDeniedError: The policy refused.
         """
         bundle = self.check_import(leaf, private_key, ca_bundle, password=password, owner=owner, actor=actor)
-        now = self.contexts.environment.now()
+        form = read_form(self._access, {"authority": authority, "owner": owner, "renewal": renewal}, actor)
         domain, aliases, wildcard = form_of_names(_dns_names(bundle), most=MAX_IMPORTED_NAMES)
-        expired = bundle.leaf.not_after <= now
-        issuance_id = self.contexts.environment.new_id()
-        wished = Certificate(
-            id=self.contexts.environment.new_id(),
-            owner=owner_of(owner),
-            domain=domain,
-            aliases=aliases,
-            wildcard=wildcard,
-            key_type=bundle.key_type or _nearest(bundle.leaf),
-            renewal=renewal_of(renewal),
-            authority_id=None if authority is None else text_within("authority", authority, LONGEST_ID),
-            status=Status.EXPIRED if expired else Status.ACTIVE,
-            active_issuance_id=issuance_id,
-            not_after=bundle.leaf.not_after,
-            created_at=now,
-            updated_at=now,
+        issuance_id = self._contexts.environment.new_id()
+        wished = new_certificate(
+            self._contexts.environment,
+            {
+                "authority_id": None,
+                **form.attributes(),
+                "domain": domain,
+                "aliases": aliases,
+                "wildcard": wildcard,
+                "key_type": bundle.key_type or _nearest(bundle.leaf),
+                "active_issuance_id": issuance_id,
+                "not_after": bundle.leaf.not_after,
+            },
         )
-        if authority is not None and len(wished.names) > MAX_NAMES:
-            raise InvalidInput(
+        now = wished.created_at
+        wished = evolve(wished, status=Status.EXPIRED if bundle.leaf.not_after <= now else Status.ACTIVE)
+        if wished.authority_id is not None and len(wished.names) > MAX_NAMES:
+            raise InvalidInputError(
                 "authority",
-                f"the leaf has {len(wished.names)} names; a renewal can have at most {MAX_NAMES}.",
-                advice="Import it without a CA profile: it is watched and exported then, and not renewed.",
+                Message(
+                    "import.too_many_names",
+                    "the leaf has {count} names; a renewal can have at most {most}.",
+                    {"count": len(wished.names), "most": MAX_NAMES},
+                ),
+                advice=Message(
+                    "import.too_many_names.advice",
+                    "Import it without a CA profile: it is watched and exported then, and not renewed.",
+                ),
             )
-        self.access.require_profiles(actor, wished)
-        certificate = checked(self.contexts, wished)
+        self._access.require_profiles(actor, wished)
+        certificate = validate(self._contexts, wished)
         issuance = Issuance(
             id=issuance_id,
             certificate_id=certificate.id,
@@ -161,14 +168,16 @@ class Imports:
         return self._store(certificate, issuance, bundle, actor)
 
     def _store(self, certificate: Certificate, issuance: Issuance, bundle: Bundle, actor: str) -> Certificate:
-        vault, key = self.contexts.vault, bundle.private_key
+        vault, key = self._contexts.vault, bundle.private_key
         sealed = None if key is None else vault.seal(key, issuance.key_name, owner=certificate.owner)
         leaf = bundle.leaf
-        with self.contexts.storage.write() as transaction:
-            if _known(transaction, leaf, certificate.owner) is not None:  # again: somebody may have been faster
+        with self._contexts.storage.write() as transaction:
+            if _known(transaction, leaf, certificate.owner) is not None:  # again: it may have been imported meanwhile
                 raise _is_here_already(None)
             refuse_revoked(transaction, leaf)
-            transaction.certificates.add(evolve(certificate, issuance_id=None))
+            now = certificate.created_at
+            added = with_standing(evolve(certificate, issuance_id=None), [issuance], now, changed_at=now)
+            transaction.certificates.add(added)
             transaction.issuances.add(issuance)
             if sealed is not None:
                 transaction.secrets.put(issuance.key_name, sealed)
@@ -180,7 +189,7 @@ class Imports:
             )
             transaction.schedules.add(schedule)
             event = certificate_event(
-                self.contexts,
+                self._contexts,
                 certificate,
                 EventKind.IMPORTED,
                 actor,
@@ -189,22 +198,24 @@ class Imports:
                 issuer=leaf.issuer,
                 names=list(leaf.names),
                 has_key=sealed is not None,
-                warnings=[one.text for one in bundle.warnings],
+                warnings=[warning.text for warning in bundle.warnings],
             )
             transaction.events.append([event])
         return certificate
 
 
 def _dns_names(bundle: Bundle) -> tuple[DnsName, ...]:
-    names = tuple(one for one in bundle.names if isinstance(one, DnsName))
+    names = tuple(name for name in bundle.names if isinstance(name, DnsName))
     if not names:
-        raise InvalidInput("leaf", "it is for IP addresses alone, which certcore does not manage.")
+        raise InvalidInputError(
+            "leaf", Message("import.only_addresses", "it is for IP addresses alone, which certcore does not manage.")
+        )
     return names
 
 
 def _left_out(bundle: Bundle) -> Iterator[BundleWarning]:
-    """What a renewal will not have."""
-    addresses = [str(one) for one in bundle.names if isinstance(one, IpAddress)]
+    """Warnings about names that a renewal will not have."""
+    addresses = [str(name) for name in bundle.names if isinstance(name, IpAddress)]
     if addresses:
         text = (
             "The leaf is for IP addresses, too: {names}. They are not managed here, and a renewal will not have them."
@@ -214,21 +225,24 @@ def _left_out(bundle: Bundle) -> Iterator[BundleWarning]:
 
 
 def _known(transaction: Transaction, leaf: Leaf, owner: str) -> Certificate | None:
-    """The certificate of this owner that has, or had, this leaf."""
+    """The owner's certificate that has, or had, this leaf."""
     same = transaction.certificates.search(Search(fingerprint=leaf.fingerprint_sha256), owner=owner, limit=1)
     return same[0] if same else None
 
 
-def _is_here_already(known: Certificate | None) -> InvalidInput:
-    """That a leaf is not taken in twice; which certificate has it is for those who may see it."""
-    which = "" if known is None else f": {known.domain} ({known.status}, {known.id})"
-    return InvalidInput(
-        "leaf", f"it is here already{which}.", advice="Nothing has to be imported; or delete that one first."
-    )
+def _is_here_already(known: Certificate | None) -> InvalidInputError:
+    """The error for a second import of a leaf; it names the certificate only to those who may see it."""
+    if known is None:
+        reason = Message("import.is_here", "it is here already.")
+    else:
+        params = {"domain": known.domain, "status": known.status, "id": known.id}
+        reason = Message("import.is_here_as", "it is here already: {domain} ({status}, {id}).", params)
+    advice = "There is nothing to import, unless you delete that certificate first."
+    return InvalidInputError("leaf", reason, advice=Message("import.is_here.advice", advice))
 
 
 def _nearest(leaf: Leaf) -> KeyType:
-    """The kind of key that a renewal makes where the leaf has one that we do not make."""
+    """The key type of renewals for a leaf whose key is of a type that is not made here."""
     if not leaf.public_key_algorithm.startswith("RSA"):
         return KeyType.EC_P384 if leaf.key_size > 256 else KeyType.EC_P256  # noqa: PLR2004 - bits
     sizes = ((4096, KeyType.RSA_4096), (3072, KeyType.RSA_3072))

@@ -1,4 +1,4 @@
-"""A leaf that its CA has revoked: every certificate that has it in service learns it, whoever asked for it."""
+"""Revoked leaves: every certificate that has the leaf in service becomes revoked, whoever asked for it."""
 
 from __future__ import annotations
 
@@ -7,38 +7,40 @@ from typing import Final
 
 from attrs import evolve
 
-from certcore.engine.contexts import Contexts
-from certcore.errors import InvalidInput, NotFound
+from certcore.engine.module_context import Contexts
+from certcore.errors import InvalidInputError, NotFoundError
+from certcore.messages import Message
 from certcore.model.certificate import Certificate
+from certcore.model.conditions import with_standing
 from certcore.model.events import Event, EventKind
 from certcore.model.issuance import Issuance
 from certcore.model.leaf import Leaf
 from certcore.model.lifecycle import Action, Status, transition
-from certcore.model.listing import CertificateFilter, Order, Position
+from certcore.model.listing import CertificateFilter, Position, SortKey
 from certcore.model.revocation import RevocationReason
 from certcore.ports.storage import Transaction
-from certcore.services.attempts import end_attempt
+from certcore.services.issuance_attempts import end_attempt
 
 __all__ = ["put_out_of_service", "refuse_revoked", "tell_other_holders"]
 
-#: How many certificates are looked at in one transaction.
+#: How many certificates are read in one transaction.
 _BATCH: Final = 200
 
 
 def tell_other_holders(contexts: Contexts, revoked: Issuance, why: RevocationReason, through: str) -> None:
-    """Put a revoked leaf out of service wherever else it is; a CA has confirmed the revocation.
+    """Mark all other certificates with this leaf as revoked, after a CA has confirmed the revocation.
 
-    Tenants may hold one leaf: it is public, and anybody may import it. None learns of another one: the record of each
-    says what the CA's own list says, and not who asked for it.
+    Several tenants may hold one leaf: it is public, and anybody may import it. They do not learn of each other: each
+    timeline has what the CA's own revocation list says, and not who asked for it.
 
-    A CA profile may be a tenant's own, and its CA may confirm anything. So others believe it only where the leaf's
-    private key is here, which proves more than the CA's word, or where the profile is one of theirs.
+    A CA profile may belong to a tenant, and its CA may confirm anything. So other certificates are changed only if the
+    leaf's private key is in the store, which proves more than the CA's word, or if they use the profile.
 
     Args:
-        contexts: Of this store.
+        contexts: The store's module contexts.
         revoked: The issuance with the leaf.
-        why: The reason that the CA was given.
-        through: The id of the CA profile that was asked.
+        why: The reason given to the CA.
+        through: The id of the CA profile that revoked it.
     """
     if revoked.leaf is None:
         return
@@ -48,7 +50,7 @@ def tell_other_holders(contexts: Contexts, revoked: Issuance, why: RevocationRea
         with contexts.storage.write() as transaction:
             try:
                 certificate = transaction.certificates.get(certificate_id)
-            except NotFound:
+            except NotFoundError:
                 continue
             active = _in_service(transaction, certificate)
             if active is None or not _is_same(active.leaf, revoked.leaf):
@@ -68,14 +70,14 @@ def put_out_of_service(
     actor: str = "engine",
     noticed: bool = False,
 ) -> Certificate:
-    """Note a revocation: the certificate is revoked if this leaf is in service, else the record alone tells of it.
+    """Record a revocation; the certificate becomes revoked if this leaf is in service.
 
     Args:
-        contexts: Of this store.
-        transaction: A writing one.
-        stored: The certificate as it stands.
+        contexts: The store's module contexts.
+        transaction: A write transaction.
+        stored: The stored certificate.
         revoked: The issuance whose leaf was revoked.
-        why: The reason that the CA was given.
+        why: The reason given to the CA.
         actor: Who asked for it.
         noticed: Whether it was not asked for with this certificate.
     """
@@ -84,15 +86,17 @@ def put_out_of_service(
     if stored.active_issuance_id == revoked.id and stored.status is Status.ACTIVE:
         status = transition(stored.status, Action.REVOKE)
         changed = evolve(stored, status=status, issuance_id=revoked.id, problem=None, updated_at=now)
-        # Overtakes any worker; its next look takes back what an attempt that was given up still holds.
+        # Takes the lease from any worker; the next step cleans up what the issuance still holds outside.
         transaction.schedules.take_over(stored.id, due_at=now, attempts=0)
         end_attempt(transaction, stored, now)
+        changed = with_standing(changed, [revoked], now, changed_at=now)
         transaction.certificates.save_progress(changed)
     data = {"reason": str(why), "serial": "" if revoked.leaf is None else revoked.leaf.serial_hex}
     event = Event(
         certificate_id=stored.id,
         kind=EventKind.REVOKED,
         at=now,
+        owner=stored.owner,
         actor=actor,
         from_status=stored.status,
         to_status=changed.status,
@@ -103,16 +107,20 @@ def put_out_of_service(
 
 
 def refuse_revoked(transaction: Transaction, leaf: Leaf) -> None:
-    """Refuse to take in a leaf of which it is known here that its CA has revoked it.
+    """Refuse to import a leaf that the store knows to be revoked.
 
     Raises:
-        InvalidInput: It was revoked. That is public; who holds the leaf is not said.
+        InvalidInputError: It was revoked. That is public; the error does not tell who holds the leaf.
     """
     only = CertificateFilter(status=Status.REVOKED, serial=_serial(leaf))
     for certificate in transaction.certificates.page(only=only, limit=_BATCH):
         issuance = transaction.issuances.get(certificate.active_issuance_id or "")
         if _is_same(issuance.leaf, leaf) and not issuance.is_keyless:
-            raise InvalidInput("leaf", "its CA has revoked it.", advice="Obtain a new certificate, with a new key.")
+            raise InvalidInputError(
+                "leaf",
+                Message("import.revoked_leaf", "its CA has revoked it."),
+                advice=Message("import.revoked_leaf.advice", "Obtain a new certificate, with a new key."),
+            )
 
 
 def _holders(contexts: Contexts, leaf: Leaf) -> Iterator[str]:
@@ -121,10 +129,10 @@ def _holders(contexts: Contexts, leaf: Leaf) -> Iterator[str]:
     while True:
         with contexts.storage.read() as transaction:
             page = transaction.certificates.page(only=only, after=after, limit=_BATCH)
-        yield from (one.id for one in page)
+        yield from (certificate.id for certificate in page)
         if len(page) < _BATCH:
             return
-        after = Position.of(page[-1], Order.DOMAIN)
+        after = Position.of(page[-1], SortKey.DOMAIN)
 
 
 def _in_service(transaction: Transaction, certificate: Certificate) -> Issuance | None:
@@ -138,7 +146,7 @@ def _serial(leaf: Leaf) -> str:
 
 
 def _is_same(leaf: Leaf | None, revoked: Leaf) -> bool:
-    """Whether a CA's revocation of the one is that of the other.
+    """Whether two leaves are the same for a revocation.
 
     A revocation is of an issuer and a serial number (RFC 5280 section 5.3), which another CA can write into its leaves,
     too: the key is compared as well.

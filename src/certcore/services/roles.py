@@ -18,7 +18,7 @@ def _only_oneself(actor: str) -> Collection[str]:
 
 @frozen(eq=False)
 class RolePolicy:
-    """A plugin that permits by roles; hand it to ``CertCore.open(…, plugins=[RolePolicy(…)])``.
+    """A policy plugin with roles; pass it to ``CertCore.open(…, plugins=[RolePolicy(…)])``.
 
     Who has no role and owns nothing may do nothing. That holds for calls without an actor, too, whose actor is
     ``system``: give ``system`` a role if the panel makes such calls. Processes that work for nobody, such as
@@ -40,10 +40,10 @@ class RolePolicy:
 
     @hookimpl
     def certcore_authorize(self, actor: str, action: str, owner: str) -> bool:
-        """Yes or no, never None: no other policy is asked after this one."""
+        """True or False, never None, so that no other policy is asked."""
         try:
             grant = GRANTS[Permission(action)]
-        except ValueError:  # an action of a plugin: not ours to permit
+        except ValueError:  # an action of a plugin, which this policy does not know
             return self._role(actor) is Role.ADMINISTRATOR
         role = self._role(actor)
         if role is not None and role >= grant.role:
@@ -51,9 +51,9 @@ class RolePolicy:
         return grant.owner and owner != "" and self._owns(actor, owner)
 
     def _owns(self, actor: str, owner: str) -> bool:
-        found = self.owners(actor)
+        owners = self.owners(actor)
         # A text is a collection of texts, too: `in` would find customer-7 in "customer-77".
-        return owner == found if isinstance(found, str) else owner in (found or ())
+        return owner == owners if isinstance(owners, str) else owner in (owners or ())
 
     def _role(self, actor: str) -> Role | None:
         return self.roles(actor) if callable(self.roles) else self.roles.get(actor)

@@ -1,4 +1,4 @@
-"""The keys that secrets are sealed with: who needs which, adding and retiring them, re-wrapping while work goes on."""
+"""Sealing keys: which secrets need them; add, make current, re-wrap and retire them while the store is in use."""
 
 from __future__ import annotations
 
@@ -6,14 +6,22 @@ from typing import Final
 
 from attrs import frozen
 
-from certcore.errors import InvalidInput, KeyringRefused, NotFound, SealingKeyInUse, UnknownSealingKey, UnsealFailed
-from certcore.model.bounds import whole_number
+from certcore.errors import (
+    InvalidInputError,
+    KeyringError,
+    NotFoundError,
+    SealingKeyInUseError,
+    UnknownSealingKeyError,
+    UnsealError,
+)
+from certcore.messages import Message
+from certcore.model.identifiers import check_id
+from certcore.model.input_limits import whole_number
 from certcore.model.permissions import Permission
 from certcore.model.secret import SecretName
 from certcore.ports.sealing import ChangesKeys, Keyring, Vault
 from certcore.ports.storage import LockWait, Storage
 from certcore.services.access import Access
-from certcore.services.identifiers import check_id
 
 __all__ = ["RewrapProgress", "SealingKeyUse", "SealingKeys"]
 
@@ -22,98 +30,98 @@ _MOST_AT_ONCE: Final = 10_000
 
 @frozen(kw_only=True)
 class SealingKeyUse:
-    """One sealing key, and what needs it."""
+    """One sealing key, and how many secrets need it."""
 
     key_id: str
-    #: Whether what is new is sealed with it.
+    #: Whether new secrets are sealed with it.
     current: bool
     #: Whether the keyring of this process holds it.
     in_keyring: bool
-    #: How many secrets are sealed with it.
+    #: The number of secrets sealed with it.
     secrets: int
 
     @property
     def retirable(self) -> bool:
-        """Whether it may go: nothing needs it, and what is new is sealed with another one."""
+        """Whether it can be retired: no secret needs it, and it is not the current key."""
         return self.in_keyring and not self.current and self.secrets == 0
 
 
 @frozen(kw_only=True)
 class RewrapProgress:
-    """What one call of `SealingKeys.rewrap` did."""
+    """The result of one call of `SealingKeys.rewrap`."""
 
-    #: How many secrets were wrapped anew.
+    #: The number of secrets that were re-wrapped.
     done: int
-    #: How many secrets are still sealed with another key than the current one.
+    #: The number of secrets that are sealed with another key than the current one.
     left: int
-    #: Those of this batch that could not be: changed in the database, or sealed with a key that the keyring lacks.
+    #: The secrets of this batch that failed: changed in the database, or sealed with a key that the keyring lacks.
     failed: tuple[SecretName, ...]
-    #: Hand it to the next call as ``after``; None when there is nothing behind it.
+    #: Pass it to the next call as ``after``; None at the end.
     next: SecretName | None
 
 
 @frozen(kw_only=True, eq=False)
 class SealingKeys:
-    """The keys of the keyring in operation.
+    """The sealing keys of this store.
 
     To change the key: `add`, `make_current`, `rewrap` until nothing is left, `retire` the old one.
     """
 
-    storage: Storage
-    vault: Vault
-    keyring: Keyring
-    access: Access
+    _storage: Storage
+    _vault: Vault
+    _keyring: Keyring
+    _access: Access
 
     def status(self, *, actor: str = "system") -> tuple[SealingKeyUse, ...]:
         """Every key of the keyring, and every key that a secret is sealed with, by id.
 
         Raises:
-            KeyringRefused: The keyring cannot be used.
-            AccessDenied: The policy said no.
+            KeyringError: The keyring cannot be used.
+            AccessDeniedError: The policy refused.
         """
-        self.access.require(actor, Permission.KEYRING_VIEW)
+        self._access.require(actor, Permission.KEYRING_VIEW)
         return self._uses()
 
     def _uses(self) -> tuple[SealingKeyUse, ...]:
-        with self.storage.read() as transaction:
+        with self._storage.read() as transaction:
             needed = transaction.secrets.count_by_key()
-        held, current = self.keyring.key_ids, self.keyring.current_key_id
+        key_ids, current = self._keyring.key_ids, self._keyring.current_key_id
         return tuple(
             SealingKeyUse(
                 key_id=key_id,
                 current=key_id == current,
-                in_keyring=key_id in held,
+                in_keyring=key_id in key_ids,
                 secrets=needed.get(key_id, 0),
             )
-            for key_id in sorted(held | needed.keys())
+            for key_id in sorted(key_ids | needed.keys())
         )
 
     def add(self, *, actor: str = "system") -> str:
-        """Add a new random key to the keyring; what is new goes on being sealed with the current one.
+        """Add a new random key to the keyring; the current key stays the one for new secrets.
 
         Returns:
             The new key's id.
 
         Raises:
-            KeyringRefused: This keyring is not changed by certcore, or its file cannot be written.
-            AccessDenied: The policy said no.
+            KeyringError: This keyring is not changed by certcore, or its file cannot be written.
+            AccessDeniedError: The policy refused.
         """
-        self.access.require(actor, Permission.KEYRING_CHANGE)
+        self._access.require(actor, Permission.KEYRING_CHANGE)
         return self._changeable().add_key()
 
     def make_current(self, key_id: str, *, actor: str = "system") -> None:
-        """Seal what is new with this key. Every process has to hold it by then.
+        """Seal new secrets with this key. Every process must have loaded it before.
 
         Raises:
-            NotFound: The keyring holds no such key.
-            KeyringRefused: This keyring is not changed by certcore, or its file cannot be written.
-            AccessDenied: The policy said no.
+            NotFoundError: The keyring holds no such key.
+            KeyringError: This keyring is not changed by certcore, or its file cannot be written.
+            AccessDeniedError: The policy refused.
         """
         self._require(actor, key_id)
         self._changeable().make_current(key_id)
 
     def rewrap(self, *, limit: int = 100, after: SecretName | None = None, actor: str = "system") -> RewrapProgress:
-        """Wrap the data keys of some secrets with the current key, while work goes on; any number may do so at once.
+        """Re-wrap the data keys of some secrets with the current key; several processes may do so at once.
 
         Only the wrapped data keys change: no secret is opened. A secret that somebody replaces meanwhile stays as it
         was replaced.
@@ -124,27 +132,29 @@ class SealingKeys:
             actor: Who does this.
 
         Raises:
-            InvalidInput: The limit is none.
-            KeyringRefused: The keyring cannot be used.
-            AccessDenied: The policy said no.
+            InvalidInputError: The limit is out of range.
+            KeyringError: The keyring cannot be used.
+            AccessDeniedError: The policy refused.
         """
-        self.access.require(actor, Permission.KEYRING_CHANGE)
+        self._access.require(actor, Permission.KEYRING_CHANGE)
         whole_number("limit", limit, 1, _MOST_AT_ONCE)
         if after is not None and not isinstance(after, SecretName):
-            raise InvalidInput("after", "must be what the call before has returned as next.")
-        with self.storage.read() as transaction:
-            batch = transaction.secrets.sealed_otherwise(self.keyring.current_key_id, limit=limit, after=after)
+            raise InvalidInputError(
+                "after", Message("input.not_next", "must be what the call before has returned as next.")
+            )
+        with self._storage.read() as transaction:
+            batch = transaction.secrets.sealed_otherwise(self._keyring.current_key_id, limit=limit, after=after)
         done = 0
         failed: list[SecretName] = []
         for name, old in batch:
             try:
-                new = self.vault.rewrap(old, name)
-            except (UnknownSealingKey, UnsealFailed):
+                new = self._vault.rewrap(old, name)
+            except (UnknownSealingKeyError, UnsealError):
                 failed.append(name)  # one that is broken does not keep the others back
                 continue
             # One transaction each: in a longer one, rows locked in this order and by others in theirs could end in a
             # deadlock; and nobody waits long for it.
-            with self.storage.write(LockWait.LONG) as transaction:
+            with self._storage.write(LockWait.LONG) as transaction:
                 done += transaction.secrets.replace(name, old, new)
         return RewrapProgress(
             done=done,
@@ -154,20 +164,20 @@ class SealingKeys:
         )
 
     def _check_retirable(self, key_id: str) -> None:
-        found = next((one for one in self._uses() if one.key_id == key_id), None)
-        if found is None or not found.in_keyring:
-            raise NotFound("sealing key", key_id)
-        if not found.retirable:
-            raise SealingKeyInUse(key_id, secrets=found.secrets, current=found.current)
+        use = next((use for use in self._uses() if use.key_id == key_id), None)
+        if use is None or not use.in_keyring:
+            raise NotFoundError("sealing key", key_id)
+        if not use.retirable:
+            raise SealingKeyInUseError(key_id, secrets=use.secrets, current=use.current)
 
     def retire(self, key_id: str, *, actor: str = "system") -> None:
         """Take a key that nothing needs any more out of the keyring.
 
         Raises:
-            NotFound: The keyring holds no such key.
-            SealingKeyInUse: It is the current key, or secrets are still sealed with it; the error says how many.
-            KeyringRefused: Nothing needs it, but this keyring is not changed by certcore, or cannot be written.
-            AccessDenied: The policy said no.
+            NotFoundError: The keyring holds no such key.
+            SealingKeyInUseError: It is the current key, or secrets are still sealed with it; the error says how many.
+            KeyringError: Nothing needs it, but this keyring is not changed by certcore, or cannot be written.
+            AccessDeniedError: The policy refused.
         """
         self._require(actor, key_id)
         self._check_retirable(key_id)
@@ -177,19 +187,28 @@ class SealingKeys:
         """Go on only if the actor may change this key; who may not even see the keys learns of none."""
         check_id("key_id", key_id)
         change, sees = Permission.KEYRING_CHANGE, Permission.KEYRING_VIEW
-        self.access.require_visible(actor, change, key_id, sees=sees, kind="sealing key")
+        self._access.require_visible(actor, change, key_id, sees=sees, kind="sealing key")
 
     def _left(self) -> int:
-        with self.storage.read() as transaction:
+        with self._storage.read() as transaction:
             needed = transaction.secrets.count_by_key()
-        current = self.keyring.current_key_id
+        current = self._keyring.current_key_id
         return sum(count for key_id, count in needed.items() if key_id != current)
 
     def _changeable(self) -> ChangesKeys:
-        if isinstance(self.keyring, ChangesKeys):
-            return self.keyring
-        raise KeyringRefused(
-            "This keyring is not kept in a file, so certcore does not change its keys.",
-            advice="Change them where they are kept, then restart every process. In an environment variable, of "
-            "ID:BASE64,ID:BASE64 the first is the current key; the URL of a PKCS#11 token names it with object=.",
+        if isinstance(self._keyring, ChangesKeys):
+            return self._keyring
+        raise KeyringError(
+            Message(
+                "core.keyring_not_changeable",
+                "This keyring is not kept in a file, so certcore does not change its keys.",
+            ),
+            advice=Message(
+                "core.keyring_not_changeable.advice",
+                (
+                    "Change them where they are kept, then restart every process. In an environment "
+                    "variable, of ID:BASE64,ID:BASE64 the first is the current key; the URL of a PKCS#11 "
+                    "token names it with object=."
+                ),
+            ),
         )

@@ -1,1 +1,77 @@
-"""The kit for panels, scripts and plugin authors: contract suites, a Pebble, zones and documents in memory."""
+"""The kit for panels, scripts and plugin authors: a clock, a scripted CA, a suite for CA modules, a Pebble, zones.
+
+::
+
+    from datetime import timedelta
+
+    from certcore import CertCore
+    from certcore.testing import Act, FrozenEnvironment, ScriptedCA
+
+    clock = FrozenEnvironment()
+    ca = ScriptedCA([Act.WORK, Act.ISSUE], now=clock.now())
+    with CertCore.in_memory(plugins=[ca.plugin()], installed_plugins=False, environment=clock) as core:
+        profile = core.authorities.create("test", module="scripted")
+        certificate = core.certificates.create("shop.example", authority=profile.id)
+        core.certificates.generate_csr(certificate.id)
+        while core.certificates.get(certificate.id).status != "active":
+            clock.advance(timedelta(minutes=1))
+            core.reconcile(certificate.id)
+
+`CAModuleContract` needs pytest, as the package's extra ``testing`` has it; `Pebble` needs the program of that name.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from certcore.testing.catalogues import CatalogueFiles
+    from certcore.testing.clock import FrozenEnvironment
+    from certcore.testing.contracts.ca_module import CAModuleContract
+    from certcore.testing.dns_zone import MemoryZone
+    from certcore.testing.local_ca import LittleAuthority, make_request
+    from certcore.testing.module_harness import ModuleHarness
+    from certcore.testing.module_store import MemoryDocuments
+    from certcore.testing.pebble import ChallTestSrv, Pebble
+    from certcore.testing.scripted_ca import Act, ScriptedCA, ScriptedProfile, ScriptedRenewalCA, ScriptedSettings
+
+__all__ = [
+    "Act",
+    "CAModuleContract",
+    "CatalogueFiles",
+    "ChallTestSrv",
+    "FrozenEnvironment",
+    "LittleAuthority",
+    "MemoryDocuments",
+    "MemoryZone",
+    "ModuleHarness",
+    "Pebble",
+    "ScriptedCA",
+    "ScriptedProfile",
+    "ScriptedRenewalCA",
+    "ScriptedSettings",
+    "make_request",
+]
+
+if not TYPE_CHECKING:
+    from certcore.lazy import lazy_names
+
+    #: The same names and modules as in the imports above.
+    __getattr__ = lazy_names(
+        __name__,
+        {
+            "Act": "certcore.testing.scripted_ca",
+            "CAModuleContract": "certcore.testing.contracts.ca_module",
+            "CatalogueFiles": "certcore.testing.catalogues",
+            "ChallTestSrv": "certcore.testing.pebble",
+            "FrozenEnvironment": "certcore.testing.clock",
+            "LittleAuthority": "certcore.testing.local_ca",
+            "MemoryDocuments": "certcore.testing.module_store",
+            "MemoryZone": "certcore.testing.dns_zone",
+            "ModuleHarness": "certcore.testing.module_harness",
+            "Pebble": "certcore.testing.pebble",
+            "ScriptedCA": "certcore.testing.scripted_ca",
+            "ScriptedProfile": "certcore.testing.scripted_ca",
+            "ScriptedRenewalCA": "certcore.testing.scripted_ca",
+            "ScriptedSettings": "certcore.testing.scripted_ca",
+            "make_request": "certcore.testing.local_ca",
+        },
+    )

@@ -1,4 +1,4 @@
-"""An environment whose clock moves only when it is told to."""
+"""An environment with a clock that only moves when a test sets it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import threading
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from certcore.errors import InvalidInput
+from certcore.errors import InvalidInputError
 
 __all__ = ["FrozenEnvironment"]
 
@@ -14,7 +14,7 @@ _START: Final = datetime(2030, 1, 1, tzinfo=UTC)
 
 
 class FrozenEnvironment:
-    """A `certcore.ports.environment.Environment` for tests: the clock stands still, ids count, the dice are loaded.
+    """A `certcore.ports.environment.Environment` for tests: the clock stands still, IDs count up, randomness is fixed.
 
     Args:
         start: The first moment; aware.
@@ -29,7 +29,7 @@ class FrozenEnvironment:
 
     def __init__(self, start: datetime = _START, *, roll: float = 0.5) -> None:
         if start.tzinfo is None:
-            raise InvalidInput("start", "must have a time zone.")
+            raise InvalidInputError("start", "must have a time zone.")
         self._lock = threading.Lock()
         self._now = start.astimezone(UTC)
         self._count = 0
@@ -50,10 +50,10 @@ class FrozenEnvironment:
         """Put the clock to a moment, also backwards.
 
         Raises:
-            InvalidInput: The moment has no time zone.
+            InvalidInputError: The moment has no time zone.
         """
         if moment.tzinfo is None:
-            raise InvalidInput("moment", "must have a time zone.")
+            raise InvalidInputError("moment", "must have a time zone.")
         with self._lock:
             self._now = moment.astimezone(UTC)
 
@@ -64,5 +64,5 @@ class FrozenEnvironment:
             return f"id-{self._count:08}"
 
     def roll(self) -> float:
-        """The loaded dice."""
+        """The fixed random number."""
         return self.next_roll

@@ -33,9 +33,16 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from certcore.errors import CertCoreError
 from certcore.testing.ports import free_ports
-from certcore.testing.server import START_SECONDS, START_TRIES, Child, Server, find_program, uninterrupted
+from certcore.testing.server import (
+    START_SECONDS,
+    START_TRIES,
+    Child,
+    Server,
+    ServerStartError,
+    find_program,
+    uninterrupted,
+)
 
 __all__ = ["ChallTestSrv", "Pebble", "challtestsrv_arguments", "write_throwaway_tls"]
 
@@ -122,7 +129,7 @@ class Pebble(Server):
             pebble.stop()
             if "address already in use" not in tail:
                 break
-        raise CertCoreError(f"pebble did not start within {START_SECONDS:g} seconds. It said: {tail}")
+        raise ServerStartError(f"pebble did not start within {START_SECONDS:g} seconds. It said: {tail}")
 
     def issuer_root_pem(self, number: int = 0) -> str:
         """The root that issued certificates end at, PEM.
@@ -134,8 +141,8 @@ class Pebble(Server):
 
     def certificate_status(self, serial_hex: str) -> Mapping[str, Any]:
         """What it knows of a certificate that it issued: ``Status`` (``Valid``, ``Revoked``), ``Reason`` and others."""
-        found = json.loads(self._get(f"{self.management_url}/cert-status-by-serial/{serial_hex}"))
-        return dict(found)
+        document = json.loads(self._get(f"{self.management_url}/cert-status-by-serial/{serial_hex}"))
+        return dict(document)
 
     def _answers(self) -> bool:
         try:
@@ -168,8 +175,8 @@ class ChallTestSrv(Server):
             CertCoreError: It is not installed, or it did not start within 15 seconds.
         """
         binary = find_program("pebble-challtestsrv", "pebble")
-        asked = subprocess.run([binary, "-help"], capture_output=True, text=True, check=False, timeout=START_SECONDS)  # noqa: S603 - a fixed binary
-        help_text = asked.stderr + asked.stdout
+        result = subprocess.run([binary, "-help"], capture_output=True, text=True, check=False, timeout=START_SECONDS)  # noqa: S603 - a fixed binary
+        help_text = result.stderr + result.stdout
         for _ in range(START_TRIES):
             dns_port, management_port = free_ports(2)
             arguments = challtestsrv_arguments(help_text, dns_port=dns_port, management_port=management_port)
@@ -183,7 +190,7 @@ class ChallTestSrv(Server):
             server.stop()
             if "address already in use" not in tail:
                 break
-        raise CertCoreError(f"pebble-challtestsrv did not start within {START_SECONDS:g} seconds. It said: {tail}")
+        raise ServerStartError(f"pebble-challtestsrv did not start within {START_SECONDS:g} seconds. It said: {tail}")
 
     def set_txt(self, host: str, value: str) -> None:
         """Add a TXT record; others of the same name stay."""

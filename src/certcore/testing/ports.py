@@ -8,7 +8,7 @@ import random
 import socket
 from typing import Final
 
-from certcore.errors import CertCoreError
+from certcore.testing.server import ServerStartError
 
 __all__ = ["free_port", "free_ports"]
 
@@ -30,15 +30,17 @@ def free_ports(count: int) -> list[int]:
         CertCoreError: There are not so many free ports.
     """
     ports: list[int] = []
-    with contextlib.ExitStack() as held:
+    with contextlib.ExitStack() as sockets:
         for port in random.sample(_RANGE[os.getpid() % _SHARES :: _SHARES], _TRIES):
             if len(ports) == count:
                 return ports
             with contextlib.suppress(OSError):
                 for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
-                    held.enter_context(socket.socket(socket.AF_INET, kind)).bind(("127.0.0.1", port))
+                    sockets.enter_context(socket.socket(socket.AF_INET, kind)).bind(("127.0.0.1", port))
                 ports.append(port)
-    raise CertCoreError(f"{count} free ports of 127.0.0.1 were not found.", advice="Stop servers that are not needed.")
+    raise ServerStartError(
+        f"{count} free ports of 127.0.0.1 were not found.", advice="Stop servers that are not needed."
+    )
 
 
 def free_port() -> int:

@@ -1,4 +1,4 @@
-"""A CA module that does what it is told: to test a panel without a CA, and the engine with every kind of CA."""
+"""A CA module that follows a script, to test a panel without a CA and the engine with every kind of CA."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ from typing import Any, ClassVar, Final, assert_never, cast
 from attrs import frozen
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from certcore.errors import CAError, InvalidInput
+from certcore.errors import CAError, InvalidInputError
 from certcore.hookspecs import hookimpl
 from certcore.model import form
 from certcore.model.hints import ActionButton, Fact, Facts, Hint, Level, Message, Notice
 from certcore.model.issuance import Issuance
 from certcore.model.lifecycle import Status
 from certcore.model.names import DnsName
+from certcore.model.permissions import Permission
 from certcore.model.problem import Problem
+from certcore.model.readiness import Obstacle, Readiness
 from certcore.model.renewal import Retry
 from certcore.model.renewal_info import SuggestedWindow
 from certcore.model.revocation import RevocationReason
@@ -29,13 +31,20 @@ from certcore.ports.ca_module import (
     Failed,
     Issued,
     ModuleContext,
-    ProfileAction,
-    Step,
+    StepResult,
     Waiting,
     WaitingFor,
     Work,
 )
-from certcore.testing.authority import LittleAuthority
+from certcore.ports.module_actions import (
+    ActionDone,
+    ActionRefused,
+    ActionResult,
+    ActionWork,
+    CertificateAction,
+    ProfileAction,
+)
+from certcore.testing.local_ca import LittleAuthority
 
 __all__ = ["Act", "ScriptedCA", "ScriptedProfile", "ScriptedRenewalCA", "ScriptedSettings"]
 
@@ -45,6 +54,8 @@ class Act(StrEnum):
 
     #: Wait for the domain's owner, for a minute.
     WAIT_OWNER = "wait_owner"
+    #: Wait for an administrator, for a minute; the action ``approve`` goes on to the next act.
+    WAIT_ADMINISTRATOR = "wait_administrator"
     #: Be at work, for a minute.
     WORK = "work"
     #: Issue the right certificate.
@@ -67,11 +78,11 @@ class Act(StrEnum):
     WRONG_NAMES = "wrong_names"
     #: Issue a certificate that has ended already.
     ENDED = "ended"
-    #: Return text that is no certificate.
+    #: Return text that is not a certificate.
     GARBAGE = "garbage"
     #: Raise, as a module with a bug does.
     RAISE = "raise"
-    #: Return something that is no step.
+    #: Return an object that is not a step.
     NONSENSE = "nonsense"
 
 
@@ -84,6 +95,7 @@ _FAILURES: Final = {
 }
 _WAITS: Final = {
     Act.WAIT_OWNER: WaitingFor.OWNER,
+    Act.WAIT_ADMINISTRATOR: WaitingFor.ADMINISTRATOR,
     Act.WORK: WaitingFor.AUTHORITY,
     Act.WAIT_TURN: WaitingFor.TURN,
 }
@@ -116,7 +128,14 @@ class ScriptedGreeting:
     whom: str = form.text("Whom")
 
 
-class ScriptedCA(CAModule):
+@frozen(kw_only=True)
+class ScriptedApproval:
+    """What the action ``approve`` of its certificates asks for."""
+
+    reference: str = form.text("Reference", maximum=40)
+
+
+class ScriptedCA(CAModule[ScriptedProfile, ScriptedSettings]):
     """Goes through a script with every attempt, and issues real, verifiable leaves from a `LittleAuthority`.
 
     From its first step on it holds something outside for each attempt (an entry in `held`), which is taken back when
@@ -140,8 +159,6 @@ class ScriptedCA(CAModule):
 
     name: ClassVar[str] = "scripted"
     title: ClassVar[str] = "Scripted CA"
-    profile_type: ClassVar[type] = ScriptedProfile
-    certificate_type: ClassVar[type] = ScriptedSettings
 
     def __init__(self, script: Iterable[Act] = (Act.WAIT_OWNER, Act.WORK, Act.ISSUE), *, now: datetime) -> None:
         self._authority = LittleAuthority(now)
@@ -160,6 +177,9 @@ class ScriptedCA(CAModule):
         self.scripts: dict[str, tuple[Act, ...]] = {}
         #: When set, cleaning up does not succeed before this moment.
         self.busy_until: datetime | None = None
+        #: What its preflights find, and whether the certificates of its CA profiles are checked regularly.
+        self.obstacles: tuple[Obstacle, ...] = ()
+        self.has_preflights = True
 
     @property
     def root_pem(self) -> str:
@@ -170,17 +190,21 @@ class ScriptedCA(CAModule):
         """What ``CertCore.open(plugins=[…])`` takes."""
         return _Plugin(self)
 
-    def advance(self, work: Work) -> Step:
+    def advance(self, work: Work[ScriptedProfile, ScriptedSettings]) -> StepResult:
         """The next act."""
         step = int((work.state or {}).get("step", 0))
+        if (work.state or {}).get("refused"):
+            return self._act(Act.FAIL_NEVER, work, {})
         with self._lock:
             self.calls += 1
             self.held.add(work.issuance.id)
             script = self.scripts.get(work.profile.region, self.script)
             act = script[min(step, len(script) - 1)]
+        if act is Act.WAIT_ADMINISTRATOR:
+            return self._act(act, work, {"step": step})
         return self._act(act, work, {"step": step + 1})
 
-    def clean_up(self, work: Work) -> datetime | None:
+    def clean_up(self, work: Work[ScriptedProfile, ScriptedSettings]) -> datetime | None:
         """Take back what is held for this attempt."""
         if self.busy_until is not None and work.environment.now() < self.busy_until:
             return self.busy_until
@@ -193,7 +217,7 @@ class ScriptedCA(CAModule):
         issuance: Issuance,
         reason: RevocationReason,
         private_key: Callable[[], Secret | None],
-        context: ModuleContext,
+        context: ModuleContext[ScriptedProfile],
     ) -> None:
         """Remember it, or refuse when `refuses_revocation` is set."""
         del private_key, context
@@ -202,19 +226,65 @@ class ScriptedCA(CAModule):
         with self._lock:
             self.revoked[issuance.leaf_pem or ""] = reason
 
-    def profile_actions(self, context: ModuleContext) -> Sequence[ProfileAction]:
+    def wants_preflights(self, context: ModuleContext[ScriptedProfile]) -> bool:
+        """As `has_preflights` says."""
+        return self.has_preflights
+
+    def preflight(self, work: Work[ScriptedProfile, ScriptedSettings]) -> Readiness:
+        """What `obstacles` says."""
+        return Readiness(obstacles=self.obstacles)
+
+    def profile_actions(self, context: ModuleContext[ScriptedProfile]) -> Sequence[ProfileAction]:
         """One that greets."""
         help_text = Message("scripted.greet.help", "Says hello to somebody.")
         return [
             ProfileAction(name="greet", label=Message("scripted.greet", "Greet"), help=help_text, form=ScriptedGreeting)
         ]
 
-    def run_action(self, name: str, values: Any, context: ModuleContext, *, actor: str) -> Message:
+    def run_action(self, name: str, values: Any, context: ModuleContext[ScriptedProfile], *, actor: str) -> Message:
         """Greet."""
         text = "{actor} says hello to {whom} by {action}."
         return Message("scripted.greet.done", text, {"actor": actor, "whom": values.whom, "action": name})
 
-    def hints(self, view: CertificateView, context: ModuleContext) -> Sequence[Hint]:
+    def certificate_actions(
+        self, view: CertificateView, context: ModuleContext[ScriptedProfile]
+    ) -> Sequence[CertificateAction]:
+        """``approve`` and ``refuse``, while an administrator is waited for."""
+        state = None if view.issuance is None else view.issuance.engine_state
+        if not view.under_way or state is None or state.waiting_for != WaitingFor.ADMINISTRATOR:
+            return ()
+        return (
+            CertificateAction(
+                name="approve",
+                label=Message("scripted.approve", "Approve"),
+                help=Message("scripted.approve.help", "Has the scripted CA go on."),
+                form=ScriptedApproval,
+                permission=Permission.CERTIFICATE_APPROVE,
+            ),
+            CertificateAction(
+                name="refuse",
+                label=Message("scripted.refuse", "Refuse"),
+                help=Message("scripted.refuse.help", "Has the scripted CA refuse the request."),
+                confirm=Message("scripted.refuse.confirm", "Refuse this request?"),
+                permission=Permission.CERTIFICATE_APPROVE,
+            ),
+        )
+
+    def run_certificate_action(
+        self, name: str, values: Any, work: ActionWork[ScriptedProfile, ScriptedSettings], *, actor: str
+    ) -> ActionResult:
+        """Go on to the next act, or to a failure for good."""
+        state = dict(work.state or {})
+        if name == "refuse":
+            done = Message("scripted.refused", "{actor} refused the request.", {"actor": actor})
+            return ActionDone(text=done, state={**state, "refused": True})
+        if values.reference == "unknown":
+            return ActionRefused(field="reference", reason=Message("scripted.approve.unknown", "is not known."))
+        params = {"actor": actor, "reference": values.reference}
+        done = Message("scripted.approved", "{actor} approved the request under {reference}.", params)
+        return ActionDone(text=done, state={**state, "step": int(state.get("step", 0)) + 1})
+
+    def hints(self, view: CertificateView, context: ModuleContext[ScriptedProfile]) -> Sequence[Hint]:
         """A few hints, different for each status."""
         text = "The scripted CA shows a certificate that is {status}."
         hints: list[Hint] = [Notice(Level.INFO, Message("scripted.status", text, {"status": view.certificate.status}))]
@@ -228,17 +298,17 @@ class ScriptedCA(CAModule):
     def check_profile(self, profile: Any) -> None:
         """Refuse a profile with a note of ``refused``."""
         if profile.note == "refused":
-            raise InvalidInput("note", "is refused.")
+            raise InvalidInputError("note", "is refused.")
 
-    def check_request(self, context: ModuleContext, names: Sequence[DnsName], settings: Any) -> None:
+    def check_request(self, context: ModuleContext[ScriptedProfile], names: Sequence[DnsName], settings: Any) -> None:
         """Refuse wildcards where the profile forbids them."""
         if not context.profile.allow_wildcard and any(name.is_wildcard for name in names):
-            raise InvalidInput("wildcard", "this profile does not allow wildcards.")
+            raise InvalidInputError("wildcard", "this profile does not allow wildcards.")
 
-    def _act(self, act: Act, work: Work, state: dict[str, Any]) -> Step:
+    def _act(self, act: Act, work: Work[ScriptedProfile, ScriptedSettings], state: dict[str, Any]) -> StepResult:
         now = work.environment.now()
         match act:
-            case Act.WAIT_OWNER | Act.WORK | Act.WAIT_TURN:
+            case Act.WAIT_OWNER | Act.WAIT_ADMINISTRATOR | Act.WORK | Act.WAIT_TURN:
                 seen = {"act": act.value, "at": now.isoformat()}
                 return Waiting(
                     state=state,
@@ -263,11 +333,11 @@ class ScriptedCA(CAModule):
             case Act.RAISE:
                 raise RuntimeError(f"a bug, with a secret in its text: {work.profile.api_key}")
             case Act.NONSENSE:
-                return cast("Step", None)
+                return cast("StepResult", None)
             case _:
                 assert_never(act)
 
-    def _chain(self, act: Act, work: Work, now: datetime) -> str:
+    def _chain(self, act: Act, work: Work[ScriptedProfile, ScriptedSettings], now: datetime) -> str:
         csr = work.issuance.csr_pem
         lifetime = timedelta(days=work.profile.lifetime_days)
         match act:
@@ -299,14 +369,14 @@ class ScriptedRenewalCA(ScriptedCA):
         #: How often it was asked for a window.
         self.asked = 0
 
-    def renewal_info(self, issuance: Issuance, context: ModuleContext) -> SuggestedWindow | None:
+    def renewal_info(self, issuance: Issuance, context: ModuleContext[ScriptedProfile]) -> SuggestedWindow | None:
         """What `windows` says."""
         with self._lock:
             self.asked += 1
-        found = self.windows.get(issuance.leaf.names if issuance.leaf else ())
-        if isinstance(found, CAError):
-            raise found
-        return found
+        window = self.windows.get(issuance.leaf.names if issuance.leaf else ())
+        if isinstance(window, CAError):
+            raise window
+        return window
 
 
 @frozen(eq=False)

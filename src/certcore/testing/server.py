@@ -17,7 +17,16 @@ from typing import Final, Self
 
 from certcore.errors import CertCoreError
 
-__all__ = ["START_SECONDS", "START_TRIES", "Child", "ProgramMissing", "Server", "find_program", "uninterrupted"]
+__all__ = [
+    "START_SECONDS",
+    "START_TRIES",
+    "Child",
+    "ProgramMissingError",
+    "Server",
+    "ServerStartError",
+    "find_program",
+    "uninterrupted",
+]
 
 #: How often a server is started anew when somebody took its port in between.
 START_TRIES: Final = 3
@@ -27,8 +36,16 @@ _STOP_SECONDS: Final = 30.0
 _TAIL: Final = 2000
 
 
-class ProgramMissing(CertCoreError):
+class ProgramMissingError(CertCoreError):
     """A program that a test needs is not installed: the test can be skipped."""
+
+    code = "program_missing"
+
+
+class ServerStartError(CertCoreError):
+    """A server that a test needs is installed and does not start."""
+
+    code = "server_start_error"
 
 
 def find_program(name: str, package: str, *places: str) -> str:
@@ -40,18 +57,18 @@ def find_program(name: str, package: str, *places: str) -> str:
         places: Folders to look into besides PATH and /usr/sbin, which many users do not have in theirs.
 
     Raises:
-        ProgramMissing: It is not installed.
+        ProgramMissingError: It is not installed.
     """
     path = os.pathsep.join((*places, os.environ.get("PATH", ""), "/usr/sbin"))
-    found = shutil.which(name, path=path)
-    if found is None:
-        raise ProgramMissing(f"{name} is not installed.", advice=f"On Debian: apt-get install {package}.")
-    return found
+    path_found = shutil.which(name, path=path)
+    if path_found is None:
+        raise ProgramMissingError(f"{name} is not installed.", advice=f"On Debian: apt-get install {package}.")
+    return path_found
 
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Put off SIGINT and SIGTERM to the end of the block, which is short.
+    """Delay SIGINT and SIGTERM until the end of the block, which must be short.
 
     For the moments in which something is there already, a folder or a process, that nobody who cleans up knows of yet.
     Children begin with the usual meaning of both. In other threads than the main one, where Python interrupts nobody,
@@ -102,7 +119,7 @@ class Child:
         stop_signal: signal.Signals = signal.SIGTERM,
     ) -> None:
         self.folder = folder
-        #: Where the child writes what it has to say.
+        #: The file for the child's output.
         self.log_path = folder / f"{Path(binary).name}.log"
         self._stop_signal = stop_signal
         with self.log_path.open("wb") as log:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
 from itertools import pairwise
 from typing import Final
 
@@ -11,14 +12,15 @@ from attrs import frozen
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-from certcore.errors import LeafRejected, UnreadablePem, X509Error
+from certcore.errors import LeafRejectedError, UnreadablePemError, X509Error
+from certcore.messages import Message
 from certcore.model.leaf import Leaf
 from certcore.model.names import Identifier
-from certcore.x509.judgement import judge_leaf
+from certcore.x509.chain_path import UNREADABLE, Path, follow_issuers, is_ca, signed_by, unexpired, unreadable_contents
+from certcore.x509.describe import called, listed, shown_name
 from certcore.x509.leaf import leaf_details
-from certcore.x509.path import UNREADABLE, Path, follow_issuers, is_ca, signed_by, unexpired
+from certcore.x509.leaf_checks import judge_leaf
 from certcore.x509.weakness import old_digest
-from certcore.x509.wording import called, listed, shown_name
 
 __all__ = [
     "MAX_BYTES",
@@ -59,47 +61,56 @@ def parse_certificates(text: str | bytes) -> list[x509.Certificate]:
     """All certificates of a text, in its order; whatever stands between them is passed over.
 
     Raises:
-        UnreadablePem: There is none, too much, or one that cannot be read.
+        UnreadablePemError: There is no certificate, there are too many, or one cannot be read.
     """
     plain = text.decode("ascii", "replace") if isinstance(text, bytes) else text
     if len(plain) > MAX_BYTES:
-        raise UnreadablePem(f"The text is longer than {MAX_BYTES} bytes, which no certificate chain is.")
+        text = "The text is longer than {count} bytes, which no certificate chain is."
+        raise UnreadablePemError(Message("chain.too_long", text, {"count": MAX_BYTES}))
     blocks = list(_blocks(plain.replace("\r\n", "\n").replace("\r", "\n")))
     if not blocks:
-        raise UnreadablePem("There is no certificate in this text.", advice="Paste the BEGIN and END lines too.")
+        raise UnreadablePemError(
+            Message("chain.none", "There is no certificate in this text."),
+            advice=Message("chain.none.advice", "Paste the BEGIN and END lines too."),
+        )
     if len(blocks) > MAX_CERTIFICATES:
-        raise UnreadablePem(f"There are {len(blocks)} certificates; a chain has at most {MAX_CERTIFICATES}.")
-    found = []
+        text = "There are {count} certificates; a chain has at most {most}."
+        params = {"count": len(blocks), "most": MAX_CERTIFICATES}
+        raise UnreadablePemError(Message("chain.too_many", text, params))
+    parsed = []
     for number, block in enumerate(blocks, 1):
+        place = {"number": number, "all": len(blocks)}
         try:
-            certificate = x509.load_pem_x509_certificate(block.encode())
+            certificate, is_whole = _load(block)
         except UNREADABLE:
-            raise UnreadablePem(f"Certificate number {number} of {len(blocks)} cannot be read.") from None
-        if not has_whole_signature(certificate):
-            raise UnreadablePem(f"Certificate number {number} of {len(blocks)} has a signature that is cut off.")
-        found.append(certificate)
-    return found
+            text = "Certificate number {number} of {all} cannot be read."
+            raise UnreadablePemError(Message("chain.unreadable", text, place)) from None
+        if not is_whole:
+            text = "Certificate number {number} of {all} has a signature that is cut off."
+            raise UnreadablePemError(Message("chain.cut_off", text, place))
+        parsed.append(certificate)
+    return parsed
 
 
 def parse_chain(text: str | bytes, *, now: datetime | None = None) -> Chain:
-    """Read a leaf with its chain as a CA returns them, in whatever order and however often the certificates come.
+    """Read a leaf with its chain as a CA returns them; the certificates may come in any order and repeatedly.
 
-    What is not needed to present the leaf is left out: roots, links that have expired and what stands above them, and
-    certificates that did not sign any of the chain. The chain may be empty where the CA has left the issuer out.
+    Certificates that are not needed to present the leaf are left out: roots, expired links with the links above them,
+    and certificates that did not sign any link of the chain. The chain may be empty if the CA has omitted the issuer.
 
     Args:
-        text: PEM. Where it holds several leaves, the first certificate is the one that is meant (RFC 8555 section 9.1).
+        text: PEM. If it contains several leaves, the first certificate is taken (RFC 8555 section 9.1).
         now: The present moment, with its time zone; None for the moment at which the leaf's validity begins.
 
     Raises:
-        UnreadablePem: A certificate cannot be read.
+        UnreadablePemError: A certificate cannot be read.
         X509Error: There is no leaf, or the certificate that has the name of its issuer did not sign it.
     """
     certificates = list(dict.fromkeys(parse_certificates(text)))
     try:
         return _in_order(certificates, now)
     except UNREADABLE:  # names and extensions are parsed when they are looked at
-        raise UnreadablePem("A certificate has contents that cannot be read.") from None
+        raise unreadable_contents() from None
 
 
 def check_leaf(chain: Chain, *, names: Sequence[Identifier], csr_pem: str, now: datetime) -> None:
@@ -112,11 +123,12 @@ def check_leaf(chain: Chain, *, names: Sequence[Identifier], csr_pem: str, now: 
         now: The present moment.
 
     Raises:
-        LeafRejected: The key, the names or the validity are wrong; the message says which. `judge_leaf` tells more.
+        LeafRejectedError: The key, the names or the validity are wrong; the message says which. `judge_leaf` tells
+            more.
     """
     judgement = judge_leaf(chain.leaf, names=names, csr_pem=csr_pem, now=now)
     if not judgement.serves:
-        raise LeafRejected(judgement.text, advice=judgement.advice)
+        raise LeafRejectedError(judgement.text, advice=judgement.advice)
 
 
 def verify_chain(chain: Chain, roots_pem: str | bytes, now: datetime) -> x509.Certificate:
@@ -132,14 +144,16 @@ def verify_chain(chain: Chain, roots_pem: str | bytes, now: datetime) -> x509.Ce
     links = parse_certificates(chain.leaf_pem + chain.chain_pem)
     for link in links:
         if not link.not_valid_before_utc - _CLOCK_SKEW <= now < link.not_valid_after_utc:
-            raise X509Error(f"{called(link)} in the chain is not valid now.")
+            params = {"name": called(link)}
+            raise X509Error(Message("chain.not_valid_now", "{name} in the chain is not valid now.", params))
     for issued, issuer in pairwise(links):
         if not is_ca(issuer) or not signed_by(issued, issuer):
-            raise X509Error(f"{called(issued)} was not signed by the next certificate of the chain.")
+            text = "{name} was not signed by the next certificate of the chain."
+            raise X509Error(Message("chain.not_signed_by_next", text, {"name": called(issued)}))
     for root in roots:
         if is_ca(root) and signed_by(links[-1], root) and now < root.not_valid_after_utc:
             return root
-    raise X509Error("The chain does not lead to any of the given roots.")
+    raise X509Error(Message("chain.no_root", "The chain does not lead to any of the given roots."))
 
 
 def presentable_chain(leaf_pem: str, chain_pem: str, now: datetime) -> str:
@@ -151,7 +165,7 @@ def presentable_chain(leaf_pem: str, chain_pem: str, now: datetime) -> str:
         now: The present moment, with its time zone.
 
     Raises:
-        UnreadablePem: A certificate cannot be read.
+        UnreadablePemError: A certificate cannot be read.
     """
     if not chain_pem:
         return ""
@@ -172,6 +186,13 @@ def certificate_pem(certificate: x509.Certificate) -> str:
     return certificate.public_bytes(serialization.Encoding.PEM).decode()
 
 
+@lru_cache(maxsize=32)
+def _load(block: str) -> tuple[x509.Certificate, bool]:
+    """A certificate, and whether its signature is whole. A step looks at one chain several times."""
+    certificate = x509.load_pem_x509_certificate(block.encode())
+    return certificate, has_whole_signature(certificate)
+
+
 def _blocks(text: str) -> Iterator[str]:
     """Each BEGIN line with what follows it up to the next END line. No character is passed over more than once."""
     begin = text.find(_BEGIN)
@@ -186,12 +207,14 @@ def _blocks(text: str) -> Iterator[str]:
 def _in_order(certificates: Sequence[x509.Certificate], now: datetime | None) -> Chain:
     leaf = _find_leaf(certificates)
     if leaf.serial_number.bit_length() > _LONGEST_SERIAL:
-        raise UnreadablePem("The leaf's serial number is longer than 20 bytes (RFC 5280 section 4.1.2.2).")
+        text = "The leaf's serial number is longer than 20 bytes (RFC 5280 section 4.1.2.2)."
+        raise UnreadablePemError(Message("chain.long_serial_number", text))
     if digest := old_digest(leaf):
-        raise X509Error(f"The leaf is signed over {digest}, which can be forged; no browser takes it.")
-    others = [one for one in certificates if one is not leaf]
+        text = "The leaf is signed over {digest}, which can be forged; no browser takes it."
+        raise X509Error(Message("chain.weak_signature", text, {"digest": digest}))
+    others = [certificate for certificate in certificates if certificate is not leaf]
     # The BasicConstraints of a root are not looked at: clients trust it for other reasons (RFC 5280 section 6.1).
-    path = follow_issuers(leaf, (one for one in others if is_ca(one) or one.issuer == one.subject), now=now)
+    path = follow_issuers(leaf, (other for other in others if is_ca(other) or other.issuer == other.subject), now=now)
     _refuse_false_issuer(leaf, path, others)
     return Chain(
         leaf_pem=certificate_pem(leaf),
@@ -201,14 +224,16 @@ def _in_order(certificates: Sequence[x509.Certificate], now: datetime | None) ->
 
 
 def _find_leaf(certificates: Sequence[x509.Certificate]) -> x509.Certificate:
-    ends = [one for one in certificates if not is_ca(one)]
+    ends = [certificate for certificate in certificates if not is_ca(certificate)]
     if len(ends) == 1 or ends[:1] == list(certificates[:1]):
         return ends[0]
     if not ends:
-        raise X509Error("There is no leaf among these certificates: all of them are CA certificates.")
-    names = listed(map(called, ends))
+        text = "There is no leaf among these certificates: all of them are CA certificates."
+        raise X509Error(Message("chain.no_leaf", text))
+    text = "There are {count} leaves, but one is needed: {names}."
     raise X509Error(
-        f"There are {len(ends)} leaves, but one is needed: {names}.", advice="Leave out what is not of this chain."
+        Message("chain.several_leaves", text, {"count": len(ends), "names": listed(map(called, ends))}),
+        advice=Message("chain.several_leaves.advice", "Remove the certificates that do not belong to this chain."),
     )
 
 
@@ -221,8 +246,15 @@ def _refuse_false_issuer(leaf: x509.Certificate, path: Path, others: Sequence[x5
         return
     for other in others:
         if other.subject == leaf.issuer:
-            reason = "did not sign it" if is_ca(other) else "is not a CA certificate"
-            raise X509Error(
-                f"The chain is broken: {called(other)} has the name of the issuer of {called(leaf)}, but {reason}.",
-                advice=f"The certificate of {shown_name(leaf.issuer)} that signed the leaf is needed.",
-            )
+            text = "The certificate of {issuer} that signed the leaf is needed."
+            advice = Message("chain.broken.advice", text, {"issuer": shown_name(leaf.issuer)})
+            raise X509Error(_broken(leaf, other), advice=advice)
+
+
+def _broken(leaf: x509.Certificate, other: x509.Certificate) -> Message:
+    params = {"name": called(other), "leaf": called(leaf)}
+    if is_ca(other):
+        text = "The chain is broken: {name} has the name of the issuer of {leaf}, but did not sign it."
+        return Message("chain.broken", text, params)
+    text = "The chain is broken: {name} has the name of the issuer of {leaf}, but is not a CA certificate."
+    return Message("chain.broken_by_leaf", text, params)

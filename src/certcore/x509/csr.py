@@ -10,7 +10,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from certcore.errors import UnreadablePem
+from certcore.errors import UnreadablePemError
+from certcore.messages import Message
 from certcore.model.names import DnsName, Identifier, IpAddress, common_name
 from certcore.model.subject import Subject
 from certcore.x509.keys import PrivateKey, spki_sha256
@@ -33,7 +34,7 @@ def build_csr(key: PrivateKey, names: Sequence[Identifier], subject: Subject) ->
         (NameOID.LOCALITY_NAME, subject.locality),
         (NameOID.ORGANIZATION_NAME, subject.organization),
         (NameOID.ORGANIZATIONAL_UNIT_NAME, subject.organizational_unit),
-        (NameOID.COMMON_NAME, common_name([one for one in names if isinstance(one, DnsName)])),
+        (NameOID.COMMON_NAME, common_name([name for name in names if isinstance(name, DnsName)])),
         (NameOID.EMAIL_ADDRESS, subject.email),
     ]
     name = x509.Name([x509.NameAttribute(oid, value) for oid, value in attributes if value])
@@ -41,7 +42,7 @@ def build_csr(key: PrivateKey, names: Sequence[Identifier], subject: Subject) ->
     request = (
         x509.CertificateSigningRequestBuilder()
         .subject_name(name)
-        .add_extension(x509.SubjectAlternativeName([_general_name(one) for one in names]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([_general_name(name) for name in names]), critical=False)
         .sign(key, hashes.SHA384() if p384 else hashes.SHA256())
     )
     return request.public_bytes(serialization.Encoding.PEM)
@@ -51,7 +52,7 @@ def csr_der(pem: str) -> bytes:
     """The request as DER, the form in which ACME takes it (RFC 8555 section 7.4).
 
     Raises:
-        UnreadablePem: It is not a certificate signing request.
+        UnreadablePemError: It is not a certificate signing request.
     """
     return _load(pem).public_bytes(serialization.Encoding.DER)
 
@@ -60,7 +61,7 @@ def csr_names(pem: str) -> tuple[str, ...]:
     """The subject alternative names of a request, in its order.
 
     Raises:
-        UnreadablePem: It is not a certificate signing request.
+        UnreadablePemError: It is not a certificate signing request.
     """
     return alternative_names(_load(pem).extensions)
 
@@ -69,7 +70,7 @@ def csr_spki_sha256(pem: str) -> str:
     """SHA-256 over the request's public key, as `certcore.x509.keys.spki_sha256` gives it.
 
     Raises:
-        UnreadablePem: It is not a certificate signing request.
+        UnreadablePemError: It is not a certificate signing request.
     """
     return spki_sha256(_load(pem).public_key())
 
@@ -77,11 +78,11 @@ def csr_spki_sha256(pem: str) -> str:
 def alternative_names(extensions: x509.Extensions) -> tuple[str, ...]:
     """The DNS names (lower case) and IP addresses of a subject alternative name extension; empty without one."""
     try:
-        found = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        extension = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         return ()
-    names = [one.value for one in found if isinstance(one, (x509.DNSName, x509.IPAddress))]
-    return tuple(str(one).lower() for one in names)
+    names = [name.value for name in extension if isinstance(name, (x509.DNSName, x509.IPAddress))]
+    return tuple(str(name).lower() for name in names)
 
 
 def _general_name(name: Identifier) -> x509.GeneralName:
@@ -94,4 +95,5 @@ def _load(pem: str) -> x509.CertificateSigningRequest:
     try:
         return x509.load_pem_x509_csr(pem.encode())
     except (ValueError, x509.InvalidVersion):
-        raise UnreadablePem("The text is not a certificate signing request in PEM.") from None
+        reason = Message("csr.not_pem", "The text is not a certificate signing request in PEM.")
+        raise UnreadablePemError(reason) from None

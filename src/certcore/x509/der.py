@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Final
 
 from attrs import frozen
+
+from certcore.messages import Message
 
 __all__ = [
     "Kind",
@@ -50,24 +53,52 @@ _ROUNDS_PER_BLOCK: Final = 8
 
 
 class Kind(StrEnum):
-    """What people paste where a certificate or a key is asked for, as it is called in a sentence."""
+    """What people paste where a certificate or a key is asked for."""
 
-    CERTIFICATE = "a certificate"
-    PRIVATE_KEY = "a private key"
-    ENCRYPTED_KEY = "an encrypted private key"
+    CERTIFICATE = "certificate"
+    PRIVATE_KEY = "private_key"
+    ENCRYPTED_KEY = "encrypted_key"
     #: A key in PEM whose headers say how it is encrypted (RFC 1421 section 4.6.1.1), and not its contents.
-    OLD_ENCRYPTED_KEY = "a private key that is encrypted in the old way of OpenSSL"
-    PKCS7 = "a PKCS#7 bundle"
-    PKCS12 = "a PKCS#12 file"
-    REQUEST = "a certificate signing request (CSR)"
-    REVOCATION_LIST = "a certificate revocation list (CRL)"
-    PUBLIC_KEY = "a public key"
-    SSH = "an SSH key"
-    PGP = "a PGP key or message"
-    KEY_STORE = "a Java key store"
-    ARCHIVE = "an archive"
-    WEB_PAGE = "a web page"
-    UNKNOWN = "something else"
+    OLD_ENCRYPTED_KEY = "old_encrypted_key"
+    PKCS7 = "pkcs7"
+    PKCS12 = "pkcs12"
+    REQUEST = "request"
+    REVOCATION_LIST = "revocation_list"
+    PUBLIC_KEY = "public_key"
+    SSH = "ssh"
+    PGP = "pgp"
+    KEY_STORE = "key_store"
+    ARCHIVE = "archive"
+    WEB_PAGE = "web_page"
+    UNKNOWN = "unknown"
+
+    @property
+    def label(self) -> Message:
+        """What it is called in a sentence: ``a certificate``."""
+        return _LABELS[self]
+
+
+_LABELS: Final = MappingProxyType(
+    {
+        Kind.CERTIFICATE: Message("x509.kind.certificate", "a certificate"),
+        Kind.PRIVATE_KEY: Message("x509.kind.private_key", "a private key"),
+        Kind.ENCRYPTED_KEY: Message("x509.kind.encrypted_key", "an encrypted private key"),
+        Kind.OLD_ENCRYPTED_KEY: Message(
+            "x509.kind.old_encrypted_key", "a private key that is encrypted in the old way of OpenSSL"
+        ),
+        Kind.PKCS7: Message("x509.kind.pkcs7", "a PKCS#7 bundle"),
+        Kind.PKCS12: Message("x509.kind.pkcs12", "a PKCS#12 file"),
+        Kind.REQUEST: Message("x509.kind.request", "a certificate signing request (CSR)"),
+        Kind.REVOCATION_LIST: Message("x509.kind.revocation_list", "a certificate revocation list (CRL)"),
+        Kind.PUBLIC_KEY: Message("x509.kind.public_key", "a public key"),
+        Kind.SSH: Message("x509.kind.ssh", "an SSH key"),
+        Kind.PGP: Message("x509.kind.pgp", "a PGP key or message"),
+        Kind.KEY_STORE: Message("x509.kind.key_store", "a Java key store"),
+        Kind.ARCHIVE: Message("x509.kind.archive", "an archive"),
+        Kind.WEB_PAGE: Message("x509.kind.web_page", "a web page"),
+        Kind.UNKNOWN: Message("x509.kind.unknown", "something else"),
+    }
+)
 
 
 @frozen
@@ -84,7 +115,7 @@ def read_value(data: bytes, at: int = 0) -> Value:
     """The value that begins at a place, of definite or indefinite length.
 
     Raises:
-        ValueError: There is none, it is cut off, or it is more than is looked at.
+        ValueError: There is no value, it is truncated, or it exceeds the limits.
     """
     return _read(data, at, _steps())
 
@@ -103,7 +134,7 @@ def kind_of(data: bytes) -> Kind:
     try:
         outer = read_value(data)
         parts = read_values(outer.content)
-        tags = [one.tag for one in parts]
+        tags = [part.tag for part in parts]
         inner = read_values(parts[0].content) if tags[:1] == [_SEQUENCE] else []
     except ValueError:
         return Kind.UNKNOWN
@@ -161,7 +192,7 @@ def signed_certificates(data: bytes) -> list[bytes]:
     (signed,) = read_values(wrapped.content)
     for part in read_values(signed.content):
         if part.tag == _CONTEXT_0:
-            return [written(one.tag, one.content) for one in read_values(part.content) if one.tag == _SEQUENCE]
+            return [written(value.tag, value.content) for value in read_values(part.content) if value.tag == _SEQUENCE]
     return []
 
 
@@ -217,12 +248,12 @@ def _read(data: bytes, at: int, steps: Iterator[int]) -> Value:
 
 
 def _read_all(data: bytes, steps: Iterator[int]) -> list[Value]:
-    found, at = [], 0
+    values, at = [], 0
     while at < len(data):
         value = _read(data, at, steps)
-        found.append(value)
+        values.append(value)
         at = value.end
-    return found
+    return values
 
 
 def _definite(data: bytes, depth: int, steps: Iterator[int]) -> bytes:
@@ -243,9 +274,11 @@ def _joined(content: bytes, depth: int, steps: Iterator[int]) -> bytes:
     if depth > _DEEPEST:
         raise ValueError("nested too deeply")
     pieces = _read_all(content, steps)
-    if any(one.tag & ~_CONSTRUCTED != _OCTETS for one in pieces):
+    if any(piece.tag & ~_CONSTRUCTED != _OCTETS for piece in pieces):
         raise ValueError("a piece of an octet string is something else")
-    return b"".join(_joined(one.content, depth + 1, steps) if one.tag & _CONSTRUCTED else one.content for one in pieces)
+    return b"".join(
+        _joined(piece.content, depth + 1, steps) if piece.tag & _CONSTRUCTED else piece.content for piece in pieces
+    )
 
 
 def written(tag: int, content: bytes) -> bytes:
@@ -259,7 +292,7 @@ def written(tag: int, content: bytes) -> bytes:
 
 def _kind_of_signed(inner: list[Value]) -> Kind:
     """Certificates, requests and revocation lists are all (contents, algorithm, signature)."""
-    tags = [one.tag for one in inner]
+    tags = [part.tag for part in inner]
     if tags[:1] == [_CONTEXT_0]:
         return Kind.CERTIFICATE
     if any(tag in _TIMES for tag in tags):
@@ -279,23 +312,23 @@ def _cost_inside(data: bytes, wrapped: int, steps: Iterator[int]) -> tuple[int, 
 def _cost(parts: Sequence[Value], wrapped: int, steps: Iterator[int]) -> tuple[int, int]:
     """The parameters of every way to derive a key are (salt, rounds, …), and so is the MAC of PKCS#12 (RFC 7292)."""
     rounds, longest, below = 0, 0, []
-    for one, following in pairwise(parts):
-        if (one.tag, following.tag) == (_OCTETS, _INTEGER):
+    for part, following in pairwise(parts):
+        if (part.tag, following.tag) == (_OCTETS, _INTEGER):
             rounds += int.from_bytes(following.content, "big")
-        elif (one.tag, following.tag) == (_SEQUENCE, _OCTETS):
+        elif (part.tag, following.tag) == (_SEQUENCE, _OCTETS):
             longest = max(longest, len(following.content))
-        elif (one.tag, one.content) == (_OID, _SCRYPT):
+        elif (part.tag, part.content) == (_OID, _SCRYPT):
             rounds += _scrypt_rounds(following.content, steps)
-        elif (one.tag, one.content, following.tag) == (_OID, _DATA, _CONTEXT_0):
+        elif (part.tag, part.content, following.tag) == (_OID, _DATA, _CONTEXT_0):
             # Octet strings elsewhere hold what nobody can look into: noise, as it is encrypted.
             inner = (each.content for each in _read_all(following.content, steps) if each.tag == _OCTETS)
             below += [_cost_inside(each, wrapped + 1, steps) for each in inner]
-    below += [_cost(_read_all(one.content, steps), wrapped, steps) for one in parts if one.tag & _CONSTRUCTED]
+    below += [_cost(_read_all(part.content, steps), wrapped, steps) for part in parts if part.tag & _CONSTRUCTED]
     return rounds + sum(each for each, _ in below), max([longest, *(each for _, each in below)])
 
 
 def _scrypt_rounds(parameters: bytes, steps: Iterator[int]) -> int:
     cost = _ROUNDS_PER_BLOCK
-    for number in [one for one in _read_all(parameters, steps) if one.tag == _INTEGER][:3]:
+    for number in [value for value in _read_all(parameters, steps) if value.tag == _INTEGER][:3]:
         cost *= int.from_bytes(number.content, "big")
     return cost

@@ -1,6 +1,6 @@
 """The formats that certificates are exported in: what servers, key stores and people want.
 
-Pure functions from `Material` to `ExportedFile`. Without a password the same material makes the same bytes; what is
+Pure functions from `Exported` to `ExportedFile`. Without a password the same exported makes the same bytes; what is
 encrypted holds a random salt.
 """
 
@@ -11,13 +11,14 @@ import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.serialization import pkcs7
 
-from certcore.errors import InvalidInput, KeyMismatch, UnreadablePem
-from certcore.model.export import ExportedFile, ExportFormat, ExportOptions, Material, Use
+from certcore.errors import InvalidInputError, KeyMismatchError, UnreadablePemError
+from certcore.messages import Message
+from certcore.model.export import Exported, ExportedFile, ExportFormat, ExportOptions, Use
 from certcore.x509.archive import readme, zip_archive
 from certcore.x509.chain import parse_certificates
 from certcore.x509.encryption import encrypted_private_key, key_store
@@ -32,7 +33,7 @@ _USUAL_FOLDER: Final = "/etc/ssl"
 
 @frozen(kw_only=True)
 class _Parts:
-    """The material, read: whole, and belonging together."""
+    """The exported, read: whole, and belonging together."""
 
     leaf: x509.Certificate
     #: The intermediates.
@@ -46,45 +47,52 @@ class _Parts:
         return (self.leaf, *self.chain, *self.root)
 
 
-def _read(material: Material) -> _Parts:
-    """Read the material.
+def _read(exported: Exported) -> _Parts:
+    """Read the exported.
 
     Raises:
-        UnreadablePem: A part cannot be read.
-        KeyMismatch: The key is not the leaf's.
+        UnreadablePemError: A part cannot be read.
+        KeyMismatchError: The key is not the leaf's.
     """
-    leaf = _only(material.leaf_pem, "leaf")
+    text = "There are {count} certificates where the leaf alone is needed."
+    leaf = _only(exported.leaf_pem, Message("export.several_leaves", text))
     key = None
-    if material.private_key is not None:
+    if exported.private_key is not None:
         # It comes from our own store, or was validated when it was imported.
-        key = load_private_key(material.private_key.reveal(), trusted=True)
+        key = load_private_key(exported.private_key.reveal(), trusted=True)
         if spki_sha256(key.public_key()) != spki_sha256(leaf.public_key()):
-            raise KeyMismatch(
-                f"The private key does not belong to the certificate of {material.domain}.",
-                advice="Export key and certificate of the same issuance.",
+            text = "The private key does not belong to the certificate of {domain}."
+            raise KeyMismatchError(
+                Message("export.key_mismatch", text, {"domain": exported.domain}),
+                advice=Message("export.key_mismatch.advice", "Export key and certificate of the same issuance."),
             )
     return _Parts(
         leaf=leaf,
-        chain=tuple(parse_certificates(material.chain_pem)) if material.chain_pem else (),
-        root=(_only(material.root_pem, "root"),) if material.root_pem else (),
+        chain=tuple(parse_certificates(exported.chain_pem)) if exported.chain_pem else (),
+        root=_root(exported.root_pem),
         key=key,
     )
 
 
-def _only(pem: str, what: str) -> x509.Certificate:
+def _root(pem: str) -> tuple[x509.Certificate, ...]:
+    text = "There are {count} certificates where the root alone is needed."
+    return (_only(pem, Message("export.several_roots", text)),) if pem else ()
+
+
+def _only(pem: str, refusal: Message) -> x509.Certificate:
     certificates = parse_certificates(pem)
     if len(certificates) != 1:
-        raise UnreadablePem(f"There are {len(certificates)} certificates where the {what} alone is needed.")
+        raise UnreadablePemError(evolve(refusal, params={"count": len(certificates)}))
     return certificates[0]
 
 
 def _pem(certificates: Iterable[x509.Certificate]) -> bytes:
-    return b"".join(one.public_bytes(serialization.Encoding.PEM) for one in certificates)
+    return b"".join(certificate.public_bytes(serialization.Encoding.PEM) for certificate in certificates)
 
 
 def _required(key: PrivateKey | None) -> PrivateKey:
     if key is None:
-        raise InvalidInput("private_key", "this export needs it.")
+        raise InvalidInputError("private_key", Message("export.needs_key", "this export needs it."))
     return key
 
 
@@ -144,21 +152,23 @@ def _bundle(parts: _Parts, name: str) -> ExportedFile:
     return ExportedFile(name=name, content=content)
 
 
-def _store(parts: _Parts, name: str, material: Material, options: ExportOptions) -> ExportedFile:
+def _store(parts: _Parts, name: str, exported: Exported, options: ExportOptions) -> ExportedFile:
     if options.password is None:
-        raise InvalidInput("password", "a key store needs one.")
+        raise InvalidInputError("password", Message("export.key_store.password", "a key store needs one."))
     if not options.password.reveal_text().isascii():
         # Java opens no such key store; and programs disagree about the bytes that the letters stand for.
-        raise InvalidInput(
+        text = "a key store (PKCS#12) opens everywhere only with letters, digits and signs of ASCII."
+        advice = "Choose another password, for example a longer one without accents."
+        raise InvalidInputError(
             "password",
-            "a key store (PKCS#12) opens everywhere only with letters, digits and signs of ASCII.",
-            advice="Choose another password, for example a longer one without accents.",
+            Message("export.key_store.ascii", text),
+            advice=Message("export.key_store.ascii.advice", advice),
         )
     content = key_store(
         _required(parts.key),
         parts.everything,
         password=options.password,
-        name=options.friendly_name or material.domain,
+        name=options.friendly_name or exported.domain,
         legacy=options.legacy,
     )
     return ExportedFile(name=name, content=content, secret=True)
@@ -167,65 +177,66 @@ def _store(parts: _Parts, name: str, material: Material, options: ExportOptions)
 # -------------------------------------------------------------------------------------- formats for people and stores
 
 
-def _make_pem(material: Material, options: ExportOptions) -> Iterator[ExportedFile]:
-    return _pem_files(_read(material), options)
+def _make_pem(exported: Exported, options: ExportOptions) -> Iterator[ExportedFile]:
+    return _pem_files(_read(exported), options)
 
 
-def _make_der(material: Material, options: ExportOptions) -> Iterator[ExportedFile]:
-    return _der_files(_read(material), options)
+def _make_der(exported: Exported, options: ExportOptions) -> Iterator[ExportedFile]:
+    return _der_files(_read(exported), options)
 
 
-def _make_pkcs7(material: Material, options: ExportOptions) -> Iterator[ExportedFile]:
-    yield _bundle(_read(material), f"{material.file_stem}.p7b")
+def _make_pkcs7(exported: Exported, options: ExportOptions) -> Iterator[ExportedFile]:
+    yield _bundle(_read(exported), f"{exported.file_stem}.p7b")
 
 
-def _make_pkcs12(material: Material, options: ExportOptions) -> Iterator[ExportedFile]:
-    yield _store(_read(material), f"{material.file_stem}.p12", material, options)
+def _make_pkcs12(exported: Exported, options: ExportOptions) -> Iterator[ExportedFile]:
+    yield _store(_read(exported), f"{exported.file_stem}.p12", exported, options)
 
 
-def _make_zip(material: Material, options: ExportOptions) -> Iterator[ExportedFile]:
-    parts = _read(material)
+def _make_zip(exported: Exported, options: ExportOptions) -> Iterator[ExportedFile]:
+    parts = _read(exported)
     files = [*_pem_files(parts, options), *_der_files(parts, options)]
     if parts.key is not None and options.password is not None:
-        files.append(_store(parts, "cert.p12", material, options))
+        files.append(_store(parts, "cert.p12", exported, options))
     elif options.legacy:
-        raise InvalidInput("legacy", "only the key store has an older form, and without a password there is none.")
+        reason = Message("export.older_form", "only the key store has an older form, and it needs a password.")
+        raise InvalidInputError("legacy", reason)
     text = readme(
         leaf_details(parts.leaf),
         [file.name for file in files],
-        title=f"The certificate of {material.domain}",
+        title=f"The certificate of {exported.domain}",
         at=options.at,
         encrypted=options.password is not None,
     )
     files.append(ExportedFile(name="README.txt", content=text.encode()))
-    content = zip_archive(material.file_stem, files, options.at)
-    yield ExportedFile(name=f"{material.file_stem}.zip", content=content, secret=any(file.secret for file in files))
+    content = zip_archive(exported.file_stem, files, options.at)
+    yield ExportedFile(name=f"{exported.file_stem}.zip", content=content, secret=any(file.secret for file in files))
 
 
 # --------------------------------------------------------------------------------------------------------- for servers
 
 
-def _place(material: Material, options: ExportOptions) -> str:
-    return (options.folder or f"{_USUAL_FOLDER}/{material.file_stem}").rstrip("/")
+def _place(exported: Exported, options: ExportOptions) -> str:
+    return (options.folder or f"{_USUAL_FOLDER}/{exported.file_stem}").rstrip("/")
 
 
 def _server(name: str, snippet: str, *files: Callable[[_Parts], ExportedFile]) -> Callable[..., Iterator[ExportedFile]]:
     """A format for a server that reads PEM: the files, and the lines of its configuration that name them."""
 
-    def make(material: Material, options: ExportOptions) -> Iterator[ExportedFile]:
-        parts = _read(material)
+    def make(exported: Exported, options: ExportOptions) -> Iterator[ExportedFile]:
+        parts = _read(exported)
         yield from (file(parts) for file in files)
-        lines = snippet.format(domain=material.domain, folder=_place(material, options))
+        lines = snippet.format(domain=exported.domain, folder=_place(exported, options))
         yield ExportedFile(name=name, content=lines.encode())
 
     return make
 
 
-def _make_haproxy(material: Material, options: ExportOptions) -> Iterator[ExportedFile]:
+def _make_haproxy(exported: Exported, options: ExportOptions) -> Iterator[ExportedFile]:
     # One file and nothing beside it: HAProxy takes every file of a folder for a certificate.
-    parts = _read(material)
+    parts = _read(exported)
     content = _pem([parts.leaf, *parts.chain]) + private_key_pem(_required(parts.key))
-    yield ExportedFile(name=f"{material.file_stem}.pem", content=content, secret=True)
+    yield ExportedFile(name=f"{exported.file_stem}.pem", content=content, secret=True)
 
 
 _NGINX: Final = """\
@@ -256,14 +267,14 @@ smtpd_tls_chain_files = {folder}/privkey.pem, {folder}/fullchain.pem
 EXPORT_FORMATS: Final[tuple[ExportFormat, ...]] = (
     ExportFormat(
         name="pem",
-        title="PEM files",
+        title=Message("export.title.pem", "PEM files"),
         private_key=Use.OPTIONAL,
         password=Use.OPTIONAL,
         make=_make_pem,
     ),
     ExportFormat(
         name="zip",
-        title="ZIP archive with everything",
+        title=Message("export.title.zip", "ZIP archive with everything"),
         private_key=Use.OPTIONAL,
         password=Use.OPTIONAL,
         legacy=True,
@@ -271,16 +282,21 @@ EXPORT_FORMATS: Final[tuple[ExportFormat, ...]] = (
     ),
     ExportFormat(
         name="pkcs12",
-        title="PKCS#12 (PFX) for Windows and Java",
+        title=Message("export.title.pkcs12", "PKCS#12 (PFX) for Windows and Java"),
         private_key=Use.REQUIRED,
         password=Use.REQUIRED,
         legacy=True,
         make=_make_pkcs12,
     ),
-    ExportFormat(name="pkcs7", title="PKCS#7 (P7B), certificates only", private_key=Use.NEVER, make=_make_pkcs7),
+    ExportFormat(
+        name="pkcs7",
+        title=Message("export.title.pkcs7", "PKCS#7 (P7B), certificates only"),
+        private_key=Use.NEVER,
+        make=_make_pkcs7,
+    ),
     ExportFormat(
         name="der",
-        title="DER, binary files",
+        title=Message("export.title.der", "DER, binary files"),
         private_key=Use.OPTIONAL,
         password=Use.OPTIONAL,
         make=_make_der,
@@ -321,10 +337,12 @@ def find_format(name: str, formats: Iterable[ExportFormat] = EXPORT_FORMATS) -> 
         formats: Where to look; those of plugins included.
 
     Raises:
-        InvalidInput: There is none of that name.
+        InvalidInputError: There is none of that name.
     """
-    offered = {one.name: one for one in formats}
-    found = offered.get(name.strip().lower())
-    if found is None:
-        raise InvalidInput("format", f"there is no format {name[:40]!r}.", advice=f"Choose from: {', '.join(offered)}.")
-    return found
+    offered = {export_format.name: export_format for export_format in formats}
+    chosen = offered.get(name.strip().lower())
+    if chosen is None:
+        reason = Message("export.no_such_format", "there is no format {format}.", {"format": repr(name[:40])})
+        choices = Message("export.formats", "Choose from: {formats}.", {"formats": ", ".join(offered)})
+        raise InvalidInputError("format", reason, advice=choices)
+    return chosen

@@ -10,8 +10,9 @@ from typing import Any, Final
 from cryptography.exceptions import InternalError, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from certcore.errors import UnreadablePem
-from certcore.x509.keys import PrivateKey
+from certcore.errors import UnreadablePemError
+from certcore.messages import Message
+from certcore.x509.keys import PrivateKey, unusable_key
 from certcore.x509.rsa_keys import MOST_BITS, rsa_key_fault
 
 __all__ = ["private_key_of_jwk"]
@@ -25,14 +26,15 @@ def private_key_of_jwk(members: Mapping[str, Any]) -> PrivateKey:
     """The key: EC on P-256 or P-384, or RSA of 2048 to 4096 bits, whose numbers were checked.
 
     Raises:
-        UnreadablePem: It is none of these, or damaged; nothing of it is repeated.
+        UnreadablePemError: It is none of these, or damaged; nothing of it is repeated.
     """
     try:
         key = _key(members)
     except (ValueError, KeyError, TypeError, OverflowError, UnsupportedAlgorithm, InternalError):
-        raise UnreadablePem("This is not the JWK of a private key (RFC 7517).") from None
+        reason = Message("private_key.not_jwk", "This is not the JWK of a private key (RFC 7517).")
+        raise UnreadablePemError(reason) from None
     if isinstance(key, rsa.RSAPrivateKey) and (fault := rsa_key_fault(key)):
-        raise UnreadablePem(f"The private key cannot be used: {fault}")
+        raise unusable_key(fault)
     return key
 
 

@@ -12,11 +12,13 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
-from certcore.errors import UnreadablePem
+from certcore.errors import UnreadablePemError
+from certcore.messages import Message
 from certcore.model.keys import KeyType
 from certcore.x509.rsa_keys import rsa_key_fault
 
 __all__ = [
+    "USE_ANOTHER_KEY",
     "PrivateKey",
     "certificate_public_key_pem",
     "certificate_spki_sha256",
@@ -27,6 +29,7 @@ __all__ = [
     "private_key_pem",
     "public_key_pem",
     "spki_sha256",
+    "unusable_key",
 ]
 
 #: The kinds of private key that certificates of ours have.
@@ -37,7 +40,7 @@ _RSA_BITS: Final = MappingProxyType({KeyType.RSA_2048: 2048, KeyType.RSA_3072: 3
 _EXPONENT: Final = 65537
 #: A private key of 8192 bits takes less; longer ones are not even read.
 _LONGEST_PEM: Final = 16 * 1024
-_USE: Final = "Use an EC key, or an RSA key of 2048 to 4096 bits."
+USE_ANOTHER_KEY: Final = Message("private_key.use", "Use an EC key, or an RSA key of 2048 to 4096 bits.")
 
 
 def generate_key(key_type: KeyType) -> PrivateKey:
@@ -67,23 +70,36 @@ def load_private_key(pem: bytes, *, trusted: bool = False) -> PrivateKey:
             checked, and sealed.
 
     Raises:
-        UnreadablePem: It is not a private key of a kind that we use; the text is not repeated.
+        UnreadablePemError: It is not a private key of a kind that we use; the text is not repeated.
     """
     if len(pem) > _LONGEST_PEM:
-        raise UnreadablePem("The private key is longer than any that CAs take.", advice=_USE)
+        reason = Message("private_key.longer_than_any", "The private key is longer than any that CAs take.")
+        raise UnreadablePemError(reason, advice=USE_ANOTHER_KEY)
     try:
         key = serialization.load_pem_private_key(pem, None, unsafe_skip_rsa_key_validation=True)
     except TypeError:
-        raise UnreadablePem("The private key is encrypted.", advice="Decrypt it first, or give its password.") from None
+        raise UnreadablePemError(
+            Message("private_key.encrypted", "The private key is encrypted."),
+            advice=Message("private_key.encrypted.advice", "Decrypt it first, or give its password."),
+        ) from None
     except (ValueError, UnsupportedAlgorithm, InternalError):
-        raise UnreadablePem(
-            "The text is not a private key in PEM.", advice="Paste the whole block, with its BEGIN and END lines."
+        raise UnreadablePemError(
+            Message("private_key.not_pem", "The text is not a private key in PEM."),
+            advice=Message("private_key.not_pem.advice", "Paste the whole block, with its BEGIN and END lines."),
         ) from None
     if not isinstance(key, (ec.EllipticCurvePrivateKey, rsa.RSAPrivateKey)):
-        raise UnreadablePem("The private key is of a kind that CAs do not take.", advice=_USE)
+        reason = Message("private_key.kind", "The private key is of a kind that CAs do not take.")
+        raise UnreadablePemError(reason, advice=USE_ANOTHER_KEY)
     if not trusted and isinstance(key, rsa.RSAPrivateKey) and (fault := rsa_key_fault(key)):
-        raise UnreadablePem(f"The private key cannot be used: {fault}", advice=_USE)
+        raise unusable_key(fault, advice=USE_ANOTHER_KEY)
     return key
+
+
+def unusable_key(fault: Message, *, advice: str | Message = "") -> UnreadablePemError:
+    """The error for a private key that can be read, and must not be used."""
+    return UnreadablePemError(
+        Message("private_key.unusable", "The private key cannot be used: {fault}", {"fault": fault}), advice=advice
+    )
 
 
 def key_type_of(key: PublicKeyTypes | PrivateKey) -> KeyType | None:
@@ -117,12 +133,12 @@ def certificate_spki_sha256(certificate_pem: str) -> str:
     """SHA-256 over the public key of a certificate that is stored here, as `spki_sha256` gives it.
 
     Raises:
-        UnreadablePem: It is not a certificate.
+        UnreadablePemError: It is not a certificate.
     """
     try:
         return spki_sha256(x509.load_pem_x509_certificate(certificate_pem.encode()).public_key())
     except (ValueError, UnsupportedAlgorithm):
-        raise UnreadablePem("The text is not a certificate in PEM.") from None
+        raise UnreadablePemError(Message("x509.not_a_certificate", "The text is not a certificate in PEM.")) from None
 
 
 def spki_sha256(key: PublicKeyTypes) -> str:

@@ -11,7 +11,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
-from certcore.errors import UnreadablePem
+from certcore.errors import UnreadablePemError
+from certcore.messages import Message
 from certcore.model.leaf import Leaf
 from certcore.x509.csr import alternative_names
 from certcore.x509.keys import spki_sha256
@@ -25,10 +26,11 @@ def leaf_details(certificate: x509.Certificate) -> Leaf:
     """What there is to know about a certificate (RFC 5280 section 4.1).
 
     Raises:
-        UnreadablePem: Its contents are not those of a certificate that a server could present.
+        UnreadablePemError: Its contents are not those of a certificate that a server could present.
     """
     if certificate.serial_number <= 0:
-        raise UnreadablePem("The certificate's serial number is not a positive number (RFC 5280 section 4.1.2.2).")
+        text = "The certificate's serial number is not a positive number (RFC 5280 section 4.1.2.2)."
+        raise UnreadablePemError(Message("x509.serial_number.not_positive", text))
     try:
         der = certificate.public_bytes(serialization.Encoding.DER)
         key = certificate.public_key()
@@ -48,7 +50,8 @@ def leaf_details(certificate: x509.Certificate) -> Leaf:
             spki_sha256=spki_sha256(key),
         )
     except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
-        raise UnreadablePem("The certificate has contents that cannot be read.") from None
+        reason = Message("x509.unreadable_leaf", "The certificate has contents that cannot be read.")
+        raise UnreadablePemError(reason) from None
 
 
 def _public_key(key: PublicKeyTypes) -> tuple[str, int]:

@@ -1,7 +1,7 @@
 """PKCS#12 files taken apart (RFC 7292), so that their private keys can be loaded like any other.
 
 The package ``cryptography`` opens such a file as a whole, and checks an RSA key in it by proving its primes: seconds in
-which no other thread runs. So the keys are taken out and loaded by themselves, see `certcore.x509.rsa_keys`. In their
+which no other thread runs. So the keys are extracted and loaded separately, see `certcore.x509.rsa_keys`. In their
 place, and first, stands a small key of nobody's: of several keys only the first one is looked at.
 
 The MAC goes with the keys. It tells a wrong password, and so does decrypting. It protects against changes by somebody

@@ -24,6 +24,7 @@ from cryptography.exceptions import InternalError, InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
+from certcore.messages import Message
 from certcore.x509.der import read_value, read_values
 
 __all__ = ["FEWEST_BITS", "MOST_BITS", "modulus_bits", "rsa_key_fault", "size_fault"]
@@ -53,33 +54,36 @@ def modulus_bits(der: bytes) -> int | None:
     return int.from_bytes(parts[1].content, "big").bit_length()
 
 
-def size_fault(bits: int) -> str:
-    """Why a private key of so many bits is not taken, as a clause; empty when it is."""
+def size_fault(bits: int) -> Message | None:
+    """Why a private key of so many bits is not taken, as a clause; None when it is."""
     if bits > MOST_BITS:
-        return f"it has {bits} bits; CAs take RSA keys of at most {MOST_BITS}."
+        text = "it has {bits} bits; CAs take RSA keys of at most {most}."
+        return Message("private_key.too_long", text, {"bits": bits, "most": MOST_BITS})
     if bits < FEWEST_BITS:
-        return f"it has {bits} bits, which is too weak; at least {FEWEST_BITS} are needed."
-    return ""
+        text = "it has {bits} bits, which is too weak; at least {fewest} are needed."
+        return Message("private_key.too_short", text, {"bits": bits, "fewest": FEWEST_BITS})
+    return None
 
 
-def rsa_key_fault(key: rsa.RSAPrivateKey) -> str:
-    """Why a private key must not be used, as a clause that follows "the key:"; empty when it may.
+def rsa_key_fault(key: rsa.RSAPrivateKey) -> Message | None:
+    """Why a private key must not be used, as a clause that follows "the key:"; None when it may.
 
     Args:
         key: Loaded without a check.
     """
     if fault := size_fault(key.key_size):
         return fault
-    return next(_faults(key), "")
+    return next(_faults(key), None)
 
 
-def _faults(key: rsa.RSAPrivateKey) -> Iterator[str]:
-    damaged = "its numbers do not fit together: it is damaged."
+def _faults(key: rsa.RSAPrivateKey) -> Iterator[Message]:
+    damaged = Message("private_key.damaged", "its numbers do not fit together: it is damaged.")
     try:
         numbers = key.private_numbers()
         public = numbers.public_numbers
         if public.e < _SMALLEST_EXPONENT or public.e % 2 == 0 or public.e.bit_length() > _EXPONENT_BITS:
-            yield "its public exponent is even, or smaller or larger than CAs take."
+            text = "its public exponent is even, or smaller or larger than CAs take."
+            yield Message("private_key.exponent", text)
         if not _fits_together(numbers) or not (_is_probable_prime(numbers.p) and _is_probable_prime(numbers.q)):
             yield damaged
         signature = key.sign(_MESSAGE, padding.PKCS1v15(), hashes.SHA256())

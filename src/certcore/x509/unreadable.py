@@ -1,18 +1,19 @@
 """Certificates that OpenSSL takes and the package `cryptography` does not: which they are, and what is wrong with them.
 
 Old CAs wrote a ``*`` or an ``&`` as PrintableString, Latin-1 as T61String or UTF8String, serial numbers that are
-negative or padded. Nothing is repaired here: who needs such a certificate is told which one it is, and why.
+negative or padded. Nothing is repaired here: the error names the certificate and the reason.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from attrs import frozen
 
+from certcore.messages import Message
 from certcore.x509.der import Value, read_value, read_values
-from certcore.x509.wording import clean
+from certcore.x509.describe import clean
 
 __all__ = ["RawNames", "raw_names", "what_is_wrong"]
 
@@ -54,14 +55,18 @@ def raw_names(der: bytes) -> RawNames | None:
     return RawNames(issuer.content, subject.content)
 
 
-def what_is_wrong(der: bytes) -> str:
-    """Why a certificate cannot be read, as a clause that ends a sentence; empty when it is not known."""
+def what_is_wrong(der: bytes) -> Message | None:
+    """Why a certificate cannot be read, as a clause that ends a sentence; None when it is not known."""
     try:
         serial, _, issuer, _, subject = _fields(der)
-        faults = (*_serial_faults(serial.content), *_name_faults("issuer", issuer), *_name_faults("subject", subject))
+        faults = (
+            *_serial_faults(serial.content),
+            *_name_faults(issuer, _part_of_issuer),
+            *_name_faults(subject, _part_of_subject),
+        )
     except ValueError:
-        return ""
-    return next(iter(faults), "")
+        return None
+    return next(iter(faults), None)
 
 
 def _fields(der: bytes) -> list[Value]:
@@ -94,25 +99,48 @@ def _is_latin(value: Value) -> bool:
     return False
 
 
-def _serial_faults(serial: bytes) -> Iterator[str]:
+def _serial_faults(serial: bytes) -> Iterator[Message]:
     if serial[:1] >= b"\x80":
-        yield "its serial number is negative (RFC 5280 section 4.1.2.2)."
+        text = "its serial number is negative (RFC 5280 section 4.1.2.2)."
+        yield Message("x509.serial_number.negative", text)
     if serial[:1] == b"\0" and serial[1:2] < b"\x80" and len(serial) > 1:
-        yield "its serial number is padded with a zero byte, which DER does not allow."
+        text = "its serial number is padded with a zero byte, which DER does not allow."
+        yield Message("x509.serial_number.padded", text)
     if not serial or len(serial) > _LONGEST_SERIAL + 1:
-        yield "its serial number is empty or too long."
+        yield Message("x509.serial_number.length", "its serial number is empty or too long.")
 
 
-def _name_faults(field: str, name: Value) -> Iterator[str]:
+def _name_faults(name: Value, part_of: Callable[[bytes, str], Message]) -> Iterator[Message]:
+    """What is wrong with the parts of a name.
+
+    Args:
+        name: The name.
+        part_of: Calls a part by its kind and its value, in a sentence.
+    """
     for oid, value in _attributes(name.content):
-        part = f"{_LABELS.get(oid, 'a part')} of its {field}, {clean(_readable(value))!r},"
-        strange = sorted({chr(one) for one in value.content if one not in _PRINTABLE_CHARACTERS})
+        part = {"part": part_of(oid, repr(clean(_readable(value))))}
+        strange = sorted({chr(code) for code in value.content if code not in _PRINTABLE_CHARACTERS})
         if value.tag == _PRINTABLE and strange:
-            shown = clean(" ".join(strange))
-            yield f"{part} is written as PrintableString, which has no {shown} (RFC 5280 appendix B)."
+            text = "{part} is written as PrintableString, which has no {characters} (RFC 5280 appendix B)."
+            yield Message("x509.name.printable", text, {**part, "characters": clean(" ".join(strange))})
         elif value.tag == _T61:
-            yield f"{part} is written as T61String, which is outdated (RFC 5280 section 4.1.2.4)."
+            text = "{part} is written as T61String, which is outdated (RFC 5280 section 4.1.2.4)."
+            yield Message("x509.name.t61", text, part)
         elif value.tag == _UTF8 and _is_latin(value):
-            yield f"{part} is written as UTF8String, but is not UTF-8."
+            yield Message("x509.name.utf8", "{part} is written as UTF8String, but is not UTF-8.", part)
         elif value.tag == _IA5 and not value.content.isascii():
-            yield f"{part} is written as IA5String, but is not ASCII."
+            yield Message("x509.name.ia5", "{part} is written as IA5String, but is not ASCII.", part)
+
+
+def _part_of_issuer(oid: bytes, value: str) -> Message:
+    if oid not in _LABELS:
+        return Message("x509.name.part_of_issuer", "a part of its issuer, {value},", {"value": value})
+    text = "{label} of its issuer, {value},"
+    return Message("x509.name.label_of_issuer", text, {"label": _LABELS[oid], "value": value})
+
+
+def _part_of_subject(oid: bytes, value: str) -> Message:
+    if oid not in _LABELS:
+        return Message("x509.name.part_of_subject", "a part of its subject, {value},", {"value": value})
+    text = "{label} of its subject, {value},"
+    return Message("x509.name.label_of_subject", text, {"label": _LABELS[oid], "value": value})

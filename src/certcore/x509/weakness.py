@@ -1,6 +1,6 @@
 """What makes a leaf unfit for a TLS server: weak keys, weak signatures, wrong usages, no names.
 
-A refusal is a clause that says why the leaf is refused, or an empty string; a doubt is a warning. Not asked is whether
+A refusal is a clause that says why the leaf is refused, or None; a doubt is a warning. Not asked is whether
 the key is one of the few that Debian's OpenSSL made until 2008 (CVE-2008-0166): the list of them is long.
 """
 
@@ -19,11 +19,11 @@ from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, r
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID, PublicKeyAlgorithmOID
 
-from certcore.errors import InvalidName
-from certcore.model.hints import Message
+from certcore.errors import InvalidNameError
+from certcore.messages import Message
 from certcore.model.names import MAX_IMPORTED_NAMES, DnsName, Identifier, IpAddress
+from certcore.x509.describe import clean
 from certcore.x509.keys import key_type_of
-from certcore.x509.wording import clean
 
 __all__ = [
     "certificate_refusal",
@@ -64,18 +64,21 @@ _SMALL_PRODUCT: Final = prod(_primes(_SMALL_FACTORS))
 _POWERS: Final = MappingProxyType({prime: _powers(prime) for prime in _primes(168)[1:]})
 
 
-def certificate_refusal(certificate: x509.Certificate) -> str:
+def certificate_refusal(certificate: x509.Certificate) -> Message | None:
     """Whether it is a certificate in force at all: not a precertificate, not dated wrongly, not weakly signed."""
-    extensions = [one.value for one in certificate.extensions]
-    if any(isinstance(one, x509.PrecertPoison) for one in extensions):
-        return "it is a precertificate (RFC 6962 section 3.1), which only logs take; look for the certificate itself."
+    extensions = [extension.value for extension in certificate.extensions]
+    if any(isinstance(extension, x509.PrecertPoison) for extension in extensions):
+        text = "it is a precertificate (RFC 6962 section 3.1), which only logs take; look for the certificate itself."
+        return Message("leaf.precertificate", text)
     if certificate.serial_number.bit_length() > _LONGEST_SERIAL:
-        return "its serial number is longer than the 20 bytes that are allowed (RFC 5280 section 4.1.2.2)."
+        text = "its serial number is longer than the 20 bytes that are allowed (RFC 5280 section 4.1.2.2)."
+        return Message("leaf.long_serial_number", text)
     if certificate.not_valid_after_utc <= certificate.not_valid_before_utc:
-        return "it ends before it begins, so it was never valid."
+        return Message("leaf.never_valid", "it ends before it begins, so it was never valid.")
     if digest := old_digest(certificate):
-        return f"it is signed over {digest}, which can be forged; no browser takes it."
-    return ""
+        text = "it is signed over {digest}, which can be forged; no browser takes it."
+        return Message("leaf.weak_signature", text, {"digest": digest})
+    return None
 
 
 def old_digest(certificate: x509.Certificate) -> str:
@@ -88,24 +91,27 @@ def old_digest(certificate: x509.Certificate) -> str:
     return names.get(type(digest), "") if digest is not None else ""
 
 
-def key_refusal(certificate: x509.Certificate) -> str:
+def key_refusal(certificate: x509.Certificate) -> Message | None:
     """Whether its public key is of a kind that CAs and browsers take, and not weak."""
     try:
         key = certificate.public_key()
     except UnsupportedAlgorithm:
-        return "its key is of a kind or on a curve that CAs do not take; use EC P-256 or P-384, or RSA."
+        text = "its key is of a kind or on a curve that CAs do not take; use EC P-256 or P-384, or RSA."
+        return Message("public_key.unknown_kind", text)
     except (ValueError, InternalError):
-        return "its public key cannot be used: its exponent is 1 or even, its point is not on its curve, or the like."
+        text = "its public key cannot be used: its exponent is 1 or even, its point is not on its curve, or the like."
+        return Message("public_key.unusable", text)
     if (refused := _kind_refusal(key)) or _is_as_usual(certificate, key):
         return refused or public_key_refusal(key)
-    return "its public key is written in an unusual way (RSA-PSS, a compressed point or a curve spelt out)."
+    text = "its public key is written in an unusual way (RSA-PSS, a compressed point or a curve spelt out)."
+    return Message("public_key.unusual_form", text)
 
 
-def public_key_refusal(key: PublicKeyTypes) -> str:
+def public_key_refusal(key: PublicKeyTypes) -> Message | None:
     """Whether a public key is of a kind that CAs and browsers take, and not weak."""
     if refused := _kind_refusal(key):
         return refused
-    return _rsa_refusal(key.public_numbers()) if isinstance(key, rsa.RSAPublicKey) else ""
+    return _rsa_refusal(key.public_numbers()) if isinstance(key, rsa.RSAPublicKey) else None
 
 
 def key_doubts(key: PublicKeyTypes) -> Iterator[Message]:
@@ -134,17 +140,19 @@ def may_sign_certificates(certificate: x509.Certificate) -> bool:
     return usage is None or usage.key_cert_sign
 
 
-def usage_refusal(certificate: x509.Certificate) -> str:
+def usage_refusal(certificate: x509.Certificate) -> Message | None:
     """Whether its usages (RFC 5280 sections 4.2.1.3 and 4.2.1.12) let a TLS server present it."""
     purposes = _purposes(certificate)
     if purposes and not {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE} & purposes:
-        return "its extended key usage does not name TLS servers (serverAuth): it is for something else."
+        text = "its extended key usage does not name TLS servers (serverAuth): it is for something else."
+        return Message("leaf.other_usage", text)
     usage = _key_usage(certificate)
     if usage is None or usage.digital_signature:
-        return ""
+        return None
     if usage.key_encipherment and isinstance(certificate.public_key(), rsa.RSAPublicKey):
-        return ""
-    return "its key usage allows no signatures (digitalSignature), so a TLS server cannot use it."
+        return None
+    text = "its key usage allows no signatures (digitalSignature), so a TLS server cannot use it."
+    return Message("leaf.no_signatures", text)
 
 
 def usage_doubts(certificate: x509.Certificate) -> Iterator[Message]:
@@ -170,43 +178,48 @@ def usage_doubts(certificate: x509.Certificate) -> Iterator[Message]:
             )
 
 
-def usable_names(certificate: x509.Certificate) -> tuple[tuple[Identifier, ...], list[str]]:
+def usable_names(certificate: x509.Certificate) -> tuple[tuple[Identifier, ...], list[str | Message]]:
     """The subject alternative names that a server can have, in their order, and those that it cannot."""
     names: dict[Identifier, None] = {}
-    unusable = []
+    unusable: list[str | Message] = []
     try:
-        found = list(certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
+        general_names = list(certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
     except x509.ExtensionNotFound:
         return (), []
-    if len(found) > MAX_IMPORTED_NAMES:
-        return (), [f"{len(found)} names, which are more than the {MAX_IMPORTED_NAMES} that are read"]
-    for one in found:
+    if len(general_names) > MAX_IMPORTED_NAMES:
+        text = "{count} names, which are more than the {most} that are read"
+        params = {"count": len(general_names), "most": MAX_IMPORTED_NAMES}
+        return (), [Message("bundle.names_not_read", text, params)]
+    for name in general_names:
         try:
-            if isinstance(one, x509.DNSName):
-                names[DnsName.parse(one.value)] = None
-            elif isinstance(one, x509.IPAddress) and isinstance(
-                one.value, ipaddress.IPv4Address | ipaddress.IPv6Address
+            if isinstance(name, x509.DNSName):
+                names[DnsName.parse(name.value)] = None
+            elif isinstance(name, x509.IPAddress) and isinstance(
+                name.value, ipaddress.IPv4Address | ipaddress.IPv6Address
             ):
-                names[IpAddress.parse(str(one.value))] = None
-        except InvalidName:
-            unusable.append(clean(str(one.value)))
+                names[IpAddress.parse(str(name.value))] = None
+        except InvalidNameError:
+            unusable.append(clean(str(name.value)))
     return tuple(names), unusable
 
 
-def _kind_refusal(key: PublicKeyTypes) -> str:
+def _kind_refusal(key: PublicKeyTypes) -> Message | None:
     match key:
         case rsa.RSAPublicKey():
-            return ""
+            return None
         case ec.EllipticCurvePublicKey():
             if key.curve.name in {"secp256r1", "secp384r1", "secp521r1"}:
-                return ""
-            return f"its key is on the curve {key.curve.name}, which no CA takes; use P-256 or P-384."
+                return None
+            text = "its key is on the curve {curve}, which no CA takes; use P-256 or P-384."
+            return Message("public_key.curve", text, {"curve": key.curve.name})
         case ed25519.Ed25519PublicKey() | ed448.Ed448PublicKey():
-            return "its key is an Ed25519 or Ed448 key, which browsers and public CAs do not take; use EC P-256 or RSA."
+            text = "its key is an Ed25519 or Ed448 key, which browsers and public CAs do not take; use EC P-256 or RSA."
+            return Message("public_key.edwards", text)
         case dsa.DSAPublicKey():
-            return "its key is a DSA key, which TLS does not use any more; use EC P-256 or RSA."
+            text = "its key is a DSA key, which TLS does not use any more; use EC P-256 or RSA."
+            return Message("public_key.dsa", text)
         case _:
-            return "its key is not one that can sign; use EC P-256 or RSA."
+            return Message("public_key.no_signatures", "its key is not one that can sign; use EC P-256 or RSA.")
 
 
 def _is_as_usual(certificate: x509.Certificate, key: PublicKeyTypes) -> bool:
@@ -216,22 +229,28 @@ def _is_as_usual(certificate: x509.Certificate, key: PublicKeyTypes) -> bool:
     return usual and written in certificate.tbs_certificate_bytes
 
 
-def _rsa_refusal(numbers: rsa.RSAPublicNumbers) -> str:
+def _rsa_refusal(numbers: rsa.RSAPublicNumbers) -> Message | None:
     modulus, exponent = numbers.n, numbers.e
     bits = modulus.bit_length()
     if bits < _FEWEST_BITS:
-        return f"its RSA key has {bits} bits, which is too weak; at least {_FEWEST_BITS} are needed."
+        text = "its RSA key has {bits} bits, which is too weak; at least {fewest} are needed."
+        return Message("public_key.too_short", text, {"bits": bits, "fewest": _FEWEST_BITS})
     if bits > _MOST_BITS:
-        return f"its RSA key has {bits} bits; TLS programs take at most {_MOST_BITS}."
+        text = "its RSA key has {bits} bits; TLS programs take at most {most}."
+        return Message("public_key.too_long", text, {"bits": bits, "most": _MOST_BITS})
     if exponent.bit_length() > _LONGEST_EXPONENT:
-        return f"its RSA key has a public exponent of more than {_LONGEST_EXPONENT} bits, which no CA takes."
+        text = "its RSA key has a public exponent of more than {count} bits, which no CA takes."
+        return Message("public_key.long_exponent", text, {"count": _LONGEST_EXPONENT})
     if gcd(modulus, _SMALL_PRODUCT) != 1:
-        return "the modulus of its RSA key has a small factor, so that anybody can work out the private key."
+        text = "the modulus of its RSA key has a small factor, so that anybody can work out the private key."
+        return Message("public_key.small_factor", text)
     if _has_close_primes(modulus):
-        return "the primes of its RSA key are too close together, so that anybody can work out the private key."
+        text = "the primes of its RSA key are too close together, so that anybody can work out the private key."
+        return Message("public_key.close_primes", text)
     if all(modulus % prime in powers for prime, powers in _POWERS.items()):
-        return "its RSA key was made by a chip with a known flaw (ROCA, CVE-2017-15361): it can be worked out."
-    return ""
+        text = "its RSA key was made by a chip with a known flaw (ROCA, CVE-2017-15361): it can be worked out."
+        return Message("public_key.roca", text)
+    return None
 
 
 def _has_close_primes(modulus: int) -> bool:

@@ -75,7 +75,7 @@ class AnswerLimiter:
                 self._counts[key] = self._counts.get(key, 0) + 1
 
     def _start_second(self) -> None:
-        """Begin to count anew when the second is over."""
+        """Reset the counts when the second is over."""
         second = int(self._monotonic())
         if second != self._second:
             self._second = second
@@ -83,7 +83,7 @@ class AnswerLimiter:
 
 
 def network_of(address: str) -> str:
-    """The network of an IP address as text (IPv4 /24, IPv6 /56); what is no address counts as itself."""
+    """The network of an IP address as text (IPv4 /24, IPv6 /56); other text is returned unchanged."""
     plain = address.partition("%")[0]
     if "." in plain and (":" not in plain or plain.lower().startswith("::ffff:")):
         return plain.rpartition(":")[2].rpartition(".")[0]  # IPv4, also as a mapped address: its first three octets

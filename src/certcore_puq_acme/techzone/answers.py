@@ -7,8 +7,11 @@ recursion, no zone transfer, no delegation and no wildcard. What is deliberate:
   that looked for another type must not conclude that the TXT record is not there.
 - ANY gets one made-up record (RFC 8482 section 4.2), a too large answer gets its header, question and TC, and answers
   longer than their question are limited per network and second: this server is of little use as an amplifier.
-- The SOA's serial is the time in seconds since 1970. It never goes backwards unless the clock does, it is the same in
-  all processes that serve the zone, and nobody transfers the zone, so that it need not change with each edit only.
+- The SOA's serial is the source's, which changes with each change of its records, or else the time in seconds since
+  1970. It is the same in all processes that serve the zone.
+- The SOA's TTL is how long "there is no such name" may be kept (RFC 2308 section 5: the smaller of its TTL and its
+  minimum field counts), so that the minimum field can have a value that checking tools do not find too small.
+- DS records of a zone that is served beside its parent are looked for in the parent (RFC 4035 section 3.1.4.1).
 - TXT values are taken as they are: UTF-8, cut into strings of 255 octets, no escapes.
 """
 
@@ -18,14 +21,15 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from certcore.ports.dns import Zone, ZoneSource
+from certcore.ports.dns import HasSerial, Zone, ZoneSource
 from certcore_puq_acme.techzone.answer_limits import AnswerLimiter
+from certcore_puq_acme.techzone.edns_options import EdnsOptions
 from certcore_puq_acme.techzone.wire import (
     HEADER_SIZE,
     MAX_UDP,
     MIN_UDP,
     AnswerWriter,
-    Malformed,
+    MalformedQueryError,
     Query,
     canonical_name,
     header_only,
@@ -33,7 +37,7 @@ from certcore_puq_acme.techzone.wire import (
     type_name,
 )
 
-__all__ = ["MAX_CNAMES", "answer", "server_failure"]
+__all__ = ["MAX_CNAMES", "answer", "apex_ttl", "serial_of", "server_failure", "soa_data", "soa_ttl"]
 
 #: How many CNAME records are followed inside the served zones.
 MAX_CNAMES: Final = 8
@@ -54,9 +58,12 @@ _ANY: Final = 255
 #: QTYPEs and meta-types begin here (RFC 6895 section 3.1).
 _FIRST_META: Final = 128
 _MAX_TCP: Final = 65535
+_NO_OPTIONS: Final = EdnsOptions()
 
-#: Refresh, retry and expire of the SOA: for secondaries, which this server has none of (RFC 1912 section 2.2).
-_SOA_TIMES: Final = (3600, 600, 604800)
+#: Refresh, retry and expire of the SOA, for secondaries (RFC 1912 section 2.2).
+_SOA_TIMES: Final = (14400, 3600, 1209600)
+#: The smallest minimum field of the SOA that checking tools let pass; the SOA's TTL bounds what it means.
+_SOA_MINIMUM: Final = 300
 
 
 def answer(
@@ -67,6 +74,7 @@ def answer(
     tcp: bool = False,
     limiter: AnswerLimiter | None = None,
     address: str = "",
+    edns: EdnsOptions | None = None,
 ) -> bytes | None:
     """Answer one query.
 
@@ -77,7 +85,8 @@ def answer(
         tcp: Whether the answer may have 65535 octets.
         limiter: Counts answers that are longer than their query; beyond its limits an answer is cut to its question,
             with TC set, and the sources are not asked. None: no limit.
-        address: The sender's IP address, for ``limiter``.
+        address: The sender's IP address, for ``limiter`` and ``cookies``.
+        edns: Writes the EDNS options of the answer; who shows one of its cookies is not limited. None: no options.
 
     Returns:
         The answer, or None when the bytes deserve none: less than a header, or themselves an answer.
@@ -89,14 +98,19 @@ def answer(
     query = _read(wire)
     if not isinstance(query, Query):
         return query
-    writer = AnswerWriter(query, limit=_limit(query, tcp=tcp))
+    seconds = int(now.timestamp())
+    edns = edns or _NO_OPTIONS
+    options = () if query.edns is None else edns.options(query.edns, address, seconds)
+    writer = AnswerWriter(query, limit=_limit(query, tcp=tcp), options=options)
     refusal = _refusal(query)
     if refusal is not None:
         return writer.finish(refusal, authoritative=False)
+    if limiter is not None and query.edns is not None and edns.proves(query.edns, address, seconds):
+        limiter = None
     question = f"{query.type} {query.name}"
     if limiter is not None and not limiter.permits(address, question):
         return AnswerWriter(query, limit=0).finish(_NOERROR, authoritative=True)
-    rcode = _resolve(writer, query, sources, int(now.timestamp()))
+    rcode = _resolve(writer, query, sources, seconds)
     finished = writer.finish(rcode, authoritative=rcode != _REFUSED)
     if limiter is not None and len(finished) > len(wire):
         limiter.count(address, question)
@@ -112,13 +126,13 @@ def server_failure(wire: bytes) -> bytes | None:
 
 
 def _read(wire: bytes) -> Query | bytes | None:
-    """The query, or the answer to a message that is none, or None for what is dropped."""
+    """The query, the answer to a malformed message, or None for a message to drop."""
     if len(wire) < HEADER_SIZE or wire[2] & 0x80:
         # Answering an answer is how two servers begin to talk to each other without end.
         return None
     try:
         query = read_query(wire)
-    except Malformed:
+    except MalformedQueryError:
         return header_only(wire, _NOTIMP if wire[2] & 0x78 else _FORMERR)
     if query.questions > 1 and query.opcode == 0:
         # RFC 9619 section 4. Not even the first question is repeated: it was not the question.
@@ -138,13 +152,14 @@ def _limit(query: Query, *, tcp: bool) -> int:
 
 
 def _refusal(query: Query) -> int | None:
-    """The response code for what is not looked up at all; None for an ordinary question."""
+    """The response code of a query that needs no lookup; None for an ordinary query."""
     if query.edns is not None and query.edns.version != 0:
         return _BADVERS
     if query.opcode != 0:
         return _NOTIMP
     if query.questions == 0:
-        return _FORMERR
+        # RFC 7873 section 5.4: a client may ask for a cookie alone.
+        return _NOERROR if query.edns is not None and query.edns.cookie else _FORMERR
     if query.rdclass != _IN or query.type in {_AXFR, _IXFR}:
         return _REFUSED
     if query.type == _OPT or _FIRST_META <= query.type < _ANY:
@@ -158,7 +173,7 @@ def _resolve(writer: AnswerWriter, query: Query, sources: Sequence[ZoneSource], 
     wanted = "" if query.type == _ANY else type_name(query.type)
     followed: set[str] = set()
     while True:
-        found = _zone_of(name, sources)
+        found = _zone_of(name, sources, above=wanted == "DS")
         if found is None:
             # A CNAME that leads out of our zones is a complete answer; the resolver goes on from there.
             return _NOERROR if followed else _REFUSED
@@ -167,7 +182,9 @@ def _resolve(writer: AnswerWriter, query: Query, sources: Sequence[ZoneSource], 
         # An apex has SOA and NS, beside which no CNAME may stand (RFC 1034 section 3.6.2): they win.
         target = None if name == zone.apex and wanted in {"SOA", "NS"} else _alias(records, wanted)
         if target is None:
-            return _write(writer, (source, zone, name), wanted, records, serial)
+            rcode = _write(writer, (source, zone, name), wanted, records, serial)
+            # A zone that is served beside its parent exists in it, and so do the names between them (RFC 8020).
+            return _NOERROR if rcode == _NXDOMAIN and _has_zone_below(name, sources) else rcode
         writer.add_answers(name, "CNAME", zone.ttl, [target])
         followed.add(name)
         name = canonical_name(target)
@@ -194,7 +211,7 @@ def _write(
     source, zone, name = place
     at_apex = name == zone.apex
     if wanted == "SOA" and at_apex:
-        writer.add_soa(name, zone.ttl, _soa(zone, serial), authority=False)
+        writer.add_soa(name, soa_ttl(zone), soa_data(zone, serial_of(source, serial)), authority=False)
         return _NOERROR
     values = zone.nameservers if wanted == "NS" and at_apex else records.get(wanted, ())
     exists = at_apex or any(records.values())
@@ -203,27 +220,68 @@ def _write(
         wanted = "CNAME" if records.get("CNAME") else "HINFO"
         values = records.get("CNAME") or ('"RFC8482" ""',)
     if values:
-        writer.add_answers(name, wanted, zone.ttl, values[:1] if wanted == "CNAME" else values)
+        of_the_apex = (wanted == "NS" and at_apex) or name in zone.addresses
+        ttl = apex_ttl(zone) if of_the_apex else zone.ttl
+        writer.add_answers(name, wanted, ttl, values[:1] if wanted == "CNAME" else values)
+        if wanted == "NS" and at_apex:
+            _add_addresses(writer, source, zone)
         return _NOERROR
-    # RFC 2308 section 5: how long a resolver keeps "no" is the smaller of the SOA's TTL and its minimum field.
-    writer.add_soa(zone.apex, min(zone.ttl, zone.negative_ttl), _soa(zone, serial), authority=True)
+    writer.add_soa(zone.apex, soa_ttl(zone), soa_data(zone, serial_of(source, serial)), authority=True)
     return _NOERROR if exists or source.has_names_below(zone, name) else _NXDOMAIN
 
 
-def _zone_of(name: str, sources: Sequence[ZoneSource]) -> tuple[ZoneSource, Zone] | None:
-    """The zone with the longest apex that the name is at or below (RFC 1034 section 4.3.2 step 2)."""
+def _add_addresses(writer: AnswerWriter, source: ZoneSource, zone: Zone) -> None:
+    """Add the addresses of the name servers inside the zone, which resolvers would ask for next."""
+    for host in zone.nameservers:
+        if host.endswith(f".{zone.apex}"):
+            records = source.records(zone, host)
+            for kind in ("A", "AAAA"):
+                if addresses := records.get(kind):
+                    writer.add_additional(host, kind, apex_ttl(zone), addresses)
+
+
+def _has_zone_below(name: str, sources: Sequence[ZoneSource]) -> bool:
+    """Whether a zone that is served begins at or below a name."""
+    return any(f".{zone.apex}".endswith(f".{name}") for source in sources for zone in source.zones())
+
+
+def _zone_of(name: str, sources: Sequence[ZoneSource], *, above: bool = False) -> tuple[ZoneSource, Zone] | None:
+    """The zone with the longest apex that the name is at or below (RFC 1034 section 4.3.2 step 2).
+
+    With ``above``, a zone that begins at the name gives way to one above it.
+    """
     best: tuple[ZoneSource, Zone] | None = None
-    longest = 0
+    longest = -1
     for source in sources:
         for zone in source.zones():
             apex = zone.apex
             size = len(apex)
-            if size > longest and name.endswith(apex) and (len(name) == size or name[-size - 1] == "."):
-                best, longest = (source, zone), size
+            if name.endswith(apex) and (len(name) == size or name[-size - 1] == "."):
+                rank = 0 if above and len(name) == size else size
+                if rank > longest:
+                    best, longest = (source, zone), rank
     return best
 
 
-def _soa(zone: Zone, serial: int) -> tuple[str, str, Sequence[int]]:
+def apex_ttl(zone: Zone) -> int:
+    """Seconds that NS records and the addresses of name servers may be kept."""
+    return zone.ttl if zone.apex_ttl is None else zone.apex_ttl
+
+
+def soa_ttl(zone: Zone) -> int:
+    """Seconds that the SOA record, and with it "there is no such name", may be kept (RFC 2308 section 5)."""
+    return min(zone.ttl, zone.negative_ttl)
+
+
+def serial_of(source: ZoneSource, now: int) -> int:
+    """The serial of a source's zones: its own, or the time in seconds since 1970."""
+    serial = source.serial() if isinstance(source, HasSerial) else None
+    return now if serial is None else serial
+
+
+def soa_data(zone: Zone, serial: int) -> tuple[str, str, Sequence[int]]:
+    """The SOA record's primary server, mailbox and numbers (RFC 1035 section 3.3.13)."""
     primary = zone.nameservers[0] if zone.nameservers else zone.apex
+    mailbox = canonical_name(zone.mailbox) if zone.mailbox else f"hostmaster.{zone.apex}"
     # The serial is 32 bits and wraps (RFC 1982).
-    return primary, f"hostmaster.{zone.apex}", (serial & 0xFFFFFFFF, *_SOA_TIMES, zone.negative_ttl)
+    return primary, mailbox, (serial & 0xFFFFFFFF, *_SOA_TIMES, max(_SOA_MINIMUM, zone.negative_ttl))

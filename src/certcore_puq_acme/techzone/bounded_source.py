@@ -13,15 +13,18 @@ from __future__ import annotations
 import math
 import queue
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final, TypeVar
 
 from attrs import define, field, frozen
 
 from certcore.errors import CertCoreError
-from certcore.ports.dns import Zone, ZoneSource
+from certcore.messages import Message
+from certcore.ports.dns import HasSerial, ListsRecords, RecalledRecords, RecallsRecords, Zone, ZoneSource
 
-__all__ = ["BoundedSource", "SourceTimeout"]
+__all__ = ["BoundedSource", "SourceTimeoutError", "StoreNeededError"]
+
+_T = TypeVar("_T")
 
 #: Seconds for which the list of zones is taken as it is.
 _ZONES_FOR: Final = 0.2
@@ -29,14 +32,27 @@ _ZONES_FOR: Final = 0.2
 _TRY_AGAIN: Final = 1.0
 
 
-class SourceTimeout(CertCoreError):
+class SourceTimeoutError(CertCoreError):
     """A zone source did not answer in time."""
+
+    code = "zone_source_timeout"
 
     def __init__(self, seconds: float) -> None:
         super().__init__(
-            f"The records of a zone could not be looked up within {seconds:g} seconds.",
-            advice="Check the database server and the network between it and this machine.",
+            Message(
+                "puq_acme.zone_source.timeout",
+                "The records of a zone could not be looked up within {seconds} seconds.",
+                {"seconds": f"{seconds:g}"},
+            ),
+            advice=Message(
+                "puq_acme.zone_source.timeout.advice",
+                "Check the database server and the network between it and this machine.",
+            ),
         )
+
+
+class StoreNeededError(Exception):
+    """What is asked for is not known without asking the source's store."""
 
 
 @define(eq=False)
@@ -80,10 +96,19 @@ class BoundedSource:
     _try_at: float = field(default=0.0, init=False)
     _zones: Sequence[Zone] | None = field(default=None, init=False)
     _zones_until: float = field(default=0.0, init=False)
+    _recall: Callable[[], RecalledRecords | None] | None = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._recall = self._source.recall if isinstance(self._source, RecallsRecords) else None
 
     def for_a_query(self) -> ZoneSource:
         """The source for one query: its lookups together take no longer than one alone may take."""
         return _SourceOfQuery(self, self._monotonic() + self._seconds)
+
+    def known(self) -> ZoneSource:
+        """What the source knows at this moment without asking its store; it raises `StoreNeededError` for the rest."""
+        zones = self._zones if self._monotonic() < self._zones_until else None
+        return _KnownSource(zones, self.recall())
 
     def zones(self, *, deadline: float = math.inf) -> Sequence[Zone]:
         """The zones as they were a moment ago, or when the source answered last.
@@ -94,7 +119,7 @@ class BoundedSource:
             deadline: The monotonic moment at which nobody waits for it any more.
 
         Raises:
-            SourceTimeout: The source has never answered.
+            SourceTimeoutError: The source has never answered.
             Exception: Whatever a source raises that has never answered.
         """
         known = self._zones
@@ -106,14 +131,15 @@ class BoundedSource:
             if known is None:
                 raise
             return known
-        self._zones, self._zones_until = zones, self._monotonic() + _ZONES_FOR
+        # No zones are not kept: the first one is served at once.
+        self._zones, self._zones_until = zones, self._monotonic() + (_ZONES_FOR if zones else 0.0)
         return zones
 
     def records(self, zone: Zone, name: str, *, deadline: float = math.inf) -> Mapping[str, Sequence[str]]:
         """The records at a name.
 
         Raises:
-            SourceTimeout: The source does not answer.
+            SourceTimeoutError: The source does not answer.
             Exception: Whatever the source raises.
         """
         records: Mapping[str, Sequence[str]] = self._bounded(lambda: self._source.records(zone, name), deadline)
@@ -122,6 +148,29 @@ class BoundedSource:
     def has_names_below(self, zone: Zone, name: str, *, deadline: float = math.inf) -> bool:
         """Whether records exist below a name; raises as `records`."""
         return bool(self._bounded(lambda: self._source.has_names_below(zone, name), deadline))
+
+    def serial(self, *, deadline: float = math.inf) -> int | None:
+        """The serial of the source's zones; None where it counts no changes. Raises as `records`."""
+        source = self._source
+        serial: int | None = self._bounded(source.serial, deadline) if isinstance(source, HasSerial) else None
+        return serial
+
+    def all_records(self, zone: Zone) -> Iterator[tuple[str, Mapping[str, Sequence[str]]]]:
+        """Every name with its records, read in the thread that asks, without a deadline.
+
+        There are none where the source cannot list them.
+        """
+        source = self._source
+        return source.all_records(zone) if isinstance(source, ListsRecords) else iter(())
+
+    def recall(self) -> RecalledRecords | None:
+        """What the source knows without asking its store; None where it has to, and when it fails."""
+        if self._recall is None:
+            return None
+        try:
+            return self._recall()
+        except Exception:  # isolation: a source is anybody's code; the lookup itself says what is wrong
+            return None
 
     def close(self) -> None:
         """Let the threads end. Those that are stuck end with their lookup."""
@@ -133,7 +182,7 @@ class BoundedSource:
     def _bounded(self, call: Callable[[], Any], deadline: float) -> Any:
         patience = min(self._seconds, deadline - self._monotonic())
         if patience <= 0:
-            raise SourceTimeout(self._seconds)
+            raise SourceTimeoutError(self._seconds)
         lookup = _Lookup(call)
         self._begin(lookup)
         if not lookup.done.wait(patience):
@@ -143,7 +192,7 @@ class BoundedSource:
                     self._overdue += 1
                     self._is_stuck = True
                     self._try_at = self._monotonic() + _TRY_AGAIN
-                    raise SourceTimeout(self._seconds)
+                    raise SourceTimeoutError(self._seconds)
         if lookup.error is not None:
             raise lookup.error
         return lookup.result
@@ -151,11 +200,11 @@ class BoundedSource:
     def _begin(self, lookup: _Lookup) -> None:
         with self._lock:
             if self._overdue >= self._threads:
-                raise SourceTimeout(self._seconds)
+                raise SourceTimeoutError(self._seconds)
             if self._is_stuck:
                 now = self._monotonic()
                 if now < self._try_at:
-                    raise SourceTimeout(self._seconds)
+                    raise SourceTimeoutError(self._seconds)
                 self._try_at = now + _TRY_AGAIN
             self._running += 1
             if self._running > self._started and self._started < self._threads:
@@ -187,7 +236,39 @@ class _SourceOfQuery:
         return self._source.zones(deadline=self._deadline)
 
     def records(self, zone: Zone, name: str) -> Mapping[str, Sequence[str]]:
-        return self._source.records(zone, name, deadline=self._deadline)
+        recalled = self._source.recall()
+        records = None if recalled is None else recalled.records(zone, name)
+        return self._source.records(zone, name, deadline=self._deadline) if records is None else records
 
     def has_names_below(self, zone: Zone, name: str) -> bool:
         return self._source.has_names_below(zone, name, deadline=self._deadline)
+
+    def serial(self) -> int | None:
+        recalled = self._source.recall()
+        return self._source.serial(deadline=self._deadline) if recalled is None else recalled.serial
+
+
+@frozen(eq=False)
+class _KnownSource:
+    """What a source knows at a moment; implements `certcore.ports.dns.ZoneSource`."""
+
+    _zones: Sequence[Zone] | None
+    _recalled: RecalledRecords | None
+
+    def zones(self) -> Sequence[Zone]:
+        return _known(self._zones)
+
+    def records(self, zone: Zone, name: str) -> Mapping[str, Sequence[str]]:
+        return _known(_known(self._recalled).records(zone, name))
+
+    def has_names_below(self, zone: Zone, name: str) -> bool:
+        return _known(_known(self._recalled).has_names_below(zone, name))
+
+    def serial(self) -> int | None:
+        return _known(self._recalled).serial
+
+
+def _known(what: _T | None) -> _T:
+    if what is None:
+        raise StoreNeededError
+    return what

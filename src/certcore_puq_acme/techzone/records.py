@@ -1,4 +1,4 @@
-"""The TXT values of the tech zone, kept in the module's documents, and served from there.
+"""The TXT values of the tech zone, kept in the module's documents.
 
 One document per value and issuance: adding and removing are idempotent, two orders never touch each other's values,
 and any process that sees the same store serves the same zone, also after a restart.
@@ -10,23 +10,19 @@ questions of a name server are listings by prefix: the values at a name, and whe
 from __future__ import annotations
 
 import hashlib
-import logging
 import re
-import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
-from typing import Final
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Any, Final
 
 from attrs import frozen
 
-from certcore.errors import InvalidInput
+from certcore.errors import InvalidInputError
+from certcore.messages import Message
 from certcore.ports.ca_module import Documents
-from certcore.ports.dns import Zone
-from certcore.ports.environment import Environment
+from certcore_puq_acme.techzone.zone_changes import CHANGES_KEY, ZoneChanges
 
-__all__ = ["DocumentsZoneSource", "TechZoneRecords", "TxtRecord"]
-
-_log = logging.getLogger(__name__)
+__all__ = ["TechZoneRecords", "TxtRecord", "is_record_name", "key_prefix", "name_of_key"]
 
 _PREFIX: Final = "txt/"
 #: Labels as the tech zone has them; the underscore is for names like ``_validation-persist``.
@@ -39,7 +35,7 @@ _ISSUANCE: Final = re.compile(r"[A-Za-z0-9_-]{1,40}")
 
 @frozen(kw_only=True)
 class TxtRecord:
-    """One TXT value that an issuance wants to be served."""
+    """One TXT value that an issuance needs served."""
 
     #: The name in A-labels and lower case, without a trailing dot.
     fqdn: str
@@ -61,7 +57,7 @@ class TechZoneRecords:
         """Serve a value at a name; one that is there already is no error.
 
         Raises:
-            InvalidInput: The name is not one that DNS can carry.
+            InvalidInputError: The name is not one that DNS can carry.
         """
         self.add_many([TxtRecord(fqdn=fqdn, value=value, issuance_id=issuance_id, added_at=now)])
 
@@ -69,8 +65,9 @@ class TechZoneRecords:
         """Serve several values from the same moment on, in one transaction.
 
         Raises:
-            InvalidInput: A name is not one that DNS can carry; nothing is stored.
+            InvalidInputError: A name is not one that DNS can carry; nothing is stored.
         """
+        records = tuple(records)
         values = {
             _key(record.fqdn, record.issuance_id, record.value): {
                 "value": record.value,
@@ -80,36 +77,62 @@ class TechZoneRecords:
             for record in records
         }
         if values:
-            self._documents.put_many(values)
+            now = max(record.added_at for record in records)
+            self._documents.put_many(values, change={CHANGES_KEY: _noting((each.fqdn for each in records), now)})
 
     def remove(self, fqdn: str, value: str, issuance_id: str) -> None:
-        """Release one value; another issuance's hold on it stays. One that is not there is no error."""
-        self._documents.delete(_key(fqdn, issuance_id, value))
+        """Release one value; another issuance's hold on it stays. A missing value is no error."""
+        self._documents.put_many({}, delete=[_key(fqdn, issuance_id, value)], change={CHANGES_KEY: _noting([fqdn])})
 
-    def remove_issuance(self, issuance_id: str, fqdns: Iterable[str]) -> None:
-        """Release everything that an issuance holds at these names."""
-        keys: list[str] = []
-        for fqdn in fqdns:
-            prefix = _issuance_prefix(fqdn, issuance_id)
-            keys += [each.key for each in self._documents.list(prefix) if each.key.startswith(prefix)]
+    def remove_issuance(self, issuance_id: str, fqdns: Iterable[str], now: datetime | None = None) -> None:
+        """Release everything that an issuance holds at these names, together with the outcome of the step.
+
+        Args:
+            issuance_id: The issuance.
+            fqdns: The names.
+            now: The current time, for the zone's serial.
+        """
+        # A step that was overtaken takes back what is gone already: that is no change of the zone.
+        names = tuple(fqdn for fqdn in fqdns if self._keys(fqdn, issuance_id))
+        for fqdn in names:
+            self._documents.with_outcome.delete_prefix(_issuance_prefix(fqdn, issuance_id))
+        if names:
+            self._documents.with_outcome.change(CHANGES_KEY, _noting(names, now))
+
+    def remove_issuance_now(self, issuance_id: str, fqdns: Iterable[str], now: datetime | None = None) -> None:
+        """As `remove_issuance`, but durable when it returns: before another server hears of it."""
+        names = tuple(fqdns)
+        keys = [key for fqdn in names for key in self._keys(fqdn, issuance_id)]
         if keys:
-            self._documents.delete(*keys)
+            self._documents.put_many({}, delete=keys, change={CHANGES_KEY: _noting(names, now)})
+
+    def _keys(self, fqdn: str, issuance_id: str) -> list[str]:
+        """The documents of what an issuance holds at a name."""
+        prefix = _issuance_prefix(fqdn, issuance_id)
+        return [document.key for document in self._documents.list(prefix) if document.key.startswith(prefix)]
 
     def values(self, fqdn: str) -> tuple[str, ...]:
         """The distinct values at a name, sorted: what is served."""
         return tuple(sorted({record.value for record in self.at(fqdn)}))
 
-    def of_issuance(self, issuance_id: str, fqdn: str) -> tuple[str, ...]:
-        """The values that one issuance holds at a name, sorted."""
-        return tuple(sorted(record.value for record in self.at(fqdn) if record.issuance_id == issuance_id))
+    def changed_since(self, fqdn: str, moment: datetime) -> bool:
+        """Whether the values at a name may have changed since a moment of the last hours."""
+        document = self._documents.get(CHANGES_KEY)
+        changes = ZoneChanges.of({} if document is None else document.value)
+        return changes.have_name_since(_name(fqdn), moment)
 
     def at(self, fqdn: str) -> tuple[TxtRecord, ...]:
-        """What is held at a name, and by whom."""
-        name = _name(fqdn)
-        prefix = f"{_PREFIX}{_reversed(name)}/"
+        """The values at a name with their issuances."""
+        return self._listed(f"{_PREFIX}{_reversed(_name(fqdn))}/")
+
+    def below(self, fqdn: str) -> tuple[TxtRecord, ...]:
+        """The values at all names below a name, with their issuances."""
+        return self._listed(f"{_PREFIX}{_reversed(_name(fqdn))}.")
+
+    def _listed(self, prefix: str) -> tuple[TxtRecord, ...]:
         return tuple(
             TxtRecord(
-                fqdn=name,
+                fqdn=name_of_key(each.key),
                 value=str(each.value["value"]),
                 issuance_id=str(each.value["issuance"]),
                 added_at=datetime.fromisoformat(str(each.value["added_at"])),
@@ -120,82 +143,12 @@ class TechZoneRecords:
         )
 
 
-@frozen
-class _Known:
-    zones: tuple[Zone, ...]
-    read_at: datetime
-
-
-class DocumentsZoneSource:
-    """Serves the TXT values of `TechZoneRecords`; a value is served from the moment that it is stored.
-
-    Args:
-        documents: The module's documents.
-        zones: The zones to serve; asked again every ``refresh``. Of several with one apex the first counts.
-        environment: Its clock says when to ask again.
-        refresh: How long the answer of ``zones`` is kept.
-    """
-
-    def __init__(
-        self,
-        documents: Documents,
-        zones: Callable[[], Sequence[Zone]],
-        environment: Environment,
-        *,
-        refresh: timedelta = timedelta(seconds=1),
-    ) -> None:
-        self._documents = documents
-        self._read_zones = zones
-        self._environment = environment
-        self._refresh = refresh
-        self._lock = threading.Lock()
-        self._known: _Known | None = None
-
-    def zones(self) -> Sequence[Zone]:
-        """The zones as they were a second ago at most.
-
-        When they cannot be read again, the last ones stand: the other sources' zones must not suffer, and `records`
-        reports a broken store anyway.
-        """
-        known = self._known
-        now = self._environment.now()
-        # Also read again when the clock was set back, or it might be long until the next time.
-        if known is not None and abs(now - known.read_at) < self._refresh:
-            return known.zones
-        with self._lock:
-            if self._known is not known and self._known is not None:
-                return self._known.zones  # another thread was faster
-            try:
-                zones = tuple({zone.apex: zone for zone in reversed(self._read_zones())}.values())
-            except Exception as error:  # isolation: any store's or profile's error
-                if known is None:
-                    raise
-                _log.warning("The tech zones could not be read again (%s); the last ones stand", type(error).__name__)
-                zones = known.zones
-            self._known = _Known(zones, now)
-            return zones
-
-    def records(self, zone: Zone, name: str) -> Mapping[str, Sequence[str]]:
-        """The TXT values at a name, or the addresses of a name server inside the zone."""
-        if not _is_name(name):
-            return {}
-        if addresses := zone.addresses.get(name):
-            kinds = {
-                "A": [one for one in addresses if ":" not in one],
-                "AAAA": [one for one in addresses if ":" in one],
-            }
-            return {kind: found for kind, found in kinds.items() if found}
-        prefix = f"{_PREFIX}{_reversed(name)}/"
-        values = sorted(
-            {str(each.value["value"]) for each in self._documents.list(prefix) if each.key.startswith(prefix)}
-        )
-        return {"TXT": values} if values else {}
-
-    def has_names_below(self, zone: Zone, name: str) -> bool:
-        """Whether a name below this one has TXT values."""
-        del zone
-        prefix = f"{_PREFIX}{_reversed(name)}."
-        return _is_name(name) and any(each.key.startswith(prefix) for each in self._documents.list(prefix))
+def _noting(
+    fqdns: Iterable[str], now: datetime | None = None
+) -> Callable[[Mapping[str, Any]], Mapping[str, Any] | None]:
+    """Note that the records at these names changed, for the name servers that remember them."""
+    names = {_name(fqdn) for fqdn in fqdns}
+    return lambda stored: ZoneChanges.of(stored).with_change(names, now).value()
 
 
 def _key(fqdn: str, issuance_id: str, value: str) -> str:
@@ -207,20 +160,39 @@ def _key(fqdn: str, issuance_id: str, value: str) -> str:
 
 def _issuance_prefix(fqdn: str, issuance_id: str) -> str:
     if not _ISSUANCE.fullmatch(issuance_id):
-        raise InvalidInput("issuance_id", "it must be 1 to 40 letters, digits or hyphens.")
+        raise InvalidInputError(
+            "issuance_id", Message("puq_acme.zone.not_an_issuance", "it must be 1 to 40 letters, digits or hyphens.")
+        )
     return f"{_PREFIX}{_reversed(_name(fqdn))}/{issuance_id}/"
 
 
 def _name(fqdn: str) -> str:
     name = fqdn.removesuffix(".").lower()
-    if not _is_name(name):
-        raise InvalidInput("fqdn", f"{fqdn[:80]!r} is not a DNS name of letters, digits, hyphens and underscores.")
+    if not is_record_name(name):
+        raise InvalidInputError(
+            "fqdn",
+            Message(
+                "puq_acme.zone.not_a_name",
+                "{fqdn} is not a DNS name of letters, digits, hyphens and underscores.",
+                {"fqdn": repr(fqdn[:80])},
+            ),
+        )
     return name
 
 
-def _is_name(name: str) -> bool:
+def is_record_name(name: str) -> bool:
     """Whether a name can stand in a key: whoever asks for ``label/x`` must not be led to another name's documents."""
     return len(name) <= _MAX_NAME and _NAME.fullmatch(name) is not None
+
+
+def key_prefix(name: str) -> str:
+    """What the keys of all values at a name and below it begin with, up to the ``/`` or ``.`` that follows."""
+    return f"{_PREFIX}{_reversed(name)}"
+
+
+def name_of_key(key: str) -> str:
+    """The name that a value belongs to."""
+    return _reversed(key.split("/", 2)[1])
 
 
 def _reversed(name: str) -> str:

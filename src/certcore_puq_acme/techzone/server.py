@@ -1,6 +1,7 @@
 """An authoritative DNS server for the tech zone, in a few threads of the process that it runs in.
 
-UDP: a few threads take turns at one socket, so that a source which is slow once does not hold up the others. TCP: one
+UDP: a few threads take turns at one socket. Who has the turn answers what the sources know without asking their stores,
+and gives it up for a query that needs one, so that a source which is slow once does not hold up the others. TCP: one
 thread looks after all connections (RFC 7766): a client that says nothing, trickles, or does not read its answers costs
 a little memory until its time is over, and when too many are connected the one that was silent longest has to go, of
 the network with the most connections.
@@ -13,7 +14,7 @@ import selectors
 import socket
 import threading
 import time
-from collections import Counter, OrderedDict
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Final, Self
@@ -21,16 +22,21 @@ from typing import Final, Self
 from attrs import define, field, frozen
 
 from certcore.errors import StorageError
-from certcore.ports.dns import ZoneSource
+from certcore.forks import renew_after_fork
+from certcore.model.transfer_keys import TransferKey
+from certcore.ports.dns import ListsRecords, ZoneSource
 from certcore.ports.environment import Environment
-from certcore.ports.forks import renew_after_fork
 from certcore_puq_acme.techzone.answer_limits import AnswerLimiter, AnswerLimits, network_of
 from certcore_puq_acme.techzone.answers import answer, server_failure
-from certcore_puq_acme.techzone.bounded_source import BoundedSource, SourceTimeout
+from certcore_puq_acme.techzone.bounded_source import BoundedSource, SourceTimeoutError
 from certcore_puq_acme.techzone.complaints import Complaints
-from certcore_puq_acme.techzone.sockets import CannotListen, Datagram, listen_on, receive, reply
+from certcore_puq_acme.techzone.edns_options import EdnsOptions, ServerCookies
+from certcore_puq_acme.techzone.notifier import Notifier
+from certcore_puq_acme.techzone.signatures import KeyRing, may_be_signed
+from certcore_puq_acme.techzone.sockets import Datagram, ListenError, listen_on, receive, reply
+from certcore_puq_acme.techzone.transfers import Transfers, may_be_transfer
 
-__all__ = ["CannotListen", "ServerOptions", "ZoneServer"]
+__all__ = ["ListenError", "ServerOptions", "ZoneServer"]
 
 #: How much is read from a connection at once; with the answers below, what a client can make us hold.
 _READ: Final = 4096
@@ -38,13 +44,18 @@ _READ: Final = 4096
 _MAX_UNSENT: Final = 65536
 #: How many queries of one connection are answered before the others have their turn.
 _QUERIES_A_TURN: Final = 16
+#: Octets of the server's name in answers: an answer with it must not be much longer than its question.
+_MAX_IDENTITY: Final = 64
+#: How many queries are taken from the UDP socket at once. What the sources know is found out once for all of them,
+#: after the last has come, as that takes as long as answering one.
+_TAKEN_AT_ONCE: Final = 64
 #: Seconds without accepting after the system refused a connection (no file descriptors left).
 _ACCEPT_PAUSE: Final = 0.5
 
 
 @frozen(kw_only=True)
 class ServerOptions:
-    """What a `ZoneServer` does at most."""
+    """The limits of a `ZoneServer`."""
 
     #: How many UDP queries are worked on at once.
     udp_threads: int = 4
@@ -56,6 +67,11 @@ class ServerOptions:
     lookup_timeout: float = 1.5
     #: How many answers over UDP a network gets per second; None for no limit.
     answer_limits: AnswerLimits | None = AnswerLimits()
+    #: What this server tells clients that ask which one it is (NSID, RFC 5001); the host name when None, nothing when
+    #: empty.
+    identity: str | None = None
+    #: The keys that secondaries sign with.
+    transfer_keys: Sequence[TransferKey] = ()
 
 
 class ZoneServer:
@@ -72,7 +88,7 @@ class ZoneServer:
             the server.
 
     Raises:
-        CannotListen: The address or the port is not to be had; the message says why.
+        ListenError: The address or the port is not to be had; the message says why.
     """
 
     def __init__(
@@ -89,6 +105,8 @@ class ZoneServer:
         self._limiter = None if limits is None else AnswerLimiter(limits, monotonic)
         self._sources = tuple(BoundedSource(source, options.lookup_timeout, monotonic) for source in sources)
         self._environment = environment
+        identity = socket.gethostname() if options.identity is None else options.identity
+        self._edns = EdnsOptions(identity.encode()[:_MAX_IDENTITY], ServerCookies())
         self._complaints = Complaints(monotonic)
         self._udp, tcp = listen_on(*listen)
         host, port = self._udp.getsockname()[:2]
@@ -96,10 +114,20 @@ class ZoneServer:
         # Written to once, at the end, and never read: it stays readable, and so wakes every thread that waits.
         self._wake, self._awake = socket.socketpair()
         self._turn = threading.Lock()
+        #: Queries that wait to be answered, and what the sources knew when they had come. Who has the turn uses them.
+        self._taken: deque[Datagram] = deque()
+        self._known: Sequence[ZoneSource] | None = None
+        self._now = environment.now()
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._udp, selectors.EVENT_READ)
         self._selector.register(self._awake, selectors.EVENT_READ)
-        self._connections = _Connections(tcp, self._awake, self._answer_tcp, options=options, monotonic=monotonic)
+        self._keys = KeyRing(options.transfer_keys) if options.transfer_keys else None
+        keys = self._keys or KeyRing(())
+        self._transfers = Transfers(self._sources, keys, environment, self._complaints.about)
+        notifier = Notifier(host, self._sources, keys, self._awake, monotonic, self._complaints.about)
+        self._connections = _Connections(
+            tcp, self._awake, self._answer_tcp, self._transfers.begin, options=options, monotonic=monotonic
+        )
         self._closing = threading.Lock()
         self._closed = False
         # Daemons, so that a program which forgets to close the server can still end.
@@ -108,6 +136,8 @@ class ZoneServer:
             for number in range(options.udp_threads)
         ]
         self._threads.append(threading.Thread(target=self._connections.run, name="certcore-dns-tcp", daemon=True))
+        if any(isinstance(source, ListsRecords) for source in sources):
+            self._threads.append(threading.Thread(target=notifier.run, name="certcore-dns-notify", daemon=True))
         renew_after_fork(self)
         try:
             if before_serving is not None:
@@ -120,7 +150,7 @@ class ZoneServer:
             thread.start()
 
     def after_fork(self) -> None:
-        """A child process serves nothing: it has no threads, and must not keep the port; see `certcore.ports.forks`."""
+        """A child process has no threads and must release the port; see `certcore.forks`."""
         self._closing = threading.Lock()
         if self._closed:
             return
@@ -169,27 +199,74 @@ class ZoneServer:
         while True:
             # One waits, the others work or queue up: a packet wakes one thread, not all of them.
             with self._turn:
-                datagram = self._next_datagram()
+                datagram = self._answer_what_is_known()
             if datagram is None:
                 return
-            data = self._answer(datagram.data, address=str(datagram.sender[0]))
+            data = self._answer(datagram.data, str(datagram.sender[0]))
             if data is not None:
                 reply(self._udp, datagram, data)
 
-    def _next_datagram(self) -> Datagram | None:
+    def _answer_what_is_known(self) -> Datagram | None:
+        """Answer queries until one needs a source's store, which is returned; None when the server closes."""
         while not self._closed:
+            if not self._taken:
+                self._take_datagrams()
+                self._known = None
+                continue
+            if self._known is None:
+                # Found out after the queries have come, so that no answer is older than its query.
+                self._known = tuple(source.known() for source in self._sources)
+                self._now = self._environment.now()
+            datagram = self._taken.popleft()
+            if self._keys is not None and may_be_signed(datagram.data):
+                return datagram
             try:
-                return receive(self._udp)
-            except OSError:
-                # Nothing there; or an ICMP error for an earlier answer, which concerns nobody.
-                self._selector.select()
+                data = answer(
+                    datagram.data,
+                    self._known,
+                    now=self._now,
+                    limiter=self._limiter,
+                    address=str(datagram.sender[0]),
+                    edns=self._edns,
+                )
+            except Exception:  # isolation: whatever it is, it is dealt with where the store is asked
+                self._known = None  # more is known when that is done
+                return datagram
+            if data is not None:
+                reply(self._udp, datagram, data)
         return None
 
-    def _answer_tcp(self, query: bytes) -> bytes | None:
-        return self._answer(query)
+    def _take_datagrams(self) -> None:
+        """Take the queries that have come; waits until there is one, or the server closes."""
+        while not self._closed:
+            try:
+                for _ in range(_TAKEN_AT_ONCE):
+                    self._taken.append(receive(self._udp))
+            except OSError:
+                # Nothing there; or an ICMP error for an earlier answer, which concerns nobody.
+                pass
+            if self._taken:
+                return
+            self._selector.select()
 
-    def _answer(self, query: bytes, *, address: str = "") -> bytes | None:
-        """Answer a query; without an address it came over TCP, where nobody can forge one and nothing is limited."""
+    def _answer_tcp(self, query: bytes, address: str) -> bytes | None:
+        return self._answer(query, address, tcp=True)
+
+    def _answer(self, query: bytes, address: str, *, tcp: bool = False) -> bytes | None:
+        """Answer a query, and sign the answer to a signed one."""
+        signed = self._keys.read(query) if self._keys is not None and may_be_signed(query) else None
+        if signed is None:
+            return self._answer_unsigned(query, address, tcp=tcp)
+        if isinstance(signed, bytes):
+            return signed
+        data = self._answer_unsigned(signed.wire, address, tcp=tcp)
+        return None if data is None else next(signed.signed([data], self._seconds))
+
+    def _seconds(self) -> int:
+        return int(self._environment.now().timestamp())
+
+    def _answer_unsigned(self, query: bytes, address: str, *, tcp: bool) -> bytes | None:
+        """Answer a query; over TCP addresses cannot be forged and answers are not limited."""
         sources = tuple(source.for_a_query() for source in self._sources)
 
         def answered() -> bytes | None:
@@ -197,15 +274,16 @@ class ZoneServer:
                 query,
                 sources,
                 now=self._environment.now(),
-                tcp=not address,
-                limiter=self._limiter if address else None,
+                tcp=tcp,
+                limiter=None if tcp else self._limiter,
                 address=address,
+                edns=self._edns,
             )
 
         try:
             try:
                 return answered()
-            except SourceTimeout:
+            except SourceTimeoutError:
                 raise
             except StorageError:
                 # A database that was restarted is there again; a SERVFAIL would cost somebody a failed validation.
@@ -220,6 +298,8 @@ class _Connection:
     """One TCP client."""
 
     socket: socket.socket
+    #: The client's IP address as text.
+    address: str
     #: The client's; see `network_of`.
     network: str
     received: bytearray = field(factory=bytearray)
@@ -237,7 +317,8 @@ class _Connections:
         self,
         listener: socket.socket,
         awake: socket.socket,
-        answer_query: Callable[[bytes], bytes | None],
+        answer_query: Callable[[bytes, str], bytes | None],
+        begin_transfer: Callable[[bytes, socket.socket, str], bytes | None],
         *,
         options: ServerOptions,
         monotonic: Callable[[], float],
@@ -245,6 +326,7 @@ class _Connections:
         self._listener = listener
         self._awake = awake
         self._answer_query = answer_query
+        self._begin_transfer = begin_transfer
         self._limit = options.max_connections
         self._idle_timeout = options.idle_timeout
         self._monotonic = monotonic
@@ -294,7 +376,7 @@ class _Connections:
         return True
 
     def _patience(self) -> float | None:
-        """How long nothing has to be done unless somebody calls."""
+        """Seconds until the next timeout."""
         moments = [next(iter(self._open)).active_at + self._idle_timeout] if self._open else []
         if self._accept_again_at is not None:
             moments.append(self._accept_again_at)
@@ -314,12 +396,13 @@ class _Connections:
         if len(self._open) >= self._limit:
             # RFC 7766 section 6.2.3: under load a server may close idle connections early.
             self._drop(self._most_dispensable())
-        connection = _Connection(accepted, network_of(str(sender[0])), active_at=self._monotonic())
+        address = str(sender[0])
+        connection = _Connection(accepted, address, network_of(address), active_at=self._monotonic())
         self._open[connection] = None
         self._selector.register(accepted, selectors.EVENT_READ, connection)
 
     def _most_dispensable(self) -> _Connection:
-        """The longest silent one of the network with the most: who takes all places takes them from itself."""
+        """The longest silent connection of the network that has the most."""
         held = Counter(connection.network for connection in self._open)
         most = max(held.values())
         return next(connection for connection in self._open if held[connection.network] == most)
@@ -336,6 +419,8 @@ class _Connections:
         except OSError:
             self._drop(connection)
             return
+        if connection not in self._open:
+            return
         if connection.finished and not more:
             self._drop(connection)
             return
@@ -351,7 +436,12 @@ class _Connections:
             if query is None:
                 break
             self._touch(connection)
-            data = self._answer_query(query)
+            if may_be_transfer(query) and not connection.unsent:
+                data = self._transfer(connection, query)
+                if connection not in self._open:
+                    return False
+            else:
+                data = self._answer_query(query, connection.address)
             if data is not None:
                 connection.unsent += len(data).to_bytes(2, "big")
                 connection.unsent += data
@@ -363,6 +453,16 @@ class _Connections:
                 return True
             self._touch(connection)
         return _has_query(connection.received)
+
+    def _transfer(self, connection: _Connection, query: bytes) -> bytes | None:
+        """Hand a connection over to the transfer of a zone; returns the answer to a query that gets none."""
+        own = connection.socket.dup()
+        data = self._begin_transfer(query, own, connection.address)
+        if data is not None:
+            own.close()
+            return data
+        self._drop(connection)
+        return None
 
     def _next_query(self, connection: _Connection) -> bytes | None:
         """The next query, if it is there and the answers so far are being taken."""

@@ -10,12 +10,13 @@ from typing import Any, Final
 
 from attrs import field, frozen
 
-from certcore.errors import CertCoreError, InvalidInput
+from certcore.errors import CertCoreError, InvalidInputError
+from certcore.messages import Message
 
-__all__ = ["CannotListen", "Datagram", "listen_on", "receive", "reply"]
+__all__ = ["Datagram", "ListenError", "listen_on", "receive", "reply"]
 
 #: How many free ports are tried until one is free for both UDP and TCP.
-_TRIES: Final = 32
+_PORT_ATTEMPTS: Final = 32
 #: The longest query that is read from UDP; a longer one is cut, and answered as malformed.
 _MAX_QUERY: Final = 4096
 _PRIVILEGED: Final = 1024
@@ -30,7 +31,7 @@ _ANCILLARY: Final = socket.CMSG_SPACE(20) if hasattr(socket, "CMSG_SPACE") else 
 _IP_PKTINFO: Final = 8
 
 
-class CannotListen(CertCoreError):
+class ListenError(CertCoreError):
     """The name server's address or port cannot be listened on.
 
     Args:
@@ -39,9 +40,13 @@ class CannotListen(CertCoreError):
         cause: What the operating system said.
     """
 
+    code = "listen_error"
+
     def __init__(self, host: str, port: int, cause: OSError) -> None:
         reason, advice = _explain(port, cause)
-        super().__init__(f"The DNS server cannot listen on {host or '*'} port {port}: {reason}.", advice=advice)
+        params = {"host": host or "*", "port": port, "reason": reason}
+        text = "The DNS server cannot listen on {host} port {port}: {reason}."
+        super().__init__(Message("puq_acme.listen", text, params), advice=advice)
         self.host = host
         self.port = port
 
@@ -60,25 +65,32 @@ def listen_on(host: str, port: int) -> tuple[socket.socket, socket.socket]:
     """Bind a UDP and a TCP socket to the same address and port, both non-blocking.
 
     Raises:
-        InvalidInput: There is no such port number.
-        CannotListen: The operating system refuses.
+        InvalidInputError: There is no such port number.
+        ListenError: The operating system refuses.
     """
     if not 0 <= port <= _MAX_PORT:
-        raise InvalidInput("port", f"{port} is not a port number; those go from 1 to {_MAX_PORT}.")
+        raise InvalidInputError(
+            "port",
+            Message(
+                "puq_acme.listen.port",
+                "{port} is not a port number; those go from 1 to {most}.",
+                {"port": port, "most": _MAX_PORT},
+            ),
+        )
     try:
         family, _, _, _, place = socket.getaddrinfo(
             host or None, port, type=socket.SOCK_DGRAM, flags=socket.AI_PASSIVE
         )[0]
     except OSError as error:
-        raise CannotListen(host, port, error) from error
-    for attempt in range(1, _TRIES + 1):
+        raise ListenError(host, port, error) from error
+    for attempt in range(1, _PORT_ATTEMPTS + 1):
         try:
             return _bind_both(family, place)
         except OSError as error:
             # With port 0 the system picks a port that is free for UDP; for TCP somebody may hold it.
-            if port == 0 and error.errno == errno.EADDRINUSE and attempt < _TRIES:
+            if port == 0 and error.errno == errno.EADDRINUSE and attempt < _PORT_ATTEMPTS:
                 continue
-            raise CannotListen(host, port, error) from error
+            raise ListenError(host, port, error) from error
     raise AssertionError("unreachable")
 
 
@@ -127,7 +139,7 @@ def _bind_both(family: int, place: Any) -> tuple[socket.socket, socket.socket]:
 
 
 def _ask_for_packet_info(udp: socket.socket, family: int) -> None:
-    """Have the system tell each packet's destination address.
+    """Make the system report each packet's destination address.
 
     On a machine with several addresses an answer would otherwise leave from the one that the routing prefers, and a
     resolver that asked another one would throw it away.
@@ -158,23 +170,38 @@ def _from_same_address(item: tuple[int, int, bytes]) -> tuple[int, int, bytes]:
     return level, kind, data if data[:2] == b"\xfe\x80" else data[:16] + b"\0\0\0\0"
 
 
-def _explain(port: int, cause: OSError) -> tuple[str, str]:
+def _explain(port: int, cause: OSError) -> tuple[str | Message, str | Message]:
     if isinstance(cause, socket.gaierror):
-        return "it is not an address", "Give an IP address of this machine, or 0.0.0.0 or :: for all of them."
+        text = "Give an IP address of this machine, or 0.0.0.0 or :: for all of them."
+        return (
+            Message("puq_acme.listen.no_address", "it is not an address"),
+            Message("puq_acme.listen.no_address.advice", text),
+        )
     match cause.errno:
         case errno.EACCES | errno.EPERM if port < _PRIVILEGED:
-            return "permission denied", (
-                "Ports below 1024 need root or the capability CAP_NET_BIND_SERVICE; "
-                "or listen on a higher port and forward port 53 to it."
+            text = (
+                "Ports below 1024 need root or the capability CAP_NET_BIND_SERVICE; or listen on a higher port and "
+                "forward port 53 to it."
+            )
+            return (
+                Message("puq_acme.listen.denied", "permission denied"),
+                Message("puq_acme.listen.denied.advice", text),
             )
         case errno.EADDRINUSE:
-            return "the port is in use", "Another DNS server runs there: stop it, or choose another address or port."
+            text = "Another DNS server runs there: stop it, or choose another address or port."
+            return (
+                Message("puq_acme.listen.in_use", "the port is in use"),
+                Message("puq_acme.listen.in_use.advice", text),
+            )
         case errno.EADDRNOTAVAIL:
             return (
-                "the address is not one of this machine's",
-                "Use an address of this machine, or 0.0.0.0 or :: for all.",
+                Message("puq_acme.listen.foreign", "the address is not one of this machine's"),
+                Message("puq_acme.listen.foreign.advice", "Use an address of this machine, or 0.0.0.0 or :: for all."),
             )
         case errno.EAFNOSUPPORT:
-            return "this machine has no such address family", "Use an IPv4 address."
+            return (
+                Message("puq_acme.listen.family", "this machine has no such address family"),
+                Message("puq_acme.listen.family.advice", "Use an IPv4 address."),
+            )
         case _:
             return cause.strerror or type(cause).__name__, ""

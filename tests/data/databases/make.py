@@ -15,6 +15,9 @@ from datetime import timedelta
 from pathlib import Path
 
 import sqlalchemy as sa
+from certcore.testing.authority import LittleAuthority
+from certcore.testing.databases import MariaDB, PostgreSQL
+from certcore.testing.zone import MemoryZone
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -25,11 +28,8 @@ import certcore
 from certcore import CertCore, Status
 from certcore.adapters.environment import SystemEnvironment
 from certcore.model.hints import DnsRecords
-from certcore.testing.authority import LittleAuthority
-from certcore.testing.databases import MariaDB, PostgreSQL
 from certcore.testing.pebble import Pebble
 from certcore.testing.scripted_ca import Act, ScriptedCA
-from certcore.testing.zone import MemoryZone
 
 DAY = timedelta(days=1)
 
@@ -61,33 +61,33 @@ class Observer:
             raise RuntimeError("the observer is broken")
 
 
-def drive(core, one, until):
+def drive(core, certificate_id, until):
     deadline = time.monotonic() + 120
-    while not until(one):
-        assert time.monotonic() < deadline, core.certificates.view(one)
-        core.certificates.check_now(one)
-        core.reconcile(one)
+    while not until(certificate_id):
+        assert time.monotonic() < deadline, core.certificates.view(certificate_id)
+        core.certificates.check_now(certificate_id)
+        core.reconcile(certificate_id)
         time.sleep(0.05)
 
 
-def stage(core, one):
-    return (core.certificates.issuances(one)[-1].module_state or {}).get("stage")
+def stage(core, certificate_id):
+    return (core.certificates.issuances(certificate_id)[-1].module_state or {}).get("stage")
 
 
-def until_stage(core, one, wanted):
+def until_stage(core, certificate_id, wanted):
     deadline = time.monotonic() + 60
-    while stage(core, one) != wanted:
-        assert time.monotonic() < deadline, stage(core, one)
-        core.certificates.check_now(one)
+    while stage(core, certificate_id) != wanted:
+        assert time.monotonic() < deadline, stage(core, certificate_id)
+        core.certificates.check_now(certificate_id)
         for schedule in core.engine.claim_due(50):
-            if schedule.certificate_id == one:
+            if schedule.certificate_id == certificate_id:
                 core.engine.step(core.engine.load(schedule), keep_lease=False)  # one step, and no more
             else:
                 core.engine.release(schedule)
 
 
-def cnames(core, zone, one):
-    for hint in core.certificates.hints(one):
+def cnames(core, zone, certificate_id):
+    for hint in core.certificates.hints(certificate_id):
         for row in hint.rows if isinstance(hint, DnsRecords) else ():
             zone.set(row.name, row.type, row.value)
 
@@ -102,11 +102,11 @@ def with_the_scripted_ca(core, ca, clock):
     def requested(domain, profile=weeks, **fields):
         return core.certificates.generate_csr(core.certificates.create(domain, authority=profile.id, **fields).id).id
 
-    def stepped(act, one, times=1):
+    def stepped(act, certificate_id, times=1):
         ca.script = (act,)
         for _ in range(times):
-            core.reconcile(one)
-        return one
+            core.reconcile(certificate_id)
+        return certificate_id
 
     ids = {"draft": core.certificates.create("draft.example", authority=weeks.id, aliases=["www.draft.example"]).id}
     ids["active"] = stepped(Act.ISSUE, requested("active.example", owner="anna", wildcard=True), 3)
@@ -166,7 +166,11 @@ def with_acme(core, zone, pebble):
             draft = core.certificates.create(f"{domain}.shop.test", authority=profile.id, owner="anna")
             ids[name] = core.certificates.generate_csr(draft.id).id
         cnames(core, zone, ids["acme active"])
-        drive(core, ids["acme active"], lambda one: core.certificates.get(one).status is Status.ACTIVE)
+        drive(
+            core,
+            ids["acme active"],
+            lambda certificate_id: core.certificates.get(certificate_id).status is Status.ACTIVE,
+        )
         cnames(core, zone, ids["acme order"])
         until_stage(core, ids["acme order"], "ordered")
         zone.set("_acme-challenge.b.shop.test", "CNAME", "nowhere.shop.test")  # it goes no further than to publish
@@ -210,16 +214,18 @@ def fill(url, keyring):
         }
 
 
-def expected(core, one):
-    view = core.certificates.view(one)
-    certificate, issuances = view.certificate, core.certificates.issuances(one)
-    assert not core.certificates.verify_timeline(one).fault
+def expected(core, certificate_id):
+    view = core.certificates.view(certificate_id)
+    certificate, issuances = view.certificate, core.certificates.issuances(certificate_id)
+    assert not core.certificates.verify_timeline(certificate_id).fault
     key = ""
     if view.leaf is not None and not issuances[0].is_keyless:
-        key = hashlib.sha256(core.certificates.reveal_private_key(one, reason="test data").reveal()).hexdigest()
-    deliveries = core.certificates.deliveries(one)
+        key = hashlib.sha256(
+            core.certificates.reveal_private_key(certificate_id, reason="test data").reveal()
+        ).hexdigest()
+    deliveries = core.certificates.deliveries(certificate_id)
     return {
-        "id": one,
+        "id": certificate_id,
         "domain": certificate.domain.ascii,
         "owner": certificate.owner,
         "names": [name.ascii for name in certificate.names],

@@ -10,6 +10,7 @@ import certcore
 from certcore import CertCore
 from certcore.testing.clock import FrozenEnvironment
 from certcore.testing.scripted_ca import Act, ScriptedCA
+from support.deployments import SHELL
 
 
 @define(eq=False)
@@ -24,12 +25,12 @@ class Place:
     def issued(self, domain="shop.example", **fields):
         """The id of a certificate that is active, and at rest."""
         fields = {"authority": self.authority.id, **fields}
-        one = self.core.certificates.create(domain, **fields).id
-        self.core.certificates.generate_csr(one)
+        certificate_id = self.core.certificates.create(domain, **fields).id
+        self.core.certificates.generate_csr(certificate_id)
         for _ in range(3):
-            self.core.reconcile(one)
-        assert self.core.certificates.get(one).status == "active"
-        return one
+            self.core.reconcile(certificate_id)
+        assert self.core.certificates.get(certificate_id).status == "active"
+        return certificate_id
 
     def renewed(self, certificate_id):
         """Put another leaf into service."""
@@ -41,7 +42,7 @@ class Place:
     def deliver(self):
         """Tell the targets; a target that failed is asked again."""
         self.environment.advance(timedelta(hours=2))
-        self.core.outbox.deliver()
+        self.core.deliver_events()
 
     def reason(self, certificate_id, target):
         """Why a target did not take an event; None when it took all."""
@@ -50,7 +51,7 @@ class Place:
 
     def event(self, certificate_id, kind="installed"):
         """The last event of a kind."""
-        return [one for one in self.core.certificates.timeline(certificate_id) if one.kind == kind][-1]
+        return [event for event in self.core.certificates.timeline(certificate_id) if event.kind == kind][-1]
 
     def reveals(self, certificate_id):
         """Who took the key out, and why."""
@@ -81,3 +82,23 @@ def open_place():
             return Place(core, ca, environment, core.authorities.create("test", module="scripted"))
 
         yield open_one
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Where the files go; not there yet."""
+    return tmp_path / "ssl"
+
+
+@pytest.fixture
+def script(tmp_path):
+    """Makes a command of lines of shell; what it notes with `note` is read by `noted`."""
+    notes = tmp_path / "notes"
+
+    def make(*lines):
+        path = tmp_path / "command.sh"
+        path.write_text("\n".join((f'note() {{ echo "$@" >> "{notes}"; }}', *lines)) + "\n")
+        return (SHELL, str(path))
+
+    make.noted = lambda: notes.read_text().splitlines() if notes.exists() else []
+    return make

@@ -8,13 +8,13 @@ from pathlib import Path
 import attrs
 import pytest
 
-from certcore.contrib.deploy import DeployFiles, Layout
-from certcore.contrib.mail import Mail, Security
+from certcore.contrib.deploy.files import DeployFiles, Layout
+from certcore.contrib.mail.notifier import Mail, Security
 from certcore.contrib.targets import Targets, load_targets, read_targets
 from certcore.contrib.webhook import Webhook
-from certcore.errors import InvalidInput
+from certcore.errors import InvalidInputError
 from certcore.model.events import EventKind
-from certcore.model.notices import NoticePolicy
+from certcore.model.notice_policy import NoticePolicy
 from certcore.model.secret import Secret
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to other users")
@@ -152,7 +152,7 @@ def test_notices(load, tmp_path, text, policy):
 def test_every_field_of_the_policy_has_a_key(load, tmp_path):
     """One that is added to `NoticePolicy` is not forgotten here."""
     values = {"days_before": "[3]", "after_failures": "4", "failing_for": "'5h'"}
-    load("[notices]\n" + "".join(f"{one.name} = {values[one.name]}\n" for one in attrs.fields(NoticePolicy)))
+    load("[notices]\n" + "".join(f"{field.name} = {values[field.name]}\n" for field in attrs.fields(NoticePolicy)))
     policy = read_targets(tmp_path / "targets.toml").notices
     assert attrs.astuple(policy) == ((3,), 4, timedelta(hours=5))
 
@@ -236,7 +236,7 @@ MAIL = '[[mail]]\nname = "ops"\nhost = "mail.example"\nsender = "a@b.example"\nt
 )
 def test_what_is_wrong_is_named(load, text, where):
     """By the table, its name or number, and the key; no secret is in the sentence."""
-    with pytest.raises(InvalidInput) as refused:
+    with pytest.raises(InvalidInputError) as refused:
         load(text)
     assert refused.value.field == where
     assert "canary" not in str(refused.value)
@@ -252,7 +252,7 @@ def test_secrets_that_others_can_read_are_refused(load, tmp_path, mode, good):
     if good:
         assert load(text)[0].secrets
         return
-    with pytest.raises(InvalidInput, match="too many rights") as refused:
+    with pytest.raises(InvalidInputError, match="other users can access") as refused:
         load(text)
     assert f"chmod {mode & 0o750:04o} {tmp_path}/new.secret" in refused.value.advice
 
@@ -263,18 +263,18 @@ def test_a_file_that_others_can_write_to_is_refused(load, tmp_path):
     path = tmp_path / "targets.toml"
     for mode in (0o664, 0o646):
         path.chmod(mode)
-        with pytest.raises(InvalidInput, match=f"mode {mode:04o}") as refused:
+        with pytest.raises(InvalidInputError, match=f"mode {mode:04o}") as refused:
             load_targets(path)
         assert f"chmod 0644 {path}" in refused.value.advice
 
 
 @needs_root
 def test_files_of_other_users_are_refused(load, tmp_path):
-    """The targets and the secrets; those of root are good for everybody."""
+    """The file of targets and the files of secrets must belong to this user or to root."""
     load(WEBHOOK + "secret_file = 'new.secret'")
     for name in ("new.secret", "targets.toml"):
         os.chown(tmp_path / name, 12345, 12345)
-        with pytest.raises(InvalidInput, match="another user"):
+        with pytest.raises(InvalidInputError, match="another user"):
             load_targets(tmp_path / "targets.toml")
         os.chown(tmp_path / name, 0, 0)
 
@@ -287,7 +287,7 @@ def test_what_is_no_file_of_targets(tmp_path):
     for name in ("pipe", "large", "bytes"):
         (tmp_path / name).chmod(0o600)
     for name in ("missing", ".", "pipe", "large", "bytes", "missing/\0"):
-        with pytest.raises(InvalidInput, match=r"^targets: "):
+        with pytest.raises(InvalidInputError, match=r"^targets: "):
             load_targets(tmp_path / name)
 
 

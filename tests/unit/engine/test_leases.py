@@ -8,9 +8,10 @@ import pytest
 
 from certcore import CertCore
 from certcore.engine.leases import LEASE
-from certcore.errors import LeaseLost
+from certcore.errors import LeaseLostError
 from certcore.testing.clock import FrozenEnvironment
 from certcore.testing.scripted_ca import Act, ScriptedCA
+from support.inside import inside
 
 
 class SlowCA(ScriptedCA):
@@ -43,10 +44,11 @@ def _schedule(core, certificate_id):
     return core.certificates.view(certificate_id).schedule
 
 
+@pytest.mark.slow(reason="waits for a thread that renews leases at its own pace")
 def test_the_lease_of_a_long_step_is_renewed(slow):
     """A step that takes longer than its lease keeps it, and nobody else begins the same step."""
     core, ca, environment, one = slow
-    core.engine.leases.renew_after = 0.02
+    inside(core).leases.renew_after = 0.02
     ca.script = (Act.ISSUE,)
     with ThreadPoolExecutor(1) as pool:
         step = pool.submit(core.reconcile, one)
@@ -55,7 +57,7 @@ def test_the_lease_of_a_long_step_is_renewed(slow):
             environment.advance(LEASE - timedelta(seconds=1))
             wanted = environment.now() + LEASE
             _until(lambda wanted=wanted: _schedule(core, one).lease_until == wanted)
-            assert core.engine.claim_due(10) == []
+            assert inside(core).engine.claim_due(10) == []
             assert not core.reconcile(one).stepped
         ca.go_on.set()
         assert step.result(10).status == "active"
@@ -68,19 +70,22 @@ def test_a_process_that_was_paused_past_its_lease_changes_nothing(slow):
     core, ca, environment, one = slow
     ca.script = (Act.ISSUE,)
     with ThreadPoolExecutor(1) as pool:
-        (paused,) = core.engine.claim_due(10)
-        held = core.engine.load(paused)
-        step = pool.submit(core.engine.step, held, keep_lease=False)
+        (paused,) = inside(core).engine.claim_due(10)
+        leased = inside(core).engine.load(paused)
+        step = pool.submit(inside(core).engine.step, leased, keep_lease=False)
         assert ca.begun.wait(60)
         environment.advance(LEASE + timedelta(seconds=1))
-        (successor,) = core.engine.claim_due(10)
+        (successor,) = inside(core).engine.claim_due(10)
         ca.go_on.set()
-        with pytest.raises(LeaseLost):
+        with pytest.raises(LeaseLostError):
             step.result(10)
-        documents = core.engine.contexts.documents(ca)
+        documents = inside(core).contexts.documents(ca)
         assert documents.list("done/") == []
         assert core.certificates.get(one).status == "pending"
-        assert core.engine.step(core.engine.load(successor), keep_lease=False).certificate.status == "active"
+        assert (
+            inside(core).engine.step(inside(core).engine.load(successor), keep_lease=False).certificate.status
+            == "active"
+        )
         assert len(documents.list("done/")) == 1
     assert ca.calls == 1
 

@@ -9,10 +9,12 @@ import pytest
 
 import certcore
 from certcore import CertCore, Status
-from certcore.adapters.sealing import StaticKeyring
-from certcore.errors import NotFound
+from certcore.adapters.keyrings.vault import StaticKeyring
+from certcore.errors import NotFoundError
 from certcore.testing.clock import FrozenEnvironment
 from certcore.testing.scripted_ca import Act, ScriptedCA
+from support.databases import sqlite_with_tables
+from support.inside import inside
 
 
 class Observer:
@@ -51,7 +53,7 @@ def open_core(tmp_path, environment):
         def open_one(*observers):
             ca = ScriptedCA([Act.ISSUE], now=environment.now())
             core = CertCore.open(
-                f"sqlite:///{tmp_path}/certcore.db",
+                sqlite_with_tables(tmp_path),
                 keyring=keyring,
                 plugins=[ca.plugin(), *observers],
                 installed_plugins=False,
@@ -67,9 +69,9 @@ def _draft(core, domain="shop.example"):
     return core.certificates.create(domain, authority=known[0].id).id
 
 
-def _edit(core, one, times=1):
+def _edit(core, certificate_id, times=1):
     for _ in range(times):
-        core.certificates.edit(one, wildcard=not core.certificates.get(one).wildcard)
+        core.certificates.edit(certificate_id, wildcard=not core.certificates.get(certificate_id).wildcard)
 
 
 def test_every_event_is_delivered_once_and_in_order(open_core):
@@ -78,14 +80,14 @@ def test_every_event_is_delivered_once_and_in_order(open_core):
     first = open_core(observer)
     one, other = _draft(first), _draft(first, "other.example")
     _edit(first, one, 3)
-    assert first.outbox.has_work()
-    first.outbox.deliver()
-    assert not first.outbox.has_work()
+    assert inside(first).outbox.has_work()
+    first.deliver_events()
+    assert not inside(first).outbox.has_work()
     second = open_core(observer)
     _edit(second, one)
     second.certificates.delete(other)
-    assert first.outbox.deliver() == 2
-    assert second.outbox.deliver() == 0
+    assert first.deliver_events() == 2
+    assert second.deliver_events() == 0
     assert observer.numbers(one) == [1, 2, 3, 4, 5]
     assert [told for told in observer.told if told[0] == other] == [(other, 1, "created"), (other, 2, "deleted")]
 
@@ -94,20 +96,20 @@ def test_a_long_record_is_delivered_in_pieces(open_core, environment):
     """More events than fit into one lease come one after the other, none twice; so they do to one that was behind."""
     quick, slow = Observer("Quick"), Observer("Slow")
     core = open_core(quick, slow)
-    one = _draft(core)
+    certificate_id = _draft(core)
     slow.broken = True
-    core.outbox.deliver()
-    _edit(core, one, 450)
-    while core.outbox.has_work():
-        core.outbox.deliver()
-    assert quick.numbers(one) == list(range(1, 452))
+    core.deliver_events()
+    _edit(core, certificate_id, 450)
+    while inside(core).outbox.has_work():
+        core.deliver_events()
+    assert quick.numbers(certificate_id) == list(range(1, 452))
     slow.broken = False
     environment.advance(timedelta(hours=2))
-    _edit(core, one)
-    while core.outbox.has_work():
-        core.outbox.deliver()
-    assert slow.numbers(one) == quick.numbers(one) == list(range(1, 453))
-    assert core.certificates.deliveries(one).behind == {}
+    _edit(core, certificate_id)
+    while inside(core).outbox.has_work():
+        core.deliver_events()
+    assert slow.numbers(certificate_id) == quick.numbers(certificate_id) == list(range(1, 453))
+    assert core.certificates.deliveries(certificate_id).behind == {}
 
 
 def test_an_observer_that_fails_is_asked_again_later(open_core, environment, caplog):
@@ -115,30 +117,30 @@ def test_an_observer_that_fails_is_asked_again_later(open_core, environment, cap
     observer = Observer()
     core = open_core(observer)
     observer.broken = True
-    one = _draft(core)
-    _edit(core, one)
+    certificate_id = _draft(core)
+    _edit(core, certificate_id)
     pauses = []
     with caplog.at_level(logging.DEBUG):
         for _ in range(12):
-            core.outbox.deliver()
-            (name, behind), *others = core.certificates.deliveries(one).behind.items()
+            core.deliver_events()
+            (name, behind), *others = core.certificates.deliveries(certificate_id).behind.items()
             assert (name, others) == ("Observer", [])
             assert (behind.delivered, behind.attempts) == (0, len(pauses) + 1)
             assert "RuntimeError" in behind.reason
-            assert core.outbox.failing == {one: {"Observer": behind.reason}}
+            assert core.failed_deliveries == {certificate_id: {"Observer": behind.reason}}
             assert "s3cr3t" not in behind.reason
             pauses.append(behind.due_at - environment.now())
             environment.advance(pauses[-1] - timedelta(microseconds=1))
-            assert core.outbox.deliver() == 0
+            assert core.deliver_events() == 0
             environment.advance(timedelta(microseconds=1))
     assert pauses == sorted(pauses)
     assert timedelta(seconds=5) <= pauses[0] <= timedelta(seconds=10)
     assert timedelta(minutes=30) <= pauses[-1] <= timedelta(hours=1)
     assert set(observer.asked) == {1}
     observer.broken = False
-    core.outbox.deliver()
-    assert observer.numbers(one) == [1, 2]
-    assert core.certificates.deliveries(one).behind == core.outbox.failing == {}
+    core.deliver_events()
+    assert observer.numbers(certificate_id) == [1, 2]
+    assert core.certificates.deliveries(certificate_id).behind == core.failed_deliveries == {}
     assert "s3cr3t" not in caplog.text
     assert "'Observer'" in caplog.text
 
@@ -152,7 +154,7 @@ def test_one_that_fails_holds_up_nobody_else(open_core, environment):
     for _ in range(3):
         _edit(core, one)
         _edit(core, other)
-        core.outbox.deliver()
+        core.deliver_events()
         environment.advance(timedelta(seconds=1))
     assert good.numbers(one) == good.numbers(other) == bad.numbers(other) == [1, 2, 3, 4]
     assert set(bad.numbers(one)) == {1}
@@ -163,18 +165,18 @@ def test_the_state_of_an_observer_that_is_not_here_is_kept(open_core, environmen
     bad, good = Observer("Bad"), Observer("Good")
     bad.broken = True
     with_both = open_core(bad, good)
-    one = _draft(with_both)
-    with_both.outbox.deliver()
+    certificate_id = _draft(with_both)
+    with_both.deliver_events()
     without = open_core(good)
     environment.advance(timedelta(hours=3))
-    _edit(without, one)
-    without.outbox.deliver()
-    assert not without.outbox.has_work()
-    assert good.numbers(one) == [1, 2]
+    _edit(without, certificate_id)
+    without.deliver_events()
+    assert not inside(without).outbox.has_work()
+    assert good.numbers(certificate_id) == [1, 2]
     bad.broken = False
     environment.advance(timedelta(hours=3))
-    with_both.outbox.deliver()
-    assert bad.numbers(one) == good.numbers(one) == [1, 2]
+    with_both.deliver_events()
+    assert bad.numbers(certificate_id) == good.numbers(certificate_id) == [1, 2]
 
 
 def test_processes_with_different_observers_miss_nothing(open_core, environment):
@@ -182,38 +184,131 @@ def test_processes_with_different_observers_miss_nothing(open_core, environment)
     deploy, tell = Observer("Deploy"), Observer("Tell")
     deploying, telling = open_core(deploy), open_core(tell)
     first = _draft(deploying)
-    deploying.outbox.deliver()
-    telling.outbox.deliver()  # nothing is left for it, but it is known from now on
-    one = _draft(deploying, "other.example")
-    _edit(deploying, one, 2)
+    deploying.deliver_events()
+    telling.deliver_events()  # nothing is left for it, but it is known from now on
+    certificate_id = _draft(deploying, "other.example")
+    _edit(deploying, certificate_id, 2)
     for number in range(6):
         for process in (deploying, telling) if number % 2 else (telling, deploying):
-            process.outbox.deliver()
-        _edit(deploying, one)
+            process.deliver_events()
+        _edit(deploying, certificate_id)
         environment.advance(timedelta(seconds=6))
     for _ in range(4):
         environment.advance(timedelta(hours=1))
-        deploying.outbox.deliver()
-        telling.outbox.deliver()
-    assert deploy.numbers(one) == tell.numbers(one) == list(range(1, 10))
+        deploying.deliver_events()
+        telling.deliver_events()
+    assert deploy.numbers(certificate_id) == tell.numbers(certificate_id) == list(range(1, 10))
     assert deploy.numbers(first) == [1]
-    assert deploying.certificates.deliveries(one).behind == {}
+    assert deploying.certificates.deliveries(certificate_id).behind == {}
+
+
+def test_a_process_claims_nothing_of_an_observer_that_it_has_not_got(open_core):
+    """The delivery is left to the process that has the observer: no lease, no attempt, and no work for the other."""
+    here, elsewhere = Observer("Here"), Observer("Elsewhere")
+    other = open_core(elsewhere)
+    other.deliver_events()  # it is known from now on
+    core = open_core(here)
+    certificate_id = _draft(core)
+    _edit(core, certificate_id)
+    assert core.deliver_events() == 1
+    assert here.numbers(certificate_id) == [1, 2]
+    assert not inside(core).outbox.has_work()
+    assert core.deliver_events() == 0
+    behind = core.certificates.deliveries(certificate_id).behind
+    assert behind.keys() == {"Elsewhere"}
+    waiting = behind["Elsewhere"]
+    assert (waiting.delivered, waiting.length, waiting.attempts) == (0, 2, 0)
+    assert (waiting.lease_owner, waiting.lease_until, waiting.token) == ("", None, 0)
+    assert elsewhere.asked == []
+    assert inside(other).outbox.has_work()
+    assert other.deliver_events() == 1  # at once: nothing has put it off
+    assert elsewhere.numbers(certificate_id) == [1, 2]
+    assert core.certificates.deliveries(certificate_id).behind == {}
+
+
+def test_many_pending_certificates_are_offered_in_one_call(open_core, environment):
+    """Also when this process has nothing to tell of most of them, because its observer waits for a retry."""
+    observer = Observer()
+    observer.broken = True
+    core = open_core(observer)
+    ids = [_draft(core, f"d{number}.example") for number in range(45)]
+    core.deliver_events()
+    assert core.failed_deliveries.keys() == set(ids)
+    for one in ids:
+        _edit(core, one)
+    last = _draft(core, "last.example")
+    assert core.deliver_events() == 1
+    assert core.failed_deliveries.keys() == {*ids, last}
+    observer.broken = False
+    environment.advance(timedelta(hours=1))
+    assert core.deliver_events() == 46
+    assert {one: observer.numbers(one) for one in ids} == {one: [1, 2] for one in ids}
+
+
+def test_the_next_process_knows_what_failed(open_core):
+    """Before it is tried again, too; a process without the observer does not tell of it."""
+    bad, good = Observer("Bad"), Observer("Good")
+    bad.broken = True
+    first = open_core(bad, good)
+    certificate_id = _draft(first)
+    first.deliver_events()
+    assert (
+        open_core(bad).failed_deliveries
+        == first.failed_deliveries
+        == {certificate_id: {"Bad": "it raised RuntimeError."}}
+    )
+    assert open_core(good).failed_deliveries == {}
+    assert open_core().failed_deliveries == {}
+
+
+def test_an_event_that_an_observer_causes_is_told_later(open_core):
+    """One that changes the certificate whenever it is told of it does not keep the call from ending."""
+    observer = Observer()
+    core = open_core(observer)
+    certificate_id = _draft(core)
+
+    def cause_another(_):
+        inside(core).environment.advance(timedelta(microseconds=1))
+        _edit(core, certificate_id)
+
+    observer.then = cause_another
+    for number in range(1, 4):
+        core.deliver_events()
+        assert observer.numbers(certificate_id) == list(range(1, number + 1))
+
+
+def test_a_lease_that_ran_out_before_its_turn_is_looked_at(open_core, environment):
+    """An observer that takes minutes for one certificate: another process has told it of the next one meanwhile."""
+    slow, quick = Observer(), Observer()
+    one_process, other_process = open_core(slow), open_core(quick)
+    ids = [_draft(one_process), _draft(one_process, "other.example")]
+
+    def take_long(event):
+        if len(slow.told) == 1:
+            environment.advance(timedelta(minutes=2))
+            other_process.deliver_events()
+
+    slow.then = take_long
+    one_process.deliver_events()
+    assert len(slow.told) == 1
+    assert {one: quick.numbers(one) for one in ids} == {one: [1] for one in ids}
+    assert not inside(one_process).outbox.has_work()
 
 
 def test_news_does_not_wait_for_an_observer_that_is_elsewhere(open_core):
     """A worker whose targets are here tells them before it is idle, though another process's target is behind."""
     here, elsewhere = Observer("Here"), Observer("Elsewhere")
-    open_core(elsewhere).outbox.deliver()  # it is known from now on
+    open_core(elsewhere).deliver_events()  # it is known from now on
     core = open_core(here)
-    one = _draft(core)
-    core.outbox.deliver()
-    core.outbox.deliver()  # for the other one it is due still, and left to it for a while
-    assert here.numbers(one) == [1]
-    core.certificates.generate_csr(one)
+    certificate_id = _draft(core)
+    core.deliver_events()
+    core.deliver_events()  # for the other one it is due still, and left to it for a while
+    assert here.numbers(certificate_id) == [1]
+    core.certificates.generate_csr(certificate_id)
     worker = core.worker(threads=1, poll_interval=0.01)
     worker.start()
     assert worker.wait_until_idle(timeout=120)
-    assert core.certificates.get(one).status is Status.ACTIVE
+    assert core.certificates.get(certificate_id).status is Status.ACTIVE
     assert "installed" in {kind for _, _, kind in here.told}
     assert worker.stop(timeout=60)
 
@@ -222,44 +317,70 @@ def test_an_observer_that_was_taken_away_is_forgotten(open_core, environment):
     """For a week its place is kept, with ever fewer looks; then nothing is kept for it, and nothing looked at."""
     here, gone = Observer("Here"), Observer("Gone")
     with_both = open_core(here, gone)
-    one = _draft(with_both)
-    with_both.outbox.deliver()
+    certificate_id = _draft(with_both)
+    with_both.deliver_events()
     without = open_core(here)
-    _edit(without, one)
+    _edit(without, certificate_id)
     looks = 0
     for _ in range(8 * 24 * 12):
-        looks += without.outbox.deliver()
+        looks += without.deliver_events()
         environment.advance(timedelta(minutes=5))
-    assert here.numbers(one) == [1, 2]
-    assert without.certificates.deliveries(one).behind == {}
+    assert here.numbers(certificate_id) == [1, 2]
+    assert without.certificates.deliveries(certificate_id).behind == {}
     assert looks < 2 * 8 * 24 + 20
-    _edit(without, one)
-    assert without.outbox.deliver() == 1
+    _edit(without, certificate_id)
+    assert without.deliver_events() == 1
     environment.advance(timedelta(days=1))
-    assert without.outbox.deliver() == 0
+    assert without.deliver_events() == 0
     back = open_core(here, gone)
-    _edit(back, one)
-    back.outbox.deliver()
-    assert gone.numbers(one) == [1, 4]
+    _edit(back, certificate_id)
+    back.deliver_events()
+    assert gone.numbers(certificate_id) == [1, 4]
+
+
+@pytest.mark.parametrize("ahead", [timedelta(days=8), timedelta(days=4000), timedelta(days=-8), timedelta(days=-4000)])
+def test_a_process_with_a_wrong_clock_forgets_no_observer(open_core, environment, ahead):
+    """It may run for days beside one whose clock is right, and that one's observer gets every event."""
+    right, wrong = Observer("Right"), Observer("Wrong")
+    with_right, with_wrong = open_core(right), open_core(wrong)
+    with_right.deliver_events()
+    certificate_id = _draft(with_right)
+    for _ in range(10 * 4):
+        environment.advance(ahead)
+        with_wrong.deliver_events()
+        environment.advance(timedelta(hours=6) - ahead)
+        with_right.deliver_events()
+    environment.advance(ahead)
+    with_wrong.deliver_events()
+    _edit(with_wrong, certificate_id)
+    with_wrong.deliver_events()
+    environment.advance(-ahead)
+    for _ in range(3):
+        inside(with_right).engine.sweep.run(environment.now())
+        with_right.deliver_events()
+        with_wrong.deliver_events()
+        environment.advance(timedelta(hours=1))
+    assert right.numbers(certificate_id) == [1, 2]
+    assert wrong.numbers(certificate_id)[-1] == 2
 
 
 def test_a_process_that_stood_still_tells_no_older_news(open_core, environment):
     """When its lease was taken over during a long call, a process does not go on where the other one is already."""
     slow, quick = Observer(), Observer()
     one_process, other_process = open_core(slow), open_core(quick)
-    one = _draft(one_process)
-    _edit(one_process, one, 2)
+    certificate_id = _draft(one_process)
+    _edit(one_process, certificate_id, 2)
 
     def stand_still(event):
         if event.number == 1:
             environment.advance(timedelta(minutes=2))
-            other_process.outbox.deliver()
+            other_process.deliver_events()
 
     slow.then = stand_still
-    one_process.outbox.deliver()
-    assert quick.numbers(one) == [1, 2, 3]
-    assert slow.numbers(one) == [1]
-    assert not one_process.outbox.has_work()
+    one_process.deliver_events()
+    assert quick.numbers(certificate_id) == [1, 2, 3]
+    assert slow.numbers(certificate_id) == [1]
+    assert not inside(one_process).outbox.has_work()
 
 
 def test_several_processes_at_once_deliver_each_event_once(open_core):
@@ -269,25 +390,25 @@ def test_several_processes_at_once_deliver_each_event_once(open_core):
     ids = [_draft(cores[0], f"d{number}.example") for number in range(25)]
     for one in ids:
         _edit(cores[0], one, 2)
-    threads = [threading.Thread(target=core.outbox.deliver) for core in cores]
+    threads = [threading.Thread(target=core.deliver_events) for core in cores]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(300)
-    assert not cores[0].outbox.has_work()
+    assert not inside(cores[0]).outbox.has_work()
     assert {one: observer.numbers(one) for one in ids} == {one: [1, 2, 3] for one in ids}
 
 
 def test_without_observers_nothing_is_due(open_core):
     """A store whose processes have no observer does no work for them; one that comes later gets what happened."""
     alone = open_core()
-    one = _draft(alone)
-    assert not alone.outbox.has_work()
-    assert alone.outbox.deliver() == 0
+    certificate_id = _draft(alone)
+    assert not inside(alone).outbox.has_work()
+    assert alone.deliver_events() == 0
     late = Observer()
-    open_core(late).outbox.deliver()
-    assert late.numbers(one) == [1]
-    with pytest.raises(NotFound):
+    open_core(late).deliver_events()
+    assert late.numbers(certificate_id) == [1]
+    with pytest.raises(NotFoundError):
         alone.certificates.deliveries("nobody")
 
 
@@ -300,24 +421,24 @@ def test_the_engine_does_not_wait_for_an_observer():
     ca = ScriptedCA([Act.ISSUE], now=environment.now())
     plugins = [ca.plugin(), observer]
     with CertCore.in_memory(plugins=plugins, installed_plugins=False, environment=environment) as core:
-        one = _draft(core)
+        certificate_id = _draft(core)
         worker = core.worker(threads=1, poll_interval=0.01)
         worker.start()
         try:
-            core.certificates.generate_csr(one)
+            core.certificates.generate_csr(certificate_id)
             worker.wake()
             pause = threading.Event()
             for _ in range(2000):
-                if core.certificates.get(one).status is Status.ACTIVE:
+                if core.certificates.get(certificate_id).status is Status.ACTIVE:
                     break
                 pause.wait(0.01)
-            assert core.certificates.get(one).status is Status.ACTIVE
+            assert core.certificates.get(certificate_id).status is Status.ACTIVE
             assert not worker.is_idle(timedelta())
             assert not worker.stop(timeout=0.2)
         finally:
             gate.set()
         assert worker.stop(timeout=60)
-        assert observer.numbers(one) == [1, 2, 3]
+        assert observer.numbers(certificate_id) == [1, 2, 3]
 
 
 def test_what_was_done_is_told_before_the_worker_ends():
@@ -329,6 +450,6 @@ def test_what_was_done_is_told_before_the_worker_ends():
     with CertCore.in_memory(plugins=plugins, installed_plugins=False, environment=environment) as core:
         worker = core.worker(threads=1, poll_interval=30)
         worker.start()
-        one = _draft(core)
+        certificate_id = _draft(core)
         assert worker.stop(timeout=60)
-        assert observer.numbers(one) == [1]
+        assert observer.numbers(certificate_id) == [1]

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
 from certcore import CertCore, RenewalPolicy, Status
-from certcore.errors import CAError, CertCoreError, InvalidInput, TransitionNotAllowed
+from certcore.errors import CAError, CertCoreError, InvalidInputError, TransitionNotAllowedError
 from certcore.model.hints import hint_to_json
 from certcore.model.issuance import Outcome
 from certcore.model.keys import KeyType
@@ -16,12 +16,13 @@ from certcore.model.lifecycle import TRANSITIONS
 from certcore.model.names import DnsName
 from certcore.model.renewal_info import SuggestedWindow
 from certcore.model.subject import Subject
-from certcore.testing.authority import LittleAuthority
 from certcore.testing.clock import FrozenEnvironment
+from certcore.testing.local_ca import LittleAuthority
 from certcore.testing.scripted_ca import Act, ScriptedRenewalCA
 from certcore.x509.chain import parse_chain
 from certcore.x509.csr import build_csr
 from certcore.x509.keys import generate_key, load_private_key, private_key_pem, spki_sha256
+from support.inside import inside
 
 #: What can follow what in one action, whoever takes it.
 _POSSIBLE = {(before, after) for (before, _), after in TRANSITIONS.items()}
@@ -132,9 +133,9 @@ class Life(RuleBasedStateMachine):
         }[change]
         try:
             saved = self.core.certificates.reissue(one, keep_key=keep_key, **given)
-        except TransitionNotAllowed:
+        except TransitionNotAllowedError:
             assert "reissue" not in before.actions
-        except InvalidInput as error:
+        except InvalidInputError as error:
             assert error.field in ("aliases", "key_type", "csr", "authority")  # noqa: PT017 - not always
         else:
             assert saved.version == certificate.version + 1
@@ -171,13 +172,13 @@ class Life(RuleBasedStateMachine):
     @rule()
     def reconcile_all_due(self):
         """A worker takes a step of everything that is due."""
-        for schedule in self.core.engine.claim_due(100):
-            self.core.engine.step(self.core.engine.load(schedule), keep_lease=False)
+        for schedule in inside(self.core).engine.claim_due(100):
+            inside(self.core).engine.step(inside(self.core).engine.load(schedule), keep_lease=False)
 
     @rule(one=certificates)
     def a_worker_dies(self, one):
         """A worker takes a lease and is never heard of again."""
-        self.core.engine.claim_due(1)
+        inside(self.core).engine.claim_due(1)
 
     @rule(one=certificates, action=st.sampled_from(["generate_csr", "renew", "check_now", "back_to_draft"]))
     def a_user_acts(self, one, action):
@@ -186,9 +187,9 @@ class Life(RuleBasedStateMachine):
         refused = ""
         try:
             getattr(self.core.certificates, action)(one)
-        except InvalidInput as error:
+        except InvalidInputError as error:
             refused = error.field
-        except TransitionNotAllowed:
+        except TransitionNotAllowedError:
             refused = "status"
         if refused:
             assert self.core.certificates.view(one) == view
@@ -206,7 +207,7 @@ class Life(RuleBasedStateMachine):
             refusal = error
         if refusal is not None:
             no_proof = "imported without its private key" in refusal.message
-            assert isinstance(refusal, TransitionNotAllowed) or no_proof
+            assert isinstance(refusal, TransitionNotAllowedError) or no_proof
             assert "revoke" not in view.actions
             assert self.core.certificates.view(one) == view
 
@@ -237,16 +238,16 @@ class Life(RuleBasedStateMachine):
         """A user changes the policy, and where the table permits it the CA profile, the key type and the subject."""
         before = self.core.certificates.view(one)
         certificate = before.certificate
-        ways = {view.field.name: view.way for view in before.fields}
-        authority = self.authorities[other] if ways["authority"] == "edit" else None
+        methods = {view.field.name: view.edit_method for view in before.fields}
+        authority = self.authorities[other] if methods["authority"] == "edit" else None
         if authority in certificate.fallbacks:
             authority = None
         policy = RenewalPolicy(auto=auto, days_before=days)
         try:
             saved = self.core.certificates.edit(one, renewal=policy, authority=authority, **more)
-        except (InvalidInput, TransitionNotAllowed):
+        except (InvalidInputError, TransitionNotAllowedError):
             assert more
-            assert ways["key_type"] != "edit" or (certificate.csr_pem and "key_type" in more)
+            assert methods["key_type"] != "edit" or (certificate.csr_pem and "key_type" in more)
             assert self.core.certificates.view(one) == before
             return
         # What is as it was is not saved again.
@@ -305,7 +306,7 @@ class Life(RuleBasedStateMachine):
 
         That of an earlier leaf that has ended may be gone: the next renewal destroys it.
         """
-        with self.core.engine.storage.read() as transaction:
+        with inside(self.core).storage.read() as transaction:
             kept = set(transaction.secrets.names("certificate-key"))
         wanted, needed = set(), set()
         for one in self.seen:
@@ -364,7 +365,7 @@ class Life(RuleBasedStateMachine):
     @invariant()
     def events_only_grow(self):
         """Sequence numbers grow, and the last event of a certificate names its status."""
-        with self.core.engine.storage.read() as transaction:
+        with inside(self.core).storage.read() as transaction:
             for event in transaction.events.after(self.sequence):
                 assert event.sequence > self.sequence
                 self.sequence = event.sequence
@@ -391,4 +392,4 @@ class Life(RuleBasedStateMachine):
 Life.TestCase.settings = settings(
     max_examples=150, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
 )
-TestLife = pytest.mark.slow(Life.TestCase)
+TestLife = pytest.mark.slow(reason="walks through thousands of states")(Life.TestCase)

@@ -7,9 +7,10 @@ import pytest
 
 from certcore import CertCore, Status
 from certcore.adapters.environment import SystemEnvironment
-from certcore.errors import InvalidInput, StorageUnavailable
+from certcore.errors import InvalidInputError, StorageUnavailableError
 from certcore.ports.ca_module import Waiting, WaitingFor
 from certcore.testing.scripted_ca import Act, ScriptedCA
+from support.inside import inside
 
 
 class QuickCA(ScriptedCA):
@@ -51,10 +52,10 @@ def quick():
 
 
 def _request(core, count):
-    authority = core.authorities.find("test")
+    authority = core.authorities.get("test")
     ids = [core.certificates.create(f"d{number}.example", authority=authority.id).id for number in range(count)]
-    for one in ids:
-        core.certificates.generate_csr(one)
+    for certificate_id in ids:
+        core.certificates.generate_csr(certificate_id)
     return ids
 
 
@@ -68,10 +69,10 @@ def test_everything_that_is_due_gets_done(quick, threads):
     assert worker.wait_until_idle(timeout=120)
     assert worker.busy == 0
     assert worker.stop(timeout=60)
-    assert [core.certificates.get(one).status for one in ids] == [Status.ACTIVE] * 25
+    assert [core.certificates.get(certificate_id).status for certificate_id in ids] == [Status.ACTIVE] * 25
     assert ca.held == set()
     assert ca.most <= threads
-    assert all(core.certificates.view(one).schedule.lease_until is None for one in ids)
+    assert all(core.certificates.view(certificate_id).schedule.lease_until is None for certificate_id in ids)
     assert ca.calls == 25 * 3
 
 
@@ -89,13 +90,13 @@ def test_stopping_lets_running_steps_end(quick):
     assert not worker.stop(timeout=0.01)
     ca.gate.set()
     assert worker.stop(timeout=60)
-    with core.engine.storage.read() as transaction:
+    with inside(core).storage.read() as transaction:
         assert all(transaction.schedules.get(one).lease_until is None for one in ids)
     second = core.worker(threads=2, poll_interval=0.01)
     second.start()
     assert second.wait_until_idle(timeout=120)
     second.stop()
-    assert {core.certificates.get(one).status for one in ids} == {Status.ACTIVE}
+    assert {core.certificates.get(certificate_id).status for certificate_id in ids} == {Status.ACTIVE}
 
 
 def test_work_that_comes_later_is_found(quick):
@@ -104,10 +105,10 @@ def test_work_that_comes_later_is_found(quick):
     worker = core.worker(threads=2, poll_interval=30)
     worker.start()
     assert worker.wait_until_idle(timeout=120)
-    (one,) = _request(core, 1)
+    (certificate_id,) = _request(core, 1)
     worker.wake()
     deadline = time.monotonic() + 60
-    while core.certificates.get(one).status is not Status.ACTIVE:
+    while core.certificates.get(certificate_id).status is not Status.ACTIVE:
         assert time.monotonic() < deadline
         time.sleep(0.001)
     worker.stop()
@@ -150,7 +151,7 @@ def test_it_outlives_a_store_in_trouble(quick, caplog):
         assert time.monotonic() < deadline
         time.sleep(0.001)
     assert worker.stop(timeout=60)
-    with pytest.raises(StorageUnavailable):
+    with pytest.raises(StorageUnavailableError):
         core.certificates.list()
 
 
@@ -158,10 +159,11 @@ def test_it_outlives_a_store_in_trouble(quick, caplog):
 def test_a_worker_that_could_not_work_is_refused(quick, wrong):
     """At least one thread, one certificate and some time between two looks."""
     core, _ = quick
-    with pytest.raises(InvalidInput):
+    with pytest.raises(InvalidInputError):
         core.worker(**wrong)
 
 
+@pytest.mark.slow(reason="waits for a thread that renews leases at its own pace")
 def test_how_a_worker_is(quick):
     """What runs, what is in hand, and for how long the store has been silent."""
     core, ca = quick
@@ -172,7 +174,7 @@ def test_how_a_worker_is(quick):
     _until(lambda: worker.health().in_hand == 3)
     assert (worker.health().threads, worker.health().wanted) == (2, 2)
     _until(lambda: worker.health().silent > 0.2)  # both threads wait for the CA, so nobody asks the store
-    core.engine.leases.renew_after = 0.02
+    inside(core).leases.renew_after = 0.02
     _until(lambda: worker.health().silent < 0.1)  # long steps have their leases renewed: the store is there
     ca.gate.set()
     _until(lambda: worker.health().silent < 0.1)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from certcore.errors import InvalidInput, TransitionNotAllowed
+from certcore.errors import InvalidInputError, TransitionNotAllowedError
 from certcore.model.leaf import Leaf
 from certcore.model.lifecycle import TRANSITIONS, USER_ACTIONS, Action, Status, allowed_actions, transition
 from certcore.model.renewal import RenewalPolicy, Retry, retry_delay
@@ -38,7 +38,7 @@ def test_the_table_is_all_there_is(status, action):
     if (status, action) in TRANSITIONS:
         assert transition(status, action) is TRANSITIONS[status, action]
         return
-    with pytest.raises(TransitionNotAllowed) as refused:
+    with pytest.raises(TransitionNotAllowedError) as refused:
         transition(status, action)
     assert set(refused.value.allowed) == allowed_actions(status)
     assert status in str(refused.value)
@@ -107,7 +107,7 @@ def test_renewal_without_a_threshold(lifetime, before):
 @pytest.mark.parametrize("days", [0, -1, 366, True, "30", 1.5])
 def test_a_threshold_that_cannot_be(days):
     """The days are a whole number from 1 to 365."""
-    with pytest.raises(InvalidInput, match="days_before"):
+    with pytest.raises(InvalidInputError, match="days_before"):
         RenewalPolicy(days_before=days)
 
 

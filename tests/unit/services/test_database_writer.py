@@ -7,14 +7,15 @@ from datetime import timedelta
 import pytest
 from attrs import define
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from stores import core_on
 
 from certcore import NoticePolicy, RenewalPolicy
-from certcore.errors import CertCoreError, KeyNotOfCertificate, SealingError, UnsealFailed
+from certcore.errors import CertCoreError, SealingError, StoredKeyMismatchError, UnsealError
 from certcore.model.secret import CERTIFICATE_KEY, SealedSecret, SecretName
 from certcore.testing.clock import FrozenEnvironment
 from certcore.testing.scripted_ca import Act, ScriptedCA
 from certcore.x509.csr import csr_spki_sha256
+from support.cores import core_on
+from support.inside import inside
 
 #: Without steps of their own for notices.
 QUIET = NoticePolicy(days_before=())
@@ -48,8 +49,8 @@ class Stand:
             rows = connection.execute("SELECT owner_id FROM certcore_secrets WHERE purpose = ?", (purpose,))
             return [owner_id for (owner_id,) in rows]
 
-    def revealed(self, one):
-        return [event for event in self.core.certificates.timeline(one) if event.kind == "key_revealed"]
+    def revealed(self, certificate_id):
+        return [event for event in self.core.certificates.timeline(certificate_id) if event.kind == "key_revealed"]
 
 
 @pytest.fixture
@@ -58,14 +59,14 @@ def stand(tmp_path):
     ca = ScriptedCA((Act.ISSUE,), now=environment.now())
     with core_on("sqlite", tmp_path, plugins=[ca.plugin()], environment=environment, notices=QUIET) as core:
         authority = core.authorities.create("test", module="scripted", settings={"api_key": "canary-api-key"}).id
-        core.engine.contexts.documents(ca).seal("account/key", b"canary-account-key")
+        inside(core).contexts.documents(ca).seal("account/key", b"canary-account-key")
         ids = []
         policy = RenewalPolicy(rotate_key=False)
         for name, owner in (("bank.test", "anna"), ("m.test", "mallory"), ("n.test", "mallory")):
-            one = core.certificates.create(name, authority=authority, owner=owner, renewal=policy).id
-            core.certificates.generate_csr(one)
-            core.reconcile(one)
-            ids.append(one)
+            certificate_id = core.certificates.create(name, authority=authority, owner=owner, renewal=policy).id
+            core.certificates.generate_csr(certificate_id)
+            core.reconcile(certificate_id)
+            ids.append(certificate_id)
         yield Stand(core, environment, str(tmp_path / "certcore.db"), *ids)
 
 
@@ -106,10 +107,9 @@ REDIRECTIONS = {
 }
 #: What a user of the page then does with the key.
 USES = {
-    "reveal": lambda stand: stand.core.certificates.reveal_private_key(stand.mallory, reason="r"),
+    "reveal": lambda stand: stand.core.certificates.private_key(stand.mallory, reason="r"),
     "export": lambda stand: stand.core.certificates.export(stand.mallory, reason="r"),
-    "export_as": lambda stand: stand.core.certificates.export_as(stand.mallory, "pem", reason="r"),
-    "material": lambda stand: stand.core.certificates.material(stand.mallory, reason="r"),
+    "export of files": lambda stand: stand.core.certificates.export(stand.mallory, "pem", reason="r"),
     "renew": lambda stand: stand.core.certificates.renew(stand.mallory),
     "reissue": lambda stand: stand.core.certificates.reissue(stand.mallory, keep_key=True),
 }
@@ -138,7 +138,7 @@ def test_a_secret_of_another_kind_is_not_a_private_key(stand, purpose):
     """The API key of a CA profile, the key of its account and whatever else is sealed does not open on a page."""
     (name,) = stand.secrets(purpose)
     stand.write(f"UPDATE certcore_issuances SET key_purpose = '{purpose}', key_owner_id = '{name}'")
-    for use in ("reveal", "export", "export_as", "material"):
+    for use in ("reveal", "export", "export of files"):
         with pytest.raises(CertCoreError) as refused:
             USES[use](stand)
         assert "canary" not in str(refused.value)
@@ -148,8 +148,8 @@ def test_a_secret_of_another_kind_is_not_a_private_key(stand, purpose):
 def test_a_certificate_given_to_another_tenant_takes_no_key_along(stand):
     """The key was sealed for its owner: with another one in the row it does not open."""
     stand.write("UPDATE certcore_certificates SET owner = 'mallory' WHERE id = '{anna}'")
-    with pytest.raises(UnsealFailed):
-        stand.core.certificates.reveal_private_key(stand.anna, reason="r", actor="mallory")
+    with pytest.raises(UnsealError):
+        stand.core.certificates.private_key(stand.anna, reason="r", actor="mallory")
 
 
 def test_a_renewal_does_not_take_over_a_key_that_is_not_its_own(stand):
@@ -159,7 +159,7 @@ def test_a_renewal_does_not_take_over_a_key_that_is_not_its_own(stand):
     stand.environment.set(core.certificates.view(one).renews_at + timedelta(minutes=1))
     for _ in range(3):
         core.reconcile(one)
-    assert core.certificates.get(one).problem.type == "urn:certcore:KeyNotOfCertificate"
+    assert core.certificates.get(one).problem.type == "urn:certcore:stored-key-mismatch"
     assert len(core.certificates.issuances(one)) == 1
     stand.environment.set(core.certificates.get(one).not_after - timedelta(hours=1))
     for _ in range(4):
@@ -184,7 +184,7 @@ def _sealed_as_before(core, name, plain):
     parts = [name.purpose.encode(), name.owner_id.encode()]
     bound = b"certcore-sealed-1" + b"".join(len(part).to_bytes(4, "big") + part for part in parts)
     data_key, nonce = bytes(range(32)), bytes(range(12))
-    key_id, wrapped = core.engine.vault.keyring.wrap(data_key, bound_to=bound)
+    key_id, wrapped = inside(core).vault.keyring.wrap(data_key, bound_to=bound)
     ciphertext = AESGCM(data_key).encrypt(nonce, plain, bound)
     return SealedSecret(key_id=key_id, wrapped_key=wrapped, nonce=nonce, ciphertext=ciphertext)
 
@@ -193,16 +193,16 @@ def test_secrets_of_older_versions_open(stand):
     """They are exported, kept at renewals and re-wrapped as before; what is sealed anew is bound to its owner."""
     core, one = stand.core, stand.anna
     name = SecretName(CERTIFICATE_KEY, stand.issuance(one))
-    plain = core.certificates.reveal_private_key(one, reason="r").reveal()
-    with core.engine.storage.write() as transaction:
+    plain = core.certificates.private_key(one, reason="r").reveal()
+    with inside(core).storage.write() as transaction:
         transaction.secrets.put(name, _sealed_as_before(core, name, plain))
     assert core.certificates.export(one, reason="r").private_key.reveal() == plain
     core.sealing_keys.make_current(core.sealing_keys.add())
     while core.sealing_keys.rewrap().left:
         pass
-    with core.engine.storage.read() as transaction:
+    with inside(core).storage.read() as transaction:
         rewrapped = transaction.secrets.get(name)
-    assert (rewrapped.format, rewrapped.key_id) == (1, core.engine.vault.keyring.current_key_id)
+    assert (rewrapped.format, rewrapped.key_id) == (1, inside(core).vault.keyring.current_key_id)
     core.certificates.renew(one)
     core.reconcile(one)
     assert core.certificates.export(one, reason="r").private_key.reveal() == plain
@@ -210,7 +210,7 @@ def test_secrets_of_older_versions_open(stand):
     core.reconcile(one)
     fresh = core.certificates.export(one, reason="r").private_key.reveal()
     assert fresh != plain
-    with core.engine.storage.read() as transaction:
+    with inside(core).storage.read() as transaction:
         assert transaction.secrets.get(SecretName(CERTIFICATE_KEY, stand.issuance(one))).format == 2
 
 
@@ -218,9 +218,9 @@ def test_an_old_secret_is_not_opened_for_another_certificate(stand):
     """It is not bound to an owner: that it belongs to the certificate, and fits the leaf, is looked at all the same."""
     core = stand.core
     name = SecretName(CERTIFICATE_KEY, stand.issuance(stand.anna))
-    plain = core.certificates.reveal_private_key(stand.anna, reason="r").reveal()
-    with core.engine.storage.write() as transaction:
+    plain = core.certificates.private_key(stand.anna, reason="r").reveal()
+    with inside(core).storage.write() as transaction:
         transaction.secrets.put(name, _sealed_as_before(core, name, plain))
     stand.write(REDIRECTIONS["the key of another tenant with its leaf"])
-    with pytest.raises(KeyNotOfCertificate):
-        core.certificates.reveal_private_key(stand.mallory, reason="r")
+    with pytest.raises(StoredKeyMismatchError):
+        core.certificates.private_key(stand.mallory, reason="r")

@@ -12,7 +12,7 @@ from cryptography.x509.oid import NameOID
 
 import certcore
 from certcore import CertCore
-from certcore.errors import AccessDenied, CertCoreError, InvalidInput
+from certcore.errors import AccessDeniedError, CertCoreError, InvalidInputError
 from certcore.model.export import ExportedFile, ExportFormat, Use
 from certcore.model.hints import Notice
 from certcore.model.lifecycle import Status
@@ -21,7 +21,7 @@ from certcore.model.secret import Secret
 from certcore.ports.ca_module import Issued
 from certcore.testing.clock import FrozenEnvironment
 from certcore.testing.scripted_ca import Act, ScriptedCA
-from certcore.x509.bundle import read_bundle
+from certcore.x509.import_bundle import read_bundle
 from certcore.x509.keys import private_key_pem
 
 ALWAYS_WITH_KEY = ["nginx", "apache", "haproxy", "lighttpd", "postfix"]
@@ -36,8 +36,8 @@ class Deployer:
     @certcore.hookimpl
     def certcore_on_event(self, event, certificates):
         if event.kind == "installed":
-            material = certificates.material(event.certificate_id, reason="deploy", actor="plugin:deployer")
-            self.taken.append((certificates.view(event.certificate_id).certificate.domain.ascii, material))
+            exported = certificates.export(event.certificate_id, reason="deploy", actor="plugin:deployer")
+            self.taken.append((certificates.view(event.certificate_id).certificate.domain.ascii, exported))
 
     @certcore.hookimpl
     def certcore_authorize(self, actor, action):
@@ -45,12 +45,12 @@ class Deployer:
 
     @certcore.hookimpl
     def certcore_export_formats(self):
-        def make(material, options):
-            both = material.fullchain_pem.encode() + material.reveal_private_key()
-            return [ExportedFile(name=f"{material.file_stem}.pem", content=both, secret=True)]
+        def make(exported, options):
+            both = exported.fullchain_pem.encode() + exported.reveal_private_key()
+            return [ExportedFile(name=f"{exported.file_stem}.pem", content=both, secret=True)]
 
-        def names(material, options):
-            return [ExportedFile(name="names.txt", content=material.domain.encode())]
+        def names(exported, options):
+            return [ExportedFile(name="names.txt", content=exported.domain.encode())]
 
         return [
             ExportFormat(name="combined", title="One file", private_key=Use.REQUIRED, make=make),
@@ -75,21 +75,23 @@ def core(deployer):
 @pytest.fixture
 def active(core):
     authority = core.authorities.create("test", module="scripted")
-    one = core.certificates.create("shop.example", authority=authority.id).id
-    core.certificates.generate_csr(one)
-    core.reconcile(one)
-    return one
+    certificate_id = core.certificates.create("shop.example", authority=authority.id).id
+    core.certificates.generate_csr(certificate_id)
+    core.reconcile(certificate_id)
+    return certificate_id
 
 
-def _reveals(core, one):
-    return [event.data["reason"] for event in core.certificates.timeline(one) if event.kind == "key_revealed"]
+def _reveals(core, certificate_id):
+    return [
+        event.data["reason"] for event in core.certificates.timeline(certificate_id) if event.kind == "key_revealed"
+    ]
 
 
 def test_what_is_exported_is_the_leaf_in_service_with_its_key(core, active):
     """Each format with the key holds the key of the leaf, and says on the record that it left."""
-    files = core.certificates.export_as(active, "pem", reason="new server", actor="anna")
+    files = core.certificates.export(active, "pem", reason="new server", actor="anna").files
     content = {file.name: file.content.decode() for file in files}
-    bundle = read_bundle(content["fullchain.pem"], content["privkey.pem"], now=core.engine.environment.now())
+    bundle = read_bundle(content["fullchain.pem"], content["privkey.pem"], now=core.now())
     assert [str(name) for name in bundle.names] == ["shop.example"]
     assert _reveals(core, active) == ["new server"]
 
@@ -120,13 +122,13 @@ def test_a_link_that_has_expired_is_not_exported_any_more():
         for chain, hints in ((intermediate + cross, []), (intermediate, ["core.chain_expired"])):
             exported = core.certificates.export(imported, reason="a test")
             assert (exported.chain_pem, exported.fullchain_pem) == (chain, leaf + chain)
-            assert core.certificates.material(imported, with_key=False).chain_pem == chain
-            assert [one for one in _keys_of_hints(core, imported) if "chain" in one] == hints
+            assert core.certificates.export(imported, with_key=False).chain_pem == chain
+            assert [hint for hint in _keys_of_hints(core, imported) if "chain" in hint] == hints
             environment.advance(timedelta(days=10))
 
 
 def _keys_of_hints(core, certificate_id):
-    return [one.text.key for one in core.certificates.hints(certificate_id) if isinstance(one, Notice)]
+    return [hint.text.key for hint in core.certificates.hints(certificate_id) if isinstance(hint, Notice)]
 
 
 class LeafOnlyCA(ScriptedCA):
@@ -156,15 +158,15 @@ def test_a_chain_that_the_ca_did_not_send_is_told(core, active):
 
 def test_without_the_key_it_takes_neither_reason_nor_permission(core, active):
     """A viewer may have what every visitor of the site sees anyway."""
-    (p7b,) = core.certificates.export_as(active, "pkcs7", actor="viewer")
-    files = core.certificates.export_as(active, "pem", with_key=False, actor="viewer")
+    (p7b,) = core.certificates.export(active, "pkcs7", actor="viewer").files
+    files = core.certificates.export(active, "pem", with_key=False, actor="viewer").files
     assert not p7b.secret
     assert not any(file.secret for file in files)
     assert _reveals(core, active) == []
-    with pytest.raises(AccessDenied):
-        core.certificates.export_as(active, "pem", reason="I want it", actor="viewer")
-    with pytest.raises(AccessDenied):
-        core.certificates.export_as(active, "nginx", reason="I want it", actor="viewer")
+    with pytest.raises(AccessDeniedError):
+        core.certificates.export(active, "pem", reason="I want it", actor="viewer")
+    with pytest.raises(AccessDeniedError):
+        core.certificates.export(active, "nginx", reason="I want it", actor="viewer")
     assert _reveals(core, active) == []
 
 
@@ -182,8 +184,8 @@ def test_without_the_key_it_takes_neither_reason_nor_permission(core, active):
 )
 def test_what_does_not_fit_is_refused_before_the_key_is_taken_out(core, active, wanted, given, field):
     """The record does not tell of keys that left when none did."""
-    with pytest.raises(InvalidInput) as refused:
-        core.certificates.export_as(active, wanted, **given)
+    with pytest.raises(InvalidInputError) as refused:
+        core.certificates.export(active, wanted, **given)
     assert refused.value.field == field
     assert _reveals(core, active) == []
 
@@ -191,26 +193,26 @@ def test_what_does_not_fit_is_refused_before_the_key_is_taken_out(core, active, 
 def test_a_draft_has_nothing_to_export(core):
     """Also without its key."""
     authority = core.authorities.create("test", module="scripted")
-    one = core.certificates.create("shop.example", authority=authority.id).id
+    certificate_id = core.certificates.create("shop.example", authority=authority.id).id
     for with_key in (True, False):
         with pytest.raises(CertCoreError, match="No certificate was issued"):
-            core.certificates.export_as(one, with_key=with_key, reason="a test")
+            core.certificates.export(certificate_id, "pem", with_key=with_key, reason="a test")
 
 
 def test_a_plugin_adds_formats(core, active):
     """It cannot replace one that is there, and what is no format is left out."""
-    offered = {one.name: one.title for one in core.certificates.formats()}
+    offered = {export_format.name: str(export_format.title) for export_format in core.certificates.formats()}
     assert offered["combined"] == "One file"
     assert offered["pem"] != "Not PEM"
-    (file,) = core.certificates.export_as(active, "combined", reason="a test")
+    (file,) = core.certificates.export(active, "combined", reason="a test").files
     assert file.name == "shop.example.pem"
-    assert read_bundle(file.content.decode(), now=core.engine.environment.now()).private_key is not None
+    assert read_bundle(file.content.decode(), now=core.now()).private_key is not None
 
 
 def test_an_observer_takes_the_files_out_on_the_record(core, active, deployer):
     """It is an actor like any other: the policy is asked, and the record names it."""
-    core.outbox.deliver()
-    ((domain, material),) = deployer.taken
-    assert (domain, material.names) == ("shop.example", ("shop.example",))
+    core.deliver_events()
+    ((domain, exported),) = deployer.taken
+    assert (domain, exported.names) == ("shop.example", ("shop.example",))
     (event,) = [event for event in core.certificates.timeline(active) if event.kind == "key_revealed"]
     assert (event.actor, event.data["reason"]) == ("plugin:deployer", "deploy")

@@ -11,19 +11,22 @@ import attrs
 import pytest
 
 from certcore import CertCore
-from certcore.errors import CertCoreError, InvalidInput, NotFound, UnknownModule
+from certcore.errors import CertCoreError, InvalidInputError, NotFoundError, UnknownModuleError
 from certcore.model import form
+from certcore.model.edit_rules import EditMethod
+from certcore.model.input_form import BoundForm, FormSubject
 from certcore.model.keys import KeyType
 from certcore.model.names import DnsName
 from certcore.model.secret import Secret
 from certcore.model.subject import Subject
 from certcore.testing import scripted_ca
-from certcore.testing.authority import LittleAuthority
 from certcore.testing.clock import FrozenEnvironment
+from certcore.testing.local_ca import LittleAuthority
 from certcore.testing.scripted_ca import Act, ScriptedCA
 from certcore.x509.csr import build_csr
 from certcore.x509.keys import generate_key
-from certcore_puq_acme import account_actions, settings
+from certcore_puq_acme.accounts import actions as account_actions
+from certcore_puq_acme.profile import settings
 
 MEGABYTE = 1 << 20
 MANY = 100_000
@@ -34,7 +37,7 @@ MOST_SAID = 2_000
 #: The kinds of field that a person types text into.
 TYPED = (form.FieldKind.TEXT, form.FieldKind.MULTILINE, form.FieldKind.LINES, form.FieldKind.SECRET)
 #: Arguments that are compared and never parsed: two texts are enough to see that they are measured.
-KEYS = ("certificate_id", "authority_id", "name_or_id", "actor", "owner")
+KEYS = ("certificate_id", "authority", "name_or_id", "actor", "owner")
 #: Calls that take a domain besides a certificate, and are tried without it.
 NOT_BY_DOMAIN = ("edit", "reissue", "clone")
 
@@ -78,18 +81,33 @@ FRESH_LEAF = LittleAuthority(NOW).issue(
 )
 
 
+def bound_form(bench, method):
+    """What was read from a form, for the services that save it."""
+    is_of_profile = "Authority" in method.__qualname__
+    return BoundForm(
+        subject=FormSubject.AUTHORITY if is_of_profile else FormSubject.CERTIFICATE,
+        target=bench.authority if is_of_profile else bench.active,
+        method=EditMethod.EDIT,
+        arguments={},
+        changed=(),
+        values={},
+    )
+
+
 def plain_arguments(bench, method):
     """What the other arguments of a call are, by their names: enough to get past what is required."""
     known = {
+        "bound": bound_form(bench, method),
         "certificate_id": bench.active,
-        "authority_id": bench.authority,
+        "certificate_ids": [bench.active],
+        "to": "another",
         "name_or_id": bench.active,
         "name": "another",
         "module": "scripted",
         "authority": bench.authority,
         "action": "greet",
         "domain": "other.example",
-        "reason": "superseded" if method.__name__ == "revoke" else "a test",
+        "reason": "superseded" if method.__name__ in ("revoke", "bulk_revoke") else "a test",
         "text": "shop",
         "leaf": FRESH_LEAF,
         "key_id": "k1",
@@ -98,9 +116,9 @@ def plain_arguments(bench, method):
     asked = {"domain", "reason", "timeout"} if method.__name__ not in NOT_BY_DOMAIN else {"reason"}
     parameters = inspect.signature(method).parameters.values()
     return {
-        one.name: known[one.name]
-        for one in parameters
-        if one.name in known and (one.default is one.empty or one.name in asked)
+        parameter.name: known[parameter.name]
+        for parameter in parameters
+        if parameter.name in known and (parameter.default is parameter.empty or parameter.name in asked)
     }
 
 
@@ -119,13 +137,13 @@ def found(core, place, name):
 
 def arguments_of(method):
     """The name and the annotation of each argument, those of ``**form`` included."""
-    for one in inspect.signature(method).parameters.values():
-        if one.kind is one.VAR_KEYWORD:
-            form = typing.get_args(typing.get_type_hints(method)[one.name])[0]
+    for parameter in inspect.signature(method).parameters.values():
+        if parameter.kind is parameter.VAR_KEYWORD:
+            form = typing.get_args(typing.get_type_hints(method)[parameter.name])[0]
             for name, kind in typing.get_type_hints(form).items():
                 yield name, kind.__name__ if isinstance(kind, type) else str(kind)
         else:
-            yield one.name, str(one.annotation).strip("'")
+            yield parameter.name, str(parameter.annotation).strip("'")
 
 
 def big_values(annotation):
@@ -174,7 +192,9 @@ def fault(call, arguments, name):
             return f"takes {calls} calls"
         if len(str(error.as_dict())) > MOST_SAID:
             return "is repeated"
-        names_it = name in f"{getattr(error, 'field', '')} {error}" or isinstance(error, NotFound | UnknownModule)
+        names_it = name in f"{getattr(error, 'field', '')} {error}" or isinstance(
+            error, NotFoundError | UnknownModuleError
+        )
         return "" if names_it else f"is answered with {type(error).__name__} {str(error)[:100]}"
     finally:
         sys.setprofile(None)
@@ -202,7 +222,7 @@ def test_an_endless_list_ends():
         for place, call in (("certificates", "create"), ("certificates", "edit"), ("", "obtain")):
             method, taken = found(bench.core, place, call), itertools.count()
             endless = (f"h{number}.test" for number in taken)
-            with pytest.raises(InvalidInput) as refused:
+            with pytest.raises(InvalidInputError) as refused:
                 method(**{**plain_arguments(bench, method), "authority": bench.authority, name: endless})
             assert refused.value.field == name
             assert next(taken) < 2000
@@ -213,7 +233,7 @@ def settings_classes():
     for module in (account_actions, scripted_ca, settings):
         for kind in vars(module).values():
             fields = attrs.fields(kind) if isinstance(kind, type) and attrs.has(kind) else ()
-            if fields and all("certcore.form" in one.metadata for one in fields):
+            if fields and all("certcore.form" in field.metadata for field in fields):
                 yield kind
 
 
@@ -224,7 +244,7 @@ def test_no_field_of_any_form_takes_a_megabyte(settings_type):
         assert field.kind not in TYPED or field.longest
         for title, value in {**TEXTS, **LISTS, "a number": 10**5000, "a secret": Secret("x" * MEGABYTE)}.items():
             parsed = []
-            with pytest.raises(InvalidInput) as refused:
+            with pytest.raises(InvalidInputError) as refused:
                 form.structure(only(settings_type, field.name, parsed), {field.name: value})
             assert (title, refused.value.field, parsed) == (title, field.name, [])
             assert len(str(refused.value.as_dict())) < MOST_SAID

@@ -4,22 +4,23 @@ import threading
 from datetime import timedelta
 
 import pytest
-from at_once import run_all
-from stores import core_on
 
 import certcore
 from certcore import CertCore, NoticePolicy, Status
 from certcore.adapters.environment import SystemEnvironment
-from certcore.errors import AccessDenied, InvalidInput, NotObtained
+from certcore.errors import AccessDeniedError, InvalidInputError, NotObtainedError
 from certcore.model.keys import KeyType
 from certcore.model.names import DnsName
 from certcore.model.subject import Subject
 from certcore.ports.ca_module import Issued, Waiting, WaitingFor
-from certcore.services.obtaining import Obtaining
+from certcore.services.obtain import Obtaining
 from certcore.testing.clock import FrozenEnvironment
 from certcore.testing.scripted_ca import Act, ScriptedCA
 from certcore.x509.csr import build_csr, csr_spki_sha256
 from certcore.x509.keys import generate_key
+from support.cores import core_on
+from support.inside import inside
+from support.threads import run_all
 
 
 class Waiter:
@@ -42,19 +43,18 @@ def waiter(bench):
 @pytest.fixture
 def obtain(bench, waiter):
     """As `CertCore.obtain`, on the bench's clock."""
-    obtaining = Obtaining(certificates=bench.core.certificates, engine=bench.core.engine, wait=waiter)
+    parts = inside(bench.core)
+    obtaining = Obtaining(certificates=bench.core.certificates, engine=parts.engine, access=parts.access, wait=waiter)
 
     def call(domain="shop.example", *, timeout=600.0, progress=None, owner="", actor="system", authority="", **form):
-        named = authority or bench.authority.id
-        return obtaining.obtain(
-            domain, authority=named, owner=owner, timeout=timeout, progress=progress, actor=actor, form=form
-        )
+        values = {"domain": domain, "authority": authority or bench.authority.id, "owner": owner, **form}
+        return obtaining.obtain(values, timeout=timeout, progress=progress, actor=actor)
 
     return call
 
 
 def _count(bench):
-    with bench.core.engine.storage.read() as transaction:
+    with inside(bench.core).storage.read() as transaction:
         return len(transaction.certificates.page(limit=100))
 
 
@@ -113,8 +113,8 @@ def test_a_csr_of_the_users_own(bench, obtain):
 
 def test_what_is_active_is_used_at_once(bench, obtain, waiter):
     """Nothing is waited for, nobody is asked, and nothing is changed."""
-    one = bench.active(aliases="www.shop.example", wildcard=True)
-    before, calls = bench.core.certificates.view(one), bench.ca.calls
+    certificate_id = bench.active(aliases="www.shop.example", wildcard=True)
+    before, calls = bench.core.certificates.view(certificate_id), bench.ca.calls
     for names in (
         {"domain": "SHOP.example.", "aliases": ["www.shop.example"], "wildcard": True},
         {"domain": "shop.example", "aliases": "*.shop.example, WWW.shop.example"},
@@ -127,7 +127,7 @@ def test_what_is_another_is_not_used(bench, obtain):
     """Another tenant's, another CA profile's, or one for another primary name is another; a new one is made."""
     bench.ca.script = (Act.ISSUE,)
     other = bench.core.authorities.create("other", module="scripted")
-    one = bench.active(aliases="www.shop.example", owner="anna")
+    certificate_id = bench.active(aliases="www.shop.example", owner="anna")
     for different in (
         {"aliases": "www.shop.example"},
         {"aliases": "www.shop.example", "owner": "bert"},
@@ -136,9 +136,9 @@ def test_what_is_another_is_not_used(bench, obtain):
         {"aliases": "www.shop.example", "owner": "anna", "authority": other.id},
     ):
         count = _count(bench)
-        assert obtain(**different).certificate.id != one
+        assert obtain(**different).certificate.id != certificate_id
         assert _count(bench) == count + 1
-    assert obtain(aliases="www.shop.example", owner="anna").certificate.id == one
+    assert obtain(aliases="www.shop.example", owner="anna").certificate.id == certificate_id
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_no_second_one_is_made_beside_the_one_that_is_meant(bench, obtain, names
     """Without the alias of the first time, say: the two would be deployed to one place. The error names the first."""
     first = bench.active(aliases="www.shop.example, more.shop.example", owner="anna")
     count = _count(bench)
-    with pytest.raises(InvalidInput, match=message) as refused:
+    with pytest.raises(InvalidInputError, match=message) as refused:
         obtain(owner="anna", **names)
     assert first in str(refused.value)
     assert _count(bench) == count
@@ -177,28 +177,28 @@ def test_the_newest_of_several_is_used(bench, obtain):
 def test_it_is_taken_up_where_it_stands(bench, obtain, status):
     """A draft is requested, an attempt goes on, what failed is taken up, what has ended is renewed: the same one."""
     auto = status not in ("expired", "ended")
-    one = bench.draft(renewal={"auto": auto}).id
+    certificate_id = bench.draft(renewal={"auto": auto}).id
     acts = {"pending": Act.WAIT_OWNER, "processing": Act.WORK, "error": Act.FAIL_NEVER}
     if status != "draft":
         bench.ca.script = (acts.get(status, Act.ISSUE),)
-        bench.core.certificates.generate_csr(one)
+        bench.core.certificates.generate_csr(certificate_id)
         for _ in range(3):
-            bench.core.reconcile(one)
+            bench.core.reconcile(certificate_id)
     if status == "expired":
-        bench.step(one)
+        bench.step(certificate_id)
     if status == "ended":  # the engine has not seen it yet
-        bench.environment.set(bench.get(one).not_after + timedelta(hours=1))
+        bench.environment.set(bench.get(certificate_id).not_after + timedelta(hours=1))
     if status == "revoked":
-        bench.core.certificates.revoke(one)
-    assert bench.get(one).status == ("active" if status == "ended" else status)
-    issuances = len(bench.core.certificates.issuances(one))
+        bench.core.certificates.revoke(certificate_id)
+    assert bench.get(certificate_id).status == ("active" if status == "ended" else status)
+    issuances = len(bench.core.certificates.issuances(certificate_id))
     bench.ca.script = (Act.WORK, Act.ISSUE)
     view = obtain()
-    assert view.certificate.id == one
+    assert view.certificate.id == certificate_id
     assert view.certificate.status is Status.ACTIVE
     assert view.certificate.not_after > bench.environment.now()
     begun_anew = status in ("draft", "expired", "revoked", "ended")
-    assert len(bench.core.certificates.issuances(one)) == issuances + begun_anew
+    assert len(bench.core.certificates.issuances(certificate_id)) == issuances + begun_anew
     assert _count(bench) == 1
 
 
@@ -208,13 +208,13 @@ def test_it_is_taken_up_where_it_stands(bench, obtain, status):
 def test_a_refusal_for_good_is_told_at_once(bench, obtain, waiter):
     """With the CA's reason, what helps, and the certificate's id; what was begun stays, and the next call goes on."""
     bench.ca.script = (Act.FAIL_NEVER,)
-    with pytest.raises(NotObtained) as failed:
+    with pytest.raises(NotObtainedError) as failed:
         obtain()
     error = failed.value
     assert error.domain == "shop.example"
     assert "fail_never" in error.reason
     assert error.advice == "Wait."
-    assert error.as_dict()["certificate_id"] == error.certificate_id
+    assert error.as_dict()["params"]["certificate_id"] == error.certificate_id
     assert "seconds" not in error.message
     assert waiter.waits == []
     assert bench.get(error.certificate_id).status is Status.ERROR
@@ -225,18 +225,18 @@ def test_a_refusal_for_good_is_told_at_once(bench, obtain, waiter):
 @pytest.mark.parametrize("before", ["expired", "revoked"])
 def test_a_refusal_of_a_renewal_is_told_at_once(bench, obtain, waiter, before):
     """Also where the status stays what it was: a refusal for good is not waited out."""
-    one = bench.active(renewal={"auto": False})
-    bench.step(one) if before == "expired" else bench.core.certificates.revoke(one)
-    assert bench.get(one).status == before
+    certificate_id = bench.active(renewal={"auto": False})
+    bench.step(certificate_id) if before == "expired" else bench.core.certificates.revoke(certificate_id)
+    assert bench.get(certificate_id).status == before
     bench.ca.script = (Act.FAIL_NEVER,)
     for _ in range(2):
-        with pytest.raises(NotObtained) as failed:
+        with pytest.raises(NotObtainedError) as failed:
             obtain()
         assert "fail_never" in failed.value.reason
         assert "seconds" not in failed.value.message
     assert len(waiter.waits) < 5
     bench.ca.script = (Act.ISSUE,)
-    assert obtain().certificate.id == one
+    assert obtain().certificate.id == certificate_id
 
 
 @pytest.mark.parametrize("act", [Act.WAIT_OWNER, Act.WORK, Act.FAIL_SOON, Act.FAIL_SLOW, Act.RAISE])
@@ -244,7 +244,7 @@ def test_the_time_is_over(bench, obtain, act):
     """It ends when it said it would, with the reason if there is one, else with where to look for what to do."""
     bench.ca.script = (act,)
     began = bench.environment.now()
-    with pytest.raises(NotObtained) as failed:
+    with pytest.raises(NotObtainedError) as failed:
         obtain(timeout=90)
     assert bench.environment.now() == began + timedelta(seconds=90)
     error = failed.value
@@ -266,7 +266,7 @@ def test_a_short_time(bench, obtain):
     assert obtain(timeout=0.001).certificate.status is Status.ACTIVE
     bench.ca.script = (Act.WORK,)
     began = bench.environment.now()
-    with pytest.raises(NotObtained, match=r"within 0\.25 seconds"):
+    with pytest.raises(NotObtainedError, match=r"within 0\.25 seconds"):
         obtain("b.example", timeout=0.25)
     assert bench.environment.now() == began + timedelta(seconds=0.25)
 
@@ -274,7 +274,7 @@ def test_a_short_time(bench, obtain):
 @pytest.mark.parametrize("timeout", [0, -1, float("nan"), "600", None, True])
 def test_a_time_that_is_none(bench, obtain, timeout):
     """It is refused before anything is begun."""
-    with pytest.raises(InvalidInput) as refused:
+    with pytest.raises(InvalidInputError) as refused:
         obtain(timeout=timeout)
     assert refused.value.field == "timeout"
     assert _count(bench) == 0
@@ -291,7 +291,7 @@ def test_for_ever(bench, obtain, timeout):
     [
         ("domain", {"domain": "a_b.example"}),
         ("domain", {"domain": None}),
-        ("aliases", {"aliases": "shop.example"}),
+        ("aliases", {"aliases": "a_b.example"}),
         ("key_type", {"key_type": "dsa"}),
         ("authority", {"authority": "nobody"}),
         ("owner", {"owner": "x" * 101}),
@@ -301,7 +301,7 @@ def test_for_ever(bench, obtain, timeout):
 )
 def test_what_cannot_be_is_refused(bench, obtain, field, given):
     """As at the creation of a draft; nothing is stored."""
-    with pytest.raises(InvalidInput) as refused:
+    with pytest.raises(InvalidInputError) as refused:
         obtain(**given)
     assert refused.value.field == field
     assert _count(bench) == 0
@@ -312,7 +312,7 @@ def test_a_field_that_there_is_not_is_refused(bench, known):
     """A misspelt one is not passed over in silence, whether the certificate is here or not."""
     if known:
         bench.active()
-    with pytest.raises(InvalidInput, match="no such field") as refused:
+    with pytest.raises(InvalidInputError, match="no such field") as refused:
         bench.core.obtain("shop.example", authority="test", key_typ="ec-p384")
     assert refused.value.field == "key_typ"
     assert "key_type" in refused.value.advice
@@ -373,14 +373,14 @@ def test_permission_is_asked():
     ca = ScriptedCA([Act.ISSUE], now=environment.now())
     with CertCore.in_memory(plugins=[ca.plugin(), Policy()], installed_plugins=False, environment=environment) as core:
         authority = core.authorities.create("test", module="scripted").id
-        with pytest.raises(AccessDenied):
+        with pytest.raises(AccessDeniedError):
             core.obtain("shop.example", authority="test", owner="anna", actor="bert")
         assert core.certificates.list().items == ()
-        with pytest.raises(InvalidInput, match="there is no CA profile 'test'"):  # she may use it, and not see it
+        with pytest.raises(InvalidInputError, match="there is no CA profile 'test'"):  # she may use it, and not see it
             core.obtain("shop.example", authority="test", owner="anna", actor="anna")
         view = core.obtain("shop.example", authority=authority, owner="anna", actor="anna")
         assert {event.actor for event in view.events} == {"anna", "engine"}
-        with pytest.raises(AccessDenied):
+        with pytest.raises(AccessDeniedError):
             core.obtain("shop.example", authority="test", owner="anna", actor="bert")
 
 
@@ -401,11 +401,11 @@ def test_another_call_for_the_same_names_may_be_faster():
     ca = Meddling([Act.ISSUE], now=environment.now())
     with CertCore.in_memory(plugins=[ca.plugin()], installed_plugins=False, environment=environment) as core:
         authority = core.authorities.create("test", module="scripted")
-        one = core.certificates.create("shop.example", authority=authority.id).id
-        ca.meanwhile = lambda: core.certificates.generate_csr(one)
+        certificate_id = core.certificates.create("shop.example", authority=authority.id).id
+        ca.meanwhile = lambda: core.certificates.generate_csr(certificate_id)
         view = core.obtain("shop.example", authority="test")
-        assert view.certificate.id == one
-        assert len(core.certificates.issuances(one)) == 1
+        assert view.certificate.id == certificate_id
+        assert len(core.certificates.issuances(certificate_id)) == 1
 
 
 def test_who_is_a_moment_slower_is_told_what_differs():
@@ -415,7 +415,7 @@ def test_who_is_a_moment_slower_is_told_what_differs():
     with CertCore.in_memory(plugins=[ca.plugin()], installed_plugins=False, environment=environment) as core:
         authority = core.authorities.create("test", module="scripted")
         ca.meanwhile = lambda: core.certificates.create("shop.example", authority=authority.id, key_type="rsa-2048")
-        with pytest.raises(InvalidInput) as refused:
+        with pytest.raises(InvalidInputError) as refused:
             core.obtain("shop.example", authority="test", key_type="ec-p256")
         assert refused.value.field == "key_type"
         (one,) = core.certificates.list().items
@@ -486,16 +486,16 @@ def test_a_script_with_a_database_file(tmp_path):
         assert view.certificate == issued.certificate
         assert view.leaf == issued.leaf
     assert seen[-1].certificate == issued.certificate
-    with pytest.raises(InvalidInput) as refused:
+    with pytest.raises(InvalidInputError) as refused:
         certcore.obtain("new.example", authority="test", **store)
     assert refused.value.field == "module"  # the plugin is not installed here
-    with pytest.raises(InvalidInput):
+    with pytest.raises(InvalidInputError):
         certcore.obtain("shop.example", authority="nobody", **store)
 
 
 def test_a_keyring_that_is_missing(tmp_path):
     """A script that forgot the keyring is told so, and no database is made."""
-    with pytest.raises(certcore.errors.KeyringRefused):
+    with pytest.raises(certcore.errors.KeyringError):
         certcore.obtain(
             "shop.example",
             authority="test",
@@ -511,20 +511,20 @@ def test_a_keyring_that_is_missing(tmp_path):
 @pytest.mark.parametrize("act", [Act.FAIL_SOON, Act.FAIL_NEVER, Act.WAIT_OWNER])
 def test_a_leaf_with_other_names_is_not_what_was_asked_for(bench, obtain, act):
     """A change that is not through is waited for, or its error is told: never the leaf with the old names."""
-    one = bench.active()
+    certificate_id = bench.active()
     bench.ca.script = (act,)
-    bench.core.certificates.reissue(one, aliases="www.shop.example")
-    bench.core.reconcile(one)
-    with pytest.raises(NotObtained):
+    bench.core.certificates.reissue(certificate_id, aliases="www.shop.example")
+    bench.core.reconcile(certificate_id)
+    with pytest.raises(NotObtainedError):
         obtain(aliases="www.shop.example", timeout=30)
     bench.ca.script = (Act.ISSUE,)
     view = obtain(aliases="www.shop.example", timeout=3600)
-    assert view.certificate.id == one
+    assert view.certificate.id == certificate_id
     assert set(view.leaf.names) == {"shop.example", "www.shop.example"}
 
 
 def test_a_leaf_for_another_csr_is_not_what_was_asked_for(bench, obtain):
-    """With a new CSR the leaf of the old one is none: it is for a key that the caller may not have."""
+    """With a new CSR the old leaf is not returned, because the caller may not have its key."""
     first, second = (
         build_csr(generate_key(KeyType.EC_P256), [DnsName("own.example")], Subject()).decode() for _ in range(2)
     )
@@ -532,7 +532,7 @@ def test_a_leaf_for_another_csr_is_not_what_was_asked_for(bench, obtain):
     one = obtain(None, csr=first).certificate.id
     bench.ca.script = (Act.WAIT_OWNER,)
     bench.core.certificates.reissue(one, csr=second)
-    with pytest.raises(NotObtained):
+    with pytest.raises(NotObtainedError):
         obtain(None, csr=second, timeout=5)
     bench.ca.script = (Act.ISSUE,)
     assert obtain(None, csr=second).leaf.spki_sha256 == csr_spki_sha256(second)
@@ -549,24 +549,25 @@ def test_a_leaf_for_another_csr_is_not_what_was_asked_for(bench, obtain):
 )
 def test_a_field_that_differs_is_refused(bench, obtain, field, given):
     """What the certificate that is here has not is not passed over in silence; what it has is."""
-    one = bench.active()
-    with pytest.raises(InvalidInput) as refused:
+    certificate_id = bench.active()
+    with pytest.raises(InvalidInputError) as refused:
         obtain(**{field: given})
     assert refused.value.field == field
-    assert one in str(refused.value)
+    assert certificate_id in str(refused.value)
     assert obtain(key_type="ec-p256", subject={}, renewal={"auto": True}, module_data={"order_reference": ""})
 
 
 def test_the_owner_has_set_the_record(bench, obtain, waiter):
     """One that waits for its owner is looked at when the script is run again, not when its turn has come."""
     bench.ca.script = (Act.WAIT_OWNER, Act.ISSUE)
-    with pytest.raises(NotObtained):
+    with pytest.raises(NotObtainedError):
         obtain(timeout=1)
     waiter.waits.clear()
     assert obtain().certificate.status is Status.ACTIVE
     assert len(waiter.waits) <= 1
 
 
+@pytest.mark.slow(reason="three callers wait for one another in real time")
 @pytest.mark.parametrize("storage", ["memory", "sqlite"])
 def test_the_same_at_the_same_moment(storage, tmp_path):
     """Three calls for one certificate that is not here make one, and all of them get it."""
@@ -592,12 +593,12 @@ def test_who_may_not_look_does_not_move_it():
     with CertCore.in_memory(plugins=[ca.plugin(), Policy()], installed_plugins=False, environment=environment) as core:
         core.authorities.create("test", module="scripted")
         authority = core.authorities.list()[0].id
-        one = core.certificates.create("shop.example", authority=authority, owner="anna").id
-        core.certificates.generate_csr(one)
-        with pytest.raises(AccessDenied):
+        certificate_id = core.certificates.create("shop.example", authority=authority, owner="anna").id
+        core.certificates.generate_csr(certificate_id)
+        with pytest.raises(AccessDeniedError):
             core.obtain("shop.example", authority="test", owner="anna", actor="bert")
         assert ca.calls == 0
-        assert core.certificates.get(one).status is Status.PENDING
+        assert core.certificates.get(certificate_id).status is Status.PENDING
 
 
 class Observer:
@@ -638,15 +639,11 @@ def test_that_it_was_looked_at_again_is_no_progress():
     with CertCore.in_memory(plugins=[ca.plugin()], installed_plugins=False, environment=environment) as core:
         core.authorities.create("test", module="scripted")
         seen = []
-        obtaining = Obtaining(certificates=core.certificates, engine=core.engine, wait=Waiter(environment))
-        with pytest.raises(NotObtained):
-            obtaining.obtain(
-                "shop.example",
-                authority="test",
-                owner="",
-                timeout=20,
-                progress=seen.append,
-                actor="system",
-                form={},
-            )
+        parts = inside(core)
+        obtaining = Obtaining(
+            certificates=core.certificates, engine=parts.engine, access=parts.access, wait=Waiter(environment)
+        )
+        values = {"domain": "shop.example", "authority": "test"}
+        with pytest.raises(NotObtainedError):
+            obtaining.obtain(values, timeout=20, progress=seen.append, actor="system")
         assert len(seen) == 1

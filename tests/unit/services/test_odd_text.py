@@ -1,13 +1,14 @@
 """Text that no database stores is refused at the door, with its field, and the same in memory as in a database."""
 
 import pytest
-from stores import core_on
 
 from certcore.adapters.sql import open_storage
-from certcore.errors import InvalidInput, StorageError
+from certcore.errors import InvalidInputError, StorageError
 from certcore.model.subject import Subject
 from certcore.testing.clock import FrozenEnvironment
 from certcore.testing.scripted_ca import ScriptedCA
+from support.cores import core_on
+from support.databases import sqlite_with_tables
 
 ODD = ["\ud800", "a\udfffb", "a\x00b"]
 #: Keys that a person takes for another one: padded, with control characters, or with characters of no width.
@@ -62,7 +63,7 @@ REFUSED = [
     ("description", lambda core, ca, one, odd: core.authorities.create("n", module="scripted", description=odd)),
     ("description", lambda core, ca, one, odd: core.authorities.edit(ca, description=odd)),
     ("name", lambda core, ca, one, odd: core.authorities.edit(ca, name=odd)),
-    ("whom", lambda core, ca, one, odd: core.authorities.act(ca, "greet", {"whom": odd})),
+    ("whom", lambda core, ca, one, odd: core.authorities.run_action(ca, "greet", {"whom": odd})),
 ]
 
 
@@ -70,7 +71,7 @@ REFUSED = [
 @pytest.mark.parametrize(("field", "call"), REFUSED, ids=lambda value: value if isinstance(value, str) else "")
 def test_refused_with_its_field(store, field, call, odd):
     """Surrogates and NUL are refused by the field that they are in, whatever the store is."""
-    with pytest.raises(InvalidInput) as caught:
+    with pytest.raises(InvalidInputError) as caught:
         call(*store, odd)
     assert caught.value.field == field
 
@@ -81,7 +82,7 @@ def test_refused_with_its_field(store, field, call, odd):
 def test_what_identifies_is_what_is_seen(store, field, call):
     """Owners, actors and ids with blanks around them, or characters that nobody sees, are refused by their field."""
     for odd in UNSEEN:
-        with pytest.raises(InvalidInput) as caught:
+        with pytest.raises(InvalidInputError) as caught:
             call(*store, odd)
         assert caught.value.field == field, ascii(odd)
 
@@ -91,7 +92,7 @@ def test_what_identifies_is_what_is_seen(store, field, call):
 def test_a_subject_is_text(store, field, odd):
     """So are those of a subject."""
     core, authority, _ = store
-    with pytest.raises(InvalidInput) as caught:
+    with pytest.raises(InvalidInputError) as caught:
         core.certificates.create("n.example", authority=authority, subject={field: f"{odd}@a.example"})
     assert caught.value.field == field
 
@@ -108,21 +109,20 @@ def test_a_subject_is_text(store, field, odd):
         lambda core, odd: core.certificates.overlaps(odd),
         lambda core, odd: core.certificates.delete(odd),
         lambda core, odd: core.authorities.get(odd),
-        lambda core, odd: core.authorities.find(odd),
         lambda core, odd: core.authorities.edit(odd, description="x"),
         lambda core, odd: core.authorities.delete(odd),
     ],
 )
 def test_no_id_is_odd(store, call, odd):
     """Such text is no id; the error names the argument."""
-    with pytest.raises(InvalidInput) as caught:
+    with pytest.raises(InvalidInputError) as caught:
         call(store[0], odd)
-    assert caught.value.field in ("certificate_id", "authority_id", "name_or_id")
+    assert caught.value.field in ("certificate_id", "authority", "name_or_id")
 
 
 def test_a_database_says_it_in_our_words(tmp_path):
-    """Surrogates that get as far as the database are an error of ours, and nothing of the transaction stays."""
-    storage = open_storage(f"sqlite:///{tmp_path}/certcore.db")
+    """Surrogates that reach the database raise an error of certcore, and the transaction is rolled back."""
+    storage = open_storage(sqlite_with_tables(tmp_path))
     with pytest.raises(StorageError) as caught, storage.write() as transaction:
         transaction.certificates.get("\ud800")
     assert str(caught.value).isascii()

@@ -4,9 +4,10 @@ import pytest
 from attrs import evolve
 
 from certcore import CertCore
-from certcore.errors import AlreadyExists, InvalidInput
+from certcore.errors import AlreadyExistsError, InvalidInputError
 from certcore.testing.clock import FrozenEnvironment
 from certcore.testing.scripted_ca import Act, ScriptedCA
+from support.inside import inside
 
 
 @pytest.fixture
@@ -18,12 +19,12 @@ def core():
 
 
 def test_no_profile_is_called_as_the_id_of_another(core):
-    """Whoever names a profile by its id, in a script or in a target's ``authorities``, gets that one for ever."""
+    """An ID in a script, or in a target's ``authorities``, always means the same CA profile."""
     shared = core.authorities.create("shared", module="scripted")
-    with pytest.raises(AlreadyExists):
+    with pytest.raises(AlreadyExistsError):
         core.authorities.create(shared.id, module="scripted")
     other = core.authorities.create("other", module="scripted")
-    with pytest.raises(AlreadyExists):
+    with pytest.raises(AlreadyExistsError):
         core.authorities.edit(other.id, name=shared.id)
     assert core.authorities.edit(shared.id, description="as before").name == "shared"
 
@@ -31,9 +32,9 @@ def test_no_profile_is_called_as_the_id_of_another(core):
 def test_an_id_goes_before_a_name(core):
     """A name that was stored before there was that check leads nobody to another profile."""
     shared = core.authorities.create("shared", module="scripted")
-    with core.engine.storage.write() as transaction:
+    with inside(core).storage.write() as transaction:
         transaction.authorities.add(evolve(shared, id="f" * 32, name=shared.id, version=1))
-    assert core.authorities.find(shared.id).id == shared.id
+    assert core.authorities.get(shared.id).id == shared.id
     assert core.obtain("shop.example", authority=shared.id, timeout=5).certificate.authority_id == shared.id
 
 
@@ -41,6 +42,6 @@ def test_an_id_goes_before_a_name(core):
 def test_a_name_has_no_character_that_nobody_sees(core, name):
     """Two profiles with names that look the same are one to a person who chooses."""
     core.authorities.create("shared", module="scripted")
-    with pytest.raises(InvalidInput) as refused:
+    with pytest.raises(InvalidInputError) as refused:
         core.authorities.create(name, module="scripted")
     assert refused.value.field == "name"

@@ -10,54 +10,62 @@ from hypothesis import strategies as st
 
 import certcore
 from certcore import CertCore, RenewalPolicy, Status
-from certcore.errors import AccessDenied, CAError, CertCoreError, InvalidInput, NotFound, TransitionNotAllowed
+from certcore.errors import (
+    AccessDeniedError,
+    CAError,
+    CertCoreError,
+    InvalidInputError,
+    NotFoundError,
+    TransitionNotAllowedError,
+)
 from certcore.model.issuance import Outcome
 from certcore.model.lifecycle import allowed_actions
 from certcore.model.revocation import RevocationReason
 from certcore.ports.ca_module import Issued
 from certcore.testing.scripted_ca import Act, ScriptedCA
+from support.inside import inside
 
 
-def _events(bench, one):
-    return [event for event in bench.core.certificates.timeline(one) if event.kind == "revoked"]
+def _events(bench, certificate_id):
+    return [event for event in bench.core.certificates.timeline(certificate_id) if event.kind == "revoked"]
 
 
 def test_a_leaf_is_revoked_and_on_the_record(bench):
     """The CA gets leaf and reason; the certificate is revoked, and the record says who did it, why, and which leaf."""
-    one = bench.active()
-    before = bench.core.certificates.view(one)
+    certificate_id = bench.active()
+    before = bench.core.certificates.view(certificate_id)
     assert "revoke" in before.actions
-    done = bench.core.certificates.revoke(one, reason="key_compromise", actor="anna")
-    assert (done.status, bench.get(one).status) == (Status.REVOKED, Status.REVOKED)
+    done = bench.core.certificates.revoke(certificate_id, reason="key_compromise", actor="anna")
+    assert (done.status, bench.get(certificate_id).status) == (Status.REVOKED, Status.REVOKED)
     assert bench.ca.revoked == {before.active.leaf_pem: RevocationReason.KEY_COMPROMISE}
-    (event,) = _events(bench, one)
+    (event,) = _events(bench, certificate_id)
     assert (event.actor, event.from_status, event.to_status) == ("anna", "active", "revoked")
     assert event.data == {"reason": "key_compromise", "serial": before.leaf.serial_hex}
-    assert bench.core.certificates.verify_timeline(one).intact
+    assert bench.core.certificates.verify_timeline(certificate_id).intact
 
 
 def test_it_stays_active_until_the_ca_has_confirmed(bench):
     """A refusal, or no answer, changes nothing; the call can be repeated."""
-    one = bench.active()
+    certificate_id = bench.active()
     bench.ca.refuses_revocation = True
     with pytest.raises(CAError, match="does not revoke now"):
-        bench.core.certificates.revoke(one)
-    assert bench.get(one).status is Status.ACTIVE
-    assert _events(bench, one) == []
+        bench.core.certificates.revoke(certificate_id)
+    assert bench.get(certificate_id).status is Status.ACTIVE
+    assert _events(bench, certificate_id) == []
     bench.ca.refuses_revocation = False
-    assert bench.core.certificates.revoke(one).status is Status.REVOKED
+    assert bench.core.certificates.revoke(certificate_id).status is Status.REVOKED
 
 
 def test_a_new_one_gets_a_new_key_always(bench):
     """Also where the policy keeps the key at renewals: a key that was revoked is not used again."""
-    one = bench.active(renewal=RenewalPolicy(rotate_key=False))
-    old = bench.core.certificates.view(one).active
-    bench.core.certificates.revoke(one, reason=RevocationReason.SUPERSEDED)
+    certificate_id = bench.active(renewal=RenewalPolicy(rotate_key=False))
+    old = bench.core.certificates.view(certificate_id).active
+    bench.core.certificates.revoke(certificate_id, reason=RevocationReason.SUPERSEDED)
     bench.ca.script = (Act.ISSUE,)
-    assert bench.core.certificates.renew(one).status is Status.PENDING
-    bench.step(one)
-    assert bench.get(one).status is Status.ACTIVE
-    new = bench.core.certificates.view(one).active
+    assert bench.core.certificates.renew(certificate_id).status is Status.PENDING
+    bench.step(certificate_id)
+    assert bench.get(certificate_id).status is Status.ACTIVE
+    new = bench.core.certificates.view(certificate_id).active
     assert new.leaf.spki_sha256 != old.leaf.spki_sha256
     assert new.key_name != old.key_name
 
@@ -65,54 +73,54 @@ def test_a_new_one_gets_a_new_key_always(bench):
 @pytest.mark.parametrize("rotate_key", [True, False])
 def test_a_renewal_under_way_is_given_up(bench, rotate_key):
     """It is not installed afterwards, its key goes, and what the CA module holds for it is taken back."""
-    one = bench.active(renewal=RenewalPolicy(rotate_key=rotate_key))
+    certificate_id = bench.active(renewal=RenewalPolicy(rotate_key=rotate_key))
     bench.ca.script = (Act.WORK, Act.ISSUE)
-    bench.core.certificates.renew(one)
-    bench.core.reconcile(one)
-    active, attempt = bench.core.certificates.issuances(one)
+    bench.core.certificates.renew(certificate_id)
+    bench.core.reconcile(certificate_id)
+    active, attempt = bench.core.certificates.issuances(certificate_id)
     assert attempt.id in bench.ca.held
-    bench.core.certificates.revoke(one)
+    bench.core.certificates.revoke(certificate_id)
     for _ in range(4):
-        bench.step(one)
+        bench.step(certificate_id)
     assert bench.ca.held == set()
-    assert bench.get(one).status is Status.REVOKED
-    assert bench.core.certificates.issuances(one)[1].outcome is Outcome.ABANDONED
-    with bench.core.engine.storage.read() as transaction:
+    assert bench.get(certificate_id).status is Status.REVOKED
+    assert bench.core.certificates.issuances(certificate_id)[1].outcome is Outcome.ABANDONED
+    with inside(bench.core).storage.read() as transaction:
         assert transaction.secrets.get(active.key_name) is not None
         assert (transaction.secrets.get(attempt.key_name) is None) is rotate_key
 
 
 def test_a_worker_in_the_middle_of_a_renewal_is_overtaken(bench):
     """What it stores after the revocation is refused: the revoked certificate is not active again behind our back."""
-    one = bench.active()
+    certificate_id = bench.active()
     bench.ca.script = (Act.ISSUE,)
-    bench.core.certificates.renew(one)
-    (schedule,) = bench.core.engine.claim_due(10)
-    held = bench.core.engine.load(schedule)
-    bench.core.certificates.revoke(one)
+    bench.core.certificates.renew(certificate_id)
+    (schedule,) = inside(bench.core).engine.claim_due(10)
+    leased = inside(bench.core).engine.load(schedule)
+    bench.core.certificates.revoke(certificate_id)
     with pytest.raises(certcore.CertCoreError, match="took over"):
-        bench.core.engine.step(held, keep_lease=False)
-    assert bench.get(one).status is Status.REVOKED
+        inside(bench.core).engine.step(leased, keep_lease=False)
+    assert bench.get(certificate_id).status is Status.REVOKED
 
 
 def test_a_leaf_that_was_replaced_meanwhile_is_on_the_record_only(bench):
     """While the CA was asked a renewal came through: its leaf stays in service."""
-    one = bench.active()
+    certificate_id = bench.active()
     certificates, revoke = bench.core.certificates, bench.ca.revoke
 
     class Slow(ScriptedCA):
         def revoke(self, leaf_pem, *others):
             bench.ca.script = (Act.ISSUE,)
-            certificates.renew(one)
-            bench.step(one)
+            certificates.renew(certificate_id)
+            bench.step(certificate_id)
             revoke(leaf_pem, *others)
 
     bench.ca.__class__ = Slow
-    old = certificates.view(one).active
-    assert certificates.revoke(one).status is Status.ACTIVE
+    old = certificates.view(certificate_id).active
+    assert certificates.revoke(certificate_id).status is Status.ACTIVE
     assert list(bench.ca.revoked) == [old.leaf_pem]
-    assert certificates.view(one).active.id != old.id
-    (event,) = _events(bench, one)
+    assert certificates.view(certificate_id).active.id != old.id
+    (event,) = _events(bench, certificate_id)
     assert (event.to_status, event.data["serial"]) == ("active", old.leaf.serial_hex)
 
 
@@ -123,34 +131,34 @@ def test_where_there_is_no_leaf_in_service_nothing_is_asked(bench):
     bench.ca.revoked.clear()
     for one in (draft, pending, gone):
         assert "revoke" not in allowed_actions(bench.get(one).status)
-        with pytest.raises(TransitionNotAllowed, match="revoke"):
+        with pytest.raises(TransitionNotAllowedError, match="revoke"):
             bench.core.certificates.revoke(one)
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFoundError):
         bench.core.certificates.revoke("nobody")
-    with pytest.raises(InvalidInput, match="superseded"):
+    with pytest.raises(InvalidInputError, match="superseded"):
         bench.core.certificates.revoke(bench.active("c.example"), reason="because")
     assert bench.ca.revoked == {}
 
 
 def test_a_module_that_cannot_revoke_says_so(bench):
     """The certificate stays active, and the advice says where it can be revoked."""
-    one = bench.active()
+    certificate_id = bench.active()
 
     class Without(ScriptedCA):
         revoke = None
 
     bench.ca.__class__ = Without
     with pytest.raises(CertCoreError, match="cannot revoke") as refused:
-        bench.core.certificates.revoke(one)
+        bench.core.certificates.revoke(certificate_id)
     assert "CA's own page" in refused.value.advice
-    assert bench.get(one).status is Status.ACTIVE
+    assert bench.get(certificate_id).status is Status.ACTIVE
 
 
 # -- leaves that others have, too ---------------------------------------------------------------------------------
 
 
-def _leaf_and_key(bench, one):
-    exported = bench.core.certificates.export(one, reason="a test")
+def _leaf_and_key(bench, certificate_id):
+    exported = bench.core.certificates.export(certificate_id, reason="a test")
     return exported.leaf_pem, exported.private_key.reveal_text()
 
 
@@ -161,30 +169,30 @@ def _import(bench, leaf, key, owner, **fields):
 @pytest.mark.parametrize("through", [None, "the profile"])
 def test_a_public_leaf_gives_no_right_to_revoke(bench, through):
     """Anybody can have a leaf from a handshake: imported without its key it is not revoked, under any CA profile."""
-    one = bench.active(owner="A")
-    stolen = _import(bench, bench.core.certificates.view(one).active.leaf_pem, None, "mallory")
+    certificate_id = bench.active(owner="A")
+    stolen = _import(bench, bench.core.certificates.view(certificate_id).active.leaf_pem, None, "mallory")
     assert "revoke" not in bench.core.certificates.view(stolen).actions
     with pytest.raises(CertCoreError, match="imported without its private key") as refused:
         bench.core.certificates.revoke(stolen, authority=through and bench.authority.id)
     assert "private key" in refused.value.advice
     assert bench.ca.revoked == {}
-    assert bench.get(one).status is bench.get(stolen).status is Status.ACTIVE
+    assert bench.get(certificate_id).status is bench.get(stolen).status is Status.ACTIVE
     assert _events(bench, stolen) == []
 
 
 def test_everybody_who_has_the_leaf_learns_of_it(bench):
     """Whoever had it revoked: others that have it in service are revoked, too, and do not learn who asked."""
-    one = bench.active(owner="A", renewal=RenewalPolicy(rotate_key=False))
-    leaf, key = _leaf_and_key(bench, one)
+    certificate_id = bench.active(owner="A", renewal=RenewalPolicy(rotate_key=False))
+    leaf, key = _leaf_and_key(bench, certificate_id)
     proven, watched = _import(bench, leaf, key, "B"), _import(bench, leaf, None, "C")
     other = bench.active("other.example", owner="A")
     bench.ca.script = (Act.WORK, Act.ISSUE)
-    bench.core.certificates.renew(one)  # with the key that is about to be known to be out
-    bench.core.reconcile(one)
+    bench.core.certificates.renew(certificate_id)  # with the key that is about to be known to be out
+    bench.core.reconcile(certificate_id)
     bench.core.certificates.revoke(proven, reason="key_compromise", actor="bert")
-    assert {bench.get(each).status for each in (one, proven, watched)} == {Status.REVOKED}
+    assert {bench.get(each).status for each in (certificate_id, proven, watched)} == {Status.REVOKED}
     assert bench.get(other).status is Status.ACTIVE
-    for each in (one, watched):
+    for each in (certificate_id, watched):
         (event,) = _events(bench, each)
         assert (event.actor, event.from_status, event.to_status) == ("engine", "active", "revoked")
         assert event.data["reason"] == "key_compromise"
@@ -194,37 +202,37 @@ def test_everybody_who_has_the_leaf_learns_of_it(bench):
         assert bench.core.certificates.verify_timeline(each).intact
     assert "core.revoked_elsewhere" not in repr(bench.core.certificates.hints(proven))
     for _ in range(4):
-        bench.step(one)
-    assert bench.get(one).status is Status.REVOKED
-    old = bench.core.certificates.view(one).leaf.spki_sha256
+        bench.step(certificate_id)
+    assert bench.get(certificate_id).status is Status.REVOKED
+    old = bench.core.certificates.view(certificate_id).leaf.spki_sha256
     bench.ca.script = (Act.ISSUE,)
-    bench.core.certificates.renew(one)
-    bench.step(one)
-    assert bench.core.certificates.view(one).leaf.spki_sha256 != old
+    bench.core.certificates.renew(certificate_id)
+    bench.step(certificate_id)
+    assert bench.core.certificates.view(certificate_id).leaf.spki_sha256 != old
 
 
 def test_an_earlier_leaf_that_is_revoked_elsewhere_changes_nothing(bench):
     """What has been replaced is out of service already."""
-    one = bench.active(owner="A")
-    leaf, key = _leaf_and_key(bench, one)
+    certificate_id = bench.active(owner="A")
+    leaf, key = _leaf_and_key(bench, certificate_id)
     bench.ca.script = (Act.ISSUE,)
-    bench.core.certificates.renew(one)
-    bench.step(one)
+    bench.core.certificates.renew(certificate_id)
+    bench.step(certificate_id)
     bench.core.certificates.revoke(_import(bench, leaf, key, "B"))
-    assert bench.get(one).status is Status.ACTIVE
-    assert _events(bench, one) == []
+    assert bench.get(certificate_id).status is Status.ACTIVE
+    assert _events(bench, certificate_id) == []
 
 
 @pytest.mark.parametrize("with_key", [True, False])
 def test_a_revoked_leaf_is_not_taken_in(bench, with_key):
     """Also by somebody who never had it: that it was revoked is public."""
-    one = bench.active(owner="A")
-    leaf, key = _leaf_and_key(bench, one)
-    bench.core.certificates.revoke(one)
+    certificate_id = bench.active(owner="A")
+    leaf, key = _leaf_and_key(bench, certificate_id)
+    bench.core.certificates.revoke(certificate_id)
     for call in (bench.core.certificates.check_import, bench.core.certificates.import_certificate):
-        with pytest.raises(InvalidInput, match="its CA has revoked it") as refused:
+        with pytest.raises(InvalidInputError, match="its CA has revoked it") as refused:
             call(leaf, key if with_key else None, owner="B")
-        assert one not in str(refused.value)
+        assert certificate_id not in str(refused.value)
 
 
 class Forger(ScriptedCA):
@@ -267,8 +275,8 @@ def test_a_tenants_own_ca_revokes_nothing_of_others(forger):
     """A forged issuer and serial number, or the very leaf under its public request: nobody else believes that CA."""
     bench, ca, own = forger
     certificates = bench.core.certificates
-    one = bench.active(owner="A")
-    view = certificates.view(one)
+    certificate_id = bench.active(owner="A")
+    view = certificates.view(certificate_id)
     for csr, forged in (
         (None, lambda csr: _forged_leaf(view.active.leaf_pem, csr)),
         (view.active.csr_pem, lambda csr: view.active.leaf_pem),
@@ -281,8 +289,8 @@ def test_a_tenants_own_ca_revokes_nothing_of_others(forger):
         forged_view = certificates.view(theirs)
         assert (forged_view.leaf.issuer, forged_view.leaf.serial_hex) == (view.leaf.issuer, view.leaf.serial_hex)
         assert certificates.revoke(theirs).status is Status.REVOKED
-        assert bench.get(one).status is Status.ACTIVE
-        assert _events(bench, one) == []
+        assert bench.get(certificate_id).status is Status.ACTIVE
+        assert _events(bench, certificate_id) == []
     assert certificates.check_import(view.active.leaf_pem, owner="C").leaf == view.leaf
 
 
@@ -312,14 +320,14 @@ def test_the_policy_is_asked_first(bench):
         plugins=[bench.ca.plugin(), Nobody()], installed_plugins=False, environment=bench.environment
     ) as core:
         authority = core.authorities.create("test", module="scripted")
-        one = core.certificates.create("shop.example", authority=authority.id).id
-        core.certificates.generate_csr(one)
+        certificate_id = core.certificates.create("shop.example", authority=authority.id).id
+        core.certificates.generate_csr(certificate_id)
         bench.ca.script = (Act.ISSUE,)
-        core.reconcile(one)
-        with pytest.raises(AccessDenied):
-            core.certificates.revoke(one, actor="eve")
+        core.reconcile(certificate_id)
+        with pytest.raises(AccessDeniedError):
+            core.certificates.revoke(certificate_id, actor="eve")
         assert bench.ca.revoked == {}
-        assert core.certificates.revoke(one, actor="root").status is Status.REVOKED
+        assert core.certificates.revoke(certificate_id, actor="root").status is Status.REVOKED
 
 
 @given(st.sampled_from(RevocationReason), st.sampled_from(["_", "-", " ", ""]), st.booleans())

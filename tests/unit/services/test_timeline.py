@@ -6,12 +6,14 @@ import sqlite3
 import pytest
 
 from certcore import CertCore
-from certcore.adapters.sealing import StaticKeyring
-from certcore.errors import InvalidInput, NotFound
+from certcore.adapters.keyrings.vault import StaticKeyring
+from certcore.errors import InvalidInputError, NotFoundError
 from certcore.model.timeline import Timeline, chain
-from certcore.services.record_key import RECORD_KEY
+from certcore.services.timeline_seal_key import RECORD_KEY
 from certcore.testing.clock import FrozenEnvironment
 from certcore.testing.scripted_ca import Act, ScriptedCA
+from support.databases import sqlite_with_tables
+from support.inside import inside
 
 
 @pytest.fixture
@@ -21,20 +23,20 @@ def store(tmp_path):
     ca = ScriptedCA([Act.ISSUE], now=environment.now())
     file = tmp_path / "certcore.db"
     with CertCore.open(
-        f"sqlite:///{file}",
+        sqlite_with_tables(tmp_path),
         keyring=StaticKeyring.generate(),
         plugins=[ca.plugin()],
         installed_plugins=False,
         environment=environment,
     ) as core:
         authority = core.authorities.create("test", module="scripted")
-        one = core.certificates.create("shop.example", authority=authority.id, actor="anna").id
+        certificate_id = core.certificates.create("shop.example", authority=authority.id, actor="anna").id
         for wildcard in (True, False, True):
-            core.certificates.edit(one, wildcard=wildcard, actor="bert")
-        core.certificates.generate_csr(one, actor="anna")
-        core.reconcile(one)
-        core.certificates.reveal_private_key(one, reason="moving", actor="mallory")
-        yield core, one, file
+            core.certificates.edit(certificate_id, wildcard=wildcard, actor="bert")
+        core.certificates.generate_csr(certificate_id, actor="anna")
+        core.reconcile(certificate_id)
+        core.certificates.private_key(certificate_id, reason="moving", actor="mallory")
+        yield core, certificate_id, file
 
 
 def _sql(file, statement, *values):
@@ -45,20 +47,20 @@ def _sql(file, statement, *values):
 
 def test_an_untouched_record_is_intact(store):
     """All events are read, of a deleted certificate too; a hash that was kept is found in it."""
-    core, one, _ = store
-    check = core.certificates.verify_timeline(one)
+    core, certificate_id, _ = store
+    check = core.certificates.verify_timeline(certificate_id)
     assert (check.intact, check.fault, check.events) == (True, "", 7)
-    core.certificates.edit(one, renewal=core.certificates.get(one).renewal)
-    core.certificates.delete(one)
-    later = core.certificates.verify_timeline(one, head=check.head)
+    core.certificates.edit(certificate_id, renewal=core.certificates.get(certificate_id).renewal)
+    core.certificates.delete(certificate_id)
+    later = core.certificates.verify_timeline(certificate_id, head=check.head)
     assert later.intact
     assert later.events > check.events
-    assert core.certificates.timeline(one)[6].hash == check.head
-    assert [event.number for event in core.certificates.timeline(one, after=5, limit=2)] == [6, 7]
-    with pytest.raises(NotFound):
+    assert core.certificates.timeline(certificate_id)[6].hash == check.head
+    assert [event.number for event in core.certificates.timeline(certificate_id, after=5, limit=2)] == [6, 7]
+    with pytest.raises(NotFoundError):
         core.certificates.verify_timeline("nobody")
-    with pytest.raises(InvalidInput, match="limit"):
-        core.certificates.timeline(one, limit=0)
+    with pytest.raises(InvalidInputError, match="limit"):
+        core.certificates.timeline(certificate_id, limit=0)
 
 
 @pytest.mark.parametrize(
@@ -76,26 +78,26 @@ def test_an_untouched_record_is_intact(store):
 )
 def test_what_was_tampered_with_is_named(store, tamper, fault):
     """A changed, missing or moved event is a fault that says which one, wherever it is in the record."""
-    core, one, file = store
+    core, certificate_id, file = store
     _sql(file, tamper)
-    check = core.certificates.verify_timeline(one)
+    check = core.certificates.verify_timeline(certificate_id)
     assert not check.intact
     assert fault in check.fault
 
 
 def test_a_record_written_anew_is_found_with_a_hash_from_before(store):
     """Who may write to the database can put a record back; a hash that was kept elsewhere tells of it."""
-    core, one, file = store
-    kept = core.certificates.verify_timeline(one).head
-    record = core.certificates.timeline(one)
-    with core.engine.storage.read() as transaction:
-        key = core.engine.vault.open(transaction.secrets.get(RECORD_KEY), RECORD_KEY).reveal()
-    chained, timeline = chain(record[:-1], Timeline(certificate_id=one), key)
+    core, certificate_id, file = store
+    kept = core.certificates.verify_timeline(certificate_id).head
+    record = core.certificates.timeline(certificate_id)
+    with inside(core).storage.read() as transaction:
+        key = inside(core).vault.open(transaction.secrets.get(RECORD_KEY), RECORD_KEY).reveal()
+    chained, timeline = chain(record[:-1], Timeline(certificate_id=certificate_id), key)
     _sql(file, "DELETE FROM certcore_events WHERE number = 7")
     _sql(
         file, "UPDATE certcore_timelines SET length = ?, head = ?, seal = ?", len(chained), timeline.head, timeline.seal
     )
-    assert core.certificates.verify_timeline(one).intact
-    check = core.certificates.verify_timeline(one, head=kept)
+    assert core.certificates.verify_timeline(certificate_id).intact
+    check = core.certificates.verify_timeline(certificate_id, head=kept)
     assert not check.intact
     assert "written anew" in check.fault

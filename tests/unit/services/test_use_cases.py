@@ -8,20 +8,22 @@ from cryptography.hazmat.primitives import serialization
 import certcore
 from certcore import CertCore, Status, Subject
 from certcore.errors import (
-    AccessDenied,
-    AlreadyExists,
-    AmbiguousName,
+    AccessDeniedError,
+    AlreadyExistsError,
+    AmbiguousNameError,
     CertCoreError,
-    InUse,
-    InvalidInput,
-    NotFound,
-    StaleWrite,
-    UnsealFailed,
+    InUseError,
+    InvalidInputError,
+    NotFoundError,
+    StaleWriteError,
+    UnsealError,
 )
 from certcore.model.hints import hint_to_json
 from certcore.testing.clock import FrozenEnvironment
 from certcore.testing.scripted_ca import Act, ScriptedCA
 from certcore.x509.keys import spki_sha256
+from support.databases import sqlite_with_tables
+from support.inside import inside
 
 
 def test_a_draft_keeps_what_was_typed_in_its_normal_form(bench):
@@ -49,27 +51,27 @@ def test_two_editors(bench):
     """Of two users who edit one version the second gets an error, and the first one's change stays."""
     draft = bench.draft()
     bench.core.certificates.edit(draft.id, wildcard=True, version=draft.version, actor="alice")
-    with pytest.raises(StaleWrite):
+    with pytest.raises(StaleWriteError):
         bench.core.certificates.edit(draft.id, domain="other.example", version=draft.version, actor="bob")
     assert bench.get(draft.id).domain.ascii == "shop.example"
     profile = bench.authority
     bench.core.authorities.edit(profile.id, description="one", version=profile.version)
-    with pytest.raises(StaleWrite):
+    with pytest.raises(StaleWriteError):
         bench.core.authorities.edit(profile.id, description="two", version=profile.version)
     assert bench.core.authorities.get(profile.id).description == "one"
 
 
 def test_a_certificate_is_found_by_id_or_by_its_domain(bench):
     """A domain names a certificate where it is unambiguous, however it is written; else the ids are listed."""
-    one = bench.draft("shop.example")
-    assert bench.core.certificates.find("SHOP.example.") == one
-    assert bench.core.certificates.find(one.id) == one
+    certificate = bench.draft("shop.example")
+    assert bench.core.certificates.find("SHOP.example.") == certificate
+    assert bench.core.certificates.find(certificate.id) == certificate
     two = bench.draft("shop.example")
-    with pytest.raises(AmbiguousName) as caught:
+    with pytest.raises(AmbiguousNameError) as caught:
         bench.core.certificates.find("shop.example")
-    assert set(caught.value.ids) == {one.id, two.id}
+    assert set(caught.value.ids) == {certificate.id, two.id}
     for missing in ("nobody.example", "not a name", ""):
-        with pytest.raises(NotFound):
+        with pytest.raises(NotFoundError):
             bench.core.certificates.find(missing)
 
 
@@ -85,59 +87,61 @@ def test_pages(bench):
     domains = [one.domain.ascii for one in (*first.items, *rest.items)]
     assert domains == sorted(domains)
     assert len(domains) == 8
-    assert [one.domain.ascii for one in bench.core.certificates.list(status="active").items] == ["active.example"]
+    assert [certificate.domain.ascii for certificate in bench.core.certificates.list(status="active").items] == [
+        "active.example"
+    ]
     assert len(bench.core.certificates.list(owner="odd").items) == 3
     for wrong in ({"limit": 0}, {"limit": 1001}, {"limit": True}, {"status": "gone"}):
-        with pytest.raises(InvalidInput):
+        with pytest.raises(InvalidInputError):
             bench.core.certificates.list(**wrong)
 
 
 def test_a_profile_in_use_is_kept(bench):
     """A profile goes only when no certificate uses it; then its secrets go, too."""
-    one = bench.draft()
-    with pytest.raises(InUse) as caught:
+    certificate = bench.draft()
+    with pytest.raises(InUseError) as caught:
         bench.core.authorities.delete(bench.authority.id)
     assert "shop.example" in str(caught.value)
-    bench.core.certificates.delete(one.id)
+    bench.core.certificates.delete(certificate.id)
     bench.core.authorities.delete(bench.authority.id)
-    with bench.core.engine.storage.read() as transaction:
+    with inside(bench.core).storage.read() as transaction:
         assert transaction.secrets.names("authority-setting") == []
-    with pytest.raises(NotFound):
-        bench.core.authorities.find("test")
+    with pytest.raises(NotFoundError):
+        bench.core.authorities.get("test")
 
 
 def test_profile_names_are_unique(bench):
     """A second profile of one name is refused, also by renaming."""
-    with pytest.raises(AlreadyExists):
+    with pytest.raises(AlreadyExistsError):
         bench.core.authorities.create("test", module="scripted")
     other = bench.core.authorities.create("other", module="scripted")
-    with pytest.raises(AlreadyExists):
+    with pytest.raises(AlreadyExistsError):
         bench.core.authorities.edit(other.id, name=" test ")
 
 
 def test_secrets_of_a_profile_stay_unless_they_are_changed(bench):
     """Editing other settings keeps a secret; empty text removes it; it is never in what is returned."""
     profile = bench.core.authorities.edit(bench.authority.id, settings={"note": "x"})
-    opened = bench.core.engine.contexts.profile(profile)
+    opened = inside(bench.core).contexts.profile(profile)
     assert opened.api_key.reveal_text() == "canary-api-key"
     assert profile.secrets_set == {"api_key"}
     assert "canary" not in repr(profile) + repr(opened)
     removed = bench.core.authorities.edit(profile.id, settings={"api_key": ""})
     assert removed.secrets_set == frozenset()
-    assert bench.core.engine.contexts.profile(removed).api_key is None
+    assert inside(bench.core).contexts.profile(removed).api_key is None
 
 
 def test_taking_a_key_out_needs_a_reason_and_is_on_the_record(bench):
     """Without a reason there is no key; with one there is an entry that names who took it and why."""
-    one = bench.active()
-    for call in (bench.core.certificates.export, bench.core.certificates.reveal_private_key):
-        with pytest.raises(InvalidInput) as caught:
-            call(one, reason="  ")
+    certificate_id = bench.active()
+    for call in (bench.core.certificates.export, bench.core.certificates.private_key):
+        with pytest.raises(InvalidInputError) as caught:
+            call(certificate_id, reason="  ")
         assert caught.value.field == "reason"
-    exported = bench.core.certificates.export(one, reason="web-3", actor="carol")
+    exported = bench.core.certificates.export(certificate_id, reason="web-3", actor="carol")
     assert "PRIVATE KEY" in exported.private_key.reveal_text()
     assert "PRIVATE KEY" not in repr(exported)
-    event = bench.core.certificates.timeline(one)[-1]
+    event = bench.core.certificates.timeline(certificate_id)[-1]
     assert (event.kind, event.actor, event.data["reason"]) == ("key_revealed", "carol", "web-3")
 
 
@@ -173,19 +177,19 @@ def test_a_policy_decides(fails):
     with CertCore.in_memory(plugins=[ca.plugin(), policy], installed_plugins=False, environment=environment) as core:
         authority = core.authorities.create("test", module="scripted", actor="root")
         policy.fails = fails
-        with pytest.raises(AccessDenied):
+        with pytest.raises(AccessDeniedError):
             core.certificates.create("shop.example", authority=authority.id, actor="mallory")
-        with core.engine.storage.read() as transaction:
+        with inside(core).storage.read() as transaction:
             assert transaction.certificates.page() == []
         assert policy.asked[0] == ("root", "authority.create", "")
         assert policy.asked[-1] == ("mallory", "certificate.create", "")
         policy.denied, policy.fails = ("certificate.reveal_key",), False
-        one = core.certificates.create("shop.example", authority=authority.id).id
-        core.certificates.generate_csr(one)
-        core.reconcile(one)
-        with pytest.raises(AccessDenied):
-            core.certificates.export(one, reason="x", actor="mallory")
-        assert [event.kind for event in core.certificates.timeline(one)][-1] == "installed"
+        certificate_id = core.certificates.create("shop.example", authority=authority.id).id
+        core.certificates.generate_csr(certificate_id)
+        core.reconcile(certificate_id)
+        with pytest.raises(AccessDeniedError):
+            core.certificates.export(certificate_id, reason="x", actor="mallory")
+        assert [event.kind for event in core.certificates.timeline(certificate_id)][-1] == "installed"
 
 
 def test_a_module_that_is_gone_takes_the_page_not_down(tmp_path):
@@ -194,43 +198,43 @@ def test_a_module_that_is_gone_takes_the_page_not_down(tmp_path):
     CertCore.create_keyring(tmp_path / "keyring.json")
 
     def opened(*plugins):
-        url = f"sqlite:///{tmp_path}/certcore.db"
+        url = sqlite_with_tables(tmp_path)
         keyring = tmp_path / "keyring.json"
         return CertCore.open(url, keyring=keyring, plugins=plugins, installed_plugins=False, environment=environment)
 
     with opened(ScriptedCA([Act.ISSUE], now=environment.now()).plugin()) as core:
         authority = core.authorities.create("test", module="scripted")
-        one = core.certificates.create("shop.example", authority=authority.id).id
-        core.certificates.generate_csr(one)
-        core.reconcile(one)
+        certificate_id = core.certificates.create("shop.example", authority=authority.id).id
+        core.certificates.generate_csr(certificate_id)
+        core.reconcile(certificate_id)
     with opened() as core:
-        (hint,) = core.certificates.hints(one)
+        (hint,) = core.certificates.hints(certificate_id)
         assert "scripted" in str(hint_to_json(hint))
-        assert core.certificates.get(one).status is Status.ACTIVE
-        assert core.certificates.export(one, reason="x").leaf_pem
+        assert core.certificates.get(certificate_id).status is Status.ACTIVE
+        assert core.certificates.export(certificate_id, reason="x").leaf_pem
 
 
 def test_secrets_appear_nowhere(bench, caplog):
     """Keys and API secrets are in no value, hint, event, error or log line of a life with every kind of trouble."""
     shown = []
     with caplog.at_level(logging.DEBUG):
-        one = bench.requested()
+        certificate_id = bench.requested()
         for act in (*Act, Act.ISSUE):
             bench.ca.script = (act,)
-            bench.step(one)
-            view = bench.core.certificates.view(one)
+            bench.step(certificate_id)
+            view = bench.core.certificates.view(certificate_id)
             shown.append(repr(view))
-            shown.append(str([hint_to_json(hint) for hint in bench.core.certificates.hints(one)]))
+            shown.append(str([hint_to_json(hint) for hint in bench.core.certificates.hints(certificate_id)]))
             shown.append(str(view.certificate.problem))
-            if bench.get(one).status is Status.ERROR:
-                bench.core.certificates.check_now(one)
-        key = bench.core.certificates.reveal_private_key(one, reason="test")
-        with bench.core.engine.storage.read() as transaction:
+            if bench.get(certificate_id).status is Status.ERROR:
+                bench.core.certificates.check_now(certificate_id)
+        key = bench.core.certificates.private_key(certificate_id, reason="test")
+        with inside(bench.core).storage.read() as transaction:
             shown += [repr(event) for event in transaction.events.after(0)]
-            name = bench.core.certificates.issuances(one)[0].key_name
+            name = bench.core.certificates.issuances(certificate_id)[0].key_name
             sealed = transaction.secrets.get(name)
-        with pytest.raises(UnsealFailed) as caught:
-            bench.core.engine.vault.open(sealed, type(name)(name.purpose, "somebody-else"))
+        with pytest.raises(UnsealError) as caught:
+            inside(bench.core).vault.open(sealed, type(name)(name.purpose, "somebody-else"))
         shown.append(str(caught.value))
     everything = caplog.text + "".join(shown)
     for secret in (key.reveal_text().splitlines()[1], "PRIVATE KEY", "canary-api-key"):

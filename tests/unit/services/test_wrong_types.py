@@ -6,21 +6,26 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from certcore import CertCore
-from certcore.errors import CertCoreError, InvalidInput
+from certcore import CertCore, ListOptions
+from certcore.errors import CertCoreError, InvalidInputError
+from certcore.model.certificate_form import CertificateChanges, CertificateOptions
 from certcore.model.keys import KeyType
 from certcore.model.names import DnsName
 from certcore.model.subject import Subject
-from certcore.testing.authority import LittleAuthority
 from certcore.testing.clock import FrozenEnvironment
+from certcore.testing.local_ca import LittleAuthority
 from certcore.testing.scripted_ca import Act, ScriptedCA
 from certcore.x509.csr import build_csr
 from certcore.x509.keys import generate_key
 
 #: Functions that the caller's own code hands over are no input.
-CODE = {"unless", "progress"}
-#: The fields of a certificate's form, which `obtain` takes by their names.
-FORM = {"aliases", "wildcard", "csr", "key_type", "subject", "renewal", "fallbacks", "module_data"}
+CODE = {"progress"}
+#: The fields of a certificate's form, and the filters of a list, that calls take by their names.
+FORM = {
+    "options": CertificateOptions.__annotations__,
+    "changes": CertificateChanges.__annotations__,
+    "filters": ListOptions.__annotations__,
+}
 WRONG = [
     *(object(), 5, -1, 1.5, float("nan"), True, b"x", "x", "", [], [object()], {}, {"x": object()}, {5: 5}, (), set()),
     *(datetime(2030, 1, 1, tzinfo=UTC), type, lambda: None, ["x", 5], {"auto": "x"}, [[]], 10**30, "9" * 400),
@@ -41,10 +46,10 @@ ARGUMENTS = [
     *(
         (name, argument)
         for name, function in CALLS.items()
-        for argument in inspect.signature(function).parameters
-        if argument not in {"self", "form", *CODE}
+        for parameter in inspect.signature(function).parameters
+        for argument in FORM.get(parameter, [parameter])
+        if argument not in {"self", *CODE}
     ),
-    *(("obtain", name) for name in sorted(FORM)),
 ]
 
 
@@ -67,30 +72,42 @@ def world():
 def _right(world, name, argument):
     """Values for what a call cannot do without."""
     core, authority, leaf = world
-    one = core.certificates.create("shop.example", authority=authority).id
+    certificate_id = core.certificates.create("shop.example", authority=authority).id
     if name not in ("certificates.generate_csr", "certificates.edit"):
-        core.certificates.generate_csr(one)
-        core.reconcile(one)
+        core.certificates.generate_csr(certificate_id)
+        core.reconcile(certificate_id)
     known = {
         "action": "greet",
         "authority": authority,
-        "authority_id": authority,
-        "certificate_id": one,
+        "certificate_id": certificate_id,
         "domain": "more.example",
         "key_id": "k1",
         "leaf": leaf(),
         "module": "scripted",
         "name": "another",
-        "name_or_id": authority if name.startswith("authorities") else one,
+        "name_or_id": authority if name.startswith("authorities") else certificate_id,
         "reason": "superseded",
         "text": "shop",
+        "to": "someone",
+        "certificate_ids": [certificate_id],
         "timeout": 0.1,
+        "bound": _bound(core, name, certificate_id, authority),
     }
     parameters = inspect.signature(CALLS[name]).parameters.values()
-    needed = {one.name for one in parameters if one.default is inspect.Parameter.empty} - {"self", "form"}
-    needed |= {one.name for one in parameters} & {"reason", "timeout"}
+    needed = {parameter.name for parameter in parameters if parameter.default is inspect.Parameter.empty} - {
+        "self",
+        *FORM,
+    }
+    needed |= {parameter.name for parameter in parameters} & {"reason", "timeout"}
     needed |= {"domain"} if name in ("obtain", "certificates.create") and argument != "csr" else set()
     return {key: known[key] for key in needed}
+
+
+def _bound(core, name, certificate_id, authority):
+    service, target = (
+        (core.authorities, authority) if name.startswith("authorities") else (core.certificates, certificate_id)
+    )
+    return service.form(target).bind({}, partial=True)
 
 
 @pytest.mark.parametrize(("name", "argument"), ARGUMENTS)
@@ -103,6 +120,6 @@ def test_a_value_of_any_type(world, name, argument):
     for wrong in WRONG:
         with contextlib.suppress(CertCoreError):
             call(**{**right, argument: wrong})
-    with pytest.raises(InvalidInput) as refused:
+    with pytest.raises(InvalidInputError) as refused:
         call(**{**_right(world, name, argument), argument: object()})
     assert refused.value.field == argument

@@ -14,44 +14,46 @@ from cryptography.hazmat.primitives.serialization import pkcs7, pkcs12
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from certcore.errors import InvalidInput, KeyMismatch, PluginError, UnreadablePem, X509Error
-from certcore.model.export import ExportedFile, ExportFormat, ExportOptions, Material, Use, file_stem
+from certcore.errors import InvalidInputError, KeyMismatchError, PluginError, UnreadablePemError, X509Error
+from certcore.model.export import Exported, ExportedFile, ExportFormat, ExportOptions, Use, file_stem
 from certcore.model.keys import KeyType
 from certcore.model.names import DnsName
 from certcore.model.secret import Secret
 from certcore.model.subject import Subject
-from certcore.testing.authority import LittleAuthority
+from certcore.testing.local_ca import LittleAuthority
 from certcore.x509.chain import parse_certificates, parse_chain
 from certcore.x509.csr import build_csr
 from certcore.x509.formats import EXPORT_FORMATS, find_format
 from certcore.x509.keys import generate_key, private_key_pem
+from support.examples import examples
+from support.keys import rsa_key
 
 NOW = datetime(2026, 11, 23, 12, 34, 56, tzinfo=UTC)
 NAMES = (DnsName("shop.example"), DnsName("*.shop.example"))
 CA = LittleAuthority(NOW)
-KEYS = {kind: generate_key(kind) for kind in (KeyType.EC_P256, KeyType.EC_P384, KeyType.RSA_2048)}
+KEYS = {kind: generate_key(kind) for kind in (KeyType.EC_P256, KeyType.EC_P384)} | {KeyType.RSA_2048: rsa_key()}
 PASSWORD = "canary password 1!"
 
 
-def _material(kind=KeyType.EC_P256, names=NAMES, **changes):
+def _exported(kind=KeyType.EC_P256, names=NAMES, **changes):
     chain = parse_chain(CA.issue(build_csr(KEYS[kind], NAMES, Subject()).decode(), now=NOW))
     known = {"leaf_pem": chain.leaf_pem, "chain_pem": chain.chain_pem, "root_pem": CA.root_pem}
-    return Material(**{"names": names, "private_key": Secret(private_key_pem(KEYS[kind])), **known, **changes})
+    return Exported(**{"names": names, "private_key": Secret(private_key_pem(KEYS[kind])), **known, **changes})
 
 
-SHOP = _material()
+SHOP = _exported()
 
 
 def _options(**given):
     return ExportOptions(at=NOW, **{"password": Secret(PASSWORD) if given.pop("locked", False) else None, **given})
 
 
-def _export(name, material=SHOP, **given):
-    return {one.name: one for one in find_format(name).export(material, _options(**given))}
+def _export(name, exported=SHOP, **given):
+    return {one.name: one for one in find_format(name).export(exported, _options(**given))}
 
 
 def _der(pem):
-    return [one.public_bytes(serialization.Encoding.DER) for one in parse_certificates(pem)]
+    return [parse_certificate.public_bytes(serialization.Encoding.DER) for parse_certificate in parse_certificates(pem)]
 
 
 ALL_DER = _der(SHOP.fullchain_pem + SHOP.root_pem)
@@ -79,7 +81,7 @@ def test_pem_is_byte_identical():
 @pytest.mark.parametrize("name", ["pem", "der"])
 def test_a_locked_key_opens_with_the_password_alone(kind, name):
     """Encrypted PKCS#8 is the same key after it was opened; nothing of it stands in the file."""
-    files = _export(name, _material(kind), locked=True)
+    files = _export(name, _exported(kind), locked=True)
     content = files["privkey.pem" if name == "pem" else "privkey.der"].content
     load = serialization.load_pem_private_key if name == "pem" else serialization.load_der_private_key
     again = load(content, PASSWORD.encode())
@@ -93,6 +95,7 @@ def test_a_locked_key_opens_with_the_password_alone(kind, name):
         assert {len(line) for line in lines[1:-2]} == {64}
 
 
+@pytest.mark.slow(reason="runs openssl for each example")
 @given(password=st.text(st.characters(min_codepoint=32, exclude_categories=["C", "Zl", "Zp"]), min_size=1, max_size=40))
 @settings(max_examples=8)
 def test_any_password_of_one_line_opens_what_it_locked(password):
@@ -121,15 +124,15 @@ def test_der_is_byte_identical():
 @pytest.mark.parametrize("legacy", [False, True])
 def test_a_key_store_holds_key_chain_and_name(kind, legacy):
     """Both forms open with their password, and only with it; the friendly name is the domain unless given."""
-    material = _material(kind)
+    exported = _exported(kind)
     given_name, expected = ("Mein Shöp 日本", "Mein Shöp 日本") if kind is KeyType.RSA_2048 else ("", "shop.example")
-    (file,) = _export("pkcs12", material, locked=True, legacy=legacy, friendly_name=given_name).values()
+    (file,) = _export("pkcs12", exported, locked=True, legacy=legacy, friendly_name=given_name).values()
     assert file.name == "shop.example.p12"
     store = pkcs12.load_pkcs12(file.content, PASSWORD.encode())
     assert private_key_pem(store.key) == private_key_pem(KEYS[kind])
     assert store.cert.friendly_name == expected.encode()
-    held = [store.cert.certificate, *(one.certificate for one in store.additional_certs)]
-    assert held == parse_certificates(material.fullchain_pem + material.root_pem)
+    held = [store.cert.certificate, *(additional_cert.certificate for additional_cert in store.additional_certs)]
+    assert held == parse_certificates(exported.fullchain_pem + exported.root_pem)
     with pytest.raises(ValueError, match="nvalid password"):
         pkcs12.load_pkcs12(file.content, b"another")
 
@@ -159,14 +162,18 @@ def test_pkcs7_is_public():
 
 
 def test_an_archive_is_byte_identical():
-    """The same material at the same time is the same archive, whatever the time zone; its files are those of PEM."""
+    """The same exported at the same time is the same archive, whatever the time zone; its files are those of PEM."""
     (file,) = _export("zip").values()
     zoned = ExportOptions(at=NOW.astimezone(timezone(timedelta(hours=-11))))
     assert find_format("zip").export(SHOP, zoned)[0].content == file.content
     assert (file.name, file.secret, file.mode) == ("shop.example.zip", True, 0o600)
     with zipfile.ZipFile(io.BytesIO(file.content)) as archive:
         assert archive.testzip() is None
-        held = {PurePosixPath(one).name: archive.read(one) for one in archive.namelist() if not one.endswith("/")}
+        held = {
+            PurePosixPath(file_name).name: archive.read(file_name)
+            for file_name in archive.namelist()
+            if not file_name.endswith("/")
+        }
     alone = {one.name: one.content for name in ("pem", "der") for one in _export(name).values()}
     assert {name: held[name] for name in alone} == alone
     assert set(held) - set(alone) == {"README.txt"}
@@ -200,7 +207,7 @@ def test_the_readme_explains_every_file():
     for given_options in ({}, {"locked": True}):
         (file,) = _export("zip", **given_options).values()
         with zipfile.ZipFile(io.BytesIO(file.content)) as archive:
-            names = [PurePosixPath(one).name for one in archive.namelist() if not one.endswith("/")]
+            names = [PurePosixPath(file_name).name for file_name in archive.namelist() if not file_name.endswith("/")]
             text = archive.read("shop.example/README.txt").decode()
         for name in names:
             assert name == "README.txt" or f"\n{name}\n    " in text
@@ -213,7 +220,7 @@ def test_the_readme_explains_every_file():
 
 def test_an_archive_without_the_key_is_no_secret():
     """Whoever may not take the key out gets the rest, and reads that it is not there."""
-    (file,) = _export("zip", _material(private_key=None)).values()
+    (file,) = _export("zip", _exported(private_key=None)).values()
     assert (file.secret, file.mode) == (False, 0o644)
     with zipfile.ZipFile(io.BytesIO(file.content)) as archive:
         assert not [name for name in archive.namelist() if "privkey" in name]
@@ -251,20 +258,20 @@ def test_servers_get_their_files_and_lines(name, files, lines):
 
 def test_haproxy_is_one_file():
     """Certificate, chain and key, in this order: its folder may hold nothing else."""
-    (file,) = _export("haproxy", _material(names=(DnsName("*.shop.example"),))).values()
+    (file,) = _export("haproxy", _exported(names=(DnsName("*.shop.example"),))).values()
     assert (file.name, file.secret, file.mode) == ("_wildcard.shop.example.pem", True, 0o600)
     assert re.findall(r"BEGIN ([A-Z ]+)-", file.content.decode()) == ["CERTIFICATE", "CERTIFICATE", "PRIVATE KEY"]
 
 
 def test_a_leaf_of_a_root_has_an_empty_chain():
     """The file is there nevertheless, so that the chain of an earlier certificate does not stay beside a new leaf."""
-    material = _material(chain_pem="", root_pem=None)
-    files = _export("pem", material)
+    exported = _exported(chain_pem="", root_pem=None)
+    files = _export("pem", exported)
     assert files["chain.pem"].content == b""
     assert files["fullchain.pem"].content == files["cert.pem"].content
     assert "root.pem" not in files
     for name in ("der", "zip", "pkcs7", "nginx", "apache", "haproxy"):
-        assert _export(name, material)
+        assert _export(name, exported)
 
 
 @pytest.mark.parametrize("one", EXPORT_FORMATS, ids=lambda one: one.name)
@@ -281,34 +288,34 @@ def test_every_format_is_as_it_declares(one):
             if not file.secret or password:
                 assert secret_part not in file.content
                 assert _key_der() not in file.content
-    bare = _material(private_key=None)
+    bare = _exported(private_key=None)
     if one.private_key is Use.REQUIRED:
-        with pytest.raises(InvalidInput, match=r"^private_key: "):
+        with pytest.raises(InvalidInputError, match=r"^private_key: "):
             one.export(bare, _options(locked=one.password is Use.REQUIRED))
     else:
         assert not any(file.secret for file in one.export(bare, _options()))
     if one.password is Use.NEVER:
-        with pytest.raises(InvalidInput, match=r"^password: .* has none"):
+        with pytest.raises(InvalidInputError, match=r"^password: .* has none"):
             one.export(SHOP, _options(locked=True))
     if one.password is Use.REQUIRED:
-        with pytest.raises(InvalidInput, match=r"^password: .* needs one"):
+        with pytest.raises(InvalidInputError, match=r"^password: .* needs one"):
             one.export(SHOP, _options())
     if not one.legacy:
-        with pytest.raises(InvalidInput, match=r"^legacy: "):
+        with pytest.raises(InvalidInputError, match=r"^legacy: "):
             one.export(SHOP, _options(locked=one.password is Use.REQUIRED, legacy=True))
 
 
 def test_names_of_formats_are_distinct_and_found():
     """As typed, in any case; a wrong one is answered with those that there are."""
-    assert len({one.name for one in EXPORT_FORMATS}) == len(EXPORT_FORMATS)
+    assert len({export_format.name for export_format in EXPORT_FORMATS}) == len(EXPORT_FORMATS)
     assert find_format(" PKCS12 ").name == "pkcs12"
-    with pytest.raises(InvalidInput, match=r"no format 'gif'.*pem.*haproxy"):
+    with pytest.raises(InvalidInputError, match=r"no format 'gif'.*pem.*haproxy"):
         find_format("gif")
 
 
 def test_an_archive_has_an_older_form_only_with_its_key_store():
     """Asking for it without a password would change nothing, so it is refused."""
-    with pytest.raises(InvalidInput, match="legacy"):
+    with pytest.raises(InvalidInputError, match="legacy"):
         _export("zip", legacy=True)
     assert _export("zip", legacy=True, locked=True)
 
@@ -316,12 +323,12 @@ def test_an_archive_has_an_older_form_only_with_its_key_store():
 @pytest.mark.parametrize("one", EXPORT_FORMATS, ids=lambda one: one.name)
 def test_a_key_of_another_certificate_is_refused(one):
     """By every format that would put the two together."""
-    other = _material(private_key=Secret(private_key_pem(KEYS[KeyType.EC_P384])))
+    other = _exported(private_key=Secret(private_key_pem(KEYS[KeyType.EC_P384])))
     options = _options(locked=one.password is Use.REQUIRED)
     if not one.contains_key:
         assert one.export(other, options)
         return
-    with pytest.raises(KeyMismatch, match=r"shop\.example"):
+    with pytest.raises(KeyMismatchError, match=r"shop\.example"):
         one.export(other, options)
 
 
@@ -338,26 +345,26 @@ def test_a_key_of_another_certificate_is_refused(one):
 )
 def test_unreadable_material_is_refused(one, changes):
     """With one of our errors, and no half of an export."""
-    with pytest.raises(UnreadablePem):
-        one.export(_material(**changes), _options(locked=one.password is Use.REQUIRED))
+    with pytest.raises(UnreadablePemError):
+        one.export(_exported(**changes), _options(locked=one.password is Use.REQUIRED))
 
 
 def test_an_unreadable_key_is_refused_without_being_repeated():
     """The error tells what it is, and not what it says."""
     with pytest.raises(X509Error) as refused:
-        _export("pem", _material(private_key=Secret("canary rubbish")))
+        _export("pem", _exported(private_key=Secret("canary rubbish")))
     assert "canary" not in repr(refused.value) + str(refused.value)
 
 
 def test_pem_of_other_systems_is_put_right():
     """Windows line ends, bag attributes and missing last line ends do not get into the files."""
     strange = SHOP.leaf_pem.replace("\n", "\r\n").rstrip()
-    material = _material(
+    exported = _exported(
         leaf_pem=f"Bag Attributes\r\n    friendlyName: x\r\n{strange}", chain_pem=SHOP.chain_pem.rstrip()
     )
-    same = _material(leaf_pem=SHOP.leaf_pem)
-    assert _export("pem", material) == _export("pem", same)
-    assert material.fullchain_pem.endswith(SHOP.fullchain_pem.partition("\n")[2])
+    same = _exported(leaf_pem=SHOP.leaf_pem)
+    assert _export("pem", exported) == _export("pem", same)
+    assert exported.fullchain_pem.endswith(SHOP.fullchain_pem.partition("\n")[2])
 
 
 # ----------------------------------------------------------------------------------------------------------- values
@@ -386,7 +393,7 @@ LABEL = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", fullmatch=True)
 
 
 @given(name=st.text(min_size=1, max_size=300) | st.lists(LABEL, min_size=2, max_size=6).map(".".join))
-@settings(max_examples=300)
+@examples(300)
 def test_no_name_makes_an_unsafe_file(name):
     """Whatever the name is: one part, not hidden, no option, short enough with its ending, and fit for an export."""
     stem = file_stem(name)
@@ -401,9 +408,9 @@ def test_no_name_makes_an_unsafe_file(name):
         st.text(min_size=1, max_size=300), min_size=2, max_size=2, unique_by=lambda name: name.strip().lower()
     )
 )
-@settings(max_examples=300)
+@examples(300)
 def test_two_odd_names_never_share_a_file(names):
-    """What is replaced or cut off is told apart by a digest; names in A-labels need none."""
+    """Names that are replaced or cut off get a digest; names in A-labels need none."""
     odd = [name for name in names if re.search(r"[^a-z0-9.-]", name.strip().lower())]
     stems = {file_stem(name) for name in odd}
     assert len(stems) == len(odd)
@@ -421,14 +428,14 @@ def test_long_names_stay_apart():
 )
 def test_names_of_exported_files_have_one_part(name):
     """A plugin cannot write elsewhere than into the folder."""
-    with pytest.raises(InvalidInput, match=r"^name: "):
+    with pytest.raises(InvalidInputError, match=r"^name: "):
         ExportedFile(name=name, content=b"")
 
 
 @pytest.mark.parametrize("mode", [0o604, 0o644, 0o606, 0o601, 0o4600, -1])
 def test_a_secret_file_is_never_open_to_everybody(mode):
     """Nor does a mode have other bits than those of permissions."""
-    with pytest.raises(InvalidInput, match=r"^mode: "):
+    with pytest.raises(InvalidInputError, match=r"^mode: "):
         ExportedFile(name="a", content=b"", secret=True, mode=mode)
     assert ExportedFile(name="a", content=b"", secret=True, mode=0o640).mode == 0o640
 
@@ -453,7 +460,7 @@ def test_a_secret_file_is_never_open_to_everybody(mode):
 )
 def test_folders_cannot_break_out_of_a_configuration(folder):
     """What would need quoting, and what would end a line, is refused with words."""
-    with pytest.raises(InvalidInput, match=r"^folder: "):
+    with pytest.raises(InvalidInputError, match=r"^folder: "):
         _options(folder=folder)
 
 
@@ -462,7 +469,7 @@ def test_folders_cannot_break_out_of_a_configuration(folder):
 )
 def test_passwords_that_nobody_can_type_are_refused(password):
     """Empty ones above all: they would be taken for none. The password is not repeated."""
-    with pytest.raises(InvalidInput, match=r"^password: ") as refused:
+    with pytest.raises(InvalidInputError, match=r"^password: ") as refused:
         _options(password=Secret(password))
     assert "canary" not in repr(refused.value)
 
@@ -470,7 +477,7 @@ def test_passwords_that_nobody_can_type_are_refused(password):
 @pytest.mark.parametrize("name", ["pkcs12", "zip"])
 def test_key_stores_refuse_passwords_that_java_does_not_take(name):
     """Letters outside of ASCII; the other formats take them."""
-    with pytest.raises(InvalidInput, match=r"^password: .*ASCII") as refused:
+    with pytest.raises(InvalidInputError, match=r"^password: .*ASCII") as refused:
         _export(name, password=Secret("pässwort"))
     assert "pässwort" not in str(refused.value)
     assert _export("pem", password=Secret("pässwort"))
@@ -482,16 +489,16 @@ def test_key_stores_refuse_passwords_that_java_does_not_take(name):
         (lambda: ExportOptions(at=datetime(2026, 1, 1)), "at"),  # noqa: DTZ001 - that is what is refused
         (lambda: _options(friendly_name="a\nb"), "friendly_name"),
         (lambda: _options(friendly_name="x" * 201), "friendly_name"),
-        (lambda: _material(names=()), "names"),
-        (lambda: _material(names=("shop.example", " ")), "names"),
-        (lambda: _material(names=("shop.example\nssl_engine x",)), "names"),
+        (lambda: _exported(names=()), "names"),
+        (lambda: _exported(names=("shop.example", " ")), "names"),
+        (lambda: _exported(names=("shop.example\nssl_engine x",)), "names"),
         (lambda: ExportFormat(name="Bad Name", title="x", private_key=Use.NEVER, make=lambda *_: ()), "name"),
-        (_material(private_key=None).reveal_private_key, "private_key"),
+        (_exported(private_key=None).reveal_private_key, "private_key"),
     ],
 )
 def test_bad_values_are_refused_at_the_door(make, field):
     """Each with the field that is wrong."""
-    with pytest.raises(InvalidInput) as refused:
+    with pytest.raises(InvalidInputError) as refused:
         make()
     assert refused.value.field == field
 
@@ -499,23 +506,23 @@ def test_bad_values_are_refused_at_the_door(make, field):
 def test_a_plugin_adds_a_format_in_a_few_lines():
     """The example of the module's docstring: a function and a value."""
 
-    def combined(material, options):
-        both = material.fullchain_pem.encode() + material.reveal_private_key()
-        return [ExportedFile(name=f"{material.file_stem}.pem", content=both, secret=True)]
+    def combined(exported, options):
+        both = exported.fullchain_pem.encode() + exported.reveal_private_key()
+        return [ExportedFile(name=f"{exported.file_stem}.pem", content=both, secret=True)]
 
     one = ExportFormat(name="combined", title="One file", private_key=Use.REQUIRED, make=combined)
-    found = find_format("combined", (*EXPORT_FORMATS, one))
-    assert found.export(SHOP, _options()) == find_format("haproxy").export(SHOP, _options())
+    export_format = find_format("combined", (*EXPORT_FORMATS, one))
+    assert export_format.export(SHOP, _options()) == find_format("haproxy").export(SHOP, _options())
 
 
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (lambda material, options: (), "at least one"),
-        (lambda material, options: [b"bytes"], "at least one"),
-        (lambda material, options: [ExportedFile(name=name, content=b"") for name in ("a", "A")], "share a name"),
+        (lambda exported, options: (), "at least one"),
+        (lambda exported, options: [b"bytes"], "at least one"),
+        (lambda exported, options: [ExportedFile(name=name, content=b"") for name in ("a", "A")], "share a name"),
         (
-            lambda material, options: [ExportedFile(name="a", content=b"x" + material.private_key.reveal())],
+            lambda exported, options: [ExportedFile(name="a", content=b"x" + exported.private_key.reveal())],
             "not marked secret",
         ),
     ],
@@ -528,11 +535,11 @@ def test_a_plugin_that_makes_something_else_is_told(make, says):
 
 
 def test_a_format_without_the_key_never_sees_it():
-    """The material that it gets has none, whatever the caller gave."""
+    """The exported that it gets has none, whatever the caller gave."""
     seen = []
 
-    def look(material, options):
-        seen.append(material.private_key)
+    def look(exported, options):
+        seen.append(exported.private_key)
         return [ExportedFile(name="a", content=b"")]
 
     ExportFormat(name="public", title="Public", private_key=Use.NEVER, make=look).export(SHOP, _options())
@@ -541,7 +548,7 @@ def test_a_format_without_the_key_never_sees_it():
 
 @pytest.mark.parametrize("one", EXPORT_FORMATS, ids=lambda one: one.name)
 def test_nothing_shows_a_secret(one):
-    """Neither material, options, format nor files have the key or the password in their repr."""
+    """Neither exported, options, format nor files have the key or the password in their repr."""
     options = _options(locked=one.password is not Use.NEVER)
     shown = repr((SHOP, options, one, one.export(SHOP, options)))
     assert PASSWORD not in shown

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from typing import Final
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 import sqlalchemy as sa
 from attrs import evolve, frozen
@@ -13,40 +14,77 @@ from sqlalchemy.exc import IntegrityError
 
 from certcore.adapters.sql import mapping
 from certcore.adapters.sql.exact import only
-from certcore.adapters.sql.listing import conditions, read_page
+from certcore.adapters.sql.listing import EPOCH, conditions, holds, read_page, unindexed
 from certcore.adapters.sql.ranges import after_prefix
 from certcore.adapters.sql.schedules import LOCKED
-from certcore.adapters.sql.tables import certificates, fallbacks, issuances, names
-from certcore.errors import NotFound, StaleWrite
+from certcore.adapters.sql.tables import certificates, fallbacks, issuances, names, schedules, secrets
+from certcore.errors import NotFoundError, StaleWriteError
 from certcore.model.certificate import Certificate
 from certcore.model.issuance import Issuance
 from certcore.model.lifecycle import Status
-from certcore.model.listing import EVERYTHING, CertificateFilter, Order, Position
+from certcore.model.listing import EVERYTHING, CertificateFilter, Position, SortKey
 from certcore.model.names import DnsName, covering_names, share_names
 from certcore.model.search import Search, reversed_labels
+from certcore.model.secret import CERTIFICATE_KEY, SecretName
+from certcore.model.standing import ConditionType
 
 __all__ = ["SqlCertificates", "SqlIssuances"]
 
-#: Below a wildcard there may be many names that it does not cover.
+#: Limit for wildcards: many names below one may not be covered by it.
 _MOST_LOOKED_AT: Final = 200
 
-# Statements are built once; SQLAlchemy compiles each once per database. "for update" is where the database has it.
+# Statements are built once; SQLAlchemy compiles each once per database, without "FOR UPDATE" where there is none.
 _BY_ID: Final = certificates.select().where(certificates.c.id == bindparam("row_id"))
 _BY_ID_LOCKED: Final = _BY_ID.with_for_update(key_share=True)
 _UPDATE: Final = certificates.update().where(certificates.c.id == bindparam("row_id"))
 _UPDATE_VERSION: Final = _UPDATE.where(certificates.c.version == bindparam("row_version"))
 _DELETE: Final = certificates.delete().where(certificates.c.id == bindparam("row_id"))
+_DOMAINS: Final = sa.select(certificates.c.id, certificates.c.domain, certificates.c.owner).where(
+    certificates.c.id.in_(bindparam("row_ids", expanding=True))
+)
 _BY_DOMAIN: Final = (
     certificates.select()
     .where(certificates.c.domain == bindparam("row_domain"))
     .order_by(certificates.c.created_at, certificates.c.id)
 )
 
-_ISSUANCE: Final = issuances.select().where(issuances.c.id == bindparam("row_id"))
-_ISSUANCE_UPDATE: Final = issuances.update().where(issuances.c.id == bindparam("row_id"))
-_ISSUANCES_OF: Final = (
-    issuances.select().where(issuances.c.certificate_id == bindparam("row_id")).order_by(issuances.c.number)
+#: Renewal information is kept in the small row of the schedule, for one issuance of each certificate.
+_WITH_RENEWAL_INFO: Final[sa.Select[Any]] = sa.select(*issuances.c, schedules.c.renewal_info).join_from(
+    issuances,
+    schedules,
+    sa.and_(
+        schedules.c.certificate_id == issuances.c.certificate_id, schedules.c.renewal_info_issuance == issuances.c.id
+    ),
+    isouter=True,
 )
+_ISSUANCE: Final = _WITH_RENEWAL_INFO.where(issuances.c.id == bindparam("row_id"))
+_ISSUANCE_UPDATE: Final = issuances.update().where(issuances.c.id == bindparam("row_id"))
+_ISSUANCES_OF: Final = _WITH_RENEWAL_INFO.where(issuances.c.certificate_id == bindparam("row_id")).order_by(
+    issuances.c.number
+)
+_OTHERS: Final = issuances.alias("others")
+_NEWEST: Final = sa.select(sa.func.max(_OTHERS.c.number)).where(_OTHERS.c.certificate_id == bindparam("row_id"))
+_LIVE: Final = _ISSUANCES_OF.where(
+    sa.or_(
+        issuances.c.outcome.is_(None),
+        issuances.c.needs_clean_up,
+        issuances.c.id == bindparam("row_current"),
+        issuances.c.id == bindparam("row_active"),
+        issuances.c.finished_at.is_(None),
+        issuances.c.finished_at >= bindparam("row_since"),
+        issuances.c.number == _NEWEST.scalar_subquery(),
+    )
+)
+_STORED_KEYS: Final = (
+    sa.select(issuances.c.key_owner_id, issuances.c.leaf)
+    .join_from(issuances, secrets, secrets.c.owner_id == issuances.c.key_owner_id)
+    .where(
+        issuances.c.certificate_id == bindparam("row_id"),
+        issuances.c.key_owner_id != bindparam("row_kept"),
+        secrets.c.purpose == CERTIFICATE_KEY,
+    )
+)
+_RENEWAL_INFO_UPDATE: Final = schedules.update().where(schedules.c.certificate_id == bindparam("row_id"))
 
 
 @frozen(eq=False)
@@ -54,7 +92,7 @@ class SqlCertificates:
     """Implements `certcore.ports.storage.CertificateRepository`."""
 
     connection: sa.Connection
-    #: Whether rows that are read are about to be written.
+    #: Whether rows are locked when they are read.
     writing: bool
 
     def add(self, certificate: Certificate) -> None:
@@ -63,7 +101,7 @@ class SqlCertificates:
         try:
             self.connection.execute(certificates.insert(), row)
         except IntegrityError:
-            raise NotFound("authority", certificate.authority_id or "") from None
+            raise NotFoundError("authority", certificate.authority_id or "") from None
         self.connection.execute(names.insert(), mapping.name_rows(certificate))
         if certificate.fallbacks:
             self._add_fallbacks(certificate, set(certificate.fallbacks))
@@ -72,51 +110,56 @@ class SqlCertificates:
         """One certificate."""
         key = {"row_id": certificate_id}
         if self.writing and self.connection.dialect.name != "sqlite":
-            # Steps lock the schedule before the certificate, so everybody does: else two would wait for each other.
+            # Steps lock the schedule before the certificate. The same order everywhere avoids deadlocks.
             self.connection.execute(LOCKED, key)
         row = only(self.connection.execute(_BY_ID_LOCKED if self.writing else _BY_ID, key), id=certificate_id)
         if row is None:
-            raise NotFound("certificate", certificate_id)
+            raise NotFoundError("certificate", certificate_id)
         return mapping.certificate_of(row)
 
     def save(self, certificate: Certificate) -> Certificate:
-        """Store a user's edit, if nobody else was faster."""
+        """Store a user's edit if the version is current."""
         saved = evolve(certificate, version=certificate.version + 1)
         row = mapping.certificate_row(saved)
         key = {"row_id": row.pop("id"), "row_version": certificate.version}
         try:
             done = self.connection.execute(_UPDATE_VERSION, {**row, **key, "version": saved.version})
         except IntegrityError:
-            raise NotFound("authority", certificate.authority_id or "") from None
+            raise NotFoundError("authority", certificate.authority_id or "") from None
         if done.rowcount == 0:
             versions = sa.select(certificates.c.version).where(certificates.c.id == certificate.id)
             found = self.connection.execute(versions).scalar_one_or_none()
-            raise StaleWrite("certificate", certificate.id, expected=certificate.version, found=found)
+            raise StaleWriteError("certificate", certificate.id, expected=certificate.version, found=found)
         self._save_names(saved)
         self._save_fallbacks(saved)
         return saved
 
     def save_progress(self, certificate: Certificate) -> None:
-        """Store what the engine may change."""
+        """Store the columns that the engine may change."""
         row = {"row_id": certificate.id, **mapping.certificate_progress(certificate)}
         if self.connection.execute(_UPDATE, row).rowcount == 0:
-            raise NotFound("certificate", certificate.id)
+            raise NotFoundError("certificate", certificate.id)
 
     def delete(self, certificate_id: str) -> None:
         """Delete the certificate; the database deletes its issuances and its schedule with it."""
         if self.connection.execute(_DELETE, {"row_id": certificate_id}).rowcount == 0:
-            raise NotFound("certificate", certificate_id)
+            raise NotFoundError("certificate", certificate_id)
 
     def find_by_domain(self, domain: DnsName) -> Sequence[Certificate]:
         """The certificates whose primary name this is, oldest first."""
         rows = self.connection.execute(_BY_DOMAIN, {"row_domain": domain.ascii})
         return [mapping.certificate_of(row) for row in rows]
 
+    def domains(self, certificate_ids: Collection[str], *, owner: str | None = None) -> Mapping[str, str]:
+        """The primary names of certificates."""
+        rows = self.connection.execute(_DOMAINS, {"row_ids": sorted(certificate_ids)})
+        return {row.id: row.domain for row in rows if owner in (None, row.owner)}
+
     def page(
         self,
         *,
         only: CertificateFilter = EVERYTHING,
-        order: Order = Order.DOMAIN,
+        order: SortKey = SortKey.DOMAIN,
         descending: bool = False,
         after: Position | None = None,
         limit: int = 50,
@@ -124,8 +167,41 @@ class SqlCertificates:
         """A page of a list, by keyset."""
         return read_page(self.connection, only, order, after, descending=descending, limit=limit)
 
+    def count_conditions(
+        self, *, at: datetime, authority_id: str | None = None, owner: str | None = None
+    ) -> Mapping[ConditionType, int]:
+        """For how many certificates each condition holds: in one look at those of an owner, else by an index each."""
+        filters = [
+            CertificateFilter(condition=condition, at=at, authority_id=authority_id, owner=owner)
+            for condition in ConditionType
+        ]
+        if owner is None:
+            return {each.condition: self.count(each) for each in filters if each.condition is not None}
+        of_these = CertificateFilter(authority_id=authority_id, owner=owner)
+        columns = [
+            sa.func.coalesce(sa.func.sum(sa.case((holds(condition, at), 1), else_=0)), 0) for condition in ConditionType
+        ]
+        row = self.connection.execute(sa.select(*columns).where(*conditions(of_these))).one()
+        return {condition: int(count) for condition, count in zip(ConditionType, row, strict=True)}
+
+    def count_endings(
+        self, *, now: datetime, days: int, authority_id: str | None = None, owner: str | None = None
+    ) -> Mapping[int, int]:
+        """How many leaves in service end on each of the next days."""
+        of_these = CertificateFilter(authority_id=authority_id, owner=owner)
+        status: sa.ColumnElement[Any] = certificates.c.status
+        ends: sa.ColumnElement[Any] = certificates.c.not_after
+        if owner is not None:  # whose certificates are few: the index of the others is not to be used
+            status, ends = unindexed(status), unindexed(ends)
+        in_time = (status == Status.ACTIVE.value, ends >= now, ends < now + timedelta(days=days))
+        # Moments are stored as microseconds.
+        start, a_day = (now - EPOCH) // timedelta(microseconds=1), timedelta(days=1) // timedelta(microseconds=1)
+        day = ((sa.type_coerce(certificates.c.not_after, sa.BigInteger) - start) // a_day).label("day")
+        statement = sa.select(day, sa.func.count()).where(*conditions(of_these), *in_time).group_by(day)
+        return {int(number): count for number, count in self.connection.execute(statement)}
+
     def count(self, only: CertificateFilter) -> int:
-        """How many certificates fit."""
+        """Count the certificates that match a filter."""
         statement = sa.select(sa.func.count()).select_from(certificates).where(*conditions(only))
         return self.connection.execute(statement).scalar_one()
 
@@ -133,7 +209,9 @@ class SqlCertificates:
         """Other certificates of the same owner that have a name of this one, or one that covers it."""
         wanted = names.c.name.in_(sorted(covering_names(certificate.names)))
         ranges = [
-            names.c.reversed.startswith(reversed_labels(one.base.ascii)) for one in certificate.names if one.is_wildcard
+            names.c.reversed.startswith(reversed_labels(name.base.ascii))
+            for name in certificate.names
+            if name.is_wildcard
         ]
         found = (
             sa.select(names.c.certificate_id)
@@ -144,10 +222,10 @@ class SqlCertificates:
         table = certificates.c
         statement = certificates.select().where(table.id.in_(found)).order_by(table.domain, table.id)
         others = [mapping.certificate_of(row) for row in self.connection.execute(statement.limit(_MOST_LOOKED_AT))]
-        return [one for one in others if share_names(one.names, certificate.names)][:limit]
+        return [other for other in others if share_names(other.names, certificate.names)][:limit]
 
     def search(self, search: Search, *, owner: str | None = None, limit: int = 50) -> Sequence[Certificate]:
-        """Certificates that fit, in the order (domain, id)."""
+        """Certificates that match, in the order (domain, id)."""
         ranges = []
         if search.name_prefix:
             ranges.append((names.c.name, search.name_prefix))
@@ -165,9 +243,9 @@ class SqlCertificates:
         if search.fingerprint:
             leaf.append(issuances.c.fingerprint_sha256 == search.fingerprint)
             leaf.append(issuances.c.fingerprint_sha1 == search.fingerprint)
-        for condition in leaf:  # one by one: each has an index of its own
+        for condition in leaf:  # separate queries: each column has its own index
             statement = sa.select(issuances.c.certificate_id).where(condition).limit(limit)
-            if owner is not None:  # before the limit: many tenants may have one certificate
+            if owner is not None:  # before the limit: many tenants may have the same leaf
                 theirs = certificates.c.id == issuances.c.certificate_id
                 statement = statement.where(sa.exists().where(theirs, certificates.c.owner == owner))
             ids.update(self.connection.execute(statement).scalars())
@@ -196,8 +274,13 @@ class SqlCertificates:
     def _save_names(self, certificate: Certificate) -> None:
         rows = {row["name"]: row for row in mapping.name_rows(certificate)}
         of_this = names.c.certificate_id == certificate.id
-        stored = set(self.connection.execute(sa.select(names.c.name).where(of_this)).scalars())
-        if gone := stored - rows.keys():
+        known = {
+            row.name: row.owner
+            for row in self.connection.execute(sa.select(names.c.name, names.c.owner).where(of_this))
+        }
+        # Those of another owner are written anew: the certificate was transferred.
+        stored = {name for name, owner in known.items() if owner == certificate.owner}
+        if gone := known.keys() - (rows.keys() & stored):
             self.connection.execute(names.delete().where(of_this, names.c.name.in_(gone)))
         if new := [row for name, row in rows.items() if name not in stored]:
             self.connection.execute(names.insert(), new)
@@ -206,7 +289,7 @@ class SqlCertificates:
         """The domains of some certificates of this authority, or with it as a fallback."""
         table = certificates.c
         own = sa.select(table.domain).where(table.authority_id == authority_id).distinct().order_by(table.domain)
-        # The first ones of the index: sorting by domain would look at all of them.
+        # In index order: sorting by domain would read all rows.
         some = (
             sa.select(fallbacks.c.certificate_id)
             .where(fallbacks.c.authority_id == authority_id)
@@ -226,7 +309,7 @@ class SqlCertificates:
             self._add_fallbacks(certificate, new)
 
     def _add_fallbacks(self, certificate: Certificate, authority_ids: AbstractSet[str]) -> None:
-        rows = [{"authority_id": one, "certificate_id": certificate.id} for one in sorted(authority_ids)]
+        rows = [{"authority_id": each, "certificate_id": certificate.id} for each in sorted(authority_ids)]
         self.connection.execute(fallbacks.insert(), rows)
 
 
@@ -241,21 +324,47 @@ class SqlIssuances:
         try:
             self.connection.execute(issuances.insert(), mapping.issuance_row(issuance))
         except IntegrityError:
-            raise NotFound("certificate", issuance.certificate_id) from None
+            raise NotFoundError("certificate", issuance.certificate_id) from None
 
     def get(self, issuance_id: str) -> Issuance:
         """One issuance."""
         row = only(self.connection.execute(_ISSUANCE, {"row_id": issuance_id}), id=issuance_id)
         if row is None:
-            raise NotFound("issuance", issuance_id)
+            raise NotFoundError("issuance", issuance_id)
         return mapping.issuance_of(row)
 
     def save(self, issuance: Issuance) -> None:
-        """Store what changes while it runs."""
+        """Store the columns that change while an issuance runs."""
         row = {"row_id": issuance.id, **mapping.issuance_progress(issuance)}
         if self.connection.execute(_ISSUANCE_UPDATE, row).rowcount == 0:
-            raise NotFound("issuance", issuance.id)
+            raise NotFoundError("issuance", issuance.id)
 
     def of_certificate(self, certificate_id: str) -> Sequence[Issuance]:
         """All issuances of a certificate, by number."""
         return [mapping.issuance_of(row) for row in self.connection.execute(_ISSUANCES_OF, {"row_id": certificate_id})]
+
+    def save_renewal_info(self, issuance: Issuance) -> None:
+        """Store the renewal information of the leaf in service."""
+        row = {"row_id": issuance.certificate_id, **mapping.renewal_info_columns(issuance)}
+        if self.connection.execute(_RENEWAL_INFO_UPDATE, row).rowcount == 0:
+            raise NotFoundError("certificate", issuance.certificate_id)
+
+    def live(self, certificate: Certificate, *, since: datetime) -> Sequence[Issuance]:
+        """The live issuances, by number."""
+        wanted = {
+            "row_id": certificate.id,
+            "row_current": certificate.issuance_id,
+            "row_active": certificate.active_issuance_id,
+            "row_since": since,
+        }
+        return [mapping.issuance_of(row) for row in self.connection.execute(_LIVE, wanted)]
+
+    def ended_keys(self, certificate_id: str, *, before: datetime, kept: SecretName) -> Collection[SecretName]:
+        """The stored private keys of expired leaves."""
+        rows = self.connection.execute(_STORED_KEYS, {"row_id": certificate_id, "row_kept": kept.owner_id})
+        leaves = ((row.key_owner_id, mapping.leaf_of(row.leaf)) for row in rows)
+        return {
+            SecretName(CERTIFICATE_KEY, owner_id)
+            for owner_id, leaf in leaves
+            if leaf is not None and leaf.not_after <= before
+        }

@@ -1,9 +1,10 @@
-"""The databases that there are adapters for: how each is reached, and how a transaction begins in it."""
+"""The supported databases: how to connect to each, and how to begin transactions."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -13,35 +14,37 @@ import sqlalchemy as sa
 from attrs import frozen
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
+from certcore.adapters.sql.schema import HEAD
 from certcore.adapters.sql.server_tls import mysql_tls
-from certcore.errors import StorageUnavailable
+from certcore.errors import DatabaseOutdatedError, StorageUnavailableError
+from certcore.forks import delays_fork
 from certcore.ports.storage import LockWait
 
-__all__ = ["Database", "find_database"]
+__all__ = ["Database", "Pool", "find_database"]
 
 #: Seconds that a transaction waits for a row that another one has locked. PostgreSQL takes 0 for no limit.
 _LOCK_WAITS: Final = MappingProxyType({LockWait.NONE: 0.05, LockWait.SHORT: 3.0, LockWait.LONG: 30.0})
-#: In SQLite it is the whole database that is locked, which happens all the time and is over soon.
+#: SQLite locks the whole database, which is usual and short.
 _SQLITE_WAITS: Final = MappingProxyType({LockWait.NONE: 1.0, LockWait.SHORT: 30.0, LockWait.LONG: 30.0})
 #: Seconds that a process waits for another one that creates or migrates the tables.
 _SCHEMA_TIMEOUT: Final = 30
 #: Lock not available, deadlock, and serialization failure; lock wait timeout, deadlock, NOWAIT, and a row that changed.
 _POSTGRESQL_CONFLICTS: Final = frozenset({"55P03", "40P01", "40001"})
 _MYSQL_CONFLICTS: Final = frozenset({1205, 1213, 3572, 1020})
-#: Under which key a connection remembers how long it waits.
+#: Key in a connection's info for its current lock timeout.
 _WAITS: Final = "certcore_lock_wait"
-#: Seconds for which a transaction may do nothing before the server ends it: that of a process which was stopped in
-#: the middle would keep its certificate from everybody else, past its lease.
+#: Seconds after which the server ends an idle transaction. Otherwise a stopped process would lock its certificate
+#: for longer than its lease.
 _IDLE_TRANSACTION: Final = 60
 #: Seconds to reach a server.
 _CONNECT_TIMEOUT: Final = 10
-#: Seconds that a server may take for an answer to whoever only reads small rows.
+#: Seconds that a server may take to answer a read-only client.
 _ANSWER_TIMEOUT: Final = 10
-POOL_SIZE: Final = 10
-_POOL_OVERFLOW: Final = 50
+#: How often a connection runs a statement before PostgreSQL prepares it.
+_PREPARED_AFTER: Final = 3
 #: Seconds to wait for a connection when all are in use.
 _POOL_TIMEOUT: Final = 30
-#: Of the lock under which one process creates or migrates the tables; "certcore" in ASCII.
+#: ID of the lock for creating or migrating the tables: "certcore" in ASCII.
 _SCHEMA_LOCK: Final = 0x63657274636F7265
 _READER_ADVICE: Final = (
     "SQLite's readers need the files that end in -wal and -shm, too: they are there while a worker runs; otherwise the "
@@ -55,66 +58,86 @@ _NOTHING: Final[_Options] = MappingProxyType({})
 
 @frozen(kw_only=True, eq=False)
 class Database:
-    """A database with what is special about its kind."""
+    """A database and the specifics of its kind."""
 
     engine: sa.Engine
-    #: Whether it lets one writer in at a time; its threads then queue up in this process.
+    #: How many connections are kept open between transactions.
+    pool_size: int
+    #: Whether there is one writer at a time; threads then wait for their turn in this process.
     one_writer: bool = False
-    #: Whether the library itself keeps locks of files for the process, so that nothing may be open during a fork.
+    #: Whether the library holds file locks per process, so that all connections are closed for a fork.
     closes_for_fork: bool = False
-    #: Gives a connection of the parent up in a child process, without a word to the server.
+    #: Abandons a connection of the parent in a child process, without sending anything to the server.
     let_go: Callable[[Any], object] = lambda _: None
-    #: What begins a transaction that reads; where it is empty, the driver begins one with the first statement.
+    #: Statement that begins a read; empty if the driver begins a transaction with the first statement.
     begin_read: str = ""
-    #: Begins a transaction that writes, and that waits for locks for so many seconds at most.
+    #: Ends a read in the driver, where rolling it back would cost more.
+    end_read: Callable[[sa.Connection], object] = lambda _: None
+    #: Begins a write that waits at most this many seconds for locks.
     begin_write: Callable[[sa.Connection, float], object]
-    #: How many seconds that is.
+    #: Lock timeouts in seconds.
     lock_waits: Mapping[LockWait, float] = _LOCK_WAITS
-    #: Whether an error of the driver says that another transaction was in the way, and that the database works.
+    #: Whether a driver error means a conflict with another transaction.
     is_lock_conflict: Callable[[Any], bool] = lambda _: False
-    #: Execution options of connections that read: one consistent state for the whole transaction.
+    #: Execution options of reading connections: one snapshot for the whole transaction.
     reading: _Options = _NOTHING
-    #: Execution options of connections that write: what is read under a lock is what was committed last.
+    #: Execution options of writing connections: locked rows are read as they were committed last.
     writing: _Options = _NOTHING
-    #: Keeps other processes out while the tables are created or migrated, until the connection's transaction ends.
+    #: Locks out other processes that create or migrate the tables, until the transaction ends.
     lock_schema: Callable[[sa.Connection], object]
-    #: What tells the file of the database from another one of the same name, where it is a file.
+    #: Identifies the database file; None for servers.
     file_identity: Callable[[], object] | None = None
-    #: What to do when it fails.
+    #: A statement that gives another number after each commit of other connections, without a server; empty for none.
+    data_version: str = ""
+    #: Advice when the database fails.
     advice: str
 
 
-def find_database(url: str, *, read_only: bool = False) -> Database:
-    """The database of a URL; nothing is connected to yet.
+@frozen(kw_only=True)
+class Pool:
+    """How many connections a process has to a database."""
+
+    #: How many are kept open between transactions.
+    size: int = 10
+    #: How many more may be open at once; they are closed after their transaction.
+    max_overflow: int = 50
+
+
+def find_database(url: str, *, read_only: bool = False, pool: Pool | None = None, creates: bool = True) -> Database:
+    """Find the database of a URL, without connecting.
 
     Args:
         url: As for `certcore.adapters.sql.open_storage`.
         read_only: Whether it will only be read. A SQLite file is then opened for reading; a server that does not
             answer is given up after seconds.
+        pool: How many connections there may be.
+        creates: Whether a SQLite file that is missing is created.
 
     Raises:
-        StorageUnavailable: The URL is none, or of a kind that there is no adapter or no driver for.
+        DatabaseOutdatedError: A SQLite file is missing, and is not to be created.
+        StorageUnavailableError: The URL is none, or of a kind that there is no adapter or no driver for.
     """
     try:
         parsed = sa.make_url(url)
     except ArgumentError:
-        raise StorageUnavailable("The database URL is not one.", advice=f"Use {_KNOWN}.") from None
+        raise StorageUnavailableError("The database URL is not one.", advice=f"Use {_KNOWN}.") from None
+    pool = pool or Pool()
     match parsed.get_backend_name():
         case "sqlite":
-            return _sqlite(parsed, read_only=read_only)
+            return _sqlite(parsed, pool, read_only=read_only, creates=creates)
         case "postgresql" | "postgres":
-            return _postgresql(parsed, read_only=read_only)
+            return _postgresql(parsed, pool, read_only=read_only)
         case "mysql" | "mariadb":
-            return _mysql(parsed, read_only=read_only)
+            return _mysql(parsed, pool, read_only=read_only)
         case kind:
             what = f"There is no adapter for databases of the kind {kind!r}."
-            raise StorageUnavailable(what, advice=f"Use {_KNOWN}.")
+            raise StorageUnavailableError(what, advice=f"Use {_KNOWN}.")
 
 
-def _sqlite(url: sa.URL, *, read_only: bool) -> Database:
+def _sqlite(url: sa.URL, pool: Pool, *, read_only: bool, creates: bool) -> Database:
     path = url.database or ""
     if path in ("", ":memory:") or path.startswith("file:"):
-        raise StorageUnavailable(
+        raise StorageUnavailableError(
             "A SQLite database needs a plain path to a file.",
             advice="Use sqlite:///certcore.db, or CertCore.in_memory() for a store that lives as long as the object.",
         )
@@ -122,41 +145,62 @@ def _sqlite(url: sa.URL, *, read_only: bool) -> Database:
         _require_readable(Path(path))
         # Percent-encoded as in SQLite's own URIs; SQLAlchemy hands it on as it is.
         url = url.set(database=f"file:{quote(str(Path(path).absolute()))}", query={"mode": "ro", "uri": "true"})
-    else:
+    elif creates:
         _create_private(Path(path))
+    elif not Path(path).exists():
+        raise DatabaseOutdatedError(None, HEAD)
     inherited: list[Any] = []
     connect = {"timeout": _SCHEMA_TIMEOUT, "check_same_thread": False}
-    engine = _engine(url, "sqlite+pysqlite", "", connect)
+    # One more: it counts the commits of other connections, and is never used for a transaction.
+    engine = _engine(url, "sqlite+pysqlite", "", connect, pool.size + pool.max_overflow + 1)
     sa.event.listen(engine, "connect", _prepare_sqlite_reader if read_only else _prepare_sqlite)
     return Database(
         engine=engine,
+        pool_size=pool.size,
         one_writer=True,
         closes_for_fork=True,
-        let_go=inherited.append,  # never closed: that would act on the file with locks that are the parent's
+        let_go=inherited.append,  # never closed: that would release locks of the parent
         begin_read="BEGIN",
         begin_write=_begin_sqlite,
         lock_waits=_SQLITE_WAITS,
         lock_schema=lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"),
-        file_identity=lambda: _file_identity(Path(path)),
+        file_identity=partial(_file_identity, path),
+        data_version="PRAGMA data_version",
         advice=_READER_ADVICE if read_only else "Check the database file, its disk and its rights.",
     )
 
 
-def _postgresql(url: sa.URL, *, read_only: bool) -> Database:
-    # Prepared statements would stay behind in a connection pooler such as PgBouncer.
+def _postgresql(url: sa.URL, pool: Pool, *, read_only: bool) -> Database:
     connect = {"connect_timeout": _CONNECT_TIMEOUT, "prepare_threshold": None}
     if read_only:
-        connect["tcp_user_timeout"] = _ANSWER_TIMEOUT * 1000  # a network that swallows packets ends the connection
+        connect["tcp_user_timeout"] = _ANSWER_TIMEOUT * 1000  # ends connections when packets are lost
+    engine = _engine(url, "postgresql+psycopg", "postgresql", connect, pool.size + pool.max_overflow)
+    sa.event.listen(engine, "connect", _prepare_postgresql)
     return Database(
-        engine=_engine(url, "postgresql+psycopg", "postgresql", connect),
+        engine=engine,
+        pool_size=pool.size,
         let_go=_let_go_of_postgresql,
+        end_read=lambda connection: _driver(connection).commit(),  # a rollback forgets what was prepared
         begin_write=_begin_postgresql,
         is_lock_conflict=lambda error: getattr(error, "sqlstate", None) in _POSTGRESQL_CONFLICTS,
         reading={"isolation_level": "REPEATABLE READ", "postgresql_readonly": True},
-        writing={"isolation_level": "READ COMMITTED"},
+        # `_begin_postgresql` begins the transaction, with a statement of its own.
+        writing={"isolation_level": "AUTOCOMMIT"},
         lock_schema=lambda connection: connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_SCHEMA_LOCK})"),
         advice="Check the database server, the URL and the rights of its user.",
     )
+
+
+def _prepare_postgresql(connection: Any, _record: object) -> None:
+    """Let the server keep the plans of statements, unless a connection pooler such as PgBouncer is in between.
+
+    A pooler may hand each transaction to another session, which has not prepared them. It is known by the process that
+    greets: behind a pooler, another one answers.
+    """
+    answers = connection.execute("SELECT pg_backend_pid()").fetchone()[0]
+    connection.rollback()
+    if answers == connection.info.backend_pid:
+        connection.prepare_threshold = _PREPARED_AFTER
 
 
 def _let_go_of_postgresql(connection: Any) -> None:
@@ -165,10 +209,10 @@ def _let_go_of_postgresql(connection: Any) -> None:
         os.close(connection.fileno())
 
 
-def _mysql(url: sa.URL, *, read_only: bool) -> Database:
-    # Whatever the server's defaults are, what does not fit is refused, not cut.
+def _mysql(url: sa.URL, pool: Pool, *, read_only: bool) -> Database:
+    # Values that do not fit are refused instead of truncated.
     strict = "SET SESSION sql_mode = 'STRICT_ALL_TABLES'"
-    limit = f" /*M!100300 , SESSION idle_write_transaction_timeout = {_IDLE_TRANSACTION} */"  # MariaDB alone has it
+    limit = f" /*M!100300 , SESSION idle_write_transaction_timeout = {_IDLE_TRANSACTION} */"  # MariaDB only
     url, tls = mysql_tls(url)
     connect = {"connect_timeout": _CONNECT_TIMEOUT, "charset": "utf8mb4", "init_command": strict + limit, **tls}
     if read_only:
@@ -184,8 +228,10 @@ def _mysql(url: sa.URL, *, read_only: bool) -> Database:
         if connection._sock is not None:  # noqa: SLF001
             os.close(connection._sock.detach())  # noqa: SLF001
 
+    driver = f"{url.get_backend_name()}+pymysql"
     return Database(
-        engine=_engine(url, f"{url.get_backend_name()}+pymysql", "mysql", connect),
+        engine=_engine(url, driver, "mysql", connect, pool.size + pool.max_overflow),
+        pool_size=pool.size,
         let_go=let_go,
         reading={"isolation_level": "REPEATABLE READ"},
         begin_write=_begin_mysql,
@@ -206,49 +252,59 @@ def _begin_sqlite(connection: sa.Connection, lock_wait: float) -> None:
 
 
 def _begin_postgresql(connection: sa.Connection, lock_wait: float) -> None:
-    # For the transaction alone: a connection pooler gives the session to others.
+    # For this transaction only, because a connection pooler shares the session. One question instead of two.
     limits = {"lock_timeout": lock_wait, "idle_in_transaction_session_timeout": _IDLE_TRANSACTION}
-    settings = (f"set_config('{name}', '{seconds * 1000:.0f}ms', true)" for name, seconds in limits.items())
-    _driver(connection).execute("SELECT " + ", ".join(settings))
+    settings = (f"SET LOCAL {name} = {seconds * 1000:.0f}" for name, seconds in limits.items())
+    _driver(connection).execute("; ".join(("BEGIN ISOLATION LEVEL READ COMMITTED", *settings)))
 
 
 def _begin_mysql(connection: sa.Connection, lock_wait: float) -> None:
     seconds = int(lock_wait)  # 0 does not wait
     if connection.info.get(_WAITS) != seconds:
-        # The second is for locks on whole tables, and is a year by default.
+        # The second is for table locks and defaults to a year.
         limits = f"SESSION innodb_lock_wait_timeout = {seconds}, SESSION lock_wait_timeout = {max(1, seconds)}"
         connection.exec_driver_sql(f"SET {limits}")
         connection.info[_WAITS] = seconds
 
 
 def _driver(connection: sa.Connection) -> Any:
-    """The driver's own connection: beginning a transaction through it costs a tenth."""
+    """The driver's connection: beginning a transaction on it costs a tenth."""
     return connection.connection.driver_connection
 
 
 def _lock_mysql_schema(connection: sa.Connection) -> None:
-    """A lock of the session: MySQL ends a transaction with every statement that changes a table's definition."""
+    """Lock in the session: in MySQL, every DDL statement ends the transaction."""
     name = "CONCAT('certcore:', DATABASE())"
     if connection.exec_driver_sql(f"SELECT GET_LOCK({name}, {_SCHEMA_TIMEOUT})").scalar() != 1:
-        raise StorageUnavailable("Another process is migrating the database.", advice="Try again when it has ended.")
-    connection.detach()  # the lock ends with the session; this one is not used for anything else
+        raise StorageUnavailableError(
+            "Another process is migrating the database.", advice="Try again when it has ended."
+        )
+    connection.detach()  # the lock lasts as long as the session, which is not reused
 
 
-def _engine(url: sa.URL, driver: str, extra: str, connect: dict[str, Any]) -> sa.Engine:
+def _engine(url: sa.URL, driver: str, extra: str, connect: dict[str, Any], most: int) -> sa.Engine:
     try:
-        return sa.create_engine(
+        engine = sa.create_engine(
             url.set(drivername=driver),
-            hide_parameters=True,  # an error must not carry what was being stored
-            pool_size=POOL_SIZE,
-            max_overflow=_POOL_OVERFLOW,
+            hide_parameters=True,  # errors must not contain stored values
+            pool_size=most,  # how many of them are kept is decided by `certcore.adapters.sql.connections`
+            max_overflow=0,
             pool_timeout=_POOL_TIMEOUT,
             connect_args=connect,
         )
     except (ImportError, NoSuchModuleError):
-        raise StorageUnavailable(
+        raise StorageUnavailableError(
             f"The driver for {driver.partition('+')[0]} is not installed.",
             advice=f"Install it: pip install 'certcore[{extra}]'.",
         ) from None
+    sa.event.listen(engine, "do_connect", _connected)
+    return engine
+
+
+def _connected(dialect: sa.Dialect, _record: object, arguments: list[Any], options: dict[str, Any]) -> Any:
+    """Connect while no thread forks: drivers prepare TLS for every connection, even when the server offers none."""
+    with delays_fork():
+        return dialect.connect(*arguments, **options)
 
 
 def _create_private(path: Path) -> None:
@@ -261,17 +317,17 @@ def _create_private(path: Path) -> None:
     except FileExistsError:
         return
     except OSError as error:
-        raise StorageUnavailable(
+        raise StorageUnavailableError(
             f"The database file {path} cannot be opened: {error.strerror}.",
             advice="Check that its folder exists and that this user may write there.",
         ) from None
 
 
-def _file_identity(path: Path) -> object:
+def _file_identity(path: str) -> object:
     try:
-        status = path.stat()
+        status = os.stat(path)  # noqa: PTH116 - called for every transaction
     except OSError as error:
-        raise StorageUnavailable(
+        raise StorageUnavailableError(
             f"The database file {path} is not there any more: {error.strerror}.",
             advice="Put it back. What was written since it was taken away would be lost.",
         ) from None
@@ -282,7 +338,7 @@ def _require_readable(path: Path) -> None:
     try:
         os.close(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
     except OSError as error:
-        raise StorageUnavailable(
+        raise StorageUnavailableError(
             f"The database file {path} cannot be read: {error.strerror}.",
             advice="Check the path, and that this user may read the file, and the files that begin with its name.",
         ) from None
@@ -294,7 +350,7 @@ def _prepare_sqlite_reader(connection: Any, _record: object) -> None:
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
-    connection.isolation_level = None  # transactions begin where we say, not where the driver guesses
+    connection.isolation_level = None  # the driver must not begin transactions by itself
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout = {_SCHEMA_TIMEOUT * 1000}")
     cursor.execute("PRAGMA journal_mode = WAL")

@@ -1,4 +1,4 @@
-"""A second look at the keys of rows, whatever a database, its collation or an index takes for equal."""
+"""Compare the keys of rows exactly, whatever a database or its collation considers equal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["only"]
 
 
 def only(result: sa.CursorResult[Any], **keys: str) -> sa.Row[Any] | None:
-    """The one row of a result, if it has exactly the keys that were asked for; None without one.
+    """The row of a result if it has exactly the requested keys, else None.
 
     Args:
         result: Of a query by a key.

@@ -1,4 +1,4 @@
-"""Inserting a row that another transaction may be inserting at the same moment."""
+"""Insert rows that may exist already, or that other transactions insert at the same time."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 
-__all__ = ["insert_new"]
+__all__ = ["insert_new", "replace_or_insert"]
 
-#: Dialect to its own INSERT, which has ON CONFLICT.
+#: The INSERT with ON CONFLICT of each dialect that has it.
 _OWN_WORDS: Final[Mapping[str, Any]] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
-#: The number, which no row has, that says: there is a row already.
+#: Returned as last row ID when the row exists already.
 _WAS_THERE: Final = 7
 
 
 def insert_new(connection: sa.Connection, table: sa.Table, row: Mapping[str, Any]) -> bool:
-    """Insert a row if there is none with its key; waits for another transaction that is inserting the same one.
+    """Insert a row if its key is new. Waits for other transactions that insert the same key.
 
     Returns:
         Whether it was inserted. The transaction goes on either way.
@@ -26,15 +26,15 @@ def insert_new(connection: sa.Connection, table: sa.Table, row: Mapping[str, Any
     statement = _insert_or_nothing(table, connection.dialect.name)
     if statement is not None:
         return connection.execute(statement, dict(row)).rowcount == 1
-    # MySQL counts one row in either case, so that the one that was there says so by a number that it leaves.
+    # MySQL reports one row in both cases, so an existing row is signalled by the last row ID.
     return connection.execute(_insert_or_lock(table), dict(row)).lastrowid != _WAS_THERE
 
 
 @lru_cache(maxsize=32)
 def _insert_or_lock(table: sa.Table) -> sa.Insert:
-    """MySQL's INSERT that locks the row where there is one, as for an update.
+    """MySQL's INSERT that locks an existing row as an UPDATE does.
 
-    After one that fails, two that waited for the same row would both hold it for reading, and for each other.
+    A plain INSERT that fails leaves a shared lock, so that two waiting transactions would deadlock.
     """
     column = list(table.c)[-1]
     same = sa.func.if_(sa.func.last_insert_id(_WAS_THERE), column, column)
@@ -45,3 +45,27 @@ def _insert_or_lock(table: sa.Table) -> sa.Insert:
 def _insert_or_nothing(table: sa.Table, dialect: str) -> sa.Insert | None:
     insert = _OWN_WORDS.get(dialect)
     return None if insert is None else insert(table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
+
+
+def replace_or_insert(connection: sa.Connection, table: sa.Table, row: Mapping[str, Any]) -> int | None:
+    """Insert a row with a ``version``, or replace the row with the same key.
+
+    Returns:
+        The stored version: 1, or one more than before. None: this database does not support it, nothing was done.
+    """
+    statement = _insert_or_replace(table, connection.dialect.name)
+    return None if statement is None else connection.execute(statement, dict(row)).scalar_one()
+
+
+@lru_cache(maxsize=32)
+def _insert_or_replace(table: sa.Table, dialect: str) -> sa.Insert | None:
+    insert = _OWN_WORDS.get(dialect)
+    if insert is None:
+        return None
+    statement = insert(table)
+    changed = {column.name: statement.excluded[column.name] for column in table.c if not column.primary_key}
+    statement = statement.on_conflict_do_update(
+        index_elements=list(table.primary_key), set_={**changed, "version": table.c.version + 1}
+    )
+    replaced: sa.Insert = statement.returning(table.c.version)
+    return replaced

@@ -3,26 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, assert_never
 
 import sqlalchemy as sa
 
 from certcore.adapters.sql import mapping
 from certcore.adapters.sql.ranges import after_prefix
-from certcore.adapters.sql.tables import certificates, issuances, names
+from certcore.adapters.sql.tables import certificates, deliveries, issuances, names
+from certcore.adapters.sql.types import UtcDateTime
 from certcore.model.certificate import Certificate
-from certcore.model.listing import CertificateFilter, Order, Position
+from certcore.model.lifecycle import Status
+from certcore.model.listing import CertificateFilter, Position, SortKey
 from certcore.model.search import reversed_labels
+from certcore.model.standing import Attempt, ConditionType
 
-__all__ = ["conditions", "read_page"]
+__all__ = ["EPOCH", "conditions", "holds", "read_page", "unindexed"]
 
+#: The moment 0 of stored moments.
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_HAS_LEAF: Final = (Status.ACTIVE.value, Status.EXPIRED.value)
+_FIRST_ISSUANCE: Final = (Status.PENDING.value, Status.PROCESSING.value)
+#: A list, so that an index is used: "is not null" reads the table. Most certificates have none of these words, so that
+#: the index of the status is not to be used instead.
+_UNDER_WAY: Final = tuple(attempt.value for attempt in Attempt if attempt is not Attempt.NONE)
+#: Conditions that hold for few certificates, which an index finds in another order than any list's.
+_RARE: Final = frozenset({ConditionType.RENEWAL_IN_DANGER, ConditionType.RENEWING})
 _COLUMNS: Final = MappingProxyType(
     {
-        Order.DOMAIN: certificates.c.domain,
-        Order.NOT_AFTER: certificates.c.not_after,
-        Order.CREATED_AT: certificates.c.created_at,
+        SortKey.DOMAIN: certificates.c.domain,
+        SortKey.NOT_AFTER: certificates.c.not_after,
+        SortKey.CREATED_AT: certificates.c.created_at,
     }
 )
 
@@ -30,24 +42,40 @@ _COLUMNS: Final = MappingProxyType(
 def read_page(
     connection: sa.Connection,
     only: CertificateFilter,
-    order: Order,
+    order: SortKey,
     after: Position | None,
     *,
     descending: bool,
     limit: int,
 ) -> Sequence[Certificate]:
     """The certificates after a position."""
-    found: list[Certificate] = []
-    for statement in _statements(only, order, after, descending=descending):
-        rows = connection.execute(statement.limit(limit - len(found)))
-        found += [mapping.certificate_of(row) for row in rows]
-        if len(found) >= limit:
+    read: list[Certificate] = []
+    column = _COLUMNS[order]
+    # Else a planner without statistics walks through the whole list to find a few.
+    is_rare = only.condition in _RARE and only.owner is None
+    sorted_by = unindexed(column) if is_rare else column
+    for part in _parts(only, order, after, sorted_by, descending=descending):
+        directed = [each.desc() if descending else each for each in (sorted_by, certificates.c.id)]
+        statement = certificates.select().where(*part).order_by(*directed).limit(limit - len(read))
+        if is_rare:
+            picked = statement.with_only_columns(certificates.c.id).subquery("picked")
+            directed = [each.desc() if descending else each for each in (column, certificates.c.id)]
+            statement = certificates.select().join(picked, picked.c.id == certificates.c.id).order_by(*directed)
+        read += [mapping.certificate_of(row) for row in connection.execute(statement)]
+        if len(read) >= limit:
             break
-    return found
+    return read
+
+
+def unindexed(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    """The same value, as an expression that no index is in the order of."""
+    if isinstance(column.type, UtcDateTime):
+        return sa.type_coerce(sa.type_coerce(column, sa.BigInteger) + 0, UtcDateTime())
+    return sa.type_coerce(column.concat(""), column.type)
 
 
 def conditions(only: CertificateFilter) -> Iterator[sa.ColumnElement[bool]]:
-    """What the rows of a list have in common."""
+    """The SQL conditions of a filter."""
     table = certificates.c
     for column, value in (
         (table.status, only.status and only.status.value),
@@ -60,6 +88,10 @@ def conditions(only: CertificateFilter) -> Iterator[sa.ColumnElement[bool]]:
     if only.renews_itself is not None:
         itself = sa.and_(table.renewal_auto.is_(sa.true()), table.authority_id.is_not(None))
         yield itself if only.renews_itself else sa.not_(itself)
+    if only.attempt is not None:
+        yield table.attempt.is_(None) if only.attempt is Attempt.NONE else table.attempt == only.attempt.value
+    if only.condition is not None:
+        yield holds(only.condition, only.at or EPOCH)
     if only.ends_from is not None:
         yield table.not_after >= only.ends_from
     if only.ends_before is not None:
@@ -79,6 +111,27 @@ def conditions(only: CertificateFilter) -> Iterator[sa.ColumnElement[bool]]:
         yield table.id.in_(sa.select(issuances.c.certificate_id).where(*of_leaf))
 
 
+def holds(condition: ConditionType, at: datetime) -> sa.ColumnElement[bool]:
+    """Whether a condition holds for a certificate at a moment."""
+    table = certificates.c
+    match condition:
+        case ConditionType.READY:
+            return sa.and_(table.status == Status.ACTIVE.value, table.not_after > at)
+        case ConditionType.ISSUING:
+            return sa.and_(unindexed(table.status).in_(_FIRST_ISSUANCE), table.attempt.in_(_UNDER_WAY))
+        case ConditionType.RENEWING:
+            return sa.and_(unindexed(table.status).in_(_HAS_LEAF), table.attempt.in_(_UNDER_WAY))
+        case ConditionType.OWNER_ACTION_NEEDED:
+            return table.attempt == Attempt.OWNER.value
+        case ConditionType.RENEWAL_IN_DANGER:
+            return table.late_at <= at  # which only certificates with a leaf have
+        case ConditionType.DEPLOYMENT_FAILED:
+            failed = sa.select(deliveries.c.certificate_id).where(deliveries.c.failing_since >= EPOCH)
+            return table.id.in_(failed)
+        case _:
+            assert_never(condition)
+
+
 def _of_leaf(only: CertificateFilter) -> Iterator[sa.ColumnElement[bool]]:
     if only.serial:
         yield issuances.c.serial == only.serial
@@ -88,28 +141,31 @@ def _of_leaf(only: CertificateFilter) -> Iterator[sa.ColumnElement[bool]]:
         )
 
 
-def _statements(
-    only: CertificateFilter, order: Order, after: Position | None, *, descending: bool
-) -> Iterator[sa.Select[Any]]:
-    """One for the rows that have a value to be sorted by, and one for those that have none: each uses its index."""
+def _parts(
+    only: CertificateFilter,
+    order: SortKey,
+    after: Position | None,
+    sorted_by: sa.ColumnElement[Any],
+    *,
+    descending: bool,
+) -> Iterator[list[sa.ColumnElement[bool]]]:
+    """The conditions of two queries, for rows with and without a sort value, so that each uses an index."""
     column, key = _COLUMNS[order], certificates.c.id
-    sorted_by = (column.desc(), key.desc()) if descending else (column, key)
-    wanted = certificates.select().where(*conditions(only))
-    has_none = order is Order.NOT_AFTER
+    has_none = order is SortKey.NOT_AFTER
     if after is None or after.value is not None:
-        with_value = wanted.where(column.is_not(None)) if has_none else wanted
-        yield with_value.where(*_behind(column, after, descending=descending)).order_by(*sorted_by)
+        with_value = [column.is_not(None)] if has_none else []
+        yield [*conditions(only), *with_value, *_behind(sorted_by, after, descending=descending)]
     if has_none and only.ends_from is None and only.ends_before is None:
-        without = wanted.where(column.is_(None))
+        behind = []
         if after is not None and after.value is None:
-            without = without.where(key < after.id if descending else key > after.id)
-        yield without.order_by(sorted_by[1])
+            behind = [key < after.id if descending else key > after.id]
+        yield [*conditions(only), column.is_(None), *behind]
 
 
 def _behind(
     column: sa.ColumnElement[Any], after: Position | None, *, descending: bool
 ) -> Iterator[sa.ColumnElement[bool]]:
-    """Not as a comparison of pairs, for which MySQL reads the index from its beginning."""
+    """Not as a row comparison: MySQL would read the index from its beginning."""
     if after is None:
         return
     value: str | datetime | None = after.value

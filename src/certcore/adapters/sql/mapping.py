@@ -1,4 +1,4 @@
-"""Rows to frozen values and back; the only place that knows both."""
+"""Convert rows to model values and back; the only module that knows both."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from certcore.model.authority import CertificateAuthority
 from certcore.model.certificate import Certificate, Schedule
+from certcore.model.deliveries import DeliveryCursor
 from certcore.model.engine_state import EngineState
 from certcore.model.events import Event, EventKind
 from certcore.model.issuance import Issuance, Outcome, Purpose
@@ -19,26 +20,30 @@ from certcore.model.leaf import Leaf
 from certcore.model.lifecycle import Status
 from certcore.model.names import DnsName
 from certcore.model.problem import Problem
-from certcore.model.renewal import RenewalPolicy
+from certcore.model.renewal import RenewalPolicy, RenewalReason
 from certcore.model.renewal_info import RenewalInfo
 from certcore.model.search import reversed_labels
 from certcore.model.secret import CERTIFICATE_KEY, SecretName
+from certcore.model.standing import Attempt, ConditionStatus, ConditionType, Standing, StatusSince
 from certcore.model.subject import Subject
-from certcore.model.timeline import Behind, Timeline
+from certcore.model.timeline import Timeline
 
 __all__ = [
     "authority_of",
     "authority_row",
-    "behind_json",
     "certificate_of",
     "certificate_progress",
     "certificate_row",
+    "cursor_of",
+    "cursor_row",
     "event_of",
     "event_row",
     "issuance_of",
     "issuance_progress",
     "issuance_row",
+    "leaf_of",
     "name_rows",
+    "renewal_info_columns",
     "schedule_of",
     "schedule_row",
     "timeline_of",
@@ -56,6 +61,9 @@ def certificate_progress(certificate: Certificate) -> dict[str, Any]:
         "active_issuance_id": certificate.active_issuance_id,
         "not_after": certificate.not_after,
         "problem": _problem_json(certificate.problem),
+        "standing": _standing_json(certificate.standing),
+        "attempt": None if certificate.standing.attempt is Attempt.NONE else certificate.standing.attempt.value,
+        "late_at": certificate.standing.late_at,
         "updated_at": certificate.updated_at,
     }
 
@@ -67,7 +75,7 @@ def certificate_row(certificate: Certificate) -> dict[str, Any]:
         "id": certificate.id,
         "owner": certificate.owner,
         "domain": certificate.domain.ascii,
-        "aliases": [one.ascii for one in certificate.aliases],
+        "aliases": [alias.ascii for alias in certificate.aliases],
         "wildcard": certificate.wildcard,
         "subject": {name: value for name, value in attrs.asdict(certificate.subject).items() if value},
         "key_type": certificate.key_type.value,
@@ -88,7 +96,7 @@ def certificate_of(row: _Row) -> Certificate:
         id=row.id,
         owner=row.owner,
         domain=DnsName(row.domain),
-        aliases=tuple(DnsName(one) for one in row.aliases),
+        aliases=tuple(DnsName(alias) for alias in row.aliases),
         wildcard=row.wildcard,
         subject=Subject(**row.subject),
         key_type=KeyType(row.key_type),
@@ -104,6 +112,7 @@ def certificate_of(row: _Row) -> Certificate:
         active_issuance_id=row.active_issuance_id,
         not_after=row.not_after,
         problem=_problem(row.problem),
+        standing=_standing(row.standing),
         version=row.version,
         created_at=row.created_at,
         updated_at=row.updated_at,
@@ -138,7 +147,6 @@ def issuance_progress(issuance: Issuance) -> dict[str, Any]:
         "chain_pem": issuance.chain_pem,
         "leaf": _leaf_json(issuance.leaf),
         "problem": _problem_json(issuance.problem),
-        "renewal_info": _renewal_info_json(issuance.renewal_info),
         "authority_failures": issuance.authority_failures,
         "told": ",".join(issuance.told),
         "engine_state": _engine_state_json(issuance.engine_state),
@@ -156,12 +164,20 @@ def issuance_row(issuance: Issuance) -> dict[str, Any]:
         "number": issuance.number,
         "purpose": issuance.purpose.value,
         "authority_id": issuance.authority_id,
-        "names": [one.ascii for one in issuance.names],
+        "names": [name.ascii for name in issuance.names],
         "key_type": issuance.key_type.value,
         "key_purpose": CERTIFICATE_KEY,
         "key_owner_id": issuance.key_name.owner_id,
         "csr_pem": issuance.csr_pem,
         "is_keyless": issuance.is_keyless,
+    }
+
+
+def renewal_info_columns(issuance: Issuance) -> dict[str, Any]:
+    """The columns of the schedule with the renewal information of a leaf."""
+    return {
+        "renewal_info": _renewal_info_json(issuance.renewal_info),
+        "renewal_info_issuance": None if issuance.renewal_info is None else issuance.id,
     }
 
 
@@ -173,9 +189,9 @@ def issuance_of(row: _Row) -> Issuance:
         number=row.number,
         purpose=Purpose(row.purpose),
         authority_id=row.authority_id,
-        names=tuple(DnsName(one) for one in row.names),
+        names=tuple(DnsName(name) for name in row.names),
         key_type=KeyType(row.key_type),
-        # Whatever the row says: an issuance has no other kind of secret.
+        # The purpose is fixed and not read from the row.
         key_name=SecretName(CERTIFICATE_KEY, row.key_owner_id),
         csr_pem=row.csr_pem,
         is_keyless=row.is_keyless,
@@ -185,7 +201,7 @@ def issuance_of(row: _Row) -> Issuance:
         needs_clean_up=row.needs_clean_up,
         leaf_pem=row.leaf_pem,
         chain_pem=row.chain_pem,
-        leaf=_leaf(row.leaf),
+        leaf=leaf_of(row.leaf),
         problem=_problem(row.problem),
         renewal_info=_renewal_info(row.renewal_info),
         authority_failures=row.authority_failures,
@@ -259,6 +275,7 @@ def event_row(event: Event) -> dict[str, Any]:
         "certificate_id": event.certificate_id,
         "kind": event.kind.value,
         "at": event.at,
+        "owner": event.owner,
         "actor": event.actor,
         "from_status": event.from_status and event.from_status.value,
         "to_status": event.to_status and event.to_status.value,
@@ -276,6 +293,8 @@ def event_of(row: _Row) -> Event:
         certificate_id=row.certificate_id,
         kind=EventKind(row.kind),
         at=row.at,
+        owner=row.owner or "",
+        position=row.position or 0,
         actor=row.actor,
         from_status=row.from_status and Status(row.from_status),
         to_status=row.to_status and Status(row.to_status),
@@ -293,38 +312,43 @@ def timeline_row(timeline: Timeline) -> dict[str, Any]:
         "length": timeline.length,
         "head": timeline.head,
         "seal": timeline.seal,
-        "delivered": timeline.delivered,
-        "due_at": timeline.due_at,
-        "behind": behind_json(timeline.behind),
-        "lease_owner": timeline.lease_owner,
-        "lease_until": timeline.lease_until,
-        "token": timeline.token,
+        "offered": timeline.offered,
+        "pending_since": timeline.pending_since,
     }
 
 
 def timeline_of(row: _Row) -> Timeline:
     """The value of a row."""
-    behind = {
-        observer: Behind(**{**stored, "due_at": datetime.fromisoformat(stored["due_at"])})
-        for observer, stored in row.behind.items()
-    }
     return Timeline(
         certificate_id=row.certificate_id,
         length=row.length,
         head=row.head,
         seal=row.seal,
+        offered=row.offered,
+        pending_since=row.pending_since,
+    )
+
+
+def cursor_row(cursor: DeliveryCursor) -> dict[str, Any]:
+    """All columns."""
+    return attrs.asdict(cursor)
+
+
+def cursor_of(row: _Row) -> DeliveryCursor:
+    """The value of a row."""
+    return DeliveryCursor(
+        certificate_id=row.certificate_id,
+        observer=row.observer,
         delivered=row.delivered,
+        length=row.length,
+        attempts=row.attempts,
+        failing_since=row.failing_since,
         due_at=row.due_at,
-        behind=behind,
+        reason=row.reason,
         lease_owner=row.lease_owner,
         lease_until=row.lease_until,
         token=row.token,
     )
-
-
-def behind_json(behind: Mapping[str, Behind]) -> dict[str, Any]:
-    """The observers that failed, as a column."""
-    return {observer: {**attrs.asdict(one), "due_at": one.due_at.isoformat()} for observer, one in behind.items()}
 
 
 def _problem_json(problem: Problem | None) -> dict[str, Any] | None:
@@ -333,6 +357,41 @@ def _problem_json(problem: Problem | None) -> dict[str, Any] | None:
 
 def _problem(document: Mapping[str, Any] | None) -> Problem | None:
     return None if document is None else Problem.from_json(document)
+
+
+def _standing_json(standing: Standing) -> dict[str, Any] | None:
+    """Only the members that differ from the defaults."""
+    if standing == Standing():
+        return None
+    moments = ("waits_since", "begins_at", "renews_at", "late_at")
+    document: dict[str, Any] = {
+        name: value.isoformat() for name in moments if (value := getattr(standing, name)) is not None
+    }
+    if standing.renews_because is not None:
+        document["renews_because"] = standing.renews_because.value
+    if standing.attempt is not Attempt.NONE:
+        document["attempt"] = standing.attempt.value
+    document["conditions"] = {
+        kind.value: [state.status.value, state.since and state.since.isoformat()]
+        for kind, state in standing.conditions.items()
+    }
+    return document
+
+
+def _standing(document: Mapping[str, Any] | None) -> Standing:
+    if document is None:
+        return Standing()
+    moments = ("waits_since", "begins_at", "renews_at", "late_at")
+    reason = document.get("renews_because")
+    return Standing(
+        attempt=Attempt(document.get("attempt", Attempt.NONE)),
+        renews_because=None if reason is None else RenewalReason(reason),
+        conditions={
+            ConditionType(kind): StatusSince(ConditionStatus(status), since and datetime.fromisoformat(since))
+            for kind, (status, since) in document["conditions"].items()
+        },
+        **{name: datetime.fromisoformat(document[name]) for name in moments if name in document},
+    )
 
 
 def _renewal_info_json(info: RenewalInfo | None) -> dict[str, Any] | None:
@@ -355,13 +414,13 @@ def _renewal_info(document: Mapping[str, Any] | None) -> RenewalInfo | None:
 
 
 def _engine_state_json(state: EngineState) -> dict[str, Any] | None:
-    """Only what is not as at the beginning."""
+    """Only the members that differ from the defaults."""
     if state == EngineState():
         return None
     fresh = attrs.asdict(EngineState())
     document = {name: value for name, value in attrs.asdict(state).items() if value != fresh[name]}
     return {
-        name: [one.isoformat() for one in value]
+        name: [item.isoformat() if isinstance(item, datetime) else item for item in value]
         if isinstance(value, tuple)
         else value.isoformat()
         if isinstance(value, datetime)
@@ -376,10 +435,14 @@ def _engine_state(document: Mapping[str, Any] | None) -> EngineState:
     moments = {
         name: datetime.fromisoformat(value)
         for name, value in document.items()
-        if name in ("stepped_at", "waiting_since", "kept_since", "retry_at", "ahead_since")
+        if name in ("stepped_at", "waiting_since", "kept_since", "retry_at", "ahead_since", "rests_until")
     }
-    orders = tuple(datetime.fromisoformat(one) for one in document.get("orders", ()))
-    return EngineState(**{**document, **moments, "orders": orders})
+    rows = {
+        name: tuple(datetime.fromisoformat(moment) for moment in document.get(name, ()))
+        for name in ("orders", "order_refusals")
+    }
+    noted = tuple(document.get("noted", ()))
+    return EngineState(**{**document, **moments, **rows, "noted": noted})
 
 
 def _leaf_json(leaf: Leaf | None) -> dict[str, Any] | None:
@@ -389,7 +452,8 @@ def _leaf_json(leaf: Leaf | None) -> dict[str, Any] | None:
     return {**attrs.asdict(leaf), "names": list(leaf.names), **moments}
 
 
-def _leaf(document: Mapping[str, Any] | None) -> Leaf | None:
+def leaf_of(document: Mapping[str, Any] | None) -> Leaf | None:
+    """The value of the column ``leaf``."""
     if document is None:
         return None
     moments = {name: datetime.fromisoformat(document[name]) for name in ("not_before", "not_after")}

@@ -1,4 +1,4 @@
-"""Searching by the beginning of a text, as a range that an index serves."""
+"""Prefix searches as ranges, which an index can serve."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Final
 
 __all__ = ["after_prefix"]
 
-#: The last code point, and the gap of the surrogates, which no text holds.
+#: The last code point, and the surrogates, which text cannot contain.
 _LAST: Final = 0x10FFFF
 _SURROGATES: Final = range(0xD800, 0xE000)
 

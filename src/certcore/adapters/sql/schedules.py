@@ -1,4 +1,4 @@
-"""The repository of schedules: what is due, and who holds it."""
+"""The repository of schedules and leases."""
 
 from __future__ import annotations
 
@@ -14,20 +14,24 @@ from sqlalchemy.exc import IntegrityError
 from certcore.adapters.sql import mapping
 from certcore.adapters.sql.exact import only
 from certcore.adapters.sql.tables import schedules
-from certcore.errors import LeaseLost, NotFound
+from certcore.errors import LeaseLostError, NotFoundError
 from certcore.model.certificate import WITHOUT_LEAF, Schedule
-from certcore.model.clocks import CLOCK_TOLERANCE, LONGEST_LEASE, LONGEST_SLEEP
+from certcore.model.stored_moments import CLOCK_TOLERANCE, LONGEST_LEASE, LONGEST_SLEEP
 
 __all__ = ["LOCKED", "SqlSchedules"]
 
-_SCHEDULE: Final = schedules.select().where(schedules.c.certificate_id == bindparam("row_id"))
-#: The row of a certificate's schedule, kept as it is until the transaction ends.
+#: The columns of a `Schedule`.
+_COLUMNS: Final = tuple(column for column in schedules.c if not column.name.startswith("renewal_info"))
+_SCHEDULE: Final = sa.select(*_COLUMNS).where(schedules.c.certificate_id == bindparam("row_id"))
+#: Reads and locks the schedule of a certificate.
 LOCKED: Final = _SCHEDULE.with_for_update()
 _SCHEDULE_UPDATE: Final = schedules.update().where(schedules.c.certificate_id == bindparam("row_id"))
 _SCHEDULE_UPDATE_HELD: Final = _SCHEDULE_UPDATE.where(schedules.c.token == bindparam("row_token"))
+#: Ends a step; matches no row when due_at was changed during the step.
+_FINISH: Final = _SCHEDULE_UPDATE_HELD.where(schedules.c.due_at.is_not_distinct_from(bindparam("row_due")))
 _FREE: Final = sa.or_(schedules.c.lease_until.is_(None), schedules.c.lease_until <= bindparam("row_now"))
 _CLAIMABLE: Final = sa.and_(schedules.c.due_at <= bindparam("row_now"), _FREE)
-#: Of a backlog, so many are looked at to find the most urgent: the cost of a claim does not grow with the backlog.
+#: The most urgent are chosen from this many overdue rows, so that the cost does not grow with the backlog.
 _CANDIDATES: Final = 1000
 _OVERDUE: Final = (
     sa.select(schedules.c.certificate_id, schedules.c.due_at, schedules.c.needed_by)
@@ -57,7 +61,7 @@ def _claim(picked: sa.CTE) -> sa.Executable:
         schedules.update()
         .where(schedules.c.certificate_id.in_(sa.select(picked.c.certificate_id)))
         .values(_LEASED)
-        .returning(*schedules.c)
+        .returning(*_COLUMNS)
     )
 
 
@@ -66,14 +70,14 @@ _CLAIM: Final = {
     "sqlite": _claim(_MOST_URGENT.cte("picked")),
     "postgresql": _claim(
         _MOST_URGENT.join_from(_OVERDUE, schedules, schedules.c.certificate_id == _OVERDUE.c.certificate_id)
-        .where(_CLAIMABLE)  # again: it may have changed since the candidates were found
+        .where(_CLAIMABLE)  # again: rows may have changed since they were chosen
         .with_for_update(of=schedules, skip_locked=True)
         .cte("picked")
     ),
 }
-#: Three where it cannot: a choice, which of them are free, and the claim. MySQL locks every row that it sorts.
+#: Others need three: choose, lock the free ones, claim. MySQL locks every row that it sorts.
 _LOCK_FREE: Final = (
-    schedules.select()
+    sa.select(*_COLUMNS)
     .where(schedules.c.certificate_id.in_(bindparam("row_ids", expanding=True)), _CLAIMABLE)
     .limit(bindparam("row_limit"))
     .with_for_update(skip_locked=True)
@@ -82,7 +86,7 @@ _LEASE_ALL: Final = (
     schedules.update().where(schedules.c.certificate_id.in_(bindparam("row_ids", expanding=True))).values(_LEASED)
 )
 _LEASE: Final = _SCHEDULE_UPDATE_HELD.values(_LEASED)
-# The first is for rows that can be claimed as soon as they are due, the second for those that are leased until then.
+# The first covers rows without a lease, the second leased rows.
 _NEXT_FREE: Final = (
     sa.select(schedules.c.due_at)
     .where(
@@ -109,14 +113,14 @@ class SqlSchedules:
         try:
             self.connection.execute(schedules.insert(), mapping.schedule_row(schedule))
         except IntegrityError:
-            raise NotFound("certificate", schedule.certificate_id) from None
+            raise NotFoundError("certificate", schedule.certificate_id) from None
 
     def get(self, certificate_id: str) -> Schedule:
         """The schedule of a certificate."""
         statement = LOCKED if self.writing else _SCHEDULE
         row = only(self.connection.execute(statement, {"row_id": certificate_id}), certificate_id=certificate_id)
         if row is None:
-            raise NotFound("certificate", certificate_id)
+            raise NotFoundError("certificate", certificate_id)
         return mapping.schedule_of(row)
 
     def claim_due(self, *, now: datetime, owner: str, lease_until: datetime, limit: int) -> Sequence[Schedule]:
@@ -125,8 +129,8 @@ class SqlSchedules:
         claim = _CLAIM.get(self.connection.dialect.name)
         if claim is not None:
             rows = self.connection.execute(claim, {**lease, "row_limit": limit}).all()
-            return sorted(map(mapping.schedule_of, rows), key=lambda one: one.urgency)
-        # Some more than needed: other workers are choosing from the same end.
+            return sorted(map(mapping.schedule_of, rows), key=lambda schedule: schedule.urgency)
+        # More than needed, because other workers choose the same rows.
         choice = {"row_now": now, "row_limit": limit + _CANDIDATES // 10}
         ids = list(self.connection.execute(_MOST_URGENT, choice).scalars())
         found: list[Schedule] = []
@@ -136,9 +140,13 @@ class SqlSchedules:
             if len(found) == limit:
                 break
         if found:
-            self.connection.execute(_LEASE_ALL, {**lease, "row_ids": [one.certificate_id for one in found]})
-        leased = (evolve(one, lease_owner=owner, lease_until=lease_until, token=one.token + 1) for one in found)
-        return sorted(leased, key=lambda one: one.urgency)
+            self.connection.execute(_LEASE_ALL, {**lease, "row_ids": [schedule.certificate_id for schedule in found]})
+        leased = (evolve(each, lease_owner=owner, lease_until=lease_until, token=each.token + 1) for each in found)
+        return sorted(leased, key=lambda schedule: schedule.urgency)
+
+    def due(self, *, now: datetime, limit: int) -> Sequence[str]:
+        """What is due and not leased, most urgent first."""
+        return list(self.connection.execute(_MOST_URGENT, {"row_now": now, "row_limit": limit}).scalars())
 
     def claim(self, certificate_id: str, *, now: datetime, owner: str, lease_until: datetime) -> Schedule | None:
         """Lease one certificate; None while another owner's lease runs."""
@@ -155,6 +163,19 @@ class SqlSchedules:
         """Store the schedule, if its token is the current one."""
         row = mapping.schedule_row(schedule)
         self._update_held(row.pop("certificate_id"), row.pop("token"), row)
+
+    def finish(self, schedule: Schedule, *, begun: Schedule) -> Schedule:
+        """Store the schedule at the end of a step; a due_at that a user set meanwhile is kept."""
+        row = mapping.schedule_row(schedule)
+        key = {"row_id": row.pop("certificate_id"), "row_token": row.pop("token"), "row_due": begun.due_at}
+        if self.connection.execute(_FINISH, {**key, **row}).rowcount == 1:
+            return schedule
+        stored = self.get(schedule.certificate_id)
+        if stored.token != schedule.token:
+            raise LeaseLostError(schedule.certificate_id)
+        asked = evolve(schedule, due_at=stored.due_at, attempts=stored.attempts)
+        self.save(asked)
+        return asked
 
     def take_over(self, certificate_id: str, *, due_at: datetime | None, attempts: int | None = None) -> Schedule:
         """End any lease and raise the token."""
@@ -173,7 +194,7 @@ class SqlSchedules:
         return taken
 
     def repair(self, *, now: datetime, limit: int) -> int:
-        """Make due what was written while a clock was ahead, and end leases that are further ahead than any can be."""
+        """Make schedules of a wrong clock due, and end leases that are longer than possible."""
         written = now + CLOCK_TOLERANCE
         sleeps, leased = written + LONGEST_SLEEP, written + LONGEST_LEASE
         asleep = sa.or_(schedules.c.due_at.is_(None), schedules.c.due_at > now)
@@ -186,7 +207,7 @@ class SqlSchedules:
         return max(found)
 
     def _change(self, condition: sa.ColumnElement[bool], values: dict[str, Any], limit: int) -> int:
-        """Change up to so many rows; those that another transaction holds are left for the next time."""
+        """Update up to ``limit`` rows; rows that another transaction has locked are skipped."""
         rows = sa.select(schedules.c.certificate_id).where(condition).limit(limit)
         ids = list(self.connection.execute(rows.with_for_update(skip_locked=True)).scalars())
         if ids:
@@ -208,4 +229,4 @@ class SqlSchedules:
     def _update_held(self, certificate_id: str, token: int, values: dict[str, Any]) -> None:
         key = {"row_id": certificate_id, "row_token": token}
         if self.connection.execute(_SCHEDULE_UPDATE_HELD, {**key, **values}).rowcount == 0:
-            raise LeaseLost(certificate_id)
+            raise LeaseLostError(certificate_id)

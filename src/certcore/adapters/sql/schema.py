@@ -1,4 +1,4 @@
-"""Creating and migrating the tables; Alembic is only loaded when there is something to do."""
+"""Create and migrate the tables. Alembic is loaded only when there is something to do."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from certcore.errors import DatabaseTooNew, StorageUnavailable
+from certcore.errors import DatabaseOutdatedError, DatabaseTooNewError
 
-__all__ = ["HEAD", "VERSION_TABLE", "bring_up_to_date", "require_up_to_date"]
+__all__ = ["HEAD", "VERSION_TABLE", "bring_up_to_date", "require_up_to_date", "revision_of"]
 
 #: The newest revision; a test holds it against the migrations.
-HEAD: Final = "0011"
-#: A table of our own: the database may be shared with an application that uses Alembic, too.
+HEAD: Final = "0016"
+#: A separate table, because an application in the same database may use Alembic, too.
 VERSION_TABLE: Final = "certcore_alembic_version"
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
 
 def bring_up_to_date(connection: sa.Connection, lock: Callable[[sa.Connection], object]) -> None:
-    """Create the tables, or migrate them, all in one transaction; nothing happens when they are as they should be.
+    """Create or migrate the tables in one transaction; does nothing if they are current.
 
     Args:
         connection: Outside of any transaction.
@@ -29,45 +29,42 @@ def bring_up_to_date(connection: sa.Connection, lock: Callable[[sa.Connection], 
             once, the second finds everything done.
 
     Raises:
-        DatabaseTooNew: The revision is none that this certcore knows.
+        DatabaseTooNewError: The revision is none that this certcore knows.
     """
-    if _revision(connection) == HEAD:
+    if revision_of(connection) == HEAD:
         return
     connection.rollback()
     with _without_foreign_keys(connection):
         lock(connection)
-        found = _revision(connection)
+        found = revision_of(connection)
         if found != HEAD:
             _migrate(connection, found)
         connection.commit()
 
 
 def require_up_to_date(connection: sa.Connection) -> None:
-    """Refuse a database whose tables are not those of this certcore; nothing is changed.
+    """Refuse a database whose tables are not of this version; changes nothing.
 
     Raises:
-        StorageUnavailable: It has no tables yet, or those of an older certcore.
-        DatabaseTooNew: The revision is none that this certcore knows.
+        DatabaseOutdatedError: It has no tables yet, or those of an older certcore.
+        DatabaseTooNewError: The revision is none that this certcore knows.
     """
-    found = _revision(connection)
+    found = revision_of(connection)
     connection.rollback()
     if found == HEAD:
         return
     if found is None or found < HEAD:  # revisions are numbers of four digits
-        raise StorageUnavailable(
-            "The tables of the database are not there, or of an older certcore.",
-            advice="Open it once with a program that may write, for example `certcore run --once`, then try again.",
-        )
-    raise DatabaseTooNew(found, HEAD)
+        raise DatabaseOutdatedError(found, HEAD)
+    raise DatabaseTooNewError(found, HEAD)
 
 
 @contextmanager
 def _without_foreign_keys(connection: sa.Connection) -> Iterator[None]:
-    """SQLite's tables are changed by writing them anew; with foreign keys on, that deletes what refers to them."""
+    """SQLite changes tables by copying them; with foreign keys on, that would delete referring rows."""
     if connection.dialect.name != "sqlite":
         yield
         return
-    connection.exec_driver_sql("PRAGMA foreign_keys = OFF")  # nothing happens inside a transaction: hence out here
+    connection.exec_driver_sql("PRAGMA foreign_keys = OFF")  # has no effect inside a transaction
     connection.rollback()
     try:
         yield
@@ -77,7 +74,8 @@ def _without_foreign_keys(connection: sa.Connection) -> Iterator[None]:
         connection.rollback()
 
 
-def _revision(connection: sa.Connection) -> str | None:
+def revision_of(connection: sa.Connection) -> str | None:
+    """The schema revision of a database; None if no certcore, of whatever version, has made its tables there."""
     if not sa.inspect(connection).has_table(VERSION_TABLE):
         return None
     return connection.execute(sa.text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar_one_or_none()  # noqa: S608
@@ -94,5 +92,5 @@ def _migrate(connection: sa.Connection, found: str | None) -> None:
     if found is not None:
         known = {revision.revision for revision in ScriptDirectory.from_config(config).walk_revisions()}
         if found not in known:
-            raise DatabaseTooNew(found, HEAD)
+            raise DatabaseTooNewError(found, HEAD)
     command.upgrade(config, "head")

@@ -10,7 +10,8 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from certcore.errors import StorageUnavailable
+from certcore.errors import StorageUnavailableError
+from certcore.forks import delays_fork
 
 __all__ = ["mysql_tls"]
 
@@ -25,18 +26,18 @@ def mysql_tls(url: sa.URL) -> tuple[sa.URL, dict[str, Any]]:
         The URL without them, and what PyMySQL has to be told.
 
     Raises:
-        StorageUnavailable: An option is wrong, or a file that it names cannot be used.
+        StorageUnavailableError: An option is wrong, or a file that it names cannot be used.
     """
     given = {name: str(url.query[name]) for name in _NAMES if name in url.query}
     if not given:
         return url, {}
     if any(name.startswith("ssl_") for name in url.query):
-        raise StorageUnavailable(
+        raise StorageUnavailableError(
             "The database URL mixes sslmode with options of PyMySQL.", advice=f"Use only {', '.join(_NAMES)}."
         )
     mode = given.get("sslmode", "verify-full" if "sslrootcert" in given else "prefer")
     if mode not in _MODES:
-        raise StorageUnavailable(
+        raise StorageUnavailableError(
             f"sslmode={mode[:20]} in the database URL is unknown.", advice=f"Use one of {', '.join(_MODES)}."
         )
     rest = url.difference_update_query(given)
@@ -50,11 +51,12 @@ def mysql_tls(url: sa.URL) -> tuple[sa.URL, dict[str, Any]]:
 def _context(mode: str, given: dict[str, str]) -> ssl.SSLContext:
     roots = given.get("sslrootcert", "system")
     try:
-        context = ssl.create_default_context(cafile=None if roots == "system" else roots)
-        if "sslcert" in given:
-            context.load_cert_chain(given["sslcert"], given.get("sslkey"))
+        with delays_fork():
+            context = ssl.create_default_context(cafile=None if roots == "system" else roots)
+            if "sslcert" in given:
+                context.load_cert_chain(given["sslcert"], given.get("sslkey"))
     except (OSError, ssl.SSLError) as error:
-        raise StorageUnavailable(
+        raise StorageUnavailableError(
             f"A TLS file that the database URL names cannot be used: {error.strerror or type(error).__name__}.",
             advice="Check sslrootcert, sslcert and sslkey.",
         ) from None

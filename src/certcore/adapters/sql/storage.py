@@ -4,161 +4,68 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from typing import Any, Final
 
 import sqlalchemy as sa
-from attrs import define, field, frozen
+from attrs import define, field
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from certcore.adapters.sql.certificates import SqlCertificates, SqlIssuances
-from certcore.adapters.sql.databases import POOL_SIZE, Database, find_database
-from certcore.adapters.sql.forking import Gate, PooledConnections
-from certcore.adapters.sql.records import SqlAuthorities, SqlDocuments, SqlSecrets
-from certcore.adapters.sql.schedules import SqlSchedules
-from certcore.adapters.sql.schema import bring_up_to_date, require_up_to_date
-from certcore.adapters.sql.timelines import Heads, SqlEvents, SqlTimelines
-from certcore.errors import StorageBusy, StorageError, StorageUnavailable
-from certcore.ports.forks import renew_after_fork
+from certcore.adapters.sql.connections import Connections, ReadyConnections, Watch, driver_connection, driver_error
+from certcore.adapters.sql.databases import Database, Pool, find_database
+from certcore.adapters.sql.forking import PooledConnections
+from certcore.adapters.sql.group_commit import Group, WriteQueue
+from certcore.adapters.sql.schema import HEAD, bring_up_to_date, require_up_to_date, revision_of
+from certcore.adapters.sql.timelines import Heads
+from certcore.adapters.sql.transaction import SqlTransaction
+from certcore.errors import StorageBusyError, StorageError, StorageUnavailableError
+from certcore.forks import Gate, renew_after_fork
 from certcore.ports.storage import LockWait
 
-__all__ = ["SqlStorage", "open_storage"]
+__all__ = ["SqlStorage", "find_revision", "migrate_storage", "open_storage"]
 
-#: Seconds after which an idle connection is asked whether it is still one: servers and firewalls end idle ones.
-_IDLE: Final = 15.0
-
-
-@frozen(eq=False)
-class SqlTransaction:
-    """The repositories on one connection; implements `certcore.ports.storage.Transaction`."""
-
-    connection: sa.Connection
-    writing: bool
-    heads: Heads
-    record_key: bytes = field(default=b"", repr=False)
-
-    @property
-    def certificates(self) -> SqlCertificates:
-        """The certificates."""
-        return SqlCertificates(self.connection, self.writing)
-
-    @property
-    def issuances(self) -> SqlIssuances:
-        """Their issuances."""
-        return SqlIssuances(self.connection)
-
-    @property
-    def schedules(self) -> SqlSchedules:
-        """When each is looked at next."""
-        return SqlSchedules(self.connection, self.writing)
-
-    @property
-    def authorities(self) -> SqlAuthorities:
-        """The CA profiles."""
-        return SqlAuthorities(self.connection)
-
-    @property
-    def secrets(self) -> SqlSecrets:
-        """The sealed secrets."""
-        return SqlSecrets(self.connection)
-
-    @property
-    def events(self) -> SqlEvents:
-        """What happened."""
-        return SqlEvents(self.connection, self.heads, self.record_key)
-
-    @property
-    def timelines(self) -> SqlTimelines:
-        """How far the events have been delivered."""
-        return SqlTimelines(self.connection)
-
-    @property
-    def documents(self) -> SqlDocuments:
-        """The modules' documents."""
-        return SqlDocuments(self.connection, self.writing)
-
-
-@define(eq=False)
-class _Ready:
-    """Connections between two transactions: taking one from SQLAlchemy's pool costs as much as a small statement."""
-
-    engine: sa.Engine
-    options: dict[str, Any]
-    _idle: deque[tuple[sa.Connection, float]] = field(factory=deque, init=False)
-
-    def take(self) -> sa.Connection:
-        """A connection that works."""
-        while self._idle:
-            try:
-                connection, since = self._idle.pop()
-            except IndexError:  # another thread was faster
-                break
-            if time.monotonic() - since < _IDLE or self._lives(connection):
-                return connection
-            connection.invalidate()
-            connection.close()
-        connection = self.engine.connect()
-        return connection.execution_options(**self.options) if self.options else connection
-
-    def keep(self, connection: sa.Connection) -> None:
-        """Put it back after a transaction that went well."""
-        if len(self._idle) >= POOL_SIZE:
-            connection.close()
-        else:
-            self._idle.append((connection, time.monotonic()))
-
-    def close(self) -> None:
-        """Close all of them."""
-        while self._idle:
-            self._idle.pop()[0].close()
-
-    def drop(self) -> None:
-        """Forget all of them: the next one is new."""
-        while self._idle:
-            connection, _ = self._idle.pop()
-            connection.invalidate()
-            connection.close()
-
-    def _lives(self, connection: sa.Connection) -> bool:
-        try:
-            return self.engine.dialect.do_ping(_driver(connection))
-        except _driver_error(self.engine):
-            return False
+#: Name of the savepoint of a transaction that shares a commit.
+_MEMBER: Final = "certcore_member"
 
 
 @define(eq=False)
 class _Own:
-    """What of a store belongs to one process; a fork gets another one."""
+    """The parts of a store that belong to one process; a fork gets new ones."""
 
-    readers: _Ready
-    writers: _Ready
-    #: Where the database lets one write at a time, threads queue up here, where nobody has to sleep and to look
-    #: again; the database's own lock is between processes.
-    turn: Any = field(factory=threading.Lock, init=False)
-    #: Lets transactions in, where they have to be over before the process forks.
+    readers: ReadyConnections
+    writers: ReadyConnections
+    #: Threads wait here for their turn to write, if the database has one writer at a time. The database's own
+    #: lock, which is polled, is left for other processes.
+    queue: WriteQueue = field(factory=WriteQueue, init=False)
+    #: Delays transactions during a fork, if the database needs that.
     gate: Gate = field(factory=Gate, init=False)
     heads: Heads = field(factory=Heads, init=False)
     #: The threads that are inside a writing transaction.
     writing: set[int] = field(factory=set, init=False)
-    #: Whether the process was forked in the middle of a transaction that had to be over.
+    #: Whether the process was forked during a transaction that had to end first.
     is_spoilt: bool = False
-    #: The file that the connections are to, where the database is one.
+    #: Identity of the database file; None for servers.
     file_identity: object = None
+    #: Counts commits; None where the database does not.
+    watch: Watch | None = None
 
     @classmethod
     def of(cls, database: Database, *, is_spoilt: bool = False) -> _Own:
-        """For this process, and the file that is there now."""
-        readers, writers = (_Ready(database.engine, dict(one)) for one in (database.reading, database.writing))
+        """Create the parts for this process and the current database file."""
+        connections = Connections.of(database)
+        readers, writers = (connections.kept_ready(dict(each)) for each in (database.reading, database.writing))
         identity = database.file_identity() if database.file_identity is not None else None
-        return cls(readers=readers, writers=writers, is_spoilt=is_spoilt, file_identity=identity)
+        watch = Watch(connections, database.data_version) if database.data_version else None
+        return cls(readers=readers, writers=writers, is_spoilt=is_spoilt, file_identity=identity, watch=watch)
 
     def close(self) -> None:
         """Close the connections between two transactions."""
         self.readers.close()
         self.writers.close()
+        if self.watch is not None:
+            self.watch.close()
 
 
 @define(eq=False)
@@ -171,7 +78,7 @@ class SqlStorage:
     _own: _Own = field(init=False, repr=False)
     _record_key: bytes = field(default=b"", init=False, repr=False)
     _closed: bool = field(default=False, init=False)
-    #: Held while the store turns to another file.
+    #: Locked while the store switches to another file.
     _replacing: Any = field(factory=threading.Lock, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
@@ -211,20 +118,80 @@ class SqlStorage:
         me, own = threading.get_ident(), self._present()
         if me in own.writing:
             raise RuntimeError("This thread is inside a writing transaction already; a second would never begin.")
-        with self._turn_within(own, self._database.lock_waits[lock_wait]) as seconds:
-            own.writing.add(me)
-            try:
-                with self._connection(
-                    own, own.writers, lambda new: self._database.begin_write(new, seconds)
-                ) as connection:
-                    yield SqlTransaction(connection, True, own.heads, self._record_key)
+        seconds = self._database.lock_waits[lock_wait]
+        own.writing.add(me)
+        try:
+            if self._database.one_writer:
+                yield from self._write_in_turn(own, seconds)
+                return
+            with self._connection(own, own.writers, self._begin_write(seconds)) as connection:
+                yield self._writing(own, connection)
+                self._refuse_forked(own)
+                _commit(connection)
+        finally:
+            own.writing.discard(me)
+
+    def _write_in_turn(self, own: _Own, seconds: float) -> Iterator[SqlTransaction]:
+        """A writing transaction in a database with one writer; waiting threads may share its commit."""
+        since = time.monotonic()
+        group = own.queue.take(seconds)
+        if group is None:
+            raise _locked_database()
+        if group.connection is not None:
+            yield from self._join(own, group, group.connection)
+            return
+        failure: BaseException | None = None
+        try:
+            left = max(0.0, seconds - (time.monotonic() - since))
+            with self._connection(own, own.writers, self._begin_write(left)) as connection:
+                yield self._writing(own, connection)
+                self._refuse_forked(own)
+                own.queue.share(group, connection)
+                _commit(connection)
+        except BaseException as error:  # boundary: the group has to learn that it was not committed
+            failure = error
+            raise
+        finally:
+            if own is self._own:
+                own.queue.leave(group, failure)
+
+    def _join(self, own: _Own, group: Group, connection: sa.Connection) -> Iterator[SqlTransaction]:
+        """Write on the connection of another thread, which commits for both."""
+        driver = driver_connection(connection)
+        try:
+            with self._errors():
+                driver.execute(f"SAVEPOINT {_MEMBER}")
+                try:
+                    yield self._writing(own, connection)
                     self._refuse_forked(own)
-                    connection.commit()
-            finally:
-                own.writing.discard(me)
+                    driver.execute(f"RELEASE {_MEMBER}")
+                except BaseException:  # boundary: rolls back, whatever the block raised
+                    if own is self._own:
+                        self._roll_back(driver, group)
+                    raise
+        finally:
+            if own is self._own:
+                own.queue.step_back(group)
+        failure = own.queue.outcome(group)
+        self._refuse_forked(own)
+        if failure is not None:
+            said = failure.message if isinstance(failure, StorageError) else type(failure).__name__
+            raise StorageUnavailableError(
+                f"The thread that was to commit could not: {said}", advice=self._database.advice
+            )
+
+    def _roll_back(self, driver: Any, group: Group) -> None:
+        try:
+            driver.execute(f"ROLLBACK TO {_MEMBER}")
+            driver.execute(f"RELEASE {_MEMBER}")
+        except driver_error(self._database.engine) as error:  # for example, a full disk ended the whole transaction
+            group.error = error
+
+    def _writing(self, own: _Own, connection: sa.Connection) -> SqlTransaction:
+        return SqlTransaction(connection, True, own.heads, self._record_key)
 
     def _present(self) -> _Own:
-        """What belongs to this process and to the database's file.
+        """Return the parts for this process and the current database file.
 
         A restore, say, puts another file into the place, and connections would go on with the one that was removed.
         Readers turn to the new one. Writers refuse: what they write to the old one is lost, and what the two have in
@@ -234,7 +201,7 @@ class SqlStorage:
         if self._database.file_identity is None or self._closed or self._database.file_identity() == own.file_identity:
             return own
         if not self._read_only:
-            raise StorageUnavailable(
+            raise StorageUnavailableError(
                 "The database file was replaced by another one while this program has it open.",
                 advice="Start this program again. Stop all programs that use a SQLite database before it is restored.",
             )
@@ -245,23 +212,23 @@ class SqlStorage:
                 self._database.engine.dispose()
             return self._own
 
-    @contextmanager
-    def _turn_within(self, own: _Own, seconds: float) -> Iterator[float]:
-        """Wait for this thread's turn to write, where there is one at a time; yields how many seconds are left."""
-        if not self._database.one_writer:
-            yield seconds
-            return
-        since = time.monotonic()
-        if not own.turn.acquire(timeout=seconds):
-            raise _locked_database()
-        try:
-            yield max(0.0, seconds - (time.monotonic() - since))
-        finally:
-            own.turn.release()
+    def _begin_write(self, lock_wait: float) -> Callable[[sa.Connection], object]:
+        return lambda connection: self._database.begin_write(connection, lock_wait)
 
     def _begin_read(self, connection: sa.Connection) -> None:
         if self._database.begin_read:
-            _driver(connection).execute(self._database.begin_read)
+            driver_connection(connection).execute(self._database.begin_read)
+
+    def change_mark(self) -> object | None:
+        """Another value after each commit to a SQLite file; None for servers."""
+        own = self._present()
+        if own.watch is None:
+            return None
+        if self._closed:
+            raise StorageUnavailableError("This store is closed.")
+        self._refuse_forked(own)
+        with self._errors():
+            return own.watch.mark(own.gate)
 
     def use_record_key(self, key: bytes) -> None:
         """Seal the ends of timelines with this key."""
@@ -275,61 +242,68 @@ class SqlStorage:
 
     @contextmanager
     def _connection(
-        self, own: _Own, ready: _Ready, begin: Callable[[sa.Connection], object]
+        self, own: _Own, ready: ReadyConnections, begin: Callable[[sa.Connection], object]
     ) -> Iterator[sa.Connection]:
         if self._closed:
-            raise StorageUnavailable("This store is closed.")
+            raise StorageUnavailableError("This store is closed.")
         self._refuse_forked(own)
         with own.gate.passed() if self._database.closes_for_fork else nullcontext():
             yield from self._transaction(own, ready, begin)
 
     def _transaction(
-        self, own: _Own, ready: _Ready, begin: Callable[[sa.Connection], object]
+        self, own: _Own, ready: ReadyConnections, begin: Callable[[sa.Connection], object]
     ) -> Iterator[sa.Connection]:
-        try:
+        with self._errors():
             connection = ready.take()
             try:
-                connection.begin()  # so that it is ended here, also when no statement comes
+                connection.begin()  # so that it also ends when there is no statement
                 begin(connection)
                 yield connection
                 self._refuse_forked(own)
+                self._database.end_read(connection)
                 connection.rollback()  # ends a read; after a commit it does nothing
             except BaseException as error:  # boundary: rolls back, whatever the block raised
                 if own is not self._own:
                     if isinstance(error, Exception):
                         self._refuse_forked(own)
                     raise
-                lost = isinstance(error, _driver_error(self._database.engine))  # by beginning, without SQLAlchemy
+                lost = isinstance(error, driver_error(self._database.engine))  # by beginning, without SQLAlchemy
                 if lost:
                     connection.invalidate()
                 connection.close()
                 if lost or (isinstance(error, DBAPIError) and error.connection_invalidated):
-                    # The server went away; the others are of no use either.
+                    # The server went away, so the other connections are lost, too.
                     ready.drop()
                 raise
             if self._closed:
                 connection.close()
             else:
                 ready.keep(connection)
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """Turn what the database and its driver raise into errors of certcore."""
+        try:
+            yield
         except AssertionError as error:
             if _interrupted(error):
                 raise KeyboardInterrupt from None
             raise
         except (SQLAlchemyError, UnicodeError) as error:  # text with surrogates: drivers raise that as it is
             raise _unavailable(error, self._database) from None
-        except _driver_error(self._database.engine) as error:
+        except driver_error(self._database.engine) as error:
             raise _unavailable(error, self._database) from None
 
     def _refuse_forked(self, own: _Own) -> None:
-        """Refuse to go on in a child process with the transaction of its parent."""
+        """Refuse to continue the parent's transaction in a child process."""
         if own is not self._own or own.is_spoilt:
-            raise StorageUnavailable(
+            raise StorageUnavailableError(
                 "This process was forked in the middle of a transaction.",
                 advice="Fork where no call of certcore is running in the thread that forks.",
             ) from None
 
 
-def open_storage(url: str, *, read_only: bool = False) -> SqlStorage:
+def open_storage(url: str, *, read_only: bool = False, migrate: bool = True, pool: Pool | None = None) -> SqlStorage:
     """Open a database, creating or migrating its tables.
 
     Args:
@@ -337,42 +311,88 @@ def open_storage(url: str, *, read_only: bool = False) -> SqlStorage:
             ``mysql://user:password@host/name`` (MariaDB too). Of a server's database only the tables are created,
             never the database itself.
         read_only: Nothing is created, migrated or written; the login needs no right to.
+        migrate: Whether tables are created or migrated; otherwise they have to be those of this certcore.
+        pool: How many connections there may be.
 
     Raises:
-        StorageUnavailable: It cannot be reached, created or used, or its driver is not installed; with ``read_only``,
-            its tables are not there or of an older certcore.
-        DatabaseTooNew: A newer certcore wrote it.
+        DatabaseOutdatedError: With ``migrate=False``, its tables are not there or of an older certcore.
+        StorageUnavailableError: It cannot be reached, created or used, or its driver is not installed; with
+            ``read_only``, its tables are not there or of an older certcore.
+        DatabaseTooNewError: A newer certcore wrote it.
     """
-    database = find_database(url, read_only=read_only)
+    database = find_database(url, read_only=read_only, pool=pool, creates=migrate)
     pooled = PooledConnections(database)
     try:
         with database.engine.connect() as connection:
-            if read_only:
+            if read_only or not migrate:
                 require_up_to_date(connection)
             else:
                 bring_up_to_date(connection, database.lock_schema)
-    except (SQLAlchemyError, _driver_error(database.engine), OSError) as error:
+    except (SQLAlchemyError, driver_error(database.engine), OSError) as error:
         database.engine.dispose()
         raise _unavailable(error, database) from None
-    except BaseException:  # boundary: an engine that nobody will hold is disposed of
+    except BaseException:  # boundary: dispose of the engine that is not returned
         database.engine.dispose()
         raise
     return SqlStorage(database, pooled, read_only=read_only)
 
 
-def _driver(connection: sa.Connection) -> Any:
-    """The driver's own connection: beginning a transaction through it costs a tenth."""
-    return connection.connection.driver_connection
+def migrate_storage(url: str) -> tuple[str | None, str]:
+    """Create or migrate the tables of a database.
+
+    Args:
+        url: As for `open_storage`.
+
+    Returns:
+        The schema revision before, None without tables, and the one now.
+
+    Raises:
+        DatabaseTooNewError: A newer certcore wrote it.
+        StorageUnavailableError: As for `open_storage`.
+    """
+    database = find_database(url)
+    try:
+        with database.engine.connect() as connection:
+            before = revision_of(connection)
+            connection.rollback()
+            bring_up_to_date(connection, database.lock_schema)
+    except (SQLAlchemyError, driver_error(database.engine), OSError) as error:
+        raise _unavailable(error, database) from None
+    finally:
+        database.engine.dispose()
+    return before, HEAD
 
 
-def _driver_error(engine: sa.Engine) -> type[Exception]:
-    """What the driver raises where SQLAlchemy does not stand in between."""
-    error: type[Exception] = engine.dialect.loaded_dbapi.Error
-    return error
+def find_revision(url: str) -> str | None:
+    """The schema revision of a database; None if no certcore has made its tables there. Nothing is created.
+
+    Args:
+        url: As for `open_storage`.
+
+    Raises:
+        StorageUnavailableError: The database cannot be reached or used, or its driver is not installed.
+    """
+    database = find_database(url, read_only=True)
+    try:
+        with database.engine.connect() as connection:
+            return revision_of(connection)
+    except (SQLAlchemyError, driver_error(database.engine), OSError) as error:
+        raise _unavailable(error, database) from None
+    finally:
+        database.engine.dispose()
+
+
+def _commit(connection: sa.Connection) -> None:
+    """Commit. After a commit that fails, SQLAlchemy leaves the transaction open; the connection is not used again."""
+    try:
+        connection.commit()
+    except BaseException:  # boundary: an interrupt may have left it in the middle, too
+        connection.invalidate()
+        raise
 
 
 def _interrupted(error: BaseException | None) -> bool:
-    """Whether it came up on the way out after Ctrl-C.
+    """Whether an error was raised while a KeyboardInterrupt was handled.
 
     SQLAlchemy asserts at the end of a rollback that the transaction has ended; where the interrupt struck in the middle
     it has not, and whoever waits for a KeyboardInterrupt would see a bug instead.
@@ -384,25 +404,27 @@ def _interrupted(error: BaseException | None) -> bool:
     return False
 
 
-def _locked_database() -> StorageUnavailable:
-    return StorageUnavailable(
+def _locked_database() -> StorageUnavailableError:
+    return StorageUnavailableError(
         "The database is locked by another process for too long.",
         advice="Look for a program that keeps a transaction open; then try again.",
     )
 
 
 def _unavailable(error: Exception, database: Database) -> StorageError:
-    """What the database said, without the statement and its values."""
+    """Convert an error of the database, without the statement and its values."""
     if isinstance(error, PoolTimeout):
-        return StorageUnavailable("All connections to the database are in use.", advice="Use fewer threads at once.")
+        return StorageUnavailableError(
+            "All connections to the database are in use.", advice="Use fewer threads at once."
+        )
     said = (str(error.orig if isinstance(error, DBAPIError) else error).splitlines() or [type(error).__name__])[0]
     if database.one_writer and ("locked" in said or "busy" in said):
         return _locked_database()
     if database.is_lock_conflict(error.orig if isinstance(error, DBAPIError) else error):
-        return StorageBusy(
+        return StorageBusyError(
             f"Another transaction has locked what was to be written ({said}).",
             advice="It is enough to try again. If it lasts, look for a program that keeps a transaction open.",
         )
     if isinstance(error, (DataError, IntegrityError, UnicodeError)):
         return StorageError(f"The database refused what was to be written: {said}.")
-    return StorageUnavailable(f"The database failed: {said}.", advice=database.advice)
+    return StorageUnavailableError(f"The database failed: {said}.", advice=database.advice)

@@ -1,4 +1,4 @@
-"""The tables, as the newest migration leaves them. Their names begin with ``certcore_``: the database may be shared."""
+"""The tables after the newest migration. Names begin with ``certcore_``, because the database may be shared."""
 
 from __future__ import annotations
 
@@ -11,12 +11,16 @@ from certcore.adapters.sql.types import JsonText, UtcDateTime, big_text, binary,
 __all__ = [
     "authorities",
     "certificates",
+    "counters",
+    "deliveries",
     "documents",
     "events",
     "fallbacks",
     "issuances",
     "metadata",
     "names",
+    "observers",
+    "preflights",
     "schedules",
     "secrets",
     "timelines",
@@ -61,7 +65,7 @@ certificates: Final = sa.Table(
     sa.Column("renewal_days_before", sa.Integer),
     sa.Column("renewal_rotate_key", sa.Boolean, nullable=False),
     sa.Column("authority_id", key_text(_ID), sa.ForeignKey(authorities.c.id)),
-    # The ids of further CA profiles with commas between them.
+    # Comma-separated IDs of CA profiles.
     sa.Column("fallbacks", key_text(300), nullable=False, server_default=sa.text("''")),
     sa.Column("module_data", JsonText, nullable=False),
     # The user's own CSR.
@@ -71,6 +75,10 @@ certificates: Final = sa.Table(
     sa.Column("active_issuance_id", key_text(_ID)),
     sa.Column("not_after", UtcDateTime),
     sa.Column("problem", JsonText),
+    # What follows from the issuances; the two columns after it repeat members of it, for filters and counts.
+    sa.Column("standing", JsonText),
+    sa.Column("attempt", key_text(20)),
+    sa.Column("late_at", UtcDateTime),
     sa.Column("version", sa.Integer, nullable=False),
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("updated_at", UtcDateTime, nullable=False),
@@ -79,18 +87,23 @@ certificates: Final = sa.Table(
     sa.Index(None, "status", "domain", "id"),
     sa.Index(None, "authority_id", "domain", "id"),
     sa.Index(None, "owner", "domain", "id"),
-    # Or in the order in which they end, or came.
+    sa.Index(None, "attempt", "domain", "id"),
+    # With all that lists are sorted by: the late ones are few, and sorted without a look at their rows.
+    sa.Index("ix_certcore_certificates_late", "late_at", "domain", "not_after", "created_at", "id"),
+    # The numbers of a dashboard.
+    sa.Index(None, "status", "not_after"),
+    # Or in the order of expiry or creation.
     sa.Index(None, "not_after", "id"),
     sa.Index(None, "created_at", "id"),
 )
 
-#: Every name of every certificate, to be searched from its beginning and from its end.
+#: Every name of every certificate, for searches by prefix and by suffix.
 names: Final = sa.Table(
     "certcore_names",
     metadata,
     sa.Column("certificate_id", key_text(_ID), sa.ForeignKey(certificates.c.id, ondelete="CASCADE"), primary_key=True),
     sa.Column("name", key_text(255), primary_key=True),
-    #: The labels from the last to the first.
+    #: The name with its labels reversed.
     sa.Column("reversed", key_text(256), nullable=False),
     sa.Column("owner", key_text(100), nullable=False),
     sa.Index(None, "name", "certificate_id"),
@@ -99,11 +112,11 @@ names: Final = sa.Table(
     sa.Index(None, "owner", "reversed", "certificate_id"),
 )
 
-#: Which certificates have a CA profile as a fallback: the same as the column, to be found from the profile.
+#: The same as `certificates.fallbacks`, indexed by CA profile.
 fallbacks: Final = sa.Table(
     "certcore_fallbacks",
     metadata,
-    # No foreign key: it may name a profile that is gone.
+    # No foreign key: the profile may be deleted.
     sa.Column("authority_id", key_text(_ID), primary_key=True),
     sa.Column(
         "certificate_id",
@@ -114,7 +127,7 @@ fallbacks: Final = sa.Table(
     ),
 )
 
-#: The small hot rows of the engine, apart from the large rows that people look at.
+#: The small rows that the engine writes often, apart from the large rows.
 schedules: Final = sa.Table(
     "certcore_schedules",
     metadata,
@@ -126,11 +139,28 @@ schedules: Final = sa.Table(
     sa.Column("lease_until", UtcDateTime),
     sa.Column("token", sa.BigInteger, nullable=False),
     sa.Column("written_at", UtcDateTime),
-    # All that a claim has to know, so that it reads this index and the rows that it takes, and no others.
+    # Renewal information of the leaf in service, and its issuance. It changes every few hours, so it is not kept in
+    # the large row.
+    sa.Column("renewal_info", JsonText),
+    sa.Column("renewal_info_issuance", key_text(_ID)),
+    # All columns that a claim needs, so that it reads this index and the claimed rows only.
     sa.Index("ix_certcore_schedules_due", "due_at", "lease_until", "needed_by", "certificate_id"),
     sa.Index(None, "lease_until"),
-    # For the rows that were written under a clock that was ahead.
+    # To find rows that were written under a wrong clock.
     sa.Index(None, "written_at"),
+)
+
+#: When each certificate in service is checked next as if it were renewed, and what the last check found.
+preflights: Final = sa.Table(
+    "certcore_preflights",
+    metadata,
+    sa.Column("certificate_id", key_text(_ID), sa.ForeignKey(certificates.c.id, ondelete="CASCADE"), primary_key=True),
+    sa.Column("due_at", UtcDateTime, nullable=False),
+    sa.Column("checked_at", UtcDateTime),
+    sa.Column("readiness", JsonText),
+    sa.Column("told", key_text(_ID), nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Index(None, "due_at", "certificate_id"),
 )
 
 issuances: Final = sa.Table(
@@ -155,14 +185,13 @@ issuances: Final = sa.Table(
     sa.Column("chain_pem", big_text()),
     sa.Column("leaf", JsonText),
     sa.Column("problem", JsonText),
-    sa.Column("renewal_info", JsonText),
     sa.Column("authority_failures", sa.Integer, nullable=False, server_default="0"),
-    # What was told of the leaf, with commas between.
+    # Comma-separated notices that were given for the leaf.
     sa.Column("told", key_text(300), nullable=False, server_default=sa.text("''")),
     sa.Column("engine_state", JsonText),
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("finished_at", UtcDateTime),
-    # Of the leaf, to be searched: lower-case hex, the serial number without leading zeros.
+    # Of the leaf, for searches: lower-case hex, the serial number without leading zeros.
     sa.Column("serial", key_text(64), index=True),
     sa.Column("fingerprint_sha256", key_text(64), index=True),
     sa.Column("fingerprint_sha1", key_text(40), index=True),
@@ -178,14 +207,14 @@ secrets: Final = sa.Table(
     sa.Column("wrapped_key", binary(4096), nullable=False),
     sa.Column("nonce", binary(64), nullable=False),
     sa.Column("ciphertext", binary(1_000_000), nullable=False),
-    # What the ciphertext is bound to: `certcore.model.secret.SealedSecret.format`.
+    # See `certcore.model.secret.SealedSecret.format`.
     sa.Column("format", sa.Integer, nullable=False, server_default="1"),
 )
 
 events: Final = sa.Table(
     "certcore_events",
     metadata,
-    # SQLite counts by itself in columns of the type INTEGER only.
+    # SQLite auto-increments columns of type INTEGER only.
     sa.Column("sequence", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), primary_key=True, autoincrement=True),
     sa.Column("certificate_id", key_text(_ID), nullable=False),
     sa.Column("kind", key_text(_ID), nullable=False),
@@ -197,12 +226,18 @@ events: Final = sa.Table(
     sa.Column("problem", JsonText),
     sa.Column("number", sa.Integer, nullable=False),
     sa.Column("hash", key_text(64), nullable=False),
+    # Of the certificate at that time; null where an older version did not keep it.
+    sa.Column("owner", key_text(100)),
+    # The number in the feed; servers give it after the commit.
+    sa.Column("position", sa.BigInteger),
     sa.UniqueConstraint("certificate_id", "number"),
-    # A number is never given twice, also after rows were deleted by hand.
+    sa.Index(None, "position", "sequence"),
+    sa.Index(None, "owner", "position"),
+    # Numbers are never reused, even after rows were deleted by hand.
     sqlite_autoincrement=True,
 )
 
-#: How far the events of each certificate have been delivered; no foreign key: the record outlives the certificate.
+#: The end of each certificate's timeline; no foreign key: the record outlives the certificate.
 timelines: Final = sa.Table(
     "certcore_timelines",
     metadata,
@@ -211,13 +246,47 @@ timelines: Final = sa.Table(
     sa.Column("head", key_text(64), nullable=False),
     # Of the certificate's id, the length and the head, with the store's key.
     sa.Column("seal", key_text(64), nullable=False, server_default=sa.text("''")),
+    # See `certcore.model.timeline.Timeline`.
+    sa.Column("offered", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("pending_since", UtcDateTime, index=True),
+)
+
+#: How far each observer was told of the events of each certificate; no foreign key, for the same reason.
+deliveries: Final = sa.Table(
+    "certcore_deliveries",
+    metadata,
+    sa.Column("certificate_id", key_text(_ID), primary_key=True),
+    sa.Column("observer", key_text(200), primary_key=True),
     sa.Column("delivered", sa.Integer, nullable=False),
+    sa.Column("length", sa.Integer, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("failing_since", UtcDateTime),
     sa.Column("due_at", UtcDateTime),
-    sa.Column("behind", JsonText, nullable=False),
+    sa.Column("reason", big_text(), nullable=False),
     sa.Column("lease_owner", key_text(100), nullable=False),
     sa.Column("lease_until", UtcDateTime),
     sa.Column("token", sa.BigInteger, nullable=False),
-    sa.Index("ix_certcore_timelines_due", "due_at", "lease_until"),
+    sa.Index(None, "observer", "due_at"),
+    sa.Index(None, "failing_since", "certificate_id"),
+    # To find rows that were written under a wrong clock.
+    sa.Index(None, "due_at"),
+)
+
+#: The observers of all processes.
+observers: Final = sa.Table(
+    "certcore_observers",
+    metadata,
+    sa.Column("name", key_text(200), primary_key=True),
+    sa.Column("seen_at", UtcDateTime, nullable=False),
+    sa.Column("missed_since", UtcDateTime),
+)
+
+#: Numbers that transactions give one after the other; the row is locked until the transaction ends.
+counters: Final = sa.Table(
+    "certcore_counters",
+    metadata,
+    sa.Column("name", key_text(_ID), primary_key=True),
+    sa.Column("value", sa.BigInteger, nullable=False),
 )
 
 documents: Final = sa.Table(

@@ -1,25 +1,23 @@
-"""The repositories of events, and of how far they have been delivered."""
+"""The repositories of events and timelines."""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import sqlalchemy as sa
-from attrs import define, evolve, field, frozen
+from attrs import define, field, frozen
 from sqlalchemy import bindparam
 
 from certcore.adapters.sql import mapping
 from certcore.adapters.sql.exact import only
 from certcore.adapters.sql.inserts import insert_new
-from certcore.adapters.sql.tables import events, timelines
-from certcore.errors import LeaseLost, NotFound
-from certcore.model.clocks import CLOCK_TOLERANCE, LONGEST_LEASE, LONGEST_RETRY
+from certcore.adapters.sql.tables import counters, events, timelines
+from certcore.errors import NotFoundError
 from certcore.model.events import Event
-from certcore.model.timeline import Behind, Timeline, chain, seal_of
+from certcore.model.timeline import Timeline, chain, seal_of
 
 __all__ = ["Heads", "SqlEvents", "SqlTimelines"]
 
@@ -42,6 +40,18 @@ _EVENTS_AFTER: Final = (
     .limit(bindparam("row_limit"))
 )
 _EVENT_INSERT: Final = events.insert().inline()
+#: Where one transaction writes at a time, they commit in the order of their numbers.
+_LAST: Final = sa.select(sa.func.coalesce(sa.func.max(events.alias("before").c.position), 0))
+_EVENT_INSERT_NUMBERED: Final = events.insert().inline().values(position=_LAST.scalar_subquery() + 1)
+_UNNUMBERED: Final = (
+    sa.select(events.c.sequence)
+    .where(events.c.position.is_(None))
+    .order_by(events.c.sequence)
+    .limit(bindparam("row_limit"))
+)
+_NUMBER: Final = events.update().where(events.c.sequence == bindparam("row_sequence"))
+_LAST_POSITION: Final = sa.select(counters.c.value).where(counters.c.name == "events").with_for_update()
+_COUNT_POSITIONS: Final = counters.update().where(counters.c.name == "events")
 
 _TIMELINE: Final = timelines.select().where(timelines.c.certificate_id == bindparam("row_id"))
 _TIMELINE_LOCKED: Final = _TIMELINE.with_for_update()
@@ -53,37 +63,12 @@ _EXTEND: Final = _UPDATE.where(
     length=bindparam("new_length"),
     head=bindparam("new_head"),
     seal=bindparam("new_seal"),
-    due_at=bindparam("new_due"),
+    pending_since=sa.func.coalesce(
+        timelines.c.pending_since, bindparam("new_pending", type_=timelines.c.pending_since.type)
+    ),
 )
 _UNSEALED: Final = timelines.select().where(timelines.c.seal == "").with_for_update()
 _SEAL: Final = _UPDATE.values(seal=bindparam("new_seal"))
-_UPDATE_HELD: Final = _UPDATE.where(timelines.c.token == bindparam("row_token"))
-_SETTLE: Final = _UPDATE_HELD.values(
-    delivered=bindparam("new_delivered"),
-    behind=bindparam("new_behind", type_=timelines.c.behind.type),
-    due_at=sa.case(
-        (timelines.c.length > bindparam("new_delivered"), bindparam("row_now", type_=timelines.c.due_at.type)),
-        else_=bindparam("new_due", type_=timelines.c.due_at.type),
-    ),
-    lease_owner="",
-    lease_until=None,
-)
-_CLAIMABLE: Final = (
-    timelines.select()
-    .where(
-        timelines.c.due_at <= bindparam("row_now"),
-        sa.or_(timelines.c.lease_until.is_(None), timelines.c.lease_until <= bindparam("row_now")),
-    )
-    .order_by(timelines.c.due_at)
-    .limit(bindparam("row_limit"))
-    .with_for_update(skip_locked=True)
-)
-_LEASE: Final = (
-    timelines.update()
-    .where(timelines.c.certificate_id.in_(bindparam("row_ids", expanding=True)))
-    .values(lease_owner=bindparam("new_owner"), lease_until=bindparam("new_until"), token=timelines.c.token + 1)
-)
-_DUE: Final = sa.select(timelines.c.certificate_id).where(timelines.c.due_at <= bindparam("row_now")).limit(1)
 #: How many heads are remembered.
 _MOST: Final = 10_000
 
@@ -126,8 +111,9 @@ class SqlEvents:
             of_certificate.setdefault(event.certificate_id, []).append(event)
         # In one order for everybody: else two could wait for each other.
         chained = {one: iter(self._extend(one, of_certificate[one])) for one in sorted(of_certificate)}
+        statement = _EVENT_INSERT_NUMBERED if self.connection.dialect.name == "sqlite" else _EVENT_INSERT
         for event in new:  # one by one: the order of a bulk insert's numbers is the database's secret
-            self.connection.execute(_EVENT_INSERT, mapping.event_row(next(chained[event.certificate_id])))
+            self.connection.execute(statement, mapping.event_row(next(chained[event.certificate_id])))
 
     def of_certificate(self, certificate_id: str, *, limit: int = 200) -> Sequence[Event]:
         """The newest events of a certificate, oldest first."""
@@ -143,6 +129,50 @@ class SqlEvents:
         """The events of all certificates that follow a sequence number."""
         rows = self.connection.execute(_EVENTS_AFTER, {"row_sequence": sequence, "row_limit": limit})
         return [mapping.event_of(row) for row in rows]
+
+    def feed(
+        self, *, after: int | None = None, owner: str | None = None, descending: bool = False, limit: int = 100
+    ) -> Sequence[Event]:
+        """The numbered events around a position."""
+        position = events.c.position
+        statement = events.select().where(position.is_not(None)).limit(limit)
+        if owner is not None:
+            statement = statement.where(events.c.owner == owner)
+        if after is not None:
+            statement = statement.where(position < after if descending else position > after)
+        rows = self.connection.execute(statement.order_by(position.desc() if descending else position))
+        return [mapping.event_of(row) for row in rows]
+
+    def number(self, *, limit: int) -> int:
+        """Give positions to committed events, under a lock that ends with the transaction.
+
+        Whoever has the lock sees what the one before has numbered. What commits later is numbered later, whatever its
+        sequence number is.
+        """
+        if not self.has_unnumbered():
+            return 0
+        last = self.connection.execute(_LAST_POSITION).scalar_one_or_none()
+        if last is None:
+            # The first time: what an older version has stored has its positions from the migration.
+            insert_new(
+                self.connection, counters, {"name": "events", "value": self.connection.execute(_LAST).scalar_one()}
+            )
+            last = self.connection.execute(_LAST_POSITION).scalar_one()
+        sequences = list(self.connection.execute(_UNNUMBERED, {"row_limit": limit}).scalars())
+        if not sequences:
+            return 0
+        numbers = [
+            {"row_sequence": sequence, "position": last + number} for number, sequence in enumerate(sequences, 1)
+        ]
+        self.connection.execute(_NUMBER, numbers)
+        self.connection.execute(_COUNT_POSITIONS, {"value": last + len(sequences)})
+        return len(sequences)
+
+    def has_unnumbered(self) -> bool:
+        """Whether there are events without a position."""
+        if self.connection.dialect.name == "sqlite":
+            return False
+        return self.connection.execute(_UNNUMBERED, {"row_limit": 1}).first() is not None
 
     def _extend(self, certificate_id: str, new: Sequence[Event]) -> Sequence[Event]:
         """Take the next numbers of a timeline; its row stays locked until the transaction ends."""
@@ -173,7 +203,7 @@ class SqlEvents:
                 "new_length": extended.length,
                 "new_head": extended.head,
                 "new_seal": extended.seal,
-                "new_due": extended.due_at,
+                "new_pending": chained[0].at,
             },
         )
         if done.rowcount == 0:
@@ -192,20 +222,8 @@ class SqlTimelines:
         """The timeline of a certificate."""
         row = only(self.connection.execute(_TIMELINE, {"row_id": certificate_id}), certificate_id=certificate_id)
         if row is None:
-            raise NotFound("certificate", certificate_id)
+            raise NotFoundError("certificate", certificate_id)
         return mapping.timeline_of(row)
-
-    def claim_due(
-        self, *, now: datetime, owner: str, lease_until: datetime, limit: int, without: Collection[str] = ()
-    ) -> Sequence[Timeline]:
-        """Lease what is due, longest overdue first; rows that another transaction is claiming are skipped."""
-        claimable = _without(_CLAIMABLE, without)
-        rows = self.connection.execute(claimable, {"row_now": now, "row_limit": limit}).all()
-        found = [mapping.timeline_of(row) for row in rows]
-        if found:
-            ids = [one.certificate_id for one in found]
-            self.connection.execute(_LEASE, {"row_ids": ids, "new_owner": owner, "new_until": lease_until})
-        return [evolve(one, lease_owner=owner, lease_until=lease_until, token=one.token + 1) for one in found]
 
     def seal_all(self, key: bytes) -> int:
         """Seal the timelines that have no seal."""
@@ -214,56 +232,3 @@ class SqlTimelines:
             values = {"row_id": row.certificate_id, "new_seal": seal_of(mapping.timeline_of(row), key)}
             self.connection.execute(_SEAL, values)
         return len(rows)
-
-    def renew_lease(self, certificate_id: str, *, token: int, lease_until: datetime) -> None:
-        """Extend a lease."""
-        key = {"row_id": certificate_id, "row_token": token}
-        if self.connection.execute(_UPDATE_HELD, {**key, "lease_until": lease_until}).rowcount == 0:
-            raise LeaseLost(certificate_id)
-
-    def settle(
-        self,
-        certificate_id: str,
-        *,
-        token: int,
-        delivered: int,
-        behind: Mapping[str, Behind],
-        now: datetime,
-        due_at: datetime | None,
-    ) -> None:
-        """Store how far the delivery came, and end the lease."""
-        values = {
-            "row_id": certificate_id,
-            "row_token": token,
-            "row_now": now,
-            "new_delivered": delivered,
-            "new_behind": mapping.behind_json(behind),
-            "new_due": due_at,
-        }
-        if self.connection.execute(_SETTLE, values).rowcount == 0:
-            raise LeaseLost(certificate_id)
-
-    def repair(self, *, now: datetime, limit: int) -> int:
-        """Make due what is further ahead than it can be, and end leases likewise."""
-        late, leased = now + LONGEST_RETRY + CLOCK_TOLERANCE, now + LONGEST_LEASE + CLOCK_TOLERANCE
-        free = {"lease_owner": "", "lease_until": None}
-        return max(
-            self._change(timelines.c.due_at > late, {"due_at": now}, limit),
-            self._change(sa.and_(timelines.c.due_at.is_not(None), timelines.c.lease_until > leased), free, limit),
-        )
-
-    def _change(self, condition: sa.ColumnElement[bool], values: dict[str, Any], limit: int) -> int:
-        """Change up to so many rows; those that another transaction holds are left for the next time."""
-        rows = sa.select(timelines.c.certificate_id).where(condition).limit(limit)
-        ids = list(self.connection.execute(rows.with_for_update(skip_locked=True)).scalars())
-        if ids:
-            self.connection.execute(timelines.update().where(timelines.c.certificate_id.in_(ids)).values(values))
-        return len(ids)
-
-    def is_due(self, *, now: datetime, without: Collection[str] = ()) -> bool:
-        """Whether there is anything to deliver now."""
-        return self.connection.execute(_without(_DUE, without), {"row_now": now}).one_or_none() is not None
-
-
-def _without(statement: sa.Select[Any], ids: Collection[str]) -> sa.Select[Any]:
-    return statement.where(timelines.c.certificate_id.not_in(sorted(ids))) if ids else statement

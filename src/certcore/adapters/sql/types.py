@@ -22,6 +22,8 @@ __all__ = [
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
+#: `json.dumps` would make one for every call.
+_ENCODER: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=dict)
 
 
 class UtcDateTime(sa.types.TypeDecorator[datetime]):
@@ -31,7 +33,7 @@ class UtcDateTime(sa.types.TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> int | None:
-        """To the database; a moment without a time zone is refused by the subtraction."""
+        """To the database. The subtraction refuses a datetime without a time zone."""
         return None if value is None else (value - _EPOCH) // _MICROSECOND
 
     def process_result_value(self, value: int | None, dialect: sa.Dialect) -> datetime | None:
@@ -64,11 +66,7 @@ def to_json(value: Any) -> str:
     Raises:
         TypeError: The value is not plain JSON.
     """
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_mapping)
-
-
-def _mapping(value: Any) -> dict[str, Any]:
-    return dict(value)
+    return _ENCODER.encode(value)
 
 
 def big_text() -> sa.types.TypeEngine[str]:
@@ -84,7 +82,7 @@ def binary(length: int) -> sa.types.TypeEngine[bytes]:
 
 
 class KeyText(sa.types.TypeDecorator[str]):
-    """Text that is compared and sorted byte by byte, whatever the database's default is; blanks at its end count."""
+    """Text that is compared and sorted byte by byte in every database, including trailing blanks."""
 
     impl = sa.String
     cache_ok = True
@@ -107,7 +105,7 @@ class KeyText(sa.types.TypeDecorator[str]):
 
 
 def key_text(length: int) -> KeyText:
-    """Text that identifies something, of at most so many characters."""
+    """Text for keys, of at most ``length`` characters."""
     return KeyText(length)
 
 

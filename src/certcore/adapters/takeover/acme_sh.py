@@ -1,4 +1,4 @@
-"""acme.sh's folder, ~/.acme.sh as a rule: a folder for each domain, with ``_ecc`` for EC keys, and ``ca``."""
+"""acme.sh's directory, usually ~/.acme.sh: a directory per domain, with ``_ecc`` for EC keys, and ``ca``."""
 
 from __future__ import annotations
 
@@ -14,39 +14,39 @@ from urllib.parse import urlsplit
 from attrs import evolve
 
 from certcore.adapters.takeover.account_keys import pem_key
-from certcore.adapters.takeover.collected import Thing, attempt, certificate, collected, emails_of, member, refusals
 from certcore.adapters.takeover.directories import checked_url, directory_of, server_of
-from certcore.adapters.takeover.found import Client, Found, FoundAccount, FoundCertificate, Unreadable
-from certcore.adapters.takeover.tree import Tree, opened_tree, shown
-from certcore.errors import CertCoreError
+from certcore.adapters.takeover.reader import Thing, attempt, certificate, collected, emails_of, member, refusals
+from certcore.adapters.takeover.results import Client, Found, FoundAccount, FoundCertificate, Unreadable
+from certcore.adapters.takeover.source_directory import Tree, opened_tree, shown
+from certcore.errors import CertCoreError, TakeoverError
 
 __all__ = ["is_domain", "read_acme_sh"]
 
 _SETTING: Final = re.compile(r"([A-Za-z_]\w*)=(.*)", re.ASCII)
 _WRAPPED: Final = re.compile(r"__ACME_BASE64__START_(.*)__ACME_BASE64__END_")
 _ECC: Final = "_ecc"
-#: acme.sh's own folders.
+#: Directories of acme.sh that contain no certificates.
 _OTHERS: Final = frozenset({"ca", "deploy", "dnsapi", "notify"})
-#: A directory URL has few steps in its path.
+#: Maximum number of path segments in a directory URL.
 _DEEPEST: Final = 6
 
 
 def read_acme_sh(folder: Path, *, now: datetime) -> Found:
-    """Read acme.sh's folder, or the one that its ``--cert-home`` names.
+    """Read acme.sh's directory, or the directory of its ``--cert-home``.
 
     Args:
         folder: What ``--home`` names.
         now: The present moment.
 
     Raises:
-        InvalidInput: There is no such folder.
+        InvalidInputError: There is no such folder.
     """
     with opened_tree(folder) as tree:
         return collected(Client.ACME_SH, _things(tree, now), now=now)
 
 
 def is_domain(tree: Tree, *parts: str) -> bool:
-    """Whether a folder holds a certificate, or the settings of one; ``fonts/fonts.conf`` in ``/etc`` is none."""
+    """Whether a directory contains a certificate or its settings, unlike ``fonts/fonts.conf`` in ``/etc``."""
     domain = parts[-1].removesuffix(_ECC)
     if tree.has(*parts, f"{domain}.cer"):
         return True
@@ -57,14 +57,14 @@ def is_domain(tree: Tree, *parts: str) -> bool:
 
 
 def settings_of(text: str) -> dict[str, str]:
-    """The settings in one of its files: lines of ``NAME='value'``, some of them wrapped in base64."""
+    """Parse a settings file: lines of ``NAME='value'``, where some values are base64."""
     settings = {}
     for line in map(str.strip, text.splitlines()):
-        if found := _SETTING.fullmatch(line):
-            value = found[2].strip()
+        if match := _SETTING.fullmatch(line):
+            value = match[2].strip()
             if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
                 value = value[1:-1]
-            settings[found[1]] = _unwrapped(value)
+            settings[match[1]] = _unwrapped(value)
     return settings
 
 
@@ -84,7 +84,9 @@ def _things(tree: Tree, now: datetime) -> Iterator[Thing]:
         if folder not in _OTHERS:
             certificates += _domain(tree, folder, now)
     directories = {
-        _place(one.directory_url): one.directory_url for one in certificates if isinstance(one, FoundCertificate)
+        _place(certificate.directory_url): certificate.directory_url
+        for certificate in certificates
+        if isinstance(certificate, FoundCertificate)
     }
     accounts: dict[tuple[str, ...], FoundAccount] = {}
     for thing in _accounts(tree, directories):
@@ -106,12 +108,12 @@ def _domain(tree: Tree, folder: str, now: datetime) -> Iterator[Thing]:
     if tree.has(folder, f"{domain}.cer"):
         yield attempt(shown(folder, f"{domain}.cer"), partial(_certificate, tree, folder, domain, now))
     elif is_domain(tree, folder):
-        reason = f"There is no certificate of {shown(domain)}: it was never issued, or was revoked and removed."
+        reason = f"There is no certificate for {shown(domain)}: it was never issued, or was revoked and removed."
         yield Unreadable(path=shown(folder), reason=reason, needless=True)
 
 
 def _certificate(tree: Tree, folder: str, domain: str, now: datetime) -> FoundCertificate:
-    # `acme.sh --remove` puts the file aside, so that it is renewed no more.
+    # `acme.sh --remove` renames the file, which disables the renewal.
     renews = tree.has(folder, f"{domain}.conf")
     settings = settings_of(tree.text(folder, f"{domain}.conf")) if renews else {}
     directory = checked_url(settings.get("Le_API"))
@@ -131,7 +133,7 @@ def _certificate(tree: Tree, folder: str, domain: str, now: datetime) -> FoundCe
 
 
 def _place(directory_url: str) -> tuple[str, ...]:
-    """Where below ``ca`` acme.sh keeps what belongs to a CA: the host without its port, and the steps of the path."""
+    """acme.sh's directory below ``ca`` for a CA: the host without its port, and the segments of the path."""
     parts = urlsplit(directory_url)
     return (parts.hostname or "", *(step for step in parts.path.split("/") if step))
 
@@ -154,10 +156,10 @@ def _account(tree: Tree, parts: tuple[str, ...], directories: Mapping[tuple[str,
     known = tree.document(*parts, "account.json") if tree.has(*parts, "account.json") else {}
     settings = settings_of(tree.text(*parts, "ca.conf")) if tree.has(*parts, "ca.conf") else {}
     if known.get("status") == "deactivated":
-        raise CertCoreError("The account was deactivated.")
+        raise TakeoverError("The account was deactivated.")
     if not known and not settings:
-        raise CertCoreError("There is a key, but it was never registered at the CA.")
-    # Versions before 3 had no folders for the path.
+        raise TakeoverError("The account's key was never registered at the CA.")
+    # Versions before 3 had no directories for the path.
     directory = directories.get(place) or (
         checked_url("https://" + "/".join(place)) if len(place) > 1 else directory_of(place[0])
     )
@@ -175,11 +177,11 @@ def _account(tree: Tree, parts: tuple[str, ...], directories: Mapping[tuple[str,
 
 
 def _elsewhere(tree: Tree) -> Iterator[Unreadable]:
-    """Says so where certificates are kept in another folder."""
+    """Report that certificates are stored in another directory."""
     try:
         other = settings_of(tree.text("account.conf")).get("CERT_HOME", "")
     except CertCoreError:
         return
     if other:
-        reason = f"It says that certificates are kept in {shown(other)}: read that folder, too, if it is another one."
+        reason = f"Certificates are stored in {shown(other)}; read that directory as well if it is another one."
         yield Unreadable(path="account.conf", reason=reason, needless=True)

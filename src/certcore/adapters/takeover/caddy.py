@@ -1,4 +1,4 @@
-"""Caddy's data folder: ``certificates/<CA>/<site>`` and ``acme/<CA>/users``; the same for all that use CertMagic.
+"""Caddy's data directory: ``certificates/<CA>/<site>`` and ``acme/<CA>/users``; CertMagic uses the same layout.
 
 The folder of a CA is named after its directory URL, which cannot always be read back from the name: newer versions
 write the URL beside the certificate, and those of public CAs are known.
@@ -13,28 +13,28 @@ from pathlib import Path
 from typing import Any, Final
 
 from certcore.adapters.takeover.account_keys import pem_key
-from certcore.adapters.takeover.collected import Thing, attempt, certificate, collected, emails_of, member, refusals
 from certcore.adapters.takeover.directories import PUBLIC_DIRECTORIES, caddy_key, checked_url, server_of
-from certcore.adapters.takeover.found import Client, Found, FoundAccount, FoundCertificate, Unreadable
-from certcore.adapters.takeover.tree import Tree, opened_tree, shown
-from certcore.errors import CertCoreError
+from certcore.adapters.takeover.reader import Thing, attempt, certificate, collected, emails_of, member, refusals
+from certcore.adapters.takeover.results import Client, Found, FoundAccount, FoundCertificate, Unreadable
+from certcore.adapters.takeover.source_directory import Tree, opened_tree, shown
+from certcore.errors import CertCoreError, TakeoverError
 
 __all__ = ["read_caddy"]
 
-#: The folder of Caddy's own CA, for names that no public one certifies.
+#: The directory of Caddy's internal CA.
 _OWN: Final = "local"
 _WILDCARD: Final = "wildcard_"
 
 
 def read_caddy(folder: Path, *, now: datetime) -> Found:
-    """Read Caddy's data folder.
+    """Read Caddy's data directory.
 
     Args:
         folder: Where ``certificates`` and ``acme`` are.
         now: The present moment.
 
     Raises:
-        InvalidInput: There is no such folder.
+        InvalidInputError: There is no such folder.
     """
     with opened_tree(folder) as tree:
         return collected(Client.CADDY, _things(tree, now), now=now)
@@ -50,10 +50,10 @@ def _things(tree: Tree, now: datetime) -> Iterator[Thing]:
     yield from refusals(tree, "certificates")
     for issuer in tree.folders("certificates"):
         if issuer == _OWN:
-            reason = "These are of Caddy's own CA, for inside use; Caddy makes new ones whenever it wants."
+            reason = "Certificates of Caddy's internal CA are not imported; Caddy issues them itself."
             yield Unreadable(path=shown("certificates", issuer), reason=reason, needless=True)
             continue
-        mine = [one for one in accounts if one.path.startswith(f"acme/{shown(issuer)}/")]
+        mine = [account for account in accounts if account.path.startswith(f"acme/{shown(issuer)}/")]
         yield from refusals(tree, "certificates", issuer)
         for site in tree.folders("certificates", issuer):
             parts = ("certificates", issuer, site)
@@ -61,15 +61,15 @@ def _things(tree: Tree, now: datetime) -> Iterator[Thing]:
 
 
 def _written_down(tree: Tree) -> dict[str, str]:
-    """The directory URLs that stand beside certificates, by the names of their folders."""
-    found: dict[str, str] = {}
+    """The directory URLs stored with certificates, by the CA's directory name."""
+    urls: dict[str, str] = {}
     for issuer in tree.folders("certificates"):
         for site in tree.folders("certificates", issuer):
             url = checked_url(member(_metadata(tree, ("certificates", issuer, site)), "issuer_data", "ca"))
             if url and caddy_key(url) == issuer:
-                found[issuer] = url
+                urls[issuer] = url
                 break
-    return found
+    return urls
 
 
 def _metadata(tree: Tree, parts: tuple[str, ...]) -> dict[str, Any]:
@@ -92,7 +92,7 @@ def _certificate(
     names = member(known, "sans")
     first = names[0] if isinstance(names, list) and names and isinstance(names[0], str) else ""
     its_url = checked_url(member(known, "issuer_data", "account"))
-    mine = [one for one in accounts if not its_url or one.url == its_url]
+    mine = [account for account in accounts if not its_url or account.url == its_url]
     account = mine[0] if len(mine) == 1 else None
     return certificate(
         Client.CADDY,
@@ -123,14 +123,14 @@ def _accounts(tree: Tree, directories: Mapping[str, str]) -> Iterator[Thing]:
 def _account(tree: Tree, parts: tuple[str, ...], directories: Mapping[str, str]) -> FoundAccount:
     names = [name.removesuffix(".key") for name in tree.names(*parts) if name.endswith(".key")]
     if len(names) != 1:
-        raise CertCoreError(
+        raise TakeoverError(
             "The account's private key is missing." if not names else "There are several private keys for one account."
         )
     known = tree.document(*parts, f"{names[0]}.json")
-    # Caddy 1 and the first of Caddy 2 had another form.
+    # Caddy 1 and early versions of Caddy 2 used another format.
     old = member(known, "Registration")
     if "deactivated" in (known.get("status"), member(old, "body", "status")):
-        raise CertCoreError("The account was deactivated.")
+        raise TakeoverError("The account was deactivated.")
     location = checked_url(known.get("location")) or checked_url(member(old, "uri"))
     directory = directories.get(parts[1], "")
     return FoundAccount(

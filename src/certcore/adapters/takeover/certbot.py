@@ -1,4 +1,4 @@
-"""certbot's folder, /etc/letsencrypt as a rule: ``renewal``, ``live`` with its links into ``archive``, ``accounts``."""
+"""certbot's directory, usually /etc/letsencrypt: ``renewal``, ``live`` with links into ``archive``, ``accounts``."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from typing import Final
 from attrs import frozen
 
 from certcore.adapters.takeover.account_keys import jwk_key
-from certcore.adapters.takeover.collected import Thing, attempt, certificate, collected, emails_of, member, refusals
 from certcore.adapters.takeover.directories import checked_url, server_of
-from certcore.adapters.takeover.found import Client, Found, FoundAccount, FoundCertificate, Unreadable
-from certcore.adapters.takeover.tree import Tree, opened_tree, shown
-from certcore.errors import CertCoreError
+from certcore.adapters.takeover.reader import Thing, attempt, certificate, collected, emails_of, member, refusals
+from certcore.adapters.takeover.results import Client, Found, FoundAccount, FoundCertificate, Unreadable
+from certcore.adapters.takeover.source_directory import Tree, opened_tree, shown
+from certcore.errors import CertCoreError, TakeoverError
 
 __all__ = ["read_certbot"]
 
 _SETTING: Final = re.compile(r"([\w.-]+)\s*=\s*(.*)")
-#: A directory URL has few steps in its path.
+#: Maximum number of path segments in a directory URL.
 _DEEPEST: Final = 6
 _NO: Final = frozenset({"false", "no", "off", "0"})
 
 
 @frozen(kw_only=True)
 class _Renewal:
-    """What ``renewal/<lineage>.conf`` says of a lineage."""
+    """The settings of a lineage in ``renewal/<lineage>.conf``."""
 
     server: str = ""
     account: str = ""
@@ -36,14 +36,14 @@ class _Renewal:
 
 
 def read_certbot(folder: Path, *, now: datetime) -> Found:
-    """Read certbot's folder.
+    """Read certbot's directory.
 
     Args:
         folder: What ``--config-dir`` names.
         now: The present moment.
 
     Raises:
-        InvalidInput: There is no such folder.
+        InvalidInputError: There is no such folder.
     """
     with opened_tree(folder) as tree:
         return collected(Client.CERTBOT, _things(tree, now), now=now)
@@ -69,7 +69,7 @@ def _things(tree: Tree, now: datetime) -> Iterator[Thing]:
             except CertCoreError as error:
                 yield Unreadable(path=shown("renewal", f"{lineage}.conf"), reason=str(error))
         if lineage not in served:
-            reason = f"certbot has a plan to renew {shown(lineage)}, but there is no certificate of it."
+            reason = f"There is a renewal configuration for {shown(lineage)}, but no certificate."
             yield Unreadable(path=shown("renewal", f"{lineage}.conf"), reason=reason)
             continue
         yield attempt(shown("live", lineage), partial(_lineage, tree, lineage, renewal, accounts, now))
@@ -79,7 +79,7 @@ def _lineage(
     tree: Tree, lineage: str, renewal: _Renewal, accounts: Mapping[str, FoundAccount], now: datetime
 ) -> FoundCertificate:
     if tree.is_link("live", lineage):
-        raise CertCoreError(f"{shown('live', lineage)} is a link, which is not followed.")
+        raise TakeoverError(f"{shown('live', lineage)} is a symbolic link, which is not followed.")
     has_leaf = tree.has("live", lineage, "cert.pem")
     chain = "chain.pem" if has_leaf else "fullchain.pem"
     account = accounts.get(renewal.account)
@@ -100,13 +100,13 @@ def _lineage(
 
 
 def _live(tree: Tree, lineage: str, name: str) -> bytes:
-    """A file of a lineage; certbot has links there, which lead into ``archive``."""
+    """Read a file of a lineage: usually a link into ``archive``."""
     parts = ("live", lineage, name)
     if tree.is_link(*parts):
         target = tree.target(*parts)
         if target[0] != "archive":
-            raise CertCoreError(
-                f"{shown(*parts)} is a link to {shown(*target)}, and not into archive, where certbot keeps its files."
+            raise TakeoverError(
+                f"{shown(*parts)} is a link to {shown(*target)}, which is outside of certbot's archive directory."
             )
         return tree.read(*target)
     return tree.read(*parts)
@@ -118,10 +118,10 @@ def _renewal(tree: Tree, lineage: str) -> _Renewal:
     for line in map(str.strip, text.splitlines()):
         if line.startswith("["):
             section = "" if line.startswith("[[") else line.strip("[] ")
-        elif section == "renewalparams" and (found := _SETTING.match(line)):
-            settings[found[1]] = found[2].split(" #")[0].strip().strip("\"'")
+        elif section == "renewalparams" and (match := _SETTING.match(line)):
+            settings[match[1]] = match[2].split(" #")[0].strip().strip("\"'")
     if not settings:
-        raise CertCoreError("It says nothing of how the certificate is renewed: it is empty or damaged.")
+        raise TakeoverError("The renewal configuration is empty or damaged.")
     account = settings.get("account", "")
     return _Renewal(
         server=checked_url(settings.get("server")),
@@ -131,13 +131,16 @@ def _renewal(tree: Tree, lineage: str) -> _Renewal:
 
 
 def _accounts(tree: Tree) -> Iterator[Thing]:
-    """``accounts/<host>/<path>/<id>``, where the path has as many steps as the directory's URL."""
+    """``accounts/<host>/<path>/<id>``; the path has as many segments as the directory URL."""
     waiting: list[tuple[str, ...]] = [("accounts",)]
     while waiting:
         parts = waiting.pop()
         yield from refusals(tree, *parts)
         for name in tree.folders(*parts):
-            here = (*parts, name)  # no link from ACME 2 to the accounts of ACME 1: they are read where they are
+            here = (
+                *parts,
+                name,
+            )  # links from ACME v2 to ACME v1 accounts are skipped: those are read at their own path
             if tree.has(*here, "private_key.json"):
                 yield attempt(shown(*here), partial(_account, tree, here))
             elif tree.has(*here, "regr.json"):

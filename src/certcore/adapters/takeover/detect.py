@@ -1,4 +1,4 @@
-"""Which ACME client a folder is of, and reading it."""
+"""Detect the ACME client of a data directory, and read it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Final
 from certcore.adapters.takeover.acme_sh import is_domain, read_acme_sh
 from certcore.adapters.takeover.caddy import read_caddy
 from certcore.adapters.takeover.certbot import read_certbot
-from certcore.adapters.takeover.found import Client, Found
 from certcore.adapters.takeover.lego import read_lego
-from certcore.adapters.takeover.tree import Tree, opened_tree, shown
-from certcore.errors import InvalidInput
+from certcore.adapters.takeover.results import Client, Found
+from certcore.adapters.takeover.source_directory import Tree, opened_tree, shown
+from certcore.errors import InvalidInputError
 
 __all__ = ["read_folder"]
 
@@ -25,7 +25,7 @@ _READERS: Final = MappingProxyType(
         Client.CADDY: read_caddy,
     }
 )
-#: Where the folder often lies, seen from the one that people name instead.
+#: Where the data directory usually is, relative to the directory that users tend to name.
 _INSIDE: Final = (
     ("letsencrypt",),
     (".lego",),
@@ -36,21 +36,21 @@ _INSIDE: Final = (
     ("data", "caddy"),
 )
 _USUAL: Final = (
-    "As a rule certbot's is /etc/letsencrypt, lego's .lego, acme.sh's ~/.acme.sh, "
+    "Usual directories: certbot's is /etc/letsencrypt, lego's .lego, acme.sh's ~/.acme.sh, "
     "and Caddy's /var/lib/caddy/.local/share/caddy."
 )
 
 
 def read_folder(folder: Path, client: Client | str | None = None, *, now: datetime) -> Found:
-    """Read an ACME client's data folder. Nothing in it is changed.
+    """Read an ACME client's data directory. Nothing in it is changed.
 
     Args:
         folder: The folder.
-        client: Whose it is; found out when None.
+        client: The client; detected if None.
         now: The present moment.
 
     Raises:
-        InvalidInput: There is no such folder or client, or the folder is of none or of several clients.
+        InvalidInputError: There is no such folder or client, or the folder is of none or of several clients.
     """
     return _READERS[_known(client) or _detected(folder)](folder, now=now)
 
@@ -61,8 +61,8 @@ def _known(client: Client | str | None) -> Client | None:
     try:
         return Client(client)
     except ValueError:
-        raise InvalidInput(
-            "client", f"there is no client {client[:40]!r}.", advice=f"Known are {', '.join(Client)}."
+        raise InvalidInputError(
+            "client", f"there is no client {client[:40]!r}.", advice=f"Known clients: {', '.join(Client)}."
         ) from None
 
 
@@ -72,21 +72,21 @@ def _detected(folder: Path) -> Client:
         if len(candidates) == 1:
             return candidates[0]
         if candidates:
-            raise InvalidInput(
+            raise InvalidInputError(
                 "client",
-                f"{shown(str(folder))} looks like the folder of {' and of '.join(candidates)}.",
-                advice="Say which of them it is.",
+                f"{shown(str(folder))} may be the directory of {' or '.join(candidates)}.",
+                advice="Name the client.",
             )
         for parts in _INSIDE:
             if _candidates(tree, *parts):
-                raise InvalidInput(
+                raise InvalidInputError(
                     "folder",
-                    f"{shown(str(folder))} is no client's own folder, but {shown(*parts)} in it is.",
+                    f"{shown(str(folder))} is not a client's data directory, but its {shown(*parts)} is.",
                     advice=f"Name {shown(str(folder / Path(*parts)))}.",
                 )
-    raise InvalidInput(
+    raise InvalidInputError(
         "folder",
-        f"{shown(str(folder))} is not the data folder of {', '.join(Client)}.",
+        f"{shown(str(folder))} is not the data directory of {', '.join(Client)}.",
         advice=_USUAL,
     )
 

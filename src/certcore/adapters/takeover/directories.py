@@ -1,4 +1,4 @@
-"""ACME directory URLs as other clients write them down: checked, and found again where they keep the host alone."""
+"""ACME directory URLs as other clients store them: validated, and completed where only the host is stored."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from urllib.parse import SplitResult, urlsplit
 __all__ = ["PUBLIC_DIRECTORIES", "caddy_key", "checked_url", "directory_of", "is_staging", "server_of"]
 
 _LONGEST: Final = 500
-#: The first ACME servers of Let's Encrypt are gone; what clients have of them counts for the present ones.
+#: The ACME v1 servers of Let's Encrypt are gone; their URLs are mapped to the current ones.
 _MOVED: Final = MappingProxyType(
     {
         "https://acme-v01.api.letsencrypt.org/directory": "https://acme-v02.api.letsencrypt.org/directory",
         "https://acme-staging.api.letsencrypt.org/directory": "https://acme-staging-v02.api.letsencrypt.org/directory",
     }
 )
-#: The directory of each public CA that has one; where there are several on one host, it is not known from the host.
+#: The directories of public CAs that have exactly one directory per host.
 _DIRECTORIES: Final = MappingProxyType(
     {
         "acme-v02.api.letsencrypt.org": "https://acme-v02.api.letsencrypt.org/directory",
@@ -29,7 +29,7 @@ _DIRECTORIES: Final = MappingProxyType(
         "dv.acme-v02.test-api.pki.goog": "https://dv.acme-v02.test-api.pki.goog/directory",
     }
 )
-#: All of them.
+#: All of these URLs.
 PUBLIC_DIRECTORIES: Final = tuple(_DIRECTORIES.values())
 _STAGING: Final = frozenset(
     {
@@ -39,12 +39,12 @@ _STAGING: Final = frozenset(
         "dv.acme-v02.test-api.pki.goog",
     }
 )
-#: What Caddy leaves out of the names of its folders.
+#: Characters that Caddy removes from the names of its directories.
 _NOT_IN_KEYS: Final = re.compile(r"[^\w@.-]", re.ASCII)
 
 
 def checked_url(value: object) -> str:
-    """A URL of an ACME server; empty for what is none."""
+    """A URL of an ACME server; empty for anything else."""
     if not isinstance(value, str):
         return ""
     text = value.strip()
@@ -57,23 +57,23 @@ def checked_url(value: object) -> str:
 
 
 def server_of(url: str) -> str:
-    """The ``host`` or ``host:port`` of a URL; empty for what is none."""
+    """The ``host`` or ``host:port`` of a URL; empty if it is not a URL."""
     parts = _split(url) if checked_url(url) else None
     return "" if parts is None else parts.netloc.lower().removesuffix(":443" if parts.scheme == "https" else ":80")
 
 
 def directory_of(server: str) -> str:
-    """The directory of a public CA by its host; empty for others."""
+    """The directory URL of a public CA with this host; empty for others."""
     return _DIRECTORIES.get(server, "")
 
 
 def is_staging(server: str) -> bool:
-    """Whether certificates from there are for trying things out, and are trusted by nobody."""
+    """Whether the directory is a staging server, whose certificates are not trusted."""
     return server in _STAGING
 
 
 def caddy_key(directory_url: str) -> str:
-    """What Caddy calls the folder of a CA."""
+    """Caddy's name for the directory of a CA."""
     parts = _split(directory_url)
     if parts is None:
         return ""
@@ -85,7 +85,7 @@ def caddy_key(directory_url: str) -> str:
 def _split(url: str) -> SplitResult | None:
     try:
         parts = urlsplit(url)
-        parts.port  # noqa: B018 - raises for a port that is none
+        parts.port  # noqa: B018 - raises if the port is invalid
     except ValueError:
         return None
     return parts

@@ -1,4 +1,4 @@
-"""lego's folder, .lego as a rule: ``certificates`` and ``accounts``, as its versions 2 to 5 lay them out.
+"""lego's directory, usually .lego: ``certificates`` and ``accounts`` in the layouts of versions 2 to 5.
 
 lego writes down no directory URL: there is the host of the CA, and for public CAs that is enough to know it.
 """
@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Final
 
 from certcore.adapters.takeover.account_keys import pem_key
-from certcore.adapters.takeover.collected import Thing, attempt, certificate, collected, emails_of, member, refusals
 from certcore.adapters.takeover.directories import checked_url, directory_of, server_of
-from certcore.adapters.takeover.found import Client, Found, FoundAccount, FoundCertificate, Unreadable
-from certcore.adapters.takeover.tree import Tree, opened_tree, shown
-from certcore.errors import CertCoreError
+from certcore.adapters.takeover.reader import Thing, attempt, certificate, collected, emails_of, member, refusals
+from certcore.adapters.takeover.results import Client, Found, FoundAccount, FoundCertificate, Unreadable
+from certcore.adapters.takeover.source_directory import Tree, opened_tree, shown
+from certcore.errors import TakeoverError
 
 __all__ = ["read_lego"]
 
@@ -25,14 +25,14 @@ _PORT: Final = re.compile(r"_(\d{1,5})$")
 
 
 def read_lego(folder: Path, *, now: datetime) -> Found:
-    """Read lego's folder.
+    """Read lego's directory.
 
     Args:
         folder: What ``--path`` names.
         now: The present moment.
 
     Raises:
-        InvalidInput: There is no such folder.
+        InvalidInputError: There is no such folder.
     """
     with opened_tree(folder) as tree:
         return collected(Client.LEGO, _things(tree, now), now=now)
@@ -51,7 +51,7 @@ def _things(tree: Tree, now: datetime) -> Iterator[Thing]:
         path = shown("certificates", f"{stem}.crt")
         yield attempt(path, partial(_certificate, tree, stem, accounts, now))
     for stem in sorted({name.removesuffix(".json") for name in names if name.endswith(".json")} - stems):
-        yield Unreadable(path=shown("certificates", f"{stem}.json"), reason="There is no certificate to it.")
+        yield Unreadable(path=shown("certificates", f"{stem}.json"), reason="There is no certificate for it.")
 
 
 def _certificate(tree: Tree, stem: str, accounts: Sequence[FoundAccount], now: datetime) -> FoundCertificate:
@@ -61,15 +61,15 @@ def _certificate(tree: Tree, stem: str, accounts: Sequence[FoundAccount], now: d
 
     known = tree.document("certificates", f"{stem}.json") if tree.has("certificates", f"{stem}.json") else {}
     server = server_of(checked_url(known.get("certUrl"))) or server_of(checked_url(known.get("certStableUrl")))
-    if not server and len({one.server for one in accounts}) == 1:
+    if not server and len({account.server for account in accounts}) == 1:
         server = accounts[0].server
-    mine = [one for one in accounts if one.server == server]
+    mine = [account for account in accounts if account.server == server]
     account = mine[0] if len(mine) == 1 else None
     names = (known.get("domain"), known.get("id"), stem.replace("_.", "*."))
     return certificate(
         Client.LEGO,
         path=shown("certificates", f"{stem}.crt"),
-        name=next(one for one in names if isinstance(one, str) and one),
+        name=next(name for name in names if isinstance(name, str) and name),
         leaf=tree.read("certificates", f"{stem}.crt"),
         private_key=beside(".key"),
         chain=beside(".issuer.crt"),
@@ -82,7 +82,7 @@ def _certificate(tree: Tree, stem: str, accounts: Sequence[FoundAccount], now: d
 
 
 def _accounts(tree: Tree) -> Iterator[Thing]:
-    """``accounts/<host>/<id>``, since version 5 with a folder for the kind of key below it."""
+    """``accounts/<host>/<id>``, since version 5 with a subdirectory for the type of key."""
     yield from refusals(tree, "accounts")
     for host in tree.folders("accounts"):
         yield from refusals(tree, "accounts", host)
@@ -97,18 +97,18 @@ def _accounts(tree: Tree) -> Iterator[Thing]:
 def _account(tree: Tree, parts: tuple[str, ...]) -> FoundAccount:
     known = tree.document(*parts, "account.json")
     registered = known.get("registration")
-    # Version 5 has the account's members in the registration itself.
+    # Version 5 stores the account's members in the registration itself.
     body = member(registered, "body") or registered
     if member(body, "status") == "deactivated":
-        raise CertCoreError("The account was deactivated.")
+        raise TakeoverError("The account was deactivated.")
     place = (*parts, "keys") if tree.is_folder(*parts, "keys") else parts
     keys = [name for name in tree.names(*place) if name.endswith(".key")]
     if len(keys) != 1:
-        raise CertCoreError(
+        raise TakeoverError(
             "The account's private key is missing." if not keys else "There are several private keys for one account."
         )
     urls = (checked_url(member(registered, name)) for name in ("uri", "accountURL", "location"))
-    url = next((one for one in urls if one), "")
+    url = next((url for url in urls if url), "")
     server = server_of(url) or _PORT.sub(r":\1", parts[1]).lower()
     return FoundAccount(
         path=shown(*place, keys[0]),

@@ -3,4 +3,6 @@
 import pytest
 
 # So that a check that fails shows both sides, wherever the suite is inherited.
-pytest.register_assert_rewrite(f"{__name__}.ca_module", f"{__name__}.storage", f"{__name__}.timelines")
+pytest.register_assert_rewrite(
+    *(f"{__name__}.{suite}" for suite in ("ca_module", "deliveries", "storage", "timelines", "zone_writers"))
+)

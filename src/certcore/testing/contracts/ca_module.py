@@ -1,4 +1,4 @@
-"""What every CA module keeps: the docstrings of `certcore.ports.ca_module`, as tests.
+"""What every CA module keeps: the docstrings of `certcore.plugin.CAModule` and its powers, as tests.
 
 ::
 
@@ -32,28 +32,30 @@ import pytest
 from attrs import evolve
 
 from certcore.core import CertCore
-from certcore.engine.contexts import secrets_in
-from certcore.engine.flaws import sound_step
-from certcore.errors import InvalidInput
-from certcore.model.authority import CertificateAuthority
+from certcore.engine.module_context import secrets_in
+from certcore.engine.step_validation import sound_step
+from certcore.errors import InvalidInputError
 from certcore.model.certificate import Certificate
+from certcore.model.events import EventKind
 from certcore.model.form import fields_of
 from certcore.model.hints import hint_to_json
 from certcore.model.lifecycle import Action, Status
+from certcore.model.notes import LONGEST_NOTE, MOST_NOTES, Note
 from certcore.model.plugin_calls import call_plugin
 from certcore.model.renewal_info import SuggestedWindow
 from certcore.model.revocation import RevocationReason
-from certcore.model.views import CertificateView
 from certcore.ports.ca_module import (
     CAModule,
     CheckReport,
-    Step,
+    StepResult,
     SupportsCheck,
     SupportsCleanUp,
+    SupportsPreflight,
     SupportsRenewalInfo,
     SupportsRevocation,
 )
 from certcore.testing.clock import FrozenEnvironment
+from certcore.testing.module_harness import ModuleHarness
 from certcore.x509.chain import check_leaf, parse_chain
 
 __all__ = ["CAModuleContract"]
@@ -86,7 +88,7 @@ class CAModuleContract:
 
     def wait(self, core: CertCore, duration: timedelta) -> None:
         """Let time pass: by default, put the clock of a `certcore.testing.clock.FrozenEnvironment` forward."""
-        environment = core.engine.environment
+        environment = ModuleHarness(core).environment
         if not isinstance(environment, FrozenEnvironment):
             raise NotImplementedError("Give the core a FrozenEnvironment, or override `wait`: let this time pass.")
         environment.advance(duration)
@@ -103,7 +105,7 @@ class CAModuleContract:
     @pytest.fixture
     def module(self, core: CertCore) -> CAModule:
         """The module under test."""
-        assert not core.plugin_failures, [f"{one.reason} {one.advice}" for one in core.plugin_failures]
+        assert not core.plugin_failures, [f"{failure.reason} {failure.advice}" for failure in core.plugin_failures]
         return core.authorities.modules()[self.module_name]
 
     @pytest.fixture
@@ -124,27 +126,25 @@ class CAModuleContract:
             assert time.monotonic() < deadline, f"still {certificate.status}: {certificate.problem}"
             done = core.reconcile(certificate_id)
             if done.look_again is not None:
-                ahead = done.look_again - core.engine.environment.now()
+                ahead = done.look_again - core.now()
                 if ahead > timedelta(0):
                     self.wait(core, ahead)
         return certificate
 
     def issued(self, core: CertCore, certificate_id: str) -> Certificate:
         """The certificate, active and with nothing left to do about this issuance."""
-        certificate = self.drive(core, certificate_id, lambda one: one.status is Status.ACTIVE)
+        certificate = self.drive(core, certificate_id, lambda certificate: certificate.status is Status.ACTIVE)
         for _ in range(10):
-            if not any(one.needs_clean_up for one in core.certificates.issuances(certificate_id)):
+            if not any(issuance.needs_clean_up for issuance in core.certificates.issuances(certificate_id)):
                 return certificate
             core.reconcile(certificate_id)
         return certificate
 
-    def ask(self, core: CertCore, certificate_id: str) -> Step | None:
+    def ask(self, core: CertCore, certificate_id: str) -> StepResult | None:
         """Call the module for the attempt in flight, and keep nothing of what it returns."""
-        view = core.certificates.view(certificate_id)
-        if view.issuance is None:
+        if core.certificates.view(certificate_id).issuance is None:
             return None
-        module, work = core.engine.contexts.work(_authority(view), view.certificate, view.issuance)
-        return module.advance(work)
+        return ModuleHarness(core).advance(certificate_id)
 
     # -- what it is -----------------------------------------------------------------------------------------------
 
@@ -155,15 +155,15 @@ class CAModuleContract:
         assert module.title.strip()
         for kind in (module.profile_type, module.certificate_type):
             assert attrs.has(kind)
-            assert json.dumps([one.to_json() for one in fields_of(kind)])
+            assert json.dumps([field.to_json() for field in fields_of(kind)])
 
     def test_settings_come_back(self, core: CertCore, authority_id: str, settings: Mapping[str, Any]) -> None:
         """A profile is the same after it was stored and opened again, and shows no secret."""
         stored = core.authorities.get(authority_id)
-        profile: object = core.engine.contexts.profile(stored)
+        profile: object = ModuleHarness(core).profile(authority_id)
         assert isinstance(profile, core.authorities.modules()[self.module_name].profile_type)
         core.authorities.edit(authority_id, settings={})
-        assert core.engine.contexts.profile(core.authorities.get(authority_id)) == profile
+        assert ModuleHarness(core).profile(authority_id) == profile
         for name in stored.secrets_set:
             secret = str(settings[name])
             assert secret not in f"{stored!r} {profile!r} {json.dumps(dict(stored.settings))}"
@@ -171,7 +171,7 @@ class CAModuleContract:
     def test_bad_settings_are_refused_with_their_field(self, core: CertCore, settings: Mapping[str, Any]) -> None:
         """A wrong setting names its field, and nothing is stored."""
         for wrong, field in (({"no_such_field": "x"}, "no_such_field"), *self.invalid_settings):
-            with pytest.raises(InvalidInput) as caught:
+            with pytest.raises(InvalidInputError) as caught:
                 core.authorities.create("wrong", module=self.module_name, settings={**settings, **wrong})
             assert caught.value.field == field
         assert core.authorities.list() == []
@@ -185,11 +185,11 @@ class CAModuleContract:
 
     def test_the_forms_and_the_profile_can_be_shown(self, core: CertCore, authority_id: str) -> None:
         """Forms, actions and the right column of a profile that works are there, with a JSON form."""
-        for fields in (core.authorities.form_of(authority_id), core.authorities.certificate_form(authority_id)):
-            assert json.dumps([one.to_json() for one in fields])
+        for fields in (core.authorities.profile_form(authority_id), core.authorities.certificate_form(authority_id)):
+            assert json.dumps([field.to_json() for field in fields])
         hints = [hint_to_json(hint) for hint in core.authorities.hints(authority_id)]
         assert "core.module_failed" not in json.dumps(hints)
-        assert len({one.name for one in core.authorities.actions(authority_id)}) == len(
+        assert len({action.name for action in core.authorities.actions(authority_id)}) == len(
             core.authorities.actions(authority_id)
         )
 
@@ -197,54 +197,74 @@ class CAModuleContract:
 
     def test_a_draft_becomes_active(self, core: CertCore, authority_id: str) -> None:
         """The leaf is for the names and the key of the request, and nothing stays outside."""
-        one = self.requested(core, authority_id)
-        certificate = self.issued(core, one)
-        issuance = core.certificates.issuances(one)[-1]
+        certificate_id = self.requested(core, authority_id)
+        certificate = self.issued(core, certificate_id)
+        issuance = core.certificates.issuances(certificate_id)[-1]
         chain = parse_chain(issuance.fullchain_pem or "")
-        now = core.engine.environment.now()
+        now = core.now()
         check_leaf(chain, names=certificate.names, csr_pem=issuance.csr_pem, now=now)
         assert self.held_outside(core) == 0
         assert not issuance.needs_clean_up
 
     def test_steps_are_plain_and_quick(self, core: CertCore, authority_id: str) -> None:
         """What a step returns is plain JSON, not large, and without secrets; it returns at once instead of waiting."""
-        one = self.requested(core, authority_id)
+        certificate_id = self.requested(core, authority_id)
 
         def active(certificate: Certificate) -> bool:
             if certificate.status is not Status.ACTIVE:
                 begun = time.monotonic()
-                step = self.ask(core, one)
+                step = self.ask(core, certificate_id)
                 assert time.monotonic() - begun < 10
                 if step is not None:
-                    profile = core.engine.contexts.profile(core.authorities.get(authority_id))
+                    profile = ModuleHarness(core).profile(authority_id)
                     assert sound_step(step, secrets=secrets_in(profile)) is not None
             return certificate.status is Status.ACTIVE
 
-        self.drive(core, one, active)
+        self.drive(core, certificate_id, active)
+
+    def test_what_it_notes_is_in_the_timeline_once(self, core: CertCore, authority_id: str) -> None:
+        """The notes of its steps are whole sentences within bounds: the timeline has each of them, and has it once."""
+        certificate_id = self.requested(core, authority_id)
+        returned: list[Note] = []
+
+        def active(certificate: Certificate) -> bool:
+            step = None if certificate.status is Status.ACTIVE else self.ask(core, certificate_id)
+            returned.extend(() if step is None else step.notes)
+            return certificate.status is Status.ACTIVE
+
+        self.drive(core, certificate_id, active)
+        events = [
+            event for event in core.certificates.timeline(certificate_id, limit=1000) if event.kind is EventKind.NOTED
+        ]
+        noted = [(event.data["about"], event.data["text"]) for event in events]
+        assert len(noted) == len(set(noted)) <= MOST_NOTES
+        for note in returned:
+            text = str(note.text)
+            assert text == " ".join(text.split())
+            assert 0 < len(text) <= LONGEST_NOTE, "it would be cut"
+            assert (str(note.about), text) in noted
 
     def test_a_step_that_is_lost_and_repeated_does_no_harm(self, core: CertCore, authority_id: str) -> None:
         """Every step is done twice, as after a crash before its result was stored; the certificate becomes active."""
-        one = self.requested(core, authority_id)
+        certificate_id = self.requested(core, authority_id)
 
         def active(certificate: Certificate) -> bool:
             if certificate.status is not Status.ACTIVE:
-                self.ask(core, one)
+                self.ask(core, certificate_id)
             return certificate.status is Status.ACTIVE
 
-        self.drive(core, one, active)
-        self.issued(core, one)
+        self.drive(core, certificate_id, active)
+        self.issued(core, certificate_id)
         assert self.held_outside(core) == 0
 
     def test_cleaning_up_can_be_repeated(self, core: CertCore, module: CAModule, authority_id: str) -> None:
-        """Taking back what is not held any more, or was never held, is no error."""
-        one = self.requested(core, authority_id)
-        view = core.certificates.view(one)
-        assert view.issuance is not None
+        """Cleaning up again, or without anything to clean up, is not an error."""
+        certificate_id = self.requested(core, authority_id)
         if isinstance(module, SupportsCleanUp):
-            _, work = core.engine.contexts.work(_authority(view), view.certificate, view.issuance)
+            work = ModuleHarness(core).work(certificate_id)
             assert module.clean_up(work) is None
-            self.issued(core, one)
-            done = core.certificates.issuances(one)[-1]
+            self.issued(core, certificate_id)
+            done = core.certificates.issuances(certificate_id)[-1]
             assert module.clean_up(evolve(work, issuance=done)) is None
             assert module.clean_up(evolve(work, issuance=done)) is None
         assert self.held_outside(core) == 0
@@ -253,13 +273,13 @@ class CAModuleContract:
         """A leaf that is revoked already is no error: the process may have died before it could store the answer."""
         if not isinstance(module, SupportsRevocation):
             return
-        one = self.issued(core, self.requested(core, authority_id))
-        view = core.certificates.view(one.id)
+        certificate_id = self.issued(core, self.requested(core, authority_id))
+        view = core.certificates.view(certificate_id.id)
         assert view.active is not None
-        _, context = core.engine.contexts.context(_authority(view))
+        context = ModuleHarness(core).context(authority_id)
         for _ in range(2):
             module.revoke(view.active, RevocationReason.SUPERSEDED, lambda: None, context)
-        assert core.certificates.revoke(one.id, reason=RevocationReason.SUPERSEDED).status is Status.REVOKED
+        assert core.certificates.revoke(certificate_id.id, reason=RevocationReason.SUPERSEDED).status is Status.REVOKED
 
     def test_the_ca_can_be_asked_about_renewals(self, core: CertCore, module: CAModule, authority_id: str) -> None:
         """A module with renewal information has some, or none, about a leaf that it has issued."""
@@ -267,19 +287,31 @@ class CAModuleContract:
             return
         view = core.certificates.view(self.issued(core, self.requested(core, authority_id)).id)
         assert view.active is not None
-        _, context = core.engine.contexts.context(_authority(view))
+        context = ModuleHarness(core).context(authority_id)
         kind = SuggestedWindow | None
         call_plugin(module.name, "renewal_info", module.renewal_info, view.active, context, returns=kind)
+
+    def test_a_preflight_holds_nothing(self, core: CertCore, module: CAModule, authority_id: str) -> None:
+        """Looking ahead says yes or no of a leaf in service, again and again, and begins and holds nothing."""
+        if not isinstance(module, SupportsPreflight):
+            return
+        certificate_id = self.issued(core, self.requested(core, authority_id)).id
+        for _ in range(2):
+            readiness = core.certificates.preflight(certificate_id).readiness
+            assert readiness is not None
+            assert "authority_unusable" not in [obstacle.finding.code for obstacle in readiness.obstacles]
+        assert len(core.certificates.issuances(certificate_id)) == 1
+        assert self.held_outside(core) == 0
 
     def test_deleting_in_the_middle_leaves_nothing_outside(self, core: CertCore, authority_id: str) -> None:
         """A certificate that is deleted at any point of its way takes with it what the module holds outside."""
         for steps in range(8):
-            one = self.requested(core, authority_id)
+            certificate_id = self.requested(core, authority_id)
             for _ in range(steps):
-                if core.certificates.get(one).status is not Status.ACTIVE:
-                    core.reconcile(one)
+                if core.certificates.get(certificate_id).status is not Status.ACTIVE:
+                    core.reconcile(certificate_id)
                     self.wait(core, _MOMENT)
-            core.certificates.delete(one)
+            core.certificates.delete(certificate_id)
             assert self.held_outside(core) == 0
 
     def test_certificates_do_not_mix(self, core: CertCore, authority_id: str) -> None:
@@ -289,24 +321,24 @@ class CAModuleContract:
         deadline = time.monotonic() + self.deadline
         while pending:
             assert time.monotonic() < deadline
-            for one in list(pending):
-                core.reconcile(one)
-                if core.certificates.get(one).status is Status.ACTIVE:
-                    pending.remove(one)
+            for certificate_id in list(pending):
+                core.reconcile(certificate_id)
+                if core.certificates.get(certificate_id).status is Status.ACTIVE:
+                    pending.remove(certificate_id)
             self.wait(core, timedelta(minutes=1))
-        for domain, one in zip(self.domains, ids, strict=True):
-            leaf = core.certificates.view(one).leaf
+        for domain, certificate_id in zip(self.domains, ids, strict=True):
+            leaf = core.certificates.view(certificate_id).leaf
             assert leaf is not None
             assert leaf.names == (domain,)
-        assert len({core.certificates.view(one).leaf for one in ids}) == len(ids)
+        assert len({core.certificates.view(certificate_id).leaf for certificate_id in ids}) == len(ids)
 
     def test_hints_for_every_status(self, core: CertCore, module: CAModule, authority_id: str) -> None:
         """Whatever the status is, the hints are values with a JSON form and without key material."""
-        one = self.requested(core, authority_id)
-        self.issued(core, one)
-        view = core.certificates.view(one)
-        _, context = core.engine.contexts.context(_authority(view))
-        key = core.certificates.reveal_private_key(one, reason="contract").reveal_text()
+        certificate_id = self.requested(core, authority_id)
+        self.issued(core, certificate_id)
+        view = core.certificates.view(certificate_id)
+        context = ModuleHarness(core).context(authority_id)
+        key = core.certificates.private_key(certificate_id, reason="contract").reveal_text()
         secrets = [secret.reveal_text() for secret in secrets_in(context.profile) if secret]
         for status in Status:
             changed = evolve(view.certificate, status=status)
@@ -319,16 +351,10 @@ class CAModuleContract:
 
     def test_actions_in_hints_are_possible(self, core: CertCore, authority_id: str) -> None:
         """A button that is shown is one that works in this status."""
-        one = self.requested(core, authority_id)
+        certificate_id = self.requested(core, authority_id)
         for _ in range(2):
-            view = core.certificates.view(one)
-            buttons = [hint_to_json(hint) for hint in core.certificates.hints(one)]
+            view = core.certificates.view(certificate_id)
+            buttons = [hint_to_json(hint) for hint in core.certificates.hints(certificate_id)]
             names = {button["name"] for button in buttons if button["kind"] == "action"}
             assert names <= {str(action) for action in view.actions if action in Action}
-            self.issued(core, one)
-
-
-def _authority(view: CertificateView) -> CertificateAuthority:
-    """The CA profile of a certificate that has one."""
-    assert view.authority is not None
-    return view.authority
+            self.issued(core, certificate_id)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import product
 
 import pytest
 from attrs import evolve
 
-from certcore.errors import AlreadyExists, NotFound
+from certcore.errors import AlreadyExistsError, NotFoundError
 from certcore.model.certificate import Schedule
+from certcore.model.deliveries import KnownObserver
 from certcore.model.events import Event, EventKind
 from certcore.model.listing import CertificateFilter
 from certcore.model.search import Search
 from certcore.model.secret import SealedSecret, SecretName
 from certcore.ports.storage import Storage
-from certcore.testing.contracts.samples import NOW, sample_authority, sample_certificate, sample_issuance
+from certcore.testing.contracts.samples import LATER, NOW, sample_authority, sample_certificate, sample_issuance
 
 __all__ = ["LOOKALIKES", "KeysContract"]
 
@@ -85,13 +87,14 @@ class KeysContract:
                 assert transaction.certificates.get(key).authority_id == key
                 assert transaction.authorities.get(key).name == f"CA {number}"
                 assert transaction.schedules.get(key).attempts == number
-                assert [one.id for one in transaction.issuances.of_certificate(key)] == [key]
-                assert [one.actor for one in transaction.events.of_certificate(key)] == [key]
+                assert [issuance.id for issuance in transaction.issuances.of_certificate(key)] == [key]
+                assert [event.actor for event in transaction.events.of_certificate(key)] == [key]
                 assert transaction.timelines.get(key).certificate_id == key
                 assert transaction.certificates.domains_using(key) == [f"d{number:03}.example"]
-                assert [one.id for one in transaction.certificates.page(only=CertificateFilter(authority_id=key))] == [
-                    key
-                ]
+                assert [
+                    certificate.id
+                    for certificate in transaction.certificates.page(only=CertificateFilter(authority_id=key))
+                ] == [key]
             for key in missing:
                 for repository in (
                     transaction.certificates,
@@ -100,10 +103,35 @@ class KeysContract:
                     transaction.issuances,
                     transaction.timelines,
                 ):
-                    with pytest.raises(NotFound):
+                    with pytest.raises(NotFoundError):
                         repository.get(key)
                 assert transaction.events.of_certificate(key) == []
                 assert transaction.issuances.of_certificate(key) == []
+
+    def test_observers_are_compared_byte_by_byte(self, storage: Storage) -> None:
+        """Each name has its own cursor, which only a claim of exactly that name takes, and is forgotten alone."""
+        there, missing = sorted(LOOKALIKES[::2]), LOOKALIKES[1::2]
+        with storage.write() as transaction:
+            for name in there:
+                transaction.deliveries.save_observer(KnownObserver(name=name, seen_at=NOW))
+            transaction.events.append([Event(certificate_id="c", kind=EventKind.CREATED, at=NOW)])
+            assert transaction.deliveries.offer(observers=there, now=NOW, limit=9) == 1
+        with storage.write() as transaction:
+            claim = partial(transaction.deliveries.claim_due, now=NOW, owner="me", lease_until=LATER, limit=99)
+            assert sorted(each.name for each in transaction.deliveries.known_observers()) == there
+            assert sorted(each.observer for each in transaction.deliveries.of_certificate("c")) == there
+            assert not transaction.deliveries.is_due(observers=missing, now=NOW)
+            assert claim(observers=missing) == []
+            for name in missing:
+                assert transaction.deliveries.forget_observer(name, limit=9)
+            for name in there:
+                (cursor,) = claim(observers=[name])
+                assert cursor.observer == name
+                transaction.deliveries.settle(evolve(cursor, delivered=1, reason=name))
+            cursors = transaction.deliveries.of_certificate("c")
+            assert [each.reason for each in cursors] == [each.observer for each in cursors]
+            assert transaction.deliveries.forget_observer(there[0], limit=9)
+            assert sorted(each.observer for each in transaction.deliveries.of_certificate("c")) == there[1:]
 
     def test_what_is_written_under_one_key_leaves_the_others_alone(self, storage: Storage) -> None:
         """Saving, taking over and deleting reach exactly the row of the key."""
@@ -118,7 +146,7 @@ class KeysContract:
             transaction.certificates.save(evolve(transaction.certificates.get(second), wildcard=False))
             transaction.schedules.take_over(third, due_at=NOW)
         with storage.read() as transaction:
-            with pytest.raises(NotFound):
+            with pytest.raises(NotFoundError):
                 transaction.certificates.get(first)
             assert not transaction.certificates.get(second).wildcard
             assert all(transaction.certificates.get(key).wildcard for key in (third, *others))
@@ -133,10 +161,10 @@ class KeysContract:
                 transaction.authorities.add(sample_authority(number, name=name))
         with storage.read() as transaction:
             for number, name in enumerate(LOOKALIKES):
-                found = transaction.authorities.by_name(name)
-                assert found is not None
-                assert (found.id, found.name) == (f"authority-{number}", name)
-        with pytest.raises(AlreadyExists), storage.write() as transaction:
+                profile = transaction.authorities.by_name(name)
+                assert profile is not None
+                assert (profile.id, profile.name) == (f"authority-{number}", name)
+        with pytest.raises(AlreadyExistsError), storage.write() as transaction:
             transaction.authorities.add(sample_authority(99, name=LOOKALIKES[1]))
 
     def test_secrets_and_documents_are_compared_byte_by_byte(self, storage: Storage) -> None:
@@ -144,9 +172,9 @@ class KeysContract:
         few = LOOKALIKES[:3] + LOOKALIKES[6:10]
         pairs = list(product(few, few))
         with storage.write() as transaction:
-            for number, (one, other) in enumerate(pairs):
-                assert transaction.secrets.add(SecretName(one, other), evolve(_SEALED, ciphertext=bytes([number])))
-                transaction.documents.put(one, other, {"number": number}, version=0)
+            for number, (this, other) in enumerate(pairs):
+                assert transaction.secrets.add(SecretName(this, other), evolve(_SEALED, ciphertext=bytes([number])))
+                transaction.documents.put(this, other, {"number": number}, version=0)
         first, *others = pairs
         with storage.write() as transaction:
             transaction.secrets.delete(SecretName(*first))
@@ -154,14 +182,14 @@ class KeysContract:
         with storage.read() as transaction:
             assert transaction.secrets.get(SecretName(*first)) is None
             assert transaction.documents.get(*first) is None
-            for number, (one, other) in enumerate(others, start=1):
-                sealed = transaction.secrets.get(SecretName(one, other))
+            for number, (this, other) in enumerate(others, start=1):
+                sealed = transaction.secrets.get(SecretName(this, other))
                 assert sealed is not None
                 assert sealed.ciphertext == bytes([number])
-                document = transaction.documents.get(one, other)
+                document = transaction.documents.get(this, other)
                 assert document is not None
                 assert (document.key, document.value) == (other, {"number": number})
-            for one in few:
-                mine = sorted(key for namespace, key in others if namespace == one)
-                assert [document.key for document in transaction.documents.list(one)] == mine
-                assert sorted(name.owner_id for name in transaction.secrets.names(one)) == mine
+            for pair in few:
+                mine = sorted(key for namespace, key in others if namespace == pair)
+                assert [document.key for document in transaction.documents.list(pair)] == mine
+                assert sorted(name.owner_id for name in transaction.secrets.names(pair)) == mine

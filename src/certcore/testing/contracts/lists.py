@@ -13,10 +13,11 @@ from certcore.model.certificate import Certificate
 from certcore.model.issuance import Outcome
 from certcore.model.keys import KeyType
 from certcore.model.lifecycle import Status
-from certcore.model.listing import CertificateFilter, Order, Position
+from certcore.model.listing import CertificateFilter, Position, SortKey
 from certcore.model.names import DnsName
 from certcore.model.renewal import RenewalPolicy
 from certcore.model.search import Search
+from certcore.model.standing import Attempt, ConditionType, Standing
 from certcore.ports.storage import Storage, Transaction
 from certcore.testing.contracts.samples import (
     NOW,
@@ -29,8 +30,8 @@ from certcore.testing.contracts.samples import (
 __all__ = ["ListsContract"]
 
 
-def _ids(found: Sequence[Certificate]) -> list[str]:
-    return [one.id for one in found]
+def _ids(certificates: Sequence[Certificate]) -> list[str]:
+    return [certificate.id for certificate in certificates]
 
 
 def _one(number: int, **changes: Any) -> Certificate:
@@ -84,24 +85,24 @@ class ListsContract:
         seen = list(first)
         with storage.read() as transaction:
             for expected in (3, 1, 0):
-                last = Position.of(seen[-1], Order.DOMAIN)
+                last = Position.of(seen[-1], SortKey.DOMAIN)
                 page = transaction.certificates.page(after=last, limit=3)
                 assert len(page) == expected
                 seen += page
         assert _ids(seen) == [f"certificate-{number}" for number in (1, 2, 3, 30, 4, 5, 6)]
 
     @pytest.mark.parametrize("descending", [False, True])
-    @pytest.mark.parametrize("order", list(Order))
+    @pytest.mark.parametrize("order", list(SortKey))
     @pytest.mark.parametrize("limit", [1, 2, 4])
-    def test_every_order_has_pages(self, listed: Storage, order: Order, *, descending: bool, limit: int) -> None:
+    def test_every_order_has_pages(self, listed: Storage, order: SortKey, *, descending: bool, limit: int) -> None:
         """Page by page in every order and direction: each row once, equal ones by id, those without a leaf last."""
         expected = {
-            Order.DOMAIN: [1, 2, 3, 4, 5, 6],
-            Order.NOT_AFTER: [6, 4, 2, 5, 1, 3],
-            Order.CREATED_AT: [5, 1, 2, 3, 4, 6],
+            SortKey.DOMAIN: [1, 2, 3, 4, 5, 6],
+            SortKey.NOT_AFTER: [6, 4, 2, 5, 1, 3],
+            SortKey.CREATED_AT: [5, 1, 2, 3, 4, 6],
         }[order]
         if descending:
-            last = [3] if order is Order.NOT_AFTER else []
+            last = [3] if order is SortKey.NOT_AFTER else []
             expected = [*(number for number in reversed(expected) if number not in last), *last]
         seen: list[Certificate] = []
         with listed.read() as transaction:
@@ -131,12 +132,73 @@ class ListsContract:
     )
     def test_filters(self, listed: Storage, only: dict[str, Any], expected: list[int]) -> None:
         """Each filter narrows a list and a count alike, alone and together, whatever the order."""
-        wanted = CertificateFilter(**only)
+        filters = CertificateFilter(**only)
         with listed.read() as transaction:
-            for order in Order:
-                found = transaction.certificates.page(only=wanted, order=order)
-                assert sorted(_ids(found)) == [f"certificate-{number}" for number in expected]
-            assert transaction.certificates.count(wanted) == len(expected)
+            for order in SortKey:
+                certificates = transaction.certificates.page(only=filters, order=order)
+                assert sorted(_ids(certificates)) == [f"certificate-{number}" for number in expected]
+            assert transaction.certificates.count(filters) == len(expected)
+
+    @pytest.mark.parametrize(
+        ("only", "expected"),
+        [
+            ({"condition": ConditionType.READY}, [1, 2, 5]),
+            ({"condition": ConditionType.READY, "at": NOW + timedelta(days=20)}, [1]),
+            ({"condition": ConditionType.ISSUING}, [7]),
+            ({"condition": ConditionType.RENEWING}, [2, 4]),
+            ({"condition": ConditionType.OWNER_ACTION_NEEDED}, [2, 7]),
+            ({"condition": ConditionType.RENEWAL_IN_DANGER}, [4]),
+            ({"condition": ConditionType.RENEWAL_IN_DANGER, "at": NOW + timedelta(days=8)}, [2, 4]),
+            ({"condition": ConditionType.DEPLOYMENT_FAILED}, []),
+            ({"attempt": Attempt.ADMINISTRATOR}, [4]),
+            ({"attempt": Attempt.NONE}, [1, 3, 5, 6]),
+        ],
+    )
+    def test_conditions_filter_lists(self, listed: Storage, only: dict[str, Any], expected: list[int]) -> None:
+        """Certificates are found by what holds for them at a moment, and by where their issuance stands."""
+        owner, administrator = Standing(attempt=Attempt.OWNER), Standing(attempt=Attempt.ADMINISTRATOR)
+        with listed.write() as transaction:
+            transaction.certificates.add(_one(7, status=Status.PENDING, standing=owner))
+            for number, standing in (
+                (1, Standing(late_at=NOW + timedelta(days=20))),
+                (2, evolve(owner, late_at=NOW + timedelta(days=7))),
+                (4, evolve(administrator, late_at=NOW - timedelta(days=9))),
+            ):
+                stored = transaction.certificates.get(f"certificate-{number}")
+                transaction.certificates.save_progress(evolve(stored, standing=standing))
+        filters = CertificateFilter(**{"at": NOW, **only})
+        with listed.read() as transaction:
+            ids = _ids(transaction.certificates.page(only=filters))
+            for order in SortKey:
+                everything = transaction.certificates.page(order=order, limit=9)
+                sorted_ids = [certificate.id for certificate in everything if certificate.id in ids]
+                first = transaction.certificates.page(only=filters, order=order, limit=1)
+                after = Position.of(first[-1], order) if first else None
+                rest = transaction.certificates.page(only=filters, order=order, after=after)
+                assert _ids([*first, *rest]) == sorted_ids
+            assert transaction.certificates.count(filters) == len(ids)
+            if filters.condition is not None and filters.at is not None:
+                for owned in (filters, evolve(filters, owner="tenant")):
+                    counts = transaction.certificates.count_conditions(at=filters.at, owner=owned.owner)
+                    assert counts[filters.condition] == transaction.certificates.count(owned)
+        assert sorted(ids) == [f"certificate-{number}" for number in expected]
+
+    def test_the_ends_of_leaves_are_counted_by_day(self, listed: Storage) -> None:
+        """A day has 24 hours from the given moment; only leaves in service count."""
+        with listed.read() as transaction:
+            count = transaction.certificates.count_endings
+            assert count(now=NOW, days=31) == {10: 2, 30: 1}
+            assert count(now=NOW, days=30) == {10: 2}
+            assert count(now=NOW + timedelta(seconds=1), days=31) == {9: 2, 29: 1}
+            assert count(now=NOW, days=31, authority_id="authority-2") == {10: 1}
+            assert count(now=NOW, days=31, owner="nobody") == {}
+
+    def test_the_names_of_profiles(self, listed: Storage) -> None:
+        """Names are found by ids; unknown ids are left out."""
+        with listed.read() as transaction:
+            names = transaction.authorities.names(["authority-2", "nothing"])
+            assert names == {"authority-2": sample_authority(2).name}
+            assert transaction.authorities.names([]) == {}
 
     def test_names_filter_lists(self, storage: Storage) -> None:
         """By any part of any name, or by a domain above it; neither a wildcard nor a percent sign is special."""
@@ -161,8 +223,8 @@ class ListsContract:
                 ({"below": "deep.example.com"}, [5]),
                 ({"below": "ple.com"}, []),
             ):
-                found = transaction.certificates.page(only=CertificateFilter(**only))  # type: ignore[arg-type]
-                assert sorted(_ids(found)) == [f"certificate-{number}" for number in expected], only
+                certificates = transaction.certificates.page(only=CertificateFilter(**only))  # type: ignore[arg-type]
+                assert sorted(_ids(certificates)) == [f"certificate-{number}" for number in expected], only
 
     def test_leaves_filter_lists(self, listed: Storage) -> None:
         """By the serial number or a fingerprint of any leaf that a certificate has or had."""
@@ -170,7 +232,7 @@ class ListsContract:
         with listed.write() as transaction:
             transaction.issuances.add(sample_issuance(outcome=Outcome.ISSUED, leaf=leaf))
         with listed.read() as transaction:
-            for only, found in (
+            for only, expected in (
                 ({"serial": "ab12"}, True),
                 ({"serial": "ab1"}, False),
                 ({"fingerprint": "ff" * 32}, True),
@@ -180,7 +242,7 @@ class ListsContract:
                 ({"serial": "ab12", "status": Status.DRAFT}, False),
             ):
                 page = transaction.certificates.page(only=CertificateFilter(**only))  # type: ignore[arg-type]
-                assert _ids(page) == (["certificate-1"] if found else []), only
+                assert _ids(page) == (["certificate-1"] if expected else []), only
 
     def test_a_leaf_that_many_owners_have(self, storage: Storage) -> None:
         """A search for one owner finds the owner's, however few are asked for, and whoever has the same leaf."""
@@ -193,9 +255,9 @@ class ListsContract:
                 transaction.issuances.add(evolve(issuance, certificate_id=f"certificate-{number}"))
         with storage.read() as transaction:
             for number in range(1, 7):
-                for wanted in (Search(fingerprint=fingerprint), Search(serials=frozenset({"a" + "0a" * 19}))):
-                    found = transaction.certificates.search(wanted, owner=f"tenant-{number}", limit=1)
-                    assert _ids(found) == [f"certificate-{number}"]
+                for search in (Search(fingerprint=fingerprint), Search(serials=frozenset({"a" + "0a" * 19}))):
+                    certificates = transaction.certificates.search(search, owner=f"tenant-{number}", limit=1)
+                    assert _ids(certificates) == [f"certificate-{number}"]
 
     def test_which_certificates_share_names(self, storage: Storage) -> None:
         """The same name, a wildcard above it or a name below a wildcard: of the same owner only, and not deeper."""
@@ -211,7 +273,7 @@ class ListsContract:
         with storage.write() as transaction:
             transaction.authorities.add(sample_authority())
             for number, (domain, *aliases) in names.items():
-                rest = tuple(DnsName(one) for one in aliases)
+                rest = tuple(DnsName(alias) for alias in aliases)
                 owner = "other" if number == 6 else "tenant"
                 transaction.certificates.add(_one(number, domain=DnsName(domain), aliases=rest, owner=owner))
         with storage.read() as transaction:
@@ -225,5 +287,8 @@ class ListsContract:
 
 
 def _sharing(transaction: Transaction, number: int, limit: int = 20) -> list[int]:
-    one = transaction.certificates.get(f"certificate-{number}")
-    return [int(other.id.removeprefix("certificate-")) for other in transaction.certificates.sharing(one, limit=limit)]
+    certificate = transaction.certificates.get(f"certificate-{number}")
+    return [
+        int(other.id.removeprefix("certificate-"))
+        for other in transaction.certificates.sharing(certificate, limit=limit)
+    ]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from attrs import evolve
 
-from certcore.errors import AlreadyExists, CertCoreError, InUse, NotFound, StaleWrite
+from certcore.errors import AlreadyExistsError, CertCoreError, InUseError, NotFoundError, StaleWriteError
 from certcore.model.certificate import Certificate, Schedule
 from certcore.model.engine_state import EngineState
 from certcore.model.events import Event, EventKind
@@ -17,9 +17,10 @@ from certcore.model.issuance import Outcome
 from certcore.model.keys import KeyType
 from certcore.model.lifecycle import Status
 from certcore.model.names import DnsName
-from certcore.model.renewal_info import RenewalInfo
+from certcore.model.renewal import RenewalReason
 from certcore.model.search import Search
 from certcore.model.secret import SealedSecret, SecretName
+from certcore.model.standing import Attempt, ConditionStatus, ConditionType, Standing, StatusSince
 from certcore.ports.storage import Storage
 from certcore.testing.contracts.samples import (
     LATER,
@@ -32,6 +33,19 @@ from certcore.testing.contracts.samples import (
 )
 
 __all__ = ["RowsContract"]
+
+STANDING: Final = Standing(
+    attempt=Attempt.OWNER,
+    waits_since=NOW,
+    begins_at=NOW,
+    renews_at=LATER,
+    renews_because=RenewalReason.BEFORE_END,
+    late_at=LATER,
+    conditions={
+        ConditionType.READY: StatusSince(ConditionStatus.TRUE, NOW),
+        ConditionType.RENEWAL_IN_DANGER: StatusSince(ConditionStatus.UNKNOWN, None),
+    },
+)
 
 
 class RowsContract:
@@ -62,6 +76,7 @@ class RowsContract:
             csr_pem="-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n",
             not_after=LATER,
             problem=PROBLEM,
+            standing=STANDING,
             version=7,
         )
         plain = Certificate(
@@ -73,6 +88,7 @@ class RowsContract:
             transaction.certificates.add(plain)
         with storage.read() as transaction:
             assert transaction.certificates.get("certificate-1") == full
+            assert transaction.certificates.get("certificate-1").standing == STANDING  # `==` leaves it out
             assert transaction.certificates.get("plain") == plain
 
     def test_a_stale_save_is_refused(self, filled: Storage) -> None:
@@ -81,10 +97,10 @@ class RowsContract:
         with filled.write() as transaction:
             saved = transaction.certificates.save(evolve(read, wildcard=False))
         assert saved.version == read.version + 1
-        with pytest.raises(StaleWrite) as caught, filled.write() as transaction:
+        with pytest.raises(StaleWriteError) as caught, filled.write() as transaction:
             transaction.certificates.save(evolve(read, key_type=KeyType.EC_P384))
         assert (caught.value.expected, caught.value.found) == (1, 2)
-        with pytest.raises(StaleWrite) as caught, filled.write() as transaction:
+        with pytest.raises(StaleWriteError) as caught, filled.write() as transaction:
             transaction.certificates.save(sample_certificate(9))
         assert caught.value.found is None
         with filled.read() as transaction:
@@ -95,12 +111,18 @@ class RowsContract:
         with filled.write() as transaction:
             edited = transaction.certificates.save(sample_certificate(wildcard=False))
             old = sample_certificate(
-                status=Status.PENDING, issuance_id="i", not_after=LATER, problem=PROBLEM, updated_at=LATER
+                status=Status.PENDING,
+                issuance_id="i",
+                not_after=LATER,
+                problem=PROBLEM,
+                standing=STANDING,
+                updated_at=LATER,
             )
             transaction.certificates.save_progress(old)
         with filled.read() as transaction:
-            found = transaction.certificates.get("certificate-1")
-        assert found == evolve(
+            certificate = transaction.certificates.get("certificate-1")
+        assert certificate.standing == STANDING
+        assert certificate == evolve(
             edited,
             status=Status.PENDING,
             issuance_id="i",
@@ -118,14 +140,14 @@ class RowsContract:
         with filled.read() as transaction:
             assert transaction.issuances.of_certificate("certificate-1") == []
             for missing in (transaction.certificates.get, transaction.schedules.get):
-                with pytest.raises(NotFound):
+                with pytest.raises(NotFoundError):
                     missing("certificate-1")
-            with pytest.raises(NotFound):
+            with pytest.raises(NotFoundError):
                 transaction.issuances.get("issuance-1")
-            assert [one.kind for one in transaction.events.of_certificate("certificate-1")] == [EventKind.CREATED]
+            assert [event.kind for event in transaction.events.of_certificate("certificate-1")] == [EventKind.CREATED]
 
     def test_what_is_missing_is_not_found(self, filled: Storage) -> None:
-        """Every access to something that is not there is a NotFound with its kind, never an empty success."""
+        """Every access to something that is not there is a NotFoundError with its kind, never an empty success."""
         missing = sample_certificate(9)
         with filled.write() as transaction:
             calls: list[Callable[[], object]] = [
@@ -141,13 +163,13 @@ class RowsContract:
                 lambda: transaction.authorities.delete("x"),
             ]
             for call in calls:
-                with pytest.raises(NotFound):
+                with pytest.raises(NotFoundError):
                     call()
 
     @pytest.mark.parametrize("what", ["certificate", "issuance", "schedule"])
     def test_nothing_is_stored_for_a_parent_that_is_not_there(self, storage: Storage, what: str) -> None:
         """A certificate needs its CA profile; an issuance and a schedule need their certificate."""
-        with pytest.raises(NotFound), storage.write() as transaction:
+        with pytest.raises(NotFoundError), storage.write() as transaction:
             match what:
                 case "certificate":
                     transaction.certificates.add(sample_certificate())
@@ -162,8 +184,8 @@ class RowsContract:
             older = sample_certificate(2, domain=DnsName("d001.example"), created_at=NOW - timedelta(days=1))
             transaction.certificates.add(older)
         with filled.read() as transaction:
-            found = transaction.certificates.find_by_domain(DnsName("d001.example"))
-            assert [one.id for one in found] == ["certificate-2", "certificate-1"]
+            certificates = transaction.certificates.find_by_domain(DnsName("d001.example"))
+            assert [certificate.id for certificate in certificates] == ["certificate-2", "certificate-1"]
             assert transaction.certificates.find_by_domain(DnsName("www.example")) == []
 
     # -- issuances ------------------------------------------------------------------------------------------------
@@ -182,11 +204,13 @@ class RowsContract:
             chain_pem="",
             leaf=sample_leaf(),
             problem=PROBLEM,
-            renewal_info=RenewalInfo(check_at=LATER, start=NOW, end=LATER, renew_at=NOW, failures=2),
             authority_failures=3,
             told=("days-30", "failing"),
             engine_state=EngineState(
                 orders=(NOW, LATER),
+                order_refusals=(NOW, NOW, LATER),
+                rests_until=LATER,
+                noted=("0123456789abcdef", "fedcba9876543210"),
                 by_user=True,
                 early=2,
                 steps_left=1.5,
@@ -214,7 +238,7 @@ class RowsContract:
         with filled.read() as transaction:
             assert transaction.issuances.get(fresh.id) == done
             assert transaction.issuances.get(keyless.id) == keyless
-            assert [one.number for one in transaction.issuances.of_certificate("certificate-1")] == [1, 2]
+            assert [issuance.number for issuance in transaction.issuances.of_certificate("certificate-1")] == [1, 2]
 
     # -- CA profiles ----------------------------------------------------------------------------------------------
 
@@ -227,37 +251,37 @@ class RowsContract:
             assert transaction.authorities.get("authority-1") == sample_authority(1)
             assert transaction.authorities.by_name("CA 2") == sample_authority(2)
             assert transaction.authorities.by_name("ca 2") is None
-            assert [one.name for one in transaction.authorities.list()] == ["CA 1", "CA 2"]
+            assert [authority.name for authority in transaction.authorities.list()] == ["CA 1", "CA 2"]
 
     def test_profile_names_are_unique(self, storage: Storage) -> None:
         """A name that is taken is refused, for a new profile and for a renamed one."""
         with storage.write() as transaction:
             transaction.authorities.add(sample_authority(1))
             transaction.authorities.add(sample_authority(2))
-        with pytest.raises(AlreadyExists), storage.write() as transaction:
+        with pytest.raises(AlreadyExistsError), storage.write() as transaction:
             transaction.authorities.add(sample_authority(3, name="CA 1"))
-        with pytest.raises(AlreadyExists), storage.write() as transaction:
+        with pytest.raises(AlreadyExistsError), storage.write() as transaction:
             transaction.authorities.save(sample_authority(2, name="CA 1"))
         with storage.read() as transaction:
-            assert [one.id for one in transaction.authorities.list()] == ["authority-1", "authority-2"]
+            assert [authority.id for authority in transaction.authorities.list()] == ["authority-1", "authority-2"]
 
     def test_a_stale_profile_is_refused(self, filled: Storage) -> None:
         """Of two edits of one version the second is refused."""
         with filled.write() as transaction:
             assert transaction.authorities.save(sample_authority(description="new")).version == 2
-        for stale, found in ((sample_authority(), 2), (sample_authority(9), None)):
-            with pytest.raises(StaleWrite) as caught, filled.write() as transaction:
+        for stale, version in ((sample_authority(), 2), (sample_authority(9), None)):
+            with pytest.raises(StaleWriteError) as caught, filled.write() as transaction:
                 transaction.authorities.save(stale)
-            assert caught.value.found == found
+            assert caught.value.found == version
 
     def test_a_profile_in_use_stays(self, filled: Storage) -> None:
         """Deleting a profile that a certificate uses is refused with the certificate's domain; afterwards it goes."""
-        with pytest.raises(InUse) as caught, filled.write() as transaction:
+        with pytest.raises(InUseError) as caught, filled.write() as transaction:
             transaction.authorities.delete("authority-1")
         assert caught.value.users == ("d001.example",)
         with filled.write() as transaction:
             transaction.authorities.add(sample_authority(2))
-        with pytest.raises(InUse), filled.write() as transaction:
+        with pytest.raises(InUseError), filled.write() as transaction:
             transaction.authorities.delete("authority-2")  # a fallback
         with filled.write() as transaction:
             assert transaction.certificates.domains_using("authority-1") == ["d001.example"]
@@ -282,8 +306,8 @@ class RowsContract:
         with storage.read() as transaction:
             assert transaction.secrets.get(SecretName("p", "a/1")) == evolve(sealed, key_id="k2")
             assert transaction.secrets.get(SecretName("p", "b/1")) is None
-            assert [one.owner_id for one in transaction.secrets.names("p", prefix="a/")] == ["a/1", "a/2"]
-            assert [one.owner_id for one in transaction.secrets.names("p")] == ["A/1", "a%", "a/1", "a/2"]
+            assert [name.owner_id for name in transaction.secrets.names("p", prefix="a/")] == ["a/1", "a/2"]
+            assert [name.owner_id for name in transaction.secrets.names("p")] == ["A/1", "a%", "a/1", "a/2"]
 
     def test_certificates_are_found_by_what_people_have(self, storage: Storage) -> None:
         """By the beginning of any name, by a domain above it, by serial number and fingerprint; of one owner, too."""
@@ -292,8 +316,8 @@ class RowsContract:
             for number, owner in ((1, "anna"), (2, "anna"), (3, "bert")):
                 base = f"shop{number}.example"
                 aliases = (DnsName(f"www.{base}"), DnsName("xn--bcher-kva.test"), DnsName(f"{number}.deep.down.test"))
-                one = sample_certificate(number, owner=owner, domain=DnsName(base), aliases=aliases)
-                transaction.certificates.add(one)
+                certificate = sample_certificate(number, owner=owner, domain=DnsName(base), aliases=aliases)
+                transaction.certificates.add(certificate)
             leaf = sample_leaf()
             for number in (1, 2):  # the second of another certificate has a leaf of its own
                 own = evolve(leaf, serial_hex=f"0{number}ab", fingerprint_sha256=f"{number}" * 64)
@@ -326,19 +350,25 @@ class RowsContract:
         with storage.read() as transaction:
             search = transaction.certificates.search
             for typed, ids in expected.items():
-                assert [one.id for one in search(Search.parse(typed))] == ids, typed
-            assert [one.id for one in search(Search.parse("shop"), owner="anna")] == [first, second]
-            assert [one.id for one in search(Search.parse("down.test"), owner="bert")] == [third]
+                assert [certificate.id for certificate in search(Search.parse(typed))] == ids, typed
+            assert [certificate.id for certificate in search(Search.parse("shop"), owner="anna")] == [first, second]
+            assert [certificate.id for certificate in search(Search.parse("down.test"), owner="bert")] == [third]
             assert search(Search.parse("1ab"), owner="bert") == []
             assert len(search(Search.parse("down.test"), limit=2)) == 2
         with storage.write() as transaction:
-            one = transaction.certificates.get(first)
-            transaction.certificates.save(evolve(one, domain=DnsName("new.example"), aliases=(), wildcard=False))
+            certificate = transaction.certificates.get(first)
+            transaction.certificates.save(
+                evolve(certificate, domain=DnsName("new.example"), aliases=(), wildcard=False)
+            )
             transaction.certificates.delete(third)
             search = transaction.certificates.search
-            assert [one.id for one in search(Search.parse("down.test"))] == [second]
-            assert [one.id for one in search(Search.parse("new"))] == [first]
+            assert [certificate.id for certificate in search(Search.parse("down.test"))] == [second]
+            assert [certificate.id for certificate in search(Search.parse("new"))] == [first]
             assert search(Search.parse("shop1.example")) == []
+            transferred = evolve(transaction.certificates.get(first), owner="carla")
+            transaction.certificates.save(transferred)
+            assert search(Search.parse("new"), owner="anna") == []
+            assert [certificate.id for certificate in search(Search.parse("new"), owner="carla")] == [first]
 
     def test_certificates_are_counted_by_status(self, storage: Storage) -> None:
         """Each status that there is, with its number; of one CA profile or owner, too."""
@@ -348,8 +378,8 @@ class RowsContract:
                 transaction.authorities.add(sample_authority(number))
             for number, status in enumerate((Status.ACTIVE, Status.ACTIVE, Status.DRAFT), 1):
                 owner, authority = ("anna", "authority-1") if number < 3 else ("bert", "authority-2")
-                one = sample_certificate(number, status=status, owner=owner, authority_id=authority)
-                transaction.certificates.add(one)
+                certificate = sample_certificate(number, status=status, owner=owner, authority_id=authority)
+                transaction.certificates.add(certificate)
         with storage.read() as transaction:
             count = transaction.certificates.count_by_status
             assert count() == {Status.ACTIVE: 2, Status.DRAFT: 1}
@@ -371,10 +401,10 @@ class RowsContract:
             documents.delete("two", "txt/z")
         with storage.read() as transaction:
             listed = transaction.documents.list("one", prefix="txt/")
-            assert [one.key for one in listed] == ["txt/a", "txt/b", "txt/\N{SNOWMAN}"]
+            assert [document.key for document in listed] == ["txt/a", "txt/b", "txt/\N{SNOWMAN}"]
             assert listed[0] == again
-            assert [one.key for one in transaction.documents.list("one", prefix="txt_")] == ["txt_"]
-            assert [one.key for one in transaction.documents.list("one", limit=2)] == ["TXT/c", "tx%"]
+            assert [document.key for document in transaction.documents.list("one", prefix="txt_")] == ["txt_"]
+            assert [document.key for document in transaction.documents.list("one", limit=2)] == ["TXT/c", "tx%"]
             assert transaction.documents.list("two") == []
             assert transaction.documents.get("two", "txt/a") is None
 
@@ -383,16 +413,16 @@ class RowsContract:
         with storage.write() as transaction:
             transaction.documents.put("n", "k", {"v": 1}, version=0)
         for demanded in (0, 2, 7):
-            with pytest.raises(StaleWrite), storage.write() as transaction:
+            with pytest.raises(StaleWriteError), storage.write() as transaction:
                 transaction.documents.put("n", "k", {"v": 2}, version=demanded)
-        with pytest.raises(StaleWrite), storage.write() as transaction:
+        with pytest.raises(StaleWriteError), storage.write() as transaction:
             transaction.documents.put("n", "new", {}, version=1)
         with storage.write() as transaction:
             assert transaction.documents.put("n", "k", {"v": 3}, version=1).version == 2
             assert transaction.documents.get("n", "new") is None
 
     def test_only_json_is_stored(self, storage: Storage) -> None:
-        """What is not plain JSON is refused, and stored values do not change behind the store's back."""
+        """Values that are not plain JSON are refused, and stored values do not change behind the store's back."""
         value: dict[str, Any] = {"list": [1]}
         with storage.write() as transaction:
             transaction.documents.put("n", "k", value)

@@ -40,24 +40,24 @@ class SecretsContract:
         with storage.write() as transaction:
             for number, name in enumerate(reversed(names)):
                 transaction.secrets.put(name, evolve(_SEALED, key_id=f"k{number % 3}"))
-        wanted = [name for number, name in enumerate(reversed(names)) if number % 3 != 1][::-1]
+        expected = [name for number, name in enumerate(reversed(names)) if number % 3 != 1][::-1]
         with storage.read() as transaction:
-            found = transaction.secrets.sealed_otherwise("k1", limit=100)
-            assert [name for name, _ in found] == wanted
-            assert all(transaction.secrets.get(name) == sealed for name, sealed in found)
+            names_found = transaction.secrets.sealed_otherwise("k1", limit=100)
+            assert [name for name, _ in names_found] == expected
+            assert all(transaction.secrets.get(name) == sealed for name, sealed in names_found)
             paged: list[SecretName] = []
             while page := transaction.secrets.sealed_otherwise("k1", limit=3, after=paged[-1] if paged else None):
                 assert len(page) <= 3
                 paged.extend(name for name, _ in page)
-            assert paged == wanted
+            assert paged == expected
             assert len(transaction.secrets.sealed_otherwise("never there", limit=100)) == len(names)
             between = SecretName("p", "a.")
             assert [name for name, _ in transaction.secrets.sealed_otherwise("k1", limit=1, after=between)] == [
-                next(name for name in wanted if (name.purpose, name.owner_id) > (between.purpose, between.owner_id))
+                next(name for name in expected if (name.purpose, name.owner_id) > (between.purpose, between.owner_id))
             ]
 
     def test_a_secret_is_replaced_only_by_who_knows_it(self, storage: Storage) -> None:
-        """A replacement for what is not stored any more, or never was, changes nothing and says so."""
+        """Replacing a secret that is not stored changes nothing and returns False."""
         name = SecretName("p", "o")
         new = evolve(_SEALED, key_id="k2", wrapped_key=b"new")
         self._fill(storage, {"o": "k1", "other": "k1"})
@@ -80,7 +80,7 @@ class SecretsContract:
             assert transaction.secrets.get(SecretName("p", "other")) == _SEALED
 
     def test_of_two_replacements_one_is_made(self, storage: Storage) -> None:
-        """Threads that have read the same secret and replace it at once: exactly one is told that it did."""
+        """Threads that have read the same secret and replace it at once: exactly one replaces it."""
         self._fill(storage, {f"o{number}": "k1" for number in range(20)})
         made: list[tuple[int, SealedSecret]] = []
 

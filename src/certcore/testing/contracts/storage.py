@@ -19,13 +19,15 @@ from functools import partial
 import pytest
 from attrs import evolve
 
-from certcore.errors import LeaseLost, StaleWrite, StorageUnavailable
+from certcore.errors import LeaseLostError, StaleWriteError, StorageUnavailableError
 from certcore.model.certificate import Schedule
 from certcore.model.events import Event, EventKind
 from certcore.model.secret import SealedSecret, SecretName
 from certcore.ports.storage import Storage
+from certcore.testing.contracts.deliveries import DeliveriesContract
 from certcore.testing.contracts.keys import KeysContract
 from certcore.testing.contracts.lists import ListsContract
+from certcore.testing.contracts.preflights import PreflightsContract
 from certcore.testing.contracts.rows import RowsContract
 from certcore.testing.contracts.samples import (
     LATER,
@@ -35,12 +37,22 @@ from certcore.testing.contracts.samples import (
     sample_issuance,
 )
 from certcore.testing.contracts.secrets import SecretsContract
+from certcore.testing.contracts.steps import StepContract
 from certcore.testing.contracts.timelines import TimelinesContract
 
 __all__ = ["StorageContract"]
 
 
-class StorageContract(RowsContract, ListsContract, KeysContract, SecretsContract, TimelinesContract):
+class StorageContract(
+    RowsContract,
+    ListsContract,
+    KeysContract,
+    SecretsContract,
+    StepContract,
+    TimelinesContract,
+    DeliveriesContract,
+    PreflightsContract,
+):
     """Inherit, and give it a fixture ``storage``: an empty `Storage` for each test."""
 
     # -- transactions ---------------------------------------------------------------------------------------------
@@ -81,6 +93,36 @@ class StorageContract(RowsContract, ListsContract, KeysContract, SecretsContract
             assert reading.authorities.get("authority-1").name == "CA 1"
         with filled.read() as reading:
             assert reading.authorities.get("authority-1").name == "renamed"
+
+    def test_documents_are_listed_in_parts(self, storage: Storage) -> None:
+        """What follows a key, whether that is there or not, within a prefix and a limit."""
+        keys = ["a/1", "a/2", "a/3", "b/1"]
+        with storage.write() as transaction:
+            for key in keys:
+                transaction.documents.put("module", key, {})
+
+        def listed(prefix: str, after: str, limit: int) -> list[str]:
+            with storage.read() as transaction:
+                page = transaction.documents.list("module", prefix=prefix, after=after, limit=limit)
+            return [document.key for document in page]
+
+        assert listed("", "", 10) == keys
+        assert listed("", "a/2", 10) == ["a/3", "b/1"]
+        assert listed("", "a/25", 1) == ["a/3"]
+        assert listed("a/", "a/1", 1) == ["a/2"]
+        assert listed("a/", "a/3", 10) == []
+        assert listed("b/", "a/1", 10) == ["b/1"]
+
+    def test_a_change_mark_tells_of_every_commit(self, filled: Storage) -> None:
+        """It stays while nothing is committed; a store that cannot tell says None each time."""
+        mark = filled.change_mark()
+        assert filled.change_mark() == mark
+        with filled.read() as transaction:
+            transaction.authorities.list()
+        assert filled.change_mark() == mark
+        with filled.write() as transaction:
+            transaction.documents.put("module", "key", {})
+        assert (filled.change_mark() == mark) == (mark is None)
 
     def test_a_second_writing_transaction_in_one_thread_is_refused(self, filled: Storage) -> None:
         """Nesting would wait for itself for ever, so it is an error at once, and the first one goes on."""
@@ -123,13 +165,13 @@ class StorageContract(RowsContract, ListsContract, KeysContract, SecretsContract
                     with storage.write() as transaction:
                         transaction.documents.put("n", f"first{each}", {"by": number}, version=0)
                         demands.append(f"first{each}")
-                except StaleWrite:
+                except StaleWriteError:
                     pass
 
         self._in_a_thread(*(partial(store, number) for number in range(4)))
         with storage.read() as transaction:
-            found = [transaction.documents.get("n", f"k{each}") for each in range(20)]
-            assert [one and one.version for one in found] == [4] * 20
+            documents = [transaction.documents.get("n", f"k{each}") for each in range(20)]
+            assert [document and document.version for document in documents] == [4] * 20
             assert len(transaction.secrets.names("p")) == 20
         assert sorted(demands) == sorted(f"first{each}" for each in range(20))
 
@@ -154,7 +196,7 @@ class StorageContract(RowsContract, ListsContract, KeysContract, SecretsContract
                         event = Event(certificate_id="certificate-1", kind=EventKind.PROCESSING, at=NOW)
                         transaction.events.append([event])
                         stored.append("step")
-                except LeaseLost:
+                except LeaseLostError:
                     pass
 
         def user() -> None:
@@ -174,12 +216,12 @@ class StorageContract(RowsContract, ListsContract, KeysContract, SecretsContract
             assert transaction.certificates.get("certificate-1").version == sample_certificate().version + 50
 
     def test_a_closed_store_says_so(self, storage: Storage) -> None:
-        """Closing twice is harmless; using it afterwards is an error in words."""
+        """Closing twice is harmless; using it afterwards raises a CertCoreError."""
         storage.close()
         storage.close()
-        with pytest.raises(StorageUnavailable), storage.read():
+        with pytest.raises(StorageUnavailableError), storage.read():
             pass
-        with pytest.raises(StorageUnavailable), storage.write():
+        with pytest.raises(StorageUnavailableError), storage.write():
             pass
 
     # -- schedules and leases -------------------------------------------------------------------------------------
@@ -200,9 +242,11 @@ class StorageContract(RowsContract, ListsContract, KeysContract, SecretsContract
         second = timedelta(seconds=1)
         self._schedules(storage, NOW, NOW - second, None, NOW + second, NOW - 2 * second)
         first = self._claim(storage, NOW, limit=2)
-        assert [one.certificate_id for one in first] == ["certificate-5", "certificate-2"]
-        assert {(one.lease_owner, one.lease_until, one.token) for one in first} == {("one", LATER, 1)}
-        assert [one.certificate_id for one in self._claim(storage, NOW)] == ["certificate-1"]
+        assert [schedule.certificate_id for schedule in first] == ["certificate-5", "certificate-2"]
+        assert {(schedule.lease_owner, schedule.lease_until, schedule.token) for schedule in first} == {
+            ("one", LATER, 1)
+        }
+        assert [schedule.certificate_id for schedule in self._claim(storage, NOW)] == ["certificate-1"]
         assert self._claim(storage, NOW) == []
         with storage.read() as transaction:
             assert transaction.schedules.get("certificate-5") == first[0]
@@ -216,9 +260,23 @@ class StorageContract(RowsContract, ListsContract, KeysContract, SecretsContract
             for number, needed_by in enumerate(needed, 1):
                 stored = transaction.schedules.get(f"certificate-{number}")
                 transaction.schedules.save(evolve(stored, needed_by=needed_by))
-        wanted = ["certificate-4", "certificate-5", "certificate-2", "certificate-3", "certificate-1"]
-        found = [one.certificate_id for _ in range(3) for one in self._claim(storage, NOW, limit=2)]
-        assert found == wanted
+        expected = ["certificate-4", "certificate-5", "certificate-2", "certificate-3", "certificate-1"]
+        claimed = [schedule.certificate_id for _ in range(3) for schedule in self._claim(storage, NOW, limit=2)]
+        assert claimed == expected
+
+    def test_what_is_due_is_read_without_a_lease(self, storage: Storage) -> None:
+        """Reading what is due names what a claim would lease, in its order, and leases nothing."""
+        second = timedelta(seconds=1)
+        self._schedules(storage, NOW, NOW - second, None, NOW + second, NOW - 2 * second)
+        for limit, expected in (
+            (2, ["certificate-5", "certificate-2"]),
+            (9, ["certificate-5", "certificate-2", "certificate-1"]),
+        ):
+            with storage.read() as transaction:
+                assert transaction.schedules.due(now=NOW, limit=limit) == expected
+        self._claim(storage, NOW, limit=2)
+        with storage.read() as transaction:
+            assert transaction.schedules.due(now=NOW, limit=9) == ["certificate-1"]
 
     def test_a_lease_that_ran_out_is_claimed_again(self, storage: Storage) -> None:
         """After a lease's end another owner gets the certificate, with a higher token; the old one's writes fail."""
@@ -228,7 +286,7 @@ class StorageContract(RowsContract, ListsContract, KeysContract, SecretsContract
         (new,) = self._claim(storage, LATER, owner="two")
         assert new.token > old.token
         for attempt in ("save", "renew"):
-            with pytest.raises(LeaseLost), storage.write() as transaction:
+            with pytest.raises(LeaseLostError), storage.write() as transaction:
                 if attempt == "save":
                     transaction.schedules.save(evolve(old, due_at=None))
                 else:
@@ -248,35 +306,35 @@ class StorageContract(RowsContract, ListsContract, KeysContract, SecretsContract
     def test_saving_gives_a_lease_back(self, storage: Storage) -> None:
         """Due time, attempts and lease are stored under the current token, which stays."""
         self._schedules(storage, NOW)
-        (held,) = self._claim(storage, NOW)
-        free = evolve(held, due_at=LATER, attempts=3, lease_owner="", lease_until=None)
+        (claimed,) = self._claim(storage, NOW)
+        free = evolve(claimed, due_at=LATER, attempts=3, lease_owner="", lease_until=None)
         with storage.write() as transaction:
             transaction.schedules.save(free)
             assert transaction.schedules.get("certificate-1") == free
-        assert self._claim(storage, LATER)[0].token == held.token + 1
+        assert self._claim(storage, LATER)[0].token == claimed.token + 1
 
     def test_renewing_a_lease(self, storage: Storage) -> None:
         """A renewed lease keeps others away for longer."""
         self._schedules(storage, NOW)
-        (held,) = self._claim(storage, NOW)
+        (claimed,) = self._claim(storage, NOW)
         until = LATER + timedelta(hours=1)
         with storage.write() as transaction:
-            transaction.schedules.renew_lease("certificate-1", token=held.token, lease_until=until)
+            transaction.schedules.renew_lease("certificate-1", token=claimed.token, lease_until=until)
         assert self._claim(storage, LATER, owner="two") == []
         assert len(self._claim(storage, until, owner="two")) == 1
 
     def test_a_users_action_takes_over(self, storage: Storage) -> None:
         """Taking over ends the lease at once, sets the next look, and fences the old owner out."""
         self._schedules(storage, NOW)
-        (held,) = self._claim(storage, NOW)
+        (claimed,) = self._claim(storage, NOW)
         with storage.write() as transaction:
-            transaction.schedules.save(evolve(held, attempts=4))
-            taken = transaction.schedules.take_over("certificate-1", due_at=NOW)
-            assert (taken.attempts, taken.lease_until, taken.due_at) == (4, None, NOW)
-            assert transaction.schedules.get("certificate-1") == taken
+            transaction.schedules.save(evolve(claimed, attempts=4))
+            schedule = transaction.schedules.take_over("certificate-1", due_at=NOW)
+            assert (schedule.attempts, schedule.lease_until, schedule.due_at) == (4, None, NOW)
+            assert transaction.schedules.get("certificate-1") == schedule
             assert transaction.schedules.take_over("certificate-1", due_at=None, attempts=0).attempts == 0
-        with pytest.raises(LeaseLost), storage.write() as transaction:
-            transaction.schedules.save(held)
+        with pytest.raises(LeaseLostError), storage.write() as transaction:
+            transaction.schedules.save(claimed)
 
     def test_when_something_is_due_next(self, storage: Storage) -> None:
         """The next moment is the earliest due time, or for what is leased the lease's end; None when all rest."""
@@ -309,7 +367,7 @@ class StorageContract(RowsContract, ListsContract, KeysContract, SecretsContract
                 stored = transaction.schedules.get(f"certificate-{number}")
                 transaction.schedules.save(evolve(stored, due_at=due_at, written_at=written_at))
             assert transaction.schedules.repair(now=NOW, limit=100) >= 3
-        assert {one.certificate_id for one in self._claim(storage, NOW)} == {
+        assert {schedule.certificate_id for schedule in self._claim(storage, NOW)} == {
             f"certificate-{number}" for number in (1, 2, 3, 4)
         }
         with storage.write() as transaction:
@@ -330,7 +388,7 @@ class StorageContract(RowsContract, ListsContract, KeysContract, SecretsContract
             assert transaction.schedules.claim("certificate-2", now=NOW, owner="two", lease_until=LATER) is not None
             assert transaction.schedules.repair(now=NOW, limit=100) == 1
         (claimed,) = self._claim(storage, NOW, owner="two")
-        with pytest.raises(LeaseLost), storage.write() as transaction:
+        with pytest.raises(LeaseLostError), storage.write() as transaction:
             transaction.schedules.save(first)
         assert claimed.token > first.token
 
@@ -348,8 +406,8 @@ class StorageContract(RowsContract, ListsContract, KeysContract, SecretsContract
         claimed: list[str] = []
 
         def work() -> None:
-            while found := self._claim(storage, NOW, owner=str(threading.get_ident()), limit=3):
-                claimed.extend(one.certificate_id for one in found)
+            while batch := self._claim(storage, NOW, owner=str(threading.get_ident()), limit=3):
+                claimed.extend(schedule.certificate_id for schedule in batch)
 
         self._in_a_thread(*[work] * 4)
         assert sorted(claimed) == sorted(f"certificate-{number}" for number in range(1, 41))

@@ -85,7 +85,7 @@ def chain_what_is_there(timelines: sa.Table) -> None:
                 "length": timeline.length,
                 "head": timeline.head,
                 "delivered": delivered,
-                "due_at": timeline.due_at if delivered < timeline.length else None,
+                "due_at": rows[-1].at if delivered < timeline.length else None,
                 "behind": {},
                 "lease_owner": "",
                 "lease_until": None,

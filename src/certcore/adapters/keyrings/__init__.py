@@ -1,0 +1,1 @@
+"""Keyrings that ship with certcore, and the vault that seals secrets with their keys."""

@@ -1,0 +1,162 @@
+"""A store that tells what was written to the timelines, after the commit: by log records, and to listeners."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Final
+
+from attrs import define, field, frozen
+
+from certcore.errors import CertCoreError
+from certcore.model.certificate import Certificate
+from certcore.model.events import Event
+from certcore.net.telemetry import EVENT, happened, has_listeners
+from certcore.ports.storage import LockWait, Storage, Transaction
+
+__all__ = ["LOGGER", "LoggedStorage"]
+
+#: The name of the logger, which is documented.
+LOGGER: Final = "certcore.events"
+_log = logging.getLogger(LOGGER)
+_LONGEST_CODE: Final = 200
+
+
+@define(eq=False)
+class _Seen:
+    """What one transaction has to do with: its events, and the domains of the certificates."""
+
+    events: list[Event] = field(factory=list)
+    domains: dict[str, str] = field(factory=dict)
+
+    def note(self, certificate: Certificate) -> Certificate:
+        self.domains[certificate.id] = certificate.domain.ascii
+        return certificate
+
+
+@frozen(eq=False)
+class LoggedStorage:
+    """Implements `certcore.ports.storage.Storage` on top of another one.
+
+    Nothing is logged, and nothing costs anything, unless the logger ``certcore.events`` is enabled for INFO, or
+    somebody listens to `certcore.net.telemetry`.
+    """
+
+    inner: Storage
+
+    def read(self) -> AbstractContextManager[Transaction]:
+        """As the inner store."""
+        return self.inner.read()
+
+    @contextmanager
+    def write(self, lock_wait: LockWait = LockWait.SHORT) -> Iterator[Transaction]:
+        """As the inner store; what was appended to timelines is logged when it is committed."""
+        if not (_log.isEnabledFor(logging.INFO) or has_listeners()):
+            with self.inner.write(lock_wait) as transaction:
+                yield transaction
+            return
+        seen = _Seen()
+        with self.inner.write(lock_wait) as transaction:
+            watched: Any = _WatchedTransaction(transaction, seen)
+            yield watched
+        for event in seen.events:
+            self._log_event(event, seen)
+
+    def change_mark(self) -> object | None:
+        """As the inner store."""
+        return self.inner.change_mark()
+
+    def use_record_key(self, key: bytes) -> None:
+        """As the inner store."""
+        self.inner.use_record_key(key)
+
+    def close(self) -> None:
+        """As the inner store."""
+        self.inner.close()
+
+    def _log_event(self, event: Event, seen: _Seen) -> None:
+        code = "" if event.problem is None else _plain(event.problem.type)
+        purpose = str(event.data.get("purpose", ""))
+        happened(EVENT, {"certcore.event": str(event.kind), "certcore.code": code, "certcore.purpose": purpose})
+        if not _log.isEnabledFor(logging.INFO):
+            return
+        domain = seen.domains.get(event.certificate_id)
+        if domain is None:
+            try:
+                with self.inner.read() as transaction:
+                    domain = transaction.certificates.get(event.certificate_id).domain.ascii
+            except CertCoreError:  # deleted, or the store is away: what happened is logged all the same
+                domain = ""
+        before, after = (str(status or "-") for status in (event.from_status, event.to_status))
+        fields = {
+            "event": str(event.kind),
+            "certificate_id": event.certificate_id,
+            "domain": domain,
+            "owner": event.owner,
+            "actor": event.actor,
+            "status_from": str(event.from_status or ""),
+            "status_to": str(event.to_status or ""),
+            "code": code,
+        }
+        message = "Certificate %s (%s): %s, %s -> %s"
+        _log.info(message, domain or "-", event.certificate_id, event.kind, before, after, extra=fields)
+
+
+def _plain(code: str) -> str:
+    """The type of a problem, which a CA may have written, on one line."""
+    return "".join(character for character in code if character.isprintable())[:_LONGEST_CODE]
+
+
+@frozen(eq=False)
+class _WatchedTransaction:
+    """A transaction whose events, and the certificates that they are about, are noted."""
+
+    _inner: Transaction
+    _seen: _Seen
+
+    @property
+    def certificates(self) -> _WatchedCertificates:
+        return _WatchedCertificates(self._inner.certificates, self._seen)
+
+    @property
+    def events(self) -> _WatchedEvents:
+        return _WatchedEvents(self._inner.events, self._seen)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+@frozen(eq=False)
+class _WatchedCertificates:
+    _inner: Any
+    _seen: _Seen
+
+    def add(self, certificate: Certificate) -> None:
+        self._inner.add(self._seen.note(certificate))
+
+    def get(self, certificate_id: str) -> Certificate:
+        return self._seen.note(self._inner.get(certificate_id))
+
+    def save(self, certificate: Certificate) -> Certificate:
+        return self._seen.note(self._inner.save(certificate))
+
+    def save_progress(self, certificate: Certificate) -> None:
+        self._inner.save_progress(self._seen.note(certificate))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+@frozen(eq=False)
+class _WatchedEvents:
+    _inner: Any
+    _seen: _Seen
+
+    def append(self, events: Iterable[Event]) -> None:
+        appended = tuple(events)
+        self._inner.append(appended)
+        self._seen.events.extend(appended)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)

@@ -1,0 +1,57 @@
+"""The installed plugins: entry points of the group ``certcore``, with the package that each belongs to."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
+
+from attrs import frozen
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+__all__ = ["InstalledPlugin", "installed_plugins"]
+
+_GROUP: Final = "certcore"
+_OWN: Final = "certcore"
+
+
+@frozen
+class InstalledPlugin:
+    """One entry point."""
+
+    entry: EntryPoint
+    #: The normalised name of its distribution; empty if unknown.
+    package: str
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is part of certcore."""
+        return self.package == _OWN
+
+
+def installed_plugins() -> list[InstalledPlugin]:
+    """The installed plugins, sorted by name and package."""
+    plugins = [InstalledPlugin(entry, _package(entry)) for entry in _entries()]
+    return sorted(plugins, key=lambda plugin: (plugin.entry.name, plugin.package))
+
+
+def _entries() -> Iterator[EntryPoint]:
+    from importlib.metadata import distributions, entry_points  # noqa: PLC0415 - costs a tenth of the core's import
+
+    try:
+        yield from entry_points(group=_GROUP)
+    except Exception:  # isolation: one package's broken metadata hides no other package
+        for distribution in distributions():
+            with contextlib.suppress(Exception):  # isolation: as above; nobody can tell whose plugin it is
+                yield from list(distribution.entry_points.select(group=_GROUP))
+
+
+def _package(entry: EntryPoint) -> str:
+    try:
+        name = "" if entry.dist is None else entry.dist.metadata["Name"] or ""
+    except Exception:  # isolation: a package without readable metadata is none of certcore's
+        name = ""
+    return re.sub(r"[-_.]+", "-", name).lower()

@@ -1,0 +1,338 @@
+"""Loading plugins one by one: a broken one is left out and reported, and no plugin takes another one's name."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from types import MappingProxyType
+from typing import Any, Final, TypeVar
+
+from attrs import Factory, define, field, frozen
+
+from certcore.adapters.plugins.entry_points import InstalledPlugin
+from certcore.adapters.plugins.hooks import WRITE_DEF, Hook, PluginLoadError, hooks_of, means_policy
+from certcore.adapters.plugins.module_checks import check_module
+from certcore.adapters.plugins.zone_writers import check_zone_writer
+from certcore.errors import CertCoreError
+from certcore.messages import Message, as_message
+from certcore.model.export import ExportFormat
+from certcore.model.plugin_calls import frames_of, is_interrupt, kind_of
+from certcore.model.plugin_results import UnexpectedResultError, conform
+from certcore.ports.ca_module import CAModule
+from certcore.ports.plugins import PluginFailure
+from certcore.ports.zone_writers import ZoneWriter
+from certcore.translations import Catalogue
+from certcore.x509.formats import EXPORT_FORMATS
+
+__all__ = ["LoadedPlugin", "Loader"]
+
+_log = logging.getLogger(__name__)
+_LONGEST_NAME: Final = 200
+_MOST_TEXT: Final = 500
+#: Errors of Python itself, whose texts speak of code; the text of any other error may hold a secret.
+_OF_CODE: Final = (ImportError, TypeError, AttributeError, NameError)
+
+T = TypeVar("T")
+
+
+# What went wrong, where the error that follows is the plugin's own.
+_NOT_IMPORTED: Final = Message("plugin.load.not_imported", "it cannot be imported")
+_NOT_REGISTERED: Final = Message("plugin.load.not_registered", "it cannot be registered")
+_NO_NAME: Final = Message("plugin.load.no_name", "its name cannot be read")
+_NO_MODULE: Final = Message("plugin.load.no_module", "a CA module cannot be used")
+_NO_FORMAT: Final = Message("plugin.load.no_format", "an export format cannot be used")
+_NO_CATALOGUE: Final = Message("plugin.load.no_catalogue", "a catalogue cannot be used")
+_NO_WRITER: Final = Message("plugin.load.no_writer", "a writer of TXT values cannot be used")
+# What its author can do.
+_OTHER_NAME: Final = Message("plugin.load.other_name", "Choose another name.")
+_RENAME: Final = Message("plugin.load.rename", "Rename it.")
+
+
+@frozen(eq=False)
+class LoadedPlugin:
+    """A plugin that can be used."""
+
+    name: str
+    #: Whether it comes with certcore.
+    is_own: bool
+    plugin: object = field(repr=False)
+    hooks: Mapping[str, Hook] = field(repr=False)
+
+
+@define(eq=False)
+class Loader:
+    """Collects plugins, and what is wrong with those that cannot be used."""
+
+    #: Names that belong to certcore.
+    reserved: frozenset[str] = frozenset()
+    loaded: list[LoadedPlugin] = Factory(list)
+    #: Those that were meant to say who may do what, and cannot be used.
+    broken_policies: list[str] = Factory(list)
+    _faults: dict[str, list[PluginFailure]] = Factory(dict)
+
+    def failures(self) -> tuple[PluginFailure, ...]:
+        """One failure per plugin."""
+        return tuple(_merged(name, faults) for name, faults in self._faults.items())
+
+    def add_installed(self, installed: InstalledPlugin) -> None:
+        """Import and register what an entry point names."""
+        entry = installed.entry
+        refusal = self._taken(entry.name, is_own=installed.is_own)
+        name = f"{entry.name} ({installed.package or 'of an unknown package'})" if refusal else entry.name
+        plugin: object = None
+        with self._contained(name, _NOT_IMPORTED):
+            if refusal:
+                text = "Its entry point needs another name."
+                raise PluginLoadError(refusal, Message("plugin.load.entry_point_name", text))
+            plugin = entry.load()
+            if plugin is None:
+                raise PluginLoadError(
+                    Message("plugin.load.names_none", "its entry point names None."),
+                    Message("plugin.load.names_none.advice", "Name a module or an object with hooks."),
+                )
+        if plugin is None or any(loaded_plugin.plugin is plugin for loaded_plugin in self.loaded):
+            return
+        with self._contained(name, _NOT_REGISTERED, plugin):
+            self._add(plugin, entry.name, is_own=installed.is_own)
+
+    def add(self, plugin: object) -> None:
+        """Register a plugin that was handed to certcore."""
+        if any(loaded_plugin.plugin is plugin for loaded_plugin in self.loaded):
+            return  # it was handed in twice
+        name = ""
+        with self._contained(type(plugin).__name__, _NO_NAME, plugin):
+            name = _name_of(plugin)
+        if not name:
+            return
+        with self._contained(name, _NOT_REGISTERED, plugin):
+            refusal = self._taken(name, is_own=False)
+            if refusal:
+                raise PluginLoadError(refusal, Message("plugin.load.own_name", "Give it a `name` of its own."))
+            self._add(plugin, name, is_own=False)
+
+    def modules(self) -> Mapping[str, CAModule]:
+        """The CA modules, by name; the first that has a name keeps it."""
+        modules: dict[str, CAModule] = {}
+        for plugin, offered in self._offered("certcore_ca_modules"):
+            with self._contained(plugin.name, _NO_MODULE):
+                module = check_module(offered)
+                if module.name in self.reserved and not plugin.is_own:
+                    text = "the module name {name} belongs to certcore."
+                    reason = Message("plugin.load.reserved_module", text, {"name": repr(module.name)})
+                    raise PluginLoadError(reason, _OTHER_NAME)
+                if module.name in modules:
+                    text = "the module name {name} is already taken by another plugin."
+                    reason = Message("plugin.load.module_taken", text, {"name": repr(module.name)})
+                    raise PluginLoadError(reason, _OTHER_NAME)
+                modules[module.name] = module
+        return MappingProxyType(modules)
+
+    def export_formats(self) -> tuple[ExportFormat, ...]:
+        """The export formats of the plugins; the first that has a name keeps it."""
+        formats: dict[str, ExportFormat] = {}
+        own = {export_format.name for export_format in EXPORT_FORMATS}
+        for plugin, offered in self._offered("certcore_export_formats"):
+            with self._contained(plugin.name, _NO_FORMAT):
+                if not issubclass(type(offered), ExportFormat):
+                    text = "certcore_export_formats returned a {kind}, which is not an ExportFormat."
+                    advice = "Make it with certcore.model.export.ExportFormat."
+                    raise PluginLoadError(
+                        Message("plugin.load.not_a_format", text, {"kind": type(offered).__name__}),
+                        Message("plugin.load.not_a_format.advice", advice),
+                    )
+                export_format: Any = offered
+                if export_format.name in own or export_format.name in formats:
+                    raise PluginLoadError(_format_taken(export_format.name, is_own=export_format.name in own), _RENAME)
+                conform(export_format, ExportFormat)
+                _check_make(export_format)
+                formats[export_format.name] = export_format
+        return tuple(formats.values())
+
+    def catalogues(self) -> tuple[Catalogue, ...]:
+        """The translations of the plugins, in the order of registration."""
+        catalogues = []
+        for plugin, offered in self._offered("certcore_catalogues"):
+            with self._contained(plugin.name, _NO_CATALOGUE):
+                if not isinstance(offered, Catalogue):
+                    text = "certcore_catalogues returned a {kind}, which is not a Catalogue."
+                    raise PluginLoadError(
+                        Message("plugin.load.not_a_catalogue", text, {"kind": type(offered).__name__}),
+                        Message("plugin.load.not_a_catalogue.advice", "Make it with certcore.plugin.Catalogue."),
+                    )
+                if not offered.languages:
+                    text = "the catalogue {name} has no LANGUAGE/LC_MESSAGES/{domain}.mo."
+                    params = {"name": repr(offered.domain), "domain": offered.domain}
+                    advice = "Name the folder that has a folder for each language, and compile the files in it."
+                    raise PluginLoadError(
+                        Message("plugin.load.no_languages", text, params),
+                        Message("plugin.load.no_languages.advice", advice),
+                    )
+                catalogues.append(offered)
+        return tuple(catalogues)
+
+    def zone_writers(self) -> Mapping[str, ZoneWriter]:
+        """The writers of TXT values of the plugins, by name; the first that has a name keeps it."""
+        writers: dict[str, ZoneWriter] = {}
+        for plugin, offered in self._offered("certcore_zone_writers"):
+            with self._contained(plugin.name, _NO_WRITER):
+                writer = check_zone_writer(plugin.name, offered)
+                if writer.name in writers:
+                    text = "the writer {name} is already taken by another plugin."
+                    raise PluginLoadError(
+                        Message("plugin.load.writer_taken", text, {"name": repr(writer.name)}), _RENAME
+                    )
+                writers[writer.name] = writer
+        return MappingProxyType(writers)
+
+    def _offered(self, hook: str) -> Iterator[tuple[LoadedPlugin, object]]:
+        """What every plugin returned for a hook that registers something, in the order of registration."""
+        for plugin in self.loaded:
+            if hook not in plugin.hooks:
+                continue
+            offered: tuple[object, ...] = ()
+            with self._contained(plugin.name, as_message(hook)):
+                offered = conform(plugin.hooks[hook].function(), tuple[Any, ...])
+            for export_format in offered:
+                yield plugin, export_format
+
+    def _taken(self, name: str, *, is_own: bool) -> Message | None:
+        params = {"name": repr(name)}
+        if name in self.reserved and not is_own:
+            return Message("plugin.load.reserved", "the name {name} belongs to certcore.", params)
+        if any(loaded_plugin.name == name for loaded_plugin in self.loaded):
+            return Message("plugin.load.taken", "the name {name} is already taken by another plugin.", params)
+        return None
+
+    def _add(self, plugin: object, name: str, *, is_own: bool) -> None:
+        if len(name) > _LONGEST_NAME or not name.isprintable() or not name.strip():
+            text = "its name {name} is not one line of at most {count} characters."
+            params = {"name": repr(name[:60]), "count": _LONGEST_NAME}
+            raise PluginLoadError(Message("plugin.load.name", text, params))
+        self.loaded.append(LoadedPlugin(name, is_own, plugin, hooks_of(plugin, name)))
+
+    @contextmanager
+    def _contained(self, name: str, what: Message, plugin: object = None) -> Iterator[None]:
+        """Report what goes wrong with a plugin, whatever it raises."""
+        try:
+            yield
+        except PluginLoadError as fault:
+            self._report(PluginFailure(plugin=name, reason=fault.reason, advice=fault.advice or ""), plugin)
+        except BaseException as error:  # isolation: a plugin that exits, at its import or in a hook, ends only itself
+            if is_interrupt(error):
+                raise
+            self._report(_failure(name, what, error), plugin)
+
+    def _report(self, failure: PluginFailure, plugin: object) -> None:
+        known = self._faults.setdefault(failure.plugin, [])
+        known.append(failure)
+        parts = (failure.reason, failure.advice, failure.trace and f"\n{failure.trace}")
+        _log.error("The plugin %r: %s", failure.plugin, " ".join(filter(None, parts)))
+        is_policy = False
+        if plugin is not None:
+            try:
+                is_policy = means_policy(plugin)
+            except PluginLoadError:
+                is_policy = True  # nobody can tell; it must not open the door
+        if is_policy:
+            self.broken_policies.append(failure.plugin)
+            text = "It was to say who may do what, so nobody may do anything until that is repaired."
+            known.append(PluginFailure(plugin=failure.plugin, reason=Message("plugin.load.policy", text)))
+            _log.error("The policy %r cannot be used: every action is refused.", failure.plugin)
+
+
+def _name_of(plugin: object) -> str:
+    """A module's name, the ``name`` that an object gives itself (two of a kind need two), or its class's."""
+    own = getattr(plugin, "name", None)
+    name = getattr(plugin, "__name__", own if isinstance(own, str) and own else type(plugin).__name__)
+    return str.__str__(name) if isinstance(name, str) and name else type(plugin).__name__
+
+
+def _failure(name: str, what: Message, error: BaseException) -> PluginFailure:
+    if isinstance(error, UnexpectedResultError):
+        text = "{what}: it returned {returned}."
+        reason = Message("plugin.load.returned", text, {"what": what, "returned": str(error)})
+    elif isinstance(error, SyntaxError):
+        raised = f"{kind_of(error)} at {error.filename}:{error.lineno}: {error.msg}"
+        reason = Message("plugin.load.syntax", "{what}: {error}", {"what": what, "error": _sentence(raised)})
+    else:
+        params = {"what": what, "error": _sentence(_cause(error))}
+        reason = Message("plugin.load.raised", "{what}: raised {error}", params)
+    return PluginFailure(plugin=name, reason=reason, advice=_advice(error), trace=frames_of(error))
+
+
+def _advice(error: BaseException) -> Message:
+    if isinstance(error, ModuleNotFoundError):
+        return Message("plugin.load.not_installed.advice", "Install it, or correct the entry point.")
+    return Message("error.plugin_error.advice", "Report this to the author of the plugin.")
+
+
+def _cause(error: BaseException) -> str:
+    """What was raised and where, and its text where that speaks of code."""
+    text = ""
+    if isinstance(error, (CertCoreError, *_OF_CODE)):
+        try:
+            text = f": {' '.join(str(error).split())[:_MOST_TEXT]}"
+        except Exception:  # isolation: an exception of the plugin's own whose text raises
+            text = ""
+    if isinstance(error, RecursionError | MemoryError | SystemExit):
+        text = ""
+    return f"{kind_of(error)}{text}{_place(error)}"
+
+
+def _place(error: BaseException) -> str:
+    """The last place outside of Python's import system, as file and line."""
+    places = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
+    here = {inspect.getfile(Loader), inspect.getfile(hooks_of), inspect.getfile(contextmanager)}
+    outside = [(file, line) for file, line in places if "importlib" not in file and file not in here]
+    return f" (at {outside[-1][0]}:{outside[-1][1]})" if outside else ""
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "?", "!")) else f"{text}."
+
+
+def _merged(name: str, faults: list[PluginFailure]) -> PluginFailure:
+    reasons = {fault.reason: fault.reason_text for fault in faults}
+    advice = {fault.advice: fault.advice_text for fault in faults if fault.advice}
+    return PluginFailure(
+        plugin=name,
+        reason=_together(reasons.values()),
+        advice=_together(advice.values()),
+        trace="\n".join(fault.trace for fault in faults if fault.trace),
+    )
+
+
+def _together(messages: Iterable[Message]) -> Message:
+    each = tuple(messages)
+    return each[0] if len(each) == 1 else Message("", "{each}", {"each": each})
+
+
+def _format_taken(name: str, *, is_own: bool) -> Message:
+    params = {"name": repr(name)}
+    if is_own:
+        return Message("plugin.load.own_format", "the export format {name} is already taken by certcore.", params)
+    return Message("plugin.load.format_taken", "the export format {name} is already taken by another plugin.", params)
+
+
+def _check_make(export_format: ExportFormat) -> None:
+    make: Callable[..., object] = export_format.make
+    params = {"name": repr(export_format.name)}
+    if not callable(make):
+        text = "make of the export format {name} is not a function."
+        raise PluginLoadError(Message("plugin.load.make_is_no_function", text, params))
+    if inspect.iscoroutinefunction(make) or inspect.isasyncgenfunction(make):
+        text = "make of the export format {name} is a coroutine function."
+        raise PluginLoadError(Message("plugin.load.make_is_coroutine", text, params), WRITE_DEF)
+    try:
+        inspect.signature(make).bind("material", "options")
+    except TypeError as error:
+        text = "make of the export format {name} does not fit: {reason}."
+        raise PluginLoadError(
+            Message("plugin.load.make_does_not_fit", text, {**params, "reason": str(error)}),
+            Message("plugin.load.make_does_not_fit.advice", "certcore calls make(material, options)."),
+        ) from None
+    except ValueError:  # written in C, without a signature
+        return

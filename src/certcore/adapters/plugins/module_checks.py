@@ -1,0 +1,231 @@
+"""What is wrong with a CA module, seen when it is loaded: before a certificate depends on it."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import re
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+import attrs
+
+from certcore.adapters.plugins.hooks import NO_YIELD, PluginLoadError
+from certcore.messages import Message
+from certcore.model.form import fields_of
+from certcore.ports.ca_module import (
+    CAModule,
+    SupportsCheck,
+    SupportsCleanUp,
+    SupportsDeletion,
+    SupportsDiagnosis,
+    SupportsPreflight,
+    SupportsRenewalInfo,
+    SupportsRevocation,
+)
+from certcore.ports.dns import ServesZones
+from certcore.ports.module_actions import SupportsActions, SupportsCertificateActions
+from certcore.ports.module_budgets import SupportsBudgets
+from certcore.ports.module_files import SupportsFiles
+
+__all__ = ["METHODS", "check_module", "return_instance", "write_def"]
+
+_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_LONGEST_TITLE: Final = 100
+_SIMILAR: Final = 0.85
+_POWERS: Final = (
+    SupportsActions,
+    SupportsCertificateActions,
+    SupportsBudgets,
+    SupportsFiles,
+    SupportsCheck,
+    SupportsCleanUp,
+    SupportsDeletion,
+    SupportsDiagnosis,
+    SupportsPreflight,
+    SupportsRenewalInfo,
+    SupportsRevocation,
+    ServesZones,
+)
+
+
+def _methods(*kinds: type) -> Iterator[tuple[str, inspect.Signature]]:
+    for kind in kinds:
+        for name, function in vars(kind).items():
+            if inspect.isfunction(function) and not name.startswith("_"):
+                signature = inspect.signature(function)
+                parameters = [parameter for parameter in signature.parameters.values() if parameter.name != "self"]
+                yield name, signature.replace(parameters=parameters)
+
+
+#: Every method of a module that certcore calls, as it is called.
+METHODS: Final[Mapping[str, inspect.Signature]] = MappingProxyType(dict(_methods(CAModule, *_POWERS)))
+#: Methods that may be written as generators: they return lists.
+_LISTS: Final = frozenset(
+    {
+        "budgets",
+        "certificate_actions",
+        "certificate_files",
+        "certificate_form",
+        "hints",
+        "profile_actions",
+        "profile_files",
+        "profile_form",
+        "profile_hints",
+    }
+)
+
+
+def check_module(module: object) -> CAModule:
+    """A CA module that can work, as far as that can be seen.
+
+    Raises:
+        PluginLoadError: It cannot.
+    """
+    if isinstance(module, type):
+        text = "certcore_ca_modules returned the class {name}, which is not a CAModule but makes one."
+        reason = Message("plugin.module.class", text, {"name": module.__name__})
+        raise PluginLoadError(reason, return_instance(module))
+    if not issubclass(type(module), CAModule):
+        text = "certcore_ca_modules returned a {kind}, which is not a CAModule."
+        raise PluginLoadError(
+            Message("plugin.module.other", text, {"kind": type(module).__name__}),
+            Message("plugin.module.other.advice", "Inherit from certcore.ports.ca_module.CAModule."),
+        )
+    known: Any = module
+    name = inspect.getattr_static(known, "name", None)
+    if type(name) is not str or not _NAME.fullmatch(name):
+        text = "the module's name {name} must be lower-case letters, digits and underscores."
+        raise PluginLoadError(
+            Message("plugin.module.name", text, {"name": repr(str(name)[:60])}),
+            Message("plugin.module.name.advice", "Write it as text in the class: name = 'my_ca'."),
+        )
+    title = known.title if hasattr(known, "title") else None
+    if type(title) is not str or not title.strip() or len(title) > _LONGEST_TITLE or not title.isprintable():
+        raise PluginLoadError(
+            Message("plugin.module.no_title", "the module {module} has no title.", {"module": repr(name)}),
+            Message("plugin.module.no_title.advice", "Give it one line: title = 'My CA'."),
+        )
+    for attribute in ("profile_type", "certificate_type"):
+        _check_settings(name, attribute, getattr(known, attribute, None))
+    _check_methods(name, known)
+    _check_powers(name, known)
+    checked: CAModule = known
+    return checked
+
+
+def return_instance(kind: type) -> Message:
+    """What to do about a class where an instance is needed."""
+    return Message("plugin.load.return_instance", "Return an instance: [{name}()].", {"name": kind.__name__})
+
+
+def _check_settings(module: str, attribute: str, settings_type: object) -> None:
+    text = "Write it with @attrs.frozen(kw_only=True), its fields with certcore.model.form."
+    advice = Message("plugin.module.settings.advice", text)
+    params = {"attribute": attribute, "module": repr(module)}
+    if not isinstance(settings_type, type) or not attrs.has(settings_type):
+        text = "{attribute} of the module {module} must be an attrs class."
+        raise PluginLoadError(Message("plugin.module.settings", text, params), advice)
+    try:
+        fields_of(settings_type)
+    except TypeError as error:
+        text = "{attribute} of the module {module}: {reason}"
+        reason = Message("plugin.module.settings_because", text, {**params, "reason": str(error)})
+        raise PluginLoadError(reason, advice) from None
+    for field in attrs.fields(settings_type):
+        if not field.init or field.alias not in (None, field.name):
+            text = "{attribute} of the module {module}: {field} cannot be given by its name."
+            raise PluginLoadError(
+                Message("plugin.module.field", text, {**params, "field": repr(field.name)}),
+                Message("plugin.module.field.advice", "Take the underscore, init=False or the alias away."),
+            )
+
+
+def _check_methods(module: str, instance: object) -> None:
+    for name, signature in METHODS.items():
+        static = inspect.getattr_static(instance, name, None)
+        if static is None:
+            continue
+        method = getattr(instance, name)
+        params = {"name": name, "module": repr(module)}
+        if not callable(method):
+            text = "{name} of the module {module} is a {kind}, not a method."
+            raise PluginLoadError(Message("plugin.module.no_method", text, {**params, "kind": type(method).__name__}))
+        if inspect.iscoroutinefunction(method) or inspect.isasyncgenfunction(method):
+            text = "{name} of the module {module} is a coroutine function; certcore calls plain functions in threads."
+            raise PluginLoadError(Message("plugin.module.coroutine", text, params), write_def(name))
+        if name not in _LISTS and inspect.isgeneratorfunction(method):
+            text = "{name} of the module {module} is a generator function: calling it does nothing."
+            raise PluginLoadError(Message("plugin.module.generator", text, params), NO_YIELD)
+        _check_signature(module, name, method, signature)
+
+
+def write_def(name: str) -> Message:
+    """What to do about a method that is not a plain function."""
+    return Message("plugin.load.write_def_of", "Write `def {name}`.", {"name": name})
+
+
+def _check_signature(module: str, name: str, method: Any, expected: inspect.Signature) -> None:
+    try:
+        signature = inspect.signature(method)
+    except ValueError:  # written in C, without a signature
+        return
+    by_position = [
+        parameter for parameter in expected.parameters.values() if parameter.kind is not inspect.Parameter.KEYWORD_ONLY
+    ]
+    by_name = [
+        parameter.name for parameter in expected.parameters.values() if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    ]
+    try:
+        signature.bind(*by_position, **dict.fromkeys(by_name))
+    except TypeError as error:
+        called = [parameter.name for parameter in by_position] + [f"{parameter}=…" for parameter in by_name]
+        text = "{name} of the module {module} does not fit: {reason}."
+        params = {"name": name, "arguments": ", ".join(called), "written": _without_types(signature)}
+        advice = "certcore calls {name}({arguments}); it is written {name}{written}."
+        raise PluginLoadError(
+            Message("plugin.module.signature", text, {"name": name, "module": repr(module), "reason": str(error)}),
+            Message("plugin.module.signature.advice", advice, params),
+        ) from None
+
+
+def _without_types(signature: inspect.Signature) -> str:
+    empty = inspect.Parameter.empty
+    plain = [parameter.replace(annotation=empty) for parameter in signature.parameters.values()]
+    return str(signature.replace(parameters=plain, return_annotation=inspect.Signature.empty))[:200]
+
+
+def _check_powers(module: str, instance: object) -> None:
+    """Refuse half of a power, and a method whose name is nearly that of one."""
+    own = {name for kind in type(instance).__mro__ if kind not in (CAModule, object) for name in vars(kind)}
+    there = {name for name in METHODS if inspect.getattr_static(instance, name, None) is not None}
+    for power in _POWERS:
+        needed = {name for name, _ in _methods(power)}
+        if needed & there and not needed <= there:
+            missing = ", ".join(sorted(needed - there))
+            params = {"module": repr(module), "there": ", ".join(sorted(needed & there)), "missing": missing}
+            text = "Both belong to {power}: write {missing}, too."
+            raise PluginLoadError(
+                Message("plugin.module.half_a_power", "the module {module} has {there}, but not {missing}.", params),
+                Message("plugin.module.half_a_power.advice", text, {"power": power.__name__, "missing": missing}),
+            )
+    absent = [name for name in METHODS if name not in own]
+    for name in sorted(own - METHODS.keys()):
+        if name.startswith("_") or not callable(getattr(type(instance), name, None)):
+            continue
+        near = _nearly(name, absent)
+        if near:
+            text = "the module {module} has a method {name}, which certcore never calls; it looks like {near}."
+            params = {"module": repr(module), "name": name, "near": near}
+            advice = "Rename it to {near}; or to something else, if it is not meant."
+            raise PluginLoadError(
+                Message("plugin.module.misspelt", text, params),
+                Message("plugin.module.misspelt.advice", advice, {"near": near}),
+            )
+
+
+def _nearly(name: str, absent: list[str]) -> str | None:
+    plain = {name.replace("_", ""): name for name in absent}
+    close = difflib.get_close_matches(name.lower().replace("_", ""), list(plain), n=1, cutoff=_SIMILAR)
+    return plain[close[0]] if close else None

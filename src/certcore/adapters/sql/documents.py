@@ -1,0 +1,126 @@
+"""The repository of the modules' documents."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, Final
+
+import sqlalchemy as sa
+from attrs import frozen
+from sqlalchemy import bindparam
+
+from certcore.adapters.sql.exact import only
+from certcore.adapters.sql.inserts import insert_new, replace_or_insert
+from certcore.adapters.sql.ranges import after_prefix
+from certcore.adapters.sql.tables import documents
+from certcore.errors import StaleWriteError
+from certcore.ports.storage import Document
+
+__all__ = ["SqlDocuments"]
+
+_THIS: Final = sa.and_(documents.c.namespace == bindparam("row_namespace"), documents.c.key == bindparam("row_key"))
+_DOCUMENT: Final = documents.select().where(_THIS)
+_DOCUMENT_LOCKED: Final = _DOCUMENT.with_for_update()
+_DOCUMENT_VERSION: Final = sa.select(documents.c.version).where(_THIS).with_for_update()
+_DOCUMENT_UPDATE: Final = documents.update().where(_THIS, documents.c.version == bindparam("row_version"))
+_DOCUMENT_DELETE: Final = documents.delete().where(_THIS)
+_FROM: Final = sa.and_(documents.c.namespace == bindparam("row_namespace"), documents.c.key >= bindparam("row_from"))
+_DOCUMENTS_DELETE: Final = documents.delete().where(_FROM)
+_DOCUMENTS_DELETE_BELOW: Final = _DOCUMENTS_DELETE.where(documents.c.key < bindparam("row_below"))
+_DOCUMENTS: Final = documents.select().where(_FROM).order_by(documents.c.key).limit(bindparam("row_limit"))
+_DOCUMENTS_BELOW: Final = _DOCUMENTS.where(documents.c.key < bindparam("row_below"))
+
+#: So many named documents are read with one statement.
+_NAMED_AT_ONCE: Final = 50
+
+
+@lru_cache(maxsize=2 * _NAMED_AT_ONCE)
+def _documents_named(count: int, *, locked: bool) -> sa.Select[Any]:
+    """One parameter for each key: a list of any length is compiled anew for every call."""
+    keys: list[sa.BindParameter[str]] = [bindparam(f"row_key_{number}") for number in range(count)]
+    named = documents.select().where(documents.c.namespace == bindparam("row_namespace"), documents.c.key.in_(keys))
+    ordered = named.order_by(documents.c.key)
+    return ordered.with_for_update() if locked else ordered
+
+
+@frozen(eq=False)
+class SqlDocuments:
+    """Implements `certcore.ports.storage.DocumentRepository`."""
+
+    connection: sa.Connection
+    #: Whether rows are locked when they are read.
+    writing: bool
+
+    def get(self, namespace: str, key: str) -> Document | None:
+        """One document; None when there is none."""
+        statement = _DOCUMENT_LOCKED if self.writing else _DOCUMENT
+        this = {"row_namespace": namespace, "row_key": key}
+        row = only(self.connection.execute(statement, this), namespace=namespace, key=key)
+        return None if row is None else Document(key=row.key, value=row.value, version=row.version)
+
+    def get_many(self, namespace: str, keys: Collection[str]) -> Mapping[str, Document]:
+        """The named documents that exist."""
+        wanted = sorted(keys)
+        found: dict[str, Document] = {}
+        for start in range(0, len(wanted), _NAMED_AT_ONCE):
+            some = wanted[start : start + _NAMED_AT_ONCE]
+            values = {f"row_key_{number}": key for number, key in enumerate(some)}
+            statement = _documents_named(len(some), locked=self.writing)
+            for row in self.connection.execute(statement, {"row_namespace": namespace, **values}):
+                if row.key in some:  # a collation may ignore case
+                    found[row.key] = Document(key=row.key, value=row.value, version=row.version)
+        return found
+
+    def put(self, namespace: str, key: str, value: Mapping[str, Any], *, version: int | None = None) -> Document:
+        """Store a document, if the stored version is the one demanded."""
+        this: dict[str, Any] = {"row_namespace": namespace, "row_key": key}
+        if version:
+            return self._replace(this, Document(key=key, value=dict(value), version=version + 1))
+        row = {"namespace": namespace, "key": key, "value": value, "version": 1}
+        if version is None and (stored := replace_or_insert(self.connection, documents, row)) is not None:
+            return Document(key=key, value=dict(value), version=stored)
+        if insert_new(self.connection, documents, row):
+            return Document(key=key, value=dict(value), version=1)
+        found = self.connection.execute(_DOCUMENT_VERSION, this).scalar_one()
+        if version is not None:
+            raise StaleWriteError("document", key, expected=version, found=found)
+        return self._replace(this, Document(key=key, value=dict(value), version=found + 1))
+
+    def _replace(self, this: Mapping[str, Any], document: Document) -> Document:
+        """Replace the previous version of a document.
+
+        Raises:
+            StaleWriteError: That version is not the stored one.
+        """
+        before = document.version - 1
+        row = {**this, "row_version": before, "value": document.value, "version": document.version}
+        if self.connection.execute(_DOCUMENT_UPDATE, row).rowcount == 0:
+            found = self.connection.execute(_DOCUMENT_VERSION, this).scalar_one_or_none()
+            raise StaleWriteError("document", document.key, expected=before, found=found)
+        return document
+
+    def delete(self, namespace: str, key: str) -> None:
+        """Delete a document if it exists."""
+        self.connection.execute(_DOCUMENT_DELETE, {"row_namespace": namespace, "row_key": key})
+
+    def delete_prefix(self, namespace: str, prefix: str) -> None:
+        """Delete all documents whose key begins with a prefix."""
+        wanted: dict[str, Any] = {"row_namespace": namespace, "row_from": prefix}
+        below = after_prefix(prefix)
+        if below is None:
+            self.connection.execute(_DOCUMENTS_DELETE, wanted)
+        else:
+            self.connection.execute(_DOCUMENTS_DELETE_BELOW, {**wanted, "row_below": below})
+
+    def list(self, namespace: str, *, prefix: str = "", after: str = "", limit: int = 10_000) -> Sequence[Document]:
+        """The documents whose key begins with ``prefix`` and follows ``after``, by key."""
+        # One more than wanted, as the first may be ``after`` itself.
+        wanted: dict[str, Any] = {"row_namespace": namespace, "row_from": max(prefix, after), "row_limit": limit + 1}
+        below = after_prefix(prefix)
+        if below is None:
+            rows = self.connection.execute(_DOCUMENTS, wanted)
+        else:
+            rows = self.connection.execute(_DOCUMENTS_BELOW, {**wanted, "row_below": below})
+        found = [Document(key=row.key, value=row.value, version=row.version) for row in rows]
+        return [document for document in found if document.key != after][:limit]

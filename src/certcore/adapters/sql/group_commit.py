@@ -1,0 +1,141 @@
+"""Writers of one process that meet share a commit, where the database has one writer at a time.
+
+A commit waits for the disk, which takes longer than most transactions. So a thread that is about to commit looks
+whether others wait for their turn to write. It lets them write on its connection first, each behind a savepoint, and
+commits for all of them. Nobody waits for a companion: a thread that meets nobody commits at once. What fails is rolled
+back to its savepoint, and the others are committed.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any, Final
+
+import sqlalchemy as sa
+from attrs import define, field
+
+__all__ = ["Group", "WriteQueue"]
+
+#: So many transactions share a commit at most: the first one waits for the last one.
+_MOST: Final = 16
+
+
+@define(eq=False)
+class Group:
+    """Transactions that are committed together, on the connection of the first one, which leads."""
+
+    #: None while the leader has it for itself.
+    connection: sa.Connection | None = None
+    #: How many others have joined.
+    members: int = 0
+    is_over: bool = False
+    #: Why it was not committed.
+    error: BaseException | None = None
+
+
+@define(eq=False)
+class WriteQueue:
+    """Lets the threads of a process write one after the other."""
+
+    _lock: Any = field(factory=threading.Lock, init=False, repr=False)
+    #: On this lock: threads that wait for their turn; leaders whose group others are joining; members, for its commit.
+    _turn: Any = field(init=False, repr=False)
+    _leading: Any = field(init=False, repr=False)
+    _over: Any = field(init=False, repr=False)
+    #: Whether a thread has its turn.
+    _is_taken: bool = field(default=False, init=False)
+    #: How many threads wait for their turn.
+    _waiting: int = field(default=0, init=False)
+    #: The group that the next thread joins.
+    _open: Group | None = field(default=None, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._turn, self._leading, self._over = (threading.Condition(self._lock) for _ in range(3))
+
+    @property
+    def waiting(self) -> int:
+        """How many threads wait for their turn."""
+        return self._waiting
+
+    def take(self, seconds: float) -> Group | None:
+        """Wait for this thread's turn to write.
+
+        Args:
+            seconds: How long to wait at most.
+
+        Returns:
+            A group to be joined, which has a connection; or a new one, which has none, to be led. None: the time is
+            over.
+        """
+        deadline = time.monotonic() + seconds
+        with self._lock:
+            self._waiting += 1
+            try:
+                while self._is_taken:
+                    left = deadline - time.monotonic()
+                    if left <= 0:
+                        return None
+                    self._turn.wait(left)
+                self._is_taken = True
+            finally:
+                self._waiting -= 1
+                if not self._is_taken:  # it was this thread's turn when it gave up
+                    self._next()
+                elif not self._waiting:
+                    self._leading.notify()
+            return self._open or Group()
+
+    def share(self, group: Group, connection: sa.Connection) -> None:
+        """Let the threads that wait join a group; returns when it is time to commit.
+
+        Args:
+            group: The group that this thread leads, and whose turn it is.
+            connection: The connection, inside of its transaction.
+
+        Raises:
+            BaseException: The transaction was lost while another thread had it.
+        """
+        with self._lock:
+            if not self._waiting:
+                return
+            group.connection, self._open, self._is_taken = connection, group, False
+            self._turn.notify()
+            try:
+                while self._is_taken or (self._waiting and group.members < _MOST):
+                    self._leading.wait()
+            finally:
+                self._open = None
+                while self._is_taken:  # also when this thread is interrupted: the other one uses the connection
+                    self._leading.wait()
+                self._is_taken = True
+        if group.error is not None:
+            raise group.error
+
+    def step_back(self, group: Group) -> None:
+        """A member has written what it had to write, or has failed."""
+        with self._lock:
+            group.members += 1
+            self._is_taken = False
+            if group.members < _MOST:
+                self._turn.notify()
+            self._leading.notify()
+
+    def leave(self, group: Group, error: BaseException | None) -> None:
+        """The leader has committed, or has failed: its turn is over, and the members are told."""
+        with self._lock:
+            group.is_over, group.error = True, error
+            self._over.notify_all()
+            self._is_taken = False
+            self._next()
+
+    def outcome(self, group: Group) -> BaseException | None:
+        """Wait for the commit of a group; returns why there was none."""
+        with self._lock:
+            while not group.is_over:
+                self._over.wait()
+            return group.error
+
+    def _next(self) -> None:
+        self._turn.notify()
+        self._leading.notify()

@@ -1,0 +1,225 @@
+"""A directory that is not trusted: it is only read, links out of it are not followed, and no file blocks."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+from attrs import frozen
+
+from certcore.errors import CertCoreError, InvalidInputError, TakeoverError
+
+__all__ = ["MOST_ENTRIES", "Tree", "opened_tree", "shown"]
+
+#: Entries per directory that are read.
+MOST_ENTRIES: Final = 40_000
+#: Bytes. A chain with its key takes less than a quarter of this.
+_LARGEST: Final = 128 * 1024
+_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+# Opening a pipe or a device must not block.
+_FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_LONGEST: Final = 300
+
+
+def shown(*parts: str) -> str:
+    """A path for messages and tables: on one line, printable, and shortened."""
+    text = "/".join(parts).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    plain = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+    return plain if len(plain) <= _LONGEST else plain[:_LONGEST] + "…"
+
+
+@contextmanager
+def opened_tree(folder: Path) -> Iterator[Tree]:
+    """Open a directory. Links in its own path are followed, because the user named it, but none below it.
+
+    Raises:
+        InvalidInputError: It is not there, or cannot be opened.
+    """
+    try:
+        descriptor = os.open(folder, _FOLDER)
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "its name is invalid."
+        raise InvalidInputError(
+            "folder",
+            f"{shown(str(folder))} cannot be opened: {why}",
+            advice="Name the client's data directory, and run this as the user who owns it.",
+        ) from None
+    try:
+        yield Tree(descriptor=descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@frozen(kw_only=True)
+class Tree:
+    """An open directory. Each part of a path is opened relative to the one before, without following links."""
+
+    descriptor: int
+
+    def names(self, *parts: str) -> tuple[str, ...]:
+        """The sorted entries of a directory; empty if it does not exist, or if `refusal` says why it cannot be read."""
+        try:
+            return self._listed(parts)[:MOST_ENTRIES]
+        except OSError:
+            return ()
+
+    def refusal(self, *parts: str) -> str:
+        """Why an existing directory cannot be read, or not completely; empty if it can."""
+        try:
+            if len(self._listed(parts)) <= MOST_ENTRIES:
+                return ""
+        except FileNotFoundError:
+            return ""
+        except OSError as error:
+            return str(_refused(parts, error))
+        return f"It has more than {MOST_ENTRIES} entries; only the first of them were read."
+
+    def folders(self, *parts: str) -> tuple[str, ...]:
+        """The subdirectories of a directory, without links."""
+        return tuple(name for name in self.names(*parts) if self.is_folder(*parts, name))
+
+    def is_folder(self, *parts: str) -> bool:
+        """Whether it is a directory."""
+        status = self._stat(parts)
+        return status is not None and stat.S_ISDIR(status.st_mode)
+
+    def is_link(self, *parts: str) -> bool:
+        """Whether it is a symbolic link."""
+        status = self._stat(parts)
+        return status is not None and stat.S_ISLNK(status.st_mode)
+
+    def has(self, *parts: str) -> bool:
+        """Whether it exists."""
+        return self._stat(parts) is not None
+
+    def target(self, *parts: str) -> tuple[str, ...]:
+        """The target of a link as parts below this directory; only the link itself is read.
+
+        Raises:
+            CertCoreError: It is no link, or it leads out of the folder.
+        """
+        try:
+            with self._folder(parts[:-1]) as descriptor:
+                to = os.readlink(parts[-1], dir_fd=descriptor)
+        except OSError as error:
+            raise _refused(parts, error) from None
+        place = [] if to.startswith("/") else list(parts[:-1])
+        for step in to.split("/"):
+            if step == "..":
+                if not place:
+                    break
+                place.pop()
+            elif step not in ("", "."):
+                place.append(step)
+        else:
+            if place and not to.startswith("/"):
+                return tuple(place)
+        raise TakeoverError(
+            f"{shown(*parts)} is a link that leads out of the directory, to {shown(to)}.",
+            advice="Copy the directory with the targets of its links (cp -rL), and name the copy.",
+        )
+
+    def read(self, *parts: str) -> bytes:
+        """A file.
+
+        Raises:
+            CertCoreError: It is missing, no regular file, too large, or cannot be read.
+        """
+        status = self._stat(parts)
+        if status is not None and not stat.S_ISREG(status.st_mode):
+            raise TakeoverError(f"{shown(*parts)} is {_kind(status)}, not a file.")
+        try:
+            with self._folder(parts[:-1]) as folder, os.fdopen(os.open(parts[-1], _FILE, dir_fd=folder), "rb") as file:
+                opened = os.fstat(file.fileno())
+                if not stat.S_ISREG(opened.st_mode):
+                    raise TakeoverError(f"{shown(*parts)} is {_kind(opened)}, not a file.")
+                data = file.read(_LARGEST + 1)
+        except OSError as error:
+            raise _refused(parts, error) from None
+        if len(data) > _LARGEST:
+            raise TakeoverError(
+                f"{shown(*parts)} has more than {_LARGEST} bytes, which is too large for a file of an ACME client."
+            )
+        return data
+
+    def text(self, *parts: str) -> str:
+        """A file in UTF-8.
+
+        Raises:
+            CertCoreError: It is not a regular file, or cannot be read.
+        """
+        try:
+            text = self.read(*parts).decode("utf-8-sig")
+        except UnicodeDecodeError:
+            raise TakeoverError(f"{shown(*parts)} is not UTF-8 text: it is damaged.") from None
+        if "\0" in text:
+            raise TakeoverError(f"{shown(*parts)} contains control characters: it is damaged.")
+        return text
+
+    def document(self, *parts: str) -> dict[str, Any]:
+        """A JSON object (RFC 8259).
+
+        Raises:
+            CertCoreError: The file is invalid or cannot be read; its content is not quoted.
+        """
+        try:
+            value = json.loads(self.text(*parts))
+        except (ValueError, RecursionError):
+            raise TakeoverError(f"{shown(*parts)} is not JSON: it is damaged.") from None
+        if not isinstance(value, dict):
+            raise TakeoverError(f"{shown(*parts)} is not a JSON object: it is damaged, or from another program.")
+        return value
+
+    def _listed(self, parts: tuple[str, ...]) -> tuple[str, ...]:
+        with self._folder(parts) as descriptor, os.scandir(descriptor) as entries:
+            return tuple(sorted(entry.name for entry in islice(entries, MOST_ENTRIES + 1)))
+
+    def _stat(self, parts: tuple[str, ...]) -> os.stat_result | None:
+        try:
+            with self._folder(parts[:-1]) as descriptor:
+                return os.stat(parts[-1], dir_fd=descriptor, follow_symlinks=False)
+        except (OSError, ValueError):
+            return None
+
+    @contextmanager
+    def _folder(self, parts: tuple[str, ...]) -> Iterator[int]:
+        """Open the directories one by one, so that no link can be inserted between them."""
+        descriptor = os.open(".", _FOLDER, dir_fd=self.descriptor)
+        try:
+            for part in parts:
+                inner = os.open(part, _FOLDER | os.O_NOFOLLOW, dir_fd=descriptor)
+                os.close(descriptor)
+                descriptor = inner
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+
+def _kind(status: os.stat_result) -> str:
+    for test, name in (
+        (stat.S_ISLNK, "a link, which is not followed"),
+        (stat.S_ISDIR, "a folder"),
+        (stat.S_ISFIFO, "a pipe"),
+        (stat.S_ISSOCK, "a socket"),
+    ):
+        if test(status.st_mode):
+            return name
+    return "a device"
+
+
+def _refused(parts: tuple[str, ...], error: OSError) -> CertCoreError:
+    place = shown(*parts) or "The directory"
+    if error.errno == errno.ENOENT:
+        return TakeoverError(f"{place} is missing.")
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return TakeoverError(f"{place} cannot be read: {error.strerror}.", advice="Run this as the user who owns it.")
+    if error.errno in (errno.ELOOP, errno.ENOTDIR):
+        return TakeoverError(f"{place} is, or has a parent that is, a link or a file instead of a directory.")
+    return TakeoverError(f"{place} cannot be read: {error.strerror}.")

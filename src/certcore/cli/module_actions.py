@@ -1,0 +1,90 @@
+"""Actions of CA modules on the command line: their list, and running one with its values and its question."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import typer
+
+from certcore.cli.arguments import confirmed, values_of
+from certcore.cli.options import FAILED
+from certcore.cli.output import plain, table
+from certcore.model.form import fields_of
+from certcore.ports.module_actions import CertificateAction, ProfileAction
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from certcore.cli.session import Session
+    from certcore.services.authorities import Authorities
+    from certcore.services.certificates import Certificates
+
+__all__ = ["report_actions", "run_offered"]
+
+
+def report_actions(
+    session: Session, offered: Sequence[ProfileAction] | Sequence[CertificateAction], command: str
+) -> None:
+    """Print what can be done, with the settings of each action.
+
+    Args:
+        session: The open store.
+        offered: The actions.
+        command: The command that runs one, without ``certcore`` and the action.
+    """
+    documents = [
+        {
+            "name": action.name,
+            "label": str(action.label),
+            "help": str(action.help),
+            "fields": [field.to_json() for field in fields_of(action.form)],
+        }
+        for action in offered
+    ]
+
+    def draw(to: Console) -> None:
+        if not offered:
+            to.print("There are no actions now.")
+            return
+        rows = [
+            (action.name, ", ".join(field.name for field in fields_of(action.form)), str(action.help))
+            for action in offered
+        ]
+        to.print(table(("ACTION", "SETTINGS", "DESCRIPTION"), rows))
+        to.print(f"Run one: certcore {command} ACTION")
+
+    session.output.result({"actions": documents}, draw)
+
+
+def run_offered(
+    session: Session,
+    calls: Authorities | Certificates,
+    target: str,
+    action: str,
+    pairs: Sequence[tuple[str, str]],
+    *,
+    yes: bool,
+) -> None:
+    """Run an action of a CA profile or a certificate after the question that it asks, and print what was done.
+
+    Args:
+        session: The open store.
+        calls: The calls of the kind of object.
+        target: The object's id.
+        action: The action's name. One that is not offered is refused by the call, with the names of those that are.
+        pairs: Name and text of each ``--set`` option.
+        yes: Whether nothing is asked.
+
+    Raises:
+        typer.Exit: The user did not confirm.
+    """
+    offered: Sequence[ProfileAction | CertificateAction] = calls.actions(target, actor=session.actor)
+    chosen = next((each for each in offered if each.name == action), None)
+    question = None if chosen is None else chosen.confirm
+    if question is not None and not yes and not confirmed(str(question)):
+        session.output.note("Nothing was done.")
+        raise typer.Exit(FAILED)
+    values = values_of(pairs, () if chosen is None else fields_of(chosen.form))
+    done = calls.run_action(target, action, values, actor=session.actor)
+    session.output.result({"done": done.to_json()}, lambda to: to.print(plain(done), style="green"))

@@ -1,0 +1,1 @@
+"""Certificates and hints as text for a terminal."""

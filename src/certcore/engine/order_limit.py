@@ -1,0 +1,180 @@
+"""The engine's own bound on the orders of a certificate: counted here, whatever the CA or its module says."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from attrs import define, evolve
+
+from certcore.engine.apply_step import LeasedCertificate
+from certcore.engine.look_again import bounded
+from certcore.messages import Message
+from certcore.model.events import EventKind
+from certcore.model.issuance import Issuance
+from certcore.model.lifecycle import Action, transition
+from certcore.model.order_limit import (
+    MOST_ORDERS_OF_USERS,
+    MOST_REFUSALS,
+    OrderLimit,
+    order_limit,
+    pause_after_order,
+    pause_after_refusal,
+)
+from certcore.model.problem import Problem
+from certcore.ports.ca_module import Failed, Issued, StepResult, Waiting, WaitingFor
+from certcore.ports.environment import Environment
+from certcore.ports.storage import Transaction
+
+__all__ = ["ORDER_LIMIT", "OrderCount", "counted", "hold_back", "limit_for", "rests_until"]
+
+#: The type of the problem of a certificate that has ordered too often.
+ORDER_LIMIT: Final = "urn:certcore:order-limit"
+#: The next look, at most: a user may have done something.
+_LONGEST: Final = timedelta(days=1)
+
+
+@define(eq=False)
+class OrderCount:
+    """Counts the order that a step is about to place, in the transaction in which the module keeps its own count.
+
+    It is on disk before the CA hears of the order, so that a crash in between loses no count.
+    """
+
+    issuance: Issuance
+    environment: Environment
+    #: When an order was announced; None before.
+    announced_at: datetime | None = None
+
+    def store(self, transaction: Transaction) -> datetime:
+        """Count one order; the moment becomes `announced_at` once the transaction is done."""
+        now = self.environment.now()
+        state = self.issuance.engine_state.ordered(now, left=1)
+        transaction.issuances.save(evolve(self.issuance, engine_state=state))
+        return now
+
+
+def rests_until(issuance: Issuance, now: datetime) -> datetime | None:
+    """Until when no step is taken because an order has led to nothing; None when one may be taken."""
+    state = issuance.engine_state
+    return state.rests_until if state.rests_until and state.rests_until > now and not state.by_user else None
+
+
+def counted(
+    leased: LeasedCertificate,
+    issuance: Issuance,
+    step: StepResult,
+    *,
+    announced_at: datetime | None,
+    left: int,
+    now: datetime,
+) -> tuple[Issuance, StepResult]:
+    """The issuance with the order that a step placed, or may have placed, and with what the CA refused.
+
+    Args:
+        leased: The state before the step.
+        issuance: The issuance that the step was about.
+        step: What the module returned.
+        announced_at: When the module announced an order, see `certcore.ports.ca_module.Documents.put_many`.
+        left: How many orders were left.
+        now: The present moment.
+
+    Returns:
+        The issuance; and the step, which by now says whether it placed an order.
+    """
+    state = evolve(issuance.engine_state, rests_until=None)
+    is_new = issuance.module_state is None or not state.orders
+    at_work = isinstance(step, Issued) or (isinstance(step, Waiting) and step.waiting_for is WaitingFor.AUTHORITY)
+    # Of an order that was announced and not taken back, nobody knows whether it was placed.
+    placed = step.ordered if step.ordered is not None else announced_at is not None or (is_new and at_work)
+    refused = 0 if isinstance(step, Issued) else step.orders_refused
+    if placed:
+        state = state.ordered(announced_at or now, left=left)
+    state = state.refused(now, refused)
+    changed = evolve(issuance, engine_state=state)
+    if isinstance(step, Failed) and (placed or refused > 0):
+        until = now + _rest(leased.with_issuance(changed), changed, step, now, placed=placed)
+        changed = evolve(changed, engine_state=evolve(state, rests_until=until))
+    return changed, evolve(step, ordered=placed)
+
+
+def _rest(leased: LeasedCertificate, issuance: Issuance, step: Failed, now: datetime, *, placed: bool) -> timedelta:
+    """How long nothing more is ordered: as the CA wishes within bounds, and as the bound on orders needs."""
+    pause = (pause_after_order if placed else pause_after_refusal)(leased.issuances, issuance, now)
+    wish = now if step.retry_at is None else bounded(leased.certificate, step.retry_at, WaitingFor.OWNER, now)
+    return max(pause, wish - now)
+
+
+def limit_for(leased: LeasedCertificate, issuance: Issuance, now: datetime) -> OrderLimit:
+    """What an issuance may order now."""
+    return order_limit(leased.issuances, now, by_user=issuance.engine_state.by_user)
+
+
+def hold_back(
+    leased: LeasedCertificate, issuance: Issuance, limit: OrderLimit, now: datetime
+) -> LeasedCertificate | None:
+    """The state of an issuance that has to wait because the certificate has ordered too often; None: it may go on.
+
+    An issuance is not begun while nothing is left. One whose module has ordered without asking is not advanced either.
+    """
+    begun = issuance.module_state is not None
+    if limit.next_at is None or (begun and not issuance.engine_state.unasked):
+        return None
+    certificate = leased.certificate
+    problem = _problem(limit, limit.next_at)
+    is_reported = certificate.problem is not None and certificate.problem.type == ORDER_LIMIT
+    changed = evolve(certificate, status=transition(certificate.status, Action.WAIT), problem=problem, updated_at=now)
+    data = {"orders": limit.most, "until": limit.next_at.isoformat()}
+    kind = None if is_reported else EventKind.WAITING
+    after = leased.moved(changed, kind, now, problem=problem, data=data)
+    return after.due(min(limit.next_at, now + _LONGEST))
+
+
+def _problem(limit: OrderLimit, next_at: datetime) -> Problem:
+    params = {"window": _in_words(limit.window), "next_at": f"{next_at:%Y-%m-%d %H:%M} UTC"}
+    if not limit.refusals_left:
+        text = (
+            "The CA has refused {count} requests for an order of this certificate within {window}; that is as many as "
+            "certcore makes. The next one is made at {next_at}."
+        )
+        advice = (
+            "Look in the timeline for what the CA has refused, and remove the reason. Check now then makes one request "
+            "more."
+        )
+        return Problem(
+            type=ORDER_LIMIT,
+            title=Message("core.order_limit.refused", text, {"count": MOST_REFUSALS, **params}),
+            advice=Message("core.order_limit.refused.advice", advice),
+        )
+    text = (
+        "{count} orders were placed for this certificate within {window}; that is as many as certcore places. The next "
+        "one is placed at {next_at}."
+    )
+    return Problem(
+        type=ORDER_LIMIT,
+        title=Message("core.order_limit", text, {"count": limit.most, **params}),
+        advice=_of_more_orders(limit),
+    )
+
+
+def _of_more_orders(limit: OrderLimit) -> Message:
+    if limit.most < MOST_ORDERS_OF_USERS:
+        text = (
+            "Look in the timeline for the reason of so many orders, and remove it. Check now or Renew now then places "
+            "one order more, up to {most} in this time."
+        )
+        return Message("core.order_limit.one_more", text, {"most": MOST_ORDERS_OF_USERS})
+    text = (
+        "Look in the timeline for the reason of so many orders, and remove it. No more can be placed before, not by "
+        "Check now or Renew now either."
+    )
+    return Message("core.order_limit.no_more", text)
+
+
+def _in_words(window: timedelta) -> Message:
+    if window >= timedelta(days=2):
+        return Message("time.days", "{count} days", {"count": round(window / timedelta(days=1))})
+    hours = window / timedelta(hours=1)
+    if hours >= 2:  # noqa: PLR2004
+        return Message("time.hours", "{count} hours", {"count": round(hours)})
+    return Message("time.minutes", "{count} minutes", {"count": round(window / timedelta(minutes=1))})

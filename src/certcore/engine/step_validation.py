@@ -1,0 +1,106 @@
+"""What a module may return for a step: looked at before anything is made of it, so that its bug gets its name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from attrs import evolve
+
+from certcore.model.notes import MOST_NOTES
+from certcore.model.plugin_results import UnexpectedResultError, conform, plain_json, with_article
+from certcore.model.problem import Problem
+from certcore.model.secret import Secret
+from certcore.ports.ca_module import Failed, Issued, StepResult, Waiting
+from certcore.ports.module_actions import ActionDone, ActionRefused, ActionResult
+
+__all__ = ["MOST_FINDINGS", "MOST_STATE", "sound_action", "sound_step"]
+
+#: How large a state, and findings, may be, in bytes of JSON: they are written with every step.
+MOST_STATE: Final = 256 * 1024
+MOST_FINDINGS: Final = 256 * 1024
+_MOST_PROBLEM: Final = 64 * 1024
+#: A shorter secret may be in a state by chance.
+_SHORTEST_SECRET: Final = 8
+_PRIVATE_KEY: Final = "PRIVATE KEY-----"
+
+
+def sound_step(returned: object, *, secrets: Iterable[Secret] = ()) -> StepResult:
+    """What a module returned for a step, as a step that can be stored: a copy, in certcore's own classes.
+
+    Args:
+        returned: What `CAModule.advance` returned.
+        secrets: What must not be in it: a state is not sealed.
+
+    Raises:
+        UnexpectedResultError: It is no step, or holds something that cannot, or must not, be stored. The text continues
+            "it returned".
+    """
+    if not isinstance(returned, (Waiting, Issued, Failed)):
+        raise UnexpectedResultError(f"{with_article(returned)}, which is not a step")
+    step: StepResult = conform(returned, StepResult)
+    if isinstance(step, Failed):
+        # As a store keeps it: members of a wrong type are left out, and texts are cut.
+        step = evolve(step, problem=Problem.from_json(plain_json(step.problem.to_json())))
+        _bounded_text(step, "problem", step.problem.to_json(), _MOST_PROBLEM)
+    if len(step.notes) > MOST_NOTES:
+        raise UnexpectedResultError(f"{with_article(step)} with {len(step.notes)} notes; {MOST_NOTES} are allowed")
+    hidden = [_in_json(secret) for secret in secrets]
+    for note in step.notes:
+        texts = note.text if isinstance(note.text, str) else [str(note.text), note.text.to_json()]
+        _check_open(step, "notes", json.dumps(texts, ensure_ascii=False), hidden)
+    parts: list[tuple[str, Mapping[str, Any] | None, int]] = [("state", step.state, MOST_STATE)]
+    if not isinstance(step, Issued):
+        parts.append(("findings", step.findings, MOST_FINDINGS))
+    for name, part, most in parts:
+        if part:
+            _check_open(step, name, _bounded_text(step, name, part, most), hidden)
+    return step
+
+
+def sound_action(returned: object, *, secrets: Iterable[Secret] = ()) -> ActionResult:
+    """What a module returned for an action on a certificate, as a result that can be stored.
+
+    Args:
+        returned: What `SupportsCertificateActions.run_certificate_action` returned.
+        secrets: As in `sound_step`; those of the form are among them.
+
+    Raises:
+        UnexpectedResultError: As in `sound_step`.
+    """
+    if not isinstance(returned, (ActionDone, ActionRefused)):
+        raise UnexpectedResultError(f"{with_article(returned)}, where ActionDone or ActionRefused belongs")
+    result: ActionResult = conform(returned, ActionResult)
+    hidden = [_in_json(secret) for secret in secrets]
+    text = result.text if isinstance(result, ActionDone) else result.reason
+    _check_open(result, "text", json.dumps([str(text), text.to_json()], ensure_ascii=False), hidden)
+    if isinstance(result, ActionDone):
+        for name, part, most in (("state", result.state, MOST_STATE), ("findings", result.findings, MOST_FINDINGS)):
+            if part:
+                _check_open(result, name, _bounded_text(result, name, part, most), hidden)
+    return result
+
+
+def _bounded_text(step: StepResult | ActionResult, name: str, part: Mapping[str, Any], most: int) -> str:
+    """The part as JSON text."""
+    text = json.dumps(part, ensure_ascii=False)
+    size = len(text.encode())
+    if size > most:
+        raise UnexpectedResultError(f"{with_article(step)} whose {name} has {size} bytes; {most} are allowed")
+    return text
+
+
+def _check_open(step: StepResult | ActionResult, name: str, text: str, hidden: Iterable[str]) -> None:
+    if _PRIVATE_KEY in text or any(len(secret) >= _SHORTEST_SECRET and secret in text for secret in hidden):
+        raise UnexpectedResultError(
+            f"{with_article(step)} whose {name} holds a secret of the profile or a private key; keep secrets with "
+            "work.documents.seal"
+        )
+
+
+def _in_json(secret: Secret) -> str:
+    try:
+        return json.dumps(secret.reveal_text(), ensure_ascii=False)[1:-1]
+    except UnicodeDecodeError:  # no text, so it cannot be in JSON as it is
+        return ""

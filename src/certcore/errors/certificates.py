@@ -1,0 +1,84 @@
+"""What a certificate lacks for what was asked of it."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from certcore.errors.base import CertCoreError
+from certcore.messages import Message
+
+__all__ = [
+    "ActionRefusedError",
+    "CertificateBusyError",
+    "CertificateError",
+    "NoIssuanceError",
+    "NotIssuedError",
+    "PrivateKeyNotStoredError",
+    "RevocationNotPossibleError",
+]
+
+
+class CertificateError(CertCoreError):
+    """A certificate is not in a state in which this can be done.
+
+    Args:
+        message: What happened, in one sentence.
+        domain: The certificate's primary name.
+        advice: What to do.
+    """
+
+    code = "certificate_error"
+    http_status = 409
+    param_names: ClassVar[tuple[str, ...]] = ("domain",)
+
+    def __init__(self, message: str | Message, *, domain: str, advice: str | Message = "") -> None:
+        super().__init__(message, advice=advice)
+        self.domain = domain
+
+
+class ActionRefusedError(CertificateError):
+    """The CA module refused an action on a certificate; nothing was stored.
+
+    Args:
+        action: The name of the action.
+        domain: The certificate's primary name.
+        reason: Why, in the module's words.
+    """
+
+    code = "action_refused"
+    param_names = ("action", "reason")
+
+    def __init__(self, action: str, *, domain: str, reason: str | Message) -> None:
+        super().__init__(reason, domain=domain)
+        self.action = action
+        self.reason = str(reason)
+
+
+class CertificateBusyError(CertificateError):
+    """A step of the certificate runs at this moment; the same call succeeds a little later."""
+
+    code = "certificate_busy"
+
+
+class NoIssuanceError(CertificateError):
+    """No issuance of the certificate is under way."""
+
+    code = "no_issuance"
+
+
+class NotIssuedError(CertificateError):
+    """The certificate has no leaf yet, or no CSR."""
+
+    code = "not_issued"
+
+
+class PrivateKeyNotStoredError(CertificateError):
+    """The private key is not in this store: it was made somewhere else, or the certificate was imported without it."""
+
+    code = "private_key_not_stored"
+
+
+class RevocationNotPossibleError(CertificateError):
+    """The CA cannot be asked to revoke this leaf from here."""
+
+    code = "revocation_not_possible"

@@ -1,0 +1,106 @@
+"""Texts that can be translated: a stable key, an English text, and the values in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from string import Formatter
+from typing import Any
+
+from attrs import field, frozen
+
+__all__ = ["Message", "as_message", "optional_message", "parameters", "sentences"]
+
+
+@frozen
+class Message:
+    """A text that a panel can translate: ``str()`` gives the English one.
+
+    ::
+
+        Message("desk.waits", "It waits for {desk}.", {"desk": "the front desk"})
+        Message("desk.names", "{count} names are missing.", {"count": 1}, singular="{count} name is missing.")
+
+    `certcore.translations.Translator` gives it in another language.
+    """
+
+    #: A stable key, for example ``puq_acme.pending.set_cname``: one key has one text. Empty for a text that is not
+    #: translated: a plugin's, or what a CA has said.
+    key: str
+    #: The English text, with ``{name}`` where a parameter goes.
+    text: str
+    #: The values of the parameters. A value may be a message, too, or a tuple of messages, which follow each other.
+    params: Mapping[str, Any] = field(factory=dict)
+    #: The English text where the parameter ``count`` is 1; empty for a text without a plural.
+    singular: str = field(default="", kw_only=True)
+
+    @property
+    def english(self) -> str:
+        """The English text with the names of its parameters, in the grammatical number of ``count``."""
+        return self.singular if self.singular and self.params.get("count") == 1 else self.text
+
+    def __str__(self) -> str:
+        return self.filled(self.english, str)
+
+    def filled(self, text: str, shown: Callable[[Message], str]) -> str:
+        """A text with the values in it.
+
+        Args:
+            text: The text, in any language, with ``{name}`` where a parameter goes.
+            shown: Gives the text of a message that is the value of a parameter.
+        """
+        if not self.params:
+            return text
+        return text.format_map({name: _shown(value, shown) for name, value in self.params.items()})
+
+    def to_json(self) -> dict[str, Any]:
+        """Key, finished English text and parameters: texts, messages, or lists of messages."""
+        return {
+            "key": self.key,
+            "text": str(self),
+            "params": {name: _json_param(value) for name, value in self.params.items()},
+        }
+
+
+def _shown(value: object, shown: Callable[[Message], str]) -> object:
+    match value:
+        case Message():
+            return shown(value)
+        case tuple():
+            return " ".join(shown(item) if isinstance(item, Message) else str(item) for item in value)
+        case _:
+            return value
+
+
+def _json_param(value: object) -> object:
+    match value:
+        case Message():
+            return value.to_json()
+        case tuple():
+            return [item.to_json() if isinstance(item, Message) else str(item) for item in value]
+        case _:
+            return str(value)
+
+
+def parameters(text: str) -> frozenset[str]:
+    """The names of the parameters of a text.
+
+    Raises:
+        ValueError: Its braces are not those of a format string.
+    """
+    return frozenset(name for _, name, _, _ in Formatter().parse(text) if name is not None)
+
+
+def as_message(text: str | Message) -> Message:
+    """The message itself, or one that is not translated."""
+    return text if isinstance(text, Message) else Message("", text)  # text: not translated
+
+
+def optional_message(text: str | Message | None) -> Message | None:
+    """As `as_message`; None for no text."""
+    return as_message(text) if text else None
+
+
+def sentences(*texts: str | Message) -> Message:
+    """Whole sentences that follow each other, as one message; empty ones are left out."""
+    parts = tuple(as_message(text) for text in texts if str(text))
+    return parts[0] if len(parts) == 1 else Message("sentences", "{sentences}", {"sentences": parts})

@@ -1,0 +1,74 @@
+"""Identifiers: owners, actors, ids. They are compared byte by byte, so invisible characters are refused."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from certcore.errors import InvalidInputError
+from certcore.messages import Message
+from certcore.model.input_limits import text_within
+
+__all__ = ["MOST_ACTOR", "MOST_ID", "MOST_OWNER", "check_actor", "check_id", "check_identifier", "check_owner"]
+
+#: In characters. Ids that certcore makes have 32.
+MOST_ID: Final = 100
+MOST_OWNER: Final = 100
+MOST_ACTOR: Final = 255
+#: Characters that `str.isprintable` lets pass and nobody sees: those with the property Default_Ignorable_Code_Point
+#: of Unicode that are printable, and the blank of Braille.
+_UNSEEN: Final = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+
+
+def check_identifier(field: str, value: object, *, most: int) -> str:
+    """Refuse a malformed identifier: two that a person cannot tell apart would be two tenants.
+
+    Composed and decomposed accents, and upper and lower case, stay different keys: nothing is normalised.
+
+    Args:
+        field: The name of the argument.
+        value: The value.
+        most: The longest, in characters.
+
+    Raises:
+        InvalidInputError: It is not text, too long, has a blank at one of its ends, or a character that is not seen
+            (control characters, surrogates, characters of no width or that turn the direction of writing).
+    """
+    text = text_within(field, value, most)
+    if text.strip() != text:
+        raise InvalidInputError(field, Message("input.blank_at_end", "begins or ends with a blank."))
+    if not text.isprintable() or _UNSEEN.search(text):
+        text = "must be printable text, without control or invisible characters."
+        raise InvalidInputError(field, Message("input.unprintable", text))
+    return text
+
+
+def check_id(field: str, value: object) -> str:
+    """Refuse a malformed id before it is looked up.
+
+    Raises:
+        InvalidInputError: As `check_identifier`; or it is empty.
+    """
+    if value == "":
+        raise InvalidInputError(field, Message("input.empty", "is empty."))
+    return check_identifier(field, value, most=MOST_ID)
+
+
+def check_owner(value: object) -> str:
+    """Refuse a malformed owner; empty text stands for no tenant.
+
+    Raises:
+        InvalidInputError: As `check_identifier`.
+    """
+    return check_identifier("owner", value, most=MOST_OWNER)
+
+
+def check_actor(value: object) -> str:
+    """Refuse a malformed actor.
+
+    Raises:
+        InvalidInputError: As `check_identifier`.
+    """
+    return check_identifier("actor", value, most=MOST_ACTOR)

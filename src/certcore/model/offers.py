@@ -1,0 +1,155 @@
+"""What a certificate's page offers: actions with their texts, and the call of the service that carries each out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+from attrs import evolve, field, frozen
+
+from certcore.messages import Message
+from certcore.model.lifecycle import Action, Status
+from certcore.model.read_only import read_only
+
+__all__ = ["OFFERS", "Offer", "in_order"]
+
+
+@frozen(kw_only=True)
+class Offer:
+    """A button for an action that the actor can take now."""
+
+    action: Action
+    label: Message
+    #: What it does, in a sentence.
+    help: Message
+    #: The method of `CertCore.certificates` that carries it out; its first argument is the certificate's id.
+    method: str
+    #: Further arguments of the method that are settled already.
+    arguments: Mapping[str, Any] = field(factory=dict, converter=read_only)
+    #: The arguments that the user is asked for: the ``reason`` of an export or a revocation. Changes of fields come
+    #: from the form.
+    asks: tuple[str, ...] = ()
+    #: The question to ask first.
+    confirm: Message | None = None
+    #: Whether something is lost that cannot be brought back.
+    is_destructive: bool = False
+    #: Whether this is what most people want to do now; at most one action is.
+    is_primary: bool = False
+
+
+#: The offers for the actions of users, in the order of a page.
+OFFERS: Final[Mapping[Action, Offer]] = MappingProxyType(
+    {
+        Action.GENERATE_CSR: Offer(
+            action=Action.GENERATE_CSR,
+            label=Message("offer.generate_csr", "Generate CSR"),
+            help=Message("offer.generate_csr.help", "Makes the private key and the CSR, and begins the issuance."),
+            method="generate_csr",
+        ),
+        Action.CHECK_NOW: Offer(
+            action=Action.CHECK_NOW,
+            label=Message("offer.check_now", "Check now"),
+            help=Message("offer.check_now.help", "Takes the next step at once instead of at the next look."),
+            method="check_now",
+        ),
+        Action.RENEW: Offer(
+            action=Action.RENEW,
+            label=Message("offer.renew", "Renew now"),
+            help=Message("offer.renew.help", "Requests a new leaf; the present one stays in service until then."),
+            method="renew",
+        ),
+        Action.EDIT: Offer(
+            action=Action.EDIT,
+            label=Message("offer.edit", "Save"),
+            help=Message("offer.edit.help", "Saves the fields, without contacting the CA."),
+            method="edit",
+        ),
+        Action.REISSUE: Offer(
+            action=Action.REISSUE,
+            label=Message("offer.reissue", "Reissue"),
+            help=Message("offer.reissue.help", "Requests a new leaf with the changed fields."),
+            method="reissue",
+            confirm=Message(
+                "offer.reissue.confirm", "Request a new certificate? An issuance that is under way is given up."
+            ),
+        ),
+        Action.CANCEL_ATTEMPT: Offer(
+            action=Action.CANCEL_ATTEMPT,
+            label=Message("offer.cancel_attempt", "Cancel the issuance"),
+            help=Message("offer.cancel_attempt.help", "Gives up what is under way beside the leaf in service."),
+            method="cancel_attempt",
+            confirm=Message("offer.cancel_attempt.confirm", "Give up the issuance? Its private key is destroyed."),
+            is_destructive=True,
+        ),
+        Action.BACK_TO_DRAFT: Offer(
+            action=Action.BACK_TO_DRAFT,
+            label=Message("offer.back_to_draft", "Back to draft"),
+            help=Message("offer.back_to_draft.help", "Gives up the issuance, so that all fields can be changed."),
+            method="back_to_draft",
+            confirm=Message("offer.back_to_draft.confirm", "Give up the issuance? Its private key is destroyed."),
+            is_destructive=True,
+        ),
+        Action.EXPORT: Offer(
+            action=Action.EXPORT,
+            label=Message("offer.export", "Export"),
+            help=Message("offer.export.help", "The certificate, its chain and its private key, as files."),
+            method="export",
+            asks=("format", "reason"),
+        ),
+        Action.REVOKE: Offer(
+            action=Action.REVOKE,
+            label=Message("offer.revoke", "Revoke"),
+            help=Message("offer.revoke.help", "Has the CA declare the certificate in service invalid."),
+            method="revoke",
+            asks=("reason",),
+            confirm=Message(
+                "offer.revoke.confirm", "Revoke the certificate? Servers that use it are refused, and it is for good."
+            ),
+            is_destructive=True,
+        ),
+        Action.DELETE: Offer(
+            action=Action.DELETE,
+            label=Message("offer.delete", "Delete"),
+            help=Message("offer.delete.help", "Deletes the certificate with its private keys; its timeline stays."),
+            method="delete",
+            confirm=Message(
+                "offer.delete.confirm", "Delete the certificate and its private keys? Nobody can bring them back."
+            ),
+            is_destructive=True,
+        ),
+    }
+)
+#: An export for whoever may not have the private key, or of a leaf whose key is somewhere else.
+_WITHOUT_KEY: Final = evolve(
+    OFFERS[Action.EXPORT],
+    label=Message("offer.export_public", "Download"),
+    help=Message("offer.export_public.help", "The certificate and its chain, without the private key."),
+    arguments={"with_key": False},
+    asks=("format",),
+)
+#: What most people want to do in a status.
+_PRIMARY: Final[Mapping[Status, Action]] = MappingProxyType(
+    {
+        Status.DRAFT: Action.GENERATE_CSR,
+        Status.PENDING: Action.CHECK_NOW,
+        Status.PROCESSING: Action.CHECK_NOW,
+        Status.ACTIVE: Action.EXPORT,
+        Status.EXPIRED: Action.RENEW,
+        Status.ERROR: Action.CHECK_NOW,
+        Status.REVOKED: Action.RENEW,
+    }
+)
+
+
+def in_order(actions: frozenset[Action], status: Status, *, exports_key: bool) -> tuple[Offer, ...]:
+    """The offers for some actions, in the order of a page.
+
+    Args:
+        actions: The actions that can be taken.
+        status: The certificate's status, which says what is primary.
+        exports_key: Whether an export has the private key.
+    """
+    offers = (offer for action, offer in OFFERS.items() if action in actions)
+    chosen = (_WITHOUT_KEY if offer.action is Action.EXPORT and not exports_key else offer for offer in offers)
+    return tuple(evolve(offer, is_primary=_PRIMARY.get(status) is offer.action) for offer in chosen)

@@ -1,0 +1,244 @@
+"""Values that a plugin returned: checked against their declared types to the last field, and copied.
+
+What comes out is made of certcore's own classes only. A subclass that computes its fields, a datetime with a time zone
+of its own, or a list that the plugin goes on changing stay outside.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import types
+import typing
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from enum import Enum
+from functools import lru_cache
+from typing import Any, Final
+
+import attrs
+
+from certcore.model.form import FormField
+from certcore.model.hints import Message
+from certcore.model.secret import Secret
+
+__all__ = ["MOST_ITEMS", "UnexpectedResultError", "conform", "plain_json", "with_article"]
+
+#: How many items a list that a plugin returns may have.
+MOST_ITEMS: Final = 1000
+#: How many messages a message may be inside of.
+_MOST_MESSAGES: Final = 8
+#: How many levels plain JSON may have. A bound of our own: the interpreter's recursion limit can be raised by anybody.
+_MOST_LEVELS: Final = 100
+#: Parameters of a message that it may format.
+_AS_THEY_ARE: Final = (str, int, float, bool, datetime)
+_NO_ITEMS: Final = (str, bytes, bytearray, Mapping)
+
+
+class UnexpectedResultError(TypeError):
+    """A value is not what was declared; the text continues "it returned"."""
+
+
+def conform(value: object, declared: Any) -> Any:
+    """A copy of a value, in the types that are declared.
+
+    Args:
+        value: What a plugin returned.
+        declared: A type, as an annotation spells it: ``Waiting | Issued``, ``tuple[Hint, ...]``, ``datetime | None``.
+            ``Mapping`` stands for plain JSON; ``Any`` for everything.
+
+    Raises:
+        UnexpectedResultError: It is something else.
+    """
+    if declared is Any or declared is object:
+        return value
+    if declared is None or declared is type(None):
+        return _nothing(value)
+    origin = typing.get_origin(declared) or declared
+    if origin in (typing.Union, types.UnionType):
+        return _one_of(value, typing.get_args(declared))
+    if origin in (tuple, Sequence):
+        return _items(value, typing.get_args(declared))
+    if origin in (Mapping, dict):
+        return plain_json(value)
+    if origin in (Callable, type):
+        if not (callable(value) if origin is Callable else isinstance(value, type)):
+            raise UnexpectedResultError(
+                f"{with_article(value)}, where a {'function' if origin is Callable else 'class'} belongs"
+            )
+        return value
+    return _scalar_or_object(value, origin)
+
+
+def plain_json(value: object) -> dict[str, Any]:
+    """A deep copy of a mapping of plain JSON.
+
+    Raises:
+        UnexpectedResultError: It is not plain JSON, is not valid UTF-8, or is nested too deeply.
+    """
+    try:
+        text = json.dumps(dict(value), ensure_ascii=False, allow_nan=False)  # type: ignore[call-overload]
+        text.encode()
+        copy: dict[str, Any] = json.loads(text)
+    except (TypeError, ValueError, RecursionError):  # a UnicodeEncodeError, too
+        raise UnexpectedResultError(f"{with_article(value)} that is not plain JSON") from None
+    if _has_more_levels(copy, _MOST_LEVELS):
+        raise UnexpectedResultError(f"{with_article(value)} that is not plain JSON of at most {_MOST_LEVELS} levels")
+    return copy
+
+
+def _has_more_levels(value: dict[str, Any], most: int) -> bool:
+    level: list[Any] = [value]
+    for _ in range(most):
+        level = [
+            item
+            for container in level
+            for item in (container.values() if isinstance(container, dict) else container)
+            if isinstance(item, dict | list)
+        ]
+        if not level:
+            return False
+    return True
+
+
+def with_article(value: object) -> str:
+    """What kind of thing a value is, in a sentence."""
+    if value is None:
+        return "a None"
+    name = type.__dict__["__name__"].__get__(type(value))  # a metaclass may say something else, or raise
+    return f"{'an' if name[:1] in 'AEIOUaeio' else 'a'} {name[:60]}"
+
+
+def _nothing(value: object) -> None:
+    if value is not None:
+        raise UnexpectedResultError(f"{with_article(value)}, where nothing belongs")
+
+
+def _one_of(value: object, members: Sequence[Any]) -> Any:
+    for member in members:
+        kind = typing.get_origin(member) or member
+        kind = type(None) if kind is None else kind
+        if (kind in (Mapping, Sequence, Callable) and isinstance(value, kind)) or _is_a(value, kind):
+            return conform(value, member)
+    names = [getattr(member, "__name__", str(member)).replace("NoneType", "None") for member in members]
+    raise UnexpectedResultError(f"{with_article(value)}, where {' or '.join(names)} belongs")
+
+
+def _items(value: object, declared: Sequence[Any]) -> tuple[Any, ...]:
+    if isinstance(value, _NO_ITEMS) or not isinstance(value, Iterable):
+        raise UnexpectedResultError(f"{with_article(value)}, where a list belongs")
+    copied = tuple(itertools.islice(value, MOST_ITEMS + 1))
+    if len(copied) > MOST_ITEMS:
+        raise UnexpectedResultError(f"more than {MOST_ITEMS} items")
+    kinds = [declared[0]] * len(copied) if len(declared) < 2 or declared[1] is ... else declared  # noqa: PLR2004
+    if len(kinds) != len(copied):
+        raise UnexpectedResultError(f"{len(copied)} items, where {len(kinds)} belong")
+    converted = []
+    for number, (item, kind) in enumerate(zip(copied, kinds, strict=True), 1):
+        try:
+            converted.append(conform(item, kind))
+        except UnexpectedResultError as error:
+            raise UnexpectedResultError(f"a list whose item {number} is {error}") from None
+    return tuple(converted)
+
+
+def _scalar_or_object(value: object, kind: Any) -> Any:
+    if not _is_a(value, kind):
+        raise UnexpectedResultError(f"{with_article(value)}, where {_called(kind)} belongs")
+    if issubclass(kind, (Enum, bool, Secret)):
+        return value
+    if issubclass(kind, datetime):
+        return _moment(value)
+    if issubclass(kind, str):
+        return _text(value)
+    if attrs.has(kind):
+        return _object(value, kind)
+    if kind in (int, float, bytes):
+        return kind(value)
+    return value
+
+
+def _is_a(value: object, kind: Any) -> bool:
+    """As isinstance, by the real class: an object may lie about its ``__class__``; and True is no number."""
+    if not isinstance(kind, type):
+        return False
+    real = type(value)
+    if kind is float:
+        return issubclass(real, (int, float)) and real is not bool
+    return issubclass(real, kind) and not (kind is int and real is bool)
+
+
+def _called(kind: type) -> str:
+    return {str: "text", datetime: "a moment", bool: "True or False", bytes: "bytes"}.get(kind, kind.__name__)
+
+
+def _moment(value: Any) -> datetime:
+    """The same moment in UTC: a time zone of the plugin's own could answer differently each time."""
+    if datetime.utcoffset(value) is None:
+        raise UnexpectedResultError("a moment without a time zone")
+    try:
+        utc = datetime.astimezone(value, UTC)
+    except OverflowError:
+        raise UnexpectedResultError("a moment outside of the calendar") from None
+    date, time = datetime.date(utc), datetime.time(utc)
+    return datetime.combine(date, time, UTC)
+
+
+def _text(value: Any) -> str:
+    text = str.__str__(value)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise UnexpectedResultError("text with half of a character (a surrogate)") from None
+    return text
+
+
+def _object(value: object, kind: Any) -> Any:
+    if kind is Message:
+        return _message(value)
+    members = {}
+    declared = _annotations(kind)
+    for attribute in attrs.fields(kind):
+        if not attribute.init:
+            continue
+        try:
+            members[attribute.alias or attribute.name] = conform(
+                getattr(value, attribute.name), declared[attribute.name]
+            )
+        except UnexpectedResultError as error:
+            raise UnexpectedResultError(f"{with_article(value)} whose {attribute.name} is {error}") from None
+    if kind is FormField:
+        plain_json({"default": members["default"]})
+    return kind(**members)
+
+
+def _message(value: Any, inside: int = 0) -> Message:
+    if inside > _MOST_MESSAGES:
+        raise UnexpectedResultError(f"a Message inside more than {_MOST_MESSAGES} others")
+    params = {str(name): _param(param, inside) for name, param in value.params.items()}
+    key, text, singular = (_scalar_or_object(part, str) for part in (value.key, value.text, value.singular))
+    message = Message(key, text, params, singular=singular)  # text: the plugin's
+    try:
+        for template in (text, singular):
+            _text(message.filled(template, str))
+    except (LookupError, ValueError, AttributeError, TypeError):
+        raise UnexpectedResultError(
+            f"a Message whose text {message.text[:60]!r} cannot be filled in with its params"
+        ) from None
+    return message
+
+
+def _param(value: object, inside: int) -> object:
+    """The value of a parameter, copied; what is not to be formatted as it is becomes text."""
+    if value is None or type(value) in _AS_THEY_ARE:
+        return value
+    if isinstance(value, Message):
+        return _message(value, inside + 1)
+    if isinstance(value, tuple):
+        return tuple(_message(item, inside + 1) if isinstance(item, Message) else str(item) for item in value)
+    return str(value)
+
+
+@lru_cache(maxsize=128)
+def _annotations(kind: type) -> Mapping[str, Any]:
+    return typing.get_type_hints(kind)

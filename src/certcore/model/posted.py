@@ -1,0 +1,79 @@
+"""What a browser or a program posted, whatever class the web framework has for it, within limits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import islice
+from typing import Any, Final
+
+from certcore.errors import InvalidInputError
+from certcore.messages import Message
+from certcore.model.field_errors import FieldErrors
+from certcore.model.input_limits import is_storable
+
+__all__ = ["posted_texts"]
+
+#: How many names, and how many values of one name, are read.
+_MOST_NAMES: Final = 500
+_MOST_VALUES: Final = 1000
+#: The longest name, and the longest value: a PEM file with the roots of a CA.
+_LONGEST_NAME: Final = 200
+_LONGEST_VALUE: Final = 512 * 1024
+#: The largest number: no field takes one of that size.
+_LARGEST: Final = 10**40
+
+
+def posted_texts(posted: Any, errors: FieldErrors) -> dict[str, list[Any]]:
+    """The values by name, each name with at least one; texts have plain line ends.
+
+    Args:
+        posted: A mapping; one with a method ``getlist`` tells all the values of a name by it.
+        errors: Takes the values that are no text, truth value or number, or too long.
+
+    Raises:
+        InvalidInputError: It is no mapping, or has too many names.
+    """
+    if not isinstance(posted, Mapping) and not (hasattr(posted, "getlist") and hasattr(posted, "keys")):
+        raise InvalidInputError("posted", Message("form.posted", "must be a mapping of names to texts."))
+    names = list(islice(dict.fromkeys(posted.keys()), _MOST_NAMES + 1))
+    if len(names) > _MOST_NAMES:
+        raise InvalidInputError(
+            "posted", Message("form.posted.names", "has more than {most} names.", {"most": _MOST_NAMES})
+        )
+    texts: dict[str, list[Any]] = {}
+    for name in names:
+        if not isinstance(name, str) or len(name) > _LONGEST_NAME:
+            text = "a name is text of at most {most} characters."
+            errors.add(InvalidInputError("posted", Message("form.posted.name", text, {"most": _LONGEST_NAME})))
+            continue
+        value = posted.getlist(name) if hasattr(posted, "getlist") else posted[name]
+        values = list(islice(value, _MOST_VALUES + 1)) if isinstance(value, list | tuple) else [value]
+        with errors.collecting():
+            texts[name] = _checked(name, values)
+    return {name: values for name, values in texts.items() if values}
+
+
+def _checked(name: str, values: list[Any]) -> list[Any]:
+    if len(values) > _MOST_VALUES:
+        raise InvalidInputError(
+            name[:60], Message("form.values", "has more than {most} values.", {"most": _MOST_VALUES})
+        )
+    if sum(len(value) for value in values if isinstance(value, str)) > _LONGEST_VALUE:
+        text = "is longer than {most} characters."
+        raise InvalidInputError(name[:60], Message("form.too_long", text, {"most": _LONGEST_VALUE}))
+    return [_plain(name, value) for value in values]
+
+
+def _plain(name: str, value: Any) -> Any:
+    if value is None:
+        return ""
+    if isinstance(value, bool | int):
+        if abs(value) > _LARGEST:
+            raise InvalidInputError(name[:60], Message("form.out_of_range", "is out of range."))
+        return value
+    if not isinstance(value, str):
+        raise InvalidInputError(name[:60], Message("form.text", "must be text."))
+    if not is_storable(value):
+        reason = Message("form.no_text", "contains surrogates or NUL, which is no text.")
+        raise InvalidInputError(name[:60], reason)
+    return value.replace("\r\n", "\n").replace("\r", "\n")

@@ -1,0 +1,152 @@
+"""The preflight of a certificate in service: it is checked regularly as if it were renewed now.
+
+Each certificate has a moment of the week of its own, made from its id, so that a fleet is spread over the week. It is
+checked once more shortly before its renewal is due, and more often while something is in the way.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from attrs import evolve, frozen
+
+from certcore.model.certificate import Certificate
+from certcore.model.issuance import Issuance
+from certcore.model.lifecycle import Status
+from certcore.model.readiness import Obstacle, Readiness, fingerprint
+from certcore.model.renewal_moment import renewal_moment
+from certcore.model.stored_moments import CLOCK_TOLERANCE
+
+__all__ = [
+    "CLAIM",
+    "LONGEST_WAIT",
+    "PREFLIGHT",
+    "Preflight",
+    "checked",
+    "comes_too_late",
+    "is_checked",
+    "next_preflight",
+]
+
+#: The name of the button that checks a certificate now.
+PREFLIGHT: Final = "preflight"
+
+_EPOCH: Final = datetime(2020, 1, 1, tzinfo=UTC)
+_WEEK: Final = timedelta(days=7)
+#: The moment of the week counts again this long after a check at another time.
+_LEAST: Final = timedelta(days=1)
+#: No stored moment of a next check is further ahead: one that is was written under a wrong clock.
+LONGEST_WAIT: Final = _WEEK + _LEAST + CLOCK_TOLERANCE
+#: How long a process has for a check; after it, another process repeats it.
+CLAIM: Final = timedelta(minutes=15)
+#: The check before the renewal comes so much earlier, or this share of the leaf's lifetime.
+_BEFORE_RENEWAL: Final = timedelta(days=3)
+_SHARE_BEFORE_RENEWAL: Final = 10
+#: The next check while something is in the way, and after something was seen that may pass by itself.
+_IN_TROUBLE: Final = timedelta(days=1)
+_UNSURE: Final = timedelta(hours=1)
+
+
+@frozen(kw_only=True)
+class Preflight:
+    """The regular check of one certificate: when it is next, and what the last one found."""
+
+    certificate_id: str
+    due_at: datetime
+    #: When it was checked last; None before the first time.
+    checked_at: datetime | None = None
+    #: What that check found; None before the first time, and where the CA profile has the checks switched off.
+    readiness: Readiness | None = None
+    #: What was told of last: a fingerprint of the obstacles; empty for none.
+    told: str = ""
+    #: Grows with every save; a save with an older one is refused.
+    version: int = 0
+
+    def is_due(self, now: datetime) -> bool:
+        """Whether it is due; a moment further ahead than `LONGEST_WAIT` was written under a wrong clock."""
+        return self.due_at <= now or self.due_at > now + LONGEST_WAIT
+
+    def without_details(self) -> Preflight:
+        """The same for readers who must not see what targets tell of the server."""
+        readiness = self.readiness
+        return self if readiness is None else evolve(self, readiness=readiness.without_details())
+
+
+def is_checked(certificate: Certificate, active: Issuance | None, current: Issuance | None) -> bool:
+    """Whether a certificate is checked now: it is in service, renews by itself, and no issuance is under way.
+
+    Args:
+        certificate: As it stands.
+        active: The issuance whose leaf is in service.
+        current: The issuance under way, or the last one that failed.
+    """
+    is_under_way = current is not None and current.outcome is None
+    has_leaf = active is not None and active.leaf is not None
+    return certificate.status is Status.ACTIVE and certificate.renews_itself and has_leaf and not is_under_way
+
+
+def checked(before: Preflight, readiness: Readiness | None, now: datetime) -> tuple[Preflight, tuple[Obstacle, ...]]:
+    """The preflight after a check, its next moment aside; and the obstacles that count as told from now on.
+
+    Trouble is told once, again when it changes, and when it is gone: whenever `Preflight.told` is another one than
+    before. What may pass by itself counts when checks have seen it for ten minutes, and nothing is said to be gone
+    before that is known.
+
+    Args:
+        before: As it was stored.
+        readiness: What was found; None where the CA profile has the checks switched off.
+        now: The present moment.
+    """
+    if readiness is None:
+        return evolve(before, checked_at=now, readiness=None, told=""), ()
+    readiness = readiness.after(before.readiness, now)
+    lasting = readiness.lasting(now)
+    is_open = not lasting and not readiness.is_ready
+    print_now = before.told if is_open else fingerprint(lasting)
+    return evolve(before, checked_at=now, readiness=readiness, told=print_now), lasting
+
+
+def comes_too_late(certificate: Certificate, active: Issuance, until: datetime, now: datetime) -> bool:
+    """Whether an order that waits so long leaves the renewal less than half of its time.
+
+    Args:
+        certificate: As it stands.
+        active: The issuance whose leaf is in service.
+        until: When the order can be placed.
+        now: The present moment.
+    """
+    if active.leaf is None:
+        return True
+    begins, ends = max(now, renewal_moment(certificate, active, active.leaf)), active.leaf.not_after
+    return until > begins + (ends - begins) / 2
+
+
+def next_preflight(certificate: Certificate, active: Issuance | None, after: Preflight, now: datetime) -> datetime:
+    """When a certificate is checked next.
+
+    Args:
+        certificate: As it stands.
+        active: The issuance whose leaf is in service; None without one.
+        after: With what the check at this moment found, if there was one.
+        now: The present moment.
+    """
+    due_at = _weekly(certificate.id, now if after.checked_at is None else now + _LEAST)
+    if after.readiness is not None and not after.readiness.is_ready:
+        blocking = [obstacle for obstacle in after.readiness.obstacles if obstacle.blocks]
+        is_known = after.told == fingerprint(blocking)
+        due_at = min(due_at, now + (_IN_TROUBLE if is_known else _UNSURE))
+    if active is not None and active.leaf is not None and certificate.renews_itself:
+        renews_at = renewal_moment(certificate, active, active.leaf)
+        before = renews_at - min(_BEFORE_RENEWAL, active.leaf.lifetime / _SHARE_BEFORE_RENEWAL)
+        if after.checked_at is None or after.checked_at < before:
+            due_at = min(due_at, max(before, now + _UNSURE))
+    return due_at
+
+
+def _weekly(certificate_id: str, after: datetime) -> datetime:
+    """The certificate's own moment of the week, the first one that follows."""
+    digest = hashlib.sha256(f"preflight {certificate_id}".encode()).digest()
+    begins = _EPOCH + _WEEK * (int.from_bytes(digest[:4]) / 2**32)
+    return begins + _WEEK * (1 + (after - begins) // _WEEK)

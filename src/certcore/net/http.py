@@ -1,0 +1,251 @@
+"""HTTP to servers that may be hostile: one request, one bounded reply or one failure. No redirects, retries or sleeps.
+
+TLS is always verified. Plain ``http`` goes to loopback only, unless it is permitted. Connections are pooled and kept
+alive.
+
+A server's answer can name URLs that are requested next (an ACME directory does). They may lead to the public Internet,
+or to the kind of network on which the configured server itself is; plain ``http`` is spoken only where the configured
+URL is of that kind, too. So no server reaches the services of this host or network through us.
+"""
+
+from __future__ import annotations
+
+import ssl
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from attrs import field, frozen
+
+from certcore.errors import InvalidInputError
+from certcore.forks import renew_after_fork
+from certcore.messages import Message
+from certcore.net.addresses import AddressKind, address_kind, is_loopback
+from certcore.net.failures import UNREACHABLE, FailureKind, NetworkError, failure
+from certcore.net.http_connection import ConnectionBrokenError, HttpConnection, ReplyTooLargeError
+from certcore.net.tls import tls_context
+from certcore.net.urls import BadUrlError, Origin, parse_url
+from certcore.version import __version__
+
+__all__ = ["MAX_BODY", "HttpClient", "HttpReply"]
+
+#: The largest body that is read, in bytes.
+MAX_BODY: Final = 1024 * 1024
+
+
+@frozen(kw_only=True)
+class HttpReply:
+    """What a server answered."""
+
+    #: The HTTP status code.
+    status: int
+    #: The URL that was requested.
+    url: str
+    #: The body, at most :data:`MAX_BODY` bytes; empty when it was not read.
+    body: bytes = field(default=b"", repr=False)
+    _headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+
+    def header(self, name: str) -> str:
+        """One header's value, whatever the case of its name, or an empty string."""
+        return next(iter(self.headers(name)), "")
+
+    def headers(self, name: str) -> tuple[str, ...]:
+        """All values of a header that may be repeated."""
+        name_sought = name.lower()
+        return tuple(value for known, value in self._headers if known == name_sought)
+
+
+class HttpClient:
+    """A pool of verified, kept-alive connections, for any number of threads. A forked child gets an empty pool.
+
+    Args:
+        timeout: Seconds to send a request, and seconds for its whole reply.
+        connect_timeout: Seconds to connect to each address of a host, and for the TLS handshake; by default `timeout`.
+        tls: What is trusted; by default `tls_context`'s.
+        user_agent: The User-Agent header; by default ``certcore/<version>``.
+        pool_size: How many idle connections per origin are kept for reuse.
+        allow_http: Whether plain ``http`` may go to other machines.
+        monotonic: Seconds from any start, never backwards; only differences are used.
+
+    Raises:
+        InvalidInputError: A timeout is not positive.
+    """
+
+    def __init__(
+        self,
+        *,
+        timeout: float = 10.0,
+        connect_timeout: float | None = None,
+        tls: ssl.SSLContext | None = None,
+        user_agent: str = "",
+        pool_size: int = 32,
+        allow_http: bool = False,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        if not timeout > 0 or (connect_timeout is not None and not connect_timeout > 0):
+            raise InvalidInputError(
+                "timeout", Message("input.not_positive_seconds", "must be a positive number of seconds.")
+            )
+        #: Seconds for each reply.
+        self.timeout = timeout
+        self._connect_timeout = connect_timeout or timeout
+        self._headers = f"User-Agent: {user_agent or f'certcore/{__version__}'}\r\nAccept-Encoding: identity\r\n"
+        self._tls = tls or tls_context()
+        self._pool_size = pool_size
+        self._allow_http = allow_http
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        #: Idle connections by origin, the most recently used last.
+        self._idle: dict[Origin, deque[HttpConnection]] = {}
+        #: The kind of network of each configured server, as its verified connection showed.
+        self._home_kinds: dict[Origin, AddressKind] = {}
+        weakref.finalize(self, _close_all, self._idle)  # a client that is never closed leaves no sockets behind
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Drop the parent's connections without sending anything; see `certcore.forks`."""
+        self._lock = threading.Lock()
+        _close_all(self._idle)
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        home: str = "",
+        read_body: bool = True,
+    ) -> HttpReply:
+        """Send one request and read the whole reply, whatever its status.
+
+        Args:
+            method: GET, HEAD or POST.
+            url: An ``https`` URL, or an ``http`` URL that is permitted.
+            body: The body of a POST.
+            headers: Headers besides Host, User-Agent, Accept-Encoding and Content-Length.
+            home: The configured URL whose server named this one; empty for a configured URL.
+            read_body: Whether the reply's body is read; without it the connection is closed behind the headers.
+
+        Raises:
+            NetworkError: There is no usable reply.
+        """
+        origin, target = self._parse(url)
+        start = self._parse(home)[0] if home else origin
+        if origin.scheme == "http" and start.scheme != "http":
+            clause = Message("network.not_encrypted", "is not encrypted, but the URL that names it is")
+            raise NetworkError(FailureKind.BAD_URL, clause, host=origin.label)
+        head = self._head(method, origin, target, body, headers or {})
+        connection = self._connection(origin, start)
+        try:
+            reply = connection.exchange(head, body or b"", method=method, limit=MAX_BODY if read_body else None)
+        except ReplyTooLargeError:
+            clause = Message("network.too_large", "sent more than {most} KiB", {"most": MAX_BODY // 1024})
+            raise NetworkError(FailureKind.TOO_LARGE, clause, host=origin.label) from None
+        except TimeoutError as error:
+            raise failure(error, seconds=self.timeout, host=origin.label) from error
+        except (OSError, ConnectionBrokenError) as error:
+            # Whatever the cause, the request may have arrived: not a kind that says there was no connection.
+            raise failure(ConnectionResetError(), seconds=self.timeout, host=origin.label) from error
+        finally:
+            self._give_back(origin, connection)
+        return HttpReply(status=reply.status, url=url, body=reply.body, headers=reply.headers)
+
+    def close(self) -> None:
+        """Close the idle connections. The client stays usable and connects again."""
+        with self._lock:
+            _close_all(self._idle)
+
+    def __repr__(self) -> str:
+        return f"HttpClient(timeout={self.timeout:g})"
+
+    def _parse(self, url: str) -> tuple[Origin, str]:
+        try:
+            return parse_url(url, allow_http=self._allow_http)
+        except BadUrlError as error:
+            text = "has a URL that cannot be requested: it {reason}"
+            raise NetworkError(
+                FailureKind.BAD_URL, Message("network.bad_url", text, {"reason": error.clause})
+            ) from None
+
+    def _connection(self, origin: Origin, start: Origin) -> HttpConnection:
+        """An idle connection that is still open, or a new one."""
+        while True:
+            with self._lock:
+                idle = self._idle.get(origin)
+                connection = idle.pop() if idle else None
+            if connection is None:
+                return self._connect(origin, start)
+            if connection.is_open() and self._permits(connection.address, origin, start):
+                return connection
+            connection.close()
+
+    def _connect(self, origin: Origin, start: Origin) -> HttpConnection:
+        try:
+            connection = HttpConnection(
+                origin.host,
+                origin.port,
+                tls=self._tls if origin.scheme == "https" else None,
+                connect_timeout=self._connect_timeout,
+                timeout=self.timeout,
+                monotonic=self._monotonic,
+                permits=lambda address: self._permits(address, origin, start),
+            )
+        except (OSError, ValueError) as error:
+            raise _not_connected(error, self._connect_timeout, origin.label) from error
+        if origin == start:
+            self._home_kinds[origin] = address_kind(connection.address)
+        return connection
+
+    def _permits(self, address: str, origin: Origin, start: Origin) -> bool:
+        """Whether a server that the one at `start` has named may be at this address.
+
+        The configured server itself may be anywhere, as an internal CA is: its certificate identifies it.
+        """
+        kind = address_kind(address)
+        if origin.scheme == "http" and not self._allow_http:
+            return kind is AddressKind.LOOPBACK
+        if origin == start:
+            return kind is not AddressKind.UNUSABLE
+        return kind in (AddressKind.PUBLIC, self._home_kinds.get(start, _literal_kind(start.host)))
+
+    def _give_back(self, origin: Origin, connection: HttpConnection) -> None:
+        if connection.reusable:
+            with self._lock:
+                idle = self._idle.setdefault(origin, deque())
+                if len(idle) < self._pool_size:
+                    idle.append(connection)
+                    return
+        connection.close()
+
+    def _head(self, method: str, origin: Origin, target: str, body: bytes | None, headers: Mapping[str, str]) -> bytes:
+        length = "" if body is None else f"Content-Length: {len(body)}\r\n"
+        more = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        head = f"{method} {target} HTTP/1.1\r\nHost: {origin.label}\r\n{self._headers}{length}{more}\r\n"
+        return head.encode("ascii")
+
+
+def _not_connected(error: Exception, seconds: float, host: str) -> NetworkError:
+    """The failure to connect; a connection that was reset before its first request was not made."""
+    if isinstance(error, ConnectionError) and not isinstance(error, ConnectionRefusedError):
+        return NetworkError(FailureKind.UNREACHABLE, UNREACHABLE, host=host)
+    if isinstance(error, ValueError) and not isinstance(error, UnicodeError | ssl.SSLError):
+        return NetworkError(FailureKind.UNREACHABLE, UNREACHABLE, host=host)
+    return failure(error, seconds=seconds, host=host)
+
+
+def _close_all(idle: dict[Origin, deque[HttpConnection]]) -> None:
+    while idle:
+        for connection in idle.popitem()[1]:
+            connection.close()
+
+
+def _literal_kind(host: str) -> AddressKind:
+    """The kind of network that a host is on, as far as its name alone tells it."""
+    if is_loopback(host):
+        return AddressKind.LOOPBACK
+    kind = address_kind(host)
+    return AddressKind.PUBLIC if kind is AddressKind.UNUSABLE else kind

@@ -1,0 +1,33 @@
+"""The numbers of dashboards that this process has counted lately."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from attrs import define, field
+
+from certcore.model.counts import CertificateCounts
+
+__all__ = ["CountCache"]
+
+#: How many are kept: a panel of many tenants asks for the numbers of each.
+_MOST: Final = 1000
+
+_Key = tuple[str | None, str | None]
+
+
+@define(eq=False)
+class CountCache:
+    """Counts by CA profile and owner. It has no lock, which a fork could leave locked: each operation is atomic."""
+
+    _counts: dict[_Key, CertificateCounts] = field(factory=dict, init=False, repr=False)
+
+    def get(self, key: _Key) -> CertificateCounts | None:
+        """What was counted last; None if it was not, or is not kept any more."""
+        return self._counts.get(key)
+
+    def put(self, key: _Key, counts: CertificateCounts) -> None:
+        """Keep what was counted."""
+        if len(self._counts) >= _MOST:
+            self._counts.clear()
+        self._counts[key] = counts

@@ -1,0 +1,93 @@
+"""The feed of all events: what happened to the certificates of everybody, or of one owner, by a cursor."""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from typing import Final
+
+from certcore.engine.reconcile import Engine
+from certcore.errors import InvalidInputError, StorageBusyError
+from certcore.messages import Message
+from certcore.model.events import EventPage, FeedEvent
+from certcore.model.identifiers import check_owner
+from certcore.model.input_limits import true_or_false
+from certcore.model.permissions import Permission
+from certcore.ports.storage import Storage
+from certcore.services.access import Access
+from certcore.services.certificate_list import check_limit
+
+__all__ = ["EventFeed"]
+
+#: How many events a call numbers at most, in how many transactions.
+_BATCH: Final = 1000
+_BATCHES: Final = 10
+_CURSOR: Final = re.compile(r"[0-9]{1,18}")
+
+
+class EventFeed:
+    """The part of `certcore.CertCore` that reads the events of all certificates."""
+
+    __slots__ = ()
+
+    _engine: Engine
+    _access: Access
+
+    def events(
+        self,
+        *,
+        after: str | None = None,
+        limit: int = 100,
+        owner: str | None = None,
+        descending: bool = False,
+        actor: str = "system",
+    ) -> EventPage:
+        """What happened to all certificates, or to those of one owner, oldest first: for logs, syncs and live pages.
+
+        Whoever asks again with the ``next_cursor`` of the page before gets every event once: none comes before one that
+        was handed out, in whatever order the transactions of other processes end. Events of a certificate come in the
+        order of its timeline, also after it was deleted. With an ``owner``, those are told that happened while the
+        certificate was this owner's.
+
+        Args:
+            after: The ``next_cursor`` of the page before; None begins with the first event, or the last one.
+            limit: How many, from 1 to 1000.
+            owner: Only events of this tenant's certificates; empty for those without one. None, for all, needs a
+                permission of its own.
+            descending: Newest first: the cursor goes back in time. It can be used in the other direction, too.
+            actor: Who asks.
+
+        Raises:
+            InvalidInputError: The limit or the cursor is invalid.
+            AccessDeniedError: The policy refused; with an ``owner`` it may allow.
+        """
+        permission = Permission.CERTIFICATE_LIST_ALL if owner is None else Permission.CERTIFICATE_LIST
+        self._access.require(actor, permission, owner="" if owner is None else check_owner(owner))
+        check_limit(limit)
+        true_or_false("descending", descending)
+        position = None if after is None else _position(after)
+        storage = self._engine.storage
+        _number(storage)
+        with storage.read() as transaction:
+            events = transaction.events.feed(after=position, owner=owner, descending=descending, limit=limit)
+            domains = transaction.certificates.domains({event.certificate_id for event in events}, owner=owner)
+        items = tuple(FeedEvent(event=event, domain=domains.get(event.certificate_id, "")) for event in events)
+        last = events[-1].position if events else position or 0
+        return EventPage(items=items, next_cursor=str(last))
+
+
+def _number(storage: Storage) -> None:
+    """Number what was committed since the last call; while another process does so, its numbers will do."""
+    for _ in range(_BATCHES):
+        with storage.read() as transaction:
+            if not transaction.events.has_unnumbered():
+                return
+        with suppress(StorageBusyError), storage.write() as transaction:
+            transaction.events.number(limit=_BATCH)
+
+
+def _position(after: object) -> int:
+    if not isinstance(after, str) or not _CURSOR.fullmatch(after):
+        reason = Message("input.not_a_cursor", "is not the next_cursor of a page.")
+        raise InvalidInputError("after", reason, advice=Message("input.not_a_cursor.advice", "Begin without a cursor."))
+    return int(after)

@@ -1,0 +1,47 @@
+"""How much of the limits of CAs is used, as their modules count it: validated where it comes in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from certcore.model.plugin_calls import call_plugin
+from certcore.model.plugin_results import UnexpectedResultError, conform
+from certcore.ports.ca_module import CAModule, ModuleContext
+from certcore.ports.module_budgets import BudgetUse, SupportsBudgets
+
+__all__ = ["module_budgets"]
+
+_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_MOST: Final = 20
+
+
+def module_budgets(name: str, module: CAModule, context: ModuleContext) -> Sequence[BudgetUse]:
+    """The limits of a CA profile with their use; empty where its module counts none.
+
+    Raises:
+        PluginError: The module failed, or returned something else.
+    """
+    if not isinstance(module, SupportsBudgets):
+        return ()
+    budgets: Sequence[BudgetUse] = call_plugin(name, "budgets", module.budgets, context, returns=_sound_budgets)
+    return budgets
+
+
+def _sound_budgets(returned: object) -> tuple[BudgetUse, ...]:
+    """What a module returned as the use of its limits.
+
+    Raises:
+        UnexpectedResultError: It is something else, more than is shown, or a name is not a word.
+    """
+    budgets: tuple[BudgetUse, ...] = conform(returned, tuple[BudgetUse, ...])
+    names = [budget.name for budget in budgets]
+    if len(budgets) > _MOST or len(set(names)) < len(names):
+        raise UnexpectedResultError(f"{len(budgets)} budgets; {_MOST} with names of their own are allowed")
+    for name in names:
+        if not _NAME.fullmatch(name):
+            raise UnexpectedResultError(
+                f"a budget named {name[:60]!r}, where lower-case letters, digits and underscores belong"
+            )
+    return budgets

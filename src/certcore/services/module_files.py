@@ -1,0 +1,89 @@
+"""Files that CA modules hand out: validated where they come in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import Final
+
+from certcore.engine.module_context import secrets_in
+from certcore.model.export import is_safe_file_name
+from certcore.model.plugin_calls import call_plugin
+from certcore.model.plugin_results import UnexpectedResultError, conform
+from certcore.model.secret import Secret
+from certcore.model.views import CertificateView
+from certcore.ports.ca_module import CAModule, ModuleContext
+from certcore.ports.module_files import ModuleFile, SupportsFiles
+
+__all__ = ["certificate_files", "profile_files", "sound_files"]
+
+_MEDIA_TYPE: Final = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,63}/[a-z0-9][a-z0-9!#$&^_.+-]{0,63}")
+#: What a browser may run in the name of the panel, whatever else is said about it.
+_ACTIVE: Final = re.compile(r"text/(?!plain$|csv$).*|(multipart|message)/.*|.*(html|xml|script|flash).*")
+_MOST_FILES: Final = 20
+_MOST_BYTES: Final = 10 * 1024 * 1024
+#: A shorter secret may be in a file by chance.
+_SHORTEST_SECRET: Final = 8
+_PRIVATE_KEY: Final = b"PRIVATE KEY-----"
+
+
+def profile_files(name: str, module: CAModule, context: ModuleContext) -> Sequence[ModuleFile]:
+    """The files of a CA profile; empty where its module hands out none.
+
+    Raises:
+        PluginError: The module failed, or returned something that must not be handed out.
+    """
+    if not isinstance(module, SupportsFiles):
+        return ()
+    check = partial(sound_files, secrets=secrets_in(context.profile))
+    files: Sequence[ModuleFile] = call_plugin(name, "profile_files", module.profile_files, context, returns=check)
+    return files
+
+
+def certificate_files(
+    name: str, module: CAModule, view: CertificateView, context: ModuleContext
+) -> Sequence[ModuleFile]:
+    """The files of a certificate; empty where its module hands out none.
+
+    Raises:
+        PluginError: As `profile_files`.
+    """
+    if not isinstance(module, SupportsFiles):
+        return ()
+    check = partial(sound_files, secrets=secrets_in(context.profile))
+    call = module.certificate_files
+    files: Sequence[ModuleFile] = call_plugin(name, "certificate_files", call, view, context, returns=check)
+    return files
+
+
+def sound_files(returned: object, *, secrets: Iterable[Secret] = ()) -> tuple[ModuleFile, ...]:
+    """What a module returned as its files.
+
+    Args:
+        returned: What it returned.
+        secrets: What must not be in them.
+
+    Raises:
+        UnexpectedResultError: It is something else, or a file cannot, or must not, be handed out.
+    """
+    files: tuple[ModuleFile, ...] = conform(returned, tuple[ModuleFile, ...])
+    size = sum(len(file.content) for file in files)
+    if len(files) > _MOST_FILES or size > _MOST_BYTES:
+        raise UnexpectedResultError(
+            f"{len(files)} files of {size} bytes; {_MOST_FILES} files of {_MOST_BYTES} bytes are allowed"
+        )
+    names = [file.name.lower() for file in files]
+    hidden = [secret.reveal() for secret in secrets if len(secret.reveal()) >= _SHORTEST_SECRET]
+    for file in files:
+        shown = repr(file.name[:60])
+        if not is_safe_file_name(file.name):
+            raise UnexpectedResultError(f"a file named {shown}, where letters, digits and . _ @ + - belong")
+        if names.count(file.name.lower()) > 1:
+            raise UnexpectedResultError(f"two files named {shown}")
+        if not _MEDIA_TYPE.fullmatch(file.media_type) or _ACTIVE.fullmatch(file.media_type):
+            kind = file.media_type[:60]
+            raise UnexpectedResultError(f"the file {shown} of the media type {kind!r}, which is not handed out")
+        if _PRIVATE_KEY in file.content or any(secret in file.content for secret in hidden):
+            raise UnexpectedResultError(f"the file {shown} with a secret of the profile or a private key")
+    return files

@@ -1,0 +1,46 @@
+"""The key that seals timelines: made once, and sealed like every other secret."""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+from certcore.errors import StorageError
+from certcore.messages import Message
+from certcore.model.secret import Secret, SecretName
+from certcore.ports.sealing import Vault
+from certcore.ports.storage import Storage
+
+__all__ = ["RECORD_KEY", "use_record_key"]
+
+_log = logging.getLogger(__name__)
+RECORD_KEY: Final = SecretName("record-key", "1")
+
+
+def use_record_key(storage: Storage, vault: Vault, fresh: Secret) -> None:
+    """Have a store seal its timelines; with its first key, also the existing ones.
+
+    A record that is there without a seal is taken as it is only at that moment. It is logged, because a database whose
+    key somebody removed comes to the same.
+
+    Args:
+        storage: The store.
+        vault: Opens and seals the key.
+        fresh: A new key, for a store that has none: 32 random bytes.
+
+    Raises:
+        SealingError: The key does not open.
+    """
+    with storage.read() as transaction:
+        sealed = transaction.secrets.get(RECORD_KEY)
+    if sealed is None:
+        new = vault.seal(fresh, RECORD_KEY)
+        with storage.write() as transaction:
+            if transaction.secrets.add(RECORD_KEY, new):
+                count = transaction.timelines.seal_all(fresh.reveal())
+                if count:
+                    _log.warning("The timelines of %d certificates were sealed with a new key.", count)
+            sealed = transaction.secrets.get(RECORD_KEY)
+    if sealed is None:
+        raise StorageError(Message("core.no_timeline_key", "The key that seals the timelines is not in the store."))
+    storage.use_record_key(vault.open(sealed, RECORD_KEY).reveal())

@@ -1,0 +1,225 @@
+"""Transfer of a certificate to another owner: both sides' policy asked, private keys sealed anew, nothing inherited.
+
+The new owner gets the certificate with the leaf in service and its private key. What the old owner's control of the
+domains has earned beyond that is not handed on: an issuance under way ends, the next one waits for CNAMEs with the new
+owner's labels, a CSR of the old owner is dropped, and consents and what they are about have to be given again. The next
+issuance makes a new key, as the old owner may have kept the present one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from attrs import evolve, frozen
+
+from certcore.engine.certificate_keys import SealedKey, find_key, open_key
+from certcore.engine.module_context import Contexts
+from certcore.errors import InvalidInputError
+from certcore.messages import Message
+from certcore.model.certificate import Certificate
+from certcore.model.conditions import with_standing
+from certcore.model.events import EventKind
+from certcore.model.form import fields_of
+from certcore.model.hints import DnsRecord, DnsRecords
+from certcore.model.identifiers import MOST_OWNER, check_identifier
+from certcore.model.issuance import Issuance
+from certcore.model.lifecycle import Status
+from certcore.model.permissions import Permission
+from certcore.model.plugin_calls import call_for_hints
+from certcore.model.secret import SealedSecret, SecretName
+from certcore.model.views import CertificateView
+from certcore.ports.storage import Transaction
+from certcore.services.access import Access
+from certcore.services.certificate_changes import certificate_event, changes_between, conflict, read_version, validate
+from certcore.services.exclusive import exclusively
+from certcore.services.issuance_attempts import end_attempt, issuances_in_use
+from certcore.services.reissues import as_in_service
+
+__all__ = ["TransferPreview", "Transfers"]
+
+
+@frozen(kw_only=True)
+class TransferPreview:
+    """What a transfer would bring about; nothing is changed by looking at it."""
+
+    #: The certificate as the new owner would have it.
+    certificate: Certificate
+    #: The DNS records that the new owner has to set before the next issuance.
+    records: tuple[DnsRecord, ...]
+    #: The fields that would change besides the owner, with their old and new values as plain JSON.
+    changes: Mapping[str, Mapping[str, Any]]
+    #: Whether an issuance under way, or one that has failed, would be given up.
+    ends_issuance: bool
+
+
+@frozen(kw_only=True, eq=False, slots=False)
+class Transfers:
+    """Giving a certificate to another owner."""
+
+    _contexts: Contexts
+    _access: Access
+
+    def preview_transfer(self, certificate_id: str, *, to: str, actor: str = "system") -> TransferPreview:
+        """What `transfer` would do, and the DNS records that the new owner would need. Nothing is stored.
+
+        Args:
+            certificate_id: The certificate.
+            to: The new owner; empty for none.
+            actor: Who asks.
+
+        Raises:
+            InvalidInputError, NotFoundError, AccessDeniedError: As `transfer`.
+        """
+        stored, changed = self._transferred(certificate_id, to, actor)
+        return TransferPreview(
+            certificate=changed,
+            records=self._records(changed),
+            changes={name: change for name, change in changes_between(stored, changed).items() if name != "owner"},
+            ends_issuance=stored.issuance_id not in (None, stored.active_issuance_id),
+        )
+
+    def transfer(
+        self, certificate_id: str, *, to: str, version: int | None = None, actor: str = "system"
+    ) -> Certificate:
+        """Give a certificate to another owner, with the leaf in service and its private key.
+
+        An issuance under way is given up; without a leaf the certificate is a draft again. The next issuance needs DNS
+        records with labels of the new owner: see `preview_transfer`. It makes a new key; a CSR of the old owner is
+        dropped, and consents have to be given again. Who may not see the old owner's certificates does not see what is
+        in the timeline from before.
+
+        Args:
+            certificate_id: The certificate.
+            to: The new owner; empty for none.
+            version: The version that the user has read; a transfer of a newer one is refused. None: any version.
+            actor: Who does this. The policy is asked for both owners: ``certificate.transfer`` of the old one,
+                ``certificate.create`` and ``authority.use`` of the new one.
+
+        Raises:
+            InvalidInputError: It belongs to this owner already, or the CA profile does not issue it for the new one.
+            StaleWriteError: Another save came first.
+            CertificateBusyError: It is being worked on; nothing was changed.
+            NotFoundError: There is no such certificate.
+            AccessDeniedError: The policy refused.
+            SealingError: A private key cannot be opened; nothing was changed.
+        """
+        stored, changed = self._transferred(certificate_id, to, actor)
+        expected = evolve(changed, version=read_version(version, stored))
+        if expected.version != stored.version:
+            with self._contexts.storage.read() as transaction:
+                raise conflict(transaction, expected, stored)
+
+        def prepare(_: Certificate, issuances: Sequence[Issuance]) -> Mapping[SecretName, SealedSecret]:
+            return self._sealed_anew(stored, changed, issuances)
+
+        def change(transaction: Transaction, current: Certificate, keys: Mapping[SecretName, SealedSecret]) -> None:
+            now = self._contexts.environment.now()
+            if (current.version, current.owner) != (expected.version, stored.owner):
+                raise conflict(transaction, expected, current)
+            end_attempt(transaction, current, now)
+            owned = _given_to(current, to, _active(transaction, current), changed.module_data)
+            owned = evolve(owned, updated_at=now)
+            owned = with_standing(owned, issuances_in_use(transaction, owned), now, changed_at=now)
+            saved = transaction.certificates.save(owned)
+            for name, sealed in keys.items():
+                if transaction.secrets.get(name) is not None:  # not that of an attempt which has just ended
+                    transaction.secrets.put(name, sealed)
+            transaction.schedules.take_over(current.id, due_at=now, attempts=0)
+            left, came = (
+                certificate_event(
+                    self._contexts, told_of, EventKind.TRANSFERRED, actor, from_status=current.status, **data
+                )
+                for told_of, data in (
+                    (evolve(saved, owner=current.owner), {"to": to}),
+                    (saved, {"version": saved.version}),
+                )
+            )
+            transaction.events.append([left, came])
+
+        exclusively(self._contexts, certificate_id, permit=lambda _: None, prepare=prepare, change=change)
+        with self._contexts.storage.read() as transaction:
+            return transaction.certificates.get(certificate_id)
+
+    def _transferred(self, certificate_id: str, to: str, actor: str) -> tuple[Certificate, Certificate]:
+        """The certificate, and as the new owner would have it: permitted by the policy, valid for its CA profile."""
+        stored = self._access.certificate(actor, Permission.CERTIFICATE_TRANSFER, certificate_id)
+        if check_identifier("to", to, most=MOST_OWNER) == stored.owner:
+            raise InvalidInputError("to", Message("transfer.same_owner", "is the owner already."))
+        self._access.require(actor, Permission.CERTIFICATE_CREATE, owner=to)
+        with self._contexts.storage.read() as transaction:
+            active = _active(transaction, stored)
+        changed = _given_to(stored, to, active, self._impersonal(stored))
+        self._access.require_profiles(actor, changed)
+        return stored, validate(self._contexts, changed)
+
+    def _impersonal(self, certificate: Certificate) -> Mapping[str, Any]:
+        """The module's data without consents, and without the texts that the old owner has typed for them."""
+        if certificate.authority_id is None:
+            return certificate.module_data
+        with self._contexts.storage.read() as transaction:
+            authority = transaction.authorities.get(certificate.authority_id)
+        fields = fields_of(self._contexts.plugins.module(authority.module).certificate_type)
+        consents = {field.name for field in fields if field.consent_to}
+        personal = consents | {field.name for field in fields if field.personal}
+        return {name: value for name, value in certificate.module_data.items() if name not in personal}
+
+    def _sealed_anew(
+        self, before: Certificate, after: Certificate, issuances: Sequence[Issuance]
+    ) -> Mapping[SecretName, SealedSecret]:
+        """The private keys of the issuances, sealed for the new owner."""
+        keys: list[SealedKey] = []
+        with self._contexts.storage.read() as transaction:
+            for issuance in issuances:
+                key = find_key(transaction, before, issuance)
+                if key is not None:
+                    keys.append(key)
+        vault = self._contexts.vault
+        return {key.name: vault.seal(open_key(key, vault), key.name, owner=after.owner) for key in keys}
+
+    def _records(self, certificate: Certificate) -> tuple[DnsRecord, ...]:
+        """The DNS records that the module asks the owner of a certificate for."""
+        if certificate.authority_id is None:
+            return ()
+        with self._contexts.storage.read() as transaction:
+            authority = transaction.authorities.get(certificate.authority_id)
+        module, context = self._contexts.context(authority)
+        draft = evolve(certificate, status=Status.DRAFT, issuance_id=None, active_issuance_id=None, not_after=None)
+        view = CertificateView(
+            certificate=draft,
+            authority=authority,
+            issuance=None,
+            active=None,
+            events=(),
+            schedule=None,
+            now=self._contexts.environment.now(),
+        )
+        about = evolve(context, owner=certificate.owner)
+        hints = call_for_hints(authority.module, "hints", module.hints, view, about)
+        return tuple(record for hint in hints if isinstance(hint, DnsRecords) for record in hint.rows)
+
+
+def _active(transaction: Transaction, certificate: Certificate) -> Issuance | None:
+    """The issuance whose leaf is in service."""
+    active_id = certificate.active_issuance_id
+    return None if active_id is None else transaction.issuances.get(active_id)
+
+
+def _given_to(
+    certificate: Certificate, owner: str, active: Issuance | None, module_data: Mapping[str, Any]
+) -> Certificate:
+    """The certificate of another owner, without what is under way and what is the old owner's own."""
+    has_attempt = certificate.issuance_id not in (None, certificate.active_issuance_id)
+    if has_attempt and active is not None:
+        certificate = as_in_service(certificate, active.names, active.key_type, active.own_csr_pem)
+    is_unissued = certificate.status in (Status.PENDING, Status.PROCESSING, Status.ERROR)
+    return evolve(
+        certificate,
+        owner=owner,
+        status=Status.DRAFT if is_unissued else certificate.status,
+        issuance_id=None if has_attempt else certificate.issuance_id,
+        problem=None if has_attempt else certificate.problem,
+        csr_pem="",
+        renewal=evolve(certificate.renewal, rotate_key=True),
+        module_data=module_data,
+    )

@@ -1,0 +1,274 @@
+"""What every store keeps about deliveries: a cursor per observer and certificate, and which observers there are."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+
+import pytest
+from attrs import evolve
+
+from certcore.errors import LeaseLostError
+from certcore.model.deliveries import DeliveryCursor, KnownObserver
+from certcore.model.events import Event, EventKind
+from certcore.ports.storage import Storage
+from certcore.testing.contracts.samples import LATER, NOW
+
+__all__ = ["DeliveriesContract"]
+
+_SECOND = timedelta(seconds=1)
+
+
+class DeliveriesContract:
+    """The part of `certcore.testing.contracts.storage.StorageContract` that is about deliveries."""
+
+    @pytest.fixture
+    def storage(self) -> Storage:
+        """An empty store."""
+        raise NotImplementedError
+
+    def test_pending_events_are_offered_to_all_observers(self, storage: Storage) -> None:
+        """Once, pending for longest first; a new cursor begins at what was offered before, due since the event."""
+        _append(storage, "late", at=NOW + _SECOND)
+        _append(storage, "c", "c")
+        with storage.read() as transaction:
+            assert transaction.deliveries.is_due(observers=["mail"], now=NOW - timedelta(days=9))
+            assert transaction.deliveries.of_certificate("c") == []
+        assert _offer(storage, "web", "mail", limit=1) == 1
+        expected = DeliveryCursor(certificate_id="c", observer="mail", delivered=0, length=2, due_at=NOW)
+        assert _cursors(storage) == [expected, evolve(expected, observer="web")]
+        with storage.read() as transaction:
+            timeline = transaction.timelines.get("c")
+            assert (timeline.offered, timeline.pending_since) == (2, None)
+            assert transaction.deliveries.of_certificate("late") == []
+        assert _offer(storage, "web", "mail", now=NOW) == 1
+        assert [cursor.due_at for cursor in _cursors(storage, "late")] == [NOW, NOW]  # not later than now
+        assert _offer(storage, "web", "mail") == 0
+
+    def test_an_observer_that_comes_later_begins_there(self, storage: Storage) -> None:
+        """It is offered what happens from then on, and what nobody was offered; cursors that are there go on."""
+        _append(storage, "c")
+        _offer(storage, "web")
+        _append(storage, "c", at=NOW + _SECOND)
+        _offer(storage, "mail", "web")
+        places = {cursor.observer: (cursor.delivered, cursor.length, cursor.due_at) for cursor in _cursors(storage)}
+        assert places == {"mail": (1, 2, NOW + _SECOND), "web": (0, 2, NOW)}
+
+    def test_only_what_is_due_to_these_observers_is_claimed(self, storage: Storage) -> None:
+        """Longest overdue first, up to the limit, and nobody else's: another process has that observer."""
+        _append(storage, "late", at=NOW + _SECOND)
+        _append(storage, "c")
+        _offer(storage, "web", "mail", "elsewhere")
+        with storage.read() as transaction:
+            assert not transaction.deliveries.is_due(observers=["web"], now=NOW - _SECOND)
+            assert transaction.deliveries.is_due(observers=["web"], now=NOW)
+            assert not transaction.deliveries.is_due(observers=["nobody"], now=LATER)
+        assert _claim(storage, "nobody") == []
+        assert _claim(storage, "web", now=NOW - _SECOND) == []
+        (first,) = _claim(storage, "web", "mail", limit=1)
+        assert (first.certificate_id, first.observer) == ("c", "mail")
+        assert (first.lease_owner, first.lease_until, first.token) == ("me", NOW + timedelta(minutes=1), 1)
+        assert _cursors(storage)[1] == first
+        rest = _claim(storage, "web", "mail", owner="you")
+        assert [(each.certificate_id, each.observer) for each in rest] == [
+            ("c", "web"),
+            ("late", "mail"),
+            ("late", "web"),
+        ]
+        assert _claim(storage, "web", "mail") == []
+        with storage.read() as transaction:  # leased, but not delivered
+            assert transaction.deliveries.is_due(observers=["web"], now=NOW)
+        later = _claim(storage, "web", "mail", now=NOW + timedelta(minutes=1))
+        assert [each.token for each in later] == [2, 2, 2, 2]
+
+    def test_a_delivery_is_settled(self, storage: Storage) -> None:
+        """Who took all is not due any more; who failed waits; the lease ends; the other observers' cursors stay."""
+        _append(storage, "c", "c")
+        _offer(storage, "mail", "web")
+        mail, web = _claim(storage, "mail", "web")
+        _settle(storage, evolve(mail, delivered=2, due_at=LATER))
+        failed = evolve(web, delivered=1, attempts=3, failing_since=NOW, due_at=LATER, reason="it raised Größe.")
+        _settle(storage, failed)
+        told = evolve(mail, delivered=2, due_at=None, lease_owner="", lease_until=None)
+        failed = evolve(failed, lease_owner="", lease_until=None)
+        assert _cursors(storage) == [told, failed]
+        with storage.read() as transaction:
+            assert not transaction.deliveries.is_due(observers=["mail", "web"], now=LATER - _SECOND)
+            assert not transaction.deliveries.is_due(observers=["mail"], now=LATER)
+            failing = transaction.deliveries.failing(observers=["mail", "web"], limit=9)
+            assert failing == [failed]
+            assert transaction.deliveries.failing(observers=["mail"], limit=9) == []
+            assert transaction.deliveries.failed_of(["c", "other"]) == [failed]
+            assert transaction.deliveries.failed_of(["other"]) == transaction.deliveries.failed_of([]) == []
+        (again,) = _claim(storage, "mail", "web", now=LATER)
+        _settle(storage, evolve(again, delivered=2, attempts=0, failing_since=None, due_at=LATER, reason=""))
+        with storage.read() as transaction:
+            assert transaction.deliveries.failed_of(["c"]) == []
+            assert transaction.deliveries.failing(observers=["mail", "web"], limit=9) == []
+
+    def test_events_that_come_during_a_delivery_are_not_missed(self, storage: Storage) -> None:
+        """Who took all that it was given is due again, if more was offered meanwhile; a retry is not hurried."""
+        _append(storage, "c")
+        _offer(storage, "mail", "web")
+        mail, web = _claim(storage, "mail", "web")
+        _append(storage, "c", at=NOW + _SECOND)
+        _offer(storage, "mail", "web")
+        _settle(storage, evolve(mail, delivered=1, due_at=NOW + _SECOND))
+        _settle(storage, evolve(web, attempts=1, due_at=LATER, reason="down"))
+        _append(storage, "c", at=NOW + 2 * _SECOND)
+        _offer(storage, "mail", "web")
+        places = {cursor.observer: (cursor.delivered, cursor.length, cursor.due_at) for cursor in _cursors(storage)}
+        assert places == {"mail": (1, 3, NOW + _SECOND), "web": (0, 3, LATER)}
+
+    def test_who_was_overtaken_settles_nothing(self, storage: Storage) -> None:
+        """A delivery whose lease ran out and was taken over can neither renew it nor store how far it came."""
+        _append(storage, "c", "c")
+        _offer(storage, "mail", "web")
+        slow, other = _claim(storage, "mail", "web")
+        with storage.write() as transaction:
+            transaction.deliveries.renew_lease(slow, lease_until=LATER)
+        assert _cursors(storage)[0].lease_until == LATER
+        (quick,) = _claim(storage, "mail", now=LATER, owner="you")
+        for call in ("renew", "settle"):
+            with pytest.raises(LeaseLostError), storage.write() as transaction:
+                if call == "renew":
+                    transaction.deliveries.renew_lease(slow, lease_until=LATER)
+                else:
+                    transaction.deliveries.settle(evolve(slow, delivered=2))
+        with storage.write() as transaction:  # the same transaction stores what is its own
+            with pytest.raises(LeaseLostError):
+                transaction.deliveries.settle(evolve(slow, delivered=2))
+            transaction.deliveries.settle(evolve(other, delivered=2))
+        assert _cursors(storage)[0] == quick
+        assert _cursors(storage)[1].delivered == 2
+        with pytest.raises(LeaseLostError), storage.write() as transaction:  # it is settled
+            transaction.deliveries.settle(evolve(other, delivered=1))
+
+    def test_a_cursor_that_was_begun_anew_is_not_that_of_an_old_lease(self, storage: Storage) -> None:
+        """An observer that was forgotten while a process told it comes back with cursors that count leases from 0."""
+        with storage.write() as transaction:
+            transaction.deliveries.save_observer(KnownObserver(name="mail", seen_at=NOW))
+        _append(storage, "c")
+        _offer(storage, "mail")
+        (old,) = _claim(storage, "mail", owner="asleep")
+        with storage.write() as transaction:
+            assert transaction.deliveries.forget_observer("mail", limit=9)
+        _append(storage, "c")
+        _offer(storage, "mail")
+        (new,) = _claim(storage, "mail", owner="awake")
+        assert (new.token, new.delivered, new.length) == (old.token, 1, 2)
+        with pytest.raises(LeaseLostError), storage.write() as transaction:
+            transaction.deliveries.settle(evolve(old, delivered=1))
+        assert _cursors(storage) == [new]
+
+    def test_a_delivery_that_a_wrong_clock_has_put_off(self, storage: Storage) -> None:
+        """What is to be delivered in some years is due now, and a lease until then keeps nobody away."""
+        years = NOW + timedelta(days=6 * 365)
+        _append(storage, "held")
+        _offer(storage, "mail")
+        with storage.write() as transaction:
+            transaction.deliveries.claim_due(observers=["mail"], now=NOW, owner="me", lease_until=years, limit=9)
+        _append(storage, "c", at=years)
+        _append(storage, "soon", at=NOW + timedelta(minutes=50))
+        _offer(storage, "mail", now=years)
+        assert _claim(storage, "mail", owner="you") == []
+        with storage.write() as transaction:
+            assert transaction.deliveries.repair(now=NOW, limit=9) >= 1
+            assert transaction.deliveries.repair(now=NOW, limit=9) == 0
+        assert {cursor.certificate_id for cursor in _claim(storage, "mail", owner="you")} == {"c", "held"}
+
+    def test_observers_are_known_until_they_are_forgotten(self, storage: Storage) -> None:
+        """Each with two dates; its cursors go with it, some at a time, and it is known until the last one is gone."""
+        seen = KnownObserver(name="Größe", seen_at=NOW)
+        with storage.write() as transaction:
+            transaction.deliveries.save_observer(evolve(seen, name="web"))
+            transaction.deliveries.save_observer(seen)
+            transaction.deliveries.save_observer(evolve(seen, seen_at=LATER, missed_since=LATER))
+        with storage.write() as transaction:
+            known = transaction.deliveries.known_observers(lock=True)
+            assert known == transaction.deliveries.known_observers()
+        assert known == [evolve(seen, seen_at=LATER, missed_since=LATER), evolve(seen, name="web")]
+        _append(storage, "a", "b", "c")
+        _offer(storage, "Größe", "web")
+        calls = []
+        for _ in range(3):
+            with storage.write() as transaction:
+                calls.append(transaction.deliveries.forget_observer("Größe", limit=2))
+        assert calls == [False, True, True]
+        with storage.read() as transaction:
+            assert [observer.name for observer in transaction.deliveries.known_observers()] == ["web"]
+            left = [cursor for one in "abc" for cursor in transaction.deliveries.of_certificate(one)]
+        assert {cursor.observer for cursor in left} == {"web"}
+        assert len(left) == 3
+
+    def test_several_at_once_claim_each_delivery_once(self, storage: Storage) -> None:
+        """Threads that tell, offer, claim and settle at once: each observer gets each event once, and in order."""
+        told: dict[tuple[str, str], list[int]] = {}
+        ids = [f"c{number}" for number in range(6)]
+
+        def work(owner: str) -> None:
+            for turn in range(100_000):
+                if turn < 10:
+                    _append(storage, ids[turn % len(ids)])
+                elif not _is_due(storage):
+                    return
+                with storage.write() as transaction:
+                    transaction.deliveries.offer(observers=["mail", "web"], now=LATER, limit=3)
+                    claimed = transaction.deliveries.claim_due(
+                        observers=["mail", "web"], now=LATER, owner=owner, lease_until=LATER + _SECOND, limit=3
+                    )
+                for cursor in claimed:
+                    numbers = told.setdefault((cursor.certificate_id, cursor.observer), [])
+                    numbers += range(cursor.delivered + 1, cursor.length + 1)
+                    _settle(storage, evolve(cursor, delivered=cursor.length, due_at=LATER))
+
+        threads = [threading.Thread(target=work, args=(f"process {number}",)) for number in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(300)
+        assert not any(thread.is_alive() for thread in threads)
+        with storage.read() as transaction:
+            lengths = {one: transaction.timelines.get(one).length for one in ids}
+        assert sum(lengths.values()) == 30  # ten of each
+        expected = {(one, name): list(range(1, lengths[one] + 1)) for one in ids for name in ("mail", "web")}
+        assert told == expected
+
+
+def _event(certificate_id: str, at: datetime = NOW) -> Event:
+    return Event(certificate_id=certificate_id, kind=EventKind.EDITED, at=at)
+
+
+def _append(storage: Storage, *certificate_ids: str, at: datetime = NOW) -> None:
+    with storage.write() as transaction:
+        transaction.events.append([_event(certificate_id, at) for certificate_id in certificate_ids])
+
+
+def _offer(storage: Storage, *observers: str, now: datetime = LATER, limit: int = 9) -> int:
+    with storage.write() as transaction:
+        return transaction.deliveries.offer(observers=observers, now=now, limit=limit)
+
+
+def _claim(
+    storage: Storage, *observers: str, now: datetime = NOW + _SECOND, owner: str = "me", limit: int = 9
+) -> Sequence[DeliveryCursor]:
+    with storage.write() as transaction:
+        return transaction.deliveries.claim_due(
+            observers=observers, now=now, owner=owner, lease_until=NOW + timedelta(minutes=1), limit=limit
+        )
+
+
+def _settle(storage: Storage, cursor: DeliveryCursor) -> None:
+    with storage.write() as transaction:
+        transaction.deliveries.settle(cursor)
+
+
+def _cursors(storage: Storage, certificate_id: str = "c") -> Sequence[DeliveryCursor]:
+    with storage.read() as transaction:
+        return transaction.deliveries.of_certificate(certificate_id)
+
+
+def _is_due(storage: Storage, observers: Collection[str] = ("mail", "web")) -> bool:
+    with storage.read() as transaction:
+        return transaction.deliveries.is_due(observers=observers, now=LATER)

@@ -1,0 +1,355 @@
+"""Pasted text and uploaded files, taken apart: which blocks they hold, each decoded, with words for what is damaged.
+
+PEM (RFC 7468) is read more loosely than the RFC asks of parsers, as what people paste went through mail programs, web
+pages, chat windows, JSON and word processors. That is safe: what counts is the DER inside, and a signature is over it.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import textwrap
+from collections.abc import Iterator
+from types import MappingProxyType
+from typing import Final
+
+import attrs
+
+from certcore.errors import InvalidInputError
+from certcore.messages import Message
+from certcore.x509.chain import MAX_BYTES
+from certcore.x509.der import Kind, kind_of, read_value
+
+__all__ = ["Piece", "not_a_file", "read_pieces"]
+
+
+@attrs.frozen(kw_only=True)
+class Piece:
+    """A block of a text, or a value of a binary file."""
+
+    #: In which field it was.
+    field: str
+    kind: Kind
+    #: DER; empty for kinds that are not read, and for keys with the old encryption of OpenSSL PEM.
+    data: bytes = attrs.field(repr=False)
+    #: What it is in a sentence: ``certificate number 2``.
+    what: Message
+
+
+#: The labels of PEM that are decoded, without their spaces, and what is expected behind them.
+_DECODED: Final = MappingProxyType(
+    {
+        "CERTIFICATE": Kind.CERTIFICATE,
+        "CMS": Kind.PKCS7,
+        "DSAPRIVATEKEY": Kind.PRIVATE_KEY,
+        "ECPRIVATEKEY": Kind.PRIVATE_KEY,
+        "ENCRYPTEDPRIVATEKEY": Kind.PRIVATE_KEY,
+        "PKCS12": Kind.PKCS12,
+        "PKCS7": Kind.PKCS7,
+        "PRIVATEKEY": Kind.PRIVATE_KEY,
+        "RSAPRIVATEKEY": Kind.PRIVATE_KEY,
+        "TRUSTEDCERTIFICATE": Kind.CERTIFICATE,
+        "X509CERTIFICATE": Kind.CERTIFICATE,
+    }
+)
+#: Those that are named for what they are.
+_NAMED: Final = MappingProxyType(
+    {
+        "CERTIFICATEREQUEST": Kind.REQUEST,
+        "NEWCERTIFICATEREQUEST": Kind.REQUEST,
+        "OPENSSHPRIVATEKEY": Kind.SSH,
+        "PGPMESSAGE": Kind.PGP,
+        "PGPPRIVATEKEYBLOCK": Kind.PGP,
+        "PGPPUBLICKEYBLOCK": Kind.PGP,
+        "PUBLICKEY": Kind.PUBLIC_KEY,
+        "RSAPUBLICKEY": Kind.PUBLIC_KEY,
+        "SSH2ENCRYPTEDPRIVATEKEY": Kind.SSH,
+        "SSH2PUBLICKEY": Kind.SSH,
+        "X509CRL": Kind.REVOCATION_LIST,
+    }
+)
+#: Those that OpenSSL puts beside a key, and that the key itself says again.
+_PASSED_OVER: Final = frozenset({"DHPARAMETERS", "DSAPARAMETERS", "ECPARAMETERS", "X942DHPARAMETERS"})
+_KNOWN: Final = frozenset(_DECODED) | frozenset(_NAMED) | _PASSED_OVER
+#: As OpenSSL writes the labels of its keys that are encrypted in the old way.
+_OLD_KEYS: Final = MappingProxyType(
+    {
+        "DSAPRIVATEKEY": "DSA PRIVATE KEY",
+        "ECPRIVATEKEY": "EC PRIVATE KEY",
+        "RSAPRIVATEKEY": "RSA PRIVATE KEY",
+    }
+)
+
+# Each begins at two dashes and looks at a bounded number of characters, so that no text takes long.
+_BOUNDARY: Final = re.compile(r"--\s{0,9}(BEGIN|END)\s{0,9}([A-Z0-9][A-Z0-9\s]{1,60}?)\s{0,9}(?:-|\Z)")
+_CIPHER: Final = re.compile(r"DEK-Info\s*:\s*([A-Z0-9-]{3,30})\s*,\s*", re.IGNORECASE)
+_HEADER: Final = re.compile(r"^[ \t]*+[A-Z][A-Z0-9-]{0,40}:.*$", re.IGNORECASE | re.MULTILINE)
+#: The initialisation vector in hex digits.
+_AES_VECTOR: Final = 32
+_DES_VECTOR: Final = 16
+_HEX: Final = re.compile(r"[0-9A-F]+", re.IGNORECASE)
+_BASE64: Final = re.compile(r"[A-Za-z0-9+/]*={0,4}")
+_BASE64_VALUES: Final = re.compile(r"[A-Za-z0-9+/=]{40,}")
+_QUADRUPLE: Final = 4
+_COLUMNS: Final = 64
+
+#: Word processors make one dash of several.
+_DASHES: Final = dict.fromkeys([*range(0x2010, 0x2016), 0x2212], "--")
+_INVISIBLE: Final = dict.fromkeys(map(ord, "\0\u00ad\u200b\u200c\u200d\u2060\ufeff"))
+_LOOKALIKES: Final = MappingProxyType({**_DASHES, **_INVISIBLE})
+#: What quoted mail, lists and source code have around each line.
+_AROUND_LINES: Final = dict.fromkeys(map(ord, "\"'`,;>|[]{}()"))
+_ESCAPED: Final = re.compile(r"(?<!\\)\\++u00([0-9a-f]{2})", re.IGNORECASE)
+_ESCAPED_BREAK: Final = re.compile(r"(?<!\\)\\++[nrt]")
+_TAG: Final = re.compile(r"<[/!?A-Za-z](?:(?!-----)[^<>]){0,200}>")
+_ENTITY: Final = re.compile(r"&(?:amp;)?(?:#([0-9]{1,3})|#x([0-9a-f]{1,2})|([a-z]{2,8}));", re.IGNORECASE)
+_ENTITIES: Final = MappingProxyType({"newline": "\n", "nbsp": " ", "plus": "+", "sol": "/", "equals": "=", "tab": " "})
+
+# A SEQUENCE begins like the digit 0; within a few bytes there is a tag that no text holds.
+_BINARY: Final = re.compile(rb"0.{0,15}[\x00-\x08\x0e-\x1f]", re.DOTALL)
+_BINARY_AS_TEXT: Final = re.compile("0[\x80-\x84\u201a\ufffd]")
+_SIGNATURES: Final = (
+    (b"\xfe\xed\xfe\xed", Kind.KEY_STORE),
+    (b"\xce\xce\xce\xce", Kind.KEY_STORE),
+    (b"PK\x03\x04", Kind.ARCHIVE),
+    (b"\x1f\x8b", Kind.ARCHIVE),
+    (b"Rar!", Kind.ARCHIVE),
+    (b"7z\xbc\xaf", Kind.ARCHIVE),
+)
+_SSH_LINE: Final = re.compile(r"(?:ssh-(?:rsa|dss|ed25519)|ecdsa-sha2-nistp\d{3})\s+AAAA|PuTTY-User-Key-File-\d")
+_HTML: Final = re.compile(r"\s*<(?:!doctype html|html|head|body)\b", re.IGNORECASE)
+_FILLING: Final = b"\0\t\n\r \x1a"
+
+_COPY_AGAIN: Final = Message(
+    "pem.copy_again",
+    "Copy the whole block again, with its BEGIN and END lines, from the file as it was given to you.",
+)
+
+
+def read_pieces(name: str, content: str | bytes) -> list[Piece]:
+    """Take apart what stands in one field.
+
+    Args:
+        name: The field.
+        content: Text with PEM blocks or bare base64, or the bytes of a file: such a text, DER, PKCS#7, PKCS#12.
+
+    Returns:
+        The pieces in their order; none when the field is blank.
+
+    Raises:
+        InvalidInputError: It is too long, or damaged, or there is nothing of that kind in it. The text is not repeated.
+    """
+    if isinstance(content, bytearray | memoryview):
+        content = bytes(content)
+    if not isinstance(content, str | bytes):
+        raise not_a_file(name)
+    if len(content) > MAX_BYTES:
+        text = "this is longer than {count} KiB, which no certificate with its key and chain is."
+        advice = "Give this certificate, its key and its chain alone, not a store of many."
+        raise InvalidInputError(
+            name,
+            Message("pem.too_long", text, {"count": MAX_BYTES // 1024}),
+            advice=Message("pem.too_long.advice", advice),
+        )
+    return _from_text(name, content) if isinstance(content, str) else _from_bytes(name, content)
+
+
+def not_a_file(name: str) -> InvalidInputError:
+    """The error for a value that is neither text nor bytes."""
+    return InvalidInputError(name, Message("input.not_a_file", "must be text or the bytes of a file."))
+
+
+def _from_bytes(name: str, content: bytes, *, nested: bool = False) -> list[Piece]:
+    for beginning, kind in _SIGNATURES:
+        if content.startswith(beginning):
+            return [Piece(field=name, kind=kind, data=b"", what=kind.label)]
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        text = content.decode("utf-16", "replace")
+    elif content[1:2] == b"\0" and content[3:4] == b"\0":
+        text = content.decode("utf-16-le", "replace")
+    elif content[:1] == b"\0" and content[2:3] == b"\0":
+        text = content.decode("utf-16-be", "replace")
+    elif _BINARY.match(content):
+        return list(_values(name, content))
+    else:
+        text = content.decode("utf-8", "replace")
+    return _from_text(name, text, nested=nested)
+
+
+def _from_text(name: str, content: str, *, nested: bool = False) -> list[Piece]:
+    text = _plain(content)
+    if not text.strip() and not nested:
+        return []
+    pieces = list(_blocks(name, text))
+    if pieces:
+        return pieces
+    bare = "".join(text.split()).translate(_AROUND_LINES)
+    if _BASE64_VALUES.fullmatch(bare) and not nested:
+        # Each value that is padded ends there; the others fill their quadruples.
+        return _from_bytes(name, b"".join(_decoded(part) for part in bare.split("=")), nested=True)
+    if _SSH_LINE.search(content):
+        return [Piece(field=name, kind=Kind.SSH, data=b"", what=Kind.SSH.label)]
+    if _HTML.match(content):
+        return [Piece(field=name, kind=Kind.WEB_PAGE, data=b"", what=Kind.WEB_PAGE.label)]
+    if _BINARY_AS_TEXT.match(content):
+        raise InvalidInputError(
+            name,
+            Message("pem.binary_as_text", "this is a binary file that was read as text."),
+            advice=Message("pem.binary_as_text.advice", "Upload the file as it is, or give its base64."),
+        )
+    raise InvalidInputError(
+        name,
+        Message("pem.nothing", "there is neither a certificate nor a private key in this text."),
+        advice=Message("pem.nothing.advice", "Paste whole blocks, with their BEGIN and END lines."),
+    )
+
+
+def _plain(text: str) -> str:
+    """The text as it was before programs escaped, marked up and prettified it."""
+    text = text.translate(_LOOKALIKES)
+    if "\\" in text:
+        text = _ESCAPED.sub(lambda match: chr(int(match[1], 16)), text)
+        text = _ESCAPED_BREAK.sub("\n", text).replace("\\", "")
+    if "<" in text:
+        text = _TAG.sub("\n", text)
+    if "&" in text:
+        text = _ENTITY.sub(_character, text)
+    return text
+
+
+def _character(entity: re.Match[str]) -> str:
+    decimal, hexadecimal, name = entity.groups()
+    if name:
+        return _ENTITIES.get(name.lower(), " ")
+    return chr(int(decimal) if decimal else int(hexadecimal, 16))
+
+
+def _blocks(name: str, text: str) -> Iterator[Piece]:
+    label, start, counts = "", 0, dict[Kind | None, int]()
+    for boundary in _BOUNDARY.finditer(text):
+        encoded = "".join(boundary[2].split())
+        if encoded not in _KNOWN:
+            continue
+        if boundary[1] == "BEGIN":
+            if label:
+                raise _without_end(name, label)
+            label, start = encoded, boundary.end()
+            continue
+        if not label:
+            text_of_error = "the END line of {kind} stands without its BEGIN line in front of it."
+            reason = Message("pem.no_begin", text_of_error, {"kind": _noun(encoded)})
+            raise InvalidInputError(name, reason, advice=_COPY_AGAIN)
+        if encoded != label:
+            params = {"begin": _noun(label), "end": _noun(encoded)}
+            reason = Message("pem.other_end", "a block begins as {begin} and ends as {end}.", params)
+            raise InvalidInputError(name, reason, advice=_COPY_AGAIN)
+        kind = _DECODED.get(label)
+        counts[kind] = counts.get(kind, 0) + 1
+        if piece := _block(name, label, text[start : boundary.start()], counts[kind]):
+            yield piece
+        label = ""
+    if label:
+        raise _without_end(name, label)
+
+
+def _noun(label: str) -> Message:
+    kind = _DECODED.get(label) or _NAMED.get(label)
+    return Message("pem.parameters", "parameters") if kind is None else kind.label
+
+
+def _numbered(kind: Kind, number: int) -> Message:
+    params = {"number": number}
+    match kind:
+        case Kind.CERTIFICATE:
+            return Message("pem.certificate", "certificate number {number}", params)
+        case Kind.PRIVATE_KEY:
+            return Message("pem.private_key", "private key number {number}", params)
+        case Kind.PKCS7:
+            return Message("pem.pkcs7", "PKCS#7 bundle number {number}", params)
+        case _:
+            return Message("pem.pkcs12", "PKCS#12 file number {number}", params)
+
+
+def _without_end(name: str, label: str) -> InvalidInputError:
+    reason = Message("pem.no_end", "{kind} begins, but its END line is missing.", {"kind": _noun(label)})
+    return InvalidInputError(name, reason, advice=_COPY_AGAIN)
+
+
+def _block(name: str, label: str, body: str, number: int) -> Piece | None:
+    if label in _PASSED_OVER:
+        return None
+    if label in _NAMED:
+        return Piece(field=name, kind=_NAMED[label], data=b"", what=_NAMED[label].label)
+    what = _numbered(_DECODED[label], number)
+    body = body.strip("-")
+    if cipher := _CIPHER.search(body):
+        return _old_key(name, label, what, body[cipher.end() :], cipher[1].upper())
+    data = _body(name, what, _HEADER.sub("", body))
+    end = _checked_end(name, what, data)
+    if data[end:].strip(_FILLING) and label != "TRUSTEDCERTIFICATE":
+        text = "{what} has {count} bytes too many, as if two blocks had run into each other."
+        reason = Message("pem.run_together", text, {"what": what, "count": len(data) - end})
+        raise InvalidInputError(name, reason, advice=_COPY_AGAIN)
+    # Behind a trusted certificate OpenSSL keeps what it is trusted for.
+    return Piece(field=name, kind=kind_of(data[:end]), data=data[:end], what=what)
+
+
+def _old_key(name: str, label: str, what: Message, body: str, cipher: str) -> Piece:
+    """A key in the form of RFC 1421, written out again as the package ``cryptography`` reads it."""
+    digits = _HEX.match(body)
+    length = _AES_VECTOR if cipher.startswith("AES") else _DES_VECTOR
+    if digits is None or len(digits[0]) < length or label not in _OLD_KEYS:
+        reason = Message("pem.headers", "the headers of {what} are damaged.", {"what": what})
+        raise InvalidInputError(name, reason, advice=_COPY_AGAIN)
+    data = base64.b64encode(_body(name, what, body[length:])).decode()
+    lines = [
+        f"-----BEGIN {_OLD_KEYS[label]}-----",
+        "Proc-Type: 4,ENCRYPTED",
+        f"DEK-Info: {cipher},{body[:length].upper()}",
+        "",
+        *textwrap.wrap(data, _COLUMNS),
+        f"-----END {_OLD_KEYS[label]}-----",
+        "",
+    ]
+    return Piece(field=name, kind=Kind.OLD_ENCRYPTED_KEY, data="\n".join(lines).encode(), what=what)
+
+
+def _body(name: str, what: Message, text: str) -> bytes:
+    characters = "".join(text.split()).translate(_AROUND_LINES)
+    if not characters.strip("="):
+        raise InvalidInputError(name, Message("pem.empty", "{what} is empty.", {"what": what}), advice=_COPY_AGAIN)
+    if not _BASE64.fullmatch(characters):
+        changed = "{what} holds characters that are no base64: it was changed on its way here."
+        raise InvalidInputError(name, Message("pem.not_base64", changed, {"what": what}), advice=_COPY_AGAIN)
+    return _decoded(characters)
+
+
+def _decoded(characters: str) -> bytes:
+    data = characters.rstrip("=")
+    if len(data) % _QUADRUPLE == 1:  # a character is missing, which the length of the value will tell
+        data = data[:-1]
+    return base64.b64decode(data + "=" * (-len(data) % _QUADRUPLE))
+
+
+def _values(name: str, data: bytes) -> Iterator[Piece]:
+    at, number = 0, 0
+    while at < len(data):
+        if data[at] in _FILLING:
+            at += 1
+            continue
+        number += 1
+        what = Message("pem.der_value", "DER value number {number}", {"number": number})
+        end = _checked_end(name, what, data, at)
+        value = data[at:end]
+        kind = kind_of(value)
+        yield Piece(field=name, kind=kind, data=value, what=what if kind is Kind.UNKNOWN else kind.label)
+        at = end
+
+
+def _checked_end(name: str, what: Message, data: bytes, at: int = 0) -> int:
+    try:
+        return read_value(data, at).end
+    except ValueError:
+        text = "{what} is cut off, or its beginning is damaged; {count} bytes of it are here."
+        reason = Message("pem.cut_off", text, {"what": what, "count": len(data) - at})
+        raise InvalidInputError(name, reason, advice=_COPY_AGAIN) from None

@@ -1,0 +1,52 @@
+"""The form of a certificate's own account: its e-mail and the consent to the CA's terms, where that is permitted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from attrs import evolve
+
+from certcore.errors import InvalidInputError
+from certcore.messages import Message
+from certcore.model.form_fields import FormField
+from certcore_puq_acme.accounts.known_directory import known_directory
+from certcore_puq_acme.accounts.records import account_of, own_account, read_record
+from certcore_puq_acme.profile.settings import AcmeContext, PuqAcmeSettings
+
+__all__ = ["check_consent", "with_own_account"]
+
+_FIELDS = frozenset({"account_email", "terms_agreed"})
+
+
+def with_own_account(fields: Sequence[FormField], context: AcmeContext) -> Sequence[FormField]:
+    """The fields of a certificate: those of its own account with the address of the terms, or left out.
+
+    Args:
+        fields: All fields.
+        context: The CA profile.
+    """
+    if not context.profile.own_accounts:
+        return [field for field in fields if field.name not in _FIELDS]
+    directory = known_directory(context)
+    if directory is None or not directory.terms_of_service:
+        return fields
+    text = "For an account of its own. The terms: {url}. It is said again when the certificate gets another CA."
+    terms = Message("puq_acme.own_account.terms.help", text, {"url": directory.terms_of_service})
+    return [evolve(field, help=terms) if field.name == "terms_agreed" else field for field in fields]
+
+
+def check_consent(context: AcmeContext, settings: PuqAcmeSettings) -> None:
+    """Refuse an account of its own that nobody has agreed to the known terms for. Open accounts go on working.
+
+    Raises:
+        InvalidInputError: For ``terms_agreed``.
+    """
+    directory, ref = known_directory(context), account_of(context, settings, context.owner)
+    if directory is None or not directory.terms_of_service or ref.terms_agreed:
+        return
+    if ref.key == own_account(context).key or read_record(context.documents, ref.key).url:
+        return
+    text = "Read {url} and agree, or leave the e-mail empty."
+    advice = Message("puq_acme.own_account.terms.advice", text, {"url": directory.terms_of_service})
+    reason = Message("puq_acme.own_account.terms", "is needed for an account of its own.")
+    raise InvalidInputError("terms_agreed", reason, advice=advice)

@@ -1,0 +1,364 @@
+"""What a CA profile's checks ask of the DNS: authoritative servers first, resolvers where those cannot be asked.
+
+A record is correct when every authoritative server that answers shows it. Where none can be asked (port 53 is closed
+to the outside, the servers are private, the profile says so), it is correct when all resolvers show it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Final
+
+from attrs import field, frozen
+
+from certcore.model.finding import Finding, Severity, most_severe
+from certcore_puq_acme.dns.asking import USUAL, Asking, QuestionBudget, asking, waits_within
+from certcore_puq_acme.dns.caa import CaaAnswer, relevant_records
+from certcore_puq_acme.dns.classification import CheckedRecord, checked_cname
+from certcore_puq_acme.dns.codes import DnsCode
+from certcore_puq_acme.dns.delegation import Delegation
+from certcore_puq_acme.dns.findings import finding
+from certcore_puq_acme.dns.observations import MOST_HOPS, ServerState, shown_by
+from certcore_puq_acme.dns.observing import observe_cnames
+from certcore_puq_acme.dns.port import Answer, DnsPort, Question
+from certcore_puq_acme.dns.query import SocketDns
+from certcore_puq_acme.dns.zones import ServerAddress, ZoneFinder, ZoneLookup, ZoneMemory
+from certcore_puq_acme.profile.settings import NameServer, PuqAcmeProfile, ServersAsked
+from certcore_puq_acme.profile.zone_writer import ZoneConnections
+
+__all__ = ["DnsAccess", "DnsChecks", "ShownText"]
+
+_NO_SERVER: Final = "no DNS server is configured"
+#: Seconds that a resolver is waited for at most, whatever the profile's timeout.
+_LONGEST_WAIT: Final = 9.0
+_MOST_VALUES: Final = 5
+
+
+@frozen
+class DnsAccess:
+    """The DNS with what is remembered of it between checks; one for each module object."""
+
+    dns: DnsPort
+    memory: ZoneMemory = field(factory=ZoneMemory)
+    #: Those to the servers that tech zones are written to.
+    connections: ZoneConnections = field(factory=ZoneConnections)
+
+
+@frozen(kw_only=True)
+class ShownText:
+    """The TXT values at a name."""
+
+    #: Each server that answers, with its values.
+    servers: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    #: Why there is no usable answer, in words; empty when there is one.
+    failure: str = ""
+
+
+@frozen(kw_only=True)
+class DnsChecks:
+    """The checks of a CA profile."""
+
+    #: The recursive servers.
+    resolvers: tuple[NameServer, ...]
+    #: Seconds to wait for one of them.
+    timeout: float
+    access: DnsAccess = field(factory=lambda: DnsAccess(SocketDns()))
+    #: Which authoritative servers may be asked.
+    policy: ServersAsked = ServersAsked.PUBLIC
+    #: Seconds from any start, never backwards.
+    monotonic: Callable[[], float] = time.monotonic
+
+    @classmethod
+    def of(cls, profile: PuqAcmeProfile, access: DnsAccess, *, timeout: float | None = None) -> DnsChecks:
+        """The checks of a profile; the system's resolvers count when it names none."""
+        return cls(
+            resolvers=tuple(profile.dns_servers or access.dns.system_servers()),
+            timeout=profile.api_timeout if timeout is None else timeout,
+            access=access,
+            policy=ServersAsked(profile.servers_asked),
+        )
+
+    def cnames(
+        self, delegations: Sequence[Delegation], now: datetime, *, with_resolvers: bool = False
+    ) -> list[CheckedRecord]:
+        """Check every CNAME, many side by side.
+
+        Args:
+            delegations: The CNAMEs as they have to be.
+            now: The current time.
+            with_resolvers: Whether resolvers may be asked for names without a record: they keep that answer.
+        """
+        with self._opened() as looking:
+            observations = observe_cnames(
+                delegations, looking.finder, looking.asking, now, with_resolvers=with_resolvers
+            )
+        return [checked_cname(observation, now) for observation in observations]
+
+    def cname(self, delegation: Delegation, now: datetime) -> CheckedRecord:
+        """Check one CNAME."""
+        return self.cnames([delegation], now)[0]
+
+    def unseen_values(self, wanted: Mapping[Delegation, Sequence[str]]) -> tuple[Finding, ...]:
+        """Which servers do not show these TXT values; none when all are seen wherever somebody will look.
+
+        Args:
+            wanted: The values of each CNAME: they are looked for at its target, at every authoritative server of the
+                tech zone, or else at the owner's name through the resolvers.
+        """
+        with self._opened() as looking:
+            found = looking.asking.names(lambda item: list(looking.unseen(*item)), list(wanted.items()))
+        return most_severe(one for findings in found for one in findings)
+
+    def foreign_values(
+        self, delegations: Iterable[Delegation], known: Callable[[str], Collection[str]]
+    ) -> tuple[Finding, ...]:
+        """Which authoritative servers of the tech zone show TXT values at the targets that are not ours.
+
+        Args:
+            delegations: The CNAMEs.
+            known: Our values at a name, as they are when it is called.
+        """
+        with self._opened() as looking:
+            by_name = looking.asking.names(lambda delegation: list(looking.foreign(delegation, known)), delegations)
+        return tuple(finding for findings in by_name for finding in findings)
+
+    def txt_values(self, names: Iterable[str]) -> dict[str, ShownText]:
+        """The TXT values at names, as each server shows them."""
+        with self._opened() as looking:
+            listed = list(names)
+            return dict(zip(listed, looking.asking.names(looking.txt_values, listed), strict=True))
+
+    def caa_records(self, names: Iterable[str]) -> dict[str, CaaAnswer]:
+        """The relevant CAA records (RFC 8659 section 3) of each name."""
+        with self._opened() as looking:
+            known: dict[str, CaaAnswer] = {}
+            budget = QuestionBudget()
+
+            def look_up(name: str) -> CaaAnswer:
+                budget.left = QuestionBudget().left
+                return looking.caa(name, budget)
+
+            return {name: relevant_records(name, look_up, known) for name in names}
+
+    def tech_zone(self, zone: str, canary: str = "", canary_name: str = "") -> tuple[Finding, ...]:
+        """What is wrong with the tech zone in the DNS.
+
+        Args:
+            zone: Its name.
+            canary: A TXT value that all its servers have to show; empty to look at its SOA record alone.
+            canary_name: Where that value is.
+        """
+        with self._opened() as looking:
+            return most_severe(looking.tech_zone(zone, canary, canary_name))
+
+    def asks_directly(self) -> bool:
+        """Whether authoritative servers can be asked at all, as far as is known."""
+        with self._opened() as looking:
+            return looking.finder.is_open(QuestionBudget())
+
+    def has_address(self, host: str) -> bool:
+        """Whether any resolver finds an address of a host, IPv4 or IPv6."""
+        with self._opened() as looking:
+            questions = [Question(name=host, kind=kind) for kind in ("A", "AAAA")]
+            answers = [
+                looking.asking.ask(resolver, question, waits=looking.finder.patience)
+                for resolver in self.resolvers
+                for question in questions
+            ]
+            return any(answer.values("A") or answer.values("AAAA") for answer in answers)
+
+    @contextmanager
+    def _opened(self) -> Iterator[_Looking]:
+        patience = waits_within(min(self.timeout, _LONGEST_WAIT))
+        with asking(self.access.dns, monotonic=self.monotonic) as questions:
+            finder = ZoneFinder(questions, self.resolvers, self.policy, self.access.memory, patience)
+            yield _Looking(asking=questions, finder=finder)
+
+
+@frozen(kw_only=True)
+class _Looking:
+    """The questions of one check."""
+
+    asking: Asking
+    finder: ZoneFinder
+
+    def unseen(self, delegation: Delegation, values: Sequence[str]) -> Iterator[Finding]:
+        """The servers that do not show all TXT values of a CNAME."""
+        budget, wanted = QuestionBudget(), set(values)
+        target = delegation.target
+        lookup = self.finder.find(target, budget)
+        if _can_be_asked(lookup):
+            shown = self._at_all(lookup, Question(name=target, kind="TXT", recursive=False), budget)
+            answering = [(server, answer) for server, answer in shown if _answers(answer)]
+            for server, answer in answering:
+                yield from _difference(delegation, str(server), set(answer.values("TXT")), wanted)
+            if answering:
+                return
+        if not self.finder.resolvers:
+            yield _not_seen(delegation, "", _NO_SERVER)
+        question = Question(name=delegation.name, kind="TXT")
+        answers = self.asking.ask_each(self.finder.resolvers, question, budget, self.finder.patience)
+        for resolver, answer in zip(self.finder.resolvers, answers, strict=True):
+            if not answer.is_positive:
+                yield _not_seen(delegation, str(resolver), answer.in_words)
+            else:
+                yield from _difference(delegation, str(resolver), set(answer.values("TXT")), wanted)
+
+    def foreign(self, delegation: Delegation, known: Callable[[str], Collection[str]]) -> Iterator[Finding]:
+        """The servers that show TXT values at the target of a CNAME that are not ours."""
+        budget, target, zone = QuestionBudget(), delegation.target, delegation.zone
+        ours = set(known(target))
+        lookup = self.finder.find(zone, budget)
+        if not _can_be_asked(lookup):
+            return
+        shown = self._at_all(lookup, Question(name=target, kind="TXT", recursive=False), budget)
+        for server, answer in shown:
+            # What came to the store meanwhile is ours, too.
+            if (foreign := set(answer.values("TXT")) - ours) and (foreign := foreign - set(known(target))):
+                seen = ", ".join(sorted(foreign)[:_MOST_VALUES])
+                yield finding(DnsCode.TXT_FOREIGN, name=target, zone=zone, server=str(server), seen=seen)
+
+    def txt_values(self, name: str) -> ShownText:
+        """The TXT values at a name at each authoritative server, or at each resolver."""
+        budget = QuestionBudget()
+        direct = self._followed(name, "TXT", budget)
+        if direct is not None:
+            answering = tuple((str(server), answer.values("TXT")) for server, answer in direct if _answers(answer))
+            if answering:
+                return ShownText(servers=answering)
+        if not self.finder.resolvers:
+            return ShownText(failure=_NO_SERVER)
+        answers = self.asking.ask_each(
+            self.finder.resolvers, Question(name=name, kind="TXT"), budget, self.finder.patience
+        )
+        for resolver, answer in zip(self.finder.resolvers, answers, strict=True):
+            if not answer.is_positive:
+                return ShownText(failure=f"{resolver}: {answer.in_words}")
+        pairs = zip(self.finder.resolvers, answers, strict=True)
+        return ShownText(servers=tuple((str(resolver), answer.values("TXT")) for resolver, answer in pairs))
+
+    def caa(self, name: str, budget: QuestionBudget) -> CaaAnswer:
+        """The CAA records of exactly one name, or of the end of its CNAMEs."""
+        lookup = self.finder.find(name, budget)
+        if lookup.missing:
+            return CaaAnswer(name=name, asked=name)
+        shown = self._followed(name, "CAA", budget) if _can_be_asked(lookup) else None
+        failed = ""
+        for server, answer in shown or ():
+            if _answers(answer):
+                return _caa_answer(name, answer)
+            failed = failed or f"{server}: {answer.in_words}"
+        for resolver in self.finder.resolvers[:1] if not failed else ():
+            answer = self.asking.ask(resolver, Question(name=name, kind="CAA"), budget, self.finder.patience)
+            if answer.is_positive:
+                return _caa_answer(name, answer)
+            failed = f"{resolver}: {answer.in_words}"
+            return CaaAnswer(name=name, asked=name, failure=failed, is_refusal=answer.rcode == "SERVFAIL")
+        is_refusal = any(shown_by(answer)[0] in (ServerState.FAILS, ServerState.LAME) for _, answer in shown or ())
+        return CaaAnswer(name=name, asked=name, failure=failed or _NO_SERVER, is_refusal=is_refusal)
+
+    def tech_zone(self, zone: str, canary: str, canary_name: str) -> Iterator[Finding]:
+        """What is wrong with the tech zone."""
+        budget = QuestionBudget()
+        lookup = self.finder.find(zone, budget)
+        if lookup.is_closed or not (lookup.zone.servers or lookup.zone.without_address):
+            yield from self._tech_zone_at_resolvers(zone, canary, canary_name, budget)
+            return
+        if lookup.missing or (lookup.zone.apex != zone and not lookup.is_broken):
+            yield finding(DnsCode.TECH_ZONE_NOT_DELEGATED, name=zone, zone=zone, parent=lookup.zone.apex or "the root")
+            return
+        for host in lookup.zone.without_address:
+            less = Severity.WARNING if lookup.zone.servers else None
+            yield finding(DnsCode.TECH_ZONE_WITHOUT_ADDRESS, name=zone, zone=zone, server=host, severity=less)
+        question = Question(name=canary_name or zone, kind="TXT" if canary else "SOA", recursive=False)
+        shown = self._at_all(lookup, question, budget)
+        answering = [(server, answer) for server, answer in shown if _answers(answer)]
+        silent = [(server, answer) for server, answer in shown if not _answers(answer)]
+        if not answering and silent:
+            at_resolvers = tuple(self._tech_zone_at_resolvers(zone, canary, canary_name, budget))
+            said = "; ".join(f"{server}: {_words(answer)}" for server, answer in silent[:_MOST_VALUES])
+            less = Severity.WARNING if not at_resolvers else None  # servers behind the same router as this machine, say
+            yield finding(DnsCode.TECH_ZONE_UNREACHABLE, name=zone, zone=zone, seen=said, severity=less)
+            return
+        for server, answer in silent:
+            if shown_by(answer)[0] is ServerState.NO_ROUTE:
+                continue
+            said = f"{server}: {_words(answer)}"
+            yield finding(DnsCode.TECH_ZONE_UNREACHABLE, name=zone, zone=zone, seen=said, severity=Severity.WARNING)
+        for server, answer in answering:
+            if canary and canary not in answer.values("TXT"):
+                yield _old_server(zone, canary_name, str(server), canary, answer)
+
+    def _tech_zone_at_resolvers(
+        self, zone: str, canary: str, canary_name: str, budget: QuestionBudget
+    ) -> Iterator[Finding]:
+        question = Question(name=canary_name or zone, kind="TXT" if canary else "SOA")
+        if not self.finder.resolvers:
+            yield finding(DnsCode.TECH_ZONE_UNREACHABLE, name=zone, zone=zone, seen=_NO_SERVER)
+        answers = self.asking.ask_each(self.finder.resolvers, question, budget, self.finder.patience)
+        for resolver, answer in zip(self.finder.resolvers, answers, strict=True):
+            if not answer.is_positive:
+                said = f"{resolver}: {answer.in_words}"
+                yield finding(DnsCode.TECH_ZONE_UNREACHABLE, name=zone, zone=zone, seen=said)
+            elif not canary and not answer.values("SOA"):
+                said = f"{resolver}: there is no such zone"
+                yield finding(DnsCode.TECH_ZONE_UNREACHABLE, name=zone, zone=zone, seen=said)
+            elif canary and canary not in answer.values("TXT"):
+                yield _old_server(zone, canary_name, f"The resolver {resolver}", canary, answer)
+
+    def _followed(self, name: str, kind: str, budget: QuestionBudget) -> list[tuple[ServerAddress, Answer]] | None:
+        """What all servers show at the end of a name's CNAMEs; None where no authoritative server can be asked."""
+        for _ in range(MOST_HOPS):
+            lookup = self.finder.find(name, budget)
+            if not _can_be_asked(lookup):
+                return None
+            shown = self._at_all(lookup, Question(name=name, kind=kind, recursive=False), budget)
+            targets = [answer.at(name, "CNAME") for _, answer in shown if _answers(answer) and not answer.values(kind)]
+            target = next((target[0] for target in targets if target), "")
+            if not target:
+                return shown
+            name = target
+        return None
+
+    def _at_all(
+        self, lookup: ZoneLookup, question: Question, budget: QuestionBudget
+    ) -> list[tuple[ServerAddress, Answer]]:
+        servers = lookup.zone.servers
+        answers = self.asking.ask_each([one.server for one in servers], question, budget, USUAL)
+        return list(zip(servers, answers, strict=True))
+
+
+def _can_be_asked(lookup: ZoneLookup) -> bool:
+    return not lookup.is_closed and not lookup.is_broken and bool(lookup.zone.servers)
+
+
+def _answers(answer: Answer) -> bool:
+    return answer.is_positive and answer.authoritative
+
+
+def _words(answer: Answer) -> str:
+    state, detail = shown_by(answer)
+    return "it does not answer with authority" if state is ServerState.ANSWERS else detail
+
+
+def _caa_answer(name: str, answer: Answer) -> CaaAnswer:
+    at = next((record.name for record in answer.answer if record.kind == "CAA"), name)
+    return CaaAnswer(name=at, asked=name, records=answer.values("CAA"))
+
+
+def _difference(delegation: Delegation, server: str, shown: set[str], wanted: set[str]) -> Iterator[Finding]:
+    missing = wanted - shown
+    if missing:
+        yield _not_seen(delegation, server, f"{len(wanted) - len(missing)} of {len(wanted)} values")
+
+
+def _not_seen(delegation: Delegation, server: str, seen: str) -> Finding:
+    return finding(DnsCode.TXT_MISSING, name=delegation.name, zone=delegation.zone, server=server, seen=seen)
+
+
+def _old_server(zone: str, name: str, server: str, canary: str, answer: Answer) -> Finding:
+    seen = ", ".join(answer.values("TXT")[:_MOST_VALUES]) or "nothing"
+    return finding(DnsCode.TECH_ZONE_OLD_SERVER, name=name, zone=zone, server=server, expected=canary, seen=seen)

@@ -1,0 +1,380 @@
+"""From what was seen of a CNAME to findings, the first one the cause; and to the state of the record. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Any, Final
+
+from attrs import evolve, frozen
+
+from certcore.model.finding import Change, Finding, RecordChange, Severity, most_severe
+from certcore.model.hints import RecordState
+from certcore.net.addresses import address_kind
+from certcore_puq_acme.dns.codes import DnsCode
+from certcore_puq_acme.dns.findings import finding
+from certcore_puq_acme.dns.observations import MOST_HOPS, CnameObservation, Hop, ResolverShown, ServerState, in_words
+from certcore_puq_acme.dns.zones import ServerAddress, is_in, parent_name
+from certcore_puq_acme.profile.limits import is_public_suffix
+
+__all__ = ["CheckedRecord", "checked_cname", "cname_findings", "findings_of_servers", "wrong_target"]
+
+_SERVER_CODES: Final = MappingProxyType(
+    {
+        ServerState.LAME: DnsCode.SERVER_LAME,
+        ServerState.FAILS: DnsCode.SERVER_FAILS,
+        ServerState.SILENT: DnsCode.SERVER_SILENT,
+    }
+)
+_WRONG: Final = frozenset(
+    {
+        DnsCode.CNAME_WRONG_TARGET,
+        DnsCode.CNAME_OLD_TARGET,
+        DnsCode.CNAME_OTHER_LABEL,
+        DnsCode.CNAME_TARGET_NOT_FINAL,
+        DnsCode.CNAME_LOOP,
+        DnsCode.CNAME_CHAIN_TOO_LONG,
+        DnsCode.SERVERS_DISAGREE,
+        DnsCode.HOST_ANSWERS_TXT,
+    }
+)
+_UNREACHABLE: Final = frozenset(
+    {
+        DnsCode.SERVER_LAME,
+        DnsCode.SERVER_FAILS,
+        DnsCode.SERVER_SILENT,
+        DnsCode.SERVER_WITHOUT_ADDRESS,
+        DnsCode.SERVER_ADDRESS_NOT_PUBLIC,
+        DnsCode.DNSSEC_BOGUS,
+        DnsCode.RESOLVER_SILENT,
+        DnsCode.RESOLVER_FAILS,
+    }
+)
+
+
+@frozen(kw_only=True)
+class CheckedRecord:
+    """The state of one record that the owner has to set."""
+
+    base: str
+    name: str
+    target: str
+    state: RecordState
+    #: The reason in words, or the target that was seen instead.
+    seen: str = ""
+    #: The first one is the cause.
+    findings: tuple[Finding, ...] = ()
+
+
+def checked_cname(observation: CnameObservation, now: datetime) -> CheckedRecord:
+    """The state of the CNAME, with what was found of it."""
+    findings = cname_findings(observation, now)
+    first = findings[0] if findings and findings[0].severity is Severity.ERROR else None
+    if first is None:
+        chain = observation.chain or next((one.chain for one in observation.resolvers if one.chain), ())
+        state, seen = RecordState.CORRECT, chain[-1] if chain else ""
+    else:
+        code = DnsCode(first.code)
+        seen = str(first.seen)
+        state = RecordState.MISSING
+        if code in _WRONG or (code is DnsCode.CNAME_BEHIND_WILDCARD and observation.chain):
+            state = RecordState.WRONG
+        elif code in _UNREACHABLE:
+            state = RecordState.UNREACHABLE
+        if state is RecordState.UNREACHABLE and first.server:
+            seen = f"{first.server}: {first.seen}"
+    return CheckedRecord(
+        base=observation.base,
+        name=observation.name,
+        target=observation.expected,
+        state=state,
+        seen=seen,
+        findings=findings,
+    )
+
+
+def cname_findings(observation: CnameObservation, now: datetime) -> tuple[Finding, ...]:
+    """What was found, that first which a person should read first."""
+    if is_public_suffix(observation.base):
+        return (finding(DnsCode.PUBLIC_SUFFIX, name=observation.base),)
+    by_servers = tuple(_by_servers(observation))
+    by_resolvers = tuple(_by_resolvers(observation, now))
+    direct = [hop for hop in observation.hops if hop.answering]
+    if any(seen.code == DnsCode.SPLIT_VIEW for seen in by_resolvers):
+        # The record is there, in the view of that resolver: that says more than that the others lack it.
+        by_servers = tuple(seen for seen in by_servers if seen.code != DnsCode.CNAME_MISSING)
+    if observation.is_direct and (direct or observation.missing):
+        return most_severe((*_bogus_first(by_resolvers), *by_servers, *_other(by_resolvers)))
+    # No authoritative server could be used: the resolvers decide, and what was seen of the servers explains it.
+    if observation.resolvers and all(one.chain[-1:] == (observation.expected,) for one in observation.resolvers):
+        return most_severe(_as_warning(one) for one in (*by_servers, *by_resolvers))
+    if any(one.severity is Severity.ERROR for one in by_servers):
+        return most_severe((*_bogus_first(by_resolvers), *by_servers, *_other(by_resolvers)))
+    decided = tuple(_decided_by_resolvers(observation, now))
+    is_bogus = any(one.code == DnsCode.DNSSEC_BOGUS for one in by_resolvers)
+    rest = _other(by_resolvers) if is_bogus or not decided else ()
+    return most_severe((*_bogus_first(by_resolvers), *by_servers, *(() if is_bogus else decided), *rest))
+
+
+def wrong_target(observation: CnameObservation, chain: tuple[str, ...]) -> Finding:
+    """Why a chain of CNAMEs does not lead to the expected target."""
+    name, expected, last = observation.name, observation.expected, chain[-1]
+    code = DnsCode.CNAME_WRONG_TARGET
+    extra: dict[str, Any] = {}
+    label, _, zone = expected.partition(".")
+    if last == name or last in chain[:-1]:
+        code, shown = DnsCode.CNAME_LOOP, f"{chain[0]} (a CNAME loop)"
+    else:
+        shown = " → ".join(chain)
+        suffix = last.removeprefix(f"{expected}.")
+        if suffix != last and is_in(name, suffix):
+            code = DnsCode.CNAME_TARGET_NOT_FINAL
+        elif observation.wildcard and f"CNAME {chain[0]}" in observation.wildcard:
+            code, shown = DnsCode.CNAME_BEHIND_WILDCARD, f"CNAME {shown}"
+        elif last.partition(".")[0] == label:
+            code, extra = DnsCode.CNAME_OLD_TARGET, {"zone": zone}
+        elif parent_name(last) == zone:
+            code = DnsCode.CNAME_OTHER_LABEL
+    return finding(code, name=name, expected=expected, seen=shown, remedy=_to_set(observation), **extra)
+
+
+def _by_servers(observation: CnameObservation) -> Iterator[Finding]:
+    """What the authoritative servers show."""
+    if not observation.is_direct:
+        return
+    zone, name = observation.zone, observation.name
+    if zone.apex == name:
+        hosts = ", ".join(zone.hosts)
+        remedy = (
+            *(RecordChange(name=name, type="NS", value=host, change=Change.REMOVE) for host in zone.hosts),
+            *_to_set(observation),
+        )
+        yield finding(DnsCode.NS_INSTEAD_OF_CNAME, name=name, expected=observation.expected, seen=hosts, remedy=remedy)
+        return
+    is_below = is_in(observation.registered, zone.apex) and zone.apex != observation.registered
+    if is_below and observation.missing and is_in(observation.registered, observation.missing):
+        yield finding(
+            DnsCode.DOMAIN_NOT_REGISTERED, name=name, zone=observation.registered, parent=zone.apex or "the root"
+        )
+        return
+    if is_below and not observation.is_broken and not observation.chain and is_public_suffix(zone.apex):
+        yield finding(DnsCode.DOMAIN_NOT_DELEGATED, name=name, zone=observation.registered, parent=zone.apex)
+        return
+    yield from findings_of_servers(observation)
+    for hop in observation.hops:
+        if hop.answering:
+            yield from _of_hop(observation, hop)
+    yield from _of_text(observation)
+    if observation.chain and observation.chain[-1] != observation.expected and not _is_split(observation):
+        yield _too_long(observation) or wrong_target(observation, observation.chain)
+    elif not observation.chain and (observation.missing or any(hop.answering for hop in observation.hops)):
+        yield _why_missing(observation)
+
+
+def findings_of_servers(observation: CnameObservation) -> Iterator[Finding]:
+    """Name servers that do not answer for their zones, or have no address."""
+    for hop in observation.hops or (Hop(name=observation.name, zone=observation.zone, shown=observation.broken),):
+        zone, is_usable = hop.zone, bool(hop.answering)
+        less = Severity.WARNING if is_usable else None
+        families = {":" in one.server for one in hop.answering}
+        hosts = {one.server.partition(" ")[0] for one in hop.answering}
+        for one in hop.shown:
+            code = _SERVER_CODES.get(one.state)
+            host = one.server.partition(" ")[0]
+            if code is None or (":" in one.server and host in hosts and True not in families):
+                continue  # IPv6 may not work on this machine
+            yield finding(
+                code, name=hop.name, severity=less, server=one.server, seen=one.detail, zone=zone.apex or "the root"
+            )
+        for host in zone.without_address:
+            yield finding(DnsCode.SERVER_WITHOUT_ADDRESS, name=hop.name, severity=less, server=host, zone=zone.apex)
+        for address in zone.not_asked:
+            yield _not_public(hop.name, zone.apex, address)
+        if zone.is_ipv6_only:
+            yield finding(DnsCode.SERVERS_IPV6_ONLY, name=hop.name, zone=zone.apex)
+
+
+def _not_public(name: str, zone: str, address: ServerAddress) -> Finding:
+    kind = str(address_kind(address.address))
+    return finding(DnsCode.SERVER_ADDRESS_NOT_PUBLIC, name=name, zone=zone, server=str(address), seen=kind)
+
+
+def _of_text(observation: CnameObservation) -> Iterator[Finding]:
+    """TXT values that stand at the name itself, although it is a CNAME."""
+    if not observation.chain or not observation.at_name:
+        return
+    common: dict[str, Any] = {"name": observation.name, "expected": observation.expected}
+    values = [record.partition(" ")[2] for record in observation.at_name]
+    if observation.hides_cname:
+        yield finding(DnsCode.HOST_ANSWERS_TXT, server=observation.text_server, seen=", ".join(values), **common)
+    else:
+        remedy = [_split(observation.name, record) for record in observation.at_name]
+        yield finding(DnsCode.CNAME_BESIDE_RECORDS, seen=", ".join(observation.at_name), remedy=remedy, **common)
+
+
+def _is_split(observation: CnameObservation) -> bool:
+    """Whether servers of one zone show different things."""
+    return any(len({one.cname for one in hop.answering}) > 1 for hop in observation.hops)
+
+
+def _of_hop(observation: CnameObservation, hop: Hop) -> Iterator[Finding]:
+    """Servers of one zone that do not show the same."""
+    targets = {one.cname for one in hop.answering}
+    if len(targets) <= 1:
+        return
+    common: dict[str, Any] = {
+        "name": hop.name,
+        "expected": observation.expected,
+        "zone": hop.zone.apex,
+        "remedy": _to_set(observation),
+    }
+    lacking = [one for one in hop.answering if not one.cname]
+    if len(targets) == 2 and lacking:  # noqa: PLR2004 - none, and one target
+        servers = ", ".join(one.server for one in lacking)
+        yield finding(DnsCode.CNAME_ON_SOME_SERVERS, server=servers, seen=in_words(hop.answering), **common)
+    else:
+        yield finding(DnsCode.SERVERS_DISAGREE, seen=in_words(hop.answering), **common)
+
+
+def _too_long(observation: CnameObservation) -> Finding | None:
+    chain = observation.chain
+    if len(chain) < len(observation.hops) or len(chain) < MOST_HOPS or len(set(chain)) < len(chain):
+        return None
+    return finding(
+        DnsCode.CNAME_CHAIN_TOO_LONG,
+        name=observation.name,
+        expected=observation.expected,
+        seen=" → ".join(chain),
+        remedy=_to_set(observation),
+    )
+
+
+def _why_missing(observation: CnameObservation) -> Finding:
+    """Why there is no CNAME at the name, although its zone's servers answer."""
+    name, zone = observation.name, observation.zone.apex
+    remedy = _to_set(observation)
+    wildcard = set(observation.wildcard)
+    own = [record for record in observation.at_name if record not in wildcard]
+    code, seen = DnsCode.CNAME_MISSING, ""
+    extra: dict[str, Any] = {"by": f"all name servers of {zone}"}
+    exists = any(one.exists for hop in observation.hops[:1] for one in hop.answering)
+    if texts := [record for record in own if record.startswith("TXT ")]:
+        code, seen = DnsCode.TXT_INSTEAD_OF_CNAME, texts[0]
+    elif own:
+        code, seen = DnsCode.ADDRESS_INSTEAD_OF_CNAME, own[0]
+    elif observation.at_name:
+        code, seen = DnsCode.CNAME_BEHIND_WILDCARD, observation.at_name[0]
+    elif observation.doubled_at:
+        code, seen = DnsCode.CNAME_DOUBLED_SUFFIX, observation.doubled_at
+        remedy = (_to_remove(seen), *remedy)
+    elif observation.without_underscore_at:
+        code, seen = DnsCode.CNAME_WITHOUT_UNDERSCORE, observation.without_underscore_at
+        remedy = (_to_remove(seen), *remedy)
+    elif observation.at_domain:
+        code, seen = DnsCode.CNAME_AT_DOMAIN, observation.base
+        remedy = (_to_remove(seen), *remedy)
+    elif exists and not observation.wildcard:
+        code = DnsCode.CNAME_FLATTENED
+    elif zone != observation.registered and is_in(zone, observation.registered):
+        code, seen = DnsCode.CNAME_IN_PARENT_ZONE, ", ".join(observation.zone.hosts)
+        extra = {"zone": zone, "parent": observation.zone.parent}
+    if code in (DnsCode.TXT_INSTEAD_OF_CNAME, DnsCode.ADDRESS_INSTEAD_OF_CNAME):
+        remedy = (*(_split(name, record) for record in own), *remedy)
+    return finding(code, name=name, expected=observation.expected, seen=seen, remedy=remedy, **extra)
+
+
+def _by_resolvers(observation: CnameObservation, now: datetime) -> Iterator[Finding]:
+    """Where a resolver shows something else than the authoritative servers, or does not answer."""
+    name, expected = observation.name, observation.expected
+    is_right = observation.chain[-1:] == (expected,) and not _is_split(observation)
+    can_judge = observation.is_direct and not observation.is_broken and bool(observation.hops)
+    for one in observation.resolvers:
+        common: dict[str, Any] = {"name": name, "server": one.server}
+        if one.is_bogus:
+            why = observation.dnssec_break or one.detail
+            yield finding(DnsCode.DNSSEC_BOGUS, name=name, zone=observation.zone.apex or name, seen=why)
+        elif one.state is ServerState.SILENT:
+            yield finding(DnsCode.RESOLVER_SILENT, seen=one.detail, **common)
+        elif one.state not in (ServerState.ANSWERS, ServerState.NOT_ASKED):
+            yield finding(DnsCode.RESOLVER_FAILS, seen=one.detail, **common)
+        elif not can_judge or one.state is ServerState.NOT_ASKED:
+            continue
+        elif is_right and one.chain[-1:] != (expected,):
+            yield _old_answer(observation, one, now)
+        elif not observation.chain and one.invented:
+            yield finding(DnsCode.RESOLVER_REWRITES, seen=one.invented, **common)
+        elif not is_right and one.chain[-1:] == (expected,) and not observation.chain:
+            yield finding(DnsCode.SPLIT_VIEW, expected=expected, remedy=_to_set(observation), **common)
+
+
+def _old_answer(observation: CnameObservation, one: ResolverShown, now: datetime) -> Finding:
+    until = f"{now + timedelta(seconds=one.ttl):%Y-%m-%d %H:%M UTC}"
+    return finding(
+        DnsCode.STILL_CACHED,
+        name=observation.name,
+        zone=observation.zone.apex,
+        server=one.server,
+        expected=observation.expected,
+        seen=" → ".join(one.chain) or "no record",
+        until=until,
+    )
+
+
+def _decided_by_resolvers(observation: CnameObservation, now: datetime) -> Iterator[Finding]:
+    """Where resolvers have to do: every one has to show the CNAME."""
+    for one in observation.resolvers:
+        if one.chain[-1:] == (observation.expected,):
+            continue
+        if one.chain:
+            yield wrong_target(observation, one.chain)
+        elif one.state is ServerState.ANSWERS:
+            until = f"{now + timedelta(seconds=one.ttl):%Y-%m-%d %H:%M UTC}"
+            by = f"the resolver {one.server}, which keeps this answer until {until}"
+            yield finding(
+                DnsCode.CNAME_MISSING,
+                name=observation.name,
+                expected=observation.expected,
+                server=one.server,
+                remedy=_to_set(observation),
+                by=by,
+            )
+        else:
+            silent = one.state in (ServerState.SILENT, ServerState.NOT_ASKED)
+            code = DnsCode.RESOLVER_SILENT if silent else DnsCode.RESOLVER_FAILS
+            server = "" if one.state is ServerState.NOT_ASKED else one.server
+            yield finding(code, name=observation.name, severity=Severity.ERROR, server=server, seen=one.detail)
+    if not observation.resolvers:
+        yield finding(
+            DnsCode.RESOLVER_SILENT,
+            name=observation.name,
+            severity=Severity.ERROR,
+            server="",
+            seen="no DNS server is configured",
+        )
+
+
+def _bogus_first(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """That DNSSEC does not validate, once: nothing else helps before it is repaired."""
+    return tuple(one for one in findings if one.code == DnsCode.DNSSEC_BOGUS)[:1]
+
+
+def _other(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    return tuple(one for one in findings if one.code != DnsCode.DNSSEC_BOGUS)
+
+
+def _as_warning(one: Finding) -> Finding:
+    return evolve(one, severity=Severity.WARNING) if one.severity is Severity.ERROR else one
+
+
+def _to_set(observation: CnameObservation) -> tuple[RecordChange, ...]:
+    return (RecordChange(name=observation.name, type="CNAME", value=f"{observation.expected}."),)
+
+
+def _to_remove(name: str) -> RecordChange:
+    return RecordChange(name=name, type="CNAME", value="", change=Change.REMOVE)
+
+
+def _split(name: str, record: str) -> RecordChange:
+    kind, _, value = record.partition(" ")
+    return RecordChange(name=name, type=kind, value=value, change=Change.REMOVE)

@@ -1,0 +1,101 @@
+"""Where a chain of DNSSEC breaks (RFC 4035 section 5), in words for the domain's owner."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import Any, Final
+
+import dns.dnssec
+import dns.exception
+import dns.name
+import dns.rdata
+import dns.rdataclass
+
+from certcore_puq_acme.dns.asking import Asking, QuestionBudget
+from certcore_puq_acme.dns.port import Answer, Question
+from certcore_puq_acme.dns.zones import FoundZone
+
+__all__ = ["where_it_breaks"]
+
+_UNKNOWN: Final = "a resolver that validates refuses it"
+
+
+def where_it_breaks(path: Sequence[FoundZone], asking: Asking, budget: QuestionBudget, now: datetime) -> str:
+    """Where the chain breaks, from the top down; as far as that can be seen.
+
+    Args:
+        path: The zones from the root to the one that holds the name.
+        asking: Asks the questions.
+        budget: The questions that the name may still cost.
+        now: The current time.
+    """
+    for parent, zone in pairwise(path):
+        signed_by = _answer(parent, Question(name=zone.apex, kind="DS", recursive=False, dnssec=True), asking, budget)
+        fingerprints = signed_by.at(zone.apex, "DS")
+        keys = _answer(zone, Question(name=zone.apex, kind="DNSKEY", recursive=False, dnssec=True), asking, budget)
+        if fingerprints and (trouble := _trouble_of_keys(parent, zone, fingerprints, keys, now)) is not None:
+            return trouble
+        if not keys.at(zone.apex, "DNSKEY"):
+            continue  # the zone is not signed
+        start = _answer(zone, Question(name=zone.apex, kind="SOA", recursive=False, dnssec=True), asking, budget)
+        if (trouble := _trouble_of_signatures(zone, start, now)) is not None:
+            return trouble
+    return _UNKNOWN
+
+
+def _trouble_of_keys(
+    parent: FoundZone, zone: FoundZone, fingerprints: Iterable[str], answer: Answer, now: datetime
+) -> str | None:
+    above = parent.apex or "the root"
+    keys = answer.at(zone.apex, "DNSKEY")
+    if not keys:
+        return f"{above} holds DS records for {zone.apex}, which has no keys (DNSKEY)"
+    if not any(_fits(zone.apex, fingerprint, key) for fingerprint in fingerprints for key in keys):
+        return f"no key (DNSKEY) of {zone.apex} fits the DS records for it in {above}"
+    return _trouble_of_signatures(zone, answer, now)
+
+
+def _trouble_of_signatures(zone: FoundZone, answer: Answer, now: datetime) -> str | None:
+    if not answer.answer:
+        return None
+    signatures = [_read("RRSIG", value) for value in answer.at(zone.apex, "RRSIG")]
+    valid = [one for one in signatures if one is not None]
+    if not valid:
+        return f"the records of {zone.apex} carry no signatures (RRSIG)"
+    last = max(one.expiration for one in valid)
+    if last < now.timestamp():
+        return f"the signatures of {zone.apex} expired on {datetime.fromtimestamp(last, UTC):%Y-%m-%d}"
+    if min(one.inception for one in valid) > now.timestamp():
+        return f"the signatures of {zone.apex} are not valid yet"
+    return None
+
+
+def _fits(apex: str, fingerprint: str, key: str) -> bool:
+    """Whether a DS record is that of a key."""
+    wanted, public = _read("DS", fingerprint), _read("DNSKEY", key)
+    if wanted is None or public is None:
+        return False
+    try:
+        made: Any = dns.dnssec.make_ds(
+            dns.name.from_text(apex), public, wanted.digest_type, policy=dns.dnssec.allow_all_policy
+        )
+    except (dns.exception.DNSException, ValueError):
+        return False
+    return bool(made == wanted)
+
+
+def _read(kind: str, text: str) -> Any:
+    try:
+        return dns.rdata.from_text(dns.rdataclass.IN, kind, text)
+    except (dns.exception.DNSException, ValueError):
+        return None
+
+
+def _answer(zone: FoundZone, question: Question, asking: Asking, budget: QuestionBudget) -> Answer:
+    for server in zone.servers:
+        answer = asking.ask(server.server, question, budget)
+        if answer.is_positive:
+            return answer
+    return Answer()

@@ -1,0 +1,52 @@
+"""A finding about DNS records, made from its code and what was seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from certcore.messages import Message
+from certcore.model.finding import Finding, RecordChange, Severity
+from certcore.net.foreign_text import printable
+from certcore_puq_acme.dns.codes import DnsCode
+from certcore_puq_acme.dns.finding_codes import FINDING_CODES
+
+__all__ = ["finding"]
+
+#: How much of a foreign answer is shown.
+_LONGEST_SHOWN: Final = 500
+
+
+def finding(
+    code: DnsCode,
+    *,
+    name: str,
+    severity: Severity | None = None,
+    remedy: Iterable[RecordChange] = (),
+    **params: Any,
+) -> Finding:
+    """A finding with the texts of the table.
+
+    Args:
+        code: What was found.
+        name: The DNS name that it is about.
+        severity: Where it matters less than as a rule.
+        remedy: The records to set or remove.
+        params: ``server``, ``expected``, ``seen``, and what else the texts hold. They may be foreign: they are made
+            printable, and cut.
+    """
+    row = FINDING_CODES[code]
+    shown = {key: printable(str(value), _LONGEST_SHOWN) for key, value in {"name": name, **params}.items()}
+    usual = {"server": "", "expected": "", "seen": "", **shown}
+    key = f"puq_acme.finding.{code}"
+    return Finding(
+        code=str(code),
+        severity=severity or row.severity,
+        name=usual["name"],
+        server=usual["server"],
+        expected=usual["expected"],
+        seen=usual["seen"],
+        cause=Message(f"{key}.cause", row.cause, usual),  # text: FINDING_CODES
+        advice=Message(f"{key}.advice", row.advice, usual),  # text: FINDING_CODES
+        remedy=tuple(remedy),
+    )

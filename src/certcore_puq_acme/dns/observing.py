@@ -1,0 +1,228 @@
+"""Looking at an owner's CNAME at all authoritative servers of the zones on the way; resolvers are a second opinion."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Final
+
+from attrs import evolve, frozen
+
+from certcore_puq_acme.dns.asking import USUAL, Asking, QuestionBudget
+from certcore_puq_acme.dns.delegation import Delegation
+from certcore_puq_acme.dns.dnssec_chain import where_it_breaks
+from certcore_puq_acme.dns.observations import (
+    MOST_HOPS,
+    CnameObservation,
+    Hop,
+    ResolverShown,
+    ServerState,
+    followed,
+    negative_ttl,
+    shown,
+    shown_by,
+)
+from certcore_puq_acme.dns.port import Answer, Question
+from certcore_puq_acme.dns.zones import FoundZone, ServerAddress, ZoneFinder, ZoneLookup, is_in, parent_name
+from certcore_puq_acme.profile.limits import registry_domain
+from certcore_puq_acme.profile.settings import NameServer
+
+__all__ = ["PROBE_LABEL", "observe_cname", "observe_cnames"]
+
+#: A label that nobody sets: what shows a record there makes it up, or has a wildcard.
+PROBE_LABEL: Final = "_certcore-probe"
+_AT_NAME: Final = ("TXT", "A", "AAAA")
+_MOST_VALUES: Final = 5
+
+
+def observe_cnames(
+    delegations: Iterable[Delegation], finder: ZoneFinder, asking: Asking, now: datetime, *, with_resolvers: bool
+) -> list[CnameObservation]:
+    """Look at the CNAMEs, several at once; see `observe_cname`."""
+    return asking.names(
+        lambda delegation: observe_cname(delegation, finder, asking, now, with_resolvers=with_resolvers), delegations
+    )
+
+
+def observe_cname(
+    delegation: Delegation, finder: ZoneFinder, asking: Asking, now: datetime, *, with_resolvers: bool
+) -> CnameObservation:
+    """Look at one CNAME.
+
+    Args:
+        delegation: The CNAME as it has to be.
+        finder: Finds the zones.
+        asking: Asks the questions.
+        now: The current time, for signatures.
+        with_resolvers: Whether resolvers may be asked for a name that has no record yet: they keep that answer. They
+            are asked in any case when the record is there, or when no authoritative server could be asked.
+    """
+    looking = _Looking(finder=finder, asking=asking, budget=QuestionBudget())
+    lookup = finder.find(delegation.name, looking.budget)
+    observation = CnameObservation(
+        base=delegation.base,
+        name=delegation.name,
+        expected=delegation.target,
+        tech_zone=delegation.zone,
+        registered=registry_domain(delegation.base),
+        zone=lookup.zone,
+        missing=lookup.missing,
+        broken=tuple(shown(str(server), delegation.name, answer) for server, answer in lookup.broken),
+        is_broken=lookup.is_broken,
+        is_direct=not lookup.is_closed,
+    )
+    if observation.is_direct and not observation.is_broken and lookup.zone.apex != delegation.name:
+        observation = evolve(observation, hops=looking.hops(delegation, lookup))
+    if observation.hops and not observation.chain:
+        observation = looking.beside(observation)
+    elif observation.chain:
+        observation = looking.text_beside(observation)
+        if observation.chain[-1] != delegation.target:
+            observation = evolve(observation, wildcard=looking.wildcard(observation))
+    is_seen = bool(observation.chain) or observation.is_broken or not observation.is_direct
+    if is_seen or with_resolvers:
+        observation = evolve(observation, resolvers=tuple(looking.resolvers(delegation)))
+    if any(one.is_bogus for one in observation.resolvers):
+        observation = evolve(observation, dnssec_break=where_it_breaks(lookup.path, asking, looking.budget, now))
+    return observation
+
+
+@frozen(kw_only=True)
+class _Looking:
+    """The questions about one name."""
+
+    finder: ZoneFinder
+    asking: Asking
+    budget: QuestionBudget
+
+    def hops(self, delegation: Delegation, lookup: ZoneLookup) -> tuple[Hop, ...]:
+        """The chain of CNAMEs up to the tech zone, or to where it ends."""
+        hops = [self._hop(delegation.name, lookup.zone)]
+        names = {delegation.name}
+        while len(hops) < MOST_HOPS:
+            target = followed(hops[-1], delegation.target)
+            if not target or target in names or is_in(target, delegation.zone):
+                break
+            names.add(target)
+            found = self.finder.find(target, self.budget)
+            if found.is_closed or found.is_broken:
+                break
+            hops.append(self._hop(target, found.zone))
+        return tuple(hops)
+
+    def _hop(self, name: str, zone: FoundZone) -> Hop:
+        answers = self.asking.ask_each(
+            [server.server for server in zone.servers], _direct(name, "CNAME"), self.budget, USUAL
+        )
+        seen = [shown(str(server), name, answer) for server, answer in zip(zone.servers, answers, strict=True)]
+        return Hop(name=name, zone=zone, shown=tuple(seen))
+
+    def beside(self, observation: CnameObservation) -> CnameObservation:
+        """Where else a record stands that is missing at its name."""
+        name, base = observation.name, observation.base
+        server = self._answering(observation)
+        if server is None:
+            return observation
+        at_name: tuple[str, ...] = ()
+        if any(one.exists for one in observation.hops[0].answering):
+            at_name = self._values(server, name, _AT_NAME)
+        domains = dict.fromkeys((observation.zone.apex, observation.registered))
+        doubled = [f"{name}.{domain}" for domain in domains if domain]
+        plain = f"{name.partition('.')[0].removeprefix('_')}.{base}"
+        return evolve(
+            observation,
+            at_name=at_name,
+            wildcard=self.wildcard(observation),
+            doubled_at=next((one for one in doubled if self._has_cname(server, one)), ""),
+            without_underscore_at=plain if self._has_cname(server, plain) else "",
+            at_domain=self._points_into(server, base, observation.tech_zone),
+        )
+
+    def text_beside(self, observation: CnameObservation) -> CnameObservation:
+        """TXT values of the DNS host's own, at a name that is a CNAME."""
+        hop = observation.hops[0]
+        pairs = [(server, one) for server, one in zip(hop.zone.servers, hop.shown, strict=True) if one.cname]
+        for server, _ in pairs[:1]:
+            answer = self.asking.ask(server.server, _direct(observation.name, "TXT"), self.budget)
+            values = answer.at(observation.name, "TXT")[:_MOST_VALUES] if answer.authoritative else ()
+            if values:
+                return evolve(
+                    observation,
+                    at_name=tuple(f"TXT {value}" for value in values),
+                    text_server=str(server),
+                    hides_cname=not answer.at(observation.name, "CNAME"),
+                )
+        return observation
+
+    def wildcard(self, observation: CnameObservation) -> tuple[str, ...]:
+        """What a name beside it shows that has no record of its own."""
+        server = self._answering(observation)
+        name = f"{PROBE_LABEL}.{parent_name(observation.name)}"
+        return () if server is None else self._values(server, name, ("CNAME", "A", "TXT"))
+
+    def _answering(self, observation: CnameObservation) -> ServerAddress | None:
+        """A server of the zone that answers; one that shows no CNAME is preferred."""
+        hop = observation.hops[0]
+        pairs = [(server, one) for server, one in zip(hop.zone.servers, hop.shown, strict=True) if one.answers]
+        return next((server for server, one in pairs if not one.cname), pairs[0][0] if pairs else None)
+
+    def _values(self, server: ServerAddress, name: str, kinds: Sequence[str]) -> tuple[str, ...]:
+        seen: list[str] = []
+        for kind in kinds:
+            answer = self.asking.ask(server.server, _direct(name, kind), self.budget)
+            values = answer.at(name, kind) if answer.authoritative else ()
+            seen += [f"{kind} {value}" for value in values[:_MOST_VALUES]]
+        return tuple(seen)
+
+    def _has_cname(self, server: ServerAddress, name: str) -> bool:
+        answer = self.asking.ask(server.server, _direct(name, "CNAME"), self.budget)
+        return answer.authoritative and bool(answer.at(name, "CNAME"))
+
+    def _points_into(self, server: ServerAddress, name: str, zone: str) -> bool:
+        answer = self.asking.ask(server.server, _direct(name, "CNAME"), self.budget)
+        return any(is_in(target, zone) for target in answer.at(name, "CNAME"))
+
+    def resolvers(self, delegation: Delegation) -> Iterable[ResolverShown]:
+        """What the resolvers show at the owner's name."""
+        question = Question(name=delegation.name, kind="CNAME")
+        answers = self.asking.ask_each(self.finder.resolvers, question, self.budget, self.finder.patience)
+        for server, answer in zip(self.finder.resolvers, answers, strict=True):
+            yield self._resolver(server, delegation, answer)
+
+    def _resolver(self, server: NameServer, delegation: Delegation, answer: Answer) -> ResolverShown:
+        state, detail = shown_by(answer)
+        if state is ServerState.FAILS and answer.rcode == "SERVFAIL":
+            unchecked = Question(name=delegation.name, kind="CNAME", checking_disabled=True)
+            is_bogus = self.asking.ask(server, unchecked, self.budget, self.finder.patience).is_positive
+            return ResolverShown(server=str(server), state=state, detail=detail, is_bogus=is_bogus)
+        if state is not ServerState.ANSWERS:
+            return ResolverShown(server=str(server), state=state, detail=detail)
+        chain = self._chain(server, delegation, answer)
+        invented = () if chain else answer.answer
+        return ResolverShown(
+            server=str(server),
+            state=state,
+            chain=chain,
+            ttl=min((record.ttl for record in answer.answer), default=0) or negative_ttl(answer),
+            invented=next((f"{record.kind} {record.value}" for record in invented), ""),
+        )
+
+    def _chain(self, server: NameServer, delegation: Delegation, answer: Answer) -> tuple[str, ...]:
+        """The targets of the CNAMEs that a resolver shows, one after the other."""
+        chain: list[str] = []
+        name = delegation.name
+        while len(chain) < MOST_HOPS:
+            target = next(iter(answer.at(name, "CNAME")), "")
+            if not target:
+                break
+            is_loop = target in chain
+            chain.append(target)
+            if is_loop or is_in(target, delegation.zone):
+                break
+            name = target
+            answer = self.asking.ask(server, Question(name=name, kind="CNAME"), self.budget, self.finder.patience)
+        return tuple(chain)
+
+
+def _direct(name: str, kind: str) -> Question:
+    return Question(name=name, kind=kind, recursive=False)

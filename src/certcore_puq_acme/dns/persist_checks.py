@@ -1,0 +1,110 @@
+"""Whether an owner's lasting TXT records (dns-persist-01) are as they have to be, and what is to be said of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Final
+
+from attrs import frozen
+
+from certcore.model.finding import Finding, RecordChange
+from certcore.model.hints import RecordState
+from certcore_puq_acme.accounts.known_directory import KnownDirectory
+from certcore_puq_acme.accounts.records import AccountRecord
+from certcore_puq_acme.dns.checks import DnsChecks, ShownText
+from certcore_puq_acme.dns.classification import CheckedRecord
+from certcore_puq_acme.dns.codes import DnsCode
+from certcore_puq_acme.dns.findings import finding
+from certcore_puq_acme.dns.persist_records import PersistRecord, Verdict, account_uris, judge, persist_name
+
+__all__ = ["CheckedLastingRecord", "check_lasting_records", "checked_lasting_record"]
+
+_NEVER: Final = datetime.max.replace(tzinfo=UTC)
+_STATES: Final = {
+    None: RecordState.CORRECT,
+    DnsCode.PERSIST_MISSING: RecordState.MISSING,
+    DnsCode.PERSIST_UNREACHABLE: RecordState.UNREACHABLE,
+}
+
+
+@frozen(kw_only=True)
+class CheckedLastingRecord:
+    """The state of one lasting record."""
+
+    record: CheckedRecord
+    #: Until when it can be used; None where it has no end, or is not as it has to be.
+    until: datetime | None = None
+
+
+def check_lasting_records(
+    wanted: Iterable[tuple[str, PersistRecord]],
+    checks: DnsChecks,
+    *,
+    account: AccountRecord,
+    directory: KnownDirectory,
+    now: datetime,
+) -> list[CheckedLastingRecord]:
+    """Look the lasting records up and judge them.
+
+    Args:
+        wanted: The records as they have to be, each with its domain (A-labels).
+        checks: Asks the DNS.
+        account: The account that they have to name.
+        directory: The CA's directory.
+        now: The current time.
+    """
+    listed = list(wanted)
+    shown = checks.txt_values(persist_name(base) for base, _ in listed)
+    return [
+        checked_lasting_record(base, expected, shown[persist_name(base)], account=account, directory=directory, now=now)
+        for base, expected in listed
+    ]
+
+
+def checked_lasting_record(
+    base: str,
+    expected: PersistRecord,
+    shown: ShownText,
+    *,
+    account: AccountRecord,
+    directory: KnownDirectory,
+    now: datetime,
+) -> CheckedLastingRecord:
+    """Judge one record: every server has to show a good one. The arguments are those of `check_lasting_records`."""
+    name = persist_name(base)
+    uris = account_uris(base, account, directory)
+    verdicts = [
+        (server, judge(values, issuers=directory.record_issuers, uris=uris, wildcard=expected.wildcard, now=now))
+        for server, values in shown.servers
+    ]
+    if not verdicts:
+        verdicts = [("", Verdict(code=DnsCode.PERSIST_UNREACHABLE, seen=shown.failure))]
+    # The worst of them counts; of good ones that which ends first.
+    worst = min(
+        (verdict for _, verdict in verdicts), key=lambda verdict: (verdict.code is None, verdict.until or _NEVER)
+    )
+    some_are_good = any(verdict.code is None for _, verdict in verdicts)
+    findings: list[Finding] = []
+    for server, verdict in verdicts:
+        if verdict.code is None or (findings and not some_are_good):
+            continue  # what all servers show is told once
+        code = DnsCode.PERSIST_ON_SOME_SERVERS if some_are_good else verdict.code
+        can_be_set = not some_are_good and code is not DnsCode.PERSIST_UNREACHABLE
+        remedy = [_to_set(name, expected)] if can_be_set else []
+        findings.append(
+            finding(code, name=name, server=server, expected=str(expected), seen=verdict.seen, remedy=remedy)
+        )
+    record = CheckedRecord(
+        base=base,
+        name=name,
+        target=str(expected),
+        state=_STATES.get(worst.code, RecordState.WRONG),
+        seen=worst.seen,
+        findings=tuple(findings),
+    )
+    return CheckedLastingRecord(record=record, until=worst.until)
+
+
+def _to_set(name: str, expected: PersistRecord) -> RecordChange:
+    return RecordChange(name=name, type="TXT", value=f'"{expected}"')

@@ -1,0 +1,104 @@
+"""The DNS that the checks need, as a port: a simulated DNS runs in process."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final, Protocol
+
+from attrs import frozen
+
+if TYPE_CHECKING:
+    from certcore_puq_acme.profile.settings import NameServer
+
+__all__ = ["NOT_LISTENING", "NO_ANSWER", "UNREACHABLE", "Answer", "DnsPort", "Question", "Record"]
+
+#: The failure of a server that did not answer in time.
+NO_ANSWER: Final = "no answer in time"
+#: The failure of an address at which no process listens.
+NOT_LISTENING: Final = "no DNS server listens there"
+#: The failure where this machine has no route to the server: it has no IPv6, say.
+UNREACHABLE: Final = "the network cannot be reached from here"
+
+
+@frozen(kw_only=True)
+class Question:
+    """One question (RFC 1035 section 4.1.2) and its flags."""
+
+    #: A-labels without the final dot; empty for the root.
+    name: str
+    #: The mnemonic of the record type: ``CNAME``.
+    kind: str
+    #: RD: a resolver is to look further; an authoritative server is asked without it.
+    recursive: bool = True
+    #: CD: a resolver is not to validate DNSSEC.
+    checking_disabled: bool = False
+    #: DO: signatures and keys are wanted.
+    dnssec: bool = False
+
+
+@frozen(kw_only=True)
+class Record:
+    """One record of an answer."""
+
+    #: In lower case without the final dot.
+    name: str
+    kind: str
+    #: In presentation form; names as ``name``, TXT as its character-strings joined.
+    value: str
+    ttl: int = 0
+
+
+@frozen(kw_only=True)
+class Answer:
+    """What one server answered to one question."""
+
+    #: ``NOERROR``, ``NXDOMAIN``, ``SERVFAIL`` and so on; empty when there is no answer.
+    rcode: str = ""
+    #: AA: the server answers for a zone that it serves.
+    authoritative: bool = False
+    answer: tuple[Record, ...] = ()
+    authority: tuple[Record, ...] = ()
+    additional: tuple[Record, ...] = ()
+    #: The Extended DNS Errors (RFC 8914) in words; empty without one.
+    extended_error: str = ""
+    #: Why there is no answer; empty when there is one.
+    failure: str = ""
+
+    @property
+    def is_positive(self) -> bool:
+        """Whether the rcode says that the server could answer: NOERROR or NXDOMAIN."""
+        return self.rcode in ("NOERROR", "NXDOMAIN")
+
+    @property
+    def in_words(self) -> str:
+        """Why the answer cannot be used, in words."""
+        if self.failure:
+            return self.failure
+        return f"answered {self.rcode}" + (f" ({self.extended_error})" if self.extended_error else "")
+
+    def values(self, kind: str) -> tuple[str, ...]:
+        """The values of a type in the answer section, at whatever name."""
+        return tuple(record.value for record in self.answer if record.kind == kind)
+
+    def at(self, name: str, kind: str) -> tuple[str, ...]:
+        """The values of a type at exactly this name."""
+        return tuple(record.value for record in self.answer if record.kind == kind and record.name == name)
+
+
+class DnsPort(Protocol):
+    """Questions to DNS servers. MUST be thread-safe."""
+
+    def query(self, server: NameServer, question: Question, waits: Sequence[float]) -> Answer:
+        """Ask one server. A failure is part of the answer.
+
+        Args:
+            server: The server to ask.
+            question: The question.
+            waits: The seconds to wait after each sending of the same question: as many sendings as there are waits. An
+                answer to an earlier sending counts, too.
+        """
+        ...
+
+    def system_servers(self) -> Sequence[NameServer]:
+        """The recursive servers of this host's configuration; empty when it has none."""
+        ...

@@ -1,0 +1,1 @@
+"""What people read: the right columns of certificates and CA profiles."""

@@ -1,0 +1,328 @@
+"""The DNS records that a domain's owner sets, with what was last seen of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any, Final, assert_never
+
+from attrs import evolve
+
+from certcore.errors import InvalidInputError
+from certcore.model.finding import Change
+from certcore.model.form import structure
+from certcore.model.hints import DnsRecord, DnsRecords, Hint, Level, Message, Notice, RecordState
+from certcore.model.views import CertificateView
+from certcore.net.foreign_text import printable
+from certcore_puq_acme.accounts.known_directory import known_directory
+from certcore_puq_acme.accounts.records import account_of, read_record
+from certcore_puq_acme.dns.delegation import delegations
+from certcore_puq_acme.dns.persist_records import (
+    expected_record,
+    expected_records,
+    persist_name,
+    until_for,
+)
+from certcore_puq_acme.orders.state import Findings, HostedState, OrderState, SeenRecord
+from certcore_puq_acme.profile.settings import AcmeContext, ChallengeType, PuqAcmeSettings
+
+__all__ = [
+    "lasting_records_end",
+    "own_settings",
+    "owner_records",
+    "records_beside_leaf",
+    "with_lasting_records",
+]
+
+#: How long before its end an owner is warned about a dns-persist-01 record.
+_WARN: Final = timedelta(days=30)
+#: Seconds for one question to a DNS server while somebody waits for a page.
+_BRIEFLY: Final = 2
+
+
+def owner_records(view: CertificateView, context: AcmeContext, settings: PuqAcmeSettings) -> list[Hint]:
+    """The records that the owner has to set with their state, after a text that explains them."""
+    profile = context.profile
+    if settings.challenge_type(profile) is ChallengeType.DNS_PERSIST:
+        hints = _lasting(view, context, settings)
+    else:
+        hints = [*_hosted(view, context), DnsRecords(tuple(_cnames(view, context)))]
+    findings = Findings.of(view.issuance)
+    forbidding = [record for record in findings.records if record.type == "CAA"]
+    for record in forbidding:
+        hints += _of_caa(view, record, findings.checked_at)
+    for seen in findings.zone:
+        finding = seen.finding(_next_look(view))
+        text = "{cause} {advice} No order is placed before. It is looked at again at {next_look}."
+        params = {"cause": finding.cause, "advice": finding.advice, "next_look": _at(finding.next_look)}
+        hints.insert(0, Notice(Level.ERROR, _message("tech_zone", text, **params)))
+    return hints
+
+
+def _hosted(view: CertificateView, context: AcmeContext) -> list[Hint]:
+    """What the panel has done about the CNAMEs of domains that it hosts, and why it could not."""
+    seen_at_server = Findings.of(view.issuance).hosted
+    hints: list[Hint] = []
+    names = [seen.name for seen in seen_at_server if seen.state is HostedState.SET]
+    if names:
+        text = (
+            "The panel has set {count} of the CNAMEs below itself, and keeps them while the certificate lives: nothing "
+            "is to be done about {names}."
+        )
+        hints.append(Notice(Level.SUCCESS, _message("hosted.set", text, count=len(names), names=", ".join(names))))
+    elif view.issuance is None and context.profile.set_cnames:
+        text = "Where the panel hosts a domain of its owner, it sets the CNAME itself when the CSR is generated."
+        hints.append(Notice(Level.INFO, _message("hosted.later", text)))
+    for seen in seen_at_server:
+        match seen.state:
+            case HostedState.OCCUPIED:
+                text = (
+                    "The panel does not set the CNAME {name}, because something else is there ({seen}) that it has not "
+                    "set. Replace it by the CNAME below, or remove it."
+                )
+                params = {"name": seen.name, "seen": str(seen.said) or "-"}
+                hints.append(Notice(Level.WARNING, _message("hosted.occupied", text, **params)))
+            case HostedState.UNWRITTEN:
+                text = "The panel could not set the CNAME {name}, and tries again: {problem} {advice}"
+                unwritten = _message("hosted.unwritten", text, name=seen.name, problem=seen.said, advice=seen.advice)
+                hints.append(Notice(Level.WARNING, unwritten))
+            case HostedState.DENIED:
+                text = (
+                    "The panel does not say any more that the certificate's owner controls the domain of {name}: the "
+                    "CNAME that it had set there counts no longer, and is removed."
+                )
+                hints.append(Notice(Level.WARNING, _message("hosted.denied", text, name=seen.name)))
+            case HostedState.UNANSWERED:
+                text = "The panel could not say who controls the domain of {name}, so its CNAME is not set: {problem}"
+                unanswered = _message("hosted.unanswered", text, name=seen.name, problem=seen.said)
+                hints.append(Notice(Level.WARNING, unanswered))
+            case HostedState.REFUSED:
+                text = "The panel says that the certificate's owner does not control the domain of {name}."
+                hints.append(Notice(Level.ERROR, _message("bound.refused", text, name=seen.name)))
+            case HostedState.TAKEN:
+                text = (
+                    "The domain of {name} was validated for another owner first, so nothing is ordered for it here. If "
+                    "it is this owner's now, an administrator releases it: the action of the CA profile."
+                )
+                hints.append(Notice(Level.ERROR, _message("bound.taken", text, name=seen.name)))
+            case HostedState.CLAIMED:
+                text = (
+                    "Another owner is having the domain of {name} validated at this moment. It is tried again in case "
+                    "that fails."
+                )
+                hints.append(Notice(Level.WARNING, _message("bound.claimed", text, name=seen.name)))
+            case HostedState.SET | HostedState.BUSY:
+                pass
+            case _:
+                assert_never(seen.state)
+    return hints
+
+
+def _of_caa(view: CertificateView, record: SeenRecord, checked_at: datetime | None) -> list[Hint]:
+    """Why CAA records forbid the certificate, and the record that permits it."""
+    if not record.findings:  # stored by an older version
+        text = (
+            "A CAA record forbids this CA to issue. Add the record below beside the present ones, or remove those; "
+            "issuance goes on by itself."
+        )
+        row = _row(view, record.name, "CAA", record.target, record, checked_at)
+        return [Notice(Level.WARNING, _message("caa", text)), DnsRecords((row,))]
+    finding = record.findings[0].finding()
+    text = "{cause} {advice} Issuance goes on by itself."
+    hints: list[Hint] = [Notice(Level.WARNING, _message("caa.found", text, cause=finding.cause, advice=finding.advice))]
+    rows = tuple(
+        _row(view, change.name, change.type, change.value, record, checked_at)
+        for change in finding.remedy
+        if change.change is Change.SET
+    )
+    removed = [str(change) for change in finding.remedy if change.change is Change.REMOVE]
+    if removed:
+        hints.append(Notice(Level.WARNING, _message("remove", "To do: {records}", records="; ".join(removed))))
+    return [*hints, DnsRecords(rows)] if rows else hints
+
+
+def records_beside_leaf(view: CertificateView, context: AcmeContext) -> list[Hint]:
+    """What the owner has to set for the attempt beside the leaf in service, or else for the next one."""
+    settings = own_settings(view)
+    records = Findings.of(view.issuance).records
+    if not all(record.is_correct for record in records):
+        return owner_records(view, context, settings)
+    if records or not _needs_more(view, context, settings):
+        return []
+    if view.under_way:
+        text = "The owner sets the DNS records below, unless they are there already; issuance then goes on by itself."
+        message = _message("renewal.owner", text)
+    else:
+        text = (
+            "The next issuance is the first that is validated here: the owner sets the DNS records below before it "
+            "begins."
+        )
+        message = _message("first", text)
+    return [Notice(Level.WARNING, message), *owner_records(view, context, settings)]
+
+
+def _needs_more(view: CertificateView, context: AcmeContext, settings: PuqAcmeSettings) -> bool:
+    """Whether the attempt under way, or the next, needs records that the leaf in service was not validated with."""
+    active, certificate = view.active, view.certificate
+    if active is None:
+        return False
+    names = view.issuance.names if view.issuance is not None and view.under_way else certificate.names
+    state = OrderState.of(active)
+    if settings.challenge_type(context.profile) is ChallengeType.DNS_PERSIST:
+        is_same = active.authority_id == certificate.authority_id and set(names) <= set(active.names)
+        return not is_same or state.challenge is not ChallengeType.DNS_PERSIST
+    cnames = delegations(context.profile, context.documents, certificate.owner, names)
+    return any(state.targets.get(cname.base) != cname.target for cname in cnames)
+
+
+def own_settings(view: CertificateView) -> PuqAcmeSettings:
+    """The certificate's own settings; those that are not valid any more count as not given."""
+    try:
+        return structure(PuqAcmeSettings, view.certificate.module_data)
+    except InvalidInputError:
+        return PuqAcmeSettings()
+
+
+def with_lasting_records(view: CertificateView, context: AcmeContext, dns: Callable[[], Any]) -> CertificateView:
+    """The same view, after another look at the lasting records of the leaf in service that end soon.
+
+    What was seen of them is of the last issuance; the owner may have set new ones since. Each gets the content that it
+    is to have next. The DNS is asked only about these, with a short timeout.
+
+    Args:
+        view: The certificate.
+        context: The CA profile.
+        dns: Gives the `certcore_puq_acme.dns.checks.DnsAccess`.
+    """
+    active = view.active
+    ending = {record.name for record, _ in _ending(view)}
+    certificate = view.certificate
+    if active is None or not ending or active.authority_id != certificate.authority_id:
+        return view
+    from certcore_puq_acme.dns.checks import DnsChecks  # noqa: PLC0415 - dnspython costs 0.1 s
+    from certcore_puq_acme.dns.persist_checks import checked_lasting_record  # noqa: PLC0415 - see DnsChecks
+
+    profile = context.profile
+    directory = known_directory(context)
+    account = read_record(context.documents, account_of(context, own_settings(view), certificate.owner).key)
+    issuers = directory.record_issuers if directory else ()
+    if directory is None or not account.url or not issuers:
+        return view
+    checks = DnsChecks.of(profile, dns(), timeout=min(profile.api_timeout, _BRIEFLY))
+    shown = checks.txt_values(ending)
+    findings = Findings.of(active)
+    records: list[SeenRecord] = []
+    for record in findings.records:
+        if record.name not in ending:
+            records.append(record)
+            continue
+        base = record.base
+        wildcard = any(name.is_wildcard and name.base.ascii == base for name in certificate.names)
+        after = max(view.now, view.renews_at or view.now, record.until or view.now)
+        until = until_for(profile.persist_days, certificate.created_at, after)
+        expected = expected_record(
+            base, issuer=issuers[0], account=account, directory=directory, wildcard=wildcard, until=until
+        )
+        fresh = evolve(record, target=str(expected))
+        checked = checked_lasting_record(
+            base, expected, shown[record.name], account=account, directory=directory, now=view.now
+        )
+        if checked.record.state is RecordState.CORRECT:
+            fresh = evolve(fresh, seen=printable(checked.record.seen), until=checked.until)
+        records.append(fresh)
+    findings = evolve(findings, records=tuple(records))
+    return evolve(view, active=evolve(active, findings=findings.to_json()))
+
+
+def lasting_records_end(view: CertificateView) -> list[Hint]:
+    """A warning for each lasting record of the leaf in service that ends soon, or before the next renewal.
+
+    With the records to be set, as `with_lasting_records` has worked them out.
+    """
+    hints: list[Hint] = []
+    rows: list[DnsRecord] = []
+    for record, until in _ending(view):
+        text = (
+            "The TXT record {name} cannot be used after {date}, by its own persistUntil: the owner has to set it anew "
+            "before the certificate can be renewed after that day."
+        )
+        level = Level.ERROR if until <= view.now else Level.WARNING
+        hints.append(Notice(level, _message("persist_ends", text, name=record.name, date=f"{until:%Y-%m-%d}")))
+        row = DnsRecord(name=record.name, type="TXT", value=record.target, state=RecordState.MISSING, seen=record.seen)
+        rows.append(row)
+    return [*hints, DnsRecords(tuple(rows))] if rows else []
+
+
+def _ending(view: CertificateView) -> list[tuple[SeenRecord, datetime]]:
+    """The lasting records of the leaf in service that end soon, or before the next renewal, as they were seen."""
+    soon = max(view.now + _WARN, view.renews_at or view.now)
+    records = Findings.of(view.active).records
+    return [(record, record.until) for record in records if record.until is not None and record.until <= soon]
+
+
+def _cnames(view: CertificateView, context: AcmeContext) -> list[DnsRecord]:
+    certificate = view.certificate
+    findings = Findings.of(view.issuance)
+    seen = findings.by_name
+    return [
+        _row(view, cname.name, "CNAME", cname.target, seen.get(cname.name), findings.checked_at)
+        for cname in delegations(context.profile, context.documents, certificate.owner, certificate.names)
+    ]
+
+
+def _lasting(view: CertificateView, context: AcmeContext, settings: PuqAcmeSettings) -> list[Hint]:
+    certificate = view.certificate
+    profile = context.profile
+    account = read_record(context.documents, account_of(context, settings, certificate.owner).key)
+    directory = known_directory(context)
+    issuers = directory.record_issuers if directory else ()
+    if directory is None or not account.url or not issuers:
+        text = (
+            "This certificate is validated with one lasting TXT record per name. What it holds is known as soon as the "
+            "account at the CA is open: generate the CSR."
+        )
+        return [Notice(Level.INFO, _message("persist_later", text))]
+    until = until_for(profile.persist_days, certificate.created_at, view.now)
+    expected_rows = expected_records(
+        certificate.names, issuer=issuers[0], account=account, directory=directory, until=until
+    )
+    findings = Findings.of(view.issuance)
+    seen = findings.by_name
+    rows = []
+    for base, expected in expected_rows:
+        name = persist_name(base)
+        rows.append(_row(view, name, "TXT", str(expected), seen.get(name), findings.checked_at))
+    text = (
+        "Set the TXT records below once, and leave them: they let this account at the CA, and no other, obtain "
+        "certificates for the names. Nothing has to be changed at renewals."
+    )
+    return [Notice(Level.INFO, _message("persist", text)), DnsRecords(tuple(rows))]
+
+
+def _row(
+    view: CertificateView, name: str, kind: str, value: str, record: SeenRecord | None, checked_at: datetime | None
+) -> DnsRecord:
+    if record is None:
+        return DnsRecord(name=name, type=kind, value=value, state=RecordState.UNKNOWN)
+    next_look = None if record.is_correct else _next_look(view)
+    return DnsRecord(
+        name=name,
+        type=kind,
+        value=value,
+        state=record.state,
+        seen=record.seen,
+        checked_at=checked_at,
+        findings=tuple(seen.finding(next_look) for seen in record.findings),
+    )
+
+
+def _next_look(view: CertificateView) -> datetime | None:
+    return view.schedule.due_at if view.schedule else None
+
+
+def _at(moment: datetime | None) -> str | Message:
+    return f"{moment:%Y-%m-%d %H:%M UTC}" if moment else _message("next_step", "the next step")
+
+
+def _message(key: str, text: str, **params: Any) -> Message:
+    return Message(f"puq_acme.{key}", text, params)

@@ -1,0 +1,231 @@
+"""What the page says of an attempt in flight: what it waits for, what keeps it from getting on, how far it is."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple, assert_never
+
+from certcore.messages import sentences
+from certcore.model.hints import Hint, Level, Link, Message, Notice, Step, Steps, StepState
+from certcore.model.views import CertificateView
+from certcore_puq_acme.hints.dns_records import own_settings
+from certcore_puq_acme.links import asks_for_a_visit, pages_in
+from certcore_puq_acme.orders.state import Findings, OrderState, Stage, WaitingTurn
+from certcore_puq_acme.profile.settings import AcmeContext, ChallengeType
+from certcore_puq_acme.profile.zone_writer import zone_advice
+from certcore_puq_acme.rate_limits.turns import Why
+
+__all__ = ["not_getting_on", "progress", "unseen_values", "unwritten_values", "waiting_for_turn"]
+
+#: An order that is in work for longer is worth a word.
+_LONG: Final = timedelta(minutes=10)
+
+
+class _Step(NamedTuple):
+    """One row of the list of steps."""
+
+    #: What is done in it, and what is said when it is done.
+    title: Message
+    done: Message
+    #: The stages in which it is under way.
+    stages: frozenset[Stage]
+
+
+_PLACE: Final = _Step(
+    Message("puq_acme.step.order", "Place the order at the CA"),
+    Message("puq_acme.step.order.done", "Order placed at the CA"),
+    frozenset({Stage.ORDERING}),
+)
+_VALIDATE: Final = _Step(
+    Message("puq_acme.step.validate", "Wait for the CA's validation"),
+    Message("puq_acme.step.validate.done", "Validated by the CA"),
+    frozenset({Stage.ANSWERED}),
+)
+_ISSUE: Final = _Step(
+    Message("puq_acme.step.issue", "Wait for the CA to issue"),
+    Message("puq_acme.step.issue.done", "Issued by the CA"),
+    frozenset({Stage.FINALIZING}),
+)
+_STEPS: Final = MappingProxyType(
+    {
+        ChallengeType.DNS: (
+            _Step(
+                Message("puq_acme.step.cname", "Check the CNAME"),
+                Message("puq_acme.step.cname.done", "CNAME correct"),
+                frozenset({Stage.PREFLIGHT}),
+            ),
+            _PLACE,
+            _Step(
+                Message("puq_acme.step.publish", "Publish the validation values"),
+                Message("puq_acme.step.publish.done", "Validation values published"),
+                frozenset({Stage.ORDERED, Stage.PUBLISHED}),
+            ),
+            _VALIDATE,
+            _ISSUE,
+        ),
+        # Nothing is published: the owner's TXT records stay as they are.
+        ChallengeType.DNS_PERSIST: (
+            _Step(
+                Message("puq_acme.step.txt", "Check the TXT record"),
+                Message("puq_acme.step.txt.done", "TXT record correct"),
+                frozenset({Stage.PREFLIGHT}),
+            ),
+            _PLACE,
+            _VALIDATE._replace(stages=frozenset({Stage.ORDERED, Stage.PUBLISHED, Stage.ANSWERED})),
+            _ISSUE,
+        ),
+    }
+)
+
+
+def waiting_for_turn(view: CertificateView) -> list[Hint]:
+    """What the certificate waits for although nobody has to do anything: a limit of the CA, a pause, other orders."""
+    turn = Findings.of(view.issuance).turn
+    if turn is None:
+        return []
+    until = _at(turn.until)
+    match turn.why:
+        case Why.LIMIT:
+            params = {"until": until, "limit": turn.limit, "about": turn.about}
+            if turn.about:
+                text = (
+                    "Waiting until about {until}: the CA's limit {limit} is used up for {about}. Nothing is to be done."
+                )
+                return [Notice(Level.INFO, _message("turn.limit.about", text, **params))]
+            text = "Waiting until about {until}: the CA's limit {limit} is used up. Nothing is to be done."
+            return [Notice(Level.INFO, _message("turn.limit", text, **params))]
+        case Why.PAUSE:
+            return _pause(turn)
+        case Why.ORDERS:
+            text = (
+                "Waiting until {until}: as many orders were placed for this certificate as certcore places. "
+                "The timeline says what became of them."
+            )
+            message = _message("turn.orders", text, until=until)
+            if turn.detail:
+                message = sentences(message, _message("turn.orders.last", "The last one: {detail}", detail=turn.detail))
+            return [Notice(Level.WARNING, message)]
+        case Why.IN_FLIGHT | Why.BUSY:
+            text = "Waiting for its turn: as many orders are in flight as this CA profile allows."
+            return [Notice(Level.INFO, _message("turn.in_flight", text))]
+        case _:
+            assert_never(turn.why)
+
+
+def _pause(turn: WaitingTurn) -> list[Hint]:
+    params = {"until": _at(turn.until), "detail": turn.detail, "wished": _at(turn.wished)}
+    if turn.wished is not None and turn.until is not None and turn.wished > turn.until:
+        text = (
+            "Waiting until {until}: the CA has asked for a pause until {wished}, longer than it is waited for. The CA "
+            "said: {detail}"
+        )
+        message = _message("turn.pause.shorter", text, **params)
+    else:
+        text = "Waiting until {until}: the CA has asked for a pause. The CA said: {detail}"
+        message = _message("turn.pause", text, **params)
+    level = Level.INFO
+    if asks_for_a_visit(turn.detail):
+        level = Level.WARNING
+        message = sentences(message, _message("turn.pause.visit", "Somebody has to visit the CA's page below."))
+    pages = [Link(_message("problem.instance", "The CA's page about this"), page) for page in pages_in(turn.detail)]
+    return [Notice(level, message), *pages]
+
+
+def unwritten_values(view: CertificateView) -> list[Hint]:
+    """Why the server of the tech zone does not take TXT values, and what to do about it."""
+    unwritten = Findings.of(view.issuance).unwritten
+    if unwritten is None:
+        return []
+    text = "The TXT values could not be written since {since}: {said} {advice} It is tried again by itself."
+    params = {"since": _at(unwritten.since), "said": unwritten.said, "advice": unwritten.advice}
+    return [Notice(Level.WARNING, _message("unwritten", text, **params))]
+
+
+def unseen_values(view: CertificateView, context: AcmeContext) -> list[Hint]:
+    """The values that are not written or not visible in the DNS yet, with what to check if it stays so."""
+    if unwritten := unwritten_values(view):
+        return unwritten
+    unseen = Findings.of(view.issuance).unseen
+    if not unseen or OrderState.of(view.issuance).stage is not Stage.PUBLISHED:
+        return []
+    next_look = view.schedule.due_at if view.schedule else None
+    hints: list[Hint] = []
+    for seen in unseen:
+        finding = seen.finding(next_look)
+        text = "{cause} {advice} It is looked for again by itself."
+        params = {"cause": finding.cause, "advice": finding.advice}
+        hints.append(Notice(Level.WARNING, _message("unseen.finding", text, **params)))
+    advice = zone_advice(context.profile)
+    return [*hints, Notice(Level.INFO, advice)]
+
+
+def not_getting_on(view: CertificateView) -> list[Hint]:
+    """What keeps an attempt from getting on that is not a failure yet: what the CA says, and since when."""
+    findings, state = Findings.of(view.issuance), OrderState.of(view.issuance)
+    if (enough := findings.enough) is not None:
+        text = (
+            "So much was asked of the CA within the hour without getting on that nothing more is asked before {until}. "
+            "Since {since} it has said: {said}"
+        )
+        params = {
+            "until": _at(enough.until),
+            "since": _at(enough.since),
+            "said": enough.said if str(enough.said) else _message("stuck.nothing", "nothing"),
+        }
+        return [Notice(Level.WARNING, _message("stuck.enough", text, **params))]
+    if (doubt := findings.doubt) is not None:
+        text = (
+            "The CA refuses what it has named itself; it is asked for again over a minute before it counts as lost. "
+            "Since {since} it has said: {said}"
+        )
+        return [Notice(Level.INFO, _message("stuck.doubt", text, since=_at(doubt.since), said=doubt.said))]
+    if state.since is None or not state.status or view.now - state.since < _LONG:
+        return []
+    text = (
+        "The CA has answered {status} for the order since {since}. It was asked {count} times, and is asked again by "
+        "itself."
+    )
+    message = _message("stuck.status", text, status=state.status, since=_at(state.since), count=state.polls + 1)
+    return [Notice(Level.WARNING, message)]
+
+
+def progress(view: CertificateView, context: AcmeContext) -> list[Hint]:
+    """The steps of the attempt in flight."""
+    if view.issuance is None:
+        return []
+    state, findings = OrderState.of(view.issuance), Findings.of(view.issuance)
+    failed = view.certificate.problem is not None
+    stage = state.stage
+    steps = _STEPS[state.challenge or own_settings(view).challenge_type(context.profile)]
+    # The owner's records may be correct, and the CA the reason for a failure or a wait before the order is placed.
+    is_of_ca = not findings.records and (failed or findings.turn is not None)
+    if stage is Stage.PREFLIGHT and (findings.are_correct or is_of_ca):
+        stage = Stage.ORDERING
+        steps = steps[1:] if is_of_ca else steps
+    reached = next(index for index, step in enumerate(steps) if stage in step.stages)
+    rows = [
+        Step(title=_message("step.csr", "Key and CSR made"), state=StepState.DONE, at=view.issuance.created_at),
+        *(_row(step, _step_state(index, reached, failed=failed)) for index, step in enumerate(steps)),
+    ]
+    return [Steps(tuple(rows))]
+
+
+def _row(step: _Step, state: StepState) -> Step:
+    return Step(title=step.done if state is StepState.DONE else step.title, state=state)
+
+
+def _step_state(index: int, reached: int, *, failed: bool) -> StepState:
+    if index < reached:
+        return StepState.DONE
+    if index > reached:
+        return StepState.WAITING
+    return StepState.FAILED if failed else StepState.CURRENT
+
+
+def _message(key: str, text: str, **params: Any) -> Message:
+    return Message(f"puq_acme.{key}", text, params)
+
+
+def _at(moment: datetime | None) -> str | Message:
+    return moment.strftime("%Y-%m-%d %H:%M UTC") if moment else _message("unknown", "unknown")

@@ -1,0 +1,32 @@
+"""Stored moments: how they are read and shown, and how far ahead one of the past may be."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+__all__ = ["CLOCKS_APART", "DOUBT", "is_ahead", "moment_before", "shown_moment"]
+
+#: Two clocks may be so far apart; a stored moment that is further ahead was made by a clock that was wrong.
+CLOCKS_APART: Final = timedelta(minutes=5)
+#: What the CA has named itself is asked for again for so long before it counts as lost.
+DOUBT: Final = timedelta(minutes=1)
+
+
+def is_ahead(stored: object, now: datetime, apart: timedelta = CLOCKS_APART) -> bool:
+    """Whether a stored moment of the past is unreadable, or further ahead than clocks may be apart."""
+    try:
+        moment = datetime.fromisoformat(str(stored))
+        return moment.tzinfo is None or moment > now + apart
+    except ValueError:
+        return True
+
+
+def moment_before(stored: object, now: datetime) -> datetime:
+    """A stored moment of the past; now, where it is missing, unreadable, or further ahead than clocks are apart."""
+    return now if is_ahead(stored, now) else datetime.fromisoformat(str(stored))
+
+
+def shown_moment(moment: datetime) -> str:
+    """A moment for people."""
+    return f"{moment:%Y-%m-%d %H:%M} UTC"

@@ -1,0 +1,100 @@
+"""A TXT value in the tech zone that every server of the zone has to show: it tells an old server from a present one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Final
+
+from attrs import frozen
+
+from certcore_puq_acme.techzone.records import TechZoneRecords
+
+__all__ = ["CheckValue", "check_value", "known_check_value", "trial_value", "trials_name", "withdraw"]
+
+_LABEL: Final = "_certcore-check"
+_TRIALS_LABEL: Final = "_certcore-trial"
+#: The holders of values there, among the issuances: of the day's value, and of those of single tests.
+_HOLDER: Final = "check"
+_TRIAL: Final = "trial"
+#: A value is replaced after this time, so that a server with an old copy of the zone is told.
+_LIFE: Final = timedelta(days=1)
+#: So long secondary servers may take to show a new value.
+_YOUNG: Final = timedelta(minutes=2)
+#: A test that began earlier has ended, one way or another.
+_LONGEST_TRIAL: Final = timedelta(minutes=10)
+
+
+@frozen(kw_only=True)
+class CheckValue:
+    """The value, and where it is."""
+
+    name: str
+    value: str
+    #: Whether it was published only just now: servers may not show it yet.
+    is_young: bool
+    holder: str = _HOLDER
+
+
+def check_value(records: TechZoneRecords, zone: str, now: datetime, new_id: Callable[[], str]) -> CheckValue:
+    """The present value; a new one once a day.
+
+    Args:
+        records: The tech zone's values.
+        zone: The tech zone.
+        now: The current time.
+        new_id: Makes a text that nobody has seen before.
+    """
+    known = known_check_value(records, zone, now)
+    if known is not None:
+        return known
+    name = f"{_LABEL}.{zone}"
+    outdated = [record for record in records.at(name) if record.issuance_id == _HOLDER]
+    value = f"check-{new_id()}"
+    records.add(name, value, _HOLDER, now)
+    for record in outdated:
+        records.remove(name, record.value, _HOLDER)
+    _end_trials(records, zone, now)
+    return CheckValue(name=name, value=value, is_young=True)
+
+
+def known_check_value(records: TechZoneRecords, zone: str, now: datetime) -> CheckValue | None:
+    """The value of today; None when nobody has needed one. The arguments are those of `check_value`."""
+    name = f"{_LABEL}.{zone}"
+    known = sorted(
+        (record for record in records.at(name) if record.issuance_id == _HOLDER), key=lambda record: record.added_at
+    )
+    # One from the future was made under a wrong clock.
+    if not known or not timedelta(0) <= now - known[-1].added_at < _LIFE:
+        return None
+    newest = known[-1]
+    return CheckValue(name=name, value=newest.value, is_young=now - newest.added_at < _YOUNG)
+
+
+def trial_value(records: TechZoneRecords, zone: str, now: datetime, new_id: Callable[[], str]) -> CheckValue:
+    """A new value for one test, which `withdraw` takes back. The arguments are those of `check_value`.
+
+    It has a name of its own: no resolver keeps the answer to an earlier test.
+    """
+    _end_trials(records, zone, now)
+    number = new_id()
+    name, value = f"{number.lower()}.{trials_name(zone)}", f"trial-{number}"
+    records.add(name, value, _TRIAL, now)
+    return CheckValue(name=name, value=value, is_young=True, holder=_TRIAL)
+
+
+def trials_name(zone: str) -> str:
+    """The name that all trial values of a tech zone lie below."""
+    return f"{_TRIALS_LABEL}.{zone}"
+
+
+def withdraw(records: TechZoneRecords, check: CheckValue) -> None:
+    """Take a value back that was published for one test only."""
+    records.remove(check.name, check.value, check.holder)
+
+
+def _end_trials(records: TechZoneRecords, zone: str, now: datetime) -> None:
+    """Take back what tests have left that were killed."""
+    for record in records.below(trials_name(zone)):
+        if not timedelta(0) <= now - record.added_at < _LONGEST_TRIAL:
+            records.remove(record.fqdn, record.value, record.issuance_id)

@@ -1,0 +1,90 @@
+"""Why an order is lost, or will never be ready: its authorizations say it, name by name (RFC 8555 section 7.1.6)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from typing import Final
+
+from attrs import evolve
+
+from certcore.messages import Message
+from certcore.model.problem import Problem
+from certcore_puq_acme.orders.attempt import Attempt
+from certcore_puq_acme.orders.diagnosis import as_problem, diagnose_order
+from certcore_puq_acme.orders.owner_records import incorrect_records
+from certcore_puq_acme.orders.parallel import BATCH, each
+from certcore_puq_acme.orders.results import AttemptFailed
+from certcore_puq_acme.orders.state import SeenRecord
+from certcore_puq_acme.protocol.client import AcmeClient
+from certcore_puq_acme.protocol.resources import Order
+
+__all__ = ["OPEN_AUTHORIZATIONS", "explain_invalid", "explain_pending"]
+
+#: Statuses of an authorization that do not keep an order from getting ready.
+OPEN_AUTHORIZATIONS: Final = ("pending", "processing", "valid")
+#: How many authorizations of a lost order are read.
+_MAX_AUTHORIZATIONS: Final = 5 * BATCH
+#: When the owner's records are checked again after a failure that they explain.
+_CHECK_RECORDS: Final = timedelta(seconds=10)
+#: An order that stays pending has its authorizations read at every so many looks: some servers leave it pending when
+#: one of them fails, is revoked or deactivated.
+_READ_AUTHORIZATIONS: Final = 6
+
+
+def explain_invalid(attempt: Attempt, client: AcmeClient, order: Order) -> AttemptFailed:
+    """Fail with the reasons of an order that is invalid."""
+    problems: dict[str, Problem] = {}
+    for authorization in each(client.authorization, order.authorizations[:_MAX_AUTHORIZATIONS]):
+        if authorization.status not in OPEN_AUTHORIZATIONS:
+            title = Message("puq_acme.order.lost", "Its authorization is {status}.", {"status": authorization.status})
+            problems[authorization.identifier] = as_problem(authorization.problem) or Problem(title=title)
+    return _fail(attempt, problems, as_problem(order.problem))
+
+
+def explain_pending(attempt: Attempt, client: AcmeClient, order: Order) -> AttemptFailed | None:
+    """Fail when an order that is still pending will never be ready; None when it may be.
+
+    One batch of its authorizations is read, at some of the looks only.
+    """
+    looks, rest = divmod(attempt.state.polls + 1, _READ_AUTHORIZATIONS)
+    if rest:
+        return None
+    urls = order.authorizations
+    batches = max(-(-len(urls) // BATCH), 1)
+    first = (looks - 1) % batches * BATCH
+    problems: dict[str, Problem] = {}
+    for authorization in each(client.authorization, urls[first : first + BATCH]):
+        if authorization.status not in OPEN_AUTHORIZATIONS:
+            text = "Its authorization is {status}; the CA does not say why."
+            title = Message("puq_acme.order.lost_silently", text, {"status": authorization.status})
+            problems[authorization.identifier] = as_problem(authorization.problem) or Problem(title=title)
+    return _fail(attempt, problems, as_problem(order.problem)) if problems else None
+
+
+def _matched(problem: Problem, records: Iterable[SeenRecord]) -> Problem:
+    """The CA's problem of each name with the cause that was found for it: the CA's own words stay beside it."""
+    found = {record.base: record.findings[0].finding() for record in records if record.findings}
+    subproblems = tuple(
+        sub.worded(cause.cause, cause.advice)
+        if (cause := found.get(sub.identifier.removeprefix("*."))) is not None
+        else sub
+        for sub in problem.subproblems
+    )
+    advice = next((one.advice for one in found.values()), problem.advice_text)
+    return evolve(problem, subproblems=subproblems, advice=advice)
+
+
+def _fail(attempt: Attempt, problems: Mapping[str, Problem], order_problem: Problem | None) -> AttemptFailed:
+    attempt.budget.failed(problems, attempt.now)
+    diagnosis = diagnose_order(problems, order_problem)
+    # When the cause is seen from here, the next attempt begins as soon as it is repaired: the records are checked
+    # often, and nothing is requested of the CA before they are correct.
+    records = incorrect_records(attempt) if problems else ()
+    is_explained = bool(records)
+    return attempt.give_up(
+        _matched(diagnosis.problem, records),
+        diagnosis.retry,
+        retry_at=attempt.now + _CHECK_RECORDS if is_explained else None,
+        of_authority=diagnosis.of_authority,
+    )

@@ -1,0 +1,121 @@
+"""The owner's DNS records, checked from here: CNAMEs, lasting TXT records, and the CAA records that forbid this CA."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Final
+
+from certcore.model.finding import Severity, most_severe
+from certcore.model.hints import RecordState
+from certcore.net.foreign_text import printable
+from certcore_puq_acme.accounts.known_directory import KnownDirectory, known_directory
+from certcore_puq_acme.accounts.records import AccountRecord
+from certcore_puq_acme.dns.caa import CaaPolicy, caa_finding
+from certcore_puq_acme.dns.classification import CheckedRecord
+from certcore_puq_acme.dns.persist_checks import check_lasting_records
+from certcore_puq_acme.dns.persist_records import expected_records, until_for
+from certcore_puq_acme.moments import moment_before
+from certcore_puq_acme.orders.attempt import Attempt
+from certcore_puq_acme.orders.state import SeenFinding, SeenRecord
+from certcore_puq_acme.profile.settings import ChallengeType
+
+__all__ = ["are_correct", "cname_records", "forbidding_records", "incorrect_records", "lasting_records", "waits_since"]
+
+#: Resolvers keep an answer that there is no such record: for this time after the owner's last action they are not asked
+#: for records that the authoritative servers do not show.
+_NOT_RESOLVERS: Final = timedelta(minutes=10)
+#: So much before its planned moment a look was asked for by somebody.
+_EARLY: Final = timedelta(seconds=2)
+#: How many findings of one record are kept.
+_MOST_FINDINGS: Final = 4
+
+
+def are_correct(records: Iterable[SeenRecord]) -> bool:
+    """Whether all of them are as they have to be."""
+    return all(record.is_correct for record in records)
+
+
+def waits_since(attempt: Attempt) -> datetime:
+    """When somebody last did something about the certificate: since then its owner may be at work.
+
+    A look before the planned moment was asked for.
+    """
+    certificate, issuance, state = attempt.work.certificate, attempt.work.issuance, attempt.state
+    if state.next_look is not None and attempt.now < state.next_look - _EARLY:
+        return attempt.now
+    moments = [certificate.updated_at, issuance.created_at, *([state.asked_at] if state.asked_at else ())]
+    return max(moment_before(moment, attempt.now) for moment in moments)
+
+
+def cname_records(attempt: Attempt) -> tuple[SeenRecord, ...]:
+    """The CNAMEs; none where the names are validated otherwise."""
+    if not attempt.delegations:
+        return ()
+    with_resolvers = attempt.now - waits_since(attempt) > _NOT_RESOLVERS
+    checked = attempt.checks.cnames(attempt.delegations, attempt.now, with_resolvers=with_resolvers)
+    return tuple(_seen(record, "CNAME") for record in checked)
+
+
+def lasting_records(attempt: Attempt, account: AccountRecord, directory: KnownDirectory) -> tuple[SeenRecord, ...]:
+    """The lasting TXT records (dns-persist-01); none where the CA does not say with which name they begin."""
+    issuers = directory.record_issuers
+    if not issuers:
+        return ()
+    until = until_for(attempt.profile.persist_days, attempt.work.certificate.created_at, attempt.now)
+    wanted = expected_records(
+        attempt.work.issuance.names, issuer=issuers[0], account=account, directory=directory, until=until
+    )
+    checked = check_lasting_records(wanted, attempt.checks, account=account, directory=directory, now=attempt.now)
+    return tuple(_seen(lasting.record, "TXT", lasting.until) for lasting in checked)
+
+
+def forbidding_records(attempt: Attempt, account: AccountRecord, directory: KnownDirectory) -> tuple[SeenRecord, ...]:
+    """The CAA records that forbid this CA to issue, each with the record that would permit it."""
+    if not attempt.profile.check_caa or not directory.caa_identities:
+        return ()
+    policy = CaaPolicy.of(directory.caa_identities, account.url, str(attempt.challenge))
+    records: dict[tuple[str, str], SeenRecord] = {}
+    answers = attempt.checks.caa_records(dict.fromkeys(name.base.ascii for name in attempt.work.issuance.names))
+    for name in attempt.work.issuance.names:
+        base = name.base.ascii
+        caa = answers[base]
+        found = caa_finding(base, caa, policy, wildcard=name.is_wildcard)
+        at = caa.name or base
+        if found is None or found.severity is not Severity.ERROR or (at, found.code) in records:
+            continue
+        checked = CheckedRecord(
+            base=base,
+            name=at,
+            target=found.remedy[0].value if found.remedy else "",
+            state=RecordState.UNREACHABLE if caa.failure else RecordState.WRONG,
+            seen=caa.failure or "; ".join(caa.records)[:300],
+            findings=(found,),
+        )
+        records[at, found.code] = _seen(checked, "CAA")
+    return tuple(records.values())
+
+
+def incorrect_records(attempt: Attempt) -> tuple[SeenRecord, ...]:
+    """After a failed validation: the owner's records that are missing or wrong, seen from here."""
+    account = attempt.opened().record
+    directory = known_directory(attempt.work) or KnownDirectory()
+    records = [*cname_records(attempt)]
+    if attempt.challenge is ChallengeType.DNS_PERSIST:
+        records += lasting_records(attempt, account, directory)
+    records += forbidding_records(attempt, account, directory)
+    return tuple(record for record in records if record.state in (RecordState.MISSING, RecordState.WRONG))
+
+
+def _seen(checked: CheckedRecord, kind: str, until: datetime | None = None) -> SeenRecord:
+    """As it is kept: foreign text printable and cut."""
+    return SeenRecord(
+        base=printable(checked.base),
+        name=printable(checked.name),
+        target=printable(checked.target),
+        state=checked.state,
+        seen=printable(checked.seen),
+        type=kind,
+        until=until,
+        findings=tuple(SeenFinding.of(found) for found in most_severe(checked.findings)[:_MOST_FINDINGS]),
+    )

@@ -1,0 +1,132 @@
+"""What a stage of an attempt results in, and the step that the engine gets for it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import assert_never
+
+from attrs import field, frozen
+
+from certcore.model.notes import Note
+from certcore.model.problem import Problem
+from certcore.model.renewal import Retry
+from certcore.ports.ca_module import Failed, Issued, StepResult, Waiting, WaitingFor
+from certcore_puq_acme.orders.state import Findings, OrderState
+from certcore_puq_acme.protocol.resources import Order
+
+__all__ = ["AttemptFailed", "AttemptResult", "LookAgain", "NextStage", "Obtained", "StageResult", "as_step_result"]
+
+
+@frozen(kw_only=True)
+class NextStage:
+    """Nothing has to be waited for: the stage that ``state`` names runs in the same call."""
+
+    state: OrderState
+    findings: Findings
+    #: The order as the CA has just described it; its status then says what runs. None when it was not read.
+    order: Order | None = None
+
+
+@frozen(kw_only=True)
+class LookAgain:
+    """Something has to be waited for."""
+
+    state: OrderState
+    findings: Findings
+    until: datetime
+    waiting_for: WaitingFor
+    #: See `certcore.ports.ca_module.Waiting.needs_clean_up`.
+    holds: bool | None = None
+    #: A new order was placed.
+    ordered: bool = False
+    #: See `certcore.ports.ca_module.Waiting.repeatable`.
+    repeatable: bool = False
+    #: How many newOrder requests the CA has refused.
+    orders_refused: int = 0
+    notes: tuple[Note, ...] = ()
+
+
+@frozen(kw_only=True)
+class AttemptFailed:
+    """The CA refuses, or cannot be used."""
+
+    state: OrderState
+    findings: Findings
+    problem: Problem
+    retry: Retry
+    retry_at: datetime | None = None
+    of_authority: bool = False
+    #: See `certcore.ports.ca_module.Waiting.needs_clean_up`.
+    holds: bool | None = None
+    #: A new order may have been placed: its URL never arrived.
+    ordered: bool = False
+    #: How many newOrder requests the CA has refused.
+    orders_refused: int = 0
+    notes: tuple[Note, ...] = ()
+
+
+@frozen(kw_only=True)
+class Obtained:
+    """The leaf is there, with its chain."""
+
+    state: OrderState
+    chain_pem: str = field(repr=False)
+    #: See `certcore.ports.ca_module.Waiting.needs_clean_up`.
+    holds: bool = False
+    notes: tuple[Note, ...] = ()
+
+
+#: What the engine has to be told.
+AttemptResult = LookAgain | AttemptFailed | Obtained
+#: What a stage returns.
+StageResult = NextStage | AttemptResult
+
+
+def as_step_result(result: AttemptResult, before: Findings) -> StepResult:
+    """The step that the engine gets.
+
+    Args:
+        result: What the last stage of the call returned.
+        before: The findings that the engine has; they are written only when they have changed.
+    """
+    state = result.state.to_json()
+    match result:
+        case LookAgain():
+            return Waiting(
+                state=state,
+                look_again=result.until,
+                waiting_for=result.waiting_for,
+                findings=_changed(result.findings, before),
+                needs_clean_up=result.holds,
+                ordered=result.ordered,
+                repeatable=result.repeatable,
+                orders_refused=result.orders_refused,
+                notes=result.notes,
+            )
+        case AttemptFailed():
+            return Failed(
+                state=state,
+                problem=result.problem,
+                retry=result.retry,
+                retry_at=result.retry_at,
+                of_authority=result.of_authority,
+                findings=_changed(result.findings, before),
+                needs_clean_up=result.holds,
+                ordered=result.ordered,
+                orders_refused=result.orders_refused,
+                notes=result.notes,
+            )
+        case Obtained():
+            return Issued(
+                state=state,
+                chain_pem=result.chain_pem,
+                needs_clean_up=result.holds,
+                ordered=False,
+                notes=result.notes,
+            )
+        case _:
+            assert_never(result)
+
+
+def _changed(findings: Findings, before: Findings) -> dict[str, object] | None:
+    return findings.to_json() if findings != before else None

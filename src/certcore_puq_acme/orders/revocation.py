@@ -1,0 +1,156 @@
+"""Revocation: by the account that ordered the leaf, else by the leaf's own key (RFC 8555 section 7.6).
+
+Tenants share an account, and a CA revokes whatever that account has ordered. So it signs only for a leaf that it
+has ordered for this certificate: that the leaf was imported here proves nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from typing import Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from certcore.errors import CAError
+from certcore.messages import Message
+from certcore.model.issuance import Issuance, Purpose
+from certcore.model.revocation import RevocationReason
+from certcore.model.secret import Secret
+from certcore.net.foreign_text import printable
+from certcore_puq_acme.accounts.pool import Accounts
+from certcore_puq_acme.accounts.records import own_account, read_record
+from certcore_puq_acme.orders.state import OrderState
+from certcore_puq_acme.profile.settings import AcmeContext
+from certcore_puq_acme.protocol.client import AcmeClient
+from certcore_puq_acme.protocol.error_types import CLIENT_ERRORS
+from certcore_puq_acme.protocol.errors import AcmeProblemError
+from certcore_puq_acme.protocol.jws import load_account_key
+
+__all__ = ["revoke"]
+
+#: What is true of the certificate whoever asks. Any other refusal may be about the account: it did not issue the
+#: certificate, is closed, or is not known any more; CAs have many words for that.
+_OF_THE_CERTIFICATE: Final = frozenset({"alreadyRevoked", "badRevocationReason"})
+#: What CAs answer about a leaf that they have not issued; some without a type.
+_UNKNOWN_LEAF: Final = frozenset({"", "malformed", "unauthorized"})
+
+
+def revoke(
+    issuance: Issuance,
+    reason: RevocationReason,
+    private_key: Callable[[], Secret | None],
+    context: AcmeContext,
+    accounts: Accounts,
+) -> None:
+    """Revoke a leaf; one that is revoked already counts as done.
+
+    Args:
+        issuance: With the leaf.
+        reason: Sent as its code; left out for `RevocationReason.UNSPECIFIED` (RFC 5280 section 5.3.1 says SHOULD).
+        private_key: Opens the leaf's key, asked only when no account may revoke; None when it is not here.
+        context: The CA profile.
+        accounts: The accounts of this process.
+
+    Raises:
+        AcmeError: The CA refused, or cannot be talked to.
+    """
+    try:
+        _revoke(issuance, reason, private_key, context, accounts)
+    except AcmeProblemError as error:
+        if error.acme_type != "alreadyRevoked":
+            raise
+
+
+def _revoke(
+    issuance: Issuance,
+    reason: RevocationReason,
+    private_key: Callable[[], Secret | None],
+    context: AcmeContext,
+    accounts: Accounts,
+) -> None:
+    leaf = x509.load_pem_x509_certificate((issuance.leaf_pem or "").encode())
+    code = None if reason is RevocationReason.UNSPECIFIED else reason.code
+    state = OrderState.of(issuance)
+    refusal: CAError = CAError(
+        Message(
+            "puq_acme.revocation.no_key",
+            (
+                "Neither an account of this CA nor the certificate's private key is here, and one of "
+                "them is needed to revoke."
+            ),
+        ),
+        advice=Message(
+            "puq_acme.revocation.no_key.advice",
+            "Name a CA profile with the account that issued, or revoke it on the CA's own page.",
+        ),
+    )
+    try:
+        client = _orderer(issuance, context, accounts)
+        if client is not None:
+            client.revoke(leaf.public_bytes(Encoding.DER), reason=code)
+            return
+    except AcmeProblemError as problem:
+        if problem.acme_type in _OF_THE_CERTIFICATE or problem.status not in CLIENT_ERRORS:
+            raise
+        refusal = problem
+    key = private_key()
+    if key is None:
+        raise refusal
+    try:
+        directory = state.directory or context.profile.directory
+        _by_key(accounts, leaf.public_bytes(Encoding.DER), code, key, context, directory)
+    except AcmeProblemError as problem:
+        raise (_not_of_this_ca(problem, leaf) if problem.acme_type in _UNKNOWN_LEAF else problem) from None
+
+
+def _not_of_this_ca(problem: AcmeProblemError, leaf: x509.Certificate) -> AcmeProblemError:
+    """The refusal of a leaf whose key has signed the request: most likely another CA has issued it."""
+    issuer = printable(leaf.issuer.rfc4514_string())
+    return AcmeProblemError(
+        problem.problem,
+        status=problem.status,
+        host=problem.host,
+        retry_after=problem.retry_after,
+        title=Message(
+            "puq_acme.revocation.other_ca",
+            "The CA at {host} did not revoke the leaf, whose issuer is {issuer}.",
+            {"host": problem.host, "issuer": issuer},
+        ),
+        advice=Message(
+            "puq_acme.revocation.other_ca.advice",
+            "If that is another CA, name a CA profile of that CA, or revoke the leaf on the CA's own page.",
+        ),
+    ).at(problem.url)
+
+
+def _orderer(issuance: Issuance, context: AcmeContext, accounts: Accounts) -> AcmeClient | None:
+    """The account that ordered the leaf for this certificate, also when its profile is gone; None if it is not here."""
+    state = OrderState.of(issuance)
+    if issuance.purpose is Purpose.IMPORT or not state.order:
+        return None
+    client = _usable(context, accounts, state.account)
+    if client is not None:
+        return client
+    # The same account may be kept under another name since, after the profile's settings were changed, say.
+    own = read_record(context.documents, own_account(context).key)
+    # A URL alone proves nothing: an order at another CA says what that CA has called its account.
+    is_same_ca = state.directory in ("", own.directory)
+    is_same = bool(own.url) and is_same_ca and own.url == state.account_url
+    return _usable(context, accounts, own.document) if is_same else None
+
+
+def _usable(context: AcmeContext, accounts: Accounts, key: str) -> AcmeClient | None:
+    """An account by its document's key, if it can be used: none is opened to revoke with."""
+    record = accounts.settle(context, read_record(context.documents, key))
+    return accounts.find(context, record.document)
+
+
+def _by_key(
+    accounts: Accounts, leaf: bytes, code: int | None, key: Secret, context: AcmeContext, directory: str
+) -> None:
+    profile = context.profile
+    with closing(accounts.http(profile)) as http:
+        client = AcmeClient(directory, key=load_account_key(key.reveal()), http=http, now=context.environment.now)
+        client.revoke(leaf, reason=code, by_key=True)

@@ -1,0 +1,121 @@
+"""The TXT values of an order on their way to the tech zone: the store, the zone's server, and what its servers show."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+from attrs import evolve
+
+from certcore.model.finding import Finding
+from certcore.model.problem import Problem
+from certcore.model.renewal import Retry
+from certcore_puq_acme.dns.codes import DnsCode
+from certcore_puq_acme.dns.findings import finding
+from certcore_puq_acme.dns.port import Question
+from certcore_puq_acme.orders.attempt import Attempt
+from certcore_puq_acme.orders.patience import order_life
+from certcore_puq_acme.orders.results import AttemptFailed, LookAgain
+from certcore_puq_acme.orders.state import Stage, UnwrittenValues
+from certcore_puq_acme.profile.zone_writer import servers_that_show
+from certcore_puq_acme.techzone.publication import Publication, Unwritten
+from certcore_puq_acme.techzone.records import TechZoneRecords, TxtRecord
+
+__all__ = ["IN_FLIGHT", "known_values", "missing_at_servers", "store_values", "write_values"]
+
+#: An order that does not get on for so long gives its place in flight to others meanwhile.
+IN_FLIGHT: Final = timedelta(minutes=1)
+#: While a value is not to be seen, it is written again at every so many looks: the server may have lost it.
+_WRITE_AGAIN: Final = 8
+#: Seconds to wait for an answer of a name server after each sending.
+_WAITS: Final = (1.0, 2.0)
+#: Seconds for all names of a certificate in one step.
+_LONGEST_LOOK: Final = 20.0
+
+
+def store_values(attempt: Attempt) -> None:
+    """Store the values of the order's challenges; certcore's own server has them from then on."""
+    attempt.records.add_many(
+        TxtRecord(
+            fqdn=attempt.target(challenge.base),
+            value=challenge.value,
+            issuance_id=attempt.work.issuance.id,
+            added_at=attempt.now,
+        )
+        for challenge in attempt.state.challenges
+    )
+
+
+def write_values(attempt: Attempt) -> Attempt | LookAgain | AttemptFailed:
+    """The attempt when the zone's server has confirmed the values; else what comes of it that it has not."""
+    publication, state = attempt.publication, attempt.state
+    if publication is None:
+        return attempt
+    is_again = state.polls > 0 and state.polls % _WRITE_AGAIN == 0
+    if state.written and not is_again:
+        return attempt
+    names = {attempt.target(challenge.base) for challenge in state.challenges}
+    if not all(publication.holds(name) for name in names):
+        return attempt.begin_anew()  # the profile was set to another zone
+    store_values(attempt)  # a step that was lost may have released them
+    unwritten = publication.update(names, force=is_again)
+    if unwritten is not None:
+        return _wait(attempt, unwritten)
+    if state.written:
+        return attempt
+    # From now on the values have time to become visible.
+    return evolve(attempt, state=evolve(state, written=True, since=attempt.now))
+
+
+def missing_at_servers(attempt: Attempt) -> tuple[Finding, ...]:
+    """The first server of the profile's that does not show all values; empty when all do, or none is named.
+
+    The administrator has named them, so they are asked wherever they are, and the answers of all must show the values.
+    """
+    if attempt.publication is None:
+        return ()
+    servers = servers_that_show(attempt.profile, attempt.publication)
+    values: dict[str, set[str]] = {}
+    for challenge in attempt.state.challenges:
+        values.setdefault(challenge.base, set()).add(challenge.value)
+    ends = attempt.checks.monotonic() + _LONGEST_LOOK
+    for delegation in attempt.delegations:
+        wanted = values.get(delegation.base, set())
+        for server in servers if wanted else ():
+            if attempt.checks.monotonic() > ends:
+                return ()  # the usual checks say it
+            question = Question(name=delegation.target, kind="TXT", recursive=False)
+            answer = attempt.checks.access.dns.query(server, question, _WAITS)
+            shown = len(wanted & set(answer.values("TXT")))
+            if shown < len(wanted):
+                why = f"{shown} of {len(wanted)} values" if answer.is_positive else answer.in_words
+                missing = finding(
+                    DnsCode.TXT_MISSING, name=delegation.target, zone=delegation.zone, server=server, seen=why
+                )
+                return (missing,)
+    return ()
+
+
+def known_values(records: TechZoneRecords, publication: Publication | None, name: str) -> frozenset[str]:
+    """The values of ours that a server may show at a name of the tech zone."""
+    at_server = publication.values_at(name) if publication is not None else ()
+    return frozenset((*records.values(name), *at_server))
+
+
+def _wait(attempt: Attempt, unwritten: Unwritten) -> LookAgain | AttemptFailed:
+    """Wait for another process that writes, or for the server."""
+    # Until the values are written, they have no time to become visible.
+    state = evolve(attempt.in_stage(Stage.PUBLISHED), since=attempt.now, written=False)
+    if unwritten.is_busy:
+        delay = min(0.1 * 1.3 ** min(attempt.state.polls, 20), 5.0)
+        return attempt.look_again(evolve(state, trouble=attempt.state.trouble), delay)
+    trouble = attempt.trouble.again(unwritten.said)
+    if trouble.has_lasted(order_life(attempt.left), attempt.now):
+        problem = Problem(type="urn:certcore:txt-not-written", title=unwritten.said, advice=unwritten.advice)
+        return attempt.give_up(trouble.told(problem), Retry.SLOW)
+    out_of_flight = attempt.now - trouble.since > IN_FLIGHT
+    if out_of_flight:
+        attempt.budget.leave(attempt.work.issuance.id)
+    seen = UnwrittenValues.of(unwritten.said, unwritten.advice, since=trouble.since)
+    delay = min(2.0 ** min(trouble.looks, 9), 300.0)
+    return attempt.look_again(evolve(state, trouble=trouble, out_of_flight=out_of_flight), delay, unwritten=seen)

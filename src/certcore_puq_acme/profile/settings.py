@@ -1,0 +1,490 @@
+"""The settings of a PUQ ACME profile: one attrs class that is the form, the validation and the options at once."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+from attrs import frozen
+
+from certcore.model import form
+from certcore.model.names import DnsName
+from certcore.model.secret import Secret
+from certcore.model.subject import parse_email
+from certcore.ports.ca_module import ModuleContext, Work
+from certcore.ports.dns import SecondaryServer
+from certcore_puq_acme.profile.limits import Limit, NoLimits, limits_of, parse_limit
+from certcore_puq_acme.profile.name_servers import (
+    NameServer,
+    ZoneServerName,
+    parse_mailbox,
+    parse_name_server,
+    parse_secondary,
+    parse_zone,
+    parse_zone_server,
+)
+from certcore_puq_acme.profile.presets import PRESETS, DirectoryPreset
+from certcore_puq_acme.profile.values import (
+    ServersAsked,
+    ZoneWriterKind,
+    base64url_bytes,
+    parse_acme_url,
+    parse_api_url,
+    parse_certificate_profile,
+    parse_key_name,
+    parse_provider,
+    parse_roots,
+    parse_writer_name,
+)
+from certcore_puq_acme.protocol.account_key_types import AccountKeyType
+from certcore_puq_acme.techzone.tsig import TSIG_ALGORITHMS
+
+__all__ = [
+    "CUSTOM",
+    "SHORTEST_HMAC_KEY",
+    "AcmeContext",
+    "AcmeWork",
+    "ChallengeType",
+    "NameServer",
+    "PuqAcmeProfile",
+    "PuqAcmeSettings",
+    "ServersAsked",
+    "ZoneServerName",
+    "ZoneWriterKind",
+]
+
+#: The value of ``ca`` with which the directory URL counts.
+CUSTOM: Final = "custom"
+#: The value of ``challenges`` with which each certificate may choose.
+_BOTH: Final = "both"
+#: The shortest key for HS256 (RFC 7518 section 3.2), in bytes.
+SHORTEST_HMAC_KEY: Final = 32
+
+
+class ChallengeType(StrEnum):
+    """The challenge types that this module supports."""
+
+    #: A TXT value for each order, through the owner's CNAME (RFC 8555 section 8.4).
+    DNS = "dns-01"
+    #: One TXT record that the owner sets and that stays (draft-ietf-acme-dns-persist).
+    DNS_PERSIST = "dns-persist-01"
+
+
+def _email(text: str, field: str) -> str:
+    return parse_email(text, field=field)
+
+
+@frozen(kw_only=True)
+class PuqAcmeProfile:
+    """One way to obtain certificates from an ACME CA, validated through CNAMEs into the tech zone."""
+
+    ca: str = form.choice(
+        "Certification authority",
+        [
+            *(form.Choice(preset.name, preset.title) for preset in PRESETS.values()),
+            form.Choice(CUSTOM, "Another ACME CA"),
+        ],
+        default="letsencrypt",
+    )
+    directory_url: str = form.text(
+        "Directory URL",
+        default="",
+        parse=parse_acme_url,
+        placeholder="https://acme.example.com/directory",
+        help="Only for another ACME CA.",
+    )
+    email: str = form.text(
+        "Account e-mail", default="", parse=_email, help="The CA writes to it about the account; some CAs need one."
+    )
+    terms_agreed: bool = form.boolean(
+        "Agree to the CA's terms of service",
+        default=False,
+        help="Needed by CAs that have terms of service. It is said again when the CA is changed.",
+        consent_to=("ca", "directory_url"),
+    )
+    tech_zone: DnsName = form.text(
+        "Tech zone",
+        parse=parse_zone,
+        placeholder="acme.panel.example",
+        help="The DNS zone under your control that the owners' CNAMEs point into.",
+    )
+    tech_zone_nameservers: tuple[ZoneServerName, ...] = form.lines(
+        "Name servers of the tech zone",
+        parse=parse_zone_server,
+        maximum=8,
+        placeholder="ns1.acme.panel.example 192.0.2.1",
+        help=(
+            "The host names that the zone is delegated to; ns.<tech zone> when empty. A name inside the zone is "
+            "followed by its addresses."
+        ),
+    )
+    adopt_labels: bool = form.boolean(
+        "Keep the labels of the original panel",
+        default=False,
+        help=(
+            "For domains whose CNAMEs point to <domain>.<tech zone>. Such a label is the same for every owner, so a "
+            "domain is bound to the first owner who proves it. Otherwise each owner has a label of its own."
+        ),
+    )
+    zone_writer: str = form.choice(
+        "Where the tech zone is",
+        [form.Choice(kind.value, kind.label) for kind in ZoneWriterKind],
+        default=ZoneWriterKind.EMBEDDED.value,
+        help="The DNS server that serves the tech zone, and how the TXT values get there.",
+    )
+    zone_at_server: DnsName | None = form.text(
+        "Zone at the DNS server",
+        default=None,
+        parse=parse_zone,
+        placeholder="panel.example",
+        help="The zone that the server has, where the tech zone is a part of a larger one; the tech zone when empty.",
+        advanced=True,
+    )
+    zone_primary: NameServer | None = form.text(
+        "Primary server (RFC 2136)",
+        default=None,
+        parse=parse_name_server,
+        placeholder="192.0.2.53",
+        help="The address, with :port where it is not 53, that takes dynamic updates of the zone.",
+    )
+    zone_tsig_name: str = form.text(
+        "TSIG key name", default="", parse=parse_key_name, placeholder="certcore", help="As the server has it."
+    )
+    zone_tsig_algorithm: str = form.choice(
+        "TSIG algorithm",
+        [form.Choice(name, name) for name in TSIG_ALGORITHMS],
+        default=TSIG_ALGORITHMS[0],
+        advanced=True,
+    )
+    zone_tsig_secret: Secret | None = form.secret("TSIG secret", default=None, help="Base64, as the server has it.")
+    zone_api_url: str = form.text(
+        "URL of the PowerDNS API",
+        default="",
+        parse=parse_api_url,
+        placeholder="https://dns.example.net:8081",
+        help="Plain http is only for a server on this machine: the API key would be readable on the way.",
+    )
+    zone_api_key: Secret | None = form.secret("PowerDNS API key", default=None, help="`api-key` in pdns.conf.")
+    zone_provider: str = form.text(
+        "Provider (dns-lexicon)",
+        default="",
+        parse=parse_provider,
+        placeholder="gandi",
+        help="The hosted DNS service, as dns-lexicon names it.",
+    )
+    zone_provider_options: Secret | None = form.secret(
+        "Options of the provider",
+        default=None,
+        multiline=True,
+        help="One a line, as dns-lexicon names them: auth_token = …",
+    )
+    zone_plugin: str = form.text(
+        "Writer of the panel",
+        default="",
+        parse=parse_writer_name,
+        help="The name of a writer that a plugin brings; the only one when empty.",
+        advanced=True,
+    )
+    set_cnames: bool = form.boolean(
+        "Set the CNAMEs of hosted domains",
+        default=False,
+        help=(
+            "Where that DNS server has a domain's zone, too, and the panel says that the owner controls the domain: "
+            "the hook certcore_controls_name. A record that is there already is left alone."
+        ),
+    )
+    zone_shown_by: tuple[NameServer, ...] = form.lines(
+        "Servers that have to show a value",
+        parse=parse_name_server,
+        maximum=8,
+        placeholder="192.0.2.53",
+        help=(
+            "Addresses of the zone's name servers, with :port where it is not 53: each is asked before the CA is told. "
+            "The addresses given with the tech zone's name servers when empty. Not for certcore's own server."
+        ),
+        advanced=True,
+    )
+    allow_wildcard: bool = form.boolean("Allow wildcard certificates", default=True)
+    tech_zone_secondaries: tuple[SecondaryServer, ...] = form.lines(
+        "Secondaries of the tech zone",
+        parse=parse_secondary,
+        maximum=8,
+        placeholder="192.0.2.54 transfer-key",
+        help=(
+            "Name servers of yours that serve a copy: they are notified of changes and may transfer the zone. An "
+            "address with an optional :port, and the name of the key that it signs with, if any; the DNS server is "
+            "given the keys."
+        ),
+        advanced=True,
+    )
+    tech_zone_mailbox: str = form.text(
+        "Mailbox of the tech zone's maintainer",
+        default="",
+        parse=parse_mailbox,
+        placeholder="hostmaster@panel.example",
+        help="It stands in the zone's SOA record, for everybody to see; hostmaster@<tech zone> when empty.",
+        advanced=True,
+    )
+    ttl: int = form.integer(
+        "TTL of the TXT records", minimum=30, maximum=86400, default=30, unit="seconds", advanced=True
+    )
+    zone_ttl: int = form.integer(
+        "TTL of the tech zone's own records",
+        minimum=30,
+        maximum=604800,
+        default=3600,
+        unit="seconds",
+        help="Of its NS records and of the addresses of name servers inside the zone.",
+        advanced=True,
+    )
+    api_timeout: int = form.integer(
+        "Timeout of the CA's API", minimum=1, maximum=300, default=10, unit="seconds", advanced=True
+    )
+    account_key_type: str = form.choice(
+        "Kind of account key",
+        [form.Choice(kind.value, kind.title) for kind in AccountKeyType],
+        default=AccountKeyType.EC_P256.value,
+        help="For new accounts and at the next key rollover.",
+        advanced=True,
+    )
+    eab_kid: str = form.text("EAB key id", default="", help="External account binding, for CAs that require it.")
+    eab_hmac_key: Secret | None = form.secret(
+        "EAB HMAC key",
+        default=None,
+        help="Base64url, as the CA shows it. Of fewer than 32 bytes it may be refused (RFC 7518 section 3.2).",
+    )
+    eab_url: str = form.text(
+        "EAB by e-mail",
+        default="",
+        parse=parse_acme_url,
+        placeholder="https://api.example.com/acme/eab-credentials-email",
+        help="Only for another ACME CA: where it gives EAB credentials for the account e-mail, as ZeroSSL does.",
+        advanced=True,
+    )
+    own_accounts: bool = form.boolean(
+        "Certificates may have accounts of their own",
+        default=False,
+        help="Whether a certificate's account e-mail opens an account at the CA. Accounts that exist go on working.",
+    )
+    max_accounts: int = form.integer(
+        "Accounts of certificates",
+        minimum=1,
+        maximum=10000,
+        default=50,
+        help="How many may be open in this profile.",
+        advanced=True,
+    )
+    max_accounts_per_owner: int = form.integer(
+        "Accounts of certificates per owner", minimum=1, maximum=10000, default=5, advanced=True
+    )
+    certificate_profile: str = form.text(
+        "Certificate profile",
+        default="",
+        parse=parse_certificate_profile,
+        help="One of those that the CA offers; the CA's own choice when empty.",
+        advanced=True,
+    )
+    validity_days: int = form.integer(
+        "Validity",
+        minimum=0,
+        maximum=398,
+        default=0,
+        unit="days",
+        help="For CAs that let the customer choose; 0 leaves it to the CA.",
+        advanced=True,
+    )
+    preferred_chain: str = form.text(
+        "Preferred chain",
+        default="",
+        help="The name of the root or of an issuer in the chain, where the CA offers several chains.",
+        advanced=True,
+    )
+    challenges: str = form.choice(
+        "Validation",
+        [
+            form.Choice(ChallengeType.DNS.value, "dns-01 through the owner's CNAME"),
+            form.Choice(ChallengeType.DNS_PERSIST.value, "dns-persist-01: one lasting TXT record of the owner"),
+            form.Choice(_BOTH, "dns-01, or dns-persist-01 where a certificate asks for it"),
+        ],
+        default=ChallengeType.DNS.value,
+    )
+    persist_days: int = form.integer(
+        "Life of a dns-persist-01 record",
+        minimum=0,
+        maximum=3650,
+        default=0,
+        unit="days",
+        help="The lifetime of the record that the owner sets, in days; 0 for no end.",
+        advanced=True,
+    )
+    check_caa: bool = form.boolean(
+        "Check CAA records first", default=True, help="An order that a CAA record forbids is not placed.", advanced=True
+    )
+    preflights: bool = form.boolean(
+        "Check ahead whether certificates can be renewed",
+        default=True,
+        help="Once a week, and before a renewal is due: records, CAA, tech zone, account and limits.",
+        advanced=True,
+    )
+    limits: tuple[Limit | NoLimits, ...] = form.lines(
+        "Limits of the CA",
+        parse=parse_limit,
+        maximum=10,
+        placeholder="orders 300 per 3h except renewals and ari",
+        help=(
+            "What the CA permits, so that certificates wait here instead of being refused there: orders, "
+            "registered_domain, same_names and failed_authorizations. Its published limits when empty; none for none."
+        ),
+        advanced=True,
+    )
+    max_orders: int = form.integer(
+        "Orders in flight", minimum=1, maximum=1000, default=20, help="At once, of all workers together.", advanced=True
+    )
+    dns_servers: tuple[NameServer, ...] = form.lines(
+        "DNS servers used for checks",
+        parse=parse_name_server,
+        maximum=8,
+        placeholder="192.0.2.53",
+        help=(
+            "Recursive resolvers, the system's when empty. Where the domains' own name servers cannot be asked, all of "
+            "these have to see a record."
+        ),
+        advanced=True,
+    )
+    servers_asked: str = form.choice(
+        "Name servers that are asked directly",
+        [
+            form.Choice(ServersAsked.PUBLIC.value, "Those at public addresses"),
+            form.Choice(ServersAsked.ALL.value, "All, at private addresses and on this machine, too"),
+            form.Choice(ServersAsked.NONE.value, "None: only the DNS servers used for checks"),
+        ],
+        default=ServersAsked.PUBLIC.value,
+        help="The authoritative servers of domains and tech zone. With a CA in your own network: all, or none.",
+        advanced=True,
+    )
+    trusted_roots: str = form.text(
+        "Additional trusted roots",
+        default="",
+        parse=parse_roots,
+        multiline=True,
+        maximum=65536,
+        help="Root certificates in PEM, for a CA of your own whose server the system does not trust.",
+        advanced=True,
+    )
+    chain_roots: str = form.text(
+        "Roots of the certificates",
+        default="",
+        parse=parse_roots,
+        multiline=True,
+        maximum=65536,
+        help=(
+            "Root certificates in PEM that every chain has to lead to; without one nothing is installed. When empty, "
+            "every chain is taken; where the CA is one of those named above, and no staging, the certificate's page "
+            "tells of a chain to a root that the system does not know."
+        ),
+        advanced=True,
+    )
+
+    @property
+    def directory(self) -> str:
+        """The directory URL in use."""
+        return self.directory_url if self.ca == CUSTOM else PRESETS[self.ca].url
+
+    @property
+    def preset(self) -> DirectoryPreset | None:
+        """The CA's preset; None for another CA."""
+        return PRESETS.get(self.ca)
+
+    @property
+    def eab_by_email(self) -> str:
+        """The URL that issues EAB credentials for an e-mail address; empty without one, or with credentials."""
+        if self.eab_hmac_key:
+            return ""
+        return self.preset.eab_by_email if self.preset else self.eab_url
+
+    @property
+    def short_hmac_key(self) -> int:
+        """The length of an EAB HMAC key that is shorter than RFC 7518 section 3.2 asks for, in bytes; 0 for none."""
+        length = len(base64url_bytes(self.eab_hmac_key)) if self.eab_hmac_key else 0
+        return length if length < SHORTEST_HMAC_KEY else 0
+
+    @property
+    def limits_in_force(self) -> tuple[Limit, ...]:
+        """The limits that count: the profile's, else those that the CA publishes."""
+        return limits_of(self.limits, self.preset.limits if self.preset else ())
+
+    @property
+    def challenge_types(self) -> tuple[ChallengeType, ...]:
+        """The ways of validation that are allowed, the usual one first."""
+        return tuple(ChallengeType) if self.challenges == _BOTH else (ChallengeType(self.challenges),)
+
+    @property
+    def written_zone(self) -> DnsName:
+        """The zone that TXT values are written into: the tech zone, or a larger one that it is a part of."""
+        return self.zone_at_server or self.tech_zone
+
+    @property
+    def zone_servers(self) -> tuple[ZoneServerName, ...]:
+        """The tech zone's name servers."""
+        return self.tech_zone_nameservers or (ZoneServerName(f"ns.{self.tech_zone}"),)
+
+    @property
+    def servers_without_address(self) -> tuple[str, ...]:
+        """The hosts of name servers inside the tech zone for which no address is set.
+
+        None where another server has the zone: it has their addresses.
+        """
+        if self.zone_writer != ZoneWriterKind.EMBEDDED:
+            return ()
+        inside = f".{self.tech_zone.ascii}"
+        return tuple(
+            server.host for server in self.zone_servers if server.host.endswith(inside) and not server.addresses
+        )
+
+
+@frozen(kw_only=True)
+class PuqAcmeSettings:
+    """What a certificate is asked besides its names."""
+
+    account_email: str = form.text(
+        "Account e-mail",
+        default="",
+        parse=_email,
+        personal=True,
+        help=(
+            "For an account of its own at the CA, where the CA profile permits it; the CA profile's account when empty."
+        ),
+    )
+    terms_agreed: bool = form.boolean(
+        "Agree to the CA's terms of service",
+        default=False,
+        help=(
+            "For an account of its own, at the CAs of all the CA profiles that the certificate names. It is said again "
+            "when it gets another one."
+        ),
+        consent_to=("authority", "fallbacks"),
+    )
+    challenge: str = form.choice(
+        "Validation",
+        [form.Choice("", "As the CA profile says"), *(form.Choice(kind.value, kind.value) for kind in ChallengeType)],
+        default="",
+        advanced=True,
+    )
+    certificate_profile: str = form.text(
+        "Certificate profile",
+        default="",
+        parse=parse_certificate_profile,
+        help="One of those that the CA offers; that of the CA profile when empty.",
+        advanced=True,
+    )
+
+    def challenge_type(self, profile: PuqAcmeProfile) -> ChallengeType:
+        """How this certificate is validated; what the profile does not allow (any more) falls back to what it does."""
+        allowed = profile.challenge_types
+        return ChallengeType(self.challenge) if self.challenge in allowed else allowed[0]
+
+
+#: What calls about a CA profile of this module get.
+AcmeContext = ModuleContext[PuqAcmeProfile]
+#: One issuance of a CA profile of this module.
+AcmeWork = Work[PuqAcmeProfile, PuqAcmeSettings]

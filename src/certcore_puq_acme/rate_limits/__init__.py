@@ -1,0 +1,1 @@
+"""A CA's rate limits, shared by all workers of all processes."""

@@ -1,0 +1,444 @@
+"""The CNAMEs that certcore sets at a DNS server that has the owners' zones, too: the ledger first, then the server.
+
+For each CNAME there is a document while a certificate needs it: which certificates those are, what certcore has set or
+is about to set, whether the server has confirmed it, and who is writing at this moment. It is stored before the server
+hears of anything, so that whoever looks later, after a crash too, knows what is certcore's. A record of anybody else is
+not replaced and not removed: the server is asked to set a CNAME only where nothing is, and to remove one by its value.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Final
+
+from attrs import evolve, field, frozen
+
+from certcore.errors import CertCoreError, InvalidInputError, LeaseLostError, StaleWriteError, StorageError
+from certcore.messages import Message
+from certcore.ports.documents import Documents
+from certcore.ports.environment import Environment
+from certcore.ports.zone_writers import CnameOutcome, WritesCnames, ZoneWriter
+from certcore_puq_acme.techzone.name_leases import is_leased, stored_moment
+from certcore_puq_acme.techzone.records import is_record_name
+from certcore_puq_acme.techzone.writer_turns import WriterTurn, WriterTurns
+
+__all__ = ["CnameState", "HostedCname", "HostedCnames"]
+
+_PREFIX: Final = "cname/"
+_OF_CERTIFICATE: Final = "cname-of/"
+_LEFT: Final = "cname-left/"
+#: How often a document is read again, when others are faster.
+_TRIES: Final = 3
+#: How many leftovers one call takes away.
+_MOST_HEALED: Final = 20
+
+
+class CnameState(StrEnum):
+    """What became of a CNAME that a certificate needs."""
+
+    #: certcore has set it, and removes it when no certificate needs it any more.
+    SET = "set"
+    #: It is there, and somebody else has set it.
+    PRESENT = "present"
+    #: Something else is at the name, and stays there.
+    OCCUPIED = "occupied"
+    #: The server does not have the domain's zone.
+    NOT_HOSTED = "not_hosted"
+    #: The server could not be asked, or refused.
+    UNWRITTEN = "unwritten"
+    #: Another process is writing it.
+    BUSY = "busy"
+
+
+@frozen(kw_only=True)
+class HostedCname:
+    """The state of a CNAME, in words where there is something to be said."""
+
+    state: CnameState
+    #: What is at the name instead, or why it could not be set, as a sentence.
+    said: str | Message = ""
+    #: What to do about it.
+    advice: str | Message = ""
+
+
+@frozen(kw_only=True)
+class _Entry:
+    """The document of one name."""
+
+    #: Where it is set, as `HostedCnames.server`.
+    server: str = ""
+    zone: str = ""
+    #: The target of the CNAME that certcore has set, or may have set; empty for none.
+    ours: str = ""
+    #: Whether the server has confirmed it.
+    confirmed: bool = False
+    #: By certificate: the target that it needs.
+    holders: Mapping[str, str] = field(factory=dict)
+    #: Until when somebody writes.
+    leased_until: datetime | None = None
+    #: The document's version; 0 when there is none.
+    version: int = 0
+
+    @classmethod
+    def read(cls, value: Mapping[str, Any], version: int = 0) -> _Entry:
+        holders = value.get("holders")
+        return cls(
+            server=_text(value.get("server")),
+            zone=_text(value.get("zone")),
+            ours=_text(value.get("ours")),
+            confirmed=value.get("confirmed") is True,
+            holders={str(key): str(target) for key, target in holders.items()} if isinstance(holders, Mapping) else {},
+            leased_until=stored_moment(value.get("leased_until")),
+            version=version,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        plain: dict[str, Any] = {
+            "server": self.server,
+            "zone": self.zone,
+            "ours": self.ours,
+            "confirmed": self.confirmed,
+            "holders": dict(self.holders),
+        }
+        return plain if self.leased_until is None else {**plain, "leased_until": self.leased_until.isoformat()}
+
+
+@frozen(kw_only=True, eq=False)
+class HostedCnames:
+    """The CNAMEs that certcore has set at DNS servers, and those that it is to set at one of them."""
+
+    documents: Documents
+    environment: Environment
+    #: Names the server in the documents; empty for none.
+    server: str
+    #: Whether CNAMEs are to be set at it. Those that were set before are known in any case, and removed.
+    is_on: bool
+    ttl: int
+    #: Makes the writer when it is needed.
+    writer: Callable[[], ZoneWriter]
+    #: How long one call of the writer may take at most.
+    lease: timedelta = timedelta(seconds=60)
+
+    def hold(self, certificate_id: str, name: str, target: str, *, again: bool = False) -> HostedCname:
+        """Have a CNAME set for a certificate, unless something is at the name.
+
+        Whether the owner of the certificate controls the name has been asked before.
+
+        Args:
+            certificate_id: The certificate.
+            name: Where the CNAME is to stand, as A-labels in lower case.
+            target: Where it is to point.
+            again: Set it although the server has confirmed it: it may have lost it since.
+        """
+        for _ in range(_TRIES):
+            entry = self._entry(name)
+            if entry.holders.get(certificate_id) == target == entry.ours and entry.confirmed and not again:
+                return HostedCname(state=CnameState.SET)
+            if is_leased(entry.leased_until, self.environment.now()):
+                break
+            try:
+                looked = self._look(entry, certificate_id, name, target)
+                if isinstance(looked, HostedCname):
+                    return looked
+                leased = self._store(name, looked, holder=certificate_id)
+            except StaleWriteError:
+                continue
+            except (StorageError, LeaseLostError):
+                raise
+            except CertCoreError as error:
+                return _unwritten(error)
+            try:
+                return self._set(name, leased, target, may_be_ours=entry.ours == target)
+            except StaleWriteError:
+                # The certificate was deleted meanwhile, or the lease has run out: what is at the server is looked at
+                # again, by this certificate or by `heal`.
+                self._note_leftovers([name])
+                break
+        return HostedCname(state=CnameState.BUSY)
+
+    def read_together(self, certificate_id: str, names: Iterable[str]) -> None:
+        """Read in one transaction what `held_names` and `set_here` need: a step keeps what it has read."""
+        self.documents.get_many([_index(certificate_id), *map(_key, names)])
+
+    def held_names(self, certificate_id: str) -> frozenset[str]:
+        """The names whose CNAMEs a certificate needs, as far as they were to be set here."""
+        document = self.documents.get(_index(certificate_id))
+        return frozenset() if document is None else frozenset(_names(document.value))
+
+    def has_zone_of(self, name: str) -> bool:
+        """Whether the server has a zone that a name lies in.
+
+        Raises:
+            CertCoreError: It cannot be asked, or sets no CNAMEs.
+        """
+        return self._writer().look_up(name) is not None
+
+    def set_here(self, names: Iterable[str]) -> Mapping[str, str]:
+        """Of these names those whose CNAME certcore has set, or may have set, each with its target."""
+        keys = {_key(name): name for name in names}
+        entries = {key: _Entry.read(document.value) for key, document in self.documents.get_many(list(keys)).items()}
+        return {keys[key]: entry.ours for key, entry in entries.items() if entry.ours}
+
+    def release(self, certificate_id: str, names: Iterable[str] | None = None) -> frozenset[str]:
+        """Note that a certificate needs CNAMEs no more, and remove those that no other one needs.
+
+        Args:
+            certificate_id: The certificate.
+            names: Their names; all that it needs when None.
+
+        Returns:
+            Those that certcore has set and that could not be removed now: `heal` does it later.
+        """
+        left = set()
+        for name in sorted(self.held_names(certificate_id) if names is None else names):
+            self.documents.put_many(
+                {}, change={_key(name): _without(certificate_id), _index(certificate_id): _without_name(name)}
+            )
+            if not self._settle(name):
+                left.add(name)
+        if names is None:
+            self.documents.delete(_index(certificate_id))
+        self._note_leftovers(left)
+        return frozenset(left)
+
+    def tidy(self, names: Iterable[str]) -> None:
+        """Remove those of the CNAMEs that no certificate needs: a step whose outcome was refused may have set one."""
+        keys = {_key(name): name for name in names}
+        known = [keys[key] for key in self.documents.get_many(list(keys))]
+        self._note_leftovers([name for name in known if not self._settle(name)])
+
+    def heal(self) -> None:
+        """Remove what `release` could not remove; what cannot be removed now stays noted."""
+        prefix = _left(self.server)
+        for document in self.documents.list(prefix)[:_MOST_HEALED]:
+            name = document.key.removeprefix(prefix)
+            if not is_record_name(name) or self._settle(name):
+                self.documents.delete(document.key)
+            else:
+                return  # the server is still down, most likely
+
+    def _look(self, entry: _Entry, certificate_id: str, name: str, target: str) -> HostedCname | _Entry:
+        """The document to store before the CNAME is set; or its state, where nothing is to be set.
+
+        Raises:
+            CertCoreError: The server cannot be asked, or there is no such writer.
+        """
+        others = {holder: wanted for holder, wanted in entry.holders.items() if holder != certificate_id}
+        zone = entry.zone
+        if not entry.ours:
+            # Before it is noted as certcore's own: what is there already is somebody else's.
+            hosted = self._writer().look_up(name)
+            if hosted is None:
+                return HostedCname(state=CnameState.NOT_HOSTED)
+            if hosted.target == target:
+                return HostedCname(state=CnameState.PRESENT)
+            zone = hosted.zone
+        elif entry.server != self.server:
+            state = CnameState.SET if entry.ours == target else CnameState.OCCUPIED
+            return HostedCname(state=state, said=f"CNAME {entry.ours}")
+        elif entry.ours != target and entry.ours in others.values():
+            # Certificates of two owners, or of two tech zones: the first keeps it as long as it lives.
+            return HostedCname(state=CnameState.OCCUPIED, said=f"CNAME {entry.ours}")
+        return evolve(
+            entry,
+            server=self.server,
+            zone=zone,
+            ours=entry.ours or target,
+            confirmed=False,
+            holders={**others, certificate_id: target},
+            leased_until=self.environment.now() + self.lease,
+        )
+
+    def _set(self, name: str, entry: _Entry, target: str, *, may_be_ours: bool) -> HostedCname:
+        """Set the CNAME under the lease that is in the entry.
+
+        Args:
+            name: The name.
+            entry: The document as it is stored.
+            target: Where the CNAME is to point.
+            may_be_ours: Whether an earlier call may have set it.
+
+        Raises:
+            StaleWriteError: The document was changed meanwhile.
+        """
+        turn: WriterTurn | None = None
+        try:
+            writer = self._writer()
+            if (turn := self._turns.take(writer)) is None:
+                self._put_down(name, entry)
+                return HostedCname(state=CnameState.BUSY)
+            if entry.ours != target:
+                writer.remove_cname(entry.zone, name, entry.ours)
+                entry = self._store(name, evolve(entry, ours=target))
+            change = writer.set_cname(entry.zone, name, target, ttl=self.ttl)
+        except (StorageError, LeaseLostError, StaleWriteError):
+            raise
+        except CertCoreError as error:
+            self._put_down(name, entry)
+            return _unwritten(error)
+        except BaseException:  # boundary: nobody waits for a lease that is of no use
+            self._put_down(name, entry)
+            raise
+        finally:
+            self._end(turn)
+        is_ours = change.outcome is CnameOutcome.SET or (change.outcome is CnameOutcome.PRESENT and may_be_ours)
+        self._store(name, evolve(entry, ours=target if is_ours else "", confirmed=is_ours, leased_until=None))
+        if is_ours:
+            return HostedCname(state=CnameState.SET)
+        if change.outcome is CnameOutcome.PRESENT:
+            return HostedCname(state=CnameState.PRESENT)
+        return HostedCname(state=CnameState.OCCUPIED, said=change.seen)
+
+    def _settle(self, name: str) -> bool:
+        """Remove the CNAME of a name unless a certificate needs it; returns whether nothing is left to be removed."""
+        entry = self._entry(name)
+        now = self.environment.now()
+        if not entry.version or (entry.ours and entry.ours in entry.holders.values()):
+            return True
+        if is_leased(entry.leased_until, now) or (entry.ours and entry.server != self.server):
+            return False
+        if not entry.ours and entry.holders:
+            return True
+        leased = entry
+        try:
+            leased = self._store(name, evolve(entry, confirmed=False, leased_until=now + self.lease))
+            if leased.ours and not self._remove(name, leased):
+                self._put_down(name, leased)
+                return False
+            # Without a lease that lasts, another process may have the document by now: then it is not deleted.
+            if leased.holders or not is_leased(leased.leased_until, self.environment.now()):
+                self._store(name, evolve(leased, ours="", leased_until=None))
+            else:
+                self.documents.delete(_key(name))
+        except StaleWriteError:
+            return False
+        except (StorageError, LeaseLostError):
+            raise
+        except CertCoreError:
+            self._put_down(name, leased)
+            return False
+        except BaseException:  # boundary: nobody waits for a lease that is of no use
+            self._put_down(name, leased)
+            raise
+        return True
+
+    def _remove(self, name: str, entry: _Entry) -> bool:
+        """Remove certcore's CNAME; returns whether it was this process's turn.
+
+        Raises:
+            CertCoreError: The server cannot be asked, or refuses.
+        """
+        writer = self._writer()
+        turn = self._turns.take(writer)
+        try:
+            if turn is not None:
+                writer.remove_cname(entry.zone, name, entry.ours)
+        finally:
+            self._end(turn)
+        return turn is not None
+
+    @property
+    def _turns(self) -> WriterTurns:
+        return WriterTurns(documents=self.documents, environment=self.environment, server=self.server, lease=self.lease)
+
+    def _end(self, turn: WriterTurn | None) -> None:
+        if turn is not None:
+            self._turns.end(turn)
+
+    def _writer(self) -> WritesCnames:
+        """The writer.
+
+        Raises:
+            InvalidInputError: There is none, or it cannot set CNAMEs.
+            CertCoreError: It cannot be made.
+        """
+        writer = self.writer()
+        if not isinstance(writer, WritesCnames):
+            raise InvalidInputError(
+                "set_cnames",
+                Message("puq_acme.cnames.no_writer", "the writer {writer} sets no CNAMEs.", {"writer": writer.name}),
+                advice=Message("puq_acme.cnames.no_writer.advice", "Switch it off in the CA profile."),
+            )
+        return writer
+
+    def _entry(self, name: str) -> _Entry:
+        """The document of a name, as it is now."""
+        self.documents.refresh()
+        document = self.documents.get(_key(name))
+        return _Entry() if document is None else _Entry.read(document.value, document.version)
+
+    def _store(self, name: str, entry: _Entry, *, holder: str = "") -> _Entry:
+        """Store a document in place of the version that was read; ``holder`` is a certificate that is new to the name.
+
+        Raises:
+            StaleWriteError: Another process has stored it; nothing is stored.
+        """
+        key = _key(name)
+        index = {_index(holder): _with_name(name)} if holder else {}
+        self.documents.put_many({key: entry.to_json()}, versions={key: entry.version}, change=index)
+        return evolve(entry, version=entry.version + 1)
+
+    def _put_down(self, name: str, entry: _Entry) -> None:
+        """Release the lease after a failure; what the server may have stays noted."""
+        with suppress(StaleWriteError):  # another process has it already
+            self._store(name, evolve(entry, leased_until=None))
+
+    def _note_leftovers(self, names: Collection[str]) -> None:
+        keys = {_key(name): name for name in names}
+        if keys:
+            entries = {key: _Entry.read(stored.value) for key, stored in self.documents.get_many(list(keys)).items()}
+            self.documents.put_many({f"{_left(entry.server)}{keys[key]}": {} for key, entry in entries.items()})
+
+
+def _key(name: str) -> str:
+    return f"{_PREFIX}{name}"
+
+
+def _index(certificate_id: str) -> str:
+    return f"{_OF_CERTIFICATE}{certificate_id}"
+
+
+def _left(server: str) -> str:
+    """What the keys of the noted names of a server begin with."""
+    return f"{_LEFT}{hashlib.sha256(server.encode()).hexdigest()}/"
+
+
+_Change = Callable[[Mapping[str, Any]], Mapping[str, Any] | None]
+
+
+def _without(certificate_id: str) -> _Change:
+    """Drop a holder from the document of a name."""
+
+    def change(stored: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        entry = _Entry.read(stored)
+        if certificate_id not in entry.holders:
+            return None
+        holders = {holder: target for holder, target in entry.holders.items() if holder != certificate_id}
+        return evolve(entry, holders=holders).to_json()
+
+    return change
+
+
+def _with_name(name: str) -> _Change:
+    return lambda stored: {"names": sorted({*_names(stored), name})}
+
+
+def _without_name(name: str) -> _Change:
+    return lambda stored: {"names": sorted(_names(stored) - {name})} if stored else None
+
+
+def _names(stored: Mapping[str, Any]) -> set[str]:
+    names = stored.get("names")
+    return {name for name in names if isinstance(name, str)} if isinstance(names, list) else set()
+
+
+def _unwritten(error: CertCoreError) -> HostedCname:
+    return HostedCname(state=CnameState.UNWRITTEN, said=error.text, advice=error.advice_text)
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""

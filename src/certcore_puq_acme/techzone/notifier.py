@@ -1,0 +1,138 @@
+"""NOTIFY (RFC 1996): tells the secondaries of a zone that it has changed, until they answer."""
+
+from __future__ import annotations
+
+import contextlib
+import selectors
+import socket
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import dns.exception
+import dns.flags
+import dns.message
+import dns.opcode
+import dns.rdatatype
+from attrs import define, field
+
+from certcore.ports.dns import SecondaryServer, Zone
+from certcore_puq_acme.techzone.bounded_source import BoundedSource
+from certcore_puq_acme.techzone.signatures import KeyRing
+
+__all__ = ["Notifier"]
+
+#: Seconds between two looks for changes, and between two looks for zones that have secondaries.
+_LOOK: Final = 0.5
+_IDLE: Final = 5.0
+#: Seconds until a message is sent again, each time twice as long, and how often it is sent.
+_AGAIN: Final = 2.0
+_TIMES: Final = 6
+_MAX_ANSWER: Final = 4096
+_ANY_ADDRESS: Final = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared, not bound
+
+
+@define(eq=False)
+class _Told:
+    """What a secondary has been told about a zone."""
+
+    serial: int | None = None
+    sent: int = 0
+    id: int = -1
+    again_at: float = 0.0
+    is_answered: bool = False
+
+
+@define(eq=False)
+class Notifier:
+    """Runs in a thread of its own until it is woken.
+
+    Args:
+        host: The address to send from; ``0.0.0.0``, ``::`` or empty for any.
+        sources: The zones.
+        keys: What messages are signed with.
+        awake: A socket that becomes readable when the thread is to end.
+        monotonic: Seconds from any start, never backwards.
+        failed: Told of what a source raises.
+    """
+
+    _host: str
+    _sources: Sequence[BoundedSource]
+    _keys: KeyRing
+    _awake: socket.socket
+    _monotonic: Callable[[], float]
+    _failed: Callable[[Exception], object]
+    _sockets: dict[int, socket.socket] = field(factory=dict, init=False)
+    _told: dict[tuple[str, SecondaryServer], _Told] = field(factory=dict, init=False)
+
+    def run(self) -> None:
+        """Look for changes and send messages until the server closes."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._awake, selectors.EVENT_READ)
+            try:
+                while True:
+                    try:
+                        patience = self._look(selector)
+                    except Exception as error:  # isolation: a source is anybody's code; it is asked again
+                        self._failed(error)
+                        patience = _IDLE
+                    for key, _ in selector.select(patience):
+                        if key.fileobj is self._awake:
+                            return
+                        self._hear(key.data)
+            finally:
+                for each in self._sockets.values():
+                    each.close()
+
+    def _look(self, selector: selectors.BaseSelector) -> float:
+        """Send what is due; returns the seconds until the next look."""
+        known: dict[tuple[str, SecondaryServer], _Told] = {}
+        for source in self._sources:
+            zones = [zone for zone in source.zones() if zone.secondaries]
+            if not zones:
+                continue
+            serial = source.serial()
+            for zone in zones:
+                for secondary in zone.secondaries:
+                    told = self._told.get((zone.apex, secondary)) or _Told()
+                    known[zone.apex, secondary] = told
+                    if told.serial != serial or not told.sent:
+                        told.serial, told.sent, told.is_answered, told.again_at = serial, 0, False, 0.0
+                    self._send(selector, zone, secondary, told)
+        self._told = known
+        return _LOOK if known else _IDLE
+
+    def _send(self, selector: selectors.BaseSelector, zone: Zone, secondary: SecondaryServer, told: _Told) -> None:
+        now = self._monotonic()
+        if told.is_answered or told.sent >= _TIMES or now < told.again_at:
+            return
+        message = dns.message.make_query(zone.apex, dns.rdatatype.SOA)
+        message.set_opcode(dns.opcode.NOTIFY)
+        message.flags = (message.flags | dns.flags.AA) & ~dns.flags.RD
+        self._keys.sign_request(message, secondary.key)
+        told.sent += 1
+        told.id = message.id
+        told.again_at = now + _AGAIN * 2**told.sent
+        with contextlib.suppress(OSError):  # no route to it: it is tried again
+            self._socket(selector, secondary.address).sendto(message.to_wire(), (secondary.address, secondary.port))
+
+    def _socket(self, selector: selectors.BaseSelector, address: str) -> socket.socket:
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        if family not in self._sockets:
+            made = socket.socket(family, socket.SOCK_DGRAM)
+            made.setblocking(False)
+            # Secondaries know us by the address that they transfer from.
+            if self._host not in _ANY_ADDRESS and (":" in self._host) == (family == socket.AF_INET6):
+                made.bind((self._host, 0))
+            self._sockets[family] = made
+            selector.register(made, selectors.EVENT_READ, made)
+        return self._sockets[family]
+
+    def _hear(self, hearing: socket.socket) -> None:
+        """Note an answer: whatever it says, the secondary has heard (RFC 1996 section 4.7)."""
+        with contextlib.suppress(OSError, dns.exception.DNSException):
+            data, sender = hearing.recvfrom(_MAX_ANSWER)
+            if len(data) < 12 or not data[2] & 0x80:  # noqa: PLR2004 - a header, and QR
+                return
+            for (_, secondary), told in self._told.items():
+                if told.id == int.from_bytes(data[:2], "big") and secondary.address == sender[0]:
+                    told.is_answered = True

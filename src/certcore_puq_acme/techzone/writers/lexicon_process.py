@@ -1,0 +1,78 @@
+"""The process in which dns-lexicon runs: reads one order as JSON from stdin, and writes what came of it to stdout.
+
+It is a process of its own because the providers set no timeouts, some print, and dns-lexicon guesses zones from a list
+of public suffixes that it fetches from the Internet. Here it is told the zone, and nothing of it stays behind.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import logging
+import os
+import sys
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any
+
+__all__ = ["carry_out", "main"]
+
+
+def main() -> None:
+    """Carry out the order that stdin has."""
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # what a provider prints is no answer
+    logging.disable()  # some log their credentials
+    answers.write(json.dumps(carry_out(json.load(sys.stdin))))
+    answers.flush()
+
+
+def carry_out(order: Mapping[str, Any]) -> dict[str, Any]:
+    """What came of an order: the kind of an error, and the HTTP status, never its text, which may have credentials."""
+    try:
+        _write(order)
+    except ImportError as error:
+        return {"error": "not_installed" if error.name in ("lexicon", "tldextract") else type(error).__name__}
+    except Exception as error:  # isolation: providers raise whatever they like
+        status = getattr(getattr(error, "response", None), "status_code", None)
+        return {"error": type(error).__name__, "status": status if isinstance(status, int) else None}
+    return {}
+
+
+def _write(order: Mapping[str, Any]) -> None:
+    provider, zone = order["provider"], order["zone"]
+    client = _offline(zone)
+    # Dashes are of dns-lexicon's command line.
+    options = {**order["options"], **{name.replace("-", "_"): value for name, value in order["options"].items()}}
+    config = importlib.import_module("lexicon.config").ConfigResolver()
+    config.with_dict({"provider_name": provider, "domain": zone, "ttl": order["ttl"], provider: options})
+    with client(config) as operations:
+        for change in order["changes"]:
+            name = change["name"]
+            there = {str(record["content"]).strip('"') for record in operations.list_records("TXT", name)}
+            for value in change["values"]:
+                if value not in there:
+                    operations.create_record("TXT", name, value)
+            for value in change["withdrawn"]:
+                if value in there:
+                    operations.delete_record(None, "TXT", name, value)
+
+
+def _offline(zone: str) -> Any:
+    """The client of dns-lexicon, to which the zone is told; no suffix list is fetched.
+
+    Args:
+        zone: The zone.
+    """
+    tldextract: Any = importlib.import_module("tldextract")
+    bundled = tldextract.TLDExtract(cache_dir=None, suffix_list_urls=())
+    # Two providers ask it for a domain's parts themselves.
+    tldextract.extract = bundled
+    head, _, tail = zone.partition(".")
+    # The client puts these two together again.
+    tldextract.TLDExtract = lambda **_: lambda _domain: SimpleNamespace(domain=head, suffix=tail)
+    return importlib.import_module("lexicon.client").Client
+
+
+if __name__ == "__main__":
+    main()

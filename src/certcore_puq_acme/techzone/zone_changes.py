@@ -1,0 +1,96 @@
+"""Which names of the tech zone changed lately, and the zone's serial, in one document.
+
+Every transaction that changes TXT values notes their names here. A name server that remembers records reads this one
+document to know which of them to forget, and all of them show the same serial (RFC 1982), which is another one after
+each change. The document has a bounded length: names are noted as a digest, and a server that was away for more
+changes than it holds forgets everything.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from attrs import frozen
+
+__all__ = ["CHANGES_KEY", "ZoneChanges", "name_digest", "next_serial"]
+
+#: The document's key.
+CHANGES_KEY: Final = "tech_zone/changes"
+#: How many names are noted at most.
+_MAX_NAMES: Final = 256
+_SERIALS: Final = 2**32
+
+
+@frozen
+class ZoneChanges:
+    """The last changes of the tech zones."""
+
+    #: The serial after the last change; None when there was none.
+    serial: int | None = None
+    #: The serial before the oldest change that is noted.
+    since: int | None = None
+    #: The serial after each change and the digests of the names, the oldest first.
+    recent: tuple[tuple[int, frozenset[int]], ...] = ()
+
+    @classmethod
+    def of(cls, value: Mapping[str, Any]) -> ZoneChanges:
+        """Read the document's value; an empty one when there is no document."""
+        if not value:
+            return cls()
+        recent = tuple((int(serial), frozenset(map(int, names))) for serial, names in value["recent"])
+        return cls(serial=int(value["serial"]), since=value["since"], recent=recent)
+
+    def names_changed_since(self, serial: int | None) -> frozenset[int] | None:
+        """The digests of the names that changed after a serial; None when it is not known which."""
+        if serial == self.serial:
+            return frozenset()
+        serials = [self.since, *(each for each, _ in self.recent)]
+        if serial not in serials:
+            return None
+        after = self.recent[serials.index(serial) :]
+        return frozenset[int]().union(*(names for _, names in after))
+
+    def have_name_since(self, name: str, moment: datetime) -> bool:
+        """Whether a change of a name is noted that was made at a moment or later."""
+        begin = next_serial(None, moment)
+        digest = name_digest(name)
+        return any(digest in names and (serial - begin) % _SERIALS < _SERIALS // 2 for serial, names in self.recent)
+
+    def with_change(self, names: Collection[str], now: datetime | None) -> ZoneChanges:
+        """These changes and one more.
+
+        Args:
+            names: The names whose records changed.
+            now: The current time, for the serial.
+        """
+        serial = next_serial(self.serial, now)
+        recent = [*self.recent, (serial, frozenset(name_digest(name) for name in names))]
+        since = self.since
+        while sum(len(noted) for _, noted in recent) > _MAX_NAMES:
+            since = recent.pop(0)[0]
+        return ZoneChanges(serial, since, tuple(recent))
+
+    def value(self) -> dict[str, Any]:
+        """The document's value."""
+        recent = [[serial, sorted(names)] for serial, names in self.recent]
+        return {"serial": self.serial, "since": self.since, "recent": recent}
+
+
+def name_digest(name: str) -> int:
+    """A short digest of a name. Names that share one are forgotten together."""
+    return zlib.crc32(name.encode("utf-8", "surrogateescape"))
+
+
+def next_serial(serial: int | None, now: datetime | None) -> int:
+    """The serial after a change: the time in seconds since 1970, or one more than before where that is not later.
+
+    Serials are 32 bits and wrap (RFC 1982).
+    """
+    clock = 1 if now is None else int(now.timestamp()) % _SERIALS
+    if serial is None:
+        return clock
+    is_later = now is not None and 0 < (clock - serial) % _SERIALS < _SERIALS // 2
+    return clock if is_later else (serial + 1) % _SERIALS

@@ -1,0 +1,122 @@
+"""A process that kills copies of itself: reads orders from stdin, one JSON document a line, and answers on stdout.
+
+An order names a store, a point, and a certificate, a CA profile or a file. A forked copy opens the store, does what a
+user and a worker would do for that certificate, rolls that profile's account key over, or tells observers that write
+into that file of all events. It kills itself with SIGKILL at the point. The points are found by the code itself: each
+return from a commit, from an exchange with the CA, and from an observer. Between two of them nothing changes outside
+the process.
+"""
+
+import json
+import os
+import signal
+import sys
+import time
+from datetime import datetime
+from pathlib import Path
+
+import acme.messages  # noqa: F401 - imported here once, not in every copy
+import psycopg  # noqa: F401
+import sqlalchemy as sa
+
+import certcore.adapters.sql  # noqa: F401
+import certcore_puq_acme.orders.advance  # noqa: F401
+from certcore import CertCore, Status, hookimpl
+from certcore.engine.reconcile import Reconciled
+from certcore.engine.worker import HOLD
+from certcore.net.http_connection import HttpConnection
+from certcore.testing.clock import FrozenEnvironment
+
+
+class Observer:
+    """Adds a line to a file for each event: its name, the certificate and the number."""
+
+    def __init__(self, name, path):
+        self.__name__ = name
+        self.path = Path(path)
+
+    @hookimpl
+    def certcore_on_event(self, event):
+        with self.path.open("a") as file:
+            file.write(f"{self.__name__} {event.certificate_id} {event.number}\n")
+
+
+WATCHED = frozenset(
+    {
+        sa.Connection.commit.__code__,
+        HttpConnection.exchange.__code__,
+        Observer.certcore_on_event.__code__,
+    }
+)
+_SECONDS = 120
+
+
+def main():
+    """Serve until stdin ends."""
+    for line in sys.stdin:
+        order = json.loads(line)
+        child = os.fork()
+        if child == 0:
+            os._exit(run(**order))
+        _, status = os.waitpid(child, 0)
+        killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+        answer = {"killed": killed, "exit": None if killed else os.waitstatus_to_exitcode(status)}
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
+
+
+def run(url, keyring, point, certificate="", authority="", *, in_hand=False, told="", at=""):
+    """Work on one certificate, roll a key over, or deliver events; returns 0 when all was done before the point came.
+
+    With ``told``, two observers write into that file what they are told at the moment ``at``. With ``in_hand``, the
+    certificate is kept between two steps as a worker does, which need not store each of them.
+    """
+    reached = 0
+
+    def watch(frame, event, _):
+        nonlocal reached
+        if event == "return" and frame.f_code in WATCHED:
+            reached += 1
+            if reached == point:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    observers = [Observer(name, told) for name in ("first", "second") if told]
+    environment = FrozenEnvironment(datetime.fromisoformat(at)) if at else None
+    with CertCore.open(url, keyring=keyring, plugins=observers, environment=environment) as core:
+        sys.setprofile(watch)
+        if told:
+            core.deliver_events()
+            return 0
+        if authority:
+            core.authorities.run_action(authority, "roll_over_account_key")
+            return 0
+        core.certificates.generate_csr(certificate)
+        deadline = time.monotonic() + _SECONDS
+        while time.monotonic() < deadline:
+            done = _reconcile_in_hand(core, certificate) if in_hand else core.reconcile(certificate)
+            if done.status is Status.ACTIVE and not any(
+                issuance.needs_clean_up for issuance in core.certificates.issuances(certificate)
+            ):
+                return 0
+            if done.look_again is not None:
+                ahead = (done.look_again - core.now()).total_seconds()
+                time.sleep(min(max(ahead, 0), 0.05))
+    return 1
+
+
+def _reconcile_in_hand(core, certificate):
+    """Take all steps that follow each other within a worker's patience, under one lease."""
+    engine = core._engine  # noqa: SLF001 - this is a script, which cannot import its neighbours
+    for schedule in engine.claim_due(1):
+        leased = engine.load(schedule)
+        while leased.schedule.lease_owner:
+            time.sleep(max((leased.schedule.due_at - core.now()).total_seconds(), 0))
+            leased = engine.step(leased, keep_lease=HOLD)
+    view = core.certificates.view(certificate)
+    return Reconciled(
+        certificate_id=certificate, status=view.certificate.status, look_again=view.schedule.due_at, stepped=True
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,599 @@
+"""What cannot work is said when it is loaded, by name, with what to do; and no plugin takes another one's name."""
+
+import logging
+import sys
+
+import attrs
+import pluggy
+import pytest
+
+import certcore
+from certcore import CertCore
+from certcore.errors import AccessDeniedError, CertCoreError, KeyringError, PluginError
+from certcore.model import form
+from certcore.model.export import ExportedFile, ExportFormat, Use
+from certcore.model.secret import Secret, SecretName
+from certcore.ports.ca_module import CAModule, Issued
+from certcore.testing.clock import FrozenEnvironment
+from certcore.testing.scripted_ca import Act, ScriptedCA
+from support.inside import inside
+
+hookimpl = certcore.hookimpl
+other_mark = pluggy.HookimplMarker("pytest")
+
+
+@attrs.frozen(kw_only=True)
+class _Profile:
+    days: int = form.integer("Days", minimum=1, maximum=90, default=30)
+
+
+class Simple(CAModule):
+    """A CA module that is right."""
+
+    name = "simple"
+    title = "Simple"
+    profile_type = _Profile
+
+    def advance(self, work):
+        return Issued(state={}, chain_pem="")
+
+    def hints(self, view, context):
+        return []
+
+
+def _module(**changed):
+    """A plugin with one CA module, in which something is different."""
+    return Offering(certcore_ca_modules=[type("Changed", (Simple,), changed)()])
+
+
+class Offering:
+    """A plugin that returns from a hook that registers something what it is told."""
+
+    name = "offering"
+
+    def __init__(self, **returned):
+        self.returned = returned
+
+    @hookimpl
+    def certcore_ca_modules(self):
+        return self.returned.get("certcore_ca_modules", [])
+
+    @hookimpl
+    def certcore_export_formats(self):
+        return self.returned.get("certcore_export_formats", [])
+
+
+def _plugin(**members):
+    """An object of a class with these members."""
+    return type("Handmade", (), members)()
+
+
+def _core(*plugins):
+    return CertCore.in_memory(plugins=plugins, installed_plugins=False, environment=FrozenEnvironment())
+
+
+async def _async(self, *given, **named):
+    """Never runs."""
+
+
+def _yields(self, *given, **named):
+    yield
+
+
+def _on_event(self, event):
+    """Does nothing."""
+
+
+def _wrapper(self, actor):
+    return (yield)
+
+
+class _Slotted:
+    @hookimpl
+    def certcore_ca_modules(self):
+        return [Simple()]
+
+
+@attrs.frozen(kw_only=True)
+class _Plain:
+    days: int = 30
+
+
+@attrs.frozen(kw_only=True)
+class _Hidden:
+    _days: int = form.integer("Days", minimum=1, maximum=90, default=30)
+
+
+def _exits(self):
+    sys.exit(3)
+
+
+#: A plugin, words of the reason, words of the advice.
+BROKEN = {
+    "nothing in it": (_plugin(), "no hook was found", "@certcore.hookimpl"),
+    "no mark": (
+        _plugin(certcore_on_event=lambda self, event: None),
+        "certcore_on_event has no mark",
+        "@certcore.hookimpl",
+    ),
+    "no mark beside a good one": (
+        _plugin(certcore_ca_modules=hookimpl(lambda self: []), certcore_on_event=lambda self, event: None),
+        "certcore_on_event has no mark",
+        "@certcore.hookimpl",
+    ),
+    "another project's mark": (
+        _plugin(certcore_on_event=other_mark(lambda self, event: None)),
+        "mark of another project (pytest)",
+        "@certcore.hookimpl",
+    ),
+    "a misspelt hook": (
+        _plugin(certcore_on_evnet=hookimpl(lambda self, event: None)),
+        "unknown hook 'certcore_on_evnet'",
+        "Did you mean certcore_on_event?",
+    ),
+    "an unknown hook": (_plugin(on_event=hookimpl(lambda self: None)), "unknown hook 'on_event'", "The hooks are"),
+    "a misspelt hook without a mark": (
+        _plugin(certcore_hint=lambda self, view: []),
+        "certcore_hint has no mark",
+        "def certcore_hints",
+    ),
+    "an unknown argument": (
+        _plugin(certcore_on_event=hookimpl(lambda self, event, surprise: None)),
+        "certcore_on_event does not fit: it takes the unknown argument 'surprise'.",
+        "It can take: certificates, event. See certcore.hookspecs.",
+    ),
+    "a misspelt argument": (
+        _plugin(certcore_on_event=hookimpl(lambda self, event, certificats: None)),
+        "certcore_on_event does not fit: it takes the unknown argument 'certificats'.",
+        "Did you mean certificates? See certcore.hookspecs.",
+    ),
+    "two unknown arguments of a hook under another name": (
+        _plugin(tell=hookimpl(specname="certcore_on_event")(lambda self, what, when, event=None: None)),
+        "certcore_on_event does not fit: it takes the unknown arguments 'what', 'when'.",
+        "It can take: certificates, event.",
+    ),
+    "an argument by position only": (
+        _plugin(certcore_on_event=hookimpl(lambda self, event, /: None)),
+        "certcore_on_event cannot be called",
+        "certcore.hookspecs",
+    ),
+    "a class": (_Slotted, "it is the class _Slotted", "plugin = _Slotted()"),
+    "an async observer": (_plugin(certcore_on_event=hookimpl(_async)), "coroutine function", "`def`"),
+    "a generator observer": (_plugin(certcore_on_event=hookimpl(_yields)), "generator function", "`yield`"),
+    "a wrapper": (_plugin(certcore_authorize=hookimpl(wrapper=True)(_wrapper)), "hook wrapper", "plain function"),
+    "an old wrapper": (
+        _plugin(certcore_authorize=hookimpl(hookwrapper=True)(_wrapper)),
+        "hook wrapper",
+        "plain function",
+    ),
+    "a name that raises": (_plugin(name=property(_exits)), "its name cannot be read: raised SystemExit", "author"),
+    "a name of two lines": (_plugin(name="a\nb", certcore_hints=hookimpl(_on_event)), "is not one line", ""),
+    "an exit in a hook": (_plugin(certcore_ca_modules=hookimpl(_exits)), "certcore_ca_modules: raised SystemExit", ""),
+    "modules that are none": (Offering(certcore_ca_modules=["simple"]), "a str, which is not a CAModule", "Inherit"),
+    "a text of modules": (Offering(certcore_ca_modules="simple"), "it returned a str", "author"),
+    "None for modules": (Offering(certcore_ca_modules=None), "it returned a None", "author"),
+    "a class of modules": (Offering(certcore_ca_modules=[Simple]), "is not a CAModule", "[Simple()]"),
+    "a bad name": (_module(name="Simple CA"), "must be lower-case letters", "name ="),
+    "a computed name": (_module(name=property(lambda self: "simple")), "must be lower-case letters", "name ="),
+    "no title": (_module(title=""), "has no title", "title ="),
+    "no form": (_module(profile_type=_Plain), "'days' is not made with certcore.model.form", "certcore.model.form"),
+    "no attrs class": (_module(profile_type=dict), "must be an attrs class", "attrs.frozen"),
+    "a field that cannot be given": (_module(profile_type=_Hidden), "'_days' cannot be given", "underscore"),
+    "an async advance": (_module(advance=_async), "advance of the module 'simple' is a coroutine", "def advance"),
+    "a generator for revoke": (_module(revoke=_yields), "generator function", "`yield`"),
+    "a wrong signature": (
+        _module(revoke=lambda self, issuance: None),
+        "revoke of the module 'simple' does not fit",
+        "revoke(issuance, reason, private_key, context); it is written revoke(issuance)",
+    ),
+    "an argument by name that is missing": (
+        _module(profile_actions=lambda self, context: [], run_action=lambda self, name, values, context: None),
+        "run_action of the module 'simple' does not fit",
+        "actor=…",
+    ),
+    "no method": (_module(revoke=True), "revoke of the module 'simple' is a bool", ""),
+    "a misspelt power": (
+        _module(cleanup=lambda self, work: None),
+        "method cleanup, which certcore never calls",
+        "Rename it to clean_up",
+    ),
+    "another misspelt power": (_module(renew_info=lambda self, i, c: None), "looks like renewal_info", "Rename"),
+    "a misspelt form": (_module(profile_forms=lambda self, c: ()), "looks like profile_form", "Rename"),
+    "half of a power": (
+        _module(profile_actions=lambda self, context: []),
+        "has profile_actions, but not run_action",
+        "SupportsActions",
+    ),
+    "an export format that is none": (Offering(certcore_export_formats=["pem"]), "is not an ExportFormat", "Make it"),
+    "a name of certcore's": (
+        Offering(certcore_export_formats=[ExportFormat(name="pem", title="P", private_key=Use.NEVER, make=print)]),
+        "'pem' is already taken by certcore",
+        "Rename",
+    ),
+    "a format with a title that is none": (
+        Offering(certcore_export_formats=[ExportFormat(name="x", title=5, private_key=Use.NEVER, make=print)]),
+        "an ExportFormat whose title is an int",
+        "author",
+    ),
+    "an async format": (
+        Offering(certcore_export_formats=[ExportFormat(name="x", title="X", private_key=Use.NEVER, make=_async)]),
+        "coroutine function",
+        "`def`",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_what_cannot_work_is_said_at_load(what, caplog):
+    """The failure has the plugin's name, the cause, and what to do; it is logged; the plugin beside it works."""
+    plugin, reason, advice = BROKEN[what]
+    healthy = ScriptedCA([Act.ISSUE], now=FrozenEnvironment().now())
+    with caplog.at_level(logging.ERROR), _core(plugin, healthy.plugin()) as core:
+        (failure,) = core.plugin_failures
+        own = getattr(type(plugin), "name", None)
+        named = own if isinstance(own, str) else getattr(plugin, "__name__", type(plugin).__name__)
+        assert failure.plugin == named
+        assert reason in failure.reason
+        assert advice in failure.advice
+        assert reason in caplog.text
+        assert set(core.authorities.modules()) == {"scripted"}
+
+
+def test_a_plugin_that_compares_and_hashes_badly_is_loaded():
+    """An attrs object, which has no hash, or one whose __eq__ raises, is a plugin like any other."""
+
+    @attrs.define
+    class Unhashable:  # noqa: PLW1641 - that is the point
+        @hookimpl
+        def certcore_ca_modules(self):
+            return [Simple()]
+
+        @property
+        def health(self):
+            raise RuntimeError("not started")
+
+        def __eq__(self, other):
+            raise RuntimeError
+
+    with CertCore.in_memory(plugins=[Unhashable()], environment=FrozenEnvironment()) as core:
+        assert core.plugin_failures == ()
+        assert {"simple", "puq_acme"} <= set(core.authorities.modules())
+
+
+class _Abstract(CAModule):
+    """Has not got all that a module needs."""
+
+    name = "abstract"
+    title = "Abstract"
+    profile_type = _Profile
+
+    def advance(self, work):
+        return None
+
+
+class _Forgetful:
+    @hookimpl
+    def certcore_ca_modules(self):
+        return [_Abstract()]
+
+
+def test_python_says_what_is_missing():
+    """An abstract method that is missing is named, with the place; a text of the plugin's own is not shown."""
+    with _core(_Forgetful()) as core:
+        (failure,) = core.plugin_failures
+        assert "abstract" in failure.reason
+        assert "hints" in failure.reason
+        assert f"{__file__}:" in failure.reason
+        assert "certcore_ca_modules" in failure.trace
+
+
+# -- policies --------------------------------------------------------------------------------------------------------
+
+
+def _policy(answer):
+    return _plugin(certcore_authorize=hookimpl(lambda self, actor: answer(actor)))
+
+
+def _raises(error):
+    raise error
+
+
+class _No:
+    def __eq__(self, other):
+        return True
+
+    __hash__ = None
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda actor: "no",
+        lambda actor: "yes",
+        lambda actor: 1,
+        lambda actor: 0,
+        lambda actor: [],
+        lambda actor: _No(),
+        lambda actor: _async(None),
+        lambda actor: _raises(SystemExit()),
+        lambda actor: _raises(RuntimeError("s3cr3t")),
+        lambda actor: _raises(CertCoreError("s3cr3t")),
+    ],
+)
+def test_a_policy_without_an_answer_says_no_and_is_logged(answer, caplog):
+    """An answer other than True, False or None, or an exception, is a refusal; the log names the policy once."""
+    with caplog.at_level(logging.DEBUG), _core(_policy(answer)) as core:
+        for _ in range(50):
+            with pytest.raises(AccessDeniedError):
+                core.authorities.list(actor="anna")
+    told = [record for record in caplog.records if "The policy 'Handmade'" in record.getMessage()]
+    assert len(told) == 1
+    assert "counts as a denial" in told[0].getMessage()
+    assert "s3cr3t" not in caplog.text
+
+
+@pytest.mark.parametrize(("answer", "allowed"), [(True, True), (None, True), (False, False)])
+def test_a_policy_that_answers_counts(answer, allowed):
+    """True and None permit, False does not."""
+    with _core(_policy(lambda actor: answer)) as core:
+        if allowed:
+            assert core.authorities.list(actor="anna") == []
+        else:
+            with pytest.raises(AccessDeniedError):
+                core.authorities.list(actor="anna")
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        _plugin(certcore_authorize=hookimpl(wrapper=True)(_wrapper)),
+        _plugin(certcore_authorize=hookimpl(_async)),
+        _plugin(certcore_authorize=lambda self, actor: True),
+        _plugin(certcore_authorise=hookimpl(lambda self, actor: True)),
+        _plugin(certcore_authorize=hookimpl(lambda self, actor: True), certcore_on_event=hookimpl(_async)),
+    ],
+    ids=["wrapper", "async", "unmarked", "misspelt", "other hook broken"],
+)
+def test_a_policy_that_cannot_be_loaded_opens_no_door(policy, caplog):
+    """Nobody may do anything until it is repaired, and the failure says so; certificates are looked after."""
+    ca = ScriptedCA([Act.ISSUE], now=FrozenEnvironment().now())
+    with caplog.at_level(logging.ERROR), _core(ca.plugin(), policy) as core:
+        (failure,) = core.plugin_failures
+        assert failure.plugin == "Handmade"
+        assert "nobody may do anything" in failure.reason
+        with pytest.raises(AccessDeniedError):
+            core.authorities.create("x", module="scripted")
+        assert "every action is refused" in caplog.text
+
+
+# -- names -----------------------------------------------------------------------------------------------------------
+
+
+_HOUSE = """
+import certcore
+from certcore.ports.ca_module import CAModule, Issued, NoSettings
+
+class House(CAModule):
+    name = "{name}"
+    title = "{title}"
+    profile_type = NoSettings
+
+    def advance(self, work):
+        return Issued(state={{}}, chain_pem="")
+
+    def hints(self, view, context):
+        return []
+
+@certcore.hookimpl
+def certcore_ca_modules():
+    return [House()]
+"""
+
+
+@pytest.fixture
+def install(tmp_path, monkeypatch):
+    """Installs a package: its name, its entry points, and its modules by their names."""
+    monkeypatch.syspath_prepend(tmp_path)
+    before = set(sys.modules)
+
+    def installed(package, entry_points, **modules):
+        info = tmp_path / f"{package}-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text("[certcore]\n" + "\n".join(entry_points) + "\n")
+        for name, text in modules.items():
+            (tmp_path / f"{name}.py").write_text(text)
+
+    yield installed
+    for name in set(sys.modules) - before:
+        if getattr(sys.modules[name], "__file__", None) and str(tmp_path) in str(sys.modules[name].__file__):
+            del sys.modules[name]
+
+
+def test_no_package_takes_the_name_of_a_built_in_plugin(install):
+    """An entry point named as one of certcore's is refused, and the failure names its package; ours is there."""
+    install("evil", ["puq_acme = evil_ca"], evil_ca=_HOUSE.format(name="evil", title="Evil"))
+    with CertCore.in_memory() as core:
+        assert core.authorities.modules()["puq_acme"].title == "PUQ ACME"
+        assert "evil" not in core.authorities.modules()
+        (failure,) = core.plugin_failures
+        assert failure.plugin == "puq_acme (evil)"
+        assert "belongs to certcore" in failure.reason
+
+
+@pytest.mark.parametrize("entry", ["aaa", "zzz"])
+def test_no_plugin_takes_the_name_of_a_built_in_module(install, entry):
+    """A module named as ours is refused under whatever entry point; ours is there, and is not blamed."""
+    install("evil", [f"{entry} = evil_ca"], evil_ca=_HOUSE.format(name="puq_acme", title="Evil"))
+    with CertCore.in_memory() as core:
+        assert core.authorities.modules()["puq_acme"].title == "PUQ ACME"
+        (failure,) = core.plugin_failures
+        assert failure.plugin == entry
+        assert "'puq_acme' belongs to certcore" in failure.reason
+
+
+def test_a_plugin_that_is_handed_in_takes_no_built_in_name():
+    """By its own name or that of its module: ours is there."""
+    named = Offering(certcore_ca_modules=[type("Evil", (Simple,), {"name": "puq_acme"})()])
+    hidden = _plugin(name="puq_acme", certcore_ca_modules=hookimpl(lambda self: [Simple()]))
+    with CertCore.in_memory(plugins=[named, hidden]) as core:
+        assert core.authorities.modules()["puq_acme"].title == "PUQ ACME"
+        assert [failure.plugin for failure in core.plugin_failures] == ["puq_acme", "offering"]
+        assert all("belongs to certcore" in failure.reason for failure in core.plugin_failures)
+
+
+def test_the_first_keeps_a_name(install):
+    """Of two packages with one name, of two modules, of two objects and of two formats, the second is refused."""
+    install("alpha", ["house = alpha_ca"], alpha_ca=_HOUSE.format(name="house", title="First"))
+    install("beta", ["house = beta_ca"], beta_ca=_HOUSE.format(name="beta", title="Second"))
+    install("zeta", ["zeta = zeta_ca"], zeta_ca=_HOUSE.format(name="house", title="Third"))
+    with CertCore.in_memory() as core:
+        assert core.authorities.modules()["house"].title == "First"
+        assert [failure.plugin for failure in core.plugin_failures] == ["house (beta)", "zeta"]
+    twice = [ExportFormat(name="two", title=one, private_key=Use.NEVER, make=_files) for one in ("First", "Second")]
+    first, second = (Offering(certcore_export_formats=[one]) for one in twice)
+    second.name = "second"
+    third = Offering()
+    with _core(first, second, third) as core:
+        (offered,) = [export_format for export_format in core.certificates.formats() if export_format.name == "two"]
+        assert str(offered.title) == "First"
+        assert [failure.plugin for failure in core.plugin_failures] == ["offering", "second"]
+
+
+def _files(material, options):
+    return [ExportedFile(name="a", content=b"")]
+
+
+def test_the_order_of_calls_gives_nobody_a_name():
+    """A plugin that asks to be called first, or last, does not come before the one that was there."""
+    for wish in ({"tryfirst": True}, {"trylast": True}):
+        late = _plugin(name="late", certcore_ca_modules=hookimpl(**wish)(lambda self: [_titled("Late")]))
+        with _core(Offering(certcore_ca_modules=[_titled("Early")]), late) as core:
+            assert core.authorities.modules()["simple"].title == "Early"
+            assert [failure.plugin for failure in core.plugin_failures] == ["late"]
+
+
+def _titled(title):
+    return type("Titled", (Simple,), {"title": title})()
+
+
+# -- installed plugins -----------------------------------------------------------------------------------------------
+
+
+def test_imports_that_fail_are_told_with_their_place(install):
+    """An exit, wrong syntax, a missing module, attribute or argument: each with its cause; ours still work."""
+    install(
+        "broken",
+        [
+            "exits = broken_exits",
+            "syntax = broken_syntax",
+            "missing = broken_no_such_module",
+            "attribute = broken_fine:nothing",
+            "arguments = broken_arguments",
+            "secret = broken_secret",
+            "empty = broken_fine",
+            "inside = broken_inside",
+            "kind = broken_inside:Plugin",
+        ],
+        broken_exits="import sys\nsys.exit(3)\n",
+        broken_syntax="x = 1\ndef f(:\n    pass\n",
+        broken_fine="x = 1\n",
+        broken_arguments="def f(a):\n    pass\nf()\n",
+        broken_secret="raise OSError('no licence s3cr3t')\n",
+        broken_inside=_HOUSE.format(name="house", title="House").replace(
+            "@certcore.hookimpl\ndef certcore_ca_modules():\n    return [House()]",
+            "class Plugin:\n    @certcore.hookimpl\n    def certcore_ca_modules(self):\n        return [House()]",
+        ),
+    )
+    with CertCore.in_memory() as core:
+        assert "puq_acme" in core.authorities.modules()
+        told = {failure.plugin: failure for failure in core.plugin_failures}
+    assert "raised SystemExit (at " in told["exits"].reason
+    assert "broken_exits.py:2" in told["exits"].reason
+    assert "SyntaxError at " in told["syntax"].reason
+    assert "broken_syntax.py:2" in told["syntax"].reason
+    assert "No module named 'broken_no_such_module'" in told["missing"].reason
+    assert "has no attribute 'nothing'" in told["attribute"].reason
+    assert "missing 1 required positional argument: 'a'" in told["arguments"].reason
+    assert "broken_arguments.py:3" in told["arguments"].reason
+    assert "raised OSError (at " in told["secret"].reason
+    assert "s3cr3t" not in repr(told)
+    assert "no hook was found" in told["empty"].reason
+    assert "`broken_inside:plugin`" in told["inside"].advice
+    assert "is the class Plugin" in told["kind"].reason
+    assert set(told) == {"exits", "syntax", "missing", "attribute", "arguments", "secret", "empty", "inside", "kind"}
+
+
+def test_metadata_that_cannot_be_read_hides_no_plugin(install):
+    """A package whose entry points are no text that Python knows costs the others nothing."""
+    install("muddled", ["this line has no equals sign"])
+    install("house", ["house = good_ca"], good_ca=_HOUSE.format(name="house", title="House"))
+    with CertCore.in_memory() as core:
+        assert {"house", "puq_acme"} <= set(core.authorities.modules())
+
+
+# -- keyrings --------------------------------------------------------------------------------------------------------
+
+
+class _Keyring:
+    """A keyring of which something is broken."""
+
+    current_key_id = "one"
+    key_ids = frozenset({"one"})
+
+    def __init__(self, **broken):
+        self.__dict__.update(broken)
+
+    def wrap(self, data_key, *, bound_to):
+        return "one", data_key
+
+    def unwrap(self, key_id, wrapped_key, *, bound_to):
+        return wrapped_key
+
+
+def _broken(*given, **named):
+    raise SystemExit(3)
+
+
+@pytest.mark.parametrize(
+    ("broken", "says"),
+    [
+        ({"wrap": _broken}, "Keyring.wrap: it raised SystemExit"),
+        ({"wrap": lambda key, bound_to: key}, "Keyring.wrap: it returned a bytes"),
+        ({"wrap": lambda key, bound_to: ("one", "text")}, "where bytes belongs"),
+        ({"unwrap": _broken}, "Keyring.unwrap: it raised SystemExit"),
+        ({"key_ids": None}, "Keyring.key_ids: it returned a None"),
+    ],
+)
+def test_a_keyring_that_breaks_is_named(broken, says):
+    """Whatever a keyring raises or returns, it is an error of certcore that names it."""
+    with pytest.raises(PluginError) as caught:
+        _seal_and_open(_Keyring(**broken))
+    assert "'_Keyring'" in caught.value.message
+    assert says in caught.value.message
+
+
+def _seal_and_open(keyring):
+    name = SecretName("document", "x")
+    with CertCore.in_memory(keyring=keyring, installed_plugins=False) as core:
+        inside(core).vault.open(inside(core).vault.seal(Secret(b"x"), name), name)
+        core.sealing_keys.status()
+
+
+@pytest.mark.parametrize("opened", [lambda url: "no keyring", lambda url: _broken(), lambda url: _async(None)])
+def test_a_keyring_plugin_that_breaks_is_named(tmp_path, opened):
+    """Opening the store ends with an error that names the plugin, not with the plugin's own."""
+    plugin = _plugin(certcore_open_keyring=hookimpl(lambda self, url: opened(url)))
+    with pytest.raises(PluginError, match="'Handmade' failed in certcore_open_keyring"):
+        CertCore.open(f"sqlite:///{tmp_path}/c.db", keyring="vault:x", plugins=[plugin], installed_plugins=False)
+
+
+def test_no_plugin_answers_for_a_keyring_of_certcore(tmp_path):
+    """The URL of a hardware token, which holds its PIN, is asked of certcore's own plugin first."""
+    asked = []
+    plugin = _plugin(certcore_open_keyring=hookimpl(lambda self, url: asked.append(url)))
+    with pytest.raises(KeyringError):
+        CertCore.open(f"sqlite:///{tmp_path}/c.db", keyring="pkcs11:token=none?pin-value=1234", plugins=[plugin])
+    with pytest.raises(KeyringError):
+        CertCore.open(f"sqlite:///{tmp_path}/c.db", keyring="env:CERTCORE_NOT_SET", plugins=[plugin])
+    assert asked == []
