@@ -66,6 +66,7 @@ TABLE = {
             "certificates.check_now",
             "certificates.clone",
             "certificates.delete",
+            "certificates.deliver_again",
             "certificates.deliveries",
             "certificates.edit",
             "certificates.export",

@@ -115,6 +115,17 @@ class MemoryDeliveries:
             if cursor.failing_since is not None and cursor.certificate_id in certificate_ids
         ]
 
+    def retry_now(self, certificate_id: str, *, observer: str | None, now: datetime) -> int:
+        """Make due what has failed and waits for its next try."""
+        failed = [
+            cursor
+            for cursor in self.failed_of([certificate_id])
+            if cursor.due_at is not None and observer in (None, cursor.observer)
+        ]
+        for cursor in failed:
+            self._put(evolve(cursor, due_at=now))
+        return len(failed)
+
     def repair(self, *, now: datetime, limit: int) -> int:
         """Make due what is further ahead than it can be, and end leases likewise."""
         late = [cursor for cursor in self._sorted() if is_ahead(cursor.due_at, now, LONGEST_RETRY)]

@@ -48,7 +48,8 @@ class Permission(StrEnum):
     CERTIFICATE_REVOKE = "certificate.revoke"
     #: Export the private key.
     CERTIFICATE_REVEAL_KEY = "certificate.reveal_key"
-    #: See its deliveries to observers, and why one failed: output of commands, paths of the server.
+    #: See its deliveries to observers, and why one failed: output of commands, paths of the server. Have failed ones
+    #: tried again now.
     CERTIFICATE_DELIVERIES = "certificate.deliveries"
     #: See the CA profiles; never their secrets.
     AUTHORITY_VIEW = "authority.view"

@@ -83,6 +83,19 @@ class DeliveryRepository(Protocol):
         """The cursors of these certificates, of whatever observer, whose last delivery failed; by certificate."""
         ...
 
+    def retry_now(self, certificate_id: str, *, observer: str | None, now: datetime) -> int:
+        """Make due what has failed and waits for its next try; a delivery under a lease goes on.
+
+        Args:
+            certificate_id: The certificate.
+            observer: Only the delivery to this observer; None for all of them.
+            now: The present moment.
+
+        Returns:
+            How many deliveries that have failed are due now.
+        """
+        ...
+
     def repair(self, *, now: datetime, limit: int) -> int:
         """Make due what is further ahead than `certcore.model.stored_moments.LONGEST_RETRY`, and end leases likewise.
 

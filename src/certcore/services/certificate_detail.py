@@ -200,6 +200,30 @@ class Queries:
         with self._contexts.storage.read() as transaction:
             return _deliveries(transaction, certificate_id)
 
+    def deliver_again(self, certificate_id: str, *, observer: str | None = None, actor: str = "system") -> int:
+        """Have the failed deliveries of a certificate tried again now instead of after their pause.
+
+        The next process that has the observer does it, in its `CertCore.deliver_events` or its worker.
+
+        Args:
+            certificate_id: The certificate; also a deleted one.
+            observer: Only the delivery to this observer; None for all that failed.
+            actor: Who makes the call.
+
+        Returns:
+            How many deliveries are tried again.
+
+        Raises:
+            NotFoundError: There is no timeline of such a certificate.
+            AccessDeniedError: The policy refused ``certificate.deliveries``.
+        """
+        if observer is not None:
+            text_within("observer", observer, LONGEST_ID)
+        self._require_record(actor, certificate_id, Permission.CERTIFICATE_DELIVERIES)
+        with self._contexts.storage.write() as transaction:
+            now = self._contexts.environment.now()
+            return transaction.deliveries.retry_now(certificate_id, observer=observer, now=now)
+
     def verify_timeline(self, certificate_id: str, *, head: str = "", actor: str = "system") -> TimelineCheck:
         """Verify that a certificate's timeline is as it was written; also of a deleted certificate.
 

@@ -145,6 +145,24 @@ def test_an_observer_that_fails_is_asked_again_later(open_core, environment, cap
     assert "'Observer'" in caplog.text
 
 
+def test_a_failed_delivery_is_tried_again_when_somebody_asks(open_core, environment):
+    """The pause after a failure is cut short for one observer, or for all; nothing else is delivered anew."""
+    good, bad = Observer("Good"), Observer("Bad")
+    core = open_core(good, bad)
+    bad.broken = True
+    certificate_id = _draft(core)
+    core.deliver_events()
+    assert core.deliver_events() == 0
+    bad.broken = False
+    assert core.certificates.deliver_again(certificate_id, observer="Good") == 0
+    assert core.certificates.deliver_again(certificate_id, observer="Bad") == 1
+    assert core.certificates.deliveries(certificate_id).behind["Bad"].due_at == environment.now()
+    core.deliver_events()
+    assert bad.numbers(certificate_id) == good.numbers(certificate_id) == [1]
+    assert core.certificates.deliveries(certificate_id).behind == {}
+    assert core.certificates.deliver_again(certificate_id) == 0
+
+
 def test_one_that_fails_holds_up_nobody_else(open_core, environment):
     """Neither other observers nor other certificates wait for an observer that raises."""
     good, bad = Observer("Good"), Observer("Bad")

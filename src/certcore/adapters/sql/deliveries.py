@@ -114,6 +114,11 @@ _FAILED_OF: Final = (
     )
     .order_by(*_KEY)
 )
+_RETRY_NOW: Final = deliveries.update().where(
+    deliveries.c.certificate_id == bindparam("row_id"),
+    deliveries.c.failing_since.is_not(None),
+    deliveries.c.due_at.is_not(None),
+)
 _IS_DUE: Final = sa.select(
     sa.or_(
         sa.exists(sa.select(timelines.c.certificate_id).where(timelines.c.pending_since.is_not(None))),
@@ -212,6 +217,13 @@ class SqlDeliveries:
         """The cursors of these certificates whose last delivery failed."""
         rows = self.connection.execute(_FAILED_OF, {"row_ids": sorted(certificate_ids)})
         return [mapping.cursor_of(row) for row in rows]
+
+    def retry_now(self, certificate_id: str, *, observer: str | None, now: datetime) -> int:
+        """Make due what has failed and waits for its next try."""
+        statement = _RETRY_NOW.values(due_at=now)
+        if observer is not None:
+            statement = statement.where(deliveries.c.observer == observer)
+        return self.connection.execute(statement, {"row_id": certificate_id}).rowcount
 
     def repair(self, *, now: datetime, limit: int) -> int:
         """Make due what is further ahead than it can be, and end leases likewise."""

@@ -107,6 +107,24 @@ class DeliveriesContract:
             assert transaction.deliveries.failed_of(["c"]) == []
             assert transaction.deliveries.failing(observers=["mail", "web"], limit=9) == []
 
+    def test_what_failed_can_be_tried_again_at_once(self, storage: Storage) -> None:
+        """One observer or all of them; what has not failed, and other certificates, stay as they are."""
+        _append(storage, "c", "other")
+        _offer(storage, "mail", "web", "log")
+        for cursor in _claim(storage, "mail", "web"):
+            failed = evolve(cursor, attempts=2, failing_since=NOW, due_at=LATER, reason="it is down")
+            _settle(storage, failed)
+        with storage.write() as transaction:
+            assert transaction.deliveries.retry_now("c", observer="web", now=NOW + _SECOND) == 1
+            assert transaction.deliveries.retry_now("c", observer="log", now=NOW + _SECOND) == 0
+            assert transaction.deliveries.retry_now("unknown", observer=None, now=NOW + _SECOND) == 0
+        due = {cursor.observer: (cursor.due_at, cursor.attempts) for cursor in _cursors(storage)}
+        assert due == {"log": (NOW, 0), "mail": (LATER, 2), "web": (NOW + _SECOND, 2)}
+        assert {cursor.due_at for cursor in _cursors(storage, "other")} == {NOW, LATER}
+        with storage.write() as transaction:
+            assert transaction.deliveries.retry_now("c", observer=None, now=NOW) == 2
+        assert {cursor.due_at for cursor in _cursors(storage)} == {NOW}
+
     def test_events_that_come_during_a_delivery_are_not_missed(self, storage: Storage) -> None:
         """Who took all that it was given is due again, if more was offered meanwhile; a retry is not hurried."""
         _append(storage, "c")
