@@ -23,6 +23,7 @@ case "${1:-test}" in
             pdns_server:pdns-server "/usr/lib/*/pdns/libgsqlite3backend.so:pdns-backend-sqlite3"
             lego:lego caddy:caddy lighttpd:lighttpd /usr/lib/lighttpd/mod_openssl.so:lighttpd-mod-openssl
             "/usr/lib/*/pdns/libbindbackend.so:pdns-backend-bind" pdns_recursor:pdns-recursor ip:iproute2 prometheus:prometheus
+            chromium:chromium /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf:fonts-dejavu-core
         )
         ;;
     *)
