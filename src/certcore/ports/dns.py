@@ -106,7 +106,10 @@ class RecalledRecords(Protocol):
         ...
 
     def records(self, zone: Zone, name: str) -> Mapping[str, Sequence[str]] | None:
-        """As `ZoneSource.records`; None where the store has to be asked."""
+        """As `ZoneSource.records`; None where the store has to be asked.
+
+        A mapping that was returned MUST NOT change: as long as the same object is returned, answers made from it stand.
+        """
         ...
 
     def has_names_below(self, zone: Zone, name: str) -> bool | None:

@@ -60,19 +60,34 @@ class AnswerLimiter:
         """
         network = network_of(address)
         with self._lock:
-            self._start_second()
-            if len(self._counts) >= self.limits.counters and (network, question) not in self._counts:
-                return False
-            equal, total = self._counts.get((network, question), 0), self._counts.get((network, ""), 0)
-            return equal < self.limits.equal and total < self.limits.total
+            return self._permits(network, question)
 
     def count(self, address: str, question: str) -> None:
         """Count an answer that was longer than its question; arguments as for `permits`."""
         network = network_of(address)
         with self._lock:
             self._start_second()
-            for key in ((network, question), (network, "")):
-                self._counts[key] = self._counts.get(key, 0) + 1
+            self._count(network, question)
+
+    def take(self, address: str, question: str) -> bool:
+        """Count an answer that is longer than its question if `permits` would permit it; returns whether it would."""
+        network = network_of(address)
+        with self._lock:
+            if not self._permits(network, question):
+                return False
+            self._count(network, question)
+            return True
+
+    def _permits(self, network: str, question: str) -> bool:
+        self._start_second()
+        if len(self._counts) >= self.limits.counters and (network, question) not in self._counts:
+            return False
+        equal, total = self._counts.get((network, question), 0), self._counts.get((network, ""), 0)
+        return equal < self.limits.equal and total < self.limits.total
+
+    def _count(self, network: str, question: str) -> None:
+        for key in ((network, question), (network, "")):
+            self._counts[key] = self._counts.get(key, 0) + 1
 
     def _start_second(self) -> None:
         """Reset the counts when the second is over."""

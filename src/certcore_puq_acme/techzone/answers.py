@@ -24,6 +24,7 @@ from typing import Final
 from certcore.ports.dns import HasSerial, Zone, ZoneSource
 from certcore_puq_acme.techzone.answer_limits import AnswerLimiter
 from certcore_puq_acme.techzone.edns_options import EdnsOptions
+from certcore_puq_acme.techzone.remembered_answers import Basis, RememberedAnswers
 from certcore_puq_acme.techzone.wire import (
     HEADER_SIZE,
     MAX_UDP,
@@ -66,7 +67,7 @@ _SOA_TIMES: Final = (14400, 3600, 1209600)
 _SOA_MINIMUM: Final = 300
 
 
-def answer(
+def answer(  # noqa: PLR0913 - what a server knows besides its zones
     wire: bytes,
     sources: Sequence[ZoneSource],
     *,
@@ -75,6 +76,7 @@ def answer(
     limiter: AnswerLimiter | None = None,
     address: str = "",
     edns: EdnsOptions | None = None,
+    remembered: RememberedAnswers | None = None,
 ) -> bytes | None:
     """Answer one query.
 
@@ -87,6 +89,7 @@ def answer(
             with TC set, and the sources are not asked. None: no limit.
         address: The sender's IP address, for ``limiter`` and ``cookies``.
         edns: Writes the EDNS options of the answer; who shows one of its cookies is not limited. None: no options.
+        remembered: Answers over UDP that were given before, with the same ``edns``. None: each answer is made anew.
 
     Returns:
         The answer, or None when the bytes deserve none: less than a header, or themselves an answer.
@@ -95,6 +98,10 @@ def answer(
         Exception: Whatever a source raises, and ``ValueError`` or ``dns.exception.DNSException`` for a value in it
             that is not one of its type; `server_failure` makes the answer then.
     """
+    if remembered is not None and (known := remembered.get(wire, sources)) is not None:
+        message, question = known
+        if limiter is None or limiter.take(address, question):
+            return message
     query = _read(wire)
     if not isinstance(query, Query):
         return query
@@ -110,10 +117,14 @@ def answer(
     question = f"{query.type} {query.name}"
     if limiter is not None and not limiter.permits(address, question):
         return AnswerWriter(query, limit=0).finish(_NOERROR, authoritative=True)
-    rcode = _resolve(writer, query, sources, seconds)
+    rcode, basis = _resolve(writer, query, sources, seconds)
     finished = writer.finish(rcode, authoritative=rcode != _REFUSED)
-    if limiter is not None and len(finished) > len(wire):
+    is_longer = len(finished) > len(wire)
+    if limiter is not None and is_longer:
         limiter.count(address, question)
+    # What a client proves with a cookie changes with time and address.
+    if remembered is not None and basis is not None and is_longer and not (query.edns and query.edns.cookie):
+        remembered.put(wire, finished, question, basis, sources)
     return finished
 
 
@@ -167,8 +178,14 @@ def _refusal(query: Query) -> int | None:
     return None
 
 
-def _resolve(writer: AnswerWriter, query: Query, sources: Sequence[ZoneSource], serial: int) -> int:
-    """Write the records for the question, following CNAMEs through the served zones; returns the response code."""
+def _resolve(
+    writer: AnswerWriter, query: Query, sources: Sequence[ZoneSource], serial: int
+) -> tuple[int, Basis | None]:
+    """Write the records for the question, following CNAMEs through the served zones.
+
+    Returns:
+        The response code, and what the answer was made from where that is one name's records alone.
+    """
     name = query.name
     wanted = "" if query.type == _ANY else type_name(query.type)
     followed: set[str] = set()
@@ -176,20 +193,23 @@ def _resolve(writer: AnswerWriter, query: Query, sources: Sequence[ZoneSource], 
         found = _zone_of(name, sources, above=wanted == "DS")
         if found is None:
             # A CNAME that leads out of our zones is a complete answer; the resolver goes on from there.
-            return _NOERROR if followed else _REFUSED
+            return _NOERROR if followed else _REFUSED, None
         source, zone = found
         records = source.records(zone, name)
         # An apex has SOA and NS, beside which no CNAME may stand (RFC 1034 section 3.6.2): they win.
         target = None if name == zone.apex and wanted in {"SOA", "NS"} else _alias(records, wanted)
         if target is None:
             rcode = _write(writer, (source, zone, name), wanted, records, serial)
-            # A zone that is served beside its parent exists in it, and so do the names between them (RFC 8020).
-            return _NOERROR if rcode == _NXDOMAIN and _has_zone_below(name, sources) else rcode
+            if rcode == _NXDOMAIN:
+                # A zone that is served beside its parent exists in it, and so do the names between them (RFC 8020).
+                return _NOERROR if _has_zone_below(name, sources) else _NXDOMAIN, None
+            is_simple = not followed and name != zone.apex and bool(records.get(wanted))
+            return rcode, Basis(source, zone, name, records) if is_simple else None
         writer.add_answers(name, "CNAME", zone.ttl, [target])
         followed.add(name)
         name = canonical_name(target)
         if name in followed or len(followed) > MAX_CNAMES:
-            return _NOERROR
+            return _NOERROR, None
 
 
 def _alias(records: Mapping[str, Sequence[str]], wanted: str) -> str | None:

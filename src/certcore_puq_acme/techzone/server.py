@@ -32,6 +32,7 @@ from certcore_puq_acme.techzone.bounded_source import BoundedSource, SourceTimeo
 from certcore_puq_acme.techzone.complaints import Complaints
 from certcore_puq_acme.techzone.edns_options import EdnsOptions, ServerCookies
 from certcore_puq_acme.techzone.notifier import Notifier
+from certcore_puq_acme.techzone.remembered_answers import RememberedAnswers
 from certcore_puq_acme.techzone.signatures import KeyRing, may_be_signed
 from certcore_puq_acme.techzone.sockets import Datagram, ListenError, listen_on, receive, reply
 from certcore_puq_acme.techzone.transfers import Transfers, may_be_transfer
@@ -117,6 +118,7 @@ class ZoneServer:
         #: Queries that wait to be answered, and what the sources knew when they had come. Who has the turn uses them.
         self._taken: deque[Datagram] = deque()
         self._known: Sequence[ZoneSource] | None = None
+        self._remembered = RememberedAnswers()
         self._now = environment.now()
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._udp, selectors.EVENT_READ)
@@ -213,14 +215,15 @@ class ZoneServer:
                 self._take_datagrams()
                 self._known = None
                 continue
-            if self._known is None:
-                # Found out after the queries have come, so that no answer is older than its query.
-                self._known = tuple(source.known() for source in self._sources)
-                self._now = self._environment.now()
             datagram = self._taken.popleft()
             if self._keys is not None and may_be_signed(datagram.data):
                 return datagram
             try:
+                if self._known is None:
+                    # Found out after the queries have come, so that no answer is older than its query.
+                    known = tuple(source.known() for source in self._sources)
+                    self._remembered.use_zones(known)
+                    self._known, self._now = known, self._environment.now()
                 data = answer(
                     datagram.data,
                     self._known,
@@ -228,6 +231,7 @@ class ZoneServer:
                     limiter=self._limiter,
                     address=str(datagram.sender[0]),
                     edns=self._edns,
+                    remembered=self._remembered,
                 )
             except Exception:  # isolation: whatever it is, it is dealt with where the store is asked
                 self._known = None  # more is known when that is done
