@@ -23,7 +23,8 @@ one is complete: a policy, an observer, and a CA module that waits for a person:
             return Waiting(state={}, look_again=look_again, waiting_for=WaitingFor.AUTHORITY)
 
         def hints(self, view, context):
-            return [Notice(Level.INFO, Message("desk.waits", "It waits for {desk}.", {"desk": context.profile.desk}))]
+            waits = Message("desk.waits", "It waits for {desk}.", {"desk": context.profile.desk})
+            return [Notice(Level.INFO, waits), *super().hints(view, context)]
 
     class Plugin:
         def __init__(self):
@@ -43,7 +44,8 @@ one is complete: a policy, an observer, and a CA module that waits for a person:
             return False if actor == "trainee" and action == Permission.CERTIFICATE_REVOKE else None
 
 Give it to ``CertCore.open(plugins=[Plugin()])``, or name an object in the entry-point group ``certcore`` of your
-package. `certcore.hints` has the values of the right column, `certcore.testing` a suite for CA modules.
+package. A CA that signs at once is a `SigningCA`. `certcore.hints` has the values of the right column,
+`certcore.testing` a suite for CA modules.
 """
 
 from __future__ import annotations
@@ -132,6 +134,13 @@ from certcore.ports.module_budgets import BudgetUse, SupportsBudgets
 from certcore.ports.module_files import ModuleFile, SupportsFiles
 from certcore.ports.plugins import CertificateSource, PluginFailure
 from certcore.ports.sealing import ChangesKeys, Keyring
+from certcore.ports.signing_ca import (
+    SignedChain,
+    SigningCA,
+    SigningContext,
+    SigningPendingError,
+    SigningRefusedError,
+)
 from certcore.ports.storage import Document
 from certcore.ports.zone_writers import (
     CnameChange,
@@ -212,6 +221,11 @@ __all__ = [
     "SecondaryServer",
     "Secret",
     "ServesZones",
+    "SignedChain",
+    "SigningCA",
+    "SigningContext",
+    "SigningPendingError",
+    "SigningRefusedError",
     "StaleWriteError",
     "Status",
     "StepResult",

@@ -140,9 +140,10 @@ _FOR_PLUGINS = [
     "ports/module_actions",
     "ports/module_files",
     "ports/sealing",
+    "ports/signing_ca",
 ]
-#: Of a store and a vault, which no plugin has to do with; and a type variable.
-_NOT_FOR_PLUGINS = {"CertificateSettings", "SealedSecret", "SecretName"}
+#: Of a store and a vault, which no plugin has to do with; and type variables.
+_NOT_FOR_PLUGINS = {"AuthoritySettings", "CertificateSettings", "SealedSecret", "SecretName"}
 
 
 def test_what_plugins_implement_is_described_in_public_names(sources):

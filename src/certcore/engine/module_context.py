@@ -157,6 +157,14 @@ class Contexts:
             waiting_for_administrator=partial(self._waiting, authority.id),
         )
 
+    def holds_from_start(self, authority: CertificateAuthority) -> bool:
+        """Whether issuances of this CA profile hold something outside from their first step on.
+
+        False where the module is not loaded: the first step says so then.
+        """
+        module = self.plugins.modules.get(authority.module)
+        return module is not None and module.needs_clean_up
+
     def _waiting(self, authority_id: str, after: str | None) -> Page:
         """A page of the certificates of a CA profile that wait for an administrator.
 

@@ -37,6 +37,7 @@ def new_issuance(  # noqa: PLR0913 - the parts of one row
     any_kind: bool = False,
     authority_id: str | None = None,
     like: Issuance | None = None,
+    needs_clean_up: bool = False,
 ) -> NewIssuance:
     """Make key and CSR (slow for RSA: call it outside of any transaction).
 
@@ -52,6 +53,8 @@ def new_issuance(  # noqa: PLR0913 - the parts of one row
         authority_id: The CA profile that it goes to; that of the certificate when None.
         like: The issuance whose names and kind of key are asked for again, and whose CSR is used again when its key
             never was here; None for what the certificate says now.
+        needs_clean_up: Whether the CA module may hold something outside from the first step on, see
+            `Contexts.holds_from_start`.
 
     Raises:
         SealingError: The kept key does not open, or is not that of the leaf.
@@ -83,6 +86,7 @@ def new_issuance(  # noqa: PLR0913 - the parts of one row
         key_name=name,
         csr_pem=csr_pem,
         is_keyless=bool(own_csr),
+        needs_clean_up=needs_clean_up,
         created_at=environment.now(),
     )
     return NewIssuance(issuance=issuance, sealed_key=sealed)

@@ -294,6 +294,9 @@ class Engine:
         limit = limit_for(leased, issuance, now)
         if (held_back := hold_back(leased, issuance, limit, now)) is not None:
             return held_back
+        if self._begins_holding(leased, issuance):
+            # An issuance that is repeated, or was begun while the module was not loaded: stored before its first step.
+            return leased.with_issuance(evolve(issuance, needs_clean_up=True)).due(now)
         step.order_count = count = OrderCount(issuance, self.environment)
         try:
             outcome = self._call_module(leased, issuance, limit, step)
@@ -314,6 +317,13 @@ class Engine:
         holds = issuance.needs_clean_up if outcome.needs_clean_up is None else outcome.needs_clean_up
         issued = evolve(issuance, module_state=dict(outcome.state), needs_clean_up=holds)
         return self._take_leaf(leased, issued, verdict_on(outcome.chain_pem, issued, now), step)
+
+    def _begins_holding(self, leased: LeasedCertificate, issuance: Issuance) -> bool:
+        """Whether the next step is the first, and may take hold of something outside that nobody knows of yet."""
+        if issuance.needs_clean_up or issuance.module_state is not None:
+            return False
+        known = (authority for authority in leased.authorities if authority.id == issuance.authority_id)
+        return any(self.contexts.holds_from_start(authority) for authority in known)
 
     def _take_leaf(
         self, leased: LeasedCertificate, issuance: Issuance, verdict: Verdict, step: OpenStep

@@ -1,11 +1,10 @@
-"""What a CA module is: one base class with two methods to write, and optional powers as protocols."""
+"""What a CA module is: one base class with one method to write, and optional powers as protocols."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, get_args, get_origin, runtime_checkable
 
 from attrs import field, frozen
@@ -23,7 +22,9 @@ from certcore.model.renewal import Retry
 from certcore.model.renewal_info import SuggestedWindow
 from certcore.model.revocation import RevocationReason
 from certcore.model.secret import Secret
+from certcore.model.usual_hints import usual_hints
 from certcore.model.views import CertificateView, Page
+from certcore.model.waiting_for import WaitingFor
 from certcore.ports.documents import DocumentChanges, Documents
 from certcore.ports.environment import Environment
 from certcore.ports.zone_writers import ZoneWriter
@@ -131,19 +132,6 @@ class Work(ModuleContext[AuthoritySettings], Generic[AuthoritySettings, Certific
         return self.issuance.module_state
 
 
-class WaitingFor(StrEnum):
-    """Whom an attempt waits for: it decides between pending and processing."""
-
-    #: The domain's owner has something to do (set a CNAME).
-    OWNER = "owner"
-    #: Whoever runs the CA profile has something to do: approve the request, or enter the leaf.
-    ADMINISTRATOR = "administrator"
-    #: The CA is at work.
-    AUTHORITY = "authority"
-    #: Nobody has to do anything: its turn has not come, because of a limit of the CA.
-    TURN = "turn"
-
-
 @frozen(kw_only=True)
 class Waiting:
     """Not there yet: look again at ``look_again`` (at once, when that is not in the future)."""
@@ -155,7 +143,8 @@ class Waiting:
     #: nothing but a ``checked_at`` in it changes, this does not count as a change.
     findings: Mapping[str, Any] | None = None
     #: True: the module may hold something outside from here on (TXT values, say) that `SupportsCleanUp` takes back.
-    #: Say so in the step before the one that takes hold of it: a crash in between loses what that one returns.
+    #: Say so in the step before the one that takes hold of it, as a crash in between loses what that one returns; a
+    #: module whose first step does so sets `CAModule.needs_clean_up` instead.
     #: False: it holds nothing any more. None: as after the last step.
     needs_clean_up: bool | None = None
     #: True: this step placed a new order with the CA, or has asked for one and does not know what became of it (a
@@ -234,16 +223,19 @@ class CAModule(ABC, Generic[AuthoritySettings, CertificateSettings]):
     name: ClassVar[str]
     #: The name for people.
     title: ClassVar[str]
+    #: True: an issuance may hold something outside from its first step on, so `SupportsCleanUp.clean_up` is called when
+    #: it has ended, also when that step was lost in a crash. A step says ``needs_clean_up=False`` when it holds nothing
+    #: any more. False: nothing is held before a step says so in `Waiting.needs_clean_up`.
+    needs_clean_up: ClassVar[bool] = False
     #: attrs class of a CA profile: the first type of ``CAModule[…]``.
     profile_type: type[AuthoritySettings]
     #: attrs class of what a certificate is asked besides: the second type.
     certificate_type: type[CertificateSettings]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Take both types from ``CAModule[…]`` where the class does not set them itself."""
+        """Take both types from ``CAModule[…]`` or ``SigningCA[…]`` where the class does not set them itself."""
         super().__init_subclass__(**kwargs)
-        bases = vars(cls).get("__orig_bases__", ())
-        types = next((get_args(base) for base in bases if get_origin(base) is CAModule), ())
+        types = next((get_args(base) for base in vars(cls).get("__orig_bases__", ()) if _names_both_types(base)), ())
         for attribute, settings in zip(("profile_type", "certificate_type"), types, strict=False):
             if attribute not in vars(cls) and not isinstance(settings, TypeVar):
                 setattr(cls, attribute, settings)
@@ -260,9 +252,13 @@ class CAModule(ABC, Generic[AuthoritySettings, CertificateSettings]):
         reported as a failure of the plugin and tried again later.
         """
 
-    @abstractmethod
     def hints(self, view: CertificateView, context: ModuleContext[AuthoritySettings]) -> Sequence[Hint]:
-        """The right column for this certificate. SHOULD NOT touch the network: show what the last step found."""
+        """The right column for this certificate; by default its state, its problem, and when it is looked at again.
+
+        SHOULD NOT touch the network: show what the last step found. Add to ``super().hints(view, context)``, or return
+        hints of your own.
+        """
+        return usual_hints(view, self.title)
 
     def profile_form(self, context: ModuleContext[AuthoritySettings]) -> Sequence[FormField]:
         """The form of an existing CA profile; by default the fields of ``profile_type``.
@@ -296,6 +292,15 @@ class CAModule(ABC, Generic[AuthoritySettings, CertificateSettings]):
         Raises:
             InvalidInputError: With the name of the field (``wildcard``, ``aliases``, ``domain`` or a setting).
         """
+
+
+def _names_both_types(base: object) -> bool:
+    origin = get_origin(base)
+    return (
+        isinstance(origin, type)
+        and issubclass(origin, CAModule)
+        and getattr(origin, "__parameters__", ()) == (AuthoritySettings, CertificateSettings)
+    )
 
 
 @frozen(kw_only=True)

@@ -28,6 +28,7 @@ from certcore.ports.dns import ServesZones
 from certcore.ports.module_actions import SupportsActions, SupportsCertificateActions
 from certcore.ports.module_budgets import SupportsBudgets
 from certcore.ports.module_files import SupportsFiles
+from certcore.ports.signing_ca import SigningCA
 
 __all__ = ["METHODS", "check_module", "return_instance", "write_def"]
 
@@ -61,6 +62,10 @@ def _methods(*kinds: type) -> Iterator[tuple[str, inspect.Signature]]:
 
 #: Every method of a module that certcore calls, as it is called.
 METHODS: Final[Mapping[str, inspect.Signature]] = MappingProxyType(dict(_methods(CAModule, *_POWERS)))
+#: What a signing CA is asked besides.
+_SIGNING: Final[Mapping[str, inspect.Signature]] = MappingProxyType(
+    {name: signature for name, signature in _methods(SigningCA) if name not in METHODS}
+)
 #: Methods that may be written as generators: they return lists.
 _LISTS: Final = frozenset(
     {
@@ -111,6 +116,7 @@ def check_module(module: object) -> CAModule:
         _check_settings(name, attribute, getattr(known, attribute, None))
     _check_methods(name, known)
     _check_powers(name, known)
+    _check_needs_clean_up(name, known)
     checked: CAModule = known
     return checked
 
@@ -143,7 +149,8 @@ def _check_settings(module: str, attribute: str, settings_type: object) -> None:
 
 
 def _check_methods(module: str, instance: object) -> None:
-    for name, signature in METHODS.items():
+    methods = {**METHODS, **_SIGNING} if isinstance(instance, SigningCA) else METHODS
+    for name, signature in methods.items():
         static = inspect.getattr_static(instance, name, None)
         if static is None:
             continue
@@ -159,6 +166,24 @@ def _check_methods(module: str, instance: object) -> None:
             text = "{name} of the module {module} is a generator function: calling it does nothing."
             raise PluginLoadError(Message("plugin.module.generator", text, params), NO_YIELD)
         _check_signature(module, name, method, signature)
+
+
+def _check_needs_clean_up(module: str, instance: object) -> None:
+    value = inspect.getattr_static(instance, "needs_clean_up", None)
+    params = {"module": repr(module)}
+    if type(value) is not bool:
+        text = "needs_clean_up of the module {module} must be True or False."
+        advice = "Write it in the class: needs_clean_up = True."
+        raise PluginLoadError(
+            Message("plugin.module.needs_clean_up", text, params),
+            Message("plugin.module.needs_clean_up.advice", advice),
+        )
+    if value and not isinstance(instance, SupportsCleanUp):
+        text = "the module {module} has needs_clean_up = True, but no method clean_up."
+        advice = "Write clean_up(work), or take needs_clean_up away."
+        raise PluginLoadError(
+            Message("plugin.module.no_clean_up", text, params), Message("plugin.module.no_clean_up.advice", advice)
+        )
 
 
 def write_def(name: str) -> Message:
@@ -198,7 +223,7 @@ def _without_types(signature: inspect.Signature) -> str:
 
 def _check_powers(module: str, instance: object) -> None:
     """Refuse half of a power, and a method whose name is nearly that of one."""
-    own = {name for kind in type(instance).__mro__ if kind not in (CAModule, object) for name in vars(kind)}
+    own = {name for kind in type(instance).__mro__ if kind not in (SigningCA, CAModule, object) for name in vars(kind)}
     there = {name for name in METHODS if inspect.getattr_static(instance, name, None) is not None}
     for power in _POWERS:
         needed = {name for name, _ in _methods(power)}

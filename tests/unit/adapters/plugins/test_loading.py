@@ -261,14 +261,12 @@ def test_a_plugin_that_compares_and_hashes_badly_is_loaded():
 
 
 class _Abstract(CAModule):
-    """Has not got all that a module needs."""
-
     name = "abstract"
     title = "Abstract"
     profile_type = _Profile
 
-    def advance(self, work):
-        return None
+    def hints(self, view, context):
+        return []
 
 
 class _Forgetful:
@@ -282,7 +280,7 @@ def test_python_says_what_is_missing():
     with _core(_Forgetful()) as core:
         (failure,) = core.plugin_failures
         assert "abstract" in failure.reason
-        assert "hints" in failure.reason
+        assert "advance" in failure.reason
         assert f"{__file__}:" in failure.reason
         assert "certcore_ca_modules" in failure.trace
 
