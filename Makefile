@@ -8,7 +8,7 @@ export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 # The steps of `make test` have an order, also under `make -j`.
 .NOTPARALLEL:
 
-.PHONY: help demo test check soak test-lowest coverage setup lint types imports texts clean
+.PHONY: help demo test check soak test-lowest coverage setup lint types imports texts docs pictures clean
 
 help:
 	@echo 'make demo   issue and renew a certificate with a real ACME server on this machine'
@@ -19,6 +19,7 @@ help:
 	@echo 'make coverage  the tests, with the lines that none of them runs'
 	@echo 'make setup  only prepare .venv and the servers that tests use'
 	@echo 'make texts  bring the translations up to date with the texts of the code'
+	@echo 'make docs   build the documentation into docs/_build; make pictures: draw its pictures'
 	@echo 'make lint   ruff; make types: mypy; make imports: import-linter'
 	@echo 'make clean  remove the virtualenvs and what tools left behind'
 
@@ -58,7 +59,14 @@ imports: setup
 texts: setup
 	$(BIN)/python scripts/texts.py update
 
+docs: setup
+	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build
+	@echo 'docs/_build/index.html'
+
+pictures: setup
+	$(BIN)/python docs/pictures.py
+
 clean:
 	rm -rf .venv .venv-lowest .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache \
-		build dist htmlcov
+		build dist htmlcov docs/_build docs/reference/api
 	find . -path ./.git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +

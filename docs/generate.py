@@ -1,4 +1,4 @@
-"""Write the reference pages that come from the code: states, errors, events, hooks, settings and commands.
+"""Write the reference pages that come from the code, and the picture of the states.
 
 python docs/generate.py          write them
 python docs/generate.py --check  say which are not up to date (the tests do)
@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
 import typer.main
+from pictures import state_picture
 
 from certcore import errors, hookspecs
 from certcore.cli.app import app
@@ -33,8 +34,6 @@ from certcore_puq_acme.protocol.error_types import ERROR_TYPES, Outlook
 HERE = Path(__file__).parent
 #: Described once instead of with every command.
 _COMMON_OPTIONS: Final = ("--database", "--keyring", "--json")
-_START: Final = "<!-- made by docs/generate.py: start -->"
-_END: Final = "<!-- made by docs/generate.py: end -->"
 
 
 def states() -> str:
@@ -45,6 +44,8 @@ def states() -> str:
             "",
             "A managed certificate is always in exactly one of these states. The tables are generated from the code;",
             "every other transition raises `TransitionNotAllowedError`.",
+            "",
+            "![The states, and the actions that lead from one to another](../pictures/states.svg)",
             "",
             "| status | means | the user may |",
             "| --- | --- | --- |",
@@ -75,16 +76,6 @@ def states() -> str:
             "",
         ]
     )
-
-
-def diagram() -> str:
-    """The state diagram: transitions that change the status."""
-    moves: dict[tuple[Status, Status], list[str]] = {}
-    for (status, action), after in TRANSITIONS.items():
-        if status is not after:
-            moves.setdefault((status, after), []).append(str(action))
-    lines = [f"    {before} --> {after}: {', '.join(actions)}" for (before, after), actions in moves.items()]
-    return "\n".join(["```mermaid", "stateDiagram-v2", f"    [*] --> {Status.DRAFT}", *lines, "```"])
 
 
 def error_page() -> str:
@@ -383,22 +374,14 @@ PAGES: Final = MappingProxyType(
         "reference/findings.md": finding_page,
         "reference/json.md": json_page,
         "reference/command.md": command_page,
+        "pictures/states.svg": state_picture,
     }
 )
 
 
-def architecture() -> str:
-    """The architecture page with a fresh diagram between its marks."""
-    text = (HERE / "explanation/architecture.md").read_text(encoding="utf-8")
-    before, _, rest = text.partition(_START)
-    _, _, after = rest.partition(_END)
-    return f"{before}{_START}\n{diagram()}\n{_END}{after}"
-
-
 def stale() -> list[str]:
     """The pages that do not say what the code says."""
-    made: dict[str, Callable[[], str]] = {**PAGES, "explanation/architecture.md": architecture}
-    return [name for name, make in made.items() if not _is(name, make())]
+    return [name for name, make in PAGES.items() if not _is(name, make())]
 
 
 def _is(name: str, text: str) -> bool:
@@ -443,10 +426,10 @@ def main() -> int:
         for name in (behind := stale()):
             print(f"docs/{name} is not up to date: run python docs/generate.py")
         return 1 if behind else 0
-    (HERE / "reference").mkdir(exist_ok=True)
+    for folder in ("reference", "pictures"):
+        (HERE / folder).mkdir(exist_ok=True)
     for name, make in PAGES.items():
         (HERE / name).write_text(make(), encoding="utf-8")
-    (HERE / "explanation/architecture.md").write_text(architecture(), encoding="utf-8")
     return 0
 
 

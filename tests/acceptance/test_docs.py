@@ -15,7 +15,9 @@ import time
 from pathlib import Path
 
 import pytest
+import typer.main
 
+from certcore.cli.app import app
 from certcore.model.hints import DnsRecords
 from certcore.testing.dns_zone import MemoryZone
 from certcore.testing.pebble import Pebble
@@ -230,3 +232,28 @@ def test_the_tutorial_ends_with_an_active_certificate(tmp_path):
 def _listening(port):
     with socket.socket() as asking:
         return asking.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _typed_commands(page):
+    """The commands of a page that begin with ``certcore``, as words; lines that end with a backslash are joined."""
+    for block in _blocks(page, "(?:sh|bash|console)"):
+        for line in block.replace("\\\n", " ").splitlines():
+            command = line.strip().removeprefix("$ ")
+            if command.startswith("certcore "):
+                yield re.split(r" #|[|<>&;]", command)[0].split()[1:]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_commands_exist(page):
+    """Each command that a page shows exists, and so do its options."""
+    for words in _typed_commands(page):
+        command, path = typer.main.get_command(app), []
+        for word in words:
+            options = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
+            if word.startswith("--"):
+                assert word.partition("=")[0] in options, (words, word)
+            elif hasattr(command, "commands"):
+                assert word in command.commands, (words, word)
+                command = command.commands[word]
+                path.append(word)
+        assert path or words[0].startswith("--"), words

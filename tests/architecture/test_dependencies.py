@@ -13,6 +13,8 @@ from packaging.version import Version
 #: loaded by its name, in a process of its own.
 _LOADED_BY_OTHERS = {"dns-lexicon", "psycopg", "pymysql"}
 _OURS = {"certcore", "certcore_puq_acme"}
+#: Extras of those who work on certcore itself.
+_OF_DEVELOPERS = {"dev", "docs"}
 #: Only type checkers import it (under TYPE_CHECKING), and they bring it: typeshed keeps it beside the standard library.
 _OF_TYPE_CHECKERS = {"typing_extensions"}
 
@@ -25,7 +27,12 @@ def _name(requirement):
 def _declared(root):
     """The run-time dependencies, those of the extras for users included."""
     project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
-    extras = [value for name, values in project["optional-dependencies"].items() if name != "dev" for value in values]
+    extras = [
+        value
+        for name, values in project["optional-dependencies"].items()
+        if name not in _OF_DEVELOPERS
+        for value in values
+    ]
     return {_name(requirement) for requirement in (*project["dependencies"], *extras)}
 
 
