@@ -275,6 +275,23 @@ def test_many_certificates_at_once(imported):
     store("cert", "show", "two.test", expect=1)
 
 
+def test_many_certificates_are_exported(imported):
+    """`cert bulk export` makes a directory for each certificate, its key for the owner only; a draft has an error."""
+    store, _, _ = imported
+    store("cert", "create", "draft.test", "--authority", "dead")
+    told = store("cert", "bulk", "export", "shop.test", "draft.test", "--out", "all", "--json", expect=1)
+    results = {row["certificate"]: row for row in json.loads(told.stdout)["results"]}
+    assert results["draft.test"]["error"]["code"] == "not_issued"
+    key = store.folder / "all/shop.test/privkey.pem"
+    assert results["shop.test"]["files"]["privkey"] == str(key)
+    assert key.stat().st_mode & 0o777 == 0o600
+    assert key.parent.stat().st_mode & 0o777 == 0o700
+    assert "certcore cert bulk export" in store("cert", "timeline", "shop.test", "--json").stdout
+    store("cert", "bulk", "export", "shop.test", "--out", "public", "--without-key")
+    assert (store.folder / "public/shop.test/fullchain.pem").exists()
+    assert not (store.folder / "public/shop.test/privkey.pem").exists()
+
+
 def test_copies_and_own_requests(imported):
     """`cert clone` copies the form; `cert create --csr` takes names and key type from the request."""
     store, _, _ = imported

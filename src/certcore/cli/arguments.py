@@ -11,11 +11,26 @@ import typer
 
 from certcore.errors import InvalidInputError
 from certcore.model.form import FieldKind, FormField
+from certcore.model.secret import Secret
 
-__all__ = ["Settings", "collected", "confirmed", "content_of", "expanded", "pair", "value_of", "values_of"]
+__all__ = [
+    "PasswordFile",
+    "Settings",
+    "collected",
+    "configurable",
+    "confirmed",
+    "content_of",
+    "expanded",
+    "pair",
+    "password_from",
+    "value_of",
+    "values_of",
+]
 
 #: The largest file that is read, in bytes. The readers of its content have limits of their own.
 _MAX_FILE: Final = 1024 * 1024
+#: Bytes of the first line of a password file that are read at most.
+_MAX_LINE: Final = 1024 * 1024
 
 Settings = Annotated[
     list[str] | None,
@@ -26,6 +41,11 @@ Settings = Annotated[
         "would otherwise show up in the process list. KEY=@@… is a text that starts with @. For a setting that is a "
         "list, repeat KEY=VALUE.",
     ),
+]
+
+PasswordFile = Annotated[
+    str,
+    typer.Option("--password-file", metavar="FILE", help="The password is the first line of this file; - for stdin."),
 ]
 
 
@@ -114,3 +134,23 @@ def expanded(path: str | Path, option: str) -> Path:
         return Path(path).expanduser()
     except RuntimeError:
         raise InvalidInputError(option, f"{path} cannot be expanded: there is no such user.") from None
+
+
+def password_from(path: str) -> Secret | None:
+    """The password in the first line of a file, or of stdin for ``-``; None if no file is named.
+
+    Call it within `open_session`.
+
+    Raises:
+        InvalidInputError: The file cannot be read.
+    """
+    if not path:
+        return None
+    line = sys.stdin.buffer.readline(_MAX_LINE) if path == "-" else content_of(path, "--password-file")
+    return Secret(line.partition(b"\n")[0].rstrip(b"\r"))
+
+
+def configurable(folder: Path) -> str:
+    """The directory, if it can be written into a server's configuration unquoted; or else empty."""
+    text = str(folder)
+    return text if all(character.isalnum() or character in "/._@+~-" for character in text) else ""

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from certcore.adapters.export_files import write_plain, write_versioned
-from certcore.cli.arguments import content_of
+from certcore.cli.arguments import PasswordFile, configurable, content_of, password_from
 from certcore.cli.field_options import Owner
 from certcore.cli.options import Certificate, Database, Json, Keyring
 from certcore.cli.output import plain, table, time_left
 from certcore.cli.references import reference, shown_domain
 from certcore.cli.session import open_session
 from certcore.errors import InvalidInputError
-from certcore.model.secret import Secret
 from certcore.serialization import moment, view_document
 
 if TYPE_CHECKING:
@@ -25,14 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["export", "formats", "import_one"]
 
-#: Bytes of the first line of a password file that are read at most.
-_MAX_LINE: Final = 1024 * 1024
 _MAX_FILES: Final = 3
-
-PasswordFile = Annotated[
-    str,
-    typer.Option("--password-file", metavar="FILE", help="The password is the first line of this file; - for stdin."),
-]
 
 
 def import_one(  # noqa: PLR0917 - Typer gives them all by name
@@ -63,7 +54,7 @@ def import_one(  # noqa: PLR0917 - Typer gives them all by name
     with open_session(database, keyring, as_json=as_json) as session:
         if len(named_files) > _MAX_FILES:
             raise InvalidInputError("FILE", f"there are more than {_MAX_FILES} files; join PEM files into one.")
-        password = _password(password_file)
+        password = password_from(password_file)
         # The order of the files does not matter: leaf, chain and key are found in any of them.
         contents = [content_of(path, option) for path, option in named_files]
         leaf, private_key, bundle = (*contents, None, None)[:_MAX_FILES]
@@ -129,7 +120,7 @@ def export(  # noqa: PLR0917 - Typer gives them all by name
     if layout not in ("plain", "versioned"):
         raise typer.BadParameter("it must be plain or versioned.", param_hint="--layout")
     with open_session(database, keyring, as_json=as_json) as session:
-        password = _password(password_file)
+        password = password_from(password_file)
         managed = session.core.certificates.find(certificate, actor=session.actor)
         folder = Path(os.path.abspath(out))  # noqa: PTH100 - symbolic links are kept
         files = session.core.certificates.export(
@@ -137,7 +128,7 @@ def export(  # noqa: PLR0917 - Typer gives them all by name
             kind,
             password=password,
             legacy=legacy,
-            folder=_in_configuration(folder / "live" if layout == "versioned" else folder),
+            folder=configurable(folder / "live" if layout == "versioned" else folder),
             with_key=not without_key,
             reason=reason,
             actor=session.actor,
@@ -184,16 +175,3 @@ def formats(database: Database = "", keyring: Keyring = "", as_json: Json = Fals
         session.output.result(
             document, lambda to: to.print(table(("FORMAT", "TITLE", "PRIVATE KEY", "PASSWORD"), rows))
         )
-
-
-def _in_configuration(folder: Path) -> str:
-    """The directory if it can be written into a server's configuration unquoted; or else empty."""
-    text = str(folder)
-    return text if all(character.isalnum() or character in "/._@+~-" for character in text) else ""
-
-
-def _password(path: str) -> Secret | None:
-    if not path:
-        return None
-    line = sys.stdin.buffer.readline(_MAX_LINE) if path == "-" else content_of(path, "--password-file")
-    return Secret(line.partition(b"\n")[0].rstrip(b"\r"))
