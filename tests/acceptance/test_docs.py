@@ -143,8 +143,16 @@ def test_how_to_code_runs(page, tmp_path):
     local = '"ca": "custom", "directory_url": "https://127.0.0.1:9/dir", "dns_servers": ["127.0.0.1:9"], '
     script = tmp_path / "page.py"
     script.write_text(code.replace(PUBLIC_CA, local), encoding="utf-8")
+    # Pages about a package under examples import it as if it were installed.
+    packages = os.pathsep.join(map(str, sorted(ROOT.glob("examples/*/src"))))
     run = subprocess.run(
-        [sys.executable, "-W", "error", script], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=240
+        [sys.executable, "-W", "error", script],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join((packages, os.environ.get("PYTHONPATH", "")))},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
     )
     assert run.returncode == 0, run.stderr
 

@@ -8,6 +8,7 @@ import typer
 
 from certcore.cli.arguments import Settings, pair, values_of
 from certcore.cli.module_actions import report_actions, run_offered
+from certcore.cli.module_files import Out, report_files
 from certcore.cli.options import FAILED, Database, Json, Keyring
 from certcore.cli.output import facts, plain, shown_moment, table
 from certcore.cli.render.hints import draw_hints
@@ -129,6 +130,14 @@ def run(
     with open_session(database, keyring, as_json=as_json) as session:
         profile = session.core.authorities.get(name, actor=session.actor)
         run_offered(session, session.core.authorities, profile.id, action, pairs, yes=yes)
+
+
+@authorities.command("files")
+def files(name: Name, out: Out = None, database: Database = "", keyring: Keyring = "", as_json: Json = False) -> None:
+    """List or write the public files of a CA profile, such as its root and its CRL."""
+    with open_session(database, keyring, as_json=as_json) as session:
+        profile = session.core.authorities.get(name, actor=session.actor)
+        report_files(session, session.core.authorities.files(profile.id, actor=session.actor), out)
 
 
 @authorities.command("test")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from certcore.cli.arguments import confirmed, pair
-from certcore.cli.commands.certificates_actions import actions, run
+from certcore.cli.commands.certificates_actions import actions, files, run
 from certcore.cli.commands.certificates_bulk import bulk
 from certcore.cli.commands.certificates_edit import cancel, clone, edit, reissue, to_draft
 from certcore.cli.commands.certificates_list import list_certificates
@@ -151,6 +151,7 @@ def hints(certificate: Certificate, database: Database = "", keyring: Keyring = 
 
 certificates.command("preflight")(preflight)
 certificates.command("actions")(actions)
+certificates.command("files")(files)
 certificates.command("run")(run)
 certificates.command("timeline")(timeline)
 certificates.command("list")(list_certificates)

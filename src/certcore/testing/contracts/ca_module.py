@@ -54,6 +54,7 @@ from certcore.ports.ca_module import (
     SupportsRenewalInfo,
     SupportsRevocation,
 )
+from certcore.ports.module_actions import SupportsCertificateActions
 from certcore.testing.clock import FrozenEnvironment
 from certcore.testing.module_harness import ModuleHarness
 from certcore.x509.chain import check_leaf, parse_chain
@@ -349,12 +350,16 @@ class CAModuleContract:
                 assert not any(secret in text for secret in secrets)
                 assert "PRIVATE KEY" not in text
 
-    def test_actions_in_hints_are_possible(self, core: CertCore, authority_id: str) -> None:
-        """A button that is shown is one that works in this status."""
+    def test_actions_in_hints_are_possible(self, core: CertCore, module: CAModule, authority_id: str) -> None:
+        """A button that is shown is one that works in this status, or an action that the module itself offers now."""
         certificate_id = self.requested(core, authority_id)
+        context = ModuleHarness(core).context(authority_id)
         for _ in range(2):
             view = core.certificates.view(certificate_id)
+            own: set[str] = set()
+            if isinstance(module, SupportsCertificateActions):
+                own = {action.name for action in module.certificate_actions(view, context)}
             buttons = [hint_to_json(hint) for hint in core.certificates.hints(certificate_id)]
             names = {button["name"] for button in buttons if button["kind"] == "action"}
-            assert names <= {str(action) for action in view.actions if action in Action}
+            assert names <= own | {str(action) for action in view.actions if action in Action}
             self.issued(core, certificate_id)

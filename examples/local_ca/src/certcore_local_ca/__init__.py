@@ -1,0 +1,1 @@
+"""A private CA for certcore: root, intermediates, leaves and CRLs, kept in certcore's own store."""

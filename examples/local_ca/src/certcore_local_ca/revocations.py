@@ -1,0 +1,114 @@
+"""Which leaves are revoked, and the CRL of each issuing CA.
+
+Documents, beginning with ``<CA profile>/``:
+
+- ``revoked/<issuing CA>/<serial number>``: when, why, and when the leaf ends;
+- ``crl/<issuing CA>``: number and thisUpdate of its CRL. The CRL itself is signed when somebody fetches it; the same
+  number always gives the same file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from attrs import frozen
+from cryptography import x509
+
+from certcore.plugin import Document, ModuleContext, RevocationReason, StaleWriteError
+from certcore_local_ca.crl import RevokedLeaf, make_crl
+from certcore_local_ca.issuers import Issuer, Issuers
+from certcore_local_ca.settings import LocalCAProfile
+
+__all__ = ["Revocations"]
+
+_PAGE: Final = 10_000
+_TRIES: Final = 5
+
+
+@frozen(kw_only=True)
+class Revocations:
+    """The revocations of one CA profile."""
+
+    context: ModuleContext[LocalCAProfile]
+
+    def revoke(self, leaf: x509.Certificate, issuer: Issuer, reason: RevocationReason) -> None:
+        """Put a leaf on the CRL. One that is on it already stays as it is.
+
+        The entry and the number of the next CRL are durable together.
+        """
+        now = self.context.environment.now().replace(microsecond=0)
+        key = self._key("revoked", issuer, f"{leaf.serial_number:040x}")
+        entry = {"at": now.isoformat(), "reason": str(reason), "ends": leaf.not_valid_after_utc.isoformat()}
+        try:
+            self.context.documents.put_many(
+                {key: entry}, versions={key: 0}, change={self._key("crl", issuer): lambda state: _next(state, now)}
+            )
+        except StaleWriteError:
+            return
+
+    def count(self, issuer: Issuer) -> int:
+        """How many entries the CRL has."""
+        return sum(1 for _ in self._entries(issuer, self.context.environment.now()))
+
+    def crl(self, issuer: Issuer) -> x509.CertificateRevocationList:
+        """The CRL as it is now; a new one when half of the last one's validity has passed."""
+        documents = self.context.documents
+        for _ in range(_TRIES):
+            state = self._fresh(issuer)
+            this_update = datetime.fromisoformat(state.value["this_update"])
+            revoked = list(self._entries(issuer, this_update))
+            documents.refresh()
+            unchanged = documents.get(self._key("crl", issuer))
+            if unchanged is not None and unchanged.version == state.version:  # else a leaf was revoked meanwhile
+                break
+        return make_crl(
+            Issuers(context=self.context).authority(issuer),
+            revoked,
+            number=int(state.value["number"]),
+            this_update=this_update,
+            next_update=min(this_update + self.context.profile.crl_validity, issuer.ends),
+        )
+
+    def _fresh(self, issuer: Issuer) -> Document:
+        """The state of the CRL, with the next number if the last one is old."""
+        documents, key = self.context.documents, self._key("crl", issuer)
+        now = self.context.environment.now().replace(microsecond=0)
+        for _ in range(_TRIES):
+            state = documents.get(key)
+            if state is not None and not self._is_old(state.value, now):
+                return state
+            try:
+                number = _next({} if state is None else state.value, now)
+                return documents.put(key, number, version=0 if state is None else state.version)
+            except StaleWriteError:
+                documents.refresh()
+        return documents.put(key, _next({} if state is None else state.value, now))
+
+    def _is_old(self, state: Mapping[str, Any], now: datetime) -> bool:
+        this_update = datetime.fromisoformat(state["this_update"])
+        # A moment in the future was written under a wrong clock.
+        return not timedelta(0) <= now - this_update < self.context.profile.crl_validity / 2
+
+    def _entries(self, issuer: Issuer, this_update: datetime) -> Iterator[RevokedLeaf]:
+        """What is on the CRL: a leaf stays on it for one more CRL after its end (RFC 5280 section 3.3)."""
+        prefix, after = self._key("revoked", issuer, ""), ""
+        while page := self.context.documents.list(prefix, after=after):
+            for document in page:
+                if datetime.fromisoformat(document.value["ends"]) + self.context.profile.crl_validity > this_update:
+                    yield RevokedLeaf(
+                        serial_number=int(document.key.rpartition("/")[2], 16),
+                        revoked_at=datetime.fromisoformat(document.value["at"]),
+                        reason=RevocationReason.parse(document.value["reason"]),
+                    )
+            if len(page) < _PAGE:
+                return
+            after = page[-1].key
+
+    def _key(self, kind: str, issuer: Issuer, *rest: str) -> str:
+        return "/".join((self.context.authority_id, kind, issuer.id, *rest))
+
+
+def _next(state: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    return {"number": int(state.get("number", 0)) + 1, "this_update": now.isoformat()}
