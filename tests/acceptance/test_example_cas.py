@@ -1,23 +1,49 @@
-"""The packages under examples, installed as users install them: each CA module issues through the command."""
+"""The packages under examples, installed as users install them: certcore finds them, and each CA module issues."""
 
 import importlib.util
 import json
 import os
-import select
 import subprocess
 import sys
 import sysconfig
-import time
-import urllib.request
+import textwrap
 from pathlib import Path
 
 import pytest
 
-from certcore.adapters.environment import SystemEnvironment
-from certcore.testing import LittleAuthority
-
 EXAMPLES = Path(__file__).parents[2] / "examples"
 MODULES = ("local_ca", "manual_ca", "rest_ca")
+
+#: Issues from all of them with nothing but what is installed.
+ISSUE = """
+    from certcore import CertCore
+    from certcore.testing import LittleAuthority
+    from certcore_rest_ca.server import serve
+    from certcore_rest_ca.service import CAService
+
+    with CertCore.in_memory() as core, serve(CAService(core.now), {"panel": "token-of-the-panel"}) as server:
+        assert not core.plugin_failures, core.plugin_failures
+        settings = {
+            "local_ca": {"permitted_domains": ["example.com"]},
+            "manual_ca": {"ca_name": "Town Hall CA"},
+            "rest_ca": {"url": server.url, "token": "token-of-the-panel"},
+        }
+        for module, values in settings.items():
+            profile = core.authorities.create(module, module=module, settings=values)
+            certificate = core.certificates.create(f"{module.replace('_', '-')}.example.com", authority=profile.id)
+            core.certificates.generate_csr(certificate.id)
+            core.reconcile(certificate.id)
+            if module == "manual_ca":
+                (csr,) = core.certificates.files(certificate.id)
+                chain = LittleAuthority(core.now()).issue(csr.content.decode(), now=core.now())
+                core.certificates.run_action(certificate.id, "upload_chain", {"chain": chain})
+            if module == "rest_ca":
+                (order,) = server.service.pending()
+                server.service.approve("panel", order.id)
+                core.certificates.check_now(certificate.id)
+            core.reconcile(certificate.id)
+            print(module, core.certificates.get(certificate.id).status)
+"""
 
 
 class Installed:
@@ -26,18 +52,16 @@ class Installed:
     def __init__(self, folder):
         self.folder = folder
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / "environment"], check=True, timeout=240)
-        self.bin = folder / "environment/bin"
+        self.python = folder / "environment/bin/python"
         (packages,) = (folder / "environment").glob("lib/*/site-packages")
         outer = f"import site; site.addsitedir({sysconfig.get_path('purelib')!r})\n"
         (packages / "outer.pth").write_text(outer)
-        self.variables = {
-            name: value for name, value in os.environ.items() if not name.startswith(("CERTCORE_", "PIP_"))
-        }
+        ours = ("CERTCORE_", "PIP_", "PYTHON")
+        self.variables = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
         self.variables |= {"HOME": str(folder), "CERTCORE_DATABASE_URL": str(folder / "c.db")}
         self.variables |= {"CERTCORE_KEYRING": str(folder / "keyring.json")}
-        install = ["-m", "pip", "--python", self.bin / "python", "install", "-q", "--no-deps", "--no-build-isolation"]
+        install = ["-m", "pip", "--python", self.python, "install", "-q", "--no-deps", "--no-build-isolation"]
         self.run(sys.executable, *install, *(EXAMPLES / name for name in MODULES))
-        self.certcore("init")
 
     def run(self, *command):
         """What a command printed; it must succeed."""
@@ -57,17 +81,7 @@ class Installed:
 
     def certcore(self, *arguments):
         """What the command printed."""
-        return self.run(self.bin / "python", "-m", "certcore", *arguments)
-
-    def requested(self, name, authority):
-        """Have a certificate requested."""
-        self.certcore("cert", "create", name, "--authority", authority)
-        self.certcore("cert", "csr", name)
-        self.certcore("cert", "check", name)
-
-    def status(self, name):
-        """The status of a certificate."""
-        return json.loads(self.certcore("cert", "show", name, "--json"))["status"]
+        return self.run(self.python, "-m", "certcore", *arguments)
 
 
 @pytest.fixture(scope="module")
@@ -84,58 +98,23 @@ pytestmark = [
 ]
 
 
-def test_the_private_ca_issues(installed):
-    """From `pip install` to an active certificate without any other step than a CA profile."""
+def test_each_module_issues_once_it_is_installed(installed):
+    """After `pip install`, certcore has the three CA modules, and each takes a request to an active certificate."""
+    printed = installed.run(installed.python, "-c", textwrap.dedent(ISSUE))
+    assert printed.split() == [word for module in MODULES for word in (module, "active")]
+
+
+def test_the_command_issues_and_writes_the_files_of_the_ca(installed):
+    """A private CA with three commands; a fourth writes its root, its issuing CA and its CRL for publication."""
+    installed.certcore("init")
     installed.certcore("authority", "add", "house", "--module", "local_ca", "--set", "permitted_domains=house.example")
-    installed.certcore("authority", "test", "house")
     installed.certcore("obtain", "a.house.example", "--authority", "house")
-    assert installed.status("a.house.example") == "active"
-    installed.certcore("authority", "run", "house", "replace_issuing_ca", "--yes")
-    installed.certcore("cert", "revoke", "a.house.example", "--yes")
     files = json.loads(installed.certcore("authority", "files", "house", "--out", "pki", "--json"))["files"]
-    assert {"0001.crl", "0001.crt", "0002.crl", "0002.crt"} < {file["name"] for file in files}
-    crl = installed.run("openssl", "crl", "-inform", "der", "-in", installed.folder / "pki/0001.crl", "-noout", "-text")
-    assert crl.count("Serial Number:") == 1
-
-
-def test_the_ca_by_hand_issues(installed):
-    """The CSR goes to a CA, and its answer comes back as a file."""
-    installed.certcore("authority", "add", "town-hall", "--module", "manual_ca", "--set", "ca_name=Town Hall CA")
-    installed.requested("hand.example", "town-hall")
-    assert installed.status("hand.example") == "pending"
-    assert "upload_chain" in installed.certcore("cert", "actions", "hand.example")
-    assert "hand.example.csr" in installed.certcore("cert", "files", "hand.example")
-    installed.certcore("cert", "files", "hand.example", "--out", "files")
-    csr = (installed.folder / "files/hand.example.csr").read_text()
-    now = SystemEnvironment().now()
-    (installed.folder / "answer.pem").write_text(LittleAuthority(now).issue(csr, now=now))
-    installed.certcore("cert", "run", "hand.example", "upload_chain", "--set", "chain=@answer.pem")
-    installed.certcore("cert", "check", "hand.example")
-    assert installed.status("hand.example") == "active"
-
-
-def test_the_ca_with_approval_issues(installed):
-    """The server of the package runs as its own process; the approver accepts the order there."""
-    tokens = ["--token", "token-of-the-panel", "--approver-token", "token-of-the-approver"]
-    command = [installed.bin / "rest-ca-server", "--port", "0", *tokens]
-    server = subprocess.Popen(command, env=installed.variables, stdout=subprocess.PIPE, text=True)
-    try:
-        assert select.select([server.stdout], [], [], 60)[0], "the server does not start"
-        url = server.stdout.readline().split()[-1]
-        settings = ["--set", f"url={url}", "--set", "token=token-of-the-panel"]
-        installed.certcore("authority", "add", "approving", "--module", "rest_ca", *settings)
-        installed.certcore("authority", "test", "approving")
-        installed.requested("approved.example", "approving")
-        assert installed.status("approved.example") == "pending"
-        headers = {"Authorization": "Bearer token-of-the-approver"}
-        with urllib.request.urlopen(urllib.request.Request(f"{url}pending", headers=headers), timeout=60) as answer:
-            (order,) = json.load(answer)["orders"]
-        approve = urllib.request.Request(f"{url}pending/panel/{order['id']}/approve", headers=headers, method="POST")
-        urllib.request.urlopen(approve, timeout=60).close()
-        deadline = time.monotonic() + 60
-        while installed.status("approved.example") != "active":
-            assert time.monotonic() < deadline
-            installed.certcore("cert", "check", "approved.example")
-    finally:
-        server.terminate()
-        server.wait(60)
+    assert {"0001.crl", "0001.crt"} < {file["name"] for file in files}
+    assert len(files) == 3
+    for file in files:
+        path = installed.folder / "pki" / file["name"]
+        assert path.stat().st_size == file["size"]
+        assert str(path) == file["path"]
+    listed = installed.certcore("cert", "files", "a.house.example")
+    assert all(file["name"] in listed for file in files)
