@@ -8,6 +8,7 @@ import re
 import sys
 import textwrap
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
@@ -183,12 +184,17 @@ def _examples(root):
         yield str(file.relative_to(root)), file.read_text(encoding="utf-8")
 
 
+#: The packages under examples, whose modules import each other.
+_EXAMPLE_PACKAGES = {path.name for path in Path(__file__).parents[2].glob("examples/*/src/certcore_*")}
+
+
 def _is_public(module, name=None):
     """Whether ``from module import name`` is for users; without a name, ``import module``."""
     if module in NAMESPACES or _INTEGRATIONS.fullmatch(module):
         public = getattr(importlib.import_module(module), "__all__", [])
         return name is None or name in public or f"{module}.{name}" in NAMESPACES
-    return not module.partition(".")[0].startswith("certcore")
+    package = module.partition(".")[0]
+    return not package.startswith("certcore") or package in _EXAMPLE_PACKAGES
 
 
 def test_docs_and_examples_import_public_names_only(root):

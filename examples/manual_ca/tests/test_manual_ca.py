@@ -6,9 +6,8 @@ import pytest
 
 import certcore
 from certcore import CertCore
-from certcore.errors import AccessDeniedError
 from certcore.hints import hint_to_json
-from certcore.plugin import InvalidInputError
+from certcore.plugin import AccessDeniedError, InvalidInputError
 from certcore.testing import CAModuleContract, FrozenEnvironment, LittleAuthority
 from certcore_manual_ca import plugin
 
