@@ -26,6 +26,7 @@ from certcore.model.form import FieldKind, FormField, fields_of
 from certcore.model.lifecycle import NEEDS, TRANSITIONS, USER_ACTIONS, Action, Need, Status, allowed_actions
 from certcore.model.permissions import GRANTS, Permission
 from certcore.serialization import json_schema, schema_names
+from certcore.testing.conformance import Suite, all_checks
 from certcore_puq_acme.dns.finding_codes import FINDING_CODES
 from certcore_puq_acme.orders.diagnosis import CAUSES
 from certcore_puq_acme.profile.settings import PuqAcmeProfile, PuqAcmeSettings
@@ -34,6 +35,10 @@ from certcore_puq_acme.protocol.error_types import ERROR_TYPES, Outlook
 HERE = Path(__file__).parent
 #: Described once instead of with every command.
 _COMMON_OPTIONS: Final = ("--database", "--keyring", "--json")
+#: What a check is about, as the headings say it.
+_SUBJECTS: Final = MappingProxyType(
+    {subject: subject.replace("_", " ").capitalize() for subject in Suite} | {Suite.CA_MODULE: "CA module"}
+)
 
 
 def states() -> str:
@@ -361,6 +366,28 @@ def command_page() -> str:
     return "\n".join(["# The command", "", *everywhere, *body]).rstrip() + "\n"
 
 
+def conformance_page() -> str:
+    """Every check of the conformance suites."""
+    parts = [
+        "# Conformance checks",
+        "",
+        "Every rule that certcore checks of a plugin. `certcore.testing.conformance.run(plugin)` runs them and",
+        "returns a report; see [Write a CA module](../how-to/write-a-ca-module.md). A check is not run when one that",
+        "it needs has failed: repair that one first. The suites run under a frozen clock, so waiting takes no time.",
+    ]
+    for subject in Suite:
+        checks = [check for check in all_checks() if check.subject is subject]
+        title = _SUBJECTS[subject]
+        plural = "Policies" if subject is Suite.POLICY else f"{title}s"
+        if checks:
+            parts += ["", f"## {plural}", "", f"{len(checks)} checks."]
+        for check in checks:
+            parts += ["", f"### {title}: {check.name}", "", check.rule, "", f"*Why:* {check.why}"]
+            if check.needs:
+                parts += ["", f"*Needs:* {', '.join(f'`{name}`' for name in dict.fromkeys(check.needs))}"]
+    return "\n".join([*parts, ""])
+
+
 PAGES: Final = MappingProxyType(
     {
         "reference/states.md": states,
@@ -375,6 +402,7 @@ PAGES: Final = MappingProxyType(
         "reference/json.md": json_page,
         "reference/command.md": command_page,
         "pictures/states.svg": state_picture,
+        "reference/conformance.md": conformance_page,
     }
 )
 

@@ -23,6 +23,7 @@ NAMESPACES = [
     "certcore.plugin",
     "certcore.serialization",
     "certcore.testing",
+    "certcore.testing.conformance",
     "certcore_puq_acme",
 ]
 

@@ -17,12 +17,14 @@
             clock.advance(timedelta(minutes=1))
             core.reconcile(certificate.id)
 
-`CAModuleContract` needs pytest, as the package's extra ``testing`` has it; `Pebble` needs the program of that name.
+`conformance.run` checks a plugin by rules that have names. `CAModuleContract` needs pytest, as the package's extra
+``testing`` has it; `Pebble` needs the program of that name.
 """
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from certcore.testing import conformance
     from certcore.testing.catalogues import CatalogueFiles
     from certcore.testing.clock import FrozenEnvironment
     from certcore.testing.contracts.ca_module import CAModuleContract
@@ -48,6 +50,7 @@ __all__ = [
     "ScriptedProfile",
     "ScriptedRenewalCA",
     "ScriptedSettings",
+    "conformance",
     "make_request",
 ]
 
@@ -72,6 +75,7 @@ if not TYPE_CHECKING:
             "ScriptedProfile": "certcore.testing.scripted_ca",
             "ScriptedRenewalCA": "certcore.testing.scripted_ca",
             "ScriptedSettings": "certcore.testing.scripted_ca",
+            "conformance": "certcore.testing.conformance",
             "make_request": "certcore.testing.local_ca",
         },
     )

@@ -1,0 +1,39 @@
+"""Conformance suites: every rule that a plugin has to keep, each with a name, and a run that tells which are broken.
+
+::
+
+    from datetime import UTC, datetime
+
+    from certcore.testing import Act, ScriptedCA, conformance
+
+    ca = ScriptedCA([Act.ISSUE], now=datetime(2030, 1, 1, tzinfo=UTC))
+    report = conformance.run(ca.plugin(), settings={"api_key": "a key of the CA"})
+    assert report.ok, report.text()
+
+`certcore plugin check NAME` does the same for an installed plugin. docs/reference/conformance.md lists the checks.
+"""
+
+from __future__ import annotations
+
+from certcore.testing.conformance.ca_module.setup import ModuleSetup
+from certcore.testing.conformance.ca_module.suite import MODULE_CHECKS
+from certcore.testing.conformance.suites import all_checks, run
+from certcore.testing.conformance.values import (
+    CheckOutcome,
+    ConformanceCheck,
+    ConformanceReport,
+    ConformanceResult,
+    Suite,
+)
+
+__all__ = [
+    "MODULE_CHECKS",
+    "CheckOutcome",
+    "ConformanceCheck",
+    "ConformanceReport",
+    "ConformanceResult",
+    "ModuleSetup",
+    "Suite",
+    "all_checks",
+    "run",
+]

@@ -1,0 +1,353 @@
+"""What the checks of a CA module look at: certificates that were driven through it, with every call recorded."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import timedelta
+from functools import cached_property, partial
+from types import FunctionType, MappingProxyType
+from typing import Any, Final, Self
+
+from attrs import evolve, frozen
+
+from certcore.adapters.keyrings.static import StaticKeyring
+from certcore.adapters.memory import MemoryStorage
+from certcore.adapters.plugins.loaded import LoadedPlugins, load_plugins
+from certcore.core import CertCore
+from certcore.engine.module_context import secrets_in
+from certcore.model.certificate import Certificate
+from certcore.model.lifecycle import Status
+from certcore.model.notice_policy import NoticePolicy
+from certcore.model.plugin_calls import is_interrupt
+from certcore.model.plugin_results import UnexpectedResultError, conform, with_article
+from certcore.model.secret import Secret
+from certcore.ports.ca_module import CAModule, Failed, Issued, ModuleContext, Waiting
+from certcore.testing.clock import FrozenEnvironment
+from certcore.testing.conformance.ca_module.recording import Call, CallWatch, Recorder, recorded
+from certcore.testing.conformance.ca_module.setup import ModuleSetup
+from certcore.testing.conformance.values import NotApplicableError, RuleBrokenError
+from certcore.testing.module_harness import ModuleHarness
+
+__all__ = ["ModuleEvidence", "Trial", "result_of"]
+
+#: How many steps an issuance may take.
+_MOST_STEPS: Final = 300
+#: After this many failures in a row nothing better is expected.
+_MOST_FAILURES: Final = 5
+
+
+@frozen(kw_only=True, eq=False)
+class Trial:
+    """A core of its own, in memory and under a frozen clock, with the module behind a recorder."""
+
+    setup: ModuleSetup
+    core: CertCore
+    environment: FrozenEnvironment
+    #: The module itself.
+    module: CAModule
+    #: The module behind the recorder.
+    stand_in: CAModule
+    recorder: Recorder
+    authority_id: str = ""
+
+    @property
+    def harness(self) -> ModuleHarness:
+        """Makes the arguments of calls."""
+        return ModuleHarness(self.core)
+
+    @property
+    def context(self) -> ModuleContext:
+        """What calls about the CA profile get."""
+        return self.harness.context(self.authority_id)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The secrets of the CA profile, those that are long enough not to be somewhere by chance."""
+        texts = [_revealed(secret) for secret in secrets_in(self.context.profile)]
+        return tuple(text for text in texts if len(text) >= 8)  # noqa: PLR2004 - as in the engine
+
+    def has(self, power: Any) -> bool:
+        """Whether the module has a power, one of the Protocols ``Supports…``."""
+        return isinstance(self.module, power)
+
+    def need(self, power: Any) -> None:
+        """Leave the check out for a module without a power.
+
+        Raises:
+            NotApplicableError: The module does not have it.
+        """
+        if not self.has(power):
+            raise NotApplicableError(f"The module has no {power.__name__}.")
+
+    def call(self, method: str, *arguments: Any, **named: Any) -> Call:
+        """Call a method of the module; whatever it raises is in the call that is returned."""
+        try:
+            getattr(self.stand_in, method)(*arguments, **named)
+        except BaseException as error:  # isolation: the recorder has it
+            if is_interrupt(error):
+                raise
+        return self.recorder.of(method)[-1]
+
+    def draft(self, number: int = 0) -> str:
+        """The id of a new draft."""
+        draft = self.core.certificates.create(
+            self.setup.domains[number], authority=self.authority_id, module_data=self.setup.certificate_settings
+        )
+        return draft.id
+
+    def requested(self, number: int = 0) -> str:
+        """The id of a certificate whose key and CSR are made."""
+        certificate_id = self.draft(number)
+        self.setup.others_act(self.core, certificate_id)
+        return self.core.certificates.generate_csr(certificate_id).id
+
+    def status(self, certificate_id: str) -> Status:
+        """The status of a certificate."""
+        return self.core.certificates.get(certificate_id).status
+
+    def step(self, certificate_id: str) -> None:
+        """Take one step when it is due: time passes until then."""
+        self.setup.others_act(self.core, certificate_id)
+        look_again = self.core.reconcile(certificate_id).look_again
+        if look_again is not None and look_again > self.environment.now():
+            self.environment.set(look_again)
+
+    def drive(self, certificate_id: str, before_step: Callable[[], None] | None = None) -> Certificate:
+        """Take steps until the certificate is active or cannot become so: bounded in steps and in simulated time."""
+        end = self.environment.now() + self.setup.patience
+        for _ in range(_MOST_STEPS):
+            certificate = self.core.certificates.get(certificate_id)
+            if certificate.status in (Status.ACTIVE, Status.ERROR) or self.environment.now() > end:
+                break
+            if before_step is not None:
+                before_step()
+            self.step(certificate_id)
+            if self._is_hopeless():
+                break
+        return self.core.certificates.get(certificate_id)
+
+    def issued(self, number: int = 0) -> str:
+        """The id of a certificate that is active, and has nothing left to clean up.
+
+        Raises:
+            RuleBrokenError: It did not become active.
+        """
+        certificate_id = self.requested(number)
+        self.require_active(self.drive(certificate_id))
+        self.rest(certificate_id)
+        return certificate_id
+
+    def rest(self, certificate_id: str) -> None:
+        """Take the steps that follow an issuance: the module takes back what it holds."""
+        for _ in range(10):
+            if not any(issuance.needs_clean_up for issuance in self.core.certificates.issuances(certificate_id)):
+                return
+            self.step(certificate_id)
+
+    def require_active(self, certificate: Certificate, when: str = "") -> None:
+        """Say why a certificate is not active.
+
+        Raises:
+            RuleBrokenError: It is not.
+        """
+        if certificate.status is Status.ACTIVE:
+            return
+        problem = certificate.problem
+        why = f": {problem.title} {problem.detail} {problem.advice}".rstrip() if problem is not None else ""
+        days = self.setup.patience / timedelta(days=1)
+        raise RuleBrokenError(
+            f"{certificate.domain} did not become active{when} within {days:g} simulated days, it is "
+            f"{certificate.status}{why}"
+        )
+
+    def close(self) -> None:
+        """Close the core."""
+        self.core.close()
+
+    def _is_hopeless(self) -> bool:
+        last = self.recorder.of("advance")[-_MOST_FAILURES:]
+        return len(last) == _MOST_FAILURES and not any(
+            isinstance(call.returned, (Waiting, Issued, Failed)) for call in last
+        )
+
+
+class ModuleEvidence:
+    """The evidence of one run of the suite; made as it is asked for. Use it as a context manager.
+
+    Args:
+        setup: What is checked.
+    """
+
+    def __init__(self, setup: ModuleSetup) -> None:
+        self.setup = setup
+        self._stack = ExitStack()
+        self._watch = CallWatch()
+        self._trials = 0
+
+    def __enter__(self) -> Self:
+        self._stack.enter_context(self._watch)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    @cached_property
+    def loaded(self) -> LoadedPlugins:
+        """The plugin as certcore loads it, with the others that it needs, and with nothing that is installed."""
+        return load_plugins([self.setup.plugin, *self.setup.more_plugins], installed=False)
+
+    @cached_property
+    def module(self) -> CAModule:
+        """The module under test.
+
+        Raises:
+            RuleBrokenError: It is not loaded, or it cannot be told which one is meant.
+        """
+        modules = self.loaded.modules
+        if self.setup.module in modules:
+            return modules[self.setup.module]
+        if self.setup.module or len(modules) != 1:
+            raise RuleBrokenError(
+                f"The CA module {self.setup.module!r} is not loaded; loaded: {', '.join(modules) or 'none'}."
+            )
+        return next(iter(modules.values()))
+
+    def bare_trial(self) -> Trial:
+        """A trial without a CA profile."""
+        self._trials += 1
+        environment = _TrialEnvironment(self._trials)
+        recorder = Recorder(watch=self._watch, now=environment.now)
+        stand_in = recorded(self.module, recorder)
+        plugins = evolve(self.loaded, modules=MappingProxyType({**self.loaded.modules, self.module.name: stand_in}))
+        core = CertCore._wire(  # noqa: SLF001 - the kit is part of certcore
+            MemoryStorage(), StaticKeyring.generate(), plugins, environment, NoticePolicy(days_before=())
+        )
+        trial = Trial(
+            setup=self.setup,
+            core=core,
+            environment=environment,
+            module=self.module,
+            stand_in=stand_in,
+            recorder=recorder,
+        )
+        self._stack.callback(trial.close)
+        return trial
+
+    def trial(self) -> Trial:
+        """A trial with a CA profile that works."""
+        trial = self.bare_trial()
+        profile = trial.core.authorities.create(
+            "conformance", module=self.module.name, settings=dict(self.setup.settings)
+        )
+        return evolve(trial, authority_id=profile.id)
+
+    @cached_property
+    def first(self) -> FirstIssuance:
+        """The first certificate, as far as it came."""
+        trial = self.trial()
+        log = _LogTexts()
+        with log.alone():
+            certificate_id = trial.requested()
+            certificate = trial.drive(certificate_id)
+            trial.rest(certificate_id)
+        return FirstIssuance(trial=trial, certificate=certificate, log=tuple(log.texts))
+
+
+@frozen(kw_only=True, eq=False)
+class FirstIssuance:
+    """A certificate that was driven through the module once: what most checks of steps and leaves look at."""
+
+    trial: Trial
+    certificate: Certificate
+    #: What was logged meanwhile.
+    log: tuple[str, ...]
+
+    @property
+    def calls(self) -> Sequence[Call]:
+        """The calls of `CAModule.advance`."""
+        return self.trial.recorder.of("advance")
+
+    @property
+    def steps(self) -> Sequence[Waiting | Issued | Failed]:
+        """What they returned, where that is a step."""
+        return tuple(call.returned for call in self.calls if isinstance(call.returned, (Waiting, Issued, Failed)))
+
+    @property
+    def chains(self) -> Sequence[str]:
+        """The chains that were issued, PEM."""
+        return tuple(step.chain_pem for step in self.steps if isinstance(step, Issued))
+
+
+def result_of(call: Call, declared: Any) -> Any:
+    """What a call returned, checked and copied.
+
+    Args:
+        call: The call.
+        declared: As in `certcore.model.plugin_results.conform`; or a function that checks what was returned.
+
+    Raises:
+        RuleBrokenError: It raised, or returned something else.
+        NotApplicableError: It was kept from using the network, which has a check of its own.
+    """
+    if call.reached:
+        raise NotApplicableError(f"{call.method} tried to use the network.")
+    if call.raised is not None:
+        raise RuleBrokenError(call.failure)
+    try:
+        if isinstance(declared, FunctionType | partial):
+            return declared(call.returned)
+        return conform(call.returned, declared)
+    except UnexpectedResultError as error:
+        raise RuleBrokenError(f"{call.method} returned {error}.") from None
+    except Exception as error:  # isolation: an object of the plugin's own that raises where it is read
+        kind = with_article(call.returned)
+        raise RuleBrokenError(f"{call.method} returned {kind} that raised {type(error).__name__}.") from None
+
+
+class _TrialEnvironment(FrozenEnvironment):
+    """A frozen clock, and ids that no other trial of the run has: the CA may remember them."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self._number = number
+
+    def new_id(self) -> str:
+        """An id with the number of the trial."""
+        return f"{super().new_id()}-{self._number}"
+
+
+class _LogTexts(logging.Handler):
+    """Keeps what is logged, as text."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.texts: list[str] = []
+        self._thread = threading.get_ident()
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Take all that is logged, debug messages included; the other handlers get nothing of it."""
+        root = logging.getLogger()
+        handlers, level = root.handlers[:], root.level
+        root.handlers[:] = [self]
+        root.setLevel(logging.DEBUG)
+        try:
+            yield
+        finally:
+            root.handlers[:] = handlers
+            root.setLevel(level)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.thread == self._thread:
+            text = self.format(record)
+            self.texts.append(text)
+
+
+def _revealed(secret: Secret) -> str:
+    try:
+        return secret.reveal_text()
+    except UnicodeDecodeError:
+        return ""

@@ -1,0 +1,283 @@
+"""A CA module with a recorder in front: what was called, what came back, and what else a call did."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from typing import Any, Final, Self
+
+from attrs import define, field, frozen
+
+from certcore.adapters.plugins.module_checks import METHODS
+from certcore.errors import CertCoreError
+from certcore.model.issuance import Issuance
+from certcore.model.plugin_calls import frames_of, kind_of
+from certcore.ports.ca_module import CAModule
+
+__all__ = ["PAGE_METHODS", "Call", "Recorder", "recorded"]
+
+#: Methods that make pages and forms, or are asked before something is stored: they do not use the network.
+PAGE_METHODS: Final = frozenset(
+    {
+        "budgets",
+        "certificate_actions",
+        "certificate_files",
+        "certificate_form",
+        "check_profile",
+        "check_request",
+        "hints",
+        "profile_actions",
+        "profile_files",
+        "profile_form",
+        "profile_hints",
+        "wants_preflights",
+    }
+)
+#: A shorter pause is a pause between two tries, say; in seconds.
+_SHORT_SLEEP: Final = 0.05
+#: The functions of sockets that reach another machine, or a name server.
+_REACHES: Final = ("connect", "connect_ex", "sendto")
+
+
+class _GuardError(RuntimeError):
+    """A module did what a call must not do; the recorder has noted it."""
+
+
+@frozen(kw_only=True, eq=False)
+class Call:
+    """One call of a method, as it came back: nothing is checked or copied."""
+
+    method: str
+    arguments: tuple[Any, ...]
+    returned: Any = None
+    raised: BaseException | None = None
+    #: On the real clock.
+    seconds: float = 0.0
+    #: How long it wanted to sleep; the recorder does not let it.
+    slept: float = 0.0
+    #: What it tried to reach, for methods that make pages.
+    reached: tuple[str, ...] = ()
+    #: What it wrote to standard output and standard error.
+    printed: str = ""
+    #: Whether it changed the state that it was handed.
+    changed_input: bool = False
+    #: By the clock of the trial.
+    now: datetime
+
+    @property
+    def failure(self) -> str:
+        """What it raised and where, without the text of an error that may hold a secret; empty if it did not."""
+        if self.raised is None:
+            return ""
+        text = f": {self.raised.message}" if isinstance(self.raised, CertCoreError) else ""
+        return f"{self.method} raised {kind_of(self.raised)}{text}\n{frames_of(self.raised)}"
+
+
+@define(eq=False)
+class _Notes:
+    """What one call did besides returning."""
+
+    slept: float = 0.0
+    reached: list[str] = field(factory=list)
+    printed: io.StringIO = field(factory=io.StringIO)
+    #: Whether the call makes a page, and so must not reach anything.
+    is_page: bool = False
+
+
+@define(eq=False)
+class CallWatch:
+    """Notes what calls do on their own thread: sleeping, printing and, where a page is made, reaching others.
+
+    It stands in front of functions of the standard library while it is entered.
+    """
+
+    _local: threading.local = field(factory=threading.local)
+    _stack: contextlib.ExitStack = field(factory=contextlib.ExitStack)
+
+    def __enter__(self) -> Self:
+        self._stack.enter_context(_replaced(time, "sleep", self._sleeping(time.sleep)))
+        for name in ("stdout", "stderr"):
+            self._stack.enter_context(_replaced(sys, name, _Tee(getattr(sys, name), self._notes)))
+        look_up = self._looking_up(socket.getaddrinfo)
+        self._stack.enter_context(_replaced(socket, "getaddrinfo", look_up))
+        for name in _REACHES:
+            connect = self._connecting(getattr(socket.socket, name))
+            self._stack.enter_context(_replaced(socket.socket, name, connect))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    @contextlib.contextmanager
+    def noting(self, notes: _Notes, *, is_page: bool) -> Iterator[None]:
+        """Note what this thread does."""
+        notes.is_page = is_page
+        before = self._notes()
+        self._local.notes = notes
+        try:
+            yield
+        finally:
+            self._local.notes = before
+
+    def _notes(self) -> _Notes | None:
+        return getattr(self._local, "notes", None)
+
+    def _sleeping(self, sleep: Callable[[float], None]) -> Callable[[float], None]:
+        def call(seconds: float) -> None:
+            notes = self._notes()
+            if notes is None or seconds <= _SHORT_SLEEP:
+                sleep(seconds)
+                return
+            notes.slept += seconds
+            raise _GuardError("A CA module does not sleep: it returns Waiting.")
+
+        return call
+
+    def _looking_up(self, look_up: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **named: Any) -> Any:
+            self._refuse(arguments[0] if arguments else named.get("host"))
+            return look_up(*arguments, **named)
+
+        return call
+
+    def _connecting(self, connect: Callable[..., Any]) -> Callable[..., Any]:
+        def call(itself: socket.socket, *arguments: Any) -> Any:
+            if itself.family in (socket.AF_INET, socket.AF_INET6):
+                self._refuse(arguments[-1])
+            return connect(itself, *arguments)
+
+        return call
+
+    def _refuse(self, target: object) -> None:
+        notes = self._notes()
+        if notes is not None and notes.is_page:
+            notes.reached.append(str(target))
+            raise _GuardError("This method of a CA module does not use the network.")
+
+
+@define(eq=False)
+class Recorder:
+    """The calls of a module, in order; thread-safe."""
+
+    watch: CallWatch
+    now: Callable[[], datetime]
+    calls: list[Call] = field(factory=list)
+    _lock: Any = field(factory=threading.Lock, repr=False)
+
+    def of(self, method: str) -> Sequence[Call]:
+        """The calls of one method."""
+        return tuple(call for call in self.calls if call.method == method)
+
+    def record(self, method: str, function: Callable[..., Any], arguments: tuple[Any, ...], named: Any) -> Any:
+        """Call a method, remember what it did, and pass on what it returned or raised."""
+        states = [_state_of(argument) for argument in arguments]
+        notes = _Notes()
+        now = self.now()
+        returned: Any = None
+        raised: BaseException | None = None
+        begun = time.monotonic()
+        with self.watch.noting(notes, is_page=method in PAGE_METHODS):
+            try:
+                returned = function(*arguments, **named)
+                if method in _LISTS and hasattr(returned, "__next__"):
+                    returned = tuple(returned)  # a generator runs where it is read
+            except BaseException as error:  # isolation: it is raised again below, and judged by the checks
+                raised = error
+        call = Call(
+            method=method,
+            arguments=arguments,
+            returned=returned,
+            raised=raised,
+            seconds=time.monotonic() - begun,
+            slept=notes.slept,
+            reached=tuple(notes.reached),
+            printed=notes.printed.getvalue(),
+            changed_input=states != [_state_of(argument) for argument in arguments],
+            now=now,
+        )
+        with self._lock:
+            self.calls.append(call)
+        if raised is not None:
+            raise raised
+        return returned
+
+
+_LISTS: Final = frozenset(
+    {
+        "budgets",
+        "certificate_actions",
+        "certificate_files",
+        "certificate_form",
+        "hints",
+        "profile_actions",
+        "profile_files",
+        "profile_form",
+        "profile_hints",
+    }
+)
+
+
+def recorded(module: CAModule, recorder: Recorder) -> CAModule:
+    """A stand-in for a module, of a class that inherits from the module's: every call is recorded, then passed on."""
+    kind = type(module)
+
+    def method(name: str) -> Callable[..., Any]:
+        def call(_self: object, *arguments: Any, **named: Any) -> Any:
+            return recorder.record(name, getattr(module, name), arguments, named)
+
+        return call
+
+    methods = {name: method(name) for name in METHODS if hasattr(module, name)}
+    attributes = {
+        name: getattr(module, name)
+        for name in ("name", "title", "profile_type", "certificate_type")
+        if hasattr(module, name)
+    }
+    namespace = {**methods, **attributes, "__getattr__": lambda _self, name: getattr(module, name)}
+    stand_in: CAModule = object.__new__(type(kind.__name__, (kind,), namespace))
+    return stand_in
+
+
+@contextlib.contextmanager
+def _replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
+    is_own = name in vars(owner)
+    before = getattr(owner, name)
+    setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        if is_own:
+            setattr(owner, name, before)
+        else:
+            delattr(owner, name)
+
+
+class _Tee:
+    """Standard output, without what a call that is watched writes: that is noted."""
+
+    def __init__(self, stream: Any, notes: Callable[[], _Notes | None]) -> None:
+        self._stream, self._notes = stream, notes
+
+    def write(self, text: str) -> int:
+        notes = self._notes()
+        return int(self._stream.write(text)) if notes is None else notes.printed.write(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def _state_of(argument: object) -> str:
+    """The state and findings in an argument, as text."""
+    parts = []
+    for name in ("issuance", "active"):
+        issuance = argument if name == "issuance" and isinstance(argument, Issuance) else getattr(argument, name, None)
+        if isinstance(issuance, Issuance):
+            parts.append([issuance.module_state, issuance.findings])
+    return json.dumps(parts, default=repr, sort_keys=True)
