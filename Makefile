@@ -29,7 +29,7 @@ demo:
 
 # Imports are checked by tests/architecture, which runs import-linter.
 test: lint types
-	$(BIN)/pytest -n 2 --dist loadgroup --durations=10
+	@scripts/test.sh
 
 check: setup
 	@scripts/check.sh

@@ -3,6 +3,8 @@
 Run as a program it deploys in copies of itself that are killed on the way.
 """
 
+import contextlib
+import ctypes
 import json
 import os
 import signal
@@ -27,6 +29,8 @@ WATCHED = {module.__file__ for module in (deploy_module, command_module, record_
 
 #: More steps than a deployment has.
 MOST = 400
+#: Linux: who has called this is the parent of the children of its killed children.
+PR_SET_CHILD_SUBREAPER = 36
 
 
 @pytest.mark.slow(reason="forks a process for each of many points")
@@ -74,7 +78,15 @@ def _kill_at(point):
     sys.setprofile(watch)
 
 
+def _wait_for_the_script():
+    """Wait until the command that a killed process had started has ended, so that its run is counted."""
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            os.waitpid(-1, 0)
+
+
 def _main(folder):
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     environment = FrozenEnvironment()
     ca = ScriptedCA([Act.ISSUE], now=environment.now())
     core = CertCore.in_memory(plugins=[ca.plugin()], installed_plugins=False, environment=environment)
@@ -96,6 +108,7 @@ def _main(folder):
         _, status = os.waitpid(child, 0)
         if not os.WIFSIGNALED(status):
             sys.exit(os.waitstatus_to_exitcode(status))
+        _wait_for_the_script()
         found = {"before": _runs(there)}
         for when in ("after", "again"):
             target.certcore_on_event(event, core.certificates)
