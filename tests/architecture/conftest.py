@@ -9,7 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from support.django_panel import configure
+
 ROOT = Path(__file__).parents[2]
+
+
+# The modules of the Django app are imported by some tests; they need a project.
+configure()
 
 
 @dataclass(frozen=True)

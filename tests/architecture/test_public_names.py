@@ -166,7 +166,7 @@ def test_what_plugins_implement_is_described_in_public_names(sources):
 
 
 #: Integrations that a page documents are imported from their own package or module.
-_INTEGRATIONS = re.compile(r"certcore\.contrib\.\w+")
+_INTEGRATIONS = re.compile(r"certcore\.contrib\.\w+|certcore\.contrib\.django\.(urls|middleware)")
 #: Not imported, but read: the hooks with what they mean.
 _READ = {"certcore.hookspecs"}
 _CODE = re.compile(r"^```py(?:thon)?\n(.*?)^```", re.DOTALL | re.MULTILINE)

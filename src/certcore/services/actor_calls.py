@@ -12,7 +12,8 @@ from certcore.errors import InvalidInputError, NotObtainedError
 from certcore.messages import Message
 from certcore.model.certificate_form import CertificateOptions
 from certcore.model.finding import Finding
-from certcore.model.identifiers import check_actor, check_owner
+from certcore.model.identifiers import MOST_ID, check_actor, check_identifier, check_owner
+from certcore.model.permissions import Permission
 from certcore.model.views import CertificateView
 from certcore.services.acting import ActingCall, ActingService
 from certcore.services.authorities import Authorities
@@ -61,6 +62,29 @@ class ActorCalls(EventFeed):
             "sealing_keys": evolve(self.sealing_keys, access=access),
         }
         return ActingCore(evolve(self, access=access, **services), actor, owner)  # type: ignore[misc]
+
+    def allows(
+        self, permission: Permission | str, *, subject: str = "", owner: str = "", actor: str = "system"
+    ) -> bool:
+        """Whether the policy allows an action: for links and buttons of pages. The call itself asks again.
+
+        Args:
+            permission: A `Permission`, or its text: ``certificate.create``.
+            subject: The id of the certificate or CA profile; empty for what concerns none or all.
+            owner: The tenant of the certificates.
+            actor: Who would act.
+
+        Raises:
+            InvalidInputError: There is no such permission, or the actor, the subject or the owner is malformed.
+        """
+        try:
+            action = Permission(permission)
+        except ValueError:
+            text = "there is no permission {permission}."
+            params = {"permission": repr(str(permission)[:60])}
+            raise InvalidInputError("permission", Message("input.no_permission", text, params)) from None
+        check_identifier("subject", subject, most=MOST_ID)
+        return self._access.allows(actor, action, subject, owner=check_owner(owner))
 
     def obtain(
         self,
@@ -181,6 +205,8 @@ class ActingCore:
         """The sealing keys, as `certcore.CertCore.sealing_keys`."""
         return cast("SealingKeys", ActingService(self._core.sealing_keys, self._actor, self._owner))
 
+    #: As `certcore.CertCore.allows`.
+    allows = ActingCall(ActorCalls.allows)
     #: As `certcore.CertCore.obtain`.
     obtain = ActingCall(ActorCalls.obtain)
     #: As `certcore.CertCore.diagnose`.

@@ -1,0 +1,45 @@
+"""The SSL section of a panel as a Django app: pages for certificates, CA profiles, plugins and the record.
+
+Install the extra: ``pip install 'certcore[django]'``. In the settings::
+
+    INSTALLED_APPS = [..., "certcore.contrib.django"]
+    MIDDLEWARE = [..., "certcore.contrib.django.middleware.SslMiddleware"]
+    CERTCORE = {"DATABASE": "sqlite:///certcore.db", "KEYRING": "keyring.json"}
+
+and in the URLs: ``path("ssl/", include("certcore.contrib.django.urls"))``. Own views use `get_core`, for what the panel
+does itself, and `ssl_for`, for what the user of a request may do.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from certcore.errors import MissingPackageError as _MissingPackageError
+
+try:
+    import django as _django
+except ImportError:
+    raise _MissingPackageError("certcore.contrib.django", "django", extra="django") from None
+
+if TYPE_CHECKING:
+    from certcore.contrib.django.access import SslAccess, get_core, owner_by_role, ssl_for
+    from certcore.contrib.django.middleware import SslMiddleware
+
+__all__ = ["SslAccess", "SslMiddleware", "get_core", "owner_by_role", "ssl_for"]
+
+del _django
+
+if not TYPE_CHECKING:
+    from certcore.lazy import lazy_names
+
+    #: The same names as in the imports above. They need Django's settings, this package does not.
+    __getattr__ = lazy_names(
+        __name__,
+        {
+            "SslAccess": "certcore.contrib.django.access",
+            "SslMiddleware": "certcore.contrib.django.middleware",
+            "get_core": "certcore.contrib.django.access",
+            "owner_by_role": "certcore.contrib.django.access",
+            "ssl_for": "certcore.contrib.django.access",
+        },
+    )

@@ -1,0 +1,45 @@
+"""Rendering: what every page of the section has in its context."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.contrib.messages import get_messages
+from django.core.exceptions import ImproperlyConfigured, PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from certcore.errors import CertCoreError
+
+__all__ = ["is_fragment", "render_page"]
+
+
+def render_page(
+    request: HttpRequest, template: str, values: Mapping[str, Any] | None = None, *, status: int = 200
+) -> HttpResponse:
+    """A page, or a part of one.
+
+    Besides the given values, templates have ``ssl``, the `SslAccess` of the request (None where nobody is signed in),
+    and the ``messages`` of django.contrib.messages.
+
+    Args:
+        request: The request.
+        template: The name of the template.
+        values: The context.
+        status: The HTTP status.
+    """
+    from certcore.contrib.django.access import ssl_for  # noqa: PLC0415 - access needs the apps, this is for all
+
+    try:
+        access = ssl_for(request)
+    except (PermissionDenied, ImproperlyConfigured, CertCoreError):  # the page of an error has to come nevertheless
+        access = None
+    context = {"ssl": access, "messages": get_messages(request), **(values or {})}
+    response: HttpResponse = render(request, template, context, status=status)
+    return response
+
+
+def is_fragment(request: HttpRequest) -> bool:
+    """Whether htmx asks for a part of a page."""
+    return bool(request.headers.get("HX-Request") == "true")

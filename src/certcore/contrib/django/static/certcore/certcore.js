@@ -1,0 +1,73 @@
+// The section works without this file: it copies texts, chooses all rows, and keeps live parts of a page quiet.
+(function () {
+  "use strict";
+  const shown = {};
+
+  function announce(text) {
+    const place = document.getElementById("announcement");
+    if (place && text) {
+      place.textContent = "";
+      window.setTimeout(function () { place.textContent = text; }, 50);
+    }
+  }
+
+  // <button type="button" data-copy="text"> or data-copy-from="#id of the element whose text is copied".
+  document.addEventListener("click", function (event) {
+    const button = event.target.closest("[data-copy], [data-copy-from]");
+    if (!button) { return; }
+    const from = button.dataset.copyFrom ? document.querySelector(button.dataset.copyFrom) : null;
+    const text = from ? ("value" in from ? from.value : from.textContent) : button.dataset.copy;
+    copy(text).then(function () {
+      const place = document.getElementById("announcement");
+      announce(place ? place.dataset.copied : "");
+      button.classList.add("copied");
+      window.setTimeout(function () { button.classList.remove("copied"); }, 1500);
+    });
+  });
+
+  function copy(text) {
+    if (navigator.clipboard && window.isSecureContext) { return navigator.clipboard.writeText(text); }
+    return new Promise(function (done, failed) {  // plain http inside a network
+      const area = document.createElement("textarea");
+      area.value = text;
+      area.className = "hidden";
+      document.body.appendChild(area);
+      area.select();
+      const worked = document.execCommand("copy");
+      area.remove();
+      if (worked) { done(); } else { failed(new Error("copy")); }
+    });
+  }
+
+  document.querySelectorAll("[data-check-all]").forEach(function (box) {
+    box.hidden = false;
+    box.addEventListener("change", function () {
+      box.form.querySelectorAll("input[name=ids]").forEach(function (each) { each.checked = box.checked; });
+    });
+  });
+
+  // <form data-confirm="question">: asked before it is sent; the server asks again where it matters.
+  document.addEventListener("submit", function (event) {
+    const asking = event.submitter && event.submitter.dataset.confirm ? event.submitter : event.target;
+    if (asking.dataset.confirm && !window.confirm(asking.dataset.confirm)) { event.preventDefault(); }
+  });
+
+  // A live part is left alone while nobody looks at it or somebody works in it.
+  document.addEventListener("htmx:beforeRequest", function (event) {
+    const part = event.detail.elt;
+    if (!part.matches("[data-live]") || event.detail.requestConfig.verb !== "get") { return; }
+    const isUsed = part.contains(document.activeElement) || part.querySelector("input:checked, details[open]");
+    if (document.hidden || isUsed) { event.preventDefault(); }
+  });
+  document.addEventListener("htmx:configRequest", function (event) {
+    const seen = shown[event.detail.path];
+    if (seen) { event.detail.headers["X-Certcore-Seen"] = seen; }
+  });
+  document.addEventListener("htmx:afterRequest", function (event) {
+    const digest = event.detail.xhr.getResponseHeader("X-Certcore-Digest");
+    const path = event.detail.requestConfig.path;
+    if (!digest) { return; }
+    if (shown[path] && shown[path] !== digest) { announce(event.detail.elt.dataset.live); }
+    shown[path] = digest;
+  });
+})();

@@ -1,0 +1,34 @@
+"""The addresses of the section: ``path("ssl/", include("certcore.contrib.django.urls"))``."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import transaction
+from django.urls import URLPattern, path
+
+from certcore.contrib.django.views import dashboard, listing
+
+__all__ = ["app_name", "urlpatterns"]
+
+app_name = "certcore"
+
+
+def _outside_transactions(patterns: list[URLPattern]) -> list[URLPattern]:
+    """The views run without ATOMIC_REQUESTS: a call of certcore is a transaction of its own, on another connection."""
+    for pattern in patterns:
+        for alias in settings.DATABASES:
+            pattern.callback = transaction.non_atomic_requests(using=alias)(pattern.callback)
+    return patterns
+
+
+urlpatterns = _outside_transactions(
+    [
+        path("", dashboard.dashboard, name="dashboard"),
+        path("numbers/", dashboard.numbers, name="dashboard_numbers"),
+        path("certificates/", listing.certificate_list, name="certificate_list"),
+        path("certificates/rows/", listing.certificate_rows, name="certificate_rows"),
+        path("certificates/bulk/", listing.certificate_bulk, name="certificate_bulk"),
+        # Certificates: views/certificates.py and its neighbours. Fixed words before the ids.
+        # CA profiles, plugins, audit and deliveries.
+    ]
+)

@@ -1,0 +1,119 @@
+"""The start page: the numbers, what fails first, what is overdue, and who is waited for."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, Final
+
+from attrs import frozen
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_safe
+
+from certcore.contrib.django.access import SslAccess, config, ssl_for
+from certcore.contrib.django.pages import render_page
+from certcore.contrib.django.views.listing import ListedCertificate, listed, unless_seen
+from certcore.model.counts import CertificateCounts
+from certcore.model.lifecycle import Status
+from certcore.model.listing import SortKey
+from certcore.model.standing import Attempt, ConditionType
+
+__all__ = ["dashboard", "numbers"]
+
+#: How many certificates each list of the page has.
+_MOST_SHOWN: Final = 6
+#: The chart, in units of its own.
+_BAR: Final = 20
+_STEP: Final = 25
+_HEIGHT: Final = 44
+_DAYS_OF_WEEK: Final = 7
+
+
+@frozen(kw_only=True)
+class _Week:
+    """A bar of the chart."""
+
+    count: int
+    begins: Any
+    ends: Any
+    x: int
+    y: int
+    height: int
+    is_first: bool
+
+
+@require_safe
+def dashboard(request: HttpRequest) -> HttpResponse:
+    """The start page."""
+    return render_page(request, "certcore/dashboard.html", _context(ssl_for(request)))
+
+
+@require_safe
+def numbers(request: HttpRequest) -> HttpResponse:
+    """The part of it that changes; empty (204) while it has not."""
+    response = render_page(request, "certcore/_dashboard_numbers.html", _context(ssl_for(request)))
+    return unless_seen(request, response)
+
+
+def _context(access: SslAccess) -> dict[str, Any]:
+    counts = access.core.certificates.counts()
+    weeks = _weeks(counts)
+    return {
+        "section": "dashboard",
+        "counts": counts,
+        "statuses": [(status, counts.by_status[status]) for status in Status],
+        "owner_needed": counts.by_condition[ConditionType.OWNER_ACTION_NEEDED],
+        "deployment_failed": counts.by_condition[ConditionType.DEPLOYMENT_FAILED],
+        "active": counts.by_status[Status.ACTIVE],
+        "expired": counts.by_status[Status.EXPIRED],
+        "failed": counts.by_status[Status.ERROR],
+        "ending": counts.ending_within,
+        "weeks": weeks,
+        "chart_width": len(weeks) * _STEP,
+        "failing": _failing(access, counts),
+        "waiting_owner": _rows(
+            access,
+            bool(counts.by_condition[ConditionType.OWNER_ACTION_NEEDED]),
+            condition=ConditionType.OWNER_ACTION_NEEDED,
+        ),
+        "waiting_administrator": _rows(access, True, attempt=Attempt.ADMINISTRATOR),
+        "refresh_seconds": config().settings().refresh_seconds,
+    }
+
+
+def _failing(access: SslAccess, counts: CertificateCounts) -> list[ListedCertificate]:
+    """Renewals in danger, those that end first at the top; then failed issuances and failed deployments."""
+    lines = _rows(access, bool(counts.overdue), condition=ConditionType.RENEWAL_IN_DANGER, order=SortKey.NOT_AFTER)
+    lines += _rows(access, bool(counts.by_status[Status.ERROR]), status=Status.ERROR)
+    has_failed = bool(counts.by_condition[ConditionType.DEPLOYMENT_FAILED])
+    lines += _rows(access, has_failed, condition=ConditionType.DEPLOYMENT_FAILED)
+    return list({each.row.certificate.id: each for each in lines}.values())[:_MOST_SHOWN]
+
+
+def _rows(access: SslAccess, is_asked: bool, **filters: Any) -> list[ListedCertificate]:  # noqa: FBT001 - a condition
+    """The first certificates of a filter; nothing is asked where the numbers say that there is none."""
+    if not is_asked:
+        return []
+    return [listed(row) for row in access.core.certificates.rows(limit=_MOST_SHOWN, **filters).items]
+
+
+def _weeks(counts: CertificateCounts) -> list[_Week]:
+    """The bars: how many leaves end in each week."""
+    numbers_of_weeks = counts.ending_by_week
+    most = max(1, *numbers_of_weeks)
+    return [
+        _Week(
+            count=count,
+            begins=counts.at + timedelta(days=_DAYS_OF_WEEK * week),
+            ends=counts.at + timedelta(days=_DAYS_OF_WEEK * (week + 1)),
+            x=week * _STEP,
+            y=_HEIGHT - _bar(count, most),
+            height=_bar(count, most),
+            is_first=week == 0,
+        )
+        for week, count in enumerate(numbers_of_weeks)
+    ]
+
+
+def _bar(count: int, most: int) -> int:
+    """The height of a bar; what is not zero is seen."""
+    return 0 if count == 0 else max(3, round(count * (_HEIGHT - 4) / most))

@@ -1,0 +1,336 @@
+"""The list of certificates, and what is done with many of them at once."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from attrs import asdict, frozen
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_POST, require_safe
+
+from certcore.contrib.django.access import SslAccess, config, ssl_for
+from certcore.contrib.django.pages import render_page
+from certcore.errors import AccessDeniedError, CertCoreError, InvalidInputError
+from certcore.hints import Message
+from certcore.model.conditions import Condition
+from certcore.model.lifecycle import Status
+from certcore.model.listing import SortKey
+from certcore.model.permissions import Permission
+from certcore.model.revocation import RevocationReason
+from certcore.model.rows import CertificateRow
+from certcore.model.standing import ConditionStatus, ConditionType
+
+__all__ = ["ListedCertificate", "certificate_bulk", "certificate_list", "certificate_rows", "listed"]
+
+#: What a row says below its status, the most urgent first.
+_REASONS: Final = (
+    ConditionType.RENEWAL_IN_DANGER,
+    ConditionType.DEPLOYMENT_FAILED,
+    ConditionType.OWNER_ACTION_NEEDED,
+    ConditionType.ISSUING,
+    ConditionType.RENEWING,
+)
+#: The conditions that a list can be asked for.
+_FILTERS: Final = (
+    ConditionType.RENEWAL_IN_DANGER,
+    ConditionType.OWNER_ACTION_NEEDED,
+    ConditionType.DEPLOYMENT_FAILED,
+    ConditionType.ISSUING,
+    ConditionType.RENEWING,
+    ConditionType.READY,
+)
+_ENDS_SOON_DAYS: Final = 14
+_MOST_SHOWN_ALIASES: Final = 3
+_MOST_CHOSEN: Final = 200
+_RESULTS: Final = "certcore_bulk_results"
+_SORTS: Final[Mapping[SortKey, Any]] = MappingProxyType(
+    {
+        SortKey.DOMAIN: gettext_lazy("Domain"),
+        SortKey.NOT_AFTER: gettext_lazy("Days left"),
+        SortKey.CREATED_AT: gettext_lazy("Created"),
+    }
+)
+
+
+@frozen(kw_only=True)
+class ListedCertificate:
+    """A row of the list, with what its badges say."""
+
+    row: CertificateRow
+    #: Why it wants somebody, or what is going on; holding conditions, the most urgent first.
+    reasons: tuple[Condition, ...]
+    #: What a failed issuance said; None without one.
+    problem: Message | None
+    #: The class of the badge with the days.
+    days_class: str
+    #: What became of it in the action that was taken last; None where nothing was.
+    result: Mapping[str, Any] | None = None
+
+    @property
+    def shown_aliases(self) -> tuple[str, ...]:
+        """The first names besides the domain."""
+        return tuple(name.display for name in self._others[:_MOST_SHOWN_ALIASES])
+
+    @property
+    def more_aliases(self) -> int:
+        """How many names are not shown."""
+        return max(0, len(self._others) - _MOST_SHOWN_ALIASES)
+
+    @property
+    def _others(self) -> Sequence[Any]:
+        certificate = self.row.certificate
+        return [name for name in certificate.names if name != certificate.domain]
+
+
+def listed(row: CertificateRow, result: Mapping[str, Any] | None = None) -> ListedCertificate:
+    """A row with what its badges say.
+
+    Args:
+        row: The row.
+        result: What became of it in the action that was taken last.
+    """
+    certificate = row.certificate
+    holding = {each.type: each for each in row.conditions if each.status is ConditionStatus.TRUE}
+    problem = certificate.problem.title_text if certificate.problem is not None else None
+    return ListedCertificate(
+        row=row,
+        reasons=tuple(holding[kind] for kind in _REASONS if kind in holding),
+        problem=problem if problem is not None and str(problem) else None,
+        days_class=_days_class(row, in_danger=ConditionType.RENEWAL_IN_DANGER in holding),
+        result=result,
+    )
+
+
+def _days_class(row: CertificateRow, *, in_danger: bool) -> str:
+    days = row.days_remaining
+    if days is None:
+        return "mute"
+    if days < 0 or in_danger or row.certificate.status in (Status.REVOKED, Status.EXPIRED):
+        return "bad"
+    return "warn" if days < _ENDS_SOON_DAYS and not row.certificate.renews_itself else "ok"
+
+
+@frozen(kw_only=True)
+class _Query:
+    """What the list is asked for, as the address says it."""
+
+    search: str = ""
+    status: str = ""
+    condition: str = ""
+    authority: str = ""
+    owner: str = ""
+    days_to: str = ""
+    order: str = "domain"
+    descending: bool = False
+    after: str = ""
+
+    @classmethod
+    def of(cls, values: QueryDict) -> _Query:
+        text = {
+            name: values.get(name, "").strip()
+            for name in ("search", "status", "condition", "authority", "owner", "days_to", "order", "after")
+        }
+        text["order"] = text["order"] or "domain"
+        return cls(descending=values.get("descending") == "1", **text)
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether anything is left out."""
+        return bool(self.search or self.status or self.condition or self.authority or self.owner or self.days_to)
+
+    def encoded(self, **changes: str | bool) -> str:
+        """The query of an address, with changes."""
+        values = asdict(self) | changes
+        if values["order"] == "domain":
+            del values["order"]
+        return urlencode({name: "1" if value is True else value for name, value in values.items() if value})
+
+    def filters(self, access: SslAccess, limit: int) -> dict[str, Any]:
+        """The arguments of `rows`."""
+        filters: dict[str, Any] = {"limit": limit}
+        if self.owner and access.owner is None:
+            filters["owner"] = self.owner
+        others = {
+            "status": self.status,
+            "condition": self.condition,
+            "authority": self.authority,
+            "after": self.after,
+            "days_to": _whole_number("days_to", self.days_to) if self.days_to else None,
+        }
+        chosen = {name: value for name, value in others.items() if value not in ("", None)}
+        is_sorted = self.order != SortKey.DOMAIN or self.descending
+        if self.search and not chosen and not is_sorted:
+            return {**filters, "search": self.search}
+        if self.search:  # a search goes with no other filter; the text of a name does
+            chosen["name"] = self.search
+        return {**filters, **chosen, "order": self.order, "descending": self.descending}
+
+
+def _whole_number(name: str, value: str) -> int:
+    try:
+        return int(value)
+    except ValueError:
+        raise InvalidInputError(name, Message("django.not_a_number", "must be a whole number.")) from None
+
+
+@require_safe
+def certificate_list(request: HttpRequest) -> HttpResponse:
+    """The list: filtered, sorted, in pages."""
+    access = ssl_for(request)
+    results = request.session.pop(_RESULTS, None)
+    context = _context(request, access, results)
+    context["summary"] = None if results is None else _summary(results)
+    context |= {
+        "section": "certificates",
+        "statuses": list(Status),
+        "condition_types": _FILTERS,
+        "authorities": list(_profiles(access)),
+        "reasons": list(RevocationReason),
+    }
+    return render_page(request, "certcore/certificate_list.html", context, status=422 if context["refused"] else 200)
+
+
+@require_safe
+def certificate_rows(request: HttpRequest) -> HttpResponse:
+    """The rows alone, for a page that looks for news; empty (204) while nothing has changed."""
+    context = _context(request, ssl_for(request), None)
+    response = render_page(request, "certcore/_certificate_rows.html", context)
+    return unless_seen(request, response)
+
+
+def unless_seen(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    """A part of a page; 204 where the page shows the same already, so that nothing in it moves.
+
+    Args:
+        request: Its header ``X-Certcore-Seen`` has the digest of what the page shows.
+        response: The part as it is now.
+    """
+    digest = hashlib.sha256(response.content).hexdigest()[:16]
+    if request.headers.get("X-Certcore-Seen") == digest:
+        return HttpResponse(status=204)
+    response["X-Certcore-Digest"] = digest
+    return response
+
+
+def _context(request: HttpRequest, access: SslAccess, results: Mapping[str, Any] | None) -> dict[str, Any]:
+    query = _Query.of(request.GET)
+    options = config().settings()
+    refused: InvalidInputError | None = None
+    rows: Sequence[CertificateRow] = ()
+    next_cursor = None
+    try:
+        page = access.core.certificates.rows(**query.filters(access, options.page_size))
+        rows, next_cursor = page.items, page.next_cursor
+    except InvalidInputError as error:
+        refused = error
+    each = (results or {}).get("certificates", {})
+    can_change = access.may(Permission.CERTIFICATE_EDIT)
+    return {
+        "rows": [listed(row, each.get(row.certificate.id)) for row in rows],
+        "query": query,
+        "encoded": query.encoded(),
+        "refused": refused,
+        "next_page": None if next_cursor is None else query.encoded(after=next_cursor),
+        "first_page": query.encoded(after="") if query.after else None,
+        "sorts": [_sort(query, key, label) for key, label in _SORTS.items()],
+        "can_change": can_change,
+        "refresh_seconds": options.refresh_seconds,
+        "shows_owner": access.owner is None,
+    }
+
+
+def _sort(query: _Query, key: SortKey, label: Any) -> dict[str, Any]:
+    is_current = query.order == key
+    direction = ("descending" if query.descending else "ascending") if is_current else "none"
+    encoded = query.encoded(order=str(key), descending=is_current and not query.descending, after="")
+    return {"key": str(key), "label": label, "direction": direction, "encoded": encoded}
+
+
+def _profiles(access: SslAccess) -> Iterator[Any]:
+    """The CA profiles that the list can be filtered by: those that the user may see, or use."""
+    try:
+        if access.may(Permission.AUTHORITY_VIEW):
+            yield from access.core.authorities.list()
+        elif access.owner is not None:
+            yield from access.core.authorities.usable()
+    except AccessDeniedError:
+        return
+
+
+#: What can be done with many certificates: the label, whether it is asked about first, the call.
+_BULK: Final[Mapping[str, tuple[Any, bool, Callable[..., Any]]]] = MappingProxyType(
+    {
+        "renew": (gettext_lazy("Renew"), False, lambda calls, ids, _: calls.bulk_renew(ids)),
+        "revoke": (gettext_lazy("Revoke"), True, lambda calls, ids, reason: calls.bulk_revoke(ids, reason=reason)),
+        "delete": (gettext_lazy("Delete"), True, lambda calls, ids, _: calls.bulk_delete(ids)),
+    }
+)
+
+
+@require_POST
+def certificate_bulk(request: HttpRequest) -> HttpResponse:
+    """Renew, revoke or delete the chosen certificates; what loses something is asked about first."""
+    access = ssl_for(request)
+    action, ids = request.POST.get("action", ""), request.POST.getlist("ids")
+    if only := request.POST.get("delete_one"):
+        action, ids = "delete", [only]
+    if action not in _BULK:
+        raise Http404(f"There is no action {action[:40]!r}.")
+    back = f"{reverse('certcore:certificate_list')}?{_Query.of(QueryDict(request.POST.get('query', ''))).encoded()}"
+    if not ids:
+        request.session[_RESULTS] = {"certificates": {}, "action": action}
+        return HttpResponseRedirect(back)
+    label, is_asked, call = _BULK[action]
+    if is_asked and request.POST.get("confirmed") != "yes":
+        context = {
+            "action": action,
+            "label": label,
+            "certificates": list(_chosen(access, ids)),
+            "query": request.POST.get("query", ""),
+            "reasons": list(RevocationReason),
+            "back": back,
+            "section": "certificates",
+        }
+        return render_page(request, "certcore/certificate_bulk.html", context)
+    results = call(access.core.certificates, ids, request.POST.get("reason") or RevocationReason.UNSPECIFIED)
+    each = {
+        result.certificate_id: {"ok": result.ok, "text": "" if result.ok else _said(access, result.error)}
+        for result in results
+    }
+    request.session[_RESULTS] = {"certificates": each, "action": action}
+    return HttpResponseRedirect(back)
+
+
+def _chosen(access: SslAccess, ids: Sequence[str]) -> Iterator[Any]:
+    """The chosen certificates that the user may see."""
+    for certificate_id in dict.fromkeys(ids[:_MOST_CHOSEN]):
+        try:
+            yield access.core.certificates.get(certificate_id)
+        except CertCoreError:
+            continue
+
+
+def _said(access: SslAccess, error: CertCoreError | None) -> str:
+    return "" if error is None else f"{access.translator(error.text)} {access.translator(error.advice_text)}".strip()
+
+
+def _summary(results: Mapping[str, Any]) -> dict[str, Any]:
+    """What the list says above itself after an action."""
+    each = results["certificates"]
+    failed = [result["text"] for result in each.values() if not result["ok"]]
+    label = _BULK[results["action"]][0]
+    if not each:
+        return {"level": "warning", "text": _("%(action)s: choose certificates first.") % {"action": label}}
+    values = {"action": label, "done": len(each) - len(failed), "all": len(each)}
+    return {
+        "level": "success" if not failed else "warning",
+        "text": _("%(action)s: %(done)s of %(all)s done.") % values,
+        "failures": list(dict.fromkeys(failed))[:10],
+    }
