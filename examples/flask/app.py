@@ -16,7 +16,7 @@ from certcore import CertCore, CertCoreError, InvalidInputError
 from certcore.hints import hint_to_json
 
 
-def create_app(core: CertCore | None = None) -> Flask:
+def create_app(core: CertCore | None = None) -> Flask:  # noqa: C901 - the routes, one after the other
     """The application; without a core it opens the one that the environment names, once per process."""
     app = Flask(__name__)
     core = core or CertCore.open(os.environ["CERTCORE_DATABASE"], keyring=os.environ["CERTCORE_KEYRING"])
@@ -54,7 +54,14 @@ def create_app(core: CertCore | None = None) -> Flask:
     def show(certificate_id: str) -> str:
         view = g.certificates.view(certificate_id)
         hints = [hint_to_json(hint) for hint in g.certificates.hints(certificate_id)]
-        return render_template("show.html", view=view, hints=hints)
+        return render_template("show.html", view=view, hints=hints, files=g.certificates.files(certificate_id))
+
+    @app.get("/<certificate_id>/files/<name>")
+    def download(certificate_id: str, name: str) -> object:
+        files = {each.name: each for each in g.certificates.files(certificate_id)}
+        file = files.get(name) or abort(404)
+        headers = {"Content-Disposition": f'attachment; filename="{name}"', "X-Content-Type-Options": "nosniff"}
+        return file.content, 200, {"Content-Type": file.media_type, **headers}
 
     @app.post("/<certificate_id>/run/<action>")
     def run(certificate_id: str, action: str) -> object:

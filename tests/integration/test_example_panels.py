@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from certcore import CertCore
+from certcore.testing import FrozenEnvironment, LittleAuthority
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 ANNA, BERT = ({"environ_overrides": {"REMOTE_USER": user}} for user in ("anna", "bert"))
 
@@ -59,6 +62,36 @@ def test_flask_issues_through_its_own_pages(panel, start_pebble):
     assert any(b"PRIVATE KEY" in files.read(name) for name in files.namelist())
     assert client.post(f"{page}/run/delete", **ANNA).location == "/"
     assert client.get(page, **ANNA).status_code == 404
+
+
+def test_flask_shows_every_ca_module():
+    """The CA modules under examples need no change of the panel: its pages have their texts, files and forms."""
+    plugins = [importlib.import_module(f"certcore_{name}.plugin") for name in ("local_ca", "manual_ca")]
+    clock = FrozenEnvironment()
+    with CertCore.in_memory(plugins=plugins, installed_plugins=False, environment=clock) as core:
+        hand = core.authorities.create("hand", module="manual_ca", settings={"ca_name": "Town Hall CA"}).id
+        private = core.authorities.create("private", module="local_ca").id
+        client = _example("flask").create_app(core).test_client()
+        made = {
+            authority: client.post("/new", data={"domain": "shop.test", "authority": authority}, **ANNA).location
+            for authority in (hand, private)
+        }
+        for page in made.values():
+            assert client.post(f"{page}/run/generate_csr", **ANNA).location == page
+            core.reconcile(page.removeprefix("/"))
+        shown = client.get(made[hand], **ANNA).text
+        assert "Town Hall CA" in shown
+        assert '<textarea name="chain">' in shown
+        csr = client.get(f"{made[hand]}/files/shop.test.csr", **ANNA)
+        assert csr.headers["Content-Disposition"] == 'attachment; filename="shop.test.csr"'
+        chain = LittleAuthority(clock.now()).issue(csr.text, now=clock.now())
+        assert client.post(f"{made[hand]}/run/upload_chain", data={"chain": chain}, **ANNA).location == made[hand]
+        core.reconcile(made[hand].removeprefix("/"))
+        for page in made.values():
+            assert "active" in client.get(page, **ANNA).text
+        assert client.get(f"{made[private]}/files/0001.crl", **ANNA).content_type == "application/pkix-crl"
+        assert client.get(f"{made[private]}/files/0002.crl", **ANNA).status_code == 404
+        assert client.get(f"{made[private]}/files/0001.crl", **BERT).status_code == 404
 
 
 @pytest.mark.pebble
