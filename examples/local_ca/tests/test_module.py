@@ -10,7 +10,14 @@ from cryptography import x509
 from certcore import CertCore
 from certcore.hints import Facts, Notice, hint_to_json
 from certcore.plugin import CAError, InvalidInputError, RevocationReason
-from certcore.testing import CAModuleContract, FrozenEnvironment, LittleAuthority, ModuleHarness, make_request
+from certcore.testing import (
+    CAModuleContract,
+    FrozenEnvironment,
+    LittleAuthority,
+    ModuleHarness,
+    conformance,
+    make_request,
+)
 from certcore_local_ca import plugin
 from certcore_local_ca.authority import CAKeyType, make_intermediate, make_root, pem_of
 from certcore_local_ca.name_constraints import NameConstraints
@@ -96,6 +103,12 @@ class TestLocalCA(CAModuleContract):
     @pytest.fixture
     def settings(self):
         return {"permitted_domains": ["house.example"]}
+
+
+def test_it_keeps_every_rule():
+    """The conformance suite of certcore finds no broken rule."""
+    report = conformance.run(plugin, settings={"permitted_domains": ["shop.test"]})
+    assert report.ok, report.text()
 
 
 def test_what_it_issues_leads_to_the_root_that_it_hands_out(core, tmp_path):

@@ -8,7 +8,7 @@ import certcore
 from certcore import CertCore
 from certcore.hints import hint_to_json
 from certcore.plugin import AccessDeniedError, InvalidInputError
-from certcore.testing import CAModuleContract, FrozenEnvironment, LittleAuthority
+from certcore.testing import CAModuleContract, FrozenEnvironment, LittleAuthority, conformance
 from certcore_manual_ca import plugin
 
 DAY = timedelta(days=1)
@@ -88,6 +88,19 @@ class TestManualCA(CAModuleContract):
         for row in core.certificates.rows(attempt="administrator").items:
             _upload(core, row.certificate.id, ca.issue(_csr(core, row.certificate.id), now=core.now()))
         super().wait(core, min(duration, timedelta(minutes=1)))
+
+
+def test_it_keeps_every_rule():
+    """The conformance suite of certcore finds no broken rule, with an administrator who uploads what is waited for."""
+
+    def others_act(core, certificate_id):
+        files = [file for file in core.certificates.files(certificate_id) if file.name.endswith(".csr")]
+        for csr in files if core.certificates.view(certificate_id).under_way else []:
+            chain = LittleAuthority(core.now()).issue(csr.content.decode(), now=core.now())
+            core.certificates.run_action(certificate_id, "upload_chain", {"chain": chain})
+
+    report = conformance.run(plugin, settings=SETTINGS, others_act=others_act)
+    assert report.ok, report.text()
 
 
 def test_from_the_csr_to_an_active_certificate(core, ca, clock):

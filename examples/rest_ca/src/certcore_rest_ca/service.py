@@ -111,6 +111,12 @@ class CAService:
             if order is not None and order.status == "pending":
                 self._orders[client, order_id] = evolve(order, status="cancelled")
 
+    @property
+    def placed(self) -> int:
+        """How many orders there are, in every status."""
+        with self._lock:
+            return len(self._orders)
+
     def pending(self) -> list[StoredOrder]:
         """The orders that wait for the approver."""
         with self._lock:
