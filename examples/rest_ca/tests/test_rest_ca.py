@@ -13,7 +13,7 @@ from certcore.plugin import CAError
 from certcore.testing import CAModuleContract, FrozenEnvironment, ModuleHarness, conformance, make_request
 from certcore_rest_ca import plugin
 from certcore_rest_ca.server import serve
-from certcore_rest_ca.service import CAService, ConflictError
+from certcore_rest_ca.service import CAService
 
 TOKENS = {"panel": "token-of-the-panel", "other": "token-of-another-panel", "approver": "token-of-the-approver"}
 
@@ -53,10 +53,11 @@ def _requested(core, authority_id, name="shop.example"):
 
 
 def _approve_all(server):
-    """What the approver does, over HTTP."""
-    with httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {TOKENS['approver']}"}) as client:
-        for order in client.get("pending").json()["orders"]:
-            client.post(f"pending/{order['client']}/{order['id']}/approve").raise_for_status()
+    """What the approver does, over HTTP, while the CA answers; another approver may be faster."""
+    headers = {"Authorization": f"Bearer {TOKENS['approver']}"}
+    with httpx.Client(base_url=server.url, headers=headers, verify=False) as client:  # http; making a context is slow
+        for order in client.get("pending").json().get("orders", ()):
+            assert client.post(f"pending/{order['client']}/{order['id']}/approve").status_code in {200, 409}
 
 
 def _later(core, clock, certificate_id, until="active", most=40):
@@ -115,15 +116,10 @@ def test_it_keeps_every_rule(server):
         finally:
             server.trouble = None
 
-    def approve(_core, _certificate_id):
-        for order in server.service.pending():
-            with contextlib.suppress(ConflictError):  # another thread was faster
-                server.service.approve(order.client, order.id)
-
     report = conformance.run(
         plugin,
         settings={"url": server.url, "token": TOKENS["panel"]},
-        others_act=approve,
+        others_act=lambda _core, _certificate_id: _approve_all(server),
         held_outside=lambda: len(server.service.pending()),
         orders_placed=lambda: server.service.placed,
         ca_down=ca_down,
