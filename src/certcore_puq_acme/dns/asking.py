@@ -15,15 +15,16 @@ from typing import Final, TypeVar
 
 from attrs import define, field, frozen
 
-from certcore_puq_acme.dns.port import NO_ANSWER, Answer, DnsPort, Question
+from certcore.messages import Message
+from certcore_puq_acme.dns.port import NO_ANSWER, Answer, DnsPort, Question, unusable
 from certcore_puq_acme.profile.settings import NameServer
 
 __all__ = ["BRIEF", "TOO_MANY", "TOO_SLOW", "USUAL", "Asking", "QuestionBudget", "asking", "waits_within"]
 
 #: Why a name was not looked at.
-TOO_SLOW: Final = "the DNS is too slow"
+TOO_SLOW: Final = Message("puq_acme.dns.too_slow", "the DNS is too slow")
 #: Why a question was not asked.
-TOO_MANY: Final = "the name costs too many questions"
+TOO_MANY: Final = Message("puq_acme.dns.too_many", "the name costs too many questions")
 #: Seconds to wait after each sending (of a question to one of several servers, and to one that has to answer).
 BRIEF: Final = (1.0, 2.0)
 USUAL: Final = (1.0, 2.0, 2.0)
@@ -121,7 +122,7 @@ class Asking:
         if answer.failure == NO_ANSWER and health.answered:
             answer = self._sent(server, question, BRIEF)  # the server is there: packets were lost
         with self._lock:
-            health.answered |= not answer.failure
+            health.answered |= answer.failure is None
             health.silences += answer.failure == NO_ANSWER
         future.set_result(answer)
         return answer
@@ -133,7 +134,7 @@ class Asking:
         try:
             return self.dns.query(server, question, _cut(waits, left))
         except Exception as error:  # isolation: others wait for this answer, and a network may be a stranger's
-            return Answer(failure=f"no usable answer ({type(error).__name__})")
+            return Answer(failure=unusable(type(error).__name__))
 
     def ask_each(
         self,

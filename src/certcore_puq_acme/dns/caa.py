@@ -11,6 +11,7 @@ import dns.rdataclass
 import dns.rdatatype
 from attrs import field, frozen
 
+from certcore.messages import Message
 from certcore.model.finding import Change, Finding, RecordChange, Severity
 from certcore_puq_acme.dns.codes import DnsCode
 from certcore_puq_acme.dns.findings import finding
@@ -35,7 +36,7 @@ class CaaAnswer:
     #: In text form: ``0 issue "ca.example"``.
     records: tuple[str, ...] = ()
     #: Why the lookup failed; empty when it succeeded.
-    failure: str = ""
+    failure: Message | str = ""
     #: Whether it failed in a way that lasts: the servers answer, but not this question.
     is_refusal: bool = False
 

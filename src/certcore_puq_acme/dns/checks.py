@@ -14,14 +14,23 @@ from typing import Final
 
 from attrs import field, frozen
 
+from certcore.messages import Message
 from certcore.model.finding import Finding, Severity, most_severe
 from certcore_puq_acme.dns.asking import USUAL, Asking, QuestionBudget, asking, waits_within
 from certcore_puq_acme.dns.caa import CaaAnswer, relevant_records
-from certcore_puq_acme.dns.classification import CheckedRecord, checked_cname
+from certcore_puq_acme.dns.classification import NO_SERVER, CheckedRecord, checked_cname
 from certcore_puq_acme.dns.codes import DnsCode
 from certcore_puq_acme.dns.delegation import Delegation
 from certcore_puq_acme.dns.findings import finding
-from certcore_puq_acme.dns.observations import MOST_HOPS, ServerState, shown_by
+from certcore_puq_acme.dns.observations import (
+    MOST_HOPS,
+    NO_AUTHORITY,
+    ServerState,
+    at_server,
+    listed,
+    shown_by,
+    some_values,
+)
 from certcore_puq_acme.dns.observing import observe_cnames
 from certcore_puq_acme.dns.port import Answer, DnsPort, Question
 from certcore_puq_acme.dns.query import SocketDns
@@ -31,7 +40,6 @@ from certcore_puq_acme.profile.zone_writer import ZoneConnections
 
 __all__ = ["DnsAccess", "DnsChecks", "ShownText"]
 
-_NO_SERVER: Final = "no DNS server is configured"
 #: Seconds that a resolver is waited for at most, whatever the profile's timeout.
 _LONGEST_WAIT: Final = 9.0
 _MOST_VALUES: Final = 5
@@ -54,7 +62,7 @@ class ShownText:
     #: Each server that answers, with its values.
     servers: tuple[tuple[str, tuple[str, ...]], ...] = ()
     #: Why there is no usable answer, in words; empty when there is one.
-    failure: str = ""
+    failure: Message | str = ""
 
 
 @frozen(kw_only=True)
@@ -198,7 +206,7 @@ class _Looking:
             if answering:
                 return
         if not self.finder.resolvers:
-            yield _not_seen(delegation, "", _NO_SERVER)
+            yield _not_seen(delegation, "", NO_SERVER)
         question = Question(name=delegation.name, kind="TXT")
         answers = self.asking.ask_each(self.finder.resolvers, question, budget, self.finder.patience)
         for resolver, answer in zip(self.finder.resolvers, answers, strict=True):
@@ -230,13 +238,13 @@ class _Looking:
             if answering:
                 return ShownText(servers=answering)
         if not self.finder.resolvers:
-            return ShownText(failure=_NO_SERVER)
+            return ShownText(failure=NO_SERVER)
         answers = self.asking.ask_each(
             self.finder.resolvers, Question(name=name, kind="TXT"), budget, self.finder.patience
         )
         for resolver, answer in zip(self.finder.resolvers, answers, strict=True):
             if not answer.is_positive:
-                return ShownText(failure=f"{resolver}: {answer.in_words}")
+                return ShownText(failure=at_server(resolver, answer.in_words))
         pairs = zip(self.finder.resolvers, answers, strict=True)
         return ShownText(servers=tuple((str(resolver), answer.values("TXT")) for resolver, answer in pairs))
 
@@ -246,19 +254,19 @@ class _Looking:
         if lookup.missing:
             return CaaAnswer(name=name, asked=name)
         shown = self._followed(name, "CAA", budget) if _can_be_asked(lookup) else None
-        failed = ""
+        failed: Message | str = ""
         for server, answer in shown or ():
             if _answers(answer):
                 return _caa_answer(name, answer)
-            failed = failed or f"{server}: {answer.in_words}"
+            failed = failed or at_server(server, answer.in_words)
         for resolver in self.finder.resolvers[:1] if not failed else ():
             answer = self.asking.ask(resolver, Question(name=name, kind="CAA"), budget, self.finder.patience)
             if answer.is_positive:
                 return _caa_answer(name, answer)
-            failed = f"{resolver}: {answer.in_words}"
+            failed = at_server(resolver, answer.in_words)
             return CaaAnswer(name=name, asked=name, failure=failed, is_refusal=answer.rcode == "SERVFAIL")
         is_refusal = any(shown_by(answer)[0] in (ServerState.FAILS, ServerState.LAME) for _, answer in shown or ())
-        return CaaAnswer(name=name, asked=name, failure=failed or _NO_SERVER, is_refusal=is_refusal)
+        return CaaAnswer(name=name, asked=name, failure=failed or NO_SERVER, is_refusal=is_refusal)
 
     def tech_zone(self, zone: str, canary: str, canary_name: str) -> Iterator[Finding]:
         """What is wrong with the tech zone."""
@@ -268,7 +276,7 @@ class _Looking:
             yield from self._tech_zone_at_resolvers(zone, canary, canary_name, budget)
             return
         if lookup.missing or (lookup.zone.apex != zone and not lookup.is_broken):
-            yield finding(DnsCode.TECH_ZONE_NOT_DELEGATED, name=zone, zone=zone, parent=lookup.zone.apex or "the root")
+            yield finding(DnsCode.TECH_ZONE_NOT_DELEGATED, name=zone, zone=zone, parent=lookup.zone.called)
             return
         for host in lookup.zone.without_address:
             less = Severity.WARNING if lookup.zone.servers else None
@@ -279,14 +287,14 @@ class _Looking:
         silent = [(server, answer) for server, answer in shown if not _answers(answer)]
         if not answering and silent:
             at_resolvers = tuple(self._tech_zone_at_resolvers(zone, canary, canary_name, budget))
-            said = "; ".join(f"{server}: {_words(answer)}" for server, answer in silent[:_MOST_VALUES])
+            said = listed(at_server(server, _words(answer)) for server, answer in silent[:_MOST_VALUES])
             less = Severity.WARNING if not at_resolvers else None  # servers behind the same router as this machine, say
             yield finding(DnsCode.TECH_ZONE_UNREACHABLE, name=zone, zone=zone, seen=said, severity=less)
             return
         for server, answer in silent:
             if shown_by(answer)[0] is ServerState.NO_ROUTE:
                 continue
-            said = f"{server}: {_words(answer)}"
+            said = at_server(server, _words(answer))
             yield finding(DnsCode.TECH_ZONE_UNREACHABLE, name=zone, zone=zone, seen=said, severity=Severity.WARNING)
         for server, answer in answering:
             if canary and canary not in answer.values("TXT"):
@@ -297,17 +305,23 @@ class _Looking:
     ) -> Iterator[Finding]:
         question = Question(name=canary_name or zone, kind="TXT" if canary else "SOA")
         if not self.finder.resolvers:
-            yield finding(DnsCode.TECH_ZONE_UNREACHABLE, name=zone, zone=zone, seen=_NO_SERVER)
+            yield finding(DnsCode.TECH_ZONE_UNREACHABLE, name=zone, zone=zone, seen=NO_SERVER)
         answers = self.asking.ask_each(self.finder.resolvers, question, budget, self.finder.patience)
         for resolver, answer in zip(self.finder.resolvers, answers, strict=True):
             if not answer.is_positive:
-                said = f"{resolver}: {answer.in_words}"
+                said = at_server(resolver, answer.in_words)
                 yield finding(DnsCode.TECH_ZONE_UNREACHABLE, name=zone, zone=zone, seen=said)
             elif not canary and not answer.values("SOA"):
-                said = f"{resolver}: there is no such zone"
+                said = at_server(resolver, Message("puq_acme.dns.no_such_zone", "there is no such zone"))
                 yield finding(DnsCode.TECH_ZONE_UNREACHABLE, name=zone, zone=zone, seen=said)
             elif canary and canary not in answer.values("TXT"):
-                yield _old_server(zone, canary_name, f"The resolver {resolver}", canary, answer)
+                yield _old_server(
+                    zone,
+                    canary_name,
+                    Message("puq_acme.dns.the_resolver", "The resolver {server}", {"server": str(resolver)}),
+                    canary,
+                    answer,
+                )
 
     def _followed(self, name: str, kind: str, budget: QuestionBudget) -> list[tuple[ServerAddress, Answer]] | None:
         """What all servers show at the end of a name's CNAMEs; None where no authoritative server can be asked."""
@@ -339,9 +353,9 @@ def _answers(answer: Answer) -> bool:
     return answer.is_positive and answer.authoritative
 
 
-def _words(answer: Answer) -> str:
+def _words(answer: Answer) -> Message | str:
     state, detail = shown_by(answer)
-    return "it does not answer with authority" if state is ServerState.ANSWERS else detail
+    return NO_AUTHORITY if state is ServerState.ANSWERS else detail
 
 
 def _caa_answer(name: str, answer: Answer) -> CaaAnswer:
@@ -352,13 +366,13 @@ def _caa_answer(name: str, answer: Answer) -> CaaAnswer:
 def _difference(delegation: Delegation, server: str, shown: set[str], wanted: set[str]) -> Iterator[Finding]:
     missing = wanted - shown
     if missing:
-        yield _not_seen(delegation, server, f"{len(wanted) - len(missing)} of {len(wanted)} values")
+        yield _not_seen(delegation, server, some_values(len(wanted) - len(missing), len(wanted)))
 
 
-def _not_seen(delegation: Delegation, server: str, seen: str) -> Finding:
+def _not_seen(delegation: Delegation, server: str, seen: Message | str) -> Finding:
     return finding(DnsCode.TXT_MISSING, name=delegation.name, zone=delegation.zone, server=server, seen=seen)
 
 
-def _old_server(zone: str, name: str, server: str, canary: str, answer: Answer) -> Finding:
-    seen = ", ".join(answer.values("TXT")[:_MOST_VALUES]) or "nothing"
+def _old_server(zone: str, name: str, server: Message | str, canary: str, answer: Answer) -> Finding:
+    seen = ", ".join(answer.values("TXT")[:_MOST_VALUES]) or Message("puq_acme.dns.nothing", "nothing")
     return finding(DnsCode.TECH_ZONE_OLD_SERVER, name=name, zone=zone, server=server, expected=canary, seen=seen)

@@ -9,17 +9,28 @@ from typing import Any, Final
 
 from attrs import evolve, frozen
 
+from certcore.messages import Message
 from certcore.model.finding import Change, Finding, RecordChange, Severity, most_severe
 from certcore.model.hints import RecordState
 from certcore.net.addresses import address_kind
 from certcore_puq_acme.dns.codes import DnsCode
 from certcore_puq_acme.dns.findings import finding
-from certcore_puq_acme.dns.observations import MOST_HOPS, CnameObservation, Hop, ResolverShown, ServerState, in_words
+from certcore_puq_acme.dns.observations import (
+    MOST_HOPS,
+    CnameObservation,
+    Hop,
+    ResolverShown,
+    ServerState,
+    at_server,
+    in_words,
+)
 from certcore_puq_acme.dns.zones import ServerAddress, is_in, parent_name
 from certcore_puq_acme.profile.limits import is_public_suffix
 
-__all__ = ["CheckedRecord", "checked_cname", "cname_findings", "findings_of_servers", "wrong_target"]
+__all__ = ["NO_SERVER", "CheckedRecord", "checked_cname", "cname_findings", "findings_of_servers", "wrong_target"]
 
+#: What is said where there is no resolver to ask.
+NO_SERVER: Final = Message("puq_acme.dns.no_server", "no DNS server is configured")
 _SERVER_CODES: Final = MappingProxyType(
     {
         ServerState.LAME: DnsCode.SERVER_LAME,
@@ -62,7 +73,7 @@ class CheckedRecord:
     target: str
     state: RecordState
     #: The reason in words, or the target that was seen instead.
-    seen: str = ""
+    seen: Message | str = ""
     #: The first one is the cause.
     findings: tuple[Finding, ...] = ()
 
@@ -70,20 +81,21 @@ class CheckedRecord:
 def checked_cname(observation: CnameObservation, now: datetime) -> CheckedRecord:
     """The state of the CNAME, with what was found of it."""
     findings = cname_findings(observation, now)
+    no_words: Message | str = ""
     first = findings[0] if findings and findings[0].severity is Severity.ERROR else None
     if first is None:
         chain = observation.chain or next((one.chain for one in observation.resolvers if one.chain), ())
-        state, seen = RecordState.CORRECT, chain[-1] if chain else ""
+        state, seen = RecordState.CORRECT, chain[-1] if chain else no_words
     else:
         code = DnsCode(first.code)
-        seen = str(first.seen)
+        seen = first.seen
         state = RecordState.MISSING
         if code in _WRONG or (code is DnsCode.CNAME_BEHIND_WILDCARD and observation.chain):
             state = RecordState.WRONG
         elif code in _UNREACHABLE:
             state = RecordState.UNREACHABLE
         if state is RecordState.UNREACHABLE and first.server:
-            seen = f"{first.server}: {first.seen}"
+            seen = at_server(first.server, first.seen)
     return CheckedRecord(
         base=observation.base,
         name=observation.name,
@@ -122,11 +134,11 @@ def wrong_target(observation: CnameObservation, chain: tuple[str, ...]) -> Findi
     name, expected, last = observation.name, observation.expected, chain[-1]
     code = DnsCode.CNAME_WRONG_TARGET
     extra: dict[str, Any] = {}
+    shown: Message | str = " → ".join(chain)
     label, _, zone = expected.partition(".")
     if last == name or last in chain[:-1]:
-        code, shown = DnsCode.CNAME_LOOP, f"{chain[0]} (a CNAME loop)"
+        code, shown = DnsCode.CNAME_LOOP, Message("puq_acme.dns.loop", "{name} (a CNAME loop)", {"name": chain[0]})
     else:
-        shown = " → ".join(chain)
         suffix = last.removeprefix(f"{expected}.")
         if suffix != last and is_in(name, suffix):
             code = DnsCode.CNAME_TARGET_NOT_FINAL
@@ -154,9 +166,7 @@ def _by_servers(observation: CnameObservation) -> Iterator[Finding]:
         return
     is_below = is_in(observation.registered, zone.apex) and zone.apex != observation.registered
     if is_below and observation.missing and is_in(observation.registered, observation.missing):
-        yield finding(
-            DnsCode.DOMAIN_NOT_REGISTERED, name=name, zone=observation.registered, parent=zone.apex or "the root"
-        )
+        yield finding(DnsCode.DOMAIN_NOT_REGISTERED, name=name, zone=observation.registered, parent=zone.called)
         return
     if is_below and not observation.is_broken and not observation.chain and is_public_suffix(zone.apex):
         yield finding(DnsCode.DOMAIN_NOT_DELEGATED, name=name, zone=observation.registered, parent=zone.apex)
@@ -184,9 +194,7 @@ def findings_of_servers(observation: CnameObservation) -> Iterator[Finding]:
             host = one.server.partition(" ")[0]
             if code is None or (":" in one.server and host in hosts and True not in families):
                 continue  # IPv6 may not work on this machine
-            yield finding(
-                code, name=hop.name, severity=less, server=one.server, seen=one.detail, zone=zone.apex or "the root"
-            )
+            yield finding(code, name=hop.name, severity=less, server=one.server, seen=one.detail, zone=zone.called)
         for host in zone.without_address:
             yield finding(DnsCode.SERVER_WITHOUT_ADDRESS, name=hop.name, severity=less, server=host, zone=zone.apex)
         for address in zone.not_asked:
@@ -257,7 +265,7 @@ def _why_missing(observation: CnameObservation) -> Finding:
     wildcard = set(observation.wildcard)
     own = [record for record in observation.at_name if record not in wildcard]
     code, seen = DnsCode.CNAME_MISSING, ""
-    extra: dict[str, Any] = {"by": f"all name servers of {zone}"}
+    extra: dict[str, Any] = {"by": Message("puq_acme.dns.by_servers", "all name servers of {zone}", {"zone": zone})}
     exists = any(one.exists for hop in observation.hops[:1] for one in hop.answering)
     if texts := [record for record in own if record.startswith("TXT ")]:
         code, seen = DnsCode.TXT_INSTEAD_OF_CNAME, texts[0]
@@ -316,7 +324,7 @@ def _old_answer(observation: CnameObservation, one: ResolverShown, now: datetime
         zone=observation.zone.apex,
         server=one.server,
         expected=observation.expected,
-        seen=" → ".join(one.chain) or "no record",
+        seen=" → ".join(one.chain) or Message("puq_acme.dns.no_record", "no record"),
         until=until,
     )
 
@@ -330,7 +338,8 @@ def _decided_by_resolvers(observation: CnameObservation, now: datetime) -> Itera
             yield wrong_target(observation, one.chain)
         elif one.state is ServerState.ANSWERS:
             until = f"{now + timedelta(seconds=one.ttl):%Y-%m-%d %H:%M UTC}"
-            by = f"the resolver {one.server}, which keeps this answer until {until}"
+            text = "the resolver {server}, which keeps this answer until {until}"
+            by = Message("puq_acme.dns.by_resolver", text, {"server": one.server, "until": until})
             yield finding(
                 DnsCode.CNAME_MISSING,
                 name=observation.name,
@@ -350,7 +359,7 @@ def _decided_by_resolvers(observation: CnameObservation, now: datetime) -> Itera
             name=observation.name,
             severity=Severity.ERROR,
             server="",
-            seen="no DNS server is configured",
+            seen=NO_SERVER,
         )
 
 

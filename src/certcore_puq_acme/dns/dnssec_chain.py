@@ -13,16 +13,17 @@ import dns.name
 import dns.rdata
 import dns.rdataclass
 
+from certcore.messages import Message
 from certcore_puq_acme.dns.asking import Asking, QuestionBudget
 from certcore_puq_acme.dns.port import Answer, Question
 from certcore_puq_acme.dns.zones import FoundZone
 
 __all__ = ["where_it_breaks"]
 
-_UNKNOWN: Final = "a resolver that validates refuses it"
+_UNKNOWN: Final = Message("puq_acme.dns.dnssec.refused", "a resolver that validates refuses it")
 
 
-def where_it_breaks(path: Sequence[FoundZone], asking: Asking, budget: QuestionBudget, now: datetime) -> str:
+def where_it_breaks(path: Sequence[FoundZone], asking: Asking, budget: QuestionBudget, now: datetime) -> Message:
     """Where the chain breaks, from the top down; as far as that can be seen.
 
     Args:
@@ -47,28 +48,33 @@ def where_it_breaks(path: Sequence[FoundZone], asking: Asking, budget: QuestionB
 
 def _trouble_of_keys(
     parent: FoundZone, zone: FoundZone, fingerprints: Iterable[str], answer: Answer, now: datetime
-) -> str | None:
-    above = parent.apex or "the root"
+) -> Message | None:
+    params = {"zone": zone.apex, "parent": parent.called}
     keys = answer.at(zone.apex, "DNSKEY")
     if not keys:
-        return f"{above} holds DS records for {zone.apex}, which has no keys (DNSKEY)"
+        text = "{parent} holds DS records for {zone}, which has no keys (DNSKEY)"
+        return Message("puq_acme.dns.dnssec.no_keys", text, params)
     if not any(_fits(zone.apex, fingerprint, key) for fingerprint in fingerprints for key in keys):
-        return f"no key (DNSKEY) of {zone.apex} fits the DS records for it in {above}"
+        text = "no key (DNSKEY) of {zone} fits the DS records for it in {parent}"
+        return Message("puq_acme.dns.dnssec.no_key_fits", text, params)
     return _trouble_of_signatures(zone, answer, now)
 
 
-def _trouble_of_signatures(zone: FoundZone, answer: Answer, now: datetime) -> str | None:
+def _trouble_of_signatures(zone: FoundZone, answer: Answer, now: datetime) -> Message | None:
     if not answer.answer:
         return None
     signatures = [_read("RRSIG", value) for value in answer.at(zone.apex, "RRSIG")]
     valid = [one for one in signatures if one is not None]
     if not valid:
-        return f"the records of {zone.apex} carry no signatures (RRSIG)"
+        text = "the records of {zone} carry no signatures (RRSIG)"
+        return Message("puq_acme.dns.dnssec.unsigned", text, {"zone": zone.apex})
     last = max(one.expiration for one in valid)
     if last < now.timestamp():
-        return f"the signatures of {zone.apex} expired on {datetime.fromtimestamp(last, UTC):%Y-%m-%d}"
+        params = {"zone": zone.apex, "day": f"{datetime.fromtimestamp(last, UTC):%Y-%m-%d}"}
+        return Message("puq_acme.dns.dnssec.expired", "the signatures of {zone} expired on {day}", params)
     if min(one.inception for one in valid) > now.timestamp():
-        return f"the signatures of {zone.apex} are not valid yet"
+        text = "the signatures of {zone} are not valid yet"
+        return Message("puq_acme.dns.dnssec.not_yet", text, {"zone": zone.apex})
     return None
 
 

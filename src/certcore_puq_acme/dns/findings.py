@@ -36,17 +36,29 @@ def finding(
             printable, and cut.
     """
     row = FINDING_CODES[code]
-    shown = {key: printable(str(value), _LONGEST_SHOWN) for key, value in {"name": name, **params}.items()}
+    shown = {key: _printable(value) for key, value in {"name": name, **params}.items()}
     usual = {"server": "", "expected": "", "seen": "", **shown}
     key = f"puq_acme.finding.{code}"
     return Finding(
         code=str(code),
         severity=severity or row.severity,
-        name=usual["name"],
-        server=usual["server"],
+        name=str(usual["name"]),
+        server=str(usual["server"]),
         expected=usual["expected"],
         seen=usual["seen"],
         cause=Message(f"{key}.cause", row.cause, usual),  # text: FINDING_CODES
         advice=Message(f"{key}.advice", row.advice, usual),  # text: FINDING_CODES
         remedy=tuple(remedy),
     )
+
+
+def _printable(value: object) -> Message | str:
+    """A text, or a message with its parameters, as it can be shown."""
+    if not isinstance(value, Message):
+        return printable(str(value), _LONGEST_SHOWN)
+    params = {name: _printable_param(param) for name, param in value.params.items()}
+    return Message(value.key, value.text, params, singular=value.singular)  # text: the message itself
+
+
+def _printable_param(value: object) -> object:
+    return tuple(_printable(item) for item in value) if isinstance(value, tuple) else _printable(value)

@@ -8,26 +8,33 @@ from typing import Final
 
 from attrs import frozen
 
+from certcore.messages import Message
 from certcore_puq_acme.dns.asking import TOO_MANY, TOO_SLOW
 from certcore_puq_acme.dns.port import NO_ANSWER, NOT_LISTENING, UNREACHABLE, Answer
 from certcore_puq_acme.dns.zones import FoundZone
 
 __all__ = [
     "MOST_HOPS",
+    "NO_AUTHORITY",
     "CnameObservation",
     "Hop",
     "ResolverShown",
     "ServerState",
     "Shown",
+    "at_server",
     "followed",
     "in_words",
+    "listed",
     "negative_ttl",
     "shown",
     "shown_by",
+    "some_values",
 ]
 
 #: How long a chain of CNAMEs may be (RFC 1034 section 3.6.2 leaves it to the resolver).
 MOST_HOPS: Final = 8
+#: What is said of a server that answers for a zone without serving it.
+NO_AUTHORITY: Final = Message("puq_acme.dns.no_authority", "it does not answer with authority")
 
 
 class ServerState(StrEnum):
@@ -53,7 +60,7 @@ class Shown:
     server: str
     state: ServerState
     #: Why it does not answer, in words.
-    detail: str = ""
+    detail: Message | str = ""
     #: Whether the name exists (NOERROR).
     exists: bool = False
     #: The target of the CNAME; empty without one.
@@ -85,7 +92,7 @@ class ResolverShown:
 
     server: str
     state: ServerState
-    detail: str = ""
+    detail: Message | str = ""
     #: The chain of CNAMEs, as far as it goes.
     chain: tuple[str, ...] = ()
     #: Seconds that it keeps what it shows.
@@ -129,7 +136,7 @@ class CnameObservation:
     without_underscore_at: str = ""
     at_domain: bool = False
     #: Where the chain of DNSSEC breaks, in words.
-    dnssec_break: str = ""
+    dnssec_break: Message | str = ""
     resolvers: tuple[ResolverShown, ...] = ()
 
     @property
@@ -156,7 +163,7 @@ def shown(server: str, name: str, answer: Answer) -> Shown:
     """What an authoritative server shows at a name, from its answer to a question for CNAME."""
     state, detail = shown_by(answer)
     if state is ServerState.ANSWERS and not answer.authoritative:
-        state, detail = ServerState.LAME, "it does not answer with authority"
+        state, detail = ServerState.LAME, NO_AUTHORITY
     if state is not ServerState.ANSWERS:
         return Shown(server=server, state=state, detail=detail)
     return Shown(
@@ -167,7 +174,7 @@ def shown(server: str, name: str, answer: Answer) -> Shown:
     )
 
 
-def shown_by(answer: Answer) -> tuple[ServerState, str]:
+def shown_by(answer: Answer) -> tuple[ServerState, Message | str]:
     """Whether a server answers, and in words why not."""
     if answer.failure in (TOO_MANY, TOO_SLOW):
         return ServerState.NOT_ASKED, answer.failure
@@ -180,7 +187,7 @@ def shown_by(answer: Answer) -> tuple[ServerState, str]:
     if answer.is_positive:
         return ServerState.ANSWERS, ""
     state = ServerState.FAILS if answer.rcode in ("SERVFAIL", "FORMERR", "NOTIMP") else ServerState.LAME
-    return state, f"it {answer.in_words}"
+    return state, answer.in_words
 
 
 def negative_ttl(answer: Answer) -> int:
@@ -193,6 +200,24 @@ def _ttl(soa: str, ttl: int) -> int:
     return min(ttl, int(fields[-1])) if fields and fields[-1].isdecimal() else ttl
 
 
-def in_words(shown: Iterable[Shown]) -> str:
+def in_words(shown: Iterable[Shown]) -> Message:
     """What several servers show, in words."""
-    return "; ".join(f"{one.server}: {one.cname or one.detail or 'no CNAME'}" for one in shown)
+    nothing = Message("puq_acme.dns.no_cname", "no CNAME")
+    return listed(at_server(one.server, one.cname or one.detail or nothing) for one in shown)
+
+
+def at_server(server: object, said: Message | str) -> Message:
+    """What one server shows."""
+    return Message("puq_acme.dns.at_server", "{server}: {said}", {"server": str(server), "said": said})
+
+
+def listed(parts: Iterable[Message]) -> Message:
+    """Several of them, one after the other."""
+    *others, last = parts
+    before = [Message("puq_acme.dns.listed.part", "{part};", {"part": part}) for part in others]
+    return Message("puq_acme.dns.listed", "{parts}", {"parts": (*before, last)})
+
+
+def some_values(shown: int, wanted: int) -> Message:
+    """How many of the wanted TXT values a server shows."""
+    return Message("puq_acme.dns.some_values", "{shown} of {wanted} values", {"shown": shown, "wanted": wanted})

@@ -15,6 +15,7 @@ from typing import Final
 
 from attrs import frozen
 
+from certcore.messages import Message
 from certcore.model.names import DnsName
 from certcore_puq_acme.accounts.known_directory import KnownDirectory
 from certcore_puq_acme.accounts.records import AccountRecord
@@ -33,6 +34,7 @@ __all__ = [
 ]
 
 PERSIST_LABEL: Final = "_validation-persist"
+_OF_OTHERS: Final = Message("puq_acme.dns.other_cas", "records of other CAs only")
 _HASH: Final = "sha-256"
 _ANY_DOMAIN: Final = "*"
 _TAG: Final = re.compile(r"[A-Za-z0-9]+")
@@ -92,7 +94,7 @@ class Verdict:
     #: What is wrong; None when nothing is.
     code: DnsCode | None = None
     #: What was seen instead; the good record when nothing is wrong.
-    seen: str = ""
+    seen: Message | str = ""
     #: When a good record expires; None for never.
     until: datetime | None = None
 
@@ -188,7 +190,7 @@ def judge(
     records = [record for record in map(PersistRecord.parse, values) if record is not None]
     ours = [record for record in records if record.issuer in names]
     if not ours:
-        return Verdict(code=DnsCode.PERSIST_MISSING, seen="records of other CAs only" if records else "")
+        return Verdict(code=DnsCode.PERSIST_MISSING, seen=_OF_OTHERS if records else "")
     of_account = [record for record in ours if record.account_uri in accounts]
     if not of_account:
         return Verdict(code=DnsCode.PERSIST_OTHER_ACCOUNT, seen=ours[0].account_uri)

@@ -7,17 +7,24 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from attrs import frozen
 
+from certcore.messages import Message
+
 if TYPE_CHECKING:
     from certcore_puq_acme.profile.settings import NameServer
 
-__all__ = ["NOT_LISTENING", "NO_ANSWER", "UNREACHABLE", "Answer", "DnsPort", "Question", "Record"]
+__all__ = ["NOT_LISTENING", "NO_ANSWER", "UNREACHABLE", "Answer", "DnsPort", "Question", "Record", "unusable"]
 
 #: The failure of a server that did not answer in time.
-NO_ANSWER: Final = "no answer in time"
+NO_ANSWER: Final = Message("puq_acme.dns.no_answer", "no answer in time")
 #: The failure of an address at which no process listens.
-NOT_LISTENING: Final = "no DNS server listens there"
+NOT_LISTENING: Final = Message("puq_acme.dns.not_listening", "no DNS server listens there")
 #: The failure where this machine has no route to the server: it has no IPv6, say.
-UNREACHABLE: Final = "the network cannot be reached from here"
+UNREACHABLE: Final = Message("puq_acme.dns.unreachable", "the network cannot be reached from here")
+
+
+def unusable(why: object) -> Message:
+    """The failure of a server whose answer cannot be used."""
+    return Message("puq_acme.dns.unusable", "no usable answer ({why})", {"why": str(why)})
 
 
 @frozen(kw_only=True)
@@ -61,8 +68,8 @@ class Answer:
     additional: tuple[Record, ...] = ()
     #: The Extended DNS Errors (RFC 8914) in words; empty without one.
     extended_error: str = ""
-    #: Why there is no answer; empty when there is one.
-    failure: str = ""
+    #: Why there is no answer; None when there is one.
+    failure: Message | None = None
 
     @property
     def is_positive(self) -> bool:
@@ -70,11 +77,14 @@ class Answer:
         return self.rcode in ("NOERROR", "NXDOMAIN")
 
     @property
-    def in_words(self) -> str:
+    def in_words(self) -> Message:
         """Why the answer cannot be used, in words."""
-        if self.failure:
+        if self.failure is not None:
             return self.failure
-        return f"answered {self.rcode}" + (f" ({self.extended_error})" if self.extended_error else "")
+        if self.extended_error:
+            params = {"rcode": self.rcode, "why": self.extended_error}
+            return Message("puq_acme.dns.answered_because", "it answered {rcode} ({why})", params)
+        return Message("puq_acme.dns.answered", "it answered {rcode}", {"rcode": self.rcode})
 
     def values(self, kind: str) -> tuple[str, ...]:
         """The values of a type in the answer section, at whatever name."""

@@ -19,9 +19,10 @@ import dns.resolver
 import dns.rrset
 from attrs import frozen
 
+from certcore.messages import Message
 from certcore.net.foreign_text import printable
 from certcore.net.telemetry import DNS_QUERY, measured
-from certcore_puq_acme.dns.port import NO_ANSWER, NOT_LISTENING, UNREACHABLE, Answer, Question, Record
+from certcore_puq_acme.dns.port import NO_ANSWER, NOT_LISTENING, UNREACHABLE, Answer, Question, Record, unusable
 from certcore_puq_acme.profile.settings import NameServer
 
 __all__ = ["SocketDns", "query"]
@@ -30,6 +31,7 @@ __all__ = ["SocketDns", "query"]
 _PAYLOAD: Final = 1232
 #: How many records of one section are read.
 _MOST_RECORDS: Final = 1000
+_NOT_DNS: Final = Message("puq_acme.dns.not_dns", "no usable answer: it is not a DNS message")
 #: How much of the text of an Extended DNS Error is kept.
 _LONGEST_TEXT: Final = 200
 #: What servers answer that do not know EDNS (RFC 6891 section 7).
@@ -91,9 +93,9 @@ def query(server: NameServer, question: Question, waits: Sequence[float]) -> Ans
     except ConnectionRefusedError:
         return Answer(failure=NOT_LISTENING)
     except OSError as error:
-        return Answer(failure=UNREACHABLE if error.errno in _NO_ROUTE else f"no usable answer ({error.strerror})")
+        return Answer(failure=UNREACHABLE if error.errno in _NO_ROUTE else unusable(error.strerror))
     except (dns.exception.DNSException, ValueError, EOFError):
-        return Answer(failure="no usable answer: it is not a DNS message")
+        return Answer(failure=_NOT_DNS)
 
 
 class _ConnectedSocket(socket.socket):

@@ -12,6 +12,7 @@ from typing import Final
 
 from attrs import define, field, frozen
 
+from certcore.messages import Message
 from certcore_puq_acme.dns.asking import BRIEF, TOO_MANY, TOO_SLOW, Asking, QuestionBudget
 from certcore_puq_acme.dns.port import Answer, Question
 from certcore_puq_acme.profile.settings import NameServer, ServersAsked
@@ -64,6 +65,11 @@ class FoundZone:
     without_address: tuple[str, ...] = ()
     #: Addresses that are not asked: they are of this machine or of a private network.
     not_asked: tuple[ServerAddress, ...] = ()
+
+    @property
+    def called(self) -> Message | str:
+        """Its name for people."""
+        return self.apex or Message("puq_acme.dns.root", "the root")
 
     @property
     def is_ipv6_only(self) -> bool:

@@ -13,7 +13,6 @@ from certcore.model.finding import Change
 from certcore.model.form import structure
 from certcore.model.hints import DnsRecord, DnsRecords, Hint, Level, Message, Notice, RecordState
 from certcore.model.views import CertificateView
-from certcore.net.foreign_text import printable
 from certcore_puq_acme.accounts.known_directory import known_directory
 from certcore_puq_acme.accounts.records import account_of, read_record
 from certcore_puq_acme.dns.delegation import delegations
@@ -24,6 +23,7 @@ from certcore_puq_acme.dns.persist_records import (
     until_for,
 )
 from certcore_puq_acme.orders.state import Findings, HostedState, OrderState, SeenRecord
+from certcore_puq_acme.orders.stored_fields import words
 from certcore_puq_acme.profile.settings import AcmeContext, ChallengeType, PuqAcmeSettings
 
 __all__ = [
@@ -228,7 +228,7 @@ def with_lasting_records(view: CertificateView, context: AcmeContext, dns: Calla
             base, expected, shown[record.name], account=account, directory=directory, now=view.now
         )
         if checked.record.state is RecordState.CORRECT:
-            fresh = evolve(fresh, seen=printable(checked.record.seen), until=checked.until)
+            fresh = evolve(fresh, seen=words()(checked.record.seen) or "", until=checked.until)
         records.append(fresh)
     findings = evolve(findings, records=tuple(records))
     return evolve(view, active=evolve(active, findings=findings.to_json()))

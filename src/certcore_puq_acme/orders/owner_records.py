@@ -18,6 +18,7 @@ from certcore_puq_acme.dns.persist_records import expected_records, until_for
 from certcore_puq_acme.moments import moment_before
 from certcore_puq_acme.orders.attempt import Attempt
 from certcore_puq_acme.orders.state import SeenFinding, SeenRecord
+from certcore_puq_acme.orders.stored_fields import words
 from certcore_puq_acme.profile.settings import ChallengeType
 
 __all__ = ["are_correct", "cname_records", "forbidding_records", "incorrect_records", "lasting_records", "waits_since"]
@@ -114,7 +115,7 @@ def _seen(checked: CheckedRecord, kind: str, until: datetime | None = None) -> S
         name=printable(checked.name),
         target=printable(checked.target),
         state=checked.state,
-        seen=printable(checked.seen),
+        seen=words()(checked.seen) or "",
         type=kind,
         until=until,
         findings=tuple(SeenFinding.of(found) for found in most_severe(checked.findings)[:_MOST_FINDINGS]),

@@ -36,6 +36,7 @@ from certcore_puq_acme.orders.stored_fields import (
     stored,
     text,
     to_json,
+    words,
 )
 from certcore_puq_acme.profile.settings import ChallengeType
 from certcore_puq_acme.protocol.resources import Order
@@ -227,7 +228,7 @@ class SeenFinding:
 
     code: DnsCode = stored(choice(DnsCode))
     severity: Severity = stored(choice(Severity), Severity.ERROR)
-    params: Mapping[str, str] = stored(members(_word, text()), _NOTHING)
+    params: Mapping[str, Message | str] = stored(members(_word, words()), _NOTHING)
     remedy: tuple[_SeenChange, ...] = stored(items(nested(_SeenChange)), ())
 
     @classmethod
@@ -236,7 +237,7 @@ class SeenFinding:
         return cls(
             code=DnsCode(found.code),
             severity=found.severity,
-            params={key: str(value) for key, value in found.cause.params.items() if value},
+            params={key: value for key, value in found.cause.params.items() if value},
             remedy=tuple(
                 _SeenChange(name=one.name, type=one.type, value=one.value, change=one.change) for one in found.remedy
             ),
@@ -246,7 +247,7 @@ class SeenFinding:
         """The finding, with when it is looked at again."""
         remedy = [RecordChange(name=one.name, type=one.type, value=one.value, change=one.change) for one in self.remedy]
         # A parameter that was not stored, or cannot be read, is left empty in the texts.
-        params = {**dict.fromkeys(FINDING_CODES[self.code].example, ""), **self.params}
+        params: dict[str, Any] = {**dict.fromkeys(FINDING_CODES[self.code].example, ""), **self.params}
         made = finding(self.code, severity=self.severity, remedy=remedy, **params)
         return evolve(made, next_look=next_look)
 
@@ -281,7 +282,7 @@ class SeenRecord:
     target: str = stored(text(), "")
     state: RecordState = stored(choice(RecordState), RecordState.UNKNOWN)
     #: In words, or what it holds instead.
-    seen: str = stored(text(), "")
+    seen: Message | str = stored(words(), "")
     #: CNAME, TXT or CAA.
     type: str = stored(text(), "CNAME")
     #: Until when it can be used; None for a record without an end.

@@ -32,6 +32,7 @@ __all__ = [
     "stored",
     "text",
     "to_json",
+    "words",
 ]
 
 _T = TypeVar("_T")
@@ -100,6 +101,17 @@ def shown_message(said: object, longest: int = LONGEST_TEXT) -> Message | None:
     if isinstance(said, Message) and shown == str(said):
         return plain_message(said) if shown else None
     return Message("", shown) if shown else None  # text: not translated
+
+
+def words(longest: int = LONGEST_TEXT) -> Reader[Message | str]:
+    """Reads a printable text, or a message; empty ones count as missing."""
+    read_words = message(longest)
+
+    def read(value: object) -> Message | str | None:
+        found = read_words(value)
+        return found if found is None or found.key else str(found)
+
+    return read
 
 
 def count(value: object) -> int | None:

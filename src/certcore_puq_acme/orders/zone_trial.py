@@ -119,22 +119,24 @@ class _Trial:
             return self.checks.tech_zone(zone)
         return self.checks.tech_zone(zone, trial.value, trial.name)
 
-    def _missing_at(self, server: NameServer) -> str:
-        """What a server shows instead of the value; empty when it shows it."""
+    def _missing_at(self, server: NameServer) -> Message | None:
+        """What a server shows instead of the value; None when it shows it."""
         question = Question(name=self.trial.name, kind="TXT", recursive=False)
         answer = self.checks.access.dns.query(server, question, _WAITS)
         if not answer.is_positive:
             return answer.in_words
         values = answer.values("TXT")
         if self.trial.value in values:
-            return ""
-        return "it shows other values" if values else "it shows no value"
+            return None
+        if values:
+            return Message("puq_acme.dns.other_values", "it shows other values")
+        return Message("puq_acme.dns.no_value", "it shows no value")
 
-    def _shown(self, server: NameServer, seen: str) -> CheckItem:
+    def _shown(self, server: NameServer, seen: Message | None) -> CheckItem:
         title = Message(
             "puq_acme.check.zone_shown", "The name server {server} shows the value", {"server": str(server)}
         )
-        if not seen:
+        if seen is None:
             return CheckItem(title=title, ok=True)
         detail = Message(
             "puq_acme.check.zone_not_shown",

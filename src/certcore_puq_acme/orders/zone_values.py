@@ -12,6 +12,7 @@ from certcore.model.problem import Problem
 from certcore.model.renewal import Retry
 from certcore_puq_acme.dns.codes import DnsCode
 from certcore_puq_acme.dns.findings import finding
+from certcore_puq_acme.dns.observations import some_values
 from certcore_puq_acme.dns.port import Question
 from certcore_puq_acme.orders.attempt import Attempt
 from certcore_puq_acme.orders.patience import order_life
@@ -88,7 +89,7 @@ def missing_at_servers(attempt: Attempt) -> tuple[Finding, ...]:
             answer = attempt.checks.access.dns.query(server, question, _WAITS)
             shown = len(wanted & set(answer.values("TXT")))
             if shown < len(wanted):
-                why = f"{shown} of {len(wanted)} values" if answer.is_positive else answer.in_words
+                why = some_values(shown, len(wanted)) if answer.is_positive else answer.in_words
                 missing = finding(
                     DnsCode.TXT_MISSING, name=delegation.target, zone=delegation.zone, server=server, seen=why
                 )

@@ -1,16 +1,21 @@
 """From observations to findings and states: whatever was seen, the rules hold."""
 
+import json
 from datetime import UTC, datetime
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from certcore import CertCore
 from certcore.model.finding import Severity
 from certcore.model.hints import RecordState
 from certcore_puq_acme.dns.classification import checked_cname
 from certcore_puq_acme.dns.codes import DnsCode
-from certcore_puq_acme.dns.observations import CnameObservation, Hop, ResolverShown, ServerState, Shown
+from certcore_puq_acme.dns.observations import CnameObservation, Hop, ResolverShown, ServerState, Shown, shown
+from certcore_puq_acme.dns.port import Answer
 from certcore_puq_acme.dns.zones import FoundZone, ServerAddress
+from certcore_puq_acme.orders.state import Findings, SeenFinding, SeenRecord
+from certcore_puq_acme.orders.stored_fields import from_json, to_json
 from support.examples import examples
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
@@ -24,7 +29,7 @@ def observations(draw):
     """Anything that a check could have seen."""
     states = draw(st.lists(st.sampled_from(ServerState), max_size=4))
     servers = [ServerAddress(f"ns{number}.shop.test", f"8.0.0.{number}") for number in range(len(states))]
-    shown = [
+    seen = [
         Shown(
             server=str(server),
             state=state,
@@ -55,10 +60,10 @@ def observations(draw):
         registered="shop.test",
         zone=zone,
         missing=draw(st.sampled_from(["", NAME, "shop.test"])),
-        broken=tuple(shown) if is_broken else (),
+        broken=tuple(seen) if is_broken else (),
         is_broken=is_broken,
         is_direct=draw(st.booleans()),
-        hops=() if is_broken else (Hop(name=NAME, zone=zone, shown=tuple(shown)),),
+        hops=() if is_broken else (Hop(name=NAME, zone=zone, shown=tuple(seen)),),
         at_name=tuple(draw(st.lists(RECORDS, max_size=2))),
         wildcard=tuple(draw(st.lists(RECORDS, max_size=2))),
         doubled_at=draw(st.sampled_from(["", f"{NAME}.shop.test"])),
@@ -91,3 +96,48 @@ def test_no_record_is_correct_that_nobody_shows(observation):
     else:
         assert observation.resolvers
         assert all(one.chain[-1:] == (TARGET,) for one in observation.resolvers)
+
+
+@given(observations())
+@examples(60)
+def test_what_is_stored_says_the_same(observation):
+    """Findings that come back from the database have the texts that they had, with what can be translated in them."""
+    record = checked_cname(observation, NOW)
+    kept = SeenRecord(
+        name=record.name,
+        target=record.target,
+        state=record.state,
+        seen=record.seen,
+        findings=tuple(SeenFinding.of(found) for found in record.findings),
+    )
+    (back,) = from_json(Findings, json.loads(json.dumps(to_json(Findings(records=(kept,)))))).records
+    assert back.seen == record.seen
+    for found, stored in zip(record.findings, back.findings, strict=True):
+        assert str(stored.finding()) == str(found)
+        assert stored.finding().seen == found.seen
+
+
+def test_what_servers_were_seen_to_do_is_translated():
+    """In a German page nothing of a finding is English, what each server answered included."""
+    answers = [Answer(rcode="SERVFAIL", extended_error="No Reachable Authority"), Answer(rcode="REFUSED")]
+    servers = [ServerAddress(f"ns{number}.shop.test", f"8.0.0.{number}") for number in (1, 2)]
+    zone = FoundZone(apex="shop.test", parent="test", servers=tuple(servers))
+    seen = tuple(shown(str(server), NAME, answer) for server, answer in zip(servers, answers, strict=True))
+    hop = Hop(name=NAME, zone=zone, shown=seen)
+    record = checked_cname(
+        CnameObservation(
+            base="shop.test",
+            name=NAME,
+            expected=TARGET,
+            tech_zone="acme.panel.test",
+            registered="shop.test",
+            hops=(hop,),
+        ),
+        NOW,
+    )
+    with CertCore.in_memory() as core:
+        german = core.translator("de")
+        texts = [german(found.cause) for found in record.findings]
+        assert "(er antwortete SERVFAIL (No Reachable Authority))" in " ".join(texts)
+        assert "(er antwortete REFUSED)" in " ".join(texts)
+        assert german(record.seen) == "ns1.shop.test (8.0.0.1): er antwortete SERVFAIL (No Reachable Authority)"

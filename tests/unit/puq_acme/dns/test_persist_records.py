@@ -86,7 +86,7 @@ def test_what_is_written_reads_back(issuer, wildcard, until):
 
 def _judged(*values, wildcard=False):
     verdict = judge(values, issuers=["ca.test"], uris=[URL], wildcard=wildcard, now=NOW)
-    return verdict.code, verdict.seen
+    return verdict.code, str(verdict.seen)
 
 
 def test_judging():

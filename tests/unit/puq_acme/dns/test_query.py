@@ -174,7 +174,7 @@ def test_a_damaged_answer_is_read_as_dnspython_reads_it(place, value):
 def test_a_server_that_fails_is_told_from_a_name_that_is_not_there(kind, packet_of):
     """SERVFAIL is no answer; NXDOMAIN and an empty answer are."""
     with Answering(lambda wire: [packet_of(wire)]) as dns_server:
-        assert ask(dns_server.server, OWNER, kind, 5).in_words.startswith("answered ")
+        assert str(ask(dns_server.server, OWNER, kind, 5).in_words).startswith("it answered ")
     for rcode in (dns.rcode.NXDOMAIN, dns.rcode.NOERROR):
         with saying(rcode=rcode) as dns_server:
             answer = ask(dns_server.server, OWNER, kind, 5)
@@ -187,7 +187,7 @@ def test_nobody_answers():
     with Answering(lambda _wire: []) as dns_server:
         assert ask(dns_server.server, OWNER, TXT, 0.05) == Answer(failure=NO_ANSWER)
         assert ask(dns_server.server, "shop.example", SOA, 0.05) == Answer(failure=NO_ANSWER)
-    assert ask(dns_server.server, OWNER, TXT, 5).failure == "no DNS server listens there"
+    assert str(ask(dns_server.server, OWNER, TXT, 5).failure) == "no DNS server listens there"
 
 
 @pytest.mark.parametrize("sent", [b"", b"\x00", b"\x00\x40cut", b"\x00\x0cno DNS at all"])
@@ -206,7 +206,7 @@ def test_what_comes_over_tcp_may_be_anything(sent):
 
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
-        failure = ask(dns_server.server, OWNER, TXT, 5).failure
+        failure = str(ask(dns_server.server, OWNER, TXT, 5).failure)
         thread.join(5)
     assert failure.startswith("no usable answer")
     assert "Error" not in failure
@@ -265,7 +265,7 @@ def test_what_is_seen_of_a_cname(records, state, seen):
 
     with Answering(make) as dns_server:
         found = check(dns_server.server)
-    assert (found.state, found.seen) == (state, seen)
+    assert (found.state, str(found.seen)) == (state, seen)
 
 
 def test_every_server_has_to_see_it():
@@ -274,7 +274,7 @@ def test_every_server_has_to_see_it():
         assert check(good.server, good.server).state is RecordState.CORRECT
         assert check(good.server, old.server).state is RecordState.MISSING
         assert check(bad.server, good.server).state is RecordState.UNREACHABLE
-        assert "SERVFAIL" in check(good.server, bad.server).seen
+        assert "SERVFAIL" in str(check(good.server, bad.server).seen)
     assert check().state is RecordState.UNREACHABLE
 
 
@@ -287,12 +287,12 @@ def test_txt_values_have_to_be_seen_by_every_server():
         assert see.unseen_values(none) == ()
         late = resolving(both.server, one.server)
         (missing,) = late.unseen_values(two)
-        assert (missing.server, missing.seen) == (str(one.server), "1 of 2 values")
+        assert (missing.server, str(missing.seen)) == (str(one.server), "1 of 2 values")
         assert all("SOA" not in str(found) for found in late.tech_zone("acme.panel.example"))
     with saying(rr("acme.panel.example", "SOA", "ns. host. 1 2 3 4 5")) as zone, saying() as empty:
         assert resolving(zone.server).tech_zone("acme.panel.example") == ()
         (missing,) = resolving(empty.server).tech_zone("acme.panel.example")
-        assert missing.seen == f"{empty.server}: there is no such zone"
+        assert str(missing.seen) == f"{empty.server}: there is no such zone"
     assert "no DNS server" in str(resolving().unseen_values(two)[0])
     assert "no DNS server" in str(resolving().tech_zone("x.example")[0])
 
@@ -349,7 +349,7 @@ def test_a_slow_server_holds_a_thread_for_a_minute_at_most():
     found = checks.cnames(many, NOW)
     assert [one.name for one in found] == [one.name for one in many]
     assert 15 <= [one.state for one in found].count(RecordState.MISSING) <= 32
-    assert {one.seen for one in found if one.state is RecordState.UNREACHABLE} == {"the DNS is too slow"}
+    assert {str(one.seen) for one in found if one.state is RecordState.UNREACHABLE} == {"the DNS is too slow"}
     checks.caa_records([one.base for one in many])
     assert moments[0] <= 2 * (64 + 16 * 4) + 4
 
