@@ -5,6 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from certificate_files import lint_findings, openssl, verified, written
 from cryptography import x509
+from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
+from hypothesis import given
+from hypothesis import strategies as st
 
 from certcore.plugin import RevocationReason
 from certcore.testing import make_request
@@ -56,6 +59,9 @@ def _leaf(issuer, *names, key_type="ec-p256", usage=LeafUsage.SERVER, publicatio
         usage=usage,
         publication=publication,
     )
+
+
+_ROOT = _root()
 
 
 @pytest.fixture(scope="module", params=list(CAKeyType))
@@ -189,6 +195,26 @@ def test_weak_keys_are_refused():
 def test_name_constraints(names, refused):
     """Names in and below a domain are permitted, excluded ones are not, nor a wildcard that would cover one."""
     assert CONSTRAINTS.refused(names) == (names if refused is None else refused)
+
+
+_DOMAINS = st.lists(st.sampled_from(["a", "b", "ab"]), min_size=1, max_size=3).map(
+    lambda labels: ".".join([*labels, "x"])
+)
+
+
+@given(name=_DOMAINS, permitted=st.lists(_DOMAINS, max_size=2), excluded=st.lists(_DOMAINS, max_size=2))
+def test_name_constraints_mean_what_clients_take_them_for(name, permitted, excluded):
+    """What the CA agrees to certify is exactly what a client accepts: here the verifier of cryptography."""
+    constraints = NameConstraints(permitted=tuple(permitted), excluded=tuple(excluded))
+    issuing = _issuing(_ROOT, constraints=constraints)
+    leaf = _leaf(issuing, name, publication=Publication())
+    policy = PolicyBuilder().store(Store([_ROOT.certificate])).time(NOW + DAY)
+    try:
+        policy.build_server_verifier(x509.DNSName(name)).verify(leaf, [issuing.certificate])
+        accepted = True
+    except VerificationError:
+        accepted = False
+    assert accepted == (constraints.refused([name]) == ())
 
 
 def test_a_given_ca_is_checked():

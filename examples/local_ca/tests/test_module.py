@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from certificate_files import openssl, verified, written
+from certificate_files import lint_findings, openssl, verified, written
 from cryptography import x509
 
 from certcore import CertCore
@@ -122,6 +122,25 @@ def test_what_it_issues_leads_to_the_root_that_it_hands_out(core, tmp_path):
     assert leaf.not_valid_after_utc == core.now() + 90 * DAY
     # The page of the certificate hands out the same files.
     assert set(_files(core, authority_id)) == {file.name for file in core.certificates.files(view.certificate.id)}
+
+
+@pytest.mark.slow(reason="loading pkilint takes seconds")
+def test_pkilint_finds_nothing_in_what_it_issues(core, tmp_path):
+    """The leaf that certcore installs, its chain, the root and the CRL follow RFC 5280, as pkilint reads it."""
+    urls = {"crl_url": "http://pki.example/{issuer}.crl", "issuer_url": "http://pki.example/{issuer}.crt"}
+    authority_id = _profile(core, permitted_domains=["house.example"], organization="House", usage="both", **urls)
+    view = _issued(core, authority_id)
+    core.certificates.revoke(view.certificate.id, reason="superseded")
+    leaf, issuing = x509.load_pem_x509_certificates(view.active.fullchain_pem.encode())
+    made = {"leaf": leaf, "issuing": issuing, "root": _root(core, authority_id)}
+    files = {name: written(tmp_path, f"{name}.pem", certificate) for name, certificate in made.items()}
+    findings = lint_findings(
+        *(("lint_pkix_cert", path) for path in files.values()),
+        ("lint_pkix_signer_signee_cert_chain", files["root"], files["issuing"]),
+        ("lint_pkix_signer_signee_cert_chain", files["issuing"], files["leaf"]),
+        ("lint_crl", "-t", "CRL", "-p", "PKIX", written(tmp_path, "crl.pem", _crl(core, authority_id))),
+    )
+    assert findings == ""
 
 
 def test_the_pages_show_it_like_any_other_module(core):
@@ -337,6 +356,40 @@ def test_several_threads_make_one_root(core):
         core.reconcile(certificate_id)
     assert len({core.certificates.view(certificate_id).active.chain_pem for certificate_id in ids}) == 1
     assert len(_files(core, authority_id)) == 3
+
+
+def test_two_processes_have_one_ca(tmp_path):
+    """Two processes on one database make one root between them, and agree on the issuing CA that replaces another."""
+    database, keyring = tmp_path / "c.db", tmp_path / "keyring.json"
+    CertCore.create_keyring(keyring)
+    options = {"keyring": keyring, "plugins": [plugin], "installed_plugins": False}
+    with (
+        CertCore.open(f"sqlite:///{database}", **options) as one,
+        CertCore.open(f"sqlite:///{database}", **options) as other,
+    ):
+        authority_id = _profile(one)
+        for round_number in range(3):
+            ids = {}
+            for core in (one, other):
+                for number in range(2):
+                    name = f"n{len(ids)}-{round_number}-{number}.house.example"
+                    certificate = core.certificates.create(name, authority=authority_id)
+                    core.certificates.generate_csr(certificate.id)
+                    ids[certificate.id] = core
+            with ThreadPoolExecutor(4) as pool:
+                list(pool.map(lambda item: item[1].reconcile(item[0]), ids.items()))
+            for certificate_id, core in ids.items():
+                core.reconcile(certificate_id)
+            views = [one.certificates.view(certificate_id) for certificate_id in ids]
+            assert {view.certificate.status for view in views} == {"active"}, [
+                view.certificate.problem for view in views
+            ]
+            assert len({view.active.chain_pem for view in views}) == 1
+            with ThreadPoolExecutor(2) as pool:
+                list(
+                    pool.map(lambda core: core.authorities.run_action(authority_id, "replace_issuing_ca"), (one, other))
+                )
+        assert len([name for name in _files(one, authority_id) if name.startswith("root-")]) == 1
 
 
 def test_keys_are_in_no_document(core):
