@@ -6,6 +6,9 @@ from datetime import timedelta
 import pytest
 from certificate_files import lint_findings, openssl, verified, written
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from certcore import CertCore
 from certcore.hints import Facts, Notice, hint_to_json
@@ -173,6 +176,30 @@ def test_a_revocation_shows_in_the_crl(core, tmp_path):
     assert "certificate revoked" in text
     assert _checked(tmp_path, core, authority_id, other, *options)[0] == 0
     assert "certificates on its CRL: 1" in str([hint_to_json(hint) for hint in core.authorities.hints(authority_id)])
+
+
+def test_a_compromised_key_is_not_certified_again(core):
+    """Who has stolen a key gets no other certificate for it, under whatever name; other reasons do not block a key."""
+    authority_id = _profile(core)
+    for reason, status in (("superseded", "active"), ("key_compromise", "error")):
+        key = ec.generate_private_key(ec.SECP256R1())
+
+        def requested(name, key=key):
+            names = x509.SubjectAlternativeName([x509.DNSName(name)])
+            builder = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([]))
+            csr = builder.add_extension(names, critical=True).sign(key, hashes.SHA256())
+            pem = csr.public_bytes(Encoding.PEM).decode()
+            certificate = core.certificates.create(csr=pem, authority=authority_id)
+            core.certificates.generate_csr(certificate.id)
+            core.reconcile(certificate.id)
+            return core.certificates.get(certificate.id)
+
+        first = requested(f"a-{reason.replace('_', '-')}.house.example")
+        assert first.status == "active"
+        core.certificates.revoke(first.id, reason=reason)
+        second = requested(f"b-{reason.replace('_', '-')}.house.example")
+        assert second.status == status
+    assert "others may have the key" in str(second.problem)
 
 
 def test_the_crl_is_renewed_in_time(core, clock):

@@ -88,6 +88,11 @@ class LocalCA(SigningCA[LocalCAProfile, NoSettings]):
             raise SigningRefusedError(
                 text, advice=Message("local_ca.refused.advice", "Ask for names that the CA profile permits.")
             )
+        if Revocations(context=context).is_compromised(csr):
+            text = Message(
+                "local_ca.compromised", "A certificate with this key was revoked, as others may have the key."
+            )
+            raise SigningRefusedError(text, advice=Message("local_ca.compromised.advice", "Use a new key."))
         validity = context.validity(profile.lifetime, not_after=issuer.ends)
         if validity[1] - context.now < _SHORTEST_LEAF:
             text = Message("local_ca.issuer_ends", "The issuing CA ends at {at}.", {"at": _day(issuer.ends)})

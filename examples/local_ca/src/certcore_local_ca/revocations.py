@@ -3,18 +3,21 @@
 Documents, beginning with ``<CA profile>/``:
 
 - ``revoked/<issuing CA>/<serial number>``: when, why, and when the leaf ends;
+- ``compromised/<SHA-256 of the public key>``: a key that is not certified again;
 - ``crl/<issuing CA>``: number and thisUpdate of its CRL. The CRL itself is signed when somebody fetches it; the same
   number always gives the same file.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from attrs import frozen
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from certcore.plugin import Document, ModuleContext, RevocationReason, StaleWriteError
 from certcore_local_ca.crl import RevokedLeaf, make_crl
@@ -41,12 +44,23 @@ class Revocations:
         now = self.context.environment.now().replace(microsecond=0)
         key = self._key("revoked", issuer, f"{leaf.serial_number:040x}")
         entry = {"at": now.isoformat(), "reason": str(reason), "ends": leaf.not_valid_after_utc.isoformat()}
+        blocked = {self._blocked(leaf): {"at": now.isoformat()}} if reason is RevocationReason.KEY_COMPROMISE else {}
         try:
             self.context.documents.put_many(
-                {key: entry}, versions={key: 0}, change={self._key("crl", issuer): lambda state: _next(state, now)}
+                {key: entry, **blocked},
+                versions={key: 0},
+                change={self._key("crl", issuer): lambda state: _next(state, now)},
             )
         except StaleWriteError:
-            return
+            self.context.documents.put_many(blocked)  # the reason may be another one than the first time
+
+    def is_compromised(self, request: x509.CertificateSigningRequest) -> bool:
+        """Whether a leaf with this key was revoked because others may have the key."""
+        return self.context.documents.get(self._blocked(request)) is not None
+
+    def _blocked(self, holder: x509.Certificate | x509.CertificateSigningRequest) -> str:
+        key = holder.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        return f"{self.context.authority_id}/compromised/{hashlib.sha256(key).hexdigest()}"
 
     def count(self, issuer: Issuer) -> int:
         """How many entries the CRL has."""
