@@ -7,6 +7,7 @@ from django.db import transaction
 from django.urls import URLPattern, path
 
 from certcore.contrib.django.views import dashboard, listing
+from certcore.contrib.django.views.certificate_urls import certificate_patterns
 
 __all__ = ["app_name", "urlpatterns"]
 
@@ -28,7 +29,7 @@ urlpatterns = _outside_transactions(
         path("certificates/", listing.certificate_list, name="certificate_list"),
         path("certificates/rows/", listing.certificate_rows, name="certificate_rows"),
         path("certificates/bulk/", listing.certificate_bulk, name="certificate_bulk"),
-        # Certificates: views/certificates.py and its neighbours. Fixed words before the ids.
+        *certificate_patterns(),
         # CA profiles, plugins, audit and deliveries.
     ]
 )

@@ -1,0 +1,198 @@
+"""The left column of a certificate's page as templates draw it: fields to fill in, values to read, PEM blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Any, Final
+
+from attrs import frozen
+from django.utils.translation import gettext as _
+
+from certcore import CertificateView, Status
+from certcore.contrib.django.shown_forms import ShownError, ShownField, Texts, can_be_filled_in, shown_fields
+from certcore.hints import EditMethod, FieldKind, InputField, InputForm, Message, label_of
+from certcore.model.form_fields import FieldGroup
+from certcore.model.problem import Problem
+
+__all__ = ["LeftColumn", "PemBlock", "ShownCard", "ShownRow", "left_column"]
+
+#: Shown-only fields with a value that people copy.
+_COPIED: Final = frozenset(
+    {"serial_decimal", "serial_hex", "fingerprint_md5", "fingerprint_sha1", "fingerprint_sha256"}
+)
+#: Fields that are blocks of their own.
+_PEMS: Final = ("leaf_pem", "chain_pem", "csr_pem")
+_ELSEWHERE: Final = frozenset({*_PEMS, "private_key", "csr"})
+
+
+@frozen(kw_only=True)
+class ShownRow:
+    """A label and a value to read."""
+
+    name: str
+    label: str
+    #: The value as text; several lines are entries of a list. Empty where there is a moment instead.
+    value: str = ""
+    moment: datetime | None = None
+    #: Whether it has a button that copies it.
+    is_copied: bool = False
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The entries of a list; a single one for other values."""
+        return tuple(self.value.splitlines())
+
+
+@frozen(kw_only=True)
+class ShownCard:
+    """A block of the left column."""
+
+    name: str
+    title: str
+    rows: tuple[ShownRow, ...]
+    fields: tuple[ShownField, ...]
+    #: Fields that most people leave as they are: they are folded away.
+    advanced: tuple[ShownField, ...]
+
+    @property
+    def is_unfolded(self) -> bool:
+        """Whether a value among the folded fields was refused, so that they have to be seen."""
+        return any(each.errors for each in self.advanced)
+
+
+@frozen(kw_only=True)
+class PemBlock:
+    """A PEM text to copy and to download."""
+
+    #: The part of the address of its download: ``leaf``, ``chain`` or ``csr``.
+    name: str
+    title: str
+    pem: str
+    #: When it was made; None where the block says so itself.
+    at: datetime | None = None
+
+
+@frozen(kw_only=True)
+class LeftColumn:
+    """The left column, the same for all CA modules."""
+
+    cards: tuple[ShownCard, ...]
+    #: Fields whose change takes a new leaf.
+    reissue: tuple[ShownField, ...]
+    pems: tuple[PemBlock, ...]
+    #: Why fields cannot be changed now; empty where all can.
+    locked: str
+    #: ``sealed`` or ``not here``; empty before there is a key.
+    private_key: str
+
+    @property
+    def has_inputs(self) -> bool:
+        """Whether there is anything to save."""
+        return bool(self.reissue) or any(card.fields or card.advanced for card in self.cards)
+
+    @property
+    def is_reissue_unfolded(self) -> bool:
+        """Whether a value that takes a new leaf was refused."""
+        return any(each.errors for each in self.reissue)
+
+
+def left_column(view: CertificateView, form: InputForm, texts: Texts, errors: Iterable[ShownError] = ()) -> LeftColumn:
+    """The left column of a certificate's page.
+
+    Args:
+        view: The certificate.
+        form: Its form, with the values that were posted where some of them were refused.
+        texts: Gives the texts in the reader's language.
+        errors: Why values were refused.
+    """
+    refused = tuple(errors)
+    shown = {each.field.name: each for each in view.fields}
+    cards = []
+    for group in (group for group in FieldGroup if group is not FieldGroup.PEM):
+        inputs = [each for each in form.fields if each.group == group]
+        editable = [each for each in inputs if each.edit_method is EditMethod.EDIT and can_be_filled_in(each)]
+        fields = shown_fields(editable, texts, errors=refused)
+        names = {each.name for each in editable}
+        read = [_input_row(each, texts) for each in inputs if each.name not in names]
+        read += [
+            _value_row(name, each.field.title, each.value, texts)
+            for name, each in shown.items()
+            if each.field.group is group and each.field.form is None and name not in _ELSEWHERE
+        ]
+        rows = tuple(row for row in read if row.value or row.moment is not None)
+        if rows or fields:
+            cards.append(
+                ShownCard(
+                    name=str(group),
+                    title=texts(label_of(group)),
+                    rows=rows,
+                    fields=tuple(each for each in fields if not each.is_advanced),
+                    advanced=tuple(each for each in fields if each.is_advanced),
+                )
+            )
+    reissue = [each for each in form.fields if each.edit_method is EditMethod.REISSUE]
+    return LeftColumn(
+        cards=tuple(cards),
+        reissue=shown_fields(reissue, texts, errors=refused),
+        pems=tuple(
+            PemBlock(
+                name=name.removesuffix("_pem"),
+                title=texts(shown[name].field.title),
+                pem=shown[name].value,
+                at=shown["csr_made_at"].value if name == "csr_pem" else None,
+            )
+            for name in _PEMS
+            if shown[name].value
+        ),
+        locked=_locked(form, view, texts),
+        private_key=shown["private_key"].value or "",
+    )
+
+
+def _locked(form: InputForm, view: CertificateView, texts: Texts) -> str:
+    """Why the names cannot be changed now, as a sentence."""
+    field = form["domain"]
+    if field.locked is None:
+        return ""
+    return texts(Message("", "{label}: {reason}", {"label": field.label, "reason": field.locked}))
+
+
+def _input_row(field: InputField, texts: Texts) -> ShownRow:
+    """A field that cannot be changed in place, with its value."""
+    label = texts(field.label)
+    if field.name in _ELSEWHERE:
+        return ShownRow(name=field.name, label=label)
+    titles = {choice.value: texts(choice.label) for choice in field.choices}
+    match field.kind:
+        case FieldKind.BOOLEAN:
+            value = _("yes") if field.checked else _("no")
+        case FieldKind.SECRET:
+            value = _("stored, and not shown") if field.is_set else ""
+        case FieldKind.CHOICE | FieldKind.LINES:
+            value = "\n".join(titles.get(entry, entry) for entry in field.value.splitlines())
+        case _:
+            value = field.value
+    return ShownRow(name=field.name, label=label, value=value)
+
+
+def _value_row(name: str, title: Message, value: Any, texts: Texts) -> ShownRow:
+    """A value that nobody fills in."""
+    label = texts(title)
+    if isinstance(value, datetime):
+        return ShownRow(name=name, label=label, moment=value)
+    return ShownRow(name=name, label=label, value="\n".join(_lines(name, value, texts)), is_copied=name in _COPIED)
+
+
+def _lines(name: str, value: Any, texts: Texts) -> Iterator[str]:
+    match value:
+        case None | "":
+            return
+        case Problem():
+            yield texts(value.text)
+            if value.advice:
+                yield texts(value.advice_text)
+        case tuple():
+            yield from map(str, value)
+        case _:
+            yield texts(label_of(Status(value))) if name == "status" else str(value)

@@ -1,0 +1,86 @@
+"""The timeline of a certificate as templates draw it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from attrs import frozen
+from django.utils.translation import gettext as _
+
+from certcore import Event
+from certcore.contrib.django.shown_forms import Texts
+from certcore.hints import label_of
+
+__all__ = ["ShownEvent", "shown_timeline"]
+
+#: The longest value of a changed field that is shown, in characters.
+_LONGEST: Final = 120
+#: How many changed fields are shown.
+_MOST_CHANGES: Final = 20
+
+
+@frozen(kw_only=True)
+class ShownEvent:
+    """One entry of the timeline."""
+
+    number: int
+    at: datetime
+    title: str
+    #: Who did it; empty for certcore itself.
+    actor: str
+    status: str
+    details: tuple[str, ...]
+    is_problem: bool
+
+
+def shown_timeline(
+    events: Iterable[Event], texts: Texts, labels: Mapping[str, str] | None = None
+) -> tuple[ShownEvent, ...]:
+    """The events, newest first.
+
+    Args:
+        events: The events, oldest first.
+        texts: Gives the texts in the reader's language.
+        labels: What fields are called, by their names.
+    """
+    return tuple(reversed([_event(event, texts, labels or {}) for event in events]))
+
+
+def _event(event: Event, texts: Texts, labels: Mapping[str, str]) -> ShownEvent:
+    changed = event.from_status is not None and event.to_status is not event.from_status
+    return ShownEvent(
+        number=event.number,
+        at=event.at,
+        title=texts(label_of(event.kind)),
+        actor="" if event.actor == "engine" else event.actor,
+        status=texts(label_of(event.to_status)) if changed and event.to_status is not None else "",
+        details=tuple(_details(event, texts, labels)),
+        is_problem=event.problem is not None,
+    )
+
+
+def _details(event: Event, texts: Texts, labels: Mapping[str, str]) -> Iterator[str]:
+    for name in ("text", "reason"):
+        if value := event.data.get(name):
+            yield str(value)
+    if event.problem is not None:
+        yield texts(event.problem.text)
+    changes = event.data.get("changes") or {}
+    for name, change in list(changes.items())[:_MOST_CHANGES]:
+        values = {"field": labels.get(name, name), "old": _value(change["from"]), "new": _value(change["to"])}
+        yield _("%(field)s: %(old)s → %(new)s") % values
+
+
+def _value(value: Any) -> str:
+    match value:
+        case None | "" | [] | {}:
+            return "-"
+        case list():
+            text = ", ".join(map(str, value))
+        case dict() | Mapping():
+            text = ", ".join(f"{name}={part}" for name, part in value.items() if part not in ("", None))
+        case _:
+            text = str(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"

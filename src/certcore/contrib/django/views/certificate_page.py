@@ -1,0 +1,266 @@
+"""The page of a certificate: its fields on the left, the hints of its CA module on the right, and its live parts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from attrs import frozen
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.translation import get_language
+from django.utils.translation import gettext as _
+
+from certcore import (
+    Action,
+    CertCoreError,
+    CertificateView,
+    Condition,
+    ConditionStatus,
+    ConditionType,
+    Permission,
+    Status,
+)
+from certcore.contrib.django.access import SslAccess, ssl_for
+from certcore.contrib.django.pages import render_page
+from certcore.contrib.django.shown_certificate import left_column
+from certcore.contrib.django.shown_forms import shown_errors
+from certcore.contrib.django.shown_hints import digest_of, pace_of
+from certcore.contrib.django.shown_timeline import shown_timeline
+from certcore.hints import ActionButton, EditMethod, Hint, InputForm, Message, Offer
+from certcore.plugin import ModuleFile
+
+__all__ = ["certificate", "certificate_live", "certificate_timeline"]
+
+#: What the form posts besides its fields.
+_NOT_FIELDS: Final = ("csrfmiddlewaretoken", "reissue", "then")
+#: How many events the page shows, and how many that of the timeline.
+_LATEST: Final = 8
+_MOST: Final = 1000
+#: What a page with a form can repair: a conflict, or a wrong value.
+_REPAIRABLE: Final = (409, 422)
+#: Actions that have a page of their own, or are no button.
+_SAVE: Final = Action.EDIT
+#: The conditions that a reader has to know when they hold.
+_TOLD: Final = (
+    ConditionType.RENEWAL_IN_DANGER,
+    ConditionType.OWNER_ACTION_NEEDED,
+    ConditionType.DEPLOYMENT_FAILED,
+    ConditionType.RENEWING,
+    ConditionType.ISSUING,
+)
+
+
+@frozen(kw_only=True)
+class OfferedButton:
+    """A button of the page's head."""
+
+    name: str
+    label: Message
+    help: Message
+    #: Whether it has a page of its own: it asks for something, or is confirmed there.
+    has_page: bool
+    is_primary: bool
+    is_destructive: bool
+
+
+def certificate(request: HttpRequest, certificate_id: str) -> HttpResponse:
+    """The page, and what its form posts.
+
+    What takes a new leaf is saved by the button ``reissue`` only. The button that generates the CSR saves the form
+    first, so that it is made of what the page shows.
+    """
+    ssl = ssl_for(request)
+    if request.method != "POST":
+        return render_page(request, "certcore/certificate.html", _context(ssl, certificate_id))
+    form = ssl.core.certificates.form(certificate_id, authority=request.POST.get("authority") or None)
+    try:
+        bound = form.bind(request.POST, ignore=_NOT_FIELDS)
+        if bound.method is EditMethod.REISSUE and "reissue" not in request.POST:
+            context = _context(ssl, certificate_id, form=form.refilled(request.POST))
+            context["asks_reissue"] = [form[name].label for name in bound.changed]
+            return render_page(request, "certcore/certificate.html", context)
+        ssl.core.certificates.save(bound)
+    except CertCoreError as error:
+        if error.http_status not in _REPAIRABLE:
+            raise
+        context = _context(ssl, certificate_id, form=form.refilled(request.POST), errors=[error])
+        return render_page(request, "certcore/certificate.html", context, status=error.http_status)
+    if bound.method is EditMethod.REISSUE:
+        done = _("A new certificate is requested. The present one stays in service until it is there.")
+    else:
+        done = _("The changes are saved.")
+    if request.POST.get("then") == Action.GENERATE_CSR:
+        try:
+            done = ssl.translator(ssl.core.certificates.run_action(certificate_id, Action.GENERATE_CSR))
+        except CertCoreError as error:
+            if error.http_status not in _REPAIRABLE:
+                raise
+            done = ""
+            reason = f"{ssl.translator(error.text)} {ssl.translator(error.advice_text)}"
+            messages.error(request, reason, fail_silently=True)
+    if done:
+        messages.success(request, done, fail_silently=True)
+    return HttpResponseRedirect(reverse("certcore:certificate", args=[certificate_id]))
+
+
+def certificate_live(request: HttpRequest, certificate_id: str) -> HttpResponse:
+    """What the page shows now, where it differs from what it has shown: ``seen`` has the digests of that.
+
+    It reads what is stored, asks no DNS server, and never has a private key in it.
+    """
+    ssl = ssl_for(request)
+    calls = ssl.core.certificates
+    view, hints = calls.view(certificate_id), calls.hints(certificate_id)
+    head, _, right = request.GET.get("seen", "").partition("-")
+    digests = _digests(view, hints)
+    if (head, right) == (digests["head_digest"], digests["right_digest"]):
+        return HttpResponse(status=204)
+    context = _context(ssl, certificate_id)
+    context["is_head_changed"] = head != digests["head_digest"]
+    return render_page(request, "certcore/_certificate_live.html", context)
+
+
+def certificate_timeline(request: HttpRequest, certificate_id: str) -> HttpResponse:
+    """What happened to a certificate, newest first, and whether the record is as it was written."""
+    ssl = ssl_for(request)
+    calls = ssl.core.certificates
+    events = calls.timeline(certificate_id, limit=_MOST)
+    try:
+        view = calls.view(certificate_id)
+    except CertCoreError as error:
+        if error.http_status != 404:  # noqa: PLR2004 - Not Found: it was deleted, and its timeline stays
+            raise
+        view = None
+    labels = {} if view is None else _labels(view, ssl)
+    context = {
+        "view": view,
+        "certificate_id": certificate_id,
+        "events": shown_timeline(events, ssl.translator, labels),
+        "is_cut": len(events) == _MOST,
+        "check": calls.verify_timeline(certificate_id),
+    }
+    return render_page(request, "certcore/certificate_timeline.html", context)
+
+
+def _context(
+    ssl: SslAccess, certificate_id: str, *, form: InputForm | None = None, errors: Sequence[CertCoreError] = ()
+) -> dict[str, Any]:
+    """What the page shows.
+
+    Args:
+        ssl: Who looks.
+        certificate_id: The certificate.
+        form: The form as it was filled in, where it is shown again.
+        errors: What was wrong with it.
+    """
+    calls = ssl.core.certificates
+    view = calls.view(certificate_id)
+    shown_form = calls.form(certificate_id) if form is None else form
+    hints = calls.hints(certificate_id)
+    refused = shown_errors(errors, shown_form.fields, ssl.translator)
+    in_hints = {hint.name for hint in hints if isinstance(hint, ActionButton)}
+    buttons = _buttons(view.offers, in_hints)
+    primary = next((offer.action for offer in view.offers if offer.is_primary), "")
+    return {
+        "view": view,
+        "certificate_id": certificate_id,
+        "form": shown_form,
+        "left": left_column(view, shown_form, ssl.translator, refused),
+        "errors": errors,
+        "hints": [hint for hint in hints if not (isinstance(hint, ActionButton) and _is_in_head(hint.name, buttons))],
+        "primary": str(primary),
+        "confirmed": [str(offer.action) for offer in view.offers if offer.confirm is not None or offer.asks],
+        "buttons": [button for button in buttons if not button.is_destructive],
+        "dangers": [button for button in buttons if button.is_destructive],
+        "can_save": Action.EDIT in view.actions,
+        "can_reveal": Action.EXPORT in {offer.action for offer in view.offers if "reason" in offer.asks}
+        or (view.active is None and view.issuance is not None and _may(view, Permission.CERTIFICATE_REVEAL_KEY)),
+        "can_clone": _allows(ssl, Permission.CERTIFICATE_CREATE, view),
+        # The new owner is another tenant, whom a tenant cannot act for.
+        "can_transfer": ssl.owner is None and _allows(ssl, Permission.CERTIFICATE_TRANSFER, view),
+        "can_preflight": view.certificate.status is Status.ACTIVE
+        and view.certificate.renews_itself
+        and not view.under_way
+        and "preflight" not in in_hints
+        and _may(view, Permission.CERTIFICATE_CHECK),
+        "holding": _holding(view),
+        "is_active": view.certificate.status is Status.ACTIVE
+        and any(each.type is ConditionType.READY and each.status is ConditionStatus.TRUE for each in view.conditions),
+        "files": _files(ssl, certificate_id),
+        "events": shown_timeline(view.events[-_LATEST:], ssl.translator, _labels(view, ssl)),
+        "pace": pace_of(hints),
+        **_digests(view, hints),
+    }
+
+
+def _holding(view: CertificateView) -> list[Condition]:
+    """The conditions that a reader has to know."""
+    return [each for each in view.conditions if each.type in _TOLD and each.status is ConditionStatus.TRUE]
+
+
+def _digests(view: CertificateView, hints: Sequence[Hint]) -> dict[str, str]:
+    """What tells two states of the page apart: its head and left column, and its right column."""
+    language = get_language() or ""
+    head = (
+        str(view.certificate.status),
+        str(view.certificate.version),
+        str(view.certificate.active_issuance_id),
+        str(view.certificate.issuance_id),
+        str(view.days_remaining),
+        str(view.level),
+        *(str(offer.action) for offer in view.offers),
+        *(each.reason for each in _holding(view)),
+    )
+    return {
+        "head_digest": digest_of((), language, *head),
+        "right_digest": digest_of(hints, language, str(len(view.events))),
+    }
+
+
+def _buttons(offers: Iterable[Offer], in_hints: set[str]) -> list[OfferedButton]:
+    """The offers of the head. What the right column has is left there, unless it is what most people want to do now."""
+    return [
+        OfferedButton(
+            name=str(offer.action),
+            label=offer.label,
+            help=offer.help,
+            has_page=offer.confirm is not None or bool(offer.asks),
+            is_primary=offer.is_primary,
+            is_destructive=offer.is_destructive,
+        )
+        for offer in offers
+        if offer.action is not _SAVE
+        and (
+            str(offer.action) not in in_hints
+            or (offer.is_primary and offer.action is not Action.CHECK_NOW)
+            or offer.is_destructive
+        )
+    ]
+
+
+def _is_in_head(name: str, buttons: Iterable[OfferedButton]) -> bool:
+    return any(button.name == name and not button.is_destructive for button in buttons)
+
+
+def _may(view: CertificateView, permission: Permission) -> bool:
+    return view.permitted is None or permission in view.permitted
+
+
+def _allows(ssl: SslAccess, permission: Permission, view: CertificateView) -> bool:
+    tenant = {} if ssl.owner is not None else {"owner": view.certificate.owner}
+    return ssl.core.allows(permission, subject=view.certificate.id, **tenant)
+
+
+def _labels(view: CertificateView, ssl: SslAccess) -> dict[str, str]:
+    """What the fields are called."""
+    return {each.field.name: ssl.translator(each.field.title) for each in view.fields}
+
+
+def _files(ssl: SslAccess, certificate_id: str) -> Sequence[ModuleFile]:
+    """The files that the CA module hands out; none where it failed, which a hint tells."""
+    try:
+        return ssl.core.certificates.files(certificate_id)
+    except CertCoreError:
+        return ()

@@ -1,0 +1,37 @@
+"""The addresses of the pages of certificates."""
+
+from __future__ import annotations
+
+from django.urls import URLPattern, path
+from django.views.decorators.http import require_http_methods, require_safe
+
+from certcore.contrib.django.views import (
+    certificate_actions,
+    certificate_export,
+    certificate_form,
+    certificate_import,
+    certificate_page,
+)
+
+__all__ = ["certificate_patterns"]
+
+
+def certificate_patterns() -> list[URLPattern]:
+    """Fixed words come before the ids. What a GET answers changes nothing."""
+    reads, asks = require_safe, require_http_methods(["GET", "HEAD", "POST"])
+    base = "certificates/<str:certificate_id>"
+    export, actions = certificate_export, certificate_actions
+    return [
+        path("certificates/new/", asks(certificate_form.certificate_create), name="certificate_create"),
+        path("certificates/import/", asks(certificate_import.certificate_import), name="certificate_import"),
+        path(f"{base}/", asks(certificate_page.certificate), name="certificate"),
+        path(f"{base}/live/", reads(certificate_page.certificate_live), name="certificate_live"),
+        path(f"{base}/timeline/", reads(certificate_page.certificate_timeline), name="certificate_timeline"),
+        path(f"{base}/clone/", asks(certificate_form.certificate_clone), name="certificate_clone"),
+        path(f"{base}/transfer/", asks(actions.certificate_transfer), name="certificate_transfer"),
+        path(f"{base}/export/", asks(export.certificate_export), name="certificate_export"),
+        path(f"{base}/key/", asks(export.certificate_key), name="certificate_key"),
+        path(f"{base}/pem/<slug:part>/", reads(export.certificate_pem), name="certificate_pem"),
+        path(f"{base}/files/<str:name>", reads(export.certificate_file), name="certificate_file"),
+        path(f"{base}/actions/<slug:action>/", asks(actions.certificate_action), name="certificate_action"),
+    ]

@@ -1,0 +1,186 @@
+"""The pages of certificates, used as a browser uses them: made, requested, changed, given away, exported, deleted."""
+
+import re
+
+import pytest
+
+from certcore import Status
+from certcore.testing import Act
+from support.django_pages import KEY, LIST, form_values, page, text
+
+
+@pytest.fixture
+def admin(panel):
+    """The browser of an administrator."""
+    return panel.browser(panel.user("ada", "SSL administrators"))
+
+
+def test_a_draft_is_made_and_its_csr_generated(panel, admin):
+    """The form stores a draft without a key; Generate CSR saves what the page shows first, and the page gets active."""
+    made = admin.post(
+        f"{LIST}new/", {"domain": "shop.example", "authority": panel.authority.id, "auto": "yes", "rotate_key": "yes"}
+    )
+    assert made.status_code == 302
+    certificate_id = made["Location"].rstrip("/").rpartition("/")[2]
+    assert panel.core.certificates.get(certificate_id).status is Status.DRAFT
+    assert panel.core.certificates.issuances(certificate_id) == []
+    shown = text(admin.get(made["Location"]))
+    assert 'value="shop.example"' in shown
+    assert "Generate CSR" in shown
+    panel.ca.script = (Act.ISSUE,)
+    requested = admin.post(
+        made["Location"], form_values(panel, certificate_id, aliases="www.shop.example", then="generate_csr")
+    )
+    assert requested.status_code == 302
+    panel.core.reconcile(certificate_id)
+    assert [name.ascii for name in panel.core.certificates.get(certificate_id).names] == [
+        "shop.example",
+        "www.shop.example",
+    ]
+    shown = text(admin.get(made["Location"]))
+    assert "Certificate is active!" in shown
+    assert shown.count("-----BEGIN CERTIFICATE-----") == 2
+    assert "-----BEGIN CERTIFICATE REQUEST-----" in shown
+
+
+def test_wrong_values_are_told_beside_their_fields_and_at_the_top(panel, admin):
+    """Every one of them, with a link to the field, and what was typed stays."""
+    typed = {"domain": "https://shop.example/x", "aliases": "a_b.example", "days_before": "400", "authority": ""}
+    answer = admin.post(f"{LIST}new/", typed)
+    shown = text(answer)
+    assert answer.status_code == 422
+    for name in ("domain", "aliases", "days_before", "authority"):
+        assert f'href="#field-{name}"' in shown
+        assert re.search(rf'id="field-{name}"[^>]*aria-invalid="true"', shown)
+        assert not re.search(rf'id="field-{name}-errors"></div>', shown)
+    assert "the name in it is shop.example" in shown
+    assert 'value="https://shop.example/x"' in shown
+    assert panel.core.certificates.list().items == ()
+
+
+def test_another_ca_profile_brings_its_own_fields(panel, admin):
+    """The fields are drawn anew with what was typed, and nothing is stored."""
+    assert 'name="order_reference"' in text(admin.get(f"{LIST}new/"))  # the only profile is chosen already
+    other = panel.core.authorities.create("Other CA", module="scripted")
+    assert 'name="order_reference"' not in text(admin.get(f"{LIST}new/"))
+    drawn = admin.post(
+        f"{LIST}new/",
+        {"domain": "shop.example", "authority": other.id, "refresh": "yes"},
+        headers={"HX-Request": "true"},
+    )
+    shown = text(drawn)
+    assert 'name="order_reference"' in shown
+    assert 'value="shop.example"' in shown
+    assert "<html" not in shown
+    assert panel.core.certificates.list().items == ()
+
+
+def test_what_takes_a_new_leaf_is_asked_first(panel, admin):
+    """Save with another name changes nothing and asks; the button that says so requests the new leaf."""
+    certificate_id = panel.active()
+    changed = form_values(panel, certificate_id, aliases="www.shop.example")
+    asked = admin.post(page(certificate_id), changed)
+    assert "Reissue with these changes" in text(asked)
+    assert panel.core.certificates.get(certificate_id).aliases == ()
+    assert admin.post(page(certificate_id), {**changed, "reissue": "yes"}).status_code == 302
+    assert [name.ascii for name in panel.core.certificates.get(certificate_id).aliases] == ["www.shop.example"]
+    assert panel.core.certificates.view(certificate_id).under_way
+
+
+def test_a_save_over_a_newer_version_is_refused_on_thepage(panel, admin):
+    """Somebody else has saved meanwhile: the page says who and what, and keeps what was typed."""
+    panel.user("otto", "SSL operators")
+    certificate_id = panel.active()
+    stale = form_values(panel, certificate_id, days_before="20")
+    panel.core.certificates.edit(certificate_id, renewal={"days_before": 9}, actor="otto")
+    answer = admin.post(page(certificate_id), stale)
+    assert answer.status_code == 409
+    assert "otto" in text(answer)
+    assert panel.core.certificates.get(certificate_id).renewal.days_before == 9
+
+
+def _revoked(panel, domain):
+    certificate_id = panel.active(domain)
+    panel.core.certificates.revoke(certificate_id)
+    return certificate_id
+
+
+#: How a certificate gets into a status.
+_MAKERS = {
+    Status.DRAFT: lambda panel, domain: panel.certificate(domain),
+    Status.PENDING: lambda panel, domain: panel.certificate(domain, Act.WAIT_OWNER),
+    Status.PROCESSING: lambda panel, domain: panel.certificate(domain, Act.WORK),
+    Status.ERROR: lambda panel, domain: panel.certificate(domain, Act.FAIL_NEVER),
+    Status.ACTIVE: lambda panel, domain: panel.active(domain),
+    Status.REVOKED: _revoked,
+}
+#: What is posted where an action asks for something.
+_ANSWERS = {"export": {"format": "zip", "with_key": "yes", "reason": "move"}, "revoke": {"reason": "superseded"}}
+
+
+@pytest.mark.parametrize("status", _MAKERS)
+def test_every_button_does_what_it_says(panel, admin, status):
+    """Each action that a page offers in a status succeeds when it is posted as the page posts it."""
+    make = _MAKERS[status]
+    offers = panel.core.certificates.view(make(panel, "first.example")).offers
+    assert offers
+    for number, offer in enumerate(offers):
+        certificate_id = make(panel, f"n{number}.example")
+        assert panel.core.certificates.get(certificate_id).status is status
+        action = str(offer.action)
+        shown = text(admin.get(page(certificate_id)))
+        assert action == "edit" or f"/{action}/" in shown or f'value="{action}"' in shown
+        if action == "edit":
+            answer = admin.post(page(certificate_id), form_values(panel, certificate_id))
+        else:
+            address = "export/" if action == "export" else f"actions/{action}/"
+            assert KEY not in text(admin.get(page(certificate_id, address), follow=True))
+            assert panel.core.certificates.get(certificate_id).status is status  # a GET changes nothing
+            answer = admin.post(page(certificate_id, address), _ANSWERS.get(action, {}))
+        assert answer.status_code == (200 if action == "export" else 302), (action, text(answer))
+
+
+def test_a_copy_has_the_form_and_no_key(panel, admin):
+    """Clone asks for the name; a wrong one is told beside the field."""
+    certificate_id = panel.active()
+    wrong = admin.post(page(certificate_id, "clone/"), {"domain": "a_b.example"})
+    assert wrong.status_code == 422
+    assert 'href="#field-domain"' in text(wrong)
+    made = admin.post(page(certificate_id, "clone/"), {"domain": "blog.example"})
+    copy = panel.core.certificates.get(made["Location"].rstrip("/").rpartition("/")[2])
+    assert (copy.domain.ascii, copy.status, copy.issuance_id) == ("blog.example", Status.DRAFT, None)
+
+
+def test_a_transfer_is_shown_before_it_is_made(panel, admin):
+    """The first post stores nothing; the second gives the certificate away."""
+    certificate_id = panel.active(owner="7")
+    address = page(certificate_id, "transfer/")
+    assert "Give to another owner" in text(admin.get(page(certificate_id)))
+    preview = admin.post(address, {"to": "8"})
+    assert "Give it to the new owner" in text(preview)
+    assert panel.core.certificates.get(certificate_id).owner == "7"
+    version = panel.core.certificates.get(certificate_id).version
+    given = admin.post(address, {"to": "8", "confirmed": "yes", "version": str(version)})
+    assert given.status_code == 302
+    assert panel.core.certificates.get(certificate_id).owner == "8"
+    assert admin.post(address, {"to": "8"}).status_code == 422  # is the owner already
+
+
+def test_the_timeline_outlives_the_certificate(panel, admin):
+    """It says who did what, that the record is intact, and stays after the deletion."""
+    certificate_id = panel.active()
+    admin.post(page(certificate_id, "actions/delete/"))
+    answer = admin.get(page(certificate_id, "timeline/"))
+    shown = text(answer)
+    assert answer.status_code == 200
+    assert "The record is intact" in shown
+    assert "by ada" in shown
+    assert admin.get(page(certificate_id)).status_code == 404
+
+
+def test_pages_are_in_the_language_of_the_reader(panel, admin):
+    """Texts of certcore are translated on the page."""
+    certificate_id = panel.certificate()
+    shown = text(admin.get(page(certificate_id), headers={"Accept-Language": "uk"}))
+    assert "Чернетка" in shown
+    assert "Домен" in shown
