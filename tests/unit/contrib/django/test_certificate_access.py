@@ -4,6 +4,7 @@ import io
 import zipfile
 
 import pytest
+from django.views.debug import get_exception_reporter_filter
 
 from certcore import RevocationReason
 from certcore.testing import Act
@@ -153,6 +154,15 @@ def test_a_revocation_tells_the_ca_why(panel, admin):
     panel.ca.refuses_revocation = False
     admin.post(page(certificate_id, "actions/revoke/"), {"reason": "key_compromise"})
     assert list(panel.ca.revoked.values()) == [RevocationReason.KEY_COMPROMISE]
+
+
+def test_no_error_report_has_what_was_posted(panel, admin):
+    """When a view fails, Django mails what was posted to the administrators: here that may be a key or a password."""
+    certificate_id = panel.active()
+    for address in (f"{LIST}import/", f"{LIST}new/", *(page(certificate_id, part) for part, _ in _POSTS)):
+        answer = admin.post(address, {"private_key": "canary-key", "password": "canary-password", "pin": "canary-pin"})
+        shown = get_exception_reporter_filter(answer.wsgi_request).get_post_parameters(answer.wsgi_request)
+        assert "canary" not in str(shown), address
 
 
 def test_posts_of_other_sites_are_refused(panel):

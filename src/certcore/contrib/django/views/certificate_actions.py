@@ -10,6 +10,7 @@ from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.views.decorators.debug import sensitive_variables
 
 from certcore import Action, CertCoreError, CertificateView, RevocationReason
 from certcore.contrib.django.access import SslAccess, ssl_for
@@ -132,6 +133,7 @@ def _asked(offer: Offer) -> Sequence[FormField]:
     return []
 
 
+@sensitive_variables()
 def _do(
     ssl: SslAccess,
     certificate_id: str,
@@ -163,6 +165,7 @@ def _do(
             return ssl.translator(calls.run_action(certificate_id, action))
 
 
+@sensitive_variables()
 def _values(fields: Sequence[FormField], posted: Any) -> Mapping[str, Any]:
     """What was posted for the fields of an action, as `Certificates.run_action` takes it; what is empty is left out."""
     values: dict[str, Any] = {}
@@ -175,6 +178,7 @@ def _values(fields: Sequence[FormField], posted: Any) -> Mapping[str, Any]:
     return values
 
 
+@sensitive_variables()
 def _ask(
     request: HttpRequest, view: CertificateView, question: _Question, error: CertCoreError | None = None
 ) -> HttpResponse:

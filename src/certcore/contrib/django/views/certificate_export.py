@@ -9,6 +9,7 @@ from typing import Final
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
+from django.views.decorators.debug import sensitive_variables
 
 from certcore import Action, CertCoreError, CertificateView, Permission, Secret
 from certcore.contrib.django.access import ssl_for
@@ -30,6 +31,7 @@ _MEDIA_TYPES: Final = {
 _ANY: Final = "application/octet-stream"
 
 
+@sensitive_variables()
 def certificate_export(request: HttpRequest, certificate_id: str) -> HttpResponse:
     """Ask for format, reason and password; the answer to the post is the file."""
     ssl = ssl_for(request)
@@ -65,6 +67,7 @@ def certificate_export(request: HttpRequest, certificate_id: str) -> HttpRespons
     return _attachment(f"{file_stem(view.certificate.domain.ascii)}.zip", _archive(files))
 
 
+@sensitive_variables()
 def certificate_key(request: HttpRequest, certificate_id: str) -> HttpResponse:
     """Show the private key in the answer to a post that gives a reason. It is recorded, and nobody keeps the answer."""
     ssl = ssl_for(request)
@@ -206,6 +209,7 @@ def _export_page(
     return render_page(request, "certcore/certificate_export.html", context, status=status)
 
 
+@sensitive_variables()
 def _archive(files: Sequence[ExportedFile]) -> bytes:
     """The files of an export in one archive; only their owner may read those with the key."""
     buffer = io.BytesIO()

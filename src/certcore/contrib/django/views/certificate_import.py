@@ -10,6 +10,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.views.decorators.debug import sensitive_variables
 
 from certcore import CertCoreError, Permission
 from certcore.contrib.django.access import SslAccess, ssl_for
@@ -36,6 +37,7 @@ class _Posted:
     renewal: dict[str, Any]
 
 
+@sensitive_variables()
 def certificate_import(request: HttpRequest) -> HttpResponse:
     """The form, the check of what was posted, and the import.
 
@@ -120,6 +122,7 @@ def _fields(ssl: SslAccess) -> Sequence[FormField]:
     ]
 
 
+@sensitive_variables()
 def _posted(request: HttpRequest, ssl: SslAccess) -> _Posted:
     """What was posted, files read.
 
@@ -139,6 +142,7 @@ def _posted(request: HttpRequest, ssl: SslAccess) -> _Posted:
     )
 
 
+@sensitive_variables()
 def _part(request: HttpRequest, name: str) -> str | bytes | None:
     text = request.POST.get(name, "").strip()
     upload = request.FILES.get(f"{name}_file")
@@ -152,6 +156,7 @@ def _part(request: HttpRequest, name: str) -> str | bytes | None:
     return content
 
 
+@sensitive_variables()
 def _page(
     request: HttpRequest,
     ssl: SslAccess,

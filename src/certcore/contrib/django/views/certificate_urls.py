@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.urls import URLPattern, path
+from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_safe
 
 from certcore.contrib.django.views import (
@@ -18,7 +21,12 @@ __all__ = ["certificate_patterns"]
 
 def certificate_patterns() -> list[URLPattern]:
     """Fixed words come before the ids. What a GET answers changes nothing."""
-    reads, asks = require_safe, require_http_methods(["GET", "HEAD", "POST"])
+
+    def asks(view: Any) -> Any:
+        """A form: what is posted may be a key or a password, and does not get into Django's reports of errors."""
+        return require_http_methods(["GET", "HEAD", "POST"])(sensitive_post_parameters()(view))
+
+    reads = require_safe
     base = "certificates/<str:certificate_id>"
     export, actions = certificate_export, certificate_actions
     return [
