@@ -45,10 +45,9 @@ _RECORD_TONES = {
     RecordState.UNREACHABLE: "warn",
 }
 _STEP_CLASSES = {StepState.DONE: "done", StepState.CURRENT: "now", StepState.FAILED: "failed", StepState.WAITING: ""}
-#: The least time between two looks at a page, in seconds, whatever a module wishes.
+#: The least and the longest time between two looks of a page, in seconds, whatever a module wishes.
 _LEAST_PACE = 2
-#: How often a page looks whose hints do not say.
-_USUAL_PACE = 60
+_LONGEST_PACE = 3600
 
 
 @frozen(kw_only=True)
@@ -175,10 +174,15 @@ def shown_hints(
     return tuple(shown)
 
 
-def pace_of(hints: Iterable[Hint]) -> int:
-    """After how many seconds a page looks again: what the hints wish for, not more often than every two seconds."""
+def pace_of(hints: Iterable[Hint], usual: int) -> int:
+    """After how many seconds a page looks again: as its hints wish, not more often than every two seconds.
+
+    Args:
+        hints: The hints of the page.
+        usual: The seconds where they do not say.
+    """
     wishes = [hint.after for hint in hints if isinstance(hint, Refresh)]
-    return max(_LEAST_PACE, round(min([*wishes, _USUAL_PACE])))
+    return round(max(_LEAST_PACE, min([*wishes, _LONGEST_PACE]))) if wishes else usual
 
 
 def digest_of(hints: Sequence[Hint], *others: str) -> str:

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from certcore import Status
-from certcore.testing import Act
+from certcore.testing import Act, make_request
 from support.django_pages import KEY, LIST, form_values, page, text
 
 
@@ -138,6 +138,50 @@ def test_every_button_does_what_it_says(panel, admin, status):
             assert panel.core.certificates.get(certificate_id).status is status  # a GET changes nothing
             answer = admin.post(page(certificate_id, address), _ANSWERS.get(action, {}))
         assert answer.status_code == (200 if action == "export" else 302), (action, text(answer))
+
+
+def test_fallbacks_are_boxes_that_can_be_unchecked(panel, admin):
+    """The other CA profiles that the user may use; without any there is nothing to choose."""
+    certificate_id = panel.certificate()
+    assert 'name="fallbacks"' not in text(admin.get(page(certificate_id)))
+    other = panel.core.authorities.create("Other CA", module="scripted").id
+    shown = text(admin.get(page(certificate_id)))
+    assert f'type="checkbox" name="fallbacks" value="{other}"' in shown
+    admin.post(page(certificate_id), form_values(panel, certificate_id, fallbacks=["", other]))
+    assert panel.core.certificates.get(certificate_id).fallbacks == (other,)
+    shown = text(admin.get(page(certificate_id)))
+    assert f'type="checkbox" name="fallbacks" value="{other}" checked' in shown
+    admin.post(page(certificate_id), form_values(panel, certificate_id, fallbacks=[""]))
+    assert panel.core.certificates.get(certificate_id).fallbacks == ()
+
+
+def test_a_csr_that_cannot_be_made_is_told_and_the_form_is_saved(panel, admin):
+    """A draft whose CA profile is taken away with the same click stays a draft, with what was typed."""
+    certificate_id = panel.certificate()
+    values = form_values(panel, certificate_id, aliases="www.shop.example", authority="", then="generate_csr")
+    values.pop("order_reference")
+    answer = admin.post(page(certificate_id), values, follow=True)
+    assert "note bad" in text(answer)
+    certificate = panel.core.certificates.get(certificate_id)
+    assert (certificate.status, certificate.authority_id) == (Status.DRAFT, None)
+    assert [name.ascii for name in certificate.aliases] == ["www.shop.example"]
+
+
+def test_a_csr_of_ones_own_takes_the_names(panel, admin):
+    """The key stays where it is: the page offers the certificate without it."""
+    csr, _ = make_request("own.example", "www.own.example")
+    made = admin.post(f"{LIST}new/", {"authority": panel.authority.id, "csr": csr, "domain": "", "auto": "yes"})
+    assert made.status_code == 302, text(made)
+    certificate_id = made["Location"].rstrip("/").rpartition("/")[2]
+    assert panel.core.certificates.get(certificate_id).domain.ascii == "own.example"
+    panel.ca.script = (Act.ISSUE,)
+    admin.post(page(certificate_id, "actions/generate_csr/"))
+    panel.core.reconcile(certificate_id)
+    shown = text(admin.get(made["Location"]))
+    assert "reveal the private key" not in shown
+    assert "Not here" in shown
+    assert admin.get(page(certificate_id, "key/")).status_code == 404
+    assert "With the private key" not in text(admin.get(page(certificate_id, "export/")))
 
 
 def test_a_copy_has_the_form_and_no_key(panel, admin):

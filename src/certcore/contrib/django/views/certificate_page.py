@@ -22,7 +22,7 @@ from certcore import (
     Permission,
     Status,
 )
-from certcore.contrib.django.access import SslAccess, ssl_for
+from certcore.contrib.django.access import SslAccess, config, ssl_for
 from certcore.contrib.django.pages import render_page
 from certcore.contrib.django.shown_certificate import left_column
 from certcore.contrib.django.shown_forms import shown_errors
@@ -190,7 +190,7 @@ def _context(
         and any(each.type is ConditionType.READY and each.status is ConditionStatus.TRUE for each in view.conditions),
         "files": _files(ssl, certificate_id),
         "events": shown_timeline(view.events[-_LATEST:], ssl.translator, _labels(view, ssl)),
-        "pace": pace_of(hints),
+        "pace": pace_of(hints, config().settings().refresh_seconds),
         **_digests(view, hints),
     }
 
