@@ -35,7 +35,7 @@ from certcore.model.plugin_calls import call_plugin
 from certcore.model.transfer_keys import TransferKey
 from certcore.ports.dns import DnsServer, ZoneSource
 from certcore.ports.environment import Environment
-from certcore.ports.plugins import PluginFailure, Plugins
+from certcore.ports.plugins import PluginFailure, PluginInfo, Plugins
 from certcore.ports.sealing import Keyring
 from certcore.ports.storage import Storage
 from certcore.services.access import Access
@@ -87,6 +87,7 @@ class CertCore(ActorCalls):
         keyring: str | os.PathLike[str] | Keyring,
         plugins: Iterable[object] = (),
         installed_plugins: bool = True,
+        disabled_plugins: Iterable[str] = (),
         environment: Environment | None = None,
         notices: NoticePolicy | None = None,
         pool_size: int = 10,
@@ -102,6 +103,9 @@ class CertCore(ActorCalls):
                 a `Keyring`. See `create_keyring`.
             plugins: Plugins to use besides the installed ones.
             installed_plugins: Whether to load what is installed under the entry-point group ``certcore``.
+            disabled_plugins: The names of plugins that are not to be imported or used, as `plugins` of an open core
+                spells them; the environment variable ``CERTCORE_DISABLED_PLUGINS`` has more, separated by commas. What
+                they bring is missing then. A policy that is handed in with ``plugins`` is not disabled.
             environment: Clock, ID generator and random source. Defaults to the system's.
             notices: When the record, and the plugins, are told that a leaf ends soon or that its renewal keeps failing.
             pool_size: How many connections to the database this process keeps open between transactions, 1 to 1000. On
@@ -112,7 +116,7 @@ class CertCore(ActorCalls):
                 are deployed, they have to be those of this version: see `migrate`.
 
         Raises:
-            InvalidInputError: ``pool_size`` or ``max_overflow`` is out of range.
+            InvalidInputError: ``pool_size`` or ``max_overflow`` is out of range, or ``disabled_plugins`` is not a list.
             DatabaseOutdatedError: With ``migrate=False``: the tables are not there, or of an older version.
             KeyringError: The keyring is missing, malformed, or readable by others.
             UnknownSealingKeyError: Secrets are sealed with keys that the keyring lacks; the error names them.
@@ -127,7 +131,7 @@ class CertCore(ActorCalls):
             max_overflow=whole_number("max_overflow", max_overflow, 0, _MOST_CONNECTIONS),
         )
         migrate = true_or_false("migrate", migrate)
-        loaded = load_plugins(plugins, installed=installed_plugins)
+        loaded = load_plugins(plugins, installed=installed_plugins, disabled=disabled_plugins)
         if isinstance(keyring, str | os.PathLike):
             keyring = keyring_of(os.fspath(keyring), loaded.open_keyring)
         storage = open_storage(url, migrate=migrate, pool=pool)
@@ -164,6 +168,7 @@ class CertCore(ActorCalls):
         *,
         plugins: Iterable[object] = (),
         installed_plugins: bool = True,
+        disabled_plugins: Iterable[str] = (),
         environment: Environment | None = None,
         keyring: Keyring | None = None,
         notices: NoticePolicy | None = None,
@@ -171,7 +176,7 @@ class CertCore(ActorCalls):
         """A store that lives as long as the object: for tests and for trying things out."""
         from certcore.adapters.memory import MemoryStorage  # noqa: PLC0415 - for tests, mostly
 
-        loaded = load_plugins(plugins, installed=installed_plugins)
+        loaded = load_plugins(plugins, installed=installed_plugins, disabled=disabled_plugins)
         ring = keyring or StaticKeyring.generate()
         return cls._wire(MemoryStorage(), ring, loaded, environment or SystemEnvironment(), notices or NoticePolicy())
 
@@ -392,6 +397,14 @@ class CertCore(ActorCalls):
     def languages(self) -> Sequence[str]:
         """The languages that certcore's own texts are translated into, and English; sorted."""
         return sorted({"en", *OWN_CATALOGUE.languages})
+
+    @property
+    def plugins(self) -> Sequence[PluginInfo]:
+        """Every plugin that is installed or was handed in: where it comes from, what it brings, what is wrong with it.
+
+        Without a store: ``CertCore.in_memory().plugins``.
+        """
+        return self._engine.plugins.infos
 
     @property
     def plugin_failures(self) -> Sequence[PluginFailure]:

@@ -5,12 +5,15 @@ or handed to ``CertCore.open(plugins=[…])``. All hooks are keyword-only; take 
 plain functions: no coroutines, no wrappers. A plugin that cannot work is left out when it is loaded, with the reason in
 `CertCore.plugin_failures`; one that raises later, `SystemExit` too, is reported under its own name. Neither takes the
 core down. Of two with one name the first keeps it; those of certcore's own plugins, modules and formats are reserved.
+
+A plugin may say which version of this interface it was written for: ``certcore_api = 1`` beside its hooks. One that
+asks for a version which this certcore does not have is left out; without it a plugin is taken as written for version 1.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import pluggy
 
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from certcore.translations import Catalogue
 
 __all__ = [
+    "API_LEVEL",
     "certcore_authorize",
     "certcore_ca_modules",
     "certcore_catalogues",
@@ -41,6 +45,9 @@ __all__ = [
     "hookspec",
 ]
 
+#: The version of the plugin interface: these hooks, `certcore.plugin` and `certcore.hints`. It grows when a plugin that
+#: was right before would not work any more.
+API_LEVEL: Final = 1
 #: Marks the functions of a plugin: ``@certcore.hookimpl``.
 hookimpl = pluggy.HookimplMarker("certcore")
 #: Marks the specifications below.

@@ -66,7 +66,7 @@ from certcore.errors import (
     ZoneWriteError,
 )
 from certcore.forks import delays_fork, renew_after_fork
-from certcore.hookspecs import hookimpl
+from certcore.hookspecs import API_LEVEL, hookimpl
 from certcore.model import form
 from certcore.model.certificate import Certificate
 from certcore.model.events import Event, EventKind
@@ -132,7 +132,7 @@ from certcore.ports.module_actions import (
 )
 from certcore.ports.module_budgets import BudgetUse, SupportsBudgets
 from certcore.ports.module_files import ModuleFile, SupportsFiles
-from certcore.ports.plugins import CertificateSource, PluginFailure
+from certcore.ports.plugins import CertificateSource, PluginFailure, PluginInfo, PluginState
 from certcore.ports.sealing import ChangesKeys, Keyring
 from certcore.ports.signing_ca import (
     SignedChain,
@@ -154,6 +154,7 @@ from certcore.ports.zone_writers import (
 from certcore.translations import Catalogue
 
 __all__ = [
+    "API_LEVEL",
     "AccessDeniedError",
     "ActionDone",
     "ActionRefused",
@@ -208,6 +209,8 @@ __all__ = [
     "Permission",
     "PluginError",
     "PluginFailure",
+    "PluginInfo",
+    "PluginState",
     "Problem",
     "ProfileAction",
     "Purpose",

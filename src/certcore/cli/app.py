@@ -14,6 +14,7 @@ from certcore.cli.commands.dns import dns
 from certcore.cli.commands.doctor import doctor
 from certcore.cli.commands.keyring import sealing_keys
 from certcore.cli.commands.obtain import obtain
+from certcore.cli.commands.plugins import plugins
 from certcore.cli.commands.run import run
 from certcore.cli.commands.schema import schema
 from certcore.cli.commands.takeover import take_over
@@ -109,6 +110,7 @@ app.add_typer(authorities, name="authority")
 app.add_typer(certificates, name="cert")
 app.add_typer(dns, name="dns")
 app.add_typer(sealing_keys, name="keyring")
+app.add_typer(plugins, name="plugin")
 app.command("obtain")(obtain)
 app.command("doctor")(doctor)
 app.command("import")(take_over)

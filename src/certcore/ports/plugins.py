@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from typing import Protocol
 
 from attrs import field, frozen
@@ -17,7 +18,7 @@ from certcore.ports.ca_module import CAModule
 from certcore.ports.zone_writers import ZoneWriter
 from certcore.translations import Catalogue
 
-__all__ = ["CertificateSource", "PluginFailure", "Plugins"]
+__all__ = ["CertificateSource", "PluginFailure", "PluginInfo", "PluginState", "Plugins"]
 
 
 @frozen(kw_only=True)
@@ -41,6 +42,41 @@ class PluginFailure:
     def advice(self) -> str:
         """What can be done about it, in English."""
         return str(self.advice_text)
+
+
+class PluginState(StrEnum):
+    """What became of a plugin."""
+
+    #: It is used.
+    LOADED = "loaded"
+    #: It could not be used; see `PluginInfo.failure`.
+    FAILED = "failed"
+    #: It was disabled by its name, and not imported.
+    DISABLED = "disabled"
+
+
+@frozen(kw_only=True)
+class PluginInfo:
+    """A plugin that is installed or was handed to certcore, and what it brings."""
+
+    #: Its name: that of the entry point, or of the object.
+    name: str
+    state: PluginState
+    #: Whether it comes with certcore.
+    is_own: bool = False
+    #: The distribution that it is installed with, and its version; both empty for one that was handed to certcore.
+    package: str = ""
+    version: str = ""
+    #: The version of the plugin interface that it was written for; None while it is not loaded.
+    api_level: int | None = None
+    #: The names of its hooks.
+    hooks: tuple[str, ...] = ()
+    #: The names of the CA modules, writers of TXT values and export formats that it brings.
+    ca_modules: tuple[str, ...] = ()
+    zone_writers: tuple[str, ...] = ()
+    export_formats: tuple[str, ...] = ()
+    #: What is wrong with it. A plugin that is loaded has one when something that it brings cannot be used.
+    failure: PluginFailure | None = None
 
 
 class CertificateSource(Protocol):
@@ -90,6 +126,11 @@ class Plugins(Protocol):
     @property
     def failures(self) -> Sequence[PluginFailure]:
         """The plugins that could not be used, with the reason."""
+        ...
+
+    @property
+    def infos(self) -> Sequence[PluginInfo]:
+        """Every plugin with its state, in the order of registration."""
         ...
 
     @property

@@ -9,13 +9,42 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 
+from certcore.messages import Message
+
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-__all__ = ["InstalledPlugin", "installed_plugins"]
+__all__ = ["HANDED_IN", "InstalledPlugin", "PluginOrigin", "installed_plugins"]
 
 _GROUP: Final = "certcore"
 _OWN: Final = "certcore"
+
+
+@frozen
+class PluginOrigin:
+    """Where a plugin comes from."""
+
+    #: The normalised name of its distribution; empty if unknown, or for one that was handed to certcore.
+    package: str = ""
+    version: str = ""
+    is_installed: bool = True
+
+    def holder(self, plugin: str) -> Message:
+        """The plugin of this name and origin, as one that has taken a name."""
+        if not self.is_installed:
+            text = "the plugin {plugin}, which was handed to certcore"
+            return Message("plugin.load.handed_in", text, {"plugin": repr(plugin)})
+        params = {"plugin": repr(plugin), "package": self.label or "-"}
+        return Message("plugin.load.of_package", "the plugin {plugin} of the package {package}", params)
+
+    @property
+    def label(self) -> str:
+        """Package and version; empty if unknown."""
+        return f"{self.package} {self.version}".strip()
+
+
+#: The origin of plugins that were handed to certcore.
+HANDED_IN: Final = PluginOrigin(is_installed=False)
 
 
 @frozen
@@ -25,6 +54,15 @@ class InstalledPlugin:
     entry: EntryPoint
     #: The normalised name of its distribution; empty if unknown.
     package: str
+
+    @property
+    def origin(self) -> PluginOrigin:
+        """The package with its version."""
+        try:
+            version = "" if self.entry.dist is None else str(self.entry.dist.version or "")
+        except Exception:  # isolation: a package without readable metadata
+            version = ""
+        return PluginOrigin(self.package, version if version.isprintable() else "")
 
     @property
     def is_own(self) -> bool:

@@ -17,7 +17,7 @@ from certcore import hookspecs
 from certcore.messages import Message
 from certcore.model.plugin_calls import kind_of
 
-__all__ = ["HOOKS", "Hook", "PluginLoadError", "hooks_of", "means_policy"]
+__all__ = ["HOOKS", "Hook", "PluginLoadError", "api_level", "hooks_of", "means_policy"]
 
 #: The arguments of every hook, by its name.
 HOOKS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
@@ -47,6 +47,7 @@ _ARGUMENTS: Final = Message("plugin.load.arguments", "certcore.hookspecs has the
 WRITE_DEF: Final = Message("plugin.load.write_def", "Write `def` for it.")
 NO_YIELD: Final = Message("plugin.load.no_yield", "Take the `yield` out of it.")
 _MARK: Final = "certcore_impl"
+_API: Final = "certcore_api"
 _BY_NAME: Final = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
@@ -114,6 +115,29 @@ def hooks_of(plugin: object, name: str) -> Mapping[str, Hook]:
             hooks[hook] = Hook(implementation.function, _taken(hook, implementation.function, takes))
     _check_forgotten(plugin, hooks)
     return MappingProxyType(hooks)
+
+
+def api_level(plugin: object) -> int:
+    """The version of the plugin interface that a plugin was written for: its ``certcore_api``, 1 without one.
+
+    Raises:
+        PluginLoadError: It is no whole number, or a version that this certcore does not have.
+    """
+    level = inspect.getattr_static(plugin, _API, 1)
+    if type(level) is not int or level < 1:
+        text = "certcore_api must be a whole number from 1."
+        advice = "Write certcore_api = {level} beside the hooks."
+        raise PluginLoadError(
+            Message("plugin.load.api", text), Message("plugin.load.api.advice", advice, {"level": hookspecs.API_LEVEL})
+        )
+    if level > hookspecs.API_LEVEL:
+        text = "it needs version {level} of the plugin interface; this certcore has version {known}."
+        params = {"level": level, "known": hookspecs.API_LEVEL}
+        raise PluginLoadError(
+            Message("plugin.load.newer_api", text, params),
+            Message("plugin.load.newer_api.advice", "Upgrade certcore, or install an older version of the plugin."),
+        )
+    return level
 
 
 def means_policy(plugin: object) -> bool:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from attrs import Factory, evolve, field, frozen
 
+from certcore.adapters.plugins.disabling import disabled_names
 from certcore.adapters.plugins.entry_points import installed_plugins
 from certcore.adapters.plugins.loading import LoadedPlugin, Loader
 from certcore.errors import CertCoreError, PluginError, StorageError, UnknownModuleError
@@ -25,7 +26,7 @@ from certcore.model.plugin_calls import call_for_hints, call_plugin, raised
 from certcore.model.plugin_results import UnexpectedResultError, with_article
 from certcore.model.views import CertificateView
 from certcore.ports.ca_module import CAModule
-from certcore.ports.plugins import CertificateSource, PluginFailure
+from certcore.ports.plugins import CertificateSource, PluginFailure, PluginInfo
 from certcore.ports.sealing import Keyring
 from certcore.ports.zone_writers import ZoneWriter
 from certcore.translations import Catalogue
@@ -37,7 +38,9 @@ _log = logging.getLogger(__name__)
 _EVERY: Final = 1000
 
 
-def load_plugins(explicit: Iterable[object] = (), *, installed: bool = True) -> LoadedPlugins:
+def load_plugins(
+    explicit: Iterable[object] = (), *, installed: bool = True, disabled: Iterable[str] = ()
+) -> LoadedPlugins:
     """Load certcore's own plugins, those handed in, and those installed under the entry-point group ``certcore``.
 
     Never raises for a broken plugin: it is listed in `LoadedPlugins.failures` and left out. The first that has a name
@@ -46,9 +49,14 @@ def load_plugins(explicit: Iterable[object] = (), *, installed: bool = True) -> 
     Args:
         explicit: Modules or objects with `hookimpl` functions.
         installed: Whether to look for installed plugins, certcore's own among them.
+        disabled: The names of plugins that are not to be used, besides those in the environment: see `disabled_names`.
+
+    Raises:
+        InvalidInputError: `disabled` is not a list of names.
     """
     plugins = installed_plugins() if installed else []
-    loader = Loader(reserved=frozenset(plugin.entry.name for plugin in plugins if plugin.is_own))
+    reserved = frozenset(plugin.entry.name for plugin in plugins if plugin.is_own)
+    loader = Loader(reserved=reserved, disabled=disabled_names(disabled))
     for installed_plugin in plugins:
         if installed_plugin.is_own:
             loader.add_installed(installed_plugin)
@@ -57,6 +65,9 @@ def load_plugins(explicit: Iterable[object] = (), *, installed: bool = True) -> 
     for installed_plugin in plugins:
         if not installed_plugin.is_own:
             loader.add_installed(installed_plugin)
+    unknown = loader.disabled - {info.name for info in loader.infos()}
+    if unknown and installed:
+        _log.warning("No plugin has the name of one that is disabled: %s", ", ".join(sorted(unknown)))
     modules, formats, writers = loader.modules(), loader.export_formats(), loader.zone_writers()
     return LoadedPlugins(
         plugins=tuple(loader.loaded),
@@ -66,6 +77,7 @@ def load_plugins(explicit: Iterable[object] = (), *, installed: bool = True) -> 
         translations=loader.catalogues(),
         broken_policies=tuple(loader.broken_policies),
         failures=loader.failures(),
+        infos=loader.infos(),
     )
 
 
@@ -84,6 +96,8 @@ class LoadedPlugins:
     #: The names of the policies that cannot be used.
     broken_policies: Sequence[str]
     failures: tuple[PluginFailure, ...]
+    #: Every plugin with its state.
+    infos: tuple[PluginInfo, ...] = field(repr=False)
     #: The number of invalid answers of each policy.
     _no_answers: Counter[str] = field(factory=Counter, init=False, repr=False)
     _lock: Any = field(default=Factory(threading.Lock), init=False, repr=False)

@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
-from attrs import Factory, define, field, frozen
+from attrs import Factory, define, evolve, field, frozen
 
-from certcore.adapters.plugins.entry_points import InstalledPlugin
-from certcore.adapters.plugins.hooks import WRITE_DEF, Hook, PluginLoadError, hooks_of, means_policy
+from certcore.adapters.plugins.entry_points import HANDED_IN, InstalledPlugin, PluginOrigin
+from certcore.adapters.plugins.hooks import WRITE_DEF, Hook, PluginLoadError, api_level, hooks_of, means_policy
 from certcore.adapters.plugins.module_checks import check_module
 from certcore.adapters.plugins.zone_writers import check_zone_writer
 from certcore.errors import CertCoreError
@@ -22,7 +22,7 @@ from certcore.model.export import ExportFormat
 from certcore.model.plugin_calls import frames_of, is_interrupt, kind_of
 from certcore.model.plugin_results import UnexpectedResultError, conform
 from certcore.ports.ca_module import CAModule
-from certcore.ports.plugins import PluginFailure
+from certcore.ports.plugins import PluginFailure, PluginInfo, PluginState
 from certcore.ports.zone_writers import ZoneWriter
 from certcore.translations import Catalogue
 from certcore.x509.formats import EXPORT_FORMATS
@@ -32,6 +32,8 @@ __all__ = ["LoadedPlugin", "Loader"]
 _log = logging.getLogger(__name__)
 _LONGEST_NAME: Final = 200
 _MOST_TEXT: Final = 500
+#: How many errors of a chain of causes are shown.
+_MOST_CAUSES: Final = 5
 #: Errors of Python itself, whose texts speak of code; the text of any other error may hold a secret.
 _OF_CODE: Final = (ImportError, TypeError, AttributeError, NameError)
 
@@ -60,6 +62,9 @@ class LoadedPlugin:
     is_own: bool
     plugin: object = field(repr=False)
     hooks: Mapping[str, Hook] = field(repr=False)
+    origin: PluginOrigin
+    #: The version of the plugin interface that it was written for.
+    api_level: int
 
 
 @define(eq=False)
@@ -68,10 +73,40 @@ class Loader:
 
     #: Names that belong to certcore.
     reserved: frozenset[str] = frozenset()
+    #: The names of plugins that are not to be used.
+    disabled: frozenset[str] = frozenset()
     loaded: list[LoadedPlugin] = Factory(list)
     #: Those that were meant to say who may do what, and cannot be used.
     broken_policies: list[str] = Factory(list)
     _faults: dict[str, list[PluginFailure]] = Factory(dict)
+    #: Every plugin in the order of registration, by its name.
+    _infos: dict[str, PluginInfo] = Factory(dict)
+    #: The names of what plugins bring, by plugin and hook.
+    _brought: dict[tuple[str, str], list[str]] = Factory(dict)
+
+    def infos(self) -> tuple[PluginInfo, ...]:
+        """Every plugin with its state, in the order of registration."""
+        failures = {failure.plugin: failure for failure in self.failures()}
+        loaded = {plugin.name: plugin for plugin in self.loaded}
+        return tuple(self._info(info, loaded.get(name), failures.get(name)) for name, info in self._infos.items())
+
+    def _info(self, info: PluginInfo, loaded: LoadedPlugin | None, failure: PluginFailure | None) -> PluginInfo:
+        if loaded is None:
+            return evolve(info, failure=failure)
+
+        def brought(hook: str) -> tuple[str, ...]:
+            return tuple(self._brought.get((info.name, hook), ()))
+
+        return evolve(
+            info,
+            state=PluginState.LOADED,
+            api_level=loaded.api_level,
+            hooks=tuple(sorted(loaded.hooks)),
+            ca_modules=brought("certcore_ca_modules"),
+            zone_writers=brought("certcore_zone_writers"),
+            export_formats=brought("certcore_export_formats"),
+            failure=failure,
+        )
 
     def failures(self) -> tuple[PluginFailure, ...]:
         """One failure per plugin."""
@@ -80,8 +115,11 @@ class Loader:
     def add_installed(self, installed: InstalledPlugin) -> None:
         """Import and register what an entry point names."""
         entry = installed.entry
+        origin = installed.origin
         refusal = self._taken(entry.name, is_own=installed.is_own)
-        name = f"{entry.name} ({installed.package or 'of an unknown package'})" if refusal else entry.name
+        name = f"{entry.name} ({origin.label or 'of an unknown package'})" if refusal else entry.name
+        if self._is_disabled(name, origin, is_own=installed.is_own, is_disabled=entry.name in self.disabled):
+            return
         plugin: object = None
         with self._contained(name, _NOT_IMPORTED):
             if refusal:
@@ -96,7 +134,7 @@ class Loader:
         if plugin is None or any(loaded_plugin.plugin is plugin for loaded_plugin in self.loaded):
             return
         with self._contained(name, _NOT_REGISTERED, plugin):
-            self._add(plugin, entry.name, is_own=installed.is_own)
+            self._add(plugin, entry.name, origin, is_own=installed.is_own)
 
     def add(self, plugin: object) -> None:
         """Register a plugin that was handed to certcore."""
@@ -107,15 +145,25 @@ class Loader:
             name = _name_of(plugin)
         if not name:
             return
+        is_policy = name in self.disabled and _decides(plugin)
+        if self._is_disabled(name, HANDED_IN, is_own=False, is_disabled=name in self.disabled and not is_policy):
+            return
+        if is_policy:
+            text = "it decides who may do what, so it is not disabled by its name."
+            advice = "Take it out of the plugins that are handed to certcore."
+            reason = Message("plugin.load.policy_not_disabled", text)
+            advice_text = Message("plugin.load.policy_not_disabled.advice", advice)
+            self._report(PluginFailure(plugin=name, reason=reason, advice=advice_text), None)
         with self._contained(name, _NOT_REGISTERED, plugin):
             refusal = self._taken(name, is_own=False)
             if refusal:
                 raise PluginLoadError(refusal, Message("plugin.load.own_name", "Give it a `name` of its own."))
-            self._add(plugin, name, is_own=False)
+            self._add(plugin, name, HANDED_IN, is_own=False)
 
     def modules(self) -> Mapping[str, CAModule]:
         """The CA modules, by name; the first that has a name keeps it."""
         modules: dict[str, CAModule] = {}
+        holders: dict[str, LoadedPlugin] = {}
         for plugin, offered in self._offered("certcore_ca_modules"):
             with self._contained(plugin.name, _NO_MODULE):
                 module = check_module(offered)
@@ -124,15 +172,17 @@ class Loader:
                     reason = Message("plugin.load.reserved_module", text, {"name": repr(module.name)})
                     raise PluginLoadError(reason, _OTHER_NAME)
                 if module.name in modules:
-                    text = "the module name {name} is already taken by another plugin."
-                    reason = Message("plugin.load.module_taken", text, {"name": repr(module.name)})
-                    raise PluginLoadError(reason, _OTHER_NAME)
-                modules[module.name] = module
+                    text = "the module name {name} is already taken by {holder}."
+                    params = {"name": repr(module.name), "holder": _holder(holders[module.name])}
+                    raise PluginLoadError(Message("plugin.load.module_taken", text, params), _OTHER_NAME)
+                modules[module.name], holders[module.name] = module, plugin
+                self._brings(plugin, "certcore_ca_modules", module.name)
         return MappingProxyType(modules)
 
     def export_formats(self) -> tuple[ExportFormat, ...]:
         """The export formats of the plugins; the first that has a name keeps it."""
         formats: dict[str, ExportFormat] = {}
+        holders: dict[str, LoadedPlugin] = {}
         own = {export_format.name for export_format in EXPORT_FORMATS}
         for plugin, offered in self._offered("certcore_export_formats"):
             with self._contained(plugin.name, _NO_FORMAT):
@@ -145,10 +195,11 @@ class Loader:
                     )
                 export_format: Any = offered
                 if export_format.name in own or export_format.name in formats:
-                    raise PluginLoadError(_format_taken(export_format.name, is_own=export_format.name in own), _RENAME)
+                    raise PluginLoadError(_format_taken(export_format.name, holders.get(export_format.name)), _RENAME)
                 conform(export_format, ExportFormat)
                 _check_make(export_format)
-                formats[export_format.name] = export_format
+                formats[export_format.name], holders[export_format.name] = export_format, plugin
+                self._brings(plugin, "certcore_export_formats", export_format.name)
         return tuple(formats.values())
 
     def catalogues(self) -> tuple[Catalogue, ...]:
@@ -176,15 +227,16 @@ class Loader:
     def zone_writers(self) -> Mapping[str, ZoneWriter]:
         """The writers of TXT values of the plugins, by name; the first that has a name keeps it."""
         writers: dict[str, ZoneWriter] = {}
+        holders: dict[str, LoadedPlugin] = {}
         for plugin, offered in self._offered("certcore_zone_writers"):
             with self._contained(plugin.name, _NO_WRITER):
                 writer = check_zone_writer(plugin.name, offered)
                 if writer.name in writers:
-                    text = "the writer {name} is already taken by another plugin."
-                    raise PluginLoadError(
-                        Message("plugin.load.writer_taken", text, {"name": repr(writer.name)}), _RENAME
-                    )
-                writers[writer.name] = writer
+                    text = "the writer {name} is already taken by {holder}."
+                    params = {"name": repr(writer.name), "holder": _holder(holders[writer.name])}
+                    raise PluginLoadError(Message("plugin.load.writer_taken", text, params), _RENAME)
+                writers[writer.name], holders[writer.name] = writer, plugin
+                self._brings(plugin, "certcore_zone_writers", writer.name)
         return MappingProxyType(writers)
 
     def _offered(self, hook: str) -> Iterator[tuple[LoadedPlugin, object]]:
@@ -195,23 +247,40 @@ class Loader:
             offered: tuple[object, ...] = ()
             with self._contained(plugin.name, as_message(hook)):
                 offered = conform(plugin.hooks[hook].function(), tuple[Any, ...])
-            for export_format in offered:
-                yield plugin, export_format
+            for item in offered:
+                yield plugin, item
+
+    def _brings(self, plugin: LoadedPlugin, hook: str, name: str) -> None:
+        self._brought.setdefault((plugin.name, hook), []).append(name)
+
+    def _is_disabled(self, name: str, origin: PluginOrigin, *, is_own: bool, is_disabled: bool) -> bool:
+        """Note a plugin that is not loaded yet; returns `is_disabled`."""
+        state = PluginState.DISABLED if is_disabled else PluginState.FAILED
+        info = PluginInfo(name=name, state=state, is_own=is_own, package=origin.package, version=origin.version)
+        self._infos.setdefault(name, info)
+        if is_disabled:
+            _log.info("The plugin %r is disabled.", name)
+        return is_disabled
 
     def _taken(self, name: str, *, is_own: bool) -> Message | None:
         params = {"name": repr(name)}
         if name in self.reserved and not is_own:
             return Message("plugin.load.reserved", "the name {name} belongs to certcore.", params)
-        if any(loaded_plugin.name == name for loaded_plugin in self.loaded):
-            return Message("plugin.load.taken", "the name {name} is already taken by another plugin.", params)
+        for plugin in self.loaded:
+            if plugin.name == name:
+                text = "the name {name} is already taken by {holder}."
+                return Message("plugin.load.taken", text, {**params, "holder": _holder(plugin)})
         return None
 
-    def _add(self, plugin: object, name: str, *, is_own: bool) -> None:
+    def _add(self, plugin: object, name: str, origin: PluginOrigin, *, is_own: bool) -> None:
         if len(name) > _LONGEST_NAME or not name.isprintable() or not name.strip():
             text = "its name {name} is not one line of at most {count} characters."
             params = {"name": repr(name[:60]), "count": _LONGEST_NAME}
             raise PluginLoadError(Message("plugin.load.name", text, params))
-        self.loaded.append(LoadedPlugin(name, is_own, plugin, hooks_of(plugin, name)))
+        level = api_level(plugin)
+        hooks = hooks_of(plugin, name)
+        self.loaded.append(LoadedPlugin(name, is_own, plugin, hooks, origin, level))
+        _log.debug("The plugin %r (%s) is loaded; its hooks: %s", name, origin.label or "-", ", ".join(hooks))
 
     @contextmanager
     def _contained(self, name: str, what: Message, plugin: object = None) -> Iterator[None]:
@@ -226,6 +295,7 @@ class Loader:
             self._report(_failure(name, what, error), plugin)
 
     def _report(self, failure: PluginFailure, plugin: object) -> None:
+        self._infos.setdefault(failure.plugin, PluginInfo(name=failure.plugin, state=PluginState.FAILED))
         known = self._faults.setdefault(failure.plugin, [])
         known.append(failure)
         parts = (failure.reason, failure.advice, failure.trace and f"\n{failure.trace}")
@@ -241,6 +311,18 @@ class Loader:
             text = "It was to say who may do what, so nobody may do anything until that is repaired."
             known.append(PluginFailure(plugin=failure.plugin, reason=Message("plugin.load.policy", text)))
             _log.error("The policy %r cannot be used: every action is refused.", failure.plugin)
+
+
+def _holder(plugin: LoadedPlugin) -> Message:
+    return plugin.origin.holder(plugin.name)
+
+
+def _decides(plugin: object) -> bool:
+    """Whether a plugin is a policy, or may be one: it must not be switched off by a name in the environment."""
+    try:
+        return means_policy(plugin)
+    except PluginLoadError:
+        return True
 
 
 def _name_of(plugin: object) -> str:
@@ -260,7 +342,21 @@ def _failure(name: str, what: Message, error: BaseException) -> PluginFailure:
     else:
         params = {"what": what, "error": _sentence(_cause(error))}
         reason = Message("plugin.load.raised", "{what}: raised {error}", params)
-    return PluginFailure(plugin=name, reason=reason, advice=_advice(error), trace=frames_of(error))
+    return PluginFailure(plugin=name, reason=reason, advice=_advice(error), trace=_trace(error))
+
+
+def _trace(error: BaseException) -> str:
+    """The frames of an error, and under them those of the errors that it came from."""
+    parts, seen = [frames_of(error)], {id(error)}
+    cause = error
+    while len(parts) < _MOST_CAUSES:
+        following = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
+        if following is None or id(following) in seen:
+            break
+        cause = following
+        seen.add(id(cause))
+        parts.append(f"caused by {_cause(cause)}\n{frames_of(cause)}".rstrip())
+    return "\n".join(part for part in parts if part)
 
 
 def _advice(error: BaseException) -> Message:
@@ -310,11 +406,12 @@ def _together(messages: Iterable[Message]) -> Message:
     return each[0] if len(each) == 1 else Message("", "{each}", {"each": each})
 
 
-def _format_taken(name: str, *, is_own: bool) -> Message:
+def _format_taken(name: str, holder: LoadedPlugin | None) -> Message:
     params = {"name": repr(name)}
-    if is_own:
+    if holder is None:
         return Message("plugin.load.own_format", "the export format {name} is already taken by certcore.", params)
-    return Message("plugin.load.format_taken", "the export format {name} is already taken by another plugin.", params)
+    text = "the export format {name} is already taken by {holder}."
+    return Message("plugin.load.format_taken", text, {**params, "holder": _holder(holder)})
 
 
 def _check_make(export_format: ExportFormat) -> None:

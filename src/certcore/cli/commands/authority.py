@@ -10,12 +10,20 @@ from certcore.cli.arguments import Settings, pair, values_of
 from certcore.cli.module_actions import report_actions, run_offered
 from certcore.cli.module_files import Out, report_files
 from certcore.cli.options import FAILED, Database, Json, Keyring
-from certcore.cli.output import facts, plain, shown_moment, table
+from certcore.cli.output import facts, plain, reporting, shown_moment, table
 from certcore.cli.render.hints import draw_hints
-from certcore.cli.session import open_session
+from certcore.cli.session import open_session, warn_of_plugins
+from certcore.core import CertCore
 from certcore.model.authority import CertificateAuthority
+from certcore.model.form import FormField
 from certcore.ports.ca_module import CheckReport
-from certcore.serialization import authorities_document, authority_document, check_document, hints_document
+from certcore.serialization import (
+    authorities_document,
+    authority_document,
+    check_document,
+    fields_document,
+    hints_document,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -140,6 +148,41 @@ def files(name: Name, out: Out = None, database: Database = "", keyring: Keyring
         report_files(session, session.core.authorities.files(profile.id, actor=session.actor), out)
 
 
+@authorities.command("modules")
+def modules(as_json: Json = False) -> None:
+    """List the CA modules of the installed plugins. No database is needed."""
+    with reporting(as_json=as_json) as output, CertCore.in_memory() as core:
+        warn_of_plugins(output, core.plugin_failures)
+        holders = {name: info for info in core.plugins for name in info.ca_modules}
+        rows = [
+            (name, module.title, f"{holders[name].package} {holders[name].version}".strip())
+            for name, module in sorted(core.authorities.modules().items())
+        ]
+
+        def draw(to: Console) -> None:
+            to.print(table(("NAME", "TITLE", "PACKAGE"), rows))
+
+        keys = ("name", "title", "package")
+        output.result({"modules": [dict(zip(keys, row, strict=True)) for row in rows]}, draw)
+
+
+@authorities.command("fields")
+def fields(
+    module: Annotated[str, typer.Argument(metavar="MODULE", help="A CA module from `authority modules`.")],
+    as_json: Json = False,
+) -> None:
+    """Show the settings of a CA module, for `authority add --set`. No database is needed."""
+    with reporting(as_json=as_json) as output, CertCore.in_memory() as core:
+        warn_of_plugins(output, core.plugin_failures)
+        form = core.authorities.module_form(module)
+
+        def draw(to: Console) -> None:
+            rows = [(field.name, str(field.kind), _default(field), str(field.help or field.label)) for field in form]
+            to.print(table(("NAME", "KIND", "DEFAULT", "WHAT IT IS"), rows))
+
+        output.result(fields_document(form), draw)
+
+
 @authorities.command("test")
 def try_profile(name: Name, database: Database = "", keyring: Keyring = "", as_json: Json = False) -> None:
     """Test a CA profile against its CA: directory, account and tech zone. Exit code 1 when a check fails."""
@@ -187,6 +230,12 @@ def _draw(to: Console, authority: CertificateAuthority) -> None:
     to.print()
     settings = [(name, _setting(value)) for name, value in authority.settings.items()]
     to.print(facts([*settings, *((name, "(set, not shown)") for name in sorted(authority.secrets_set))]))
+
+
+def _default(field: FormField) -> str:
+    if field.required:
+        return "(required)"
+    return "" if field.default is None else _setting(field.default)
 
 
 def _setting(value: object) -> str:

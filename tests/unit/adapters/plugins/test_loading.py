@@ -388,26 +388,6 @@ def certcore_ca_modules():
 """
 
 
-@pytest.fixture
-def install(tmp_path, monkeypatch):
-    """Installs a package: its name, its entry points, and its modules by their names."""
-    monkeypatch.syspath_prepend(tmp_path)
-    before = set(sys.modules)
-
-    def installed(package, entry_points, **modules):
-        info = tmp_path / f"{package}-1.0.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
-        (info / "entry_points.txt").write_text("[certcore]\n" + "\n".join(entry_points) + "\n")
-        for name, text in modules.items():
-            (tmp_path / f"{name}.py").write_text(text)
-
-    yield installed
-    for name in set(sys.modules) - before:
-        if getattr(sys.modules[name], "__file__", None) and str(tmp_path) in str(sys.modules[name].__file__):
-            del sys.modules[name]
-
-
 def test_no_package_takes_the_name_of_a_built_in_plugin(install):
     """An entry point named as one of certcore's is refused, and the failure names its package; ours is there."""
     install("evil", ["puq_acme = evil_ca"], evil_ca=_HOUSE.format(name="evil", title="Evil"))
@@ -415,7 +395,7 @@ def test_no_package_takes_the_name_of_a_built_in_plugin(install):
         assert core.authorities.modules()["puq_acme"].title == "PUQ ACME"
         assert "evil" not in core.authorities.modules()
         (failure,) = core.plugin_failures
-        assert failure.plugin == "puq_acme (evil)"
+        assert failure.plugin == "puq_acme (evil 1.0)"
         assert "belongs to certcore" in failure.reason
 
 
@@ -447,7 +427,7 @@ def test_the_first_keeps_a_name(install):
     install("zeta", ["zeta = zeta_ca"], zeta_ca=_HOUSE.format(name="house", title="Third"))
     with CertCore.in_memory() as core:
         assert core.authorities.modules()["house"].title == "First"
-        assert [failure.plugin for failure in core.plugin_failures] == ["house (beta)", "zeta"]
+        assert [failure.plugin for failure in core.plugin_failures] == ["house (beta 1.0)", "zeta"]
     twice = [ExportFormat(name="two", title=one, private_key=Use.NEVER, make=_files) for one in ("First", "Second")]
     first, second = (Offering(certcore_export_formats=[one]) for one in twice)
     second.name = "second"

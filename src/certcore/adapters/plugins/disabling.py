@@ -1,0 +1,33 @@
+"""Which plugins are disabled: by the program, and by the environment of the process."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import Final
+
+from certcore.errors import InvalidInputError
+from certcore.messages import Message
+
+__all__ = ["disabled_names"]
+
+#: The environment variable with names that are separated by commas.
+_VARIABLE: Final = "CERTCORE_DISABLED_PLUGINS"
+
+
+def disabled_names(by_program: Iterable[str]) -> frozenset[str]:
+    """The names of the plugins that are not to be used.
+
+    Args:
+        by_program: Those that the program names; the environment variable ``CERTCORE_DISABLED_PLUGINS`` has more,
+            separated by commas.
+
+    Raises:
+        InvalidInputError: It is one text, or has something else than texts.
+    """
+    names = () if isinstance(by_program, str | bytes) else tuple(by_program)
+    if isinstance(by_program, str | bytes) or not all(isinstance(name, str) for name in names):
+        text = "must be a list of the names of plugins."
+        raise InvalidInputError("disabled_plugins", Message("plugin.disabled_names", text))
+    environment = os.environ.get(_VARIABLE, "").split(",")
+    return frozenset(name.strip() for name in (*names, *environment) if name.strip())

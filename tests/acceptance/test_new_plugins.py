@@ -1,0 +1,161 @@
+"""`certcore plugin`: what is installed, and packages of new plugins that pass tests, lint and types as made."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from certcore.cli.new_plugin import PluginKind, make_plugin
+from certcore.errors import AlreadyExistsError, InvalidInputError
+
+KINDS = list(PluginKind)
+#: What `pytest`, `ruff` and `mypy` may take on a busy machine.
+_DEADLINE = 500
+
+
+def _run(folder, *command, **environment):
+    done = subprocess.run(
+        [sys.executable, "-m", *command],
+        cwd=folder,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=_DEADLINE,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow(reason="runs the tests of a made package in a process of their own")
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_tests_of_a_made_package_pass(certcore, kind, tmp_path):
+    """A package of every kind is made by one command, and its tests pass without a change or an installation."""
+    made = certcore.json("plugin", "new", f"my-{kind}", "--kind", str(kind), "--folder", str(tmp_path))
+    assert made["project"] == str(tmp_path / f"my-{kind}")
+    assert all((tmp_path / path).is_file() for path in made["files"])
+    out = _run(made["project"], "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly")
+    assert " passed" in out
+    assert "skipped" not in out
+
+
+@pytest.mark.slow(reason="starts ruff for each kind")
+@pytest.mark.parametrize("name", ["x", "abcdefghij-abcdefghij-abcdefgh"])
+def test_a_made_package_is_lint_free(name, tmp_path):
+    """With the shortest and the longest name, ruff finds nothing and would change nothing."""
+    for kind in KINDS:
+        make_plugin(name, kind, tmp_path / kind)
+        _run(tmp_path / kind / name, "ruff", "check", "--no-cache")
+        _run(tmp_path / kind / name, "ruff", "format", "--no-cache", "--check")
+
+
+@pytest.mark.slow(reason="mypy reads the whole of certcore")
+def test_a_made_package_is_typed(tmp_path):
+    """mypy --strict finds nothing in the code and the tests of any kind."""
+    for kind in KINDS:
+        make_plugin(f"typed-{kind}", kind, tmp_path)
+    folders = [str(tmp_path / f"typed-{kind}" / part) for kind in KINDS for part in ("src", "tests")]
+    sources = os.pathsep.join(folders[::2])
+    _run(tmp_path, "mypy", "--strict", "--cache-dir", str(tmp_path / "cache"), *folders, MYPYPATH=sources)
+
+
+@pytest.mark.parametrize("name", ["", "House", "house_ca", "-house", "json", "certcore", "a" * 31, "../house", "class"])
+def test_a_name_that_cannot_be_a_package_is_refused(name, tmp_path):
+    """Nothing is written for a name that no package can have."""
+    with pytest.raises(InvalidInputError) as refusal:
+        make_plugin(name, PluginKind.OBSERVER, tmp_path)
+    assert refusal.value.field == "name"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_is_overwritten(tmp_path):
+    """A folder that is there is left alone."""
+    (tmp_path / "house").mkdir()
+    with pytest.raises(AlreadyExistsError):
+        make_plugin("house", PluginKind.OBSERVER, tmp_path)
+    assert list((tmp_path / "house").iterdir()) == []
+
+
+def test_plugins_and_modules_are_listed_without_a_store(certcore):
+    """`plugin list`, `plugin show`, `authority modules` and `authority fields` need no database."""
+    plugins = {plugin["name"]: plugin for plugin in certcore.json("plugin", "list")["plugins"]}
+    assert plugins["puq_acme"]["ca_modules"] == ["puq_acme"]
+    assert plugins["puq_acme"]["package"] == "certcore"
+    assert certcore.json("plugin", "show", "puq_acme") == plugins["puq_acme"]
+    assert "puq_acme" in certcore("plugin", "list", "-v").stdout
+    assert "nobody" in certcore("plugin", "show", "nobody", expect=1).stderr
+    assert certcore.json("authority", "modules")["modules"][0]["name"] == "puq_acme"
+    fields = certcore.json("authority", "fields", "puq_acme")
+    assert fields["schema"] == "urn:certcore:schema:fields:1"
+    assert {"tech_zone", "email"} <= {field["name"] for field in fields["fields"]}
+    assert "tech_zone" in certcore("authority", "fields", "puq_acme").stdout
+
+
+def test_a_plugin_is_disabled_by_the_environment(certcore):
+    """A disabled plugin is listed as such, and its CA module is not there."""
+    disabled = {"CERTCORE_DISABLED_PLUGINS": "puq_acme"}
+    listed = json.loads(certcore("plugin", "list", "--json", env=disabled).stdout)
+    assert {plugin["name"]: plugin["state"] for plugin in listed["plugins"]}["puq_acme"] == "disabled"
+    assert json.loads(certcore("authority", "modules", "--json", env=disabled).stdout) == {"modules": []}
+
+
+def _installed(tmp_path, kind):
+    """The variables of a process in which a made package is installed: as a folder with metadata, without pip."""
+    make_plugin("house-ca", kind, tmp_path)
+    info = tmp_path / "house-ca/src/house_ca-0.1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: house-ca\nVersion: 0.1.0\n")
+    (info / "entry_points.txt").write_text("[certcore]\nhouse_ca = house_ca\n")
+    return {"PYTHONPATH": str(info.parent), "HOME": str(tmp_path)}
+
+
+def _check(tmp_path, variables, *arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "certcore", "plugin", "check", "house_ca", *arguments],
+        cwd=tmp_path,
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        timeout=_DEADLINE,
+        check=False,
+    )
+
+
+@pytest.mark.slow(reason="runs the conformance suites in a process of their own")
+def test_a_made_ca_module_conforms(tmp_path):
+    """`plugin check` runs the suites on an installed plugin, with the settings that it is given, and finds nothing."""
+    for kind in (PluginKind.SIGNING_CA, PluginKind.CA):
+        (tmp_path / kind).mkdir()
+        done = _check(tmp_path, _installed(tmp_path / kind, kind), "--set", "days=7", "--json")
+        report = json.loads(done.stdout)
+        assert (done.returncode, report["ok"]) == (0, True), done.stdout
+        outcomes = [result["outcome"] for result in report["results"]]
+        assert outcomes.count("passed") > 40
+        assert "failed" not in outcomes
+
+
+@pytest.mark.slow(reason="runs the conformance suites in a process of their own")
+def test_a_broken_rule_is_named(tmp_path):
+    """A module that breaks a rule, and one that cannot be loaded, end with exit code 1 and the reason."""
+    variables = _installed(tmp_path, PluginKind.SIGNING_CA)
+    file = tmp_path / "house-ca/src/house_ca/__init__.py"
+    text = file.read_text()
+    file.write_text(text.replace("return [sign_leaf(", "return [root] or [sign_leaf("))
+    done = _check(tmp_path, variables)
+    assert done.returncode == 1, done.stderr
+    assert "FAILED" in done.stdout
+    assert "rule:" in done.stdout
+    file.write_text(text.replace("certcore_api = 1", "certcore_api = 99"))
+    done = _check(tmp_path, variables)
+    assert done.returncode == 1, done.stderr
+    assert "needs version 99 of the plugin interface" in done.stdout
+
+
+@pytest.mark.slow(reason="starts a process")
+def test_a_plugin_without_a_ca_module_is_only_loaded(tmp_path):
+    """For a plugin without CA modules the check says that it is loaded, and that there is no suite."""
+    done = _check(tmp_path, _installed(tmp_path, PluginKind.OBSERVER))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "no suite to run" in done.stdout
