@@ -285,6 +285,12 @@ def test_names_are_constrained(core, tmp_path):
     for name in ("evil.example", "x.lab.house.example"):
         with pytest.raises(InvalidInputError, match="must not certify"):
             core.certificates.create(name, authority=authority_id)
+    with pytest.raises(InvalidInputError) as caught:
+        core.certificates.create("a.house.example", aliases=["evil.example"], authority=authority_id)
+    assert caught.value.field == "aliases"
+    with pytest.raises(InvalidInputError) as caught:  # it would stand for lab.house.example
+        core.certificates.create("house.example", wildcard=True, authority=authority_id)
+    assert caught.value.field == "wildcard"
     view = _issued(core, authority_id)
     issuing = x509.load_pem_x509_certificates(view.active.chain_pem.encode())[0]
     expected = NameConstraints(permitted=("house.example",), excluded=("lab.house.example",))
@@ -335,8 +341,12 @@ def test_a_given_ca_signs(core, clock, tmp_path):
         assert _checked(tmp_path, core, authority_id, view)[0] == 0
         core.certificates.revoke(view.certificate.id, reason="superseded")
     assert core.authorities.check(authority_id).ok
-    crls = [content for name, content in _files(core, authority_id).items() if name.endswith(".crl")]
+    files = _files(core, authority_id)
+    crls = [content for name, content in files.items() if name.endswith(".crl")]
     assert [len(x509.load_der_x509_crl(crl)) for crl in crls] == [1, 1]
+    clock.advance(3001 * DAY)
+    assert [item.ok for item in core.authorities.check(authority_id).items] == [False, False, True]
+    assert core.authorities.files(authority_id) == ()
 
 
 def test_a_leaf_of_another_ca_is_not_revoked(core, clock):

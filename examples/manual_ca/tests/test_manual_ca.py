@@ -169,6 +169,28 @@ def test_the_chain_is_completed_and_put_in_order(core, ca, clock):
     assert core.certificates.view(certificate_id).active.fullchain_pem == chain
 
 
+@pytest.mark.parametrize(
+    ("names", "is_taken"),
+    [
+        (["*.example", "x.example"], True),
+        (["*.shop.example"], False),
+        (["SHOP.example"], True),
+        (["*.shop.test"], False),
+    ],
+)
+def test_names_are_compared_as_clients_compare_them(core, ca, clock, names, is_taken):
+    """A leaf with more names, or with a wildcard for the name, serves the request."""
+    certificate_id = _waiting(core)
+    chain = ca.issue(_csr(core, certificate_id), now=clock.now(), names=names)
+    if is_taken:
+        _upload(core, certificate_id, chain)
+        core.reconcile(certificate_id)
+        assert core.certificates.get(certificate_id).status == "active"
+    else:
+        with pytest.raises(InvalidInputError, match=r"missing: shop\.example"):
+            _upload(core, certificate_id, chain)
+
+
 def test_a_request_can_be_refused(core):
     """The owner reads the reason; nothing is tried again by itself."""
     certificate_id = _waiting(core)

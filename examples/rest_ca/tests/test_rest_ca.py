@@ -3,6 +3,8 @@
 import contextlib
 from datetime import timedelta
 from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 
 import httpx
 import pytest
@@ -285,11 +287,9 @@ def test_the_api_refuses_what_it_should(server):
     assert call("DELETE", "orders/7") == 204
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"status": "odd"}', b"<html>", b"x" * 1_100_000])
-def test_answers_that_make_no_sense(core, clock, body):
-    """A server that answers with something else is a CA in trouble, not a broken plugin."""
-    from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-    from threading import Thread
+@contextlib.contextmanager
+def _answering(body):
+    """A server that answers every PUT with this."""
 
     class Odd(BaseHTTPRequestHandler):
         def do_PUT(self):
@@ -302,14 +302,29 @@ def test_answers_that_make_no_sense(core, clock, body):
         def log_message(self, *args):
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Odd) as odd:
-        Thread(target=odd.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Odd) as server:
+        Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
         try:
-            settings = {"url": f"http://127.0.0.1:{odd.server_address[1]}/", "token": "t" * 20}
-            authority = core.authorities.create("odd", module="rest_ca", settings=settings)
-            certificate_id = _requested(core, authority.id)
-            problem = str(core.certificates.get(certificate_id).problem)
-            assert "The CA's answer" in problem
-            assert "plugin" not in problem
+            yield f"http://127.0.0.1:{server.server_address[1]}/"
         finally:
-            odd.shutdown()
+            server.shutdown()
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"status": "odd"}', b"<html>", b"[" * 200_000, b"x" * 1_100_000])
+def test_answers_that_make_no_sense(core, body):
+    """A server that answers with something else is a CA in trouble, not a broken plugin."""
+    with _answering(body) as url:
+        authority = core.authorities.create("odd", module="rest_ca", settings={"url": url, "token": "t" * 20})
+        problem = str(core.certificates.get(_requested(core, authority.id)).problem)
+    assert "The CA's answer" in problem
+    assert "plugin" not in problem
+
+
+@pytest.mark.parametrize("reason", ["half a pair: \\ud800", "nothing: \\u0000", "two\\nlines", "x" * 100_000])
+def test_odd_reasons_are_shown(core, reason):
+    """Whatever the CA gives as its reason can be stored and shown."""
+    with _answering(f'{{"status": "refused", "reason": "{reason}"}}'.encode()) as url:
+        authority = core.authorities.create("odd", module="rest_ca", settings={"url": url, "token": "t" * 20})
+        certificate = core.certificates.get(_requested(core, authority.id))
+    assert certificate.status == "error"
+    assert "The CA has refused the request." in str(certificate.problem)

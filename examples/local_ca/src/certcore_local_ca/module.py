@@ -71,7 +71,8 @@ class LocalCA(SigningCA[LocalCAProfile, NoSettings]):
         if refused:
             params = {"names": ", ".join(refused)}
             raise InvalidInputError(
-                "domain", Message("local_ca.not_permitted", "has names that this CA must not certify: {names}.", params)
+                _field_of(refused[0], names),
+                Message("local_ca.not_permitted", "has names that this CA must not certify: {names}.", params),
             )
 
     def sign(
@@ -147,7 +148,6 @@ class LocalCA(SigningCA[LocalCAProfile, NoSettings]):
         issuer = Issuers(context=context).ready()
         now = context.environment.now()
         root_end = issuer.ends if issuer.root is None else issuer.root.not_valid_after_utc
-        crl = Revocations(context=context).crl(issuer)
         return CheckReport(
             items=(
                 CheckItem(
@@ -171,13 +171,7 @@ class LocalCA(SigningCA[LocalCAProfile, NoSettings]):
                     detail=_domains(NameConstraints.of(issuer.certificate)),
                     advice=Message("local_ca.check.constraints.advice", "Take the action Replace the issuing CA."),
                 ),
-                CheckItem(
-                    title=Message("local_ca.check.crl", "The CRL is signed"),
-                    ok=crl.is_signature_valid(issuer.certificate.public_key()),  # type: ignore[arg-type]  # a CA's key
-                    detail=Message(
-                        "local_ca.check.crl.next", "The next one is due at {at}.", {"at": str(crl.next_update_utc)}
-                    ),
-                ),
+                *_crl_check(context, issuer),
             )
         )
 
@@ -258,6 +252,27 @@ class LocalCA(SigningCA[LocalCAProfile, NoSettings]):
     def certificate_files(self, view: CertificateView, context: ModuleContext[LocalCAProfile]) -> Sequence[ModuleFile]:
         """None: those of the CA profile are shown with each certificate."""
         return []
+
+
+def _crl_check(context: ModuleContext[LocalCAProfile], issuer: Issuer) -> tuple[CheckItem, ...]:
+    """Whether the CRL can be signed; an issuing CA that has ended has none."""
+    if issuer.ends <= context.environment.now():
+        return ()
+    crl = Revocations(context=context).crl(issuer)
+    return (
+        CheckItem(
+            title=Message("local_ca.check.crl", "The CRL is signed"),
+            ok=crl.is_signature_valid(issuer.certificate.public_key()),  # type: ignore[arg-type]  # a CA's key
+            detail=Message("local_ca.check.crl.next", "The next one is due at {at}.", {"at": str(crl.next_update_utc)}),
+        ),
+    )
+
+
+def _field_of(name: str, names: Sequence[DnsName]) -> str:
+    """The field of the certificate's form that a name comes from."""
+    if name == names[0].ascii:
+        return "domain"
+    return "wildcard" if name == f"*.{names[0].ascii}" else "aliases"
 
 
 def _refused(profile: LocalCAProfile, issuer: Issuer | None, names: Sequence[str]) -> tuple[str, ...]:

@@ -63,7 +63,9 @@ def complete_chain(
             "manual_ca.other_key.advice", "Download the CSR of this certificate, and give that one to the CA."
         )
         raise InvalidInputError("chain", reason, advice=advice)
-    if missing := [name for name in names if name not in _names(leaf)]:
+    issued = _names(leaf)
+    # A wildcard covers the names one label below its domain (RFC 9525 section 6.3).
+    if missing := [name for name in names if not issued & {name, f"*.{name.partition('.')[2]}"}]:
         params = {"names": ", ".join(missing)}
         raise InvalidInputError("chain", Message("manual_ca.names", "is not for all names; missing: {names}.", params))
     if leaf.not_valid_after_utc <= now:

@@ -94,7 +94,7 @@ class RestClient:
         Raises:
             CAError: As in all methods: the CA is down, or it refuses the token.
         """
-        return str(self._call("GET", "status").get("name", ""))[:200]
+        return _text(self._call("GET", "status").get("name", ""))
 
     def put_order(self, order: str, csr_pem: str, names: Sequence[str]) -> Order:
         """Place an order, or look at it if it was placed before.
@@ -153,7 +153,7 @@ def _answer(response: httpx.Response, content: bytes) -> Mapping[str, Any]:
     """The JSON object of a successful answer, with ``retry_after`` if the CA sent this header."""
     try:
         document = json.loads(content) if content else {}
-    except ValueError:
+    except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict):
         raise CAError(
@@ -162,7 +162,7 @@ def _answer(response: httpx.Response, content: bytes) -> Mapping[str, Any]:
     retry_after = _seconds(response.headers.get("Retry-After", ""))
     if response.is_success:
         return document | {"retry_after": retry_after}
-    detail = str(document.get("error", f"HTTP {response.status_code}"))[:500]
+    detail = _text(document.get("error", f"HTTP {response.status_code}"))
     match response.status_code:
         case 401 | 403:
             advice = Message("rest_ca.token.advice", "Enter a valid token in the CA profile.")
@@ -183,11 +183,16 @@ def _order(document: Mapping[str, Any]) -> Order:
         return Order(
             status=OrderStatus(document["status"]),
             chain=str(document.get("chain", "")),
-            reason=str(document.get("reason", ""))[:500],
+            reason=_text(document.get("reason", "")),
             retry_after=document["retry_after"],
         )
     except (KeyError, ValueError):
         raise CAError(Message("rest_ca.unreadable", "The CA's answer cannot be read.")) from None
+
+
+def _text(value: object) -> str:
+    """What the CA says, on one line and fit to be stored: JSON may hold half of a surrogate pair."""
+    return " ".join(str(value)[:500].encode("utf-8", "replace").decode().replace("\0", " ").split())
 
 
 def _seconds(text: str) -> float | None:
