@@ -34,6 +34,14 @@ def test_a_row_says_what_the_document_promises(panel, browser):
         assert word in text, word
 
 
+def test_a_row_has_the_aliases_and_the_name_of_the_ca_module(panel, browser):
+    """The further names of a certificate are below its domain; what the CA module is called, below the CA profile."""
+    panel.certificate("shop.example", aliases=["www.shop.example", "bücher.example"])
+    text = shown(browser.get(LIST))
+    assert "shop.example www.shop.example, bücher.example" in text
+    assert f"Shop CA {panel.core.authorities.modules()['scripted'].title}" in text
+
+
 def test_a_renewal_in_danger_says_so_below_the_status(panel, browser):
     """A certificate is active and in danger at once, and the row says why."""
     panel.active()

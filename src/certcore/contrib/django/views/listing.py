@@ -70,13 +70,15 @@ class ListedCertificate:
     problem: Message | None
     #: The class of the badge with the days.
     days_class: str
+    #: What the CA module of its CA profile is called; empty where the user may not know.
+    module_title: str = ""
     #: What became of it in the action that was taken last; None where nothing was.
     result: Mapping[str, Any] | None = None
 
     @property
     def shown_aliases(self) -> tuple[str, ...]:
         """The first names besides the domain."""
-        return tuple(name.display for name in self._others[:_MOST_SHOWN_ALIASES])
+        return tuple(name.unicode for name in self._others[:_MOST_SHOWN_ALIASES])
 
     @property
     def more_aliases(self) -> int:
@@ -89,11 +91,12 @@ class ListedCertificate:
         return [name for name in certificate.names if name != certificate.domain]
 
 
-def listed(row: CertificateRow, result: Mapping[str, Any] | None = None) -> ListedCertificate:
+def listed(row: CertificateRow, result: Mapping[str, Any] | None = None, module_title: str = "") -> ListedCertificate:
     """A row with what its badges say.
 
     Args:
         row: The row.
+        module_title: What the CA module is called.
         result: What became of it in the action that was taken last.
     """
     certificate = row.certificate
@@ -104,6 +107,7 @@ def listed(row: CertificateRow, result: Mapping[str, Any] | None = None) -> List
         reasons=tuple(holding[kind] for kind in _REASONS if kind in holding),
         problem=problem if problem is not None and str(problem) else None,
         days_class=_days_class(row, in_danger=ConditionType.RENEWAL_IN_DANGER in holding),
+        module_title=module_title,
         result=result,
     )
 
@@ -232,8 +236,11 @@ def _context(request: HttpRequest, access: SslAccess, results: Mapping[str, Any]
         refused = error
     each = (results or {}).get("certificates", {})
     can_change = access.may(Permission.CERTIFICATE_EDIT)
+    titles = _module_titles(access)
     return {
-        "rows": [listed(row, each.get(row.certificate.id)) for row in rows],
+        "rows": [
+            listed(row, each.get(row.certificate.id), titles.get(row.certificate.authority_id, "")) for row in rows
+        ],
         "query": query,
         "encoded": query.encoded(),
         "refused": refused,
@@ -262,6 +269,17 @@ def _profiles(access: SslAccess) -> Iterator[Any]:
             yield from access.core.authorities.usable()
     except AccessDeniedError:
         return
+
+
+def _module_titles(access: SslAccess) -> Mapping[str | None, str]:
+    """What the CA modules are called, by the ids of the CA profiles that the user may see, or use."""
+    profiles = list(_profiles(access))
+    if not profiles:
+        return {}
+    if access.may(Permission.AUTHORITY_VIEW):
+        modules = access.core.authorities.modules()
+        return {each.id: modules[each.module].title for each in profiles if each.module in modules}
+    return {each.id: each.title for each in profiles}
 
 
 #: What can be done with many certificates: the label, whether it is asked about first, the call.
