@@ -117,6 +117,7 @@ TABLE = {
         ],
         NOBODY,
     ),
+    "allows": (ALLOWED, ALLOWED, ALLOWED),  # it tells what the policy says, and does nothing
     **dict.fromkeys(["sealing_keys.make_current", "sealing_keys.retire"], (HIDDEN, HIDDEN, HIDDEN)),
 }
 #: About the code that is loaded, and nothing that is stored.
@@ -193,6 +194,7 @@ class World:
             "name_or_id": None,
             "names": ["shop.example"],
             "owner": "anna",
+            "permission": "certificate.view",
             "reason": "a test",
             "text": "shop",
             "to": "someone",

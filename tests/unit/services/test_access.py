@@ -401,6 +401,22 @@ def test_roles(panel):
     assert _may(certificates.delete, one, actor="otto")
 
 
+def test_a_page_can_ask_what_it_may_offer(panel):
+    """`allows` says of each permission whether the call that needs it would be refused; other words are refused."""
+    core, one = panel
+    authority = core.authorities.list()[0].id
+    assert not core.allows(Permission.AUTHORITY_EDIT, subject=authority, actor="vera")
+    assert core.allows("authority.edit", subject=authority, actor="ada")
+    assert core.allows("certificate.renew", subject=one, owner="anna", actor="anna")
+    assert not core.acting_as("otto").allows(Permission.AUTHORITY_ACT)
+    tenant = core.acting_as("otto", owner="anna")
+    assert tenant.allows(Permission.CERTIFICATE_VIEW, subject=one)
+    assert not tenant.allows(Permission.KEYRING_CHANGE)
+    with pytest.raises(InvalidInputError) as refused:
+        core.allows("authority.paint", actor="ada")
+    assert refused.value.field == "permission"
+
+
 def test_the_owner_of_a_certificate(panel):
     """An owner does everything with the own certificates, keys included, and nothing with those of others."""
     core, one = panel

@@ -33,7 +33,7 @@ from certcore.hints import (
     label_of,
 )
 
-__all__ = ["ShownHint", "digest_of", "pace_of", "shown_hints"]
+__all__ = ["ShownFinding", "ShownHint", "digest_of", "pace_of", "shown_finding", "shown_hints"]
 
 #: The names of the colours in the style sheet.
 _TONES = {Level.INFO: "info", Level.SUCCESS: "ok", Level.WARNING: "warn", Level.ERROR: "bad"}
@@ -211,11 +211,17 @@ def _record(row: DnsRecord, texts: Texts, number: int) -> ShownRecord:
         is_correct=row.state is RecordState.CORRECT,
         seen=_text(row.seen, texts),
         checked_at=row.checked_at,
-        findings=tuple(_finding(finding, texts) for finding in row.findings),
+        findings=tuple(shown_finding(finding, texts) for finding in row.findings),
     )
 
 
-def _finding(finding: Finding, texts: Texts) -> ShownFinding:
+def shown_finding(finding: Finding, texts: Texts) -> ShownFinding:
+    """A finding as templates draw it.
+
+    Args:
+        finding: Of a record, or of the test of a CA profile.
+        texts: Gives the texts in the reader's language.
+    """
     tones = {"error": "bad", "warning": "warn", "info": "info"}
     return ShownFinding(
         tone=tones[str(finding.severity)],

@@ -7,6 +7,7 @@ from django.db import transaction
 from django.urls import URLPattern, path
 
 from certcore.contrib.django.views import dashboard, listing
+from certcore.contrib.django.views.authority_urls import authority_patterns
 from certcore.contrib.django.views.certificate_urls import certificate_patterns
 
 __all__ = ["app_name", "urlpatterns"]
@@ -30,6 +31,6 @@ urlpatterns = _outside_transactions(
         path("certificates/rows/", listing.certificate_rows, name="certificate_rows"),
         path("certificates/bulk/", listing.certificate_bulk, name="certificate_bulk"),
         *certificate_patterns(),
-        # CA profiles, plugins, audit and deliveries.
+        *authority_patterns(),
     ]
 )

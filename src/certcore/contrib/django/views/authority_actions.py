@@ -1,0 +1,180 @@
+"""What is done with a CA profile besides editing it: its test, the actions of its module, its files, its fallback."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from attrs import frozen
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from certcore import ActingCore, CertCoreError, Certificate
+from certcore.contrib.django.access import ssl_for
+from certcore.contrib.django.pages import is_fragment, render_page
+from certcore.contrib.django.shown_forms import Texts
+from certcore.contrib.django.shown_hints import ShownFinding, shown_finding
+from certcore.hints import FieldKind, FormField, Message
+from certcore.plugin import CheckItem, fields_of
+
+__all__ = ["authority_action", "authority_fallback", "authority_file", "authority_test"]
+
+#: Which link of the navigation is the present one.
+_SECTION: Final = "authorities"
+#: For how many certificates one request changes the fallback.
+_AT_ONCE: Final = 200
+
+
+@frozen(kw_only=True)
+class ShownCheck:
+    """One thing that was tested about a CA profile, as the template draws it."""
+
+    title: str
+    ok: bool
+    detail: str
+    advice: str
+    findings: tuple[ShownFinding, ...]
+
+
+@require_POST
+def authority_test(request: HttpRequest, authority_id: str) -> HttpResponse:
+    """Test a CA profile at its CA, and show each check. It may take as long as the CA and the DNS do."""
+    ssl = ssl_for(request)
+    profile = ssl.core.authorities.get(authority_id)
+    report = ssl.core.authorities.check(profile.id)
+    checks = [_shown_check(item, ssl.translator) for item in report.items]
+    context = {"section": _SECTION, "profile": profile, "checks": checks, "is_ok": report.ok}
+    template = "certcore/_check_report.html" if is_fragment(request) else "certcore/authority_test.html"
+    return render_page(request, template, context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def authority_action(request: HttpRequest, authority_id: str, action: str) -> HttpResponse:
+    """An action of the CA module on a profile: what it does, what it asks for, and the question before it."""
+    ssl = ssl_for(request)
+    texts, profiles = ssl.translator, ssl.core.authorities
+    profile = profiles.get(authority_id)
+    offered = {offer.name: offer for offer in profiles.actions(profile.id)}
+    if action not in offered:
+        raise Http404
+    offer = offered[action]
+    fields = fields_of(offer.form)
+    error: CertCoreError | None = None
+    if request.method == "POST":
+        try:
+            done = profiles.run_action(profile.id, action, _values(fields, request.POST))
+        except CertCoreError as refusal:
+            error = refusal
+        else:
+            messages.success(request, texts(done), fail_silently=True)
+            return HttpResponseRedirect(reverse("certcore:authority", args=[profile.id]))
+    context = {
+        "section": _SECTION,
+        "profile": profile,
+        "name": offer.name,
+        "label": texts(offer.label),
+        "help": texts(offer.help),
+        "confirm": "" if offer.confirm is None else texts(offer.confirm),
+        "errors": () if error is None else (error,),
+        "fields": fields,
+        "values": None if error is None else request.POST,
+    }
+    status = 200 if error is None else error.http_status
+    return render_page(request, "certcore/authority_action.html", context, status=status)
+
+
+@require_safe
+def authority_file(request: HttpRequest, authority_id: str, name: str) -> HttpResponse:
+    """A file that the CA module hands out for a profile, as an attachment."""
+    for file in ssl_for(request).core.authorities.files(authority_id):
+        if file.name == name:
+            return HttpResponse(
+                file.content,
+                content_type=file.media_type,
+                headers={
+                    "Content-Disposition": f'attachment; filename="{file.name}"',
+                    "X-Content-Type-Options": "nosniff",
+                },
+            )
+    raise Http404
+
+
+@frozen(kw_only=True)
+class _Refused:
+    """A certificate whose fallback could not be changed."""
+
+    certificate: Certificate
+    reason: str
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def authority_fallback(request: HttpRequest, authority_id: str) -> HttpResponse:
+    """Give the certificates of a CA profile a fallback, another one, or none; at most 200 in one request."""
+    ssl = ssl_for(request)
+    core = ssl.core
+    profile = core.authorities.get(authority_id)
+    others = [other for other in core.authorities.list() if other.id != profile.id]
+    context: dict[str, Any] = {"section": _SECTION, "profile": profile, "others": others}
+    if request.method != "POST":
+        return render_page(request, "certcore/authority_fallback.html", context)
+    chosen = request.POST.get("fallback", "")
+    if chosen and chosen not in {other.id for other in others}:
+        raise Http404
+    changed, refused, has_more = _switch(ssl.core, ssl.translator, profile.id, [chosen] if chosen else [])
+    if changed:
+        text = ngettext("%(count)s certificate is changed.", "%(count)s certificates are changed.", changed)
+        messages.success(request, text % {"count": changed}, fail_silently=True)
+    if not refused and not has_more:
+        if not changed:
+            messages.info(request, _("All certificates have this fallback already."), fail_silently=True)
+        return HttpResponseRedirect(reverse("certcore:authority", args=[profile.id]))
+    context |= {"changed": changed, "refused": refused, "has_more": has_more, "chosen": chosen}
+    return render_page(request, "certcore/authority_fallback.html", context)
+
+
+def _switch(
+    core: ActingCore, texts: Texts, authority_id: str, fallbacks: Sequence[str]
+) -> tuple[int, Sequence[_Refused], bool]:
+    """Change the fallbacks of a profile's certificates: how many were changed, which not, and whether some are left."""
+    refused: list[_Refused] = []
+    changed, after = 0, None
+    while True:
+        page = core.certificates.list(authority=authority_id, after=after, limit=100)
+        for certificate in page.items:
+            if list(certificate.fallbacks) == list(fallbacks):
+                continue
+            if changed + len(refused) >= _AT_ONCE:
+                return changed, refused, True
+            try:
+                core.certificates.edit(certificate.id, fallbacks=fallbacks)
+            except CertCoreError as error:
+                refused.append(_Refused(certificate=certificate, reason=texts(error.text)))
+            else:
+                changed += 1
+        after = page.next_cursor
+        if after is None:
+            return changed, refused, False
+
+
+def _shown_check(item: CheckItem, texts: Texts) -> ShownCheck:
+    return ShownCheck(
+        title=texts(item.title),
+        ok=item.ok,
+        detail=_text(item.detail, texts),
+        advice=_text(item.advice, texts),
+        findings=tuple(shown_finding(finding, texts) for finding in item.findings),
+    )
+
+
+def _text(value: Message | str, texts: Texts) -> str:
+    return texts(value) if str(value) else ""
+
+
+def _values(fields: Sequence[FormField], posted: Mapping[str, str]) -> Mapping[str, str]:
+    """What a form asks for, of what was posted; a box that is not posted is unchecked."""
+    unchecked = {field.name: "no" for field in fields if field.kind is FieldKind.BOOLEAN}
+    return unchecked | {field.name: posted[field.name] for field in fields if field.name in posted}

@@ -1,0 +1,64 @@
+"""The page of deliveries: which observers refused events, why, when they are told again, and telling them now."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from attrs import frozen
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from django.views.decorators.http import require_POST, require_safe
+
+from certcore import CertificateRow, ConditionType
+from certcore.contrib.django.access import ssl_for
+from certcore.contrib.django.pages import render_page
+from certcore.errors import AccessDeniedError
+
+__all__ = ["deliveries", "delivery_again"]
+
+
+@frozen(kw_only=True)
+class FailedRow:
+    """A certificate with an observer that has refused one of its events."""
+
+    row: CertificateRow
+    #: What is known of the deliveries that failed; empty where the user may not see it.
+    failed: Sequence[object]
+    #: Whether the user may see the reasons, and have them tried again.
+    sees_reasons: bool
+
+
+@require_safe
+def deliveries(request: HttpRequest) -> HttpResponse:
+    """The certificates whose deployment or notice failed, with the reason for those who may see it."""
+    core = ssl_for(request).core
+    page = core.certificates.rows(
+        condition=ConditionType.DEPLOYMENT_FAILED, after=request.GET.get("after") or None, limit=50
+    )
+    rows = []
+    for row in page.items:
+        try:
+            behind = core.certificates.deliveries(row.certificate.id).behind
+        except AccessDeniedError:
+            rows.append(FailedRow(row=row, failed=row.failed_deliveries, sees_reasons=False))
+        else:
+            failed = [cursor for _name, cursor in sorted(behind.items()) if cursor.failing_since is not None]
+            rows.append(FailedRow(row=row, failed=failed, sees_reasons=True))
+    context = {"section": "deliveries", "rows": rows, "next_cursor": page.next_cursor}
+    return render_page(request, "certcore/deliveries.html", context)
+
+
+@require_POST
+def delivery_again(request: HttpRequest, certificate_id: str) -> HttpResponse:
+    """Have the failed deliveries of a certificate tried again now, by the next process that has the observer."""
+    core = ssl_for(request).core
+    count = core.certificates.deliver_again(certificate_id, observer=request.POST.get("observer") or None)
+    if count:
+        text = ngettext("%(count)s delivery is tried again now.", "%(count)s deliveries are tried again now.", count)
+        messages.success(request, text % {"count": count}, fail_silently=True)
+    else:
+        messages.info(request, _("No delivery has failed: there is nothing to try again."), fail_silently=True)
+    return HttpResponseRedirect(reverse("certcore:deliveries"))
