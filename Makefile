@@ -8,10 +8,11 @@ export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 # The steps of `make test` have an order, also under `make -j`.
 .NOTPARALLEL:
 
-.PHONY: help demo test check soak test-lowest coverage setup lint types imports texts docs pictures clean
+.PHONY: help demo panel panel-stop test check soak test-lowest coverage setup lint types imports texts docs pictures clean
 
 help:
 	@echo 'make demo   issue and renew a certificate with a real ACME server on this machine'
+	@echo 'make panel  a Django panel with the SSL section to look at; make panel-stop ends it'
 	@echo 'make test   every check that CI makes'
 	@echo 'make check  the fast checks: lint, types, imports, unit, contract and architecture tests'
 	@echo 'make soak   the tests that take minutes: stress and long simulations'
@@ -26,6 +27,13 @@ help:
 demo:
 	@scripts/setup.sh demo
 	@$(BIN)/certcore demo
+
+panel:
+	@scripts/setup.sh demo
+	@$(BIN)/python examples/panel/run.py start
+
+panel-stop:
+	@$(BIN)/python examples/panel/run.py stop
 
 # Imports are checked by tests/architecture, which runs import-linter.
 test: lint types
@@ -58,6 +66,7 @@ imports: setup
 
 texts: setup
 	$(BIN)/python scripts/texts.py update
+	$(BIN)/python scripts/page_texts.py update
 
 docs: setup
 	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build
