@@ -104,6 +104,16 @@ def test_each_module_issues_once_it_is_installed(installed):
     assert printed.split() == [word for module in MODULES for word in (module, "active")]
 
 
+def test_the_command_lists_and_checks_them(installed):
+    """`certcore plugin list` names packages and modules, and `plugin check` finds no broken rule in the private CA."""
+    plugins = json.loads(installed.certcore("plugin", "list", "--json"))["plugins"]
+    listed = {plugin["name"]: plugin for plugin in plugins}
+    for name in MODULES:
+        assert name in str(listed[name])
+        assert f"certcore-{name.replace('_', '-')}" in str(listed[name])
+    assert "0 failed" in installed.certcore("plugin", "check", "local_ca")
+
+
 def test_the_command_issues_and_writes_the_files_of_the_ca(installed):
     """A private CA with three commands; a fourth writes its root, its issuing CA and its CRL for publication."""
     installed.certcore("init")

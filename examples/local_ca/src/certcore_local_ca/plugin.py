@@ -7,7 +7,10 @@ from collections.abc import Sequence
 from certcore.plugin import CAModule, hookimpl
 from certcore_local_ca.module import LocalCA
 
-__all__ = ["certcore_ca_modules"]
+__all__ = ["certcore_api", "certcore_ca_modules"]
+
+#: The plugin interface that this was written for.
+certcore_api = 1
 
 
 @hookimpl
