@@ -7,6 +7,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from support.servers.databases import MariaDB, PostgreSQL
+from certcore.testing.databases import MariaDB, PostgreSQL
 
 __all__ = ["MariaDB", "PostgreSQL"]

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 import typer.main
+from broken_plugins import broken_plugin_page
 from pictures import state_picture
 
 from certcore import errors, hookspecs
@@ -402,6 +403,7 @@ PAGES: Final = MappingProxyType(
         "reference/json.md": json_page,
         "reference/command.md": command_page,
         "pictures/states.svg": state_picture,
+        "reference/broken-plugins.md": broken_plugin_page,
         "reference/conformance.md": conformance_page,
     }
 )

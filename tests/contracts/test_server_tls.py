@@ -7,9 +7,9 @@ import sqlalchemy as sa
 
 from certcore.adapters.sql import open_storage
 from certcore.errors import StorageUnavailableError
+from certcore.testing.databases import MariaDB, PostgreSQL
 from certcore.testing.pebble import write_throwaway_tls
 from certcore.testing.server import ProgramMissingError
-from support.servers.databases import MariaDB, PostgreSQL
 
 pytestmark = pytest.mark.integration
 

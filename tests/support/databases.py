@@ -11,8 +11,8 @@ import sqlalchemy as sa
 
 from certcore.adapters.sql import open_storage
 from certcore.adapters.sql.tables import metadata
+from certcore.testing.databases import MariaDB, PostgreSQL
 from certcore.testing.server import ProgramMissingError
-from support.servers.databases import MariaDB, PostgreSQL
 
 
 @functools.cache

@@ -338,7 +338,7 @@ def _spec(attribute: attrs.Attribute[Any]) -> Mapping[str, Any]:
     try:
         spec: Mapping[str, Any] = attribute.metadata[_METADATA]
     except KeyError:
-        raise TypeError(f"The setting {attribute.name!r} is not made with certcore.model.form.") from None
+        raise TypeError(f"The setting {attribute.name!r} is not made with certcore.plugin.form.") from None
     return spec
 
 

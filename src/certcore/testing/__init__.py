@@ -17,8 +17,9 @@
             clock.advance(timedelta(minutes=1))
             core.reconcile(certificate.id)
 
-`conformance.run` checks a plugin by rules that have names. `CAModuleContract` needs pytest, as the package's extra
-``testing`` has it; `Pebble` needs the program of that name.
+`conformance.run` checks a plugin by rules that have names. `ModuleConformance` makes
+tests of pytest of them, which the package's extra ``testing`` has. Where certcore is installed, pytest also has its
+fixtures, see `certcore.testing.pytest_plugin`. `Pebble` and `PostgreSQL` need the programs of these names.
 """
 
 from typing import TYPE_CHECKING
@@ -28,10 +29,13 @@ if TYPE_CHECKING:
     from certcore.testing.catalogues import CatalogueFiles
     from certcore.testing.clock import FrozenEnvironment
     from certcore.testing.contracts.ca_module import CAModuleContract
+    from certcore.testing.contracts.conformance import ModuleConformance
+    from certcore.testing.databases import MariaDB, PostgreSQL
     from certcore.testing.dns_zone import MemoryZone
     from certcore.testing.local_ca import LittleAuthority, make_request
     from certcore.testing.module_harness import ModuleHarness
     from certcore.testing.module_store import MemoryDocuments
+    from certcore.testing.panel import IssuingPanel
     from certcore.testing.pebble import ChallTestSrv, Pebble
     from certcore.testing.scripted_ca import Act, ScriptedCA, ScriptedProfile, ScriptedRenewalCA, ScriptedSettings
 
@@ -41,11 +45,15 @@ __all__ = [
     "CatalogueFiles",
     "ChallTestSrv",
     "FrozenEnvironment",
+    "IssuingPanel",
     "LittleAuthority",
+    "MariaDB",
     "MemoryDocuments",
     "MemoryZone",
+    "ModuleConformance",
     "ModuleHarness",
     "Pebble",
+    "PostgreSQL",
     "ScriptedCA",
     "ScriptedProfile",
     "ScriptedRenewalCA",
@@ -66,11 +74,15 @@ if not TYPE_CHECKING:
             "CatalogueFiles": "certcore.testing.catalogues",
             "ChallTestSrv": "certcore.testing.pebble",
             "FrozenEnvironment": "certcore.testing.clock",
+            "IssuingPanel": "certcore.testing.panel",
             "LittleAuthority": "certcore.testing.local_ca",
+            "MariaDB": "certcore.testing.databases",
             "MemoryDocuments": "certcore.testing.module_store",
             "MemoryZone": "certcore.testing.dns_zone",
+            "ModuleConformance": "certcore.testing.contracts.conformance",
             "ModuleHarness": "certcore.testing.module_harness",
             "Pebble": "certcore.testing.pebble",
+            "PostgreSQL": "certcore.testing.databases",
             "ScriptedCA": "certcore.testing.scripted_ca",
             "ScriptedProfile": "certcore.testing.scripted_ca",
             "ScriptedRenewalCA": "certcore.testing.scripted_ca",

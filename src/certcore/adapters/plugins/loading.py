@@ -188,7 +188,7 @@ class Loader:
             with self._contained(plugin.name, _NO_FORMAT):
                 if not issubclass(type(offered), ExportFormat):
                     text = "certcore_export_formats returned a {kind}, which is not an ExportFormat."
-                    advice = "Make it with certcore.model.export.ExportFormat."
+                    advice = "Make it with certcore.plugin.ExportFormat."
                     raise PluginLoadError(
                         Message("plugin.load.not_a_format", text, {"kind": type(offered).__name__}),
                         Message("plugin.load.not_a_format.advice", advice),

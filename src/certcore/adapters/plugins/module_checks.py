@@ -96,7 +96,7 @@ def check_module(module: object) -> CAModule:
         text = "certcore_ca_modules returned a {kind}, which is not a CAModule."
         raise PluginLoadError(
             Message("plugin.module.other", text, {"kind": type(module).__name__}),
-            Message("plugin.module.other.advice", "Inherit from certcore.ports.ca_module.CAModule."),
+            Message("plugin.module.other.advice", "Inherit from certcore.plugin.CAModule."),
         )
     known: Any = module
     name = inspect.getattr_static(known, "name", None)
@@ -127,7 +127,7 @@ def return_instance(kind: type) -> Message:
 
 
 def _check_settings(module: str, attribute: str, settings_type: object) -> None:
-    text = "Write it with @attrs.frozen(kw_only=True), its fields with certcore.model.form."
+    text = "Write it with @attrs.frozen(kw_only=True), its fields with certcore.plugin.form."
     advice = Message("plugin.module.settings.advice", text)
     params = {"attribute": attribute, "module": repr(module)}
     if not isinstance(settings_type, type) or not attrs.has(settings_type):

@@ -147,7 +147,7 @@ def _check_method(
 ) -> None:
     params = {"name": name, "writer": repr(writer)}
     if not callable(method):
-        text = "certcore.ports.zone_writers has it: {called}."
+        text = "certcore.plugin.ZoneWriter has it: {called}."
         raise PluginLoadError(
             Message("plugin.writer.no_method", "the writer {writer} has no method {name}.", params),
             Message("plugin.writer.no_method.advice", text, {"called": called}),

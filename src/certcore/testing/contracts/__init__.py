@@ -2,7 +2,19 @@
 
 import pytest
 
-# So that a check that fails shows both sides, wherever the suite is inherited.
-pytest.register_assert_rewrite(
-    *(f"{__name__}.{suite}" for suite in ("ca_module", "deliveries", "storage", "timelines", "zone_writers"))
+_SUITES = (
+    "ca_module",
+    "conformance",
+    "deliveries",
+    "keys",
+    "lists",
+    "preflights",
+    "rows",
+    "secrets",
+    "steps",
+    "storage",
+    "timelines",
+    "zone_writers",
 )
+# So that a check that fails shows both sides, wherever the suite is inherited; the pytest plugin does the same.
+pytest.register_assert_rewrite(*(f"{__name__}.{suite}" for suite in _SUITES))

@@ -4,223 +4,24 @@ import logging
 import sys
 
 import attrs
-import pluggy
 import pytest
 
 import certcore
 from certcore import CertCore
 from certcore.errors import AccessDeniedError, CertCoreError, KeyringError, PluginError
-from certcore.model import form
 from certcore.model.export import ExportedFile, ExportFormat, Use
 from certcore.model.secret import Secret, SecretName
-from certcore.ports.ca_module import CAModule, Issued
+from certcore.ports.ca_module import CAModule
 from certcore.testing.clock import FrozenEnvironment
 from certcore.testing.scripted_ca import Act, ScriptedCA
+from support.broken_plugins import BROKEN, LoadedProfile, Offering, Simple, handmade, never_runs, wrapping
 from support.inside import inside
 
 hookimpl = certcore.hookimpl
-other_mark = pluggy.HookimplMarker("pytest")
-
-
-@attrs.frozen(kw_only=True)
-class _Profile:
-    days: int = form.integer("Days", minimum=1, maximum=90, default=30)
-
-
-class Simple(CAModule):
-    """A CA module that is right."""
-
-    name = "simple"
-    title = "Simple"
-    profile_type = _Profile
-
-    def advance(self, work):
-        return Issued(state={}, chain_pem="")
-
-    def hints(self, view, context):
-        return []
-
-
-def _module(**changed):
-    """A plugin with one CA module, in which something is different."""
-    return Offering(certcore_ca_modules=[type("Changed", (Simple,), changed)()])
-
-
-class Offering:
-    """A plugin that returns from a hook that registers something what it is told."""
-
-    name = "offering"
-
-    def __init__(self, **returned):
-        self.returned = returned
-
-    @hookimpl
-    def certcore_ca_modules(self):
-        return self.returned.get("certcore_ca_modules", [])
-
-    @hookimpl
-    def certcore_export_formats(self):
-        return self.returned.get("certcore_export_formats", [])
-
-
-def _plugin(**members):
-    """An object of a class with these members."""
-    return type("Handmade", (), members)()
 
 
 def _core(*plugins):
     return CertCore.in_memory(plugins=plugins, installed_plugins=False, environment=FrozenEnvironment())
-
-
-async def _async(self, *given, **named):
-    """Never runs."""
-
-
-def _yields(self, *given, **named):
-    yield
-
-
-def _on_event(self, event):
-    """Does nothing."""
-
-
-def _wrapper(self, actor):
-    return (yield)
-
-
-class _Slotted:
-    @hookimpl
-    def certcore_ca_modules(self):
-        return [Simple()]
-
-
-@attrs.frozen(kw_only=True)
-class _Plain:
-    days: int = 30
-
-
-@attrs.frozen(kw_only=True)
-class _Hidden:
-    _days: int = form.integer("Days", minimum=1, maximum=90, default=30)
-
-
-def _exits(self):
-    sys.exit(3)
-
-
-#: A plugin, words of the reason, words of the advice.
-BROKEN = {
-    "nothing in it": (_plugin(), "no hook was found", "@certcore.hookimpl"),
-    "no mark": (
-        _plugin(certcore_on_event=lambda self, event: None),
-        "certcore_on_event has no mark",
-        "@certcore.hookimpl",
-    ),
-    "no mark beside a good one": (
-        _plugin(certcore_ca_modules=hookimpl(lambda self: []), certcore_on_event=lambda self, event: None),
-        "certcore_on_event has no mark",
-        "@certcore.hookimpl",
-    ),
-    "another project's mark": (
-        _plugin(certcore_on_event=other_mark(lambda self, event: None)),
-        "mark of another project (pytest)",
-        "@certcore.hookimpl",
-    ),
-    "a misspelt hook": (
-        _plugin(certcore_on_evnet=hookimpl(lambda self, event: None)),
-        "unknown hook 'certcore_on_evnet'",
-        "Did you mean certcore_on_event?",
-    ),
-    "an unknown hook": (_plugin(on_event=hookimpl(lambda self: None)), "unknown hook 'on_event'", "The hooks are"),
-    "a misspelt hook without a mark": (
-        _plugin(certcore_hint=lambda self, view: []),
-        "certcore_hint has no mark",
-        "def certcore_hints",
-    ),
-    "an unknown argument": (
-        _plugin(certcore_on_event=hookimpl(lambda self, event, surprise: None)),
-        "certcore_on_event does not fit: it takes the unknown argument 'surprise'.",
-        "It can take: certificates, event. See certcore.hookspecs.",
-    ),
-    "a misspelt argument": (
-        _plugin(certcore_on_event=hookimpl(lambda self, event, certificats: None)),
-        "certcore_on_event does not fit: it takes the unknown argument 'certificats'.",
-        "Did you mean certificates? See certcore.hookspecs.",
-    ),
-    "two unknown arguments of a hook under another name": (
-        _plugin(tell=hookimpl(specname="certcore_on_event")(lambda self, what, when, event=None: None)),
-        "certcore_on_event does not fit: it takes the unknown arguments 'what', 'when'.",
-        "It can take: certificates, event.",
-    ),
-    "an argument by position only": (
-        _plugin(certcore_on_event=hookimpl(lambda self, event, /: None)),
-        "certcore_on_event cannot be called",
-        "certcore.hookspecs",
-    ),
-    "a class": (_Slotted, "it is the class _Slotted", "plugin = _Slotted()"),
-    "an async observer": (_plugin(certcore_on_event=hookimpl(_async)), "coroutine function", "`def`"),
-    "a generator observer": (_plugin(certcore_on_event=hookimpl(_yields)), "generator function", "`yield`"),
-    "a wrapper": (_plugin(certcore_authorize=hookimpl(wrapper=True)(_wrapper)), "hook wrapper", "plain function"),
-    "an old wrapper": (
-        _plugin(certcore_authorize=hookimpl(hookwrapper=True)(_wrapper)),
-        "hook wrapper",
-        "plain function",
-    ),
-    "a name that raises": (_plugin(name=property(_exits)), "its name cannot be read: raised SystemExit", "author"),
-    "a name of two lines": (_plugin(name="a\nb", certcore_hints=hookimpl(_on_event)), "is not one line", ""),
-    "an exit in a hook": (_plugin(certcore_ca_modules=hookimpl(_exits)), "certcore_ca_modules: raised SystemExit", ""),
-    "modules that are none": (Offering(certcore_ca_modules=["simple"]), "a str, which is not a CAModule", "Inherit"),
-    "a text of modules": (Offering(certcore_ca_modules="simple"), "it returned a str", "author"),
-    "None for modules": (Offering(certcore_ca_modules=None), "it returned a None", "author"),
-    "a class of modules": (Offering(certcore_ca_modules=[Simple]), "is not a CAModule", "[Simple()]"),
-    "a bad name": (_module(name="Simple CA"), "must be lower-case letters", "name ="),
-    "a computed name": (_module(name=property(lambda self: "simple")), "must be lower-case letters", "name ="),
-    "no title": (_module(title=""), "has no title", "title ="),
-    "no form": (_module(profile_type=_Plain), "'days' is not made with certcore.model.form", "certcore.model.form"),
-    "no attrs class": (_module(profile_type=dict), "must be an attrs class", "attrs.frozen"),
-    "a field that cannot be given": (_module(profile_type=_Hidden), "'_days' cannot be given", "underscore"),
-    "an async advance": (_module(advance=_async), "advance of the module 'simple' is a coroutine", "def advance"),
-    "a generator for revoke": (_module(revoke=_yields), "generator function", "`yield`"),
-    "a wrong signature": (
-        _module(revoke=lambda self, issuance: None),
-        "revoke of the module 'simple' does not fit",
-        "revoke(issuance, reason, private_key, context); it is written revoke(issuance)",
-    ),
-    "an argument by name that is missing": (
-        _module(profile_actions=lambda self, context: [], run_action=lambda self, name, values, context: None),
-        "run_action of the module 'simple' does not fit",
-        "actor=…",
-    ),
-    "no method": (_module(revoke=True), "revoke of the module 'simple' is a bool", ""),
-    "a misspelt power": (
-        _module(cleanup=lambda self, work: None),
-        "method cleanup, which certcore never calls",
-        "Rename it to clean_up",
-    ),
-    "another misspelt power": (_module(renew_info=lambda self, i, c: None), "looks like renewal_info", "Rename"),
-    "a misspelt form": (_module(profile_forms=lambda self, c: ()), "looks like profile_form", "Rename"),
-    "half of a power": (
-        _module(profile_actions=lambda self, context: []),
-        "has profile_actions, but not run_action",
-        "SupportsActions",
-    ),
-    "an export format that is none": (Offering(certcore_export_formats=["pem"]), "is not an ExportFormat", "Make it"),
-    "a name of certcore's": (
-        Offering(certcore_export_formats=[ExportFormat(name="pem", title="P", private_key=Use.NEVER, make=print)]),
-        "'pem' is already taken by certcore",
-        "Rename",
-    ),
-    "a format with a title that is none": (
-        Offering(certcore_export_formats=[ExportFormat(name="x", title=5, private_key=Use.NEVER, make=print)]),
-        "an ExportFormat whose title is an int",
-        "author",
-    ),
-    "an async format": (
-        Offering(certcore_export_formats=[ExportFormat(name="x", title="X", private_key=Use.NEVER, make=_async)]),
-        "coroutine function",
-        "`def`",
-    ),
-}
 
 
 @pytest.mark.parametrize("what", BROKEN)
@@ -263,7 +64,7 @@ def test_a_plugin_that_compares_and_hashes_badly_is_loaded():
 class _Abstract(CAModule):
     name = "abstract"
     title = "Abstract"
-    profile_type = _Profile
+    profile_type = LoadedProfile
 
     def hints(self, view, context):
         return []
@@ -289,7 +90,7 @@ def test_python_says_what_is_missing():
 
 
 def _policy(answer):
-    return _plugin(certcore_authorize=hookimpl(lambda self, actor: answer(actor)))
+    return handmade(certcore_authorize=hookimpl(lambda self, actor: answer(actor)))
 
 
 def _raises(error):
@@ -312,7 +113,7 @@ class _No:
         lambda actor: 0,
         lambda actor: [],
         lambda actor: _No(),
-        lambda actor: _async(None),
+        lambda actor: never_runs(None),
         lambda actor: _raises(SystemExit()),
         lambda actor: _raises(RuntimeError("s3cr3t")),
         lambda actor: _raises(CertCoreError("s3cr3t")),
@@ -344,11 +145,11 @@ def test_a_policy_that_answers_counts(answer, allowed):
 @pytest.mark.parametrize(
     "policy",
     [
-        _plugin(certcore_authorize=hookimpl(wrapper=True)(_wrapper)),
-        _plugin(certcore_authorize=hookimpl(_async)),
-        _plugin(certcore_authorize=lambda self, actor: True),
-        _plugin(certcore_authorise=hookimpl(lambda self, actor: True)),
-        _plugin(certcore_authorize=hookimpl(lambda self, actor: True), certcore_on_event=hookimpl(_async)),
+        handmade(certcore_authorize=hookimpl(wrapper=True)(wrapping)),
+        handmade(certcore_authorize=hookimpl(never_runs)),
+        handmade(certcore_authorize=lambda self, actor: True),
+        handmade(certcore_authorise=hookimpl(lambda self, actor: True)),
+        handmade(certcore_authorize=hookimpl(lambda self, actor: True), certcore_on_event=hookimpl(never_runs)),
     ],
     ids=["wrapper", "async", "unmarked", "misspelt", "other hook broken"],
 )
@@ -413,7 +214,7 @@ def test_no_plugin_takes_the_name_of_a_built_in_module(install, entry):
 def test_a_plugin_that_is_handed_in_takes_no_built_in_name():
     """By its own name or that of its module: ours is there."""
     named = Offering(certcore_ca_modules=[type("Evil", (Simple,), {"name": "puq_acme"})()])
-    hidden = _plugin(name="puq_acme", certcore_ca_modules=hookimpl(lambda self: [Simple()]))
+    hidden = handmade(name="puq_acme", certcore_ca_modules=hookimpl(lambda self: [Simple()]))
     with CertCore.in_memory(plugins=[named, hidden]) as core:
         assert core.authorities.modules()["puq_acme"].title == "PUQ ACME"
         assert [failure.plugin for failure in core.plugin_failures] == ["puq_acme", "offering"]
@@ -445,7 +246,7 @@ def _files(material, options):
 def test_the_order_of_calls_gives_nobody_a_name():
     """A plugin that asks to be called first, or last, does not come before the one that was there."""
     for wish in ({"tryfirst": True}, {"trylast": True}):
-        late = _plugin(name="late", certcore_ca_modules=hookimpl(**wish)(lambda self: [_titled("Late")]))
+        late = handmade(name="late", certcore_ca_modules=hookimpl(**wish)(lambda self: [_titled("Late")]))
         with _core(Offering(certcore_ca_modules=[_titled("Early")]), late) as core:
             assert core.authorities.modules()["simple"].title == "Early"
             assert [failure.plugin for failure in core.plugin_failures] == ["late"]
@@ -558,10 +359,10 @@ def _seal_and_open(keyring):
         core.sealing_keys.status()
 
 
-@pytest.mark.parametrize("opened", [lambda url: "no keyring", lambda url: _broken(), lambda url: _async(None)])
+@pytest.mark.parametrize("opened", [lambda url: "no keyring", lambda url: _broken(), lambda url: never_runs(None)])
 def test_a_keyring_plugin_that_breaks_is_named(tmp_path, opened):
     """Opening the store ends with an error that names the plugin, not with the plugin's own."""
-    plugin = _plugin(certcore_open_keyring=hookimpl(lambda self, url: opened(url)))
+    plugin = handmade(certcore_open_keyring=hookimpl(lambda self, url: opened(url)))
     with pytest.raises(PluginError, match="'Handmade' failed in certcore_open_keyring"):
         CertCore.open(f"sqlite:///{tmp_path}/c.db", keyring="vault:x", plugins=[plugin], installed_plugins=False)
 
@@ -569,7 +370,7 @@ def test_a_keyring_plugin_that_breaks_is_named(tmp_path, opened):
 def test_no_plugin_answers_for_a_keyring_of_certcore(tmp_path):
     """The URL of a hardware token, which holds its PIN, is asked of certcore's own plugin first."""
     asked = []
-    plugin = _plugin(certcore_open_keyring=hookimpl(lambda self, url: asked.append(url)))
+    plugin = handmade(certcore_open_keyring=hookimpl(lambda self, url: asked.append(url)))
     with pytest.raises(KeyringError):
         CertCore.open(f"sqlite:///{tmp_path}/c.db", keyring="pkcs11:token=none?pin-value=1234", plugins=[plugin])
     with pytest.raises(KeyringError):
