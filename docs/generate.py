@@ -373,7 +373,7 @@ def conformance_page() -> str:
         "# Conformance checks",
         "",
         "Every rule that certcore checks of a plugin. `certcore.testing.conformance.run(plugin)` runs them and",
-        "returns a report; see [Write a CA module](../how-to/write-a-ca-module.md). A check is not run when one that",
+        "returns a report; see [Test a plugin](../how-to/test-a-plugin.md). A check is not run when one that",
         "it needs has failed: repair that one first. The suites run under a frozen clock, so waiting takes no time.",
     ]
     for subject in Suite:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from certcore.testing.clock import FrozenEnvironment
     from certcore.testing.contracts.ca_module import CAModuleContract
     from certcore.testing.contracts.conformance import ModuleConformance
+    from certcore.testing.contracts.storage import StorageContract
+    from certcore.testing.contracts.zone_writers import CnameWriterContract, WrittenZone, ZoneWriterContract
     from certcore.testing.databases import MariaDB, PostgreSQL
     from certcore.testing.dns_zone import MemoryZone
     from certcore.testing.local_ca import LittleAuthority, make_request
@@ -44,6 +46,7 @@ __all__ = [
     "CAModuleContract",
     "CatalogueFiles",
     "ChallTestSrv",
+    "CnameWriterContract",
     "FrozenEnvironment",
     "IssuingPanel",
     "LittleAuthority",
@@ -58,6 +61,9 @@ __all__ = [
     "ScriptedProfile",
     "ScriptedRenewalCA",
     "ScriptedSettings",
+    "StorageContract",
+    "WrittenZone",
+    "ZoneWriterContract",
     "conformance",
     "make_request",
 ]
@@ -73,6 +79,7 @@ if not TYPE_CHECKING:
             "CAModuleContract": "certcore.testing.contracts.ca_module",
             "CatalogueFiles": "certcore.testing.catalogues",
             "ChallTestSrv": "certcore.testing.pebble",
+            "CnameWriterContract": "certcore.testing.contracts.zone_writers",
             "FrozenEnvironment": "certcore.testing.clock",
             "IssuingPanel": "certcore.testing.panel",
             "LittleAuthority": "certcore.testing.local_ca",
@@ -87,6 +94,9 @@ if not TYPE_CHECKING:
             "ScriptedProfile": "certcore.testing.scripted_ca",
             "ScriptedRenewalCA": "certcore.testing.scripted_ca",
             "ScriptedSettings": "certcore.testing.scripted_ca",
+            "StorageContract": "certcore.testing.contracts.storage",
+            "WrittenZone": "certcore.testing.contracts.zone_writers",
+            "ZoneWriterContract": "certcore.testing.contracts.zone_writers",
             "conformance": "certcore.testing.conformance",
             "make_request": "certcore.testing.local_ca",
         },

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from attrs import evolve
 
 from certcore.adapters.plugins.entry_points import installed_plugins
+from certcore.adapters.plugins.hooks import HOOKS
 from certcore.adapters.plugins.loaded import load_plugins
 from certcore.errors import InvalidInputError
 from certcore.hookspecs import hookimpl
+from certcore.model.export import ExportFormat
 from certcore.ports.ca_module import CAModule
+from certcore.ports.sealing import Keyring
 from certcore.testing.conformance.ca_module.evidence import ModuleEvidence
 from certcore.testing.conformance.ca_module.setup import ModuleSetup
 from certcore.testing.conformance.ca_module.suite import MODULE_CHECKS
+from certcore.testing.conformance.export_formats import EXPORT_FORMAT_CHECKS, ExportFormatEvidence
+from certcore.testing.conformance.keyrings import KEYRING_CHECKS, KeyringEvidence
+from certcore.testing.conformance.observers import OBSERVER_CHECKS, ObserverEvidence
+from certcore.testing.conformance.policies import POLICY_CHECKS, PolicyEvidence
 from certcore.testing.conformance.running import run_checks
 from certcore.testing.conformance.values import ConformanceCheck, ConformanceReport, ConformanceResult
 
@@ -23,22 +30,24 @@ __all__ = ["all_checks", "run"]
 
 def all_checks() -> Sequence[ConformanceCheck]:
     """Every check of every suite."""
-    return MODULE_CHECKS
+    return (*MODULE_CHECKS, *OBSERVER_CHECKS, *POLICY_CHECKS, *KEYRING_CHECKS, *EXPORT_FORMAT_CHECKS)
 
 
 def run(
     subject: object,
     *,
     settings: Mapping[str, Any] | None = None,
-    only: Callable[[ConformanceCheck], bool] | None = None,
+    keyring_url: str = "",
+    only: Callable[[ConformanceCheck], bool] = bool,
     **setup: Any,
 ) -> ConformanceReport:
-    """Check a plugin.
+    """Check everything that a plugin brings: CA modules, an observer, a policy, export formats, and its keyring.
 
     Args:
         subject: The name of an installed plugin, or of a CA module of one; a plugin (a module or an object with
-            hooks); a `CAModule`; or a `ModuleSetup`.
+            hooks); a `CAModule`; a `ModuleSetup`; a `Keyring`; or an `ExportFormat`.
         settings: The settings of a CA profile that works, for each CA module.
+        keyring_url: The URL of a keyring that the plugin opens; without it, the keyring is not checked.
         only: Which checks are run, by default all; one that is left out counts as passed for those that need it.
         setup: Other fields of `ModuleSetup`.
 
@@ -47,24 +56,68 @@ def run(
 
     Raises:
         InvalidInputError: No such plugin is installed.
+        CertCoreError: The keyring cannot be opened.
     """
     if settings is not None:
         setup["settings"] = settings
-    if isinstance(subject, ModuleSetup):
-        name, known = subject.module, subject
-    elif isinstance(subject, str):
-        name, known = subject, _installed(subject)
-    elif isinstance(subject, CAModule):
-        name, known = subject.name, ModuleSetup(plugin=_Registered(subject), module=subject.name)
-    else:
-        name, known = str(getattr(subject, "name", "") or type(subject).__name__), ModuleSetup(plugin=subject)
+    if isinstance(subject, ExportFormat):
+        return ConformanceReport(name=subject.name, results=_run_format(subject, only))
+    if isinstance(subject, Keyring):
+        return ConformanceReport(name=type(subject).__name__, results=_run_keyring(subject, only))
+    name, known = _setup_of(subject)
     known = evolve(known, **setup)
-    chosen = [check for check in MODULE_CHECKS if only is None or only(check)]
     results: list[ConformanceResult] = []
-    for each in _each_module(known):
-        with ModuleEvidence(each) as evidence:
-            results += run_checks(chosen, evidence)
+    hooks = {hook for hook in HOOKS if getattr(known.plugin, hook, None) is not None}
+    if known.module or "certcore_ca_modules" in hooks or not hooks:
+        results += _run_modules(known, only)
+    if not known.module:
+        results += _run_hooks(known.plugin, hooks, keyring_url, only)
     return ConformanceReport(name=name or type(known.plugin).__name__, results=tuple(results))
+
+
+def _setup_of(subject: object) -> tuple[str, ModuleSetup]:
+    """The name of what is checked, and its setup."""
+    if isinstance(subject, ModuleSetup):
+        return subject.module, subject
+    if isinstance(subject, str):
+        return subject, _installed(subject)
+    if isinstance(subject, CAModule):
+        return subject.name, ModuleSetup(plugin=_Registered(subject), module=subject.name)
+    name = getattr(subject, "__name__", "") or getattr(subject, "name", "")
+    return str(name) if isinstance(name, str) else "", ModuleSetup(plugin=subject)
+
+
+def _run_modules(setup: ModuleSetup, only: Callable[[ConformanceCheck], bool]) -> Iterator[ConformanceResult]:
+    for each in _each_module(setup):
+        with ModuleEvidence(each) as evidence:
+            yield from run_checks(filter(only, MODULE_CHECKS), evidence)
+
+
+def _run_hooks(
+    plugin: object, hooks: Collection[str], keyring_url: str, only: Callable[[ConformanceCheck], bool]
+) -> Iterator[ConformanceResult]:
+    if "certcore_on_event" in hooks:
+        with ObserverEvidence(plugin) as observer:
+            yield from run_checks(filter(only, OBSERVER_CHECKS), observer)
+    if "certcore_authorize" in hooks:
+        with PolicyEvidence(plugin) as policy:
+            yield from run_checks(filter(only, POLICY_CHECKS), policy)
+    loaded = load_plugins([plugin], installed=False)
+    for export_format in loaded.export_formats():
+        yield from _run_format(export_format, only)
+    keyring = loaded.open_keyring(keyring_url) if keyring_url else None
+    if keyring is not None:
+        yield from _run_keyring(keyring, only)
+
+
+def _run_format(export_format: ExportFormat, only: Callable[[ConformanceCheck], bool]) -> tuple[ConformanceResult, ...]:
+    with ExportFormatEvidence(export_format) as evidence:
+        return run_checks(filter(only, EXPORT_FORMAT_CHECKS), evidence)
+
+
+def _run_keyring(keyring: Keyring, only: Callable[[ConformanceCheck], bool]) -> tuple[ConformanceResult, ...]:
+    with KeyringEvidence(keyring) as evidence:
+        return run_checks(filter(only, KEYRING_CHECKS), evidence)
 
 
 def _each_module(setup: ModuleSetup) -> Sequence[ModuleSetup]:

@@ -18,7 +18,7 @@ from attrs import define, field, frozen
 from certcore.adapters.plugins.module_checks import METHODS
 from certcore.errors import CertCoreError
 from certcore.model.issuance import Issuance
-from certcore.model.plugin_calls import frames_of, kind_of
+from certcore.model.plugin_calls import frames_of, is_interrupt, kind_of
 from certcore.ports.ca_module import CAModule
 
 __all__ = ["PAGE_METHODS", "Call", "Recorder", "recorded"]
@@ -177,6 +177,17 @@ class Recorder:
 
     def record(self, method: str, function: Callable[..., Any], arguments: tuple[Any, ...], named: Any) -> Any:
         """Call a method, remember what it did, and pass on what it returned or raised."""
+        call = self.noted(method, function, arguments, named)
+        if call.raised is not None:
+            raise call.raised
+        return call.returned
+
+    def noted(self, method: str, function: Callable[..., Any], arguments: tuple[Any, ...], named: Any) -> Call:
+        """Call a method, and remember what it did; what it raised is in the call that is returned.
+
+        Raises:
+            KeyboardInterrupt: Somebody interrupted the main thread.
+        """
         states = [_state_of(argument) for argument in arguments]
         notes = _Notes()
         now = self.now()
@@ -188,7 +199,9 @@ class Recorder:
                 returned = function(*arguments, **named)
                 if method in _LISTS and hasattr(returned, "__next__"):
                     returned = tuple(returned)  # a generator runs where it is read
-            except BaseException as error:  # isolation: it is raised again below, and judged by the checks
+            except BaseException as error:  # isolation: it is judged by the checks
+                if is_interrupt(error):
+                    raise
                 raised = error
         call = Call(
             method=method,
@@ -204,9 +217,7 @@ class Recorder:
         )
         with self._lock:
             self.calls.append(call)
-        if raised is not None:
-            raise raised
-        return returned
+        return call
 
 
 _LISTS: Final = frozenset(

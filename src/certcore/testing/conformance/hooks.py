@@ -1,0 +1,114 @@
+"""What the suites of hooks share: the plugin as it is loaded, and its hooks behind a recorder."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from functools import cached_property
+from typing import Any, Final, Self
+
+from certcore.adapters.plugins.loaded import LoadedPlugins, load_plugins
+from certcore.testing.clock import FrozenEnvironment
+from certcore.testing.conformance.ca_module.recording import Call, CallWatch, Recorder
+from certcore.testing.conformance.values import ConformanceCheck, RuleBrokenError, Suite, require
+
+__all__ = ["HookEvidence", "all_at_once", "check_of"]
+
+#: On the real clock: how long threads may take, in seconds.
+_DEADLINE: Final = 60.0
+
+
+class HookEvidence:
+    """A plugin, whose hooks are called under a recorder. Use it as a context manager.
+
+    Args:
+        plugin: A module or an object with hooks.
+    """
+
+    def __init__(self, plugin: object) -> None:
+        self.plugin = plugin
+        self.environment = FrozenEnvironment()
+        self.stack = ExitStack()
+        self._watch = CallWatch()
+        self.recorder = Recorder(watch=self._watch, now=self.environment.now)
+
+    def __enter__(self) -> Self:
+        self.stack.enter_context(self._watch)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stack.close()
+
+    @cached_property
+    def loaded(self) -> LoadedPlugins:
+        """The plugin as certcore loads it."""
+        return load_plugins([self.plugin], installed=False)
+
+    def require_loaded(self, hook: str) -> None:
+        """Say why the plugin does not have a hook that can be called.
+
+        Raises:
+            RuleBrokenError: It does not.
+        """
+        for failure in self.loaded.failures:
+            raise RuleBrokenError(f"{failure.plugin}: {failure.reason} {failure.advice}".strip())
+        has_hook = any(hook in plugin.hooks for plugin in self.loaded.plugins)
+        require(has_hook, f"The plugin does not have the hook {hook}.")
+
+    def call(self, hook: str, offered: Mapping[str, object]) -> Call:
+        """Call a hook with the arguments that it takes; whatever it raises is in the call that is returned."""
+        function = self.loaded.plugins[0].hooks[hook]
+        return self.run(hook, function.function, function.arguments(offered))
+
+    def run(self, name: str, function: Callable[..., Any], named: Mapping[str, object], *arguments: Any) -> Call:
+        """Call a function of the plugin; whatever it raises is in the call that is returned."""
+        return self.recorder.noted(name, function, arguments, named)
+
+    def require_quiet(self) -> None:
+        """Say what the calls so far have printed.
+
+        Raises:
+            RuleBrokenError: They have printed something.
+        """
+        for call in self.recorder.calls:
+            require(not call.printed, f"{call.method} printed {call.printed[:80]!r}. Use logging.")
+
+
+def all_at_once(jobs: Sequence[Callable[[], object]]) -> None:
+    """Run functions in threads of their own, at the same moment.
+
+    Raises:
+        RuleBrokenError: One of them raised, or did not come back.
+    """
+    together = threading.Barrier(len(jobs))
+    errors: list[BaseException] = []
+
+    def run(job: Callable[[], object]) -> None:
+        try:
+            together.wait(_DEADLINE)
+            job()
+        except BaseException as error:  # isolation: it is told by the thread that waits
+            errors.append(error)
+
+    threads = [threading.Thread(target=run, args=(job,), daemon=True) for job in jobs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(_DEADLINE)
+    require(not any(thread.is_alive() for thread in threads), "Two threads wait for each other in the plugin.")
+    for error in errors:
+        if isinstance(error, RuleBrokenError):
+            raise RuleBrokenError(f"In several threads at once: {error}")
+        raise RuleBrokenError(f"In several threads at once it raised {type(error).__name__}.")
+
+
+def check_of(suite: Suite) -> Callable[..., ConformanceCheck]:
+    """A short form to write the checks of a suite."""
+
+    def check(
+        name: str, rule: str, why: str, test: Callable[[Any], None], *, needs: tuple[str, ...] = ()
+    ) -> ConformanceCheck:
+        return ConformanceCheck(subject=suite, name=name, rule=rule, why=why, needs=needs, test=test)
+
+    return check
