@@ -12,6 +12,7 @@ that is not installed skips the test, and says which package has it.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -37,8 +38,9 @@ __all__ = [
     "certcore_zone",
 ]
 
-# So that a check that fails shows both sides, wherever the suite is inherited.
-pytest.register_assert_rewrite("certcore.testing.contracts")
+if "certcore.testing.contracts" not in sys.modules:  # else it has registered itself
+    # So that a check that fails shows both sides, wherever the suite is inherited.
+    pytest.register_assert_rewrite("certcore.testing.contracts")
 
 
 @pytest.fixture

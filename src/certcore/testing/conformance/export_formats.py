@@ -102,8 +102,8 @@ def _without_key(evidence: ExportFormatEvidence) -> None:
 
 
 def _leaf(evidence: ExportFormatEvidence) -> None:
-    one, other = (evidence.files(_exported(name)) for name in ("one.shop.test", "two.shop.test"))
-    same = [file.content for file in one] == [file.content for file in other]
+    first, second = (evidence.files(_exported(name)) for name in ("one.shop.test", "two.shop.test"))
+    same = [file.content for file in first] == [file.content for file in second]
     require(not same, "Two certificates have the same files: the format does not export the leaf.")
 
 
