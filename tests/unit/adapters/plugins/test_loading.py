@@ -1,7 +1,6 @@
 """What cannot work is said when it is loaded, by name, with what to do; and no plugin takes another one's name."""
 
 import logging
-import sys
 
 import attrs
 import pytest
