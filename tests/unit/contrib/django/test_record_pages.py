@@ -66,17 +66,19 @@ def core(django_tables):
         yield core, target
 
 
-def test_the_plugins_that_failed_are_named_with_the_cause(core):
-    """What is loaded and what is not, with the cause; where in the code it failed only for an administrator."""
+def test_the_plugins_are_shown_with_what_they_bring(core):
+    """What is loaded, with its CA modules; what has a fault; its cause, which names files, for administrators."""
     answers = [
         browser.get(PLUGINS) for browser in (_browser("vera", "SSL viewers"), _browser("ada", "SSL administrators"))
     ]
     for answer in answers:
-        text = shown(answer)
-        assert "Scripted CA" in text
-        assert "halved" in text
-        assert "RuntimeError" in text
-    assert ["Where it failed" in shown(answer) for answer in answers] == [False, True]
+        (of_module,) = [row for row in rows(answer) if "CA modules" in row]
+        assert "Loaded" in of_module
+        assert "scripted" in of_module
+        (of_faulty,) = [row for row in rows(answer) if row.startswith("halved")]
+        assert "Loaded with a fault" in of_faulty
+    assert ["RuntimeError" in shown(answer) for answer in answers] == [False, True]
+    assert ["test_record_pages.py" in shown(answer) for answer in answers] == [False, True]
     assert _browser("anna").get(PLUGINS).status_code == 403
 
 
