@@ -137,7 +137,8 @@ def _taken_apart(error: CertCoreError, labels: Mapping[str, str], texts: Texts) 
             refused = [("", error.text, error.advice_text)]
     for name, reason, advice in refused:
         is_here = name in labels
-        text = f"{texts(reason)} {texts(advice)}".strip()
+        # The label is beside it; the sentence of a key that does not fit begins with the field's name.
+        text = f"{texts(reason)} {texts(advice)}".strip().removeprefix(f"{name}: ")
         anchor = anchor_of(name) if is_here else ""
         yield ShownError(field=name, anchor=anchor, label=labels.get(name, name), text=text)
 

@@ -55,6 +55,7 @@ def test_a_key_of_another_certificate_is_told_beside_the_field(panel, admin, mat
     shown = text(answer)
     assert answer.status_code == 422
     assert 'href="#field-private_key"' in shown
+    assert "private_key: " not in shown  # the label is beside it
     assert '<div class="error" id="field-private_key-errors"></div>' not in shown
     part = text(admin.post(_IMPORT, {**wrong, "check": "yes"}, headers={"HX-Request": "true"}))
     assert 'id="field-private_key-errors" hx-swap-oob' in part

@@ -184,6 +184,14 @@ def test_a_csr_of_ones_own_takes_the_names(panel, admin):
     assert "With the private key" not in text(admin.get(page(certificate_id, "export/")))
 
 
+def test_a_page_says_once_whose_turn_it_is(panel, admin):
+    """An issuance that waits for the owner is under way, too; the head has the sentence with its badge once."""
+    certificate_id = panel.certificate("pending.example", Act.WAIT_OWNER)
+    head = text(admin.get(page(certificate_id))).partition('id="certificate-left"')[0]
+    assert head.count("waits for the owner of the domain") == 1
+    assert "Owner has to act" in head
+
+
 def test_a_copy_has_the_form_and_no_key(panel, admin):
     """Clone asks for the name; a wrong one is told beside the field."""
     certificate_id = panel.active()

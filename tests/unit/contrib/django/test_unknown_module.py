@@ -42,7 +42,7 @@ from certcore.plugin import (
     form,
     hookimpl,
 )
-from support.django_pages import page, text
+from support.django_pages import LIST, page, text
 
 _PIN = "canary-pin-4711"
 
@@ -75,12 +75,22 @@ class DeskCA(CAModule):
     def __init__(self):
         self.seen = "nothing yet"
         self.visits = []
+        self.is_broken = False
+
+    def _break(self):
+        if self.is_broken:
+            raise RuntimeError("the desk has burnt down")
 
     def advance(self, work):
         later = work.environment.now() + timedelta(hours=1)
         return Waiting(state={}, look_again=later, waiting_for=WaitingFor.OWNER)
 
+    def certificate_form(self, context):
+        self._break()
+        return super().certificate_form(context)
+
     def hints(self, view, context):
+        self._break()
         finding = Finding(
             code="desk_closed",
             severity=Severity.ERROR,
@@ -112,6 +122,7 @@ class DeskCA(CAModule):
         ]
 
     def certificate_actions(self, view, context):
+        self._break()
         label, help_text = Message("desk.visit", "Visit the desk"), Message("desk.visit.help", "Somebody goes there.")
         return [CertificateAction(name="visit", label=label, help=help_text, form=Visit)]
 
@@ -124,6 +135,7 @@ class DeskCA(CAModule):
         )
 
     def certificate_files(self, view, context):
+        self._break()
         label = Message("desk.map", "The way there")
         return [ModuleFile(name="map.txt", media_type="text/plain", content=b"left, then right", label=label)]
 
@@ -225,3 +237,21 @@ def test_the_live_part_comes_when_something_differs(desk):
     assert 'id="certificate-left" hx-swap-oob' in text(changed)
     assert "Pending" in text(changed)
     assert browser.get(address_in(changed)).status_code == 204
+
+
+def test_a_broken_module_takes_no_page_down(desk):
+    """The left column and certcore's own buttons stay; the page says which module failed, and stores no half form."""
+    browser, module, certificate_id, core = desk
+    module.is_broken = True
+    answer = browser.get(page(certificate_id))
+    assert answer.status_code == 200
+    assert "cannot show its hints" in text(answer)
+    assert 'name="domain"' in text(answer)
+    assert "Delete" in text(answer)
+    for answer in (
+        browser.get(f"{LIST}new/"),
+        browser.post(f"{LIST}new/", {"domain": "blog.example", "authority": core.authorities.list()[0].id}),
+    ):
+        assert 'role="alert"' in text(answer)
+        assert 'name="domain"' in text(answer)
+    assert len(core.certificates.list().items) == 1

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from certcore import CertCoreError
 from certcore.contrib.django.access import SslAccess, ssl_for
 from certcore.contrib.django.pages import is_fragment, render_page
+from certcore.errors import PluginError
 from certcore.hints import FieldKind, FormField, InputForm
 
 __all__ = ["certificate_clone", "certificate_create"]
@@ -28,11 +29,11 @@ def certificate_create(request: HttpRequest) -> HttpResponse:
     """
     ssl = ssl_for(request)
     source = request.POST if request.method == "POST" else request.GET
-    form, owner = _new_form(ssl, source)
+    form, owner, broken = _new_form(ssl, source)
     if request.method != "POST":
-        return _new_page(request, ssl, form, owner)
-    if "refresh" in request.POST:
-        return _new_page(request, ssl, form.refilled(request.POST), owner)
+        return _new_page(request, ssl, form, owner, broken)
+    if "refresh" in request.POST or broken is not None:
+        return _new_page(request, ssl, form.refilled(request.POST), owner, broken)
     try:
         saved = ssl.core.certificates.save(form.bind(request.POST, ignore=_NOT_FIELDS))
     except CertCoreError as error:
@@ -77,15 +78,23 @@ def certificate_clone(request: HttpRequest, certificate_id: str) -> HttpResponse
     return render_page(request, "certcore/certificate_ask.html", context, status=status)
 
 
-def _new_form(ssl: SslAccess, source: Any) -> tuple[InputForm, str]:
-    """The form of a new certificate and its owner; the only CA profile that there is to choose is chosen."""
+def _new_form(ssl: SslAccess, source: Any) -> tuple[InputForm, str, PluginError | None]:
+    """The form of a new certificate, its owner, and why the CA module cannot tell its fields.
+
+    The only CA profile that there is to choose is chosen.
+    """
     owner = source.get("for_owner", "").strip() if ssl.owner is None else ssl.owner
     tenant = {"owner": owner} if ssl.owner is None else {}
     form: InputForm = ssl.core.certificates.form(**tenant)
     choices = [choice.value for choice in form["authority"].choices]
     chosen = source.get("authority", "")
     authority = chosen if chosen in choices else choices[0] if len(choices) == 1 else None
-    return (form if authority is None else ssl.core.certificates.form(authority=authority, **tenant)), owner
+    if authority is None:
+        return form, owner, None
+    try:
+        return ssl.core.certificates.form(authority=authority, **tenant), owner, None
+    except PluginError as error:
+        return form, owner, error
 
 
 def _new_page(

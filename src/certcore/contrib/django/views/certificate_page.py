@@ -42,7 +42,7 @@ _MOST: Final = 1000
 _REPAIRABLE: Final = (409, 422)
 #: Actions that have a page of their own, or are no button.
 _SAVE: Final = Action.EDIT
-#: The conditions that a reader has to know when they hold.
+#: The conditions that a reader has to know when they hold, the most urgent first.
 _TOLD: Final = (
     ConditionType.RENEWAL_IN_DANGER,
     ConditionType.OWNER_ACTION_NEEDED,
@@ -196,8 +196,12 @@ def _context(
 
 
 def _holding(view: CertificateView) -> list[Condition]:
-    """The conditions that a reader has to know."""
-    return [each for each in view.conditions if each.type in _TOLD and each.status is ConditionStatus.TRUE]
+    """The conditions that a reader has to know; each sentence once, as an issuance that waits for the owner is two."""
+    holding = [each for each in view.conditions if each.type in _TOLD and each.status is ConditionStatus.TRUE]
+    by_text: dict[str, Condition] = {}
+    for each in sorted(holding, key=lambda condition: _TOLD.index(condition.type)):
+        by_text.setdefault(str(each.message), each)
+    return list(by_text.values())
 
 
 def _digests(view: CertificateView, hints: Sequence[Hint]) -> dict[str, str]:
@@ -232,11 +236,7 @@ def _buttons(offers: Iterable[Offer], in_hints: set[str]) -> list[OfferedButton]
         )
         for offer in offers
         if offer.action is not _SAVE
-        and (
-            str(offer.action) not in in_hints
-            or (offer.is_primary and offer.action is not Action.CHECK_NOW)
-            or offer.is_destructive
-        )
+        and (str(offer.action) not in in_hints or (offer.is_primary and offer.action is not Action.CHECK_NOW))
     ]
 
 
