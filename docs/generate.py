@@ -19,6 +19,7 @@ from pictures import state_picture
 
 from certcore import errors, hookspecs
 from certcore.cli.app import app
+from certcore.cli.new_plugin import PluginKind, plugin_files
 from certcore.model.certificate_fields import CERTIFICATE_FIELDS
 from certcore.model.edit_rules import EditRule, edit_method
 from certcore.model.events import EventKind
@@ -35,6 +36,8 @@ from certcore_puq_acme.profile.settings import PuqAcmeProfile, PuqAcmeSettings
 from certcore_puq_acme.protocol.error_types import ERROR_TYPES, Outlook
 
 HERE = Path(__file__).parent
+_START: Final = "<!-- made by docs/generate.py: start -->"
+_END: Final = "<!-- made by docs/generate.py: end -->"
 #: Described once instead of with every command.
 _COMMON_OPTIONS: Final = ("--database", "--keyring", "--json")
 #: What a check is about, as the headings say it.
@@ -127,22 +130,102 @@ def event_page() -> str:
     )
 
 
+#: When each hook is called, and what becomes of it when it raises or returns something else.
+_HOOKS: Final = MappingProxyType(
+    {
+        "certcore_authorize": (
+            "for every call of a service, in the thread of the caller",
+            "the answer is no, and the log says why; everything is denied while the plugin cannot be loaded",
+        ),
+        "certcore_ca_modules": (
+            "once, when certcore is opened",
+            "the module is left out; other modules, of this plugin too, are there",
+        ),
+        "certcore_catalogues": ("once, when certcore is opened", "the texts of the plugin stay English"),
+        "certcore_check_targets": (
+            "by a worker, about once a week for each certificate in service, more often while something is in the way",
+            "the target counts as one that could not be checked, which is told to the administrator",
+        ),
+        "certcore_controls_name": (
+            "before a record is set that proves control of a name, and before an order that relies on one",
+            "the answer is no, which is told on the certificate's page",
+        ),
+        "certcore_export_formats": ("once, when certcore is opened", "the format is left out"),
+        "certcore_hints": (
+            "each time the page of a certificate is shown",
+            "the hints of this plugin are left out; the page is shown",
+        ),
+        "certcore_on_event": (
+            "by a worker, or by `core.deliver_events()`, after the event was committed",
+            "the same event comes again, after pauses that grow up to an hour; `core.failed_deliveries` says why",
+        ),
+        "certcore_open_keyring": (
+            "once, when certcore is opened with a keyring whose URL certcore does not know",
+            "certcore is not opened: without its keyring no secret can be read",
+        ),
+        "certcore_zone_writers": (
+            "once, when certcore is opened; the methods of a writer each time a value is written",
+            "the writer is left out; when its methods raise, the value is written again after a pause",
+        ),
+    }
+)
+_EXAMPLES: Final = HERE / "reference/hook_examples"
+_TEST: Final = "# test\n"
+
+
 def hook_page() -> str:
-    """Every hook with its exact signature."""
+    """Every hook: its signature, when it is called, what becomes of a failure, an example and its test."""
+    names = [name for name in hookspecs.__all__ if name.startswith("certcore_")]
     parts = [
         "# Hooks",
         "",
         "A plugin is a module or an object with functions marked `@certcore.hookimpl`. certcore finds it through the",
         "entry-point group `certcore`, or gets it in `CertCore.open(plugins=[…])`. A hook takes the arguments that it",
-        "needs, by name.",
+        "needs, by name. It is a plain function: no coroutine, no wrapper. `certcore plugin new NAME --kind …` makes a",
+        "package with one of them; `certcore plugin list -v` shows the hooks of a plugin, and what is wrong with it.",
+        "What may change, and how you hear of it: [the plugin interface](../explanation/plugin-api.md).",
+        "",
+        "| hook | called |",
+        "| --- | --- |",
+        *(f"| [`{name}`](#{_hook_anchor(name)}) | {_HOOKS[name][0]} |" for name in names),
     ]
-    for name in hookspecs.__all__:
+    for name in names:
         hook = getattr(hookspecs, name)
-        if not name.startswith("certcore_"):
-            continue
-        arguments = ", ".join(inspect.signature(hook).parameters)
-        parts += ["", f"## {name}({arguments})", "", inspect.cleandoc(hook.__doc__ or "")]
+        signature = inspect.signature(hook)
+        arguments = ", ".join(f"{each.name}: {each.annotation}" for each in signature.parameters.values())
+        example, _, test = (_EXAMPLES / f"{name}.py").read_text(encoding="utf-8").partition(_TEST)
+        parts += [
+            "",
+            f"## {_hook_heading(name)}",
+            "",
+            "```py",
+            f"def {name}({arguments}) -> {signature.return_annotation}: ...",
+            "```",
+            "",
+            inspect.cleandoc(hook.__doc__ or ""),
+            "",
+            f"- Called {_HOOKS[name][0]}.",
+            f"- When it raises, or returns something else, {_HOOKS[name][1]}.",
+            "",
+            "An example, and its test:",
+            "",
+            "```py",
+            example.strip(),
+            "```",
+            "",
+            "```py",
+            test.strip(),
+            "```",
+        ]
     return "\n".join([*parts, ""])
+
+
+def _hook_anchor(name: str) -> str:
+    return _hook_heading(name).replace(", ", "-").replace("(", "").replace(")", "")
+
+
+def _hook_heading(name: str) -> str:
+    return f"{name}({', '.join(inspect.signature(getattr(hookspecs, name)).parameters)})"
 
 
 def field_page() -> str:
@@ -411,9 +494,26 @@ PAGES: Final = MappingProxyType(
 )
 
 
+def module_guide() -> str:
+    """The guide for CA modules with the files that the command makes between its marks."""
+    made = plugin_files("house-ca", PluginKind.SIGNING_CA)
+    shown = {"pyproject.toml": "toml", "src/house_ca/__init__.py": "py", "tests/test_house_ca.py": "py"}
+    tree = ["```text", "house-ca/", *(f"    {path}" for path in made), "```"]
+    files = [f"`house-ca/{path}`:\n\n```{language}\n{made[path].strip()}\n```" for path, language in shown.items()]
+    text = (HERE / "how-to/write-a-ca-module.md").read_text(encoding="utf-8")
+    before, _, rest = text.partition(_START)
+    _, _, after = rest.partition(_END)
+    content = "\n\n".join(["\n".join(tree), *files])
+    return f"{before}{_START}\n\n{content}\n\n{_END}{after}"
+
+
+#: Pages of which only a part is made.
+PARTS: Final = MappingProxyType({"how-to/write-a-ca-module.md": module_guide})
+
+
 def stale() -> list[str]:
     """The pages that do not say what the code says."""
-    return [name for name, make in PAGES.items() if not _is(name, make())]
+    return [name for name, make in {**PAGES, **PARTS}.items() if not _is(name, make())]
 
 
 def _is(name: str, text: str) -> bool:
@@ -460,7 +560,7 @@ def main() -> int:
         return 1 if behind else 0
     for folder in ("reference", "pictures"):
         (HERE / folder).mkdir(exist_ok=True)
-    for name, make in PAGES.items():
+    for name, make in {**PAGES, **PARTS}.items():
         (HERE / name).write_text(make(), encoding="utf-8")
     return 0
 

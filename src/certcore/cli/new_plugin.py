@@ -17,7 +17,7 @@ from typing import Final
 
 from certcore.errors import AlreadyExistsError, FileError, InvalidInputError
 
-__all__ = ["PluginKind", "make_plugin"]
+__all__ = ["PluginKind", "make_plugin", "plugin_files"]
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 _LONGEST_NAME: Final = 30
@@ -78,11 +78,11 @@ def make_plugin(name: str, kind: PluginKind, folder: Path) -> tuple[Path, ...]:
         AlreadyExistsError: There is a folder, or a file, of that name.
         FileError: A file cannot be written.
     """
-    values = _values(name, kind)
+    made = plugin_files(name, kind)
     project = folder / name
     if project.exists():
         raise AlreadyExistsError("folder", str(project))
-    texts = {project / path: text for path, text in _files(kind, values).items()}
+    texts = {project / path: text for path, text in made.items()}
     try:
         for path, text in texts.items():
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -90,6 +90,15 @@ def make_plugin(name: str, kind: PluginKind, folder: Path) -> tuple[Path, ...]:
     except OSError as error:
         raise FileError(f"The file {error.filename} cannot be written: {error.strerror}.") from None
     return tuple(texts)
+
+
+def plugin_files(name: str, kind: PluginKind) -> dict[str, str]:
+    """The texts of the files of a new package, by their paths in the project's folder.
+
+    Raises:
+        InvalidInputError: The name cannot be that of a package.
+    """
+    return _files(kind, _values(name, kind))
 
 
 def _values(name: str, kind: PluginKind) -> dict[str, str]:
