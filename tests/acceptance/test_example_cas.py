@@ -3,6 +3,9 @@
 import importlib.util
 import json
 import os
+import re
+import select
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -10,6 +13,9 @@ import textwrap
 from pathlib import Path
 
 import pytest
+
+from certcore.adapters.environment import SystemEnvironment
+from certcore.testing import LittleAuthority
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 MODULES = ("local_ca", "manual_ca", "rest_ca")
@@ -62,6 +68,11 @@ class Installed:
         self.variables |= {"CERTCORE_KEYRING": str(folder / "keyring.json")}
         install = ["-m", "pip", "--python", self.python, "install", "-q", "--no-deps", "--no-build-isolation"]
         self.run(sys.executable, *install, *(EXAMPLES / name for name in MODULES))
+        command = self.python.parent / "certcore"
+        command.write_text(f'#!/bin/sh\nexec {self.python} -m certcore "$@"\n')
+        command.chmod(0o755)
+        self.variables["PATH"] = f"{self.python.parent}:{self.variables.get('PATH', os.defpath)}"
+        self.certcore("init")
 
     def run(self, *command):
         """What a command printed; it must succeed."""
@@ -78,6 +89,14 @@ class Installed:
         assert run.returncode == 0, run.stdout + run.stderr
         assert "could not be loaded" not in run.stderr
         return run.stdout
+
+    def shell(self, commands):
+        """What commands of a shell printed; each must succeed."""
+        return self.run("bash", "-euo", "pipefail", "-c", commands)
+
+    def status(self, name):
+        """The status of a certificate."""
+        return json.loads(self.certcore("cert", "show", name, "--json"))["status"]
 
     def certcore(self, *arguments):
         """What the command printed."""
@@ -114,11 +133,17 @@ def test_the_command_lists_and_checks_them(installed):
     assert "0 failed" in installed.certcore("plugin", "check", "local_ca")
 
 
-def test_the_command_issues_and_writes_the_files_of_the_ca(installed):
-    """A private CA with three commands; a fourth writes its root, its issuing CA and its CRL for publication."""
-    installed.certcore("init")
-    installed.certcore("authority", "add", "house", "--module", "local_ca", "--set", "permitted_domains=house.example")
-    installed.certcore("obtain", "a.house.example", "--authority", "house")
+def _commands(page):
+    """The shell commands of a page but those that install packages and start the server of the CA."""
+    (block,) = re.findall(r"^```sh\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    lines = block.splitlines(keepends=True)
+    return "".join(line for line in lines if not line.startswith(("pip install", "rest-ca-server")))
+
+
+def test_the_private_ca_of_the_how_to_page(installed):
+    """The commands of the page lead to an active certificate, and to the root, the issuing CA and the CRL as files."""
+    installed.shell(_commands(EXAMPLES.parent / "docs/how-to/run-a-private-ca.md"))
+    assert installed.status("intranet.house.example") == "active"
     files = json.loads(installed.certcore("authority", "files", "house", "--out", "pki", "--json"))["files"]
     assert {"0001.crl", "0001.crt"} < {file["name"] for file in files}
     assert len(files) == 3
@@ -126,5 +151,34 @@ def test_the_command_issues_and_writes_the_files_of_the_ca(installed):
         path = installed.folder / "pki" / file["name"]
         assert path.stat().st_size == file["size"]
         assert str(path) == file["path"]
-    listed = installed.certcore("cert", "files", "a.house.example")
-    assert all(file["name"] in listed for file in files)
+
+
+def test_the_commands_for_the_ca_by_hand(installed):
+    """The commands of the README: the CSR is written to a file, and the answer of the CA is read from one."""
+    before, mark, after = _commands(EXAMPLES / "manual_ca/README.md").partition("# Take shop.example.csr")
+    assert mark
+    installed.shell(before)
+    csr, now = (installed.folder / "shop.example.csr").read_text(), SystemEnvironment().now()
+    (installed.folder / "answer.pem").write_text(LittleAuthority(now).issue(csr, now=now))
+    installed.shell(f"#{after}")
+    assert installed.status("shop.example") == "active"
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_the_commands_for_the_ca_with_approval(installed):
+    """The commands of the README, with the server of the package as a process of its own."""
+    commands = _commands(EXAMPLES / "rest_ca/README.md").replace("shop.example", "approved.example")
+    tokens = re.findall(r"--(?:approver-)?token \S+", (EXAMPLES / "rest_ca/README.md").read_text(encoding="utf-8"))
+    command = [installed.python.parent / "rest-ca-server", "--port", "0", *" ".join(tokens).split()]
+    with subprocess.Popen(command, env=installed.variables, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert select.select([server.stdout], [], [], 60)[0], "the server does not start"
+            url = server.stdout.readline().split()[-1]
+            assert "http://127.0.0.1:8765/" in commands
+            listing, mark, approval = commands.replace("http://127.0.0.1:8765/", url).partition("curl -X POST")
+            (order,) = json.loads(installed.shell(listing).splitlines()[-1])["orders"]
+            assert "/ORDER/" in approval
+            installed.shell(mark + approval.replace("/ORDER/", f"/{order['id']}/"))
+        finally:
+            server.terminate()
+    assert installed.status("approved.example") == "active"
