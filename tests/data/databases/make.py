@@ -16,7 +16,6 @@ from pathlib import Path
 
 import sqlalchemy as sa
 from certcore.testing.authority import LittleAuthority
-from certcore.testing.databases import MariaDB, PostgreSQL
 from certcore.testing.zone import MemoryZone
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -28,6 +27,7 @@ import certcore
 from certcore import CertCore, Status
 from certcore.adapters.environment import SystemEnvironment
 from certcore.model.hints import DnsRecords
+from certcore.testing.databases import MariaDB, PostgreSQL
 from certcore.testing.pebble import Pebble
 from certcore.testing.scripted_ca import Act, ScriptedCA
 
