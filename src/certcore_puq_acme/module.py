@@ -45,6 +45,7 @@ from certcore_puq_acme.dns.name_owners import RELEASE_NAME, is_bound_to_another,
 from certcore_puq_acme.hints.certificate import right_column
 from certcore_puq_acme.hints.dns_records import with_lasting_records
 from certcore_puq_acme.hints.profile import budgets_of, profile_column
+from certcore_puq_acme.hints.recent_looks import RecentLooks
 from certcore_puq_acme.network import Network, NetworkPort
 from certcore_puq_acme.profile.combinations import check_profile
 from certcore_puq_acme.profile.settings import (
@@ -81,6 +82,7 @@ class PuqAcme(CAModule[PuqAcmeProfile, PuqAcmeSettings]):
         self._lock = threading.Lock()
         self._accounts: Any = None
         self._dns: Any = None
+        self._looks = RecentLooks()
         renew_after_fork(self)
 
     def after_fork(self) -> None:
@@ -120,9 +122,10 @@ class PuqAcme(CAModule[PuqAcmeProfile, PuqAcmeSettings]):
     def hints(self, view: CertificateView, context: AcmeContext) -> Sequence[Hint]:
         """The right column: what is going on, the CNAMEs with what was seen, the terms of service, the timeline.
 
-        Only lasting records that end soon are looked at in the DNS for it: their owner may have set new ones.
+        Only lasting records that end soon are looked at in the DNS for it, once a minute: their owner may have set new
+        ones.
         """
-        return right_column(with_lasting_records(view, context, self._dns_access), context)
+        return right_column(with_lasting_records(view, context, self._dns_access, self._looks), context)
 
     def check_profile(self, profile: Any) -> None:
         """Refuse settings that do not fit together."""

@@ -22,6 +22,7 @@ from certcore_puq_acme.dns.persist_records import (
     persist_name,
     until_for,
 )
+from certcore_puq_acme.hints.recent_looks import RecentLooks
 from certcore_puq_acme.orders.state import Findings, HostedState, OrderState, SeenRecord
 from certcore_puq_acme.orders.stored_fields import words
 from certcore_puq_acme.profile.settings import AcmeContext, ChallengeType, PuqAcmeSettings
@@ -183,16 +184,20 @@ def own_settings(view: CertificateView) -> PuqAcmeSettings:
         return PuqAcmeSettings()
 
 
-def with_lasting_records(view: CertificateView, context: AcmeContext, dns: Callable[[], Any]) -> CertificateView:
+def with_lasting_records(
+    view: CertificateView, context: AcmeContext, dns: Callable[[], Any], looks: RecentLooks
+) -> CertificateView:
     """The same view, after another look at the lasting records of the leaf in service that end soon.
 
     What was seen of them is of the last issuance; the owner may have set new ones since. Each gets the content that it
-    is to have next. The DNS is asked only about these, with a short timeout.
+    is to have next. The DNS is asked only about these, with a short timeout, once a minute for all viewers of the page;
+    and anew when something has happened to the certificate, such as a check that a user asked for.
 
     Args:
         view: The certificate.
         context: The CA profile.
         dns: Gives the `certcore_puq_acme.dns.checks.DnsAccess`.
+        looks: What was seen a moment ago.
     """
     active = view.active
     ending = {record.name for record, _ in _ending(view)}
@@ -209,7 +214,8 @@ def with_lasting_records(view: CertificateView, context: AcmeContext, dns: Calla
     if directory is None or not account.url or not issuers:
         return view
     checks = DnsChecks.of(profile, dns(), timeout=min(profile.api_timeout, _BRIEFLY))
-    shown = checks.txt_values(ending)
+    latest = view.events[-1].number if view.events else 0
+    shown = looks.get((certificate.id, latest, *sorted(ending)), view.now, lambda: checks.txt_values(ending))
     findings = Findings.of(active)
     records: list[SeenRecord] = []
     for record in findings.records:

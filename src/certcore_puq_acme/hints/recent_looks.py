@@ -1,0 +1,51 @@
+"""What the DNS has shown for the right column a moment ago, so that many viewers of a page cause one look."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from certcore.forks import renew_after_fork
+
+__all__ = ["RecentLooks"]
+
+#: How long a look counts.
+_FRESH: Final = timedelta(minutes=1)
+#: How many looks are kept.
+_MOST: Final = 500
+
+
+class RecentLooks:
+    """Looks of the last minute, by what they were about. Threads may share it; a child process begins without any."""
+
+    def __init__(self) -> None:
+        self.after_fork()
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """See `certcore.forks`."""
+        self._lock = threading.Lock()
+        self._looks: OrderedDict[Hashable, tuple[datetime, Any]] = OrderedDict()
+
+    def get(self, subject: Hashable, now: datetime, look: Callable[[], Any]) -> Any:
+        """What was seen less than a minute ago, or is seen now.
+
+        Args:
+            subject: What the look is about.
+            now: The present moment.
+            look: Looks; it may take seconds.
+        """
+        with self._lock:
+            at, seen = self._looks.get(subject, (None, None))
+        if at is not None and timedelta() <= now - at < _FRESH:  # a clock may have been put back
+            return seen
+        seen = look()
+        with self._lock:
+            self._looks[subject] = (now, seen)
+            self._looks.move_to_end(subject)
+            while len(self._looks) > _MOST:
+                self._looks.popitem(last=False)
+        return seen
