@@ -6,7 +6,7 @@ import pytest
 from certificate_files import lint_findings, openssl, verified, written
 from cryptography import x509
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from certcore.plugin import RevocationReason
@@ -202,6 +202,7 @@ _DOMAINS = st.lists(st.sampled_from(["a", "b", "ab"]), min_size=1, max_size=3).m
 )
 
 
+@settings(deadline=None)
 @given(name=_DOMAINS, permitted=st.lists(_DOMAINS, max_size=2), excluded=st.lists(_DOMAINS, max_size=2))
 def test_name_constraints_mean_what_clients_take_them_for(name, permitted, excluded):
     """What the CA agrees to certify is exactly what a client accepts: here the verifier of cryptography."""

@@ -1,6 +1,7 @@
 """The module in certcore, against its server: orders, approval, retries, lost answers, revocation."""
 
 import contextlib
+import socket
 from datetime import timedelta
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -204,14 +205,15 @@ def _later_once(core, clock, certificate_id):
         clock.set(look_again)
 
 
-def test_a_ca_that_is_down_is_no_end(core, clock, authority_id, server):
+def test_a_ca_that_is_down_is_no_end(core):
     """Without any server the certificate waits, and says that the CA cannot be reached."""
-    server.shutdown()
-    server.server_close()
-    certificate_id = _requested(core, authority_id)
-    assert "cannot be reached" in str(core.certificates.get(certificate_id).problem)
-    report = core.authorities.check(authority_id)
-    assert not report.ok
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # held, and nobody listens
+        settings = {"url": f"http://127.0.0.1:{taken.getsockname()[1]}/", "token": TOKENS["panel"]}
+        authority_id = core.authorities.create("down", module="rest_ca", settings=settings).id
+        certificate_id = _requested(core, authority_id)
+        assert "cannot be reached" in str(core.certificates.get(certificate_id).problem)
+        assert not core.authorities.check(authority_id).ok
 
 
 def test_a_wrong_token_is_named(core, server, authority_id):
