@@ -9,7 +9,7 @@ from typing import Any, Final
 from attrs import frozen
 from django.utils.translation import gettext as _
 
-from certcore import Event
+from certcore import Event, EventKind, RevocationReason
 from certcore.contrib.django.shown_forms import Texts
 from certcore.hints import label_of
 
@@ -62,9 +62,11 @@ def _event(event: Event, texts: Texts, labels: Mapping[str, str]) -> ShownEvent:
 
 
 def _details(event: Event, texts: Texts, labels: Mapping[str, str]) -> Iterator[str]:
-    for name in ("text", "reason"):
-        if value := event.data.get(name):
-            yield str(value)
+    if text := event.data.get("text"):
+        yield str(text)
+    if reason := event.data.get("reason"):
+        is_known = event.kind is EventKind.REVOKED and reason in set(RevocationReason)
+        yield texts(label_of(RevocationReason(reason))) if is_known else str(reason)
     if event.problem is not None:
         yield texts(event.problem.text)
     changes = event.data.get("changes") or {}

@@ -154,6 +154,7 @@ def test_a_revocation_tells_the_ca_why(panel, admin):
     panel.ca.refuses_revocation = False
     admin.post(page(certificate_id, "actions/revoke/"), {"reason": "key_compromise"})
     assert list(panel.ca.revoked.values()) == [RevocationReason.KEY_COMPROMISE]
+    assert "Private key compromised" in text(admin.get(page(certificate_id, "timeline/")))
 
 
 def test_no_error_report_has_what_was_posted(panel, admin):

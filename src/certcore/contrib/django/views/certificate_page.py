@@ -40,7 +40,7 @@ _LATEST: Final = 8
 _MOST: Final = 1000
 #: What a page with a form can repair: a conflict, or a wrong value.
 _REPAIRABLE: Final = (409, 422)
-#: Actions that have a page of their own, or are no button.
+#: The button that belongs to the form.
 _SAVE: Final = Action.EDIT
 #: The conditions that a reader has to know when they hold, the most urgent first.
 _TOLD: Final = (
@@ -113,12 +113,11 @@ def certificate_live(request: HttpRequest, certificate_id: str) -> HttpResponse:
     ssl = ssl_for(request)
     calls = ssl.core.certificates
     view, hints = calls.view(certificate_id), calls.hints(certificate_id)
-    head, _, right = request.GET.get("seen", "").partition("-")
-    digests = _digests(view, hints)
-    if (head, right) == (digests["head_digest"], digests["right_digest"]):
+    seen, digests = request.GET.get("seen", ""), _digests(view, hints)
+    if seen == f"{digests['head_digest']}-{digests['right_digest']}":
         return HttpResponse(status=204)
     context = _context(ssl, certificate_id)
-    context["is_head_changed"] = head != digests["head_digest"]
+    context["is_head_changed"] = not seen.startswith(f"{context['head_digest']}-")
     return render_page(request, "certcore/_certificate_live.html", context)
 
 
@@ -214,6 +213,7 @@ def _digests(view: CertificateView, hints: Sequence[Hint]) -> dict[str, str]:
         str(view.certificate.issuance_id),
         str(view.days_remaining),
         str(view.level),
+        str(view.certificate.problem or ""),
         *(str(offer.action) for offer in view.offers),
         *(each.reason for each in _holding(view)),
     )
