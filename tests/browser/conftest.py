@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from certcore import Status
 from support.browser import Person, chromium, chromium_path
 from support.panel_site import PASSWORD, open_panel_site
 
@@ -35,6 +36,24 @@ def site(tmp_path_factory):
     """A panel with its SSL section, its CA and its DNS, running."""
     with open_panel_site(tmp_path_factory.mktemp("site"), USERS) as site:
         yield site
+
+
+@pytest.fixture(scope="module")
+def statuses(site):
+    """A certificate in every status, by status: the id."""
+    refusing = site.profile("Without this validation", challenges="dns-persist-01")  # Pebble does not offer it
+    found = {
+        "draft": site.draft("draft.test", "anna"),
+        "pending": site.pending("pending.test", "anna"),
+        "error": site.pending("error.test", "anna", authority=refusing.id),
+        "active": site.issued("active.test", "anna", aliases=["www.active.test"], wildcard=True),
+        "revoked": site.issued("revoked.test", "bert"),
+        "imported": site.imported("imported.test", "bert", days=28),
+        "expired": site.imported("expired.test", "bert", days=-3),
+    }
+    site.core.certificates.revoke(found["revoked"])
+    site.until(lambda: site.status("error.test") is Status.ERROR)
+    return found
 
 
 @pytest.fixture(scope="module")

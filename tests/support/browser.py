@@ -30,6 +30,8 @@ _ARGUMENTS = (
 )
 #: What the browser says of a page whose status is not 200; the statuses are looked at by themselves.
 _STATUS_LINE = re.compile(r"Failed to load resource: the server responded with a status of \d+")
+#: What htmx says of a request that was under way when somebody went to another page.
+_LEFT_BEHIND = re.compile("htmx:(sendAbort|sendError)")
 #: Finds axe-core calls by these names; the rest are advice.
 _GRAVE = ("serious", "critical")
 
@@ -89,7 +91,9 @@ class Person:
         return person
 
     def _said(self, message):
-        if message.type in {"error", "warning"} and not _STATUS_LINE.match(message.text):
+        if message.type in {"error", "warning"} and not (
+            _STATUS_LINE.match(message.text) or _LEFT_BEHIND.match(message.text)
+        ):
             self.complaints.append(f"console: {message.text} ({message.location.get('url', '')})")
 
     def _asked(self, request):
@@ -120,8 +124,8 @@ class Person:
         """Sign in on the page that the site has sent this person to, or on the site's log-in page."""
         if "login" not in self.page.url:
             self.visit("/accounts/login/")
-        self.page.get_by_label(re.compile("user", re.IGNORECASE)).fill(user)
-        self.page.get_by_label(re.compile("password", re.IGNORECASE)).fill(password)
+        self.page.locator("[name=username]").fill(user)
+        self.page.locator("[name=password]").fill(password)
         with self.page.expect_navigation():
             self.page.keyboard.press("Enter")
 

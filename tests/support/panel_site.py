@@ -8,14 +8,15 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from attrs import define, field
 
 from certcore import CertCore, Status
 from certcore.hints import DnsRecords
-from certcore.testing.dns_zone import MemoryZone
-from certcore.testing.pebble import Pebble
+from certcore.testing import LittleAuthority, MemoryZone, Pebble, make_request
 from certcore.testing.server import Child
 from support.databases import sqlite_with_tables
 
@@ -23,6 +24,8 @@ __all__ = ["PASSWORD", "PanelSite", "open_panel_site"]
 
 PASSWORD = "correct horse battery staple"
 TECH_ZONE = "acme.panel.test"
+#: Seconds that an issuance may take: a loaded machine is slow, not wrong.
+_PATIENCE = 120
 
 _MANAGE = """
 import os, sys
@@ -32,6 +35,7 @@ execute_from_command_line(sys.argv)
 """
 
 _SETTINGS = """
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 BASE = Path(__file__).parent
@@ -69,6 +73,7 @@ DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": BASE / 
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 STATIC_URL = "static/"
 USE_I18N = USE_TZ = True
+TIME_ZONE = "UTC"
 LOGIN_REDIRECT_URL = "/ssl/"
 CERTCORE = {"DATABASE": f"sqlite:///{BASE / 'certcore.db'}", "KEYRING": str(BASE / "keyring.json")}
 """
@@ -129,10 +134,9 @@ class PanelSite:
             (folder / name).write_text(text, encoding="utf-8")
         keyring = folder / "keyring.json"
         CertCore.create_keyring(keyring)
-        # No time to keep "there is no such record": what the owner sets is seen at the next look.
-        return cls(
-            folder, CertCore.open(sqlite_with_tables(folder), keyring=keyring), MemoryZone("test", negative_ttl=0)
-        )
+        # Answers are kept for no time: what the owner sets or removes is seen at the next look.
+        zone = MemoryZone("test", ttl=1, negative_ttl=0)
+        return cls(folder, CertCore.open(sqlite_with_tables(folder), keyring=keyring), zone)
 
     def run(self, script):
         """Run Python code in the project's folder; gives what it printed."""
@@ -177,6 +181,41 @@ class PanelSite:
         """What the owner of the domain does, once."""
         for row in self.records(certificate_id):
             self.zone.set(row.name, row.type, row.value)
+
+    def draft(self, domain, user, **fields):
+        """The id of a draft of a user."""
+        return self.core.certificates.create(
+            domain, **{"authority": self.authority.id, "owner": self.owners[user], **fields}
+        ).id
+
+    def pending(self, domain, user, **fields):
+        """The id of a certificate of a user whose CNAME is not set yet."""
+        return self.core.certificates.generate_csr(self.draft(domain, user, **fields)).id
+
+    def issued(self, domain, user, **fields):
+        """The id of a certificate of a user that Pebble has issued."""
+        certificate_id = self.pending(domain, user, **fields)
+        self.set_cnames(certificate_id)
+        self.core.certificates.check_now(certificate_id)
+        self.until(lambda: self.status(domain) is Status.ACTIVE)
+        return certificate_id
+
+    def imported(self, domain, user, *, days):
+        """The id of a certificate of a user, of another CA and without a CA profile, that ends in so many days."""
+        now = datetime.now(UTC)
+        request, key = make_request(domain)
+        leaf = LittleAuthority(now).issue(request, now=now + timedelta(days=days - 90))
+        return self.core.certificates.import_certificate(leaf, key, owner=self.owners[user]).id
+
+    def until(self, condition):
+        """Wait for what the worker does, and give what the condition gave."""
+        deadline = time.monotonic() + _PATIENCE
+        while not (seen := condition()):
+            assert time.monotonic() < deadline, [
+                (str(one.domain), str(one.status), str(one.problem)) for one in self.core.certificates.list().items
+            ]
+            time.sleep(0.1)
+        return seen
 
     def certificate(self, domain):
         """The certificate of a domain."""
