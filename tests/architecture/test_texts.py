@@ -14,8 +14,6 @@ _INTERNAL = frozenset(
 _NAMES = ("NotFoundError: 'sealing key'", "UnsealError: 'data key'")
 #: What only the author of a plugin can repair, and names of services.
 _KEPT = ("PluginError: 'it did not call before_serving.'", "ZoneWriteError: f'{self.provider} (by dns-lexicon)'")
-#: Rooms whose errors only people at a terminal see, in English.
-_FOR_TERMINALS = ("certcore/adapters/sql/", "certcore/adapters/takeover/")
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +38,7 @@ def test_errors_and_problems_have_messages(root, texts):
         str(fault)
         for package, left_out in (("certcore", texts["LEFT_OUT"]), ("certcore_puq_acme", ()))
         for fault in sentences_without_key(root / "src" / package, left_out)
-        if not fault.place.startswith(_FOR_TERMINALS)
-        and fault.reason.partition(":")[0] not in _INTERNAL
+        if fault.reason.partition(":")[0] not in _INTERNAL
         and fault.reason not in (*_NAMES, *_KEPT)
         and "urn:certcore:" not in fault.reason
     ]

@@ -18,6 +18,7 @@ from certcore.adapters.sql.schema import HEAD
 from certcore.adapters.sql.server_tls import mysql_tls
 from certcore.errors import DatabaseOutdatedError, StorageUnavailableError
 from certcore.forks import delays_fork
+from certcore.messages import Message
 from certcore.ports.storage import LockWait
 
 __all__ = ["Database", "Pool", "find_database"]
@@ -46,11 +47,20 @@ _PREPARED_AFTER: Final = 3
 _POOL_TIMEOUT: Final = 30
 #: ID of the lock for creating or migrating the tables: "certcore" in ASCII.
 _SCHEMA_LOCK: Final = 0x63657274636F7265
-_READER_ADVICE: Final = (
+_READER_ADVICE: Final = Message(
+    "storage.advice.reader",
     "SQLite's readers need the files that end in -wal and -shm, too: they are there while a worker runs; otherwise the "
-    "reader has to be permitted to make them in the folder."
+    "reader has to be permitted to make them in the folder.",
 )
-_KNOWN: Final = "sqlite:///certcore.db, postgresql://user:password@host/name or mysql://user:password@host/name"
+_FILE_ADVICE: Final = Message("storage.advice.file", "Check the database file, its disk and its rights.")
+_SERVER_ADVICE: Final = Message(
+    "storage.advice.server", "Check the database server, the URL and the rights of its user."
+)
+_USE: Final = Message(
+    "storage.advice.url",
+    "Use {urls}.",
+    {"urls": "sqlite:///certcore.db, postgresql://user:password@host/name, mysql://user:password@host/name"},
+)
 
 _Options = Mapping[str, Any]
 _NOTHING: Final[_Options] = MappingProxyType({})
@@ -90,7 +100,7 @@ class Database:
     #: A statement that gives another number after each commit of other connections, without a server; empty for none.
     data_version: str = ""
     #: Advice when the database fails.
-    advice: str
+    advice: Message
 
 
 @frozen(kw_only=True)
@@ -120,7 +130,7 @@ def find_database(url: str, *, read_only: bool = False, pool: Pool | None = None
     try:
         parsed = sa.make_url(url)
     except ArgumentError:
-        raise StorageUnavailableError("The database URL is not one.", advice=f"Use {_KNOWN}.") from None
+        raise StorageUnavailableError(Message("storage.no_url", "The database URL is not one."), advice=_USE) from None
     pool = pool or Pool()
     match parsed.get_backend_name():
         case "sqlite":
@@ -130,16 +140,17 @@ def find_database(url: str, *, read_only: bool = False, pool: Pool | None = None
         case "mysql" | "mariadb":
             return _mysql(parsed, pool, read_only=read_only)
         case kind:
-            what = f"There is no adapter for databases of the kind {kind!r}."
-            raise StorageUnavailableError(what, advice=f"Use {_KNOWN}.")
+            text = "There is no adapter for databases of the kind {kind}."
+            raise StorageUnavailableError(Message("storage.unknown_kind", text, {"kind": repr(kind)}), advice=_USE)
 
 
 def _sqlite(url: sa.URL, pool: Pool, *, read_only: bool, creates: bool) -> Database:
     path = url.database or ""
     if path in ("", ":memory:") or path.startswith("file:"):
+        advice = "Use sqlite:///certcore.db, or CertCore.in_memory() for a store that lives as long as the object."
         raise StorageUnavailableError(
-            "A SQLite database needs a plain path to a file.",
-            advice="Use sqlite:///certcore.db, or CertCore.in_memory() for a store that lives as long as the object.",
+            Message("storage.no_path", "A SQLite database needs a plain path to a file."),
+            advice=Message("storage.no_path.advice", advice),
         )
     if read_only:
         _require_readable(Path(path))
@@ -166,7 +177,7 @@ def _sqlite(url: sa.URL, pool: Pool, *, read_only: bool, creates: bool) -> Datab
         lock_schema=lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"),
         file_identity=partial(_file_identity, path),
         data_version="PRAGMA data_version",
-        advice=_READER_ADVICE if read_only else "Check the database file, its disk and its rights.",
+        advice=_READER_ADVICE if read_only else _FILE_ADVICE,
     )
 
 
@@ -187,7 +198,7 @@ def _postgresql(url: sa.URL, pool: Pool, *, read_only: bool) -> Database:
         # `_begin_postgresql` begins the transaction, with a statement of its own.
         writing={"isolation_level": "AUTOCOMMIT"},
         lock_schema=lambda connection: connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_SCHEMA_LOCK})"),
-        advice="Check the database server, the URL and the rights of its user.",
+        advice=_SERVER_ADVICE,
     )
 
 
@@ -238,7 +249,7 @@ def _mysql(url: sa.URL, pool: Pool, *, read_only: bool) -> Database:
         is_lock_conflict=lambda error: next(iter(getattr(error, "args", ())), None) in _MYSQL_CONFLICTS,
         writing={"isolation_level": "READ COMMITTED"},
         lock_schema=_lock_mysql_schema,
-        advice="Check the database server, the URL and the rights of its user.",
+        advice=_SERVER_ADVICE,
     )
 
 
@@ -277,7 +288,8 @@ def _lock_mysql_schema(connection: sa.Connection) -> None:
     name = "CONCAT('certcore:', DATABASE())"
     if connection.exec_driver_sql(f"SELECT GET_LOCK({name}, {_SCHEMA_TIMEOUT})").scalar() != 1:
         raise StorageUnavailableError(
-            "Another process is migrating the database.", advice="Try again when it has ended."
+            Message("storage.migrating", "Another process is migrating the database."),
+            advice=Message("storage.migrating.advice", "Try again when it has ended."),
         )
     connection.detach()  # the lock lasts as long as the session, which is not reused
 
@@ -293,9 +305,11 @@ def _engine(url: sa.URL, driver: str, extra: str, connect: dict[str, Any], most:
             connect_args=connect,
         )
     except (ImportError, NoSuchModuleError):
+        text = "The driver for {database} is not installed."
+        command = f"pip install 'certcore[{extra}]'"
         raise StorageUnavailableError(
-            f"The driver for {driver.partition('+')[0]} is not installed.",
-            advice=f"Install it: pip install 'certcore[{extra}]'.",
+            Message("storage.no_driver", text, {"database": driver.partition("+")[0]}),
+            advice=Message("storage.no_driver.advice", "Install it: {command}.", {"command": command}),
         ) from None
     sa.event.listen(engine, "do_connect", _connected)
     return engine
@@ -317,9 +331,11 @@ def _create_private(path: Path) -> None:
     except FileExistsError:
         return
     except OSError as error:
+        text = "The database file {path} cannot be opened: {reason}."
+        advice = "Check that its folder exists and that this user may write there."
         raise StorageUnavailableError(
-            f"The database file {path} cannot be opened: {error.strerror}.",
-            advice="Check that its folder exists and that this user may write there.",
+            Message("storage.not_opened", text, {"path": str(path), "reason": error.strerror}),
+            advice=Message("storage.not_opened.advice", advice),
         ) from None
 
 
@@ -327,9 +343,11 @@ def _file_identity(path: str) -> object:
     try:
         status = os.stat(path)  # noqa: PTH116 - called for every transaction
     except OSError as error:
+        text = "The database file {path} is not there any more: {reason}."
+        advice = "Put it back. What was written since it was taken away would be lost."
         raise StorageUnavailableError(
-            f"The database file {path} is not there any more: {error.strerror}.",
-            advice="Put it back. What was written since it was taken away would be lost.",
+            Message("storage.gone", text, {"path": path, "reason": error.strerror}),
+            advice=Message("storage.gone.advice", advice),
         ) from None
     return status.st_dev, status.st_ino
 
@@ -338,9 +356,11 @@ def _require_readable(path: Path) -> None:
     try:
         os.close(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
     except OSError as error:
+        text = "The database file {path} cannot be read: {reason}."
+        advice = "Check the path, and that this user may read the file, and the files that begin with its name."
         raise StorageUnavailableError(
-            f"The database file {path} cannot be read: {error.strerror}.",
-            advice="Check the path, and that this user may read the file, and the files that begin with its name.",
+            Message("storage.unreadable", text, {"path": str(path), "reason": error.strerror}),
+            advice=Message("storage.unreadable.advice", advice),
         ) from None
 
 

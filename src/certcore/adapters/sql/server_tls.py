@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from certcore.errors import StorageUnavailableError
 from certcore.forks import delays_fork
+from certcore.messages import Message
 
 __all__ = ["mysql_tls"]
 
@@ -33,12 +34,14 @@ def mysql_tls(url: sa.URL) -> tuple[sa.URL, dict[str, Any]]:
         return url, {}
     if any(name.startswith("ssl_") for name in url.query):
         raise StorageUnavailableError(
-            "The database URL mixes sslmode with options of PyMySQL.", advice=f"Use only {', '.join(_NAMES)}."
+            Message("storage.tls.mixed", "The database URL mixes sslmode with options of PyMySQL."),
+            advice=Message("storage.tls.mixed.advice", "Use only {names}.", {"names": ", ".join(_NAMES)}),
         )
     mode = given.get("sslmode", "verify-full" if "sslrootcert" in given else "prefer")
     if mode not in _MODES:
         raise StorageUnavailableError(
-            f"sslmode={mode[:20]} in the database URL is unknown.", advice=f"Use one of {', '.join(_MODES)}."
+            Message("storage.tls.mode", "sslmode={mode} in the database URL is unknown.", {"mode": mode[:20]}),
+            advice=Message("storage.tls.mode.advice", "Use one of {modes}.", {"modes": ", ".join(_MODES)}),
         )
     rest = url.difference_update_query(given)
     if mode == "disable":
@@ -56,9 +59,10 @@ def _context(mode: str, given: dict[str, str]) -> ssl.SSLContext:
             if "sslcert" in given:
                 context.load_cert_chain(given["sslcert"], given.get("sslkey"))
     except (OSError, ssl.SSLError) as error:
+        text = "A TLS file that the database URL names cannot be used: {reason}."
         raise StorageUnavailableError(
-            f"A TLS file that the database URL names cannot be used: {error.strerror or type(error).__name__}.",
-            advice="Check sslrootcert, sslcert and sslkey.",
+            Message("storage.tls.file", text, {"reason": error.strerror or type(error).__name__}),
+            advice=Message("storage.tls.file.advice", "Check sslrootcert, sslcert and sslkey."),
         ) from None
     context.check_hostname = mode == "verify-full"
     if mode == "require":

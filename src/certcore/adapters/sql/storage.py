@@ -22,12 +22,14 @@ from certcore.adapters.sql.timelines import Heads
 from certcore.adapters.sql.transaction import SqlTransaction
 from certcore.errors import StorageBusyError, StorageError, StorageUnavailableError
 from certcore.forks import Gate, renew_after_fork
+from certcore.messages import Message
 from certcore.ports.storage import LockWait
 
 __all__ = ["SqlStorage", "find_revision", "migrate_storage", "open_storage"]
 
 #: Name of the savepoint of a transaction that shares a commit.
 _MEMBER: Final = "certcore_member"
+_CLOSED: Final = Message("storage.closed", "This store is closed.")
 
 
 @define(eq=False)
@@ -114,7 +116,7 @@ class SqlStorage:
     def write(self, lock_wait: LockWait = LockWait.SHORT) -> Iterator[SqlTransaction]:
         """A transaction that commits when the block ends, and rolls back when it raises."""
         if self._read_only:
-            raise StorageError("This database was opened for reading.")
+            raise StorageError(Message("storage.for_reading", "This database was opened for reading."))
         me, own = threading.get_ident(), self._present()
         if me in own.writing:
             raise RuntimeError("This thread is inside a writing transaction already; a second would never begin.")
@@ -175,10 +177,10 @@ class SqlStorage:
         failure = own.queue.outcome(group)
         self._refuse_forked(own)
         if failure is not None:
-            said = failure.message if isinstance(failure, StorageError) else type(failure).__name__
-            raise StorageUnavailableError(
-                f"The thread that was to commit could not: {said}", advice=self._database.advice
-            )
+            said = failure.text if isinstance(failure, StorageError) else type(failure).__name__
+            text = "The thread that was to commit could not: {reason}"
+            message = Message("storage.not_committed", text, {"reason": said})
+            raise StorageUnavailableError(message, advice=self._database.advice)
 
     def _roll_back(self, driver: Any, group: Group) -> None:
         try:
@@ -201,9 +203,10 @@ class SqlStorage:
         if self._database.file_identity is None or self._closed or self._database.file_identity() == own.file_identity:
             return own
         if not self._read_only:
+            text = "The database file was replaced by another one while this program has it open."
+            advice = "Start this program again. Stop all programs that use a SQLite database before it is restored."
             raise StorageUnavailableError(
-                "The database file was replaced by another one while this program has it open.",
-                advice="Start this program again. Stop all programs that use a SQLite database before it is restored.",
+                Message("storage.replaced", text), advice=Message("storage.replaced.advice", advice)
             )
         with self._replacing:
             if self._own is own:
@@ -225,7 +228,7 @@ class SqlStorage:
         if own.watch is None:
             return None
         if self._closed:
-            raise StorageUnavailableError("This store is closed.")
+            raise StorageUnavailableError(_CLOSED)
         self._refuse_forked(own)
         with self._errors():
             return own.watch.mark(own.gate)
@@ -245,7 +248,7 @@ class SqlStorage:
         self, own: _Own, ready: ReadyConnections, begin: Callable[[sa.Connection], object]
     ) -> Iterator[sa.Connection]:
         if self._closed:
-            raise StorageUnavailableError("This store is closed.")
+            raise StorageUnavailableError(_CLOSED)
         self._refuse_forked(own)
         with own.gate.passed() if self._database.closes_for_fork else nullcontext():
             yield from self._transaction(own, ready, begin)
@@ -297,9 +300,10 @@ class SqlStorage:
     def _refuse_forked(self, own: _Own) -> None:
         """Refuse to continue the parent's transaction in a child process."""
         if own is not self._own or own.is_spoilt:
+            advice = "Fork where no call of certcore is running in the thread that forks."
             raise StorageUnavailableError(
-                "This process was forked in the middle of a transaction.",
-                advice="Fork where no call of certcore is running in the thread that forks.",
+                Message("storage.forked", "This process was forked in the middle of a transaction."),
+                advice=Message("storage.forked.advice", advice),
             ) from None
 
 
@@ -405,9 +409,10 @@ def _interrupted(error: BaseException | None) -> bool:
 
 
 def _locked_database() -> StorageUnavailableError:
+    advice = "Look for a program that keeps a transaction open; then try again."
     return StorageUnavailableError(
-        "The database is locked by another process for too long.",
-        advice="Look for a program that keeps a transaction open; then try again.",
+        Message("storage.locked", "The database is locked by another process for too long."),
+        advice=Message("storage.locked.advice", advice),
     )
 
 
@@ -415,16 +420,20 @@ def _unavailable(error: Exception, database: Database) -> StorageError:
     """Convert an error of the database, without the statement and its values."""
     if isinstance(error, PoolTimeout):
         return StorageUnavailableError(
-            "All connections to the database are in use.", advice="Use fewer threads at once."
+            Message("storage.all_in_use", "All connections to the database are in use."),
+            advice=Message("storage.all_in_use.advice", "Use fewer threads at once."),
         )
     said = (str(error.orig if isinstance(error, DBAPIError) else error).splitlines() or [type(error).__name__])[0]
     if database.one_writer and ("locked" in said or "busy" in said):
         return _locked_database()
     if database.is_lock_conflict(error.orig if isinstance(error, DBAPIError) else error):
+        text = "Another transaction has locked what was to be written ({reason})."
+        advice = "It is enough to try again. If it lasts, look for a program that keeps a transaction open."
         return StorageBusyError(
-            f"Another transaction has locked what was to be written ({said}).",
-            advice="It is enough to try again. If it lasts, look for a program that keeps a transaction open.",
+            Message("storage.busy", text, {"reason": said}), advice=Message("storage.busy.advice", advice)
         )
     if isinstance(error, (DataError, IntegrityError, UnicodeError)):
-        return StorageError(f"The database refused what was to be written: {said}.")
-    return StorageUnavailableError(f"The database failed: {said}.", advice=database.advice)
+        text = "The database refused what was to be written: {reason}."
+        return StorageError(Message("storage.refused", text, {"reason": said}))
+    failed = Message("storage.failed", "The database failed: {reason}.", {"reason": said})
+    return StorageUnavailableError(failed, advice=database.advice)

@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from certcore.adapters.takeover.source_directory import Tree, shown
 from certcore.errors import TakeoverError, UnreadablePemError
+from certcore.messages import Message
 from certcore.model.secret import Secret
 from certcore.x509.jwk import private_key_of_jwk
 from certcore.x509.keys import PrivateKey, key_type_of, load_private_key, private_key_pem, spki_sha256
@@ -37,11 +38,12 @@ def pem_key(tree: Tree, *parts: str) -> AccountKey:
     """
     data = tree.read(*parts)
     if len(data) > _LARGEST:
-        raise TakeoverError(f"{shown(*parts)} is too large for a private key.")
+        text = "{path} is too large for a private key."
+        raise TakeoverError(Message("takeover.key_too_large", text, {"path": shown(*parts)}))
     try:
         key = load_private_key(data)
     except UnreadablePemError as error:
-        raise TakeoverError(f"{shown(*parts)}: {error.message}") from None
+        raise TakeoverError(_of_file(parts, error)) from None
     return _checked(key, parts)
 
 
@@ -55,14 +57,20 @@ def jwk_key(tree: Tree, *parts: str) -> AccountKey:
     try:
         key = private_key_of_jwk(members)
     except UnreadablePemError as error:
-        raise TakeoverError(f"{shown(*parts)}: {error.message}") from None
+        raise TakeoverError(_of_file(parts, error)) from None
     return _checked(key, parts)
+
+
+def _of_file(parts: tuple[str, ...], error: UnreadablePemError) -> Message:
+    return Message("takeover.of_file", "{path}: {reason}", {"path": shown(*parts), "reason": error.text})
 
 
 def _checked(key: PrivateKey, parts: tuple[str, ...]) -> AccountKey:
     if key_type_of(key) is None and isinstance(key, ec.EllipticCurvePrivateKey):
+        text = "The key in {path} is of a type that certcore does not use for ACME accounts."
+        advice = "Change it to ECDSA P-256 with that client, or open a new account."
         raise TakeoverError(
-            f"The key in {shown(*parts)} is of a type that certcore does not use for ACME accounts.",
-            advice="Change it to ECDSA P-256 with that client, or open a new account.",
+            Message("takeover.key_type", text, {"path": shown(*parts)}),
+            advice=Message("takeover.key_type.advice", advice),
         )
     return AccountKey(pem=Secret(private_key_pem(key)), spki_sha256=spki_sha256(key.public_key()))

@@ -15,10 +15,20 @@ from attrs import evolve
 
 from certcore.adapters.takeover.account_keys import pem_key
 from certcore.adapters.takeover.directories import checked_url, directory_of, server_of
-from certcore.adapters.takeover.reader import Thing, attempt, certificate, collected, emails_of, member, refusals
+from certcore.adapters.takeover.reader import (
+    ACCOUNT_DEACTIVATED,
+    Thing,
+    attempt,
+    certificate,
+    collected,
+    emails_of,
+    member,
+    refusals,
+)
 from certcore.adapters.takeover.results import Client, Found, FoundAccount, FoundCertificate, Unreadable
 from certcore.adapters.takeover.source_directory import Tree, opened_tree, shown
 from certcore.errors import CertCoreError, TakeoverError
+from certcore.messages import Message
 
 __all__ = ["is_domain", "read_acme_sh"]
 
@@ -156,9 +166,9 @@ def _account(tree: Tree, parts: tuple[str, ...], directories: Mapping[tuple[str,
     known = tree.document(*parts, "account.json") if tree.has(*parts, "account.json") else {}
     settings = settings_of(tree.text(*parts, "ca.conf")) if tree.has(*parts, "ca.conf") else {}
     if known.get("status") == "deactivated":
-        raise TakeoverError("The account was deactivated.")
+        raise TakeoverError(ACCOUNT_DEACTIVATED)
     if not known and not settings:
-        raise TakeoverError("The account's key was never registered at the CA.")
+        raise TakeoverError(Message("takeover.never_registered", "The account's key was never registered at the CA."))
     # Versions before 3 had no directories for the path.
     directory = directories.get(place) or (
         checked_url("https://" + "/".join(place)) if len(place) > 1 else directory_of(place[0])

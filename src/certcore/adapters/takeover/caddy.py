@@ -14,7 +14,18 @@ from typing import Any, Final
 
 from certcore.adapters.takeover.account_keys import pem_key
 from certcore.adapters.takeover.directories import PUBLIC_DIRECTORIES, caddy_key, checked_url, server_of
-from certcore.adapters.takeover.reader import Thing, attempt, certificate, collected, emails_of, member, refusals
+from certcore.adapters.takeover.reader import (
+    ACCOUNT_DEACTIVATED,
+    KEY_MISSING,
+    SEVERAL_KEYS,
+    Thing,
+    attempt,
+    certificate,
+    collected,
+    emails_of,
+    member,
+    refusals,
+)
 from certcore.adapters.takeover.results import Client, Found, FoundAccount, FoundCertificate, Unreadable
 from certcore.adapters.takeover.source_directory import Tree, opened_tree, shown
 from certcore.errors import CertCoreError, TakeoverError
@@ -123,14 +134,12 @@ def _accounts(tree: Tree, directories: Mapping[str, str]) -> Iterator[Thing]:
 def _account(tree: Tree, parts: tuple[str, ...], directories: Mapping[str, str]) -> FoundAccount:
     names = [name.removesuffix(".key") for name in tree.names(*parts) if name.endswith(".key")]
     if len(names) != 1:
-        raise TakeoverError(
-            "The account's private key is missing." if not names else "There are several private keys for one account."
-        )
+        raise TakeoverError(SEVERAL_KEYS if names else KEY_MISSING)
     known = tree.document(*parts, f"{names[0]}.json")
     # Caddy 1 and early versions of Caddy 2 used another format.
     old = member(known, "Registration")
     if "deactivated" in (known.get("status"), member(old, "body", "status")):
-        raise TakeoverError("The account was deactivated.")
+        raise TakeoverError(ACCOUNT_DEACTIVATED)
     location = checked_url(known.get("location")) or checked_url(member(old, "uri"))
     directory = directories.get(parts[1], "")
     return FoundAccount(

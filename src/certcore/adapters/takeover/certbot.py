@@ -17,6 +17,7 @@ from certcore.adapters.takeover.reader import Thing, attempt, certificate, colle
 from certcore.adapters.takeover.results import Client, Found, FoundAccount, FoundCertificate, Unreadable
 from certcore.adapters.takeover.source_directory import Tree, opened_tree, shown
 from certcore.errors import CertCoreError, TakeoverError
+from certcore.messages import Message
 
 __all__ = ["read_certbot"]
 
@@ -79,7 +80,8 @@ def _lineage(
     tree: Tree, lineage: str, renewal: _Renewal, accounts: Mapping[str, FoundAccount], now: datetime
 ) -> FoundCertificate:
     if tree.is_link("live", lineage):
-        raise TakeoverError(f"{shown('live', lineage)} is a symbolic link, which is not followed.")
+        text = "{path} is a symbolic link, which is not followed."
+        raise TakeoverError(Message("takeover.link", text, {"path": shown("live", lineage)}))
     has_leaf = tree.has("live", lineage, "cert.pem")
     chain = "chain.pem" if has_leaf else "fullchain.pem"
     account = accounts.get(renewal.account)
@@ -105,9 +107,9 @@ def _live(tree: Tree, lineage: str, name: str) -> bytes:
     if tree.is_link(*parts):
         target = tree.target(*parts)
         if target[0] != "archive":
-            raise TakeoverError(
-                f"{shown(*parts)} is a link to {shown(*target)}, which is outside of certbot's archive directory."
-            )
+            text = "{path} is a link to {target}, which is outside of certbot's archive directory."
+            params = {"path": shown(*parts), "target": shown(*target)}
+            raise TakeoverError(Message("takeover.outside_archive", text, params))
         return tree.read(*target)
     return tree.read(*parts)
 
@@ -121,7 +123,7 @@ def _renewal(tree: Tree, lineage: str) -> _Renewal:
         elif section == "renewalparams" and (match := _SETTING.match(line)):
             settings[match[1]] = match[2].split(" #")[0].strip().strip("\"'")
     if not settings:
-        raise TakeoverError("The renewal configuration is empty or damaged.")
+        raise TakeoverError(Message("takeover.renewal_damaged", "The renewal configuration is empty or damaged."))
     account = settings.get("account", "")
     return _Renewal(
         server=checked_url(settings.get("server")),

@@ -14,6 +14,7 @@ from certcore.adapters.takeover.lego import read_lego
 from certcore.adapters.takeover.results import Client, Found
 from certcore.adapters.takeover.source_directory import Tree, opened_tree, shown
 from certcore.errors import InvalidInputError
+from certcore.messages import Message
 
 __all__ = ["read_folder"]
 
@@ -35,9 +36,10 @@ _INSIDE: Final = (
     ("etc", "letsencrypt"),
     ("data", "caddy"),
 )
-_USUAL: Final = (
+_USUAL: Final = Message(
+    "takeover.folder.unknown.advice",
     "Usual directories: certbot's is /etc/letsencrypt, lego's .lego, acme.sh's ~/.acme.sh, "
-    "and Caddy's /var/lib/caddy/.local/share/caddy."
+    "and Caddy's /var/lib/caddy/.local/share/caddy.",
 )
 
 
@@ -61,9 +63,9 @@ def _known(client: Client | str | None) -> Client | None:
     try:
         return Client(client)
     except ValueError:
-        raise InvalidInputError(
-            "client", f"there is no client {client[:40]!r}.", advice=f"Known clients: {', '.join(Client)}."
-        ) from None
+        reason = Message("takeover.client.unknown", "there is no client {client}.", {"client": repr(client[:40])})
+        advice = Message("takeover.client.unknown.advice", "Known clients: {clients}.", {"clients": ", ".join(Client)})
+        raise InvalidInputError("client", reason, advice=advice) from None
 
 
 def _detected(folder: Path) -> Client:
@@ -72,23 +74,25 @@ def _detected(folder: Path) -> Client:
         if len(candidates) == 1:
             return candidates[0]
         if candidates:
+            text = "{path} may be the directory of several clients: {clients}."
+            params = {"path": shown(str(folder)), "clients": ", ".join(candidates)}
             raise InvalidInputError(
                 "client",
-                f"{shown(str(folder))} may be the directory of {' or '.join(candidates)}.",
-                advice="Name the client.",
+                Message("takeover.client.several", text, params),
+                advice=Message("takeover.client.several.advice", "Name the client."),
             )
         for parts in _INSIDE:
             if _candidates(tree, *parts):
+                text = "{path} is not a client's data directory, but {inner} in it is."
+                inner = {"path": shown(str(folder / Path(*parts)))}
                 raise InvalidInputError(
                     "folder",
-                    f"{shown(str(folder))} is not a client's data directory, but its {shown(*parts)} is.",
-                    advice=f"Name {shown(str(folder / Path(*parts)))}.",
+                    Message("takeover.folder.inside", text, {"path": shown(str(folder)), "inner": shown(*parts)}),
+                    advice=Message("takeover.folder.inside.advice", "Name {path}.", inner),
                 )
-    raise InvalidInputError(
-        "folder",
-        f"{shown(str(folder))} is not the data directory of {', '.join(Client)}.",
-        advice=_USUAL,
-    )
+    text = "{path} is not the data directory of a known client: {clients}."
+    params = {"path": shown(str(folder)), "clients": ", ".join(Client)}
+    raise InvalidInputError("folder", Message("takeover.folder.unknown", text, params), advice=_USUAL)
 
 
 def _candidates(tree: Tree, *parts: str) -> list[Client]:

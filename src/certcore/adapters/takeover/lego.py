@@ -14,7 +14,18 @@ from typing import Final
 
 from certcore.adapters.takeover.account_keys import pem_key
 from certcore.adapters.takeover.directories import checked_url, directory_of, server_of
-from certcore.adapters.takeover.reader import Thing, attempt, certificate, collected, emails_of, member, refusals
+from certcore.adapters.takeover.reader import (
+    ACCOUNT_DEACTIVATED,
+    KEY_MISSING,
+    SEVERAL_KEYS,
+    Thing,
+    attempt,
+    certificate,
+    collected,
+    emails_of,
+    member,
+    refusals,
+)
 from certcore.adapters.takeover.results import Client, Found, FoundAccount, FoundCertificate, Unreadable
 from certcore.adapters.takeover.source_directory import Tree, opened_tree, shown
 from certcore.errors import TakeoverError
@@ -100,13 +111,11 @@ def _account(tree: Tree, parts: tuple[str, ...]) -> FoundAccount:
     # Version 5 stores the account's members in the registration itself.
     body = member(registered, "body") or registered
     if member(body, "status") == "deactivated":
-        raise TakeoverError("The account was deactivated.")
+        raise TakeoverError(ACCOUNT_DEACTIVATED)
     place = (*parts, "keys") if tree.is_folder(*parts, "keys") else parts
     keys = [name for name in tree.names(*place) if name.endswith(".key")]
     if len(keys) != 1:
-        raise TakeoverError(
-            "The account's private key is missing." if not keys else "There are several private keys for one account."
-        )
+        raise TakeoverError(SEVERAL_KEYS if keys else KEY_MISSING)
     urls = (checked_url(member(registered, name)) for name in ("uri", "accountURL", "location"))
     url = next((url for url in urls if url), "")
     server = server_of(url) or _PORT.sub(r":\1", parts[1]).lower()

@@ -11,14 +11,30 @@ from certcore.adapters.takeover.directories import is_staging
 from certcore.adapters.takeover.results import Client, Found, FoundAccount, FoundCertificate, Unreadable
 from certcore.adapters.takeover.source_directory import Tree, shown
 from certcore.errors import CertCoreError, InvalidInputError, TakeoverError
+from certcore.messages import Message
 from certcore.model.subject import parse_email
 from certcore.x509.import_bundle import read_bundle
 
-__all__ = ["Thing", "attempt", "certificate", "collected", "emails_of", "member", "refusals"]
+__all__ = [
+    "ACCOUNT_DEACTIVATED",
+    "KEY_MISSING",
+    "SEVERAL_KEYS",
+    "Thing",
+    "attempt",
+    "certificate",
+    "collected",
+    "emails_of",
+    "member",
+    "refusals",
+]
 
 #: An entry of a directory.
 Thing = FoundCertificate | FoundAccount | Unreadable
 
+#: Why an account is not imported.
+ACCOUNT_DEACTIVATED: Final = Message("takeover.account_deactivated", "The account was deactivated.")
+KEY_MISSING: Final = Message("takeover.key_missing", "The account's private key is missing.")
+SEVERAL_KEYS: Final = Message("takeover.several_keys", "There are several private keys for one account.")
 #: Entries per directory at most; they are held in memory.
 _MOST: Final = 20_000
 _MOST_EMAILS: Final = 10
@@ -59,13 +75,13 @@ def certificate(  # noqa: PLR0913 - one argument per stored value
     try:
         bundle = read_bundle(leaf, private_key, chain or None, now=now)
     except InvalidInputError as error:
-        # Replace the names of form fields by names of files.
-        what = {"private_key": "Its private key", "ca_bundle": "Its chain"}.get(error.field, "It")
-        raise TakeoverError(f"{what} cannot be used: {error.reason}", advice=error.advice) from None
+        raise TakeoverError(_unusable(error), advice=error.advice_text) from None
     if bundle.private_key is None:
         raise TakeoverError(
-            "Its private key is missing, so it cannot be deployed.",
-            advice="It may have been issued for a CSR whose key is stored elsewhere.",
+            Message("takeover.without_key", "Its private key is missing, so it cannot be deployed."),
+            advice=Message(
+                "takeover.without_key.advice", "It may have been issued for a CSR whose key is stored elsewhere."
+            ),
         )
     return FoundCertificate(
         path=path,
@@ -79,6 +95,18 @@ def certificate(  # noqa: PLR0913 - one argument per stored value
         email=email,
         renews=renews,
     )
+
+
+def _unusable(error: InvalidInputError) -> Message:
+    """The error with the name of the file instead of that of the form's field."""
+    params = {"reason": error.reason_text}
+    match error.field:
+        case "private_key":
+            return Message("takeover.key_unusable", "Its private key cannot be used: {reason}", params)
+        case "ca_bundle":
+            return Message("takeover.chain_unusable", "Its chain cannot be used: {reason}", params)
+        case _:
+            return Message("takeover.unusable", "It cannot be used: {reason}", params)
 
 
 def collected(client: Client, things: Iterable[Thing], *, now: datetime) -> Found:

@@ -15,6 +15,7 @@ from typing import Any, Final
 from attrs import frozen
 
 from certcore.errors import CertCoreError, InvalidInputError, TakeoverError
+from certcore.messages import Message
 
 __all__ = ["MOST_ENTRIES", "Tree", "opened_tree", "shown"]
 
@@ -45,11 +46,9 @@ def opened_tree(folder: Path) -> Iterator[Tree]:
     try:
         descriptor = os.open(folder, _FOLDER)
     except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else "its name is invalid."
+        advice = "Name the client's data directory, and run this as the user who owns it."
         raise InvalidInputError(
-            "folder",
-            f"{shown(str(folder))} cannot be opened: {why}",
-            advice="Name the client's data directory, and run this as the user who owns it.",
+            "folder", _not_opened(folder, error), advice=Message("takeover.folder.unopened.advice", advice)
         ) from None
     try:
         yield Tree(descriptor=descriptor)
@@ -121,9 +120,11 @@ class Tree:
         else:
             if place and not to.startswith("/"):
                 return tuple(place)
+        text = "{path} is a link that leads out of the directory, to {target}."
+        advice = "Copy the directory with the targets of its links (cp -rL), and name the copy."
         raise TakeoverError(
-            f"{shown(*parts)} is a link that leads out of the directory, to {shown(to)}.",
-            advice="Copy the directory with the targets of its links (cp -rL), and name the copy.",
+            Message("takeover.leads_out", text, {"path": shown(*parts), "target": shown(to)}),
+            advice=Message("takeover.leads_out.advice", advice),
         )
 
     def read(self, *parts: str) -> bytes:
@@ -134,19 +135,18 @@ class Tree:
         """
         status = self._stat(parts)
         if status is not None and not stat.S_ISREG(status.st_mode):
-            raise TakeoverError(f"{shown(*parts)} is {_kind(status)}, not a file.")
+            raise _no_file(parts, status)
         try:
             with self._folder(parts[:-1]) as folder, os.fdopen(os.open(parts[-1], _FILE, dir_fd=folder), "rb") as file:
                 opened = os.fstat(file.fileno())
                 if not stat.S_ISREG(opened.st_mode):
-                    raise TakeoverError(f"{shown(*parts)} is {_kind(opened)}, not a file.")
+                    raise _no_file(parts, opened)
                 data = file.read(_LARGEST + 1)
         except OSError as error:
             raise _refused(parts, error) from None
         if len(data) > _LARGEST:
-            raise TakeoverError(
-                f"{shown(*parts)} has more than {_LARGEST} bytes, which is too large for a file of an ACME client."
-            )
+            text = "{path} has more than {most} bytes, which is too large for a file of an ACME client."
+            raise TakeoverError(Message("takeover.too_large", text, {"path": shown(*parts), "most": _LARGEST}))
         return data
 
     def text(self, *parts: str) -> str:
@@ -156,12 +156,14 @@ class Tree:
             CertCoreError: It is not a regular file, or cannot be read.
         """
         try:
-            text = self.read(*parts).decode("utf-8-sig")
+            content = self.read(*parts).decode("utf-8-sig")
         except UnicodeDecodeError:
-            raise TakeoverError(f"{shown(*parts)} is not UTF-8 text: it is damaged.") from None
-        if "\0" in text:
-            raise TakeoverError(f"{shown(*parts)} contains control characters: it is damaged.")
-        return text
+            text = "{path} is not UTF-8 text: it is damaged."
+            raise TakeoverError(Message("takeover.not_text", text, {"path": shown(*parts)})) from None
+        if "\0" in content:
+            text = "{path} contains control characters: it is damaged."
+            raise TakeoverError(Message("takeover.control_characters", text, {"path": shown(*parts)}))
+        return content
 
     def document(self, *parts: str) -> dict[str, Any]:
         """A JSON object (RFC 8259).
@@ -172,9 +174,11 @@ class Tree:
         try:
             value = json.loads(self.text(*parts))
         except (ValueError, RecursionError):
-            raise TakeoverError(f"{shown(*parts)} is not JSON: it is damaged.") from None
+            text = "{path} is not JSON: it is damaged."
+            raise TakeoverError(Message("takeover.not_json", text, {"path": shown(*parts)})) from None
         if not isinstance(value, dict):
-            raise TakeoverError(f"{shown(*parts)} is not a JSON object: it is damaged, or from another program.")
+            text = "{path} is not a JSON object: it is damaged, or from another program."
+            raise TakeoverError(Message("takeover.no_object", text, {"path": shown(*parts)}))
         return value
 
     def _listed(self, parts: tuple[str, ...]) -> tuple[str, ...]:
@@ -202,24 +206,34 @@ class Tree:
             os.close(descriptor)
 
 
-def _kind(status: os.stat_result) -> str:
-    for test, name in (
-        (stat.S_ISLNK, "a link, which is not followed"),
-        (stat.S_ISDIR, "a folder"),
-        (stat.S_ISFIFO, "a pipe"),
-        (stat.S_ISSOCK, "a socket"),
-    ):
-        if test(status.st_mode):
-            return name
-    return "a device"
+def _no_file(parts: tuple[str, ...], status: os.stat_result) -> CertCoreError:
+    params = {"path": shown(*parts)}
+    if stat.S_ISLNK(status.st_mode):
+        text = "{path} is a symbolic link, which is not followed."
+        return TakeoverError(Message("takeover.link", text, params))
+    if stat.S_ISDIR(status.st_mode):
+        return TakeoverError(Message("takeover.directory", "{path} is a directory, not a file.", params))
+    text = "{path} is a device, a pipe or a socket, not a file."
+    return TakeoverError(Message("takeover.special", text, params))
+
+
+def _not_opened(folder: Path, error: OSError | ValueError) -> Message:
+    path = shown(str(folder))
+    if isinstance(error, OSError):
+        params = {"path": path, "reason": error.strerror}
+        return Message("takeover.folder.unopened", "{path} cannot be opened: {reason}.", params)
+    return Message("takeover.folder.bad_name", "{path} cannot be opened: its name is invalid.", {"path": path})
 
 
 def _refused(parts: tuple[str, ...], error: OSError) -> CertCoreError:
-    place = shown(*parts) or "The directory"
+    params = {"path": shown(*parts) or ".", "reason": error.strerror}
     if error.errno == errno.ENOENT:
-        return TakeoverError(f"{place} is missing.")
-    if error.errno in (errno.EACCES, errno.EPERM):
-        return TakeoverError(f"{place} cannot be read: {error.strerror}.", advice="Run this as the user who owns it.")
+        return TakeoverError(Message("takeover.missing", "{path} is missing.", params))
     if error.errno in (errno.ELOOP, errno.ENOTDIR):
-        return TakeoverError(f"{place} is, or has a parent that is, a link or a file instead of a directory.")
-    return TakeoverError(f"{place} cannot be read: {error.strerror}.")
+        text = "{path} is, or has a parent that is, a link or a file instead of a directory."
+        return TakeoverError(Message("takeover.no_directory", text, params))
+    denied = Message("takeover.owner.advice", "Run this as the user who owns it.")
+    return TakeoverError(
+        Message("takeover.unread", "{path} cannot be read: {reason}.", params),
+        advice=denied if error.errno in (errno.EACCES, errno.EPERM) else "",
+    )

@@ -326,7 +326,7 @@ def test_a_folder_of_two_clients(tmp_path, world):
     """It is asked which one is meant; both can be read by name."""
     certbot(tmp_path, world, world.issue())
     acme_sh(tmp_path, world, world.issue())
-    with pytest.raises(InvalidInputError, match=r"certbot or acme\.sh"):
+    with pytest.raises(InvalidInputError, match=r"several clients: certbot, acme\.sh"):
         read_folder(tmp_path, now=world.now)
     for client in (Client.CERTBOT, "acme.sh"):
         assert len(read_folder(tmp_path, client, now=world.now).certificates) == 1
