@@ -16,7 +16,9 @@ from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import Any, Final
 
+import django
 from attrs import NOTHING
+from django.conf import settings
 from sphinx.addnodes import pending_xref
 
 import certcore.contrib
@@ -47,6 +49,15 @@ _COLON: Final = "\N{SYMBOL FOR UNIT SEPARATOR}"
 _FOREIGN: Final = ("object", "str", "int", "Enum", "StrEnum", "IntEnum", "Generic", "Protocol", "Mapping", "dict")
 #: What they share between themselves, and nobody imports.
 _INNER: Final = frozenset({"certcore.contrib.validators"})
+
+
+def configure_django() -> None:
+    """Give Django settings, without which ``certcore.contrib.django`` cannot be imported; no database is opened."""
+    settings.configure(
+        INSTALLED_APPS=["django.contrib.contenttypes", "django.contrib.auth", "certcore.contrib.django"],
+        CERTCORE={"DATABASE": "sqlite:///certcore.db", "KEYRING": "keyring.json"},
+    )
+    django.setup()
 
 
 @cache

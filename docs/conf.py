@@ -14,6 +14,8 @@ import api_pages  # noqa: E402 - it is beside this file
 
 from certcore import __version__  # noqa: E402 - as above
 
+api_pages.configure_django()
+
 project = "certcore"
 author = "the authors of certcore"
 project_copyright = "the authors of certcore, Apache License 2.0"
@@ -69,7 +71,7 @@ def _read(_: Any, page: str, source: list[str]) -> None:
         source[0] = "\n".join([source[0], "", "```{toctree}", ":hidden:", "", *names, "```"])
     elif page == "changelog":
         changes = (HERE.parent / "CHANGELOG.md").read_text(encoding="utf-8")
-        source[0] = changes.replace("](docs/", "](")
+        source[0] = re.sub(r"\]\((?!docs/|https?:|#)", "](../", changes).replace("](docs/", "](")
 
 
 def setup(app: Any) -> dict[str, bool]:

@@ -1,6 +1,6 @@
-"""Draw the pictures of the documentation. ``make pictures`` runs it.
+"""The pictures of the documentation: the states, and the example panel as a browser shows it. ``make pictures``.
 
-python docs/pictures.py    write them into docs/pictures
+python docs/pictures.py    write them into docs/pictures; the panel needs Pebble and Chromium
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from html import escape
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
+
+from panel_pictures import take_pictures
 
 from certcore.model.lifecycle import TRANSITIONS, USER_ACTIONS, Action, Status
 
@@ -133,6 +135,7 @@ def main() -> int:
     """Write the pictures."""
     (HERE / "pictures").mkdir(exist_ok=True)
     (HERE / "pictures/states.svg").write_text(state_picture(), encoding="utf-8")
+    take_pictures(HERE / "pictures")
     return 0
 
 
