@@ -68,6 +68,14 @@ class SslConfig(AppConfig):
                     core = self._core = self._open(self.settings())
         return core
 
+    def plugins(self) -> list[Any]:
+        """The plugins of the setting ``CERTCORE["PLUGINS"]``.
+
+        Raises:
+            ImproperlyConfigured: One of them cannot be imported.
+        """
+        return [_made(imported("PLUGINS", plugin)) for plugin in self.settings().plugins]
+
     def translator(self, language: str) -> Translator:
         """Gives the texts of certcore in a language; it is kept for the next call.
 
@@ -92,7 +100,7 @@ class SslConfig(AppConfig):
         if options.core is not None:
             core: CertCore = imported("CORE", options.core)()
             return core
-        plugins = [_made(imported("PLUGINS", plugin)) for plugin in options.plugins]
+        plugins = self.plugins()
         if options.roles_policy:
             from certcore.contrib.django.roles import policy  # noqa: PLC0415 - it needs the user model
 

@@ -19,7 +19,7 @@ from django.utils.module_loading import import_string
 
 from certcore.contrib.django.conf import SslSettings, faults_of, imported, read_settings
 
-__all__ = ["register_all", "setting_faults"]
+__all__ = ["keyring_path", "register_all", "setting_faults"]
 
 _MIDDLEWARE: Final = "certcore.contrib.django.middleware.SslMiddleware"
 _NEEDED: Final = ("django.contrib.auth", "django.contrib.contenttypes", "django.contrib.sessions")
@@ -39,6 +39,17 @@ def register_all() -> None:
 def setting_faults() -> list[str]:
     """What is wrong with the setting ``CERTCORE`` of this project; empty when it can be used."""
     return faults_of(getattr(settings, "CERTCORE", None))
+
+
+def keyring_path(keyring: str) -> Path | None:
+    """The file of a keyring; None for one that is no file.
+
+    Args:
+        keyring: As in ``CERTCORE["KEYRING"]``.
+    """
+    if any(mark in keyring for mark in _NO_FILE):
+        return None
+    return Path(keyring.removeprefix(_FILE))
 
 
 def _check(app_configs: Any, **_: object) -> list[checks.CheckMessage]:
@@ -150,12 +161,11 @@ def _of_settings(options: SslSettings) -> Iterator[checks.CheckMessage]:
 
 
 def _of_keyring(keyring: str) -> Iterator[checks.CheckMessage]:
-    if any(mark in keyring for mark in _NO_FILE):
-        return
-    path = Path(keyring.removeprefix(_FILE))
-    if not path.is_file():
+    path = keyring_path(keyring)
+    if path is not None and not path.is_file():
         hint = "manage.py certcore_setup makes it. Where it was lost, restore your copy: what is sealed needs it."
-        yield checks.Error(f"There is no keyring {str(path)!r} (CERTCORE['KEYRING']).", hint=hint, id="certcore.E006")
+        # No error: `migrate` has to run before there is one.
+        yield checks.Warning(f"There is no keyring {str(path)!r} (CERTCORE['KEYRING']).", hint=hint, id="certcore.W006")
 
 
 def _of_databases(options: SslSettings) -> Iterator[checks.CheckMessage]:

@@ -107,7 +107,7 @@ def _faults_of_names(raw: Mapping[Any, Any]) -> Iterator[str]:
 
 def _faults_of_types(raw: Mapping[Any, Any]) -> Iterator[str]:
     for name in ("DATABASE", "KEYRING"):
-        if not isinstance(raw.get(name, ""), str):
+        if not isinstance(raw.get(name) or "", str):
             yield f"CERTCORE[{name!r}] must be text."
     for name in ("INSTALLED_PLUGINS", "ROLES_POLICY", "MIGRATE"):
         if not isinstance(raw.get(name, True), bool):

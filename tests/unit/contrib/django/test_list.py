@@ -42,6 +42,13 @@ def test_a_row_has_the_aliases_and_the_name_of_the_ca_module(panel, browser):
     assert f"Shop CA {panel.core.authorities.modules()['scripted'].title}" in text
 
 
+def test_further_names_are_below_the_domain(panel, browser):
+    """The first three, and how many more there are."""
+    panel.certificate("shop.example", aliases=[f"{letter}.example" for letter in "abcde"], wildcard=True)
+    text = shown(browser.get(LIST))
+    assert "*.shop.example, a.example, b.example and 3 more" in text
+
+
 def test_a_renewal_in_danger_says_so_below_the_status(panel, browser):
     """A certificate is active and in danger at once, and the row says why."""
     panel.active()

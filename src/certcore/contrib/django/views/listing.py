@@ -101,6 +101,8 @@ def listed(row: CertificateRow, result: Mapping[str, Any] | None = None, module_
     """
     certificate = row.certificate
     holding = {each.type: each for each in row.conditions if each.status is ConditionStatus.TRUE}
+    if ConditionType.OWNER_ACTION_NEEDED in holding:  # says the same, and more
+        holding.pop(ConditionType.ISSUING, None)
     problem = certificate.problem.title_text if certificate.problem is not None else None
     return ListedCertificate(
         row=row,

@@ -1,0 +1,36 @@
+"""``manage.py certcore_setup``: the keyring, the tables and the groups, where they are not there yet."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from certcore import CertCore
+from certcore.contrib.django.access import config
+from certcore.contrib.django.checks import keyring_path
+from certcore.contrib.django.roles import make_groups
+
+__all__ = ["Command"]
+
+
+class Command(BaseCommand):
+    """Prepare a project for the SSL section; harmless when there is nothing to do."""
+
+    help = "Make the keyring, certcore's tables and the groups of the roles, where they are not there yet."
+    #: The checks say that the keyring is missing, which this command makes.
+    requires_system_checks: list[str] = []  # noqa: RUF012 - as Django declares it
+
+    def handle(self, *_: Any, **__: Any) -> None:
+        """Make what is missing, and say what was made."""
+        options = config().settings()
+        if options.core is None:
+            path = keyring_path(options.keyring)
+            if path is not None and not path.exists():
+                CertCore.create_keyring(path)
+                self.stdout.write(f"Made the keyring {path}: keep a copy where the database is not.")
+            if CertCore.migrate(options.database):
+                self.stdout.write("Made or migrated the tables of certcore.")
+        for name in make_groups():
+            self.stdout.write(f"Made the group {name!r}.")
+        self.stdout.write("The SSL section is ready.")
