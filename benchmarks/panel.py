@@ -89,15 +89,22 @@ def database(kind: str) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def opened(url: str) -> Iterator[CertCore]:
-    """A core with a certificate in each situation, whose id is kept as its owner's name."""
+def opened(url: str, *plugins: object) -> Iterator[CertCore]:
+    """A core with a certificate in each situation, whose id is kept as its owner's name.
+
+    Args:
+        url: The database.
+        plugins: Plugins besides the CA module.
+    """
     environment = FrozenEnvironment()
     ca = ScriptedCA(now=environment.now())
     with tempfile.TemporaryDirectory(prefix="certcore-bench-") as folder:
         keyring = Path(folder) / "keyring.json"
         CertCore.create_keyring(keyring)
         options: dict[str, Any] = {"environment": environment, "notices": NoticePolicy(days_before=())}
-        with CertCore.open(url, keyring=keyring, plugins=[ca.plugin()], installed_plugins=False, **options) as core:
+        with CertCore.open(
+            url, keyring=keyring, plugins=[ca.plugin(), *plugins], installed_plugins=False, **options
+        ) as core:
             core.authorities.create("Shop CA", module="scripted", settings={"api_key": "k"})
             for situation, (_, act) in SITUATIONS.items():
                 aliases = ["www.template.example"]

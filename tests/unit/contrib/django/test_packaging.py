@@ -26,7 +26,7 @@ def test_the_wheel_has_templates_static_files_and_translations(tmp_path):
         for path in APP.rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
-    assert {"templates", "static"} <= {Path(name).parts[3] for name in files if len(Path(name).parts) > 3}
+    assert {"templates", "static", "locale"} <= {Path(name).parts[3] for name in files if len(Path(name).parts) > 3}
     assert files - packed == set()
 
 
