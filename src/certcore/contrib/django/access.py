@@ -10,7 +10,7 @@ from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.http import HttpRequest
 from django.utils.translation import get_language
 
-from certcore.contrib.django.acting import SYSTEM, Acting, is_remembering, remember
+from certcore.contrib.django.acting import SYSTEM, Acting, is_remembering, remember, remembered
 from certcore.contrib.django.apps import SslConfig
 from certcore.contrib.django.conf import imported
 from certcore.contrib.django.roles import role_of
@@ -104,6 +104,7 @@ def _access(request: HttpRequest) -> SslAccess:
         raise PermissionDenied(f"The user name {actor!r} is one that certcore itself acts under.")
     app = config()
     core, role = app.core(), role_of(user)
+    remember(actor, Acting(role=role))
     owner = imported("OWNER", app.settings().owner)(request)
     if owner == "":
         raise ImproperlyConfigured("CERTCORE['OWNER'] returned an empty owner: return None for a user without one.")
@@ -120,4 +121,6 @@ def owner_by_role(request: HttpRequest) -> str | None:
     The owner is the primary key of the user, which is never given to another user, as a name may be.
     """
     user: Any = request.user
-    return None if role_of(user) is not None else str(user.pk)
+    known = remembered(user.get_username())
+    role = role_of(user) if known is None else known.role
+    return None if role is not None else str(user.pk)

@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 from attrs import asdict, frozen
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.urls import reverse
+from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST, require_safe
@@ -26,6 +27,7 @@ from certcore.model.permissions import Permission
 from certcore.model.revocation import RevocationReason
 from certcore.model.rows import CertificateRow
 from certcore.model.standing import ConditionStatus, ConditionType
+from certcore.services.bulk import BulkResult
 
 __all__ = ["ListedCertificate", "certificate_bulk", "certificate_list", "certificate_rows", "listed"]
 
@@ -49,6 +51,9 @@ _FILTERS: Final = (
 _ENDS_SOON_DAYS: Final = 14
 _MOST_SHOWN_ALIASES: Final = 3
 _MOST_CHOSEN: Final = 200
+#: How many results of an action the next page tells, and how long each may be, in characters.
+_MOST_KEPT: Final = 10
+_LONGEST_KEPT: Final = 200
 _RESULTS: Final = "certcore_bulk_results"
 _SORTS: Final[Mapping[SortKey, Any]] = MappingProxyType(
     {
@@ -320,12 +325,22 @@ def certificate_bulk(request: HttpRequest) -> HttpResponse:
         }
         return render_page(request, "certcore/certificate_bulk.html", context)
     results = call(access.core.certificates, ids, request.POST.get("reason") or RevocationReason.UNSPECIFIED)
-    each = {
-        result.certificate_id: {"ok": result.ok, "text": "" if result.ok else _said(access, result.error)}
-        for result in results
-    }
-    request.session[_RESULTS] = {"certificates": each, "action": action}
+    request.session[_RESULTS] = _kept(access, action, results)
     return HttpResponseRedirect(back)
+
+
+def _kept(access: SslAccess, action: str, results: Sequence[BulkResult[Any]]) -> dict[str, Any]:
+    """The results as the session keeps them for the next page: those that failed first, few enough for a cookie."""
+    ordered = sorted(results, key=lambda result: result.ok)[:_MOST_KEPT]
+    each = {
+        result.certificate_id: {
+            "ok": result.ok,
+            "text": "" if result.ok else Truncator(_said(access, result.error)).chars(_LONGEST_KEPT),
+        }
+        for result in ordered
+    }
+    done = sum(result.ok for result in results)
+    return {"certificates": each, "action": action, "done": done, "all": len(results)}
 
 
 def _chosen(access: SslAccess, ids: Sequence[str]) -> Iterator[Any]:
@@ -346,11 +361,11 @@ def _summary(results: Mapping[str, Any]) -> dict[str, Any]:
     each = results["certificates"]
     failed = [result["text"] for result in each.values() if not result["ok"]]
     label = _BULK[results["action"]][0]
-    if not each:
+    if not results.get("all"):
         return {"level": "warning", "text": _("%(action)s: choose certificates first.") % {"action": label}}
-    values = {"action": label, "done": len(each) - len(failed), "all": len(each)}
+    values = {"action": label, "done": results["done"], "all": results["all"]}
     return {
         "level": "success" if not failed else "warning",
         "text": _("%(action)s: %(done)s of %(all)s done.") % values,
-        "failures": list(dict.fromkeys(failed))[:10],
+        "failures": list(dict.fromkeys(failed)),
     }
