@@ -153,9 +153,24 @@ def test_a_broken_rule_is_named(tmp_path):
     assert "needs version 99 of the plugin interface" in done.stdout
 
 
-@pytest.mark.slow(reason="starts a process")
-def test_a_plugin_without_a_ca_module_is_only_loaded(tmp_path):
-    """For a plugin without CA modules the check says that it is loaded, and that there is no suite."""
-    done = _check(tmp_path, _installed(tmp_path, PluginKind.OBSERVER))
+@pytest.mark.slow(reason="runs the conformance suites in a process of their own")
+@pytest.mark.parametrize("kind", [PluginKind.POLICY, PluginKind.FORMAT])
+def test_other_made_plugins_conform(tmp_path, kind):
+    """Policies and export formats have suites, too."""
+    done = _check(tmp_path, _installed(tmp_path, kind), "--json")
+    report = json.loads(done.stdout)
+    assert (done.returncode, report["ok"]) == (0, True), done.stdout
+    assert {result["outcome"] for result in report["results"]} <= {"passed", "not_applicable"}
+    assert len(report["results"]) > 5
+
+
+@pytest.mark.slow(reason="starts processes")
+def test_an_observer_is_told_only_when_that_is_wanted(tmp_path):
+    """An installed observer may deploy: it is told of events by the check only with --tell-observer."""
+    variables = _installed(tmp_path, PluginKind.OBSERVER)
+    done = _check(tmp_path, variables)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "no suite to run" in done.stdout
+    assert "There is no suite for what it brings" in done.stdout
+    done = _check(tmp_path, variables, "--tell-observer")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "8 passed, 0 failed" in done.stdout

@@ -29,6 +29,10 @@ plugins = typer.Typer(
 
 _STYLES = {PluginState.LOADED: "green", PluginState.FAILED: "bold red", PluginState.DISABLED: "dim"}
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The plugin's name, from `plugin list`.")]
+_TELLS = (
+    "Also tell its observer of the events of a certificate for tenant-1.shop.test; it does what it always does then."
+)
+TellObserver = Annotated[bool, typer.Option("--tell-observer", help=_TELLS)]
 
 
 @plugins.command("list")
@@ -88,39 +92,41 @@ def new(
 
 
 @plugins.command("check")
-def check(name: Name, settings: Settings = None, as_json: Json = False) -> None:
-    """Check that a plugin is loaded without a fault, and run the conformance suites on its CA modules, in memory.
+def check(name: Name, settings: Settings = None, tell: TellObserver = False, as_json: Json = False) -> None:
+    """Check that a plugin is loaded without a fault, and run the conformance suites on what it brings, in memory.
 
-    Give the settings of a CA profile that works with --set when the CA module has required ones. Exit code 1 when a
-    rule is broken.
+    There are suites for CA modules, observers (with --tell-observer), policies and export formats. Give the settings of
+    a CA profile that works with --set when the CA module has required ones. Exit code 1 when a rule is broken.
     """
     pairs = [pair(setting) for setting in settings or ()]
     with reporting(as_json=as_json) as output:
         info = _named(name)
         is_sound = info.state is PluginState.LOADED and info.failure is None
-        report = _conformance(info, pairs, output) if is_sound and info.ca_modules else None
+        report = _conformance(info, pairs, output, tell=tell) if is_sound else None
         is_ok = is_sound and (report is None or report.ok)
         results = [] if report is None else report.to_json()["results"]
 
         def draw(to: Console) -> None:
             _draw(to, info)
             to.print()
-            if report is not None:
+            if report is not None and report.results:
                 to.print(plain(report.text(), lines=True), soft_wrap=True)
             elif is_sound:
-                to.print("It is loaded without a fault. It brings no CA module, so there is no suite to run.")
+                to.print("It is loaded without a fault. There is no suite for what it brings.")
 
         output.result({"plugin": _document(info), "ok": is_ok, "results": results}, draw)
         if not is_ok:
             raise typer.Exit(FAILED)
 
 
-def _conformance(info: PluginInfo, pairs: Sequence[tuple[str, str]], output: Output) -> ConformanceReport:
+def _conformance(
+    info: PluginInfo, pairs: Sequence[tuple[str, str]], output: Output, *, tell: bool
+) -> ConformanceReport:
     from certcore.testing import conformance  # noqa: PLC0415 - the test kit is for those who ask for it
 
     values = _settings(info, pairs)
     output.note("Running the conformance suites …", "dim")
-    return conformance.run(info.name, settings=values or None)
+    return conformance.run(info.name, settings=values or None, tell_observer=tell)
 
 
 def _settings(info: PluginInfo, pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:

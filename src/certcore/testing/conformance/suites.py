@@ -38,6 +38,7 @@ def run(
     *,
     settings: Mapping[str, Any] | None = None,
     keyring_url: str = "",
+    tell_observer: bool | None = None,
     only: Callable[[ConformanceCheck], bool] = bool,
     **setup: Any,
 ) -> ConformanceReport:
@@ -48,6 +49,8 @@ def run(
             hooks); a `CAModule`; a `ModuleSetup`; a `Keyring`; or an `ExportFormat`.
         settings: The settings of a CA profile that works, for each CA module.
         keyring_url: The URL of a keyring that the plugin opens; without it, the keyring is not checked.
+        tell_observer: Whether an observer is told of the events of a certificate for ``tenant-1.shop.test``: it does
+            what it does in operation. By default, one that is handed in is, and one that is installed is not.
         only: Which checks are run, by default all; one that is left out counts as passed for those that need it.
         setup: Other fields of `ModuleSetup`.
 
@@ -71,7 +74,8 @@ def run(
     if known.module or "certcore_ca_modules" in hooks or not hooks:
         results += _run_modules(known, only)
     if not known.module:
-        results += _run_hooks(known.plugin, hooks, keyring_url, only)
+        is_told = not known.is_installed if tell_observer is None else tell_observer
+        results += _run_hooks(known.plugin, hooks if is_told else hooks - {"certcore_on_event"}, keyring_url, only)
     return ConformanceReport(name=name or type(known.plugin).__name__, results=tuple(results))
 
 

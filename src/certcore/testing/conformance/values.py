@@ -111,8 +111,8 @@ class ConformanceReport:
 
     @property
     def ok(self) -> bool:
-        """Whether no check failed, and at least one passed."""
-        return not self.failed and any(result.outcome is CheckOutcome.PASSED for result in self.results)
+        """Whether no check failed."""
+        return not self.failed
 
     @property
     def failed(self) -> Sequence[ConformanceResult]:

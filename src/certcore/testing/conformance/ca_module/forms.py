@@ -58,7 +58,7 @@ def _profile(evidence: ModuleEvidence) -> None:
         evidence.trial()
     except InvalidInputError as error:
         raise RuleBrokenError(
-            f"The settings of the setup are refused: {error}. Give `settings` of a CA profile that works."
+            f"The settings of the setup are refused: {error} Give `settings` of a CA profile that works."
         ) from None
     except PluginError as error:
         raise RuleBrokenError(str(error)) from None
@@ -134,7 +134,7 @@ def _request(evidence: ModuleEvidence) -> None:
             trial.draft(number)
         except InvalidInputError as error:
             raise RuleBrokenError(
-                f"{evidence.setup.domains[number]} is refused: {error}. Give `domains` that the CA profile may issue."
+                f"{evidence.setup.domains[number]} is refused: {error} Give `domains` that the CA profile may issue."
             ) from None
         except PluginError as error:
             raise RuleBrokenError(str(error)) from None
