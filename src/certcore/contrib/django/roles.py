@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from django.contrib.auth import get_user_model
 
 from certcore.contrib.django.acting import SYSTEM, Acting, remember, remembered
-from certcore.contrib.django.conf import read_settings
 from certcore.model.permissions import Role
 from certcore.services.roles import RolePolicy
 
@@ -34,7 +33,7 @@ def role_of(user: Any) -> Role | None:
         return None
     if user.is_superuser:
         return Role.ADMINISTRATOR
-    roles = {Role[name.upper()]: holders for name, holders in read_settings().roles.items()}
+    roles = {Role[name.upper()]: holders for name, holders in _holders().items()}
     groups: frozenset[str] | None = None
     for role in sorted(roles, reverse=True):
         for holder in roles[role]:
@@ -51,7 +50,7 @@ def role_of(user: Any) -> Role | None:
 
 def group_names() -> Iterator[str]:
     """The groups that give a role."""
-    for holders in read_settings().roles.values():
+    for holders in _holders().values():
         yield from (holder for holder in holders if not _is_permission(holder))
 
 
@@ -67,6 +66,13 @@ def make_groups(using: str = "default") -> list[str]:
     from django.contrib.auth.models import Group  # noqa: PLC0415 - models are there only after the apps
 
     return [name for name in group_names() if Group.objects.using(using).get_or_create(name=name)[1]]
+
+
+def _holders() -> Mapping[str, Sequence[str]]:
+    """``CERTCORE["ROLES"]``."""
+    from certcore.contrib.django.access import config  # noqa: PLC0415 - it imports this module
+
+    return config().settings().roles
 
 
 def _is_permission(holder: str) -> bool:

@@ -18,6 +18,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from certcore.contrib.django.access import SslAccess, config, ssl_for
 from certcore.contrib.django.pages import render_page
+from certcore.contrib.django.templatetags.certcore import level_class
 from certcore.errors import AccessDeniedError, CertCoreError, InvalidInputError
 from certcore.hints import Message
 from certcore.model.conditions import Condition
@@ -73,6 +74,8 @@ class ListedCertificate:
     reasons: tuple[Condition, ...]
     #: What a failed issuance said; None without one.
     problem: Message | None
+    #: The class of the badge with the status: how urgently it wants somebody.
+    level_class: str
     #: The class of the badge with the days.
     days_class: str
     #: What the CA module of its CA profile is called; empty where the user may not know.
@@ -113,6 +116,7 @@ def listed(row: CertificateRow, result: Mapping[str, Any] | None = None, module_
         row=row,
         reasons=tuple(holding[kind] for kind in _REASONS if kind in holding),
         problem=problem if problem is not None and str(problem) else None,
+        level_class="mute" if certificate.status is Status.DRAFT else level_class(row.level),
         days_class=_days_class(row, in_danger=ConditionType.RENEWAL_IN_DANGER in holding),
         module_title=module_title,
         result=result,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
+from django.db import OperationalError, ProgrammingError
 
 from certcore import CertCore
 from certcore.contrib.django.access import config
@@ -31,6 +32,10 @@ class Command(BaseCommand):
                 self.stdout.write(f"Made the keyring {path}: keep a copy where the database is not.")
             if CertCore.migrate(options.database):
                 self.stdout.write("Made or migrated the tables of certcore.")
-        for name in make_groups():
+        try:
+            made = make_groups()
+        except (OperationalError, ProgrammingError):
+            raise CommandError("Django's tables are not there yet: run manage.py migrate first.") from None
+        for name in made:
             self.stdout.write(f"Made the group {name!r}.")
         self.stdout.write("The SSL section is ready.")

@@ -37,6 +37,7 @@ class Command(BaseCommand):
         if once:
             for certificate_id in core.due(limit=1000):
                 core.reconcile(certificate_id)
+            core.run_preflights()
             core.deliver_events()
             return
         worker = core.worker(threads=threads, in_flight=in_flight)
