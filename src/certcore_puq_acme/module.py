@@ -227,10 +227,11 @@ class PuqAcme(CAModule[PuqAcmeProfile, PuqAcmeSettings]):
 
     def check(self, context: AcmeContext) -> CheckReport:
         """Test the profile: directory, terms, account and tech zone. Opens the account if there is none."""
-        from certcore_puq_acme.orders.zone_trial import trial_of_zone  # noqa: PLC0415 - see advance
-
-        zone = trial_of_zone(context, self._dns_access(), self._pause)
-        return CheckReport(items=(*self._check_ca(context), *self._check_name_servers(context), *zone))
+        items: list[CheckItem] = []
+        for item in self._checks(context):
+            context.on_checked(item)
+            items.append(item)
+        return CheckReport(items=tuple(items))
 
     def diagnose(self, names: Sequence[DnsName], context: AcmeContext, *, thorough: bool) -> Sequence[Finding]:
         """Look at CNAMEs, CAA records and the tech zone as before an order; see `certcore_puq_acme.orders.doctor`."""
@@ -283,26 +284,36 @@ class PuqAcme(CAModule[PuqAcmeProfile, PuqAcmeSettings]):
                 self._dns = DnsAccess(self._network.dns())
             return self._dns
 
-    def _check_ca(self, context: AcmeContext) -> list[CheckItem]:
+    def _checks(self, context: AcmeContext) -> Iterator[CheckItem]:
+        """What is tested about a profile, one after the other."""
+        from certcore_puq_acme.orders.zone_trial import trial_of_zone  # noqa: PLC0415 - see advance
+
+        yield from self._check_ca(context)
+        yield from self._check_name_servers(context)
+        yield from trial_of_zone(context, self._dns_access(), self._pause)
+
+    def _check_ca(self, context: AcmeContext) -> Iterator[CheckItem]:
         pool = self._client_pool()
         reached = Message("puq_acme.check.directory", "The CA's directory {url}", {"url": context.profile.directory})
         account = Message("puq_acme.check.account", "The account at the CA")
-        items: list[CheckItem] = []
         try:
             directory = pool.read_directory(context)
-            page = directory.terms_of_service
-            terms = Message("puq_acme.check.terms", "Terms of service: {url}", {"url": page}) if page else ""
-            items.append(CheckItem(title=reached, ok=True, detail=terms))
         except CertCoreError as error:
-            return [CheckItem(title=reached, ok=False, detail=error.text, advice=error.advice_text)]
+            yield CheckItem(title=reached, ok=False, detail=error.text, advice=error.advice_text)
+            return
+        page = directory.terms_of_service
+        terms = Message("puq_acme.check.terms", "Terms of service: {url}", {"url": page}) if page else ""
+        yield CheckItem(title=reached, ok=True, detail=terms)
         try:
             opened = pool.opened(context)
             if pool.has_changed(context, opened):  # closed, moved or lost at the CA since it was used last
                 opened = pool.opened(context)
-            items.append(CheckItem(title=account, ok=True, detail=opened.client.account().url))
+            url = opened.client.account().url
         except CertCoreError as error:
-            items.append(CheckItem(title=account, ok=False, detail=error.text, advice=error.advice_text))
-        return [*items, *_check_history(context)]
+            yield CheckItem(title=account, ok=False, detail=error.text, advice=error.advice_text)
+        else:
+            yield CheckItem(title=account, ok=True, detail=url)
+        yield from _check_history(context)
 
     def _check_name_servers(self, context: AcmeContext) -> list[CheckItem]:
         """What is to be said of name servers inside the zone that have no address: half of all resolvers need it."""

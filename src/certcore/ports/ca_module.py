@@ -76,6 +76,10 @@ def _no_opinion(_owner: str, _name: str) -> bool | None:
     return None
 
 
+def _nobody_watches(_item: CheckItem) -> None:
+    return None
+
+
 def _none_wait(_after: str | None) -> Page:
     return Page(items=(), next_cursor=None)
 
@@ -100,6 +104,8 @@ class ModuleContext(Generic[AuthoritySettings]):
     #: The certificates of this CA profile that wait for an administrator (`WaitingFor.ADMINISTRATOR`), of all owners,
     #: by domain in pages of 100: pass None for the first page, then the ``next_cursor`` of the page before.
     waiting_for_administrator: Callable[[str | None], Page] = field(default=_none_wait, repr=False)
+    #: Shows an item of the test of a CA profile to whoever watches, as soon as it is known; see `SupportsCheck`.
+    on_checked: Callable[[CheckItem], object] = field(default=_nobody_watches, repr=False)
 
 
 @frozen(kw_only=True)
@@ -334,7 +340,11 @@ class SupportsCheck(Protocol):
     """A module that can test a profile against the real CA ("Save and Test")."""
 
     def check(self, context: ModuleContext) -> CheckReport:
-        """Try what issuance will need. MUST NOT raise for a CA that is down or refuses: that is a report."""
+        """Try what issuance will need. MUST NOT raise for a CA that is down or refuses: that is a report.
+
+        A test that takes seconds SHOULD call ``context.on_checked`` with each item when it is known, so that a page
+        shows it at once. The report has all of them nevertheless.
+        """
         ...
 
 

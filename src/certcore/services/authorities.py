@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from certcore.engine.module_context import read_settings, setting_secret_name
 from certcore.errors import CertCoreError, InUseError
@@ -13,6 +13,7 @@ from certcore.model.authority import CertificateAuthority
 from certcore.model.hints import Hint, Level, Message, Notice
 from certcore.model.permissions import Permission
 from certcore.model.plugin_calls import call_for_hints, call_plugin
+from certcore.model.plugin_results import conform
 from certcore.ports.ca_module import (
     CAModule,
     CheckItem,
@@ -126,8 +127,16 @@ class Authorities(AuthorityForms):
         )
         return done
 
-    def check(self, authority: str, *, actor: str = "system") -> CheckReport:
+    def check(
+        self, authority: str, *, progress: Callable[[CheckItem], object] | None = None, actor: str = "system"
+    ) -> CheckReport:
         """Test the profile at the real CA ("Save and Test"), over the network.
+
+        Args:
+            authority: The CA profile, by id or name.
+            progress: Called with each item as soon as it is known, in this thread; not by every module, and not with
+                all items: the report has them.
+            actor: Who asks.
 
         Raises:
             NotFoundError: There is no such profile.
@@ -136,6 +145,8 @@ class Authorities(AuthorityForms):
         """
         profile = self._access.authority(actor, Permission.AUTHORITY_CHECK, authority)
         module, context = self._contexts.context(profile)
+        if progress is not None:
+            context = evolve(context, on_checked=lambda item: progress(conform(item, CheckItem)))
         if isinstance(module, SupportsCheck):
             report: CheckReport = call_plugin(profile.module, "check", module.check, context, returns=CheckReport)
             return report

@@ -70,6 +70,9 @@ class ProbedCA(CAModule):
             remedy=(RecordChange(name="x.zone.example", type="CNAME", value="y.example"),),
         )
         good = CheckItem(title=Message("", "The directory"), ok=True, detail="it answers")
+        context.on_checked(good)
+        if self.broken:
+            raise RuntimeError
         bad = CheckItem(title=Message("", "The zone"), ok=False, advice="Look at the record.", findings=(finding,))
         return CheckReport(items=(good, bad))
 
@@ -185,7 +188,7 @@ def test_save_and_test_begins_the_test_once(panel, admin, page):
     values = {"name": "Shop CA", "lifetime_days": "90", "region": "eu", "then": "test"}
     saved = admin.post(page, values)
     assert saved["Location"].startswith(f"{page}?test=")
-    begins = 'hx-trigger="submit, load"'
+    begins = " data-begin"
     assert begins in admin.get(saved["Location"]).content.decode()
     assert begins not in admin.get(page).content.decode()
     assert begins not in admin.get(f"{page}?test=1").content.decode()
@@ -193,22 +196,44 @@ def test_save_and_test_begins_the_test_once(panel, admin, page):
     assert begins not in other.get(saved["Location"]).content.decode()
 
 
+def states(answer):
+    """The states of a report that was sent while it grew, without tags."""
+    whole = b"".join(answer.streaming_content).decode()
+    *states, rest = whole.split("<!-- certcore: end of a state -->")
+    assert rest.strip() == ""
+    return [" ".join(html.unescape(re.sub(r"<[^>]*>", " ", state)).split()) for state in states]
+
+
 def test_the_test_shows_each_check_with_its_remedy(probed):
-    """What passed, what failed, what was seen where, and the exact record to set; as a page and as a part of one."""
+    """What passed, what failed, what was seen where, and the exact record to set."""
     _, _, page = probed
     browser = signed_in("otto", "SSL operators")
     assert browser.get(f"{page}test/").status_code == 405
-    whole, part = browser.post(f"{page}test/"), browser.post(f"{page}test/", headers={"HX-Request": "true"})
-    for answer in (whole, part):
-        text = shown(answer)
-        for words in ("Passed The directory it answers", "Failed The zone Look at the record.", "The record is gone."):
-            assert words in text
-        assert "x.zone.example CNAME y.example" in text
-        assert "ns1.zone.example (192.0.2.1)" in text
-        assert "<b>nothing</b>" in text  # escaped in the page
-        assert "<b>nothing</b>" not in answer.content.decode()
-    assert "<html" in whole.content.decode()
-    assert "<html" not in part.content.decode()
+    answer = browser.post(f"{page}test/")
+    text = shown(answer)
+    for words in ("Passed The directory it answers", "Failed The zone Look at the record.", "The record is gone."):
+        assert words in text
+    assert "x.zone.example CNAME y.example" in text
+    assert "ns1.zone.example (192.0.2.1)" in text
+    assert "<b>nothing</b>" in text  # escaped in the page
+    assert "<b>nothing</b>" not in answer.content.decode()
+
+
+def test_each_check_is_shown_as_soon_as_it_is_known(probed):
+    """A page that reads the answer while it comes sees the list grow; a module that fails in the middle is told."""
+    _, module, page = probed
+    browser = signed_in("otto", "SSL operators")
+    first, second, last = states(browser.post(f"{page}test/", headers={"X-Certcore-Stream": "yes"}))
+    assert "This can take a minute." in first
+    assert "Passed The directory" in second
+    assert "The zone" not in second
+    assert "A check failed" in last
+    assert "x.zone.example CNAME y.example" in last
+    module.broken = True
+    *_, last = states(browser.post(f"{page}test/", headers={"X-Certcore-Stream": "yes"}))
+    assert "RuntimeError" in last
+    viewer = signed_in("vera", "SSL viewers")
+    assert viewer.post(f"{page}test/", headers={"X-Certcore-Stream": "yes"}).status_code == 403
 
 
 def test_the_right_column_of_an_unknown_module(probed):

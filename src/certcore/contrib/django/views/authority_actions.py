@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import queue
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import Any, Final
 
 from attrs import frozen
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.template.loader import render_to_string
 from django.urls import reverse
+from django.utils.translation import get_language, ngettext, override
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from certcore import ActingCore, CertCoreError, Certificate
+from certcore import ActingCore, CertCoreError, Certificate, Permission
 from certcore.contrib.django.access import ssl_for
-from certcore.contrib.django.pages import is_fragment, render_page
+from certcore.contrib.django.pages import render_page
 from certcore.contrib.django.shown_forms import Texts
 from certcore.contrib.django.shown_hints import ShownFinding, shown_finding
 from certcore.hints import FieldKind, FormField, Message
-from certcore.plugin import CheckItem, fields_of
+from certcore.plugin import CheckItem, CheckReport, fields_of
 
 __all__ = ["authority_action", "authority_fallback", "authority_file", "authority_test"]
 
 #: Which link of the navigation is the present one.
 _SECTION: Final = "authorities"
+#: The line after each state of a report that is sent while it grows; certcore.js looks for it.
+_END: Final = "<!-- certcore: end of a state -->"
 #: For how many certificates one request changes the fallback.
 _AT_ONCE: Final = 200
 
@@ -41,15 +48,51 @@ class ShownCheck:
 
 
 @require_POST
-def authority_test(request: HttpRequest, authority_id: str) -> HttpResponse:
-    """Test a CA profile at its CA, and show each check. It may take as long as the CA and the DNS do."""
+def authority_test(request: HttpRequest, authority_id: str) -> HttpResponseBase:
+    """Test a CA profile at its CA, and show each check. It may take as long as the CA and the DNS do.
+
+    A page that can read the answer while it comes (certcore.js) gets the list of checks anew after each of them.
+    """
     ssl = ssl_for(request)
-    profile = ssl.core.authorities.get(authority_id)
-    report = ssl.core.authorities.check(profile.id)
-    checks = [_shown_check(item, ssl.translator) for item in report.items]
-    context = {"section": _SECTION, "profile": profile, "checks": checks, "is_ok": report.ok}
-    template = "certcore/_check_report.html" if is_fragment(request) else "certcore/authority_test.html"
-    return render_page(request, template, context)
+    profiles = ssl.core.authorities
+    profile = profiles.get(authority_id)
+    if request.headers.get("X-Certcore-Stream") == "yes" and ssl.core.allows(
+        Permission.AUTHORITY_CHECK, subject=profile.id
+    ):
+        return StreamingHttpResponse(
+            _reports(lambda progress: profiles.check(profile.id, progress=progress), ssl.translator),
+            headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+        )
+    report = profiles.check(profile.id)
+    context = {"section": _SECTION, "profile": profile, **_report_context(report.items, ssl.translator)}
+    return render_page(request, "certcore/authority_test.html", context)
+
+
+def _reports(check: Callable[[Callable[[CheckItem], object]], CheckReport], texts: Texts) -> Iterator[str]:
+    """The report as it grows: the whole list after each check, each followed by a line that ends it."""
+    news: queue.SimpleQueue[CheckItem | None] = queue.SimpleQueue()
+    language = get_language() or "en"
+
+    def drawn(context: Mapping[str, Any]) -> str:
+        with override(language):  # the answer is written after the middleware has ended
+            return f"{render_to_string('certcore/_check_report.html', context)}\n{_END}\n"
+
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="certcore-check") as thread:
+        future = thread.submit(copy_context().run, check, news.put)
+        future.add_done_callback(lambda _: news.put(None))
+        items: list[CheckItem] = []
+        yield drawn({"is_running": True})
+        while (item := news.get()) is not None:
+            items.append(item)
+            yield drawn({**_report_context(items, texts), "is_running": True})
+        try:
+            yield drawn(_report_context(future.result().items, texts))
+        except CertCoreError as error:
+            yield drawn({"error": f"{texts(error.text)} {texts(error.advice_text)}".strip()})
+
+
+def _report_context(items: Sequence[CheckItem], texts: Texts) -> dict[str, Any]:
+    return {"checks": [_shown_check(item, texts) for item in items], "is_ok": all(item.ok for item in items)}
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -52,6 +52,35 @@
     if (asking.dataset.confirm && !window.confirm(asking.dataset.confirm)) { event.preventDefault(); }
   });
 
+  // <form data-stream="#id of the place">: the answer is shown while it comes, state after state. data-begin: at once.
+  const END = "<!-- certcore: end of a state -->";
+  document.querySelectorAll("form[data-stream]").forEach(function (form) {
+    form.addEventListener("submit", function (event) {
+      event.preventDefault();
+      const place = document.querySelector(form.dataset.stream);
+      const button = form.querySelector("button");
+      button.disabled = true;
+      stream(form, place).catch(function () { form.submit(); }).finally(function () { button.disabled = false; });
+    });
+    if (form.hasAttribute("data-begin")) { form.requestSubmit(); }
+  });
+
+  async function stream(form, place) {
+    const headers = { "X-Certcore-Stream": "yes" };
+    const answer = await fetch(form.action, { method: "POST", body: new FormData(form), headers: headers });
+    if (!answer.ok || answer.redirected) { throw new Error("refused"); }
+    const reader = answer.body.getReader(), decoder = new TextDecoder();
+    let text = "";
+    for (;;) {
+      const part = await reader.read();
+      text += decoder.decode(part.value || new Uint8Array(), { stream: !part.done });
+      const states = text.split(END);
+      text = states.pop();
+      if (states.length) { place.innerHTML = states.pop(); }
+      if (part.done) { return; }
+    }
+  }
+
   // A live part is left alone while nobody looks at it or somebody works in it.
   document.addEventListener("htmx:beforeRequest", function (event) {
     const part = event.detail.elt;
