@@ -145,8 +145,8 @@ def test_the_private_ca_of_the_how_to_page(installed):
     installed.shell(_commands(EXAMPLES.parent / "docs/how-to/run-a-private-ca.md"))
     assert installed.status("intranet.house.example") == "active"
     files = json.loads(installed.certcore("authority", "files", "house", "--out", "pki", "--json"))["files"]
-    assert {"0001.crl", "0001.crt"} < {file["name"] for file in files}
-    assert len(files) == 3
+    assert {"0001.crl", "0001.crt", "root.crl"} < {file["name"] for file in files}
+    assert len(files) == 4
     for file in files:
         path = installed.folder / "pki" / file["name"]
         assert path.stat().st_size == file["size"]

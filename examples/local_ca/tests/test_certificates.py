@@ -14,6 +14,7 @@ from certcore.testing import make_request
 from certcore_local_ca.authority import (
     CAKeyType,
     UnusableAuthorityError,
+    ca_name,
     make_intermediate,
     make_root,
     pem_of,
@@ -31,20 +32,17 @@ CONSTRAINTS = NameConstraints(permitted=("house.example",), excluded=("lab.house
 
 
 def _root(key_type=CAKeyType.EC_P256):
-    return make_root(
-        name="House Root", organization="House", key_type=key_type, not_before=NOW, not_after=NOW + 3650 * DAY
-    )
+    return make_root(subject=ca_name("House Root", "House"), key_type=key_type, validity=(NOW, NOW + 3650 * DAY))
 
 
 def _issuing(root, key_type=CAKeyType.EC_P256, constraints=CONSTRAINTS, days=1000):
     return make_intermediate(
         root,
-        name="House Issuing CA 1",
-        organization="House",
+        subject=ca_name("House Issuing CA 1", "House"),
         key_type=key_type,
         constraints=constraints,
-        not_before=NOW,
-        not_after=NOW + days * DAY,
+        validity=(NOW, NOW + days * DAY),
+        crl_url="http://pki.example/root.crl",
     )
 
 

@@ -22,7 +22,7 @@ from certcore.testing import (
     make_request,
 )
 from certcore_local_ca import plugin
-from certcore_local_ca.authority import CAKeyType, make_intermediate, make_root, pem_of
+from certcore_local_ca.authority import CAKeyType, ca_name, make_intermediate, make_root, pem_of
 from certcore_local_ca.name_constraints import NameConstraints
 
 DAY = timedelta(days=1)
@@ -151,10 +151,10 @@ def test_the_pages_show_it_like_any_other_module(core):
     authority_id = _profile(core)
     assert isinstance(core.authorities.hints(authority_id)[0], Notice)
     assert core.authorities.check(authority_id).ok
-    facts, notice, button = core.authorities.hints(authority_id)
+    facts, notice, *buttons = core.authorities.hints(authority_id)
     assert isinstance(facts, Facts)
     assert "answers no OCSP" in str(notice.text)
-    assert hint_to_json(button)["name"] == "replace_issuing_ca"
+    assert [hint_to_json(button)["name"] for button in buttons] == ["distrust_issuing_ca", "replace_issuing_ca"]
     certificate_id = _issued(core, authority_id).certificate.id
     assert [hint_to_json(hint) for hint in core.certificates.hints(certificate_id)]
 
@@ -244,6 +244,38 @@ def test_rotation_keeps_old_leaves_valid(core, tmp_path):
         )
 
 
+def test_leaves_of_a_distrusted_issuing_ca_are_renewed(core, clock, tmp_path):
+    """When the key of an issuing CA was stolen, clients learn it from the root's CRL, and the leaves are replaced."""
+    authority_id = _profile(core, crl_url="http://pki.example/{issuer}.crl")
+    old = _issued(core, authority_id)
+    with pytest.raises(InvalidInputError, match="no issuing CA"):
+        core.authorities.run_action(authority_id, "distrust_issuing_ca", {"issuer": "0007"})
+    clock.advance(5 * DAY)
+    _settled(core, clock, old.certificate.id)
+    assert core.certificates.view(old.certificate.id).active.leaf_pem == old.active.leaf_pem
+    for _ in range(2):  # doing it again does no harm
+        core.authorities.run_action(authority_id, "distrust_issuing_ca", {"issuer": "0001"})
+    for _ in range(8):
+        clock.advance(timedelta(hours=1))
+        _settled(core, clock, old.certificate.id)
+    new = core.certificates.view(old.certificate.id)
+    assert new.active.leaf_pem != old.active.leaf_pem
+    crls = [_crl(core, authority_id, name) for name in ("root", "0001", "0002")]
+    options = ("-crl_check_all", "-CRLfile", written(tmp_path, "crls.pem", *crls))
+    assert _checked(tmp_path, core, authority_id, new, *options) == (0, f"{tmp_path / 'leaf.pem'}: OK\n")
+    status, text = _checked(tmp_path, core, authority_id, old, *options)
+    assert status != 0
+    assert "error 23 at 1 depth lookup: certificate revoked" in text
+
+
+def _settled(core, clock, certificate_id):
+    """Have all steps taken that are due now."""
+    for _ in range(20):
+        look_again = core.reconcile(certificate_id).look_again
+        if look_again is None or look_again > clock.now():
+            return
+
+
 def test_an_issuing_ca_is_replaced_before_leaves_would_outlive_it(core, clock, tmp_path):
     """Nobody has to watch the issuing CA: leaves have their whole lifetime, until the root itself ends."""
     authority_id = _profile(core, issuing_years="1", root_years="3", lifetime_days="90")
@@ -276,7 +308,7 @@ def test_there_is_a_bound_on_issuing_cas(core):
         core.authorities.run_action(authority_id, "replace_issuing_ca")
     with pytest.raises(CAError, match="8 issuing CAs"):
         core.authorities.run_action(authority_id, "replace_issuing_ca")
-    assert len(_files(core, authority_id)) == 17
+    assert len(_files(core, authority_id)) == 18
 
 
 def test_names_are_constrained(core, tmp_path):
@@ -318,10 +350,10 @@ def test_a_request_whose_names_are_no_longer_permitted_is_refused(core):
 
 def test_a_given_ca_signs(core, clock, tmp_path):
     """With a CA of one's own, the root's key can stay offline: certcore has the issuing CA's only."""
-    span = {"not_before": clock.now(), "not_after": clock.now() + 3000 * DAY, "key_type": CAKeyType.EC_P384}
-    root = make_root(name="Offline Root", organization="", **span)
+    span = {"validity": (clock.now(), clock.now() + 3000 * DAY), "key_type": CAKeyType.EC_P384}
+    root = make_root(subject=ca_name("Offline Root", ""), **span)
     issuing = [
-        make_intermediate(root, name=f"Given CA {number}", organization="", constraints=NameConstraints(), **span)
+        make_intermediate(root, subject=ca_name(f"Given CA {number}", ""), constraints=NameConstraints(), **span)
         for number in range(2)
     ]
     given = [
@@ -333,7 +365,7 @@ def test_a_given_ca_signs(core, clock, tmp_path):
     ]
     authority_id = _profile(core, **given[0])
     old = _issued(core, authority_id)
-    assert core.authorities.actions(authority_id) == ()
+    assert [action.name for action in core.authorities.actions(authority_id)] == ["distrust_issuing_ca"]
     core.authorities.edit(authority_id, settings=given[1])
     new = _issued(core, authority_id, "b.house.example")
     for view, each in ((old, issuing[0]), (new, issuing[1])):
@@ -392,7 +424,7 @@ def test_several_threads_make_one_root(core):
     for certificate_id in ids:
         core.reconcile(certificate_id)
     assert len({core.certificates.view(certificate_id).active.chain_pem for certificate_id in ids}) == 1
-    assert len(_files(core, authority_id)) == 3
+    assert len(_files(core, authority_id)) == 4
 
 
 def test_two_processes_have_one_ca(tmp_path):

@@ -17,7 +17,19 @@ from cryptography.x509.oid import NameOID
 
 from certcore_local_ca.name_constraints import NameConstraints
 
-__all__ = ["Authority", "CAKeyType", "UnusableAuthorityError", "make_intermediate", "make_root", "pem_of", "read_given"]
+__all__ = [
+    "Authority",
+    "CAKeyType",
+    "UnusableAuthorityError",
+    "ca_name",
+    "distribution_point",
+    "is_signed_by",
+    "issuer_identifier",
+    "make_intermediate",
+    "make_root",
+    "pem_of",
+    "read_given",
+]
 
 #: What a CA key is.
 CAKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
@@ -79,22 +91,17 @@ class Authority:
         return cls(certificate=_certificates(text)[0], key=_key(text))
 
 
-def make_root(
-    *, name: str, organization: str, key_type: CAKeyType, not_before: datetime, not_after: datetime
-) -> Authority:
+def make_root(*, subject: x509.Name, key_type: CAKeyType, validity: tuple[datetime, datetime]) -> Authority:
     """A self-signed root (RFC 5280 section 4.2.1.9: without a limit for the length of paths).
 
     Args:
-        name: The common name, at most 64 characters.
-        organization: The organization in the subject; empty for none.
+        subject: Its name, see `ca_name`.
         key_type: What key it gets.
-        not_before: When its validity begins.
-        not_after: The last moment of its validity.
+        validity: The first and the last moment of its validity.
     """
     key = _generate(key_type)
-    subject = _subject(name, organization)
     builder = (
-        _builder(subject, subject, key, not_before, not_after)
+        _builder(subject, subject, key, validity)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .add_extension(_key_identifier(key), critical=False)
     )
@@ -104,35 +111,54 @@ def make_root(
 def make_intermediate(
     root: Authority,
     *,
-    name: str,
-    organization: str,
+    subject: x509.Name,
     key_type: CAKeyType,
     constraints: NameConstraints,
-    not_before: datetime,
-    not_after: datetime,
+    validity: tuple[datetime, datetime],
+    crl_url: str = "",
 ) -> Authority:
     """A CA certificate that signs leaves, and no other CA.
 
     Args:
         root: What signs it; it does not outlive the root.
-        name: The common name, at most 64 characters.
-        organization: The organization in the subject; empty for none.
+        subject: Its name, see `ca_name`.
         key_type: What key it gets.
         constraints: The names that it may certify; empty for all names.
-        not_before: When its validity begins.
-        not_after: The last moment of its validity.
+        validity: The first and the last moment of its validity.
+        crl_url: Where clients find the CRL of the root; empty where it is not published.
     """
     key = _generate(key_type)
-    end = min(not_after, root.certificate.not_valid_after_utc)
+    end = min(validity[1], root.certificate.not_valid_after_utc)
     builder = (
-        _builder(_subject(name, organization), root.certificate.subject, key, not_before, end)
+        _builder(subject, root.certificate.subject, key, (validity[0], end))
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_key_identifier(key), critical=False)
         .add_extension(issuer_identifier(root), critical=False)
     )
     if constraints:
         builder = builder.add_extension(constraints.extension(), critical=True)
+    if crl_url:
+        builder = builder.add_extension(distribution_point(crl_url), critical=False)
     return _signed(builder, key, root.key, root.digest)
+
+
+def ca_name(common_name: str, organization: str) -> x509.Name:
+    """The subject of a CA.
+
+    Args:
+        common_name: At most 64 characters.
+        organization: At most 64 characters; empty for none.
+    """
+    attributes = [x509.NameAttribute(NameOID.COMMON_NAME, common_name)]
+    if organization:
+        attributes.insert(0, x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization))
+    return x509.Name(attributes)
+
+
+def distribution_point(crl_url: str) -> x509.CRLDistributionPoints:
+    """Where the CRL is that says whether this certificate is revoked (RFC 5280 section 4.2.1.13)."""
+    point = x509.DistributionPoint([x509.UniformResourceIdentifier(crl_url)], None, None, None)
+    return x509.CRLDistributionPoints([point])
 
 
 def issuer_identifier(issuer: Authority) -> x509.AuthorityKeyIdentifier:
@@ -217,19 +243,12 @@ def _generate(key_type: CAKeyType) -> CAKey:
     return ec.generate_private_key(ec.SECP384R1() if key_type is CAKeyType.EC_P384 else ec.SECP256R1())
 
 
-def _subject(name: str, organization: str) -> x509.Name:
-    attributes = [x509.NameAttribute(NameOID.COMMON_NAME, name)]
-    if organization:
-        attributes.insert(0, x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization))
-    return x509.Name(attributes)
-
-
 def _key_identifier(key: CAKey) -> x509.SubjectKeyIdentifier:
     return x509.SubjectKeyIdentifier.from_public_key(key.public_key())
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: CAKey, not_before: datetime, not_after: datetime
+    subject: x509.Name, issuer: x509.Name, key: CAKey, validity: tuple[datetime, datetime]
 ) -> x509.CertificateBuilder:
     return (
         x509.CertificateBuilder()
@@ -237,8 +256,8 @@ def _builder(
         .issuer_name(issuer)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(not_before)
-        .not_valid_after(not_after)
+        .not_valid_before(validity[0])
+        .not_valid_after(validity[1])
         .add_extension(_KEY_USAGE, critical=True)
     )
 

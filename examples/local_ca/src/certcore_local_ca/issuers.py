@@ -24,6 +24,7 @@ from certcore.plugin import CAError, ModuleContext, StaleWriteError
 from certcore_local_ca.authority import (
     Authority,
     CAKeyType,
+    ca_name,
     is_signed_by,
     make_intermediate,
     make_root,
@@ -32,8 +33,10 @@ from certcore_local_ca.authority import (
 )
 from certcore_local_ca.settings import LocalCAProfile
 
-__all__ = ["MOST_ISSUERS", "Issuer", "Issuers"]
+__all__ = ["MOST_ISSUERS", "ROOT", "Issuer", "Issuers"]
 
+#: The ID of the root that certcore makes.
+ROOT: Final = "root"
 #: How many issuing CAs may be valid at the same time: each has a CRL of its own.
 MOST_ISSUERS: Final = 8
 #: The length of the ID of an issuing CA that certcore made, and of one that was given.
@@ -108,7 +111,13 @@ class Issuers:
         Raises:
             CAError: Its key is not in the store.
         """
-        return self._unsealed(f"issuer/{issuer.id}")
+        return self._unsealed(ROOT if issuer.id == ROOT else f"issuer/{issuer.id}")
+
+    def root_of(self, issuer: Issuer) -> Issuer | None:
+        """The root that has signed an issuing CA, if its key is here: it has a CRL, too."""
+        if not _is_made(issuer) or issuer.root is None:
+            return None
+        return Issuer(id=ROOT, certificate=issuer.root, above=())
 
     def issuer_of(self, leaf: x509.Certificate) -> Issuer | None:
         """Which of them has signed this leaf, by its signature and not by names; None for none of them."""
@@ -135,28 +144,25 @@ class Issuers:
         if self.context.documents.unseal(self._key(key)) is None:
             made = make_intermediate(
                 root,
-                name=f"{profile.name} Issuing CA {number}",
-                organization=profile.organization,
+                subject=ca_name(f"{profile.name} Issuing CA {number}", profile.organization),
                 key_type=CAKeyType(profile.ca_key_type),
                 constraints=profile.constraints,
-                not_before=now - _DATED_BACK,
-                not_after=now + profile.issuing_years * _YEAR,
+                validity=(now - _DATED_BACK, now + profile.issuing_years * _YEAR),
+                crl_url=profile.crl_url.replace("{issuer}", ROOT),
             )
             self.context.documents.seal(self._key(key), made.to_pem())  # keeps the other one if there is one by now
         return self._keep(f"{number:0{_DIGITS}}", self._unsealed(key), (root.certificate,), after=after)
 
     def _root(self, now: datetime) -> Authority:
-        if self.context.documents.unseal(self._key("root")) is None:
+        if self.context.documents.unseal(self._key(ROOT)) is None:
             profile = self.context.profile
             made = make_root(
-                name=f"{profile.name} Root",
-                organization=profile.organization,
+                subject=ca_name(f"{profile.name} Root", profile.organization),
                 key_type=CAKeyType(profile.ca_key_type),
-                not_before=now - _DATED_BACK,
-                not_after=now + profile.root_years * _YEAR,
+                validity=(now - _DATED_BACK, now + profile.root_years * _YEAR),
             )
-            self.context.documents.seal(self._key("root"), made.to_pem())
-        return self._unsealed("root")
+            self.context.documents.seal(self._key(ROOT), made.to_pem())
+        return self._unsealed(ROOT)
 
     def _keep(
         self, issuer_id: str, authority: Authority, above: tuple[x509.Certificate, ...], *, after: Issuer | None = None

@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
-from certcore_local_ca.authority import Authority, issuer_identifier
+from certcore_local_ca.authority import Authority, distribution_point, issuer_identifier
 
 __all__ = ["LeafUsage", "Publication", "UnsuitableRequestError", "make_leaf"]
 
@@ -95,8 +95,7 @@ def make_leaf(
         .add_extension(issuer_identifier(issuer), critical=False)
     )
     if publication.crl_url:
-        point = x509.DistributionPoint([x509.UniformResourceIdentifier(publication.crl_url)], None, None, None)
-        builder = builder.add_extension(x509.CRLDistributionPoints([point]), critical=False)
+        builder = builder.add_extension(distribution_point(publication.crl_url), critical=False)
     if publication.issuer_url:
         location = x509.UniformResourceIdentifier(publication.issuer_url)
         description = x509.AccessDescription(AuthorityInformationAccessOID.CA_ISSUERS, location)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from attrs import frozen
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
@@ -29,22 +30,34 @@ from certcore.plugin import (
     SigningCA,
     SigningContext,
     SigningRefusedError,
+    SuggestedWindow,
+    form,
 )
-from certcore_local_ca.issuers import MOST_ISSUERS, Issuer, Issuers
+from certcore_local_ca.issuers import MOST_ISSUERS, ROOT, Issuer, Issuers
 from certcore_local_ca.leaves import LeafUsage, Publication, UnsuitableRequestError, make_leaf
 from certcore_local_ca.name_constraints import NameConstraints
 from certcore_local_ca.revocations import Revocations
 from certcore_local_ca.settings import LocalCAProfile, check_settings
 
-__all__ = ["LocalCA"]
+__all__ = ["Distrust", "LocalCA"]
 
 #: An issuing CA that ends earlier signs no leaf any more.
 _SHORTEST_LEAF: Final = timedelta(days=1)
 #: When "Save and Test" says that the root has to be replaced.
 _ROOT_WARNING: Final = timedelta(days=365)
+#: How often certcore asks whether leaves are to be replaced, and within which time they are.
+_ASK_AGAIN: Final = timedelta(hours=1)
+_REPLACED_WITHIN: Final = timedelta(hours=4)
 _SERIAL_TRIES: Final = 3
 _CERTIFICATE: Final = "application/pkix-cert"
 _CRL: Final = "application/pkix-crl"
+
+
+@frozen(kw_only=True)
+class Distrust:
+    """What the action ``distrust_issuing_ca`` asks for."""
+
+    issuer: str = form.text("Number of the issuing CA", maximum=16, placeholder="0001")
 
 
 class LocalCA(SigningCA[LocalCAProfile, NoSettings]):
@@ -143,6 +156,18 @@ class LocalCA(SigningCA[LocalCAProfile, NoSettings]):
             raise CAError(text, advice=Message("local_ca.no_proof.advice", "Import it with its private key."))
         Revocations(context=context).revoke(leaf, issuer, reason)
 
+    def renewal_info(self, issuance: Issuance, context: ModuleContext[LocalCAProfile]) -> SuggestedWindow | None:
+        """Have leaves of an issuing CA that is distrusted renewed at once, all others in their last third."""
+        leaf = x509.load_pem_x509_certificate((issuance.leaf_pem or "").encode())
+        issuer = Issuers(context=context).issuer_of(leaf)
+        if issuer is None:
+            return None
+        since = Revocations(context=context).distrusted_at(issuer)
+        start, end, length = leaf.not_valid_before_utc, leaf.not_valid_after_utc, _REPLACED_WITHIN
+        if since is None:
+            since, length = end - (end - start) / 3, (end - start) / 50
+        return SuggestedWindow(start=since, end=since + length, retry_after=_ASK_AGAIN.total_seconds())
+
     def check(self, context: ModuleContext[LocalCAProfile]) -> CheckReport:
         """Make the root and the issuing CA if there are none, sign the CRL, and look at what ends soon."""
         issuer = Issuers(context=context).ready()
@@ -200,10 +225,23 @@ class LocalCA(SigningCA[LocalCAProfile, NoSettings]):
         return [Facts(tuple(rows)), Notice(Level.INFO, Message("local_ca.trust", trust))]
 
     def profile_actions(self, context: ModuleContext[LocalCAProfile]) -> Sequence[ProfileAction]:
-        """Replace the issuing CA, where certcore makes it."""
+        """Distrust an issuing CA; and replace it, where certcore makes it."""
+        distrust = ProfileAction(
+            name="distrust_issuing_ca",
+            label=Message("local_ca.distrust", "Distrust an issuing CA"),
+            help=Message(
+                "local_ca.distrust.help", "For a key that was stolen: certificates of this issuing CA are renewed."
+            ),
+            form=Distrust,
+            confirm=Message(
+                "local_ca.distrust.confirm",
+                "The issuing CA is revoked, and all of its certificates are renewed within hours. Go on?",
+            ),
+        )
         if context.profile.ca_private_key is not None:
-            return []
+            return [distrust]
         return [
+            distrust,
             ProfileAction(
                 name="replace_issuing_ca",
                 label=Message("local_ca.replace", "Replace the issuing CA"),
@@ -214,13 +252,15 @@ class LocalCA(SigningCA[LocalCAProfile, NoSettings]):
                     "local_ca.replace.confirm",
                     "New certificates are signed by the new issuing CA. Those that are in service stay valid. Go on?",
                 ),
-            )
+            ),
         ]
 
     def run_action(self, name: str, values: Any, context: ModuleContext[LocalCAProfile], *, actor: str) -> Message:
-        """Make the next issuing CA."""
-        del name, values, actor
+        """Distrust an issuing CA, or make the next one."""
+        del name, actor
         issuers = Issuers(context=context)
+        if isinstance(values, Distrust):
+            return _distrust(context, values.issuer)
         if len(issuers.all()) >= MOST_ISSUERS:
             text = Message("local_ca.too_many", "{count} issuing CAs are valid already.", {"count": MOST_ISSUERS})
             raise CAError(text, advice=Message("local_ca.too_many.advice", "Wait until one of them has ended."))
@@ -241,6 +281,10 @@ class LocalCA(SigningCA[LocalCAProfile, NoSettings]):
                     Message("local_ca.file.root", "Root"),
                 )
             )
+        made = next((root for root in map(Issuers(context=context).root_of, issuers) if root is not None), None)
+        if made is not None and made.ends > context.environment.now():
+            crl = Revocations(context=context).crl(made).public_bytes(Encoding.DER)
+            files.append(_file(f"{ROOT}.crl", _CRL, crl, Message("local_ca.file.root_crl", "CRL of the root")))
         for issuer in issuers:
             label = Message("local_ca.file.issuer", "Issuing CA {id}", {"id": issuer.id})
             files.append(_file(f"{issuer.id}.crt", _CERTIFICATE, issuer.certificate.public_bytes(Encoding.DER), label))
@@ -252,6 +296,31 @@ class LocalCA(SigningCA[LocalCAProfile, NoSettings]):
     def certificate_files(self, view: CertificateView, context: ModuleContext[LocalCAProfile]) -> Sequence[ModuleFile]:
         """None: those of the CA profile are shown with each certificate."""
         return []
+
+
+def _distrust(context: ModuleContext[LocalCAProfile], issuer_id: str) -> Message:
+    """Distrust an issuing CA; one that signs now is replaced first.
+
+    Raises:
+        InvalidInputError: There is no such issuing CA.
+        CAError: It is one that was given, and signs now.
+    """
+    issuers = Issuers(context=context)
+    issuer = next((each for each in issuers.all() if each.id == issuer_id.strip()), None)
+    if issuer is None:
+        known = ", ".join(each.id for each in issuers.all()) or "-"
+        advice = Message("local_ca.known_issuers", "Known: {known}.", {"known": known})
+        raise InvalidInputError(
+            "issuer", Message("local_ca.no_issuer", "is no issuing CA of this CA profile."), advice=advice
+        )
+    current = issuers.ready()
+    if issuer.id == current.id:
+        if context.profile.ca_private_key is not None:
+            advice = Message("local_ca.enter_other", "Enter another issuing CA in the CA profile first.")
+            raise CAError(Message("local_ca.signs_now", "This issuing CA signs now."), advice=advice)
+        issuers.rotate()
+    Revocations(context=context).distrust(issuer)
+    return Message("local_ca.distrusted", "Certificates of {name} are renewed.", {"name": _called(issuer.certificate)})
 
 
 def _crl_check(context: ModuleContext[LocalCAProfile], issuer: Issuer) -> tuple[CheckItem, ...]:

@@ -4,12 +4,14 @@ Documents, beginning with ``<CA profile>/``:
 
 - ``revoked/<issuing CA>/<serial number>``: when, why, and when the leaf ends;
 - ``compromised/<SHA-256 of the public key>``: a key that is not certified again;
+- ``distrusted/<issuing CA>``: since when its leaves are to be replaced;
 - ``crl/<issuing CA>``: number and thisUpdate of its CRL. The CRL itself is signed when somebody fetches it; the same
   number always gives the same file.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
@@ -37,7 +39,7 @@ class Revocations:
     context: ModuleContext[LocalCAProfile]
 
     def revoke(self, leaf: x509.Certificate, issuer: Issuer, reason: RevocationReason) -> None:
-        """Put a leaf on the CRL. One that is on it already stays as it is.
+        """Put a certificate on the CRL of what has signed it. One that is on it already stays as it is.
 
         The entry and the number of the next CRL are durable together.
         """
@@ -53,6 +55,20 @@ class Revocations:
             )
         except StaleWriteError:
             self.context.documents.put_many(blocked)  # the reason may be another one than the first time
+
+    def distrust(self, issuer: Issuer) -> None:
+        """Record that an issuing CA is not to be trusted any more, and put it on the CRL of its root."""
+        now = self.context.environment.now().replace(microsecond=0)
+        with contextlib.suppress(StaleWriteError):  # it is recorded already
+            self.context.documents.put(self._key("distrusted", issuer), {"at": now.isoformat()}, version=0)
+        root = Issuers(context=self.context).root_of(issuer)
+        if root is not None:
+            self.revoke(issuer.certificate, root, RevocationReason.KEY_COMPROMISE)
+
+    def distrusted_at(self, issuer: Issuer) -> datetime | None:
+        """Since when an issuing CA is not to be trusted; None for one that is."""
+        document = self.context.documents.get(self._key("distrusted", issuer))
+        return None if document is None else datetime.fromisoformat(document.value["at"])
 
     def is_compromised(self, request: x509.CertificateSigningRequest) -> bool:
         """Whether a leaf with this key was revoked because others may have the key."""
