@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from certcore.adapters.sql import open_storage
-from certcore.errors import StorageError, StorageUnavailableError
+from certcore.errors import StaleWriteError, StorageError, StorageUnavailableError
 
 MEMBERS = 3
 PATIENCE = 30
@@ -105,6 +105,27 @@ def test_one_that_fails_takes_nobody_along(storage, commits):
     assert {number: type(error) for number, error in writers.errors.items()} == {1: ZeroDivisionError}
     assert stored(storage) == ["first", "last"]
     assert len(commits) == 1
+
+
+def test_whoever_was_too_late_sees_what_was_first(storage):
+    """A write that is refused because of another one is told when that one is stored, so that it can be read."""
+    seen, told = [], threading.Event()
+
+    class Late(Writers):
+        def _write(self, number, block):
+            super()._write(number, block)
+            if number in self.errors:
+                seen.extend(stored(self.storage))
+                told.set()
+
+    def late(documents):
+        documents.put("n", "key", {}, version=0)
+
+    writers = Late(storage)
+    # The third one delays the commit: it gives the second one the time to look too early.
+    writers.run(put("key"), late, lambda _: told.wait(0.3))
+    assert {number: type(error) for number, error in writers.errors.items()} == {1: StaleWriteError}
+    assert seen == ["key"]
 
 
 def test_a_leader_that_fails_takes_nobody_along(storage):

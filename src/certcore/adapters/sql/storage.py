@@ -160,6 +160,7 @@ class SqlStorage:
     def _join(self, own: _Own, group: Group, connection: sa.Connection) -> Iterator[SqlTransaction]:
         """Write on the connection of another thread, which commits for both."""
         driver = driver_connection(connection)
+        is_written = False
         try:
             with self._errors():
                 driver.execute(f"SAVEPOINT {_MEMBER}")
@@ -167,6 +168,7 @@ class SqlStorage:
                     yield self._writing(own, connection)
                     self._refuse_forked(own)
                     driver.execute(f"RELEASE {_MEMBER}")
+                    is_written = True
                 except BaseException:  # boundary: rolls back, whatever the block raised
                     if own is self._own:
                         self._roll_back(driver, group)
@@ -174,6 +176,10 @@ class SqlStorage:
         finally:
             if own is self._own:
                 own.queue.step_back(group)
+                if not is_written:
+                    # It may have failed because of what others of the group have written (a stale version): its caller,
+                    # who reads that next, hears of it when it is stored.
+                    own.queue.outcome(group)
         failure = own.queue.outcome(group)
         self._refuse_forked(own)
         if failure is not None:
