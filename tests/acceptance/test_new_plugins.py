@@ -1,5 +1,6 @@
 """`certcore plugin`: what is installed, and packages of new plugins that pass tests, lint and types as made."""
 
+import base64
 import json
 import os
 import subprocess
@@ -174,3 +175,14 @@ def test_an_observer_is_told_only_when_that_is_wanted(tmp_path):
     done = _check(tmp_path, variables, "--tell-observer")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "8 passed, 0 failed" in done.stdout
+
+
+@pytest.mark.slow(reason="runs a conformance suite in a process of its own")
+def test_a_made_keyring_conforms(tmp_path):
+    """A keyring is checked when it is named by its URL."""
+    variables = {**_installed(tmp_path, PluginKind.KEYRING), "A_KEY": base64.b64encode(bytes(range(32))).decode()}
+    done = _check(tmp_path, variables, "--keyring-url", "house-ca:A_KEY", "--json")
+    report = json.loads(done.stdout)
+    assert (done.returncode, report["ok"]) == (0, True), done.stdout
+    assert {result["subject"] for result in report["results"]} == {"keyring"}
+    assert "passed" in {result["outcome"] for result in report["results"]}

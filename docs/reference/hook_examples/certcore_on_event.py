@@ -1,5 +1,5 @@
 from certcore import CertCore
-from certcore.plugin import CertificateSource, Event, EventKind, hookimpl
+from certcore.plugin import CertificateSource, Event, EventKind, NotFoundError, hookimpl
 from certcore.testing import Act, FrozenEnvironment, ScriptedCA
 
 
@@ -9,9 +9,13 @@ class Plugin:
 
     @hookimpl
     def certcore_on_event(self, event: Event, certificates: CertificateSource) -> None:
-        if event.kind is EventKind.INSTALLED:
+        if event.kind is not EventKind.INSTALLED:
+            return
+        try:
             exported = certificates.export(event.certificate_id, with_key=False)
-            self.served[exported.domain] = exported.fullchain_pem  # twice is as good as once
+        except NotFoundError:  # it was deleted meanwhile
+            return
+        self.served[exported.domain] = exported.fullchain_pem  # twice is as good as once
 
 
 # test

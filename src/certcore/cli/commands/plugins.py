@@ -92,17 +92,26 @@ def new(
 
 
 @plugins.command("check")
-def check(name: Name, settings: Settings = None, tell: TellObserver = False, as_json: Json = False) -> None:
+def check(
+    name: Name,
+    settings: Settings = None,
+    tell: TellObserver = False,
+    keyring_url: Annotated[
+        str, typer.Option("--keyring-url", metavar="URL", help="A keyring that the plugin opens, to check it, too.")
+    ] = "",
+    as_json: Json = False,
+) -> None:
     """Check that a plugin is loaded without a fault, and run the conformance suites on what it brings, in memory.
 
-    There are suites for CA modules, observers (with --tell-observer), policies and export formats. Give the settings of
-    a CA profile that works with --set when the CA module has required ones. Exit code 1 when a rule is broken.
+    There are suites for CA modules, observers (with --tell-observer), policies, export formats and keyrings (with
+    --keyring-url). Give the settings of a CA profile that works with --set when the CA module has required ones. Exit
+    code 1 when a rule is broken.
     """
     pairs = [pair(setting) for setting in settings or ()]
     with reporting(as_json=as_json) as output:
         info = _named(name)
         is_sound = info.state is PluginState.LOADED and info.failure is None
-        report = _conformance(info, pairs, output, tell=tell) if is_sound else None
+        report = _conformance(info, pairs, output, tell=tell, keyring_url=keyring_url) if is_sound else None
         is_ok = is_sound and (report is None or report.ok)
         results = [] if report is None else report.to_json()["results"]
 
@@ -120,13 +129,13 @@ def check(name: Name, settings: Settings = None, tell: TellObserver = False, as_
 
 
 def _conformance(
-    info: PluginInfo, pairs: Sequence[tuple[str, str]], output: Output, *, tell: bool
+    info: PluginInfo, pairs: Sequence[tuple[str, str]], output: Output, *, tell: bool, keyring_url: str
 ) -> ConformanceReport:
     from certcore.testing import conformance  # noqa: PLC0415 - the test kit is for those who ask for it
 
     values = _settings(info, pairs)
     output.note("Running the conformance suites …", "dim")
-    return conformance.run(info.name, settings=values or None, tell_observer=tell)
+    return conformance.run(info.name, settings=values or None, tell_observer=tell, keyring_url=keyring_url)
 
 
 def _settings(info: PluginInfo, pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
