@@ -49,6 +49,8 @@ pygments_style = "friendly"
 pygments_dark_style = "monokai"
 
 _SECTION = re.compile(r"^## (.+)$", re.MULTILINE)
+#: A link to a page that is no part of the site; the text of the link stays.
+_OUTSIDE = re.compile(r"\[([^\]]+)\]\((?:\.\./)*(?:examples|src|tests|benchmarks)/[^)\s]*\.md(?:#[^)\s]*)?\)")
 _LINK = re.compile(r"^- \[[^\]]+\]\(([^)]+)\.md\)", re.MULTILINE)
 
 
@@ -71,7 +73,8 @@ def _read(_: Any, page: str, source: list[str]) -> None:
         source[0] = "\n".join([source[0], "", "```{toctree}", ":hidden:", "", *names, "```"])
     elif page == "changelog":
         changes = (HERE.parent / "CHANGELOG.md").read_text(encoding="utf-8")
-        source[0] = re.sub(r"\]\((?!docs/|https?:|#)", "](../", changes).replace("](docs/", "](")
+        source[0] = changes.replace("](docs/", "](")
+    source[0] = _OUTSIDE.sub(r"\1", source[0])
 
 
 def setup(app: Any) -> dict[str, bool]:
