@@ -142,8 +142,8 @@ def certcore_authorize(actor: str, action: str, subject: str, owner: str) -> boo
     It is called for every call of a service, so it should be quick. If it raises, or returns anything but True, False
     or None, this counts as False and is logged. A policy that cannot be used (for example because of its signature) is
     reported in `CertCore.plugin_failures`, and everything is denied until it is repaired. A package that cannot be
-    imported is not known to be a policy, so pass yours to ``CertCore.open(plugins=[…])``. `certcore.RolePolicy` is a
-    ready-made policy.
+    imported, or is disabled by its name, is not known to be a policy, and then it does not decide: so pass yours to
+    ``CertCore.open(plugins=[…])``, where it stays in force. `certcore.RolePolicy` is a ready-made policy.
 
     Args:
         actor: The user as the panel named it in the call; ``system`` when it named none.
