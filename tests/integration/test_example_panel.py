@@ -26,10 +26,10 @@ pytestmark = [pytest.mark.pebble, pytest.mark.slow(reason="starts a Pebble and i
 class Visitor(httpx.Client):
     """A browser."""
 
-    def post_form(self, address, **values):
-        """What a form of a page posts, with its token."""
+    def post_form(self, address, to="", **values):
+        """What a form of a page posts, to the page itself or elsewhere, with its token."""
         (token, *_) = re.findall(r'name="csrfmiddlewaretoken" value="(\w+)"', self.get(address).text)
-        return self.post(address, data={**values, "csrfmiddlewaretoken": token})
+        return self.post(to or address, data={**values, "csrfmiddlewaretoken": token})
 
     def text(self, address):
         """The texts of a page that has to be there."""
@@ -96,7 +96,7 @@ def test_every_page_answers(visit):
     """All pages of the section, those of each certificate and CA profile, and what their links lead to."""
     admin = visit("admin")
     for page in (*PAGES, *OF_ADMINISTRATORS):
-        admin.text(f"ssl/{page}")
+        assert "Example panel" in admin.text(f"ssl/{page}")
     for pages, one in (
         ("certificates/", r"certificates/[0-9a-f]{32}/"),
         ("authorities/", r"authorities/[0-9a-f]{32}/"),
@@ -120,6 +120,8 @@ def test_each_user_sees_what_the_role_shows(started, visit):
     theirs = bert.text("ssl/certificates/")
     assert "api.customers.test" in theirs
     assert "shop.customers.test" not in theirs
+    assert vera.post_form("ssl/", to="accounts/logout/").status_code == 302
+    assert "/accounts/login/" in vera.get("ssl/").headers["Location"]
     (shop,) = anna.addresses("ssl/certificates/?search=shop", r"certificates/[0-9a-f]{32}/")
     assert bert.get(shop).status_code == 404
 
