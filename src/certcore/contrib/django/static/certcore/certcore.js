@@ -96,7 +96,7 @@
     const digest = event.detail.xhr.getResponseHeader("X-Certcore-Digest");
     const path = event.detail.requestConfig.path;
     if (!digest) { return; }
-    if (shown[path] && shown[path] !== digest) { announce(event.detail.elt.dataset.live); }
+    if (shown[path] && shown[path] !== digest) { announce(event.detail.requestConfig.elt.dataset.live); }
     shown[path] = digest;
   });
 })();
