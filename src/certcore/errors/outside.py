@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 from certcore.errors.base import CertCoreError, InvalidInputError
-from certcore.messages import Message
+from certcore.messages import Message, sentences
 
 __all__ = ["CAError", "PluginError", "UnknownModuleError", "ZoneWriteError"]
 
@@ -41,16 +41,23 @@ class UnknownModuleError(InvalidInputError):
         name: The name that was asked for.
         known: The names of those that are loaded.
         broken: The names of the plugins that could not be used: it may be in one of them.
+        disabled: The names of the plugins that are disabled: likewise.
     """
 
     code = "unknown_module"
     param_names = ("name", "known")
 
-    def __init__(self, name: str, known: Iterable[str], *, broken: Iterable[str] = ()) -> None:
+    def __init__(
+        self, name: str, known: Iterable[str], *, broken: Iterable[str] = (), disabled: Iterable[str] = ()
+    ) -> None:
         self.name = name[:60]
         self.known = tuple(sorted(known))
         reason = Message("error.unknown_module", "there is no CA module named {name}.", {"name": repr(self.name)})
-        super().__init__("module", reason, advice=_loaded(self.known, tuple(broken)))
+        advice = _loaded(self.known, tuple(broken))
+        if names := ", ".join(sorted(disabled)):
+            text = "Plugins that are disabled: {disabled}."
+            advice = sentences(advice, Message("error.unknown_module.disabled", text, {"disabled": names}))
+        super().__init__("module", reason, advice=advice)
 
 
 def _loaded(known: tuple[str, ...], broken: tuple[str, ...]) -> Message:

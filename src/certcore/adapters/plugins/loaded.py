@@ -26,7 +26,7 @@ from certcore.model.plugin_calls import call_for_hints, call_plugin, raised
 from certcore.model.plugin_results import UnexpectedResultError, with_article
 from certcore.model.views import CertificateView
 from certcore.ports.ca_module import CAModule
-from certcore.ports.plugins import CertificateSource, PluginFailure, PluginInfo
+from certcore.ports.plugins import CertificateSource, PluginFailure, PluginInfo, PluginState
 from certcore.ports.sealing import Keyring
 from certcore.ports.zone_writers import ZoneWriter
 from certcore.translations import Catalogue
@@ -123,7 +123,9 @@ class LoadedPlugins:
         try:
             return self.modules[name]
         except KeyError:
-            raise UnknownModuleError(name, self.modules, broken=[failure.plugin for failure in self.failures]) from None
+            broken = [failure.plugin for failure in self.failures]
+            disabled = [info.name for info in self.infos if info.state is PluginState.DISABLED]
+            raise UnknownModuleError(name, self.modules, broken=broken, disabled=disabled) from None
 
     def more_hints(self, view: CertificateView) -> Sequence[Hint]:
         """The hints of every plugin; those of one that fails are left out, and logged."""

@@ -6,7 +6,7 @@ import pytest
 
 import certcore
 from certcore import CertCore
-from certcore.errors import AccessDeniedError, InvalidInputError
+from certcore.errors import AccessDeniedError, InvalidInputError, UnknownModuleError
 from certcore.plugin import API_LEVEL, PluginState
 from certcore.testing import FrozenEnvironment, ScriptedCA
 
@@ -137,6 +137,9 @@ def test_a_disabled_plugin_is_not_imported(install, caplog):
     with CertCore.in_memory(disabled_plugins=["exits", "house"]) as core:
         assert core.plugin_failures == ()
         assert "house" not in core.authorities.modules()
+        with pytest.raises(UnknownModuleError) as refusal:
+            core.authorities.create("house", module="house")
+        assert refusal.value.advice.endswith("Plugins that are disabled: exits, house.")
         infos = _infos(core)
     assert [infos[name].state for name in ("exits", "house")] == [PluginState.DISABLED] * 2
     assert infos["house"].package == "house-ca"
