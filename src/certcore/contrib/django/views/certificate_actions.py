@@ -107,7 +107,7 @@ def _question(ssl: SslAccess, view: CertificateView, action: str, offer: Offer |
             label=offer.label,
             help=offer.help,
             confirm=offer.confirm,
-            fields=tuple(_asked(offer)),
+            fields=tuple(_asked(ssl, view, offer)),
             is_destructive=offer.is_destructive,
         )
     for hint in ssl.core.certificates.hints(view.certificate.id):
@@ -119,7 +119,7 @@ def _question(ssl: SslAccess, view: CertificateView, action: str, offer: Offer |
     return None
 
 
-def _asked(offer: Offer) -> Sequence[FormField]:
+def _asked(ssl: SslAccess, view: CertificateView, offer: Offer) -> Sequence[FormField]:
     """The fields of the actions of certcore that ask for something."""
     if offer.action is Action.REVOKE:
         choices = tuple(Choice(str(reason), label_of(reason)) for reason in RevocationReason)
@@ -129,7 +129,16 @@ def _asked(offer: Offer) -> Sequence[FormField]:
     if offer.action is Action.REISSUE:
         help_text = _("Not where the key may be known to others.")
         label = _("Keep the private key")
-        return [FormField(name="keep_key", label=label, kind=FieldKind.BOOLEAN, default=False, help=help_text)]
+        keep_key = FormField(name="keep_key", label=label, kind=FieldKind.BOOLEAN, default=False, help=help_text)
+        if view.certificate.authority_id is not None:
+            return [keep_key]
+        tenant = {} if ssl.owner is not None else {"owner": view.certificate.owner}
+        profiles = tuple(Choice(each.id, each.name) for each in ssl.core.authorities.usable(**tenant))
+        label = _("CA profile")
+        return [
+            FormField(name="authority", label=label, kind=FieldKind.CHOICE, choices=profiles, required=True),
+            keep_key,
+        ]
     return []
 
 
@@ -156,7 +165,9 @@ def _do(
             calls.revoke(certificate_id, reason=posted.get("reason") or RevocationReason.UNSPECIFIED)
             return str(_("The CA has revoked the certificate."))
         case Action.REISSUE:
-            calls.reissue(certificate_id, keep_key=posted.get("keep_key") == "yes")
+            # One that was imported may have no CA profile yet.
+            changes = {"authority": posted["authority"]} if posted.get("authority") else {}
+            calls.reissue(certificate_id, keep_key=posted.get("keep_key") == "yes", **changes)
             return str(_("A new certificate is requested. The present one stays in service until it is there."))
         case Action.DELETE:
             calls.delete(certificate_id)

@@ -160,10 +160,7 @@ def _context(
     hints = calls.hints(certificate_id)
     refused = shown_errors(errors, shown_form.fields, ssl.translator)
     in_hints = {hint.name for hint in hints if isinstance(hint, ActionButton)}
-    # A reissue without a CA profile would have to name one: the form does that, the button cannot.
-    can_reissue = view.certificate.authority_id is not None
-    offers = [offer for offer in view.offers if can_reissue or offer.action is not Action.REISSUE]
-    buttons = _buttons(offers, in_hints)
+    buttons = _buttons(view.offers, in_hints)
     primary = next((offer.action for offer in view.offers if offer.is_primary), "")
     return {
         "view": view,
