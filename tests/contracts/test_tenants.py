@@ -128,6 +128,7 @@ ABOUT_CODE = {
     "languages",
     "observers",
     "plugin_failures",
+    "plugins",
     "translator",
 }
 #: Makes a facade, whose calls are those of the table.
