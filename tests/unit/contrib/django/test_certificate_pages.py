@@ -43,6 +43,15 @@ def test_a_draft_is_made_and_its_csr_generated(panel, admin):
     assert "-----BEGIN CERTIFICATE REQUEST-----" in shown
 
 
+def test_a_certificate_in_danger_is_not_praised(panel, admin):
+    """Where the renewal is in danger the page says so, and not that all is well because the leaf still serves."""
+    certificate_id = panel.active()
+    panel.advance(days=85)
+    shown = text(admin.get(f"/ssl/certificates/{certificate_id}/"))
+    assert "Renewal in danger" in shown
+    assert "Certificate is active!" not in shown
+
+
 def test_wrong_values_are_told_beside_their_fields_and_at_the_top(panel, admin):
     """Every one of them, with a link to the field, and what was typed stays."""
     typed = {"domain": "https://shop.example/x", "aliases": "a_b.example", "days_before": "400", "authority": ""}

@@ -186,12 +186,17 @@ def _context(
         and _may(view, Permission.CERTIFICATE_CHECK),
         "holding": _holding(view),
         "is_active": view.certificate.status is Status.ACTIVE
-        and any(each.type is ConditionType.READY and each.status is ConditionStatus.TRUE for each in view.conditions),
+        and _holds(view, ConditionType.READY)
+        and not _holds(view, ConditionType.RENEWAL_IN_DANGER),
         "files": _files(ssl, certificate_id),
         "events": shown_timeline(view.events[-_LATEST:], ssl.translator, _labels(view, ssl)),
         "pace": pace_of(hints, config().settings().refresh_seconds),
         **_digests(view, hints),
     }
+
+
+def _holds(view: CertificateView, condition: ConditionType) -> bool:
+    return any(each.type is condition and each.status is ConditionStatus.TRUE for each in view.conditions)
 
 
 def _holding(view: CertificateView) -> list[Condition]:
