@@ -50,9 +50,11 @@ def statuses(site):
         "revoked": site.issued("revoked.test", "bert"),
         "imported": site.imported("imported.test", "bert", days=28),
         "expired": site.imported("expired.test", "bert", days=-3),
+        "in-danger": site.in_danger("danger.test", "anna"),
     }
     site.core.certificates.revoke(found["revoked"])
     site.until(lambda: site.status("error.test") is Status.ERROR)
+    site.until(lambda: site.core.certificates.rows(condition="RenewalInDanger").items)
     return found
 
 

@@ -16,7 +16,7 @@ from attrs import define, field
 
 from certcore import CertCore, Status
 from certcore.hints import DnsRecords
-from certcore.testing import LittleAuthority, MemoryZone, Pebble, make_request
+from certcore.testing import FrozenEnvironment, LittleAuthority, MemoryZone, Pebble, make_request
 from certcore.testing.server import Child
 from support.databases import sqlite_with_tables
 
@@ -202,10 +202,18 @@ class PanelSite:
 
     def imported(self, domain, user, *, days):
         """The id of a certificate of a user, of another CA and without a CA profile, that ends in so many days."""
-        now = datetime.now(UTC)
-        request, key = make_request(domain)
-        leaf = LittleAuthority(now).issue(request, now=now + timedelta(days=days - 90))
+        leaf, key = _other_leaf(domain, days)
         return self.core.certificates.import_certificate(leaf, key, owner=self.owners[user]).id
+
+    def in_danger(self, domain, user):
+        """The id of a certificate of a user that ends tomorrow; its renewal waits since nine days."""
+        leaf, key = _other_leaf(domain, 1)
+        nine_days_ago = FrozenEnvironment(datetime.now(UTC) - timedelta(days=9))
+        with CertCore.open(
+            sqlite_with_tables(self.folder), keyring=self.folder / "keyring.json", environment=nine_days_ago
+        ) as core:
+            wished = {"authority": self.authority.id, "owner": self.owners[user], "renewal": {"days_before": 30}}
+            return core.certificates.import_certificate(leaf, key, **wished).id
 
     def until(self, condition):
         """Wait for what the worker does, and give what the condition gave."""
@@ -225,6 +233,13 @@ class PanelSite:
     def status(self, domain):
         """Its status."""
         return Status(self.certificate(domain).status)
+
+
+def _other_leaf(domain, days):
+    """A leaf of a CA that nobody knows here, which ends in so many days, and its private key."""
+    now = datetime.now(UTC)
+    request, key = make_request(domain)
+    return LittleAuthority(now).issue(request, now=now + timedelta(days=days - 90)), key
 
 
 @contextlib.contextmanager
