@@ -13,9 +13,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from certcore import Status
+
 RUN = Path(__file__).parents[2] / "examples" / "panel" / "run.py"
 DEADLINE = 120.0
-STATUSES = ("Draft", "Pending", "Processing", "Active", "Expired", "Error", "Revoked")
+CERTIFICATE = r"certificates/[0-9a-f]{32}/"
 #: The pages without an id in their address.
 PAGES = ("", "certificates/", "certificates/new/", "certificates/import/", "audit/", "deliveries/")
 OF_ADMINISTRATORS = ("authorities/", "authorities/new/", "authorities/new/?module=puq_acme", "plugins/")
@@ -83,13 +85,11 @@ def visit(started):
 def test_every_status_can_be_seen(visit):
     """The list has a dozen certificates, in all seven statuses, one of them active and in danger."""
     admin = visit("admin")
-    text = admin.text("ssl/certificates/")
-    for status in STATUSES:
-        assert f" {status} " in text, status
-    assert len(admin.addresses("ssl/certificates/", r"certificates/[0-9a-f]{32}/")) >= 12
+    for status in Status:
+        assert admin.addresses(f"ssl/certificates/?status={status}", CERTIFICATE), status
+    assert len(admin.addresses("ssl/certificates/", CERTIFICATE)) >= 12
     assert "in-danger.customers.test" in admin.text("ssl/certificates/?condition=RenewalInDanger")
     assert "down.customers.test" in admin.text("ssl/deliveries/")
-    assert "web-2" not in text
 
 
 def test_every_page_answers(visit):
@@ -98,7 +98,7 @@ def test_every_page_answers(visit):
     for page in (*PAGES, *OF_ADMINISTRATORS):
         assert "Example panel" in admin.text(f"ssl/{page}")
     for pages, one in (
-        ("certificates/", r"certificates/[0-9a-f]{32}/"),
+        ("certificates/", CERTIFICATE),
         ("authorities/", r"authorities/[0-9a-f]{32}/"),
     ):
         for address in admin.addresses(f"ssl/{pages}", one):
@@ -122,7 +122,7 @@ def test_each_user_sees_what_the_role_shows(started, visit):
     assert "shop.customers.test" not in theirs
     assert vera.post_form("ssl/", to="accounts/logout/").status_code == 302
     assert "/accounts/login/" in vera.get("ssl/").headers["Location"]
-    (shop,) = anna.addresses("ssl/certificates/?search=shop", r"certificates/[0-9a-f]{32}/")
+    (shop,) = anna.addresses("ssl/certificates/?search=shop", CERTIFICATE)
     assert bert.get(shop).status_code == 404
 
 
@@ -138,7 +138,7 @@ def test_a_profile_is_tested_at_the_ca(visit):
 def test_a_customer_sets_the_cname_and_the_certificate_is_issued(visit):
     """Pending becomes active after the customer has set the record on the page of the DNS host."""
     anna = visit("anna")
-    (page,) = anna.addresses("ssl/certificates/?search=pending", r"certificates/[0-9a-f]{32}/")
+    (page,) = anna.addresses("ssl/certificates/?search=pending", CERTIFICATE)
     shown = anna.text(page)
     name, value = re.search(
         r"(_acme-challenge\.pending\.customers\.test) .*?(\w{20,}\.acme\.panel\.test)", shown

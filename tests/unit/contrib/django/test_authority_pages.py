@@ -291,14 +291,16 @@ def test_a_profile_is_deleted_only_when_nothing_uses_it(panel, admin, page):
 
 def test_all_certificates_of_a_profile_get_a_fallback(panel, admin, page):
     """One choice changes those that have another one; those that cannot be changed are named with the reason."""
-    other = panel.core.authorities.create("Other", module="scripted", settings={"allow_wildcard": False})
+    other = panel.core.authorities.create("Other", module="scripted")
     plain = panel.certificate("shop.example")
-    panel.certificate("wild.example", wildcard=True)
     for chosen, expected in ((other.id, (other.id,)), ("", ())):
         answer = admin.post(f"{page}fallback/", {"fallback": chosen}, follow=True)
         assert answer.status_code == 200
         assert panel.core.certificates.get(plain).fallbacks == expected
     assert admin.post(f"{page}fallback/", {"fallback": "unknown"}).status_code == 404
+    refused = panel.browser(panel.user("vera", "SSL viewers")).post(f"{page}fallback/", {"fallback": other.id})
+    assert "shop.example : vera has no permission" in shown(refused)
+    assert panel.core.certificates.get(plain).fallbacks == ()
 
 
 def test_who_may_do_what(panel, page):
