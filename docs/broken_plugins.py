@@ -6,13 +6,17 @@ import importlib
 import logging
 import re
 import sys
+import tempfile
 import threading
 from collections.abc import Callable
 from functools import partial
+from importlib.metadata import EntryPoint
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 from certcore import CertCore, errors
+from certcore.adapters.plugins.entry_points import InstalledPlugin
+from certcore.adapters.plugins.loading import Loader
 from certcore.engine.step_validation import sound_step
 from certcore.model.plugin_calls import call_for_hints, call_plugin
 from certcore.model.secret import Secret
@@ -23,7 +27,8 @@ __all__ = ["broken_plugin_page"]
 def broken_plugin_page() -> str:
     """Every broken plugin of the tests, and what certcore says of it."""
     sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-    refused = importlib.import_module("support.broken_plugins").BROKEN
+    plugins = importlib.import_module("support.broken_plugins")
+    refused = plugins.BROKEN
     broken = importlib.import_module("support.broken_modules")
     logging.disable(logging.CRITICAL)
     secret = Secret(broken.SECRET)
@@ -33,6 +38,7 @@ def broken_plugin_page() -> str:
     step_rows = [(what, does, step) for what, (does, _) in broken.STEPS.items()]
     hint_rows = [(what, does, hints) for what, (does, _) in broken.HINTS.items()]
     try:
+        imports = _imported(plugins)
         load = [_refused(what, plugin) for what, (plugin, *_) in refused.items()]
         contained = [[_contained(*row) for row in rows] for rows in (any_rows, step_rows, hint_rows)]
     finally:
@@ -52,6 +58,14 @@ def broken_plugin_page() -> str:
             "| what is wrong | what certcore says | what to do |",
             "| --- | --- | --- |",
             *load,
+            "",
+            "## Refused when it is imported",
+            "",
+            "The file and the line are told, too; here they are left out.",
+            "",
+            "| what the entry point names | what certcore says | what to do |",
+            "| --- | --- | --- |",
+            *imports,
             "",
             "## Contained when it is called",
             "",
@@ -75,6 +89,27 @@ def broken_plugin_page() -> str:
             "",
         ]
     )
+
+
+def _imported(plugins: ModuleType) -> list[str]:
+    """The rows of entry points that name something wrong."""
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        for name, text in plugins.IMPORTED.items():
+            (Path(folder) / f"{name}.py").write_text(text, encoding="utf-8")
+        sys.path.insert(0, folder)
+        importlib.invalidate_caches()
+        try:
+            for name, (entry, what, *_) in plugins.IMPORTS.items():
+                loader = Loader()
+                loader.add_installed(InstalledPlugin(EntryPoint(name, entry, "certcore"), "broken"))
+                (failure,) = loader.failures()
+                rows.append(f"| {what} | {_cell(failure.reason)} | {_cell(failure.advice)} |")
+        finally:
+            sys.path.remove(folder)
+            for name in plugins.IMPORTED:
+                sys.modules.pop(name, None)
+    return rows
 
 
 def _refused(what: str, plugin: object) -> str:
@@ -102,5 +137,5 @@ def _contained(what: str, does: Callable[..., object], call: Callable[..., objec
 
 def _cell(text: str) -> str:
     """A text for a cell of a table: without places of this machine, and without what all of them say."""
-    shown = re.sub(r" \(at [^)]*\)| at 0x[0-9a-f]+", "", " ".join(text.split())).replace("|", "\\|")
+    shown = re.sub(r" \(at [^)]*\)| at 0x[0-9a-f]+| at /\S+(?=:)", "", " ".join(text.split())).replace("|", "\\|")
     return re.sub(r"^The plugin 'my_ca' failed in \w+: | Report this to the author of the plugin\.$", "", shown)

@@ -617,7 +617,7 @@ class SharesAField(ConformantCA):
     def chain(self, work):
         self.csr = work.issuance.csr_pem
         if threading.current_thread() is not threading.main_thread() and not self.is_seen:
-            self.together.wait(20)
+            self.together.wait(60)
             self.is_seen = True
         return super().chain(work, csr=self.csr)
 

@@ -217,3 +217,57 @@ BROKEN = {
         "`def`",
     ),
 }
+
+
+#: The file of a CA module: its name and title are filled in.
+HOUSE = """
+import certcore
+from certcore.ports.ca_module import CAModule, Issued, NoSettings
+
+class House(CAModule):
+    name = "{name}"
+    title = "{title}"
+    profile_type = NoSettings
+
+    def advance(self, work):
+        return Issued(state={{}}, chain_pem="")
+
+    def hints(self, view, context):
+        return []
+
+@certcore.hookimpl
+def certcore_ca_modules():
+    return [House()]
+"""
+
+_INSIDE = HOUSE.format(name="house", title="House").replace(
+    "@certcore.hookimpl\ndef certcore_ca_modules():\n    return [House()]",
+    "class Plugin:\n    @certcore.hookimpl\n    def certcore_ca_modules(self):\n        return [House()]",
+)
+#: The files that the entry points below name, without `.py`.
+IMPORTED = {
+    "broken_exits": "import sys\nsys.exit(3)\n",
+    "broken_syntax": "x = 1\ndef f(:\n    pass\n",
+    "broken_fine": "x = 1\nnone = None\n",
+    "broken_arguments": "def f(a):\n    pass\nf()\n",
+    "broken_secret": "raise OSError('no licence s3cr3t')\n",
+    "broken_inside": _INSIDE,
+}
+#: Installed plugins: the entry point, what is wrong with it, words of the reason, words of the advice.
+IMPORTS = {
+    "exits": ("broken_exits", "the file exits", "raised SystemExit (at ", "author"),
+    "syntax": ("broken_syntax", "wrong syntax", "SyntaxError at ", "author"),
+    "missing": (
+        "broken_no_such_module",
+        "a file that is not there",
+        "No module named 'broken_no_such_module'",
+        "Install",
+    ),
+    "attribute": ("broken_fine:nothing", "a name that is not there", "has no attribute 'nothing'", "author"),
+    "arguments": ("broken_arguments", "a fault in the file", "missing 1 required positional argument: 'a'", "author"),
+    "secret": ("broken_secret", "an error whose text may hold a secret", "raised OSError (at ", "author"),
+    "empty": ("broken_fine", "a file without hooks", "no hook was found", "@certcore.hookimpl"),
+    "none": ("broken_fine:none", "None", "its entry point names None", "Name a module"),
+    "inside": ("broken_inside", "a file whose hooks are in a class", "no hook was found", "`broken_inside:plugin`"),
+    "kind": ("broken_inside:Plugin", "a class", "is the class Plugin", "plugin = Plugin()"),
+}
