@@ -51,6 +51,8 @@ _FILTERS: Final = (
 )
 _ENDS_SOON_DAYS: Final = 14
 _MOST_SHOWN_ALIASES: Final = 3
+#: What a label in ASCII begins with that stands for other characters (RFC 5890 section 2.3.2.1).
+_A_LABEL: Final = "xn--"
 _MOST_CHOSEN: Final = 200
 #: How many results of an action the next page tells, and how long each may be, in characters.
 _MOST_KEPT: Final = 10
@@ -70,6 +72,11 @@ class ListedCertificate:
     """A row of the list, with what its badges say."""
 
     row: CertificateRow
+    #: The domain in U-labels; empty where it has none.
+    unicode_domain: str
+    #: The first names besides the domain, for people, and how many there are beyond.
+    shown_aliases: tuple[str, ...]
+    more_aliases: int
     #: Why it wants somebody, or what is going on; holding conditions, the most urgent first.
     reasons: tuple[Condition, ...]
     #: What a failed issuance said; None without one.
@@ -82,21 +89,6 @@ class ListedCertificate:
     module_title: str = ""
     #: What became of it in the action that was taken last; None where nothing was.
     result: Mapping[str, Any] | None = None
-
-    @property
-    def shown_aliases(self) -> tuple[str, ...]:
-        """The first names besides the domain."""
-        return tuple(name.unicode for name in self._others[:_MOST_SHOWN_ALIASES])
-
-    @property
-    def more_aliases(self) -> int:
-        """How many names are not shown."""
-        return max(0, len(self._others) - _MOST_SHOWN_ALIASES)
-
-    @property
-    def _others(self) -> Sequence[Any]:
-        certificate = self.row.certificate
-        return [name for name in certificate.names if name != certificate.domain]
 
 
 def listed(row: CertificateRow, result: Mapping[str, Any] | None = None, module_title: str = "") -> ListedCertificate:
@@ -111,9 +103,15 @@ def listed(row: CertificateRow, result: Mapping[str, Any] | None = None, module_
     holding = {each.type: each for each in row.conditions if each.status is ConditionStatus.TRUE}
     if ConditionType.OWNER_ACTION_NEEDED in holding:  # says the same, and more
         holding.pop(ConditionType.ISSUING, None)
+    others = [name for name in certificate.names if name != certificate.domain]
     problem = certificate.problem.title_text if certificate.problem is not None else None
     return ListedCertificate(
         row=row,
+        unicode_domain=certificate.domain.unicode if _A_LABEL in certificate.domain.ascii else "",
+        shown_aliases=tuple(
+            name.unicode if _A_LABEL in name.ascii else name.ascii for name in others[:_MOST_SHOWN_ALIASES]
+        ),
+        more_aliases=max(0, len(others) - _MOST_SHOWN_ALIASES),
         reasons=tuple(holding[kind] for kind in _REASONS if kind in holding),
         problem=problem if problem is not None and str(problem) else None,
         level_class="mute" if certificate.status is Status.DRAFT else level_class(row.level),
