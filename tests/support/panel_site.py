@@ -75,7 +75,9 @@ STATIC_URL = "static/"
 USE_I18N = USE_TZ = True
 TIME_ZONE = "UTC"
 LOGIN_REDIRECT_URL = "/ssl/"
-CERTCORE = {"DATABASE": f"sqlite:///{BASE / 'certcore.db'}", "KEYRING": str(BASE / "keyring.json")}
+CERTCORE = {
+    "DATABASE": f"sqlite:///{BASE / 'certcore.db'}", "KEYRING": str(BASE / "keyring.json"), "REFRESH_SECONDS": 2,
+}
 """
 
 _URLS = """
