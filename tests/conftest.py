@@ -18,6 +18,12 @@ settings.register_profile("fast", settings.get_profile("full"), max_examples=25)
 settings.load_profile("full")
 
 
+def pytest_configure(config):
+    """Refuse a pytest with which pytest-xdist 3.8 spreads groups over the workers, and says nothing."""
+    if config.getoption("dist", "no") == "loadgroup" and pytest.version_tuple >= (9, 2):
+        raise pytest.UsageError("pytest-xdist groups no tests with pytest 9.2 and newer: install an older pytest.")
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keep tests on one worker that share what takes long to make.

@@ -81,6 +81,7 @@ def test_a_factor_that_is_not_prime_is_found():
         for first in (world().coprime(512) for _ in range(50))
         for second in (world().coprime(512),)
         if math.gcd((first * second - 1) * (numbers["q"] - 1), 65537) == 1
+        and (first * second * numbers["q"]).bit_length() == 2048
     )
     assert "do not fit together" in str(rsa_key_fault(loaded(consistent(composite, numbers["q"]))))
 

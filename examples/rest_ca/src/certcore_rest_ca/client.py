@@ -61,17 +61,25 @@ class Order:
 class UnreachableError(CAError):
     """No connection was made, so nothing was asked of the CA."""
 
+    code = "rest_ca_unreachable"
+
 
 class TokenRefusedError(CAError):
     """The CA does not accept the token (HTTP status 401 or 403)."""
+
+    code = "rest_ca_token_refused"
 
 
 class OrderNotFoundError(CAError):
     """The CA has no such order (HTTP status 404)."""
 
+    code = "rest_ca_order_not_found"
+
 
 class OrderRefusedError(CAError):
     """The CA refuses this request for good (HTTP status 409 or 422)."""
+
+    code = "rest_ca_order_refused"
 
 
 @frozen(kw_only=True)
