@@ -87,14 +87,15 @@ def test_locals_say_what_they_hold(sources):
     assert not sorted(offenders)
 
 
+@pytest.fixture(scope="module")
+def prose(sources):
+    """Every comment and text of the sources, read once: where it stands, and the text."""
+    return [(f"{module.name}:{line}", text) for module in sources for line, text in _prose(module)]
+
+
 @pytest.mark.parametrize("phrase", sorted(_PHRASES))
-def test_riddles_are_said_plainly(sources, phrase):
+def test_riddles_are_said_plainly(prose, phrase):
     """Comments, docstrings and texts use the words of the glossary."""
     pattern = re.compile(phrase, re.IGNORECASE)
-    offenders = [
-        f"{module.name}:{line} write: {_PHRASES[phrase]}"
-        for module in sources
-        for line, text in _prose(module)
-        if pattern.search(text)
-    ]
+    offenders = [f"{place} write: {_PHRASES[phrase]}" for place, text in prose if pattern.search(text)]
     assert not offenders
