@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -157,13 +157,17 @@ class Contexts:
             waiting_for_administrator=partial(self._waiting, authority.id),
         )
 
-    def holds_from_start(self, authority: CertificateAuthority) -> bool:
-        """Whether issuances of this CA profile hold something outside from their first step on.
+    def holds_from_start(self, authority_id: str | None, authorities: Iterable[CertificateAuthority]) -> bool:
+        """Whether issuances of a CA profile hold something outside from their first step on.
 
-        False where the module is not loaded: the first step says so then.
+        False where the profile is gone or its module is not loaded: the first step says so then.
+
+        Args:
+            authority_id: The CA profile.
+            authorities: The CA profiles that are known, this one among them.
         """
-        module = self.plugins.modules.get(authority.module)
-        return module is not None and module.needs_clean_up
+        modules = (self.plugins.modules.get(each.module) for each in authorities if each.id == authority_id)
+        return any(module is not None and module.needs_clean_up for module in modules)
 
     def _waiting(self, authority_id: str, after: str | None) -> Page:
         """A page of the certificates of a CA profile that wait for an administrator.

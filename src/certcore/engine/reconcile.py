@@ -322,8 +322,7 @@ class Engine:
         """Whether the next step is the first, and may take hold of something outside that nobody knows of yet."""
         if issuance.needs_clean_up or issuance.module_state is not None:
             return False
-        known = (authority for authority in leased.authorities if authority.id == issuance.authority_id)
-        return any(self.contexts.holds_from_start(authority) for authority in known)
+        return self.contexts.holds_from_start(issuance.authority_id, leased.authorities)
 
     def _take_leaf(
         self, leased: LeasedCertificate, issuance: Issuance, verdict: Verdict, step: OpenStep

@@ -65,7 +65,7 @@ def _renewal(
             vault=contexts.vault,
             keep_key=keep_key,
             like=like,
-            needs_clean_up=_holds_from_start(leased, certificate.authority_id, contexts),
+            needs_clean_up=contexts.holds_from_start(certificate.authority_id, leased.authorities),
         )
 
     is_early = begins_early(certificate, active, now)
@@ -155,7 +155,7 @@ def fall_back(leased: LeasedCertificate, tired: Issuance, contexts: Contexts) ->
         keep_key=_sealed_key(certificate, tired, contexts) if kept else None,
         authority_id=chosen,
         like=tired,
-        needs_clean_up=_holds_from_start(leased, chosen, contexts),
+        needs_clean_up=contexts.holds_from_start(chosen, leased.authorities),
     )
     status = transition(certificate.status, Action.FALL_BACK)
     changed = evolve(certificate, status=status, issuance_id=request.issuance.id, updated_at=now)
@@ -170,12 +170,6 @@ def fall_back(leased: LeasedCertificate, tired: Issuance, contexts: Contexts) ->
     after = after.moved(changed, EventKind.FELL_BACK, now, problem=certificate.problem, data=data)
     had_turns = tired.authority_id in order and order.index(chosen) < order.index(tired.authority_id)
     return after.due(next_round, attempts=attempts + 1) if had_turns else after.due(now)
-
-
-def _holds_from_start(leased: LeasedCertificate, authority_id: str | None, contexts: Contexts) -> bool:
-    """As `Contexts.holds_from_start`; False where the CA profile is gone."""
-    known = (authority for authority in leased.authorities if authority.id == authority_id)
-    return any(contexts.holds_from_start(authority) for authority in known)
 
 
 def _sealed_key(certificate: Certificate, issuance: Issuance, contexts: Contexts) -> SealedKey | None:

@@ -96,7 +96,7 @@ def prepare(
         vault=contexts.vault,
         keep_key=kept,
         any_kind=any_kind,
-        needs_clean_up=contexts.holds_from_start(authority),
+        needs_clean_up=contexts.holds_from_start(authority.id, [authority]),
     )
 
 

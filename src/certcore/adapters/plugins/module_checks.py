@@ -30,7 +30,7 @@ from certcore.ports.module_budgets import SupportsBudgets
 from certcore.ports.module_files import SupportsFiles
 from certcore.ports.signing_ca import SigningCA
 
-__all__ = ["METHODS", "check_module", "return_instance", "write_def"]
+__all__ = ["LISTS", "METHODS", "check_module", "return_instance", "write_def"]
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _LONGEST_TITLE: Final = 100
@@ -67,7 +67,7 @@ _SIGNING: Final[Mapping[str, inspect.Signature]] = MappingProxyType(
     {name: signature for name, signature in _methods(SigningCA) if name not in METHODS}
 )
 #: Methods that may be written as generators: they return lists.
-_LISTS: Final = frozenset(
+LISTS: Final = frozenset(
     {
         "budgets",
         "certificate_actions",
@@ -162,7 +162,7 @@ def _check_methods(module: str, instance: object) -> None:
         if inspect.iscoroutinefunction(method) or inspect.isasyncgenfunction(method):
             text = "{name} of the module {module} is a coroutine function; certcore calls plain functions in threads."
             raise PluginLoadError(Message("plugin.module.coroutine", text, params), write_def(name))
-        if name not in _LISTS and inspect.isgeneratorfunction(method):
+        if name not in LISTS and inspect.isgeneratorfunction(method):
             text = "{name} of the module {module} is a generator function: calling it does nothing."
             raise PluginLoadError(Message("plugin.module.generator", text, params), NO_YIELD)
         _check_signature(module, name, method, signature)

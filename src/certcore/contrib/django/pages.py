@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from django.contrib.messages import get_messages
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
@@ -12,7 +12,10 @@ from django.shortcuts import render
 
 from certcore.errors import CertCoreError
 
-__all__ = ["is_fragment", "render_page"]
+__all__ = ["REPAIRABLE", "is_fragment", "render_page"]
+
+#: HTTP statuses of errors that are shown on the page that was posted, where the user can put right what is wrong.
+REPAIRABLE: Final = (409, 422)
 
 
 def render_page(

@@ -14,12 +14,11 @@ from django.views.decorators.debug import sensitive_variables
 
 from certcore import Action, CertCoreError, CertificateView, RevocationReason
 from certcore.contrib.django.access import SslAccess, ssl_for
-from certcore.contrib.django.pages import render_page
+from certcore.contrib.django.pages import REPAIRABLE, render_page
 from certcore.hints import ActionButton, Choice, FieldKind, FormField, Message, Offer, label_of
 
 __all__ = ["certificate_action", "certificate_transfer"]
 
-_REPAIRABLE: Final = (409, 422)
 #: Forbidden, or not there.
 _NOT_ALLOWED: Final = (403, 404)
 #: The name of the button that checks whether a renewal would succeed.
@@ -85,7 +84,7 @@ def certificate_transfer(request: HttpRequest, certificate_id: str) -> HttpRespo
                 return HttpResponseRedirect(reverse("certcore:certificate", args=[certificate_id]))
             preview = calls.preview_transfer(certificate_id, to=to)
         except CertCoreError as error:
-            if error.http_status not in _REPAIRABLE:
+            if error.http_status not in REPAIRABLE:
                 raise
             problem = error
     context = {

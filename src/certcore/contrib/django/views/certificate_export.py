@@ -13,13 +13,12 @@ from django.views.decorators.debug import sensitive_variables
 
 from certcore import Action, CertCoreError, CertificateView, Permission, Secret
 from certcore.contrib.django.access import ssl_for
-from certcore.contrib.django.pages import render_page
+from certcore.contrib.django.pages import REPAIRABLE, render_page
 from certcore.hints import Choice, FieldKind, FormField
 from certcore.plugin import ExportedFile, ExportFormat, Use, file_stem
 
 __all__ = ["certificate_export", "certificate_file", "certificate_key", "certificate_pem"]
 
-_REPAIRABLE: Final = (409, 422)
 _MEDIA_TYPES: Final = {
     ".zip": "application/zip",
     ".pem": "application/x-pem-file",
@@ -58,7 +57,7 @@ def certificate_export(request: HttpRequest, certificate_id: str) -> HttpRespons
             folder=request.POST.get("folder", "").strip(),
         )
     except CertCoreError as error:
-        if error.http_status not in _REPAIRABLE:
+        if error.http_status not in REPAIRABLE:
             raise
         return _export_page(request, view, fields, may_have_key=may_have_key, error=error)
     files = exported.files
@@ -81,7 +80,7 @@ def certificate_key(request: HttpRequest, certificate_id: str) -> HttpResponse:
             reason = request.POST.get("reason", "").strip()
             key = ssl.core.certificates.private_key(certificate_id, reason=reason).reveal_text()
         except CertCoreError as error:
-            if error.http_status not in _REPAIRABLE:
+            if error.http_status not in REPAIRABLE:
                 raise
             problem = error
     context = {

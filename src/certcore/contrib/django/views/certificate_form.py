@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from certcore import CertCoreError
 from certcore.contrib.django.access import SslAccess, ssl_for
-from certcore.contrib.django.pages import is_fragment, render_page
+from certcore.contrib.django.pages import REPAIRABLE, is_fragment, render_page
 from certcore.errors import PluginError
 from certcore.hints import FieldKind, FormField, InputForm
 
@@ -19,7 +19,6 @@ __all__ = ["certificate_clone", "certificate_create"]
 
 #: What the form posts besides its fields.
 _NOT_FIELDS: Final = ("csrfmiddlewaretoken", "refresh", "for_owner")
-_REPAIRABLE: Final = (409, 422)
 
 
 def certificate_create(request: HttpRequest) -> HttpResponse:
@@ -37,7 +36,7 @@ def certificate_create(request: HttpRequest) -> HttpResponse:
     try:
         saved = ssl.core.certificates.save(form.bind(request.POST, ignore=_NOT_FIELDS))
     except CertCoreError as error:
-        if error.http_status not in _REPAIRABLE:
+        if error.http_status not in REPAIRABLE:
             raise
         return _new_page(request, ssl, form.refilled(request.POST), owner, error)
     messages.success(request, _("The draft is saved. No key was made, and no CA was asked."), fail_silently=True)
@@ -59,7 +58,7 @@ def certificate_clone(request: HttpRequest, certificate_id: str) -> HttpResponse
         try:
             copy = ssl.core.certificates.clone(certificate_id, request.POST.get("domain", "").strip() or None)
         except CertCoreError as error:
-            if error.http_status not in _REPAIRABLE:
+            if error.http_status not in REPAIRABLE:
                 raise
             problem = error
         else:

@@ -23,7 +23,7 @@ from certcore import (
     Status,
 )
 from certcore.contrib.django.access import SslAccess, config, ssl_for
-from certcore.contrib.django.pages import render_page
+from certcore.contrib.django.pages import REPAIRABLE, render_page
 from certcore.contrib.django.shown_certificate import left_column
 from certcore.contrib.django.shown_forms import shown_errors
 from certcore.contrib.django.shown_hints import digest_of, pace_of
@@ -39,7 +39,6 @@ _NOT_FIELDS: Final = ("csrfmiddlewaretoken", "reissue", "then")
 _LATEST: Final = 8
 _MOST: Final = 1000
 #: What a page with a form can repair: a conflict, or a wrong value.
-_REPAIRABLE: Final = (409, 422)
 #: The button that belongs to the form.
 _SAVE: Final = Action.EDIT
 #: The conditions that a reader has to know when they hold, the most urgent first.
@@ -83,7 +82,7 @@ def certificate(request: HttpRequest, certificate_id: str) -> HttpResponse:
             return render_page(request, "certcore/certificate.html", context)
         ssl.core.certificates.save(bound)
     except CertCoreError as error:
-        if error.http_status not in _REPAIRABLE:
+        if error.http_status not in REPAIRABLE:
             raise
         context = _context(ssl, certificate_id, form=form.refilled(request.POST), errors=[error])
         return render_page(request, "certcore/certificate.html", context, status=error.http_status)
@@ -95,7 +94,7 @@ def certificate(request: HttpRequest, certificate_id: str) -> HttpResponse:
         try:
             done = ssl.translator(ssl.core.certificates.run_action(certificate_id, Action.GENERATE_CSR))
         except CertCoreError as error:
-            if error.http_status not in _REPAIRABLE:
+            if error.http_status not in REPAIRABLE:
                 raise
             done = ""
             reason = f"{ssl.translator(error.text)} {ssl.translator(error.advice_text)}"

@@ -15,7 +15,7 @@ from typing import Any, Final, Self
 
 from attrs import define, field, frozen
 
-from certcore.adapters.plugins.module_checks import METHODS
+from certcore.adapters.plugins.module_checks import LISTS, METHODS
 from certcore.errors import CertCoreError
 from certcore.model.issuance import Issuance
 from certcore.model.plugin_calls import frames_of, is_interrupt, kind_of
@@ -197,7 +197,7 @@ class Recorder:
         with self.watch.noting(notes, is_page=method in PAGE_METHODS):
             try:
                 returned = function(*arguments, **named)
-                if method in _LISTS and hasattr(returned, "__next__"):
+                if method in LISTS and hasattr(returned, "__next__"):
                     returned = tuple(returned)  # a generator runs where it is read
             except BaseException as error:  # isolation: it is judged by the checks
                 if is_interrupt(error):
@@ -218,21 +218,6 @@ class Recorder:
         with self._lock:
             self.calls.append(call)
         return call
-
-
-_LISTS: Final = frozenset(
-    {
-        "budgets",
-        "certificate_actions",
-        "certificate_files",
-        "certificate_form",
-        "hints",
-        "profile_actions",
-        "profile_files",
-        "profile_form",
-        "profile_hints",
-    }
-)
 
 
 def recorded(module: CAModule, recorder: Recorder) -> CAModule:
