@@ -43,10 +43,9 @@ def test_a_repaired_domain_goes_on_at_once(written):
     seconds = written("repairs")
     assert set(seconds) == {set_up.name for set_up in REPAIRED}
     assert min(seconds.values()) > 0, seconds
-    # It took 0.2 to 18 seconds when written; a machine that is busy meanwhile is late for some of them. A fault of the
-    # kind that is looked for costs minutes to a day.
-    assert sum(1 for duration in seconds.values() if duration >= 20) <= len(seconds) / 10, seconds
-    assert max(seconds.values()) < 90, seconds
+    # It took 0.2 to 18 seconds when written; a machine that is busy meanwhile may be late for a few of them.
+    assert sum(1 for duration in seconds.values() if duration >= 20) <= len(seconds) / 20, seconds
+    assert max(seconds.values()) < 30, seconds
 
 
 def test_every_broken_set_up_is_repaired_or_does_not_wait_for_it():
