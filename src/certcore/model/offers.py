@@ -27,8 +27,8 @@ class Offer:
     method: str
     #: Further arguments of the method that are settled already.
     arguments: Mapping[str, Any] = field(factory=dict, converter=read_only)
-    #: The arguments that the user is asked for: the ``reason`` of an export or a revocation. Changes of fields come
-    #: from the form.
+    #: The arguments that the user is asked for: the ``reason`` of an export or a revocation, the ``authority`` of a
+    #: reissue where the certificate has no CA profile. Changes of fields come from the form.
     asks: tuple[str, ...] = ()
     #: The question to ask first.
     confirm: Message | None = None
@@ -128,6 +128,8 @@ _WITHOUT_KEY: Final = evolve(
     arguments={"with_key": False},
     asks=("format",),
 )
+#: A reissue of a certificate without a CA profile, such as an imported one: somebody has to choose the CA.
+_WITH_PROFILE: Final = evolve(OFFERS[Action.REISSUE], asks=("authority",))
 #: What most people want to do in a status.
 _PRIMARY: Final[Mapping[Status, Action]] = MappingProxyType(
     {
@@ -142,14 +144,19 @@ _PRIMARY: Final[Mapping[Status, Action]] = MappingProxyType(
 )
 
 
-def in_order(actions: frozenset[Action], status: Status, *, exports_key: bool) -> tuple[Offer, ...]:
+def in_order(actions: frozenset[Action], status: Status, *, exports_key: bool, has_profile: bool) -> tuple[Offer, ...]:
     """The offers for some actions, in the order of a page.
 
     Args:
         actions: The actions that can be taken.
         status: The certificate's status, which says what is primary.
         exports_key: Whether an export has the private key.
+        has_profile: Whether the certificate has a CA profile.
     """
-    offers = (offer for action, offer in OFFERS.items() if action in actions)
-    chosen = (_WITHOUT_KEY if offer.action is Action.EXPORT and not exports_key else offer for offer in offers)
+    special: dict[Action, Offer] = {}
+    if not exports_key:
+        special[Action.EXPORT] = _WITHOUT_KEY
+    if not has_profile:
+        special[Action.REISSUE] = _WITH_PROFILE
+    chosen = (special.get(action, offer) for action, offer in OFFERS.items() if action in actions)
     return tuple(evolve(offer, is_primary=_PRIMARY.get(status) is offer.action) for offer in chosen)

@@ -81,7 +81,8 @@ class CertificateView:
         has_leaf = self.active is not None and Action.EXPORT in allowed_actions(self.certificate.status)
         exports_key = Action.EXPORT in self.actions and self.active is not None and not self.active.is_keyless
         actions = self.actions | ({Action.EXPORT} if has_leaf else set())
-        return in_order(actions, self.certificate.status, exports_key=exports_key)
+        has_profile = self.certificate.authority_id is not None
+        return in_order(actions, self.certificate.status, exports_key=exports_key, has_profile=has_profile)
 
     def _has(self, need: Need | None) -> bool:
         match need:

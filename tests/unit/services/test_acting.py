@@ -172,6 +172,25 @@ def test_an_export_is_offered_with_the_key_where_it_can_be_had(bench_with_roles)
     assert export("bert", imported).arguments == {"with_key": False}
 
 
+def test_a_reissue_asks_for_the_ca_where_there_is_none(bench_with_roles):
+    """An imported certificate has no CA profile: the offer names what the call needs, and the call with it succeeds."""
+    bench = bench_with_roles
+    active = bench.active(owner="anna")
+    exported = bench.core.certificates.export(active, reason="test")
+    certificate_id = bench.core.certificates.import_certificate(exported.leaf_pem, owner="bert").id
+
+    def asks(actor, certificate_id):
+        offers = bench.core.certificates.view(certificate_id, actor=actor).offers
+        return next(offer.asks for offer in offers if offer.action is Action.REISSUE)
+
+    assert asks("anna", active) == ()
+    assert asks("bert", certificate_id) == ("authority",)
+    acting = bench.core.acting_as("bert", owner="bert")
+    with pytest.raises(CertCoreError):
+        acting.certificates.reissue(certificate_id)
+    acting.certificates.reissue(certificate_id, authority=bench.authority.id)
+
+
 def test_every_action_of_a_user_has_an_offer():
     """Each has a label, a sentence, and a method of the service; what cannot be brought back asks first."""
     assert set(OFFERS) == USER_ACTIONS
