@@ -9,12 +9,13 @@ from typing import Final
 from certcore.model.export import Exported, ExportedFile, ExportFormat, ExportOptions, Use
 from certcore.model.secret import Secret
 from certcore.testing.clock import FrozenEnvironment
-from certcore.testing.conformance.hooks import HookEvidence, check_of
+from certcore.testing.conformance.hooks import HookEvidence
 from certcore.testing.conformance.values import (
     ConformanceCheck,
     NotApplicableError,
     RuleBrokenError,
     Suite,
+    check_of,
     require,
 )
 from certcore.testing.local_ca import LittleAuthority, make_request

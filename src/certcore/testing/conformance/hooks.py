@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from functools import cached_property
-from typing import Any, Final, Self
+from typing import Any, Self
 
 from certcore.adapters.plugins.loaded import LoadedPlugins, load_plugins
 from certcore.testing.clock import FrozenEnvironment
-from certcore.testing.conformance.ca_module.recording import Call, CallWatch, Recorder
-from certcore.testing.conformance.values import ConformanceCheck, RuleBrokenError, Suite, require
+from certcore.testing.conformance.recording import Call, CallWatch, Recorder
+from certcore.testing.conformance.values import RuleBrokenError, require
 
-__all__ = ["HookEvidence", "all_at_once", "check_of"]
-
-#: On the real clock: how long threads may take, in seconds.
-_DEADLINE: Final = 60.0
+__all__ = ["HookEvidence"]
 
 
 class HookEvidence:
@@ -73,42 +69,3 @@ class HookEvidence:
         """
         for call in self.recorder.calls:
             require(not call.printed, f"{call.method} printed {call.printed[:80]!r}. Use logging.")
-
-
-def all_at_once(jobs: Sequence[Callable[[], object]]) -> None:
-    """Run functions in threads of their own, at the same moment.
-
-    Raises:
-        RuleBrokenError: One of them raised, or did not come back.
-    """
-    together = threading.Barrier(len(jobs))
-    errors: list[BaseException] = []
-
-    def run(job: Callable[[], object]) -> None:
-        try:
-            together.wait(_DEADLINE)
-            job()
-        except BaseException as error:  # isolation: it is told by the thread that waits
-            errors.append(error)
-
-    threads = [threading.Thread(target=run, args=(job,), daemon=True) for job in jobs]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(_DEADLINE)
-    require(not any(thread.is_alive() for thread in threads), "Two threads wait for each other in the plugin.")
-    for error in errors:
-        if isinstance(error, RuleBrokenError):
-            raise RuleBrokenError(f"In several threads at once: {error}")
-        raise RuleBrokenError(f"In several threads at once it raised {type(error).__name__}.")
-
-
-def check_of(suite: Suite) -> Callable[..., ConformanceCheck]:
-    """A short form to write the checks of a suite."""
-
-    def check(
-        name: str, rule: str, why: str, test: Callable[[Any], None], *, needs: tuple[str, ...] = ()
-    ) -> ConformanceCheck:
-        return ConformanceCheck(subject=suite, name=name, rule=rule, why=why, needs=needs, test=test)
-
-    return check

@@ -9,12 +9,14 @@ from typing import Any, Final
 from certcore.errors import CertCoreError, NotFoundError, SealingKeyInUseError, UnknownSealingKeyError, UnsealError
 from certcore.model.plugin_results import UnexpectedResultError, conform, with_article
 from certcore.ports.sealing import ChangesKeys, Keyring
-from certcore.testing.conformance.hooks import HookEvidence, all_at_once, check_of
+from certcore.testing.conformance.hooks import HookEvidence
+from certcore.testing.conformance.processes import all_at_once
 from certcore.testing.conformance.values import (
     ConformanceCheck,
     NotApplicableError,
     RuleBrokenError,
     Suite,
+    check_of,
     require,
 )
 

@@ -15,9 +15,10 @@ from attrs import evolve
 from certcore.core import CertCore
 from certcore.model.events import Event, EventKind
 from certcore.model.revocation import RevocationReason
-from certcore.testing.conformance.ca_module.recording import Call
-from certcore.testing.conformance.hooks import HookEvidence, all_at_once, check_of
-from certcore.testing.conformance.values import ConformanceCheck, RuleBrokenError, Suite, require
+from certcore.testing.conformance.hooks import HookEvidence
+from certcore.testing.conformance.processes import all_at_once
+from certcore.testing.conformance.recording import Call
+from certcore.testing.conformance.values import ConformanceCheck, RuleBrokenError, Suite, check_of, require
 from certcore.testing.scripted_ca import Act, ScriptedCA
 
 __all__ = ["OBSERVER_CHECKS", "ObserverEvidence"]

@@ -8,8 +8,9 @@ from typing import Final
 
 from certcore.model.permissions import Permission
 from certcore.model.plugin_results import with_article
-from certcore.testing.conformance.hooks import HookEvidence, all_at_once, check_of
-from certcore.testing.conformance.values import ConformanceCheck, RuleBrokenError, Suite, require
+from certcore.testing.conformance.hooks import HookEvidence
+from certcore.testing.conformance.processes import all_at_once
+from certcore.testing.conformance.values import ConformanceCheck, RuleBrokenError, Suite, check_of, require
 
 __all__ = ["POLICY_CHECKS", "PolicyEvidence"]
 

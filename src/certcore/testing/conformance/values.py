@@ -16,6 +16,7 @@ __all__ = [
     "NotApplicableError",
     "RuleBrokenError",
     "Suite",
+    "check_of",
     "require",
 ]
 
@@ -156,3 +157,23 @@ def require(condition: object, text: str) -> None:
     """
     if not condition:
         raise RuleBrokenError(text)
+
+
+def check_of(
+    suite: Suite, *, needs: tuple[str, ...] = (), always: tuple[str, ...] = ()
+) -> Callable[..., ConformanceCheck]:
+    """A short form to write the checks of a suite.
+
+    Args:
+        suite: What the checks belong to.
+        needs: What a check needs that does not say what it needs.
+        always: What each check needs, besides.
+    """
+    usual = needs
+
+    def check(
+        name: str, rule: str, why: str, test: Callable[[Any], None], *, needs: tuple[str, ...] = usual
+    ) -> ConformanceCheck:
+        return ConformanceCheck(subject=suite, name=name, rule=rule, why=why, needs=(*always, *needs), test=test)
+
+    return check

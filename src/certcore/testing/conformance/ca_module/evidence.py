@@ -26,8 +26,8 @@ from certcore.model.plugin_results import UnexpectedResultError, conform, with_a
 from certcore.model.secret import Secret
 from certcore.ports.ca_module import CAModule, Failed, Issued, ModuleContext, Waiting
 from certcore.testing.clock import FrozenEnvironment
-from certcore.testing.conformance.ca_module.recording import Call, CallWatch, Recorder, recorded
 from certcore.testing.conformance.ca_module.setup import ModuleSetup
+from certcore.testing.conformance.recording import Call, CallWatch, Recorder, recorded
 from certcore.testing.conformance.values import NotApplicableError, RuleBrokenError
 from certcore.testing.module_harness import ModuleHarness
 

@@ -13,14 +13,16 @@ from certcore.model.form import secret_fields as secret_fields_of
 from certcore.model.names import DnsName
 from certcore.testing.conformance.ca_module.evidence import ModuleEvidence, Trial, result_of
 from certcore.testing.conformance.values import (
-    ConformanceCheck,
     NotApplicableError,
     RuleBrokenError,
     Suite,
+    check_of,
     require,
 )
 
 __all__ = ["FORMS"]
+
+_check: Final = check_of(Suite.CA_MODULE, needs=("profile",))
 
 #: Words in the name of a setting that holds a secret.
 _SECRET_WORDS: Final = re.compile(
@@ -153,17 +155,6 @@ def _refused_names(evidence: ModuleEvidence) -> None:
 def _certificate_settings(trial: Trial) -> Any:
     certificate_id = trial.requested()
     return trial.harness.work(certificate_id).settings
-
-
-def _check(name: str, rule: str, why: str, test: object, *, needs: tuple[str, ...] = ("profile",)) -> ConformanceCheck:
-    return ConformanceCheck(
-        subject=Suite.CA_MODULE,
-        name=name,
-        rule=rule,
-        why=why,
-        needs=needs,
-        test=test,  # type: ignore[arg-type]
-    )
 
 
 #: In the order in which they are run.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import Final
 
@@ -14,10 +14,10 @@ from certcore.errors import X509Error
 from certcore.ports.ca_module import Issued
 from certcore.testing.conformance.ca_module.evidence import ModuleEvidence
 from certcore.testing.conformance.values import (
-    ConformanceCheck,
     NotApplicableError,
     RuleBrokenError,
     Suite,
+    check_of,
     require,
 )
 from certcore.x509.chain import Chain, parse_certificates, parse_chain
@@ -25,6 +25,8 @@ from certcore.x509.chain_path import is_ca
 from certcore.x509.leaf_checks import LeafFault, LeafJudgement, judge_leaf
 
 __all__ = ["LEAVES"]
+
+_check: Final = check_of(Suite.CA_MODULE, always=("step-type",))
 
 #: A serial number has at most 20 octets (RFC 5280 section 4.1.2.2).
 _LONGEST_SERIAL: Final = 160
@@ -126,14 +128,6 @@ def _server_auth(evidence: ModuleEvidence) -> None:
             continue
         text = "The leaf's extended key usage lacks serverAuth, so clients refuse it for a TLS server."
         require(ExtendedKeyUsageOID.SERVER_AUTH in usage, text)
-
-
-def _check(
-    name: str, rule: str, why: str, test: Callable[[ModuleEvidence], None], *, needs: tuple[str, ...] = ()
-) -> ConformanceCheck:
-    return ConformanceCheck(
-        subject=Suite.CA_MODULE, name=name, rule=rule, why=why, needs=("step-type", *needs), test=test
-    )
 
 
 #: In the order in which they are run.

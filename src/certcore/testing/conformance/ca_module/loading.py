@@ -15,14 +15,16 @@ from certcore.messages import Message
 from certcore.ports.plugins import PluginFailure
 from certcore.testing.conformance.ca_module.evidence import ModuleEvidence
 from certcore.testing.conformance.values import (
-    ConformanceCheck,
     NotApplicableError,
     RuleBrokenError,
     Suite,
+    check_of,
     require,
 )
 
 __all__ = ["LOADING"]
+
+_check: Final = check_of(Suite.CA_MODULE)
 
 #: The check that tells of a refusal, by the key of its reason.
 _CHECKS: Final = {
@@ -150,17 +152,6 @@ def _import_output(module: str, path: str) -> str:
     if run.returncode:
         raise NotApplicableError(f"{module} cannot be imported in a new interpreter.")
     return run.stdout + run.stderr
-
-
-def _check(name: str, rule: str, why: str, test: object, *, needs: tuple[str, ...] = ()) -> ConformanceCheck:
-    return ConformanceCheck(
-        subject=Suite.CA_MODULE,
-        name=name,
-        rule=rule,
-        why=why,
-        needs=needs,
-        test=test,  # type: ignore[arg-type]
-    )
 
 
 #: In the order in which they are run.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from attrs import evolve
@@ -22,17 +22,19 @@ from certcore.ports.module_files import SupportsFiles
 from certcore.services.module_actions import sound_certificate_actions, sound_profile_actions
 from certcore.services.module_files import sound_files
 from certcore.testing.conformance.ca_module.evidence import ModuleEvidence, Trial, result_of
-from certcore.testing.conformance.ca_module.recording import PAGE_METHODS
+from certcore.testing.conformance.recording import PAGE_METHODS
 from certcore.testing.conformance.values import (
-    ConformanceCheck,
     NotApplicableError,
     RuleBrokenError,
     Suite,
+    check_of,
     require,
 )
 from certcore.translations import Translator, translator
 
 __all__ = ["PAGES"]
+
+_check: Final = check_of(Suite.CA_MODULE, needs=("issues",))
 
 _MOST_HINTS: Final = 200
 _MOST_HINT_TEXT: Final = 256 * 1024
@@ -243,12 +245,6 @@ def _messages(value: object) -> Iterator[Message]:
         attributes: Any = getattr(type(value), "__attrs_attrs__", ())
         for attribute in attributes:
             yield from _messages(getattr(value, attribute.name))
-
-
-def _check(
-    name: str, rule: str, why: str, test: Callable[[ModuleEvidence], None], *, needs: tuple[str, ...] = ("issues",)
-) -> ConformanceCheck:
-    return ConformanceCheck(subject=Suite.CA_MODULE, name=name, rule=rule, why=why, needs=needs, test=test)
 
 
 #: In the order in which they are run.

@@ -30,14 +30,16 @@ from certcore.ports.ca_module import (
 )
 from certcore.testing.conformance.ca_module.evidence import ModuleEvidence, Trial, result_of
 from certcore.testing.conformance.values import (
-    ConformanceCheck,
     NotApplicableError,
     RuleBrokenError,
     Suite,
+    check_of,
     require,
 )
 
 __all__ = ["POWERS"]
+
+_check: Final = check_of(Suite.CA_MODULE, needs=("issues",))
 
 _REASON: Final = RevocationReason.SUPERSEDED
 
@@ -216,12 +218,6 @@ def _deletion(evidence: ModuleEvidence) -> None:
     certificate = trial.core.certificates.get(certificate_id)
     for _ in range(2):
         _nothing(trial.call("certificate_deleted", certificate, trial.context))
-
-
-def _check(
-    name: str, rule: str, why: str, test: Callable[[ModuleEvidence], None], *, needs: tuple[str, ...] = ("issues",)
-) -> ConformanceCheck:
-    return ConformanceCheck(subject=Suite.CA_MODULE, name=name, rule=rule, why=why, needs=needs, test=test)
 
 
 #: In the order in which they are run.

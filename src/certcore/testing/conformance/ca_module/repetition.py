@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import os
-import select
-import signal
 import sys
-import threading
-import types
-import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from typing import Any, Final
-
-from attrs import frozen
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Final
 
 from certcore.errors import CertCoreError
 from certcore.model.lifecycle import Status
 from certcore.ports.ca_module import CAModule, Issued
 from certcore.testing.conformance.ca_module.evidence import ModuleEvidence, Trial
+from certcore.testing.conformance.memory import Memory
+from certcore.testing.conformance.processes import DEADLINE, all_at_once, forked
 from certcore.testing.conformance.values import (
-    ConformanceCheck,
     NotApplicableError,
     RuleBrokenError,
     Suite,
+    check_of,
     require,
 )
 from certcore.x509.chain import parse_chain
@@ -31,8 +27,7 @@ from certcore.x509.leaf_checks import LeafFault, judge_leaf
 
 __all__ = ["REPETITION"]
 
-#: On the real clock: how long threads and a forked process may take, in seconds.
-_DEADLINE: Final = 60.0
+_check: Final = check_of(Suite.CA_MODULE, needs=("issues",))
 _STEPS_BEFORE_DELETION: Final = (0, 1, 2, 4)
 
 
@@ -63,74 +58,11 @@ def _orders_once(evidence: ModuleEvidence) -> None:
     require(placed <= 1, f"{placed} orders were placed for one issuance, because steps were repeated.")
 
 
-@frozen(eq=False)
-class _Memory:
-    """What an object, its classes or a Python module remembers, to put it back later."""
-
-    owner: Any
-    values: Mapping[str, Any]
-
-    @staticmethod
-    def of(owner: Any, names: Iterator[str]) -> _Memory:
-        """What the owner has under these names now."""
-        values = vars(owner)
-        return _Memory(owner, {name: _copied(values[name]) for name in names if name in values})
-
-    def restore(self) -> None:
-        """Put it back: containers get back what was in them, and attributes that are new are removed."""
-        values = vars(self.owner)
-        for name, value in self.values.items():
-            if isinstance(values.get(name), dict | list | set | bytearray) and type(value) is type(values[name]):
-                _refill(values[name], _copied(value))
-            elif values.get(name) is not value:
-                _assign(self.owner, name, _copied(value))
-        for name in [name for name in values if name not in self.values and self._is_forgotten(name)]:
-            _delete(self.owner, name)
-
-    def _is_forgotten(self, name: str) -> bool:
-        return not isinstance(self.owner, type | types.ModuleType) and not name.startswith("__")
+def _object_memory(module: CAModule) -> list[Memory]:
+    return [Memory.of(module, iter(list(vars(module))))] if hasattr(module, "__dict__") else []
 
 
-def _copied(value: Any) -> Any:
-    """A copy of containers, and of the containers in them; other objects stay the same."""
-    match value:
-        case dict():
-            return {key: _copied(item) for key, item in value.items()}
-        case list():
-            return [_copied(item) for item in value]
-        case set() | bytearray():
-            return type(value)(value)
-        case _:
-            return value
-
-
-def _refill(container: Any, value: Any) -> None:
-    if isinstance(container, bytearray | list):
-        container[:] = value
-    else:
-        container.clear()
-        container.update(value)
-
-
-def _assign(owner: Any, name: str, value: Any) -> None:
-    try:
-        setattr(owner, name, value)
-    except (AttributeError, TypeError):
-        object.__setattr__(owner, name, value)
-
-
-def _delete(owner: Any, name: str) -> None:
-    try:
-        delattr(owner, name)
-    except (AttributeError, TypeError):
-        object.__delattr__(owner, name)
-
-
-def _object_memory(module: CAModule) -> list[_Memory]:
-    return [_Memory.of(module, iter(list(vars(module))))] if hasattr(module, "__dict__") else []
-
-
-def _global_memory(module: CAModule) -> list[_Memory]:
+def _global_memory(module: CAModule) -> list[Memory]:
     """What the module's classes and their Python modules keep in containers and counters."""
     memories = []
     for kind in type(module).__mro__:
@@ -143,11 +75,11 @@ def _global_memory(module: CAModule) -> list[_Memory]:
                     for name, value in vars(owner).items()
                     if type(value) in (dict, list, set, bytearray, int) and not name.startswith("__")
                 ]
-                memories.append(_Memory.of(owner, iter(names)))
+                memories.append(Memory.of(owner, iter(names)))
     return memories
 
 
-def _in_new_process(evidence: ModuleEvidence, memories: Callable[[CAModule], list[_Memory]], what: str) -> None:
+def _in_new_process(evidence: ModuleEvidence, memories: Callable[[CAModule], list[Memory]], what: str) -> None:
     trial = evidence.trial()
     pristine = memories(trial.module)
     certificate_id = trial.requested()
@@ -204,27 +136,14 @@ def _require_own_leaves(trial: Trial, ids: list[str], when: str) -> None:
 def _threads(evidence: ModuleEvidence) -> None:
     trial = evidence.trial()
     ids = [trial.requested(number) for number in range(len(evidence.setup.domains))]
-    together = threading.Barrier(len(ids))
-    errors: list[BaseException] = []
 
     def run(certificate_id: str) -> None:
-        try:
-            together.wait(_DEADLINE)
-            for _ in range(100):
-                if trial.status(certificate_id) in (Status.ACTIVE, Status.ERROR):
-                    return
-                trial.step(certificate_id)
-        except BaseException as error:  # isolation: it is told by the thread that waits
-            errors.append(error)
+        for _ in range(100):
+            if trial.status(certificate_id) in (Status.ACTIVE, Status.ERROR):
+                return
+            trial.step(certificate_id)
 
-    threads = [threading.Thread(target=run, args=(each,), daemon=True) for each in ids]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(_DEADLINE)
-    require(not any(thread.is_alive() for thread in threads), "Two threads wait for each other in the module.")
-    for error in errors:
-        raise RuleBrokenError(f"In several threads at once a step raised {type(error).__name__}.")
+    all_at_once([partial(run, each) for each in ids])
     _require_own_leaves(trial, ids, "of several in threads of their own")
 
 
@@ -233,8 +152,8 @@ def _fork(evidence: ModuleEvidence) -> None:
         raise NotApplicableError("This system has no fork.")
     trial = evidence.trial()
     trial.issued(0)
-    detail = _forked(lambda: _fork_fault(trial))
-    require(detail is not None, f"A process that was forked off did not come back within {_DEADLINE:g} seconds.")
+    detail = forked(lambda: _fork_fault(trial))
+    require(detail is not None, f"A process that was forked off did not come back within {DEADLINE:g} seconds.")
     require(not detail, f"In a process that was forked off: {detail}")
 
 
@@ -246,44 +165,6 @@ def _fork_fault(trial: Trial) -> str:
     except RuleBrokenError as fault:
         return str(fault)
     return ""
-
-
-def _forked(function: Callable[[], str]) -> str | None:
-    """The text that a function returns in a forked process; None when it does not return in time."""
-    ours, theirs = os.pipe()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # other threads exist where a test runner has some
-        child = os.fork()
-    if child == 0:
-        os.close(ours)
-        try:
-            os.write(theirs, function().encode("utf-8", "replace")[:2000])
-        except BaseException as error:  # isolation: nothing may leave the child but its exit
-            os.write(theirs, type(error).__name__.encode())
-        finally:
-            os._exit(0)
-    os.close(theirs)
-    try:
-        return _read_all(ours)
-    finally:
-        os.close(ours)
-        _end(child)
-
-
-def _read_all(descriptor: int) -> str | None:
-    parts: list[bytes] = []
-    while select.select([descriptor], [], [], _DEADLINE)[0]:
-        part = os.read(descriptor, 4096)
-        if not part:
-            return b"".join(parts).decode("utf-8", "replace")
-        parts.append(part)
-    return None
-
-
-def _end(child: int) -> None:
-    with suppress(ProcessLookupError):
-        os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
 
 
 @contextmanager
@@ -348,12 +229,6 @@ def _renewed(evidence: ModuleEvidence) -> None:
     require(leaf != before, "A certificate that is renewed does not get a new leaf.")
     serials = {each.serial_hex for each in (before, leaf) if each is not None}
     require(len(serials) == 2, "The renewed leaf has the serial number of the one before.")  # noqa: PLR2004 - two leaves
-
-
-def _check(
-    name: str, rule: str, why: str, test: Callable[[ModuleEvidence], None], *, needs: tuple[str, ...] = ("issues",)
-) -> ConformanceCheck:
-    return ConformanceCheck(subject=Suite.CA_MODULE, name=name, rule=rule, why=why, needs=needs, test=test)
 
 
 _CLEANED_UP: Final = ("clean-up", "clean-up-twice", "clean-up-nothing", "taken-back")

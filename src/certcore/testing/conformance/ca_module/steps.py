@@ -16,9 +16,11 @@ from certcore.model.notes import LONGEST_NOTE, MOST_NOTES
 from certcore.model.plugin_results import UnexpectedResultError, conform, plain_json, with_article
 from certcore.ports.ca_module import Failed, Issued, StepResult, SupportsCleanUp, Waiting
 from certcore.testing.conformance.ca_module.evidence import FirstIssuance, ModuleEvidence
-from certcore.testing.conformance.values import ConformanceCheck, RuleBrokenError, Suite, require
+from certcore.testing.conformance.values import ConformanceCheck, RuleBrokenError, Suite, check_of, require
 
 __all__ = ["STEPS", "issues"]
+
+_check: Final = check_of(Suite.CA_MODULE, always=("request",))
 
 _PRIVATE_KEY: Final = "PRIVATE KEY-----"
 #: How far ahead a step may ask to be looked at again.
@@ -187,17 +189,6 @@ def _log(evidence: ModuleEvidence) -> None:
 def _issues(evidence: ModuleEvidence) -> None:
     first = evidence.first
     first.trial.require_active(first.certificate)
-
-
-def _check(name: str, rule: str, why: str, test: object, *, needs: tuple[str, ...] = ()) -> ConformanceCheck:
-    return ConformanceCheck(
-        subject=Suite.CA_MODULE,
-        name=name,
-        rule=rule,
-        why=why,
-        needs=("request", *needs),
-        test=test,  # type: ignore[arg-type]
-    )
 
 
 _SOUND: Final = ("step-returns", "step-type")
