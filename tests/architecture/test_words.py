@@ -21,14 +21,6 @@ _KEPT_NAMES = {
 
 #: Files whose locals are still to be renamed; strike off what is done.
 _NOT_YET = (
-    # Being rewritten, with names of their own.
-    "certcore/adapters/memory_deliveries.py",
-    "certcore/adapters/memory_timelines.py",
-    "certcore/adapters/sql/",
-    "certcore/contrib/webhook.py",
-    "certcore/engine/outbox.py",
-    "certcore/serialization.py",
-    "certcore/testing/contracts/deliveries.py",
     "certcore_puq_acme/dns/",
     "certcore_puq_acme/module.py",
     "certcore_puq_acme/orders/",

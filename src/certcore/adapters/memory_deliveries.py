@@ -129,12 +129,12 @@ class MemoryDeliveries:
     def repair(self, *, now: datetime, limit: int) -> int:
         """Make due what is further ahead than it can be, and end leases likewise."""
         late = [cursor for cursor in self._sorted() if is_ahead(cursor.due_at, now, LONGEST_RETRY)]
-        held = [cursor for cursor in self._sorted() if is_ahead(cursor.lease_until, now, LONGEST_LEASE)]
+        leased_too_long = [cursor for cursor in self._sorted() if is_ahead(cursor.lease_until, now, LONGEST_LEASE)]
         for cursor in late[:limit]:
             self._put(evolve(cursor, due_at=now))
-        for cursor in held[:limit]:
+        for cursor in leased_too_long[:limit]:
             self._put(evolve(self.record.cursors[cursor.certificate_id, cursor.observer], lease_until=None))
-        return min(max(len(late), len(held)), limit)
+        return min(max(len(late), len(leased_too_long)), limit)
 
     def known_observers(self, *, lock: bool = False) -> Sequence[KnownObserver]:
         """All observers that are known."""

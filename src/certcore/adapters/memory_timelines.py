@@ -53,12 +53,14 @@ class MemoryEvents:
 
     def of_certificate(self, certificate_id: str, *, limit: int = 200) -> Sequence[Event]:
         """The newest events of a certificate, oldest first."""
-        return [one for one in self.record.events if one.certificate_id == certificate_id][-limit:]
+        return [event for event in self.record.events if event.certificate_id == certificate_id][-limit:]
 
     def following(self, certificate_id: str, number: int, *, limit: int = 200) -> Sequence[Event]:
         """The events of a certificate that follow one of its numbers."""
-        found = [one for one in self.record.events if one.certificate_id == certificate_id and one.number > number]
-        return found[:limit]
+        following = [
+            event for event in self.record.events if event.certificate_id == certificate_id and event.number > number
+        ]
+        return following[:limit]
 
     def after(self, sequence: int, *, limit: int = 100) -> Sequence[Event]:
         """The events of all certificates that follow a sequence number."""
@@ -97,7 +99,7 @@ class MemoryTimelines:
 
     def seal_all(self, key: bytes) -> int:
         """Seal the timelines that have no seal."""
-        unsealed = [one for one in self.record.timelines.values() if not one.seal]
-        for one in unsealed:
-            self.record.timelines[one.certificate_id] = evolve(one, seal=seal_of(one, key))
+        unsealed = [timeline for timeline in self.record.timelines.values() if not timeline.seal]
+        for timeline in unsealed:
+            self.record.timelines[timeline.certificate_id] = evolve(timeline, seal=seal_of(timeline, key))
         return len(unsealed)

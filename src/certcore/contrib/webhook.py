@@ -112,12 +112,12 @@ def verify_signature(
     if now.utcoffset() is None:
         raise InvalidInputError("now", "a moment needs its time zone.")
     text = signature.decode("latin-1") if isinstance(signature, bytes) else signature
-    found = _SIGNATURE.fullmatch(text) if text and len(text) <= _MAX_HEADER else None
-    if found is None:
+    match = _SIGNATURE.fullmatch(text) if text and len(text) <= _MAX_HEADER else None
+    if match is None:
         return False
-    seconds, given = found[1], found[2].split(",v1=")[1:]
+    seconds, signatures = match[1], match[2].split(",v1=")[1:]
     expected = [_hmac(secret, seconds, body) for secret in secrets]
-    matches = [hmac.compare_digest(one, other) for one in expected for other in given]
+    matches = [hmac.compare_digest(ours, theirs) for ours in expected for theirs in signatures]
     return any(matches) and abs(now.timestamp() - int(seconds)) <= tolerance.total_seconds()
 
 
@@ -130,11 +130,11 @@ def _tuple(secrets: Iterable[Secret] | Secret) -> tuple[Secret, ...]:
 
 
 def _check_secrets(_: object, attribute: Attribute[Any], secrets: tuple[Secret, ...]) -> None:
-    if not all(isinstance(one, Secret) for one in secrets):
+    if not all(isinstance(secret, Secret) for secret in secrets):
         raise InvalidInputError(attribute.name, "a list of Secret is needed.")
     if len(secrets) > _MAX_SECRETS:
         raise InvalidInputError(attribute.name, f"more than {_MAX_SECRETS} are too many.")
-    if any(len(one.reveal()) < _MIN_SECRET for one in secrets):
+    if any(len(secret.reveal()) < _MIN_SECRET for secret in secrets):
         raise InvalidInputError(
             attribute.name,
             f"one is shorter than {_MIN_SECRET} bytes, and could be guessed.",

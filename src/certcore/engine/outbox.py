@@ -116,7 +116,9 @@ class Outbox:
         now = self.environment.now()
         here = self.plugins.observers
         with self.storage.write() as transaction:
-            known = {one.name for one in transaction.deliveries.known_observers() if not is_gone(one, now)}
+            known = {
+                observer.name for observer in transaction.deliveries.known_observers() if not is_gone(observer, now)
+            }
             offered = transaction.deliveries.offer(observers=known.union(here), now=now, limit=_BATCH)
             claimed = transaction.deliveries.claim_due(
                 observers=here,
@@ -137,9 +139,9 @@ class Outbox:
                     for number in {cursor.delivered for cursor in cursors}
                 }
             with self.leases.keep(*cursors):
-                told = [self._tell(cursor, events[cursor.delivered]) for cursor in cursors]
+                settled = [self._tell(cursor, events[cursor.delivered]) for cursor in cursors]
             with self.storage.write() as transaction:
-                for cursor in filter(None, told):
+                for cursor in filter(None, settled):
                     try:
                         transaction.deliveries.settle(cursor)
                     except LeaseLostError:

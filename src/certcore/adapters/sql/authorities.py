@@ -71,8 +71,8 @@ class SqlAuthorities:
             raise AlreadyExistsError("authority", authority.name) from None
         if done.rowcount == 0:
             stored = self.connection.execute(_AUTHORITY, {"row_id": authority.id}).one_or_none()
-            found = None if stored is None else stored.version
-            raise StaleWriteError("authority", authority.id, expected=authority.version, found=found)
+            stored_version = None if stored is None else stored.version
+            raise StaleWriteError("authority", authority.id, expected=authority.version, found=stored_version)
         return saved
 
     def delete(self, authority_id: str) -> None:

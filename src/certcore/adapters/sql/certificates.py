@@ -128,8 +128,8 @@ class SqlCertificates:
             raise NotFoundError("authority", certificate.authority_id or "") from None
         if done.rowcount == 0:
             versions = sa.select(certificates.c.version).where(certificates.c.id == certificate.id)
-            found = self.connection.execute(versions).scalar_one_or_none()
-            raise StaleWriteError("certificate", certificate.id, expected=certificate.version, found=found)
+            stored_version = self.connection.execute(versions).scalar_one_or_none()
+            raise StaleWriteError("certificate", certificate.id, expected=certificate.version, found=stored_version)
         self._save_names(saved)
         self._save_fallbacks(saved)
         return saved
@@ -207,20 +207,20 @@ class SqlCertificates:
 
     def sharing(self, certificate: Certificate, *, limit: int = 20) -> Sequence[Certificate]:
         """Other certificates of the same owner that have a name of this one, or one that covers it."""
-        wanted = names.c.name.in_(sorted(covering_names(certificate.names)))
+        has_name = names.c.name.in_(sorted(covering_names(certificate.names)))
         ranges = [
             names.c.reversed.startswith(reversed_labels(name.base.ascii))
             for name in certificate.names
             if name.is_wildcard
         ]
-        found = (
+        sharing_ids = (
             sa.select(names.c.certificate_id)
             .where(names.c.owner == certificate.owner, names.c.certificate_id != certificate.id)
-            .where(sa.or_(wanted, *ranges))
+            .where(sa.or_(has_name, *ranges))
             .distinct()
         )
         table = certificates.c
-        statement = certificates.select().where(table.id.in_(found)).order_by(table.domain, table.id)
+        statement = certificates.select().where(table.id.in_(sharing_ids)).order_by(table.domain, table.id)
         others = [mapping.certificate_of(row) for row in self.connection.execute(statement.limit(_MOST_LOOKED_AT))]
         return [other for other in others if share_names(other.names, certificate.names)][:limit]
 
@@ -250,10 +250,10 @@ class SqlCertificates:
                 statement = statement.where(sa.exists().where(theirs, certificates.c.owner == owner))
             ids.update(self.connection.execute(statement).scalars())
         table = certificates.c
-        wanted = certificates.select().where(table.id.in_(ids)).order_by(table.domain, table.id).limit(limit)
+        matching = certificates.select().where(table.id.in_(ids)).order_by(table.domain, table.id).limit(limit)
         if owner is not None:
-            wanted = wanted.where(table.owner == owner)
-        return [mapping.certificate_of(row) for row in self.connection.execute(wanted)] if ids else []
+            matching = matching.where(table.owner == owner)
+        return [mapping.certificate_of(row) for row in self.connection.execute(matching)] if ids else []
 
     def count_by_status(
         self, *, authority_id: str | None = None, owner: str | None = None, at_most: int | None = None
@@ -351,13 +351,13 @@ class SqlIssuances:
 
     def live(self, certificate: Certificate, *, since: datetime) -> Sequence[Issuance]:
         """The live issuances, by number."""
-        wanted = {
+        params = {
             "row_id": certificate.id,
             "row_current": certificate.issuance_id,
             "row_active": certificate.active_issuance_id,
             "row_since": since,
         }
-        return [mapping.issuance_of(row) for row in self.connection.execute(_LIVE, wanted)]
+        return [mapping.issuance_of(row) for row in self.connection.execute(_LIVE, params)]
 
     def ended_keys(self, certificate_id: str, *, before: datetime, kept: SecretName) -> Collection[SecretName]:
         """The stored private keys of expired leaves."""

@@ -151,17 +151,17 @@ class SqlDeliveries:
 
     def is_due(self, *, observers: Collection[str], now: datetime) -> bool:
         """Whether anything is to be offered, or to be delivered to these observers."""
-        wanted = {"row_observers": sorted(observers), "row_now": now}
-        return bool(self.connection.execute(_IS_DUE, wanted).scalar_one())
+        params = {"row_observers": sorted(observers), "row_now": now}
+        return bool(self.connection.execute(_IS_DUE, params).scalar_one())
 
     def offer(self, *, observers: Collection[str], now: datetime, limit: int) -> int:
         """Bring the cursors of pending timelines up to their end; what another transaction has locked is left."""
         pending = self.connection.execute(_PENDING, {"row_limit": limit}).all()
         if not pending:
             return 0
-        these = {"row_ids": [row.certificate_id for row in pending], "row_observers": sorted(observers)}
-        there = {tuple(row) for row in self.connection.execute(_THERE, these)}
-        free = {tuple(row) for row in self.connection.execute(_FREE, these)}
+        params = {"row_ids": [row.certificate_id for row in pending], "row_observers": sorted(observers)}
+        there = {tuple(row) for row in self.connection.execute(_THERE, params)}
+        free = {tuple(row) for row in self.connection.execute(_FREE, params)}
         left = {certificate_id for certificate_id, _ in there - free}
         offered = {row.certificate_id: row.offered for row in pending if row.certificate_id not in left}
         if not offered:
@@ -174,8 +174,8 @@ class SqlDeliveries:
         ]
         if new:
             self.connection.execute(deliveries.insert(), [mapping.cursor_row(cursor) for cursor in new])
-        these["row_ids"] = sorted(offered)
-        self.connection.execute(_EXTEND, {**these, "row_now": now})
+        params["row_ids"] = sorted(offered)
+        self.connection.execute(_EXTEND, {**params, "row_now": now})
         self.connection.execute(_OFFERED, {"row_ids": sorted(offered)})
         return len(offered)
 
@@ -183,8 +183,8 @@ class SqlDeliveries:
         self, *, observers: Collection[str], now: datetime, owner: str, lease_until: datetime, limit: int
     ) -> Sequence[DeliveryCursor]:
         """Lease what is due; rows that another transaction is claiming are skipped."""
-        wanted = {"row_observers": sorted(observers), "row_now": now, "row_limit": limit}
-        due = [mapping.cursor_of(row) for row in self.connection.execute(_CLAIMABLE, wanted)]
+        params = {"row_observers": sorted(observers), "row_now": now, "row_limit": limit}
+        due = [mapping.cursor_of(row) for row in self.connection.execute(_CLAIMABLE, params)]
         if due:
             lease = {"new_owner": owner, "new_until": lease_until}
             self.connection.execute(_LEASE, [{**_key(cursor), **lease} for cursor in due])
@@ -228,10 +228,10 @@ class SqlDeliveries:
     def repair(self, *, now: datetime, limit: int) -> int:
         """Make due what is further ahead than it can be, and end leases likewise."""
         late, leased = now + LONGEST_RETRY + CLOCK_TOLERANCE, now + LONGEST_LEASE + CLOCK_TOLERANCE
-        held = sa.and_(deliveries.c.due_at.is_not(None), deliveries.c.lease_until > leased)
+        leased_too_long = sa.and_(deliveries.c.due_at.is_not(None), deliveries.c.lease_until > leased)
         return max(
             self._change(deliveries.c.due_at > late, {"due_at": now}, limit),
-            self._change(held, {"lease_until": None}, limit),
+            self._change(leased_too_long, {"lease_until": None}, limit),
         )
 
     def _change(self, condition: sa.ColumnElement[bool], values: dict[str, Any], limit: int) -> int:

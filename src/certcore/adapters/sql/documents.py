@@ -61,16 +61,16 @@ class SqlDocuments:
 
     def get_many(self, namespace: str, keys: Collection[str]) -> Mapping[str, Document]:
         """The named documents that exist."""
-        wanted = sorted(keys)
-        found: dict[str, Document] = {}
-        for start in range(0, len(wanted), _NAMED_AT_ONCE):
-            some = wanted[start : start + _NAMED_AT_ONCE]
-            values = {f"row_key_{number}": key for number, key in enumerate(some)}
-            statement = _documents_named(len(some), locked=self.writing)
+        sorted_keys = sorted(keys)
+        documents_by_key: dict[str, Document] = {}
+        for start in range(0, len(sorted_keys), _NAMED_AT_ONCE):
+            batch = sorted_keys[start : start + _NAMED_AT_ONCE]
+            values = {f"row_key_{number}": key for number, key in enumerate(batch)}
+            statement = _documents_named(len(batch), locked=self.writing)
             for row in self.connection.execute(statement, {"row_namespace": namespace, **values}):
-                if row.key in some:  # a collation may ignore case
-                    found[row.key] = Document(key=row.key, value=row.value, version=row.version)
-        return found
+                if row.key in batch:  # a collation may ignore case
+                    documents_by_key[row.key] = Document(key=row.key, value=row.value, version=row.version)
+        return documents_by_key
 
     def put(self, namespace: str, key: str, value: Mapping[str, Any], *, version: int | None = None) -> Document:
         """Store a document, if the stored version is the one demanded."""
@@ -82,10 +82,10 @@ class SqlDocuments:
             return Document(key=key, value=dict(value), version=stored)
         if insert_new(self.connection, documents, row):
             return Document(key=key, value=dict(value), version=1)
-        found = self.connection.execute(_DOCUMENT_VERSION, this).scalar_one()
+        stored_version = self.connection.execute(_DOCUMENT_VERSION, this).scalar_one()
         if version is not None:
-            raise StaleWriteError("document", key, expected=version, found=found)
-        return self._replace(this, Document(key=key, value=dict(value), version=found + 1))
+            raise StaleWriteError("document", key, expected=version, found=stored_version)
+        return self._replace(this, Document(key=key, value=dict(value), version=stored_version + 1))
 
     def _replace(self, this: Mapping[str, Any], document: Document) -> Document:
         """Replace the previous version of a document.
@@ -96,8 +96,8 @@ class SqlDocuments:
         before = document.version - 1
         row = {**this, "row_version": before, "value": document.value, "version": document.version}
         if self.connection.execute(_DOCUMENT_UPDATE, row).rowcount == 0:
-            found = self.connection.execute(_DOCUMENT_VERSION, this).scalar_one_or_none()
-            raise StaleWriteError("document", document.key, expected=before, found=found)
+            stored_version = self.connection.execute(_DOCUMENT_VERSION, this).scalar_one_or_none()
+            raise StaleWriteError("document", document.key, expected=before, found=stored_version)
         return document
 
     def delete(self, namespace: str, key: str) -> None:
@@ -106,21 +106,21 @@ class SqlDocuments:
 
     def delete_prefix(self, namespace: str, prefix: str) -> None:
         """Delete all documents whose key begins with a prefix."""
-        wanted: dict[str, Any] = {"row_namespace": namespace, "row_from": prefix}
+        params: dict[str, Any] = {"row_namespace": namespace, "row_from": prefix}
         below = after_prefix(prefix)
         if below is None:
-            self.connection.execute(_DOCUMENTS_DELETE, wanted)
+            self.connection.execute(_DOCUMENTS_DELETE, params)
         else:
-            self.connection.execute(_DOCUMENTS_DELETE_BELOW, {**wanted, "row_below": below})
+            self.connection.execute(_DOCUMENTS_DELETE_BELOW, {**params, "row_below": below})
 
     def list(self, namespace: str, *, prefix: str = "", after: str = "", limit: int = 10_000) -> Sequence[Document]:
         """The documents whose key begins with ``prefix`` and follows ``after``, by key."""
         # One more than wanted, as the first may be ``after`` itself.
-        wanted: dict[str, Any] = {"row_namespace": namespace, "row_from": max(prefix, after), "row_limit": limit + 1}
+        params: dict[str, Any] = {"row_namespace": namespace, "row_from": max(prefix, after), "row_limit": limit + 1}
         below = after_prefix(prefix)
         if below is None:
-            rows = self.connection.execute(_DOCUMENTS, wanted)
+            rows = self.connection.execute(_DOCUMENTS, params)
         else:
-            rows = self.connection.execute(_DOCUMENTS_BELOW, {**wanted, "row_below": below})
-        found = [Document(key=row.key, value=row.value, version=row.version) for row in rows]
-        return [document for document in found if document.key != after][:limit]
+            rows = self.connection.execute(_DOCUMENTS_BELOW, {**params, "row_below": below})
+        listed = [Document(key=row.key, value=row.value, version=row.version) for row in rows]
+        return [document for document in listed if document.key != after][:limit]

@@ -61,8 +61,8 @@ class SqlPreflights:
         if not self._exists(preflight.certificate_id):
             raise NotFoundError("certificate", preflight.certificate_id)
         stored = self.get(preflight.certificate_id)
-        found = None if stored is None else stored.version
-        raise StaleWriteError("preflight", preflight.certificate_id, expected=preflight.version, found=found)
+        stored_version = None if stored is None else stored.version
+        raise StaleWriteError("preflight", preflight.certificate_id, expected=preflight.version, found=stored_version)
 
     def _exists(self, certificate_id: str) -> bool:
         rows = self.connection.execute(_CERTIFICATE, {"row_id": certificate_id})

@@ -133,15 +133,15 @@ class SqlSchedules:
         # More than needed, because other workers choose the same rows.
         choice = {"row_now": now, "row_limit": limit + _CANDIDATES // 10}
         ids = list(self.connection.execute(_MOST_URGENT, choice).scalars())
-        found: list[Schedule] = []
+        locked: list[Schedule] = []
         for start in range(0, len(ids), limit):
-            wanted = {"row_now": now, "row_ids": ids[start : start + limit], "row_limit": limit - len(found)}
-            found += map(mapping.schedule_of, self.connection.execute(_LOCK_FREE, wanted))
-            if len(found) == limit:
+            params = {"row_now": now, "row_ids": ids[start : start + limit], "row_limit": limit - len(locked)}
+            locked += map(mapping.schedule_of, self.connection.execute(_LOCK_FREE, params))
+            if len(locked) == limit:
                 break
-        if found:
-            self.connection.execute(_LEASE_ALL, {**lease, "row_ids": [schedule.certificate_id for schedule in found]})
-        leased = (evolve(each, lease_owner=owner, lease_until=lease_until, token=each.token + 1) for each in found)
+        if locked:
+            self.connection.execute(_LEASE_ALL, {**lease, "row_ids": [schedule.certificate_id for schedule in locked]})
+        leased = (evolve(each, lease_owner=owner, lease_until=lease_until, token=each.token + 1) for each in locked)
         return sorted(leased, key=lambda schedule: schedule.urgency)
 
     def due(self, *, now: datetime, limit: int) -> Sequence[str]:
@@ -173,14 +173,14 @@ class SqlSchedules:
         stored = self.get(schedule.certificate_id)
         if stored.token != schedule.token:
             raise LeaseLostError(schedule.certificate_id)
-        asked = evolve(schedule, due_at=stored.due_at, attempts=stored.attempts)
-        self.save(asked)
-        return asked
+        merged = evolve(schedule, due_at=stored.due_at, attempts=stored.attempts)
+        self.save(merged)
+        return merged
 
     def take_over(self, certificate_id: str, *, due_at: datetime | None, attempts: int | None = None) -> Schedule:
         """End any lease and raise the token."""
         stored = self.get(certificate_id)
-        taken = evolve(
+        taken_over = evolve(
             stored,
             due_at=due_at,
             attempts=stored.attempts if attempts is None else attempts,
@@ -189,9 +189,9 @@ class SqlSchedules:
             token=stored.token + 1,
             written_at=due_at,
         )
-        row = mapping.schedule_row(taken)
+        row = mapping.schedule_row(taken_over)
         self.connection.execute(_SCHEDULE_UPDATE, {"row_id": row.pop("certificate_id"), **row})
-        return taken
+        return taken_over
 
     def repair(self, *, now: datetime, limit: int) -> int:
         """Make schedules of a wrong clock due, and end leases that are longer than possible."""
@@ -199,12 +199,12 @@ class SqlSchedules:
         sleeps, leased = written + LONGEST_SLEEP, written + LONGEST_LEASE
         asleep = sa.or_(schedules.c.due_at.is_(None), schedules.c.due_at > now)
         due, free = {"due_at": now}, {"lease_owner": "", "lease_until": None}
-        found = [
+        repaired = [
             self._change(sa.and_(schedules.c.written_at > written, asleep), due, limit),
             self._change(sa.and_(schedules.c.written_at.is_(None), schedules.c.due_at > sleeps), due, limit),
             self._change(schedules.c.lease_until > leased, free, limit),
         ]
-        return max(found)
+        return max(repaired)
 
     def _change(self, condition: sa.ColumnElement[bool], values: dict[str, Any], limit: int) -> int:
         """Update up to ``limit`` rows; rows that another transaction has locked are skipped."""

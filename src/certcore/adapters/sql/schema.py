@@ -36,9 +36,9 @@ def bring_up_to_date(connection: sa.Connection, lock: Callable[[sa.Connection], 
     connection.rollback()
     with _without_foreign_keys(connection):
         lock(connection)
-        found = revision_of(connection)
-        if found != HEAD:
-            _migrate(connection, found)
+        revision = revision_of(connection)
+        if revision != HEAD:
+            _migrate(connection, revision)
         connection.commit()
 
 
@@ -49,13 +49,13 @@ def require_up_to_date(connection: sa.Connection) -> None:
         DatabaseOutdatedError: It has no tables yet, or those of an older certcore.
         DatabaseTooNewError: The revision is none that this certcore knows.
     """
-    found = revision_of(connection)
+    revision = revision_of(connection)
     connection.rollback()
-    if found == HEAD:
+    if revision == HEAD:
         return
-    if found is None or found < HEAD:  # revisions are numbers of four digits
-        raise DatabaseOutdatedError(found, HEAD)
-    raise DatabaseTooNewError(found, HEAD)
+    if revision is None or revision < HEAD:  # revisions are numbers of four digits
+        raise DatabaseOutdatedError(revision, HEAD)
+    raise DatabaseTooNewError(revision, HEAD)
 
 
 @contextmanager
@@ -81,7 +81,7 @@ def revision_of(connection: sa.Connection) -> str | None:
     return connection.execute(sa.text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar_one_or_none()  # noqa: S608
 
 
-def _migrate(connection: sa.Connection, found: str | None) -> None:
+def _migrate(connection: sa.Connection, revision: str | None) -> None:
     from alembic import command  # noqa: PLC0415 - 0.1 s that an up-to-date database does not need
     from alembic.config import Config  # noqa: PLC0415
     from alembic.script import ScriptDirectory  # noqa: PLC0415
@@ -89,8 +89,8 @@ def _migrate(connection: sa.Connection, found: str | None) -> None:
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
-    if found is not None:
+    if revision is not None:
         known = {revision.revision for revision in ScriptDirectory.from_config(config).walk_revisions()}
-        if found not in known:
-            raise DatabaseTooNewError(found, HEAD)
+        if revision not in known:
+            raise DatabaseTooNewError(revision, HEAD)
     command.upgrade(config, "head")

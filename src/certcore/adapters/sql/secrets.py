@@ -78,12 +78,12 @@ class SqlSecrets:
 
     def key_ids(self) -> Sequence[str]:
         """The ids of the keys that secrets are sealed with."""
-        found: list[str] = []  # one lookup per key: DISTINCT would read every row
+        key_ids: list[str] = []  # one lookup per key: DISTINCT would read every row
         following = self.connection.execute(_FIRST_KEY).scalar_one()
         while following is not None:
-            found.append(following)
+            key_ids.append(following)
             following = self.connection.execute(_NEXT_KEY, {"row_key": following}).scalar_one()
-        return found
+        return key_ids
 
     def count_by_key(self) -> Mapping[str, int]:
         """How many secrets are sealed with each key."""
@@ -95,15 +95,15 @@ class SqlSecrets:
         """Secrets that are sealed with another key than this one, by name."""
         column = secrets.c
         statement = _SEALED_OTHERWISE
-        wanted: dict[str, Any] = {"row_key": key_id, "row_limit": limit}
+        params: dict[str, Any] = {"row_key": key_id, "row_limit": limit}
         if after is not None:
             # Not as a row comparison: MySQL would read the index from its beginning.
             statement = statement.where(
                 column.purpose >= bindparam("row_purpose"),
                 sa.or_(column.purpose > bindparam("row_purpose"), column.owner_id > bindparam("row_owner")),
             )
-            wanted |= _secret_key(after)
-        rows = self.connection.execute(statement, wanted)
+            params |= _secret_key(after)
+        rows = self.connection.execute(statement, params)
         return [(SecretName(row.purpose, row.owner_id), _sealed_of(row)) for row in rows]
 
     def replace(self, name: SecretName, old: SealedSecret, new: SealedSecret) -> bool:

@@ -29,35 +29,35 @@ def mysql_tls(url: sa.URL) -> tuple[sa.URL, dict[str, Any]]:
     Raises:
         StorageUnavailableError: An option is wrong, or a file that it names cannot be used.
     """
-    given = {name: str(url.query[name]) for name in _NAMES if name in url.query}
-    if not given:
+    options = {name: str(url.query[name]) for name in _NAMES if name in url.query}
+    if not options:
         return url, {}
     if any(name.startswith("ssl_") for name in url.query):
         raise StorageUnavailableError(
             Message("storage.tls.mixed", "The database URL mixes sslmode with options of PyMySQL."),
             advice=Message("storage.tls.mixed.advice", "Use only {names}.", {"names": ", ".join(_NAMES)}),
         )
-    mode = given.get("sslmode", "verify-full" if "sslrootcert" in given else "prefer")
+    mode = options.get("sslmode", "verify-full" if "sslrootcert" in options else "prefer")
     if mode not in _MODES:
         raise StorageUnavailableError(
             Message("storage.tls.mode", "sslmode={mode} in the database URL is unknown.", {"mode": mode[:20]}),
             advice=Message("storage.tls.mode.advice", "Use one of {modes}.", {"modes": ", ".join(_MODES)}),
         )
-    rest = url.difference_update_query(given)
+    rest = url.difference_update_query(options)
     if mode == "disable":
         return rest, {"ssl_disabled": True}
     if mode == "prefer":
         return rest, {}
-    return rest, {"ssl": _context(mode, given)}
+    return rest, {"ssl": _context(mode, options)}
 
 
-def _context(mode: str, given: dict[str, str]) -> ssl.SSLContext:
-    roots = given.get("sslrootcert", "system")
+def _context(mode: str, options: dict[str, str]) -> ssl.SSLContext:
+    roots = options.get("sslrootcert", "system")
     try:
         with delays_fork():
             context = ssl.create_default_context(cafile=None if roots == "system" else roots)
-            if "sslcert" in given:
-                context.load_cert_chain(given["sslcert"], given.get("sslkey"))
+            if "sslcert" in options:
+                context.load_cert_chain(options["sslcert"], options.get("sslkey"))
     except (OSError, ssl.SSLError) as error:
         text = "A TLS file that the database URL names cannot be used: {reason}."
         raise StorageUnavailableError(

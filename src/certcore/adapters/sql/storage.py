@@ -183,9 +183,9 @@ class SqlStorage:
         failure = own.queue.outcome(group)
         self._refuse_forked(own)
         if failure is not None:
-            said = failure.text if isinstance(failure, StorageError) else type(failure).__name__
+            reason = failure.text if isinstance(failure, StorageError) else type(failure).__name__
             text = "The thread that was to commit could not: {reason}"
-            message = Message("storage.not_committed", text, {"reason": said})
+            message = Message("storage.not_committed", text, {"reason": reason})
             raise StorageUnavailableError(message, advice=self._database.advice)
 
     def _roll_back(self, driver: Any, group: Group) -> None:
@@ -429,17 +429,17 @@ def _unavailable(error: Exception, database: Database) -> StorageError:
             Message("storage.all_in_use", "All connections to the database are in use."),
             advice=Message("storage.all_in_use.advice", "Use fewer threads at once."),
         )
-    said = (str(error.orig if isinstance(error, DBAPIError) else error).splitlines() or [type(error).__name__])[0]
-    if database.one_writer and ("locked" in said or "busy" in said):
+    reason = (str(error.orig if isinstance(error, DBAPIError) else error).splitlines() or [type(error).__name__])[0]
+    if database.one_writer and ("locked" in reason or "busy" in reason):
         return _locked_database()
     if database.is_lock_conflict(error.orig if isinstance(error, DBAPIError) else error):
         text = "Another transaction has locked what was to be written ({reason})."
         advice = "It is enough to try again. If it lasts, look for a program that keeps a transaction open."
         return StorageBusyError(
-            Message("storage.busy", text, {"reason": said}), advice=Message("storage.busy.advice", advice)
+            Message("storage.busy", text, {"reason": reason}), advice=Message("storage.busy.advice", advice)
         )
     if isinstance(error, (DataError, IntegrityError, UnicodeError)):
         text = "The database refused what was to be written: {reason}."
-        return StorageError(Message("storage.refused", text, {"reason": said}))
-    failed = Message("storage.failed", "The database failed: {reason}.", {"reason": said})
+        return StorageError(Message("storage.refused", text, {"reason": reason}))
+    failed = Message("storage.failed", "The database failed: {reason}.", {"reason": reason})
     return StorageUnavailableError(failed, advice=database.advice)

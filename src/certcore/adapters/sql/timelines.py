@@ -110,7 +110,10 @@ class SqlEvents:
         for event in new:
             of_certificate.setdefault(event.certificate_id, []).append(event)
         # In one order for everybody: else two could wait for each other.
-        chained = {one: iter(self._extend(one, of_certificate[one])) for one in sorted(of_certificate)}
+        chained = {
+            certificate_id: iter(self._extend(certificate_id, of_certificate[certificate_id]))
+            for certificate_id in sorted(of_certificate)
+        }
         statement = _EVENT_INSERT_NUMBERED if self.connection.dialect.name == "sqlite" else _EVENT_INSERT
         for event in new:  # one by one: the order of a bulk insert's numbers is the database's secret
             self.connection.execute(statement, mapping.event_row(next(chained[event.certificate_id])))
@@ -122,8 +125,8 @@ class SqlEvents:
 
     def following(self, certificate_id: str, number: int, *, limit: int = 200) -> Sequence[Event]:
         """The events of a certificate that follow one of its numbers."""
-        wanted = {"row_id": certificate_id, "row_number": number, "row_limit": limit}
-        return [mapping.event_of(row) for row in self.connection.execute(_EVENTS_FOLLOWING, wanted)]
+        params = {"row_id": certificate_id, "row_number": number, "row_limit": limit}
+        return [mapping.event_of(row) for row in self.connection.execute(_EVENTS_FOLLOWING, params)]
 
     def after(self, sequence: int, *, limit: int = 100) -> Sequence[Event]:
         """The events of all certificates that follow a sequence number."""

@@ -90,9 +90,9 @@ class DeliveriesContract:
         _settle(storage, evolve(mail, delivered=2, due_at=LATER))
         failed = evolve(web, delivered=1, attempts=3, failing_since=NOW, due_at=LATER, reason="it raised Größe.")
         _settle(storage, failed)
-        told = evolve(mail, delivered=2, due_at=None, lease_owner="", lease_until=None)
+        settled = evolve(mail, delivered=2, due_at=None, lease_owner="", lease_until=None)
         failed = evolve(failed, lease_owner="", lease_until=None)
-        assert _cursors(storage) == [told, failed]
+        assert _cursors(storage) == [settled, failed]
         with storage.read() as transaction:
             assert not transaction.deliveries.is_due(observers=["mail", "web"], now=LATER - _SECOND)
             assert not transaction.deliveries.is_due(observers=["mail"], now=LATER)
@@ -198,15 +198,15 @@ class DeliveriesContract:
 
     def test_observers_are_known_until_they_are_forgotten(self, storage: Storage) -> None:
         """Each with two dates; its cursors go with it, some at a time, and it is known until the last one is gone."""
-        seen = KnownObserver(name="Größe", seen_at=NOW)
+        observer = KnownObserver(name="Größe", seen_at=NOW)
         with storage.write() as transaction:
-            transaction.deliveries.save_observer(evolve(seen, name="web"))
-            transaction.deliveries.save_observer(seen)
-            transaction.deliveries.save_observer(evolve(seen, seen_at=LATER, missed_since=LATER))
+            transaction.deliveries.save_observer(evolve(observer, name="web"))
+            transaction.deliveries.save_observer(observer)
+            transaction.deliveries.save_observer(evolve(observer, seen_at=LATER, missed_since=LATER))
         with storage.write() as transaction:
             known = transaction.deliveries.known_observers(lock=True)
             assert known == transaction.deliveries.known_observers()
-        assert known == [evolve(seen, seen_at=LATER, missed_since=LATER), evolve(seen, name="web")]
+        assert known == [evolve(observer, seen_at=LATER, missed_since=LATER), evolve(observer, name="web")]
         _append(storage, "a", "b", "c")
         _offer(storage, "Größe", "web")
         calls = []
@@ -216,13 +216,15 @@ class DeliveriesContract:
         assert calls == [False, True, True]
         with storage.read() as transaction:
             assert [observer.name for observer in transaction.deliveries.known_observers()] == ["web"]
-            left = [cursor for one in "abc" for cursor in transaction.deliveries.of_certificate(one)]
+            left = [
+                cursor for certificate_id in "abc" for cursor in transaction.deliveries.of_certificate(certificate_id)
+            ]
         assert {cursor.observer for cursor in left} == {"web"}
         assert len(left) == 3
 
     def test_several_at_once_claim_each_delivery_once(self, storage: Storage) -> None:
         """Threads that tell, offer, claim and settle at once: each observer gets each event once, and in order."""
-        told: dict[tuple[str, str], list[int]] = {}
+        delivered: dict[tuple[str, str], list[int]] = {}
         ids = [f"c{number}" for number in range(6)]
 
         def work(owner: str) -> None:
@@ -237,7 +239,7 @@ class DeliveriesContract:
                         observers=["mail", "web"], now=LATER, owner=owner, lease_until=LATER + _SECOND, limit=3
                     )
                 for cursor in claimed:
-                    numbers = told.setdefault((cursor.certificate_id, cursor.observer), [])
+                    numbers = delivered.setdefault((cursor.certificate_id, cursor.observer), [])
                     numbers += range(cursor.delivered + 1, cursor.length + 1)
                     _settle(storage, evolve(cursor, delivered=cursor.length, due_at=LATER))
 
@@ -248,10 +250,14 @@ class DeliveriesContract:
             thread.join(300)
         assert not any(thread.is_alive() for thread in threads)
         with storage.read() as transaction:
-            lengths = {one: transaction.timelines.get(one).length for one in ids}
+            lengths = {certificate_id: transaction.timelines.get(certificate_id).length for certificate_id in ids}
         assert sum(lengths.values()) == 30  # ten of each
-        expected = {(one, name): list(range(1, lengths[one] + 1)) for one in ids for name in ("mail", "web")}
-        assert told == expected
+        expected = {
+            (certificate_id, name): list(range(1, lengths[certificate_id] + 1))
+            for certificate_id in ids
+            for name in ("mail", "web")
+        }
+        assert delivered == expected
 
 
 def _event(certificate_id: str, at: datetime = NOW) -> Event:

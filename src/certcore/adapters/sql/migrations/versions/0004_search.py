@@ -53,12 +53,12 @@ def upgrade() -> None:
         op.create_index(f"ix_certcore_issuances_{column}", "certcore_issuances", [column])
     connection = op.get_bind()
     for row in connection.execute(sa.select(CERTIFICATES)).all():
-        found = [row.domain, *([f"*.{row.domain}"] if row.wildcard else []), *row.aliases]
+        certificate_names = [row.domain, *([f"*.{row.domain}"] if row.wildcard else []), *row.aliases]
         connection.execute(
             names.insert(),
             [
                 {"certificate_id": row.id, "name": name, "reversed": reversed_labels(name), "owner": row.owner}
-                for name in found
+                for name in certificate_names
             ],
         )
     issued = sa.select(ISSUANCES.c.id, ISSUANCES.c.leaf).where(ISSUANCES.c.leaf.is_not(None))

@@ -49,13 +49,13 @@ FOREIGN_KEYS: Final = (
 
 def upgrade() -> None:
     connection = op.get_bind()
-    if "format" not in {one["name"] for one in sa.inspect(connection).get_columns("certcore_secrets")}:
+    if "format" not in {column["name"] for column in sa.inspect(connection).get_columns("certcore_secrets")}:
         op.add_column("certcore_secrets", sa.Column("format", sa.Integer, nullable=False, server_default="1"))
     if connection.dialect.name not in ("mysql", "mariadb"):
         return  # the others have compared keys byte by byte from the beginning
     for table, *_ in FOREIGN_KEYS:  # both ends of one have to have one collation, and a column of one is not changed
-        for found in sa.inspect(connection).get_foreign_keys(table):
-            op.drop_constraint(found["name"] or "", table, type_="foreignkey")
+        for foreign_key in sa.inspect(connection).get_foreign_keys(table):
+            op.drop_constraint(foreign_key["name"] or "", table, type_="foreignkey")
     quote = connection.dialect.identifier_preparer.quote
     for table, keys in KEYS.items():
         changes = ", ".join(f"MODIFY {quote(name)} {definition}" for name, definition in _definitions(keys))

@@ -106,12 +106,12 @@ def copy_what_is_there() -> None:
     pending_since = sa.case((is_pending, sa.func.coalesce(TIMELINES.c.due_at, sa.literal(0, sa.BigInteger))))
     connection.execute(TIMELINES.update().values(offered=TIMELINES.c.delivered, pending_since=pending_since))
     stored = connection.execute(sa.select(DOCUMENTS.c.value).where(KNOWN)).scalar_one_or_none()
-    seen = {name: datetime.fromisoformat(at) for name, at in json.loads(stored or "{}").items()}
+    seen_at = {name: datetime.fromisoformat(at) for name, at in json.loads(stored or "{}").items()}
     rows = connection.execute(sa.select(TIMELINES).where(TIMELINES.c.behind != "{}")).all()
     cursors = [cursor for row in rows for cursor in cursors_of(row)]
     for cursor in cursors:  # one that was not written down was there when it failed
-        seen.setdefault(cursor["observer"], cursor["due_at"])
-    insert(connection, OBSERVERS, ({"name": name, "seen_at": at} for name, at in sorted(seen.items())))
+        seen_at.setdefault(cursor["observer"], cursor["due_at"])
+    insert(connection, OBSERVERS, ({"name": name, "seen_at": at} for name, at in sorted(seen_at.items())))
     insert(connection, DELIVERIES, cursors)
 
 
