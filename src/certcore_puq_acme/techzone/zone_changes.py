@@ -9,7 +9,7 @@ changes than it holds forgets everything.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -32,16 +32,16 @@ class ZoneChanges:
     serial: int | None = None
     #: The serial before the oldest change that is noted.
     since: int | None = None
-    #: The serial after each change and the digests of the names, the oldest first.
-    recent: tuple[tuple[int, frozenset[int]], ...] = ()
+    #: The serial after each change and the digests of the names, the oldest first. It is the document's own array, as
+    #: every change of a TXT value reads and writes it within a transaction that other writers wait for.
+    recent: Sequence[Sequence[Any]] = ()
 
     @classmethod
     def of(cls, value: Mapping[str, Any]) -> ZoneChanges:
         """Read the document's value; an empty one when there is no document."""
         if not value:
             return cls()
-        recent = tuple((int(serial), frozenset(map(int, names))) for serial, names in value["recent"])
-        return cls(serial=int(value["serial"]), since=value["since"], recent=recent)
+        return cls(serial=value["serial"], since=value["since"], recent=value["recent"])
 
     def names_changed_since(self, serial: int | None) -> frozenset[int] | None:
         """The digests of the names that changed after a serial; None when it is not known which."""
@@ -67,16 +67,19 @@ class ZoneChanges:
             now: The current time, for the serial.
         """
         serial = next_serial(self.serial, now)
-        recent = [*self.recent, (serial, frozenset(name_digest(name) for name in names))]
+        recent = [*self.recent, [serial, sorted({name_digest(name) for name in names})]]
         since = self.since
-        while sum(len(noted) for _, noted in recent) > _MAX_NAMES:
-            since = recent.pop(0)[0]
-        return ZoneChanges(serial, since, tuple(recent))
+        excess = sum(len(digests) for _, digests in recent) - _MAX_NAMES
+        dropped = 0
+        while excess > 0:
+            since, digests = recent[dropped]
+            excess -= len(digests)
+            dropped += 1
+        return ZoneChanges(serial, since, recent[dropped:])
 
     def value(self) -> dict[str, Any]:
         """The document's value."""
-        recent = [[serial, sorted(names)] for serial, names in self.recent]
-        return {"serial": self.serial, "since": self.since, "recent": recent}
+        return {"serial": self.serial, "since": self.since, "recent": list(self.recent)}
 
 
 def name_digest(name: str) -> int:
