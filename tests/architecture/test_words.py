@@ -19,14 +19,6 @@ _KEPT_NAMES = {
     ("certcore/errors/storage.py", "found"): "UnsupportedSchemaError: the revision of the database",
 }
 
-#: Files whose locals are still to be renamed; strike off what is done.
-_NOT_YET = (
-    "certcore_puq_acme/dns/",
-    "certcore_puq_acme/module.py",
-    "certcore_puq_acme/orders/",
-    "certcore_puq_acme/techzone/",
-)
-
 #: What is not written in comments, docstrings and texts, and what is written instead.
 _PHRASES = {
     r"outbox rows?": "delivery",
@@ -72,7 +64,6 @@ def test_locals_say_what_they_hold(sources):
     offenders = {
         f"{module.name}:{line} {name}"
         for module in sources
-        if not module.name.startswith(_NOT_YET)
         for line, name in _bound_names(module)
         if name in _EMPTY_NAMES and (module.name, name) not in _KEPT_NAMES
     }

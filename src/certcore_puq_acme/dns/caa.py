@@ -112,7 +112,7 @@ def caa_finding(name: str, answer: CaaAnswer, policy: CaaPolicy, *, wildcard: bo
     if answer.failure:
         less = None if answer.is_refusal else Severity.WARNING
         return finding(DnsCode.CAA_LOOKUP_FAILS, name=name, seen=answer.failure, severity=less)
-    seen = "; ".join(answer.records)
+    shown = "; ".join(answer.records)
     at = answer.name or name
     read = [(record, *_read(record)) for record in answer.records]
     unknown = [record for record, flags, tag, _ in read if flags & _CRITICAL and tag not in _KNOWN]
@@ -123,24 +123,24 @@ def caa_finding(name: str, answer: CaaAnswer, policy: CaaPolicy, *, wildcard: bo
     wild = [_Issue.parse(value) for _, _, tag, value in read if tag == "issuewild"]
     is_wild = wildcard and bool(wild)
     counting = wild if is_wild else issue
-    ours = [one for one in counting if one.issuer in policy.identities]
-    if not counting or any(one.is_for_account(policy) and one.is_for_method(policy) for one in ours):
+    ours = [record for record in counting if record.issuer in policy.identities]
+    if not counting or any(record.is_for_account(policy) and record.is_for_method(policy) for record in ours):
         return None
     # Of several records of ours the one counts that lacks least.
-    nearest = next((one for one in ours if one.is_for_account(policy)), ours[0] if ours else None)
-    model = nearest or next((one for one in issue if one.issuer in policy.identities), None)
-    wanted = (model or _Issue(issuer=min(policy.identities))).permitting(policy)
-    remedy = [RecordChange(name=at, type="CAA", value=f'0 {"issuewild" if is_wild else "issue"} "{wanted}"')]
+    nearest = next((record for record in ours if record.is_for_account(policy)), ours[0] if ours else None)
+    model = nearest or next((record for record in issue if record.issuer in policy.identities), None)
+    permitting_value = (model or _Issue(issuer=min(policy.identities))).permitting(policy)
+    remedy = [RecordChange(name=at, type="CAA", value=f'0 {"issuewild" if is_wild else "issue"} "{permitting_value}"')]
     if nearest is not None:
         code = DnsCode.CAA_METHOD if nearest.is_for_account(policy) else DnsCode.CAA_ACCOUNT
-        return finding(code, name=at, expected=policy.method, seen=seen, remedy=remedy)
+        return finding(code, name=at, expected=policy.method, seen=shown, remedy=remedy)
     if is_wild:
-        return finding(DnsCode.CAA_ISSUEWILD, name=at, seen=seen, remedy=remedy)
+        return finding(DnsCode.CAA_ISSUEWILD, name=at, seen=shown, remedy=remedy)
     if at == name:
-        return finding(DnsCode.CAA_ISSUE, name=name, seen=seen, remedy=remedy)
+        return finding(DnsCode.CAA_ISSUE, name=name, seen=shown, remedy=remedy)
     is_alias = bool(answer.asked) and not is_in(answer.asked, at)
     code = DnsCode.CAA_AT_ALIAS if is_alias else DnsCode.CAA_AT_PARENT
-    return finding(code, name=answer.asked if is_alias else name, where=at, seen=seen, remedy=remedy)
+    return finding(code, name=answer.asked if is_alias else name, where=at, seen=shown, remedy=remedy)
 
 
 def relevant_records(name: str, ask: Callable[[str], CaaAnswer], known: dict[str, CaaAnswer]) -> CaaAnswer:

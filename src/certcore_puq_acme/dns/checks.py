@@ -109,7 +109,7 @@ class DnsChecks:
         """Check one CNAME."""
         return self.cnames([delegation], now)[0]
 
-    def unseen_values(self, wanted: Mapping[Delegation, Sequence[str]]) -> tuple[Finding, ...]:
+    def unseen_values(self, expected: Mapping[Delegation, Sequence[str]]) -> tuple[Finding, ...]:
         """Which servers do not show these TXT values; none when all are seen wherever somebody will look.
 
         Args:
@@ -117,8 +117,8 @@ class DnsChecks:
                 tech zone, or else at the owner's name through the resolvers.
         """
         with self._opened() as looking:
-            found = looking.asking.names(lambda item: list(looking.unseen(*item)), list(wanted.items()))
-        return most_severe(one for findings in found for one in findings)
+            findings_by_name = looking.asking.names(lambda item: list(looking.unseen(*item)), list(expected.items()))
+        return most_severe(finding for findings in findings_by_name for finding in findings)
 
     def foreign_values(
         self, delegations: Iterable[Delegation], known: Callable[[str], Collection[str]]
@@ -195,14 +195,14 @@ class _Looking:
 
     def unseen(self, delegation: Delegation, values: Sequence[str]) -> Iterator[Finding]:
         """The servers that do not show all TXT values of a CNAME."""
-        budget, wanted = QuestionBudget(), set(values)
+        budget, expected = QuestionBudget(), set(values)
         target = delegation.target
         lookup = self.finder.find(target, budget)
         if _can_be_asked(lookup):
             shown = self._at_all(lookup, Question(name=target, kind="TXT", recursive=False), budget)
             answering = [(server, answer) for server, answer in shown if _answers(answer)]
             for server, answer in answering:
-                yield from _difference(delegation, str(server), set(answer.values("TXT")), wanted)
+                yield from _difference(delegation, str(server), set(answer.values("TXT")), expected)
             if answering:
                 return
         if not self.finder.resolvers:
@@ -213,7 +213,7 @@ class _Looking:
             if not answer.is_positive:
                 yield _not_seen(delegation, str(resolver), answer.in_words)
             else:
-                yield from _difference(delegation, str(resolver), set(answer.values("TXT")), wanted)
+                yield from _difference(delegation, str(resolver), set(answer.values("TXT")), expected)
 
     def foreign(self, delegation: Delegation, known: Callable[[str], Collection[str]]) -> Iterator[Finding]:
         """The servers that show TXT values at the target of a CNAME that are not ours."""
@@ -226,8 +226,8 @@ class _Looking:
         for server, answer in shown:
             # What came to the store meanwhile is ours, too.
             if (foreign := set(answer.values("TXT")) - ours) and (foreign := foreign - set(known(target))):
-                seen = ", ".join(sorted(foreign)[:_MOST_VALUES])
-                yield finding(DnsCode.TXT_FOREIGN, name=target, zone=zone, server=str(server), seen=seen)
+                foreign_values = ", ".join(sorted(foreign)[:_MOST_VALUES])
+                yield finding(DnsCode.TXT_FOREIGN, name=target, zone=zone, server=str(server), seen=foreign_values)
 
     def txt_values(self, name: str) -> ShownText:
         """The TXT values at a name at each authoritative server, or at each resolver."""
@@ -287,15 +287,17 @@ class _Looking:
         silent = [(server, answer) for server, answer in shown if not _answers(answer)]
         if not answering and silent:
             at_resolvers = tuple(self._tech_zone_at_resolvers(zone, canary, canary_name, budget))
-            said = listed(at_server(server, _words(answer)) for server, answer in silent[:_MOST_VALUES])
+            server_states = listed(at_server(server, _words(answer)) for server, answer in silent[:_MOST_VALUES])
             less = Severity.WARNING if not at_resolvers else None  # servers behind the same router as this machine, say
-            yield finding(DnsCode.TECH_ZONE_UNREACHABLE, name=zone, zone=zone, seen=said, severity=less)
+            yield finding(DnsCode.TECH_ZONE_UNREACHABLE, name=zone, zone=zone, seen=server_states, severity=less)
             return
         for server, answer in silent:
             if shown_by(answer)[0] is ServerState.NO_ROUTE:
                 continue
-            said = at_server(server, _words(answer))
-            yield finding(DnsCode.TECH_ZONE_UNREACHABLE, name=zone, zone=zone, seen=said, severity=Severity.WARNING)
+            server_state = at_server(server, _words(answer))
+            yield finding(
+                DnsCode.TECH_ZONE_UNREACHABLE, name=zone, zone=zone, seen=server_state, severity=Severity.WARNING
+            )
         for server, answer in answering:
             if canary and canary not in answer.values("TXT"):
                 yield _old_server(zone, canary_name, str(server), canary, answer)
@@ -309,11 +311,11 @@ class _Looking:
         answers = self.asking.ask_each(self.finder.resolvers, question, budget, self.finder.patience)
         for resolver, answer in zip(self.finder.resolvers, answers, strict=True):
             if not answer.is_positive:
-                said = at_server(resolver, answer.in_words)
-                yield finding(DnsCode.TECH_ZONE_UNREACHABLE, name=zone, zone=zone, seen=said)
+                resolver_state = at_server(resolver, answer.in_words)
+                yield finding(DnsCode.TECH_ZONE_UNREACHABLE, name=zone, zone=zone, seen=resolver_state)
             elif not canary and not answer.values("SOA"):
-                said = at_server(resolver, Message("puq_acme.dns.no_such_zone", "there is no such zone"))
-                yield finding(DnsCode.TECH_ZONE_UNREACHABLE, name=zone, zone=zone, seen=said)
+                resolver_state = at_server(resolver, Message("puq_acme.dns.no_such_zone", "there is no such zone"))
+                yield finding(DnsCode.TECH_ZONE_UNREACHABLE, name=zone, zone=zone, seen=resolver_state)
             elif canary and canary not in answer.values("TXT"):
                 yield _old_server(
                     zone,
@@ -341,7 +343,7 @@ class _Looking:
         self, lookup: ZoneLookup, question: Question, budget: QuestionBudget
     ) -> list[tuple[ServerAddress, Answer]]:
         servers = lookup.zone.servers
-        answers = self.asking.ask_each([one.server for one in servers], question, budget, USUAL)
+        answers = self.asking.ask_each([address.server for address in servers], question, budget, USUAL)
         return list(zip(servers, answers, strict=True))
 
 
@@ -363,16 +365,16 @@ def _caa_answer(name: str, answer: Answer) -> CaaAnswer:
     return CaaAnswer(name=at, asked=name, records=answer.values("CAA"))
 
 
-def _difference(delegation: Delegation, server: str, shown: set[str], wanted: set[str]) -> Iterator[Finding]:
-    missing = wanted - shown
+def _difference(delegation: Delegation, server: str, shown: set[str], expected: set[str]) -> Iterator[Finding]:
+    missing = expected - shown
     if missing:
-        yield _not_seen(delegation, server, some_values(len(wanted) - len(missing), len(wanted)))
+        yield _not_seen(delegation, server, some_values(len(expected) - len(missing), len(expected)))
 
 
-def _not_seen(delegation: Delegation, server: str, seen: Message | str) -> Finding:
-    return finding(DnsCode.TXT_MISSING, name=delegation.name, zone=delegation.zone, server=server, seen=seen)
+def _not_seen(delegation: Delegation, server: str, shown: Message | str) -> Finding:
+    return finding(DnsCode.TXT_MISSING, name=delegation.name, zone=delegation.zone, server=server, seen=shown)
 
 
 def _old_server(zone: str, name: str, server: Message | str, canary: str, answer: Answer) -> Finding:
-    seen = ", ".join(answer.values("TXT")[:_MOST_VALUES]) or Message("puq_acme.dns.nothing", "nothing")
-    return finding(DnsCode.TECH_ZONE_OLD_SERVER, name=name, zone=zone, server=server, expected=canary, seen=seen)
+    shown = ", ".join(answer.values("TXT")[:_MOST_VALUES]) or Message("puq_acme.dns.nothing", "nothing")
+    return finding(DnsCode.TECH_ZONE_OLD_SERVER, name=name, zone=zone, server=server, expected=canary, seen=shown)

@@ -84,24 +84,24 @@ def checked_cname(observation: CnameObservation, now: datetime) -> CheckedRecord
     no_words: Message | str = ""
     first = findings[0] if findings and findings[0].severity is Severity.ERROR else None
     if first is None:
-        chain = observation.chain or next((one.chain for one in observation.resolvers if one.chain), ())
-        state, seen = RecordState.CORRECT, chain[-1] if chain else no_words
+        chain = observation.chain or next((resolver.chain for resolver in observation.resolvers if resolver.chain), ())
+        state, shown = RecordState.CORRECT, chain[-1] if chain else no_words
     else:
         code = DnsCode(first.code)
-        seen = first.seen
+        shown = first.seen
         state = RecordState.MISSING
         if code in _WRONG or (code is DnsCode.CNAME_BEHIND_WILDCARD and observation.chain):
             state = RecordState.WRONG
         elif code in _UNREACHABLE:
             state = RecordState.UNREACHABLE
         if state is RecordState.UNREACHABLE and first.server:
-            seen = at_server(first.server, first.seen)
+            shown = at_server(first.server, first.seen)
     return CheckedRecord(
         base=observation.base,
         name=observation.name,
         target=observation.expected,
         state=state,
-        seen=seen,
+        seen=shown,
         findings=findings,
     )
 
@@ -113,18 +113,20 @@ def cname_findings(observation: CnameObservation, now: datetime) -> tuple[Findin
     by_servers = tuple(_by_servers(observation))
     by_resolvers = tuple(_by_resolvers(observation, now))
     direct = [hop for hop in observation.hops if hop.answering]
-    if any(seen.code == DnsCode.SPLIT_VIEW for seen in by_resolvers):
+    if any(finding.code == DnsCode.SPLIT_VIEW for finding in by_resolvers):
         # The record is there, in the view of that resolver: that says more than that the others lack it.
-        by_servers = tuple(seen for seen in by_servers if seen.code != DnsCode.CNAME_MISSING)
+        by_servers = tuple(finding for finding in by_servers if finding.code != DnsCode.CNAME_MISSING)
     if observation.is_direct and (direct or observation.missing):
         return most_severe((*_bogus_first(by_resolvers), *by_servers, *_other(by_resolvers)))
     # No authoritative server could be used: the resolvers decide, and what was seen of the servers explains it.
-    if observation.resolvers and all(one.chain[-1:] == (observation.expected,) for one in observation.resolvers):
-        return most_severe(_as_warning(one) for one in (*by_servers, *by_resolvers))
-    if any(one.severity is Severity.ERROR for one in by_servers):
+    if observation.resolvers and all(
+        resolver.chain[-1:] == (observation.expected,) for resolver in observation.resolvers
+    ):
+        return most_severe(_as_warning(finding) for finding in (*by_servers, *by_resolvers))
+    if any(finding.severity is Severity.ERROR for finding in by_servers):
         return most_severe((*_bogus_first(by_resolvers), *by_servers, *_other(by_resolvers)))
     decided = tuple(_decided_by_resolvers(observation, now))
-    is_bogus = any(one.code == DnsCode.DNSSEC_BOGUS for one in by_resolvers)
+    is_bogus = any(finding.code == DnsCode.DNSSEC_BOGUS for finding in by_resolvers)
     rest = _other(by_resolvers) if is_bogus or not decided else ()
     return most_severe((*_bogus_first(by_resolvers), *by_servers, *(() if is_bogus else decided), *rest))
 
@@ -187,14 +189,16 @@ def findings_of_servers(observation: CnameObservation) -> Iterator[Finding]:
     for hop in observation.hops or (Hop(name=observation.name, zone=observation.zone, shown=observation.broken),):
         zone, is_usable = hop.zone, bool(hop.answering)
         less = Severity.WARNING if is_usable else None
-        families = {":" in one.server for one in hop.answering}
-        hosts = {one.server.partition(" ")[0] for one in hop.answering}
-        for one in hop.shown:
-            code = _SERVER_CODES.get(one.state)
-            host = one.server.partition(" ")[0]
-            if code is None or (":" in one.server and host in hosts and True not in families):
+        families = {":" in server.server for server in hop.answering}
+        hosts = {server.server.partition(" ")[0] for server in hop.answering}
+        for server in hop.shown:
+            code = _SERVER_CODES.get(server.state)
+            host = server.server.partition(" ")[0]
+            if code is None or (":" in server.server and host in hosts and True not in families):
                 continue  # IPv6 may not work on this machine
-            yield finding(code, name=hop.name, severity=less, server=one.server, seen=one.detail, zone=zone.called)
+            yield finding(
+                code, name=hop.name, severity=less, server=server.server, seen=server.detail, zone=zone.called
+            )
         for host in zone.without_address:
             yield finding(DnsCode.SERVER_WITHOUT_ADDRESS, name=hop.name, severity=less, server=host, zone=zone.apex)
         for address in zone.not_asked:
@@ -223,12 +227,12 @@ def _of_text(observation: CnameObservation) -> Iterator[Finding]:
 
 def _is_split(observation: CnameObservation) -> bool:
     """Whether servers of one zone show different things."""
-    return any(len({one.cname for one in hop.answering}) > 1 for hop in observation.hops)
+    return any(len({server.cname for server in hop.answering}) > 1 for hop in observation.hops)
 
 
 def _of_hop(observation: CnameObservation, hop: Hop) -> Iterator[Finding]:
     """Servers of one zone that do not show the same."""
-    targets = {one.cname for one in hop.answering}
+    targets = {server.cname for server in hop.answering}
     if len(targets) <= 1:
         return
     common: dict[str, Any] = {
@@ -237,9 +241,9 @@ def _of_hop(observation: CnameObservation, hop: Hop) -> Iterator[Finding]:
         "zone": hop.zone.apex,
         "remedy": _to_set(observation),
     }
-    lacking = [one for one in hop.answering if not one.cname]
+    lacking = [server for server in hop.answering if not server.cname]
     if len(targets) == 2 and lacking:  # noqa: PLR2004 - none, and one target
-        servers = ", ".join(one.server for one in lacking)
+        servers = ", ".join(server.server for server in lacking)
         yield finding(DnsCode.CNAME_ON_SOME_SERVERS, server=servers, seen=in_words(hop.answering), **common)
     else:
         yield finding(DnsCode.SERVERS_DISAGREE, seen=in_words(hop.answering), **common)
@@ -264,32 +268,32 @@ def _why_missing(observation: CnameObservation) -> Finding:
     remedy = _to_set(observation)
     wildcard = set(observation.wildcard)
     own = [record for record in observation.at_name if record not in wildcard]
-    code, seen = DnsCode.CNAME_MISSING, ""
+    code, shown = DnsCode.CNAME_MISSING, ""
     extra: dict[str, Any] = {"by": Message("puq_acme.dns.by_servers", "all name servers of {zone}", {"zone": zone})}
-    exists = any(one.exists for hop in observation.hops[:1] for one in hop.answering)
+    exists = any(server.exists for hop in observation.hops[:1] for server in hop.answering)
     if texts := [record for record in own if record.startswith("TXT ")]:
-        code, seen = DnsCode.TXT_INSTEAD_OF_CNAME, texts[0]
+        code, shown = DnsCode.TXT_INSTEAD_OF_CNAME, texts[0]
     elif own:
-        code, seen = DnsCode.ADDRESS_INSTEAD_OF_CNAME, own[0]
+        code, shown = DnsCode.ADDRESS_INSTEAD_OF_CNAME, own[0]
     elif observation.at_name:
-        code, seen = DnsCode.CNAME_BEHIND_WILDCARD, observation.at_name[0]
+        code, shown = DnsCode.CNAME_BEHIND_WILDCARD, observation.at_name[0]
     elif observation.doubled_at:
-        code, seen = DnsCode.CNAME_DOUBLED_SUFFIX, observation.doubled_at
-        remedy = (_to_remove(seen), *remedy)
+        code, shown = DnsCode.CNAME_DOUBLED_SUFFIX, observation.doubled_at
+        remedy = (_to_remove(shown), *remedy)
     elif observation.without_underscore_at:
-        code, seen = DnsCode.CNAME_WITHOUT_UNDERSCORE, observation.without_underscore_at
-        remedy = (_to_remove(seen), *remedy)
+        code, shown = DnsCode.CNAME_WITHOUT_UNDERSCORE, observation.without_underscore_at
+        remedy = (_to_remove(shown), *remedy)
     elif observation.at_domain:
-        code, seen = DnsCode.CNAME_AT_DOMAIN, observation.base
-        remedy = (_to_remove(seen), *remedy)
+        code, shown = DnsCode.CNAME_AT_DOMAIN, observation.base
+        remedy = (_to_remove(shown), *remedy)
     elif exists and not observation.wildcard:
         code = DnsCode.CNAME_FLATTENED
     elif zone != observation.registered and is_in(zone, observation.registered):
-        code, seen = DnsCode.CNAME_IN_PARENT_ZONE, ", ".join(observation.zone.hosts)
+        code, shown = DnsCode.CNAME_IN_PARENT_ZONE, ", ".join(observation.zone.hosts)
         extra = {"zone": zone, "parent": observation.zone.parent}
     if code in (DnsCode.TXT_INSTEAD_OF_CNAME, DnsCode.ADDRESS_INSTEAD_OF_CNAME):
         remedy = (*(_split(name, record) for record in own), *remedy)
-    return finding(code, name=name, expected=observation.expected, seen=seen, remedy=remedy, **extra)
+    return finding(code, name=name, expected=observation.expected, seen=shown, remedy=remedy, **extra)
 
 
 def _by_resolvers(observation: CnameObservation, now: datetime) -> Iterator[Finding]:
@@ -297,62 +301,62 @@ def _by_resolvers(observation: CnameObservation, now: datetime) -> Iterator[Find
     name, expected = observation.name, observation.expected
     is_right = observation.chain[-1:] == (expected,) and not _is_split(observation)
     can_judge = observation.is_direct and not observation.is_broken and bool(observation.hops)
-    for one in observation.resolvers:
-        common: dict[str, Any] = {"name": name, "server": one.server}
-        if one.is_bogus:
-            why = observation.dnssec_break or one.detail
+    for resolver in observation.resolvers:
+        common: dict[str, Any] = {"name": name, "server": resolver.server}
+        if resolver.is_bogus:
+            why = observation.dnssec_break or resolver.detail
             yield finding(DnsCode.DNSSEC_BOGUS, name=name, zone=observation.zone.apex or name, seen=why)
-        elif one.state is ServerState.SILENT:
-            yield finding(DnsCode.RESOLVER_SILENT, seen=one.detail, **common)
-        elif one.state not in (ServerState.ANSWERS, ServerState.NOT_ASKED):
-            yield finding(DnsCode.RESOLVER_FAILS, seen=one.detail, **common)
-        elif not can_judge or one.state is ServerState.NOT_ASKED:
+        elif resolver.state is ServerState.SILENT:
+            yield finding(DnsCode.RESOLVER_SILENT, seen=resolver.detail, **common)
+        elif resolver.state not in (ServerState.ANSWERS, ServerState.NOT_ASKED):
+            yield finding(DnsCode.RESOLVER_FAILS, seen=resolver.detail, **common)
+        elif not can_judge or resolver.state is ServerState.NOT_ASKED:
             continue
-        elif is_right and one.chain[-1:] != (expected,):
-            yield _old_answer(observation, one, now)
-        elif not observation.chain and one.invented:
-            yield finding(DnsCode.RESOLVER_REWRITES, seen=one.invented, **common)
-        elif not is_right and one.chain[-1:] == (expected,) and not observation.chain:
+        elif is_right and resolver.chain[-1:] != (expected,):
+            yield _old_answer(observation, resolver, now)
+        elif not observation.chain and resolver.invented:
+            yield finding(DnsCode.RESOLVER_REWRITES, seen=resolver.invented, **common)
+        elif not is_right and resolver.chain[-1:] == (expected,) and not observation.chain:
             yield finding(DnsCode.SPLIT_VIEW, expected=expected, remedy=_to_set(observation), **common)
 
 
-def _old_answer(observation: CnameObservation, one: ResolverShown, now: datetime) -> Finding:
-    until = f"{now + timedelta(seconds=one.ttl):%Y-%m-%d %H:%M UTC}"
+def _old_answer(observation: CnameObservation, resolver: ResolverShown, now: datetime) -> Finding:
+    until = f"{now + timedelta(seconds=resolver.ttl):%Y-%m-%d %H:%M UTC}"
     return finding(
         DnsCode.STILL_CACHED,
         name=observation.name,
         zone=observation.zone.apex,
-        server=one.server,
+        server=resolver.server,
         expected=observation.expected,
-        seen=" → ".join(one.chain) or Message("puq_acme.dns.no_record", "no record"),
+        seen=" → ".join(resolver.chain) or Message("puq_acme.dns.no_record", "no record"),
         until=until,
     )
 
 
 def _decided_by_resolvers(observation: CnameObservation, now: datetime) -> Iterator[Finding]:
     """Where resolvers have to do: every one has to show the CNAME."""
-    for one in observation.resolvers:
-        if one.chain[-1:] == (observation.expected,):
+    for resolver in observation.resolvers:
+        if resolver.chain[-1:] == (observation.expected,):
             continue
-        if one.chain:
-            yield wrong_target(observation, one.chain)
-        elif one.state is ServerState.ANSWERS:
-            until = f"{now + timedelta(seconds=one.ttl):%Y-%m-%d %H:%M UTC}"
+        if resolver.chain:
+            yield wrong_target(observation, resolver.chain)
+        elif resolver.state is ServerState.ANSWERS:
+            until = f"{now + timedelta(seconds=resolver.ttl):%Y-%m-%d %H:%M UTC}"
             text = "the resolver {server}, which keeps this answer until {until}"
-            by = Message("puq_acme.dns.by_resolver", text, {"server": one.server, "until": until})
+            by = Message("puq_acme.dns.by_resolver", text, {"server": resolver.server, "until": until})
             yield finding(
                 DnsCode.CNAME_MISSING,
                 name=observation.name,
                 expected=observation.expected,
-                server=one.server,
+                server=resolver.server,
                 remedy=_to_set(observation),
                 by=by,
             )
         else:
-            silent = one.state in (ServerState.SILENT, ServerState.NOT_ASKED)
+            silent = resolver.state in (ServerState.SILENT, ServerState.NOT_ASKED)
             code = DnsCode.RESOLVER_SILENT if silent else DnsCode.RESOLVER_FAILS
-            server = "" if one.state is ServerState.NOT_ASKED else one.server
-            yield finding(code, name=observation.name, severity=Severity.ERROR, server=server, seen=one.detail)
+            server = "" if resolver.state is ServerState.NOT_ASKED else resolver.server
+            yield finding(code, name=observation.name, severity=Severity.ERROR, server=server, seen=resolver.detail)
     if not observation.resolvers:
         yield finding(
             DnsCode.RESOLVER_SILENT,
@@ -365,15 +369,15 @@ def _decided_by_resolvers(observation: CnameObservation, now: datetime) -> Itera
 
 def _bogus_first(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """That DNSSEC does not validate, once: nothing else helps before it is repaired."""
-    return tuple(one for one in findings if one.code == DnsCode.DNSSEC_BOGUS)[:1]
+    return tuple(finding for finding in findings if finding.code == DnsCode.DNSSEC_BOGUS)[:1]
 
 
 def _other(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    return tuple(one for one in findings if one.code != DnsCode.DNSSEC_BOGUS)
+    return tuple(finding for finding in findings if finding.code != DnsCode.DNSSEC_BOGUS)
 
 
-def _as_warning(one: Finding) -> Finding:
-    return evolve(one, severity=Severity.WARNING) if one.severity is Severity.ERROR else one
+def _as_warning(finding: Finding) -> Finding:
+    return evolve(finding, severity=Severity.WARNING) if finding.severity is Severity.ERROR else finding
 
 
 def _to_set(observation: CnameObservation) -> tuple[RecordChange, ...]:

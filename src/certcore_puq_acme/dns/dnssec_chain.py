@@ -64,15 +64,15 @@ def _trouble_of_signatures(zone: FoundZone, answer: Answer, now: datetime) -> Me
     if not answer.answer:
         return None
     signatures = [_read("RRSIG", value) for value in answer.at(zone.apex, "RRSIG")]
-    valid = [one for one in signatures if one is not None]
+    valid = [signature for signature in signatures if signature is not None]
     if not valid:
         text = "the records of {zone} carry no signatures (RRSIG)"
         return Message("puq_acme.dns.dnssec.unsigned", text, {"zone": zone.apex})
-    last = max(one.expiration for one in valid)
+    last = max(signature.expiration for signature in valid)
     if last < now.timestamp():
         params = {"zone": zone.apex, "day": f"{datetime.fromtimestamp(last, UTC):%Y-%m-%d}"}
         return Message("puq_acme.dns.dnssec.expired", "the signatures of {zone} expired on {day}", params)
-    if min(one.inception for one in valid) > now.timestamp():
+    if min(signature.inception for signature in valid) > now.timestamp():
         text = "the signatures of {zone} are not valid yet"
         return Message("puq_acme.dns.dnssec.not_yet", text, {"zone": zone.apex})
     return None
@@ -80,16 +80,16 @@ def _trouble_of_signatures(zone: FoundZone, answer: Answer, now: datetime) -> Me
 
 def _fits(apex: str, fingerprint: str, key: str) -> bool:
     """Whether a DS record is that of a key."""
-    wanted, public = _read("DS", fingerprint), _read("DNSKEY", key)
-    if wanted is None or public is None:
+    published, public = _read("DS", fingerprint), _read("DNSKEY", key)
+    if published is None or public is None:
         return False
     try:
         made: Any = dns.dnssec.make_ds(
-            dns.name.from_text(apex), public, wanted.digest_type, policy=dns.dnssec.allow_all_policy
+            dns.name.from_text(apex), public, published.digest_type, policy=dns.dnssec.allow_all_policy
         )
     except (dns.exception.DNSException, ValueError):
         return False
-    return bool(made == wanted)
+    return bool(made == published)
 
 
 def _read(kind: str, text: str) -> Any:

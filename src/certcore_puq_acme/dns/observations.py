@@ -83,7 +83,7 @@ class Hop:
     @property
     def answering(self) -> tuple[Shown, ...]:
         """What the servers show that answer."""
-        return tuple(one for one in self.shown if one.answers)
+        return tuple(server for server in self.shown if server.answers)
 
 
 @frozen(kw_only=True)
@@ -153,7 +153,7 @@ class CnameObservation:
 
 def followed(hop: Hop, expected: str) -> str:
     """The target that is followed: the expected one where any server shows it, else the most frequent."""
-    targets = [one.cname for one in hop.answering if one.cname]
+    targets = [server.cname for server in hop.answering if server.cname]
     if expected in targets:
         return expected
     return max(targets, key=targets.count, default="")
@@ -203,12 +203,12 @@ def _ttl(soa: str, ttl: int) -> int:
 def in_words(shown: Iterable[Shown]) -> Message:
     """What several servers show, in words."""
     nothing = Message("puq_acme.dns.no_cname", "no CNAME")
-    return listed(at_server(one.server, one.cname or one.detail or nothing) for one in shown)
+    return listed(at_server(server.server, server.cname or server.detail or nothing) for server in shown)
 
 
-def at_server(server: object, said: Message | str) -> Message:
+def at_server(server: object, state: Message | str) -> Message:
     """What one server shows."""
-    return Message("puq_acme.dns.at_server", "{server}: {said}", {"server": str(server), "said": said})
+    return Message("puq_acme.dns.at_server", "{server}: {said}", {"server": str(server), "said": state})
 
 
 def listed(parts: Iterable[Message]) -> Message:
@@ -218,6 +218,6 @@ def listed(parts: Iterable[Message]) -> Message:
     return Message("puq_acme.dns.listed", "{parts}", {"parts": (*before, last)})
 
 
-def some_values(shown: int, wanted: int) -> Message:
+def some_values(shown: int, expected: int) -> Message:
     """How many of the wanted TXT values a server shows."""
-    return Message("puq_acme.dns.some_values", "{shown} of {wanted} values", {"shown": shown, "wanted": wanted})
+    return Message("puq_acme.dns.some_values", "{shown} of {wanted} values", {"shown": shown, "wanted": expected})

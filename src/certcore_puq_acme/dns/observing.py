@@ -82,7 +82,7 @@ def observe_cname(
     is_seen = bool(observation.chain) or observation.is_broken or not observation.is_direct
     if is_seen or with_resolvers:
         observation = evolve(observation, resolvers=tuple(looking.resolvers(delegation)))
-    if any(one.is_bogus for one in observation.resolvers):
+    if any(resolver.is_bogus for resolver in observation.resolvers):
         observation = evolve(observation, dnssec_break=where_it_breaks(lookup.path, asking, looking.budget, now))
     return observation
 
@@ -104,18 +104,18 @@ class _Looking:
             if not target or target in names or is_in(target, delegation.zone):
                 break
             names.add(target)
-            found = self.finder.find(target, self.budget)
-            if found.is_closed or found.is_broken:
+            target_lookup = self.finder.find(target, self.budget)
+            if target_lookup.is_closed or target_lookup.is_broken:
                 break
-            hops.append(self._hop(target, found.zone))
+            hops.append(self._hop(target, target_lookup.zone))
         return tuple(hops)
 
     def _hop(self, name: str, zone: FoundZone) -> Hop:
         answers = self.asking.ask_each(
             [server.server for server in zone.servers], _direct(name, "CNAME"), self.budget, USUAL
         )
-        seen = [shown(str(server), name, answer) for server, answer in zip(zone.servers, answers, strict=True)]
-        return Hop(name=name, zone=zone, shown=tuple(seen))
+        answers_shown = [shown(str(server), name, answer) for server, answer in zip(zone.servers, answers, strict=True)]
+        return Hop(name=name, zone=zone, shown=tuple(answers_shown))
 
     def beside(self, observation: CnameObservation) -> CnameObservation:
         """Where else a record stands that is missing at its name."""
@@ -124,7 +124,7 @@ class _Looking:
         if server is None:
             return observation
         at_name: tuple[str, ...] = ()
-        if any(one.exists for one in observation.hops[0].answering):
+        if any(server.exists for server in observation.hops[0].answering):
             at_name = self._values(server, name, _AT_NAME)
         domains = dict.fromkeys((observation.zone.apex, observation.registered))
         doubled = [f"{name}.{domain}" for domain in domains if domain]
@@ -133,7 +133,7 @@ class _Looking:
             observation,
             at_name=at_name,
             wildcard=self.wildcard(observation),
-            doubled_at=next((one for one in doubled if self._has_cname(server, one)), ""),
+            doubled_at=next((candidate for candidate in doubled if self._has_cname(server, candidate)), ""),
             without_underscore_at=plain if self._has_cname(server, plain) else "",
             at_domain=self._points_into(server, base, observation.tech_zone),
         )
@@ -141,7 +141,11 @@ class _Looking:
     def text_beside(self, observation: CnameObservation) -> CnameObservation:
         """TXT values of the DNS host's own, at a name that is a CNAME."""
         hop = observation.hops[0]
-        pairs = [(server, one) for server, one in zip(hop.zone.servers, hop.shown, strict=True) if one.cname]
+        pairs = [
+            (server, server_shown)
+            for server, server_shown in zip(hop.zone.servers, hop.shown, strict=True)
+            if server_shown.cname
+        ]
         for server, _ in pairs[:1]:
             answer = self.asking.ask(server.server, _direct(observation.name, "TXT"), self.budget)
             values = answer.at(observation.name, "TXT")[:_MOST_VALUES] if answer.authoritative else ()
@@ -163,16 +167,22 @@ class _Looking:
     def _answering(self, observation: CnameObservation) -> ServerAddress | None:
         """A server of the zone that answers; one that shows no CNAME is preferred."""
         hop = observation.hops[0]
-        pairs = [(server, one) for server, one in zip(hop.zone.servers, hop.shown, strict=True) if one.answers]
-        return next((server for server, one in pairs if not one.cname), pairs[0][0] if pairs else None)
+        pairs = [
+            (server, server_shown)
+            for server, server_shown in zip(hop.zone.servers, hop.shown, strict=True)
+            if server_shown.answers
+        ]
+        return next(
+            (server for server, server_shown in pairs if not server_shown.cname), pairs[0][0] if pairs else None
+        )
 
     def _values(self, server: ServerAddress, name: str, kinds: Sequence[str]) -> tuple[str, ...]:
-        seen: list[str] = []
+        records: list[str] = []
         for kind in kinds:
             answer = self.asking.ask(server.server, _direct(name, kind), self.budget)
             values = answer.at(name, kind) if answer.authoritative else ()
-            seen += [f"{kind} {value}" for value in values[:_MOST_VALUES]]
-        return tuple(seen)
+            records += [f"{kind} {value}" for value in values[:_MOST_VALUES]]
+        return tuple(records)
 
     def _has_cname(self, server: ServerAddress, name: str) -> bool:
         answer = self.asking.ask(server.server, _direct(name, "CNAME"), self.budget)

@@ -38,7 +38,7 @@ class CheckedLastingRecord:
 
 
 def check_lasting_records(
-    wanted: Iterable[tuple[str, PersistRecord]],
+    expected_records: Iterable[tuple[str, PersistRecord]],
     checks: DnsChecks,
     *,
     account: AccountRecord,
@@ -54,7 +54,7 @@ def check_lasting_records(
         directory: The CA's directory.
         now: The current time.
     """
-    listed = list(wanted)
+    listed = list(expected_records)
     shown = checks.txt_values(persist_name(base) for base, _ in listed)
     return [
         checked_lasting_record(base, expected, shown[persist_name(base)], account=account, directory=directory, now=now)

@@ -172,12 +172,12 @@ def _text(name: dns.name.Name) -> str:
 
 
 def _extended_error(message: dns.message.Message) -> str:
-    said = []
+    errors = []
     for option in message.options:
         if isinstance(option, dns.edns.EDEOption):
             try:
                 words = dns.edns.EDECode(option.code).name.replace("_", " ").capitalize()
             except ValueError:
                 words = f"Extended error {option.code}"
-            said.append(f"{words}: {option.text}" if option.text else words)
-    return printable("; ".join(said), _LONGEST_TEXT)
+            errors.append(f"{words}: {option.text}" if option.text else words)
+    return printable("; ".join(errors), _LONGEST_TEXT)

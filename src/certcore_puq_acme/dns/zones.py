@@ -221,20 +221,20 @@ class ZoneFinder:
         for host in hosts[:_MOST_HOSTS]:
             if is_in(host, apex) and not glue.get(host):
                 glue[host] = self._glue(zone, host, budget)
-        found = self._with_addresses(apex, zone.apex, hosts, glue, budget, depth)
-        if depth == 0 or found.servers:
-            self._zones[apex] = found
-        if "." not in apex and found.servers:
-            self.memory.put(self._key, found, self.asking.monotonic())
-        return found
+        delegated = self._with_addresses(apex, zone.apex, hosts, glue, budget, depth)
+        if depth == 0 or delegated.servers:
+            self._zones[apex] = delegated
+        if "." not in apex and delegated.servers:
+            self.memory.put(self._key, delegated, self.asking.monotonic())
+        return delegated
 
     def _glue(self, zone: FoundZone, host: str, budget: QuestionBudget) -> tuple[str, ...]:
         """The addresses of a server whose name lies in its own zone, when a referral came without them."""
         addresses: list[str] = []
         for kind in ("A", "AAAA"):
             for _, answer in self._ask_zone(zone, Question(name=host, kind=kind, recursive=False), budget):
-                told = (*answer.answer, *answer.additional)
-                addresses += [record.value for record in told if record.name == host and record.kind == kind]
+                records = (*answer.answer, *answer.additional)
+                addresses += [record.value for record in records if record.name == host and record.kind == kind]
         return tuple(dict.fromkeys(addresses))
 
     def _root(self, budget: QuestionBudget) -> FoundZone | None:
@@ -260,12 +260,12 @@ class ZoneFinder:
     def _told(self, resolver: NameServer, answer: Answer, host: str, budget: QuestionBudget) -> tuple[str, ...]:
         """The addresses of a server of the root, as a resolver tells them."""
         kinds = ("A", "AAAA")
-        told = tuple(one.value for one in answer.additional if one.name == host and one.kind in kinds)
-        if told:
-            return told
+        addresses = tuple(record.value for record in answer.additional if record.name == host and record.kind in kinds)
+        if addresses:
+            return addresses
         questions = (Question(name=host, kind=kind) for kind in kinds)
         answers = [self.asking.ask(resolver, question, budget, self.patience[:2]) for question in questions]
-        return tuple(value for kind, one in zip(kinds, answers, strict=True) for value in one.values(kind))
+        return tuple(value for kind, answer in zip(kinds, answers, strict=True) for value in answer.values(kind))
 
     def _ask_zone(
         self, zone: FoundZone, question: Question, budget: QuestionBudget
@@ -273,9 +273,9 @@ class ZoneFinder:
         """What servers of a zone answer: two of them, and the others when those give no usable answer."""
         answers: list[tuple[ServerAddress, Answer]] = []
         for batch in (zone.servers[:_FIRST], zone.servers[_FIRST:]):
-            asked = self.asking.ask_each([one.server for one in batch], question, budget, BRIEF)
-            answers += zip(batch, asked, strict=True)
-            if any(_is_usable(answer, question.name, zone) for answer in asked):
+            batch_answers = self.asking.ask_each([address.server for address in batch], question, budget, BRIEF)
+            answers += zip(batch, batch_answers, strict=True)
+            if any(_is_usable(answer, question.name, zone) for answer in batch_answers):
                 break
         return answers
 
@@ -363,12 +363,12 @@ def _delegated(answer: Answer, name: str) -> tuple[str, ...]:
 
 def _each_host_first(servers: Iterable[ServerAddress]) -> Iterator[ServerAddress]:
     """One address of each server first, then the others."""
-    seen: set[str] = set()
+    hosts: set[str] = set()
     later: list[ServerAddress] = []
     for server in servers:
-        if server.host in seen:
+        if server.host in hosts:
             later.append(server)
         else:
-            seen.add(server.host)
+            hosts.add(server.host)
             yield server
     yield from later

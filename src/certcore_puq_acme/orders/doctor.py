@@ -74,13 +74,13 @@ def diagnose(
     ended: set[str] = set()
     if settings.challenge_type(profile) is ChallengeType.DNS:
         findings += _of_tech_zone(context, checks)
-        wanted = delegations(profile, context.documents, context.owner, names)
-        for record in checks.cnames(wanted, now, with_resolvers=thorough):
+        expected = delegations(profile, context.documents, context.owner, names)
+        for record in checks.cnames(expected, now, with_resolvers=thorough):
             missing = {DnsCode.CNAME_MISSING} if _is_set_by_panel(record, context, dns) else set()
             findings += [each for each in record.findings if each.code not in missing]
-            if any(one.code in _ENDS and one.severity is Severity.ERROR for one in record.findings):
+            if any(each.code in _ENDS and each.severity is Severity.ERROR for each in record.findings):
                 ended.add(record.base)
-        findings += _of_foreign_values(wanted, context, checks)
+        findings += _of_foreign_values(expected, context, checks)
     else:
         suffixes = [name.base.ascii for name in names if is_public_suffix(name.base.ascii)]
         findings += [finding(DnsCode.PUBLIC_SUFFIX, name=suffix) for suffix in suffixes]
@@ -113,13 +113,13 @@ def _of_tech_zone(context: AcmeContext, checks: DnsChecks) -> tuple[Finding, ...
     return checks.tech_zone(profile.written_zone.ascii, known.value, known.name)
 
 
-def _of_foreign_values(wanted: Sequence[Delegation], context: AcmeContext, checks: DnsChecks) -> tuple[Finding, ...]:
+def _of_foreign_values(expected: Sequence[Delegation], context: AcmeContext, checks: DnsChecks) -> tuple[Finding, ...]:
     """Values at the owner's labels of the tech zone that are not ours."""
     records, publication = TechZoneRecords(context.documents), publication_of(context, checks.access.connections)
     since = context.environment.now() - _COPIED_WITHIN
     # A server that copies the zone may still show what was withdrawn a moment ago.
     return checks.foreign_values(
-        [delegation for delegation in wanted if not records.changed_since(delegation.target, since)],
+        [delegation for delegation in expected if not records.changed_since(delegation.target, since)],
         lambda name: known_values(records, publication, name),
     )
 
@@ -135,8 +135,8 @@ def _of_lasting_records(
     now = context.environment.now()
     until = until_for(context.profile.persist_days, now, now)
     issuer = directory.record_issuers[0]
-    wanted = expected_records(names, issuer=issuer, account=account, directory=directory, until=until)
-    for lasting in check_lasting_records(wanted, checks, account=account, directory=directory, now=now):
+    expected = expected_records(names, issuer=issuer, account=account, directory=directory, until=until)
+    for lasting in check_lasting_records(expected, checks, account=account, directory=directory, now=now):
         yield from lasting.record.findings
 
 
@@ -150,9 +150,9 @@ def _of_caa(
     challenge = settings.challenge_type(context.profile)
     policy = CaaPolicy.of(directory.caa_identities, account.url, str(challenge))
     answers = checks.caa_records(dict.fromkeys(name.base.ascii for name in names))
-    told: set[tuple[str, str]] = set()
+    reported: set[tuple[str, str]] = set()
     for name in names:
-        found = caa_finding(name.base.ascii, answers[name.base.ascii], policy, wildcard=name.is_wildcard)
-        if found is not None and (found.name, found.code) not in told:
-            told.add((found.name, found.code))
-            yield found
+        forbidding = caa_finding(name.base.ascii, answers[name.base.ascii], policy, wildcard=name.is_wildcard)
+        if forbidding is not None and (forbidding.name, forbidding.code) not in reported:
+            reported.add((forbidding.name, forbidding.code))
+            yield forbidding

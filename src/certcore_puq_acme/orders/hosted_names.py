@@ -47,18 +47,18 @@ def set_hosted_cnames(attempt: Attempt) -> tuple[SeenHosted, ...]:
     hosted, certificate, active = attempt.hosted, attempt.work.certificate, attempt.work.active
     needed = {delegation.name for delegation in attempt.delegations}
     hosted.read_together(certificate.id, needed)
-    held, set_here = hosted.held_names(certificate.id), hosted.set_here(needed)
-    if not (held or set_here or hosted.is_on):
+    held_names, set_here = hosted.held_names(certificate.id), hosted.set_here(needed)
+    if not (held_names or set_here or hosted.is_on):
         return ()
     if active is not None:
         needed |= {validation_name(name.base.ascii) for name in active.names}
-    hosted.release(certificate.id, held - needed)
+    hosted.release(certificate.id, held_names - needed)
     return tuple(_each(attempt, hosted))
 
 
 def without_denied(records: Iterable[SeenRecord], hosted: Iterable[SeenHosted]) -> tuple[SeenRecord, ...]:
     """The records as they count: a CNAME of certcore's proves nothing when the panel does not say so any more."""
-    denied = {seen.name: seen for seen in hosted if seen.is_denied}
+    denied = {cname.name: cname for cname in hosted if cname.is_denied}
     return tuple(
         evolve(record, state=RecordState.WRONG, seen=record.target, findings=())
         if record.name in denied and record.is_correct
@@ -88,8 +88,8 @@ def denied_names(attempt: Attempt) -> Iterator[tuple[str, bool]]:
 
 def _each(attempt: Attempt, hosted: HostedCnames) -> Iterator[SeenHosted]:
     certificate_id = attempt.work.certificate.id
-    held, set_here = hosted.held_names(certificate_id), hosted.set_here(each.name for each in attempt.delegations)
-    before, told = attempt.findings.by_name, {seen.name: seen for seen in attempt.findings.hosted}
+    held_names, set_here = hosted.held_names(certificate_id), hosted.set_here(each.name for each in attempt.delegations)
+    before, last_states = attempt.findings.by_name, {cname.name: cname for cname in attempt.findings.hosted}
     is_again, ends = attempt.state.looks % _SET_AGAIN == 1, attempt.checks.monotonic() + _LONGEST_STEP
     failure: HostedCname | None = None
     for delegation in attempt.delegations:
@@ -102,12 +102,12 @@ def _each(attempt: Attempt, hosted: HostedCnames) -> Iterator[SeenHosted]:
             is_denied = set_here.get(name) == target
             yield seen_hosted(name, HostedState.UNANSWERED, answer.text, answer.advice_text, is_denied=is_denied)
         elif not answer:
-            if name in held:
+            if name in held_names:
                 hosted.release(certificate_id, [name])
             # Another certificate may need it, or the server is down: then it is there, and proves nothing.
             is_denied = set_here.get(name) == target and hosted.set_here([name]).get(name) == target
-            was_denied = name in told and told[name].state is HostedState.DENIED
-            if name in held or is_denied or was_denied:
+            was_denied = name in last_states and last_states[name].state is HostedState.DENIED
+            if name in held_names or is_denied or was_denied:
                 yield seen_hosted(name, HostedState.DENIED, is_denied=is_denied)
         elif not hosted.is_on:
             yield seen_hosted(name, HostedState.SET)
@@ -133,14 +133,14 @@ def _word_of_panel(attempt: Attempt, delegation: Delegation) -> bool | PluginErr
 
 
 def seen_hosted(
-    name: str, state: HostedState, said: str | Message = "", advice: str | Message = "", *, is_denied: bool = False
+    name: str, state: HostedState, reason: str | Message = "", advice: str | Message = "", *, is_denied: bool = False
 ) -> SeenHosted:
     """As it is kept: foreign text printable and cut."""
     nothing = Message("", "")
     return SeenHosted(
         name=name,
         state=state,
-        said=shown_message(said) or nothing,
+        said=shown_message(reason) or nothing,
         advice=shown_message(advice) or nothing,
         is_denied=is_denied,
     )

@@ -64,14 +64,14 @@ def explain_pending(attempt: Attempt, client: AcmeClient, order: Order) -> Attem
 
 def _matched(problem: Problem, records: Iterable[SeenRecord]) -> Problem:
     """The CA's problem of each name with the cause that was found for it: the CA's own words stay beside it."""
-    found = {record.base: record.findings[0].finding() for record in records if record.findings}
+    causes = {record.base: record.findings[0].finding() for record in records if record.findings}
     subproblems = tuple(
         sub.worded(cause.cause, cause.advice)
-        if (cause := found.get(sub.identifier.removeprefix("*."))) is not None
+        if (cause := causes.get(sub.identifier.removeprefix("*."))) is not None
         else sub
         for sub in problem.subproblems
     )
-    advice = next((one.advice for one in found.values()), problem.advice_text)
+    advice = next((cause.advice for cause in causes.values()), problem.advice_text)
     return evolve(problem, subproblems=subproblems, advice=advice)
 
 

@@ -64,10 +64,10 @@ def lasting_records(attempt: Attempt, account: AccountRecord, directory: KnownDi
     if not issuers:
         return ()
     until = until_for(attempt.profile.persist_days, attempt.work.certificate.created_at, attempt.now)
-    wanted = expected_records(
+    expected = expected_records(
         attempt.work.issuance.names, issuer=issuers[0], account=account, directory=directory, until=until
     )
-    checked = check_lasting_records(wanted, attempt.checks, account=account, directory=directory, now=attempt.now)
+    checked = check_lasting_records(expected, attempt.checks, account=account, directory=directory, now=attempt.now)
     return tuple(_seen(lasting.record, "TXT", lasting.until) for lasting in checked)
 
 
@@ -81,19 +81,19 @@ def forbidding_records(attempt: Attempt, account: AccountRecord, directory: Know
     for name in attempt.work.issuance.names:
         base = name.base.ascii
         caa = answers[base]
-        found = caa_finding(base, caa, policy, wildcard=name.is_wildcard)
+        forbidding = caa_finding(base, caa, policy, wildcard=name.is_wildcard)
         at = caa.name or base
-        if found is None or found.severity is not Severity.ERROR or (at, found.code) in records:
+        if forbidding is None or forbidding.severity is not Severity.ERROR or (at, forbidding.code) in records:
             continue
         checked = CheckedRecord(
             base=base,
             name=at,
-            target=found.remedy[0].value if found.remedy else "",
+            target=forbidding.remedy[0].value if forbidding.remedy else "",
             state=RecordState.UNREACHABLE if caa.failure else RecordState.WRONG,
             seen=caa.failure or "; ".join(caa.records)[:300],
-            findings=(found,),
+            findings=(forbidding,),
         )
-        records[at, found.code] = _seen(checked, "CAA")
+        records[at, forbidding.code] = _seen(checked, "CAA")
     return tuple(records.values())
 
 
@@ -118,5 +118,5 @@ def _seen(checked: CheckedRecord, kind: str, until: datetime | None = None) -> S
         seen=words()(checked.seen) or "",
         type=kind,
         until=until,
-        findings=tuple(SeenFinding.of(found) for found in most_severe(checked.findings)[:_MOST_FINDINGS]),
+        findings=tuple(SeenFinding.of(finding) for finding in most_severe(checked.findings)[:_MOST_FINDINGS]),
     )

@@ -69,7 +69,7 @@ def check_cnames(attempt: Attempt) -> LookAgain | NextStage:
 def _wait_for_records(attempt: Attempt, records: tuple[SeenRecord, ...]) -> LookAgain:
     """Wait for the owner; not for long while all that lacks is on its way through the panel's own DNS servers."""
     waits = wait_for_owner(attempt, records)
-    here = {seen.name for seen in attempt.findings.hosted if seen.state in (HostedState.SET, HostedState.BUSY)}
+    here = {cname.name for cname in attempt.findings.hosted if cname.state in (HostedState.SET, HostedState.BUSY)}
     lacking = {record.name for record in records if not record.is_correct}
     is_soon = attempt.state.looks < _SOON_LOOKS and lacking <= here
     return _soon(waits, attempt) if is_soon else waits
@@ -88,13 +88,15 @@ def _wait_for_tech_zone(attempt: Attempt, records: tuple[SeenRecord, ...]) -> Lo
         if (unwritten := publication.update([check.name], force=is_again)) is not None:
             return _wait_for_writer(attempt, records, unwritten)
         zone = publication.zone
-    findings = [one for one in checks.tech_zone(zone, check.value, check.name) if one.severity is Severity.ERROR]
+    findings = [
+        finding for finding in checks.tech_zone(zone, check.value, check.name) if finding.severity is Severity.ERROR
+    ]
     if not findings:
         return None
     waits = wait_for_owner(attempt, records)
-    seen = tuple(SeenFinding.of(one) for one in findings[:_MOST_FINDINGS])
-    waits = evolve(waits, findings=evolve(waits.findings, zone=seen))
-    is_late = check.is_young and all(one.code == DnsCode.TECH_ZONE_OLD_SERVER for one in findings)
+    kept = tuple(SeenFinding.of(finding) for finding in findings[:_MOST_FINDINGS])
+    waits = evolve(waits, findings=evolve(waits.findings, zone=kept))
+    is_late = check.is_young and all(finding.code == DnsCode.TECH_ZONE_OLD_SERVER for finding in findings)
     return _soon(waits, attempt) if is_late else waits
 
 
@@ -105,8 +107,8 @@ def _wait_for_writer(attempt: Attempt, records: tuple[SeenRecord, ...], unwritte
         return _soon(waits, attempt)
     before = attempt.findings.unwritten
     since = attempt.now if before is None or before.since is None else moment_before(before.since, attempt.now)
-    seen = UnwrittenValues.of(unwritten.said, unwritten.advice, since=since)
-    return evolve(waits, findings=evolve(waits.findings, unwritten=seen))
+    unwritten_values = UnwrittenValues.of(unwritten.said, unwritten.advice, since=since)
+    return evolve(waits, findings=evolve(waits.findings, unwritten=unwritten_values))
 
 
 def _soon(waits: LookAgain, attempt: Attempt) -> LookAgain:

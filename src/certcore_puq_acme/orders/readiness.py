@@ -161,9 +161,9 @@ def _of_offers(attempt: Attempt, directory: KnownDirectory) -> Iterator[Obstacle
     """What the CA does not offer any more; nothing while its directory is not known."""
     if directory == KnownDirectory():
         return
-    wanted = attempt.settings.certificate_profile or attempt.profile.certificate_profile
-    if wanted and wanted not in directory.profiles:
-        params = {"wanted": wanted, "offered": ", ".join(directory.profiles) or "none"}
+    profile_name = attempt.settings.certificate_profile or attempt.profile.certificate_profile
+    if profile_name and profile_name not in directory.profiles:
+        params = {"wanted": profile_name, "offered": ", ".join(directory.profiles) or "none"}
         yield _obstacle(
             attempt,
             "certificate_profile_unknown",

@@ -232,20 +232,24 @@ class SeenFinding:
     remedy: tuple[_SeenChange, ...] = stored(items(nested(_SeenChange)), ())
 
     @classmethod
-    def of(cls, found: Finding) -> SeenFinding:
+    def of(cls, finding: Finding) -> SeenFinding:
         """As it is kept."""
         return cls(
-            code=DnsCode(found.code),
-            severity=found.severity,
-            params={key: value for key, value in found.cause.params.items() if value},
+            code=DnsCode(finding.code),
+            severity=finding.severity,
+            params={key: value for key, value in finding.cause.params.items() if value},
             remedy=tuple(
-                _SeenChange(name=one.name, type=one.type, value=one.value, change=one.change) for one in found.remedy
+                _SeenChange(name=change.name, type=change.type, value=change.value, change=change.change)
+                for change in finding.remedy
             ),
         )
 
     def finding(self, next_look: datetime | None = None) -> Finding:
         """The finding, with when it is looked at again."""
-        remedy = [RecordChange(name=one.name, type=one.type, value=one.value, change=one.change) for one in self.remedy]
+        remedy = [
+            RecordChange(name=change.name, type=change.type, value=change.value, change=change.change)
+            for change in self.remedy
+        ]
         # A parameter that was not stored, or cannot be read, is left empty in the texts.
         params: dict[str, Any] = {**dict.fromkeys(FINDING_CODES[self.code].example, ""), **self.params}
         made = finding(self.code, severity=self.severity, remedy=remedy, **params)
@@ -267,8 +271,8 @@ def _unseen_values(value: object) -> tuple[SeenFinding, ...] | None:
     unseen = nested(_UnseenValue)(value)
     if unseen is None:
         return items(nested(SeenFinding))(value)
-    server, _, seen = unseen.missing.partition(" shows ")
-    words = {"name": unseen.name, "zone": unseen.zone, "server": server, "seen": seen or server}
+    server, _, shown_values = unseen.missing.partition(" shows ")
+    words = {"name": unseen.name, "zone": unseen.zone, "server": server, "seen": shown_values or server}
     return (SeenFinding(code=DnsCode.TXT_MISSING, params={name: word for name, word in words.items() if word}),)
 
 
@@ -334,9 +338,9 @@ class UnwrittenValues:
     since: datetime | None = stored(moment, None)
 
     @classmethod
-    def of(cls, said: str | Message, advice: str | Message, since: datetime) -> UnwrittenValues:
+    def of(cls, reason: str | Message, advice: str | Message, since: datetime) -> UnwrittenValues:
         """From what the publication says."""
-        return cls(said=shown_message(said) or _UNSAID, advice=shown_message(advice) or _UNSAID, since=since)
+        return cls(said=shown_message(reason) or _UNSAID, advice=shown_message(advice) or _UNSAID, since=since)
 
 
 class HostedState(StrEnum):

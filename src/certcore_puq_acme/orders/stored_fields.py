@@ -95,11 +95,11 @@ def message(longest: int = LONGEST_TEXT) -> Reader[Message]:
     return read
 
 
-def shown_message(said: object, longest: int = LONGEST_TEXT) -> Message | None:
+def shown_message(text: object, longest: int = LONGEST_TEXT) -> Message | None:
     """A message or a text as it is kept: printable and not too long, otherwise as a text; None for an empty one."""
-    shown = printable(str(said) if isinstance(said, Message) else said, longest)
-    if isinstance(said, Message) and shown == str(said):
-        return plain_message(said) if shown else None
+    shown = printable(str(text) if isinstance(text, Message) else text, longest)
+    if isinstance(text, Message) and shown == str(text):
+        return plain_message(text) if shown else None
     return Message("", shown) if shown else None  # text: not translated
 
 
@@ -108,8 +108,8 @@ def words(longest: int = LONGEST_TEXT) -> Reader[Message | str]:
     read_words = message(longest)
 
     def read(value: object) -> Message | str | None:
-        found = read_words(value)
-        return found if found is None or found.key else str(found)
+        words = read_words(value)
+        return words if words is None or words.key else str(words)
 
     return read
 

@@ -96,14 +96,14 @@ def _unseen(attempt: Attempt) -> tuple[Finding, ...]:
     values: dict[str, list[str]] = {}
     for challenge in attempt.state.challenges:
         values.setdefault(challenge.base, []).append(challenge.value)
-    wanted = {one: values[one.base] for one in attempt.delegations if one.base in values}
-    unseen = attempt.checks.unseen_values(wanted)
+    expected = {delegation: values[delegation.base] for delegation in attempt.delegations if delegation.base in values}
+    unseen = attempt.checks.unseen_values(expected)
     if not unseen or attempt.elapsed() <= IN_FLIGHT:
         return unseen
     # By now no server can show values that were withdrawn before: what is not ours is somebody else's.
     return (
         *unseen,
-        *attempt.checks.foreign_values(wanted, lambda name: known_values(attempt.records, attempt.publication, name)),
+        *attempt.checks.foreign_values(expected, lambda name: known_values(attempt.records, attempt.publication, name)),
     )
 
 

@@ -87,9 +87,9 @@ class _Trial:
         """The servers that the profile names, one after the other; they get the time together."""
         pauses = list(_PAUSES)
         for server in servers:
-            while (seen := self._missing_at(server)) and pauses:
+            while (why_missing := self._missing_at(server)) and pauses:
                 self.pause(pauses.pop(0))
-            yield self._shown(server, seen)
+            yield self._shown(server, why_missing)
 
     def in_the_dns(self, trial: CheckValue | None) -> CheckItem:
         """The zone as the world sees it, by its delegation; with the trial value, where there is one."""
@@ -132,16 +132,16 @@ class _Trial:
             return Message("puq_acme.dns.other_values", "it shows other values")
         return Message("puq_acme.dns.no_value", "it shows no value")
 
-    def _shown(self, server: NameServer, seen: Message | None) -> CheckItem:
+    def _shown(self, server: NameServer, why_missing: Message | None) -> CheckItem:
         title = Message(
             "puq_acme.check.zone_shown", "The name server {server} shows the value", {"server": str(server)}
         )
-        if seen is None:
+        if why_missing is None:
             return CheckItem(title=title, ok=True)
         detail = Message(
             "puq_acme.check.zone_not_shown",
             "It does not show the TXT value at {name} within {seconds} seconds: {seen}.",
-            {"name": self.trial.name, "seconds": _SECONDS, "seen": seen},
+            {"name": self.trial.name, "seconds": _SECONDS, "seen": why_missing},
         )
         advice = Message(
             "puq_acme.check.zone_not_shown.advice",

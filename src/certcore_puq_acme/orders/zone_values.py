@@ -81,15 +81,15 @@ def missing_at_servers(attempt: Attempt) -> tuple[Finding, ...]:
         values.setdefault(challenge.base, set()).add(challenge.value)
     ends = attempt.checks.monotonic() + _LONGEST_LOOK
     for delegation in attempt.delegations:
-        wanted = values.get(delegation.base, set())
-        for server in servers if wanted else ():
+        expected = values.get(delegation.base, set())
+        for server in servers if expected else ():
             if attempt.checks.monotonic() > ends:
                 return ()  # the usual checks say it
             question = Question(name=delegation.target, kind="TXT", recursive=False)
             answer = attempt.checks.access.dns.query(server, question, _WAITS)
-            shown = len(wanted & set(answer.values("TXT")))
-            if shown < len(wanted):
-                why = some_values(shown, len(wanted)) if answer.is_positive else answer.in_words
+            shown = len(expected & set(answer.values("TXT")))
+            if shown < len(expected):
+                why = some_values(shown, len(expected)) if answer.is_positive else answer.in_words
                 missing = finding(
                     DnsCode.TXT_MISSING, name=delegation.target, zone=delegation.zone, server=server, seen=why
                 )
@@ -117,6 +117,8 @@ def _wait(attempt: Attempt, unwritten: Unwritten) -> LookAgain | AttemptFailed:
     out_of_flight = attempt.now - trouble.since > IN_FLIGHT
     if out_of_flight:
         attempt.budget.leave(attempt.work.issuance.id)
-    seen = UnwrittenValues.of(unwritten.said, unwritten.advice, since=trouble.since)
+    unwritten_values = UnwrittenValues.of(unwritten.said, unwritten.advice, since=trouble.since)
     delay = min(2.0 ** min(trouble.looks, 9), 300.0)
-    return attempt.look_again(evolve(state, trouble=trouble, out_of_flight=out_of_flight), delay, unwritten=seen)
+    return attempt.look_again(
+        evolve(state, trouble=trouble, out_of_flight=out_of_flight), delay, unwritten=unwritten_values
+    )

@@ -187,23 +187,23 @@ def _resolve(
         The response code, and what the answer was made from where that is one name's records alone.
     """
     name = query.name
-    wanted = "" if query.type == _ANY else type_name(query.type)
+    type_asked = "" if query.type == _ANY else type_name(query.type)
     followed: set[str] = set()
     while True:
-        found = _zone_of(name, sources, above=wanted == "DS")
-        if found is None:
+        place = _zone_of(name, sources, above=type_asked == "DS")
+        if place is None:
             # A CNAME that leads out of our zones is a complete answer; the resolver goes on from there.
             return _NOERROR if followed else _REFUSED, None
-        source, zone = found
+        source, zone = place
         records = source.records(zone, name)
         # An apex has SOA and NS, beside which no CNAME may stand (RFC 1034 section 3.6.2): they win.
-        target = None if name == zone.apex and wanted in {"SOA", "NS"} else _alias(records, wanted)
+        target = None if name == zone.apex and type_asked in {"SOA", "NS"} else _alias(records, type_asked)
         if target is None:
-            rcode = _write(writer, (source, zone, name), wanted, records, serial)
+            rcode = _write(writer, (source, zone, name), type_asked, records, serial)
             if rcode == _NXDOMAIN:
                 # A zone that is served beside its parent exists in it, and so do the names between them (RFC 8020).
                 return _NOERROR if _has_zone_below(name, sources) else _NXDOMAIN, None
-            is_simple = not followed and name != zone.apex and bool(records.get(wanted))
+            is_simple = not followed and name != zone.apex and bool(records.get(type_asked))
             return rcode, Basis(source, zone, name, records) if is_simple else None
         writer.add_answers(name, "CNAME", zone.ttl, [target])
         followed.add(name)
@@ -212,10 +212,10 @@ def _resolve(
             return _NOERROR, None
 
 
-def _alias(records: Mapping[str, Sequence[str]], wanted: str) -> str | None:
+def _alias(records: Mapping[str, Sequence[str]], type_asked: str) -> str | None:
     """The CNAME to follow: not when it is itself asked for, nor past records of the wanted type."""
     targets = records.get("CNAME")
-    if not targets or wanted in {"", "CNAME"} or records.get(wanted):
+    if not targets or type_asked in {"", "CNAME"} or records.get(type_asked):
         return None
     return targets[0]
 
@@ -223,27 +223,27 @@ def _alias(records: Mapping[str, Sequence[str]], wanted: str) -> str | None:
 def _write(
     writer: AnswerWriter,
     place: tuple[ZoneSource, Zone, str],
-    wanted: str,
+    type_asked: str,
     records: Mapping[str, Sequence[str]],
     serial: int,
 ) -> int:
     """Write the records at the end of the chain, or why there are none."""
     source, zone, name = place
     at_apex = name == zone.apex
-    if wanted == "SOA" and at_apex:
+    if type_asked == "SOA" and at_apex:
         writer.add_soa(name, soa_ttl(zone), soa_data(zone, serial_of(source, serial)), authority=False)
         return _NOERROR
-    values = zone.nameservers if wanted == "NS" and at_apex else records.get(wanted, ())
+    values = zone.nameservers if type_asked == "NS" and at_apex else records.get(type_asked, ())
     exists = at_apex or any(records.values())
-    if not wanted and exists:
+    if not type_asked and exists:
         # RFC 8482 section 4.2, save that nothing stands beside a CNAME (RFC 2181 section 10.1).
-        wanted = "CNAME" if records.get("CNAME") else "HINFO"
+        type_asked = "CNAME" if records.get("CNAME") else "HINFO"
         values = records.get("CNAME") or ('"RFC8482" ""',)
     if values:
-        of_the_apex = (wanted == "NS" and at_apex) or name in zone.addresses
+        of_the_apex = (type_asked == "NS" and at_apex) or name in zone.addresses
         ttl = apex_ttl(zone) if of_the_apex else zone.ttl
-        writer.add_answers(name, wanted, ttl, values[:1] if wanted == "CNAME" else values)
-        if wanted == "NS" and at_apex:
+        writer.add_answers(name, type_asked, ttl, values[:1] if type_asked == "CNAME" else values)
+        if type_asked == "NS" and at_apex:
             _add_addresses(writer, source, zone)
         return _NOERROR
     writer.add_soa(zone.apex, soa_ttl(zone), soa_data(zone, serial_of(source, serial)), authority=True)

@@ -300,7 +300,7 @@ def _addresses(zone: Zone, name: str) -> Mapping[str, Sequence[str]] | None:
     if not addresses:
         return None
     kinds = {"A": [each for each in addresses if ":" not in each], "AAAA": [each for each in addresses if ":" in each]}
-    return {kind: found for kind, found in kinds.items() if found}
+    return {kind: values for kind, values in kinds.items() if values}
 
 
 def _is_above_a_host(zone: Zone, name: str) -> bool | None:

@@ -227,7 +227,7 @@ class HostedCnames:
         Raises:
             CertCoreError: The server cannot be asked, or there is no such writer.
         """
-        others = {holder: wanted for holder, wanted in entry.holders.items() if holder != certificate_id}
+        others = {holder: held_target for holder, held_target in entry.holders.items() if holder != certificate_id}
         zone = entry.zone
         if not entry.ours:
             # Before it is noted as certcore's own: what is there already is somebody else's.

@@ -93,25 +93,25 @@ class Notifier:
             serial = source.serial()
             for zone in zones:
                 for secondary in zone.secondaries:
-                    told = self._told.get((zone.apex, secondary)) or _Told()
-                    known[zone.apex, secondary] = told
-                    if told.serial != serial or not told.sent:
-                        told.serial, told.sent, told.is_answered, told.again_at = serial, 0, False, 0.0
-                    self._send(selector, zone, secondary, told)
+                    progress = self._told.get((zone.apex, secondary)) or _Told()
+                    known[zone.apex, secondary] = progress
+                    if progress.serial != serial or not progress.sent:
+                        progress.serial, progress.sent, progress.is_answered, progress.again_at = serial, 0, False, 0.0
+                    self._send(selector, zone, secondary, progress)
         self._told = known
         return _LOOK if known else _IDLE
 
-    def _send(self, selector: selectors.BaseSelector, zone: Zone, secondary: SecondaryServer, told: _Told) -> None:
+    def _send(self, selector: selectors.BaseSelector, zone: Zone, secondary: SecondaryServer, progress: _Told) -> None:
         now = self._monotonic()
-        if told.is_answered or told.sent >= _TIMES or now < told.again_at:
+        if progress.is_answered or progress.sent >= _TIMES or now < progress.again_at:
             return
         message = dns.message.make_query(zone.apex, dns.rdatatype.SOA)
         message.set_opcode(dns.opcode.NOTIFY)
         message.flags = (message.flags | dns.flags.AA) & ~dns.flags.RD
         self._keys.sign_request(message, secondary.key)
-        told.sent += 1
-        told.id = message.id
-        told.again_at = now + _AGAIN * 2**told.sent
+        progress.sent += 1
+        progress.id = message.id
+        progress.again_at = now + _AGAIN * 2**progress.sent
         with contextlib.suppress(OSError):  # no route to it: it is tried again
             self._socket(selector, secondary.address).sendto(message.to_wire(), (secondary.address, secondary.port))
 
@@ -133,6 +133,6 @@ class Notifier:
             data, sender = hearing.recvfrom(_MAX_ANSWER)
             if len(data) < 12 or not data[2] & 0x80:  # noqa: PLR2004 - a header, and QR
                 return
-            for (_, secondary), told in self._told.items():
-                if told.id == int.from_bytes(data[:2], "big") and secondary.address == sender[0]:
-                    told.is_answered = True
+            for (_, secondary), progress in self._told.items():
+                if progress.id == int.from_bytes(data[:2], "big") and secondary.address == sender[0]:
+                    progress.is_answered = True

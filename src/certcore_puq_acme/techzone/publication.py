@@ -252,13 +252,13 @@ class Publication:
             leased = self._take(free)
         except StaleWriteError:
             return _Outcome.OVERTAKEN
-        wanted = {name: self._wanted(name) for name in leased}
+        values_by_name = {name: self._wanted(name) for name in leased}
         # What came to the ledger since the leases were taken is not in the documents: its issuance waits for them.
-        wanted = {name: values & leased[name].at(self.target).values for name, values in wanted.items()}
-        if (unwritten := self._tell(writer, leased, wanted)) is not None:
+        values_by_name = {name: values & leased[name].at(self.target).values for name, values in values_by_name.items()}
+        if (unwritten := self._tell(writer, leased, values_by_name)) is not None:
             return unwritten
         try:
-            self._confirm(leased, wanted, turn)
+            self._confirm(leased, values_by_name, turn)
         except StaleWriteError:
             self._put_down(leased)
             return _Outcome.UNCLEAR
@@ -282,8 +282,8 @@ class Publication:
         return frozenset(TechZoneRecords(self.documents).values(name))
 
     def _is_done(self, name: str, state: _Name) -> bool:
-        server, wanted = state.at(self.target), self._wanted(name)
-        return server.values == wanted and (server.confirmed or not wanted)
+        server, expected = state.at(self.target), self._wanted(name)
+        return server.values == expected and (server.confirmed or not expected)
 
     def _take(self, free: Mapping[str, _Name]) -> dict[str, _Name]:
         """Take the leases of all these names, and store what the server is about to have.
@@ -292,21 +292,21 @@ class Publication:
             StaleWriteError: Another process was faster; no lease is taken.
         """
         now = self.environment.now()
-        taken: dict[str, _Name] = {}
+        leased: dict[str, _Name] = {}
         for name, state in free.items():
             server = _OnServer(values=state.at(self.target).values | self._wanted(name), at=now)
-            taken[name] = evolve(state.with_server(self.target, server), leased_until=now + self.lease)
-        return self._store(taken)
+            leased[name] = evolve(state.with_server(self.target, server), leased_until=now + self.lease)
+        return self._store(leased)
 
     def _tell(
-        self, writer: ZoneWriter, leased: Mapping[str, _Name], wanted: Mapping[str, frozenset[str]]
+        self, writer: ZoneWriter, leased: Mapping[str, _Name], values_by_name: Mapping[str, frozenset[str]]
     ) -> Unwritten | None:
         """Tell the server; after a failure the leases are given back, and what it may have stays noted."""
         changes = [
             TxtChange(
                 name=name,
-                values=tuple(sorted(wanted[name])),
-                withdrawn=tuple(sorted(state.at(self.target).values - wanted[name])),
+                values=tuple(sorted(values_by_name[name])),
+                withdrawn=tuple(sorted(state.at(self.target).values - values_by_name[name])),
             )
             for name, state in leased.items()
         ]
@@ -322,7 +322,9 @@ class Publication:
             raise
         return None
 
-    def _confirm(self, leased: Mapping[str, _Name], wanted: Mapping[str, frozenset[str]], turn: WriterTurn) -> None:
+    def _confirm(
+        self, leased: Mapping[str, _Name], values_by_name: Mapping[str, frozenset[str]], turn: WriterTurn
+    ) -> None:
         """Store that the server has confirmed, and give the leases and the turn back.
 
         Raises:
@@ -332,7 +334,7 @@ class Publication:
         kept: dict[str, _Name] = {}
         empty: list[str] = []
         for name, state in leased.items():
-            server = _OnServer(values=wanted[name], confirmed=True, at=now)
+            server = _OnServer(values=values_by_name[name], confirmed=True, at=now)
             done = evolve(state.with_server(self.target, server), leased_until=None).without_old(self.target, now)
             # Without a lease that lasts, another process may have the document by now: then it is not deleted.
             if not any(known.values for known in done.servers.values()) and is_leased(state.leased_until, now):

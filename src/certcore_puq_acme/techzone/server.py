@@ -407,9 +407,9 @@ class _Connections:
 
     def _most_dispensable(self) -> _Connection:
         """The longest silent connection of the network that has the most."""
-        held = Counter(connection.network for connection in self._open)
-        most = max(held.values())
-        return next(connection for connection in self._open if held[connection.network] == most)
+        open_by_network = Counter(connection.network for connection in self._open)
+        most = max(open_by_network.values())
+        return next(connection for connection in self._open if open_by_network[connection.network] == most)
 
     def _attend(self, connection: _Connection, events: int) -> None:
         try:
@@ -430,8 +430,8 @@ class _Connections:
             return
         # Who does not take answers is not asked for further queries; and who has asked many waits for its next turn,
         # which comes when it can take answers.
-        wanted = selectors.EVENT_WRITE if more else selectors.EVENT_READ
-        self._selector.modify(connection.socket, wanted, connection)
+        events_to_watch = selectors.EVENT_WRITE if more else selectors.EVENT_READ
+        self._selector.modify(connection.socket, events_to_watch, connection)
 
     def _work_off(self, connection: _Connection) -> bool:
         """Answer some complete queries in their order and send; returns whether there is more of both to do."""

@@ -91,12 +91,12 @@ class Transfers:
             query = read_query(plain)
         except MalformedQueryError:
             return AnswerWriter(_NO_QUESTION, limit=0).finish(_REFUSED, authoritative=False)
-        found = self._permitted(query, address, "" if signed is None else signed.key_name)
-        if found is None:
+        source_and_zone = self._permitted(query, address, "" if signed is None else signed.key_name)
+        if source_and_zone is None:
             return self._refuse(query, signed, _REFUSED)
         if not self._places.acquire(blocking=False):
             return self._refuse(query, signed, _SERVFAIL)
-        messages = self._messages(query, plain, *found)
+        messages = self._messages(query, plain, *source_and_zone)
         threading.Thread(
             target=self._send, args=(connection, self._signed(messages, signed)), name="certcore-dns-xfr", daemon=True
         ).start()
@@ -163,11 +163,11 @@ _NO_QUESTION: Final = Query(0, 0, 0, b"", "", (), 0, 0, None)
 
 def _same(listed: str, address: str) -> bool:
     try:
-        one, other = ipaddress.ip_address(listed), ipaddress.ip_address(address.partition("%")[0])
+        listed_address, other = ipaddress.ip_address(listed), ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
         return False
     mapped = other.ipv4_mapped if isinstance(other, ipaddress.IPv6Address) else None
-    return one in {other, mapped}
+    return listed_address in {other, mapped}
 
 
 def _serial_in(wire: bytes) -> int | None:

@@ -191,11 +191,11 @@ def _read_query(wire: bytes) -> Query:
     rdtype = rdclass = 0
     question_end = at
     for index in range(questions):
-        found, at = _read_name(wire, at)
+        name_labels, at = _read_name(wire, at)
         found_type, found_class = _two.unpack_from(wire, at)
         at += 4
         if index == 0:
-            labels, rdtype, rdclass, question_end = found, found_type, found_class, at
+            labels, rdtype, rdclass, question_end = name_labels, found_type, found_class, at
     edns: Edns | None = None
     for _ in range(answers + authorities):
         at = _skip_name(wire, at)

@@ -197,9 +197,9 @@ class PowerDnsWriter:
         )
         reason, advice = _REFUSALS.get(reply.status, plain)
         document = decode_json(reply.body)
-        said = printable(document.get("error"), _LONGEST_REASON) if isinstance(document, dict) else ""
-        if said:
-            reason = Message("puq_acme.powerdns.said", "{reason}: {said}", {"reason": reason, "said": said})
+        server_error = printable(document.get("error"), _LONGEST_REASON) if isinstance(document, dict) else ""
+        if server_error:
+            reason = Message("puq_acme.powerdns.said", "{reason}: {said}", {"reason": reason, "said": server_error})
         return ZoneWriteError(self._host, zone, reason, advice=advice)
 
 
