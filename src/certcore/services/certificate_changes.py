@@ -19,6 +19,7 @@ from certcore.model.events import Event, EventKind
 from certcore.model.field_errors import FieldErrors
 from certcore.model.form import fields_of, refuse_old_consents
 from certcore.model.input_limits import MOST_ROWS, refuse_unstorable, whole_number
+from certcore.model.labels import label_of
 from certcore.model.lifecycle import Action, Status, allowed_actions, transition
 from certcore.model.names import MAX_IMPORTED_NAMES, MAX_NAMES, DnsName, certificate_names
 from certcore.model.plugin_calls import call_plugin
@@ -78,11 +79,11 @@ def why_locked(rule: EditRule, status: Status) -> Message:
     """Why a field of this rule cannot be changed in a status, as a clause that follows the field's name."""
     if rule is EditRule.CREATE:
         return Message("form.locked.create", "is set once, when the certificate is created.")
-    params = {"status": str(status)}
+    params = {"status": label_of(status)}
     if Action.BACK_TO_DRAFT in allowed_actions(status):
-        text = "cannot be changed while the certificate is {status}; take it back to draft first."
+        text = 'cannot be changed while the certificate has the status "{status}"; take it back to draft first.'
         return Message("form.locked.until_draft", text, params)
-    text = "cannot be changed while the certificate is {status}; wait until the CA has answered."
+    text = 'cannot be changed while the certificate has the status "{status}"; wait until the CA has answered.'
     return Message("form.locked.until_answer", text, params)
 
 

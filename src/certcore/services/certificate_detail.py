@@ -97,7 +97,8 @@ class Queries:
             AccessDeniedError: The policy refused.
         """
         view = self._view(certificate_id, actor)
-        return evolve(view, authority=self._shown(view.authority, actor))
+        authority = self._shown(view.authority, actor)
+        return evolve(view, authority=authority, module_title=self._module_title(authority))
 
     def _view(self, certificate_id: str, actor: str) -> CertificateView:
         """The view with the stored CA profile."""
@@ -137,6 +138,12 @@ class Queries:
             created_at=authority.created_at,
             updated_at=authority.created_at,
         )
+
+    def _module_title(self, authority: CertificateAuthority | None) -> str:
+        if authority is None:
+            return ""
+        modules = self._contexts.plugins.modules
+        return modules[authority.module].title if authority.module in modules else authority.module
 
     def issuances(self, certificate_id: str, *, actor: str = "system") -> Sequence[Issuance]:
         """All issuances of a certificate, by number.

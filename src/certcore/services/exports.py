@@ -16,6 +16,7 @@ from certcore.model.events import Event, EventKind
 from certcore.model.export import Exported, ExportedFile, ExportFormat, ExportOptions
 from certcore.model.input_limits import LONGEST_ID, refuse_unstorable, text_within, true_or_false
 from certcore.model.issuance import Issuance
+from certcore.model.labels import label_of
 from certcore.model.lifecycle import Action, transition
 from certcore.model.permissions import Permission
 from certcore.model.plugin_calls import call_plugin
@@ -198,12 +199,12 @@ def _issuance_id(certificate: Certificate, *, issued: bool) -> str:
     issuance_id = certificate.active_issuance_id or (None if issued else certificate.issuance_id)
     if issuance_id is not None:
         return issuance_id
-    params = {"domain": certificate.domain, "status": certificate.status}
+    params = {"domain": certificate.domain, "status": label_of(certificate.status)}
     if issued:
-        text = "No certificate was issued for {domain} yet (it is {status})."
+        text = "No certificate was issued for {domain} yet (status: {status})."
         message = Message("export.not_issued", text, params)
         advice = Message("export.not_issued.advice", "Look at its hints to see what it is waiting for.")
     else:
-        message = Message("export.no_key", "No key was made for {domain} yet (it is {status}).", params)
+        message = Message("export.no_key", "No key was made for {domain} yet (status: {status}).", params)
         advice = Message("export.no_key.advice", "Generate the CSR first.")
     raise NotIssuedError(message, domain=certificate.domain.ascii, advice=advice)

@@ -16,6 +16,7 @@ from certcore.model.hints import Message
 from certcore.model.identifiers import check_owner
 from certcore.model.issuance import Issuance, Outcome, Purpose
 from certcore.model.keys import KeyType
+from certcore.model.labels import label_of
 from certcore.model.leaf import Leaf
 from certcore.model.lifecycle import Status
 from certcore.model.names import MAX_IMPORTED_NAMES, MAX_NAMES, DnsName, IpAddress, form_of_names
@@ -235,7 +236,7 @@ def _is_here_already(known: Certificate | None) -> InvalidInputError:
     if known is None:
         reason = Message("import.is_here", "it is here already.")
     else:
-        params = {"domain": known.domain, "status": known.status, "id": known.id}
+        params = {"domain": known.domain, "status": label_of(known.status), "id": known.id}
         reason = Message("import.is_here_as", "it is here already: {domain} ({status}, {id}).", params)
     advice = "There is nothing to import, unless you delete that certificate first."
     return InvalidInputError("leaf", reason, advice=Message("import.is_here.advice", advice))

@@ -13,6 +13,7 @@ from certcore.errors import (
 from certcore.model import form
 from certcore.model.certificate_fields import CERTIFICATE_FIELDS
 from certcore.model.edit_rules import EditMethod, EditRule, edit_method
+from certcore.model.labels import label_of
 from certcore.testing.clock import FrozenEnvironment
 from certcore.testing.scripted_ca import Act, ScriptedCA
 from support.reissues import DAY, own_csr
@@ -81,7 +82,7 @@ def test_what_the_table_says_is_what_can_be_saved(bench, situation, field):
         bench.core.certificates.reissue(certificate_id, **change)
         assert bench.core.certificates.view(certificate_id).under_way
     else:
-        assert f"while the certificate is {status}" in refused.value.reason
+        assert f'has the status "{label_of(status)}"' in refused.value.reason
         assert refused.value.reason.endswith(("take it back to draft first.", "wait until the CA has answered."))
         with pytest.raises(TransitionNotAllowedError):
             bench.core.certificates.reissue(certificate_id, **change)

@@ -116,7 +116,7 @@ def left_column(view: CertificateView, form: InputForm, texts: Texts, errors: It
         names = {each.name for each in editable}
         read = [_input_row(each, texts) for each in inputs if each.name not in names]
         read += [
-            _value_row(name, each.field.title, each.value, texts)
+            _value_row(name, each.field.title, view.module_title if name == "module" else each.value, texts)
             for name, each in shown.items()
             if each.field.group is group and each.field.form is None and name not in _ELSEWHERE
         ]

@@ -278,3 +278,12 @@ def test_pages_are_in_the_language_of_the_reader(panel, admin):
     shown = text(admin.get(page(certificate_id), headers={"Accept-Language": "uk"}))
     assert "Чернетка" in shown
     assert "Домен" in shown
+
+
+def test_the_page_names_the_module_by_its_title(panel, admin):
+    """People know "Scripted CA", not the name that a configuration file has."""
+    profile = panel.core.authorities.modules()["scripted"].title
+    certificate_id = panel.active()
+    shown = text(admin.get(f"/ssl/certificates/{certificate_id}/"))
+    assert f"<dt>Module</dt><dd>{profile}</dd>" in shown
+    assert "<dd>scripted</dd>" not in shown

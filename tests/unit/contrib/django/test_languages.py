@@ -5,6 +5,8 @@ import re
 
 import pytest
 
+from certcore.testing import Act
+
 
 def shown(answer):
     """The texts of a page, without its tags."""
@@ -54,3 +56,21 @@ def test_errors_are_translated(panel):
     german = shown(answer)
     note = english[english.index("status:") : english.index("status:") + 40]
     assert note not in german
+
+
+@pytest.mark.parametrize(
+    ("language", "clause"),
+    [
+        ("en", 'while the certificate has the status "Pending"'),
+        ("de", "im Status „Ausstehend“"),
+        ("fr", "dans l’état « En attente »"),
+        ("pl", "przy statusie „Oczekujący”"),
+        ("uk", "у стані «Очікує»"),
+    ],
+)
+def test_why_a_field_is_locked_names_the_status_in_words(panel, language, clause):
+    """The sentence has the title of the status in the language of the page, not its name in the database."""
+    certificate_id = panel.certificate("shop.example", Act.WAIT_OWNER)
+    browser = panel.browser(panel.user("otto", "SSL operators"))
+    text = shown(browser.get(f"/ssl/certificates/{certificate_id}/", headers={"Accept-Language": language}))
+    assert clause in text
