@@ -13,6 +13,7 @@ from certcore.model.export import Exported
 from certcore.model.identifiers import check_actor, check_id
 from certcore.model.input_limits import LONGEST_ID, counted, text_within, true_or_false
 from certcore.model.revocation import RevocationReason
+from certcore.model.secret import Secret
 from certcore.services.drafts import Drafts
 from certcore.services.exports import Exports
 from certcore.services.issuance import Requests
@@ -102,6 +103,8 @@ class BulkCalls(Drafts, Requests, Exports, Revocation):
         *,
         with_key: bool = True,
         reason: str = "",
+        password: Secret | None = None,
+        legacy: bool = False,
         actor: str = "system",
     ) -> Sequence[BulkResult[Exported]]:
         """Export each of the certificates, as `export`; each private key that leaves is recorded.
@@ -111,6 +114,8 @@ class BulkCalls(Drafts, Requests, Exports, Revocation):
             format: As in `export`.
             with_key: As in `export`.
             reason: Why the private keys are exported, for the timelines. Required with the keys.
+            password: As in `export`, for all of them.
+            legacy: As in `export`.
             actor: Who does this.
 
         Raises:
@@ -119,10 +124,19 @@ class BulkCalls(Drafts, Requests, Exports, Revocation):
         text_within("format", format, LONGEST_ID)
         text_within("reason", reason, _LONGEST_REASON)
         true_or_false("with_key", with_key)
+        true_or_false("legacy", legacy)
         return _each(
             certificate_ids,
             actor,
-            lambda certificate_id: self.export(certificate_id, format, with_key=with_key, reason=reason, actor=actor),
+            lambda certificate_id: self.export(
+                certificate_id,
+                format,
+                with_key=with_key,
+                reason=reason,
+                password=password,
+                legacy=legacy,
+                actor=actor,
+            ),
         )
 
 

@@ -29,7 +29,6 @@ urlpatterns = _outside_transactions(
         path("numbers/", dashboard.numbers, name="dashboard_numbers"),
         path("certificates/", listing.certificate_list, name="certificate_list"),
         path("certificates/rows/", listing.certificate_rows, name="certificate_rows"),
-        path("certificates/bulk/", listing.certificate_bulk, name="certificate_bulk"),
         *certificate_patterns(),
         *authority_patterns(),
     ]

@@ -20,6 +20,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from certcore import ActingCore, CertCoreError, Certificate, Permission
 from certcore.contrib.django.access import ssl_for
+from certcore.contrib.django.attachments import attachment
 from certcore.contrib.django.pages import render_page
 from certcore.contrib.django.shown_forms import Texts
 from certcore.contrib.django.shown_hints import ShownFinding, shown_finding
@@ -135,14 +136,7 @@ def authority_file(request: HttpRequest, authority_id: str, name: str) -> HttpRe
     """A file that the CA module hands out for a profile, as an attachment."""
     for file in ssl_for(request).core.authorities.files(authority_id):
         if file.name == name:
-            return HttpResponse(
-                file.content,
-                content_type=file.media_type,
-                headers={
-                    "Content-Disposition": f'attachment; filename="{file.name}"',
-                    "X-Content-Type-Options": "nosniff",
-                },
-            )
+            return attachment(file.name, file.content, file.media_type)
     raise Http404
 
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
 from collections.abc import Sequence
-from typing import Final
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
@@ -13,21 +10,18 @@ from django.views.decorators.debug import sensitive_variables
 
 from certcore import Action, CertCoreError, CertificateView, Permission, Secret
 from certcore.contrib.django.access import ssl_for
+from certcore.contrib.django.attachments import archive, attachment
 from certcore.contrib.django.pages import REPAIRABLE, render_page
 from certcore.hints import Choice, FieldKind, FormField
-from certcore.plugin import ExportedFile, ExportFormat, Use, file_stem
+from certcore.plugin import ExportFormat, Use, file_stem
 
-__all__ = ["certificate_export", "certificate_file", "certificate_key", "certificate_pem"]
-
-_MEDIA_TYPES: Final = {
-    ".zip": "application/zip",
-    ".pem": "application/x-pem-file",
-    ".p12": "application/x-pkcs12",
-    ".pfx": "application/x-pkcs12",
-    ".p7b": "application/x-pkcs7-certificates",
-    ".der": "application/octet-stream",
-}
-_ANY: Final = "application/octet-stream"
+__all__ = [
+    "certificate_export",
+    "certificate_file",
+    "certificate_key",
+    "certificate_pem",
+    "export_fields",
+]
 
 
 @sensitive_variables()
@@ -41,7 +35,7 @@ def certificate_export(request: HttpRequest, certificate_id: str) -> HttpRespons
         calls.export(certificate_id, with_key=False)  # says why there is nothing to export
         raise Http404
     may_have_key = "reason" in offer.asks
-    fields = _export_fields(calls.formats(), may_have_key=may_have_key)
+    fields = export_fields(calls.formats(), may_have_key=may_have_key)
     if request.method != "POST":
         return _export_page(request, view, fields, may_have_key=may_have_key)
     password = request.POST.get("password", "")
@@ -62,8 +56,8 @@ def certificate_export(request: HttpRequest, certificate_id: str) -> HttpRespons
         return _export_page(request, view, fields, may_have_key=may_have_key, error=error)
     files = exported.files
     if len(files) == 1:
-        return _attachment(files[0].name, files[0].content)
-    return _attachment(f"{file_stem(view.certificate.domain.ascii)}.zip", _archive(files))
+        return attachment(files[0].name, files[0].content)
+    return attachment(f"{file_stem(view.certificate.domain.ascii)}.zip", archive(("", file) for file in files))
 
 
 @sensitive_variables()
@@ -73,7 +67,7 @@ def certificate_key(request: HttpRequest, certificate_id: str) -> HttpResponse:
     view = ssl.core.certificates.view(certificate_id)
     if not _may_reveal(view):
         raise Http404
-    field = _reason_field()
+    field = _reason_field(required=True)
     key, problem = "", None
     if request.method == "POST":
         try:
@@ -111,14 +105,14 @@ def certificate_pem(request: HttpRequest, certificate_id: str, part: str) -> Htt
     content = contents.get(part)
     if not content:
         raise Http404
-    return _attachment(f"{file_stem(view.certificate.domain.ascii)}-{part}.pem", content.encode())
+    return attachment(f"{file_stem(view.certificate.domain.ascii)}-{part}.pem", content.encode())
 
 
 def certificate_file(request: HttpRequest, certificate_id: str, name: str) -> HttpResponse:
     """A file that the CA module hands out, as an attachment."""
     for file in ssl_for(request).core.certificates.files(certificate_id):
         if file.name == name:
-            return _attachment(file.name, file.content, file.media_type)
+            return attachment(file.name, file.content, file.media_type)
     raise Http404
 
 
@@ -129,32 +123,32 @@ def _may_reveal(view: CertificateView) -> bool:
     return is_here and (view.permitted is None or Permission.CERTIFICATE_REVEAL_KEY in view.permitted)
 
 
-def _reason_field() -> FormField:
+def _reason_field(*, required: bool) -> FormField:
     return FormField(
         name="reason",
         label=_("Reason"),
         kind=FieldKind.TEXT,
         help=_("Why the private key is needed. It is recorded in the timeline with your name."),
         longest=500,
-        required=True,
+        required=required,
     )
 
 
-def _export_fields(formats: Sequence[ExportFormat], *, may_have_key: bool) -> Sequence[FormField]:
-    """What the page of an export asks for. Who may not have the key sees the formats that do without."""
+def export_fields(formats: Sequence[ExportFormat], *, may_have_key: bool, default: str = "zip") -> Sequence[FormField]:
+    """What the page of an export asks for.
+
+    Args:
+        formats: The formats to choose from. Who may not have the key sees those that do without.
+        may_have_key: Whether the user may have the private key.
+        default: The name of the format that is chosen at first.
+    """
     usable = [each for each in formats if may_have_key or each.private_key is not Use.REQUIRED]
     choices = tuple(Choice(each.name, each.title) for each in usable)
-    fields = [FormField(name="format", label=_("Format"), kind=FieldKind.CHOICE, choices=choices, default="zip")]
+    fields = [FormField(name="format", label=_("Format"), kind=FieldKind.CHOICE, choices=choices, default=default)]
     if may_have_key:
         fields += [
             FormField(name="with_key", label=_("With the private key"), kind=FieldKind.BOOLEAN, default=True),
-            FormField(
-                name="reason",
-                label=_("Reason"),
-                kind=FieldKind.TEXT,
-                help=_("Why the private key is needed. It is recorded in the timeline with your name."),
-                longest=500,
-            ),
+            _reason_field(required=False),
             FormField(
                 name="password",
                 label=_("Password"),
@@ -206,25 +200,3 @@ def _export_page(
     }
     status = 200 if error is None else error.http_status
     return render_page(request, "certcore/certificate_export.html", context, status=status)
-
-
-@sensitive_variables()
-def _archive(files: Sequence[ExportedFile]) -> bytes:
-    """The files of an export in one archive; only their owner may read those with the key."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for file in files:
-            entry = zipfile.ZipInfo(file.name)
-            entry.external_attr = (0o100000 | file.mode) << 16
-            archive.writestr(entry, file.content)
-    return buffer.getvalue()
-
-
-def _attachment(name: str, content: bytes, media_type: str = "") -> HttpResponse:
-    """A file to save; names of certcore's files have no characters that a header cannot carry."""
-    ending = f".{name.rpartition('.')[2]}"
-    response = HttpResponse(content, content_type=media_type or _MEDIA_TYPES.get(ending, _ANY))
-    response["Content-Disposition"] = f'attachment; filename="{name}"'
-    response["X-Content-Type-Options"] = "nosniff"
-    response["Cache-Control"] = "no-store"
-    return response

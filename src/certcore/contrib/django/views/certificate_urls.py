@@ -6,10 +6,11 @@ from typing import Any
 
 from django.urls import URLPattern, path
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from certcore.contrib.django.views import (
     certificate_actions,
+    certificate_bulk,
     certificate_export,
     certificate_form,
     certificate_import,
@@ -26,10 +27,14 @@ def certificate_patterns() -> list[URLPattern]:
         """A form: what is posted may be a key or a password, and does not get into Django's reports of errors."""
         return require_http_methods(["GET", "HEAD", "POST"])(sensitive_post_parameters()(view))
 
+    def posts(view: Any) -> Any:
+        return require_POST(sensitive_post_parameters()(view))
+
     reads = require_safe
     base = "certificates/<str:certificate_id>"
     export, actions = certificate_export, certificate_actions
     return [
+        path("certificates/bulk/", posts(certificate_bulk.certificate_bulk), name="certificate_bulk"),
         path("certificates/new/", asks(certificate_form.certificate_create), name="certificate_create"),
         path("certificates/import/", asks(certificate_import.certificate_import), name="certificate_import"),
         path(f"{base}/", asks(certificate_page.certificate), name="certificate"),

@@ -1,36 +1,32 @@
-"""The list of certificates, and what is done with many of them at once."""
+"""The list of certificates: filtered, sorted, in pages, and live."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import urlencode
 
 from attrs import asdict, frozen
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
-from django.urls import reverse
-from django.utils.text import Truncator
-from django.utils.translation import gettext as _
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.utils.translation import gettext_lazy
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_safe
 
 from certcore.contrib.django.access import SslAccess, config, ssl_for
 from certcore.contrib.django.pages import render_page
 from certcore.contrib.django.templatetags.certcore import level_class
-from certcore.errors import AccessDeniedError, CertCoreError, InvalidInputError
+from certcore.contrib.django.views.certificate_bulk import bulk_actions, summary_of, take_results
+from certcore.errors import AccessDeniedError, InvalidInputError
 from certcore.hints import Message
 from certcore.model.conditions import Condition
 from certcore.model.lifecycle import Status
 from certcore.model.listing import SortKey
 from certcore.model.permissions import Permission
-from certcore.model.revocation import RevocationReason
 from certcore.model.rows import CertificateRow
 from certcore.model.standing import ConditionStatus, ConditionType
-from certcore.services.bulk import BulkResult
 
-__all__ = ["ListedCertificate", "certificate_bulk", "certificate_list", "certificate_rows", "listed"]
+__all__ = ["ListedCertificate", "certificate_list", "certificate_rows", "listed", "unless_seen"]
 
 #: What a row says below its status, the most urgent first.
 _REASONS: Final = (
@@ -53,11 +49,6 @@ _ENDS_SOON_DAYS: Final = 14
 _MOST_SHOWN_ALIASES: Final = 3
 #: What a label in ASCII begins with that stands for other characters (RFC 5890 section 2.3.2.1).
 _A_LABEL: Final = "xn--"
-_MOST_CHOSEN: Final = 200
-#: How many results of an action the next page tells, and how long each may be, in characters.
-_MOST_KEPT: Final = 10
-_LONGEST_KEPT: Final = 200
-_RESULTS: Final = "certcore_bulk_results"
 _SORTS: Final[Mapping[SortKey, Any]] = MappingProxyType(
     {
         SortKey.DOMAIN: gettext_lazy("Domain"),
@@ -197,15 +188,14 @@ def _whole_number(name: str, value: str) -> int:
 def certificate_list(request: HttpRequest) -> HttpResponse:
     """The list: filtered, sorted, in pages."""
     access = ssl_for(request)
-    results = request.session.pop(_RESULTS, None)
+    results = take_results(request)
     context = _context(request, access, results)
-    context["summary"] = None if results is None else _summary(results)
+    context["summary"] = None if results is None else summary_of(results)
     context |= {
         "section": "certificates",
         "statuses": list(Status),
         "condition_types": _FILTERS,
         "authorities": list(_profiles(access)),
-        "reasons": list(RevocationReason),
     }
     return render_page(request, "certcore/certificate_list.html", context, status=422 if context["refused"] else 200)
 
@@ -244,7 +234,6 @@ def _context(request: HttpRequest, access: SslAccess, results: Mapping[str, Any]
     except InvalidInputError as error:
         refused = error
     each = (results or {}).get("certificates", {})
-    can_change = access.may(Permission.CERTIFICATE_EDIT)
     titles = _module_titles(access)
     return {
         "rows": [
@@ -256,7 +245,8 @@ def _context(request: HttpRequest, access: SslAccess, results: Mapping[str, Any]
         "next_page": None if next_cursor is None else query.encoded(after=next_cursor),
         "first_page": query.encoded(after="") if query.after else None,
         "sorts": [_sort(query, key, label) for key, label in _SORTS.items()],
-        "can_change": can_change,
+        "can_change": access.may(Permission.CERTIFICATE_EDIT),
+        "bulk_actions": bulk_actions(access),
         "refresh_seconds": options.refresh_seconds,
         "shows_owner": access.owner is None,
     }
@@ -289,85 +279,3 @@ def _module_titles(access: SslAccess) -> Mapping[str | None, str]:
         modules = access.core.authorities.modules()
         return {each.id: modules[each.module].title for each in profiles if each.module in modules}
     return {each.id: each.title for each in profiles}
-
-
-#: What can be done with many certificates: the label, whether it is asked about first, the call.
-_BULK: Final[Mapping[str, tuple[Any, bool, Callable[..., Any]]]] = MappingProxyType(
-    {
-        "renew": (gettext_lazy("Renew"), False, lambda calls, ids, _: calls.bulk_renew(ids)),
-        "revoke": (gettext_lazy("Revoke"), True, lambda calls, ids, reason: calls.bulk_revoke(ids, reason=reason)),
-        "delete": (gettext_lazy("Delete"), True, lambda calls, ids, _: calls.bulk_delete(ids)),
-    }
-)
-
-
-@require_POST
-def certificate_bulk(request: HttpRequest) -> HttpResponse:
-    """Renew, revoke or delete the chosen certificates; what loses something is asked about first."""
-    access = ssl_for(request)
-    action, ids = request.POST.get("action", ""), request.POST.getlist("ids")
-    if only := request.POST.get("delete_one"):
-        action, ids = "delete", [only]
-    if action not in _BULK:
-        raise Http404(f"There is no action {action[:40]!r}.")
-    back = f"{reverse('certcore:certificate_list')}?{_Query.of(QueryDict(request.POST.get('query', ''))).encoded()}"
-    if not ids:
-        request.session[_RESULTS] = {"certificates": {}, "action": action}
-        return HttpResponseRedirect(back)
-    label, is_asked, call = _BULK[action]
-    if is_asked and request.POST.get("confirmed") != "yes":
-        context = {
-            "action": action,
-            "label": label,
-            "certificates": list(_chosen(access, ids)),
-            "query": request.POST.get("query", ""),
-            "reasons": list(RevocationReason),
-            "back": back,
-            "section": "certificates",
-        }
-        return render_page(request, "certcore/certificate_bulk.html", context)
-    results = call(access.core.certificates, ids, request.POST.get("reason") or RevocationReason.UNSPECIFIED)
-    request.session[_RESULTS] = _kept(access, action, results)
-    return HttpResponseRedirect(back)
-
-
-def _kept(access: SslAccess, action: str, results: Sequence[BulkResult[Any]]) -> dict[str, Any]:
-    """The results as the session keeps them for the next page: those that failed first, few enough for a cookie."""
-    ordered = sorted(results, key=lambda result: result.ok)[:_MOST_KEPT]
-    each = {
-        result.certificate_id: {
-            "ok": result.ok,
-            "text": "" if result.ok else Truncator(_said(access, result.error)).chars(_LONGEST_KEPT),
-        }
-        for result in ordered
-    }
-    done = sum(result.ok for result in results)
-    return {"certificates": each, "action": action, "done": done, "all": len(results)}
-
-
-def _chosen(access: SslAccess, ids: Sequence[str]) -> Iterator[Any]:
-    """The chosen certificates that the user may see."""
-    for certificate_id in dict.fromkeys(ids[:_MOST_CHOSEN]):
-        try:
-            yield access.core.certificates.get(certificate_id)
-        except CertCoreError:
-            continue
-
-
-def _said(access: SslAccess, error: CertCoreError | None) -> str:
-    return "" if error is None else f"{access.translator(error.text)} {access.translator(error.advice_text)}".strip()
-
-
-def _summary(results: Mapping[str, Any]) -> dict[str, Any]:
-    """What the list says above itself after an action."""
-    each = results["certificates"]
-    failed = [result["text"] for result in each.values() if not result["ok"]]
-    label = _BULK[results["action"]][0]
-    if not results.get("all"):
-        return {"level": "warning", "text": _("%(action)s: choose certificates first.") % {"action": label}}
-    values = {"action": label, "done": results["done"], "all": results["all"]}
-    return {
-        "level": "success" if not failed else "warning",
-        "text": _("%(action)s: %(done)s of %(all)s done.") % values,
-        "failures": list(dict.fromkeys(failed)),
-    }

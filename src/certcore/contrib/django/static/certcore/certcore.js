@@ -46,6 +46,26 @@
     });
   });
 
+  // How many rows are chosen; with the shift key, all between the last two.
+  let last = null;
+  document.addEventListener("click", function (event) {
+    const box = event.target;
+    if (!box.matches("input[name=ids]")) { return; }
+    if (event.shiftKey && last && last.form === box.form) {
+      const boxes = Array.from(box.form.querySelectorAll("input[name=ids]"));
+      const ends = [boxes.indexOf(last), boxes.indexOf(box)].sort(function (a, b) { return a - b; });
+      boxes.slice(ends[0], ends[1] + 1).forEach(function (each) { each.checked = box.checked; });
+    }
+    last = box;
+  });
+  document.addEventListener("change", function (event) {
+    const place = event.target.form && event.target.form.querySelector("[data-chosen]");
+    if (!place) { return; }
+    const count = event.target.form.querySelectorAll("input[name=ids]:checked").length;
+    place.hidden = count === 0;
+    place.querySelector("output").textContent = count;
+  });
+
   // <form data-confirm="question">: asked before it is sent; the server asks again where it matters.
   document.addEventListener("submit", function (event) {
     const asking = event.submitter && event.submitter.dataset.confirm ? event.submitter : event.target;

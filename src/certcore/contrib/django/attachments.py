@@ -1,0 +1,57 @@
+"""Files that the pages hand out: attachments that no browser shows or keeps, and archives of several files."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Iterable
+from typing import Final
+
+from django.http import HttpResponse
+from django.views.decorators.debug import sensitive_variables
+
+from certcore.plugin import ExportedFile
+
+__all__ = ["archive", "attachment"]
+
+_MEDIA_TYPES: Final = {
+    ".zip": "application/zip",
+    ".pem": "application/x-pem-file",
+    ".p12": "application/x-pkcs12",
+    ".pfx": "application/x-pkcs12",
+    ".p7b": "application/x-pkcs7-certificates",
+    ".der": "application/octet-stream",
+}
+_ANY: Final = "application/octet-stream"
+
+
+def attachment(name: str, content: bytes, media_type: str = "") -> HttpResponse:
+    """An answer that browsers save as a file, do not interpret and do not keep.
+
+    Args:
+        name: The name of the file. Those of certcore's files have no characters that a header cannot carry.
+        content: What is in the file.
+        media_type: Its media type; empty for that of the name's ending.
+    """
+    ending = f".{name.rpartition('.')[2]}"
+    response = HttpResponse(content, content_type=media_type or _MEDIA_TYPES.get(ending, _ANY))
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    response["X-Content-Type-Options"] = "nosniff"
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+@sensitive_variables()
+def archive(files: Iterable[tuple[str, ExportedFile]]) -> bytes:
+    """Files in one ZIP archive; only their owner may read those with a private key.
+
+    Args:
+        files: Each file with the folder that it is in; an empty one for none.
+    """
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as packed:
+        for folder, file in files:
+            entry = zipfile.ZipInfo(f"{folder}/{file.name}" if folder else file.name)
+            entry.external_attr = (0o100000 | file.mode) << 16
+            packed.writestr(entry, file.content)
+    return buffer.getvalue()
