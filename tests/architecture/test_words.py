@@ -11,7 +11,10 @@ import tokenize
 import pytest
 
 #: Names of locals and arguments that do not say what they hold: a certificate is `certificate`, not `one`.
-_EMPTY_NAMES = frozenset({"asked", "found", "given", "held", "one", "said", "taken", "told", "wanted"})
+_EMPTY_NAMES = frozenset(
+    {"asked", "came", "found", "given", "got", "held", "how", "it", "looked", "one", "said", "seen", "some", "taken"}
+    | {"these", "thing", "things", "this", "those", "told", "tried", "wanted", "what", "who", "whom"}
+)
 
 #: Arguments of public errors that are part of the stable `params`.
 _KEPT_NAMES = {

@@ -111,10 +111,10 @@ def write_plain(
         InvalidInputError: There is no file, user or group, or the mode opens secrets to everybody.
     """
     prepared = _prepared(files, secret_mode)
-    who = Owner.find(owner, group)
-    with _explained(folder), locked_folder(folder, who, patience=patience) as place, _cleaned(place):
-        changed = [file for file in prepared if _differs(place, file, who)]
-        _replace(place, changed, who)
+    file_owner = Owner.find(owner, group)
+    with _explained(folder), locked_folder(folder, file_owner, patience=patience) as place, _cleaned(place):
+        changed = [file for file in prepared if _differs(place, file, file_owner)]
+        _replace(place, changed, file_owner)
     return _written(place.path, prepared, changed)
 
 
@@ -148,18 +148,18 @@ def write_versioned(  # noqa: PLR0913 - each is an option that whoever deploys m
         InvalidInputError: As in `write_plain`.
     """
     prepared = _prepared(files, secret_mode)
-    who = Owner.find(owner, group)
+    file_owner = Owner.find(owner, group)
     with (
         _explained(folder),
-        locked_folder(folder, who, patience=patience) as place,
+        locked_folder(folder, file_owner, patience=patience) as place,
         _cleaned(place),
-        inner_folder(place, VERSIONS, who, make=True) as versions,
+        inner_folder(place, VERSIONS, file_owner, make=True) as versions,
         _cleaned(versions),
     ):
         before = _live_version(place)
-        changed = _changed_since(versions, before, prepared, who)
+        changed = _changed_since(versions, before, prepared, file_owner)
         if changed is not None:
-            name = _new_version(versions, prepared, at, who)
+            name = _new_version(versions, prepared, at, file_owner)
             _put_into_service(place, versions, name)
         _prune(place, versions, before, keep)
     return _written(place.path / LIVE, prepared, changed or [])
@@ -235,7 +235,7 @@ def _undone(undo: Callable[[], None]) -> Iterator[None]:
                 undo()
 
 
-def _differs(place: Folder, file: ExportedFile, who: Owner) -> bool:
+def _differs(place: Folder, file: ExportedFile, file_owner: Owner) -> bool:
     """Whether the file is missing in the directory or differs."""
     try:
         status = place.stat(file.name)
@@ -247,7 +247,7 @@ def _differs(place: Folder, file: ExportedFile, who: Owner) -> bool:
             Message("files.not_replaced", text, {"path": place.path / file.name}),
             advice=SOMETHING_ELSE,
         )
-    if stat.S_IMODE(status.st_mode) != file.mode or not who.has(status) or status.st_size != len(file.content):
+    if stat.S_IMODE(status.st_mode) != file.mode or not file_owner.has(status) or status.st_size != len(file.content):
         return True
     try:
         descriptor = place.open(file.name, os.O_RDONLY)
@@ -257,12 +257,12 @@ def _differs(place: Folder, file: ExportedFile, who: Owner) -> bool:
         return present.read(len(file.content) + 1) != file.content
 
 
-def _write(place: Folder, name: str, file: ExportedFile, who: Owner) -> None:
+def _write(place: Folder, name: str, file: ExportedFile, file_owner: Owner) -> None:
     """Write and sync a new file that is never readable by more users than its mode permits."""
     with os.fdopen(place.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as fresh:
         fresh.write(file.content)
         fresh.flush()
-        who.give(fresh.fileno())
+        file_owner.give(fresh.fileno())
         os.fchmod(fresh.fileno(), file.mode)  # independent of the umask
         os.fsync(fresh.fileno())
 
@@ -270,10 +270,10 @@ def _write(place: Folder, name: str, file: ExportedFile, who: Owner) -> None:
 # ------------------------------------------------------------------------------------------------------------ plain
 
 
-def _replace(place: Folder, files: Sequence[ExportedFile], who: Owner) -> None:
+def _replace(place: Folder, files: Sequence[ExportedFile], file_owner: Owner) -> None:
     """Replace files: write all new files first, then rename all of them."""
     for file in files:
-        _write(place, f"{_NEW}{file.name}", file, who)
+        _write(place, f"{_NEW}{file.name}", file, file_owner)
     kept = {file.name: _keep(place, file.name) for file in files}
     begun: list[str] = []
 
@@ -324,23 +324,23 @@ def _live_version(place: Folder) -> str | None:
 
 
 def _changed_since(
-    versions: Folder, before: str | None, files: Sequence[ExportedFile], who: Owner
+    versions: Folder, before: str | None, files: Sequence[ExportedFile], file_owner: Owner
 ) -> list[ExportedFile] | None:
     """The files that differ from those of a version; None if the version has exactly these files."""
     if before is None or before not in versions.names():
         return list(files)
-    with inner_folder(versions, before, who) as live:
-        changed = [file for file in files if _differs(live, file, who)]
+    with inner_folder(versions, before, file_owner) as live:
+        changed = [file for file in files if _differs(live, file, file_owner)]
         more = set(live.names()) - {file.name for file in files}
     return changed if changed or more else None
 
 
-def _new_version(versions: Folder, files: Sequence[ExportedFile], at: datetime, who: Owner) -> str:
+def _new_version(versions: Folder, files: Sequence[ExportedFile], at: datetime, file_owner: Owner) -> str:
     """Create a version under a temporary name, and rename it when it is complete."""
     unready = f"{_NEW}version"
-    with inner_folder(versions, unready, who, make=True) as fresh:
+    with inner_folder(versions, unready, file_owner, make=True) as fresh:
         for file in files:
-            _write(fresh, file.name, file, who)
+            _write(fresh, file.name, file, file_owner)
         fresh.sync()
     moment = f"{at.astimezone(UTC):%Y%m%dT%H%M%SZ}"
     existing = versions.names()

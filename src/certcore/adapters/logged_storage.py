@@ -56,12 +56,12 @@ class LoggedStorage:
             with self.inner.write(lock_wait) as transaction:
                 yield transaction
             return
-        seen = _Seen()
+        written = _Seen()
         with self.inner.write(lock_wait) as transaction:
-            watched: Any = _WatchedTransaction(transaction, seen)
+            watched: Any = _WatchedTransaction(transaction, written)
             yield watched
-        for event in seen.events:
-            self._log_event(event, seen)
+        for event in written.events:
+            self._log_event(event, written)
 
     def change_mark(self) -> object | None:
         """As the inner store."""
@@ -75,13 +75,13 @@ class LoggedStorage:
         """As the inner store."""
         self.inner.close()
 
-    def _log_event(self, event: Event, seen: _Seen) -> None:
+    def _log_event(self, event: Event, written: _Seen) -> None:
         code = "" if event.problem is None else _plain(event.problem.type)
         purpose = str(event.data.get("purpose", ""))
         happened(EVENT, {"certcore.event": str(event.kind), "certcore.code": code, "certcore.purpose": purpose})
         if not _log.isEnabledFor(logging.INFO):
             return
-        domain = seen.domains.get(event.certificate_id)
+        domain = written.domains.get(event.certificate_id)
         if domain is None:
             try:
                 with self.inner.read() as transaction:

@@ -78,8 +78,8 @@ def end_of_change(certificate: Certificate, issuances: Sequence[Issuance]) -> da
     if attempt is None:
         return late
     # An attempt for the same names at a fallback does not restart the time.
-    tried = (each.created_at for each in issuances if each.number > active.number and set(each.names) == names)
-    began = min(tried, default=attempt.created_at)
+    attempt_dates = (each.created_at for each in issuances if each.number > active.number and set(each.names) == names)
+    began = min(attempt_dates, default=attempt.created_at)
     time = _TIME_FOR_A_CHANGE if ends <= began else min(_TIME_FOR_A_CHANGE, (ends - began) / 2)
     return max(late, began + time)
 

@@ -36,8 +36,8 @@ def take_back(leased: LeasedCertificate, issuance_id: str, contexts: Contexts) -
             return
         again = call_plugin(module.name, "clean_up", module.clean_up, work, returns=datetime | None)
     except Exception as error:  # isolation: the step has failed already
-        what = getattr(error, "message", type(error).__name__)
-        _log.error("The clean-up of certificate %s failed: %s", leased.certificate.id, what)
+        reason = getattr(error, "message", type(error).__name__)
+        _log.error("The clean-up of certificate %s failed: %s", leased.certificate.id, reason)
         return
     if again is not None:
         _log.error("The clean-up of certificate %s failed: the module asks to try again later.", leased.certificate.id)

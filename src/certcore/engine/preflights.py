@@ -135,8 +135,8 @@ class Preflights:
         except StorageError:
             raise
         except Exception as error:  # isolation: it is repeated; other certificates go on
-            what = error.message if isinstance(error, CertCoreError) else type(error).__name__
-            _log.error("The preflight of certificate %s failed: %s", preflight.certificate_id, what)
+            reason = error.message if isinstance(error, CertCoreError) else type(error).__name__
+            _log.error("The preflight of certificate %s failed: %s", preflight.certificate_id, reason)
         return True
 
     def check(self, certificate_id: str, *, actor: str = "", is_asked: bool = False) -> Preflight:

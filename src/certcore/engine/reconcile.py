@@ -277,8 +277,8 @@ class Engine:
         except (LeaseLostError, NotFoundError, StorageError):
             raise
         except Exception as error:  # isolation: retried after a growing pause; other certificates go on
-            what = error.message if isinstance(error, CertCoreError) else f"{type(error).__name__}\n{_frames(error)}"
-            _log.error("The task %s of certificate %s failed: %s", decision.task, before.certificate.id, what)
+            reason = error.message if isinstance(error, CertCoreError) else f"{type(error).__name__}\n{_frames(error)}"
+            _log.error("The task %s of certificate %s failed: %s", decision.task, before.certificate.id, reason)
             return after_trouble(before, error, now=now, roll=self.environment.roll())
 
     def _advance(self, leased: LeasedCertificate, issuance: Issuance, step: OpenStep) -> LeasedCertificate:
@@ -404,8 +404,8 @@ class Engine:
         except (LeaseLostError, StorageError):
             raise
         except Exception as error:  # isolation: the clean-up is retried
-            what = error.message if isinstance(error, CertCoreError) else type(error).__name__
-            _log.warning("The clean-up of certificate %s failed: %s", leased.certificate.id, what)
+            reason = error.message if isinstance(error, CertCoreError) else type(error).__name__
+            _log.warning("The clean-up of certificate %s failed: %s", leased.certificate.id, reason)
             return self.environment.now() + _AFTER_FAILED_CLEAN_UP
         return again
 

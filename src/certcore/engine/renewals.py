@@ -79,10 +79,12 @@ def _renewal(
         _log.warning("The key of certificate %s cannot be kept: %s", certificate.id, error)
         request = asked_with(None)
     state = evolve(request.issuance.engine_state, early=early)
-    tried = next((each for each in leased.issuances if each.id == certificate.issuance_id), None)
-    if tried is not None and tried.outcome is Outcome.FAILED:
+    last_attempt = next((each for each in leased.issuances if each.id == certificate.issuance_id), None)
+    if last_attempt is not None and last_attempt.outcome is Outcome.FAILED:
         # Keep the count of rejections: one order shows whether the reason persists.
-        state = evolve(state, refused_for=tried.engine_state.refused_for, refusals=tried.engine_state.refusals)
+        state = evolve(
+            state, refused_for=last_attempt.engine_state.refused_for, refusals=last_attempt.engine_state.refusals
+        )
     begun = evolve(request.issuance, engine_state=state)
     request = evolve(request, issuance=begun)
     changed = evolve(certificate, issuance_id=request.issuance.id, updated_at=now)

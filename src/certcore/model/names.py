@@ -235,11 +235,11 @@ def covering_names(names: Iterable[DnsName]) -> frozenset[str]:
     return frozenset(covering)
 
 
-def share_names(some: Iterable[DnsName], others: Iterable[DnsName]) -> bool:
+def share_names(names: Iterable[DnsName], others: Iterable[DnsName]) -> bool:
     """Whether some host name is covered by both."""
-    some, others = tuple(some), tuple(others)
-    first, second = {name.ascii for name in some}, {name.ascii for name in others}
-    return bool(first & covering_names(others)) or bool(second & covering_names(some))
+    names, others = tuple(names), tuple(others)
+    first, second = {name.ascii for name in names}, {name.ascii for name in others}
+    return bool(first & covering_names(others)) or bool(second & covering_names(names))
 
 
 def common_name(names: Iterable[DnsName]) -> str:

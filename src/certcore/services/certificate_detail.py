@@ -102,8 +102,8 @@ class Queries:
 
     def _view(self, certificate_id: str, actor: str) -> CertificateView:
         """The view with the stored CA profile."""
-        seen = self._access.certificate(actor, Permission.CERTIFICATE_VIEW, certificate_id)
-        permitted = self._access.permitted(actor, seen, {*NEEDED.values(), Permission.CERTIFICATE_DELIVERIES})
+        checked = self._access.certificate(actor, Permission.CERTIFICATE_VIEW, certificate_id)
+        permitted = self._access.permitted(actor, checked, {*NEEDED.values(), Permission.CERTIFICATE_DELIVERIES})
         sees_details = Permission.CERTIFICATE_DELIVERIES in permitted
         with self._contexts.storage.read() as transaction:
             now = self._contexts.environment.now()
@@ -125,7 +125,7 @@ class Queries:
                 preflight=_preflight(transaction, certificate_id, sees_details=sees_details),
                 permitted=permitted,
             )
-        return evolve(view, events=tuple(self._readable(view.events, seen.owner, actor)))
+        return evolve(view, events=tuple(self._readable(view.events, checked.owner, actor)))
 
     def _shown(self, authority: CertificateAuthority | None, actor: str) -> CertificateAuthority | None:
         """The part of a CA profile that the actor may see: at least its id, name and module."""
@@ -249,11 +249,11 @@ class Queries:
         text_within("head", head, LONGEST_ID)
         with self._contexts.storage.read() as transaction:
             timeline = transaction.timelines.get(certificate_id)
-            length, last, seen = 0, "", not head
+            length, last, is_head_known = 0, "", not head
             fault: Message | None = None
             while fault is None and (events := transaction.events.following(certificate_id, length, limit=_BATCH)):
                 fault = first_fault(events, length=length, head=last)
-                seen = seen or any(event.hash == head for event in events)
+                is_head_known = is_head_known or any(event.hash == head for event in events)
                 length, last = events[-1].number, events[-1].hash
         if fault is None and (length, last) != (timeline.length, timeline.head):
             text = "it ends with event {last}, but {count} were written."
@@ -261,7 +261,7 @@ class Queries:
         if fault is None and not self._is_sealed(timeline):
             text = "its end does not bear the seal of this store: it was changed, cut off, or written anew."
             fault = Message("timeline.no_seal", text)
-        if fault is None and not seen:
+        if fault is None and not is_head_known:
             text = "the hash that was kept is not in it: the record was written anew."
             fault = Message("timeline.other_hash", text)
         return TimelineCheck(certificate_id=certificate_id, events=length, head=last, fault_text=fault)

@@ -97,13 +97,13 @@ def _change(view: CertificateView) -> Iterator[Hint]:
 
 def _overlaps(certificate: Certificate, others: Sequence[Certificate]) -> Iterator[Hint]:
     same = [other for other in others if set(other.names) == set(certificate.names)]
-    some = [other for other in others if set(other.names) != set(certificate.names)]
+    overlapping = [other for other in others if set(other.names) != set(certificate.names)]
     if same:
         text = "There is another certificate for exactly these names: {others}."
         yield Notice(Level.INFO, Message("core.duplicate", text, {"others": _named(same)}))
-    if some:
+    if overlapping:
         text = "Some of these names are in other certificates, too: {others}."
-        yield Notice(Level.INFO, Message("core.overlap", text, {"others": _named(some)}))
+        yield Notice(Level.INFO, Message("core.overlap", text, {"others": _named(overlapping)}))
 
 
 def _named(certificates: Sequence[Certificate]) -> str:

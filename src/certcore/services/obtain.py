@@ -291,5 +291,5 @@ def _is_renewing(view: CertificateView, now: datetime) -> bool:
 
 def _visible_state(view: CertificateView) -> object:
     findings = (view.issuance.findings if view.issuance else None) or {}
-    seen = {name: value for name, value in findings.items() if name != "checked_at"}
-    return (view.certificate.status, view.certificate.problem, seen)
+    visible = {name: value for name, value in findings.items() if name != "checked_at"}
+    return (view.certificate.status, view.certificate.problem, visible)

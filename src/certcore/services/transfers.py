@@ -126,7 +126,7 @@ class Transfers:
                 if transaction.secrets.get(name) is not None:  # not that of an attempt which has just ended
                     transaction.secrets.put(name, sealed)
             transaction.schedules.take_over(current.id, due_at=now, attempts=0)
-            left, came = (
+            left, arrived = (
                 certificate_event(
                     self._contexts, told_of, EventKind.TRANSFERRED, actor, from_status=current.status, **data
                 )
@@ -135,7 +135,7 @@ class Transfers:
                     (saved, {"version": saved.version}),
                 )
             )
-            transaction.events.append([left, came])
+            transaction.events.append([left, arrived])
 
         exclusively(self._contexts, certificate_id, permit=lambda _: None, prepare=prepare, change=change)
         with self._contexts.storage.read() as transaction:

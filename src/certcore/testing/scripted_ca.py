@@ -309,12 +309,12 @@ class ScriptedCA(CAModule[ScriptedProfile, ScriptedSettings]):
         now = work.environment.now()
         match act:
             case Act.WAIT_OWNER | Act.WAIT_ADMINISTRATOR | Act.WORK | Act.WAIT_TURN:
-                seen = {"act": act.value, "at": now.isoformat()}
+                findings = {"act": act.value, "at": now.isoformat()}
                 return Waiting(
                     state=state,
                     look_again=now + _A_MINUTE,
                     waiting_for=_WAITS[act],
-                    findings=seen,
+                    findings=findings,
                     needs_clean_up=True,
                 )
             case Act.FAIL_SOON | Act.FAIL_SLOW | Act.FAIL_NEVER | Act.CA_DOWN | Act.CA_REFUSES:

@@ -88,12 +88,12 @@ def uninterrupted() -> Iterator[None]:
     finally:
         for number, handler in caught.items():
             signal.signal(number, handler)
-        for came, frame in late[:1]:
-            meaning = before[signal.Signals(came)]
+        for signal_number, frame in late[:1]:
+            meaning = before[signal.Signals(signal_number)]
             if callable(meaning):
-                meaning(came, frame)
+                meaning(signal_number, frame)
             else:
-                signal.raise_signal(came)
+                signal.raise_signal(signal_number)
 
 
 class Child:

@@ -126,16 +126,16 @@ def read_pasted(fields: Mapping[str, str | bytes | None], password: bytes | str 
         secret, _checked_costs([piece for piece in distinct if piece.kind in _WITH_KEY], secret)
     )
     for piece in distinct:
-        for thing in _open(piece, secret, stores):
-            if isinstance(thing, Kind):
-                others[piece.field, thing] = None
-            elif isinstance(thing, UnreadableCertificate):
-                unreadable[thing] = None
-            elif isinstance(thing, x509.Certificate):
-                certificates.setdefault(thing, GivenCertificate(field=piece.field, certificate=thing))
+        for value in _open(piece, secret, stores):
+            if isinstance(value, Kind):
+                others[piece.field, value] = None
+            elif isinstance(value, UnreadableCertificate):
+                unreadable[value] = None
+            elif isinstance(value, x509.Certificate):
+                certificates.setdefault(value, GivenCertificate(field=piece.field, certificate=value))
             else:
-                _check_size(piece, thing.key_size if isinstance(thing, rsa.RSAPrivateKey) else None)
-                given_key = GivenKey(field=piece.field, key=thing, spki_sha256=_key_fingerprint(piece, thing))
+                _check_size(piece, value.key_size if isinstance(value, rsa.RSAPrivateKey) else None)
+                given_key = GivenKey(field=piece.field, key=value, spki_sha256=_key_fingerprint(piece, value))
                 keys.setdefault(given_key.spki_sha256, given_key)
         if len(certificates) + len(unreadable) > MAX_CERTIFICATES:
             text = "there are more than {count} certificates, and no chain has as many."
@@ -153,11 +153,11 @@ def read_pasted(fields: Mapping[str, str | bytes | None], password: bytes | str 
 
 def _distinct(pieces: Iterable[Piece]) -> Iterator[Piece]:
     """Each piece once: a key that is there a hundred times is checked once."""
-    seen = set()
+    read = set()
     for piece in pieces:
-        if not piece.data or piece.data not in seen:
+        if not piece.data or piece.data not in read:
             yield piece
-        seen.add(piece.data)
+        read.add(piece.data)
 
 
 def _open(

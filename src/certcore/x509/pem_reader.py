@@ -280,28 +280,28 @@ def _block(name: str, label: str, body: str, number: int) -> Piece | None:
         return None
     if label in _NAMED:
         return Piece(field=name, kind=_NAMED[label], data=b"", what=_NAMED[label].label)
-    what = _numbered(_DECODED[label], number)
+    label_shown = _numbered(_DECODED[label], number)
     body = body.strip("-")
     if cipher := _CIPHER.search(body):
-        return _old_key(name, label, what, body[cipher.end() :], cipher[1].upper())
-    data = _body(name, what, _HEADER.sub("", body))
-    end = _checked_end(name, what, data)
+        return _old_key(name, label, label_shown, body[cipher.end() :], cipher[1].upper())
+    data = _body(name, label_shown, _HEADER.sub("", body))
+    end = _checked_end(name, label_shown, data)
     if data[end:].strip(_FILLING) and label != "TRUSTEDCERTIFICATE":
         text = "{what} has {count} bytes too many, as if two blocks had run into each other."
-        reason = Message("pem.run_together", text, {"what": what, "count": len(data) - end})
+        reason = Message("pem.run_together", text, {"what": label_shown, "count": len(data) - end})
         raise InvalidInputError(name, reason, advice=_COPY_AGAIN)
     # Behind a trusted certificate OpenSSL keeps what it is trusted for.
-    return Piece(field=name, kind=kind_of(data[:end]), data=data[:end], what=what)
+    return Piece(field=name, kind=kind_of(data[:end]), data=data[:end], what=label_shown)
 
 
-def _old_key(name: str, label: str, what: Message, body: str, cipher: str) -> Piece:
+def _old_key(name: str, label: str, label_shown: Message, body: str, cipher: str) -> Piece:
     """A key in the form of RFC 1421, written out again as the package ``cryptography`` reads it."""
     digits = _HEX.match(body)
     length = _AES_VECTOR if cipher.startswith("AES") else _DES_VECTOR
     if digits is None or len(digits[0]) < length or label not in _OLD_KEYS:
-        reason = Message("pem.headers", "the headers of {what} are damaged.", {"what": what})
+        reason = Message("pem.headers", "the headers of {what} are damaged.", {"what": label_shown})
         raise InvalidInputError(name, reason, advice=_COPY_AGAIN)
-    data = base64.b64encode(_body(name, what, body[length:])).decode()
+    data = base64.b64encode(_body(name, label_shown, body[length:])).decode()
     lines = [
         f"-----BEGIN {_OLD_KEYS[label]}-----",
         "Proc-Type: 4,ENCRYPTED",
@@ -311,16 +311,18 @@ def _old_key(name: str, label: str, what: Message, body: str, cipher: str) -> Pi
         f"-----END {_OLD_KEYS[label]}-----",
         "",
     ]
-    return Piece(field=name, kind=Kind.OLD_ENCRYPTED_KEY, data="\n".join(lines).encode(), what=what)
+    return Piece(field=name, kind=Kind.OLD_ENCRYPTED_KEY, data="\n".join(lines).encode(), what=label_shown)
 
 
-def _body(name: str, what: Message, text: str) -> bytes:
+def _body(name: str, label_shown: Message, text: str) -> bytes:
     characters = "".join(text.split()).translate(_AROUND_LINES)
     if not characters.strip("="):
-        raise InvalidInputError(name, Message("pem.empty", "{what} is empty.", {"what": what}), advice=_COPY_AGAIN)
+        raise InvalidInputError(
+            name, Message("pem.empty", "{what} is empty.", {"what": label_shown}), advice=_COPY_AGAIN
+        )
     if not _BASE64.fullmatch(characters):
         changed = "{what} holds characters that are no base64: it was changed on its way here."
-        raise InvalidInputError(name, Message("pem.not_base64", changed, {"what": what}), advice=_COPY_AGAIN)
+        raise InvalidInputError(name, Message("pem.not_base64", changed, {"what": label_shown}), advice=_COPY_AGAIN)
     return _decoded(characters)
 
 
@@ -338,18 +340,18 @@ def _values(name: str, data: bytes) -> Iterator[Piece]:
             at += 1
             continue
         number += 1
-        what = Message("pem.der_value", "DER value number {number}", {"number": number})
-        end = _checked_end(name, what, data, at)
+        label_shown = Message("pem.der_value", "DER value number {number}", {"number": number})
+        end = _checked_end(name, label_shown, data, at)
         value = data[at:end]
         kind = kind_of(value)
-        yield Piece(field=name, kind=kind, data=value, what=what if kind is Kind.UNKNOWN else kind.label)
+        yield Piece(field=name, kind=kind, data=value, what=label_shown if kind is Kind.UNKNOWN else kind.label)
         at = end
 
 
-def _checked_end(name: str, what: Message, data: bytes, at: int = 0) -> int:
+def _checked_end(name: str, label_shown: Message, data: bytes, at: int = 0) -> int:
     try:
         return read_value(data, at).end
     except ValueError:
         text = "{what} is cut off, or its beginning is damaged; {count} bytes of it are here."
-        reason = Message("pem.cut_off", text, {"what": what, "count": len(data) - at})
+        reason = Message("pem.cut_off", text, {"what": label_shown, "count": len(data) - at})
         raise InvalidInputError(name, reason, advice=_COPY_AGAIN) from None

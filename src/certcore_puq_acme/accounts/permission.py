@@ -74,8 +74,8 @@ def check_permitted(context: AcmeContext, ref: AccountRef) -> None:
         refusal = _refusal(context, ref, {key: owner for key, (owner, _) in opening.items() if key != ref.key})
         if refusal is not None:
             raise AccountNotPermittedError(*refusal, host_of(context.profile.directory))
-        mine = {ref.key: (context.owner, context.environment.now().isoformat())}
-        value = {key: list(entry) for key, entry in (opening | mine).items()}
+        own_entry = {ref.key: (context.owner, context.environment.now().isoformat())}
+        value = {key: list(entry) for key, entry in (opening | own_entry).items()}
         with suppress(StaleWriteError):
             context.documents.put(key, value, version=0 if document is None else document.version)
             return

@@ -167,15 +167,15 @@ class Accounts:
         if account_standing.url == record.url:
             return record if record.doubted_at is None else save_record(context, evolve(record, doubted_at=None))
         unknown = account_standing.state is KeyState.UNKNOWN
-        what = (
+        change = (
             "The CA did not know the account any more."
             if unknown
             else f"The CA has moved the account to {account_standing.url}"
         )
         if unknown:
-            return save_record(context, record.without_account(Replaced.UNKNOWN).noted(what, "engine", now))
+            return save_record(context, record.without_account(Replaced.UNKNOWN).noted(change, "engine", now))
         moved = evolve(record, url=account_standing.url, doubted_at=None).in_place_of(record.url, Replaced.MOVED, now)
-        return save_record(context, moved.noted(what, "engine", now))
+        return save_record(context, moved.noted(change, "engine", now))
 
     def checked_daily(self, context: AcmeContext, record: AccountRecord) -> AccountRecord:
         """As `checked`, with the CA's directory fetched again; at most once a day in a process for each account.
@@ -289,8 +289,8 @@ class Accounts:
         if not record.is_disowned(now):
             return save_record(context, record.doubted(now))
         lost = evolve(record, next_key=None, rolling_at=None, spare_keys=spare).without_account(Replaced.UNKNOWN)
-        what = f"The CA knows none of the keys of {record.url}"
-        return save_record(context, lost.noted(what, "engine", now))
+        change = f"The CA knows none of the keys of {record.url}"
+        return save_record(context, lost.noted(change, "engine", now))
 
     def _keep_to(self, context: AcmeContext, record: AccountRecord, number: int, thumbprint: str) -> AccountRecord:
         spare = {*record.spare_keys, *(() if record.next_key is None else (record.next_key,))} - {number}

@@ -220,9 +220,9 @@ class AccountRecord:
         reason = Replaced(why) if why in list(Replaced) else Replaced.UNKNOWN
         return (self.replaced.get("url", ""), reason, at) if now - at < _TOLD else None
 
-    def noted(self, what: str, actor: str, at: datetime) -> AccountRecord:
+    def noted(self, change: str, actor: str, at: datetime) -> AccountRecord:
         """The same with one more line in its history."""
-        line = {"at": at.isoformat(), "what": what, "actor": actor}
+        line = {"at": at.isoformat(), "what": change, "actor": actor}
         return evolve(self, history=(*self.history, line)[-_HISTORY:])
 
     def save(self, documents: Documents) -> AccountRecord:

@@ -52,8 +52,8 @@ def owner_records(view: CertificateView, context: AcmeContext, settings: PuqAcme
     forbidding = [record for record in findings.records if record.type == "CAA"]
     for record in forbidding:
         hints += _of_caa(view, record, findings.checked_at)
-    for seen in findings.zone:
-        finding = seen.finding(_next_look(view))
+    for stored_finding in findings.zone:
+        finding = stored_finding.finding(_next_look(view))
         text = "{cause} {advice} No order is placed before. It is looked at again at {next_look}."
         params = {"cause": finding.cause, "advice": finding.advice, "next_look": _at(finding.next_look)}
         hints.insert(0, Notice(Level.ERROR, _message("tech_zone", text, **params)))
@@ -64,7 +64,7 @@ def _hosted(view: CertificateView, context: AcmeContext) -> list[Hint]:
     """What the panel has done about the CNAMEs of domains that it hosts, and why it could not."""
     seen_at_server = Findings.of(view.issuance).hosted
     hints: list[Hint] = []
-    names = [seen.name for seen in seen_at_server if seen.state is HostedState.SET]
+    names = [cname.name for cname in seen_at_server if cname.state is HostedState.SET]
     if names:
         text = (
             "The panel has set {count} of the CNAMEs below itself, and keeps them while the certificate lives: nothing "
@@ -74,48 +74,48 @@ def _hosted(view: CertificateView, context: AcmeContext) -> list[Hint]:
     elif view.issuance is None and context.profile.set_cnames:
         text = "Where the panel hosts a domain of its owner, it sets the CNAME itself when the CSR is generated."
         hints.append(Notice(Level.INFO, _message("hosted.later", text)))
-    for seen in seen_at_server:
-        match seen.state:
+    for cname in seen_at_server:
+        match cname.state:
             case HostedState.OCCUPIED:
                 text = (
                     "The panel does not set the CNAME {name}, because something else is there ({seen}) that it has not "
                     "set. Replace it by the CNAME below, or remove it."
                 )
-                params = {"name": seen.name, "seen": str(seen.said) or "-"}
+                params = {"name": cname.name, "seen": str(cname.said) or "-"}
                 hints.append(Notice(Level.WARNING, _message("hosted.occupied", text, **params)))
             case HostedState.UNWRITTEN:
                 text = "The panel could not set the CNAME {name}, and tries again: {problem} {advice}"
-                unwritten = _message("hosted.unwritten", text, name=seen.name, problem=seen.said, advice=seen.advice)
+                unwritten = _message("hosted.unwritten", text, name=cname.name, problem=cname.said, advice=cname.advice)
                 hints.append(Notice(Level.WARNING, unwritten))
             case HostedState.DENIED:
                 text = (
                     "The panel does not say any more that the certificate's owner controls the domain of {name}: the "
                     "CNAME that it had set there counts no longer, and is removed."
                 )
-                hints.append(Notice(Level.WARNING, _message("hosted.denied", text, name=seen.name)))
+                hints.append(Notice(Level.WARNING, _message("hosted.denied", text, name=cname.name)))
             case HostedState.UNANSWERED:
                 text = "The panel could not say who controls the domain of {name}, so its CNAME is not set: {problem}"
-                unanswered = _message("hosted.unanswered", text, name=seen.name, problem=seen.said)
+                unanswered = _message("hosted.unanswered", text, name=cname.name, problem=cname.said)
                 hints.append(Notice(Level.WARNING, unanswered))
             case HostedState.REFUSED:
                 text = "The panel says that the certificate's owner does not control the domain of {name}."
-                hints.append(Notice(Level.ERROR, _message("bound.refused", text, name=seen.name)))
+                hints.append(Notice(Level.ERROR, _message("bound.refused", text, name=cname.name)))
             case HostedState.TAKEN:
                 text = (
                     "The domain of {name} was validated for another owner first, so nothing is ordered for it here. If "
                     "it is this owner's now, an administrator releases it: the action of the CA profile."
                 )
-                hints.append(Notice(Level.ERROR, _message("bound.taken", text, name=seen.name)))
+                hints.append(Notice(Level.ERROR, _message("bound.taken", text, name=cname.name)))
             case HostedState.CLAIMED:
                 text = (
                     "Another owner is having the domain of {name} validated at this moment. It is tried again in case "
                     "that fails."
                 )
-                hints.append(Notice(Level.WARNING, _message("bound.claimed", text, name=seen.name)))
+                hints.append(Notice(Level.WARNING, _message("bound.claimed", text, name=cname.name)))
             case HostedState.SET | HostedState.BUSY:
                 pass
             case _:
-                assert_never(seen.state)
+                assert_never(cname.state)
     return hints
 
 
@@ -269,9 +269,9 @@ def _ending(view: CertificateView) -> list[tuple[SeenRecord, datetime]]:
 def _cnames(view: CertificateView, context: AcmeContext) -> list[DnsRecord]:
     certificate = view.certificate
     findings = Findings.of(view.issuance)
-    seen = findings.by_name
+    records_by_name = findings.by_name
     return [
-        _row(view, cname.name, "CNAME", cname.target, seen.get(cname.name), findings.checked_at)
+        _row(view, cname.name, "CNAME", cname.target, records_by_name.get(cname.name), findings.checked_at)
         for cname in delegations(context.profile, context.documents, certificate.owner, certificate.names)
     ]
 
@@ -293,11 +293,11 @@ def _lasting(view: CertificateView, context: AcmeContext, settings: PuqAcmeSetti
         certificate.names, issuer=issuers[0], account=account, directory=directory, until=until
     )
     findings = Findings.of(view.issuance)
-    seen = findings.by_name
+    records_by_name = findings.by_name
     rows = []
     for base, expected in expected_rows:
         name = persist_name(base)
-        rows.append(_row(view, name, "TXT", str(expected), seen.get(name), findings.checked_at))
+        rows.append(_row(view, name, "TXT", str(expected), records_by_name.get(name), findings.checked_at))
     text = (
         "Set the TXT records below once, and leave them: they let this account at the CA, and no other, obtain "
         "certificates for the names. Nothing has to be changed at renewals."
@@ -318,7 +318,7 @@ def _row(
         state=record.state,
         seen=record.seen,
         checked_at=checked_at,
-        findings=tuple(seen.finding(next_look) for seen in record.findings),
+        findings=tuple(stored_finding.finding(next_look) for stored_finding in record.findings),
     )
 
 

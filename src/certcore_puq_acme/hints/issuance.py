@@ -151,8 +151,8 @@ def unseen_values(view: CertificateView, context: AcmeContext) -> list[Hint]:
         return []
     next_look = view.schedule.due_at if view.schedule else None
     hints: list[Hint] = []
-    for seen in unseen:
-        finding = seen.finding(next_look)
+    for stored_finding in unseen:
+        finding = stored_finding.finding(next_look)
         text = "{cause} {advice} It is looked for again by itself."
         params = {"cause": finding.cause, "advice": finding.advice}
         hints.append(Notice(Level.WARNING, _message("unseen.finding", text, **params)))

@@ -39,13 +39,13 @@ class RecentLooks:
             look: Looks; it may take seconds.
         """
         with self._lock:
-            at, seen = self._looks.get(subject, (None, None))
+            at, result = self._looks.get(subject, (None, None))
         if at is not None and timedelta() <= now - at < _FRESH:  # a clock may have been put back
-            return seen
-        seen = look()
+            return result
+        result = look()
         with self._lock:
-            self._looks[subject] = (now, seen)
+            self._looks[subject] = (now, result)
             self._looks.move_to_end(subject)
             while len(self._looks) > _MOST:
                 self._looks.popitem(last=False)
-        return seen
+        return result

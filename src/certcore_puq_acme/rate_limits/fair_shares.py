@@ -109,9 +109,9 @@ class Queue:
         for name, entry in stored.items():
             if not isinstance(entry, list) or len(entry) != 2:  # noqa: PLR2004 - two moments
                 continue
-            since, seen = (moment_before(moment, now) for moment in entry)
-            if not is_ahead(entry[1], now) and now - seen < _ABSENT_AFTER:
-                waiting[name.removesuffix("!"), name.endswith("!")] = (since, seen)
+            since, seen_at = (moment_before(moment, now) for moment in entry)
+            if not is_ahead(entry[1], now) and now - seen_at < _ABSENT_AFTER:
+                waiting[name.removesuffix("!"), name.endswith("!")] = (since, seen_at)
         return cls(waiting=MappingProxyType(waiting))
 
     def owners_ahead(self, owner: str, *, near_end: bool, flight: Flight) -> int:
@@ -124,8 +124,8 @@ class Queue:
 
     def with_owner(self, owner: str, now: datetime, *, near_end: bool) -> Queue | None:
         """A copy with an owner that waits; None when the stored queue says so already."""
-        since, seen = self.waiting.get((owner, near_end), (now, None))
-        if seen is not None and now - seen < _REFRESH_AFTER:
+        since, seen_at = self.waiting.get((owner, near_end), (now, None))
+        if seen_at is not None and now - seen_at < _REFRESH_AFTER:
             return None
         waiting = {**self.waiting, (owner, near_end): (since, now)}
         oldest = sorted(waiting.items(), key=lambda entry: entry[1][0])[:_MAX_WAITING]
@@ -142,8 +142,8 @@ class Queue:
     def to_json(self) -> dict[str, Any]:
         """The stored form."""
         return {
-            f"{owner}{'!' if near_end else ''}": [since.isoformat(), seen.isoformat()]
-            for (owner, near_end), (since, seen) in self.waiting.items()
+            f"{owner}{'!' if near_end else ''}": [since.isoformat(), seen_at.isoformat()]
+            for (owner, near_end), (since, seen_at) in self.waiting.items()
         }
 
 

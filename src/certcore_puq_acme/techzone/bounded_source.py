@@ -268,7 +268,7 @@ class _KnownSource:
         return _known(self._recalled).serial
 
 
-def _known(what: _T | None) -> _T:
-    if what is None:
+def _known(value: _T | None) -> _T:
+    if value is None:
         raise StoreNeededError
-    return what
+    return value

@@ -35,9 +35,9 @@ class Complaints:
             self._quiet_until = now + _LOG_EVERY
             unsaid, self._unsaid = self._unsaid, 0
         # Only our own errors are known to carry no secret; of others, the kind and the place have to do.
-        what = str(error) if isinstance(error, CertCoreError) else type(error).__name__
+        reason = str(error) if isinstance(error, CertCoreError) else type(error).__name__
         more = f" ({unsaid} more since the last message)" if unsaid else ""
-        _log.error("A DNS query got SERVFAIL because its zone source failed: %s%s, at %s", what, more, _place(error))
+        _log.error("A DNS query got SERVFAIL because its zone source failed: %s%s, at %s", reason, more, _place(error))
 
 
 def _place(error: Exception) -> str:

@@ -141,10 +141,10 @@ class HostedCnames:
             if is_leased(entry.leased_until, self.environment.now()):
                 break
             try:
-                looked = self._look(entry, certificate_id, name, target)
-                if isinstance(looked, HostedCname):
-                    return looked
-                leased = self._store(name, looked, holder=certificate_id)
+                decided = self._look(entry, certificate_id, name, target)
+                if isinstance(decided, HostedCname):
+                    return decided
+                leased = self._store(name, decided, holder=certificate_id)
             except StaleWriteError:
                 continue
             except (StorageError, LeaseLostError):

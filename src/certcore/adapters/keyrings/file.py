@@ -59,8 +59,8 @@ class FileKeyring:
         Raises:
             KeyringError: It is missing, malformed, or readable by others.
         """
-        ring, seen = _read(path)
-        return cls(path=path.absolute(), ring=ring, seen=seen)
+        ring, status = _read(path)
+        return cls(path=path.absolute(), ring=ring, seen=status)
 
     @property
     def current_key_id(self) -> str:

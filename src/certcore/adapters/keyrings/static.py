@@ -85,33 +85,33 @@ def new_key_id() -> str:
     return f"k-{secrets.token_hex(4)}"
 
 
-def parse_keyring(text: str, what: Message) -> StaticKeyring:
+def parse_keyring(text: str, source: Message) -> StaticKeyring:
     """Read a keyring from its JSON, or from ``ID:BASE64[,ID:BASE64…]``.
 
     Args:
         text: What was found.
-        what: Where it was found, as the beginning of a sentence.
+        source: Where it was found, as the beginning of a sentence.
 
     Raises:
         KeyringError: It is no keyring; the text is not repeated.
     """
     text = text.strip()
     if not text.startswith("{"):
-        return _parse_short(text, what)
+        return _parse_short(text, source)
     try:
         document: Any = json.loads(text, object_pairs_hook=_without_duplicates)
         current, keys = document["current"], document["keys"]
         decoded = {key_id: _decode(key) for key_id, key in keys.items()}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        params = {"what": what, "form": _LONG_FORM}
+        params = {"what": source, "form": _LONG_FORM}
         raise KeyringError(Message("keyring.not_json", "{what} is not a keyring: {form}.", params)) from None
     if not isinstance(current, str) or current not in decoded:
         reason = "{what} names a current key that it does not contain."
-        raise KeyringError(Message("keyring.no_current_key", reason, {"what": what}))
+        raise KeyringError(Message("keyring.no_current_key", reason, {"what": source}))
     return StaticKeyring(current_key_id=current, keys=decoded)
 
 
-def _parse_short(text: str, what: Message) -> StaticKeyring:
+def _parse_short(text: str, source: Message) -> StaticKeyring:
     """``id:base64[,id:base64…]``, the first one current."""
     decoded: dict[str, bytes] = {}
     for entry in text.split(","):
@@ -122,7 +122,7 @@ def _parse_short(text: str, what: Message) -> StaticKeyring:
             decoded[key_id] = _decode(key)
         except (ValueError, TypeError):
             reason = "{what} is not a keyring: ID:BASE64 of 32 bytes, several separated by commas."
-            raise KeyringError(Message("keyring.not_keys", reason, {"what": what})) from None
+            raise KeyringError(Message("keyring.not_keys", reason, {"what": source})) from None
     return StaticKeyring(current_key_id=next(iter(decoded)), keys=decoded)
 
 

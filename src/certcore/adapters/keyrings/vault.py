@@ -96,8 +96,8 @@ def open_keyring(url: str) -> Keyring:
         if not text:
             reason = "The environment variable {variable} with the keyring is not set."
             raise KeyringError(Message("keyring.variable_not_set", reason, {"variable": variable}))
-        what = Message("keyring.the_variable", "The environment variable {variable}", {"variable": variable})
-        return parse_keyring(text, what)
+        source = Message("keyring.the_variable", "The environment variable {variable}", {"variable": variable})
+        return parse_keyring(text, source)
     return FileKeyring.open(Path(url.removeprefix("file://").removeprefix("file:")))
 
 

@@ -283,7 +283,7 @@ class Loader:
         _log.debug("The plugin %r (%s) is loaded; its hooks: %s", name, origin.label or "-", ", ".join(hooks))
 
     @contextmanager
-    def _contained(self, name: str, what: Message, plugin: object = None) -> Iterator[None]:
+    def _contained(self, name: str, place: Message, plugin: object = None) -> Iterator[None]:
         """Report what goes wrong with a plugin, whatever it raises."""
         try:
             yield
@@ -292,7 +292,7 @@ class Loader:
         except BaseException as error:  # isolation: a plugin that exits, at its import or in a hook, ends only itself
             if is_interrupt(error):
                 raise
-            self._report(_failure(name, what, error), plugin)
+            self._report(_failure(name, place, error), plugin)
 
     def _report(self, failure: PluginFailure, plugin: object) -> None:
         self._infos.setdefault(failure.plugin, PluginInfo(name=failure.plugin, state=PluginState.FAILED))
@@ -332,29 +332,29 @@ def _name_of(plugin: object) -> str:
     return str.__str__(name) if isinstance(name, str) and name else type(plugin).__name__
 
 
-def _failure(name: str, what: Message, error: BaseException) -> PluginFailure:
+def _failure(name: str, place: Message, error: BaseException) -> PluginFailure:
     if isinstance(error, UnexpectedResultError):
         text = "{what}: it returned {returned}."
-        reason = Message("plugin.load.returned", text, {"what": what, "returned": str(error)})
+        reason = Message("plugin.load.returned", text, {"what": place, "returned": str(error)})
     elif isinstance(error, SyntaxError):
         raised = f"{kind_of(error)} at {error.filename}:{error.lineno}: {error.msg}"
-        reason = Message("plugin.load.syntax", "{what}: {error}", {"what": what, "error": _sentence(raised)})
+        reason = Message("plugin.load.syntax", "{what}: {error}", {"what": place, "error": _sentence(raised)})
     else:
-        params = {"what": what, "error": _sentence(_cause(error))}
+        params = {"what": place, "error": _sentence(_cause(error))}
         reason = Message("plugin.load.raised", "{what}: raised {error}", params)
     return PluginFailure(plugin=name, reason=reason, advice=_advice(error), trace=_trace(error))
 
 
 def _trace(error: BaseException) -> str:
     """The frames of an error, and under them those of the errors that it came from."""
-    parts, seen = [frames_of(error)], {id(error)}
+    parts, included = [frames_of(error)], {id(error)}
     cause = error
     while len(parts) < _MOST_CAUSES:
         following = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
-        if following is None or id(following) in seen:
+        if following is None or id(following) in included:
             break
         cause = following
-        seen.add(id(cause))
+        included.add(id(cause))
         parts.append(f"caused by {_cause(cause)}\n{frames_of(cause)}".rstrip())
     return "\n".join(part for part in parts if part)
 

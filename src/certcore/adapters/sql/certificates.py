@@ -267,8 +267,10 @@ class SqlCertificates:
             return {Status(status): count for status, count in self.connection.execute(statement)}
         counted = {}
         for status in Status:
-            some = sa.select(table.id).where(table.status == status.value, *conditions).limit(at_most).subquery()
-            counted[status] = self.connection.execute(sa.select(sa.func.count()).select_from(some)).scalar_one()
+            counted_rows = (
+                sa.select(table.id).where(table.status == status.value, *conditions).limit(at_most).subquery()
+            )
+            counted[status] = self.connection.execute(sa.select(sa.func.count()).select_from(counted_rows)).scalar_one()
         return {status: count for status, count in counted.items() if count}
 
     def _save_names(self, certificate: Certificate) -> None:
@@ -290,13 +292,13 @@ class SqlCertificates:
         table = certificates.c
         own = sa.select(table.domain).where(table.authority_id == authority_id).distinct().order_by(table.domain)
         # In index order: sorting by domain would read all rows.
-        some = (
+        fallback_users = (
             sa.select(fallbacks.c.certificate_id)
             .where(fallbacks.c.authority_id == authority_id)
             .order_by(fallbacks.c.certificate_id)
             .limit(limit)
         )
-        ids = self.connection.execute(some).scalars().all()
+        ids = self.connection.execute(fallback_users).scalars().all()
         fallen = self.connection.execute(sa.select(table.domain).where(table.id.in_(ids))).scalars() if ids else ()
         return sorted({*self.connection.execute(own.limit(limit)).scalars(), *fallen})[:limit]
 

@@ -160,9 +160,9 @@ class SqlDeliveries:
         if not pending:
             return 0
         params = {"row_ids": [row.certificate_id for row in pending], "row_observers": sorted(observers)}
-        there = {tuple(row) for row in self.connection.execute(_THERE, params)}
+        known_cursors = {tuple(row) for row in self.connection.execute(_THERE, params)}
         free = {tuple(row) for row in self.connection.execute(_FREE, params)}
-        left = {certificate_id for certificate_id, _ in there - free}
+        left = {certificate_id for certificate_id, _ in known_cursors - free}
         offered = {row.certificate_id: row.offered for row in pending if row.certificate_id not in left}
         if not offered:
             return 0
@@ -170,7 +170,7 @@ class SqlDeliveries:
             DeliveryCursor(certificate_id=certificate_id, observer=observer, delivered=number, length=number)
             for certificate_id, number in sorted(offered.items())
             for observer in sorted(observers)
-            if (certificate_id, observer) not in there
+            if (certificate_id, observer) not in known_cursors
         ]
         if new:
             self.connection.execute(deliveries.insert(), [mapping.cursor_row(cursor) for cursor in new])

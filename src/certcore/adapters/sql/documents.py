@@ -55,8 +55,8 @@ class SqlDocuments:
     def get(self, namespace: str, key: str) -> Document | None:
         """One document; None when there is none."""
         statement = _DOCUMENT_LOCKED if self.writing else _DOCUMENT
-        this = {"row_namespace": namespace, "row_key": key}
-        row = only(self.connection.execute(statement, this), namespace=namespace, key=key)
+        key_params = {"row_namespace": namespace, "row_key": key}
+        row = only(self.connection.execute(statement, key_params), namespace=namespace, key=key)
         return None if row is None else Document(key=row.key, value=row.value, version=row.version)
 
     def get_many(self, namespace: str, keys: Collection[str]) -> Mapping[str, Document]:
@@ -74,29 +74,29 @@ class SqlDocuments:
 
     def put(self, namespace: str, key: str, value: Mapping[str, Any], *, version: int | None = None) -> Document:
         """Store a document, if the stored version is the one demanded."""
-        this: dict[str, Any] = {"row_namespace": namespace, "row_key": key}
+        key_params: dict[str, Any] = {"row_namespace": namespace, "row_key": key}
         if version:
-            return self._replace(this, Document(key=key, value=dict(value), version=version + 1))
+            return self._replace(key_params, Document(key=key, value=dict(value), version=version + 1))
         row = {"namespace": namespace, "key": key, "value": value, "version": 1}
         if version is None and (stored := replace_or_insert(self.connection, documents, row)) is not None:
             return Document(key=key, value=dict(value), version=stored)
         if insert_new(self.connection, documents, row):
             return Document(key=key, value=dict(value), version=1)
-        stored_version = self.connection.execute(_DOCUMENT_VERSION, this).scalar_one()
+        stored_version = self.connection.execute(_DOCUMENT_VERSION, key_params).scalar_one()
         if version is not None:
             raise StaleWriteError("document", key, expected=version, found=stored_version)
-        return self._replace(this, Document(key=key, value=dict(value), version=stored_version + 1))
+        return self._replace(key_params, Document(key=key, value=dict(value), version=stored_version + 1))
 
-    def _replace(self, this: Mapping[str, Any], document: Document) -> Document:
+    def _replace(self, key_params: Mapping[str, Any], document: Document) -> Document:
         """Replace the previous version of a document.
 
         Raises:
             StaleWriteError: That version is not the stored one.
         """
         before = document.version - 1
-        row = {**this, "row_version": before, "value": document.value, "version": document.version}
+        row = {**key_params, "row_version": before, "value": document.value, "version": document.version}
         if self.connection.execute(_DOCUMENT_UPDATE, row).rowcount == 0:
-            stored_version = self.connection.execute(_DOCUMENT_VERSION, this).scalar_one_or_none()
+            stored_version = self.connection.execute(_DOCUMENT_VERSION, key_params).scalar_one_or_none()
             raise StaleWriteError("document", document.key, expected=before, found=stored_version)
         return document
 

@@ -17,7 +17,7 @@ from certcore.adapters.takeover.account_keys import pem_key
 from certcore.adapters.takeover.directories import checked_url, directory_of, server_of
 from certcore.adapters.takeover.reader import (
     ACCOUNT_DEACTIVATED,
-    Thing,
+    Entry,
     attempt,
     certificate,
     collected,
@@ -52,7 +52,7 @@ def read_acme_sh(folder: Path, *, now: datetime) -> Found:
         InvalidInputError: There is no such folder.
     """
     with opened_tree(folder) as tree:
-        return collected(Client.ACME_SH, _things(tree, now), now=now)
+        return collected(Client.ACME_SH, _entries(tree, now), now=now)
 
 
 def is_domain(tree: Tree, *parts: str) -> bool:
@@ -87,9 +87,9 @@ def _unwrapped(value: str) -> str:
         return ""
 
 
-def _things(tree: Tree, now: datetime) -> Iterator[Thing]:
+def _entries(tree: Tree, now: datetime) -> Iterator[Entry]:
     yield from refusals(tree)
-    certificates: list[Thing] = []
+    certificates: list[Entry] = []
     for folder in tree.folders():
         if folder not in _OTHERS:
             certificates += _domain(tree, folder, now)
@@ -99,20 +99,20 @@ def _things(tree: Tree, now: datetime) -> Iterator[Thing]:
         if isinstance(certificate, FoundCertificate)
     }
     accounts: dict[tuple[str, ...], FoundAccount] = {}
-    for thing in _accounts(tree, directories):
-        if isinstance(thing, FoundAccount):
-            accounts[tuple(thing.reference.split("/"))] = thing
-        yield thing
-    for thing in certificates:
-        if isinstance(thing, FoundCertificate) and (account := accounts.get(_place(thing.directory_url))):
+    for entry in _accounts(tree, directories):
+        if isinstance(entry, FoundAccount):
+            accounts[tuple(entry.reference.split("/"))] = entry
+        yield entry
+    for entry in certificates:
+        if isinstance(entry, FoundCertificate) and (account := accounts.get(_place(entry.directory_url))):
             email = account.emails[0] if account.emails else ""
-            yield evolve(thing, account=account.reference, email=email)
+            yield evolve(entry, account=account.reference, email=email)
         else:
-            yield thing
+            yield entry
     yield from _elsewhere(tree)
 
 
-def _domain(tree: Tree, folder: str, now: datetime) -> Iterator[Thing]:
+def _domain(tree: Tree, folder: str, now: datetime) -> Iterator[Entry]:
     yield from refusals(tree, folder)
     domain = folder.removesuffix(_ECC)
     if tree.has(folder, f"{domain}.cer"):
@@ -148,7 +148,7 @@ def _place(directory_url: str) -> tuple[str, ...]:
     return (parts.hostname or "", *(step for step in parts.path.split("/") if step))
 
 
-def _accounts(tree: Tree, directories: Mapping[tuple[str, ...], str]) -> Iterator[Thing]:
+def _accounts(tree: Tree, directories: Mapping[tuple[str, ...], str]) -> Iterator[Entry]:
     waiting: list[tuple[str, ...]] = [("ca", host) for host in tree.folders("ca")]
     while waiting:
         here = waiting.pop()

@@ -18,7 +18,7 @@ from certcore.adapters.takeover.reader import (
     ACCOUNT_DEACTIVATED,
     KEY_MISSING,
     SEVERAL_KEYS,
-    Thing,
+    Entry,
     attempt,
     certificate,
     collected,
@@ -48,27 +48,27 @@ def read_caddy(folder: Path, *, now: datetime) -> Found:
         InvalidInputError: There is no such folder.
     """
     with opened_tree(folder) as tree:
-        return collected(Client.CADDY, _things(tree, now), now=now)
+        return collected(Client.CADDY, _entries(tree, now), now=now)
 
 
-def _things(tree: Tree, now: datetime) -> Iterator[Thing]:
+def _entries(tree: Tree, now: datetime) -> Iterator[Entry]:
     directories = {caddy_key(url): url for url in PUBLIC_DIRECTORIES} | _written_down(tree)
     accounts = []
-    for thing in _accounts(tree, directories):
-        if isinstance(thing, FoundAccount):
-            accounts.append(thing)
-        yield thing
+    for entry in _accounts(tree, directories):
+        if isinstance(entry, FoundAccount):
+            accounts.append(entry)
+        yield entry
     yield from refusals(tree, "certificates")
     for issuer in tree.folders("certificates"):
         if issuer == _OWN:
             reason = "Certificates of Caddy's internal CA are not imported; Caddy issues them itself."
             yield Unreadable(path=shown("certificates", issuer), reason=reason, needless=True)
             continue
-        mine = [account for account in accounts if account.path.startswith(f"acme/{shown(issuer)}/")]
+        issuer_accounts = [account for account in accounts if account.path.startswith(f"acme/{shown(issuer)}/")]
         yield from refusals(tree, "certificates", issuer)
         for site in tree.folders("certificates", issuer):
             parts = ("certificates", issuer, site)
-            yield attempt(shown(*parts), partial(_certificate, tree, parts, directories, mine, now))
+            yield attempt(shown(*parts), partial(_certificate, tree, parts, directories, issuer_accounts, now))
 
 
 def _written_down(tree: Tree) -> dict[str, str]:
@@ -103,8 +103,8 @@ def _certificate(
     names = member(known, "sans")
     first = names[0] if isinstance(names, list) and names and isinstance(names[0], str) else ""
     its_url = checked_url(member(known, "issuer_data", "account"))
-    mine = [account for account in accounts if not its_url or account.url == its_url]
-    account = mine[0] if len(mine) == 1 else None
+    matching = [account for account in accounts if not its_url or account.url == its_url]
+    account = matching[0] if len(matching) == 1 else None
     return certificate(
         Client.CADDY,
         path=shown(*parts, f"{site}.crt"),
@@ -122,7 +122,7 @@ def _certificate(
     )
 
 
-def _accounts(tree: Tree, directories: Mapping[str, str]) -> Iterator[Thing]:
+def _accounts(tree: Tree, directories: Mapping[str, str]) -> Iterator[Entry]:
     yield from refusals(tree, "acme")
     for issuer in tree.folders("acme"):
         yield from refusals(tree, "acme", issuer, "users")

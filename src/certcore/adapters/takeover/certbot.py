@@ -13,7 +13,7 @@ from attrs import frozen
 
 from certcore.adapters.takeover.account_keys import jwk_key
 from certcore.adapters.takeover.directories import checked_url, server_of
-from certcore.adapters.takeover.reader import Thing, attempt, certificate, collected, emails_of, member, refusals
+from certcore.adapters.takeover.reader import Entry, attempt, certificate, collected, emails_of, member, refusals
 from certcore.adapters.takeover.results import Client, Found, FoundAccount, FoundCertificate, Unreadable
 from certcore.adapters.takeover.source_directory import Tree, opened_tree, shown
 from certcore.errors import CertCoreError, TakeoverError
@@ -47,17 +47,17 @@ def read_certbot(folder: Path, *, now: datetime) -> Found:
         InvalidInputError: There is no such folder.
     """
     with opened_tree(folder) as tree:
-        return collected(Client.CERTBOT, _things(tree, now), now=now)
+        return collected(Client.CERTBOT, _entries(tree, now), now=now)
 
 
-def _things(tree: Tree, now: datetime) -> Iterator[Thing]:
+def _entries(tree: Tree, now: datetime) -> Iterator[Entry]:
     for part in ("renewal", "live"):
         yield from refusals(tree, part)
     accounts: dict[str, FoundAccount] = {}
-    for thing in _accounts(tree):
-        if isinstance(thing, FoundAccount):
-            accounts.setdefault(thing.reference, thing)
-        yield thing
+    for entry in _accounts(tree):
+        if isinstance(entry, FoundAccount):
+            accounts.setdefault(entry.reference, entry)
+        yield entry
     configured = {
         name.removesuffix(".conf") for name in tree.names("renewal") if name.endswith(".conf") and name != ".conf"
     }
@@ -132,7 +132,7 @@ def _renewal(tree: Tree, lineage: str) -> _Renewal:
     )
 
 
-def _accounts(tree: Tree) -> Iterator[Thing]:
+def _accounts(tree: Tree) -> Iterator[Entry]:
     """``accounts/<host>/<path>/<id>``; the path has as many segments as the directory URL."""
     waiting: list[tuple[str, ...]] = [("accounts",)]
     while waiting:

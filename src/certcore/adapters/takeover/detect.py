@@ -113,9 +113,10 @@ def _is_lego(tree: Tree, parts: tuple[str, ...]) -> bool:
     if any(name.endswith((".crt", ".json")) for name in tree.names(*parts, "certificates")):
         return True
     return any(
-        tree.has(*parts, "accounts", host, who, "account.json") or tree.is_folder(*parts, "accounts", host, who, "keys")
+        tree.has(*parts, "accounts", host, email, "account.json")
+        or tree.is_folder(*parts, "accounts", host, email, "keys")
         for host in tree.folders(*parts, "accounts")
-        for who in tree.folders(*parts, "accounts", host)
+        for email in tree.folders(*parts, "accounts", host)
     )
 
 

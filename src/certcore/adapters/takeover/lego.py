@@ -18,7 +18,7 @@ from certcore.adapters.takeover.reader import (
     ACCOUNT_DEACTIVATED,
     KEY_MISSING,
     SEVERAL_KEYS,
-    Thing,
+    Entry,
     attempt,
     certificate,
     collected,
@@ -46,15 +46,15 @@ def read_lego(folder: Path, *, now: datetime) -> Found:
         InvalidInputError: There is no such folder.
     """
     with opened_tree(folder) as tree:
-        return collected(Client.LEGO, _things(tree, now), now=now)
+        return collected(Client.LEGO, _entries(tree, now), now=now)
 
 
-def _things(tree: Tree, now: datetime) -> Iterator[Thing]:
+def _entries(tree: Tree, now: datetime) -> Iterator[Entry]:
     accounts = []
-    for thing in _accounts(tree):
-        if isinstance(thing, FoundAccount):
-            accounts.append(thing)
-        yield thing
+    for entry in _accounts(tree):
+        if isinstance(entry, FoundAccount):
+            accounts.append(entry)
+        yield entry
     yield from refusals(tree, "certificates")
     names = tree.names("certificates")
     stems = {name.removesuffix(".crt") for name in names if name.endswith(".crt") and not name.endswith(".issuer.crt")}
@@ -74,8 +74,8 @@ def _certificate(tree: Tree, stem: str, accounts: Sequence[FoundAccount], now: d
     server = server_of(checked_url(known.get("certUrl"))) or server_of(checked_url(known.get("certStableUrl")))
     if not server and len({account.server for account in accounts}) == 1:
         server = accounts[0].server
-    mine = [account for account in accounts if account.server == server]
-    account = mine[0] if len(mine) == 1 else None
+    matching = [account for account in accounts if account.server == server]
+    account = matching[0] if len(matching) == 1 else None
     names = (known.get("domain"), known.get("id"), stem.replace("_.", "*."))
     return certificate(
         Client.LEGO,
@@ -92,13 +92,13 @@ def _certificate(tree: Tree, stem: str, accounts: Sequence[FoundAccount], now: d
     )
 
 
-def _accounts(tree: Tree) -> Iterator[Thing]:
+def _accounts(tree: Tree) -> Iterator[Entry]:
     """``accounts/<host>/<id>``, since version 5 with a subdirectory for the type of key."""
     yield from refusals(tree, "accounts")
     for host in tree.folders("accounts"):
         yield from refusals(tree, "accounts", host)
-        for who in tree.folders("accounts", host):
-            here = ("accounts", host, who)
+        for email in tree.folders("accounts", host):
+            here = ("accounts", host, email)
             yield from refusals(tree, *here)
             for parts in (here, *((*here, kind) for kind in tree.folders(*here) if kind != "keys")):
                 if tree.has(*parts, "account.json"):

@@ -19,7 +19,7 @@ __all__ = [
     "ACCOUNT_DEACTIVATED",
     "KEY_MISSING",
     "SEVERAL_KEYS",
-    "Thing",
+    "Entry",
     "attempt",
     "certificate",
     "collected",
@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 #: An entry of a directory.
-Thing = FoundCertificate | FoundAccount | Unreadable
+Entry = FoundCertificate | FoundAccount | Unreadable
 
 #: Why an account is not imported.
 ACCOUNT_DEACTIVATED: Final = Message("takeover.account_deactivated", "The account was deactivated.")
@@ -40,7 +40,7 @@ _MOST: Final = 20_000
 _MOST_EMAILS: Final = 10
 
 
-def attempt(path: str, read: Callable[[], Thing]) -> Thing:
+def attempt(path: str, read: Callable[[], Entry]) -> Entry:
     """Read one entry. Errors are returned as `Unreadable`, so that the other entries are read."""
     try:
         return read()
@@ -109,22 +109,22 @@ def _unusable(error: InvalidInputError) -> Message:
             return Message("takeover.unusable", "It cannot be used: {reason}", params)
 
 
-def collected(client: Client, things: Iterable[Thing], *, now: datetime) -> Found:
+def collected(client: Client, entries: Iterable[Entry], *, now: datetime) -> Found:
     """The certificates and accounts to import, and the reasons why others are left out."""
     certificates: list[FoundCertificate] = []
     accounts: dict[tuple[str, str, str], FoundAccount] = {}
     unreadable: list[Unreadable] = []
-    for thing in _bounded(things):
-        needless = "" if isinstance(thing, Unreadable) else _needless(thing, now)
-        if isinstance(thing, Unreadable):
-            unreadable.append(thing)
+    for entry in _bounded(entries):
+        needless = "" if isinstance(entry, Unreadable) else _needless(entry, now)
+        if isinstance(entry, Unreadable):
+            unreadable.append(entry)
         elif needless:
-            unreadable.append(Unreadable(path=thing.path, reason=needless, needless=True))
-        elif isinstance(thing, FoundCertificate):
-            certificates.append(thing)
+            unreadable.append(Unreadable(path=entry.path, reason=needless, needless=True))
+        elif isinstance(entry, FoundCertificate):
+            certificates.append(entry)
         else:
             # Two directories may contain the same account, as certbot's do since ACME v2.
-            accounts.setdefault((thing.directory_url, thing.server, thing.private_key.reveal_text()), thing)
+            accounts.setdefault((entry.directory_url, entry.server, entry.private_key.reveal_text()), entry)
     newest, older = _newest(certificates)
     return Found(
         client=client,
@@ -165,19 +165,19 @@ def emails_of(*values: object) -> tuple[str, ...]:
     return tuple(emails)
 
 
-def _bounded(things: Iterable[Thing]) -> Iterator[Thing]:
-    rest = iter(things)
+def _bounded(entries: Iterable[Entry]) -> Iterator[Entry]:
+    rest = iter(entries)
     yield from islice(rest, _MOST)
     if next(rest, None) is not None:
         reason = f"There are more than {_MOST} certificates and accounts; the rest was not read."
         yield Unreadable(path=".", reason=reason)
 
 
-def _needless(thing: FoundCertificate | FoundAccount, now: datetime) -> str:
-    staging = is_staging(thing.server)
-    if isinstance(thing, FoundAccount):
+def _needless(entry: FoundCertificate | FoundAccount, now: datetime) -> str:
+    staging = is_staging(entry.server)
+    if isinstance(entry, FoundAccount):
         return "It is an account at a staging server, whose certificates are not trusted." if staging else ""
-    leaf = thing.bundle.leaf
+    leaf = entry.bundle.leaf
     if staging or "(STAGING)" in leaf.issuer:
         return "It is from a staging server and not trusted."
     if leaf.not_after <= now:

@@ -192,24 +192,24 @@ def _serving(session: Session, address: tuple[str, int] | None, module: str) -> 
 
 def _run_once(session: Session) -> None:
     progress = Progress(core=session.core)
-    seen: set[str] = set()
+    looked_at: set[str] = set()
     lost: list[LostStep] = []
     # One step per certificate, even if it is due again at once.
-    while batch := [certificate_id for certificate_id in session.core.due(_BATCH) if certificate_id not in seen]:
-        seen.update(batch)
+    while batch := [certificate_id for certificate_id in session.core.due(_BATCH) if certificate_id not in looked_at]:
+        looked_at.update(batch)
         steps = (take_step(session.core, certificate_id) for certificate_id in batch)
         lost += [step for step in steps if step is not None]
     checked_ahead = session.core.run_preflights(_PREFLIGHTS)
     session.core.deliver_events()
     undelivered_events = undelivered(session.core)
     failing = failing_renewals(session.core)
-    lost += broken_requests(session.core, seen - {step.certificate_id for step in lost})
+    lost += broken_requests(session.core, looked_at - {step.certificate_id for step in lost})
     changes = [_report_change(session, change) for change in progress.changes()]
     summary = {0: "Nothing was due.", 1: "One certificate was due and was checked."}.get(
-        len(seen), f"{len(seen)} certificates were due and were checked."
+        len(looked_at), f"{len(looked_at)} certificates were due and were checked."
     )
     document = {
-        "looked_at": len(seen),
+        "looked_at": len(looked_at),
         "preflights": checked_ahead,
         "changed": changes,
         "undelivered": [delivery.to_json() for delivery in undelivered_events],

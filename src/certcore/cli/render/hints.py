@@ -93,9 +93,9 @@ def draw_records(to: Console, rows: Sequence[DnsRecord]) -> None:
         # soft_wrap: copied lines must not contain line breaks from rich.
         to.print(f"  {plain(row.name):{name}}  {row.type:{kind}}  {plain(row.value)}", soft_wrap=True)
         sign, style, words = _RECORDS[row.state]
-        seen = f": {plain(row.seen)}" if row.seen and row.state is not RecordState.CORRECT else ""
+        shown = f": {plain(row.seen)}" if row.seen and row.state is not RecordState.CORRECT else ""
         when = f" (checked {shown_moment(row.checked_at)})" if row.checked_at else ""
-        to.print(f"  {'':{name}}  {sign} {words}{seen}{when}", style=style, soft_wrap=True)
+        to.print(f"  {'':{name}}  {sign} {words}{shown}{when}", style=style, soft_wrap=True)
         for finding in row.findings:
             to.print(f"  {'':{name}}    {plain(finding.cause)} {plain(finding.advice)}", style=style, soft_wrap=True)
 

@@ -80,11 +80,11 @@ def run_command(command: Sequence[str], *, environment: Mapping[str, str], timeo
         code = process.wait()
     if ended and code == 0:
         return
-    how = _how(code) if ended else f"did not end within {timeout:g} seconds and was stopped"
+    ending = _how(code) if ended else f"did not end within {timeout:g} seconds and was stopped"
     last = _last_line(stderr_tail)
     stop = "" if last.endswith((".", "!", "?", "…")) else "."
     raise DeploymentError(
-        f"The command {program} {how}{f': {last}' if last else ''}{stop}",
+        f"The command {program} {ending}{f': {last}' if last else ''}{stop}",
         advice="The files are written; the command will be run again. Run it by hand to find the cause.",
     )
 

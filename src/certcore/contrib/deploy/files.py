@@ -185,8 +185,8 @@ class DeployFiles:
         if view is None:
             return
         folder = self._folder(view)
-        who = Owner.find(self.owner, self.group)
-        with explained(folder), deployment_record(folder, who) as record:
+        file_owner = Owner.find(self.owner, self.group)
+        with explained(folder), deployment_record(folder, file_owner) as record:
             # Read it again under the lock: another process may have deployed a newer leaf meanwhile.
             view = self._wanted(event.certificate_id, certificates)
             if view is None:
@@ -320,15 +320,15 @@ class DeployFiles:
         return gives_up
 
     def _write(self, folder: Path, files: Sequence[ExportedFile], at: datetime) -> Written:
-        whom: dict[str, Any] = {
+        options: dict[str, Any] = {
             "owner": self.owner,
             "group": self.group,
             "secret_mode": self.secret_mode,
             "patience": PATIENCE,
         }
         if self.layout is Layout.VERSIONED:
-            return write_versioned(folder, files, at=at, keep=self.keep, **whom)
-        return write_plain(folder, files, **whom)
+            return write_versioned(folder, files, at=at, keep=self.keep, **options)
+        return write_plain(folder, files, **options)
 
     def _folder(self, view: CertificateView) -> Path:
         certificate_id = view.certificate.id
@@ -341,8 +341,16 @@ class DeployFiles:
         """A hash of the leaf and of how it is deployed. Empty with a password, which must not be hashed to disk."""
         if self.password is not None:
             return ""
-        how = [self.format.name, self.layout, self._takes_key, self.owner, self.group, self.secret_mode, str(folder)]
-        text = json.dumps(["\n".join(leaf_pem.split()), *how])
+        settings = [
+            self.format.name,
+            self.layout,
+            self._takes_key,
+            self.owner,
+            self.group,
+            self.secret_mode,
+            str(folder),
+        ]
+        text = json.dumps(["\n".join(leaf_pem.split()), *settings])
         return hashlib.sha256(text.encode()).hexdigest()
 
     @property

@@ -157,23 +157,23 @@ class DeploymentRecord:
 
 
 @contextmanager
-def deployment_record(folder: Path, who: Owner) -> Iterator[DeploymentRecord]:
+def deployment_record(folder: Path, file_owner: Owner) -> Iterator[DeploymentRecord]:
     """Lock a directory for a deployment and read its record. A missing directory is created.
 
     Args:
         folder: An absolute path.
-        who: The owner of a new directory.
+        file_owner: The owner of a new directory.
 
     Raises:
         CertCoreError: The directory's permissions are unsafe, another deployment to it is running, or the record cannot
             be read.
         OSError: The directory cannot be used.
     """
-    lock = _locked(folder, who)
+    lock = _locked(folder, file_owner)
     try:
-        with locked_folder(folder, who, patience=PATIENCE) as place:
+        with locked_folder(folder, file_owner, patience=PATIENCE) as place:
             claims = _read(place)
-        yield DeploymentRecord(folder=folder, who=who, claims=claims, saved=dict(claims))
+        yield DeploymentRecord(folder=folder, who=file_owner, claims=claims, saved=dict(claims))
     finally:
         os.close(lock)
 
@@ -196,11 +196,11 @@ def explained(folder: Path) -> Iterator[None]:
         ) from None
 
 
-def _locked(folder: Path, who: Owner) -> int:
+def _locked(folder: Path, file_owner: Owner) -> int:
     """The descriptor of the locked lock file of a directory."""
     pause = threading.Event()
     for tries in range(_LOCK_TRIES):
-        with locked_folder(folder, who, patience=(_LOCK_TRIES - tries) * _LOCK_INTERVAL) as place:
+        with locked_folder(folder, file_owner, patience=(_LOCK_TRIES - tries) * _LOCK_INTERVAL) as place:
             lock = _open(place, LOCK, os.O_RDWR | os.O_CREAT)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

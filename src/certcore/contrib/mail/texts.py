@@ -164,10 +164,10 @@ def _what_to_do(event: Event, view: CertificateView | None) -> str:
         case EventKind.EXPIRES_SOON:
             return f"It is not renewed automatically. What to do: {_remedy(view.certificate)}."
         case EventKind.RENEWAL_NOT_READY:
-            who = "the owner of the domain" if event.data.get("whose_turn") == "owner" else "the administrator"
+            responsible = "the owner of the domain" if event.data.get("whose_turn") == "owner" else "the administrator"
             return (
-                f"It is checked again within a day. What to do: {who} has to repair the problem above before the "
-                f"renewal is due; certcore cert preflight {certificate_id} shows everything that is in its way."
+                f"It is checked again within a day. What to do: {responsible} has to repair the problem above before "
+                f"the renewal is due; certcore cert preflight {certificate_id} shows everything that is in its way."
             )
         case EventKind.EXPIRED:
             return (

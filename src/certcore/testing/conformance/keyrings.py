@@ -56,16 +56,16 @@ class KeyringEvidence(HookEvidence):
         key_id, wrapped_key = self.value("wrap", tuple[str, bytes], _DATA_KEY, bound_to=bound_to)
         return key_id, wrapped_key
 
-    def refused(self, kind: type[CertCoreError], what: str, method: str, *arguments: Any, **named: Any) -> None:
+    def refused(self, kind: type[CertCoreError], case: str, method: str, *arguments: Any, **named: Any) -> None:
         """Say that a call is not refused as it has to be.
 
         Raises:
             RuleBrokenError: It was not refused, or with another error.
         """
         call = self.run(method, getattr(self.keyring, method), named, *arguments)
-        require(call.raised is not None, f"{method} accepts {what}.")
+        require(call.raised is not None, f"{method} accepts {case}.")
         is_right = isinstance(call.raised, kind)
-        require(is_right, f"{what}: {call.failure or method}\n{kind.__name__} is the error for that.")
+        require(is_right, f"{case}: {call.failure or method}\n{kind.__name__} is the error for that.")
 
 
 def _ids(evidence: KeyringEvidence) -> None:
@@ -102,8 +102,8 @@ def _bound(evidence: KeyringEvidence) -> None:
 def _tampered(evidence: KeyringEvidence) -> None:
     key_id, wrapped_key = evidence.wrapped()
     changed = bytes([wrapped_key[0], *wrapped_key[1:-1], wrapped_key[-1] ^ 1])
-    for what, wrong in (("changed bytes", changed), ("cut bytes", wrapped_key[:-1]), ("no bytes", b"")):
-        evidence.refused(UnsealError, what, "unwrap", key_id, wrong, bound_to=_BOUND)
+    for case, wrong in (("changed bytes", changed), ("cut bytes", wrapped_key[:-1]), ("no bytes", b"")):
+        evidence.refused(UnsealError, case, "unwrap", key_id, wrong, bound_to=_BOUND)
 
 
 def _unknown_key(evidence: KeyringEvidence) -> None:

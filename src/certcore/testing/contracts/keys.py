@@ -62,14 +62,14 @@ class KeysContract:
         with storage.read() as transaction:
             certificates = transaction.certificates
             for number, owner in enumerate(LOOKALIKES):
-                mine = certificates.get(f"certificate-{number}")
-                assert mine.owner == owner
-                assert certificates.page(only=CertificateFilter(owner=owner)) == [mine]
+                certificate = certificates.get(f"certificate-{number}")
+                assert certificate.owner == owner
+                assert certificates.page(only=CertificateFilter(owner=owner)) == [certificate]
                 assert certificates.count(CertificateFilter(owner=owner)) == 1
-                assert certificates.search(Search.parse("www.example"), owner=owner) == [mine]
+                assert certificates.search(Search.parse("www.example"), owner=owner) == [certificate]
                 assert sum(certificates.count_by_status(owner=owner).values()) == 1
                 assert sum(certificates.count_by_status(owner=owner, at_most=9).values()) == 1
-                assert certificates.sharing(mine) == []
+                assert certificates.sharing(certificate) == []
 
     def test_ids_are_compared_byte_by_byte(self, storage: Storage) -> None:
         """Each id has its own certificate, issuance, schedule, timeline and profile; one that is like it has none."""
@@ -172,9 +172,11 @@ class KeysContract:
         few = LOOKALIKES[:3] + LOOKALIKES[6:10]
         pairs = list(product(few, few))
         with storage.write() as transaction:
-            for number, (this, other) in enumerate(pairs):
-                assert transaction.secrets.add(SecretName(this, other), evolve(_SEALED, ciphertext=bytes([number])))
-                transaction.documents.put(this, other, {"number": number}, version=0)
+            for number, (first_part, other) in enumerate(pairs):
+                assert transaction.secrets.add(
+                    SecretName(first_part, other), evolve(_SEALED, ciphertext=bytes([number]))
+                )
+                transaction.documents.put(first_part, other, {"number": number}, version=0)
         first, *others = pairs
         with storage.write() as transaction:
             transaction.secrets.delete(SecretName(*first))
@@ -182,11 +184,11 @@ class KeysContract:
         with storage.read() as transaction:
             assert transaction.secrets.get(SecretName(*first)) is None
             assert transaction.documents.get(*first) is None
-            for number, (this, other) in enumerate(others, start=1):
-                sealed = transaction.secrets.get(SecretName(this, other))
+            for number, (first_part, other) in enumerate(others, start=1):
+                sealed = transaction.secrets.get(SecretName(first_part, other))
                 assert sealed is not None
                 assert sealed.ciphertext == bytes([number])
-                document = transaction.documents.get(this, other)
+                document = transaction.documents.get(first_part, other)
                 assert document is not None
                 assert (document.key, document.value) == (other, {"number": number})
             for pair in few:

@@ -82,14 +82,14 @@ class ListsContract:
             transaction.certificates.delete("certificate-1")
             transaction.certificates.delete(first[-1].id)  # where the next page begins
             transaction.certificates.add(sample_certificate(6))
-        seen = list(first)
+        listed_rows = list(first)
         with storage.read() as transaction:
             for expected in (3, 1, 0):
-                last = Position.of(seen[-1], SortKey.DOMAIN)
+                last = Position.of(listed_rows[-1], SortKey.DOMAIN)
                 page = transaction.certificates.page(after=last, limit=3)
                 assert len(page) == expected
-                seen += page
-        assert _ids(seen) == [f"certificate-{number}" for number in (1, 2, 3, 30, 4, 5, 6)]
+                listed_rows += page
+        assert _ids(listed_rows) == [f"certificate-{number}" for number in (1, 2, 3, 30, 4, 5, 6)]
 
     @pytest.mark.parametrize("descending", [False, True])
     @pytest.mark.parametrize("order", list(SortKey))
@@ -104,15 +104,15 @@ class ListsContract:
         if descending:
             last = [3] if order is SortKey.NOT_AFTER else []
             expected = [*(number for number in reversed(expected) if number not in last), *last]
-        seen: list[Certificate] = []
+        listed_rows: list[Certificate] = []
         with listed.read() as transaction:
             for _ in range(7):
-                after = Position.of(seen[-1], order) if seen else None
+                after = Position.of(listed_rows[-1], order) if listed_rows else None
                 page = transaction.certificates.page(order=order, descending=descending, after=after, limit=limit)
                 if not page:
                     break
-                seen += page
-        assert _ids(seen) == [f"certificate-{number}" for number in expected]
+                listed_rows += page
+        assert _ids(listed_rows) == [f"certificate-{number}" for number in expected]
 
     @pytest.mark.parametrize(
         ("only", "expected"),

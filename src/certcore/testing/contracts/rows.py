@@ -166,11 +166,11 @@ class RowsContract:
                 with pytest.raises(NotFoundError):
                     call()
 
-    @pytest.mark.parametrize("what", ["certificate", "issuance", "schedule"])
-    def test_nothing_is_stored_for_a_parent_that_is_not_there(self, storage: Storage, what: str) -> None:
+    @pytest.mark.parametrize("kind", ["certificate", "issuance", "schedule"])
+    def test_nothing_is_stored_for_a_parent_that_is_not_there(self, storage: Storage, kind: str) -> None:
         """A certificate needs its CA profile; an issuance and a schedule need their certificate."""
         with pytest.raises(NotFoundError), storage.write() as transaction:
-            match what:
+            match kind:
                 case "certificate":
                     transaction.certificates.add(sample_certificate())
                 case "issuance":

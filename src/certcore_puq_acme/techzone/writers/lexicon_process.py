@@ -49,12 +49,12 @@ def _write(order: Mapping[str, Any]) -> None:
     with client(config) as operations:
         for change in order["changes"]:
             name = change["name"]
-            there = {str(record["content"]).strip('"') for record in operations.list_records("TXT", name)}
+            values_present = {str(record["content"]).strip('"') for record in operations.list_records("TXT", name)}
             for value in change["values"]:
-                if value not in there:
+                if value not in values_present:
                     operations.create_record("TXT", name, value)
             for value in change["withdrawn"]:
-                if value in there:
+                if value in values_present:
                     operations.delete_record(None, "TXT", name, value)
 
 

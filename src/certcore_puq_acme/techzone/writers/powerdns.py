@@ -123,16 +123,16 @@ class PowerDnsWriter:
         Raises:
             ZoneWriteError: The server cannot be asked, or refuses.
         """
-        there = self._at(zone, name)
-        if not there:
+        rrsets = self._at(zone, name)
+        if not rrsets:
             records = [{"content": f"{target}.", "disabled": False}]
             rrset = {"name": f"{name}.", "type": "CNAME", "changetype": "REPLACE", "ttl": ttl, "records": records}
             self._patch(zone, [rrset])
             return CnameChange(outcome=CnameOutcome.SET)
-        if _cname_in(there) == target:
+        if _cname_in(rrsets) == target:
             return CnameChange(outcome=CnameOutcome.PRESENT)
-        kinds = ", ".join(sorted({printable(rrset.get("type"), _LONGEST_TYPE) for rrset in there}))
-        known = _cname_in(there)
+        kinds = ", ".join(sorted({printable(rrset.get("type"), _LONGEST_TYPE) for rrset in rrsets}))
+        known = _cname_in(rrsets)
         return CnameChange(outcome=CnameOutcome.OCCUPIED, seen=f"CNAME {known}" if known else kinds)
 
     def remove_cname(self, zone: str, name: str, target: str) -> None:

@@ -112,11 +112,11 @@ def certificate_live(request: HttpRequest, certificate_id: str) -> HttpResponse:
     ssl = ssl_for(request)
     calls = ssl.core.certificates
     view, hints = calls.view(certificate_id), calls.hints(certificate_id)
-    seen, digests = request.GET.get("seen", ""), _digests(view, hints)
-    if seen == f"{digests['head_digest']}-{digests['right_digest']}":
+    shown_digests, digests = request.GET.get("seen", ""), _digests(view, hints)
+    if shown_digests == f"{digests['head_digest']}-{digests['right_digest']}":
         return HttpResponse(status=204)
     context = _context(ssl, certificate_id)
-    context["is_head_changed"] = not seen.startswith(f"{context['head_digest']}-")
+    context["is_head_changed"] = not shown_digests.startswith(f"{context['head_digest']}-")
     return render_page(request, "certcore/_certificate_live.html", context)
 
 

@@ -79,7 +79,7 @@ def _global_memory(module: CAModule) -> list[Memory]:
     return memories
 
 
-def _in_new_process(evidence: ModuleEvidence, memories: Callable[[CAModule], list[Memory]], what: str) -> None:
+def _in_new_process(evidence: ModuleEvidence, memories: Callable[[CAModule], list[Memory]], forgotten: str) -> None:
     trial = evidence.trial()
     pristine = memories(trial.module)
     certificate_id = trial.requested()
@@ -89,7 +89,7 @@ def _in_new_process(evidence: ModuleEvidence, memories: Callable[[CAModule], lis
             memory.restore()
 
     certificate = trial.drive(certificate_id, forget)
-    trial.require_active(certificate, f" when {what} is forgotten between two steps")
+    trial.require_active(certificate, f" when {forgotten} is forgotten between two steps")
 
 
 def _fresh_object(evidence: ModuleEvidence) -> None:
