@@ -459,7 +459,7 @@ def conformance_page() -> str:
         "Every rule that certcore checks of a plugin. `certcore.testing.conformance.run(plugin)` runs them and",
         "returns a report; see [Test a plugin](../how-to/test-a-plugin.md). A check is not run when one that",
         "it needs has failed: repair that one first. The suites run under a frozen clock, so waiting takes no time.",
-        "Those of stores and zone writers are tests to inherit, since they need a server.",
+        "Those of stores are tests to inherit.",
     ]
     for subject in Suite:
         checks = [check for check in (*all_checks(), *inherited_checks()) if check.subject is subject]

@@ -17,11 +17,13 @@ import pytest
 from attrs import evolve, frozen
 
 from certcore.adapters.environment import SystemEnvironment
-from certcore.errors import ZoneWriteError
+from certcore.errors import InvalidInputError, ZoneWriteError
 from certcore.model.secret import Secret
 from certcore.net.http import HttpClient
 from certcore.ports.dns import Zone
 from certcore.ports.zone_writers import TxtChange, ZoneServer
+from certcore.testing import conformance
+from certcore.testing.conformance import CheckOutcome
 from certcore.testing.contracts.zone_writers import CnameWriterContract, WrittenZone, ZoneWriterContract
 from certcore.testing.module_store import MemoryDocuments
 from certcore.testing.ports import free_port
@@ -103,7 +105,7 @@ class TestPowerDns(ZoneWriterContract):
 
     @pytest.fixture
     def written(self, powerdns):
-        return written_by(powerdns_api(powerdns.ports[1], powerdns.api_key), powerdns)
+        return evolve(written_by(powerdns_api(powerdns.ports[1], powerdns.api_key), powerdns), replaces=True)
 
 
 @pytest.fixture(scope="module")
@@ -137,22 +139,15 @@ class TestLexicon(ZoneWriterContract):
 
     @pytest.fixture
     def written(self, powerdns):
-        return written_by(by_lexicon(powerdns, kind=LexiconHere), powerdns)
+        # A service is asked name by name, which takes seconds.
+        return evolve(written_by(by_lexicon(powerdns, kind=LexiconHere), powerdns), batch=10)
 
-    @pytest.mark.parametrize("value", ["evaGxfADs6pSRb2LAv9IZf17Dt3juxGJ-PCt92wr-oA", "check-0123456789abcdef"])
-    def test_a_value_is_shown_as_it_was_given(self, written, name, value):
-        """Those of orders and of tests; other values are refused, because the services quote them each in its way."""
-        super().test_a_value_is_shown_as_it_was_given(written, name, value)
-        with pytest.raises(ZoneWriteError, match="plain values"):
-            written.writer.write(ZONE, [TxtChange(name=name, values=('with "quotes"',))], ttl=30)
 
-    def test_a_whole_batch(self, written, name):
-        """A service is asked name by name, which takes seconds: here are ten."""
-        names = [f"b{number}.{name}" for number in range(10)]
-        written.writer.write(ZONE, [TxtChange(name=label, values=("first",)) for label in names], ttl=30)
-        assert [label for label in names if set(written.values(label)) != {"first"}] == []
-        written.writer.write(ZONE, [TxtChange(name=label, withdrawn=("first",)) for label in names], ttl=30)
-        assert [label for label in names if written.values(label)] == []
+def test_dns_lexicon_gets_plain_values_only(powerdns):
+    """Those of orders and of tests; other values are refused, because the services quote them each in its way."""
+    writer = by_lexicon(powerdns, kind=LexiconHere)
+    with pytest.raises(ZoneWriteError, match="plain values"):
+        writer.write(ZONE, [TxtChange(name=f"quoted.{ZONE}", values=('with "quotes"',))], ttl=30)
 
 
 def test_dns_lexicon_calls_nobody_but_the_service(powerdns, monkeypatch, tmp_path):
@@ -239,6 +234,22 @@ class TestCnamesAtPowerDns(CnameWriterContract):
     @pytest.fixture
     def written(self, powerdns):
         return setting_cnames(powerdns_api(powerdns.ports[1], powerdns.api_key), powerdns)
+
+
+def test_a_zone_is_seen_by_dns(hosting_bind):
+    """A writer whose server answers queries is checked with the name of its zone alone; a wrong zone is refused."""
+    writer = rfc2136(hosting_bind.port)
+    report = conformance.run(conformance.seen_by_dns(writer, ZONE))
+    assert report.ok, report.text()
+    outcomes = {result.check.name: result.outcome for result in report.results}
+    assert {name for name, outcome in outcomes.items() if outcome is not CheckOutcome.PASSED} == {
+        "server-down",
+        "after-server-down",
+    }
+    with pytest.raises(InvalidInputError, match="authority"):
+        conformance.seen_by_dns(writer, "elsewhere.test")
+    with pytest.raises(InvalidInputError, match="does not answer DNS queries"):
+        conformance.seen_by_dns(writer, ZONE, [ZoneServer("127.0.0.1", free_port())])
 
 
 def test_a_zone_that_powerdns_only_copies(powerdns):
@@ -330,6 +341,7 @@ class TestEmbedded(ZoneWriterContract):
                 values=values,
                 has=lambda name, rdtype: bool(ask(name.replace("www.", "ns1."), rdtype).answer),
                 foreign_zone="",
+                is_shared=False,
             )
 
 
@@ -383,7 +395,7 @@ def test_a_clock_that_is_wrong(request, server, skew):
 import json, time
 real = time.time
 time.time = lambda: real() + {skew}
-from certcore.errors import ZoneWriteError
+from certcore.errors import InvalidInputError, ZoneWriteError
 from certcore.model.secret import Secret
 from certcore.ports.zone_writers import TxtChange, ZoneServer
 from certcore_puq_acme.techzone.writers.rfc2136 import Rfc2136Writer

@@ -56,7 +56,7 @@ class ZoneServer:
 class ZoneWriter(Protocol):
     """Writes TXT values into one zone of a DNS server. MUST be thread-safe, and its process's own after a fork.
 
-    `certcore.testing.contracts.zone_writers` has a suite that a writer passes.
+    `certcore.testing.conformance` has a suite that a writer passes: run it on a `certcore.testing.WrittenZone`.
     """
 
     @property
@@ -73,7 +73,8 @@ class ZoneWriter(Protocol):
         """Make the values of some names what they are to be, and return when the server has confirmed it.
 
         MUST be harmless when done twice, also after a call that failed in the middle or that was never answered.
-        MUST change nothing but TXT values at the names that are given: no other type and no other name. Where the
+        MUST change nothing but TXT values at the names that are given: no other type and no other name; a name that is
+        not in the zone MUST be refused, and a value that cannot be written as it is, too. Where the
         server adds and removes single values, ``values`` are added and ``withdrawn`` are removed, and other values
         SHOULD stay. Where it only replaces all TXT values of a name, they are replaced by ``values``; what the server
         has MUST NOT be read to find out what to write. SHOULD send all changes together. MUST end within a minute,

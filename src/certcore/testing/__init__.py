@@ -28,10 +28,11 @@ if TYPE_CHECKING:
     from certcore.testing import conformance
     from certcore.testing.catalogues import CatalogueFiles
     from certcore.testing.clock import FrozenEnvironment
+    from certcore.testing.conformance.zone_writers.setup import WrittenZone
     from certcore.testing.contracts.ca_module import CAModuleContract
     from certcore.testing.contracts.conformance import ModuleConformance
     from certcore.testing.contracts.storage import StorageContract
-    from certcore.testing.contracts.zone_writers import CnameWriterContract, WrittenZone, ZoneWriterContract
+    from certcore.testing.contracts.zone_writers import CnameWriterContract, ZoneWriterContract
     from certcore.testing.databases import MariaDB, PostgreSQL
     from certcore.testing.dns_zone import MemoryZone
     from certcore.testing.local_ca import LittleAuthority, make_request
@@ -95,7 +96,7 @@ if not TYPE_CHECKING:
             "ScriptedRenewalCA": "certcore.testing.scripted_ca",
             "ScriptedSettings": "certcore.testing.scripted_ca",
             "StorageContract": "certcore.testing.contracts.storage",
-            "WrittenZone": "certcore.testing.contracts.zone_writers",
+            "WrittenZone": "certcore.testing.conformance.zone_writers.setup",
             "ZoneWriterContract": "certcore.testing.contracts.zone_writers",
             "conformance": "certcore.testing.conformance",
             "make_request": "certcore.testing.local_ca",

@@ -25,6 +25,8 @@ from certcore.testing.conformance.values import (
     ConformanceResult,
     Suite,
 )
+from certcore.testing.conformance.zone_writers.by_dns import seen_by_dns
+from certcore.testing.conformance.zone_writers.setup import WrittenZone
 
 __all__ = [
     "MODULE_CHECKS",
@@ -34,6 +36,8 @@ __all__ = [
     "ConformanceResult",
     "ModuleSetup",
     "Suite",
+    "WrittenZone",
     "all_checks",
     "run",
+    "seen_by_dns",
 ]

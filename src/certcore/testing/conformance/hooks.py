@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, Self
 
 from certcore.adapters.plugins.loaded import LoadedPlugins, load_plugins
+from certcore.model.plugin_results import UnexpectedResultError, conform
 from certcore.testing.clock import FrozenEnvironment
 from certcore.testing.conformance.recording import Call, CallWatch, Recorder
 from certcore.testing.conformance.values import RuleBrokenError, require
@@ -20,13 +21,14 @@ class HookEvidence:
 
     Args:
         plugin: A module or an object with hooks.
+        watch: Notes what its calls do.
     """
 
-    def __init__(self, plugin: object) -> None:
+    def __init__(self, plugin: object, watch: CallWatch | None = None) -> None:
         self.plugin = plugin
         self.environment = FrozenEnvironment()
         self.stack = ExitStack()
-        self._watch = CallWatch()
+        self._watch = watch or CallWatch()
         self.recorder = Recorder(watch=self._watch, now=self.environment.now)
 
     def __enter__(self) -> Self:
@@ -60,6 +62,19 @@ class HookEvidence:
     def run(self, name: str, function: Callable[..., Any], named: Mapping[str, object], *arguments: Any) -> Call:
         """Call a function of the plugin; whatever it raises is in the call that is returned."""
         return self.recorder.noted(name, function, arguments, named)
+
+    def result(self, call: Call, declared: Any) -> Any:
+        """What a call returned, checked and copied.
+
+        Raises:
+            RuleBrokenError: It raised, or returned something else than declared, see `conform`.
+        """
+        if call.raised is not None:
+            raise RuleBrokenError(call.failure)
+        try:
+            return conform(call.returned, declared)
+        except UnexpectedResultError as error:
+            raise RuleBrokenError(f"{call.method} returned {error}.") from None
 
     def require_quiet(self) -> None:
         """Say what the calls so far have printed.

@@ -7,14 +7,13 @@ from functools import partial
 from typing import Any, Final
 
 from certcore.errors import CertCoreError, NotFoundError, SealingKeyInUseError, UnknownSealingKeyError, UnsealError
-from certcore.model.plugin_results import UnexpectedResultError, conform, with_article
+from certcore.model.plugin_results import with_article
 from certcore.ports.sealing import ChangesKeys, Keyring
 from certcore.testing.conformance.hooks import HookEvidence
 from certcore.testing.conformance.processes import all_at_once
 from certcore.testing.conformance.values import (
     ConformanceCheck,
     NotApplicableError,
-    RuleBrokenError,
     Suite,
     check_of,
     require,
@@ -43,13 +42,7 @@ class KeyringEvidence(HookEvidence):
         Raises:
             RuleBrokenError: It raised, or returned something else.
         """
-        call = self.run(method, getattr(self.keyring, method), named, *arguments)
-        if call.raised is not None:
-            raise RuleBrokenError(call.failure)
-        try:
-            return conform(call.returned, declared)
-        except UnexpectedResultError as error:
-            raise RuleBrokenError(f"{method} returned {error}.") from None
+        return self.result(self.run(method, getattr(self.keyring, method), named, *arguments), declared)
 
     def wrapped(self, bound_to: bytes = _BOUND) -> tuple[str, bytes]:
         """The data key, wrapped."""

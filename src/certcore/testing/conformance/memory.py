@@ -24,9 +24,14 @@ class Memory:
         values = vars(owner)
         return Memory(owner, {name: _copied(values[name]) for name in names if name in values})
 
+    @classmethod
+    def of_object(cls, owner: object) -> Memory:
+        """What an object has in its attributes now; nothing of one that has no ``__dict__``."""
+        return cls.of(owner, iter(list(vars(owner)))) if hasattr(owner, "__dict__") else cls(None, {})
+
     def restore(self) -> None:
         """Put it back: containers get back what was in them, and attributes that are new are removed."""
-        values = vars(self.owner)
+        values = vars(self.owner) if hasattr(self.owner, "__dict__") else {}
         for name, value in self.values.items():
             if isinstance(values.get(name), dict | list | set | bytearray) and type(value) is type(values[name]):
                 _refill(values[name], _copied(value))

@@ -40,6 +40,8 @@ PAGE_METHODS: Final = frozenset(
         "wants_preflights",
     }
 )
+#: Other methods of plugins that do not use the network.
+_OFFLINE: Final = PAGE_METHODS | {"servers"}
 #: A shorter pause is a pause between two tries, say; in seconds.
 _SHORT_SLEEP: Final = 0.05
 #: The functions of sockets that reach another machine, or a name server.
@@ -98,8 +100,10 @@ class CallWatch:
     It stands in front of functions of the standard library while it is entered.
     """
 
-    _local: threading.local = field(factory=threading.local)
-    _stack: contextlib.ExitStack = field(factory=contextlib.ExitStack)
+    #: Whether a call that sleeps does so; otherwise it gets an error.
+    lets_sleep: bool = False
+    _local: threading.local = field(factory=threading.local, init=False)
+    _stack: contextlib.ExitStack = field(factory=contextlib.ExitStack, init=False)
 
     def __enter__(self) -> Self:
         self._stack.enter_context(_replaced(time, "sleep", self._sleeping(time.sleep)))
@@ -136,6 +140,9 @@ class CallWatch:
                 sleep(seconds)
                 return
             notes.slept += seconds
+            if self.lets_sleep:
+                sleep(seconds)
+                return
             raise _GuardError("A CA module does not sleep: it returns Waiting.")
 
         return call
@@ -159,7 +166,7 @@ class CallWatch:
         notes = self._notes()
         if notes is not None and notes.is_page:
             notes.reached.append(str(target))
-            raise _GuardError("This method of a CA module does not use the network.")
+            raise _GuardError("This method of a plugin does not use the network.")
 
 
 @define(eq=False)
@@ -194,7 +201,7 @@ class Recorder:
         returned: Any = None
         raised: BaseException | None = None
         begun = time.monotonic()
-        with self.watch.noting(notes, is_page=method in PAGE_METHODS):
+        with self.watch.noting(notes, is_page=method in _OFFLINE):
             try:
                 returned = function(*arguments, **named)
                 if method in LISTS and hasattr(returned, "__next__"):

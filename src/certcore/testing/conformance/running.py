@@ -11,6 +11,7 @@ from certcore.testing.conformance.values import (
     CheckOutcome,
     ConformanceCheck,
     ConformanceResult,
+    MissingSetupError,
     NotApplicableError,
     RuleBrokenError,
 )
@@ -44,6 +45,8 @@ def _result(check: ConformanceCheck, evidence: Any) -> ConformanceResult:
         check.test(evidence)
     except NotApplicableError as reason:
         return ConformanceResult(check=check, outcome=CheckOutcome.NOT_APPLICABLE, detail=str(reason))
+    except MissingSetupError as reason:
+        return ConformanceResult(check=check, outcome=CheckOutcome.NOT_JUDGED, detail=str(reason))
     except RuleBrokenError as fault:
         return ConformanceResult(check=check, outcome=CheckOutcome.FAILED, detail=str(fault))
     except BaseException as error:  # isolation: the plugin's own error, in a check that did not expect it

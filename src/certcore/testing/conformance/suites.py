@@ -15,6 +15,7 @@ from certcore.hookspecs import hookimpl
 from certcore.model.export import ExportFormat
 from certcore.ports.ca_module import CAModule
 from certcore.ports.sealing import Keyring
+from certcore.ports.zone_writers import ZoneWriter
 from certcore.testing.conformance.ca_module.evidence import ModuleEvidence
 from certcore.testing.conformance.ca_module.setup import ModuleSetup
 from certcore.testing.conformance.ca_module.suite import MODULE_CHECKS
@@ -24,13 +25,23 @@ from certcore.testing.conformance.observers import OBSERVER_CHECKS, ObserverEvid
 from certcore.testing.conformance.policies import POLICY_CHECKS, PolicyEvidence
 from certcore.testing.conformance.running import run_checks
 from certcore.testing.conformance.values import ConformanceCheck, ConformanceReport, ConformanceResult
+from certcore.testing.conformance.zone_writers.evidence import WriterEvidence
+from certcore.testing.conformance.zone_writers.setup import WrittenZone
+from certcore.testing.conformance.zone_writers.suite import WRITER_CHECKS
 
 __all__ = ["all_checks", "run"]
 
 
 def all_checks() -> Sequence[ConformanceCheck]:
     """Every check of every suite."""
-    return (*MODULE_CHECKS, *OBSERVER_CHECKS, *POLICY_CHECKS, *KEYRING_CHECKS, *EXPORT_FORMAT_CHECKS)
+    return (
+        *MODULE_CHECKS,
+        *OBSERVER_CHECKS,
+        *POLICY_CHECKS,
+        *KEYRING_CHECKS,
+        *EXPORT_FORMAT_CHECKS,
+        *WRITER_CHECKS,
+    )
 
 
 def run(
@@ -39,18 +50,21 @@ def run(
     settings: Mapping[str, Any] | None = None,
     keyring_url: str = "",
     tell_observer: bool | None = None,
+    see_zone: Callable[[ZoneWriter], WrittenZone] | None = None,
     only: Callable[[ConformanceCheck], bool] = bool,
     **setup: Any,
 ) -> ConformanceReport:
-    """Check everything that a plugin brings: CA modules, an observer, a policy, export formats, and its keyring.
+    """Check everything that a plugin brings: CA modules, an observer, a policy, export formats, writers, its keyring.
 
     Args:
         subject: The name of an installed plugin, or of a CA module of one; a plugin (a module or an object with
-            hooks); a `CAModule`; a `ModuleSetup`; a `Keyring`; or an `ExportFormat`.
+            hooks); a `CAModule`; a `ModuleSetup`; a `Keyring`; an `ExportFormat`; or a `WrittenZone`.
         settings: The settings of a CA profile that works, for each CA module.
         keyring_url: The URL of a keyring that the plugin opens; without it, the keyring is not checked.
         tell_observer: Whether an observer is told of the events of a certificate for ``tenant-1.shop.test``: it does
             what it does in operation. By default, one that is handed in is, and one that is installed is not.
+        see_zone: Makes the `WrittenZone` of each zone writer, see `seen_by_dns`; without it, only the rules of writers
+            are checked that need no zone to write to.
         only: Which checks are run, by default all; one that is left out counts as passed for those that need it.
         setup: Other fields of `ModuleSetup`.
 
@@ -65,6 +79,8 @@ def run(
         setup["settings"] = settings
     if isinstance(subject, ExportFormat):
         return ConformanceReport(name=subject.name, results=_run_format(subject, only))
+    if isinstance(subject, WrittenZone):
+        return ConformanceReport(name=str(subject.writer.name), results=_run_writer(subject, only))
     if isinstance(subject, Keyring):
         return ConformanceReport(name=type(subject).__name__, results=_run_keyring(subject, only))
     name, known = _setup_of(subject)
@@ -76,6 +92,8 @@ def run(
     if not known.module:
         is_told = not known.is_installed if tell_observer is None else tell_observer
         results += _run_hooks(known.plugin, hooks if is_told else hooks - {"certcore_on_event"}, keyring_url, only)
+        if "certcore_zone_writers" in hooks:
+            results += _run_writers(known.plugin, see_zone, only)
     return ConformanceReport(name=name or type(known.plugin).__name__, results=tuple(results))
 
 
@@ -112,6 +130,18 @@ def _run_hooks(
     keyring = loaded.open_keyring(keyring_url) if keyring_url else None
     if keyring is not None:
         yield from _run_keyring(keyring, only)
+
+
+def _run_writers(
+    plugin: Any, see_zone: Callable[[ZoneWriter], WrittenZone] | None, only: Callable[[ConformanceCheck], bool]
+) -> Iterator[ConformanceResult]:
+    for writer in plugin.certcore_zone_writers():
+        yield from _run_writer(WrittenZone(writer=writer) if see_zone is None else see_zone(writer), only)
+
+
+def _run_writer(written: WrittenZone, only: Callable[[ConformanceCheck], bool]) -> tuple[ConformanceResult, ...]:
+    with WriterEvidence(written) as evidence:
+        return run_checks(filter(only, WRITER_CHECKS), evidence)
 
 
 def _run_format(export_format: ExportFormat, only: Callable[[ConformanceCheck], bool]) -> tuple[ConformanceResult, ...]:

@@ -13,6 +13,7 @@ __all__ = [
     "ConformanceCheck",
     "ConformanceReport",
     "ConformanceResult",
+    "MissingSetupError",
     "NotApplicableError",
     "RuleBrokenError",
     "Suite",
@@ -30,6 +31,10 @@ class RuleBrokenError(AssertionError):
 
 class NotApplicableError(Exception):
     """A check does not concern this plugin; the text says why."""
+
+
+class MissingSetupError(Exception):
+    """A check concerns this plugin, but cannot see what it has to judge; the text says what the setup has to give."""
 
 
 class Suite(StrEnum):
@@ -53,6 +58,8 @@ class CheckOutcome(StrEnum):
     SKIPPED = "skipped"
     #: It does not concern this plugin.
     NOT_APPLICABLE = "not_applicable"
+    #: It concerns this plugin, but the setup does not give what it needs; the detail says what.
+    NOT_JUDGED = "not_judged"
 
 
 @frozen(kw_only=True)
@@ -129,7 +136,7 @@ class ConformanceReport:
         return {"name": self.name, "ok": self.ok, "results": [result.to_json() for result in self.results]}
 
     def text(self) -> str:
-        """The report for a terminal: each check that failed with its rule, reason and link, and the counts."""
+        """The report for a terminal: what failed, with rule, reason and link; what could not be judged; the counts."""
         lines = []
         for result in self.failed:
             lines += [
@@ -141,10 +148,15 @@ class ConformanceReport:
         skipped = ", ".join(result.check.name for result in self.of(CheckOutcome.SKIPPED))
         if skipped:
             lines.append(f"Not run, because of that: {skipped}.")
+        missing: dict[str, list[str]] = {}
+        for result in self.of(CheckOutcome.NOT_JUDGED):
+            missing.setdefault(result.detail, []).append(result.check.name)
+        lines += [f"Not judged: {', '.join(names)}. {detail}" for detail, names in missing.items()]
         counts = {outcome: len(self.of(outcome)) for outcome in CheckOutcome}
         lines.append(
             f"{self.name}: {counts[CheckOutcome.PASSED]} passed, {counts[CheckOutcome.FAILED]} failed, "
-            f"{counts[CheckOutcome.SKIPPED]} not run, {counts[CheckOutcome.NOT_APPLICABLE]} not applicable"
+            f"{counts[CheckOutcome.SKIPPED]} not run, {counts[CheckOutcome.NOT_APPLICABLE]} not applicable, "
+            f"{counts[CheckOutcome.NOT_JUDGED]} not judged"
         )
         return "\n".join(lines)
 
@@ -166,8 +178,8 @@ def check_of(
 
     Args:
         suite: What the checks belong to.
-        needs: What a check needs that does not say what it needs.
-        always: What each check needs, besides.
+        needs: The usual needs of a check.
+        always: Needs of every check, besides its own or the usual ones.
     """
     usual = needs
 

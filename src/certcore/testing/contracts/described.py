@@ -17,21 +17,12 @@ from certcore.testing.contracts.secrets import SecretsContract
 from certcore.testing.contracts.steps import StepContract
 from certcore.testing.contracts.storage import StorageContract
 from certcore.testing.contracts.timelines import TimelinesContract
-from certcore.testing.contracts.zone_writers import CnameWriterContract, ZoneWriterContract
 
 __all__ = ["inherited_checks"]
 
 #: Why the rules of each suite exist.
 _REASONS: Final[Mapping[type, tuple[Suite, str]]] = MappingProxyType(
     {
-        ZoneWriterContract: (
-            Suite.ZONE_WRITER,
-            "A CA does not see a value that is missing, and values that stay use up the room at a name.",
-        ),
-        CnameWriterContract: (
-            Suite.ZONE_WRITER,
-            "The zone is a customer's: whatever else is in it must stay as it is.",
-        ),
         RowsContract: (Suite.STORE, "What comes back from the store is all that the next process knows."),
         ListsContract: (Suite.STORE, "Pages, searches and counts of a panel with many certificates rely on it."),
         KeysContract: (Suite.STORE, "Two owners whose names a database takes for one would see each other's rows."),

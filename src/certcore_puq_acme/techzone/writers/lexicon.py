@@ -141,6 +141,12 @@ class LexiconWriter:
             reason = Message("puq_acme.lexicon.plain_values", "takes plain values only")
             advice = Message("puq_acme.lexicon.plain_values.advice", "Use another writer for other values.")
             raise self._refused(zone, reason, advice)
+        for change in changes:
+            if not change.name.endswith(f".{zone}"):
+                text = "was to get the name {name}, which is not in the zone"
+                reason = Message("puq_acme.lexicon.outside", text, {"name": change.name})
+                advice = Message("puq_acme.lexicon.outside.advice", "Name the zone that the tech zone lies in.")
+                raise self._refused(zone, reason, advice)
         order = {
             "provider": self.provider,
             "options": dict(provider_options(self.options) or {}),

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import logging
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from datetime import timedelta
 from functools import cached_property, partial
 from types import FunctionType, MappingProxyType
@@ -27,6 +25,7 @@ from certcore.model.secret import Secret
 from certcore.ports.ca_module import CAModule, Failed, Issued, ModuleContext, Waiting
 from certcore.testing.clock import FrozenEnvironment
 from certcore.testing.conformance.ca_module.setup import ModuleSetup
+from certcore.testing.conformance.log_texts import LogTexts
 from certcore.testing.conformance.recording import Call, CallWatch, Recorder, recorded
 from certcore.testing.conformance.values import NotApplicableError, RuleBrokenError
 from certcore.testing.module_harness import ModuleHarness
@@ -248,7 +247,7 @@ class ModuleEvidence:
     def first(self) -> FirstIssuance:
         """The first certificate, as far as it came."""
         trial = self.trial()
-        log = _LogTexts()
+        log = LogTexts()
         with log.alone():
             certificate_id = trial.requested()
             certificate = trial.drive(certificate_id)
@@ -317,33 +316,6 @@ class _TrialEnvironment(FrozenEnvironment):
     def new_id(self) -> str:
         """An id with the number of the trial."""
         return f"{super().new_id()}-{self._number}"
-
-
-class _LogTexts(logging.Handler):
-    """Keeps what is logged, as text."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.DEBUG)
-        self.texts: list[str] = []
-        self._thread = threading.get_ident()
-
-    @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Take all that is logged, debug messages included; the other handlers get nothing of it."""
-        root = logging.getLogger()
-        handlers, level = root.handlers[:], root.level
-        root.handlers[:] = [self]
-        root.setLevel(logging.DEBUG)
-        try:
-            yield
-        finally:
-            root.handlers[:] = handlers
-            root.setLevel(level)
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if record.thread == self._thread:
-            text = self.format(record)
-            self.texts.append(text)
 
 
 def _revealed(secret: Secret) -> str:

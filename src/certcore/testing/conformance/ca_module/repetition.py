@@ -59,7 +59,7 @@ def _orders_once(evidence: ModuleEvidence) -> None:
 
 
 def _object_memory(module: CAModule) -> list[Memory]:
-    return [Memory.of(module, iter(list(vars(module))))] if hasattr(module, "__dict__") else []
+    return [Memory.of_object(module)]
 
 
 def _global_memory(module: CAModule) -> list[Memory]:
