@@ -157,9 +157,11 @@ class Queries:
             return transaction.issuances.of_certificate(certificate_id)
 
     def timeline(
-        self, certificate_id: str, *, after: int = 0, limit: int = 200, actor: str = "system"
+        self, certificate_id: str, *, after: int = 0, before: int = 0, limit: int = 200, actor: str = "system"
     ) -> Sequence[Event]:
         """The events of a certificate, oldest first; also of a deleted one.
+
+        The numbers of a certificate's events begin with 1 and have no gaps, so a page can go by them.
 
         Of a certificate that was transferred, those from the time of another owner are left out unless the actor may
         see that owner's certificates.
@@ -167,21 +169,21 @@ class Queries:
         Args:
             certificate_id: The certificate.
             after: Only the events after the one of this number; 0 gives the newest ``limit`` events.
+            before: Only the ``limit`` events before the one of this number; 0 for all. With ``after``, the first ones
+                between the two.
             limit: How many, from 1 to 1000.
             actor: Who makes the call.
 
         Raises:
-            InvalidInputError: The limit is out of range.
+            InvalidInputError: The limit or a number is out of range.
             AccessDeniedError: The policy refused.
         """
         owner = self._require_record(actor, certificate_id)
         check_limit(limit)
         whole_number("after", after, 0, MOST_ROWS)
+        whole_number("before", before, 0, MOST_ROWS)
         with self._contexts.storage.read() as transaction:
-            if after:
-                events = transaction.events.following(certificate_id, after, limit=limit)
-            else:
-                events = transaction.events.of_certificate(certificate_id, limit=limit)
+            events = _page_of_events(transaction, certificate_id, after, before, limit)
         return self._readable(events, owner, actor)
 
     def _readable(self, events: Sequence[Event], owner: str, actor: str) -> Sequence[Event]:
@@ -394,6 +396,21 @@ class Queries:
         sees = Permission.CERTIFICATE_VIEW
         self._access.require_visible(actor, permission, certificate_id, sees=sees, kind="certificate", owner=owner)
         return owner
+
+
+def _page_of_events(
+    transaction: Transaction, certificate_id: str, after: int, before: int, limit: int
+) -> Sequence[Event]:
+    """Events of a certificate by their numbers, which begin with 1 and have no gaps; 0 is no bound."""
+    if not before:
+        if after:
+            return transaction.events.following(certificate_id, after, limit=limit)
+        return transaction.events.of_certificate(certificate_id, limit=limit)
+    newest = transaction.events.of_certificate(certificate_id, limit=1)
+    end = min(before, newest[0].number + 1) if newest else 0
+    begin = after or max(0, end - 1 - limit)
+    count = min(limit, end - 1 - begin)
+    return transaction.events.following(certificate_id, begin, limit=count) if count > 0 else ()
 
 
 def _deliveries(transaction: Transaction, certificate_id: str) -> Deliveries:

@@ -95,3 +95,23 @@ def test_a_cursor_that_is_no_cursor_is_refused(bench, after):
     with pytest.raises(InvalidInputError) as refused:
         bench.core.events(after=after)
     assert refused.value.field == "after"
+
+
+def test_a_timeline_is_read_in_pages_backwards(bench):
+    """The events before a number, the nearest of them; their numbers have no gaps, and together they are all."""
+    core = bench.core
+    draft = bench.draft()
+    for number in range(9):
+        core.certificates.edit(draft.id, subject={"organization": f"Shop {number}"})
+    everything = core.certificates.timeline(draft.id)
+    timeline = core.certificates.timeline
+    assert [event.number for event in everything] == list(range(1, 11))
+    assert timeline(draft.id, before=11, limit=4) == everything[6:]
+    assert timeline(draft.id, before=7, limit=4) == everything[2:6]
+    assert timeline(draft.id, before=3, limit=4) == everything[:2]
+    assert list(timeline(draft.id, before=1)) == []
+    assert timeline(draft.id, after=2, before=9, limit=3) == everything[2:5]
+    assert timeline(draft.id, after=2, before=5) == everything[2:4]
+    assert timeline(draft.id, before=10_000) == everything
+    with pytest.raises(InvalidInputError):
+        timeline(draft.id, before=-1)

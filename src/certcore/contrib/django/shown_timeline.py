@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
+from itertools import islice
 from typing import Any, Final
 
 from attrs import frozen
 from django.utils.translation import gettext as _
 
-from certcore import Event, EventKind, RevocationReason
+from certcore import CertificateView, Event, EventKind, RevocationReason
 from certcore.contrib.django.shown_forms import Texts
 from certcore.hints import label_of
 
-__all__ = ["ShownEvent", "shown_timeline"]
+__all__ = ["ShownEvent", "field_labels", "shown_timeline"]
 
 #: The longest value of a changed field that is shown, in characters.
 _LONGEST: Final = 120
@@ -33,6 +34,11 @@ class ShownEvent:
     status: str
     details: tuple[str, ...]
     is_problem: bool
+
+
+def field_labels(view: CertificateView, texts: Texts) -> Mapping[str, str]:
+    """What the fields of a certificate are called, by their names."""
+    return {each.field.name: texts(each.field.title) for each in view.fields}
 
 
 def shown_timeline(
@@ -69,20 +75,32 @@ def _details(event: Event, texts: Texts, labels: Mapping[str, str]) -> Iterator[
         yield texts(label_of(RevocationReason(reason))) if is_known else str(reason)
     if event.problem is not None:
         yield texts(event.problem.text)
-    changes = event.data.get("changes") or {}
-    for name, change in list(changes.items())[:_MOST_CHANGES]:
-        values = {"field": labels.get(name, name), "old": _value(change["from"]), "new": _value(change["to"])}
-        yield _("%(field)s: %(old)s → %(new)s") % values
+    for name, old, new in islice(_changes(event.data.get("changes") or {}), _MOST_CHANGES):
+        yield _("%(field)s: %(old)s → %(new)s") % {"field": labels.get(name, name), "old": old, "new": new}
+
+
+def _changes(changes: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """The changed fields with the values before and after; of a group of fields, such as the subject, its fields."""
+    for name, change in changes.items():
+        old, new = change["from"], change["to"]
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            for part in dict.fromkeys((*old, *new)):
+                if old.get(part) != new.get(part):
+                    yield part, _value(old.get(part)), _value(new.get(part))
+        else:
+            yield name, _value(old), _value(new)
 
 
 def _value(value: Any) -> str:
     match value:
-        case None | "" | [] | {}:
+        case None | "" | []:
             return "-"
+        case bool():
+            text = _("yes") if value else _("no")
         case list():
             text = ", ".join(map(str, value))
-        case dict() | Mapping():
-            text = ", ".join(f"{name}={part}" for name, part in value.items() if part not in ("", None))
+        case Mapping():
+            text = ", ".join(f"{name}={part}" for name, part in value.items() if part not in ("", None)) or "-"
         case _:
             text = str(value)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"

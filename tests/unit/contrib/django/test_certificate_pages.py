@@ -260,6 +260,56 @@ def test_a_transfer_is_shown_before_it_is_made(panel, admin):
     assert admin.post(address, {"to": "8"}).status_code == 422  # is the owner already
 
 
+def test_the_timeline_leads_through_all_events(panel, admin):
+    """In pages of 50, to older ones and back to newer ones; each event is on one of them."""
+    certificate_id = panel.certificate("shop.example")
+    for number in range(120):
+        panel.core.certificates.edit(certificate_id, subject={"organization": f"Shop {number}"})
+    address, seen, links = page(certificate_id, "timeline/"), [], []
+    for rel in ("next", "prev"):
+        while address:
+            answer = admin.get(address)
+            seen.append(re.findall(r"Organization: .* → Shop (\d+)", text(answer)))
+            links.append(address.partition("?")[2])
+            found = re.search(rf'rel="{rel}" href="([^"]+)"', text(answer))
+            address = found and page(certificate_id, "timeline/") + found[1]
+        address = page(certificate_id, "timeline/") + "?" + links[-1]
+    assert [len(events) for events in seen] == [50, 50, 20, 20, 50]
+    assert [*seen[0], *seen[1], *seen[2]] == [str(number) for number in range(119, -1, -1)]
+    assert seen[3:] == [seen[2], seen[1]]
+    assert links == ["", "before=72", "before=22", "before=22", "before=72"]
+
+
+def test_the_timeline_says_what_an_edit_changed(panel, admin):
+    """Each field by what the form calls it, also those of the subject and of the renewal."""
+    certificate_id = panel.certificate("shop.example", subject={"organization": "Shop", "locality": "Ulm"})
+    panel.core.certificates.edit(certificate_id, subject={"organization": "Größe AG", "locality": "Ulm"})
+    panel.core.certificates.edit(certificate_id, renewal={"auto": False, "days_before": 9}, wildcard=True)
+    shown = text(admin.get(page(certificate_id, "timeline/")))
+    for change in (
+        "Organization: Shop → Größe AG",
+        "Renew by itself: yes → no",
+        "Days before the end: - → 9",
+        "Wildcard: no → yes",
+    ):
+        assert change in shown
+    assert "Locality" not in shown
+
+
+def test_the_first_page_of_a_timeline_says_whether_the_record_is_intact(panel, admin):
+    """The others say where they are; an address with nonsense is the first page."""
+    certificate_id = panel.certificate("shop.example")
+    for number in range(60):
+        panel.core.certificates.edit(certificate_id, subject={"organization": f"Shop {number}"})
+    address = page(certificate_id, "timeline/")
+    assert "The record is intact: 61 events." in text(admin.get(address))
+    assert "Events 1 to 11 of 61" in text(admin.get(f"{address}?before=12"))
+    for nonsense in ("x", "-1", "0", "1", "99999999999999999999", "²"):
+        answer = admin.get(address, {"before": nonsense})
+        assert answer.status_code == 200
+        assert "The record is intact: 61 events." in text(answer)
+
+
 def test_the_timeline_outlives_the_certificate(panel, admin):
     """It says who did what, that the record is intact, and stays after the deletion."""
     certificate_id = panel.active()

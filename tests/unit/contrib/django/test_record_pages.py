@@ -6,6 +6,7 @@ import re
 import pytest
 
 from certcore import CertCore
+from certcore.contrib.django.views import audit
 from certcore.plugin import hookimpl
 from certcore.testing import FrozenEnvironment, ScriptedCA
 
@@ -21,6 +22,17 @@ def rows(answer):
     """The rows of the table of a page, as texts."""
     found = re.findall(r"<tr>(.*?)</tr>", answer.content.decode().partition("<tbody>")[2], re.DOTALL)
     return [" ".join(html.unescape(re.sub(r"<[^>]*>", " ", row)).split()) for row in found]
+
+
+def walked(browser, address, rel):
+    """The pages that the links of one kind lead through."""
+    pages = []
+    while address:
+        pages.append(browser.get(address))
+        path = address.partition("?")[0]
+        links = re.findall(rf'rel="{rel}" href="([^"]+)"', pages[-1].content.decode())
+        address = path + html.unescape(links[0]) if links else ""
+    return pages
 
 
 class Target:
@@ -108,14 +120,27 @@ def test_the_audit_goes_back_in_time_by_a_cursor(panel):
     one = panel.certificate("shop.example")
     for number in range(120):
         panel.core.certificates.edit(one, subject={"organization": f"Shop {number}"}, actor="otto")
-    address, pages = f"{AUDIT}?kind=edited", []
-    while address:
-        answer = browser.get(address)
-        pages.append(len(rows(answer)))
-        older = re.findall(r'rel="next" href="([^"]+)"', answer.content.decode())
-        address = AUDIT + html.unescape(older[0]) if older else ""
-    assert pages == [50, 50, 20]
-    assert browser.get(AUDIT, {"after": "x"}).status_code == 422
+    pages = walked(browser, f"{AUDIT}?kind=edited", "next")
+    assert [len(rows(page)) for page in pages] == [50, 50, 20]
+    back = walked(browser, pages[-1].wsgi_request.get_full_path(), "prev")
+    assert [rows(page) for page in back] == [rows(page) for page in pages[::-1]]
+    for name in ("after", "before"):
+        assert browser.get(AUDIT, {name: "x"}).status_code == 422
+
+
+def test_a_page_of_the_audit_on_which_nothing_fits_has_both_directions(panel, monkeypatch):
+    """A filter whose events are further back than one request looks: the links lead there, and back."""
+    browser = panel.browser(panel.user("vera", "SSL viewers"))
+    monkeypatch.setattr(audit, "_SEARCHED", 60)
+    panel.certificate("rare.example")
+    one = panel.certificate("shop.example")
+    for number in range(60):
+        panel.core.certificates.edit(one, subject={"organization": f"Shop {number}"})
+    pages = walked(browser, f"{AUDIT}?domain=rare", "next")
+    assert [len(rows(page)) for page in pages] == [0, 1]
+    assert "there are older ones" in shown(pages[0])
+    back = walked(browser, pages[-1].wsgi_request.get_full_path(), "prev")
+    assert [len(rows(page)) for page in back] == [1, 0, 0]
 
 
 def test_a_tenant_sees_the_own_events_alone(panel):

@@ -15,7 +15,7 @@ from certcore.contrib.django.access import ssl_for
 from certcore.contrib.django.pages import render_page
 from certcore.hints import Message, label_of
 
-__all__ = ["AuditFilter", "audit", "matching_events"]
+__all__ = ["AuditFilter", "AuditPage", "audit", "events_after", "events_before"]
 
 #: How many events a page shows.
 _SHOWN: Final = 50
@@ -42,26 +42,30 @@ class AuditFilter:
 
 @require_safe
 def audit(request: HttpRequest) -> HttpResponse:
-    """The feed of events, with filters; the cursor in the address goes back in time."""
+    """The feed of events, with filters; the cursors in the address go back in time, and forth again."""
     ssl = ssl_for(request)
     texts = ssl.translator
     filters = {name: request.GET.get(name, "").strip() for name in ("kind", "actor", "domain")}
     only = AuditFilter(**filters)
     owner = request.GET.get("owner", "").strip()
-    items, cursor = matching_events(
-        ssl.core, only, after=request.GET.get("after") or None, owner=owner if owner and ssl.owner is None else None
-    )
+    of_owner = owner if owner and ssl.owner is None else None
+    before, after = request.GET.get("before", ""), request.GET.get("after", "")
+    if after:
+        page = events_after(ssl.core, only, after=after, owner=of_owner)
+    else:
+        page = events_before(ssl.core, only, before=before or None, owner=of_owner)
+    query = {name: value for name, value in {**filters, "owner": owner}.items() if value}
     context = {
         "section": "audit",
-        "rows": [_row(item, texts) for item in items],
-        "next_cursor": cursor,
+        "rows": [_row(item, texts) for item in page.items],
         "only": only,
         "owner": owner,
         "chooses_owner": ssl.owner is None,
         "kinds": sorted(((str(kind), texts(label_of(kind))) for kind in EventKind), key=lambda each: each[1]),
-        "is_filtered": any(filters.values()) or bool(owner),
-        "is_older": bool(request.GET.get("after")),
-        "filters": urlencode({name: value for name, value in {**filters, "owner": owner}.items() if value}),
+        "is_filtered": bool(query),
+        "newest_query": urlencode(query) if before or after else None,
+        "newer_query": None if page.newer is None else urlencode({**query, "after": page.newer}),
+        "older_query": None if page.older is None else urlencode({**query, "before": page.older}),
     }
     return render_page(request, "certcore/audit.html", context)
 
@@ -79,30 +83,49 @@ def _row(item: FeedEvent, texts: Callable[[Message | str], str]) -> dict[str, An
     }
 
 
-def matching_events(
-    core: ActingCore, only: AuditFilter, *, after: str | None, owner: str | None
-) -> tuple[Sequence[FeedEvent], str | None]:
-    """A page of the events that a filter wants, newest first.
+@frozen(kw_only=True)
+class AuditPage:
+    """A page of the record. One may be short, or empty, and have others beside it nevertheless."""
 
-    One call looks through 1000 events, so a page may be short, or empty, and have a cursor nevertheless.
+    #: The newest first.
+    items: Sequence[FeedEvent]
+    #: The cursor of the events before them; None where there are none.
+    older: str | None
+    #: The cursor of the events after them; None on the newest page.
+    newer: str | None
+
+
+def events_before(core: ActingCore, only: AuditFilter, *, before: str | None, owner: str | None) -> AuditPage:
+    """The newest events that a filter wants, or the nearest before a cursor. One call looks through 1000 events.
 
     Args:
         core: What the user may do.
         only: The filter.
-        after: The cursor of the page before.
+        before: The cursor ``older`` of a page; None for the newest.
         owner: Only events of this tenant's certificates; None for those of the user's tenant, or of everybody.
-
-    Returns:
-        The events, and the cursor of the next page; None where there are no older events.
 
     Raises:
         InvalidInputError: The cursor or the owner is malformed.
         AccessDeniedError: The policy refused.
     """
     of_owner = {} if owner is None else {"owner": owner}
-    page = core.events(after=after, limit=_SEARCHED, descending=True, **of_owner)
-    fitting = [item for item in page.items if only.fits(item)]
+    found = core.events(after=before, limit=_SEARCHED, descending=True, **of_owner)
+    fitting = [item for item in found.items if only.fits(item)]
+    shown = fitting[:_SHOWN]
+    newer = None if before is None else str(shown[0].event.position) if shown else str(int(before) - 1)
     if len(fitting) > _SHOWN:
-        shown = fitting[:_SHOWN]
-        return shown, str(shown[-1].event.position)
-    return fitting, page.next_cursor if len(page.items) == _SEARCHED else None
+        return AuditPage(items=shown, older=str(shown[-1].event.position), newer=newer)
+    return AuditPage(items=shown, older=found.next_cursor if len(found.items) == _SEARCHED else None, newer=newer)
+
+
+def events_after(core: ActingCore, only: AuditFilter, *, after: str, owner: str | None) -> AuditPage:
+    """The nearest events after a cursor that a filter wants; the arguments and errors are those of `events_before`."""
+    of_owner = {} if owner is None else {"owner": owner}
+    found = core.events(after=after, limit=_SEARCHED, descending=False, **of_owner)
+    fitting = [item for item in found.items if only.fits(item)]
+    shown = fitting[:_SHOWN]
+    older = str(shown[0].event.position) if shown else str(int(after) + 1)
+    if len(fitting) > _SHOWN:
+        return AuditPage(items=shown[::-1], older=older, newer=str(shown[-1].event.position))
+    newer = found.next_cursor if len(found.items) == _SEARCHED else None
+    return AuditPage(items=shown[::-1], older=older, newer=newer)

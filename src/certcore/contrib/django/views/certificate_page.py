@@ -27,18 +27,16 @@ from certcore.contrib.django.pages import REPAIRABLE, render_page
 from certcore.contrib.django.shown_certificate import left_column
 from certcore.contrib.django.shown_forms import shown_errors
 from certcore.contrib.django.shown_hints import digest_of, pace_of
-from certcore.contrib.django.shown_timeline import shown_timeline
+from certcore.contrib.django.shown_timeline import field_labels, shown_timeline
 from certcore.hints import ActionButton, EditMethod, Hint, InputForm, Message, Offer
 from certcore.plugin import ModuleFile
 
-__all__ = ["certificate", "certificate_live", "certificate_timeline"]
+__all__ = ["certificate", "certificate_live"]
 
 #: What the form posts besides its fields.
 _NOT_FIELDS: Final = ("csrfmiddlewaretoken", "reissue", "then")
-#: How many events the page shows, and how many that of the timeline.
+#: How many events the page shows.
 _LATEST: Final = 8
-_MOST: Final = 1000
-#: What a page with a form can repair: a conflict, or a wrong value.
 #: The button that belongs to the form.
 _SAVE: Final = Action.EDIT
 #: The conditions that a reader has to know when they hold, the most urgent first.
@@ -120,28 +118,6 @@ def certificate_live(request: HttpRequest, certificate_id: str) -> HttpResponse:
     return render_page(request, "certcore/_certificate_live.html", context)
 
 
-def certificate_timeline(request: HttpRequest, certificate_id: str) -> HttpResponse:
-    """What happened to a certificate, newest first, and whether the record is as it was written."""
-    ssl = ssl_for(request)
-    calls = ssl.core.certificates
-    events = calls.timeline(certificate_id, limit=_MOST)
-    try:
-        view = calls.view(certificate_id)
-    except CertCoreError as error:
-        if error.http_status != 404:  # noqa: PLR2004 - Not Found: it was deleted, and its timeline stays
-            raise
-        view = None
-    labels = {} if view is None else _labels(view, ssl)
-    context = {
-        "view": view,
-        "certificate_id": certificate_id,
-        "events": shown_timeline(events, ssl.translator, labels),
-        "is_cut": len(events) == _MOST,
-        "check": calls.verify_timeline(certificate_id),
-    }
-    return render_page(request, "certcore/certificate_timeline.html", context)
-
-
 def _context(
     ssl: SslAccess, certificate_id: str, *, form: InputForm | None = None, errors: Sequence[CertCoreError] = ()
 ) -> dict[str, Any]:
@@ -188,7 +164,7 @@ def _context(
         and _holds(view, ConditionType.READY)
         and not _holds(view, ConditionType.RENEWAL_IN_DANGER),
         "files": _files(ssl, certificate_id),
-        "events": shown_timeline(view.events[-_LATEST:], ssl.translator, _labels(view, ssl)),
+        "events": shown_timeline(view.events[-_LATEST:], ssl.translator, field_labels(view, ssl.translator)),
         "pace": pace_of(hints, config().settings().refresh_seconds),
         **_digests(view, hints),
     }
@@ -255,11 +231,6 @@ def _may(view: CertificateView, permission: Permission) -> bool:
 def _allows(ssl: SslAccess, permission: Permission, view: CertificateView) -> bool:
     tenant = {} if ssl.owner is not None else {"owner": view.certificate.owner}
     return ssl.core.allows(permission, subject=view.certificate.id, **tenant)
-
-
-def _labels(view: CertificateView, ssl: SslAccess) -> dict[str, str]:
-    """What the fields are called."""
-    return {each.field.name: ssl.translator(each.field.title) for each in view.fields}
 
 
 def _files(ssl: SslAccess, certificate_id: str) -> Sequence[ModuleFile]:

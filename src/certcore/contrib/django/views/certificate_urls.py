@@ -15,6 +15,7 @@ from certcore.contrib.django.views import (
     certificate_form,
     certificate_import,
     certificate_page,
+    certificate_timeline,
 )
 
 __all__ = ["certificate_patterns"]
@@ -39,7 +40,7 @@ def certificate_patterns() -> list[URLPattern]:
         path("certificates/import/", asks(certificate_import.certificate_import), name="certificate_import"),
         path(f"{base}/", asks(certificate_page.certificate), name="certificate"),
         path(f"{base}/live/", reads(certificate_page.certificate_live), name="certificate_live"),
-        path(f"{base}/timeline/", reads(certificate_page.certificate_timeline), name="certificate_timeline"),
+        path(f"{base}/timeline/", reads(certificate_timeline.certificate_timeline), name="certificate_timeline"),
         path(f"{base}/clone/", asks(certificate_form.certificate_clone), name="certificate_clone"),
         path(f"{base}/transfer/", asks(actions.certificate_transfer), name="certificate_transfer"),
         path(f"{base}/export/", asks(export.certificate_export), name="certificate_export"),

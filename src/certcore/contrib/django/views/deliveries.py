@@ -47,7 +47,12 @@ def deliveries(request: HttpRequest) -> HttpResponse:
         else:
             failed = [cursor for _name, cursor in sorted(behind.items()) if cursor.failing_since is not None]
             rows.append(FailedRow(row=row, failed=failed, sees_reasons=True))
-    context = {"section": "deliveries", "rows": rows, "next_cursor": page.next_cursor}
+    context = {
+        "section": "deliveries",
+        "rows": rows,
+        "next_cursor": page.next_cursor,
+        "is_first": not request.GET.get("after"),
+    }
     return render_page(request, "certcore/deliveries.html", context)
 
 
