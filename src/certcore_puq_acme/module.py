@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from datetime import datetime
 from typing import Any, ClassVar, Final
 
@@ -228,9 +229,10 @@ class PuqAcme(CAModule[PuqAcmeProfile, PuqAcmeSettings]):
     def check(self, context: AcmeContext) -> CheckReport:
         """Test the profile: directory, terms, account and tech zone. Opens the account if there is none."""
         items: list[CheckItem] = []
-        for item in self._checks(context):
-            context.on_checked(item)
-            items.append(item)
+        with closing(self._checks(context)) as checks:
+            for item in checks:
+                context.on_checked(item)
+                items.append(item)
         return CheckReport(items=tuple(items))
 
     def diagnose(self, names: Sequence[DnsName], context: AcmeContext, *, thorough: bool) -> Sequence[Finding]:
@@ -284,7 +286,7 @@ class PuqAcme(CAModule[PuqAcmeProfile, PuqAcmeSettings]):
                 self._dns = DnsAccess(self._network.dns())
             return self._dns
 
-    def _checks(self, context: AcmeContext) -> Iterator[CheckItem]:
+    def _checks(self, context: AcmeContext) -> Generator[CheckItem, None, None]:
         """What is tested about a profile, one after the other."""
         from certcore_puq_acme.orders.zone_trial import trial_of_zone  # noqa: PLC0415 - see advance
 

@@ -6,7 +6,7 @@ import pytest
 from attrs import define, field
 
 from certcore import Status
-from certcore.errors import ZoneWriteError
+from certcore.errors import PluginError, ZoneWriteError
 from certcore.hookspecs import hookimpl
 from certcore.model.events import EventKind
 from certcore.model.hints import DnsRecords, Notice
@@ -133,6 +133,32 @@ def test_each_step_is_told_when_all_is_well(world, net):
         f"The tech zone {TECH_ZONE} in the DNS",
         "panel_dns removes the value again",
     ]
+    assert values_at(net, PRIMARY) == values_at(net, SECONDARY) == []
+
+
+def test_each_step_is_told_before_the_next_one_begins(world, net):
+    """Somebody who watches sees "written" while the value is there, and "removed" when it is gone."""
+    seen = []
+
+    def watch(item):
+        if item.title.key.startswith("puq_acme.check.zone"):
+            seen.append((item.title.key.rpartition(".")[2], len(values_at(net, PRIMARY))))
+
+    world.core.authorities.check(world.authority.id, progress=watch)
+    assert seen == [("zone_written", 1), ("zone_shown", 1), ("zone_shown", 1), ("zone", 1), ("zone_removed", 0)]
+
+
+def test_a_watcher_that_fails_leaves_nothing_in_the_ledger(world, net):
+    """The test ends there, and the next one takes the value away."""
+
+    def watch(item):
+        if item.title.key == "puq_acme.check.zone_shown":
+            raise ZeroDivisionError
+
+    with pytest.raises(PluginError):
+        world.core.authorities.check(world.authority.id, progress=watch)
+    assert len(values_at(net, PRIMARY)) == 1
+    assert [ok for ok, _ in steps_of(world)] == [True] * 5
     assert values_at(net, PRIMARY) == values_at(net, SECONDARY) == []
 
 

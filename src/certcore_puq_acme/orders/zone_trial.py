@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator
 from typing import Final
 
 from attrs import frozen
@@ -31,8 +31,10 @@ _SECONDS: Final = f"{sum(_PAUSES):g}"
 _WAITS: Final = (1.0, 2.0)
 
 
-def trial_of_zone(context: AcmeContext, dns: DnsAccess, pause: Pause) -> list[CheckItem]:
-    """Whether values get to every server of the tech zone, and away again; one item for each step.
+def trial_of_zone(context: AcmeContext, dns: DnsAccess, pause: Pause) -> Generator[CheckItem, None, None]:
+    """Whether values get to every server of the tech zone, and away again; each step as soon as its result is known.
+
+    Whoever stops before the last step closes the generator, so that the trial value is taken out of the ledger.
 
     Args:
         context: The CA profile.
@@ -44,21 +46,22 @@ def trial_of_zone(context: AcmeContext, dns: DnsAccess, pause: Pause) -> list[Ch
     trial = trial_value(records, profile.tech_zone.ascii, context.environment.now(), context.environment.new_id)
     steps = _Trial(profile=profile, checks=DnsChecks.of(profile, dns), trial=trial, pause=pause)
     is_withdrawn = False
-    items: list[CheckItem] = []
     try:
         if publication is None:
-            return [steps.in_the_dns(trial)]
+            yield steps.in_the_dns(trial)
+            return
         unwritten = steps.told(publication, {trial.name})
-        items.append(_written(profile, unwritten))
+        yield _written(profile, unwritten)
         if unwritten is not None:
-            return [*items, steps.in_the_dns(None)]
-        items += steps.read_back(servers_that_show(profile, publication))
-        items.append(steps.in_the_dns(trial))
+            yield steps.in_the_dns(None)
+            return
+        yield from steps.read_back(servers_that_show(profile, publication))
+        yield steps.in_the_dns(trial)
         withdraw(records, trial)
         is_withdrawn = True
         # Earlier tests may have left values: the server was down, or was not permitted to remove them.
         leftovers = publication.names_below(trials_name(profile.tech_zone.ascii))
-        return [*items, _removed(profile, steps.told(publication, leftovers))]
+        yield _removed(profile, steps.told(publication, leftovers))
     finally:
         if not is_withdrawn:
             withdraw(records, trial)

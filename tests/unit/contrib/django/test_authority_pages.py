@@ -1,10 +1,13 @@
 """The pages of CA profiles: who may do what, secrets, Save and Test with its findings, actions, files and limits."""
 
+import asyncio
 import html
 import re
+import threading
 
 import pytest
 from attrs import frozen
+from django.test import AsyncClient
 
 from certcore import CertCore
 from certcore.errors import NotFoundError
@@ -50,6 +53,8 @@ class ProbedCA(CAModule):
     title = "Probed <CA>"
     profile_type = ProbedProfile
     broken = False
+    #: What the second check waits for.
+    hold = None
 
     def advance(self, work):
         raise NotImplementedError
@@ -73,6 +78,8 @@ class ProbedCA(CAModule):
         context.on_checked(good)
         if self.broken:
             raise RuntimeError
+        if self.hold is not None and not self.hold.wait(10):
+            raise TimeoutError
         bad = CheckItem(title=Message("", "The zone"), ok=False, advice="Look at the record.", findings=(finding,))
         return CheckReport(items=(good, bad))
 
@@ -225,7 +232,10 @@ def test_each_check_is_shown_as_soon_as_it_is_known(probed):
     browser = signed_in("otto", "SSL operators")
     first, second, last = states(browser.post(f"{page}test/", headers={"X-Certcore-Stream": "yes"}))
     assert "This can take a minute." in first
+    assert "Running The first check" in first
     assert "Passed The directory" in second
+    assert "Running The next check" in second
+    assert "Running" not in last
     assert "The zone" not in second
     assert "A check failed" in last
     assert "x.zone.example CNAME y.example" in last
@@ -234,6 +244,30 @@ def test_each_check_is_shown_as_soon_as_it_is_known(probed):
     assert "RuntimeError" in last
     viewer = signed_in("vera", "SSL viewers")
     assert viewer.post(f"{page}test/", headers={"X-Certcore-Stream": "yes"}).status_code == 403
+
+
+def test_an_asgi_server_gets_each_check_as_soon_as_it_is_known(probed):
+    """The answer waits without a thread of the server: the second state is sent while the check has not ended."""
+    _, module, page = probed
+    browser = signed_in("otto", "SSL operators")
+    module.hold = threading.Event()
+
+    async def ask():
+        client = AsyncClient()
+        client.cookies = browser.cookies
+        answer = await client.post(f"{page}test/", headers={"X-Certcore-Stream": "yes"})
+        seen = []
+        async for state in answer.streaming_content:
+            seen.append(state.decode())
+            if len(seen) == 2:  # the module waits for this
+                module.hold.set()
+        return seen
+
+    first, second, last = asyncio.run(ask())
+    assert "This can take a minute." in first
+    assert "The directory" in second
+    assert "The zone" not in second
+    assert "A check failed" in last
 
 
 def test_the_right_column_of_an_unknown_module(probed):

@@ -109,23 +109,23 @@ def events_before(core: ActingCore, only: AuditFilter, *, before: str | None, ow
         AccessDeniedError: The policy refused.
     """
     of_owner = {} if owner is None else {"owner": owner}
-    found = core.events(after=before, limit=_SEARCHED, descending=True, **of_owner)
-    fitting = [item for item in found.items if only.fits(item)]
+    batch = core.events(after=before, limit=_SEARCHED, descending=True, **of_owner)
+    fitting = [item for item in batch.items if only.fits(item)]
     shown = fitting[:_SHOWN]
     newer = None if before is None else str(shown[0].event.position) if shown else str(int(before) - 1)
     if len(fitting) > _SHOWN:
         return AuditPage(items=shown, older=str(shown[-1].event.position), newer=newer)
-    return AuditPage(items=shown, older=found.next_cursor if len(found.items) == _SEARCHED else None, newer=newer)
+    return AuditPage(items=shown, older=batch.next_cursor if len(batch.items) == _SEARCHED else None, newer=newer)
 
 
 def events_after(core: ActingCore, only: AuditFilter, *, after: str, owner: str | None) -> AuditPage:
     """The nearest events after a cursor that a filter wants; the arguments and errors are those of `events_before`."""
     of_owner = {} if owner is None else {"owner": owner}
-    found = core.events(after=after, limit=_SEARCHED, descending=False, **of_owner)
-    fitting = [item for item in found.items if only.fits(item)]
+    batch = core.events(after=after, limit=_SEARCHED, descending=False, **of_owner)
+    fitting = [item for item in batch.items if only.fits(item)]
     shown = fitting[:_SHOWN]
     older = str(shown[0].event.position) if shown else str(int(after) + 1)
     if len(fitting) > _SHOWN:
         return AuditPage(items=shown[::-1], older=older, newer=str(shown[-1].event.position))
-    newer = found.next_cursor if len(found.items) == _SEARCHED else None
+    newer = batch.next_cursor if len(batch.items) == _SEARCHED else None
     return AuditPage(items=shown[::-1], older=older, newer=newer)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import queue
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from typing import Any, Final
 
 from attrs import frozen
 from django.contrib import messages
+from django.core.handlers.asgi import ASGIRequest
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
@@ -60,8 +62,9 @@ def authority_test(request: HttpRequest, authority_id: str) -> HttpResponseBase:
     if request.headers.get("X-Certcore-Stream") == "yes" and ssl.core.allows(
         Permission.AUTHORITY_CHECK, subject=profile.id
     ):
+        states = _reports(lambda progress: profiles.check(profile.id, progress=progress), ssl.translator)
         return StreamingHttpResponse(
-            _reports(lambda progress: profiles.check(profile.id, progress=progress), ssl.translator),
+            _awaited(states) if isinstance(request, ASGIRequest) else states,
             headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
         )
     report = profiles.check(profile.id)
@@ -90,6 +93,12 @@ def _reports(check: Callable[[Callable[[CheckItem], object]], CheckReport], text
             yield drawn(_report_context(future.result().items, texts))
         except CertCoreError as error:
             yield drawn({"error": f"{texts(error.text)} {texts(error.advice_text)}".strip()})
+
+
+async def _awaited(states: Iterator[str]) -> AsyncIterator[str]:
+    """The same for an ASGI server, which would collect all states of a plain iterator before it sends the first one."""
+    while (state := await asyncio.to_thread(next, states, None)) is not None:
+        yield state
 
 
 def _report_context(items: Sequence[CheckItem], texts: Texts) -> dict[str, Any]:

@@ -27,8 +27,8 @@ def certificate_timeline(request: HttpRequest, certificate_id: str) -> HttpRespo
     calls = ssl.core.certificates
     newest = calls.timeline(certificate_id, limit=1)
     count = newest[-1].number if newest else 0
-    asked = request.GET.get("before", "")
-    before = int(asked) if asked.isdecimal() and len(asked) <= len(str(count)) else 0
+    number = request.GET.get("before", "")
+    before = int(number) if number.isdecimal() and len(number) <= len(str(count)) else 0
     if not 1 < before <= count:
         before = count + 1
     try:
