@@ -1,19 +1,16 @@
 """A Django project with the SSL section, configured once for the tests of this process."""
 
+import runpy
+from pathlib import Path
+
 import django
 from django.conf import settings
 
-__all__ = ["MIDDLEWARE", "configure", "no_core"]
+__all__ = ["INSTALLED_APPS", "MIDDLEWARE", "configure", "no_core"]
 
-MIDDLEWARE = [
-    "django.middleware.security.SecurityMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.locale.LocaleMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
-    "certcore.contrib.django.middleware.SslMiddleware",
-]
+_EXAMPLE = Path(__file__).parents[2] / "examples/panel/panel/settings.py"
+#: As in the example panel, which people copy.
+INSTALLED_APPS, MIDDLEWARE = map(runpy.run_path(str(_EXAMPLE)).get, ("INSTALLED_APPS", "MIDDLEWARE"))
 
 
 def configure():
@@ -24,14 +21,7 @@ def configure():
         SECRET_KEY="only for tests",
         ALLOWED_HOSTS=["testserver", "127.0.0.1", "localhost"],
         ROOT_URLCONF="support.django_panel_urls",
-        INSTALLED_APPS=[
-            "django.contrib.auth",
-            "django.contrib.contenttypes",
-            "django.contrib.sessions",
-            "django.contrib.messages",
-            "django.contrib.staticfiles",
-            "certcore.contrib.django",
-        ],
+        INSTALLED_APPS=INSTALLED_APPS,
         MIDDLEWARE=MIDDLEWARE,
         TEMPLATES=[{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}],
         DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},

@@ -19,6 +19,7 @@ from certcore.hints import DnsRecords
 from certcore.testing import FrozenEnvironment, LittleAuthority, MemoryZone, Pebble, make_request
 from certcore.testing.server import Child
 from support.databases import sqlite_with_tables
+from support.django_panel import INSTALLED_APPS, MIDDLEWARE
 
 __all__ = ["PASSWORD", "PanelSite", "open_panel_site"]
 
@@ -34,7 +35,10 @@ from django.core.management import execute_from_command_line
 execute_from_command_line(sys.argv)
 """
 
-_SETTINGS = """
+#: With the apps and the middleware of the example panel.
+_SETTINGS = (
+    f"INSTALLED_APPS, MIDDLEWARE = {INSTALLED_APPS!r}, {MIDDLEWARE!r}\n"
+    """
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -44,21 +48,6 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # people o
 DEBUG = True  # the development server gives out static files
 ALLOWED_HOSTS = ["127.0.0.1"]
 ROOT_URLCONF = "site_urls"
-INSTALLED_APPS = [
-    "django.contrib.auth", "django.contrib.contenttypes", "django.contrib.sessions", "django.contrib.messages",
-    "django.contrib.staticfiles", "certcore.contrib.django",
-]
-MIDDLEWARE = [
-    "django.middleware.security.SecurityMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.locale.LocaleMiddleware",
-    "django.middleware.common.CommonMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "certcore.contrib.django.middleware.SslMiddleware",
-]
 TEMPLATES = [{
     "BACKEND": "django.template.backends.django.DjangoTemplates",
     "DIRS": [BASE / "templates"],
@@ -79,6 +68,7 @@ CERTCORE = {
     "DATABASE": f"sqlite:///{BASE / 'certcore.db'}", "KEYRING": str(BASE / "keyring.json"), "REFRESH_SECONDS": 2,
 }
 """
+)
 
 _URLS = """
 from django.urls import include, path

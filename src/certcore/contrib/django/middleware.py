@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import get_language
 
 from certcore.contrib.django.acting import remembering
@@ -54,7 +56,7 @@ class SslMiddleware:
             return None
         if is_fragment(request):  # the page around it is loaded anew, and asks for the sign-in
             return HttpResponse(status=401, headers={"HX-Refresh": "true"})
-        response: HttpResponse = redirect_to_login(request.get_full_path())
+        response: HttpResponse = redirect_to_login(_after_sign_in(request))
         return response
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
@@ -71,6 +73,18 @@ class SslMiddleware:
 def _is_section(request: HttpRequest) -> bool:
     match = request.resolver_match
     return match is not None and _SECTION in match.app_names
+
+
+def _after_sign_in(request: HttpRequest) -> str:
+    """The page that a visitor wanted: after a post, the one that had the form, as many addresses answer posts only."""
+    if request.method in ("GET", "HEAD"):
+        return str(request.get_full_path())
+    page = request.headers.get("Referer", "")
+    is_ours = url_has_allowed_host_and_scheme(page, {request.get_host()}, require_https=request.is_secure())
+    path = urlsplit(page)._replace(scheme="", netloc="", fragment="").geturl() if is_ours else ""
+    # The rest is judged again: of `http://panel//elsewhere/` it is an address of another host.
+    is_path = path.startswith("/") and url_has_allowed_host_and_scheme(path, None)
+    return path if is_path else str(reverse("certcore:dashboard"))
 
 
 def _wants_json(request: HttpRequest) -> bool:

@@ -10,9 +10,10 @@ from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from certcore.errors import CertCoreError
+from certcore.errors import CertCoreError, InvalidInputError
+from certcore.hints import Message
 
-__all__ = ["REPAIRABLE", "is_fragment", "render_page"]
+__all__ = ["REPAIRABLE", "is_fragment", "render_page", "whole_number"]
 
 #: HTTP statuses of errors that are shown on the page that was posted, where the user can put right what is wrong.
 REPAIRABLE: Final = (409, 422)
@@ -46,3 +47,19 @@ def render_page(
 def is_fragment(request: HttpRequest) -> bool:
     """Whether htmx asks for a part of a page."""
     return bool(request.headers.get("HX-Request") == "true")
+
+
+def whole_number(name: str, value: str) -> int:
+    """A number as somebody typed it.
+
+    Args:
+        name: What it is called in the form or the address.
+        value: The text.
+
+    Raises:
+        InvalidInputError: It is no number, or has thousands of digits.
+    """
+    try:
+        return int(value)
+    except ValueError:
+        raise InvalidInputError(name, Message("django.not_a_number", "must be a whole number.")) from None

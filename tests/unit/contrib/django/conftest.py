@@ -8,6 +8,7 @@ from attrs import define
 
 from certcore import CertCore, NoticePolicy
 from certcore.testing import Act, FrozenEnvironment, ScriptedCA
+from support.cores import core_on
 from support.django_panel import configure
 
 configure()
@@ -86,7 +87,13 @@ class Panel:
 
 
 @pytest.fixture
-def panel(django_tables):
+def storage():
+    """Where certcore keeps what it stores, as in `support.cores.core_on`; a module may say otherwise."""
+    return "memory"
+
+
+@pytest.fixture
+def panel(django_tables, storage, tmp_path):
     """The panel, with the policy of roles."""
     from django.test import override_settings
 
@@ -94,9 +101,10 @@ def panel(django_tables):
 
     environment = FrozenEnvironment()
     ca = ScriptedCA(now=environment.now())
-    with CertCore.in_memory(
+    with core_on(
+        storage,
+        tmp_path,
         plugins=[ca.plugin(), policy()],
-        installed_plugins=False,
         environment=environment,
         notices=NoticePolicy(days_before=()),
     ) as core:

@@ -13,6 +13,27 @@ def test_nobody_sees_the_section_without_signing_in(panel):
     assert (answer.status_code, answer["Location"]) == (302, "/accounts/login/?next=/ssl/certificates/")
 
 
+@pytest.mark.parametrize(
+    ("referer", "wanted"),
+    [
+        (
+            "http://testserver/ssl/certificates/?status=error&after=x#rows",
+            "/ssl/certificates/%3Fstatus%3Derror%26after%3Dx",
+        ),
+        ("http://elsewhere.example/ssl/audit/", "/ssl/"),
+        ("http://testserver", "/ssl/"),
+        ("http://testserver//elsewhere.example/", "/ssl/"),
+        ("http://testserver/\\elsewhere.example/", "/ssl/"),
+        ("javascript:alert(1)", "/ssl/"),
+        ("", "/ssl/"),
+    ],
+)
+def test_whoever_posts_after_the_session_ended_comes_back_to_the_form(panel, referer, wanted):
+    """The addresses of many posts show no page; and nobody else's page is gone to after the sign-in."""
+    answer = panel.browser().post("/ssl/certificates/bulk/", {}, headers={"Referer": referer})
+    assert (answer.status_code, answer["Location"]) == (302, f"/accounts/login/?next={wanted}")
+
+
 def test_an_open_page_whose_session_ended_is_loaded_anew(panel):
     """A live part that nobody is signed in for says so, instead of drawing the sign-in into the page."""
     answer = panel.browser().get("/ssl/certificates/rows/", headers={"HX-Request": "true"})

@@ -254,6 +254,10 @@ def test_a_transfer_is_shown_before_it_is_made(panel, admin):
     assert "Give it to the new owner" in text(preview)
     assert panel.core.certificates.get(certificate_id).owner == "7"
     version = panel.core.certificates.get(certificate_id).version
+    for wrong in ("9" * 5000, "x", str(version + 1)):  # of nothing that can be compared, or of what nobody has seen
+        refused = admin.post(address, {"to": "8", "confirmed": "yes", "version": wrong})
+        assert refused.status_code in (409, 422)
+        assert panel.core.certificates.get(certificate_id).owner == "7"
     given = admin.post(address, {"to": "8", "confirmed": "yes", "version": str(version)})
     assert given.status_code == 302
     assert panel.core.certificates.get(certificate_id).owner == "8"

@@ -1,11 +1,18 @@
 """``manage.py check`` names what is misconfigured."""
 
+import os
+import secrets
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from django.core import checks
 from django.test import override_settings
 
 from certcore import CertCore
 from support.django_panel import MIDDLEWARE
+from support.django_project import PATIENCE
 
 pytestmark = pytest.mark.usefixtures("django_tables")
 
@@ -98,3 +105,19 @@ def test_templates_that_are_not_found_are_named(good):
     """A project whose TEMPLATES do not look into apps is told so."""
     templates = [{"BACKEND": "django.template.backends.django.DjangoTemplates"}]
     assert "APP_DIRS" in found(CERTCORE=good, TEMPLATES=templates)["certcore.E004"]
+
+
+@pytest.mark.slow(reason="starts a process with Django")
+def test_the_example_panel_can_be_deployed_as_it_is(tmp_path):
+    """`manage.py check --deploy` has nothing to say about the settings that people copy."""
+    example = Path(__file__).parents[4] / "examples/panel"
+    CertCore.create_keyring(tmp_path / "keyring.json")
+    checked = subprocess.run(
+        [sys.executable, str(example / "manage.py"), "check", "--deploy", "--fail-level", "WARNING"],
+        env={**os.environ, "PANEL_FOLDER": str(tmp_path), "PANEL_SECRET_KEY": secrets.token_urlsafe(50)},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert checked.returncode == 0, checked.stderr

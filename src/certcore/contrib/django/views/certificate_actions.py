@@ -14,7 +14,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from certcore import Action, CertCoreError, CertificateView, RevocationReason
 from certcore.contrib.django.access import SslAccess, ssl_for
-from certcore.contrib.django.pages import REPAIRABLE, render_page
+from certcore.contrib.django.pages import REPAIRABLE, render_page, whole_number
 from certcore.hints import ActionButton, Choice, FieldKind, FormField, Message, Offer, label_of
 
 __all__ = ["certificate_action", "certificate_transfer"]
@@ -79,7 +79,7 @@ def certificate_transfer(request: HttpRequest, certificate_id: str) -> HttpRespo
         try:
             if "confirmed" in request.POST:
                 version = request.POST.get("version", "")
-                calls.transfer(certificate_id, to=to, version=int(version) if version.isdecimal() else None)
+                calls.transfer(certificate_id, to=to, version=whole_number("version", version) if version else None)
                 messages.success(request, _("The certificate has a new owner."), fail_silently=True)
                 return HttpResponseRedirect(reverse("certcore:certificate", args=[certificate_id]))
             preview = calls.preview_transfer(certificate_id, to=to)

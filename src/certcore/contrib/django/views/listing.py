@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
 from certcore.contrib.django.access import SslAccess, config, ssl_for
-from certcore.contrib.django.pages import render_page
+from certcore.contrib.django.pages import render_page, whole_number
 from certcore.contrib.django.templatetags.certcore import level_class
 from certcore.contrib.django.views.certificate_bulk import bulk_actions, summary_of, take_results
 from certcore.errors import AccessDeniedError, InvalidInputError
@@ -166,7 +166,7 @@ class _Query:
             "condition": self.condition,
             "authority": self.authority,
             "after": self.after,
-            "days_to": _whole_number("days_to", self.days_to) if self.days_to else None,
+            "days_to": whole_number("days_to", self.days_to) if self.days_to else None,
         }
         chosen = {name: value for name, value in others.items() if value not in ("", None)}
         is_sorted = self.order != SortKey.DOMAIN or self.descending
@@ -175,13 +175,6 @@ class _Query:
         if self.search:  # a search goes with no other filter; the text of a name does
             chosen["name"] = self.search
         return {**filters, **chosen, "order": self.order, "descending": self.descending}
-
-
-def _whole_number(name: str, value: str) -> int:
-    try:
-        return int(value)
-    except ValueError:
-        raise InvalidInputError(name, Message("django.not_a_number", "must be a whole number.")) from None
 
 
 @require_safe
