@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from string import Formatter
 from typing import Any
 
 from attrs import field, frozen
 
-__all__ = ["Message", "as_message", "optional_message", "parameters", "sentences"]
+__all__ = ["Message", "as_message", "optional_message", "parameters", "sentences", "shown_moment"]
 
 
 @frozen
@@ -104,3 +105,15 @@ def sentences(*texts: str | Message) -> Message:
     """Whole sentences that follow each other, as one message; empty ones are left out."""
     parts = tuple(as_message(text) for text in texts if str(text))
     return parts[0] if len(parts) == 1 else Message("sentences", "{sentences}", {"sentences": parts})
+
+
+def shown_moment(moment: datetime | None, *, seconds: bool = False) -> str:
+    """A moment as every text, page and command shows it: in UTC, the same in all languages; empty for None.
+
+    Args:
+        moment: Timezone-aware.
+        seconds: Show the seconds.
+    """
+    if moment is None:
+        return ""
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M{':%S' if seconds else ''}} UTC"

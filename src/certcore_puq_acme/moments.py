@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
-__all__ = ["CLOCKS_APART", "DOUBT", "is_ahead", "moment_before", "shown_moment"]
+from certcore.messages import Message, shown_moment
+
+__all__ = ["CLOCKS_APART", "DOUBT", "is_ahead", "moment_before", "moment_text"]
 
 #: Two clocks may be so far apart; a stored moment that is further ahead was made by a clock that was wrong.
 CLOCKS_APART: Final = timedelta(minutes=5)
@@ -27,6 +29,6 @@ def moment_before(stored: object, now: datetime) -> datetime:
     return now if is_ahead(stored, now) else datetime.fromisoformat(str(stored))
 
 
-def shown_moment(moment: datetime) -> str:
-    """A moment for people."""
-    return f"{moment:%Y-%m-%d %H:%M} UTC"
+def moment_text(moment: datetime | None) -> str | Message:
+    """A moment as it is shown, or the word that it is not known."""
+    return shown_moment(moment) or Message("puq_acme.unknown", "unknown")

@@ -8,13 +8,14 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 import typer
 from attrs import define, field
 
+from certcore import messages
 from certcore.cli.errors import InternalError
 from certcore.cli.options import FAILED
 from certcore.errors import CAError, CertCoreError, FileError
@@ -194,7 +195,7 @@ def facts(rows: Iterable[tuple[str, object]]) -> Table:
 
 def shown_moment(moment: datetime | None) -> str:
     """A time as text, in UTC like all times that certcore shows; empty for None."""
-    return "" if moment is None else f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    return messages.shown_moment(moment, seconds=True)
 
 
 def time_left(end: datetime, now: datetime) -> str:

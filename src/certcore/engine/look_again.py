@@ -8,7 +8,7 @@ from typing import Final
 
 from attrs import evolve
 
-from certcore.messages import Message
+from certcore.messages import Message, shown_moment
 from certcore.model.certificate import Certificate
 from certcore.model.issuance import Issuance
 from certcore.model.lifecycle import Status
@@ -99,7 +99,7 @@ def stalled(issuance: Issuance, kind: WaitingFor, now: datetime) -> Problem | No
     since = state.waiting_since
     if longest is None or since is None or now - since < longest or state.looks < _STALLED_LOOKS:
         return None
-    params = {"since": f"{since:%Y-%m-%d %H:%M} UTC", "count": state.looks}
+    params = {"since": shown_moment(since), "count": state.looks}
     if kind is WaitingFor.AUTHORITY:
         text = "The CA has been at work on this order since {since}, and was checked {count} times."
         title = Message("core.stalled.authority", text, params)

@@ -9,7 +9,7 @@ from attrs import define, evolve
 
 from certcore.engine.apply_step import LeasedCertificate
 from certcore.engine.look_again import bounded
-from certcore.messages import Message
+from certcore.messages import Message, shown_moment
 from certcore.model.events import EventKind
 from certcore.model.issuance import Issuance
 from certcore.model.lifecycle import Action, transition
@@ -131,7 +131,7 @@ def hold_back(
 
 
 def _problem(limit: OrderLimit, next_at: datetime) -> Problem:
-    params = {"window": _in_words(limit.window), "next_at": f"{next_at:%Y-%m-%d %H:%M} UTC"}
+    params = {"window": _in_words(limit.window), "next_at": shown_moment(next_at)}
     if not limit.refusals_left:
         text = (
             "The CA has refused {count} requests for an order of this certificate within {window}; that is as many as "

@@ -17,7 +17,7 @@ from attrs import evolve, frozen
 from certcore.engine.module_context import Contexts
 from certcore.engine.observers import is_gone
 from certcore.errors import CertCoreError, InvalidInputError, NotFoundError, StaleWriteError, StorageError
-from certcore.messages import Message
+from certcore.messages import Message, shown_moment
 from certcore.model.authority import CertificateAuthority
 from certcore.model.certificate import Certificate
 from certcore.model.events import Event, EventKind
@@ -272,7 +272,7 @@ def _by_order_limit(read: _Checked, limit: OrderLimit, now: datetime) -> Iterato
             cause=Message(
                 "core.preflight.order_limit.cause",
                 text,
-                {"count": limit.most, "next_at": f"{limit.next_at:%Y-%m-%d %H:%M} UTC"},
+                {"count": limit.most, "next_at": shown_moment(limit.next_at)},
             ),
             advice=Message("core.preflight.order_limit.advice", advice),
             next_look=limit.next_at,

@@ -9,7 +9,7 @@ from typing import Final
 
 from attrs import evolve, field, frozen
 
-from certcore.messages import Message
+from certcore.messages import Message, shown_moment
 from certcore.model.certificate import Certificate
 from certcore.model.issuance import Issuance
 from certcore.model.lifecycle import Status
@@ -163,7 +163,7 @@ def _states(certificate: Certificate, now: datetime) -> Iterator[tuple[Condition
 
 def _ready(certificate: Certificate, now: datetime) -> _State:
     ends, begins = certificate.not_after, certificate.standing.begins_at
-    facts = {"not_before": _shown(begins), "not_after": _shown(ends)}
+    facts = {"not_before": shown_moment(begins), "not_after": shown_moment(ends)}
     match certificate.status:
         case Status.ACTIVE | Status.EXPIRED if ends is not None and ends <= now:
             text = "The leaf in service ended on {not_after}."
@@ -231,7 +231,7 @@ def _renewing(certificate: Certificate, now: datetime) -> _State:
     if standing.renews_at is None:
         text = "It is not known yet when the renewal begins."
         return _State(status=_UNKNOWN, reason="not_looked_at", message=Message("condition.renewing.unknown", text))
-    facts = {"renews_at": _shown(standing.renews_at)}
+    facts = {"renews_at": shown_moment(standing.renews_at)}
     if standing.renews_at <= now:
         text = "The renewal is due since {renews_at}."
         return _State(status=_FALSE, reason="due", message=Message("condition.renewing.due", text, facts))
@@ -268,7 +268,7 @@ def _danger(certificate: Certificate, now: datetime) -> _State:
     if late_at is None or late_at > now:
         text = "The renewal is in time."
         return _State(status=_FALSE, reason="in_time", message=Message("condition.danger.in_time", text))
-    facts = {"not_after": _shown(ends)}
+    facts = {"not_after": shown_moment(ends)}
     if ends <= now:
         text = "The renewal did not get done, and the leaf ended on {not_after}."
         return _State(
@@ -295,7 +295,3 @@ def _deployment(failed: Iterable[FailedDelivery]) -> _State:
     return _State(
         status=_TRUE, reason="target_failed", message=Message("condition.deployment.failed", text, facts), since=since
     )
-
-
-def _shown(moment: datetime | None) -> str:
-    return "" if moment is None else f"{moment:%Y-%m-%d %H:%M} UTC"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import assert_never
 
-from certcore.messages import Message
+from certcore.messages import Message, shown_moment
 from certcore.model.certificate import Certificate
 from certcore.model.issuance import Issuance, Purpose
 from certcore.model.leaf import Leaf
@@ -56,7 +56,7 @@ def renewal_message(planned: RenewalMoment, policy: RenewalPolicy, leaf: Leaf) -
         leaf: The leaf in service.
     """
     facts = {
-        "renews_at": f"{planned.at:%Y-%m-%d %H:%M} UTC",
+        "renews_at": shown_moment(planned.at),
         "days": policy.days_before or 0,
         "lifetime": leaf.lifetime.days,
         "margin": policy.end_margin(leaf).days,

@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from attrs import evolve, frozen
 
-from certcore.messages import Message
+from certcore.messages import Message, shown_moment
 from certcore.model.events import Event
 
 __all__ = ["Timeline", "TimelineCheck", "chain", "event_hash", "first_fault", "seal_of"]
@@ -136,7 +136,7 @@ def first_fault(events: Iterable[Event], *, length: int, head: str) -> Message |
         computed = event_hash(event, head)
         if computed != event.hash:
             text = "event {number} ({kind}, {at}) is not as it was written."
-            params = {"number": length, "kind": event.kind, "at": f"{event.at:%Y-%m-%d %H:%M:%S} UTC"}
+            params = {"number": length, "kind": event.kind, "at": shown_moment(event.at, seconds=True)}
             return Message("timeline.changed", text, params)
         head = computed
     return None

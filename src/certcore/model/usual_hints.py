@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from certcore.messages import Message, sentences
+from certcore.messages import Message, sentences, shown_moment
 from certcore.model.hints import ActionButton, Fact, Facts, Hint, Level, Notice
 from certcore.model.issuance import Outcome, Purpose
 from certcore.model.lifecycle import Action, Status
@@ -48,7 +48,7 @@ def _hints(view: CertificateView, title: str, waits: Message | None) -> Iterator
         due_at = None if view.schedule is None else view.schedule.due_at
         if due_at is not None and due_at > view.now:
             label = Message("usual_hints.next_look", "Next look")
-            yield Facts((Fact(label, f"{due_at:%Y-%m-%d %H:%M} UTC"),))
+            yield Facts((Fact(label, shown_moment(due_at)),))
         if Action.CHECK_NOW in view.actions:
             yield ActionButton(name=str(Action.CHECK_NOW), label=Message("core.check_now", "Check now"))
     elif view.active is not None and view.active.purpose is not Purpose.IMPORT and certificate.status is Status.ACTIVE:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from certcore.messages import shown_moment
 from certcore.model.certificate import Certificate
 from certcore.model.deliveries import Deliveries
 from certcore.model.events import EventKind
@@ -52,7 +53,7 @@ def core_hints(view: CertificateView, others: Sequence[Certificate], deliveries:
             facts = {
                 "target": observer,
                 "times": behind.attempts,
-                "retry_at": f"{behind.due_at:%Y-%m-%d %H:%M} UTC",
+                "retry_at": shown_moment(behind.due_at),
             }
             yield Notice(Level.WARNING, Message("core.target_failed", text, facts))
     yield from _overlaps(certificate, others)
@@ -77,7 +78,7 @@ def _waits_for_administrator(view: CertificateView) -> Iterator[Hint]:
     if state is None or state.waiting_for != WaitingFor.ADMINISTRATOR or state.waiting_since is None:
         return
     text = "The request waits for an administrator since {since}."
-    facts = {"since": f"{state.waiting_since:%Y-%m-%d %H:%M} UTC"}
+    facts = {"since": shown_moment(state.waiting_since)}
     yield Notice(Level.INFO, Message("core.waits_for_administrator", text, facts))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
 
-from certcore.messages import Message
+from certcore.messages import Message, shown_moment
 from certcore.model.finding import Change
 from certcore.model.hints import ActionButton, DnsRecord, DnsRecords, Hint, Level, Notice, RecordState
 from certcore.model.lifecycle import Status
@@ -36,7 +36,7 @@ def preflight_hints(view: CertificateView) -> Iterator[Hint]:
     if installed_at is not None and installed_at > preflight.checked_at:
         return  # the leaf in service came after it
     blocking = [obstacle for obstacle in preflight.readiness.obstacles if obstacle.blocks]
-    facts = {"checked_at": _moment(preflight.checked_at), "next_at": _moment(preflight.due_at)}
+    facts = {"checked_at": shown_moment(preflight.checked_at), "next_at": shown_moment(preflight.due_at)}
     yield Notice(Level.WARNING, _headline(preflight.readiness.whose_turn, facts))
     for obstacle in blocking[:_MOST_SHOWN]:
         yield from _shown(obstacle, preflight.checked_at)
@@ -92,7 +92,3 @@ def _shown(obstacle: Obstacle, checked_at: datetime) -> Iterator[Hint]:
     )
     if rows:
         yield DnsRecords(rows)
-
-
-def _moment(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M} UTC"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Final
 
 from certcore.engine.issued_leaf import LEAF_KEPT
 from certcore.engine.look_again import STALLED
 from certcore.engine.order_limit import ORDER_LIMIT
+from certcore.messages import shown_moment
 from certcore.model.hints import ActionButton, Hint, Level, Message, Notice
 from certcore.model.issuance import Issuance, Purpose
 from certcore.model.leaf import Leaf
@@ -47,7 +47,7 @@ def renewal_hints(view: CertificateView) -> Iterator[Hint]:
 def _late(view: CertificateView, danger: Danger) -> Iterator[Hint]:
     why = what_keeps_it(view.certificate, view.issuance)
     ended = view.active is not None and view.active.leaf is not None and view.active.leaf.not_after <= view.now
-    facts = {"ends": _moment(view.certificate.not_after), "why": why.text, "advice": why.advice_text}
+    facts = {"ends": shown_moment(view.certificate.not_after), "why": why.text, "advice": why.advice_text}
     if ended:
         text = "The renewal did not get done, and the leaf in service ended on {ends}. {why} {advice}"
         message = Message("core.renewal_missed", text, facts)
@@ -67,7 +67,7 @@ def _of_leaf(view: CertificateView, active: Issuance, leaf: Leaf) -> Iterator[Hi
             "The leaf in service is not valid before {begins}: the clock of this machine is behind, or the CA's is "
             "ahead. Check the clock of this machine; it shows {now}."
         )
-        facts = {"begins": _moment(leaf.not_before), "now": _moment(view.now)}
+        facts = {"begins": shown_moment(leaf.not_before), "now": shown_moment(view.now)}
         yield Notice(Level.WARNING, Message("core.leaf_from_future", text, facts))
     extra = sorted(set(leaf.names) - {name.ascii for name in active.names})
     if extra and active.purpose is not Purpose.IMPORT:
@@ -85,7 +85,7 @@ def _of_leaf(view: CertificateView, active: Issuance, leaf: Leaf) -> Iterator[Hi
         facts = {
             "days": str(policy.days_before),
             "lifetime": str(leaf.lifetime.days),
-            "renews_at": _moment(renews_at),
+            "renews_at": shown_moment(renews_at),
         }
         yield Notice(Level.INFO, Message("core.days_before_capped", text, facts))
     if policy.days_before is not None and view.renews_because is RenewalReason.BEFORE_END:
@@ -97,7 +97,7 @@ def _of_leaf(view: CertificateView, active: Issuance, leaf: Leaf) -> Iterator[Hi
             "days": str(policy.days_before),
             "lifetime": str(leaf.lifetime.days),
             "margin": str(policy.end_margin(leaf).days),
-            "renews_at": _moment(renews_at),
+            "renews_at": shown_moment(renews_at),
         }
         yield Notice(Level.INFO, Message("core.days_before_too_few", text, facts))
     is_braked = begins_early(view.certificate, active, renews_at)
@@ -107,8 +107,4 @@ def _of_leaf(view: CertificateView, active: Issuance, leaf: Leaf) -> Iterator[Hi
             "was installed. Early renewals that follow each other are spaced further and further; the next one begins "
             "at {renews_at}. Check the clock of this machine, and what the CA issues."
         )
-        yield Notice(Level.WARNING, Message("core.early_renewals", text, {"renews_at": _moment(renews_at)}))
-
-
-def _moment(moment: datetime | None) -> str:
-    return "" if moment is None else f"{moment:%Y-%m-%d %H:%M} UTC"
+        yield Notice(Level.WARNING, Message("core.early_renewals", text, {"renews_at": shown_moment(renews_at)}))

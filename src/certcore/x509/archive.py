@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Final
 
+from certcore.messages import shown_moment
 from certcore.model.export import ExportedFile
 from certcore.model.leaf import Leaf
 
@@ -62,10 +63,10 @@ def readme(leaf: Leaf, names: Sequence[str], *, title: str, at: datetime, encryp
         ("Names:", ", ".join(leaf.names)),
         ("Issuer:", leaf.issuer),
         ("Serial number:", leaf.serial_hex),
-        ("Valid from:", _moment(leaf.not_before)),
-        ("Valid until:", _moment(leaf.not_after)),
+        ("Valid from:", shown_moment(leaf.not_before)),
+        ("Valid until:", shown_moment(leaf.not_after)),
         ("SHA-256:", leaf.fingerprint_sha256),
-        ("Exported:", _moment(at)),
+        ("Exported:", shown_moment(at)),
     )
     parts = [
         f"{title}\n{'=' * len(title)}",
@@ -103,10 +104,6 @@ def zip_archive(folder: str, files: Iterable[ExportedFile], at: datetime) -> byt
         for file in files:
             add(f"{folder}/{file.name}", file.content, (stat.S_IFREG | file.mode) << 16)
     return memory.getvalue()
-
-
-def _moment(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _wrapped(text: str, indent: int, label: str = "") -> str:

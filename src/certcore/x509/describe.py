@@ -8,7 +8,7 @@ from typing import Final
 from cryptography import x509
 from cryptography.x509.oid import AuthorityInformationAccessOID
 
-from certcore.messages import Message
+from certcore.messages import Message, shown_moment
 from certcore.x509.csr import alternative_names
 
 __all__ = ["called", "clean", "following_source", "issuer_source", "last_day", "listed", "shown_name"]
@@ -70,4 +70,4 @@ def listed(names: Iterable[str | Message]) -> Message:
 
 def last_day(certificate: x509.Certificate) -> str:
     """When it ends."""
-    return f"{certificate.not_valid_after_utc:%Y-%m-%d %H:%M} UTC"
+    return shown_moment(certificate.not_valid_after_utc)

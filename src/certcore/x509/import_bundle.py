@@ -18,7 +18,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from certcore.errors import InvalidInputError, KeyMismatchError, UnreadablePemError
-from certcore.messages import Message
+from certcore.messages import Message, shown_moment
 from certcore.model.keys import KeyType
 from certcore.model.leaf import Leaf
 from certcore.model.names import MAX_NAMES, Identifier
@@ -283,7 +283,7 @@ def _leaf_doubts(certificate: x509.Certificate, now: datetime) -> Iterator[Messa
     if certificate.not_valid_after_utc <= now:
         yield Message("bundle.expired", "The leaf expired on {day}.", {"day": last_day(certificate)})
     if certificate.not_valid_before_utc > now:
-        day = f"{certificate.not_valid_before_utc:%Y-%m-%d %H:%M} UTC"
+        day = shown_moment(certificate.not_valid_before_utc)
         yield Message("bundle.not_yet_valid", "The leaf is not valid before {day}.", {"day": day})
     if is_self_signed(certificate):
         yield Message("bundle.self_signed", "The leaf is self-signed: clients refuse it unless they were told of it.")

@@ -14,7 +14,7 @@ from typing import Final
 
 from attrs import frozen
 
-from certcore.messages import Message
+from certcore.messages import Message, shown_moment
 from certcore.model.leaf import Leaf
 from certcore.model.names import DnsName, Identifier, covering_names
 from certcore.x509.csr import csr_spki_sha256
@@ -107,10 +107,10 @@ class LeafJudgement:
             case LeafFault.NO_VALIDITY:
                 return Message("leaf.no_validity", "The certificate ends before it begins.")
             case LeafFault.NOT_YET_VALID:
-                params = {"not_before": f"{self.not_before:%Y-%m-%d %H:%M} UTC"}
+                params = {"not_before": shown_moment(self.not_before)}
                 return Message("leaf.not_yet_valid", "The certificate is not valid before {not_before}.", params)
             case LeafFault.EXPIRED:
-                params = {"not_after": f"{self.not_after:%Y-%m-%d %H:%M} UTC"}
+                params = {"not_after": shown_moment(self.not_after)}
                 return Message("leaf.expired", "The certificate has expired already, on {not_after}.", params)
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from attrs import evolve, frozen
 
-from certcore.messages import Message
+from certcore.messages import Message, shown_moment
 from certcore.model.finding import Change, Finding, RecordChange, Severity, most_severe
 from certcore.model.hints import RecordState
 from certcore.net.addresses import address_kind
@@ -321,7 +321,7 @@ def _by_resolvers(observation: CnameObservation, now: datetime) -> Iterator[Find
 
 
 def _old_answer(observation: CnameObservation, resolver: ResolverShown, now: datetime) -> Finding:
-    until = f"{now + timedelta(seconds=resolver.ttl):%Y-%m-%d %H:%M UTC}"
+    until = shown_moment(now + timedelta(seconds=resolver.ttl))
     return finding(
         DnsCode.STILL_CACHED,
         name=observation.name,
@@ -341,7 +341,7 @@ def _decided_by_resolvers(observation: CnameObservation, now: datetime) -> Itera
         if resolver.chain:
             yield wrong_target(observation, resolver.chain)
         elif resolver.state is ServerState.ANSWERS:
-            until = f"{now + timedelta(seconds=resolver.ttl):%Y-%m-%d %H:%M UTC}"
+            until = shown_moment(now + timedelta(seconds=resolver.ttl))
             text = "the resolver {server}, which keeps this answer until {until}"
             by = Message("puq_acme.dns.by_resolver", text, {"server": resolver.server, "until": until})
             yield finding(

@@ -15,7 +15,7 @@ from typing import Final
 
 from attrs import frozen
 
-from certcore.messages import Message
+from certcore.messages import Message, shown_moment
 from certcore.model.names import DnsName
 from certcore_puq_acme.accounts.known_directory import KnownDirectory
 from certcore_puq_acme.accounts.records import AccountRecord
@@ -199,7 +199,7 @@ def judge(
         return Verdict(code=DnsCode.PERSIST_WITHOUT_WILDCARD, seen=str(of_account[0]))
     best = max(covering, key=lambda record: record.until or _LAST)
     if best.until is not None and best.until <= now:
-        return Verdict(code=DnsCode.PERSIST_EXPIRED, seen=f"{best.until:%Y-%m-%d %H:%M} UTC")
+        return Verdict(code=DnsCode.PERSIST_EXPIRED, seen=shown_moment(best.until))
     return Verdict(seen=str(best), until=best.until)
 
 

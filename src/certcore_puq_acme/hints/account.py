@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from certcore.messages import shown_moment
 from certcore.model.hints import Level, Message, Notice
 from certcore.model.views import CertificateView
 from certcore_puq_acme.accounts.known_clock import known_difference
 from certcore_puq_acme.accounts.records import AccountRecord, account_of, read_record
 from certcore_puq_acme.hints.dns_records import own_settings
-from certcore_puq_acme.moments import shown_moment
 from certcore_puq_acme.orders.state import OrderState
 from certcore_puq_acme.profile.settings import AcmeContext
 

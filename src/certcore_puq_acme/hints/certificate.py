@@ -7,7 +7,7 @@ from typing import Any, Final, assert_never
 
 from attrs import evolve
 
-from certcore.messages import sentences
+from certcore.messages import sentences, shown_moment
 from certcore.model.events import EventKind
 from certcore.model.hints import (
     ActionButton,
@@ -38,6 +38,7 @@ from certcore_puq_acme.hints.dns_records import (
 )
 from certcore_puq_acme.hints.issuance import not_getting_on, progress, unseen_values, unwritten_values, waiting_for_turn
 from certcore_puq_acme.links import asks_for_a_visit, page_url, pages_in
+from certcore_puq_acme.moments import moment_text
 from certcore_puq_acme.orders.state import Findings, OrderState
 from certcore_puq_acme.profile.settings import AcmeContext
 
@@ -163,15 +164,15 @@ def _active(view: CertificateView) -> list[Hint]:
     text = "The certificate is active. It is valid for {count} more days."
     singular = "The certificate is active. It is valid for {count} more day."
     hints: list[Hint] = [Notice(Level.SUCCESS, _message("active", text, singular=singular, count=days))]
-    facts = [Fact(_message("fact.not_after", "Valid until"), _at(view.certificate.not_after))]
+    facts = [Fact(_message("fact.not_after", "Valid until"), moment_text(view.certificate.not_after))]
     if view.leaf is not None:
         facts.append(Fact(_message("fact.issuer", "Issuer"), view.leaf.issuer))
         facts.append(Fact(_message("fact.serial", "Serial number"), view.leaf.serial_hex))
     if view.renews_at is not None:
-        facts.append(Fact(_message("fact.renews_at", "Renews by itself from"), _at(view.renews_at)))
+        facts.append(Fact(_message("fact.renews_at", "Renews by itself from"), moment_text(view.renews_at)))
     else:
         text = "Auto-renewal is off: the certificate expires on {date} unless somebody renews it."
-        hints.append(Notice(Level.WARNING, _message("renewal_off", text, date=_at(view.certificate.not_after))))
+        hints.append(Notice(Level.WARNING, _message("renewal_off", text, date=moment_text(view.certificate.not_after))))
     chain = OrderState.of(view.active).chain
     if chain is not None and chain.root:
         facts.append(Fact(_message("fact.root", "Root"), chain.root))
@@ -180,7 +181,7 @@ def _active(view: CertificateView) -> list[Hint]:
 
 def _expired(view: CertificateView) -> list[Hint]:
     text = "The certificate expired on {date}: clients reject it."
-    hints: list[Hint] = [Notice(Level.ERROR, _message("expired", text, date=_at(view.certificate.not_after)))]
+    hints: list[Hint] = [Notice(Level.ERROR, _message("expired", text, date=moment_text(view.certificate.not_after)))]
     if not view.certificate.renewal.auto:
         hints.append(Notice(Level.WARNING, _message("expired.renewal_off", "Auto-renewal is off: renew it yourself.")))
     return hints
@@ -214,7 +215,7 @@ def _problem(view: CertificateView) -> list[Hint]:
         hints.append(Facts(tuple(rows)))
     hints.extend(_pages(problem))
     if (due := _next_attempt(view)) is not None:
-        hints.append(Facts((Fact(_message("fact.retry", "Next attempt"), _at(due)),)))
+        hints.append(Facts((Fact(_message("fact.retry", "Next attempt"), moment_text(due)),)))
     return hints
 
 
@@ -321,7 +322,7 @@ def _wish(view: CertificateView) -> list[Hint]:
     if info.end <= view.now:
         text = "The CA asks for this certificate to be replaced now."
         hints.append(Notice(Level.WARNING, _message("wish.now", text)))
-    window = _message("fact.window.value", "{start} to {end}", start=_at(info.start), end=_at(info.end))
+    window = _message("fact.window.value", "{start} to {end}", start=moment_text(info.start), end=moment_text(info.end))
     hints.append(Facts((Fact(_message("fact.window", "The CA suggests a renewal"), window),)))
     if page := page_url(info.explanation_url):
         hints.append(Link(_message("wish.explanation", "The CA's explanation"), page))
@@ -356,8 +357,4 @@ def _message(key: str, text: str, *, singular: str = "", **params: Any) -> Messa
 
 
 def _to_the_second(moment: datetime | None) -> str | Message:
-    return moment.strftime("%Y-%m-%d %H:%M:%S UTC") if moment else _message("next_step", "the next step")
-
-
-def _at(moment: datetime | None) -> str | Message:
-    return moment.strftime("%Y-%m-%d %H:%M UTC") if moment else _message("unknown", "unknown")
+    return shown_moment(moment, seconds=True) if moment else _message("next_step", "the next step")

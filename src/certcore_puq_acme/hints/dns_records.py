@@ -9,6 +9,7 @@ from typing import Any, Final, assert_never
 from attrs import evolve
 
 from certcore.errors import InvalidInputError
+from certcore.messages import shown_moment
 from certcore.model.finding import Change
 from certcore.model.form import structure
 from certcore.model.hints import DnsRecord, DnsRecords, Hint, Level, Message, Notice, RecordState
@@ -55,7 +56,11 @@ def owner_records(view: CertificateView, context: AcmeContext, settings: PuqAcme
     for stored_finding in findings.zone:
         finding = stored_finding.finding(_next_look(view))
         text = "{cause} {advice} No order is placed before. It is looked at again at {next_look}."
-        params = {"cause": finding.cause, "advice": finding.advice, "next_look": _at(finding.next_look)}
+        params = {
+            "cause": finding.cause,
+            "advice": finding.advice,
+            "next_look": shown_moment(finding.next_look) or _message("next_step", "the next step"),
+        }
         hints.insert(0, Notice(Level.ERROR, _message("tech_zone", text, **params)))
     return hints
 
@@ -324,10 +329,6 @@ def _row(
 
 def _next_look(view: CertificateView) -> datetime | None:
     return view.schedule.due_at if view.schedule else None
-
-
-def _at(moment: datetime | None) -> str | Message:
-    return f"{moment:%Y-%m-%d %H:%M UTC}" if moment else _message("next_step", "the next step")
 
 
 def _message(key: str, text: str, **params: Any) -> Message:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, assert_never
 
@@ -11,6 +11,7 @@ from certcore.model.hints import Hint, Level, Link, Message, Notice, Step, Steps
 from certcore.model.views import CertificateView
 from certcore_puq_acme.hints.dns_records import own_settings
 from certcore_puq_acme.links import asks_for_a_visit, pages_in
+from certcore_puq_acme.moments import moment_text
 from certcore_puq_acme.orders.state import Findings, OrderState, Stage, WaitingTurn
 from certcore_puq_acme.profile.settings import AcmeContext, ChallengeType
 from certcore_puq_acme.profile.zone_writer import zone_advice
@@ -84,7 +85,7 @@ def waiting_for_turn(view: CertificateView) -> list[Hint]:
     turn = Findings.of(view.issuance).turn
     if turn is None:
         return []
-    until = _at(turn.until)
+    until = moment_text(turn.until)
     match turn.why:
         case Why.LIMIT:
             params = {"until": until, "limit": turn.limit, "about": turn.about}
@@ -114,7 +115,7 @@ def waiting_for_turn(view: CertificateView) -> list[Hint]:
 
 
 def _pause(turn: WaitingTurn) -> list[Hint]:
-    params = {"until": _at(turn.until), "detail": turn.detail, "wished": _at(turn.wished)}
+    params = {"until": moment_text(turn.until), "detail": turn.detail, "wished": moment_text(turn.wished)}
     if turn.wished is not None and turn.until is not None and turn.wished > turn.until:
         text = (
             "Waiting until {until}: the CA has asked for a pause until {wished}, longer than it is waited for. The CA "
@@ -138,7 +139,7 @@ def unwritten_values(view: CertificateView) -> list[Hint]:
     if unwritten is None:
         return []
     text = "The TXT values could not be written since {since}: {said} {advice} It is tried again by itself."
-    params = {"since": _at(unwritten.since), "said": unwritten.said, "advice": unwritten.advice}
+    params = {"since": moment_text(unwritten.since), "said": unwritten.said, "advice": unwritten.advice}
     return [Notice(Level.WARNING, _message("unwritten", text, **params))]
 
 
@@ -169,8 +170,8 @@ def not_getting_on(view: CertificateView) -> list[Hint]:
             "Since {since} it has said: {said}"
         )
         params = {
-            "until": _at(enough.until),
-            "since": _at(enough.since),
+            "until": moment_text(enough.until),
+            "since": moment_text(enough.since),
             "said": enough.said if str(enough.said) else _message("stuck.nothing", "nothing"),
         }
         return [Notice(Level.WARNING, _message("stuck.enough", text, **params))]
@@ -179,14 +180,14 @@ def not_getting_on(view: CertificateView) -> list[Hint]:
             "The CA refuses what it has named itself; it is asked for again over a minute before it counts as lost. "
             "Since {since} it has said: {said}"
         )
-        return [Notice(Level.INFO, _message("stuck.doubt", text, since=_at(doubt.since), said=doubt.said))]
+        return [Notice(Level.INFO, _message("stuck.doubt", text, since=moment_text(doubt.since), said=doubt.said))]
     if state.since is None or not state.status or view.now - state.since < _LONG:
         return []
     text = (
         "The CA has answered {status} for the order since {since}. It was asked {count} times, and is asked again by "
         "itself."
     )
-    message = _message("stuck.status", text, status=state.status, since=_at(state.since), count=state.polls + 1)
+    message = _message("stuck.status", text, status=state.status, since=moment_text(state.since), count=state.polls + 1)
     return [Notice(Level.WARNING, message)]
 
 
@@ -225,7 +226,3 @@ def _step_state(index: int, reached: int, *, failed: bool) -> StepState:
 
 def _message(key: str, text: str, **params: Any) -> Message:
     return Message(f"puq_acme.{key}", text, params)
-
-
-def _at(moment: datetime | None) -> str | Message:
-    return moment.strftime("%Y-%m-%d %H:%M UTC") if moment else _message("unknown", "unknown")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from certcore.messages import sentences
+from certcore.messages import sentences, shown_moment
 from certcore.model.hints import Fact, Facts, Hint, Level, Link, Message, Notice
 from certcore.ports.module_budgets import BudgetUse
 from certcore_puq_acme.accounts.known_directory import KnownDirectory, known_directory
@@ -188,4 +188,4 @@ def _message(key: str, text: str, **params: object) -> Message:
 
 
 def _at(moment: str | None) -> str | Message:
-    return f"{datetime.fromisoformat(moment):%Y-%m-%d %H:%M} UTC" if moment else _message("unknown", "unknown")
+    return shown_moment(datetime.fromisoformat(moment)) if moment else _message("unknown", "unknown")

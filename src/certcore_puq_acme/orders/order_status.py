@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from attrs import evolve
 
-from certcore.messages import Message
+from certcore.messages import Message, shown_moment
 from certcore.model.problem import Problem
 from certcore.model.renewal import Retry
-from certcore_puq_acme.moments import shown_moment
 from certcore_puq_acme.orders.attempt import Attempt
 from certcore_puq_acme.orders.patience import Trouble, order_life
 from certcore_puq_acme.orders.results import AttemptFailed, LookAgain

@@ -13,9 +13,9 @@ from typing import Final
 
 from attrs import evolve, frozen
 
-from certcore.messages import Message, sentences
+from certcore.messages import Message, sentences, shown_moment
 from certcore.model.problem import Problem
-from certcore_puq_acme.moments import DOUBT, moment_before, shown_moment
+from certcore_puq_acme.moments import DOUBT, moment_before
 from certcore_puq_acme.orders.stored_fields import count, message, moment, shown_message, stored
 from certcore_puq_acme.rate_limits.pauses import LONGEST_PAUSE
 

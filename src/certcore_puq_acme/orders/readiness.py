@@ -12,7 +12,7 @@ from typing import Final
 
 from attrs import evolve
 
-from certcore.messages import Message
+from certcore.messages import Message, shown_moment
 from certcore.model.finding import Finding, Severity
 from certcore.model.issuance import Issuance
 from certcore.model.preflight import comes_too_late
@@ -217,7 +217,7 @@ def _of_limits(
     if turn.why is Why.PAUSE:
         yield _pause(attempt, turn, turn.until, is_late=is_late)
         return
-    params = {"limit": str(turn.limit), "about": turn.about or "the account", "until": _at(turn.until)}
+    params = {"limit": str(turn.limit), "about": turn.about or "the account", "until": shown_moment(turn.until)}
     yield _obstacle(
         attempt,
         "limit_used_up",
@@ -240,7 +240,7 @@ def _of_limits(
 
 def _pause(attempt: Attempt, turn: Turn, until: datetime, *, is_late: bool) -> Obstacle:
     wants_a_visit = asks_for_a_visit(turn.detail)
-    params = {"until": _at(until), "detail": turn.detail}
+    params = {"until": shown_moment(until), "detail": turn.detail}
     return _obstacle(
         attempt,
         "ca_pause",
@@ -332,7 +332,3 @@ def _obstacle(
     domain = attempt.work.certificate.domain.ascii
     finding = Finding(code=code, severity=severity, name=domain, cause=cause, advice=advice, next_look=next_look)
     return Obstacle(finding=finding, whose_turn=whose_turn)
-
-
-def _at(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M} UTC"

@@ -8,10 +8,9 @@ from typing import Final
 
 from attrs import evolve
 
-from certcore.messages import Message, sentences
+from certcore.messages import Message, sentences, shown_moment
 from certcore.model.renewal import Retry
 from certcore.ports.ca_module import WaitingFor
-from certcore_puq_acme.moments import shown_moment
 from certcore_puq_acme.orders.attempt import Attempt
 from certcore_puq_acme.orders.diagnosis import diagnose, pauses_the_account
 from certcore_puq_acme.orders.patience import Asked, Trouble, Wait, bounded_wait, order_life

@@ -8,7 +8,7 @@ from typing import Final
 
 from attrs import frozen
 
-from certcore.messages import Message
+from certcore.messages import Message, shown_moment
 
 __all__ = ["TOLERANCE", "ClockSight"]
 
@@ -37,8 +37,8 @@ class ClockSight:
     def told(self) -> dict[str, str | Message]:
         """Both times, and which clock is ahead by how much, for people."""
         return {
-            "ours": f"{self.ours:%Y-%m-%d %H:%M} UTC",
-            "theirs": f"{self.theirs:%Y-%m-%d %H:%M} UTC",
+            "ours": shown_moment(self.ours),
+            "theirs": shown_moment(self.theirs),
             "difference": _in_words(self.difference),
         }
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Final
 
+from certcore.messages import shown_moment
 from certcore.model.certificate import Certificate
 from certcore.model.events import Event, EventKind
 from certcore.model.problem import Problem
@@ -82,7 +82,7 @@ def mail_text(event: Event, view: CertificateView | None) -> tuple[str, str]:
     """
     domain = str(event.data.get("domain", event.certificate_id)) if view is None else view.certificate.domain.ascii
     subject, sentence = _headline(event, view)
-    origin = f"Event {event.number} of this certificate, {_moment(event.at)}."
+    origin = f"Event {event.number} of this certificate, {shown_moment(event.at)}."
     parts = [
         sentence,
         "\n".join(_facts(event, view, domain)),
@@ -134,7 +134,7 @@ def _facts(event: Event, view: CertificateView | None, domain: str) -> Iterator[
         yield "Valid until: no certificate is in service"
     else:
         days = _days(abs(end - view.now).days)
-        yield f"Valid until: {_moment(end)} ({f'{days} left' if view.now < end else f'expired {days} ago'})"
+        yield f"Valid until: {shown_moment(end)} ({f'{days} left' if view.now < end else f'expired {days} ago'})"
     yield f"Status now:  {view.certificate.status}"
 
 
@@ -194,7 +194,3 @@ def _remedy(certificate: Certificate) -> str:
 
 def _days(days: int) -> str:
     return {0: "less than a day", 1: "1 day"}.get(days, f"{days} days")
-
-
-def _moment(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

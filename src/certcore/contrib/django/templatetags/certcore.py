@@ -18,6 +18,7 @@ from django.utils.translation import get_language
 
 from certcore.contrib.django.access import config
 from certcore.hints import Level, Message, RecordState, Severity, StepState, label_of
+from certcore.messages import shown_moment
 from certcore.model.standing import ConditionStatus
 
 __all__ = ["level_class", "may", "moment", "register", "text"]
@@ -71,22 +72,25 @@ def level_class(value: Any) -> str:
 
 
 @register.simple_tag
-def moment(value: datetime | None, form: str = "DATETIME_FORMAT") -> SafeString | str:
-    """A moment in the time zone of the page, with the moment itself for programs; None is empty.
+def moment(value: datetime | None, form: str = "") -> SafeString | str:
+    """A moment in UTC, as all texts of certcore show it, with the moment itself for programs; None is empty.
+
+    Its title is the moment in the time zone of the panel and the notation of the language.
 
     Args:
         value: The moment, timezone-aware.
-        form: A format of Django: ``DATETIME_FORMAT``, ``DATE_FORMAT``, ``SHORT_DATE_FORMAT`` …
+        form: ``day`` shows the day alone.
     """
     if value is None:
         return ""
-    shown = timezone.localtime(value)
-    zone = f" {shown:%Z}" if "TIME" in form else ""
+    shown = shown_moment(value)
+    local = timezone.localtime(value)
     return format_html(
-        '<time datetime="{}">{}{}</time>',
+        '<time datetime="{}" title="{} {}">{}</time>',
         value.astimezone(UTC).isoformat(timespec="seconds"),
-        date_format(shown, form),
-        zone,
+        date_format(local, "DATETIME_FORMAT"),
+        f"{local:%Z}",
+        shown.partition(" ")[0] if form == "day" else shown,
     )
 
 
