@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from certcore.cli.new_plugin import PluginKind, make_plugin
-from certcore.errors import AlreadyExistsError, InvalidInputError
+from certcore.cli.new_plugin import TEMPLATE, PluginKind, make_plugin, plugin_files
+from certcore.errors import AlreadyExistsError, InvalidInputError, MissingPackageError
 
 KINDS = list(PluginKind)
 #: What `pytest`, `ruff` and `mypy` may take on a busy machine.
@@ -62,12 +62,44 @@ def test_a_made_package_is_typed(tmp_path):
     _run(tmp_path, "mypy", "--strict", "--cache-dir", str(tmp_path / "cache"), *folders, MYPYPATH=sources)
 
 
+@pytest.mark.slow(reason="imports copier")
+@pytest.mark.parametrize("kind", KINDS)
+def test_copier_makes_the_same_package(kind, tmp_path):
+    """The template is one of copier: `copier copy` asks for name and kind, and makes the same files."""
+    copier = pytest.importorskip("copier")
+    for name in ("house-ca", "x", "acme-dns-rest"):
+        answers = {"project": name, "kind": str(kind)}
+        copier.run_copy(str(TEMPLATE), tmp_path / name, data=answers, defaults=True, quiet=True)
+        paths = (path for path in (tmp_path / name).rglob("*") if path.is_file())
+        made = {path.relative_to(tmp_path / name).as_posix(): path.read_text() for path in paths}
+        assert made == plugin_files(name, kind)
+
+
+@pytest.mark.slow(reason="imports copier")
+@pytest.mark.parametrize("answers", [{"project": "House_CA", "kind": "ca"}, {"project": "house", "kind": "magic"}])
+def test_copier_refuses_the_same_answers(answers, tmp_path):
+    """Whoever uses copier instead of the command gets no package with a name that cannot be one."""
+    copier = pytest.importorskip("copier")
+    with pytest.raises(ValueError, match=r"Validation error|Invalid"):
+        copier.run_copy(str(TEMPLATE), tmp_path / "made", data=answers, defaults=True, quiet=True)
+    assert not (tmp_path / "made/pyproject.toml").exists()
+
+
 @pytest.mark.parametrize("name", ["", "House", "house_ca", "-house", "json", "certcore", "a" * 31, "../house", "class"])
 def test_a_name_that_cannot_be_a_package_is_refused(name, tmp_path):
     """Nothing is written for a name that no package can have."""
     with pytest.raises(InvalidInputError) as refusal:
         make_plugin(name, PluginKind.OBSERVER, tmp_path)
     assert refusal.value.field == "name"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_jinja_is_named_where_it_is_missing(tmp_path, monkeypatch):
+    """Without the extra, the command says how to install it, and makes nothing."""
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    with pytest.raises(MissingPackageError, match="jinja2") as refusal:
+        make_plugin("house", PluginKind.OBSERVER, tmp_path)
+    assert "certcore[cli]" in str(refusal.value.advice)
     assert list(tmp_path.iterdir()) == []
 
 

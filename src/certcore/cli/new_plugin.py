@@ -1,7 +1,7 @@
-"""Make the package of a new plugin from the templates beside this file.
+"""Make the package of a new plugin from the copier template beside this file.
 
-The templates are plain files with ``$name`` in them, and ``string.Template`` fills them in. copier would do it, too; it
-brings fifteen packages, and what it is for (questions, updates of a made package by git) is not needed here.
+`TEMPLATE` is a copier template: ``copier copy`` makes the same files. Here Jinja fills it in, as copier does: copier
+itself would bring fifteen packages, and its answers file would promise updates, which need a template in git.
 """
 
 from __future__ import annotations
@@ -9,15 +9,16 @@ from __future__ import annotations
 import re
 import sys
 from enum import StrEnum
-from importlib.resources import files
 from keyword import iskeyword
 from pathlib import Path
-from string import Template
 from typing import Final
 
-from certcore.errors import AlreadyExistsError, FileError, InvalidInputError
+from certcore.errors import AlreadyExistsError, FileError, InvalidInputError, MissingPackageError
 
-__all__ = ["PluginKind", "make_plugin", "plugin_files"]
+__all__ = ["TEMPLATE", "PluginKind", "make_plugin", "plugin_files"]
+
+#: The folder of the copier template.
+TEMPLATE: Final = Path(__file__).parent / "plugin_template"
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 _LONGEST_NAME: Final = 30
@@ -25,7 +26,8 @@ _LONGEST_NAME: Final = 30
 _TAKEN: Final = frozenset(
     {"attrs", "certcore", "certcore_puq_acme", "cryptography", "hatchling", "pytest", "test", "tests"}
 )
-_SHORT_WORDS: Final = frozenset({"ca", "dns", "hsm", "http", "kms", "pki", "rest", "ssl", "tls"})
+#: What copier cuts off the names of files that it fills in.
+_SUFFIX: Final = ".jinja"
 
 
 class PluginKind(StrEnum):
@@ -38,28 +40,6 @@ class PluginKind(StrEnum):
     FORMAT = "format"
     KEYRING = "keyring"
     POLICY = "policy"
-
-
-_DESCRIPTIONS: Final = {
-    PluginKind.CA: "A CA module for certcore that issues in steps",
-    PluginKind.SIGNING_CA: "A CA module for certcore that signs with a key of its own",
-    PluginKind.OBSERVER: "Tells of certificates that certcore has put into service",
-    PluginKind.WRITER: "Writes the TXT values of a tech zone for certcore",
-    PluginKind.FORMAT: "A format that certcore exports certificates in",
-    PluginKind.KEYRING: "A keyring for certcore",
-    PluginKind.POLICY: "Says who may do what in certcore",
-}
-_USAGE: Final = {
-    PluginKind.CA: "certcore authority add NAME --module $package\ncertcore obtain DOMAIN --authority NAME",
-    PluginKind.SIGNING_CA: "certcore authority add NAME --module $package\ncertcore obtain DOMAIN --authority NAME",
-    PluginKind.OBSERVER: "certcore run",
-    PluginKind.WRITER: "export ${upper}_FOLDER=/etc/dns\ncertcore authority edit NAME --set zone_writer=$package",
-    PluginKind.FORMAT: "certcore cert export DOMAIN --format $package",
-    PluginKind.KEYRING: "certcore init --keyring $project:VARIABLE",
-    PluginKind.POLICY: "certcore plugin show $package",
-}
-#: Kinds whose package has a module that signs.
-_SIGN: Final = frozenset({PluginKind.CA, PluginKind.SIGNING_CA})
 
 
 def make_plugin(name: str, kind: PluginKind, folder: Path) -> tuple[Path, ...]:
@@ -97,45 +77,34 @@ def plugin_files(name: str, kind: PluginKind) -> dict[str, str]:
 
     Raises:
         InvalidInputError: The name cannot be that of a package.
+        MissingPackageError: Jinja is not installed.
     """
-    return _files(kind, _values(name, kind))
-
-
-def _values(name: str, kind: PluginKind) -> dict[str, str]:
+    try:
+        from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - no other command needs it
+    except ModuleNotFoundError:
+        raise MissingPackageError("certcore plugin new", "jinja2", extra="cli") from None
     package = name.replace("-", "_")
-    is_taken = package in _TAKEN or package in sys.stdlib_module_names or iskeyword(package)
+    _check_name(name, package)
+    # Templates of Python and TOML: nothing is escaped, as there is no HTML.
+    environment = Environment(  # noqa: S701
+        loader=FileSystemLoader(TEMPLATE), keep_trailing_newline=True, undefined=StrictUndefined
+    )
+    values = {"project": name, "kind": str(kind), "package": package}
+    made = {}
+    project = TEMPLATE / "project"
+    for source in sorted(path for path in project.rglob("*") if path.is_file()):
+        parts = str(source.relative_to(project)).removesuffix(_SUFFIX).split("/")
+        names = [environment.from_string(part).render(values) for part in parts]
+        if all(names):  # an empty name leaves its file out
+            is_filled_in = source.suffix == _SUFFIX
+            template = environment.get_template(str(source.relative_to(TEMPLATE))) if is_filled_in else None
+            made["/".join(names)] = template.render(values) if template else source.read_text(encoding="utf-8")
+    return made
+
+
+def _check_name(name: str, package: str) -> None:
     if not _NAME.fullmatch(name) or len(name) > _LONGEST_NAME:
         reason = f"{name[:60]!r} must be lower-case words of letters and digits with hyphens between them."
         raise InvalidInputError("name", reason, advice="For example: house-ca.")
-    if is_taken:
+    if package in _TAKEN or package in sys.stdlib_module_names or iskeyword(package):
         raise InvalidInputError("name", f"{name!r} is the name of another package.", advice="For example: house-ca.")
-    words = [word.upper() if word in _SHORT_WORDS else word.capitalize() for word in name.split("-")]
-    values = {
-        "project": name,
-        "package": package,
-        "upper": package.upper(),
-        "title": " ".join(words),
-        "cls": "".join(words),
-        "description": _DESCRIPTIONS[kind],
-    }
-    return {**values, "usage": f"Use it:\n\n```sh\n{Template(_USAGE[kind]).substitute(values)}\n```"}
-
-
-def _files(kind: PluginKind, values: dict[str, str]) -> dict[str, str]:
-    """The texts of the files, by their paths in the project's folder."""
-    package = values["package"]
-    templates = {
-        "pyproject.toml": "common/pyproject.toml",
-        "README.md": "common/README.md",
-        ".gitignore": "common/gitignore",
-        f"src/{package}/__init__.py": f"{kind}/module.py",
-        f"tests/test_{package}.py": f"{kind}/test.py",
-    }
-    if kind in _SIGN:
-        templates[f"src/{package}/signing.py"] = "common/signing.py"
-    source = files("certcore.cli") / "templates"
-    texts = {
-        path: Template(source.joinpath(f"{template}.tmpl").read_text(encoding="utf-8")).substitute(values)
-        for path, template in templates.items()
-    }
-    return {**texts, f"src/{package}/py.typed": ""}
