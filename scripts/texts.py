@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from certcore.testing.catalogues import CatalogueFiles
-from certcore.testing.texts import Text, texts_of_form
+from certcore.testing.texts import Text
 from certcore_puq_acme.accounts.actions import AccountKey, WhichAccount
 from certcore_puq_acme.dns.finding_codes import FINDING_CODES
 from certcore_puq_acme.dns.name_owners import NameToRelease
@@ -18,6 +18,8 @@ from certcore_puq_acme.module import PuqAcme
 LANGUAGES = ("de", "fr", "pl", "uk")
 #: The command speaks English, the test kit and the deployments speak to people who write scripts.
 LEFT_OUT = ("cli", "contrib", "testing")
+#: The forms of the ACME module.
+_FORMS = (PuqAcme.profile_type, PuqAcme.certificate_type, WhichAccount, AccountKey, NameToRelease)
 
 
 def catalogues(root: Path) -> list[CatalogueFiles]:
@@ -25,7 +27,9 @@ def catalogues(root: Path) -> list[CatalogueFiles]:
     packages = root / "src"
     return [
         CatalogueFiles.of_package(packages / "certcore", languages=LANGUAGES, leave_out=LEFT_OUT),
-        CatalogueFiles.of_package(packages / "certcore_puq_acme", languages=LANGUAGES, more=(*_findings(), *_forms())),
+        CatalogueFiles.of_package(
+            packages / "certcore_puq_acme", languages=LANGUAGES, forms=_FORMS, more=tuple(_findings())
+        ),
     ]
 
 
@@ -35,13 +39,6 @@ def _findings() -> Iterator[Text]:
         for part, english in (("cause", row.cause), ("advice", row.advice)):
             if english:
                 yield Text(f"puq_acme.finding.{code}.{part}", english, "", "certcore_puq_acme/dns/finding_codes.py")
-
-
-def _forms() -> Iterator[Text]:
-    """The texts of the ACME module's forms."""
-    module = PuqAcme()
-    for settings_type in (module.profile_type, module.certificate_type, WhichAccount, AccountKey, NameToRelease):
-        yield from texts_of_form(settings_type)
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
 from certcore.messages import parameters
-from certcore.testing.texts import Text, UnreadableText, conflicts, texts_of
+from certcore.testing.texts import Text, UnreadableText, conflicts, texts_of, texts_of_form
 
 __all__ = ["CatalogueFiles"]
 
@@ -60,22 +60,32 @@ class CatalogueFiles:
 
     @classmethod
     def of_package(
-        cls, package: Path, *, languages: Iterable[str], leave_out: Iterable[str] = (), more: Iterable[Text] = ()
+        cls,
+        package: Path,
+        *,
+        languages: Iterable[str],
+        forms: Iterable[type] = (),
+        leave_out: Iterable[str] = (),
+        more: Iterable[Text] = (),
     ) -> CatalogueFiles:
         """The catalogues in the folder ``locale`` of a package, with its name as the domain.
 
         Args:
             package: The package's folder.
             languages: The languages to keep, as gettext names them: ``de``, ``pt_BR``.
+            forms: The settings classes of its CA modules and actions: their labels, help, units and choices.
             leave_out: Modules and packages directly in it that have no texts for pages.
-            more: Texts that cannot be read from the code: of tables and forms.
+            more: Texts that cannot be read from the code: of tables.
+
+        Raises:
+            TypeError: One of ``forms`` is no settings class: see `certcore.plugin.form`.
         """
         texts, unreadable = texts_of(package, leave_out)
         return cls(
             folder=package / "locale",
             domain=package.name,
             languages=tuple(languages),
-            texts=(*texts, *more),
+            texts=(*texts, *(text for form in forms for text in texts_of_form(form)), *more),
             unreadable=tuple(unreadable),
         )
 

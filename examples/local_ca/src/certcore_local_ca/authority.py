@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from cryptography.x509.oid import NameOID
 
+from certcore.hints import Message
 from certcore_local_ca.name_constraints import NameConstraints
 
 __all__ = [
@@ -57,7 +58,15 @@ class CAKeyType(StrEnum):
 
 
 class UnusableAuthorityError(Exception):
-    """A given CA certificate or key cannot be used. The text is a sentence for a person, without secrets."""
+    """A given CA certificate or key cannot be used.
+
+    Args:
+        reason: A sentence for a person, without secrets.
+    """
+
+    def __init__(self, reason: Message) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
 
 
 @frozen(kw_only=True)
@@ -186,12 +195,17 @@ def read_given(certificates_pem: str, key_pem: bytes) -> tuple[Authority, tuple[
     first, *above = _certificates(certificates_pem.encode())
     key = _key(key_pem)
     if key.public_key() != first.public_key():
-        raise UnusableAuthorityError("The private key does not belong to the first certificate.")
+        raise UnusableAuthorityError(
+            Message("local_ca.given.other_key", "The private key does not belong to the first certificate.")
+        )
     if not _may_sign(first):
-        raise UnusableAuthorityError("The first certificate is not that of a CA that may sign certificates and CRLs.")
+        text = "The first certificate is not that of a CA that may sign certificates and CRLs."
+        raise UnusableAuthorityError(Message("local_ca.given.no_ca", text))
     for issued, issuer in zip((first, *above), above, strict=False):
         if not is_signed_by(issued, issuer):
-            raise UnusableAuthorityError("Each certificate must be signed by the next one.")
+            raise UnusableAuthorityError(
+                Message("local_ca.given.order", "Each certificate must be signed by the next one.")
+            )
     return Authority(certificate=first, key=key), tuple(above)
 
 
@@ -222,19 +236,22 @@ def _certificates(text: bytes) -> list[x509.Certificate]:
     try:
         return x509.load_pem_x509_certificates(text)
     except ValueError:
-        raise UnusableAuthorityError("There is no certificate in this text, or one that cannot be read.") from None
+        text = "There is no certificate in this text, or one that cannot be read."
+        raise UnusableAuthorityError(Message("local_ca.given.no_certificate", text)) from None
 
 
 def _key(text: bytes) -> CAKey:
     try:
         key = load_pem_private_key(text, None)
     except (ValueError, TypeError):
-        raise UnusableAuthorityError("The private key cannot be read, or it is encrypted.") from None
+        text = "The private key cannot be read, or it is encrypted."
+        raise UnusableAuthorityError(Message("local_ca.given.unreadable_key", text)) from None
     if isinstance(key, ec.EllipticCurvePrivateKey) or (
         isinstance(key, rsa.RSAPrivateKey) and key.key_size >= _SMALLEST_RSA
     ):
         return key
-    raise UnusableAuthorityError("The private key must be an EC key, or an RSA key of at least 2048 bits.")
+    text = "The private key must be an EC key, or an RSA key of at least 2048 bits."
+    raise UnusableAuthorityError(Message("local_ca.given.key_type", text))
 
 
 def _generate(key_type: CAKeyType) -> CAKey:

@@ -12,6 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
+from certcore.hints import Message
 from certcore_local_ca.authority import Authority, distribution_point, issuer_identifier
 
 __all__ = ["LeafUsage", "Publication", "UnsuitableRequestError", "make_leaf"]
@@ -38,7 +39,15 @@ _PURPOSES: Final = {
 
 
 class UnsuitableRequestError(Exception):
-    """A certificate signing request that this CA does not sign. The text is a sentence for a person."""
+    """A certificate signing request that this CA does not sign.
+
+    Args:
+        reason: A sentence for a person.
+    """
+
+    def __init__(self, reason: Message) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
 
 
 @frozen(kw_only=True)
@@ -107,7 +116,9 @@ def _public_key(
     request: x509.CertificateSigningRequest,
 ) -> ec.EllipticCurvePublicKey | rsa.RSAPublicKey | ed25519.Ed25519PublicKey:
     if not request.is_signature_valid:
-        raise UnsuitableRequestError("The signing request is not signed with its own key.")
+        raise UnsuitableRequestError(
+            Message("local_ca.unsuitable.signature", "The signing request is not signed with its own key.")
+        )
     key = request.public_key()
     if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, _CURVES):
         return key
@@ -115,7 +126,8 @@ def _public_key(
         return key
     if isinstance(key, ed25519.Ed25519PublicKey):
         return key
-    raise UnsuitableRequestError("The key of the request is too weak, or of a type that this CA does not certify.")
+    text = "The key of the request is too weak, or of a type that this CA does not certify."
+    raise UnsuitableRequestError(Message("local_ca.unsuitable.key", text))
 
 
 def _key_usage(*, is_rsa: bool) -> x509.KeyUsage:

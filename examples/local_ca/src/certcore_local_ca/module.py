@@ -31,6 +31,11 @@ from certcore.plugin import (
     SigningContext,
     SigningRefusedError,
     SuggestedWindow,
+    SupportsActions,
+    SupportsCheck,
+    SupportsFiles,
+    SupportsRenewalInfo,
+    SupportsRevocation,
     form,
 )
 from certcore_local_ca.issuers import MOST_ISSUERS, ROOT, Issuer, Issuers
@@ -60,7 +65,14 @@ class Distrust:
     issuer: str = form.text("Number of the issuing CA", maximum=16, placeholder="0001")
 
 
-class LocalCA(SigningCA[LocalCAProfile, NoSettings]):
+class LocalCA(
+    SigningCA[LocalCAProfile, NoSettings],
+    SupportsRevocation,
+    SupportsRenewalInfo,
+    SupportsCheck,
+    SupportsActions,
+    SupportsFiles,
+):
     """A private CA whose keys are sealed in certcore's store.
 
     It signs for every name that its profile permits, without any validation of domain control: whoever may use the CA
@@ -128,7 +140,7 @@ class LocalCA(SigningCA[LocalCAProfile, NoSettings]):
                 ),
             )
         except UnsuitableRequestError as error:
-            raise SigningRefusedError(Message("local_ca.unsuitable", "{reason}", {"reason": str(error)})) from None
+            raise SigningRefusedError(error.reason) from None
         return [leaf, *issuer.chain]
 
     def revoke(

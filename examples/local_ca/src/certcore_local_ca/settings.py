@@ -80,7 +80,11 @@ class LocalCAProfile:
         default="",
         parse=_url,
         placeholder="http://pki.example/{issuer}.crl",
-        help="Where you publish the CRLs. Written into certificates; {issuer} becomes the number of the issuing CA.",
+        help=Message(
+            "local_ca.crl_url.help",
+            "Where you publish the CRLs. Written into certificates; {placeholder} becomes the issuing CA's number.",
+            {"placeholder": _ISSUER},
+        ),
     )
     issuer_url: str = form.text(
         "URL of the issuing CA's certificate",
@@ -154,5 +158,5 @@ def check_settings(profile: LocalCAProfile) -> None:
         read_given(profile.ca_certificates, profile.ca_private_key.reveal())
     except UnusableAuthorityError as error:
         field = "ca_private_key" if "private key" in str(error) else "ca_certificates"
-        reason = Message("local_ca.given", "cannot be used: {reason}", {"reason": str(error)})
+        reason = Message("local_ca.given", "cannot be used: {reason}", {"reason": error.reason})
         raise InvalidInputError(field, reason) from None

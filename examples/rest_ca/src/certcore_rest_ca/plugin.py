@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
-from certcore.plugin import CAModule, hookimpl
+from certcore.plugin import Catalogue, hookimpl
 from certcore_rest_ca.module import RestCA
 
-__all__ = ["certcore_api", "certcore_ca_modules"]
+__all__ = ["certcore_api", "certcore_ca_modules", "certcore_catalogues"]
 
 #: The plugin interface that this was written for.
 certcore_api = 1
 
 
 @hookimpl
-def certcore_ca_modules() -> Sequence[CAModule]:
+def certcore_ca_modules() -> Sequence[RestCA]:
     """The module of this package."""
     return [RestCA()]
+
+
+@hookimpl
+def certcore_catalogues() -> Sequence[Catalogue]:
+    """The translations of the texts of this package; ``texts.py`` keeps them up to date."""
+    return [Catalogue(Path(__file__).parent / "locale", "certcore_rest_ca")]

@@ -96,3 +96,50 @@ def test_an_order_that_waits_for_approval_is_shown(core, browser, server):
     assert browser.post(page(certificate_id, "actions/check_now/")).status_code == 302
     core.reconcile(certificate_id)
     assert "Active" in text(browser.get(page(certificate_id)))
+
+
+#: What the pages of the private CA say: the CA profile's form and right column, a file, an action, a refused name.
+WORDS = {
+    "en": ("Permitted domains", "Issuing CA 0001", "CRL of the root", "Replace the issuing CA", "must not certify"),
+    "de": (
+        "Erlaubte Domains",
+        "Ausstellende CA 0001",
+        "CRL der Wurzel",
+        "Ausstellende CA ersetzen",
+        "nicht zertifizieren",
+    ),
+    "uk": ("Дозволені домени", "CA-видавець 0001", "CRL кореня", "Замінити CA-видавця", "не може сертифікувати"),
+}
+
+
+@pytest.mark.parametrize("language", WORDS)
+def test_a_plugin_speaks_the_languages_of_its_catalogues(core, browser, language):
+    """Form, right column, files, actions and errors of the private CA, which certcore has no translations of."""
+    certificate_id = _requested(core, "local_ca", {"permitted_domains": ["shop.example"]})
+    (profile,) = core.authorities.list()
+    headers = {"Accept-Language": language}
+    new = {"domain": "evil.example", "authority": profile.id}
+    answers = [
+        browser.get(f"/ssl/authorities/{profile.id}/", headers=headers),
+        browser.get(page(certificate_id), headers=headers),
+        browser.post("/ssl/certificates/new/", new, headers=headers),
+    ]
+    shown = "".join(map(text, answers))
+    assert [word for word in WORDS[language] if word not in shown] == []
+    others = {word for other in WORDS if other != language for word in WORDS[other]}
+    assert [word for word in others if word in shown] == []
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("de", ("Kette hochladen", "zu Town Hall CA bringen")),
+        ("uk", ("Завантажити ланцюжок", "передати до Town Hall CA")),
+    ],
+)
+def test_buttons_and_steps_of_a_plugin_are_translated(core, browser, language, words):
+    """The steps of a CA by hand and the buttons of its actions."""
+    certificate_id = _requested(core, "manual_ca", {"ca_name": "Town Hall CA"})
+    shown = text(browser.get(page(certificate_id), headers={"Accept-Language": language}))
+    assert [word for word in words if word not in shown] == []
+    assert "Upload the chain" not in shown

@@ -1,0 +1,20 @@
+"""The translations of this package: ``python texts.py`` brings them up to date, and says what lacks."""
+
+import sys
+from pathlib import Path
+
+from certcore.testing import CatalogueFiles
+from certcore_rest_ca.module import RestCAProfile
+
+FILES = CatalogueFiles.of_package(
+    Path(__file__).parent / "src/certcore_rest_ca",
+    languages=["de", "uk"],
+    forms=[RestCAProfile],
+)
+
+if __name__ == "__main__":
+    FILES.update()
+    faults = FILES.faults()
+    for fault in faults:
+        print(fault)
+    sys.exit(1 if faults else 0)
