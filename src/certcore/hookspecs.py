@@ -13,7 +13,7 @@ asks for a version which this certcore does not have is left out; without it a p
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pluggy
 
@@ -55,7 +55,7 @@ hookspec = pluggy.HookspecMarker("certcore")
 
 
 @hookspec
-def certcore_ca_modules() -> Iterable[CAModule]:  # type: ignore[empty-body]
+def certcore_ca_modules() -> Iterable[CAModule[Any, Any]]:  # type: ignore[empty-body]
     """Register CA modules: return one object per module. One module serves many CA profiles.
 
     It is asked once, when the plugin is loaded, and each module is checked then: its name, title and forms, the

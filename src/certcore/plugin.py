@@ -7,16 +7,15 @@ one is complete: a policy, an observer, and a CA module that waits for a person:
 
     from attrs import frozen
     from certcore.hints import Level, Message, Notice
-    from certcore.plugin import CAModule, Event, EventKind, Permission, Waiting, WaitingFor, form, hookimpl
+    from certcore.plugin import CAModule, Event, EventKind, NoSettings, Permission, Waiting, WaitingFor, form, hookimpl
 
     @frozen(kw_only=True)
     class DeskProfile:
         desk: str = form.text("Who issues", default="the desk")
 
-    class DeskCA(CAModule):
+    class DeskCA(CAModule[DeskProfile, NoSettings]):
         name = "desk"
         title = "Issued by hand"
-        profile_type = DeskProfile
 
         def advance(self, work):
             look_again = work.environment.now() + timedelta(hours=1)

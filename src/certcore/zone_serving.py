@@ -102,7 +102,7 @@ def serve_zones(  # noqa: PLR0913 - each is one option of `certcore dns serve`
         return [
             read_settings(
                 name,
-                cast("CAModule", ca_module).profile_type,
+                cast("CAModule[Any, Any]", ca_module).profile_type,
                 {**authority.settings, **dict.fromkeys(authority.secrets_set, _UNREAD)},
             )
             for authority in authorities

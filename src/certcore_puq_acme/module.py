@@ -32,11 +32,18 @@ from certcore.ports.ca_module import (
     CheckReport,
     Documents,
     StepResult,
+    SupportsCheck,
+    SupportsCleanUp,
+    SupportsDeletion,
+    SupportsDiagnosis,
+    SupportsPreflight,
+    SupportsRenewalInfo,
+    SupportsRevocation,
 )
-from certcore.ports.dns import DnsServer, Zone, ZoneSource
+from certcore.ports.dns import DnsServer, ServesZones, Zone, ZoneSource
 from certcore.ports.environment import Environment
-from certcore.ports.module_actions import ProfileAction
-from certcore.ports.module_budgets import BudgetUse
+from certcore.ports.module_actions import ProfileAction, SupportsActions
+from certcore.ports.module_budgets import BudgetUse, SupportsBudgets
 from certcore_puq_acme.accounts.actions import profile_actions, run_action
 from certcore_puq_acme.accounts.known_directory import known_directory
 from certcore_puq_acme.accounts.own_account_form import check_consent, with_own_account
@@ -62,7 +69,19 @@ __all__ = ["PuqAcme", "served_zones"]
 _MAX_NAME: Final = 253
 
 
-class PuqAcme(CAModule[PuqAcmeProfile, PuqAcmeSettings]):
+class PuqAcme(
+    CAModule[PuqAcmeProfile, PuqAcmeSettings],
+    SupportsActions,
+    SupportsBudgets,
+    SupportsCheck,
+    SupportsCleanUp,
+    SupportsDeletion,
+    SupportsDiagnosis,
+    SupportsPreflight,
+    SupportsRenewalInfo,
+    SupportsRevocation,
+    ServesZones,
+):
     """Certificates from any ACME CA (RFC 8555), validated with dns-01 through one CNAME into the tech zone.
 
     Args:

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from certcore.hookspecs import hookimpl
-from certcore.ports.ca_module import CAModule
 from certcore.translations import Catalogue
 from certcore_puq_acme.module import PuqAcme
 
@@ -14,7 +13,7 @@ __all__ = ["certcore_ca_modules", "certcore_catalogues"]
 
 
 @hookimpl
-def certcore_ca_modules() -> Iterable[CAModule]:
+def certcore_ca_modules() -> Iterable[PuqAcme]:
     """Register the module ``puq_acme``."""
     return [PuqAcme()]
 

@@ -1,7 +1,7 @@
 from datetime import timedelta
 
 from certcore import CertCore
-from certcore.plugin import CAModule, NoSettings, SigningCA, SigningPendingError, hookimpl
+from certcore.plugin import NoSettings, SigningCA, SigningPendingError, hookimpl
 
 
 class PaperCA(SigningCA[NoSettings, NoSettings]):
@@ -14,7 +14,7 @@ class PaperCA(SigningCA[NoSettings, NoSettings]):
 
 class Plugin:
     @hookimpl
-    def certcore_ca_modules(self) -> list[CAModule]:
+    def certcore_ca_modules(self) -> list[PaperCA]:
         return [PaperCA()]
 
 

@@ -37,7 +37,6 @@ class DeskCA(CAModule[DeskProfile, NoSettings]):
 
     name = "front_desk"
     title = "Front desk"
-    profile_type = DeskProfile
 
     def advance(self, work: Work[DeskProfile, NoSettings]) -> StepResult:
         """It is always at work, but for what it refuses."""
@@ -59,7 +58,7 @@ class FrontDesk:
     """The plugin that brings `DeskCA`."""
 
     @hookimpl
-    def certcore_ca_modules(self) -> Sequence[CAModule]:
+    def certcore_ca_modules(self) -> Sequence[DeskCA]:
         """Its CA modules."""
         return [DeskCA()]
 

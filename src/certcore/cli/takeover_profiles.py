@@ -94,7 +94,7 @@ def add_command(core: CertCore, directory_url: str, server: str, email: str) -> 
     return ""
 
 
-def _leading_to(module: CAModule, form: Sequence[FormField], url: str) -> dict[str, str] | None:
+def _leading_to(module: CAModule[Any, Any], form: Sequence[FormField], url: str) -> dict[str, str] | None:
     """The settings that make a profile of this module use a directory; None when there are none."""
     names = {field.name for field in form}
     needed = {field.name: _PLACEHOLDER for field in form if field.required and field.kind is not FieldKind.CHOICE}
@@ -106,7 +106,7 @@ def _leading_to(module: CAModule, form: Sequence[FormField], url: str) -> dict[s
     return None
 
 
-def _directory(module: CAModule | None, settings: Mapping[str, Any]) -> str:
+def _directory(module: CAModule[Any, Any] | None, settings: Mapping[str, Any]) -> str:
     """The ACME directory of a profile with these settings: the attribute ``directory`` of its settings class."""
     if module is None:
         return ""

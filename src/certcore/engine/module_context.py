@@ -102,7 +102,7 @@ class Contexts:
         """See `certcore.forks`."""
         object.__setattr__(self, "_lock", threading.Lock())
 
-    def documents(self, module: CAModule, step: OpenStep | None = None) -> Documents:
+    def documents(self, module: CAModule[Any, Any], step: OpenStep | None = None) -> Documents:
         """The module's own store; for a step, what is written is refused once the step's lease is lost."""
         return StoredDocuments(self.storage, self.vault, module.name, step)
 
@@ -144,7 +144,9 @@ class Contexts:
         with self._lock:
             self._profiles.pop(authority_id, None)
 
-    def context(self, authority: CertificateAuthority, step: OpenStep | None = None) -> tuple[CAModule, ModuleContext]:
+    def context(
+        self, authority: CertificateAuthority, step: OpenStep | None = None
+    ) -> tuple[CAModule[Any, Any], ModuleContext]:
         """The module of a profile and the context of its calls."""
         module = self.plugins.module(authority.module)
         return module, ModuleContext(
@@ -184,7 +186,7 @@ class Contexts:
         cursor = None if is_last else Position.of(items[-1], SortKey.DOMAIN).cursor(SortKey.DOMAIN, descending=False)
         return Page(items=items, next_cursor=cursor)
 
-    def settings(self, module: CAModule, authority: CertificateAuthority, certificate: Certificate) -> Any:
+    def settings(self, module: CAModule[Any, Any], authority: CertificateAuthority, certificate: Certificate) -> Any:
         """The certificate's module settings; settings of another module are ignored.
 
         Raises:
@@ -205,7 +207,7 @@ class Contexts:
         active: Issuance | None = None,
         step: OpenStep | None = None,
         orders: OrderLimit | None = None,
-    ) -> tuple[CAModule, Work]:
+    ) -> tuple[CAModule[Any, Any], Work]:
         """The module of a profile and the `Work` for one issuance."""
         module, context = self.context(authority, step)
         return module, Work(

@@ -56,15 +56,22 @@ __all__ = [
 if TYPE_CHECKING:
     from typing_extensions import TypeVar  # of the type checker itself; with defaults, as PEP 696 has them
 
-    #: The attrs class of a CA profile.
-    AuthoritySettings = TypeVar("AuthoritySettings", default=Any)
-    #: The attrs class of what a certificate is asked besides.
-    CertificateSettings = TypeVar("CertificateSettings", default=Any)
+    #: What calls are annotated with: ``Work`` alone is ``Work[Any, Any]``.
+    AnyAuthoritySettings = TypeVar("AnyAuthoritySettings", default=Any)
+    AnyCertificateSettings = TypeVar("AnyCertificateSettings", default=Any)
 else:
     from typing import TypeVar
 
-    AuthoritySettings = TypeVar("AuthoritySettings")
-    CertificateSettings = TypeVar("CertificateSettings")
+    AnyAuthoritySettings = TypeVar("AnyAuthoritySettings")
+    AnyCertificateSettings = TypeVar("AnyCertificateSettings")
+
+# What modules inherit from has no defaults, so that a strict type checker asks for both types. A module that names
+# none, and forgets ``profile_type``, would only be refused when it is loaded.
+
+#: The attrs class of a CA profile.
+AuthoritySettings = TypeVar("AuthoritySettings")
+#: The attrs class of what a certificate is asked besides.
+CertificateSettings = TypeVar("CertificateSettings")
 
 
 @frozen
@@ -85,13 +92,13 @@ def _none_wait(_after: str | None) -> Page:
 
 
 @frozen(kw_only=True)
-class ModuleContext(Generic[AuthoritySettings]):
+class ModuleContext(Generic[AnyAuthoritySettings]):
     """What every call into a module gets; ``ModuleContext[MyProfile]`` has ``profile: MyProfile``."""
 
     #: The CA profile's id: what profile-wide documents are keyed by.
     authority_id: str
     #: The profile, an instance of the module's ``profile_type``, its secrets opened.
-    profile: AuthoritySettings
+    profile: AnyAuthoritySettings
     documents: Documents
     environment: Environment
     #: The owner of the certificate that the call is about; empty for none, and where it is about the profile.
@@ -109,7 +116,7 @@ class ModuleContext(Generic[AuthoritySettings]):
 
 
 @frozen(kw_only=True)
-class Work(ModuleContext[AuthoritySettings], Generic[AuthoritySettings, CertificateSettings]):
+class Work(ModuleContext[AnyAuthoritySettings], Generic[AnyAuthoritySettings, AnyCertificateSettings]):
     """One issuance to advance by one step.
 
     The certificate signing request is ``issuance.csr_pem``; ``cryptography.x509.load_pem_x509_csr`` reads it.
@@ -118,7 +125,7 @@ class Work(ModuleContext[AuthoritySettings], Generic[AuthoritySettings, Certific
     certificate: Certificate
     issuance: Issuance
     #: The certificate's own settings, an instance of the module's ``certificate_type``.
-    settings: CertificateSettings
+    settings: AnyCertificateSettings
     #: The issuance whose leaf is in service, which this one will replace; None without one.
     active: Issuance | None = None
     #: How many orders this issuance may place with the CA now. The engine bounds them for each certificate (see
@@ -220,6 +227,9 @@ class CAModule(ABC, Generic[AuthoritySettings, CertificateSettings]):
 
     The two types are attrs classes, their fields made with `certcore.plugin.form`: the settings of a CA profile, and
     the settings of a certificate. They become `profile_type` and `certificate_type`.
+
+    Inherit from the protocols of the powers that the module has, too (`SupportsRevocation` and so on): a type checker
+    then compares their methods with what certcore calls, and Python makes no object of a class that lacks one of them.
 
     Methods MUST be thread-safe. They are called with frozen values, and what they want to keep they return.
     What a module keeps in memory MUST be its process's own after a fork, see `certcore.forks`.
@@ -339,6 +349,7 @@ class CheckReport:
 class SupportsCheck(Protocol):
     """A module that can test a profile against the real CA ("Save and Test")."""
 
+    @abstractmethod
     def check(self, context: ModuleContext) -> CheckReport:
         """Try what issuance will need. MUST NOT raise for a CA that is down or refuses: that is a report.
 
@@ -352,6 +363,7 @@ class SupportsCheck(Protocol):
 class SupportsDiagnosis(Protocol):
     """A module that can say, before any certificate exists, what would keep names from being validated."""
 
+    @abstractmethod
     def diagnose(self, names: Sequence[DnsName], context: ModuleContext, *, thorough: bool) -> Sequence[Finding]:
         """Look at the names as if a certificate for them were requested now. MUST NOT ask the CA for anything.
 
@@ -371,10 +383,12 @@ class SupportsDiagnosis(Protocol):
 class SupportsPreflight(Protocol):
     """A module that can say of a certificate in service whether its renewal could succeed now."""
 
+    @abstractmethod
     def wants_preflights(self, context: ModuleContext) -> bool:
         """Whether the certificates of this CA profile are checked regularly. MUST NOT touch the network."""
         ...
 
+    @abstractmethod
     def preflight(self, work: Work) -> Readiness:
         """Look as if the certificate were renewed now, while no issuance is under way.
 
@@ -395,6 +409,7 @@ class SupportsPreflight(Protocol):
 class SupportsCleanUp(Protocol):
     """A module that holds something outside while an issuance runs (TXT values), and takes it back."""
 
+    @abstractmethod
     def clean_up(self, work: Work) -> datetime | None:
         """Take back what this issuance holds; MUST be harmless when done twice or when there is nothing.
 
@@ -411,6 +426,7 @@ class SupportsDeletion(Protocol):
     Without it a certificate is not deleted while `SupportsCleanUp.clean_up` asks to be called again.
     """
 
+    @abstractmethod
     def certificate_deleted(self, certificate: Certificate, context: ModuleContext) -> None:
         """A certificate is being deleted; it is called after `clean_up` was, and never again for the certificate.
 
@@ -432,6 +448,7 @@ class SupportsDeletion(Protocol):
 class SupportsRevocation(Protocol):
     """A module whose CA can be asked to revoke a certificate."""
 
+    @abstractmethod
     def revoke(
         self,
         issuance: Issuance,
@@ -463,6 +480,7 @@ class SupportsRevocation(Protocol):
 class SupportsRenewalInfo(Protocol):
     """A module whose CA says when it wants a leaf to be renewed (RFC 9773)."""
 
+    @abstractmethod
     def renewal_info(self, issuance: Issuance, context: ModuleContext) -> SuggestedWindow | None:
         """Ask the CA. It is called at the times that its last answer asked for.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
@@ -143,6 +144,7 @@ class DnsServer(Protocol):
 class ServesZones(Protocol):
     """A CA module that brings its own authoritative DNS server."""
 
+    @abstractmethod
     def dns_server(
         self,
         *,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, Generic, Protocol, runtime_checkable
 
@@ -12,7 +13,7 @@ from certcore.model.hints import Message
 from certcore.model.issuance import Issuance
 from certcore.model.permissions import Permission
 from certcore.model.views import CertificateView
-from certcore.ports.ca_module import AuthoritySettings, CertificateSettings, ModuleContext, NoSettings
+from certcore.ports.ca_module import AnyAuthoritySettings, AnyCertificateSettings, ModuleContext, NoSettings
 
 __all__ = [
     "ActionDone",
@@ -45,10 +46,12 @@ class ProfileAction:
 class SupportsActions(Protocol):
     """A module with actions on its CA profiles."""
 
+    @abstractmethod
     def profile_actions(self, context: ModuleContext) -> Sequence[ProfileAction]:
         """What can be done with this profile now, at most 30 actions. MUST NOT touch the network."""
         ...
 
+    @abstractmethod
     def run_action(self, name: str, values: Any, context: ModuleContext, *, actor: str) -> Message:
         """Do it; this may talk to the CA. MUST be safe to repeat after a crash in the middle.
 
@@ -86,7 +89,7 @@ class CertificateAction:
 
 
 @frozen(kw_only=True)
-class ActionWork(ModuleContext[AuthoritySettings], Generic[AuthoritySettings, CertificateSettings]):
+class ActionWork(ModuleContext[AnyAuthoritySettings], Generic[AnyAuthoritySettings, AnyCertificateSettings]):
     """A certificate on which an action runs: what `certcore.plugin.Work` is for a step.
 
     No step of the certificate runs at the same time. `documents.with_outcome` is stored together with the outcome.
@@ -96,7 +99,7 @@ class ActionWork(ModuleContext[AuthoritySettings], Generic[AuthoritySettings, Ce
     #: The issuance under way, or the last one if it failed; None without one.
     issuance: Issuance | None
     #: The certificate's own settings, an instance of the module's ``certificate_type``.
-    settings: CertificateSettings
+    settings: AnyCertificateSettings
     #: The issuance whose leaf is in service; None without one.
     active: Issuance | None = None
 
@@ -136,6 +139,7 @@ ActionResult = ActionDone | ActionRefused
 class SupportsCertificateActions(Protocol):
     """A module with actions on the pages of its certificates."""
 
+    @abstractmethod
     def certificate_actions(self, view: CertificateView, context: ModuleContext) -> Sequence[CertificateAction]:
         """What can be done with this certificate now, at most 30 actions. MUST NOT touch the network.
 
@@ -143,6 +147,7 @@ class SupportsCertificateActions(Protocol):
         """
         ...
 
+    @abstractmethod
     def run_certificate_action(self, name: str, values: Any, work: ActionWork, *, actor: str) -> ActionResult:
         """Do it; this may talk to the CA. MUST be safe to repeat after a crash in the middle.
 

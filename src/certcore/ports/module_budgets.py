@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
@@ -29,6 +30,7 @@ class BudgetUse:
 class SupportsBudgets(Protocol):
     """A module that counts how much of the limits of a CA is used."""
 
+    @abstractmethod
     def budgets(self, context: ModuleContext) -> Sequence[BudgetUse]:
         """The limits of a CA profile, at most 20. MUST NOT touch the network: metrics ask for it often."""
         ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
@@ -32,10 +33,12 @@ class ModuleFile:
 class SupportsFiles(Protocol):
     """A module that hands out files. At most 20 files of 10 MiB together are taken from one call."""
 
+    @abstractmethod
     def profile_files(self, context: ModuleContext) -> Sequence[ModuleFile]:
         """The files of a CA profile: its root, its CRL. SHOULD NOT touch the network."""
         ...
 
+    @abstractmethod
     def certificate_files(self, view: CertificateView, context: ModuleContext) -> Sequence[ModuleFile]:
         """The files of a certificate: a contract, say. SHOULD NOT touch the network."""
         ...

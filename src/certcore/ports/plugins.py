@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 from attrs import field, frozen
 
@@ -114,7 +114,7 @@ class Plugins(Protocol):
     """The plugins of one CertCore. MUST be thread-safe, and MUST let no exception of a plugin through as it is."""
 
     @property
-    def modules(self) -> Mapping[str, CAModule]:
+    def modules(self) -> Mapping[str, CAModule[Any, Any]]:
         """The CA modules by name."""
         ...
 
@@ -138,7 +138,7 @@ class Plugins(Protocol):
         """The names of the plugins that want to learn of events, in the order of registration."""
         ...
 
-    def module(self, name: str) -> CAModule:
+    def module(self, name: str) -> CAModule[Any, Any]:
         """A CA module by its name.
 
         Raises:

@@ -25,6 +25,8 @@ from certcore.model.usual_hints import usual_hints
 from certcore.model.views import CertificateView
 from certcore.model.waiting_for import WaitingFor
 from certcore.ports.ca_module import (
+    AnyAuthoritySettings,
+    AnyCertificateSettings,
     AuthoritySettings,
     CAModule,
     CertificateSettings,
@@ -95,7 +97,7 @@ class SigningRefusedError(CertCoreError):
 
 
 @frozen(kw_only=True)
-class SigningContext(ModuleContext[AuthoritySettings], Generic[AuthoritySettings, CertificateSettings]):
+class SigningContext(ModuleContext[AnyAuthoritySettings], Generic[AnyAuthoritySettings, AnyCertificateSettings]):
     """What `SigningCA.sign` gets beside the CSR; ``SigningContext[MyProfile, NoSettings]`` has ``profile: MyProfile``.
 
     ``documents`` is the module's store, with `Documents.seal` and `Documents.unseal` for secrets; ``environment`` is
@@ -105,7 +107,7 @@ class SigningContext(ModuleContext[AuthoritySettings], Generic[AuthoritySettings
     #: The names to sign for, as A-labels with `DnsName.ascii`. The CSR asks for exactly these.
     names: tuple[DnsName, ...]
     #: The certificate's own settings, an instance of the module's ``certificate_type``.
-    settings: CertificateSettings
+    settings: AnyCertificateSettings
     certificate: Certificate
     #: The issuance under way. Its ``id`` is the same in every call for one CSR: use it as the ID of the request, so
     #: that a call which is repeated after a crash gets the leaf that is signed already.
@@ -213,8 +215,8 @@ class SigningCA(CAModule[AuthoritySettings, CertificateSettings], Generic[Author
 
 
 def _context(
-    work: Work[AuthoritySettings, CertificateSettings],
-) -> SigningContext[AuthoritySettings, CertificateSettings]:
+    work: Work[AnyAuthoritySettings, AnyCertificateSettings],
+) -> SigningContext[AnyAuthoritySettings, AnyCertificateSettings]:
     return SigningContext(
         **{field.name: getattr(work, field.name) for field in fields(ModuleContext)},
         names=work.issuance.names,

@@ -36,7 +36,7 @@ __all__ = ["Authorities"]
 class Authorities(AuthorityForms):
     """The CA profiles of this store."""
 
-    def modules(self) -> Mapping[str, CAModule]:
+    def modules(self) -> Mapping[str, CAModule[Any, Any]]:
         """The CA modules that are loaded, by name."""
         return self._contexts.plugins.modules
 
@@ -195,12 +195,12 @@ class Authorities(AuthorityForms):
             raise InUseError(error.kind, error.name, error.users if lists_all else ()) from None
         self._contexts.forget(authority_id)
 
-    def _opened(self, authority: CertificateAuthority) -> tuple[str, CAModule, ModuleContext]:
+    def _opened(self, authority: CertificateAuthority) -> tuple[str, CAModule[Any, Any], ModuleContext]:
         """The name of a profile's module, the module, and the context for its calls."""
         return authority.module, *self._contexts.context(authority)
 
     @staticmethod
-    def _actions(name: str, module: CAModule, context: ModuleContext) -> Sequence[ProfileAction]:
+    def _actions(name: str, module: CAModule[Any, Any], context: ModuleContext) -> Sequence[ProfileAction]:
         if not isinstance(module, SupportsActions):
             return ()
         actions: Sequence[ProfileAction] = call_plugin(

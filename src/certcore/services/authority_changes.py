@@ -169,7 +169,9 @@ class AuthorityChanges:
         )
         return changed, secrets
 
-    def _settings(self, module: CAModule, values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Secret]]:
+    def _settings(
+        self, module: CAModule[Any, Any], values: Mapping[str, Any]
+    ) -> tuple[dict[str, Any], dict[str, Secret]]:
         """Validate settings, and separate plain JSON from secrets."""
         refuse_unstorable(values)
         profile: object = read_settings(module.name, module.profile_type, values)

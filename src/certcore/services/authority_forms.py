@@ -177,7 +177,7 @@ class AuthorityForms(AuthorityChanges):
             raise InvalidInputError("module", Message("form.required", "is required."), advice=advice)
         return loaded[0]
 
-    def _form_of(self, module: CAModule, stored: CertificateAuthority | None) -> Sequence[FormField]:
+    def _form_of(self, module: CAModule[Any, Any], stored: CertificateAuthority | None) -> Sequence[FormField]:
         """The module's fields; those of its class for a profile that the module does not take any more."""
         if stored is not None:
             try:

@@ -181,7 +181,7 @@ def _check_fallbacks(transaction: Transaction, certificate: Certificate) -> None
 
 
 def _refuse_old_consents(
-    module: CAModule, before: Certificate, after: Certificate, filled_in: Mapping[str, Any] | None
+    module: CAModule[Any, Any], before: Certificate, after: Certificate, filled_in: Mapping[str, Any] | None
 ) -> None:
     old, new = (
         {**certificate.module_data, "authority": certificate.authority_id, "fallbacks": certificate.fallbacks}

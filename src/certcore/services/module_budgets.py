@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from certcore.model.plugin_calls import call_plugin
 from certcore.model.plugin_results import UnexpectedResultError, conform
@@ -17,7 +17,7 @@ _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _MOST: Final = 20
 
 
-def module_budgets(name: str, module: CAModule, context: ModuleContext) -> Sequence[BudgetUse]:
+def module_budgets(name: str, module: CAModule[Any, Any], context: ModuleContext) -> Sequence[BudgetUse]:
     """The limits of a CA profile with their use; empty where its module counts none.
 
     Raises:

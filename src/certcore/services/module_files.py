@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from certcore.engine.module_context import secrets_in
 from certcore.model.export import is_safe_file_name
@@ -28,7 +28,7 @@ _SHORTEST_SECRET: Final = 8
 _PRIVATE_KEY: Final = b"PRIVATE KEY-----"
 
 
-def profile_files(name: str, module: CAModule, context: ModuleContext) -> Sequence[ModuleFile]:
+def profile_files(name: str, module: CAModule[Any, Any], context: ModuleContext) -> Sequence[ModuleFile]:
     """The files of a CA profile; empty where its module hands out none.
 
     Raises:
@@ -42,7 +42,7 @@ def profile_files(name: str, module: CAModule, context: ModuleContext) -> Sequen
 
 
 def certificate_files(
-    name: str, module: CAModule, view: CertificateView, context: ModuleContext
+    name: str, module: CAModule[Any, Any], view: CertificateView, context: ModuleContext
 ) -> Sequence[ModuleFile]:
     """The files of a certificate; empty where its module hands out none.
 

@@ -38,7 +38,7 @@ class ModuleHarness:
     def _contexts(self) -> Contexts:
         return self.core._engine.contexts  # noqa: SLF001 - the kit is part of certcore; a panel has no use for it
 
-    def module(self, name: str) -> CAModule:
+    def module(self, name: str) -> CAModule[Any, Any]:
         """The CA module of this name.
 
         Raises:

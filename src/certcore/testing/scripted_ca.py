@@ -384,6 +384,6 @@ class _Plugin:
     ca: ScriptedCA
 
     @hookimpl
-    def certcore_ca_modules(self) -> Iterable[CAModule]:
+    def certcore_ca_modules(self) -> Iterable[CAModule[Any, Any]]:
         """Register the scripted CA."""
         return [self.ca]

@@ -29,6 +29,8 @@ from certcore.plugin import (
     Problem,
     Retry,
     StepResult,
+    SupportsCertificateActions,
+    SupportsFiles,
     Waiting,
     WaitingFor,
     Work,
@@ -98,7 +100,7 @@ class Refusal:
     reason: str = form.text("Reason", maximum=300, help="The owner of the certificate reads it.")
 
 
-class ManualCA(CAModule[ManualCAProfile, NoSettings]):
+class ManualCA(CAModule[ManualCAProfile, NoSettings], SupportsCertificateActions, SupportsFiles):
     """Waits for a person who carries the CSR to a CA and brings the chain back.
 
     Nothing is validated here: whoever uploads the chain, and the CA, decide whether the owner gets the names.

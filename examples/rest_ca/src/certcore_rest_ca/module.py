@@ -30,6 +30,9 @@ from certcore.plugin import (
     RevocationReason,
     Secret,
     StepResult,
+    SupportsCheck,
+    SupportsCleanUp,
+    SupportsRevocation,
     Waiting,
     WaitingFor,
     Work,
@@ -102,7 +105,7 @@ class RestCAProfile:
         return RestClient(url=self.url, token=self.token, roots_pem=self.trusted_roots)
 
 
-class RestCA(CAModule[RestCAProfile, NoSettings]):
+class RestCA(CAModule[RestCAProfile, NoSettings], SupportsCleanUp, SupportsRevocation, SupportsCheck):
     """Orders at a CA that approves each request.
 
     The name of an order is made of the issuance's id, so a step that is repeated after a crash finds its order instead

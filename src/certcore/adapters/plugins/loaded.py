@@ -87,7 +87,7 @@ class LoadedPlugins:
 
     #: In the order of registration.
     plugins: Sequence[LoadedPlugin] = field(repr=False)
-    modules: Mapping[str, CAModule]
+    modules: Mapping[str, CAModule[Any, Any]]
     formats: Sequence[ExportFormat] = field(repr=False)
     #: The writers of TXT values, by name.
     zone_writers: Mapping[str, ZoneWriter] = field(repr=False)
@@ -114,7 +114,7 @@ class LoadedPlugins:
         """The names of the plugins that implement ``certcore_on_event``."""
         return tuple(plugin.name for plugin in self._with("certcore_on_event"))
 
-    def module(self, name: str) -> CAModule:
+    def module(self, name: str) -> CAModule[Any, Any]:
         """A CA module by its name.
 
         Raises:

@@ -160,9 +160,9 @@ class Loader:
                 raise PluginLoadError(refusal, Message("plugin.load.own_name", "Give it a `name` of its own."))
             self._add(plugin, name, HANDED_IN, is_own=False)
 
-    def modules(self) -> Mapping[str, CAModule]:
+    def modules(self) -> Mapping[str, CAModule[Any, Any]]:
         """The CA modules, by name; the first that has a name keeps it."""
-        modules: dict[str, CAModule] = {}
+        modules: dict[str, CAModule[Any, Any]] = {}
         holders: dict[str, LoadedPlugin] = {}
         for plugin, offered in self._offered("certcore_ca_modules"):
             with self._contained(plugin.name, _NO_MODULE):

@@ -82,7 +82,7 @@ LISTS: Final = frozenset(
 )
 
 
-def check_module(module: object) -> CAModule:
+def check_module(module: object) -> CAModule[Any, Any]:
     """A CA module that can work, as far as that can be seen.
 
     Raises:
@@ -117,7 +117,7 @@ def check_module(module: object) -> CAModule:
     _check_methods(name, known)
     _check_powers(name, known)
     _check_needs_clean_up(name, known)
-    checked: CAModule = known
+    checked: CAModule[Any, Any] = known
     return checked
 
 

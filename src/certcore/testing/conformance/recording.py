@@ -227,7 +227,7 @@ class Recorder:
         return call
 
 
-def recorded(module: CAModule, recorder: Recorder) -> CAModule:
+def recorded(module: CAModule[Any, Any], recorder: Recorder) -> CAModule[Any, Any]:
     """A stand-in for a module, of a class that inherits from the module's: every call is recorded, then passed on."""
     kind = type(module)
 
@@ -244,7 +244,7 @@ def recorded(module: CAModule, recorder: Recorder) -> CAModule:
         if hasattr(module, name)
     }
     namespace = {**methods, **attributes, "__getattr__": lambda _self, name: getattr(module, name)}
-    stand_in: CAModule = object.__new__(type(kind.__name__, (kind,), namespace))
+    stand_in: CAModule[Any, Any] = object.__new__(type(kind.__name__, (kind,), namespace))
     return stand_in
 
 

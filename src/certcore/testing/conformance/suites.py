@@ -183,11 +183,11 @@ def _installed(name: str) -> ModuleSetup:
 class _Registered:
     """A plugin with one CA module."""
 
-    def __init__(self, module: CAModule) -> None:
+    def __init__(self, module: CAModule[Any, Any]) -> None:
         self.name = f"plugin of {module.name}"
         self._module = module
 
     @hookimpl
-    def certcore_ca_modules(self) -> Sequence[CAModule]:
+    def certcore_ca_modules(self) -> Sequence[CAModule[Any, Any]]:
         """The module."""
         return [self._module]

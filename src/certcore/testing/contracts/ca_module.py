@@ -108,7 +108,7 @@ class CAModuleContract:
     # -- what the tests are made of -------------------------------------------------------------------------------
 
     @pytest.fixture
-    def module(self, core: CertCore) -> CAModule:
+    def module(self, core: CertCore) -> CAModule[Any, Any]:
         """The module under test."""
         assert not core.plugin_failures, [f"{failure.reason} {failure.advice}" for failure in core.plugin_failures]
         return core.authorities.modules()[self.module_name]
@@ -157,7 +157,7 @@ class CAModuleContract:
 
     # -- what it is -----------------------------------------------------------------------------------------------
 
-    def test_it_says_what_it_is(self, module: CAModule) -> None:
+    def test_it_says_what_it_is(self, module: CAModule[Any, Any]) -> None:
         """Name, title and both attrs classes are there, and every field of the forms has a JSON form."""
         assert re.fullmatch(r"[a-z][a-z0-9_]{0,39}", module.name)
         assert module.name == self.module_name
@@ -185,7 +185,7 @@ class CAModuleContract:
             assert caught.value.field == field
         assert core.authorities.list() == []
 
-    def test_it_can_be_checked(self, core: CertCore, module: CAModule, authority_id: str) -> None:
+    def test_it_can_be_checked(self, core: CertCore, module: CAModule[Any, Any], authority_id: str) -> None:
         """The test of a profile that works has no failures."""
         report = core.authorities.check(authority_id)
         assert isinstance(report, CheckReport)
@@ -266,7 +266,7 @@ class CAModuleContract:
         self.issued(core, certificate_id)
         assert self.held_outside(core) == 0
 
-    def test_cleaning_up_can_be_repeated(self, core: CertCore, module: CAModule, authority_id: str) -> None:
+    def test_cleaning_up_can_be_repeated(self, core: CertCore, module: CAModule[Any, Any], authority_id: str) -> None:
         """Cleaning up again, or without anything to clean up, is not an error."""
         certificate_id = self.requested(core, authority_id)
         if isinstance(module, SupportsCleanUp):
@@ -278,7 +278,7 @@ class CAModuleContract:
             assert module.clean_up(evolve(work, issuance=done)) is None
         assert self.held_outside(core) == 0
 
-    def test_revoking_can_be_repeated(self, core: CertCore, module: CAModule, authority_id: str) -> None:
+    def test_revoking_can_be_repeated(self, core: CertCore, module: CAModule[Any, Any], authority_id: str) -> None:
         """A leaf that is revoked already is no error: the process may have died before it could store the answer."""
         if not isinstance(module, SupportsRevocation):
             return
@@ -290,7 +290,9 @@ class CAModuleContract:
             module.revoke(view.active, RevocationReason.SUPERSEDED, lambda: None, context)
         assert core.certificates.revoke(certificate_id.id, reason=RevocationReason.SUPERSEDED).status is Status.REVOKED
 
-    def test_the_ca_can_be_asked_about_renewals(self, core: CertCore, module: CAModule, authority_id: str) -> None:
+    def test_the_ca_can_be_asked_about_renewals(
+        self, core: CertCore, module: CAModule[Any, Any], authority_id: str
+    ) -> None:
         """A module with renewal information has some, or none, about a leaf that it has issued."""
         if not isinstance(module, SupportsRenewalInfo):
             return
@@ -300,7 +302,7 @@ class CAModuleContract:
         kind = SuggestedWindow | None
         call_plugin(module.name, "renewal_info", module.renewal_info, view.active, context, returns=kind)
 
-    def test_a_preflight_holds_nothing(self, core: CertCore, module: CAModule, authority_id: str) -> None:
+    def test_a_preflight_holds_nothing(self, core: CertCore, module: CAModule[Any, Any], authority_id: str) -> None:
         """Looking ahead says yes or no of a leaf in service, again and again, and begins and holds nothing."""
         if not isinstance(module, SupportsPreflight):
             return
@@ -342,7 +344,7 @@ class CAModuleContract:
             assert leaf.names == (domain,)
         assert len({core.certificates.view(certificate_id).leaf for certificate_id in ids}) == len(ids)
 
-    def test_hints_for_every_status(self, core: CertCore, module: CAModule, authority_id: str) -> None:
+    def test_hints_for_every_status(self, core: CertCore, module: CAModule[Any, Any], authority_id: str) -> None:
         """Whatever the status is, the hints are values with a JSON form and without key material."""
         certificate_id = self.requested(core, authority_id)
         self.issued(core, certificate_id)
@@ -359,7 +361,7 @@ class CAModuleContract:
                 assert not any(secret in text for secret in secrets)
                 assert "PRIVATE KEY" not in text
 
-    def test_actions_in_hints_are_possible(self, core: CertCore, module: CAModule, authority_id: str) -> None:
+    def test_actions_in_hints_are_possible(self, core: CertCore, module: CAModule[Any, Any], authority_id: str) -> None:
         """A button that is shown is one that works in this status, or an action that the module itself offers now."""
         certificate_id = self.requested(core, authority_id)
         context = ModuleHarness(core).context(authority_id)

@@ -46,9 +46,9 @@ class Trial:
     core: CertCore
     environment: FrozenEnvironment
     #: The module itself.
-    module: CAModule
+    module: CAModule[Any, Any]
     #: The module behind the recorder.
-    stand_in: CAModule
+    stand_in: CAModule[Any, Any]
     recorder: Recorder
     authority_id: str = ""
 
@@ -199,7 +199,7 @@ class ModuleEvidence:
         return load_plugins([self.setup.plugin, *self.setup.more_plugins], installed=False)
 
     @cached_property
-    def module(self) -> CAModule:
+    def module(self) -> CAModule[Any, Any]:
         """The module under test.
 
         Raises:

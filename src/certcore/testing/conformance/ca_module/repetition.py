@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from certcore.errors import CertCoreError
 from certcore.model.lifecycle import Status
@@ -58,11 +58,11 @@ def _orders_once(evidence: ModuleEvidence) -> None:
     require(placed <= 1, f"{placed} orders were placed for one issuance, because steps were repeated.")
 
 
-def _object_memory(module: CAModule) -> list[Memory]:
+def _object_memory(module: CAModule[Any, Any]) -> list[Memory]:
     return [Memory.of_object(module)]
 
 
-def _global_memory(module: CAModule) -> list[Memory]:
+def _global_memory(module: CAModule[Any, Any]) -> list[Memory]:
     """What the module's classes and their Python modules keep in containers and counters."""
     memories = []
     for kind in type(module).__mro__:
@@ -79,7 +79,9 @@ def _global_memory(module: CAModule) -> list[Memory]:
     return memories
 
 
-def _in_new_process(evidence: ModuleEvidence, memories: Callable[[CAModule], list[Memory]], forgotten: str) -> None:
+def _in_new_process(
+    evidence: ModuleEvidence, memories: Callable[[CAModule[Any, Any]], list[Memory]], forgotten: str
+) -> None:
     trial = evidence.trial()
     pristine = memories(trial.module)
     certificate_id = trial.requested()

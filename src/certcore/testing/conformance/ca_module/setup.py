@@ -55,7 +55,7 @@ class ModuleSetup:
     #: How many seconds, on the real clock, a call may take.
     longest_call: float = 10.0
 
-    def offered(self) -> tuple[CAModule, ...]:
+    def offered(self) -> tuple[CAModule[Any, Any], ...]:
         """The CA modules that the plugin registers, as they are."""
         hook = getattr(self.plugin, "certcore_ca_modules", None)
         return tuple(hook()) if hook is not None else ()
