@@ -148,7 +148,14 @@ _FOR_PLUGINS = [
     "ports/signing_ca",
 ]
 #: Of a store and a vault, which no plugin has to do with; and type variables.
-_NOT_FOR_PLUGINS = {"AuthoritySettings", "CertificateSettings", "SealedSecret", "SecretName"}
+_NOT_FOR_PLUGINS = {
+    "AnyAuthoritySettings",
+    "AnyCertificateSettings",
+    "AuthoritySettings",
+    "CertificateSettings",
+    "SealedSecret",
+    "SecretName",
+}
 
 
 def test_what_plugins_implement_is_described_in_public_names(sources):
