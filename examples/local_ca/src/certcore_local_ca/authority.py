@@ -199,8 +199,8 @@ def read_given(certificates_pem: str, key_pem: bytes) -> tuple[Authority, tuple[
             Message("local_ca.given.other_key", "The private key does not belong to the first certificate.")
         )
     if not _may_sign(first):
-        text = "The first certificate is not that of a CA that may sign certificates and CRLs."
-        raise UnusableAuthorityError(Message("local_ca.given.no_ca", text))
+        sentence = "The first certificate is not that of a CA that may sign certificates and CRLs."
+        raise UnusableAuthorityError(Message("local_ca.given.no_ca", sentence))
     for issued, issuer in zip((first, *above), above, strict=False):
         if not is_signed_by(issued, issuer):
             raise UnusableAuthorityError(
@@ -236,22 +236,22 @@ def _certificates(text: bytes) -> list[x509.Certificate]:
     try:
         return x509.load_pem_x509_certificates(text)
     except ValueError:
-        text = "There is no certificate in this text, or one that cannot be read."
-        raise UnusableAuthorityError(Message("local_ca.given.no_certificate", text)) from None
+        sentence = "There is no certificate in this text, or one that cannot be read."
+        raise UnusableAuthorityError(Message("local_ca.given.no_certificate", sentence)) from None
 
 
 def _key(text: bytes) -> CAKey:
     try:
         key = load_pem_private_key(text, None)
     except (ValueError, TypeError):
-        text = "The private key cannot be read, or it is encrypted."
-        raise UnusableAuthorityError(Message("local_ca.given.unreadable_key", text)) from None
+        sentence = "The private key cannot be read, or it is encrypted."
+        raise UnusableAuthorityError(Message("local_ca.given.unreadable_key", sentence)) from None
     if isinstance(key, ec.EllipticCurvePrivateKey) or (
         isinstance(key, rsa.RSAPrivateKey) and key.key_size >= _SMALLEST_RSA
     ):
         return key
-    text = "The private key must be an EC key, or an RSA key of at least 2048 bits."
-    raise UnusableAuthorityError(Message("local_ca.given.key_type", text))
+    sentence = "The private key must be an EC key, or an RSA key of at least 2048 bits."
+    raise UnusableAuthorityError(Message("local_ca.given.key_type", sentence))
 
 
 def _generate(key_type: CAKeyType) -> CAKey:
