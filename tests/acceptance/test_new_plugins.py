@@ -203,7 +203,7 @@ def test_an_observer_is_told_only_when_that_is_wanted(tmp_path):
     variables = _installed(tmp_path, PluginKind.OBSERVER)
     done = _check(tmp_path, variables)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "There is no suite for what it brings" in done.stdout
+    assert "The observer was not checked: give --tell-observer." in done.stdout
     done = _check(tmp_path, variables, "--tell-observer")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "8 passed, 0 failed" in done.stdout

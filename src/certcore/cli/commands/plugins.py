@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from attrs import frozen
 
 from certcore.cli.arguments import Settings, pair, values_of
 from certcore.cli.new_plugin import PluginKind, make_plugin
@@ -15,6 +18,7 @@ from certcore.cli.output import Output, facts, plain, reporting, table
 from certcore.core import CertCore
 from certcore.errors import InvalidInputError
 from certcore.ports.plugins import PluginInfo, PluginState
+from certcore.ports.zone_writers import ZoneServer, ZoneWriter
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -33,6 +37,23 @@ _TELLS = (
     "Also tell its observer of the events of a certificate for tenant-1.shop.test; it does what it always does then."
 )
 TellObserver = Annotated[bool, typer.Option("--tell-observer", help=_TELLS)]
+
+
+_SETUP = (
+    "A ModuleSetup or WrittenZone of certcore.testing, or a function that returns one: what the suites need to see."
+)
+#: By hook: the suite that checks it, and what is said when that was not run.
+_UNCHECKED = {
+    "certcore_on_event": (
+        "observer",
+        "The observer was not checked: give --tell-observer.",
+    ),
+    "certcore_open_keyring": ("keyring", "The keyring was not checked: give --keyring-url."),
+    "certcore_hints": ("", "Hints have no suite."),
+    "certcore_catalogues": ("", "Translations have no suite: see certcore.testing.CatalogueFiles."),
+    "certcore_check_targets": ("", "Checks of targets have no suite."),
+    "certcore_controls_name": ("", "Control of names has no suite."),
+}
 
 
 @plugins.command("list")
@@ -94,26 +115,37 @@ def new(
 @plugins.command("check")
 def check(
     name: Name,
+    *,
     settings: Settings = None,
     tell: TellObserver = False,
     keyring_url: Annotated[
         str, typer.Option("--keyring-url", metavar="URL", help="A keyring that the plugin opens, to check it, too.")
     ] = "",
+    zone: Annotated[
+        str,
+        typer.Option("--zone", metavar="ZONE", help="A zone that its zone writers may write to."),
+    ] = "",
+    server: Annotated[
+        str, typer.Option("--server", metavar="ADDRESS[:PORT]", help="The name server that shows what they write.")
+    ] = "",
+    setup: Annotated[str, typer.Option("--setup", metavar="MODULE:NAME", help=_SETUP)] = "",
     as_json: Json = False,
 ) -> None:
     """Check that a plugin is loaded without a fault, and run the conformance suites on what it brings, in memory.
 
-    There are suites for CA modules, observers (with --tell-observer), policies, export formats and keyrings (with
-    --keyring-url). Give the settings of a CA profile that works with --set when the CA module has required ones. Exit
-    code 1 when a rule is broken.
+    There are suites for CA modules, zone writers (with --zone or --setup; without, a few rules are checked), observers
+    (with --tell-observer), policies, export formats and keyrings (with --keyring-url). Give the settings of a CA
+    profile that works with --set when the CA module has required ones. Exit code 1 when a rule is broken.
     """
     pairs = [pair(setting) for setting in settings or ()]
     with reporting(as_json=as_json) as output:
         info = _named(name)
         is_sound = info.state is PluginState.LOADED and info.failure is None
-        report = _conformance(info, pairs, output, tell=tell, keyring_url=keyring_url) if is_sound else None
+        options = _SuiteOptions(tell=tell, keyring_url=keyring_url, zone=zone, server=server, setup=setup)
+        report = _conformance(info, pairs, output, options) if is_sound else None
         is_ok = is_sound and (report is None or report.ok)
         results = [] if report is None else report.to_json()["results"]
+        unchecked = [] if report is None else _unchecked(info, report)
 
         def draw(to: Console) -> None:
             _draw(to, info)
@@ -121,21 +153,71 @@ def check(
             if report is not None and report.results:
                 to.print(plain(report.text(), lines=True), soft_wrap=True)
             elif is_sound:
-                to.print("It is loaded without a fault. There is no suite for what it brings.")
+                to.print("It is loaded without a fault. No suite was run.")
+            for text in unchecked:
+                to.print(plain(text), soft_wrap=True)
 
-        output.result({"plugin": _document(info), "ok": is_ok, "results": results}, draw)
+        output.result({"plugin": _document(info), "ok": is_ok, "results": results, "not_checked": unchecked}, draw)
         if not is_ok:
             raise typer.Exit(FAILED)
 
 
+@frozen(kw_only=True)
+class _SuiteOptions:
+    """What the command line says about the suites."""
+
+    tell: bool
+    keyring_url: str
+    zone: str
+    server: str
+    setup: str
+
+
 def _conformance(
-    info: PluginInfo, pairs: Sequence[tuple[str, str]], output: Output, *, tell: bool, keyring_url: str
+    info: PluginInfo, pairs: Sequence[tuple[str, str]], output: Output, options: _SuiteOptions
 ) -> ConformanceReport:
     from certcore.testing import conformance  # noqa: PLC0415 - the test kit is for those who ask for it
 
     values = _settings(info, pairs)
-    output.note("Running the conformance suites …", "dim")
-    return conformance.run(info.name, settings=values or None, tell_observer=tell, keyring_url=keyring_url)
+    servers = [_name_server(options.server)] if options.server else []
+
+    def see_zone(writer: ZoneWriter) -> conformance.WrittenZone:
+        return conformance.seen_by_dns(writer, options.zone, servers)
+
+    with ExitStack() as stack:
+        setups = [stack.enter_context(conformance.named_setup(options.setup))] if options.setup else []
+        output.note("Running the conformance suites …", "dim")
+        return conformance.run(
+            info.name,
+            settings=values or None,
+            tell_observer=options.tell,
+            keyring_url=options.keyring_url,
+            see_zone=see_zone if options.zone else None,
+            instead=setups,
+        )
+
+
+def _name_server(text: str) -> ZoneServer:
+    """The name server of ``ADDRESS``, ``ADDRESS:PORT`` or ``[ADDRESS]:PORT``.
+
+    Raises:
+        InvalidInputError: It is none of these.
+    """
+    is_bare = text.count(":") > 1 and "[" not in text
+    address, _, port = (text, "", "") if is_bare else text.rpartition(":") if ":" in text else (text, "", "")
+    try:
+        return ZoneServer(str(ip_address(address.strip("[]"))), int(port or 53))
+    except ValueError:
+        raise InvalidInputError("--server", f"{text[:60]!r} is not an IP address with or without a port.") from None
+
+
+def _unchecked(info: PluginInfo, report: ConformanceReport) -> Sequence[str]:
+    """What of a plugin no suite has looked at, and how it is checked."""
+    subjects = {str(result.check.subject) for result in report.results}
+    texts = [text for hook, (subject, text) in _UNCHECKED.items() if hook in info.hooks and subject not in subjects]
+    if any(result.outcome == "not_judged" for result in report.results):
+        texts.append("Rules that are not judged: give what they need with --setup MODULE:NAME.")
+    return texts
 
 
 def _settings(info: PluginInfo, pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from certcore.testing.conformance.ca_module.setup import ModuleSetup
 from certcore.testing.conformance.ca_module.suite import MODULE_CHECKS
+from certcore.testing.conformance.given_setups import named_setup
 from certcore.testing.conformance.suites import all_checks, run
 from certcore.testing.conformance.values import (
     CheckOutcome,
@@ -38,6 +39,7 @@ __all__ = [
     "Suite",
     "WrittenZone",
     "all_checks",
+    "named_setup",
     "run",
     "seen_by_dns",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import json
 import socket
@@ -102,6 +103,8 @@ class CallWatch:
 
     #: Whether a call that sleeps does so; otherwise it gets an error.
     lets_sleep: bool = False
+    #: What calls tried to reach while the network was down; None while it is up.
+    _refused: list[str] | None = field(default=None, init=False)
     _local: threading.local = field(factory=threading.local, init=False)
     _stack: contextlib.ExitStack = field(factory=contextlib.ExitStack, init=False)
 
@@ -118,6 +121,16 @@ class CallWatch:
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
+
+    @contextlib.contextmanager
+    def network_down(self) -> Iterator[Sequence[str]]:
+        """Refuse every connection of a call that is noted; as the list of what they tried to reach."""
+        refused: list[str] = []
+        self._refused = refused
+        try:
+            yield refused
+        finally:
+            self._refused = None
 
     @contextlib.contextmanager
     def noting(self, notes: _Notes, *, is_page: bool) -> Iterator[None]:
@@ -149,7 +162,10 @@ class CallWatch:
 
     def _looking_up(self, look_up: Callable[..., Any]) -> Callable[..., Any]:
         def call(*arguments: Any, **named: Any) -> Any:
-            self._refuse(arguments[0] if arguments else named.get("host"))
+            host = arguments[0] if arguments else named.get("host")
+            self._refuse(host)
+            if self._is_cut_off(host):
+                raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
             return look_up(*arguments, **named)
 
         return call
@@ -158,9 +174,17 @@ class CallWatch:
         def call(itself: socket.socket, *arguments: Any) -> Any:
             if itself.family in (socket.AF_INET, socket.AF_INET6):
                 self._refuse(arguments[-1])
+                if self._is_cut_off(arguments[-1]):
+                    raise ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
             return connect(itself, *arguments)
 
         return call
+
+    def _is_cut_off(self, target: object) -> bool:
+        if self._refused is None or self._notes() is None:
+            return False
+        self._refused.append(str(target))
+        return True
 
     def _refuse(self, target: object) -> None:
         notes = self._notes()

@@ -20,11 +20,12 @@ from certcore.testing.conformance.ca_module.evidence import ModuleEvidence
 from certcore.testing.conformance.ca_module.setup import ModuleSetup
 from certcore.testing.conformance.ca_module.suite import MODULE_CHECKS
 from certcore.testing.conformance.export_formats import EXPORT_FORMAT_CHECKS, ExportFormatEvidence
+from certcore.testing.conformance.given_setups import SETUP_SUITES
 from certcore.testing.conformance.keyrings import KEYRING_CHECKS, KeyringEvidence
 from certcore.testing.conformance.observers import OBSERVER_CHECKS, ObserverEvidence
 from certcore.testing.conformance.policies import POLICY_CHECKS, PolicyEvidence
 from certcore.testing.conformance.running import run_checks
-from certcore.testing.conformance.values import ConformanceCheck, ConformanceReport, ConformanceResult
+from certcore.testing.conformance.values import ConformanceCheck, ConformanceReport, ConformanceResult, Suite
 from certcore.testing.conformance.zone_writers.evidence import WriterEvidence
 from certcore.testing.conformance.zone_writers.setup import WrittenZone
 from certcore.testing.conformance.zone_writers.suite import WRITER_CHECKS
@@ -51,6 +52,7 @@ def run(
     keyring_url: str = "",
     tell_observer: bool | None = None,
     see_zone: Callable[[ZoneWriter], WrittenZone] | None = None,
+    instead: Sequence[object] = (),
     only: Callable[[ConformanceCheck], bool] = bool,
     **setup: Any,
 ) -> ConformanceReport:
@@ -65,6 +67,8 @@ def run(
             what it does in operation. By default, one that is handed in is, and one that is installed is not.
         see_zone: Makes the `WrittenZone` of each zone writer, see `seen_by_dns`; without it, only the rules of writers
             are checked that need no zone to write to.
+        instead: Setups (`ModuleSetup` or `WrittenZone`) that are checked instead of what the plugin itself brings of
+            their kind.
         only: Which checks are run, by default all; one that is left out counts as passed for those that need it.
         setup: Other fields of `ModuleSetup`.
 
@@ -85,7 +89,8 @@ def run(
         return ConformanceReport(name=type(subject).__name__, results=_run_keyring(subject, only))
     name, known = _setup_of(subject)
     known = evolve(known, **setup)
-    results: list[ConformanceResult] = []
+    results = [result for each in instead for result in run(each, only=only).results]
+    only = _without(only, {SETUP_SUITES[type(each)] for each in instead})
     hooks = {hook for hook in HOOKS if getattr(known.plugin, hook, None) is not None}
     if known.module or "certcore_ca_modules" in hooks or not hooks:
         results += _run_modules(known, only)
@@ -95,6 +100,11 @@ def run(
         if "certcore_zone_writers" in hooks:
             results += _run_writers(known.plugin, see_zone, only)
     return ConformanceReport(name=name or type(known.plugin).__name__, results=tuple(results))
+
+
+def _without(only: Callable[[ConformanceCheck], bool], suites: Collection[Suite]) -> Callable[[ConformanceCheck], bool]:
+    """The same choice of checks, without those of some suites."""
+    return lambda check: check.subject not in suites and only(check)
 
 
 def _setup_of(subject: object) -> tuple[str, ModuleSetup]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from datetime import timedelta
 from functools import cached_property, partial
 from types import FunctionType, MappingProxyType
@@ -213,6 +213,10 @@ class ModuleEvidence:
                 f"The CA module {self.setup.module!r} is not loaded; loaded: {', '.join(modules) or 'none'}."
             )
         return next(iter(modules.values()))
+
+    def network_down(self) -> AbstractContextManager[Sequence[str]]:
+        """Let the calls of the module reach nobody, as long as it is entered; as what they tried to reach."""
+        return self._watch.network_down()
 
     def bare_trial(self) -> Trial:
         """A trial without a CA profile."""

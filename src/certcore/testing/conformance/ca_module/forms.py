@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from certcore.errors import InvalidInputError, PluginError
+from certcore.errors import CertCoreError, InvalidInputError, PluginError
 from certcore.model.form import FieldKind, FormField, fields_of, read_value
 from certcore.model.form import secret_fields as secret_fields_of
 from certcore.model.names import DnsName
 from certcore.testing.conformance.ca_module.evidence import ModuleEvidence, Trial, result_of
 from certcore.testing.conformance.values import (
-    NotApplicableError,
+    MissingSetupError,
     RuleBrokenError,
     Suite,
     check_of,
@@ -79,10 +79,16 @@ def _profile_is_kept(evidence: ModuleEvidence) -> None:
 
 
 def _refusals(evidence: ModuleEvidence) -> None:
-    if not evidence.setup.invalid_settings:
-        raise NotApplicableError("The setup has no invalid_settings.")
+    invalid_settings = evidence.setup.invalid_settings
+    if not invalid_settings and _works(evidence):
+        invalid_settings = tuple(_beyond_limits(evidence.module.profile_type))
+    if not invalid_settings:
+        raise MissingSetupError(
+            "No limit of a field could be tried: the setup has to give `invalid_settings`, each with the field that is "
+            "refused."
+        )
     trial = evidence.bare_trial()
-    for wrong, field in evidence.setup.invalid_settings:
+    for wrong, field in invalid_settings:
         settings = {**evidence.setup.settings, **wrong}
         try:
             trial.core.authorities.create("wrong", module=evidence.module.name, settings=settings)
@@ -92,6 +98,31 @@ def _refusals(evidence: ModuleEvidence) -> None:
             raise RuleBrokenError(f"{error} Raise InvalidInputError({field!r}, …).") from None
         else:
             raise RuleBrokenError(f"A wrong value of {field} is accepted.")
+
+
+def _works(evidence: ModuleEvidence) -> bool:
+    """Whether the settings of the setup are accepted: otherwise another field may be refused first."""
+    try:
+        evidence.trial()
+    except CertCoreError:
+        return False
+    return True
+
+
+def _beyond_limits(profile_type: type) -> Iterator[tuple[Mapping[str, Any], str]]:
+    """Settings that the limits of fields exclude, each with the name of the field."""
+    for field in fields_of(profile_type):
+        values: list[Any] = []
+        if field.minimum is not None:
+            values.append(field.minimum - 1)
+        if field.maximum is not None:
+            values.append(field.maximum + 1)
+        if field.choices:
+            values.append("none-of-the-choices")
+        if field.longest is not None and field.kind is FieldKind.TEXT:
+            values.append("x" * (field.longest + 1))
+        for value in values:
+            yield {field.name: value}, field.name
 
 
 def _whole_form(evidence: ModuleEvidence, method: str, kind: type) -> None:

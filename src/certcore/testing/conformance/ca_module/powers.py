@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Final
 
@@ -30,6 +31,7 @@ from certcore.ports.ca_module import (
 )
 from certcore.testing.conformance.ca_module.evidence import ModuleEvidence, Trial, result_of
 from certcore.testing.conformance.values import (
+    MissingSetupError,
     NotApplicableError,
     RuleBrokenError,
     Suite,
@@ -83,9 +85,11 @@ def _clean_up_nothing(evidence: ModuleEvidence) -> None:
 
 
 def _held(evidence: ModuleEvidence) -> Callable[[], int]:
-    if evidence.setup.held_outside is None:
-        raise NotApplicableError("The setup has no held_outside.")
-    return evidence.setup.held_outside
+    if evidence.setup.held_outside is not None:
+        return evidence.setup.held_outside
+    if not isinstance(evidence.module, SupportsCleanUp):
+        raise NotApplicableError("The module has no SupportsCleanUp.")
+    raise MissingSetupError("The setup has to give `held_outside`: how many things the module holds outside now.")
 
 
 def _taken_back(evidence: ModuleEvidence) -> None:
@@ -180,28 +184,42 @@ def _report(evidence: ModuleEvidence) -> None:
     require(not wrong, f"The test of a CA profile that works fails: {', '.join(str(item.title) for item in wrong)}.")
 
 
-def _down(evidence: ModuleEvidence) -> Callable[[], Any]:
-    if evidence.setup.ca_down is None:
-        raise NotApplicableError("The setup has no ca_down.")
-    return evidence.setup.ca_down
+@contextmanager
+def _down(evidence: ModuleEvidence) -> Iterator[None]:
+    """The CA cannot be reached: by the setup's own means, or because the calls of the module reach nobody.
+
+    Raises:
+        MissingSetupError: The setup has no means, and the module did not try to reach anybody.
+    """
+    if evidence.setup.ca_down is not None:
+        with evidence.setup.ca_down():
+            yield
+        return
+    with evidence.network_down() as refused:
+        yield
+    if not refused:
+        raise MissingSetupError(
+            "The module was not seen to use the network: the setup has to give `ca_down`, which makes the CA "
+            "unreachable while it is entered."
+        )
 
 
 def _report_when_down(evidence: ModuleEvidence) -> None:
-    ca_down = _down(evidence)
     trial = evidence.trial()
     trial.need(SupportsCheck)
-    with ca_down():
-        report: CheckReport = result_of(trial.call("check", trial.context), CheckReport)
+    with _down(evidence):
+        call = trial.call("check", trial.context)
+    report: CheckReport = result_of(call, CheckReport)
     require(not report.ok, "The test of a CA profile succeeds although the CA is down.")
 
 
 def _step_when_down(evidence: ModuleEvidence) -> None:
-    ca_down = _down(evidence)
     trial = evidence.trial()
     certificate_id = trial.requested()
-    with ca_down():
+    with _down(evidence):
         for _ in range(3):
-            trial.step(certificate_id)
+            if trial.status(certificate_id) not in (Status.ACTIVE, Status.ERROR):
+                trial.step(certificate_id)
     for call in trial.recorder.of("advance"):
         if call.raised is not None:
             require(isinstance(call.raised, CertCoreError), f"While the CA is down {call.failure}")

@@ -12,10 +12,12 @@ from typing import Any, Final
 from certcore.errors import CertCoreError
 from certcore.model.lifecycle import Status
 from certcore.ports.ca_module import CAModule, Issued
+from certcore.ports.signing_ca import SigningCA
 from certcore.testing.conformance.ca_module.evidence import ModuleEvidence, Trial
 from certcore.testing.conformance.memory import Memory
 from certcore.testing.conformance.processes import DEADLINE, all_at_once, forked
 from certcore.testing.conformance.values import (
+    MissingSetupError,
     NotApplicableError,
     RuleBrokenError,
     Suite,
@@ -48,8 +50,10 @@ def _lose(trial: Trial, certificate_id: str) -> None:
 
 def _orders_once(evidence: ModuleEvidence) -> None:
     orders_placed = evidence.setup.orders_placed
+    if orders_placed is None and isinstance(evidence.module, SigningCA):
+        raise NotApplicableError("The CA signs at once: there is no order.")
     if orders_placed is None:
-        raise NotApplicableError("The setup has no orders_placed.")
+        raise MissingSetupError("The setup has to give `orders_placed`: how many orders the CA has got so far.")
     trial = evidence.trial()
     certificate_id = trial.requested()
     before = orders_placed()

@@ -36,7 +36,8 @@ class ModuleSetup:
     certificate_settings: Mapping[str, Any] = field(factory=dict)
     #: Four names to obtain certificates for; all different, all possible with ``settings``.
     domains: tuple[str, ...] = ("one.shop.test", "two.shop.test", "three.shop.test", "four.shop.test")
-    #: Settings that have to be refused, each with the field that the error has to name.
+    #: Settings that have to be refused, each with the field that the error has to name; by default, values beyond the
+    #: limits of the fields.
     invalid_settings: tuple[tuple[Mapping[str, Any], str], ...] = ()
     #: Other plugins that the module needs: those with zone writers, say.
     more_plugins: tuple[object, ...] = ()
@@ -46,7 +47,7 @@ class ModuleSetup:
     held_outside: Callable[[], int] | None = None
     #: How many orders were placed with the CA so far.
     orders_placed: Callable[[], int] | None = None
-    #: Makes the CA unreachable for as long as it is entered.
+    #: Makes the CA unreachable for as long as it is entered; by default, calls of the module reach nobody.
     ca_down: Callable[[], AbstractContextManager[object]] | None = None
     #: Whether the plugin is installed, so that its names are its own.
     is_installed: bool = False

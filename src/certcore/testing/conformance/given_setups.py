@@ -1,0 +1,68 @@
+"""A setup by its name: for `certcore plugin check`, which has no test to get it from."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+from certcore.errors import CertCoreError, InvalidInputError
+from certcore.model.plugin_calls import kind_of
+from certcore.testing.conformance.ca_module.setup import ModuleSetup
+from certcore.testing.conformance.values import Suite
+from certcore.testing.conformance.zone_writers.setup import WrittenZone
+
+__all__ = ["SETUP_SUITES", "named_setup"]
+
+#: What the suites of plugins take as a setup.
+SETUP_SUITES: dict[type, Suite] = {ModuleSetup: Suite.CA_MODULE, WrittenZone: Suite.ZONE_WRITER}
+
+
+@contextmanager
+def named_setup(name: str) -> Iterator[Any]:
+    """The setup that a module of Python has, as long as it is entered.
+
+    Args:
+        name: ``MODULE:NAME``. It names a setup, or a function without arguments that returns one or a context manager
+            of one. The module is looked for in the working directory, too.
+
+    Raises:
+        InvalidInputError: There is none of that name, or it is something else.
+    """
+    value = _named_value(name)
+    kinds = tuple(SETUP_SUITES)
+    if callable(value) and not isinstance(value, kinds):
+        try:
+            value = value()
+        except CertCoreError:
+            raise
+        except Exception as error:  # boundary: the code of a plugin's author
+            raise InvalidInputError("setup", f"{name} raised {kind_of(error)}.") from error
+    if isinstance(value, AbstractContextManager):
+        with value as entered:
+            yield _checked(name, entered)
+    else:
+        yield _checked(name, value)
+
+
+def _checked(name: str, value: object) -> object:
+    if not isinstance(value, tuple(SETUP_SUITES)):
+        kinds = " or a ".join(kind.__name__ for kind in SETUP_SUITES)
+        raise InvalidInputError("setup", f"{name} is a {type(value).__name__}, not a {kinds}.")
+    return value
+
+
+def _named_value(name: str) -> Any:
+    module, _, attribute = name.partition(":")
+    here = str(Path.cwd())
+    sys.path.insert(0, here)
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, ValueError, AttributeError) as error:
+        advice = "Name it as MODULE:NAME, for example tests.conformance:setup."
+        raise InvalidInputError("setup", f"there is no {name}: {error}.", advice=advice) from None
+    finally:
+        sys.path.remove(here)
