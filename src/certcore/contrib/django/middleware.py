@@ -8,14 +8,16 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import get_language
+from django.utils.translation import gettext as _
 
 from certcore.contrib.django.acting import remembering
 from certcore.contrib.django.pages import is_fragment, render_page
-from certcore.errors import CertCoreError
+from certcore.errors import AccessDeniedError, CertCoreError
+from certcore.model.permissions import Permission
 from certcore.serialization import error_document
 
 __all__ = ["SslMiddleware"]
@@ -60,14 +62,32 @@ class SslMiddleware:
         return response
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        """The answer to an error of certcore; None leaves every other one to Django."""
+        """The answer to an error of certcore, or to an unknown address of the section; None leaves others to Django."""
+        if isinstance(error, Http404) and _is_section(request) and not _wants_json(request):
+            return _error_page(request, None, 404)
         if not isinstance(error, CertCoreError):
             return None
         if _wants_json(request):
             document = error_document(error)
             translator = _translator()
             return JsonResponse(translator.document(document) if translator else document, status=error.http_status)
-        return render_page(request, "certcore/error.html", {"error": error}, status=error.http_status)
+        return _error_page(request, error, error.http_status)
+
+
+def _error_page(request: HttpRequest, error: CertCoreError | None, status: int) -> HttpResponse:
+    match status:
+        case 403:
+            title = _("Not allowed")
+        case 404:
+            title = _("Not found")
+        case _ if status >= 500:  # noqa: PLR2004 - the first status of a server's failure
+            title = _("Not possible at the moment")
+        case _:
+            title = _("That did not work")
+    action = error.action if isinstance(error, AccessDeniedError) else ""
+    permission = Permission(action) if action in set(Permission) else None
+    context = {"error": error, "title": title, "permission": permission}
+    return render_page(request, "certcore/error.html", context, status=status)
 
 
 def _is_section(request: HttpRequest) -> bool:

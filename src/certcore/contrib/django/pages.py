@@ -39,7 +39,13 @@ def render_page(
         access = ssl_for(request)
     except (PermissionDenied, ImproperlyConfigured, CertCoreError):  # the page of an error has to come nevertheless
         access = None
-    context = {"ssl": access, "messages": get_messages(request), **(values or {})}
+    context = {
+        "ssl": access,
+        "messages": get_messages(request),
+        #: Which link of the navigation is the present one.
+        "section": "certificates" if template.startswith("certcore/certificate") else "",
+        **(values or {}),
+    }
     response: HttpResponse = render(request, template, context, status=status)
     return response
 

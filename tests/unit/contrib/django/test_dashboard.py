@@ -77,3 +77,52 @@ def test_the_live_part_is_silent_while_nothing_changes(panel, browser):
     first = browser.get("/ssl/numbers/")
     answer = browser.get("/ssl/numbers/", headers={"X-Certcore-Seen": first["X-Certcore-Digest"]})
     assert answer.status_code == 204
+
+
+def test_the_page_says_how_old_its_numbers_are_and_its_lists_are_of_now(panel, browser):
+    """The numbers are counted once a minute; a certificate that fails meanwhile is in the list at once."""
+    panel.active("a.example")
+    first = shown(browser.get("/ssl/"))
+    assert "Failed 0" in first
+    counted = re.search(r"The numbers are as of (\d\d:\d\d:\d\d \w+) ?, the lists as of now\.", first)[1]
+    panel.advance(seconds=30)
+    panel.certificate("failed.example", Act.FAIL_NEVER)
+    second = shown(browser.get("/ssl/"))
+    assert "Failed 0" in second
+    assert f"as of {counted}" in second
+    assert "failed.example" in second[second.index("Failing first") : second.index("Waiting for")]
+    panel.advance(seconds=31)
+    third = shown(browser.get("/ssl/"))
+    assert "Failed 1" in third
+    assert f"as of {counted}" not in third
+
+
+def test_a_new_count_of_the_same_numbers_is_no_news(panel, browser):
+    """The time of the page is renewed; the half of the digest by which news are announced stays."""
+    panel.active("a.example")
+    panel.advance(days=2)  # the leaf ends within the 90 days of the chart
+    first = browser.get("/ssl/numbers/")["X-Certcore-Digest"]
+    panel.advance(seconds=61)
+    answer = browser.get("/ssl/numbers/", headers={"X-Certcore-Seen": first})
+    assert answer.status_code == 200
+    second = answer["X-Certcore-Digest"]
+    assert second != first
+    assert second.split(".")[0] == first.split(".")[0]
+    panel.certificate("failed.example", Act.FAIL_NEVER)
+    third = browser.get("/ssl/numbers/", headers={"X-Certcore-Seen": second})["X-Certcore-Digest"]
+    assert third.split(".")[0] != first.split(".")[0]
+
+
+def test_a_panel_without_certificates_says_how_to_get_one(panel, browser):
+    """Links to create and import for those who may; the first certificate is counted at once."""
+    for address in ("/ssl/", "/ssl/certificates/"):
+        empty = browser.get(address).content.decode()
+        assert "There are no certificates yet." in empty
+        assert 'href="/ssl/certificates/new/">Create a certificate' in empty
+        viewer = panel.browser(panel.user(f"vera{len(address)}", "SSL viewers")).get(address).content.decode()
+        assert "There are no certificates yet." in viewer
+        assert "Create a certificate" not in viewer
+    panel.certificate("shop.example")
+    text = shown(browser.get("/ssl/"))
+    assert "There are no certificates yet." not in text
+    assert "Draft 1" in text

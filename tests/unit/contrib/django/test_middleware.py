@@ -66,3 +66,28 @@ def test_errors_of_others_are_left_to_django(panel):
     from certcore.contrib.django import SslMiddleware
 
     assert SslMiddleware(lambda request: None).process_exception(RequestFactory().get("/"), ValueError()) is None
+
+
+def test_an_error_page_says_by_its_title_what_it_is(panel):
+    """Not found, not allowed with what it takes, or not possible: each in the frame of the section, with a way on."""
+    viewer = panel.browser(panel.user("vera", "SSL viewers"))
+    for address, status, title in (
+        ("/ssl/certificates/nobody/", 404, "Not found"),
+        ("/ssl/certificates/nobody/actions/explode/", 404, "Not found"),
+        (f"/ssl/certificates/{panel.active()}/pem/nothing/", 404, "Not found"),
+        ("/ssl/certificates/new/", 403, "Not allowed"),
+    ):
+        answer = viewer.get(address)
+        page = answer.content.decode()
+        assert answer.status_code == status
+        assert f"<h1>{title}</h1>" in page
+        assert 'href="/ssl/certificates/"' in page
+        assert answer["Content-Security-Policy"]
+    assert "Permission needed: Create a certificate" in page
+
+
+def test_an_unknown_address_of_the_panel_is_left_to_the_panel(browser):
+    """Only the section answers in its own frame."""
+    answer = browser.get("/nowhere/")
+    assert answer.status_code == 404
+    assert "SSL Manager" not in answer.content.decode()

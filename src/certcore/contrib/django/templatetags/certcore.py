@@ -79,18 +79,18 @@ def moment(value: datetime | None, form: str = "") -> SafeString | str:
 
     Args:
         value: The moment, timezone-aware.
-        form: ``day`` shows the day alone.
+        form: ``day`` shows the day alone; ``time`` the time alone, with its seconds.
     """
     if value is None:
         return ""
-    shown = shown_moment(value)
+    day, _, time = shown_moment(value, seconds=form == "time").partition(" ")
     local = timezone.localtime(value)
     return format_html(
         '<time datetime="{}" title="{} {}">{}</time>',
         value.astimezone(UTC).isoformat(timespec="seconds"),
         date_format(local, "DATETIME_FORMAT"),
         f"{local:%Z}",
-        shown.partition(" ")[0] if form == "day" else shown,
+        {"day": day, "time": time}.get(form, f"{day} {time}"),
     )
 
 

@@ -11,6 +11,7 @@ from django.views.decorators.http import require_safe
 
 from certcore.contrib.django.access import SslAccess, config, ssl_for
 from certcore.contrib.django.pages import render_page
+from certcore.contrib.django.templatetags.certcore import moment
 from certcore.contrib.django.views.listing import ListedCertificate, listed, unless_seen
 from certcore.model.counts import CertificateCounts
 from certcore.model.lifecycle import Status
@@ -50,16 +51,20 @@ def dashboard(request: HttpRequest) -> HttpResponse:
 @require_safe
 def numbers(request: HttpRequest) -> HttpResponse:
     """The part of it that changes; empty (204) while it has not."""
-    response = render_page(request, "certcore/_dashboard_numbers.html", _context(ssl_for(request)))
-    return unless_seen(request, response)
+    context = _context(ssl_for(request))
+    response = render_page(request, "certcore/_dashboard_numbers.html", context)
+    return unless_seen(request, response, aside=str(context["counted_at"]))
 
 
 def _context(access: SslAccess) -> dict[str, Any]:
     counts = access.core.certificates.counts()
+    if not counts.total:  # the first certificate is seen at once
+        counts = access.core.certificates.counts(max_age=0)
     weeks = _weeks(counts)
     return {
         "section": "dashboard",
         "counts": counts,
+        "counted_at": moment(counts.at, "time"),
         "statuses": [(status, counts.by_status[status]) for status in Status],
         "owner_needed": counts.by_condition[ConditionType.OWNER_ACTION_NEEDED],
         "deployment_failed": counts.by_condition[ConditionType.DEPLOYMENT_FAILED],
@@ -69,30 +74,23 @@ def _context(access: SslAccess) -> dict[str, Any]:
         "ending": counts.ending_within,
         "weeks": weeks,
         "chart_width": len(weeks) * _STEP,
-        "failing": _failing(access, counts),
-        "waiting_owner": _rows(
-            access,
-            bool(counts.by_condition[ConditionType.OWNER_ACTION_NEEDED]),
-            condition=ConditionType.OWNER_ACTION_NEEDED,
-        ),
-        "waiting_administrator": _rows(access, True, attempt=Attempt.ADMINISTRATOR),
+        "failing": _failing(access),
+        "waiting_owner": _rows(access, condition=ConditionType.OWNER_ACTION_NEEDED),
+        "waiting_administrator": _rows(access, attempt=Attempt.ADMINISTRATOR),
         "refresh_seconds": config().settings().refresh_seconds,
     }
 
 
-def _failing(access: SslAccess, counts: CertificateCounts) -> list[ListedCertificate]:
+def _failing(access: SslAccess) -> list[ListedCertificate]:
     """Renewals in danger, those that end first at the top; then failed issuances and failed deployments."""
-    lines = _rows(access, bool(counts.overdue), condition=ConditionType.RENEWAL_IN_DANGER, order=SortKey.NOT_AFTER)
-    lines += _rows(access, bool(counts.by_status[Status.ERROR]), status=Status.ERROR)
-    has_failed = bool(counts.by_condition[ConditionType.DEPLOYMENT_FAILED])
-    lines += _rows(access, has_failed, condition=ConditionType.DEPLOYMENT_FAILED)
+    lines = _rows(access, condition=ConditionType.RENEWAL_IN_DANGER, order=SortKey.NOT_AFTER)
+    lines += _rows(access, status=Status.ERROR)
+    lines += _rows(access, condition=ConditionType.DEPLOYMENT_FAILED)
     return list({each.row.certificate.id: each for each in lines}.values())[:_MOST_SHOWN]
 
 
-def _rows(access: SslAccess, is_asked: bool, **filters: Any) -> list[ListedCertificate]:  # noqa: FBT001 - a condition
-    """The first certificates of a filter; nothing is asked where the numbers say that there is none."""
-    if not is_asked:
-        return []
+def _rows(access: SslAccess, **filters: Any) -> list[ListedCertificate]:
+    """The first certificates of a filter as they are now; the numbers may be a minute old."""
     return [listed(row) for row in access.core.certificates.rows(limit=_MOST_SHOWN, **filters).items]
 
 

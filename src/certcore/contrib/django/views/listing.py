@@ -94,6 +94,7 @@ def listed(row: CertificateRow, result: Mapping[str, Any] | None = None, module_
     holding = {each.type: each for each in row.conditions if each.status is ConditionStatus.TRUE}
     if ConditionType.OWNER_ACTION_NEEDED in holding:  # says the same, and more
         holding.pop(ConditionType.ISSUING, None)
+        holding.pop(ConditionType.RENEWING, None)
     others = [name for name in certificate.names if name != certificate.domain]
     problem = certificate.problem.title_text if certificate.problem is not None else None
     return ListedCertificate(
@@ -201,14 +202,19 @@ def certificate_rows(request: HttpRequest) -> HttpResponse:
     return unless_seen(request, response)
 
 
-def unless_seen(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+def unless_seen(request: HttpRequest, response: HttpResponse, *, aside: str = "") -> HttpResponse:
     """A part of a page; 204 where the page shows the same already, so that nothing in it moves.
+
+    The digest of a part has two halves: what it says, without ``aside``, and what it shows. A page announces news when
+    the first half is another one.
 
     Args:
         request: Its header ``X-Certcore-Seen`` has the digest of what the page shows.
         response: The part as it is now.
+        aside: A text in it that is no news: the time of a count.
     """
-    digest = hashlib.sha256(response.content).hexdigest()[:16]
+    halves = (response.content.replace(aside.encode(), b"") if aside else response.content, response.content)
+    digest = ".".join(hashlib.sha256(half).hexdigest()[:16] for half in halves)
     if request.headers.get("X-Certcore-Seen") == digest:
         return HttpResponse(status=204)
     response["X-Certcore-Digest"] = digest
