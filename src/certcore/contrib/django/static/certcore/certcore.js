@@ -116,7 +116,9 @@
     const digest = event.detail.xhr.getResponseHeader("X-Certcore-Digest");
     const path = event.detail.requestConfig.path;
     if (!digest) { return; }
-    if (shown[path] && shown[path].split(".")[0] !== digest.split(".")[0]) {  // not for the time of a count announce(event.detail.requestConfig.elt.dataset.live); }
+    // The first half of a digest is what the part says, without the time of a count.
+    const isNews = shown[path] && shown[path].split(".")[0] !== digest.split(".")[0];
+    if (isNews) { announce(event.detail.requestConfig.elt.dataset.live); }
     shown[path] = digest;
   });
 })();
