@@ -297,6 +297,9 @@ class LedgerAlone:
     def write(self, zone, changes, *, ttl):
         records = TechZoneRecords(self.documents)
         now = SystemEnvironment().now()
+        for change in changes:
+            if not change.name.endswith(f".{zone}"):
+                raise ZoneWriteError("localhost", zone, f"does not serve {change.name}", advice="Name another zone.")
         records.add_many(
             TxtRecord(fqdn=change.name, value=value, issuance_id="one", added_at=now)
             for change in changes

@@ -35,8 +35,8 @@ def _refusal_words(evidence: WriterEvidence) -> None:
 
 
 def _outside(evidence: WriterEvidence) -> None:
-    foreign = evidence.foreign_zone
-    for name in (f"label.{foreign}", f"label.x{evidence.zone}"):
+    foreign = evidence.written.foreign_zone or "elsewhere.test"
+    for name in (f"label.x{evidence.zone}", f"label.{foreign}"):
         evidence.refusal(TxtChange(name=name, values=("value",)), f"{name}, which is not in {evidence.zone},")
 
 
