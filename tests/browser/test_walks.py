@@ -42,7 +42,7 @@ def test_an_owner_from_the_sign_in_to_a_reissue(person, site):
     anna.look("dashboard")
     page.get_by_role("navigation").get_by_role("link", name="SSL certificates").click()
     anna.look("empty-list")
-    _link(page, "Create").click()
+    _link(page, "+ Create").click()
     anna.look("new")
     page.get_by_label("Domain").fill("walk.test")
     page.get_by_label("Aliases").fill("www.walk.test")
