@@ -28,8 +28,7 @@ from certcore.model.form import FieldKind, FormField, fields_of
 from certcore.model.lifecycle import NEEDS, TRANSITIONS, USER_ACTIONS, Action, Need, Status, allowed_actions
 from certcore.model.permissions import GRANTS, Permission
 from certcore.serialization import json_schema, schema_names
-from certcore.testing.conformance import Suite, all_checks
-from certcore.testing.contracts.described import inherited_checks
+from certcore.testing.conformance import Suite, all_checks, store_checks
 from certcore_puq_acme.dns.finding_codes import FINDING_CODES
 from certcore_puq_acme.orders.diagnosis import CAUSES
 from certcore_puq_acme.profile.settings import PuqAcmeProfile, PuqAcmeSettings
@@ -459,10 +458,10 @@ def conformance_page() -> str:
         "Every rule that certcore checks of a plugin. `certcore.testing.conformance.run(plugin)` runs them and",
         "returns a report; see [Test a plugin](../how-to/test-a-plugin.md). A check is not run when one that",
         "it needs has failed: repair that one first. The suites run under a frozen clock, so waiting takes no time.",
-        "Those of stores are tests to inherit.",
+        "No hook registers a store: its suite is run on a `StoreSetup`.",
     ]
     for subject in Suite:
-        checks = [check for check in (*all_checks(), *inherited_checks()) if check.subject is subject]
+        checks = [check for check in (*all_checks(), *store_checks()) if check.subject is subject]
         title = _SUBJECTS[subject]
         plural = "Policies" if subject is Suite.POLICY else f"{title}s"
         if checks:

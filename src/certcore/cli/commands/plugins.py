@@ -134,7 +134,8 @@ def check(
     """Check that a plugin is loaded without a fault, and run the conformance suites on what it brings, in memory.
 
     There are suites for CA modules, zone writers (with --zone or --setup; without, a few rules are checked), observers
-    (with --tell-observer), policies, export formats and keyrings (with --keyring-url). Give the settings of a CA
+    (with --tell-observer), policies, export formats and keyrings (with --keyring-url). No hook registers a store: with
+    --setup and a StoreSetup one is checked, too. Give the settings of a CA
     profile that works with --set when the CA module has required ones. Exit code 1 when a rule is broken.
     """
     pairs = [pair(setting) for setting in settings or ()]

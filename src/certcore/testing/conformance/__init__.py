@@ -18,7 +18,8 @@ from __future__ import annotations
 from certcore.testing.conformance.ca_module.setup import ModuleSetup
 from certcore.testing.conformance.ca_module.suite import MODULE_CHECKS
 from certcore.testing.conformance.given_setups import named_setup
-from certcore.testing.conformance.suites import all_checks, run
+from certcore.testing.conformance.store_setup import StoreSetup
+from certcore.testing.conformance.suites import all_checks, run, store_checks
 from certcore.testing.conformance.values import (
     CheckOutcome,
     ConformanceCheck,
@@ -36,10 +37,12 @@ __all__ = [
     "ConformanceReport",
     "ConformanceResult",
     "ModuleSetup",
+    "StoreSetup",
     "Suite",
     "WrittenZone",
     "all_checks",
     "named_setup",
     "run",
     "seen_by_dns",
+    "store_checks",
 ]

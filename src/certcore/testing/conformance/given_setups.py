@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 from certcore.errors import CertCoreError, InvalidInputError
 from certcore.model.plugin_calls import kind_of
 from certcore.testing.conformance.ca_module.setup import ModuleSetup
+from certcore.testing.conformance.store_setup import StoreSetup
 from certcore.testing.conformance.values import Suite
 from certcore.testing.conformance.zone_writers.setup import WrittenZone
 
 __all__ = ["SETUP_SUITES", "named_setup"]
 
 #: What the suites of plugins take as a setup.
-SETUP_SUITES: dict[type, Suite] = {ModuleSetup: Suite.CA_MODULE, WrittenZone: Suite.ZONE_WRITER}
+SETUP_SUITES: Final[Mapping[type, Suite]] = MappingProxyType(
+    {ModuleSetup: Suite.CA_MODULE, StoreSetup: Suite.STORE, WrittenZone: Suite.ZONE_WRITER}
+)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from attrs import evolve
 from certcore.adapters.plugins.entry_points import installed_plugins
 from certcore.adapters.plugins.hooks import HOOKS
 from certcore.adapters.plugins.loaded import load_plugins
-from certcore.errors import InvalidInputError
+from certcore.errors import InvalidInputError, MissingPackageError
 from certcore.hookspecs import hookimpl
 from certcore.model.export import ExportFormat
 from certcore.ports.ca_module import CAModule
@@ -25,16 +25,17 @@ from certcore.testing.conformance.keyrings import KEYRING_CHECKS, KeyringEvidenc
 from certcore.testing.conformance.observers import OBSERVER_CHECKS, ObserverEvidence
 from certcore.testing.conformance.policies import POLICY_CHECKS, PolicyEvidence
 from certcore.testing.conformance.running import run_checks
+from certcore.testing.conformance.store_setup import StoreSetup
 from certcore.testing.conformance.values import ConformanceCheck, ConformanceReport, ConformanceResult, Suite
 from certcore.testing.conformance.zone_writers.evidence import WriterEvidence
 from certcore.testing.conformance.zone_writers.setup import WrittenZone
 from certcore.testing.conformance.zone_writers.suite import WRITER_CHECKS
 
-__all__ = ["all_checks", "run"]
+__all__ = ["all_checks", "run", "store_checks"]
 
 
 def all_checks() -> Sequence[ConformanceCheck]:
-    """Every check of every suite."""
+    """Every check of every suite but that of stores, which `store_checks` has."""
     return (
         *MODULE_CHECKS,
         *OBSERVER_CHECKS,
@@ -43,6 +44,31 @@ def all_checks() -> Sequence[ConformanceCheck]:
         *EXPORT_FORMAT_CHECKS,
         *WRITER_CHECKS,
     )
+
+
+def store_checks() -> Sequence[ConformanceCheck]:
+    """Every check of the suite of stores.
+
+    Raises:
+        MissingPackageError: pytest is not installed.
+    """
+    checks: Sequence[ConformanceCheck] = _store_suite().STORE_CHECKS
+    return checks
+
+
+def _store_suite() -> Any:
+    """The suite of stores, which is written with pytest.
+
+    Raises:
+        MissingPackageError: It is not installed.
+    """
+    try:
+        from certcore.testing.contracts import stores  # noqa: PLC0415 - the other suites do without pytest
+    except ModuleNotFoundError as error:
+        if error.name != "pytest":
+            raise
+        raise MissingPackageError("The conformance suite of stores", "pytest", extra="testing") from None
+    return stores
 
 
 def run(
@@ -60,15 +86,15 @@ def run(
 
     Args:
         subject: The name of an installed plugin, or of a CA module of one; a plugin (a module or an object with
-            hooks); a `CAModule`; a `ModuleSetup`; a `Keyring`; an `ExportFormat`; or a `WrittenZone`.
+            hooks); a `CAModule`; a `ModuleSetup`; a `Keyring`; an `ExportFormat`; a `WrittenZone`; or a `StoreSetup`.
         settings: The settings of a CA profile that works, for each CA module.
         keyring_url: The URL of a keyring that the plugin opens; without it, the keyring is not checked.
         tell_observer: Whether an observer is told of the events of a certificate for ``tenant-1.shop.test``: it does
             what it does in operation. By default, one that is handed in is, and one that is installed is not.
         see_zone: Makes the `WrittenZone` of each zone writer, see `seen_by_dns`; without it, only the rules of writers
             are checked that need no zone to write to.
-        instead: Setups (`ModuleSetup` or `WrittenZone`) that are checked instead of what the plugin itself brings of
-            their kind.
+        instead: Setups (`ModuleSetup`, `WrittenZone` or `StoreSetup`) that are checked instead of what the plugin
+            itself brings of their kind.
         only: Which checks are run, by default all; one that is left out counts as passed for those that need it.
         setup: Other fields of `ModuleSetup`.
 
@@ -78,6 +104,7 @@ def run(
     Raises:
         InvalidInputError: No such plugin is installed.
         CertCoreError: The keyring cannot be opened.
+        MissingPackageError: pytest is not installed, which the suite of stores needs.
     """
     if settings is not None:
         setup["settings"] = settings
@@ -85,6 +112,8 @@ def run(
         return ConformanceReport(name=subject.name, results=_run_format(subject, only))
     if isinstance(subject, WrittenZone):
         return ConformanceReport(name=str(subject.writer.name), results=_run_writer(subject, only))
+    if isinstance(subject, StoreSetup):
+        return ConformanceReport(name="store", results=_run_store(subject, only))
     if isinstance(subject, Keyring):
         return ConformanceReport(name=type(subject).__name__, results=_run_keyring(subject, only))
     name, known = _setup_of(subject)
@@ -152,6 +181,12 @@ def _run_writers(
 def _run_writer(written: WrittenZone, only: Callable[[ConformanceCheck], bool]) -> tuple[ConformanceResult, ...]:
     with WriterEvidence(written) as evidence:
         return run_checks(filter(only, WRITER_CHECKS), evidence)
+
+
+def _run_store(setup: StoreSetup, only: Callable[[ConformanceCheck], bool]) -> tuple[ConformanceResult, ...]:
+    suite = _store_suite()
+    with suite.StoreEvidence(setup) as evidence:
+        return run_checks(filter(only, suite.STORE_CHECKS), evidence)
 
 
 def _run_format(export_format: ExportFormat, only: Callable[[ConformanceCheck], bool]) -> tuple[ConformanceResult, ...]:

@@ -13,6 +13,7 @@ _SUITES = (
     "secrets",
     "steps",
     "storage",
+    "stores",
     "timelines",
     "zone_writers",
 )

@@ -27,7 +27,7 @@ from certcore.testing.contracts.samples import (
     sample_leaf,
 )
 
-__all__ = ["ListsContract"]
+__all__ = ["ListsContract", "listed_store"]
 
 
 def _ids(certificates: Sequence[Certificate]) -> list[str]:
@@ -36,6 +36,29 @@ def _ids(certificates: Sequence[Certificate]) -> list[str]:
 
 def _one(number: int, **changes: Any) -> Certificate:
     return sample_certificate(number, **{"aliases": (), "wildcard": False, "fallbacks": (), **changes})
+
+
+def listed_store(storage: Storage) -> Storage:
+    """The store, with six certificates with ends, owners and CA profiles of all kinds."""
+    with storage.write() as transaction:
+        transaction.authorities.add(sample_authority())
+        transaction.authorities.add(sample_authority(2))
+        for certificate in (
+            _one(1, status=Status.ACTIVE, not_after=NOW + timedelta(days=30), renewal=RenewalPolicy()),
+            _one(2, status=Status.ACTIVE, not_after=NOW + timedelta(days=10), authority_id="authority-2"),
+            _one(3, owner="other", key_type=KeyType.EC_P256),
+            _one(4, status=Status.EXPIRED, not_after=NOW - timedelta(days=5), renewal=RenewalPolicy(auto=False)),
+            _one(5, status=Status.ACTIVE, not_after=NOW + timedelta(days=10), created_at=NOW - timedelta(days=1)),
+            _one(
+                6,
+                status=Status.EXPIRED,
+                not_after=NOW - timedelta(days=400),
+                authority_id=None,
+                renewal=RenewalPolicy(),
+            ),
+        ):
+            transaction.certificates.add(certificate)
+    return storage
 
 
 class ListsContract:
@@ -49,25 +72,7 @@ class ListsContract:
     @pytest.fixture
     def listed(self, storage: Storage) -> Storage:
         """Six certificates with ends, owners and CA profiles of all kinds."""
-        with storage.write() as transaction:
-            transaction.authorities.add(sample_authority())
-            transaction.authorities.add(sample_authority(2))
-            for certificate in (
-                _one(1, status=Status.ACTIVE, not_after=NOW + timedelta(days=30), renewal=RenewalPolicy()),
-                _one(2, status=Status.ACTIVE, not_after=NOW + timedelta(days=10), authority_id="authority-2"),
-                _one(3, owner="other", key_type=KeyType.EC_P256),
-                _one(4, status=Status.EXPIRED, not_after=NOW - timedelta(days=5), renewal=RenewalPolicy(auto=False)),
-                _one(5, status=Status.ACTIVE, not_after=NOW + timedelta(days=10), created_at=NOW - timedelta(days=1)),
-                _one(
-                    6,
-                    status=Status.EXPIRED,
-                    not_after=NOW - timedelta(days=400),
-                    authority_id=None,
-                    renewal=RenewalPolicy(),
-                ),
-            ):
-                transaction.certificates.add(certificate)
-        return storage
+        return listed_store(storage)
 
     def test_pages_follow_each_other_without_gaps(self, storage: Storage) -> None:
         """Pages come in the order of domain and id, each row once, also when rows come and go between two pages."""

@@ -17,7 +17,7 @@ from certcore.model.readiness import Obstacle, Readiness, WhoseTurn
 from certcore.ports.storage import Storage
 from certcore.testing.contracts.samples import LATER, NOW, sample_authority, sample_certificate
 
-__all__ = ["PreflightsContract"]
+__all__ = ["PreflightsContract", "store_in_service"]
 
 
 def _obstacle(**changes: Any) -> Obstacle:
@@ -38,6 +38,15 @@ def _obstacle(**changes: Any) -> Obstacle:
     return Obstacle(**{**values, **changes})
 
 
+def store_in_service(storage: Storage) -> Storage:
+    """The store, with four certificates, three of them in service."""
+    with storage.write() as transaction:
+        transaction.authorities.add(sample_authority())
+        for number, status in ((1, Status.ACTIVE), (2, Status.ACTIVE), (3, Status.PENDING), (4, Status.ACTIVE)):
+            transaction.certificates.add(sample_certificate(number, status=status))
+    return storage
+
+
 class PreflightsContract:
     """The part of `certcore.testing.contracts.storage.StorageContract` that is about preflights."""
 
@@ -49,11 +58,7 @@ class PreflightsContract:
     @pytest.fixture
     def in_service(self, storage: Storage) -> Storage:
         """Four certificates, three of them in service."""
-        with storage.write() as transaction:
-            transaction.authorities.add(sample_authority())
-            for number, status in ((1, Status.ACTIVE), (2, Status.ACTIVE), (3, Status.PENDING), (4, Status.ACTIVE)):
-                transaction.certificates.add(sample_certificate(number, status=status))
-        return storage
+        return store_in_service(storage)
 
     def test_a_preflight_comes_back_as_it_was(self, in_service: Storage) -> None:
         """Every field of a preflight and of what it found is kept, its texts ready to be translated."""

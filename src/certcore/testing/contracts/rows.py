@@ -32,7 +32,7 @@ from certcore.testing.contracts.samples import (
     sample_leaf,
 )
 
-__all__ = ["RowsContract"]
+__all__ = ["RowsContract", "filled_store"]
 
 STANDING: Final = Standing(
     attempt=Attempt.OWNER,
@@ -48,6 +48,15 @@ STANDING: Final = Standing(
 )
 
 
+def filled_store(storage: Storage) -> Storage:
+    """The store, with a CA profile, a certificate and its schedule."""
+    with storage.write() as transaction:
+        transaction.authorities.add(sample_authority())
+        transaction.certificates.add(sample_certificate())
+        transaction.schedules.add(Schedule(certificate_id="certificate-1"))
+    return storage
+
+
 class RowsContract:
     """The part of `certcore.testing.contracts.storage.StorageContract` that is about rows."""
 
@@ -59,11 +68,7 @@ class RowsContract:
     @pytest.fixture
     def filled(self, storage: Storage) -> Storage:
         """A store with a CA profile, a certificate and its schedule."""
-        with storage.write() as transaction:
-            transaction.authorities.add(sample_authority())
-            transaction.certificates.add(sample_certificate())
-            transaction.schedules.add(Schedule(certificate_id="certificate-1"))
-        return storage
+        return filled_store(storage)
 
     # -- certificates ---------------------------------------------------------------------------------------------
 
