@@ -6,7 +6,7 @@ import pytest
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 
-from certcore.plugin import Catalogue
+from certcore.plugin import CAModule, Catalogue
 from certcore.testing import conformance
 from certcore.testing.conformance import MODULE_CHECKS, CheckOutcome
 from support.broken_conformance import BROKEN, PLUGINS, SETUPS
@@ -84,6 +84,20 @@ def test_a_broken_module_fails_its_check(name, catalogue):
     assert "canary" not in report.text()
     assert not report.ok
     assert f"FAILED {name}: " in report.text()
+
+
+class UsualHints(ConformantCA):
+    """Shows the hints that every module has that brings none."""
+
+    hints = CAModule.hints
+
+
+def test_texts_of_certcore_need_no_translation_by_the_plugin(catalogue):
+    """A module that shows the usual hints translates its own texts alone."""
+    names = needed("translations")
+    report = check(UsualHints, Registering, catalogue, only=lambda each: each.name in names)
+    assert report.results[-1].check.name == "translations"
+    assert report.ok, report.text()
 
 
 @pytest.mark.slow(reason="runs the whole suite for each broken module")

@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from certcore import CertCore
 from certcore.plugin import Keyring, KeyringError, UnknownSealingKeyError, UnsealError, hookimpl
-from certcore.testing import FrozenEnvironment, ScriptedCA
+from certcore.testing import FrozenEnvironment, ScriptedCA, conformance
 
 
 class OneKey:
@@ -25,7 +25,7 @@ class OneKey:
             raise UnknownSealingKeyError(key_id)
         try:
             return self._cipher.decrypt(wrapped_key[:12], wrapped_key[12:], bound_to)
-        except InvalidTag:
+        except (InvalidTag, ValueError):
             raise UnsealError("data key") from None
 
 
@@ -50,3 +50,8 @@ def test_a_store_is_opened_with_it(tmp_path, monkeypatch):
             if not core.authorities.list():
                 core.authorities.create("test", module="scripted", settings={"api_key": "a key of the CA"})
             assert core.authorities.check("test").ok
+
+
+def test_it_keeps_every_rule():
+    report = conformance.run(OneKey(bytes(range(32))))
+    assert report.ok, report.text()

@@ -1,7 +1,8 @@
 from collections.abc import Sequence
 
 from certcore import CertCore
-from certcore.plugin import TxtChange, ZoneServer, ZoneWriter, hookimpl
+from certcore.plugin import TxtChange, ZoneServer, ZoneWriteError, ZoneWriter, hookimpl
+from certcore.testing import WrittenZone, conformance
 
 
 class PanelWriter:
@@ -12,6 +13,10 @@ class PanelWriter:
         self.values: dict[str, set[str]] = {}  # the panel's own table of TXT records
 
     def write(self, zone: str, changes: Sequence[TxtChange], *, ttl: int) -> None:
+        for change in changes:
+            if not change.name.endswith(f".{zone}"):
+                reason = f"was to get the name {change.name}, which is not in the zone"
+                raise ZoneWriteError("panel", zone, reason, advice="Name the zone that the tech zone lies in.")
         for change in changes:
             values = self.values.setdefault(change.name, set())
             values |= set(change.values)
@@ -31,10 +36,19 @@ class Plugin:
 
 
 # test
-def test_values_are_added_and_removed():
-    writer = PanelWriter()
-    with CertCore.in_memory(plugins=[Plugin(writer)], installed_plugins=False) as core:
+def test_certcore_takes_the_writer():
+    with CertCore.in_memory(plugins=[Plugin(PanelWriter())], installed_plugins=False) as core:
         assert core.plugins[0].zone_writers == ("panel",)
-    writer.write("acme.example", [TxtChange(name="a.acme.example", values=("one", "two"))], ttl=60)
-    writer.write("acme.example", [TxtChange(name="a.acme.example", values=("two",), withdrawn=("one",))], ttl=60)
-    assert writer.values == {"a.acme.example": {"two"}}
+
+
+def test_it_keeps_every_rule():
+    writer = PanelWriter()
+    written = WrittenZone(
+        writer=writer,
+        zone="acme.example",
+        values=lambda name: writer.values.get(name, set()),
+        foreign_zone="",  # the panel writes to any zone
+        is_shared=False,  # this table is in the memory of one process
+    )
+    report = conformance.run(written)
+    assert report.ok, report.text()

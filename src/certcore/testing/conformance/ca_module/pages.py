@@ -30,7 +30,7 @@ from certcore.testing.conformance.values import (
     check_of,
     require,
 )
-from certcore.translations import Translator, translator
+from certcore.translations import OWN_CATALOGUE, Translator, translator
 
 __all__ = ["PAGES"]
 
@@ -224,11 +224,16 @@ def _translations(evidence: ModuleEvidence) -> None:
     if not languages:
         raise NotApplicableError("The plugin brings no translations.")
     messages = {message.key: message for _, hints in _hints_of(evidence) for message in _messages(hints)}
+    own = [translator(language, [OWN_CATALOGUE]) for language in OWN_CATALOGUE.languages]
     for language in languages:
-        translate: Translator = translator(language, catalogues)
+        translate = translator(language, catalogues)
         for key, message in messages.items():
-            has_translation = translate._find(message, translate) is not None  # noqa: SLF001 - of certcore, too
-            require(has_translation or not key, f"{language} has no translation of {key}.")
+            is_own = any(_is_translated(each, message) for each in own)
+            require(is_own or _is_translated(translate, message), f"{language} has no translation of {key}.")
+
+
+def _is_translated(translate: Translator, message: Message) -> bool:
+    return translate._find(message, translate) is not None  # noqa: SLF001 - of certcore, too
 
 
 def _messages(value: object) -> Iterator[Message]:
@@ -299,7 +304,7 @@ PAGES: Final = (
     ),
     _check(
         "translations",
-        "Every text that the module shows is translated into every language that the plugin brings.",
+        "Every text of the module's own that it shows is translated into every language that the plugin brings.",
         "A page would be in two languages.",
         _translations,
         needs=("hints", "profile-hints"),

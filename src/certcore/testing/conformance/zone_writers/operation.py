@@ -23,7 +23,13 @@ __all__ = ["OPERATION"]
 _check: Final = check_of(Suite.ZONE_WRITER, needs=("withdraws",))
 
 
+def _need_outside(evidence: WriterEvidence) -> None:
+    if evidence.zone and not evidence.written.is_shared:
+        raise NotApplicableError("The zone is in the memory of this process.")
+
+
 def _fresh_object(evidence: WriterEvidence) -> None:
+    _need_outside(evidence)
     pristine = Memory.of_object(evidence.writer)
     name = evidence.name()
     evidence.put(name, ["first", "second"])
@@ -34,8 +40,7 @@ def _fresh_object(evidence: WriterEvidence) -> None:
 
 
 def _need_forks(evidence: WriterEvidence) -> None:
-    if evidence.zone and not evidence.written.is_shared:
-        raise NotApplicableError("The zone is in the memory of this process.")
+    _need_outside(evidence)
     if not hasattr(os, "fork"):
         raise NotApplicableError("This system has no fork.")
 
