@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
@@ -63,6 +64,15 @@ class InstalledPlugin:
         except Exception:  # isolation: a package without readable metadata
             version = ""
         return PluginOrigin(self.package, version if version.isprintable() else "")
+
+    def imported(self) -> object | None:
+        """What it names, if its module was imported before; else None. Nothing is imported."""
+        if self.entry.module not in sys.modules:
+            return None
+        plugin: object = None
+        with contextlib.suppress(Exception):  # isolation: loading it tells the reason
+            plugin = self.entry.load()
+        return plugin
 
     @property
     def is_own(self) -> bool:

@@ -116,6 +116,9 @@ class Loader:
         """Import and register what an entry point names."""
         entry = installed.entry
         origin = installed.origin
+        imported = installed.imported()
+        if imported is not None and any(loaded_plugin.plugin is imported for loaded_plugin in self.loaded):
+            return  # it was handed in
         refusal = self._taken(entry.name, is_own=installed.is_own)
         name = f"{entry.name} ({origin.label or 'of an unknown package'})" if refusal else entry.name
         if self._is_disabled(name, origin, is_own=installed.is_own, is_disabled=entry.name in self.disabled):

@@ -1,5 +1,6 @@
 """What is installed, what it brings and what is wrong with it; and how a plugin is switched off."""
 
+import importlib
 import logging
 
 import pytest
@@ -89,6 +90,16 @@ def test_what_failed_is_listed_with_its_cause(install):
     assert "caused by ValueError" in info.failure.trace
     assert "in read" in info.failure.trace
     assert "password" not in f"{info.failure.reason} {info.failure.advice} {info.failure.trace}"
+
+
+def test_a_plugin_may_be_handed_in_and_installed(install):
+    """The tests of an installed package hand its module to certcore: it is one plugin, and no name is taken."""
+    install("alpha", ["alpha_ca = alpha_ca"], alpha_ca=_HOUSE)
+    alpha_ca = importlib.import_module("alpha_ca")
+    with CertCore.in_memory(plugins=[alpha_ca]) as core:
+        assert core.plugin_failures == ()
+        assert _infos(core)["alpha_ca"].state is PluginState.LOADED
+        assert sorted(core.authorities.modules()) == ["house", "puq_acme"]
 
 
 def test_two_of_one_name_are_named_with_their_packages(install):
