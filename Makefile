@@ -16,7 +16,7 @@ help:
 	@echo 'make test   every check that CI makes'
 	@echo 'make check  the fast checks: lint, types, imports, unit, contract and architecture tests'
 	@echo 'make soak   the tests that take minutes: stress and long simulations'
-	@echo 'make test-lowest  the unit tests with the oldest packages that pyproject.toml allows'
+	@echo 'make test-lowest  the unit tests, the test kit and the documentation with the oldest packages that pyproject.toml allows'
 	@echo 'make coverage  the tests, with the lines that none of them runs'
 	@echo 'make setup  only prepare .venv and the servers that tests use'
 	@echo 'make texts  bring the translations up to date with the texts of the code'

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # The unit tests with the oldest packages that pyproject.toml allows, in a virtualenv of its own: `make test-lowest`.
+# Besides them the test kit as a plugin of the oldest pytest, the packages of new plugins, and the documentation.
 #
 # scripts/lower_bounds.py makes the constraints from pyproject.toml; what that does not name is as new as it can be.
 #
@@ -14,3 +15,5 @@ place=.venv-lowest
 "$place/bin/python" -m pip check
 "$place/bin/pytest" -n "${1:-$(nproc)}" --dist loadgroup --hypothesis-profile=fast \
     -m 'not (soak or slow or integration or pebble)' -k 'not (postgresql or mariadb)' tests/unit
+"$place/bin/pytest" -n 0 tests/unit/testing/test_pytest_plugin.py tests/acceptance/test_new_plugins.py
+"$place/bin/sphinx-build" -q -W --keep-going -b html docs "$place/docs"
