@@ -97,8 +97,7 @@ class Queries:
             AccessDeniedError: The policy refused.
         """
         view = self._view(certificate_id, actor)
-        authority = self._shown(view.authority, actor)
-        return evolve(view, authority=authority, module_title=self._module_title(authority))
+        return evolve(view, authority=self._shown(view.authority, actor))
 
     def _view(self, certificate_id: str, actor: str) -> CertificateView:
         """The view with the stored CA profile."""
@@ -125,7 +124,8 @@ class Queries:
                 preflight=_preflight(transaction, certificate_id, sees_details=sees_details),
                 permitted=permitted,
             )
-        return evolve(view, events=tuple(self._readable(view.events, checked.owner, actor)))
+        events = tuple(self._readable(view.events, checked.owner, actor))
+        return evolve(view, events=events, module_title=self._module_title(view.authority))
 
     def _shown(self, authority: CertificateAuthority | None, actor: str) -> CertificateAuthority | None:
         """The part of a CA profile that the actor may see: at least its id, name and module."""
