@@ -20,12 +20,15 @@ _SECONDS = 0.5
 class Relay:
     """Passes questions on to a server and its answers back, until `close`."""
 
-    #: Where it listens, port 53, and the server that it asks, port 53.
+    #: Where it listens, and the server that it asks.
     address: str
     server: str
     #: Which share of the packets gets lost, each way; and seconds until an answer is passed on.
     loss: float = 0.0
     delay: float = 0.0
+    #: The port that it listens on, 0 for a free one; and that of the server.
+    port: int = 53
+    server_port: int = 53
     #: How many questions came.
     asked: int = field(init=False, default=0)
     _outer: socket.socket = field(init=False)
@@ -35,19 +38,25 @@ class Relay:
     #: Answers that wait for their time.
     _late: list[tuple[float, int, bytes, object]] = field(init=False, factory=list)
     _is_closed: bool = field(init=False, default=False)
+    _thread: threading.Thread = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._outer = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._outer.bind((self.address, 53))
+        self._outer.bind((self.address, self.port))
+        self.port = self._outer.getsockname()[1]
         self._inner = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._inner.connect((self.server, 53))
+        self._inner.connect((self.server, self.server_port))
         for each in (self._outer, self._inner):
             each.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * 1024 * 1024)
-        threading.Thread(target=self._run, name="relay", daemon=True).start()
+        self._thread = threading.Thread(target=self._run, name="relay", daemon=True)
+        self._thread.start()
 
     def close(self) -> None:
         """Stop."""
         self._is_closed = True
+        self._thread.join()
+        self._outer.close()
+        self._inner.close()
 
     def _run(self) -> None:
         chances = random.Random(self.address)

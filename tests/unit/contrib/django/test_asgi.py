@@ -8,8 +8,6 @@ from asgiref.sync import async_to_sync
 from certcore.testing import Act
 from support.django_addresses import addresses
 
-STREAM = {"X-Certcore-Stream": "yes"}
-
 
 @pytest.fixture
 def ada(panel):
@@ -54,16 +52,3 @@ def test_people_who_are_served_at_once_are_kept_apart(panel):
         name, other = [("anna", "bert"), ("bert", "anna")][number % 2]
         assert f"{name}.example" in answer.content.decode()
         assert f"{other}.example" not in answer.content.decode()
-
-
-def test_a_test_of_a_profile_is_sent_while_it_runs(panel, ada):
-    """The states come one by one, as at a WSGI server."""
-    at_wsgi, at_asgi = ada
-    address = f"/ssl/authorities/{panel.authority.id}/test/"
-
-    async def states():
-        answer = await at_asgi.post(address, headers=STREAM)
-        assert answer.is_async
-        return [state async for state in answer.streaming_content]
-
-    assert async_to_sync(states)() == list(at_wsgi.post(address, headers=STREAM).streaming_content)
