@@ -10,6 +10,8 @@ import pytest
 
 from certcore import Status
 from certcore.testing import LittleAuthority, make_request
+from support.django_addresses import addresses
+from support.django_panel import configure
 from support.panel_site import PASSWORD
 
 pytestmark = [
@@ -109,46 +111,46 @@ def test_an_import_whose_key_does_not_fit(person, site):
     now = datetime.now(UTC)
     request, key = make_request("bought.test")
     leaf = LittleAuthority(now).issue(request, now=now)
-    anna = person("anna")
-    page = anna.page
-    anna.visit("/ssl/certificates/import/")
-    anna.look("import")
+    ivan = person("ivan")
+    page = ivan.page
+    ivan.visit("/ssl/certificates/import/")
+    ivan.look("import")
     page.get_by_label("Certificate", exact=True).fill(leaf)
     page.get_by_label("Private key", exact=True).fill(make_request("bought.test")[1])
     _button(page, "Check").click()
     page.locator("#field-private_key-errors p").wait_for()
     assert "does not belong" in page.locator("#field-private_key-errors").inner_text()
-    anna.look("mismatch")
+    ivan.look("mismatch")
     page.get_by_label("Private key", exact=True).fill(key)
     _button(page, "Check").click()
     page.get_by_text("What would be imported").wait_for()
-    anna.look("checked")
+    ivan.look("checked")
     _button(page, "Save").click()
     _is(page, "active")
-    anna.look("imported")
+    ivan.look("imported")
     assert site.status("bought.test") is Status.ACTIVE
 
 
 def test_a_cname_that_breaks_while_the_certificate_is_active(person, site):
     """The certificate stays active; its page and the list say that the renewal waits, and for what."""
-    certificate_id = site.issued("broken.test", "anna")
+    certificate_id = site.issued("broken.test", "carla")
     site.zone.remove("_acme-challenge.broken.test", "CNAME")
-    anna = person("anna")
-    page = anna.page
-    anna.visit(f"/ssl/certificates/{certificate_id}/")
+    carla = person("carla")
+    page = carla.page
+    carla.visit(f"/ssl/certificates/{certificate_id}/")
     _button(page, "Renew now").click()
     page.get_by_text("Missing").first.wait_for()
     _is(page, "active")
-    assert "_acme-challenge.broken.test" in anna.read()
-    anna.look("certificate")
-    anna.visit("/ssl/certificates/")
+    assert "_acme-challenge.broken.test" in carla.read()
+    carla.look("certificate")
+    carla.visit("/ssl/certificates/")
     row = page.get_by_role("row").filter(has_text="broken.test")
     assert "Owner" in row.inner_text()
-    anna.look("list")
-    anna.visit("/ssl/")  # its numbers may be a minute old
-    anna.look("dashboard")
+    carla.look("list")
+    carla.visit("/ssl/")  # its numbers may be a minute old
+    carla.look("dashboard")
     site.set_cnames(certificate_id)
-    anna.visit(f"/ssl/certificates/{certificate_id}/")
+    carla.visit(f"/ssl/certificates/{certificate_id}/")
     first = site.core.certificates.get(certificate_id).active_issuance_id
     _button(page, "Check now").first.click()
     site.until(lambda: site.core.certificates.get(certificate_id).active_issuance_id != first)
@@ -175,14 +177,14 @@ def test_a_viewer_may_look_only(person, site):
 def test_another_tenant_sees_nothing(person, site):
     """A second tenant finds neither in the list, nor by address, what belongs to the first one."""
     certificate_id = site.draft("hidden.test", "anna")
-    bert = person("bert")
-    bert.visit("/ssl/certificates/")
-    bert.look("list")
-    assert ".test" not in bert.read()
-    bert.expected |= {404}
-    bert.visit(f"/ssl/certificates/{certificate_id}/")
-    bert.look("not-found")
-    assert "hidden.test" not in bert.read()
+    nora = person("nora")
+    nora.visit("/ssl/certificates/")
+    nora.look("list")
+    assert ".test" not in nora.read()
+    nora.expected |= {404}
+    nora.visit(f"/ssl/certificates/{certificate_id}/")
+    nora.look("not-found")
+    assert "hidden.test" not in nora.read()
 
 
 def test_every_page_on_a_phone_in_the_dark(person, site, statuses):
@@ -196,14 +198,34 @@ def test_every_page_on_a_phone_in_the_dark(person, site, statuses):
     assert not wide
 
 
+def test_every_page_is_seen_in_every_status(person, site, statuses):
+    """A certificate in every status as its owner sees it, and whatever else has a page: of each a picture."""
+    configure()
+    dora, root = person("dora"), person("root")
+    for status, path in _certificates(statuses).items():
+        dora.visit(path)
+        dora.picture(status)
+    seen = set()
+    for each in addresses(certificate_id=statuses["active"], authority_id=site.authority.id):
+        answer = root.page.request.get(each.path)
+        if not answer.ok or "text/html" not in answer.headers["content-type"] or "<html" not in answer.text():
+            continue  # files, parts of pages, what takes posts only
+        root.visit(each.path)
+        if root.page.url not in seen:
+            root.picture(each.name)
+        seen.add(root.page.url)
+    assert len(seen) > 20
+
+
 def test_every_page_in_ukrainian(person, site, statuses):
     """The pages are in the language that the browser asks for."""
     root = person("root", locale="uk-UA")
     for title, path in {**_pages(site), "active": _certificates(statuses)["active"]}.items():
         root.visit(path)
-        root.look(title)
+        root.picture(title)
         assert root.page.locator("html").get_attribute("lang") == "uk"
         assert re.search("[\u0400-\u04ff]{4}", root.page.get_by_role("navigation").first.inner_text()), title
+        assert re.search("[\u0400-\u04ff]{4}", root.page.get_by_role("main").inner_text()), title
 
 
 def _certificates(statuses):

@@ -108,13 +108,17 @@ class Person:
         """Go to a page of the site."""
         self.page.goto(path)
 
+    def picture(self, title):
+        """Take a picture of the whole page."""
+        self._looked += 1
+        self.page.wait_for_load_state()
+        self.page.screenshot(path=self.pictures / f"{self.name}-{self._looked:02d}-{title}.png", full_page=True)
+
     def look(self, title):
         """Take a picture of the whole page, and ask axe-core what hinders people on it."""
         from axe_playwright_python.sync_playwright import Axe
 
-        self._looked += 1
-        self.page.wait_for_load_state()
-        self.page.screenshot(path=self.pictures / f"{self.name}-{self._looked:02d}-{title}.png", full_page=True)
+        self.picture(title)
         for found in Axe().run(self.page).response["violations"]:
             if found["impact"] in _GRAVE:
                 places = "; ".join(f"{node['target']} {node['html'][:200]}" for node in found["nodes"][:3])

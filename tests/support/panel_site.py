@@ -112,6 +112,7 @@ class PanelSite:
     settings: dict = field(factory=dict)
     #: The CA profile that issues from Pebble.
     authority: object = None
+    pebble: Pebble | None = None
 
     @classmethod
     def lay_out(cls, folder):
@@ -243,7 +244,7 @@ def open_panel_site(folder, users):
         dns = site.core.dns_server(listen=("127.0.0.1", 0), module="puq_acme", also=[site.zone])
         running.callback(dns.close)
         dns_address = f"127.0.0.1:{dns.address[1]}"
-        pebble = running.enter_context(Pebble.start(dns_server=dns_address))
+        site.pebble = pebble = running.enter_context(Pebble.start(dns_server=dns_address))
         printed = site.run(_USERS.format(users=users, password=PASSWORD))
         site.owners = dict(line.split() for line in printed.splitlines())
         site.settings = {

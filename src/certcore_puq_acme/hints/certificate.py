@@ -80,9 +80,9 @@ def _of_status(view: CertificateView, context: AcmeContext) -> list[Hint]:
             ]
         case Status.ACTIVE:
             lasting = lasting_records_end(view)
-            return [*_active(view), *lasting, *_renewal(view, context), *_timeline(view), Refresh(_LATER)]
+            return [*_active(view), *lasting, *_renewal(view, context), *_timeline(view), _refresh(view)]
         case Status.EXPIRED:
-            return [*_expired(view), *_renewal(view, context), *_timeline(view), _renew(), Refresh(_LATER)]
+            return [*_expired(view), *_renewal(view, context), *_timeline(view), _renew(), _refresh(view)]
         case Status.ERROR:
             return [
                 *_error(view),
@@ -96,6 +96,11 @@ def _of_status(view: CertificateView, context: AcmeContext) -> list[Hint]:
             return [Notice(Level.ERROR, _message("revoked", text)), *_timeline(view), _renew()]
         case _:
             assert_never(status)
+
+
+def _refresh(view: CertificateView) -> Refresh:
+    """Soon while an issuance is under way beside the leaf: its owner may be looking on."""
+    return Refresh(_SOON if view.under_way else _LATER)
 
 
 def _draft(context: AcmeContext) -> list[Hint]:

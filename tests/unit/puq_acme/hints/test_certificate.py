@@ -7,7 +7,7 @@ import pytest
 from attrs import evolve, frozen
 
 from certcore import CertCore
-from certcore.model.hints import DnsRecords, Facts, Notice, RecordState, Steps, StepState
+from certcore.model.hints import DnsRecords, Facts, Notice, RecordState, Refresh, Steps, StepState
 from certcore.model.issuance import Outcome
 from certcore.model.keys import KeyType
 from certcore.model.lifecycle import Status
@@ -168,6 +168,19 @@ def test_a_value_that_the_dns_does_not_show(page, status):
     assert "Nothing is to be done" not in text
     further = evolve(view, issuance=evolve(waiting, module_state={"stage": "answered"}))
     assert "does not show" not in page.texts(further)
+
+
+@pytest.mark.parametrize("status", [Status.ACTIVE, Status.EXPIRED])
+def test_a_page_looks_for_news_soon_while_a_renewal_is_under_way(page, status):
+    """Whoever has pressed "Renew now" waits seconds for what it finds, not half a minute; otherwise nothing hurries."""
+
+    def pause():
+        view = evolve(page.view, certificate=evolve(page.view.certificate, status=status))
+        return next(hint.after for hint in page.hints(view) if isinstance(hint, Refresh))
+
+    assert pause() == 30
+    page.core.certificates.renew(page.id)
+    assert pause() <= 5
 
 
 def test_a_renewal_that_could_not_begin_says_why(page):
