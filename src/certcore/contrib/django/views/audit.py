@@ -95,37 +95,42 @@ class AuditPage:
     newer: str | None
 
 
-def events_before(core: ActingCore, only: AuditFilter, *, before: str | None, owner: str | None) -> AuditPage:
-    """The newest events that a filter wants, or the nearest before a cursor. One call looks through 1000 events.
+def events_before(
+    core: ActingCore, only: AuditFilter, *, before: str | None, owner: str | None, searched: int = _SEARCHED
+) -> AuditPage:
+    """The newest events that a filter wants, or the nearest before a cursor.
 
     Args:
         core: What the user may do.
         only: The filter.
         before: The cursor ``older`` of a page; None for the newest.
         owner: Only events of this tenant's certificates; None for those of the user's tenant, or of everybody.
+        searched: How many events are looked through, 1 to 1000.
 
     Raises:
         InvalidInputError: The cursor or the owner is malformed.
         AccessDeniedError: The policy refused.
     """
     of_owner = {} if owner is None else {"owner": owner}
-    batch = core.events(after=before, limit=_SEARCHED, descending=True, **of_owner)
+    batch = core.events(after=before, limit=searched, descending=True, **of_owner)
     fitting = [item for item in batch.items if only.fits(item)]
     shown = fitting[:_SHOWN]
     newer = None if before is None else str(shown[0].event.position) if shown else str(int(before) - 1)
     if len(fitting) > _SHOWN:
         return AuditPage(items=shown, older=str(shown[-1].event.position), newer=newer)
-    return AuditPage(items=shown, older=batch.next_cursor if len(batch.items) == _SEARCHED else None, newer=newer)
+    return AuditPage(items=shown, older=batch.next_cursor if len(batch.items) == searched else None, newer=newer)
 
 
-def events_after(core: ActingCore, only: AuditFilter, *, after: str, owner: str | None) -> AuditPage:
+def events_after(
+    core: ActingCore, only: AuditFilter, *, after: str, owner: str | None, searched: int = _SEARCHED
+) -> AuditPage:
     """The nearest events after a cursor that a filter wants; the arguments and errors are those of `events_before`."""
     of_owner = {} if owner is None else {"owner": owner}
-    batch = core.events(after=after, limit=_SEARCHED, descending=False, **of_owner)
+    batch = core.events(after=after, limit=searched, descending=False, **of_owner)
     fitting = [item for item in batch.items if only.fits(item)]
     shown = fitting[:_SHOWN]
     older = str(shown[0].event.position) if shown else str(int(after) + 1)
     if len(fitting) > _SHOWN:
         return AuditPage(items=shown[::-1], older=older, newer=str(shown[-1].event.position))
-    newer = batch.next_cursor if len(batch.items) == _SEARCHED else None
+    newer = batch.next_cursor if len(batch.items) == searched else None
     return AuditPage(items=shown[::-1], older=older, newer=newer)
