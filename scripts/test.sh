@@ -6,6 +6,9 @@
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
+# Where Python may keep no bytecode, each test process and each command that a test starts compiles every module again.
+unset PYTHONDONTWRITEBYTECODE
+
 pytest=.venv/bin/pytest
 tests_failed=1
 most=5

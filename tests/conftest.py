@@ -9,6 +9,9 @@ from hypothesis import settings
 
 # pytest explains the asserts of helpers only when it is told to.
 pytest.register_assert_rewrite("support")
+
+from support.databases import database_server  # noqa: E402 - only now
+
 pytest_plugins = ["support.databases", "support.time_limit"]
 
 # A loaded machine is slow, not wrong; and CI must find today what it found yesterday.
@@ -26,16 +29,17 @@ def pytest_configure(config):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep tests on one worker that share what takes long to make.
+    """Mark the tests of database servers, and keep tests on one worker that share what takes long to make.
 
     Those of a database server share the server; those of a module that starts Pebble share its fixtures; those of the
     architecture share the parsed source. Each Pebble serves one test or one module, which bounds the orders that it has
     in flight: it hangs when there are more than four.
     """
-    if not config.pluginmanager.hasplugin("xdist"):
-        return
+    has_workers = config.pluginmanager.hasplugin("xdist")
     for item in items:
-        if not item.get_closest_marker("xdist_group") and (group := _group(item)):
+        if database_server(item):
+            item.add_marker(pytest.mark.integration)
+        if has_workers and not item.get_closest_marker("xdist_group") and (group := _group(item)):
             item.add_marker(pytest.mark.xdist_group(group))
 
 
@@ -45,7 +49,7 @@ def _group(item):
         return module
     if module.startswith("tests/architecture/"):
         return "architecture"
-    return next((server for server in ("postgresql", "mariadb") if server in getattr(item, "fixturenames", ())), None)
+    return database_server(item)
 
 
 @pytest.hookimpl(wrapper=True)

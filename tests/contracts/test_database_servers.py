@@ -26,12 +26,12 @@ from certcore.errors import DatabaseTooNewError, StorageBusyError, StorageUnavai
 from certcore.model.events import Event, EventKind
 from certcore.model.timeline import first_fault
 from certcore.testing.ports import free_port
+from support.databases import DATABASE_SERVERS
 
 REVISIONS = list(ScriptDirectory(str(files("certcore") / "adapters/sql/migrations")).walk_revisions())
-SERVERS = [pytest.param(kind, marks=pytest.mark.xdist_group(kind)) for kind in ("postgresql", "mariadb")]
 
 
-@pytest.fixture(params=SERVERS)
+@pytest.fixture(params=DATABASE_SERVERS)
 def url(request):
     """A database with nothing in it."""
     return request.getfixturevalue(request.param).new_database()
@@ -130,7 +130,6 @@ def _prepared(url):
             return transaction.connection.exec_driver_sql("SELECT count(*) FROM pg_prepared_statements").scalar_one()
 
 
-@pytest.mark.xdist_group("postgresql")
 def test_statements_are_prepared_unless_a_pooler_is_in_between(postgresql):
     """A pooler may run the next transaction in another session, where they are not prepared."""
     url = postgresql.new_database()
@@ -233,7 +232,7 @@ def test_urls_that_lead_nowhere():
     assert "s3cr3t" not in str(refused.value)
 
 
-@pytest.fixture(params=[*SERVERS, "sqlite"])
+@pytest.fixture(params=[*DATABASE_SERVERS, "sqlite"])
 def any_url(request, tmp_path):
     """An empty database of each kind."""
     if request.param == "sqlite":
@@ -259,7 +258,6 @@ def test_every_revision_leads_forwards(any_url, revision):
         assert compare_metadata(context, metadata) == []
 
 
-@pytest.mark.xdist_group("mariadb")
 @pytest.mark.parametrize("cut_off", [False, True], ids=["at once", "after one that was cut off"])
 def test_keys_of_an_older_database_become_exact(mariadb, cut_off):
     """On MariaDB no key pads any more after the migration, foreign keys are as before, and rows are kept."""

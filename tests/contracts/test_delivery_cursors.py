@@ -16,13 +16,13 @@ from certcore.adapters.sql import open_storage
 from certcore.model.deliveries import DeliveryCursor, KnownObserver
 from certcore.model.events import Event, EventKind
 from certcore.testing.contracts.samples import LATER, NOW
+from support.databases import DATABASE_SERVERS
 
-SERVERS = [pytest.param(kind, marks=pytest.mark.xdist_group(kind)) for kind in ("postgresql", "mariadb")]
 OBSERVERS = ("mail", "web")
 MOMENT = datetime(2029, 12, 31, tzinfo=UTC)
 
 
-@pytest.fixture(params=SERVERS)
+@pytest.fixture(params=DATABASE_SERVERS)
 def url(request):
     """A database with empty tables."""
     return request.getfixturevalue("emptied")(request.getfixturevalue(f"{request.param}_url"))
@@ -154,7 +154,7 @@ def test_an_observer_is_not_forgotten_while_it_says_that_it_is_here(processes, u
         assert looked.result(60) == [KnownObserver(name="web", seen_at=LATER)]
 
 
-@pytest.fixture(params=[*SERVERS, "sqlite"])
+@pytest.fixture(params=[*DATABASE_SERVERS, "sqlite"])
 def older(request, tmp_path):
     """The URL of a database of the revision before, with deliveries in every state, and an engine on it."""
     if request.param == "sqlite":
@@ -269,7 +269,7 @@ class _CutOffError(Exception):
     """The server was stopped."""
 
 
-@pytest.mark.parametrize("older", SERVERS[1:], indirect=True)
+@pytest.mark.parametrize("older", DATABASE_SERVERS[1:], indirect=True)
 def test_a_migration_that_is_cut_off_is_finished(older):
     """On MariaDB, which keeps each change of a table: cut off after every single one, it ends with the same rows."""
     url, engine = older

@@ -18,7 +18,7 @@ PAST_THE_LEASE = timedelta(seconds=61)
 NAMES = ("first", "second")
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.xdist_group("postgresql"))])
+@pytest.fixture(params=["sqlite", "postgresql"])
 def url(request, tmp_path):
     """A database of its own."""
     return (

@@ -17,10 +17,10 @@ from certcore.errors import StorageBusyError
 from certcore.ports.ca_module import Waiting, WaitingFor
 from certcore.ports.storage import LockWait
 from certcore.testing.scripted_ca import Act, ScriptedCA
+from support.databases import DATABASE_SERVERS
 from support.inside import inside
 from support.leases import expire_leases
 
-SERVERS = [pytest.param(kind, marks=pytest.mark.xdist_group(kind)) for kind in ("postgresql", "mariadb")]
 #: Seconds: far more than a step waits for a lock, and far less than the half minute that it used to.
 SOON = 15
 
@@ -55,7 +55,7 @@ class PacedCA(ScriptedCA):
         return Waiting(state={}, look_again=look_again, waiting_for=WaitingFor.AUTHORITY)
 
 
-@pytest.fixture(params=SERVERS)
+@pytest.fixture(params=DATABASE_SERVERS)
 def url(request, tmp_path):
     CertCore.create_keyring(tmp_path / "keyring.json")
     return request.getfixturevalue(request.param).new_database()

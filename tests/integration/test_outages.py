@@ -3,7 +3,6 @@
 import logging
 import time
 
-import pytest
 import sqlalchemy as sa
 
 from certcore import CertCore, Status
@@ -64,7 +63,6 @@ def _told(caplog):
     ]
 
 
-@pytest.mark.xdist_group("postgresql")
 def test_an_outage_is_two_lines(postgresql, tmp_path, caplog):
     """Eight threads, the outbox and the leases at work: one line, silence, one line, and all goes on."""
     caplog.set_level(logging.INFO, logger="certcore")

@@ -13,6 +13,10 @@ from certcore.adapters.sql import open_storage
 from certcore.adapters.sql.tables import metadata
 from certcore.testing.databases import MariaDB, PostgreSQL
 from certcore.testing.server import ProgramMissingError
+from support.examples import is_fast
+
+#: The fixtures of the servers. `tests/conftest.py` marks the tests that ask for one as integration tests.
+DATABASE_SERVERS = ("postgresql", "mariadb")
 
 
 @functools.cache
@@ -35,12 +39,21 @@ def sqlite_with_tables(folder, name="certcore.db"):
 
 
 def _running(kind):
+    if is_fast():
+        pytest.fail(f"`make check` starts no server: mark the test that asks for {kind.__name__} as integration.")
     try:
         server = kind.start()
     except ProgramMissingError as error:  # one that is there and does not work is nothing to pass over
         pytest.skip(str(error))
     with server:
         yield server
+
+
+def database_server(item):
+    """The server whose fixture a test asks for, itself or by the name that is its parameter."""
+    parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    asked = {*getattr(item, "fixturenames", ()), *(value for value in parameters if isinstance(value, str))}
+    return next((server for server in DATABASE_SERVERS if server in asked), None)
 
 
 @pytest.fixture(scope="session")

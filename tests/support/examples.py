@@ -10,3 +10,8 @@ FAST = 25
 def examples(count, **options):
     """Settings with so many examples in the full profile, and proportionally fewer in the fast one."""
     return settings(max_examples=max(1, count * settings.default.max_examples // FULL), **options)
+
+
+def is_fast():
+    """Whether this is a run of `make check`."""
+    return settings.default.max_examples == FAST

@@ -14,7 +14,7 @@ import pytest
 from _pytest.runner import runtestprotocol
 from hypothesis import is_hypothesis_test, settings
 
-from support.examples import FAST
+from support.examples import FAST, is_fast
 
 #: Seconds.
 LIMIT = 2.0
@@ -42,12 +42,7 @@ def _limit(item):
 
 
 def _is_limited(item):
-    return (
-        settings.default.max_examples == FAST
-        and item.nodeid.startswith(LIMITED)
-        and not any(item.get_closest_marker(mark) for mark in _EXEMPT)
-        and not {"postgresql", "mariadb"} & set(getattr(item, "fixturenames", ()))
-    )
+    return is_fast() and item.nodeid.startswith(LIMITED) and not any(item.get_closest_marker(mark) for mark in _EXEMPT)
 
 
 @pytest.hookimpl(wrapper=True)
