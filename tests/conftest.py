@@ -1,5 +1,6 @@
 """What all tests share."""
 
+import gc
 import os
 import sys
 import threading
@@ -50,6 +51,12 @@ def _group(item):
     if module.startswith("tests/architecture/"):
         return "architecture"
     return database_server(item)
+
+
+def pytest_collection_finish():
+    """Leave the collected tests, which all live to the end, out of each garbage collection."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)
