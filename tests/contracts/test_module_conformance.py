@@ -86,6 +86,27 @@ def test_a_broken_module_fails_its_check(name, catalogue):
     assert f"FAILED {name}: " in report.text()
 
 
+def test_a_plugin_that_is_installed_does_not_take_its_own_name(tmp_path, monkeypatch, catalogue):
+    """The tests of a package pass where the package is installed, too."""
+    info = tmp_path / "house-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: house\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[certcore]\nconformant = conformant\n")
+    (tmp_path / "conformant.py").write_text(
+        "from certcore import hookimpl\nfrom support.conformant_ca import ConformantCA\n\n"
+        "@hookimpl\ndef certcore_ca_modules():\n    return [ConformantCA()]\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    import conformant
+
+    names = needed("own-names")
+    report = conformance.run(conformant, only=lambda each: each.name in names)
+    other = check(ConformantCA, Registering, catalogue, only=lambda each: each.name in names)
+    del sys.modules["conformant"]
+    assert report.ok, report.text()
+    assert [result.check.name for result in other.failed] == ["own-names"]
+
+
 class UsualHints(ConformantCA):
     """Shows the hints that every module has that brings none."""
 

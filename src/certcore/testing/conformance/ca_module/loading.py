@@ -7,9 +7,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from functools import lru_cache
+from importlib.metadata import EntryPoint
 from importlib.util import find_spec
 from typing import Final
 
+from certcore.adapters.plugins.entry_points import installed_plugins
 from certcore.adapters.plugins.loaded import load_plugins
 from certcore.messages import Message
 from certcore.ports.plugins import PluginFailure
@@ -116,14 +118,23 @@ def _loads(evidence: ModuleEvidence) -> None:
 
 
 def _own_names(evidence: ModuleEvidence) -> None:
-    if evidence.setup.is_installed:
-        raise NotApplicableError("The plugin is installed: a name that is taken is told when it is loaded.")
     plugin = evidence.setup.plugin
+    if evidence.setup.is_installed or any(_is_entry_of(each.entry, plugin) for each in installed_plugins()):
+        raise NotApplicableError("The plugin is installed: a name that is taken is told when it is loaded.")
     name = evidence.loaded.plugins[0].name if evidence.loaded.plugins else type(plugin).__name__
     for failure in load_plugins([plugin, *evidence.setup.more_plugins], installed=True).failures:
         name_faults = [part for part in _parts(failure.reason_text) if part.key in _NAME_TAKEN]
         is_of_plugin = failure.plugin == name or any(evidence.module.name in str(part) for part in name_faults)
         require(not (name_faults and is_of_plugin), f"{failure.reason} {failure.advice}".strip())
+
+
+def _is_entry_of(entry: EntryPoint, plugin: object) -> bool:
+    """Whether an entry point names this plugin; nothing is imported to find out."""
+    module, _, attributes = entry.value.partition(":")
+    target: object = sys.modules.get(module.strip())
+    for attribute in filter(None, attributes.split(".")):
+        target = getattr(target, attribute, None)
+    return target is plugin
 
 
 def _quiet_import(evidence: ModuleEvidence) -> None:
