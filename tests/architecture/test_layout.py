@@ -5,6 +5,7 @@ import importlib
 import re
 import subprocess
 import sys
+import tomllib
 
 #: About 400 lines is the rule; the rest is for a docstring that would suffer from being cut.
 _MOST_LINES = 500
@@ -134,3 +135,12 @@ def test_imports_point_down(importable, root):
         check=False,
     )
     assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_the_architecture_page_has_every_layer(root):
+    """The table of packages names the layers that import-linter checks, from the top down."""
+    contracts = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    (layers,) = (contract["layers"] for contract in contracts if contract["id"] == "layers")
+    page = (root / "docs/explanation/architecture.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`certcore\.[^|]*) \|", page, re.MULTILINE)
+    assert [set(re.findall(r"`certcore\.(\w+)`", row)) for row in rows] == [set(layer.split(" | ")) for layer in layers]

@@ -1,4 +1,4 @@
-"""The checkout as a whole: it can be moved to any machine and any mirror."""
+"""The checkout as a whole: it can be moved to any machine and any mirror, and newcomers find what they are told of."""
 
 import re
 import shutil
@@ -35,3 +35,12 @@ def test_no_file_names_a_registry_or_a_machine(root):
         if (match := _NEEDLES.search(line))
     ]
     assert not found
+
+
+def test_what_contributors_are_sent_to_is_there(root):
+    """Each file and folder that CONTRIBUTING.md names exists."""
+    page = (root / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = re.findall(r"`((?:benchmarks|docs|scripts|src|tests)/[\w/.-]+)`|\]\((docs/[\w/.-]+)\)", page)
+    paths = {path or link for path, link in named}
+    assert len(paths) > 15
+    assert not sorted(path for path in paths if not (root / path).exists())

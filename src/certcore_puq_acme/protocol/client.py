@@ -2,6 +2,9 @@
 
 It never sleeps, never polls, and repeats a request for one reason only: the server refused its nonce (section 6.5).
 Whoever calls decides when to ask again; ``retry_after`` on values and errors says what the server wishes.
+
+`acme.client.ClientV2` sleeps between polls, holds the order in memory until it is finished, and connects through
+requests, where neither the addresses nor the size and the whole time of an answer are bounded as in `certcore.net`.
 """
 
 from __future__ import annotations

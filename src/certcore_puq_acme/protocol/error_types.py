@@ -1,4 +1,8 @@
-"""The ACME error types: what the CA did, whether the same request can succeed later, and what a person can do."""
+"""The ACME error types: what the CA did, whether the same request can succeed later, and what a person can do.
+
+`acme.messages.ERROR_CODES` has a description of each type, for logs. Here a type has an outlook and advice, and both
+can be translated; a test holds that the types of that registry are all here.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 Unknown statuses, identifier types and challenge types are kept; members that are unknown or of the wrong type are left
 out. :class:`ProtocolError` names a missing member only when the next request needs it. Quotations are of RFC 8555.
+
+The classes of `acme.messages` refuse the whole resource for one status or identifier type that they do not know.
 """
 
 from __future__ import annotations
