@@ -18,7 +18,7 @@ from certcore.model.deliveries import Deliveries
 from certcore.model.events import Event, EventKind
 from certcore.model.hints import ActionButton, Hint, Level, Message, Notice
 from certcore.model.identifiers import check_actor, check_id, check_identifier
-from certcore.model.input_limits import LONGEST_ID, MOST_ROWS, text_within, whole_number
+from certcore.model.input_limits import LONGEST_ID, MOST_ROWS, refuse_unstorable, text_within, whole_number
 from certcore.model.issuance import Issuance
 from certcore.model.lifecycle import Action
 from certcore.model.names import DnsName
@@ -223,11 +223,12 @@ class Queries:
             How many deliveries are tried again.
 
         Raises:
+            InvalidInputError: The observer is no text that can be stored, or too long.
             NotFoundError: There is no timeline of such a certificate.
             AccessDeniedError: The policy refused ``certificate.deliveries``.
         """
         if observer is not None:
-            text_within("observer", observer, LONGEST_ID)
+            refuse_unstorable({"observer": text_within("observer", observer, LONGEST_ID)})
         self._require_record(actor, certificate_id, Permission.CERTIFICATE_DELIVERIES)
         with self._contexts.storage.write() as transaction:
             now = self._contexts.environment.now()

@@ -10,7 +10,7 @@ import pytest
 import certcore
 from certcore import CertCore, Status
 from certcore.adapters.keyrings.vault import StaticKeyring
-from certcore.errors import NotFoundError
+from certcore.errors import InvalidInputError, NotFoundError
 from certcore.testing.clock import FrozenEnvironment
 from certcore.testing.scripted_ca import Act, ScriptedCA
 from support.databases import sqlite_with_tables
@@ -161,6 +161,15 @@ def test_a_failed_delivery_is_tried_again_when_somebody_asks(open_core, environm
     assert bad.numbers(certificate_id) == good.numbers(certificate_id) == [1]
     assert core.certificates.deliveries(certificate_id).behind == {}
     assert core.certificates.deliver_again(certificate_id) == 0
+
+
+def test_an_observer_that_no_database_can_store_is_refused(open_core):
+    """A NUL or half of a surrogate pair in its name is the caller's mistake, not a failure of the database."""
+    core = open_core()
+    certificate_id = _draft(core)
+    for name in ("a\x00b", "\ud800"):
+        with pytest.raises(InvalidInputError):
+            core.certificates.deliver_again(certificate_id, observer=name)
 
 
 def test_one_that_fails_holds_up_nobody_else(open_core, environment):
