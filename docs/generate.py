@@ -288,7 +288,7 @@ def permission_page() -> str:
 
 def refusal_page() -> str:
     """What a CA's refusals mean."""
-    again = {Outlook.SOON: "soon", Outlook.LATER: "slowly", Outlook.NEVER: "not by itself"}
+    again = {Outlook.SOON: "soon", Outlook.LATER: "slowly", Outlook.NEVER: "not automatically"}
     types = [
         f"| `{name}` | {str(known.says).replace(' at {host}', '')} | {again[known.outlook]} | {known.advice} "
         f"| {'the CA' if known.of_authority else 'the owner'} |"
@@ -307,8 +307,8 @@ def refusal_page() -> str:
             "",
             "*Soon*: after 10 seconds, later up to an hour. *Slowly*: after 15 minutes, later up to a day. A",
             "`Retry-After`",
-            "of the CA is respected. *Not by itself*: only after somebody has changed something or asks for it; the",
-            "renewal of an active certificate is still retried, slowly.",
+            "of the CA is respected. *Not automatically*: only after somebody has changed something or asks for it;",
+            "the renewal of an active certificate is still retried, slowly.",
             "",
             "| ACME error type | what happened | retried | what to do | to be solved by |",
             "| --- | --- | --- | --- | --- |",

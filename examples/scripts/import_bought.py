@@ -20,7 +20,7 @@ def main(leaf: str, private_key: str, profile: str | None = None) -> None:
         certificate = core.certificates.import_certificate(*files, authority=authority)
         view = core.certificates.view(certificate.id)
         print(f"{', '.join(map(str, certificate.names))}: {certificate.status}, {view.days_remaining} days remaining")
-        print(f"renews by itself from {view.renews_at:%Y-%m-%d}" if view.renews_at else "is not renewed")
+        print(f"renews automatically from {view.renews_at:%Y-%m-%d}" if view.renews_at else "is not renewed")
 
 
 if __name__ == "__main__":

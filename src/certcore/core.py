@@ -258,7 +258,7 @@ class CertCore(ActorCalls):
         return timedelta(0) if due_at is None else max(now - due_at, timedelta(0))
 
     def deliver_events(self) -> int:
-        """Hand committed events to the plugins' ``certcore_on_event``; a running worker does so by itself.
+        """Hand committed events to the plugins' ``certcore_on_event``; a running worker does so automatically.
 
         It takes as long as the observers do. One that raises does not end it: see `failed_deliveries`.
 

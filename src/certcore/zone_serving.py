@@ -147,7 +147,7 @@ def find_zone_module(plugins: Plugins, name: str) -> tuple[str, ServesZones]:
         if not isinstance(chosen, ServesZones):
             raise InvalidInputError(
                 "module",
-                Message("core.no_dns_server", "the CA module {module} brings no DNS server.", {"module": repr(name)}),
+                Message("core.no_dns_server", "the CA module {module} has no DNS server.", {"module": repr(name)}),
             )
         return name, chosen
     able = {name: module for name, module in plugins.modules.items() if isinstance(module, ServesZones)}
@@ -157,7 +157,7 @@ def find_zone_module(plugins: Plugins, name: str) -> tuple[str, ServesZones]:
             "module",
             Message(
                 "core.which_dns_server",
-                "name the CA module whose DNS server is meant; there are: {choices}.",
+                "several CA modules have a DNS server; name one of: {choices}.",
                 {"choices": choices},
             ),
         )
@@ -251,5 +251,5 @@ class _ReadOnlyDocuments:
     @staticmethod
     def _refuse() -> NoReturn:
         raise StorageReadOnlyError(
-            Message("core.serves_zones_only", "This process serves zones: it writes nothing, and it reads no secret.")
+            Message("core.serves_zones_only", "This process only serves DNS zones; it cannot write or read secrets.")
         )

@@ -1,6 +1,6 @@
 """PUQ ACME: certificates from any ACME CA, validated with dns-01 through one CNAME into the tech zone.
 
-An installed certcore finds the module by itself. For those who build profiles in Python, its settings are public::
+An installed certcore finds the module automatically. For those who build profiles in Python, its settings are public::
 
     from certcore_puq_acme import PRESETS, PuqAcmeProfile
 

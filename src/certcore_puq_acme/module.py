@@ -162,7 +162,7 @@ class PuqAcme(
                 InvalidInputError(
                     "challenge",
                     Message(
-                        "puq_acme.challenge.not_allowed", "this CA profile allows {allowed} only.", {"allowed": allowed}
+                        "puq_acme.challenge.not_allowed", "this CA profile allows only {allowed}.", {"allowed": allowed}
                     ),
                 )
             )
@@ -182,9 +182,10 @@ class PuqAcme(
             for reason, advice in _unfit_name(name, profile):
                 errors.add(InvalidNameError(field, reason, advice=advice or ""))
             if is_bound_to_another(context, name.base.ascii):
-                text = "{name} was validated for another owner of certificates here first."
+                text = "{name} was validated for another owner first."
                 advice_text = (
-                    "If the domain is this owner's now, an administrator releases it: an action of the CA profile."
+                    "If the domain now belongs to this owner, an administrator can release it with an action of the CA "
+                    "profile."
                 )
                 errors.add(
                     InvalidNameError(
@@ -349,7 +350,7 @@ class PuqAcme(
                 ok=False,
                 detail=Message(
                     "puq_acme.check.name_server.no_address",
-                    "the name lies inside the tech zone, and it has no address there",
+                    "the name lies inside the tech zone but has no address there",
                 ),
                 advice=Message(
                     "puq_acme.check.name_server.advice",

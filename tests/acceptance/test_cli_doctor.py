@@ -31,7 +31,7 @@ def store(certcore, zone):
 def test_what_is_missing_is_said_and_the_record_is_ready_to_copy(store, zone):
     """Exit code 1 until the record is there; then 0. No certificate is needed, none is made."""
     said = store.inside("doctor", "shop.test", expect=1).stdout
-    assert f"There is no record at {NAME}" in said
+    assert f"{NAME} has no record" in said
     (line,) = [line for line in said.splitlines() if line.strip().startswith("set:")]
     _, name, kind, target = line.split()
     assert (name, kind) == (NAME, "CNAME")

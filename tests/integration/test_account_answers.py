@@ -298,8 +298,8 @@ def test_a_page_that_somebody_has_to_visit(panel, trouble, kind):
     panel.drive(certificate_id, lambda certificate: certificate.problem is not None)
     hints = panel.core.certificates.hints(certificate_id)
     assert page in links_of(hints)
-    assert "Somebody has to visit the CA's page" in texts_of(hints)
-    assert "nothing is to be done" not in texts_of(hints).lower()
+    assert "Visit the CA's page" in texts_of(hints)
+    assert "no action is needed" not in texts_of(hints).lower()
 
 
 def test_a_page_of_a_stranger_is_no_link(panel, trouble):

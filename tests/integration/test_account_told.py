@@ -62,7 +62,7 @@ def test_a_new_account_after_a_rollover_and_a_restore_is_told(panel, start_pebbl
     (noted,) = _noted(panel, first)
     assert former in noted
     assert record["url"] in noted
-    assert "did not know that one, or its key" in noted
+    assert "no longer knew the former account or its key" in noted
     assert any("did not know the account" in line["what"] for line in record["history"])
     told = [f"used in place of {former}" in text for text in _warnings(panel.core.authorities.hints(profile.id))]
     assert any(told)

@@ -97,7 +97,7 @@ def test_a_certificate_for_another_key_is_never_installed(panel, trouble):
     refused = panel.drive(certificate_id, lambda certificate: certificate.problem is not None)
     assert refused.active_issuance_id is None
     assert refused.status is Status.PENDING
-    assert "not the one that was asked for" in str(refused.problem)
+    assert "does not match the request" in str(refused.problem)
     assert panel.issuance(certificate_id).leaf_pem is None
     assert panel.txt_values() == []
     panel.until_active(certificate_id)
@@ -197,15 +197,15 @@ def _swaps_the_leaf(panel, plan, start_pebble, one):
 TROUBLES = {
     # what the CA does: (when, how, the words that are told or None for nothing to tell)
     "loses the account before the order": (_begin, _loses_everything, "knows no account"),
-    "loses the account after the order": (_at("answered"), _loses_everything, "what it was asked about"),
-    "loses the order": (_at("answered"), _loses_the_order, "what it was asked about"),
+    "loses the account after the order": (_at("answered"), _loses_everything, "does not know the requested object"),
+    "loses the order": (_at("answered"), _loses_the_order, "does not know the requested object"),
     "revokes the authorization before the answer": (_at("ordered"), _revokes_the_authorization, "is deactivated"),
     "revokes the authorization after the answer": (_at("answered"), _revokes_the_authorization, "shop.test"),
     "takes minutes to issue": (_begin, _takes_minutes, None),
     "changes its URLs": (_begin, _moves, None),
     "changes its URLs in the middle": (_at("answered"), _moves, None),
     "gives no nonces": (_begin, _gives_no_nonces, "Replay-Nonce"),
-    "issues for another key": (_at("answered"), _swaps_the_leaf, "not the one that was asked for"),
+    "issues for another key": (_at("answered"), _swaps_the_leaf, "does not match the request"),
 }
 
 

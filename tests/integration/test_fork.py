@@ -194,7 +194,7 @@ def test_a_transaction_is_not_shared(core):
         os._exit(2)
     os.close(writing)
     with os.fdopen(reading, "rb") as pipe:
-        assert b"forked in the middle of a transaction" in pipe.read()
+        assert b"forked during a transaction" in pipe.read()
     os.waitpid(pid, 0)
     with inside(core).storage.read() as transaction:
         assert transaction.documents.get("test", "by").value == {"who": "both"}

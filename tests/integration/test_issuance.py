@@ -216,7 +216,7 @@ def test_a_value_that_is_not_visible_is_told_of_while_it_is_waited_for(panel, st
         shown = texts_of(panel.core.certificates.hints(certificate_id))
         failed = panel.drive(certificate_id, lambda certificate: certificate.problem is not None)
     assert f"{blind} does not show the TXT values of the order at _acme-challenge.shop.test (0 of 1 values)" in shown
-    assert "Nothing is to be done" not in shown
+    assert "No action is needed" not in shown
     assert "acme.panel.test is delegated" in failed.problem.advice
     assert failed.problem.advice in shown
     panel.core.authorities.edit(profile.id, settings={"dns_servers": [panel.dns_address]})

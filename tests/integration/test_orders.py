@@ -262,7 +262,7 @@ def test_an_alternate_chain_that_cannot_be_had(panel, start_pebble, before, stat
     profile = panel.profile(**proxy, preferred_chain=parse_root(pebble.issuer_root_pem(1)))
     plan.rewrite = lambda path, *was: (status, body, was[2]) if "/alternate/" in path else was
     certificate_id = panel.issued(profile, "a.shop.test")
-    assert "1 more could not be had" in _texts(panel, certificate_id)
+    assert "1 more could not be downloaded" in _texts(panel, certificate_id)
     assert [path for path, _ in plan.asked].count("/order-plz") == 1
 
 

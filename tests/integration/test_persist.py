@@ -108,9 +108,9 @@ def test_records_with_an_end_are_warned_of(panel, persisting):
     assert _notices(panel, certificate_id, Level.WARNING) == ""
     assert _rows(panel, certificate_id) == []
     panel.environment.skip(timedelta(days=75))
-    assert "has to set it anew" in _notices(panel, certificate_id, Level.WARNING)
+    assert "has to set it again" in _notices(panel, certificate_id, Level.WARNING)
     panel.environment.skip(timedelta(days=30))
-    assert "has to set it anew" in _notices(panel, certificate_id, Level.ERROR)
+    assert "has to set it again" in _notices(panel, certificate_id, Level.ERROR)
 
 
 def test_a_record_that_ends_soon_is_shown_and_looked_for(panel, persisting):
@@ -128,7 +128,7 @@ def test_a_record_that_ends_soon_is_shown_and_looked_for(panel, persisting):
     assert "policy=wildcard" in row.value
     panel.zone.add(row.name, row.type, row.value)
     panel.core.certificates.check_now(certificate_id)
-    assert "set it anew" not in _notices(
+    assert "set it again" not in _notices(
         panel, certificate_id, Level.WARNING
     )  # that the renewal is late by now, is said as well
     assert _rows(panel, certificate_id) == []

@@ -73,7 +73,7 @@ def test_without_account_and_key_it_is_refused_in_words(panel, issued):
         transaction.secrets.delete(panel.issuance(one).key_name)
     with pytest.raises(CAError) as refused:
         panel.core.certificates.revoke(one)
-    assert "Neither an account of this CA nor the certificate's private key is here" in refused.value.message
+    assert "Revocation needs an account of this CA or the certificate's private key" in refused.value.message
     assert "Name a CA profile" in refused.value.advice
     assert panel.core.certificates.get(one).status is Status.ACTIVE
     assert pebble.certificate_status(_serial(panel, one))["Status"] == "Valid"
@@ -122,7 +122,7 @@ def test_the_account_does_not_sign_for_an_imported_leaf(panel, issued):
         panel.core.certificates.revoke(stolen.id, reason="key_compromise")
     module = inside(panel.core).plugins.module("puq_acme")
     _, context = inside(panel.core).contexts.context(view.authority)
-    with pytest.raises(CAError, match="Neither an account"):
+    with pytest.raises(CAError, match="Revocation needs an account"):
         module.revoke(panel.issuance(stolen.id), RevocationReason.UNSPECIFIED, lambda: None, context)
     assert pebble.certificate_status(_serial(panel, one))["Status"] == "Valid"
     assert panel.core.certificates.get(one).status is Status.ACTIVE
@@ -135,7 +135,7 @@ def test_a_url_that_another_ca_named_is_no_proof_of_an_order(panel, issued):
     view = panel.core.certificates.view(one)
     _, context = inside(panel.core).contexts.context(view.authority)
     elsewhere = {**view.active.module_state, "account": "account/gone/0", "directory": "https://ca.mallory.test/dir"}
-    with pytest.raises(CAError, match="Neither an account"):
+    with pytest.raises(CAError, match="Revocation needs an account"):
         module.revoke(evolve(view.active, module_state=elsewhere), RevocationReason.SUPERSEDED, lambda: None, context)
     assert pebble.certificate_status(_serial(panel, one))["Status"] == "Valid"
     moved = {**elsewhere, "directory": pebble.directory_url}

@@ -129,7 +129,7 @@ def _account_url(panel, profile):
 @pytest.mark.pebble
 @pytest.mark.parametrize("client", CLIENTS)
 def test_another_clients_folder_moves_in_and_is_renewed(panel, start_pebble, tmp_path, client):
-    """Account and certificate come along; certcore renews by itself, with the account that the other client had."""
+    """Account and certificate come along; certcore renews automatically, with the account that the other client had."""
     pebble = start_pebble(always_valid=True, nonce_reject=0)
     roots, home = tmp_path / "roots.pem", tmp_path / "home"
     roots.write_text(pebble.roots_pem)
@@ -164,7 +164,7 @@ def test_another_clients_folder_moves_in_and_is_renewed(panel, start_pebble, tmp
     assert exported.private_key.reveal_text() == found.private_key.reveal_text()
     assert exported.fullchain_pem == found.bundle.leaf_pem + found.bundle.chain_pem
 
-    # The owner is told at once which CNAME to set; it renews by itself, when the leaf is due.
+    # The owner is told at once which CNAME to set; it renews automatically, when the leaf is due.
     assert panel.records(one)
     panel.set_cnames(one)
     panel.drive(one, lambda _: panel.core.certificates.view(one).leaf.serial_hex != before.leaf.serial_hex)

@@ -125,7 +125,7 @@ def test_nothing_is_written_to_a_database_file_that_was_removed(tmp_path):
         with pytest.raises(StorageUnavailableError, match="was replaced"):
             core.certificates.create("second.example", authority=authority)
         path.unlink()
-        with pytest.raises(StorageUnavailableError, match="not there any more"):
+        with pytest.raises(StorageUnavailableError, match="no longer exists"):
             core.certificates.create("third.example", authority=authority)
         assert not path.exists()
 

@@ -219,7 +219,7 @@ def test_what_the_panel_will_set_is_not_missed(world, panel):
 def test_a_draft_says_what_will_happen(world):
     """Before anything is asked, the page says that the panel sets the record where it hosts the domain."""
     draft = world.core.certificates.create("shop.test", authority=world.authority.id, owner="anna")
-    assert "it sets the CNAME itself" in texts(world, draft.id)
+    assert "it sets the CNAME when" in texts(world, draft.id)
 
 
 def test_the_last_certificate_takes_it_along(world, panel):
@@ -386,7 +386,7 @@ def test_a_domain_that_moves_to_another_owner(world, panel):
     run(world, old)
     assert len(world.ca.orders) == 1
     assert panel.net.at(NAME) == {}
-    assert "does not say any more" in texts(world, old)
+    assert "no longer confirms" in texts(world, old)
     new = requested(world, owner="bert")
     run(world, new)
     assert world.in_service(new)
@@ -441,7 +441,7 @@ def test_a_record_of_somebody_else_stays(world, panel, kind, value):
     one = requested(world)
     assert is_left_alone(world, one)
     assert panel.net.at(NAME) == {kind: (value,)}
-    assert "something else is there" in texts(world, one)
+    assert "another record exists there" in texts(world, one)
     world.core.certificates.delete(one)
     assert panel.net.at(NAME) == {kind: (value,)}
     assert documents(world, "cname") == []

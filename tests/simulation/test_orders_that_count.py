@@ -10,7 +10,7 @@ from support.simulation.simulated_ca import Reply, problem
 from support.simulation.simulated_world import World
 
 HOUR, DAY, WEEK = timedelta(hours=1), timedelta(days=1), timedelta(days=7)
-LOST = TransportError("reset", "The CA's server broke the connection off.", host="ca.simulated.test")
+LOST = TransportError("reset", "The CA's server closed the connection.", host="ca.simulated.test")
 NAMES = [f"{name}.shop.test" for name in ("www", "mail", "api", "img", "old")]
 #: Orders, and requests for an order that the CA refuses, of one certificate within a week.
 MOST_ORDERS, MOST_REFUSALS = 5, 20

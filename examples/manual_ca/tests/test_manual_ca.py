@@ -192,7 +192,7 @@ def test_names_are_compared_as_clients_compare_them(core, ca, clock, names, is_t
 
 
 def test_a_request_can_be_refused(core):
-    """The owner reads the reason; nothing is tried again by itself."""
+    """The owner reads the reason; nothing is retried automatically."""
     certificate_id = _waiting(core)
     core.certificates.run_action(certificate_id, "refuse_request", {"reason": "The name is not yours."}, actor="carla")
     core.reconcile(certificate_id)

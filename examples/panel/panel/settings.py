@@ -61,7 +61,7 @@ LOGGING = {
     "loggers": {"django": {"handlers": ["file"], "propagate": False}},
 }
 
-# The SSL section. A panel of yours needs the first two only: installed plugins are found by themselves.
+# The SSL section. A panel of yours needs the first two only: installed plugins are found automatically.
 CERTCORE = {
     "DATABASE": f"sqlite:///{FOLDER}/certcore.sqlite3",
     "KEYRING": str(FOLDER / "keyring.json"),

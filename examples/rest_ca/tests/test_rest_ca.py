@@ -172,7 +172,7 @@ def test_a_lost_answer_places_no_second_order(core, clock, server, authority_id)
 
 
 def test_a_refusal_is_final(core, server, authority_id):
-    """The owner reads the reason of the approver; nothing is ordered again by itself."""
+    """The owner reads the reason of the approver; nothing is ordered again automatically."""
     certificate_id = _requested(core, authority_id)
     (order,) = server.service.pending()
     server.service.refuse("panel", order.id, "shop.example belongs to somebody else")

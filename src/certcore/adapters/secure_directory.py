@@ -27,7 +27,7 @@ PATIENCE: Final = 10.0
 _OTHERS_WRITE: Final = 0o022
 #: What to do where something is in the way that certcore did not make.
 SOMETHING_ELSE: Final = Message(
-    "files.something_else", "Something else keeps its files here: choose another folder, or move it away."
+    "files.something_else", "Another program keeps its files here: choose another folder, or move them away."
 )
 _FLAGS: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 #: Seconds between two tries to lock the directory.
@@ -220,7 +220,7 @@ def inner_folder(around: Folder, name: str, owner: Owner, *, make: bool = False)
     except OSError as error:
         if error.errno not in (errno.ELOOP, errno.ENOTDIR):
             raise
-        text = "It was not made by certcore: move it away, or choose another folder."
+        text = "certcore did not create it: move it away, or choose another folder."
         params = {"path": around.path / name}
         raise FileError(
             Message("files.no_directory", "{path} is a link or a file instead of a directory.", params),
@@ -338,5 +338,5 @@ def _foreign(place: Path, path: Path, status: os.stat_result) -> CertCoreError:
     else:
         text = "{place}, on the way to {path}, belongs to another user (number {user}), who could replace the key."
         message = Message("files.foreign_parent", text, params)
-    advice = "Name that user as the owner of the files, or choose another folder."
+    advice = "Set that user as the owner of the files, or choose another folder."
     return FileError(message, advice=Message("files.foreign.advice", advice))

@@ -87,7 +87,7 @@ def init(database: Database = "", keyring: Keyring = "", as_json: Json = False) 
 def migrate(database: Database = "", as_json: Json = False) -> None:
     """Create the tables of a database, or migrate them to this version. Back the database up first.
 
-    Every command does so by itself; a panel that opens its database with migrate=False needs it when it is upgraded.
+    Every command migrates automatically; a panel that opens its database with migrate=False needs this after upgrades.
     """
     from certcore.adapters.sql import migrate_storage  # noqa: PLC0415 - not needed for --help
 

@@ -46,8 +46,8 @@ __all__ = [
 
 _SQLITE: Final = "sqlite:///"
 #: Advice of the library that is replaced by commands.
-_LIST_CERTIFICATES: Final = "List the certificates to see what there is."
-_LIST_PROFILES: Final = "List the CA profiles to see what there is."
+_LIST_CERTIFICATES: Final = "List the certificates to see which exist."
+_LIST_PROFILES: Final = "List the CA profiles to see which exist."
 #: The commands of `certcore cert` whose names differ from those of the actions.
 _COMMANDS: Final = MappingProxyType(
     {"back_to_draft": "draft", "cancel_attempt": "cancel", "check_now": "check", "generate_csr": "csr"}

@@ -110,7 +110,7 @@ def verify_signature(
         InvalidInputError: ``now`` has no time zone.
     """
     if now.utcoffset() is None:
-        raise InvalidInputError("now", "a moment needs its time zone.")
+        raise InvalidInputError("now", "a datetime needs a time zone.")
     text = signature.decode("latin-1") if isinstance(signature, bytes) else signature
     match = _SIGNATURE.fullmatch(text) if text and len(text) <= _MAX_HEADER else None
     if match is None:

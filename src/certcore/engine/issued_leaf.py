@@ -131,7 +131,7 @@ def keep(leased: LeasedCertificate, issuance: Issuance, verdict: Verdict, now: d
         refused_for=verdict.fault,
     )
     text = "The CA has issued a certificate that cannot be installed now: {reason}"
-    follows = "It will be installed as soon as it is valid. No other one is ordered meanwhile."
+    follows = "It will be installed as soon as it is valid. No other certificate is ordered until then."
     problem = Problem(
         type=LEAF_KEPT,
         title=Message("core.leaf_kept", text, {"reason": verdict.text}),
@@ -162,8 +162,8 @@ def refuse(
         kept_since=now if keeps else None,
         kept_beside=keeps,
     )
-    text = "The CA returned a certificate that is not the one that was asked for; it was not installed. {reason}"
-    stopped = Message("core.leaf_rejected.stopped", "Nothing more is ordered: that did not help.")
+    text = "The CA returned a certificate that does not match the request; it was not installed. {reason}"
+    stopped = Message("core.leaf_rejected.stopped", "No further order is placed, because new orders did not help.")
     goes_on = Message("core.leaf_rejected.goes_on", "It is tried again with a new order.")
     problem = Problem(
         type=LEAF_REJECTED,

@@ -101,10 +101,10 @@ def stalled(issuance: Issuance, kind: WaitingFor, now: datetime) -> Problem | No
         return None
     params = {"since": shown_moment(since), "count": state.looks}
     if kind is WaitingFor.AUTHORITY:
-        text = "The CA has been at work on this order since {since}, and was checked {count} times."
+        text = "The CA has been processing this order since {since}; it was checked {count} times."
         title = Message("core.stalled.authority", text, params)
     else:
-        text = "This order has waited its turn since {since}, and was checked {count} times."
+        text = "This order has waited for its turn since {since}; it was checked {count} times."
         title = Message("core.stalled.turn", text, params)
     advice = "Check the page of the CA profile and ask the CA, or cancel this attempt and start another one."
     return Problem(type=STALLED, title=title, advice=Message("core.stalled.advice", advice))

@@ -134,12 +134,12 @@ def _problem(limit: OrderLimit, next_at: datetime) -> Problem:
     params = {"window": _in_words(limit.window), "next_at": shown_moment(next_at)}
     if not limit.refusals_left:
         text = (
-            "The CA has refused {count} requests for an order of this certificate within {window}; that is as many as "
-            "certcore makes. The next one is made at {next_at}."
+            "The CA has refused {count} requests for an order of this certificate within {window}, the most that "
+            "certcore allows. The next request is made at {next_at}."
         )
         advice = (
-            "Look in the timeline for what the CA has refused, and remove the reason. Check now then makes one request "
-            "more."
+            "Look in the timeline for what the CA has refused, and remove the reason. Then Check now makes one more "
+            "request."
         )
         return Problem(
             type=ORDER_LIMIT,
@@ -147,8 +147,8 @@ def _problem(limit: OrderLimit, next_at: datetime) -> Problem:
             advice=Message("core.order_limit.refused.advice", advice),
         )
     text = (
-        "{count} orders were placed for this certificate within {window}; that is as many as certcore places. The next "
-        "one is placed at {next_at}."
+        "{count} orders were placed for this certificate within {window}, the most that certcore allows. The next "
+        "order is placed at {next_at}."
     )
     return Problem(
         type=ORDER_LIMIT,
@@ -160,13 +160,13 @@ def _problem(limit: OrderLimit, next_at: datetime) -> Problem:
 def _of_more_orders(limit: OrderLimit) -> Message:
     if limit.most < MOST_ORDERS_OF_USERS:
         text = (
-            "Look in the timeline for the reason of so many orders, and remove it. Check now or Renew now then places "
-            "one order more, up to {most} in this time."
+            "Look in the timeline for the reason of so many orders, and remove it. Then Check now or Renew now places "
+            "one more order, up to {most} in this time."
         )
         return Message("core.order_limit.one_more", text, {"most": MOST_ORDERS_OF_USERS})
     text = (
-        "Look in the timeline for the reason of so many orders, and remove it. No more can be placed before, not by "
-        "Check now or Renew now either."
+        "Look in the timeline for the reason of so many orders, and remove it. Until then no order can be placed, not "
+        "even with Check now or Renew now."
     )
     return Message("core.order_limit.no_more", text)
 

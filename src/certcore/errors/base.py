@@ -60,10 +60,10 @@ _KINDS: Final[Mapping[str, Message]] = MappingProxyType(
 )
 _LISTS: Final[Mapping[str, Message]] = MappingProxyType(
     {
-        "authority": Message("error.not_found.authorities", "List the CA profiles to see what there is."),
-        "certificate": Message("error.not_found.certificates", "List the certificates to see what there is."),
-        "issuance": Message("error.not_found.issuances", "List the issuances to see what there is."),
-        "sealing key": Message("error.not_found.sealing_keys", "List the sealing keys to see what there is."),
+        "authority": Message("error.not_found.authorities", "List the CA profiles to see which exist."),
+        "certificate": Message("error.not_found.certificates", "List the certificates to see which exist."),
+        "issuance": Message("error.not_found.issuances", "List the issuances to see which exist."),
+        "sealing key": Message("error.not_found.sealing_keys", "List the sealing keys to see which exist."),
     }
 )
 
@@ -207,7 +207,7 @@ class NotFoundError(CertCoreError):
         params = {"kind": _called(kind), "key": repr(_shown(key))}
         super().__init__(
             Message("error.not_found", "There is no {kind} {key}.", params),
-            advice=_LISTS.get(kind, Message("error.not_found.others", "List them to see what there is.")),
+            advice=_LISTS.get(kind, Message("error.not_found.others", "List them to see which exist.")),
         )
         self.kind = kind
         self.key = key
@@ -242,17 +242,17 @@ class NotObtainedError(CertCoreError):
         match seconds, bool(reason):
             case None, True:
                 message = Message(
-                    "error.not_obtained.because", "There is no certificate for {domain}. {reason}", params
+                    "error.not_obtained.because", "No certificate was obtained for {domain}. {reason}", params
                 )
             case None, False:
-                message = Message("error.not_obtained", "There is no certificate for {domain}.", params)
+                message = Message("error.not_obtained", "No certificate was obtained for {domain}.", params)
             case _, True:
-                text = "There is no certificate for {domain} within {seconds} seconds. {reason}"
+                text = "No certificate was obtained for {domain} within {seconds} seconds. {reason}"
                 message = Message("error.not_obtained.in_time_because", text, params)
             case _:
-                text = "There is no certificate for {domain} within {seconds} seconds."
+                text = "No certificate was obtained for {domain} within {seconds} seconds."
                 message = Message("error.not_obtained.in_time", text, params)
-        hints = "The hints of the certificate {certificate_id} say what it waits for."
+        hints = "The hints of the certificate {certificate_id} show what it is waiting for."
         waits = Message("error.not_obtained.advice", hints, {"certificate_id": certificate_id})
         super().__init__(message, advice=advice or waits)
         self.domain = domain
@@ -420,7 +420,7 @@ class LeaseLostError(CertCoreError):
         text = "Another worker or a user's action took over certificate {certificate_id}; this step was not saved."
         super().__init__(
             Message("error.lease_lost", text, {"certificate_id": certificate_id}),
-            advice=Message("error.lease_lost.advice", "Nothing is to be done: the newer state stands."),
+            advice=Message("error.lease_lost.advice", "No action is needed: the newer state is kept."),
         )
         self.certificate_id = certificate_id
 

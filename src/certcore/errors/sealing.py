@@ -31,7 +31,10 @@ class StoredKeyMismatchError(SealingError):
     param_names = ("domain",)
 
     def __init__(self, domain: str) -> None:
-        text = "The private key that the database names for {domain} is not this certificate's; it was not taken out."
+        text = (
+            "The private key that the database stores for {domain} does not belong to this certificate; it was not "
+            "exported."
+        )
         advice = "Somebody has changed the database: compare it with a backup, and reissue the certificate."
         super().__init__(
             Message("error.stored_key_mismatch", text, {"domain": domain}),
@@ -62,9 +65,9 @@ class SealingKeyInUseError(SealingError):
     def __init__(self, key_id: str, *, secrets: int = 0, current: bool = False) -> None:
         params = {"key_id": repr(key_id), "count": secrets}
         if current:
-            text = "The key {key_id} is the keyring's current one: what is new is sealed with it."
+            text = "The key {key_id} is the keyring's current key, which seals new secrets."
             message = Message("error.sealing_key_in_use.current", text, params)
-            text = "Make another key the current one first, and re-wrap: certcore keyring use KEY_ID."
+            text = "First make another key the current one and re-wrap: certcore keyring use KEY_ID."
             advice = Message("error.sealing_key_in_use.current_advice", text)
         else:
             text = "The key {key_id} is still needed; secrets sealed with it: {count}."
@@ -97,8 +100,8 @@ class UnknownSealingKeyError(SealingError):
             text = "The keyring does not hold every key of this database; it lacks {keys}."
             message = Message("error.unknown_sealing_key.several", text, {"keys": keys})
         advice = (
-            "Name the keyring that belongs to this database, or put what is missing back into it, from its copy "
-            "or from the machine that made it; without it these secrets cannot be opened."
+            "Use the keyring that belongs to this database, or restore the missing keys from a copy or from the "
+            "machine that made them; without them these secrets cannot be opened."
         )
         super().__init__(message, advice=Message("error.unknown_sealing_key.advice", advice))
         self.key_id = key_id
@@ -112,7 +115,7 @@ class UnsealError(SealingError):
     param_names = ("secret",)
 
     def __init__(self, secret: str) -> None:
-        text = "The sealed secret {secret} does not open: it was changed, moved, or sealed with another key."
+        text = "The sealed secret {secret} cannot be opened: it was changed, moved, or sealed with another key."
         super().__init__(
             Message("error.unseal_error", text, {"secret": secret}),
             advice=Message("error.unseal_error.advice", "Restore it from a backup together with its keyring."),
@@ -127,7 +130,7 @@ class WrongSealingKeyError(SealingError):
     param_names = ("key_id",)
 
     def __init__(self, key_id: str) -> None:
-        text = "The keyring's key {key_id} is not the key of that id which this database's secrets are sealed with."
+        text = "The keyring's key {key_id} differs from the key of that ID that sealed the secrets of this database."
         advice = "Use the keyring that belongs to this database, or restore that key from its copy."
         super().__init__(
             Message("error.wrong_sealing_key", text, {"key_id": repr(key_id)}),

@@ -178,7 +178,7 @@ class CertificateForm:
         FormField(
             name="domain",
             label=Message("field.domain", "Domain"),
-            help=Message("field.domain.help", "The primary name. With a CSR of your own, leave it empty."),
+            help=Message("field.domain.help", "The primary name. Leave it empty with a CSR of your own."),
             kind=FieldKind.TEXT,
             required=True,
             longest=_LONGEST_NAME,
@@ -248,7 +248,7 @@ class CertificateForm:
         FormField(
             name="csr",
             label=Message("field.csr", "Own CSR"),
-            help=Message("field.csr.help", "Where you keep the private key yourself: the names are taken from it."),
+            help=Message("field.csr.help", "If you keep the private key yourself: the names are taken from it."),
             kind=FieldKind.MULTILINE,
             longest=_LONGEST_CSR,
             advanced=True,
@@ -261,11 +261,13 @@ class CertificateForm:
         FieldGroup.RENEWAL,
         EditRule.ALWAYS,
         parse_renewal,
-        FormField(name="auto", label=Message("field.auto", "Renew by itself"), kind=FieldKind.BOOLEAN, default=True),
+        FormField(
+            name="auto", label=Message("field.auto", "Renew automatically"), kind=FieldKind.BOOLEAN, default=True
+        ),
         FormField(
             name="days_before",
             label=Message("field.days_before", "Days before the end"),
-            help=Message("field.days_before.help", "When to renew; when a third of the lifetime is left if empty."),
+            help=Message("field.days_before.help", "When to renew. If empty: when a third of the lifetime is left."),
             kind=FieldKind.INTEGER,
             minimum=1,
             maximum=MAX_DAYS,

@@ -89,7 +89,7 @@ def parse_renewal(renewal: object) -> Mapping[str, Any]:
     parsed: dict[str, Any] = {}
     for name, value in members("renewal", renewal).items():
         if name not in known:
-            reason = Message("form.not_in_renewal_policy", "is no part of a renewal policy.")
+            reason = Message("form.not_in_renewal_policy", "is not part of a renewal policy.")
             errors.add(InvalidInputError(name[:60], reason, advice=_known(known)))
             continue
         with errors.collecting():

@@ -166,7 +166,7 @@ def _ready(certificate: Certificate, now: datetime) -> _State:
     facts = {"not_before": shown_moment(begins), "not_after": shown_moment(ends)}
     match certificate.status:
         case Status.ACTIVE | Status.EXPIRED if ends is not None and ends <= now:
-            text = "The leaf in service ended on {not_after}."
+            text = "The leaf in service expired on {not_after}."
             return _State(
                 status=_FALSE, reason="expired", message=Message("condition.ready.expired", text, facts), since=ends
             )
@@ -179,17 +179,17 @@ def _ready(certificate: Certificate, now: datetime) -> _State:
             text = "The leaf in service is valid until {not_after}."
             return _State(status=_TRUE, reason="in_service", message=Message("condition.ready.in_service", text, facts))
         case Status.EXPIRED:
-            text = "It was marked as expired by a clock that was ahead; its leaf is valid until {not_after}."
+            text = "It was marked as expired while a clock was ahead; its leaf is valid until {not_after}."
             message = Message("condition.ready.expired_by_clock", text, facts)
             return _State(status=_FALSE, reason="expired_by_clock", message=message)
         case Status.REVOKED:
             text = "The leaf was revoked."
             return _State(status=_FALSE, reason="revoked", message=Message("condition.ready.revoked", text))
         case Status.ERROR:
-            text = "The issuance failed, and is not tried again by itself."
+            text = "The issuance failed, and is not retried automatically."
             return _State(status=_FALSE, reason="failed", message=Message("condition.ready.failed", text))
         case Status.DRAFT:
-            text = "It is a draft: nothing was requested yet."
+            text = "It is a draft; nothing was requested yet."
             return _State(status=_FALSE, reason="draft", message=Message("condition.ready.draft", text))
         case _:
             text = "There is no leaf yet; the issuance is under way."
@@ -205,7 +205,7 @@ def _issuing(certificate: Certificate) -> _State:
         text = "A leaf was issued."
         return _State(status=_FALSE, reason="issued", message=Message("condition.issuing.issued", text))
     if certificate.status is Status.ERROR:
-        text = "The issuance failed, and is not tried again by itself."
+        text = "The issuance failed, and is not retried automatically."
         return _State(status=_FALSE, reason="failed", message=Message("condition.issuing.failed", text))
     text = "No issuance is under way."
     return _State(status=_FALSE, reason="not_begun", message=Message("condition.issuing.not_begun", text))
@@ -220,13 +220,13 @@ def _renewing(certificate: Certificate, now: datetime) -> _State:
         reason, message = _ATTEMPTS[standing.attempt]
         return _State(status=_TRUE, reason=reason, message=message)
     if certificate.authority_id is None:
-        text = "No CA profile is chosen: nothing renews it."
+        text = "No CA profile is chosen, so it is not renewed."
         return _State(status=_FALSE, reason="no_authority", message=Message("condition.renewing.no_authority", text))
     if not certificate.renewal.auto:
-        text = "It does not renew by itself."
+        text = "It does not renew automatically."
         return _State(status=_FALSE, reason="off", message=Message("condition.renewing.off", text))
     if certificate.problem is not None:
-        text = "The last renewal failed; another one begins by itself."
+        text = "The last renewal failed; another one begins automatically."
         return _State(status=_FALSE, reason="failed", message=Message("condition.renewing.failed", text))
     if standing.renews_at is None:
         text = "It is not known yet when the renewal begins."
@@ -245,7 +245,7 @@ def _owner(standing: Standing) -> _State:
             reason, message = _ATTEMPTS[Attempt.OWNER]
             return _State(status=_TRUE, reason=reason, message=message, since=standing.waits_since)
         case Attempt.BEGUN:
-            text = "Nobody has looked yet whether the owner of the domain has to do something."
+            text = "It was not checked yet whether the owner of the domain has to do something."
             return _State(
                 status=_UNKNOWN, reason="not_looked_at", message=Message("condition.owner.not_looked_at", text)
             )
@@ -260,7 +260,7 @@ def _owner(standing: Standing) -> _State:
 def _danger(certificate: Certificate, now: datetime) -> _State:
     late_at, ends = certificate.standing.late_at, certificate.not_after
     if certificate.status not in _HAS_LEAF or not certificate.renews_itself or ends is None:
-        text = "Nothing is renewed by itself."
+        text = "Nothing is renewed automatically."
         return _State(status=_FALSE, reason="not_renewed", message=Message("condition.danger.not_renewed", text))
     if certificate.standing.renews_at is None:
         text = "It is not known yet when the renewal begins."
@@ -270,7 +270,7 @@ def _danger(certificate: Certificate, now: datetime) -> _State:
         return _State(status=_FALSE, reason="in_time", message=Message("condition.danger.in_time", text))
     facts = {"not_after": shown_moment(ends)}
     if ends <= now:
-        text = "The renewal did not get done, and the leaf ended on {not_after}."
+        text = "The renewal was not completed, and the leaf expired on {not_after}."
         return _State(
             status=_TRUE, reason="expired", message=Message("condition.danger.expired", text, facts), since=late_at
         )

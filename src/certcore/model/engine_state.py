@@ -49,7 +49,7 @@ class EngineState:
     refusals: int = 0
     #: Since when the kept chain is validated.
     kept_since: datetime | None = None
-    #: After a failure for good beside a leaf in service: when the next renewal begins by itself.
+    #: After a failure for good beside a leaf in service: when the next renewal begins automatically.
     retry_at: datetime | None = None
     #: Since when the leaf of this issuance, which is in service, is seen to begin in the future.
     ahead_since: datetime | None = None

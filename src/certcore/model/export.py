@@ -91,10 +91,10 @@ def _block(text: str | None) -> str:
 
 def _require_names(_: object, __: Attribute[Any], names: tuple[str, ...]) -> None:
     if not names or not all(name.strip() for name in names):
-        reason = Message("export.no_name", "a certificate has at least one name, and none is empty.")
+        reason = Message("export.no_name", "a certificate needs at least one name, and no name may be empty.")
         raise InvalidInputError("names", reason)
     if any(_UNPRINTABLE.search(name) for name in names):
-        reason = Message("export.unprintable_name", "a name has a line break or another control character.")
+        reason = Message("export.unprintable_name", "a name contains a line break or another control character.")
         raise InvalidInputError("names", reason)
 
 
@@ -115,7 +115,7 @@ def _check_password(_: object, __: Attribute[Any], password: Secret | None) -> N
     except UnicodeDecodeError:
         raise InvalidInputError("password", Message("export.password.not_utf8", "it is not text in UTF-8.")) from None
     if _UNPRINTABLE.search(text):
-        text = "it has a line break or another control character, which nobody can type."
+        text = "it contains a line break or another control character."
         raise InvalidInputError("password", Message("export.password.unprintable", text))
 
 
@@ -136,14 +136,14 @@ def _check_folder(_: object, __: Attribute[Any], folder: str) -> None:
         params = {"folder": repr(folder[:200])}
         raise InvalidInputError(
             "folder",
-            Message("export.folder", "{folder} cannot stand in a server's configuration.", params),
+            Message("export.folder", "{folder} cannot be used in a server's configuration.", params),
             advice=Message("export.folder.advice", "Use a whole path of letters, digits and / . _ @ + ~ -"),
         )
 
 
 def _check_moment(_: object, __: Attribute[Any], moment: datetime) -> None:
     if moment.utcoffset() is None:
-        raise InvalidInputError("at", Message("export.no_time_zone", "a moment needs its time zone."))
+        raise InvalidInputError("at", Message("export.no_time_zone", "a datetime needs a time zone."))
 
 
 @frozen(kw_only=True)
@@ -181,7 +181,7 @@ def _check_mode(file: ExportedFile, _: Attribute[Any], mode: int) -> None:
     if not 0 <= mode <= 0o777:  # noqa: PLR2004 - all permission bits and no others
         raise InvalidInputError("mode", Message("export.mode.bits", "only the nine permission bits can be set."))
     if file.secret and mode & 0o007:
-        reason = Message("export.mode.open", "{mode} opens a secret file to everybody.", {"mode": f"{mode:04o}"})
+        reason = Message("export.mode.open", "{mode} lets everybody read a secret file.", {"mode": f"{mode:04o}"})
         raise InvalidInputError("mode", reason, advice=Message("export.mode.open.advice", "Use 0600 or 0640."))
 
 
@@ -291,11 +291,11 @@ class ExportFormat:
                 "with_key",
                 Message(
                     "export.format.always_key",
-                    "the format {format} always holds the private key.",
+                    "the format {format} always contains the private key.",
                     {"format": self.name},
                 ),
                 advice=Message(
-                    "export.format.always_key.advice", "Choose one that can do without: pem, der, zip or pkcs7."
+                    "export.format.always_key.advice", "Choose a format that works without it: pem, der, zip or pkcs7."
                 ),
             )
         return with_key and self.contains_key
@@ -310,7 +310,7 @@ class ExportFormat:
             reason = Message("export.format.needs_password", "the format {format} needs one.", {"format": self.name})
             raise InvalidInputError("password", reason)
         if self.password is Use.NEVER and options.password is not None:
-            text = "the format {format} has none: nothing in it would be encrypted."
+            text = "the format {format} takes no password: nothing in it is encrypted."
             advice = "Leave it out, or choose a format that takes one."
             raise InvalidInputError(
                 "password",
@@ -318,7 +318,7 @@ class ExportFormat:
                 advice=Message("export.format.no_password.advice", advice),
             )
         if options.legacy and not self.legacy:
-            text = "the format {format} has no older form."
+            text = "the format {format} has no legacy variant."
             raise InvalidInputError(
                 "legacy",
                 Message("export.format.no_older_form", text, {"format": self.name}),
@@ -339,7 +339,7 @@ class ExportFormat:
             PluginError: The format made something else than files.
         """
         if self.private_key is Use.REQUIRED and exported.private_key is None:
-            text = "the format {format} holds the private key, and it is not given."
+            text = "the format {format} contains the private key, but none was given."
             reason = Message("export.format.key_missing", text, {"format": self.name})
             raise InvalidInputError("private_key", reason)
         self.check(options)
@@ -349,7 +349,7 @@ class ExportFormat:
 
     def _checked(self, files: tuple[ExportedFile, ...], key: Secret | None) -> tuple[ExportedFile, ...]:
         if not files:
-            reason = Message("plugin.export.no_file", "it has to return at least one ExportedFile.")
+            reason = Message("plugin.export.no_file", "it must return at least one ExportedFile.")
             raise PluginError(self.name, _MAKE, reason)
         names = [file.name for file in files]
         if len({name.lower() for name in names}) < len(names):

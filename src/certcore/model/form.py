@@ -289,7 +289,7 @@ def refuse_old_consents(
             old, new = before.get(name, default), after.get(name, default)
             is_less = isinstance(old, list | tuple) and isinstance(new, list | tuple) and set(new) <= set(old)
             if old != new and not is_less:
-                text = "you agreed when {name} was {old}; that does not count for {new}."
+                text = "you agreed while {name} was {old}; this does not apply to {new}."
                 reason = Message("form.agree_again", text, {"name": name, "old": _shown(old), "new": _shown(new)})
                 text = "Give {name} again, yes or no, together with the change."
                 advice = Message("form.agree_again.advice", text, {"name": field.name})

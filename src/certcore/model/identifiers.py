@@ -38,7 +38,7 @@ def check_identifier(field: str, value: object, *, most: int) -> str:
     """
     text = text_within(field, value, most)
     if text.strip() != text:
-        raise InvalidInputError(field, Message("input.blank_at_end", "begins or ends with a blank."))
+        raise InvalidInputError(field, Message("input.blank_at_end", "begins or ends with white space."))
     if not text.isprintable() or _UNSEEN.search(text):
         text = "must be printable text, without control or invisible characters."
         raise InvalidInputError(field, Message("input.unprintable", text))

@@ -105,14 +105,14 @@ def members(field: str, value: object, most: int = MOST_MEMBERS) -> Mapping[str,
         InvalidInputError: It is not a mapping, has too many members, or the name of a member is too long or not text.
     """
     if not isinstance(value, Mapping):
-        reason = Message("input.not_members", "must be given as its members by their names.")
+        reason = Message("input.not_members", "must be a mapping of member names to values.")
         raise InvalidInputError(field, reason)
     if len(value) > most:
         reason = Message("input.too_many_members", "has more than {count} members.", {"count": most})
         raise InvalidInputError(field, reason)
     for name in value:
         if not isinstance(name, str) or len(name) > _LONGEST_NAME:
-            text = "the name of a member is text of at most {count} characters."
+            text = "the name of a member must be text of at most {count} characters."
             raise InvalidInputError(field, Message("input.name_of_member", text, {"count": _LONGEST_NAME}))
     return value
 
@@ -150,7 +150,7 @@ def refuse_unstorable(values: Mapping[str, Any]) -> None:
         items = counted(name, value, _MOST_ENTRIES) if isinstance(value, (list, tuple)) else (value,)
         for item in (name, *items):
             if isinstance(item, str) and not is_storable(text_within(name, item, _LONGEST_VALUE)):
-                reason = Message("input.unstorable", "contains surrogates or NUL, which is no text.")
+                reason = Message("input.unstorable", "contains surrogates or NUL characters.")
                 raise InvalidInputError(name[:60], reason)
 
 

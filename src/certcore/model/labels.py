@@ -77,7 +77,7 @@ _LABELS: Final[Mapping[type, Mapping[Any, Message]]] = MappingProxyType(
             EventKind.BACK_TO_DRAFT: Message("event.back_to_draft", "Taken back to draft"),
             EventKind.WAITING: Message("event.waiting", "Waiting"),
             EventKind.PROCESSING: Message("event.processing", "Order accepted by the CA"),
-            EventKind.ATTEMPT_FAILED: Message("event.attempt_failed", "Step failed; it is tried again"),
+            EventKind.ATTEMPT_FAILED: Message("event.attempt_failed", "Step failed; it is retried"),
             EventKind.FAILED: Message("event.failed", "Issuance failed"),
             EventKind.RENEWAL_STARTED: Message("event.renewal_started", "Renewal begun"),
             EventKind.RENEWAL_ASKED: Message("event.renewal_asked", "Earlier renewal asked for by the CA"),

@@ -165,7 +165,7 @@ class Position:
         except (ValueError, TypeError, AttributeError, binascii.Error, RecursionError):
             raise _no_cursor() from None
         if kind != order or down is not descending:
-            raise _unusable_cursor(Message("input.cursor_of_another_order", "belongs to a list in another order."))
+            raise _unusable_cursor(Message("input.cursor_of_another_order", "belongs to another sort order."))
         if not _is_plain(certificate_id):
             raise _no_cursor()
         return cls(value=_value(value, order), id=certificate_id)

@@ -182,7 +182,7 @@ def certificate_names(
     names = dict.fromkeys([domain])
     if wildcard:
         if domain.is_wildcard:
-            reason = Message("name.already_wildcard", "{name} is a wildcard already.", {"name": domain.ascii})
+            reason = Message("name.already_wildcard", "{name} is already a wildcard.", {"name": domain.ascii})
             raise InvalidNameError("wildcard", reason)
         names[DnsName(f"*.{domain}")] = None
     room = most - len(names)

@@ -73,7 +73,7 @@ class NoticePolicy:
     """Which notices certcore gives, once per leaf: that it ends soon, and that its renewal keeps failing.
 
     A number of days counts only where it says something: not for a lifetime of less than twice as long, and, for a
-    certificate that renews by itself, not before its renewal has been due for a day.
+    certificate that renews automatically, not before its renewal has been due for a day.
     """
 
     #: Days before not_after, in any order; empty for no notices about the end.

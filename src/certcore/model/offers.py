@@ -50,13 +50,13 @@ OFFERS: Final[Mapping[Action, Offer]] = MappingProxyType(
         Action.CHECK_NOW: Offer(
             action=Action.CHECK_NOW,
             label=Message("offer.check_now", "Check now"),
-            help=Message("offer.check_now.help", "Takes the next step at once instead of at the next look."),
+            help=Message("offer.check_now.help", "Takes the next step now instead of waiting for the next check."),
             method="check_now",
         ),
         Action.RENEW: Offer(
             action=Action.RENEW,
             label=Message("offer.renew", "Renew now"),
-            help=Message("offer.renew.help", "Requests a new leaf; the present one stays in service until then."),
+            help=Message("offer.renew.help", "Requests a new leaf; the current one stays in service until then."),
             method="renew",
         ),
         Action.EDIT: Offer(
@@ -71,23 +71,23 @@ OFFERS: Final[Mapping[Action, Offer]] = MappingProxyType(
             help=Message("offer.reissue.help", "Requests a new leaf with the changed fields."),
             method="reissue",
             confirm=Message(
-                "offer.reissue.confirm", "Request a new certificate? An issuance that is under way is given up."
+                "offer.reissue.confirm", "Request a new certificate? An issuance that is under way is cancelled."
             ),
         ),
         Action.CANCEL_ATTEMPT: Offer(
             action=Action.CANCEL_ATTEMPT,
             label=Message("offer.cancel_attempt", "Cancel the issuance"),
-            help=Message("offer.cancel_attempt.help", "Gives up what is under way beside the leaf in service."),
+            help=Message("offer.cancel_attempt.help", "Cancels the issuance; the leaf stays in service."),
             method="cancel_attempt",
-            confirm=Message("offer.cancel_attempt.confirm", "Give up the issuance? Its private key is destroyed."),
+            confirm=Message("offer.cancel_attempt.confirm", "Cancel the issuance? Its private key is destroyed."),
             is_destructive=True,
         ),
         Action.BACK_TO_DRAFT: Offer(
             action=Action.BACK_TO_DRAFT,
             label=Message("offer.back_to_draft", "Back to draft"),
-            help=Message("offer.back_to_draft.help", "Gives up the issuance, so that all fields can be changed."),
+            help=Message("offer.back_to_draft.help", "Cancels the issuance, so that all fields can be changed."),
             method="back_to_draft",
-            confirm=Message("offer.back_to_draft.confirm", "Give up the issuance? Its private key is destroyed."),
+            confirm=Message("offer.back_to_draft.confirm", "Cancel the issuance? Its private key is destroyed."),
             is_destructive=True,
         ),
         Action.EXPORT: Offer(
@@ -100,11 +100,12 @@ OFFERS: Final[Mapping[Action, Offer]] = MappingProxyType(
         Action.REVOKE: Offer(
             action=Action.REVOKE,
             label=Message("offer.revoke", "Revoke"),
-            help=Message("offer.revoke.help", "Has the CA declare the certificate in service invalid."),
+            help=Message("offer.revoke.help", "Asks the CA to declare the certificate in service invalid."),
             method="revoke",
             asks=("reason",),
             confirm=Message(
-                "offer.revoke.confirm", "Revoke the certificate? Servers that use it are refused, and it is for good."
+                "offer.revoke.confirm",
+                "Revoke the certificate? Clients reject servers that use it, and this cannot be undone.",
             ),
             is_destructive=True,
         ),
@@ -114,7 +115,7 @@ OFFERS: Final[Mapping[Action, Offer]] = MappingProxyType(
             help=Message("offer.delete.help", "Deletes the certificate with its private keys; its timeline stays."),
             method="delete",
             confirm=Message(
-                "offer.delete.confirm", "Delete the certificate and its private keys? Nobody can bring them back."
+                "offer.delete.confirm", "Delete the certificate and its private keys? This cannot be undone."
             ),
             is_destructive=True,
         ),

@@ -74,6 +74,6 @@ def _plain(name: str, value: Any) -> Any:
     if not isinstance(value, str):
         raise InvalidInputError(name[:60], Message("form.text", "must be text."))
     if not is_storable(value):
-        reason = Message("form.no_text", "contains surrogates or NUL, which is no text.")
+        reason = Message("form.no_text", "contains surrogates or NUL characters.")
         raise InvalidInputError(name[:60], reason)
     return value.replace("\r\n", "\n").replace("\r", "\n")

@@ -44,7 +44,7 @@ CLAIM: Final = timedelta(minutes=15)
 #: The check before the renewal comes so much earlier, or this share of the leaf's lifetime.
 _BEFORE_RENEWAL: Final = timedelta(days=3)
 _SHARE_BEFORE_RENEWAL: Final = 10
-#: The next check while something is in the way, and after something was seen that may pass by itself.
+#: The next check while something is in the way, and after something was seen that may resolve on its own.
 _IN_TROUBLE: Final = timedelta(days=1)
 _UNSURE: Final = timedelta(hours=1)
 
@@ -75,7 +75,7 @@ class Preflight:
 
 
 def is_checked(certificate: Certificate, active: Issuance | None, current: Issuance | None) -> bool:
-    """Whether a certificate is checked now: it is in service, renews by itself, and no issuance is under way.
+    """Whether a certificate is checked now: it is in service, renews automatically, and no issuance is under way.
 
     Args:
         certificate: As it stands.
@@ -91,7 +91,7 @@ def checked(before: Preflight, readiness: Readiness | None, now: datetime) -> tu
     """The preflight after a check, its next moment aside; and the obstacles that count as told from now on.
 
     Trouble is told once, again when it changes, and when it is gone: whenever `Preflight.told` is another one than
-    before. What may pass by itself counts when checks have seen it for ten minutes, and nothing is said to be gone
+    before. What may resolve on its own counts when checks have seen it for ten minutes, and nothing is said to be gone
     before that is known.
 
     Args:

@@ -16,7 +16,7 @@ from certcore.model.stored_messages import message_document, read_message
 
 __all__ = ["Obstacle", "Readiness", "WhoseTurn", "fingerprint"]
 
-#: What may pass by itself counts when it was seen for so long, in checks that follow each other.
+#: What may resolve on its own counts when it was seen for so long, in checks that follow each other.
 _SURE_AFTER: Final = timedelta(minutes=10)
 
 
@@ -27,7 +27,7 @@ class WhoseTurn(StrEnum):
     OWNER = "owner"
     #: Who runs the panel: the account, the CA profile, the tech zone or a target.
     ADMINISTRATOR = "administrator"
-    #: Nobody: it passes by itself, like a limit of the CA.
+    #: Nobody: it resolves on its own, like a limit of the CA.
     NOBODY = "nobody"
 
 
@@ -38,7 +38,7 @@ class Obstacle:
     #: What it is. With `Severity.ERROR` no renewal succeeds before it is repaired.
     finding: Finding
     whose_turn: WhoseTurn
-    #: False: it may pass by itself, like a server that does not answer. It is told when a later check sees it, too.
+    #: False: it may resolve on its own, like a server that does not answer. It is told when a later check sees it, too.
     is_certain: bool = True
     #: Since when each check has seen it; None before the check is stored.
     since: datetime | None = None

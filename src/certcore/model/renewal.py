@@ -79,7 +79,7 @@ class RenewalMoment:
 
 @frozen(kw_only=True)
 class RenewalPolicy:
-    """Whether and when a certificate renews by itself."""
+    """Whether and when a certificate renews automatically."""
 
     #: Renew automatically.
     auto: bool = True

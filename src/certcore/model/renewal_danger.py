@@ -26,7 +26,7 @@ class Danger(StrEnum):
 
 
 def danger_at(certificate: Certificate, active: Issuance, danger: Danger) -> datetime | None:
-    """The moment from which a leaf in service is in that danger; None when it is not renewed by itself."""
+    """The moment from which a leaf in service is in that danger; None when it is not renewed automatically."""
     leaf = active.leaf
     if leaf is None or not certificate.renews_itself or certificate.status not in (Status.ACTIVE, Status.EXPIRED):
         return None
@@ -63,19 +63,19 @@ def what_keeps_it(certificate: Certificate, attempt: Issuance | None) -> Problem
     match waiting_for:
         case "owner":
             title = Message("renewal.waits.owner", "The renewal waits for the owner of the domain.")
-            advice = Message("renewal.waits.owner.advice", "See what to set on the certificate's page.")
+            advice = Message("renewal.waits.owner.advice", "The certificate's page shows what to set.")
         case "administrator":
             title = Message("renewal.waits.administrator", "The renewal waits for an administrator.")
-            text = "See what is to be decided on the certificate's page."
+            text = "The certificate's page shows what has to be decided."
             advice = Message("renewal.waits.administrator.advice", text)
         case "turn":
             text = "The renewal waits for its turn: a limit of the CA is reached."
             title = Message("renewal.waits.turn", text)
             advice = Message("renewal.waits.turn.advice", "Look at the CA profile's page.")
         case "authority":
-            title = Message("renewal.waits.authority", "The CA is at work on the renewal.")
+            title = Message("renewal.waits.authority", "The CA is processing the renewal.")
             advice = Message("renewal.waits.authority.advice", "If it lasts, ask the CA.")
         case _:
             title = Message("renewal.not_done", "The renewal has not been done yet.")
-            advice = Message("renewal.not_done.advice", "Is a worker running? Look at its health.")
+            advice = Message("renewal.not_done.advice", "Check that a worker is running and healthy.")
     return Problem(type="urn:certcore:renewal-waits", title=title, advice=advice)

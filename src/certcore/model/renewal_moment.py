@@ -76,20 +76,23 @@ def renewal_message(planned: RenewalMoment, policy: RenewalPolicy, leaf: Leaf) -
             return Message("renewal.reason.half_of_lifetime", text, facts)
         case RenewalReason.BEFORE_END:
             text = (
-                "The renewal begins at {renews_at}: for a lifetime of {lifetime} days, none begins later than {margin} "
-                "days before the end."
+                "The renewal begins at {renews_at}: with a lifetime of {lifetime} days it begins at the latest "
+                "{margin} days before the end."
             )
             return Message("renewal.reason.before_end", text, facts)
         case RenewalReason.AUTHORITY:
             text = "The renewal begins at {renews_at}: the CA asks for it."
             return Message("renewal.reason.authority", text, facts)
         case RenewalReason.AUTHORITY_LATER:
-            text = "The CA asks for a renewal at once. It begins at {renews_at}: not so soon after the installation."
+            text = (
+                "The CA asks for a renewal at once. It begins at {renews_at}, because the leaf was installed only "
+                "recently."
+            )
             return Message("renewal.reason.authority_later", text, facts)
         case RenewalReason.AFTER_INSTALLATION:
             text = (
-                "The renewal begins at {renews_at}: by its end it was due soon after it was installed, and renewals "
-                "that follow each other quickly are spaced."
+                "The renewal begins at {renews_at}: the leaf was due soon after its installation, and quick successive "
+                "renewals are spaced out."
             )
             return Message("renewal.reason.after_installation", text, facts)
         case _:

@@ -42,7 +42,7 @@ class CertificateRow:
 
     @property
     def renews_at(self) -> datetime | None:
-        """When the leaf in service is due for renewal; None where nothing renews it by itself."""
+        """When the leaf in service is due for renewal; None where nothing renews it automatically."""
         return self.certificate.standing.renews_at
 
     @property

@@ -49,7 +49,7 @@ class Attempt(StrEnum):
     BEGUN = "begun"
     #: Its last step failed; it is tried again.
     FAILED = "failed"
-    #: It goes on by itself.
+    #: It continues automatically.
     WORKING = "working"
     #: It waits for the domain's owner.
     OWNER = "owner"
@@ -82,10 +82,10 @@ class Standing:
     waits_since: datetime | None = None
     #: When the leaf in service becomes valid.
     begins_at: datetime | None = None
-    #: When the leaf in service is due for renewal, and why then; None when nothing renews it by itself.
+    #: When the leaf in service is due for renewal, and why then; None when nothing renews it automatically.
     renews_at: datetime | None = None
     renews_because: RenewalReason | None = None
-    #: From when on a renewal that is not done is late; None when nothing renews it by itself.
+    #: From when on a renewal that is not done is late; None when nothing renews it automatically.
     late_at: datetime | None = None
     #: The conditions as they were written last.
     conditions: Mapping[ConditionType, StatusSince] = field(factory=dict, converter=_read_only)

@@ -131,11 +131,11 @@ def first_fault(events: Iterable[Event], *, length: int, head: str) -> Message |
     for event in events:
         length += 1
         if event.number != length:
-            text = "event {number} is missing: after it comes number {next}."
+            text = "event {number} is missing: the next one is number {next}."
             return Message("timeline.missing", text, {"number": length, "next": event.number})
         computed = event_hash(event, head)
         if computed != event.hash:
-            text = "event {number} ({kind}, {at}) is not as it was written."
+            text = "event {number} ({kind}, {at}) was changed after it was written."
             params = {"number": length, "kind": event.kind, "at": shown_moment(event.at, seconds=True)}
             return Message("timeline.changed", text, params)
         head = computed

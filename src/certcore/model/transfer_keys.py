@@ -62,7 +62,7 @@ def parse_transfer_keys(text: str) -> tuple[TransferKey, ...]:
             )
         key = _key(clause[1], clause[2])
         if key.name in keys:
-            reason = Message("transfer_key.twice", "the key {name} is there twice.", {"name": key.name})
+            reason = Message("transfer_key.twice", "the key {name} is given twice.", {"name": key.name})
             raise InvalidInputError("transfer_keys", reason)
         keys[key.name] = key
         rest = rest[clause.end() :]
@@ -77,7 +77,7 @@ def _key(name: str, body: str) -> TransferKey:
         raise InvalidInputError("transfer_keys", Message("transfer_key.wrong_members", text, params))
     algorithm = fields["algorithm"].lower()
     if algorithm not in _ALGORITHMS:
-        text = "the algorithm of the key {name} is none of {known}."
+        text = "the algorithm of the key {name} is not one of {known}."
         reason = Message("transfer_key.algorithm", text, {**params, "known": ", ".join(sorted(_ALGORITHMS))})
         raise InvalidInputError("transfer_keys", reason)
     try:

@@ -34,7 +34,7 @@ def _hints(view: CertificateView, title: str, waits: Message | None) -> Iterator
     certificate, issuance = view.certificate, view.issuance
     ca = {"ca": title}
     if certificate.status is Status.DRAFT:
-        text = "{ca} is asked for this certificate as soon as the CSR is generated."
+        text = "The request is sent to {ca} as soon as the CSR is generated."
         yield Notice(Level.INFO, Message("usual_hints.draft", text, ca))
     if view.under_way:
         yield Notice(Level.INFO, waits or _waits(view, ca))
@@ -59,12 +59,12 @@ def _waits(view: CertificateView, ca: dict[str, str]) -> Message:
     state = None if view.issuance is None else view.issuance.engine_state
     match state.waiting_for if state is not None else "":
         case WaitingFor.OWNER:
-            return Message("usual_hints.owner", "{ca} waits for something that the owner of the domain has to do.", ca)
+            return Message("usual_hints.owner", "{ca} waits for the owner of the domain.", ca)
         case WaitingFor.ADMINISTRATOR:
             return Message("usual_hints.administrator", "{ca} waits for an administrator.", ca)
         case WaitingFor.TURN:
             return Message("usual_hints.turn", "The request waits for its turn at {ca}.", ca)
         case WaitingFor.AUTHORITY:
-            return Message("usual_hints.authority", "{ca} is at work on the request.", ca)
+            return Message("usual_hints.authority", "{ca} is processing the request.", ca)
         case _:
-            return Message("usual_hints.begins", "The request is sent to {ca} next.", ca)
+            return Message("usual_hints.begins", "Next, the request is sent to {ca}.", ca)

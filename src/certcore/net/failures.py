@@ -86,7 +86,7 @@ def _described(error: Exception, seconds: float) -> tuple[FailureKind, Message]:
     match error:
         case AddressRefusedError():
             return FailureKind.FOREIGN_ADDRESS, Message(
-                "network.foreign_address", "is at an address that must not be connected to"
+                "network.foreign_address", "has an address that connections are not allowed to"
             )
         case socket.gaierror() | UnicodeError():
             return FailureKind.UNRESOLVABLE, Message("network.unresolvable", "has no address")
@@ -105,4 +105,4 @@ def _described(error: Exception, seconds: float) -> tuple[FailureKind, Message]:
             return FailureKind.TLS, Message("network.no_handshake", "did not complete a TLS handshake")
         case OSError() if not isinstance(error, ConnectionError):
             return FailureKind.UNREACHABLE, UNREACHABLE
-    return FailureKind.RESET, Message("network.reset", "broke the connection off, or did not speak the protocol")
+    return FailureKind.RESET, Message("network.reset", "closed the connection, or did not speak the protocol")

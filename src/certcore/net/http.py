@@ -136,7 +136,7 @@ class HttpClient:
         origin, target = self._parse(url)
         start = self._parse(home)[0] if home else origin
         if origin.scheme == "http" and start.scheme != "http":
-            clause = Message("network.not_encrypted", "is not encrypted, but the URL that names it is")
+            clause = Message("network.not_encrypted", "does not use TLS, but its URL is https")
             raise NetworkError(FailureKind.BAD_URL, clause, host=origin.label)
         head = self._head(method, origin, target, body, headers or {})
         connection = self._connection(origin, start)

@@ -135,7 +135,7 @@ class ScheduleRepository(Protocol):
         That is, of up to ``limit`` schedules each: due_at is set to now where ``written_at`` is ahead of now (see
         `certcore.model.stored_moments`), or is not known and due_at is further ahead than `LONGEST_SLEEP`; and a lease
         that is further ahead than `LONGEST_LEASE` is taken away. ``written_at`` stays, so that the step knows. MUST be
-        cheap where nothing is to be done.
+        cheap where no action is needed.
 
         Returns:
             How many were found.

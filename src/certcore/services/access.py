@@ -219,5 +219,5 @@ def unknown_authority(field: str, authority: str) -> InvalidInputError:
     return InvalidInputError(
         field,
         Message("input.no_authority", "there is no CA profile {authority}.", {"authority": repr(authority[:60])}),
-        advice=Message("input.no_authority.advice", "List the CA profiles to see what there is."),
+        advice=Message("input.no_authority.advice", "List the CA profiles to see which exist."),
     )

@@ -214,7 +214,7 @@ class AuthorityForms(AuthorityChanges):
 
 def _lock(method: EditMethod | None) -> Message | None:
     """Why a field cannot be changed now; None where a call changes it."""
-    return None if method is not None else Message("form.locked.permission", "can be changed by others only.")
+    return None if method is not None else Message("form.locked.permission", "cannot be changed by this user.")
 
 
 def _own_fields(module: str, stored: CertificateAuthority | None, method: EditMethod | None) -> tuple[InputField, ...]:

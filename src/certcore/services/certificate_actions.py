@@ -85,7 +85,7 @@ class PageActions(Drafts, Requests, Reissues, PreflightRequests):
         view = self._view(certificate_id, actor)
         if action in {*_BUTTONS, PREFLIGHT}:
             if checked:
-                text = "the action {action} asks for none."
+                text = "the action {action} takes no values."
                 raise InvalidInputError("values", Message("field.values.none", text, {"action": action}))
             if action == PREFLIGHT:
                 return self._run_preflight(certificate_id, actor)

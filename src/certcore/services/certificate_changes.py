@@ -65,12 +65,12 @@ def check_editable(certificate: Certificate, fields: Iterable[str], *, under_way
             errors.add(InvalidInputError(name, why_locked(rule, certificate.status)))
             continue
         advice = Message(
-            "form.reissue.advice", "Change it with a reissue; the present leaf stays in service meanwhile."
+            "form.reissue.advice", "Change it with a reissue; the current leaf stays in service until then."
         )
         if rule is EditRule.BETWEEN:
             reason = Message("form.reissue.under_way", "cannot be saved now: an issuance is under way.")
         else:
-            reason = Message("form.reissue.leaf", "cannot be saved now: the leaf in service has the old value.")
+            reason = Message("form.reissue.leaf", "cannot be saved: the leaf in service has the old value.")
         errors.add(InvalidInputError(name, reason, advice=advice))
     errors.refuse()
 
@@ -129,7 +129,7 @@ def validate(
             return certificate
         raise InvalidInputError(
             "module_data",
-            Message("certificate.settings_without_authority", "there is no CA profile that would ask for it."),
+            Message("certificate.settings_without_authority", "the certificate has no CA profile with such a setting."),
         )
     if authority is None:
         raise unknown_authority("authority", certificate.authority_id)
@@ -174,7 +174,7 @@ def _check_fallbacks(transaction: Transaction, certificate: Certificate) -> None
         if fallback == certificate.authority_id:
             raise InvalidInputError(
                 "fallbacks",
-                Message("certificate.own_fallback", "name the certificate's own CA profile, which is no fallback."),
+                Message("certificate.own_fallback", "name the certificate's own CA profile, which is not a fallback."),
             )
         if _authority(transaction, fallback) is None:
             raise unknown_authority("fallbacks", fallback)

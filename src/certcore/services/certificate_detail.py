@@ -262,10 +262,10 @@ class Queries:
             text = "it ends with event {last}, but {count} were written."
             fault = Message("timeline.cut_off", text, {"last": length, "count": timeline.length})
         if fault is None and not self._is_sealed(timeline):
-            text = "its end does not bear the seal of this store: it was changed, cut off, or written anew."
+            text = "its end lacks the seal of this store: it was changed, cut off, or rewritten."
             fault = Message("timeline.no_seal", text)
         if fault is None and not is_head_known:
-            text = "the hash that was kept is not in it: the record was written anew."
+            text = "it does not contain the hash that you kept: the record was rewritten."
             fault = Message("timeline.other_hash", text)
         return TimelineCheck(certificate_id=certificate_id, events=length, head=last, fault_text=fault)
 

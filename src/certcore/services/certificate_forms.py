@@ -240,7 +240,7 @@ def _lock(rule: EditRule, method: EditMethod | None, view: CertificateView) -> M
     if method is not None:
         return None
     if edit_method(rule, view.certificate.status, under_way=view.under_way) is not None:
-        return Message("form.locked.permission", "can be changed by others only.")
+        return Message("form.locked.permission", "cannot be changed by this user.")
     return why_locked(rule, view.certificate.status)
 
 

@@ -24,7 +24,7 @@ def chain_hints(view: CertificateView) -> Iterator[Hint]:
         source = following_source(leaf)
         text = (
             "The leaf was issued by {issuer}, whose certificate was not sent with it; clients that do not know it "
-            "refuse the leaf.{source}"
+            "reject the leaf.{source}"
         )
         # Public CAs say where their certificate can be had; a leaf without it is rather one of a private root.
         level = Level.WARNING if source else Level.INFO
@@ -32,7 +32,10 @@ def chain_hints(view: CertificateView) -> Iterator[Hint]:
     kept = presentable_chain(active.leaf_pem, chain_pem, view.now)
     if len(kept) < len(chain_pem):
         expired = parse_certificates(chain_pem[len(kept) :])[0]
-        text = "{name} in the chain expired on {day}, and is left out of exports since. Renew to get a new chain."
+        text = (
+            "{name} in the chain expired on {day}, and has been left out of exports since then. Renew to get a new "
+            "chain."
+        )
         yield Notice(
             Level.WARNING, Message("core.chain_expired", text, {"name": called(expired), "day": last_day(expired)})
         )

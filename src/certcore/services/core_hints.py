@@ -37,7 +37,7 @@ def core_hints(view: CertificateView, others: Sequence[Certificate], deliveries:
             text = "No CA profile is chosen: choose one before the CSR is generated."
             message = Message("core.no_authority.draft", text)
         else:
-            text = "No CA profile is chosen: this certificate is not renewed. Choose one, and it renews from then on."
+            text = "No CA profile is chosen, so this certificate is not renewed. Choose one to have it renewed."
             message = Message("core.no_authority", text)
         yield Notice(Level.INFO if certificate.status is Status.ACTIVE else Level.WARNING, message)
     yield from _revoked(view)
@@ -66,8 +66,8 @@ def _revoked(view: CertificateView) -> Iterator[Hint]:
     event = next((event for event in reversed(view.events) if event.kind is EventKind.REVOKED), None)
     if event is not None and event.data.get("noticed"):
         text = (
-            "The CA has revoked the leaf of this certificate. Nobody asked for it here: another holder of the "
-            "leaf's private key may have done so. Renew it: the new leaf has a new key."
+            "The CA has revoked the leaf of this certificate. The revocation was not requested here: another holder of "
+            "the private key may have requested it. Renew it: the new leaf has a new key."
         )
         yield Notice(Level.ERROR, Message("core.revoked_elsewhere", text))
 
@@ -77,7 +77,7 @@ def _waits_for_administrator(view: CertificateView) -> Iterator[Hint]:
     state = None if view.issuance is None or not view.under_way else view.issuance.engine_state
     if state is None or state.waiting_for != WaitingFor.ADMINISTRATOR or state.waiting_since is None:
         return
-    text = "The request waits for an administrator since {since}."
+    text = "The request has been waiting for an administrator since {since}."
     facts = {"since": shown_moment(state.waiting_since)}
     yield Notice(Level.INFO, Message("core.waits_for_administrator", text, facts))
 
@@ -103,7 +103,7 @@ def _overlaps(certificate: Certificate, others: Sequence[Certificate]) -> Iterat
         text = "There is another certificate for exactly these names: {others}."
         yield Notice(Level.INFO, Message("core.duplicate", text, {"others": _named(same)}))
     if overlapping:
-        text = "Some of these names are in other certificates, too: {others}."
+        text = "Other certificates also contain some of these names: {others}."
         yield Notice(Level.INFO, Message("core.overlap", text, {"others": _named(overlapping)}))
 
 

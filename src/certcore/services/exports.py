@@ -160,8 +160,8 @@ class Exports:
                     Message(
                         "export.key_never_stored.advice",
                         (
-                            "It is where its CSR was made, or where it was imported from; pem, der, zip and pkcs7 "
-                            "can be exported without it."
+                            "It is where the CSR was made, or where the certificate was imported from. The formats "
+                            "pem, der, zip and pkcs7 can be exported without it."
                         ),
                     )
                 ),

@@ -28,7 +28,7 @@ def check_bound(bound: object, subject: FormSubject) -> BoundForm:
         InvalidInputError: It is something else.
     """
     if not isinstance(bound, BoundForm) or bound.subject is not subject:
-        reason = Message("form.not_bound", "must be what `bind` of a form of this kind returned.")
+        reason = Message("form.not_bound", "must be a result of `bind` of the same kind of form.")
         raise InvalidInputError("bound", reason)
     return bound
 

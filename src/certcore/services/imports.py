@@ -143,7 +143,7 @@ class Imports:
                 ),
                 advice=Message(
                     "import.too_many_names.advice",
-                    "Import it without a CA profile: it is watched and exported then, and not renewed.",
+                    "Import it without a CA profile: it is then monitored and exported, but not renewed.",
                 ),
             )
         self._access.require_profiles(actor, wished)
@@ -238,7 +238,7 @@ def _is_here_already(known: Certificate | None) -> InvalidInputError:
     else:
         params = {"domain": known.domain, "status": label_of(known.status), "id": known.id}
         reason = Message("import.is_here_as", "it is here already: {domain} ({status}, {id}).", params)
-    advice = "There is nothing to import, unless you delete that certificate first."
+    advice = "To import it again, delete that certificate first."
     return InvalidInputError("leaf", reason, advice=Message("import.is_here.advice", advice))
 
 

@@ -149,7 +149,7 @@ class Obtaining:
                 if not created_meanwhile:
                     return certificate
         raise StorageUnavailableError(
-            Message("obtain.many_calls", "Many other calls want the same certificate at this moment.")
+            Message("obtain.many_calls", "Many other calls request the same certificate at the moment.")
         )
 
     def _visible(self, request: _Request, hidden: set[str]) -> Certificate | None:
@@ -184,13 +184,14 @@ class Obtaining:
             listed = ", ".join(name.ascii for name in other.names[:_SHOWN_NAMES])
             params = {"id": other.id, "names": f"{listed} …" if len(names) > _SHOWN_NAMES else listed}
             if is_part:
-                text = "the certificate {id} exists already, for {names}: these names are part of it."
+                text = "the certificate {id} for {names} already exists and covers these names."
                 reason = Message("obtain.names_in_another", text, params)
             else:
-                text = "the certificate {id} exists already, for {names}, with the same primary name."
+                text = "the certificate {id} for {names} already exists with the same primary name."
                 reason = Message("obtain.same_primary_name", text, params)
             advice = (
-                "Call with the same names and primary name to use that one. For other names reissue it, or create a "
+                "Call with the same names and the same primary name to use that certificate. For other names reissue "
+                "it, or create a "
                 "second one with certificates.create (certcore cert create)."
             )
             raise InvalidInputError("domain", reason, advice=Message("obtain.overlap.advice", advice))

@@ -68,8 +68,8 @@ def _headline(whose_turn: WhoseTurn, facts: dict[str, str]) -> Message:
             return Message("core.preflight.administrator", text, facts)
         case WhoseTurn.NOBODY:
             text = (
-                "A renewal would not succeed now; this may pass by itself. The certificate in service is not affected. "
-                "Checked at {checked_at}; the next check is at {next_at}."
+                "A renewal would not succeed now; this may resolve on its own. The certificate in service is "
+                "not affected. Checked at {checked_at}; the next check is at {next_at}."
             )
             return Message("core.preflight.nobody", text, facts)
 

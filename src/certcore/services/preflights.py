@@ -21,7 +21,7 @@ class PreflightRequests(Queries, Exports):
     def preflight(self, certificate_id: str, *, actor: str = "system") -> Preflight:
         """Check now whether a renewal could succeed, and what is in its way; nothing is ordered.
 
-        It takes some seconds where name servers do not answer. Certificates in service that renew by themselves are
+        It takes some seconds where name servers do not answer. Certificates in service that renew automatically are
         checked regularly as well, see `certcore.model.preflight`.
 
         Returns:

@@ -169,10 +169,10 @@ class Reissues:
                 "key_type",
                 Message(
                     "reissue.other_key_type",
-                    "{wished} cannot be had with the present key, which is {present}.",
+                    "{wished} does not fit the current key, which is {present}.",
                     {"wished": changed.key_type, "present": active.key_type},
                 ),
-                advice=Message("reissue.other_key_type.advice", "Leave the key type as it is, or do not keep the key."),
+                advice=Message("reissue.other_key_type.advice", "Keep the key type, or do not keep the key."),
             )
 
 

@@ -49,7 +49,7 @@ def _late(view: CertificateView, danger: Danger) -> Iterator[Hint]:
     ended = view.active is not None and view.active.leaf is not None and view.active.leaf.not_after <= view.now
     facts = {"ends": shown_moment(view.certificate.not_after), "why": why.text, "advice": why.advice_text}
     if ended:
-        text = "The renewal did not get done, and the leaf in service ended on {ends}. {why} {advice}"
+        text = "The renewal was not completed, and the leaf in service expired on {ends}. {why} {advice}"
         message = Message("core.renewal_missed", text, facts)
     else:
         text = "The renewal is late, and the leaf in service ends on {ends}. {why} {advice}"
@@ -71,7 +71,7 @@ def _of_leaf(view: CertificateView, active: Issuance, leaf: Leaf) -> Iterator[Hi
         yield Notice(Level.WARNING, Message("core.leaf_from_future", text, facts))
     extra = sorted(set(leaf.names) - {name.ascii for name in active.names})
     if extra and active.purpose is not Purpose.IMPORT:
-        text = "The CA has added names that were not asked for: {names}."
+        text = "The CA has added names that were not requested: {names}."
         yield Notice(Level.INFO, Message("core.extra_names", text, {"names": ", ".join(extra[:_MOST_NAMES])}))
     renews_at = view.renews_at
     if renews_at is None or renews_at <= view.now or view.under_way:
@@ -80,7 +80,7 @@ def _of_leaf(view: CertificateView, active: Issuance, leaf: Leaf) -> Iterator[Hi
     if policy.is_capped(leaf):
         text = (
             "The renewal policy asks for a renewal {days} days before the end, but this leaf lives {lifetime} days. "
-            "Half of its lifetime is the most that counts: its renewal begins at {renews_at}."
+            "Renewal begins after half of the lifetime at the earliest: at {renews_at}."
         )
         facts = {
             "days": str(policy.days_before),
@@ -104,7 +104,7 @@ def _of_leaf(view: CertificateView, active: Issuance, leaf: Leaf) -> Iterator[Hi
     if is_braked or active.engine_state.early:
         text = (
             "Renewals of this certificate come early: the leaf was old, or the CA asked for another one, soon after it "
-            "was installed. Early renewals that follow each other are spaced further and further; the next one begins "
-            "at {renews_at}. Check the clock of this machine, and what the CA issues."
+            "was installed. The pauses between early renewals grow; the next one begins at {renews_at}. Check the "
+            "clock of this machine, and what the CA issues."
         )
         yield Notice(Level.WARNING, Message("core.early_renewals", text, {"renews_at": shown_moment(renews_at)}))

@@ -116,8 +116,8 @@ class Revocation:
                 Message(
                     "revocation.imported_without_key",
                     (
-                        "The certificate for {domain} was imported without its private key, and was not ordered "
-                        "here: its CA is not asked to revoke it."
+                        "The certificate for {domain} was imported without its private key and was not ordered here, "
+                        "so its CA cannot be asked to revoke it."
                     ),
                     {"domain": certificate.domain},
                 ),

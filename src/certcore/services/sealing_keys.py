@@ -139,9 +139,7 @@ class SealingKeys:
         self._access.require(actor, Permission.KEYRING_CHANGE)
         whole_number("limit", limit, 1, _MOST_AT_ONCE)
         if after is not None and not isinstance(after, SecretName):
-            raise InvalidInputError(
-                "after", Message("input.not_next", "must be what the call before has returned as next.")
-            )
+            raise InvalidInputError("after", Message("input.not_next", "must be the next value of the previous call."))
         with self._storage.read() as transaction:
             batch = transaction.secrets.sealed_otherwise(self._keyring.current_key_id, limit=limit, after=after)
         done = 0
@@ -207,7 +205,7 @@ class SealingKeys:
                 "core.keyring_not_changeable.advice",
                 (
                     "Change them where they are kept, then restart every process. In an environment "
-                    "variable, of ID:BASE64,ID:BASE64 the first is the current key; the URL of a PKCS#11 "
+                    "variable, ID:BASE64,ID:BASE64, the first key is the current one; the URL of a PKCS#11 "
                     "token names it with object=."
                 ),
             ),

@@ -65,7 +65,7 @@ def parse_certificates(text: str | bytes) -> list[x509.Certificate]:
     """
     plain = text.decode("ascii", "replace") if isinstance(text, bytes) else text
     if len(plain) > MAX_BYTES:
-        text = "The text is longer than {count} bytes, which no certificate chain is."
+        text = "The text is longer than {count} bytes, too long for a certificate chain."
         raise UnreadablePemError(Message("chain.too_long", text, {"count": MAX_BYTES}))
     blocks = list(_blocks(plain.replace("\r\n", "\n").replace("\r", "\n")))
     if not blocks:
@@ -210,7 +210,7 @@ def _in_order(certificates: Sequence[x509.Certificate], now: datetime | None) ->
         text = "The leaf's serial number is longer than 20 bytes (RFC 5280 section 4.1.2.2)."
         raise UnreadablePemError(Message("chain.long_serial_number", text))
     if digest := old_digest(leaf):
-        text = "The leaf is signed over {digest}, which can be forged; no browser takes it."
+        text = "The leaf is signed over {digest}, which can be forged; no browser accepts it."
         raise X509Error(Message("chain.weak_signature", text, {"digest": digest}))
     others = [certificate for certificate in certificates if certificate is not leaf]
     # The BasicConstraints of a root are not looked at: clients trust it for other reasons (RFC 5280 section 6.1).

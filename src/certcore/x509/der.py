@@ -84,7 +84,7 @@ _LABELS: Final = MappingProxyType(
         Kind.PRIVATE_KEY: Message("x509.kind.private_key", "a private key"),
         Kind.ENCRYPTED_KEY: Message("x509.kind.encrypted_key", "an encrypted private key"),
         Kind.OLD_ENCRYPTED_KEY: Message(
-            "x509.kind.old_encrypted_key", "a private key that is encrypted in the old way of OpenSSL"
+            "x509.kind.old_encrypted_key", "a private key in OpenSSL's traditional encrypted form"
         ),
         Kind.PKCS7: Message("x509.kind.pkcs7", "a PKCS#7 bundle"),
         Kind.PKCS12: Message("x509.kind.pkcs12", "a PKCS#12 file"),

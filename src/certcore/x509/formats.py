@@ -199,7 +199,7 @@ def _make_zip(exported: Exported, options: ExportOptions) -> Iterator[ExportedFi
     if parts.key is not None and options.password is not None:
         files.append(_store(parts, "cert.p12", exported, options))
     elif options.legacy:
-        reason = Message("export.older_form", "only the key store has an older form, and it needs a password.")
+        reason = Message("export.older_form", "only the key store has a legacy variant, and it needs a password.")
         raise InvalidInputError("legacy", reason)
     text = readme(
         leaf_details(parts.leaf),

@@ -49,25 +49,21 @@ _ADVICE: Final = MappingProxyType(
     {
         Kind.REQUEST: Message(
             "bundle.other_kind.request",
-            "A CA makes a certificate from it: give that certificate, and the private key of the request.",
+            "A CA issues a certificate for it: give that certificate and the private key of the request.",
         ),
         Kind.REVOCATION_LIST: Message("bundle.other_kind.revocation_list", "Leave it out: a server does not need it."),
         Kind.PUBLIC_KEY: Message(
             "bundle.other_kind.public_key",
             "It is a part of the certificate: give the certificate itself, and the private key.",
         ),
-        Kind.SSH: Message(
-            "bundle.other_kind.ssh", "Keys of SSH are for logging in; look for the files that came from the CA."
-        ),
-        Kind.PGP: Message(
-            "bundle.other_kind.pgp", "Keys of PGP are for mail; look for the files that came from the CA."
-        ),
+        Kind.SSH: Message("bundle.other_kind.ssh", "SSH keys are for logging in; look for the files that the CA sent."),
+        Kind.PGP: Message("bundle.other_kind.pgp", "PGP keys are for mail; look for the files that the CA sent."),
         Kind.KEY_STORE: Message(
             "bundle.other_kind.key_store", "Convert it first: keytool -importkeystore -deststoretype PKCS12"
         ),
         Kind.ARCHIVE: Message("bundle.other_kind.archive", "Unpack it, and give the files in it."),
         Kind.WEB_PAGE: Message(
-            "bundle.other_kind.web_page", "Download the certificate again; perhaps you were not logged in any more."
+            "bundle.other_kind.web_page", "Download the certificate again; perhaps your session had expired."
         ),
     }
 )
@@ -158,7 +154,7 @@ def _something_else(field: str, kind: Kind) -> Message:
 
 
 def _passed_over(kind: Kind) -> Message:
-    text = "There was also {kind}, which was passed over."
+    text = "There was also {kind}, which was ignored."
     return Message("bundle.passed_over", text, {"kind": kind.label})
 
 
@@ -241,7 +237,7 @@ def _find_key(pasted: Pasted, leaf: GivenCertificate) -> GivenKey | None:
     if len(pasted.keys) > 1:
         reason = _several_keys({**params, "count": len(pasted.keys)}, has_own=matching is not None)
         raise InvalidInputError(
-            stray.field, reason, advice=Message("bundle.several_keys.advice", "Give the leaf's key alone.")
+            stray.field, reason, advice=Message("bundle.several_keys.advice", "Give only the private key of the leaf.")
         )
     owners = [item.certificate for item in pasted.certificates if _spki(item.certificate) == stray.spki_sha256]
     text = "Give the key that the leaf was requested with, or have the certificate reissued for this key."
@@ -275,7 +271,7 @@ def _other_key(params: Mapping[str, object], owners: Sequence[x509.Certificate])
 
 def _key_warnings(key: GivenKey | None) -> Iterator[BundleWarning]:
     if key is None:
-        text = "There is no private key: the certificate can be watched, but no server can be given it."
+        text = "There is no private key: the certificate can be monitored, but not deployed to a server."
         yield BundleWarning(field="private_key", message=Message("bundle.no_private_key", text))
 
 
@@ -286,10 +282,11 @@ def _leaf_doubts(certificate: x509.Certificate, now: datetime) -> Iterator[Messa
         day = shown_moment(certificate.not_valid_before_utc)
         yield Message("bundle.not_yet_valid", "The leaf is not valid before {day}.", {"day": day})
     if is_self_signed(certificate):
-        yield Message("bundle.self_signed", "The leaf is self-signed: clients refuse it unless they were told of it.")
+        yield Message("bundle.self_signed", "The leaf is self-signed: clients reject it unless they trust it.")
     if is_ca(certificate):
         yield Message(
-            "bundle.ca_leaf", "The leaf says that it is a CA: whoever trusts it trusts all that its key signs."
+            "bundle.ca_leaf",
+            "The leaf says that it is a CA: clients that trust it trust everything that its key signs.",
         )
     yield from key_doubts(certificate.public_key())
     yield from usage_doubts(certificate)
@@ -297,7 +294,7 @@ def _leaf_doubts(certificate: x509.Certificate, now: datetime) -> Iterator[Messa
 
 def _name_warnings(field: str, names: tuple[Identifier, ...], unusable: list[str | Message]) -> Iterator[BundleWarning]:
     if unusable:
-        text = "The leaf has names that no public CA certifies, and that are left out: {names}."
+        text = "The leaf has names that no public CA certifies; they are left out: {names}."
         yield BundleWarning(field=field, message=Message("bundle.unusable_names", text, {"names": listed(unusable)}))
     if len(names) > MAX_NAMES:
         text = "The leaf has {count} names; a renewal can have at most {most}."
@@ -333,7 +330,7 @@ def _nameless(leaf: GivenCertificate, unusable: list[str | Message]) -> InvalidI
             "the common name (RFC 9525)."
         )
         reason = Message("bundle.nameless", text, {"name": name})
-    advice = Message("bundle.nameless.advice", "Have it reissued with the server's names.")
+    advice = Message("bundle.nameless.advice", "Have it reissued with the names of the server.")
     return InvalidInputError(leaf.field, reason, advice=advice)
 
 

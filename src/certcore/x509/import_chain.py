@@ -53,11 +53,11 @@ def find_chain(
     ]
     for certificate in chain:
         if old_digest(certificate) == "MD5":
-            text = "{name} is signed over MD5, which can be forged; no browser takes it."
+            text = "{name} is signed over MD5, which can be forged; no browser accepts it."
             raise InvalidInputError(
                 fields[certificate],
                 Message("bundle.chain_md5", text, {"name": called(certificate)}),
-                advice=Message("bundle.chain_md5.advice", "Ask the CA for its present intermediate certificate."),
+                advice=Message("bundle.chain_md5.advice", "Ask the CA for its current intermediate certificate."),
             )
         warnings += [BundleWarning(field=fields[certificate], message=doubt) for doubt in _chain_doubts(certificate)]
     warnings += [
@@ -81,7 +81,7 @@ def _other_issuer(certificate: x509.Certificate) -> Message:
 
 
 def _expired(certificate: x509.Certificate, last: x509.Certificate, *, is_last: bool) -> Message:
-    text = "{name} in the chain expired on {day}, and is left out; clients have to know {issuer} already.{source}"
+    text = "{name} in the chain expired on {day} and is left out; clients must already know {issuer}.{source}"
     params = {"name": called(certificate), "day": last_day(certificate), "issuer": shown_name(last.issuer)}
     return Message("bundle.chain_expired", text, {**params, "source": following_source(last) if is_last else ""})
 
@@ -100,8 +100,8 @@ def _broken(field: str, last: x509.Certificate, unrelated: tuple[x509.Certificat
     if is_self_signed(last):
         return InvalidInputError(
             field,
-            Message("bundle.unrelated", "no part of the leaf's chain: {names}.", {"names": strange}),
-            advice=Message("bundle.unrelated.advice", "Leave that out, or look for the right file."),
+            Message("bundle.unrelated", "these are not part of the leaf's chain: {names}.", {"names": strange}),
+            advice=Message("bundle.unrelated.advice", "Leave them out, or look for the right file."),
         )
     issuer = shown_name(last.issuer)
     namesake = next((certificate for certificate in unrelated if certificate.subject == last.issuer), None)
@@ -138,7 +138,7 @@ def false_issuers(ends: Sequence[GivenCertificate]) -> Iterator[InvalidInputErro
                     "4.2.1.9); clients refuse that."
                 )
                 params = {"name": called(issuer.certificate), "issued": called(issued.certificate)}
-                advice = "Have the certificate of that CA made anew, with CA:TRUE; or leave it out."
+                advice = "Have that CA's certificate issued again with CA:TRUE, or leave it out."
                 yield InvalidInputError(
                     issuer.field,
                     Message("bundle.false_issuer", text, params),

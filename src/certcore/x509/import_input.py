@@ -230,7 +230,7 @@ def _private_key(piece: Piece, password: bytes | None) -> PrivateKeyTypes:
         if encrypted:
             raise _not_opened(piece, error, has_password=True) from None
         if isinstance(error, UnsupportedAlgorithm):
-            text = "{what} is of a kind or on a curve that CAs do not take."
+            text = "{what} has a type or a curve that CAs do not accept."
             raise InvalidInputError(
                 piece.field,
                 Message("bundle.kind_of_key", text, {"what": piece.what}),
@@ -336,7 +336,7 @@ def _checked_costs(pieces: list[Piece], password: bytes | None) -> int:
                 raise _damaged(piece) from None
         rounds += more
         if rounds > most:
-            text = "{what} asks for more than the {count} rounds of key derivation that are made here."
+            text = "{what} asks for more than the {count} rounds of key derivation that are supported here."
             raise InvalidInputError(
                 piece.field,
                 Message("bundle.too_many_rounds", text, {"what": piece.what, "count": most}),
@@ -345,7 +345,7 @@ def _checked_costs(pieces: list[Piece], password: bytes | None) -> int:
                 ),
             )
         if longest > _LONGEST_KEY:
-            text = "{what} holds a private key of {count} bytes, which is longer than CAs take."
+            text = "{what} holds a private key of {count} bytes, which is longer than CAs accept."
             reason = Message("bundle.long_key", text, {"what": piece.what, "count": longest})
             raise InvalidInputError(piece.field, reason, advice=USE_ANOTHER_KEY)
     return rounds
@@ -400,9 +400,9 @@ def _password(value: bytes | str | None) -> bytes | None:
     try:
         password = value.encode() if isinstance(value, str) else value
     except UnicodeEncodeError:
-        reason = Message("bundle.password.no_text", "it holds characters that do not exist.")
+        reason = Message("bundle.password.no_text", "it contains invalid characters.")
         raise InvalidInputError("password", reason) from None
     if password and b"\0" in password:
-        reason = Message("bundle.password.nul", "it holds a NUL character, which no password has.")
+        reason = Message("bundle.password.nul", "it contains a NUL character.")
         raise InvalidInputError("password", reason)
     return password

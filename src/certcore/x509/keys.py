@@ -73,7 +73,7 @@ def load_private_key(pem: bytes, *, trusted: bool = False) -> PrivateKey:
         UnreadablePemError: It is not a private key of a kind that we use; the text is not repeated.
     """
     if len(pem) > _LONGEST_PEM:
-        reason = Message("private_key.longer_than_any", "The private key is longer than any that CAs take.")
+        reason = Message("private_key.longer_than_any", "The private key is longer than CAs accept.")
         raise UnreadablePemError(reason, advice=USE_ANOTHER_KEY)
     try:
         key = serialization.load_pem_private_key(pem, None, unsafe_skip_rsa_key_validation=True)
@@ -88,7 +88,7 @@ def load_private_key(pem: bytes, *, trusted: bool = False) -> PrivateKey:
             advice=Message("private_key.not_pem.advice", "Paste the whole block, with its BEGIN and END lines."),
         ) from None
     if not isinstance(key, (ec.EllipticCurvePrivateKey, rsa.RSAPrivateKey)):
-        reason = Message("private_key.kind", "The private key is of a kind that CAs do not take.")
+        reason = Message("private_key.kind", "The private key has a type that CAs do not accept.")
         raise UnreadablePemError(reason, advice=USE_ANOTHER_KEY)
     if not trusted and isinstance(key, rsa.RSAPrivateKey) and (fault := rsa_key_fault(key)):
         raise unusable_key(fault, advice=USE_ANOTHER_KEY)

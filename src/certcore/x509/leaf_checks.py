@@ -84,7 +84,7 @@ class LeafJudgement:
                 text = "The CA answered with the leaf of another request. If it happens again, tell the CA."
                 return Message("leaf.other_key.advice", text)
             case (LeafFault.MISSING_NAMES,):
-                text = "Look at what the CA account may order, for example whether it issues wildcards; or ask the CA."
+                text = "Check what the CA account may order, for example wildcards, or ask the CA."
                 return Message("leaf.missing_names.advice", text)
             case (LeafFault.NO_VALIDITY,):
                 return Message("leaf.no_validity.advice", "Tell the CA.")
@@ -100,7 +100,7 @@ class LeafJudgement:
     def _sentence(self, fault: LeafFault) -> Message:
         match fault:
             case LeafFault.OTHER_KEY:
-                text = "The certificate is for another key than the one in the request."
+                text = "The certificate has another key than the request."
                 return Message("leaf.other_key", text)
             case LeafFault.MISSING_NAMES:
                 return _lacks(self.missing_names)

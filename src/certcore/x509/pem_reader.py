@@ -144,8 +144,8 @@ def read_pieces(name: str, content: str | bytes) -> list[Piece]:
     if not isinstance(content, str | bytes):
         raise not_a_file(name)
     if len(content) > MAX_BYTES:
-        text = "this is longer than {count} KiB, which no certificate with its key and chain is."
-        advice = "Give this certificate, its key and its chain alone, not a store of many."
+        text = "this is longer than {count} KiB, too long for a certificate with its key and chain."
+        advice = "Give only this certificate, its key and its chain, not a store with many certificates."
         raise InvalidInputError(
             name,
             Message("pem.too_long", text, {"count": MAX_BYTES // 1024}),
@@ -236,7 +236,7 @@ def _blocks(name: str, text: str) -> Iterator[Piece]:
             label, start = encoded, boundary.end()
             continue
         if not label:
-            text_of_error = "the END line of {kind} stands without its BEGIN line in front of it."
+            text_of_error = "the END line of {kind} has no BEGIN line before it."
             reason = Message("pem.no_begin", text_of_error, {"kind": _noun(encoded)})
             raise InvalidInputError(name, reason, advice=_COPY_AGAIN)
         if encoded != label:
@@ -287,7 +287,7 @@ def _block(name: str, label: str, body: str, number: int) -> Piece | None:
     data = _body(name, label_shown, _HEADER.sub("", body))
     end = _checked_end(name, label_shown, data)
     if data[end:].strip(_FILLING) and label != "TRUSTEDCERTIFICATE":
-        text = "{what} has {count} bytes too many, as if two blocks had run into each other."
+        text = "{what} has {count} bytes too many, as if two blocks had been joined."
         reason = Message("pem.run_together", text, {"what": label_shown, "count": len(data) - end})
         raise InvalidInputError(name, reason, advice=_COPY_AGAIN)
     # Behind a trusted certificate OpenSSL keeps what it is trusted for.
@@ -321,7 +321,7 @@ def _body(name: str, label_shown: Message, text: str) -> bytes:
             name, Message("pem.empty", "{what} is empty.", {"what": label_shown}), advice=_COPY_AGAIN
         )
     if not _BASE64.fullmatch(characters):
-        changed = "{what} holds characters that are no base64: it was changed on its way here."
+        changed = "{what} contains characters that are not base64: it was changed in transfer."
         raise InvalidInputError(name, Message("pem.not_base64", changed, {"what": label_shown}), advice=_COPY_AGAIN)
     return _decoded(characters)
 
@@ -352,6 +352,6 @@ def _checked_end(name: str, label_shown: Message, data: bytes, at: int = 0) -> i
     try:
         return read_value(data, at).end
     except ValueError:
-        text = "{what} is cut off, or its beginning is damaged; {count} bytes of it are here."
+        text = "{what} is cut off, or its beginning is damaged; {count} bytes were found."
         reason = Message("pem.cut_off", text, {"what": label_shown, "count": len(data) - at})
         raise InvalidInputError(name, reason, advice=_COPY_AGAIN) from None

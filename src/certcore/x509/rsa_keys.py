@@ -57,7 +57,7 @@ def modulus_bits(der: bytes) -> int | None:
 def size_fault(bits: int) -> Message | None:
     """Why a private key of so many bits is not taken, as a clause; None when it is."""
     if bits > MOST_BITS:
-        text = "it has {bits} bits; CAs take RSA keys of at most {most}."
+        text = "it has {bits} bits; CAs accept RSA keys of at most {most} bits."
         return Message("private_key.too_long", text, {"bits": bits, "most": MOST_BITS})
     if bits < FEWEST_BITS:
         text = "it has {bits} bits, which is too weak; at least {fewest} are needed."
@@ -82,7 +82,7 @@ def _faults(key: rsa.RSAPrivateKey) -> Iterator[Message]:
         numbers = key.private_numbers()
         public = numbers.public_numbers
         if public.e < _SMALLEST_EXPONENT or public.e % 2 == 0 or public.e.bit_length() > _EXPONENT_BITS:
-            text = "its public exponent is even, or smaller or larger than CAs take."
+            text = "its public exponent is even, or outside of the range that CAs accept."
             yield Message("private_key.exponent", text)
         if not _fits_together(numbers) or not (_is_probable_prime(numbers.p) and _is_probable_prime(numbers.q)):
             yield damaged

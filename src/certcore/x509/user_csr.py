@@ -61,7 +61,7 @@ def read_csr(content: str | bytes) -> UserCsr:
         extensions = list(request.extensions)
         common = [attribute.value for attribute in request.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
     except UnsupportedAlgorithm:
-        text = "its key is of a kind that CAs do not take; use EC P-256, P-384 or RSA."
+        text = "its key type is not accepted by CAs; use EC P-256, P-384 or RSA."
         raise InvalidInputError(_FIELD, Message("csr.kind_of_key", text)) from None
     except UNREADABLE:
         raise InvalidInputError(_FIELD, _DAMAGED, advice=_MAKE_ONE) from None
@@ -72,10 +72,10 @@ def read_csr(content: str | bytes) -> UserCsr:
         params = {"key_types": ", ".join(KeyType)}
         raise InvalidInputError(_FIELD, Message("csr.key_type", "its key is not one of: {key_types}.", params))
     if isinstance(digest, (hashes.MD5, hashes.SHA1)):
-        text = "it is signed over {digest}, which CAs do not take; use SHA-256."
+        text = "it is signed over {digest}, which CAs do not accept; use SHA-256."
         raise InvalidInputError(_FIELD, Message("csr.digest", text, {"digest": digest.name.upper()}))
     if not whole:
-        reason = Message("csr.signature", "it was not signed with its own key: it was changed, or damaged.")
+        reason = Message("csr.signature", "its signature does not match its key: it was changed or damaged.")
         raise InvalidInputError(_FIELD, reason, advice=_MAKE_ONE)
     names = tuple(dict.fromkeys(_names(common, extensions)))
     if not names:
@@ -89,7 +89,7 @@ def _loaded(content: str | bytes) -> x509.CertificateSigningRequest:
     if not isinstance(content, (str, bytes)):
         raise not_a_file(_FIELD)
     if len(content) > MAX_BYTES:
-        text = "this is longer than {count} KiB, which no request is."
+        text = "this is longer than {count} KiB, too long for a request."
         raise InvalidInputError(_FIELD, Message("csr.too_long", text, {"count": MAX_BYTES // 1024}))
     text = (
         content
@@ -133,10 +133,10 @@ def _decoded(body: str) -> x509.CertificateSigningRequest:
 
 
 def _has_key() -> InvalidInputError:
-    advice = "Give the request alone; if you sent the key to somebody, make a new one."
+    advice = "Give only the request. If you sent the key to anybody, make a new key."
     return InvalidInputError(
         _FIELD,
-        Message("csr.private_key", "there is a private key in it, which nobody but its server should have."),
+        Message("csr.private_key", "it contains a private key, which only its server should have."),
         advice=Message("csr.private_key.advice", advice),
     )
 
@@ -163,7 +163,7 @@ def _names(
             yield _name(name)
     for general_name in alternative:
         if not isinstance(general_name, x509.DNSName):
-            text = "it asks for something else than DNS names, which cannot be validated by DNS."
+            text = "it contains names other than DNS names, which cannot be validated by DNS."
             raise InvalidInputError(_FIELD, Message("csr.other_names", text))
         yield _name(general_name.value)
 

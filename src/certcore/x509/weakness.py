@@ -68,7 +68,7 @@ def certificate_refusal(certificate: x509.Certificate) -> Message | None:
     """Whether it is a certificate in force at all: not a precertificate, not dated wrongly, not weakly signed."""
     extensions = [extension.value for extension in certificate.extensions]
     if any(isinstance(extension, x509.PrecertPoison) for extension in extensions):
-        text = "it is a precertificate (RFC 6962 section 3.1), which only logs take; look for the certificate itself."
+        text = "it is a precertificate (RFC 6962 section 3.1), which is for logs only; look for the certificate itself."
         return Message("leaf.precertificate", text)
     if certificate.serial_number.bit_length() > _LONGEST_SERIAL:
         text = "its serial number is longer than the 20 bytes that are allowed (RFC 5280 section 4.1.2.2)."
@@ -76,7 +76,7 @@ def certificate_refusal(certificate: x509.Certificate) -> Message | None:
     if certificate.not_valid_after_utc <= certificate.not_valid_before_utc:
         return Message("leaf.never_valid", "it ends before it begins, so it was never valid.")
     if digest := old_digest(certificate):
-        text = "it is signed over {digest}, which can be forged; no browser takes it."
+        text = "it is signed over {digest}, which can be forged; no browser accepts it."
         return Message("leaf.weak_signature", text, {"digest": digest})
     return None
 
@@ -96,10 +96,10 @@ def key_refusal(certificate: x509.Certificate) -> Message | None:
     try:
         key = certificate.public_key()
     except UnsupportedAlgorithm:
-        text = "its key is of a kind or on a curve that CAs do not take; use EC P-256 or P-384, or RSA."
+        text = "its key type or curve is not accepted by CAs; use EC P-256, EC P-384 or RSA."
         return Message("public_key.unknown_kind", text)
     except (ValueError, InternalError):
-        text = "its public key cannot be used: its exponent is 1 or even, its point is not on its curve, or the like."
+        text = "its public key cannot be used: its exponent is 1 or even, its point is not on its curve, or similar."
         return Message("public_key.unusable", text)
     if (refused := _kind_refusal(key)) or _is_as_usual(certificate, key):
         return refused or public_key_refusal(key)
@@ -128,8 +128,8 @@ def key_doubts(key: PublicKeyTypes) -> Iterator[Message]:
         kind = "RSA" if isinstance(key, rsa.RSAPublicKey) else "EC"
         yield Message(
             "bundle.unusual_key",
-            "A key of {kind} with {bits} bits is unusual: not every browser or CA takes it, and a renewal will have "
-            "another kind.",
+            "A key of {kind} with {bits} bits is unusual: not every browser or CA accepts it, and a renewal will use "
+            "another key type.",
             {"kind": kind, "bits": getattr(key, "key_size", 0)},
         )
 
@@ -144,7 +144,7 @@ def usage_refusal(certificate: x509.Certificate) -> Message | None:
     """Whether its usages (RFC 5280 sections 4.2.1.3 and 4.2.1.12) let a TLS server present it."""
     purposes = _purposes(certificate)
     if purposes and not {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE} & purposes:
-        text = "its extended key usage does not name TLS servers (serverAuth): it is for something else."
+        text = "its extended key usage does not include TLS servers (serverAuth)."
         return Message("leaf.other_usage", text)
     usage = _key_usage(certificate)
     if usage is None or usage.digital_signature:
@@ -210,16 +210,18 @@ def _kind_refusal(key: PublicKeyTypes) -> Message | None:
         case ec.EllipticCurvePublicKey():
             if key.curve.name in {"secp256r1", "secp384r1", "secp521r1"}:
                 return None
-            text = "its key is on the curve {curve}, which no CA takes; use P-256 or P-384."
+            text = "its key is on the curve {curve}, which no CA accepts; use P-256 or P-384."
             return Message("public_key.curve", text, {"curve": key.curve.name})
         case ed25519.Ed25519PublicKey() | ed448.Ed448PublicKey():
-            text = "its key is an Ed25519 or Ed448 key, which browsers and public CAs do not take; use EC P-256 or RSA."
+            text = (
+                "its key is an Ed25519 or Ed448 key, which browsers and public CAs do not accept; use EC P-256 or RSA."
+            )
             return Message("public_key.edwards", text)
         case dsa.DSAPublicKey():
-            text = "its key is a DSA key, which TLS does not use any more; use EC P-256 or RSA."
+            text = "its key is a DSA key, which TLS no longer uses; use EC P-256 or RSA."
             return Message("public_key.dsa", text)
         case _:
-            return Message("public_key.no_signatures", "its key is not one that can sign; use EC P-256 or RSA.")
+            return Message("public_key.no_signatures", "its key cannot sign; use EC P-256 or RSA.")
 
 
 def _is_as_usual(certificate: x509.Certificate, key: PublicKeyTypes) -> bool:
@@ -236,19 +238,21 @@ def _rsa_refusal(numbers: rsa.RSAPublicNumbers) -> Message | None:
         text = "its RSA key has {bits} bits, which is too weak; at least {fewest} are needed."
         return Message("public_key.too_short", text, {"bits": bits, "fewest": _FEWEST_BITS})
     if bits > _MOST_BITS:
-        text = "its RSA key has {bits} bits; TLS programs take at most {most}."
+        text = "its RSA key has {bits} bits; TLS programs accept at most {most}."
         return Message("public_key.too_long", text, {"bits": bits, "most": _MOST_BITS})
     if exponent.bit_length() > _LONGEST_EXPONENT:
-        text = "its RSA key has a public exponent of more than {count} bits, which no CA takes."
+        text = "its RSA key has a public exponent of more than {count} bits, which no CA accepts."
         return Message("public_key.long_exponent", text, {"count": _LONGEST_EXPONENT})
     if gcd(modulus, _SMALL_PRODUCT) != 1:
-        text = "the modulus of its RSA key has a small factor, so that anybody can work out the private key."
+        text = "the modulus of its RSA key has a small factor, so anybody can compute the private key."
         return Message("public_key.small_factor", text)
     if _has_close_primes(modulus):
-        text = "the primes of its RSA key are too close together, so that anybody can work out the private key."
+        text = "the primes of its RSA key are too close together, so anybody can compute the private key."
         return Message("public_key.close_primes", text)
     if all(modulus % prime in powers for prime, powers in _POWERS.items()):
-        text = "its RSA key was made by a chip with a known flaw (ROCA, CVE-2017-15361): it can be worked out."
+        text = (
+            "its RSA key was made by a chip with a known flaw (ROCA, CVE-2017-15361): its private key can be computed."
+        )
         return Message("public_key.roca", text)
     return None
 

@@ -33,7 +33,7 @@ __all__ = ["AccountKey", "WhichAccount", "profile_actions", "run_action"]
 class WhichAccount:
     """Selects an account of the profile; certificates or tenants may have accounts of their own."""
 
-    account: str = form.text("Account URL", default="", help="The profile's own account when empty.")
+    account: str = form.text("Account URL", default="", help="If empty: the account of the CA profile.")
 
 
 @frozen(kw_only=True)
@@ -44,7 +44,7 @@ class AccountKey:
         "Account key",
         multiline=True,
         maximum=16384,
-        help="PEM, or a JWK such as certbot's private_key.json; the account is found by it.",
+        help="PEM, or a JWK such as certbot's private_key.json. The CA finds the account by its key.",
     )
 
 
@@ -241,7 +241,7 @@ def _import(context: AcmeContext, key: Secret, accounts: Any, actor: str) -> Mes
             "account_key",
             Message(
                 "puq_acme.account.key_of_closed",
-                "is that of the account {url}, which is {status}.",
+                "belongs to the account {url}, which is {status}.",
                 {"url": account.url, "status": account.status},
             ),
         )
@@ -284,7 +284,7 @@ def _accept(context: AcmeContext, actor: str) -> Message:
         if record.replaced is not None:
             text = f"It was taken note of that the account is used in place of {record.replaced.get('url', '')}."
             evolve(record, replaced=None).noted(text, actor, now).save(context.documents)
-    return Message("puq_acme.done.accept", "It is taken note of. The profile's pages tell of it no more.", {})
+    return Message("puq_acme.done.accept", "It is acknowledged. The profile's page no longer shows it.", {})
 
 
 def _agree(context: AcmeContext, accounts: Any, actor: str) -> Message:
@@ -332,7 +332,7 @@ def _wanted(context: AcmeContext, url: str) -> AccountRecord:
         raise InvalidInputError(
             "account",
             Message(
-                "puq_acme.account.deactivated_already", "the account {url} is deactivated already.", {"url": record.url}
+                "puq_acme.account.deactivated_already", "the account {url} is already deactivated.", {"url": record.url}
             ),
         )
     return record
@@ -369,46 +369,48 @@ _VALID: Final = "valid"
 _ROLL_OVER: Final = ProfileAction(
     name="roll_over_account_key",
     label=Message("puq_acme.action.roll_over", "Roll the account key over"),
-    help=Message("puq_acme.action.roll_over.help", "Puts a new key in place of the account's; nothing else changes."),
+    help=Message("puq_acme.action.roll_over.help", "Replaces the key of the account; nothing else changes."),
     form=WhichAccount,
 )
 _DEACTIVATE: Final = ProfileAction(
     name="deactivate_account",
     label=Message("puq_acme.action.deactivate", "Deactivate the account"),
-    help=Message("puq_acme.action.deactivate.help", "Closes it at the CA for ever. Certificates stay valid."),
+    help=Message("puq_acme.action.deactivate.help", "Closes it permanently. Certificates stay valid."),
     form=WhichAccount,
     confirm=Message(
         "puq_acme.action.deactivate.confirm",
-        "The CA closes the account for ever, and nothing is renewed with it any more. Deactivate it?",
+        "The CA closes the account permanently, and no certificate is renewed with it. Deactivate it?",
     ),
 )
 _OPEN: Final = ProfileAction(
     name="open_account",
     label=Message("puq_acme.action.open", "Open an account"),
-    help=Message("puq_acme.action.open.help", "Opens the account now instead of at the first certificate."),
+    help=Message("puq_acme.action.open.help", "Opens the account now instead of with the first certificate."),
 )
 _IMPORT: Final = ProfileAction(
     name="import_account_key",
     label=Message("puq_acme.action.import", "Take an account along"),
     help=Message(
-        "puq_acme.action.import.help", "Uses the account of certbot, lego or acme.sh, found by its key, from now on."
+        "puq_acme.action.import.help",
+        "Uses the account of certbot, lego or acme.sh from now on. The CA finds it by its key.",
     ),
     form=AccountKey,
 )
 _INSTEAD: Final = Message(
     "puq_acme.action.import.confirm",
     "This profile has an account already. It stays at the CA, and its certificates are renewed with the account of "
-    "this key from now on. Use that one instead?",
+    "this key in future. Use the account of this key?",
 )
 _ACCEPT: Final = ProfileAction(
     name="accept_account",
-    label=Message("puq_acme.action.accept", "Take note of the new account"),
+    label=Message("puq_acme.action.accept", "Acknowledge the new account"),
     help=Message(
-        "puq_acme.action.accept.help", "The account that is used now is the right one; CAA records that name it fit."
+        "puq_acme.action.accept.help",
+        "Confirms that the current account is the right one and that the CAA records name it.",
     ),
 )
 _AGREE: Final = ProfileAction(
     name="agree_to_terms",
     label=Message("puq_acme.action.agree", "Agree to the changed terms of service"),
-    help=Message("puq_acme.action.agree.help", "The CA has other terms than those that were agreed to."),
+    help=Message("puq_acme.action.agree.help", "The CA has changed its terms of service since the agreement."),
 )

@@ -74,7 +74,7 @@ def _fetched(url: str, email: str, http: HttpPort, context: AcmeContext) -> dict
             status=_FORBIDDEN,
             host=host,
             title=Message(
-                "puq_acme.eab.no_email", "This CA gives EAB credentials for an account e-mail, which is not set."
+                "puq_acme.eab.no_email", "This CA issues EAB credentials for an account e-mail, which is not set."
             ),
             advice=Message(
                 "puq_acme.eab.no_email.advice",
@@ -92,7 +92,7 @@ def _fetched(url: str, email: str, http: HttpPort, context: AcmeContext) -> dict
             if retry_after
             else None
         )
-        text = "EAB credentials for {email} cannot be had at this moment."
+        text = "EAB credentials for {email} are not available at the moment."
         raise AcmeProblemError(
             ProblemDocument(),
             status=reply.status,
@@ -109,7 +109,7 @@ def _fetched(url: str, email: str, http: HttpPort, context: AcmeContext) -> dict
             ProblemDocument(type=_EAB_REQUIRED, detail=detail),
             status=reply.status,
             host=host,
-            title=Message("puq_acme.eab.refused", "The CA gives no EAB credentials for {email}.", {"email": email}),
+            title=Message("puq_acme.eab.refused", "The CA refused EAB credentials for {email}.", {"email": email}),
             advice=Message(
                 "puq_acme.eab.refused.advice",
                 "Check the account e-mail, or create the EAB key id and HMAC key on the CA's site.",

@@ -30,7 +30,7 @@ def with_own_account(fields: Sequence[FormField], context: AcmeContext) -> Seque
     directory = known_directory(context)
     if directory is None or not directory.terms_of_service:
         return fields
-    text = "For an account of its own. The terms: {url}. It is said again when the certificate gets another CA."
+    text = "For an account of its own. The terms: {url}. You must agree again when the certificate gets another CA."
     terms = Message("puq_acme.own_account.terms.help", text, {"url": directory.terms_of_service})
     return [evolve(field, help=terms) if field.name == "terms_agreed" else field for field in fields]
 
@@ -48,5 +48,5 @@ def check_consent(context: AcmeContext, settings: PuqAcmeSettings) -> None:
         return
     text = "Read {url} and agree, or leave the e-mail empty."
     advice = Message("puq_acme.own_account.terms.advice", text, {"url": directory.terms_of_service})
-    reason = Message("puq_acme.own_account.terms", "is needed for an account of its own.")
+    reason = Message("puq_acme.own_account.terms", "is needed for a separate account.")
     raise InvalidInputError("terms_agreed", reason, advice=advice)

@@ -80,7 +80,7 @@ def check_permitted(context: AcmeContext, ref: AccountRef) -> None:
             context.documents.put(key, value, version=0 if document is None else document.version)
             return
     raise StorageUnavailableError(
-        Message("puq_acme.account.many_opening", "Many others open accounts in this CA profile at this moment.")
+        Message("puq_acme.account.many_opening", "Many other calls open accounts in this CA profile now.")
     )
 
 
@@ -114,7 +114,7 @@ def _refusal(context: AcmeContext, ref: AccountRef, opening: Mapping[str, str]) 
     profile = context.profile
     if not profile.own_accounts:
         return (
-            Message("puq_acme.account.no_own", "this CA profile does not permit accounts of certificates' own."),
+            Message("puq_acme.account.no_own", "this CA profile does not permit separate accounts for certificates."),
             Message(
                 "puq_acme.account.no_own.advice",
                 "Leave it empty. An administrator may permit it: own_accounts in the CA profile.",
@@ -125,7 +125,7 @@ def _refusal(context: AcmeContext, ref: AccountRef, opening: Mapping[str, str]) 
         return (
             Message(
                 "puq_acme.account.no_more",
-                "this CA profile has {count} accounts of certificates' own, and permits no more.",
+                "this CA profile has {count} separate accounts of certificates, and permits no more.",
                 {"count": count},
             ),
             Message(

@@ -70,16 +70,13 @@ _REASONS: Final = MappingProxyType(
     {
         Replaced.UNKNOWN: Message(
             "puq_acme.replaced.unknown",
-            (
-                "the CA did not know that one, or its key, any more, as after a key rollover elsewhere "
-                "and the restore of an older database"
-            ),
+            ("the CA no longer knew the former account or its key, for example after a restore of an older database"),
         ),
         Replaced.MOVED: Message("puq_acme.replaced.moved", "the CA names it so now"),
         Replaced.OPENED: Message(
-            "puq_acme.replaced.opened", "somebody has opened it, since that one was closed, or its key was lost"
+            "puq_acme.replaced.opened", "it was opened because the former account was closed or its key was lost"
         ),
-        Replaced.IMPORTED: Message("puq_acme.replaced.imported", "somebody has taken it along from another client"),
+        Replaced.IMPORTED: Message("puq_acme.replaced.imported", "it was imported from another client"),
         Replaced.SETTINGS: Message(
             "puq_acme.replaced.settings", "the CA profile was set to another CA, or to other EAB credentials"
         ),

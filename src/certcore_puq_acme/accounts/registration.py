@@ -35,7 +35,7 @@ _PRIMITIVE: Final = re.compile(
     r"cryptographic primitive|invalid key (size|length)|key (is )?too (short|small)", re.IGNORECASE
 )
 _SHORT_KEY: Final = (
-    "The EAB HMAC key has {count} bytes, and this CA takes no key of fewer than 32 (RFC 7518 section 3.2). Create new "
+    "The EAB HMAC key has {count} bytes, but this CA requires at least 32 (RFC 7518 section 3.2). Create new "
     "EAB credentials on the CA's site and put both values into the CA profile."
 )
 #: What CAs say of an external account binding that is not right.

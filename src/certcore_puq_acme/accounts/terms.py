@@ -40,7 +40,7 @@ class TermsNotAgreedError(AcmeProblemError):
 
 def _advice(url: str, *, changed: bool) -> Message:
     if changed:
-        text = "Read {url} and run the profile's action agree_to_terms: other terms than these were agreed to."
+        text = "Read {url} and run the profile's action agree_to_terms, because the terms have changed."
         return Message("puq_acme.terms.changed.advice", text, {"url": url})
     text = "Read {url} and set terms_agreed to yes in the CA profile."
     return Message("puq_acme.terms.not_agreed.advice", text, {"url": url})

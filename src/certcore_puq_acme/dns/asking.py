@@ -24,7 +24,7 @@ __all__ = ["BRIEF", "TOO_MANY", "TOO_SLOW", "USUAL", "Asking", "QuestionBudget",
 #: Why a name was not looked at.
 TOO_SLOW: Final = Message("puq_acme.dns.too_slow", "the DNS is too slow")
 #: Why a question was not asked.
-TOO_MANY: Final = Message("puq_acme.dns.too_many", "the name costs too many questions")
+TOO_MANY: Final = Message("puq_acme.dns.too_many", "the name needs too many DNS queries")
 #: Seconds to wait after each sending (of a question to one of several servers, and to one that has to answer).
 BRIEF: Final = (1.0, 2.0)
 USUAL: Final = (1.0, 2.0, 2.0)

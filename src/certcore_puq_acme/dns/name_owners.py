@@ -80,7 +80,7 @@ def _domain(text: str, field: str) -> DnsName:
 class NameToRelease:
     """The form of the action that releases a name."""
 
-    domain: DnsName = form.text("Domain", parse=_domain, help="As in the certificate, without the *. of a wildcard.")
+    domain: DnsName = form.text("Domain", parse=_domain, help="As in the certificate; leave out the *. of a wildcard.")
 
 
 #: The action of a CA profile that releases a name.
@@ -89,12 +89,14 @@ RELEASE_NAME: Final = ProfileAction(
     label=Message("puq_acme.action.release_name", "Release a name"),
     help=Message(
         "puq_acme.action.release_name.help",
-        "Forgets which owner has proved a domain, when it belongs to another one now: the next who proves it gets it.",
+        "Removes the binding of a domain to its owner, for a domain that has moved. The next owner who proves control "
+        "gets it.",
     ),
     form=NameToRelease,
     confirm=Message(
         "puq_acme.action.release_name.confirm",
-        "Whoever asks first gets certificates for this domain, as long as its CNAME points here. Release it?",
+        "The first owner who requests a certificate for this domain gets it, as long as its CNAME points here. Release "
+        "it?",
     ),
 )
 
@@ -165,7 +167,7 @@ def release_name(context: AcmeContext, base: str) -> Message:
     if context.documents.get(key) is None:
         raise InvalidInputError("domain", Message("puq_acme.release_name.unbound", "it is bound to no owner."))
     context.documents.delete(key)
-    text = "{domain} is bound to no owner any more. The next one who proves it gets it."
+    text = "{domain} is no longer bound to an owner. The next owner who proves control gets it."
     return Message("puq_acme.done.release_name", text, {"domain": base})
 
 

@@ -34,7 +34,7 @@ __all__ = [
 #: How long a chain of CNAMEs may be (RFC 1034 section 3.6.2 leaves it to the resolver).
 MOST_HOPS: Final = 8
 #: What is said of a server that answers for a zone without serving it.
-NO_AUTHORITY: Final = Message("puq_acme.dns.no_authority", "it does not answer with authority")
+NO_AUTHORITY: Final = Message("puq_acme.dns.no_authority", "it is not authoritative")
 
 
 class ServerState(StrEnum):

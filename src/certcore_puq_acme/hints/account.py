@@ -37,7 +37,7 @@ def new_account_notice(view: CertificateView, context: AcmeContext) -> list[Noti
     if replaced is None or not former or not record.url or record.url == former:
         return []
     text = (
-        "The leaf in service was ordered with the account {former}; the next one is ordered with {url}. If a CAA "
+        "The leaf in service was ordered with the account {former}; the next leaf is ordered with {url}. If a CAA "
         "record (accounturi) or a dns-persist-01 record of the domain names the former account, its owner has to "
         "change it before the renewal."
     )
@@ -51,6 +51,6 @@ def clock_notice(context: AcmeContext) -> list[Notice]:
         return []
     text = (
         "The clock of this machine and that of the CA differ: when it was {ours} here, it was {theirs} there; this "
-        "clock is {difference}. Set the clock of this machine, or tell the CA."
+        "clock is {difference}. Set the clock of this machine, or report it to the CA."
     )
     return [Notice(Level.WARNING, Message("puq_acme.clock", text, dict(sight.told())))]

@@ -111,7 +111,7 @@ def _draft(context: AcmeContext) -> list[Hint]:
     hints: list[Hint] = [Notice(Level.INFO, _message("draft", text))]
     profile = context.profile
     if not profile.terms_agreed:
-        text = "Nobody has agreed to the terms of service of this CA yet: set it in the CA profile."
+        text = "The terms of service of this CA were not agreed to yet: do so in the CA profile."
         hints.append(Notice(Level.WARNING, _message("terms_not_agreed", text)))
     hints.append(ActionButton(name="generate_csr", label=_message("generate_csr", "Generate CSR")))
     return hints
@@ -125,19 +125,19 @@ def _pending(view: CertificateView) -> list[Hint]:
     if turn := waiting_for_turn(view):
         return [*turn, *_next_look(view)]
     if not records:
-        text = "Key and CSR are made. The CNAME is looked for in a moment."
+        text = "Key and CSR are generated. The CNAME is checked next."
         return [Notice(Level.INFO, _message("pending.new", text))]
     if waiting and all(record.state is RecordState.UNREACHABLE for record in waiting):
         text = (
             "{count} of {all} DNS records below could not be checked: the name servers give no usable answer. Issuance "
-            "goes on by itself as soon as they do. If it stays so, the domain's owner has to look at them."
+            "continues automatically as soon as they do. If it persists, the domain's owner has to look at them."
         )
         unanswered = _message("pending.unanswered", text, count=len(waiting), all=len(records))
         return [Notice(Level.WARNING, unanswered), *_next_look(view)]
     if waiting:
         text = (
-            "Waiting for the domain's owner: {count} of {all} DNS records below are not as they should be. "
-            "Issuance goes on by itself as soon as they are. The next look is at {next_look}."
+            "Waiting for the domain's owner: {count} of {all} DNS records below are not correct. "
+            "Issuance continues automatically as soon as they are. The next check is at {next_look}."
         )
         due = view.schedule.due_at if view.schedule else None
         message = _message("pending.owner", text, count=len(waiting), all=len(records), next_look=_to_the_second(due))
@@ -145,13 +145,13 @@ def _pending(view: CertificateView) -> list[Hint]:
     if unwritten := unwritten_values(view):
         return [*unwritten, *_next_look(view)]
     if Findings.of(view.issuance).zone:
-        text = "All DNS records of the domain are correct. The tech zone is not: its operator has to repair it."
+        text = "All DNS records of the domain are correct. The tech zone does not work: its operator has to repair it."
         return [Notice(Level.WARNING, _message("pending.tech_zone", text)), *_next_look(view)]
     return [Notice(Level.INFO, _message("pending.ready", "All DNS records are correct. The order is placed next."))]
 
 
 def _processing(view: CertificateView, context: AcmeContext) -> list[Hint]:
-    text = "The CA is working on the order. Nothing is to be done."
+    text = "The CA is working on the order. No action is needed."
     waits = unseen_values(view, context) or not_getting_on(view) or [Notice(Level.INFO, _message("processing", text))]
     return [*waits, *_next_look(view)]
 
@@ -174,7 +174,7 @@ def _active(view: CertificateView) -> list[Hint]:
         facts.append(Fact(_message("fact.issuer", "Issuer"), view.leaf.issuer))
         facts.append(Fact(_message("fact.serial", "Serial number"), view.leaf.serial_hex))
     if view.renews_at is not None:
-        facts.append(Fact(_message("fact.renews_at", "Renews by itself from"), moment_text(view.renews_at)))
+        facts.append(Fact(_message("fact.renews_at", "Renews automatically from"), moment_text(view.renews_at)))
     else:
         text = "Auto-renewal is off: the certificate expires on {date} unless somebody renews it."
         hints.append(Notice(Level.WARNING, _message("renewal_off", text, date=moment_text(view.certificate.not_after))))
@@ -193,7 +193,7 @@ def _expired(view: CertificateView) -> list[Hint]:
 
 
 def _error(view: CertificateView) -> list[Hint]:
-    text = "The last attempt failed, and trying again will not help until something changes."
+    text = "The last attempt failed, and retrying will not help until something changes."
     return [Notice(Level.ERROR, _message("error", text)), *_problem(view)]
 
 
@@ -206,7 +206,7 @@ def _problem(view: CertificateView) -> list[Hint]:
     level = Level.ERROR if final else Level.WARNING
     if _wants_a_visit(problem):
         # Waiting alone does not help, whatever else is advised for problems of this type.
-        text = "{problem} Somebody has to visit the CA's page below; after that, check again."
+        text = "{problem} Visit the CA's page below, then check again."
         hints: list[Hint] = [Notice(level, _message("problem.visit", text, problem=problem.text))]
     else:
         text = "{problem} {advice}"

@@ -55,7 +55,7 @@ def owner_records(view: CertificateView, context: AcmeContext, settings: PuqAcme
         hints += _of_caa(view, record, findings.checked_at)
     for stored_finding in findings.zone:
         finding = stored_finding.finding(_next_look(view))
-        text = "{cause} {advice} No order is placed before. It is looked at again at {next_look}."
+        text = "{cause} {advice} No order is placed before that. The next check is at {next_look}."
         params = {
             "cause": finding.cause,
             "advice": finding.advice,
@@ -72,30 +72,30 @@ def _hosted(view: CertificateView, context: AcmeContext) -> list[Hint]:
     names = [cname.name for cname in seen_at_server if cname.state is HostedState.SET]
     if names:
         text = (
-            "The panel has set {count} of the CNAMEs below itself, and keeps them while the certificate lives: nothing "
-            "is to be done about {names}."
+            "The panel has set {count} of the CNAMEs below, and keeps them while the certificate exists. No action is "
+            "needed for {names}."
         )
         hints.append(Notice(Level.SUCCESS, _message("hosted.set", text, count=len(names), names=", ".join(names))))
     elif view.issuance is None and context.profile.set_cnames:
-        text = "Where the panel hosts a domain of its owner, it sets the CNAME itself when the CSR is generated."
+        text = "For domains that the panel hosts, it sets the CNAME when the CSR is generated."
         hints.append(Notice(Level.INFO, _message("hosted.later", text)))
     for cname in seen_at_server:
         match cname.state:
             case HostedState.OCCUPIED:
                 text = (
-                    "The panel does not set the CNAME {name}, because something else is there ({seen}) that it has not "
-                    "set. Replace it by the CNAME below, or remove it."
+                    "The panel does not set the CNAME {name}, because another record exists there ({seen}). Replace it "
+                    "by the CNAME below, or remove it."
                 )
                 params = {"name": cname.name, "seen": str(cname.said) or "-"}
                 hints.append(Notice(Level.WARNING, _message("hosted.occupied", text, **params)))
             case HostedState.UNWRITTEN:
-                text = "The panel could not set the CNAME {name}, and tries again: {problem} {advice}"
+                text = "The panel could not set the CNAME {name}, and will try again: {problem} {advice}"
                 unwritten = _message("hosted.unwritten", text, name=cname.name, problem=cname.said, advice=cname.advice)
                 hints.append(Notice(Level.WARNING, unwritten))
             case HostedState.DENIED:
                 text = (
-                    "The panel does not say any more that the certificate's owner controls the domain of {name}: the "
-                    "CNAME that it had set there counts no longer, and is removed."
+                    "The panel no longer confirms that the certificate's owner controls the domain of {name}: the "
+                    "CNAME that it had set there is removed."
                 )
                 hints.append(Notice(Level.WARNING, _message("hosted.denied", text, name=cname.name)))
             case HostedState.UNANSWERED:
@@ -107,14 +107,14 @@ def _hosted(view: CertificateView, context: AcmeContext) -> list[Hint]:
                 hints.append(Notice(Level.ERROR, _message("bound.refused", text, name=cname.name)))
             case HostedState.TAKEN:
                 text = (
-                    "The domain of {name} was validated for another owner first, so nothing is ordered for it here. If "
-                    "it is this owner's now, an administrator releases it: the action of the CA profile."
+                    "The domain of {name} was validated for another owner first, so no order is placed for it here. If "
+                    "it now belongs to this owner, an administrator can release it with the action of the CA profile."
                 )
                 hints.append(Notice(Level.ERROR, _message("bound.taken", text, name=cname.name)))
             case HostedState.CLAIMED:
                 text = (
-                    "Another owner is having the domain of {name} validated at this moment. It is tried again in case "
-                    "that fails."
+                    "Another owner is having the domain of {name} validated at this moment. If that fails, it is tried "
+                    "again here."
                 )
                 hints.append(Notice(Level.WARNING, _message("bound.claimed", text, name=cname.name)))
             case HostedState.SET | HostedState.BUSY:
@@ -128,13 +128,13 @@ def _of_caa(view: CertificateView, record: SeenRecord, checked_at: datetime | No
     """Why CAA records forbid the certificate, and the record that permits it."""
     if not record.findings:  # stored by an older version
         text = (
-            "A CAA record forbids this CA to issue. Add the record below beside the present ones, or remove those; "
-            "issuance goes on by itself."
+            "A CAA record forbids this CA to issue. Add the record below to the existing ones, or remove those; "
+            "issuance continues automatically."
         )
         row = _row(view, record.name, "CAA", record.target, record, checked_at)
         return [Notice(Level.WARNING, _message("caa", text)), DnsRecords((row,))]
     finding = record.findings[0].finding()
-    text = "{cause} {advice} Issuance goes on by itself."
+    text = "{cause} {advice} Issuance continues automatically."
     hints: list[Hint] = [Notice(Level.WARNING, _message("caa.found", text, cause=finding.cause, advice=finding.advice))]
     rows = tuple(
         _row(view, change.name, change.type, change.value, record, checked_at)
@@ -156,7 +156,7 @@ def records_beside_leaf(view: CertificateView, context: AcmeContext) -> list[Hin
     if records or not _needs_more(view, context, settings):
         return []
     if view.under_way:
-        text = "The owner sets the DNS records below, unless they are there already; issuance then goes on by itself."
+        text = "The owner sets the DNS records below, unless they exist; issuance then continues automatically."
         message = _message("renewal.owner", text)
     else:
         text = (
@@ -254,8 +254,8 @@ def lasting_records_end(view: CertificateView) -> list[Hint]:
     rows: list[DnsRecord] = []
     for record, until in _ending(view):
         text = (
-            "The TXT record {name} cannot be used after {date}, by its own persistUntil: the owner has to set it anew "
-            "before the certificate can be renewed after that day."
+            "The TXT record {name} is valid until {date} (persistUntil). The owner has to set it again before the "
+            "certificate can be renewed after that day."
         )
         level = Level.ERROR if until <= view.now else Level.WARNING
         hints.append(Notice(level, _message("persist_ends", text, name=record.name, date=f"{until:%Y-%m-%d}")))
@@ -289,8 +289,8 @@ def _lasting(view: CertificateView, context: AcmeContext, settings: PuqAcmeSetti
     issuers = directory.record_issuers if directory else ()
     if directory is None or not account.url or not issuers:
         text = (
-            "This certificate is validated with one lasting TXT record per name. What it holds is known as soon as the "
-            "account at the CA is open: generate the CSR."
+            "This certificate is validated with one lasting TXT record per name. Its value is known when the account "
+            "at the CA is open: generate the CSR."
         )
         return [Notice(Level.INFO, _message("persist_later", text))]
     until = until_for(profile.persist_days, certificate.created_at, view.now)
@@ -304,8 +304,8 @@ def _lasting(view: CertificateView, context: AcmeContext, settings: PuqAcmeSetti
         name = persist_name(base)
         rows.append(_row(view, name, "TXT", str(expected), records_by_name.get(name), findings.checked_at))
     text = (
-        "Set the TXT records below once, and leave them: they let this account at the CA, and no other, obtain "
-        "certificates for the names. Nothing has to be changed at renewals."
+        "Set the TXT records below once, and leave them: they allow only this account at the CA to obtain certificates "
+        "for the names. Renewals need no changes."
     )
     return [Notice(Level.INFO, _message("persist", text)), DnsRecords(tuple(rows))]
 

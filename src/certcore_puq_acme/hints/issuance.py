@@ -91,24 +91,24 @@ def waiting_for_turn(view: CertificateView) -> list[Hint]:
             params = {"until": until, "limit": turn.limit, "about": turn.about}
             if turn.about:
                 text = (
-                    "Waiting until about {until}: the CA's limit {limit} is used up for {about}. Nothing is to be done."
+                    "Waiting until about {until}: the CA's limit {limit} is used up for {about}. No action is needed."
                 )
                 return [Notice(Level.INFO, _message("turn.limit.about", text, **params))]
-            text = "Waiting until about {until}: the CA's limit {limit} is used up. Nothing is to be done."
+            text = "Waiting until about {until}: the CA's limit {limit} is used up. No action is needed."
             return [Notice(Level.INFO, _message("turn.limit", text, **params))]
         case Why.PAUSE:
             return _pause(turn)
         case Why.ORDERS:
             text = (
-                "Waiting until {until}: as many orders were placed for this certificate as certcore places. "
-                "The timeline says what became of them."
+                "Waiting until {until}: certcore places no more orders for this certificate until then. The timeline "
+                "shows what became of them."
             )
             message = _message("turn.orders", text, until=until)
             if turn.detail:
                 message = sentences(message, _message("turn.orders.last", "The last one: {detail}", detail=turn.detail))
             return [Notice(Level.WARNING, message)]
         case Why.IN_FLIGHT | Why.BUSY:
-            text = "Waiting for its turn: as many orders are in flight as this CA profile allows."
+            text = "Waiting for its turn: this CA profile allows no more orders in flight."
             return [Notice(Level.INFO, _message("turn.in_flight", text))]
         case _:
             assert_never(turn.why)
@@ -118,8 +118,8 @@ def _pause(turn: WaitingTurn) -> list[Hint]:
     params = {"until": moment_text(turn.until), "detail": turn.detail, "wished": moment_text(turn.wished)}
     if turn.wished is not None and turn.until is not None and turn.wished > turn.until:
         text = (
-            "Waiting until {until}: the CA has asked for a pause until {wished}, longer than it is waited for. The CA "
-            "said: {detail}"
+            "Waiting until {until}: the CA has asked for a pause until {wished}, which is longer than certcore waits. "
+            "The CA said: {detail}"
         )
         message = _message("turn.pause.shorter", text, **params)
     else:
@@ -128,7 +128,7 @@ def _pause(turn: WaitingTurn) -> list[Hint]:
     level = Level.INFO
     if asks_for_a_visit(turn.detail):
         level = Level.WARNING
-        message = sentences(message, _message("turn.pause.visit", "Somebody has to visit the CA's page below."))
+        message = sentences(message, _message("turn.pause.visit", "Visit the CA's page below."))
     pages = [Link(_message("problem.instance", "The CA's page about this"), page) for page in pages_in(turn.detail)]
     return [Notice(level, message), *pages]
 
@@ -138,7 +138,7 @@ def unwritten_values(view: CertificateView) -> list[Hint]:
     unwritten = Findings.of(view.issuance).unwritten
     if unwritten is None:
         return []
-    text = "The TXT values could not be written since {since}: {said} {advice} It is tried again by itself."
+    text = "The TXT values could not be written since {since}: {said} {advice} It is retried automatically."
     params = {"since": moment_text(unwritten.since), "said": unwritten.said, "advice": unwritten.advice}
     return [Notice(Level.WARNING, _message("unwritten", text, **params))]
 
@@ -154,7 +154,7 @@ def unseen_values(view: CertificateView, context: AcmeContext) -> list[Hint]:
     hints: list[Hint] = []
     for stored_finding in unseen:
         finding = stored_finding.finding(next_look)
-        text = "{cause} {advice} It is looked for again by itself."
+        text = "{cause} {advice} It is looked up again automatically."
         params = {"cause": finding.cause, "advice": finding.advice}
         hints.append(Notice(Level.WARNING, _message("unseen.finding", text, **params)))
     advice = zone_advice(context.profile)
@@ -166,8 +166,8 @@ def not_getting_on(view: CertificateView) -> list[Hint]:
     findings, state = Findings.of(view.issuance), OrderState.of(view.issuance)
     if (enough := findings.enough) is not None:
         text = (
-            "So much was asked of the CA within the hour without getting on that nothing more is asked before {until}. "
-            "Since {since} it has said: {said}"
+            "Too many requests to the CA made no progress within the hour; the next one is sent at {until}. The CA's "
+            "answer since {since}: {said}"
         )
         params = {
             "until": moment_text(enough.until),
@@ -177,8 +177,8 @@ def not_getting_on(view: CertificateView) -> list[Hint]:
         return [Notice(Level.WARNING, _message("stuck.enough", text, **params))]
     if (doubt := findings.doubt) is not None:
         text = (
-            "The CA refuses what it has named itself; it is asked for again over a minute before it counts as lost. "
-            "Since {since} it has said: {said}"
+            "The CA refuses a URL that it gave out itself; the request is repeated for a minute before the order "
+            "counts as lost. The CA's answer since {since}: {said}"
         )
         return [Notice(Level.INFO, _message("stuck.doubt", text, since=moment_text(doubt.since), said=doubt.said))]
     if state.since is None or not state.status or view.now - state.since < _LONG:

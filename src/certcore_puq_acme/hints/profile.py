@@ -53,9 +53,9 @@ def _short_key(profile: PuqAcmeProfile) -> list[Hint]:
 def _account(record: AccountRecord) -> list[Hint]:
     if record.is_closed:
         if record.url:
-            text = "The account {url} is deactivated: nothing is issued with it any more. Open a new one."
+            text = "The account {url} is deactivated and can no longer issue. Open a new one."
             return [Notice(Level.ERROR, _message("account_closed", text, url=record.url))]
-        text = "The account of this profile's key is deactivated: nothing is issued with it any more. Open a new one."
+        text = "The account of this profile's key is deactivated and can no longer issue. Open a new one."
         return [Notice(Level.ERROR, _message("account_of_key_closed", text))]
     if not record.url:
         text = "There is no account at the CA yet: it is opened with the first certificate, or by Save and Test."
@@ -73,11 +73,11 @@ def _account(record: AccountRecord) -> list[Hint]:
         facts.append(Fact(_message("fact.terms_at", "Agreed on"), _at(record.terms_agreed_at)))
     hints: list[Hint] = [Facts(tuple(facts))]
     if record.contact_refused is not None:
-        text = "The CA did not take the contact {contact}: {reason}"
+        text = "The CA did not accept the contact {contact}: {reason}"
         params = {"contact": record.contact_refused, "reason": record.contact_problem}
         hints.append(Notice(Level.WARNING, _message("contact_refused", text, **params)))
     if record.next_key is not None:
-        text = "A rollover of the account's key was begun; which key counts is found out at the next use."
+        text = "A rollover of the account's key was started; the next use finds out which key is valid."
         hints.append(Notice(Level.INFO, _message("rolling", text)))
     return hints
 
@@ -96,10 +96,10 @@ def _terms(
         if account.terms_of_service and account.has_other_terms(profile.directory, known.terms_of_service)
     ]
     if changed:
-        text = "The CA has other terms of service than those that were agreed to on {date}: read them and agree anew."
+        text = "The CA has changed its terms of service since they were agreed to on {date}: read them and agree again."
         hints.append(Notice(Level.WARNING, _message("terms_changed", text, date=_at(changed[0].terms_agreed_at))))
     elif not record.url and not profile.terms_agreed:
-        text = "Nobody has agreed to the terms of service of this CA yet."
+        text = "The terms of service of this CA were not agreed to yet."
         hints.append(Notice(Level.WARNING, _message("terms_not_agreed", text)))
     return hints
 
@@ -175,10 +175,10 @@ def _budget(context: AcmeContext, record: AccountRecord) -> list[Hint]:
         until, wished = (_at(moment.isoformat() if moment else None) for moment in (pause.until, pause.wished))
         params = {"until": until, "wished": wished, "detail": pause.detail}
         pages = [Link(_message("paused.page", "The CA's page about this"), page) for page in pages_in(pause.detail)]
-        text = "The CA has asked for a pause until {wished}; it is asked again at {until}: {detail}"
+        text = "The CA has asked for a pause until {wished}; the next request is sent at {until}: {detail}"
         message = _message("paused", text, **params)
         if asks_for_a_visit(pause.detail):
-            message = sentences(message, _message("paused.visit", "Somebody has to visit the CA's page below."))
+            message = sentences(message, _message("paused.visit", "Visit the CA's page below."))
         hints = [Notice(Level.WARNING, message), *pages, *hints]
     return hints
 

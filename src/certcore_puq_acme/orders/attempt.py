@@ -152,7 +152,7 @@ class Attempt:
         raise AcmeError(
             Message(
                 "puq_acme.order.foreign_name",
-                "The CA asks for a proof of {name}, which was not ordered.",
+                "The CA asks for a validation of {name}, which was not ordered.",
                 {"name": base[:100]},
             ),
             advice=Message("puq_acme.order.foreign_name.advice", "Tell the CA."),

@@ -47,12 +47,13 @@ def bind_names(attempt: Attempt) -> Problem | None:
         type="urn:certcore:name-taken",
         title=Message(
             "puq_acme.problem.name_taken",
-            "{name} was validated for another owner meanwhile, so nothing is issued for it here.",
+            "{name} was validated for another owner meanwhile, so no certificate is issued for it here.",
             {"name": lost},
         ),
         advice=Message(
             "puq_acme.problem.name_taken.advice",
-            "If the domain is this owner's now, an administrator releases it: an action of the CA profile.",
+            "If the domain now belongs to this owner, an administrator can release it with an action of the CA "
+            "profile.",
         ),
     )
 

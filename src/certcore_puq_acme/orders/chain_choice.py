@@ -103,7 +103,7 @@ def choose_chain(client: AcmeClient, url: str, profile: PuqAcmeProfile, now: dat
 
 
 def _broken(reasons: Sequence[Message]) -> Message:
-    text = "{count} more could not be had: {reason}"
+    text = "{count} more could not be downloaded: {reason}"
     return Message("puq_acme.chain.broken", text, {"count": len(reasons), "reason": reasons[0]})
 
 

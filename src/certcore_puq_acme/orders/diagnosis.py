@@ -122,11 +122,11 @@ CAUSES: Final[Sequence[Cause]] = (
         name="other_vantage_point",
         pattern=re.compile(r"secondary validation|remote perspective|multi-?perspective|other vantage", re.IGNORECASE),
         title=Message(
-            "puq_acme.cause.other_vantage_point", "The CA sees other records from other places of the world."
+            "puq_acme.cause.other_vantage_point", "The CA sees different records from different places in the world."
         ),
         advice=Message(
             "puq_acme.cause.other_vantage_point.advice",
-            "All name servers of the domain have to show the same records, everywhere; check the secondary ones.",
+            "All name servers of the domain must show the same records everywhere; check the secondaries.",
         ),
     ),
     Cause(
@@ -144,26 +144,25 @@ CAUSES: Final[Sequence[Cause]] = (
             r"incorrect txt|correct value not found|does not match|did not match|txt record.{0,60}mismatch",
             re.IGNORECASE,
         ),
-        title=Message("puq_acme.cause.wrong_txt", "The CA finds other TXT values than the published ones."),
+        title=Message("puq_acme.cause.wrong_txt", "The CA found other TXT values than the published ones."),
         advice=Message(
             "puq_acme.cause.wrong_txt.advice",
-            "Check that nothing else answers for the name: an old TXT record beside the CNAME, or an old tech zone.",
+            "Check that nothing else answers for the name, such as an old TXT record or an old tech zone.",
         ),
     ),
 )
 _PAUSED_TITLE: Final = Message(
-    "puq_acme.paused", "The CA takes no orders for these names until a person has visited its page."
+    "puq_acme.paused", "The CA accepts no orders for these names until a person has visited its page."
 )
 _PAUSED_ADVICE: Final = Message(
     "puq_acme.paused.advice",
-    "Somebody has to visit the page that the CA's text names, after what made the validations fail is repaired. "
-    "Then check again.",
+    "First repair the cause of the failed validations. Then visit the page in the CA's text, and check again.",
 )
 _BY_TRANSPORT: Final = Message(
     "puq_acme.transport.repeated",
-    "It is tried again by itself. If it stays, check the directory URL and this server's network.",
+    "It is retried automatically. If it persists, check the directory URL and this server's network.",
 )
-_NEW_ORDER: Final = Message("puq_acme.order.again_slowly", "It is tried again slowly with a new order.")
+_NEW_ORDER: Final = Message("puq_acme.order.again_slowly", "It is retried slowly with a new order.")
 _ANOTHER_ORDER: Final = Message("puq_acme.order.again", "A new order is placed.")
 _LINK: Final = re.compile(r"https?://\S+", re.IGNORECASE)
 

@@ -23,7 +23,8 @@ __all__ = ["download"]
 _MAX_FOREIGN_ORDERS: Final = 3
 _REJECTED: Final = "urn:certcore:chain-rejected"
 _FETCHED_AGAIN: Final = Message(
-    "puq_acme.order.fetched_again", "It is fetched again, and after a day ordered anew. If it stays, tell the CA."
+    "puq_acme.order.fetched_again",
+    "It is downloaded again, and after a day ordered again. If it persists, report it to the CA.",
 )
 
 
@@ -49,7 +50,7 @@ def download(attempt: Attempt, client: AcmeClient) -> Obtained | LookAgain | Att
             title=chosen.refusal,
             advice=Message(
                 "puq_acme.order.chain_refused.advice",
-                "Correct chain_roots in the CA profile, or leave it empty; the leaf that is there is then taken.",
+                "Correct chain_roots in the CA profile, or leave it empty; the leaf is then installed.",
             ),
         )
         is_old = leaf.not_after - attempt.now < leaf.lifetime / 2

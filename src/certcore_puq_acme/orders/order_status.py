@@ -38,7 +38,7 @@ def wait_for_order(attempt: Attempt, stage: Stage, order: Order) -> LookAgain | 
             ),
             advice=Message(
                 "puq_acme.order.not_completed.advice",
-                "A new order is placed. If that ends in the same way, ask the CA, or use another one.",
+                "A new order is placed. If it ends in the same way, ask the CA, or use another CA.",
             ),
         )
         return attempt.give_up(problem, Retry.SLOW, of_authority=True)

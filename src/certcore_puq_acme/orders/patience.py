@@ -129,7 +129,7 @@ class Trouble:
             return problem
         title = problem.title_text if problem.title else problem.type
         params = {"since": shown_moment(self.since), "count": self.looks}
-        lasts = Message("puq_acme.trouble.lasts", "It has been so since {since} ({count} times).", params)
+        lasts = Message("puq_acme.trouble.lasts", "This has lasted since {since} ({count} times).", params)
         return evolve(problem, title=sentences(title, lasts))
 
 

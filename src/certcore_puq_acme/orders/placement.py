@@ -41,7 +41,7 @@ _LONGEST_CAUSE: Final = 500
 _VALIDITY: Final = Message(
     "puq_acme.order.validity.advice",
     "If this CA does not let its customers choose how long a certificate is valid, set validity_days in the CA profile "
-    "to 0. It is tried again slowly.",
+    "to 0. It is retried slowly.",
 )
 
 
@@ -262,7 +262,7 @@ def _unsupported(attempt: Attempt, directory: KnownDirectory) -> Problem | None:
             type="urn:certcore:no-issuer-name",
             title=Message(
                 "puq_acme.order.no_issuer_name",
-                "The CA's directory does not say with which name a dns-persist-01 record begins.",
+                "The CA's directory does not give the issuer name for dns-persist-01 records.",
             ),
             advice=Message(
                 "puq_acme.order.no_issuer_name.advice",

@@ -52,7 +52,7 @@ _OF_ADMINISTRATOR: Final = frozenset(
         DnsCode.TXT_FOREIGN,
     }
 )
-#: Findings that may pass by themselves: a server, or the way to it, may be away for a moment, or lag behind.
+#: Findings that may resolve on their own: a server, or the way to it, may be away for a moment, or lag behind.
 _MAY_PASS: Final = frozenset(
     {
         DnsCode.SERVER_LAME,
@@ -112,7 +112,7 @@ def _unreachable(attempt: Attempt, error: AcmeError) -> Obstacle:
         cause=Message("puq_acme.preflight.ca_unreachable.cause", "The CA {url} could not be asked: {reason}", params),
         advice=Message(
             "puq_acme.preflight.ca_unreachable.advice",
-            "Nothing is to be done unless it stays so: then test the CA profile on its page.",
+            "No action is needed unless it persists: then test the CA profile on its page.",
         ),
         whose_turn=WhoseTurn.NOBODY,
         severity=Severity.WARNING,
@@ -148,7 +148,7 @@ def _of_account(attempt: Attempt, record: AccountRecord, directory: KnownDirecto
             "terms_not_agreed",
             cause=Message(
                 "puq_acme.preflight.terms_not_agreed.cause",
-                "There is no account at the CA, and nobody has agreed to its terms of service: {url}",
+                "There is no account at the CA yet, and its terms of service were not agreed to: {url}",
                 {"url": directory.terms_of_service},
             ),
             advice=Message(
@@ -231,7 +231,7 @@ def _of_limits(
             "Ask the CA for a higher limit and set it in the CA profile, or renew other certificates at another CA.",
         )
         if is_late
-        else Message("puq_acme.preflight.limit_used_up.waits", "Nothing is to be done: a renewal waits for its turn."),
+        else Message("puq_acme.preflight.limit_used_up.waits", "No action is needed: a renewal waits for its turn."),
         whose_turn=WhoseTurn.ADMINISTRATOR if is_late else WhoseTurn.NOBODY,
         severity=Severity.ERROR if is_late else Severity.INFO,
         next_look=turn.until,
@@ -246,12 +246,12 @@ def _pause(attempt: Attempt, turn: Turn, until: datetime, *, is_late: bool) -> O
         "ca_pause",
         cause=Message(
             "puq_acme.preflight.ca_pause.cause",
-            "The CA has asked for a pause, and is asked again at {until}. It said: {detail}",
+            "The CA has asked for a pause; the next request is sent at {until}. The CA's text: {detail}",
             params,
         ),
-        advice=Message("puq_acme.preflight.ca_pause.visit", "Somebody has to visit the CA's page that this text names.")
+        advice=Message("puq_acme.preflight.ca_pause.visit", "Visit the CA's page in this text.")
         if wants_a_visit
-        else Message("puq_acme.preflight.ca_pause.waits", "Nothing is to be done: a renewal waits for its turn."),
+        else Message("puq_acme.preflight.ca_pause.waits", "No action is needed: a renewal waits for its turn."),
         whose_turn=WhoseTurn.ADMINISTRATOR if wants_a_visit or is_late else WhoseTurn.NOBODY,
         severity=Severity.ERROR if wants_a_visit or is_late else Severity.INFO,
         next_look=until,
@@ -306,13 +306,14 @@ def _of_panel(attempt: Attempt) -> Iterator[Obstacle]:
             "name_not_controlled",
             cause=Message(
                 "puq_acme.preflight.name_not_controlled.cause",
-                "The panel does not say that the certificate's owner controls {name}, and its CNAME is the panel's.",
+                "The panel has set the CNAME for {name}, but does not confirm that the certificate's owner controls "
+                "the name.",
                 {"name": base},
             ),
             advice=Message(
                 "puq_acme.preflight.name_not_controlled.advice",
-                "If the domain has moved to another owner, delete the certificate; else correct the panel's table of "
-                "domains.",
+                "If the domain has moved to another owner, delete the certificate; otherwise correct the panel's table "
+                "of domains.",
             ),
         )
         yield evolve(denied, is_certain=is_certain)

@@ -177,6 +177,6 @@ def _retry_at(attempt: Attempt, error: AcmeError) -> tuple[datetime | None, str 
         attempt.budget.pause(wished, error.detail, attempt.now)
     if bounded >= retry_after:
         return retry_at, ""
-    text = "The CA wishes to be asked at {wished} or later; it is asked at {retry_at}."
+    text = "The CA asked to wait until {wished}; the next request is sent at {retry_at}."
     params = {"wished": shown_moment(wished), "retry_at": shown_moment(retry_at)}
     return retry_at, Message("puq_acme.order.asked_earlier", text, params)

@@ -76,14 +76,11 @@ def _revoke(
     refusal: CAError = CAError(
         Message(
             "puq_acme.revocation.no_key",
-            (
-                "Neither an account of this CA nor the certificate's private key is here, and one of "
-                "them is needed to revoke."
-            ),
+            ("Revocation needs an account of this CA or the certificate's private key; neither is stored here."),
         ),
         advice=Message(
             "puq_acme.revocation.no_key.advice",
-            "Name a CA profile with the account that issued, or revoke it on the CA's own page.",
+            "Choose a CA profile with the account that issued it, or revoke it on the CA's own page.",
         ),
     )
     try:

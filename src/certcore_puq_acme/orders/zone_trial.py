@@ -148,8 +148,8 @@ class _Trial:
         )
         advice = Message(
             "puq_acme.check.zone_not_shown.advice",
-            "Check that it runs, that it serves the zone {zone}, and that it takes each change over from {primary}: it "
-            "has to be told of changes (NOTIFY), and to be permitted to transfer the zone.",
+            "Check that it runs, that it serves the zone {zone}, and that it copies each change from {primary}: it "
+            "must receive NOTIFY and be permitted to transfer the zone.",
             {"zone": self.profile.written_zone.ascii, "primary": written_server(self.profile)},
         )
         return CheckItem(title=title, ok=False, detail=detail, advice=advice)
@@ -191,6 +191,6 @@ def _delegation_advice(profile: PuqAcmeProfile) -> Message:
         )
     return Message(
         "puq_acme.check.zone.advice.foreign",
-        "Delegate {zone} to the name servers that have it from {server}, and bring all of them up to date.",
+        "Delegate {zone} to the name servers that copy it from {server}, and bring all of them up to date.",
         {"zone": profile.written_zone.ascii, "server": written_server(profile)},
     )

@@ -59,7 +59,7 @@ def _misfits(profile: PuqAcmeProfile) -> Iterator[tuple[str, Message, Message | 
     if key and not base64url_bytes(key):
         yield (
             "eab_hmac_key",
-            Message("puq_acme.eab.not_base64url_form", "is not base64url, the form in which CAs give it."),
+            Message("puq_acme.eab.not_base64url_form", "is not base64url, the format that CAs use."),
             None,
         )
     preset = PRESETS.get(profile.ca)
@@ -68,14 +68,14 @@ def _misfits(profile: PuqAcmeProfile) -> Iterator[tuple[str, Message, Message | 
             text = "{ca} needs external account binding: create the pair on its site."
             yield "eab_kid", Message("puq_acme.eab.required", text, {"ca": preset.title}), None
         elif not profile.email:
-            text = "{ca} needs an account e-mail, for which it gives EAB credentials, or the pair."
+            text = "{ca} needs an account e-mail, for which it issues EAB credentials, or the key id and HMAC key."
             yield "email", Message("puq_acme.email.or_eab", text, {"ca": preset.title}), None
     if profile.eab_url and profile.ca != CUSTOM:
         yield "eab_url", _only_for_custom(), None
     if profile.eab_url and not key and not profile.email:
         yield (
             "email",
-            Message("puq_acme.email.for_eab", "is needed: EAB credentials are given for the account e-mail."),
+            Message("puq_acme.email.for_eab", "is needed: EAB credentials are issued for the account e-mail."),
             None,
         )
     if profile.tech_zone_nameservers and (hosts := profile.servers_without_address):
@@ -98,7 +98,7 @@ def _zone_writer_misfits(profile: PuqAcmeProfile) -> Iterator[tuple[str, Message
     title = ZoneWriterKind(profile.zone_writer).label
     for name in _ZONE_WRITER_FIELDS.get(profile.zone_writer, ()):
         if not getattr(profile, name):
-            text = "is needed where the tech zone is at: {place}."
+            text = "is needed for a tech zone at: {place}."
             yield name, Message("puq_acme.writer.needed", text, {"place": title}), None
     zone = profile.written_zone
     if profile.tech_zone != zone and not profile.tech_zone.ascii.endswith(f".{zone}"):
@@ -106,23 +106,23 @@ def _zone_writer_misfits(profile: PuqAcmeProfile) -> Iterator[tuple[str, Message
         params = {"tech_zone": profile.tech_zone, "zone": zone}
         yield "zone_at_server", Message("puq_acme.zone.not_inside", text, params), None
     if profile.zone_writer == ZoneWriterKind.EMBEDDED and profile.zone_at_server:
-        text = "is not for certcore's own DNS server, which has the tech zone."
+        text = "cannot be used with certcore's own DNS server, which serves the tech zone itself."
         yield "zone_at_server", Message("puq_acme.zone.not_for_own", text), None
     if profile.zone_writer == ZoneWriterKind.EMBEDDED and profile.set_cnames:
-        text = "is not for certcore's own DNS server, which has no zones of domains."
+        text = "cannot be used with certcore's own DNS server, which does not serve the domains' zones."
         yield "set_cnames", Message("puq_acme.cnames.not_for_own", text), None
     if profile.zone_writer == ZoneWriterKind.LEXICON and profile.set_cnames:
-        text = "is not for dns-lexicon, which cannot tell whose a record is."
+        text = "cannot be used with dns-lexicon, which cannot tell who has set a record."
         yield "set_cnames", Message("puq_acme.cnames.not_for_lexicon", text), None
     if provider_options(profile.zone_provider_options) is None:
         text = "has a line that is not an option, or too many lines."
-        advice = Message("puq_acme.provider_options.advice", "Write one option a line: auth_token = …")
+        advice = Message("puq_acme.provider_options.advice", "Write one option per line: auth_token = …")
         yield "zone_provider_options", Message("puq_acme.provider_options.unreadable", text), advice
     if profile.zone_tsig_secret and tsig_secret(profile.zone_tsig_secret) is None:
         yield (
             "zone_tsig_secret",
-            Message("puq_acme.tsig.not_base64", "is not base64, the form in which servers have it."),
+            Message("puq_acme.tsig.not_base64", "is not base64, the format that servers use."),
             None,
         )
     if profile.zone_api_key and not _API_KEY.fullmatch(profile.zone_api_key.reveal_text()):
-        yield "zone_api_key", Message("puq_acme.api_key.not_printable", "must be printable ASCII without blanks."), None
+        yield "zone_api_key", Message("puq_acme.api_key.not_printable", "must be printable ASCII without spaces."), None

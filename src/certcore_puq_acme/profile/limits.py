@@ -133,7 +133,7 @@ class Limit:
                 field,
                 Message(
                     "puq_acme.limit.exceptions",
-                    "{limit}: only renewals and ari can be excepted.",
+                    "{limit}: only renewals and ari can be exempted.",
                     {"limit": repr(text[:60])},
                 ),
             )

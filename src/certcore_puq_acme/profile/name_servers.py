@@ -110,7 +110,7 @@ def parse_secondary(text: str, field: str) -> SecondaryServer:
             field,
             Message(
                 "puq_acme.server.too_much",
-                "{server} has more than an address and the name of a key.",
+                "{server} has more parts than an address and a key name.",
                 {"server": repr(text[:60])},
             ),
         )

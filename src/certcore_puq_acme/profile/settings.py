@@ -94,12 +94,15 @@ class PuqAcmeProfile:
         help="Only for another ACME CA.",
     )
     email: str = form.text(
-        "Account e-mail", default="", parse=_email, help="The CA writes to it about the account; some CAs need one."
+        "Account e-mail",
+        default="",
+        parse=_email,
+        help="The CA's contact address for the account; some CAs require it.",
     )
     terms_agreed: bool = form.boolean(
         "Agree to the CA's terms of service",
         default=False,
-        help="Needed by CAs that have terms of service. It is said again when the CA is changed.",
+        help="Needed by CAs that have terms of service. You must agree again when the CA changes.",
         consent_to=("ca", "directory_url"),
     )
     tech_zone: DnsName = form.text(
@@ -114,8 +117,8 @@ class PuqAcmeProfile:
         maximum=8,
         placeholder="ns1.acme.panel.example 192.0.2.1",
         help=(
-            "The host names that the zone is delegated to; ns.<tech zone> when empty. A name inside the zone is "
-            "followed by its addresses."
+            "The host names that the zone is delegated to; ns.<tech zone> when empty. Write the addresses after a name "
+            "that lies inside the zone."
         ),
     )
     adopt_labels: bool = form.boolean(
@@ -123,7 +126,7 @@ class PuqAcmeProfile:
         default=False,
         help=(
             "For domains whose CNAMEs point to <domain>.<tech zone>. Such a label is the same for every owner, so a "
-            "domain is bound to the first owner who proves it. Otherwise each owner has a label of its own."
+            "domain is bound to the first owner who proves control. Otherwise each owner gets a separate label."
         ),
     )
     zone_writer: str = form.choice(
@@ -137,7 +140,7 @@ class PuqAcmeProfile:
         default=None,
         parse=parse_zone,
         placeholder="panel.example",
-        help="The zone that the server has, where the tech zone is a part of a larger one; the tech zone when empty.",
+        help="The zone at the server, if the tech zone is a part of a larger zone. If empty: the tech zone.",
         advanced=True,
     )
     zone_primary: NameServer | None = form.text(
@@ -145,7 +148,7 @@ class PuqAcmeProfile:
         default=None,
         parse=parse_name_server,
         placeholder="192.0.2.53",
-        help="The address, with :port where it is not 53, that takes dynamic updates of the zone.",
+        help="The address that accepts dynamic updates of the zone, with :port if it is not 53.",
     )
     zone_tsig_name: str = form.text(
         "TSIG key name", default="", parse=parse_key_name, placeholder="certcore", help="As the server has it."
@@ -156,7 +159,7 @@ class PuqAcmeProfile:
         default=TSIG_ALGORITHMS[0],
         advanced=True,
     )
-    zone_tsig_secret: Secret | None = form.secret("TSIG secret", default=None, help="Base64, as the server has it.")
+    zone_tsig_secret: Secret | None = form.secret("TSIG secret", default=None, help="Base64, as at the server.")
     zone_api_url: str = form.text(
         "URL of the PowerDNS API",
         default="",
@@ -176,13 +179,13 @@ class PuqAcmeProfile:
         "Options of the provider",
         default=None,
         multiline=True,
-        help="One a line, as dns-lexicon names them: auth_token = …",
+        help="One option per line, as dns-lexicon names them: auth_token = …",
     )
     zone_plugin: str = form.text(
         "Writer of the panel",
         default="",
         parse=parse_writer_name,
-        help="The name of a writer that a plugin brings; the only one when empty.",
+        help="The name of a writer from a plugin. If empty: the only one.",
         advanced=True,
     )
     set_cnames: bool = form.boolean(
@@ -190,16 +193,17 @@ class PuqAcmeProfile:
         default=False,
         help=(
             "Where that DNS server has a domain's zone, too, and the panel says that the owner controls the domain: "
-            "the hook certcore_controls_name. A record that is there already is left alone."
+            "the hook certcore_controls_name. Existing records are not changed."
         ),
     )
     zone_shown_by: tuple[NameServer, ...] = form.lines(
-        "Servers that have to show a value",
+        "Servers that must show a value",
         parse=parse_name_server,
         maximum=8,
         placeholder="192.0.2.53",
         help=(
-            "Addresses of the zone's name servers, with :port where it is not 53: each is asked before the CA is told. "
+            "Addresses of the zone's name servers, with :port where it is not 53: each is queried before the CA "
+            "validates. "
             "The addresses given with the tech zone's name servers when empty. Not for certcore's own server."
         ),
         advanced=True,
@@ -222,7 +226,7 @@ class PuqAcmeProfile:
         default="",
         parse=parse_mailbox,
         placeholder="hostmaster@panel.example",
-        help="It stands in the zone's SOA record, for everybody to see; hostmaster@<tech zone> when empty.",
+        help="It is published in the zone's SOA record. If empty: hostmaster@<tech zone>.",
         advanced=True,
     )
     ttl: int = form.integer(
@@ -234,7 +238,7 @@ class PuqAcmeProfile:
         maximum=604800,
         default=3600,
         unit="seconds",
-        help="Of its NS records and of the addresses of name servers inside the zone.",
+        help="For its NS records and for the addresses of name servers inside the zone.",
         advanced=True,
     )
     api_timeout: int = form.integer(
@@ -251,7 +255,7 @@ class PuqAcmeProfile:
     eab_hmac_key: Secret | None = form.secret(
         "EAB HMAC key",
         default=None,
-        help="Base64url, as the CA shows it. Of fewer than 32 bytes it may be refused (RFC 7518 section 3.2).",
+        help="Base64url, as the CA shows it. Keys of fewer than 32 bytes may be refused (RFC 7518 section 3.2).",
     )
     eab_url: str = form.text(
         "EAB by e-mail",
@@ -264,14 +268,14 @@ class PuqAcmeProfile:
     own_accounts: bool = form.boolean(
         "Certificates may have accounts of their own",
         default=False,
-        help="Whether a certificate's account e-mail opens an account at the CA. Accounts that exist go on working.",
+        help="Whether a certificate's account e-mail opens an account at the CA. Existing accounts keep working.",
     )
     max_accounts: int = form.integer(
         "Accounts of certificates",
         minimum=1,
         maximum=10000,
         default=50,
-        help="How many may be open in this profile.",
+        help="How many accounts may be open in this profile.",
         advanced=True,
     )
     max_accounts_per_owner: int = form.integer(
@@ -281,7 +285,7 @@ class PuqAcmeProfile:
         "Certificate profile",
         default="",
         parse=parse_certificate_profile,
-        help="One of those that the CA offers; the CA's own choice when empty.",
+        help="One of the profiles that the CA offers. If empty, the CA chooses.",
         advanced=True,
     )
     validity_days: int = form.integer(
@@ -318,7 +322,7 @@ class PuqAcmeProfile:
         advanced=True,
     )
     check_caa: bool = form.boolean(
-        "Check CAA records first", default=True, help="An order that a CAA record forbids is not placed.", advanced=True
+        "Check CAA records first", default=True, help="No order is placed that a CAA record forbids.", advanced=True
     )
     preflights: bool = form.boolean(
         "Check ahead whether certificates can be renewed",
@@ -338,7 +342,7 @@ class PuqAcmeProfile:
         advanced=True,
     )
     max_orders: int = form.integer(
-        "Orders in flight", minimum=1, maximum=1000, default=20, help="At once, of all workers together.", advanced=True
+        "Orders in flight", minimum=1, maximum=1000, default=20, help="Of all workers together.", advanced=True
     )
     dns_servers: tuple[NameServer, ...] = form.lines(
         "DNS servers used for checks",
@@ -352,10 +356,10 @@ class PuqAcmeProfile:
         advanced=True,
     )
     servers_asked: str = form.choice(
-        "Name servers that are asked directly",
+        "Name servers to query directly",
         [
             form.Choice(ServersAsked.PUBLIC.value, "Those at public addresses"),
-            form.Choice(ServersAsked.ALL.value, "All, at private addresses and on this machine, too"),
+            form.Choice(ServersAsked.ALL.value, "All, including private addresses and this machine"),
             form.Choice(ServersAsked.NONE.value, "None: only the DNS servers used for checks"),
         ],
         default=ServersAsked.PUBLIC.value,
@@ -451,16 +455,14 @@ class PuqAcmeSettings:
         default="",
         parse=_email,
         personal=True,
-        help=(
-            "For an account of its own at the CA, where the CA profile permits it; the CA profile's account when empty."
-        ),
+        help=("For a separate account at the CA, if the CA profile permits it. If empty: the CA profile's account."),
     )
     terms_agreed: bool = form.boolean(
         "Agree to the CA's terms of service",
         default=False,
         help=(
-            "For an account of its own, at the CAs of all the CA profiles that the certificate names. It is said again "
-            "when it gets another one."
+            "For a separate account, at the CAs of all CA profiles that the certificate names. You must agree "
+            "again when the certificate gets another CA profile."
         ),
         consent_to=("authority", "fallbacks"),
     )
@@ -474,7 +476,7 @@ class PuqAcmeSettings:
         "Certificate profile",
         default="",
         parse=parse_certificate_profile,
-        help="One of those that the CA offers; that of the CA profile when empty.",
+        help="One of the profiles that the CA offers. If empty, the CA profile's setting is used.",
         advanced=True,
     )
 

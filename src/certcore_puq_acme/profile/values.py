@@ -89,7 +89,7 @@ def parse_acme_url(text: str, field: str) -> str:
     try:
         origin, _ = parse_url(text, allow_http=True)
     except BadUrlError as error:
-        text = "{reason}; it looks like https://acme.example.com/directory."
+        text = "{reason}; an example is https://acme.example.com/directory."
         raise InvalidInputError(field, Message("puq_acme.url.bad", text, {"reason": error.clause})) from None
     if "#" in text:
         raise InvalidInputError(field, Message("puq_acme.url.fragment", "must not hold a fragment."))
@@ -111,7 +111,7 @@ def parse_certificate_profile(text: str, field: str) -> str:
             field,
             Message(
                 "puq_acme.certificate_profile.not_a_name",
-                "is not the name of a certificate profile: printable ASCII without blanks.",
+                "is not the name of a certificate profile: printable ASCII without spaces.",
             ),
         )
     return text

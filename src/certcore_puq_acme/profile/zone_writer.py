@@ -146,8 +146,8 @@ def zone_advice(profile: PuqAcmeProfile) -> Message:
         )
         return Message("puq_acme.zone_advice.embedded", text, {"zone": zone})
     text = (
-        "Check that the zone {zone} is delegated to name servers that have it from {server}, that they take each "
-        "change over within seconds (NOTIFY), and that they can be reached on UDP and TCP port 53."
+        "Check that the zone {zone} is delegated to name servers that copy it from {server}, that they copy each "
+        "change within seconds (NOTIFY), and that they can be reached on UDP and TCP port 53."
     )
     return Message("puq_acme.zone_advice.foreign", text, {"zone": zone, "server": written_server(profile)})
 
@@ -220,10 +220,10 @@ def _of_plugin(name: str, plugins: Mapping[str, ZoneWriter]) -> ZoneWriter:
         return next(iter(plugins.values()))
     params = {"name": repr(name), "known": known}
     if name:
-        reason = Message("puq_acme.writer.unknown", "there is no writer named {name}; there are: {known}.", params)
+        reason = Message("puq_acme.writer.unknown", "there is no writer named {name}; choose one of: {known}.", params)
     else:
-        reason = Message("puq_acme.writer.which", "name the writer that is meant; there are: {known}.", params)
-    advice = Message("puq_acme.writer.unknown.advice", "Install the plugin that brings it, or choose another.")
+        reason = Message("puq_acme.writer.which", "there are several writers; name one of: {known}.", params)
+    advice = Message("puq_acme.writer.unknown.advice", "Install the plugin that provides it, or choose another writer.")
     raise InvalidInputError("zone_plugin", reason, advice=advice)
 
 

@@ -73,7 +73,7 @@ class ErrorType:
     caller_advice: Message | None = None
 
 
-REPEATED: Final = Message("puq_acme.refusal.repeated", "It is tried again by itself.")
+REPEATED: Final = Message("puq_acme.refusal.repeated", "It is retried automatically.")
 _TRY_AGAIN: Final = Message("puq_acme.refusal.try_again", "Try again later.")
 _ACCOUNT_KEY_TYPE: Final = Message(
     "puq_acme.refusal.account_key_type", "Choose another kind of account key in the CA profile."
@@ -93,7 +93,7 @@ ERROR_TYPES: Final[Mapping[str, ErrorType]] = MappingProxyType(
             ),
             caller_advice=Message(
                 "puq_acme.refusal.account_does_not_exist.caller_advice",
-                "Check that the key is that of an account at the CA which the CA profile is set to.",
+                "Check that the key belongs to an account at the CA of this CA profile.",
             ),
         ),
         "alreadyReplaced": ErrorType(
@@ -223,7 +223,7 @@ ERROR_TYPES: Final[Mapping[str, ErrorType]] = MappingProxyType(
             outlook=Outlook.LATER,
             advice=Message(
                 "puq_acme.refusal.malformed.advice",
-                "It is tried again slowly. If it stays, report it with the CA's text.",
+                "It is retried slowly. If it persists, report it with the CA's text.",
             ),
             caller_advice=Message(
                 "puq_acme.refusal.malformed.caller_advice",
@@ -237,13 +237,11 @@ ERROR_TYPES: Final[Mapping[str, ErrorType]] = MappingProxyType(
             caller_advice=_TRY_AGAIN,
         ),
         "rateLimited": ErrorType(
-            says=Message(
-                "puq_acme.refusal.rate_limited", "The CA at {host} refuses because too many requests were made."
-            ),
+            says=Message("puq_acme.refusal.rate_limited", "The CA at {host} refuses because of too many requests."),
             outlook=Outlook.LATER,
             advice=Message(
                 "puq_acme.refusal.rate_limited.advice",
-                "It is tried again when the CA permits; until then nothing is to be done.",
+                "It is retried when the CA permits; no action is needed.",
             ),
             caller_advice=_TRY_AGAIN,
         ),
@@ -256,7 +254,7 @@ ERROR_TYPES: Final[Mapping[str, ErrorType]] = MappingProxyType(
             ),
         ),
         "serverInternal": ErrorType(
-            says=Message("puq_acme.refusal.server_internal", "The CA at {host} failed for a reason of its own."),
+            says=Message("puq_acme.refusal.server_internal", "The CA at {host} failed with an internal error."),
             outlook=Outlook.SOON,
             advice=REPEATED,
             caller_advice=_TRY_AGAIN,
@@ -347,7 +345,7 @@ def sentence(problem: ProblemDocument, status: int, host: str) -> Message:
     params = {"host": host, "status": status}
     known = ERROR_TYPES.get(problem.acme_type)
     if status in NOT_FOUND and problem.acme_type in ("", "malformed"):
-        text = "The CA at {host} does not know (any more) what it was asked about (HTTP status {status})."
+        text = "The CA at {host} does not know the requested object (HTTP status {status})."
         return Message("puq_acme.refusal.not_found", text, params)
     if known is not None:
         return evolve(known.says, params={"host": host})

@@ -72,7 +72,7 @@ _ADVICE: Final = {
         "puq_acme.transport.refused.advice",
         (
             "Check the directory URL's host and port. If they are right, the CA is down. Issuances "
-            "and renewals are tried again by themselves; a revocation or a test has to be called "
+            "and renewals are retried automatically; a revocation or a test has to be called "
             "again."
         ),
     ),
@@ -82,9 +82,9 @@ _ADVICE: Final = {
     ),
     "timeout": Message(
         "puq_acme.transport.timeout.advice",
-        "Issuances and renewals are tried again by themselves. If it stays so, check this server's firewall.",
+        "Issuances and renewals are retried automatically. If it persists, check this server's firewall.",
     ),
-    "reset": Message("puq_acme.transport.reset.advice", "Issuances and renewals are tried again by themselves."),
+    "reset": Message("puq_acme.transport.reset.advice", "Issuances and renewals are retried automatically."),
     "redirect": Message("puq_acme.transport.redirect.advice", "Check the directory URL in the CA's settings."),
     "html": Message(
         "puq_acme.transport.html.advice", "Check that the URL is that of the ACME directory, not of the CA's web site."

@@ -94,7 +94,9 @@ def redirected(reply: HttpReply) -> TransportError:
     return TransportError(
         "redirect",
         Message(
-            "puq_acme.transport.redirect", "The CA's server at {host} redirects where it must not.", {"host": host}
+            "puq_acme.transport.redirect",
+            "The CA's server at {host} sent a redirect that is not allowed.",
+            {"host": host},
         ),
         host=host,
     ).at(reply.url)

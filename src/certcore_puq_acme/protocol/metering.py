@@ -25,7 +25,7 @@ class RequestLimitError(AcmeError):
     def __init__(self) -> None:
         super().__init__(
             "So many requests were made for this certificate within the hour that no more are.",
-            advice="It goes on by itself when the hour is over.",
+            advice="It continues automatically when the hour is over.",
         )
 
 

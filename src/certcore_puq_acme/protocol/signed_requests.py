@@ -240,7 +240,7 @@ def body_failure(reply: HttpReply, retry_after: float | None = None) -> Transpor
         message = Message("puq_acme.transport.empty", "The CA's server at {host} sent an empty answer.", params)
     elif start.startswith(b"<") or reply.header("Content-Type").lower().startswith("text/html"):
         kind = "html"
-        text = "The CA's server at {host} sent a web page where an ACME answer was due."
+        text = "The CA's server at {host} sent a web page instead of an ACME answer."
         message = Message("puq_acme.transport.html", text, params)
     else:
         kind = "not_json"

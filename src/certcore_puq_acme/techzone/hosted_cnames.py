@@ -360,7 +360,7 @@ class HostedCnames:
         if not isinstance(writer, WritesCnames):
             raise InvalidInputError(
                 "set_cnames",
-                Message("puq_acme.cnames.no_writer", "the writer {writer} sets no CNAMEs.", {"writer": writer.name}),
+                Message("puq_acme.cnames.no_writer", "the writer {writer} cannot set CNAMEs.", {"writer": writer.name}),
                 advice=Message("puq_acme.cnames.no_writer.advice", "Switch it off in the CA profile."),
             )
         return writer

@@ -50,7 +50,7 @@ def a_sentence_for_a_chain(w):
     return taken(leaf=w.shop.leaf_pem, ca_bundle="see attachment")
 
 
-@bad("leaf", "certificate signing request", "not a certificate", "A CA makes a certificate from it")
+@bad("leaf", "certificate signing request", "not a certificate", "A CA issues a certificate for it")
 def a_request(w):
     return taken(leaf=w.request.public_bytes(Encoding.PEM), private_key=w.shop.key_pem)
 
@@ -138,7 +138,7 @@ def a_gzip_file(w):
     return taken(leaf=gzip.compress(w.shop.leaf_pem.encode()))
 
 
-@bad("leaf", "a web page", "logged in")
+@bad("leaf", "a web page", "session had expired")
 def a_web_page(w):
     return taken(leaf="<!DOCTYPE html><html><head><title>Log in</title></head></html>")
 
@@ -236,7 +236,7 @@ def cut_off(w):
     return taken(leaf=w.shop.leaf_pem[:-200])
 
 
-@bad("leaf", "a certificate", "stands without its BEGIN line")
+@bad("leaf", "a certificate", "has no BEGIN line before it")
 def without_a_begin_line(w):
     return taken(leaf=w.shop.leaf_pem.partition("\n")[2])
 
@@ -251,7 +251,7 @@ def two_beginnings(w):
     return taken(leaf=w.shop.leaf_pem, private_key=w.shop.key_pem[:100] + w.shop.key_pem)
 
 
-@bad("leaf", "certificate number 1 is cut off", "bytes of it are here")
+@bad("leaf", "certificate number 1 is cut off", "bytes were found")
 def lines_missing(w):
     lines = w.shop.leaf_pem.splitlines()
     return taken(leaf="\n".join(lines[:4] + lines[6:]))
@@ -263,7 +263,7 @@ def a_character_missing(w):
     return taken(leaf=w.shop.leaf_pem, ca_bundle=pem(w.root) + middle[:200] + middle[201:])
 
 
-@bad("leaf", "certificate number 1", "no base64")
+@bad("leaf", "certificate number 1", "not base64")
 def foreign_characters(w):
     return taken(leaf=w.shop.leaf_pem[:300] + "*~*" + w.shop.leaf_pem[303:])
 
@@ -273,7 +273,7 @@ def empty_block(w):
     return taken(leaf="-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----")
 
 
-@bad("leaf", "bytes too many", "run into each other")
+@bad("leaf", "bytes too many", "had been joined")
 def blocks_run_together(w):
     both = b64(der(w.shop.leaf) + der(w.middle))
     return taken(leaf=f"-----BEGIN CERTIFICATE-----\n{both}\n-----END CERTIFICATE-----")
@@ -322,7 +322,7 @@ def a_key_with_another_public_key(w):
     return _with_key(w, mine[:40] + other[40:])
 
 
-@bad("private_key", "longer than CAs take")
+@bad("private_key", "longer than CAs accept")
 def an_enormous_key(w):
     return _with_key(w, tlv(0x30, *[integer(1 << 16000)] * 9))
 

@@ -34,7 +34,7 @@ def the_wrong_key_in_one_file(w):
     return taken(leaf=w.shop.leaf_pem + key_pem(w.other_key) + pem(w.middle))
 
 
-@bad("private_key", "2 private keys", "one of them belongs to the leaf", "Give the leaf's key alone")
+@bad("private_key", "2 private keys", "one of them belongs to the leaf", "Give only the private key of the leaf")
 def two_keys(w):
     return _with_key(w, w.shop.key_pem + key_pem(w.other_key))
 
@@ -54,7 +54,7 @@ def the_intermediate_missing(w):
     return taken(leaf=w.shop.leaf_pem, private_key=w.shop.key_pem, ca_bundle=pem(w.root))
 
 
-@bad("ca_bundle", "no part of the leaf's chain: CN=Strange Root", "Leave that out")
+@bad("ca_bundle", "not part of the leaf's chain: CN=Strange Root", "Leave them out")
 def a_strange_certificate_beside_the_chain(w):
     return taken(leaf=w.shop.leaf_pem, ca_bundle=pem(w.middle) + pem(w.root) + pem(w.stranger))
 
@@ -70,7 +70,7 @@ def an_intermediate_with_another_key(w):
     return taken(leaf=w.shop.leaf_pem, ca_bundle=pem(other) + pem(w.root))
 
 
-@bad("ca_bundle", "no part of the leaf's chain")
+@bad("ca_bundle", "not part of the leaf's chain")
 def a_chain_beside_a_self_signed_leaf(w):
     return taken(leaf=pem(w.certify("shop.example", w.shop_key, names=["shop.example"])), ca_bundle=pem(w.middle))
 
@@ -100,7 +100,7 @@ def dates_reversed(w):
     return _leaf(w, w.resigned(w.shop.leaf, change=change))
 
 
-@bad("leaf", "does not name TLS servers (serverAuth)")
+@bad("leaf", "does not include TLS servers (serverAuth)")
 def for_clients_only(w):
     return _leaf(w, w.issue(purposes=x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])))
 
@@ -201,7 +201,7 @@ def roca(w):
     return _leaf(w, w.with_numbers(found))
 
 
-@bad("leaf", "curve secp256k1", "no CA takes")
+@bad("leaf", "curve secp256k1", "no CA accepts")
 def secp256k1(w):
     return _leaf(w, w.issue(key=ec.generate_private_key(ec.SECP256K1())))
 
@@ -216,7 +216,7 @@ def p224(w):
     return _leaf(w, w.issue(key=ec.generate_private_key(ec.SECP224R1())))
 
 
-@bad("leaf", "kind or on a curve that CAs do not take")
+@bad("leaf", "key type or curve is not accepted by CAs")
 def a_binary_curve(w):
     key = w.openssl("ecparam", "-name", "sect283k1", "-genkey", "-noout")
     arguments = (
@@ -264,13 +264,13 @@ def rsa_pss(w):
     return taken(leaf=w.openssl(*arguments, key=key), private_key=key)
 
 
-@bad("leaf", "Ed25519", "browsers and public CAs do not take")
+@bad("leaf", "Ed25519", "browsers and public CAs do not accept")
 def ed25519_leaf(w):
     key = ed25519.Ed25519PrivateKey.generate()
     return {**_leaf(w, w.issue(key=key)), "private_key": key_pem(key)}
 
 
-@bad("leaf", "not one that can sign")
+@bad("leaf", "its key cannot sign")
 def x25519_leaf(w):
     algorithm = tlv(0x30, tlv(6, bytes.fromhex("2b656e")))
     spki = tlv(0x30, algorithm, tlv(3, b"\0" + bytes(31) + b"\x09"))
@@ -287,6 +287,6 @@ def an_ed25519_key_for_another_leaf(w):
     return _with_key(w, key_pem(ed25519.Ed25519PrivateKey.generate()))
 
 
-@bad("private_key", "of a kind or on a curve that CAs do not take")
+@bad("private_key", "has a type or a curve that CAs do not accept")
 def a_key_on_a_binary_curve(w):
     return _with_key(w, w.openssl("ecparam", "-name", "sect283k1", "-genkey", "-noout"))

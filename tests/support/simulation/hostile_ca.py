@@ -112,7 +112,7 @@ def _garbage(ca, handle):
 def _lost(ca, handle):
     """The CA acts on the request, and its answer never arrives."""
     handle()
-    raise TransportError("reset", "The CA's server broke the connection off.", host="ca.simulated.test")
+    raise TransportError("reset", "The CA's server closed the connection.", host="ca.simulated.test")
 
 
 def _first(times, act):
@@ -421,8 +421,8 @@ _CAUSES = {
     "500": "failed",
     "badNonce": "as replays",
     "garbage": "sent (something|an? .* without a usable)",
-    "its answer": "broke the connection off",
-    "a status": "at work on this order|not completed the order|has answered",
+    "its answer": "closed the connection",
+    "a status": "processing this order|not completed the order|has answered",
     "expired": "has expired already",
 }
 
@@ -467,7 +467,7 @@ def line(fault, outcome):
     renewal = "renewed" if outcome.renewal.got_it else "not renewed"
     cause = " ".join(outcome.cause().split()).replace("|", "\\|")
     # When it began and how often it was seen changes with every pause; the sentence does not.
-    cause = re.sub(r" It has been so since [\d :-]*UTC( \(\d+ times\))?\.", "", cause)
+    cause = re.sub(r" This has lasted since [\d :-]*UTC( \(\d+ times\))?\.", "", cause)
     cause = re.sub(r"It was asked \d+ times, and", "It", cause)
     cause = re.sub(r"(\bsince )?\d{4}-\d\d-\d\d[ \d:]*UTC( \(\d+ times\))?|looked at \d+ times", "…", cause)
     return f"| {fault.axis} | {fault.name} | {new} | {renewal} | {cause[:160]} |"

@@ -109,7 +109,7 @@ def test_a_users_renew_now_is_not_kept_waiting():
     waiting = machine.get(certificate_id)
     assert waiting.problem.type == "urn:certcore:order-limit"
     assert "UTC" in waiting.problem.title
-    assert "No more can be placed before" in waiting.problem.advice  # another click does not help any more
+    assert "Until then no order can be placed" in waiting.problem.advice  # another click does not help any more
     assert "core.attempt_problem" in machine.hints(certificate_id)
     kinds = [event.kind for event in machine.core.certificates.timeline(certificate_id, limit=1000)]
     assert kinds.count("waiting") == 1

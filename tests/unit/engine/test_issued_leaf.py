@@ -84,7 +84,7 @@ def test_what_ordering_again_does_not_help_is_not_ordered_again(act, orders):
     stopped = machine.get(certificate_id)
     assert stopped.status is Status.ERROR
     assert len(machine.ca.issued_at) == orders
-    assert "Nothing more is ordered" in stopped.problem.advice
+    assert "No further order is placed" in stopped.problem.advice
     assert "certificate" in stopped.problem.title.lower()
     machine.ca.script = (Act.ISSUE,)
     machine.core.certificates.check_now(certificate_id)

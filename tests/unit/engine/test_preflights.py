@@ -325,7 +325,7 @@ def test_a_renewal_under_way_is_not_checked(bench):
 
 @pytest.mark.parametrize("state", ["draft", "pending", "no renewal", "revoked"])
 def test_certificates_that_do_not_renew_are_not_checked_by_themselves(bench, state):
-    """Only what is in service and renews by itself is checked; of one that does not, somebody may still ask."""
+    """Only what is in service and renews automatically is checked; of one that does not, somebody may still ask."""
     certificate_id = {"draft": lambda: bench.draft().id, "pending": bench.requested}.get(state, bench.active)()
     if state == "no renewal":
         bench.core.certificates.edit(certificate_id, renewal={"auto": False})

@@ -66,7 +66,7 @@ def test_a_wrong_leaf_is_never_installed(bench, act):
     refused = bench.get(certificate_id)
     assert refused.status is Status.PENDING
     assert refused.active_issuance_id is None
-    assert "not the one that was asked for" in refused.problem.title
+    assert "does not match the request" in refused.problem.title
     assert "The certificate" in refused.problem.title or "cannot be read" in refused.problem.title
     assert bench.core.certificates.view(certificate_id).schedule.due_at >= bench.environment.now() + timedelta(
         minutes=7

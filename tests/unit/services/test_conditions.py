@@ -226,7 +226,7 @@ def test_a_renewal_says_why_it_begins_when_it_does(bench, days, policy, reason, 
 
 
 def test_a_renewal_that_the_ca_asks_for_says_so(wishing_bench):
-    """The CA's wish is named as the reason, and nothing is named where nothing renews by itself."""
+    """The CA's wish is named as the reason, and nothing is named where nothing renews automatically."""
     certificate_id = wishing_bench.active()
     wished = wishing_bench.environment.now() + timedelta(days=20)
     wishing_bench.ca.windows["shop.example",] = SuggestedWindow(start=wished, end=wished)

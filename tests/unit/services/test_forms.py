@@ -493,7 +493,7 @@ def test_an_owner_has_an_account_of_his_own():
         customer = core.acting_as("anna", owner="anna")
         form = customer.certificates.form(authority=profile)
         assert (form["account_email"].kind, form["terms_agreed"].kind) == (FieldKind.TEXT, FieldKind.BOOLEAN)
-        assert "account of its own" in str(form["account_email"].help)
+        assert "separate account" in str(form["account_email"].help)
         posted = {"domain": "shop.example", "account_email": "me@anna.example", "terms_agreed": "on", "auto": "on"}
         saved = customer.certificates.save(form.bind(posted))
         assert dict(saved.module_data)["account_email"] == "me@anna.example"

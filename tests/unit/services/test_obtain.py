@@ -144,9 +144,9 @@ def test_what_is_another_is_not_used(bench, obtain):
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        ({}, "these names are part of it"),
-        ({"domain": "www.shop.example"}, "these names are part of it"),
-        ({"domain": "www.shop.example", "aliases": "shop.example, more.shop.example"}, "these names are part of it"),
+        ({}, "covers these names"),
+        ({"domain": "www.shop.example"}, "covers these names"),
+        ({"domain": "www.shop.example", "aliases": "shop.example, more.shop.example"}, "covers these names"),
         ({"aliases": "www.shop.example, b.example"}, "with the same primary name"),
         ({"aliases": "www.shop.example", "wildcard": True}, "with the same primary name"),
     ],

@@ -100,4 +100,4 @@ def test_a_record_written_anew_is_found_with_a_hash_from_before(store):
     assert core.certificates.verify_timeline(certificate_id).intact
     check = core.certificates.verify_timeline(certificate_id, head=kept)
     assert not check.intact
-    assert "written anew" in check.fault
+    assert "rewritten" in check.fault

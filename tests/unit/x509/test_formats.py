@@ -295,7 +295,7 @@ def test_every_format_is_as_it_declares(one):
     else:
         assert not any(file.secret for file in one.export(bare, _options()))
     if one.password is Use.NEVER:
-        with pytest.raises(InvalidInputError, match=r"^password: .* has none"):
+        with pytest.raises(InvalidInputError, match=r"^password: .* takes no password"):
             one.export(SHOP, _options(locked=True))
     if one.password is Use.REQUIRED:
         with pytest.raises(InvalidInputError, match=r"^password: .* needs one"):

@@ -124,7 +124,7 @@ def test_keys_that_cannot_be_used():
     with pytest.raises(UnreadablePemError, match="encrypted"):
         load_private_key(locked)
     other = ed25519.Ed25519PrivateKey.generate()
-    with pytest.raises(UnreadablePemError, match="of a kind"):
+    with pytest.raises(UnreadablePemError, match="a type that CAs do not accept"):
         load_private_key(private_key_pem(other))
     assert key_type_of(other.public_key()) is None
     assert key_type_of(ec.generate_private_key(ec.SECP521R1())) is None

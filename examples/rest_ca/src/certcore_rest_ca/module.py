@@ -252,7 +252,7 @@ def _next(state: Mapping[str, Any]) -> dict[str, Any]:
 def _failed(
     error: CAError, state: Mapping[str, Any], now: datetime, *, ordered: bool = False, orders_refused: int = 0
 ) -> Failed:
-    """A failure of the CA is tried again soon, a refused token slowly, a refused request not by itself."""
+    """A failure of the CA is tried again soon, a refused token slowly, a refused request not automatically."""
     match error:
         case OrderRefusedError():
             retry = Retry.NEVER

@@ -141,7 +141,7 @@ def create_keyring_file(path: Path) -> None:
         _write_private_file(path, StaticKeyring.generate(new_key_id()).to_text())
     except FileExistsError:
         raise KeyringError(
-            Message("keyring.exists", "There is already a keyring at {path}; it was not changed.", {"path": path}),
+            Message("keyring.exists", "A keyring already exists at {path}; it was not changed.", {"path": path}),
             advice=Message("keyring.exists.advice", "Use it, or choose another path."),
         ) from None
     except OSError as error:

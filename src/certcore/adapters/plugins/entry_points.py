@@ -33,7 +33,7 @@ class PluginOrigin:
     def holder(self, plugin: str) -> Message:
         """The plugin of this name and origin, as one that has taken a name."""
         if not self.is_installed:
-            text = "the plugin {plugin}, which was handed to certcore"
+            text = "the plugin {plugin}, which was passed to certcore"
             return Message("plugin.load.handed_in", text, {"plugin": repr(plugin)})
         params = {"plugin": repr(plugin), "package": self.label or "-"}
         return Message("plugin.load.of_package", "the plugin {plugin} of the package {package}", params)

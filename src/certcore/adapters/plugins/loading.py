@@ -152,8 +152,8 @@ class Loader:
         if self._is_disabled(name, HANDED_IN, is_own=False, is_disabled=name in self.disabled and not is_policy):
             return
         if is_policy:
-            text = "it decides who may do what, so it is not disabled by its name."
-            advice = "Take it out of the plugins that are handed to certcore."
+            text = "it is an access policy, so it cannot be disabled by name."
+            advice = "Remove it from the plugins that are passed to certcore."
             reason = Message("plugin.load.policy_not_disabled", text)
             advice_text = Message("plugin.load.policy_not_disabled.advice", advice)
             self._report(PluginFailure(plugin=name, reason=reason, advice=advice_text), None)
@@ -311,7 +311,7 @@ class Loader:
                 is_policy = True  # nobody can tell; it must not open the door
         if is_policy:
             self.broken_policies.append(failure.plugin)
-            text = "It was to say who may do what, so nobody may do anything until that is repaired."
+            text = "It is an access policy, so every access is denied until it is repaired."
             known.append(PluginFailure(plugin=failure.plugin, reason=Message("plugin.load.policy", text)))
             _log.error("The policy %r cannot be used: every action is refused.", failure.plugin)
 

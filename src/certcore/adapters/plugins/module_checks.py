@@ -89,7 +89,7 @@ def check_module(module: object) -> CAModule[Any, Any]:
         PluginLoadError: It cannot.
     """
     if isinstance(module, type):
-        text = "certcore_ca_modules returned the class {name}, which is not a CAModule but makes one."
+        text = "certcore_ca_modules returned the class {name}, which is not a CAModule instance."
         reason = Message("plugin.module.class", text, {"name": module.__name__})
         raise PluginLoadError(reason, return_instance(module))
     if not issubclass(type(module), CAModule):
@@ -144,7 +144,7 @@ def _check_settings(module: str, attribute: str, settings_type: object) -> None:
             text = "{attribute} of the module {module}: {field} cannot be given by its name."
             raise PluginLoadError(
                 Message("plugin.module.field", text, {**params, "field": repr(field.name)}),
-                Message("plugin.module.field.advice", "Take the underscore, init=False or the alias away."),
+                Message("plugin.module.field.advice", "Remove the underscore, init=False or the alias."),
             )
 
 
@@ -243,7 +243,7 @@ def _check_powers(module: str, instance: object) -> None:
         if near:
             text = "the module {module} has a method {name}, which certcore never calls; it looks like {near}."
             params = {"module": repr(module), "name": name, "near": near}
-            advice = "Rename it to {near}; or to something else, if it is not meant."
+            advice = "Rename it to {near}, or choose another name if it is not this method."
             raise PluginLoadError(
                 Message("plugin.module.misspelt", text, params),
                 Message("plugin.module.misspelt.advice", advice, {"near": near}),

@@ -49,8 +49,8 @@ _POOL_TIMEOUT: Final = 30
 _SCHEMA_LOCK: Final = 0x63657274636F7265
 _READER_ADVICE: Final = Message(
     "storage.advice.reader",
-    "SQLite's readers need the files that end in -wal and -shm, too: they are there while a worker runs; otherwise the "
-    "reader has to be permitted to make them in the folder.",
+    "SQLite readers also need the files that end in -wal and -shm. They exist while a worker runs; otherwise the "
+    "reader needs permission to create them in the folder.",
 )
 _FILE_ADVICE: Final = Message("storage.advice.file", "Check the database file, its disk and its rights.")
 _SERVER_ADVICE: Final = Message(
@@ -130,7 +130,7 @@ def find_database(url: str, *, read_only: bool = False, pool: Pool | None = None
     try:
         parsed = sa.make_url(url)
     except ArgumentError:
-        raise StorageUnavailableError(Message("storage.no_url", "The database URL is not one."), advice=_USE) from None
+        raise StorageUnavailableError(Message("storage.no_url", "The database URL is invalid."), advice=_USE) from None
     pool = pool or Pool()
     match parsed.get_backend_name():
         case "sqlite":
@@ -289,7 +289,7 @@ def _lock_mysql_schema(connection: sa.Connection) -> None:
     if connection.exec_driver_sql(f"SELECT GET_LOCK({name}, {_SCHEMA_TIMEOUT})").scalar() != 1:
         raise StorageUnavailableError(
             Message("storage.migrating", "Another process is migrating the database."),
-            advice=Message("storage.migrating.advice", "Try again when it has ended."),
+            advice=Message("storage.migrating.advice", "Try again when the migration has ended."),
         )
     connection.detach()  # the lock lasts as long as the session, which is not reused
 
@@ -343,8 +343,8 @@ def _file_identity(path: str) -> object:
     try:
         status = os.stat(path)  # noqa: PTH116 - called for every transaction
     except OSError as error:
-        text = "The database file {path} is not there any more: {reason}."
-        advice = "Put it back. What was written since it was taken away would be lost."
+        text = "The database file {path} no longer exists: {reason}."
+        advice = "Put it back. What was written after its removal would be lost."
         raise StorageUnavailableError(
             Message("storage.gone", text, {"path": path, "reason": error.strerror}),
             advice=Message("storage.gone.advice", advice),

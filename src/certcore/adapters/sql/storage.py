@@ -184,7 +184,7 @@ class SqlStorage:
         self._refuse_forked(own)
         if failure is not None:
             reason = failure.text if isinstance(failure, StorageError) else type(failure).__name__
-            text = "The thread that was to commit could not: {reason}"
+            text = "The thread that commits for this group failed: {reason}"
             message = Message("storage.not_committed", text, {"reason": reason})
             raise StorageUnavailableError(message, advice=self._database.advice)
 
@@ -209,7 +209,7 @@ class SqlStorage:
         if self._database.file_identity is None or self._closed or self._database.file_identity() == own.file_identity:
             return own
         if not self._read_only:
-            text = "The database file was replaced by another one while this program has it open."
+            text = "The database file was replaced while this program had it open."
             advice = "Start this program again. Stop all programs that use a SQLite database before it is restored."
             raise StorageUnavailableError(
                 Message("storage.replaced", text), advice=Message("storage.replaced.advice", advice)
@@ -306,9 +306,9 @@ class SqlStorage:
     def _refuse_forked(self, own: _Own) -> None:
         """Refuse to continue the parent's transaction in a child process."""
         if own is not self._own or own.is_spoilt:
-            advice = "Fork where no call of certcore is running in the thread that forks."
+            advice = "Do not fork while the same thread is inside a certcore call."
             raise StorageUnavailableError(
-                Message("storage.forked", "This process was forked in the middle of a transaction."),
+                Message("storage.forked", "This process was forked during a transaction."),
                 advice=Message("storage.forked.advice", advice),
             ) from None
 
@@ -417,7 +417,7 @@ def _interrupted(error: BaseException | None) -> bool:
 def _locked_database() -> StorageUnavailableError:
     advice = "Look for a program that keeps a transaction open; then try again."
     return StorageUnavailableError(
-        Message("storage.locked", "The database is locked by another process for too long."),
+        Message("storage.locked", "Another process has kept the database locked for too long."),
         advice=Message("storage.locked.advice", advice),
     )
 
@@ -433,13 +433,13 @@ def _unavailable(error: Exception, database: Database) -> StorageError:
     if database.one_writer and ("locked" in reason or "busy" in reason):
         return _locked_database()
     if database.is_lock_conflict(error.orig if isinstance(error, DBAPIError) else error):
-        text = "Another transaction has locked what was to be written ({reason})."
-        advice = "It is enough to try again. If it lasts, look for a program that keeps a transaction open."
+        text = "Another transaction holds a lock on these rows ({reason})."
+        advice = "Try again. If it persists, look for a program that keeps a transaction open."
         return StorageBusyError(
             Message("storage.busy", text, {"reason": reason}), advice=Message("storage.busy.advice", advice)
         )
     if isinstance(error, (DataError, IntegrityError, UnicodeError)):
-        text = "The database refused what was to be written: {reason}."
+        text = "The database refused the write: {reason}."
         return StorageError(Message("storage.refused", text, {"reason": reason}))
     failed = Message("storage.failed", "The database failed: {reason}.", {"reason": reason})
     return StorageUnavailableError(failed, advice=database.advice)

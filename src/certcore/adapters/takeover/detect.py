@@ -74,7 +74,7 @@ def _detected(folder: Path) -> Client:
         if len(candidates) == 1:
             return candidates[0]
         if candidates:
-            text = "{path} may be the directory of several clients: {clients}."
+            text = "{path} fits several clients: {clients}."
             params = {"path": shown(str(folder)), "clients": ", ".join(candidates)}
             raise InvalidInputError(
                 "client",

@@ -120,7 +120,7 @@ class Tree:
         else:
             if place and not to.startswith("/"):
                 return tuple(place)
-        text = "{path} is a link that leads out of the directory, to {target}."
+        text = "{path} is a link to {target}, which is outside of the directory."
         advice = "Copy the directory with the targets of its links (cp -rL), and name the copy."
         raise TakeoverError(
             Message("takeover.leads_out", text, {"path": shown(*parts), "target": shown(to)}),
@@ -230,7 +230,7 @@ def _refused(parts: tuple[str, ...], error: OSError) -> CertCoreError:
     if error.errno == errno.ENOENT:
         return TakeoverError(Message("takeover.missing", "{path} is missing.", params))
     if error.errno in (errno.ELOOP, errno.ENOTDIR):
-        text = "{path} is, or has a parent that is, a link or a file instead of a directory."
+        text = "{path} or one of its parents is a link or a file instead of a directory."
         return TakeoverError(Message("takeover.no_directory", text, params))
     denied = Message("takeover.owner.advice", "Run this as the user who owns it.")
     return TakeoverError(

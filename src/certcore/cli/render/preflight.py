@@ -47,4 +47,4 @@ def draw_preflight(to: Console, domain: str, preflight: Preflight) -> None:
             to.print(heading)
             draw_findings(to, [obstacle.finding for obstacle in obstacles], "  ")
     if preflight.version:  # else it is not checked by itself
-        to.print(f"The next check by itself is at {shown_moment(preflight.due_at)}.", style="dim", soft_wrap=True)
+        to.print(f"The next automatic check is at {shown_moment(preflight.due_at)}.", style="dim", soft_wrap=True)

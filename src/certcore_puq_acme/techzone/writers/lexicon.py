@@ -49,19 +49,19 @@ _STATUSES: Final[Mapping[int, tuple[Message, Message]]] = MappingProxyType(
             Message("puq_acme.lexicon.forbidden", "forbids this (403)"),
             Message(
                 "puq_acme.lexicon.forbidden.advice",
-                "Permit the credentials to read and change the records of this zone.",
+                "Allow the credentials to read and change the records of this zone.",
             ),
         ),
         404: (
             Message("puq_acme.lexicon.no_zone", "does not have this zone (404)"),
             Message(
                 "puq_acme.lexicon.no_zone.advice",
-                "Name the zone as the service has it, and check the provider's options.",
+                "Use the service's name for the zone, and check the provider's options.",
             ),
         ),
         429: (
-            Message("puq_acme.lexicon.too_many", "refuses so many requests (429)"),
-            Message("puq_acme.lexicon.too_many.advice", "It is tried again by itself; fewer orders at once may help."),
+            Message("puq_acme.lexicon.too_many", "refuses because of too many requests (429)"),
+            Message("puq_acme.lexicon.too_many.advice", "It is retried automatically; fewer orders at once may help."),
         ),
     }
 )
@@ -73,7 +73,7 @@ _KINDS: Final[Mapping[str, tuple[Message, Message]]] = MappingProxyType(
             Message("puq_acme.lexicon.not_installed.advice", "Install it: pip install 'certcore[lexicon]'."),
         ),
         "ProviderNotAvailableError": (
-            Message("puq_acme.lexicon.no_provider", "is not a provider that dns-lexicon has, or needs another package"),
+            Message("puq_acme.lexicon.no_provider", "is not a provider of dns-lexicon, or needs another package"),
             Message(
                 "puq_acme.lexicon.no_provider.advice",
                 "Name it as `lexicon --help` does; some need dns-lexicon with the extra of the provider's name.",
@@ -83,7 +83,7 @@ _KINDS: Final[Mapping[str, tuple[Message, Message]]] = MappingProxyType(
             Message("puq_acme.lexicon.refused", "refuses the credentials, or does not have this zone"),
             Message(
                 "puq_acme.lexicon.refused.advice",
-                "Set the provider's options again, as dns-lexicon names them, and name the zone as the service has it.",
+                "Set the provider's options again, as dns-lexicon names them, and use the service's name for the zone.",
             ),
         ),
         "ConnectionError": (
@@ -139,7 +139,7 @@ class LexiconWriter:
             _PLAIN_VALUE.fullmatch(value) for change in changes for value in (*change.values, *change.withdrawn)
         ):
             reason = Message("puq_acme.lexicon.plain_values", "takes plain values only")
-            advice = Message("puq_acme.lexicon.plain_values.advice", "Use another writer for other values.")
+            advice = Message("puq_acme.lexicon.plain_values.advice", "Use another writer for such values.")
             raise self._refused(zone, reason, advice)
         for change in changes:
             if not change.name.endswith(f".{zone}"):

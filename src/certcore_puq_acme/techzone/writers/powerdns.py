@@ -51,7 +51,7 @@ _REFUSALS: Final[Mapping[int, tuple[Message, Message]]] = MappingProxyType(
             ),
         ),
         HTTPStatus.METHOD_NOT_ALLOWED: (
-            Message("puq_acme.powerdns.no_changes", "takes no changes at this URL (405)"),
+            Message("puq_acme.powerdns.no_changes", "does not accept changes at this URL (405)"),
             Message(
                 "puq_acme.powerdns.no_changes.advice",
                 "Name the URL of the API as https://dns.example.net:8081, with a path only where a proxy has one.",
@@ -61,7 +61,7 @@ _REFUSALS: Final[Mapping[int, tuple[Message, Message]]] = MappingProxyType(
             Message("puq_acme.powerdns.refused_values", "refuses the values (422)"),
             Message(
                 "puq_acme.powerdns.refused_values.advice",
-                "If it speaks of a conflict, another record (a CNAME, say) stands at the name: remove it.",
+                "If it reports a conflict, the name has another record, such as a CNAME: remove it.",
             ),
         ),
     }

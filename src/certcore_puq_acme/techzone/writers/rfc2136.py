@@ -50,7 +50,7 @@ _REFUSALS: Final[Mapping[int, tuple[Message, Message]]] = MappingProxyType(
             Message("puq_acme.rfc2136.notauth", "is not a primary of this zone (NOTAUTH)"),
             Message(
                 "puq_acme.rfc2136.notauth.advice",
-                "Name the primary server of the zone, and the zone as that server has it.",
+                "Use the primary server of the zone, and that server's name for the zone.",
             ),
         ),
         dns.rcode.NOTZONE: (
@@ -58,7 +58,7 @@ _REFUSALS: Final[Mapping[int, tuple[Message, Message]]] = MappingProxyType(
             Message("puq_acme.rfc2136.notzone.advice", "Name the zone at the server that the tech zone lies in."),
         ),
         dns.rcode.NOTIMP: (
-            Message("puq_acme.rfc2136.notimp", "takes no dynamic updates (NOTIMP)"),
+            Message("puq_acme.rfc2136.notimp", "does not accept dynamic updates (NOTIMP)"),
             Message(
                 "puq_acme.rfc2136.notimp.advice", "Switch dynamic updates on for this zone, or choose another writer."
             ),
@@ -67,7 +67,7 @@ _REFUSALS: Final[Mapping[int, tuple[Message, Message]]] = MappingProxyType(
             Message("puq_acme.rfc2136.servfail", "failed (SERVFAIL)"),
             Message(
                 "puq_acme.rfc2136.servfail.advice",
-                "Look at the server's log; often it may not write the zone's file or journal.",
+                "Look at the server's log; often it cannot write the zone's file or journal.",
             ),
         ),
     }
@@ -88,7 +88,7 @@ _BAD_SIGNATURE: Final = (
 )
 _BAD_TIME: Final = (
     Message("puq_acme.rfc2136.badtime", "has another time than this machine (BADTIME)"),
-    Message("puq_acme.rfc2136.badtime.advice", "Set the clocks of both: TSIG permits five minutes of difference."),
+    Message("puq_acme.rfc2136.badtime.advice", "Set both clocks: TSIG permits a difference of five minutes."),
 )
 _REACH: Final = Message(
     "puq_acme.rfc2136.reach.advice",

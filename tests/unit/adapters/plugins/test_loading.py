@@ -169,7 +169,7 @@ def test_a_policy_that_cannot_be_loaded_opens_no_door(policy, caplog):
     with caplog.at_level(logging.ERROR), _core(ca.plugin(), policy) as core:
         (failure,) = core.plugin_failures
         assert failure.plugin == "Handmade"
-        assert "nobody may do anything" in failure.reason
+        assert "every access is denied" in failure.reason
         with pytest.raises(AccessDeniedError):
             core.authorities.create("x", module="scripted")
         assert "every action is refused" in caplog.text

@@ -178,7 +178,7 @@ def test_a_plugin_that_was_handed_in_is_disabled_but_no_policy(caplog):
             core.authorities.create("test", module="scripted", actor="anna")
     assert infos["_Plugin"].state is PluginState.DISABLED
     assert infos["policy"].state is PluginState.LOADED
-    assert "not disabled by its name" in infos["policy"].failure.reason
+    assert "cannot be disabled by name" in infos["policy"].failure.reason
 
 
 @pytest.mark.parametrize("wrong", ["house", b"house", [1]])

@@ -171,8 +171,8 @@ def test_links_out_of_the_folder_are_not_followed(tmp_path, write, world):
     result = read_certbot(root, now=world.now)
     assert result.certificates == ()
     reasons = {one.path: one.reason for one in result.unreadable}
-    assert "out of the directory" in reasons["live/a.test"]
-    assert "out of the directory" in reasons["live/b.test"]
+    assert "outside of the directory" in reasons["live/a.test"]
+    assert "outside of the directory" in reasons["live/b.test"]
     assert "archive" in reasons["live/c.test"]
     assert "a symbolic link, which is not followed" in reasons["live/d.test"]
 

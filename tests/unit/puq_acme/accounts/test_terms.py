@@ -45,7 +45,7 @@ def _profile(core, name="acme", **settings):
 def test_a_profile_that_is_set_to_another_ca_asks_again(core, before, change, answer):
     """The change alone is refused, naming the field, and nothing is saved. With a word on the terms it goes through."""
     profile = _profile(core, **before)
-    with pytest.raises(InvalidInputError, match="you agreed when") as refused:
+    with pytest.raises(InvalidInputError, match="you agreed while") as refused:
         core.authorities.edit(profile.id, settings=change, name="renamed")
     assert refused.value.field == "terms_agreed"
     assert core.authorities.get(profile.id) == profile
@@ -79,7 +79,7 @@ def test_the_yes_for_an_account_of_its_own_is_for_its_ca_profile(core, made, cha
     """A certificate that gets another CA profile takes the address along, and no yes that is not said again."""
     one = made(core, _profile(core).id)
     second = _profile(core, "second", **CUSTOM).id
-    with pytest.raises(InvalidInputError, match="you agreed when authority was") as refused:
+    with pytest.raises(InvalidInputError, match="you agreed while authority was") as refused:
         getattr(core.certificates, change)(one, authority=second)
     assert refused.value.field == "terms_agreed"
     moved = getattr(core.certificates, change)(one, authority=second, module_data={"terms_agreed": "yes"})
@@ -92,7 +92,7 @@ def test_a_further_fallback_is_another_ca(core, made):
     """The agreement to the terms does not count for a new fallback's CA; removing a fallback needs none."""
     one = made(core, _profile(core).id)
     second, third = (_profile(core, name, **CUSTOM).id for name in ("second", "third"))
-    with pytest.raises(InvalidInputError, match="you agreed when fallbacks was nothing") as refused:
+    with pytest.raises(InvalidInputError, match="you agreed while fallbacks was nothing") as refused:
         core.certificates.edit(one, fallbacks=[second])
     assert refused.value.field == "terms_agreed"
     core.certificates.edit(one, fallbacks=[second, third], module_data={"terms_agreed": True})

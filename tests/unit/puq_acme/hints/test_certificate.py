@@ -163,9 +163,9 @@ def test_a_value_that_the_dns_does_not_show(page, status):
     view = evolve(view, issuance=waiting, certificate=evolve(view.certificate, status=status))
     text = page.texts(view)
     assert f"192.0.2.1:53 does not show the TXT values of the order at {CNAMES[0]} (0 of 1 values)" in text
-    assert "not of this panel: old-value" in text
+    assert "this panel has not published: old-value" in text
     assert "acme.panel.test is delegated" in text
-    assert "Nothing is to be done" not in text
+    assert "No action is needed" not in text
     further = evolve(view, issuance=evolve(waiting, module_state={"stage": "answered"}))
     assert "does not show" not in page.texts(further)
 
@@ -305,4 +305,4 @@ def test_servers_that_do_not_answer_are_not_the_owners_missing_records(page):
     """Where no record could be checked the page says that, and not that records are wrong."""
     text = page.texts(_waiting(page, Status.PENDING, WAITS["servers that do not answer"]))
     assert "1 of 1 DNS records below could not be checked" in text
-    assert "not as they should be" not in text
+    assert "are not correct" not in text

@@ -247,7 +247,7 @@ def test_names_that_a_ca_has_paused():
     diagnosis = diagnose(AcmeProblemError(_document("rateLimited", detail=detail), status=429, host="ca.example"))
     assert diagnosis.retry is Retry.SLOW
     assert "person has visited" in diagnosis.problem.title
-    assert "has to visit the page" in diagnosis.problem.advice
+    assert "visit the page" in diagnosis.problem.advice
     assert diagnosis.problem.detail == detail
     usual = _document("rateLimited", detail="too many new orders: see https://ca.example/limits")
     assert "visit" not in diagnose(AcmeProblemError(usual, status=429, host="ca.example")).problem.advice

@@ -201,16 +201,16 @@ def truncated(handler: Handler) -> None:
 @pytest.mark.parametrize(
     ("route", "kind", "words"),
     [
-        (Answer(b"<!DOCTYPE html><p>hello"), "html", "sent a web page where an ACME answer was due"),
+        (Answer(b"<!DOCTYPE html><p>hello"), "html", "sent a web page instead of an ACME answer"),
         (Answer(b"hello", headers={"Content-Type": "text/html"}), "html", "sent a web page"),
         (Answer(b""), "empty", "sent an empty answer"),
         (Answer(b"hello"), "not_json", "sent something that is not JSON"),
         (Answer(b"[" * 200_000), "not_json", "sent something that is not JSON"),
         (Answer(b"9" * 10_000), "not_json", "sent something that is not JSON"),
         (Answer(b" " * (MAX_BODY + 1)), "too_large", "sent more than 1024 KiB"),
-        (Answer(status=302, headers={"Location": "/order/2"}), "redirect", "redirects where it must not"),
-        (reset, "reset", "broke the connection off"),
-        (truncated, "reset", "broke the connection off"),
+        (Answer(status=302, headers={"Location": "/order/2"}), "redirect", "sent a redirect that is not allowed"),
+        (reset, "reset", "closed the connection"),
+        (truncated, "reset", "closed the connection"),
     ],
 )
 def test_every_fault_has_its_kind_and_its_sentence(stage: Stage, route: Route, kind: str, words: str) -> None:
@@ -352,7 +352,7 @@ def test_a_problem_document_with_unknown_members(stage: Stage) -> None:
     )
     assert (error.status, error.retry_after, error.acme_type) == (429, 77.0, "rateLimited")
     assert error.detail == "later\ufffd\ufffd"
-    assert error.title.endswith("refuses because too many requests were made.")
+    assert error.title.endswith("refuses because of too many requests.")
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>Bad gateway</html>", b"{", b"[]", b'"x"', b'{"type":7}'])

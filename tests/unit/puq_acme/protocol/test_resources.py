@@ -332,7 +332,7 @@ def test_errors_are_plain_data() -> None:
         assert isinstance(error, CertCoreError)
         json.dumps(error.as_dict())
     assert (refused.status, refused.as_dict()["params"]["status"], refused.acme_type) == (429, 429, "rateLimited")
-    said = "The CA at ca.test refuses because too many requests were made. The CA said: too many"
+    said = "The CA at ca.test refuses because of too many requests. The CA said: too many"
     assert (refused.message, str(refused)) == (said, f"{said} {refused.advice}")
     assert failed.as_dict()["params"]["kind"] == "refused"
 

@@ -111,13 +111,13 @@ def _fields(ssl: SslAccess) -> Sequence[FormField]:
             choices=profiles,
             help=_("It renews the certificate from then on."),
         ),
-        FormField(name="auto", label=_("Renew by itself"), kind=FieldKind.BOOLEAN, default=True),
+        FormField(name="auto", label=_("Renew automatically"), kind=FieldKind.BOOLEAN, default=True),
         FormField(
             name="days_before",
             label=_("Days before the end"),
             kind=FieldKind.INTEGER,
             minimum=1,
-            help=_("When to renew; when a third of the lifetime is left if empty."),
+            help=_("When to renew. If empty: when a third of the lifetime is left."),
         ),
     ]
 
