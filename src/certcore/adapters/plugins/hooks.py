@@ -82,6 +82,8 @@ class _Manager(pluggy.PluginManager):
     """Reads the marks of a plugin without running its properties."""
 
     def parse_hookimpl_opts(self, plugin: object, name: str) -> pluggy.HookimplOpts | None:
+        if name.startswith("__"):  # most of what an object has; no hook
+            return None
         if isinstance(inspect.getattr_static(plugin, name, None), property | cached_property):
             return None
         return super().parse_hookimpl_opts(plugin, name)

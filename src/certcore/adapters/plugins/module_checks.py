@@ -62,6 +62,10 @@ def _methods(*kinds: type) -> Iterator[tuple[str, inspect.Signature]]:
 
 #: Every method of a module that certcore calls, as it is called.
 METHODS: Final[Mapping[str, inspect.Signature]] = MappingProxyType(dict(_methods(CAModule, *_POWERS)))
+#: The methods of each power.
+_NEEDED: Final[Mapping[type, frozenset[str]]] = MappingProxyType(
+    {power: frozenset(name for name, _ in _methods(power)) for power in _POWERS}
+)
 #: What a signing CA is asked besides.
 _SIGNING: Final[Mapping[str, inspect.Signature]] = MappingProxyType(
     {name: signature for name, signature in _methods(SigningCA) if name not in METHODS}
@@ -225,8 +229,7 @@ def _check_powers(module: str, instance: object) -> None:
     """Refuse half of a power, and a method whose name is nearly that of one."""
     own = {name for kind in type(instance).__mro__ if kind not in (SigningCA, CAModule, object) for name in vars(kind)}
     there = {name for name in METHODS if inspect.getattr_static(instance, name, None) is not None}
-    for power in _POWERS:
-        needed = {name for name, _ in _methods(power)}
+    for power, needed in _NEEDED.items():
         if needed & there and not needed <= there:
             missing = ", ".join(sorted(needed - there))
             params = {"module": repr(module), "there": ", ".join(sorted(needed & there)), "missing": missing}
