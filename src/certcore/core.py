@@ -107,7 +107,8 @@ class CertCore(ActorCalls):
                 spells them; the environment variable ``CERTCORE_DISABLED_PLUGINS`` has more, separated by commas. What
                 they bring is missing then. A policy that is handed in with ``plugins`` is not disabled.
             environment: Clock, ID generator and random source. Defaults to the system's.
-            notices: When the record, and the plugins, are told that a leaf ends soon or that its renewal keeps failing.
+            notices: When an event is recorded, and delivered to plugins, because a leaf ends soon or its renewal keeps
+                failing.
             pool_size: How many connections to the database this process keeps open between transactions, 1 to 1000. On
                 SQLite one more counts the commits of other connections.
             max_overflow: How many more it may open at once, 0 to 1000; they are closed after their transaction. A
@@ -304,7 +305,7 @@ class CertCore(ActorCalls):
 
     @property
     def observers(self) -> frozenset[str]:
-        """The names of this process's plugins that are told of events."""
+        """The names of this process's plugins that observe events."""
         return frozenset(self._engine.plugins.observers)
 
     def now(self) -> datetime:

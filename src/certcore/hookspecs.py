@@ -80,8 +80,9 @@ def certcore_controls_name(owner: str, name: str) -> bool | None:
     the owner. It is asked each time before a record is set, and before an order that relies on one, so that a domain
     that has moved to another owner is noticed: it should be quick.
 
-    Every plugin that has it is asked; one False is a no, and without a True it is a no, too. If one raises, or returns
-    anything but True, False or None, this counts as a no, is logged, and is told on the certificate's page.
+    Every plugin that implements it is called. The answer is no if one returns False, or if none returns True. If one
+    raises, or returns anything but True, False or None, this counts as False, is logged, and is shown on the
+    certificate's page.
 
     Args:
         owner: The owner of the certificate, exactly as the panel named it; empty for a certificate without one.
@@ -101,7 +102,7 @@ def certcore_hints(view: CertificateView) -> Iterable[Hint]:  # type: ignore[emp
 def certcore_export_formats() -> Iterable[ExportFormat]:  # type: ignore[empty-body]
     """Add formats that certificates can be exported in. It is asked once, when the plugin is loaded.
 
-    A name that is taken, by certcore or by an earlier plugin, is refused and told in `CertCore.plugin_failures`.
+    A name that certcore or an earlier plugin uses is refused and reported in `CertCore.plugin_failures`.
     """
 
 
@@ -166,6 +167,6 @@ def certcore_zone_writers() -> Iterable[ZoneWriter]:  # type: ignore[empty-body]
     """Register writers of TXT values, for a DNS server that the panel already runs: see `certcore.plugin.ZoneWriter`.
 
     A CA profile names one of them. It is asked once, when the plugin is loaded; each writer is checked then, and one
-    whose name is taken is refused and told in `CertCore.plugin_failures`. A writer of a server that has the zones of
-    customers, too, may set their CNAMEs: see `certcore.plugin.WritesCnames` and `certcore_controls_name`.
+    whose name is taken is refused and reported in `CertCore.plugin_failures`. A writer of a server that has the zones
+    of customers, too, may set their CNAMEs: see `certcore.plugin.WritesCnames` and `certcore_controls_name`.
     """

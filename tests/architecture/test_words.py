@@ -35,6 +35,12 @@ _PHRASES = {
     r"\bnone the worse\b": "say what happens",
     r"\bof theirs\b": "of the owner, of the actor",
     r"\bwhose it is\b": "the owner, the certificate",
+    r"\b(tried|looked for|asked) again by (itself|themselves)\b": "retried, checked again automatically",
+    r"\b(goes on|begins) by itself\b": "continues, begins automatically",
+    r"\brenew(s|ed)? (it )?by (itself|themselves)\b": "renews automatically",
+    r"\bnothing is to be done\b": "no action is needed",
+    r"\bIf it stays(,| so)": "if it persists",
+    r"\b(passes|pass) by (itself|themselves)\b": "resolves on its own",
     r"\b(one|name|number|id|text|URL|date|moment) that is none\b": "an invalid one",
 }
 

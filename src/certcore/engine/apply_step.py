@@ -233,7 +233,7 @@ def after_failure(
     roll: float,
     forget_state: bool = False,
 ) -> LeasedCertificate:
-    """The state after an attempt failed; ``forget_state`` makes the module begin anew."""
+    """The state after an attempt failed; with ``forget_state`` the module starts again from an empty state."""
     certificate = leased.certificate
     attempts = leased.schedule.attempts + 1
     failures = issuance.authority_failures + (_WEIGHT[step.retry] if step.of_authority else 0)

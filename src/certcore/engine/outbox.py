@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 _BATCH: Final = 20
 #: How many events of a certificate are delivered under one lease.
 _EVENTS: Final = 200
-#: How many failing deliveries are told of.
+#: The most failing deliveries that are reported.
 _MOST_FAILING: Final = 10_000
 #: How often a process says that its observers are there.
 _KNOWN_FOR: Final = timedelta(minutes=30)
@@ -97,7 +97,7 @@ class Outbox:
         return len(looked_at)
 
     def has_work(self, now: datetime | None = None) -> bool:
-        """Whether the observers of this process are to be told of something now."""
+        """Whether deliveries to the observers of this process are due now."""
         if not self.plugins.observers:
             return False
         now = now or self.environment.now()

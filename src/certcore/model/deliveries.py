@@ -1,4 +1,4 @@
-"""Deliveries: how far each observer was told of a certificate's events, and which observers there are."""
+"""Deliveries: which events of a certificate were delivered to each observer, and which observers exist."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Deliveries", "DeliveryCursor", "KnownObserver"]
 
 @frozen(kw_only=True)
 class DeliveryCursor:
-    """How far one observer was told of the events of one certificate."""
+    """Which events of one certificate were delivered to one observer."""
 
     certificate_id: str
     #: The name of the plugin that observes.
@@ -39,7 +39,7 @@ class DeliveryCursor:
 
 @frozen(kw_only=True)
 class Deliveries:
-    """How far the observers were told of a certificate's events."""
+    """Which events of a certificate were delivered to its observers."""
 
     certificate_id: str
     #: The number of events.

@@ -299,7 +299,7 @@ def _is_email(shown: str, inside: str) -> Message:
 
 
 def _name_in(text: str) -> str:
-    """The name that a part of a URL or of an e-mail address is; empty if it is none."""
+    """The name in a part of a URL or of an e-mail address; empty if that part is not a name."""
     try:
         return "" if "@" in text or "/" in text else DnsName.parse(text).ascii
     except InvalidNameError:

@@ -58,7 +58,7 @@ def parse_url(url: str, *, allow_http: bool = False) -> tuple[Origin, str]:
         allow_http: Whether ``http`` may go to other machines, too.
 
     Raises:
-        BadUrlError: It is none of these.
+        BadUrlError: The URL is not one of these.
     """
     parts = _PARTS.match(url)
     if parts is None:

@@ -1,4 +1,4 @@
-"""The part of the store that keeps how far each observer was told of the events of each certificate."""
+"""The part of the store that keeps which events of each certificate were delivered to each observer."""
 
 from __future__ import annotations
 

@@ -338,7 +338,7 @@ class Transaction(Protocol):
 
     @property
     def deliveries(self) -> DeliveryRepository:
-        """How far the observers were told of the events."""
+        """Which events were delivered to which observer."""
         ...
 
     @property

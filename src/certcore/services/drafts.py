@@ -136,7 +136,7 @@ class Drafts:
             )
             transaction.events.append([event])
             if current.active_issuance_id is not None and not under_way:
-                # The engine computes anew when to renew.
+                # The engine computes again when to renew.
                 transaction.schedules.take_over(certificate_id, due_at=now)
         return saved
 

@@ -128,7 +128,7 @@ class SealingKeys:
 
         Args:
             limit: Of how many secrets at most, 1 to 10000.
-            after: Where the call before ended (`RewrapProgress.next`); None begins anew.
+            after: Where the call before ended (`RewrapProgress.next`); None starts from the beginning.
             actor: Who does this.
 
         Raises:

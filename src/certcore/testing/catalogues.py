@@ -90,7 +90,7 @@ class CatalogueFiles:
         )
 
     def update(self) -> None:
-        """Write every catalogue anew, with what is translated already, and compile it. Unused entries are left out."""
+        """Rewrite every catalogue, keep its translations, and compile it. Unused entries are left out."""
         for language in self.languages:
             catalogue = self._updated(language)
             path = self._path(language)

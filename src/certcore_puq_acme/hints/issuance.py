@@ -144,7 +144,7 @@ def unwritten_values(view: CertificateView) -> list[Hint]:
 
 
 def unseen_values(view: CertificateView, context: AcmeContext) -> list[Hint]:
-    """The values that are not written or not visible in the DNS yet, with what to check if it stays so."""
+    """The values that are not written or not visible in the DNS yet, with what to check if it persists."""
     if unwritten := unwritten_values(view):
         return unwritten
     unseen = Findings.of(view.issuance).unseen

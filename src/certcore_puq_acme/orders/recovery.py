@@ -1,4 +1,4 @@
-"""What an error of the CA means for an attempt: request again, wait, begin anew, or fail."""
+"""What an error of the CA means for an attempt: repeat the request, wait, start again, or fail."""
 
 from __future__ import annotations
 

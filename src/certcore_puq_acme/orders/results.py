@@ -76,7 +76,7 @@ class Obtained:
     notes: tuple[Note, ...] = ()
 
 
-#: What the engine has to be told.
+#: The result for the engine.
 AttemptResult = LookAgain | AttemptFailed | Obtained
 #: What a stage returns.
 StageResult = NextStage | AttemptResult

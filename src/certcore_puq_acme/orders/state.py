@@ -84,7 +84,7 @@ class Stage(StrEnum):
     ORDERING = "ordering"
     #: The order is placed; its authorizations are read.
     ORDERED = "ordered"
-    #: The TXT values are published; the CA is told as soon as they are visible.
+    #: The TXT values are published; the challenges are answered when they are visible.
     PUBLISHED = "published"
     #: The CA validates.
     ANSWERED = "answered"

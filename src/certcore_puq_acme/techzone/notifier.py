@@ -33,7 +33,7 @@ _ANY_ADDRESS: Final = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared,
 
 @define(eq=False)
 class _Told:
-    """What a secondary has been told about a zone."""
+    """Which notifications of a zone were sent to a secondary."""
 
     serial: int | None = None
     sent: int = 0

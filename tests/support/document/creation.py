@@ -90,7 +90,7 @@ def _issued(walk):
     "Edit primary fields (domain, SANs, email, ToS, auto-renew threshold).",
 )
 def _editable(walk):
-    for label in ("Domain", "Aliases", "Renew by itself", "Days before the end"):
+    for label in ("Domain", "Aliases", "Renew automatically", "Days before the end"):
         assert walk["draft"].input(label) is not None, label
     assert walk["active"].input("Days before the end") is not None
     plain = walk["active"].soup.select_one(".two > section")

@@ -72,7 +72,7 @@ def _validation(walk):
 
 @promised("Enable Auto-renewal and track Days Remaining.")
 def _auto_renewal(walk):
-    assert walk["draft"].input("Renew by itself").has_attr("checked")
+    assert walk["draft"].input("Renew automatically").has_attr("checked")
     assert str(walk.notes["active"].days_remaining) in walk["active"].text
 
 

@@ -125,7 +125,7 @@ def find_database(url: str, *, read_only: bool = False, pool: Pool | None = None
 
     Raises:
         DatabaseOutdatedError: A SQLite file is missing, and is not to be created.
-        StorageUnavailableError: The URL is none, or of a kind that there is no adapter or no driver for.
+        StorageUnavailableError: The URL is invalid, or there is no adapter or driver for its kind of database.
     """
     try:
         parsed = sa.make_url(url)

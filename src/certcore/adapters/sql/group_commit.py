@@ -122,7 +122,7 @@ class WriteQueue:
             self._leading.notify()
 
     def leave(self, group: Group, error: BaseException | None) -> None:
-        """The leader has committed, or has failed: its turn is over, and the members are told."""
+        """The leader has committed or failed: end its turn and notify the members."""
         with self._lock:
             group.is_over, group.error = True, error
             self._over.notify_all()

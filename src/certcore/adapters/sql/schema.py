@@ -29,7 +29,7 @@ def bring_up_to_date(connection: sa.Connection, lock: Callable[[sa.Connection], 
             once, the second finds everything done.
 
     Raises:
-        DatabaseTooNewError: The revision is none that this certcore knows.
+        DatabaseTooNewError: This certcore does not know the revision.
     """
     if revision_of(connection) == HEAD:
         return
@@ -47,7 +47,7 @@ def require_up_to_date(connection: sa.Connection) -> None:
 
     Raises:
         DatabaseOutdatedError: It has no tables yet, or those of an older certcore.
-        DatabaseTooNewError: The revision is none that this certcore knows.
+        DatabaseTooNewError: This certcore does not know the revision.
     """
     revision = revision_of(connection)
     connection.rollback()

@@ -292,7 +292,7 @@ def test_the_timeline_says_what_an_edit_changed(panel, admin):
     shown = text(admin.get(page(certificate_id, "timeline/")))
     for change in (
         "Organization: Shop → Größe AG",
-        "Renew by itself: yes → no",
+        "Renew automatically: yes → no",
         "Days before the end: - → 9",
         "Wildcard: no → yes",
     ):
