@@ -75,7 +75,7 @@ def statuses(site, slow_profile):
     found = {
         "draft": site.draft("draft.test", "dora"),
         "pending": site.pending("pending.test", "dora"),
-        "processing": site.pending("processing.test", "dora", authority=slow_profile.id),
+        "processing": site.draft("processing.test", "dora", authority=slow_profile.id),
         "error": site.pending("error.test", "dora", authority=refusing.id),
         "active": site.issued("active.test", "dora", aliases=["www.active.test"], wildcard=True),
         "revoked": site.issued("revoked.test", "dora"),
@@ -83,8 +83,8 @@ def statuses(site, slow_profile):
         "expired": site.imported("expired.test", "dora", days=-3),
         "in-danger": site.in_danger("danger.test", "dora"),
     }
-    site.set_cnames(found["processing"])
-    site.core.certificates.check_now(found["processing"])
+    site.set_cnames(found["processing"])  # before the first look, after which the next one may be minutes away
+    site.core.certificates.generate_csr(found["processing"])
     site.core.certificates.revoke(found["revoked"])
     site.until(lambda: site.status("error.test") is Status.ERROR)
     site.until(lambda: site.status("processing.test") is Status.PROCESSING)
