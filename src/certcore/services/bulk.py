@@ -9,7 +9,7 @@ from attrs import field, frozen
 
 from certcore.errors import CertCoreError
 from certcore.model.certificate import Certificate
-from certcore.model.export import Exported
+from certcore.model.export import Exported, ExportOptions
 from certcore.model.identifiers import check_actor, check_id
 from certcore.model.input_limits import LONGEST_ID, counted, text_within, true_or_false
 from certcore.model.revocation import RevocationReason
@@ -119,12 +119,14 @@ class BulkCalls(Drafts, Requests, Exports, Revocation):
             actor: Who does this.
 
         Raises:
-            InvalidInputError: As in `bulk_renew`.
+            InvalidInputError: As in `bulk_renew`, or the password cannot be used.
         """
         text_within("format", format, LONGEST_ID)
         text_within("reason", reason, _LONGEST_REASON)
         true_or_false("with_key", with_key)
         true_or_false("legacy", legacy)
+        # A password that cannot be used is refused once, not for each certificate.
+        ExportOptions(at=self._contexts.environment.now(), password=password)
         return _each(
             certificate_ids,
             actor,

@@ -150,7 +150,7 @@ def test_there_is_nothing_to_export_before_it_is_issued(bench):
     draft = bench.draft()
     with pytest.raises(CertCoreError) as caught:
         bench.core.certificates.export(draft.id, reason="x")
-    assert "draft" in str(caught.value)
+    assert "Draft" in str(caught.value)
     assert caught.value.advice
 
 
