@@ -205,7 +205,7 @@ def test_a_list_has_pages(imported):
         certificate["id"]
         for certificate in store.json("cert", "list", "--order", "not_after", "--descending")["certificates"]
     ]
-    assert "another order" in store("cert", "list", *cursor, expect=1).stderr
+    assert "another sort order" in store("cert", "list", *cursor, expect=1).stderr
 
 
 def test_fields_are_edited_by_their_names(imported):

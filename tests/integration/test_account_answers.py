@@ -212,14 +212,14 @@ def test_the_yes_to_other_terms_opens_no_further_account(panel, trouble):
     panel.set_cnames(second)
     failed = panel.drive(second, lambda certificate: certificate.problem is not None)
     assert "agree_to_terms" in failed.problem.advice
-    assert "other terms of service" in texts_of(panel.core.authorities.hints(profile.id))
+    assert "changed its terms of service" in texts_of(panel.core.authorities.hints(profile.id))
     run_action(panel, profile, "agree_to_terms")
     panel.core.certificates.check_now(second)
     panel.until_active(second)
     run_action(panel, profile, "open_account")
     records = [one for one in records_of(context_of(panel, profile).documents, profile.id) if one.url]
     assert [record.terms_of_service for record in records] == ["https://ca.test/terms/2"] * 3
-    assert "other terms of service" not in texts_of(panel.core.authorities.hints(profile.id))
+    assert "changed its terms of service" not in texts_of(panel.core.authorities.hints(profile.id))
 
 
 def test_accounts_that_are_no_more_do_not_hold_up_an_agreement(panel, trouble):

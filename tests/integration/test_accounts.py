@@ -381,10 +381,10 @@ def test_terms_that_change_are_asked_for_again(panel, start_acme2certifier):
     context = context_of(panel, profile)
     known = context.documents.get(f"directory/{profile.id}")
     context.documents.put(known.key, {**known.value, "terms_of_service": "https://ca.test/terms/2"})
-    assert "other terms of service" in _shown(panel, profile)
+    assert "changed its terms of service" in _shown(panel, profile)
     assert "agree_to_terms" in {action.name for action in panel.core.authorities.actions(profile.id)}
     run_action(panel, profile, "agree_to_terms")
-    assert "other terms" not in _shown(panel, profile)
+    assert "changed its terms" not in _shown(panel, profile)
 
 
 def test_the_profiles_page_tells_of_the_account(panel):

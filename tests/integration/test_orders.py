@@ -298,7 +298,7 @@ def test_an_unreadable_certificate_is_fetched_again(panel, trouble):
     text = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
     plan.rewrite = lambda path, *was: (200, text, was[2]) if path.startswith("/certZ/") else was
     refused = panel.drive(certificate_id, lambda certificate: certificate.problem is not None)
-    assert "fetched again" in refused.problem.advice
+    assert "downloaded again" in refused.problem.advice
     assert panel.txt_values() == []
     plan.rewrite = lambda path, *was: was
     panel.until_active(certificate_id)

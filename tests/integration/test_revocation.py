@@ -74,7 +74,7 @@ def test_without_account_and_key_it_is_refused_in_words(panel, issued):
     with pytest.raises(CAError) as refused:
         panel.core.certificates.revoke(one)
     assert "Revocation needs an account of this CA or the certificate's private key" in refused.value.message
-    assert "Name a CA profile" in refused.value.advice
+    assert "Choose a CA profile" in refused.value.advice
     assert panel.core.certificates.get(one).status is Status.ACTIVE
     assert pebble.certificate_status(_serial(panel, one))["Status"] == "Valid"
 

@@ -176,7 +176,7 @@ def test_the_name_stays_bound_when_the_certificate_is_deleted(world):
     second = requested(world, "bert")
     run(world, second)
     assert world.in_service(second)
-    with pytest.raises(InvalidInputError, match="bound to no owner"):
+    with pytest.raises(InvalidInputError, match="not bound to an owner"):
         released(world, "unknown.test")
 
 

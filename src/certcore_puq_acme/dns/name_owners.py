@@ -165,7 +165,7 @@ def release_name(context: AcmeContext, base: str) -> Message:
     """
     key = _key(adopted_target(base, context.profile.tech_zone.ascii))
     if context.documents.get(key) is None:
-        raise InvalidInputError("domain", Message("puq_acme.release_name.unbound", "it is bound to no owner."))
+        raise InvalidInputError("domain", Message("puq_acme.release_name.unbound", "it is not bound to an owner."))
     context.documents.delete(key)
     text = "{domain} is no longer bound to an owner. The next owner who proves control gets it."
     return Message("puq_acme.done.release_name", text, {"domain": base})
