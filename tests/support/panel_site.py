@@ -15,8 +15,9 @@ from pathlib import Path
 from attrs import define, field
 
 from certcore import CertCore, Status
+from certcore.adapters.environment import SystemEnvironment
 from certcore.hints import DnsRecords
-from certcore.testing import FrozenEnvironment, LittleAuthority, MemoryZone, Pebble, make_request
+from certcore.testing import LittleAuthority, MemoryZone, Pebble, make_request
 from certcore.testing.server import Child
 from support.databases import sqlite_with_tables
 from support.django_panel import INSTALLED_APPS, MIDDLEWARE
@@ -201,9 +202,8 @@ class PanelSite:
     def in_danger(self, domain, user):
         """The id of a certificate of a user that ends tomorrow; its renewal waits since nine days."""
         leaf, key = _other_leaf(domain, 1)
-        nine_days_ago = FrozenEnvironment(datetime.now(UTC) - timedelta(days=9))
         with CertCore.open(
-            sqlite_with_tables(self.folder), keyring=self.folder / "keyring.json", environment=nine_days_ago
+            sqlite_with_tables(self.folder), keyring=self.folder / "keyring.json", environment=_NineDaysAgo()
         ) as core:
             wished = {"authority": self.authority.id, "owner": self.owners[user], "renewal": {"days_before": 30}}
             return core.certificates.import_certificate(leaf, key, **wished).id
@@ -226,6 +226,14 @@ class PanelSite:
     def status(self, domain):
         """Its status."""
         return Status(self.certificate(domain).status)
+
+
+class _NineDaysAgo(SystemEnvironment):
+    """The system's IDs, which no other certificate has, and an earlier clock."""
+
+    def now(self):
+        """The moment nine days ago."""
+        return super().now() - timedelta(days=9)
 
 
 def _other_leaf(domain, days):
