@@ -20,7 +20,7 @@ status=$?
 [ "$status" -eq "$tests_failed" ] || exit "$status"
 
 mapfile -t failed < <(
-    .venv/bin/python -c 'import json, sys; print("\n".join(json.load(open(sys.argv[1]))))' "$cache/v/cache/lastfailed"
+    .venv/bin/python -c 'import json, sys; print("\n".join(i.rsplit("@", 1)[0] for i in json.load(open(sys.argv[1]))))' "$cache/v/cache/lastfailed"
 )
 if [ "${#failed[@]}" -eq 0 ] || [ "${#failed[@]}" -gt "$most" ]; then
     exit "$tests_failed"
