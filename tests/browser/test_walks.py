@@ -230,7 +230,7 @@ def test_every_page_in_ukrainian(person, site, statuses):
     root = person("root", locale="uk-UA")
     for title, path in {**_pages(site), "active": _certificates(statuses)["active"]}.items():
         root.visit(path)
-        root.picture(title)
+        root.look(title)
         assert root.page.locator("html").get_attribute("lang") == "uk"
         assert re.search("[\u0400-\u04ff]{4}", root.page.get_by_role("navigation").first.inner_text()), title
         assert re.search("[\u0400-\u04ff]{4}", root.page.get_by_role("main").inner_text()), title
