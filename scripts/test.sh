@@ -20,7 +20,9 @@ status=$?
 [ "$status" -eq "$tests_failed" ] || exit "$status"
 
 mapfile -t failed < <(
-    .venv/bin/python -c 'import json, sys; print("\n".join(i.rsplit("@", 1)[0] for i in json.load(open(sys.argv[1]))))' "$cache/v/cache/lastfailed"
+    # pytest-xdist has put "@" and the group after the name of a test that has one.
+    .venv/bin/python -c 'import json, re, sys; [print(re.sub(r"@[^]]*$", "", name)) for name in json.load(open(sys.argv[1]))]' \
+        "$cache/v/cache/lastfailed"
 )
 if [ "${#failed[@]}" -eq 0 ] || [ "${#failed[@]}" -gt "$most" ]; then
     exit "$tests_failed"

@@ -47,6 +47,4 @@ if __name__ == "__main__":
         if sys.argv[1:] == ["update"]:
             files.update()
         faults += files.faults()
-    for fault in faults:
-        sys.stdout.write(f"{fault}\n")
-    sys.exit(1 if faults else 0)
+    sys.exit("\n".join(faults) or 0)

@@ -14,7 +14,4 @@ FILES = CatalogueFiles.of_package(
 
 if __name__ == "__main__":
     FILES.update()
-    faults = FILES.faults()
-    for fault in faults:
-        print(fault)
-    sys.exit(1 if faults else 0)
+    sys.exit("\n".join(FILES.faults()) or 0)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from certcore.messages import sentences, shown_moment
+from certcore.messages import sentences
 from certcore.model.hints import Fact, Facts, Hint, Level, Link, Message, Notice
 from certcore.ports.module_budgets import BudgetUse
 from certcore_puq_acme.accounts.known_directory import KnownDirectory, known_directory
 from certcore_puq_acme.accounts.records import AccountRecord, own_account, read_record, records_of
 from certcore_puq_acme.hints.account import clock_notice, replaced_notice
 from certcore_puq_acme.links import asks_for_a_visit, page_url, pages_in
+from certcore_puq_acme.moments import moment_text
 from certcore_puq_acme.profile.settings import SHORTEST_HMAC_KEY, AcmeContext, PuqAcmeProfile
 from certcore_puq_acme.rate_limits.limiter import Budget
 
@@ -172,7 +173,7 @@ def _budget(context: AcmeContext, record: AccountRecord) -> list[Hint]:
         rows.append(Fact(_message("fact.orders", "Orders ({limit})", limit=str(usage.limit)), placed))
     hints: list[Hint] = [Facts(tuple(rows))]
     if (pause := budget.paused(now)) is not None:
-        until, wished = (_at(moment.isoformat() if moment else None) for moment in (pause.until, pause.wished))
+        until, wished = map(moment_text, (pause.until, pause.wished))
         params = {"until": until, "wished": wished, "detail": pause.detail}
         pages = [Link(_message("paused.page", "The CA's page about this"), page) for page in pages_in(pause.detail)]
         text = "The CA has asked for a pause until {wished}; the next request is sent at {until}: {detail}"
@@ -188,4 +189,4 @@ def _message(key: str, text: str, **params: object) -> Message:
 
 
 def _at(moment: str | None) -> str | Message:
-    return shown_moment(datetime.fromisoformat(moment)) if moment else _message("unknown", "unknown")
+    return moment_text(datetime.fromisoformat(moment) if moment else None)
