@@ -120,6 +120,7 @@ class DnsServerProcess(ABC):
         """Let it take connections and answer nothing, until `resume`."""
         assert self._child is not None
         os.kill(self._child.pid, signal.SIGSTOP)
+        os.waitid(os.P_PID, self._child.pid, os.WSTOPPED)  # until then its threads may still answer
 
     def resume(self) -> None:
         """Let it go on."""
