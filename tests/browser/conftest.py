@@ -20,6 +20,7 @@ USERS = [
 ]
 
 
+@pytest.hookimpl(tryfirst=True)  # before tests/conftest.py gives a group to each test that has none
 def pytest_collection_modifyitems(items):
     """All on one worker; skipped with the reason where Chromium is missing."""
     for item in items:
