@@ -78,13 +78,13 @@ def measured(name: str, attributes: Mapping[str, str | int]) -> Iterator[Measure
         attributes: What is known before it begins.
     """
     measurement = Measurement(name, dict(attributes))
-    with contextlib.ExitStack() as stack:
-        tracer = _tracer()
-        span = None
-        if tracer is not None:
-            # Without the text of an exception, which may hold a secret.
-            open_span = tracer.start_as_current_span(name, record_exception=False, set_status_on_exception=False)
-            span = stack.enter_context(open_span)
+    tracer = _tracer()
+    if tracer is None:
+        opened: contextlib.AbstractContextManager[Any] = contextlib.nullcontext()
+    else:
+        # Without the text of an exception, which may hold a secret.
+        opened = tracer.start_as_current_span(name, record_exception=False, set_status_on_exception=False)
+    with opened as span:
         begun = time.monotonic()
         try:
             yield measurement
@@ -127,11 +127,25 @@ def _forget(listener: Callable[[Measurement], object]) -> None:
         _listeners.remove(listener)
 
 
-@functools.cache
 def _tracer() -> Any:
-    """The tracer of OpenTelemetry; None where its API is not installed."""
+    """The tracer of OpenTelemetry; None where its API is not installed, or the application has not configured it."""
+    trace = _trace_api()
+    if trace is None:
+        return None
+    provider = trace.get_tracer_provider()
+    return None if isinstance(provider, trace.ProxyTracerProvider) else _tracer_of(provider)
+
+
+@functools.lru_cache(maxsize=1)
+def _tracer_of(provider: Any) -> Any:
+    return provider.get_tracer("certcore")
+
+
+@functools.cache
+def _trace_api() -> Any:
+    """The module ``opentelemetry.trace``; None where it is not installed."""
     try:
         from opentelemetry import trace  # noqa: PLC0415 - is not needed, and may be missing
     except ImportError:
         return None
-    return trace.get_tracer("certcore")
+    return trace
