@@ -9,7 +9,7 @@ from typing import Any
 
 from attrs import field, frozen
 
-__all__ = ["Message", "as_message", "optional_message", "parameters", "sentences", "shown_moment"]
+__all__ = ["Message", "as_message", "listed", "optional_message", "parameters", "sentences", "shown_moment"]
 
 
 @frozen
@@ -105,6 +105,14 @@ def sentences(*texts: str | Message) -> Message:
     """Whole sentences that follow each other, as one message; empty ones are left out."""
     parts = tuple(as_message(text) for text in texts if str(text))
     return parts[0] if len(parts) == 1 else Message("sentences", "{sentences}", {"sentences": parts})
+
+
+def listed(*texts: Message) -> Message:
+    """Texts with commas between them, at least one, as one message."""
+    *before, others = texts
+    for first in reversed(before):
+        others = Message("list", "{first}, {others}", {"first": first, "others": others})
+    return others
 
 
 def shown_moment(moment: datetime | None, *, seconds: bool = False) -> str:

@@ -16,11 +16,12 @@ from certcore.model.authority import CertificateAuthority
 from certcore.model.certificate import Certificate, Schedule
 from certcore.model.events import Event, EventKind
 from certcore.model.issuance import TOO_MUCH, Issuance, Outcome
-from certcore.model.lifecycle import Action, Status, transition
+from certcore.model.lifecycle import Action, Status
 from certcore.model.problem import Problem
 from certcore.model.renewal import Retry, retry_delay
 from certcore.model.renewal_info import first_info
 from certcore.model.secret import SealedSecret, SecretName
+from certcore.model.transitions import transition
 from certcore.ports.ca_module import Failed, Waiting, WaitingFor
 from certcore.x509.chain import Chain
 

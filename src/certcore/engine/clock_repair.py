@@ -11,10 +11,11 @@ from attrs import define, evolve, field
 from certcore.engine.apply_step import LeasedCertificate
 from certcore.model.issuance import Issuance, Outcome, Purpose
 from certcore.model.leaf import Leaf
-from certcore.model.lifecycle import Action, Status, transition
+from certcore.model.lifecycle import Action, Status
 from certcore.model.notice_policy import without_notices_ahead
 from certcore.model.renewal_info import RenewalInfo
 from certcore.model.stored_moments import is_ahead, not_ahead
+from certcore.model.transitions import transition
 from certcore.ports.storage import Storage
 from certcore.x509.leaf_checks import CLOCK_TOLERANCE
 

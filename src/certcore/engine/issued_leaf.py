@@ -17,9 +17,10 @@ from certcore.errors import UnreadablePemError, X509Error
 from certcore.messages import Message, sentences
 from certcore.model.events import EventKind
 from certcore.model.issuance import Issuance
-from certcore.model.lifecycle import Action, transition
+from certcore.model.lifecycle import Action
 from certcore.model.problem import Problem
 from certcore.model.renewal import Retry
+from certcore.model.transitions import transition
 from certcore.ports.ca_module import Failed
 from certcore.x509.chain import MAX_BYTES, Chain, parse_chain
 from certcore.x509.leaf_checks import LeafFault, LeafJudgement, judge_leaf

@@ -12,7 +12,7 @@ from certcore.engine.look_again import bounded
 from certcore.messages import Message, shown_moment
 from certcore.model.events import EventKind
 from certcore.model.issuance import Issuance
-from certcore.model.lifecycle import Action, transition
+from certcore.model.lifecycle import Action
 from certcore.model.order_limit import (
     MOST_ORDERS_OF_USERS,
     MOST_REFUSALS,
@@ -22,6 +22,7 @@ from certcore.model.order_limit import (
     pause_after_refusal,
 )
 from certcore.model.problem import Problem
+from certcore.model.transitions import transition
 from certcore.ports.ca_module import Failed, Issued, StepResult, Waiting, WaitingFor
 from certcore.ports.environment import Environment
 from certcore.ports.storage import Transaction

@@ -17,11 +17,12 @@ from certcore.model.certificate import Certificate
 from certcore.model.events import EventKind
 from certcore.model.issuance import Issuance, Outcome, Purpose
 from certcore.model.leaf import Leaf
-from certcore.model.lifecycle import Action, transition
+from certcore.model.lifecycle import Action
 from certcore.model.plugin_calls import call_plugin
 from certcore.model.renewal import Retry, retry_delay
 from certcore.model.renewal_info import RenewalInfo, SuggestedWindow, after_answer, after_failure
 from certcore.model.renewal_moment import begins_early
+from certcore.model.transitions import transition
 from certcore.ports.ca_module import SupportsRenewalInfo
 
 __all__ = ["ask_renewal_info", "fall_back", "set_change_aside", "start_renewal"]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import ClassVar, Final
 
-from certcore.messages import Message, as_message
+from certcore.messages import Message, as_message, listed
 
 __all__ = [
     "AccessDeniedError",
@@ -389,24 +389,33 @@ def _load_again(changes: str) -> Message:
 
 
 class TransitionNotAllowedError(CertCoreError):
-    """The certificate's status does not permit this action (see the transition table in the docs)."""
+    """The certificate's status does not permit this action (see the transition table in the docs).
+
+    Args:
+        status: The status of the certificate.
+        action: The refused action.
+        allowed: The actions that users may take instead.
+        titles: What pages call the status and the actions; what has no title is named by its code word.
+    """
 
     code = "transition_not_allowed"
     http_status = 409
     param_names = ("status", "action", "allowed")
 
-    def __init__(self, status: str, action: str, allowed: Iterable[str]) -> None:
-        choices = ", ".join(sorted(allowed))
-        text = "A certificate that is {status} cannot take the action '{action}'."
-        possible = Message("error.transition_not_allowed.advice", "Possible now: {choices}.", {"choices": choices})
-        nothing = Message("error.transition_not_allowed.nothing", "Possible now: nothing.")
-        super().__init__(
-            Message("error.transition_not_allowed", text, {"status": status, "action": action}),
-            advice=possible if choices else nothing,
-        )
+    def __init__(
+        self, status: str, action: str, allowed: Iterable[str], *, titles: Mapping[str, Message] = MappingProxyType({})
+    ) -> None:
         self.status = status
         self.action = action
         self.allowed = tuple(sorted(allowed))
+        named = {word: titles.get(word, as_message(word)) for word in (status, action, *self.allowed)}
+        text = "A certificate with the status '{status}' does not allow the action '{action}'."
+        advice = Message("error.transition_not_allowed.nothing", "Possible now: nothing.")
+        if self.allowed:
+            choices = {"choices": listed(*(named[word] for word in self.allowed))}
+            advice = Message("error.transition_not_allowed.advice", "Possible now: {choices}.", choices)
+        params = {"status": named[status], "action": named[action]}
+        super().__init__(Message("error.transition_not_allowed", text, params), advice=advice)
 
 
 class LeaseLostError(CertCoreError):
@@ -426,18 +435,27 @@ class LeaseLostError(CertCoreError):
 
 
 class AccessDeniedError(CertCoreError):
-    """The authorisation policy refused the action."""
+    """The authorisation policy refused the action.
+
+    Args:
+        actor: Who acts.
+        action: The permission that is missing.
+        subject: The id of the certificate or CA profile; empty where the permission is not about one object.
+        title: What pages call the permission; without it the sentence has the code word.
+    """
 
     code = "access_denied"
     http_status = 403
     param_names = ("actor", "action", "subject")
 
-    def __init__(self, actor: str, action: str, subject: str) -> None:
-        params = {"actor": actor, "action": action, "subject": subject}
-        general = Message("error.access_denied", "{actor} has no permission for {action}.", params)
-        special = Message("error.access_denied.of", "{actor} has no permission for {action} of {subject}.", params)
+    def __init__(self, actor: str, action: str, subject: str, *, title: str | Message = "") -> None:
+        params = {"actor": actor, "permission": title or action, "subject": subject}
+        general = "{actor} does not have the permission '{permission}'."
+        special = "{actor} does not have the permission '{permission}' for {subject}."
         super().__init__(
-            special if subject else general,
+            Message("error.access_denied.of", special, params)
+            if subject
+            else Message("error.access_denied", general, params),
             advice=Message("error.access_denied.advice", "Ask an administrator of this panel for it."),
         )
         self.actor = actor

@@ -11,9 +11,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
-from certcore.errors import TransitionNotAllowedError
-
-__all__ = ["NEEDS", "TRANSITIONS", "USER_ACTIONS", "Action", "Need", "Status", "allowed_actions", "transition"]
+__all__ = ["NEEDS", "TRANSITIONS", "USER_ACTIONS", "Action", "Need", "Status", "allowed_actions"]
 
 
 class Status(StrEnum):
@@ -183,18 +181,6 @@ NEEDS: Final[Mapping[Action, Need]] = MappingProxyType(
         Action.REVOKE: Need.PROOF,
     }
 )
-
-
-def transition(status: Status, action: Action) -> Status:
-    """The status that follows an action.
-
-    Raises:
-        TransitionNotAllowedError: The status does not allow the action; the error lists the actions that it allows.
-    """
-    try:
-        return TRANSITIONS[status, action]
-    except KeyError:
-        raise TransitionNotAllowedError(status, action, allowed_actions(status)) from None
 
 
 def allowed_actions(status: Status) -> frozenset[Action]:

@@ -13,6 +13,7 @@ from certcore.messages import Message
 from certcore.model.authority import CertificateAuthority
 from certcore.model.certificate import Certificate
 from certcore.model.identifiers import MOST_ID, check_actor, check_id, check_identifier
+from certcore.model.labels import label_of
 from certcore.model.permissions import Permission
 from certcore.ports.plugins import Plugins
 from certcore.ports.storage import Storage, Transaction
@@ -58,7 +59,7 @@ class Access:
             AccessDeniedError: A policy refused, or failed.
         """
         if not self.allows(actor, permission, subject, owner=owner):
-            raise AccessDeniedError(actor, permission, subject)
+            raise _denied(actor, permission, subject)
 
     def allows(self, actor: str, permission: Permission, subject: str = "", *, owner: str = "") -> bool:
         """Whether the policy allows an action.
@@ -90,7 +91,7 @@ class Access:
         if self.allows(actor, permission, subject, owner=owner):
             return
         if not self.hides or (permission is not sees and self.allows(actor, sees, subject, owner=owner)):
-            raise AccessDeniedError(actor, permission, subject)
+            raise _denied(actor, permission, subject)
         raise NotFoundError(kind, subject)
 
     def require_profiles(self, actor: str, certificate: Certificate, *, before: Certificate | None = None) -> None:
@@ -114,7 +115,7 @@ class Access:
             if self.allows(actor, Permission.AUTHORITY_USE, authority_id, owner=certificate.owner):
                 continue
             if self.allows(actor, Permission.AUTHORITY_VIEW, authority_id):
-                raise AccessDeniedError(actor, Permission.AUTHORITY_USE, authority_id)
+                raise _denied(actor, Permission.AUTHORITY_USE, authority_id)
             raise unknown_authority(field, authority_id)
 
     def certificate(self, actor: str, permission: Permission, certificate_id: str) -> Certificate:
@@ -221,3 +222,7 @@ def unknown_authority(field: str, authority: str) -> InvalidInputError:
         Message("input.no_authority", "there is no CA profile {authority}.", {"authority": repr(authority[:60])}),
         advice=Message("input.no_authority.advice", "List the CA profiles to see which exist."),
     )
+
+
+def _denied(actor: str, permission: Permission, subject: str) -> AccessDeniedError:
+    return AccessDeniedError(actor, permission, subject, title=label_of(permission))

@@ -20,9 +20,10 @@ from certcore.model.field_errors import FieldErrors
 from certcore.model.form import fields_of, refuse_old_consents
 from certcore.model.input_limits import MOST_ROWS, refuse_unstorable, whole_number
 from certcore.model.labels import label_of
-from certcore.model.lifecycle import Action, Status, allowed_actions, transition
+from certcore.model.lifecycle import Action, Status, allowed_actions
 from certcore.model.names import MAX_IMPORTED_NAMES, MAX_NAMES, DnsName, certificate_names
 from certcore.model.plugin_calls import call_plugin
+from certcore.model.transitions import transition
 from certcore.ports.ca_module import CAModule
 from certcore.ports.storage import Transaction
 from certcore.services.access import unknown_authority

@@ -5,8 +5,9 @@ from __future__ import annotations
 from certcore.engine.module_context import Contexts
 from certcore.model.certificate import Certificate
 from certcore.model.events import EventKind
-from certcore.model.lifecycle import Action, transition
+from certcore.model.lifecycle import Action
 from certcore.model.secret import CERTIFICATE_KEY, SecretName
+from certcore.model.transitions import transition
 from certcore.ports.storage import Transaction
 from certcore.services.certificate_changes import certificate_event
 from certcore.services.exclusive import exclusively

@@ -15,8 +15,9 @@ from certcore.model.conditions import with_standing
 from certcore.model.edit_rules import EditRule
 from certcore.model.events import EventKind
 from certcore.model.identifiers import check_owner
-from certcore.model.lifecycle import Action, transition
+from certcore.model.lifecycle import Action
 from certcore.model.permissions import Permission
+from certcore.model.transitions import transition
 from certcore.ports.storage import Transaction
 from certcore.services.access import Access
 from certcore.services.certificate_changes import (

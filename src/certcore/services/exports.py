@@ -17,10 +17,11 @@ from certcore.model.export import Exported, ExportedFile, ExportFormat, ExportOp
 from certcore.model.input_limits import LONGEST_ID, refuse_unstorable, text_within, true_or_false
 from certcore.model.issuance import Issuance
 from certcore.model.labels import label_of
-from certcore.model.lifecycle import Action, transition
+from certcore.model.lifecycle import Action
 from certcore.model.permissions import Permission
 from certcore.model.plugin_calls import call_plugin
 from certcore.model.secret import Secret
+from certcore.model.transitions import transition
 from certcore.services.access import Access
 from certcore.x509.chain import presentable_chain
 from certcore.x509.formats import EXPORT_FORMATS, find_format

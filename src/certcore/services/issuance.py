@@ -9,8 +9,9 @@ from certcore.model.certificate import Certificate
 from certcore.model.conditions import with_standing
 from certcore.model.events import Event, EventKind
 from certcore.model.issuance import Outcome, Purpose
-from certcore.model.lifecycle import Action, Status, transition
+from certcore.model.lifecycle import Action, Status
 from certcore.model.permissions import Permission
+from certcore.model.transitions import transition
 from certcore.ports.storage import Transaction
 from certcore.services.access import Access
 from certcore.services.issuance_attempts import begin, current_attempt, is_under_way, prepare

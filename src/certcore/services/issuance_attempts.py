@@ -16,8 +16,9 @@ from certcore.model.certificate import Certificate
 from certcore.model.conditions import with_standing
 from certcore.model.events import EventKind
 from certcore.model.issuance import Issuance, Outcome, Purpose
-from certcore.model.lifecycle import Action, Status, transition
+from certcore.model.lifecycle import Action, Status
 from certcore.model.plugin_calls import call_plugin
+from certcore.model.transitions import transition
 from certcore.ports.storage import Transaction
 from certcore.services.certificate_changes import certificate_event
 from certcore.x509.csr import csr_spki_sha256

@@ -18,9 +18,10 @@ from certcore.model.identifiers import check_owner
 from certcore.model.input_limits import true_or_false
 from certcore.model.issuance import Purpose
 from certcore.model.keys import KeyType
-from certcore.model.lifecycle import Action, transition
+from certcore.model.lifecycle import Action
 from certcore.model.names import MAX_IMPORTED_NAMES, DnsName, form_of_names
 from certcore.model.permissions import Permission
+from certcore.model.transitions import transition
 from certcore.services.access import Access
 from certcore.services.certificate_changes import certificate_event, changes_between, conflict, read_version, validate
 from certcore.services.certificate_form import new_certificate, read_form

@@ -14,11 +14,12 @@ from certcore.model.authority import CertificateAuthority
 from certcore.model.certificate import Certificate
 from certcore.model.identifiers import check_id
 from certcore.model.issuance import Issuance, Purpose
-from certcore.model.lifecycle import Action, Status, transition
+from certcore.model.lifecycle import Action, Status
 from certcore.model.permissions import Permission
 from certcore.model.plugin_calls import call_plugin
 from certcore.model.revocation import RevocationReason
 from certcore.model.secret import Secret
+from certcore.model.transitions import transition
 from certcore.ports.ca_module import SupportsRevocation
 from certcore.ports.storage import Transaction
 from certcore.services.access import Access

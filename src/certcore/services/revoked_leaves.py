@@ -15,9 +15,10 @@ from certcore.model.conditions import with_standing
 from certcore.model.events import Event, EventKind
 from certcore.model.issuance import Issuance
 from certcore.model.leaf import Leaf
-from certcore.model.lifecycle import Action, Status, transition
+from certcore.model.lifecycle import Action, Status
 from certcore.model.listing import CertificateFilter, Position, SortKey
 from certcore.model.revocation import RevocationReason
+from certcore.model.transitions import transition
 from certcore.ports.storage import Transaction
 from certcore.services.issuance_attempts import end_attempt
 

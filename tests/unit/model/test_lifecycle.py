@@ -7,9 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from certcore.errors import InvalidInputError, TransitionNotAllowedError
+from certcore.model.labels import label_of
 from certcore.model.leaf import Leaf
-from certcore.model.lifecycle import TRANSITIONS, USER_ACTIONS, Action, Status, allowed_actions, transition
+from certcore.model.lifecycle import TRANSITIONS, USER_ACTIONS, Action, Status, allowed_actions
 from certcore.model.renewal import RenewalPolicy, Retry, retry_delay
+from certcore.model.transitions import transition
 
 START = datetime(2026, 11, 23, 12, tzinfo=UTC)
 # Certificates count whole seconds; an even number of them has a half.
@@ -41,7 +43,11 @@ def test_the_table_is_all_there_is(status, action):
     with pytest.raises(TransitionNotAllowedError) as refused:
         transition(status, action)
     assert set(refused.value.allowed) == allowed_actions(status)
-    assert status in str(refused.value)
+    assert (refused.value.status, refused.value.action) == (status, action)
+    assert f"'{label_of(status)}'" in refused.value.message
+    assert f"'{label_of(action)}'" in refused.value.message
+    titles = sorted(str(label_of(member)) for member in allowed_actions(status))
+    assert sorted(refused.value.advice.removeprefix("Possible now: ").removesuffix(".").split(", ")) == titles
     assert allowed_actions(status) <= USER_ACTIONS
 
 

@@ -330,7 +330,8 @@ def test_for_an_observer_a_refusal_is_no_deletion():
         core.deliver_events()
         assert looking.seen == []
         assert (
-            "plugin:looking has no permission" in core.certificates.deliveries(certificate_id).behind["looking"].reason
+            "plugin:looking does not have the permission"
+            in core.certificates.deliveries(certificate_id).behind["looking"].reason
         )
         with pytest.raises(NotFoundError):
             core.certificates.view(certificate_id, actor="plugin:looking")  # for everybody else it is not there
@@ -399,6 +400,18 @@ def test_roles(panel):
     assert who(authorities.edit, authority, description="x") == ["ada"]
     assert not _may(certificates.delete, one, actor="vera")
     assert _may(certificates.delete, one, actor="otto")
+
+
+def test_a_refusal_names_the_permission_by_its_title(panel):
+    """Administrators find the permission under this name on the pages; programs read the code word."""
+    core, one = panel
+    with pytest.raises(AccessDeniedError) as refused:
+        core.certificates.delete(one, actor="vera")
+    assert refused.value.message == f"vera does not have the permission 'Delete a certificate' for {one}."
+    assert refused.value.params == {"actor": "vera", "action": "certificate.delete", "subject": one}
+    assert core.translator("de")(refused.value.text) == (
+        f"vera hat nicht die Berechtigung „Ein Zertifikat löschen“ für {one}."
+    )
 
 
 def test_a_page_can_ask_what_it_may_offer(panel):

@@ -333,7 +333,7 @@ def test_all_certificates_of_a_profile_get_a_fallback(panel, admin, page):
         assert panel.core.certificates.get(plain).fallbacks == expected
     assert admin.post(f"{page}fallback/", {"fallback": "unknown"}).status_code == 404
     refused = panel.browser(panel.user("vera", "SSL viewers")).post(f"{page}fallback/", {"fallback": other.id})
-    assert "shop.example : vera has no permission" in shown(refused)
+    assert "shop.example : vera does not have the permission" in shown(refused)
     assert panel.core.certificates.get(plain).fallbacks == ()
 
 

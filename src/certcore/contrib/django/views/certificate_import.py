@@ -17,7 +17,7 @@ from certcore.contrib.django.access import SslAccess, ssl_for
 from certcore.contrib.django.pages import is_fragment, render_page
 from certcore.contrib.django.shown_forms import ShownField, shown_errors, shown_fields
 from certcore.errors import AccessDeniedError, InvalidInputError
-from certcore.hints import Choice, FieldKind, FormField, Message
+from certcore.hints import Choice, FieldKind, FormField, Message, label_of
 
 __all__ = ["certificate_import"]
 
@@ -48,7 +48,8 @@ def certificate_import(request: HttpRequest) -> HttpResponse:
     fields = _fields(ssl)
     if request.method != "POST":
         if not ssl.may(Permission.CERTIFICATE_IMPORT):
-            raise AccessDeniedError(ssl.actor, Permission.CERTIFICATE_IMPORT, "")
+            missing = Permission.CERTIFICATE_IMPORT
+            raise AccessDeniedError(ssl.actor, missing, "", title=label_of(missing))
         return _page(request, ssl, fields)
     try:
         posted = _posted(request, ssl)
