@@ -273,6 +273,7 @@ BROKEN = {
         "issuances", get=passes_on("get", lambda row: evolve(row, leaf_pem=""))
     ),
     "profiles": other("authorities", list=passes_on("list", reverse)),
+    "an-id-that-is-taken-is-refused": other("certificates", add=without(AlreadyExistsError, "add")),
     "profile-names-are-unique": other("authorities", add=without(AlreadyExistsError, "add")),
     "a-stale-profile-is-refused": other("authorities", save=newest("save")),
     "a-profile-in-use-stays": other("authorities", delete=without(InUseError, "delete")),

@@ -20,7 +20,7 @@ from certcore.adapters.memory_certificates import MemoryCertificates
 from certcore.adapters.memory_deliveries import MemoryDeliveries
 from certcore.adapters.memory_preflights import MemoryPreflights
 from certcore.adapters.memory_secrets import MemorySecrets
-from certcore.adapters.memory_tables import MemoryTables, row_of, users_of
+from certcore.adapters.memory_tables import MemoryTables, refuse_taken, row_of, users_of
 from certcore.adapters.memory_timelines import MemoryEvents, MemoryTimelines
 from certcore.errors import (
     AlreadyExistsError,
@@ -47,6 +47,7 @@ class _Issuances:
     tables: MemoryTables
 
     def add(self, issuance: Issuance) -> None:
+        refuse_taken(self.tables.issuances, "issuance", issuance.id)
         if issuance.certificate_id not in self.tables.certificates:
             raise NotFoundError("certificate", issuance.certificate_id)
         self.tables.issuances[issuance.id] = issuance
@@ -111,6 +112,7 @@ class _Schedules:
     tables: MemoryTables
 
     def add(self, schedule: Schedule) -> None:
+        refuse_taken(self.tables.schedules, "schedule", schedule.certificate_id)
         if schedule.certificate_id not in self.tables.certificates:
             raise NotFoundError("certificate", schedule.certificate_id)
         self.tables.schedules[schedule.certificate_id] = schedule
@@ -208,6 +210,7 @@ class _Authorities:
     tables: MemoryTables
 
     def add(self, authority: CertificateAuthority) -> None:
+        refuse_taken(self.tables.authorities, "authority", authority.id)
         self._refuse_taken(authority)
         self.tables.authorities[authority.id] = authority
 

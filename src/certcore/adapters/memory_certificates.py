@@ -9,7 +9,7 @@ from typing import Any
 
 from attrs import define, evolve
 
-from certcore.adapters.memory_tables import MemoryTables, row_of, users_of
+from certcore.adapters.memory_tables import MemoryTables, refuse_taken, row_of, users_of
 from certcore.errors import NotFoundError, StaleWriteError
 from certcore.model.certificate import Certificate
 from certcore.model.lifecycle import Status
@@ -29,6 +29,7 @@ class MemoryCertificates:
 
     def add(self, certificate: Certificate) -> None:
         """Store a new certificate."""
+        refuse_taken(self.tables.certificates, "certificate", certificate.id)
         if certificate.authority_id not in (None, *self.tables.authorities):
             raise NotFoundError("authority", certificate.authority_id or "")
         self.tables.certificates[certificate.id] = certificate

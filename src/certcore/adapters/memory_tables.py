@@ -8,7 +8,7 @@ from typing import TypeVar
 from attrs import define, field
 
 from certcore.adapters.memory_timelines import MemoryRecord
-from certcore.errors import NotFoundError
+from certcore.errors import AlreadyExistsError, NotFoundError
 from certcore.model.authority import CertificateAuthority
 from certcore.model.certificate import Certificate, Schedule
 from certcore.model.issuance import Issuance
@@ -16,7 +16,7 @@ from certcore.model.preflight import Preflight
 from certcore.model.secret import SealedSecret, SecretName
 from certcore.ports.storage import Document
 
-__all__ = ["MemoryTables", "row_of", "users_of"]
+__all__ = ["MemoryTables", "refuse_taken", "row_of", "users_of"]
 
 _T = TypeVar("_T")
 
@@ -55,6 +55,16 @@ def users_of(tables: MemoryTables, authority_id: str) -> list[Certificate]:
         for certificate in tables.certificates.values()
         if authority_id in (certificate.authority_id, *certificate.fallbacks)
     ]
+
+
+def refuse_taken(rows: Mapping[str, object], kind: str, key: str) -> None:
+    """Refuse a new row whose key is taken.
+
+    Raises:
+        AlreadyExistsError: There is a row with this key.
+    """
+    if key in rows:
+        raise AlreadyExistsError(kind, key)
 
 
 def row_of(rows: Mapping[str, _T], kind: str, key: str) -> _T:

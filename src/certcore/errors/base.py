@@ -279,7 +279,7 @@ class AmbiguousNameError(CertCoreError):
 
 
 class AlreadyExistsError(CertCoreError):
-    """The name is already taken by another object of the same kind."""
+    """The name or ID is already taken by another object of the same kind."""
 
     code = "already_exists"
     http_status = 409

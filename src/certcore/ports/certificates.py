@@ -22,7 +22,12 @@ class CertificateRepository(Protocol):
     """The certificates."""
 
     def add(self, certificate: Certificate) -> None:
-        """Store a new certificate."""
+        """Store a new certificate.
+
+        Raises:
+            AlreadyExistsError: There is a certificate with this ID.
+            NotFoundError: Its CA profile does not exist.
+        """
         ...
 
     def get(self, certificate_id: str) -> Certificate:
@@ -137,7 +142,12 @@ class IssuanceRepository(Protocol):
     """The issuances of certificates."""
 
     def add(self, issuance: Issuance) -> None:
-        """Store a new issuance."""
+        """Store a new issuance.
+
+        Raises:
+            AlreadyExistsError: There is an issuance with this ID.
+            NotFoundError: Its certificate does not exist.
+        """
         ...
 
     def get(self, issuance_id: str) -> Issuance:

@@ -53,7 +53,12 @@ class ScheduleRepository(Protocol):
     """When each certificate is looked at next, and the leases on them."""
 
     def add(self, schedule: Schedule) -> None:
-        """Store the schedule of a new certificate."""
+        """Store the schedule of a new certificate.
+
+        Raises:
+            AlreadyExistsError: The certificate has a schedule.
+            NotFoundError: The certificate does not exist.
+        """
         ...
 
     def get(self, certificate_id: str) -> Schedule:
@@ -154,7 +159,7 @@ class AuthorityRepository(Protocol):
         """Store a new profile.
 
         Raises:
-            AlreadyExistsError: The name is taken.
+            AlreadyExistsError: The name or the ID is taken.
         """
         ...
 

@@ -13,7 +13,7 @@ from sqlalchemy import bindparam
 from sqlalchemy.exc import IntegrityError
 
 from certcore.adapters.sql import mapping
-from certcore.adapters.sql.exact import only
+from certcore.adapters.sql.exact import only, refused_row
 from certcore.adapters.sql.listing import EPOCH, conditions, holds, read_page, unindexed
 from certcore.adapters.sql.ranges import after_prefix
 from certcore.adapters.sql.schedules import LOCKED
@@ -100,8 +100,9 @@ class SqlCertificates:
         row = {**mapping.certificate_row(certificate), "version": certificate.version}
         try:
             self.connection.execute(certificates.insert(), row)
-        except IntegrityError:
-            raise NotFoundError("authority", certificate.authority_id or "") from None
+        except IntegrityError as error:
+            parent = ("authority", certificate.authority_id)
+            raise refused_row(error, "certificate", certificate.id, parent=parent) from None
         self.connection.execute(names.insert(), mapping.name_rows(certificate))
         if certificate.fallbacks:
             self._add_fallbacks(certificate, set(certificate.fallbacks))
@@ -325,8 +326,9 @@ class SqlIssuances:
         """Store a new issuance."""
         try:
             self.connection.execute(issuances.insert(), mapping.issuance_row(issuance))
-        except IntegrityError:
-            raise NotFoundError("certificate", issuance.certificate_id) from None
+        except IntegrityError as error:
+            parent = ("certificate", issuance.certificate_id)
+            raise refused_row(error, "issuance", issuance.id, parent=parent) from None
 
     def get(self, issuance_id: str) -> Issuance:
         """One issuance."""

@@ -1,12 +1,18 @@
-"""Compare the keys of rows exactly, whatever a database or its collation considers equal."""
+"""Compare the keys of rows exactly, whatever a database or its collation considers equal; and why a row was refused."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
 
-__all__ = ["only"]
+from certcore.errors import AlreadyExistsError, CertCoreError, NotFoundError
+
+__all__ = ["only", "refused_row"]
+
+#: What SQLite, PostgreSQL (SQLSTATE) and MariaDB call a key that another row has.
+_TAKEN: Final = frozenset({"SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT_UNIQUE", "23505", 1062})
 
 
 def only(result: sa.CursorResult[Any], **keys: str) -> sa.Row[Any] | None:
@@ -20,3 +26,19 @@ def only(result: sa.CursorResult[Any], **keys: str) -> sa.Row[Any] | None:
     if row is None or any(getattr(row, column) != value for column, value in keys.items()):
         return None
     return row
+
+
+def refused_row(error: IntegrityError, kind: str, row_id: str, *, parent: tuple[str, str | None]) -> CertCoreError:
+    """The error for a new row that the database refused: its ID is taken, or its parent is missing.
+
+    Args:
+        error: The error of the database.
+        kind: What kind of object the row is.
+        row_id: The ID of the row.
+        parent: Kind and ID of the object that the row belongs to.
+    """
+    cause: Any = error.orig
+    codes = {getattr(cause, "sqlite_errorname", None), getattr(cause, "sqlstate", None), *cause.args[:1]}
+    if _TAKEN.isdisjoint(codes):
+        return NotFoundError(parent[0], parent[1] or "")
+    return AlreadyExistsError(kind, row_id)

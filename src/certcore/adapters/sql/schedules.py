@@ -12,7 +12,7 @@ from sqlalchemy import bindparam
 from sqlalchemy.exc import IntegrityError
 
 from certcore.adapters.sql import mapping
-from certcore.adapters.sql.exact import only
+from certcore.adapters.sql.exact import only, refused_row
 from certcore.adapters.sql.tables import schedules
 from certcore.errors import LeaseLostError, NotFoundError
 from certcore.model.certificate import WITHOUT_LEAF, Schedule
@@ -112,8 +112,9 @@ class SqlSchedules:
         """Store the schedule of a new certificate."""
         try:
             self.connection.execute(schedules.insert(), mapping.schedule_row(schedule))
-        except IntegrityError:
-            raise NotFoundError("certificate", schedule.certificate_id) from None
+        except IntegrityError as error:
+            certificate_id = schedule.certificate_id
+            raise refused_row(error, "schedule", certificate_id, parent=("certificate", certificate_id)) from None
 
     def get(self, certificate_id: str) -> Schedule:
         """The schedule of a certificate."""

@@ -183,6 +183,25 @@ class RowsContract:
                 case _:
                     transaction.schedules.add(Schedule(certificate_id="certificate-1"))
 
+    @pytest.mark.parametrize("kind", ["certificate", "issuance", "schedule"])
+    def test_an_id_that_is_taken_is_refused(self, filled: Storage, kind: str) -> None:
+        """A second certificate, issuance or schedule with an ID replaces nothing, and the error names the ID."""
+        with filled.write() as transaction:
+            transaction.issuances.add(sample_issuance())
+        with pytest.raises(AlreadyExistsError) as refused, filled.write() as transaction:
+            match kind:
+                case "certificate":
+                    transaction.certificates.add(sample_certificate(domain=DnsName("other.example")))
+                case "issuance":
+                    transaction.issuances.add(sample_issuance(9, id="issuance-1"))
+                case _:
+                    transaction.schedules.add(Schedule(certificate_id="certificate-1", due_at=LATER))
+        assert (refused.value.kind, refused.value.name) == (kind, f"{kind}-1".replace("schedule", "certificate"))
+        with filled.read() as transaction:
+            assert transaction.certificates.get("certificate-1") == sample_certificate()
+            assert transaction.issuances.get("issuance-1") == sample_issuance()
+            assert transaction.schedules.get("certificate-1") == Schedule(certificate_id="certificate-1")
+
     def test_finding_by_domain(self, filled: Storage) -> None:
         """All certificates of a primary name are found, the oldest first; aliases and wildcards do not count."""
         with filled.write() as transaction:
@@ -259,12 +278,14 @@ class RowsContract:
             assert [authority.name for authority in transaction.authorities.list()] == ["CA 1", "CA 2"]
 
     def test_profile_names_are_unique(self, storage: Storage) -> None:
-        """A name that is taken is refused, for a new profile and for a renamed one."""
+        """A name or ID that is taken is refused for a new profile, and a name for a renamed one."""
         with storage.write() as transaction:
             transaction.authorities.add(sample_authority(1))
             transaction.authorities.add(sample_authority(2))
         with pytest.raises(AlreadyExistsError), storage.write() as transaction:
             transaction.authorities.add(sample_authority(3, name="CA 1"))
+        with pytest.raises(AlreadyExistsError), storage.write() as transaction:
+            transaction.authorities.add(sample_authority(1, name="CA 3"))
         with pytest.raises(AlreadyExistsError), storage.write() as transaction:
             transaction.authorities.save(sample_authority(2, name="CA 1"))
         with storage.read() as transaction:
