@@ -65,7 +65,7 @@ class OpenStep:
             change(transaction.documents)
 
 
-@frozen(eq=False)
+@define(eq=False)
 class StoredDocuments:
     """The documents of one module; implements `certcore.ports.ca_module.Documents`."""
 
