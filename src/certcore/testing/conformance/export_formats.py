@@ -129,10 +129,6 @@ def _steady(evidence: ExportFormatEvidence) -> None:
     require(first == again, "The same certificate exported twice, with the same moment, has different files.")
 
 
-def _quiet(evidence: ExportFormatEvidence) -> None:
-    evidence.require_quiet()
-
-
 def _checks() -> Iterator[ConformanceCheck]:
     check = check_of(Suite.EXPORT_FORMAT)
     yield check(
@@ -187,7 +183,7 @@ def _checks() -> Iterator[ConformanceCheck]:
         "quiet",
         "make prints nothing.",
         "What is printed ends up in the output of `certcore cert export`.",
-        _quiet,
+        HookEvidence.require_quiet,
         needs=("files",),
     )
 

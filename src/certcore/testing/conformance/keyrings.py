@@ -149,10 +149,6 @@ def _threads(evidence: KeyringEvidence) -> None:
     all_at_once([partial(round_trip, number) for number in range(4)])
 
 
-def _quiet(evidence: KeyringEvidence) -> None:
-    evidence.require_quiet()
-
-
 def _checks() -> Iterator[ConformanceCheck]:
     check = check_of(Suite.KEYRING)
     yield check(
@@ -221,7 +217,7 @@ def _checks() -> Iterator[ConformanceCheck]:
         "quiet",
         "No method prints anything.",
         "What is printed ends up in the output of every command, and breaks its JSON.",
-        _quiet,
+        HookEvidence.require_quiet,
         needs=("round-trip",),
     )
 

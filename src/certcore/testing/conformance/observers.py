@@ -120,10 +120,6 @@ def _threads(evidence: ObserverEvidence) -> None:
     all_at_once([partial(evidence.tell, event) for event in events])
 
 
-def _quiet(evidence: ObserverEvidence) -> None:
-    evidence.require_quiet()
-
-
 def _checks() -> Iterator[ConformanceCheck]:
     check = check_of(Suite.OBSERVER)
     yield check(
@@ -178,7 +174,7 @@ def _checks() -> Iterator[ConformanceCheck]:
         "quiet",
         "certcore_on_event prints nothing.",
         "What is printed ends up in the output of every command, and breaks its JSON.",
-        _quiet,
+        HookEvidence.require_quiet,
         needs=("takes-a-life",),
     )
 

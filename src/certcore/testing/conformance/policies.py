@@ -82,10 +82,6 @@ def _threads(evidence: PolicyEvidence) -> None:
     all_at_once(jobs)
 
 
-def _quiet(evidence: PolicyEvidence) -> None:
-    evidence.require_quiet()
-
-
 def _checks() -> Iterator[ConformanceCheck]:
     check = check_of(Suite.POLICY)
     yield check(
@@ -133,7 +129,7 @@ def _checks() -> Iterator[ConformanceCheck]:
         "quiet",
         "certcore_authorize prints nothing.",
         "What is printed ends up in the output of every command, and breaks its JSON.",
-        _quiet,
+        HookEvidence.require_quiet,
         needs=("answers",),
     )
 

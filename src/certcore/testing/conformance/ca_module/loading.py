@@ -17,6 +17,7 @@ from certcore.messages import Message
 from certcore.ports.plugins import PluginFailure
 from certcore.testing.conformance.ca_module.evidence import ModuleEvidence
 from certcore.testing.conformance.values import (
+    ConformanceCheck,
     NotApplicableError,
     RuleBrokenError,
     Suite,
@@ -74,41 +75,14 @@ def _faults(evidence: ModuleEvidence) -> Iterator[tuple[str, PluginFailure]]:
             yield _CHECKS.get(part.key, "hooks" if part.key.startswith("plugin.load.") else "loads"), failure
 
 
-def _refused_as(name: str, evidence: ModuleEvidence) -> None:
-    for check, failure in _faults(evidence):
-        require(check != name, f"{failure.reason} {failure.advice}".strip())
+def _refusal_check(name: str, rule: str, why: str) -> ConformanceCheck:
+    """A check that fails when something of the plugin was refused for a reason that belongs to it."""
 
+    def test(evidence: ModuleEvidence) -> None:
+        for check, failure in _faults(evidence):
+            require(check != name, f"{failure.reason} {failure.advice}".strip())
 
-def _hooks(evidence: ModuleEvidence) -> None:
-    _refused_as("hooks", evidence)
-
-
-def _module_name(evidence: ModuleEvidence) -> None:
-    _refused_as("module-name", evidence)
-
-
-def _module_title(evidence: ModuleEvidence) -> None:
-    _refused_as("module-title", evidence)
-
-
-def _settings_classes(evidence: ModuleEvidence) -> None:
-    _refused_as("settings-classes", evidence)
-
-
-def _method_signatures(evidence: ModuleEvidence) -> None:
-    _refused_as("method-signatures", evidence)
-
-
-def _plain_methods(evidence: ModuleEvidence) -> None:
-    _refused_as("plain-methods", evidence)
-
-
-def _whole_powers(evidence: ModuleEvidence) -> None:
-    _refused_as("whole-powers", evidence)
-
-
-def _method_names(evidence: ModuleEvidence) -> None:
-    _refused_as("method-names", evidence)
+    return _check(name, rule, why, test)
 
 
 def _loads(evidence: ModuleEvidence) -> None:
@@ -167,70 +141,53 @@ def _import_output(module: str, path: str) -> str:
 
 #: In the order in which they are run.
 LOADING: Final = (
-    _check(
+    _refusal_check(
         "hooks",
         "Every hook has a name and arguments of certcore.hookspecs, the mark @hookimpl, and is a plain function; "
         "certcore_ca_modules returns objects of classes that inherit from CAModule.",
         "certcore never calls a function that it does not recognise, so the plugin would do nothing.",
-        _hooks,
     ),
-    _check(
+    _refusal_check(
         "module-name",
         "The module's name is lower-case letters, digits and underscores, at most 40, beginning with a letter.",
         "The name is stored with every CA profile and typed on the command line.",
-        _module_name,
     ),
-    _check(
+    _refusal_check(
         "module-title",
         "The module has a title of one line.",
         "People choose the CA by its title.",
-        _module_title,
     ),
-    _check(
+    _refusal_check(
         "settings-classes",
         "profile_type and certificate_type are attrs classes whose fields are made with certcore.plugin.form.",
         "The form, the validation and the options of the command are made from these classes.",
-        _settings_classes,
     ),
-    _check(
+    _refusal_check(
         "method-signatures",
         "Every method of CAModule and of the powers takes the arguments that certcore calls it with.",
         "A wrong signature would be seen when the method is first needed: a revocation, after months.",
-        _method_signatures,
     ),
-    _check(
+    _refusal_check(
         "plain-methods",
         "No method is a coroutine function, and only those that return lists are generators.",
         "certcore calls plain functions in threads; a coroutine that nobody awaits does nothing.",
-        _plain_methods,
     ),
-    _check(
+    _refusal_check(
         "whole-powers",
         "A power is there with all of its methods.",
         "Half of a power is ignored: a button that is shown and cannot be pressed, say.",
-        _whole_powers,
     ),
-    _check(
+    _refusal_check(
         "method-names",
         "No method has a name that is nearly that of a method of certcore.",
         "certcore never calls `cleanup`, so what the module holds outside would stay there.",
-        _method_names,
     ),
     _check(
         "loads",
         "The plugin is loaded without a failure, and registers the module.",
         "A plugin that cannot be loaded is left out, and the certificates of its CA profiles are not renewed.",
         _loads,
-        needs=(
-            "hooks",
-            "module-name",
-            "module-title",
-            "settings-classes",
-            "method-signatures",
-            "plain-methods",
-            "whole-powers",
-            "method-names",
-        ),
+        needs=("hooks", *dict.fromkeys(_CHECKS.values())),
     ),
     _check(
         "own-names",
