@@ -151,17 +151,13 @@ def locked_folder(path: Path, owner: Owner, *, patience: float = PATIENCE) -> It
         OSError: It cannot be made or opened.
     """
     whole = Path(os.path.abspath(path))  # noqa: PTH100 - links in the path must be checked, not resolved
-    _walk(whole, owner)
     pause = threading.Event()
     for _ in range(max(1, round(patience / _BETWEEN))):
-        with _opened(os.open(whole, _FLAGS), whole, owner) as folder:
-            try:
-                fcntl.flock(folder.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                pass
-            else:
-                # The directory may have been replaced while we waited for the lock.
-                if os.path.samestat(os.fstat(folder.descriptor), whole.lstat()):
+        _walk(whole, owner)
+        descriptor = _descriptor_of(whole)
+        if descriptor is not None:
+            with _opened(descriptor, whole, owner) as folder:
+                if _lock(folder):
                     yield folder
                     return
         pause.wait(_BETWEEN)
@@ -234,6 +230,23 @@ def inner_folder(around: Folder, name: str, owner: Owner, *, make: bool = False)
             owner.give(descriptor)
             os.fchmod(descriptor, outer.st_mode & 0o755)
         yield folder
+
+
+def _descriptor_of(path: Path) -> int | None:
+    """Open a directory; None if it was moved away since it was looked at."""
+    try:
+        return os.open(path, _FLAGS)
+    except FileNotFoundError:
+        return None
+
+
+def _lock(folder: Folder) -> bool:
+    """Lock an open directory; False if another writer has it, or if it was moved away while we waited for it."""
+    try:
+        fcntl.flock(folder.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return os.path.samestat(os.fstat(folder.descriptor), folder.path.lstat())
+    except (BlockingIOError, FileNotFoundError):
+        return False
 
 
 @contextmanager

@@ -907,19 +907,54 @@ def test_processes_wait_for_each_other(folder, write, order):
     assert served(folder, write.__name__) == {"fullchain.pem": 2, "privkey.pem": 2}
 
 
-def test_a_folder_that_is_put_in_the_place_of_the_locked_one(folder):
-    """Who waited for the lock of a folder that is gone writes to the one that is there now."""
+@pytest.mark.parametrize("moved", ["while it was locked", "once we had the lock"])
+@pytest.mark.parametrize("replaced", [True, False], ids=["another one has its place", "its place is free"])
+@both
+def test_a_folder_that_was_moved_while_a_writer_waited_for_its_lock(folder, write, moved, replaced, monkeypatch):
+    """Who waited for the lock of a folder that is gone writes to the one that is there now, or makes it anew."""
+    write(folder, 1)
+    old = folder.with_name("old")
+    other = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    fcntl.flock(other, fcntl.LOCK_EX)
+    lock, tries = fcntl.flock, []
+
+    def move():
+        folder.rename(old)
+        if replaced:
+            folder.mkdir(mode=0o700)
+
+    def flock(descriptor, operation):
+        tries.append(os.fstat(descriptor).st_ino)
+        try:
+            lock(descriptor, operation)
+        except BlockingIOError:
+            if moved == "while it was locked":
+                move()
+            os.close(other)
+            raise
+        if len(tries) == 2 and moved == "once we had the lock":
+            move()
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    write(folder, 2)
+    assert tries[-1] == folder.stat().st_ino != tries[0] == old.stat().st_ino
+    assert served(old, write.__name__) == {"fullchain.pem": 1, "privkey.pem": 1}
+    assert served(folder, write.__name__) == {"fullchain.pem": 2, "privkey.pem": 2}
+
+
+def test_a_folder_that_is_gone_when_it_is_opened_is_made_again(folder, monkeypatch):
+    """Another program may move the folder away between our look at it and our opening it."""
     plain(folder, 1)
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
-    waiting = threading.Thread(target=plain, args=(folder, 2), daemon=True)
-    waiting.start()
-    waiting.join(0.2)
-    old = folder.rename(folder.with_name("old"))
-    folder.mkdir(mode=0o700)
-    os.close(descriptor)
-    waiting.join(120)
-    assert not waiting.is_alive()
+    old, real, gone = folder.with_name("old"), os.open, []
+
+    def opened(path, *arguments, **named):
+        if path == folder and not gone:
+            gone.append(folder.rename(old))
+        return real(path, *arguments, **named)
+
+    monkeypatch.setattr(os, "open", opened)
+    plain(folder, 2)
+    assert gone == [old]
     assert numbers(old) == {"fullchain.pem": 1, "privkey.pem": 1}
     assert numbers(folder) == {"fullchain.pem": 2, "privkey.pem": 2}
 
