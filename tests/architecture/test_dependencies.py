@@ -7,6 +7,7 @@ import sys
 import tomllib
 from importlib.metadata import packages_distributions
 
+import pytest
 from packaging.version import Version
 
 #: Declared, and not imported by us: SQLAlchemy and Celery load them by the URL that they are given, and dns-lexicon is
@@ -40,14 +41,13 @@ def _imported(sources):
     """The top-level packages that the modules of src import, with one module for each."""
     found = {}
     for module in sources:
-        for node in ast.walk(module.tree):
-            match node:
-                case ast.Import():
-                    names = [item.name for item in node.names]
-                case ast.ImportFrom(level=0, module=str()):
-                    names = [node.module]
-                case _:
-                    continue
+        for node in module.nodes:
+            if isinstance(node, ast.Import):
+                names = [item.name for item in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.level == 0:
+                names = [node.module]
+            else:
+                continue
             found.update((name.partition(".")[0], module.name) for name in names)
     return {
         name: module
@@ -56,21 +56,26 @@ def _imported(sources):
     }
 
 
-def test_every_import_is_declared(sources, root):
+@pytest.fixture(scope="module")
+def distributions():
+    """The installed distributions by the names of their packages: their lists of files are read once."""
+    return packages_distributions()
+
+
+def test_every_import_is_declared(sources, root, distributions):
     """Whoever installs certcore with its extras has every package that src imports, and not by accident."""
-    declared, known = _declared(root), packages_distributions()
+    declared = _declared(root)
     missing = {
         name: module
         for name, module in _imported(sources).items()
-        if not declared & {_name(distribution) for distribution in known.get(name, [name])}
+        if not declared & {_name(distribution) for distribution in distributions.get(name, [name])}
     }
     assert missing == {}
 
 
-def test_every_dependency_is_imported(sources, root):
+def test_every_dependency_is_imported(sources, root, distributions):
     """No package is installed for nothing."""
-    known = packages_distributions()
-    imported = {_name(found) for name in _imported(sources) for found in known.get(name, [name])}
+    imported = {_name(found) for name in _imported(sources) for found in distributions.get(name, [name])}
     assert _declared(root) - imported - _LOADED_BY_OTHERS == set()
 
 

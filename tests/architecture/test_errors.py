@@ -48,7 +48,7 @@ def test_no_error_is_of_no_kind(sources):
     bare = [
         f"{module.name}:{node.lineno}"
         for module in sources
-        for node in ast.walk(module.tree)
+        for node in module.nodes
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "CertCoreError"
     ]
     assert bare == []

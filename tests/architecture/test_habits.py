@@ -106,11 +106,12 @@ def test_tests_use_the_real_thing(tests):
     """No test mocks anything, and none replaces a part of certcore behind its back."""
     found = set()
     for module in tests:
-        found |= {
-            f"{module.name}:{line} {name}"
-            for line, name in module.uses
-            if {"mock", "pytest_mock"} & set(name.split("."))
-        }
+        if "mock" in module.text:
+            found |= {
+                f"{module.name}:{line} {name}"
+                for line, name in module.uses
+                if {"mock", "pytest_mock"} & set(name.split("."))
+            }
         for node in module.nodes:
             if isinstance(node, ast.arg) and node.arg == "mocker":
                 found.add(f"{module.name}:{node.lineno} mocker")
@@ -130,6 +131,7 @@ def test_a_slow_test_says_why(tests):
     assert not [
         f"{module.name}:{node.lineno}"
         for module in tests
+        if "slow" in module.text
         for node in module.nodes
         if isinstance(node, ast.Attribute)
         and node.attr == "slow"
@@ -180,7 +182,7 @@ def test_one_module_knows_how_an_attempt_is_stored(sources):
         if not source.name.startswith("certcore_puq_acme/"):
             continue
         is_inside = source.name.startswith(("certcore_puq_acme/orders/", "certcore_puq_acme/hints/"))
-        for node in ast.walk(source.tree):
+        for node in source.nodes:
             is_raw = isinstance(node, ast.Attribute) and node.attr == "module_state"
             key = None
             if isinstance(node, ast.Subscript):

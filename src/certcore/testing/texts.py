@@ -110,6 +110,8 @@ def sentences_without_key(folder: Path, leave_out: Iterable[str] = ()) -> Iterat
     """
     for place, module, _ in _modules(folder, frozenset(leave_out)):
         for node in ast.walk(module):
+            if not isinstance(node, ast.Call):
+                continue
             match node:
                 case ast.Call(ast.Name(name)) | ast.Call(ast.Attribute(_, name)) if _says_something(name):
                     arguments = [*node.args, *(keyword.value for keyword in node.keywords)]

@@ -184,8 +184,8 @@ def not_getting_on(view: CertificateView) -> list[Hint]:
     if state.since is None or not state.status or view.now - state.since < _LONG:
         return []
     text = (
-        "The CA has answered {status} for the order since {since}. It was asked {count} times, and is asked again by "
-        "itself."
+        "The CA has answered {status} for the order since {since}. It was asked {count} times, and is asked again "
+        "automatically."
     )
     message = _message("stuck.status", text, status=state.status, since=moment_text(state.since), count=state.polls + 1)
     return [Notice(Level.WARNING, message)]
