@@ -1,4 +1,4 @@
-"""What a module's step means for the certificate: pure functions from (certificate, issuance, step) to new values."""
+"""Apply a module's step to the certificate: pure functions from (certificate, issuance, step) to new values."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ __all__ = [
 
 #: How much a failure adds towards `TOO_MUCH`: a CA that is down gets some minutes, a permanent refusal none.
 _WEIGHT: Final = MappingProxyType({Retry.SOON: 1, Retry.SLOW: 2, Retry.NEVER: TOO_MUCH})
-#: A retry time nearer than this is treated as if the CA named none.
+#: A retry time nearer than this is ignored, as if the CA had named no time.
 _NO_WORD: Final = timedelta(seconds=1)
 _A_MINUTE: Final = timedelta(minutes=1)
 _A_DAY: Final = timedelta(days=1, minutes=1)
@@ -72,7 +72,7 @@ class LeasedCertificate:
         """One of the CA profiles.
 
         Raises:
-            NotFoundError: It was deleted, or there never was one.
+            NotFoundError: It was deleted, or never existed.
         """
         for authority in self.authorities:
             if authority.id == authority_id:
@@ -259,7 +259,8 @@ def after_failure(
     kind = EventKind.FAILED if final else EventKind.ATTEMPT_FAILED
     pause = _pause(leased, step, attempts, now=now, roll=roll, final=final)
     if (rests_until := issuance.engine_state.rests_until) is not None:
-        # After an order that led to nothing, what is left of the bound decides; after a refusal, the longer one.
+        # After an order without a leaf, the orders that are left decide how long to wait; after a refusal, the longer
+        # wait.
         pause = rests_until - now if step.ordered else max(pause, rests_until - now)
     if final and status is not Status.ERROR:
         # A permanent failure of a renewal is retried slowly, because the leaf in service will expire.
@@ -280,11 +281,11 @@ def _pause(
     certificate = leased.certificate
     left = timedelta(0) if certificate.not_after is None else certificate.not_after - now
     if final and step.problem.type == LEAF_REJECTED:
-        # New orders did not help: order rarely, and more often towards the end of the leaf.
+        # New orders did not help: order rarely, but more often towards the end of the leaf.
         return min(max(left / 4, _AN_HOUR), _REJECTED_LATEST)
     pause = retry_delay(Retry.SLOW if step.retry is Retry.NEVER else step.retry, attempts, roll)
     if step.retry_at is not None and step.retry_at - now > _NO_WORD:
-        # Repeated short retry times grow as our own pauses do.
+        # Repeated short retry times grow like the engine's own pauses.
         word = bounded(certificate, step.retry_at, WaitingFor.OWNER, now) - now
         pause = max(word, min(retry_delay(Retry.SOON, attempts, roll), _A_MINUTE))
     if certificate.status is Status.ACTIVE:
@@ -330,7 +331,7 @@ def after_trouble(leased: LeasedCertificate, error: BaseException, *, now: datet
 
 
 def _cannot_wait(leased: LeasedCertificate, until: datetime, now: datetime) -> bool:
-    """Whether a fallback, if there is one, is tried instead of waiting for this CA until then."""
+    """Whether to try a fallback, if the certificate has one, instead of waiting for this CA until then."""
     certificate = leased.certificate
     ends = certificate.not_after if certificate.status is Status.ACTIVE else None
     left = timedelta(0) if ends is None else ends - now

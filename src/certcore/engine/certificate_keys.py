@@ -1,7 +1,8 @@
 """The private keys of certificates: found, opened for their owner, and compared with the leaf or the request.
 
-Whoever may write to the database can make a row point anywhere. So a row is not believed: the key has to be one of this
-certificate's issuances, it opens only for the certificate's owner, and its public key has to be that of the leaf.
+A row is not trusted, because anyone with write access to the database can make it point anywhere: the key has to belong
+to one of this certificate's issuances, it opens only for the certificate's owner, and its public key has to be that of
+the leaf.
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ def find_key(transaction: Transaction, certificate: Certificate, issuance: Issua
 
     Args:
         transaction: To read in.
-        certificate: Whose key is asked for.
-        issuance: One of its issuances; its key may be that of an earlier one, which was kept.
+        certificate: The certificate.
+        issuance: One of its issuances; its key may be the kept key of an earlier issuance.
 
     Raises:
         StoredKeyMismatchError: The rows name a key of another certificate.

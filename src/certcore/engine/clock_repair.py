@@ -1,4 +1,4 @@
-"""Repair times that were stored under a wrong clock: stored times that lie in the future are not believed."""
+"""Repair times that were stored under a wrong clock: stored past times that lie in the future are not trusted."""
 
 from __future__ import annotations
 
@@ -62,12 +62,12 @@ class Sweep:
 def repaired(leased: LeasedCertificate, now: datetime) -> LeasedCertificate:
     """The state without moments that were written while a clock was ahead.
 
-    What has happened is dated to now. A failure for good that was found under the wrong clock is taken back: the
-    attempt goes on. While this machine's own clock seems to be behind, because the leaf in service begins in the
-    future, history is left as it is.
+    Past events get the present time. A permanent failure under the wrong clock is undone, and the issuance continues.
+    While this machine's own clock seems to be behind, because the leaf in service begins in the future, nothing is
+    changed.
     """
     leaf = None if leased.active is None else leased.active.leaf
-    # What was imported may be meant for later.
+    # An imported leaf may be meant for later.
     is_ours = leased.active is not None and leased.active.purpose is not Purpose.IMPORT
     is_behind = is_ours and leaf is not None and leaf.not_before > now + CLOCK_TOLERANCE
     was_wrong = is_ahead(leased.schedule.written_at, now) and not is_behind
@@ -86,7 +86,7 @@ def repaired(leased: LeasedCertificate, now: datetime) -> LeasedCertificate:
 def _going_on(leased: LeasedCertificate, now: datetime, *, was_wrong: bool) -> LeasedCertificate:
     """Continue an attempt that failed permanently under the wrong clock, after half an hour.
 
-    Not before: perhaps it is this clock that is behind, and nothing was wrong when the attempt failed.
+    Not earlier: this clock may be the wrong one, and the failure real.
     """
     certificate = leased.certificate
     attempt = next((each for each in leased.issuances if each.id == certificate.issuance_id), None)

@@ -32,11 +32,11 @@ class Task(StrEnum):
     REINSTATE = "reinstate"
     #: Ask the CA module for the next step of the current issuance.
     ADVANCE = "advance"
-    #: Let the module release what a finished issuance still holds outside.
+    #: Let the module remove what a finished issuance still has outside, such as TXT values.
     CLEAN_UP = "clean_up"
     #: Continue with a fallback: the current CA keeps failing for reasons of its own.
     FALL_BACK = "fall_back"
-    #: Renew the names in service: an attempt to change them does not succeed, and the leaf ends soon.
+    #: Renew the names in service: an issuance for changed names does not succeed, and the leaf ends soon.
     SET_CHANGE_ASIDE = "set_change_aside"
     #: Ask the CA for renewal information about the leaf in service.
     ASK_RENEWAL_INFO = "ask_renewal_info"
@@ -58,9 +58,9 @@ class Decision:
 def end_of_change(certificate: Certificate, issuances: Sequence[Issuance]) -> datetime | None:
     """When the names in service are renewed although other names were requested; None without such a change.
 
-    An attempt for other names has until half of the time between the renewal's moment and the leaf's end has passed,
-    and a day at least, or half of what the leaf has left when that is less. Else an alias that nobody proves would let
-    a site expire.
+    An issuance for other names may take half of the time from the renewal's moment to the leaf's end, but at least a
+    day, or half of the leaf's remaining time if that is less. Without this bound, an alias that cannot be validated
+    would let the certificate expire.
 
     Args:
         certificate: The certificate.
@@ -77,7 +77,7 @@ def end_of_change(certificate: Certificate, issuances: Sequence[Issuance]) -> da
     ends, late = active.leaf.not_after, _late_at(certificate, active, active.leaf)
     if attempt is None:
         return late
-    # An attempt for the same names at a fallback does not restart the time.
+    # An issuance for the same names at a fallback does not restart that time.
     attempt_dates = (each.created_at for each in issuances if each.number > active.number and set(each.names) == names)
     began = min(attempt_dates, default=attempt.created_at)
     time = _TIME_FOR_A_CHANGE if ends <= began else min(_TIME_FOR_A_CHANGE, (ends - began) / 2)
@@ -104,15 +104,15 @@ def is_lost_change(certificate: Certificate, issuances: Sequence[Issuance], now:
 def _ask_at(certificate: Certificate, active: Issuance, now: datetime) -> datetime | None:
     """When the CA is asked for renewal information; None: never."""
     if active.authority_id is None and certificate.authority_id is None:
-        return None  # imported, and its CA is not known
+        return None  # an imported leaf whose CA is not known
     if active.renewal_info is not None:
         return active.renewal_info.check_at
-    # An imported leaf may well be of the CA that was chosen for it since.
+    # An imported leaf may come from the CA profile that was chosen for it later.
     return now if active.purpose is Purpose.IMPORT else None
 
 
 def _leaves(certificate: Certificate, attempt: Issuance) -> bool:
-    """Whether an attempt moves to another CA: its CA keeps failing, or was removed from the certificate."""
+    """Whether an issuance moves to another CA: its CA keeps failing, or was removed from the certificate."""
     if attempt.authority_id not in (certificate.authority_id, *certificate.fallbacks):
         return True
     return attempt.authority_failures >= TOO_MUCH and bool(certificate.fallbacks)
@@ -173,7 +173,7 @@ def _beside_leaf(
         if certificate.renews_itself:
             renew_at = renewal_moment(certificate, active, active.leaf)
             if (since := active.engine_state.ahead_since) is not None:
-                # The leaf is not valid yet, or this clock is behind. A clock is usually corrected soon.
+                # The leaf is not valid yet, or this clock is behind, which is usually corrected soon.
                 renew_at = min(renew_at, since + _TIME_FOR_A_CLOCK)
             if retry_at is not None:
                 renew_at = max(renew_at, retry_at)

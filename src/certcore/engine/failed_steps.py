@@ -52,7 +52,7 @@ def put_off(
         return
     except StorageError:
         raise
-    except Exception as second:  # isolation: broken rows must not keep it due for ever
+    except Exception as second:  # isolation: broken rows must not keep it due forever
         _log.error("The problem of that certificate cannot be stored: %s", type(second).__name__)
     try:
         with storage.write() as transaction:

@@ -1,7 +1,7 @@
 """Judge a leaf that the CA has issued: install it, keep it and judge it again, or reject it.
 
-A leaf that was issued was counted by the CA's limits, so it is not thrown away while another moment may find it in
-order; and nothing is ordered again where that cannot help.
+An issued leaf counts towards the CA's limits. So it is kept while it may become valid later, and nothing is ordered
+again where that cannot help.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Verdict:
     chain_pem: str
     #: None when it cannot be read.
     chain: Chain | None
-    #: Why it does not serve, a `LeafFault` or ``unreadable``; empty when it does.
+    #: Why it cannot be installed, a `LeafFault` or ``unreadable``; empty when it can.
     fault: str = ""
     text: str | Message = ""
     advice: str | Message = ""
@@ -103,7 +103,7 @@ def install(
     leased: LeasedCertificate, issuance: Issuance, verdict: Verdict, now: datetime, *, asks_renewal_info: bool
 ) -> LeasedCertificate:
     """Put a valid leaf into service; names that were not requested are noted in the event."""
-    if verdict.chain is None or verdict.judgement is None:  # pragma: no cover - the verdict is another one then
+    if verdict.chain is None or verdict.judgement is None:  # pragma: no cover - an unreadable chain is never installed
         raise ValueError("A chain that cannot be read is not installed.")
     state = issuance.engine_state
     state = evolve(state, kept_chain="", kept_since=None, kept_beside=False, refused_for="", refusals=0)

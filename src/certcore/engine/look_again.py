@@ -35,8 +35,8 @@ _LEAST: Final = timedelta(minutes=1)
 _STEPS: Final = 40
 _STEPS_PER_NAME: Final = 8
 _STEP_EVERY: Final = timedelta(minutes=1)
-#: For so long after the wait began its owner is at work, and a look counts as a fifth of a step: nothing is asked of a
-#: CA, and the owner is to see within 20 seconds what a repair has done.
+#: For this time after the wait began, the owner is assumed to be setting records, and a look counts as a fifth of a
+#: step: no CA is asked, and the owner should see the effect of a change within 20 seconds.
 _OWNER_AT_WORK: Final = timedelta(hours=1)
 _LOOK_FOR_OWNER: Final = 0.2
 #: After this time and this number of looks, the attempt counts as stalled.
@@ -65,7 +65,7 @@ def bounded(certificate: Certificate, until: datetime, kind: WaitingFor, now: da
 
 
 def looked(issuance: Issuance, kind: WaitingFor, now: datetime) -> Issuance:
-    """Count a step that waits: the number of looks, and the steps that may still follow immediately."""
+    """Count a step that ended in a wait: the number of looks, and the steps that may still follow immediately."""
     state = issuance.engine_state
     is_same = state.waiting_for == kind and state.waiting_since is not None
     most = float(_STEPS + _STEPS_PER_NAME * len(issuance.names))

@@ -38,7 +38,7 @@ __all__ = [
     "setting_secret_name",
 ]
 
-#: How many certificates a page has that a module asks for.
+#: How many certificates are on a page that a module asks for.
 _WAITING_PAGE: Final = 100
 
 
@@ -103,7 +103,7 @@ class Contexts:
         object.__setattr__(self, "_lock", threading.Lock())
 
     def documents(self, module: CAModule[Any, Any], step: OpenStep | None = None) -> Documents:
-        """The module's own store; for a step, what is written is refused once the step's lease is lost."""
+        """The module's own store; in a step, writes are refused once the step's lease is lost."""
         return StoredDocuments(self.storage, self.vault, module.name, step)
 
     def open_secrets(self, authority: CertificateAuthority) -> dict[str, Secret]:
@@ -126,7 +126,7 @@ class Contexts:
 
         Raises:
             UnknownModuleError: The module is not loaded.
-            InvalidInputError: What is stored is no longer a valid profile of this module.
+            InvalidInputError: The stored settings are no longer valid for this module.
             PluginError: The module's class failed.
         """
         with self._lock:
@@ -160,13 +160,13 @@ class Contexts:
         )
 
     def holds_from_start(self, authority_id: str | None, authorities: Iterable[CertificateAuthority]) -> bool:
-        """Whether issuances of a CA profile hold something outside from their first step on.
+        """Whether issuances of a CA profile have something outside from their first step on.
 
-        False where the profile is gone or its module is not loaded: the first step says so then.
+        False if the profile was deleted or its module is not loaded: the first step then reports that.
 
         Args:
             authority_id: The CA profile.
-            authorities: The CA profiles that are known, this one among them.
+            authorities: The known CA profiles, this one among them.
         """
         modules = (self.plugins.modules.get(each.module) for each in authorities if each.id == authority_id)
         return any(module is not None and module.needs_clean_up for module in modules)
@@ -175,7 +175,7 @@ class Contexts:
         """A page of the certificates of a CA profile that wait for an administrator.
 
         Raises:
-            InvalidInputError: The cursor is not one of such a page.
+            InvalidInputError: The cursor does not come from such a page.
         """
         only = CertificateFilter(authority_id=authority_id, attempt=Attempt.ADMINISTRATOR)
         position = None if after is None else Position.parse(after, SortKey.DOMAIN, descending=False)
@@ -190,7 +190,7 @@ class Contexts:
         """The certificate's module settings; settings of another module are ignored.
 
         Raises:
-            InvalidInputError: They are not valid (any more).
+            InvalidInputError: They are invalid, or no longer valid.
         """
         data = certificate.module_data
         if authority.id != certificate.authority_id:  # a fallback; it may be of another module

@@ -1,4 +1,4 @@
-"""A module's own small store, on top of the storage and the vault, and what one step does with it."""
+"""A module's own small store, on top of the storage and the vault, and the reads and writes of one step in it."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _NOTHING: Final[Mapping[str, Any]] = {}
 class OpenStep:
     """One step of a certificate that runs: its lease, the documents it has read, and the changes it will store."""
 
-    #: The step writes under this lease only. A process that was paused until another one took over changes nothing.
+    #: The step writes only under this lease: a process that was paused until another one took over changes nothing.
     lease: Schedule
     #: Counts an order that the module announces; None while no module may place one.
     order_count: OrderCount | None = field(default=None, init=False)
     #: Whether the step may be taken again from the state before it, see `certcore.ports.ca_module.Waiting.repeatable`.
     is_repeatable: bool = field(default=False, init=False)
-    #: The documents as this step has read them, by namespace and key; None for one that is not there.
+    #: The documents as this step has read them, by namespace and key; None for a missing document.
     _read: dict[tuple[str, str], Document | None] = field(factory=dict, init=False, repr=False)
     _changes: list[Callable[[DocumentRepository], object]] = field(factory=list, init=False, repr=False)
 
@@ -72,7 +72,7 @@ class StoredDocuments:
     storage: Storage
     vault: Vault
     namespace: str
-    #: The step that this is for; None outside of a step.
+    #: The step that uses these documents; None outside of a step.
     step: OpenStep | None = None
 
     @property
@@ -85,7 +85,7 @@ class StoredDocuments:
         return self.get_many((key,)).get(key)
 
     def get_many(self, keys: Collection[str]) -> Mapping[str, Document]:
-        """Those of the named documents that are there."""
+        """The named documents that exist."""
         known = {} if self.step is None else self.step.known(self.namespace, keys)
         missing = [key for key in keys if key not in known]
         if missing:
@@ -98,7 +98,7 @@ class StoredDocuments:
         return {key: document for key, document in known.items() if document is not None}
 
     def change_mark(self) -> object | None:
-        """What is another value after each commit; None where the store cannot tell at once."""
+        """A value that differs after each commit; None where the store cannot tell without a query."""
         return self.storage.change_mark()
 
     def refresh(self) -> None:
@@ -190,7 +190,7 @@ class StoredDocuments:
                     for key in sorted(values)  # in one order, so that two writers never wait for each other
                 }
                 announced_at = None if count is None else count.store(transaction)
-                more(transaction.documents)  # at the end, as it may change what all writers change
+                more(transaction.documents)  # at the end, because all writers may change the same document here
         except StaleWriteError:
             if self.step is not None:
                 self.step.forget(self.namespace, values.keys())

@@ -1,4 +1,4 @@
-"""Beginning an issuance: a key, a certificate signing request, and the row that remembers both."""
+"""Begin an issuance: a key, a certificate signing request, and the row for both."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ def new_issuance(  # noqa: PLR0913 - the parts of one row
         certificate: Names, subject and key type are taken from it.
         number: The issuance's number, from 1.
         purpose: Why it begins.
-        environment: For its id and the time.
+        environment: Clock and ID generator.
         vault: Seals the new key, or opens the kept one.
-        keep_key: The key to use again, when the renewal policy keeps keys. An imported one may be of a kind that is not
-            made here, and that CAs refuse: a new one is made then.
-        any_kind: Keep it all the same.
-        authority_id: The CA profile that it goes to; that of the certificate when None.
-        like: The issuance whose names and kind of key are asked for again, and whose CSR is used again when its key
-            never was here; None for what the certificate says now.
+        keep_key: The key to use again, when the renewal policy keeps keys. An imported key may be of a type that
+            certcore does not make and CAs refuse; then a new key is made.
+        any_kind: Keep a key of any type.
+        authority_id: The CA profile that issues; None: that of the certificate.
+        like: The issuance whose names and key type are requested again, and whose CSR is reused if its key was never
+            stored here; None: the names and key type of the certificate.
         needs_clean_up: Whether the CA module may hold something outside from the first step on, see
             `Contexts.holds_from_start`.
 
@@ -93,6 +93,6 @@ def new_issuance(  # noqa: PLR0913 - the parts of one row
 
 
 def _kept(kept: SealedKey, key_type: KeyType | None, vault: Vault) -> PrivateKey | None:
-    """The key, if it is as we would make it, of the kind that is asked for, or any when None is."""
+    """The key, if certcore makes keys like it and it is of the requested type; None as the type permits any."""
     key = load_private_key(open_key(kept, vault).reveal(), trusted=True)
     return key if key_type is None or (key_type_of(key) is key_type and is_usual(key)) else None

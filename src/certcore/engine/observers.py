@@ -1,4 +1,4 @@
-"""Which observers there are, in whatever process: so that a process keeps the events that another one's wait for."""
+"""The observers of all processes, so that a process keeps the events that observers of another process have not had."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from certcore.ports.storage import Storage
 
 __all__ = ["FORGOTTEN_AFTER", "is_gone", "keep_up_to_date", "observer_changes"]
 
-#: How exactly it is written down when an observer was here.
+#: The precision of the stored time at which an observer was last present.
 _EXACT: Final = timedelta(hours=1)
-#: What no process has had for so long is missed. One that comes once a day is not.
+#: An observer that no process has had for this long is marked as missed. One that runs once a day is not.
 _MISSED_AFTER: Final = timedelta(days=1)
-#: What no process has had for so long was taken away: nothing is kept for it any more.
+#: An observer that no process has had for this long was removed: its events are no longer kept.
 FORGOTTEN_AFTER: Final = timedelta(days=7)
-#: How many cursors of one that is gone are deleted at a time.
+#: How many cursors of a removed observer are deleted at a time.
 _CURSORS: Final = 1000
 
 
 def keep_up_to_date(storage: Storage, here: Collection[str], now: datetime) -> None:
-    """Write down that these observers are here, and forget those that no process has had for a week.
+    """Record that these observers are present, and forget those that no process has had for a week.
 
     Args:
         storage: The store that the processes share.
@@ -40,7 +40,7 @@ def keep_up_to_date(storage: Storage, here: Collection[str], now: datetime) -> N
     if not observer_changes(stored, here, now) and not any(is_gone(observer, now) for observer in stored):
         return
     with storage.write() as transaction:
-        # Again: another process may have seen one meanwhile that this one was about to forget.
+        # Read again: another process may have recorded an observer meanwhile that this one was about to forget.
         stored = transaction.deliveries.known_observers(lock=True)
         for observer in observer_changes(stored, here, now):
             transaction.deliveries.save_observer(observer)
@@ -50,20 +50,21 @@ def keep_up_to_date(storage: Storage, here: Collection[str], now: datetime) -> N
 
 
 def observer_changes(stored: Iterable[KnownObserver], here: Collection[str], now: datetime) -> Sequence[KnownObserver]:
-    """What is to be written down of the observers now.
+    """The record of the observers to store now.
 
-    One that is not here is missed first, and gone only when it was missed for days. A process whose clock is weeks
-    ahead misses all observers of the others at once; they say within the hour that they are there, and it forgets none.
+    An absent observer is first marked as missed, and removed only after it was missed for days. A process whose clock
+    is weeks ahead marks all observers of the others as missed at once; they report within the hour, and none is
+    removed.
 
     Args:
-        stored: All that are known.
+        stored: All known observers.
         here: The observers of this process.
         now: The present moment.
     """
     known = {observer.name: observer for observer in stored}
     changed = [KnownObserver(name=name, seen_at=now) for name in here if name not in known]
     for observer in known.values():
-        # What was written while a clock was ahead happened at most now.
+        # A time that was stored by a clock that was ahead counts as now.
         seen_at = not_ahead(observer.seen_at, now) or now
         after = evolve(observer, seen_at=seen_at, missed_since=not_ahead(observer.missed_since, now))
         if observer.name in here:
@@ -77,6 +78,6 @@ def observer_changes(stored: Iterable[KnownObserver], here: Collection[str], now
 
 
 def is_gone(observer: KnownObserver, now: datetime) -> bool:
-    """Whether no process has had it for so long that nothing is kept for it any more."""
+    """Whether no process has had it for so long that its events are no longer kept."""
     missed_since = observer.missed_since
     return missed_since is not None and now - missed_since >= FORGOTTEN_AFTER - _MISSED_AFTER

@@ -1,4 +1,4 @@
-"""The engine's own bound on the orders of a certificate: counted here, whatever the CA or its module says."""
+"""The engine's own bound on the orders of a certificate, independent of the CA and its module."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ __all__ = ["ORDER_LIMIT", "OrderCount", "counted", "hold_back", "limit_for", "re
 
 #: The type of the problem of a certificate that has ordered too often.
 ORDER_LIMIT: Final = "urn:certcore:order-limit"
-#: The next look, at most: a user may have done something.
+#: The longest time to the next look: a user may have changed something.
 _LONGEST: Final = timedelta(days=1)
 
 
@@ -39,7 +39,7 @@ _LONGEST: Final = timedelta(days=1)
 class OrderCount:
     """Counts the order that a step is about to place, in the transaction in which the module keeps its own count.
 
-    It is on disk before the CA hears of the order, so that a crash in between loses no count.
+    It is on disk before the order is sent, so that a crash in between loses no count.
     """
 
     issuance: Issuance
@@ -56,7 +56,7 @@ class OrderCount:
 
 
 def rests_until(issuance: Issuance, now: datetime) -> datetime | None:
-    """Until when no step is taken because an order has led to nothing; None when one may be taken."""
+    """Until when no step is taken because an order brought no leaf; None if a step may be taken."""
     state = issuance.engine_state
     return state.rests_until if state.rests_until and state.rests_until > now and not state.by_user else None
 
@@ -70,7 +70,7 @@ def counted(
     left: int,
     now: datetime,
 ) -> tuple[Issuance, StepResult]:
-    """The issuance with the order that a step placed, or may have placed, and with what the CA refused.
+    """The issuance with the order that a step placed or may have placed, and with a refusal of the CA.
 
     Args:
         leased: The state before the step.
@@ -86,7 +86,7 @@ def counted(
     state = evolve(issuance.engine_state, rests_until=None)
     is_new = issuance.module_state is None or not state.orders
     at_work = isinstance(step, Issued) or (isinstance(step, Waiting) and step.waiting_for is WaitingFor.AUTHORITY)
-    # Of an order that was announced and not taken back, nobody knows whether it was placed.
+    # It is unknown whether an order that was announced and not withdrawn was placed.
     placed = step.ordered if step.ordered is not None else announced_at is not None or (is_new and at_work)
     refused = 0 if isinstance(step, Issued) else step.orders_refused
     if placed:
@@ -100,7 +100,7 @@ def counted(
 
 
 def _rest(leased: LeasedCertificate, issuance: Issuance, step: Failed, now: datetime, *, placed: bool) -> timedelta:
-    """How long nothing more is ordered: as the CA wishes within bounds, and as the bound on orders needs."""
+    """How long nothing is ordered: as the CA asks, within bounds, and at least as the bound on orders needs."""
     pause = (pause_after_order if placed else pause_after_refusal)(leased.issuances, issuance, now)
     wish = now if step.retry_at is None else bounded(leased.certificate, step.retry_at, WaitingFor.OWNER, now)
     return max(pause, wish - now)
@@ -114,9 +114,10 @@ def limit_for(leased: LeasedCertificate, issuance: Issuance, now: datetime) -> O
 def hold_back(
     leased: LeasedCertificate, issuance: Issuance, limit: OrderLimit, now: datetime
 ) -> LeasedCertificate | None:
-    """The state of an issuance that has to wait because the certificate has ordered too often; None: it may go on.
+    """The state of an issuance that has to wait because the certificate has ordered too often; None if it may continue.
 
-    An issuance is not begun while nothing is left. One whose module has ordered without asking is not advanced either.
+    No issuance begins while no order is left. An issuance whose module ordered without announcing it does not continue
+    either.
     """
     begun = issuance.module_state is not None
     if limit.next_at is None or (begun and not issuance.engine_state.unasked):

@@ -1,4 +1,4 @@
-"""Handing committed events to the observers: at least once, in order per certificate, from any process."""
+"""Deliver committed events to the observers: at least once, in order per certificate, from any process."""
 
 from __future__ import annotations
 
@@ -30,22 +30,23 @@ _BATCH: Final = 20
 _EVENTS: Final = 200
 #: The most failing deliveries that are reported.
 _MOST_FAILING: Final = 10_000
-#: How often a process says that its observers are there.
+#: How often a process records that its observers are present.
 _KNOWN_FOR: Final = timedelta(minutes=30)
-#: When the lease was looked at longer ago than this, it is looked at before the next event.
+#: A lease that was checked longer ago than this is checked before the next event.
 _STILL_MINE: Final = LEASE / 6
 
 
 @frozen(kw_only=True, eq=False)
 class Outbox:
-    """Delivers events from the store to ``certcore_on_event``; how far it got is in the store as well.
+    """Delivers events from the store to ``certcore_on_event``; the store also has the progress of each delivery.
 
     Each observer has a cursor per certificate. Any number of processes may deliver: each claims the cursors of the
-    observers that it has, under a lease. An observer can get an event twice (after a crash, or when it failed), never
-    before it was committed, and never the next one of a certificate before it took this one. One that raises is tried
-    again after 5 seconds to an hour; its other certificates, and the other observers, do not wait for it.
+    observers that it has, under a lease. An observer can get an event twice (after a crash, or after it failed), never
+    before it was committed, and never the next event of a certificate before it has accepted this one. A failed
+    delivery is retried after 5 seconds to an hour; other certificates and other observers do not wait for it.
 
-    The processes may have different observers: whoever finds new events offers them to all that are known. Events are
+    The processes may have different observers: the process that finds new events makes deliveries for all known
+    observers. Events are
     kept for an observer until no process has had it for a week.
     """
 
@@ -53,13 +54,13 @@ class Outbox:
     plugins: Plugins
     environment: Environment
     leases: LeaseKeeper
-    #: What observers are given to look at certificates, and to take their files out.
+    #: Passed to observers, to read certificates and to export their files.
     certificates: CertificateSource
-    #: When the observers of this process were last written down, by one key.
+    #: When the observers of this process were last recorded; it has one key.
     _told: dict[str, datetime] = field(factory=dict, init=False, repr=False)
 
     def failing(self) -> Mapping[str, Mapping[str, str]]:
-        """Why which observers of this process did not take an event, by certificate; of very many, not all.
+        """Why observers of this process did not accept an event, by certificate; limited to the worst deliveries.
 
         Raises:
             StorageError: The store cannot be used now.
@@ -74,16 +75,17 @@ class Outbox:
         }
 
     def deliver(self) -> int:
-        """Deliver what is due now; returns of how many certificates.
+        """Deliver due events; returns for how many certificates.
 
-        Returns at once when no plugin observes. Takes as long as the observers do; the engine does not wait for it.
+        Returns at once when no plugin observes. The call lasts as long as the observers take; the engine does not wait
+        for it.
 
         Raises:
             StorageError: The store cannot be used now.
         """
         if not self.plugins.observers:
             return 0
-        # Each is looked at once: one that is due again later has to wait for the next call.
+        # Each delivery is tried once: a retry waits for the next call.
         since = self.environment.now()
         self._say_who_is_here(since)
         looked_at: set[str] = set()
@@ -105,14 +107,14 @@ class Outbox:
             return transaction.deliveries.is_due(observers=self.plugins.observers, now=now)
 
     def _say_who_is_here(self, now: datetime) -> None:
-        """Tell the other processes that the observers of this one are here; also when there is no work."""
+        """Record for the other processes that the observers of this one are present; also when there is no work."""
         last = self._told.get(self.leases.owner)
         if last is None or not timedelta(0) <= now - last < _KNOWN_FOR:
             keep_up_to_date(self.storage, self.plugins.observers, now)
             self._told[self.leases.owner] = now
 
     def _claim(self, due_before: datetime) -> tuple[int, Sequence[DeliveryCursor]]:
-        """Offer new events to all observers, and lease what is due to those of this process; how many were offered."""
+        """Make deliveries of new events for all observers, and lease the due ones; returns how many were made."""
         now = self.environment.now()
         here = self.plugins.observers
         with self.storage.write() as transaction:
@@ -146,17 +148,17 @@ class Outbox:
                         transaction.deliveries.settle(cursor)
                     except LeaseLostError:
                         _log_lost(cursor)
-        except StorageBusyError as error:  # the other certificates do not wait for whoever has locked this one
+        except StorageBusyError as error:  # other certificates do not wait for the lock on this one
             _log.warning("The events of certificate %s are told later: %s", certificate_id, error)
 
     def _tell(self, cursor: DeliveryCursor, events: Sequence[Event]) -> DeliveryCursor | None:
-        """Give an observer what it has not had.
+        """Deliver the outstanding events to an observer.
 
         Returns:
-            The cursor as it is to be stored; None when another process tells this observer already.
+            The cursor to store; None when another process is already delivering to this observer.
         """
         delivered, reason = cursor.delivered, ""
-        # The lease began with the claim; others of the batch may have taken long.
+        # The lease began with the claim; earlier deliveries of the batch may have taken long.
         checked = self.environment.now() if cursor.lease_until is None else cursor.lease_until - LEASE
         for event in events:
             if event.number > cursor.length:
@@ -183,10 +185,10 @@ class Outbox:
         return evolve(cursor, delivered=delivered, attempts=0, failing_since=None, reason="", due_at=now)
 
     def _renew(self, cursor: DeliveryCursor) -> None:
-        """After a pause: does another process tell the observer already? Then this one must not tell it older news.
+        """After a pause, check that no other process has taken the delivery over: it has sent newer events.
 
         Raises:
-            LeaseLostError: It does.
+            LeaseLostError: Another process has taken it over.
         """
         lease_until = self.environment.now() + LEASE
         with self.storage.write() as transaction:

@@ -26,11 +26,11 @@ _PLANNED: Final = 500
 
 @frozen(kw_only=True)
 class PreflightPace:
-    """Does the checks that are due, one after the other."""
+    """Runs the due checks one after the other."""
 
     preflights: Preflights
     outage: Outage
-    #: Seconds to the first look for what is due, and between two looks when nothing is.
+    #: Seconds to the first search for due checks, and between two searches while none is due.
     interval: float = 30.0
 
     def run(self, ending: threading.Event, has_room: Callable[[], bool]) -> None:
@@ -38,7 +38,7 @@ class PreflightPace:
 
         Args:
             ending: Set when the worker stops.
-            has_room: Whether the engine has time to spare; while it has not, nothing is checked.
+            has_room: Whether the engine is idle enough; otherwise nothing is checked.
         """
         plan_at = time.monotonic()
         pause = self.interval
@@ -48,7 +48,7 @@ class PreflightPace:
                 continue
             try:
                 if time.monotonic() >= plan_at:
-                    # When as many were planned as may be at once, there may be more.
+                    # A full batch means that there may be more.
                     is_all = self.preflights.plan(_PLANNED) < _PLANNED
                     plan_at = time.monotonic() + (_PLAN_EVERY if is_all else 0.0)
                 if not self.preflights.run_due(1):
@@ -57,5 +57,5 @@ class PreflightPace:
                 _log.warning("Preflights are done later: %s", error)
             except StorageError as error:
                 self.outage.failed(error)
-            except BaseException:  # boundary: the thread must outlive whatever the store or a plugin throws at it
+            except BaseException:  # boundary: the thread must survive every exception of the store or a plugin
                 _log.exception("The preflights go on after an unexpected error")

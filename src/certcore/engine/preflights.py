@@ -1,8 +1,8 @@
-"""Check certificates in service regularly as if they were renewed now, and tell what is in the way.
+"""Check certificates in service regularly as if they were renewed now, and report obstacles.
 
-A check holds no lease: it reads, looks, and stores what it found if the certificate is still as it was read. So it
-delays no step, and a step that comes in between makes it void. Among processes, the one that moves a check's due time
-first does it; when that process dies, another one repeats the check a quarter of an hour later.
+A check holds no lease: it reads, checks, and stores its result if the certificate has not changed meanwhile. So it
+delays no step, and a step in between voids it. The process that first moves a check's due time runs it; if that process
+dies, another one repeats the check a quarter of an hour later.
 """
 
 from __future__ import annotations
@@ -40,18 +40,18 @@ _RECENT: Final = timedelta(days=8)
 #: The next check of a certificate that changed while it was checked, or whose renewal was under way.
 _SOON: Final = timedelta(hours=1)
 _UNDER_WAY: Final = timedelta(days=1)
-#: How many obstacles are kept of those that the CA module has found, and of each target.
+#: The most obstacles that are kept of the CA module, and of each target.
 _MOST_OF_MODULE: Final = 20
 _MOST_OF_TARGET: Final = 5
-#: How many obstacles an event tells of.
+#: How many obstacles an event lists.
 _MOST_TOLD: Final = 5
-#: The type of the problem that an event tells of.
+#: The problem type of the event.
 _NOT_READY: Final = "urn:certcore:renewal-not-ready"
 
 
 @frozen(kw_only=True)
 class _Checked:
-    """A certificate as it is read for a check."""
+    """A certificate as read for a check."""
 
     certificate: Certificate
     issuances: tuple[Issuance, ...]
@@ -74,7 +74,7 @@ class _Checked:
         return self.current is not None and self.current.outcome is None
 
     def is_like(self, other: _Checked) -> bool:
-        """Whether what was checked is the same."""
+        """Whether the checked leaf, names and settings are the same."""
         ours, theirs = self.certificate, other.certificate
         return (
             (ours.version, ours.status) == (theirs.version, theirs.status)
@@ -88,7 +88,7 @@ class Preflights:
     """The regular checks of one store; thread-safe, and any number of processes may do them."""
 
     contexts: Contexts
-    #: What plugins with targets are given to look at certificates.
+    #: Passed to plugins with targets, to read certificates.
     certificates: CertificateSource
 
     @property
@@ -96,7 +96,7 @@ class Preflights:
         return self.contexts.storage
 
     def plan(self, limit: int) -> int:
-        """Plan the first check of certificates in service that have none; returns of how many.
+        """Plan the first check of certificates in service without one; returns how many were planned.
 
         Raises:
             StorageError: The store cannot be used now.
@@ -113,7 +113,7 @@ class Preflights:
         return len(ids)
 
     def run_due(self, limit: int) -> int:
-        """Check what is due, the longest overdue first; returns how many certificates were checked.
+        """Run the due checks, the longest overdue first; returns how many certificates were checked.
 
         Raises:
             StorageError: The store cannot be used now.
@@ -124,10 +124,10 @@ class Preflights:
         return sum(self._run(preflight, now) for preflight in due)
 
     def _run(self, preflight: Preflight, now: datetime) -> bool:
-        """Check what is due; whether this process did it."""
+        """Run a due check; returns whether this process ran it."""
         try:
             with self._storage.write() as transaction:
-                # Until then no other process takes it.
+                # Until then no other process runs it.
                 transaction.preflights.save(evolve(preflight, due_at=now + CLAIM))
             self.check(preflight.certificate_id)
         except (NotFoundError, StaleWriteError):
@@ -140,16 +140,16 @@ class Preflights:
         return True
 
     def check(self, certificate_id: str, *, actor: str = "", is_asked: bool = False) -> Preflight:
-        """Check one certificate, whether it is due or not, and store what was found.
+        """Check one certificate, whether it is due or not, and store the result.
 
         Args:
             certificate_id: The certificate.
             actor: Who asks; empty for the regular check.
-            is_asked: Whether somebody wants to know now: then it does not count that the CA profile has the regular
-                checks switched off.
+            is_asked: Whether a user asked for it; then it runs even if the CA profile has the regular checks switched
+                off.
 
         Returns:
-            What was found. It is stored, and told, if the certificate is checked regularly; its ``readiness`` is None
+            The result. It is stored and reported if the certificate is checked regularly; its ``readiness`` is None
             where there is nothing to check: no leaf, no CA profile, or an issuance that is under way.
 
         Raises:
@@ -169,7 +169,7 @@ class Preflights:
             if not is_wanted:
                 return transaction.preflights.save(self._passed_over(before, now))
             if not stored.is_like(before):
-                # What was found is about another leaf, other names or other settings.
+                # The result is about another leaf, other names or other settings.
                 return transaction.preflights.save(evolve(before.preflight, due_at=now + _SOON))
             after, lasting = checked(before.preflight, readiness, now)
             due_at = next_preflight(stored.certificate, stored.active, after, now)
@@ -179,10 +179,10 @@ class Preflights:
         return saved
 
     def _passed_over(self, read: _Checked, now: datetime) -> Preflight:
-        """The preflight of a certificate that is not checked now."""
+        """The preflight of a certificate that cannot be checked now."""
         preflight, certificate = read.preflight, read.certificate
         if read.is_under_way:
-            return evolve(preflight, due_at=now + _UNDER_WAY)  # the renewal itself tells what keeps it
+            return evolve(preflight, due_at=now + _UNDER_WAY)  # the renewal reports its own problem
         after = evolve(preflight, checked_at=now, readiness=None, told="")
         return evolve(after, due_at=next_preflight(certificate, read.active, after, now))
 
@@ -205,7 +205,7 @@ class Preflights:
         return evolve(read, preflight=evolve(read.preflight, due_at=due_at))
 
     def _look(self, read: _Checked, now: datetime, *, is_asked: bool) -> Readiness | None:
-        """What is in the way of a renewal; None where there is nothing to check, or the CA profile does not want it."""
+        """The obstacles of a renewal; None where there is nothing to check, or the CA profile wants no checks."""
         authority, active = read.authority, read.active
         if authority is None or active is None or active.leaf is None or read.is_under_way:
             return None
@@ -218,7 +218,7 @@ class Preflights:
     def _by_module(
         self, read: _Checked, authority: CertificateAuthority, active: Issuance, limit: OrderLimit, *, is_asked: bool
     ) -> tuple[Obstacle, ...] | None:
-        """What the CA module finds; None where its profile has the regular checks switched off."""
+        """The findings of the CA module; None where its profile has the regular checks switched off."""
         certificate, name = read.certificate, authority.module
         domain = certificate.domain.ascii
         try:
@@ -242,7 +242,7 @@ class Preflights:
         return tuple(evolve(obstacle, target="", since=None) for obstacle in obstacles)
 
     def _by_targets(self, read: _Checked, now: datetime) -> Iterator[Obstacle]:
-        """What plugins find about their targets; what those of other processes have found before stays."""
+        """The findings of plugins about their targets; those of plugins in other processes stay."""
         findings = self.contexts.plugins.check_targets(read.certificate.id, self.certificates)
         for target, found_there in findings.items():
             for finding in found_there[:_MOST_OF_TARGET]:
@@ -317,7 +317,7 @@ def _unusable(domain: str, authority: CertificateAuthority, error: CertCoreError
 
 
 def _event(certificate: Certificate, lasting: Iterable[Obstacle], now: datetime, actor: str) -> Event:
-    """What is told: the obstacles, without what targets tell of the server; or that nothing is in the way any more."""
+    """The problem for the event: the obstacles, without what targets say about the server; or that none is left."""
     shown = [obstacle.without_details() for obstacle in lasting]
     obstacles = [
         {

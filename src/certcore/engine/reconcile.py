@@ -1,8 +1,8 @@
 """`Engine`: look at one certificate, take at most one step, and compute when to look again.
 
-Level-triggered: nothing here relies on having seen an event. A crash, a restart, a double call or a user's action in
-between is survived by looking again. Every step's outcome is written in one transaction, under a lease whose token
-the database checks, so that the result of a worker that was overtaken is refused.
+Level-triggered: nothing here relies on having seen an event. After a crash, a restart, a double call or a user's action
+in between, the next look starts from the stored state. Every step's outcome is written in one transaction, under a
+lease whose token the database checks, so that the result of a worker that was overtaken is refused.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ class Engine:
     def reconcile(self, certificate_id: str) -> Reconciled:
         """Look at one certificate and take at most one step.
 
-        Harmless at any time: before the certificate is due, or while somebody else works on it, nothing happens.
+        Safe to call at any time: nothing happens before the certificate is due, or while another process works on it.
         """
         now = self.environment.now()
         try:
@@ -147,8 +147,8 @@ class Engine:
     def give_up(self, claimed: LeasedCertificate | Schedule, error: BaseException) -> None:
         """Release a certificate whose step raised; if that fails, the lease expires.
 
-        It is due again at once when the store or an interrupt was the reason, and later and later (see
-        `certcore.engine.failed_steps.put_off`) when it is its own trouble.
+        It is due again at once after a failure of the store or an interrupt; after an error of its own, the pauses grow
+        (see `certcore.engine.failed_steps.put_off`).
 
         Args:
             claimed: From `load`; or from `claim_due`, when it could not be loaded.
@@ -215,7 +215,7 @@ class Engine:
             The new state; its schedule has a lease_owner exactly when the lease was kept.
 
         Raises:
-            LeaseLostError: Somebody else took over; nothing was written.
+            LeaseLostError: Another process took over; nothing was written.
             NotFoundError: The certificate was deleted.
         """
         stored = leased.stored or evolve(leased, events=(), new_keys=(), dropped_keys=())
@@ -286,7 +286,7 @@ class Engine:
         now = self.environment.now()
         if issuance.engine_state.kept_chain:
             verdict = verdict_on(issuance.engine_state.kept_chain, issuance, now)
-            # Another one was ordered meanwhile: continue with that, unless this one is valid now.
+            # Another leaf was ordered meanwhile: continue with that order, unless the kept leaf is valid now.
             if verdict.fate is Fate.INSTALL or not issuance.engine_state.kept_beside:
                 return self._take_leaf(leased, issuance, verdict, step)
         if (until := rests_until(issuance, now)) is not None:
@@ -319,7 +319,7 @@ class Engine:
         return self._take_leaf(leased, issued, verdict_on(outcome.chain_pem, issued, now), step)
 
     def _begins_holding(self, leased: LeasedCertificate, issuance: Issuance) -> bool:
-        """Whether the next step is the first, and may take hold of something outside that nobody knows of yet."""
+        """Whether the next step is the first, and may create something outside that is not recorded yet."""
         if issuance.needs_clean_up or issuance.module_state is not None:
             return False
         return self.contexts.holds_from_start(issuance.authority_id, leased.authorities)
@@ -360,10 +360,10 @@ class Engine:
         return outcome
 
     def _clean_up_any(self, leased: LeasedCertificate, step: OpenStep) -> tuple[LeasedCertificate, datetime | None]:
-        """Let the module clean up after the first issuance for which it can.
+        """Let the module clean up after the first issuance for which that works.
 
         Returns:
-            The new state; and, when it could for none, when to try again.
+            The new state; and, if it worked for none, when to try again.
         """
         again: list[datetime] = []
         for issuance in leased.issuances:

@@ -76,7 +76,7 @@ def _renewal(
     except SealingError as error:
         if not is_late(certificate, active, now):
             raise
-        # A new key is better than an expired certificate.
+        # The kept key cannot be used: a new key is better than an expired certificate.
         _log.warning("The key of certificate %s cannot be kept: %s", certificate.id, error)
         request = asked_with(None)
     state = evolve(request.issuance.engine_state, early=early)
@@ -141,7 +141,7 @@ def fall_back(leased: LeasedCertificate, tired: Issuance, contexts: Contexts) ->
     ended = evolve(tired, outcome=Outcome.ABANDONED, finished_at=now)
     chosen = _next_authority(leased, tired, contexts)
     order = _order(certificate)
-    # Otherwise CAs that refuse immediately would be asked in a tight loop.
+    # Otherwise CAs that refuse immediately would be called in a tight loop.
     attempts = leased.schedule.attempts
     rounds = max(1, attempts // max(1, len(order)))
     next_round = now + retry_delay(Retry.SLOW, rounds, contexts.environment.roll())
@@ -185,7 +185,7 @@ def _asked(leased: LeasedCertificate, active: Issuance, leaf: Leaf, contexts: Co
     authority = leased.authority(active.authority_id or leased.certificate.authority_id)
     module, context = contexts.context(authority, step)
     if not isinstance(module, SupportsRenewalInfo):
-        return RenewalInfo(check_at=leaf.not_after)  # an imported one, which is not asked about again
+        return RenewalInfo(check_at=leaf.not_after)  # an imported leaf, for which it is not requested again
     window: SuggestedWindow | None = call_plugin(
         authority.module,
         "renewal_info",

@@ -1,4 +1,4 @@
-"""What a step reads, and what it writes at its end."""
+"""The rows that a step reads, and the rows that it writes at its end."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def in_time(leased: LeasedCertificate, policy: NoticePolicy, now: datetime) -> L
     notice_at = next_notice(policy, leased.certificate, leased.issuances, now)
     change_ends = end_of_change(leased.certificate, leased.issuances)
     if change_ends is not None and change_ends <= now:
-        # The next look sets the change aside, or renews after it failed; a renewal that fails has its own pauses.
+        # The next look postpones the change, or renews after it failed; a failing renewal has its own pauses.
         attempt = next((each for each in leased.issuances if each.id == leased.certificate.issuance_id), None)
         is_change = attempt is not None and leased.active is not None and set(attempt.names) != set(leased.active.names)
         change_ends = now + _A_MINUTE if is_change else None
@@ -78,7 +78,7 @@ def _by_number(leased: LeasedCertificate) -> list[Issuance]:
 
 
 def _promises(issuance: Issuance) -> tuple[object, ...]:
-    """What has to be stored before the next step: its outcome, what it holds outside and its orders."""
+    """What has to be stored before the next step: the outcome, what the module has outside, and the orders."""
     return issuance.id, issuance.outcome, issuance.needs_clean_up, issuance.engine_state.orders
 
 

@@ -1,4 +1,4 @@
-"""What a module may return for a step: looked at before anything is made of it, so that its bug gets its name."""
+"""Validate what a module returns for a step before it is used, so that a bug of the module is reported as its own."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["MOST_FINDINGS", "MOST_STATE", "sound_action", "sound_step"]
 MOST_STATE: Final = 256 * 1024
 MOST_FINDINGS: Final = 256 * 1024
 _MOST_PROBLEM: Final = 64 * 1024
-#: A shorter secret may be in a state by chance.
+#: A shorter secret may occur in a state by chance.
 _SHORTEST_SECRET: Final = 8
 _PRIVATE_KEY: Final = "PRIVATE KEY-----"
 
@@ -31,17 +31,17 @@ def sound_step(returned: object, *, secrets: Iterable[Secret] = ()) -> StepResul
 
     Args:
         returned: What `CAModule.advance` returned.
-        secrets: What must not be in it: a state is not sealed.
+        secrets: Secrets that must not be in it: a state is not sealed.
 
     Raises:
-        UnexpectedResultError: It is no step, or holds something that cannot, or must not, be stored. The text continues
+        UnexpectedResultError: It is not a step, or has something that cannot or must not be stored. The text continues
             "it returned".
     """
     if not isinstance(returned, (Waiting, Issued, Failed)):
         raise UnexpectedResultError(f"{with_article(returned)}, which is not a step")
     step: StepResult = conform(returned, StepResult)
     if isinstance(step, Failed):
-        # As a store keeps it: members of a wrong type are left out, and texts are cut.
+        # The problem as a store keeps it: members of a wrong type are left out, and texts are shortened.
         step = evolve(step, problem=Problem.from_json(plain_json(step.problem.to_json())))
         _bounded_text(step, "problem", step.problem.to_json(), _MOST_PROBLEM)
     if len(step.notes) > MOST_NOTES:
@@ -102,5 +102,5 @@ def _check_open(step: StepResult | ActionResult, name: str, text: str, hidden: I
 def _in_json(secret: Secret) -> str:
     try:
         return json.dumps(secret.reveal_text(), ensure_ascii=False)[1:-1]
-    except UnicodeDecodeError:  # no text, so it cannot be in JSON as it is
+    except UnicodeDecodeError:  # not a text, so it cannot be in JSON unchanged
         return ""

@@ -1,4 +1,4 @@
-"""`Crew`: threads with one job that are replaced when they die."""
+"""`Crew`: threads that run one function and are replaced when they die."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PAUSE: Final = 1.0
 
 @define(kw_only=True, eq=False)
 class Crew:
-    """Threads with one job. `start` starts them; one that dies before `end` is replaced, logged and counted.
+    """Threads that run one function. `start` starts them; one that dies before `end` is replaced, logged and counted.
 
     A dying thread starts its own replacement. `check` replaces threads that could not.
     """
@@ -101,7 +101,7 @@ class Crew:
         with self._lock:
             dead = [thread for thread in self._threads if not thread.is_alive()]
             short = len(self._threads) < self.size
-        # Only now: the threads may have ended since, because they were told to.
+        # Checked again: the threads may have ended meanwhile, because the crew is stopping.
         if self._ending.is_set():
             return
         if dead or short:
@@ -115,7 +115,7 @@ class Crew:
             if pause:
                 self._ending.wait(pause)
             self.job()
-        except BaseException:  # boundary: above this there is only the interpreter, which would say nothing
+        except BaseException:  # boundary: above this there is only the interpreter, which would log nothing
             self._replace([me])
             _log.exception("The thread %s died and is replaced", me.name)
 

@@ -40,7 +40,7 @@ HOLD: Final = timedelta(seconds=2)
 _CLOCK_WENT_BACK: Final = timedelta(minutes=1)
 #: After a failure of the store, or of the worker itself, wait this long (seconds) before trying again.
 _PAUSE: Final = 1.0
-#: Seconds after which a resting thread wakes by itself, in case no other thread wakes it.
+#: Seconds after which a resting thread wakes without a signal, in case no other thread wakes it.
 _LOOK_AROUND: Final = 10.0
 #: Most certificates whose failed step is remembered.
 _MOST_FAILED: Final = 1000
@@ -84,7 +84,8 @@ class Worker:
     _checks: Crew = field(init=False, repr=False)
     _news: bool = field(default=False, init=False)
     _teller_stops: bool = field(default=False, init=False)
-    #: What each thread works on, which thread claims and which watches the clock, to release it when a thread dies.
+    #: What each thread works on, and which thread claims or watches the clock, so that this is released when a thread
+    #: dies.
     _in_hand: dict[threading.Thread, LeasedCertificate | Schedule] = field(factory=dict, init=False, repr=False)
     _claimer: threading.Thread | None = field(default=None, init=False, repr=False)
     _watch: threading.Thread | None = field(default=None, init=False, repr=False)
@@ -196,8 +197,8 @@ class Worker:
     def is_idle(self, within: timedelta) -> bool:
         """Whether nothing is in hand and nothing will be due within this time.
 
-        What another process has leased counts as due when that lease ends; what this worker lost, as the store failed,
-        as being in hand until it can be taken up again.
+        A certificate that another process has leased counts as due when that lease ends; one that this worker lost
+        because the store failed counts as in hand until it can be claimed again.
         """
         self._check()
         now = self.engine.environment.now()
@@ -217,7 +218,7 @@ class Worker:
         """Wait until nothing is left to do now.
 
         Args:
-            within: What becomes due this soon is waited for as well.
+            within: Certificates that become due within this time are waited for, too.
             timeout: Seconds to wait at most; returns whether the worker became idle in that time.
         """
         deadline = time.monotonic() + timeout
@@ -237,7 +238,7 @@ class Worker:
                     self._give_back()
                     return
                 self._work(claimed)
-            except BaseException:  # boundary: a worker thread must outlive whatever is thrown at it, SystemExit too
+            except BaseException:  # boundary: a worker thread must survive every exception, SystemExit too
                 self._let_go(threading.current_thread())
                 _log.exception("The worker goes on after an unexpected error")
                 self._ending.wait(_PAUSE)
@@ -324,7 +325,7 @@ class Worker:
                 self._ending.wait(_PAUSE)
             except CertCoreError as error:
                 _log.warning("Events could not be delivered: %s", error)
-            except BaseException:  # boundary: the thread must outlive whatever the store or an observer throws at it
+            except BaseException:  # boundary: the thread must survive every exception of the store or an observer
                 _log.exception("The outbox goes on after an unexpected error")
                 self._ending.wait(_PAUSE)
             with self._lock:
