@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Debian keeps name servers where only root's PATH looks.
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
-# The steps of `make test` have an order, also under `make -j`.
+# The steps of a target have an order, also under `make -j`.
 .NOTPARALLEL:
 
 .PHONY: help demo panel panel-stop test check soak test-lowest coverage setup lint types imports texts docs pictures clean
@@ -35,8 +35,8 @@ panel:
 panel-stop:
 	@$(BIN)/python examples/panel/run.py stop
 
-# Imports are checked by tests/architecture, which runs import-linter.
-test: lint types
+# Imports are checked by tests/architecture, which runs import-linter. The script runs setup, lint and types, too.
+test:
 	@scripts/test.sh
 
 check: setup

@@ -4,6 +4,8 @@
 #   scripts/setup.sh demo    what `make demo` needs; without Pebble it fails
 #   scripts/setup.sh test    what `make test` needs; tests whose server is missing are skipped by name
 #
+# With `python` or `servers` after it, only that half. The halves run side by side, since both wait for the network.
+#
 # Debian packages are installed only when that can be done without asking: as root or with a sudo that wants no
 # password. Otherwise the script says what is missing. A second run with nothing to do takes a moment.
 set -euo pipefail
@@ -12,7 +14,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # Debian keeps name servers where only root's PATH looks.
 PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 
-case "${1:-test}" in
+purpose=${1:-test}
+case "$purpose" in
     demo) wanted=(pebble:pebble pebble-challtestsrv:pebble) ;;
     test)
         wanted=(
@@ -27,7 +30,7 @@ case "${1:-test}" in
         )
         ;;
     *)
-        echo "usage: scripts/setup.sh [demo|test]" >&2
+        echo "usage: scripts/setup.sh [demo|test] [python|servers]" >&2
         exit 2
         ;;
 esac
@@ -66,7 +69,6 @@ allow_services() {
     as_root rm -f "$policy"
     policy_is_ours=no
 }
-trap allow_services EXIT
 
 # apt-get tells a long story; it is of interest only when it ends badly.
 apt() {
@@ -92,7 +94,12 @@ disable_services() {
 }
 
 # Installs what it can. What is still missing afterwards is told by the caller, who knows what it is for.
-install_packages() {
+#
+# In a subshell, since only one of those that run side by side may change the machine at a time.
+install_packages() (
+    exec {turn}<scripts/setup.sh
+    flock "$turn"
+    trap allow_services EXIT
     say "installing with apt-get: $*"
     apt update || say "apt-get update failed; trying with the package lists as they are"
     forbid_services
@@ -103,9 +110,8 @@ install_packages() {
             apt install --no-install-recommends "$package" || say "apt-get could not install $package"
         done
     fi
-    allow_services
     disable_services "$@"
-}
+)
 
 # ----------------------------------------------------------------------------------------------------- virtualenv
 
@@ -145,8 +151,10 @@ install_python_packages() {
     echo "$fingerprint" >.venv/setup-stamp
 }
 
-make_virtualenv
-install_python_packages
+prepare_python() {
+    make_virtualenv
+    install_python_packages
+}
 
 # -------------------------------------------------------------------------------------------------------- servers
 
@@ -160,13 +168,29 @@ missing_packages() {
     done | sort -u
 }
 
-mapfile -t missing < <(missing_packages)
-if [ "${#missing[@]}" -gt 0 ] && may_install; then
-    install_packages "${missing[@]}"
+prepare_servers() {
+    local missing
     mapfile -t missing < <(missing_packages)
-fi
-if [ "${#missing[@]}" -gt 0 ]; then
+    if [ "${#missing[@]}" -gt 0 ] && may_install; then
+        install_packages "${missing[@]}"
+        mapfile -t missing < <(missing_packages)
+    fi
+    [ "${#missing[@]}" -gt 0 ] || return 0
     say "missing on this machine: ${missing[*]}; on Debian: sudo apt-get install --no-install-recommends ${missing[*]}"
-    [ "${1:-test}" = test ] || die "the demo needs Pebble, a small ACME server: install it and try again"
+    [ "$purpose" = test ] || die "the demo needs Pebble, a small ACME server: install it and try again"
     say "going on; the tests that need them are skipped"
-fi
+}
+
+case "${2:-both}" in
+    python) prepare_python ;;
+    servers) prepare_servers ;;
+    *)
+        # A process of its own each: `set -e` does nothing in a function whose failure is looked at.
+        scripts/setup.sh "$purpose" servers &
+        servers=$!
+        failed=0
+        scripts/setup.sh "$purpose" python || failed=1
+        wait "$servers" || failed=1
+        exit "$failed"
+        ;;
+esac

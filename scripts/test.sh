@@ -1,5 +1,9 @@
 #!/usr/bin/env bash
-# All tests of the gate, in two processes. `make test` calls this.
+# The whole gate: what it needs, lint, types, and all tests in two processes. `make test` calls this.
+#
+#   scripts/test.sh [OPTION...]    with options for pytest
+#
+# Debian's packages come beside Python's, and mypy runs beside whatever comes after lint. mypy's report comes last.
 #
 # A few hundred tests start real servers, and on two busy processors one of them can be late for its test. So up to five
 # tests that fail beside others are run once more, alone. Those that pass then are named: each is a test to be mended.
@@ -9,26 +13,49 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # Where Python may keep no bytecode, each test process and each command that a test starts compiles every module again.
 unset PYTHONDONTWRITEBYTECODE
 
-pytest=.venv/bin/pytest
+bin=.venv/bin
 tests_failed=1
 most=5
 
-cache=$(mktemp -d)
-trap 'rm -rf "$cache"' EXIT
-"$pytest" -n 2 --dist loadgroup --durations=10 -o cache_dir="$cache" "$@"
-status=$?
-[ "$status" -eq "$tests_failed" ] || exit "$status"
+run_tests() {
+    local status failed
+    "$bin/pytest" -n 2 --dist loadgroup --durations=10 -o cache_dir="$work/cache" "$@"
+    status=$?
+    [ "$status" -eq "$tests_failed" ] || return "$status"
 
-mapfile -t failed < <(
-    # pytest-xdist has put "@" and the group after the name of a test that has one.
-    .venv/bin/python -c 'import json, re, sys; [print(re.sub(r"@[^]]*$", "", name)) for name in json.load(open(sys.argv[1]))]' \
-        "$cache/v/cache/lastfailed"
-)
-if [ "${#failed[@]}" -eq 0 ] || [ "${#failed[@]}" -gt "$most" ]; then
-    exit "$tests_failed"
+    mapfile -t failed < <(
+        # pytest-xdist has put "@" and the group after the name of a test that has one.
+        "$bin/python" -c 'import json, re, sys; [print(re.sub(r"@[^]]*$", "", name)) for name in json.load(open(sys.argv[1]))]' \
+            "$work/cache/v/cache/lastfailed"
+    )
+    if [ "${#failed[@]}" -eq 0 ] || [ "${#failed[@]}" -gt "$most" ]; then
+        return "$tests_failed"
+    fi
+    echo "These tests failed beside others and are run once more, alone:"
+    printf '  %s\n' "${failed[@]}"
+    "$bin/pytest" "${failed[@]}" || return
+    echo "They passed alone, and are to be mended:"
+    printf '  %s\n' "${failed[@]}"
+}
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+scripts/setup.sh test servers &
+servers=$!
+if ! { scripts/setup.sh test python && "$bin/ruff" check && "$bin/ruff" format --check; }; then
+    wait "$servers" # an installation that is cut short leaves a machine to be repaired
+    exit 1
 fi
-echo "These tests failed beside others and are run once more, alone:"
-printf '  %s\n' "${failed[@]}"
-"$pytest" "${failed[@]}" || exit
-echo "They passed alone, and are to be mended:"
-printf '  %s\n' "${failed[@]}"
+"$bin/mypy" >"$work/types" 2>&1 &
+mypy=$!
+failed=0
+if wait "$servers"; then
+    run_tests "$@" || failed=$?
+else
+    failed=1
+fi
+wait "$mypy" || failed=1
+echo "mypy:"
+cat "$work/types"
+exit "$failed"
