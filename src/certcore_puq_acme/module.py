@@ -1,4 +1,4 @@
-"""`PuqAcme`: certcore's words to ACME's, and back."""
+"""`PuqAcme`: the CA module, which maps certcore's interface to ACME."""
 
 from __future__ import annotations
 
@@ -116,13 +116,13 @@ class PuqAcme(
         return advance.advance(work, self._client_pool(), self._dns_access())
 
     def clean_up(self, work: AcmeWork) -> datetime | None:
-        """Give back what an issuance holds: its TXT values, and its place among the orders in flight."""
+        """Release what an issuance holds: its TXT values, and its place among the orders in flight."""
         from certcore_puq_acme.orders import advance  # noqa: PLC0415 - see advance
 
         return advance.clean_up(work, self._client_pool(), self._dns_access())
 
     def certificate_deleted(self, certificate: Certificate, context: AcmeContext) -> None:
-        """Give back its CNAMEs; `clean_up` has noted the TXT values that are still to be withdrawn."""
+        """Remove its CNAMEs; `clean_up` has recorded the TXT values that are still to be withdrawn."""
         from certcore_puq_acme.orders.leftovers import give_back_cnames  # noqa: PLC0415 - see advance
 
         give_back_cnames(certificate.id, context, self._dns_access())
@@ -203,7 +203,7 @@ class PuqAcme(
         )
 
     def certificate_form(self, context: AcmeContext) -> Sequence[FormField]:
-        """What a certificate is asked; as in `profile_form`, and only what the profile permits."""
+        """The form of a certificate, as in `profile_form`, with the fields that the profile permits."""
         fields = []
         for field in _with_choices(
             with_own_account(fields_of(self.certificate_type), context),
@@ -220,7 +220,7 @@ class PuqAcme(
         return fields
 
     def profile_actions(self, context: AcmeContext) -> Sequence[ProfileAction]:
-        """What can be done about the profile's accounts, and about names that are bound to their owners."""
+        """The actions on the profile's accounts, and on names that are bound to their owners."""
         actions = profile_actions(context)
         return [*actions, RELEASE_NAME] if context.profile.adopt_labels else actions
 
@@ -307,7 +307,7 @@ class PuqAcme(
             return self._dns
 
     def _checks(self, context: AcmeContext) -> Generator[CheckItem, None, None]:
-        """What is tested about a profile, one after the other."""
+        """The tests of a profile, one after the other."""
         from certcore_puq_acme.orders.zone_trial import trial_of_zone  # noqa: PLC0415 - see advance
 
         yield from self._check_ca(context)
@@ -338,7 +338,7 @@ class PuqAcme(
         yield from _check_history(context)
 
     def _check_name_servers(self, context: AcmeContext) -> list[CheckItem]:
-        """What is to be said of name servers inside the zone that have no address: half of all resolvers need it."""
+        """A finding about name servers inside the zone without an address, which many resolvers need."""
         from certcore_puq_acme.dns.checks import DnsChecks  # noqa: PLC0415 - dnspython costs 0.1 s
 
         profile = context.profile
@@ -412,7 +412,7 @@ def _check_certificate_profile(context: AcmeContext, settings: PuqAcmeSettings) 
 
 
 def _check_history(context: AcmeContext) -> list[CheckItem]:
-    """What is to be said of the clocks, and of an account that has taken the place of another one."""
+    """Findings about the clocks, and about an account that has replaced another one."""
     from certcore_puq_acme.hints.account import clock_notice, replaced_notice  # noqa: PLC0415 - see advance
 
     clock = Message("puq_acme.check.clock", "The clocks of this machine and of the CA")

@@ -1,4 +1,4 @@
-"""Stored moments: how they are read and shown, and how far ahead one of the past may be."""
+"""Read and show stored times, and detect times of a wrong clock."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from certcore.messages import Message, shown_moment
 
 __all__ = ["CLOCKS_APART", "DOUBT", "is_ahead", "moment_before", "moment_text"]
 
-#: Two clocks may be so far apart; a stored moment that is further ahead was made by a clock that was wrong.
+#: The largest difference between two clocks; a stored time that is further ahead comes from a wrong clock.
 CLOCKS_APART: Final = timedelta(minutes=5)
-#: What the CA has named itself is asked for again for so long before it counts as lost.
+#: How long a URL that the CA has named itself is requested again before it counts as lost.
 DOUBT: Final = timedelta(minutes=1)
 
 

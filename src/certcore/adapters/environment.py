@@ -25,7 +25,7 @@ class SystemEnvironment:
         return datetime.now(UTC)
 
     def new_id(self) -> str:
-        """Milliseconds since the epoch and 80 random bits, in hex, so that database keys are ordered by insertion."""
+        """Milliseconds since the epoch and 80 random bits, in hex: database keys are in the order of insertion."""
         milliseconds = int(self.now().timestamp() * 1000)
         return f"{milliseconds:012x}{secrets.token_hex(_RANDOM_BYTES)}"
 

@@ -1,21 +1,21 @@
 """Write exported files to disk: completely or not at all, never readable by others, in one of two layouts.
 
 ``plain`` puts the files into the folder itself. Each is written under another name first, and all get their own names
-when all are on the disk. A single file, as HAProxy and key stores have it, changes at one moment. Several change one
-after the other: a server that starts just then, or a power cut, may find the new key beside the old certificate. The
-next call puts that right.
+when all are on the disk. A single file, as HAProxy and key stores use it, changes atomically. Several files change one
+after the other: a server that starts in between, or after a power cut, may find the new key beside the old certificate.
+The next call repairs that.
 
 ``versioned`` makes a new folder for each change, and points the link ``live`` to it at last::
 
     /etc/ssl/shop.example/versions/20261123T120000Z/fullchain.pem …
     /etc/ssl/shop.example/live -> versions/20261123T120000Z
 
-A link changes at one moment, so that key and certificate change together, whatever happens; and an administrator can
-point ``live`` to the version before. Who used other ACME clients knows it. A server names the files below ``live``, and
-has to be told to reload afterwards, as always.
+A link changes atomically, so that key and certificate always change together, and an administrator can point ``live``
+to the previous version. Other ACME clients use the same layout. A server names the files below ``live``, and still has
+to reload them afterwards.
 
-In both, a file whose content, mode and owner are right is left alone, two writers come one after the other, and what a
-killed one left behind (names that begin with ``.certcore.``) is removed by the next. Which folders are refused:
+In both, a file whose content, mode and owner are right is left alone, two writers take turns, and the next writer
+removes the leftovers of a killed one (names that begin with ``.certcore.``). Which folders are refused:
 `certcore.adapters.secure_directory`.
 """
 
@@ -101,13 +101,13 @@ def write_plain(
     Args:
         folder: Made when it is missing: for the owner alone, and for the group if one is given.
         files: What `ExportFormat.export` made.
-        owner: The user, by name or number, whom files and new folders belong to; None for the one who writes.
+        owner: The user, by name or number, who gets the files and new folders; None for the user of this process.
         group: The same for the group.
         secret_mode: The mode of secret files instead of their own, for example 0640 together with a group.
         patience: Seconds to wait while somebody else writes to the folder.
 
     Raises:
-        CertCoreError: The folder cannot be written to, or is not to be trusted; the sentence says why.
+        CertCoreError: The folder cannot be written to, or is not trusted; the message says why.
         InvalidInputError: There is no file, user or group, or the mode opens secrets to everybody.
     """
     prepared = _prepared(files, secret_mode)
@@ -140,7 +140,7 @@ def write_versioned(  # noqa: PLR0913 - each is an option that whoever deploys m
         owner: As in `write_plain`.
         group: As in `write_plain`.
         secret_mode: As in `write_plain`.
-        keep: How many versions from before stay, for going back. They hold private keys; the others are removed.
+        keep: How many previous versions to keep, with their private keys; older ones are removed.
         patience: As in `write_plain`.
 
     Raises:

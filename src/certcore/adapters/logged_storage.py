@@ -1,4 +1,4 @@
-"""A store that tells what was written to the timelines, after the commit: by log records, and to listeners."""
+"""A store that reports new events of the timelines after their commit: as log records, and to listeners."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LONGEST_CODE: Final = 200
 
 @define(eq=False)
 class _Seen:
-    """What one transaction has to do with: its events, and the domains of the certificates."""
+    """The events of one transaction, and the domains of their certificates."""
 
     events: list[Event] = field(factory=list)
     domains: dict[str, str] = field(factory=dict)
@@ -39,8 +39,8 @@ class _Seen:
 class LoggedStorage:
     """Implements `certcore.ports.storage.Storage` on top of another one.
 
-    Nothing is logged, and nothing costs anything, unless the logger ``certcore.events`` is enabled for INFO, or
-    somebody listens to `certcore.net.telemetry`.
+    It does nothing unless the logger ``certcore.events`` is enabled for INFO, or `certcore.net.telemetry` has a
+    listener.
     """
 
     inner: Storage
@@ -86,7 +86,7 @@ class LoggedStorage:
             try:
                 with self.inner.read() as transaction:
                     domain = transaction.certificates.get(event.certificate_id).domain.ascii
-            except CertCoreError:  # deleted, or the store is away: what happened is logged all the same
+            except CertCoreError:  # deleted, or the store fails: the event is logged without the domain
                 domain = ""
         before, after = (str(status or "-") for status in (event.from_status, event.to_status))
         fields = {
@@ -104,7 +104,7 @@ class LoggedStorage:
 
 
 def _plain(code: str) -> str:
-    """The type of a problem, which a CA may have written, on one line."""
+    """The type of a problem, which may come from a CA, on one line."""
     return "".join(character for character in code if character.isprintable())[:_LONGEST_CODE]
 
 

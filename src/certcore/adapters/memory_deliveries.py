@@ -27,7 +27,7 @@ class MemoryDeliveries:
         return [cursor for cursor in self._sorted() if cursor.certificate_id == certificate_id]
 
     def is_due(self, *, observers: Collection[str], now: datetime) -> bool:
-        """Whether anything is to be offered, or to be delivered to these observers."""
+        """Whether there are new events, or due deliveries to these observers."""
         is_pending = any(timeline.pending_since is not None for timeline in self.record.timelines.values())
         return is_pending or any(
             cursor.observer in observers and cursor.due_at is not None and cursor.due_at <= now
@@ -116,7 +116,7 @@ class MemoryDeliveries:
         ]
 
     def retry_now(self, certificate_id: str, *, observer: str | None, now: datetime) -> int:
-        """Make due what has failed and waits for its next try."""
+        """Make failed deliveries due that wait for their retry."""
         failed = [
             cursor
             for cursor in self.failed_of([certificate_id])
@@ -127,7 +127,7 @@ class MemoryDeliveries:
         return len(failed)
 
     def repair(self, *, now: datetime, limit: int) -> int:
-        """Make due what is further ahead than it can be, and end leases likewise."""
+        """Make deliveries due whose time is impossibly far ahead, and end such leases."""
         late = [cursor for cursor in self._sorted() if is_ahead(cursor.due_at, now, LONGEST_RETRY)]
         leased_too_long = [cursor for cursor in self._sorted() if is_ahead(cursor.lease_until, now, LONGEST_LEASE)]
         for cursor in late[:limit]:

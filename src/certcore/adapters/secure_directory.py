@@ -25,7 +25,7 @@ __all__ = ["PATIENCE", "SOMETHING_ELSE", "Folder", "Owner", "examine_folder", "i
 PATIENCE: Final = 10.0
 
 _OTHERS_WRITE: Final = 0o022
-#: What to do where something is in the way that certcore did not make.
+#: Advice about an existing file that certcore did not make.
 SOMETHING_ELSE: Final = Message(
     "files.something_else", "Another program keeps its files here: choose another folder, or move them away."
 )
@@ -92,7 +92,7 @@ class Folder:
     def open(self, name: str, flags: int) -> int:
         """Open a file in it, or create one that only its owner can read.
 
-        A link is not followed, and nobody is waited for: a pipe may have been put there since it was looked at.
+        A link is not followed, and the call does not block: a pipe may have replaced the file since it was checked.
 
         Raises:
             CertCoreError: It is a pipe, a folder or a device.
@@ -143,11 +143,11 @@ def locked_folder(path: Path, owner: Owner, *, patience: float = PATIENCE) -> It
 
     Args:
         path: Where it is.
-        owner: Whom a new one belongs to.
-        patience: Seconds to wait while somebody else writes to it.
+        owner: Gets a new directory.
+        patience: Seconds to wait for another writer.
 
     Raises:
-        CertCoreError: It is not to be trusted, or somebody else has been writing to it for too long.
+        CertCoreError: It is not trusted, or another writer had it for too long.
         OSError: It cannot be made or opened.
     """
     whole = Path(os.path.abspath(path))  # noqa: PTH100 - links in the path must be checked, not resolved
@@ -170,14 +170,14 @@ def locked_folder(path: Path, owner: Owner, *, patience: float = PATIENCE) -> It
 
 
 def examine_folder(path: Path, owner: Owner) -> None:
-    """Look whether `locked_folder` could be used now and files be written; nothing is made or changed.
+    """Check whether `locked_folder` would work now and files could be written; nothing is made or changed.
 
     Args:
         path: Where it is, or will be.
-        owner: Whom a new one would belong to.
+        owner: Would get a new directory.
 
     Raises:
-        CertCoreError: It is not to be trusted.
+        CertCoreError: It is not trusted.
         OSError: It could not be made or written.
     """
     whole = Path(os.path.abspath(path))  # noqa: PTH100 - links in the path must be checked, not resolved
@@ -199,7 +199,7 @@ def inner_folder(around: Folder, name: str, owner: Owner, *, make: bool = False)
     """Open a directory in an open directory.
 
     Args:
-        around: The one that it is in.
+        around: The open directory.
         name: Its name.
         owner: Whom a new one belongs to; it is open to the same group as the one around it, and no more open.
         make: Whether to make it when it is missing.

@@ -93,6 +93,6 @@ def new_issuance(  # noqa: PLR0913 - the parts of one row
 
 
 def _kept(kept: SealedKey, key_type: KeyType | None, vault: Vault) -> PrivateKey | None:
-    """The key, if certcore makes keys like it and it is of the requested type; None as the type permits any."""
+    """The key if it has this type and certcore makes such keys, else None; without a type, any key."""
     key = load_private_key(open_key(kept, vault).reveal(), trusted=True)
     return key if key_type is None or (key_type_of(key) is key_type and is_usual(key)) else None

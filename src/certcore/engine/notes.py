@@ -55,12 +55,12 @@ def with_notes(
 
 
 def _message(note_text: str | Message, kept: str) -> dict[str, Any]:
-    """The message of a note, stored beside its text unless the text was cut."""
+    """The message of a note, for the event's data; empty for plain text, and for a text that was shortened."""
     return {"message": message_document(note_text)} if isinstance(note_text, Message) and str(note_text) == kept else {}
 
 
 def on_one_line(text: str) -> str:
-    """The text without unprintable characters, shortened."""
+    """The text on one line, without unprintable characters, shortened."""
     plain = "".join(" " if unicodedata.category(character)[0] in "CZ" else character for character in text)
     line = " ".join(plain.split())
     return line if len(line) <= LONGEST_NOTE else f"{line[: LONGEST_NOTE - 1]}…"

@@ -34,9 +34,9 @@ class CertificateAuthority:
 
 @frozen(kw_only=True)
 class UsableAuthority:
-    """A CA profile as those see it who may only use it: nothing of its settings."""
+    """A CA profile without its settings, for actors who may only use it."""
 
     id: str
     name: str
-    #: What its CA module is called.
+    #: The title of its CA module.
     title: str

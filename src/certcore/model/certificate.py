@@ -21,10 +21,10 @@ from certcore.model.subject import Subject
 
 __all__ = ["ACTION", "DELETION", "WITHOUT_LEAF", "Certificate", "Schedule"]
 
-#: A certificate without a leaf is as urgent as one whose leaf ends this much after it became due: before the renewals
-#: that have time, after those that have not. An owner who never sets the CNAME must not hold up anybody's renewal.
+#: A certificate without a leaf is as urgent as one whose leaf ends this long after it became due: it comes after urgent
+#: renewals and before the others. So an owner who never sets the CNAME delays no urgent renewal.
 WITHOUT_LEAF: Final = timedelta(days=1)
-#: The lease owner while a user's call deletes the certificate: a step that was overtaken then leaves nothing behind.
+#: The lease owner while a user's call deletes the certificate; an overtaken step then cleans up after itself.
 DELETION: Final = "deletion"
 #: The lease owner while an action of the CA module runs on the certificate.
 ACTION: Final = "action"
@@ -36,7 +36,7 @@ class Certificate:
     """One managed certificate."""
 
     id: str
-    #: The tenant it belongs to; empty when the panel has none. One owner's CNAME never serves another's request.
+    #: The tenant; empty in a panel without tenants. The CNAME of one owner is never used for another owner.
     owner: str = ""
     #: The primary name.
     domain: DnsName
@@ -53,7 +53,7 @@ class Certificate:
     fallbacks: tuple[str, ...] = ()
     #: The CA module's own fields for this certificate, as its ``certificate_type`` unstructures them.
     module_data: Mapping[str, Any] = field(factory=dict, converter=read_only, repr=False)
-    #: The user's own CSR (PEM), whose private key stays with the user. Empty: keys are made here.
+    #: The user's own CSR (PEM), whose private key stays with the user. Empty: certcore makes the keys.
     csr_pem: str = field(default="", repr=False)
     status: Status = Status.DRAFT
     #: The issuance under way, or the last one if it failed; None in draft.
@@ -64,7 +64,7 @@ class Certificate:
     not_after: datetime | None = None
     #: Why the last issuance failed; None after a success.
     problem: Problem | None = None
-    #: What follows from its issuances. It says nothing of its own, so two equal certificates may differ in it.
+    #: Computed from its issuances, and therefore left out of comparisons.
     standing: Standing = field(factory=Standing, eq=False, repr=False)
     #: Grows with every save by a user; a save with an older one is refused.
     version: int = 1
@@ -87,7 +87,7 @@ class Schedule:
     """When a certificate's next step is due, and who has the lease: the engine's small, often written row."""
 
     certificate_id: str
-    #: None: not before a user asks.
+    #: None: only after a user's action.
     due_at: datetime | None = None
     #: The end of the leaf in service, by which the work has to be done. None without a leaf.
     needed_by: datetime | None = None

@@ -1,4 +1,4 @@
-"""The left column of a certificate's page: the fields that a user fills in, and those that are shown only."""
+"""The left column of a certificate's page: the fields that a user fills in, and the read-only ones."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _renewed_at(view: CertificateView) -> Any:
 
 
 def _md5(view: CertificateView) -> str | None:
-    """For people who compare with an old list; MD5 proves nothing any more."""
+    """To compare with old lists only; MD5 is broken."""
     if view.active is None or not view.active.leaf_pem:
         return None
     return hashlib.md5(PEM_cert_to_DER_cert(view.active.leaf_pem), usedforsecurity=False).hexdigest()
@@ -80,7 +80,7 @@ def _private_key(view: CertificateView) -> str | None:
 
 
 def _request(view: CertificateView) -> Any:
-    """The attempt whose request is shown: the one under way, else that of the leaf in service; one that has a CSR."""
+    """The issuance whose CSR is shown: the one under way, else that of the leaf in service, if it has a CSR."""
     shown = view.issuance if view.under_way or view.active is None else view.active
     return shown if shown is not None and shown.csr_pem else None
 

@@ -55,7 +55,7 @@ __all__ = [
 ]
 
 _METADATA: Final = "certcore.certificate_form"
-#: What a page lets people type as one name: the longest with ``*.``, and room for blanks that were pasted with it.
+#: The longest input for one name: the longest name with ``*.``, and room for pasted blanks.
 _LONGEST_NAME: Final = 300
 _LONGEST_CSR: Final = 64 * 1024
 #: The fields that the user's own CSR determines.
@@ -115,13 +115,13 @@ class CertificateInput:
     attribute: str
     group: FieldGroup
     edit_rule: EditRule
-    #: From what a person or a program gives to the value of the form.
+    #: Converts the input of a person or a program to the value of the form.
     parse: Callable[[Any], Any] = attrs.field(repr=False)
-    #: From the attribute of a certificate to plain JSON.
+    #: Converts the attribute of a certificate to plain JSON.
     to_json: Callable[[Any], Any] = attrs.field(repr=False)
     #: Whether the value is a mapping of members, of which only the given ones change.
     has_members: bool
-    #: Whether an event tells the values; else only that they changed.
+    #: Whether an event has the values; otherwise it has only the name of the field.
     is_told: bool
     #: The entries of the left column: the input itself, or each of its members.
     columns: tuple[FormField, ...]
@@ -240,7 +240,7 @@ class CertificateForm:
         ),
         to_json=str,
     )
-    #: None: a key is made here.
+    #: None: certcore makes the key.
     csr: UserCsr | Unset | None = _input(
         FieldGroup.KEY,
         EditRule.REISSUE,
@@ -394,7 +394,7 @@ class CertificateForm:
 
 
 def _fold_aliases(attributes: dict[str, Any], stored: Certificate | None) -> None:
-    """Leave names out of the aliases that the certificate has without them: the domain, and ``*.domain``."""
+    """Remove the domain and ``*.domain`` from the aliases, as the certificate has these names anyway."""
     present = {name: getattr(stored, name) for name in ("domain", "aliases", "wildcard")} if stored is not None else {}
     names = {**present, **attributes}
     aliases, domain = names.get("aliases", ()), names.get("domain")

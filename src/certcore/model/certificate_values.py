@@ -1,4 +1,4 @@
-"""From what a person or a program gives for a field of a certificate to its value."""
+"""Convert the input of a person or a program for a field of a certificate to its value."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def _known(names: Iterable[str]) -> Message:
 
 
 def _parse_days(days: object) -> int | None:
-    """Empty text and None leave the moment to the lifetime."""
+    """With empty text or None, the time depends on the leaf's lifetime."""
     if days is None or (isinstance(days, str) and not days.strip()):
         return None
     return RenewalPolicy(days_before=read_integer("days_before", days, 1, MAX_DAYS)).days_before

@@ -1,4 +1,4 @@
-"""Conditions: what holds for a certificate, since when, and why, beside its status. Pure functions of its row."""
+"""Conditions of a certificate beside its status, with their time and reason. Pure functions of its row."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _TRUE, _FALSE, _UNKNOWN = ConditionStatus.TRUE, ConditionStatus.FALSE, Condition
 _HAS_LEAF: Final = frozenset({Status.ACTIVE, Status.EXPIRED})
 _FIRST_ISSUANCE: Final = frozenset({Status.PENDING, Status.PROCESSING})
 
-#: How an issuance that is under way stands, in words.
+#: The state of an issuance under way, in words.
 _ATTEMPTS: Final[Mapping[Attempt, tuple[str, Message]]] = MappingProxyType(
     {
         Attempt.BEGUN: ("begun", Message("condition.attempt.begun", "The issuance has begun.")),
@@ -61,7 +61,7 @@ class Condition:
     status: ConditionStatus
     #: Why it has this status: a stable word in snake_case, for programs.
     reason: str
-    #: The same for people.
+    #: The reason in a sentence, for people.
     message: Message
     #: Since when it has this status, UTC; None where that is not known.
     since: datetime | None = None
@@ -69,16 +69,16 @@ class Condition:
 
 @frozen(kw_only=True)
 class FailedDelivery:
-    """An observer that has refused an event and has not taken it since."""
+    """An observer that failed on an event and has not accepted it since."""
 
     observer: str
-    #: Since when it has refused, UTC; None where that is not known.
+    #: Since when it has failed, UTC; None where that is not known.
     since: datetime | None = None
 
 
 @frozen(kw_only=True)
 class _State:
-    """A condition, with the moment at which it got its status where the moment is known without a record."""
+    """A condition, with the time of its status where that is known without a record."""
 
     status: ConditionStatus
     reason: str
@@ -95,8 +95,8 @@ def with_standing(
         certificate: The certificate.
         issuances: At least the one in service and the one under way.
         now: The present moment.
-        changed_at: Since when conditions count that differ from those that were written last: now, in the transaction
-            that changes the certificate; None when it is only read.
+        changed_at: The time for conditions that have changed since they were stored: now, in the transaction that
+            changes the certificate; None when the certificate is only read.
     """
     by_id = {issuance.id: issuance for issuance in issuances if issuance is not None}
     active = by_id.get(certificate.active_issuance_id or "")
@@ -153,7 +153,7 @@ def _of_attempt(attempt: Issuance | None) -> Standing:
 
 
 def _states(certificate: Certificate, now: datetime) -> Iterator[tuple[ConditionType, _State]]:
-    """The conditions that the row of a certificate tells of."""
+    """The conditions that the row of a certificate has."""
     yield ConditionType.READY, _ready(certificate, now)
     yield ConditionType.ISSUING, _issuing(certificate)
     yield ConditionType.RENEWING, _renewing(certificate, now)

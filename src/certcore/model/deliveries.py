@@ -19,15 +19,15 @@ class DeliveryCursor:
     certificate_id: str
     #: The name of the plugin that observes.
     observer: str
-    #: The number of the last event that the observer took.
+    #: The number of the last event that the observer accepted.
     delivered: int
-    #: The number of the last event that it is to be told of.
+    #: The number of the last event to deliver.
     length: int
     #: How many times in a row it has failed.
     attempts: int = 0
-    #: When it failed the first of these times, UTC; None when it has not.
+    #: When it failed for the first of these times, UTC; None when it has not failed.
     failing_since: datetime | None = None
-    #: When it is told of the next event, UTC; None when it was told of all.
+    #: When the next event is delivered, UTC; None when all are delivered.
     due_at: datetime | None = None
     #: Why it failed, without secrets; empty when it has not.
     reason: str = ""
@@ -46,17 +46,17 @@ class Deliveries:
     length: int
     #: Events up to this number were delivered to all observers except those in ``behind``.
     delivered: int
-    #: The observers that have not taken all of them, by name. One without attempts waits for its turn, or for a process
-    #: that has it.
+    #: The observers with outstanding events, by name. A delivery without attempts waits for its turn, or for a process
+    #: that has the observer.
     behind: Mapping[str, DeliveryCursor] = field(factory=dict, converter=read_only)
 
 
 @frozen(kw_only=True)
 class KnownObserver:
-    """An observer that a process had. Events are kept for it, though no process may have it at the moment."""
+    """A known observer. Events are kept for it, even while no process has it."""
 
     name: str
-    #: When a process last said that it has it, UTC.
+    #: When a process last reported that it has this observer, UTC.
     seen_at: datetime
-    #: When another process noticed that none had said so for long, UTC; None since one has said so again.
+    #: When another process noticed that no process had reported it for long, UTC; None once one has reported it again.
     missed_since: datetime | None = None

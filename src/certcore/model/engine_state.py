@@ -24,16 +24,16 @@ class EngineState:
     order_refusals: tuple[datetime, ...] = ()
     #: Fingerprints of the notes of the CA module that are in the timeline.
     noted: tuple[str, ...] = ()
-    #: Until when no step is taken after an order, or a request for one, has led to nothing, unless a user asks for it.
+    #: Until when no step is taken after an order without a leaf or a refused request, unless a user asks for it.
     rests_until: datetime | None = None
     #: A user began this issuance, or asked for a check: it may place one order beyond the engine's bound, see
     #: `certcore.model.order_limit`.
     by_user: bool = False
-    #: An order was placed although none was left: no step is taken any more while none is.
+    #: An order was placed although none was left: no step is taken until one is left.
     unasked: bool = False
-    #: How many renewals that followed each other, this one included, began early; 0 for one that began in its time.
+    #: How many renewals in a row, this one included, began early; 0 for a renewal that began in time.
     early: int = 0
-    #: Steps that may be taken at once, and the moment for which that number holds; None before the first step.
+    #: How many steps may be taken at once, and the time at which that number was true; None before the first step.
     steps_left: float = 0.0
     stepped_at: datetime | None = None
     #: For whom the module has been waiting (`WaitingFor`), since when, and how often it has looked.
@@ -42,20 +42,20 @@ class EngineState:
     looks: int = 0
     #: A chain that the CA issued and that cannot be installed yet, as PEM: it is validated again. Empty without one.
     kept_chain: str = ""
-    #: Another order is under way beside the chain that is kept: that would not be valid soon.
+    #: Another order is under way, because the kept chain does not become valid soon.
     kept_beside: bool = False
     #: Why the last chain was rejected (a `LeafFault`), and how many chains in a row were rejected for it.
     refused_for: str = ""
     refusals: int = 0
     #: Since when the kept chain is validated.
     kept_since: datetime | None = None
-    #: After a failure for good beside a leaf in service: when the next renewal begins automatically.
+    #: After a permanent failure beside a leaf in service: when the next renewal begins automatically.
     retry_at: datetime | None = None
-    #: Since when the leaf of this issuance, which is in service, is seen to begin in the future.
+    #: Since when the validity of this issuance's leaf, which is in service, appears to begin in the future.
     ahead_since: datetime | None = None
 
     def ordered(self, at: datetime, *, left: int) -> EngineState:
-        """A copy with one more order, of which so many were left."""
+        """A copy with one more order; ``left`` is the number of orders that were left before it."""
         return evolve(self, orders=(*self.orders, at)[-_MOST_ORDERS:], by_user=False, unasked=self.unasked or left < 1)
 
     def refused(self, at: datetime, times: int) -> EngineState:

@@ -51,13 +51,13 @@ class EventKind(StrEnum):
     EXPIRES_SOON = "expires_soon"
     #: A renewal has failed often and for long, or is late for whatever reason; once for each leaf.
     RENEWAL_FAILING = "renewal_failing"
-    #: A renewal would not succeed now: what is in the way, and whose turn it is. Again when that changes.
+    #: A renewal would not succeed now: the obstacles, and who has to act. Reported again when these change.
     RENEWAL_NOT_READY = "renewal_not_ready"
     #: Nothing is in the way of a renewal any more.
     RENEWAL_READY = "renewal_ready"
     #: not_after has passed.
     EXPIRED = "expired"
-    #: It had expired by a clock that was ahead; its leaf is valid.
+    #: It was marked as expired under a clock that was ahead; its leaf is valid.
     REINSTATED = "reinstated"
     #: The CA has confirmed the revocation.
     REVOKED = "revoked"
@@ -82,7 +82,7 @@ class Event:
     #: The number among all events of this store; 0 until it is stored. Events of different certificates may be stored
     #: in another order than their numbers.
     sequence: int = 0
-    #: The number in the feed of all events, in which none comes before one that was there already; 0 while it has none.
+    #: The number in the feed of all events; later events get higher numbers. 0 until it has one.
     position: int = 0
     #: The number in the certificate's timeline, from 1 without gaps; 0 until it is stored.
     number: int = 0

@@ -34,24 +34,24 @@ from certcore.model.secret import Secret
 __all__ = ["ExportFormat", "ExportOptions", "Exported", "ExportedFile", "Use", "file_stem", "is_safe_file_name"]
 
 _FORMAT_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
-#: Never a dot in front, so that no exported file is hidden or taken for one of a writer's own; 25 bytes are for those.
+#: No leading dot, so that no exported file is hidden or confused with a writer's own files; their names need 25 bytes.
 _FILE_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@+-]{0,229}")
-#: What Windows takes for a device, whatever comes after the dot.
+#: Device names of Windows, reserved with any extension.
 _DEVICE: Final = re.compile(r"(con|prn|aux|nul|(com|lpt)[0-9])(\.|$)")
-#: File systems end at 255 bytes; an ending and a writer's additions have to fit, too.
+#: File names have at most 255 bytes, with the extension and a writer's additions.
 _LONGEST_STEM: Final = 200
 _DIGEST: Final = 16
-#: In bytes. OpenSSL reads no longer ones.
+#: In bytes: the limit of OpenSSL.
 _LONGEST_PASSWORD: Final = 1000
 _LONGEST_FRIENDLY_NAME: Final = 200
 _LONGEST_FOLDER: Final = 1000
-#: What a failure of a format names.
+#: The hook that a failure of a format names.
 _MAKE: Final = "ExportFormat.make"
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 class Use(StrEnum):
-    """Whether a format has a use for something: the private key, or a password."""
+    """Whether a format takes the private key, or a password."""
 
     NEVER = "never"
     OPTIONAL = "optional"
@@ -127,7 +127,8 @@ def _check_friendly_name(_: object, __: Attribute[Any], name: str) -> None:
 
 
 def _check_folder(_: object, __: Attribute[Any], folder: str) -> None:
-    # It goes into the configuration of servers, whose ways of quoting differ; what needs none is safe in all of them.
+    # It goes into the configuration of servers, which quote differently; a path that needs no quoting is safe in all of
+    # them.
     if len(folder) > _LONGEST_FOLDER:
         raise too_long("folder", _LONGEST_FOLDER)
     if folder and not (
@@ -156,14 +157,14 @@ class ExportOptions:
     password: Secret | None = field(default=None, validator=_check_password)
     #: Ask for the older form of a format that has one, for programs that do not read the present one.
     legacy: bool = False
-    #: What a key store calls the certificate; empty for its domain.
+    #: The certificate's name in a key store; empty for its domain.
     friendly_name: str = field(default="", validator=_check_friendly_name)
     #: Where the files will be, for the lines of a server's configuration; empty for a folder below /etc/ssl.
     folder: str = field(default="", validator=_check_folder)
 
 
 def is_safe_file_name(name: str) -> bool:
-    """Whether a file may be called so on every system: no folders, no device of Windows, not hidden."""
+    """Whether a file may have this name on every system: no folder, no device name of Windows, not hidden."""
     return _FILE_NAME.fullmatch(name) is not None and not name.endswith(".") and not _DEVICE.match(name.lower())
 
 
@@ -225,7 +226,7 @@ class Exported:
 
     @property
     def file_stem(self) -> str:
-        """What files that are named after the certificate are called, without the ending."""
+        """The name of files that are named after the certificate, without the extension."""
         return file_stem(self.domain)
 
     @property
@@ -272,7 +273,7 @@ class ExportFormat:
     password: Use = Use.NEVER
     #: Whether it has an older form, too.
     legacy: bool = False
-    #: Makes the files. Pure: the same in, the same out, but for what encryption adds at random.
+    #: Makes the files. Pure: the same arguments give the same files, except for the random parts of encryption.
     make: Callable[[Exported, ExportOptions], Iterable[ExportedFile]] = field(repr=False)
 
     @property
@@ -330,7 +331,7 @@ class ExportFormat:
 
         Args:
             exported: The certificate. A format without the private key is not given the one that it may hold.
-            options: How the user wants it.
+            options: The options that the user chose.
 
         Raises:
             InvalidInputError: The private key or a password is missing, or something was asked for that this format
@@ -355,7 +356,7 @@ class ExportFormat:
         if len({name.lower() for name in names}) < len(names):
             reason = Message("plugin.export.same_name", "two files share a name: {names}.", {"names": ", ".join(names)})
             raise PluginError(self.name, _MAKE, reason)
-        # The mistake that is made most easily, and seen last.
+        # The easiest mistake to make, and the last to be noticed.
         if key and any(key.reveal().strip() in file.content for file in files if not file.secret):
             reason = Message("plugin.export.open_key", "a file holds the private key and is not marked secret.")
             raise PluginError(self.name, _MAKE, reason)

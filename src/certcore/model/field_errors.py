@@ -12,7 +12,7 @@ from certcore.errors import InvalidFieldsError, InvalidInputError
 
 __all__ = ["FieldErrors"]
 
-#: How many refused values are kept; more are not read by anybody.
+#: How many refused values are kept: nobody reads more.
 _MOST: Final = 100
 
 
@@ -44,7 +44,7 @@ class FieldErrors:
     def add(self, error: InvalidInputError) -> None:
         """Add an error, or those that it consists of."""
         known = {(each.field, each.reason) for each in self._errors}
-        # A subclass of a plugin may say anything of itself.
+        # A subclass of a plugin may return anything here.
         errors = error.errors if type(error) is InvalidFieldsError else (error,)
         for each in errors:
             if (each.field, each.reason) not in known and len(self._errors) < _MOST:

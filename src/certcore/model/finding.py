@@ -1,4 +1,4 @@
-"""Findings: what a check saw that keeps a certificate from being issued, or may do so, and how to repair it."""
+"""Findings of a check: obstacles to an issuance, certain or possible, and how to remove them."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ __all__ = ["Change", "Finding", "RecordChange", "Severity", "most_severe"]
 class Severity(StrEnum):
     """How much a finding matters."""
 
-    #: Nothing is issued until it is repaired.
+    #: No certificate is issued until it is repaired.
     ERROR = "error"
     #: Issuance can succeed, but it may fail, now or later.
     WARNING = "warning"
-    #: Nobody has to do anything.
+    #: No action is needed.
     INFO = "info"
 
     @property
@@ -30,7 +30,7 @@ class Severity(StrEnum):
 
 
 class Change(StrEnum):
-    """What is to be done with a DNS record."""
+    """What to do with a DNS record."""
 
     SET = "set"
     REMOVE = "remove"
@@ -54,9 +54,9 @@ class RecordChange:
 
 @frozen(kw_only=True)
 class Finding:
-    """One thing that a check has found."""
+    """One finding of a check."""
 
-    #: Stable, in snake_case: what programs tell findings apart by.
+    #: Stable, in snake_case; for programs.
     code: str
     severity: Severity
     #: The DNS name that it is about, A-labels without a trailing dot.
@@ -66,13 +66,13 @@ class Finding:
     #: The expected and the observed value, or a description.
     expected: Message | str = ""
     seen: Message | str = ""
-    #: Why it is so, in a sentence.
+    #: The cause, in a sentence.
     cause: Message
     #: What to do about it, in a sentence.
     advice: Message
     #: The exact records to set or to remove; empty where the remedy is no record.
     remedy: tuple[RecordChange, ...] = ()
-    #: When it is looked at again; None when nobody looks by itself.
+    #: When it is checked again; None when it is not checked automatically.
     next_look: datetime | None = None
 
     def __str__(self) -> str:
@@ -80,5 +80,5 @@ class Finding:
 
 
 def most_severe(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """The same findings, those first that a person should read first: by severity, else in the given order."""
+    """The findings by severity, the most severe first; otherwise in the given order."""
     return tuple(sorted(findings, key=lambda finding: finding.severity.rank))

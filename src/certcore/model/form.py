@@ -134,7 +134,8 @@ def boolean(
         label: What the panel shows beside it.
         default: The value when nothing is given; without one the field is required.
         help: One sentence under the field.
-        consent_to: For a consent: the fields that say to what. It has to be given again when one of them changes.
+        consent_to: For a consent: the fields that say what the user agrees to. It has to be given again when one of
+            them changes.
         advanced: As in `text`.
     """
     return _field(FieldKind.BOOLEAN, label, default, help=help, consent_to=consent_to, advanced=advanced)
@@ -267,7 +268,7 @@ def read_value(settings_type: type, name: str, value: Any) -> Any:
 def refuse_old_consents(
     settings_type: type, before: Mapping[str, Any], after: Mapping[str, Any], changed_fields: Iterable[str]
 ) -> None:
-    """Refuse a change after which a consent would count for something else than it was given for.
+    """Refuse a change after which a consent would apply to something that the user did not agree to.
 
     Args:
         settings_type: The settings class.

@@ -76,7 +76,7 @@ class FormField:
     placeholder: str = ""
     #: Whether line breaks are part of a secret (a PEM, say).
     multiline: bool = False
-    #: For a consent: the fields that say to what. It has to be given again when one of them changes.
+    #: For a consent: the fields that say what the user agrees to. It has to be given again when one of them changes.
     consent_to: tuple[str, ...] = ()
     #: Whether most people leave it as it is, so that a page may hide it at first.
     advanced: bool = False

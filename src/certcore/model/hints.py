@@ -102,7 +102,7 @@ class DnsRecord:
     state: RecordState = RecordState.UNKNOWN
     #: The answer of the DNS servers, a value or a description; empty if they had none.
     seen: Message | str = ""
-    #: When that was.
+    #: When the DNS was queried.
     checked_at: datetime | None = None
     #: Why it is not correct, and what repairs it; a correct record may have one, too. The first matters most.
     findings: tuple[Finding, ...] = ()
@@ -151,7 +151,7 @@ class ActionButton:
     label: Message
     #: The question to confirm it.
     confirm: Message | None = None
-    #: What it does, in a sentence.
+    #: What the action does, in a sentence.
     help: Message | None = None
     #: The values that it asks for; empty for an action that asks for none.
     fields: tuple[FormField, ...] = ()

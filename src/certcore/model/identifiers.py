@@ -15,7 +15,7 @@ __all__ = ["MOST_ACTOR", "MOST_ID", "MOST_OWNER", "check_actor", "check_id", "ch
 MOST_ID: Final = 100
 MOST_OWNER: Final = 100
 MOST_ACTOR: Final = 255
-#: Characters that `str.isprintable` lets pass and nobody sees: those with the property Default_Ignorable_Code_Point
+#: Invisible characters that `str.isprintable` accepts: those with the property Default_Ignorable_Code_Point
 #: of Unicode that are printable, and the blank of Braille.
 _UNSEEN: Final = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
@@ -23,7 +23,7 @@ _UNSEEN: Final = re.compile(
 
 
 def check_identifier(field: str, value: object, *, most: int) -> str:
-    """Refuse a malformed identifier: two that a person cannot tell apart would be two tenants.
+    """Refuse a malformed identifier: two identifiers that look the same would be two tenants.
 
     Composed and decomposed accents, and upper and lower case, stay different keys: nothing is normalised.
 

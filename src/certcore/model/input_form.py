@@ -23,11 +23,11 @@ __all__ = ["IGNORED", "BoundForm", "FormSubject", "InputField", "InputForm", "te
 
 #: What web frameworks post besides the fields: tokens against cross-site requests of Django, Flask-WTF and Starlette.
 IGNORED: Final = ("csrfmiddlewaretoken", "csrf_token", "csrftoken")
-#: What a page posts to say which version of the object it has shown.
+#: The name under which a page posts the version of the object that it has shown.
 _VERSION: Final = "version"
 #: The end of the name of a box that removes a secret.
 _REMOVE: Final = ".remove"
-#: What `create` needs of a certificate even where the form has it from the start.
+#: Arguments that `create` needs even when the user did not change them.
 _ALWAYS_PASSED: Final = frozenset({"owner", "authority", "module"})
 
 
@@ -116,7 +116,7 @@ class InputForm:
     fields: tuple[InputField, ...]
     #: The version that the form shows; a page posts it as ``version``, so that no newer one is overwritten.
     version: int | None = None
-    #: Says what the fields would show after a call; refuses what the call would refuse. It stores nothing.
+    #: Returns what the fields would show after a call; raises the errors of the call. It stores nothing.
     preview: Callable[[EditMethod, Mapping[str, Any]], Mapping[str, str]] = field(repr=False, eq=False)
 
     def __getitem__(self, name: str) -> InputField:
@@ -314,7 +314,7 @@ def text_of(kind: FieldKind, value: object) -> str:
 
 
 def _single(each: InputField, entered: list[Any]) -> Any:
-    """The one value of those that were posted under a name.
+    """The value that was posted under a name.
 
     Raises:
         InvalidInputError: There are several, and the field is no list.
@@ -322,7 +322,7 @@ def _single(each: InputField, entered: list[Any]) -> Any:
     if each.kind is FieldKind.LINES:
         return "\n".join(map(str, entered))
     if each.kind is FieldKind.BOOLEAN:
-        # Pages post a hidden "no" before the box, so that an unchecked box is told, too.
+        # Pages post a hidden "no" before the box, so that an unchecked box is posted, too.
         return False if entered[-1] == "" else entered[-1]
     if len(set(entered)) > 1:
         raise InvalidInputError(each.name, Message("form.twice", "is given more than once."))

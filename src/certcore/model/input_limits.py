@@ -1,4 +1,4 @@
-"""Limits of input: texts are measured, and lists and members counted, before anything is done with them."""
+"""Limits of input: the size of texts, lists and mappings is checked before they are used."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ class Issuance:
     is_keyless: bool = False
     #: The CA module's state between steps, as plain JSON that only the module reads.
     module_state: Mapping[str, Any] | None = None
-    #: What the module saw last (DNS answers, for example), for the right column; plain JSON.
+    #: The module's latest observations (DNS answers, for example), for the right column; plain JSON.
     findings: Mapping[str, Any] | None = None
     outcome: Outcome | None = None
     #: Whether the module may still hold something outside (TXT values) that it has to remove.
@@ -74,7 +74,7 @@ class Issuance:
     chain_pem: str | None = None
     leaf: Leaf | None = None
     problem: Problem | None = None
-    #: When the CA wants the leaf to be renewed; None where it was never to be asked.
+    #: When the CA wants the leaf to be renewed; None if it was never asked.
     renewal_info: RenewalInfo | None = None
     #: How often the CA has failed this issuance for its own reasons; at `TOO_MUCH` the next fallback is tried.
     authority_failures: int = 0

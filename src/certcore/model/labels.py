@@ -1,4 +1,4 @@
-"""What members of enumerations are called on pages: statuses, actions, events, key types and their like."""
+"""Titles of enumeration members on pages: statuses, actions, events, key types and others."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = ["label_of"]
 
 
 def label_of(member: Enum) -> Message:
-    """What a page calls a member of an enumeration.
+    """The title of a member of an enumeration on pages.
 
     ::
 

@@ -25,7 +25,7 @@ __all__ = ["EVERYTHING", "CertificateFilter", "Position", "SortKey"]
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
-#: A domain, an id, and what is around them.
+#: A domain, an id, and the JSON around them.
 _LONGEST_CURSOR: Final = 1000
 
 
@@ -172,7 +172,7 @@ class Position:
 
 
 def _value(value: object, order: SortKey) -> str | datetime | None:
-    """The sort value in a cursor, which anybody may have written."""
+    """The sort value in a cursor, which may come from anyone."""
     if order is SortKey.DOMAIN:
         if isinstance(value, str) and _is_plain(value):
             return value

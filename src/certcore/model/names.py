@@ -1,7 +1,7 @@
 """The identifiers of a certificate: DNS names as A-labels, and IP addresses as a type of their own.
 
-Names are normalised once, at the door: UTS 46 mapping, IDNA 2008 A-labels (RFC 5891), lower case, no trailing dot.
-Everything behind the door compares plain ASCII.
+Names are normalised once, when they are read: UTS 46 mapping, IDNA 2008 A-labels (RFC 5891), lower case, no trailing
+dot. All other code compares plain ASCII.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ MAX_IMPORTED_NAMES: Final = 1000
 MAX_COMMON_NAME: Final = 64
 #: The longest DNS name in octets of its text form without the final dot (RFC 1035 section 2.3.4).
 _MAX_NAME: Final = 253
-#: The longest text that is looked at, so that a pasted novel costs nothing.
+#: The longest text that is parsed, so that a very long text costs nothing.
 _MAX_INPUT: Final = 1024
 _SHOWN: Final = 60
 _NO_ADDRESS: Final = Message(
@@ -318,7 +318,7 @@ def _encode(base: str, shown: str, field: str) -> str:
         params = {"name": shown, "reason": _clean(error)}
         reason = Message("name.not_valid", "{name} is not a valid domain name ({reason}).", params)
         raise InvalidNameError(field, reason) from None
-    # UTS 46 maps fullwidth digits and dots, so that only now is it clear what this is, and whether a dot ends it.
+    # UTS 46 maps fullwidth digits and dots, so only now an address or a trailing dot can be recognised.
     encoded = encoded.removesuffix(".")
     if _as_ip(encoded) is not None:
         raise _address(field, shown)

@@ -1,4 +1,4 @@
-"""What a CA module wants to be in a certificate's timeline, beside the events of the engine."""
+"""Notes of a CA module for a certificate's timeline, beside the events of the engine."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ MOST_NOTES: Final = 20
 class NoteSubject(StrEnum):
     """What a note is about."""
 
-    #: The account at the CA: another one is used than before, say.
+    #: The account at the CA; for example, another account is used than before.
     ACCOUNT = "account"
-    #: The CA: it has changed its terms or its offers, say.
+    #: The CA; for example, it has changed its terms or its offers.
     AUTHORITY = "authority"
     #: The names, or what their owner has set in the DNS.
     NAMES = "names"

@@ -34,7 +34,7 @@ FAILING: Final = "failing"
 _DAYS: Final = "days-"
 _MOST_DAYS: Final = 365
 _MOST: Final = 20
-#: Longer than any pause between two issuances of one series of failures.
+#: Longer than any pause between two failed issuances of one series.
 _LONGEST_PAUSE: Final = timedelta(days=2)
 #: How long a renewal that is due may take before the leaf's end is worth a notice.
 _TIME_TO_RENEW: Final = timedelta(days=1)
@@ -72,8 +72,8 @@ def _duration(_: object, __: Attribute[Any], value: timedelta) -> None:
 class NoticePolicy:
     """Which notices certcore gives, once per leaf: that it ends soon, and that its renewal keeps failing.
 
-    A number of days counts only where it says something: not for a lifetime of less than twice as long, and, for a
-    certificate that renews automatically, not before its renewal has been due for a day.
+    A number of days is ignored for lifetimes of less than twice as long, and, for a certificate that renews
+    automatically, until its renewal has been due for a day.
     """
 
     #: Days before not_after, in any order; empty for no notices about the end.
@@ -120,8 +120,8 @@ def is_failing(
 ) -> bool:
     """Whether a notice about a failing or late renewal is due and has not been given.
 
-    Late is one that is not done when a third of the time between its moment and the leaf's end has passed, whatever
-    keeps it: the owner, the CA, a limit.
+    A renewal is late if it is not complete when a third of the time between its due time and the leaf's end has passed,
+    for whatever reason: the owner, the CA, a limit.
 
     Args:
         policy: What counts.
@@ -170,7 +170,7 @@ def _moments(policy: NoticePolicy, certificate: Certificate, active: Issuance) -
     if active.leaf is None:
         return
     earliest = _earliest(certificate, active, active.leaf)
-    # What is less urgent than what was told is no news, also where another policy makes it count from now on.
+    # A less urgent notice is not given after a more urgent one, also if a new policy has it.
     days_told = [int(word.removeprefix(_DAYS)) for word in active.told if word.startswith(_DAYS)]
     for days in policy.days_before:
         at = active.leaf.not_after - timedelta(days=days)

@@ -1,4 +1,4 @@
-"""What a certificate's page offers: actions with their texts, and the call of the service that carries each out."""
+"""The actions on a certificate's page, with their texts and the method that carries each out."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Offer:
     asks: tuple[str, ...] = ()
     #: The question to ask first.
     confirm: Message | None = None
-    #: Whether something is lost that cannot be brought back.
+    #: Whether it destroys something irrecoverably.
     is_destructive: bool = False
     #: Whether this is what most people want to do now; at most one action is.
     is_primary: bool = False
@@ -121,7 +121,7 @@ OFFERS: Final[Mapping[Action, Offer]] = MappingProxyType(
         ),
     }
 )
-#: An export for whoever may not have the private key, or of a leaf whose key is somewhere else.
+#: An export for an actor without access to the private key, or of a leaf whose key is not stored.
 _WITHOUT_KEY: Final = evolve(
     OFFERS[Action.EXPORT],
     label=Message("offer.export_public", "Download"),
@@ -131,7 +131,7 @@ _WITHOUT_KEY: Final = evolve(
 )
 #: A reissue of a certificate without a CA profile, such as an imported one: somebody has to choose the CA.
 _WITH_PROFILE: Final = evolve(OFFERS[Action.REISSUE], asks=("authority",))
-#: What most people want to do in a status.
+#: The usual next action in a status.
 _PRIMARY: Final[Mapping[Status, Action]] = MappingProxyType(
     {
         Status.DRAFT: Action.GENERATE_CSR,

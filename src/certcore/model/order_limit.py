@@ -1,4 +1,4 @@
-"""How many orders a certificate may place: the engine's own bound, whatever the CA or its module says.
+"""How many orders a certificate may place: the engine's own bound, independent of the CA and its module.
 
 At most 5 orders in 7 days, or, for leaves that live shorter, at most 5 in the time in which two and a half renewals are
 due: twice what the lifetime needs. Each time that a user begins an issuance, or asks to look at it, it may place one
@@ -44,7 +44,7 @@ _FIRST_PAUSE_OF_REFUSALS: Final = timedelta(seconds=10)
 _SHORTEST_PAUSE: Final = timedelta(seconds=10)
 #: The orders that are left reach this far into the time that the leaf in service has left.
 _REACH: Final = 0.9
-#: So many are kept for after its end, unless none would be left for a longer time before it.
+#: How many are kept for the time after its end, unless that would leave none for a long time before it.
 _KEPT_ORDERS: Final = 1
 _KEPT_REFUSALS: Final = 2
 _LONGER: Final = timedelta(hours=12)
@@ -61,7 +61,7 @@ class OrderLimit:
     #: How many orders are permitted in ``window``.
     most: int
     window: timedelta
-    #: How many requests for an order may be made now that the CA refuses.
+    #: How many more requests for an order the CA may refuse now.
     refusals_left: int = MOST_REFUSALS
 
 
@@ -69,7 +69,7 @@ def order_limit(issuances: Sequence[Issuance], now: datetime, *, by_user: bool =
     """What a certificate may order now.
 
     Args:
-        issuances: All that it has had.
+        issuances: All of the certificate's issuances.
         now: The present moment.
         by_user: Whether a user asked for the order in question, which may then go beyond the bound.
     """
@@ -94,7 +94,7 @@ def order_limit(issuances: Sequence[Issuance], now: datetime, *, by_user: bool =
 
 
 def pause_after_order(issuances: Sequence[Issuance], issuance: Issuance, now: datetime) -> timedelta:
-    """How long no further order is placed after one that led to nothing, or perhaps was not placed.
+    """How long no further order is placed after an order without a leaf, or one that may not have been placed.
 
     The first repetitions are quick. The further ones are spread, so that the orders that are left reach as far as the
     end of the leaf in service, or until the bound permits more.
@@ -148,7 +148,7 @@ def _pause(
         kept: How many are kept for the time after ``ends``.
     """
     next_at = now if left or not frees else frees[0]
-    # The next one that becomes free continues the row.
+    # The next order that becomes free continues the series.
     spread = (frees[0] - now) / (left + 1)
     if ends is not None and ends < frees[-1]:
         before_end = left + sum(free < ends for free in frees)
@@ -180,7 +180,7 @@ def _orders(issuance: Issuance) -> Iterator[datetime]:
 
 
 def _window(issuances: Sequence[Issuance]) -> timedelta:
-    """Of the newest leaf that was ordered: two and a half times the time from its installation to its renewal."""
+    """Two and a half times the time from the installation to the renewal of the newest leaf that was ordered."""
     ordered = [issuance for issuance in issuances if issuance.leaf and issuance.purpose is not Purpose.IMPORT]
     newest = max(ordered, key=lambda issuance: issuance.number, default=None)
     if newest is None or newest.leaf is None:

@@ -20,7 +20,7 @@ _LONGEST_LIST: Final = 64 * 1024
 _MOST_ENTRIES: Final = 1000
 #: Blanks of every kind, line ends, and commas and semicolons, those of Chinese, Japanese and Arabic among them.
 _SEPARATORS: Final = re.compile(r"[\s,;\u060c\u061b\u3001\uff0c\uff1b]+")
-#: Characters that nobody sees: of no width, byte order marks, and marks for the direction of writing.
+#: Invisible characters: of no width, byte order marks, and marks for the direction of writing.
 _INVISIBLE: Final = "\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff"
 
 

@@ -1,4 +1,4 @@
-"""Permissions: what the policy decides about, and which roles have them."""
+"""The permissions that the policy decides about, and the roles that have them."""
 
 from __future__ import annotations
 

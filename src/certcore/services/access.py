@@ -1,4 +1,4 @@
-"""Access control: the panel's policy decides on every action; what an actor may not see is not found."""
+"""Access control: the panel's policy decides on every action; objects that an actor may not see are not found."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ class Access:
     #: Whether invisible objects are reported as not found. An observer knows the certificate from its event: for it, a
     #: refusal must not look like a deletion, after which there is nothing left to do.
     hides: bool = True
-    #: The only tenant whose certificates are there, and for whom the rest takes a policy that says yes; None for
-    #: everybody.
+    #: Restricts access to the certificates of this tenant; all else then needs a policy that permits it. None: all
+    #: tenants.
     only_owner: str | None = None
 
     def require(self, actor: str, permission: Permission, subject: str = "", *, owner: str = "") -> None:
@@ -71,7 +71,7 @@ class Access:
         if self.only_owner not in (None, owner) and permission in _OF_OWNERS:
             return False
         answer = self.plugins.authorize(actor, str(permission), subject, owner)
-        # What concerns all tenants, such as the settings of a CA profile, takes an explicit yes for one of them.
+        # A permission that concerns all tenants, such as changing a CA profile, has to be granted to one explicitly.
         return answer is not False if self.only_owner is None or permission in _OF_OWNERS else answer is True
 
     def require_visible(
@@ -103,7 +103,7 @@ class Access:
             before: The stored certificate; its CA profiles need no permission again.
 
         Raises:
-            AccessDeniedError: A policy refused, or failed. Whether there is such a profile it does not say.
+            AccessDeniedError: A policy refused, or failed. The error does not tell whether the profile exists.
             InvalidInputError: The actor may not see the profile, or it does not exist.
         """
         had = () if before is None else (before.authority_id, *before.fallbacks)

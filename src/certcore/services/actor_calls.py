@@ -1,4 +1,4 @@
-"""What somebody does with `certcore.CertCore` besides its services, and a facade that does everything for one actor."""
+"""Calls of `certcore.CertCore` with an actor besides its services, and a facade that makes all calls for one actor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All that is done with CA profiles, under one roof: their forms and changes, and here the rest."""
+"""The calls for CA profiles: their forms and changes are in other files, the rest is here."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ class Authorities(AuthorityForms):
         """One profile by id or name.
 
         Raises:
-            NotFoundError: There is no such certificate.
+            NotFoundError: There is no such profile.
             AccessDeniedError: The policy refused.
         """
         return self._access.authority(actor, Permission.AUTHORITY_VIEW, authority)
@@ -179,7 +179,7 @@ class Authorities(AuthorityForms):
         """Delete a profile and its secrets.
 
         Raises:
-            NotFoundError: There is no such certificate.
+            NotFoundError: There is no such profile.
             InUseError: Certificates still use it; the error names some if the actor may list all certificates.
             AccessDeniedError: The policy refused.
         """

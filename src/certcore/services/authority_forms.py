@@ -1,4 +1,4 @@
-"""The forms of CA profiles and of their modules, and the profiles that somebody may use."""
+"""The forms of CA profiles and of their modules, and the profiles that an actor may use."""
 
 from __future__ import annotations
 

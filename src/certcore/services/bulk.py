@@ -1,4 +1,4 @@
-"""The same action on many certificates: a result for each, and the failure of one stops no other."""
+"""The same action on many certificates, with a result for each; a failure does not stop the others."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _LONGEST_REASON: Final = 500
 
 @frozen(kw_only=True)
 class BulkResult(Generic[T]):
-    """What became of one certificate."""
+    """The result for one certificate."""
 
     certificate_id: str
-    #: Why nothing was done with it; None where it was done.
+    #: The error; None after a success.
     error: CertCoreError | None = None
-    #: What the call for one certificate returns.
+    #: The return value of the call for one certificate.
     value: T | None = field(default=None, repr=False)
 
     @property

@@ -41,9 +41,9 @@ from certcore.services.reissues import Reissues
 
 __all__ = ["PageActions"]
 
-#: If this process dies meanwhile, a worker takes the certificate over after this time.
+#: If this process dies during the action, a worker takes the certificate over after this time.
 _TIME_TO_ACT: Final = timedelta(minutes=5)
-#: Actions of certcore that ask for nothing.
+#: Actions of certcore without values to fill in.
 _BUTTONS: Final = frozenset(
     {Action.BACK_TO_DRAFT, Action.CANCEL_ATTEMPT, Action.CHECK_NOW, Action.GENERATE_CSR, Action.RENEW}
 )
@@ -181,7 +181,7 @@ class PageActions(Drafts, Requests, Reissues, PreflightRequests):
 
     def _run(self, certificate_id: str, action: str, form: object, lease: Schedule, actor: str) -> Message:
         """Run an action of the module under the lease, and store its outcome in one transaction."""
-        view = self._view(certificate_id, actor)  # as it stands now that no step runs
+        view = self._view(certificate_id, actor)  # read again, now that no step runs
         authority, _, permission = self._find(view, action, actor)
         self._access.certificate(actor, permission, certificate_id)
         module = self._contexts.plugins.module(authority.module)

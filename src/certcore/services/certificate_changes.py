@@ -1,4 +1,4 @@
-"""Changes of a certificate by its user: validated, described for the timeline, compared when two of them collide."""
+"""Changes of a certificate by its user: validate them, describe them for the timeline, report conflicts."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ __all__ = [
     "why_locked",
 ]
 
-#: How many of the latest events are searched for the edits that a conflict is about.
+#: How many of the latest events are searched for the edits that conflict.
 _LATEST_EVENTS: Final = 50
 
 
@@ -230,7 +230,7 @@ def certificate_event(
 ) -> Event:
     """The event of a user's action, for the timeline."""
     if kind is EventKind.DELETED:
-        data["owner"] = certificate.owner  # the policy asks for it when somebody reads the timeline later
+        data["owner"] = certificate.owner  # the policy needs it when the timeline is read later
     return Event(
         certificate_id=certificate.id,
         kind=kind,

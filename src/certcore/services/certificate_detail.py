@@ -45,7 +45,7 @@ __all__ = ["Queries"]
 _MOST_NAME: Final = 260
 #: How many events are read at once.
 _BATCH: Final = 500
-#: How many of the latest events are searched for the deletion: a step under way may add events after it.
+#: How many of the latest events are searched for the deletion; a step under way may have added events after it.
 _AFTER_DELETION: Final = 20
 
 
@@ -188,7 +188,7 @@ class Queries:
 
     def _readable(self, events: Sequence[Event], owner: str, actor: str) -> Sequence[Event]:
         """The events that the actor may read: not those of a former owner whose certificates the actor may not see."""
-        # Events of older versions do not tell the owner.
+        # Events of older versions do not have the owner.
         former = {event.owner: event.certificate_id for event in events if event.owner not in ("", owner)}
         hidden = {
             name
@@ -436,7 +436,7 @@ def _is_refused(hint: Hint, view: CertificateView) -> bool:
 
 
 def _handed_out(view: CertificateView) -> CertificateView:
-    """The view without what plugins must not see."""
+    """The view without the parts that plugins must not see."""
     issuance, active = (item if item is None else handed_out(item) for item in (view.issuance, view.active))
     return evolve(view, issuance=issuance, active=active)
 

@@ -1,4 +1,4 @@
-"""The form of a certificate as a call gives it: parsed, and with the ids of its CA profiles."""
+"""Parse the keywords of a call to a certificate's form, with the ids of its CA profiles."""
 
 from __future__ import annotations
 

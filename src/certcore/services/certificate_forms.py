@@ -89,7 +89,7 @@ class CertificateForms(Drafts, Reissues, Queries):
             try:
                 shown = (*shown, *self._module_fields(view, profile, is_new=certificate_id is None))
             except UnknownModuleError:
-                pass  # the other fields can be changed meanwhile, and a certificate that is here can be obtained
+                pass  # the module is not loaded: the form has the other fields only
             except PluginError:
                 if certificate_id is None:
                     raise
@@ -136,8 +136,8 @@ class CertificateForms(Drafts, Reissues, Queries):
             returns=tuple[FormField, ...],
         )
         data, named = view.certificate.module_data, {field.name for field in form}
-        # What the certificate has and the form leaves out, because the profile does not permit it any more, can be
-        # taken away.
+        # Values of the certificate that the form leaves out, because the profile no longer permits them, can be
+        # removed.
         kept = [
             field
             for field in fields_of(module.certificate_type)
@@ -179,12 +179,12 @@ class _Profiles:
 
     access: Access
     view: CertificateView
-    #: Those that the actor may use.
+    #: The CA profiles that the actor may use.
     usable: Sequence[UsableAuthority]
     actor: str
 
     def refuse_unknown(self, field: str, plain: str | Sequence[str]) -> None:
-        """Refuse profiles that are not there, or not for the actor; those that the certificate has may stay.
+        """Refuse profiles that do not exist or that the actor may not use; the certificate's own may stay.
 
         Raises:
             InvalidInputError: There is no such profile.
@@ -247,7 +247,7 @@ def _lock(rule: EditRule, method: EditMethod | None, view: CertificateView) -> M
 def _choices(
     name: str, view: CertificateView, usable: Sequence[UsableAuthority], *, is_new: bool
 ) -> tuple[Choice, ...]:
-    """The CA profiles that can be chosen, the present one among them; none of them is a choice of a stored one."""
+    """The CA profiles that can be chosen, with the present one; a stored certificate may also have none."""
     titles = {authority.id: authority.name for authority in usable}
     if name == "fallbacks":
         return tuple(Choice(each, title) for each, title in titles.items() if each != view.certificate.authority_id)
@@ -258,7 +258,7 @@ def _choices(
 
 
 def _reader(field: CertificateField, profiles: _Profiles) -> Callable[[Any], Any]:
-    """From text to the plain value of a field, as the certificate would have it."""
+    """Converts text to the plain value of a field, as the certificate would have it."""
     described = INPUTS[field.keyword]
 
     def read(value: Any) -> Any:
@@ -289,7 +289,7 @@ def _values_after(shown: Sequence[InputField], view: CertificateView) -> Mapping
 
 
 def _blank(contexts: Contexts, owner: str) -> CertificateView:
-    """A certificate that nothing is filled in of yet."""
+    """An empty certificate, for a new form."""
     now = contexts.environment.now()
     certificate = Certificate(id="", owner=owner, domain=DnsName(""), authority_id=None, created_at=now, updated_at=now)
     return CertificateView(

@@ -47,7 +47,7 @@ _NAME_PART: Final = re.compile(r"[a-z0-9*.-]{1,253}")
 
 
 class ListOptions(TypedDict, total=False):
-    """What a list of certificates can be asked for; a certificate has to match every filter that is given."""
+    """The options of a list of certificates; a certificate has to match every given filter."""
 
     #: Filters as one value, for callers that keep them; a keyword below takes precedence over its member.
     only: CertificateFilter
@@ -64,7 +64,7 @@ class ListOptions(TypedDict, total=False):
     #: Only certificates for which this condition holds: ``RenewalInDanger`` for overdue renewals, ``OwnerActionNeeded``
     #: for those whose owner has to act. A leaf that is not valid yet counts as ready.
     condition: ConditionType | str | None
-    #: Only certificates with an issuance that stands so: ``administrator`` for those that wait for one.
+    #: Only certificates with an issuance in this state, for example ``administrator`` if it waits for one.
     attempt: Attempt | str | None
     #: Only certificates whose leaf has at least so many days left; negative for expired ones.
     days_from: int | None
@@ -171,7 +171,7 @@ class Lists:
         return RowPage(items=items, next_cursor=next_cursor)
 
     def _selection(self, options: ListOptions, actor: str) -> _Selection:
-        """What a call of `list` asks for, if its actor may see it."""
+        """The filter, order and page of a call of `list`, if the actor may see them."""
         _refuse_unknown(options)
         only = options.get("only", EVERYTHING)
         if not isinstance(only, CertificateFilter):

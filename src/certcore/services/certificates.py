@@ -1,4 +1,4 @@
-"""All that a user does with certificates, under one roof."""
+"""The calls for certificates, as one class."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ __all__ = ["chain_hints"]
 
 
 def chain_hints(view: CertificateView) -> Iterator[Hint]:
-    """Whether clients may lack an intermediate, whoever issued the leaf."""
+    """Whether clients may lack an intermediate, for any issuer of the leaf."""
     active = view.active
     if view.certificate.status is not Status.ACTIVE or active is None or not active.leaf_pem:
         return
@@ -26,7 +26,8 @@ def chain_hints(view: CertificateView) -> Iterator[Hint]:
             "The leaf was issued by {issuer}, whose certificate was not sent with it; clients that do not know it "
             "reject the leaf.{source}"
         )
-        # Public CAs say where their certificate can be had; a leaf without it is rather one of a private root.
+        # Leaves of public CAs have the URL of the issuer's certificate; a leaf without it probably comes from a private
+        # root.
         level = Level.WARNING if source else Level.INFO
         yield Notice(level, Message("core.chain_missing", text, {"issuer": shown_name(leaf.issuer), "source": source}))
     kept = presentable_chain(active.leaf_pem, chain_pem, view.now)

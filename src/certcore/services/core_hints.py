@@ -73,7 +73,7 @@ def _revoked(view: CertificateView) -> Iterator[Hint]:
 
 
 def _waits_for_administrator(view: CertificateView) -> Iterator[Hint]:
-    """Whoever runs the CA profile has something to do; the actions of the CA module are the buttons for it."""
+    """The operator of the CA profile has to act; the actions of the CA module are the buttons for it."""
     state = None if view.issuance is None or not view.under_way else view.issuance.engine_state
     if state is None or state.waiting_for != WaitingFor.ADMINISTRATOR or state.waiting_since is None:
         return

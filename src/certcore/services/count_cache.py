@@ -1,4 +1,4 @@
-"""The numbers of dashboards that this process has counted lately."""
+"""The recent counts of this process, for dashboards."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from certcore.model.counts import CertificateCounts
 
 __all__ = ["CountCache"]
 
-#: How many are kept: a panel of many tenants asks for the numbers of each.
+#: How many counts are kept: a panel with many tenants needs one for each.
 _MOST: Final = 1000
 
 _Key = tuple[str | None, str | None]
@@ -23,11 +23,11 @@ class CountCache:
     _counts: dict[_Key, CertificateCounts] = field(factory=dict, init=False, repr=False)
 
     def get(self, key: _Key) -> CertificateCounts | None:
-        """What was counted last; None if it was not, or is not kept any more."""
+        """The last count; None if there is none, or if it was dropped."""
         return self._counts.get(key)
 
     def put(self, key: _Key, counts: CertificateCounts) -> None:
-        """Keep what was counted."""
+        """Keep a count."""
         if len(self._counts) >= _MOST:
             self._counts.clear()
         self._counts[key] = counts

@@ -1,4 +1,4 @@
-"""What would keep names from being validated, asked before there is a certificate for them."""
+"""Find what would keep names from being validated, before there is a certificate for them."""
 
 from __future__ import annotations
 

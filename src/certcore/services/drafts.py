@@ -42,7 +42,7 @@ _ALWAYS: Final = frozenset(name for name, field in INPUTS.items() if field.edit_
 
 @frozen(kw_only=True, eq=False, slots=False)
 class Drafts:
-    """What a user does to a certificate before it is requested, and its deletion."""
+    """Calls for a certificate before its issuance, and its deletion."""
 
     _contexts: Contexts
     _access: Access

@@ -1,4 +1,4 @@
-"""The feed of all events: what happened to the certificates of everybody, or of one owner, by a cursor."""
+"""The feed of all events, or of those of one owner, by a cursor."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from certcore.services.certificate_list import check_limit
 
 __all__ = ["EventFeed"]
 
-#: How many events a call numbers at most, in how many transactions.
+#: The most events that a call numbers, and in how many transactions.
 _BATCH: Final = 1000
 _BATCHES: Final = 10
 _CURSOR: Final = re.compile(r"[0-9]{1,18}")
@@ -77,7 +77,7 @@ class EventFeed:
 
 
 def _number(storage: Storage) -> None:
-    """Number what was committed since the last call; while another process does so, its numbers will do."""
+    """Number the events since the last call; while another process does that, its numbers are used."""
     for _ in range(_BATCHES):
         with storage.read() as transaction:
             if not transaction.events.has_unnumbered():

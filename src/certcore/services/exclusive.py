@@ -1,4 +1,4 @@
-"""Changes that no step of a worker may run beside: a deletion, and a transfer to another owner.
+"""Changes during which no step may run: a deletion, and a transfer to another owner.
 
 Such a change first takes the lease, under the name `DELETION`. The result of a running step is refused from then on,
 and the process that took the step cleans up after it: see `certcore.engine.overtaken_steps`. Then the module gives back
@@ -29,7 +29,7 @@ __all__ = ["exclusively"]
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
-#: If this process dies meanwhile, a worker takes the certificate over after this time.
+#: If this process dies during the change, a worker takes the certificate over after this time.
 _TIME_TO_CHANGE: Final = timedelta(minutes=5)
 #: How often the change starts over when another process takes the lease.
 _TRIES: Final = 3
@@ -43,13 +43,13 @@ def exclusively(
     prepare: Callable[[Certificate, Sequence[Issuance]], T],
     change: Callable[[Transaction, Certificate, T], object],
 ) -> None:
-    """Change a certificate while no step runs, after the modules have given back what they hold outside for it.
+    """Change a certificate while no step runs, after the modules have removed what they have outside for it.
 
     Args:
         contexts: The store's module contexts.
         certificate_id: The certificate.
         permit: Raises unless the stored certificate may be changed.
-        prepare: Makes what the change needs, outside of transactions, from the certificate and its issuances.
+        prepare: Prepares the change, outside of transactions, from the certificate and its issuances.
         change: Stores the change, inside the write transaction.
 
     Raises:
@@ -112,7 +112,7 @@ def _clean_up(contexts: Contexts, certificate: Certificate, issuance: Issuance) 
         with contexts.storage.read() as transaction:
             authority = transaction.authorities.get(issuance.authority_id)
     except NotFoundError:
-        return  # the CA profile was deleted: nobody can clean up
+        return  # the CA profile was deleted: no clean-up is possible
     module, work = contexts.work(authority, certificate, issuance)
     if not isinstance(module, SupportsCleanUp):
         return
@@ -130,7 +130,7 @@ def _clean_up(contexts: Contexts, certificate: Certificate, issuance: Issuance) 
 
 
 def _tell_modules(contexts: Contexts, certificate: Certificate, issuances: Sequence[Issuance]) -> None:
-    """Tell the modules of the CA profiles that the certificate has used: they give back what they hold for it."""
+    """Tell the modules of the CA profiles that the certificate has used, so that they release what they keep for it."""
     used = (certificate.authority_id, *(issuance.authority_id for issuance in issuances))
     for authority_id in dict.fromkeys(used):
         if authority_id is None:
@@ -141,7 +141,7 @@ def _tell_modules(contexts: Contexts, certificate: Certificate, issuances: Seque
             module, context = contexts.context(authority)
         except StorageError:
             raise
-        except CertCoreError as error:  # the CA profile, or its module, is gone or cannot be used: nobody can be told
+        except CertCoreError as error:  # the CA profile or its module was removed, or cannot be used
             _log.warning("No module is told that certificate %s is deleted: %s", certificate.id, error.message)
             continue
         if isinstance(module, SupportsDeletion):

@@ -33,7 +33,7 @@ _LONGEST_REASON: Final = 500
 
 @frozen(kw_only=True, eq=False, slots=False)
 class Exports:
-    """Export: the only way by which a private key leaves the store."""
+    """Export: private keys leave the store only here."""
 
     _contexts: Contexts
     _access: Access
@@ -136,7 +136,7 @@ class Exports:
         return Exported(
             names=tuple(name.ascii for name in issuance.names),
             leaf_pem=leaf_pem,
-            # Without what has expired since the leaf was installed.
+            # Without certificates that have expired since the leaf was installed.
             chain_pem=presentable_chain(leaf_pem, issuance.chain_pem or "", self._contexts.environment.now()),
             private_key=key,
         )

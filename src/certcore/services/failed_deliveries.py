@@ -13,7 +13,7 @@ __all__ = ["failed_deliveries"]
 def failed_deliveries(
     transaction: Transaction, certificate_ids: Collection[str]
 ) -> Mapping[str, tuple[FailedDelivery, ...]]:
-    """The observers that have refused an event of these certificates and have not taken it since, by certificate."""
+    """The observers that failed on an event of these certificates and have not accepted it since, by certificate."""
     failed: dict[str, tuple[FailedDelivery, ...]] = {}
     for cursor in transaction.deliveries.failed_of(certificate_ids):
         delivery = FailedDelivery(observer=cursor.observer, since=cursor.failing_since)

@@ -92,7 +92,7 @@ class Imports:
         renewal: RenewalPolicy | Mapping[str, Any] | None = None,
         actor: str = "system",
     ) -> Certificate:
-        """Import a certificate that was issued elsewhere; it is shown, watched and exported like any other.
+        """Import a certificate that was issued elsewhere; it is shown, monitored and exported like any other.
 
         Without a CA profile it is not renewed. As soon as it has one (here, or later by ``edit``), the next issuance
         takes its names and renewal policy over.

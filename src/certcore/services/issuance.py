@@ -21,7 +21,7 @@ __all__ = ["Requests"]
 
 @frozen(kw_only=True, eq=False, slots=False)
 class Requests:
-    """The calls that begin an issuance, or have its next step taken now."""
+    """The calls that begin an issuance, or make its next step due now."""
 
     _contexts: Contexts
     _access: Access
@@ -77,7 +77,8 @@ class Requests:
             changed = evolve(stored, status=status, updated_at=now)
             if stored.status is Status.ERROR and stored.issuance_id is not None:
                 issuance = transaction.issuances.get(stored.issuance_id)
-                # The same key and CSR, a new start at the CA; the state is kept while it still holds something outside.
+                # Start again at the CA with the same key and CSR; the state is kept while the module has something
+                # outside.
                 state = issuance.module_state if issuance.needs_clean_up else None
                 issuance = evolve(issuance, outcome=None, finished_at=None, module_state=state)
                 transaction.issuances.save(issuance)

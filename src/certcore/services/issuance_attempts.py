@@ -1,4 +1,4 @@
-"""Issuances as users begin and end them."""
+"""Begin and end issuances for users."""
 
 from __future__ import annotations
 

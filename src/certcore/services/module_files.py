@@ -19,11 +19,11 @@ from certcore.ports.module_files import ModuleFile, SupportsFiles
 __all__ = ["certificate_files", "profile_files", "sound_files"]
 
 _MEDIA_TYPE: Final = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,63}/[a-z0-9][a-z0-9!#$&^_.+-]{0,63}")
-#: What a browser may run in the name of the panel, whatever else is said about it.
+#: Content types that a browser may run as part of the panel's site.
 _ACTIVE: Final = re.compile(r"text/(?!plain$|csv$).*|(multipart|message)/.*|.*(html|xml|script|flash).*")
 _MOST_FILES: Final = 20
 _MOST_BYTES: Final = 10 * 1024 * 1024
-#: A shorter secret may be in a file by chance.
+#: A shorter secret may occur in a file by chance.
 _SHORTEST_SECRET: Final = 8
 _PRIVATE_KEY: Final = b"PRIVATE KEY-----"
 
@@ -62,7 +62,7 @@ def sound_files(returned: object, *, secrets: Iterable[Secret] = ()) -> tuple[Mo
 
     Args:
         returned: What it returned.
-        secrets: What must not be in them.
+        secrets: Secrets that must not be in them.
 
     Raises:
         UnexpectedResultError: It is something else, or a file cannot, or must not, be handed out.

@@ -38,30 +38,30 @@ __all__ = ["Obtaining"]
 
 #: Seconds between two looks at the store, at most: another process may have made progress.
 _LONGEST_WAIT: Final = 1.0
-#: Seconds; a longer timeout is no limit.
+#: Seconds; a longer timeout means no limit.
 _LONGEST_TIMEOUT: Final = 10 * 365 * 86_400
-#: A bound that holds also when the clock stands still.
+#: A bound that also holds when the clock does not advance.
 _MAX_LOOKS: Final = 1_000_000
 #: The namespace of the documents that serve as locks. Names of CA modules have no hyphen.
 _NAMESPACE: Final = "certcore-obtain"
-#: Calls for different certificates that can go on at once without waiting for each other.
+#: How many locks there are: calls for different certificates rarely wait for each other.
 _LOCKS: Final = 64
 _MAX_RACES: Final = 100
 #: How many certificates with some of the names are compared before another one is created.
 _MAX_OVERLAPS: Final = 100
 _SHOWN_NAMES: Final = 5
-#: The fields that tell one certificate from another; the others have to be equal where they are given.
+#: The fields that identify a certificate; other given fields have to be equal.
 _IDENTITY: Final = frozenset({"owner", "domain", "aliases", "wildcard", "csr", "authority"})
 
 
 @frozen(kw_only=True, eq=False)
 class Obtaining:
-    """Takes one certificate all the way, in the thread of the caller, whether workers run or not."""
+    """Obtains one certificate in the thread of the caller, whether workers run or not."""
 
     certificates: Certificates
     engine: Engine
     access: Access
-    #: Waits for some seconds; replaced where the clock is.
+    #: Waits for some seconds; replaced together with the clock.
     wait: Callable[[float], object] = lambda seconds: threading.Event().wait(seconds)
 
     def obtain(
@@ -98,7 +98,7 @@ class Obtaining:
     def _started(self, request: _Request) -> Certificate:
         """The certificate with an issuance under way: an existing one, or a new one."""
         certificate, actor = self._existing_or_new(request), request.actor
-        # Asked before anything changes.
+        # The policy is asked before anything changes.
         self.access.certificate(actor, Permission.CERTIFICATE_CHECK, certificate.id)
         view = self.certificates.view(certificate.id, actor=actor)
         ends = certificate.not_after
@@ -163,7 +163,7 @@ class Obtaining:
         return None
 
     def _refuse_overlap(self, request: _Request) -> None:
-        """Refuse a second certificate where the caller most likely means the first.
+        """Refuse a second certificate where the caller most likely means the existing one.
 
         A certificate of the same owner and CA profile that has all of these names, or the same primary name beside
         others, would be deployed to the same place. `Certificates.create` makes a second one.
@@ -266,7 +266,7 @@ def _not_obtained(certificate: Certificate, seconds: float | None = None) -> Not
 
 
 def _has_failed(view: CertificateView) -> bool:
-    """Whether the attempt failed for good; beside a leaf that has ended the status does not tell."""
+    """Whether the issuance failed permanently; beside an expired leaf, the status does not show that."""
     failed = view.issuance is not None and view.issuance.outcome is Outcome.FAILED
     return failed or view.certificate.status is Status.ERROR
 
@@ -285,7 +285,7 @@ def _matches_form(view: CertificateView) -> bool:
 
 
 def _is_renewing(view: CertificateView, now: datetime) -> bool:
-    """Whether a renewal is due or under way, and has not failed: the leaf is still good then."""
+    """Whether a renewal is due or under way, and has not failed; the leaf is valid meanwhile."""
     due = view.renews_at is not None and view.renews_at <= now
     return view.certificate.problem is None and (due or view.under_way)
 

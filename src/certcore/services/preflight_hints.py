@@ -1,4 +1,4 @@
-"""Hints about what is in the way of the next renewal, as the last preflight found it."""
+"""Hints about the obstacles of the next renewal, from the last preflight."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MOST_SHOWN: Final = 5
 
 
 def preflight_hints(view: CertificateView) -> Iterator[Hint]:
-    """What is in the way of the next renewal, and whose turn it is; nothing while an issuance is under way.
+    """The obstacles of the next renewal, and who has to act; empty while an issuance is under way.
 
     Args:
         view: The certificate.
@@ -34,7 +34,7 @@ def preflight_hints(view: CertificateView) -> Iterator[Hint]:
         return
     installed_at = None if view.active is None else view.active.finished_at
     if installed_at is not None and installed_at > preflight.checked_at:
-        return  # the leaf in service came after it
+        return  # the leaf in service is newer than the preflight
     blocking = [obstacle for obstacle in preflight.readiness.obstacles if obstacle.blocks]
     facts = {"checked_at": shown_moment(preflight.checked_at), "next_at": shown_moment(preflight.due_at)}
     yield Notice(Level.WARNING, _headline(preflight.readiness.whose_turn, facts))

@@ -19,7 +19,7 @@ class PreflightRequests(Queries, Exports):
     """The call that checks a certificate as if it were renewed now."""
 
     def preflight(self, certificate_id: str, *, actor: str = "system") -> Preflight:
-        """Check now whether a renewal could succeed, and what is in its way; nothing is ordered.
+        """Check now whether a renewal could succeed, and find its obstacles; nothing is ordered.
 
         It takes some seconds where name servers do not answer. Certificates in service that renew automatically are
         checked regularly as well, see `certcore.model.preflight`.
@@ -39,7 +39,7 @@ class PreflightRequests(Queries, Exports):
         preflights = Preflights(contexts=self._contexts, certificates=seen_by_plugins)
         try:
             result = preflights.check(certificate_id, actor=actor, is_asked=True)
-        except StaleWriteError:  # another process has checked it in this moment
+        except StaleWriteError:  # another process has checked it at the same moment
             with self._contexts.storage.read() as transaction:
                 result = transaction.preflights.get(certificate_id) or Preflight(
                     certificate_id=certificate_id, due_at=self._contexts.environment.now()

@@ -85,8 +85,8 @@ class Reissues:
     def cancel_attempt(self, certificate_id: str, *, actor: str = "system") -> Certificate:
         """Give up the issuance beside the leaf in service; names, key type and CSR return to those of the leaf.
 
-        Its key is destroyed unless the leaf has the same, and the module cleans up. A renewal that is due begins again
-        by itself, with the names of the leaf in service.
+        Its key is destroyed unless the leaf has the same, and the module cleans up. A due renewal begins again
+        automatically, with the names of the leaf in service.
 
         Raises:
             TransitionNotAllowedError: There is no leaf in service: take it back to draft instead.

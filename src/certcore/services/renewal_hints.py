@@ -1,4 +1,4 @@
-"""Hints about renewals: late ones, early ones, and leaves that are not as expected."""
+"""Hints about late and early renewals, and about unexpected leaves."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from certcore.x509.leaf_checks import CLOCK_TOLERANCE
 
 __all__ = ["renewal_hints"]
 
-#: The problems that the engine itself has found.
+#: Problem types of the engine.
 _OF_THE_ENGINE: Final = frozenset({LEAF_KEPT, STALLED, ORDER_LIMIT})
 _MOST_NAMES: Final = 5
 

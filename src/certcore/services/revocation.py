@@ -99,10 +99,10 @@ class Revocation:
             )
         arguments = (handed_out(issuance), why, lambda: self._key(certificate, issuance), context)
         call_plugin(through.module, "revoke", module.revoke, *arguments, returns=None)
-        # Before the certificate itself: if this process dies in between, the call can be repeated.
+        # Other certificates first: if this process dies in between, the call can be repeated.
         tell_other_holders(self._contexts, issuance, why, through.id)
         changed = self._confirmed(certificate_id, issuance, why, actor)
-        tell_other_holders(self._contexts, issuance, why, through.id)  # those who imported the leaf meanwhile
+        tell_other_holders(self._contexts, issuance, why, through.id)  # certificates that imported the leaf meanwhile
         return changed
 
     def _require_proof(self, certificate: Certificate, issuance: Issuance) -> None:

@@ -1,4 +1,4 @@
-"""Revoked leaves: every certificate that has the leaf in service becomes revoked, whoever asked for it."""
+"""Revoked leaves: every certificate with the leaf in service becomes revoked, not only the requested one."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def put_out_of_service(
         revoked: The issuance whose leaf was revoked.
         why: The reason given to the CA.
         actor: Who asked for it.
-        noticed: Whether it was not asked for with this certificate.
+        noticed: Whether the request was made for another certificate.
     """
     now = contexts.environment.now()
     changed = stored

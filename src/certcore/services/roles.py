@@ -20,9 +20,9 @@ def _only_oneself(actor: str) -> Collection[str]:
 class RolePolicy:
     """A policy plugin with roles; pass it to ``CertCore.open(…, plugins=[RolePolicy(…)])``.
 
-    Who has no role and owns nothing may do nothing. That holds for calls without an actor, too, whose actor is
-    ``system``: give ``system`` a role if the panel makes such calls. Processes that work for nobody, such as
-    ``certcore run``, ask for no permission.
+    An actor without a role or certificates of its own may do nothing. This includes calls without an actor, whose actor
+    is ``system``: give ``system`` a role if the panel makes such calls. Processes without an actor, such as ``certcore
+    run``, need no permission.
 
     Example:
         >>> policy = RolePolicy({"anna": Role.ADMINISTRATOR, "bert": Role.VIEWER})

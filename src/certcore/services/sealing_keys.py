@@ -148,10 +148,10 @@ class SealingKeys:
             try:
                 new = self._vault.rewrap(old, name)
             except (UnknownSealingKeyError, UnsealError):
-                failed.append(name)  # one that is broken does not keep the others back
+                failed.append(name)  # a broken secret does not stop the others
                 continue
-            # One transaction each: in a longer one, rows locked in this order and by others in theirs could end in a
-            # deadlock; and nobody waits long for it.
+            # One transaction for each: a longer one could deadlock with transactions that lock the rows in another
+            # order, and others would wait for it.
             with self._storage.write(LockWait.LONG) as transaction:
                 done += transaction.secrets.replace(name, old, new)
         return RewrapProgress(
@@ -169,7 +169,7 @@ class SealingKeys:
             raise SealingKeyInUseError(key_id, secrets=use.secrets, current=use.current)
 
     def retire(self, key_id: str, *, actor: str = "system") -> None:
-        """Take a key that nothing needs any more out of the keyring.
+        """Remove a key that no secret needs from the keyring.
 
         Raises:
             NotFoundError: The keyring holds no such key.
@@ -182,7 +182,7 @@ class SealingKeys:
         self._changeable().remove_key(key_id)
 
     def _require(self, actor: str, key_id: str) -> None:
-        """Go on only if the actor may change this key; who may not even see the keys learns of none."""
+        """Continue only if the actor may change this key; an actor who may not see the keys gets a `NotFoundError`."""
         check_id("key_id", key_id)
         change, sees = Permission.KEYRING_CHANGE, Permission.KEYRING_VIEW
         self._access.require_visible(actor, change, key_id, sees=sees, kind="sealing key")

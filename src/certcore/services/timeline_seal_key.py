@@ -20,8 +20,8 @@ RECORD_KEY: Final = SecretName("record-key", "1")
 def use_record_key(storage: Storage, vault: Vault, fresh: Secret) -> None:
     """Have a store seal its timelines; with its first key, also the existing ones.
 
-    A record that is there without a seal is taken as it is only at that moment. It is logged, because a database whose
-    key somebody removed comes to the same.
+    Existing timelines without a seal are accepted unchecked only at that moment. This is logged, because a database
+    whose key was removed looks the same.
 
     Args:
         storage: The store.

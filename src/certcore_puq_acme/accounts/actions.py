@@ -68,11 +68,11 @@ def profile_actions(context: AcmeContext) -> Sequence[ProfileAction]:
 
 
 def run_action(name: str, values: Any, context: AcmeContext, accounts: Any, *, actor: str) -> Message:
-    """Do it.
+    """Run an action.
 
     Args:
         name: One of `profile_actions`.
-        values: What its form asks for.
+        values: The values of its form.
         context: The CA profile.
         accounts: The accounts of this process.
         actor: Who asked for it.
@@ -104,8 +104,8 @@ def run_action(name: str, values: Any, context: AcmeContext, accounts: Any, *, a
 def _roll_over(context: AcmeContext, record: AccountRecord, accounts: Any, actor: str) -> Message:
     """Replace the account's key (RFC 8555 section 7.3.5).
 
-    Both keys are kept until one of them is proved; after a crash, or an answer that says neither yes nor no,
-    `Accounts.settle` finds out which one counts.
+    Both keys are kept until the CA has confirmed one of them; after a crash or an ambiguous answer, `Accounts.settle`
+    finds out which one is in use.
     """
     from certcore_puq_acme.accounts.lookup import AccountClosedError  # noqa: PLC0415 - see the module's advance
     from certcore_puq_acme.protocol.errors import AcmeProblemError  # noqa: PLC0415
@@ -119,7 +119,7 @@ def _roll_over(context: AcmeContext, record: AccountRecord, accounts: Any, actor
     pem = generate_account_key(AccountKeyType(context.profile.account_key_type))
     number = record.next_number
     begun = evolve(record, next_key=number, rolling_at=now.isoformat())
-    # Of two calls at once, one gets the number; only that one may touch what is sealed under it.
+    # Of two concurrent calls one gets the number, and only that call may change the key that is sealed under it.
     begun = begun.noted("A rollover of the key was begun.", actor, now).save(context.documents)
     context.documents.delete_secret(record.sealed(number))
     context.documents.seal(record.sealed(number), pem)
@@ -128,12 +128,12 @@ def _roll_over(context: AcmeContext, record: AccountRecord, accounts: Any, actor
     except AcmeProblemError as problem:
         if _still_has(client, problem):
             evolve(begun, next_key=None, rolling_at=None).save(context.documents)
-            context.documents.delete_secret(record.sealed(number))  # nobody knows it
+            context.documents.delete_secret(record.sealed(number))  # nobody has used it
         raise
     client.account()  # signed with the new key: the old one is destroyed only when the CA takes this one
     thumbprints = (client.thumbprint, *record.thumbprints)
     done = evolve(begun, key=number, next_key=None, rolling_at=None, thumbprints=tuple(dict.fromkeys(thumbprints)))
-    with suppress(StaleWriteError):  # another process has seen that the new key counts, and has written it down
+    with suppress(StaleWriteError):  # another process has confirmed the new key, and has stored that
         done.noted("The key was rolled over.", actor, context.environment.now()).save(context.documents)
     context.documents.delete_secret(record.key_name)
     text = "The account {url} has a new key."
@@ -141,7 +141,7 @@ def _roll_over(context: AcmeContext, record: AccountRecord, accounts: Any, actor
 
 
 def _usable(context: AcmeContext, record: AccountRecord, accounts: Any) -> tuple[AccountRecord, Any]:
-    """The account as the CA knows it, with a client; without one when the account is closed.
+    """The account as the CA knows it, with a client; the client is None when the account is closed.
 
     Raises:
         CertCoreError: It cannot be used: a rollover is under way, the CA does not know it, or its key is gone.
@@ -254,7 +254,7 @@ def _import(context: AcmeContext, key: Secret, accounts: Any, actor: str) -> Mes
         record,
         url=account.url,
         directory=profile.directory,
-        # As the CA says it; where it is another one than the profile's, that is sent at the next use.
+        # The CA's contact; if it differs from the profile's, the profile's contact is sent at the next use.
         contact=account.contact[0].removeprefix("mailto:") if len(account.contact) == 1 else "",
         contact_found=True,
         contact_refused=None,
@@ -296,11 +296,11 @@ def _agree(context: AcmeContext, accounts: Any, actor: str) -> Message:
         record = accounts.checked(context, stored)
         client = accounts.find(context, record.document)
         if client is None:
-            continue  # closed or lost at the CA, or without its key: it holds up none of the others
+            continue  # closed or lost at the CA, or without its key: the other accounts do not wait for it
         try:
             client.agree_to_terms()
         except AcmeProblemError as problem:
-            # Some CAs take no such request; what counts then is that somebody has agreed, and when.
+            # Some CAs have no such request; then only the consent and its time are stored.
             if problem.acme_type != "malformed" and problem.status not in _NOT_OFFERED:
                 raise
         now = context.environment.now()

@@ -13,7 +13,7 @@ from certcore_puq_acme.protocol.server_clock import TOLERANCE, ClockSight
 
 __all__ = ["known_difference", "note_clock"]
 
-#: A difference that was not seen again for so long says nothing any more.
+#: A difference that was not confirmed for this long is ignored.
 _LIFE: Final = timedelta(days=7)
 
 

@@ -22,13 +22,13 @@ class KnownDirectory:
     terms_of_service: str = ""
     website: str = ""
     external_account_required: bool = False
-    #: Certificate profiles, and what the CA says of each.
+    #: Certificate profiles, with the CA's description of each.
     profiles: Mapping[str, str] = field(factory=dict)
     #: The names that a CAA record may hold to allow this CA.
     caa_identities: tuple[str, ...] = ()
-    #: The names of which a dns-persist-01 record begins with one; empty where the directory does not tell.
+    #: The names that a dns-persist-01 record may begin with; empty where the directory does not have them.
     issuer_names: tuple[str, ...] = ()
-    #: What hashed account URIs begin with (draft-ietf-acme-dns-persist-02); empty where plain ones are used.
+    #: The prefix of hashed account URIs (draft-ietf-acme-dns-persist-02); empty where plain URIs are used.
     account_hash_prefix: str = ""
     #: Whether it offers renewal information (RFC 9773).
     renewal_info: bool = False

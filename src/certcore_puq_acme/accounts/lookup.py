@@ -17,12 +17,12 @@ from certcore_puq_acme.protocol.resources import Account
 
 __all__ = ["CLOSED", "AccountClosedError", "KeyState", "Standing", "existing", "is_refusal", "standing"]
 
-#: The states of an account that cannot be used any more (RFC 8555 section 7.1.6).
+#: The states of an account that can no longer be used (RFC 8555 section 7.1.6).
 CLOSED: Final = frozenset({"deactivated", "revoked"})
 _FORBIDDEN: Final = 403
 _UNKNOWN: Final = "accountDoesNotExist"
 _UNAUTHORIZED: Final = "unauthorized"
-#: What CAs say to a key or an account that they do not know, or to a question that they do not like.
+#: Error types of CAs for an unknown key or account, or for a lookup that they refuse.
 _ABOUT_THE_KEY: Final = frozenset({"", _UNAUTHORIZED, "malformed", _UNKNOWN, "externalAccountRequired"})
 _SAYS_CLOSED: Final = re.compile(r"deactivated|\bclosed\b|\brevoked\b|suspended|not valid, has status", re.IGNORECASE)
 
@@ -58,11 +58,11 @@ class KeyState(StrEnum):
 
     #: It is the account's key.
     IN_USE = "in_use"
-    #: It was, and the account is closed.
+    #: It was the account's key, and the account is closed.
     CLOSED = "closed"
     #: The CA says that this key has no account.
     UNKNOWN = "unknown"
-    #: The CA refuses it without saying why in a way that can be relied upon.
+    #: The CA refuses it without a reliable reason.
     UNCLEAR = "unclear"
 
 
@@ -73,12 +73,12 @@ class Standing:
     state: KeyState
     #: The account's URL, which may be another one than was asked about; empty for none.
     url: str = ""
-    #: Whether the CA says so in a way that needs no second question: a replica that lags may not know an account.
+    #: Whether the answer is reliable: a lagging replica may not know an account yet.
     is_certain: bool = True
 
 
 def is_refusal(problem: AcmeProblemError) -> bool:
-    """Whether the CA refused the request; a 5xx status or a busy server leaves open what it did."""
+    """Whether the CA refused the request; after a 5xx status or from a busy server, it may have carried it out."""
     return problem.status in CLIENT_ERRORS and problem.status not in BUSY and problem.acme_type != "rateLimited"
 
 
@@ -107,7 +107,7 @@ def standing(client: AcmeClient, url: str) -> Standing:
     except AcmeProblemError as problem:
         if not _is_about_the_key(problem):
             raise
-        # Section 7.3.6 wants "unauthorized" for a closed account; some CAs say that, too, of a signature.
+        # Section 7.3.6 requires "unauthorized" for a closed account; some CAs also answer so to a bad signature.
         if is_unauthorized and (problem.acme_type == _UNAUTHORIZED or _SAYS_CLOSED.search(refusal.detail)):
             return evolve(closed, is_certain=_SAYS_CLOSED.search(refusal.detail) is not None)
         return Standing(KeyState.UNKNOWN if problem.acme_type == _UNKNOWN else KeyState.UNCLEAR, is_certain=False)
@@ -119,8 +119,8 @@ def standing(client: AcmeClient, url: str) -> Standing:
 def existing(client: AcmeClient) -> Account | None:
     """The existing account of the client's key (RFC 8555 section 7.3.1); None if it does not exist.
 
-    A refusal counts as none, too: some CAs do not like the question. One that tells of a closed account gives that
-    account, without a URL where the CA does not name it.
+    A refusal counts as no account, because some CAs refuse the lookup. If the CA reports a closed account, that account
+    is returned, without a URL if the CA does not name it.
 
     Raises:
         AcmeError: The CA cannot be asked.

@@ -19,9 +19,9 @@ from certcore_puq_acme.protocol.problem_document import ProblemDocument, error_u
 __all__ = ["AccountNotPermittedError", "check_permitted", "check_wanted_account"]
 
 _FORBIDDEN = 403
-#: An account that is not open after so long was refused by the CA, or its process died.
+#: An account that is not open after this time was refused by the CA, or its process died.
 _OPENING: Final = timedelta(minutes=5)
-#: How often a place is asked for while other processes take theirs.
+#: How often recording the opening is tried while other processes record theirs.
 _MAX_WRITE_CONFLICTS: Final = 30
 
 
@@ -59,7 +59,7 @@ def check_wanted_account(context: AcmeContext, settings: PuqAcmeSettings) -> Non
 def check_permitted(context: AcmeContext, ref: AccountRef) -> None:
     """The same before an account is opened: the profile may have been changed since.
 
-    Accounts that others are opening at this moment count, too: the place is noted before the CA is asked.
+    Accounts that other processes are opening count, too: each opening is recorded before the CA is asked.
 
     Raises:
         AccountNotPermittedError: It must not be opened.

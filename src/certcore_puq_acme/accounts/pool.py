@@ -32,7 +32,7 @@ from certcore_puq_acme.protocol.resources import Directory
 
 __all__ = ["Accounts", "Opened"]
 
-#: A directory is fetched again after this time: its terms and its offers change now and then.
+#: A directory is fetched again after this time: its terms and its features change now and then.
 _DIRECTORY_LIFE: Final = timedelta(days=1)
 
 
@@ -48,7 +48,7 @@ class Opened:
     directory_at: datetime
 
     def speaks_for(self, ref: AccountRef, profile: PuqAcmeProfile, record: AccountRecord, now: datetime) -> bool:
-        """Whether nothing that this client was made from has changed since."""
+        """Whether the settings and the record that this client was made from are unchanged."""
         return (
             self.profile == profile
             and self.ref.contact == ref.contact
@@ -86,7 +86,7 @@ class Accounts:
     def opened(self, context: AcmeContext, ref: AccountRef | None = None) -> Opened:
         """An existing account and its client; an unknown account is found by its key, or created.
 
-        What another process has done to the account (a rollover, closing it) is seen at the next call.
+        A change of the account by another process (a rollover, closing it) is noticed at the next call.
 
         Args:
             context: The CA profile.
@@ -251,10 +251,10 @@ class Accounts:
             return [pooled for pooled in self._opened.values() if pooled.ref.authority_id == authority_id]
 
     def settle(self, context: AcmeContext, record: AccountRecord) -> AccountRecord:
-        """After a rollover that was cut off, or may have been: ask the CA which key is in use, and keep to that one.
+        """After a rollover that was interrupted, or may have been: ask the CA which key is in use, and use that one.
 
-        No key is destroyed but one that the CA has replaced by another, and no account is given up while one of its
-        keys is missing here.
+        A key is destroyed only when the CA has replaced it, and no account is abandoned while one of its keys is
+        missing here.
 
         Raises:
             AcmeError: The CA cannot be asked.
@@ -266,7 +266,7 @@ class Accounts:
         moved: tuple[str, int, str] | None = None
         for number in candidates:
             if record.is_rolling(context.environment.now()) and number != record.next_key:
-                return record  # not confirmed yet; whoever does it is at it
+                return record  # not confirmed yet, and the process that does it may still be running
             client = self._with_key(context, record, number)
             if client is None:
                 continue
@@ -365,7 +365,7 @@ class Accounts:
         return context.documents.seal(record.key_name, generate_account_key(kind))
 
     def _with_key(self, context: AcmeContext, record: AccountRecord, number: int) -> AcmeClient | None:
-        # It may be that of another process which was faster.
+        # It may be the key of another process that was faster.
         pem = context.documents.unseal(record.sealed(number))
         if pem is None:
             return None

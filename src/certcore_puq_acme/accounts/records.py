@@ -35,14 +35,14 @@ __all__ = [
 ]
 
 _HISTORY: Final = 50
-#: How long a page tells that an account has taken the place of another one.
+#: How long a page shows that an account has replaced another one.
 _TOLD: Final = timedelta(days=90)
 #: A rollover takes a moment, and at most the longest timeout of a profile.
 _ROLLOVER: Final = timedelta(minutes=10)
 
 
 class Replaced(StrEnum):
-    """Why another account is used than before."""
+    """Why another account is used now."""
 
     #: The CA did not know the account, or its key, any more: after a rollover elsewhere, or a restore.
     UNKNOWN = "unknown"
@@ -50,7 +50,7 @@ class Replaced(StrEnum):
     MOVED = "moved"
     #: The account was closed, or its key was lost, and somebody has opened another one.
     OPENED = "opened"
-    #: Somebody has taken the account of another client along.
+    #: The account of another client was imported.
     IMPORTED = "imported"
     #: The profile was set to another CA, or to other EAB credentials.
     SETTINGS = "settings"
@@ -93,11 +93,11 @@ class AccountRef:
     eab_kid: str = ""
     #: The e-mail that a certificate asks for instead of the profile's; empty for the profile's own account.
     email: str = ""
-    #: The tenant, where the account must not serve anybody else: it is for the tenant's own e-mail; or a dns-persist-01
-    #: record authorises it, so that with one account for all, one tenant's record would let every other tenant have the
-    #: certificate.
+    #: The tenant, if only this tenant may use the account: because it has the tenant's own e-mail; or because a
+    #: dns-persist-01 record authorises it. With one account for all, the record of one tenant would authorise all other
+    #: tenants, too.
     owner: str = ""
-    #: What the account's contact is to be.
+    #: The contact that the account should have.
     contact: str = field(default="", eq=False)
     #: Whether somebody agreed to the terms of service.
     terms_agreed: bool = field(default=False, eq=False)
@@ -125,13 +125,13 @@ class AccountRecord:
     email: str = ""
     #: For whose certificate it was opened, where it is for certificates with this e-mail.
     opened_for: str = ""
-    #: The account that was here before and is not used any more: its URL, and why. None once another one is open.
+    #: The previous account, which is no longer used: its URL, and why. None once another account is open.
     lost: Mapping[str, str] | None = None
-    #: The account that this one has taken the place of: its URL, why, and when; None when nobody needs to know.
+    #: The account that this one has replaced: its URL, why, and when; None when that need not be shown.
     replaced: Mapping[str, str] | None = None
-    #: The CA had this contact when the account was taken along: nobody has set it here.
+    #: The contact at the CA when the account was imported; it was not set here.
     contact_found: bool = False
-    #: Why the CA did not take the contact that it was given last, and which one that was.
+    #: Why the CA refused the last contact, and that contact.
     contact_refused: str | None = None
     contact_problem: str = ""
     #: ``valid``, or ``deactivated`` when somebody closed it.
@@ -141,7 +141,7 @@ class AccountRecord:
     next_key: int | None = None
     #: When that rollover began.
     rolling_at: str | None = None
-    #: Keys of rollovers that were given up. They stay: a process that stood still may yet send its request.
+    #: Keys of abandoned rollovers. They are kept: a process that was suspended may still send its request.
     spare_keys: tuple[int, ...] = ()
     #: The JWK thumbprints (RFC 7638) of the key in use and of those before it, the newest first.
     thumbprints: tuple[str, ...] = ()
@@ -153,7 +153,7 @@ class AccountRecord:
     doubted_at: str | None = None
     #: Roots that the CA's own server needs, so that the account can be used when its profile is gone.
     trusted_roots: str = field(default="", repr=False)
-    #: What was done with it: when, what and by whom.
+    #: The history of actions: when, what and by whom.
     history: tuple[Mapping[str, str], ...] = ()
 
     @property
@@ -163,7 +163,7 @@ class AccountRecord:
 
     @property
     def next_number(self) -> int:
-        """A number that no key of this account has, or had."""
+        """A number that no key of this account has had."""
         return 1 + max(self.key, self.next_key or 0, *self.spare_keys, 0)
 
     def sealed(self, number: int) -> str:
@@ -188,7 +188,7 @@ class AccountRecord:
 
     @property
     def is_closed(self) -> bool:
-        """Whether somebody closed it."""
+        """Whether it was closed."""
         return self.status == "deactivated"
 
     def has_other_terms(self, directory: str, terms: str) -> bool:
@@ -209,7 +209,7 @@ class AccountRecord:
         return evolve(self, lost=None, replaced={"url": url, "why": why, "at": at.isoformat()})
 
     def told_replaced(self, now: datetime) -> tuple[str, Replaced, datetime] | None:
-        """Of which account it has taken the place, why and when; None when that is long ago, or was taken note of."""
+        """The account that it has replaced, why and when; None if that is long ago or was acknowledged."""
         if self.replaced is None:
             return None
         at = moment_before(self.replaced.get("at"), now)
@@ -223,10 +223,10 @@ class AccountRecord:
         return evolve(self, history=(*self.history, line)[-_HISTORY:])
 
     def save(self, documents: Documents) -> AccountRecord:
-        """Store it, if nobody else has changed it since it was read.
+        """Store it, if it was not changed since it was read.
 
         Raises:
-            StaleWriteError: Somebody has.
+            StaleWriteError: It was changed.
         """
         value = {name: value for name, value in asdict(self).items() if name not in ("document", "version")}
         stored = documents.put(self.document, value, version=self.version)
@@ -274,14 +274,14 @@ def account_of(context: AcmeContext, settings: PuqAcmeSettings, owner: str) -> A
 def _is_open_to(common: AccountRecord, owner: str) -> bool:
     """Whether an owner's certificates go on using an account that is kept under its e-mail alone.
 
-    Versions before kept all of them like that and did not note for whom one was opened: those serve as they did. Others
-    are their owner's alone: who knows an e-mail must not use another owner's account up, nor see that there is one.
+    Earlier versions kept all accounts like that and did not record the owner: these are used as before. Others are only
+    for their owner: knowing an e-mail must not allow using up another owner's account, or finding out that it exists.
     """
     return bool(common.version) and (not common.email or common.opened_for == owner)
 
 
 def read_record(documents: Documents, key: str) -> AccountRecord:
-    """What is kept of an account; an empty record when there is nothing."""
+    """The record of an account; an empty one if none is stored."""
     document = documents.get(key)
     return AccountRecord(document=key) if document is None else _record(document)
 
@@ -298,9 +298,9 @@ def with_other_terms(context: AcmeContext, terms: str) -> list[AccountRecord]:
 
 
 def terms_have_changed(context: AcmeContext, terms: str) -> bool:
-    """Whether the profile's yes was to other terms of service than these: those that its accounts agreed to.
+    """Whether the profile's consent was for other terms of service than these: for those that its accounts agreed to.
 
-    Where one of them has agreed to these, too, somebody has said yes again. One without its key can agree to nothing.
+    If one account has agreed to these, the consent was renewed. An account without its key cannot agree to anything.
     """
     records = records_of(context.documents, context.authority_id)
     agreed = [record for record in records if record.is_in_use(context.profile.directory) and record.terms_of_service]
@@ -319,7 +319,7 @@ def has_lost_its_key(documents: Documents, record: AccountRecord) -> bool:
 
 def _record(document: Document) -> AccountRecord:
     values: dict[str, Any] = {name: value for name, value in document.value.items() if name in _FIELDS}
-    # How the contact was called before there were further accounts.
+    # The earlier name of the contact in the record.
     if "email" in document.value:
         values.setdefault("contact", document.value["email"])
     values["thumbprints"] = tuple(values.get("thumbprints", ()))

@@ -1,4 +1,4 @@
-"""Accounts at the CA are opened here, or found by their key; and what becomes of their records."""
+"""Open accounts at the CA, or find them by their key, and update their records."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from certcore_puq_acme.protocol.resources import Directory
 __all__ = ["closed_record", "register", "save_record", "with_contact"]
 
 _log = logging.getLogger(__name__)
-#: What a CA says of a contact that it will not take (RFC 8555 sections 6.7 and 7.3).
+#: Error types of a CA for a contact that it refuses (RFC 8555 sections 6.7 and 7.3).
 _CONTACT_REFUSED: Final = frozenset({"invalidContact", "unsupportedContact", "malformed"})
 #: What CAs say of an HMAC key that is too short for HS256.
 _PRIMITIVE: Final = re.compile(
@@ -99,7 +99,7 @@ def register(
 
 
 def _former(context: AcmeContext, ref: AccountRef, record: AccountRecord) -> tuple[str, Replaced] | None:
-    """The account that was used before in the place of one that was just opened, and why it is not any more."""
+    """The account that a new account replaces, and why."""
     if record.lost is not None:
         why = record.lost.get("why", "")
         return record.lost.get("url", ""), Replaced(why) if why in list(Replaced) else Replaced.UNKNOWN
@@ -116,13 +116,13 @@ def _former(context: AcmeContext, ref: AccountRef, record: AccountRecord) -> tup
 
 
 def closed_record(context: AcmeContext, record: AccountRecord) -> AccountRecord:
-    """The record of an account that was closed by somebody else, or by a process that did not live to say so."""
+    """The record of an account that was closed elsewhere, or by a process that died before it stored that."""
     closed = evolve(record, status="deactivated", next_key=None, rolling_at=None, doubted_at=None)
     return closed.noted("The CA says that the account is deactivated.", "engine", context.environment.now())
 
 
 def with_contact(context: AcmeContext, ref: AccountRef, record: AccountRecord, client: AcmeClient) -> AccountRecord:
-    """Tell the CA the new contact. One that it refuses is remembered and shown; no certificate waits for it.
+    """Send the new contact to the CA. A refused contact is stored and shown; no certificate waits for it.
 
     A temporary failure is not stored: the CA is asked again at a later use.
     """
@@ -140,7 +140,7 @@ def with_contact(context: AcmeContext, ref: AccountRef, record: AccountRecord, c
 
 
 def save_record(context: AcmeContext, record: AccountRecord) -> AccountRecord:
-    """Store it; where another process was faster, what that one stored counts."""
+    """Store it; if another process was faster, its record is used."""
     try:
         return record.save(context.documents)
     except StaleWriteError:

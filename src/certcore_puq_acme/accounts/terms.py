@@ -58,6 +58,6 @@ def check_agreement(context: AcmeContext, ref: AccountRef, directory: Directory)
         return
     if not ref.terms_agreed:
         raise TermsNotAgreedError(terms, host)
-    is_further = ref.key != own_account(context).key  # for the profile's own account the profile's yes is the word
+    is_further = ref.key != own_account(context).key  # for the profile's own account, the profile's consent counts
     if is_further and context.profile.terms_agreed and terms_have_changed(context, terms):
         raise TermsNotAgreedError(terms, host, changed=True)

@@ -1,1 +1,1 @@
-"""What the DNS shows of the records that domain owners set, and of the TXT values."""
+"""Look up the records of domain owners and the TXT values in the DNS, and judge them."""

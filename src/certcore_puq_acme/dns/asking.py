@@ -1,7 +1,7 @@
 """The questions of one check: bounded in time and number, each asked once, many side by side.
 
-Tenants choose the servers that are asked. A server that never answers is left alone after a few questions, for this
-check; one that has answered before is not, however often a packet is lost.
+Tenants choose the servers that are asked. A server that never answers is not asked again in this check after a few
+questions; a server that has answered before is always asked, even if packets are lost.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from certcore_puq_acme.profile.settings import NameServer
 
 __all__ = ["BRIEF", "TOO_MANY", "TOO_SLOW", "USUAL", "Asking", "QuestionBudget", "asking", "waits_within"]
 
-#: Why a name was not looked at.
+#: Why a name was not checked.
 TOO_SLOW: Final = Message("puq_acme.dns.too_slow", "the DNS is too slow")
 #: Why a question was not asked.
 TOO_MANY: Final = Message("puq_acme.dns.too_many", "the name needs too many DNS queries")
@@ -70,7 +70,7 @@ class _Key:
 
 @define(eq=False)
 class _Health:
-    """What is known of a server within a check."""
+    """The state of a server within a check."""
 
     answered: bool = False
     silences: int = 0

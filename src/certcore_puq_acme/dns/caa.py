@@ -85,7 +85,7 @@ class _Issue:
         return methods is None or policy.method in {method.strip() for method in methods.split(",")}
 
     def permitting(self, policy: CaaPolicy) -> _Issue:
-        """The same with what it pins, for this account and this way of validation."""
+        """The same record with its parameters, for this account and this way of validation."""
         changed = dict(self.parameters)
         if not self.is_for_account(policy):
             changed[_ACCOUNT] = policy.account_uri
@@ -98,7 +98,7 @@ class _Issue:
 
 
 def caa_finding(name: str, answer: CaaAnswer, policy: CaaPolicy, *, wildcard: bool) -> Finding | None:
-    """Why the CAA records of a name forbid a certificate, with a remedy that keeps what the owner has pinned.
+    """Why the CAA records of a name forbid a certificate, with a remedy that keeps the owner's restrictions.
 
     Args:
         name: A-labels, without ``*.``.
@@ -126,7 +126,7 @@ def caa_finding(name: str, answer: CaaAnswer, policy: CaaPolicy, *, wildcard: bo
     ours = [record for record in counting if record.issuer in policy.identities]
     if not counting or any(record.is_for_account(policy) and record.is_for_method(policy) for record in ours):
         return None
-    # Of several records of ours the one counts that lacks least.
+    # Of several records for this CA, the closest to permitting the certificate counts.
     nearest = next((record for record in ours if record.is_for_account(policy)), ours[0] if ours else None)
     model = nearest or next((record for record in issue if record.issuer in policy.identities), None)
     permitting_value = (model or _Issue(issuer=min(policy.identities))).permitting(policy)

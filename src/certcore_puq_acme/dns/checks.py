@@ -1,4 +1,4 @@
-"""What a CA profile's checks ask of the DNS: authoritative servers first, resolvers where those cannot be asked.
+"""DNS checks of a CA profile: authoritative servers first, resolvers where those cannot be asked.
 
 A record is correct when every authoritative server that answers shows it. Where none can be asked (port 53 is closed
 to the outside, the servers are private, the profile says so), it is correct when all resolvers show it.
@@ -47,7 +47,7 @@ _MOST_VALUES: Final = 5
 
 @frozen
 class DnsAccess:
-    """The DNS with what is remembered of it between checks; one for each module object."""
+    """The DNS with its memory between checks; one for each module object."""
 
     dns: DnsPort
     memory: ZoneMemory = field(factory=ZoneMemory)
@@ -110,7 +110,7 @@ class DnsChecks:
         return self.cnames([delegation], now)[0]
 
     def unseen_values(self, expected: Mapping[Delegation, Sequence[str]]) -> tuple[Finding, ...]:
-        """Which servers do not show these TXT values; none when all are seen wherever somebody will look.
+        """The servers that do not show these TXT values; empty when all values are visible.
 
         Args:
             wanted: The values of each CNAME: they are looked for at its target, at every authoritative server of the
@@ -152,7 +152,7 @@ class DnsChecks:
             return {name: relevant_records(name, look_up, known) for name in names}
 
     def tech_zone(self, zone: str, canary: str = "", canary_name: str = "") -> tuple[Finding, ...]:
-        """What is wrong with the tech zone in the DNS.
+        """The faults of the tech zone in the DNS.
 
         Args:
             zone: Its name.
@@ -224,7 +224,7 @@ class _Looking:
             return
         shown = self._at_all(lookup, Question(name=target, kind="TXT", recursive=False), budget)
         for server, answer in shown:
-            # What came to the store meanwhile is ours, too.
+            # Values that were stored meanwhile are ours, too.
             if (foreign := set(answer.values("TXT")) - ours) and (foreign := foreign - set(known(target))):
                 foreign_values = ", ".join(sorted(foreign)[:_MOST_VALUES])
                 yield finding(DnsCode.TXT_FOREIGN, name=target, zone=zone, server=str(server), seen=foreign_values)
@@ -269,7 +269,7 @@ class _Looking:
         return CaaAnswer(name=name, asked=name, failure=failed or NO_SERVER, is_refusal=is_refusal)
 
     def tech_zone(self, zone: str, canary: str, canary_name: str) -> Iterator[Finding]:
-        """What is wrong with the tech zone."""
+        """The faults of the tech zone."""
         budget = QuestionBudget()
         lookup = self.finder.find(zone, budget)
         if lookup.is_closed or not (lookup.zone.servers or lookup.zone.without_address):

@@ -1,4 +1,4 @@
-"""From what was seen of a CNAME to findings, the first one the cause; and to the state of the record. No I/O."""
+"""Derive findings, the cause first, and the state of the record from the observations of a CNAME. No I/O."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from certcore_puq_acme.profile.limits import is_public_suffix
 
 __all__ = ["NO_SERVER", "CheckedRecord", "checked_cname", "cname_findings", "findings_of_servers", "wrong_target"]
 
-#: What is said where there is no resolver to ask.
+#: The text where there is no resolver to ask.
 NO_SERVER: Final = Message("puq_acme.dns.no_server", "no DNS server is configured")
 _SERVER_CODES: Final = MappingProxyType(
     {
@@ -79,7 +79,7 @@ class CheckedRecord:
 
 
 def checked_cname(observation: CnameObservation, now: datetime) -> CheckedRecord:
-    """The state of the CNAME, with what was found of it."""
+    """The state of the CNAME, with its findings."""
     findings = cname_findings(observation, now)
     no_words: Message | str = ""
     first = findings[0] if findings and findings[0].severity is Severity.ERROR else None
@@ -107,14 +107,14 @@ def checked_cname(observation: CnameObservation, now: datetime) -> CheckedRecord
 
 
 def cname_findings(observation: CnameObservation, now: datetime) -> tuple[Finding, ...]:
-    """What was found, that first which a person should read first."""
+    """The findings, the most important first."""
     if is_public_suffix(observation.base):
         return (finding(DnsCode.PUBLIC_SUFFIX, name=observation.base),)
     by_servers = tuple(_by_servers(observation))
     by_resolvers = tuple(_by_resolvers(observation, now))
     direct = [hop for hop in observation.hops if hop.answering]
     if any(finding.code == DnsCode.SPLIT_VIEW for finding in by_resolvers):
-        # The record is there, in the view of that resolver: that says more than that the others lack it.
+        # The record exists in the view of that resolver, which matters more than that others do not have it.
         by_servers = tuple(finding for finding in by_servers if finding.code != DnsCode.CNAME_MISSING)
     if observation.is_direct and (direct or observation.missing):
         return most_severe((*_bogus_first(by_resolvers), *by_servers, *_other(by_resolvers)))
@@ -334,7 +334,7 @@ def _old_answer(observation: CnameObservation, resolver: ResolverShown, now: dat
 
 
 def _decided_by_resolvers(observation: CnameObservation, now: datetime) -> Iterator[Finding]:
-    """Where resolvers have to do: every one has to show the CNAME."""
+    """Where only resolvers can be asked: each has to show the CNAME."""
     for resolver in observation.resolvers:
         if resolver.chain[-1:] == (observation.expected,):
             continue

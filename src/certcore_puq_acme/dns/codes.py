@@ -1,4 +1,4 @@
-"""The codes of the findings about DNS records: what programs tell them apart by."""
+"""The codes of the findings about DNS records, for programs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["DnsCode"]
 
 
 class DnsCode(StrEnum):
-    """The codes. They never change; what is not needed any more stays reserved."""
+    """The codes. They never change; a code that is no longer used stays reserved."""
 
     # The domain and its name servers.
     DOMAIN_NOT_REGISTERED = "domain_not_registered"

@@ -1,7 +1,7 @@
 """The CNAME: from ``_acme-challenge.<domain>`` to a label of the tech zone that stays the same for ever.
 
-The label is keyed by owner as well as domain, so that one tenant's CNAME never authorises another tenant's request,
-and nobody can guess another one's label. Retries, renewals, reissues and further certificates get the same one.
+The label is keyed by owner as well as domain, so that one tenant's CNAME never authorises another tenant's request, and
+no tenant can guess another tenant's label. Retries, renewals, reissues and further certificates get the same label.
 
 A panel that moves from the original may keep its labels, which are the domains themselves: then
 `certcore_puq_acme.orders.bound_names` keeps the owners apart.
@@ -30,7 +30,7 @@ __all__ = ["VALIDATION_LABEL", "Delegation", "adopted_target", "delegation_key",
 VALIDATION_LABEL: Final = "_acme-challenge"
 _KEY_DOCUMENT: Final = "delegation-key"
 _KEY_BITS: Final = 256
-#: 26 base32 characters carry 130 bits: nothing to guess, and one label.
+#: 26 base32 characters carry 130 bits: impossible to guess, and short enough for one label.
 _LABEL_LENGTH: Final = 26
 
 
@@ -64,12 +64,12 @@ def validation_name(base: str) -> str:
 def delegation_key(documents: Documents) -> bytes:
     """The key of this installation's labels, made at its first use and sealed.
 
-    Whoever loses it loses every owner's CNAME; so it is part of the database.
+    If it is lost, every owner's CNAME is lost; so it is part of the database.
     """
     key = documents.unseal(_KEY_DOCUMENT)
     if key is None:
         documents.seal(_KEY_DOCUMENT, AESGCM.generate_key(bit_length=_KEY_BITS))
-        key = documents.unseal(_KEY_DOCUMENT)  # ours, or that of another process that was faster
+        key = documents.unseal(_KEY_DOCUMENT)  # this process's key, or that of another process that was faster
     if key is None:
         raise StorageUnavailableError(
             Message("puq_acme.labels.not_stored", "The key of the CNAME labels could not be stored."),

@@ -22,9 +22,9 @@ class FindingCode:
     """One row of the table."""
 
     code: DnsCode
-    #: How much it matters as a rule; where something makes up for it, a finding says less.
+    #: The usual severity; a finding may have a lower one where something compensates for it.
     severity: Severity
-    #: What is so, in a sentence with the parameters ``name``, ``server``, ``expected``, ``seen`` and those of its own.
+    #: The cause, in a sentence with the parameters ``name``, ``server``, ``expected``, ``seen`` and its own.
     cause: str
     #: What to do about it, in the same form.
     advice: str
@@ -46,7 +46,7 @@ _PERSIST: Final = {
 
 
 def _table() -> Iterable[tuple[DnsCode, Severity, str, str, Mapping[str, str]]]:
-    """Code, severity, cause, advice, and what the example has besides name, expected value and server."""
+    """Code, severity, cause, advice, and further parameters of the example."""
     code = DnsCode
     yield from (
         (

@@ -1,4 +1,4 @@
-"""A finding about DNS records, made from its code and what was seen."""
+"""Make a finding about DNS records from its code and the observations."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from certcore_puq_acme.dns.finding_codes import FINDING_CODES
 
 __all__ = ["finding"]
 
-#: How much of a foreign answer is shown.
+#: How many characters of a DNS answer are shown.
 _LONGEST_SHOWN: Final = 500
 
 
@@ -30,7 +30,7 @@ def finding(
     Args:
         code: What was found.
         name: The DNS name that it is about.
-        severity: Where it matters less than as a rule.
+        severity: A lower severity than the usual one.
         remedy: The records to set or remove.
         params: ``server``, ``expected``, ``seen``, and what else the texts hold. They may be foreign: they are made
             printable, and cut.

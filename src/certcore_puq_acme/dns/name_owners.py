@@ -27,29 +27,31 @@ from certcore_puq_acme.techzone.name_leases import stored_moment
 __all__ = ["RELEASE_NAME", "Claim", "NameToRelease", "bind_name", "claim_name", "is_bound_to_another", "release_name"]
 
 _PREFIX: Final = "name-owner/"
-#: A claim that led to no validation within this time is free for others. Whoever has lost it finalizes no order.
+#: A claim without a validation within this time expires, and others may claim the name. The previous claimant finalizes
+#: no order.
 _CLAIM: Final = timedelta(hours=1)
 _TRIES: Final = 3
 
 
 class Claim(StrEnum):
-    """What came of claiming a name for an owner."""
+    """The result of claiming a name for an owner."""
 
-    #: It is the owner's, or nobody has proved it.
+    #: It belongs to this owner, or no owner has proved it.
     OURS = "ours"
     #: The panel says that the owner does not control it.
     REFUSED = "refused"
     #: Another owner has proved it.
     TAKEN = "taken"
-    #: Another owner is about to prove it.
+    #: Another owner has claimed it and is proving it.
     CLAIMED = "claimed"
 
 
 @frozen(kw_only=True)
 class _Binding:
-    """To whom a name is bound, or who is about to prove it."""
+    """The owner to whom a name is bound, or who has claimed it."""
 
-    #: Exactly as the panel named the owner. None: the document cannot be read; it is nobody's until it is released.
+    #: Exactly as the panel named the owner. None: the document cannot be read; the name belongs to no owner until it is
+    #: released.
     owner: str | None
     #: The CA has validated the name for this owner.
     proved: bool = False
@@ -128,9 +130,9 @@ def claim_name(context: AcmeContext, delegation: Delegation) -> Claim:
 
 
 def bind_name(context: AcmeContext, delegation: Delegation) -> bool:
-    """Bind a name to the context's owner, for whom the CA has validated it; returns whether it is that one's.
+    """Bind a name to the context's owner, for whom the CA has validated it; returns whether that worked.
 
-    False: another owner has claimed or proved it meanwhile, and nothing may be issued for this one.
+    False: another owner has claimed or proved it meanwhile, and nothing may be issued for this owner.
     """
     now, key = context.environment.now(), _key(delegation.target)
     for _ in range(_TRIES):
@@ -145,7 +147,7 @@ def bind_name(context: AcmeContext, delegation: Delegation) -> bool:
 
 
 def is_bound_to_another(context: AcmeContext, base: str) -> bool:
-    """Whether a name is proved by another owner than the context's, and stays that one's."""
+    """Whether another owner than the context's has proved the name and keeps it."""
     if not context.profile.adopt_labels:
         return False
     binding, _ = _read(context.documents, _key(adopted_target(base, context.profile.tech_zone.ascii)))
@@ -158,10 +160,10 @@ def is_bound_to_another(context: AcmeContext, base: str) -> bool:
 
 
 def release_name(context: AcmeContext, base: str) -> Message:
-    """Forget whose a name is, so that the next owner who proves it gets it.
+    """Release a name from its owner; the next owner who proves it gets it.
 
     Raises:
-        InvalidInputError: It is nobody's.
+        InvalidInputError: It has no owner.
     """
     key = _key(adopted_target(base, context.profile.tech_zone.ascii))
     if context.documents.get(key) is None:
@@ -190,7 +192,7 @@ def _read(documents: Documents, key: str) -> tuple[_Binding | None, int]:
 
 
 def _put(documents: Documents, key: str, binding: _Binding, version: int) -> bool:
-    """Store a binding in place of the version that was read; returns whether nobody was faster."""
+    """Store a binding if the stored version is the one that was read; returns whether it was."""
     try:
         documents.put(key, binding.to_json(), version=version)
     except StaleWriteError:

@@ -1,4 +1,4 @@
-"""What a check of an owner's CNAME has seen: plain values, of which `classification` makes findings."""
+"""The observations of a check of an owner's CNAME: plain values, from which `classification` makes findings."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ __all__ = [
 
 #: How long a chain of CNAMEs may be (RFC 1034 section 3.6.2 leaves it to the resolver).
 MOST_HOPS: Final = 8
-#: What is said of a server that answers for a zone without serving it.
+#: The text about a server that answers for a zone without serving it.
 NO_AUTHORITY: Final = Message("puq_acme.dns.no_authority", "it is not authoritative")
 
 
@@ -43,10 +43,10 @@ class ServerState(StrEnum):
     ANSWERS = "answers"
     #: It answers, but does not serve the zone.
     LAME = "lame"
-    #: SERVFAIL and its like, and answers that cannot be read.
+    #: SERVFAIL and similar errors, and answers that cannot be read.
     FAILS = "fails"
     SILENT = "silent"
-    #: There is no route to it from here; it may be in order.
+    #: There is no route to it from here; it may still work for others.
     NO_ROUTE = "no_route"
     #: The time or the questions of the check were used up.
     NOT_ASKED = "not_asked"
@@ -99,7 +99,7 @@ class ResolverShown:
     ttl: int = 0
     #: True: without DNSSEC it does answer, so that only its validation fails.
     is_bogus: bool = False
-    #: What it shows for a name that certainly does not exist.
+    #: Its answer for a name that certainly does not exist.
     invented: str = ""
 
 

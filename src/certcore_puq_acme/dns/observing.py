@@ -29,7 +29,7 @@ from certcore_puq_acme.profile.settings import NameServer
 
 __all__ = ["PROBE_LABEL", "observe_cname", "observe_cnames"]
 
-#: A label that nobody sets: what shows a record there makes it up, or has a wildcard.
+#: A label that nobody sets: a server that shows a record there invents it, or has a wildcard.
 PROBE_LABEL: Final = "_certcore-probe"
 _AT_NAME: Final = ("TXT", "A", "AAAA")
 _MOST_VALUES: Final = 5

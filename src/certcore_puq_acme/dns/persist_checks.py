@@ -1,4 +1,4 @@
-"""Whether an owner's lasting TXT records (dns-persist-01) are as they have to be, and what is to be said of them."""
+"""Check an owner's lasting TXT records (dns-persist-01), and make findings about them."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def checked_lasting_record(
     ]
     if not verdicts:
         verdicts = [("", Verdict(code=DnsCode.PERSIST_UNREACHABLE, seen=shown.failure))]
-    # The worst of them counts; of good ones that which ends first.
+    # The worst record counts; of correct records, the one that ends first.
     worst = min(
         (verdict for _, verdict in verdicts), key=lambda verdict: (verdict.code is None, verdict.until or _NEVER)
     )
@@ -88,7 +88,7 @@ def checked_lasting_record(
     findings: list[Finding] = []
     for server, verdict in verdicts:
         if verdict.code is None or (findings and not some_are_good):
-            continue  # what all servers show is told once
+            continue  # a fault that all servers show is reported once
         code = DnsCode.PERSIST_ON_SOME_SERVERS if some_are_good else verdict.code
         can_be_set = not some_are_good and code is not DnsCode.PERSIST_UNREACHABLE
         remedy = [_to_set(name, expected)] if can_be_set else []

@@ -89,11 +89,11 @@ class PersistRecord:
 
 @frozen(kw_only=True)
 class Verdict:
-    """What is to be said of the TXT values that one server shows."""
+    """The judgement of the TXT values that one server shows."""
 
-    #: What is wrong; None when nothing is.
+    #: The fault; None for a correct record.
     code: DnsCode | None = None
-    #: What was seen instead; the good record when nothing is wrong.
+    #: The observed value; the correct record if there is no fault.
     seen: Message | str = ""
     #: When a good record expires; None for never.
     until: datetime | None = None
@@ -177,7 +177,7 @@ def until_for(days: int, since: datetime, now: datetime) -> datetime | None:
 def judge(
     values: Sequence[str], *, issuers: Iterable[str], uris: Iterable[str], wildcard: bool, now: datetime
 ) -> Verdict:
-    """What is to be said of the TXT values at the name of a dns-persist-01 record.
+    """Judge the TXT values at the name of a dns-persist-01 record.
 
     Args:
         values: The TXT values at the name.

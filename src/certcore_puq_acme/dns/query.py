@@ -34,7 +34,7 @@ _MOST_RECORDS: Final = 1000
 _NOT_DNS: Final = Message("puq_acme.dns.not_dns", "no usable answer: it is not a DNS message")
 #: How much of the text of an Extended DNS Error is kept.
 _LONGEST_TEXT: Final = 200
-#: What servers answer that do not know EDNS (RFC 6891 section 7).
+#: Answers of servers without EDNS (RFC 6891 section 7).
 _NO_EDNS: Final = frozenset({dns.rcode.FORMERR, dns.rcode.NOTIMP, dns.rcode.BADVERS})
 _NO_ROUTE: Final = frozenset(
     {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.ENETDOWN}

@@ -91,7 +91,7 @@ class ZoneLookup:
     broken: tuple[tuple[ServerAddress, Answer], ...] = ()
     #: Whether the last zone's servers could not be used at all: they fail, or have no address that may be asked.
     is_broken: bool = False
-    #: True: port 53 to the outside is closed, or nobody tells the root's servers. Resolvers have to do.
+    #: True: port 53 to the outside is closed, or the root's servers are unknown, so only resolvers are used.
     is_closed: bool = False
 
     @property
@@ -177,7 +177,7 @@ class ZoneFinder:
             if usable is None:
                 is_closed = "." not in zone.apex and not _was_cut_short(answers)
                 if is_closed:
-                    # The root and top-level domains always work: something between them and us does not.
+                    # The servers of the root and of top-level domains always work, so the network in between does not.
                     self.memory.forget(self._key)
                     self.memory.put(self._key, None, self.asking.monotonic())
                 return ZoneLookup(
@@ -238,7 +238,7 @@ class ZoneFinder:
         return tuple(dict.fromkeys(addresses))
 
     def _root(self, budget: QuestionBudget) -> FoundZone | None:
-        """The root zone; None where nobody tells its servers, or port 53 is closed."""
+        """The root zone; None where its servers are unknown, or port 53 is closed."""
         if self.policy is ServersAsked.NONE:
             return None
         known = self.memory.get(self._key, "", self.asking.monotonic())

@@ -1,1 +1,1 @@
-"""What people read: the right columns of certificates and CA profiles."""
+"""The right columns of certificates and CA profiles."""

@@ -1,4 +1,4 @@
-"""What pages say when another account is used than before, or when our clock and the CA's differ."""
+"""Notices about a replaced account, and about a difference between our clock and the CA's."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ from certcore_puq_acme.profile.settings import AcmeContext
 
 __all__ = ["right_column"]
 
-#: Problem types whose text is the CA's alone; others may quote what a stranger's server has said.
+#: Problem types whose text comes only from the CA; others may quote the answer of a foreign server.
 _RATE_LIMITED: Final = "rateLimited"
 _OF_THE_CA_ALONE: Final = frozenset({_RATE_LIMITED, "userActionRequired"})
 _SOON: Final = 5.0
@@ -52,7 +52,7 @@ _LATER: Final = 30.0
 
 
 def right_column(view: CertificateView, context: AcmeContext) -> list[Hint]:
-    """Everything that there is to say about a certificate in its present status."""
+    """All hints for a certificate in its present status."""
     return [*clock_notice(context), *new_account_notice(view, context), *_of_status(view, context)]
 
 
@@ -99,7 +99,7 @@ def _of_status(view: CertificateView, context: AcmeContext) -> list[Hint]:
 
 
 def _refresh(view: CertificateView) -> Refresh:
-    """Soon while an issuance is under way beside the leaf: its owner may be looking on."""
+    """Soon while an issuance is under way beside the leaf: the owner may be watching the page."""
     return Refresh(_SOON if view.under_way else _LATER)
 
 
@@ -157,7 +157,7 @@ def _processing(view: CertificateView, context: AcmeContext) -> list[Hint]:
 
 
 def _next_look(view: CertificateView) -> list[Hint]:
-    """When an attempt under way is looked at again; nothing where a problem says when it is tried again."""
+    """When the issuance under way is checked next; empty where a problem has the time of the retry."""
     due = view.schedule.due_at if view.schedule else None
     if due is None or not view.under_way or view.certificate.problem is not None:
         return []
@@ -198,7 +198,7 @@ def _error(view: CertificateView) -> list[Hint]:
 
 
 def _problem(view: CertificateView) -> list[Hint]:
-    """What went wrong, name by name, what to do about it, and when it is tried again."""
+    """The problem, for each name, with advice and the time of the retry."""
     problem = view.certificate.problem
     if problem is None:
         return []
@@ -225,7 +225,7 @@ def _problem(view: CertificateView) -> list[Hint]:
 
 
 def _next_attempt(view: CertificateView) -> datetime | None:
-    """When it is tried again; the next look may as well be a question for renewal information, or a notice."""
+    """When it is retried; the next step may also be a request for renewal information, or a notice."""
     due = view.schedule.due_at if view.schedule else None
     if due is None or view.under_way:
         return due
@@ -278,7 +278,7 @@ def _renewal(view: CertificateView, context: AcmeContext) -> list[Hint]:
 
 
 def _timeline(view: CertificateView) -> list[Hint]:
-    """What happened to the certificate, oldest first."""
+    """The history of the certificate, oldest first."""
     bad = (
         EventKind.FAILED,
         EventKind.ATTEMPT_FAILED,
@@ -305,7 +305,7 @@ def _terms(context: AcmeContext) -> list[Hint]:
 
 
 def _chain(view: CertificateView) -> list[Hint]:
-    """Which root the chain leads to, and what is to be said about it."""
+    """The root that the chain leads to, with a notice if needed."""
     chain = OrderState.of(view.active).chain
     if chain is None:
         return []
@@ -319,7 +319,7 @@ def _chain(view: CertificateView) -> list[Hint]:
 
 
 def _wish(view: CertificateView) -> list[Hint]:
-    """What the CA says about the renewal (RFC 9773)."""
+    """The CA's renewal information (RFC 9773)."""
     info = view.active.renewal_info if view.active else None
     if info is None or info.start is None or info.end is None:
         return []

@@ -66,7 +66,7 @@ def owner_records(view: CertificateView, context: AcmeContext, settings: PuqAcme
 
 
 def _hosted(view: CertificateView, context: AcmeContext) -> list[Hint]:
-    """What the panel has done about the CNAMEs of domains that it hosts, and why it could not."""
+    """The CNAMEs that the panel has set for domains that it hosts, or why it could not."""
     seen_at_server = Findings.of(view.issuance).hosted
     hints: list[Hint] = []
     names = [cname.name for cname in seen_at_server if cname.state is HostedState.SET]
@@ -182,7 +182,7 @@ def _needs_more(view: CertificateView, context: AcmeContext, settings: PuqAcmeSe
 
 
 def own_settings(view: CertificateView) -> PuqAcmeSettings:
-    """The certificate's own settings; those that are not valid any more count as not given."""
+    """The certificate's own settings; settings that are no longer valid are ignored."""
     try:
         return structure(PuqAcmeSettings, view.certificate.module_data)
     except InvalidInputError:

@@ -1,4 +1,4 @@
-"""What the page says of an attempt in flight: what it waits for, what keeps it from getting on, how far it is."""
+"""Hints about an issuance under way: what it waits for, what delays it, and its steps."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from certcore_puq_acme.rate_limits.turns import Why
 
 __all__ = ["not_getting_on", "progress", "unseen_values", "unwritten_values", "waiting_for_turn"]
 
-#: An order that is in work for longer is worth a word.
+#: An order that the CA processes for longer is mentioned.
 _LONG: Final = timedelta(minutes=10)
 
 
 class _Step(NamedTuple):
     """One row of the list of steps."""
 
-    #: What is done in it, and what is said when it is done.
+    #: Its title while it runs, and its title when it is complete.
     title: Message
     done: Message
     #: The stages in which it is under way.
@@ -81,7 +81,7 @@ _STEPS: Final = MappingProxyType(
 
 
 def waiting_for_turn(view: CertificateView) -> list[Hint]:
-    """What the certificate waits for although nobody has to do anything: a limit of the CA, a pause, other orders."""
+    """Waits that need no action: a limit of the CA, a pause, other orders."""
     turn = Findings.of(view.issuance).turn
     if turn is None:
         return []
@@ -162,7 +162,7 @@ def unseen_values(view: CertificateView, context: AcmeContext) -> list[Hint]:
 
 
 def not_getting_on(view: CertificateView) -> list[Hint]:
-    """What keeps an attempt from getting on that is not a failure yet: what the CA says, and since when."""
+    """Trouble that is not a failure yet: the CA's answer, and since when."""
     findings, state = Findings.of(view.issuance), OrderState.of(view.issuance)
     if (enough := findings.enough) is not None:
         text = (
@@ -192,7 +192,7 @@ def not_getting_on(view: CertificateView) -> list[Hint]:
 
 
 def progress(view: CertificateView, context: AcmeContext) -> list[Hint]:
-    """The steps of the attempt in flight."""
+    """The steps of the issuance under way."""
     if view.issuance is None:
         return []
     state, findings = OrderState.of(view.issuance), Findings.of(view.issuance)

@@ -20,7 +20,7 @@ __all__ = ["budgets_of", "profile_column"]
 
 
 def profile_column(context: AcmeContext) -> Sequence[Hint]:
-    """Everything that is known of the profile's CA without asking it."""
+    """All hints about the profile and its CA, from stored data."""
     own = read_record(context.documents, own_account(context).key)
     known = known_directory(context)
     others = [

@@ -1,4 +1,4 @@
-"""What the DNS has shown for the right column a moment ago, so that many viewers of a page cause one look."""
+"""Recent DNS lookups for the right column, so that many viewers of a page cause one lookup."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from certcore.forks import renew_after_fork
 
 __all__ = ["RecentLooks"]
 
-#: How long a look counts.
+#: How long a lookup is reused.
 _FRESH: Final = timedelta(minutes=1)
-#: How many looks are kept.
+#: How many lookups are kept.
 _MOST: Final = 500
 
 
 class RecentLooks:
-    """Looks of the last minute, by what they were about. Threads may share it; a child process begins without any."""
+    """Lookups of the last minute, by subject. Threads may share it; a child process begins without any."""
 
     def __init__(self) -> None:
         self.after_fork()
@@ -31,12 +31,12 @@ class RecentLooks:
         self._looks: OrderedDict[Hashable, tuple[datetime, Any]] = OrderedDict()
 
     def get(self, subject: Hashable, now: datetime, look: Callable[[], Any]) -> Any:
-        """What was seen less than a minute ago, or is seen now.
+        """The result of a lookup less than a minute ago, or of one now.
 
         Args:
-            subject: What the look is about.
+            subject: The subject of the lookup.
             now: The present moment.
-            look: Looks; it may take seconds.
+            look: Does the lookup; it may take seconds.
         """
         with self._lock:
             at, result = self._looks.get(subject, (None, None))

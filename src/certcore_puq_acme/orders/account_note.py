@@ -1,4 +1,4 @@
-"""What the timeline of a certificate says when another account is used for it than before."""
+"""The note in a certificate's timeline about another account than before."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["account_notes"]
 def account_notes(attempt: Attempt) -> tuple[Note, ...]:
     """The note that another account has taken the place of the one that this certificate's leaf was ordered with.
 
-    Nothing is asked for it. It is said for a first leaf, too, when its own issuance has met the change.
+    It sends no request. A first leaf has it, too, if the account changed during its issuance.
     """
     opened = attempt.accounts.last_opened(attempt.ref)
     if opened is None or not opened.record.url:

@@ -1,7 +1,7 @@
 """The way to a leaf: check the owner's records, order, publish, answer, finalize, download; one step per call.
 
-What a stage needs to know is in the stored state, and what it changes outside is harmless when done twice: the order's
-URL is kept before anything is requested about it, TXT values are added and removed by value.
+Each stage reads the stored state, and its changes outside may safely be made twice: the order's URL is stored before
+anything is requested about it, and TXT values are added and removed by value.
 """
 
 from __future__ import annotations
@@ -67,10 +67,10 @@ def advance(work: AcmeWork, accounts: Accounts, dns: DnsAccess) -> StepResult:
 
 
 def clean_up(work: AcmeWork, accounts: Accounts, dns: DnsAccess) -> datetime | None:
-    """Give back what this issuance holds, whichever stage it had reached.
+    """Release what this issuance holds, in any stage.
 
     Returns:
-        None when nothing is left; else when to try again: the server of the tech zone could not be told.
+        None when nothing is left; else when to try again, because the server of the tech zone could not be reached.
     """
     attempt = Attempt.of(work, accounts, dns)
     attempt.release()
@@ -91,7 +91,7 @@ class _Stopped:
     """A stage met an error of the CA."""
 
     error: AcmeError
-    #: What the stages before it had seen.
+    #: The findings of the stages before it.
     findings: Findings
 
 
@@ -101,7 +101,7 @@ def _advance(attempt: Attempt) -> AttemptResult:
         result = _run_stages(Attempt.of(attempt.work, attempt.accounts, attempt.checks.access))
     if not isinstance(result, _Stopped):
         return result
-    # The stages before begin anew in the next call; what they have seen is kept.
+    # The earlier stages begin anew in the next call; their findings are kept.
     attempt = evolve(attempt, findings=result.findings)
     if isinstance(result.error, RequestLimitError):
         return requests_used_up(attempt, None)

@@ -1,4 +1,4 @@
-"""One call of `certcore_puq_acme.orders.advance.advance`: the work, with what every stage needs of it."""
+"""One call of `certcore_puq_acme.orders.advance.advance`: the work, with the objects that every stage needs."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _MOST_FINDINGS: Final = 4
 
 @frozen(kw_only=True)
 class Attempt:
-    """The work, with what every stage needs of it."""
+    """The work, with the objects that every stage needs."""
 
     work: AcmeWork
     profile: PuqAcmeProfile
@@ -124,7 +124,7 @@ class Attempt:
 
     @property
     def trouble(self) -> Trouble:
-        """What keeps it from getting on."""
+        """The trouble that delays it."""
         return Trouble.continued(self.state.trouble, self.now)
 
     def paused(self) -> Turn | None:
@@ -210,10 +210,10 @@ class Attempt:
         )
 
     def release(self) -> None:
-        """Give back what the attempt holds: its TXT values in the tech zone and its place among orders in flight.
+        """Release what the attempt holds: its TXT values in the tech zone and its place among orders in flight.
 
-        It is stored together with the outcome of the step; where another server has to hear of it, at once. The server
-        hears of it by `withdraw`. Harmless when it holds nothing.
+        This is stored together with the outcome of the step, or at once where another server has the zone; `withdraw`
+        then removes the values from that server. Does nothing if it holds nothing.
         """
         if self.publication is not None:
             self.records.remove_issuance_now(self.work.issuance.id, self.published_names, self.now)
@@ -232,10 +232,10 @@ class Attempt:
         return self.publication is not None
 
     def withdraw(self) -> Unwritten | None:
-        """Take values that were released from the tech zone's server; why that cannot be done now, else None.
+        """Remove released values from the tech zone's server; returns why that cannot be done now, else None.
 
-        Whoever holds something is asked to clean up, so it is tried again. When the server can be told, it is told of
-        what deleted certificates have left, too.
+        It is retried, because an attempt that holds something is asked to clean up. Values of deleted certificates are
+        removed as well.
         """
         if self.publication is None:
             return None

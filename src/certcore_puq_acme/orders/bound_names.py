@@ -1,4 +1,4 @@
-"""Orders for names whose label is the same for every owner: only for the one to whom the name is bound.
+"""Orders for names whose label is the same for every owner: only the owner to whom the name is bound may place them.
 
 See `certcore_puq_acme.dns.name_owners`.
 """

@@ -39,24 +39,24 @@ class ChosenChain:
     root: str
     #: Whether that root is known here; None where nobody said which roots this CA has.
     known: bool | None
-    #: What is to be said about it; empty when all is as it was wished.
+    #: A notice about it; empty if it is the preferred chain.
     note: Message = Message("", "")
     #: Why it must not be installed; None when it may.
     refusal: Message | None = None
 
     @property
     def facts(self) -> ChainFacts:
-        """What is kept of it for the right column."""
+        """The parts of it that are stored for the right column."""
         return ChainFacts(root=self.root, known=self.known, note=self.note)
 
 
 def choose_chain(client: AcmeClient, url: str, profile: PuqAcmeProfile, now: datetime) -> ChosenChain:
     """Download a certificate, with the chain that the profile prefers and a root that is known.
 
-    The CA's own choice is taken where no chain is as the profile wishes. Only roots that the profile names itself are
-    insisted on: a list of roots on this machine may be old, and a certificate without a known root is better than none.
-    One that comes without an intermediate, or with a link that has expired, is taken only where no alternate is whole.
-    One that cannot be had or read is passed over, the CA's own choice as well where there is an alternate.
+    The CA's own choice is taken where no chain is as the profile wishes. Only roots that the profile names are
+    required: a list of roots on this machine may be old, and a certificate without a known root is better than none. A
+    chain without an intermediate, or with an expired link, is taken only where no alternate is complete. A chain that
+    cannot be downloaded or read is skipped, the CA's own choice as well if there is an alternate.
 
     Args:
         client: The account's client.

@@ -1,4 +1,4 @@
-"""A TXT value in the tech zone that every server of the zone has to show: it tells an old server from a present one."""
+"""A TXT value in the tech zone that every server of the zone has to show, to detect servers with old data."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _HOLDER: Final = "check"
 _TRIAL: Final = "trial"
 #: A value is replaced after this time, so that a server with an old copy of the zone is told.
 _LIFE: Final = timedelta(days=1)
-#: So long secondary servers may take to show a new value.
+#: How long secondary servers may take to show a new value.
 _YOUNG: Final = timedelta(minutes=2)
-#: A test that began earlier has ended, one way or another.
+#: A test that began earlier than this has ended.
 _LONGEST_TRIAL: Final = timedelta(minutes=10)
 
 
@@ -59,12 +59,12 @@ def check_value(records: TechZoneRecords, zone: str, now: datetime, new_id: Call
 
 
 def known_check_value(records: TechZoneRecords, zone: str, now: datetime) -> CheckValue | None:
-    """The value of today; None when nobody has needed one. The arguments are those of `check_value`."""
+    """The value of today; None if there is none yet. The arguments are those of `check_value`."""
     name = f"{_LABEL}.{zone}"
     known = sorted(
         (record for record in records.at(name) if record.issuance_id == _HOLDER), key=lambda record: record.added_at
     )
-    # One from the future was made under a wrong clock.
+    # A value from the future was made under a wrong clock.
     if not known or not timedelta(0) <= now - known[-1].added_at < _LIFE:
         return None
     newest = known[-1]
@@ -94,7 +94,7 @@ def withdraw(records: TechZoneRecords, check: CheckValue) -> None:
 
 
 def _end_trials(records: TechZoneRecords, zone: str, now: datetime) -> None:
-    """Take back what tests have left that were killed."""
+    """Remove the values of tests that were killed."""
     for record in records.below(trials_name(zone)):
         if not timedelta(0) <= now - record.added_at < _LONGEST_TRIAL:
             records.remove(record.fqdn, record.value, record.issuance_id)

@@ -45,17 +45,17 @@ class Diagnosis:
 
     problem: Problem
     retry: Retry
-    #: The CA failed for a reason of its own; another one may do better.
+    #: The CA failed for a reason of its own; another CA may succeed.
     of_authority: bool
 
 
 @frozen(kw_only=True)
 class Cause:
-    """A cause that a CA tells of in its own words."""
+    """A cause that is recognised in a CA's text."""
 
     #: A stable word.
     name: str
-    #: What the CA's text is recognised by.
+    #: The pattern in the CA's text.
     pattern: re.Pattern[str]
     #: What happened.
     title: Message
@@ -202,7 +202,7 @@ def diagnose_order(problems: Mapping[str, Problem], order_problem: Problem | Non
         title = Message("puq_acme.order.not_validated", "The CA could not validate {names}.", names)
     else:
         title = Message("puq_acme.order.rejected", "The CA rejected the order.")
-    # The slowest of the reasons decides: what cannot heal for one name cannot heal for the order.
+    # The most lasting reason decides: a permanent failure of one name is a permanent failure of the order.
     types = [ERROR_TYPES[problem.acme_type] for problem in (*subproblems, main) if problem.acme_type in ERROR_TYPES]
     never = next((known for known in types if known.outlook is Outlook.NEVER), None)
     if never:
@@ -218,7 +218,7 @@ def diagnose_order(problems: Mapping[str, Problem], order_problem: Problem | Non
 def pauses_the_account(error: AcmeProblemError, names: Iterable[str]) -> bool:
     """Whether a refusal with a Retry-After concerns everything that the account does (RFC 8555 section 6.6).
 
-    Some limits are about a name, a registered domain or a set of names: those hold up nobody else.
+    Some limits are about a name, a registered domain or a set of names: these do not affect other orders.
 
     Args:
         error: The refusal.

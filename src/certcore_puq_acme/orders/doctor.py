@@ -1,4 +1,4 @@
-"""What would keep names from being validated: the checks before an order, without a certificate."""
+"""Find what would keep names from being validated: the checks before an order, without a certificate."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from certcore_puq_acme.techzone.records import TechZoneRecords
 
 __all__ = ["diagnose"]
 
-#: So long servers may take to show a change of the tech zone.
+#: How long servers may take to show a change of the tech zone.
 _COPIED_WITHIN: Final = timedelta(minutes=10)
 
-#: What of a name keeps its other records from mattering, or from being seen.
+#: Findings about a name after which its other records do not matter, or cannot be seen.
 _ENDS: Final = frozenset(
     {
         DnsCode.PUBLIC_SUFFIX,
@@ -103,7 +103,7 @@ def _is_set_by_panel(record: CheckedRecord, context: AcmeContext, dns: DnsAccess
 
 
 def _of_tech_zone(context: AcmeContext, checks: DnsChecks) -> tuple[Finding, ...]:
-    """What is wrong with the tech zone; the check value of today is looked for where there is one."""
+    """The faults of the tech zone; the check value of today is looked up if there is one."""
     profile = context.profile
     known = known_check_value(TechZoneRecords(context.documents), profile.tech_zone.ascii, context.environment.now())
     # Servers that copy the zone may not have it yet; certcore's own have it at once.
@@ -127,7 +127,7 @@ def _of_foreign_values(expected: Sequence[Delegation], context: AcmeContext, che
 def _of_lasting_records(
     names: Sequence[DnsName], context: AcmeContext, checks: DnsChecks, settings: PuqAcmeSettings
 ) -> Iterator[Finding]:
-    """What is wrong with the lasting TXT records; nothing while it is not known what they have to hold."""
+    """The faults of the lasting TXT records; empty while their content is not known."""
     directory = known_directory(context)
     account = read_record(context.documents, account_of(context, settings, context.owner).key)
     if directory is None or not directory.record_issuers or not account.url:

@@ -1,7 +1,7 @@
 """The CNAMEs of domains that the panel hosts are set for their owners, where the panel says that the domain is theirs.
 
-The panel sets the record and answers the challenge, so the CA's validation proves nothing about the owner. The panel's
-own word is asked for before each setting, and before each order that relies on a CNAME of certcore's.
+The panel sets the record and answers the challenge, so the CA's validation proves nothing about the owner. The panel is
+asked before each change of a CNAME, and before each order that relies on a CNAME of certcore.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = ["denied_names", "seen_hosted", "set_hosted_cnames", "without_denied"]
 _SET_AGAIN: Final = 8
 #: Seconds for the names of one certificate in one step; the others have to wait for the next.
 _LONGEST_STEP: Final = 20.0
-#: What of a CNAME there is to be said.
+#: The states of a CNAME that are reported.
 _STATES: Final = MappingProxyType(
     {
         CnameState.SET: HostedState.SET,
@@ -39,10 +39,10 @@ _STATES: Final = MappingProxyType(
 
 
 def set_hosted_cnames(attempt: Attempt) -> tuple[SeenHosted, ...]:
-    """Set the CNAMEs that the panel may set, and take those away that it may not set any more.
+    """Set the CNAMEs that the panel may set, and remove those that it may no longer set.
 
     Returns:
-        What there is to be said of them; nothing about domains that the panel does not host, or not for this owner.
+        Their states; without domains that the panel does not host for this owner.
     """
     hosted, certificate, active = attempt.hosted, attempt.work.certificate, attempt.work.active
     needed = {delegation.name for delegation in attempt.delegations}
@@ -57,7 +57,7 @@ def set_hosted_cnames(attempt: Attempt) -> tuple[SeenHosted, ...]:
 
 
 def without_denied(records: Iterable[SeenRecord], hosted: Iterable[SeenHosted]) -> tuple[SeenRecord, ...]:
-    """The records as they count: a CNAME of certcore's proves nothing when the panel does not say so any more."""
+    """The records without CNAMEs of certcore that the panel no longer confirms: these prove nothing."""
     denied = {cname.name: cname for cname in hosted if cname.is_denied}
     return tuple(
         evolve(record, state=RecordState.WRONG, seen=record.target, findings=())
@@ -98,7 +98,7 @@ def _each(attempt: Attempt, hosted: HostedCnames) -> Iterator[SeenHosted]:
             continue
         answer = _word_of_panel(attempt, delegation)
         if isinstance(answer, PluginError):
-            # Nothing is removed because a plugin fails, and nothing of certcore's counts either.
+            # If a plugin fails, nothing is removed, and CNAMEs of certcore do not count.
             is_denied = set_here.get(name) == target
             yield seen_hosted(name, HostedState.UNANSWERED, answer.text, answer.advice_text, is_denied=is_denied)
         elif not answer:
@@ -125,7 +125,7 @@ def _each(attempt: Attempt, hosted: HostedCnames) -> Iterator[SeenHosted]:
 
 
 def _word_of_panel(attempt: Attempt, delegation: Delegation) -> bool | PluginError:
-    """Whether the panel says that the owner controls the name; the failure of a plugin is no word."""
+    """Whether the panel says that the owner controls the name; None if a plugin failed."""
     try:
         return attempt.work.controls_name(attempt.work.certificate.owner, delegation.base) is True
     except PluginError as error:

@@ -1,4 +1,4 @@
-"""What deleted certificates have left at a DNS server that was down is taken away at later calls about others."""
+"""Remove what deleted certificates have left at a DNS server that was down, in later calls about other certificates."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["give_back_cnames", "take_leftovers_away"]
 
 
 def take_leftovers_away(context: AcmeContext, dns: DnsAccess) -> None:
-    """Withdraw what is noted for the profile's server; what cannot be withdrawn now stays noted."""
+    """Withdraw the recorded values from the profile's server; values that cannot be withdrawn now stay recorded."""
     publication = publication_of(context, dns.connections)
     if publication is not None:
         publication.heal()
@@ -18,5 +18,5 @@ def take_leftovers_away(context: AcmeContext, dns: DnsAccess) -> None:
 
 
 def give_back_cnames(certificate_id: str, context: AcmeContext, dns: DnsAccess) -> None:
-    """Remove the CNAMEs that were set for a certificate, unless another one needs them; what cannot be is noted."""
+    """Remove the CNAMEs of a certificate unless another one needs them; a CNAME that cannot be removed is recorded."""
     hosted_cnames_of(context, dns.connections).release(certificate_id)

@@ -1,4 +1,4 @@
-"""Why an order is lost, or will never be ready: its authorizations say it, name by name (RFC 8555 section 7.1.6)."""
+"""Find why an order is invalid, or will never be ready, from its authorizations (RFC 8555 section 7.1.6)."""
 
 from __future__ import annotations
 

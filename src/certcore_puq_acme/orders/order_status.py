@@ -1,4 +1,4 @@
-"""Waiting for an order: look at it again, at growing intervals and not for ever."""
+"""Wait for an order: poll it at growing intervals, up to a limit."""
 
 from __future__ import annotations
 

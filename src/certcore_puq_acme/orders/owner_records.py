@@ -26,14 +26,14 @@ __all__ = ["are_correct", "cname_records", "forbidding_records", "incorrect_reco
 #: Resolvers keep an answer that there is no such record: for this time after the owner's last action they are not asked
 #: for records that the authoritative servers do not show.
 _NOT_RESOLVERS: Final = timedelta(minutes=10)
-#: So much before its planned moment a look was asked for by somebody.
+#: A look that is earlier than planned by more than this was requested by a user.
 _EARLY: Final = timedelta(seconds=2)
 #: How many findings of one record are kept.
 _MOST_FINDINGS: Final = 4
 
 
 def are_correct(records: Iterable[SeenRecord]) -> bool:
-    """Whether all of them are as they have to be."""
+    """Whether all of them are correct."""
     return all(record.is_correct for record in records)
 
 

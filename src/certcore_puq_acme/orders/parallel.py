@@ -13,7 +13,7 @@ _T = TypeVar("_T")
 _R = TypeVar("_R")
 #: How many authorizations are read, or challenges answered, in one call: a call must return quickly.
 BATCH: Final = 20
-#: So few are requested one after the other.
+#: Up to this many are requested one after the other.
 FEW: Final = 4
 _THREADS: Final = 5
 

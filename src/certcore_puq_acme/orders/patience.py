@@ -33,7 +33,7 @@ _HOUR: Final = timedelta(hours=1)
 
 
 class Wait(StrEnum):
-    """What a CA asks to be given time for."""
+    """The reasons for which a CA may ask to wait."""
 
     #: An order in work: a validation, an issuance.
     ORDER = "order"
@@ -90,7 +90,7 @@ def growing_pause(looks: int) -> float:
 
 @frozen(kw_only=True)
 class Trouble:
-    """What has kept an attempt from getting on, since when, and how often."""
+    """The trouble that delays an attempt, since when, and how often it was met."""
 
     since: datetime = stored(moment)
     looks: int = stored(count, 0)
@@ -111,16 +111,16 @@ class Trouble:
         return (self.looks > _DOUBTS and self.has_gone_on(now)) or self.looks > _DOUBTS * 4
 
     def has_gone_on(self, now: datetime) -> bool:
-        """Whether it is not of a moment only: a replica that lags has caught up meanwhile."""
+        """Whether it persists: a lagging replica would have caught up meanwhile."""
         return now - self.since >= DOUBT
 
     def has_lasted(self, life: timedelta, now: datetime) -> bool:
-        """Whether an attempt that this keeps from getting on is to be given up."""
+        """Whether an attempt with this trouble is given up."""
         return (self.looks >= _LOOKS and now - self.since > life) or self.looks >= _MOST_LOOKS
 
     @property
     def pause(self) -> float:
-        """Seconds to the next look while a refusal is not believed."""
+        """Seconds to the next look while a refusal may be temporary."""
         return min(2.0 ** max(self.looks, 1), 32.0)
 
     def told(self, problem: Problem) -> Problem:

@@ -48,7 +48,7 @@ _VALIDITY: Final = Message(
 def place_order(attempt: Attempt) -> LookAgain | AttemptFailed:
     """Check what only the CA's directory and the account tell, take a turn, and place the order."""
     if (pause := attempt.paused()) is not None:
-        # Before the account is looked at: opening it may be what the CA does not want now.
+        # Before the account is checked: the CA may refuse to open accounts now.
         return _wait_for_turn(attempt, pause)
     opened = attempt.opened()
     directory = known_directory(attempt.work) or KnownDirectory()
@@ -108,7 +108,7 @@ def _take_turn(attempt: Attempt, opened: Opened) -> LookAgain:
 
 def _placed(attempt: Attempt, opened: Opened, order: Order) -> LookAgain:
     state = OrderState(
-        # What an earlier order has validated may do for this one (RFC 8555 section 7.1.3).
+        # Validations of an earlier order may be reused (RFC 8555 section 7.1.3).
         stage=Stage.ANSWERED if order.status in ("ready", "processing", "valid") else Stage.ORDERED,
         since=attempt.now,
         targets={delegation.base: delegation.target for delegation in attempt.delegations},
@@ -187,7 +187,7 @@ def _wait_for_engine(attempt: Attempt) -> LookAgain:
 
 
 def _why_it_orders_again(attempt: Attempt) -> str:
-    """What became of the last order: the page says it for as long as the next one is not placed."""
+    """The result of the last order, which the page shows until the next order is placed."""
     turn = Findings.of(attempt.work.issuance).turn
     if turn is not None and turn.why is Why.ORDERS:
         return turn.detail
@@ -240,7 +240,7 @@ def _certificate_profile(attempt: Attempt) -> str:
 
 
 def _unsupported(attempt: Attempt, directory: KnownDirectory) -> Problem | None:
-    """What the CA does not offer (any more): said before an order is wasted on it."""
+    """A setting that the CA does not offer, or no longer offers: reported before an order is wasted."""
     profile = _certificate_profile(attempt)
     if profile and profile not in directory.profiles:
         offered = ", ".join(directory.profiles) or "none"

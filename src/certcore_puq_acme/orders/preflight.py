@@ -1,4 +1,4 @@
-"""Before the CA is asked for anything: are the owner's records correct?"""
+"""Check the owner's records before the CA gets a request."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ _MOST_FINDINGS: Final = 4
 
 def check_cnames(attempt: Attempt) -> LookAgain | NextStage:
     """Check the CNAMEs before an account is opened: a CA gets no request for a domain whose owner has not acted."""
-    attempt.withdraw()  # what an order that was given up may have left
+    attempt.withdraw()  # values that an abandoned order may have left
     findings = attempt.findings
     if attempt.challenge is ChallengeType.DNS:
         hosted = set_hosted_cnames(attempt)  # first, so that nobody keeps the answer that there is none
@@ -131,9 +131,9 @@ def wait_for_owner(attempt: Attempt, records: Iterable[SeenRecord]) -> LookAgain
 
 
 def _pause(waited: timedelta) -> float:
-    """Seconds to the next look for what the owner has to set.
+    """Seconds to the next look for the records that the owner has to set.
 
-    Short for an hour after somebody has done something about the certificate: its owner is at work, and is to see the
-    result within 20 seconds. Then it grows to 10 minutes, which it has reached after two hours.
+    Short for an hour after the last activity for the certificate: the owner should see the result of a change within 20
+    seconds. Then it grows, to 10 minutes after two hours.
     """
     return min(max(_SHORTEST, (waited.total_seconds() - _AT_WORK) / 6), _LONGEST)

@@ -1,4 +1,4 @@
-"""Which renewals cannot wait, and which of them go before what other owners wait for."""
+"""Which renewals are urgent, and which of these precede the orders of other owners."""
 
 from __future__ import annotations
 

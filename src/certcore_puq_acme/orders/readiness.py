@@ -1,4 +1,4 @@
-"""Whether the renewal of a certificate in service could succeed now: everything that an order would run into.
+"""Check whether the renewal of a certificate in service could succeed now: all obstacles that an order would meet.
 
 Nothing is ordered. The CA is asked about the account once a day in each process; the tech zone gets a check value once
 a day, which issuance uses, too. Resolvers are not asked for records that do not exist.
@@ -36,7 +36,7 @@ from certcore_puq_acme.rate_limits.limiter import OrderRequest, Turn, Why
 
 __all__ = ["readiness"]
 
-#: Findings that only who runs the panel can do something about; the owner of the domain repairs the others.
+#: Findings that only the operator of the panel can repair; the owner of the domain repairs the others.
 _OF_ADMINISTRATOR: Final = frozenset(
     {
         DnsCode.WILDCARD_FORBIDDEN,
@@ -75,7 +75,7 @@ _MAY_PASS: Final = frozenset(
 
 
 def readiness(work: AcmeWork, accounts: Accounts, dns: DnsAccess) -> Readiness:
-    """What is in the way of a renewal now.
+    """The obstacles of a renewal now.
 
     Args:
         work: Its ``issuance`` is the one in service.
@@ -158,7 +158,7 @@ def _of_account(attempt: Attempt, record: AccountRecord, directory: KnownDirecto
 
 
 def _of_offers(attempt: Attempt, directory: KnownDirectory) -> Iterator[Obstacle]:
-    """What the CA does not offer any more; nothing while its directory is not known."""
+    """Settings that the CA no longer offers; empty while its directory is not known."""
     if directory == KnownDirectory():
         return
     profile_name = attempt.settings.certificate_profile or attempt.profile.certificate_profile
@@ -194,7 +194,7 @@ def _of_offers(attempt: Attempt, directory: KnownDirectory) -> Iterator[Obstacle
 def _of_limits(
     attempt: Attempt, active: Issuance, record: AccountRecord, directory: KnownDirectory
 ) -> Iterator[Obstacle]:
-    """What an order would wait for; it is in the way where the renewal would come too late for the leaf in service."""
+    """Waits of an order; an obstacle only where the renewal would come too late for the leaf in service."""
     work, leaf = attempt.work, active.leaf
     is_of_ca = is_of_directory(active, attempt.profile.directory)
     is_same = leaf is not None and set(leaf.names) == set(attempt.names)

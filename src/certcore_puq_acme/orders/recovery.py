@@ -1,4 +1,4 @@
-"""What an error of the CA means for an attempt: repeat the request, wait, start again, or fail."""
+"""Decide after an error of the CA: repeat the request, wait, start again, or fail."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def account_has_changed(attempt: Attempt, error: AcmeError) -> bool:
 
 
 def after_error(attempt: Attempt, error: AcmeError) -> AttemptResult:
-    """What a refusal, or no usable answer, means for the attempt."""
+    """The result of the attempt after a refusal, or without a usable answer."""
     diagnosis = diagnose(error)
     trouble = attempt.trouble.again(error.text)
     is_refusal = _is_refusal(error)
@@ -154,7 +154,7 @@ def _is_refusal(error: AcmeError) -> bool:
 
 
 def _request_again(attempt: Attempt, trouble: Trouble, error: AcmeError) -> LookAgain:
-    """Request again for a minute what the CA has named itself: a replica may lag behind."""
+    """Repeat the request of a URL that the CA has named itself for a minute: a replica may lag behind."""
     pause = max(trouble.pause, bounded_wait(error.retry_after or 0.0, Wait.ORDER, attempt.left))
     return LookAgain(
         state=evolve(attempt.state, trouble=trouble),

@@ -1,4 +1,4 @@
-"""What a stage of an attempt results in, and the step that the engine gets for it."""
+"""The results of a stage of an attempt, and the step that the engine gets for them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["AttemptFailed", "AttemptResult", "LookAgain", "NextStage", "Obtained
 
 @frozen(kw_only=True)
 class NextStage:
-    """Nothing has to be waited for: the stage that ``state`` names runs in the same call."""
+    """No wait is needed: the stage that ``state`` names runs in the same call."""
 
     state: OrderState
     findings: Findings
@@ -29,7 +29,7 @@ class NextStage:
 
 @frozen(kw_only=True)
 class LookAgain:
-    """Something has to be waited for."""
+    """The stage has to wait."""
 
     state: OrderState
     findings: Findings

@@ -30,10 +30,11 @@ from certcore_puq_acme.protocol.jws import load_account_key
 
 __all__ = ["revoke"]
 
-#: What is true of the certificate whoever asks. Any other refusal may be about the account: it did not issue the
+#: Refusals that concern the certificate itself, for any account. Any other refusal may be about the account: it did not
+#: issue the
 #: certificate, is closed, or is not known any more; CAs have many words for that.
 _OF_THE_CERTIFICATE: Final = frozenset({"alreadyRevoked", "badRevocationReason"})
-#: What CAs answer about a leaf that they have not issued; some without a type.
+#: Error types of CAs for a leaf that they have not issued; some send none.
 _UNKNOWN_LEAF: Final = frozenset({"", "malformed", "unauthorized"})
 
 

@@ -35,9 +35,8 @@ _Signature = tuple[int, int, int]
 class FileKeyring:
     """The keyring in a file; implements `certcore.ports.sealing.Keyring` and `ChangesKeys`. Thread-safe.
 
-    Before something is wrapped, and when a key is unknown, it looks whether the file was changed, and reads it again if
-    so: processes that share the file need no restart after a change. A file that is taken away after the start is no
-    trouble; the keys stay in memory.
+    Before it wraps a key, and when a key is unknown, it reads the file again if that was changed: processes that share
+    the file need no restart after a change. If the file is removed after the start, the keys stay in memory.
     """
 
     path: Path
@@ -84,8 +83,8 @@ class FileKeyring:
         """Wrap a data key with the current key.
 
         Raises:
-            KeyringError: The file was changed into something that cannot be used. To go on with the key in memory
-                could mean to seal with one that was removed.
+            KeyringError: The file was changed and cannot be used. The key in memory is not used then, because it may
+                have been removed.
         """
         return self._latest().wrap(data_key, bound_to=bound_to)
 

@@ -1,4 +1,4 @@
-"""Open the keyring that a text names, and see that it is the one of a database."""
+"""Open the keyring of a URL, and check that it belongs to a database."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def keyring_of(url: str, by_plugin: Callable[[str], Keyring | None]) -> Keyring:
     """The keyring of a path, ``file:PATH``, ``env:VARIABLE``, or of a URL that a plugin knows.
 
     Args:
-        url: What names it.
+        url: The keyring's URL or path.
         by_plugin: Asks the plugins; None when none knows the URL.
 
     Raises:
-        KeyringError: Nothing opens it, or it cannot be used.
+        KeyringError: The URL is unknown, or the keyring cannot be used.
     """
     scheme, separator, _ = url.partition(":")
     if separator and len(scheme) > 1 and scheme not in ("file", "env"):
@@ -41,7 +41,7 @@ def keyring_of(url: str, by_plugin: Callable[[str], Keyring | None]) -> Keyring:
 
 
 def check_keyring(storage: Storage, vault: EnvelopeVault) -> None:
-    """Refuse a keyring that is not this database's, before anything is sealed with the wrong key.
+    """Refuse a keyring of another database, before anything is sealed with the wrong key.
 
     Raises:
         UnknownSealingKeyError: Secrets are sealed with keys that it lacks.

@@ -89,11 +89,11 @@ def parse_keyring(text: str, source: Message) -> StaticKeyring:
     """Read a keyring from its JSON, or from ``ID:BASE64[,ID:BASE64…]``.
 
     Args:
-        text: What was found.
-        source: Where it was found, as the beginning of a sentence.
+        text: The text.
+        source: Where it comes from, as the beginning of a sentence.
 
     Raises:
-        KeyringError: It is no keyring; the text is not repeated.
+        KeyringError: It is not a keyring; the error does not repeat the text.
     """
     text = text.strip()
     if not text.startswith("{"):

@@ -54,7 +54,7 @@ class EnvelopeVault:
 
         Raises:
             UnknownSealingKeyError: The keyring lacks the key.
-            UnsealError: It was changed, moved, or sealed for something or somebody else.
+            UnsealError: It was changed, moved, or sealed for another name or owner.
         """
         try:
             data_key = self.keyring.unwrap(sealed.key_id, sealed.wrapped_key, bound_to=_bound_to(name))
@@ -68,7 +68,7 @@ class EnvelopeVault:
 
         Raises:
             UnknownSealingKeyError: The keyring lacks the key that it is sealed with.
-            UnsealError: Its wrapped data key was changed, moved, or sealed for something else.
+            UnsealError: Its wrapped data key was changed, moved, or sealed for another name.
         """
         bound = _bound_to(name)
         try:

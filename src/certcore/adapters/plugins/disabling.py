@@ -1,4 +1,4 @@
-"""Which plugins are disabled: by the program, and by the environment of the process."""
+"""The plugins that the program or the environment of the process has disabled."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def disabled_names(by_program: Iterable[str]) -> frozenset[str]:
             separated by commas.
 
     Raises:
-        InvalidInputError: It is one text, or has something else than texts.
+        InvalidInputError: It is a single text, or has members that are not texts.
     """
     names = () if isinstance(by_program, str | bytes) else tuple(by_program)
     if isinstance(by_program, str | bytes) or not all(isinstance(name, str) for name in names):

@@ -31,7 +31,7 @@ class PluginOrigin:
     is_installed: bool = True
 
     def holder(self, plugin: str) -> Message:
-        """The plugin of this name and origin, as one that has taken a name."""
+        """Describes the plugin of this name and origin, for an error about a taken name."""
         if not self.is_installed:
             text = "the plugin {plugin}, which was passed to certcore"
             return Message("plugin.load.handed_in", text, {"plugin": repr(plugin)})
@@ -66,7 +66,7 @@ class InstalledPlugin:
         return PluginOrigin(self.package, version if version.isprintable() else "")
 
     def imported(self) -> object | None:
-        """What it names, if its module was imported before; else None. Nothing is imported."""
+        """The object that it names, if its module is already imported; else None."""
         if self.entry.module not in sys.modules:
             return None
         plugin: object = None
@@ -93,7 +93,7 @@ def _entries() -> Iterator[EntryPoint]:
         yield from entry_points(group=_GROUP)
     except Exception:  # isolation: one package's broken metadata hides no other package
         for distribution in distributions():
-            with contextlib.suppress(Exception):  # isolation: as above; nobody can tell whose plugin it is
+            with contextlib.suppress(Exception):  # isolation: as above; the owner of the plugin is unknown
                 yield from list(distribution.entry_points.select(group=_GROUP))
 
 

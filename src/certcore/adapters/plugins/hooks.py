@@ -43,7 +43,7 @@ _PREFIX: Final = "certcore_"
 _POLICY: Final = "certcore_authorize"
 _SIMILAR: Final = 0.85
 _ARGUMENTS: Final = Message("plugin.load.arguments", "certcore.hookspecs has the arguments of every hook.")
-#: What to do about functions of a kind that certcore does not call.
+#: Advice about functions of a kind that certcore does not call.
 WRITE_DEF: Final = Message("plugin.load.write_def", "Write `def` for it.")
 NO_YIELD: Final = Message("plugin.load.no_yield", "Take the `yield` out of it.")
 _MARK: Final = "certcore_impl"
@@ -56,7 +56,7 @@ class PluginLoadError(Exception):
 
     Args:
         reason: What is wrong with it.
-        advice: What its author, or whoever installed it, can do.
+        advice: What its author or the administrator can do.
     """
 
     def __init__(self, reason: Message, advice: Message | None = None) -> None:
@@ -123,7 +123,7 @@ def api_level(plugin: object) -> int:
     """The version of the plugin interface that a plugin was written for: its ``certcore_api``, 1 without one.
 
     Raises:
-        PluginLoadError: It is no whole number, or a version that this certcore does not have.
+        PluginLoadError: It is not a whole number, or a version that this certcore does not have.
     """
     level = inspect.getattr_static(plugin, _API, 1)
     if type(level) is not int or level < 1:
@@ -196,7 +196,7 @@ def _unknown_arguments(plugin: object) -> tuple[Message, Message] | None:
 
 
 def _meant(near: Sequence[str], offered: Sequence[str]) -> Message:
-    """What the arguments of a hook are to be instead."""
+    """Advice with the right arguments of a hook."""
     if near:
         text = "Did you mean {near}? See certcore.hookspecs."
         return Message("plugin.load.arguments_meant", text, {"near": ", ".join(near)})

@@ -43,8 +43,8 @@ def load_plugins(
 ) -> LoadedPlugins:
     """Load certcore's own plugins, those handed in, and those installed under the entry-point group ``certcore``.
 
-    Never raises for a broken plugin: it is listed in `LoadedPlugins.failures` and left out. The first that has a name
-    keeps it, and certcore's own names are theirs in any case.
+    Never raises for a broken plugin: it is listed in `LoadedPlugins.failures` and left out. The first plugin with a
+    name keeps it, and certcore's own names are reserved.
 
     Args:
         explicit: Modules or objects with `hookimpl` functions.
@@ -128,13 +128,13 @@ class LoadedPlugins:
             raise UnknownModuleError(name, self.modules, broken=broken, disabled=disabled) from None
 
     def more_hints(self, view: CertificateView) -> Sequence[Hint]:
-        """The hints of every plugin; those of one that fails are left out, and logged."""
+        """The hints of every plugin. A plugin that fails is logged and left out."""
         hints: list[Hint] = []
         for plugin in self._with("certcore_hints"):
             hook = plugin.hooks["certcore_hints"]
             try:
                 hints += call_for_hints(plugin.name, "certcore_hints", hook.function, **hook.arguments({"view": view}))
-            except PluginError:  # it is in the log already
+            except PluginError:  # already logged
                 continue
             except CertCoreError as error:
                 _log.error("The plugin %r has no hints: %s", plugin.name, error.message)
@@ -168,7 +168,7 @@ class LoadedPlugins:
                 raise PluginError(observer, "certcore_on_event", _raised_with_words(error)) from None
 
     def check_targets(self, certificate_id: str, certificates: CertificateSource) -> Mapping[str, Sequence[Finding]]:
-        """What every plugin that deploys certificates finds about its target."""
+        """The findings of every plugin that deploys certificates, about its target."""
         findings: dict[str, Sequence[Finding]] = {}
         for plugin in self._with("certcore_check_targets"):
             hook = plugin.hooks["certcore_check_targets"]
@@ -206,10 +206,10 @@ class LoadedPlugins:
         return None
 
     def controls_name(self, owner: str, name: str) -> bool | None:
-        """Whether an owner controls a name: False as soon as one plugin says so, None when none has an opinion.
+        """Whether an owner controls a name: False as soon as one plugin returns False, None when all return None.
 
         Raises:
-            PluginError: A plugin failed, or answered something else: a no that is to be told.
+            PluginError: A plugin failed or returned something else; this counts as a refusal, with the reason.
         """
         answers: list[bool | None] = []
         for plugin in self._with("certcore_controls_name"):
@@ -232,8 +232,8 @@ class LoadedPlugins:
         """The first plugin's keyring for this URL, certcore's own before others.
 
         Raises:
-            PluginError: A plugin failed. Without its keyring nothing can start.
-            CertCoreError: A plugin refused, in its own words.
+            PluginError: A plugin failed. Nothing can start without its keyring.
+            CertCoreError: A plugin refused, with its own message.
         """
         for plugin in sorted(self._with("certcore_open_keyring"), key=lambda plugin: not plugin.is_own):
             hook = plugin.hooks["certcore_open_keyring"]

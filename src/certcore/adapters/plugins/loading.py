@@ -40,7 +40,7 @@ _OF_CODE: Final = (ImportError, TypeError, AttributeError, NameError)
 T = TypeVar("T")
 
 
-# What went wrong, where the error that follows is the plugin's own.
+# The step that failed, as a clause before the plugin's own error.
 _NOT_IMPORTED: Final = Message("plugin.load.not_imported", "it cannot be imported")
 _NOT_REGISTERED: Final = Message("plugin.load.not_registered", "it cannot be registered")
 _NO_NAME: Final = Message("plugin.load.no_name", "its name cannot be read")
@@ -76,7 +76,7 @@ class Loader:
     #: The names of plugins that are not to be used.
     disabled: frozenset[str] = frozenset()
     loaded: list[LoadedPlugin] = Factory(list)
-    #: Those that were meant to say who may do what, and cannot be used.
+    #: Access policies that cannot be used.
     broken_policies: list[str] = Factory(list)
     _faults: dict[str, list[PluginFailure]] = Factory(dict)
     #: Every plugin in the order of registration, by its name.
@@ -113,7 +113,7 @@ class Loader:
         return tuple(_merged(name, faults) for name, faults in self._faults.items())
 
     def add_installed(self, installed: InstalledPlugin) -> None:
-        """Import and register what an entry point names."""
+        """Import and register the plugin of an entry point."""
         entry = installed.entry
         origin = installed.origin
         imported = installed.imported()
@@ -308,7 +308,7 @@ class Loader:
             try:
                 is_policy = means_policy(plugin)
             except PluginLoadError:
-                is_policy = True  # nobody can tell; it must not open the door
+                is_policy = True  # unknown, so it counts as a policy: access is denied
         if is_policy:
             self.broken_policies.append(failure.plugin)
             text = "It is an access policy, so every access is denied until it is repaired."
@@ -369,7 +369,7 @@ def _advice(error: BaseException) -> Message:
 
 
 def _cause(error: BaseException) -> str:
-    """What was raised and where, and its text where that speaks of code."""
+    """The type and place of an error, and its text if that is about code."""
     text = ""
     if isinstance(error, (CertCoreError, *_OF_CODE)):
         try:

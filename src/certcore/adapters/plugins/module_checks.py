@@ -1,4 +1,4 @@
-"""What is wrong with a CA module, seen when it is loaded: before a certificate depends on it."""
+"""Check a CA module when it is loaded, before a certificate depends on it."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ METHODS: Final[Mapping[str, inspect.Signature]] = MappingProxyType(dict(_methods
 _NEEDED: Final[Mapping[type, frozenset[str]]] = MappingProxyType(
     {power: frozenset(name for name, _ in _methods(power)) for power in _POWERS}
 )
-#: What a signing CA is asked besides.
+#: Further methods of a signing CA.
 _SIGNING: Final[Mapping[str, inspect.Signature]] = MappingProxyType(
     {name: signature for name, signature in _methods(SigningCA) if name not in METHODS}
 )
@@ -87,10 +87,10 @@ LISTS: Final = frozenset(
 
 
 def check_module(module: object) -> CAModule[Any, Any]:
-    """A CA module that can work, as far as that can be seen.
+    """The CA module, if the checks find no fault.
 
     Raises:
-        PluginLoadError: It cannot.
+        PluginLoadError: They find one.
     """
     if isinstance(module, type):
         text = "certcore_ca_modules returned the class {name}, which is not a CAModule instance."
@@ -126,7 +126,7 @@ def check_module(module: object) -> CAModule[Any, Any]:
 
 
 def return_instance(kind: type) -> Message:
-    """What to do about a class where an instance is needed."""
+    """Advice about a class where an instance is needed."""
     return Message("plugin.load.return_instance", "Return an instance: [{name}()].", {"name": kind.__name__})
 
 
@@ -191,7 +191,7 @@ def _check_needs_clean_up(module: str, instance: object) -> None:
 
 
 def write_def(name: str) -> Message:
-    """What to do about a method that is not a plain function."""
+    """Advice about a method that is not a plain function."""
     return Message("plugin.load.write_def_of", "Write `def {name}`.", {"name": name})
 
 

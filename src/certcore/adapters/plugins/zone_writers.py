@@ -38,7 +38,7 @@ _CNAME_METHODS: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...], str]]
 
 @frozen(slots=False)
 class ContainedZoneWriter:
-    """A plugin's writer, whose failures are told under the plugin's name; implements `ZoneWriter`."""
+    """A plugin's writer, whose failures are reported with the plugin's name; implements `ZoneWriter`."""
 
     plugin: str
     name: str
@@ -109,10 +109,10 @@ class ContainedCnameWriter(ContainedZoneWriter):
 
 
 def check_zone_writer(plugin: str, offered: object) -> ContainedZoneWriter:
-    """A writer that can work, as far as that can be seen.
+    """The writer, if the checks find no fault.
 
     Raises:
-        PluginLoadError: It cannot.
+        PluginLoadError: They find one.
     """
     if isinstance(offered, type):
         text = "certcore_zone_writers returned the class {name}, not a writer."

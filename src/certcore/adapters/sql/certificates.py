@@ -171,7 +171,7 @@ class SqlCertificates:
     def count_conditions(
         self, *, at: datetime, authority_id: str | None = None, owner: str | None = None
     ) -> Mapping[ConditionType, int]:
-        """For how many certificates each condition holds: in one look at those of an owner, else by an index each."""
+        """The number of certificates for each condition: in one scan for an owner, else with an index for each."""
         filters = [
             CertificateFilter(condition=condition, at=at, authority_id=authority_id, owner=owner)
             for condition in ConditionType
@@ -192,7 +192,7 @@ class SqlCertificates:
         of_these = CertificateFilter(authority_id=authority_id, owner=owner)
         status: sa.ColumnElement[Any] = certificates.c.status
         ends: sa.ColumnElement[Any] = certificates.c.not_after
-        if owner is not None:  # whose certificates are few: the index of the others is not to be used
+        if owner is not None:  # an owner has few certificates: do not use the index over all of them
             status, ends = unindexed(status), unindexed(ends)
         in_time = (status == Status.ACTIVE.value, ends >= now, ends < now + timedelta(days=days))
         # Moments are stored as microseconds.

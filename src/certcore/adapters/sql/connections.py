@@ -1,4 +1,4 @@
-"""The connections of one process: kept ready between transactions, and never more than were allowed."""
+"""The connections of one process: kept open between transactions, and never more than the limit."""
 
 from __future__ import annotations
 
@@ -186,7 +186,7 @@ class Watch:
     def close(self) -> None:
         """Close the connection; the next mark opens another one.
 
-        A thread that counts for more than a second keeps it: a fork must not wait for ever.
+        A thread that counts for more than a second keeps it: a fork must not wait forever.
         """
         if not self._lock.acquire(timeout=_WATCH_PATIENCE):
             return

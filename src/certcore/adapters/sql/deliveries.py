@@ -150,7 +150,7 @@ class SqlDeliveries:
         return [mapping.cursor_of(row) for row in rows]
 
     def is_due(self, *, observers: Collection[str], now: datetime) -> bool:
-        """Whether anything is to be offered, or to be delivered to these observers."""
+        """Whether there are new events, or due deliveries to these observers."""
         params = {"row_observers": sorted(observers), "row_now": now}
         return bool(self.connection.execute(_IS_DUE, params).scalar_one())
 
@@ -219,14 +219,14 @@ class SqlDeliveries:
         return [mapping.cursor_of(row) for row in rows]
 
     def retry_now(self, certificate_id: str, *, observer: str | None, now: datetime) -> int:
-        """Make due what has failed and waits for its next try."""
+        """Make failed deliveries due that wait for their retry."""
         statement = _RETRY_NOW.values(due_at=now)
         if observer is not None:
             statement = statement.where(deliveries.c.observer == observer)
         return self.connection.execute(statement, {"row_id": certificate_id}).rowcount
 
     def repair(self, *, now: datetime, limit: int) -> int:
-        """Make due what is further ahead than it can be, and end leases likewise."""
+        """Make deliveries due whose time is impossibly far ahead, and end such leases."""
         late, leased = now + LONGEST_RETRY + CLOCK_TOLERANCE, now + LONGEST_LEASE + CLOCK_TOLERANCE
         leased_too_long = sa.and_(deliveries.c.due_at.is_not(None), deliveries.c.lease_until > leased)
         return max(

@@ -1,8 +1,8 @@
 """Fork handling of the SQL store, see `certcore.forks`.
 
-A connection to a server is let go of in the child: its copy of the socket is closed, and nothing is sent, so that the
-parent goes on talking over it. SQLAlchemy must not see these connections again either: it would roll them back when
-they are collected.
+The child abandons its connections to a server: it closes its copy of the socket and sends nothing, so that the parent
+can go on using the connection. SQLAlchemy must not keep them either: it would roll them back when they are
+garbage-collected.
 
 SQLite cannot be treated like that. The library keeps the state of its file locks in memory, once for all connections
 of a process, while the system gives none of the locks to the child: connections of the child would rely on locks that

@@ -1,9 +1,9 @@
-"""Writers of one process that meet share a commit, where the database has one writer at a time.
+"""Concurrent writers of one process share a commit, where the database has one writer at a time.
 
 A commit waits for the disk, which takes longer than most transactions. So a thread that is about to commit looks
 whether others wait for their turn to write. It lets them write on its connection first, each behind a savepoint, and
-commits for all of them. Nobody waits for a companion: a thread that meets nobody commits at once. What fails is rolled
-back to its savepoint, and the others are committed.
+commits for all of them. No thread waits for others to arrive: without waiting threads it commits at once. A transaction
+that fails is rolled back to its savepoint, and the others are committed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from attrs import define, field
 
 __all__ = ["Group", "WriteQueue"]
 
-#: So many transactions share a commit at most: the first one waits for the last one.
+#: The most transactions that share a commit: the first one waits for the last one.
 _MOST: Final = 16
 
 
@@ -25,7 +25,7 @@ _MOST: Final = 16
 class Group:
     """Transactions that are committed together, on the connection of the first one, which leads."""
 
-    #: None while the leader has it for itself.
+    #: None while only the leader uses it.
     connection: sa.Connection | None = None
     #: How many others have joined.
     members: int = 0

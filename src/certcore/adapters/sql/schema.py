@@ -75,7 +75,7 @@ def _without_foreign_keys(connection: sa.Connection) -> Iterator[None]:
 
 
 def revision_of(connection: sa.Connection) -> str | None:
-    """The schema revision of a database; None if no certcore, of whatever version, has made its tables there."""
+    """The schema revision of a database; None if no version of certcore has made its tables there."""
     if not sa.inspect(connection).has_table(VERSION_TABLE):
         return None
     return connection.execute(sa.text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar_one_or_none()  # noqa: S608

@@ -24,7 +24,7 @@ def mysql_tls(url: sa.URL) -> tuple[sa.URL, dict[str, Any]]:
     """Read the TLS options of a URL.
 
     Returns:
-        The URL without them, and what PyMySQL has to be told.
+        The URL without them, and the arguments for PyMySQL.
 
     Raises:
         StorageUnavailableError: An option is wrong, or a file that it names cannot be used.

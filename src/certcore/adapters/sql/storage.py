@@ -177,8 +177,8 @@ class SqlStorage:
             if own is self._own:
                 own.queue.step_back(group)
                 if not is_written:
-                    # It may have failed because of what others of the group have written (a stale version): its caller,
-                    # who reads that next, hears of it when it is stored.
+                    # It may have failed because of writes of others in the group (a stale version). Its caller reads
+                    # these next, so it gets the error only after they are stored.
                     own.queue.outcome(group)
         failure = own.queue.outcome(group)
         self._refuse_forked(own)
@@ -201,9 +201,9 @@ class SqlStorage:
     def _present(self) -> _Own:
         """Return the parts for this process and the current database file.
 
-        A restore, say, puts another file into the place, and connections would go on with the one that was removed.
-        Readers turn to the new one. Writers refuse: what they write to the old one is lost, and what the two have in
-        common, SQLite's write-ahead log, must not be used by both.
+        A restore, for example, replaces the file, and open connections would continue with the removed one. Readers
+        switch to the new file. Writers refuse: writes to the old file are lost, and both files must not use the same
+        write-ahead log of SQLite.
         """
         own = self._own
         if self._database.file_identity is None or self._closed or self._database.file_identity() == own.file_identity:
@@ -404,8 +404,8 @@ def _commit(connection: sa.Connection) -> None:
 def _interrupted(error: BaseException | None) -> bool:
     """Whether an error was raised while a KeyboardInterrupt was handled.
 
-    SQLAlchemy asserts at the end of a rollback that the transaction has ended; where the interrupt struck in the middle
-    it has not, and whoever waits for a KeyboardInterrupt would see a bug instead.
+    SQLAlchemy asserts at the end of a rollback that the transaction has ended. After an interrupt in the middle it has
+    not, and the caller would get an AssertionError instead of the KeyboardInterrupt.
     """
     while error is not None:
         if isinstance(error, KeyboardInterrupt):

@@ -251,7 +251,7 @@ timelines: Final = sa.Table(
     sa.Column("pending_since", UtcDateTime, index=True),
 )
 
-#: How far each observer was told of the events of each certificate; no foreign key, for the same reason.
+#: The progress of the deliveries of each certificate's events to each observer; no foreign key, for the same reason.
 deliveries: Final = sa.Table(
     "certcore_deliveries",
     metadata,
