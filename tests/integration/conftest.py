@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections import Counter
 from datetime import timedelta
 from pathlib import Path
 
@@ -175,13 +176,13 @@ class Panel:
 
 
 @contextlib.contextmanager
-def open_panel(folder, database=""):
+def open_panel(folder, database="", dns_port=0):
     """A panel with its DNS server running."""
     panel = Panel(folder=folder, database=database)
     panel.open()
     # The server has a store of its own on the same database, as a process of its own would.
     serving = CertCore.open(panel.url, keyring=panel.keyring)
-    panel.dns = serving.dns_server(listen=("127.0.0.1", 0), module="puq_acme", also=[panel.zone])
+    panel.dns = serving.dns_server(listen=("127.0.0.1", dns_port), module="puq_acme", also=[panel.zone])
     try:
         yield panel
     finally:
@@ -196,36 +197,77 @@ def integration_panel():
     return open_panel
 
 
+@pytest.fixture(scope="module")
+def dns_port():
+    """Where the DNS servers of a module's panels listen, one after the other: a CA is told once, when it starts."""
+    return free_port()
+
+
 @pytest.fixture
-def panel(tmp_path):
+def panel(tmp_path, dns_port):
     """A panel of its own for each test."""
-    with open_panel(tmp_path) as panel:
+    with open_panel(tmp_path, dns_port=dns_port) as panel:
         yield panel
 
 
+@contextlib.contextmanager
+def _kept_servers(kind, dns_port):
+    """Servers of a kind that validate through the DNS server at this port, kept for all tests of a module.
+
+    Gives a context manager for one test, in which each start with the same switches gives another server. A test finds
+    the accounts and orders of the tests before it there, whose keys nobody has any more.
+    """
+    kept, at_port = {}, f"127.0.0.1:{dns_port}"
+    with contextlib.ExitStack() as all_tests:
+
+        @contextlib.contextmanager
+        def of_a_test(panel):
+            in_use = Counter()
+            with contextlib.ExitStack() as this_test:
+
+                def start(**switches):
+                    if switches.setdefault("dns_server", panel.dns_address) != at_port:
+                        return this_test.enter_context(kind.start(**switches))
+                    alike = repr(sorted(switches.items()))
+                    in_use[alike] += 1
+                    key = alike, in_use[alike]
+                    if key not in kept:
+                        kept[key] = all_tests.enter_context(kind.start(**switches))
+                    assert kept[key].running(), kept[key].log_tail()
+                    return kept[key]
+
+                yield start
+
+        yield of_a_test
+
+
+@pytest.fixture(scope="module")
+def kept_pebbles(dns_port):
+    """The Pebbles of a module's tests: each start costs half a second of computing for the keys of its CA."""
+    with _kept_servers(Pebble, dns_port) as of_a_test:
+        yield of_a_test
+
+
+@pytest.fixture(scope="module")
+def kept_acme2certifiers(dns_port):
+    """The servers of the other kind that a module's tests use."""
+    with _kept_servers(Acme2certifier, dns_port) as of_a_test:
+        yield of_a_test
+
+
 @pytest.fixture
-def start_pebble(panel):
-    """Starts a Pebble that validates through the panel's DNS server; any number of them, all stopped at the end."""
-    with contextlib.ExitStack() as running:
-
-        def start(**switches):
-            switches.setdefault("dns_server", panel.dns_address)
-            return running.enter_context(Pebble.start(**switches))
-
+def start_pebble(panel, kept_pebbles):
+    """Gives Pebbles that validate through the panel's DNS server, or another one; any number of them."""
+    with kept_pebbles(panel) as start:
         yield start
 
 
 @pytest.fixture
-def start_acme2certifier(panel):
-    """Starts servers that validate through the panel's DNS server; any number of them, all stopped at the end."""
+def start_acme2certifier(panel, kept_acme2certifiers):
+    """Gives servers that validate through the panel's DNS server, or another one; any number of them."""
     if importlib.util.find_spec("acme2certifier") is None:
         pytest.skip("acme2certifier is not installed: pip install acme2certifier")
-    with contextlib.ExitStack() as running:
-
-        def start(**switches):
-            switches.setdefault("dns_server", panel.dns_address)
-            return running.enter_context(Acme2certifier.start(**switches))
-
+    with kept_acme2certifiers(panel) as start:
         yield start
 
 

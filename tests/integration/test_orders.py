@@ -401,6 +401,7 @@ def test_a_caa_record_that_forbids_the_ca(panel, start_acme2certifier):
 def test_ten_certificates_of_a_hundred_names(panel, start_pebble):
     """Apex, wildcard and 98 aliases each: all active, all authorizations at once, at most 4 requests a name and 8."""
     pebble = start_pebble(nonce_reject=0, authz_reuse=0)
+    said_before = len(_log(pebble))
     profile = panel.profile(pebble.directory_url, pebble.roots_pem)
     ids = []
     for number in range(10):
@@ -418,7 +419,9 @@ def test_ten_certificates_of_a_hundred_names(panel, start_pebble):
     for one in ids:
         assert len(panel.core.certificates.view(one).leaf.names) == 100
     assert panel.txt_values() == []
-    requests = sum(" /" in line and ("POST" in line or "GET" in line or "HEAD" in line) for line in _log(pebble))
+    requests = sum(
+        " /" in line and ("POST" in line or "GET" in line or "HEAD" in line) for line in _log(pebble)[said_before:]
+    )
     assert 10 * 100 < requests <= 10 * (4 * 100 + 8)
 
 

@@ -21,12 +21,12 @@ EAB = base64.urlsafe_b64encode(b"the canary of the external account").decode().r
 
 
 @pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
-def panel(request, tmp_path, integration_panel, caplog):
+def panel(request, tmp_path, integration_panel, caplog, dns_port):
     """A panel on each database; everything is logged that any library has to say, from the start."""
     caplog.set_level(logging.DEBUG)
     caplog.set_level(logging.DEBUG, logger="sqlalchemy.engine")
     url = "" if request.param == "sqlite" else request.getfixturevalue(request.param).new_database()
-    with integration_panel(tmp_path, url) as panel:
+    with integration_panel(tmp_path, url, dns_port) as panel:
         yield panel
 
 
