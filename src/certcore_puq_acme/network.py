@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
-from attrs import frozen
+from typing import TYPE_CHECKING, Protocol
 
 from certcore_puq_acme.dns.port import DnsPort
 from certcore_puq_acme.protocol.http_port import HttpOpener, HttpPort
+
+if TYPE_CHECKING:
+    from certcore.net.tls import TlsContexts
 
 __all__ = ["Network", "NetworkPort"]
 
@@ -20,15 +21,20 @@ class NetworkPort(HttpOpener, Protocol):
         ...
 
 
-@frozen
 class Network:
     """The real network."""
 
+    def __init__(self) -> None:
+        self._contexts: TlsContexts | None = None
+
     def http(self, *, timeout: float, extra_roots: str = "") -> HttpPort:
         """A pool of verified connections, see `certcore_puq_acme.protocol.http.Http`."""
+        from certcore.net.tls import TlsContexts  # noqa: PLC0415 - keeps OpenSSL out of the host's start-up
         from certcore_puq_acme.protocol.http import Http  # noqa: PLC0415 - keeps the ACME client out of the host's start-up
 
-        return Http(timeout=timeout, extra_roots=extra_roots)
+        if self._contexts is None:
+            self._contexts = TlsContexts()
+        return Http(timeout=timeout, extra_roots=extra_roots, contexts=self._contexts)
 
     def dns(self) -> DnsPort:
         """Questions over UDP and TCP, see `certcore_puq_acme.dns.query.SocketDns`."""

@@ -5,14 +5,48 @@ from __future__ import annotations
 import os
 import ssl
 from pathlib import Path
+from typing import Final
 
 import certifi
 
 from certcore.errors import InvalidInputError
-from certcore.forks import delays_fork
+from certcore.forks import delays_fork, renew_after_fork
 from certcore.messages import Message
 
-__all__ = ["system_roots_file", "tls_context"]
+__all__ = ["TlsContexts", "system_roots_file", "tls_context"]
+
+#: Most contexts that `TlsContexts` keeps.
+_MOST_KEPT: Final = 32
+
+
+class TlsContexts:
+    """The contexts of `tls_context`, one for each set of extra roots, while the system's roots stay as they are.
+
+    To read the system's roots takes more computing than a whole exchange with a CA. Any number of threads may share it.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[object, ...], ssl.SSLContext] = {}
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """A child makes its own; see `certcore.forks`."""
+        self._kept = {}
+
+    def get(self, extra_roots: str | bytes = "") -> ssl.SSLContext:
+        """A context that trusts what `tls_context` would trust now. The caller changes nothing about it.
+
+        Raises:
+            InvalidInputError: ``extra_roots`` holds no certificate.
+        """
+        kept, key = self._kept, (extra_roots, *_system_roots_state())
+        context = kept.get(key)
+        if context is None:
+            context = tls_context(extra_roots=extra_roots)
+            if len(kept) >= _MOST_KEPT:
+                kept.clear()
+            kept[key] = context
+        return context
 
 
 def tls_context(*, extra_roots: str | bytes = "", ca_file: Path | None = None) -> ssl.SSLContext:
@@ -32,6 +66,19 @@ def tls_context(*, extra_roots: str | bytes = "", ca_file: Path | None = None) -
 def system_roots_file() -> str:
     """The path of a file with the system's roots, or with those of the ``certifi`` package."""
     return ssl.get_default_verify_paths().cafile or certifi.where()
+
+
+def _system_roots_state() -> tuple[object, ...]:
+    """What is different after the system's roots have changed."""
+    paths = ssl.get_default_verify_paths()
+    state: list[object] = []
+    for path in filter(None, (paths.cafile, paths.capath)):
+        try:
+            found = os.stat(path)  # noqa: PTH116 - no pathlib
+        except OSError:
+            continue
+        state += [path, found.st_ino, found.st_size, found.st_mtime_ns]
+    return tuple(state)
 
 
 def _context(extra_roots: str | bytes, ca_file: Path | None) -> ssl.SSLContext:

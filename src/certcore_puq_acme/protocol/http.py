@@ -10,7 +10,7 @@ from certcore.messages import Message
 from certcore.net.failures import FailureKind, NetworkError
 from certcore.net.http import HttpClient, HttpReply
 from certcore.net.telemetry import CA_REQUEST, measured
-from certcore.net.tls import tls_context
+from certcore.net.tls import TlsContexts, tls_context
 from certcore.net.urls import BadUrlError, parse_url
 from certcore_puq_acme.protocol.errors import TransportError
 
@@ -27,13 +27,17 @@ class Http:
     Args:
         timeout: Seconds to connect, and seconds for each reply.
         extra_roots: PEM certificates that are trusted besides the system's roots.
+        contexts: Where its TLS context is kept for others of the same roots; None makes one of its own.
 
     Raises:
         InvalidInputError: The timeout is not positive, or ``extra_roots`` holds no certificate.
     """
 
-    def __init__(self, *, timeout: float = 10.0, extra_roots: str | bytes = "") -> None:
-        self._client = HttpClient(timeout=timeout, tls=tls_context(extra_roots=extra_roots))
+    def __init__(
+        self, *, timeout: float = 10.0, extra_roots: str | bytes = "", contexts: TlsContexts | None = None
+    ) -> None:
+        tls = tls_context(extra_roots=extra_roots) if contexts is None else contexts.get(extra_roots)
+        self._client = HttpClient(timeout=timeout, tls=tls)
 
     def request(
         self,
