@@ -238,8 +238,8 @@ def _active_fleet(panel, profile, count, between):
 @pytest.mark.parametrize(
     ("count", "limit"),
     [
-        pytest.param(200, 60, id="two hundred in the gate"),
-        pytest.param(1000, 300, id="a thousand", marks=pytest.mark.soak),
+        pytest.param(100, 30, id="a hundred in the gate"),
+        pytest.param(1000, 300, id="a thousand", marks=pytest.mark.soak),  # more of what the hundred show
     ],
 )
 def test_renewals_share_a_budget_for_three_hours(panel, start_pebble, count, limit):
