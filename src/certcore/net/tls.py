@@ -74,10 +74,10 @@ def _system_roots_state() -> tuple[object, ...]:
     state: list[object] = []
     for path in filter(None, (paths.cafile, paths.capath)):
         try:
-            found = os.stat(path)  # noqa: PTH116 - no pathlib
+            status = os.stat(path)  # noqa: PTH116 - no pathlib
         except OSError:
             continue
-        state += [path, found.st_ino, found.st_size, found.st_mtime_ns]
+        state += [path, status.st_ino, status.st_size, status.st_mtime_ns]
     return tuple(state)
 
 
