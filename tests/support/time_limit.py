@@ -1,14 +1,13 @@
-"""In `make check` a test takes about a second at most, or is marked slow with the reason.
+"""In `make check` a test takes about a second of a processor at most, or is marked slow with the reason.
 
 It fails after two: processors differ, and two that share a core are slower. Other programs on the machine must not make
-a test fail: time that the test's thread waited for a processor does not count, the limit grows with the load, and a
-test that was too slow is run again before it fails. Property tests have the limit with the examples of the fast
-profile; with more examples they have more time. `make test` has no limit: it runs on machines of any speed.
+a test fail: what counts is the time for which this process, and the processes that it waited for, had a processor. A
+busy machine makes that longer, too, so the limit grows with the load, and a test that was too slow is run again before
+it fails. Property tests have the limit with the examples of the fast profile; with more examples they have more time.
+`make test` has no limit: it runs on machines of any speed.
 """
 
 import os
-import time
-from pathlib import Path
 
 import pytest
 from _pytest.runner import runtestprotocol
@@ -25,15 +24,14 @@ LIMITED = ("tests/unit/", "tests/contracts/")
 #: Marks of tests that have their time elsewhere.
 _EXEMPT = ("slow", "soak", "integration", "pebble")
 
-_TAKEN = pytest.StashKey[float]()
+#: What a test took.
+TAKEN = pytest.StashKey[float]()
 
 
-def _waited():
-    """For how many seconds this thread could have run, and had no processor; 0 where the system does not count it."""
-    try:
-        return int(Path("/proc/thread-self/schedstat").read_text(encoding="ascii").split()[1]) / 1e9
-    except (OSError, ValueError, IndexError):
-        return 0.0
+def _spent():
+    """For how many seconds this process, and its children that have ended, had a processor."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
 
 
 def _limit(item):
@@ -48,11 +46,11 @@ def _is_limited(item):
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item):
     """Measure the test, without its fixtures."""
-    began, waited = time.monotonic(), _waited()
+    before = _spent()
     try:
         return (yield)
     finally:
-        item.stash[_TAKEN] = time.monotonic() - began - (_waited() - waited)
+        item.stash[TAKEN] = _spent() - before
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -69,7 +67,7 @@ def pytest_runtest_protocol(item, nextitem):
             (report,) = (report for report in reports if report.when == "call")
             report.outcome = "failed"
             report.longrepr = (
-                f"took {item.stash[_TAKEN]:.1f} seconds; the limit is {_limit(item):.1f}. "
+                f"took {item.stash[TAKEN]:.1f} seconds of a processor; the limit is {_limit(item):.1f}. "
                 'Make it faster, or mark it: @pytest.mark.slow(reason="...").'
             )
     for report in reports:
@@ -79,4 +77,4 @@ def pytest_runtest_protocol(item, nextitem):
 
 
 def _is_too_slow(item, reports):
-    return all(report.passed for report in reports) and item.stash.get(_TAKEN, 0.0) > _limit(item)
+    return all(report.passed for report in reports) and item.stash.get(TAKEN, 0.0) > _limit(item)
