@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 from attrs import define
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, given
 from hypothesis import strategies as st
 
 import certcore
@@ -23,6 +23,7 @@ from certcore.testing.scripted_ca import Act, ScriptedCA
 from certcore.x509.csr import build_csr
 from certcore.x509.keys import generate_key, private_key_pem
 from support.databases import sqlite_with_tables
+from support.examples import examples
 from support.inside import inside
 
 STORES = ["memory", "sqlite", "postgresql", "mariadb"]
@@ -481,7 +482,7 @@ def shared(request, tmp_path):
         yield core, core.authorities.create("test", module="scripted").id
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(keys=_pairs())
 def test_no_two_keys_see_each_others_rows(shared, keys):
     """Whatever two owners are called: each is refused at the door, or sees the own certificates and no others."""
@@ -506,7 +507,7 @@ def test_no_two_keys_see_each_others_rows(shared, keys):
                 certificates.list(owner=key, actor=other)
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_an_id_is_found_by_itself_alone(shared, data):
     """Padded, in other case, or with characters of no width it is no id, or nobody's; the policy is not even asked."""

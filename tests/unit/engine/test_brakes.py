@@ -156,7 +156,16 @@ def test_orders_within_one_issuance_are_bounded(asks):
         assert machine.get(certificate_id).problem.type == "urn:certcore:order-limit"
 
 
-@pytest.mark.parametrize("act", [Act.FAIL_NEVER, Act.WRONG_KEY, Act.WRONG_NAMES, Act.GARBAGE, Act.ENDED])
+@pytest.mark.parametrize(
+    "act",
+    [
+        Act.FAIL_NEVER,
+        Act.WRONG_KEY,
+        Act.WRONG_NAMES,
+        Act.GARBAGE,
+        pytest.param(Act.ENDED, marks=pytest.mark.slow(reason="looks at the leaf every hour of a month")),
+    ],
+)
 def test_a_ca_that_never_gets_it_right_gets_few_orders(act):
     """Whatever the CA returns for a renewal: 5 orders a week at most, and the leaf in service serves to its end."""
     machine = Machine()
@@ -345,7 +354,14 @@ def _waits(kind):
     return lambda work: Waiting(state={}, look_again=work.environment.now() + 6 * HOUR, waiting_for=kind)
 
 
-@pytest.mark.parametrize("what", [*WaitingFor, Act.CA_DOWN, Act.FAIL_NEVER])
+@pytest.mark.parametrize(
+    "what",
+    [
+        *WaitingFor,
+        pytest.param(Act.CA_DOWN, marks=pytest.mark.slow(reason="asks the CA every hour of a month")),
+        Act.FAIL_NEVER,
+    ],
+)
 def test_a_renewal_that_does_not_get_done_is_never_silent(what):
     """A late renewal is a warning, then an error, with a button and an event, whatever the reason."""
     machine = Machine(Looping)

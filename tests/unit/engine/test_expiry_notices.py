@@ -341,7 +341,17 @@ def _failing(stage, certificate_id, act=Act.FAIL_SOON):
     return stage.environment.now()
 
 
-@pytest.mark.parametrize("act", [Act.FAIL_SOON, Act.FAIL_SLOW, Act.FAIL_NEVER, Act.CA_DOWN, Act.WRONG_KEY, Act.RAISE])
+@pytest.mark.parametrize(
+    "act",
+    [
+        Act.FAIL_SOON,
+        Act.FAIL_SLOW,
+        Act.FAIL_NEVER,
+        Act.CA_DOWN,
+        Act.WRONG_KEY,
+        pytest.param(Act.RAISE, marks=pytest.mark.slow(reason="tries every hour of two weeks")),
+    ],
+)
 def test_a_failing_renewal_is_told_of_once(act):
     """After three failures and a day, with the reason; not again as long as this leaf is in service."""
     stage = Stage()

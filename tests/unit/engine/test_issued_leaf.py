@@ -61,6 +61,7 @@ def test_a_leaf_that_only_a_wrong_clock_refuses_is_kept(wrong):
     assert len(machine.ca.issued_at) == 1
 
 
+@pytest.mark.slow(reason="looks at the leaf every hour of a month")
 def test_a_ca_whose_leaves_begin_in_a_month():
     """Three orders at most, a day apart; the leaf is installed when it begins."""
     machine = Machine()

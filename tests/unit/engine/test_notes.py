@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 from attrs import evolve
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from certcore.engine.step_validation import sound_step
@@ -16,6 +16,7 @@ from certcore.model.renewal import Retry
 from certcore.model.secret import Secret
 from certcore.model.stored_messages import read_message
 from certcore.ports.ca_module import Failed, Waiting, WaitingFor
+from support.examples import examples
 from support.own_clock import HOUR, Looping, Machine
 
 MOVED = Note(about=NoteSubject.ACCOUNT, text="The account was moved, because the CA said so.")
@@ -83,7 +84,7 @@ def test_an_issuance_has_a_bounded_number_of_notes():
     assert len(_noted(machine, certificate)) == MOST_NOTES
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30, deadline=None)
 @given(text=st.text(max_size=2 * LONGEST_NOTE))
 def test_a_note_is_plain_text_on_one_line(text):
     """Control characters, line breaks and what is too long do not reach a timeline."""

@@ -92,6 +92,7 @@ def test_every_event_is_delivered_once_and_in_order(open_core):
     assert [told for told in observer.told if told[0] == other] == [(other, 1, "created"), (other, 2, "deleted")]
 
 
+@pytest.mark.slow(reason="writes and delivers a thousand events")
 def test_a_long_record_is_delivered_in_pieces(open_core, environment):
     """More events than fit into one lease come one after the other, none twice; so they do to one that was behind."""
     quick, slow = Observer("Quick"), Observer("Slow")
@@ -340,6 +341,7 @@ def test_news_does_not_wait_for_an_observer_that_is_elsewhere(open_core):
     assert worker.stop(timeout=60)
 
 
+@pytest.mark.slow(reason="looks every five minutes of a week")
 def test_an_observer_that_was_taken_away_is_forgotten(open_core, environment):
     """For a week its place is kept, with ever fewer looks; then nothing is kept for it, and nothing looked at."""
     here, gone = Observer("Here"), Observer("Gone")

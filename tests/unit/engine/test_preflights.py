@@ -495,6 +495,7 @@ class TestTargets:
 class TestPace:
     """The thread of the worker."""
 
+    @pytest.mark.slow(reason="waits for a second of the true clock")
     def test_it_plans_and_checks_until_the_worker_ends(self, bench):
         """A certificate in service is planned, and checked when it is due, without a call."""
         certificate_id = bench.active()

@@ -8,10 +8,11 @@ import time
 import tracemalloc
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from certcore.net.http_connection import ConnectionBrokenError, HttpConnection, ReplyTooLargeError, WireReply
+from support.examples import examples
 
 HEAD = b"GET / HTTP/1.1\r\nHost: ca.example\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -196,7 +197,7 @@ def test_bodies_are_not_decoded():
 
 
 @given(st.lists(st.binary(max_size=60), max_size=4), st.booleans())
-@settings(max_examples=60, deadline=None)
+@examples(60, deadline=None)
 def test_no_bytes_break_the_reader(pieces, begins_well):
     """Whatever a server sends, there is a reply or one of the three errors."""
     with talking(*([OK] if begins_well else []), *pieces) as connection:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from attrs import frozen
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from certcore import CertCore, Role, RolePolicy
@@ -19,6 +19,7 @@ from certcore.testing.clock import FrozenEnvironment
 from certcore.testing.scripted_ca import Act, ScriptedCA
 from certcore.x509.csr import build_csr
 from certcore.x509.keys import generate_key
+from support.examples import examples
 from support.situations import SITUATIONS, certificate_in
 
 CSR = build_csr(generate_key(KeyType.EC_P384), [DnsName("csr.example"), DnsName("www.csr.example")], Subject()).decode()
@@ -51,7 +52,7 @@ WRONG = {
 }
 #: Settings of PUQ ACME that do not depend on others.
 ALONE = {"name", "description", "tech_zone", "ttl", "zone_ttl", "api_timeout", "allow_wildcard", "max_orders"}
-FEW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FEW = examples(25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def _right(field):

@@ -181,6 +181,7 @@ def test_retiring_is_refused_while_something_needs_the_key(place, core):
         core.sealing_keys.retire(old)
 
 
+@pytest.mark.slow(reason="four threads seal and open many keys")
 def test_the_key_is_changed_while_work_goes_on(place, core):
     """Others seal and open all the time, in threads and through a second opening: nobody fails, nothing is lost."""
     (old,) = place.contents()["keys"]

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -64,6 +65,7 @@ def _looks(core, certificate_id, environment, until, most=3000):
     raise AssertionError("it looks too often")
 
 
+@pytest.mark.slow(reason="simulates renewals of long leaves, hour by hour")
 @examples(60, deadline=None)
 @given(
     lifetime=st.sampled_from([1, 2, 3, 6, 10, 45, 90, 398]),

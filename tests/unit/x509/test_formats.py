@@ -11,7 +11,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.serialization import pkcs7, pkcs12
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from certcore.errors import InvalidInputError, KeyMismatchError, PluginError, UnreadablePemError, X509Error
@@ -97,7 +97,7 @@ def test_a_locked_key_opens_with_the_password_alone(kind, name):
 
 @pytest.mark.slow(reason="runs openssl for each example")
 @given(password=st.text(st.characters(min_codepoint=32, exclude_categories=["C", "Zl", "Zp"]), min_size=1, max_size=40))
-@settings(max_examples=8)
+@examples(8)
 def test_any_password_of_one_line_opens_what_it_locked(password):
     """Also in other scripts: UTF-8, as every reader of PKCS#8 takes it."""
     locked = _export("pem", password=Secret(password))["privkey.pem"].content
@@ -137,10 +137,16 @@ def test_a_key_store_holds_key_chain_and_name(kind, legacy):
         pkcs12.load_pkcs12(file.content, b"another")
 
 
+@pytest.fixture(scope="module")
+def key_store():
+    """What a key store holds; it takes a while to make one."""
+    return _export("pkcs12", locked=True)["shop.example.p12"].content
+
+
 @pytest.mark.parametrize("place", [0.1, 0.3, 0.5, 0.7, 0.97])
-def test_a_changed_key_store_does_not_open(place):
+def test_a_changed_key_store_does_not_open(place, key_store):
     """Its MAC covers all of it: one flipped bit is noticed."""
-    content = bytearray(_export("pkcs12", locked=True)["shop.example.p12"].content)
+    content = bytearray(key_store)
     content[int(len(content) * place)] ^= 1
     with pytest.raises(ValueError):  # noqa: PT011 - the words differ with the place
         pkcs12.load_pkcs12(bytes(content), PASSWORD.encode())

@@ -34,7 +34,8 @@ def django_tables(_tables):
     from django.core.management import call_command
 
     yield
-    call_command("flush", verbosity=0, interactive=False)
+    # Django's permissions, which it would make again, are used by no page.
+    call_command("flush", verbosity=0, interactive=False, inhibit_post_migrate=True)
 
 
 @define(eq=False)

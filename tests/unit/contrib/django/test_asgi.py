@@ -20,6 +20,7 @@ def ada(panel):
     return panel.browser(user), at_asgi
 
 
+@pytest.mark.slow(reason="asks for every address twice")
 def test_every_address_answers_the_same(panel, ada):
     """Permissions, tenants and translations of a request are kept apart in threads of an ASGI server, too."""
     at_wsgi, at_asgi = ada

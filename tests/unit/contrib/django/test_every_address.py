@@ -70,6 +70,7 @@ def test_nobody_gets_in_without_a_sign_in(panel, carla, stored):
     assert stored() == before
 
 
+@pytest.mark.slow(reason="asks for every address twice")
 def test_another_tenant_finds_nothing(panel, carla, stored):
     """Nothing that belongs to somebody else is found by its id, read on another page, or changed by any form."""
     certificate_id, owner = carla
@@ -87,6 +88,7 @@ def test_another_tenant_finds_nothing(panel, carla, stored):
     assert stored() == before
 
 
+@pytest.mark.slow(reason="asks for every address")
 def test_a_viewer_changes_nothing(panel, carla, stored):
     """Whatever is posted wherever, by somebody who may look at everything."""
     certificate_id, owner = carla

@@ -14,7 +14,7 @@ import dns.rcode
 import dns.rdatatype
 import dns.rrset
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from certcore.model.hints import RecordState
@@ -99,7 +99,7 @@ def saying(*rrsets, **options):
         max_size=4,
     )
 )
-@settings(max_examples=30, deadline=None)
+@examples(30, deadline=None)
 def test_txt_values_come_back_whole(values):
     """Of any length, cut into character-strings on the wire, behind a CNAME or not."""
     cut = [" ".join(_quoted(value[at : at + 255]) for at in range(0, len(value), 255)) for value in values]

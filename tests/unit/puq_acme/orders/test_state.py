@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from attrs import define, evolve
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from certcore import Status
@@ -15,6 +15,7 @@ from certcore.model.hints import Notice
 from certcore_puq_acme.hints.certificate import right_column
 from certcore_puq_acme.module import PuqAcme
 from certcore_puq_acme.orders.state import Findings, OrderState, Stage
+from support.examples import examples
 from support.inside import inside
 from support.simulation.simulated_world import SimulatedNetwork, World
 
@@ -186,7 +187,7 @@ def test_an_order_that_an_older_version_placed_goes_on(bench, row):
     assert not [one for one in bench.world.ca.asked if one.kind == "newOrder"][1:]
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(broken("state"))
 def test_no_stored_state_is_too_broken_to_be_read(document):
     """Whatever is stored is read, and what is read is plain JSON that is read as the same again."""
@@ -196,7 +197,7 @@ def test_no_stored_state_is_too_broken_to_be_read(document):
     assert OrderState.read(stored).resumed().order or not state.resumed().stage.has_order
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(broken("findings"))
 def test_no_stored_findings_are_too_broken_to_be_read(document):
     """The same for what was seen."""
@@ -204,7 +205,7 @@ def test_no_stored_findings_are_too_broken_to_be_read(document):
     assert Findings.read(json.loads(json.dumps(findings.to_json()))) == findings
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(broken("state"), broken("findings"))
 def test_a_broken_state_keeps_no_page_from_being_shown(shared, state, findings):
     """The right column is made, with the attempt's steps, whatever is stored of the attempt and of the leaf."""
@@ -216,7 +217,7 @@ def test_a_broken_state_keeps_no_page_from_being_shown(shared, state, findings):
         assert [str(hint.text).encode() for hint in hints if isinstance(hint, Notice)]
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(broken("state"), broken("findings"))
 def test_a_broken_state_is_gone_on_from(shared, state, findings):
     """The next step is a step that can be stored, and what the attempt held is given back."""

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from attrs import evolve
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from certcore.testing.module_store import MemoryDocuments
@@ -15,6 +15,7 @@ from certcore_puq_acme.profile.presets import PRESETS
 from certcore_puq_acme.rate_limits.limiter import OrderRequest, Why
 from certcore_puq_acme.rate_limits.turns import Usage
 from support.budgets import make_budget
+from support.examples import examples
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
@@ -131,7 +132,7 @@ def test_what_a_clock_that_was_ahead_has_promised_or_queued_blocks_nobody(ahead)
     assert budget.take(_request("A", 3), NOW).until <= NOW + HOUR + MINUTE
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25, deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from("ABCD"), st.integers(0, 90), st.integers(1, 20)), min_size=1, max_size=5),
     st.integers(3, 12),

@@ -201,6 +201,7 @@ def test_every_window_holds_the_renewals_whose_leaves_end_first(seed, limit, own
     _assert_windows_in_order(placed, limit, NOW + WINDOW)
 
 
+@pytest.mark.slow(reason="runs whole windows of renewals, several times")
 @settings(max_examples=8, deadline=None)
 @example(0, 40, 1)
 @given(st.integers(0, 2**32), st.sampled_from([5, 10, 20]), st.sampled_from([1, 3]))
@@ -211,6 +212,7 @@ def test_whoever_waits_for_a_place_in_flight_keeps_its_turn(seed, limit, owners)
     _assert_windows_in_order(placed, limit, NOW)
 
 
+@pytest.mark.slow(reason="runs whole windows of renewals, several times")
 @settings(max_examples=5, deadline=None)
 @example(0, 20, 3)
 @given(st.integers(0, 2**32), st.sampled_from([5, 10, 20]), st.sampled_from([1, 3]))
