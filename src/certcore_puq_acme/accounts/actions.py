@@ -128,7 +128,7 @@ def _roll_over(context: AcmeContext, record: AccountRecord, accounts: Any, actor
     except AcmeProblemError as problem:
         if _still_has(client, problem):
             evolve(begun, next_key=None, rolling_at=None).save(context.documents)
-            context.documents.delete_secret(record.sealed(number))  # nobody has used it
+            context.documents.delete_secret(record.sealed(number))  # the CA does not know it
         raise
     client.account()  # signed with the new key: the old one is destroyed only when the CA takes this one
     thumbprints = (client.thumbprint, *record.thumbprints)
@@ -216,7 +216,7 @@ def _open(context: AcmeContext, accounts: Any, actor: str) -> Message:
 def _import(context: AcmeContext, key: Secret, accounts: Any, actor: str) -> Message:
     """Import the account of another client, found by its key; nothing is created at the CA.
 
-    One that this profile has already stays as it is at the CA.
+    An account that this profile has already is not changed at the CA.
     """
     from certcore_puq_acme.accounts.key_import import read_account_key  # noqa: PLC0415
     from certcore_puq_acme.accounts.lookup import CLOSED  # noqa: PLC0415 - see the module's advance

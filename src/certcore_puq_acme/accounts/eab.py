@@ -52,7 +52,7 @@ def credentials(
     sealed = context.documents.unseal(name)
     if sealed is None:
         context.documents.seal(name, json.dumps(_fetched(profile.eab_by_email, ref.contact, http, context)).encode())
-        sealed = context.documents.unseal(name)  # ours, or that of another process that was faster
+        sealed = context.documents.unseal(name)  # the credentials of this process, or of a faster one
     document = json.loads(sealed or b"{}")
     return ExternalAccountBinding(kid=document["kid"], hmac_key=document["hmac_key"])
 

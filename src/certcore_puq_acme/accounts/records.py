@@ -178,7 +178,7 @@ class AccountRecord:
         return now - datetime.fromisoformat(since) < _ROLLOVER
 
     def is_disowned(self, now: datetime) -> bool:
-        """Whether the CA has for over a minute not known this account: a replica that lags may not for a moment."""
+        """Whether the CA has not known this account for over a minute: a lagging replica may not know it at once."""
         return self.doubted_at is not None and now - moment_before(self.doubted_at, now) >= DOUBT
 
     def doubted(self, now: datetime) -> AccountRecord:

@@ -133,7 +133,7 @@ class Asking:
             return Answer(failure=TOO_SLOW)
         try:
             return self.dns.query(server, question, _cut(waits, left))
-        except Exception as error:  # isolation: others wait for this answer, and a network may be a stranger's
+        except Exception as error:  # isolation: others wait for this answer, and the port may be foreign code
             return Answer(failure=unusable(type(error).__name__))
 
     def ask_each(

@@ -1,4 +1,4 @@
-"""What is said of every finding about DNS records, and how much it matters.
+"""The texts and the severity of every finding about DNS records.
 
 One table. The classification, the pages and ``docs/reference/findings.md`` are made from it.
 """

@@ -99,7 +99,7 @@ def query(server: NameServer, question: Question, waits: Sequence[float]) -> Ans
 
 
 class _ConnectedSocket(socket.socket):
-    """Tells at once when no process listens at the server's port (ICMP), and takes packets of the server alone."""
+    """A connected socket: it reports a closed port at once (ICMP), and accepts only packets of the server."""
 
     def sendto(self, data: bytes, _address: object) -> int:  # type: ignore[override]
         """Send to the server; a connected socket must not be given an address on every system."""

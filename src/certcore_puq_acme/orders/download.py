@@ -1,4 +1,4 @@
-"""Fetching the leaf with its chain (RFC 8555 section 7.4.2), and what happens to one that cannot be installed."""
+"""Fetch the leaf with its chain (RFC 8555 section 7.4.2), again or anew if it cannot be installed."""
 
 from __future__ import annotations
 

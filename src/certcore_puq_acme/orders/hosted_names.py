@@ -125,7 +125,7 @@ def _each(attempt: Attempt, hosted: HostedCnames) -> Iterator[SeenHosted]:
 
 
 def _word_of_panel(attempt: Attempt, delegation: Delegation) -> bool | PluginError:
-    """Whether the panel says that the owner controls the name; None if a plugin failed."""
+    """Whether the panel says that the owner controls the name; the error if a plugin failed."""
     try:
         return attempt.work.controls_name(attempt.work.certificate.owner, delegation.base) is True
     except PluginError as error:

@@ -38,9 +38,9 @@ def are_correct(records: Iterable[SeenRecord]) -> bool:
 
 
 def waits_since(attempt: Attempt) -> datetime:
-    """When somebody last did something about the certificate: since then its owner may be at work.
+    """When the certificate's owner or another user was last active.
 
-    A look before the planned moment was asked for.
+    A look before the planned time was requested by a user.
     """
     certificate, issuance, state = attempt.work.certificate, attempt.work.issuance, attempt.state
     if state.next_look is not None and attempt.now < state.next_look - _EARLY:

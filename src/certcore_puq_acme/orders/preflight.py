@@ -67,7 +67,7 @@ def check_cnames(attempt: Attempt) -> LookAgain | NextStage:
 
 
 def _wait_for_records(attempt: Attempt, records: tuple[SeenRecord, ...]) -> LookAgain:
-    """Wait for the owner; not for long while all that lacks is on its way through the panel's own DNS servers."""
+    """Wait for the owner; only shortly while all missing records are on their way through the panel's own servers."""
     waits = wait_for_owner(attempt, records)
     here = {cname.name for cname in attempt.findings.hosted if cname.state in (HostedState.SET, HostedState.BUSY)}
     lacking = {record.name for record in records if not record.is_correct}

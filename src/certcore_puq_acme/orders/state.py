@@ -1,4 +1,4 @@
-"""What an attempt remembers between steps, and what it last saw in the world; read and written here only.
+"""The state of an attempt between steps, and its last findings; read and written only here.
 
 The engine keeps both as JSON. States that earlier versions stored are read as well.
 """
@@ -141,7 +141,7 @@ class OrderState:
     #: False: the CA did not accept that the order names the leaf that it replaces.
     names_leaf: bool = stored(flag, True)
 
-    #: Nobody knows whether the last newOrder request has placed an order.
+    #: It is unknown whether the last newOrder request has placed an order.
     unclear: bool = stored(flag, False)
 
     #: The order's URL; empty while there is none.
@@ -258,7 +258,7 @@ class SeenFinding:
 
 @frozen(kw_only=True)
 class _UnseenValue:
-    """What earlier versions kept of a value that was not seen."""
+    """The form in which earlier versions stored a value that was not seen."""
 
     name: str = stored(text(), "")
     zone: str = stored(text(), "")
@@ -302,7 +302,7 @@ class SeenRecord:
 
 @frozen(kw_only=True)
 class WaitingTurn:
-    """What the attempt waits for although nobody has to do anything."""
+    """A wait that needs no action."""
 
     why: Why = stored(choice(Why), Why.IN_FLIGHT)
     until: datetime | None = stored(moment, None)
@@ -344,7 +344,7 @@ class UnwrittenValues:
 
 
 class HostedState(StrEnum):
-    """What became of a CNAME at the panel's own DNS server, or why a CNAME proves nothing for this owner."""
+    """The state of a CNAME at the panel's own DNS server, or why a CNAME proves nothing for this owner."""
 
     #: certcore has set it.
     SET = "set"
@@ -354,7 +354,7 @@ class HostedState(StrEnum):
     UNWRITTEN = "unwritten"
     #: Another process is writing it.
     BUSY = "busy"
-    #: certcore had set it, and the panel does not say any more that the owner controls the name.
+    #: certcore had set it, and the panel no longer says that the owner controls the name.
     DENIED = "denied"
     #: A plugin failed when it was asked whether the owner controls the name.
     UNANSWERED = "unanswered"
@@ -367,7 +367,7 @@ class HostedState(StrEnum):
 
 @frozen(kw_only=True)
 class SeenHosted:
-    """What there is to be said of a CNAME besides what the DNS shows."""
+    """The state of a CNAME besides the DNS observations."""
 
     name: str = stored(text())
     state: HostedState = stored(choice(HostedState))
@@ -397,7 +397,7 @@ class RequestsUsedUp:
 
 @frozen(kw_only=True)
 class Findings:
-    """What an attempt last saw in the world, for the right column."""
+    """The last findings of an attempt, for the right column."""
 
     #: When the owner's records were checked.
     checked_at: datetime | None = stored(moment, None)

@@ -100,7 +100,7 @@ def _unseen(attempt: Attempt) -> tuple[Finding, ...]:
     unseen = attempt.checks.unseen_values(expected)
     if not unseen or attempt.elapsed() <= IN_FLIGHT:
         return unseen
-    # By now no server can show values that were withdrawn before: what is not ours is somebody else's.
+    # By now no server shows values that were withdrawn before: values that are not ours come from elsewhere.
     return (
         *unseen,
         *attempt.checks.foreign_values(expected, lambda name: known_values(attempt.records, attempt.publication, name)),

@@ -34,7 +34,8 @@ _WAITS: Final = (1.0, 2.0)
 def trial_of_zone(context: AcmeContext, dns: DnsAccess, pause: Pause) -> Generator[CheckItem, None, None]:
     """Whether values get to every server of the tech zone, and away again; each step as soon as its result is known.
 
-    Whoever stops before the last step closes the generator, so that the trial value is taken out of the ledger.
+    A caller that stops before the last step has to close the generator, so that the trial value is removed from the
+    store.
 
     Args:
         context: The CA profile.
@@ -77,7 +78,7 @@ class _Trial:
     pause: Pause
 
     def told(self, publication: Publication, names: Collection[str]) -> Unwritten | None:
-        """Make the zone's server have what the ledger says; another process that writes is waited for."""
+        """Bring the zone's server to the stored values; waits for another process that writes."""
         unwritten = publication.update(names)
         for seconds in _PAUSES:
             if unwritten is None or not unwritten.is_busy:

@@ -24,7 +24,7 @@ from certcore_puq_acme.techzone.records import TechZoneRecords, TxtRecord
 
 __all__ = ["IN_FLIGHT", "known_values", "missing_at_servers", "store_values", "write_values"]
 
-#: An order that does not get on for so long gives its place in flight to others meanwhile.
+#: An order that makes no progress for this long gives its place in flight to others meanwhile.
 IN_FLIGHT: Final = timedelta(minutes=1)
 #: While a value is not to be seen, it is written again at every so many looks: the server may have lost it.
 _WRITE_AGAIN: Final = 8
@@ -48,7 +48,7 @@ def store_values(attempt: Attempt) -> None:
 
 
 def write_values(attempt: Attempt) -> Attempt | LookAgain | AttemptFailed:
-    """The attempt when the zone's server has confirmed the values; else what comes of it that it has not."""
+    """The attempt when the zone's server has confirmed the values; otherwise the result of the stage."""
     publication, state = attempt.publication, attempt.state
     if publication is None:
         return attempt

@@ -49,8 +49,8 @@ HORIZON: Final = timedelta(hours=1)
 #: How far the clocks of workers may be apart, or one may be set back. A stamp that is still further ahead was made by
 #: a clock that was wrong, and must not keep a limit full until then.
 _APART: Final = timedelta(days=1)
-#: Turns come one after the other, as orders went out one after the other: who asks at an hour before the first of them
-#: is promised the next ones, too, in the order of asking.
+#: Turns follow the earlier orders: a certificate that asks within an hour before the first of them is promised one,
+#: too, in the order of asking.
 SLACK: Final = timedelta(minutes=15)
 #: No promise is made for later than this; workers' clocks may be some minutes apart.
 _LONGEST_PROMISE: Final = HORIZON + SLACK + timedelta(minutes=5)

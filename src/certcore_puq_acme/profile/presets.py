@@ -24,7 +24,7 @@ class DirectoryPreset:
 
     #: The preset's name in settings and on the command line.
     name: str
-    #: What a person calls it.
+    #: Its name for people.
     title: str
     #: The directory URL.
     url: str

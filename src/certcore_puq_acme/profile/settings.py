@@ -448,7 +448,7 @@ class PuqAcmeProfile:
 
 @frozen(kw_only=True)
 class PuqAcmeSettings:
-    """What a certificate is asked besides its names."""
+    """The fields of a certificate of this module."""
 
     account_email: str = form.text(
         "Account e-mail",

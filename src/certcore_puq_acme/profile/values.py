@@ -1,4 +1,4 @@
-"""What the fields of a profile hold besides plain values, and how it is read from text."""
+"""Types of a profile's fields besides plain values, and their parsers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a CA profile to the writer of its tech zone."""
+"""Make the writer of a CA profile's tech zone."""
 
 from __future__ import annotations
 
@@ -71,9 +71,9 @@ class ZoneConnections:
 
 
 def publication_of(context: AcmeContext, connections: ZoneConnections) -> Publication | None:
-    """How the TXT values of a profile's tech zone get to their server; None for certcore's own, which reads the store.
+    """The writer of TXT values for a profile's tech zone; None for certcore's own server, which reads the store.
 
-    Nothing is connected to.
+    It makes no connection.
 
     Args:
         context: The CA profile.
@@ -120,10 +120,10 @@ def hosted_cnames_of(context: AcmeContext, connections: ZoneConnections) -> Host
 
 
 def _lease(kind: ZoneWriterKind, profile: PuqAcmeProfile) -> timedelta:
-    """How long a writer that died holds others up.
+    """How long other writers wait for a writer that died.
 
-    Not shorter: what a process had sent before it died may be carried out until its timeout has passed, and a server
-    that replaces all values of a name would then have old ones. The clocks of two processes may differ by the rest. A
+    Not shorter: the server may carry out its last request until the timeout has passed, and a server that replaces all
+    values of a name would then have old ones. The clocks of two processes may differ by the rest. A
     call that takes longer is noticed, and repeated.
     """
     has_a_minute = kind in (ZoneWriterKind.PLUGIN, ZoneWriterKind.LEXICON)

@@ -1,7 +1,7 @@
 """A thin, thread-safe ACME client (RFC 8555): one request per call, nothing is remembered that a restart would miss.
 
-It never sleeps, never polls, and repeats a request for one reason only: the server refused its nonce (section 6.5).
-Whoever calls decides when to ask again; ``retry_after`` on values and errors says what the server wishes.
+It never sleeps or polls, and repeats a request for one reason only: the server refused its nonce (section 6.5). The
+caller decides when to ask again; ``retry_after`` of values and errors has the server's wish.
 
 `acme.client.ClientV2` sleeps between polls, holds the order in memory until it is finished, and connects through
 requests, where neither the addresses nor the size and the whole time of an answer are bounded as in `certcore.net`.
@@ -184,7 +184,7 @@ class AcmeClient:
         return self._update_account({"termsOfServiceAgreed": True})
 
     def deactivate_account(self) -> Account:
-        """Close the account for ever (RFC 8555 section 7.3.6)."""
+        """Close the account permanently (RFC 8555 section 7.3.6)."""
         return self._update_account({"status": "deactivated"})
 
     def change_key(self, new_key: JWK) -> None:
@@ -341,7 +341,7 @@ class AcmeClient:
 
     @staticmethod
     def _confirmed(reply: HttpReply, resource: str) -> None:
-        """Where the status is all that is awaited: whether it is the CA's at all, and not that of a box on the way.
+        """For answers where only the status matters: whether it comes from the CA, and not from a proxy on the way.
 
         Every success of a POST has a nonce (RFC 8555 section 6.5).
         """

@@ -53,7 +53,7 @@ class Outlook(Enum):
     SOON = auto()
     #: Hours later: a limit, a DNS record that its owner has to change.
     LATER = auto()
-    #: Not before somebody changes the request.
+    #: Not before the request is changed.
     NEVER = auto()
 
 

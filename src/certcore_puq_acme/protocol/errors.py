@@ -1,4 +1,4 @@
-"""What can go wrong while talking to an ACME server: three kinds, all under :class:`certcore.errors.CAError`.
+"""The errors of requests to an ACME server: three kinds, all under :class:`certcore.errors.CAError`.
 
 ::
 
@@ -50,7 +50,7 @@ TRANSPORT_KINDS: Final = frozenset(
     }
 )
 
-#: The words among them that mean: no connection was made, so that the server cannot have done anything.
+#: The words after which no connection was made, so that the server cannot have done anything.
 NOT_REACHED: Final = frozenset({"bad_url", "foreign_address", "unresolvable", "refused", "unreachable", "tls"})
 
 _ADVICE: Final = {
@@ -92,7 +92,7 @@ _ADVICE: Final = {
 }
 
 
-#: What can be read of a CA, with its article.
+#: Documents that are read from a CA, with their article.
 _RESOURCES: Final = {
     "EAB reply": Message("puq_acme.resource.eab", "an EAB reply"),
     "account": Message("puq_acme.resource.account", "an account"),

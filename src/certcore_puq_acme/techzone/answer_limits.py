@@ -1,7 +1,7 @@
 """Limits on UDP answers, so that questions with a forged sender address gain nothing.
 
-The sender address of a UDP packet can be forged; an answer that is longer than its question then hits somebody else
-harder than the forger could. So only such answers are counted, per network of the sender and second: equal questions,
+The sender address of a UDP packet can be forged; an answer that is longer than its question then amplifies an attack on
+that address. So only such answers are counted, per network of the sender and second: equal questions,
 and all of them together. What exceeds a limit gets an answer without records and with TC set, which is no longer than
 the question; a real resolver then asks again over TCP, where addresses cannot be forged and nothing is limited.
 
@@ -32,7 +32,7 @@ class AnswerLimits:
     equal: int = 20
     #: Answers in all.
     total: int = 2000
-    #: Counters that are kept. When a flood needs more within a second, what is not counted yet has to ask over TCP.
+    #: Counters that are kept. When a flood needs more within a second, new questions are answered over TCP only.
     counters: int = 100_000
 
 

@@ -1,7 +1,7 @@
-"""What an authoritative name server answers (RFC 1034 section 4.3.2), as a function from bytes to bytes.
+"""The answers of an authoritative name server (RFC 1034 section 4.3.2), as a function from bytes to bytes.
 
 Queries of class IN for names in the served zones are answered with authority; everything else is refused. There is no
-recursion, no zone transfer, no delegation and no wildcard. What is deliberate:
+recursion, no zone transfer, no delegation and no wildcard. Deliberate choices:
 
 - A name that exists, or has names below it, never gets NXDOMAIN, whatever type is asked for (RFC 8020): a resolver
   that looked for another type must not conclude that the TXT record is not there.
@@ -122,7 +122,7 @@ def answer(  # noqa: PLR0913 - what a server knows besides its zones
     is_longer = len(finished) > len(wire)
     if limiter is not None and is_longer:
         limiter.count(address, question)
-    # What a client proves with a cookie changes with time and address.
+    # Whether a cookie is valid depends on time and address.
     if remembered is not None and basis is not None and is_longer and not (query.edns and query.edns.cookie):
         remembered.put(wire, finished, question, basis, sources)
     return finished
@@ -139,7 +139,7 @@ def server_failure(wire: bytes) -> bytes | None:
 def _read(wire: bytes) -> Query | bytes | None:
     """The query, the answer to a malformed message, or None for a message to drop."""
     if len(wire) < HEADER_SIZE or wire[2] & 0x80:
-        # Answering an answer is how two servers begin to talk to each other without end.
+        # Answering an answer would let two servers send messages to each other forever.
         return None
     try:
         query = read_query(wire)

@@ -1,11 +1,10 @@
 """A zone source that always answers in time, whatever the database behind it does.
 
 A database server that is stopped, or a network that swallows packets, keeps a lookup waiting for minutes. The threads
-that answer queries must not wait with it: they serve other zones as well, and a resolver has given up long before.
-So lookups run in threads of their own, and whoever asks waits for a bounded time.
+that answer queries must not wait for it: they serve other zones as well, and resolvers give up long before.
 
-concurrent.futures is not used: Python joins the threads of its executors at exit, and a stuck one would keep the
-process from ending.
+So lookups run in threads of their own, and callers wait for a bounded time. concurrent.futures is not used: Python
+joins the threads of its executors at exit, and a stuck thread would keep the process from ending.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ __all__ = ["BoundedSource", "SourceTimeoutError", "StoreNeededError"]
 
 _T = TypeVar("_T")
 
-#: Seconds for which the list of zones is taken as it is.
+#: Seconds for which the list of zones is reused.
 _ZONES_FOR: Final = 0.2
 #: Seconds between two attempts while a lookup is stuck.
 _TRY_AGAIN: Final = 1.0
@@ -52,7 +51,7 @@ class SourceTimeoutError(CertCoreError):
 
 
 class StoreNeededError(Exception):
-    """What is asked for is not known without asking the source's store."""
+    """The answer is not known without a query of the source's store."""
 
 
 @define(eq=False)
@@ -63,7 +62,7 @@ class _Lookup:
     done: threading.Event = field(factory=threading.Event)
     result: Any = None
     error: Exception | None = None
-    #: Nobody waits for it any more.
+    #: The caller no longer waits for it.
     overdue: bool = False
 
 
@@ -106,7 +105,7 @@ class BoundedSource:
         return _SourceOfQuery(self, self._monotonic() + self._seconds)
 
     def known(self) -> ZoneSource:
-        """What the source knows at this moment without asking its store; it raises `StoreNeededError` for the rest."""
+        """A source without queries of the store: it raises `StoreNeededError` where it would need one."""
         zones = self._zones if self._monotonic() < self._zones_until else None
         return _KnownSource(zones, self.recall())
 
@@ -116,7 +115,7 @@ class BoundedSource:
         Where a source fails, the zones of others are served on: it is asked for the records of its own ones, and fails.
 
         Args:
-            deadline: The monotonic moment at which nobody waits for it any more.
+            deadline: The monotonic time at which the caller stops waiting.
 
         Raises:
             SourceTimeoutError: The source has never answered.
@@ -127,7 +126,7 @@ class BoundedSource:
             return known
         try:
             zones: Sequence[Zone] = self._bounded(self._source.zones, deadline)
-        except Exception:  # isolation: a source is anybody's code
+        except Exception:  # isolation: a source may be foreign code
             if known is None:
                 raise
             return known
@@ -164,12 +163,12 @@ class BoundedSource:
         return source.all_records(zone) if isinstance(source, ListsRecords) else iter(())
 
     def recall(self) -> RecalledRecords | None:
-        """What the source knows without asking its store; None where it has to, and when it fails."""
+        """The answers of the source without a query of its store; None if it needs one, or fails."""
         if self._recall is None:
             return None
         try:
             return self._recall()
-        except Exception:  # isolation: a source is anybody's code; the lookup itself says what is wrong
+        except Exception:  # isolation: a source may be foreign code; the lookup itself reports the fault
             return None
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""What a name server logs about sources that fail."""
+"""Log failures of a name server's sources."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Complaints:
                 return
             self._quiet_until = now + _LOG_EVERY
             unsaid, self._unsaid = self._unsaid, 0
-        # Only our own errors are known to carry no secret; of others, the kind and the place have to do.
+        # Only certcore's own errors are known to have no secret; of others, the type and the place are logged.
         reason = str(error) if isinstance(error, CertCoreError) else type(error).__name__
         more = f" ({unsaid} more since the last message)" if unsaid else ""
         _log.error("A DNS query got SERVFAIL because its zone source failed: %s%s, at %s", reason, more, _place(error))

@@ -1,4 +1,4 @@
-"""The tech zones with the TXT values that are in the module's documents, remembered as long as they stand."""
+"""The tech zones with the TXT values of the module's documents, cached until they change."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["DocumentsZoneSource"]
 
 _log = logging.getLogger(__name__)
 
-#: For how long what was read stands without another look, where the store cannot tell at once that it changed.
+#: How long cached records are used without a check, where the store cannot report changes at once.
 _UNSEEN_FOR: Final = timedelta(milliseconds=20)
 #: For how long records are remembered: a certcore that is older than `ZoneChanges` notes no changes.
 _REMEMBERED_FOR: Final = timedelta(minutes=5)
@@ -43,7 +43,7 @@ class _Known:
 
 @frozen
 class _Entry:
-    """What was read about a name."""
+    """The cached records of a name."""
 
     name: str
     records: Mapping[str, Sequence[str]]
@@ -65,7 +65,7 @@ class _Memory:
     _size: int = field(default=0, init=False)
 
     def get(self, name: str, now: datetime) -> _Entry | None:
-        """What is remembered of a name."""
+        """The cached records of a name, if any."""
         entry = self._present.get(name_digest(name))
         if entry is not None and entry.name == name:
             return entry if abs(now - entry.read_at) < _REMEMBERED_FOR else None
@@ -73,7 +73,7 @@ class _Memory:
         return entry if entry is not None and abs(now - entry.read_at) < _ABSENT_FOR else None
 
     def put(self, entry: _Entry) -> None:
-        """Remember a name; when there is no room, what was remembered first is forgotten."""
+        """Cache a name; without room, the oldest entries are dropped."""
         if not entry.records:
             if len(self._absent) >= self.max_absent:
                 self._absent.clear()
@@ -248,7 +248,7 @@ class DocumentsZoneSource:
             yield name, {"TXT": sorted(values)}
 
     def recall(self) -> Recollection | None:
-        """What is known without asking the store; None when it is not known whether that still stands.
+        """The cached answers; None when they may be out of date.
 
         Raises:
             CertCoreError: The store is closed or cannot be used now.
@@ -261,7 +261,7 @@ class DocumentsZoneSource:
         return self._look().serial
 
     def _has_looked(self, now: datetime) -> bool:
-        """Whether the changes that are known are all that there are."""
+        """Whether all changes are known."""
         if self._looked_at is None:
             return False
         mark = self._documents.change_mark()
@@ -287,7 +287,7 @@ class DocumentsZoneSource:
 
     def _remember(self, entry: _Entry, changes: ZoneChanges) -> None:
         with self._remembering:
-            # What was read before a change that is known by now may be out of date.
+            # Records that were read before a change that is known by now may be out of date.
             if changes is self._changes:
                 self._memory.put(entry)
 

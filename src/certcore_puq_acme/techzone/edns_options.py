@@ -59,9 +59,9 @@ class ServerCookies:
 
 @frozen
 class EdnsOptions:
-    """What the answers of a server carry."""
+    """The EDNS options of a server's answers."""
 
-    #: What the server is called, for clients that ask; empty to keep it to itself.
+    #: The server's identifier, for clients that ask; empty for none.
     identity: bytes = b""
     #: None: no cookies.
     cookies: ServerCookies | None = None

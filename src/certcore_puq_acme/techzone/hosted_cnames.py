@@ -1,9 +1,9 @@
-"""The CNAMEs that certcore sets at a DNS server that has the owners' zones, too: the ledger first, then the server.
+"""The CNAMEs that certcore sets at a DNS server with the owners' zones: recorded in the store first, then set.
 
 For each CNAME there is a document while a certificate needs it: which certificates those are, what certcore has set or
 is about to set, whether the server has confirmed it, and who is writing at this moment. It is stored before the server
-hears of anything, so that whoever looks later, after a crash too, knows what is certcore's. A record of anybody else is
-not replaced and not removed: the server is asked to set a CNAME only where nothing is, and to remove one by its value.
+is changed, so that certcore's own records are known later, also after a crash. Other records are never replaced or
+removed: the server is asked to set a CNAME only where there is no record, and to remove it by its value.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ __all__ = ["CnameState", "HostedCname", "HostedCnames"]
 _PREFIX: Final = "cname/"
 _OF_CERTIFICATE: Final = "cname-of/"
 _LEFT: Final = "cname-left/"
-#: How often a document is read again, when others are faster.
+#: How often a document is read again, when other processes are faster.
 _TRIES: Final = 3
 #: How many leftovers one call takes away.
 _MOST_HEALED: Final = 20
 
 
 class CnameState(StrEnum):
-    """What became of a CNAME that a certificate needs."""
+    """The result for a CNAME that a certificate needs."""
 
     #: certcore has set it, and removes it when no certificate needs it any more.
     SET = "set"
-    #: It is there, and somebody else has set it.
+    #: It exists, and was not set by certcore.
     PRESENT = "present"
     #: Something else is at the name, and stays there.
     OCCUPIED = "occupied"
@@ -61,7 +61,7 @@ class HostedCname:
     state: CnameState
     #: What is at the name instead, or why it could not be set, as a sentence.
     said: str | Message = ""
-    #: What to do about it.
+    #: Advice.
     advice: str | Message = ""
 
 
@@ -78,7 +78,7 @@ class _Entry:
     confirmed: bool = False
     #: By certificate: the target that it needs.
     holders: Mapping[str, str] = field(factory=dict)
-    #: Until when somebody writes.
+    #: The end of the lease of the process that writes.
     leased_until: datetime | None = None
     #: The document's version; 0 when there is none.
     version: int = 0
@@ -120,7 +120,7 @@ class HostedCnames:
     ttl: int
     #: Makes the writer when it is needed.
     writer: Callable[[], ZoneWriter]
-    #: How long one call of the writer may take at most.
+    #: The longest duration of a call of the writer.
     lease: timedelta = timedelta(seconds=60)
 
     def hold(self, certificate_id: str, name: str, target: str, *, again: bool = False) -> HostedCname:
@@ -184,14 +184,14 @@ class HostedCnames:
         return {keys[key]: entry.ours for key, entry in entries.items() if entry.ours}
 
     def release(self, certificate_id: str, names: Iterable[str] | None = None) -> frozenset[str]:
-        """Note that a certificate needs CNAMEs no more, and remove those that no other one needs.
+        """Record that a certificate no longer needs CNAMEs, and remove those that no other certificate needs.
 
         Args:
             certificate_id: The certificate.
             names: Their names; all that it needs when None.
 
         Returns:
-            Those that certcore has set and that could not be removed now: `heal` does it later.
+            CNAMEs of certcore that could not be removed now; `heal` removes them later.
         """
         left = set()
         for name in sorted(self.held_names(certificate_id) if names is None else names):
@@ -230,7 +230,7 @@ class HostedCnames:
         others = {holder: held_target for holder, held_target in entry.holders.items() if holder != certificate_id}
         zone = entry.zone
         if not entry.ours:
-            # Before it is noted as certcore's own: what is there already is somebody else's.
+            # Before it is recorded as certcore's own: an existing record was not set by certcore.
             hosted = self._writer().look_up(name)
             if hosted is None:
                 return HostedCname(state=CnameState.NOT_HOSTED)
@@ -241,7 +241,7 @@ class HostedCnames:
             state = CnameState.SET if entry.ours == target else CnameState.OCCUPIED
             return HostedCname(state=state, said=f"CNAME {entry.ours}")
         elif entry.ours != target and entry.ours in others.values():
-            # Certificates of two owners, or of two tech zones: the first keeps it as long as it lives.
+            # Certificates of two owners, or of two tech zones: the first keeps it until it is deleted.
             return HostedCname(state=CnameState.OCCUPIED, said=f"CNAME {entry.ours}")
         return evolve(
             entry,
@@ -309,7 +309,7 @@ class HostedCnames:
             if leased.ours and not self._remove(name, leased):
                 self._put_down(name, leased)
                 return False
-            # Without a lease that lasts, another process may have the document by now: then it is not deleted.
+            # If the lease has ended, another process may have the document by now, so it is not deleted.
             if leased.holders or not is_leased(leased.leased_until, self.environment.now()):
                 self._store(name, evolve(leased, ours="", leased_until=None))
             else:
@@ -327,7 +327,7 @@ class HostedCnames:
         return True
 
     def _remove(self, name: str, entry: _Entry) -> bool:
-        """Remove certcore's CNAME; returns whether it was this process's turn.
+        """Remove certcore's CNAME; returns whether this process had the right to write.
 
         Raises:
             CertCoreError: The server cannot be asked, or refuses.

@@ -7,12 +7,12 @@ from typing import Final
 
 __all__ = ["is_leased", "stored_moment"]
 
-#: No lease lasts longer; the clocks of two processes may differ by what is left of it.
+#: The longest lease; the clocks of two processes may differ by the rest of it.
 _LONGEST_LEASE: Final = timedelta(minutes=10)
 
 
 def is_leased(until: datetime | None, now: datetime) -> bool:
-    """Whether somebody writes; a lease that ends later than any can was taken under a wrong clock."""
+    """Whether a process writes; a lease that ends impossibly late was taken under a wrong clock."""
     return until is not None and now < until <= now + _LONGEST_LEASE
 
 

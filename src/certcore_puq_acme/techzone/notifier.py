@@ -52,7 +52,7 @@ class Notifier:
         keys: What messages are signed with.
         awake: A socket that becomes readable when the thread is to end.
         monotonic: Seconds from any start, never backwards.
-        failed: Told of what a source raises.
+        failed: Called with the errors of a source.
     """
 
     _host: str
@@ -72,7 +72,7 @@ class Notifier:
                 while True:
                     try:
                         patience = self._look(selector)
-                    except Exception as error:  # isolation: a source is anybody's code; it is asked again
+                    except Exception as error:  # isolation: a source may be foreign code; it is asked again
                         self._failed(error)
                         patience = _IDLE
                     for key, _ in selector.select(patience):

@@ -1,9 +1,9 @@
-"""Keeping a foreign DNS server's TXT values what the ledger says: the ledger first, then the server, under a lease.
+"""Bring the TXT values of a foreign DNS server to the ledger's state: the ledger first, then the server, under a lease.
 
 The ledger (`certcore_puq_acme.techzone.records`) is the truth: which values are to be there, by name and issuance. For
 each name there is a second document while a server may have values of ours: which values those are, whether the server
-has confirmed that they are all, and who is writing at this moment. It is stored before the server hears of anything.
-So whoever looks later, after a crash too, knows what is to be added and what is to be removed.
+has confirmed that they are all, and who is writing at this moment. It is stored before the server is changed. So the
+values to add and to remove are known later, also after a crash.
 
 At most one process writes a name at a time, under a lease in that document; what it writes is read from the ledger when
 it has the lease. Others wait, and mostly find their values written when they have waited.
@@ -35,28 +35,28 @@ _PREFIX: Final = "zone-name/"
 _LEFT: Final = "zone-left/"
 #: How often a name's lease is asked for in one call, when others are faster.
 _TRIES: Final = 3
-#: What another server than the present one may have is remembered so long: the CA profile may come back to it.
+#: How long the values of a previous server are remembered: the CA profile may return to it.
 _FOREIGN_LIFE: Final = timedelta(days=30)
 
 
 @frozen(kw_only=True)
 class Unwritten:
-    """Why the server may not have what it is to have."""
+    """Why the server may not have the right values."""
 
     #: What happened, as a sentence; empty when another process writes at this moment.
     said: str | Message = ""
-    #: What to do about it.
+    #: Advice.
     advice: str | Message = ""
 
     @property
     def is_busy(self) -> bool:
-        """Whether nothing is wrong: another process is writing these names."""
+        """Whether there is no fault: another process is writing these names."""
         return not str(self.said)
 
 
 @frozen(kw_only=True)
 class _OnServer:
-    """What one server has at a name."""
+    """The values of one server at a name."""
 
     #: Values of ours that may be there.
     values: frozenset[str] = frozenset()
@@ -85,7 +85,7 @@ class _Name:
 
     #: By server, as `Publication.target` names it.
     servers: Mapping[str, _OnServer] = field(factory=dict)
-    #: Until when somebody writes.
+    #: The end of the lease of the process that writes.
     leased_until: datetime | None = None
     #: The document's version; 0 when there is none.
     version: int = 0
@@ -120,18 +120,18 @@ class _Name:
 
 
 class _Outcome(Enum):
-    """What came of an attempt to write."""
+    """The result of an attempt to write."""
 
     WRITTEN = auto()
     #: Another process had the leases first; nothing was done.
     OVERTAKEN = auto()
-    #: A lease ran out in the call, and another process has written: nobody knows who was last.
+    #: A lease ran out in the call, and another process has written: the order of the writes is unknown.
     UNCLEAR = auto()
 
 
 @frozen(kw_only=True, eq=False)
 class Publication:
-    """The TXT values of a tech zone on a server that somebody else runs."""
+    """The TXT values of a tech zone on a foreign DNS server."""
 
     documents: Documents
     environment: Environment
@@ -144,7 +144,7 @@ class Publication:
     target: str
     #: Makes the writer when it is needed.
     writer: Callable[[], ZoneWriter]
-    #: How long one call of the writer may take at most. Whoever dies in it holds others up for so long.
+    #: The longest duration of a call of the writer. After a crash in a call, others wait for this long.
     lease: timedelta = timedelta(seconds=60)
 
     def servers(self) -> Sequence[ZoneServer]:
@@ -197,14 +197,14 @@ class Publication:
         return f"{_LEFT}{hashlib.sha256(self.target.encode()).hexdigest()}/"
 
     def update(self, names: Collection[str], *, force: bool = False) -> Unwritten | None:
-        """Make the server have what the ledger says, at these names. Names outside of the zone are left alone.
+        """Bring the server to the ledger's state at these names. Names outside of the zone are skipped.
 
         Args:
             names: Names in the form of the ledger.
             force: Write although the server has confirmed everything: it may have lost it since.
 
         Returns:
-            None when the server has it; else why it may not have it, and it has to be called again.
+            None when the server has the values; else why it may not have them. Then call it again.
         """
         inside = sorted({name for name in names if self.holds(name)})
         for start in range(0, len(inside), MOST_CHANGES):
@@ -218,7 +218,7 @@ class Publication:
             now = self.environment.now()
             known = self._known(names)
             leased = {name for name, state in known.items() if is_leased(state.leased_until, now)}
-            # Nobody has a lease for a name that is done: the ledger need not be read for these.
+            # Names that are complete need no lease, so the ledger is not read for them.
             due = {
                 name: state
                 for name, state in known.items()
@@ -253,7 +253,7 @@ class Publication:
         except StaleWriteError:
             return _Outcome.OVERTAKEN
         values_by_name = {name: self._wanted(name) for name in leased}
-        # What came to the ledger since the leases were taken is not in the documents: its issuance waits for them.
+        # Values that were stored after the leases were taken are not in the documents: their issuance waits for them.
         values_by_name = {name: values & leased[name].at(self.target).values for name, values in values_by_name.items()}
         if (unwritten := self._tell(writer, leased, values_by_name)) is not None:
             return unwritten
@@ -301,7 +301,7 @@ class Publication:
     def _tell(
         self, writer: ZoneWriter, leased: Mapping[str, _Name], values_by_name: Mapping[str, frozenset[str]]
     ) -> Unwritten | None:
-        """Tell the server; after a failure the leases are given back, and what it may have stays noted."""
+        """Change the server; after a failure the leases are released, and its possible values stay recorded."""
         changes = [
             TxtChange(
                 name=name,
@@ -336,7 +336,7 @@ class Publication:
         for name, state in leased.items():
             server = _OnServer(values=values_by_name[name], confirmed=True, at=now)
             done = evolve(state.with_server(self.target, server), leased_until=None).without_old(self.target, now)
-            # Without a lease that lasts, another process may have the document by now: then it is not deleted.
+            # If the lease has ended, another process may have the document by now, so it is not deleted.
             if not any(known.values for known in done.servers.values()) and is_leased(state.leased_until, now):
                 empty.append(_key(name))
             else:
@@ -344,7 +344,7 @@ class Publication:
         self._store(kept, turn, delete=empty)
 
     def _put_down(self, leased: Mapping[str, _Name]) -> None:
-        """Release the leases after a failure; what the server may have stays noted."""
+        """Release the leases after a failure; the possible values of the server stay recorded."""
         for name, state in leased.items():
             with suppress(StaleWriteError):  # another process has it already
                 self._store({name: evolve(state, leased_until=None)})

@@ -92,7 +92,7 @@ class TechZoneRecords:
             fqdns: The names.
             now: The current time, for the zone's serial.
         """
-        # A step that was overtaken takes back what is gone already: that is no change of the zone.
+        # A step that was overtaken removes values that are already gone: the zone does not change.
         names = tuple(fqdn for fqdn in fqdns if self._keys(fqdn, issuance_id))
         for fqdn in names:
             self._documents.with_outcome.delete_prefix(_issuance_prefix(fqdn, issuance_id))
@@ -100,14 +100,14 @@ class TechZoneRecords:
             self._documents.with_outcome.change(CHANGES_KEY, _noting(names, now))
 
     def remove_issuance_now(self, issuance_id: str, fqdns: Iterable[str], now: datetime | None = None) -> None:
-        """As `remove_issuance`, but durable when it returns: before another server hears of it."""
+        """As `remove_issuance`, but durable when it returns, before another server is changed."""
         names = tuple(fqdns)
         keys = [key for fqdn in names for key in self._keys(fqdn, issuance_id)]
         if keys:
             self._documents.put_many({}, delete=keys, change={CHANGES_KEY: _noting(names, now)})
 
     def _keys(self, fqdn: str, issuance_id: str) -> list[str]:
-        """The documents of what an issuance holds at a name."""
+        """The documents of an issuance's values at a name."""
         prefix = _issuance_prefix(fqdn, issuance_id)
         return [document.key for document in self._documents.list(prefix) if document.key.startswith(prefix)]
 
@@ -181,12 +181,12 @@ def _name(fqdn: str) -> str:
 
 
 def is_record_name(name: str) -> bool:
-    """Whether a name can stand in a key: whoever asks for ``label/x`` must not be led to another name's documents."""
+    """Whether a name can be part of a key: a query for ``label/x`` must not reach another name's documents."""
     return len(name) <= _MAX_NAME and _NAME.fullmatch(name) is not None
 
 
 def key_prefix(name: str) -> str:
-    """What the keys of all values at a name and below it begin with, up to the ``/`` or ``.`` that follows."""
+    """The prefix of the keys of all values at a name and below it, up to the ``/`` or ``.`` that follows."""
     return f"{_PREFIX}{_reversed(name)}"
 
 

@@ -1,4 +1,4 @@
-"""Answers that were given before, as long as what they were made from stands.
+"""A cache of answers, valid as long as the records that they were made from.
 
 CAs ask for one TXT record from several places within seconds, and most of what such a query costs is reading it and
 writing the answer. An answer that is remembered is given after one look at the records: they must be the very ones that
@@ -24,7 +24,7 @@ _ID_SIZE: Final = 2
 
 @frozen
 class Basis:
-    """What a positive answer was made from, besides its query: one name's records in a zone."""
+    """The basis of a positive answer, besides its query: one name's records in a zone."""
 
     source: ZoneSource
     zone: Zone
@@ -60,7 +60,7 @@ class RememberedAnswers:
     _zones: tuple[Sequence[Zone], ...] = field(default=(), init=False)
 
     def use_zones(self, sources: Sequence[ZoneSource]) -> None:
-        """Forget everything if the zones are other ones than before.
+        """Clear the cache if the zones have changed.
 
         Args:
             sources: The sources, in the order that they always have.

@@ -1,7 +1,7 @@
 """An authoritative DNS server for the tech zone, in a few threads of the process that it runs in.
 
-UDP: a few threads take turns at one socket. Who has the turn answers what the sources know without asking their stores,
-and gives it up for a query that needs one, so that a source which is slow once does not hold up the others. TCP: one
+UDP: a few threads take turns at one socket. The thread with the turn answers queries that need no store, and passes the
+turn on for a query that needs one, so that a slow source does not delay the others. TCP: one
 thread looks after all connections (RFC 7766): a client that says nothing, trickles, or does not read its answers costs
 a little memory until its time is over, and when too many are connected the one that was silent longest has to go, of
 the network with the most connections.
@@ -39,9 +39,9 @@ from certcore_puq_acme.techzone.transfers import Transfers, may_be_transfer
 
 __all__ = ["ListenError", "ServerOptions", "ZoneServer"]
 
-#: How much is read from a connection at once; with the answers below, what a client can make us hold.
+#: How much is read from a connection at once; together with the waiting answers, this bounds the memory of a client.
 _READ: Final = 4096
-#: Answers that wait for a slow reader: no further query of its is looked at above this.
+#: The most octets of answers that wait for a slow reader; above this, its queries wait.
 _MAX_UNSENT: Final = 65536
 #: How many queries of one connection are answered before the others have their turn.
 _QUERIES_A_TURN: Final = 16
@@ -68,8 +68,7 @@ class ServerOptions:
     lookup_timeout: float = 1.5
     #: How many answers over UDP a network gets per second; None for no limit.
     answer_limits: AnswerLimits | None = AnswerLimits()
-    #: What this server tells clients that ask which one it is (NSID, RFC 5001); the host name when None, nothing when
-    #: empty.
+    #: The identifier of this server for clients that ask (NSID, RFC 5001); the host name when None, nothing when empty.
     identity: str | None = None
     #: The keys that secondaries sign with.
     transfer_keys: Sequence[TransferKey] = ()
@@ -85,11 +84,11 @@ class ZoneServer:
         options: Its limits.
         monotonic: Seconds from any start, never backwards; only differences are used.
         before_serving: Called once, when the address is taken and before the first query is answered: to give up
-            privileges that only taking the address needed, and to open what the sources read. What it raises closes
-            the server.
+            privileges that only taking the address needed, and to open what the sources read. An error of it closes the
+            server.
 
     Raises:
-        ListenError: The address or the port is not to be had; the message says why.
+        ListenError: The address or the port is not available; the message says why.
     """
 
     def __init__(
@@ -144,7 +143,7 @@ class ZoneServer:
         try:
             if before_serving is not None:
                 before_serving()
-        except BaseException:  # boundary: the sockets are closed, whatever it raised
+        except BaseException:  # boundary: the sockets are closed after any error
             self._connections.close()
             self._close_sockets()
             raise
@@ -233,7 +232,7 @@ class ZoneServer:
                     edns=self._edns,
                     remembered=self._remembered,
                 )
-            except Exception:  # isolation: whatever it is, it is dealt with where the store is asked
+            except Exception:  # isolation: any error is handled where the store is queried
                 self._known = None  # more is known when that is done
                 return datagram
             if data is not None:
@@ -247,7 +246,7 @@ class ZoneServer:
                 for _ in range(_TAKEN_AT_ONCE):
                     self._taken.append(receive(self._udp))
             except OSError:
-                # Nothing there; or an ICMP error for an earlier answer, which concerns nobody.
+                # No packet; or an ICMP error for an earlier answer, which does not matter.
                 pass
             if self._taken:
                 return
@@ -290,9 +289,9 @@ class ZoneServer:
             except SourceTimeoutError:
                 raise
             except StorageError:
-                # A database that was restarted is there again; a SERVFAIL would cost somebody a failed validation.
+                # A database that was restarted works again, and a SERVFAIL could fail a validation.
                 return answered()
-        except Exception as error:  # isolation: a source is anybody's code, and a server outlives it
+        except Exception as error:  # isolation: a source may be foreign code, and the server has to survive it
             self._complaints.about(error)
             return server_failure(query)
 
@@ -428,8 +427,8 @@ class _Connections:
         if connection.finished and not more:
             self._drop(connection)
             return
-        # Who does not take answers is not asked for further queries; and who has asked many waits for its next turn,
-        # which comes when it can take answers.
+        # A client that does not read answers gets no further queries read; a client with many queries waits for its
+        # next turn, which comes when it can read answers.
         events_to_watch = selectors.EVENT_WRITE if more else selectors.EVENT_READ
         self._selector.modify(connection.socket, events_to_watch, connection)
 

@@ -32,10 +32,10 @@ _IN: Final = 1
 _NOERROR: Final = 0
 _SERVFAIL: Final = 2
 _REFUSED: Final = 5
-#: Octets after which a message ends: names behind could not be pointed to.
+#: Octets after which a message ends: compression pointers cannot reach names behind.
 _MESSAGE: Final = 16_000
 _MAX_MESSAGE: Final = 65_535
-#: Transfers at once; who comes later gets SERVFAIL and tries again.
+#: Concurrent transfers; a further client gets SERVFAIL and tries again.
 _AT_ONCE: Final = 4
 #: Seconds that a secondary may take to read a message.
 _PATIENCE: Final = 30.0
@@ -55,7 +55,7 @@ class Transfers:
         sources: The zones.
         keys: What queries may be signed with.
         environment: Its clock gives the time of signatures.
-        failed: Told of what a source raises.
+        failed: Called with the errors of a source.
     """
 
     def __init__(
@@ -151,7 +151,7 @@ class Transfers:
                 connection.sendall(len(message).to_bytes(2, "big") + message)
         except OSError:
             pass  # the secondary went away; it tries again
-        except Exception as error:  # isolation: a source is anybody's code; a transfer that breaks off is tried again
+        except Exception as error:  # isolation: a source may be foreign code; an interrupted transfer is repeated
             self._failed(error)
         finally:
             connection.close()

@@ -357,7 +357,7 @@ class AnswerWriter:
             del buffer[begin:]
             self._additionals -= count
         if len(buffer) + len(opt) > self._limit:
-            # A part of an RRset is of no use to anybody, and the shortest refusal is the worst amplifier's tool.
+            # Part of an RRset is useless, and a short answer does not help amplification attacks.
             del buffer[self._records_at :]
             self._answers = self._authorities = 0
             flags |= _TC

@@ -42,7 +42,7 @@ class WriterTurns:
     environment: Environment
     #: Names the server in the documents.
     server: str
-    #: How long one call may take at most. Whoever dies in it holds others up for so long.
+    #: The longest duration of a call. After a crash in a call, others wait for this long.
     lease: timedelta
 
     def take(self, writer: ZoneWriter) -> WriterTurn | None:
@@ -64,7 +64,7 @@ class WriterTurns:
         return WriterTurn(key, stored.version)
 
     def end(self, turn: WriterTurn) -> None:
-        """Give a turn back; one that took longer than it may is somebody else's by now, and stays."""
+        """Return a turn; a turn that took too long belongs to another process by now, and is left alone."""
         if not turn.key:
             return
         try:

@@ -1,4 +1,4 @@
-"""Which names of the tech zone changed lately, and the zone's serial, in one document.
+"""The recent changes of the tech zone by name, and the zone's serial, in one document.
 
 Every transaction that changes TXT values notes their names here. A name server that remembers records reads this one
 document to know which of them to forget, and all of them show the same serial (RFC 1982), which is another one after

@@ -30,7 +30,7 @@ _LONGEST_KIND: Final = 60
 _PLAIN_VALUE: Final = re.compile(r"[A-Za-z0-9_.=-]{1,255}")
 _OPTION: Final = re.compile(r"([A-Za-z][A-Za-z0-9_-]{0,59})\s*[=:]\s*(\S.*)")
 _MOST_OPTIONS: Final = 20
-#: What the other process gets of this one's environment: nothing that configures dns-lexicon.
+#: Environment variables that the other process gets: none that configures dns-lexicon.
 _ENVIRONMENT: Final = (
     *("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"),
     *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),

@@ -1,4 +1,4 @@
-"""The process in which dns-lexicon runs: reads one order as JSON from stdin, and writes what came of it to stdout.
+"""The process in which dns-lexicon runs: reads one request as JSON from stdin, and writes the result to stdout.
 
 It is a process of its own because the providers set no timeouts, some print, and dns-lexicon guesses zones from a list
 of public suffixes that it fetches from the Internet. Here it is told the zone, and nothing of it stays behind.
@@ -28,12 +28,12 @@ def main() -> None:
 
 
 def carry_out(order: Mapping[str, Any]) -> dict[str, Any]:
-    """What came of an order: the kind of an error, and the HTTP status, never its text, which may have credentials."""
+    """The result of a request: the kind of an error and the HTTP status, never its text, which may have credentials."""
     try:
         _write(order)
     except ImportError as error:
         return {"error": "not_installed" if error.name in ("lexicon", "tldextract") else type(error).__name__}
-    except Exception as error:  # isolation: providers raise whatever they like
+    except Exception as error:  # isolation: providers may raise anything
         status = getattr(getattr(error, "response", None), "status_code", None)
         return {"error": type(error).__name__, "status": status if isinstance(status, int) else None}
     return {}

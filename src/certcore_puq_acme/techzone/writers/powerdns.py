@@ -81,7 +81,7 @@ class PowerDnsWriter:
     key: Secret = field(repr=False)
     http: HttpClient
     name: str = "powerdns"
-    #: With its SQLite backend it answers 500 ("database is locked") to most changes that come at the same time.
+    #: With its SQLite backend it answers 500 ("database is locked") to most concurrent changes.
     one_at_a_time: bool = True
 
     def write(self, zone: str, changes: Sequence[TxtChange], *, ttl: int) -> None:
