@@ -30,7 +30,7 @@ def _run() -> None:
             # Characters that the terminal cannot encode are printed as question marks.
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
-    # Every command says itself which plugins cannot be used, in one line each.
+    # Each command prints the unusable plugins itself, in one line each.
     logging.getLogger("certcore.adapters.plugins.loading").setLevel(logging.CRITICAL)
     try:
         from certcore.cli.app import app  # noqa: PLC0415 - the extra may be missing

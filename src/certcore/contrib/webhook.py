@@ -17,8 +17,8 @@ The body is one object, `certcore.serialization.webhook_document`; its member ``
 ``Certcore-Signature`` is ``t=<seconds since 1970>,v1=<hex>``, with a ``v1`` for each secret: the HMAC-SHA256 over the
 digits of ``t``, a dot and the body. `verify_signature` is for whoever receives it.
 
-Any status 2xx means that the event was taken, and the answer is not read further. Redirects are not followed, so that
-nobody but the administrator says where events go; proxies and passwords in the environment are not used.
+Any status 2xx means that the event was accepted, and the answer is not read further. Redirects are not followed, so
+that only the administrator decides where events go; proxies and passwords in the environment are not used.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ __all__ = ["SIGNATURE_HEADER", "Webhook", "WebhookError", "verify_signature"]
 #: The header with the signatures.
 SIGNATURE_HEADER: Final = "Certcore-Signature"
 
-#: In bytes. Shorter ones could be guessed by whoever has seen a body with its signature.
+#: In bytes. Shorter secrets could be guessed from a body with its signature.
 _MIN_SECRET: Final = 16
 _MAX_SECRETS: Final = 10
 _MAX_URL: Final = 2000
@@ -81,7 +81,7 @@ _ADVICE: Final[Mapping[int, str]] = MappingProxyType(
 
 
 class WebhookError(CertCoreError):
-    """A web server did not take an event; it is offered again later."""
+    """A web server did not accept an event; the delivery is retried later."""
 
     code = "webhook_error"
     http_status = 502
@@ -95,16 +95,16 @@ def verify_signature(
     now: datetime,
     tolerance: timedelta = timedelta(minutes=5),
 ) -> bool:
-    """Whether a request is from somebody who has one of the secrets, and was made just now; for receivers.
+    """Whether a request was signed with one of the secrets, just now; for receivers.
 
-    How long it takes does not depend on where a wrong signature differs from a right one.
+    The comparison takes constant time.
 
     Args:
         body: The body, byte for byte as it came; not parsed and written anew.
         signature: The value of the header `SIGNATURE_HEADER`, text or bytes; anything, also None where there is none.
         secrets: The secrets that are good: while you change it, the old and the new one.
         now: The present moment, with a time zone.
-        tolerance: How far the request's moment may be from it. An older request may be one that somebody recorded.
+        tolerance: How far the request's time may be from it. An older request may be a recorded one.
 
     Raises:
         InvalidInputError: ``now`` has no time zone.
@@ -167,12 +167,12 @@ class Webhook:
         InvalidInputError: A field cannot be used; the error names it.
     """
 
-    #: Unique among the plugins; the store remembers by it what was taken.
+    #: Unique among the plugins; the store tracks deliveries by this name.
     name: str = field(validator=check_name)
     #: An ``https`` URL, or ``http`` to this machine. It is not shown, as it may hold a token.
     url: str = field(validator=_check_url, repr=False)
-    #: What requests are signed with, each of them: while it is changed, the old and the new one. Without any, whoever
-    #: finds the URL can send events to the server.
+    #: The secrets that sign each request: during a rotation, the old and the new one. Without any, anyone who knows the
+    #: URL can send events to the server.
     secrets: tuple[Secret, ...] = field(default=(), converter=_tuple, validator=_check_secrets, repr=False)
     #: The kinds of events that are posted; all of them by default.
     kinds: frozenset[EventKind] = field(default=frozenset(EventKind), converter=event_kinds)
@@ -198,7 +198,7 @@ class Webhook:
         """Post an event.
 
         Raises:
-            WebhookError: The server could not be reached, or did not take it.
+            WebhookError: The server could not be reached, or did not accept it.
             InvalidInputError: ``ca_file`` cannot be used.
         """
         if event.kind not in self.kinds:

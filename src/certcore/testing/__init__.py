@@ -1,4 +1,4 @@
-"""The kit for panels, scripts and plugin authors: a clock, a scripted CA, a suite for CA modules, a Pebble, zones.
+"""Test tools for panels, scripts and plugin authors: a clock, a scripted CA, a suite for CA modules, a Pebble, zones.
 
 ::
 

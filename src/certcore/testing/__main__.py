@@ -30,7 +30,7 @@ def main() -> int:
             chosen.out.mkdir(parents=True, exist_ok=True)
             (chosen.out / "server-roots.pem").write_text(pebble.roots_pem)
             (chosen.out / "issuer-root.pem").write_text(pebble.issuer_root_pem())
-            # Last: who sees it finds the others.
+            # Written last: when it exists, the other files do, too.
             (chosen.out / "directory.url").write_text(f"{pebble.directory_url}\n")
             print(f"Pebble's directory is {pebble.directory_url}", flush=True)  # noqa: T201 - this is a command
             stop.wait()

@@ -1,7 +1,7 @@
 """Catalogues of a package's texts: gettext files that people translate, made and checked with Babel.
 
 A catalogue has an entry for each key. The English text is in a comment above it, so that translators see it; when it
-changes, the entry is marked ``fuzzy`` and not used until somebody has looked at it::
+changes, the entry is marked ``fuzzy`` and not used until a translator has checked it::
 
     #. It waits for {desk}.
     msgid "desk.waits"
@@ -99,7 +99,7 @@ class CatalogueFiles:
             path.with_suffix(".mo").write_bytes(_mo(catalogue))
 
     def faults(self) -> list[str]:
-        """A sentence for each text that is not right in each language."""
+        """A sentence for each missing or faulty text of each language."""
         faults = [*map(str, self.unreadable), *conflicts(self.texts)]
         for language in self.languages:
             path = self._path(language)

@@ -140,7 +140,7 @@ def _agreed(session: Session, *, yes: bool, question: str) -> bool:
 
 @frozen
 class _Row:
-    """What became of one certificate."""
+    """The result for one certificate."""
 
     #: As it was typed.
     name: str
@@ -150,7 +150,7 @@ class _Row:
 
     @property
     def result(self) -> str:
-        """In a few words."""
+        """A summary for the table."""
         if self.error is not None:
             return plain(self.error.message)
         return plain(self.files[0].parent) if self.files else "done"
@@ -165,7 +165,7 @@ class _Row:
 
 
 def _looked_up(session: Session, names: Sequence[str]) -> tuple[list[_Row], dict[str, Certificate]]:
-    """A row for each certificate that is not there, and the others by the name that was typed."""
+    """A row for each certificate that does not exist, and the existing ones by the name that was typed."""
     rows: list[_Row] = []
     certificates: dict[str, Certificate] = {}
     for name in dict.fromkeys(names):

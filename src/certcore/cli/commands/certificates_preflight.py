@@ -25,7 +25,7 @@ def preflight(
     keyring: Keyring = "",
     as_json: Json = False,
 ) -> None:
-    """Check whether a certificate could be renewed now: why not, and whose turn it is. Nothing is ordered.
+    """Check whether a certificate could be renewed now; if not, print why, and who has to act. Nothing is ordered.
 
     `certcore run` does so for each certificate about once a week. Exit code 1 when a renewal would not succeed.
     """

@@ -1,4 +1,4 @@
-"""``certcore doctor``: what would keep a domain from being validated, without a certificate for it."""
+"""``certcore doctor``: find what would keep a domain from being validated, without a certificate for it."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def doctor(
     keyring: Keyring = "",
     as_json: Json = False,
 ) -> None:
-    """Say what would keep a domain from being validated, and the exact records that repair it.
+    """Find what would keep a domain from being validated, and print the exact records that repair it.
 
-    The CA is asked for nothing, and no certificate is needed. Exit code 1 when something has to be repaired first.
+    The CA gets no request, and no certificate is needed. Exit code 1 when something has to be repaired first.
     """
     with open_session(database, keyring, as_json=as_json) as session:
         name = authority or _only_profile(session)

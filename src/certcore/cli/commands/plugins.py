@@ -1,4 +1,4 @@
-"""``certcore plugin``: what is installed, what is wrong with it, and a start for a plugin of one's own."""
+"""``certcore plugin``: list and check installed plugins, and make the package of a new plugin."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ TellObserver = Annotated[bool, typer.Option("--tell-observer", help=_TELLS)]
 _SETUP = (
     "A ModuleSetup or WrittenZone of certcore.testing, or a function that returns one: what the suites need to see."
 )
-#: By hook: the suite that checks it, and what is said when that was not run.
+#: By hook: the suite that checks it, and the text when that suite was not run.
 _UNCHECKED = {
     "certcore_on_event": (
         "observer",
@@ -213,7 +213,7 @@ def _name_server(text: str) -> ZoneServer:
 
 
 def _unchecked(info: PluginInfo, report: ConformanceReport) -> Sequence[str]:
-    """What of a plugin no suite has looked at, and how it is checked."""
+    """The parts of a plugin that no suite has checked, and how to check them."""
     subjects = {str(result.check.subject) for result in report.results}
     texts = [text for hook, (subject, text) in _UNCHECKED.items() if hook in info.hooks and subject not in subjects]
     if any(result.outcome == "not_judged" for result in report.results):

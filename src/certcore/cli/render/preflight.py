@@ -1,4 +1,4 @@
-"""A preflight in a terminal: yes or no, whose turn it is, and what is in the way."""
+"""A preflight in a terminal: yes or no, who has to act, and the obstacles."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _TURNS: Final = MappingProxyType(
 
 
 def draw_preflight(to: Console, domain: str, preflight: Preflight) -> None:
-    """Print what a preflight found.
+    """Print the result of a preflight.
 
     Args:
         to: Where to.
@@ -46,5 +46,5 @@ def draw_preflight(to: Console, domain: str, preflight: Preflight) -> None:
         if obstacles:
             to.print(heading)
             draw_findings(to, [obstacle.finding for obstacle in obstacles], "  ")
-    if preflight.version:  # else it is not checked by itself
+    if preflight.version:  # otherwise it is not checked automatically
         to.print(f"The next automatic check is at {shown_moment(preflight.due_at)}.", style="dim", soft_wrap=True)

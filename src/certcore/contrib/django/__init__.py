@@ -6,8 +6,8 @@ Install the extra: ``pip install 'certcore[django]'``. In the settings::
     MIDDLEWARE = [..., "certcore.contrib.django.middleware.SslMiddleware"]
     CERTCORE = {"DATABASE": "sqlite:///certcore.db", "KEYRING": "keyring.json"}
 
-and in the URLs: ``path("ssl/", include("certcore.contrib.django.urls"))``. Own views use `get_core`, for what the panel
-does itself, and `ssl_for`, for what the user of a request may do.
+and in the URLs: ``path("ssl/", include("certcore.contrib.django.urls"))``. Your own views use `get_core` for calls of
+the panel itself, and `ssl_for` for calls in the name of a request's user.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Who acts, for which tenant, and with which `CertCore`."""
+"""The actor, the tenant and the `CertCore` of a request."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from certcore.translations import Translator
 
 __all__ = ["SslAccess", "get_core", "owner_by_role", "ssl_for"]
 
-#: Where a request keeps its access.
+#: The attribute of a request that keeps its access.
 _KEPT = "_certcore_access"
 #: Names that certcore itself acts under: no user may have them in a timeline.
 _RESERVED = frozenset({SYSTEM, "engine"})
@@ -29,7 +29,7 @@ _RESERVED = frozenset({SYSTEM, "engine"})
 
 @frozen(kw_only=True)
 class SslAccess:
-    """What the user of a request may do."""
+    """The calls that the user of a request may make."""
 
     #: The calls of certcore, made by this actor and for this tenant.
     core: ActingCore
@@ -116,7 +116,7 @@ def _access(request: HttpRequest) -> SslAccess:
 
 
 def owner_by_role(request: HttpRequest) -> str | None:
-    """The default of ``CERTCORE["OWNER"]``: who has a role sees all tenants, everybody else is a tenant.
+    """The default of ``CERTCORE["OWNER"]``: a user with a role sees all tenants, any other user is a tenant.
 
     The owner is the primary key of the user, which is never given to another user, as a name may be.
     """

@@ -1,4 +1,4 @@
-"""Who acts in the present request: what the policy is asked about many times, and looks up once."""
+"""The role and tenant of actors, looked up once per request, as the policy needs them many times."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SYSTEM: Final = "system"
 
 @frozen(kw_only=True)
 class Acting:
-    """What is known of an actor."""
+    """The role and the tenant of an actor."""
 
     role: Role | None
     #: The tenant that the actor acts for; None for none.
@@ -31,7 +31,7 @@ _KNOWN: Final[ContextVar[dict[str, Acting] | None]] = ContextVar("certcore_actin
 
 @contextmanager
 def remembering() -> Iterator[None]:
-    """Keep what is known of actors within the block: a request. Nothing of it is left for the next one."""
+    """Cache roles and tenants of actors within the block: a request."""
     token = _KNOWN.set({})
     try:
         yield
@@ -45,12 +45,12 @@ def is_remembering() -> bool:
 
 
 def remember(actor: str, acting: Acting) -> None:
-    """Keep what is known of an actor until the end of the request; outside of a request nothing is kept."""
+    """Cache an actor until the end of the request; outside of a request nothing is cached."""
     known = _KNOWN.get()
     if known is not None:
         known[actor] = acting
 
 
 def remembered(actor: str) -> Acting | None:
-    """What is known of an actor; None where nothing is."""
+    """The cached role and tenant of an actor; None if there are none."""
     return (_KNOWN.get() or {}).get(actor)

@@ -35,7 +35,7 @@ class SslConfig(AppConfig):
         self.after_fork()
 
     def ready(self) -> None:
-        """Register the checks and what follows a migration."""
+        """Register the checks, and the handler after a migration."""
         from certcore.contrib.django import checks  # noqa: PLC0415 - they import what needs the apps
 
         checks.register_all()

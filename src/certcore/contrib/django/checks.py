@@ -1,4 +1,4 @@
-"""``manage.py check``: what is misconfigured, by name, before a user finds it."""
+"""``manage.py check``: report misconfigured settings by name."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def register_all() -> None:
 
 
 def setting_faults() -> list[str]:
-    """What is wrong with the setting ``CERTCORE`` of this project; empty when it can be used."""
+    """The faults of the setting ``CERTCORE`` of this project; empty when it can be used."""
     return faults_of(getattr(settings, "CERTCORE", None))
 
 

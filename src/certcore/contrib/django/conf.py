@@ -15,7 +15,7 @@ from certcore.model.permissions import Role
 
 __all__ = ["DEFAULT_ROLES", "SslSettings", "faults_of", "imported", "read_settings"]
 
-#: Who has which role: names of groups, and permissions of Django, which have a dot: ``shop.manage_ssl``.
+#: The groups and permissions of each role; permissions of Django have a dot: ``shop.manage_ssl``.
 DEFAULT_ROLES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "viewer": ("SSL viewers",),
@@ -29,7 +29,7 @@ _LONGEST_REFRESH: Final = 3600
 
 @frozen(kw_only=True)
 class SslSettings:
-    """What the setting ``CERTCORE`` says; its keys are the names of these attributes in upper case."""
+    """The setting ``CERTCORE``; its keys are the names of these attributes in upper case."""
 
     #: The URL of certcore's database, as in `CertCore.open`.
     database: str = field(default="", repr=False)
@@ -42,7 +42,7 @@ class SslSettings:
     plugins: Sequence[Any] = ()
     #: Whether to load the plugins that are installed under the entry-point group ``certcore``.
     installed_plugins: bool = True
-    #: Whether ``roles`` decide who may do what. Without it, a plugin of yours has to: see ``certcore_authorize``.
+    #: Whether ``roles`` are the access policy. Without them, a plugin of yours has to be: see ``certcore_authorize``.
     roles_policy: bool = True
     #: Roles (``viewer``, ``operator``, ``administrator``) with the groups and permissions of Django that give them.
     roles: Mapping[str, Sequence[str]] = DEFAULT_ROLES
@@ -73,7 +73,7 @@ def read_settings() -> SslSettings:
     """The setting ``CERTCORE`` of this project.
 
     Raises:
-        ImproperlyConfigured: It is missing or wrong; the error names everything that is.
+        ImproperlyConfigured: It is missing or wrong; the error names all faults.
     """
     raw = getattr(settings, "CERTCORE", None)
     faults = faults_of(raw)
@@ -83,7 +83,7 @@ def read_settings() -> SslSettings:
 
 
 def faults_of(raw: object) -> list[str]:
-    """What is wrong with a value of the setting ``CERTCORE``, as sentences; empty when it can be used.
+    """The faults of a value of the setting ``CERTCORE``, as sentences; empty when it can be used.
 
     Args:
         raw: The value; None where the project has none.
@@ -134,7 +134,7 @@ def _faults_of_roles(roles: object) -> list[str]:
 
 
 def imported(setting: str, value: Any) -> Any:
-    """What a setting names by a dotted path; a value that is no text is returned as it is.
+    """The object that a setting names by a dotted path; a value that is not a text is returned unchanged.
 
     Raises:
         ImproperlyConfigured: There is no such object.

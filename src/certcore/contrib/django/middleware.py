@@ -1,4 +1,4 @@
-"""Errors of certcore as pages, and what the answers of the SSL section carry."""
+"""Show errors of certcore as pages, and add headers to the answers of the SSL section."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class SslMiddleware:
 
     - A `CertCoreError` that a view raises becomes a page, or JSON for those who ask for it, with its HTTP status.
     - The pages of the section ask for a sign-in, and have a strict Content-Security-Policy.
-    - What the policy looks up about an actor is kept until the end of the request.
+    - Roles and tenants of actors are cached until the end of the request.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -52,7 +52,7 @@ class SslMiddleware:
     def process_view(
         self, request: HttpRequest, view: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]
     ) -> HttpResponse | None:
-        """Send those who are not signed in to the page of LOGIN_URL."""
+        """Redirect visitors without a session to LOGIN_URL."""
         user = getattr(request, "user", None)
         if not _is_section(request) or (user is not None and user.is_authenticated):
             return None
@@ -96,13 +96,13 @@ def _is_section(request: HttpRequest) -> bool:
 
 
 def _after_sign_in(request: HttpRequest) -> str:
-    """The page that a visitor wanted: after a post, the one that had the form, as many addresses answer posts only."""
+    """The page that a visitor requested: after a post, the page with the form, as many addresses answer posts only."""
     if request.method in ("GET", "HEAD"):
         return str(request.get_full_path())
     page = request.headers.get("Referer", "")
     is_ours = url_has_allowed_host_and_scheme(page, {request.get_host()}, require_https=request.is_secure())
     path = urlsplit(page)._replace(scheme="", netloc="", fragment="").geturl() if is_ours else ""
-    # The rest is judged again: of `http://panel//elsewhere/` it is an address of another host.
+    # The rest is checked again: of `http://panel//elsewhere/` it is an address of another host.
     is_path = path.startswith("/") and url_has_allowed_host_and_scheme(path, None)
     return path if is_path else str(reverse("certcore:dashboard"))
 
@@ -116,7 +116,7 @@ def _translator() -> Any:
 
     try:
         return config().translator(get_language() or "en")
-    except CertCoreError:  # the store itself is what fails
+    except CertCoreError:  # the store itself fails
         return None
 
 

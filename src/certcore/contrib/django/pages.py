@@ -1,4 +1,4 @@
-"""Rendering: what every page of the section has in its context."""
+"""Render pages, with the context of every page of the section."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def render_page(
 
     try:
         access = ssl_for(request)
-    except (PermissionDenied, ImproperlyConfigured, CertCoreError):  # the page of an error has to come nevertheless
+    except (PermissionDenied, ImproperlyConfigured, CertCoreError):  # the page of an error has to be shown nevertheless
         access = None
     context = {
         "ssl": access,
@@ -56,14 +56,14 @@ def is_fragment(request: HttpRequest) -> bool:
 
 
 def whole_number(name: str, value: str) -> int:
-    """A number as somebody typed it.
+    """Read a number that a user typed.
 
     Args:
-        name: What it is called in the form or the address.
+        name: Its name in the form or the address.
         value: The text.
 
     Raises:
-        InvalidInputError: It is no number, or has thousands of digits.
+        InvalidInputError: It is not a number, or has thousands of digits.
     """
     try:
         return int(value)

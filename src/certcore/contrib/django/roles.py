@@ -15,7 +15,7 @@ __all__ = ["group_names", "make_groups", "policy", "role_of"]
 
 
 def policy() -> RolePolicy:
-    """The policy plugin: roles by ``CERTCORE["ROLES"]``, and what the tenant of the request owns.
+    """The policy plugin: roles by ``CERTCORE["ROLES"]``, and access of the request's tenant to its own certificates.
 
     The actor ``system``, under which the panel itself makes calls, may do everything. Outside of a request an actor has
     the role of the user with this name, and owns nothing.

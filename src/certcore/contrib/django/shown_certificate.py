@@ -17,7 +17,7 @@ from certcore.model.problem import Problem
 
 __all__ = ["LeftColumn", "PemBlock", "ShownCard", "ShownRow", "left_column"]
 
-#: Shown-only fields with a value that people copy.
+#: Read-only fields with a value that people copy.
 _COPIED: Final = frozenset(
     {"serial_decimal", "serial_hex", "fingerprint_md5", "fingerprint_sha1", "fingerprint_sha256"}
 )
@@ -177,7 +177,7 @@ def _input_row(field: InputField, texts: Texts) -> ShownRow:
 
 
 def _value_row(name: str, title: Message, value: Any, texts: Texts) -> ShownRow:
-    """A value that nobody fills in."""
+    """A read-only value."""
     label = texts(title)
     if isinstance(value, datetime):
         return ShownRow(name=name, label=label, moment=value)

@@ -60,7 +60,7 @@ class ShownFact:
 
 @frozen(kw_only=True)
 class ShownFinding:
-    """What a check found about a record."""
+    """A finding about a record."""
 
     tone: str
     severity: str
@@ -130,7 +130,7 @@ class ShownHint:
 def shown_hints(
     hints: Iterable[Hint], texts: Texts, *, primary: str = "", confirmed: Iterable[str] = ()
 ) -> tuple[ShownHint, ...]:
-    """Hints as templates draw them; a `Refresh` is none of them, see `pace_of`.
+    """Hints as templates draw them, without `Refresh`; for that see `pace_of`.
 
     Args:
         hints: The hints of a certificate or a CA profile.
@@ -186,11 +186,11 @@ def pace_of(hints: Iterable[Hint], usual: int) -> int:
 
 
 def digest_of(hints: Sequence[Hint], *others: str) -> str:
-    """A short text that differs when what a page shows differs.
+    """A digest of a page's content.
 
     Args:
         hints: The hints of the page.
-        others: What the page shows besides.
+        others: The other content of the page.
     """
     plain = json.dumps([*others, *(hint_to_json(hint) for hint in hints)], sort_keys=True, default=str)
     return hashlib.sha256(plain.encode()).hexdigest()[:20]

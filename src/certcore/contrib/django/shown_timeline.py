@@ -37,7 +37,7 @@ class ShownEvent:
 
 
 def field_labels(view: CertificateView, texts: Texts) -> Mapping[str, str]:
-    """What the fields of a certificate are called, by their names."""
+    """The labels of a certificate's fields, by name."""
     return {each.field.name: texts(each.field.title) for each in view.fields}
 
 

@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C end a command after what it is doing."""
+"""SIGTERM and Ctrl-C end a command after its current work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Conformance suites: every rule that a plugin has to keep, each with a name, and a run that tells which are broken.
+"""Conformance suites: named rules that a plugin has to keep, and a run that reports the broken ones.
 
 ::
 

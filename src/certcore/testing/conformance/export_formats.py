@@ -54,7 +54,7 @@ class ExportFormatEvidence(HookEvidence):
 
     @property
     def options(self) -> ExportOptions:
-        """What a user has to give, and no more."""
+        """The required options only."""
         password = Secret(_PASSWORD) if self.format.password is Use.REQUIRED else None
         return ExportOptions(at=self.environment.now(), password=password)
 

@@ -19,7 +19,7 @@ from certcore.testing.conformance.zone_writers.setup import WrittenZone
 
 __all__ = ["SETUP_SUITES", "named_setup"]
 
-#: What the suites of plugins take as a setup.
+#: The setup types of the suites.
 SETUP_SUITES: Final[Mapping[type, Suite]] = MappingProxyType(
     {ModuleSetup: Suite.CA_MODULE, StoreSetup: Suite.STORE, WrittenZone: Suite.ZONE_WRITER}
 )

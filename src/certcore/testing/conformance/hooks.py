@@ -1,4 +1,4 @@
-"""What the suites of hooks share: the plugin as it is loaded, and its hooks behind a recorder."""
+"""Shared by the suites of hooks: the loaded plugin, and its hooks behind a recorder."""
 
 from __future__ import annotations
 

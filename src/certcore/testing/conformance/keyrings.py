@@ -1,4 +1,4 @@
-"""The conformance suite of keyrings: what guards the keys of all secrets at rest."""
+"""The conformance suite of keyrings, which protect the keys of all secrets at rest."""
 
 from __future__ import annotations
 

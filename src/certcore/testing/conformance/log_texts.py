@@ -1,4 +1,4 @@
-"""What is logged while the code of a plugin runs."""
+"""Capture log records while the code of a plugin runs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class LogTexts(logging.Handler):
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Take all that is logged, debug messages included; the other handlers get nothing of it."""
+        """Capture all log records, debug messages included; other handlers get none."""
         root = logging.getLogger()
         handlers, level = root.handlers[:], root.level
         root.handlers[:] = [self]

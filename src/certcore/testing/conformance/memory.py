@@ -1,4 +1,4 @@
-"""What an object, its classes and their Python modules remember: to forget it, as a new process would."""
+"""Snapshots of the memory of an object, its classes and their Python modules, to simulate a new process."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Memory"]
 
 @frozen(eq=False)
 class Memory:
-    """What an object, its classes or a Python module remembers, to put it back later."""
+    """A snapshot of an object, its classes or a Python module, to restore it later."""
 
     owner: Any
     values: Mapping[str, Any]
@@ -30,7 +30,7 @@ class Memory:
         return cls.of(owner, iter(list(vars(owner)))) if hasattr(owner, "__dict__") else cls(None, {})
 
     def restore(self) -> None:
-        """Put it back: containers get back what was in them, and attributes that are new are removed."""
+        """Restore it: containers get back their content, and new attributes are removed."""
         values = vars(self.owner) if hasattr(self.owner, "__dict__") else {}
         for name, value in self.values.items():
             if isinstance(values.get(name), dict | list | set | bytearray) and type(value) is type(values[name]):

@@ -1,6 +1,6 @@
 """The conformance suite of observers: plugins with ``certcore_on_event``.
 
-The observer is really told: of the events of a certificate that exists for the run only, in memory.
+The observer really gets the events, of a certificate that exists only in memory for this run.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ _ACTORS: Final = (
 
 
 class PolicyEvidence(HookEvidence):
-    """A policy that is asked."""
+    """A policy, and its answers."""
 
     def ask(self, actor: str, action: str, subject: str = "", owner: str = "") -> bool | None:
         """The answer of the policy.

@@ -1,4 +1,4 @@
-"""A CA module with a recorder in front: what was called, what came back, and what else a call did."""
+"""Record the calls of a CA module: arguments, results and side effects."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ PAGE_METHODS: Final = frozenset(
 )
 #: Other methods of plugins that do not use the network.
 _OFFLINE: Final = PAGE_METHODS | {"servers"}
-#: A shorter pause is a pause between two tries, say; in seconds.
+#: In seconds; shorter pauses are allowed, for example between two attempts.
 _SHORT_SLEEP: Final = 0.05
 #: The functions of sockets that reach another machine, or a name server.
 _REACHES: Final = ("connect", "connect_ex", "sendto")
@@ -85,7 +85,7 @@ class Call:
 
 @define(eq=False)
 class _Notes:
-    """What one call did besides returning."""
+    """The side effects of one call."""
 
     slept: float = 0.0
     reached: list[str] = field(factory=list)
@@ -124,7 +124,7 @@ class CallWatch:
 
     @contextlib.contextmanager
     def network_down(self) -> Iterator[Sequence[str]]:
-        """Refuse every connection of a call that is noted; as the list of what they tried to reach."""
+        """Refuse every connection of a recorded call; the value lists what the calls tried to reach."""
         refused: list[str] = []
         self._refused = refused
         try:

@@ -1,4 +1,4 @@
-"""What the conformance suite has to know about a store."""
+"""The setup of a store for the conformance suite."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`run`: everything that a plugin brings, checked by the suites that concern it."""
+"""`run`: check all parts of a plugin with their suites."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def run(
         setup: Other fields of `ModuleSetup`.
 
     Returns:
-        What came of each check.
+        The result of each check.
 
     Raises:
         InvalidInputError: No such plugin is installed.
@@ -132,7 +132,7 @@ def run(
 
 
 def _without(only: Callable[[ConformanceCheck], bool], suites: Collection[Suite]) -> Callable[[ConformanceCheck], bool]:
-    """The same choice of checks, without those of some suites."""
+    """The same selection of checks, without some suites."""
     return lambda check: check.subject not in suites and only(check)
 
 

@@ -1,4 +1,4 @@
-"""A check of a conformance suite, what came of it, and the report of a run."""
+"""A check of a conformance suite, its result, and the report of a run."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class MissingSetupError(Exception):
 
 
 class Suite(StrEnum):
-    """What a suite checks."""
+    """The subject of a suite."""
 
     CA_MODULE = "ca_module"
     EXPORT_FORMAT = "export_format"
@@ -89,7 +89,7 @@ class ConformanceCheck:
 
 @frozen(kw_only=True)
 class ConformanceResult:
-    """What came of one check."""
+    """The result of one check."""
 
     check: ConformanceCheck
     outcome: CheckOutcome
@@ -111,7 +111,7 @@ class ConformanceResult:
 
 @frozen(kw_only=True)
 class ConformanceReport:
-    """What came of a run of one or more suites."""
+    """The report of a run of one or more suites."""
 
     #: What was checked: the name of a plugin or of a CA module.
     name: str

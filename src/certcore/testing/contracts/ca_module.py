@@ -267,7 +267,7 @@ class CAModuleContract:
         assert self.held_outside(core) == 0
 
     def test_cleaning_up_can_be_repeated(self, core: CertCore, module: CAModule[Any, Any], authority_id: str) -> None:
-        """Cleaning up again, or without anything to clean up, is not an error."""
+        """Cleaning up twice, or without anything to clean up, is not an error."""
         certificate_id = self.requested(core, authority_id)
         if isinstance(module, SupportsCleanUp):
             work = ModuleHarness(core).work(certificate_id)

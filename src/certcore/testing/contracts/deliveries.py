@@ -140,7 +140,7 @@ class DeliveriesContract:
         assert places == {"mail": (1, 3, NOW + _SECOND), "web": (0, 3, LATER)}
 
     def test_who_was_overtaken_settles_nothing(self, storage: Storage) -> None:
-        """A delivery whose lease ran out and was taken over can neither renew it nor store how far it came."""
+        """A delivery whose lease ran out and was taken over can neither renew it nor store its progress."""
         _append(storage, "c", "c")
         _offer(storage, "mail", "web")
         slow, other = _claim(storage, "mail", "web")
@@ -181,7 +181,7 @@ class DeliveriesContract:
         assert _cursors(storage) == [new]
 
     def test_a_delivery_that_a_wrong_clock_has_put_off(self, storage: Storage) -> None:
-        """What is to be delivered in some years is due now, and a lease until then keeps nobody away."""
+        """A delivery that is due in some years is due now, and a lease until then does not keep others away."""
         years = NOW + timedelta(days=6 * 365)
         _append(storage, "held")
         _offer(storage, "mail")

@@ -81,7 +81,7 @@ class PreflightsContract:
             assert transaction.preflights.get("certificate-1") == evolve(emptied, version=2)
 
     def test_one_of_two_processes_saves_a_preflight(self, in_service: Storage) -> None:
-        """What another process has stored since it was read is not overwritten, the first one neither."""
+        """A preflight that another process has stored since it was read is not overwritten, not even the first one."""
         first = Preflight(certificate_id="certificate-1", due_at=NOW)
         with in_service.write() as transaction:
             transaction.preflights.save(first)

@@ -112,7 +112,7 @@ class RowsContract:
             assert transaction.certificates.get("certificate-1") == saved
 
     def test_progress_touches_nothing_that_users_edit(self, filled: Storage) -> None:
-        """The engine writes its own columns only, and leaves the version: an edit at the same time is kept."""
+        """The engine writes only its own columns and leaves the version: a concurrent edit is kept."""
         with filled.write() as transaction:
             edited = transaction.certificates.save(sample_certificate(wildcard=False))
             old = sample_certificate(
@@ -137,7 +137,7 @@ class RowsContract:
         )
 
     def test_deleting_takes_everything_but_the_timeline(self, filled: Storage) -> None:
-        """With a certificate go its issuances and its schedule; its events stay."""
+        """A deleted certificate takes its issuances and its schedule with it; its events stay."""
         with filled.write() as transaction:
             transaction.issuances.add(sample_issuance())
             transaction.events.append([Event(certificate_id="certificate-1", kind=EventKind.CREATED, at=NOW)])
@@ -152,7 +152,7 @@ class RowsContract:
             assert [event.kind for event in transaction.events.of_certificate("certificate-1")] == [EventKind.CREATED]
 
     def test_what_is_missing_is_not_found(self, filled: Storage) -> None:
-        """Every access to something that is not there is a NotFoundError with its kind, never an empty success."""
+        """Every access to a missing object raises a NotFoundError with its kind, and never succeeds silently."""
         missing = sample_certificate(9)
         with filled.write() as transaction:
             calls: list[Callable[[], object]] = [
@@ -435,7 +435,7 @@ class RowsContract:
             assert transaction.documents.get("two", "txt/a") is None
 
     def test_documents_demand_versions(self, storage: Storage) -> None:
-        """A put can demand that there is nothing yet, or an exact version; else nothing is written."""
+        """A put can require that there is no document yet, or an exact version; otherwise nothing is written."""
         with storage.write() as transaction:
             transaction.documents.put("n", "k", {"v": 1}, version=0)
         for demanded in (0, 2, 7):

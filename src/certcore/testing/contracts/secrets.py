@@ -1,4 +1,4 @@
-"""What every store keeps about sealed secrets: which key each is sealed with, and that nothing newer is replaced."""
+"""Rules for sealed secrets: the key of each secret is known, and no newer secret is replaced."""
 
 from __future__ import annotations
 

@@ -104,7 +104,7 @@ class StepContract:
             assert not transaction.issuances.ended_keys(certificate.id, before=NOW, kept=kept)
 
     def test_a_step_ends_under_its_lease(self, filled: Storage) -> None:
-        """A step's schedule is stored under its token; a look that was asked for meanwhile stays."""
+        """A step's schedule is stored under its token; a look that was requested meanwhile stays."""
         with filled.write() as transaction:
             begun = transaction.schedules.claim("certificate-1", now=NOW, owner="me", lease_until=LATER)
             assert begun is not None
@@ -150,7 +150,7 @@ class StepContract:
             assert transaction.documents.get("two", "a/1") is not None
 
     def test_a_document_that_was_deleted_meanwhile_is_a_stale_write(self, storage: Storage) -> None:
-        """A demanded version of a document that is not there any more is refused, and nothing is stored."""
+        """A required version of a deleted document is refused, and nothing is stored."""
         with storage.write() as transaction:
             transaction.documents.put("n", "k", {}, version=0)
             transaction.documents.delete("n", "k")

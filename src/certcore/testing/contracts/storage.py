@@ -114,7 +114,7 @@ class StorageContract(
         assert listed("b/", "a/1", 10) == ["b/1"]
 
     def test_a_change_mark_tells_of_every_commit(self, filled: Storage) -> None:
-        """It stays while nothing is committed; a store that cannot tell says None each time."""
+        """It stays the same while nothing is committed; a store without it returns None each time."""
         mark = filled.change_mark()
         assert filled.change_mark() == mark
         with filled.read() as transaction:
@@ -125,7 +125,7 @@ class StorageContract(
         assert (filled.change_mark() == mark) == (mark is None)
 
     def test_a_second_writing_transaction_in_one_thread_is_refused(self, filled: Storage) -> None:
-        """Nesting would wait for itself for ever, so it is an error at once, and the first one goes on."""
+        """A nested transaction would wait for itself forever, so it fails at once, and the outer one continues."""
         with filled.write() as transaction:
             with pytest.raises(RuntimeError), filled.write():
                 pass
@@ -376,7 +376,7 @@ class StorageContract(
             assert transaction.schedules.repair(now=NOW, limit=100) == 0
 
     def test_a_lease_of_a_wrong_clock_is_taken_away(self, storage: Storage) -> None:
-        """A lease that is further ahead than any can be keeps nobody away, and its owner is fenced out."""
+        """A lease that ends impossibly late does not keep others away, and its owner is fenced out."""
         self._schedules(storage, NOW, NOW)
         years = timedelta(days=3650)
         with storage.write() as transaction:

@@ -100,7 +100,7 @@ class TimelinesContract:
         assert (timeline.length, timeline.head) == (3, stored[-1].hash)
 
     def test_nobody_takes_a_number_twice(self, storage: Storage) -> None:
-        """Threads that tell of one certificate at once make one chain without a gap."""
+        """Threads that append events of one certificate at once make one chain without a gap."""
 
         def tell(teller: int) -> None:
             for number in range(15):

@@ -1,4 +1,4 @@
-"""The conformance suite of zone writers as tests of pytest, one for each rule.
+"""The conformance suite of zone writers as pytest tests, one for each rule.
 
 ::
 

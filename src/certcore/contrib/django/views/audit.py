@@ -1,4 +1,4 @@
-"""The audit page: what happened to all certificates, or to those of the user's tenant, newest first."""
+"""The audit page: the events of all certificates, or of those of the user's tenant, newest first."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ __all__ = ["AuditFilter", "AuditPage", "audit", "events_after", "events_before"]
 
 #: How many events a page shows.
 _SHOWN: Final = 50
-#: How many events one request looks through for those that a filter wants.
+#: How many events one request searches for matches of a filter.
 _SEARCHED: Final = 1000
 
 
 @frozen(kw_only=True)
 class AuditFilter:
-    """Which events a page shows; empty members do not matter."""
+    """A filter for events; empty members match all."""
 
     kind: str = ""
     actor: str = ""
     domain: str = ""
 
     def fits(self, item: FeedEvent) -> bool:
-        """Whether an event is wanted."""
+        """Whether an event matches."""
         return (
             self.kind in ("", str(item.event.kind))
             and self.actor in ("", item.event.actor)
@@ -85,7 +85,7 @@ def _row(item: FeedEvent, texts: Callable[[Message | str], str]) -> dict[str, An
 
 @frozen(kw_only=True)
 class AuditPage:
-    """A page of the record. One may be short, or empty, and have others beside it nevertheless."""
+    """A page of the record. It may be short or empty although there are further pages."""
 
     #: The newest first.
     items: Sequence[FeedEvent]
@@ -101,7 +101,7 @@ def events_before(
     """The newest events that a filter wants, or the nearest before a cursor.
 
     Args:
-        core: What the user may do.
+        core: The calls that the user may make.
         only: The filter.
         before: The cursor ``older`` of a page; None for the newest.
         owner: Only events of this tenant's certificates; None for those of the user's tenant, or of everybody.

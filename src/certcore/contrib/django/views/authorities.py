@@ -1,4 +1,4 @@
-"""The pages of CA profiles: the list, the form of a new one, and one profile with all that can be done with it."""
+"""The pages of CA profiles: the list, the form of a new profile, and the page of one profile."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ T = TypeVar("T")
 _NOT_FIELDS: Final = ("csrfmiddlewaretoken", "then")
 #: Which link of the navigation is the present one.
 _SECTION: Final = "authorities"
-#: Marks the signed word in the address that begins a test after a save: nobody else's link can begin one.
+#: Salt of the signed token in the address that begins a test after a save, so that no foreign link can begin one.
 _SALT: Final = "certcore.authority.test"
 #: For how many seconds that address begins a test.
 _TEST_WITHIN: Final = 120
@@ -44,7 +44,7 @@ class ProfileRow:
     """A CA profile as the list shows it."""
 
     profile: CertificateAuthority
-    #: What its CA module is called.
+    #: The title of its CA module.
     module_title: str
     #: Whether its CA module is loaded.
     is_loaded: bool
@@ -74,7 +74,7 @@ def authority_create(request: HttpRequest) -> HttpResponse:
     modules = sorted(core.authorities.modules().values(), key=lambda module: module.title)
     name = request.GET.get("module", "")
     if not name and len(modules) != 1:
-        core.authorities.form(module=modules[0].name if modules else "")  # asks the policy, or says what is missing
+        core.authorities.form(module=modules[0].name if modules else "")  # asks the policy, or raises the error
         return render_page(request, "certcore/authority_modules.html", {"section": _SECTION, "modules": modules})
     form = core.authorities.form(module=name)
     if request.method == "POST":
@@ -99,7 +99,7 @@ def authority(request: HttpRequest, authority_id: str) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def authority_delete(request: HttpRequest, authority_id: str) -> HttpResponse:
-    """Ask, then delete a CA profile with its secrets; one that certificates use stays."""
+    """Ask, then delete a CA profile with its secrets; refused while certificates use it."""
     profiles = ssl_for(request).core.authorities
     profile = profiles.get(authority_id)
     context: dict[str, Any] = {"section": _SECTION, "profile": profile}
@@ -163,13 +163,13 @@ def _form_context(request: HttpRequest, form: InputForm, error: CertCoreError | 
         "fields": form.fields,
         "errors": errors,
         "version": form.version,
-        #: What somebody sees who may not change it; secrets are only named.
+        #: The read-only form of a profile; secrets are only named.
         "facts": [(texts(each.label), "" if each.is_set else each.value) for each in locked],
     }
 
 
 def _page(request: HttpRequest, authority_id: str) -> dict[str, Any]:
-    """What the page of a CA profile shows. What its module cannot say now is left out; the hints tell why."""
+    """The context of a CA profile's page. Parts for which its module fails are left out; the hints tell why."""
     ssl = ssl_for(request)
     core, texts = ssl.core, ssl.translator
     profiles = core.authorities

@@ -1,4 +1,4 @@
-"""What is done with a CA profile besides editing it: its test, the actions of its module, its files, its fallback."""
+"""Actions on a CA profile besides editing: its test, the actions of its module, its files, its fallback."""
 
 from __future__ import annotations
 
@@ -221,6 +221,6 @@ def _text(value: Message | str, texts: Texts) -> str:
 
 
 def _values(fields: Sequence[FormField], posted: Mapping[str, str]) -> Mapping[str, str]:
-    """What a form asks for, of what was posted; a box that is not posted is unchecked."""
+    """The posted values of a form's fields; a box that is not posted is unchecked."""
     unchecked = {field.name: "no" for field in fields if field.kind is FieldKind.BOOLEAN}
     return unchecked | {field.name: posted[field.name] for field in fields if field.name in posted}

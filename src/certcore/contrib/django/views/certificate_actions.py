@@ -1,4 +1,4 @@
-"""What the buttons of a certificate's page do: actions of certcore and of its CA module, and transfers."""
+"""The actions behind the buttons of a certificate's page: of certcore and of its CA module, and transfers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from certcore.hints import ActionButton, Choice, FieldKind, FormField, Message, 
 
 __all__ = ["certificate_action", "certificate_transfer"]
 
-#: Forbidden, or not there.
+#: Forbidden, or not found.
 _NOT_ALLOWED: Final = (403, 404)
 #: The name of the button that checks whether a renewal would succeed.
 _PREFLIGHT: Final = "preflight"
@@ -27,7 +27,7 @@ _PREFLIGHT: Final = "preflight"
 
 @frozen(kw_only=True)
 class _Question:
-    """What the page of an action asks before it is done."""
+    """The question on the page of an action."""
 
     label: Message
     help: Message | None
@@ -37,7 +37,7 @@ class _Question:
 
 
 def certificate_action(request: HttpRequest, certificate_id: str, action: str) -> HttpResponse:
-    """Ask what an action needs to know, and do it when that is posted. A GET changes nothing."""
+    """Ask for the values of an action, and run it when they are posted. A GET changes nothing."""
     ssl = ssl_for(request)
     view = ssl.core.certificates.view(certificate_id)
     offer = next((offer for offer in view.offers if str(offer.action) == action), None)
@@ -52,7 +52,7 @@ def certificate_action(request: HttpRequest, certificate_id: str, action: str) -
     try:
         done = _do(ssl, certificate_id, action, offer, question, request.POST)
     except CertCoreError as error:
-        # What a CA or a plugin refuses is told here, too: the user may try again, or give another reason.
+        # Refusals of a CA or a plugin are shown here, too: the user may try again, or give another reason.
         if error.http_status in _NOT_ALLOWED or question is None:
             raise
         return _ask(request, view, question, error)
@@ -100,7 +100,7 @@ def certificate_transfer(request: HttpRequest, certificate_id: str) -> HttpRespo
 
 
 def _question(ssl: SslAccess, view: CertificateView, action: str, offer: Offer | None) -> _Question | None:
-    """What is asked before an action; None for an action that is not offered now."""
+    """The question before an action; None for an action that is not offered now."""
     if offer is not None:
         return _Question(
             label=offer.label,

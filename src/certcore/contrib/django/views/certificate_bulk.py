@@ -1,4 +1,4 @@
-"""What is done with the chosen certificates of the list: renew, revoke, delete and export."""
+"""Actions on the chosen certificates of the list: renew, revoke, delete and export."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ __all__ = ["BulkAction", "bulk_actions", "certificate_bulk", "summary_of", "take
 
 #: How many certificates one action takes, as the calls do.
 _MOST_CHOSEN: Final = 200
-#: How many results of an action the next page tells, and how long each may be, in characters.
+#: How many results of an action the next page shows, and how long each may be, in characters.
 _MOST_KEPT: Final = 10
 _LONGEST_KEPT: Final = 200
 #: Where the session keeps the results of an action for the list.
@@ -37,17 +37,17 @@ _RESULTS: Final = "certcore_bulk_results"
 _EXPORT: Final = "export"
 #: The format that is chosen at first, as for ``certcore cert bulk export``.
 _FIRST_FORMAT: Final = "pem"
-#: What an archive says of the certificates that are not in it.
+#: The file in an archive that lists the certificates that are not in it.
 _NOT_EXPORTED: Final = "not-exported.txt"
 
 
 @frozen(kw_only=True)
 class BulkAction:
-    """Something that can be done with many certificates."""
+    """An action on many certificates."""
 
     name: str
     label: str | Promise
-    #: Who is offered the button; the calls ask for each certificate.
+    #: The permission for the button; the calls ask for each certificate.
     permission: Permission
     #: Whether a page asks first: something is lost, or has to be chosen.
     is_asked: bool = True
@@ -88,13 +88,13 @@ def bulk_actions(access: SslAccess) -> Sequence[BulkAction]:
 
 
 def take_results(request: HttpRequest) -> Mapping[str, Any] | None:
-    """What became of the certificates in the action that was taken last; None without one, and the second time."""
+    """The results of the last action; None without one, and the second time."""
     results: Mapping[str, Any] | None = request.session.pop(_RESULTS, None)
     return results
 
 
 def summary_of(results: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What the list says above itself after an action."""
+    """The message above the list after an action."""
     each = results["certificates"]
     failed = [result["text"] for result in each.values() if not result["ok"]]
     label = _ACTIONS[results["action"]].label
@@ -109,9 +109,9 @@ def summary_of(results: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def certificate_bulk(request: HttpRequest) -> HttpResponse:
-    """Do something with the chosen certificates; what loses something, or hands something out, is asked about first.
+    """Run an action on the chosen certificates; a destructive action, or an export, asks first.
 
-    The policy is asked about each certificate, and what fails with one does not stop the others.
+    The policy is asked about each certificate, and a failure does not stop the others.
     """
     access = ssl_for(request)
     name, ids = request.POST.get("action", ""), request.POST.getlist("ids")

@@ -1,4 +1,4 @@
-"""What leaves the panel: exports, the private key on demand, PEM files, and the files of the CA module."""
+"""Downloads: exports, the private key on demand, PEM files, and the files of the CA module."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def certificate_export(request: HttpRequest, certificate_id: str) -> HttpRespons
     view = calls.view(certificate_id)
     offer = next((offer for offer in view.offers if offer.action is Action.EXPORT), None)
     if offer is None:
-        calls.export(certificate_id, with_key=False)  # says why there is nothing to export
+        calls.export(certificate_id, with_key=False)  # raises the reason why there is nothing to export
         raise Http404
     may_have_key = "reason" in offer.asks
     fields = export_fields(calls.formats(), may_have_key=may_have_key)
@@ -62,7 +62,7 @@ def certificate_export(request: HttpRequest, certificate_id: str) -> HttpRespons
 
 @sensitive_variables()
 def certificate_key(request: HttpRequest, certificate_id: str) -> HttpResponse:
-    """Show the private key in the answer to a post that gives a reason. It is recorded, and nobody keeps the answer."""
+    """Show the private key in the answer to a post with a reason. This is recorded, and the answer is not cached."""
     ssl = ssl_for(request)
     view = ssl.core.certificates.view(certificate_id)
     if not _may_reveal(view):
@@ -135,10 +135,10 @@ def _reason_field(*, required: bool) -> FormField:
 
 
 def export_fields(formats: Sequence[ExportFormat], *, may_have_key: bool, default: str = "zip") -> Sequence[FormField]:
-    """What the page of an export asks for.
+    """The fields of the export page.
 
     Args:
-        formats: The formats to choose from. Who may not have the key sees those that do without.
+        formats: The formats to choose from. Without access to the key, only formats without it are shown.
         may_have_key: Whether the user may have the private key.
         default: The name of the format that is chosen at first.
     """

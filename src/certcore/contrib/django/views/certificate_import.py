@@ -29,7 +29,7 @@ _LONGEST: Final = 512 * 1024
 
 @frozen(kw_only=True)
 class _Posted:
-    """What was posted, as the calls take it."""
+    """The posted values, as the calls take them."""
 
     material: dict[str, Any]
     authority: str | None
@@ -41,8 +41,8 @@ class _Posted:
 def certificate_import(request: HttpRequest) -> HttpResponse:
     """The form, the check of what was posted, and the import.
 
-    The button ``check`` stores nothing, and shows what would be stored with what is doubtful about it. With htmx that
-    is a part of the page, so that what was pasted and chosen stays in the browser: a private key is never sent back.
+    The button ``check`` stores nothing, and shows what would be stored, with warnings. With htmx the answer is a part
+    of the page, so that pasted text and chosen files stay in the browser: a private key is never sent back.
     """
     ssl = ssl_for(request)
     fields = _fields(ssl)
@@ -61,7 +61,7 @@ def certificate_import(request: HttpRequest) -> HttpResponse:
             **posted.material, **posted.owner, authority=posted.authority, renewal=posted.renewal
         )
     except CertCoreError as error:
-        # A key that does not fit, and PEM that cannot be read, are what the user can repair here.
+        # The user can repair a key that does not fit, and PEM that cannot be read.
         if error.http_status not in (400, 409, 422):
             raise
         return _page(request, ssl, fields, error=error)
@@ -125,7 +125,7 @@ def _fields(ssl: SslAccess) -> Sequence[FormField]:
 
 @sensitive_variables()
 def _posted(request: HttpRequest, ssl: SslAccess) -> _Posted:
-    """What was posted, files read.
+    """Read the posted values and files.
 
     Raises:
         InvalidInputError: A file is too long, or text and a file are given for the same part.
@@ -178,13 +178,13 @@ def _page(
         "now": ssl.core.certificates.counts().at if bundle is not None else None,
     }
     part, page = "certcore/_certificate_import_result.html", "certcore/certificate_import.html"
-    if is_fragment(request):  # htmx draws answers that are no errors only
+    if is_fragment(request):  # htmx draws only answers with a success status
         return render_page(request, part, context)
     return render_page(request, page, context, status=200 if error is None else error.http_status)
 
 
 def _with_file(field: ShownField) -> ShownField:
-    """The field with an input for a file beside it. What was pasted as a private key is not sent back."""
+    """The field with an input for a file beside it. A pasted private key is not sent back."""
     if field.name not in _PARTS:
         return field
     shown = evolve(field, file_name=f"{field.name}_file")

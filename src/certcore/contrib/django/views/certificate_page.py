@@ -65,8 +65,8 @@ class OfferedButton:
 def certificate(request: HttpRequest, certificate_id: str) -> HttpResponse:
     """The page, and what its form posts.
 
-    What takes a new leaf is saved by the button ``reissue`` only. The button that generates the CSR saves the form
-    first, so that it is made of what the page shows.
+    Changes that need a new leaf are saved only by the button ``reissue``. The button that generates the CSR saves the
+    form first, so that the CSR matches the page.
     """
     ssl = ssl_for(request)
     if request.method != "POST":
@@ -103,9 +103,9 @@ def certificate(request: HttpRequest, certificate_id: str) -> HttpResponse:
 
 
 def certificate_live(request: HttpRequest, certificate_id: str) -> HttpResponse:
-    """What the page shows now, where it differs from what it has shown: ``seen`` has the digests of that.
+    """The parts of the page that have changed: ``seen`` has the digests of the parts that the browser shows.
 
-    It reads what is stored, asks no DNS server, and never has a private key in it.
+    It reads the store, asks no DNS server, and never includes a private key.
     """
     ssl = ssl_for(request)
     calls = ssl.core.certificates
@@ -121,13 +121,13 @@ def certificate_live(request: HttpRequest, certificate_id: str) -> HttpResponse:
 def _context(
     ssl: SslAccess, certificate_id: str, *, form: InputForm | None = None, errors: Sequence[CertCoreError] = ()
 ) -> dict[str, Any]:
-    """What the page shows.
+    """The context of the page.
 
     Args:
-        ssl: Who looks.
+        ssl: The user's calls.
         certificate_id: The certificate.
-        form: The form as it was filled in, where it is shown again.
-        errors: What was wrong with it.
+        form: The posted form, if it is shown again.
+        errors: Its errors.
     """
     calls = ssl.core.certificates
     view = calls.view(certificate_id)
@@ -184,7 +184,7 @@ def _holding(view: CertificateView) -> list[Condition]:
 
 
 def _digests(view: CertificateView, hints: Sequence[Hint]) -> dict[str, str]:
-    """What tells two states of the page apart: its head and left column, and its right column."""
+    """The digests of the page's head and left column, and of its right column."""
     language = get_language() or ""
     head = (
         str(view.certificate.status),
@@ -204,7 +204,7 @@ def _digests(view: CertificateView, hints: Sequence[Hint]) -> dict[str, str]:
 
 
 def _buttons(offers: Iterable[Offer], in_hints: set[str]) -> list[OfferedButton]:
-    """The offers of the head. What the right column has is left there, unless it is what most people want to do now."""
+    """The offers of the head. Offers of the right column stay there, except the primary one."""
     return [
         OfferedButton(
             name=str(offer.action),
@@ -234,7 +234,7 @@ def _allows(ssl: SslAccess, permission: Permission, view: CertificateView) -> bo
 
 
 def _files(ssl: SslAccess, certificate_id: str) -> Sequence[ModuleFile]:
-    """The files that the CA module hands out; none where it failed, which a hint tells."""
+    """The files of the CA module; none if it failed, which a hint reports."""
     try:
         return ssl.core.certificates.files(certificate_id)
     except CertCoreError:

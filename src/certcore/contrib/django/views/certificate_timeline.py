@@ -1,4 +1,4 @@
-"""The timeline of a certificate, page by page, and whether it is as it was written."""
+"""The timeline of a certificate, page by page, and whether it is intact."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NOT_FOUND: Final = 404
 def certificate_timeline(request: HttpRequest, certificate_id: str) -> HttpResponse:
     """What happened to a certificate, newest first: the events before the number in the address.
 
-    The first page says whether the record is as it was written, for which all events are read.
+    The first page says whether the record is intact, for which all events are read.
     """
     ssl = ssl_for(request)
     calls = ssl.core.certificates

@@ -1,4 +1,4 @@
-"""The start page: the numbers, what fails first, what is overdue, and who is waited for."""
+"""The start page: counts, the next certificates to end, overdue renewals, and certificates that wait for a person."""
 
 from __future__ import annotations
 

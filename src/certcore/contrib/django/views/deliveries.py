@@ -1,4 +1,4 @@
-"""The page of deliveries: which observers refused events, why, when they are told again, and telling them now."""
+"""The page of failed deliveries: observers, reasons and next attempts, with a button to retry now."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ __all__ = ["deliveries", "delivery_again"]
 
 @frozen(kw_only=True)
 class FailedRow:
-    """A certificate with an observer that has refused one of its events."""
+    """A certificate with an observer that failed on one of its events."""
 
     row: CertificateRow
-    #: What is known of the deliveries that failed; empty where the user may not see it.
+    #: The failed deliveries; empty where the user may not see them.
     failed: Sequence[object]
     #: Whether the user may see the reasons, and have them tried again.
     sees_reasons: bool

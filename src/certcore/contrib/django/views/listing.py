@@ -28,7 +28,7 @@ from certcore.model.standing import ConditionStatus, ConditionType
 
 __all__ = ["ListedCertificate", "certificate_list", "certificate_rows", "listed", "unless_seen"]
 
-#: What a row says below its status, the most urgent first.
+#: The conditions that a row shows below its status, the most urgent first.
 _REASONS: Final = (
     ConditionType.RENEWAL_IN_DANGER,
     ConditionType.DEPLOYMENT_FAILED,
@@ -47,7 +47,7 @@ _FILTERS: Final = (
 )
 _ENDS_SOON_DAYS: Final = 14
 _MOST_SHOWN_ALIASES: Final = 3
-#: What a label in ASCII begins with that stands for other characters (RFC 5890 section 2.3.2.1).
+#: The prefix of A-labels (RFC 5890 section 2.3.2.1).
 _A_LABEL: Final = "xn--"
 _SORTS: Final[Mapping[SortKey, Any]] = MappingProxyType(
     {
@@ -60,7 +60,7 @@ _SORTS: Final[Mapping[SortKey, Any]] = MappingProxyType(
 
 @frozen(kw_only=True)
 class ListedCertificate:
-    """A row of the list, with what its badges say."""
+    """A row of the list, with its badges."""
 
     row: CertificateRow
     #: The domain in U-labels; empty where it has none.
@@ -70,29 +70,29 @@ class ListedCertificate:
     more_aliases: int
     #: Why it wants somebody, or what is going on; holding conditions, the most urgent first.
     reasons: tuple[Condition, ...]
-    #: What a failed issuance said; None without one.
+    #: The problem of a failed issuance; None without one.
     problem: Message | None
-    #: The class of the badge with the status: how urgently it wants somebody.
+    #: The class of the badge with the status, by urgency.
     level_class: str
     #: The class of the badge with the days.
     days_class: str
-    #: What the CA module of its CA profile is called; empty where the user may not know.
+    #: The title of its CA module; empty where the user may not see it.
     module_title: str = ""
-    #: What became of it in the action that was taken last; None where nothing was.
+    #: Its result in the last action; None without one.
     result: Mapping[str, Any] | None = None
 
 
 def listed(row: CertificateRow, result: Mapping[str, Any] | None = None, module_title: str = "") -> ListedCertificate:
-    """A row with what its badges say.
+    """A row with its badges.
 
     Args:
         row: The row.
-        module_title: What the CA module is called.
-        result: What became of it in the action that was taken last.
+        module_title: The title of the CA module.
+        result: Its result in the last action.
     """
     certificate = row.certificate
     holding = {each.type: each for each in row.conditions if each.status is ConditionStatus.TRUE}
-    if ConditionType.OWNER_ACTION_NEEDED in holding:  # says the same, and more
+    if ConditionType.OWNER_ACTION_NEEDED in holding:  # has the same reason, with details
         holding.pop(ConditionType.ISSUING, None)
         holding.pop(ConditionType.RENEWING, None)
     others = [name for name in certificate.names if name != certificate.domain]
@@ -124,7 +124,7 @@ def _days_class(row: CertificateRow, *, in_danger: bool) -> str:
 
 @frozen(kw_only=True)
 class _Query:
-    """What the list is asked for, as the address says it."""
+    """The filters and order in the address of the list."""
 
     search: str = ""
     status: str = ""
@@ -173,7 +173,7 @@ class _Query:
         is_sorted = self.order != SortKey.DOMAIN or self.descending
         if self.search and not chosen and not is_sorted:
             return {**filters, "search": self.search}
-        if self.search:  # a search goes with no other filter; the text of a name does
+        if self.search:  # a search cannot be combined with other filters; the text of a name can
             chosen["name"] = self.search
         return {**filters, **chosen, "order": self.order, "descending": self.descending}
 
@@ -270,7 +270,7 @@ def _profiles(access: SslAccess) -> Iterator[Any]:
 
 
 def _module_titles(access: SslAccess) -> Mapping[str | None, str]:
-    """What the CA modules are called, by the ids of the CA profiles that the user may see, or use."""
+    """The titles of CA modules, by the ids of the CA profiles that the user may see or use."""
     profiles = list(_profiles(access))
     if not profiles:
         return {}

@@ -1,4 +1,4 @@
-"""The page of the plugins: what is loaded, and what could not be, with the cause."""
+"""The page of the plugins: loaded ones, and unusable ones with the cause."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the checks of a CA module look at: certificates that were driven through it, with every call recorded."""
+"""The evidence for checks of a CA module: certificates that it has issued, with every call recorded."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ __all__ = ["ModuleEvidence", "Trial", "result_of"]
 
 #: How many steps an issuance may take.
 _MOST_STEPS: Final = 300
-#: After this many failures in a row nothing better is expected.
+#: After this many failures in a row, the issuance is given up.
 _MOST_FAILURES: Final = 5
 
 
@@ -215,7 +215,7 @@ class ModuleEvidence:
         return next(iter(modules.values()))
 
     def network_down(self) -> AbstractContextManager[Sequence[str]]:
-        """Let the calls of the module reach nobody, as long as it is entered; as what they tried to reach."""
+        """Block the network for calls of the module while it is entered; the value lists what they tried to reach."""
         return self._watch.network_down()
 
     def bare_trial(self) -> Trial:

@@ -1,4 +1,4 @@
-"""Checks of what is seen when the plugin is loaded: names, forms, signatures, and what its import prints."""
+"""Checks at the loading of a plugin: names, forms, signatures, and output of its import."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ __all__ = ["LOADING"]
 
 _check: Final = check_of(Suite.CA_MODULE)
 
-#: The check that tells of a refusal, by the key of its reason.
+#: The check for a refusal, by the key of its reason.
 _CHECKS: Final = {
     "plugin.module.name": "module-name",
     "plugin.module.no_title": "module-title",

@@ -1,4 +1,4 @@
-"""Checks of what a module shows: hints, texts, actions and files on pages."""
+"""Checks of a module's pages: hints, texts, actions and files."""
 
 from __future__ import annotations
 

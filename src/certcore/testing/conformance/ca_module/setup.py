@@ -1,4 +1,4 @@
-"""What the conformance suite has to know about a CA module, besides the module itself."""
+"""The setup of a CA module for the conformance suite."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class ModuleSetup:
     invalid_settings: tuple[tuple[Mapping[str, Any], str], ...] = ()
     #: Other plugins that the module needs: those with zone writers, say.
     more_plugins: tuple[object, ...] = ()
-    #: Does what the owner of the domain or an administrator has to do, before the request and before every step.
+    #: Acts as the owner of the domain or an administrator, before the request and before every step.
     others_act: Callable[[CertCore, str], None] = _nothing_to_do
     #: How many things the module holds outside now (TXT values, say).
     held_outside: Callable[[], int] | None = None

@@ -25,7 +25,7 @@ _check: Final = check_of(Suite.CA_MODULE, always=("request",))
 _PRIVATE_KEY: Final = "PRIVATE KEY-----"
 #: How far ahead a step may ask to be looked at again.
 _FURTHEST: Final = timedelta(days=366)
-#: How often in a row a module may ask for the next look at once without any change of its state.
+#: How often in a row a module may ask for an immediate next look without a change of its state.
 _MOST_AT_ONCE: Final = 10
 
 

@@ -1,4 +1,4 @@
-"""What the checks of a zone writer look at: a zone that is written to, with every call recorded."""
+"""The evidence for checks of a zone writer: a zone to write to, with every call recorded."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["TTL", "WriterEvidence"]
 
 #: Seconds.
 TTL: Final = 30
-#: A shorter secret may be somewhere by chance.
+#: A shorter secret may occur in a text by chance.
 _SHORTEST_SECRET: Final = 6
 _METHODS: Final = ("write", "look_up", "set_cname", "remove_cname")
 
@@ -44,7 +44,7 @@ class WriterEvidence(HookEvidence):
         self._cnames: list[tuple[str, str]] = []
 
     def __exit__(self, *details: object) -> None:
-        with suppress(Exception):  # what a broken writer cannot remove stays
+        with suppress(Exception):  # a broken writer may leave values behind
             self._tidy_up()
         super().__exit__(*details)
 
@@ -83,7 +83,7 @@ class WriterEvidence(HookEvidence):
         require(call.raised is None, f"{when}{call.failure}")
 
     def put(self, name: str, values: Collection[str], withdrawn: Collection[str] = (), *, when: str = "") -> None:
-        """Make the values of one name what they are to be.
+        """Write the values of one name.
 
         Raises:
             RuleBrokenError: The writer raised.

@@ -1,4 +1,4 @@
-"""Checks of what a zone writer says when it cannot write, of its secrets, and of what follows.
+"""Checks of a zone writer's errors, of its secrets, and of its recovery.
 
 They are run last: a writer that does not work after a failure would fail every other check.
 """

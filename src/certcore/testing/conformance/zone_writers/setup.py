@@ -1,4 +1,4 @@
-"""What the conformance suite has to know about a zone writer, besides the writer itself."""
+"""The setup of a zone writer for the conformance suite."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["WrittenZone"]
 
 @frozen(kw_only=True)
 class WrittenZone:
-    """A writer with a zone to write to, and how to see what came of it.
+    """A writer with a zone to write to, and functions to see the result.
 
     The zone may be shared and in use: the checks write at names of their own, ``conformance-….ZONE``, and remove what
     they have written.
@@ -33,7 +33,7 @@ class WrittenZone:
     foreign_zone: str = "elsewhere.test"
     #: Makes the server unreachable for as long as it is entered.
     server_down: Callable[[], AbstractContextManager[object]] | None = None
-    #: Texts that must not show anywhere, besides the `Secret` values that the writer has.
+    #: Texts that must not appear in logs or errors, besides the `Secret` values of the writer.
     secrets: tuple[str, ...] = field(default=(), repr=False)
     #: Whether the server can only replace all TXT values of a name, so that values of others are lost.
     replaces: bool = False

@@ -1,4 +1,4 @@
-"""Checks of what a zone writer makes of TXT values: they come and go one by one, and nothing else changes."""
+"""Checks of a zone writer's TXT values: each is added and removed by itself, and nothing else changes."""
 
 from __future__ import annotations
 

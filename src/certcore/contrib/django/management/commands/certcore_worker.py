@@ -46,7 +46,7 @@ class Command(BaseCommand):
             self.stdout.write("Working. SIGTERM or Ctrl-C stops it.")
             try:
                 while not stop.wait(_HEALTH_INTERVAL):
-                    worker.health()  # puts a new thread in the place of one that died
+                    worker.health()  # replaces a thread that died
             finally:
                 self.stdout.write("Stopping after the running steps have finished.")
                 worker.stop(_DRAIN_TIMEOUT)
