@@ -10,6 +10,7 @@ import pytest
 
 from certcore.cli.new_plugin import TEMPLATE, PluginKind, make_plugin, plugin_files
 from certcore.errors import AlreadyExistsError, InvalidInputError, MissingPackageError
+from support.forked import run
 
 KINDS = list(PluginKind)
 #: What `pytest`, `ruff` and `mypy` may take on a busy machine.
@@ -42,14 +43,14 @@ def test_the_tests_of_a_made_package_pass(certcore, kind, tmp_path):
     assert "skipped" not in out
 
 
-@pytest.mark.slow(reason="starts ruff for each kind")
-@pytest.mark.parametrize("name", ["x", "abcdefghij-abcdefghij-abcdefgh"])
-def test_a_made_package_is_lint_free(name, tmp_path):
+@pytest.mark.slow(reason="starts ruff")
+def test_a_made_package_is_lint_free(tmp_path):
     """With the shortest and the longest name, ruff finds nothing and would change nothing."""
     for kind in KINDS:
-        make_plugin(name, kind, tmp_path / kind)
-        _run(tmp_path / kind / name, "ruff", "check", "--no-cache")
-        _run(tmp_path / kind / name, "ruff", "format", "--no-cache", "--check")
+        for name in ("x", "abcdefghij-abcdefghij-abcdefgh"):
+            make_plugin(name, kind, tmp_path / kind)
+    _run(tmp_path, "ruff", "check", "--no-cache")
+    _run(tmp_path, "ruff", "format", "--no-cache", "--check")
 
 
 @pytest.mark.slow(reason="mypy reads the whole of certcore")
@@ -145,15 +146,8 @@ def _installed(tmp_path, kind):
 
 
 def _check(tmp_path, variables, *arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "certcore", "plugin", "check", "house_ca", *arguments],
-        cwd=tmp_path,
-        env={**os.environ, **variables},
-        capture_output=True,
-        text=True,
-        timeout=_DEADLINE,
-        check=False,
-    )
+    arguments = ["plugin", "check", "house_ca", *arguments]
+    return run(arguments, env={**os.environ, **variables}, cwd=tmp_path, timeout=_DEADLINE)
 
 
 @pytest.mark.slow(reason="runs the conformance suites in a process of their own")

@@ -2,12 +2,11 @@
 
 import json
 import os
-import subprocess
-import sys
 
 import pytest
 
 from certcore.testing.server import ProgramMissingError
+from support.forked import run
 from support.servers.dns_servers import TSIG_SECRET, HostingBind
 
 pytestmark = pytest.mark.integration
@@ -37,20 +36,12 @@ def check(tmp_path):
     (info / "entry_points.txt").write_text("[certcore]\nhouse_dns = house_dns\n")
     (tmp_path / "house_dns.py").write_text(PLUGIN)
 
-    def run(port, *arguments):
+    def checked(port, *arguments):
         variables = {"PYTHONPATH": str(tmp_path), "HOUSE_DNS_PORT": str(port), "HOUSE_DNS_KEY": TSIG_SECRET}
-        command = [sys.executable, "-m", "certcore", "plugin", "check", "house_dns", *arguments]
-        return subprocess.run(
-            command,
-            cwd=tmp_path,
-            env={**os.environ, **variables},
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
+        arguments = ["plugin", "check", "house_dns", *arguments]
+        return run(arguments, env={**os.environ, **variables}, cwd=tmp_path, timeout=300)
 
-    return run
+    return checked
 
 
 @pytest.fixture(scope="module")

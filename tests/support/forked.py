@@ -23,9 +23,21 @@ _CONTEXT.set_forkserver_preload(
 
 def run(arguments, *, env, cwd, timeout):
     """Run ``certcore`` to its end, as `subprocess.run` would."""
+    return _run(_certcore, arguments, env=env, cwd=cwd, timeout=timeout)
+
+
+def run_script(script, *, env, cwd, timeout):
+    """Run a script to its end, as ``python -W error`` would; the parts of certcore that are loaded already stay so.
+
+    So a script that uses a part as an attribute, without an import of it, is no script for this.
+    """
+    return _run(_script, [str(script)], env=env, cwd=cwd, timeout=timeout)
+
+
+def _run(target, arguments, *, env, cwd, timeout):
     with tempfile.TemporaryDirectory(prefix="certcore-forked-") as folder:
         streams = [str(Path(folder) / name) for name in ("stdout", "stderr")]
-        process = _CONTEXT.Process(target=_certcore, args=(arguments, env, str(cwd), streams))
+        process = _CONTEXT.Process(target=target, args=(arguments, env, str(cwd), streams))
         process.start()
         process.join(timeout)
         if process.is_alive():
@@ -36,6 +48,30 @@ def run(arguments, *, env, cwd, timeout):
 
 
 def _certcore(arguments, env, cwd, streams):
+    _become(arguments, env, cwd, streams)
+    warnings.simplefilter("default")
+    sys.argv = ["certcore", *arguments]
+    _until_the_end(lambda: runpy.run_module("certcore", run_name="__main__", alter_sys=True))
+
+
+def _script(arguments, env, cwd, streams):
+    _become(arguments, env, cwd, streams)
+    warnings.simplefilter("error")
+    sys.argv = arguments
+    sys.path[0] = str(Path(arguments[0]).parent)
+    _until_the_end(lambda: runpy.run_path(arguments[0], run_name="__main__"))
+
+
+def _until_the_end(work):
+    try:
+        work()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+
+
+def _become(arguments, env, cwd, streams):
+    """Take the variables, the folder, the streams and the module path that a new process would have."""
     os.environ.clear()
     os.environ.update(env)
     os.chdir(cwd)
@@ -46,11 +82,5 @@ def _certcore(arguments, env, cwd, streams):
     sys.stdin, sys.stdout, sys.stderr = (
         os.fdopen(number, mode, encoding="utf-8", closefd=False) for number, mode in enumerate("rww")
     )
-    warnings.simplefilter("default")
+    sys.path[:0] = [str(cwd), *filter(None, env.get("PYTHONPATH", "").split(os.pathsep))]
     tempfile.tempdir = None
-    sys.argv = ["certcore", *arguments]
-    try:
-        runpy.run_module("certcore", run_name="__main__", alter_sys=True)
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
