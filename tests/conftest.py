@@ -32,9 +32,9 @@ def pytest_configure(config):
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark the tests of database servers, and keep tests on one worker that share what takes long to make.
 
-    Those of a database server share the server; those of a module that starts Pebble share its fixtures; those of the
-    architecture share the parsed source. Each Pebble serves one test or one module, which bounds the orders that it has
-    in flight: it hangs when there are more than four.
+    Those of a database server share the server; those of a module that starts Pebble, or that have a fixture for their
+    whole module, share their fixtures; those of the architecture share the parsed source. Each Pebble serves one test
+    or one module, which bounds the orders that it has in flight: it hangs when there are more than four.
     """
     has_workers = config.pluginmanager.hasplugin("xdist")
     for item in items:
@@ -50,7 +50,10 @@ def _group(item):
         return module
     if module.startswith("tests/architecture/"):
         return "architecture"
-    return database_server(item)
+    if server := database_server(item):
+        return server
+    fixtures = item._fixtureinfo.name2fixturedefs.values()  # noqa: SLF001 - pytest tells it nowhere else
+    return module if any(one.scope == "module" for each in fixtures for one in each) else None
 
 
 def pytest_collection_finish():
