@@ -65,12 +65,13 @@ def chromium():
 class Person:
     """Somebody with a browser window of their own, on one site.
 
-    `look` keeps a picture of the page and asks axe-core about it; `leave` fails when a page did what none may do.
+    `look` asks axe-core about the page; `leave` fails when a page did what none may do.
     """
 
     page: object
     base_url: str
-    pictures: Path
+    #: The folder for pictures of the pages; None where nobody wants any.
+    pictures: Path | None
     name: str
     #: Statuses of pages that the test provokes on purpose.
     expected: set = Factory(set)
@@ -109,13 +110,15 @@ class Person:
         self.page.goto(path)
 
     def picture(self, title):
-        """Take a picture of the whole page."""
+        """Wait until the page is complete, and take a picture of all of it where pictures are wanted."""
         self._looked += 1
         self.page.wait_for_load_state()
-        self.page.screenshot(path=self.pictures / f"{self.name}-{self._looked:02d}-{title}.png", full_page=True)
+        if self.pictures is not None:
+            path = self.pictures / f"{self.name}-{self._looked:02d}-{title}.png"
+            self.page.screenshot(path=path, full_page=True)
 
     def look(self, title):
-        """Take a picture of the whole page, and ask axe-core what hinders people on it."""
+        """Take a picture where pictures are wanted, and ask axe-core what hinders people on the page."""
         from axe_playwright_python.sync_playwright import Axe
 
         self.picture(title)
