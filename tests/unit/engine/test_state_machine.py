@@ -389,7 +389,13 @@ class Life(RuleBasedStateMachine):
         assert spki_sha256(key.public_key()) == self.core.certificates.view(one).leaf.spki_sha256
 
 
-Life.TestCase.settings = settings(
-    max_examples=150, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
-)
+class LongLife(Life):
+    """The same, many more times."""
+
+
+_LIVES = settings(max_examples=50, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))
+Life.TestCase.settings = _LIVES
 TestLife = pytest.mark.slow(reason="walks through thousands of states")(Life.TestCase)
+# In CI the gate takes the same walks each time; these differ.
+LongLife.TestCase.settings = settings(_LIVES, max_examples=600, derandomize=False)
+TestLongLife = pytest.mark.soak(LongLife.TestCase)
