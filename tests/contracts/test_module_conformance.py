@@ -1,5 +1,6 @@
 """The conformance suite of CA modules: a module that keeps every rule passes; each broken one fails its own check."""
 
+import functools
 import sys
 
 import pytest
@@ -67,6 +68,7 @@ def test_every_check_has_a_broken_module():
     assert set(BROKEN) | ELSEWHERE == {each.name for each in MODULE_CHECKS}
 
 
+@functools.cache
 def needed(name):
     """A check with those that it needs, directly or not."""
     checks = {each.name: each for each in MODULE_CHECKS}

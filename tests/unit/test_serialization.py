@@ -1,5 +1,6 @@
 """JSON documents: each fits its schema, in every language; a schema that changes has another version."""
 
+import functools
 import hashlib
 import json
 from datetime import datetime
@@ -49,9 +50,14 @@ def fits(document, name=None):
     document = json.loads(json.dumps(document, allow_nan=False))
     kind = document["schema"].split(":")[3]
     assert name in (None, kind)
-    schema = closed(serialization.json_schema(kind))
-    Draft202012Validator(schema).validate(document)
+    _validator(kind).validate(document)
     return document
+
+
+@functools.cache
+def _validator(kind):
+    """What judges documents of a kind, made once: it keeps what it looked up in its schema."""
+    return Draft202012Validator(closed(serialization.json_schema(kind)))
 
 
 def closed(schema):

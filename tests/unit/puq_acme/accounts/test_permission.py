@@ -9,6 +9,7 @@ from attrs import evolve
 from certcore import CertCore
 from certcore.errors import InvalidInputError
 from certcore.testing.clock import FrozenEnvironment
+from certcore_puq_acme import plugin
 from certcore_puq_acme.accounts.permission import AccountNotPermittedError, check_permitted
 from certcore_puq_acme.accounts.records import AccountRef, account_of, own_account, read_record
 from certcore_puq_acme.profile.settings import PuqAcmeSettings
@@ -19,7 +20,7 @@ TECH = {"tech_zone": "acme.panel.test", "terms_agreed": True}
 
 @pytest.fixture
 def core():
-    with CertCore.in_memory(environment=FrozenEnvironment()) as core:
+    with CertCore.in_memory(plugins=[plugin], installed_plugins=False, environment=FrozenEnvironment()) as core:
         yield core
 
 

@@ -12,6 +12,7 @@ from certcore.testing.clock import FrozenEnvironment
 from certcore.testing.local_ca import LittleAuthority
 from certcore.x509.csr import build_csr
 from certcore.x509.keys import generate_key
+from certcore_puq_acme import plugin
 from certcore_puq_acme.accounts.known_directory import directory_key
 from certcore_puq_acme.profile.settings import PuqAcmeProfile, PuqAcmeSettings
 from support.inside import inside
@@ -23,7 +24,7 @@ OWN = {"account_email": "owner@shop.test", "terms_agreed": "yes"}
 
 @pytest.fixture
 def core():
-    with CertCore.in_memory(environment=FrozenEnvironment()) as core:
+    with CertCore.in_memory(plugins=[plugin], installed_plugins=False, environment=FrozenEnvironment()) as core:
         yield core
 
 

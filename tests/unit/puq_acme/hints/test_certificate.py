@@ -18,6 +18,7 @@ from certcore.testing.clock import FrozenEnvironment
 from certcore.testing.local_ca import LittleAuthority
 from certcore.x509.csr import build_csr
 from certcore.x509.keys import generate_key
+from certcore_puq_acme import plugin
 from certcore_puq_acme.dns.codes import DnsCode
 from certcore_puq_acme.dns.findings import finding
 from certcore_puq_acme.hints.certificate import right_column
@@ -67,7 +68,7 @@ class Page:
 
 @pytest.fixture
 def page():
-    with CertCore.in_memory(environment=FrozenEnvironment()) as core:
+    with CertCore.in_memory(plugins=[plugin], installed_plugins=False, environment=FrozenEnvironment()) as core:
         settings = {"tech_zone": "acme.panel.test", "terms_agreed": True}
         authority = core.authorities.create("acme", module="puq_acme", settings=settings)
         now = core.now()
