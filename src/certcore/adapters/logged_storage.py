@@ -109,11 +109,16 @@ def _plain(code: str) -> str:
 
 
 @frozen(eq=False)
-class _WatchedTransaction:
-    """A transaction whose events, and the certificates that they are about, are noted."""
-
-    _inner: Transaction
+class _Watched:
+    _inner: Any
     _seen: _Seen
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+class _WatchedTransaction(_Watched):
+    """A transaction whose events, and the certificates that they are about, are noted."""
 
     @property
     def certificates(self) -> _WatchedCertificates:
@@ -123,15 +128,8 @@ class _WatchedTransaction:
     def events(self) -> _WatchedEvents:
         return _WatchedEvents(self._inner.events, self._seen)
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
 
-
-@frozen(eq=False)
-class _WatchedCertificates:
-    _inner: Any
-    _seen: _Seen
-
+class _WatchedCertificates(_Watched):
     def add(self, certificate: Certificate) -> None:
         self._inner.add(self._seen.note(certificate))
 
@@ -144,19 +142,9 @@ class _WatchedCertificates:
     def save_progress(self, certificate: Certificate) -> None:
         self._inner.save_progress(self._seen.note(certificate))
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
 
-
-@frozen(eq=False)
-class _WatchedEvents:
-    _inner: Any
-    _seen: _Seen
-
+class _WatchedEvents(_Watched):
     def append(self, events: Iterable[Event]) -> None:
         appended = tuple(events)
         self._inner.append(appended)
         self._seen.events.extend(appended)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
