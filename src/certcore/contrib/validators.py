@@ -20,6 +20,7 @@ __all__ = [
     "event_kinds",
     "optional_path",
     "server_advice",
+    "to_texts",
 ]
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
@@ -71,6 +72,11 @@ def event_kinds(kinds: Iterable[str]) -> frozenset[EventKind]:
     if not parsed:
         raise InvalidInputError("kinds", "must not be empty: this target would never be notified.")
     return frozenset(parsed)
+
+
+def to_texts(values: Iterable[str]) -> tuple[str, ...]:
+    """Convert texts to a tuple; a single text becomes a tuple of one."""
+    return (values,) if isinstance(values, str) else tuple(values)
 
 
 def optional_path(value: str | Path | None) -> Path | None:

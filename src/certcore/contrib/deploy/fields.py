@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from attrs import Attribute
 
+from certcore.contrib.validators import to_texts
 from certcore.errors import InvalidInputError
 from certcore.model.export import ExportedFile, ExportOptions
 from certcore.model.names import DnsName
@@ -24,7 +25,6 @@ __all__ = [
     "check_secret_mode",
     "check_texts",
     "read_domains",
-    "to_texts",
 ]
 
 #: The placeholders in the template of a directory.
@@ -32,11 +32,6 @@ PLACEHOLDER: Final = re.compile(r"\{(name|id)\}")
 #: An arbitrary time, for options that are only validated.
 ANY_TIME: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _MAX_MODE: Final = 0o777
-
-
-def to_texts(values: Iterable[str]) -> tuple[str, ...]:
-    """Convert texts to a tuple; a single text becomes a tuple of one."""
-    return (values,) if isinstance(values, str) else tuple(values)
 
 
 def check_texts(_: object, attribute: Attribute[Any], values: tuple[str, ...]) -> None:

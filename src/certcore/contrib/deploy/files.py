@@ -49,7 +49,6 @@ from certcore.contrib.deploy.fields import (
     check_secret_mode,
     check_texts,
     read_domains,
-    to_texts,
 )
 from certcore.contrib.deploy.record import (
     PATIENCE,
@@ -59,7 +58,7 @@ from certcore.contrib.deploy.record import (
     deployment_record,
     explained,
 )
-from certcore.contrib.validators import check_name, check_seconds
+from certcore.contrib.validators import check_name, check_seconds, to_texts
 from certcore.errors import AccessDeniedError, InvalidInputError, NotFoundError
 from certcore.hookspecs import hookimpl
 from certcore.model.events import Event, EventKind

@@ -10,7 +10,14 @@ from attrs import frozen
 from django.utils.translation import gettext as _
 
 from certcore import CertificateView, Status
-from certcore.contrib.django.shown_forms import ShownError, ShownField, Texts, can_be_filled_in, shown_fields
+from certcore.contrib.django.shown_forms import (
+    ShownError,
+    ShownField,
+    ShownGroup,
+    Texts,
+    can_be_filled_in,
+    shown_fields,
+)
 from certcore.hints import EditMethod, FieldKind, InputField, InputForm, Message, label_of
 from certcore.model.form_fields import FieldGroup
 from certcore.model.problem import Problem
@@ -45,20 +52,11 @@ class ShownRow:
 
 
 @frozen(kw_only=True)
-class ShownCard:
+class ShownCard(ShownGroup):
     """A block of the left column."""
 
     name: str
-    title: str
     rows: tuple[ShownRow, ...]
-    fields: tuple[ShownField, ...]
-    #: Fields that most people leave as they are: they are folded away.
-    advanced: tuple[ShownField, ...]
-
-    @property
-    def is_unfolded(self) -> bool:
-        """Whether a value among the folded fields was refused, so that they have to be seen."""
-        return any(each.errors for each in self.advanced)
 
 
 @frozen(kw_only=True)

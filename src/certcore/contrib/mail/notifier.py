@@ -44,6 +44,7 @@ from certcore.contrib.validators import (
     event_kinds,
     optional_path,
     server_advice,
+    to_texts,
 )
 from certcore.errors import CertCoreError, InvalidInputError, NotFoundError
 from certcore.forks import delays_fork
@@ -134,10 +135,6 @@ def _is_address(text: object) -> bool:
     return isinstance(text, str) and len(text) <= _MAX_ADDRESS and _ADDRESS.fullmatch(text) is not None
 
 
-def _tuple(values: Iterable[str]) -> tuple[str, ...]:
-    return (values,) if isinstance(values, str) else tuple(values)
-
-
 def _check_addresses(_: object, attribute: Attribute[Any], value: str | tuple[str, ...]) -> None:
     for address in value if isinstance(value, tuple) else (value,):
         if not _is_address(address):
@@ -189,7 +186,7 @@ class Mail:
     #: The sender's address.
     sender: str = field(validator=_check_addresses)
     #: Recipients of every mail.
-    to: tuple[str, ...] = field(default=(), converter=_tuple, validator=_check_addresses)
+    to: tuple[str, ...] = field(default=(), converter=to_texts, validator=_check_addresses)
     #: Looks up further recipients for a certificate, for example its owner. Not called for deleted certificates.
     address_of: Callable[[CertificateView], Iterable[str]] | None = None
     #: The kinds of events to mail; ``failed`` is never mailed for a renewal, see the module.
@@ -256,7 +253,7 @@ class Mail:
         return message
 
     def _recipients(self, event: Event, view: CertificateView | None) -> tuple[str, ...]:
-        looked_up = _tuple(self.address_of(view)) if view is not None and self.address_of is not None else ()
+        looked_up = to_texts(self.address_of(view)) if view is not None and self.address_of is not None else ()
         valid = [address for address in looked_up if _is_address(address)]
         if len(valid) < len(looked_up):
             _log.warning(
