@@ -15,7 +15,7 @@ from certcore.model.hints import Level
 from certcore.model.lifecycle import Status
 from certcore.model.standing import ConditionStatus, ConditionType
 
-__all__ = ["CertificateRow", "RowPage", "badge_level", "days_left"]
+__all__ = ["CertificateNow", "CertificateRow", "RowPage", "badge_level", "days_left"]
 
 #: A leaf that nothing renews is shown as a warning so many days before its end.
 _ENDS_SOON: Final = timedelta(days=14)
@@ -24,15 +24,13 @@ _WARNINGS: Final = frozenset({ConditionType.RENEWAL_IN_DANGER, ConditionType.DEP
 
 
 @frozen(kw_only=True)
-class CertificateRow:
-    """A certificate as a list shows it."""
+class CertificateNow:
+    """A certificate as a list and its page show it, at the moment when it was read."""
 
     certificate: Certificate
-    #: The name of its CA profile; empty for a certificate that has none.
-    authority_name: str
-    #: When the row was read.
+    #: When it was read.
     now: datetime
-    #: The observers that have refused an event and have not taken it since.
+    #: The observers that failed on an event and have not accepted it since.
     failed_deliveries: tuple[FailedDelivery, ...] = ()
 
     @property
@@ -42,7 +40,10 @@ class CertificateRow:
 
     @property
     def renews_at(self) -> datetime | None:
-        """When the leaf in service is due for renewal; None where nothing renews it automatically."""
+        """When the leaf in service is due for renewal.
+
+        None without a leaf in service, a CA profile or auto-renewal.
+        """
         return self.certificate.standing.renews_at
 
     @property
@@ -52,8 +53,16 @@ class CertificateRow:
 
     @property
     def level(self) -> Level:
-        """The level of the row's badge, see `badge_level`."""
+        """The level of its badge, see `badge_level`."""
         return badge_level(self.certificate, self.conditions, self.now)
+
+
+@frozen(kw_only=True)
+class CertificateRow(CertificateNow):
+    """A certificate as a list shows it."""
+
+    #: The name of its CA profile; empty for a certificate that has none.
+    authority_name: str
 
 
 @frozen(kw_only=True)

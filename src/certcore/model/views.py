@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from attrs import frozen
 
 from certcore.messages import Message
 from certcore.model.authority import CertificateAuthority
 from certcore.model.certificate import Certificate, Schedule
 from certcore.model.certificate_fields import CERTIFICATE_FIELDS, FieldView
-from certcore.model.conditions import Condition, FailedDelivery, conditions_of
 from certcore.model.edit_rules import EditMethod, EditRule, edit_method
 from certcore.model.events import Event
-from certcore.model.hints import Level
 from certcore.model.issuance import Issuance, Purpose
 from certcore.model.leaf import Leaf
 from certcore.model.lifecycle import NEEDS, Action, Need, allowed_actions
@@ -22,16 +18,15 @@ from certcore.model.permissions import NEEDED, Permission
 from certcore.model.preflight import Preflight
 from certcore.model.renewal import RenewalMoment, RenewalReason
 from certcore.model.renewal_moment import renewal_message
-from certcore.model.rows import badge_level, days_left
+from certcore.model.rows import CertificateNow
 
 __all__ = ["CertificateView", "Page"]
 
 
 @frozen(kw_only=True)
-class CertificateView:
+class CertificateView(CertificateNow):
     """A certificate as its page shows it: the left column, and the input of the right column."""
 
-    certificate: Certificate
     #: The CA profile; None for a certificate that has none.
     authority: CertificateAuthority | None
     #: The issuance under way, or the last one if it failed.
@@ -41,13 +36,9 @@ class CertificateView:
     #: The timeline, oldest first.
     events: tuple[Event, ...]
     schedule: Schedule | None
-    #: When the view was read.
-    now: datetime
     #: The public key of the leaf in service, SubjectPublicKeyInfo in PEM; empty without a leaf.
     public_key_pem: str = ""
-    #: The observers that have refused an event and have not taken it since.
-    failed_deliveries: tuple[FailedDelivery, ...] = ()
-    #: What the last check found, as if it were renewed then; None before the first one.
+    #: The last check as if it were renewed; None before the first one.
     preflight: Preflight | None = None
     #: The permissions of the actor for it; None: all of them.
     permitted: frozenset[Permission] | None = None
@@ -118,29 +109,6 @@ class CertificateView:
         if not self._may(Permission.CERTIFICATE_EDIT):
             return None
         return None if method is EditMethod.REISSUE and not self._may(Permission.CERTIFICATE_RENEW) else method
-
-    @property
-    def days_remaining(self) -> int | None:
-        """Whole days until the leaf in service ends, negative afterwards; None without a leaf."""
-        return days_left(self.certificate.not_after, self.now)
-
-    @property
-    def conditions(self) -> tuple[Condition, ...]:
-        """What holds for the certificate, since when, and why: one condition of each type."""
-        return conditions_of(self.certificate, self.now, self.failed_deliveries)
-
-    @property
-    def level(self) -> Level:
-        """The level of the page's badge, see `certcore.model.rows.badge_level`."""
-        return badge_level(self.certificate, self.conditions, self.now)
-
-    @property
-    def renews_at(self) -> datetime | None:
-        """When the leaf in service is due for renewal.
-
-        None without a leaf in service, a CA profile or auto-renewal.
-        """
-        return self.certificate.standing.renews_at
 
     @property
     def renews_because(self) -> RenewalReason | None:
