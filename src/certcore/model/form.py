@@ -14,6 +14,7 @@ is wrong, `unstructure` gives the plain JSON back, secrets left out.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final, TypeVar
 
 import attrs
@@ -189,6 +190,11 @@ def fields_of(settings_type: type) -> tuple[FormField, ...]:
     Raises:
         TypeError: An attribute was not made with a function of this module (an author's mistake, not a user's).
     """
+    return _fields_of(settings_type)
+
+
+@lru_cache(maxsize=128)
+def _fields_of(settings_type: type) -> tuple[FormField, ...]:
     prefix = f"{settings_type.__module__.partition('.')[0]}.{settings_type.__name__}"
     return tuple(_keyed(_form_field(attribute), prefix) for attribute in _attributes(settings_type))
 

@@ -6,7 +6,9 @@ import difflib
 import inspect
 import re
 from collections.abc import Iterator, Mapping
-from types import MappingProxyType
+from collections.abc import Set as AbstractSet
+from functools import lru_cache
+from types import FunctionType, MappingProxyType, MethodType
 from typing import Any, Final
 
 import attrs
@@ -118,8 +120,8 @@ def check_module(module: object) -> CAModule[Any, Any]:
         )
     for attribute in ("profile_type", "certificate_type"):
         _check_settings(name, attribute, getattr(known, attribute, None))
-    _check_methods(name, known)
-    _check_powers(name, known)
+    there = _check_methods(name, known)
+    _check_powers(name, known, there)
     _check_needs_clean_up(name, known)
     checked: CAModule[Any, Any] = known
     return checked
@@ -152,12 +154,15 @@ def _check_settings(module: str, attribute: str, settings_type: object) -> None:
             )
 
 
-def _check_methods(module: str, instance: object) -> None:
+def _check_methods(module: str, instance: object) -> frozenset[str]:
+    """Refuse a method that cannot be called; gives the names of those that are there."""
+    there = set()
     methods = {**METHODS, **_SIGNING} if isinstance(instance, SigningCA) else METHODS
     for name, signature in methods.items():
         static = inspect.getattr_static(instance, name, None)
         if static is None:
             continue
+        there.add(name)
         method = getattr(instance, name)
         params = {"name": name, "module": repr(module)}
         if not callable(method):
@@ -170,6 +175,7 @@ def _check_methods(module: str, instance: object) -> None:
             text = "{name} of the module {module} is a generator function: calling it does nothing."
             raise PluginLoadError(Message("plugin.module.generator", text, params), NO_YIELD)
         _check_signature(module, name, method, signature)
+    return frozenset(there) & METHODS.keys()
 
 
 def _check_needs_clean_up(module: str, instance: object) -> None:
@@ -195,17 +201,34 @@ def write_def(name: str) -> Message:
     return Message("plugin.load.write_def_of", "Write `def {name}`.", {"name": name})
 
 
+@lru_cache(maxsize=512)
+def _is_called_so(function: FunctionType, name: str) -> bool:
+    """Whether a function of a class can be called as the method of this name is: the longest of all checks is kept."""
+    by_position, by_name = _arguments(METHODS[name] if name in METHODS else _SIGNING[name])
+    try:
+        inspect.signature(function).bind(None, *by_position, **dict.fromkeys(by_name))
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _arguments(expected: inspect.Signature) -> tuple[list[inspect.Parameter], list[str]]:
+    """What a method is called with: by position, and by name."""
+    parameters = expected.parameters.values()
+    by_position = [parameter for parameter in parameters if parameter.kind is not inspect.Parameter.KEYWORD_ONLY]
+    by_name = [parameter.name for parameter in parameters if parameter.kind is inspect.Parameter.KEYWORD_ONLY]
+    return by_position, by_name
+
+
 def _check_signature(module: str, name: str, method: Any, expected: inspect.Signature) -> None:
+    function = method.__func__ if isinstance(method, MethodType) else None
+    if isinstance(function, FunctionType) and _is_called_so(function, name):
+        return
     try:
         signature = inspect.signature(method)
     except ValueError:  # written in C, without a signature
         return
-    by_position = [
-        parameter for parameter in expected.parameters.values() if parameter.kind is not inspect.Parameter.KEYWORD_ONLY
-    ]
-    by_name = [
-        parameter.name for parameter in expected.parameters.values() if parameter.kind is inspect.Parameter.KEYWORD_ONLY
-    ]
+    by_position, by_name = _arguments(expected)
     try:
         signature.bind(*by_position, **dict.fromkeys(by_name))
     except TypeError as error:
@@ -225,10 +248,9 @@ def _without_types(signature: inspect.Signature) -> str:
     return str(signature.replace(parameters=plain, return_annotation=inspect.Signature.empty))[:200]
 
 
-def _check_powers(module: str, instance: object) -> None:
+def _check_powers(module: str, instance: object, there: AbstractSet[str]) -> None:
     """Refuse half of a power, and a method whose name is nearly that of one."""
     own = {name for kind in type(instance).__mro__ if kind not in (SigningCA, CAModule, object) for name in vars(kind)}
-    there = {name for name in METHODS if inspect.getattr_static(instance, name, None) is not None}
     for power, needed in _NEEDED.items():
         if needed & there and not needed <= there:
             missing = ", ".join(sorted(needed - there))
