@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 
-#: So long an event may wait for a process without being of interest.
+#: How long an event may wait for a process before it is reported.
 _A_MOMENT: Final = timedelta(minutes=1)
 
 

@@ -35,9 +35,9 @@ class Permission(StrEnum):
     CERTIFICATE_RENEW = "certificate.renew"
     #: Have the next step taken now, and repeat a first issuance that failed.
     CERTIFICATE_CHECK = "certificate.check"
-    #: Run an action of the CA module on it that is for its owner.
+    #: Run an action of the CA module that is meant for the certificate's owner.
     CERTIFICATE_ACT = "certificate.act"
-    #: Run an action of the CA module on it that its owner must not take: approve or refuse its request, say.
+    #: Run an action of the CA module that the certificate's owner must not take, such as approving its request.
     CERTIFICATE_APPROVE = "certificate.approve"
     #: Give it to another owner, with its leaf and its private key. The policy is asked for that owner, too:
     #: ``certificate.create``, and ``authority.use`` for its CA profiles.
@@ -48,8 +48,8 @@ class Permission(StrEnum):
     CERTIFICATE_REVOKE = "certificate.revoke"
     #: Export the private key.
     CERTIFICATE_REVEAL_KEY = "certificate.reveal_key"
-    #: See its deliveries to observers, and why one failed: output of commands, paths of the server. Have failed ones
-    #: tried again now.
+    #: See its deliveries to observers, and why one failed: output of commands, paths of the server. Retry failed ones
+    #: now.
     CERTIFICATE_DELIVERIES = "certificate.deliveries"
     #: See the CA profiles; never their secrets.
     AUTHORITY_VIEW = "authority.view"

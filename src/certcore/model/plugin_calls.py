@@ -1,4 +1,4 @@
-"""The one way into a plugin: `call_plugin` contains whatever it raises, and checks what it returns.
+"""The only way to call a plugin: `call_plugin` contains its exceptions, and checks its results.
 
 A plugin is everything that certcore calls and did not write: CA modules, hooks, export formats, keyrings. No other
 code calls their methods; a test of the architecture looks for such calls.
@@ -33,7 +33,7 @@ _MOST_HINTS: Final = 200
 _MOST_HINT_TEXT: Final = 256 * 1024
 #: How many of the last frames are logged.
 _FRAMES: Final = 12
-#: What may raise an error of the store on behalf of a plugin that reads or writes something.
+#: The code that may raise an error of the store in the call of a plugin that reads or writes documents.
 _STORE: Final = ("certcore.engine.", "certcore.services.", "certcore.adapters.")
 
 
@@ -69,7 +69,7 @@ def call_plugin(
         reason = Message("plugin.returned", "it returned {returned}.", {"returned": str(error)})
         _log_safely("The plugin %r failed in %s: %s", plugin, place, reason)
         raise PluginError(plugin, place, reason) from None
-    except BaseException as error:  # isolation: SystemExit and its like are a plugin's failure, too
+    except BaseException as error:  # isolation: SystemExit and similar exceptions are a plugin's failure, too
         if is_interrupt(error) or _is_meant(error):
             raise
         _log_safely("The plugin %r raised %s in %s:\n%s", plugin, kind_of(error), place, frames_of(error))
@@ -116,7 +116,7 @@ def is_interrupt(error: BaseException) -> bool:
 
 
 def kind_of(error: BaseException) -> str:
-    """The name of an error's class, whatever its metaclass says."""
+    """The real name of an error's class: a metaclass may return another one."""
     return str(type.__dict__["__name__"].__get__(type(error)))[:100]
 
 

@@ -1,7 +1,7 @@
 """Values that a plugin returned: checked against their declared types to the last field, and copied.
 
-What comes out is made of certcore's own classes only. A subclass that computes its fields, a datetime with a time zone
-of its own, or a list that the plugin goes on changing stay outside.
+The copy consists of certcore's own classes only: no subclass that computes its fields, no datetime with a time zone of
+the plugin, and no list that the plugin may change later.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = ["MOST_ITEMS", "UnexpectedResultError", "conform", "plain_json", "with
 MOST_ITEMS: Final = 1000
 #: How many messages a message may be inside of.
 _MOST_MESSAGES: Final = 8
-#: How many levels plain JSON may have. A bound of our own: the interpreter's recursion limit can be raised by anybody.
+#: How many levels plain JSON may have. A separate bound, because any code can raise the interpreter's recursion limit.
 _MOST_LEVELS: Final = 100
 #: Parameters of a message that it may format.
 _AS_THEY_ARE: Final = (str, int, float, bool, datetime)
@@ -102,10 +102,10 @@ def _has_more_levels(value: dict[str, Any], most: int) -> bool:
 
 
 def with_article(value: object) -> str:
-    """What kind of thing a value is, in a sentence."""
+    """The kind of a value, for a sentence."""
     if value is None:
         return "a None"
-    name = type.__dict__["__name__"].__get__(type(value))  # a metaclass may say something else, or raise
+    name = type.__dict__["__name__"].__get__(type(value))  # a metaclass may return something else, or raise
     return f"{'an' if name[:1] in 'AEIOUaeio' else 'a'} {name[:60]}"
 
 

@@ -1,4 +1,4 @@
-"""What a browser or a program posted, whatever class the web framework has for it, within limits."""
+"""Read the values that a browser or a program posted, in the class of any web framework, within limits."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The preflight of a certificate in service: it is checked regularly as if it were renewed now.
 
-Each certificate has a moment of the week of its own, made from its id, so that a fleet is spread over the week. It is
-checked once more shortly before its renewal is due, and more often while something is in the way.
+Each certificate has its own time in the week, derived from its ID, so that the checks of many certificates are spread
+over the week. It is checked once more shortly before its renewal is due, and more often while there is an obstacle.
 """
 
 from __future__ import annotations
@@ -37,29 +37,29 @@ _EPOCH: Final = datetime(2020, 1, 1, tzinfo=UTC)
 _WEEK: Final = timedelta(days=7)
 #: The moment of the week counts again this long after a check at another time.
 _LEAST: Final = timedelta(days=1)
-#: No stored moment of a next check is further ahead: one that is was written under a wrong clock.
+#: The longest time to a next check; a stored time further ahead was written under a wrong clock.
 LONGEST_WAIT: Final = _WEEK + _LEAST + CLOCK_TOLERANCE
 #: How long a process has for a check; after it, another process repeats it.
 CLAIM: Final = timedelta(minutes=15)
-#: The check before the renewal comes so much earlier, or this share of the leaf's lifetime.
+#: How long before the renewal the last check comes: this time, or this share of the leaf's lifetime.
 _BEFORE_RENEWAL: Final = timedelta(days=3)
 _SHARE_BEFORE_RENEWAL: Final = 10
-#: The next check while something is in the way, and after something was seen that may resolve on its own.
+#: Time to the next check while there is an obstacle, and after a finding that may resolve on its own.
 _IN_TROUBLE: Final = timedelta(days=1)
 _UNSURE: Final = timedelta(hours=1)
 
 
 @frozen(kw_only=True)
 class Preflight:
-    """The regular check of one certificate: when it is next, and what the last one found."""
+    """The regular checks of one certificate: the next one, and the result of the last one."""
 
     certificate_id: str
     due_at: datetime
     #: When it was checked last; None before the first time.
     checked_at: datetime | None = None
-    #: What that check found; None before the first time, and where the CA profile has the checks switched off.
+    #: The result of that check; None before the first one, and where the CA profile has the checks switched off.
     readiness: Readiness | None = None
-    #: What was told of last: a fingerprint of the obstacles; empty for none.
+    #: A fingerprint of the obstacles that were reported last; empty for none.
     told: str = ""
     #: Grows with every save; a save with an older one is refused.
     version: int = 0
@@ -69,7 +69,7 @@ class Preflight:
         return self.due_at <= now or self.due_at > now + LONGEST_WAIT
 
     def without_details(self) -> Preflight:
-        """The same for readers who must not see what targets tell of the server."""
+        """A copy for readers who must not see details of the server."""
         readiness = self.readiness
         return self if readiness is None else evolve(self, readiness=readiness.without_details())
 
@@ -90,9 +90,9 @@ def is_checked(certificate: Certificate, active: Issuance | None, current: Issua
 def checked(before: Preflight, readiness: Readiness | None, now: datetime) -> tuple[Preflight, tuple[Obstacle, ...]]:
     """The preflight after a check, its next moment aside; and the obstacles that count as told from now on.
 
-    Trouble is told once, again when it changes, and when it is gone: whenever `Preflight.told` is another one than
-    before. What may resolve on its own counts when checks have seen it for ten minutes, and nothing is said to be gone
-    before that is known.
+    Obstacles are reported once, again when they change, and when they are gone: whenever `Preflight.told` changes. An
+    obstacle that may resolve on its own counts when checks have seen it for ten minutes, and none is reported as gone
+    before that is certain.
 
     Args:
         before: As it was stored.

@@ -58,7 +58,7 @@ class Problem:
 
     @property
     def text(self) -> Message:
-        """All that is known of it but the advice: what happened, what the CA said, and the problem of each name."""
+        """All parts except the advice: what happened, the CA's text, and the problem of each name."""
         parts = [self.title_text if self.title else as_message(self.detail or self.type)]
         if self.title and self.detail:
             parts.append(Message("problem.ca_said", "The CA said: {detail}", {"detail": self.detail}))
@@ -143,6 +143,6 @@ class Problem:
 
 
 def _of_name(problem: Problem) -> Message:
-    """What is known of the problem of one name."""
+    """The text of the problem of one name."""
     text = problem.title_text if problem.title and not problem.detail else as_message(problem.detail or problem.type)
     return Message("problem.of_name", "{name}: {problem}", {"name": problem.identifier, "problem": text})

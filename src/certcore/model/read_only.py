@@ -1,4 +1,4 @@
-"""Making what goes into a frozen value as immutable as the value."""
+"""Make the content of a frozen value as immutable as the value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a renewal could succeed now: what is in its way, and whose turn it is to do something about it."""
+"""Whether a renewal could succeed now: its obstacles, and who has to act."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from certcore.model.stored_messages import message_document, read_message
 
 __all__ = ["Obstacle", "Readiness", "WhoseTurn", "fingerprint"]
 
-#: What may resolve on its own counts when it was seen for so long, in checks that follow each other.
+#: A finding that may resolve on its own counts when consecutive checks have seen it for this long.
 _SURE_AFTER: Final = timedelta(minutes=10)
 
 
 class WhoseTurn(StrEnum):
-    """Who has to do something before a renewal can succeed."""
+    """Who has to act before a renewal can succeed."""
 
     #: The owner of the domain: a DNS record is missing or wrong.
     OWNER = "owner"
-    #: Who runs the panel: the account, the CA profile, the tech zone or a target.
+    #: The operator of the panel: the account, the CA profile, the tech zone or a target.
     ADMINISTRATOR = "administrator"
     #: Nobody: it resolves on its own, like a limit of the CA.
     NOBODY = "nobody"
@@ -33,12 +33,13 @@ class WhoseTurn(StrEnum):
 
 @frozen(kw_only=True)
 class Obstacle:
-    """One thing in the way of a renewal, or that may come in its way."""
+    """An obstacle to a renewal, certain or possible."""
 
     #: What it is. With `Severity.ERROR` no renewal succeeds before it is repaired.
     finding: Finding
     whose_turn: WhoseTurn
-    #: False: it may resolve on its own, like a server that does not answer. It is told when a later check sees it, too.
+    #: False: it may resolve on its own, like a server that does not answer. It is reported when a later check sees it,
+    #: too.
     is_certain: bool = True
     #: Since when each check has seen it; None before the check is stored.
     since: datetime | None = None
@@ -52,11 +53,11 @@ class Obstacle:
 
     @property
     def key(self) -> str:
-        """What it is recognised by at the next check: the same code about the same name or target."""
+        """Its identity in the next check: the same code about the same name or target."""
         return f"{self.finding.code} {self.finding.name} {self.target}"
 
     def without_details(self) -> Obstacle:
-        """The same for readers who must not see what a target tells of the server: paths, users, commands."""
+        """A copy for readers who must not see details of the server: paths, users, commands."""
         if not self.target:
             return self
         text = "The target {target} could not be written now."
@@ -73,9 +74,9 @@ class Obstacle:
 
 @frozen(kw_only=True)
 class Readiness:
-    """What a check found of a certificate, as if it were renewed at that moment."""
+    """The result of a check of a certificate, as if it were renewed at that moment."""
 
-    #: Those first that a person should read first.
+    #: The most important first.
     obstacles: tuple[Obstacle, ...] = ()
 
     @classmethod
@@ -90,11 +91,11 @@ class Readiness:
 
     @property
     def whose_turn(self) -> WhoseTurn:
-        """Who has to do something first; nobody when a renewal could succeed now."""
+        """Who has to act first; nobody when a renewal could succeed now."""
         return next((obstacle.whose_turn for obstacle in self.obstacles if obstacle.blocks), WhoseTurn.NOBODY)
 
     def without_details(self) -> Readiness:
-        """The same for readers who must not see what targets tell of the server."""
+        """A copy for readers who must not see details of the server."""
         return Readiness(obstacles=tuple(obstacle.without_details() for obstacle in self.obstacles))
 
     def after(self, before: Readiness | None, now: datetime) -> Readiness:
@@ -130,7 +131,7 @@ class Readiness:
 
 
 def fingerprint(obstacles: Iterable[Obstacle]) -> str:
-    """A short text that is another one when other obstacles are in the way; empty without any."""
+    """A fingerprint of the obstacles; empty without any."""
     keys = sorted(obstacle.key for obstacle in obstacles)
     return hashlib.sha256("\0".join(keys).encode()).hexdigest()[:16] if keys else ""
 

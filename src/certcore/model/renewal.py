@@ -27,14 +27,15 @@ __all__ = [
 ]
 
 _SHORT_LIFETIME: Final = timedelta(days=10)
-#: The most days before its end that a leaf can be renewed.
+#: The largest number of days before its end at which a leaf can be renewed.
 MAX_DAYS: Final = 365
-#: Over how long renewals that would begin together are spread, at most.
+#: The longest time over which renewals that would begin together are spread.
 _SPREAD: Final = timedelta(days=1)
 #: A moment in the first third of what a leaf had left when it was installed is too early: a leaf may have been dated
 #: back, be very short, or seem to be old because this machine's clock is ahead.
 _TOO_EARLY: Final = 3
-#: Which share of what it had left passes then, by the number of early renewals in a row before it.
+#: The share of the time left at its installation that has to pass then, by the number of early renewals in a row before
+#: it.
 _SHARES: Final = (1 / 2, 3 / 4, 7 / 8, 9 / 10)
 #: A renewal that begins before this share has passed, because the CA asks for it, is early.
 _EARLY: Final = 0.45
@@ -55,7 +56,7 @@ class RenewalReason(StrEnum):
 
     #: The policy's number of days before the end.
     DAYS_BEFORE = "days_before"
-    #: The policy names no number: a share of the lifetime counts.
+    #: The policy has no number of days: a share of the lifetime counts.
     LIFETIME = "lifetime"
     #: The policy's number of days is more than half of the lifetime: that half counts.
     HALF_OF_LIFETIME = "half_of_lifetime"

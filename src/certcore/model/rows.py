@@ -80,7 +80,7 @@ def days_left(not_after: datetime | None, now: datetime) -> int | None:
 
 
 def badge_level(certificate: Certificate, conditions: Iterable[Condition], now: datetime) -> Level:
-    """How urgently a certificate wants a person.
+    """How urgently a certificate needs a person.
 
     Error: no valid leaf and no issuance under way, or a renewal that is very late. Warning: a renewal that is late, a
     target that failed, a leaf that ends within 14 days and that nothing renews, or an owner who has to act before there

@@ -13,7 +13,7 @@ from certcore.model.names import DnsName
 __all__ = ["Search", "reversed_labels"]
 
 _MAX: Final = 300
-#: What stands between the digits where people copy them from.
+#: The separators between the digits in copied numbers.
 _SEPARATORS: Final = re.compile(r"[\s:-]+")
 _HEX: Final = re.compile(r"(0x)?[0-9a-f]+")
 _NAME: Final = re.compile(r"[a-z0-9*._-]+")

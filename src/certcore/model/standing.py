@@ -1,4 +1,4 @@
-"""What is known of a certificate from its issuances, kept in its own row: lists and counts read no issuance."""
+"""A certificate's state as its issuances determine it, stored in its own row: lists and counts read no issuance."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Attempt", "ConditionStatus", "ConditionType", "Standing", "StatusSin
 
 
 class ConditionType(StrEnum):
-    """What a condition is about; the words of Kubernetes' cert-manager where it has one for the same thing."""
+    """The types of conditions; named as in Kubernetes' cert-manager where it has the same."""
 
     #: A valid leaf is in service.
     READY = "Ready"
@@ -23,11 +23,11 @@ class ConditionType(StrEnum):
     ISSUING = "Issuing"
     #: An issuance is under way beside the leaf in service.
     RENEWING = "Renewing"
-    #: The domain's owner has to do something: set a DNS record, say.
+    #: The domain's owner has to act, for example set a DNS record.
     OWNER_ACTION_NEEDED = "OwnerActionNeeded"
     #: A third of the time between the renewal's moment and the leaf's end has passed without a new leaf.
     RENEWAL_IN_DANGER = "RenewalInDanger"
-    #: An observer, such as a target of deployments, has refused an event and has not taken it since.
+    #: An observer, such as a deployment target, failed on an event and has not accepted it since.
     DEPLOYMENT_FAILED = "DeploymentFailed"
 
 
@@ -36,12 +36,12 @@ class ConditionStatus(StrEnum):
 
     TRUE = "true"
     FALSE = "false"
-    #: It is not known yet: no step has been taken since the issuance began, say.
+    #: It is not known yet, for example because no step has been taken since the issuance began.
     UNKNOWN = "unknown"
 
 
 class Attempt(StrEnum):
-    """Where the issuance that is under way stands."""
+    """The state of the issuance under way."""
 
     #: No issuance is under way.
     NONE = "none"

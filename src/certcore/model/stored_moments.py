@@ -1,6 +1,7 @@
-"""How far ahead a stored moment may be: one that is further ahead was written while a clock was wrong.
+"""How far ahead a stored time may be.
 
-Such a moment is not waited for. Processes whose clocks differ by less than `CLOCK_TOLERANCE` do not notice each other.
+A time further ahead was written under a wrong clock, and is not waited for. Processes whose clocks differ by less than
+`CLOCK_TOLERANCE` do not notice each other.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The timeline of a certificate: its events, each bound to the previous one by a hash.
 
 A chain of hashes shows that nothing in the middle was changed, left out or put in, and the stored length and head that
-nothing is missing at the end. Somebody who may write to the database could make a whole new chain, or cut the end off;
-the seal, an HMAC over length and head with a key that is sealed, tells of that. As the head is bound to every event
+nothing is missing at the end. A writer of the database could make a new chain, or cut the end off; the seal, an HMAC
+over length and head with a sealed key, reveals that. As the head is bound to every event
 before it, the seal is about those, too, that were written before there were seals. What is left is to put a whole row
 and its events back to what they were once: a head that is kept elsewhere (every event that ``certcore_on_event`` gets
 carries its hash) tells of that.
@@ -57,17 +57,17 @@ class TimelineCheck:
     events: int
     #: The hash of the last event. Keep it elsewhere, and pass it to the next verification.
     head: str
-    #: What is wrong, in words; None if the timeline is intact. `fault` is its English text.
+    #: The fault, in words; None if the timeline is intact. `fault` is its English text.
     fault_text: Message | None = None
 
     @property
     def intact(self) -> bool:
-        """Whether the timeline is as it was written."""
+        """Whether the timeline is intact."""
         return self.fault_text is None
 
     @property
     def fault(self) -> str:
-        """What is wrong, in English; empty if the timeline is intact."""
+        """The fault, in English; empty if the timeline is intact."""
         return "" if self.fault_text is None else str(self.fault_text)
 
 
@@ -121,7 +121,7 @@ def chain(events: Iterable[Event], timeline: Timeline, key: bytes = b"") -> tupl
 
 
 def first_fault(events: Iterable[Event], *, length: int, head: str) -> Message | None:
-    """What is wrong with the next events of a timeline, in words; None if they are intact.
+    """The fault of the next events of a timeline, in words; None if they are intact.
 
     Args:
         events: What follows, in order.

@@ -20,7 +20,7 @@ SHOWN_ELSEWHERE: Final = frozenset({"urn:certcore:leaf-kept", "urn:certcore:orde
 
 
 def usual_hints(view: CertificateView, title: str, *, waits: Message | None = None) -> tuple[Hint, ...]:
-    """What the certificate waits for, what went wrong, and when it is looked at again.
+    """The hints about the certificate's wait, its problem, and the time of the next look.
 
     Args:
         view: The certificate.

@@ -42,7 +42,7 @@ class CertificateView(CertificateNow):
     preflight: Preflight | None = None
     #: The permissions of the actor for it; None: all of them.
     permitted: frozenset[Permission] | None = None
-    #: What the CA module of the CA profile is called; its name where it is not loaded; empty without a CA profile.
+    #: The title of the CA module; its name if it is not loaded; empty without a CA profile.
     module_title: str = ""
 
     @property

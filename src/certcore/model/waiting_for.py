@@ -8,13 +8,13 @@ __all__ = ["WaitingFor"]
 
 
 class WaitingFor(StrEnum):
-    """Whom an attempt waits for: it decides between pending and processing."""
+    """Whom an issuance waits for; this decides between pending and processing."""
 
     #: The domain's owner has something to do (set a CNAME).
     OWNER = "owner"
-    #: Whoever runs the CA profile has something to do: approve the request, or enter the leaf.
+    #: The operator of the CA profile has to act: approve the request, or enter the leaf.
     ADMINISTRATOR = "administrator"
     #: The CA is at work.
     AUTHORITY = "authority"
-    #: Nobody has to do anything: its turn has not come, because of a limit of the CA.
+    #: No action is needed: its turn has not come, because of a limit of the CA.
     TURN = "turn"

@@ -25,5 +25,5 @@ def is_web_page(value: Any) -> TypeGuard[str]:
         parts = urlsplit(value)
     except ValueError:
         return False
-    # The text itself, too: what is parsed here has lost its leading blanks, and a browser may read it otherwise.
+    # The text itself is checked, too: parsing drops leading blanks, and a browser may read it differently.
     return value.lower().startswith("https://") and bool(parts.hostname) and parts.username is None

@@ -15,8 +15,8 @@ class AddressRefusedError(OSError):
 def connect(host: str, port: int, *, timeout: float, permits: Callable[[str], bool]) -> socket.socket:
     """Connect to the first address of a host that is permitted and accepts.
 
-    The name is looked up once, and what was judged is what is connected to: a name whose addresses change between two
-    questions (DNS rebinding) gains nothing.
+    The name is looked up once, and the checked address is the one that is used, so that changing addresses (DNS
+    rebinding) cannot get around the check.
 
     Args:
         host: Name or address, an IPv6 address without brackets.

@@ -71,11 +71,11 @@ def listen(listener: Callable[[Measurement], object]) -> Callable[[], None]:
 
 @contextlib.contextmanager
 def measured(name: str, attributes: Mapping[str, str | int]) -> Iterator[Measurement]:
-    """Measure the block; what it learns it adds to the attributes.
+    """Measure the block, which may add attributes.
 
     Args:
-        name: What is measured.
-        attributes: What is known before it begins.
+        name: The name of the work.
+        attributes: Attributes that are known before it begins.
     """
     measurement = Measurement(name, dict(attributes))
     tracer = _tracer()
@@ -101,7 +101,7 @@ def measured(name: str, attributes: Mapping[str, str | int]) -> Iterator[Measure
 
 
 def happened(name: str, attributes: Mapping[str, str | int]) -> None:
-    """Tell the listeners of something that takes no time."""
+    """Report something without a duration to the listeners."""
     _tell_all(Measurement(name, dict(attributes)))
 
 
@@ -118,7 +118,7 @@ def _tell_all(measurement: Measurement) -> None:
 def _tell(listener: Callable[[Measurement], object], measurement: Measurement) -> None:
     try:
         listener(measurement)
-    except Exception:  # isolation: whoever counts must not end what is counted
+    except Exception:  # isolation: a failing listener must not end the measured work
         _log.exception("A listener of measurements failed")
 
 

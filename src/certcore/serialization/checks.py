@@ -146,7 +146,7 @@ def check_document(report: CheckReport) -> dict[str, Any]:
 
 
 def preflight_document(preflight: Preflight) -> dict[str, Any]:
-    """What the last check found of a certificate, as if it were renewed then.
+    """The result of the last check of a certificate, as if it were renewed then.
 
     ``ready`` is null where nothing was checked yet, or there is nothing to check.
     """

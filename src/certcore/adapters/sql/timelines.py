@@ -75,7 +75,7 @@ _MOST: Final = 10_000
 
 @define(eq=False)
 class Heads:
-    """What this process wrote last to some timelines: a guess that saves a query, and that the database checks."""
+    """The last writes of this process to some timelines: they save a query, and the database checks them."""
 
     _last: OrderedDict[str, Timeline] = field(factory=OrderedDict, init=False, repr=False)
     _lock: Any = field(factory=threading.Lock, init=False, repr=False)
@@ -115,7 +115,7 @@ class SqlEvents:
             for certificate_id in sorted(of_certificate)
         }
         statement = _EVENT_INSERT_NUMBERED if self.connection.dialect.name == "sqlite" else _EVENT_INSERT
-        for event in new:  # one by one: the order of a bulk insert's numbers is the database's secret
+        for event in new:  # one by one: the order of the numbers in a bulk insert is undefined
             self.connection.execute(statement, mapping.event_row(next(chained[event.certificate_id])))
 
     def of_certificate(self, certificate_id: str, *, limit: int = 200) -> Sequence[Event]:
@@ -149,8 +149,8 @@ class SqlEvents:
     def number(self, *, limit: int) -> int:
         """Give positions to committed events, under a lock that ends with the transaction.
 
-        Whoever has the lock sees what the one before has numbered. What commits later is numbered later, whatever its
-        sequence number is.
+        The holder of the lock sees all earlier positions. Events that commit later get later positions, whatever their
+        sequence numbers are.
         """
         if not self.has_unnumbered():
             return 0

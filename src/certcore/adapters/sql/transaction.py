@@ -38,7 +38,7 @@ class SqlTransaction:
 
     @property
     def schedules(self) -> SqlSchedules:
-        """When each is looked at next."""
+        """The schedules and leases."""
         return SqlSchedules(self.connection, self.writing)
 
     @property
@@ -58,7 +58,7 @@ class SqlTransaction:
 
     @property
     def events(self) -> SqlEvents:
-        """What happened."""
+        """The events."""
         return SqlEvents(self.connection, self.heads, self.record_key)
 
     @property
@@ -68,7 +68,7 @@ class SqlTransaction:
 
     @property
     def deliveries(self) -> SqlDeliveries:
-        """How far the observers were told."""
+        """The deliveries to observers."""
         return SqlDeliveries(self.connection)
 
     @property

@@ -27,7 +27,7 @@ _ENCODER: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, al
 
 
 class UtcDateTime(sa.types.TypeDecorator[datetime]):
-    """A moment, as microseconds since 1970 UTC: exact, sortable, and free of every database's ideas of time zones."""
+    """A moment, as microseconds since 1970 UTC: exact, sortable, and independent of the database's time zones."""
 
     impl = sa.BigInteger
     cache_ok = True
