@@ -82,7 +82,6 @@ def _right(world, name, argument):
         "certificate_id": certificate_id,
         "domain": "more.example",
         "key_id": "k1",
-        "leaf": leaf(),
         "module": "scripted",
         "name": "another",
         "name_or_id": authority if name.startswith("authorities") else certificate_id,
@@ -91,8 +90,8 @@ def _right(world, name, argument):
         "to": "someone",
         "certificate_ids": [certificate_id],
         "timeout": 0.1,
-        "bound": _bound(core, name, certificate_id, authority),
     }
+    made = {"leaf": leaf, "bound": lambda: _bound(core, name, certificate_id, authority)}
     parameters = inspect.signature(CALLS[name]).parameters.values()
     needed = {parameter.name for parameter in parameters if parameter.default is inspect.Parameter.empty} - {
         "self",
@@ -100,7 +99,7 @@ def _right(world, name, argument):
     }
     needed |= {parameter.name for parameter in parameters} & {"reason", "timeout"}
     needed |= {"domain"} if name in ("obtain", "certificates.create") and argument != "csr" else set()
-    return {key: known[key] for key in needed}
+    return {key: made[key]() if key in made else known[key] for key in needed}
 
 
 def _bound(core, name, certificate_id, authority):
