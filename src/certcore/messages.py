@@ -124,4 +124,5 @@ def shown_moment(moment: datetime | None, *, seconds: bool = False) -> str:
     """
     if moment is None:
         return ""
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M{':%S' if seconds else ''}} UTC"
+    utc = moment.astimezone(UTC).replace(tzinfo=None)
+    return f"{utc.isoformat(' ', 'seconds' if seconds else 'minutes')} UTC"

@@ -49,13 +49,14 @@ class LoggedStorage:
         """As the inner store."""
         return self.inner.read()
 
-    @contextmanager
-    def write(self, lock_wait: LockWait = LockWait.SHORT) -> Iterator[Transaction]:
+    def write(self, lock_wait: LockWait = LockWait.SHORT) -> AbstractContextManager[Transaction]:
         """As the inner store; what was appended to timelines is logged when it is committed."""
         if not (_log.isEnabledFor(logging.INFO) or has_listeners()):
-            with self.inner.write(lock_wait) as transaction:
-                yield transaction
-            return
+            return self.inner.write(lock_wait)
+        return self._logged_write(lock_wait)
+
+    @contextmanager
+    def _logged_write(self, lock_wait: LockWait) -> Iterator[Transaction]:
         written = _Seen()
         with self.inner.write(lock_wait) as transaction:
             watched: Any = _WatchedTransaction(transaction, written)

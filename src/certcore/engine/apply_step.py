@@ -80,6 +80,15 @@ class LeasedCertificate:
         raise NotFoundError("authority", authority_id or "")
 
     @property
+    def as_stored(self) -> LeasedCertificate:
+        """The stored state, without what was written with it."""
+        if self.stored is not None:
+            return self.stored
+        if not (self.events or self.new_keys or self.dropped_keys):
+            return self
+        return evolve(self, events=(), new_keys=(), dropped_keys=())
+
+    @property
     def active(self) -> Issuance | None:
         """The issuance whose leaf is in service."""
         return next((each for each in self.issuances if each.id == self.certificate.active_issuance_id), None)
@@ -112,8 +121,11 @@ class LeasedCertificate:
         certificate = self.certificate
         if certificate.status is Status.ACTIVE and certificate.not_after is not None:
             due_at = certificate.not_after if due_at is None else min(due_at, certificate.not_after)
-        changed = self.schedule.attempts if attempts is None else attempts
-        schedule = evolve(self.schedule, due_at=due_at, needed_by=certificate.not_after, attempts=changed)
+        before = self.schedule
+        changed = before.attempts if attempts is None else attempts
+        if (before.due_at, before.needed_by, before.attempts) == (due_at, certificate.not_after, changed):
+            return self
+        schedule = evolve(before, due_at=due_at, needed_by=certificate.not_after, attempts=changed)
         return evolve(self, schedule=schedule)
 
 

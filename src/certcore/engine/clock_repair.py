@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -76,7 +77,7 @@ def repaired(leased: LeasedCertificate, now: datetime) -> LeasedCertificate:
         changed = _with_leaf_ahead(_repaired_info(issuance, now), is_behind and issuance is leased.active, now)
         if not is_behind:
             changed = _repaired_history(changed, now, was_wrong=was_wrong)
-        if changed != issuance:
+        if changed is not issuance and changed != issuance:
             after = after.with_issuance(changed)
     if was_wrong:
         after = evolve(after, schedule=evolve(after.schedule, attempts=0))  # pauses are forgotten
@@ -110,6 +111,8 @@ def _going_on(leased: LeasedCertificate, now: datetime, *, was_wrong: bool) -> L
 
 def _repaired_history(issuance: Issuance, now: datetime, *, was_wrong: bool) -> Issuance:
     state = issuance.engine_state
+    if not was_wrong and not issuance.told and not any(is_ahead(moment, now) for moment in _moments(issuance)):
+        return issuance
     state = evolve(
         state,
         orders=tuple(not_ahead(at, now) or now for at in state.orders),
@@ -127,6 +130,15 @@ def _repaired_history(issuance: Issuance, now: datetime, *, was_wrong: bool) -> 
         created_at=not_ahead(issuance.created_at, now) or now,
         finished_at=not_ahead(issuance.finished_at, now),
     )
+
+
+def _moments(issuance: Issuance) -> Iterator[datetime | None]:
+    """The moments of an issuance that may have been written under a wrong clock."""
+    state = issuance.engine_state
+    yield from state.orders
+    yield from state.order_refusals
+    yield from (state.rests_until, state.waiting_since, state.kept_since, state.retry_at)
+    yield from (issuance.created_at, issuance.finished_at)
 
 
 def _with_leaf_ahead(issuance: Issuance, is_ahead_now: bool, now: datetime) -> Issuance:  # noqa: FBT001

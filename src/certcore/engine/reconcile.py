@@ -50,7 +50,7 @@ from certcore.model.order_limit import OrderLimit
 from certcore.model.plugin_calls import call_plugin, is_interrupt
 from certcore.model.renewal import Retry
 from certcore.net.telemetry import STEP, measured
-from certcore.ports.ca_module import Failed, Issued, StepResult, SupportsCleanUp, SupportsRenewalInfo, Waiting
+from certcore.ports.ca_module import Failed, Issued, StepResult, Waiting, can_ask_renewal_info, can_clean_up
 from certcore.ports.environment import Environment
 from certcore.ports.plugins import Plugins
 from certcore.ports.sealing import Vault
@@ -218,11 +218,12 @@ class Engine:
             LeaseLostError: Another process took over; nothing was written.
             NotFoundError: The certificate was deleted.
         """
-        stored = leased.stored or evolve(leased, events=(), new_keys=(), dropped_keys=())
+        stored = leased.as_stored
         certificate = leased.certificate
         about = {"certcore.certificate_id": certificate.id, "certcore.status_from": str(certificate.status)}
         with self.leases.keep(stored.schedule), measured(STEP, about) as step:
-            after = self._step(stored, evolve(leased, events=(), stored=None), keep_lease=keep_lease)
+            begun = evolve(leased, events=(), stored=None) if leased.events or leased.stored else leased
+            after = self._step(stored, begun, keep_lease=keep_lease)
             step.attributes["certcore.status_to"] = str(after.certificate.status)
             return after
 
@@ -331,7 +332,7 @@ class Engine:
         match verdict.fate:
             case Fate.INSTALL:
                 module = self.plugins.module(leased.authority(issuance.authority_id).module)
-                asks = isinstance(module, SupportsRenewalInfo)
+                asks = can_ask_renewal_info(module)
                 after = install(leased, issuance, verdict, now, asks_renewal_info=asks)
                 return self._rest(after, decide(after.certificate, after.issuances, now))
             case Fate.KEEP | Fate.KEEP_AND_ORDER | Fate.REFUSE:
@@ -354,7 +355,7 @@ class Engine:
         )
         check = partial(sound_step, secrets=secrets_in(work.profile))
         outcome: StepResult = call_plugin(authority.module, "advance", module.advance, work, returns=check)
-        if outcome.needs_clean_up and not isinstance(module, SupportsCleanUp):
+        if outcome.needs_clean_up and not can_clean_up(module):
             reason = "it returned needs_clean_up=True, and the module has no method clean_up."
             raise PluginError(authority.module, "advance", reason)
         return outcome
@@ -396,7 +397,7 @@ class Engine:
         """Call the module's clean_up; returns when to call it again, None when it is done."""
         try:
             module, work = self.contexts.work(authority, leased.certificate, issuance, step=step)
-            if not isinstance(module, SupportsCleanUp):
+            if not can_clean_up(module):
                 return None
             again: datetime | None = call_plugin(
                 authority.module, "clean_up", module.clean_up, work, returns=datetime | None
@@ -426,7 +427,8 @@ class Engine:
             if keep_lease and step.is_repeatable and not step.has_changes and may_be_repeated(stored, after, now):
                 return evolve(after, stored=stored)
         standing = with_standing(after.certificate, after.issuances, now, changed_at=now)
-        after = evolve(after, certificate=standing)
+        if standing is not after.certificate:
+            after = evolve(after, certificate=standing)
         with self.storage.write() as transaction:
             # First, because it checks the token.
             schedule = transaction.schedules.finish(

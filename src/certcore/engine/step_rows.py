@@ -101,7 +101,8 @@ def store_changes(transaction: Transaction, before: LeasedCertificate, after: Le
 
 
 def _save_issuance(transaction: Transaction, before: Issuance, after: Issuance) -> None:
-    if evolve(before, renewal_info=after.renewal_info) != after:
+    has_new_info = before.renewal_info != after.renewal_info
+    if (evolve(before, renewal_info=after.renewal_info) if has_new_info else before) != after:
         transaction.issuances.save(after)
-    if before.renewal_info != after.renewal_info:
+    if has_new_info:
         transaction.issuances.save_renewal_info(after)

@@ -100,23 +100,28 @@ def with_standing(
     """
     by_id = {issuance.id: issuance for issuance in issuances if issuance is not None}
     active = by_id.get(certificate.active_issuance_id or "")
+    before = certificate.standing.conditions
     standing = _of_attempt(by_id.get(certificate.issuance_id or ""))
     if active is not None and active.leaf is not None:
-        standing = evolve(standing, begins_at=active.leaf.not_before)
+        begins_at = active.leaf.not_before
         if certificate.renews_itself and certificate.status in _HAS_LEAF:
             planned = planned_renewal(certificate, active, active.leaf)
-            late_at = danger_at(certificate, active, Danger.WARNING)
-            standing = evolve(standing, renews_at=planned.at, renews_because=planned.reason, late_at=late_at)
-    before = certificate.standing.conditions
-    updated = evolve(certificate, standing=evolve(standing, conditions=before))
+            standing = evolve(
+                standing,
+                begins_at=begins_at,
+                renews_at=planned.at,
+                renews_because=planned.reason,
+                late_at=danger_at(certificate, active, Danger.WARNING),
+            )
+        else:
+            standing = evolve(standing, begins_at=begins_at)
     statuses = {}
-    for kind, state in _states(updated, now):
+    for kind, state in _states(certificate, standing, now):
         stored = before.get(kind)
         since = changed_at if stored is None or stored.status is not state.status else stored.since
         statuses[kind] = StatusSince(state.status, state.since or since)
-    if updated.standing == certificate.standing and statuses == dict(before):
-        return certificate
-    return evolve(updated, standing=evolve(updated.standing, conditions=statuses))
+    updated = evolve(standing, conditions=statuses)
+    return certificate if updated == certificate.standing else evolve(certificate, standing=updated)
 
 
 def conditions_of(
@@ -130,7 +135,8 @@ def conditions_of(
         failed: Its deliveries that failed.
     """
     conditions = []
-    for kind, state in [*_states(certificate, now), (ConditionType.DEPLOYMENT_FAILED, _deployment(failed))]:
+    of_the_row = _states(certificate, certificate.standing, now)
+    for kind, state in [*of_the_row, (ConditionType.DEPLOYMENT_FAILED, _deployment(failed))]:
         stored = certificate.standing.conditions.get(kind)
         since = state.since
         if since is None and stored is not None and stored.status is state.status:
@@ -152,17 +158,17 @@ def _of_attempt(attempt: Issuance | None) -> Standing:
     return Standing(attempt=Attempt.BEGUN if attempt.module_state is None else Attempt.WORKING)
 
 
-def _states(certificate: Certificate, now: datetime) -> Iterator[tuple[ConditionType, _State]]:
-    """The conditions that the row of a certificate has."""
-    yield ConditionType.READY, _ready(certificate, now)
-    yield ConditionType.ISSUING, _issuing(certificate)
-    yield ConditionType.RENEWING, _renewing(certificate, now)
-    yield ConditionType.OWNER_ACTION_NEEDED, _owner(certificate.standing)
-    yield ConditionType.RENEWAL_IN_DANGER, _danger(certificate, now)
+def _states(certificate: Certificate, standing: Standing, now: datetime) -> Iterator[tuple[ConditionType, _State]]:
+    """The conditions that the row of a certificate has, with this standing."""
+    yield ConditionType.READY, _ready(certificate, standing, now)
+    yield ConditionType.ISSUING, _issuing(certificate, standing)
+    yield ConditionType.RENEWING, _renewing(certificate, standing, now)
+    yield ConditionType.OWNER_ACTION_NEEDED, _owner(standing)
+    yield ConditionType.RENEWAL_IN_DANGER, _danger(certificate, standing, now)
 
 
-def _ready(certificate: Certificate, now: datetime) -> _State:
-    ends, begins = certificate.not_after, certificate.standing.begins_at
+def _ready(certificate: Certificate, standing: Standing, now: datetime) -> _State:
+    ends, begins = certificate.not_after, standing.begins_at
     facts = {"not_before": shown_moment(begins), "not_after": shown_moment(ends)}
     match certificate.status:
         case Status.ACTIVE | Status.EXPIRED if ends is not None and ends <= now:
@@ -196,8 +202,8 @@ def _ready(certificate: Certificate, now: datetime) -> _State:
             return _State(status=_FALSE, reason="issuing", message=Message("condition.ready.issuing", text))
 
 
-def _issuing(certificate: Certificate) -> _State:
-    attempt = certificate.standing.attempt
+def _issuing(certificate: Certificate, standing: Standing) -> _State:
+    attempt = standing.attempt
     if certificate.status in _FIRST_ISSUANCE and attempt is not Attempt.NONE:
         reason, message = _ATTEMPTS[attempt]
         return _State(status=_TRUE, reason=reason, message=message)
@@ -211,8 +217,7 @@ def _issuing(certificate: Certificate) -> _State:
     return _State(status=_FALSE, reason="not_begun", message=Message("condition.issuing.not_begun", text))
 
 
-def _renewing(certificate: Certificate, now: datetime) -> _State:
-    standing = certificate.standing
+def _renewing(certificate: Certificate, standing: Standing, now: datetime) -> _State:
     if certificate.status not in _HAS_LEAF:
         text = "There is no leaf in service that could be renewed."
         return _State(status=_FALSE, reason="no_leaf", message=Message("condition.renewing.no_leaf", text))
@@ -257,12 +262,12 @@ def _owner(standing: Standing) -> _State:
             return _State(status=_FALSE, reason="nothing_to_do", message=Message("condition.owner.nothing_to_do", text))
 
 
-def _danger(certificate: Certificate, now: datetime) -> _State:
-    late_at, ends = certificate.standing.late_at, certificate.not_after
+def _danger(certificate: Certificate, standing: Standing, now: datetime) -> _State:
+    late_at, ends = standing.late_at, certificate.not_after
     if certificate.status not in _HAS_LEAF or not certificate.renews_itself or ends is None:
         text = "Nothing is renewed automatically."
         return _State(status=_FALSE, reason="not_renewed", message=Message("condition.danger.not_renewed", text))
-    if certificate.standing.renews_at is None:
+    if standing.renews_at is None:
         text = "It is not known yet when the renewal begins."
         return _State(status=_UNKNOWN, reason="not_looked_at", message=Message("condition.danger.unknown", text))
     if late_at is None or late_at > now:

@@ -171,10 +171,11 @@ def _moments(policy: NoticePolicy, certificate: Certificate, active: Issuance) -
         return
     earliest = _earliest(certificate, active, active.leaf)
     # A less urgent notice is not given after a more urgent one, also if a new policy has it.
-    days_told = [int(word.removeprefix(_DAYS)) for word in active.told if word.startswith(_DAYS)]
+    days_told = (int(word.removeprefix(_DAYS)) for word in active.told if word.startswith(_DAYS))
+    least_told = min(days_told, default=_MOST_DAYS + 1)
     for days in policy.days_before:
         at = active.leaf.not_after - timedelta(days=days)
-        if at >= earliest and days < min(days_told, default=_MOST_DAYS + 1):
+        if at >= earliest and days < least_told:
             yield days, at
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 from attrs import field, frozen
@@ -121,21 +122,7 @@ class RenewalPolicy:
                 which may be due at once.
             early: How many renewals that followed each other began early, up to the one that brought this leaf.
         """
-        end = leaf.not_after - self.end_margin(leaf)
-        latest = RenewalMoment(end, RenewalReason.BEFORE_END)
-        own = _sooner(self._own(leaf, certificate_id), latest)
-        wished = None
-        if info is not None and info.counts and info.renew_at is not None:
-            wished = RenewalMoment(info.renew_at, RenewalReason.AUTHORITY)
-        if installed is not None and leaf.not_after > installed:
-            left = leaf.not_after - installed
-            own, latest = (_braked(moment, installed, left, early) for moment in (own, latest))
-            soonest = installed + min(_wish_waits(early, left), left / 2)
-            if wished is not None and wished.at < soonest:
-                wished = RenewalMoment(soonest, RenewalReason.AUTHORITY_LATER)
-        if wished is None:
-            return own
-        return _sooner(wished, latest if self.days_before is None else own)
+        return _moment(self, leaf, certificate_id, info, installed, early)
 
     def renew_at(
         self,
@@ -158,7 +145,8 @@ class RenewalPolicy:
         """Whether the number of days is more than half of the leaf's lifetime: then that half counts."""
         return self.days_before is not None and timedelta(days=self.days_before) > leaf.lifetime / 2
 
-    def _own(self, leaf: Leaf, certificate_id: str) -> RenewalMoment:
+    def own_moment(self, leaf: Leaf, certificate_id: str) -> RenewalMoment:
+        """The moment that the number of days, or the lifetime, asks for; without the bounds of `moment`."""
         reason = RenewalReason.DAYS_BEFORE
         if self.days_before is None:
             reason = RenewalReason.LIFETIME
@@ -169,6 +157,33 @@ class RenewalPolicy:
         before = min(before, leaf.lifetime / 2)
         before -= min(before / 10, _SPREAD) * _share(certificate_id)
         return RenewalMoment(leaf.not_after - before, reason)
+
+
+@lru_cache(maxsize=64)
+def _moment(
+    policy: RenewalPolicy,
+    leaf: Leaf,
+    certificate_id: str,
+    info: RenewalInfo | None,
+    installed: datetime | None,
+    early: int,
+) -> RenewalMoment:
+    """See `RenewalPolicy.moment`. A step asks several times for the same one."""
+    end = leaf.not_after - policy.end_margin(leaf)
+    latest = RenewalMoment(end, RenewalReason.BEFORE_END)
+    own = _sooner(policy.own_moment(leaf, certificate_id), latest)
+    wished = None
+    if info is not None and info.counts and info.renew_at is not None:
+        wished = RenewalMoment(info.renew_at, RenewalReason.AUTHORITY)
+    if installed is not None and leaf.not_after > installed:
+        left = leaf.not_after - installed
+        own, latest = (_braked(moment, installed, left, early) for moment in (own, latest))
+        soonest = installed + min(_wish_waits(early, left), left / 2)
+        if wished is not None and wished.at < soonest:
+            wished = RenewalMoment(soonest, RenewalReason.AUTHORITY_LATER)
+    if wished is None:
+        return own
+    return _sooner(wished, latest if policy.days_before is None else own)
 
 
 def installed_at(leaf: Leaf, finished_at: datetime | None) -> datetime:

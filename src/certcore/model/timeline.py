@@ -73,9 +73,13 @@ class TimelineCheck:
 
 def event_hash(event: Event, before: str) -> str:
     """SHA-256, in hex, over all that an event says, its number, and the hash of the event before it."""
+    return _numbered_hash(event, event.number, before)
+
+
+def _numbered_hash(event: Event, number: int, before: str) -> str:
     document = [
         before,
-        event.number,
+        number,
         event.certificate_id,
         event.kind.value,
         event.at.astimezone(UTC).isoformat(timespec="microseconds"),
@@ -93,7 +97,11 @@ def event_hash(event: Event, before: str) -> str:
 
 def seal_of(timeline: Timeline, key: bytes) -> str:
     """HMAC-SHA256, in hex, over what a timeline's end is (RFC 2104)."""
-    sealed = json.dumps(["certcore-timeline-1", timeline.certificate_id, timeline.length, timeline.head])
+    return _seal(timeline.certificate_id, timeline.length, timeline.head, key)
+
+
+def _seal(certificate_id: str, length: int, head: str, key: bytes) -> str:
+    sealed = json.dumps(["certcore-timeline-1", certificate_id, length, head])
     return hmac.new(key, sealed.encode("ascii"), hashlib.sha256).hexdigest()
 
 
@@ -112,12 +120,11 @@ def chain(events: Iterable[Event], timeline: Timeline, key: bytes = b"") -> tupl
     length, head = timeline.length, timeline.head
     for event in events:
         length += 1
-        numbered = evolve(event, number=length)
-        head = event_hash(numbered, head)
-        chained.append(evolve(numbered, hash=head))
+        head = _numbered_hash(event, length, head)
+        chained.append(evolve(event, number=length, hash=head))
     pending_since = timeline.pending_since or (chained[0].at if chained else None)
-    extended = evolve(timeline, length=length, head=head, pending_since=pending_since)
-    return chained, evolve(extended, seal=seal_of(extended, key) if key else "")
+    seal = _seal(timeline.certificate_id, length, head, key) if key else ""
+    return chained, evolve(timeline, length=length, head=head, pending_since=pending_since, seal=seal)
 
 
 def first_fault(events: Iterable[Event], *, length: int, head: str) -> Message | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from functools import partial
+from functools import lru_cache, partial
 from typing import Final
 
 from attrs import frozen
@@ -132,6 +132,7 @@ def unexpired(
     return tuple(issuers[: next(ended, len(issuers))])
 
 
+@lru_cache(maxsize=128)
 def is_ca(certificate: x509.Certificate) -> bool:
     """Whether it may sign certificates (RFC 5280 section 4.2.1.9).
 
@@ -156,6 +157,7 @@ def is_self_signed(certificate: x509.Certificate) -> bool:
     return certificate.issuer == certificate.subject and signed_by(certificate, certificate, old_digests=True)
 
 
+@lru_cache(maxsize=128)
 def signed_by(issued: x509.Certificate, issuer: x509.Certificate, *, old_digests: bool = False) -> bool:
     """Whether one certificate names the other as its issuer and was signed with its key.
 

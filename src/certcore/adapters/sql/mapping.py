@@ -331,7 +331,7 @@ def timeline_of(row: _Row) -> Timeline:
 
 def cursor_row(cursor: DeliveryCursor) -> dict[str, Any]:
     """All columns."""
-    return attrs.asdict(cursor)
+    return attrs.asdict(cursor, recurse=False)
 
 
 def cursor_of(row: _Row) -> DeliveryCursor:
@@ -397,9 +397,7 @@ def _standing(document: Mapping[str, Any] | None) -> Standing:
 def _renewal_info_json(info: RenewalInfo | None) -> dict[str, Any] | None:
     if info is None:
         return None
-    return {
-        name: value.isoformat() if isinstance(value, datetime) else value for name, value in attrs.asdict(info).items()
-    }
+    return {name: _plain(value) for name, value in attrs.asdict(info, recurse=False).items()}
 
 
 def _renewal_info(document: Mapping[str, Any] | None) -> RenewalInfo | None:
@@ -415,18 +413,11 @@ def _renewal_info(document: Mapping[str, Any] | None) -> RenewalInfo | None:
 
 def _engine_state_json(state: EngineState) -> dict[str, Any] | None:
     """Only the members that differ from the defaults."""
-    if state == EngineState():
+    fresh = EngineState()
+    if state == fresh:
         return None
-    fresh = attrs.asdict(EngineState())
-    document = {name: value for name, value in attrs.asdict(state).items() if value != fresh[name]}
-    return {
-        name: [item.isoformat() if isinstance(item, datetime) else item for item in value]
-        if isinstance(value, tuple)
-        else value.isoformat()
-        if isinstance(value, datetime)
-        else value
-        for name, value in document.items()
-    }
+    members = attrs.asdict(state, recurse=False)
+    return {name: _plain(value) for name, value in members.items() if value != getattr(fresh, name)}
 
 
 def _engine_state(document: Mapping[str, Any] | None) -> EngineState:
@@ -445,11 +436,18 @@ def _engine_state(document: Mapping[str, Any] | None) -> EngineState:
     return EngineState(**{**document, **moments, **rows, "noted": noted})
 
 
+def _plain(value: Any) -> Any:
+    """A member of a document as JSON has it."""
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
 def _leaf_json(leaf: Leaf | None) -> dict[str, Any] | None:
     if leaf is None:
         return None
     moments = {"not_before": leaf.not_before.isoformat(), "not_after": leaf.not_after.isoformat()}
-    return {**attrs.asdict(leaf), "names": list(leaf.names), **moments}
+    return {**attrs.asdict(leaf, recurse=False), "names": list(leaf.names), **moments}
 
 
 def leaf_of(document: Mapping[str, Any] | None) -> Leaf | None:
