@@ -72,7 +72,7 @@ else:
 
 #: The attrs class of a CA profile.
 AuthoritySettings = TypeVar("AuthoritySettings")
-#: The attrs class of what a certificate is asked besides.
+#: The attrs class of a certificate's settings.
 CertificateSettings = TypeVar("CertificateSettings")
 
 
@@ -113,7 +113,7 @@ class ModuleContext(Generic[AnyAuthoritySettings]):
     #: The certificates of this CA profile that wait for an administrator (`WaitingFor.ADMINISTRATOR`), of all owners,
     #: by domain in pages of 100: pass None for the first page, then the ``next_cursor`` of the page before.
     waiting_for_administrator: Callable[[str | None], Page] = field(default=_none_wait, repr=False)
-    #: Shows an item of the test of a CA profile to whoever watches, as soon as it is known; see `SupportsCheck`.
+    #: Reports an item of the test of a CA profile as soon as it is known; see `SupportsCheck`.
     on_checked: Callable[[CheckItem], object] = field(default=_nobody_watches, repr=False)
 
 
@@ -247,7 +247,7 @@ class CAModule(ABC, Generic[AuthoritySettings, CertificateSettings]):
     needs_clean_up: ClassVar[bool] = False
     #: attrs class of a CA profile: the first type of ``CAModule[…]``.
     profile_type: type[AuthoritySettings]
-    #: attrs class of what a certificate is asked besides: the second type.
+    #: attrs class of a certificate's settings: the second type.
     certificate_type: type[CertificateSettings]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:

@@ -76,10 +76,10 @@ class Documents(Protocol):
         ...
 
     def put(self, key: str, value: Mapping[str, Any], *, version: int | None = None) -> Document:
-        """Store a document; ``version`` 0 demands that there is none yet, n demands version n, None demands nothing.
+        """Store a document; ``version`` 0 requires that there is none yet, n requires version n, None requires nothing.
 
         Raises:
-            StaleWriteError: The demand is not met.
+            StaleWriteError: The requirement is not met.
         """
         ...
 

@@ -84,7 +84,7 @@ class CertificateAction:
     #: A question to ask first, for what cannot be undone.
     confirm: Message | None = None
     #: `Permission.CERTIFICATE_ACT` for actions of the certificate's owner, `Permission.CERTIFICATE_APPROVE` for those
-    #: that the owner must not take: whoever runs the CA approves, refuses, or enters the leaf.
+    #: that the owner must not take: the operator of the CA approves, refuses, or enters the leaf.
     permission: Permission = Permission.CERTIFICATE_ACT
 
 

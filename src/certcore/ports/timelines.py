@@ -43,8 +43,8 @@ class EventRepository(Protocol):
     ) -> Sequence[Event]:
         """The numbered events that follow a position, or that come before it in descending order.
 
-        A store MUST number so that whoever has seen a position never finds a new event before it, in whatever order
-        transactions commit. The events of one certificate come in the order of its timeline.
+        A store MUST number so that no new event ever gets a position before one that was already read, in whatever
+        order transactions commit. The events of one certificate come in the order of its timeline.
         """
         ...
 

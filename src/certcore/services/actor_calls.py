@@ -187,7 +187,7 @@ class ActingCore:
 
     @property
     def owner(self) -> str | None:
-        """The tenant; None for whoever the policy allows."""
+        """The tenant; None for all tenants that the policy allows."""
         return self._owner
 
     @property

@@ -330,7 +330,8 @@ class Queries:
     def files(self, certificate_id: str, *, actor: str = "system") -> Sequence[ModuleFile]:
         """The files that the CA module hands out for a certificate, and those of its CA profile: the root, the CRL.
 
-        Whoever may see the certificate may read them. Where two have one name, that of the certificate is returned.
+        An actor who may see the certificate may read them. If two have the same name, that of the certificate is
+        returned.
         Send them as attachments, with ``X-Content-Type-Options: nosniff``.
 
         Raises:

@@ -42,10 +42,11 @@ class EventFeed:
         descending: bool = False,
         actor: str = "system",
     ) -> EventPage:
-        """What happened to all certificates, or to those of one owner, oldest first: for logs, syncs and live pages.
+        """The events of all certificates, or of those of one owner, oldest first: for logs, syncs and live pages.
 
-        Whoever asks again with the ``next_cursor`` of the page before gets every event once: none comes before one that
-        was handed out, in whatever order the transactions of other processes end. Events of a certificate come in the
+        A caller who continues with the ``next_cursor`` of the previous page gets every event once: no new event comes
+        before a returned one, in whatever order the transactions of other processes end. Events of a certificate come
+        in the
         order of its timeline, also after it was deleted. With an ``owner``, those are told that happened while the
         certificate was this owner's.
 

@@ -116,7 +116,7 @@ class ScriptedProfile:
 
 @frozen(kw_only=True)
 class ScriptedSettings:
-    """What a certificate is asked besides."""
+    """The settings of a certificate."""
 
     order_reference: str = form.text("Order reference", default="", maximum=40)
 

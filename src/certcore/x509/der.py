@@ -197,7 +197,7 @@ def signed_certificates(data: bytes) -> list[bytes]:
 
 
 def _steps() -> Iterator[int]:
-    """One for each value that may be looked at; whoever looks at one takes one away."""
+    """A token for each value that may be read; each read takes one."""
     return iter(range(_MOST_VALUES))
 
 

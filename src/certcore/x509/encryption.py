@@ -24,7 +24,7 @@ from certcore.x509.keys import PrivateKey
 
 __all__ = ["encrypted_private_key", "key_store"]
 
-#: A tenth of a second to half a second, for whoever knows the password and for whoever guesses.
+#: A tenth of a second to half a second for each attempt to decrypt, with the right password or a wrong one.
 _KEY_ROUNDS: Final = 600_000
 #: Three derivations make a file; some readers refuse more than 600,000 rounds in all.
 _STORE_ROUNDS: Final = 200_000

@@ -100,6 +100,6 @@ def _entries() -> Iterator[EntryPoint]:
 def _package(entry: EntryPoint) -> str:
     try:
         name = "" if entry.dist is None else entry.dist.metadata["Name"] or ""
-    except Exception:  # isolation: a package without readable metadata is none of certcore's
+    except Exception:  # isolation: a package without readable metadata is not part of certcore
         name = ""
     return re.sub(r"[-_.]+", "-", name).lower()

@@ -45,7 +45,7 @@ _NEW: Final = ".certcore.new.deploy"
 _VERSION: Final = 1
 _MAX_SIZE: Final = 16 * 1024 * 1024
 #: Seconds to wait for the lock of a directory. Short, because deployments are repeated, and because users could hold
-#: the locks of their own directories for ever and delay other users' certificates.
+#: the locks of their own directories forever and delay other users' certificates.
 PATIENCE: Final = 1.0
 #: Tries to get the deployment lock, and the seconds between them.
 _LOCK_TRIES: Final = 10

@@ -186,7 +186,7 @@ def shown_groups(form: InputForm, texts: Texts, errors: Iterable[ShownError] = (
 
 
 def can_be_filled_in(field: InputField) -> bool:
-    """Whether a field can be filled in now; one whose choices are none cannot."""
+    """Whether a field can be filled in now; a field without choices cannot."""
     is_choice_of_none = field.name == "fallbacks" and not field.choices
     return field.edit_method is not None and not is_choice_of_none
 

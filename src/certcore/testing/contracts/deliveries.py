@@ -164,7 +164,7 @@ class DeliveriesContract:
             transaction.deliveries.settle(evolve(other, delivered=1))
 
     def test_a_cursor_that_was_begun_anew_is_not_that_of_an_old_lease(self, storage: Storage) -> None:
-        """An observer that was forgotten while a process told it comes back with cursors that count leases from 0."""
+        """An observer that was forgotten during a delivery gets new cursors, which count leases from 0."""
         with storage.write() as transaction:
             transaction.deliveries.save_observer(KnownObserver(name="mail", seen_at=NOW))
         _append(storage, "c")

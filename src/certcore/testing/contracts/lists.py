@@ -250,7 +250,7 @@ class ListsContract:
                 assert _ids(page) == (["certificate-1"] if expected else []), only
 
     def test_a_leaf_that_many_owners_have(self, storage: Storage) -> None:
-        """A search for one owner finds the owner's, however few are asked for, and whoever has the same leaf."""
+        """A search for one owner finds the owner's certificates, with any limit, also if others have the same leaf."""
         fingerprint = sample_leaf().fingerprint_sha256
         with storage.write() as transaction:
             transaction.authorities.add(sample_authority())

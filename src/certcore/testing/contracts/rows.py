@@ -267,7 +267,7 @@ class RowsContract:
     # -- CA profiles ----------------------------------------------------------------------------------------------
 
     def test_profiles(self, storage: Storage) -> None:
-        """A profile comes back as it went in, is found by its exact name, and is listed by name."""
+        """A profile is read back unchanged, is found by its exact name, and is listed by name."""
         with storage.write() as transaction:
             transaction.authorities.add(sample_authority(2))
             transaction.authorities.add(sample_authority(1))
@@ -319,7 +319,7 @@ class RowsContract:
     # -- secrets, events, documents -------------------------------------------------------------------------------
 
     def test_sealed_secrets(self, storage: Storage) -> None:
-        """A sealed secret comes back byte by byte, is replaced as a whole, and is listed by purpose and prefix."""
+        """A sealed secret is read back byte by byte, is replaced as a whole, and is listed by purpose and prefix."""
         every_byte = bytes(range(256))
         sealed = SealedSecret(key_id="k1", wrapped_key=every_byte, nonce=b"\0" * 12, ciphertext=every_byte * 100)
         with storage.write() as transaction:

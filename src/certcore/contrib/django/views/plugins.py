@@ -24,7 +24,7 @@ def plugins(request: HttpRequest) -> HttpResponse:
     """
     ssl = ssl_for(request)
     core, texts = ssl.core, ssl.translator
-    core.authorities.list()  # asks the policy: whoever may see the CA profiles may see what they are made with
+    core.authorities.list()  # asks the policy: users who may see CA profiles may see their modules
     process = get_core()
     sees_causes = core.allows(Permission.AUTHORITY_EDIT)
     context = {
