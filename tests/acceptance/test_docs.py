@@ -179,6 +179,7 @@ def environment_of_its_own(tmp_path):
     variables = {name: value for name, value in os.environ.items() if not name.startswith(("CERTCORE_", "PIP_"))}
     variables |= {"PATH": f"{folder / 'bin'}:{variables['PATH']}", "HOME": str(tmp_path)}
     variables |= {"CERTCORE_DATABASE_URL": str(tmp_path / "c.db"), "CERTCORE_KEYRING": str(tmp_path / "keyring.json")}
+    variables["PIP_DISABLE_PIP_VERSION_CHECK"] = "1"  # which asks the package index
     if importlib.util.find_spec("hatchling"):  # else pip gets it
         variables["PIP_NO_BUILD_ISOLATION"] = "0"  # which is how pip spells "none"
     return variables

@@ -67,6 +67,7 @@ class Installed:
         self.variables |= {"HOME": str(folder), "CERTCORE_DATABASE_URL": str(folder / "c.db")}
         self.variables |= {"CERTCORE_KEYRING": str(folder / "keyring.json")}
         install = ["-m", "pip", "--python", self.python, "install", "-q", "--no-deps", "--no-build-isolation"]
+        self.variables["PIP_DISABLE_PIP_VERSION_CHECK"] = "1"  # which asks the package index
         self.run(sys.executable, *install, *(EXAMPLES / name for name in MODULES))
         command = self.python.parent / "certcore"
         command.write_text(f'#!/bin/sh\nexec {self.python} -m certcore "$@"\n')
