@@ -1,4 +1,4 @@
-"""Certificates per second of the engine alone, with a CA that answers at once, in one, two and four processes.
+"""Certificates per second, and CPU of each, of the engine alone, with a CA that answers at once, in several processes.
 
     python benchmarks/engine.py [--certificates 1000] [--processes 1 2 4] [--databases sqlite postgresql]
                                 [--against 1c2fb3d] [--rounds 1]
@@ -45,7 +45,7 @@ def main() -> None:
         work(*chosen.work)
     elif chosen.measure:
         url, keyring, processes, certificates = chosen.measure
-        print(measure(url, keyring, int(processes), int(certificates)))
+        print(*measure(url, keyring, int(processes), int(certificates)))
     else:
         compare(chosen)
 
@@ -60,15 +60,17 @@ def compare(chosen: argparse.Namespace) -> None:
             new_database = stack.enter_context(databases(kind))
             first: dict[str, float] = {}
             for processes in chosen.processes:
-                rates: dict[str, list[float]] = {name: [] for name in sources}
+                figures: dict[str, list[tuple[float, float]]] = {name: [] for name in sources}
                 for _ in range(chosen.rounds):
                     for name, source in sources.items():
-                        rates[name].append(_measured(new_database(), source, processes, chosen.certificates))
-                for name, measured in rates.items():
-                    rate = statistics.median(measured)
+                        figures[name].append(_measured(new_database(), source, processes, chosen.certificates))
+                for name, measured in figures.items():
+                    rate = statistics.median(rate for rate, _ in measured)
+                    # The least: what else the machine does makes it more.
+                    cpu = f"{1000 * min(cpu for _, cpu in measured):.1f} ms of CPU each"
                     first.setdefault(name, rate)
                     ratio = f"{rate / first[name]:.2f} times {chosen.processes[0]}"
-                    print(f"{kind:<11} {processes} processes  {rate:6.1f}/s  ({ratio})  {name}", flush=True)
+                    print(f"{kind:<11} {processes} processes  {rate:6.1f}/s  ({ratio}), {cpu}  {name}", flush=True)
 
 
 @contextlib.contextmanager
@@ -97,7 +99,7 @@ def databases(kind: str) -> Iterator[Any]:
             yield server.new_database
 
 
-def _measured(url: str, source: str, processes: int, certificates: int) -> float:
+def _measured(url: str, source: str, processes: int, certificates: int) -> tuple[float, float]:
     with tempfile.TemporaryDirectory(prefix="certcore-bench-") as folder:
         keyring = f"{folder}/keyring.json"
         command = [sys.executable, __file__, "--measure", url, keyring, str(processes), str(certificates)]
@@ -105,11 +107,12 @@ def _measured(url: str, source: str, processes: int, certificates: int) -> float
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(done.stderr)
-    return float(done.stdout)
+    rate, cpu = map(float, done.stdout.split())
+    return rate, cpu
 
 
-def measure(url: str, keyring: str, processes: int, certificates: int) -> float:
-    """Certificates per second, all processes together."""
+def measure(url: str, keyring: str, processes: int, certificates: int) -> tuple[float, float]:
+    """Certificates per second, and CPU seconds of each; all processes together, without the database's server."""
     CertCore.create_keyring(keyring)
     with opened(url, keyring) as core:
         authority = core.authorities.create("bench", module="scripted")
@@ -134,15 +137,14 @@ def measure(url: str, keyring: str, processes: int, certificates: int) -> float:
         begun = time.perf_counter()
         for worker in workers:
             _say(worker, "go")
-        for worker in workers:
-            _read(worker, "done")
+        cpu = sum(float(_read(worker, "done")) for worker in workers)
         seconds = time.perf_counter() - begun
         for worker in workers:
             worker.communicate(timeout=30)
         active = len(core.certificates.list(status=Status.ACTIVE, limit=1000).items)
         if active != min(certificates, 1000):
             raise SystemExit(f"{active} of {certificates} certificates are active")
-    return certificates / seconds
+    return certificates / seconds, cpu / certificates
 
 
 def work(url: str, keyring: str) -> None:
@@ -151,10 +153,11 @@ def work(url: str, keyring: str) -> None:
         worker = core.worker(threads=_THREADS, poll_interval=0.05)
         print("ready", flush=True)
         sys.stdin.readline()
+        begun = time.process_time()
         worker.start()
         if not worker.wait_until_idle(timeout=_DONE_WITHIN):
             raise SystemExit("the worker hung")
-        print("done", flush=True)
+        print("done", time.process_time() - begun, flush=True)
         worker.stop()
 
 
@@ -163,9 +166,12 @@ def opened(url: str, keyring: str) -> CertCore:
     return CertCore.open(url, keyring=keyring, plugins=[ca.plugin()], installed_plugins=False)
 
 
-def _read(worker: subprocess.Popen[str], word: str) -> None:
-    if worker.stdout is None or worker.stdout.readline().strip() != word:
+def _read(worker: subprocess.Popen[str], word: str) -> str:
+    """Wait until a process says this word; returns what it says behind it."""
+    said = "" if worker.stdout is None else worker.stdout.readline().strip()
+    if not said.startswith(word):
         raise SystemExit("a worker's process ended early")
+    return said.removeprefix(word)
 
 
 def _say(worker: subprocess.Popen[str], word: str) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from certcore.adapters.sql import mapping
 from certcore.adapters.sql.certificates import SqlCertificates
 from certcore.adapters.sql.exact import only
+from certcore.adapters.sql.statements import one_row
 from certcore.adapters.sql.tables import authorities
 from certcore.errors import AlreadyExistsError, InUseError, NotFoundError, StaleWriteError
 from certcore.model.authority import CertificateAuthority
@@ -45,7 +46,7 @@ class SqlAuthorities:
 
     def get(self, authority_id: str) -> CertificateAuthority:
         """One profile."""
-        row = only(self.connection.execute(_AUTHORITY, {"row_id": authority_id}), id=authority_id)
+        row = one_row(self.connection, _AUTHORITY, {"row_id": authority_id}, id=authority_id)
         if row is None:
             raise NotFoundError("authority", authority_id)
         return mapping.authority_of(row)

@@ -13,10 +13,11 @@ from sqlalchemy import bindparam
 from sqlalchemy.exc import IntegrityError
 
 from certcore.adapters.sql import mapping
-from certcore.adapters.sql.exact import only, refused_row
+from certcore.adapters.sql.exact import refused_row
 from certcore.adapters.sql.listing import EPOCH, conditions, holds, read_page, unindexed
 from certcore.adapters.sql.ranges import after_prefix
 from certcore.adapters.sql.schedules import LOCKED
+from certcore.adapters.sql.statements import change, one_row, rows
 from certcore.adapters.sql.tables import certificates, fallbacks, issuances, names, schedules, secrets
 from certcore.errors import NotFoundError, StaleWriteError
 from certcore.model.certificate import Certificate
@@ -112,8 +113,8 @@ class SqlCertificates:
         key = {"row_id": certificate_id}
         if self.writing and self.connection.dialect.name != "sqlite":
             # Steps lock the schedule before the certificate. The same order everywhere avoids deadlocks.
-            self.connection.execute(LOCKED, key)
-        row = only(self.connection.execute(_BY_ID_LOCKED if self.writing else _BY_ID, key), id=certificate_id)
+            rows(self.connection, LOCKED, key)
+        row = one_row(self.connection, _BY_ID_LOCKED if self.writing else _BY_ID, key, id=certificate_id)
         if row is None:
             raise NotFoundError("certificate", certificate_id)
         return mapping.certificate_of(row)
@@ -138,7 +139,7 @@ class SqlCertificates:
     def save_progress(self, certificate: Certificate) -> None:
         """Store the columns that the engine may change."""
         row = {"row_id": certificate.id, **mapping.certificate_progress(certificate)}
-        if self.connection.execute(_UPDATE, row).rowcount == 0:
+        if change(self.connection, _UPDATE, row) == 0:
             raise NotFoundError("certificate", certificate.id)
 
     def delete(self, certificate_id: str) -> None:
@@ -332,7 +333,7 @@ class SqlIssuances:
 
     def get(self, issuance_id: str) -> Issuance:
         """One issuance."""
-        row = only(self.connection.execute(_ISSUANCE, {"row_id": issuance_id}), id=issuance_id)
+        row = one_row(self.connection, _ISSUANCE, {"row_id": issuance_id}, id=issuance_id)
         if row is None:
             raise NotFoundError("issuance", issuance_id)
         return mapping.issuance_of(row)
@@ -340,17 +341,17 @@ class SqlIssuances:
     def save(self, issuance: Issuance) -> None:
         """Store the columns that change while an issuance runs."""
         row = {"row_id": issuance.id, **mapping.issuance_progress(issuance)}
-        if self.connection.execute(_ISSUANCE_UPDATE, row).rowcount == 0:
+        if change(self.connection, _ISSUANCE_UPDATE, row) == 0:
             raise NotFoundError("issuance", issuance.id)
 
     def of_certificate(self, certificate_id: str) -> Sequence[Issuance]:
         """All issuances of a certificate, by number."""
-        return [mapping.issuance_of(row) for row in self.connection.execute(_ISSUANCES_OF, {"row_id": certificate_id})]
+        return [mapping.issuance_of(row) for row in rows(self.connection, _ISSUANCES_OF, {"row_id": certificate_id})]
 
     def save_renewal_info(self, issuance: Issuance) -> None:
         """Store the renewal information of the leaf in service."""
         row = {"row_id": issuance.certificate_id, **mapping.renewal_info_columns(issuance)}
-        if self.connection.execute(_RENEWAL_INFO_UPDATE, row).rowcount == 0:
+        if change(self.connection, _RENEWAL_INFO_UPDATE, row) == 0:
             raise NotFoundError("certificate", issuance.certificate_id)
 
     def live(self, certificate: Certificate, *, since: datetime) -> Sequence[Issuance]:
@@ -361,7 +362,7 @@ class SqlIssuances:
             "row_active": certificate.active_issuance_id,
             "row_since": since,
         }
-        return [mapping.issuance_of(row) for row in self.connection.execute(_LIVE, params)]
+        return [mapping.issuance_of(row) for row in rows(self.connection, _LIVE, params)]
 
     def ended_keys(self, certificate_id: str, *, before: datetime, kept: SecretName) -> Collection[SecretName]:
         """The stored private keys of expired leaves."""

@@ -10,9 +10,9 @@ import sqlalchemy as sa
 from attrs import frozen
 from sqlalchemy import bindparam
 
-from certcore.adapters.sql.exact import only
 from certcore.adapters.sql.inserts import insert_new, replace_or_insert
 from certcore.adapters.sql.ranges import after_prefix
+from certcore.adapters.sql.statements import change, one_row, rows
 from certcore.adapters.sql.tables import documents
 from certcore.errors import StaleWriteError
 from certcore.ports.storage import Document
@@ -56,7 +56,7 @@ class SqlDocuments:
         """One document; None when there is none."""
         statement = _DOCUMENT_LOCKED if self.writing else _DOCUMENT
         key_params = {"row_namespace": namespace, "row_key": key}
-        row = only(self.connection.execute(statement, key_params), namespace=namespace, key=key)
+        row = one_row(self.connection, statement, key_params, namespace=namespace, key=key)
         return None if row is None else Document(key=row.key, value=row.value, version=row.version)
 
     def get_many(self, namespace: str, keys: Collection[str]) -> Mapping[str, Document]:
@@ -67,7 +67,7 @@ class SqlDocuments:
             batch = sorted_keys[start : start + _NAMED_AT_ONCE]
             values = {f"row_key_{number}": key for number, key in enumerate(batch)}
             statement = _documents_named(len(batch), locked=self.writing)
-            for row in self.connection.execute(statement, {"row_namespace": namespace, **values}):
+            for row in rows(self.connection, statement, {"row_namespace": namespace, **values}):
                 if row.key in batch:  # a collation may ignore case
                     documents_by_key[row.key] = Document(key=row.key, value=row.value, version=row.version)
         return documents_by_key
@@ -95,14 +95,14 @@ class SqlDocuments:
         """
         before = document.version - 1
         row = {**key_params, "row_version": before, "value": document.value, "version": document.version}
-        if self.connection.execute(_DOCUMENT_UPDATE, row).rowcount == 0:
+        if change(self.connection, _DOCUMENT_UPDATE, row) == 0:
             stored_version = self.connection.execute(_DOCUMENT_VERSION, key_params).scalar_one_or_none()
             raise StaleWriteError("document", document.key, expected=before, found=stored_version)
         return document
 
     def delete(self, namespace: str, key: str) -> None:
         """Delete a document if it exists."""
-        self.connection.execute(_DOCUMENT_DELETE, {"row_namespace": namespace, "row_key": key})
+        change(self.connection, _DOCUMENT_DELETE, {"row_namespace": namespace, "row_key": key})
 
     def delete_prefix(self, namespace: str, prefix: str) -> None:
         """Delete all documents whose key begins with a prefix."""

@@ -9,6 +9,8 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 
+from certcore.adapters.sql.statements import change
+
 __all__ = ["insert_new", "replace_or_insert"]
 
 #: The INSERT with ON CONFLICT of each dialect that has it.
@@ -25,7 +27,7 @@ def insert_new(connection: sa.Connection, table: sa.Table, row: Mapping[str, Any
     """
     statement = _insert_or_nothing(table, connection.dialect.name)
     if statement is not None:
-        return connection.execute(statement, dict(row)).rowcount == 1
+        return change(connection, statement, row) == 1
     # MySQL reports one row in both cases, so an existing row is signalled by the last row ID.
     return connection.execute(_insert_or_lock(table), dict(row)).lastrowid != _WAS_THERE
 
@@ -44,7 +46,7 @@ def _insert_or_lock(table: sa.Table) -> sa.Insert:
 @lru_cache(maxsize=32)
 def _insert_or_nothing(table: sa.Table, dialect: str) -> sa.Insert | None:
     insert = _OWN_WORDS.get(dialect)
-    return None if insert is None else insert(table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
+    return None if insert is None else insert(table).on_conflict_do_nothing()
 
 
 def replace_or_insert(connection: sa.Connection, table: sa.Table, row: Mapping[str, Any]) -> int | None:

@@ -12,7 +12,8 @@ from sqlalchemy import bindparam
 from sqlalchemy.exc import IntegrityError
 
 from certcore.adapters.sql import mapping
-from certcore.adapters.sql.exact import only, refused_row
+from certcore.adapters.sql.exact import refused_row
+from certcore.adapters.sql.statements import change, one_row
 from certcore.adapters.sql.tables import schedules
 from certcore.errors import LeaseLostError, NotFoundError
 from certcore.model.certificate import WITHOUT_LEAF, Schedule
@@ -119,7 +120,7 @@ class SqlSchedules:
     def get(self, certificate_id: str) -> Schedule:
         """The schedule of a certificate."""
         statement = LOCKED if self.writing else _SCHEDULE
-        row = only(self.connection.execute(statement, {"row_id": certificate_id}), certificate_id=certificate_id)
+        row = one_row(self.connection, statement, {"row_id": certificate_id}, certificate_id=certificate_id)
         if row is None:
             raise NotFoundError("certificate", certificate_id)
         return mapping.schedule_of(row)
@@ -169,7 +170,7 @@ class SqlSchedules:
         """Store the schedule at the end of a step; a due_at that a user set meanwhile is kept."""
         row = mapping.schedule_row(schedule)
         key = {"row_id": row.pop("certificate_id"), "row_token": row.pop("token"), "row_due": begun.due_at}
-        if self.connection.execute(_FINISH, {**key, **row}).rowcount == 1:
+        if change(self.connection, _FINISH, {**key, **row}) == 1:
             return schedule
         stored = self.get(schedule.certificate_id)
         if stored.token != schedule.token:
@@ -229,5 +230,5 @@ class SqlSchedules:
 
     def _update_held(self, certificate_id: str, token: int, values: dict[str, Any]) -> None:
         key = {"row_id": certificate_id, "row_token": token}
-        if self.connection.execute(_SCHEDULE_UPDATE_HELD, {**key, **values}).rowcount == 0:
+        if change(self.connection, _SCHEDULE_UPDATE_HELD, {**key, **values}) == 0:
             raise LeaseLostError(certificate_id)

@@ -14,6 +14,7 @@ from sqlalchemy import bindparam
 from certcore.adapters.sql import mapping
 from certcore.adapters.sql.exact import only
 from certcore.adapters.sql.inserts import insert_new
+from certcore.adapters.sql.statements import change, one_row
 from certcore.adapters.sql.tables import counters, events, timelines
 from certcore.errors import NotFoundError
 from certcore.model.events import Event
@@ -116,7 +117,7 @@ class SqlEvents:
         }
         statement = _EVENT_INSERT_NUMBERED if self.connection.dialect.name == "sqlite" else _EVENT_INSERT
         for event in new:  # one by one: the order of the numbers in a bulk insert is undefined
-            self.connection.execute(statement, mapping.event_row(next(chained[event.certificate_id])))
+            change(self.connection, statement, mapping.event_row(next(chained[event.certificate_id])))
 
     def of_certificate(self, certificate_id: str, *, limit: int = 200) -> Sequence[Event]:
         """The newest events of a certificate, oldest first."""
@@ -182,7 +183,7 @@ class SqlEvents:
         guess = self.heads.guess(certificate_id)
         if guess is not None and (chained := self._extend_from(guess, new)) is not None:
             return chained
-        row = self.connection.execute(_TIMELINE_LOCKED, {"row_id": certificate_id}).one_or_none()
+        row = one_row(self.connection, _TIMELINE_LOCKED, {"row_id": certificate_id})
         if row is None:
             chained, started = chain(new, Timeline(certificate_id=certificate_id), self.key)
             if insert_new(self.connection, timelines, mapping.timeline_row(started)):
@@ -197,7 +198,8 @@ class SqlEvents:
 
     def _extend_from(self, timeline: Timeline, new: Sequence[Event]) -> Sequence[Event] | None:
         chained, extended = chain(new, timeline, self.key)
-        done = self.connection.execute(
+        changed = change(
+            self.connection,
             _EXTEND,
             {
                 "row_id": timeline.certificate_id,
@@ -209,7 +211,7 @@ class SqlEvents:
                 "new_pending": chained[0].at,
             },
         )
-        if done.rowcount == 0:
+        if changed == 0:
             return None
         self.heads.note(extended)
         return chained

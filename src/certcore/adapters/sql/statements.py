@@ -1,0 +1,129 @@
+"""Statements that are built once and executed often: compiled once for each database, and executed as text.
+
+For each execution of a statement of its own, SQLAlchemy makes a key of the whole statement, looks for the compiled
+text, and makes a context with a result that can do everything. That takes several times as long as the execution of
+the text. SQLAlchemy's events, and its errors, are the same.
+
+A statement must be kept by its module: one that is built for a call would be compiled for each. No parameter of it
+stands for a list.
+"""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, Final
+
+import sqlalchemy as sa
+from attrs import frozen
+from sqlalchemy.exc import StatementError
+
+__all__ = ["change", "one_row", "rows"]
+
+#: So many compiled statements are kept, for all databases of the process.
+_MOST: Final = 256
+_Converter = Callable[[Any], Any]
+
+
+def change(connection: sa.Connection, statement: sa.Insert | sa.Update | sa.Delete, params: Mapping[str, Any]) -> int:
+    """Execute a statement that returns no rows.
+
+    Args:
+        connection: Inside of a transaction.
+        statement: One that is kept.
+        params: All of its parameters; those that name columns are written to them, as SQLAlchemy does it.
+
+    Returns:
+        How many rows it has changed.
+    """
+    text = _compiled(statement, connection.dialect, tuple(params))
+    return connection.exec_driver_sql(text.text, text.bound(params)).rowcount
+
+
+def rows(connection: sa.Connection, query: sa.Select[Any], params: Mapping[str, Any]) -> Sequence[Any]:
+    """The rows of a query; the attributes of a row are its columns.
+
+    Args:
+        connection: Inside of a transaction.
+        query: One that is kept.
+        params: All of its parameters.
+    """
+    text = _compiled(query, connection.dialect, tuple(params))
+    read = _row_reader(query, connection.dialect)
+    return [read(row) for row in connection.exec_driver_sql(text.text, text.bound(params))]
+
+
+def one_row(connection: sa.Connection, query: sa.Select[Any], params: Mapping[str, Any], **keys: str) -> Any | None:
+    """The row of a query by a key; None if there is none with exactly this key, see `certcore.adapters.sql.exact`.
+
+    Args:
+        connection: Inside of a transaction.
+        query: One that is kept.
+        params: All of its parameters.
+        keys: The columns of the key, and what they have to be.
+    """
+    matching_rows = rows(connection, query, params)
+    if not matching_rows or any(getattr(matching_rows[0], column) != value for column, value in keys.items()):
+        return None
+    return matching_rows[0]
+
+
+@frozen(eq=False)
+class _Text:
+    """A statement as text, with what it needs of its parameters."""
+
+    text: str
+    #: The parameters in their order, where the driver has no names for them.
+    order: Sequence[str] | None
+    #: How those are converted that the database does not take as they are.
+    converters: Mapping[str, _Converter]
+    #: The parameters with a value of the statement's own.
+    constants: Mapping[str, Any]
+
+    def bound(self, params: Mapping[str, Any]) -> Any:
+        """The parameters as the driver takes them.
+
+        Raises:
+            StatementError: One of them cannot be stored.
+        """
+        values = {**self.constants, **params}
+        try:
+            for name, convert in self.converters.items():
+                values[name] = convert(values[name])
+        except Exception as error:  # boundary: what is not plain JSON, say; SQLAlchemy raises the same
+            raise StatementError(str(error), self.text, None, error, hide_parameters=True) from error
+        return values if self.order is None else tuple(values[name] for name in self.order)
+
+
+@lru_cache(maxsize=_MOST)
+def _compiled(statement: Any, dialect: sa.Dialect, names: tuple[str, ...]) -> _Text:
+    compiled = statement.compile(dialect=dialect, column_keys=sorted(names))
+    converters = {}
+    for name, parameter in compiled.binds.items():
+        converter = parameter.type.dialect_impl(dialect).bind_processor(dialect)
+        if converter is not None:
+            converters[name] = converter
+    return _Text(
+        text=str(compiled),
+        order=compiled.positiontup,
+        converters=converters,
+        constants={name: each.value for name, each in compiled.binds.items() if name not in names},
+    )
+
+
+@lru_cache(maxsize=_MOST)
+def _row_reader(query: sa.Select[Any], dialect: sa.Dialect) -> Callable[[Sequence[Any]], Any]:
+    """A function that makes a row of what the driver returned."""
+    columns = query.selected_columns
+    row_type: Any = namedtuple("Row", columns.keys())  # type: ignore[misc]  # noqa: PYI024 - the names are the query's
+    readers = [column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns]
+    converters = [(number, convert) for number, convert in enumerate(readers) if convert is not None]
+
+    def read(row: Sequence[Any]) -> Any:
+        values = list(row)
+        for number, convert in converters:
+            values[number] = convert(values[number])
+        return row_type._make(values)
+
+    return read
