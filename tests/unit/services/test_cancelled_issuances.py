@@ -94,7 +94,7 @@ def test_there_must_be_something_to_give_up(bench):
     pending = bench.requested("new.example")
     with pytest.raises(TransitionNotAllowedError) as refused:
         bench.core.certificates.cancel_attempt(pending)
-    assert "back_to_draft" in refused.value.advice
+    assert "Back to draft" in refused.value.advice
     with pytest.raises(NotFoundError):
         bench.core.certificates.cancel_attempt("nobody")
 
