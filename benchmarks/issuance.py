@@ -3,11 +3,12 @@
 Both issue certificates of one name from Pebble (validation delays off) with the same number of orders in flight, in
 turn, in one run, so that only the ratio is to be quoted:
 
-    python benchmarks/issuance.py [--certificates 200] [--in-flight 4] [--rounds 2]
+    python benchmarks/issuance.py [--certificates 200] [--in-flight 4] [--rounds 2] [--processes 1]
     python benchmarks/issuance.py --hard --certificates 50
 
 certcore: SQLite on disk, every step committed, the CNAME checked before the order and the TXT value before the
-answer, the TXT values served by the embedded DNS server in a process of its own. The bare loop: no storage, no checks,
+answer, the TXT values served by the embedded DNS server in a process of its own. With more than one process, each runs
+a worker on the same database, with its share of the orders in flight. The bare loop: no storage, no checks,
 TXT values set in pebble-challtestsrv, polling shortened to 5 ms. It is tried with one order in flight as well, and the
 better of its two rates counts.
 """
@@ -21,8 +22,9 @@ import statistics
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +52,7 @@ def main() -> None:
     options.add_argument("--in-flight", type=int, default=4, help="orders in flight; Pebble hangs beyond 4")
     options.add_argument("--rounds", type=int, default=2, help="in how many turns")
     options.add_argument("--threads", type=int, default=2, help="threads of the worker")
+    options.add_argument("--processes", type=int, default=1, help="processes with a worker each")
     options.add_argument("--hard", action="store_true", help="certcore alone; half of all nonces refused, and delays")
     chosen = options.parse_args()
     if chosen.hard:
@@ -60,23 +63,30 @@ def main() -> None:
     per_round = chosen.certificates // chosen.rounds
     ours, theirs, theirs_alone, requests = [], [], [], []
     for number in range(chosen.rounds):
-        rate, sent = issue_with_certcore(per_round, chosen.in_flight, chosen.threads)
+        rate, sent = issue_with_certcore(per_round, chosen.in_flight, chosen.threads, chosen.processes)
         ours.append(rate)
         requests.append(sent)
         theirs.append(issue_with_acme(per_round, chosen.in_flight))
         theirs_alone.append(issue_with_acme(per_round, 1))
         print(
-            f"round {number + 1}: certcore {ours[-1]:.1f}/s ({sent:.2f} ACME requests each), "
+            f"round {number + 1}: certcore {ours[-1]:.1f}/s{_each(sent, chosen.processes)}, "
             f"acme loop {theirs[-1]:.1f}/s with {chosen.in_flight} in flight, {theirs_alone[-1]:.1f}/s with 1",
             flush=True,
         )
     baseline = max(statistics.median(theirs), statistics.median(theirs_alone))
-    print(f"certcore   {statistics.median(ours):.1f} certificates per second, {max(requests):.2f} ACME requests each")
+    print(f"certcore   {statistics.median(ours):.1f} certificates per second{_each(max(requests), chosen.processes)}")
     print(f"acme loop  {baseline:.1f} certificates per second (the better of 1 and {chosen.in_flight} in flight)")
     print(f"ratio {statistics.median(ours) / baseline:.2f}")
 
 
-def issue_with_certcore(count: int, in_flight: int, threads: int, **trouble: Any) -> tuple[float, float]:
+def _each(requests: float, processes: int) -> str:
+    """How many requests a certificate took; only the requests of this process are counted."""
+    return f" ({requests:.2f} ACME requests each)" if processes == 1 else f" with {processes} processes"
+
+
+def issue_with_certcore(
+    count: int, in_flight: int, threads: int, processes: int = 1, **trouble: Any
+) -> tuple[float, float]:
     """Certificates per second, and ACME requests per certificate without those that open the account."""
     with tempfile.TemporaryDirectory(prefix="certcore-bench-") as folder:
         url = f"sqlite:///{folder}/certcore.db"
@@ -102,10 +112,14 @@ def issue_with_certcore(count: int, in_flight: int, threads: int, **trouble: Any
                         "dns_servers": [f"127.0.0.1:{port}"],
                     },
                 )
-                return _issue(core, ids, in_flight, threads)
+                share = max(in_flight // processes, 1)
+                with other_workers(processes - 1, url, str(keyring), share, threads) as others:
+                    return _issue(core, ids, share, threads, others)
 
 
-def _issue(core: CertCore, ids: dict[str, str], in_flight: int, threads: int) -> tuple[float, float]:
+def _issue(
+    core: CertCore, ids: dict[str, str], in_flight: int, threads: int, others: Sequence[Connection]
+) -> tuple[float, float]:
     worker = core.worker(threads=threads, in_flight=in_flight, poll_interval=0.05)
     warm = ids.pop("warm.bench.test")
     core.certificates.generate_csr(warm)
@@ -113,24 +127,69 @@ def _issue(core: CertCore, ids: dict[str, str], in_flight: int, threads: int) ->
     try:
         _wait_for(core, worker, 1)
         before = _requests_sent(core)
+        _tell(others, "start")
         for one in ids.values():
             core.certificates.generate_csr(one)
         # Keys and CSRs are made by the user's click, not by the worker; the clock starts with the worker's part.
+        _tell(others, "stop")
         worker.stop()
         done = _active(core)
         before = _requests_sent(core) if done > 1 else before
         begun, used = time.perf_counter(), time.process_time()
+        _tell(others, "start")
         worker.start()
         _wait_for(core, worker, len(ids) + 1)
         seconds, used = time.perf_counter() - begun, time.process_time() - used
     finally:
         worker.stop()
+    _tell(others, "stop")
     issued = len(ids) + 1 - done
-    print(f"  certcore: {1000 * used / issued:.1f} ms of CPU per certificate in the worker's process", flush=True)
+    if not others:
+        print(f"  certcore: {1000 * used / issued:.1f} ms of CPU per certificate in the worker's process", flush=True)
     left = core._engine.contexts.documents(core._engine.plugins.module("puq_acme")).list("txt/")
     if left:
         raise SystemExit(f"{len(left)} TXT values were left behind")
     return issued / seconds, (_requests_sent(core) - before) / issued
+
+
+@contextmanager
+def other_workers(number: int, url: str, keyring: str, in_flight: int, threads: int) -> Iterator[Sequence[Connection]]:
+    """Processes with a worker each, which is started and stopped when they are told so."""
+    context = multiprocessing.get_context("spawn")
+    pipes = [context.Pipe() for _ in range(number)]
+    processes = [
+        context.Process(target=_worker_process, args=(url, keyring, in_flight, threads, there), daemon=True)
+        for _, there in pipes
+    ]
+    for process in processes:
+        process.start()
+    try:
+        yield [here for here, _ in pipes]
+        _tell([here for here, _ in pipes], "end")
+    finally:
+        for process in processes:
+            process.join(10)
+            if process.is_alive():
+                process.kill()
+
+
+def _worker_process(url: str, keyring: str, in_flight: int, threads: int, told: Connection) -> None:
+    with CertCore.open(url, keyring=keyring) as core:
+        worker = core.worker(threads=threads, in_flight=in_flight, poll_interval=0.05)
+        while (word := told.recv()) != "end":
+            worker.start() if word == "start" else worker.stop()
+            told.send(word)
+        told.send("end")
+
+
+def _tell(workers: Sequence[Connection], word: str) -> None:
+    """Tell processes what to do, and wait until they have done it."""
+    for worker in workers:
+        worker.send(word)
+    for worker in workers:
+        if not worker.poll(_STARTED_WITHIN):
+            raise SystemExit(f"a process with a worker did not {word}")
+        worker.recv()
 
 
 def _active(core: CertCore) -> int:
