@@ -48,18 +48,6 @@ def _draft(panel, ca, number):
     return certificate_id
 
 
-def _reconnect(panel):
-    """Have connections that work: a use of the store that fails gives the broken ones up."""
-    deadline = time.monotonic() + 120
-    while True:
-        try:
-            panel.core.authorities.list()
-        except StorageError:
-            assert time.monotonic() < deadline
-        else:
-            return
-
-
 def _finish(panel, certificate_id):
     """What a restarted process does with it."""
     if panel.core.certificates.get(certificate_id).status is Status.DRAFT:
@@ -198,7 +186,7 @@ def test_cut_off_at_every_commit(crashed, ca, when):
     cutter = Cutter(crashed)
     ids, failures = [], 0
     for point in range(1, MOST):
-        _reconnect(crashed)  # the last point may have been the end of the way before
+        crashed.restart()  # with connections that work: the last point may have been the end of the way before
         certificate_id = _draft(crashed, ca, point)
         ids.append(certificate_id)
         with cutter.at(point, when):
