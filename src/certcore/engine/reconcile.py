@@ -50,8 +50,9 @@ from certcore.model.order_limit import OrderLimit
 from certcore.model.plugin_calls import call_plugin, is_interrupt
 from certcore.model.renewal import Retry
 from certcore.net.telemetry import STEP, measured
-from certcore.ports.ca_module import Failed, Issued, StepResult, Waiting, can_ask_renewal_info, can_clean_up
+from certcore.ports.ca_module import Failed, Issued, StepResult, Waiting
 from certcore.ports.environment import Environment
+from certcore.ports.module_powers import can_ask_renewal_info, can_clean_up
 from certcore.ports.plugins import Plugins
 from certcore.ports.sealing import Vault
 from certcore.ports.storage import LockWait, Storage

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeGuard, get_args, get_origin, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, get_args, get_origin, runtime_checkable
 
 from attrs import field, frozen
 
@@ -50,8 +50,6 @@ __all__ = [
     "Waiting",
     "WaitingFor",
     "Work",
-    "can_ask_renewal_info",
-    "can_clean_up",
 ]
 
 
@@ -405,16 +403,6 @@ class SupportsPreflight(Protocol):
             What is in the way, and whose turn it is; the fields ``target`` are ignored.
         """
         ...
-
-
-def can_clean_up(module: CAModule[Any, Any]) -> TypeGuard[SupportsCleanUp]:
-    """Whether a module is a `SupportsCleanUp`. Each step asks, and isinstance takes long with a protocol."""
-    return getattr(module, "clean_up", None) is not None
-
-
-def can_ask_renewal_info(module: CAModule[Any, Any]) -> TypeGuard[SupportsRenewalInfo]:
-    """Whether a module is a `SupportsRenewalInfo`, as `can_clean_up`."""
-    return getattr(module, "renewal_info", None) is not None
 
 
 @runtime_checkable
