@@ -15,7 +15,7 @@ help:
 	@echo 'make panel  a Django panel with the SSL section to look at; make panel-stop ends it'
 	@echo 'make test   every check that CI makes'
 	@echo 'make check  the fast checks: lint, types, imports, unit, contract and architecture tests'
-	@echo 'make soak   the tests that take minutes: stress and long simulations'
+	@echo 'make soak   the tests that take minutes: stress, long simulations, and property tests with many examples'
 	@echo 'make test-lowest  the unit tests, the test kit and the documentation with the oldest packages that pyproject.toml allows'
 	@echo 'make coverage  the tests, with the lines that none of them runs'
 	@echo 'make setup  only prepare .venv and the servers that tests use'
@@ -44,6 +44,7 @@ check: setup
 
 soak: setup
 	$(BIN)/pytest -m soak --timeout 3600
+	$(BIN)/pytest -n 2 --dist loadgroup --hypothesis-profile=deep -m 'hypothesis and not soak' --timeout 3600
 
 test-lowest: setup
 	@scripts/test_lowest.sh

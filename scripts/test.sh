@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The whole gate: what it needs, lint, types, and all tests in two processes. `make test` calls this.
+# The whole gate: what it needs, lint, types, and all tests in three processes. `make test` calls this.
 #
 #   scripts/test.sh [OPTION...]    with options for pytest
 #
@@ -14,12 +14,14 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 unset PYTHONDONTWRITEBYTECODE
 
 bin=.venv/bin
+# One more than CI has processors: tests with servers and browsers wait for a fifth of their time.
+processes=3
 tests_failed=1
 most=5
 
 run_tests() {
     local status failed
-    "$bin/pytest" -n 2 --dist loadgroup --durations=10 -o cache_dir="$work/cache" "$@"
+    "$bin/pytest" -n "$processes" --dist loadgroup --durations=10 -o cache_dir="$work/cache" "$@"
     status=$?
     [ "$status" -eq "$tests_failed" ] || return "$status"
 

@@ -12,14 +12,19 @@ from hypothesis import settings
 pytest.register_assert_rewrite("support")
 
 from support.databases import database_server  # noqa: E402 - only now
+from support.examples import DEEP, FAST, FULL  # noqa: E402
 
 pytest_plugins = ["support.databases", "support.time_limit"]
 
 # A loaded machine is slow, not wrong; and CI must find today what it found yesterday.
-settings.register_profile("full", deadline=None, derandomize="CI" in os.environ, max_examples=100)
-# Loaded by `make check`, with pytest's --hypothesis-profile=fast.
-settings.register_profile("fast", settings.get_profile("full"), max_examples=25)
+settings.register_profile("full", deadline=None, derandomize="CI" in os.environ, max_examples=FULL)
+# Loaded by `make check` and `make soak`, with pytest's --hypothesis-profile.
+settings.register_profile("fast", settings.get_profile("full"), max_examples=FAST)
+settings.register_profile("deep", settings.get_profile("full"), max_examples=DEEP, derandomize=False)
 settings.load_profile("full")
+
+#: Where tests are short, but for those that are marked as slow.
+_SHORT = ("tests/unit/", "tests/contracts/")
 
 
 def pytest_configure(config):
@@ -34,7 +39,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     Those of a database server share the server; those of a module that starts Pebble, or that have a fixture for their
     whole module, share their fixtures; those of the architecture share the parsed source. Each Pebble serves one test
-    or one module, which bounds the orders that it has in flight: it hangs when there are more than four.
+    or one module, which bounds the orders that it has in flight: it hangs when there are more than four. The short
+    tests, thousands of them, go to the workers by modules: pytest-xdist takes milliseconds to hand out a test or group.
     """
     has_workers = config.pluginmanager.hasplugin("xdist")
     for item in items:
@@ -52,6 +58,8 @@ def _group(item):
         return "architecture"
     if server := database_server(item):
         return server
+    if module.startswith(_SHORT) and not item.get_closest_marker("slow"):
+        return module
     fixtures = item._fixtureinfo.name2fixturedefs.values()  # noqa: SLF001 - pytest tells it nowhere else
     return module if any(one.scope == "module" for each in fixtures for one in each) else None
 

@@ -132,7 +132,7 @@ def test_a_certificate_from_draft_to_deletion(store):
                       "--authority", "dead", "--key-type", "EC_P384")  # fmt: skip
     assert made["names"] == ["story.demo.test", "*.story.demo.test", "www.story.demo.test"]
     assert (made["status"], made["key_type"], made["authority"]) == ("draft", "ec-p384", "dead")
-    assert "check_now" in store.inside("cert", "check", "story.demo.test", expect=1).stderr
+    assert "Check now" in store.inside("cert", "check", "story.demo.test", expect=1).stderr
 
     listed = store.json("cert", "list", "--status", "draft", "--authority", "dead")
     assert [certificate["domain"] for certificate in listed["certificates"]] == ["story.demo.test"]

@@ -40,7 +40,7 @@ _LONGEST = 60.0
 _SIDE_BY_SIDE = 16
 #: So many repaired domains wait for their next look at once, at most: Pebble takes four orders, and what is measured is
 #: not how long the others queue for it.
-_WAITING = 20
+_WAITING = 12
 
 
 @define
