@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 import sqlalchemy as sa
 from sqlalchemy import bindparam
-from sqlalchemy.exc import IntegrityError, StatementError
+from sqlalchemy.exc import IntegrityError, MultipleResultsFound, StatementError
 
 from certcore.adapters.sql.statements import change, one_row, rows
 from certcore.adapters.sql.types import JsonText, UtcDateTime
@@ -57,6 +57,12 @@ def test_a_row_with_another_key_does_not_count(connection: sa.Connection) -> Non
     """A collation may find a row that has not exactly the requested key."""
     assert one_row(connection, ONE, {"row_id": "a"}, id="A") is None
     assert one_row(connection, ONE, {"row_id": "z"}, id="z") is None
+
+
+def test_several_rows_for_a_key_are_refused(connection: sa.Connection) -> None:
+    """No row is chosen among several."""
+    with pytest.raises(MultipleResultsFound):
+        one_row(connection, ALL, {"row_size": 0})
 
 
 def test_changed_rows_are_counted(connection: sa.Connection) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -9,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from certcore.errors import AlreadyExistsError, CertCoreError, NotFoundError
 
-__all__ = ["only", "refused_row"]
+__all__ = ["has_keys", "only", "refused_row"]
 
 #: What SQLite, PostgreSQL (SQLSTATE) and MariaDB call a key that another row has.
 _TAKEN: Final = frozenset({"SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT_UNIQUE", "23505", 1062})
@@ -23,9 +24,12 @@ def only(result: sa.CursorResult[Any], **keys: str) -> sa.Row[Any] | None:
         keys: The columns of the key, and what they have to be.
     """
     row = result.one_or_none()
-    if row is None or any(getattr(row, column) != value for column, value in keys.items()):
-        return None
-    return row
+    return row if has_keys(row, keys) else None
+
+
+def has_keys(row: Any, keys: Mapping[str, str]) -> bool:
+    """Whether there is a row, with exactly these values in the columns of its key."""
+    return row is not None and all(getattr(row, column) == value for column, value in keys.items())
 
 
 def refused_row(error: IntegrityError, kind: str, row_id: str, *, parent: tuple[str, str | None]) -> CertCoreError:

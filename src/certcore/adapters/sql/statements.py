@@ -17,7 +17,9 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 from attrs import frozen
-from sqlalchemy.exc import StatementError
+from sqlalchemy.exc import MultipleResultsFound, StatementError
+
+from certcore.adapters.sql.exact import has_keys
 
 __all__ = ["change", "one_row", "rows"]
 
@@ -62,11 +64,15 @@ def one_row(connection: sa.Connection, query: sa.Select[Any], params: Mapping[st
         query: One that is kept.
         params: All of its parameters.
         keys: The columns of the key, and what they have to be.
+
+    Raises:
+        MultipleResultsFound: The query has more than one row.
     """
     matching_rows = rows(connection, query, params)
-    if not matching_rows or any(getattr(matching_rows[0], column) != value for column, value in keys.items()):
-        return None
-    return matching_rows[0]
+    if len(matching_rows) > 1:
+        raise MultipleResultsFound("Multiple rows were found when one or none was required")
+    row = matching_rows[0] if matching_rows else None
+    return row if has_keys(row, keys) else None
 
 
 @frozen(eq=False)
