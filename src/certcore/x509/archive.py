@@ -1,4 +1,4 @@
-"""ZIP archives of exported files, and the README that tells people which file is for what."""
+"""ZIP archives of exported files, and the README in them that explains what each file is for."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from certcore.model.leaf import Leaf
 
 __all__ = ["readme", "zip_archive"]
 
-#: What the format can tell; moments outside are told as the nearest one inside.
+#: The first and the last moment that a ZIP entry can have. A moment outside becomes the nearer of the two.
 _FIRST: Final = datetime(1980, 1, 1, tzinfo=UTC)
 _LAST: Final = datetime(2107, 12, 31, 23, 59, 58, tzinfo=UTC)
-#: The operating system that an entry comes from, without which its permissions mean nothing.
+#: The value of "made by" for Unix: unpackers apply Unix permissions only to entries that have it.
 _UNIX: Final = 3
-#: MS-DOS's mark of a folder, for programs that know no other.
+#: The MS-DOS attribute of a folder, for programs that do not read Unix attributes.
 _DOS_FOLDER: Final = 0x10
 _WIDTH: Final = 78
 
@@ -50,14 +50,14 @@ _UNLOCKING: Final = (
 
 
 def readme(leaf: Leaf, names: Sequence[str], *, title: str, at: datetime, encrypted: bool) -> str:
-    """The text that lies beside the files.
+    """The text of the README of an export.
 
     Args:
-        leaf: The certificate.
-        names: The files.
+        leaf: The exported leaf.
+        names: The names of the exported files, each a key of `_EXPLAINED`.
         title: The first line.
-        at: When they were exported.
-        encrypted: Whether the private key, if it is there, has a password.
+        at: When the files were exported, with its time zone.
+        encrypted: Whether the private key is encrypted. Ignored when `names` contains no private key.
     """
     facts = (
         ("Names:", ", ".join(leaf.names)),
@@ -81,14 +81,15 @@ def readme(leaf: Leaf, names: Sequence[str], *, title: str, at: datetime, encryp
 
 
 def zip_archive(folder: str, files: Iterable[ExportedFile], at: datetime) -> bytes:
-    """A ZIP archive of one folder, with the permissions of a Unix system: the same bytes for the same files and time.
+    """Pack files into a ZIP archive with one folder and Unix permissions.
 
-    Nothing is compressed: files of this size gain little, and one zlib compresses differently from the next.
+    The same files and time give the same bytes. Nothing is compressed: small files gain little, and the compressed
+    bytes would depend on the version of zlib.
 
     Args:
-        folder: What it unpacks to; the folder is for its owner alone.
-        files: What is in it.
-        at: The time that is noted for each.
+        folder: The name of the folder; its mode is 0700.
+        files: The files to pack.
+        at: The modification time of every entry, with its time zone.
     """
     stamp = min(max(at.astimezone(UTC), _FIRST), _LAST).timetuple()[:6]
     memory = io.BytesIO()
@@ -107,7 +108,7 @@ def zip_archive(folder: str, files: Iterable[ExportedFile], at: datetime) -> byt
 
 
 def _wrapped(text: str, indent: int, label: str = "") -> str:
-    """Text in lines; a long name stays whole, so that it can be copied."""
+    """Text wrapped into lines. Long words are not broken, so that names can be copied."""
     return textwrap.fill(
         text,
         _WIDTH,

@@ -1,4 +1,4 @@
-"""Chains: the leaf found, the order repaired, every signature checked; and is it the leaf that was asked for?"""
+"""Certificate chains (RFC 5280 section 6.1): find the leaf, order its intermediates, verify every signature."""
 
 from __future__ import annotations
 
@@ -35,33 +35,36 @@ __all__ = [
     "verify_chain",
 ]
 
-#: The longest text that is looked at.
+#: The longest text that is read, in bytes.
 MAX_BYTES: Final = 256 * 1024
-#: More than any chain has, with all its roots and cross-signed twins.
+#: The largest number of certificates that is read: more than any chain has, roots and cross-signed variants included.
 MAX_CERTIFICATES: Final = 20
 _BEGIN: Final = "-----BEGIN CERTIFICATE-----"
 _END: Final = "-----END CERTIFICATE-----"
-#: In bits (RFC 5280 section 4.1.2.2). Python refuses to write numbers of many thousand digits.
+#: In bits (RFC 5280 section 4.1.2.2). Python refuses to convert numbers of thousands of digits to text.
 _LONGEST_SERIAL: Final = 160
-#: CAs date certificates back; our clock may run behind the CA's by this much.
+#: How far this machine's clock may be behind the CA's when a certificate's start is checked.
 _CLOCK_SKEW: Final = timedelta(hours=1)
 
 
 @frozen(kw_only=True)
 class Chain:
-    """A leaf with its intermediates in order; a root at the end is left out, as servers do not send it."""
+    """A leaf with its intermediates in order. A root is left out, because servers do not send it."""
 
+    #: The leaf in PEM.
     leaf_pem: str
-    #: The intermediates, each signed by the next; empty when the leaf was signed by a root.
+    #: The intermediates in PEM, each signed by the next; empty when a root signed the leaf or no issuer was given.
     chain_pem: str
+    #: The details of the leaf.
     leaf: Leaf
 
 
 def parse_certificates(text: str | bytes) -> list[x509.Certificate]:
-    """All certificates of a text, in its order; whatever stands between them is passed over.
+    """Read all certificates of a PEM text, in the order of the text. Text between the blocks is ignored.
 
     Raises:
-        UnreadablePemError: There is no certificate, there are too many, or one cannot be read.
+        UnreadablePemError: The text is longer than `MAX_BYTES`, has no certificate or more than `MAX_CERTIFICATES`, or
+            a certificate cannot be read.
     """
     plain = text.decode("ascii", "replace") if isinstance(text, bytes) else text
     if len(plain) > MAX_BYTES:
@@ -93,38 +96,42 @@ def parse_certificates(text: str | bytes) -> list[x509.Certificate]:
 
 
 def parse_chain(text: str | bytes, *, now: datetime | None = None) -> Chain:
-    """Read a leaf with its chain as a CA returns them; the certificates may come in any order and repeatedly.
+    """Read a leaf with its chain as a CA returns them. The certificates may come in any order and more than once.
 
-    Certificates that are not needed to present the leaf are left out: roots, expired links with the links above them,
-    and certificates that did not sign any link of the chain. The chain may be empty if the CA has omitted the issuer.
+    Certificates that are not needed to present the leaf are left out: roots, expired intermediates with everything
+    above them, and certificates that signed nothing in the chain. The chain is empty if the CA has omitted the issuer.
 
     Args:
-        text: PEM. If it contains several leaves, the first certificate is taken (RFC 8555 section 9.1).
+        text: PEM. If several certificates are leaves, the first certificate must be the leaf that is wanted (RFC 8555
+            section 9.1).
         now: The present moment, with its time zone; None for the moment at which the leaf's validity begins.
 
     Raises:
         UnreadablePemError: A certificate cannot be read.
-        X509Error: There is no leaf, or the certificate that has the name of its issuer did not sign it.
+        X509Error: There is no leaf; there are several and the first certificate is not one of them; the leaf's
+            signature uses MD5 or SHA-1; or a certificate with the name of the leaf's issuer did not sign the leaf.
     """
     certificates = list(dict.fromkeys(parse_certificates(text)))
     try:
         return _in_order(certificates, now)
-    except UNREADABLE:  # names and extensions are parsed when they are looked at
+    except UNREADABLE:  # cryptography parses names and extensions on first access
         raise unreadable_contents() from None
 
 
 def check_leaf(chain: Chain, *, names: Sequence[Identifier], csr_pem: str, now: datetime) -> None:
-    """Refuse a leaf that does not serve the request. Names that it has beyond those of the request do no harm.
+    """Refuse a leaf that does not match the request it was issued for. Additional names are accepted.
+
+    Use `certcore.x509.leaf_checks.judge_leaf` to get every fault instead of the first one.
 
     Args:
-        chain: What the CA returned.
+        chain: The chain that the CA returned.
         names: The names of the request.
-        csr_pem: The request.
-        now: The present moment.
+        csr_pem: The CSR in PEM.
+        now: The present moment, with its time zone.
 
     Raises:
-        LeafRejectedError: The key, the names or the validity are wrong; the message says which. `judge_leaf` tells
-            more.
+        LeafRejectedError: The key, the names or the validity dates are wrong; the message says which.
+        UnreadablePemError: The CSR cannot be read.
     """
     judgement = judge_leaf(chain.leaf, names=names, csr_pem=csr_pem, now=now)
     if not judgement.serves:
@@ -132,13 +139,19 @@ def check_leaf(chain: Chain, *, names: Sequence[Identifier], csr_pem: str, now: 
 
 
 def verify_chain(chain: Chain, roots_pem: str | bytes, now: datetime) -> x509.Certificate:
-    """Follow a chain up to one of the given roots; every link's signature, dates and CA flag are checked.
+    """Verify a chain up to one of the given roots: the signature, validity dates and CA flag of every certificate.
+
+    Args:
+        chain: The chain, in order.
+        roots_pem: The trusted roots in PEM.
+        now: The present moment, with its time zone.
 
     Returns:
-        The root that it leads to.
+        The root that the chain leads to.
 
     Raises:
-        X509Error: It leads to none of them, or a link is not valid now.
+        UnreadablePemError: A certificate cannot be read.
+        X509Error: The chain leads to none of the roots, is broken, or has a certificate that is not valid now.
     """
     roots = parse_certificates(roots_pem)
     links = parse_certificates(chain.leaf_pem + chain.chain_pem)
@@ -157,12 +170,15 @@ def verify_chain(chain: Chain, roots_pem: str | bytes, now: datetime) -> x509.Ce
 
 
 def presentable_chain(leaf_pem: str, chain_pem: str, now: datetime) -> str:
-    """Of a stored chain what a server presents now: the intermediates up to the first that has expired meanwhile.
+    """The part of a stored chain that a server presents now: the intermediates before the first expired one.
 
     Args:
-        leaf_pem: The leaf. One that has ended keeps the intermediates that it had at its end.
-        chain_pem: The intermediates, as `Chain.chain_pem` has them.
+        leaf_pem: The leaf in PEM. An expired leaf keeps the intermediates that were valid when it expired.
+        chain_pem: The intermediates in PEM, as in `Chain.chain_pem`.
         now: The present moment, with its time zone.
+
+    Returns:
+        The intermediates in PEM.
 
     Raises:
         UnreadablePemError: A certificate cannot be read.
@@ -174,9 +190,10 @@ def presentable_chain(leaf_pem: str, chain_pem: str, now: datetime) -> str:
 
 
 def has_whole_signature(certificate: x509.Certificate) -> bool:
-    """Whether the signature, a BIT STRING of whole bytes, says that it has no unused bits.
+    """Whether the signature's BIT STRING declares zero unused bits.
 
-    Nothing signs that count, and the library passes over it: the same certificate would have several fingerprints.
+    The signature does not cover that count, and ``cryptography`` ignores it. Without this check, one certificate could
+    be written with several fingerprints.
     """
     return certificate.public_bytes(serialization.Encoding.DER).endswith(b"\0" + certificate.signature)
 
@@ -188,13 +205,13 @@ def certificate_pem(certificate: x509.Certificate) -> str:
 
 @lru_cache(maxsize=32)
 def _load(block: str) -> tuple[x509.Certificate, bool]:
-    """A certificate, and whether its signature is whole. A step looks at one chain several times."""
+    """A certificate, and whether its signature is whole. Cached: one step reads the same chain several times."""
     certificate = x509.load_pem_x509_certificate(block.encode())
     return certificate, has_whole_signature(certificate)
 
 
 def _blocks(text: str) -> Iterator[str]:
-    """Each BEGIN line with what follows it up to the next END line. No character is passed over more than once."""
+    """Each BEGIN line with the text up to the next END line, in linear time."""
     begin = text.find(_BEGIN)
     while begin >= 0:
         end = text.find(_END, begin)
@@ -213,7 +230,7 @@ def _in_order(certificates: Sequence[x509.Certificate], now: datetime | None) ->
         text = "The leaf is signed over {digest}, which can be forged; no browser accepts it."
         raise X509Error(Message("chain.weak_signature", text, {"digest": digest}))
     others = [certificate for certificate in certificates if certificate is not leaf]
-    # The BasicConstraints of a root are not looked at: clients trust it for other reasons (RFC 5280 section 6.1).
+    # The BasicConstraints of a root are ignored: clients trust it by configuration (RFC 5280 section 6.1.1 (d)).
     path = follow_issuers(leaf, (other for other in others if is_ca(other) or other.issuer == other.subject), now=now)
     _refuse_false_issuer(leaf, path, others)
     return Chain(
@@ -238,9 +255,9 @@ def _find_leaf(certificates: Sequence[x509.Certificate]) -> x509.Certificate:
 
 
 def _refuse_false_issuer(leaf: x509.Certificate, path: Path, others: Sequence[x509.Certificate]) -> None:
-    """Refuse a leaf that does not verify with the certificate that has the name of its issuer: one of them is damaged.
+    """Refuse a leaf whose signature does not verify with the given certificate that has the name of its issuer.
 
-    A certificate that has nothing to do with the leaf is another matter: it is left out.
+    One of the two is damaged then. Certificates with other names are only left out of the chain.
     """
     if len(path.links) > 1:
         return

@@ -1,4 +1,4 @@
-"""The way from a leaf up through its issuers, among the certificates that are at hand (RFC 5280 section 6.1)."""
+"""Build the certification path from a leaf up through its issuers (RFC 5280 section 6.1)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ __all__ = [
     "unreadable_contents",
 ]
 
-#: What the package `cryptography` raises for what it cannot read.
+#: The exceptions that the package ``cryptography`` raises for certificates and keys that it cannot read.
 UNREADABLE: Final = (
     ValueError,
     TypeError,
@@ -39,34 +39,34 @@ UNREADABLE: Final = (
     x509.InvalidVersion,
     x509.UnsupportedGeneralNameType,
 )
-#: What to do about too many certificates.
+#: The advice for input with too many certificates.
 ONLY_THE_CHAIN: Final = Message(
     "chain.only_the_chain", "Give the leaf and the certificates that lead from it to the root, and no others."
 )
-#: How many signatures are verified for one path. A chain with all its cross-signed twins needs some ten; twenty
-#: certificates of one name would need 380.
+#: The largest number of signatures that is verified for one path. A chain with all its cross-signed variants needs
+#: about ten; twenty certificates of one name would need 380.
 _MOST_SIGNATURES: Final = 100
-#: Longer RSA keys sign no certificates of public CAs, and take long to verify with.
+#: In bits. No public CA signs with longer RSA keys, and verifying with them takes long.
 _LONGEST_RSA: Final = 8192
 _A_SECOND: Final = timedelta(seconds=1)
-# Where a link leads, the best first: to a root that was given, to an issuer that was not given, to links out of their
-# dates only, or it is out of its own dates.
+# Where the path above a certificate leads, the best first: to a given root; to an issuer that was not given; only to
+# certificates that are not valid now; or the certificate itself is not valid now.
 _TO_ROOT, _TO_UNKNOWN, _TO_EXPIRED, _EXPIRED = range(4)
 
 
 @frozen(kw_only=True)
 class Path:
-    """The way from a leaf up through those who signed it, among the certificates that were given."""
+    """The path from a leaf up through its issuers, and which of the given certificates are not on it."""
 
     #: The leaf, then each issuer, up to a self-signed one or to the last that was given.
     links: tuple[x509.Certificate, ...]
-    #: What a server sends behind the leaf: the links up to a root, and up to the first that has expired.
+    #: The intermediates that a server sends: the links between the leaf and the root, before the first expired one.
     chain: tuple[x509.Certificate, ...]
     #: The links that are not in `chain` because they, or one below them, have expired.
     expired: tuple[x509.Certificate, ...]
-    #: Other certificates that the leaf leads to: a cross-signed intermediate has several, and a server sends one.
+    #: Certificates on alternative paths: a cross-signed intermediate has several issuers, and a server sends one path.
     others: tuple[x509.Certificate, ...]
-    #: Those that it does not lead to.
+    #: Certificates that are on no path from the leaf.
     unrelated: tuple[x509.Certificate, ...]
 
 
@@ -77,23 +77,23 @@ def follow_issuers(
     now: datetime | None = None,
     old_digests: bool = False,
 ) -> Path:
-    """Look for the way up from a leaf; the order in which the certificates were given does not matter.
+    """Find the best path from a leaf to its root. The order of the given certificates does not matter.
 
-    Where several certificates have signed one, a way without expired links is followed before one with them, and one
-    to a root that was given before one that ends at an issuer that was not given. Among equals, a cross-signed
-    intermediate is followed before a root of the same name and key, and the one that ends last before its twins, so
-    that as much as possible of what was given is used.
+    If several certificates signed the same one, the preferred path is, in this order: a path without expired
+    certificates; a path to a root that was given, rather than to an issuer that was not; a cross-signed intermediate
+    rather than a root with the same name and key; the certificate that expires last. So as many as possible of the
+    given certificates are used.
 
-    A leaf that has expired is followed as it was at its end: its chain is the one that served it.
+    The path of an expired leaf is built for the moment at which the leaf expired.
 
     Args:
-        leaf: Where to begin.
-        others: Where to look.
+        leaf: The leaf.
+        others: The possible issuers.
         now: The present moment, with its time zone; None for the moment at which the leaf's validity begins.
-        old_digests: Follow signatures over SHA-1 and MD5 as well. Whoever asks for it has to judge them.
+        old_digests: Follow signatures over SHA-1 and MD5, too. The caller must check for them.
 
     Raises:
-        X509Error: So many certificates have the same name that following them all would take long.
+        X509Error: So many certificates have the same name that verifying all signatures would take long.
         UnreadablePemError: A certificate has contents that cannot be read.
     """
     sorted_others = sorted(others, key=_preference)
@@ -106,7 +106,7 @@ def follow_issuers(
         if not candidates:
             break
         ranks = _ranks(issuers, used, moment)
-        links.append(min(candidates, key=ranks.__getitem__))  # the first of the best: they are sorted by preference
+        links.append(min(candidates, key=ranks.__getitem__))  # sorted by preference, so the first of the best rank
     sent = [link for link in links[1:] if not is_self_signed(link)]
     chain = unexpired(leaf, sent, now)
     return Path(
@@ -123,9 +123,9 @@ def follow_issuers(
 def unexpired(
     leaf: x509.Certificate, issuers: Sequence[x509.Certificate], now: datetime | None
 ) -> tuple[x509.Certificate, ...]:
-    """The issuers of a leaf, in order, up to the first that has expired: clients refuse what stands above it, too.
+    """The issuers of a leaf, in order, before the first expired one: clients could not verify what follows it.
 
-    A leaf that has expired itself keeps the issuers that it had at its end.
+    An expired leaf keeps the issuers that were valid when it expired.
     """
     moment = _moment(leaf, now)
     ended = (number for number, issuer in enumerate(issuers) if issuer.not_valid_after_utc <= moment)
@@ -134,7 +134,7 @@ def unexpired(
 
 @lru_cache(maxsize=128)
 def is_ca(certificate: x509.Certificate) -> bool:
-    """Whether it may sign certificates (RFC 5280 section 4.2.1.9).
+    """Whether a certificate's basic constraints say that it is a CA (RFC 5280 section 4.2.1.9).
 
     Raises:
         UnreadablePemError: Its extensions cannot be read.
@@ -148,23 +148,23 @@ def is_ca(certificate: x509.Certificate) -> bool:
 
 
 def unreadable_contents() -> UnreadablePemError:
-    """The error for a certificate that is read, but has names or extensions that cannot be."""
+    """The error for a certificate whose names or extensions cannot be parsed."""
     return UnreadablePemError(Message("x509.unreadable_contents", "A certificate has contents that cannot be read."))
 
 
 def is_self_signed(certificate: x509.Certificate) -> bool:
-    """Whether it was signed with its own key; with whatever digest, as nobody relies on a root's signature."""
+    """Whether a certificate was signed with its own key. SHA-1 and MD5 are accepted: no client verifies a root."""
     return certificate.issuer == certificate.subject and signed_by(certificate, certificate, old_digests=True)
 
 
 @lru_cache(maxsize=128)
 def signed_by(issued: x509.Certificate, issuer: x509.Certificate, *, old_digests: bool = False) -> bool:
-    """Whether one certificate names the other as its issuer and was signed with its key.
+    """Whether a certificate names another one as its issuer and was signed with that one's key.
 
     Args:
-        issued: The one that was signed.
-        issuer: The one whose key it should have been.
-        old_digests: Take signatures over SHA-1 and MD5 as well.
+        issued: The signed certificate.
+        issuer: The supposed issuer.
+        old_digests: Accept signatures over SHA-1 and MD5, too.
     """
     try:
         if issued.issuer != issuer.subject or _is_too_long(issuer):
@@ -176,14 +176,14 @@ def signed_by(issued: x509.Certificate, issuer: x509.Certificate, *, old_digests
 
 
 def _moment(leaf: x509.Certificate, now: datetime | None) -> datetime:
-    """When the chain has to serve: now, or at the end of a leaf that has ended."""
+    """The moment at which the chain must be valid: now, or the end of an expired leaf."""
     return min(now or leaf.not_valid_before_utc, leaf.not_valid_after_utc - _A_SECOND)
 
 
 def _issuers(
     leaf: x509.Certificate, candidates: Sequence[x509.Certificate], *, old_digests: bool
 ) -> dict[x509.Certificate, list[x509.Certificate]]:
-    """For the leaf, and each certificate that it leads to: the others that signed it, each signature verified once."""
+    """The issuers of the leaf and of each certificate above it. Each signature is verified once."""
     by_subject: dict[x509.Name, list[x509.Certificate]] = {}
     for certificate in candidates:
         by_subject.setdefault(certificate.subject, []).append(certificate)
@@ -207,7 +207,7 @@ def _issuers(
 def _ranks(
     issuers: Mapping[x509.Certificate, Sequence[x509.Certificate]], used: set[x509.Certificate], moment: datetime
 ) -> dict[x509.Certificate, int]:
-    """How well each certificate continues a path that has used some of them already."""
+    """The rank of each certificate as the next link of a path that already contains the used ones."""
     valid = {
         certificate
         for certificate in issuers
@@ -216,7 +216,7 @@ def _ranks(
     ranks = {certificate: _TO_EXPIRED if certificate in valid else _EXPIRED for certificate in issuers}
     roots = {certificate for certificate in valid if is_self_signed(certificate)}
     _spread(ranks, issuers, _TO_UNKNOWN, {certificate for certificate in valid if not issuers[certificate]})
-    # Clients that know a root accept what was signed with its key, whichever of its certificates is sent.
+    # A client that trusts a root accepts everything signed with its key, whichever certificate of that key is sent.
     keys = {(root.subject, _key(root)) for root in roots}
     crossed = {
         certificate
@@ -233,7 +233,7 @@ def _spread(
     rank: int,
     ends: set[x509.Certificate],
 ) -> None:
-    """Give a rank to these certificates, and to all valid ones of a lower rank that lead to them."""
+    """Give a rank to the certificates in ``ends``, and to all valid ones with a worse rank that lead to them."""
     reached = ends
     while reached:
         ranks.update(dict.fromkeys(reached, rank))
@@ -259,7 +259,7 @@ def _is_too_long(issuer: x509.Certificate) -> bool:
 
 
 def _signed_with_old_digest(issued: x509.Certificate, issuer: x509.Certificate) -> bool:
-    """The package refuses to verify what is signed over SHA-1 or MD5 (RFC 9155, RFC 6151), so this is done by hand."""
+    """Verify a signature over SHA-1 or MD5, which ``cryptography`` refuses for certificates (RFC 9155, RFC 6151)."""
     if issued.issuer != issuer.subject:
         return False
     try:

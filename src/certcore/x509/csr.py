@@ -20,13 +20,13 @@ __all__ = ["alternative_names", "build_csr", "csr_der", "csr_names", "csr_spki_s
 
 
 def build_csr(key: PrivateKey, names: Sequence[Identifier], subject: Subject) -> bytes:
-    """A request for these names, signed with the key.
+    """Build a certificate signing request for the names, signed with the key.
 
-    The common name is the first DNS name when it fits into 64 octets, else it is left out; the subject alternative
-    names hold all of them (RFC 5280 section 4.2.1.6).
+    The subject alternative names contain all names (RFC 5280 section 4.2.1.6). The common name is the first DNS name
+    if it fits into 64 octets; otherwise there is none.
 
     Returns:
-        PEM.
+        The request in PEM.
     """
     attributes = [
         (NameOID.COUNTRY_NAME, subject.country),
@@ -49,7 +49,7 @@ def build_csr(key: PrivateKey, names: Sequence[Identifier], subject: Subject) ->
 
 
 def csr_der(pem: str) -> bytes:
-    """The request as DER, the form in which ACME takes it (RFC 8555 section 7.4).
+    """The request in DER, as ACME expects it (RFC 8555 section 7.4).
 
     Raises:
         UnreadablePemError: It is not a certificate signing request.
@@ -58,7 +58,7 @@ def csr_der(pem: str) -> bytes:
 
 
 def csr_names(pem: str) -> tuple[str, ...]:
-    """The subject alternative names of a request, in its order.
+    """The subject alternative names of a request, in the order of the request.
 
     Raises:
         UnreadablePemError: It is not a certificate signing request.
@@ -67,7 +67,7 @@ def csr_names(pem: str) -> tuple[str, ...]:
 
 
 def csr_spki_sha256(pem: str) -> str:
-    """SHA-256 over the request's public key, as `certcore.x509.keys.spki_sha256` gives it.
+    """SHA-256 over the request's public key, computed by `certcore.x509.keys.spki_sha256`.
 
     Raises:
         UnreadablePemError: It is not a certificate signing request.
@@ -76,7 +76,7 @@ def csr_spki_sha256(pem: str) -> str:
 
 
 def alternative_names(extensions: x509.Extensions) -> tuple[str, ...]:
-    """The DNS names (lower case) and IP addresses of a subject alternative name extension; empty without one."""
+    """The DNS names (lower case) and IP addresses of the subject alternative name extension; empty if it is missing."""
     try:
         extension = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:

@@ -1,7 +1,7 @@
-"""Just enough of DER and BER (X.690) to say what a value is, where it ends, and what it would cost to open it.
+"""A small reader of DER and BER (X.690): the kind of a value, its end, and the cost of decrypting it.
 
-The package ``cryptography`` reads the values themselves; it has to be told what they are, and it does not bound the
-work that a file may ask for.
+The package ``cryptography`` parses the values. But it must be told what kind they are, and it does not limit the
+number of key derivation rounds that a file may ask for.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = [
     "written",
 ]
 
-# The tags that are told apart.
+# The tags that are distinguished.
 _INTEGER, _OCTETS, _OID, _SEQUENCE = 0x02, 0x04, 0x06, 0x30
 _CONTEXT_0: Final = 0xA0
 _CONSTRUCTED: Final = 0x20
@@ -36,29 +36,30 @@ _TIMES: Final = (0x17, 0x18)
 _LONG_TAG: Final = 0x1F
 _INDEFINITE: Final = 0x80
 _END: Final = b"\0\0"
-#: No certificate, key or bundle is nested deeper: the key of a PKCS#12 file comes to nine levels.
+#: The deepest nesting that is read. The key of a PKCS#12 file, the deepest of all kinds, has nine levels.
 _DEEPEST: Final = 12
-#: PKCS#12 puts values into octet strings twice: the safes into the file, and the bags into a safe (RFC 7292 section 4).
+#: How often values may be wrapped into octet strings. PKCS#12 does it twice: the safes in the file, and the bags in a
+#: safe (RFC 7292 section 4).
 _MOST_WRAPPED: Final = 3
-#: How many values are looked at for one answer. Twenty certificates with everything in them have some thousand.
+#: The largest number of values that one call reads. Twenty certificates with many extensions have a few thousand.
 _MOST_VALUES: Final = 20_000
-#: The longest length of a length; four bytes count up to 4 GiB.
+#: The largest number of bytes in which a length is written; four bytes count up to 4 GiB.
 _LONGEST_LENGTH: Final = 4
 
 _DATA: Final = bytes.fromhex("2a864886f70d010701")  # 1.2.840.113549.1.7.1 (RFC 5652 section 4)
 _SIGNED_DATA: Final = bytes.fromhex("2a864886f70d010702")  # 1.2.840.113549.1.7.2 (RFC 5652 section 5.1)
 _SCRYPT: Final = bytes.fromhex("2b06010401da47040b")  # 1.3.6.1.4.1.11591.4.11 (RFC 7914 section 7)
-#: A scrypt block takes about as long as this many rounds of HMAC, and memory.
+#: One scrypt block takes about as long as this many rounds of HMAC.
 _ROUNDS_PER_BLOCK: Final = 8
 
 
 class Kind(StrEnum):
-    """What people paste where a certificate or a key is asked for."""
+    """The kinds of values that people paste into a field for a certificate or a key."""
 
     CERTIFICATE = "certificate"
     PRIVATE_KEY = "private_key"
     ENCRYPTED_KEY = "encrypted_key"
-    #: A key in PEM whose headers say how it is encrypted (RFC 1421 section 4.6.1.1), and not its contents.
+    #: A key in PEM whose headers, not its DER, say how it is encrypted (RFC 1421 section 4.6.1.1).
     OLD_ENCRYPTED_KEY = "old_encrypted_key"
     PKCS7 = "pkcs7"
     PKCS12 = "pkcs12"
@@ -74,7 +75,7 @@ class Kind(StrEnum):
 
     @property
     def label(self) -> Message:
-        """What it is called in a sentence: ``a certificate``."""
+        """The name of the kind in a sentence, for example ``a certificate``."""
         return _LABELS[self]
 
 
@@ -103,16 +104,16 @@ _LABELS: Final = MappingProxyType(
 
 @frozen
 class Value:
-    """A tag with its contents."""
+    """One value of DER or BER."""
 
     tag: int
     content: bytes
-    #: Where the next value begins.
+    #: The offset behind the value, where the next one begins.
     end: int
 
 
 def read_value(data: bytes, at: int = 0) -> Value:
-    """The value that begins at a place, of definite or indefinite length.
+    """Read the value at an offset. Its length may be definite or indefinite.
 
     Raises:
         ValueError: There is no value, it is truncated, or it exceeds the limits.
@@ -121,16 +122,16 @@ def read_value(data: bytes, at: int = 0) -> Value:
 
 
 def read_values(data: bytes) -> list[Value]:
-    """The values that fill the data, one after the other.
+    """Read consecutive values up to the end of the data.
 
     Raises:
-        ValueError: The data is something else, or more than is looked at.
+        ValueError: The data is not a sequence of values, or exceeds the limits.
     """
     return _read_all(data, _steps())
 
 
 def kind_of(data: bytes) -> Kind:
-    """What a value is, told from its first two or three layers; it may still be damaged inside."""
+    """Recognise the kind of a value by its two or three outer layers. The value may still be damaged inside."""
     try:
         outer = read_value(data)
         parts = read_values(outer.content)
@@ -156,24 +157,24 @@ def kind_of(data: bytes) -> Kind:
 
 
 def opening_cost(data: bytes) -> tuple[int, int]:
-    """What an encrypted key or a PKCS#12 file asks for, as far as can be seen before it is opened.
+    """The cost of decrypting an encrypted key or a PKCS#12 file, as far as it is visible before decryption.
 
-    It is read as loosely as OpenSSL does, so that no other spelling of the same value hides anything.
+    BER is accepted wherever OpenSSL accepts it, so that no unusual encoding can hide a cost.
 
     Returns:
-        The rounds of key derivation of all its parts together, and the length of its longest key in bytes.
+        The number of key derivation rounds of all parts together, and the length of the longest encrypted key in bytes.
 
     Raises:
-        ValueError: A part cannot be read, so that nobody knows what it asks for.
+        ValueError: A part cannot be read, so its cost is unknown.
     """
     return _cost_inside(data, 0, _steps())
 
 
 def definite(data: bytes) -> bytes:
-    """The same values with definite lengths and with octet strings in one piece: of BER as much as is needed to be DER.
+    """Convert BER to DER as far as needed: definite lengths, and every octet string in one piece.
 
     Raises:
-        ValueError: The data is something else, nested too deeply, or more than is looked at.
+        ValueError: The data is not a sequence of values, is nested too deeply, or exceeds the limits.
     """
     return _definite(data, 0, _steps())
 
@@ -181,11 +182,11 @@ def definite(data: bytes) -> bytes:
 def signed_certificates(data: bytes) -> list[bytes]:
     """The certificates of a PKCS#7 bundle (RFC 5652 section 5.1), each in DER.
 
-    OpenSSL and others write them in the order in which they were given. DER has another one, on which the package
-    ``cryptography`` is going to insist.
+    ``cryptography`` deprecates bundles whose certificates are not in DER's order of a SET OF. OpenSSL and other
+    programs write them in the order in which they were given, so the bundle is read here.
 
     Raises:
-        ValueError: The data is something else.
+        ValueError: The data is not a PKCS#7 bundle.
     """
     (bundle,) = read_values(data)
     _, wrapped = read_values(bundle.content)
@@ -197,12 +198,12 @@ def signed_certificates(data: bytes) -> list[bytes]:
 
 
 def _steps() -> Iterator[int]:
-    """A token for each value that may be read; each read takes one."""
+    """The budget of a call: an iterator with one item for each value that may be read."""
     return iter(range(_MOST_VALUES))
 
 
 def _header(data: bytes, at: int, steps: Iterator[int]) -> tuple[int, int | None, int]:
-    """The tag of a value, its length (None where it is left open), and where its contents begin."""
+    """The tag of a value, its length (None if it is indefinite), and the offset of its contents."""
     head = data[at : at + 2]
     if len(head) < len(_END) or head[0] & _LONG_TAG == _LONG_TAG:
         raise ValueError("not a value of DER or BER")
@@ -230,7 +231,7 @@ def _read(data: bytes, at: int, steps: Iterator[int]) -> Value:
     tag, length, start = _header(data, at, steps)
     if length is not None:
         return Value(tag, data[start : start + length], start + length)
-    # The values in it are passed by, one after the other, up to the mark that ends it (X.690 section 8.1.5).
+    # Skip the inner values up to the end-of-contents octets (X.690 section 8.1.5).
     end, depth = start, 1
     while depth:
         if data[end : end + 2] == _END:
@@ -270,7 +271,7 @@ def _definite(data: bytes, depth: int, steps: Iterator[int]) -> bytes:
 
 
 def _joined(content: bytes, depth: int, steps: Iterator[int]) -> bytes:
-    """The contents of an OCTET STRING that BER allows to come in pieces, and these in pieces again."""
+    """The contents of an OCTET STRING. BER allows to divide it into pieces, and each piece again."""
     if depth > _DEEPEST:
         raise ValueError("nested too deeply")
     pieces = _read_all(content, steps)
@@ -282,7 +283,7 @@ def _joined(content: bytes, depth: int, steps: Iterator[int]) -> bytes:
 
 
 def written(tag: int, content: bytes) -> bytes:
-    """A value of a tag of one byte, in DER."""
+    """Encode a value in DER. The tag has one byte."""
     length = len(content)
     if length < _INDEFINITE:
         return bytes([tag, length]) + content
@@ -291,13 +292,14 @@ def written(tag: int, content: bytes) -> bytes:
 
 
 def _kind_of_signed(inner: list[Value]) -> Kind:
-    """Certificates, requests and revocation lists are all (contents, algorithm, signature)."""
+    """Distinguish certificates, requests and revocation lists: all of them are (contents, algorithm, signature)."""
     tags = [part.tag for part in inner]
     if tags[:1] == [_CONTEXT_0]:
         return Kind.CERTIFICATE
     if any(tag in _TIMES for tag in tags):
         return Kind.REVOCATION_LIST
-    # A certificate of version 1 has its algorithm where a request has its subject: a SEQUENCE of SETs, or an empty one.
+    # The second value of a version 1 certificate is its algorithm; that of a request is its subject, which is a
+    # SEQUENCE of SETs or empty.
     if tags[:2] == [_INTEGER, _SEQUENCE]:
         return Kind.CERTIFICATE if inner[1].content[:1] == bytes([_OID]) else Kind.REQUEST
     return Kind.UNKNOWN
@@ -310,7 +312,10 @@ def _cost_inside(data: bytes, wrapped: int, steps: Iterator[int]) -> tuple[int, 
 
 
 def _cost(parts: Sequence[Value], wrapped: int, steps: Iterator[int]) -> tuple[int, int]:
-    """The parameters of every way to derive a key are (salt, rounds, …), and so is the MAC of PKCS#12 (RFC 7292)."""
+    """Add up the costs of the values and of everything in them.
+
+    The parameters of every key derivation, and of the MAC of PKCS#12 (RFC 7292), are (salt, rounds, …).
+    """
     rounds, longest, below = 0, 0, []
     for part, following in pairwise(parts):
         if (part.tag, following.tag) == (_OCTETS, _INTEGER):
@@ -320,7 +325,7 @@ def _cost(parts: Sequence[Value], wrapped: int, steps: Iterator[int]) -> tuple[i
         elif (part.tag, part.content) == (_OID, _SCRYPT):
             rounds += _scrypt_rounds(following.content, steps)
         elif (part.tag, part.content, following.tag) == (_OID, _DATA, _CONTEXT_0):
-            # Octet strings elsewhere hold what nobody can look into: noise, as it is encrypted.
+            # Octet strings elsewhere are encrypted, so nothing can be read in them.
             inner = (each.content for each in _read_all(following.content, steps) if each.tag == _OCTETS)
             below += [_cost_inside(each, wrapped + 1, steps) for each in inner]
     below += [_cost(_read_all(part.content, steps), wrapped, steps) for part in parts if part.tag & _CONSTRUCTED]

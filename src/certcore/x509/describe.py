@@ -1,4 +1,4 @@
-"""Certificates in sentences: their names on one line and not too long, whatever they hold."""
+"""Texts about certificates for messages: names without control characters, on one line and of limited length."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from certcore.x509.csr import alternative_names
 
 __all__ = ["called", "clean", "following_source", "issuer_source", "last_day", "listed", "shown_name"]
 
-#: How much of a name, and how many names, a sentence shows.
+#: How many characters of a name, and how many names, a message shows.
 _LONGEST: Final = 100
 _MOST: Final = 3
 
 
 def called(certificate: x509.Certificate) -> str | Message:
-    """A certificate by its subject, or by its first name when it has none."""
+    """The name of a certificate in a message: its subject, or else its first alternative name."""
     if certificate.subject:
         return shown_name(certificate.subject)
     names = alternative_names(certificate.extensions)
@@ -27,18 +27,18 @@ def called(certificate: x509.Certificate) -> str | Message:
 
 
 def shown_name(name: x509.Name) -> str | Message:
-    """A distinguished name as RFC 4514 writes it."""
+    """A distinguished name as text (RFC 4514)."""
     return clean(name.rfc4514_string()) or Message("x509.no_name", "(no name)")
 
 
 def clean(text: str) -> str:
-    """A text from a certificate, without control characters."""
+    """A text from a certificate, shortened, with ``?`` in place of unprintable characters."""
     plain = "".join(character if character.isprintable() else "?" for character in text[: _LONGEST + 1])
     return plain if len(plain) <= _LONGEST else plain[:_LONGEST] + "…"
 
 
 def issuer_source(certificate: x509.Certificate) -> Message | None:
-    """Where the issuer's certificate can be had (RFC 5280 section 4.2.2.1), as a sentence; None if it does not say."""
+    """A sentence with the URL of the issuer's certificate (RFC 5280 section 4.2.2.1); None without such a URL."""
     try:
         access = certificate.extensions.get_extension_for_class(x509.AuthorityInformationAccess).value
     except x509.ExtensionNotFound:
@@ -53,13 +53,13 @@ def issuer_source(certificate: x509.Certificate) -> Message | None:
 
 
 def following_source(certificate: x509.Certificate) -> Message | str:
-    """`issuer_source` with a blank in front, to follow another sentence; empty if the certificate does not say it."""
+    """`issuer_source` with a leading space, to append it to another sentence; empty without such a URL."""
     source = issuer_source(certificate)
     return "" if source is None else Message("", " {source}", {"source": source})
 
 
 def listed(names: Iterable[str | Message]) -> Message:
-    """The first few of several, and how many more there are."""
+    """The first three of several items, and the number of the others."""
     every = list(names)
     params = {f"item{number}": item for number, item in enumerate(every[:_MOST])}
     first = Message("", "; ".join(f"{{{name}}}" for name in params), params)  # text: those of the items
@@ -69,5 +69,5 @@ def listed(names: Iterable[str | Message]) -> Message:
 
 
 def last_day(certificate: x509.Certificate) -> str:
-    """When it ends."""
+    """The end of a certificate's validity, as text."""
     return shown_moment(certificate.not_valid_after_utc)

@@ -1,8 +1,8 @@
-"""Private keys under a password: PKCS#8 and PKCS#12 with as many rounds of key derivation as their readers bear.
+"""Encrypt private keys with a password: PKCS#8 and PKCS#12, with many rounds of key derivation.
 
-The package ``cryptography`` writes both, but fixes 2048 rounds for PKCS#8, and for the MAC of PKCS#12, through which
-a password can be tried just as well as through the ciphertext. So the frame of both is written here; the primitives
-are the package's.
+The package ``cryptography`` writes both formats, but with only 2048 rounds for PKCS#8 and for the MAC of PKCS#12, and
+an attacker can guess the password from the MAC as well as from the ciphertext. So this module writes the ASN.1 of both
+itself, and takes the cryptographic primitives from the package.
 """
 
 from __future__ import annotations
@@ -20,15 +20,16 @@ from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 from cryptography.hazmat.primitives.serialization import pkcs12
 
 from certcore.model.secret import Secret
+from certcore.x509.der import read_value, read_values, written
 from certcore.x509.keys import PrivateKey
 
 __all__ = ["encrypted_private_key", "key_store"]
 
-#: A tenth of a second to half a second for each attempt to decrypt, with the right password or a wrong one.
+#: Each attempt to decrypt takes 0.1 to 0.5 seconds, with the right password or a wrong one.
 _KEY_ROUNDS: Final = 600_000
-#: Three derivations make a file; some readers refuse more than 600,000 rounds in all.
+#: A file needs three derivations, and some readers refuse more than 600,000 rounds in total.
 _STORE_ROUNDS: Final = 200_000
-#: What programs of the time read in a moment.
+#: A number of rounds that old programs read quickly.
 _LEGACY_ROUNDS: Final = 50_000
 _SALT_BITS: Final = 128
 _AES_BITS: Final = 256
@@ -45,8 +46,8 @@ _SHA256: Final = bytes.fromhex("608648016503040201")  # 2.16.840.1.101.3.4.2.1
 def encrypted_private_key(key: PrivateKey, password: Secret) -> bytes:
     """The key as encrypted PKCS#8 in DER (RFC 5958 section 3).
 
-    PBES2 (RFC 8018 section 6.2): PBKDF2 with HMAC-SHA-256, and AES-256-CBC. Of all that is not outdated, most programs
-    read this.
+    The encryption is PBES2 (RFC 8018 section 6.2) with PBKDF2, HMAC-SHA-256 and AES-256-CBC: of the schemes that are
+    not outdated, the one that most programs read.
     """
     plain = key.private_bytes(
         serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -71,14 +72,17 @@ def key_store(
     Args:
         key: The private key of the leaf.
         certificates: The leaf first.
-        password: Encrypts all of it, and secures it against changes.
+        password: The password for the encryption and for the MAC.
         name: The leaf's friendly name.
-        legacy: Triple DES and SHA-1, which is all that Windows before Server 2019 and Java before 8u301 read; else
-            AES-256 and SHA-256.
+        legacy: Use Triple DES and SHA-1 instead of AES-256 and SHA-256. Windows before Server 2019 and Java before
+            8u301 read nothing else.
+
+    Returns:
+        The file, in DER.
     """
     builder = serialization.PrivateFormat.PKCS12.encryption_builder()
     if legacy:
-        builder = builder.kdf_rounds(_LEGACY_ROUNDS).hmac_hash(hashes.SHA1())  # noqa: S303 - it was asked for
+        builder = builder.kdf_rounds(_LEGACY_ROUNDS).hmac_hash(hashes.SHA1())  # noqa: S303 - the caller chose legacy
         builder = builder.key_cert_algorithm(pkcs12.PBES.PBESv1SHA1And3KeyTripleDESCBC)
     else:
         builder = builder.kdf_rounds(_STORE_ROUNDS).hmac_hash(hashes.SHA256())
@@ -90,23 +94,21 @@ def key_store(
 
 
 def _with_slow_mac(store: bytes, password: Secret) -> bytes:
-    """A PKCS#12 file with another MacData (RFC 7292 section 4): as hard to guess through as the rest."""
-    content, _ = _inside(store, 0)
-    _, safe = _inside(store, content)  # the version
-    info, end = _inside(store, safe)
-    _, explicit = _inside(store, info)  # the type of the content
-    octets, _ = _inside(store, explicit)
-    secured = slice(*_inside(store, octets))
+    """Replace the MacData of a PKCS#12 file (RFC 7292 section 4) by one that is as slow to guess as the encryption."""
+    content = read_value(store).content
+    _version, auth_safe, *_ = read_values(content)
+    _content_type, explicit = read_values(auth_safe.content)
+    secured = read_value(explicit.content).content
     salt = _random()
-    digest = hmac.digest(_mac_key(password, salt), store[secured], "sha256")
+    digest = hmac.digest(_mac_key(password, salt), secured, "sha256")
     digest_info = _der(_SEQUENCE, _algorithm(_SHA256, _der(_NULL)), _der(_OCTETS, digest))
     mac = _der(_SEQUENCE, digest_info, _der(_OCTETS, salt), _integer(_STORE_ROUNDS))
-    return _der(_SEQUENCE, store[content:end], mac)
+    return _der(_SEQUENCE, content[: auth_safe.end], mac)
 
 
 def _mac_key(password: Secret, salt: bytes) -> bytes:
-    """RFC 7292 appendix B.2, of which a key as long as the digest needs one round of the outer loop."""
-    text = password.reveal_text().encode("utf-16-be") + b"\0\0"  # a BMPString with its end
+    """Derive the MAC key (RFC 7292 appendix B.2). It is as long as the digest, so the outer loop runs once."""
+    text = password.reveal_text().encode("utf-16-be") + b"\0\0"  # a BMPString with its terminator
     digest = hashlib.sha256(b"\3" * 64 + _repeated(salt) + _repeated(text)).digest()
     for _ in range(_STORE_ROUNDS - 1):
         digest = hashlib.sha256(digest).digest()
@@ -114,13 +116,13 @@ def _mac_key(password: Secret, salt: bytes) -> bytes:
 
 
 def _repeated(data: bytes) -> bytes:
-    """As often as it takes to fill whole blocks of SHA-256."""
+    """The data repeated and cut so that it fills whole blocks of SHA-256."""
     size = -(-len(data) // 64) * 64
     return (data * (size // len(data) + 1))[:size]
 
 
 def _random() -> bytes:
-    """From the same source as private keys: the package's own."""
+    """Random bytes from the random source of ``cryptography``, which private keys come from, too."""
     return AESGCM.generate_key(_SALT_BITS)
 
 
@@ -133,18 +135,4 @@ def _integer(number: int) -> bytes:
 
 
 def _der(tag: int, *parts: bytes) -> bytes:
-    body = b"".join(parts)
-    size = len(body)
-    if size < 0x80:  # noqa: PLR2004 - X.690 section 8.1.3.4
-        return bytes([tag, size]) + body
-    octets = size.to_bytes((size.bit_length() + 7) // 8, "big")
-    return bytes([tag, 0x80 | len(octets)]) + octets + body
-
-
-def _inside(der: bytes, start: int) -> tuple[int, int]:
-    """Where the contents of the value that starts here begin and end."""
-    first = der[start + 1]
-    if first < 0x80:  # noqa: PLR2004 - X.690 section 8.1.3.4
-        return start + 2, start + 2 + first
-    begin = start + 2 + (first & 0x7F)
-    return begin, begin + int.from_bytes(der[start + 2 : begin], "big")
+    return written(tag, b"".join(parts))

@@ -1,7 +1,7 @@
-"""The formats that certificates are exported in: what servers, key stores and people want.
+"""The built-in export formats, for people, key stores and servers.
 
-Pure functions from `Exported` to `ExportedFile`. Without a password the same exported makes the same bytes; what is
-encrypted holds a random salt.
+Each format is a pure function from `Exported` to `ExportedFile` values. Without a password, the same input gives the
+same bytes; encrypted files contain a random salt.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ from certcore.x509.leaf import leaf_details
 
 __all__ = ["EXPORT_FORMATS", "find_format"]
 
-#: Where administrators of Debian put such things, and a folder for each certificate.
+#: The parent of the default folder of a certificate in server configurations, as on Debian.
 _USUAL_FOLDER: Final = "/etc/ssl"
 
 
 @frozen(kw_only=True)
 class _Parts:
-    """The exported, read: whole, and belonging together."""
+    """The parsed parts of an export. The key, if there is one, belongs to the leaf."""
 
     leaf: x509.Certificate
     #: The intermediates.
     chain: tuple[x509.Certificate, ...]
-    #: One or none.
+    #: At most one certificate.
     root: tuple[x509.Certificate, ...]
     key: PrivateKey | None
 
@@ -48,7 +48,7 @@ class _Parts:
 
 
 def _read(exported: Exported) -> _Parts:
-    """Read the exported.
+    """Parse what is to be exported.
 
     Raises:
         UnreadablePemError: A part cannot be read.
@@ -58,7 +58,7 @@ def _read(exported: Exported) -> _Parts:
     leaf = _only(exported.leaf_pem, Message("export.several_leaves", text))
     key = None
     if exported.private_key is not None:
-        # It comes from our own store, or was validated when it was imported.
+        # The key was made here, or was validated when it was imported.
         key = load_private_key(exported.private_key.reveal(), trusted=True)
         if spki_sha256(key.public_key()) != spki_sha256(leaf.public_key()):
             text = "The private key does not belong to the certificate of {domain}."
@@ -104,7 +104,7 @@ def _cert(parts: _Parts) -> ExportedFile:
 
 
 def _chain(parts: _Parts) -> ExportedFile:
-    # Written even when it is empty: else that of an earlier certificate would stay beside the new one.
+    # Written even if it is empty: otherwise the chain of an earlier certificate would stay beside the new leaf.
     return ExportedFile(name="chain.pem", content=_pem(parts.chain))
 
 
@@ -147,7 +147,7 @@ def _der_files(parts: _Parts, options: ExportOptions) -> Iterator[ExportedFile]:
 
 
 def _bundle(parts: _Parts, name: str) -> ExportedFile:
-    """PKCS#7 without signatures: a set, so that readers put it in order themselves (RFC 2315 section 9.1)."""
+    """A PKCS#7 bundle without signatures. Its certificates are a set without order (RFC 2315 section 9.1)."""
     content = pkcs7.serialize_certificates(list(parts.everything), serialization.Encoding.DER)
     return ExportedFile(name=name, content=content)
 
@@ -156,7 +156,7 @@ def _store(parts: _Parts, name: str, exported: Exported, options: ExportOptions)
     if options.password is None:
         raise InvalidInputError("password", Message("export.key_store.password", "a key store needs one."))
     if not options.password.reveal_text().isascii():
-        # Java opens no such key store; and programs disagree about the bytes that the letters stand for.
+        # Java cannot open a key store with such a password, and programs encode the other characters differently.
         text = "a key store (PKCS#12) opens everywhere only with letters, digits and signs of ASCII."
         advice = "Choose another password, for example a longer one without accents."
         raise InvalidInputError(
@@ -221,7 +221,7 @@ def _place(exported: Exported, options: ExportOptions) -> str:
 
 
 def _server(name: str, snippet: str, *files: Callable[[_Parts], ExportedFile]) -> Callable[..., Iterator[ExportedFile]]:
-    """A format for a server that reads PEM: the files, and the lines of its configuration that name them."""
+    """Make a format for a server that reads PEM: the files, and a configuration snippet that names them."""
 
     def make(exported: Exported, options: ExportOptions) -> Iterator[ExportedFile]:
         parts = _read(exported)
@@ -233,7 +233,7 @@ def _server(name: str, snippet: str, *files: Callable[[_Parts], ExportedFile]) -
 
 
 def _make_haproxy(exported: Exported, options: ExportOptions) -> Iterator[ExportedFile]:
-    # One file and nothing beside it: HAProxy takes every file of a folder for a certificate.
+    # Exactly one file: HAProxy loads every file of a folder as a certificate.
     parts = _read(exported)
     content = _pem([parts.leaf, *parts.chain]) + private_key_pem(_required(parts.key))
     yield ExportedFile(name=f"{exported.file_stem}.pem", content=content, secret=True)
@@ -263,7 +263,7 @@ smtpd_tls_security_level = may
 smtpd_tls_chain_files = {folder}/privkey.pem, {folder}/fullchain.pem
 """
 
-#: The formats that are always there, in the order in which they are offered.
+#: The built-in formats, in the order in which they are offered.
 EXPORT_FORMATS: Final[tuple[ExportFormat, ...]] = (
     ExportFormat(
         name="pem",
@@ -330,14 +330,14 @@ EXPORT_FORMATS: Final[tuple[ExportFormat, ...]] = (
 
 
 def find_format(name: str, formats: Iterable[ExportFormat] = EXPORT_FORMATS) -> ExportFormat:
-    """A format by its name.
+    """Find a format by its name.
 
     Args:
-        name: As the user typed it.
-        formats: Where to look; those of plugins included.
+        name: The name as the user typed it; case and surrounding spaces do not matter.
+        formats: The formats to choose from, including those of plugins.
 
     Raises:
-        InvalidInputError: There is none of that name.
+        InvalidInputError: No format has that name.
     """
     offered = {export_format.name: export_format for export_format in formats}
     chosen = offered.get(name.strip().lower())

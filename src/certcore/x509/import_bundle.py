@@ -1,9 +1,9 @@
-"""An existing certificate that is to be imported: from whatever a person pastes or uploads to one checked value.
+"""Import an existing certificate: turn what a person pastes or uploads into one checked `Bundle`.
 
-What is refused, and what is taken with a warning, follows one rule: a bundle is taken when a server can present it, or
-could until it expired, and when nothing is left over that the person may have meant. So a certificate that is no part
-of the chain is refused by its name and not dropped in silence: as a rule it shows that the wrong file was taken. An
-expired certificate is taken, because people import one to look at it, or to have it renewed.
+A bundle is accepted if a server can present it, or could before it expired, and if nothing is left over. Everything
+less serious becomes a warning. A certificate that is not part of the chain is refused by name instead of being
+dropped, because it usually means that the wrong file was chosen. Expired certificates are accepted: people import them
+to look at them or to have them renewed.
 """
 
 from __future__ import annotations
@@ -71,18 +71,21 @@ _ADVICE: Final = MappingProxyType(
 
 @frozen(kw_only=True)
 class Bundle:
-    """A leaf with its chain and its private key: checked, belonging together, and written in one way."""
+    """A checked leaf with its chain and its private key, each in normalized PEM."""
 
+    #: The leaf in PEM.
     leaf_pem: str
-    #: The intermediates in order, each signed by the next; a root is left out, as servers do not send it.
+    #: The intermediates in PEM, each signed by the next. A root is left out, because servers do not send it.
     chain_pem: str
+    #: The details of the leaf.
     leaf: Leaf
-    #: The usable subject alternative names, in the leaf's order.
+    #: The subject alternative names that a certificate here can have, in the leaf's order.
     names: tuple[Identifier, ...]
-    #: None for kinds of key that a renewal cannot make again.
+    #: The leaf's key type; None for types that a renewal cannot generate.
     key_type: KeyType | None
-    #: Unencrypted PKCS#8 PEM; None when there was none.
+    #: The private key as unencrypted PKCS#8 PEM; None if none was given.
     private_key: Secret | None
+    #: What the user should know about the bundle; empty if there is nothing.
     warnings: tuple[BundleWarning, ...]
 
 
@@ -94,21 +97,21 @@ def read_bundle(
     password: bytes | str | None = None,
     now: datetime,
 ) -> Bundle:
-    """Read and check an existing certificate, with its key and chain.
+    """Read and check an existing certificate with its key and chain.
 
-    Any field may hold anything: PEM blocks in any order among other text, bare base64, DER, PKCS#7 or PKCS#12. The same
-    things always make the same bundle, up to the field that a warning names.
+    Each field may contain any mixture: PEM blocks in any order between other text, bare base64, DER, PKCS#7 or PKCS#12.
+    The bundle does not depend on how the content is distributed over the fields, except for `BundleWarning.field`.
 
     Args:
-        leaf: The certificate, or all in one.
+        leaf: The certificate; may contain the chain and the key, too.
         private_key: The private key.
-        ca_bundle: The intermediates; a root does no harm.
+        ca_bundle: The intermediates; a root is ignored.
         password: The password of an encrypted key or of a PKCS#12 file.
         now: The present moment, with its time zone.
 
     Raises:
         InvalidInputError: Something is damaged, missing, left over, or unfit for a TLS server; ``field`` says where.
-        KeyMismatchError: The private key is not the leaf's.
+        KeyMismatchError: The private key does not belong to the leaf.
     """
     pasted = read_pasted({"leaf": leaf, "private_key": private_key, "ca_bundle": ca_bundle}, password)
     _refuse_other_things(pasted)
@@ -179,7 +182,8 @@ def _find_leaf(pasted: Pasted) -> GivenCertificate:
         advice = Message("bundle.several_leaves.advice", "Leave out the others, and import them one by one.")
         raise InvalidInputError(ends[1].field, _several_leaves(ends, owners), advice=advice)
     first = certificates[0].certificate
-    # What `openssl req -x509` makes for one server says that it is a CA. A strange key cannot verify it and comes next.
+    # `openssl req -x509` marks even a server certificate as a CA. A refused key type, which cannot verify the
+    # signature, passes here and is refused by the caller.
     alone = len(certificates) == 1 and (is_self_signed(first) or key_refusal(first))
     if alone and alternative_names(first.extensions):
         return certificates[0]
@@ -218,7 +222,7 @@ def _no_certificate(pasted: Pasted) -> InvalidInputError:
 
 
 def _find_key(pasted: Pasted, leaf: GivenCertificate) -> GivenKey | None:
-    """The leaf's key, the only one that is there."""
+    """The private key, which must be the leaf's and the only one; None if there is none."""
     if not pasted.keys:
         if "private_key" in pasted.filled:
             text = "Paste the key, which begins with a BEGIN line that ends in PRIVATE KEY; or leave this empty."
@@ -303,7 +307,7 @@ def _name_warnings(field: str, names: tuple[Identifier, ...], unusable: list[str
 
 
 def _private_key(given_key: GivenKey) -> Secret:
-    """The key in the one form, once its numbers were seen to fit together; those of EC keys were when it was read."""
+    """The key in PKCS#8 PEM. The numbers of RSA keys are checked here; those of EC keys were checked when loaded."""
     fault = rsa_key_fault(given_key.key) if isinstance(given_key.key, rsa.RSAPrivateKey) else None
     try:
         if fault is None and isinstance(given_key.key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):

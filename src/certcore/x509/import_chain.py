@@ -23,10 +23,13 @@ __all__ = ["false_issuers", "find_chain", "is_plain_root"]
 def find_chain(
     pasted: Pasted, leaf: GivenCertificate, now: datetime
 ) -> tuple[list[x509.Certificate], list[BundleWarning]]:
-    """The chain of a leaf among the certificates that were given, with what a person should know about it.
+    """Find the chain of a leaf among the pasted certificates.
+
+    Returns:
+        The intermediates in order, and the warnings about the chain.
 
     Raises:
-        InvalidInputError: A certificate is missing or left over, or cannot be used; ``field`` says where.
+        InvalidInputError: A certificate is missing, left over or unusable; ``field`` says where.
     """
     fields = {item.certificate: item.field for item in pasted.certificates}
     others = [certificate for certificate in fields if certificate != leaf.certificate]
@@ -122,14 +125,14 @@ def _broken(field: str, last: x509.Certificate, unrelated: tuple[x509.Certificat
 
 
 def is_plain_root(certificate: x509.Certificate, others: Iterable[GivenCertificate]) -> bool:
-    """Whether it is a root that does not say that it is a CA, as small CAs make them: it signed itself and another."""
+    """Whether a certificate without a CA flag signed itself and another one. Small CAs make such roots."""
     return is_self_signed(certificate) and any(
         signed_by(item.certificate, certificate) for item in others if item.certificate != certificate
     )
 
 
 def false_issuers(ends: Sequence[GivenCertificate]) -> Iterator[InvalidInputError]:
-    """Refusals of certificates that signed another one, and may not: clients refuse a leaf with them."""
+    """The errors for certificates that signed another one without being a CA. Clients refuse such a chain."""
     for issuer in ends:
         for issued in ends:
             if issued is not issuer and signed_by(issued.certificate, issuer.certificate):
@@ -147,7 +150,7 @@ def false_issuers(ends: Sequence[GivenCertificate]) -> Iterator[InvalidInputErro
 
 
 def _by_key(issued: x509.Certificate, namesake: x509.Certificate) -> Message:
-    """How to tell the right issuer from its namesake (RFC 5280 sections 4.2.1.1 and 4.2.1.2)."""
+    """Advice on telling the right issuer from its namesake (RFC 5280 sections 4.2.1.1 and 4.2.1.2)."""
     try:
         key_identifier = issued.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier
         here = namesake.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
@@ -161,17 +164,17 @@ def _by_key(issued: x509.Certificate, namesake: x509.Certificate) -> Message:
 
 
 def _is_namesake_of_root(certificate: x509.Certificate, path: Path) -> bool:
-    """Whether it is a root of the name that the chain leads to, with another key: servers send no roots anyway."""
+    """Whether a certificate is a root with the name of the chain's root and another key. Servers send no roots."""
     top = path.links[-1]
     is_next = certificate.subject == top.issuer and not is_self_signed(top)
     return len(path.links) > 1 and is_next and is_self_signed(certificate)
 
 
 def _left_out(pasted: Pasted, leaf: GivenCertificate, top: x509.Certificate) -> Iterator[BundleWarning]:
-    """Certificates that cannot be read, and that nobody needs.
+    """Warnings about unreadable certificates that are not needed.
 
     Raises:
-        InvalidInputError: One is needed.
+        InvalidInputError: An unreadable certificate is needed.
     """
     names = raw_names(top.public_bytes(Encoding.DER))
     for piece in pasted.unreadable:

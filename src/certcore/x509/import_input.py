@@ -1,4 +1,4 @@
-"""What people paste and upload, opened: the certificates and private keys, and what else was among them."""
+"""Read pasted text and uploaded files: decrypt them, and extract the certificates and private keys."""
 
 from __future__ import annotations
 
@@ -26,18 +26,20 @@ from certcore.x509.unreadable import RawNames, raw_names, what_is_wrong
 
 __all__ = ["GivenCertificate", "GivenKey", "Pasted", "UnreadableCertificate", "read_pasted"]
 
-#: A private key of RSA with 8192 bits takes less than 5 KiB; those of more than 4096 are refused when they are opened.
+#: In bytes. An RSA key of 8192 bits takes less than 5 KiB; keys of more than 4096 bits are refused after decryption.
 _LONGEST_KEY: Final = 8 * 1024
-#: An RSA key of 4096 bits takes 2400 bytes when it is encrypted.
+#: In bytes. An encrypted RSA key of 4096 bits takes 2400 bytes.
 _LONGEST_LOCKED: Final = 2560
-#: Half a second, in which no other thread runs; OpenSSL asks for 2048 rounds, careful programs for 600,000.
+#: The largest number of key derivation rounds for all fields together: half a second in which no other thread runs.
+#: OpenSSL uses 2048 rounds, careful programs 600,000.
 _MOST_ROUNDS: Final = 2_000_000
-#: An empty password is tried as two: PKCS#12 files are written with either (RFC 7292 appendix B.1).
+#: How many attempts a missing password takes: PKCS#12 files are written with an empty one, or with none (RFC 7292
+#: appendix B.1).
 _WITHOUT: Final = 2
 _MOST_KEYS: Final = 5
 _DAMAGED: Final = Message("bundle.damaged", "it is damaged, or it is something else.")
 _COPY_AGAIN: Final = Message("bundle.copy_again", "Copy it again from the file as it was given to you.")
-#: OpenSSL takes no longer ones.
+#: In bytes. OpenSSL accepts no longer passwords.
 _LONGEST_PASSWORD: Final = 1000
 _WITH_KEY: Final = frozenset({Kind.ENCRYPTED_KEY, Kind.OLD_ENCRYPTED_KEY, Kind.PKCS12, Kind.PRIVATE_KEY})
 _USEFUL: Final = _WITH_KEY | {Kind.CERTIFICATE, Kind.PKCS7}
@@ -46,7 +48,7 @@ _UNREADABLE: Final = (*UNREADABLE, UnreadablePemError)
 
 @attrs.frozen(kw_only=True)
 class GivenCertificate:
-    """A certificate, and the field that it was found in."""
+    """A certificate and the field that contained it."""
 
     field: str
     certificate: x509.Certificate
@@ -54,32 +56,32 @@ class GivenCertificate:
 
 @attrs.frozen(kw_only=True)
 class GivenKey:
-    """A private key, and the field that it was found in."""
+    """A private key and the field that contained it."""
 
     field: str
     key: PrivateKeyTypes = attrs.field(repr=False)
-    #: SHA-256 over its public key, as `certcore.x509.keys.spki_sha256` gives it.
+    #: SHA-256 over its public key, computed by `certcore.x509.keys.spki_sha256`.
     spki_sha256: str
 
 
 @attrs.frozen(kw_only=True)
 class UnreadableCertificate:
-    """A certificate that cannot be read, though its names can be told."""
+    """A certificate of which only the names can be read."""
 
     field: str
-    #: What it is in a sentence: ``certificate number 2``.
+    #: Its name in a message, for example ``certificate number 2``.
     what: Message = attrs.field(hash=False)
     names: RawNames
-    #: Why, as a clause that ends a sentence; None when it is not known.
+    #: Why it cannot be read, as the last clause of a sentence; None if the reason is unknown.
     reason: Message | None = attrs.field(hash=False)
 
     @property
     def is_root(self) -> bool:
-        """Whether it says that it issued itself: then nobody needs it."""
+        """Whether it names itself as its issuer. Such a certificate is not needed."""
         return self.names.issuer == self.names.subject
 
     def refusal(self) -> InvalidInputError:
-        """That it is needed, and cannot be read."""
+        """The error that is raised if the certificate is needed."""
         params = {"what": self.what, "name": self.names.text, "reason": self.reason or _DAMAGED}
         advice = Message("bundle.unreadable_certificate.advice", "Ask the CA for a certificate without that fault.")
         return InvalidInputError(
@@ -91,29 +93,31 @@ class UnreadableCertificate:
 
 @attrs.frozen(kw_only=True)
 class Pasted:
-    """Everything that was found, each thing once."""
+    """The contents of all fields, without duplicates."""
 
+    #: The certificates that can be read.
     certificates: tuple[GivenCertificate, ...]
-    #: Those that cannot be read.
+    #: The certificates that cannot be read.
     unreadable: tuple[UnreadableCertificate, ...]
+    #: The private keys.
     keys: tuple[GivenKey, ...]
-    #: What is neither: the field, and what it is.
+    #: Everything else: pairs of a field and the kind of its content.
     others: tuple[tuple[str, Kind], ...]
     #: The fields that are not blank.
     filled: frozenset[str]
-    #: Those that hold a certificate or a private key.
+    #: The fields that contain a certificate or a private key.
     useful: frozenset[str]
 
 
 def read_pasted(fields: Mapping[str, str | bytes | None], password: bytes | str | None) -> Pasted:
-    """Read all fields, and open what is encrypted.
+    """Read all fields and decrypt what is encrypted.
 
     Args:
-        fields: What stands in each, by its name.
+        fields: The content of each field, by the field's name.
         password: The password of an encrypted key or of a PKCS#12 file.
 
     Raises:
-        InvalidInputError: Something is damaged or too much, or the password is missing or wrong.
+        InvalidInputError: The content is damaged or too large, or the password is missing or wrong.
     """
     secret = _password(password)
     certificates: dict[x509.Certificate, GivenCertificate] = {}
@@ -152,7 +156,7 @@ def read_pasted(fields: Mapping[str, str | bytes | None], password: bytes | str 
 
 
 def _distinct(pieces: Iterable[Piece]) -> Iterator[Piece]:
-    """Each piece once: a key that is there a hundred times is checked once."""
+    """The pieces without duplicates, so that a key that was pasted a hundred times is checked once."""
     read = set()
     for piece in pieces:
         if not piece.data or piece.data not in read:
@@ -198,7 +202,7 @@ def _certificate(piece: Piece, der: bytes) -> x509.Certificate | UnreadableCerti
 
 
 def _checked(piece: Piece, certificate: x509.Certificate) -> x509.Certificate:
-    """The certificate, once everything in it has been read that is asked for later: the package reads late."""
+    """Parse all parts of a certificate that are used later, because ``cryptography`` parses them on first access."""
     is_ca(certificate)
     for name in (certificate.subject, certificate.issuer):
         name.rfc4514_string()
@@ -224,7 +228,7 @@ def _private_key(piece: Piece, password: bytes | None) -> PrivateKeyTypes:
     if piece.kind is Kind.PRIVATE_KEY:
         _check_size(piece, modulus_bits(piece.data))
     try:
-        # Whether its numbers fit together is checked when it is known to be the one that is wanted.
+        # The numbers of an RSA key are checked later, and only for the key that is imported.
         return load(piece.data, password if encrypted else None, unsafe_skip_rsa_key_validation=True)
     except _UNREADABLE as error:
         if encrypted:
@@ -240,7 +244,7 @@ def _private_key(piece: Piece, password: bytes | None) -> PrivateKeyTypes:
 
 
 def _check_size(piece: Piece, bits: int | None) -> None:
-    """Refuse an RSA key by its size, before it is read or before anything is computed with it."""
+    """Refuse an RSA key by its size, before anything is computed with it."""
     if bits is not None and (fault := size_fault(bits)):
         params = {"what": piece.what, "fault": fault}
         reason = Message("bundle.unusable_key", "{what} cannot be used: {fault}", params)
@@ -272,13 +276,13 @@ def _pkcs7(piece: Piece) -> list[bytes]:
 def _pkcs12(
     piece: Piece, passwords: Sequence[bytes | None], *, has_password: bool
 ) -> tuple[PrivateKeyTypes | None, list[x509.Certificate]]:
-    """The private key of a file, of several the first, and its certificates."""
+    """The first private key of a PKCS#12 file, and its certificates."""
     problem: Exception = ValueError()
     try:
         data = definite(piece.data)
     except ValueError:
         raise _damaged(piece) from None
-    # No password is written as one of no characters, or as none at all; without the MAC nothing says which.
+    # A missing password is encoded as an empty one or as none. Without the MAC, only trying tells which.
     for password in (*passwords, b"") if None in passwords else passwords:
         try:
             rest, keys = parted_store(data)
@@ -294,8 +298,8 @@ def _pkcs12(
 def _stored_key(key: StoredKey, password: bytes | None) -> PrivateKeyTypes:
     secret = password if key.encrypted else None
     if key.encrypted and not password:
-        # The package takes no empty password but for a whole file. The check that comes with it takes half a second for
-        # the longest key that is let through; such files are rare.
+        # cryptography accepts an empty password only for a whole file. Loading one also checks the RSA key, which takes
+        # half a second for the longest key that is accepted here. Such files are rare.
         if len(key.der) > _LONGEST_LOCKED:
             raise ValueError("longer than any key that CAs take")
         opened = pkcs12.load_pkcs12(store_of_key(key), password).key
@@ -306,12 +310,15 @@ def _stored_key(key: StoredKey, password: bytes | None) -> PrivateKeyTypes:
 
 
 def _usable(password: bytes | None) -> bytes | None:
-    """The password, if a PKCS#12 file can have it: there it is text."""
+    """The password, if it can be one of a PKCS#12 file, where passwords are text; otherwise None."""
     return password if password and password.decode("utf-8", "ignore").encode() == password else None
 
 
 def _passwords_of_stores(password: bytes | None, rounds: int) -> list[bytes | None]:
-    """Those to try on PKCS#12 files: people fill in one that is not needed. Not more than the rounds allow."""
+    """The passwords to try on PKCS#12 files.
+
+    People enter passwords that are not needed, so None is tried, too, if the limit of rounds allows it.
+    """
     usable = _usable(password)
     if usable is None:
         return [None]
@@ -319,12 +326,16 @@ def _passwords_of_stores(password: bytes | None, rounds: int) -> list[bytes | No
 
 
 def _checked_costs(pieces: list[Piece], password: bytes | None) -> int:
-    """Refuse what would take long to open, before any of it is opened; returns the rounds of key derivation."""
+    """Refuse input that would take long to decrypt, before anything is decrypted.
+
+    Returns:
+        The number of key derivation rounds of all pieces together.
+    """
     if len(pieces) > _MOST_KEYS:
         reason = Message("bundle.too_many_keys", "there are more than {count} private keys.", {"count": _MOST_KEYS})
         advice = Message("bundle.too_many_keys.advice", "Give the one of the leaf.")
         raise InvalidInputError(pieces[-1].field, reason, advice=advice)
-    # Whatever is tried, it stays within the rounds that are made here.
+    # All attempts together stay within the limit.
     most = _MOST_ROUNDS if _usable(password) else _MOST_ROUNDS // _WITHOUT
     rounds = 0
     for piece in pieces:
@@ -352,10 +363,11 @@ def _checked_costs(pieces: list[Piece], password: bytes | None) -> int:
 
 
 def _not_opened(piece: Piece, problem: Exception, *, has_password: bool) -> InvalidInputError:
-    """Why it was not opened, as far as the package tells.
+    """The error for a piece that could not be decrypted.
 
-    A wrong password decrypts a key to noise, one time in some hundreds to noise that looks decrypted: the package then
-    complains of that. So a key that does not open has a wrong password unless the package says otherwise.
+    Decrypting a key with a wrong password gives noise. About once in several hundred times the noise has valid padding,
+    and ``cryptography`` reports a parse error. So a key that cannot be loaded counts as having a wrong password, unless
+    the package reports an unknown algorithm.
     """
     text = str(problem).lower()
     strange = "unknown" in text or isinstance(problem, UnsupportedAlgorithm)

@@ -1,4 +1,4 @@
-"""What a person should know about a bundle that was taken."""
+"""Warnings about an imported bundle."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ __all__ = ["BundleWarning"]
 
 @frozen(kw_only=True)
 class BundleWarning:
-    """What a person should know about a bundle that was taken."""
+    """One fact that the user should know about an imported bundle."""
 
-    #: Which field it is about.
+    #: The field that the warning is about.
     field: str
-    #: A text with a stable key that begins with ``bundle.``.
+    #: The text. Its key is stable and begins with ``bundle.``.
     message: Message
 
     @property

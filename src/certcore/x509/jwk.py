@@ -18,15 +18,18 @@ from certcore.x509.rsa_keys import MOST_BITS, rsa_key_fault
 __all__ = ["private_key_of_jwk"]
 
 _CURVES: Final = MappingProxyType({"P-256": ec.SECP256R1(), "P-384": ec.SECP384R1()})
-#: Base64 has six bits to a character.
+#: In characters. Base64 encodes six bits in each.
 _LONGEST_NUMBER: Final = MOST_BITS // 6 + 2
 
 
 def private_key_of_jwk(members: Mapping[str, Any]) -> PrivateKey:
-    """The key: EC on P-256 or P-384, or RSA of 2048 to 4096 bits, whose numbers were checked.
+    """Read a private key from a JWK: EC on P-256 or P-384, or RSA of 2048 to 4096 bits. The numbers are checked.
+
+    Args:
+        members: The members of the JSON object, for example ``kty`` and ``n``.
 
     Raises:
-        UnreadablePemError: It is none of these, or damaged; nothing of it is repeated.
+        UnreadablePemError: It is not such a key, or is damaged. The message contains nothing of the key.
     """
     try:
         key = _key(members)

@@ -1,4 +1,4 @@
-"""Private keys: made, read, written and recognised."""
+"""Generate, read, write and classify private keys."""
 
 from __future__ import annotations
 
@@ -32,19 +32,20 @@ __all__ = [
     "unusable_key",
 ]
 
-#: The kinds of private key that certificates of ours have.
+#: The types of private keys that managed certificates have.
 PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 _RSA_BITS: Final = MappingProxyType({KeyType.RSA_2048: 2048, KeyType.RSA_3072: 3072, KeyType.RSA_4096: 4096})
-#: RFC 8017 recommends it, and CAs take no smaller exponent.
+#: The usual public exponent, 2^16 + 1. CAs accept no smaller one (Baseline Requirements, section 6.1.6).
 _EXPONENT: Final = 65537
-#: A private key of 8192 bits takes less; longer ones are not even read.
+#: In bytes. A private key of 8192 bits is shorter; longer texts are not parsed.
 _LONGEST_PEM: Final = 16 * 1024
+#: The advice for a key of the wrong type or size.
 USE_ANOTHER_KEY: Final = Message("private_key.use", "Use an EC key, or an RSA key of 2048 to 4096 bits.")
 
 
 def generate_key(key_type: KeyType) -> PrivateKey:
-    """Make a key. EC takes microseconds, RSA up to seconds: call it outside of transactions."""
+    """Generate a key. EC takes microseconds, RSA up to seconds; so do not call it within a transaction."""
     match key_type:
         case KeyType.EC_P256:
             return ec.generate_private_key(ec.SECP256R1())
@@ -55,7 +56,7 @@ def generate_key(key_type: KeyType) -> PrivateKey:
 
 
 def private_key_pem(key: PrivateKey) -> bytes:
-    """The key as unencrypted PKCS#8 PEM (RFC 5958): a secret."""
+    """The key as unencrypted PKCS#8 PEM (RFC 5958). The result is a secret."""
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
@@ -66,11 +67,12 @@ def load_private_key(pem: bytes, *, trusted: bool = False) -> PrivateKey:
 
     Args:
         pem: The key in PEM, unencrypted.
-        trusted: Skip the check of the numbers of RSA keys, see `certcore.x509.rsa_keys`. Only for keys that we made or
-            checked, and sealed.
+        trusted: Skip the check of RSA keys (see `certcore.x509.rsa_keys`). Only for keys that were generated or checked
+            here and have been sealed since.
 
     Raises:
-        UnreadablePemError: It is not a private key of a kind that we use; the text is not repeated.
+        UnreadablePemError: The text is not an EC or RSA private key, or is encrypted or longer than 16 KiB, or the key
+            must not be used. The message contains nothing of the text.
     """
     if len(pem) > _LONGEST_PEM:
         reason = Message("private_key.longer_than_any", "The private key is longer than CAs accept.")
@@ -96,14 +98,14 @@ def load_private_key(pem: bytes, *, trusted: bool = False) -> PrivateKey:
 
 
 def unusable_key(fault: Message, *, advice: str | Message = "") -> UnreadablePemError:
-    """The error for a private key that can be read, and must not be used."""
+    """The error for a private key that can be read but must not be used."""
     return UnreadablePemError(
         Message("private_key.unusable", "The private key cannot be used: {fault}", {"fault": fault}), advice=advice
     )
 
 
 def key_type_of(key: PublicKeyTypes | PrivateKey) -> KeyType | None:
-    """The key type; None for kinds and sizes that we do not make."""
+    """The key type; None for types and sizes that `generate_key` does not make."""
     if isinstance(key, (ec.EllipticCurvePrivateKey, ec.EllipticCurvePublicKey)):
         return {"secp256r1": KeyType.EC_P256, "secp384r1": KeyType.EC_P384}.get(key.curve.name)
     if isinstance(key, (rsa.RSAPrivateKey, rsa.RSAPublicKey)):
@@ -112,7 +114,7 @@ def key_type_of(key: PublicKeyTypes | PrivateKey) -> KeyType | None:
 
 
 def is_usual(key: PrivateKey) -> bool:
-    """Whether it has the exponent of the keys that we make, where it has one: CAs refuse others."""
+    """Whether a key is not RSA, or is RSA with the public exponent 65537. CAs refuse other exponents."""
     return not isinstance(key, rsa.RSAPrivateKey) or key.public_key().public_numbers().e == _EXPONENT
 
 
@@ -122,7 +124,7 @@ def public_key_pem(key: PublicKeyTypes) -> str:
 
 
 def certificate_public_key_pem(certificate_pem: str) -> str:
-    """The public key of a certificate that is stored here; empty for no text."""
+    """The public key of a stored certificate as PEM; empty for an empty text and for keys other than EC and RSA."""
     if not certificate_pem:
         return ""
     key = x509.load_pem_x509_certificate(certificate_pem.encode()).public_key()
@@ -130,10 +132,10 @@ def certificate_public_key_pem(certificate_pem: str) -> str:
 
 
 def certificate_spki_sha256(certificate_pem: str) -> str:
-    """SHA-256 over the public key of a certificate that is stored here, as `spki_sha256` gives it.
+    """SHA-256 over the public key of a stored certificate, computed by `spki_sha256`.
 
     Raises:
-        UnreadablePemError: It is not a certificate.
+        UnreadablePemError: The text is not a certificate in PEM.
     """
     try:
         return spki_sha256(x509.load_pem_x509_certificate(certificate_pem.encode()).public_key())
@@ -142,6 +144,6 @@ def certificate_spki_sha256(certificate_pem: str) -> str:
 
 
 def spki_sha256(key: PublicKeyTypes) -> str:
-    """SHA-256 over the SubjectPublicKeyInfo, lower-case hex: the same for a key, its request and its certificate."""
+    """SHA-256 over the SubjectPublicKeyInfo, in lower-case hex. A key, its CSR and its leaf have the same value."""
     der = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     return hashlib.sha256(der).hexdigest()

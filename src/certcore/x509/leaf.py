@@ -1,4 +1,4 @@
-"""The details of a certificate, read once from its bytes."""
+"""Read the details of a certificate (RFC 5280 section 4.1)."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _CURVES: Final = {"secp256r1": "P-256", "secp384r1": "P-384", "secp521r1": "P-52
 
 
 def leaf_details(certificate: x509.Certificate) -> Leaf:
-    """What there is to know about a certificate (RFC 5280 section 4.1).
+    """The details of a certificate (RFC 5280 section 4.1).
 
     Raises:
-        UnreadablePemError: Its contents are not those of a certificate that a server could present.
+        UnreadablePemError: Its serial number is not positive, or its contents cannot be read.
     """
     if certificate.serial_number <= 0:
         text = "The certificate's serial number is not a positive number (RFC 5280 section 4.1.2.2)."
@@ -68,5 +68,5 @@ def _public_key(key: PublicKeyTypes) -> tuple[str, int]:
 
 def _signature_algorithm(certificate: x509.Certificate) -> str:
     oid = certificate.signature_algorithm_oid
-    name: str = getattr(oid, "_name", "")  # the only place where the package keeps the name
+    name: str = getattr(oid, "_name", "")  # cryptography has no public attribute for the name
     return name if name and name != "Unknown OID" else oid.dotted_string

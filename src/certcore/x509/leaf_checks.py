@@ -1,8 +1,8 @@
-"""Whether a leaf serves the request that it was issued for: key, names and dates, each judged on its own.
+"""Check whether a leaf matches the request that it was issued for: its key, names and dates.
 
-A leaf that was issued is worth keeping: it was counted by the CA's rate limits, and perhaps paid for. So the judgement
-tells apart what can never serve (another key), what a later look may find in order (not valid yet), and what does no
-harm (a name more than was asked for, which some CAs add).
+An issued leaf is worth keeping, because the CA counted it against its rate limits and perhaps charged for it. So the
+result distinguishes faults that are final (another key), faults that pass with time (not valid yet), and differences
+that are harmless (additional names, which some CAs add).
 """
 
 from __future__ import annotations
@@ -22,38 +22,39 @@ from certcore.x509.describe import clean
 
 __all__ = ["CLOCK_TOLERANCE", "LeafFault", "LeafJudgement", "judge_leaf"]
 
-#: A leaf that begins within this time is taken as valid: the clocks of the CA, of this machine and of clients differ.
+#: A leaf whose validity begins within this time counts as valid, because clocks differ.
 CLOCK_TOLERANCE: Final = timedelta(minutes=5)
 _SHOWN_NAMES: Final = 5
 
 
 class LeafFault(StrEnum):
-    """Why a leaf does not serve."""
+    """Why a leaf cannot be used."""
 
-    #: Its public key is not the one of the request. It never serves.
+    #: The public key is not that of the request. Final.
     OTHER_KEY = "other_key"
-    #: It lacks names of the request. It never serves.
+    #: Names of the request are missing. Final.
     MISSING_NAMES = "missing_names"
-    #: It ends before it begins. It never serves.
+    #: The validity ends before it begins. Final.
     NO_VALIDITY = "no_validity"
-    #: It begins later. It serves from then on, or this machine's clock is behind.
+    #: The validity begins later, or this machine's clock is behind.
     NOT_YET_VALID = "not_yet_valid"
-    #: It has ended. It never serves, unless this machine's clock is ahead.
+    #: The validity has ended. Final, unless this machine's clock is ahead.
     EXPIRED = "expired"
 
 
 @frozen(kw_only=True)
 class LeafJudgement:
-    """What is wrong with a leaf, and what is worth knowing about it."""
+    """The result of `judge_leaf`."""
 
-    #: Every fault, in the order of `LeafFault`; empty when the leaf serves.
+    #: All faults, in the order of `LeafFault`; empty if the leaf can be used.
     faults: tuple[LeafFault, ...]
     #: Names of the request that the leaf does not cover.
     missing_names: tuple[str, ...]
-    #: Names of the leaf that were not asked for, fit to be shown. They do no harm.
+    #: Names of the leaf that were not requested, safe to display. They are harmless.
     extra_names: tuple[str, ...]
-    #: The leaf's dates.
+    #: The beginning of the leaf's validity, UTC.
     not_before: datetime
+    #: The end of the leaf's validity, UTC.
     not_after: datetime
 
     @property
@@ -68,17 +69,17 @@ class LeafJudgement:
 
     @property
     def is_only_about_dates(self) -> bool:
-        """Whether key and names are right, so that another clock, or another moment, would take the leaf."""
+        """Whether there are faults, and all of them depend on the present moment."""
         return bool(self.faults) and set(self.faults) <= {LeafFault.NOT_YET_VALID, LeafFault.EXPIRED}
 
     @property
     def text(self) -> Message:
-        """The first fault as a sentence; without text when the leaf serves."""
+        """The first fault as a sentence; an empty message if the leaf can be used."""
         return self._sentence(self.faults[0]) if self.faults else Message("", "")
 
     @property
     def advice(self) -> Message:
-        """What a person can do about the first fault; without text when the leaf serves."""
+        """What the user can do about the first fault; an empty message if the leaf can be used."""
         match self.faults[:1]:
             case (LeafFault.OTHER_KEY,):
                 text = "The CA answered with the leaf of another request. If it happens again, tell the CA."
@@ -117,16 +118,16 @@ class LeafJudgement:
 def judge_leaf(leaf: Leaf, *, names: Sequence[Identifier], csr_pem: str, now: datetime) -> LeafJudgement:
     """Compare a leaf with the request that it was issued for.
 
-    A name of the request is there when the leaf holds it, or a wildcard that covers it (RFC 9525 section 6.3).
+    A name of the request is covered if the leaf contains it, or a wildcard that matches it (RFC 9525 section 6.3).
 
     Args:
-        leaf: The leaf, as `certcore.x509.chain.parse_chain` read it.
+        leaf: The details of the leaf, from `certcore.x509.chain.parse_chain`.
         names: The names of the request.
-        csr_pem: The request.
+        csr_pem: The CSR in PEM.
         now: The present moment, with its time zone.
 
     Raises:
-        UnreadablePemError: The request cannot be read.
+        UnreadablePemError: The CSR cannot be read.
     """
     issued = frozenset(leaf.names)
     missing = tuple(sorted({str(name) for name in names if not _is_covered(name, issued)}))

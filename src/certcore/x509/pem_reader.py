@@ -1,7 +1,7 @@
-"""Pasted text and uploaded files, taken apart: which blocks they hold, each decoded, with words for what is damaged.
+"""Split pasted text and uploaded files into their blocks, and decode each block.
 
-PEM (RFC 7468) is read more loosely than the RFC asks of parsers, as what people paste went through mail programs, web
-pages, chat windows, JSON and word processors. That is safe: what counts is the DER inside, and a signature is over it.
+PEM (RFC 7468) is read more tolerantly than the RFC requires, because pasted text went through mail programs, web
+pages, chat windows, JSON and word processors. That is safe: only the DER inside matters, and its signature is verified.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ __all__ = ["Piece", "not_a_file", "read_pieces"]
 
 @attrs.frozen(kw_only=True)
 class Piece:
-    """A block of a text, or a value of a binary file."""
+    """A PEM block of a text, or a DER value of a binary file."""
 
-    #: In which field it was.
+    #: The field that contained it.
     field: str
     kind: Kind
-    #: DER; empty for kinds that are not read, and for keys with the old encryption of OpenSSL PEM.
+    #: DER, or PEM for `Kind.OLD_ENCRYPTED_KEY`; empty for kinds that are not read.
     data: bytes = attrs.field(repr=False)
-    #: What it is in a sentence: ``certificate number 2``.
+    #: Its name in a message, for example ``certificate number 2``.
     what: Message
 
 
-#: The labels of PEM that are decoded, without their spaces, and what is expected behind them.
+#: The PEM labels of blocks that are decoded, without spaces, and the expected kinds.
 _DECODED: Final = MappingProxyType(
     {
         "CERTIFICATE": Kind.CERTIFICATE,
@@ -52,7 +52,7 @@ _DECODED: Final = MappingProxyType(
         "X509CERTIFICATE": Kind.CERTIFICATE,
     }
 )
-#: Those that are named for what they are.
+#: The PEM labels of blocks that are recognised but not decoded.
 _NAMED: Final = MappingProxyType(
     {
         "CERTIFICATEREQUEST": Kind.REQUEST,
@@ -68,10 +68,10 @@ _NAMED: Final = MappingProxyType(
         "X509CRL": Kind.REVOCATION_LIST,
     }
 )
-#: Those that OpenSSL puts beside a key, and that the key itself says again.
+#: The PEM labels of parameters that OpenSSL writes beside a key. The key contains them, too.
 _PASSED_OVER: Final = frozenset({"DHPARAMETERS", "DSAPARAMETERS", "ECPARAMETERS", "X942DHPARAMETERS"})
 _KNOWN: Final = frozenset(_DECODED) | frozenset(_NAMED) | _PASSED_OVER
-#: As OpenSSL writes the labels of its keys that are encrypted in the old way.
+#: The PEM labels, with spaces, of keys in OpenSSL's traditional encrypted form.
 _OLD_KEYS: Final = MappingProxyType(
     {
         "DSAPRIVATEKEY": "DSA PRIVATE KEY",
@@ -80,11 +80,11 @@ _OLD_KEYS: Final = MappingProxyType(
     }
 )
 
-# Each begins at two dashes and looks at a bounded number of characters, so that no text takes long.
+# Every repetition that can backtrack is bounded, so that matching takes linear time.
 _BOUNDARY: Final = re.compile(r"--\s{0,9}(BEGIN|END)\s{0,9}([A-Z0-9][A-Z0-9\s]{1,60}?)\s{0,9}(?:-|\Z)")
 _CIPHER: Final = re.compile(r"DEK-Info\s*:\s*([A-Z0-9-]{3,30})\s*,\s*", re.IGNORECASE)
 _HEADER: Final = re.compile(r"^[ \t]*+[A-Z][A-Z0-9-]{0,40}:.*$", re.IGNORECASE | re.MULTILINE)
-#: The initialisation vector in hex digits.
+#: The lengths of the initialisation vectors in hex digits.
 _AES_VECTOR: Final = 32
 _DES_VECTOR: Final = 16
 _HEX: Final = re.compile(r"[0-9A-F]+", re.IGNORECASE)
@@ -93,11 +93,11 @@ _BASE64_VALUES: Final = re.compile(r"[A-Za-z0-9+/=]{40,}")
 _QUADRUPLE: Final = 4
 _COLUMNS: Final = 64
 
-#: Word processors make one dash of several.
+#: Word processors replace two hyphens by one dash.
 _DASHES: Final = dict.fromkeys([*range(0x2010, 0x2016), 0x2212], "--")
 _INVISIBLE: Final = dict.fromkeys(map(ord, "\0\u00ad\u200b\u200c\u200d\u2060\ufeff"))
 _LOOKALIKES: Final = MappingProxyType({**_DASHES, **_INVISIBLE})
-#: What quoted mail, lists and source code have around each line.
+#: Characters that quoted mail, lists and source code add around each line.
 _AROUND_LINES: Final = dict.fromkeys(map(ord, "\"'`,;>|[]{}()"))
 _ESCAPED: Final = re.compile(r"(?<!\\)\\++u00([0-9a-f]{2})", re.IGNORECASE)
 _ESCAPED_BREAK: Final = re.compile(r"(?<!\\)\\++[nrt]")
@@ -105,7 +105,7 @@ _TAG: Final = re.compile(r"<[/!?A-Za-z](?:(?!-----)[^<>]){0,200}>")
 _ENTITY: Final = re.compile(r"&(?:amp;)?(?:#([0-9]{1,3})|#x([0-9a-f]{1,2})|([a-z]{2,8}));", re.IGNORECASE)
 _ENTITIES: Final = MappingProxyType({"newline": "\n", "nbsp": " ", "plus": "+", "sol": "/", "equals": "=", "tab": " "})
 
-# A SEQUENCE begins like the digit 0; within a few bytes there is a tag that no text holds.
+# The tag of a SEQUENCE is the digit 0; a control character that no text contains follows within a few bytes.
 _BINARY: Final = re.compile(rb"0.{0,15}[\x00-\x08\x0e-\x1f]", re.DOTALL)
 _BINARY_AS_TEXT: Final = re.compile("0[\x80-\x84\u201a\ufffd]")
 _SIGNATURES: Final = (
@@ -127,17 +127,17 @@ _COPY_AGAIN: Final = Message(
 
 
 def read_pieces(name: str, content: str | bytes) -> list[Piece]:
-    """Take apart what stands in one field.
+    """Split the content of a field into pieces.
 
     Args:
-        name: The field.
-        content: Text with PEM blocks or bare base64, or the bytes of a file: such a text, DER, PKCS#7, PKCS#12.
+        name: The name of the field, for errors.
+        content: Text with PEM blocks or bare base64, or the bytes of a file with such a text, DER, PKCS#7 or PKCS#12.
 
     Returns:
-        The pieces in their order; none when the field is blank.
+        The pieces in the order of the content; empty if the field is blank.
 
     Raises:
-        InvalidInputError: It is too long, or damaged, or there is nothing of that kind in it. The text is not repeated.
+        InvalidInputError: The content is too long or damaged, or contains no piece. The message does not repeat it.
     """
     if isinstance(content, bytearray | memoryview):
         content = bytes(content)
@@ -185,7 +185,7 @@ def _from_text(name: str, content: str, *, nested: bool = False) -> list[Piece]:
         return pieces
     bare = "".join(text.split()).translate(_AROUND_LINES)
     if _BASE64_VALUES.fullmatch(bare) and not nested:
-        # Each value that is padded ends there; the others fill their quadruples.
+        # Padding ends a value, so the text between two paddings is decoded separately.
         return _from_bytes(name, b"".join(_decoded(part) for part in bare.split("=")), nested=True)
     if _SSH_LINE.search(content):
         return [Piece(field=name, kind=Kind.SSH, data=b"", what=Kind.SSH.label)]
@@ -205,7 +205,7 @@ def _from_text(name: str, content: str, *, nested: bool = False) -> list[Piece]:
 
 
 def _plain(text: str) -> str:
-    """The text as it was before programs escaped, marked up and prettified it."""
+    """Undo what other programs did to a text: escapes, HTML markup and typographic characters."""
     text = text.translate(_LOOKALIKES)
     if "\\" in text:
         text = _ESCAPED.sub(lambda match: chr(int(match[1], 16)), text)
@@ -290,12 +290,12 @@ def _block(name: str, label: str, body: str, number: int) -> Piece | None:
         text = "{what} has {count} bytes too many, as if two blocks had been joined."
         reason = Message("pem.run_together", text, {"what": label_shown, "count": len(data) - end})
         raise InvalidInputError(name, reason, advice=_COPY_AGAIN)
-    # Behind a trusted certificate OpenSSL keeps what it is trusted for.
+    # OpenSSL appends the trusted uses to a TRUSTED CERTIFICATE; they are dropped here.
     return Piece(field=name, kind=kind_of(data[:end]), data=data[:end], what=label_shown)
 
 
 def _old_key(name: str, label: str, label_shown: Message, body: str, cipher: str) -> Piece:
-    """A key in the form of RFC 1421, written out again as the package ``cryptography`` reads it."""
+    """A key with RFC 1421 headers, normalized for the package ``cryptography``."""
     digits = _HEX.match(body)
     length = _AES_VECTOR if cipher.startswith("AES") else _DES_VECTOR
     if digits is None or len(digits[0]) < length or label not in _OLD_KEYS:
@@ -328,7 +328,7 @@ def _body(name: str, label_shown: Message, text: str) -> bytes:
 
 def _decoded(characters: str) -> bytes:
     data = characters.rstrip("=")
-    if len(data) % _QUADRUPLE == 1:  # a character is missing, which the length of the value will tell
+    if len(data) % _QUADRUPLE == 1:  # a character is missing; reading the value's length detects it
         data = data[:-1]
     return base64.b64decode(data + "=" * (-len(data) % _QUADRUPLE))
 

@@ -1,11 +1,11 @@
-"""PKCS#12 files taken apart (RFC 7292), so that their private keys can be loaded like any other.
+"""Extract the private keys from PKCS#12 files (RFC 7292), so that they can be loaded like any other key.
 
-The package ``cryptography`` opens such a file as a whole, and checks an RSA key in it by proving its primes: seconds in
-which no other thread runs. So the keys are extracted and loaded separately, see `certcore.x509.rsa_keys`. In their
-place, and first, stands a small key of nobody's: of several keys only the first one is looked at.
+The package ``cryptography`` loads a file as a whole, and checks an RSA key in it by testing its primes. That takes
+seconds in which no other thread runs. So the keys are extracted and loaded separately, see `certcore.x509.rsa_keys`.
+A small placeholder key becomes the first key of the remaining file, because the package reads only the first one.
 
-The MAC goes with the keys. It tells a wrong password, and so does decrypting. It protects against changes by somebody
-who does not know the password; what is imported is checked anyway: signatures, and that key and leaf belong together.
+The MAC is removed, because it does not fit the remaining file. A wrong password is still detected by decrypting. The
+MAC would also detect changes; but the signatures, and whether key and leaf belong together, are checked anyway.
 """
 
 from __future__ import annotations
@@ -27,27 +27,32 @@ _SHROUDED_KEY_BAG = bytes.fromhex("2a864886f70d010c0a0102")  # 1.2.840.113549.1.
 
 @frozen
 class StoredKey:
-    """A private key of a PKCS#12 file, in PKCS#8."""
+    """A private key of a PKCS#12 file."""
 
+    #: PKCS#8 in DER.
     der: bytes = field(repr=False)
+    #: Whether `der` is an EncryptedPrivateKeyInfo.
     encrypted: bool
 
 
 def parted_store(der: bytes) -> tuple[bytes, list[StoredKey]]:
-    """A PKCS#12 file without its private keys and without its MAC, and the keys.
+    """Separate the private keys from a PKCS#12 file.
 
     Args:
         der: The file, in DER.
 
+    Returns:
+        The file without its keys and its MAC, and the keys.
+
     Raises:
-        ValueError: It has another form.
+        ValueError: It is not a PKCS#12 file that is protected by a password.
     """
     version, content, *_ = read_values(read_value(der).content)
     keys: list[StoredKey] = []
-    safes = [_safe_of_nobody()]
+    safes = [_placeholder_safe()]
     for safe in read_values(_sequence(_data(content.content))):
         kind, *wrapped = read_values(safe.content)
-        if kind.content != _DATA:  # encrypted, as certificates are
+        if kind.content != _DATA:  # an encrypted safe, usually with the certificates
             safes.append(written(safe.tag, safe.content))
             continue
         bags = read_values(_sequence(read_value(wrapped[0].content).content))
@@ -58,7 +63,7 @@ def parted_store(der: bytes) -> tuple[bytes, list[StoredKey]]:
 
 
 def store_of_key(key: StoredKey) -> bytes:
-    """A PKCS#12 file, without a MAC, of one key."""
+    """A PKCS#12 file with one key and no MAC."""
     kind = _SHROUDED_KEY_BAG if key.encrypted else _KEY_BAG
     bag = written(_SEQUENCE, written(_OID, kind) + written(_CONTEXT_0, key.der))
     inside = _data_content(written(_SEQUENCE, _data_content(written(_SEQUENCE, bag))))
@@ -74,7 +79,7 @@ def _takes_key(bag: bytes, keys: list[StoredKey]) -> bool:
 
 
 def _data(content: bytes) -> bytes:
-    """What a ContentInfo of the type data holds (RFC 5652 section 4)."""
+    """The content of a ContentInfo of type data (RFC 5652 section 4)."""
     kind, wrapped = read_values(content)
     if kind.content != _DATA:
         raise ValueError("signed, not protected by a password")
@@ -92,7 +97,7 @@ def _data_content(octets: bytes) -> bytes:
     return written(_SEQUENCE, written(_OID, _DATA) + written(_CONTEXT_0, written(_OCTETS, octets)))
 
 
-def _safe_of_nobody() -> bytes:
+def _placeholder_safe() -> bytes:
     key = ec.generate_private_key(ec.SECP256R1()).private_bytes(
         serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )

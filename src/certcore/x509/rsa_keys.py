@@ -1,18 +1,17 @@
-"""Whether the numbers of an RSA private key belong together, without holding up other threads.
+"""Check that the numbers of an RSA private key belong together, without blocking other threads.
 
-OpenSSL's own check proves both primes with many rounds and keeps Python's interpreter lock for all of that time: a
-tenth of a second for 2048 bits, half a second for 4096, some seconds for 8192. What replaces it, and why it is enough:
+OpenSSL's check tests both primes with many rounds and holds Python's interpreter lock meanwhile: 0.1 seconds for 2048
+bits, 0.5 seconds for 4096, several seconds for 8192. This module checks instead:
 
-- Sizes from 2048 to 4096 bits, an odd public exponent from 3 to 2^256: what CAs take (Baseline Requirements, section
-  6.1.6). Other sizes are refused before anything is computed.
+- The size is 2048 to 4096 bits, and the public exponent is odd and from 3 to 2^256, as CAs require (Baseline
+  Requirements, section 6.1.6). Other sizes are refused before anything is computed.
 - n = p·q, e·d = 1 modulo p-1 and q-1, and the numbers for the Chinese remainder theorem follow from d, p and q
-  (RFC 8017 section 3.2): whatever of the numbers a TLS program uses, it computes the same.
-- p and q pass a strong test for the base 2 (Miller and Rabin). It finds every damage; a composite that was made to
-  pass it takes intent, and who gives the key harms only himself.
-- A random message, signed with the private key, verifies with the public key: what a TLS server does with it.
+  (RFC 8017 section 3.2). So a TLS program gets the same result whichever numbers it uses.
+- p and q pass a Miller-Rabin test to the base 2. Accidental damage does not pass it. A composite that passes must be
+  constructed on purpose, and harms only its owner.
+- A signature by the private key verifies with the public key, as in a TLS server.
 
-Whether the public key is weak (small factors, primes that are close together, ROCA) is judged with the certificate,
-see `certcore.x509.weakness`.
+`certcore.x509.weakness` checks the public key in the certificate: small factors, close primes and ROCA.
 """
 
 from __future__ import annotations
@@ -29,19 +28,20 @@ from certcore.x509.der import read_value, read_values
 
 __all__ = ["FEWEST_BITS", "MOST_BITS", "modulus_bits", "rsa_key_fault", "size_fault"]
 
+#: The sizes of RSA private keys that are accepted, in bits.
 FEWEST_BITS: Final = 2048
 MOST_BITS: Final = 4096
 _SMALLEST_EXPONENT: Final = 3
 _EXPONENT_BITS: Final = 256
 _INTEGER, _OCTETS, _SEQUENCE = 0x02, 0x04, 0x30
-#: What is signed: any text does, as its digest is padded to the size of the key.
+#: The text that is signed. Any text will do, because its digest is padded to the size of the key.
 _MESSAGE: Final = b"certcore: does this key sign?"
 
 
 def modulus_bits(der: bytes) -> int | None:
-    """The size of an unencrypted RSA private key, read from its DER (RFC 8017 appendix A.1.2, RFC 5958 section 2).
+    """The size of an unencrypted RSA private key in bits, read from its DER without loading the key.
 
-    Nothing is computed. None for other keys, and for what cannot be read.
+    The DER is RSAPrivateKey (RFC 8017 appendix A.1.2) or PKCS#8 (RFC 5958 section 2). None for everything else.
     """
     try:
         parts = read_values(read_value(der).content)
@@ -55,7 +55,7 @@ def modulus_bits(der: bytes) -> int | None:
 
 
 def size_fault(bits: int) -> Message | None:
-    """Why a private key of so many bits is not taken, as a clause; None when it is."""
+    """Why an RSA private key of this size, in bits, is refused, as a clause; None if it is accepted."""
     if bits > MOST_BITS:
         text = "it has {bits} bits; CAs accept RSA keys of at most {most} bits."
         return Message("private_key.too_long", text, {"bits": bits, "most": MOST_BITS})
@@ -66,10 +66,10 @@ def size_fault(bits: int) -> Message | None:
 
 
 def rsa_key_fault(key: rsa.RSAPrivateKey) -> Message | None:
-    """Why a private key must not be used, as a clause that follows "the key:"; None when it may.
+    """Why an RSA private key must not be used, as a clause that follows a colon; None if it may be used.
 
     Args:
-        key: Loaded without a check.
+        key: The key. It may have been loaded without OpenSSL's check.
     """
     if fault := size_fault(key.key_size):
         return fault
@@ -111,10 +111,10 @@ def _fits_together(numbers: rsa.RSAPrivateNumbers) -> bool:
 
 
 def _is_probable_prime(number: int) -> bool:
-    """A strong probable prime for the base 2.
+    """Whether a number is a strong probable prime to the base 2 (Miller-Rabin).
 
-    Written out, as `pow` keeps the interpreter lock for the whole exponentiation: 30 ms for a prime of 2048 bits. Here
-    each step takes some microseconds, and other threads run in between.
+    The exponentiation is a loop, because `pow` holds the interpreter lock for all of it: 30 ms for a prime of 2048
+    bits. Each step of the loop takes a few microseconds, and other threads run in between.
     """
     if number < FEWEST_BITS or number % 2 == 0:
         return False

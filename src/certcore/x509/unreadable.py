@@ -1,7 +1,7 @@
-"""Certificates that OpenSSL takes and the package `cryptography` does not: which they are, and what is wrong with them.
+"""Explain why a certificate that OpenSSL accepts cannot be read by the package ``cryptography``.
 
-Old CAs wrote a ``*`` or an ``&`` as PrintableString, Latin-1 as T61String or UTF8String, serial numbers that are
-negative or padded. Nothing is repaired here: the error names the certificate and the reason.
+Old CAs wrote a ``*`` or an ``&`` as PrintableString, Latin-1 as T61String or UTF8String, and negative or padded serial
+numbers. Nothing is repaired here; the error names the certificate and the reason.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ _VERSION: Final = 0xA0
 _UTF8, _PRINTABLE, _T61, _IA5 = 0x0C, 0x13, 0x14, 0x16
 _PRINTABLE_CHARACTERS: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 '()+,-./:=?")
 _LABELS: Final = {b"\x55\x04\x03": "CN", b"\x55\x04\x0a": "O", b"\x55\x04\x0b": "OU", b"\x55\x04\x06": "C"}
-#: Serial number, algorithm, issuer, validity, subject.
+#: The fields that are read: serial number, algorithm, issuer, validity and subject.
 _FIELDS: Final = 5
 _LONGEST_SERIAL: Final = 20
 
 
 @frozen
 class RawNames:
-    """The names of a certificate as the bytes that it holds."""
+    """The issuer and the subject of a certificate as undecoded bytes."""
 
     issuer: bytes
     subject: bytes
 
     @property
     def text(self) -> str:
-        """The subject for a sentence, as far as it can be read."""
+        """The readable part of the subject, for messages."""
         try:
             parts = [
                 f"{_LABELS.get(oid, 'another part')}={_readable(value)}" for oid, value in _attributes(self.subject)
@@ -47,7 +47,7 @@ class RawNames:
 
 
 def raw_names(der: bytes) -> RawNames | None:
-    """The names of a certificate, whatever is in them; None for what has not the form of a certificate."""
+    """The undecoded names of a certificate in DER; None if the data does not have the structure of a certificate."""
     try:
         _, _, issuer, _, subject = _fields(der)
     except ValueError:
@@ -56,7 +56,7 @@ def raw_names(der: bytes) -> RawNames | None:
 
 
 def what_is_wrong(der: bytes) -> Message | None:
-    """Why a certificate cannot be read, as a clause that ends a sentence; None when it is not known."""
+    """Why a certificate cannot be read, as the last clause of a sentence; None if the reason is unknown."""
     try:
         serial, _, issuer, _, subject = _fields(der)
         faults = (
@@ -111,11 +111,11 @@ def _serial_faults(serial: bytes) -> Iterator[Message]:
 
 
 def _name_faults(name: Value, part_of: Callable[[bytes, str], Message]) -> Iterator[Message]:
-    """What is wrong with the parts of a name.
+    """The faults in the parts of a name.
 
     Args:
         name: The name.
-        part_of: Calls a part by its kind and its value, in a sentence.
+        part_of: Makes the text for a part from its object identifier and its value.
     """
     for oid, value in _attributes(name.content):
         part = {"part": part_of(oid, repr(clean(_readable(value))))}

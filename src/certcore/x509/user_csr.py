@@ -1,4 +1,4 @@
-"""A certificate signing request that the user brings: read, checked, and written in one way."""
+"""Read, check and normalize a certificate signing request that a user supplies."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ _BLOCK: Final = re.compile(
     r"-----BEGIN (?P<label>(?:NEW )?CERTIFICATE REQUEST)-----(?P<body>[^-]*)-----END (?P=label)-----"
 )
 _PRIVATE_KEY: Final = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")
-#: How text in UTF-16 begins, as Windows writes it.
+#: The byte order marks of UTF-16 text, which Windows writes.
 _UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
-#: How every value of DER here begins.
+#: The first byte of a request in DER, the tag of a SEQUENCE.
 _SEQUENCE: Final = b"\x30"
-#: Entries that are read before those that are there twice are counted once.
+#: The largest number of subject alternative names that is read, duplicates included.
 _MOST_ENTRIES: Final = 2 * MAX_NAMES
 _KEYS: Final = frozenset({Kind.PRIVATE_KEY, Kind.ENCRYPTED_KEY, Kind.OLD_ENCRYPTED_KEY})
 _MAKE_ONE: Final = Message(
@@ -46,12 +46,14 @@ _DAMAGED: Final = Message("csr.damaged", "it is damaged.")
 
 
 def read_csr(content: str | bytes) -> UserCsr:
-    """Read a request in PEM or DER, and check that a CA can take it.
+    """Read a request in PEM or DER, and check that a CA can accept it.
 
-    Its signature has to be its own key's (RFC 2986 section 4.2), its key of a type that CAs take, its names DNS names.
+    The request must be signed with its own key (RFC 2986 section 4.2), its key type must be one that CAs accept, and
+    all its names must be DNS names.
 
     Raises:
-        InvalidInputError: It is not such a request; the field is ``csr``. A private key in it is not repeated.
+        InvalidInputError: It is not such a request; the field is ``csr``. The message contains nothing of the text, so
+            no private key that was pasted by mistake.
     """
     request = _loaded(content)
     try:
@@ -105,7 +107,7 @@ def _loaded(content: str | bytes) -> x509.CertificateSigningRequest:
         pieces = read_pieces(_FIELD, content)
     except InvalidInputError:
         if "-----" in text or (isinstance(content, bytes) and content[:1] == _SEQUENCE):
-            raise  # it says what is missing
+            raise  # the error says what is damaged
         reason = Message("csr.none", "there is no certificate signing request in it.")
         raise InvalidInputError(_FIELD, reason, advice=_MAKE_ONE) from None
     if any(piece.kind in _KEYS for piece in pieces):
@@ -158,7 +160,7 @@ def _names(
         raise _too_many_names(count)
     known = {name.value.lower() for name in alternative if isinstance(name, x509.DNSName)}
     for name in common:
-        # A CA takes it for one more name (RFC 8555 section 7.4), so it is one.
+        # A CA treats the common name as an additional identifier (RFC 8555 section 7.4).
         if isinstance(name, str) and name.lower() not in known:
             yield _name(name)
     for general_name in alternative:

@@ -1,7 +1,8 @@
-"""What makes a leaf unfit for a TLS server: weak keys, weak signatures, wrong usages, no names.
+"""Check whether a leaf is fit for a TLS server: weak keys, weak signatures, wrong usages, missing names.
 
-A refusal is a clause that says why the leaf is refused, or None; a doubt is a warning. Not asked is whether
-the key is one of the few that Debian's OpenSSL made until 2008 (CVE-2008-0166): the list of them is long.
+Functions named ``…_refusal`` return the reason for refusing the leaf as a clause, or None. Functions named ``…_doubts``
+return warnings. The weak keys of Debian's OpenSSL until 2008 (CVE-2008-0166) are not detected, because their list is
+long.
 """
 
 from __future__ import annotations
@@ -37,17 +38,18 @@ __all__ = [
     "usage_refusal",
 ]
 
-#: The CA/Browser Forum's Baseline Requirements, section 6.1.5.
+#: The shortest RSA key (CA/Browser Forum Baseline Requirements, section 6.1.5).
 _FEWEST_BITS: Final = 2048
-#: Browsers and Go refuse longer ones.
+#: The longest RSA key that browsers and Go accept.
 _MOST_BITS: Final = 8192
-#: Baseline Requirements, section 6.1.6: from 2^16 + 1 to 2^256 - 1.
+#: The public exponent must be from 2^16 + 1 to 2^256 - 1 (Baseline Requirements, section 6.1.6).
 _USUAL_EXPONENT: Final = 65537
 _LONGEST_EXPONENT: Final = 256
-#: Baseline Requirements, section 6.1.6: no factor below 752; section 6.1.1.3: 100 rounds of Fermat's method.
+#: The modulus must have no factor below 752 (Baseline Requirements, section 6.1.6), and 100 rounds of Fermat's method
+#: must not factor it (section 6.1.1.3).
 _SMALL_FACTORS: Final = 752
 _FERMAT_ROUNDS: Final = 100
-#: RFC 5280 section 4.1.2.2.
+#: In bits (RFC 5280 section 4.1.2.2).
 _LONGEST_SERIAL: Final = 160
 
 
@@ -60,12 +62,12 @@ def _powers(prime: int) -> frozenset[int]:
 
 
 _SMALL_PRODUCT: Final = prod(_primes(_SMALL_FACTORS))
-#: CVE-2017-15361: the flawed library made primes that are powers of 65537 modulo each of the first primes.
+#: CVE-2017-15361 (ROCA): the primes of the flawed library are powers of 65537 modulo each of the first primes.
 _POWERS: Final = MappingProxyType({prime: _powers(prime) for prime in _primes(168)[1:]})
 
 
 def certificate_refusal(certificate: x509.Certificate) -> Message | None:
-    """Whether it is a certificate in force at all: not a precertificate, not dated wrongly, not weakly signed."""
+    """Refuse precertificates, overlong serial numbers, impossible validity dates and weak signatures."""
     extensions = [extension.value for extension in certificate.extensions]
     if any(isinstance(extension, x509.PrecertPoison) for extension in extensions):
         text = "it is a precertificate (RFC 6962 section 3.1), which is for logs only; look for the certificate itself."
@@ -82,7 +84,7 @@ def certificate_refusal(certificate: x509.Certificate) -> Message | None:
 
 
 def old_digest(certificate: x509.Certificate) -> str:
-    """The digest of its signature by name, where it is one that can be forged; else an empty string."""
+    """``"MD5"`` or ``"SHA-1"`` if the certificate's signature uses it; otherwise an empty string."""
     try:
         digest = certificate.signature_hash_algorithm
     except UnsupportedAlgorithm:
@@ -92,7 +94,7 @@ def old_digest(certificate: x509.Certificate) -> str:
 
 
 def key_refusal(certificate: x509.Certificate) -> Message | None:
-    """Whether its public key is of a kind that CAs and browsers take, and not weak."""
+    """Refuse a certificate whose public key is weak, or of a type or encoding that CAs and browsers do not accept."""
     try:
         key = certificate.public_key()
     except UnsupportedAlgorithm:
@@ -108,14 +110,14 @@ def key_refusal(certificate: x509.Certificate) -> Message | None:
 
 
 def public_key_refusal(key: PublicKeyTypes) -> Message | None:
-    """Whether a public key is of a kind that CAs and browsers take, and not weak."""
+    """Refuse a public key that is weak, or of a type that CAs and browsers do not accept."""
     if refused := _kind_refusal(key):
         return refused
     return _rsa_refusal(key.public_numbers()) if isinstance(key, rsa.RSAPublicKey) else None
 
 
 def key_doubts(key: PublicKeyTypes) -> Iterator[Message]:
-    """What is allowed, but not wise."""
+    """Warn about a small public exponent and about unusual key types and sizes."""
     if isinstance(key, rsa.RSAPublicKey):
         exponent = key.public_numbers().e
         if exponent < _USUAL_EXPONENT:
@@ -135,13 +137,13 @@ def key_doubts(key: PublicKeyTypes) -> Iterator[Message]:
 
 
 def may_sign_certificates(certificate: x509.Certificate) -> bool:
-    """Whether a CA's key usage, if it has one, is for signing certificates (RFC 5280 section 4.2.1.3)."""
+    """Whether a CA certificate's key usage, if present, allows signing certificates (RFC 5280 section 4.2.1.3)."""
     usage = _key_usage(certificate)
     return usage is None or usage.key_cert_sign
 
 
 def usage_refusal(certificate: x509.Certificate) -> Message | None:
-    """Whether its usages (RFC 5280 sections 4.2.1.3 and 4.2.1.12) let a TLS server present it."""
+    """Refuse a leaf whose key usages do not allow a TLS server (RFC 5280 sections 4.2.1.3 and 4.2.1.12)."""
     purposes = _purposes(certificate)
     if purposes and not {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE} & purposes:
         text = "its extended key usage does not include TLS servers (serverAuth)."
@@ -156,7 +158,7 @@ def usage_refusal(certificate: x509.Certificate) -> Message | None:
 
 
 def usage_doubts(certificate: x509.Certificate) -> Iterator[Message]:
-    """What some clients will not take."""
+    """Warn about usages and extensions that some clients refuse."""
     purposes = _purposes(certificate)
     if purposes and ExtendedKeyUsageOID.SERVER_AUTH not in purposes:
         yield Message(
@@ -179,7 +181,11 @@ def usage_doubts(certificate: x509.Certificate) -> Iterator[Message]:
 
 
 def usable_names(certificate: x509.Certificate) -> tuple[tuple[Identifier, ...], list[str | Message]]:
-    """The subject alternative names that a server can have, in their order, and those that it cannot."""
+    """The subject alternative names of a certificate.
+
+    Returns:
+        The DNS names and IP addresses that a certificate here can have, in order, and the texts of the unusable names.
+    """
     names: dict[Identifier, None] = {}
     unusable: list[str | Message] = []
     try:
@@ -225,7 +231,7 @@ def _kind_refusal(key: PublicKeyTypes) -> Message | None:
 
 
 def _is_as_usual(certificate: x509.Certificate, key: PublicKeyTypes) -> bool:
-    """Whether the certificate holds the key as the package, and everybody else, writes it."""
+    """Whether the certificate encodes the key as ``cryptography`` and other programs do."""
     written = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     usual = certificate.public_key_algorithm_oid != PublicKeyAlgorithmOID.RSASSA_PSS
     return usual and written in certificate.tbs_certificate_bytes
@@ -258,7 +264,7 @@ def _rsa_refusal(numbers: rsa.RSAPublicNumbers) -> Message | None:
 
 
 def _has_close_primes(modulus: int) -> bool:
-    """Fermat's method: n = a² - b², with a near the root of n when the primes are near each other."""
+    """Fermat's method: n = a² - b². If the primes are close together, a is close to the square root of n."""
     root = isqrt(modulus)
     start = root if root * root == modulus else root + 1
     for middle in range(start, start + _FERMAT_ROUNDS):
