@@ -1,32 +1,24 @@
 """What strangers, other tenants and viewers get from every public call, on every store, in a table that is complete."""
 
 import inspect
-import unicodedata
 from datetime import timedelta
 
 import pytest
 from attrs import define
-from hypothesis import HealthCheck, assume, given
-from hypothesis import strategies as st
 
 import certcore
-from certcore import CertCore, Role, RolePolicy
-from certcore.errors import AccessDeniedError, CertCoreError, InvalidInputError, InvalidNameError, NotFoundError
+from certcore import CertCore, RolePolicy
+from certcore.errors import AccessDeniedError, CertCoreError, InvalidInputError, NotFoundError
 from certcore.hints import BoundForm, EditMethod, FormSubject
 from certcore.model.keys import KeyType
 from certcore.model.names import DnsName
 from certcore.model.subject import Subject
-from certcore.testing.clock import FrozenEnvironment
-from certcore.testing.contracts.keys import LOOKALIKES
 from certcore.testing.local_ca import LittleAuthority
-from certcore.testing.scripted_ca import Act, ScriptedCA
 from certcore.x509.csr import build_csr
 from certcore.x509.keys import generate_key, private_key_pem
-from support.databases import sqlite_with_tables
-from support.examples import examples
 from support.inside import inside
+from support.tenants import ROLES, STORES, opened_store
 
-STORES = ["memory", "sqlite", "postgresql", "mariadb"]
 HIDDEN, DENIED, ALLOWED = NotFoundError, AccessDeniedError, None
 #: What a stranger, another tenant and a viewer get; anna is the owner of what each call is about.
 OF_ONE_THAT_IS_SEEN = (HIDDEN, HIDDEN, ALLOWED)
@@ -152,7 +144,6 @@ OF_THE_PROCESS = {
     "worker",
 }
 SERVICES = ("certificates", "authorities", "sealing_keys")
-ROLES = {"vera": Role.VIEWER, "system": Role.ADMINISTRATOR}
 ACTORS = ("mallory", "bert", "vera")
 
 
@@ -257,7 +248,7 @@ class World:
 @pytest.fixture(params=STORES)
 def world(request, tmp_path):
     """On each kind of store."""
-    with _opened(request, request.param, tmp_path, RolePolicy(ROLES)) as core:
+    with opened_store(request, request.param, tmp_path, RolePolicy(ROLES)) as core:
         authority = core.authorities.create("test", module="scripted").id
         ids = []
         for owner in ("anna", "bert"):
@@ -267,19 +258,6 @@ def world(request, tmp_path):
             ids.append(certificate_id)
         (key,) = inside(core).vault.keyring.key_ids
         yield World(core, authority, ids[0], key)
-
-
-def _opened(request, store, folder, *plugins):
-    environment = FrozenEnvironment()
-    ca = ScriptedCA([Act.ISSUE], now=environment.now())
-    options = {"plugins": [ca.plugin(), *plugins], "installed_plugins": False, "environment": environment}
-    if store == "memory":
-        return CertCore.in_memory(**options)
-    CertCore.create_keyring(folder / "keyring.json")
-    url = sqlite_with_tables(folder)
-    if store != "sqlite":
-        url = request.getfixturevalue("emptied")(request.getfixturevalue(f"{store}_url"))
-    return CertCore.open(url, keyring=folder / "keyring.json", **options)
 
 
 def test_every_public_call_is_in_the_table():
@@ -380,7 +358,7 @@ class OnlyTheFree:
 def test_a_profile_that_is_not_to_be_used_is_not_there(request, tmp_path, use):
     """Whoever may neither see nor use a CA profile gets for it what an unknown one gets, by its id and by its name."""
     policy = OnlyTheFree()
-    with _opened(request, "memory", tmp_path, policy) as core:
+    with opened_store(request, "memory", tmp_path, policy) as core:
         free = core.authorities.create("free", module="scripted").id
         private = core.authorities.create("paid, not for tenants", module="scripted").id
         policy.private.add(private)
@@ -434,7 +412,7 @@ def test_a_profile_in_use_names_no_other_tenants_certificates(request, tmp_path)
         def certcore_authorize(self, actor, action):
             return actor == "system" or action.startswith("authority.")
 
-    with _opened(request, "memory", tmp_path, Policy()) as core:
+    with opened_store(request, "memory", tmp_path, Policy()) as core:
         authority = core.authorities.create("test", module="scripted").id
         core.certificates.create("secret-project.example", authority=authority, owner="anna")
         with pytest.raises(CertCoreError, match=r"in use by certificates\.") as refused:
@@ -442,83 +420,3 @@ def test_a_profile_in_use_names_no_other_tenants_certificates(request, tmp_path)
         assert "secret" not in str(refused.value.as_dict())
         with pytest.raises(CertCoreError, match="secret-project"):
             core.authorities.delete(authority)
-
-
-# -- keys that look alike -------------------------------------------------------------------------------------------
-
-#: A few letters in upper and lower case, composed and decomposed, blanks, and characters of no width.
-ALPHABET = "aAbs\N{LATIN SMALL LETTER E WITH ACUTE}e\N{COMBINING ACUTE ACCENT}\N{LATIN SMALL LETTER SHARP S} \t"
-UNSEEN = "\N{ZERO WIDTH SPACE}\N{ZERO WIDTH JOINER}\N{RIGHT-TO-LEFT MARK}\N{SOFT HYPHEN}\N{NO-BREAK SPACE}"
-KEYS = st.text(ALPHABET + UNSEEN, min_size=1, max_size=6) | st.sampled_from(LOOKALIKES)
-
-
-@st.composite
-def _pairs(draw):
-    """Two different keys, the second made from the first."""
-    key = draw(KEYS)
-    alike = draw(
-        st.sampled_from(
-            [
-                key + " ",
-                " " + key,
-                key + "\N{ZERO WIDTH SPACE}",
-                key.swapcase(),
-                key.casefold(),
-                key.strip(),
-                unicodedata.normalize("NFC", key),
-                unicodedata.normalize("NFD", key),
-                unicodedata.normalize("NFKC", key),
-                draw(KEYS),
-            ]
-        )
-    )
-    assume(alike not in (key, ""))
-    return key, alike
-
-
-@pytest.fixture(params=STORES)
-def shared(request, tmp_path):
-    with _opened(request, request.param, tmp_path, RolePolicy(ROLES)) as core:
-        yield core, core.authorities.create("test", module="scripted").id
-
-
-@examples(25, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(keys=_pairs())
-def test_no_two_keys_see_each_others_rows(shared, keys):
-    """Whatever two owners are called: each is refused at the door, or sees the own certificates and no others."""
-    core, authority = shared
-    certificates = core.certificates
-    made = {}
-    for key in keys:
-        try:
-            made[key] = certificates.create("shop.example", authority=authority, owner=key, actor=key).id
-        except InvalidInputError:
-            assert key.strip() != key or not key.isprintable()
-    for key, one in made.items():
-        assert {row.owner for row in certificates.list(owner=key, actor=key).items} == {key}
-        assert {row.owner for row in certificates.search("shop", owner=key, actor=key)} == {key}
-        assert sum(certificates.count_by_status(owner=key, actor=key).values()) >= 1
-        assert {row.owner for row in certificates.overlaps(one, actor=key)} <= {key}
-        for other in set(made) - {key}:
-            for call in (certificates.get, certificates.view, certificates.timeline, certificates.delete):
-                with pytest.raises(NotFoundError):
-                    call(one, actor=other)
-            with pytest.raises(AccessDeniedError):
-                certificates.list(owner=key, actor=other)
-
-
-@examples(15, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(data=st.data())
-def test_an_id_is_found_by_itself_alone(shared, data):
-    """Padded, in other case, or with characters of no width it is no id, or nobody's; the policy is not even asked."""
-    core, authority = shared
-    certificate_id = core.certificates.create("shop.example", authority=authority, owner="anna").id
-    place = data.draw(st.integers(0, 1)) * len(certificate_id)
-    added = data.draw(st.sampled_from([*" \t\n", *UNSEEN, "\x00", "\N{COMBINING ACUTE ACCENT}", "x"]))
-    for wrong in (certificate_id[:place] + added + certificate_id[place:], certificate_id.swapcase()):
-        for call in (core.certificates.get, core.certificates.find, core.certificates.delete):
-            with pytest.raises((InvalidInputError, InvalidNameError, NotFoundError)):
-                call(wrong, actor="anna")
-        with pytest.raises(InvalidInputError):
-            core.certificates.create("shop.example", authority=wrong + " ", owner="anna", actor="anna")
-    assert core.certificates.get(certificate_id, actor="anna").id == certificate_id

@@ -8,7 +8,7 @@ from attrs import define, field
 
 from certcore import Status
 from certcore.model.events import EventKind
-from certcore.model.hints import Notice
+from support.hint_texts import notices
 
 pytestmark = pytest.mark.pebble
 HOUR = timedelta(hours=1)
@@ -55,12 +55,6 @@ def _failures(panel, certificate_id):
     return [
         event for event in panel.core.certificates.view(certificate_id).events if event.kind is EventKind.ATTEMPT_FAILED
     ]
-
-
-def _notices(panel, certificate_id):
-    return " ".join(
-        str(hint.text) for hint in panel.core.certificates.hints(certificate_id) if isinstance(hint, Notice)
-    )
 
 
 @pytest.mark.parametrize(
@@ -147,7 +141,7 @@ def test_whatever_a_ca_answers_for_ever_is_bounded_and_told(panel, trouble, name
     assert panel.core.certificates.get(certificate_id).status in (Status.PENDING, Status.PROCESSING)
     assert counting.most_in_an_hour <= 60
     assert _orders(plan) <= 6
-    told = _notices(panel, certificate_id) + " ".join(str(event.problem) for event in _failures(panel, certificate_id))
+    told = notices(panel, certificate_id) + " ".join(str(event.problem) for event in _failures(panel, certificate_id))
     assert words.strip("'") in told
     assert "since" in told.lower() or "again" in told or "retried" in told
 

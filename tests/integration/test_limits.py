@@ -9,10 +9,10 @@ from attrs import evolve
 
 from certcore import Status
 from certcore.engine.new_issuance import new_issuance
-from certcore.model.hints import Notice
 from certcore.model.issuance import Outcome, Purpose
 from certcore.testing.local_ca import LittleAuthority
 from certcore.x509.chain import parse_chain
+from support.hint_texts import notices
 from support.inside import inside
 
 pytestmark = pytest.mark.pebble
@@ -24,12 +24,6 @@ def _requested(panel, profile, *domains):
     for certificate_id in ids:
         panel.set_cnames(certificate_id)
     return ids
-
-
-def _notices(panel, certificate_id):
-    return " ".join(
-        str(hint.text) for hint in panel.core.certificates.hints(certificate_id) if isinstance(hint, Notice)
-    )
 
 
 def _problem(status, kind, detail, retry_after):
@@ -58,7 +52,7 @@ def test_a_retry_after_pauses_the_whole_account(panel, trouble, status, kind, de
     for one in (second, third):
         panel.core.reconcile(one)
         assert panel.core.certificates.view(one).schedule.due_at == until
-        assert detail in _notices(panel, one)
+        assert detail in notices(panel, one)
         assert panel.core.certificates.get(one).status is Status.PENDING
     panel.core.certificates.check_now(second)  # impatience does not help
     panel.core.reconcile(second)
@@ -117,7 +111,7 @@ def test_what_only_waits_for_the_dns_gives_its_place_to_others(panel, start_pebb
         panel.zone.set(row.name, row.type, row.value)
     panel.core.certificates.check_now(first)
     panel.core.reconcile(first)
-    assert "its turn" in _notices(panel, first)
+    assert "its turn" in notices(panel, first)
     panel.until_active(second)
     panel.until_active(first)
 
@@ -138,7 +132,7 @@ def test_a_long_wait_for_the_owner_does_not_lengthen_that_for_a_place(panel, sta
     for row in rows:
         panel.zone.set(row.name, row.type, row.value)
     panel.core.reconcile(late)
-    assert "its turn" in _notices(panel, late)
+    assert "its turn" in notices(panel, late)
     waits = panel.core.certificates.view(late).schedule.due_at - panel.environment.now()
     assert waits <= timedelta(seconds=2)
     panel.until_active(first)
@@ -169,7 +163,7 @@ def test_our_own_limits_are_waited_for_with_words(panel, start_pebble):
                 break
             panel.environment.skip(timedelta(milliseconds=50))
     panel.core.reconcile(ids[2])
-    assert "orders 2 per 30m" in _notices(panel, ids[2])
+    assert "orders 2 per 30m" in notices(panel, ids[2])
     assert panel.core.certificates.get(ids[2]).problem is None
     panel.until_active(ids[2])
     issued_at = panel.issuance(ids[2]).finished_at

@@ -6,8 +6,9 @@ import pytest
 
 from certcore import Status
 from certcore.errors import InvalidInputError
-from certcore.model.hints import DnsRecords, Level, Notice, RecordState
+from certcore.model.hints import DnsRecords, Level, RecordState
 from certcore_puq_acme.accounts.records import records_of
+from support.hint_texts import notices
 from support.inside import inside
 
 
@@ -25,11 +26,6 @@ def _rows(panel, certificate_id):
     return [row for table in tables for row in table.rows]
 
 
-def _notices(panel, certificate_id, level=None):
-    hints = [hint for hint in panel.core.certificates.hints(certificate_id) if isinstance(hint, Notice)]
-    return " ".join(str(hint.text) for hint in hints if level in (None, hint.level))
-
-
 def _set_records(panel, certificate_id):
     """What the owner does: for each name exactly what the page says."""
     panel.core.reconcile(certificate_id)
@@ -41,7 +37,7 @@ def _set_records(panel, certificate_id):
 def test_one_record_for_issuance_and_renewal(panel, persisting):
     """The page shows the record as soon as the account is there; nothing is ever written into the tech zone."""
     certificate_id = panel.request(persisting(), "shop.test", aliases=["www.shop.test"])
-    assert "one lasting TXT record" in _notices(panel, certificate_id)
+    assert "one lasting TXT record" in notices(panel, certificate_id)
     panel.core.reconcile(certificate_id)
     rows = _rows(panel, certificate_id)
     assert [(row.name, row.type, row.state) for row in rows] == [
@@ -105,12 +101,12 @@ def test_records_with_an_end_are_warned_of(panel, persisting):
     assert "; persistUntil=" in row.value
     _set_records(panel, certificate_id)
     panel.until_active(certificate_id)
-    assert _notices(panel, certificate_id, Level.WARNING) == ""
+    assert notices(panel, certificate_id, Level.WARNING) == ""
     assert _rows(panel, certificate_id) == []
     panel.environment.skip(timedelta(days=75))
-    assert "has to set it again" in _notices(panel, certificate_id, Level.WARNING)
+    assert "has to set it again" in notices(panel, certificate_id, Level.WARNING)
     panel.environment.skip(timedelta(days=30))
-    assert "has to set it again" in _notices(panel, certificate_id, Level.ERROR)
+    assert "has to set it again" in notices(panel, certificate_id, Level.ERROR)
 
 
 def test_a_record_that_ends_soon_is_shown_and_looked_for(panel, persisting):
@@ -128,7 +124,7 @@ def test_a_record_that_ends_soon_is_shown_and_looked_for(panel, persisting):
     assert "policy=wildcard" in row.value
     panel.zone.add(row.name, row.type, row.value)
     panel.core.certificates.check_now(certificate_id)
-    assert "set it again" not in _notices(
+    assert "set it again" not in notices(
         panel, certificate_id, Level.WARNING
     )  # that the renewal is late by now, is said as well
     assert _rows(panel, certificate_id) == []

@@ -7,8 +7,9 @@ import pytest
 from certcore import Status
 from certcore.errors import InvalidInputError, InvalidNameError
 from certcore.hookspecs import hookimpl
-from certcore.model.hints import DnsRecords, Notice
+from certcore.model.hints import DnsRecords
 from certcore.testing.contracts.keys import LOOKALIKES
+from support.hint_texts import notices
 from support.simulation.simulated_world import TECH_ZONE, World
 
 NAME, TARGET = "_acme-challenge.shop.test", f"shop.test.{TECH_ZONE}"
@@ -58,11 +59,6 @@ def bound(world, owner="anna"):
     run(world, one)
     assert world.in_service(one)
     return one
-
-
-def texts(world, certificate_id):
-    hints = world.core.certificates.hints(certificate_id)
-    return "\n".join(str(hint.text) for hint in hints if isinstance(hint, Notice))
 
 
 def released(world, domain="shop.test"):
@@ -121,7 +117,7 @@ def test_who_was_asked_for_before_is_refused_by_the_step(world):
     run(world, late, time=HOUR)
     assert world.get(late).status is Status.PENDING
     assert len(world.ca.orders) == 1
-    assert "validated for another owner first" in texts(world, late)
+    assert "validated for another owner first" in notices(world, late)
     assert world.get(one).status is Status.ACTIVE
 
 
@@ -145,7 +141,7 @@ def test_a_claim_that_leads_to_nothing_ends(world):
     second = requested(world, "bert")
     run(world, second)
     assert not world.in_service(second)
-    assert "at this moment" in texts(world, second)
+    assert "at this moment" in notices(world, second)
     run(world, second, time=HOUR + 10 * MINUTE)
     assert world.in_service(second)
     run(world, first, time=HOUR)
@@ -186,7 +182,7 @@ def test_the_panel_has_the_last_word(world, panel):
     refused = requested(world, "mallory")
     run(world, refused)
     assert world.ca.orders == {}
-    assert "does not control the domain" in texts(world, refused)
+    assert "does not control the domain" in notices(world, refused)
     one = bound(world)
     panel.says |= {("bert", "shop.test"): True}
     with pytest.raises(InvalidNameError):  # both may be right: the first keeps it
@@ -200,7 +196,7 @@ def test_the_panel_has_the_last_word(world, panel):
     world.environment.set(world.environment.now() + 35 * DAY)
     run(world, one)  # its renewal by itself
     assert len(world.ca.orders) == 2
-    assert "does not control the domain" in texts(world, one)
+    assert "does not control the domain" in notices(world, one)
 
 
 @pytest.mark.parametrize("answer", [RuntimeError("s3cr3t"), "yes"])
@@ -210,8 +206,8 @@ def test_a_panel_that_fails_is_a_no(world, panel, answer):
     one = requested(world, "anna")
     run(world, one)
     assert world.ca.orders == {}
-    assert "could not say who controls" in texts(world, one)
-    assert "s3cr3t" not in texts(world, one)
+    assert "could not say who controls" in notices(world, one)
+    assert "s3cr3t" not in notices(world, one)
     panel.says = {}
     run(world, one, time=HOUR)
     assert world.in_service(one)

@@ -8,9 +8,10 @@ from certcore import Status
 from certcore.errors import AccessDeniedError, InvalidInputError
 from certcore.hookspecs import hookimpl
 from certcore.model.finding import Severity
-from certcore.model.hints import DnsRecords, Notice
+from certcore.model.hints import DnsRecords
 from certcore_puq_acme.dns.port import Question
 from certcore_puq_acme.profile.settings import NameServer
+from support.hint_texts import notices
 from support.internet import is_in
 from support.simulation.panel_internet import NAME, RESOLVER, SECOND, TECH, panel_world
 from support.simulation.simulated_world import TECH_ZONE
@@ -38,11 +39,6 @@ def row_of(world, certificate_id):
     return next(row for hint in hints if isinstance(hint, DnsRecords) for row in hint.rows)
 
 
-def texts(world, certificate_id):
-    hints = world.core.certificates.hints(certificate_id)
-    return "\n".join(str(hint.text) for hint in hints if isinstance(hint, Notice))
-
-
 @pytest.mark.parametrize("minutes", [0, 17, 58])
 def test_a_repair_within_the_first_hour_is_seen_within_20_seconds(world, minutes):
     """Also when a resolver holds a negative answer for a day."""
@@ -63,7 +59,7 @@ def test_later_the_pause_grows_to_ten_minutes_and_somebody_who_acts_shortens_it(
     last = max(due - timedelta(minutes=10), world.environment.now() - timedelta(minutes=10))
     assert due - last <= timedelta(minutes=10)
     assert due - world.environment.now() > timedelta(seconds=20)
-    assert f"{due:%Y-%m-%d %H:%M:%S UTC}" in texts(world, one)
+    assert f"{due:%Y-%m-%d %H:%M:%S UTC}" in notices(world, one)
     world.core.certificates.check_now(one)
     world.run(world.environment.now() + MINUTE, [one])
     world.dns.set(NAME, "CNAME", row.value)
@@ -93,7 +89,7 @@ def test_no_order_is_placed_while_a_server_of_the_tech_zone_is_old(world):
     world.run(world.environment.now() + 5 * MINUTE, [one])
     assert world.get(one).status is Status.PENDING
     assert not world.ca.orders
-    assert f"ns2.{TECH_ZONE} ({SECOND})" in texts(world, one)
+    assert f"ns2.{TECH_ZONE} ({SECOND})" in notices(world, one)
     world.dns.old.clear()
     world.run(world.environment.now() + timedelta(seconds=20), [one])
     assert world.get(one).status is Status.ACTIVE

@@ -9,9 +9,10 @@ from certcore import Status
 from certcore.errors import PluginError, ZoneWriteError
 from certcore.hookspecs import hookimpl
 from certcore.model.events import EventKind
-from certcore.model.hints import DnsRecords, Notice
+from certcore.model.hints import DnsRecords
 from certcore.model.readiness import WhoseTurn
 from certcore_puq_acme.dns.port import Question
+from support.hint_texts import notices
 from support.internet import Internet, Server, is_in
 from support.simulation.simulated_world import TECH_ZONE, World
 
@@ -234,11 +235,6 @@ def pending(world):
     return draft.id
 
 
-def texts(world, certificate_id):
-    hints = world.core.certificates.hints(certificate_id)
-    return "\n".join(str(hint.text) for hint in hints if isinstance(hint, Notice))
-
-
 def test_a_certificate_is_issued_through_it(world, net):
     """The check value is written before the order, so that the zone's servers can be told from old ones."""
     one = pending(world)
@@ -255,7 +251,7 @@ def test_no_order_is_placed_while_the_server_refuses_values(world, primary):
     world.run(world.environment.now() + 5 * MINUTE, [one])
     assert world.get(one).status is Status.PENDING
     assert not world.ca.orders
-    text = texts(world, one)
+    text = notices(world, one)
     assert f"since {begun}" in text
     assert "refuses the API key (401)" in text
     assert "Set the key again." in text
