@@ -1,13 +1,15 @@
 """The hooks that a plugin may implement. Read this file first; then `certcore.plugin.CAModule`.
 
-A plugin is a module or an object with functions marked `hookimpl`, found through the entry-point group ``certcore``
-or handed to ``CertCore.open(plugins=[…])``. All hooks are keyword-only; take the arguments that you need. Hooks are
-plain functions: no coroutines, no wrappers. A plugin that cannot work is left out when it is loaded, with the reason in
-`CertCore.plugin_failures`; one that raises later, `SystemExit` too, is reported under its own name. Neither takes the
-core down. Of two with one name the first keeps it; those of certcore's own plugins, modules and formats are reserved.
+A plugin is a module or an object with functions marked `hookimpl`. It is found through the entry-point group
+``certcore``, or passed to ``CertCore.open(plugins=[…])``. Hooks are called with keyword arguments; declare only the
+arguments that you need. Hooks are plain functions, not coroutines or wrappers.
 
-A plugin may say which version of this interface it was written for: ``certcore_api = 1`` beside its hooks. One that
-asks for a version which this certcore does not have is left out; without it a plugin is taken as written for version 1.
+No plugin can stop certcore. A plugin that cannot be loaded is left out, with the reason in `CertCore.plugin_failures`.
+An exception that a hook raises later, even `SystemExit`, is reported under the plugin's name. If two plugins have the
+same name, the first one keeps it. The names of certcore's own plugins, CA modules and export formats are reserved.
+
+A plugin may declare the version of this interface that it was written for: ``certcore_api = 1`` beside its hooks. The
+default is 1. A plugin that declares a newer version than this certcore has is left out.
 """
 
 from __future__ import annotations
@@ -45,8 +47,8 @@ __all__ = [
     "hookspec",
 ]
 
-#: The version of the plugin interface: these hooks, `certcore.plugin` and `certcore.hints`. It grows when a plugin that
-#: was right before would not work any more.
+#: The version of the plugin interface: these hooks, `certcore.plugin` and `certcore.hints`. It is incremented with each
+#: change that breaks existing plugins.
 API_LEVEL: Final = 1
 #: Marks the functions of a plugin: ``@certcore.hookimpl``.
 hookimpl = pluggy.HookimplMarker("certcore")
@@ -58,115 +60,129 @@ hookspec = pluggy.HookspecMarker("certcore")
 def certcore_ca_modules() -> Iterable[CAModule[Any, Any]]:  # type: ignore[empty-body]
     """Register CA modules: return one object per module. One module serves many CA profiles.
 
-    It is asked once, when the plugin is loaded, and each module is checked then: its name, title and forms, the
-    signature of every method, and that it has all of a power that it has a part of.
+    The hook is called once, when the plugin is loaded. Each module is checked then: its name, title and forms, the
+    signature of every method, and that no power (`SupportsRevocation` and so on) is implemented only in part.
     """
 
 
 @hookspec
 def certcore_catalogues() -> Iterable[Catalogue]:  # type: ignore[empty-body]
-    """Bring translations of the plugin's own texts: see `certcore.plugin.Catalogue`.
+    """Register translations of the plugin's own texts, see `certcore.plugin.Catalogue`.
 
-    It is asked once, when the plugin is loaded. Where two catalogues have the same key, that of certcore counts, then
-    that of the plugin which was registered first.
+    The hook is called once, when the plugin is loaded. If several catalogues translate the same key, certcore's own
+    takes precedence, then that of the plugin that was registered first.
     """
 
 
 @hookspec
 def certcore_controls_name(owner: str, name: str) -> bool | None:
-    """Say whether an owner controls a domain name, by what the panel itself knows; None is no opinion.
+    """Return whether an owner controls a domain name according to the panel's own records; None for no opinion.
 
-    It is asked where the panel can set the records that prove control: then the CA's validation proves nothing about
-    the owner. It is asked each time before a record is set, and before an order that relies on one, so that a domain
-    that has moved to another owner is noticed: it should be quick.
+    If the panel itself can set the DNS records that prove control, the CA's validation proves nothing about the owner.
+    In this case the hook is called before each such record is set, and before each order that relies on one, so that a
+    domain that has moved to another owner is noticed. The hook should be fast.
 
-    Every plugin that implements it is called. The answer is no if one returns False, or if none returns True. If one
-    raises, or returns anything but True, False or None, this counts as False, is logged, and is shown on the
-    certificate's page.
+    Every plugin that implements the hook is called. The result is False if one of them returns False, or if none
+    returns True. An exception, or a value other than True, False or None, counts as False; it is logged and shown on
+    the certificate's page.
 
     Args:
-        owner: The owner of the certificate, exactly as the panel named it; empty for a certificate without one.
+        owner: The owner of the certificate, exactly as the panel set it; empty for a certificate without an owner.
         name: The domain name as A-labels in lower case, without ``*.`` and without a trailing dot.
     """
 
 
 @hookspec
 def certcore_hints(view: CertificateView) -> Iterable[Hint]:  # type: ignore[empty-body]
-    """Add to the right column of a certificate; what is returned comes after the CA module's own hints.
+    """Add hints to the right column of a certificate's page. They follow the hints of the CA module.
 
-    At most 200 hints of 256 KiB as JSON; the hints of a plugin that returns more, or anything else, are left out.
+    A plugin may return at most 200 hints, and at most 256 KiB as JSON. If it returns more, or anything else, all its
+    hints are left out.
+
+    Args:
+        view: The certificate, as its page shows it.
     """
 
 
 @hookspec
 def certcore_export_formats() -> Iterable[ExportFormat]:  # type: ignore[empty-body]
-    """Add formats that certificates can be exported in. It is asked once, when the plugin is loaded.
+    """Register export formats. The hook is called once, when the plugin is loaded.
 
-    A name that certcore or an earlier plugin uses is refused and reported in `CertCore.plugin_failures`.
+    A format whose name certcore or an earlier plugin uses is refused, and reported in `CertCore.plugin_failures`.
     """
 
 
 @hookspec
 def certcore_on_event(event: Event, certificates: CertificateSource) -> None:
-    """Learn of a committed event: deploy, notify, count.
+    """Receive a committed event, for example to deploy a certificate or to notify somebody.
 
-    Each event comes at least once, from any process, and in order per certificate. A hook that raises gets the same
-    event again, after pauses that grow from 5 seconds to an hour; until it takes it, it gets no later one of that
-    certificate. Neither the engine nor the other plugins wait for it. Keep ``event.number`` where twice would hurt.
+    Each event is delivered at least once, by any process, and in order for each certificate. If the hook raises an
+    exception, the same event is delivered again, after pauses that grow from 5 seconds to an hour. Later events of that
+    certificate wait until it succeeds. The engine and the other plugins do not wait. If handling an event twice would
+    do harm, store ``event.number`` and skip the numbers that you have handled.
 
     Args:
         event: What happened.
-        certificates: To look at the certificate, and to take its files out. What is found there may be newer than the
-            event; the certificate may be gone.
+        certificates: Gives access to the certificate and its files. They may be newer than the event, and the
+            certificate may have been deleted.
     """
 
 
 @hookspec
 def certcore_check_targets(certificate_id: str, certificates: CertificateSource) -> Iterable[Finding]:  # type: ignore[empty-body]
-    """Say what would keep this plugin from deploying the next leaf of a certificate; nothing when all is well.
+    """Return what would prevent this plugin from deploying the next leaf of a certificate.
 
-    It is asked about once a week for each certificate in service, and while something is in the way more often. Change
-    nothing: look whether a directory can be written, whether a server answers. A finding with ``Severity.ERROR`` is
-    told to the administrator; its texts may name paths and users of the server, since only who may see deliveries sees
-    them. A hook that raises counts as such a finding.
+    The hook is called about once a week for each certificate in service, and more often while there are findings. It
+    must not change anything: check whether a directory is writable, or whether a server answers. A finding with
+    ``Severity.ERROR`` is reported to the administrator. Its texts may name paths and users of the server, because they
+    are shown only to actors with the permission to see deliveries. An exception counts as such a finding.
 
     Args:
-        certificate_id: The certificate.
-        certificates: To look at the certificate; nothing is to be exported.
+        certificate_id: The ID of the certificate.
+        certificates: Gives access to the certificate. Do not export anything.
+
+    Returns:
+        The findings; empty if the leaf could be deployed.
     """
 
 
 @hookspec(firstresult=True)
 def certcore_authorize(actor: str, action: str, subject: str, owner: str) -> bool | None:
-    """Say whether an actor may do something; None leaves it to the next plugin, and at last to the default (yes).
+    """Return whether an actor may do something; None leaves the decision to the next plugin. The default is True.
 
-    It is called for every call of a service, so it should be quick. If it raises, or returns anything but True, False
-    or None, this counts as False and is logged. A policy that cannot be used (for example because of its signature) is
-    reported in `CertCore.plugin_failures`, and everything is denied until it is repaired. A package that cannot be
-    imported, or is disabled by its name, is not known to be a policy, and then it does not decide: so pass yours to
-    ``CertCore.open(plugins=[…])``, where it stays in force. `certcore.RolePolicy` is a ready-made policy.
+    Every call of the services calls this hook, so it should be fast. An exception, or a value other than True, False or
+    None, counts as False and is logged. If a policy cannot be used, for example because of its signature, this is
+    reported in `CertCore.plugin_failures`, and everything is denied until the policy is repaired.
+
+    certcore cannot know that a package contains a policy if the package is disabled or cannot be imported; then the
+    policy is not in force. So pass your policy to ``CertCore.open(plugins=[…])``. `certcore.RolePolicy` is a ready-made
+    policy.
 
     Args:
-        actor: The user as the panel named it in the call; ``system`` when it named none.
-        action: One of `certcore.plugin.Permission`, for example ``certificate.reveal_key``.
-        subject: The id of the certificate or CA profile; empty for a new one and for lists.
-        owner: The owner of the certificate; for lists, the one that they are limited to. Else empty.
+        actor: The user, as the panel named it in the call; ``system`` by default.
+        action: A value of `certcore.plugin.Permission`, for example ``certificate.reveal_key``.
+        subject: The ID of the certificate or CA profile; empty for new ones and for lists.
+        owner: The owner of the certificate, or the owner that a list is limited to; otherwise empty.
     """
 
 
 @hookspec(firstresult=True)
 def certcore_open_keyring(url: str) -> Keyring | None:
-    """Open a keyring (KMS, HSM) whose URL scheme is yours; None when it is not.
+    """Open a keyring, for example in a KMS or an HSM, by its URL; None if the URL's scheme is not yours.
 
-    Paths, ``file:`` and ``env:`` are certcore's own, and of other URLs certcore's own plugins are asked first.
+    certcore opens paths and URLs with ``file:`` and ``env:`` itself. For other URLs, its own plugins are called first.
+
+    Args:
+        url: The URL as the administrator configured it.
     """
 
 
 @hookspec
 def certcore_zone_writers() -> Iterable[ZoneWriter]:  # type: ignore[empty-body]
-    """Register writers of TXT values, for a DNS server that the panel already runs: see `certcore.plugin.ZoneWriter`.
+    """Register writers of TXT values for a DNS server that the panel already runs, see `certcore.plugin.ZoneWriter`.
 
-    A CA profile names one of them. It is asked once, when the plugin is loaded; each writer is checked then, and one
-    whose name is taken is refused and reported in `CertCore.plugin_failures`. A writer of a server that has the zones
-    of customers, too, may set their CNAMEs: see `certcore.plugin.WritesCnames` and `certcore_controls_name`.
+    A CA profile refers to a writer by its name. The hook is called once, when the plugin is loaded. Each writer is
+    checked then; a writer whose name is taken is refused, and reported in `CertCore.plugin_failures`. If the server
+    also has the zones of customers, the writer may set their CNAMEs: see `certcore.plugin.WritesCnames` and
+    `certcore_controls_name`.
     """

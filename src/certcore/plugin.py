@@ -1,7 +1,7 @@
-"""What authors of plugins import: CA modules, observers, policies, keyrings, export formats and DNS zones.
+"""The public names for authors of plugins: CA modules, observers, policies, keyrings, export formats and DNS zones.
 
-A plugin is a module or an object with functions that `hookimpl` marks; `certcore.hookspecs` describes the hooks. This
-one is complete: a policy, an observer, and a CA module that waits for a person::
+A plugin is a module or an object with functions marked `hookimpl`; `certcore.hookspecs` describes the hooks. This
+complete plugin is a policy, an observer, and a CA module that waits for a person::
 
     from datetime import timedelta
 
@@ -42,9 +42,9 @@ one is complete: a policy, an observer, and a CA module that waits for a person:
         def certcore_authorize(self, actor, action):
             return False if actor == "trainee" and action == Permission.CERTIFICATE_REVOKE else None
 
-Give it to ``CertCore.open(plugins=[Plugin()])``, or name an object in the entry-point group ``certcore`` of your
-package. A CA that signs at once is a `SigningCA`. `certcore.hints` has the values of the right column,
-`certcore.testing` a suite for CA modules.
+Pass it to ``CertCore.open(plugins=[Plugin()])``, or name an object in the entry-point group ``certcore`` of your
+package. Use `SigningCA` for a CA that signs at once. `certcore.hints` has the values of the right column, and
+`certcore.testing` a conformance suite for CA modules.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The root of the tree, and what is refused at the door."""
+"""The base class of all errors, and the errors for refused calls."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ __all__ = [
 ]
 
 
-#: How many refused values a sentence names.
+#: How many refused values the message of an `InvalidFieldsError` names.
 _SHOWN_ERRORS: Final = 5
 
 
 def _shown(value: object) -> str:
-    """A value in a sentence, not too long."""
+    """A value as text for a message, at most 100 characters."""
     text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
     return text[:100] or "nothing"
 
 
 def _plain(value: object) -> object:
-    """A value as JSON knows it."""
+    """Convert a value to plain JSON values."""
     match value:
         case None | bool() | int() | float():
             return value
@@ -69,30 +69,28 @@ _LISTS: Final[Mapping[str, Message]] = MappingProxyType(
 
 
 def _called(kind: str) -> Message:
-    """What people call a kind of object."""
+    """The name of a kind of object in messages."""
     return _KINDS.get(kind, as_message(kind))
 
 
 class CertCoreError(Exception):
-    """The root of the tree: catch this to catch everything that certcore raises on purpose.
-
-    certcore itself raises subclasses only, each with a code of its own.
+    """The base class of all errors of certcore. certcore raises only subclasses; each has its own code.
 
     Args:
-        message: What happened, and to what, in one sentence; a `Message` can be translated.
-        advice: What the reader can do next; empty when there is nothing to add.
+        message: What happened, in one sentence; a `Message` can be translated.
+        advice: What the reader can do next; may be empty.
     """
 
-    #: A stable word for the kind of error, in snake_case. It stays when the class is renamed.
+    #: A stable identifier of the error, in snake_case. It is kept when the class is renamed.
     code: ClassVar[str] = "error"
     #: The HTTP status code (RFC 9110 section 15) that a REST API should answer with.
     http_status: ClassVar[int] = 500
-    #: Names of attributes that `params` has besides those of the parent classes.
+    #: The names of the attributes that `params` contains, without those of the parent classes.
     param_names: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, message: str | Message, *, advice: str | Message = "") -> None:
         super().__init__(str(message))
-        #: The sentence and the advice, to be translated; `message` and `advice` are their English texts.
+        #: The sentence and the advice as translatable messages; `message` and `advice` are their English texts.
         self.text = as_message(message)
         self.advice_text = as_message(advice)
 
@@ -111,7 +109,7 @@ class CertCoreError(Exception):
 
     @property
     def params(self) -> dict[str, object]:
-        """The values in the message as plain JSON values: with `code`, what a translation is made from."""
+        """The values in the message as plain JSON values. With `code`, they are enough to write a translation."""
         kinds = [kind for kind in reversed(type(self).__mro__) if "param_names" in vars(kind)]
         return {name: _plain(getattr(self, name)) for kind in kinds for name in vars(kind)["param_names"]}
 
@@ -124,8 +122,9 @@ class InvalidInputError(CertCoreError):
     """A value was refused before anything was stored.
 
     Args:
-        field: The name of the field, as the form or the call spells it.
+        field: The name of the field in the form, or of the argument of the call.
         reason: Why the value is refused, as a clause that follows the field's name; a `Message` can be translated.
+        advice: What the reader can do next; may be empty.
     """
 
     code = "invalid_input"
@@ -145,11 +144,11 @@ class InvalidInputError(CertCoreError):
 
     @property
     def errors(self) -> tuple[InvalidInputError, ...]:
-        """The refused values, one error for each; only an `InvalidFieldsError` has several."""
+        """One error for each refused value; only an `InvalidFieldsError` has more than one."""
         return (self,)
 
     def as_dict(self) -> dict[str, object]:
-        """As of every error; ``errors`` has ``field``, ``code``, ``reason`` and ``advice`` of each refused value."""
+        """The JSON form, with ``errors``: the ``field``, ``code``, ``reason`` and ``advice`` of each refused value."""
         errors = [
             {"field": error.field, "code": error.code, "reason": error.reason, "advice": error.advice}
             for error in self.errors
@@ -158,10 +157,10 @@ class InvalidInputError(CertCoreError):
 
 
 class InvalidFieldsError(InvalidInputError):
-    """Several values were refused at once. ``field`` and ``reason`` are those of the first, ``errors`` has them all.
+    """Several values were refused at once. ``field`` and ``reason`` belong to the first one; ``errors`` has all.
 
     Args:
-        errors: One error for each refused value, at least one.
+        errors: One error for each refused value, at least one. An `InvalidFieldsError` among them is flattened.
     """
 
     code = "invalid_fields"
@@ -186,18 +185,23 @@ class InvalidFieldsError(InvalidInputError):
 
     @property
     def errors(self) -> tuple[InvalidInputError, ...]:
-        """The refused values, one error for each."""
+        """One error for each refused value."""
         return self._errors
 
 
 class InvalidNameError(InvalidInputError):
-    """A domain name that no CA would put into a certificate (RFC 5280 section 4.2.1.6, RFC 5890)."""
+    """A DNS name or IP address that no CA puts into a certificate (RFC 5280 section 4.2.1.6, RFC 5890)."""
 
     code = "invalid_name"
 
 
 class NotFoundError(CertCoreError):
-    """There is no object of this kind under this id or name."""
+    """There is no object of this kind with this ID or name.
+
+    Args:
+        kind: The kind of object, for example ``certificate``.
+        key: The ID or name that was looked for.
+    """
 
     code = "not_found"
     http_status = 404
@@ -214,15 +218,14 @@ class NotFoundError(CertCoreError):
 
 
 class NotObtainedError(CertCoreError):
-    """A certificate that was waited for did not come: the CA refused it for good, or the time was over.
+    """`Certificates.obtain` ended without a certificate: the CA refused it permanently, or the time limit passed.
 
     Args:
-        domain: Its primary name.
-        certificate_id: Its id; what was begun goes on when a worker runs, or at the next call.
-        reason: What the last attempt failed with, as a sentence; empty when nothing failed, and somebody has to do
-            something.
-        advice: What helps against it.
-        seconds: How long it was waited for; None when waiting longer would not help.
+        domain: The certificate's primary name.
+        certificate_id: The certificate's ID. A running worker, or the next call, continues its issuance.
+        reason: The problem of the last issuance, as a sentence; empty if nothing failed and somebody has to act.
+        advice: What the reader can do next; empty for a reference to the certificate's hints.
+        seconds: How many seconds the call waited; None if waiting longer would not help.
     """
 
     code = "not_obtained"
@@ -261,7 +264,13 @@ class NotObtainedError(CertCoreError):
 
 
 class AmbiguousNameError(CertCoreError):
-    """A name was given where it stands for more than one object."""
+    """Several objects have this name, so it does not identify one of them.
+
+    Args:
+        kind: The kind of object.
+        name: The name.
+        ids: The IDs of the objects with this name.
+    """
 
     code = "ambiguous_name"
     http_status = 409
@@ -279,7 +288,12 @@ class AmbiguousNameError(CertCoreError):
 
 
 class AlreadyExistsError(CertCoreError):
-    """The name or ID is already taken by another object of the same kind."""
+    """Another object of the same kind already has this name or ID.
+
+    Args:
+        kind: The kind of object.
+        name: The name or ID.
+    """
 
     code = "already_exists"
     http_status = 409
@@ -296,7 +310,13 @@ class AlreadyExistsError(CertCoreError):
 
 
 class InUseError(CertCoreError):
-    """The object cannot be deleted while others need it."""
+    """The object cannot be deleted while other objects use it.
+
+    Args:
+        kind: The kind of object.
+        name: The object's name.
+        users: The names of some objects that use it; empty if the caller may not see them.
+    """
 
     code = "in_use"
     http_status = 409
@@ -317,15 +337,15 @@ class InUseError(CertCoreError):
 
 
 class StaleWriteError(CertCoreError):
-    """Somebody else saved this object after you read it; nothing of yours was written.
+    """The object was changed or deleted after it was read. Nothing was written.
 
     Args:
-        kind: What kind of object it is.
-        key: Its id.
+        kind: The kind of object.
+        key: The object's ID.
         expected: The version that the caller had read.
-        found: The version that is stored now, or None when the object is gone.
-        changes: What was changed since, where that is known: the field with what it was and what it is now.
-        actors: Who changed it.
+        found: The version that is stored now; None if the object was deleted.
+        changes: The changed fields with their old and new values, if they are known.
+        actors: Who changed the object.
     """
 
     code = "stale_write"
@@ -358,7 +378,7 @@ class StaleWriteError(CertCoreError):
 
     @property
     def params(self) -> dict[str, object]:
-        """As of every error; ``changes`` has a ``from`` and a ``to`` for each field."""
+        """The values in the message as plain JSON values; ``changes`` has a ``from`` and a ``to`` for each field."""
         changes = {field: {"from": _plain(old), "to": _plain(new)} for field, (old, new) in self.changes.items()}
         return {**super().params, "changes": changes}
 
@@ -394,8 +414,8 @@ class TransitionNotAllowedError(CertCoreError):
     Args:
         status: The status of the certificate.
         action: The refused action.
-        allowed: The actions that users may take instead.
-        titles: What pages call the status and the actions; what has no title is named by its code word.
+        allowed: The actions that are allowed instead.
+        titles: The displayed names of the status and the actions, by code word. A missing name is the code word.
     """
 
     code = "transition_not_allowed"
@@ -419,7 +439,7 @@ class TransitionNotAllowedError(CertCoreError):
 
 
 class LeaseLostError(CertCoreError):
-    """A worker's lease on a certificate ended before its step did, so the step's result was refused."""
+    """The lease on a certificate was lost while its step was running, so the step's result was discarded."""
 
     code = "lease_lost"
     http_status = 409
@@ -439,9 +459,9 @@ class AccessDeniedError(CertCoreError):
 
     Args:
         actor: Who acts.
-        action: The permission that is missing.
-        subject: The id of the certificate or CA profile; empty where the permission is not about one object.
-        title: What pages call the permission; without it the sentence has the code word.
+        action: The missing permission, a value of `Permission`.
+        subject: The ID of the certificate or CA profile; empty if the permission is not about one object.
+        title: The displayed name of the permission; empty for its code word.
     """
 
     code = "access_denied"

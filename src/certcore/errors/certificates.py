@@ -1,4 +1,4 @@
-"""What a certificate lacks for what was asked of it."""
+"""Errors about the state of a certificate."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ __all__ = [
 
 
 class CertificateError(CertCoreError):
-    """A certificate is not in a state in which this can be done.
+    """The state of a certificate does not allow the operation.
 
     Args:
         message: What happened, in one sentence.
         domain: The certificate's primary name.
-        advice: What to do.
+        advice: What the reader can do next; may be empty.
     """
 
     code = "certificate_error"
@@ -42,7 +42,7 @@ class ActionRefusedError(CertificateError):
     Args:
         action: The name of the action.
         domain: The certificate's primary name.
-        reason: Why, in the module's words.
+        reason: Why, as the module reports it.
     """
 
     code = "action_refused"
@@ -55,7 +55,7 @@ class ActionRefusedError(CertificateError):
 
 
 class CertificateBusyError(CertificateError):
-    """A step of the certificate runs at this moment; the same call succeeds a little later."""
+    """A step of the certificate is running. The same call can succeed a little later."""
 
     code = "certificate_busy"
 
@@ -73,12 +73,12 @@ class NotIssuedError(CertificateError):
 
 
 class PrivateKeyNotStoredError(CertificateError):
-    """The private key is not in this store: it was made somewhere else, or the certificate was imported without it."""
+    """The private key is not in this store: the user supplied only a CSR, or imported the leaf without its key."""
 
     code = "private_key_not_stored"
 
 
 class RevocationNotPossibleError(CertificateError):
-    """The CA cannot be asked to revoke this leaf from here."""
+    """certcore cannot ask the CA to revoke this leaf."""
 
     code = "revocation_not_possible"

@@ -1,4 +1,4 @@
-"""The machine that certcore runs on: its files, and what is installed."""
+"""Errors about the machine that certcore runs on: files and missing packages."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["FileError", "MissingPackageError", "TakeoverError"]
 
 
 class FileError(CertCoreError):
-    """A file or directory cannot be read or written, or is not safe to keep a private key in."""
+    """A file or directory cannot be read or written, or its permissions are not safe for a private key."""
 
     code = "file_error"
 
@@ -18,7 +18,7 @@ class MissingPackageError(CertCoreError):
     """An optional Python package is not installed.
 
     Args:
-        user: What needs it.
+        user: What needs the package, as the subject of a sentence.
         package: The package's name.
         extra: The extra of certcore that installs it.
     """

@@ -1,4 +1,4 @@
-"""Plugins, certification authorities, and DNS servers that are written to."""
+"""Errors of plugins, certification authorities and DNS servers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["CAError", "PluginError", "UnknownModuleError", "ZoneWriteError"]
 
 
 class PluginError(CertCoreError):
-    """A plugin raised, or returned something that its contract does not allow.
+    """A plugin raised an exception, or returned a value that its contract does not allow.
 
     Args:
         plugin: The plugin's name.
@@ -38,10 +38,10 @@ class UnknownModuleError(InvalidInputError):
     """No CA module of that name is loaded.
 
     Args:
-        name: The name that was asked for.
-        known: The names of those that are loaded.
-        broken: The names of the plugins that could not be used: it may be in one of them.
-        disabled: The names of the plugins that are disabled: likewise.
+        name: The name that was looked for.
+        known: The names of the loaded CA modules.
+        broken: The names of the plugins that could not be used; one of them may contain the module.
+        disabled: The names of the disabled plugins; one of them may contain the module.
     """
 
     code = "unknown_module"
@@ -84,13 +84,14 @@ def _loaded(known: tuple[str, ...], broken: tuple[str, ...]) -> Message:
 
 
 class CAError(CertCoreError):
-    """The certification authority refused a request, or could not be talked to.
+    """The certification authority refused a request, or could not be reached.
 
     Args:
-        message: What happened, in the words of a panel's user.
-        problem_type: The problem type as an URI (RFC 9457 section 3.1.1), ``about:blank`` when there is none.
-        detail: The CA's own text, untouched; empty when there is none.
-        retry_after: Seconds that the CA asks to wait (RFC 9110 section 10.2.3); None when it did not say.
+        message: What happened, in one sentence for a panel's user.
+        problem_type: The problem type as a URI (RFC 9457 section 3.1.1); ``about:blank`` if there is none.
+        detail: The CA's own text, unchanged; empty if there is none.
+        retry_after: How many seconds the CA asks to wait (RFC 9110 section 10.2.3); None if it does not say.
+        advice: What the reader can do next; may be empty.
     """
 
     code = "ca_error"
@@ -112,18 +113,18 @@ class CAError(CertCoreError):
         self.retry_after = retry_after
 
     def as_dict(self) -> dict[str, object]:
-        """The error as plain data, with the CA's own words."""
+        """The JSON form, with the CA's ``type`` and ``detail``."""
         return {**super().as_dict(), "type": self.problem_type, "detail": self.detail}
 
 
 class ZoneWriteError(CertCoreError):
-    """A DNS server did not take TXT values.
+    """A DNS server did not accept TXT values.
 
     Args:
-        server: The server, by address or host name.
-        zone: The zone that was written to.
-        reason: What happened, as a clause with the server as its subject: "refuses the key". Without secrets.
-        advice: What to do about it.
+        server: The address or host name of the server.
+        zone: The zone.
+        reason: What happened, as a clause whose subject is the server, for example "refuses the key". Without secrets.
+        advice: What the reader can do next; may be empty.
     """
 
     code = "zone_write_error"

@@ -1,4 +1,4 @@
-"""Secrets at rest that cannot be sealed or opened."""
+"""Errors about stored secrets and the keyring."""
 
 from __future__ import annotations
 
@@ -19,13 +19,17 @@ __all__ = [
 
 
 class SealingError(CertCoreError):
-    """A secret at rest could not be sealed or opened."""
+    """A stored secret could not be sealed or opened."""
 
     code = "sealing_error"
 
 
 class StoredKeyMismatchError(SealingError):
-    """The private key that the database names for a certificate is not the key of its leaf or request."""
+    """The private key that is stored for a certificate does not belong to its leaf or CSR.
+
+    Args:
+        domain: The certificate's primary name.
+    """
 
     code = "stored_key_mismatch"
     param_names = ("domain",)
@@ -44,7 +48,7 @@ class StoredKeyMismatchError(SealingError):
 
 
 class KeyringError(SealingError):
-    """The keyring cannot be used as it is: missing, malformed, or readable by others."""
+    """The keyring cannot be used, for example because it is missing, malformed, or readable by other users."""
 
     code = "keyring_error"
 
@@ -53,9 +57,9 @@ class SealingKeyInUseError(SealingError):
     """A key of the keyring cannot be retired: it is the current one, or secrets are still sealed with it.
 
     Args:
-        key_id: The key.
-        secrets: How many secrets are sealed with it.
-        current: Whether it is the keyring's current key.
+        key_id: The key's ID.
+        secrets: How many secrets are sealed with the key.
+        current: Whether the key is the keyring's current key.
     """
 
     code = "sealing_key_in_use"
@@ -84,8 +88,8 @@ class UnknownSealingKeyError(SealingError):
     """Secrets are sealed with a key that the keyring does not hold.
 
     Args:
-        key_id: The key; of several, any of them.
-        missing: Of each missing key, how many secrets are sealed with it; None when it is about one secret.
+        key_id: The ID of the missing key, or of any of several.
+        missing: The number of secrets that are sealed with each missing key, by ID; None if one secret was opened.
     """
 
     code = "unknown_sealing_key"
@@ -109,7 +113,11 @@ class UnknownSealingKeyError(SealingError):
 
 
 class UnsealError(SealingError):
-    """A sealed secret was changed, was moved to another row, or belongs to another key."""
+    """A sealed secret was changed, was moved to another row, or was sealed with another key.
+
+    Args:
+        secret: The name of the secret.
+    """
 
     code = "unseal_error"
     param_names = ("secret",)
@@ -124,7 +132,11 @@ class UnsealError(SealingError):
 
 
 class WrongSealingKeyError(SealingError):
-    """The keyring holds a key of the right id, but not the one that the database's secrets are sealed with."""
+    """A key of the keyring has the right ID, but is not the key that sealed the secrets of the database.
+
+    Args:
+        key_id: The key's ID.
+    """
 
     code = "wrong_sealing_key"
     param_names = ("key_id",)

@@ -1,4 +1,4 @@
-"""A database that refused or failed."""
+"""Errors of the database."""
 
 from __future__ import annotations
 
@@ -22,7 +22,12 @@ class StorageError(CertCoreError):
 
 
 class DatabaseTooNewError(StorageError):
-    """The database was written by a newer certcore than this one."""
+    """A newer version of certcore has migrated the database.
+
+    Args:
+        found: The schema revision of the database.
+        known: The newest revision that this certcore knows.
+    """
 
     code = "database_too_new"
     param_names = ("found", "known")
@@ -46,10 +51,10 @@ class StorageUnavailableError(StorageError):
 
 
 class DatabaseOutdatedError(StorageUnavailableError):
-    """The tables of the database are missing or of an older certcore, and this process does not migrate them.
+    """The tables of the database are missing or outdated, and this process does not migrate them.
 
     Args:
-        found: The schema revision of the database; None without tables.
+        found: The schema revision of the database; None if it has no tables.
         needed: The revision that this certcore needs.
     """
 
@@ -70,12 +75,12 @@ class DatabaseOutdatedError(StorageUnavailableError):
 
 
 class StorageBusyError(StorageUnavailableError):
-    """Another transaction holds a lock on what was to be written; the database itself works."""
+    """Another transaction holds a lock on a row that was to be written. The database itself works."""
 
     code = "storage_busy"
 
 
 class StorageReadOnlyError(StorageError):
-    """This process has opened the database for reading, without a keyring: it writes nothing and reads no secret."""
+    """This process opened the database without a keyring, for reading only: it cannot write, nor open secrets."""
 
     code = "storage_read_only"

@@ -1,4 +1,4 @@
-"""Keys, requests and certificates that are not what they should be."""
+"""Errors about keys, CSRs and certificates."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class UnreadablePemError(X509Error):
 
 
 class KeyMismatchError(X509Error):
-    """A private key and a certificate or request that do not belong together.
+    """A private key does not belong to a certificate or CSR.
 
     Args:
-        message: What does not belong to what.
-        field: The field that the key was given in, as `InvalidInputError.field`; empty when nobody gave it.
-        advice: What to do.
+        message: What happened, in one sentence.
+        field: The field that contained the key, as in `InvalidInputError.field`; empty if no user supplied the key.
+        advice: What the reader can do next; may be empty.
     """
 
     code = "key_mismatch"
@@ -39,7 +39,7 @@ class KeyMismatchError(X509Error):
 
 
 class LeafRejectedError(X509Error):
-    """A certificate that a CA returned is not the one that was asked for; it was not installed."""
+    """The leaf that a CA returned does not match the request. It was not installed."""
 
     code = "leaf_rejected"
     http_status = 502

@@ -1,1 +1,1 @@
-"""What certcore needs from the world, as protocols whose docstrings say MUST and SHOULD."""
+"""The interfaces between certcore and its environment: protocols with MUST and SHOULD (RFC 2119) in docstrings."""

@@ -1,4 +1,4 @@
-"""What a CA module is: one base class with one method to write, and optional powers as protocols."""
+"""The interface of CA modules: a base class with one required method, and protocols for optional powers."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ __all__ = [
 
 
 if TYPE_CHECKING:
-    from typing_extensions import TypeVar  # of the type checker itself; with defaults, as PEP 696 has them
+    from typing_extensions import TypeVar  # for type checkers only; has defaults (PEP 696)
 
-    #: What calls are annotated with: ``Work`` alone is ``Work[Any, Any]``.
+    #: The type variables of calls. They have defaults: ``Work`` alone is ``Work[Any, Any]``.
     AnyAuthoritySettings = TypeVar("AnyAuthoritySettings", default=Any)
     AnyCertificateSettings = TypeVar("AnyCertificateSettings", default=Any)
 else:
@@ -65,8 +65,8 @@ else:
     AnyAuthoritySettings = TypeVar("AnyAuthoritySettings")
     AnyCertificateSettings = TypeVar("AnyCertificateSettings")
 
-# What modules inherit from has no defaults, so that a strict type checker asks for both types. A module that names
-# none, and forgets ``profile_type``, would only be refused when it is loaded.
+# The type variables of the base classes have no defaults, so that a strict type checker demands both types. Otherwise a
+# module that names no types and forgets ``profile_type`` would not be refused before it is loaded.
 
 #: The attrs class of a CA profile.
 AuthoritySettings = TypeVar("AuthoritySettings")
@@ -76,7 +76,7 @@ CertificateSettings = TypeVar("CertificateSettings")
 
 @frozen
 class NoSettings:
-    """For modules that ask nothing of a certificate."""
+    """The settings of a certificate for modules without certificate settings."""
 
 
 def _no_opinion(_owner: str, _name: str) -> bool | None:
@@ -93,120 +93,118 @@ def _none_wait(_after: str | None) -> Page:
 
 @frozen(kw_only=True)
 class ModuleContext(Generic[AnyAuthoritySettings]):
-    """What every call into a module gets; ``ModuleContext[MyProfile]`` has ``profile: MyProfile``."""
+    """The context of a call into a module. ``ModuleContext[MyProfile]`` has ``profile: MyProfile``."""
 
-    #: The CA profile's id: what profile-wide documents are keyed by.
+    #: The CA profile's ID. Use it in the keys of documents that belong to the CA profile.
     authority_id: str
-    #: The profile, an instance of the module's ``profile_type``, its secrets opened.
+    #: The settings of the CA profile: an instance of the module's ``profile_type``, with its secrets opened.
     profile: AnyAuthoritySettings
     documents: Documents
     environment: Environment
-    #: The owner of the certificate that the call is about; empty for none, and where it is about the profile.
+    #: The owner of the certificate that the call is about; empty if there is no certificate or no owner.
     owner: str = ""
-    #: The writers of TXT values that plugins bring (`certcore.hookspecs.certcore_zone_writers`), by name.
+    #: The writers of TXT values that plugins register (`certcore.hookspecs.certcore_zone_writers`), by name.
     zone_writers: Mapping[str, ZoneWriter] = field(factory=dict, repr=False)
-    #: Asks the panel whether an owner controls a name (`certcore.hookspecs.certcore_controls_name`): owner, then name.
-    #: None is no opinion. It raises a `PluginError` when a plugin failed, which counts as False.
+    #: Asks the panel whether an owner controls a name (`certcore.hookspecs.certcore_controls_name`). The arguments are
+    #: owner and name. None means no opinion. Raises a `PluginError` if a plugin failed, which counts as False.
     controls_name: Callable[[str, str], bool | None] = field(default=_no_opinion, repr=False)
-    #: The certificates of this CA profile that wait for an administrator (`WaitingFor.ADMINISTRATOR`), of all owners,
-    #: by domain in pages of 100: pass None for the first page, then the ``next_cursor`` of the page before.
+    #: Lists the certificates of this CA profile that wait for an administrator (`WaitingFor.ADMINISTRATOR`), of all
+    #: owners, by domain in pages of 100. Pass None for the first page, then ``next_cursor`` of the previous page.
     waiting_for_administrator: Callable[[str | None], Page] = field(default=_none_wait, repr=False)
-    #: Reports an item of the test of a CA profile as soon as it is known; see `SupportsCheck`.
+    #: Reports an item of a test of the CA profile as soon as it is known, see `SupportsCheck`.
     on_checked: Callable[[CheckItem], object] = field(default=_nobody_watches, repr=False)
 
 
 @frozen(kw_only=True)
 class Work(ModuleContext[AnyAuthoritySettings], Generic[AnyAuthoritySettings, AnyCertificateSettings]):
-    """One issuance to advance by one step.
+    """An issuance that `CAModule.advance` takes one step further.
 
     The certificate signing request is ``issuance.csr_pem``; ``cryptography.x509.load_pem_x509_csr`` reads it.
     """
 
     certificate: Certificate
     issuance: Issuance
-    #: The certificate's own settings, an instance of the module's ``certificate_type``.
+    #: The certificate's settings for the module, an instance of the module's ``certificate_type``.
     settings: AnyCertificateSettings
-    #: The issuance whose leaf is in service, which this one will replace; None without one.
+    #: The issuance whose leaf is in service, which this one will replace; None if there is none.
     active: Issuance | None = None
-    #: How many orders this issuance may place with the CA now. The engine bounds them for each certificate (see
-    #: `certcore.model.order_limit`). A module that is about to place a new order, the first or another one instead of
-    #: one that was lost, SHOULD return `Waiting` for `WaitingFor.TURN` until ``next_order_at`` when this is 0, and
-    #: MUST say ``ordered=True`` in the step in which it placed one, or may have placed one. It SHOULD announce the
-    #: order before (`Documents.put_many`). An issuance is not begun at all while this is 0.
+    #: How many orders this issuance may place with the CA now. The engine limits the orders of each certificate (see
+    #: `certcore.model.order_limit`) and begins no issuance while this is 0. A module that wants to place an order, the
+    #: first one or a replacement for a lost one, SHOULD return `Waiting` for `WaitingFor.TURN` until ``next_order_at``
+    #: while this is 0. It SHOULD announce each order before it is placed (`Documents.put_many`), and MUST return
+    #: ``ordered=True`` from the step that placed or may have placed one.
     orders_left: int = 1
-    #: How many requests for an order the CA may refuse in this step: a module does not repeat one more often.
+    #: How many refused requests for an order the module may make in this step.
     refusals_left: int = 20
-    #: When the next order may be placed; None while ``orders_left`` is not 0.
+    #: When the next order may be placed; None unless ``orders_left`` is 0.
     next_order_at: datetime | None = None
 
     @property
     def state(self) -> Mapping[str, Any] | None:
-        """What the last step left; None at the first."""
+        """The state that the last step returned; None in the first step."""
         return self.issuance.module_state
 
 
 @frozen(kw_only=True)
 class Waiting:
-    """Not there yet: look again at ``look_again`` (at once, when that is not in the future)."""
+    """The leaf is not issued yet. `CAModule.advance` is called again at ``look_again``."""
 
+    #: The module's state for the next step, plain JSON without secrets.
     state: Mapping[str, Any]
+    #: When to call again, with its time zone; at once if it is not in the future.
     look_again: datetime
     waiting_for: WaitingFor
-    #: What was seen in the world, plain JSON, for the right column; None leaves the last findings as they are. When
-    #: nothing but a ``checked_at`` in it changes, this does not count as a change.
+    #: What the step observed, plain JSON, for the right column; None keeps the last findings. A change of nothing but
+    #: ``checked_at`` does not count as a change.
     findings: Mapping[str, Any] | None = None
-    #: True: the module may hold something outside from here on (TXT values, say) that `SupportsCleanUp` takes back.
-    #: Say so in the step before the one that takes hold of it, as a crash in between loses what that one returns; a
-    #: module whose first step does so sets `CAModule.needs_clean_up` instead.
-    #: False: it holds nothing any more. None: as after the last step.
+    #: True: from the next step on, the module may hold resources outside (for example TXT values) that
+    #: `SupportsCleanUp` releases. Return it from the step before the one that acquires the resource, because a crash
+    #: loses the result of that step. A module whose first step acquires something sets `CAModule.needs_clean_up`.
+    #: False: the module holds nothing any more. None: unchanged.
     needs_clean_up: bool | None = None
-    #: True: this step placed a new order with the CA, or has asked for one and does not know what became of it (a
-    #: status of 5xx, no answer, or none that can be read). False: it did not. None: the module does not tell; the
-    #: engine then counts one order when the module has announced one, or else when the CA is first at work on the
-    #: issuance. See `Work.orders_left`.
+    #: True: this step placed an order with the CA, or requested one with an unknown result (status 5xx, no answer, an
+    #: unreadable answer). False: it did not. None: the module does not report orders; then the engine counts one order
+    #: if the module announced one, or otherwise when the issuance first waits for the CA. See `Work.orders_left`.
     ordered: bool | None = None
-    #: True: if the process dies now, this step may be taken again from the state before it, without any harm: a look at
-    #: an order, an answer to a challenge. The engine then MAY store the state later, together with a later step's.
-    #: Never True for a step that placed an order, or that took hold of something outside.
+    #: True: after a crash, this step can be repeated from the previous state without harm, for example a poll of an
+    #: order or a response to a challenge. The engine then MAY store the state only with that of a later step. MUST NOT
+    #: be True for a step that placed an order or acquired a resource outside.
     repeatable: bool = False
-    #: How many requests for an order the CA has refused in this step; they are bounded, too.
+    #: How many requests for an order the CA refused in this step. Refusals are limited, too.
     orders_refused: int = 0
-    #: What is to be in the certificate's timeline, see `Note`.
+    #: Notes for the certificate's timeline, see `Note`.
     notes: tuple[Note, ...] = ()
 
 
 @frozen(kw_only=True)
 class Issued:
-    """The CA issued: PEM of the leaf and its chain, in any order. The core checks it before it is installed."""
+    """The CA issued the leaf, which certcore checks before it is installed. The other fields are as in `Waiting`."""
 
     state: Mapping[str, Any]
+    #: The leaf and its chain in PEM, in any order.
     chain_pem: str = field(repr=False)
-    #: As in `Waiting`.
     needs_clean_up: bool | None = None
-    #: As in `Waiting`.
     ordered: bool | None = None
-    #: As in `Waiting`.
     notes: tuple[Note, ...] = ()
 
 
 @frozen(kw_only=True)
 class Failed:
-    """The attempt failed. ``retry`` says whether trying again can help; ``retry_at`` is the CA's own word for when."""
+    """The issuance failed. Fields without a description are as in `Waiting`."""
 
     state: Mapping[str, Any]
     problem: Problem
+    #: Whether a new issuance can succeed, and when.
     retry: Retry
+    #: When the CA allows the next attempt, with its time zone; None if it does not say.
     retry_at: datetime | None = None
-    #: True: the CA failed for a reason of its own, not for one of the names or their owner; another CA may do better.
+    #: True: the reason lies with the CA, not with the names or their owner, so another CA may succeed.
     of_authority: bool = False
     findings: Mapping[str, Any] | None = None
-    #: As in `Waiting`.
     needs_clean_up: bool | None = None
-    #: As in `Waiting`. After such a failure the engine spreads the orders that are left over the time that is left.
+    #: After such a failure the engine spreads the remaining orders over the remaining time.
     ordered: bool | None = None
-    #: As in `Waiting`.
     orders_refused: int = 0
-    #: As in `Waiting`.
     notes: tuple[Note, ...] = ()
 
 
@@ -215,7 +213,7 @@ StepResult = Waiting | Issued | Failed
 
 
 class CAModule(ABC, Generic[AuthoritySettings, CertificateSettings]):
-    """A way to obtain certificates. One module serves many CA profiles; it holds no state of its own.
+    """The base class of CA modules. One module serves many CA profiles and keeps no state of its own.
 
     ::
 
@@ -225,66 +223,66 @@ class CAModule(ABC, Generic[AuthoritySettings, CertificateSettings]):
 
             def advance(self, work: Work[MyProfile, NoSettings]) -> StepResult: ...
 
-    The two types are attrs classes, their fields made with `certcore.plugin.form`: the settings of a CA profile, and
+    The two types are attrs classes whose fields are made with `certcore.plugin.form`: the settings of a CA profile, and
     the settings of a certificate. They become `profile_type` and `certificate_type`.
 
-    Inherit from the protocols of the powers that the module has, too (`SupportsRevocation` and so on): a type checker
-    then compares their methods with what certcore calls, and Python makes no object of a class that lacks one of them.
+    A module with optional powers also inherits from their protocols (`SupportsRevocation` and so on). Then a type
+    checker compares the methods with what certcore calls, and Python refuses to create an object that lacks one.
 
-    Methods MUST be thread-safe. They are called with frozen values, and what they want to keep they return.
-    What a module keeps in memory MUST be its process's own after a fork, see `certcore.forks`.
+    Methods MUST be thread-safe. They get frozen values, and return what is to be stored. Caches and connections in
+    memory MUST NOT be shared between processes after a fork, see `certcore.forks`.
     """
 
-    #: The name in stores and on the command line: lower case, digits and underscores; never change it.
+    #: The identifier in stores and on the command line: lower-case letters, digits and underscores. Never change it.
     name: ClassVar[str]
-    #: The name for people.
+    #: The displayed name.
     title: ClassVar[str]
-    #: True: an issuance may hold something outside from its first step on, so `SupportsCleanUp.clean_up` is called when
-    #: it has ended, also when that step was lost in a crash. A step says ``needs_clean_up=False`` when it holds nothing
-    #: any more. False: nothing is held before a step says so in `Waiting.needs_clean_up`.
+    #: True: an issuance may hold resources outside from its first step on. So `SupportsCleanUp.clean_up` is called when
+    #: it ends, even if a crash lost the result of that step. A step returns ``needs_clean_up=False`` when the module
+    #: holds nothing any more. False: nothing is held until a step returns `Waiting.needs_clean_up`.
     needs_clean_up: ClassVar[bool] = False
-    #: attrs class of a CA profile: the first type of ``CAModule[…]``.
+    #: The attrs class of a CA profile's settings: the first type of ``CAModule[…]``.
     profile_type: type[AuthoritySettings]
-    #: attrs class of a certificate's settings: the second type.
+    #: The attrs class of a certificate's settings: the second type of ``CAModule[…]``.
     certificate_type: type[CertificateSettings]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Take both types from ``CAModule[…]`` or ``SigningCA[…]`` where the class does not set them itself."""
+        """Set both types from ``CAModule[…]`` or ``SigningCA[…]``, unless the class sets them itself."""
         super().__init_subclass__(**kwargs)
         types = next((get_args(base) for base in vars(cls).get("__orig_bases__", ()) if _names_both_types(base)), ())
         for attribute, settings in zip(("profile_type", "certificate_type"), types, strict=False):
             if attribute not in vars(cls) and not isinstance(settings, TypeVar):
                 setattr(cls, attribute, settings)
         if not hasattr(cls, "certificate_type"):
-            # For a module that names no types. The checker cannot know that a type variable stands for NoSettings.
+            # The module names no types. The type checker cannot know that the type variable stands for NoSettings.
             cls.certificate_type = NoSettings  # type: ignore[assignment]
 
     @abstractmethod
     def advance(self, work: Work[AuthoritySettings, CertificateSettings]) -> StepResult:
         """Take one step towards the leaf and return at once.
 
-        MUST NOT sleep; MUST survive being called again with the same state after a crash, so everything that it
-        changes outside is harmless when done twice. SHOULD do one exchange with the outside per call. What raises is
-        reported as a failure of the plugin and tried again later.
+        MUST NOT sleep. After a crash it is called again with the same state, so everything that it changes outside MUST
+        be harmless when done twice. SHOULD make one exchange with the CA or another server per call. An exception is
+        reported as a failure of the plugin, and the step is repeated later.
         """
 
     def hints(self, view: CertificateView, context: ModuleContext[AuthoritySettings]) -> Sequence[Hint]:
-        """The right column for this certificate; by default its state, its problem, and when it is looked at again.
+        """The right column of a certificate's page; by default its state, its problem, and the time of the next step.
 
-        SHOULD NOT touch the network: show what the last step found. Add to ``super().hints(view, context)``, or return
-        hints of your own.
+        SHOULD NOT use the network: show what the last step found. Extend ``super().hints(view, context)``, or return
+        other hints.
         """
         return usual_hints(view, self.title)
 
     def profile_form(self, context: ModuleContext[AuthoritySettings]) -> Sequence[FormField]:
         """The form of an existing CA profile; by default the fields of ``profile_type``.
 
-        A module may turn what it knows of the CA into choices. SHOULD NOT touch the network.
+        A module may offer what it knows of the CA as choices. SHOULD NOT use the network.
         """
         return fields_of(self.profile_type)
 
     def profile_hints(self, context: ModuleContext[AuthoritySettings]) -> Sequence[Hint]:
-        """The right column of a CA profile: its account, its limits. SHOULD NOT touch the network."""
+        """The right column of a CA profile, for example its account and limits. SHOULD NOT use the network."""
         return ()
 
     def certificate_form(self, context: ModuleContext[AuthoritySettings]) -> Sequence[FormField]:
@@ -292,21 +290,21 @@ class CAModule(ABC, Generic[AuthoritySettings, CertificateSettings]):
         return fields_of(self.certificate_type)
 
     def check_profile(self, profile: AuthoritySettings) -> None:
-        """Refuse a profile whose fields do not fit together.
+        """Refuse a CA profile whose settings contradict each other.
 
         Raises:
-            InvalidInputError: With the name of the field.
+            InvalidInputError: A setting is refused; ``field`` names it.
         """
 
     def check_request(
         self, context: ModuleContext[AuthoritySettings], names: Sequence[DnsName], settings: CertificateSettings
     ) -> None:
-        """Refuse names or settings that this profile cannot issue for, before anything is stored.
+        """Refuse names or settings for which this CA profile cannot issue, before anything is stored.
 
-        MUST NOT touch the network.
+        MUST NOT use the network.
 
         Raises:
-            InvalidInputError: With the name of the field (``wildcard``, ``aliases``, ``domain`` or a setting).
+            InvalidInputError: A value is refused; ``field`` is ``wildcard``, ``aliases``, ``domain`` or a setting.
         """
 
 
@@ -321,15 +319,15 @@ def _names_both_types(base: object) -> bool:
 
 @frozen(kw_only=True)
 class CheckItem:
-    """One thing that was tested about a CA profile."""
+    """One item of a test of a CA profile."""
 
     title: Message
     ok: bool
-    #: What was seen; in the words of a server, or a text that can be translated.
+    #: The result: a translatable message, or the text of a server.
     detail: Message | str = ""
-    #: What to do when it is not ok.
+    #: What to do if it did not pass.
     advice: Message | str = ""
-    #: What was found, with the exact remedy; the first matters most.
+    #: The findings with their remedies, the most important first.
     findings: tuple[Finding, ...] = ()
 
 
@@ -341,7 +339,7 @@ class CheckReport:
 
     @property
     def ok(self) -> bool:
-        """Whether everything passed."""
+        """Whether all items passed."""
         return all(item.ok for item in self.items)
 
 
@@ -351,95 +349,96 @@ class SupportsCheck(Protocol):
 
     @abstractmethod
     def check(self, context: ModuleContext) -> CheckReport:
-        """Try what issuance will need. MUST NOT raise for a CA that is down or refuses: that is a report.
+        """Test everything that an issuance will need.
 
-        A test that takes seconds SHOULD call ``context.on_checked`` with each item when it is known, so that a page
-        shows it at once. The report has all of them nevertheless.
+        If the CA is down or refuses, this MUST be reported in an item and MUST NOT raise. A test that takes seconds
+        SHOULD call ``context.on_checked`` with each item as soon as it is known, so that a page can show it at once.
+        The report contains all items in any case.
         """
         ...
 
 
 @runtime_checkable
 class SupportsDiagnosis(Protocol):
-    """A module that can say, before any certificate exists, what would keep names from being validated."""
+    """A module that can report, before any certificate exists, what would prevent the validation of names."""
 
     @abstractmethod
     def diagnose(self, names: Sequence[DnsName], context: ModuleContext, *, thorough: bool) -> Sequence[Finding]:
-        """Look at the names as if a certificate for them were requested now. MUST NOT ask the CA for anything.
+        """Check the names as if a certificate for them were requested now. MUST NOT send requests to the CA.
 
         Args:
             names: The names of a certificate.
-            context: The CA profile; its ``owner`` is who would own the certificate.
-            thorough: Whether resolvers may be asked for records that do not exist: they keep that answer, for hours
-                perhaps.
+            context: The CA profile; ``owner`` is the future owner of the certificate.
+            thorough: Whether resolvers may be asked for records that may not exist. They cache that answer, perhaps for
+                hours.
 
         Returns:
-            What was found; empty when nothing keeps the names from being validated.
+            The findings; empty if nothing prevents the validation.
         """
         ...
 
 
 @runtime_checkable
 class SupportsPreflight(Protocol):
-    """A module that can say of a certificate in service whether its renewal could succeed now."""
+    """A module that can check whether the renewal of a certificate in service could succeed now."""
 
     @abstractmethod
     def wants_preflights(self, context: ModuleContext) -> bool:
-        """Whether the certificates of this CA profile are checked regularly. MUST NOT touch the network."""
+        """Whether the certificates of this CA profile are checked regularly. MUST NOT use the network."""
         ...
 
     @abstractmethod
     def preflight(self, work: Work) -> Readiness:
-        """Look as if the certificate were renewed now, while no issuance is under way.
+        """Check whether the certificate could be renewed now. No issuance is under way.
 
-        MUST NOT order anything, MUST NOT hold anything outside when it returns, and MUST NOT make resolvers keep an
-        answer that a record does not exist. certcore itself checks its own bound on orders, and the targets.
+        MUST NOT place an order, MUST NOT hold anything outside when it returns, and MUST NOT make resolvers cache that
+        a record does not exist. certcore checks its limit of orders and the deployment targets itself.
 
         Args:
-            work: ``issuance`` and ``active`` are both the issuance in service; the names that would be ordered are
+            work: ``issuance`` and ``active`` are both the issuance in service. A renewal would order
                 ``certificate.names``.
 
         Returns:
-            What is in the way, and whose turn it is; the fields ``target`` are ignored.
+            The obstacles, and who has to act. The fields ``target`` are ignored.
         """
         ...
 
 
 @runtime_checkable
 class SupportsCleanUp(Protocol):
-    """A module that holds something outside while an issuance runs (TXT values), and takes it back."""
+    """A module that holds resources outside during an issuance, for example TXT values, and releases them."""
 
     @abstractmethod
     def clean_up(self, work: Work) -> datetime | None:
-        """Take back what this issuance holds; MUST be harmless when done twice or when there is nothing.
+        """Release what this issuance holds. MUST be harmless when done twice, or when nothing is held.
 
         Returns:
-            None when all is taken back, else when to try again.
+            None if everything is released; otherwise when to call again, with its time zone.
         """
         ...
 
 
 @runtime_checkable
 class SupportsDeletion(Protocol):
-    """A module that holds something outside for a certificate, or takes back later what it cannot take back now.
+    """A module that holds resources outside for a certificate, or can release those of a deleted certificate later.
 
-    Without it a certificate is not deleted while `SupportsCleanUp.clean_up` asks to be called again.
+    Without this power, a certificate is not deleted while `SupportsCleanUp.clean_up` asks to be called again.
     """
 
     @abstractmethod
     def certificate_deleted(self, certificate: Certificate, context: ModuleContext) -> None:
-        """A certificate is being deleted; it is called after `clean_up` was, and never again for the certificate.
+        """Release what is held for a certificate that is being deleted.
 
-        Give back what is held for the certificate itself. What cannot be given back now, because a server is down say,
-        MUST be noted in the module's documents, also what `clean_up` has left, and given back by a later call about
-        any certificate. MUST be harmless when the certificate is not deleted after all.
+        Called after `clean_up`, and never again for this certificate. Whatever cannot be released now, for example
+        because a server is down, MUST be recorded in the module's documents, including what `clean_up` has left, and
+        MUST be released by a later call about any certificate. MUST be harmless if the deletion fails afterwards.
 
         Args:
             certificate: The certificate.
-            context: A CA profile that it, or one of its issuances, has used.
+            context: A CA profile that the certificate, or one of its issuances, has used.
 
         Raises:
-            CertCoreError: It cannot even be noted; the certificate is not deleted.
+            CertCoreError: It cannot even be recorded. The certificate is not deleted.
         """
         ...
 
@@ -456,43 +455,45 @@ class SupportsRevocation(Protocol):
         private_key: Callable[[], Secret | None],
         context: ModuleContext,
     ) -> None:
-        """Revoke a leaf; return when the CA has confirmed. MUST be harmless for one that is revoked already.
+        """Revoke a leaf, and return when the CA has confirmed. MUST be harmless if the leaf is already revoked.
 
         Args:
-            issuance: The leaf is its ``leaf_pem``; its ``module_state`` is what the module remembered, if it was its.
-                One whose purpose is `Purpose.IMPORT` was not ordered here: the module MUST NOT use the authority of
-                an account for it, which other tenants share. Its private key, which is here then, is the proof.
-                A module that revokes by serial number MUST see first that it has issued exactly this leaf: any CA can
-                write another one's name and serial numbers into its leaves.
-            reason: Why.
-            private_key: Opens the leaf's private key, for CAs that accept it as a proof; None when it is not here. Do
-                not call it without need.
-            context: The CA profile that the leaf was issued with, as it is now; another one of the same CA when that
-                one is gone, or when a user named another.
+            issuance: The issuance of the leaf. The leaf is ``leaf_pem``; ``module_state`` is the module's last state,
+                if this module issued it.
+                If the purpose is `Purpose.IMPORT`, the leaf was not ordered here. Then the module MUST NOT authorise
+                the revocation with a CA account, which other tenants share, but with the leaf's private key, which is
+                in this store.
+                A module that revokes by serial number MUST first check that it has issued exactly this leaf, because
+                any CA can put another CA's name and serial numbers into its leaves.
+            reason: The reason for the revocation.
+            private_key: Opens the leaf's private key, for CAs that accept it as authorisation; returns None if it is
+                not in this store. Call it only if the key is needed.
+            context: The CA profile that issued the leaf, with its present settings; or another CA profile of the same
+                CA, if the first one was deleted or a user chose another one.
 
         Raises:
-            CAError: The CA refused, or could not be asked.
+            CAError: The CA refused or could not be reached.
         """
         ...
 
 
 @runtime_checkable
 class SupportsRenewalInfo(Protocol):
-    """A module whose CA says when it wants a leaf to be renewed (RFC 9773)."""
+    """A module whose CA suggests when a leaf should be renewed (RFC 9773)."""
 
     @abstractmethod
     def renewal_info(self, issuance: Issuance, context: ModuleContext) -> SuggestedWindow | None:
-        """Ask the CA. It is called at the times that its last answer asked for.
+        """Ask the CA when to renew a leaf. Called at the times that the last answer asked for.
 
         Args:
-            issuance: With the leaf in service.
-            context: The CA profile that the leaf was issued with.
+            issuance: The issuance of the leaf in service.
+            context: The CA profile that issued the leaf.
 
         Returns:
-            None when the CA offers no such information about this leaf.
+            The suggested window; None if the CA offers no information about this leaf.
 
         Raises:
-            CAError: The CA could not be asked; the certificate's own policy counts if that lasts. An attribute
-                ``retry_after`` (seconds) is heeded.
+            CAError: The CA could not be reached. If that lasts, the certificate's own renewal policy applies. The
+                error's ``retry_after`` (seconds) is respected.
         """
         ...

@@ -1,4 +1,4 @@
-"""The part of the store that is about certificates and their issuances."""
+"""The repositories of certificates and issuances."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class CertificateRepository(Protocol):
         ...
 
     def get(self, certificate_id: str) -> Certificate:
-        """One certificate. In a writing transaction the row MUST stay as it is until the transaction ends.
+        """One certificate. In a writing transaction, its row MUST be locked until the transaction ends.
 
         Raises:
             NotFoundError: It does not exist.
@@ -39,29 +39,29 @@ class CertificateRepository(Protocol):
         ...
 
     def save(self, certificate: Certificate) -> Certificate:
-        """Store a user's edit: everything, if the stored version is still ``certificate.version``.
+        """Store all fields after a user's edit, if the stored version is still ``certificate.version``.
 
         Returns:
             The certificate with its new version.
 
         Raises:
-            StaleWriteError: It was changed or deleted since it was read; nothing is written.
+            StaleWriteError: The certificate was changed or deleted since it was read; nothing is written.
         """
         ...
 
     def save_progress(self, certificate: Certificate) -> None:
-        """Store what the engine may change.
+        """Store the fields that the engine changes.
 
-        That is status, issuance_id, active_issuance_id, not_after, problem, standing and updated_at. The other columns
-        and the version are left alone, so that an edit at the same time is not lost.
+        These are status, issuance_id, active_issuance_id, not_after, problem, standing and updated_at. The other fields
+        and the version are not written, so that a concurrent edit is not lost.
 
         Raises:
-            NotFoundError: It was deleted.
+            NotFoundError: The certificate was deleted.
         """
         ...
 
     def delete(self, certificate_id: str) -> None:
-        """Delete the certificate, its issuances and its schedule. Its events stay: they are the record.
+        """Delete the certificate, its issuances and its schedule. Its events are kept.
 
         Raises:
             NotFoundError: It does not exist.
@@ -73,9 +73,9 @@ class CertificateRepository(Protocol):
         ...
 
     def domains(self, certificate_ids: Collection[str], *, owner: str | None = None) -> Mapping[str, str]:
-        """The primary names (A-labels) of certificates, by id.
+        """The primary names (A-labels) of certificates, by ID.
 
-        Those that do not exist are left out; with an ``owner``, also those that are of another one.
+        Certificates that do not exist are left out, and with an ``owner`` also the certificates of other owners.
         """
         ...
 
@@ -88,53 +88,58 @@ class CertificateRepository(Protocol):
         after: Position | None = None,
         limit: int = 50,
     ) -> Sequence[Certificate]:
-        """A page of a list, by keyset: the rows behind a position, also when the certificate that was there is gone.
+        """A page of a list by keyset: the rows after a position, even if the certificate at the position was deleted.
 
-        Equal ones come by id, in the same direction; those that have no value to be sorted by come last.
+        Rows with equal sort values are ordered by ID, in the same direction. Rows without a sort value come last.
         """
         ...
 
     def count_conditions(
         self, *, at: datetime, authority_id: str | None = None, owner: str | None = None
     ) -> Mapping[ConditionType, int]:
-        """For how many certificates each condition holds at a moment, as `count` with a filter of it; 0 included."""
+        """For how many certificates each condition holds at a moment, including zeros.
+
+        Each number is equal to that of `count` with a filter for the condition.
+        """
         ...
 
     def count_endings(
         self, *, now: datetime, days: int, authority_id: str | None = None, owner: str | None = None
     ) -> Mapping[int, int]:
-        """How many leaves in service end on each of the next days, of 24 hours from ``now``.
+        """How many leaves in service expire on each of the next days. A day is 24 hours, and day 0 begins at ``now``.
 
-        By the number of the day from 0; days without any are left out.
+        Returns:
+            The counts by the number of the day; days without an expiry are left out.
         """
         ...
 
     def count(self, only: CertificateFilter) -> int:
-        """How many certificates fit."""
+        """How many certificates match a filter."""
         ...
 
     def sharing(self, certificate: Certificate, *, limit: int = 20) -> Sequence[Certificate]:
-        """Other certificates of the same owner that cover a host name that this one covers, by (domain, id)."""
+        """Other certificates of the same owner that share a host name with this one, by (domain, id)."""
         ...
 
     def search(self, search: Search, *, owner: str | None = None, limit: int = 50) -> Sequence[Certificate]:
-        """Up to ``limit`` certificates that fit, whichever these are when there are more, in the order (domain, id).
+        """Up to ``limit`` certificates that match, by (domain, id). If more match, the store may choose any of them.
 
-        The cost MUST NOT grow with the number of certificates that do not fit.
+        The cost MUST NOT grow with the number of certificates that do not match.
         """
         ...
 
     def count_by_status(
         self, *, authority_id: str | None = None, owner: str | None = None, at_most: int | None = None
     ) -> Mapping[Status, int]:
-        """How many certificates there are in each status that any is in.
+        """How many certificates have each status. A status without certificates is left out.
 
-        With ``at_most`` no status is counted further than that, and the cost MUST NOT grow with the fleet.
+        With ``at_most``, counting stops at that number for each status, and the cost MUST NOT grow with the number of
+        certificates.
         """
         ...
 
     def domains_using(self, authority_id: str, *, limit: int = 6) -> Sequence[str]:
-        """The domains of some certificates of this authority, or with it as a fallback: to refuse deleting it."""
+        """The domains of some certificates that use this CA profile, also as a fallback."""
         ...
 
 
@@ -159,21 +164,21 @@ class IssuanceRepository(Protocol):
         ...
 
     def save(self, issuance: Issuance) -> None:
-        """Store what changes of an issuance.
+        """Store the fields of an issuance that can change.
 
-        That is module_state, findings, outcome, needs_clean_up, leaf_pem, chain_pem, leaf, problem, told,
+        These are module_state, findings, outcome, needs_clean_up, leaf_pem, chain_pem, leaf, problem, told,
         authority_failures, engine_state, created_at and finished_at.
 
         Raises:
-            NotFoundError: It was deleted.
+            NotFoundError: The issuance was deleted.
         """
         ...
 
     def save_renewal_info(self, issuance: Issuance) -> None:
-        """Store ``issuance.renewal_info`` of the issuance in service, and nothing else.
+        """Store only ``issuance.renewal_info`` of the issuance in service.
 
-        The CA is asked every few hours. So a store SHOULD keep the answer apart from the large row of the issuance. It
-        is kept for one issuance of a certificate; for every other issuance renewal_info is None.
+        The CA is asked every few hours, so a store SHOULD keep the answer apart from the large row of the issuance. It
+        is kept for one issuance of each certificate; for all other issuances renewal_info is None.
 
         Raises:
             NotFoundError: The certificate was deleted.
@@ -185,14 +190,14 @@ class IssuanceRepository(Protocol):
         ...
 
     def live(self, certificate: Certificate, *, since: datetime) -> Sequence[Issuance]:
-        """The issuances of a certificate that a step has to know, by number.
+        """The issuances of a certificate that a step needs, by number.
 
-        That is the issuance in service, the current one, the newest one, those without an outcome, those that need a
-        clean-up, and those that have finished at ``since`` or later. The cost SHOULD NOT grow with the number of the
-        others.
+        These are the issuance in service, the current one, the newest one, those without an outcome, those that need a
+        clean-up, and those that finished at ``since`` or later. The cost SHOULD NOT grow with the number of other
+        issuances.
         """
         ...
 
     def ended_keys(self, certificate_id: str, *, before: datetime, kept: SecretName) -> Collection[SecretName]:
-        """The stored private keys of a certificate's leaves that ended at ``before`` or earlier, but not ``kept``."""
+        """The names of the private keys of leaves that expired at ``before`` or earlier, without ``kept``."""
         ...

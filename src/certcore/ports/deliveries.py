@@ -1,4 +1,4 @@
-"""The part of the store that keeps which events of each certificate were delivered to each observer."""
+"""The repository of deliveries: which events of each certificate were delivered to each observer."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ __all__ = ["DeliveryRepository"]
 
 
 class DeliveryRepository(Protocol):
-    """A cursor per observer and certificate, the leases on them, and the observers of all processes.
+    """One cursor for each observer and certificate, the leases on the cursors, and the observers of all processes.
 
-    `EventRepository.append` only marks a timeline as pending. `offer` brings the cursors of all observers up to its
-    end, and each process claims those of its own observers.
+    `EventRepository.append` only marks a timeline as pending. `offer` then extends the cursors of all observers to the
+    end of the timeline, and each process claims the cursors of its own observers.
     """
 
     def of_certificate(self, certificate_id: str) -> Sequence[DeliveryCursor]:
@@ -23,26 +23,26 @@ class DeliveryRepository(Protocol):
         ...
 
     def is_due(self, *, observers: Collection[str], now: datetime) -> bool:
-        """Whether a timeline is pending, or a cursor of these observers is due, leased or not."""
+        """Whether a timeline is pending, or a cursor of these observers is due, whether leased or not."""
         ...
 
     def offer(self, *, observers: Collection[str], now: datetime, limit: int) -> int:
-        """Bring the cursors of up to ``limit`` pending timelines up to their end, pending for longest first.
+        """Extend the cursors of up to ``limit`` pending timelines to the ends of the timelines, oldest pending first.
 
-        A cursor that is not there begins where the timeline was offered to: what was offered before is not for an
-        observer that came later. One that was told of all becomes due when the oldest new event happened, or now if
-        that is later; one that waits for a retry goes on waiting.
+        A new cursor begins at the end of the last offer, because an observer does not get events that were offered
+        before it existed. A cursor without undelivered events becomes due at the time of the oldest new event, or
+        ``now`` if that is later. A cursor that waits for a retry keeps its time.
 
-        Timelines that another transaction has locked, or a cursor of which another one has locked, MUST be left pending
-        rather than waited for. Two callers at once MUST NOT both offer one timeline.
+        If another transaction has locked a timeline or one of its cursors, the timeline MUST be left pending; the call
+        MUST NOT wait. Two concurrent callers MUST NOT both offer the same timeline.
 
         Args:
-            observers: All that events are kept for, also those of other processes.
+            observers: The observers that events are kept for, including those of other processes.
             now: The present moment.
-            limit: How many timelines.
+            limit: The largest number of timelines.
 
         Returns:
-            How many were offered.
+            How many timelines were offered.
         """
         ...
 
@@ -51,7 +51,7 @@ class DeliveryRepository(Protocol):
     ) -> Sequence[DeliveryCursor]:
         """Lease up to ``limit`` cursors of these observers that are due and not leased, longest overdue first.
 
-        Each claim MUST raise the token. Two callers at once MUST never get the same one.
+        Each claim MUST increment the token. Two concurrent callers MUST NOT get the same cursor.
         """
         ...
 
@@ -59,19 +59,19 @@ class DeliveryRepository(Protocol):
         """Extend a lease.
 
         Raises:
-            LeaseLostError: Owner and token of the cursor are not the current ones any more.
+            LeaseLostError: Another owner or token holds the lease now.
         """
         ...
 
     def settle(self, cursor: DeliveryCursor) -> None:
         """Store ``delivered``, ``attempts``, ``failing_since``, ``reason`` and ``due_at``, and end the lease.
 
-        ``due_at`` counts if there are events after ``delivered``, also such as were offered since the claim; else the
-        cursor is not due.
+        ``due_at`` is stored only if there are events after ``delivered``, including events that were offered since the
+        claim. Otherwise the cursor is not due.
 
         Raises:
-            LeaseLostError: Owner and token are not the current ones any more; nothing of the cursor is written. The
-                transaction goes on.
+            LeaseLostError: Another owner or token holds the lease now. Nothing of the cursor is written, and the
+                transaction can continue.
         """
         ...
 
@@ -80,46 +80,49 @@ class DeliveryRepository(Protocol):
         ...
 
     def failed_of(self, certificate_ids: Collection[str]) -> Sequence[DeliveryCursor]:
-        """The cursors of these certificates, of whatever observer, whose last delivery failed; by certificate."""
+        """The cursors of these certificates whose last delivery failed, for all observers, by certificate."""
         ...
 
     def retry_now(self, certificate_id: str, *, observer: str | None, now: datetime) -> int:
-        """Make due what has failed and waits for its next try; a delivery under a lease goes on.
+        """Make failed deliveries due that wait for their next retry. A delivery under a lease is not changed.
 
         Args:
             certificate_id: The certificate.
-            observer: Only the delivery to this observer; None for all of them.
+            observer: The observer; None for all observers.
             now: The present moment.
 
         Returns:
-            How many deliveries that have failed are due now.
+            How many failed deliveries are due now.
         """
         ...
 
     def repair(self, *, now: datetime, limit: int) -> int:
-        """Make due what is further ahead than `certcore.model.stored_moments.LONGEST_RETRY`, and end leases likewise.
+        """Repair moments that were stored under a wrong clock.
+
+        A cursor that is due later than `certcore.model.stored_moments.LONGEST_RETRY` from now becomes due, and a lease
+        that ends later than any lease can is ended.
 
         Returns:
-            How many were found, up to ``limit`` of each kind.
+            How many cursors and leases were repaired, up to ``limit`` of each.
         """
         ...
 
     def known_observers(self, *, lock: bool = False) -> Sequence[KnownObserver]:
-        """All observers that are known, by name.
+        """All known observers, by name.
 
         Args:
-            lock: Keep other transactions from changing them until this one ends.
+            lock: Whether to prevent other transactions from changing them until this one ends.
         """
         ...
 
     def save_observer(self, observer: KnownObserver) -> None:
-        """Store a new observer, or what has changed of one."""
+        """Store a new or changed observer."""
         ...
 
     def forget_observer(self, name: str, *, limit: int) -> bool:
         """Delete an observer with its cursors, up to ``limit`` of these at a time.
 
         Returns:
-            Whether that was all. If not, the observer is still known: call it again.
+            Whether everything was deleted. If not, the observer is still known; call again.
         """
         ...

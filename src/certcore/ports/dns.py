@@ -1,4 +1,4 @@
-"""Zones that a module's own authoritative DNS server serves (RFC 1034 section 4.3.1)."""
+"""The interfaces of a CA module's own authoritative DNS server (RFC 1034 section 4.3.1)."""
 
 from __future__ import annotations
 
@@ -27,56 +27,61 @@ __all__ = [
 
 @frozen(kw_only=True)
 class SecondaryServer:
-    """A name server of somebody else's that serves a copy of a zone: it is notified, and may transfer the zone."""
+    """Another name server that serves a copy of a zone. It gets NOTIFY messages and may transfer the zone."""
 
+    #: Its IP address.
     address: str
-    #: Where it listens.
+    #: The port on which it listens.
     port: int = 53
-    #: The name of the key that it signs with (RFC 8945); empty when its address is enough.
+    #: The name of the TSIG key with which it signs (RFC 8945); empty to identify it by its address alone.
     key: str = ""
 
 
 @frozen(kw_only=True)
 class Zone:
-    """A zone that is served with authority."""
+    """A zone for which the server is authoritative."""
 
     #: The zone's name, A-labels in lower case, without a trailing dot.
     apex: str
     #: The host names of the zone's name servers, in the form of ``apex``.
     nameservers: tuple[str, ...]
-    #: The addresses of those name servers that lie inside the zone itself, by host name: their A and AAAA records.
+    #: The addresses of the name servers inside the zone, by host name: their A and AAAA records.
     addresses: Mapping[str, tuple[str, ...]] = field(factory=dict, hash=False)
-    #: Seconds that an answer may be kept.
+    #: The TTL of records, in seconds.
     ttl: int = 30
-    #: Seconds that the zone's NS records and the addresses of its name servers may be kept; None for ``ttl``.
+    #: The TTL of the zone's NS records and of its name servers' addresses, in seconds; None for ``ttl``.
     apex_ttl: int | None = None
-    #: Seconds that "there is no such name" may be kept: the TTL of the SOA record (RFC 2308 section 5).
+    #: How many seconds resolvers may cache that a name does not exist: the TTL of the SOA record (RFC 2308 section 5).
     negative_ttl: int = 5
     #: The mailbox of the zone's maintainer as a domain name (RNAME, RFC 1035 section 3.3.13); empty for
     #: ``hostmaster.<apex>``.
     mailbox: str = ""
-    #: Who may transfer the zone.
+    #: The servers that may transfer the zone.
     secondaries: tuple[SecondaryServer, ...] = ()
 
 
 class ZoneSource(Protocol):
-    """Where a DNS server finds zones and records. MUST be thread-safe and SHOULD answer within milliseconds."""
+    """The zones and records of a DNS server. MUST be thread-safe, and SHOULD answer within milliseconds."""
 
     def zones(self) -> Sequence[Zone]:
-        """The zones as they are now."""
+        """The current zones."""
         ...
 
     def records(self, zone: Zone, name: str) -> Mapping[str, Sequence[str]]:
-        """The records at a name: type to values, for example ``{"TXT": ["abc"]}``.
+        """The records at a name.
 
-        A TXT value is the text itself, without quotes or escapes; others are in presentation form.
+        Args:
+            zone: One of `zones`.
+            name: The name in lower case without a trailing dot, at or below the apex.
 
-        ``name`` is in lower case without a trailing dot, at or below the apex. Empty: the name has no records.
+        Returns:
+            The values by type, for example ``{"TXT": ["abc"]}``; empty if the name has no records. A TXT value is the
+            plain text, without quotes or escapes; other values are in presentation format.
         """
         ...
 
     def has_names_below(self, zone: Zone, name: str) -> bool:
-        """Whether records exist below a name that has none itself (an empty non-terminal, RFC 8020: no NXDOMAIN)."""
+        """Whether records exist below a name without records (an empty non-terminal, RFC 8020)."""
         ...
 
 
@@ -85,7 +90,7 @@ class HasSerial(Protocol):
     """A zone source that counts its changes."""
 
     def serial(self) -> int | None:
-        """The serial of its zones (RFC 1982); None for the time in seconds since 1970."""
+        """The serial number of its zones (RFC 1982); None to use the time in seconds since 1970."""
         ...
 
 
@@ -94,12 +99,12 @@ class ListsRecords(Protocol):
     """A zone source whose zones can be transferred."""
 
     def all_records(self, zone: Zone) -> Iterator[tuple[str, Mapping[str, Sequence[str]]]]:
-        """Every name at or below the apex that has records, with them, as `ZoneSource.records` gives them."""
+        """Every name at or below the apex that has records, with its records as in `ZoneSource.records`."""
         ...
 
 
 class RecalledRecords(Protocol):
-    """What a zone source knows at a moment without asking its store. It MUST answer within microseconds."""
+    """The records that a zone source has in memory. MUST answer within microseconds, without asking a store."""
 
     @property
     def serial(self) -> int | None:
@@ -107,23 +112,24 @@ class RecalledRecords(Protocol):
         ...
 
     def records(self, zone: Zone, name: str) -> Mapping[str, Sequence[str]] | None:
-        """As `ZoneSource.records`; None where the store has to be asked.
+        """As `ZoneSource.records`; None if the store must be asked.
 
-        A mapping that was returned MUST NOT change: as long as the same object is returned, answers made from it stand.
+        A returned mapping MUST NOT change. As long as the same object is returned, the server reuses the answers that
+        it made from it.
         """
         ...
 
     def has_names_below(self, zone: Zone, name: str) -> bool | None:
-        """As `ZoneSource.has_names_below`; None where the store has to be asked."""
+        """As `ZoneSource.has_names_below`; None if the store must be asked."""
         ...
 
 
 @runtime_checkable
 class RecallsRecords(Protocol):
-    """A zone source that remembers what it has read."""
+    """A zone source that keeps records in memory."""
 
     def recall(self) -> RecalledRecords | None:
-        """What it knows now; None when its store has to be asked first. It MUST answer within microseconds."""
+        """The records in memory; None if the store must be asked. MUST answer within microseconds."""
         ...
 
 
@@ -132,17 +138,17 @@ class DnsServer(Protocol):
 
     @property
     def address(self) -> tuple[str, int]:
-        """The address and port that it listens on, UDP and TCP."""
+        """The address and port on which it listens, UDP and TCP."""
         ...
 
     def close(self) -> None:
-        """Stop serving and join its threads. MAY be called twice."""
+        """Stop the server and join its threads. MAY be called twice."""
         ...
 
 
 @runtime_checkable
 class ServesZones(Protocol):
-    """A CA module that brings its own authoritative DNS server."""
+    """A CA module that has its own authoritative DNS server."""
 
     @abstractmethod
     def dns_server(
@@ -159,17 +165,18 @@ class ServesZones(Protocol):
         """Start a server for the zones of all given profiles.
 
         Args:
-            listen: Address and port; port 0 takes a free one.
-            documents: The module's own store, where the records are.
+            listen: Address and port; port 0 chooses a free port.
+            documents: The module's store, which contains the records.
             environment: Clock, ID generator and random source.
-            profiles: Asked from time to time, so that the zone of a new profile is served without a restart.
-            also: Further zones to serve from the same address.
-            before_serving: MUST be called once, when the address is taken and before ``documents`` or ``profiles`` are
-                used: privileges are given up there, and the store is opened. What it raises MUST be raised.
-            transfer_keys: The keys that secondaries of the zones sign with. A module that has no use for them MAY leave
-                the parameter out: then nobody can give it any.
+            profiles: Returns the settings of the module's CA profiles. It is called regularly, so that the zone of a
+                new CA profile is served without a restart.
+            also: Additional zones to serve on the same address.
+            before_serving: MUST be called once, after the address is bound and before ``documents`` or ``profiles`` is
+                used. It drops privileges and opens the store. Its exceptions MUST be passed on.
+            transfer_keys: The TSIG keys of the zones' secondaries (RFC 8945). A module without zone transfers MAY leave
+                the parameter out.
 
         Raises:
-            CertCoreError: The address cannot be listened on; the message says why.
+            CertCoreError: The server cannot listen on the address; the message says why.
         """
         ...

@@ -1,4 +1,4 @@
-"""A module's own small store."""
+"""The interface of a CA module's store."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ __all__ = ["DocumentChanges", "Documents"]
 
 
 class DocumentChanges(Protocol):
-    """Changes of a module's documents that are stored together with the outcome of a step."""
+    """Changes of a module's documents that are stored in one transaction with the outcome of a step."""
 
     def put(self, key: str, value: Mapping[str, Any]) -> None:
-        """Store a document, whatever is there."""
+        """Store a document, replacing any version."""
         ...
 
     def change(self, key: str, change: Callable[[Mapping[str, Any]], Mapping[str, Any] | None]) -> None:
-        """Change a document as it stands when the outcome is stored.
+        """Change the version of a document that is stored when the outcome is stored.
 
         Args:
             key: The document's key.
-            change: Gets the stored value, an empty one when there is no document, and returns the new value, or None
-                to leave it alone. It runs inside the transaction, perhaps more than once: it MUST be fast and change
-                nothing else.
+            change: Gets the stored value (empty if there is no document) and returns the new value, or None to keep the
+                document. It runs inside the transaction, perhaps more than once, so it MUST be fast and MUST NOT have
+                side effects.
         """
         ...
 
     def delete(self, *keys: str) -> None:
-        """Delete documents; missing ones are no error."""
+        """Delete documents. A missing document is not an error."""
         ...
 
     def delete_prefix(self, prefix: str) -> None:
@@ -38,21 +38,24 @@ class DocumentChanges(Protocol):
 
 
 class Documents(Protocol):
-    """A module's own small store: namespaced, versioned, shared by all processes.
+    """A module's store of small JSON documents: namespaced, versioned and shared by all processes.
 
-    What `put`, `put_many`, `delete`, `seal` and `delete_secret` store is durable when they return: use them for what
-    has to be stored before anybody outside hears of it. `with_outcome` costs no transaction of its own.
+    The changes by `put`, `put_many`, `delete`, `seal` and `delete_secret` are durable when the call returns. Use them
+    for what must be stored before anything is sent to the outside. `with_outcome` needs no additional transaction.
 
-    Inside of a step, a document is read from the database once: the step sees one state. Its own writes are seen, a
-    write that is refused is forgotten, and `refresh` forgets everything.
+    Within a step, each document is read from the database once, so that the step sees one state. The step sees its own
+    writes. After a `StaleWriteError`, the documents of the refused write are read again; `refresh` does so for all.
+
+    Within a step, every write raises a `LeaseLostError` if another worker or a user's action has taken over the
+    certificate. Do not catch it.
     """
 
     @property
     def with_outcome(self) -> DocumentChanges:
-        """Changes that are stored in the transaction that stores the step's outcome, in the order of the calls.
+        """Changes that are stored in the same transaction as the step's outcome, in the order of the calls.
 
-        They are not seen by `get` before. When the outcome cannot be stored, neither are they. Outside of a step they
-        are stored at once.
+        `get` does not return them before that. If the outcome cannot be stored, they are not stored either. Outside a
+        step they are stored at once.
         """
         ...
 
@@ -61,25 +64,33 @@ class Documents(Protocol):
         ...
 
     def get_many(self, keys: Collection[str]) -> Mapping[str, Document]:
-        """Those of the named documents that are there, by key; read in one transaction."""
+        """The documents with these keys, by key, read in one transaction. Missing documents are left out."""
         ...
 
     def change_mark(self) -> object | None:
-        """A value that is another one when anybody has committed anything to the store since.
+        """A value that changes whenever any process commits anything to the store.
 
-        It takes microseconds and asks no server; None where the store cannot tell in this way.
+        The call takes microseconds and sends no query. None if the store has no such value.
         """
         ...
 
     def refresh(self) -> None:
-        """Forget what was read in this step, so that the database is asked again."""
+        """Drop all documents that were read in this step, so that they are read from the database again."""
         ...
 
     def put(self, key: str, value: Mapping[str, Any], *, version: int | None = None) -> Document:
-        """Store a document; ``version`` 0 requires that there is none yet, n requires version n, None requires nothing.
+        """Store a document.
+
+        Args:
+            key: The document's key, at most 500 characters.
+            value: Plain JSON.
+            version: The version that must be stored now; 0 if there must be no document; None to replace any version.
+
+        Returns:
+            The document with its new version.
 
         Raises:
-            StaleWriteError: The requirement is not met.
+            StaleWriteError: Another version is stored. Nothing is written.
         """
         ...
 
@@ -92,40 +103,40 @@ class Documents(Protocol):
         change: Mapping[str, Callable[[Mapping[str, Any]], Mapping[str, Any] | None]] | None = None,
         delete: Collection[str] = (),
     ) -> None:
-        """Store several documents in one transaction, replacing what is there.
+        """Store several documents in one transaction.
 
         Args:
-            values: By key; may be empty.
-            versions: What is demanded of some of them, as in `put`; when one demand is not met, nothing is stored.
-            announces_order: This step is about to ask the CA for an order. The engine counts it in this transaction,
-                so that a crash between the request and its answer loses no count. `Waiting.ordered` and its likes
-                then say whether it was placed. A second announcement in one step says that the CA has refused what
-                the first one was about.
-            change: Further documents to change as they stand, at the end of the same transaction: see
+            values: The new values by key; may be empty.
+            versions: The required versions of some of the documents, as in `put`.
+            announces_order: True if the step will request an order from the CA next. The engine counts the order in
+                this transaction, so that a crash between the request and the answer loses no count. The result of the
+                step then says whether the order was placed (`Waiting.ordered`). A second announcement in the same step
+                means that the CA refused the first request.
+            change: Functions for further documents to change at the end of the transaction, by key, as in
                 `DocumentChanges.change`.
-            delete: Keys of documents to delete in the same transaction; missing ones are no error.
+            delete: The keys of documents to delete in the same transaction. A missing document is not an error.
 
         Raises:
-            StaleWriteError: A demand is not met.
+            StaleWriteError: Another version of a document is stored. Nothing is written.
         """
         ...
 
     def delete(self, *keys: str) -> None:
-        """Delete documents; missing ones are no error."""
+        """Delete documents. A missing document is not an error."""
         ...
 
     def list(self, prefix: str = "", *, after: str = "") -> Sequence[Document]:
-        """The documents whose key begins with ``prefix`` and follows ``after``, by key; 10,000 at most."""
+        """At most 10,000 documents whose key begins with ``prefix`` and comes after ``after``, by key."""
         ...
 
     def seal(self, key: str, secret: bytes) -> bool:
-        """Seal a secret under this key if there is none yet; returns whether it was stored (False: one was there)."""
+        """Seal a secret under a key, unless there is already one; returns whether it was stored."""
         ...
 
     def unseal(self, key: str) -> bytes | None:
-        """The secret under this key; None if it does not exist."""
+        """The secret under a key; None if it does not exist."""
         ...
 
     def delete_secret(self, key: str) -> None:
-        """Delete a secret; a missing one is no error."""
+        """Delete a secret. A missing secret is not an error."""
         ...

@@ -1,4 +1,4 @@
-"""Time, identity and chance, handed in from outside."""
+"""The interface of the clock, the ID generator and the random source."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ class Environment(Protocol):
     """Clock, ID generator and random source. Implementations MUST be safe to call from several threads."""
 
     def now(self) -> datetime:
-        """The current moment. MUST be timezone-aware UTC."""
+        """The present moment. MUST be timezone-aware and in UTC."""
         ...
 
     def new_id(self) -> str:
-        """A new id, unique in all stores; at most 40 characters from ``[0-9a-z-]``."""
+        """A new globally unique ID of at most 40 characters from ``[0-9a-z-]``."""
         ...
 
     def roll(self) -> float:
-        """A random number, 0 <= roll < 1, for jitter only (never for keys)."""
+        """A random number from 0 (included) to 1 (excluded). Use it only for jitter, never for keys."""
         ...

@@ -1,4 +1,4 @@
-"""Actions of CA modules: what can be done with a CA profile, or with a certificate, besides what certcore offers."""
+"""Actions of CA modules on CA profiles and certificates, in addition to certcore's own actions."""
 
 from __future__ import annotations
 
@@ -29,16 +29,17 @@ __all__ = [
 
 @frozen(kw_only=True)
 class ProfileAction:
-    """Something that can be done with a CA profile, beyond editing it: rolling over its account's key, say."""
+    """An action on a CA profile, for example the rollover of its account's key."""
 
-    #: Lower-case letters, digits and underscores, at most 40 characters; not the name of an action of certcore.
+    #: The identifier: at most 40 lower-case letters, digits and underscores; not the name of one of certcore's actions.
     name: str
+    #: The text of the button.
     label: Message
-    #: What it does, in a sentence.
+    #: What the action does, in one sentence.
     help: Message
-    #: attrs class of the values that it asks for, its fields made with `certcore.plugin.form`.
+    #: The attrs class of the values that the action needs; its fields are made with `certcore.plugin.form`.
     form: type = NoSettings
-    #: A question to ask first, for what cannot be undone.
+    #: A question to ask before an action that cannot be undone; None for no question.
     confirm: Message | None = None
 
 
@@ -48,76 +49,80 @@ class SupportsActions(Protocol):
 
     @abstractmethod
     def profile_actions(self, context: ModuleContext) -> Sequence[ProfileAction]:
-        """What can be done with this profile now, at most 30 actions. MUST NOT touch the network."""
+        """The actions that are possible on a CA profile now, at most 30. MUST NOT use the network."""
         ...
 
     @abstractmethod
     def run_action(self, name: str, values: Any, context: ModuleContext, *, actor: str) -> Message:
-        """Do it; this may talk to the CA. MUST be safe to repeat after a crash in the middle.
+        """Run an action. It may send requests to the CA. MUST be safe to repeat after a crash.
 
         Args:
-            name: One of `profile_actions`.
+            name: The name of one of `profile_actions`.
             values: An instance of the action's ``form``.
             context: The CA profile.
-            actor: Who asked for it.
+            actor: Who runs the action.
 
         Returns:
-            What was done, for a person.
+            What was done, as a sentence for the actor.
 
         Raises:
-            CertCoreError: It could not be done.
+            InvalidInputError: A value is wrong; ``field`` names it.
+            CertCoreError: The action failed.
         """
         ...
 
 
 @frozen(kw_only=True)
 class CertificateAction:
-    """Something that can be done with a certificate on its page: approving its request, say."""
+    """An action on a certificate, for example the approval of its request."""
 
-    #: Lower-case letters, digits and underscores, at most 40 characters; not the name of an action of certcore.
+    #: The identifier: at most 40 lower-case letters, digits and underscores; not the name of one of certcore's actions.
     name: str
+    #: The text of the button.
     label: Message
-    #: What it does, in a sentence.
+    #: What the action does, in one sentence.
     help: Message
-    #: attrs class of the values that it asks for, its fields made with `certcore.plugin.form`.
+    #: The attrs class of the values that the action needs; its fields are made with `certcore.plugin.form`.
     form: type = NoSettings
-    #: A question to ask first, for what cannot be undone.
+    #: A question to ask before an action that cannot be undone; None for no question.
     confirm: Message | None = None
-    #: `Permission.CERTIFICATE_ACT` for actions of the certificate's owner, `Permission.CERTIFICATE_APPROVE` for those
-    #: that the owner must not take: the operator of the CA approves, refuses, or enters the leaf.
+    #: `Permission.CERTIFICATE_ACT` for actions of the certificate's owner; `Permission.CERTIFICATE_APPROVE` for actions
+    #: of the CA's operator that the owner must not run, for example approving a request or entering the leaf.
     permission: Permission = Permission.CERTIFICATE_ACT
 
 
 @frozen(kw_only=True)
 class ActionWork(ModuleContext[AnyAuthoritySettings], Generic[AnyAuthoritySettings, AnyCertificateSettings]):
-    """A certificate on which an action runs: what `certcore.plugin.Work` is for a step.
+    """The certificate on which an action runs, as `certcore.plugin.Work` for a step.
 
-    No step of the certificate runs at the same time. `documents.with_outcome` is stored together with the outcome.
+    No step of the certificate runs at the same time. Changes through ``documents.with_outcome`` are stored together
+    with the result of the action.
     """
 
+    #: The certificate.
     certificate: Certificate
-    #: The issuance under way, or the last one if it failed; None without one.
+    #: The issuance under way, or the last one if it failed; None if there is none.
     issuance: Issuance | None
-    #: The certificate's own settings, an instance of the module's ``certificate_type``.
+    #: The certificate's settings for the module, an instance of the module's ``certificate_type``.
     settings: AnyCertificateSettings
-    #: The issuance whose leaf is in service; None without one.
+    #: The issuance whose leaf is in service; None if there is none.
     active: Issuance | None = None
 
     @property
     def state(self) -> Mapping[str, Any] | None:
-        """What the last step of the issuance left; None before the first step and without an issuance."""
+        """The state that the last step of the issuance returned; None before the first step or without an issuance."""
         return None if self.issuance is None else self.issuance.module_state
 
 
 @frozen(kw_only=True)
 class ActionDone:
-    """The action was carried out. The certificate is due at once, so that `CAModule.advance` sees the new state."""
+    """The action was carried out. `CAModule.advance` is called at once with the new state."""
 
-    #: What was done, for a person and for the timeline. Without secrets, at most 500 characters.
+    #: What was done, for the actor and for the timeline. At most 500 characters, without secrets.
     text: Message
-    #: The new state of the issuance under way, as in `certcore.plugin.Waiting`; None leaves it as it is.
+    #: The new state of the issuance under way, as in `certcore.plugin.Waiting`; None keeps the state.
     state: Mapping[str, Any] | None = None
-    #: As in `certcore.plugin.Waiting`, for the issuance under way.
+    #: The new findings of the issuance under way, as in `certcore.plugin.Waiting`; None keeps the findings.
     findings: Mapping[str, Any] | None = None
 
 
@@ -125,9 +130,9 @@ class ActionDone:
 class ActionRefused:
     """The action was not carried out; nothing is stored."""
 
-    #: Why, for the person who asked for it.
+    #: The reason, for the actor.
     reason: Message
-    #: The field of the form that is wrong; empty when it is none of them.
+    #: The field of the form that is wrong; empty if the reason is not a field.
     field: str = ""
 
 
@@ -141,29 +146,30 @@ class SupportsCertificateActions(Protocol):
 
     @abstractmethod
     def certificate_actions(self, view: CertificateView, context: ModuleContext) -> Sequence[CertificateAction]:
-        """What can be done with this certificate now, at most 30 actions. MUST NOT touch the network.
+        """The actions that are possible on a certificate now, at most 30. MUST NOT use the network.
 
-        The right column shows each as a button, to those who have its permission.
+        The right column shows each action as a button to users who have its permission.
         """
         ...
 
     @abstractmethod
     def run_certificate_action(self, name: str, values: Any, work: ActionWork, *, actor: str) -> ActionResult:
-        """Do it; this may talk to the CA. MUST be safe to repeat after a crash in the middle.
+        """Run an action. It may send requests to the CA. MUST be safe to repeat after a crash.
 
-        It takes hold of nothing outside that would have to be cleaned up: that is for the steps that follow it.
+        MUST NOT acquire resources outside that need a clean-up; leave that to the steps that follow.
 
         Args:
-            name: One of `certificate_actions`.
+            name: The name of one of `certificate_actions`.
             values: An instance of the action's ``form``.
-            work: The certificate. A step that ran when the action was asked for is not stored, and repeated later.
-            actor: Who asked for it.
+            work: The certificate. If a step was running when the action began, its result is discarded and the step is
+                repeated after the action.
+            actor: Who runs the action.
 
         Returns:
-            What was done, or why it was refused.
+            What was done, or why the action was refused.
 
         Raises:
-            InvalidInputError: A value is wrong; the error names the field.
-            CertCoreError: It could not be done.
+            InvalidInputError: A value is wrong; ``field`` names it.
+            CertCoreError: The action failed.
         """
         ...

@@ -1,4 +1,4 @@
-"""How much of the limits of a CA is used, as the CA module counts it."""
+"""The usage of a CA's rate limits, as counted by the CA module."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ __all__ = ["BudgetUse", "SupportsBudgets"]
 
 @frozen(kw_only=True)
 class BudgetUse:
-    """A limit of a CA profile, and how much of it is used now."""
+    """A limit of a CA profile and its present usage."""
 
-    #: A stable word for programs and metrics: lower-case letters, digits and underscores, at most 40 characters.
+    #: The stable identifier in metrics: at most 40 lower-case letters, digits and underscores.
     name: str
+    #: The displayed name.
     label: Message
+    #: How much is used now.
     used: int
     #: How much may be used.
     most: int
@@ -28,9 +30,9 @@ class BudgetUse:
 
 @runtime_checkable
 class SupportsBudgets(Protocol):
-    """A module that counts how much of the limits of a CA is used."""
+    """A module that counts the usage of a CA's limits."""
 
     @abstractmethod
     def budgets(self, context: ModuleContext) -> Sequence[BudgetUse]:
-        """The limits of a CA profile, at most 20. MUST NOT touch the network: metrics ask for it often."""
+        """The limits of a CA profile, at most 20. MUST NOT use the network, because metrics call this often."""
         ...

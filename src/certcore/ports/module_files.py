@@ -1,4 +1,4 @@
-"""Files that a CA module hands out: the root of the CA, its CRL."""
+"""Public files that a CA module offers for download, for example the CA's root and its CRL."""
 
 from __future__ import annotations
 
@@ -17,28 +17,29 @@ __all__ = ["ModuleFile", "SupportsFiles"]
 
 @frozen(kw_only=True)
 class ModuleFile:
-    """A public file of a CA profile or a certificate; without private keys and secrets."""
+    """A public file of a CA profile or a certificate. It must not contain private keys or secrets."""
 
-    #: What it is called when it is saved: letters, digits and ``. _ @ + -``, no folders, different from the others also
-    #: in lower case.
+    #: The file name: letters, digits and ``. _ @ + -``, without folders. The names of one call must differ even when
+    #: case is ignored.
     name: str
-    #: Its media type (RFC 6838) without parameters, for example ``application/pkix-crl``; not one that browsers run.
+    #: The media type (RFC 6838) without parameters, for example ``application/pkix-crl``. Types that browsers execute
+    #: are refused.
     media_type: str
     content: bytes = field(repr=False)
-    #: What it is, for people.
+    #: The displayed description.
     label: Message
 
 
 @runtime_checkable
 class SupportsFiles(Protocol):
-    """A module that hands out files. At most 20 files of 10 MiB together are taken from one call."""
+    """A module that offers files. One call may return at most 20 files, of 10 MiB in total."""
 
     @abstractmethod
     def profile_files(self, context: ModuleContext) -> Sequence[ModuleFile]:
-        """The files of a CA profile: its root, its CRL. SHOULD NOT touch the network."""
+        """The files of a CA profile, for example its root and CRL. SHOULD NOT use the network."""
         ...
 
     @abstractmethod
     def certificate_files(self, view: CertificateView, context: ModuleContext) -> Sequence[ModuleFile]:
-        """The files of a certificate: a contract, say. SHOULD NOT touch the network."""
+        """The files of a certificate, for example a contract. SHOULD NOT use the network."""
         ...

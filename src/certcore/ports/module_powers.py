@@ -1,4 +1,4 @@
-"""Whether a CA module has a power that each step needs to know of; `isinstance` takes long with a protocol."""
+"""Fast checks for the powers of CA modules that every step needs: `isinstance` is slow with protocols."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ __all__ = ["can_ask_renewal_info", "can_clean_up"]
 
 
 def can_ask_renewal_info(module: CAModule[Any, Any]) -> TypeGuard[SupportsRenewalInfo]:
-    """Whether a module is a `SupportsRenewalInfo`."""
+    """Whether a module implements `SupportsRenewalInfo`."""
     return getattr(module, "renewal_info", None) is not None
 
 
 def can_clean_up(module: CAModule[Any, Any]) -> TypeGuard[SupportsCleanUp]:
-    """Whether a module is a `SupportsCleanUp`."""
+    """Whether a module implements `SupportsCleanUp`."""
     return getattr(module, "clean_up", None) is not None

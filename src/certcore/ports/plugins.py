@@ -1,4 +1,4 @@
-"""What the engine and the services ask of the loaded plugins."""
+"""The interface between the loaded plugins and the engine and services."""
 
 from __future__ import annotations
 
@@ -23,95 +23,102 @@ __all__ = ["CertificateSource", "PluginFailure", "PluginInfo", "PluginState", "P
 
 @frozen(kw_only=True)
 class PluginFailure:
-    """A plugin that could not be loaded, or that broke its promise while it was."""
+    """A plugin that could not be loaded, or a part of a plugin that cannot be used."""
 
+    #: The plugin's name.
     plugin: str
-    #: What is wrong with it. Built as ``reason=``; `reason` is its English text.
+    #: The reason; the argument is ``reason=``, and `reason` is the English text.
     reason_text: Message = field(converter=as_message, alias="reason", hash=False)
-    #: What can be done about it; `advice` is its English text, empty when there is nothing to add.
+    #: What to do; the argument is ``advice=``, and `advice` is the English text, which may be empty.
     advice_text: Message = field(default=Message("", ""), converter=as_message, alias="advice", hash=False)
-    #: Where it failed: the frames of the traceback, without the error's text, which may hold a secret.
+    #: The frames of the traceback, without the error's text, which may contain a secret.
     trace: str = field(default="", repr=False)
 
     @property
     def reason(self) -> str:
-        """What is wrong with it, in English."""
+        """The reason, in English."""
         return str(self.reason_text)
 
     @property
     def advice(self) -> str:
-        """What can be done about it, in English."""
+        """What to do, in English; may be empty."""
         return str(self.advice_text)
 
 
 class PluginState(StrEnum):
-    """What became of a plugin."""
+    """The state of a plugin."""
 
-    #: It is used.
+    #: The plugin is used.
     LOADED = "loaded"
-    #: It could not be used; see `PluginInfo.failure`.
+    #: The plugin could not be used, see `PluginInfo.failure`.
     FAILED = "failed"
-    #: It was disabled by its name, and not imported.
+    #: The plugin is disabled by its name, and was not imported.
     DISABLED = "disabled"
 
 
 @frozen(kw_only=True)
 class PluginInfo:
-    """A plugin that is installed or was handed to certcore, and what it brings."""
+    """A plugin that is installed or was passed to certcore, and what it registers."""
 
-    #: Its name: that of the entry point, or of the object.
+    #: The name of the entry point or of the object.
     name: str
+    #: Whether the plugin is used.
     state: PluginState
-    #: Whether it comes with certcore.
+    #: Whether the plugin is part of certcore.
     is_own: bool = False
-    #: The distribution that it is installed with, and its version; both empty for one that was handed to certcore.
+    #: The name of the installed distribution; empty for a plugin that was passed to certcore.
     package: str = ""
+    #: The version of the distribution; empty for a plugin that was passed to certcore.
     version: str = ""
-    #: The version of the plugin interface that it was written for; None while it is not loaded.
+    #: The version of the plugin interface that it was written for; None if it is not loaded.
     api_level: int | None = None
     #: The names of its hooks.
     hooks: tuple[str, ...] = ()
-    #: The names of the CA modules, writers of TXT values and export formats that it brings.
+    #: The names of its CA modules.
     ca_modules: tuple[str, ...] = ()
+    #: The names of its writers of TXT values.
     zone_writers: tuple[str, ...] = ()
+    #: The names of its export formats.
     export_formats: tuple[str, ...] = ()
-    #: What is wrong with it. A plugin that is loaded has one when something that it brings cannot be used.
+    #: Why the plugin, or a part of a loaded plugin, cannot be used; None if there is no failure.
     failure: PluginFailure | None = None
 
 
 class CertificateSource(Protocol):
-    """What an observer of events may ask about the certificate that an event is about."""
+    """Gives observers access to certificates and their files."""
 
     def view(self, certificate_id: str, *, actor: str = "system") -> CertificateView:
-        """Everything that the certificate's page shows; never its private key.
+        """Everything that the certificate's page shows, without the private key.
 
         Raises:
-            NotFoundError: It was deleted.
-            AccessDeniedError: The policy refused this actor.
+            NotFoundError: The certificate was deleted.
+            AccessDeniedError: The policy refused the actor.
         """
         ...
 
     def export(
         self, certificate_id: str, *, with_key: bool = True, reason: str = "", actor: str = "system"
     ) -> Exported:
-        """The leaf in service, its chain and, recorded in the timeline, its private key.
+        """Export the leaf in service, its chain and its private key. The export of a key is recorded in the timeline.
 
         Args:
-            certificate_id: The certificate.
-            with_key: False leaves the private key out.
+            certificate_id: The ID of the certificate.
+            with_key: Whether to export the private key.
             reason: Why the private key is exported, for the timeline. Required with the key.
-            actor: Who exports: for a plugin ``plugin:<its name>``.
+            actor: Who exports; plugins pass ``plugin:<their name>``.
 
         Raises:
-            NotFoundError: It was deleted.
-            CertCoreError: There is no leaf in service, or its key is not here.
-            AccessDeniedError: The policy refused this actor.
+            NotFoundError: The certificate was deleted.
+            NotIssuedError: There is no leaf in service.
+            PrivateKeyNotStoredError: The private key is not in this store.
+            InvalidInputError: The reason is missing.
+            AccessDeniedError: The policy refused the actor.
         """
         ...
 
 
 class Plugins(Protocol):
-    """The plugins of one CertCore. MUST be thread-safe, and MUST let no exception of a plugin through as it is."""
+    """The plugins of a `CertCore`. MUST be thread-safe, and MUST NOT pass on an exception of a plugin unchanged."""
 
     @property
     def modules(self) -> Mapping[str, CAModule[Any, Any]]:
@@ -120,67 +127,68 @@ class Plugins(Protocol):
 
     @property
     def zone_writers(self) -> Mapping[str, ZoneWriter]:
-        """The writers of TXT values by name; what they raise is a `CertCoreError`."""
+        """The writers of TXT values by name. All their exceptions are `CertCoreError`."""
         ...
 
     @property
     def failures(self) -> Sequence[PluginFailure]:
-        """The plugins that could not be used, with the reason."""
+        """The plugins that could not be used, with the reasons."""
         ...
 
     @property
     def infos(self) -> Sequence[PluginInfo]:
-        """Every plugin with its state, in the order of registration."""
+        """All plugins, in the order of registration."""
         ...
 
     @property
     def observers(self) -> Sequence[str]:
-        """The names of the plugins that want to learn of events, in the order of registration."""
+        """The names of the plugins that observe events, in the order of registration."""
         ...
 
     def module(self, name: str) -> CAModule[Any, Any]:
         """A CA module by its name.
 
         Raises:
-            UnknownModuleError: It is not loaded.
+            UnknownModuleError: No module of this name is loaded.
         """
         ...
 
     def more_hints(self, view: CertificateView) -> Sequence[Hint]:
-        """What plugins other than the CA module add to the right column."""
+        """The hints that plugins other than the CA module add to the right column."""
         ...
 
     def export_formats(self) -> Sequence[ExportFormat]:
-        """The formats that plugins add; two of them may share a name."""
+        """The export formats of plugins."""
         ...
 
     def catalogues(self) -> Sequence[Catalogue]:
-        """The translations that plugins bring."""
+        """The translations of plugins."""
         ...
 
     def notify(self, observer: str, event: Event, certificates: CertificateSource) -> None:
-        """Tell one observer of an event.
+        """Deliver an event to one observer.
 
         Raises:
-            PluginError: It raised, whatever it was; the event is to be delivered again.
+            PluginError: The observer raised any exception. The event must be delivered again.
         """
         ...
 
     def controls_name(self, owner: str, name: str) -> bool | None:
-        """Whether the panel says that an owner controls a name; None when no plugin has an opinion.
+        """Whether an owner controls a name according to the panel; None if no plugin has an opinion.
 
         Raises:
-            PluginError: A plugin failed: this counts as False.
+            PluginError: A plugin failed, which counts as False.
         """
         ...
 
     def check_targets(self, certificate_id: str, certificates: CertificateSource) -> Mapping[str, Sequence[Finding]]:
-        """What would keep the plugins that deploy certificates from deploying the next leaf, by plugin.
+        """What would prevent the plugins from deploying the next leaf, by plugin.
 
-        Every plugin that can tell is in it, without findings when all is well; one that raises has a finding.
+        The mapping contains every plugin that implements `certcore.hookspecs.certcore_check_targets`, with no findings
+        if it could deploy. A plugin that raises an exception gets a finding.
         """
         ...
 
     def authorize(self, actor: str, action: str, subject: str, owner: str) -> bool | None:
-        """The first plugin's opinion; None when none has one. A policy that raises counts as a denial."""
+        """The decision of the first policy that has one; None if there is none. An exception counts as a denial."""
         ...

@@ -1,4 +1,4 @@
-"""The short form of a CA module: a CA that signs when it is asked, and needs one method."""
+"""A simpler base class for CA modules whose CA signs a request at once: only one method is required."""
 
 from __future__ import annotations
 
@@ -40,25 +40,26 @@ from certcore.ports.ca_module import (
 
 __all__ = ["SignedChain", "SigningCA", "SigningContext", "SigningPendingError", "SigningRefusedError"]
 
-#: How long a leaf is dated back by `SigningContext.validity`, for clients whose clock is behind.
+#: How far `SigningContext.validity` dates a leaf back, for clients whose clock is behind.
 _DATED_BACK: Final = timedelta(hours=1)
-#: When `SigningCA.sign` is called again where the CA did not say.
+#: The pause before `SigningCA.sign` is called again, by default.
 _LOOK_AGAIN: Final = timedelta(minutes=5)
 _REFUSED: Final = "urn:certcore:signing-refused"
 
-#: What `SigningCA.sign` returns: the leaf and its intermediates in any order, the root or not; as PEM, or as objects.
+#: The result of `SigningCA.sign`: the leaf and its intermediates in any order, with or without the root, as PEM or as
+#: objects.
 SignedChain = str | x509.Certificate | Sequence[x509.Certificate]
 
 
 class SigningPendingError(CertCoreError):
-    """Raised by `SigningCA.sign`: the CA has not signed yet, and `sign` is to be called again.
+    """Raised by `SigningCA.sign` if the CA has not signed yet. `sign` is called again later.
 
     Args:
-        message: What it waits for, for the owner of the certificate: a whole sentence, shown on its page.
-        look_again: When to call again: a moment with a time zone, or a duration from now.
-        waiting_for: Whom it waits for; decides between the status pending and processing.
-        state: What the next call gets as `SigningContext.state`, plain JSON without secrets: the ID of the request at
-            the CA, say. None keeps the state as it is.
+        message: What the CA waits for, as a whole sentence for the owner of the certificate, shown on its page.
+        look_again: When to call again: a moment with its time zone, or a duration from now.
+        waiting_for: Whom the CA waits for. It decides between the status pending and processing.
+        state: The value of `SigningContext.state` in the next call, plain JSON without secrets, for example the ID of
+            the request at the CA. None keeps the state.
     """
 
     code = "signing_pending"
@@ -79,12 +80,12 @@ class SigningPendingError(CertCoreError):
 
 
 class SigningRefusedError(CertCoreError):
-    """Raised by `SigningCA.sign`: the CA does not sign this request, and asking again does not help.
+    """Raised by `SigningCA.sign` if the CA refuses the request permanently.
 
     Args:
-        message: Why, for the owner of the certificate: a whole sentence, shown on its page.
+        message: The reason, as a whole sentence for the owner of the certificate, shown on its page.
         advice: What the owner can do about it.
-        of_authority: True when the reason is the CA's own, and not the names or their owner: a certificate with
+        of_authority: True if the reason lies with the CA, not with the names or their owner. A certificate with
             fallbacks then moves to the next CA profile.
     """
 
@@ -98,42 +99,43 @@ class SigningRefusedError(CertCoreError):
 
 @frozen(kw_only=True)
 class SigningContext(ModuleContext[AnyAuthoritySettings], Generic[AnyAuthoritySettings, AnyCertificateSettings]):
-    """What `SigningCA.sign` gets beside the CSR; ``SigningContext[MyProfile, NoSettings]`` has ``profile: MyProfile``.
+    """The argument of `SigningCA.sign`. ``SigningContext[MyProfile, NoSettings]`` has ``profile: MyProfile``.
 
-    ``documents`` is the module's store, with `Documents.seal` and `Documents.unseal` for secrets; ``environment`` is
-    the clock; ``owner`` the tenant.
+    ``documents`` is the module's store, with `Documents.seal` and `Documents.unseal` for secrets; ``environment`` has
+    the clock; ``owner`` is the tenant.
     """
 
-    #: The names to sign for, as A-labels with `DnsName.ascii`. The CSR asks for exactly these.
+    #: The names to sign for; `DnsName.ascii` gives A-labels. The CSR contains exactly these names.
     names: tuple[DnsName, ...]
-    #: The certificate's own settings, an instance of the module's ``certificate_type``.
+    #: The certificate's settings for the module, an instance of the module's ``certificate_type``.
     settings: AnyCertificateSettings
+    #: The certificate.
     certificate: Certificate
-    #: The issuance under way. Its ``id`` is the same in every call for one CSR: use it as the ID of the request, so
-    #: that a call which is repeated after a crash gets the leaf that is signed already.
+    #: The issuance under way. Its ``id`` is the same in every call for one CSR. Use it as the ID of the request, so
+    #: that a repeated call after a crash gets the leaf that is already signed.
     issuance: Issuance
-    #: The issuance whose leaf is in service, which this one will replace; None without one.
+    #: The issuance whose leaf is in service, which this one will replace; None if there is none.
     active: Issuance | None = None
 
     @property
     def now(self) -> datetime:
-        """The present moment by certcore's clock, UTC."""
+        """The present moment, UTC."""
         return self.environment.now()
 
     @property
     def state(self) -> Mapping[str, Any]:
-        """What the last `SigningPendingError` left; empty at the first call."""
+        """The state of the last `SigningPendingError`; empty in the first call."""
         return self.issuance.module_state or {}
 
     def validity(self, lifetime: timedelta, *, not_after: datetime | None = None) -> tuple[datetime, datetime]:
         """The notBefore and notAfter of a leaf that is signed now (RFC 5280 section 4.1.2.5).
 
         Args:
-            lifetime: How long the leaf serves from now on.
-            not_after: The latest end, such as that of the CA's own certificate; None for no limit.
+            lifetime: How long the leaf is valid from now on.
+            not_after: The latest possible end, for example that of the CA's own certificate; None for no limit.
 
         Returns:
-            An hour ago, for clients whose clock is behind, and the end; both in whole seconds.
+            The beginning, one hour ago for clients whose clock is behind, and the end; both UTC, in whole seconds.
         """
         now = self.now.replace(microsecond=0)
         end = now + lifetime
@@ -141,7 +143,7 @@ class SigningContext(ModuleContext[AnyAuthoritySettings], Generic[AnyAuthoritySe
 
 
 class SigningCA(CAModule[AuthoritySettings, CertificateSettings], Generic[AuthoritySettings, CertificateSettings]):
-    """A CA module whose CA signs when it is asked: one method to write.
+    """The base class of CA modules whose CA signs a request at once. Only `sign` is required.
 
     ::
 
@@ -166,31 +168,31 @@ class SigningCA(CAModule[AuthoritySettings, CertificateSettings], Generic[Author
                 )
                 return [leaf, root]
 
-    It has the other methods of `CAModule`, and may have its powers (`SupportsRevocation` and so on). What a CA needs
-    several steps for, orders and validations say, is written with `CAModule` and its ``advance``.
+    The other methods and the optional powers (`SupportsRevocation` and so on) are those of `CAModule`. For a CA that
+    needs several steps, for example orders and validations, use `CAModule` and its ``advance``.
     """
 
     @abstractmethod
     def sign(
         self, csr: x509.CertificateSigningRequest, context: SigningContext[AuthoritySettings, CertificateSettings]
     ) -> SignedChain:
-        """Sign a request, or have it signed by one exchange with the CA.
+        """Sign a request, or have it signed with one exchange with the CA.
 
         MUST NOT sleep or poll: raise `SigningPendingError` instead. After a crash it is called again for the same
-        issuance; that MUST do no harm. certcore checks key, names, validity and signatures of what it returns.
+        issuance, which MUST be harmless. certcore checks the key, names, validity and signatures of the result.
 
         Args:
-            csr: The request (RFC 2986); its signature and its names were checked.
-            context: The names, the settings, the store, the clock.
+            csr: The request (RFC 2986). Its signature and its names were checked.
+            context: The names, the settings, the store and the clock.
 
         Returns:
             The leaf and its intermediates.
 
         Raises:
-            SigningPendingError: Not signed yet; it is called again.
-            SigningRefusedError: It will not be signed.
-            CAError: The CA is down or refuses for now; it is called again after a growing pause, or after the error's
-                ``retry_after``.
+            SigningPendingError: The request is not signed yet. `sign` is called again.
+            SigningRefusedError: The request will not be signed.
+            CAError: The CA is down or refuses temporarily. `sign` is called again after a growing pause, or after the
+                error's ``retry_after`` in seconds.
         """
 
     def advance(self, work: Work[AuthoritySettings, CertificateSettings]) -> StepResult:
@@ -209,7 +211,7 @@ class SigningCA(CAModule[AuthoritySettings, CertificateSettings], Generic[Author
         return Issued(state=state, chain_pem=_pem(chain))
 
     def hints(self, view: CertificateView, context: ModuleContext[AuthoritySettings]) -> Sequence[Hint]:
-        """The state of the certificate, with the words of the last `SigningPendingError`."""
+        """The state of the certificate, with the message of the last `SigningPendingError`."""
         findings = None if view.issuance is None else view.issuance.findings
         return usual_hints(view, self.title, waits=read_message((findings or {}).get("waits")))
 
@@ -244,10 +246,10 @@ def _failed(error: CAError, state: Mapping[str, Any], now: datetime) -> Failed:
 
 
 def _pem(chain: object) -> str:
-    """A chain as PEM.
+    """Convert the result of `SigningCA.sign` to PEM.
 
     Raises:
-        UnexpectedResultError: It is something else.
+        UnexpectedResultError: It is not a `SignedChain`.
     """
     if isinstance(chain, str):
         return chain

@@ -1,7 +1,7 @@
-"""The store, as repositories inside a transaction.
+"""The interface of the store: repositories inside a transaction.
 
-All values that go in and come out are the frozen values of `certcore.model`; they stay usable after the transaction.
-The suite `certcore.testing.contracts.storage` tests what these docstrings require.
+All arguments and results are frozen values of `certcore.model`, which remain usable after the transaction. The suite
+`certcore.testing.contracts.storage` tests what these docstrings require.
 """
 
 from __future__ import annotations
@@ -39,18 +39,18 @@ __all__ = [
 
 
 class LockWait(Enum):
-    """How long a writing transaction waits for a row that another one has locked."""
+    """How long a writing transaction waits for a row that another transaction has locked."""
 
-    #: Hardly at all: giving a lease back or renewing it, which does no harm when it fails.
+    #: As short as possible; for renewing or returning a lease, which may fail without harm.
     NONE = "none"
-    #: Some seconds: a step, or what a user does.
+    #: A few seconds; for steps and users' actions.
     SHORT = "short"
-    #: Half a minute: administration of the whole store.
+    #: Half a minute; for administration of the whole store.
     LONG = "long"
 
 
 class ScheduleRepository(Protocol):
-    """When each certificate is looked at next, and the leases on them."""
+    """The schedules: when each certificate is looked at next, and the leases."""
 
     def add(self, schedule: Schedule) -> None:
         """Store the schedule of a new certificate.
@@ -65,28 +65,29 @@ class ScheduleRepository(Protocol):
         """The schedule of a certificate.
 
         Raises:
-            NotFoundError: It does not exist.
+            NotFoundError: The certificate does not exist.
         """
         ...
 
     def claim_due(self, *, now: datetime, owner: str, lease_until: datetime, limit: int) -> Sequence[Schedule]:
         """Lease up to ``limit`` certificates that are due (due_at <= now) and not leased, most urgent first.
 
-        The most urgent is the one whose leaf ends first (``needed_by``); one without a leaf counts as if its leaf
-        ended a day after it became due. A store MAY look for it among the 1,000 that are longest overdue. Each claim
-        MUST raise the token. Two callers at once MUST never get the same certificate.
+        The most urgent certificate is the one whose leaf expires first (``needed_by``). A certificate without a leaf
+        counts as if its leaf expired a day after it became due. A store MAY select only among the 1,000 certificates
+        that are longest overdue. Each claim MUST increment the token. Two concurrent callers MUST NOT get the same
+        certificate.
         """
         ...
 
     def due(self, *, now: datetime, limit: int) -> Sequence[str]:
-        """The ids of up to ``limit`` certificates that `claim_due` would lease, in its order; no lease is taken."""
+        """The IDs of up to ``limit`` certificates that `claim_due` would lease, in its order. No lease is taken."""
         ...
 
     def claim(self, certificate_id: str, *, now: datetime, owner: str, lease_until: datetime) -> Schedule | None:
-        """Lease one certificate whether it is due or not; None while another owner's lease runs.
+        """Lease a certificate, whether it is due or not; None while another owner holds the lease.
 
         Raises:
-            NotFoundError: It does not exist.
+            NotFoundError: The certificate does not exist.
         """
         ...
 
@@ -102,53 +103,58 @@ class ScheduleRepository(Protocol):
         """Store due_at, needed_by, attempts, lease_owner and lease_until, if ``schedule.token`` is the current one.
 
         Raises:
-            LeaseLostError: It is not; the caller MUST give up its whole transaction.
+            LeaseLostError: Another token is current. The caller MUST roll back its transaction.
         """
         ...
 
     def finish(self, schedule: Schedule, *, begun: Schedule) -> Schedule:
         """Store the schedule that a step ends with, as `save` does.
 
-        A user may have asked for a look while the step ran, which changes due_at and leaves the token alone. Then the
-        due_at and the attempts of that user stay.
+        While the step ran, a user may have requested a look, which changes due_at but not the token. Then the due_at
+        and attempts of that request are kept.
 
         Args:
             schedule: The new schedule.
-            begun: The schedule as the step has read it.
+            begun: The schedule that the step had read.
 
         Returns:
-            What was stored.
+            The stored schedule.
 
         Raises:
-            LeaseLostError: As `save`.
+            LeaseLostError: As in `save`.
         """
         ...
 
     def take_over(self, certificate_id: str, *, due_at: datetime | None, attempts: int | None = None) -> Schedule:
-        """A user's action: end any lease, raise the token, and set when to look next.
+        """End any lease, increment the token, and set when to look next. Used for users' actions.
 
-        A worker that still holds the old token has its writes refused. ``attempts`` None leaves the count as it is.
+        The writes of a worker with the old token are refused afterwards.
+
+        Args:
+            certificate_id: The certificate.
+            due_at: When to look next; None for never.
+            attempts: The new number of attempts; None keeps the number.
 
         Raises:
-            NotFoundError: It does not exist.
+            NotFoundError: The certificate does not exist.
         """
         ...
 
     def repair(self, *, now: datetime, limit: int) -> int:
-        """Make due what was written while a clock was ahead, and end leases that are further ahead than any can be.
+        """Repair schedules that were written while a clock was ahead (see `certcore.model.stored_moments`).
 
-        That is, of up to ``limit`` schedules each: due_at is set to now where ``written_at`` is ahead of now (see
-        `certcore.model.stored_moments`), or is not known and due_at is further ahead than `LONGEST_SLEEP`; and a lease
-        that is further ahead than `LONGEST_LEASE` is taken away. ``written_at`` stays, so that the step knows. MUST be
-        cheap where no action is needed.
+        A due_at is set to now if its ``written_at`` is later than now, or if ``written_at`` is unknown and due_at is
+        later than `LONGEST_SLEEP` from now. A lease that ends later than `LONGEST_LEASE` from now is ended. Each repair
+        changes up to ``limit`` schedules. ``written_at`` is kept, so that the step can detect it. MUST be cheap if
+        there is nothing to repair.
 
         Returns:
-            How many were found.
+            How many schedules were repaired.
         """
         ...
 
     def next_due(self, *, now: datetime) -> datetime | None:
-        """The earliest moment at which something can be claimed: now or later; None when nothing is scheduled."""
+        """The earliest moment, not before now, at which a certificate can be claimed; None if none is scheduled."""
         ...
 
 
@@ -156,7 +162,7 @@ class AuthorityRepository(Protocol):
     """The CA profiles."""
 
     def add(self, authority: CertificateAuthority) -> None:
-        """Store a new profile.
+        """Store a new CA profile.
 
         Raises:
             AlreadyExistsError: The name or the ID is taken.
@@ -164,40 +170,41 @@ class AuthorityRepository(Protocol):
         ...
 
     def get(self, authority_id: str) -> CertificateAuthority:
-        """One profile.
+        """One CA profile.
 
         Raises:
-            NotFoundError: It does not exist.
+            NotFoundError: The CA profile does not exist.
         """
         ...
 
     def by_name(self, name: str) -> CertificateAuthority | None:
-        """The profile of that name."""
+        """The CA profile with a name; None if there is none."""
         ...
 
     def names(self, authority_ids: Collection[str]) -> Mapping[str, str]:
-        """The names of the profiles with these ids, by id; those that do not exist are left out."""
+        """The names of CA profiles, by ID. CA profiles that do not exist are left out."""
         ...
 
     def save(self, authority: CertificateAuthority) -> CertificateAuthority:
         """Store an edit if the stored version is still ``authority.version``; returns it with its new version.
 
         Raises:
-            StaleWriteError: It was changed or deleted since it was read.
+            StaleWriteError: The CA profile was changed or deleted since it was read.
             AlreadyExistsError: The new name is taken.
         """
         ...
 
     def delete(self, authority_id: str) -> None:
-        """Delete a profile that no certificate uses.
+        """Delete a CA profile that no certificate uses.
 
         Raises:
-            NotFoundError: It does not exist.
+            NotFoundError: The CA profile does not exist.
+            InUseError: Certificates use the CA profile.
         """
         ...
 
     def list(self) -> Sequence[CertificateAuthority]:
-        """All profiles by name."""
+        """All CA profiles, by name."""
         ...
 
 
@@ -205,13 +212,13 @@ class SecretRepository(Protocol):
     """The sealed secrets, in a table of their own."""
 
     def put(self, name: SecretName, sealed: SealedSecret) -> None:
-        """Store a sealed secret, replacing one of the same name."""
+        """Store a sealed secret, replacing a previous one of the same name."""
         ...
 
     def add(self, name: SecretName, sealed: SealedSecret) -> bool:
-        """Store a sealed secret unless there is one of that name; returns whether it was stored.
+        """Store a sealed secret unless the name is taken; returns whether it was stored.
 
-        Of two callers at once, exactly one MUST get True.
+        Exactly one of two concurrent callers MUST get True.
         """
         ...
 
@@ -220,54 +227,59 @@ class SecretRepository(Protocol):
         ...
 
     def delete(self, name: SecretName) -> None:
-        """Delete a sealed secret; no error if it does not exist."""
+        """Delete a sealed secret. A missing secret is not an error."""
         ...
 
     def names(self, purpose: str, *, prefix: str = "") -> Sequence[SecretName]:
-        """The names of the secrets of a purpose whose owner_id begins with ``prefix``, sorted."""
+        """The names of the secrets with a purpose whose owner_id begins with ``prefix``, sorted."""
         ...
 
     def key_ids(self) -> Sequence[str]:
-        """The ids of the keys that secrets are sealed with, sorted. MUST be cheap, however many secrets there are."""
+        """The IDs of the keys that secrets are sealed with, sorted. MUST be cheap even with many secrets."""
         ...
 
     def count_by_key(self) -> Mapping[str, int]:
-        """How many secrets are sealed with each key."""
+        """How many secrets are sealed with each key, by the key's ID."""
         ...
 
     def sealed_otherwise(
         self, key_id: str, *, limit: int, after: SecretName | None = None
     ) -> Sequence[tuple[SecretName, SealedSecret]]:
-        """Secrets that are sealed with another key than this one, by (purpose, owner_id), those after a name only."""
+        """Up to ``limit`` secrets that are sealed with other keys than this one, by (purpose, owner_id).
+
+        With ``after``, only the secrets that follow that name.
+        """
         ...
 
     def replace(self, name: SecretName, old: SealedSecret, new: SealedSecret) -> bool:
-        """Put a sealed secret in another's place if that one is still there; returns whether it was.
+        """Replace a sealed secret if ``old`` is still stored; returns whether it was replaced.
 
-        It MUST NOT replace what anybody else has stored meanwhile.
+        A concurrent change by another transaction MUST NOT be overwritten.
         """
         ...
 
 
 @frozen(kw_only=True)
 class Document:
-    """One entry of a module's own small store."""
+    """One entry of a CA module's store."""
 
+    #: The key, unique in the module's store.
     key: str
+    #: Plain JSON.
     value: Mapping[str, Any]
-    #: Grows with every put.
+    #: The version, which every write increments.
     version: int
 
 
 class DocumentRepository(Protocol):
-    """Small JSON documents of the modules, each module in a namespace of its own."""
+    """The JSON documents of CA modules. Each module has its own namespace."""
 
     def get(self, namespace: str, key: str) -> Document | None:
         """One document; None if it does not exist."""
         ...
 
     def get_many(self, namespace: str, keys: Collection[str]) -> Mapping[str, Document]:
-        """Those of the named documents that are there, by key."""
+        """The documents with these keys, by key. Missing documents are left out."""
         ...
 
     def put(self, namespace: str, key: str, value: Mapping[str, Any], *, version: int | None = None) -> Document:
@@ -277,16 +289,15 @@ class DocumentRepository(Protocol):
             namespace: The module's name.
             key: At most 500 characters.
             value: Plain JSON.
-            version: None replaces whatever is there; 0 demands that there is none yet; another number demands that
-                the stored version is that one.
+            version: The version that must be stored now; 0 if there must be no document; None to replace any version.
 
         Raises:
-            StaleWriteError: The demand is not met.
+            StaleWriteError: Another version is stored.
         """
         ...
 
     def delete(self, namespace: str, key: str) -> None:
-        """Delete a document; no error if it does not exist."""
+        """Delete a document. A missing document is not an error."""
         ...
 
     def delete_prefix(self, namespace: str, prefix: str) -> None:
@@ -294,12 +305,12 @@ class DocumentRepository(Protocol):
         ...
 
     def list(self, namespace: str, *, prefix: str = "", after: str = "", limit: int = 10_000) -> Sequence[Document]:
-        """The documents whose key begins with ``prefix`` and follows ``after``, by key."""
+        """At most ``limit`` documents whose key begins with ``prefix`` and comes after ``after``, by key."""
         ...
 
 
 class Transaction(Protocol):
-    """The repositories, all inside one transaction."""
+    """The repositories inside one transaction."""
 
     @property
     def certificates(self) -> CertificateRepository:
@@ -308,17 +319,17 @@ class Transaction(Protocol):
 
     @property
     def issuances(self) -> IssuanceRepository:
-        """Their issuances."""
+        """The issuances."""
         ...
 
     @property
     def schedules(self) -> ScheduleRepository:
-        """When each is looked at next."""
+        """The schedules of certificates."""
         ...
 
     @property
     def preflights(self) -> PreflightRepository:
-        """The regular checks of those in service."""
+        """The preflights of certificates in service."""
         ...
 
     @property
@@ -333,7 +344,7 @@ class Transaction(Protocol):
 
     @property
     def events(self) -> EventRepository:
-        """What happened."""
+        """The events."""
         ...
 
     @property
@@ -348,7 +359,7 @@ class Transaction(Protocol):
 
     @property
     def documents(self) -> DocumentRepository:
-        """The modules' documents."""
+        """The documents of CA modules."""
         ...
 
 
@@ -360,28 +371,28 @@ class Storage(Protocol):
         ...
 
     def write(self, lock_wait: LockWait = LockWait.SHORT) -> AbstractContextManager[Transaction]:
-        """A transaction that commits when the block ends and rolls everything back when it raises.
+        """A transaction that commits at the end of the block, and rolls back if the block raises.
 
-        Writers MUST be serialised as far as needed that no update is lost. A caller MUST NOT do anything slow
-        (network, key generation) inside.
+        The store MUST serialise writers so that no update is lost. Callers MUST NOT do anything slow (network, key
+        generation) in the block.
 
         Args:
-            lock_wait: How long to wait for a row that another transaction has locked. A store that lets one writer in
-                at a time MAY wait longer.
+            lock_wait: How long to wait for a row that another transaction has locked. A store that allows only one
+                writer at a time MAY wait longer.
 
         Raises:
-            RuntimeError: This thread is inside a writing transaction already.
+            RuntimeError: This thread is already inside a writing transaction.
             StorageBusyError: A row stayed locked for longer than that.
             StorageUnavailableError: The store is closed or cannot be used now.
-            StorageError: It refused what was to be written.
+            StorageError: The store refused the data.
         """
         ...
 
     def change_mark(self) -> object | None:
-        """A value that is another one when any process has committed anything since.
+        """A value that changes whenever any process commits anything; None if the store has no such value.
 
-        It MUST take microseconds and MUST NOT wait for a server or a lock of another process; None where the store
-        cannot tell in this way. Values are compared for equality, and only with others of this object.
+        The call MUST take only microseconds, and MUST NOT wait for a server or for a lock of another process. Values
+        are only compared for equality, and only with values of the same object.
 
         Raises:
             StorageUnavailableError: The store is closed or cannot be used now.
@@ -389,9 +400,9 @@ class Storage(Protocol):
         ...
 
     def use_record_key(self, key: bytes) -> None:
-        """From now on, seal the end of every timeline that gets events with this key, see `certcore.model.timeline`."""
+        """Seal the end of every timeline that gets new events with this key, see `certcore.model.timeline`."""
         ...
 
     def close(self) -> None:
-        """Give back what the store holds; it is unusable afterwards. MAY be called twice."""
+        """Close the store and its connections. MAY be called twice."""
         ...

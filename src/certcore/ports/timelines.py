@@ -1,4 +1,4 @@
-"""The part of the store that keeps the record: events, and the end of each timeline."""
+"""The repositories of events and timelines."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class EventRepository(Protocol):
     """The events; append-only."""
 
     def append(self, events: Iterable[Event]) -> None:
-        """Store events, each bound to its certificate's timeline (`certcore.model.timeline.chain`).
+        """Append events to the timelines of their certificates (`certcore.model.timeline.chain`).
 
-        The timelines become pending, so that the observers learn of the events after the commit
-        (`certcore.ports.deliveries.DeliveryRepository.offer`). Two callers at once MUST NOT give one number twice, and
-        MUST leave no gap.
+        The timelines become pending, so that the events are delivered to the observers after the commit
+        (`certcore.ports.deliveries.DeliveryRepository.offer`). The numbers in a timeline MUST be unique and without
+        gaps, even with concurrent callers.
         """
         ...
 
@@ -28,30 +28,31 @@ class EventRepository(Protocol):
         ...
 
     def following(self, certificate_id: str, number: int, *, limit: int = 200) -> Sequence[Event]:
-        """The events of a certificate that follow one of its numbers, in order."""
+        """The events of a certificate after a number, in order."""
         ...
 
     def after(self, sequence: int, *, limit: int = 100) -> Sequence[Event]:
-        """The events of all certificates that follow a sequence number, in order.
+        """The events of all certificates after a sequence number, in order.
 
-        One that commits late may come in before others that were read already; the deliveries miss none.
+        An event of a transaction that commits late may appear before events that were already read. Deliveries do not
+        depend on this order.
         """
         ...
 
     def feed(
         self, *, after: int | None = None, owner: str | None = None, descending: bool = False, limit: int = 100
     ) -> Sequence[Event]:
-        """The numbered events that follow a position, or that come before it in descending order.
+        """The numbered events after a position, or before it in descending order.
 
-        A store MUST number so that no new event ever gets a position before one that was already read, in whatever
-        order transactions commit. The events of one certificate come in the order of its timeline.
+        A new event MUST NOT get a position before an event that was already read, whatever the order of commits. The
+        events of one certificate come in the order of its timeline.
         """
         ...
 
     def number(self, *, limit: int) -> int:
-        """Give the next positions to up to ``limit`` committed events without one; returns to how many.
+        """Assign the next positions to up to ``limit`` committed events without a position; returns their number.
 
-        A store whose transactions commit in the order in which they write numbers events when it stores them.
+        A store whose transactions commit in the order of their writes can number events when it stores them.
         """
         ...
 
@@ -61,16 +62,16 @@ class EventRepository(Protocol):
 
 
 class TimelineRepository(Protocol):
-    """The end of each certificate's timeline. Deleting a certificate leaves it: the observers learn of that, too."""
+    """The end of each certificate's timeline. It is kept when the certificate is deleted, which is an event, too."""
 
     def get(self, certificate_id: str) -> Timeline:
         """The timeline of a certificate.
 
         Raises:
-            NotFoundError: No event was ever stored for it.
+            NotFoundError: No event was ever stored for the certificate.
         """
         ...
 
     def seal_all(self, key: bytes) -> int:
-        """Seal the timelines that have no seal; returns how many there were."""
+        """Seal the timelines that have no seal; returns their number."""
         ...

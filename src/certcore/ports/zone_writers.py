@@ -1,8 +1,8 @@
-"""Writers of TXT values: how a tech zone is kept on a DNS server that somebody else runs.
+"""The interface of zone writers, which write TXT values of a tech zone to an existing DNS server.
 
-What should be in the zone is certcore's own ledger, in the store. A writer only carries it to a server: it remembers
-nothing, and certcore calls it again until the server has what the ledger says. At any moment at most one call of all
-processes is about a name, unless a process was paused for longer than a minute.
+certcore keeps a ledger of the TXT values that should be in the zone. A writer keeps no state: certcore calls it again
+until the server has the values of the ledger. At most one process calls a writer about a name at the same time, unless
+a process was paused for longer than a minute.
 """
 
 from __future__ import annotations
@@ -24,26 +24,27 @@ __all__ = [
     "ZoneWriter",
 ]
 
-#: The most names that one call of `ZoneWriter.write` is about.
+#: The largest number of names in one call of `ZoneWriter.write`.
 MOST_CHANGES = 100
 
 
 @frozen(kw_only=True)
 class TxtChange:
-    """The TXT values of one name."""
+    """The TXT values that certcore wants at one name."""
 
-    #: The name, A-labels in lower case, without a trailing dot. It lies in the zone, below its apex.
+    #: The name as A-labels in lower case, without a trailing dot. It is in the zone, below the apex.
     name: str
-    #: All of our values that are to be there afterwards, sorted; each is printable ASCII. Some may be there already.
+    #: All values of certcore that must exist afterwards, sorted, each printable ASCII. Some may exist already.
     values: tuple[str, ...] = ()
-    #: Values of ours that are not to be there afterwards, sorted. Some may be gone already.
+    #: Values of certcore that must not exist afterwards, sorted. Some may already be gone.
     withdrawn: tuple[str, ...] = ()
 
 
 @frozen
 class ZoneServer:
-    """A name server by address and port."""
+    """The address and port of a name server."""
 
+    #: Its IP address.
     address: str
     port: int = 53
 
@@ -54,72 +55,79 @@ class ZoneServer:
 
 @runtime_checkable
 class ZoneWriter(Protocol):
-    """Writes TXT values into one zone of a DNS server. MUST be thread-safe, and its process's own after a fork.
+    """Writes TXT values to the zones of a DNS server.
 
-    `certcore.testing.conformance` has a suite that a writer passes: run it on a `certcore.testing.WrittenZone`.
+    MUST be thread-safe, and MUST NOT share connections between processes after a fork, see `certcore.forks`.
+    `certcore.testing.conformance` has a suite for writers: run it on a `certcore.testing.WrittenZone`.
     """
 
     @property
     def name(self) -> str:
-        """What a CA profile names it by: lower-case letters, digits and underscores."""
+        """The name in CA profiles: lower-case letters, digits and underscores."""
         ...
 
     @property
     def one_at_a_time(self) -> bool:
-        """Whether calls about different names must not run at the same time, in any process: the server fails then."""
+        """Whether calls must not run concurrently in any process, not even for different names."""
         ...
 
     def write(self, zone: str, changes: Sequence[TxtChange], *, ttl: int) -> None:
-        """Make the values of some names what they are to be, and return when the server has confirmed it.
+        """Set the TXT values of some names, and return when the server has confirmed the change.
 
-        MUST be harmless when done twice, also after a call that failed in the middle or that was never answered.
-        MUST change nothing but TXT values at the names that are given: no other type and no other name; a name that is
-        not in the zone MUST be refused, and a value that cannot be written as it is, too. Where the
-        server adds and removes single values, ``values`` are added and ``withdrawn`` are removed, and other values
-        SHOULD stay. Where it only replaces all TXT values of a name, they are replaced by ``values``; what the server
-        has MUST NOT be read to find out what to write. SHOULD send all changes together. MUST end within a minute,
-        and MUST NOT sleep or try again: certcore does, after a pause.
+        MUST be harmless when done twice, even after a call that failed in the middle or got no answer. MUST NOT change
+        other names or other types. A name outside the zone, or a value that cannot be written unchanged, MUST be
+        refused.
+
+        If the server can add and remove single values, add ``values``, remove ``withdrawn``, and keep other values. If
+        it can only replace all TXT values of a name, replace them by ``values``; MUST NOT read the values on the server
+        to decide what to write.
+
+        SHOULD send all changes in one request. MUST end within a minute, and MUST NOT sleep or retry: certcore retries
+        after a pause.
 
         Args:
-            zone: The zone that all the names lie in, in the form of the names.
-            changes: At most `MOST_CHANGES`, each about another name.
-            ttl: Seconds that an answer may be kept.
+            zone: The zone that contains all names, in the same form as the names.
+            changes: At most `MOST_CHANGES` changes, each for another name.
+            ttl: The TTL of the records, in seconds.
 
         Raises:
-            ZoneWriteError: The server could not be asked, or refused: which server, why, and what to do, without
-                secrets. Some of the changes may have been made.
+            ZoneWriteError: The server could not be reached or refused. Some of the changes may have been made. The
+                error names the server, the reason and the remedy, and contains no secrets.
         """
         ...
 
     def servers(self, zone: str) -> Sequence[ZoneServer]:
-        """The name servers that have to show a value before the CA is told that it is there.
+        """The name servers that must publish a value before the CA is asked to validate it.
 
-        Those that the writer knows of; empty when it knows none. MUST NOT touch the network.
+        MUST NOT use the network.
 
         Args:
             zone: The zone, as in `write`.
+
+        Returns:
+            The servers that the writer knows; empty if it knows none.
         """
         ...
 
 
 @frozen(kw_only=True)
 class HostedName:
-    """A name in a zone of the server."""
+    """The zone of a name on the server, and the CNAME at the name."""
 
-    #: In the form of the name.
+    #: The zone, in the same form as the name.
     zone: str
-    #: Where the CNAME at the name points, in the same form; empty when there is none.
+    #: The target of the CNAME at the name, in the same form; empty if there is no CNAME.
     target: str = ""
 
 
 class CnameOutcome(StrEnum):
-    """What came of setting a CNAME."""
+    """The outcome of setting a CNAME."""
 
-    #: This call has set it; nothing was at the name.
+    #: The CNAME was set; the name had no records.
     SET = "set"
-    #: It was there already.
+    #: The same CNAME existed already.
     PRESENT = "present"
-    #: Something else is at the name. Nothing was changed.
+    #: The name has other records. Nothing was changed.
     OCCUPIED = "occupied"
 
 
@@ -128,50 +136,50 @@ class CnameChange:
     """The result of `WritesCnames.set_cname`."""
 
     outcome: CnameOutcome
-    #: What is at the name instead, for a person: ``CNAME elsewhere.example``; may be empty.
+    #: The other record at the name, for messages, for example ``CNAME elsewhere.example``; may be empty.
     seen: str = ""
 
 
 @runtime_checkable
 class WritesCnames(ZoneWriter, Protocol):
-    """A `ZoneWriter` with a power: its server has the owners' zones, too, and it sets the CNAMEs of their domains.
+    """A `ZoneWriter` whose server also has the owners' zones, and which can set the CNAMEs of their domains.
 
-    certcore's ledger says which CNAMEs it has set. A record of anybody else MUST NOT be replaced or removed.
+    certcore records which CNAMEs it has set. Records of other origin MUST NOT be replaced or removed.
     """
 
     def look_up(self, name: str) -> HostedName | None:
-        """The zone of the server that a record at a name belongs to, and the CNAME that is there.
+        """Find the server's zone for a name, and the CNAME at the name.
 
         Args:
-            name: A name as in `TxtChange`.
+            name: A name in the form of `TxtChange.name`.
 
         Returns:
-            None when the server has no zone that the name lies in, or delegates the name to other servers. Of several
-            zones the longest.
+            The longest matching zone with the CNAME; None if the server has no zone for the name, or delegates the name
+            to other servers.
 
         Raises:
-            ZoneWriteError: The server could not be asked.
+            ZoneWriteError: The server could not be reached.
         """
         ...
 
     def set_cname(self, zone: str, name: str, target: str, *, ttl: int) -> CnameChange:
-        """Set a CNAME where no record of any type is, and return when the server has confirmed it.
+        """Set a CNAME at a name without records, and return when the server has confirmed the change.
 
-        MUST be harmless when done twice. SHOULD leave it to the server to look and set in one step.
+        MUST be harmless when done twice. SHOULD let the server check and set atomically.
 
         Args:
-            zone: From `look_up`.
-            name: The name, in the form of the zone.
-            target: The name that it is to point to, in the same form.
-            ttl: Seconds that an answer may be kept.
+            zone: The zone that `look_up` returned.
+            name: The name, in the same form.
+            target: The target of the CNAME, in the same form.
+            ttl: The TTL of the record, in seconds.
 
         Raises:
-            ZoneWriteError: The server could not be asked, or refused. The record may have been set.
+            ZoneWriteError: The server could not be reached or refused. The record may have been set.
         """
         ...
 
     def remove_cname(self, zone: str, name: str, target: str) -> None:
-        """Remove this CNAME, and no other record; harmless when it is gone.
+        """Remove a CNAME, and no other record. MUST be harmless if the CNAME does not exist.
 
         Args:
             zone: As in `set_cname`.
@@ -179,6 +187,6 @@ class WritesCnames(ZoneWriter, Protocol):
             target: As in `set_cname`.
 
         Raises:
-            ZoneWriteError: The server could not be asked, or refused. The record may have been removed.
+            ZoneWriteError: The server could not be reached or refused. The record may have been removed.
         """
         ...
