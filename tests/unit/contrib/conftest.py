@@ -1,6 +1,7 @@
 """A core in memory with targets: its CA issues at once, and its clock stands still."""
 
 import contextlib
+import socket
 from datetime import timedelta
 
 import pytest
@@ -11,6 +12,8 @@ from certcore import CertCore
 from certcore.testing.clock import FrozenEnvironment
 from certcore.testing.scripted_ca import Act, ScriptedCA
 from support.deployments import SHELL
+from support.mailboxes import running_mailbox
+from support.webhook_receivers import running_receiver
 
 
 @define(eq=False)
@@ -102,3 +105,24 @@ def script(tmp_path):
 
     make.noted = lambda: notes.read_text().splitlines() if notes.exists() else []
     return make
+
+
+@pytest.fixture
+def named(monkeypatch):
+    """The resolver gives every name the address of this machine."""
+    real = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", lambda host, *rest, **more: real("127.0.0.1", *rest, **more))
+
+
+@pytest.fixture
+def mailbox():
+    """A mail server without protection."""
+    with running_mailbox() as one:
+        yield one
+
+
+@pytest.fixture
+def receiver():
+    """An HTTP server that takes every event."""
+    with running_receiver() as one:
+        yield one
