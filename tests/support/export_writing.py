@@ -37,14 +37,17 @@ def export(number, *, names=NAMES):
 
 
 def plain(folder, number, **given):
+    """Write an export as plain files."""
     return write_plain(folder, export(number), **given)
 
 
 def versioned(folder, number, **given):
+    """Write an export as a version."""
     return write_versioned(folder, export(number), **{"at": NOW + timedelta(seconds=number), **given})
 
 
 def of_layout(name):
+    """The writer of a layout."""
     return {"plain": plain, "versioned": versioned}[name]
 
 
@@ -66,10 +69,12 @@ def served(folder, layout):
 
 
 def tree(folder):
+    """All that is below a folder."""
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
 
 
 def leftovers(folder):
+    """What a writer did not clean up."""
     return [one for one in tree(folder) if ".certcore." in one]
 
 

@@ -3,15 +3,6 @@
 import contextlib
 import socket
 import threading
-from datetime import UTC, datetime
-
-from certcore.model.keys import KeyType
-from certcore.model.names import DnsName
-from certcore.model.subject import Subject
-from certcore.testing.local_ca import LittleAuthority
-from certcore.x509.chain import parse_chain
-from certcore.x509.csr import build_csr
-from certcore.x509.keys import generate_key, private_key_pem
 
 
 @contextlib.contextmanager

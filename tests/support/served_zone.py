@@ -16,6 +16,7 @@ ZONE = Zone(apex="acme.example.net", nameservers=("ns1.example.net",), ttl=30, n
 
 
 def serve(*sources: object, **options: object) -> ZoneServer:
+    """A server over a small zone, or over other sources."""
     zone = MemoryZone("acme.example.net")
     zone.set(LABEL, "TXT", "one")
     zone.set(MANY, "TXT", *(f"{number:043d}" for number in range(600)))

@@ -1,38 +1,20 @@
-"""Blocking until a certificate is there: one call for scripts, which uses what there is and ends in a clear word."""
+"""Blocking until a certificate is there: one call for scripts, which ends in a clear word."""
 
-import threading
 from datetime import timedelta
 
 import pytest
 
 import certcore
-from certcore import CertCore, NoticePolicy, Status
+from certcore import CertCore, Status
 from certcore.adapters.environment import SystemEnvironment
-from certcore.errors import AccessDeniedError, InvalidInputError, NotObtainedError
+from certcore.errors import InvalidInputError, NotObtainedError
 from certcore.model.keys import KeyType
 from certcore.model.names import DnsName
 from certcore.model.subject import Subject
-from certcore.ports.ca_module import Issued, Waiting, WaitingFor
-from certcore.services.obtain import Obtaining
-from certcore.testing.clock import FrozenEnvironment
 from certcore.testing.scripted_ca import Act, ScriptedCA
-from certcore.x509.csr import build_csr, csr_spki_sha256
+from certcore.x509.csr import build_csr
 from certcore.x509.keys import generate_key
-from support.cores import core_on
-from support.inside import inside
-from support.threads import run_all
-
-
-class Waiter:
-    """Waiting moves the clock; it remembers how often, and how long at most."""
-
-    def __init__(self, environment):
-        self.environment, self.waits = environment, []
-
-    def __call__(self, seconds):
-        assert 0 < seconds <= 1
-        self.waits.append(seconds)
-        self.environment.advance(timedelta(seconds=seconds))
+from support.obtaining import Waiter, obtaining_on, stored_count
 
 
 @pytest.fixture
@@ -42,23 +24,7 @@ def waiter(bench):
 
 @pytest.fixture
 def obtain(bench, waiter):
-    """As `CertCore.obtain`, on the bench's clock."""
-    parts = inside(bench.core)
-    obtaining = Obtaining(certificates=bench.core.certificates, engine=parts.engine, access=parts.access, wait=waiter)
-
-    def call(domain="shop.example", *, timeout=600.0, progress=None, owner="", actor="system", authority="", **form):
-        values = {"domain": domain, "authority": authority or bench.authority.id, "owner": owner, **form}
-        return obtaining.obtain(values, timeout=timeout, progress=progress, actor=actor)
-
-    return call
-
-
-def _count(bench):
-    with inside(bench.core).storage.read() as transaction:
-        return len(transaction.certificates.page(limit=100))
-
-
-# -- from nothing --------------------------------------------------------------------------------------------------
+    return obtaining_on(bench, waiter)
 
 
 def test_from_nothing_to_a_leaf_in_service(bench, obtain, waiter):
@@ -106,103 +72,6 @@ def test_a_csr_of_the_users_own(bench, obtain):
     assert obtain(None, csr=csr.replace("\n", "\r\n")).certificate.id == view.certificate.id
     assert obtain(None, csr=other).certificate.id != view.certificate.id
     assert obtain("own.example").certificate.id != view.certificate.id
-
-
-# -- what is there ----------------------------------------------------------------------------------------------
-
-
-def test_what_is_active_is_used_at_once(bench, obtain, waiter):
-    """Nothing is waited for, nobody is asked, and nothing is changed."""
-    certificate_id = bench.active(aliases="www.shop.example", wildcard=True)
-    before, calls = bench.core.certificates.view(certificate_id), bench.ca.calls
-    for names in (
-        {"domain": "SHOP.example.", "aliases": ["www.shop.example"], "wildcard": True},
-        {"domain": "shop.example", "aliases": "*.shop.example, WWW.shop.example"},
-    ):
-        assert obtain(**names) == before
-    assert (bench.ca.calls, waiter.waits) == (calls, [])
-
-
-def test_what_is_another_is_not_used(bench, obtain):
-    """Another tenant's, another CA profile's, or one for another primary name is another; a new one is made."""
-    bench.ca.script = (Act.ISSUE,)
-    other = bench.core.authorities.create("other", module="scripted")
-    certificate_id = bench.active(aliases="www.shop.example", owner="anna")
-    for different in (
-        {"aliases": "www.shop.example"},
-        {"aliases": "www.shop.example", "owner": "bert"},
-        {"domain": "other.example", "owner": "anna"},
-        {"domain": "third.example", "aliases": "www.shop.example", "owner": "anna"},
-        {"aliases": "www.shop.example", "owner": "anna", "authority": other.id},
-    ):
-        count = _count(bench)
-        assert obtain(**different).certificate.id != certificate_id
-        assert _count(bench) == count + 1
-    assert obtain(aliases="www.shop.example", owner="anna").certificate.id == certificate_id
-
-
-@pytest.mark.parametrize(
-    ("names", "message"),
-    [
-        ({}, "covers these names"),
-        ({"domain": "www.shop.example"}, "covers these names"),
-        ({"domain": "www.shop.example", "aliases": "shop.example, more.shop.example"}, "covers these names"),
-        ({"aliases": "www.shop.example, b.example"}, "with the same primary name"),
-        ({"aliases": "www.shop.example", "wildcard": True}, "with the same primary name"),
-    ],
-)
-def test_no_second_one_is_made_beside_the_one_that_is_meant(bench, obtain, names, message):
-    """Without the alias of the first time, say: the two would be deployed to one place. The error names the first."""
-    first = bench.active(aliases="www.shop.example, more.shop.example", owner="anna")
-    count = _count(bench)
-    with pytest.raises(InvalidInputError, match=message) as refused:
-        obtain(owner="anna", **names)
-    assert first in str(refused.value)
-    assert _count(bench) == count
-    # A draft is nothing yet, and another owner is not told of it.
-    obtain(owner="bert", **names)
-    bench.core.certificates.delete(first)
-    obtain(owner="anna", **names)
-
-
-def test_the_newest_of_several_is_used(bench, obtain):
-    """A duplicate that somebody made by hand does not confuse it."""
-    bench.active()
-    bench.advance(hours=1)
-    newest = bench.active()
-    assert obtain().certificate.id == newest
-
-
-@pytest.mark.parametrize("status", ["draft", "pending", "processing", "error", "expired", "revoked", "ended"])
-def test_it_is_taken_up_where_it_stands(bench, obtain, status):
-    """A draft is requested, an attempt goes on, what failed is taken up, what has ended is renewed: the same one."""
-    auto = status not in ("expired", "ended")
-    certificate_id = bench.draft(renewal={"auto": auto}).id
-    acts = {"pending": Act.WAIT_OWNER, "processing": Act.WORK, "error": Act.FAIL_NEVER}
-    if status != "draft":
-        bench.ca.script = (acts.get(status, Act.ISSUE),)
-        bench.core.certificates.generate_csr(certificate_id)
-        for _ in range(3):
-            bench.core.reconcile(certificate_id)
-    if status == "expired":
-        bench.step(certificate_id)
-    if status == "ended":  # the engine has not seen it yet
-        bench.environment.set(bench.get(certificate_id).not_after + timedelta(hours=1))
-    if status == "revoked":
-        bench.core.certificates.revoke(certificate_id)
-    assert bench.get(certificate_id).status == ("active" if status == "ended" else status)
-    issuances = len(bench.core.certificates.issuances(certificate_id))
-    bench.ca.script = (Act.WORK, Act.ISSUE)
-    view = obtain()
-    assert view.certificate.id == certificate_id
-    assert view.certificate.status is Status.ACTIVE
-    assert view.certificate.not_after > bench.environment.now()
-    begun_anew = status in ("draft", "expired", "revoked", "ended")
-    assert len(bench.core.certificates.issuances(certificate_id)) == issuances + begun_anew
-    assert _count(bench) == 1
-
-
-# -- a clear word at the end ------------------------------------------------------------------------------------
 
 
 def test_a_refusal_for_good_is_told_at_once(bench, obtain, waiter):
@@ -277,7 +146,7 @@ def test_a_time_that_is_none(bench, obtain, timeout):
     with pytest.raises(InvalidInputError) as refused:
         obtain(timeout=timeout)
     assert refused.value.field == "timeout"
-    assert _count(bench) == 0
+    assert stored_count(bench) == 0
 
 
 @pytest.mark.parametrize("timeout", [float("inf"), 1e300, 10**30])
@@ -304,7 +173,7 @@ def test_what_cannot_be_is_refused(bench, obtain, field, given):
     with pytest.raises(InvalidInputError) as refused:
         obtain(**given)
     assert refused.value.field == field
-    assert _count(bench) == 0
+    assert stored_count(bench) == 0
 
 
 @pytest.mark.parametrize("known", [True, False])
@@ -328,148 +197,6 @@ def test_fallbacks_by_name(bench, obtain):
     other = bench.core.authorities.create("other", module="scripted").id
     assert obtain(fallbacks=["other"]).certificate.fallbacks == (other,)
     assert obtain(fallbacks=[other]).certificate.fallbacks == (other,)
-
-
-# -- progress, permissions, and others at work ---------------------------------------------------------------------
-
-
-def test_progress_is_told_in_order_and_once(bench, obtain):
-    """Each time something changed, with what the page would show then; not at every look."""
-    bench.ca.script = (Act.WAIT_OWNER, Act.FAIL_SOON, Act.WAIT_TURN, Act.WORK, Act.ISSUE)
-    seen = []
-    obtain(progress=lambda view: seen.append((view.certificate.status, view.certificate.problem and "problem")))
-    assert seen == [
-        ("pending", None),
-        ("pending", "problem"),
-        ("pending", None),
-        ("processing", None),
-        ("active", None),
-    ]
-
-
-def test_an_error_in_progress_ends_it(bench, obtain):
-    """What the caller raises is the caller's: it comes out, and what was begun stays."""
-
-    def progress(view):
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        obtain(progress=progress)
-    assert bench.core.certificates.list(status="pending").items
-    assert obtain().certificate.status is Status.ACTIVE
-
-
-class Policy:
-    """Knows one user, who may do everything with the own certificates."""
-
-    @certcore.hookimpl
-    def certcore_authorize(self, actor, action, subject, owner):
-        return actor == "system" or owner == actor
-
-
-def test_permission_is_asked():
-    """Who may not create certificates for a tenant obtains none, and gets none that is there."""
-    environment = FrozenEnvironment()
-    ca = ScriptedCA([Act.ISSUE], now=environment.now())
-    with CertCore.in_memory(plugins=[ca.plugin(), Policy()], installed_plugins=False, environment=environment) as core:
-        authority = core.authorities.create("test", module="scripted").id
-        with pytest.raises(AccessDeniedError):
-            core.obtain("shop.example", authority="test", owner="anna", actor="bert")
-        assert core.certificates.list().items == ()
-        with pytest.raises(InvalidInputError, match="there is no CA profile 'test'"):  # she may use it, and not see it
-            core.obtain("shop.example", authority="test", owner="anna", actor="anna")
-        view = core.obtain("shop.example", authority=authority, owner="anna", actor="anna")
-        assert {event.actor for event in view.events} == {"anna", "engine"}
-        with pytest.raises(AccessDeniedError):
-            core.obtain("shop.example", authority="test", owner="anna", actor="bert")
-
-
-class Meddling(ScriptedCA):
-    """Somebody else is faster, while a user's call looks at the request."""
-
-    meanwhile = None
-
-    def check_request(self, context, names, settings):
-        meddle, self.meanwhile = self.meanwhile, None
-        if meddle is not None:
-            meddle()
-
-
-def test_another_call_for_the_same_names_may_be_faster():
-    """Two scripts at once take the same draft: the one that is too late goes on with the other's request."""
-    environment = FrozenEnvironment()
-    ca = Meddling([Act.ISSUE], now=environment.now())
-    with CertCore.in_memory(plugins=[ca.plugin()], installed_plugins=False, environment=environment) as core:
-        authority = core.authorities.create("test", module="scripted")
-        certificate_id = core.certificates.create("shop.example", authority=authority.id).id
-        ca.meanwhile = lambda: core.certificates.generate_csr(certificate_id)
-        view = core.obtain("shop.example", authority="test")
-        assert view.certificate.id == certificate_id
-        assert len(core.certificates.issuances(certificate_id)) == 1
-
-
-def test_who_is_a_moment_slower_is_told_what_differs():
-    """Two scripts at once want one certificate with different keys: the later one gets no other than it asked for."""
-    environment = FrozenEnvironment()
-    ca = Meddling([Act.ISSUE], now=environment.now())
-    with CertCore.in_memory(plugins=[ca.plugin()], installed_plugins=False, environment=environment) as core:
-        authority = core.authorities.create("test", module="scripted")
-        ca.meanwhile = lambda: core.certificates.create("shop.example", authority=authority.id, key_type="rsa-2048")
-        with pytest.raises(InvalidInputError) as refused:
-            core.obtain("shop.example", authority="test", key_type="ec-p256")
-        assert refused.value.field == "key_type"
-        (one,) = core.certificates.list().items
-        assert (one.key_type, one.status) == (KeyType.RSA_2048, Status.DRAFT)
-
-
-class Quick(ScriptedCA):
-    """Needs some steps, some milliseconds apart."""
-
-    def advance(self, work):
-        step = int((work.state or {}).get("step", 0))
-        if step < 4:
-            at = work.environment.now() + timedelta(milliseconds=20)
-            return Waiting(state={"step": step + 1}, look_again=at, waiting_for=WaitingFor.AUTHORITY)
-        return Issued(state={}, chain_pem=self._authority.issue(work.issuance.csr_pem, now=work.environment.now()))
-
-
-def _quick_core(storage, tmp_path):
-    """A core of each kind, on the true clock."""
-    ca = Quick(now=SystemEnvironment().now())
-    return core_on(storage, tmp_path, plugins=[ca.plugin()], notices=NoticePolicy(days_before=()))
-
-
-@pytest.mark.parametrize("storage", ["memory", "sqlite"])
-def test_while_a_worker_is_at_work(storage, tmp_path):
-    """Whoever takes the steps: each call gets its certificate, each is issued once, and nobody gets in the way."""
-    with _quick_core(storage, tmp_path) as core:
-        core.authorities.create("test", module="scripted")
-        worker = core.worker(threads=2, poll_interval=0.05)
-        worker.start()
-        found, failed = {}, []
-
-        def obtain(number):
-            try:
-                found[number] = core.obtain(f"d{number}.example", authority="test", timeout=240)
-            except Exception as error:
-                failed.append(error)
-
-        threads = [threading.Thread(target=obtain, args=(number,)) for number in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(300)
-        worker.stop()
-        assert failed == []
-        assert {number: view.certificate.domain.ascii for number, view in found.items()} == {
-            number: f"d{number}.example" for number in range(4)
-        }
-        for view in found.values():
-            assert view.certificate.status is Status.ACTIVE
-            assert len(core.certificates.issuances(view.certificate.id)) == 1
-
-
-# -- with a database of its own ------------------------------------------------------------------------------------
 
 
 def test_a_script_with_a_database_file(tmp_path):
@@ -503,147 +230,3 @@ def test_a_keyring_that_is_missing(tmp_path):
             keyring=tmp_path / "keyring.json",
         )
     assert list(tmp_path.iterdir()) == []
-
-
-# -- what is here is not what is wanted ------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("act", [Act.FAIL_SOON, Act.FAIL_NEVER, Act.WAIT_OWNER])
-def test_a_leaf_with_other_names_is_not_what_was_asked_for(bench, obtain, act):
-    """A change that is not through is waited for, or its error is told: never the leaf with the old names."""
-    certificate_id = bench.active()
-    bench.ca.script = (act,)
-    bench.core.certificates.reissue(certificate_id, aliases="www.shop.example")
-    bench.core.reconcile(certificate_id)
-    with pytest.raises(NotObtainedError):
-        obtain(aliases="www.shop.example", timeout=30)
-    bench.ca.script = (Act.ISSUE,)
-    view = obtain(aliases="www.shop.example", timeout=3600)
-    assert view.certificate.id == certificate_id
-    assert set(view.leaf.names) == {"shop.example", "www.shop.example"}
-
-
-def test_a_leaf_for_another_csr_is_not_what_was_asked_for(bench, obtain):
-    """With a new CSR the old leaf is not returned, because the caller may not have its key."""
-    first, second = (
-        build_csr(generate_key(KeyType.EC_P256), [DnsName("own.example")], Subject()).decode() for _ in range(2)
-    )
-    bench.ca.script = (Act.ISSUE,)
-    one = obtain(None, csr=first).certificate.id
-    bench.ca.script = (Act.WAIT_OWNER,)
-    bench.core.certificates.reissue(one, csr=second)
-    with pytest.raises(NotObtainedError):
-        obtain(None, csr=second, timeout=5)
-    bench.ca.script = (Act.ISSUE,)
-    assert obtain(None, csr=second).leaf.spki_sha256 == csr_spki_sha256(second)
-
-
-@pytest.mark.parametrize(
-    ("field", "given"),
-    [
-        ("key_type", "rsa-2048"),
-        ("subject", {"organization": "Shop AG"}),
-        ("renewal", {"auto": False}),
-        ("module_data", {"order_reference": "7"}),
-    ],
-)
-def test_a_field_that_differs_is_refused(bench, obtain, field, given):
-    """What the certificate that is here has not is not passed over in silence; what it has is."""
-    certificate_id = bench.active()
-    with pytest.raises(InvalidInputError) as refused:
-        obtain(**{field: given})
-    assert refused.value.field == field
-    assert certificate_id in str(refused.value)
-    assert obtain(key_type="ec-p256", subject={}, renewal={"auto": True}, module_data={"order_reference": ""})
-
-
-def test_the_owner_has_set_the_record(bench, obtain, waiter):
-    """One that waits for its owner is looked at when the script is run again, not when its turn has come."""
-    bench.ca.script = (Act.WAIT_OWNER, Act.ISSUE)
-    with pytest.raises(NotObtainedError):
-        obtain(timeout=1)
-    waiter.waits.clear()
-    assert obtain().certificate.status is Status.ACTIVE
-    assert len(waiter.waits) <= 1
-
-
-@pytest.mark.slow(reason="three callers wait for one another in real time")
-@pytest.mark.parametrize("storage", ["memory", "sqlite"])
-def test_the_same_at_the_same_moment(storage, tmp_path):
-    """Three calls for one certificate that is not here make one, and all of them get it."""
-    with _quick_core(storage, tmp_path) as core:
-        core.authorities.create("test", module="scripted")
-        for number in range(3):
-            barrier, found = threading.Barrier(3), []
-
-            def obtain(number=number, barrier=barrier, found=found):
-                barrier.wait(120)
-                found.append(core.obtain(f"d{number}.example", authority="test", timeout=240).certificate.id)
-
-            run_all(obtain, obtain, obtain)
-            assert len(found) == 3
-            assert len(set(found)) == 1
-        assert len(core.certificates.list().items) == 3
-
-
-def test_who_may_not_look_does_not_move_it():
-    """The engine takes no step for somebody who has no permission."""
-    environment = FrozenEnvironment()
-    ca = ScriptedCA([Act.ISSUE], now=environment.now())
-    with CertCore.in_memory(plugins=[ca.plugin(), Policy()], installed_plugins=False, environment=environment) as core:
-        core.authorities.create("test", module="scripted")
-        authority = core.authorities.list()[0].id
-        certificate_id = core.certificates.create("shop.example", authority=authority, owner="anna").id
-        core.certificates.generate_csr(certificate_id)
-        with pytest.raises(AccessDeniedError):
-            core.obtain("shop.example", authority="test", owner="anna", actor="bert")
-        assert ca.calls == 0
-        assert core.certificates.get(certificate_id).status is Status.PENDING
-
-
-class Observer:
-    """Remembers what it is told."""
-
-    def __init__(self):
-        self.told = []
-
-    @certcore.hookimpl
-    def certcore_on_event(self, event):
-        self.told.append(event.kind)
-
-
-def test_observers_are_told_at_the_end():
-    """A script without a worker has its targets told before it goes on."""
-    environment, observer = FrozenEnvironment(), Observer()
-    ca = ScriptedCA([Act.ISSUE], now=environment.now())
-    with CertCore.in_memory(plugins=[ca.plugin(), observer], installed_plugins=False, environment=environment) as core:
-        core.authorities.create("test", module="scripted")
-        core.obtain("shop.example", authority="test")
-        assert "installed" in observer.told
-
-
-class Looking(ScriptedCA):
-    """Sees the same at each look, and says when."""
-
-    def advance(self, work):
-        now = work.environment.now()
-        findings = {"checked_at": now.isoformat(), "records": []}
-        again = now + timedelta(seconds=1)
-        return Waiting(state={}, look_again=again, waiting_for=WaitingFor.OWNER, findings=findings)
-
-
-def test_that_it_was_looked_at_again_is_no_progress():
-    """Progress is told when something has changed, not at every look."""
-    environment = FrozenEnvironment()
-    ca = Looking(now=environment.now())
-    with CertCore.in_memory(plugins=[ca.plugin()], installed_plugins=False, environment=environment) as core:
-        core.authorities.create("test", module="scripted")
-        seen = []
-        parts = inside(core)
-        obtaining = Obtaining(
-            certificates=core.certificates, engine=parts.engine, access=parts.access, wait=Waiter(environment)
-        )
-        values = {"domain": "shop.example", "authority": "test"}
-        with pytest.raises(NotObtainedError):
-            obtaining.obtain(values, timeout=20, progress=seen.append, actor="system")
-        assert len(seen) == 1
