@@ -1,4 +1,4 @@
-"""Who is told that a certificate ends, and that its renewal keeps failing: in time, once, and for a reason."""
+"""Who is told that a certificate ends: in time, and once."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -7,7 +7,6 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-import certcore
 from certcore import CertCore, NoticePolicy, RenewalPolicy, Status
 from certcore.errors import InvalidInputError
 from certcore.model.issuance import Issuance, Outcome, Purpose
@@ -16,92 +15,13 @@ from certcore.model.names import DnsName
 from certcore.model.notice_policy import next_notice, passed_days, told_of_days
 from certcore.model.secret import SecretName
 from certcore.model.subject import Subject
-from certcore.ports.ca_module import Waiting
-from certcore.testing.clock import FrozenEnvironment
 from certcore.testing.contracts.samples import sample_certificate, sample_leaf
 from certcore.testing.local_ca import LittleAuthority
-from certcore.testing.scripted_ca import Act, ScriptedCA
+from certcore.testing.scripted_ca import Act
 from certcore.x509.csr import build_csr
-from certcore.x509.keys import generate_key
 from support.databases import sqlite_with_tables
 from support.examples import examples
-from support.inside import inside
-
-DAY = timedelta(days=1)
-KEY = generate_key(KeyType.EC_P256)
-NEVER = RenewalPolicy(auto=False)
-
-
-class Listener:
-    """An observer, as a plugin that sends mail is one."""
-
-    def __init__(self):
-        self.heard = []
-
-    @certcore.hookimpl
-    def certcore_on_event(self, event):
-        self.heard.append(event)
-
-
-class Patient(ScriptedCA):
-    """Looks every six hours whether the owner has done something: a month costs few looks."""
-
-    def advance(self, work):
-        step = super().advance(work)
-        if isinstance(step, Waiting):
-            return evolve(step, look_again=work.environment.now() + timedelta(hours=6))
-        return step
-
-
-class Stage:
-    """A core with a notice policy, and a clock that jumps from look to look."""
-
-    def __init__(self, notices=None, *, lifetime=90, environment=None, url=None, keyring=None, ca=None):
-        self.environment = environment or FrozenEnvironment()
-        self.ca = ca or Patient([Act.ISSUE], now=self.environment.now())
-        self.listener = Listener()
-        options = {"plugins": [self.ca.plugin(), self.listener], "installed_plugins": False, "notices": notices}
-        options["environment"] = self.environment
-        self.core = CertCore.open(url, keyring=keyring, **options) if url else CertCore.in_memory(**options)
-        found = self.core.authorities.list()
-        settings = {"lifetime_days": lifetime}
-        self.authority = (
-            found[0] if found else self.core.authorities.create("test", module="scripted", settings=settings)
-        )
-
-    def active(self, domain="shop.example", **fields):
-        certificate_id = self.core.certificates.create(domain, authority=self.authority.id, **fields).id
-        self.core.certificates.generate_csr(certificate_id)
-        for _ in range(5):
-            self.core.reconcile(certificate_id)
-        assert self.core.certificates.get(certificate_id).status is Status.ACTIVE
-        return certificate_id
-
-    def due(self, one):
-        with inside(self.core).storage.read() as transaction:
-            return transaction.schedules.get(one).due_at
-
-    def until(self, certificate_id, moment, most=400):
-        """Look whenever it is due; a notice costs a look, and no more."""
-        for _ in range(most):
-            due = self.due(certificate_id)
-            if due is None or due > moment:
-                self.environment.set(max(moment, self.environment.now()))
-                return
-            self.environment.set(max(due, self.environment.now()))
-            self.core.reconcile(certificate_id)
-        raise AssertionError("it looks too often")
-
-    def to_the_end(self, certificate_id):
-        self.until(certificate_id, self.core.certificates.get(certificate_id).not_after)
-
-    def told(self, certificate_id, kind="expires_soon"):
-        """What was told, as days and how long before the end it was."""
-        events = [event for event in self.core.certificates.timeline(certificate_id, limit=1000) if event.kind == kind]
-        if kind != "expires_soon":
-            return events
-        return [(event.data["days"], datetime.fromisoformat(event.data["not_after"]) - event.at) for event in events]
-
+from support.noticing import DAY, KEY, NEVER, Stage
 
 # -- the policy ------------------------------------------------------------------------------------------------------
 
@@ -332,159 +252,8 @@ def test_without_a_policy_of_days_nothing_is_told():
     assert stage.told(certificate_id) == []
 
 
-# -- renewals that keep failing -----------------------------------------------------------------------------------
-
-
-def _failing(stage, certificate_id, act=Act.FAIL_SOON):
-    stage.ca.script = (act,)
-    stage.environment.set(max(stage.core.certificates.view(certificate_id).renews_at, stage.environment.now()))
-    return stage.environment.now()
-
-
-@pytest.mark.parametrize(
-    "act",
-    [
-        Act.FAIL_SOON,
-        Act.FAIL_SLOW,
-        Act.FAIL_NEVER,
-        Act.CA_DOWN,
-        Act.WRONG_KEY,
-        pytest.param(Act.RAISE, marks=pytest.mark.slow(reason="tries every hour of two weeks")),
-    ],
-)
-def test_a_failing_renewal_is_told_of_once(act):
-    """After three failures and a day, with the reason; not again as long as this leaf is in service."""
-    stage = Stage()
-    certificate_id = stage.active()
-    began = _failing(stage, certificate_id, act)
-    stage.until(certificate_id, began + DAY - timedelta(seconds=1))
-    assert stage.told(certificate_id, "renewal_failing") == []
-    stage.until(certificate_id, began + 12 * DAY)
-    (event,) = stage.told(certificate_id, "renewal_failing")
-    assert began + DAY <= event.at <= began + 3 * DAY
-    assert event.data["attempts"] >= 3
-    assert event.data["not_after"] == stage.core.certificates.view(certificate_id).active.leaf.not_after.isoformat()
-    assert event.problem.type == stage.core.certificates.get(certificate_id).problem.type
-    assert event.from_status == event.to_status == "active"
-
-
-@pytest.mark.parametrize("down_for", [timedelta(hours=1), timedelta(hours=23)])
-def test_a_ca_that_is_down_for_a_while_is_no_news(down_for):
-    """Many failures within less than a day, and then a success, send no notice."""
-    stage = Stage()
-    certificate_id = stage.active()
-    began = _failing(stage, certificate_id)
-    stage.until(certificate_id, began + down_for)
-    stage.ca.script = (Act.ISSUE,)
-    stage.until(certificate_id, began + 20 * DAY)
-    assert stage.core.certificates.view(certificate_id).active.number == 2
-    assert stage.told(certificate_id, "renewal_failing") == []
-
-
-def test_few_failures_are_no_news():
-    """With less failures than the policy says, nobody is told before a third of the time to renew has passed."""
-    stage = Stage(NoticePolicy(after_failures=50, days_before=[]))
-    certificate_id = stage.active()
-    began = _failing(stage, certificate_id, Act.FAIL_SLOW)
-    third = (stage.core.certificates.get(certificate_id).not_after - began) / 3
-    stage.until(certificate_id, began + third - timedelta(seconds=1))
-    assert stage.told(certificate_id, "renewal_failing") == []
-    stage.to_the_end(certificate_id)
-    assert [event.at for event in stage.told(certificate_id, "renewal_failing")] == [began + third]
-
-
-def test_the_next_leaf_may_be_told_of_again():
-    """After a success a new run of failures is news again."""
-    stage = Stage(NoticePolicy(days_before=[]))
-    certificate_id = stage.active()
-    for number in (1, 2):
-        began = _failing(stage, certificate_id)
-        stage.until(certificate_id, began + 2 * DAY)
-        assert len(stage.told(certificate_id, "renewal_failing")) == number
-        stage.ca.script = (Act.ISSUE,)
-        stage.until(certificate_id, began + 3 * DAY)
-        assert stage.core.certificates.view(certificate_id).active.number == 1 + number
-
-
-def test_an_old_attempt_that_was_given_up_is_no_failure():
-    """A reissue that a user gave up weeks ago does not make the first hour of a failing renewal news."""
-    stage = Stage(NoticePolicy(days_before=[]))
-    certificate_id = stage.active()
-    stage.ca.script = (Act.WAIT_OWNER,)
-    stage.environment.advance(10 * DAY)
-    stage.core.certificates.reissue(certificate_id, wildcard=True)
-    stage.core.reconcile(certificate_id)
-    stage.core.certificates.cancel_attempt(certificate_id)
-    stage.core.reconcile(certificate_id)
-    began = _failing(stage, certificate_id)
-    stage.until(certificate_id, began + timedelta(hours=23))
-    assert stage.told(certificate_id, "renewal_failing") == []
-    stage.until(certificate_id, began + 2 * DAY)
-    assert len(stage.told(certificate_id, "renewal_failing")) == 1
-
-
-def test_a_run_of_fallbacks_and_new_attempts_is_one_run():
-    """That another CA was tried, or another attempt begun, does not set the time back: nothing has come for a day."""
-    stage = Stage(NoticePolicy(days_before=[]))
-    other = stage.core.authorities.create("other", module="scripted", settings={"region": "us"})
-    stage.ca.scripts = {"eu": (Act.ISSUE,), "us": (Act.CA_DOWN,)}
-    certificate_id = stage.active(fallbacks=[other.id])
-    stage.ca.scripts["eu"] = (Act.CA_REFUSES,)
-    began = _failing(stage, certificate_id)
-    stage.until(certificate_id, began + 3 * DAY)
-    assert len(stage.core.certificates.issuances(certificate_id)) > 4
-    (event,) = stage.told(certificate_id, "renewal_failing")
-    assert began + DAY <= event.at
-
-
-def test_a_first_issuance_that_fails_is_no_renewal():
-    """A failed first issuance shows an error on the page, and sends no notice about an end."""
-    stage = Stage()
-    stage.ca.script = (Act.FAIL_SOON,)
-    certificate_id = stage.core.certificates.create("shop.example", authority=stage.authority.id).id
-    stage.core.certificates.generate_csr(certificate_id)
-    stage.until(certificate_id, stage.environment.now() + 3 * DAY)
-    assert stage.told(certificate_id, "renewal_failing") == []
-    assert stage.told(certificate_id) == []
-
-
-def test_observers_hear_of_it():
-    """The notices come to the plugins like every event, in their order, once."""
-    stage = Stage()
-    certificate_id = stage.active()
-    began = _failing(stage, certificate_id, Act.FAIL_SLOW)
-    for _ in range(40):
-        stage.until(certificate_id, stage.environment.now() + DAY)
-        stage.core.deliver_events()
-        if stage.environment.now() > began + 27 * DAY:
-            break
-    heard = [event for event in stage.listener.heard if event.kind in ("expires_soon", "renewal_failing")]
-    assert [(event.kind, event.data.get("days")) for event in heard] == [
-        ("renewal_failing", None),
-        ("expires_soon", 14),
-        ("expires_soon", 7),
-        ("expires_soon", 3),
-    ]
-    assert all(event.certificate_id == certificate_id and event.hash and event.number for event in heard)
-    assert {event.problem.detail for event in heard} == {"fail_slow"}
-
-
-def test_no_step_is_lost_to_a_notice():
-    """A notice that is due together with a step costs one more look at the same moment, and the step comes."""
-    stage = Stage(NoticePolicy(days_before=[20]))
-    certificate_id = stage.active(renewal=RenewalPolicy(days_before=45))
-    stage.ca.script = (Act.WAIT_OWNER,)
-    stage.environment.set(stage.core.certificates.get(certificate_id).not_after - 20 * DAY)
-    stage.core.reconcile(certificate_id)
-    assert len(stage.told(certificate_id)) == 1
-    assert stage.due(certificate_id) == stage.environment.now()
-    stage.ca.script = (Act.ISSUE,)
-    for _ in range(4):
-        stage.core.reconcile(certificate_id)
-    assert stage.core.certificates.view(certificate_id).active.number == 2
-
-
 # -- whatever the lifetimes and policies -------------------------------------------------------------------------
+
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 

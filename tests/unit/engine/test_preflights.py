@@ -1,69 +1,17 @@
-"""Certificates in service are checked as if they were renewed now: told once, in time, and in nobody's way."""
+"""Certificates in service are checked as if they were renewed now: told once, and in nobody's way."""
 
-import itertools
-import threading
-from collections import Counter
 from datetime import timedelta
 
 import pytest
-from attrs import evolve
 
-import certcore
 from certcore import CertCore
-from certcore.engine.outage import Outage
-from certcore.engine.preflight_pace import PreflightPace
-from certcore.engine.preflights import Preflights
-from certcore.errors import StaleWriteError
-from certcore.messages import Message
 from certcore.model.events import EventKind
-from certcore.model.finding import Finding, RecordChange, Severity
+from certcore.model.finding import Severity
 from certcore.model.hints import ActionButton, DnsRecords, Notice
-from certcore.model.preflight import CLAIM, LONGEST_WAIT, Preflight, next_preflight
-from certcore.model.readiness import Obstacle, WhoseTurn
+from certcore.model.readiness import WhoseTurn
 from certcore.testing.clock import FrozenEnvironment
-from certcore.testing.contracts.samples import sample_certificate
 from certcore.testing.scripted_ca import Act, ScriptedCA
-from support.inside import inside
-
-TOLD = (EventKind.RENEWAL_NOT_READY, EventKind.RENEWAL_READY)
-
-
-def obstacle(code="cname_missing", *, severity=Severity.ERROR, whose_turn=WhoseTurn.OWNER, is_certain=True):
-    record = RecordChange(name="_acme-challenge.shop.example", type="CNAME", value="x.acme.example")
-    finding = Finding(
-        code=code,
-        severity=severity,
-        name="shop.example",
-        cause=Message(f"test.{code}.cause", "The {what} is wrong.", {"what": code}),
-        advice=Message(f"test.{code}.advice", "Set it."),
-        remedy=(record,),
-    )
-    return Obstacle(finding=finding, whose_turn=whose_turn, is_certain=is_certain)
-
-
-UNSURE = obstacle("server_silent", is_certain=False)
-
-
-def preflight_of(bench, certificate_id):
-    with inside(bench.core).storage.read() as transaction:
-        return transaction.preflights.get(certificate_id)
-
-
-def check(bench, certificate_id):
-    """Put the clock to the next check, and do it."""
-    bench.core.run_preflights()
-    bench.environment.set(max(bench.environment.now(), preflight_of(bench, certificate_id).due_at))
-    assert bench.core.run_preflights() == 1
-    return preflight_of(bench, certificate_id)
-
-
-def told(bench, certificate_id):
-    events = bench.core.certificates.timeline(certificate_id)
-    return [
-        (event.kind, tuple(entry["code"] for entry in event.data.get("obstacles", ())))
-        for event in events
-        if event.kind in TOLD
-    ]
+from support.obstacles import TOLD, UNSURE, check, obstacle, preflight_of, told
 
 
 def test_trouble_is_told_once_when_it_changes_and_when_it_is_gone(bench):
@@ -189,39 +137,6 @@ def test_a_new_leaf_ends_what_the_page_says_of_the_one_before(bench):
     assert not [key for key in keys_of(bench, certificate_id) if key.startswith("core.preflight")]
 
 
-def test_a_fleet_is_spread_over_the_week():
-    """Each certificate has a moment of the week of its own, always the same one; no hour gets many."""
-    now = FrozenEnvironment().now()
-    certificates = [sample_certificate(number) for number in range(2000)]
-    due = {one.id: next_preflight(one, None, Preflight(certificate_id=one.id, due_at=now), now) for one in certificates}
-    assert all(now < due_at <= now + timedelta(days=7) for due_at in due.values())
-    by_hour = Counter((due_at - now) // timedelta(hours=1) for due_at in due.values())
-    assert len(by_hour) == 168
-    assert max(by_hour.values()) < 35  # 12 on average
-    for one in certificates[:100]:
-        done = Preflight(certificate_id=one.id, due_at=now, checked_at=due[one.id])
-        assert next_preflight(one, None, done, due[one.id]) == due[one.id] + timedelta(days=7)
-
-
-def test_a_certificate_is_checked_before_its_renewal_is_due(bench):
-    """Three days before the renewal begins there is one more check; short-lived leaves are checked in time, too."""
-    certificate_id = bench.active()
-    renews_at = bench.core.certificates.view(certificate_id).renews_at
-    moments = []
-    while not moments or moments[-1] < renews_at - timedelta(days=3):
-        moments.append(check(bench, certificate_id).checked_at)
-        assert len(moments) < 12
-    assert renews_at - timedelta(days=3) in moments
-    gaps = [later - earlier for earlier, later in itertools.pairwise(moments)]
-    assert all(gap <= timedelta(days=7) for gap in gaps)
-    bench.core.authorities.edit(bench.authority.id, settings={"lifetime_days": 6})
-    short = bench.active("short.example")
-    view = bench.core.certificates.view(short)
-    checked_at = check(bench, short).checked_at
-    assert view.renews_at - view.leaf.lifetime / 10 <= view.renews_at - timedelta(hours=14)
-    assert checked_at <= view.renews_at - view.leaf.lifetime / 10
-
-
 def test_a_profile_can_switch_the_checks_off(bench):
     """Nothing is checked, told or shown then; whoever asks for one certificate gets the answer all the same."""
     certificate_id = bench.active()
@@ -232,49 +147,6 @@ def test_a_profile_can_switch_the_checks_off(bench):
     assert len(told(bench, certificate_id)) == 1
     assert not [key for key in keys_of(bench, certificate_id) if key.startswith("core.preflight")]
     assert not bench.core.certificates.preflight(certificate_id).readiness.is_ready
-
-
-def test_a_stored_moment_far_ahead_is_not_believed(bench):
-    """A check that was planned while a clock was a year ahead is done at once when the clock is right again."""
-    certificate_id = bench.active()
-    began = bench.environment.now()
-    bench.advance(days=20)  # within the life of the leaf
-    check(bench, certificate_id)
-    bench.environment.set(began)
-    assert preflight_of(bench, certificate_id).due_at > began + LONGEST_WAIT
-    assert bench.core.run_preflights() == 1
-    after = preflight_of(bench, certificate_id)
-    assert after.checked_at == began
-    assert began < after.due_at <= began + LONGEST_WAIT
-
-
-def test_a_check_that_a_crash_cut_off_is_repeated(bench):
-    """The process that moved the due time does the check; when it died, another one does it a quarter hour later."""
-    certificate_id = bench.active()
-    bench.core.run_preflights()
-    planned = preflight_of(bench, certificate_id)
-    bench.environment.set(planned.due_at)
-    with inside(bench.core).storage.write() as transaction:  # a process claims it, and dies
-        transaction.preflights.save(evolve(planned, due_at=bench.environment.now() + CLAIM))
-    assert bench.core.run_preflights() == 0
-    bench.advance(minutes=15)
-    assert bench.core.run_preflights() == 1
-    assert preflight_of(bench, certificate_id).checked_at == bench.environment.now()
-
-
-def test_one_of_two_processes_does_a_check(bench):
-    """Both see that it is due; the one that comes second leaves it, and nothing is told twice."""
-    certificate_id = bench.active()
-    bench.core.run_preflights()
-    bench.ca.obstacles = (obstacle(),)
-    preflights = Preflights(contexts=inside(bench.core).contexts, certificates=bench.core.certificates)
-    seen_by_both = preflight_of(bench, certificate_id)
-    bench.environment.set(seen_by_both.due_at)
-    assert bench.core.run_preflights() == 1
-    with pytest.raises(StaleWriteError), inside(bench.core).storage.write() as transaction:
-        transaction.preflights.save(seen_by_both)
-    assert preflights.run_due(10) == 0
-    assert len(told(bench, certificate_id)) == 1
 
 
 class EditsMeanwhile(ScriptedCA):
@@ -400,139 +272,3 @@ def test_a_profile_that_no_longer_permits_the_names_is_said(bench):
         ("request_refused", WhoseTurn.ADMINISTRATOR)
     ]
     assert "does not allow wildcards" in str(readiness.obstacles[0].finding.cause)
-
-
-class Target:
-    """A plugin that deploys."""
-
-    name = "web"
-
-    def __init__(self):
-        self.findings = ()
-
-    @certcore.hookimpl
-    def certcore_on_event(self, event):
-        """Nothing."""
-
-    @certcore.hookimpl
-    def certcore_check_targets(self, certificate_id, certificates):
-        """As the test says."""
-        if isinstance(self.findings, Exception):
-            raise self.findings
-        assert certificates.view(certificate_id, actor="plugin:web").certificate.id == certificate_id
-        return self.findings
-
-
-class TestTargets:
-    """What plugins say of their targets."""
-
-    SECRET_PATH = "/srv/tenants/anna"
-
-    @pytest.fixture
-    def target(self):
-        return Target()
-
-    @pytest.fixture
-    def core(self, target):
-        environment = FrozenEnvironment()
-        ca = ScriptedCA([Act.ISSUE], now=environment.now())
-        policy = certcore.RolePolicy({"system": certcore.Role.ADMINISTRATOR, "plugin:web": certcore.Role.VIEWER})
-        with CertCore.in_memory(
-            plugins=[ca.plugin(), target, policy], installed_plugins=False, environment=environment
-        ) as core:
-            yield core
-
-    @pytest.fixture
-    def certificate_id(self, core):
-        authority = core.authorities.create("test", module="scripted")
-        certificate = core.certificates.create("shop.example", authority=authority.id, owner="anna")
-        core.certificates.generate_csr(certificate.id)
-        for _ in range(3):
-            core.reconcile(certificate.id)
-        core.deliver_events()
-        return certificate.id
-
-    def unwritable(self):
-        text = Message("test.folder", "{path} cannot be written.", {"path": self.SECRET_PATH})
-        return Finding(code="folder", severity=Severity.ERROR, name="", cause=text, advice=Message("test.advice", "x"))
-
-    def test_the_administrator_is_told_and_the_owner_sees_no_path(self, core, target, certificate_id):
-        """A directory that cannot be written is the administrator's turn; its path is in nobody else's sight."""
-        target.findings = (self.unwritable(),)
-        core.certificates.preflight(certificate_id)  # a file system may be away for a moment
-        inside(core).environment.advance(timedelta(hours=1))
-        preflight = core.certificates.preflight(certificate_id)
-        (only,) = preflight.readiness.obstacles
-        assert (only.target, only.whose_turn) == ("web", WhoseTurn.ADMINISTRATOR)
-        assert self.SECRET_PATH in str(only.finding.cause)
-        shown = core.certificates.preflight(certificate_id, actor="anna")
-        assert shown.readiness.whose_turn is WhoseTurn.ADMINISTRATOR
-        view = core.certificates.view(certificate_id, actor="anna")
-        assert [event.kind for event in view.events if event.kind in TOLD] == [EventKind.RENEWAL_NOT_READY]
-        for seen in (shown, view, core.certificates.hints(certificate_id, actor="anna")):
-            assert self.SECRET_PATH not in repr(seen)
-            assert "web" in repr(seen)
-
-    def test_a_process_without_the_plugin_does_not_say_that_all_is_well(self, core, target, certificate_id):
-        """What the process with the plugin has found stays until that one finds it gone."""
-        target.findings = (self.unwritable(),)
-        core.certificates.preflight(certificate_id)
-        parts = inside(core)
-        without = evolve(parts.contexts, plugins=evolve(parts.plugins, plugins=parts.plugins.plugins[:1]))
-        elsewhere = Preflights(contexts=without, certificates=core.certificates)
-        assert [one.target for one in elsewhere.check(certificate_id).readiness.obstacles] == ["web"]
-        target.findings = ()
-        assert core.certificates.preflight(certificate_id).readiness.is_ready
-
-    def test_a_plugin_that_raises_is_named(self, core, target, certificate_id):
-        """The check goes on, and says which target could not be checked."""
-        target.findings = ValueError("with a secret")
-        (only,) = core.certificates.preflight(certificate_id).readiness.obstacles
-        assert (only.finding.code, only.target) == ("target_unchecked", "web")
-        assert "secret" not in str(only.finding.cause)
-
-
-class TestPace:
-    """The thread of the worker."""
-
-    @pytest.mark.slow(reason="waits for a second of the true clock")
-    def test_it_plans_and_checks_until_the_worker_ends(self, bench):
-        """A certificate in service is planned, and checked when it is due, without a call."""
-        certificate_id = bench.active()
-        preflights = Preflights(contexts=inside(bench.core).contexts, certificates=bench.core.certificates)
-        assert preflights.plan(10) == 1
-        assert preflights.plan(10) == 0
-        bench.environment.set(preflight_of(bench, certificate_id).due_at)
-        checked, ending = threading.Event(), threading.Event()
-        bench.ca.obstacles = (obstacle(),)
-
-        def has_room():
-            if told(bench, certificate_id):
-                checked.set()
-            return True
-
-        pace = PreflightPace(preflights=preflights, outage=Outage(), interval=0.001)
-        thread = threading.Thread(target=pace.run, args=(ending, has_room), daemon=True)
-        thread.start()
-        assert checked.wait(30)
-        ending.set()
-        thread.join(30)
-        assert not thread.is_alive()
-
-    def test_it_waits_while_the_engine_is_at_work(self, bench):
-        """While no thread is free, nothing is read or checked."""
-        bench.active()
-        ending = threading.Event()
-        preflights = Preflights(contexts=inside(bench.core).contexts, certificates=bench.core.certificates)
-
-        def is_busy():
-            ending.set()
-            return False
-
-        PreflightPace(preflights=preflights, outage=Outage(), interval=0.001).run(ending, is_busy)
-        assert preflights.plan(10) == 1
-
-    def test_a_worker_can_do_without(self, bench):
-        """The checks of a worker can be left to other processes."""
-        assert bench.core.worker().preflights is not None
-        assert bench.core.worker(preflights=False).preflights is None

@@ -1,4 +1,4 @@
-"""Forms of certificates and CA profiles: drawn from one value, and read back from whatever a browser posts."""
+"""Forms of certificates and CA profiles: drawn from one value, and stored as they are shown."""
 
 import json
 
@@ -7,22 +7,17 @@ from attrs import frozen
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
-from certcore import CertCore, Role, RolePolicy
-from certcore.errors import AccessDeniedError, InvalidInputError, NotFoundError, StaleWriteError, UnknownModuleError
-from certcore.hints import EditMethod, FieldKind, InputForm
-from certcore.model.keys import KeyType
-from certcore.model.names import DnsName
-from certcore.model.subject import Subject
+from certcore import CertCore
+from certcore.errors import InvalidInputError
+from certcore.hints import FieldKind, InputForm
 from certcore.plugin import CAModule, NoSettings, hookimpl
 from certcore.plugin import form as form_of
 from certcore.testing.clock import FrozenEnvironment
 from certcore.testing.scripted_ca import Act, ScriptedCA
-from certcore.x509.csr import build_csr
-from certcore.x509.keys import generate_key
 from support.examples import examples
+from support.posted_forms import whole_post
 from support.situations import SITUATIONS, certificate_in
 
-CSR = build_csr(generate_key(KeyType.EC_P384), [DnsName("csr.example"), DnsName("www.csr.example")], Subject()).decode()
 #: Texts that fields take, for fields that do not take just any text.
 RIGHT = {
     "domain": ["shop.example", " SHOP.example.\u00a0", "b\u00fccher.example"],
@@ -126,16 +121,7 @@ def _check(service, form, posted, wrong):
     for name in form.fields:
         if name.name not in posted and name.kind is not FieldKind.BOOLEAN:
             assert shown[name.name].value == name.value
-    assert service.form(saved.id).bind({**_whole(shown), "version": shown.version}).changed == ()
-
-
-def _whole(form):
-    """What a browser posts of a page that nobody has changed."""
-    return {
-        field.name: "on" if field.kind is FieldKind.BOOLEAN else field.value.replace("\n", "\r\n")
-        for field in form.fields
-        if field.edit_method is not None and (field.kind is not FieldKind.BOOLEAN or field.checked)
-    }
+    assert service.form(saved.id).bind({**whole_post(shown), "version": shown.version}).changed == ()
 
 
 @FEW
@@ -182,7 +168,7 @@ def test_an_unchanged_page_is_no_change(bench, situation):
     """Whoever saves a page without a change changes nothing, in every status."""
     certificate_id = certificate_in(bench, situation)
     form = bench.core.certificates.form(certificate_id)
-    bound = form.bind(_whole(form))
+    bound = form.bind(whole_post(form))
     assert (bound.changed, dict(bound.arguments)) == ((), {})
     before = bench.core.certificates.view(certificate_id)
     bench.core.certificates.save(bound)
@@ -195,7 +181,7 @@ def test_a_field_says_how_it_can_be_changed(bench, situation):
     certificate_id = certificate_in(bench, situation)
     for name, text in (("domain", "other.example"), ("country", "DE"), ("days_before", "7"), ("owner", "bert")):
         form = bench.core.certificates.form(certificate_id)
-        field, posted = form[name], {**_whole(form), name: text}
+        field, posted = form[name], {**whole_post(form), name: text}
         if field.edit_method is None:
             with pytest.raises(InvalidInputError) as refused:
                 form.bind(posted)
@@ -207,148 +193,19 @@ def test_a_field_says_how_it_can_be_changed(bench, situation):
             assert bench.core.certificates.save(bound).version > form.version
 
 
-class QueryDict(dict):
-    """As Django, Flask and Starlette hold what was posted."""
-
-    def getlist(self, name):
-        return super().__getitem__(name)
-
-    def __getitem__(self, name):
-        return super().__getitem__(name)[-1]
-
-
-def test_what_frameworks_post(bench):
-    """Values are read with `getlist`, tokens against cross-site requests are passed over, and the last box counts."""
-    form = bench.core.certificates.form(authority=bench.authority.id)
-    posted = QueryDict(
-        domain=["shop.example"],
-        aliases=["a.example", "b.example"],
-        wildcard=["no", "on"],
-        auto=["no"],
-        csrfmiddlewaretoken=["x"],
-        csrf_token=["x"],
-    )
-    saved = bench.core.certificates.save(form.bind(posted))
-    assert [name.ascii for name in saved.names] == ["shop.example", "*.shop.example", "a.example", "b.example"]
-    assert not saved.renewal.auto
-    bound = form.bind(
-        {"domain": "x.example", "wildcard": True, "days_before": 7, "aliases": None, "my_token": "x"},
-        ignore=["my_token"],
-    )
-    assert bound.arguments["wildcard"] is True
-    assert bound.arguments["renewal"]["days_before"] == 7
-
-
-@pytest.mark.parametrize(
-    "posted",
-    [
-        None,
-        "domain=x",
-        5,
-        [],
-        {"domain": object()},
-        {"domain": b"x"},
-        {"domain": "\ud800"},
-        {5: "x"},
-        {"domain": "x" * 600_000},
-        {str(number): "" for number in range(501)},
-        {"domain": ["x"] * 1001},
-        {"days_before": 10**5000},
-        {"domain": [["x"]]},
-        {"domain": {"x": 1}},
-        {"x" * 300: "1"},
-    ],
-)
-def test_what_no_browser_posts(bench, posted):
-    """Whatever comes in, it is refused as input: nothing else gets out, and no time is spent on megabytes."""
-    form = bench.core.certificates.form(authority=bench.authority.id)
-    with pytest.raises(InvalidInputError):
-        form.bind(posted)
-
-
-def test_a_csr_determines_the_names(bench):
-    """With an own CSR, the domain may be empty, and the page may post the default key type."""
-    form = bench.core.certificates.form(authority=bench.authority.id)
-    bound = form.bind(
-        {"domain": "", "csr": CSR.replace("\n", "\r\n"), "key_type": "ec-p256", "auto": "on", "rotate_key": "on"}
-    )
-    saved = bench.core.certificates.save(bound)
-    assert [name.ascii for name in saved.names] == ["csr.example", "www.csr.example"]
-    form = bench.core.certificates.form(saved.id)
-    assert form.bind(_whole(form)).changed == ()
-    bound = form.bind({**_whole(form), "csr": "", "domain": "shop.example", "aliases": ""})
-    assert not bench.core.certificates.save(bound).csr_pem
-
-
-def test_an_older_page_does_not_overwrite_a_newer_save(bench):
-    """A page that posts the version that it has shown is refused when somebody saved meanwhile."""
-    draft = bench.draft()
-    form = bench.core.certificates.form(draft.id)
-    bench.core.certificates.edit(draft.id, aliases="a.example")
-    bound = form.bind({**_whole(form), "days_before": "7", "version": str(form.version)})
-    with pytest.raises(StaleWriteError):
-        bench.core.certificates.save(bound)
-    with pytest.raises(InvalidInputError) as refused:
-        form.bind({**_whole(form), "version": "x"})
-    assert refused.value.field == "version"
-
-
-def test_a_partial_form_changes_what_it_names(bench):
-    """A PATCH leaves boxes alone that it does not name."""
-    draft = bench.draft(wildcard=True)
-    bound = bench.core.certificates.form(draft.id).bind({"days_before": "7"}, partial=True)
-    saved = bench.core.certificates.save(bound)
-    assert (saved.wildcard, saved.renewal.auto, saved.renewal.days_before) == (True, True, 7)
-
-
 def test_secrets_are_never_shown_and_stay(bench):
     """An empty secret leaves the stored one; a box removes it; no text of the form has it."""
     form = bench.core.authorities.form(bench.authority.id)
     assert form["api_key"].is_set
     assert "canary-api-key" not in repr(form) + json.dumps(form.to_json())
     save = bench.core.authorities.save
-    assert save(form.bind({**_whole(form), "api_key": ""})).secrets_set == {"api_key"}
-    bound = form.bind({**_whole(form), "api_key": "canary-two"})
+    assert save(form.bind({**whole_post(form), "api_key": ""})).secrets_set == {"api_key"}
+    bound = form.bind({**whole_post(form), "api_key": "canary-two"})
     assert "canary-two" not in repr(bound)
     save(bound)
     assert "canary-two" not in repr(form.refilled({"api_key": "canary-two"}))
-    assert save(form.bind({**_whole(form), form["api_key"].remove_name: "yes"})).secrets_set == frozenset()
+    assert save(form.bind({**whole_post(form), form["api_key"].remove_name: "yes"})).secrets_set == frozenset()
     assert not bench.core.authorities.form(bench.authority.id)["api_key"].remove_name
-
-
-def test_what_was_posted_is_shown_again(bench):
-    """Beside the errors a page shows what the user typed, right or wrong, and the boxes as they were left."""
-    form = bench.core.certificates.form(authority=bench.authority.id)
-    again = form.refilled({"domain": "a_b.example", "aliases": ["x", "y"], "wildcard": "on", "owner": "bert"})
-    values = {name: again[name].value for name in ("domain", "aliases", "wildcard", "auto", "owner")}
-    assert values == {"domain": "a_b.example", "aliases": "x\ny", "wildcard": "yes", "auto": "no", "owner": ""}
-
-
-def test_nobody_posts_another_owner(bench):
-    """The tenant of a new certificate is the caller's choice."""
-    form = bench.core.certificates.form(owner="anna", authority=bench.authority.id)
-    with pytest.raises(InvalidInputError) as refused:
-        form.bind({"domain": "shop.example", "owner": "bert"})
-    assert refused.value.field == "owner"
-    assert bench.core.certificates.save(form.bind({"domain": "shop.example"})).owner == "anna"
-
-
-def test_a_taken_name_of_a_profile_is_refused_by_the_form(bench):
-    """Also the id of another one is no name."""
-    form = bench.core.authorities.form(module="scripted")
-    for name in ("test", bench.authority.id):
-        with pytest.raises(InvalidInputError) as refused:
-            form.bind({"name": name, "allow_wildcard": "on"})
-        assert refused.value.field == "name"
-    with pytest.raises(UnknownModuleError):
-        bench.core.authorities.form(module="no_such")
-
-
-def test_a_form_is_saved_where_it_belongs(bench):
-    """A bound form of a CA profile is no certificate."""
-    bound = bench.core.authorities.form(bench.authority.id).bind({}, partial=True)
-    with pytest.raises(InvalidInputError):
-        bench.core.certificates.save(bound)
 
 
 @frozen(kw_only=True)
@@ -407,61 +264,6 @@ def test_a_template_reads_a_form(bench):
     assert list(form.groups()) == ["profile", "settings"]
 
 
-ROLES = {"vera": Role.VIEWER, "otto": Role.OPERATOR, "ada": Role.ADMINISTRATOR}
-
-
-@pytest.fixture
-def panel():
-    environment = FrozenEnvironment()
-    ca = ScriptedCA([Act.ISSUE], now=environment.now())
-    plugins = [ca.plugin(), RolePolicy(ROLES)]
-    with CertCore.in_memory(plugins=plugins, installed_plugins=False, environment=environment) as core:
-        settings = {"note": "canary note"}
-        yield core, core.authorities.create("public", module="scripted", settings=settings, actor="ada").id
-
-
-def test_an_owner_fills_the_form(panel):
-    """Under `RolePolicy` an owner sees which CA profiles can be used, and fills the fields; no settings show."""
-    core, profile = panel
-    assert [(each.id, each.name) for each in core.authorities.usable(owner="anna", actor="anna")] == [
-        (profile, "public")
-    ]
-    form = core.certificates.form(owner="anna", authority=profile, actor="anna")
-    assert [choice.value for choice in form["authority"].choices] == [profile]
-    assert "canary" not in repr(form) + json.dumps(form.to_json())
-    bound = form.bind({"domain": "shop.example", "order_reference": "7", "auto": "on", "rotate_key": "on"})
-    saved = core.certificates.save(bound, actor="anna")
-    assert (saved.owner, saved.module_data) == ("anna", {"order_reference": "7"})
-    assert core.authorities.certificate_form(profile, owner="anna", actor="anna")
-    assert core.certificates.form(saved.id, actor="anna")["order_reference"].edit_method is EditMethod.EDIT
-
-
-def test_forms_ask_the_policy(panel):
-    """Strangers get no form, viewers one in which nothing can be changed, and owners none of a CA profile."""
-    core, profile = panel
-    certificate_id = core.certificates.create("shop.example", authority=profile, owner="anna", actor="anna").id
-    for actor in ("mallory", "bert", "vera"):
-        with pytest.raises(AccessDeniedError):
-            core.certificates.form(owner="anna", actor=actor)
-        with pytest.raises(AccessDeniedError):
-            core.authorities.usable(owner="anna", actor=actor)
-        with pytest.raises(AccessDeniedError):
-            core.authorities.form(module="scripted", actor=actor)
-    for actor in ("mallory", "bert"):
-        with pytest.raises(NotFoundError):
-            core.certificates.form(certificate_id, actor=actor)
-        with pytest.raises(NotFoundError):
-            core.authorities.form(profile, actor=actor)
-    with pytest.raises(NotFoundError):
-        core.authorities.form(profile, actor="anna")
-    for form in (core.certificates.form(certificate_id, actor="vera"), core.authorities.form(profile, actor="vera")):
-        assert {field.edit_method for field in form.fields} == {None}
-        assert all(field.locked for field in form.fields)
-    name = core.authorities.get(profile, actor="ada").name
-    with pytest.raises(NotFoundError):
-        core.certificates.form(owner="anna", authority=name, actor="anna")
-
-
 class Failing(ScriptedCA):
     """A module whose form cannot be asked for."""
 
@@ -483,27 +285,3 @@ def test_a_certificate_is_changed_while_its_module_is_not_there(tmp_path):
             form = core.certificates.form(certificate.id)
             core.certificates.save(form.bind({"days_before": str(days)}, partial=True))
             assert core.certificates.get(certificate.id).renewal.days_before == days
-
-
-def test_an_owner_has_an_account_of_his_own():
-    """Where the profile permits it, the owner types e-mail and consent; elsewhere the form does not ask for them."""
-    roles = RolePolicy({"ada": Role.ADMINISTRATOR})
-    with CertCore.in_memory(plugins=[roles]) as core:
-        settings = {"tech_zone": "acme.panel.example", "own_accounts": True}
-        profile = core.authorities.create("public", module="puq_acme", settings=settings, actor="ada").id
-        customer = core.acting_as("anna", owner="anna")
-        form = customer.certificates.form(authority=profile)
-        assert (form["account_email"].kind, form["terms_agreed"].kind) == (FieldKind.TEXT, FieldKind.BOOLEAN)
-        assert "separate account" in str(form["account_email"].help)
-        posted = {"domain": "shop.example", "account_email": "me@anna.example", "terms_agreed": "on", "auto": "on"}
-        saved = customer.certificates.save(form.bind(posted))
-        assert dict(saved.module_data)["account_email"] == "me@anna.example"
-        core.authorities.edit(profile, settings={"own_accounts": False}, actor="ada")
-        names = {field.name for field in customer.certificates.form(authority=profile).fields}
-        assert not names & {"account_email", "terms_agreed"}
-        form = customer.certificates.form(saved.id)
-        bound = form.bind({**_whole(form), "account_email": "", "terms_agreed": "no"})
-        assert not customer.certificates.save(bound).module_data["account_email"]
-        assert "account_email" not in {field.name for field in customer.certificates.form(saved.id).fields}
-        with pytest.raises(InvalidInputError, match="administrator"):
-            customer.certificates.create("b.example", authority=profile, module_data={"account_email": "x@b.example"})

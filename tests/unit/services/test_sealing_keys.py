@@ -1,8 +1,5 @@
-"""The sealing keys in operation: rotated while work goes on, retired when nothing needs them, and checked at start."""
+"""The sealing keys in operation: rotated while work goes on, and retired when nothing needs them."""
 
-import base64
-import json
-import secrets as dice
 import tempfile
 import threading
 from functools import partial
@@ -15,47 +12,21 @@ from hypothesis import strategies as st
 
 import certcore
 from certcore import CertCore
-from certcore.adapters.environment import SystemEnvironment
-from certcore.adapters.keyrings.file import add_key, make_current, remove_key
-from certcore.adapters.keyrings.vault import EnvelopeVault, StaticKeyring, open_keyring
-from certcore.adapters.memory import MemoryStorage
+from certcore.adapters.keyrings.file import add_key, make_current
+from certcore.adapters.keyrings.vault import EnvelopeVault, open_keyring
 from certcore.errors import (
     AccessDeniedError,
     InvalidInputError,
-    KeyringError,
     NotFoundError,
     SealingKeyInUseError,
-    UnknownSealingKeyError,
-    WrongSealingKeyError,
 )
 from certcore.model.secret import Secret, SecretName
 from certcore.ports.sealing import Vault
-from certcore.services.sealing_keys import SealingKeys
-from certcore.testing.scripted_ca import ScriptedCA
 from support.databases import sqlite_with_tables
 from support.examples import examples
 from support.inside import inside
+from support.sealed_places import Place, fill_core, opened_secrets, rewrap_all, sealed_secrets
 from support.threads import run_all
-
-
-@frozen(eq=False)
-class Place:
-    """A keyring file, a database, and what is opened on them."""
-
-    folder: Path
-    database: str
-
-    @property
-    def keyring(self):
-        return self.folder / "keyring.json"
-
-    def open(self, **changes):
-        ca = ScriptedCA(now=SystemEnvironment().now())
-        options = {"keyring": self.keyring, "plugins": [ca.plugin()]}
-        return CertCore.open(self.database, **(options | {"installed_plugins": False} | changes))
-
-    def contents(self):
-        return json.loads(self.keyring.read_text(encoding="utf-8"))
 
 
 @pytest.fixture
@@ -69,43 +40,13 @@ def place(tmp_path):
 def core(place):
     """Opened, with a secret of every purpose."""
     with place.open() as core:
-        _fill(core)
+        fill_core(core)
         yield core
-
-
-def _fill(core):
-    """A secret of every purpose besides the keyring's own check."""
-    authority = core.authorities.create("test", module="scripted", settings={"api_key": "canary-api-key"})
-    for number in range(3):
-        draft = core.certificates.create(f"shop{number}.example", authority=authority.id)
-        core.certificates.generate_csr(draft.id)
-    inside(core).contexts.documents(inside(core).plugins.module("scripted")).seal("account", b"canary-account")
-
-
-def _all(core):
-    """Every sealed secret, by name."""
-    with inside(core).storage.read() as transaction:
-        return dict(transaction.secrets.sealed_otherwise("no such key", limit=100_000))
-
-
-def _opened(core):
-    """Every secret, opened, by name."""
-    return {name: inside(core).vault.open(sealed, name) for name, sealed in _all(core).items()}
-
-
-def _rewrap_all(core, limit=100):
-    """One pass through everything; bounded, because each call begins where the one before ended."""
-    after, done = None, 0
-    while True:
-        progress = core.sealing_keys.rewrap(limit=limit, after=after)
-        done += progress.done
-        if (after := progress.next) is None:
-            return done, progress
 
 
 def test_a_key_is_changed_from_end_to_end(place, core):
     """Add, make current, re-wrap, retire: afterwards everything opens with the new key, also after a restart."""
-    before, plain = _all(core), _opened(core)
+    before, plain = sealed_secrets(core), opened_secrets(core)
     assert {name.purpose for name in before} == {
         "keyring-check",
         "record-key",
@@ -116,23 +57,23 @@ def test_a_key_is_changed_from_end_to_end(place, core):
     (old,) = {sealed.key_id for sealed in before.values()}
     new = core.sealing_keys.add()
     core.sealing_keys.make_current(new)
-    done, progress = _rewrap_all(core, limit=2)
+    done, progress = rewrap_all(core, limit=2)
     assert (done, progress.left, progress.failed) == (len(before), 0, ())
     core.sealing_keys.retire(old)
     assert list(place.contents()["keys"]) == [new]
-    assert _opened(core) == plain
+    assert opened_secrets(core) == plain
     with place.open() as again:
-        assert _opened(again) == plain
+        assert opened_secrets(again) == plain
         (only,) = again.sealing_keys.status()
         assert (only.key_id, only.current, only.in_keyring, only.secrets) == (new, True, True, len(before))
 
 
 def test_only_the_wrapped_key_changes(core):
     """The ciphertext of a re-wrapped secret is the same, byte by byte: no private key was opened for it."""
-    before = _all(core)
+    before = sealed_secrets(core)
     core.sealing_keys.make_current(core.sealing_keys.add())
-    _rewrap_all(core)
-    after = _all(core)
+    rewrap_all(core)
+    after = sealed_secrets(core)
     assert after.keys() == before.keys()
     for name, sealed in after.items():
         assert evolve(sealed, key_id=before[name].key_id, wrapped_key=before[name].wrapped_key) == before[name]
@@ -149,7 +90,7 @@ def test_status_says_who_needs_which_key(core):
         only.key_id: only,
         new: evolve(only, key_id=new, current=False, secrets=0),
     }
-    assert only.secrets == len(_all(core)) == 7
+    assert only.secrets == len(sealed_secrets(core)) == 7
     assert found[new].retirable
     assert not only.retirable
     core.sealing_keys.retire(new)
@@ -206,18 +147,18 @@ def test_the_key_is_changed_while_work_goes_on(place, core):
         begun.wait()
         for _ in range(4):
             core.sealing_keys.make_current(core.sealing_keys.add())
-            _rewrap_all(core, limit=7)
+            rewrap_all(core, limit=7)
 
     with place.open() as other:
         run_all(partial(work, core, 1), partial(work, other, 2), partial(work, core, 3), rotate)
-        _, progress = _rewrap_all(core)
+        _, progress = rewrap_all(core)
         assert (progress.left, progress.failed) == (0, ())
         for one in core.sealing_keys.status():
             if not one.current:
                 core.sealing_keys.retire(one.key_id)
         assert len(place.contents()["keys"]) == 1
         assert old not in place.contents()["keys"]
-        plain = _opened(other)
+        plain = opened_secrets(other)
     assert {name.owner_id for name in plain if name.purpose == "module-secret"} == {"scripted/account", *names}
     assert len([name for name in plain if name.purpose == "certificate-key"]) == 3 + 45
     assert plain[next(name for name in plain if name.purpose == "authority-setting")] == Secret("key-14")
@@ -226,20 +167,20 @@ def test_the_key_is_changed_while_work_goes_on(place, core):
 
 def test_two_may_re_wrap_at_once(place, core):
     """Each secret is counted once, all open, and nothing is left, however many do it."""
-    plain = _opened(core)
+    plain = opened_secrets(core)
     core.sealing_keys.make_current(core.sealing_keys.add())
     begun = threading.Barrier(3, timeout=120)
     done = []
 
     def rewrap(one):
         begun.wait()
-        done.append(_rewrap_all(one, limit=2)[0])
+        done.append(rewrap_all(one, limit=2)[0])
 
     with place.open() as other:
         run_all(lambda: rewrap(core), lambda: rewrap(other), lambda: rewrap(core))
     assert sum(done) == len(plain)
     assert core.sealing_keys.rewrap().left == 0
-    assert _opened(core) == plain
+    assert opened_secrets(core) == plain
 
 
 @frozen(eq=False)
@@ -264,7 +205,7 @@ class Meddling:
 def test_what_changes_meanwhile_stays_as_it_was_changed(core, meanwhile):
     """A secret that is replaced or deleted between the reading and the writing is not put back."""
     keys = core.sealing_keys
-    target = next(name for name in _all(core) if name.purpose == "module-secret")
+    target = next(name for name in sealed_secrets(core) if name.purpose == "module-secret")
     fresh = inside(core).vault.seal(Secret("newer"), target)
 
     def meddle(name):
@@ -281,18 +222,18 @@ def test_what_changes_meanwhile_stays_as_it_was_changed(core, meanwhile):
     assert progress.failed == ()
     if meanwhile == "replaced":
         assert progress.left == 1
-        assert _all(core)[target] == fresh
+        assert sealed_secrets(core)[target] == fresh
         assert keys.rewrap().left == 0
-        assert _opened(core)[target] == Secret("newer")
+        assert opened_secrets(core)[target] == Secret("newer")
     else:
         assert progress.left == 0
-        assert target not in _all(core)
+        assert target not in sealed_secrets(core)
 
 
 def test_what_is_broken_does_not_keep_the_others_back(core):
     """A secret that was changed in the database is named, the others are re-wrapped, and its key is not retired."""
     keys = core.sealing_keys
-    first = min(_all(core), key=lambda name: (name.purpose, name.owner_id))
+    first = min(sealed_secrets(core), key=lambda name: (name.purpose, name.owner_id))
     with inside(core).storage.write() as transaction:
         sealed = transaction.secrets.get(first)
         transaction.secrets.put(first, evolve(sealed, wrapped_key=sealed.wrapped_key[::-1]))
@@ -304,7 +245,7 @@ def test_what_is_broken_does_not_keep_the_others_back(core):
         after, calls = progress.next, calls + 1
     assert failed == [first]
     assert progress.left == 1
-    assert calls <= len(_all(core)) + 1
+    assert calls <= len(sealed_secrets(core)) + 1
     with pytest.raises(SealingKeyInUseError, match="with it: 1"):
         keys.retire(sealed.key_id)
 
@@ -318,92 +259,12 @@ def test_what_a_straggler_seals_with_the_old_key_is_seen(place, core):
     copy.chmod(0o600)
     with place.open(keyring=copy) as straggler:
         core.sealing_keys.make_current(new)
-        _rewrap_all(core)
+        rewrap_all(core)
         inside(straggler).contexts.documents(inside(straggler).plugins.module("scripted")).seal("late", b"x")
         with pytest.raises(SealingKeyInUseError, match="with it: 1"):
             core.sealing_keys.retire(old)
         assert core.sealing_keys.rewrap().done == 1
         core.sealing_keys.retire(old)
-
-
-def test_a_keyring_without_a_needed_key_is_refused_at_start(place):
-    """The error names every missing key, how many secrets are sealed with it, and what to do."""
-    with place.open() as core:
-        _fill(core)
-        (first,) = place.contents()["keys"]
-        second = core.sealing_keys.add()
-        core.sealing_keys.make_current(second)
-        core.sealing_keys.rewrap(limit=2)
-        third = core.sealing_keys.add()
-        core.sealing_keys.make_current(third)
-        core.sealing_keys.rewrap(limit=1)
-        counts = {key.key_id: key.secrets for key in core.sealing_keys.status()}
-    assert sum(counts.values()) == 7
-    remove_key(place.keyring, first)
-    with pytest.raises(UnknownSealingKeyError) as refused:
-        place.open()
-    assert refused.value.missing == {first: counts[first]}
-    assert first in str(refused.value)
-    assert f"with it: {counts[first]})" in str(refused.value)
-    assert second not in str(refused.value)
-    assert refused.value.advice
-    remove_key(place.keyring, second)
-    with pytest.raises(UnknownSealingKeyError) as refused:
-        place.open()
-    assert refused.value.as_dict()["params"]["missing"] == {first: counts[first], second: counts[second]}
-    assert first in str(refused.value)
-    assert second in str(refused.value)
-
-
-def test_a_wrong_key_of_the_right_id_is_refused_at_start(place):
-    """A keyring whose key has the id but not the bytes is an error that names the id; nothing is sealed with it."""
-    place.open().close()
-    contents = place.contents()
-    (key_id,) = contents["keys"]
-    wrong = base64.b64encode(dice.token_bytes(32)).decode()
-    place.keyring.write_text(json.dumps({**contents, "keys": {key_id: wrong}}))
-    with pytest.raises(WrongSealingKeyError, match=key_id) as refused:
-        place.open()
-    assert refused.value.key_id == key_id
-    assert refused.value.advice
-    assert wrong not in str(refused.value.as_dict())
-    place.keyring.write_text(json.dumps(contents))
-    place.open().close()
-
-
-def test_a_wrong_key_is_noticed_after_a_rotation_too(place, core):
-    """The secret that is tried at start is re-wrapped with the others: it speaks for the key that is current."""
-    (old,) = place.contents()["keys"]
-    new = core.sealing_keys.add()
-    core.sealing_keys.make_current(new)
-    _rewrap_all(core)
-    core.sealing_keys.retire(old)
-    wrong = base64.b64encode(dice.token_bytes(32)).decode()
-    place.keyring.write_text(json.dumps({**place.contents(), "keys": {new: wrong}}))
-    with pytest.raises(WrongSealingKeyError, match=new):
-        place.open()
-
-
-def test_a_keyring_that_is_no_file_says_where_its_keys_are_changed():
-    """Re-wrapping works with any keyring; what certcore cannot change is refused with advice."""
-    ring = StaticKeyring.generate("k1")
-    storage = MemoryStorage()
-    with CertCore.in_memory(installed_plugins=False, keyring=ring) as core:
-        for change in (core.sealing_keys.add, lambda: core.sealing_keys.make_current("k1")):
-            with pytest.raises(KeyringError, match="not kept in a file") as refused:
-                change()
-            assert "environment variable" in refused.value.advice
-        with pytest.raises(SealingKeyInUseError):
-            core.sealing_keys.retire("k1")
-    both = evolve(ring.with_key("k2"), current_key_id="k2")
-    name = SecretName("p", "o")
-    with storage.write() as transaction:
-        transaction.secrets.put(name, EnvelopeVault(ring).seal(Secret("x"), name))
-    keys = SealingKeys(storage=storage, vault=EnvelopeVault(both), keyring=both, access=inside(core).access)
-    assert keys.rewrap().done == 1
-    assert {key.key_id: key.retirable for key in keys.status()} == {"k1": True, "k2": False}
-    with pytest.raises(KeyringError, match="not kept in a file"):
-        keys.retire("k1")
 
 
 class NoRotation:
@@ -459,7 +320,7 @@ def test_whatever_the_order_every_secret_opens(steps):
         with CertCore.in_memory(installed_plugins=False, keyring=ring) as core:
             keys = core.sealing_keys
             wanted, ids = {}, [ring.current_key_id]
-            own = set(_all(core))
+            own = set(sealed_secrets(core))
             sealed_with = dict.fromkeys(own, ring.current_key_id)
             current = ring.current_key_id
             for number, (step, argument) in enumerate(steps):
@@ -487,7 +348,7 @@ def test_whatever_the_order_every_secret_opens(steps):
                         progress = keys.rewrap(limit=argument)
                         assert (progress.done, progress.failed) == (min(argument, others), ())
                         assert progress.left == others - progress.done
-                        sealed_with = {name: sealed.key_id for name, sealed in _all(core).items()}
+                        sealed_with = {name: sealed.key_id for name, sealed in sealed_secrets(core).items()}
                     case "retire":
                         if key_id == current or key_id in sealed_with.values():
                             with pytest.raises(SealingKeyInUseError):
@@ -503,7 +364,7 @@ def test_whatever_the_order_every_secret_opens(steps):
                 assert {key_id: one.secrets for key_id, one in status.items()} == {
                     key_id: list(sealed_with.values()).count(key_id) for key_id in ids
                 }
-                opened = {name: inside(core).vault.open(sealed, name) for name, sealed in _all(core).items()}
+                opened = {name: inside(core).vault.open(sealed, name) for name, sealed in sealed_secrets(core).items()}
                 assert {name: secret for name, secret in opened.items() if name not in own} == wanted
 
 

@@ -1,23 +1,19 @@
-"""Whatever a plugin does: it is refused or contained; others get their certificates, and no thread is lost."""
+"""Whatever a CA module does: it is refused or contained; others get their certificates, and no thread is lost."""
 
 import contextlib
 import os
 import signal
 import sys
-import threading
 import time
 from datetime import timedelta
 
 import attrs
 import pytest
 
-import certcore
 from certcore import CertCore, NoticePolicy
 from certcore.adapters.plugins.module_checks import METHODS
 from certcore.errors import CertCoreError, InvalidInputError, PluginError, UnknownModuleError
 from certcore.model import form
-from certcore.model.export import ExportedFile, ExportFormat, Use
-from certcore.model.hints import Level, Message, Notice
 from certcore.model.lifecycle import Status
 from certcore.model.plugin_calls import call_plugin
 from certcore.model.secret import Secret
@@ -26,6 +22,7 @@ from certcore.testing.clock import FrozenEnvironment
 from certcore.testing.scripted_ca import Act, ScriptedCA
 from support.broken_modules import ANYWHERE, HINTS, SECRET, STEPS, Wild, raising, returning, waiting
 from support.inside import inside
+from support.module_users import Named, activated, in_thread, profile_of, requested
 
 
 @pytest.fixture
@@ -46,58 +43,13 @@ def core(wild):
         yield core
 
 
-class Named:
-    """Registers a module under a name of its own."""
-
-    name = "healthy"
-
-    def __init__(self, module):
-        self.module = module
-
-    @certcore.hookimpl
-    def certcore_ca_modules(self):
-        return [self.module]
-
-
-def _profile(core, module="wild"):
-    return core.authorities.create(module, module=module, settings={"api_key": SECRET}).id
-
-
-def _requested(core, profile, domain="wild.example"):
-    return core.certificates.generate_csr(core.certificates.create(domain, authority=profile).id).id
-
-
-def _active(core, profile):
-    certificate_id = _requested(core, profile)
-    for _ in range(4):
-        core.reconcile(certificate_id)
-    assert core.certificates.get(certificate_id).status is Status.ACTIVE
-    return certificate_id
-
-
-def _in_thread(function):
-    """What a call outside of the main thread raised, as in a worker; None when it did not."""
-    caught = []
-
-    def run():
-        try:
-            function()
-        except BaseException as error:
-            caught.append(error)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    thread.join(60)
-    return caught[0] if caught else None
-
-
 @pytest.mark.parametrize("what", [*ANYWHERE, *STEPS])
 def test_a_step_that_breaks_a_promise_is_contained(core, wild, what):
     """The page names the module and what it did; a certificate beside it becomes active; no thread is lost."""
     does, words = {**ANYWHERE, **STEPS}[what]
-    certificate_id = _requested(core, _profile(core))
+    certificate_id = requested(core, profile_of(core))
     wild.wild["advance"] = does
-    other = _requested(core, _profile(core, "scripted"), "healthy.example")
+    other = requested(core, profile_of(core, "scripted"), "healthy.example")
     worker = core.worker(threads=1, poll_interval=0.01)
     worker.start()
     try:
@@ -178,14 +130,14 @@ def test_every_method_of_a_module_is_tried():
 @pytest.mark.parametrize("method", [name for name, reach in REACHED.items() if reach is not None])
 def test_every_call_into_a_module_is_contained(core, wild, method):
     """Whatever any method raises or returns, the caller gets a PluginError that names the module, or a notice."""
-    profile = _profile(core)
-    certificate_id = _active(core, profile)
+    profile = profile_of(core)
+    certificate_id = activated(core, profile)
     cases = {**ANYWHERE, **(HINTS if method.endswith("hints") else {})}
     if method == "dns_server":  # what a server is, only its module knows
         cases = {name: case for name, case in cases.items() if "returned" not in case[1] and name != "something rude"}
     for name, (does, words) in cases.items():
         wild.wild[method] = does
-        error = _in_thread(lambda: REACHED[method](core, certificate_id, profile))
+        error = in_thread(lambda: REACHED[method](core, certificate_id, profile))
         wild.wild.clear()
         assert isinstance(error, PluginError), (name, error)
         assert method == "renewal_info" or words in error.message, (name, error.message)
@@ -198,14 +150,14 @@ def test_cleaning_up_that_fails_is_tried_again(core, wild, what):
     """A delete is refused and says why; the engine tries again later, and takes everything back in the end."""
     does, words = ANYWHERE[what]
     wild.script = (Act.WAIT_OWNER,)
-    certificate_id = _requested(core, _profile(core))
+    certificate_id = requested(core, profile_of(core))
     core.reconcile(certificate_id)
     wild.wild["clean_up"] = does
-    error = _in_thread(lambda: core.certificates.delete(certificate_id))
+    error = in_thread(lambda: core.certificates.delete(certificate_id))
     assert isinstance(error, PluginError)
     assert words in error.message
     core.certificates.back_to_draft(certificate_id)
-    assert _in_thread(lambda: core.reconcile(certificate_id)) is None
+    assert in_thread(lambda: core.reconcile(certificate_id)) is None
     due_at = core.certificates.view(certificate_id).schedule.due_at
     assert due_at > core.now()
     wild.wild.clear()
@@ -218,7 +170,7 @@ def test_cleaning_up_that_fails_is_tried_again(core, wild, what):
 def test_a_clean_up_is_not_asked_without_a_pause_nor_forgotten(core, wild, again):
     """Whenever a module wants to try again: not at once, and not in a year."""
     wild.script = (Act.WAIT_OWNER,)
-    certificate_id = _requested(core, _profile(core))
+    certificate_id = requested(core, profile_of(core))
     core.reconcile(certificate_id)
     core.certificates.back_to_draft(certificate_id)
     now = core.now()
@@ -231,8 +183,8 @@ def test_a_clean_up_is_not_asked_without_a_pause_nor_forgotten(core, wild, again
 
 def test_what_a_module_means_for_people_reaches_them(core, wild):
     """An error of certcore.errors from a module is shown in its own words, in a step and in a service."""
-    profile = _profile(core)
-    certificate_id = _requested(core, profile)
+    profile = profile_of(core)
+    certificate_id = requested(core, profile)
     wild.wild["advance"] = raising(CertCoreError("The CA asks for something else.", advice="Tell the CA."))
     core.reconcile(certificate_id)
     problem = core.certificates.get(certificate_id).problem
@@ -245,7 +197,7 @@ def test_what_a_module_means_for_people_reaches_them(core, wild):
 
 def test_a_module_cannot_change_what_is_stored(core, wild):
     """A state that a module changes after it was handed in, or out, stays as it was stored."""
-    certificate_id = _requested(core, _profile(core))
+    certificate_id = requested(core, profile_of(core))
     mine = {"mine": [1]}
     wild.wild["advance"] = returning(waiting(state=mine))
     core.reconcile(certificate_id)
@@ -293,99 +245,6 @@ def test_the_log_says_where_and_no_text(caplog):
     assert "s3cr3t" not in caplog.text
 
 
-# -- hooks -----------------------------------------------------------------------------------------------------------
-
-
-class Hooks:
-    """Implements hooks that do what the test says."""
-
-    name = "hooked"
-
-    def __init__(self, does=None):
-        self.does = does or returning(())
-
-    @certcore.hookimpl
-    def certcore_hints(self, view):
-        return self.does(view)
-
-    @certcore.hookimpl
-    def certcore_on_event(self, event):
-        return self.does(event)
-
-
-#: What an observer returns does not matter, once it has run.
-HARMLESS = {"a text", "a number", "something rude"}
-
-
-def _good_hint(view):
-    return [Notice(Level.INFO, Message("good", "from a good plugin"))]
-
-
-@pytest.mark.parametrize("what", [*ANYWHERE, *HINTS])
-def test_the_hints_of_a_broken_plugin_are_left_out(what):
-    """The page shows those of the others; whatever a plugin returns, it is not too much."""
-    does, _ = {**ANYWHERE, **HINTS}[what]
-    good = Hooks(_good_hint)
-    good.name = "good"
-    environment = FrozenEnvironment()
-    plugins = [Hooks(does), good, ScriptedCA([Act.ISSUE], now=environment.now()).plugin()]
-    with CertCore.in_memory(plugins=plugins, installed_plugins=False, environment=environment) as core:
-        certificate_id = core.certificates.create("a.example", authority=_profile(core, "scripted")).id
-        shown = []
-        assert _in_thread(lambda: shown.extend(core.certificates.hints(certificate_id))) is None
-        assert "good" in {getattr(getattr(hint, "text", None), "key", "") for hint in shown}
-        assert len(shown) < 20
-
-
-@pytest.mark.parametrize("what", [name for name, case in ANYWHERE.items() if name not in HARMLESS])
-def test_an_event_that_an_observer_breaks_on_is_kept(what):
-    """The observer is behind, with the reason; the delivering thread lives, and the event comes again."""
-    does, words = ANYWHERE[what]
-    environment = FrozenEnvironment()
-    hooked = Hooks(does)
-    ca = ScriptedCA([Act.ISSUE], now=environment.now())
-    with CertCore.in_memory(plugins=[hooked, ca.plugin()], installed_plugins=False, environment=environment) as core:
-        certificate_id = core.certificates.create("a.example", authority=_profile(core, "scripted")).id
-        assert _in_thread(core.deliver_events) is None
-        behind = core.certificates.deliveries(certificate_id).behind["hooked"]
-        assert (behind.delivered, behind.attempts) == (0, 1)
-        assert words in behind.reason
-        taken = []
-        hooked.does = taken.append
-        environment.set(behind.due_at)
-        core.deliver_events()
-        assert [event.number for event in taken] == [1]
-
-
-@pytest.mark.parametrize("what", [*ANYWHERE, "no file", "the key in the open"])
-def test_an_export_format_that_breaks_is_named(what):
-    """Whatever a format raises or returns, the error names it."""
-    does, words = ANYWHERE.get(what, (None, "ExportFormat.make"))
-    does = {"no file": returning([]), "the key in the open": _open_key}.get(what, does)
-    one = ExportFormat(name="wild", title="Wild", private_key=Use.OPTIONAL, make=lambda *given: does(*given))  # noqa: PLW0108 - seen later than at load
-
-    class Formats:
-        @certcore.hookimpl
-        def certcore_export_formats(self):
-            return [one]
-
-    environment = FrozenEnvironment()
-    plugins = [Formats(), ScriptedCA([Act.ISSUE], now=environment.now()).plugin()]
-    with CertCore.in_memory(plugins=plugins, installed_plugins=False, environment=environment) as core:
-        active = _active(core, _profile(core, "scripted"))
-        error = _in_thread(lambda: core.certificates.export(active, "wild", reason="test").files)
-        assert isinstance(error, PluginError)
-        assert "'wild' failed in ExportFormat.make" in error.message
-        assert words in error.message
-
-
-def _open_key(material, options):
-    return [ExportedFile(name="a", content=material.private_key.reveal())]
-
-
-# -- what is promised and not there ----------------------------------------------------------------------------------
-
-
 class WithoutCleanUp(CAModule):
     """Says that it holds something, and cannot take it back."""
 
@@ -406,14 +265,14 @@ def test_a_module_that_cannot_take_back_what_it_holds_is_told():
         plugins=[Named(WithoutCleanUp())], installed_plugins=False, environment=FrozenEnvironment()
     ) as core:
         profile = core.authorities.create("x", module="holding").id
-        certificate_id = _requested(core, profile)
+        certificate_id = requested(core, profile)
         core.reconcile(certificate_id)
         assert "the module has no method clean_up" in core.certificates.get(certificate_id).problem.title
 
 
 def test_hints_cannot_change_what_is_stored(core, wild):
     """What a module changes in the view that it is given stays its own."""
-    certificate_id = _requested(core, _profile(core))
+    certificate_id = requested(core, profile_of(core))
     wild.wild["advance"] = returning(waiting(state={"mine": [1]}))
     core.reconcile(certificate_id)
     wild.wild["hints"] = lambda view, context: view.issuance.module_state["mine"].append(2) or []
@@ -427,8 +286,8 @@ def test_a_module_that_never_rests_takes_nobody_the_turn(core, wild, look_again)
     now = core.now()
     moment = now if look_again == "now" else now.replace(year=9999)
     wild.wild["advance"] = returning(waiting(look_again=moment))
-    certificate_id = _requested(core, _profile(core))
-    other = _requested(core, _profile(core, "scripted"), "healthy.example")
+    certificate_id = requested(core, profile_of(core))
+    other = requested(core, profile_of(core, "scripted"), "healthy.example")
     worker = core.worker(threads=1, poll_interval=0.01)
     worker.start()
     try:
@@ -448,22 +307,6 @@ def test_a_module_that_is_gone_is_looked_for_among_the_broken():
         with pytest.raises(UnknownModuleError) as caught:
             other.authorities.create("x", module="healthy")
         assert "could not be used, see plugin_failures: healthy" in caught.value.advice
-
-
-def test_observers_do_not_share_what_they_are_given():
-    """What one observer changes in an event, neither the next one nor the record has."""
-    environment = FrozenEnvironment()
-    seen = []
-    first, second = Hooks(lambda event: event.data.update(mine=1) or event.data.clear()), Hooks(seen.append)
-    second.name = "second"
-    ca = ScriptedCA([Act.ISSUE], now=environment.now())
-    plugins = [second, first, ca.plugin()]
-    with CertCore.in_memory(plugins=plugins, installed_plugins=False, environment=environment) as core:
-        certificate_id = _active(core, _profile(core, "scripted"))
-        core.deliver_events()
-        assert seen == list(core.certificates.timeline(certificate_id))
-        assert any(event.data for event in seen)
-        assert core.certificates.verify_timeline(certificate_id).fault == ""
 
 
 @attrs.frozen(kw_only=True)
