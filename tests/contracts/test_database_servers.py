@@ -13,21 +13,19 @@ from importlib.resources import files
 import psycopg
 import pytest
 import sqlalchemy as sa
-from alembic import command
 from alembic.autogenerate import compare_metadata
-from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from certcore import CertCore
 from certcore.adapters.sql import Pool, open_storage
-from certcore.adapters.sql.schema import HEAD, VERSION_TABLE
+from certcore.adapters.sql.schema import HEAD, VERSION_TABLE, revision_of
 from certcore.adapters.sql.tables import metadata
 from certcore.errors import DatabaseTooNewError, StorageBusyError, StorageUnavailableError
 from certcore.model.events import Event, EventKind
 from certcore.model.timeline import first_fault
 from certcore.testing.ports import free_port
-from support.databases import DATABASE_SERVERS
+from support.databases import DATABASE_SERVERS, migrate_by_alembic, schema_of
 
 REVISIONS = list(ScriptDirectory(str(files("certcore") / "adapters/sql/migrations")).walk_revisions())
 
@@ -48,11 +46,52 @@ def connected(url):
 
 def test_migrations_make_what_the_tables_declare(url):
     """The schema after all migrations equals the declared one."""
-    open_storage(url).close()
     with connected(url) as connection:
+        migrate_by_alembic(connection)
         context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE, "compare_type": True})
         assert compare_metadata(context, metadata) == []
         assert context.get_current_revision() == HEAD
+
+
+@pytest.mark.parametrize("kind", DATABASE_SERVERS)
+def test_a_new_database_equals_one_that_went_through_all_migrations(request, kind):
+    """A new one is made at once: columns, defaults, indexes, constraints with their names, and the revision agree."""
+    new, migrated = (request.getfixturevalue(kind).new_database() for _ in range(2))
+    open_storage(new).close()
+    with connected(migrated) as connection:
+        migrate_by_alembic(connection)
+        expected = schema_of(connection), revision_of(connection)
+    with connected(new) as connection:
+        assert (schema_of(connection), revision_of(connection)) == expected
+
+
+def test_a_creation_that_was_cut_off_is_done_anew(mariadb):
+    """MariaDB keeps each statement: the tables so far, without rows and without a revision, are made again."""
+    new, cut_off = mariadb.new_database(), mariadb.new_database()
+    open_storage(new).close()
+    with connected(cut_off) as connection:
+        metadata.create_all(connection, tables=metadata.sorted_tables[:-2])
+        connection.exec_driver_sql("DROP INDEX ix_certcore_certificates_late ON certcore_certificates")
+        connection.commit()
+    open_storage(cut_off).close()
+    with connected(new) as connection:
+        expected = schema_of(connection)
+    with connected(cut_off) as connection:
+        assert schema_of(connection) == expected
+
+
+def test_tables_with_rows_and_no_revision_are_left_alone(url):
+    """Where somebody has removed the revision, nothing is dropped: the database is refused, as it is."""
+    with contextlib.closing(open_storage(url)) as storage, storage.write() as transaction:
+        transaction.documents.put("n", "k", {})
+    with connected(url) as connection:
+        connection.exec_driver_sql(f"DELETE FROM {VERSION_TABLE}")
+        connection.commit()
+        before = schema_of(connection)
+    with pytest.raises(StorageUnavailableError):
+        open_storage(url)
+    with connected(url) as connection:
+        assert schema_of(connection) == before
 
 
 def test_several_processes_may_create_it_at_once(url):
@@ -241,21 +280,13 @@ def any_url(request, tmp_path):
     return request.getfixturevalue(request.param).new_database()
 
 
-def _upgrade(connection, revision):
-    config = Config()
-    config.set_main_option("script_location", "certcore:adapters/sql/migrations")
-    config.attributes["connection"] = connection
-    command.upgrade(config, revision)
-    connection.commit()
-
-
 @pytest.fixture(scope="module")
 def sqlite_revisions(tmp_path_factory):
     """A SQLite database of each revision, made on the way from the first to the last."""
     folder = tmp_path_factory.mktemp("revisions")
     for revision in reversed(REVISIONS):
         with connected(f"sqlite:///{folder}/certcore.db") as connection:
-            _upgrade(connection, revision.revision)
+            migrate_by_alembic(connection, revision.revision)
         shutil.copyfile(folder / "certcore.db", folder / revision.revision)
     return folder
 
@@ -267,7 +298,7 @@ def test_every_revision_leads_forwards(any_url, revision, request):
     if url.get_backend_name() == "sqlite":
         shutil.copyfile(request.getfixturevalue("sqlite_revisions") / revision, url.database)
     with connected(any_url) as connection:
-        _upgrade(connection, revision)
+        migrate_by_alembic(connection, revision)
         row = {"namespace": "n", "key": "k", "value": {"x": 1}, "version": 3}
         connection.execute(metadata.tables["certcore_documents"].insert(), row)
         connection.commit()
@@ -283,10 +314,7 @@ def test_keys_of_an_older_database_become_exact(mariadb, cut_off):
     """On MariaDB no key pads any more after the migration, foreign keys are as before, and rows are kept."""
     url = mariadb.new_database()
     with connected(url) as connection:
-        config = Config()
-        config.set_main_option("script_location", "certcore:adapters/sql/migrations")
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0006")
+        migrate_by_alembic(connection, "0006")
         assert _collations(connection) == {"utf8mb4_bin"}
         before = _foreign_keys(connection)
         insert = "INSERT INTO certcore_documents (namespace, `key`, value, version) VALUES ('n', 'k', '{}', 1)"
@@ -325,10 +353,7 @@ def _foreign_keys(connection):
 def test_a_record_from_before_is_chained(any_url):
     """Events of an older certcore get their chain when the database is migrated; none is delivered a second time."""
     with connected(any_url) as connection:
-        config = Config()
-        config.set_main_option("script_location", "certcore:adapters/sql/migrations")
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0002")
+        migrate_by_alembic(connection, "0002")
         for number, certificate_id in enumerate("abaabb", 1):
             columns = "certificate_id, kind, at, actor, from_status, to_status, data"
             values = f"'{certificate_id}', 'edited', {number}000000, 'ä', 'draft', NULL, '{{\"n\":1}}'"

@@ -7,11 +7,9 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -26,7 +24,7 @@ from certcore.model.certificate import Schedule
 from certcore.ports.storage import LockWait
 from certcore.testing.contracts.samples import NOW, sample_authority, sample_certificate, sample_issuance
 from certcore.testing.contracts.storage import StorageContract
-from support.databases import sqlite_with_tables
+from support.databases import migrate_by_alembic, schema_of, sqlite_with_tables
 
 
 class TestMemory(StorageContract):
@@ -123,10 +121,11 @@ def test_the_database_is_safe(database):
     assert found == ["wal", 1, 2, 30_000]
 
 
-def test_migrations_make_what_the_tables_declare(database):
+def test_migrations_make_what_the_tables_declare(path):
     """The schema after all migrations equals the declared one, and HEAD names the newest revision."""
-    engine = sa.create_engine(f"sqlite:///{database}")
+    engine = sa.create_engine(f"sqlite:///{path}")
     with engine.connect() as connection:
+        migrate_by_alembic(connection)
         context = MigrationContext.configure(
             connection, opts={"version_table": VERSION_TABLE, "compare_type": True, "compare_server_default": True}
         )
@@ -138,15 +137,25 @@ def test_migrations_make_what_the_tables_declare(database):
     assert ScriptDirectory.from_config(config).get_heads() == [HEAD]
 
 
+def test_a_new_database_equals_one_that_went_through_all_migrations(tmp_path):
+    """A new one is made at once: columns, defaults, indexes, constraints with their names, and the revision agree."""
+    schemas = []
+    open_storage(f"sqlite:///{tmp_path}/new.db").close()
+    for name in ("new", "migrated"):
+        engine = sa.create_engine(f"sqlite:///{tmp_path}/{name}.db")
+        with engine.connect() as connection:
+            if name == "migrated":
+                migrate_by_alembic(connection)
+            schemas.append((schema_of(connection), schema.revision_of(connection)))
+        engine.dispose()
+    assert schemas[0] == schemas[1]
+
+
 def test_a_database_of_an_older_version_keeps_everything(path):
     """A migration that rewrites a table keeps the rows that refer to it."""
     engine = sa.create_engine(f"sqlite:///{path}")
-    config = Config()
-    config.set_main_option("script_location", str(Path(schema.__file__).parent / "migrations"))
     with engine.connect() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0005")
-        connection.commit()
+        migrate_by_alembic(connection, "0005")
     old = sa.MetaData()
     old.reflect(engine)
     rows = {

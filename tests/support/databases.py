@@ -2,14 +2,18 @@
 
 import contextlib
 import functools
+import re
 import shutil
 import tempfile
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
 
 from certcore.adapters.sql import open_storage
+from certcore.adapters.sql.schema import VERSION_TABLE
 from certcore.adapters.sql.tables import metadata
 from certcore.testing.databases import MariaDB, PostgreSQL
 from certcore.testing.server import ProgramMissingError
@@ -84,6 +88,95 @@ def _with_tables(server):
     url = server.new_database()
     open_storage(url).close()
     return url
+
+
+def migrate_by_alembic(connection, revision="head"):
+    """Goes through the migrations to a revision, also in an empty database."""
+    config = Config()
+    config.set_main_option("script_location", "certcore:adapters/sql/migrations")
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
+    connection.commit()
+
+
+#: What a server's catalogue says of our tables, but for the order of columns.
+_CATALOGUES = {
+    "postgresql": (
+        """
+        SELECT table_name, column_name, data_type, character_maximum_length, is_nullable, column_default, collation_name
+        FROM information_schema.columns WHERE table_name LIKE 'certcore%%'
+        """,
+        "SELECT indexdef FROM pg_indexes WHERE tablename LIKE 'certcore%%'",
+        """
+        SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint
+        WHERE conrelid::regclass::text LIKE 'certcore%%'
+        """,
+    ),
+    "mariadb": (
+        """
+        SELECT table_name, column_name, column_type, is_nullable, column_default, collation_name, extra
+        FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name LIKE 'certcore%%'
+        """,
+        """
+        SELECT table_name, index_name, non_unique, seq_in_index, column_name, sub_part
+        FROM information_schema.statistics WHERE table_schema = DATABASE() AND table_name LIKE 'certcore%%'
+        """,
+        """
+        SELECT constraint_name, table_name, referenced_table_name, update_rule, delete_rule
+        FROM information_schema.referential_constraints WHERE constraint_schema = DATABASE()
+        """,
+        """
+        SELECT constraint_name, table_name, column_name, referenced_table_name, referenced_column_name
+        FROM information_schema.key_column_usage WHERE table_schema = DATABASE() AND table_name LIKE 'certcore%%'
+        """,
+        """
+        SELECT table_name, engine, table_collation FROM information_schema.tables
+        WHERE table_schema = DATABASE() AND table_name LIKE 'certcore%%'
+        """,
+    ),
+}
+
+
+def schema_of(connection):
+    """Everything that a database says about our tables, whatever the order of columns, and how many rows they have."""
+    dialect = connection.dialect.name
+    if dialect == "sqlite":
+        described = _schema_of_sqlite(connection)
+    else:
+        queries = _CATALOGUES["postgresql" if dialect == "postgresql" else "mariadb"]
+        described = [sorted(repr(tuple(row)) for row in connection.exec_driver_sql(query)) for query in queries]
+    count = sa.select(sa.func.count())
+    names = [*metadata.tables, VERSION_TABLE]
+    return described, {name: connection.execute(count.select_from(sa.table(name))).scalar() for name in names}
+
+
+def _schema_of_sqlite(connection):
+    def pragma(name, of):
+        return [row._asdict() for row in connection.exec_driver_sql(f"PRAGMA {name}({of})")]
+
+    def without(rows, *columns):
+        return sorted(repr({key: value for key, value in row.items() if key not in columns}) for row in rows)
+
+    tables = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE type = 'table'").all()
+    return {
+        table: (
+            without(pragma("table_xinfo", table), "cid"),
+            without(pragma("foreign_key_list", table), "id"),
+            sorted(
+                (
+                    index["name"] if index["origin"] == "c" else index["origin"],  # SQLite numbers the others
+                    index["unique"],
+                    [
+                        (column["name"], column["desc"], column["coll"])
+                        for column in pragma("index_xinfo", index["name"])
+                    ],
+                )
+                for index in pragma("index_list", table)
+            ),
+            sorted(re.findall(r"CONSTRAINT \w+|AUTOINCREMENT", sql)),
+        )
+        for table, sql in tables
+    }
 
 
 @pytest.fixture

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 import sqlalchemy as sa
 
+from certcore.adapters.sql.tables import metadata
 from certcore.errors import DatabaseOutdatedError, DatabaseTooNewError
 
 __all__ = ["HEAD", "VERSION_TABLE", "bring_up_to_date", "require_up_to_date", "revision_of"]
@@ -18,6 +19,13 @@ HEAD: Final = "0016"
 #: A separate table, because an application in the same database may use Alembic, too.
 VERSION_TABLE: Final = "certcore_alembic_version"
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
+#: As Alembic makes it.
+_versions: Final = sa.Table(
+    VERSION_TABLE,
+    sa.MetaData(),
+    sa.Column("version_num", sa.String(32), nullable=False),
+    sa.PrimaryKeyConstraint("version_num", name=f"{VERSION_TABLE}_pkc"),
+)
 
 
 def bring_up_to_date(connection: sa.Connection, lock: Callable[[sa.Connection], object]) -> None:
@@ -37,7 +45,10 @@ def bring_up_to_date(connection: sa.Connection, lock: Callable[[sa.Connection], 
     with _without_foreign_keys(connection):
         lock(connection)
         revision = revision_of(connection)
-        if revision != HEAD:
+        existing = _existing_tables(connection) if revision is None else []
+        if revision is None and _is_new(connection, existing):
+            _create(connection, existing)
+        elif revision != HEAD:
             _migrate(connection, revision)
         connection.commit()
 
@@ -79,6 +90,28 @@ def revision_of(connection: sa.Connection) -> str | None:
     if not sa.inspect(connection).has_table(VERSION_TABLE):
         return None
     return connection.execute(sa.text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar_one_or_none()  # noqa: S608
+
+
+def _existing_tables(connection: sa.Connection) -> Sequence[sa.Table]:
+    names = set(sa.inspect(connection).get_table_names())
+    return [table for table in (*metadata.sorted_tables, _versions) if table.name in names]
+
+
+def _is_new(connection: sa.Connection, existing: Iterable[sa.Table]) -> bool:
+    """Whether no certcore has kept anything there: tables without rows are of a creation that was cut off."""
+    return not any(connection.execute(sa.select(sa.literal(1)).select_from(table).limit(1)).all() for table in existing)
+
+
+def _create(connection: sa.Connection, existing: Sequence[sa.Table]) -> None:
+    """Make the tables of the newest revision at once: a tenth of the time that all migrations take.
+
+    Tests compare the result with that of the migrations. The revision comes last, because MySQL keeps each statement.
+    """
+    for table in reversed(existing):
+        table.drop(connection)
+    metadata.create_all(connection, checkfirst=False)
+    _versions.create(connection, checkfirst=False)
+    connection.execute(_versions.insert().values(version_num=HEAD))
 
 
 def _migrate(connection: sa.Connection, revision: str | None) -> None:
