@@ -118,8 +118,8 @@ def event_page() -> str:
         [
             "# Events",
             "",
-            "An `Event` is a stored entry of a certificate's timeline, and what `certcore_on_event` gets. It has the",
-            "actor, the moment (UTC), and the status before and after.",
+            "An `Event` is an entry of a certificate's timeline; observers get it through `certcore_on_event`. It has",
+            "the actor, the time (UTC), and the status before and after.",
             "",
             "| kind | means |",
             "| --- | --- |",
@@ -134,20 +134,20 @@ _HOOKS: Final = MappingProxyType(
     {
         "certcore_authorize": (
             "for every call of a service, in the thread of the caller",
-            "the answer is no, and the log says why; everything is denied while the plugin cannot be loaded",
+            "the call is refused, and the log says why; all calls are refused while the plugin cannot be loaded",
         ),
         "certcore_ca_modules": (
             "once, when certcore is opened",
-            "the module is left out; other modules, of this plugin too, are there",
+            "the module is left out; other modules, also of this plugin, are loaded",
         ),
         "certcore_catalogues": ("once, when certcore is opened", "the texts of the plugin stay English"),
         "certcore_check_targets": (
-            "by a worker, about once a week for each certificate in service, more often while something is in the way",
-            "the target counts as one that could not be checked, which is told to the administrator",
+            "by a worker, about once a week for each certificate in service, more often while there is an obstacle",
+            "the target counts as one that could not be checked, and the administrator is told",
         ),
         "certcore_controls_name": (
             "before a record is set that proves control of a name, and before an order that relies on one",
-            "the answer is no, which is told on the certificate's page",
+            "the owner does not control the name, and the certificate's page says so",
         ),
         "certcore_export_formats": ("once, when certcore is opened", "the format is left out"),
         "certcore_hints": (
@@ -156,7 +156,7 @@ _HOOKS: Final = MappingProxyType(
         ),
         "certcore_on_event": (
             "by a worker, or by `core.deliver_events()`, after the event was committed",
-            "the same event comes again, after pauses that grow up to an hour; `core.failed_deliveries` says why",
+            "the event is delivered again, after pauses that grow up to an hour; `core.failed_deliveries` says why",
         ),
         "certcore_open_keyring": (
             "once, when certcore is opened with a keyring whose URL certcore does not know",
@@ -182,7 +182,7 @@ def hook_page() -> str:
         "entry-point group `certcore`, or gets it in `CertCore.open(plugins=[…])`. A hook takes the arguments that it",
         "needs, by name. It is a plain function: no coroutine, no wrapper. `certcore plugin new NAME --kind …` makes a",
         "package with one of them; `certcore plugin list -v` shows the hooks of a plugin, and what is wrong with it.",
-        "What may change, and how you hear of it: [the plugin interface](../explanation/plugin-api.md).",
+        "[The plugin interface](../explanation/plugin-api.md) says what may change, and how changes are announced.",
         "",
         "| hook | called |",
         "| --- | --- |",
@@ -233,8 +233,8 @@ def field_page() -> str:
         [
             "# Fields of a certificate",
             "",
-            "The left column of a certificate's page, as in `CertificateView.fields`. The view, the command's `--set`",
-            "and the checks are made from the same table.",
+            "These fields are the left column of a certificate's page, as in `CertificateView.fields`. The command's",
+            "`--set` takes the names of those that may be changed.",
             "",
             "| field | title | block | may be changed |",
             "| --- | --- | --- | --- |",
@@ -244,9 +244,8 @@ def field_page() -> str:
             "| --- | --- |",
             *(f"| {rule} | {_comment(EditRule, rule.name)} |" for rule in EditRule),
             "",
-            "The call that changes a field, by rule and status. If there are two, the second is for a",
-            "certificate whose",
-            "renewal or reissue is under way; a reissue gives that issuance up.",
+            "The next table has the call that changes a field, by rule and status. If there are two, the second one is",
+            "for a certificate whose renewal or reissue is under way; a reissue then cancels that issuance.",
             "",
             f"| may be changed | {' | '.join(Status)} |",
             f"| --- |{' --- |' * len(Status)}",
@@ -267,12 +266,10 @@ def permission_page() -> str:
         [
             "# Permissions",
             "",
-            "certcore asks `certcore_authorize` for one of these before it does or shows anything. Without a",
-            "policy every",
-            "permission is granted. The last two columns are those of `RolePolicy`: the lowest role that has the",
-            "permission,",
-            "and whether the certificate's owner has it without a role. See [Give users",
-            "roles](../how-to/give-users-roles.md).",
+            "Before certcore does or shows anything, it asks the policy for one of these permissions. Without a policy",
+            "every permission is granted. The last two columns are those of `RolePolicy`: the lowest role that has the",
+            "permission, and whether the certificate's owner has it without a role. See",
+            "[Give users roles](../how-to/give-users-roles.md).",
             "",
             "| permission | is needed to | role | owner |",
             "| --- | --- | --- | --- |",
@@ -299,16 +296,14 @@ def refusal_page() -> str:
         [
             "# Refusals of CAs",
             "",
-            "What a CA's refusal means for a certificate, and who can do something about it. The CA's own text",
-            "is always",
-            "shown as well. The last column decides about [fallbacks](../how-to/fall-back-to-another-ca.md): a",
-            "refusal that",
-            "the CA has to solve leads to the next CA, one that the domain's owner has to solve does not.",
+            "The table says what a CA's refusal means for a certificate, and who can solve the problem. The CA's own",
+            "text is always shown as well. The last column decides about",
+            "[fallbacks](../how-to/fall-back-to-another-ca.md): a problem that the CA has to solve leads to the next",
+            "CA, one that the domain's owner has to solve does not.",
             "",
-            "*Soon*: after 10 seconds, later up to an hour. *Slowly*: after 15 minutes, later up to a day. A",
-            "`Retry-After`",
-            "of the CA is respected. *Not automatically*: only after somebody has changed something or asks for it;",
-            "the renewal of an active certificate is still retried, slowly.",
+            "*Soon* is after 10 seconds, later after up to an hour. *Slowly* is after 15 minutes, later after up to a",
+            "day. A `Retry-After` of the CA is respected. *Not automatically* means only after somebody has changed",
+            "something or asks for it; the renewal of an active certificate is still retried slowly.",
             "",
             "| ACME error type | what happened | retried | what to do | to be solved by |",
             "| --- | --- | --- | --- | --- |",
@@ -336,18 +331,18 @@ def finding_page() -> str:
         [
             "# Findings about DNS records",
             "",
-            "What the checks of a PUQ ACME profile find, in `DnsRecord.findings` of a certificate's page, in",
-            "`core.diagnose(names, authority=…)`, `certcore doctor DOMAIN` and the test of a CA profile.",
-            "`finding.code` is stable; `finding.remedy` has the exact records to set or to remove;",
-            "`finding.next_look` says when it is looked at again. See",
+            "The checks of a PUQ ACME profile report these findings in `DnsRecord.findings` of a certificate's page, in",
+            "`core.diagnose(names, authority=…)`, in `certcore doctor DOMAIN` and in the test of a CA profile.",
+            "`finding.code` is stable, `finding.remedy` has the exact records to set or to remove, and",
+            "`finding.next_look` says when certcore looks again. See",
             "[Find out why a name is not validated](../how-to/find-out-why-a-name-is-not-validated.md).",
             "",
             "| severity | means |",
             "| --- | --- |",
             *(f"| {severity} | {_comment(Severity, severity.name)} |" for severity in Severity),
             "",
-            "Where something makes up for it, a finding is a warning instead of an error: one name server of two is",
-            "silent, say, and the other shows the record.",
+            "A finding is a warning instead of an error if something else compensates for it: for example, one name",
+            "server of two is silent, and the other one shows the record.",
             "",
             "| code | severity | example | remedy |",
             "| --- | --- | --- | --- |",
@@ -363,7 +358,7 @@ def settings_page() -> str:
         [
             "# Settings of a PUQ ACME profile",
             "",
-            "Given to `core.authorities.create(settings={…})` or `certcore authority add --set name=value`.",
+            "Set them with `core.authorities.create(settings={…})` or `certcore authority add --set name=value`.",
             "",
             "| setting | kind | default | means |",
             "| --- | --- | --- | --- |",
@@ -371,7 +366,7 @@ def settings_page() -> str:
             "",
             "## Settings of a certificate",
             "",
-            "Given to `core.certificates.create(module_data={…})` or `certcore cert create --set name=value`.",
+            "Set them with `core.certificates.create(module_data={…})` or `certcore cert create --set name=value`.",
             "",
             "| setting | kind | default | means |",
             "| --- | --- | --- | --- |",
@@ -393,18 +388,18 @@ def json_page() -> str:
             "",
             inspect.cleandoc(
                 """
-                `certcore.serialization` makes the documents; `certcore … --json` and the webhook use them as well. The
-                member `schema` of a document names its kind and its version. `certcore schema NAME` prints the JSON
-                Schema (2020-12) of a kind, `certcore.serialization.json_schema(name)` returns it, and
-                `component_schemas()` has all of them for an OpenAPI 3.1 description.
+                The functions of `certcore.serialization` make these documents; `certcore … --json` and the webhook use
+                them as well. The member `schema` of a document names its kind and its version. To get the JSON Schema
+                (2020-12) of a kind, run `certcore schema NAME` or call `certcore.serialization.json_schema(name)`;
+                `component_schemas()` returns all of them for an OpenAPI 3.1 description.
 
-                - Moments are RFC 3339 in UTC, to the second. A member without a value is null or empty, never missing;
-                  in problems and in the fields of forms, members without a value are left out.
-                - Ignore members that you do not know: some commands add members of their own, `certcore cert show` its
-                  `targets`. Whatever is changed in a schema changes its version.
+                - Times are RFC 3339 in UTC, to the second. A member without a value is null or empty, never missing;
+                  only in problems and in the fields of forms are members without a value left out.
+                - Ignore members that you do not know: some commands add members of their own, such as `targets` in
+                  `certcore cert show`. Every change of a schema changes its version.
                 - Texts for people are objects with `key`, `text` (English) and `params`.
                   `core.translator("de").document(document)` returns the document in another language.
-                - There is never a secret in a document.
+                - No document contains a secret.
                 """
             ),
             "",
@@ -455,10 +450,10 @@ def conformance_page() -> str:
     parts = [
         "# Conformance checks",
         "",
-        "Every rule that certcore checks of a plugin. `certcore.testing.conformance.run(plugin)` runs them and",
-        "returns a report; see [Test a plugin](../how-to/test-a-plugin.md). A check is not run when one that",
-        "it needs has failed: repair that one first. The suites run under a frozen clock, so waiting takes no time.",
-        "No hook registers a store: its suite is run on a `StoreSetup`.",
+        "This page lists every rule by which certcore checks plugins. `certcore.testing.conformance.run(plugin)` runs",
+        "the checks and returns a report; see [Test a plugin](../how-to/test-a-plugin.md). A check is not run if one",
+        "that it needs has failed: repair that one first. The suites run under a frozen clock, so waiting takes no",
+        "time. Stores are not registered by a hook, so their suite is run on a `StoreSetup`.",
     ]
     for subject in Suite:
         checks = [check for check in (*all_checks(), *store_checks()) if check.subject is subject]
