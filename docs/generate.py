@@ -331,7 +331,7 @@ def finding_page() -> str:
         [
             "# Findings about DNS records",
             "",
-            "The checks of a PUQ ACME profile report these findings in `DnsRecord.findings` of a certificate's page, in",
+            "The checks of a PUQ ACME profile report findings in `DnsRecord.findings` of a certificate's page, in",
             "`core.diagnose(names, authority=…)`, in `certcore doctor DOMAIN` and in the test of a CA profile.",
             "`finding.code` is stable, `finding.remedy` has the exact records to set or to remove, and",
             "`finding.next_look` says when certcore looks again. See",
