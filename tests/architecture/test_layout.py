@@ -56,6 +56,11 @@ def test_no_module_is_too_long(sources):
     assert not [f"{module.name}: {len(module.lines)}" for module in sources if len(module.lines) > _MOST_LINES]
 
 
+def test_no_file_of_tests_is_too_long(tests):
+    """A file of tests ends where its subject ends; what several files use is in tests/support."""
+    assert not [f"{module.name}: {len(module.lines)}" for module in tests if len(module.lines) > _MOST_LINES]
+
+
 def test_what_modules_offer_is_sorted_and_real(sources):
     """`__all__` is sorted, has no doubles, and names only what is there."""
     complaints = []

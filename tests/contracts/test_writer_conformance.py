@@ -7,7 +7,8 @@ import pytest
 from certcore.plugin import hookimpl
 from certcore.testing import ZoneWriterContract, conformance
 from certcore.testing.conformance import CheckOutcome, Suite, all_checks
-from support.file_zone_writers import BROKEN, KEY, SETUPS, ZONE, FileServer, FileWriter, zone_of
+from support.broken_zone_writers import BROKEN, SETUPS
+from support.file_zone_writers import KEY, ZONE, FileServer, FileWriter, zone_of
 
 CHECKS = [check for check in all_checks() if check.subject is Suite.ZONE_WRITER]
 

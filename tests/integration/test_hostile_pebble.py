@@ -10,7 +10,7 @@ from certcore.hookspecs import hookimpl
 from certcore.net.http import HttpReply
 from certcore_puq_acme.module import PuqAcme
 from certcore_puq_acme.network import Network
-from support.simulation.hostile_ca import FAULTS
+from support.simulation.ca_faults import FAULTS
 from support.simulation.simulated_ca import Reply
 
 pytestmark = pytest.mark.pebble

@@ -4,7 +4,8 @@ import random
 
 import pytest
 
-from support.simulation.hostile_ca import DAYS, FAULTS, HOUR, complaints, line, pairs, printed, run
+from support.simulation.ca_faults import DAYS, FAULTS, HOUR, pairs
+from support.simulation.hostile_ca import complaints, line, printed, run
 
 PAIRS = pairs()
 DAYS_OF_A_SAMPLE = 16
