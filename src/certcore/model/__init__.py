@@ -1,1 +1,1 @@
-"""The values that certcore works with: frozen, without I/O, clock or randomness."""
+"""The frozen values of certcore, and pure functions of them: no I/O, no clock, no randomness."""

@@ -18,14 +18,14 @@ class CertificateAuthority:
     """A stored CA profile, without its secret settings, which are sealed separately."""
 
     id: str
-    #: Unique among the profiles.
+    #: Unique among the CA profiles.
     name: str
     description: str = ""
     #: The name of the CA module.
     module: str
-    #: The module's profile as plain JSON, without the secret fields.
+    #: The module's settings for this CA profile as plain JSON, without the secret fields.
     settings: Mapping[str, Any] = field(factory=dict, converter=read_only, repr=False)
-    #: Which secret fields have a value.
+    #: The names of the secret fields that have a value.
     secrets_set: frozenset[str] = frozenset()
     version: int = 1
     created_at: datetime

@@ -1,4 +1,4 @@
-"""The certificate that a user manages: names, subject, authority, policy and status; not its key and not its leaf."""
+"""The certificate that a user manages: its names, subject, CA profile, policy and status, without key and leaf."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from certcore.model.subject import Subject
 
 __all__ = ["ACTION", "DELETION", "WITHOUT_LEAF", "Certificate", "Schedule"]
 
-#: A certificate without a leaf is as urgent as one whose leaf ends this long after it became due: it comes after urgent
-#: renewals and before the others. So an owner who never sets the CNAME delays no urgent renewal.
+#: A certificate without a leaf is as urgent as a certificate whose leaf expires this long after it became due: less
+#: urgent than urgent renewals, more urgent than others. So an owner who never sets the CNAME delays no urgent renewal.
 WITHOUT_LEAF: Final = timedelta(days=1)
 #: The lease owner while a user's call deletes the certificate; an overtaken step then cleans up after itself.
 DELETION: Final = "deletion"
@@ -47,11 +47,12 @@ class Certificate:
     subject: Subject = field(factory=Subject)
     key_type: KeyType = KeyType.EC_P256
     renewal: RenewalPolicy = field(factory=RenewalPolicy)
-    #: The id of the CA profile that issues it; None: nothing renews it (imported, or its CA profile was taken away).
+    #: The ID of the CA profile; None if the certificate was imported or its CA profile was removed. Then it is not
+    #: renewed.
     authority_id: str | None
-    #: The ids of further CA profiles, tried in this order when the first one keeps failing for its own reasons.
+    #: The IDs of further CA profiles, tried in this order if the first one keeps failing for its own reasons.
     fallbacks: tuple[str, ...] = ()
-    #: The CA module's own fields for this certificate, as its ``certificate_type`` unstructures them.
+    #: The CA module's settings for this certificate: its ``certificate_type`` as plain JSON.
     module_data: Mapping[str, Any] = field(factory=dict, converter=read_only, repr=False)
     #: The user's own CSR (PEM), whose private key stays with the user. Empty: certcore makes the keys.
     csr_pem: str = field(default="", repr=False)
@@ -66,7 +67,7 @@ class Certificate:
     problem: Problem | None = None
     #: Computed from its issuances, and therefore left out of comparisons.
     standing: Standing = field(factory=Standing, eq=False, repr=False)
-    #: Grows with every save by a user; a save with an older one is refused.
+    #: Incremented by every save of a user; a save with an older version is refused.
     version: int = 1
     created_at: datetime
     updated_at: datetime
@@ -84,24 +85,24 @@ class Certificate:
 
 @frozen(kw_only=True)
 class Schedule:
-    """When a certificate's next step is due, and who has the lease: the engine's small, often written row."""
+    """When a certificate's next step is due, and who holds the lease. A small row that the engine writes often."""
 
     certificate_id: str
-    #: None: only after a user's action.
+    #: When the next step is due, UTC; None if only a user's action makes it due.
     due_at: datetime | None = None
-    #: The end of the leaf in service, by which the work has to be done. None without a leaf.
+    #: The end of the leaf in service, UTC: the deadline of its renewal; None without a leaf.
     needed_by: datetime | None = None
     #: How many issuances have failed in a row.
     attempts: int = 0
     lease_owner: str = ""
     lease_until: datetime | None = None
-    #: The fencing token: grows with every lease; a write with an older one is refused.
+    #: The fencing token, incremented by every lease; a write with an older token is refused.
     token: int = 0
-    #: The writer's clock when due_at was written; None: unknown. A moment in the future shows that the clock was wrong.
+    #: When due_at was written, by the writer's clock; None if unknown. A moment in the future shows a wrong clock.
     written_at: datetime | None = None
 
     def is_leased(self, now: datetime) -> bool:
-        """Whether a process has the lease; one further ahead than any lease lasts was written under a wrong clock."""
+        """Whether a process holds the lease. A lease that ends later than any can was written under a wrong clock."""
         return (
             self.lease_until is not None
             and self.lease_until > now

@@ -1,4 +1,4 @@
-"""The left column of a certificate's page: the fields that a user fills in, and the read-only ones."""
+"""The left column of a certificate's page: input fields and read-only fields."""
 
 from __future__ import annotations
 
@@ -27,31 +27,31 @@ class CertificateField:
 
     #: The key in JSON, and in the command's ``--set``.
     name: str
-    #: What the user reads.
+    #: The displayed title.
     title: Message
     group: FieldGroup
     edit_rule: EditRule = EditRule.NEVER
-    #: How the value is typed, with help, choices and limits; None for a field that is shown only.
+    #: The input field, with help, choices and limits; None for a read-only field.
     form: FormField | None = None
-    #: The keyword of ``create``, ``edit`` and ``reissue`` that takes the value: as it is, or as a member of a mapping
-    #: where the name is another one. Empty for a field that is shown only.
+    #: The keyword of ``create``, ``edit`` and ``reissue`` for the value. If it differs from `name`, the keyword takes a
+    #: mapping and `name` is a member of it. Empty for a read-only field.
     keyword: str = ""
-    #: The value in a view: text, number, truth value, moment, a tuple or mapping of such; None where there is none.
+    #: Gets the value from a view: a text, number, truth value or moment, a tuple or mapping of these, or None.
     read: Callable[[CertificateView], Any]
 
     @property
     def kind(self) -> FieldKind | None:
-        """How the value is typed; None for a field that is shown only."""
+        """The kind of the input field; None for a read-only field."""
         return None if self.form is None else self.form.kind
 
 
 @frozen(kw_only=True)
 class FieldView:
-    """A field with its value, and the call that changes it now."""
+    """A field with its value, and the call that can change it now."""
 
     field: CertificateField
     value: Any
-    #: None: the field cannot be changed now.
+    #: The call that can change the field now; None if it cannot be changed.
     edit_method: EditMethod | None
 
 
@@ -65,14 +65,14 @@ def _renewed_at(view: CertificateView) -> Any:
 
 
 def _md5(view: CertificateView) -> str | None:
-    """To compare with old lists only; MD5 is broken."""
+    """The MD5 fingerprint, only for comparison with old lists: MD5 is broken."""
     if view.active is None or not view.active.leaf_pem:
         return None
     return hashlib.md5(PEM_cert_to_DER_cert(view.active.leaf_pem), usedforsecurity=False).hexdigest()
 
 
 def _private_key(view: CertificateView) -> str | None:
-    """Whether the private key is in the store; it leaves through ``export`` and ``private_key`` only."""
+    """Where the private key is. The key itself is only available through ``export`` and ``private_key``."""
     newest = view.active or view.issuance
     if newest is None:
         return None
@@ -80,7 +80,7 @@ def _private_key(view: CertificateView) -> str | None:
 
 
 def _request(view: CertificateView) -> Any:
-    """The issuance whose CSR is shown: the one under way, else that of the leaf in service, if it has a CSR."""
+    """The issuance whose CSR is shown: the issuance under way, or else that of the leaf in service, if it has a CSR."""
     shown = view.issuance if view.under_way or view.active is None else view.active
     return shown if shown is not None and shown.csr_pem else None
 

@@ -1,7 +1,7 @@
-"""The fields of a certificate that a user fills in, each described once.
+"""The input fields of a certificate, each described once.
 
-`create`, `edit`, `reissue`, `clone` and `obtain`, the command's options, the JSON form of a certificate and the left
-column of its page are made from `CertificateForm`. To add a field:
+`CertificateForm` generates the arguments of `create`, `edit`, `reissue`, `clone` and `obtain`, the options of the
+command, the JSON form of a certificate, and the left column of its page. To add a field:
 
 1. Add the attribute to `certcore.model.certificate.Certificate`, with a default, and its column: a migration, the table
    and the mapping in `certcore.adapters.sql`.
@@ -55,7 +55,7 @@ __all__ = [
 ]
 
 _METADATA: Final = "certcore.certificate_form"
-#: The longest input for one name: the longest name with ``*.``, and room for pasted blanks.
+#: The longest input for one name, in characters: the longest name with ``*.``, and room for pasted spaces.
 _LONGEST_NAME: Final = 300
 _LONGEST_CSR: Final = 64 * 1024
 #: The fields that the user's own CSR determines.
@@ -79,49 +79,49 @@ class CertificateOptions(TypedDict, total=False):
 
     #: Further names, or one text with a name per line.
     aliases: Iterable[str] | str | None
-    #: Also ``*.domain``.
+    #: Whether the certificate also covers ``*.domain``.
     wildcard: bool | None
     #: The user's own certificate signing request (PEM or DER). Its private key stays with the user, and renewals use
     #: the same request. It determines the names and the key type. Empty text removes it.
     csr: str | bytes | None
-    #: The subject fields; of a mapping, only the given members change.
+    #: The subject. A mapping changes only its members.
     subject: Subject | Mapping[str, str] | None
-    #: The kind of key to make; ``ec-p256`` by default.
+    #: The type of the private key; ``ec-p256`` by default.
     key_type: KeyType | str | None
-    #: When to renew; of a mapping, only the given members change.
+    #: When to renew. A mapping changes only its members.
     renewal: RenewalPolicy | Mapping[str, Any] | None
-    #: Further CA profiles, by id or name, tried in this order when the first one keeps failing for its own reasons.
+    #: Further CA profiles, by ID or name, tried in this order if the first one keeps failing for its own reasons.
     fallbacks: Iterable[str] | None
-    #: The CA module's own fields; only the given ones change.
+    #: The CA module's settings for this certificate. Only the given members change.
     module_data: Mapping[str, Any] | None
 
 
 class CertificateChanges(CertificateOptions, total=False):
-    """Keywords of ``edit`` and ``reissue``; None and what is left out do not change."""
+    """Keywords of ``edit`` and ``reissue``. A keyword that is missing or None changes nothing."""
 
     #: The primary name, as a person types it.
     domain: str | None
-    #: The CA profile, by id or name; empty text takes it away, so that nothing renews the certificate.
+    #: The CA profile, by ID or name. An empty text removes it; then the certificate is not renewed.
     authority: str | None
 
 
 @frozen(kw_only=True)
 class CertificateInput:
-    """The description of one field that a user fills in."""
+    """The description of one input field."""
 
     #: The keyword of the calls, the attribute of `CertificateForm`, and the key in JSON.
     name: str
-    #: The attribute of `Certificate` that it sets.
+    #: The attribute of `Certificate` that the field sets.
     attribute: str
     group: FieldGroup
     edit_rule: EditRule
-    #: Converts the input of a person or a program to the value of the form.
+    #: Converts input of a person or a program to the value of the form.
     parse: Callable[[Any], Any] = attrs.field(repr=False)
     #: Converts the attribute of a certificate to plain JSON.
     to_json: Callable[[Any], Any] = attrs.field(repr=False)
-    #: Whether the value is a mapping of members, of which only the given ones change.
+    #: Whether the value is a mapping of members, and an edit changes only the given members.
     has_members: bool
-    #: Whether an event has the values; otherwise it has only the name of the field.
+    #: Whether events contain the old and new values; otherwise they contain only the name of the field.
     is_told: bool
     #: The entries of the left column: the input itself, or each of its members.
     columns: tuple[FormField, ...]
@@ -156,7 +156,7 @@ def _subject_field(name: str, label: Message, longest: int) -> FormField:
 
 @frozen(kw_only=True)
 class CertificateForm:
-    """What a user filled in: the values of some fields, parsed; `UNSET` for the others."""
+    """A form that a user filled in: the parsed values of some fields, and `UNSET` for the others."""
 
     owner: str | Unset = _input(
         FieldGroup.STATUS,
@@ -244,7 +244,7 @@ class CertificateForm:
     csr: UserCsr | Unset | None = _input(
         FieldGroup.KEY,
         EditRule.REISSUE,
-        lambda _: None,  # of empty text; see `parse`
+        lambda _: None,  # only for empty text, see `parse`
         FormField(
             name="csr",
             label=Message("field.csr", "Own CSR"),
@@ -283,7 +283,7 @@ class CertificateForm:
         to_json=asdict,
         has_members=True,
     )
-    #: The id of the CA profile; None: no CA profile.
+    #: The ID of the CA profile; None for no CA profile.
     authority: str | Unset | None = _input(
         FieldGroup.AUTHORITY,
         EditRule.BETWEEN,
@@ -296,7 +296,7 @@ class CertificateForm:
         ),
         attribute="authority_id",
     )
-    #: The ids of CA profiles.
+    #: The IDs of CA profiles.
     fallbacks: tuple[str, ...] | Unset = _input(
         FieldGroup.AUTHORITY,
         EditRule.ALWAYS,
@@ -323,14 +323,14 @@ class CertificateForm:
 
     @classmethod
     def parse(cls, values: Mapping[str, Any], *, read_csr: Callable[[str | bytes], UserCsr]) -> Self:
-        """Make a form from the keywords of a call; None stands for a field that is not filled in.
+        """Make a form from the keywords of a call. None means that a field is not filled in.
 
         Args:
             values: The values by field.
-            read_csr: Reads the user's CSR, for which the model has no cryptography.
+            read_csr: Reads the user's CSR. It is an argument because the model does not import cryptography.
 
         Raises:
-            InvalidInputError: There is no such field, or values are invalid; the error names each of the fields.
+            InvalidInputError: There is no such field, or values are invalid. The error names each of the fields.
         """
         parsed: dict[str, Any] = {}
         errors = FieldErrors()
@@ -352,10 +352,11 @@ class CertificateForm:
         return {name: value for name, value in values.items() if value is not UNSET}
 
     def attributes(self, stored: Certificate | None = None) -> dict[str, Any]:
-        """The attributes of `Certificate` that the form sets; those of a stored certificate may be equal.
+        """The attributes of `Certificate` that the form sets, whether or not they differ from the stored ones.
 
         Args:
-            stored: The certificate to change: members that are not filled in stay as they are. None for a new one.
+            stored: The certificate to change, whose members are kept if they are not filled in; None for a new
+                certificate.
 
         Raises:
             InvalidInputError: A field disagrees with the user's CSR, or cannot be changed.
@@ -377,7 +378,7 @@ class CertificateForm:
                 reason = Message("form.locked.create", "is set once, when the certificate is created.")
                 errors.add(InvalidInputError(name, reason, advice=Message("form.locked.create.advice", "Clone it.")))
             elif has_csr and name in FROM_CSR:
-                # A page may post all of its fields, those that the CSR determines included.
+                # A page may post all its fields, including those that the CSR determines.
                 if value != (attributes[attribute] if attribute in attributes else getattr(stored, attribute)):
                     reason = Message("form.from_csr", "comes from your CSR.")
                     text = "Give another CSR, or an empty one to have a key made here."
@@ -419,7 +420,7 @@ def _described(attribute: attrs.Attribute[Any]) -> CertificateInput:
     return CertificateInput(name=attribute.name, attribute=target, **description)
 
 
-#: Every field that a user fills in, by its name, in the order of the page.
+#: All input fields by name, in the order of the page.
 INPUTS: Final[Mapping[str, CertificateInput]] = MappingProxyType(
     {attribute.name: _described(attribute) for attribute in attrs.fields(CertificateForm)}
 )

@@ -1,4 +1,4 @@
-"""Convert the input of a person or a program for a field of a certificate to its value."""
+"""Convert input for the fields of a certificate to values."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from certcore.model.subject import Subject
 __all__ = ["MOST_FALLBACKS", "parse_authority", "parse_fallbacks", "parse_renewal", "parse_subject"]
 
 MOST_FALLBACKS: Final = 5
-#: Entries of a list before the empty ones are left out.
+#: The largest number of entries of a list, including empty ones.
 _MOST_ENTRIES: Final = 1000
 
 
 def parse_authority(value: object) -> str | None:
-    """The id or name of a CA profile; None for empty text.
+    """The ID or name of a CA profile; None for empty text.
 
     Raises:
-        InvalidInputError: The value is invalid; members are named each by its own name.
+        InvalidInputError: The value is invalid.
     """
     return text_within("authority", value, LONGEST_ID) or None
 
 
 def parse_fallbacks(authorities: object) -> tuple[str, ...]:
-    """The ids or names of CA profiles, of a list, or of a text with one per line.
+    """The IDs or names of CA profiles, from a list or from a text with one per line.
 
     Raises:
-        InvalidInputError: The value is invalid; members are named each by its own name.
+        InvalidInputError: The value is invalid.
     """
     if isinstance(authorities, str):
         text = text_within("fallbacks", authorities, LONGEST_ID * MOST_FALLBACKS * 2)
@@ -55,10 +55,10 @@ def parse_fallbacks(authorities: object) -> tuple[str, ...]:
 
 
 def parse_subject(subject: object) -> Mapping[str, str]:
-    """The given members of a subject; of a `Subject`, all of them.
+    """The given members of a subject; all members of a `Subject`.
 
     Raises:
-        InvalidInputError: The value is invalid; members are named each by its own name.
+        InvalidInputError: A member is invalid; the error names it.
     """
     if isinstance(subject, Subject):
         return asdict(subject)
@@ -77,10 +77,10 @@ def parse_subject(subject: object) -> Mapping[str, str]:
 
 
 def parse_renewal(renewal: object) -> Mapping[str, Any]:
-    """The given members of a renewal policy; of a `RenewalPolicy`, all of them.
+    """The given members of a renewal policy; all members of a `RenewalPolicy`.
 
     Raises:
-        InvalidInputError: The value is invalid; members are named each by its own name.
+        InvalidInputError: A member is invalid; the error names it.
     """
     if isinstance(renewal, RenewalPolicy):
         return asdict(renewal)
@@ -103,7 +103,7 @@ def _known(names: Iterable[str]) -> Message:
 
 
 def _parse_days(days: object) -> int | None:
-    """With empty text or None, the time depends on the leaf's lifetime."""
+    """A number of days; None for empty text or None, so that the renewal depends on the leaf's lifetime."""
     if days is None or (isinstance(days, str) and not days.strip()):
         return None
     return RenewalPolicy(days_before=read_integer("days_before", days, 1, MAX_DAYS)).days_before

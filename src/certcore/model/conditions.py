@@ -1,4 +1,4 @@
-"""Conditions of a certificate beside its status, with their time and reason. Pure functions of its row."""
+"""The conditions of a certificate, which supplement its status, each with a time and a reason."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from certcore.model.standing import Attempt, ConditionStatus, ConditionType, Sta
 __all__ = ["Condition", "FailedDelivery", "conditions_of", "with_standing"]
 
 _TRUE, _FALSE, _UNKNOWN = ConditionStatus.TRUE, ConditionStatus.FALSE, ConditionStatus.UNKNOWN
-#: The statuses of a certificate whose leaf is in service, or has ended and is to be replaced.
+#: The statuses of a certificate whose leaf is in service or has expired.
 _HAS_LEAF: Final = frozenset({Status.ACTIVE, Status.EXPIRED})
 _FIRST_ISSUANCE: Final = frozenset({Status.PENDING, Status.PROCESSING})
 
-#: The state of an issuance under way, in words.
+#: The reason and the message for each state of an issuance under way.
 _ATTEMPTS: Final[Mapping[Attempt, tuple[str, Message]]] = MappingProxyType(
     {
         Attempt.BEGUN: ("begun", Message("condition.attempt.begun", "The issuance has begun.")),
@@ -59,11 +59,11 @@ class Condition:
 
     type: ConditionType
     status: ConditionStatus
-    #: Why it has this status: a stable word in snake_case, for programs.
+    #: The reason for the status as a stable identifier in snake_case.
     reason: str
-    #: The reason in a sentence, for people.
+    #: The reason in a sentence.
     message: Message
-    #: Since when it has this status, UTC; None where that is not known.
+    #: Since when it has this status, UTC; None if unknown.
     since: datetime | None = None
 
 
@@ -72,13 +72,13 @@ class FailedDelivery:
     """An observer that failed on an event and has not accepted it since."""
 
     observer: str
-    #: Since when it has failed, UTC; None where that is not known.
+    #: Since when it has failed, UTC; None if unknown.
     since: datetime | None = None
 
 
 @frozen(kw_only=True)
 class _State:
-    """A condition, with the time of its status where that is known without a record."""
+    """The state of a condition. `since` is set if it can be derived without the stored time."""
 
     status: ConditionStatus
     reason: str
@@ -89,14 +89,14 @@ class _State:
 def with_standing(
     certificate: Certificate, issuances: Iterable[Issuance | None], now: datetime, *, changed_at: datetime | None
 ) -> Certificate:
-    """A copy whose `Certificate.standing` is that of its issuances.
+    """A copy of a certificate with the `Certificate.standing` that follows from its issuances.
 
     Args:
         certificate: The certificate.
-        issuances: At least the one in service and the one under way.
+        issuances: At least the issuance in service and the issuance under way.
         now: The present moment.
-        changed_at: The time for conditions that have changed since they were stored: now, in the transaction that
-            changes the certificate; None when the certificate is only read.
+        changed_at: The time for conditions that differ from the stored ones: now, in the transaction that changes the
+            certificate; None if the certificate is only read.
     """
     by_id = {issuance.id: issuance for issuance in issuances if issuance is not None}
     active = by_id.get(certificate.active_issuance_id or "")
@@ -159,7 +159,7 @@ def _of_attempt(attempt: Issuance | None) -> Standing:
 
 
 def _states(certificate: Certificate, standing: Standing, now: datetime) -> Iterator[tuple[ConditionType, _State]]:
-    """The conditions that the row of a certificate has, with this standing."""
+    """The conditions of a certificate with this standing."""
     yield ConditionType.READY, _ready(certificate, standing, now)
     yield ConditionType.ISSUING, _issuing(certificate, standing)
     yield ConditionType.RENEWING, _renewing(certificate, standing, now)

@@ -1,4 +1,4 @@
-"""The numbers of a dashboard."""
+"""Counts of certificates for a dashboard."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from certcore.model.standing import ConditionType
 
 __all__ = ["COUNTED_DAYS", "CertificateCounts"]
 
-#: For how many days from now the ends of leaves are counted.
+#: For how many days from now expiring leaves are counted.
 COUNTED_DAYS = 90
 
 
 @frozen(kw_only=True)
 class CertificateCounts:
-    """How many certificates there are, by what a dashboard shows."""
+    """Counts of certificates for a dashboard."""
 
-    #: When they were counted, UTC.
+    #: When the certificates were counted, UTC.
     at: datetime
-    #: By status, 0 included.
+    #: How many certificates have each status, including zeros.
     by_status: Mapping[Status, int]
-    #: For how many each condition holds, 0 included. A leaf that is not valid yet counts as ready.
+    #: For how many certificates each condition holds, including zeros. A leaf that is not valid yet counts as ready.
     by_condition: Mapping[ConditionType, int]
-    #: How many leaves in service end in each of the 90 days (of 24 hours) from `at`.
+    #: How many leaves in service expire on each of the 90 days (of 24 hours) from `at`.
     ending_by_day: tuple[int, ...]
 
     @property
     def total(self) -> int:
-        """All certificates."""
+        """The number of all certificates."""
         return sum(self.by_status.values())
 
     @property
@@ -42,16 +42,16 @@ class CertificateCounts:
 
     @property
     def ending_within(self) -> Mapping[int, int]:
-        """How many leaves in service end within 7, 30 and 90 days."""
+        """How many leaves in service expire within 7, 30 and 90 days."""
         totals = [0, *accumulate(self.ending_by_day)]
         return {days: totals[days] for days in (7, 30, COUNTED_DAYS)}
 
     @property
     def ending_by_week(self) -> tuple[int, ...]:
-        """How many leaves in service end in each of the weeks from `at`; the last one has the remaining days."""
+        """How many leaves in service expire in each week from `at`. The last entry counts the remaining days."""
         days = self.ending_by_day
         return tuple(sum(days[start : start + 7]) for start in range(0, len(days), 7))
 
     def is_older_than(self, age: timedelta, now: datetime) -> bool:
-        """Whether they were counted longer ago than that, or by a clock that was ahead."""
+        """Whether they were counted longer ago than ``age``, or under a clock that was ahead."""
         return not timedelta(0) <= now - self.at <= age

@@ -23,40 +23,40 @@ class DeliveryCursor:
     delivered: int
     #: The number of the last event to deliver.
     length: int
-    #: How many times in a row it has failed.
+    #: How many deliveries have failed in a row.
     attempts: int = 0
-    #: When it failed for the first of these times, UTC; None when it has not failed.
+    #: When the first of these deliveries failed, UTC; None if the last one succeeded.
     failing_since: datetime | None = None
-    #: When the next event is delivered, UTC; None when all are delivered.
+    #: When the next event is delivered, UTC; None if all are delivered.
     due_at: datetime | None = None
-    #: Why it failed, without secrets; empty when it has not.
+    #: Why the last delivery failed, without secrets; empty if it succeeded.
     reason: str = ""
     lease_owner: str = ""
     lease_until: datetime | None = None
-    #: Grows with every lease.
+    #: The fencing token, incremented by every lease.
     token: int = 0
 
 
 @frozen(kw_only=True)
 class Deliveries:
-    """Which events of a certificate were delivered to its observers."""
+    """Which events of one certificate were delivered to all observers."""
 
     certificate_id: str
     #: The number of events.
     length: int
     #: Events up to this number were delivered to all observers except those in ``behind``.
     delivered: int
-    #: The observers with outstanding events, by name. A delivery without attempts waits for its turn, or for a process
-    #: that has the observer.
+    #: The cursors of observers with undelivered events, by the observer's name. A cursor without attempts waits for its
+    #: turn, or for a process that has the observer.
     behind: Mapping[str, DeliveryCursor] = field(factory=dict, converter=read_only)
 
 
 @frozen(kw_only=True)
 class KnownObserver:
-    """A known observer. Events are kept for it, even while no process has it."""
+    """An observer for which events are kept, even while no process has it."""
 
     name: str
     #: When a process last reported that it has this observer, UTC.
     seen_at: datetime
-    #: When another process noticed that no process had reported it for long, UTC; None once one has reported it again.
+    #: When a process noticed that none had reported the observer for long, UTC; None after a new report.
     missed_since: datetime | None = None

@@ -1,4 +1,4 @@
-"""The one rule for which fields of a certificate may be edited when."""
+"""When each field of a certificate may be edited, and by which call."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ class EditRule(StrEnum):
 
     #: In every status.
     ALWAYS = "always"
-    #: In draft, and beside a leaf while no issuance is under way; the next issuance uses the new value.
+    #: In draft, and with a leaf while no issuance is under way. The next issuance uses the new value.
     BETWEEN = "between"
-    #: In draft; beside a leaf only with a reissue, as the leaf in service has the old value.
+    #: In draft. With a leaf, only through a reissue, because the leaf in service contains the old value.
     REISSUE = "reissue"
     #: Only when the certificate is created.
     CREATE = "create"
-    #: Never: the field is shown only.
+    #: Never: the field is read-only.
     NEVER = "never"
 
 
 class EditMethod(StrEnum):
     """The call that sets or changes a field."""
 
-    #: ``certificates.create``, or ``authorities.create``: only in the form of a new one.
+    #: ``certificates.create`` or ``authorities.create``.
     CREATE = "create"
     #: ``certificates.edit``
     EDIT = "edit"
-    #: ``certificates.reissue``: the change takes a new leaf.
+    #: ``certificates.reissue``, because the change needs a new leaf.
     REISSUE = "reissue"
 
 
@@ -41,7 +41,7 @@ _WITH_LEAF: Final = frozenset({Status.ACTIVE, Status.EXPIRED, Status.REVOKED})
 
 
 def edit_method(rule: EditRule, status: Status, *, under_way: bool) -> EditMethod | None:
-    """The call that changes a field of this rule.
+    """The call that changes a field with this rule.
 
     Args:
         rule: The field's rule.
@@ -49,13 +49,13 @@ def edit_method(rule: EditRule, status: Status, *, under_way: bool) -> EditMetho
         under_way: Whether an issuance is under way beside a leaf.
 
     Returns:
-        None when the field cannot be changed now.
+        The call; None if the field cannot be changed now.
     """
     if rule is EditRule.ALWAYS or (status is Status.DRAFT and rule in (EditRule.BETWEEN, EditRule.REISSUE)):
         return EditMethod.EDIT
     if status not in _WITH_LEAF:
         return None
     if rule is EditRule.BETWEEN:
-        # An issuance keeps the values it began with; a reissue gives it up and begins another.
+        # An issuance keeps the values with which it began. A reissue abandons it and begins another one.
         return EditMethod.REISSUE if under_way else EditMethod.EDIT
     return EditMethod.REISSUE if rule is EditRule.REISSUE else None

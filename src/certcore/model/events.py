@@ -1,4 +1,4 @@
-"""Events of a certificate: the entries of its timeline, and what ``certcore_on_event`` gets."""
+"""Events of certificates: the entries of timelines, delivered to ``certcore_on_event``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Event", "EventKind", "EventPage", "FeedEvent"]
 
 
 class EventKind(StrEnum):
-    """The kinds of events. An event is stored together with what it reports."""
+    """The kinds of events. An event is stored in the same transaction as the change that it reports."""
 
     #: A draft was saved for the first time.
     CREATED = "created"
@@ -27,9 +27,9 @@ class EventKind(StrEnum):
     EDITED = "edited"
     #: Key and CSR were made; the issuance began.
     CSR_GENERATED = "csr_generated"
-    #: A user took it back to draft; the key of the issuance was destroyed.
+    #: A user took the certificate back to draft; the private key of the issuance was destroyed.
     BACK_TO_DRAFT = "back_to_draft"
-    #: The issuance waits: ``waiting_for`` in the data is owner, administrator or turn.
+    #: The issuance waits. ``waiting_for`` in the data is ``owner``, ``administrator`` or ``turn``.
     WAITING = "waiting"
     #: The CA has accepted the order.
     PROCESSING = "processing"
@@ -47,42 +47,43 @@ class EventKind(StrEnum):
     INSTALLED = "installed"
     #: A user gave up the issuance beside the leaf in service.
     ATTEMPT_CANCELLED = "attempt_cancelled"
-    #: The leaf in service ends soon; once for each number of days of the notice policy.
+    #: The leaf in service expires soon; once for each number of days in the notice policy.
     EXPIRES_SOON = "expires_soon"
-    #: A renewal has failed often and for long, or is late for whatever reason; once for each leaf.
+    #: A renewal has failed repeatedly for a long time, or is late for another reason; once for each leaf.
     RENEWAL_FAILING = "renewal_failing"
-    #: A renewal would not succeed now: the obstacles, and who has to act. Reported again when these change.
+    #: A renewal would not succeed now. The data has the obstacles and who has to act. Repeated when they change.
     RENEWAL_NOT_READY = "renewal_not_ready"
-    #: Nothing is in the way of a renewal any more.
+    #: The obstacles to a renewal are gone.
     RENEWAL_READY = "renewal_ready"
-    #: not_after has passed.
+    #: The leaf in service has expired.
     EXPIRED = "expired"
-    #: It was marked as expired under a clock that was ahead; its leaf is valid.
+    #: The leaf is valid; the certificate had been marked as expired under a clock that was ahead.
     REINSTATED = "reinstated"
     #: The CA has confirmed the revocation.
     REVOKED = "revoked"
-    #: The CA module has noted something: ``about`` and ``text`` in the data (`certcore.plugin.Note`).
+    #: The CA module returned a note (`certcore.plugin.Note`). The data has ``about`` and ``text``.
     NOTED = "noted"
-    #: A user ran an action of the CA module: ``action`` and ``text`` in the data.
+    #: A user ran an action of the CA module. The data has ``action`` and ``text``.
     ACTED = "acted"
-    #: A user asked for a check now.
+    #: A user asked for an immediate check.
     CHECK_REQUESTED = "check_requested"
     #: The private key was exported.
     KEY_REVEALED = "key_revealed"
-    #: It was given to another owner: one event for the old owner, with ``to`` in the data, and one for the new one.
+    #: The certificate was transferred to another owner. The old owner gets an event with ``to`` in the data, and the
+    #: new owner gets another event.
     TRANSFERRED = "transferred"
-    #: A user deleted it; only this timeline stays.
+    #: A user deleted the certificate. Only the timeline is kept.
     DELETED = "deleted"
 
 
 @frozen(kw_only=True)
 class Event:
-    """One event: never changed, and without secrets."""
+    """One event. It is never changed after it is stored, and contains no secrets."""
 
-    #: The number among all events of this store; 0 until it is stored. Events of different certificates may be stored
-    #: in another order than their numbers.
+    #: The number among all events of the store; 0 until it is stored. Events of different certificates may be committed
+    #: in another order.
     sequence: int = 0
-    #: The number in the feed of all events; later events get higher numbers. 0 until it has one.
+    #: The number in the feed of all events; later events have higher numbers. 0 until it is assigned.
     position: int = 0
     #: The number in the certificate's timeline, from 1 without gaps; 0 until it is stored.
     number: int = 0
@@ -90,11 +91,13 @@ class Event:
     hash: str = ""
     certificate_id: str
     kind: EventKind
+    #: When it happened, UTC.
     at: datetime
-    #: The owner of the certificate when it happened; empty for none, and in events of older versions.
+    #: The owner of the certificate at that time; empty for none, and in events of older versions of certcore.
     owner: str = ""
     #: Who did it: the actor as the panel names it, or ``engine``.
     actor: str = "engine"
+    #: The status before and after the event; None if it does not apply.
     from_status: Status | None = None
     to_status: Status | None = None
     #: Further details as plain JSON.
@@ -116,5 +119,5 @@ class EventPage:
     """A page of the feed of all events."""
 
     items: tuple[FeedEvent, ...]
-    #: Pass this to the next call; also when there is nothing new yet.
+    #: Pass this to the next call, even if the page is empty.
     next_cursor: str

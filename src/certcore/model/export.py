@@ -1,6 +1,6 @@
-"""Exports: a leaf with its chain and private key, and the formats that make files of them.
+"""Exports: a leaf with its chain and private key, and the formats that convert them to files.
 
-A format is a value with a function. A plugin writes no more than this for one::
+A format is a value with a function. A complete format of a plugin::
 
     def _combined(exported, options):
         content = exported.fullchain_pem.encode() + exported.reveal_private_key()
@@ -9,8 +9,8 @@ A format is a value with a function. A plugin writes no more than this for one::
 
     COMBINED = ExportFormat(name="combined", title="One file", private_key=Use.REQUIRED, make=_combined)
 
-`ExportFormat.export` checks what the format declares before it calls ``make``: a format never gets a password that it
-does not take, and a format without the private key never sees it.
+`ExportFormat.export` checks the arguments against the format's declaration before it calls ``make``. So ``make`` never
+gets a password if the format takes none, and never gets the private key if the format does not contain it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ from certcore.model.secret import Secret
 __all__ = ["ExportFormat", "ExportOptions", "Exported", "ExportedFile", "Use", "file_stem", "is_safe_file_name"]
 
 _FORMAT_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
-#: No leading dot, so that no exported file is hidden or confused with a writer's own files; their names need 25 bytes.
+#: At most 230 characters, as writers of files add up to 25 bytes. No leading dot, so that no file is hidden or mistaken
+#: for a writer's temporary file.
 _FILE_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@+-]{0,229}")
 #: Device names of Windows, reserved with any extension.
 _DEVICE: Final = re.compile(r"(con|prn|aux|nul|(com|lpt)[0-9])(\.|$)")
@@ -45,13 +46,13 @@ _DIGEST: Final = 16
 _LONGEST_PASSWORD: Final = 1000
 _LONGEST_FRIENDLY_NAME: Final = 200
 _LONGEST_FOLDER: Final = 1000
-#: The hook that a failure of a format names.
+#: The name of the function in errors of a format.
 _MAKE: Final = "ExportFormat.make"
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 class Use(StrEnum):
-    """Whether a format takes the private key, or a password."""
+    """Whether a format uses the private key, or a password."""
 
     NEVER = "never"
     OPTIONAL = "optional"
@@ -59,14 +60,14 @@ class Use(StrEnum):
 
 
 def file_stem(name: str) -> str:
-    """A file's name without its ending, for a domain name or an IP address.
+    """A file name without extension for a domain name or an IP address.
 
-    Safe in every file system: lower case, ``_wildcard.`` for ``*.``, hyphens for an address's colons, an underscore in
-    front of what Windows takes for a device (``con.example``). What is too long, or has other characters than names in
-    A-labels have, gets a part of its digest, so that two names never share a file.
+    The result is safe in every file system: lower case, ``_wildcard.`` for ``*.``, hyphens for the colons of an
+    address, and an underscore before device names of Windows (``con.example``). Names that are too long or contain
+    unusual characters get a part of their digest appended, so that two names never have the same file name.
 
     Args:
-        name: In A-labels.
+        name: The name in A-labels, or the address.
     """
     lowered = name.strip().lower()
     known = lowered.replace(":", "-")
@@ -84,7 +85,7 @@ def _names(names: Iterable[object]) -> tuple[str, ...]:
 
 
 def _block(text: str | None) -> str:
-    """PEM that can be put before other PEM."""
+    """PEM that ends with a line end, so that other PEM can follow it."""
     lines = (text or "").replace("\r\n", "\n").strip()
     return f"{lines}\n" if lines else ""
 
@@ -127,8 +128,8 @@ def _check_friendly_name(_: object, __: Attribute[Any], name: str) -> None:
 
 
 def _check_folder(_: object, __: Attribute[Any], folder: str) -> None:
-    # It goes into the configuration of servers, which quote differently; a path that needs no quoting is safe in all of
-    # them.
+    # The folder is written into the configuration of servers, which have different rules of quoting. So only paths that
+    # need no quoting are accepted.
     if len(folder) > _LONGEST_FOLDER:
         raise too_long("folder", _LONGEST_FOLDER)
     if folder and not (
@@ -149,22 +150,26 @@ def _check_moment(_: object, __: Attribute[Any], moment: datetime) -> None:
 
 @frozen(kw_only=True)
 class ExportOptions:
-    """How the user wants it."""
+    """The options of an export.
 
-    #: The present moment, from the caller's clock: what is written into archives.
+    Raises:
+        InvalidInputError: A value is invalid; ``field`` names it.
+    """
+
+    #: The present moment with its time zone, which is written into archives.
     at: datetime = field(validator=_check_moment)
-    #: Encrypts the private key, or the file that holds it.
+    #: Encrypts the private key, or the file that contains it; None for no encryption.
     password: Secret | None = field(default=None, validator=_check_password)
-    #: Ask for the older form of a format that has one, for programs that do not read the present one.
+    #: Whether to use the format's legacy variant, for programs that cannot read the present one.
     legacy: bool = False
     #: The certificate's name in a key store; empty for its domain.
     friendly_name: str = field(default="", validator=_check_friendly_name)
-    #: Where the files will be, for the lines of a server's configuration; empty for a folder below /etc/ssl.
+    #: The directory of the files, for configuration snippets of servers; empty for a directory below /etc/ssl.
     folder: str = field(default="", validator=_check_folder)
 
 
 def is_safe_file_name(name: str) -> bool:
-    """Whether a file may have this name on every system: no folder, no device name of Windows, not hidden."""
+    """Whether a file name is allowed on every system: no directory, no device name of Windows, not hidden."""
     return _FILE_NAME.fullmatch(name) is not None and not name.endswith(".") and not _DEVICE.match(name.lower())
 
 
@@ -190,11 +195,12 @@ def _check_mode(file: ExportedFile, _: Attribute[Any], mode: int) -> None:
 class ExportedFile:
     """One file of an export."""
 
+    #: The file name, see `is_safe_file_name`.
     name: str = field(validator=_check_file_name)
     content: bytes = field(repr=False)
-    #: Whether it holds the private key, encrypted or not.
+    #: Whether it contains the private key, encrypted or not.
     secret: bool = False
-    #: Its permissions: 0600 when it is secret, else 0644.
+    #: The permissions: by default 0600 for a secret file and 0644 for others.
     mode: int = field(validator=_check_mode, repr=oct)
 
     @mode.default
@@ -206,17 +212,17 @@ class ExportedFile:
 class Exported:
     """An exported certificate: leaf, chain, and the private key unless it was left out."""
 
-    #: The names of the certificate in A-labels, the primary one first; names of other types are turned into text.
+    #: The names of the certificate in A-labels, the primary name first. Values of other types are converted to text.
     names: tuple[str, ...] = field(converter=_names, validator=_require_names)
-    #: The leaf alone.
+    #: The leaf in PEM.
     leaf_pem: str = field(converter=_block)
-    #: The intermediates in order; empty when a root signed the leaf.
+    #: The intermediates in PEM, in order; empty if a root signed the leaf.
     chain_pem: str = field(default="", converter=_block)
-    #: The root certificate; empty or None leaves it out. Servers do not send it.
+    #: The root in PEM; empty to leave it out, because servers do not send it.
     root_pem: str = field(default="", converter=_block)
-    #: Unencrypted PKCS#8 PEM; None when it was left out.
+    #: The private key in unencrypted PKCS#8 PEM; None if it was left out.
     private_key: Secret | None = None
-    #: The files of the format that was asked for.
+    #: The files of the requested format.
     files: tuple[ExportedFile, ...] = ()
 
     @property
@@ -226,7 +232,7 @@ class Exported:
 
     @property
     def file_stem(self) -> str:
-        """The name of files that are named after the certificate, without the extension."""
+        """The file name without extension for files that are named after the certificate."""
         return file_stem(self.domain)
 
     @property
@@ -235,10 +241,10 @@ class Exported:
         return self.leaf_pem + self.chain_pem
 
     def reveal_private_key(self) -> bytes:
-        """The private key's PEM, fit to be put after other PEM: only for the content of a secret file.
+        """The private key in PEM. Use it only for the content of a secret file.
 
         Raises:
-            InvalidInputError: It does not exist.
+            InvalidInputError: The export has no private key.
         """
         if self.private_key is None:
             raise InvalidInputError("private_key", Message("export.no_private_key", "this export has none."))
@@ -261,31 +267,34 @@ def _check_format_name(_: object, __: Attribute[Any], name: str) -> None:
 
 @frozen(kw_only=True)
 class ExportFormat:
-    """A format that certificates can be exported in."""
+    """A format in which certificates can be exported."""
 
-    #: What the user types: lower-case letters, digits and underscores.
+    #: The identifier: lower-case letters, digits and underscores.
     name: str = field(validator=_check_format_name)
-    #: What the user reads: a text, or a message that can be translated.
+    #: The displayed title: a text or a translatable message.
     title: Message = field(converter=as_message)
-    #: Whether it holds the private key; an optional one is left out when there is none.
+    #: Whether the format contains the private key. An optional key is left out if there is none.
     private_key: Use
-    #: Whether it takes a password.
+    #: Whether the format takes a password.
     password: Use = Use.NEVER
-    #: Whether it has an older form, too.
+    #: Whether the format has a legacy variant.
     legacy: bool = False
-    #: Makes the files. Pure: the same arguments give the same files, except for the random parts of encryption.
+    #: Makes the files. A pure function: the same arguments give the same files, apart from the salts of encryption.
     make: Callable[[Exported, ExportOptions], Iterable[ExportedFile]] = field(repr=False)
 
     @property
     def contains_key(self) -> bool:
-        """Whether it may hold the private key."""
+        """Whether the format can contain the private key."""
         return self.private_key is not Use.NEVER
 
     def takes_key(self, *, with_key: bool) -> bool:
-        """Whether the private key is exported for this format, depending on whether the user wants it.
+        """Whether the private key is exported.
+
+        Args:
+            with_key: Whether the user wants the private key.
 
         Raises:
-            InvalidInputError: The user does not want it, and the format cannot do without.
+            InvalidInputError: The user does not want the private key, but the format requires it.
         """
         if self.private_key is Use.REQUIRED and not with_key:
             raise InvalidInputError(
@@ -305,7 +314,7 @@ class ExportFormat:
         """Refuse invalid options, before the private key is exported.
 
         Raises:
-            InvalidInputError: A password is missing, or something was asked for that this format lacks.
+            InvalidInputError: A password is missing, or the format does not support an option.
         """
         if self.password is Use.REQUIRED and options.password is None:
             reason = Message("export.format.needs_password", "the format {format} needs one.", {"format": self.name})
@@ -330,14 +339,13 @@ class ExportFormat:
         """Make the files.
 
         Args:
-            exported: The certificate. A format without the private key is not given the one that it may hold.
+            exported: The certificate. Its private key is removed for a format without private key.
             options: The options that the user chose.
 
         Raises:
-            InvalidInputError: The private key or a password is missing, or something was asked for that this format
-                lacks.
+            InvalidInputError: The private key or a password is missing, or the format does not support an option.
             X509Error: Leaf, chain and private key cannot be read, or do not belong together.
-            PluginError: The format made something else than files.
+            PluginError: The format failed, or did not return files.
         """
         if self.private_key is Use.REQUIRED and exported.private_key is None:
             text = "the format {format} contains the private key, but none was given."
@@ -356,7 +364,7 @@ class ExportFormat:
         if len({name.lower() for name in names}) < len(names):
             reason = Message("plugin.export.same_name", "two files share a name: {names}.", {"names": ", ".join(names)})
             raise PluginError(self.name, _MAKE, reason)
-        # The easiest mistake to make, and the last to be noticed.
+        # A file with the private key that is not marked as secret would be readable by everybody.
         if key and any(key.reveal().strip() in file.content for file in files if not file.secret):
             reason = Message("plugin.export.open_key", "a file holds the private key and is not marked secret.")
             raise PluginError(self.name, _MAKE, reason)

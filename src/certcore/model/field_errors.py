@@ -1,4 +1,4 @@
-"""Collects the errors of several fields, so that a person sees all of them at once."""
+"""Collect the errors of several fields, so that the user sees all of them at once."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from certcore.errors import InvalidFieldsError, InvalidInputError
 
 __all__ = ["FieldErrors"]
 
-#: How many refused values are kept: nobody reads more.
+#: The largest number of refused values that are kept.
 _MOST: Final = 100
 
 
 @frozen(eq=False)
 class FieldErrors:
-    """The values that were refused so far.
+    """Collects the values that were refused.
 
     ::
 
@@ -42,9 +42,9 @@ class FieldErrors:
         return frozenset(error.field for error in self._errors)
 
     def add(self, error: InvalidInputError) -> None:
-        """Add an error, or those that it consists of."""
+        """Add an error, or each error of an `InvalidFieldsError`."""
         known = {(each.field, each.reason) for each in self._errors}
-        # A subclass of a plugin may return anything here.
+        # The property `errors` of a plugin's subclass may return anything.
         errors = error.errors if type(error) is InvalidFieldsError else (error,)
         for each in errors:
             if (each.field, each.reason) not in known and len(self._errors) < _MOST:
@@ -52,14 +52,14 @@ class FieldErrors:
 
     @contextmanager
     def collecting(self) -> Iterator[None]:
-        """Add the `InvalidInputError` that the block raises; other errors go through."""
+        """A context manager that adds the `InvalidInputError` raised by its block. Other exceptions are passed on."""
         try:
             yield
         except InvalidInputError as error:
             self.add(error)
 
     def refuse(self) -> None:
-        """Raise what was collected; nothing happens if no value was refused.
+        """Raise the collected errors. Does nothing if no value was refused.
 
         Raises:
             InvalidFieldsError: Several values were refused.

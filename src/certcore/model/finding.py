@@ -1,4 +1,4 @@
-"""Findings of a check: obstacles to an issuance, certain or possible, and how to remove them."""
+"""Findings of checks: certain and possible obstacles to an issuance, and how to remove them."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ __all__ = ["Change", "Finding", "RecordChange", "Severity", "most_severe"]
 
 
 class Severity(StrEnum):
-    """How much a finding matters."""
+    """The severity of a finding."""
 
-    #: No certificate is issued until it is repaired.
+    #: No certificate can be issued until it is repaired.
     ERROR = "error"
-    #: Issuance can succeed, but it may fail, now or later.
+    #: An issuance may fail, now or later.
     WARNING = "warning"
     #: No action is needed.
     INFO = "info"
@@ -30,7 +30,7 @@ class Severity(StrEnum):
 
 
 class Change(StrEnum):
-    """What to do with a DNS record."""
+    """The change of a DNS record."""
 
     SET = "set"
     REMOVE = "remove"
@@ -44,7 +44,7 @@ class RecordChange:
     name: str
     #: CNAME, TXT, CAA, NS, DS, A or AAAA.
     type: str
-    #: In presentation form; empty where every record of that type is meant.
+    #: The value in presentation format; empty for all records of this type.
     value: str
     change: Change = Change.SET
 
@@ -56,23 +56,24 @@ class RecordChange:
 class Finding:
     """One finding of a check."""
 
-    #: Stable, in snake_case; for programs.
+    #: A stable identifier in snake_case.
     code: str
     severity: Severity
-    #: The DNS name that it is about, A-labels without a trailing dot.
+    #: The DNS name that the finding is about, as A-labels without a trailing dot.
     name: str
-    #: The DNS server that showed it, with its address; empty where it is about no single server.
+    #: The DNS server that the finding is about, with its address; empty if it is not about a single server.
     server: str = ""
-    #: The expected and the observed value, or a description.
+    #: The expected value, or a description.
     expected: Message | str = ""
+    #: The observed value, or a description.
     seen: Message | str = ""
     #: The cause, in a sentence.
     cause: Message
     #: What to do about it, in a sentence.
     advice: Message
-    #: The exact records to set or to remove; empty where the remedy is no record.
+    #: The exact records to set or to remove; empty if the remedy is something else.
     remedy: tuple[RecordChange, ...] = ()
-    #: When it is checked again; None when it is not checked automatically.
+    #: When the next automatic check runs, UTC; None if there is none.
     next_look: datetime | None = None
 
     def __str__(self) -> str:
@@ -80,5 +81,5 @@ class Finding:
 
 
 def most_severe(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """The findings by severity, the most severe first; otherwise in the given order."""
+    """The findings by severity, the most severe first. Findings of equal severity keep their order."""
     return tuple(sorted(findings, key=lambda finding: finding.severity.rank))

@@ -1,14 +1,14 @@
-"""Forms from attrs classes: one declaration is the form, the validation and the command's options at once.
+"""Forms from attrs classes: one declaration defines the form, its validation and the options of the command.
 
-A CA module writes its settings as a frozen attrs class whose fields are made with the functions here::
+A CA module declares its settings as a frozen attrs class whose fields are made with the functions here::
 
     @frozen(kw_only=True)
     class Profile:
         email: str = form.text("Account e-mail", default="")
         ttl: int = form.integer("TTL", default=30, minimum=30, maximum=86400, unit="seconds")
 
-`fields_of` lists the fields for a panel, `structure` builds the value from what a user typed and names the field that
-is wrong, `unstructure` gives the plain JSON back, secrets left out.
+`fields_of` lists the fields for a panel. `structure` validates input and makes an instance. `unstructure` converts an
+instance to plain JSON without its secrets.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ T = TypeVar("T")
 _METADATA = "certcore.form"
 _TRUE = frozenset({"1", "true", "yes", "on", "y"})
 _FALSE = frozenset({"0", "false", "no", "off", "n"})
-#: The longest spelling of a number or a truth value, in characters.
+#: The longest input for a number or a truth value, in characters.
 _LONGEST_WORD: Final = 40
 _SHOWN_NUMBER: Final = 10**_LONGEST_WORD
 #: How many empty entries a list may have besides the allowed ones.
@@ -72,15 +72,18 @@ def text(  # noqa: PLR0913 - the parts of one description
     """A text field.
 
     Args:
-        label: What the panel shows beside it.
-        default: The value when nothing is given; without one the field is required.
-        help: One sentence under the field.
-        placeholder: An example shown while it is empty.
-        multiline: Whether line breaks are part of it.
-        parse: Called with the text and the field's name; returns the value or raises InvalidInputError.
-        maximum: The longest text in characters.
-        advanced: Whether most people leave it as it is; so in the other functions.
-        personal: Whether it is about the person who fills it in: a certificate's new owner does not get it.
+        label: The label that the panel shows.
+        default: The value if nothing is given. A field without a default is required.
+        help: One sentence that the panel shows under the field.
+        placeholder: An example that the panel shows while the field is empty.
+        multiline: Whether the text may contain line breaks.
+        parse: Called with the text and the field's name. Returns the value, or raises an `InvalidInputError`.
+        maximum: The longest text, in characters.
+        advanced: Whether a page may hide the field at first, because most users keep the default.
+        personal: Whether the value is about the person who fills it in. A transfer to another owner clears it.
+
+    Returns:
+        The attrs field, to be assigned in the class. The other functions return one, too.
     """
     kind = FieldKind.MULTILINE if multiline else FieldKind.TEXT
     options: dict[str, Any] = {
@@ -101,7 +104,10 @@ def secret(
     maximum: int = 4096,
     advanced: bool = False,
 ) -> Any:
-    """A field whose value is a `Secret`, of at most ``maximum`` bytes: sealed at rest and never shown again."""
+    """A field whose value is a `Secret` of at most ``maximum`` bytes. It is stored sealed, and never shown again.
+
+    The other arguments are those of `text`.
+    """
     options: dict[str, Any] = {"multiline": multiline, "longest": maximum, "advanced": advanced}
     return _field(FieldKind.SECRET, label, default, help=help, **options)
 
@@ -116,7 +122,10 @@ def integer(
     help: str | Message = "",  # noqa: A002
     advanced: bool = False,
 ) -> Any:
-    """A whole number between two bounds, both allowed."""
+    """An integer from ``minimum`` to ``maximum``, both included.
+
+    ``unit`` is what the number counts, for example ``seconds``. The other arguments are those of `text`.
+    """
     options: dict[str, Any] = {"minimum": minimum, "maximum": maximum, "unit": unit, "advanced": advanced}
     return _field(FieldKind.INTEGER, label, default, help=help, **options)
 
@@ -129,14 +138,14 @@ def boolean(
     consent_to: tuple[str, ...] = (),
     advanced: bool = False,
 ) -> Any:
-    """A yes or no.
+    """A truth value.
 
     Args:
-        label: What the panel shows beside it.
-        default: The value when nothing is given; without one the field is required.
-        help: One sentence under the field.
-        consent_to: For a consent: the fields that say what the user agrees to. It has to be given again when one of
-            them changes.
+        label: The label that the panel shows.
+        default: The value if nothing is given. A field without a default is required.
+        help: One sentence that the panel shows under the field.
+        consent_to: If the field is a consent: the names of the fields that determine what the user consents to. The
+            consent must be given again when one of them changes.
         advanced: As in `text`.
     """
     return _field(FieldKind.BOOLEAN, label, default, help=help, consent_to=consent_to, advanced=advanced)
@@ -150,7 +159,7 @@ def choice(
     help: str | Message = "",  # noqa: A002
     advanced: bool = False,
 ) -> Any:
-    """One of a fixed set of values."""
+    """One of a fixed set of values. The other arguments are those of `text`."""
     return _field(FieldKind.CHOICE, label, default, help=help, choices=tuple(choices), advanced=advanced)
 
 
@@ -168,13 +177,13 @@ def lines(  # noqa: PLR0913 - as in `text`
     """A list of texts, one per line.
 
     Args:
-        label: What the panel shows beside it.
-        default: The value when nothing is given.
-        help: One sentence under the field.
-        placeholder: An example shown while it is empty.
-        parse: Called for each text, with the field's name; returns the value or raises InvalidInputError.
-        maximum: How many there may be.
-        longest: How long each may be, in characters.
+        label: The label that the panel shows.
+        default: The value if nothing is given.
+        help: One sentence that the panel shows under the field.
+        placeholder: An example that the panel shows while the field is empty.
+        parse: Called with each text and the field's name. Returns the value, or raises an `InvalidInputError`.
+        maximum: The largest number of texts.
+        longest: The longest text, in characters.
         advanced: As in `text`.
     """
     options: dict[str, Any] = {"placeholder": placeholder, "most": maximum, "longest": longest, "advanced": advanced}
@@ -184,11 +193,11 @@ def lines(  # noqa: PLR0913 - as in `text`
 def fields_of(settings_type: type) -> tuple[FormField, ...]:
     """The form of a settings class, in the order of its attributes.
 
-    A text that is not a `Message` gets a key from the package, the class and the attribute, for translations:
+    For translations, a text that is not a `Message` gets a key made of the package, the class and the attribute:
     ``my_package.MyProfile.email.label``, ``….help``, ``….choice.VALUE``.
 
     Raises:
-        TypeError: An attribute was not made with a function of this module (an author's mistake, not a user's).
+        TypeError: An attribute was not made with a function of this module, which is a mistake in the class.
     """
     return _fields_of(settings_type)
 
@@ -222,17 +231,17 @@ def secret_fields(settings_type: type) -> tuple[str, ...]:
     """The names of the secret fields of a settings class.
 
     Raises:
-        TypeError: As `fields_of`.
+        TypeError: As in `fields_of`.
     """
     attributes = _attributes(settings_type)
     return tuple(attribute.name for attribute in attributes if _spec(attribute)["kind"] is FieldKind.SECRET)
 
 
 def structure(settings_type: type[T], values: Mapping[str, Any]) -> T:
-    """Build the settings from what a user gave, as text or as JSON.
+    """Make the settings from input, as texts or as JSON values.
 
     Raises:
-        InvalidInputError: Fields are unknown, missing or wrong; the error names each of them.
+        InvalidInputError: Fields are unknown, missing or invalid; the error names each of them.
     """
     attributes = {attribute.name: attribute for attribute in _attributes(settings_type)}
     errors = FieldErrors()
@@ -257,10 +266,10 @@ def _no_such_setting(name: str, known: Iterable[str]) -> InvalidInputError:
 
 
 def read_value(settings_type: type, name: str, value: Any) -> Any:
-    """One field's value from what a user gave, as plain JSON; that of a secret field as a `Secret`.
+    """Convert input for one field to plain JSON, or to a `Secret` for a secret field.
 
     Raises:
-        InvalidInputError: The value is wrong, or there is no such field; the error names it.
+        InvalidInputError: The value is invalid, or there is no such field; the error names it.
     """
     attributes = {attribute.name: attribute for attribute in _attributes(settings_type)}
     if name not in attributes:
@@ -274,16 +283,16 @@ def read_value(settings_type: type, name: str, value: Any) -> Any:
 def refuse_old_consents(
     settings_type: type, before: Mapping[str, Any], after: Mapping[str, Any], changed_fields: Iterable[str]
 ) -> None:
-    """Refuse a change after which a consent would apply to something that the user did not agree to.
+    """Refuse a change after which a consent would apply to something that the user did not consent to.
 
     Args:
         settings_type: The settings class.
-        before: The stored plain values.
-        after: The plain values with the change.
-        changed_fields: The names of the fields that the user fills in with this change.
+        before: The stored values as plain JSON.
+        after: The values with the change as plain JSON.
+        changed_fields: The names of the fields that the user filled in.
 
     Raises:
-        InvalidInputError: A consent has to be given again, or withdrawn.
+        InvalidInputError: A consent must be given again, or withdrawn.
     """
     filled_in = set(changed_fields)
     errors = FieldErrors()
@@ -310,7 +319,7 @@ def _shown(value: Any) -> str | Message:
 
 
 def unstructure(settings: Any) -> dict[str, Any]:
-    """The settings as plain JSON, the secret fields left out."""
+    """The settings as plain JSON, without the secret fields."""
     plain: dict[str, Any] = {}
     for attribute in _attributes(type(settings)):
         if _form_field(attribute).kind is FieldKind.SECRET:
@@ -405,10 +414,10 @@ def _read_text(name: str, value: Any, spec: Mapping[str, Any]) -> str:
 
 
 def read_integer(name: str, value: Any, minimum: int, maximum: int) -> int:
-    """A whole number between two bounds, both allowed, given as a number or as text.
+    """Read an integer from ``minimum`` to ``maximum``, both included, given as a number or as text.
 
     Raises:
-        InvalidInputError: It is not a whole number, or out of range.
+        InvalidInputError: The value is not an integer, or is out of range.
     """
     try:
         if isinstance(value, (bool, float)):
@@ -430,10 +439,10 @@ def _out_of_range(number: int, minimum: int, maximum: int) -> Message:
 
 
 def read_boolean(name: str, value: Any) -> bool:
-    """A yes or no: a truth value, 1 or 0, or a word such as ``yes``, ``on`` or ``false``.
+    """Read a truth value, given as a boolean, as 1 or 0, or as a word such as ``yes``, ``on`` or ``false``.
 
     Raises:
-        InvalidInputError: It is something else.
+        InvalidInputError: The value is none of these.
     """
     if isinstance(value, bool):
         return value

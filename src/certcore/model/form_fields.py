@@ -1,4 +1,4 @@
-"""The fields of forms, as a panel needs them to draw one."""
+"""The fields of forms, as a panel needs them to display a form."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ class FieldGroup(StrEnum):
 
 
 class FieldKind(StrEnum):
-    """How a field is shown and typed."""
+    """The kind of an input field."""
 
     TEXT = "text"
-    #: Several lines in one text (a PEM, say).
+    #: A text with several lines, for example PEM.
     MULTILINE = "multiline"
     INTEGER = "integer"
     BOOLEAN = "boolean"
     CHOICE = "choice"
     #: A list of texts, one per line.
     LINES = "lines"
-    #: Text that is sealed at rest and never shown again.
+    #: A text that is stored sealed and never shown again.
     SECRET = "secret"  # noqa: S105 - a kind of field, not a password
 
 
@@ -52,9 +52,10 @@ class Choice:
 
 @frozen(kw_only=True)
 class FormField:
-    """One field of a form, as a panel needs it to draw it.
+    """One field of a form, as a panel needs it to display the field.
 
-    Label, help and the labels of choices are messages: `str` gives the English text. Plain text becomes one.
+    The label, the help and the labels of choices are messages; `str` gives their English text. Plain texts are
+    converted to messages.
     """
 
     name: str
@@ -67,24 +68,25 @@ class FormField:
     choices: tuple[Choice, ...] = ()
     minimum: int | None = None
     maximum: int | None = None
-    #: How long a text, or one of the texts of a list, may be, in characters; None for other kinds.
+    #: The longest text, or the longest text of a list, in characters; None for other kinds.
     longest: int | None = None
-    #: How many texts a list may have; None for other kinds.
+    #: The largest number of texts in a list; None for other kinds.
     most: int | None = None
     #: What a number counts, for example ``seconds``.
     unit: Message | None = attrs.field(default=None, converter=optional_message)
     placeholder: str = ""
-    #: Whether line breaks are part of a secret (a PEM, say).
+    #: Whether a secret may contain line breaks, for example PEM.
     multiline: bool = False
-    #: For a consent: the fields that say what the user agrees to. It has to be given again when one of them changes.
+    #: If the field is a consent: the names of the fields that determine what the user consents to. The consent must be
+    #: given again when one of them changes.
     consent_to: tuple[str, ...] = ()
-    #: Whether most people leave it as it is, so that a page may hide it at first.
+    #: Whether a page may hide the field at first, because most users keep the default.
     advanced: bool = False
-    #: Whether it is about the person who fills it in, so that a transfer to another owner empties it.
+    #: Whether the value is about the person who fills it in. A transfer to another owner clears it.
     personal: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        """The field as plain data; members without a value are left out."""
+        """The field as plain JSON. Members without a value are left out."""
         names = [attribute.name for attribute in attrs.fields(FormField) if attribute.name != "personal"]
         values = {name: getattr(self, name) for name in names}
         plain: dict[str, Any] = json_form(values)

@@ -1,6 +1,6 @@
-"""Hints, the entries of the right column: typed values with a JSON form and no HTML.
+"""Hints, the entries of the right column: typed values with a JSON form, without HTML.
 
-Texts are `Message` values: a key with parameters and an English default, so that a panel can translate them.
+Texts are `Message` values with a key, parameters and an English text, so that a panel can translate them.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class Facts:
 
 @frozen(kw_only=True)
 class DnsRecord:
-    """A DNS record that the domain's owner has to set, with what the DNS has now."""
+    """A DNS record that the domain's owner has to set, with its present state in the DNS."""
 
     #: The full name of the record, without a trailing dot.
     name: str
@@ -102,9 +102,10 @@ class DnsRecord:
     state: RecordState = RecordState.UNKNOWN
     #: The answer of the DNS servers, a value or a description; empty if they had none.
     seen: Message | str = ""
-    #: When the DNS was queried.
+    #: When the DNS was queried, UTC; None if it was not queried yet.
     checked_at: datetime | None = None
-    #: Why it is not correct, and what repairs it; a correct record may have one, too. The first matters most.
+    #: Why the record is not correct and how to repair it, the most important first. A correct record may have findings,
+    #: too.
     findings: tuple[Finding, ...] = ()
 
 
@@ -134,26 +135,27 @@ class Steps:
 
 @frozen
 class Form:
-    """Fields that the user fills in while the certificate is a draft (the module's part of the form)."""
+    """The CA module's part of the form, which the user fills in while the certificate is a draft."""
 
     fields: tuple[FormField, ...]
 
 
 @frozen(kw_only=True)
 class ActionButton:
-    """A button for an action that the user can take now: `Certificates.run_action`, or that of a CA profile.
+    """A button for an action of the CA module: `Certificates.run_action` or `Authorities.run_action`.
 
-    A module need not return buttons for its own actions: they are added, and those that it returns are completed.
+    A module need not return buttons for its own actions: certcore adds missing buttons, and completes the returned
+    ones.
     """
 
     #: The action's name, for example ``check_now``.
     name: str
     label: Message
-    #: The question to confirm it.
+    #: A question to ask before the action; None for no question.
     confirm: Message | None = None
-    #: What the action does, in a sentence.
+    #: What the action does, in one sentence.
     help: Message | None = None
-    #: The values that it asks for; empty for an action that asks for none.
+    #: The values that the action needs; may be empty.
     fields: tuple[FormField, ...] = ()
 
 
@@ -162,14 +164,15 @@ class Link:
     """A link to a page of the CA."""
 
     label: Message
-    #: An https URL; the hints of a module with another one are not shown.
+    #: An https URL. If a module returns any other URL, none of its hints are shown.
     url: str
 
 
 @frozen
 class Refresh:
-    """Ask for the hints again after this many seconds."""
+    """The page should load the hints again later."""
 
+    #: Seconds to wait.
     after: float
 
 

@@ -1,4 +1,4 @@
-"""Identifiers: owners, actors, ids. They are compared byte by byte, so invisible characters are refused."""
+"""Identifiers: owners, actors and IDs. They are compared byte by byte, so invisible characters are refused."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from certcore.model.input_limits import text_within
 
 __all__ = ["MOST_ACTOR", "MOST_ID", "MOST_OWNER", "check_actor", "check_id", "check_identifier", "check_owner"]
 
-#: In characters. Ids that certcore makes have 32.
+#: The longest ID, in characters. IDs that certcore generates have 32.
 MOST_ID: Final = 100
 MOST_OWNER: Final = 100
 MOST_ACTOR: Final = 255
@@ -23,18 +23,22 @@ _UNSEEN: Final = re.compile(
 
 
 def check_identifier(field: str, value: object, *, most: int) -> str:
-    """Refuse a malformed identifier: two identifiers that look the same would be two tenants.
+    """Refuse a malformed identifier, so that no two identifiers of different tenants look the same.
 
-    Composed and decomposed accents, and upper and lower case, stay different keys: nothing is normalised.
+    Nothing is normalised: composed and decomposed accents are different, and so are upper and lower case.
 
     Args:
         field: The name of the argument.
         value: The value.
-        most: The longest, in characters.
+        most: The maximum length, in characters.
+
+    Returns:
+        The value.
 
     Raises:
-        InvalidInputError: It is not text, too long, has a blank at one of its ends, or a character that is not seen
-            (control characters, surrogates, characters of no width or that turn the direction of writing).
+        InvalidInputError: The value is not a text, is too long, begins or ends with a space, or contains an invisible
+            character (a control character, a surrogate, or a character without width or that changes the direction
+            of writing).
     """
     text = text_within(field, value, most)
     if text.strip() != text:
@@ -46,10 +50,10 @@ def check_identifier(field: str, value: object, *, most: int) -> str:
 
 
 def check_id(field: str, value: object) -> str:
-    """Refuse a malformed id before it is looked up.
+    """Refuse a malformed ID before it is looked up.
 
     Raises:
-        InvalidInputError: As `check_identifier`; or it is empty.
+        InvalidInputError: As in `check_identifier`, or the ID is empty.
     """
     if value == "":
         raise InvalidInputError(field, Message("input.empty", "is empty."))
@@ -57,10 +61,10 @@ def check_id(field: str, value: object) -> str:
 
 
 def check_owner(value: object) -> str:
-    """Refuse a malformed owner; empty text stands for no tenant.
+    """Refuse a malformed owner. An empty text means that there is no owner.
 
     Raises:
-        InvalidInputError: As `check_identifier`.
+        InvalidInputError: As in `check_identifier`.
     """
     return check_identifier("owner", value, most=MOST_OWNER)
 
@@ -69,6 +73,6 @@ def check_actor(value: object) -> str:
     """Refuse a malformed actor.
 
     Raises:
-        InvalidInputError: As `check_identifier`.
+        InvalidInputError: As in `check_identifier`.
     """
     return check_identifier("actor", value, most=MOST_ACTOR)

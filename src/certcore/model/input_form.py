@@ -1,4 +1,4 @@
-"""Forms that a page shows: fields with their values, and `InputForm.bind` for what a browser posts."""
+"""Forms with values, as a page shows them, and `InputForm.bind` to read what a browser posts."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from certcore.model.secret import Secret
 
 __all__ = ["IGNORED", "BoundForm", "FormSubject", "InputField", "InputForm", "text_of"]
 
-#: What web frameworks post besides the fields: tokens against cross-site requests of Django, Flask-WTF and Starlette.
+#: The fields that web frameworks add to forms: the CSRF tokens of Django, Flask-WTF and Starlette.
 IGNORED: Final = ("csrfmiddlewaretoken", "csrf_token", "csrftoken")
-#: The name under which a page posts the version of the object that it has shown.
+#: The name under which a page posts the version of the object that it showed.
 _VERSION: Final = "version"
-#: The end of the name of a box that removes a secret.
+#: The suffix of the name of a checkbox that removes a secret.
 _REMOVE: Final = ".remove"
-#: Arguments that `create` needs even when the user did not change them.
+#: Arguments that `create` needs even if the user did not change them.
 _ALWAYS_PASSED: Final = frozenset({"owner", "authority", "module"})
 
 
@@ -43,28 +43,28 @@ class FormSubject(StrEnum):
 class InputField(FormField):
     """One field of a form with its value."""
 
-    #: The value as text: ``yes`` or ``no`` of a switch, one entry per line of a list, always empty for a secret.
+    #: The value as text: ``yes`` or ``no`` for a truth value, one entry per line for a list, always empty for a secret.
     value: str = ""
-    #: The block of the page: a `FieldGroup` of a certificate; ``profile`` or ``settings`` of a CA profile.
+    #: The block of the page: a `FieldGroup` for a certificate; ``profile`` or ``settings`` for a CA profile.
     group: str
-    #: When the field may be edited at all.
+    #: When the field may be edited.
     edit_rule: EditRule
-    #: The call that a change of the field leads to now; None: it cannot be changed.
+    #: The call that saves a change of the field now; None if the field cannot be changed now.
     edit_method: EditMethod | None
-    #: Why it cannot be changed now, as a clause that follows the label; None where it can be.
+    #: Why the field cannot be changed now, as a clause that follows the label; None if it can be changed.
     locked: Message | None = None
-    #: The argument of that call: the field itself, or the mapping that it is a member of.
+    #: The argument of that call: the field itself, or the mapping that contains it.
     keyword: str
-    #: The name within that mapping.
+    #: The name of the field within that mapping.
     member: str
-    #: For a secret: whether a value is stored.
+    #: Whether a value of the secret is stored; False for other fields.
     is_set: bool = False
-    #: From text, or a truth value, to the plain value that is stored, or to a `Secret`.
+    #: Converts a text or a truth value to the plain value that is stored, or to a `Secret`.
     read: Callable[[Any], Any] = field(repr=False, eq=False)
 
     @property
     def checked(self) -> bool:
-        """Whether a box is checked."""
+        """Whether the checkbox of a truth value is checked."""
         return self.value == "yes"
 
     @property
@@ -74,11 +74,11 @@ class InputField(FormField):
 
     @property
     def remove_name(self) -> str:
-        """For a secret with a value: the name of a box that, posted as ``yes``, removes it. Empty for other fields."""
+        """The name of the checkbox that removes a stored secret when posted as ``yes``; empty for other fields."""
         return f"{self.name}{_REMOVE}" if self.is_set else ""
 
     def to_json(self) -> dict[str, Any]:
-        """The field as plain data, with its value; members without a value are left out."""
+        """The field with its value as plain JSON. Members without a value are left out."""
         plain = super().to_json() | {
             "value": self.value,
             "group": self.group,
@@ -91,39 +91,39 @@ class InputField(FormField):
 
 @frozen(kw_only=True)
 class BoundForm:
-    """What was posted, as the arguments of the call that saves it; see `Certificates.save` and `Authorities.save`."""
+    """A validated form that was posted. Pass it to `Certificates.save` or `Authorities.save`."""
 
     subject: FormSubject
-    #: The id of the certificate or CA profile; None for a new one.
+    #: The ID of the certificate or CA profile; None for a new one.
     target: str | None
-    #: The call: ``create``, ``edit`` or ``reissue``.
+    #: The call that saves the form: ``create``, ``edit`` or ``reissue``.
     method: EditMethod
-    #: Its arguments besides the id and the actor. Values of secrets are `Secret`.
+    #: The arguments of the call, without the ID and the actor. Secrets are `Secret` values.
     arguments: Mapping[str, Any]
-    #: The names of the fields that differ from what the form showed.
+    #: The names of the fields that differ from the values that the form showed.
     changed: tuple[str, ...]
-    #: The values of all fields as they will be shown when this is saved, by name. Empty for a partial form.
+    #: The values of all fields after saving, as text, by name; empty for a partial form.
     values: Mapping[str, str]
 
 
 @frozen(kw_only=True)
 class InputForm:
-    """A form: the fields of a new or a stored certificate, or of a CA profile, as the actor may see and change them."""
+    """The form of a new or stored certificate or CA profile, as the actor may see and change it."""
 
     subject: FormSubject
-    #: The id of the certificate or CA profile; None for a new one.
+    #: The ID of the certificate or CA profile; None for a new one.
     target: str | None
     fields: tuple[InputField, ...]
-    #: The version that the form shows; a page posts it as ``version``, so that no newer one is overwritten.
+    #: The version that the form shows. A page posts it as ``version``, so that a newer version is not overwritten.
     version: int | None = None
-    #: Returns what the fields would show after a call; raises the errors of the call. It stores nothing.
+    #: Returns the values that the fields would have after a call, and raises the errors of the call. Stores nothing.
     preview: Callable[[EditMethod, Mapping[str, Any]], Mapping[str, str]] = field(repr=False, eq=False)
 
     def __getitem__(self, name: str) -> InputField:
         """The field of this name.
 
         Raises:
-            KeyError: There is none.
+            KeyError: There is no such field.
         """
         for each in self.fields:
             if each.name == name:
@@ -139,12 +139,12 @@ class InputForm:
         return any(each.name == name for each in self.fields)
 
     def groups(self) -> Mapping[str, tuple[InputField, ...]]:
-        """The fields by their blocks, in the order of the page."""
+        """The fields by group, in the order of the page."""
         names = dict.fromkeys(each.group for each in self.fields)
         return {name: tuple(each for each in self.fields if each.group == name) for name in names}
 
     def to_json(self) -> dict[str, Any]:
-        """The form as plain data."""
+        """The form as plain JSON."""
         return {
             "subject": str(self.subject),
             "target": self.target,
@@ -153,17 +153,17 @@ class InputForm:
         }
 
     def bind(self, posted: Any, *, partial: bool = False, ignore: Iterable[str] = IGNORED) -> BoundForm:
-        """Read what a browser posted, and check it as a whole. Nothing is stored.
+        """Read and validate what a browser or a program posted. Nothing is stored.
 
         Args:
-            posted: A mapping of names to texts or lists of texts; Django's ``QueryDict``, Flask's ``MultiDict`` and
-                Starlette's ``FormData`` are such. Truth values and numbers, as JSON has them, are taken, too.
-            partial: Only some of the fields are given, as in a PATCH: a box that is missing stays as it is, an empty
-                secret is removed, and what the fields say together is left to the call that saves.
-            ignore: Names that may be posted besides the fields.
+            posted: A mapping of names to texts or lists of texts, for example Django's ``QueryDict``, Flask's
+                ``MultiDict`` or Starlette's ``FormData``. Truth values and numbers from JSON are accepted, too.
+            partial: Whether only some fields are given, as in a PATCH request. Then a missing checkbox is unchanged, an
+                empty secret is removed, and only the call that saves the form checks the fields together.
+            ignore: Names that may be posted in addition to the fields.
 
         Raises:
-            InvalidInputError: Values are wrong; ``errors`` has every one of them.
+            InvalidInputError: Values are invalid; ``errors`` has all of them.
         """
         errors = FieldErrors()
         texts = posted_texts(posted, errors)
@@ -194,9 +194,9 @@ class InputForm:
         )
 
     def refilled(self, posted: Any) -> InputForm:
-        """The form with the values that were posted, right or wrong, to be shown again beside their errors.
+        """The form with the posted values, valid or not, to be shown again with its errors.
 
-        Secrets are never shown again, and fields that cannot be changed keep their values.
+        Secrets are not filled in, and fields that cannot be changed keep their values.
         """
         texts = posted_texts(posted, FieldErrors())
         return evolve(self, fields=tuple(_refilled(each, texts) for each in self.fields))
@@ -213,7 +213,7 @@ class InputForm:
     def _read(
         self, each: InputField, texts: dict[str, list[Any]], errors: FieldErrors, *, partial: bool
     ) -> _Value | None:
-        """The value that was posted for a field; None where it stays as it is, or is wrong."""
+        """The posted value of a field; None if the field is unchanged or the value is invalid."""
         entered = texts.pop(each.name, None)
         removed = texts.pop(f"{each.name}{_REMOVE}", None) if each.kind is FieldKind.SECRET else None
         with errors.collecting():
@@ -235,7 +235,7 @@ class InputForm:
         return None
 
     def _is_passed(self, name: str, value: _Value) -> bool:
-        """Whether a value is passed on: what differs, and consents, which count anew with each page that is saved."""
+        """Whether a value is passed to the call: changed values and consents, which are given again with each save."""
         return value.is_secret or value.text != self[name].value or bool(self[name].consent_to)
 
     def _refuse_unknown(self, texts: Mapping[str, object], errors: FieldErrors) -> None:
@@ -283,7 +283,7 @@ class InputForm:
             errors = FieldErrors()
             names = {each.name for each in self.fields}
             for error in refused.errors:
-                # Some errors name the argument; the page has its members.
+                # Some errors name the argument, but the page has fields for its members.
                 of_argument = [each.name for each in passed if each.keyword == error.field]
                 for name in [error.field] if error.field in names or not of_argument else of_argument:
                     errors.add(_about(name, error) if of_argument else error)
@@ -293,7 +293,7 @@ class InputForm:
 
 @frozen(kw_only=True)
 class _Value:
-    """A value that was posted for a field."""
+    """The posted value of a field."""
 
     plain: Any
     text: str
@@ -301,7 +301,7 @@ class _Value:
 
 
 def text_of(kind: FieldKind, value: object) -> str:
-    """A plain value as a form shows it."""
+    """A plain value as text in a form."""
     match value:
         case None | Secret():
             return ""
@@ -317,12 +317,12 @@ def _single(each: InputField, entered: list[Any]) -> Any:
     """The value that was posted under a name.
 
     Raises:
-        InvalidInputError: There are several, and the field is no list.
+        InvalidInputError: There are several values, and the field is not a list.
     """
     if each.kind is FieldKind.LINES:
         return "\n".join(map(str, entered))
     if each.kind is FieldKind.BOOLEAN:
-        # Pages post a hidden "no" before the box, so that an unchecked box is posted, too.
+        # Pages post a hidden "no" before the checkbox, because browsers do not post an unchecked checkbox.
         return False if entered[-1] == "" else entered[-1]
     if len(set(entered)) > 1:
         raise InvalidInputError(each.name, Message("form.twice", "is given more than once."))
@@ -330,7 +330,7 @@ def _single(each: InputField, entered: list[Any]) -> Any:
 
 
 def _renamed(each: InputField, raw: Any) -> Any:
-    """The plain value; errors have the name that the field has in the form."""
+    """The plain value of a field. Errors are renamed to the field's name in the form."""
     try:
         return each.read(raw)
     except InvalidInputError as refused:

@@ -1,4 +1,4 @@
-"""Limits of input: the size of texts, lists and mappings is checked before they are used."""
+"""Limits of input: check the size of texts, lists and mappings before they are used."""
 
 from __future__ import annotations
 
@@ -28,26 +28,26 @@ __all__ = [
     "whole_number",
 ]
 
-#: The longest id, name of a profile or name of a module that is looked up, in characters.
+#: The longest ID, name of a CA profile or name of a CA module that is looked up, in characters.
 LONGEST_ID: Final = 300
-#: The most members of a field, for example settings of a CA module.
+#: The largest number of members of a field, for example of settings of a CA module.
 MOST_MEMBERS: Final = 200
-#: The largest number of a row, an event or a version: what every database holds.
+#: The largest number of a row, an event or a version, which every database can store.
 MOST_ROWS: Final = 2**63 - 1
 _LONGEST_NAME: Final = 100
 #: The longest value of any setting, in characters: a PEM file with the roots of a CA.
 _LONGEST_VALUE: Final = 512 * 1024
-#: Entries of a list before the empty ones are left out.
+#: The largest number of entries of a list, including empty ones.
 _MOST_ENTRIES: Final = 1000
-#: No database stores surrogates, and not all store NUL.
+#: Characters that not every database can store: surrogates and NUL.
 _UNSTORABLE: Final = re.compile(r"[\x00\ud800-\udfff]")
 
 
 def text_within(field: str, value: object, longest: int) -> str:
-    """A text of at most so many characters.
+    """Check that a value is a text of at most ``longest`` characters, and return it.
 
     Raises:
-        InvalidInputError: It is longer, or not text; the error does not repeat it.
+        InvalidInputError: The value is longer or not a text. The message does not repeat it.
     """
     if not isinstance(value, str):
         raise not_text(field)
@@ -57,20 +57,20 @@ def text_within(field: str, value: object, longest: int) -> str:
 
 
 def too_long(field: str, longest: int) -> InvalidInputError:
-    """The error for a text of more than so many characters."""
+    """The error for a text of more than ``longest`` characters."""
     return InvalidInputError(field, Message("input.too_long", "is longer than {count} characters.", {"count": longest}))
 
 
 def not_text(field: str) -> InvalidInputError:
-    """The error for a value that is something else than text."""
+    """The error for a value that is not a text."""
     return InvalidInputError(field, Message("input.not_text", "must be text."))
 
 
 def whole_number(field: str, value: object, lowest: int, highest: int) -> int:
-    """A whole number between two bounds, both allowed.
+    """Check that a value is an integer from ``lowest`` to ``highest``, both included, and return it.
 
     Raises:
-        InvalidInputError: It is not a whole number, or out of range; the error does not repeat it, as it may be long.
+        InvalidInputError: The value is not an integer, or is out of range. The message does not repeat it.
     """
     if isinstance(value, bool) or not isinstance(value, int) or not lowest <= value <= highest:
         raise not_whole_number(field, lowest, highest)
@@ -78,16 +78,16 @@ def whole_number(field: str, value: object, lowest: int, highest: int) -> int:
 
 
 def not_whole_number(field: str, lowest: int, highest: int) -> InvalidInputError:
-    """The error for a value that is no whole number between two bounds."""
+    """The error for a value that is not an integer from ``lowest`` to ``highest``."""
     text = "must be a whole number from {lowest} to {highest}."
     return InvalidInputError(field, Message("input.not_whole_number", text, {"lowest": lowest, "highest": highest}))
 
 
 def counted(field: str, values: object, most: int) -> list[Any]:
-    """The items of a list, at most so many; an iterator is not read further.
+    """The items of an iterable, at most ``most``. No more items are read than are needed to see that.
 
     Raises:
-        InvalidInputError: There are more, or it is not a list.
+        InvalidInputError: There are more items, or the value is not a list.
     """
     if isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable):
         raise InvalidInputError(field, Message("input.not_list", "must be a list."))
@@ -102,7 +102,8 @@ def members(field: str, value: object, most: int = MOST_MEMBERS) -> Mapping[str,
     """The given members of a field, by name.
 
     Raises:
-        InvalidInputError: It is not a mapping, has too many members, or the name of a member is too long or not text.
+        InvalidInputError: The value is not a mapping, has too many members, or the name of a member is too long or not
+            a text.
     """
     if not isinstance(value, Mapping):
         reason = Message("input.not_members", "must be a mapping of member names to values.")
@@ -118,10 +119,10 @@ def members(field: str, value: object, most: int = MOST_MEMBERS) -> Mapping[str,
 
 
 def true_or_false(field: str, value: object) -> bool:
-    """A truth value.
+    """Check that a value is True or False, and return it.
 
     Raises:
-        InvalidInputError: It is neither True nor False.
+        InvalidInputError: It is neither.
     """
     if not isinstance(value, bool):
         raise InvalidInputError(field, Message("input.not_true_or_false", "must be true or false."))
@@ -129,21 +130,21 @@ def true_or_false(field: str, value: object) -> bool:
 
 
 def not_a_choice(field: str, value: str, choices: Iterable[str]) -> InvalidInputError:
-    """The error for a text that cannot be chosen; it repeats the text."""
+    """The error for a text that is not one of the choices. The message repeats the text."""
     params = {"value": repr(value), "choices": ", ".join(choices)}
     return InvalidInputError(field, Message("input.not_a_choice", "{value} is not one of: {choices}.", params))
 
 
 def is_storable(text: object) -> bool:
-    """Whether a value is text that every database stores: without surrogates and NUL."""
+    """Whether a value is a text that every database can store: without surrogates and NUL."""
     return isinstance(text, str) and _UNSTORABLE.search(text) is None
 
 
 def refuse_unstorable(values: Mapping[str, Any]) -> None:
-    """Refuse fields with text that not every database stores; their types are checked elsewhere.
+    """Refuse fields with texts that not every database can store. The types are checked elsewhere.
 
     Raises:
-        InvalidInputError: A name, a value or an entry of a list has surrogates or NUL, or is longer than any field
+        InvalidInputError: A name, a value or an entry of a list contains surrogates or NUL, or is longer than any field
             allows; the error names the field.
     """
     for name, value in members("settings", values).items():
@@ -155,5 +156,5 @@ def refuse_unstorable(values: Mapping[str, Any]) -> None:
 
 
 def at_most(text: str, longest: int) -> str:
-    """The beginning of a text, for an error."""
+    """The first ``longest`` characters of a text, for an error."""
     return text if len(text) <= longest else text[:longest] + "…"

@@ -1,4 +1,4 @@
-"""Issuances: each is one attempt to obtain a leaf, with its own key, CSR, module state, chain and problem."""
+"""Issuances: attempts to obtain a leaf, each with its own key, CSR, module state, chain and problem."""
 
 from __future__ import annotations
 
@@ -34,10 +34,11 @@ class Purpose(StrEnum):
 
 
 class Outcome(StrEnum):
-    """How an issuance ended; an issuance under way has no outcome."""
+    """How an issuance ended. An issuance under way has no outcome."""
 
     ISSUED = "issued"
     FAILED = "failed"
+    #: A user or a later issuance ended it early.
     ABANDONED = "abandoned"
 
 
@@ -50,35 +51,39 @@ class Issuance:
     #: The number of the issuance within its certificate, from 1.
     number: int
     purpose: Purpose
-    #: The id of the CA profile, as it was when the issuance began; None when the leaf was issued elsewhere.
+    #: The ID of the CA profile when the issuance began; None for an imported leaf.
     authority_id: str | None
-    #: The requested names, as they were when the issuance began.
+    #: The names of the certificate when the issuance began.
     names: tuple[DnsName, ...]
     key_type: KeyType
-    #: The name of the sealed private key: with this issuance's id, or that of a previous issuance whose key is kept.
-    #: There is no such secret when the user keeps the key (an own CSR, or an import without it).
+    #: The name of the sealed private key. It contains the ID of this issuance, or that of a previous issuance whose key
+    #: is reused. If `is_keyless`, there is no such secret.
     key_name: SecretName
-    #: Empty when the leaf was issued elsewhere.
+    #: The CSR in PEM; empty for an imported leaf.
     csr_pem: str
-    #: The private key was never in the store: the CSR is the user's own, or the leaf was imported without its key.
+    #: Whether the private key was never in the store, because the user supplied a CSR or imported the leaf without key.
     is_keyless: bool = False
     #: The CA module's state between steps, as plain JSON that only the module reads.
     module_state: Mapping[str, Any] | None = None
-    #: The module's latest observations (DNS answers, for example), for the right column; plain JSON.
+    #: The module's latest observations, for example DNS answers, as plain JSON for the right column.
     findings: Mapping[str, Any] | None = None
+    #: How the issuance ended; None while it is under way.
     outcome: Outcome | None = None
-    #: Whether the module may still hold something outside (TXT values) that it has to remove.
+    #: Whether the module may still hold resources outside, for example TXT values, that it has to release.
     needs_clean_up: bool = False
-    #: The leaf, and the intermediates in order, as PEM; None until issued.
+    #: The leaf in PEM; None until it is issued.
     leaf_pem: str | None = None
+    #: The intermediates in PEM, in order; None until the leaf is issued.
     chain_pem: str | None = None
+    #: The details of the leaf; None until it is issued.
     leaf: Leaf | None = None
+    #: Why the last step or the issuance failed; None if it did not fail.
     problem: Problem | None = None
-    #: When the CA wants the leaf to be renewed; None if it was never asked.
+    #: When the CA suggests to renew the leaf; None if it was never asked.
     renewal_info: RenewalInfo | None = None
-    #: How often the CA has failed this issuance for its own reasons; at `TOO_MUCH` the next fallback is tried.
+    #: How often this issuance failed for the CA's own reasons. At `TOO_MUCH`, the next fallback is tried.
     authority_failures: int = 0
-    #: The notices that were given for this leaf; see `certcore.model.notice_policy`.
+    #: The notices that were reported for this leaf, see `certcore.model.notice_policy`.
     told: tuple[str, ...] = ()
     #: The engine's state between steps.
     engine_state: EngineState = field(factory=EngineState, repr=False)
@@ -87,7 +92,7 @@ class Issuance:
 
     @property
     def own_csr_pem(self) -> str:
-        """The user's own CSR; empty if certcore made it."""
+        """The CSR in PEM if the user supplied it; empty if certcore made it."""
         return self.csr_pem if self.is_keyless else ""
 
     @property

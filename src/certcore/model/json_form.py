@@ -1,4 +1,4 @@
-"""The JSON form of values: one rule for hints, findings, events and everything else that leaves as JSON."""
+"""The JSON form of values: one rule for hints, findings, events and all other values."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ __all__ = ["json_form", "moment"]
 
 
 def moment(at: datetime | None) -> str | None:
-    """A moment as RFC 3339 in UTC, to the second; None stays None."""
-    # Not by strftime, which writes the year 999 with three digits.
+    """A moment as RFC 3339 text in UTC, with seconds; None for None."""
+    # strftime would write the year 999 with three digits.
     return None if at is None else f"{at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='seconds')}Z"
 
 
 def json_form(value: Any) -> Any:
-    """A value as JSON has it: what its own ``to_json`` returns, else by its type.
+    """Convert a value to plain JSON: by its method ``to_json`` if it has one, otherwise by its type.
 
-    Moments become texts, attrs values and mappings objects, tuples and lists arrays, members of an enumeration their
-    text. Other values are returned as they are.
+    Moments become texts; attrs values and mappings become objects; tuples and lists become arrays; members of an
+    enumeration become their texts. Other values are returned unchanged.
     """
     if hasattr(value, "to_json"):
         return value.to_json()

@@ -16,7 +16,7 @@ _LONGEST: Final = 100
 
 
 class KeyType(StrEnum):
-    """The key types that public CAs accept and that certcore makes."""
+    """The key types that public CAs accept and certcore generates."""
 
     EC_P256 = "ec-p256"
     EC_P384 = "ec-p384"

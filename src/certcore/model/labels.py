@@ -1,4 +1,4 @@
-"""Titles of enumeration members on pages: statuses, actions, events, key types and others."""
+"""The displayed titles of enumeration members: statuses, actions, events, key types and others."""
 
 from __future__ import annotations
 
@@ -27,19 +27,18 @@ __all__ = ["label_of"]
 
 
 def label_of(member: Enum) -> Message:
-    """The title of a member of an enumeration on pages.
+    """The displayed title of a member of an enumeration.
 
     ::
 
         label_of(Status.DRAFT)  # Message("status.draft", "Draft")
 
     Args:
-        member: A status, an action, a kind of event, a type or status of a condition, a severity or level, a state of a
-            step or a record, a key type, a reason for a revocation, a role, a permission, and the like. In JSON it is a
-            text: make the member of it first, ``Status(document["status"])``.
+        member: A member, for example of `Status`, `Action`, `EventKind`, `KeyType` or `Permission`. Convert a text from
+            JSON first: ``Status(document["status"])``.
 
     Raises:
-        TypeError: It is something else.
+        TypeError: The members of this enumeration have no titles.
     """
     labels = _LABELS.get(type(member))
     if labels is None:
@@ -47,7 +46,7 @@ def label_of(member: Enum) -> Message:
     return labels[member]
 
 
-# By their types: members of two enumerations are equal when their texts are.
+# By type, because members of two enumerations are equal if their texts are equal.
 _LABELS: Final[Mapping[type, Mapping[Any, Message]]] = MappingProxyType(
     {
         Status: {

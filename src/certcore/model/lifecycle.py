@@ -1,7 +1,7 @@
-"""The life of a certificate: its statuses, and the one table of the actions that each status allows.
+"""The life cycle of a certificate: its statuses, and the table of the actions that each status allows.
 
-The services, the view, the reference page and the state diagram read this table. Which fields an edit may change is
-decided by `certcore.model.certificate_fields.edit_method`.
+The services, the view, the reference page and the state diagram use this table. `certcore.model.edit_rules` decides
+which fields an edit may change.
 """
 
 from __future__ import annotations
@@ -23,32 +23,32 @@ class Status(StrEnum):
     PENDING = "pending"
     #: The CA is working on the order.
     PROCESSING = "processing"
-    #: A leaf is in service; renewals run beside it.
+    #: A leaf is in service. A renewal may be under way.
     ACTIVE = "active"
-    #: not_after has passed.
+    #: The leaf has expired.
     EXPIRED = "expired"
     #: The issuance failed, and a retry alone will not help.
     ERROR = "error"
-    #: Revoked at the CA.
+    #: The CA has revoked the leaf.
     REVOKED = "revoked"
 
 
 class Action(StrEnum):
-    """What can happen to a certificate: by its user, by the CA, or by the clock."""
+    """The actions on a certificate, by its user or by the engine."""
 
-    #: The user changes fields. Each field says in which statuses it can be changed.
+    #: The user changes fields. Each field has a rule for the statuses in which it can be changed.
     EDIT = "edit"
-    #: The user makes key and CSR; the issuance begins.
+    #: The user has the key and CSR generated; the issuance begins.
     GENERATE_CSR = "generate_csr"
-    #: The user gives up the first issuance and returns to the draft.
+    #: The user abandons the first issuance and returns to the draft.
     BACK_TO_DRAFT = "back_to_draft"
-    #: The user asks for a step now, whatever the certificate waits for.
+    #: The user asks for an immediate step, whatever the certificate waits for.
     CHECK_NOW = "check_now"
     #: The user starts a new issuance for a certificate that has, or had, a leaf.
     RENEW = "renew"
-    #: The user requests a new leaf with other names or another key; the present leaf stays in service until then.
+    #: The user requests a new leaf with other names or another key. The present leaf stays in service until then.
     REISSUE = "reissue"
-    #: The user gives up the issuance that is under way beside the leaf in service.
+    #: The user abandons the issuance that is under way beside the leaf in service.
     CANCEL_ATTEMPT = "cancel_attempt"
     #: The user exports the leaf, with or without its private key.
     EXPORT = "export"
@@ -64,16 +64,16 @@ class Action(StrEnum):
     FAIL = "fail"
     #: The issuance continues at a fallback CA profile.
     FALL_BACK = "fall_back"
-    #: not_after has passed.
+    #: The leaf has expired.
     EXPIRE = "expire"
-    #: not_after has not passed: the certificate had expired by a wrong clock.
+    #: The leaf is still valid; the certificate had been marked as expired under a wrong clock.
     REINSTATE = "reinstate"
-    #: The user has the CA revoke the leaf in service; the status changes when the CA has confirmed.
+    #: The user asks the CA to revoke the leaf in service. The status changes when the CA has confirmed.
     REVOKE = "revoke"
 
 
 class Need(StrEnum):
-    """What an action needs besides a status that allows it."""
+    """What an action needs in addition to a status that allows it."""
 
     #: A leaf, in service or revoked.
     LEAF = "leaf"
@@ -81,14 +81,15 @@ class Need(StrEnum):
     ISSUANCE = "issuance"
     #: A CA profile.
     AUTHORITY = "authority"
-    #: A leaf that was ordered here, or whose private key is here: an imported leaf alone is public.
+    #: A leaf that was ordered here, or whose private key is in the store. An imported leaf alone proves nothing: leaves
+    #: are public.
     PROOF = "proof"
 
 
 _S = Status
 _A = Action
 
-#: (status, action) → the status that follows. Everything else is refused.
+#: (status, action) → the new status. All other combinations are refused.
 TRANSITIONS: Final[Mapping[tuple[Status, Action], Status]] = MappingProxyType(
     {
         (_S.DRAFT, _A.EDIT): _S.DRAFT,
@@ -121,7 +122,7 @@ TRANSITIONS: Final[Mapping[tuple[Status, Action], Status]] = MappingProxyType(
         (_S.ACTIVE, _A.CANCEL_ATTEMPT): _S.ACTIVE,
         (_S.ACTIVE, _A.EXPORT): _S.ACTIVE,
         (_S.ACTIVE, _A.DELETE): _S.ACTIVE,
-        # A renewal in flight, waiting or failing leaves the active leaf in service.
+        # The leaf stays in service while a renewal is under way, waits or fails.
         (_S.ACTIVE, _A.WAIT): _S.ACTIVE,
         (_S.ACTIVE, _A.PROCESS): _S.ACTIVE,
         (_S.ACTIVE, _A.INSTALL): _S.ACTIVE,
@@ -171,7 +172,8 @@ USER_ACTIONS: Final = frozenset(
     }
 )
 
-#: What an action needs besides the status. Without it the service refuses the action, and a view does not offer it.
+#: What an action needs in addition to the status. Without it, the services refuse the action and a view does not offer
+#: it.
 NEEDS: Final[Mapping[Action, Need]] = MappingProxyType(
     {
         Action.GENERATE_CSR: Need.AUTHORITY,
@@ -184,5 +186,5 @@ NEEDS: Final[Mapping[Action, Need]] = MappingProxyType(
 
 
 def allowed_actions(status: Status) -> frozenset[Action]:
-    """The actions that users may take in a status; see `NEEDS` for what some of them need besides."""
+    """The actions that users may take in a status. Some of them have additional `NEEDS`."""
     return frozenset(action for (at, action) in TRANSITIONS if at is status and action in USER_ACTIONS)

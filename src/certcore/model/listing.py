@@ -25,7 +25,7 @@ __all__ = ["EVERYTHING", "CertificateFilter", "Position", "SortKey"]
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
-#: A domain, an id, and the JSON around them.
+#: In characters: a domain, an ID, and the JSON around them.
 _LONGEST_CURSOR: Final = 1000
 
 
@@ -35,7 +35,7 @@ def _aware(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
 
 
 class SortKey(StrEnum):
-    """What a list is sorted by; equal certificates are sorted by id, those without a leaf come last."""
+    """The sort key of a list. Certificates with equal keys are sorted by ID; those without a leaf come last."""
 
     DOMAIN = "domain"
     #: By the end of the leaf in service.
@@ -45,36 +45,36 @@ class SortKey(StrEnum):
 
 @frozen(kw_only=True)
 class CertificateFilter:
-    """A filter of certificates: those that match every member that is set."""
+    """A filter of certificates. A certificate must match all members that are set."""
 
     status: Status | None = None
-    #: The CA profile that issues it.
+    #: The ID of its CA profile.
     authority_id: str | None = None
     owner: str | None = None
     key_type: KeyType | None = None
     #: Whether it renews automatically: its policy says so, and it has a CA profile.
     renews_itself: bool | None = None
-    #: Where the issuance that is under way stands.
+    #: The state of the issuance under way.
     attempt: Attempt | None = None
-    #: This condition holds; `at` says when. A leaf that is not valid yet counts as ready.
+    #: A condition that holds at the moment `at`. A leaf that is not valid yet counts as ready.
     condition: ConditionType | None = None
-    #: The moment for `condition`; lists of certificates take the present one.
+    #: The moment for `condition`, with its time zone; by default, lists of certificates use the present moment.
     at: datetime | None = attrs.field(default=None, validator=_aware)
-    #: The leaf in service ends at this moment or later.
+    #: The leaf in service expires at this moment (with its time zone) or later.
     ends_from: datetime | None = attrs.field(default=None, validator=_aware)
-    #: The leaf in service ends before this moment.
+    #: The leaf in service expires before this moment (with its time zone).
     ends_before: datetime | None = attrs.field(default=None, validator=_aware)
-    #: Text anywhere in one of its names, as A-labels in lower case; this reads the whole table of names.
+    #: A text anywhere in one of the names, as A-labels in lower case. Slow: reads the whole table of names.
     name_contains: str = ""
-    #: One of its names is this domain, or lies below it.
+    #: A domain that is one of the names, or a parent domain of one.
     below: str = ""
-    #: A leaf of it has this serial number: lower-case hex without leading zeros.
+    #: The serial number of one of the leaves, as lower-case hex without leading zeros.
     serial: str = ""
-    #: A leaf of it has this SHA-256 or SHA-1 fingerprint: lower-case hex.
+    #: The SHA-256 or SHA-1 fingerprint of one of the leaves, as lower-case hex.
     fingerprint: str = ""
 
     def takes(self, certificate: Certificate) -> bool:
-        """Whether a certificate matches all members but serial number, fingerprint and a failed deployment."""
+        """Whether a certificate matches all members except serial number, fingerprint and a failed deployment."""
         names = [name.ascii for name in certificate.names]
         ends = certificate.not_after
         return (
@@ -121,15 +121,15 @@ class CertificateFilter:
         )
 
 
-#: The filter that every certificate matches.
+#: The filter that matches every certificate.
 EVERYTHING: Final = CertificateFilter()
 
 
 @frozen(kw_only=True)
 class Position:
-    """The end of a page: the sort value and the id of its last certificate, which may have been deleted since."""
+    """The end of a page: the sort value and the ID of its last certificate, which may have been deleted since."""
 
-    #: The domain, or the moment; None without one.
+    #: The sort value, a domain or a moment; None if the certificate has none.
     value: str | datetime | None
     id: str
 
@@ -155,7 +155,7 @@ class Position:
         """Read a cursor.
 
         Raises:
-            InvalidInputError: It is not a cursor, or it belongs to another sort key or direction.
+            InvalidInputError: The text is not a cursor, or belongs to another sort key or direction.
         """
         try:
             if len(cursor) > _LONGEST_CURSOR:
@@ -172,7 +172,7 @@ class Position:
 
 
 def _value(value: object, order: SortKey) -> str | datetime | None:
-    """The sort value in a cursor, which may come from anyone."""
+    """The sort value in a cursor. A cursor is not trusted, because a client may send any text."""
     if order is SortKey.DOMAIN:
         if isinstance(value, str) and _is_plain(value):
             return value

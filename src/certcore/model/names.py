@@ -1,6 +1,6 @@
-"""The identifiers of a certificate: DNS names as A-labels, and IP addresses as a type of their own.
+"""The identifiers of certificates: DNS names as A-labels, and IP addresses.
 
-Names are normalised once, when they are read: UTS 46 mapping, IDNA 2008 A-labels (RFC 5891), lower case, no trailing
+Names are normalised once, when they are parsed: UTS 46 mapping, IDNA 2008 A-labels (RFC 5891), lower case, no trailing
 dot. All other code compares plain ASCII.
 """
 
@@ -33,15 +33,15 @@ __all__ = [
     "share_names",
 ]
 
-#: The most names that a certificate may carry; the limit of the public CAs.
+#: The largest number of names in a certificate, which is the limit of public CAs.
 MAX_NAMES: Final = 100
-#: The most names that an imported certificate may have: more than a CA is known to certify. A renewal has `MAX_NAMES`.
+#: The largest number of names in an imported certificate: more than any known CA certifies. Renewals allow `MAX_NAMES`.
 MAX_IMPORTED_NAMES: Final = 1000
-#: The upper bound of a common name in octets (RFC 5280 appendix A.1, ub-common-name).
+#: The longest common name, in octets (RFC 5280 appendix A.1, ub-common-name).
 MAX_COMMON_NAME: Final = 64
-#: The longest DNS name in octets of its text form without the final dot (RFC 1035 section 2.3.4).
+#: The longest DNS name, in octets of its text form without the final dot (RFC 1035 section 2.3.4).
 _MAX_NAME: Final = 253
-#: The longest text that is parsed, so that a very long text costs nothing.
+#: The longest text that is parsed, in characters.
 _MAX_INPUT: Final = 1024
 _SHOWN: Final = 60
 _NO_ADDRESS: Final = Message(
@@ -49,31 +49,31 @@ _NO_ADDRESS: Final = Message(
     "CAs validate addresses at the address itself, by http-01 or tls-alpn-01 (RFC 8738); "
     "there is no validation by DNS.",
 )
-#: A label of letters, digits and hyphens (RFC 5890 section 2.3.1).
+#: An LDH label: letters, digits and hyphens (RFC 5890 section 2.3.1).
 _LDH: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _LOOKS_LIKE_URL: Final = re.compile(r"^[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 
 
 @frozen(order=True)
 class DnsName:
-    """A DNS name that may stand in a certificate, possibly a wildcard (RFC 6125 section 6.4.3).
+    """A DNS name in a certificate, possibly a wildcard (RFC 9525 section 6.3).
 
-    Build one with `DnsName.parse`; the constructor trusts its argument.
+    Use `DnsName.parse` to make one; the constructor does not check its argument.
     """
 
-    #: The name in A-labels and lower case, with ``*.`` in front when it is a wildcard.
+    #: The name as A-labels in lower case; a wildcard begins with ``*.``.
     ascii: str
 
     @classmethod
     def parse(cls, text: str, *, field: str = "domain") -> DnsName:
-        """Normalise what a person typed.
+        """Parse and normalise a name.
 
         Args:
-            text: The name, in any case, in U-labels or A-labels, with or without a trailing dot.
-            field: The field to name in the error.
+            text: The name, in upper or lower case, as U-labels or A-labels, with or without a trailing dot.
+            field: The field that errors name.
 
         Raises:
-            InvalidNameError: The text is not a name that a CA would certify; the reason says which rule it breaks.
+            InvalidNameError: The text is not a name that a CA certifies; the reason says which rule it breaks.
         """
         if not isinstance(text, str):
             raise InvalidNameError(field, Message("name.not_text", "a domain name must be text."))
@@ -104,17 +104,17 @@ class DnsName:
 
     @property
     def is_wildcard(self) -> bool:
-        """Whether the name is of the form ``*.example.com``."""
+        """Whether the name has the form ``*.example.com``."""
         return self.ascii.startswith("*.")
 
     @property
     def base(self) -> DnsName:
-        """The name without ``*.``: what a CA validates (RFC 8555 section 7.1.3)."""
+        """The name without ``*.``, which is the name that a CA validates (RFC 8555 section 7.1.3)."""
         return DnsName(self.ascii[2:]) if self.is_wildcard else self
 
     @property
     def unicode(self) -> str:
-        """The name in U-labels, for people."""
+        """The name as U-labels, for display."""
         prefix = "*." if self.is_wildcard else ""
         try:
             return prefix + idna.decode(self.base.ascii)
@@ -127,14 +127,14 @@ class DnsName:
 
 @frozen
 class IpAddress:
-    """An IP address as an identifier (RFC 8738): never a DNS name that happens to look like one."""
+    """An IP address as an identifier (RFC 8738)."""
 
     #: The address in its canonical text form.
     address: str = field()
 
     @classmethod
     def parse(cls, text: str, *, field: str = "address") -> IpAddress:
-        """Normalise an IPv4 or IPv6 address.
+        """Parse and normalise an IPv4 or IPv6 address.
 
         Raises:
             InvalidNameError: The text is not an IP address.
@@ -149,15 +149,15 @@ class IpAddress:
         return self.address
 
 
-#: What a certificate can be for.
+#: The names that a certificate can have.
 Identifier = DnsName | IpAddress
 
 
 def parse_identifier(text: str, *, field: str = "name") -> Identifier:
-    """Read a DNS name or an IP address.
+    """Parse a DNS name or an IP address.
 
     Raises:
-        InvalidNameError: It is neither.
+        InvalidNameError: The text is neither.
     """
     if _as_ip(text[:_MAX_INPUT].strip()) is not None:
         return IpAddress.parse(text, field=field)
@@ -167,17 +167,16 @@ def parse_identifier(text: str, *, field: str = "name") -> Identifier:
 def certificate_names(
     domain: DnsName, aliases: Iterable[DnsName], *, wildcard: bool, most: int = MAX_NAMES
 ) -> tuple[DnsName, ...]:
-    """All the names of a certificate: the domain, ``*.domain`` when asked for, then the aliases in their order.
+    """All names of a certificate: the domain, ``*.domain`` if requested, then the aliases in order.
 
     Args:
         domain: The primary name.
-        aliases: Further names.
-        wildcard: Whether ``*.domain`` is one of them.
-        most: How many names there may be.
+        aliases: Further names. No more of them are read than are needed to see that there are too many.
+        wildcard: Whether ``*.domain`` is one of the names.
+        most: The largest number of names.
 
     Raises:
-        InvalidNameError: A name is given twice, or there are too many; no more are looked at than are needed to see
-            that.
+        InvalidNameError: A name is given twice, or there are too many names.
     """
     names = dict.fromkeys([domain])
     if wildcard:
@@ -204,17 +203,18 @@ def certificate_names(
 def form_of_names(
     names: Sequence[DnsName], *, domain: DnsName | None = None, most: int = MAX_NAMES
 ) -> tuple[DnsName, tuple[DnsName, ...], bool]:
-    """The names of a leaf or a request as a form has them: the domain, the aliases, and whether ``*.domain`` is there.
-
-    `certificate_names` makes the same names of it.
+    """Split the names of a leaf or a CSR into the fields of a form. The inverse of `certificate_names`.
 
     Args:
         names: The names, at least one.
-        domain: The primary name; if None, the first name without a wildcard, or else the first name.
-        most: How many names there may be.
+        domain: The primary name; None for the first name without a wildcard, or else the first name.
+        most: The largest number of names.
+
+    Returns:
+        The domain, the aliases, and whether ``*.domain`` is one of the names.
 
     Raises:
-        InvalidNameError: There are too many.
+        InvalidNameError: There are too many names.
     """
     if domain is None:
         domain = next((name for name in names if not name.is_wildcard), names[0])
@@ -226,7 +226,7 @@ def form_of_names(
 
 
 def covering_names(names: Iterable[DnsName]) -> frozenset[str]:
-    """The names that cover one of these: themselves, and the wildcards above them (RFC 6125 section 6.4.3)."""
+    """The names that cover at least one of the given names: these names and their wildcards (RFC 9525 section 6.3)."""
     covering: set[str] = set()
     for name in names:
         covering.add(name.ascii)
@@ -236,16 +236,16 @@ def covering_names(names: Iterable[DnsName]) -> frozenset[str]:
 
 
 def share_names(names: Iterable[DnsName], others: Iterable[DnsName]) -> bool:
-    """Whether some host name is covered by both."""
+    """Whether both sets of names cover a common host name."""
     names, others = tuple(names), tuple(others)
     first, second = {name.ascii for name in names}, {name.ascii for name in others}
     return bool(first & covering_names(others)) or bool(second & covering_names(names))
 
 
 def common_name(names: Iterable[DnsName]) -> str:
-    """The subject's common name: the first name when it fits into 64 octets, else empty.
+    """The subject's common name: the first name if it fits into 64 octets (RFC 5280 appendix A.1), otherwise empty.
 
-    RFC 5280 limits a common name to 64 octets; the subject alternative names are what counts (RFC 6125).
+    Clients only use the subject alternative names (RFC 9525).
     """
     first = next(iter(names), None)
     return first.ascii if first is not None and len(first.ascii) <= MAX_COMMON_NAME else ""
@@ -299,7 +299,7 @@ def _is_email(shown: str, inside: str) -> Message:
 
 
 def _name_in(text: str) -> str:
-    """The name in a part of a URL or of an e-mail address; empty if that part is not a name."""
+    """The name in a part of a URL or an e-mail address; empty if the part is not a name."""
     try:
         return "" if "@" in text or "/" in text else DnsName.parse(text).ascii
     except InvalidNameError:
@@ -318,7 +318,7 @@ def _encode(base: str, shown: str, field: str) -> str:
         params = {"name": shown, "reason": _clean(error)}
         reason = Message("name.not_valid", "{name} is not a valid domain name ({reason}).", params)
         raise InvalidNameError(field, reason) from None
-    # UTS 46 maps fullwidth digits and dots, so only now an address or a trailing dot can be recognised.
+    # UTS 46 maps fullwidth digits and dots, so an address or a trailing dot can only be recognised now.
     encoded = encoded.removesuffix(".")
     if _as_ip(encoded) is not None:
         raise _address(field, shown)
@@ -326,9 +326,9 @@ def _encode(base: str, shown: str, field: str) -> str:
 
 
 def _is_in_use(name: str) -> bool:
-    """Whether a name given in ASCII is one that DNS and CAs take, though IDNA 2008 has no such letters (emoji, say).
+    """Whether DNS and CAs accept a name in ASCII, although IDNA 2008 does not allow its letters, for example emoji.
 
-    Registries of some top-level domains sell them, and CAs check no more than that an A-label decodes to something that
+    Registries of some top-level domains sell such names, and CAs only check that an A-label decodes to a text that
     encodes to the same label.
     """
     labels = name.split(".")

@@ -1,4 +1,4 @@
-"""Notes of a CA module for a certificate's timeline, beside the events of the engine."""
+"""Notes, which CA modules add to the timeline of a certificate."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from certcore.messages import Message
 
 __all__ = ["LONGEST_NOTE", "MOST_NOTES", "Note", "NoteSubject"]
 
-#: How many characters of a note's text are kept.
+#: The largest number of characters of a note's text that are kept.
 LONGEST_NOTE: Final = 500
-#: How many notes a step may have, and how many different ones are kept of an issuance.
+#: The largest number of notes of a step, and of different notes that are kept for an issuance.
 MOST_NOTES: Final = 20
 
 
 class NoteSubject(StrEnum):
-    """What a note is about."""
+    """The subject of a note."""
 
     #: The account at the CA; for example, another account is used than before.
     ACCOUNT = "account"
     #: The CA; for example, it has changed its terms or its offers.
     AUTHORITY = "authority"
-    #: The names, or what their owner has set in the DNS.
+    #: The names, or their DNS records.
     NAMES = "names"
     #: The order, or the leaf.
     ORDER = "order"
@@ -32,12 +32,13 @@ class NoteSubject(StrEnum):
 
 @frozen(kw_only=True)
 class Note:
-    """One note, which becomes an event of the kind `EventKind.NOTED` in the transaction that stores the step.
+    """A note. It is stored with the step that returned it, as an event of the kind `EventKind.NOTED`.
 
-    The same note is kept once for each issuance: a module may return it with every step for which it holds.
+    Each issuance keeps the same note only once, so a module may return a note with every step for which it is true.
     """
 
+    #: The subject of the note.
     about: NoteSubject
-    #: A text for users, without secrets; a message can be translated. No more than `LONGEST_NOTE` characters are kept,
-    #: on one line.
+    #: A text or translatable message for users, without secrets. It is kept on one line, at most `LONGEST_NOTE`
+    #: characters.
     text: str | Message

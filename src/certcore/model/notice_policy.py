@@ -1,4 +1,4 @@
-"""Notices: when people are told that a certificate needs attention. Pure functions of the policy and the clock."""
+"""Notices: when observers are told that a leaf expires soon, or that its renewal keeps failing."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ __all__ = [
     "without_notices_ahead",
 ]
 
-#: The word in `Issuance.told` for a renewal that keeps failing.
+#: The entry in `Issuance.told` for a renewal that keeps failing.
 FAILING: Final = "failing"
 _DAYS: Final = "days-"
 _MOST_DAYS: Final = 365
 _MOST: Final = 20
 #: Longer than any pause between two failed issuances of one series.
 _LONGEST_PAUSE: Final = timedelta(days=2)
-#: How long a renewal that is due may take before the leaf's end is worth a notice.
+#: How long a due renewal may take before there are notices about the leaf's expiry.
 _TIME_TO_RENEW: Final = timedelta(days=1)
 
 
@@ -70,23 +70,23 @@ def _duration(_: object, __: Attribute[Any], value: timedelta) -> None:
 
 @frozen(kw_only=True)
 class NoticePolicy:
-    """Which notices certcore gives, once per leaf: that it ends soon, and that its renewal keeps failing.
+    """When certcore reports, once for each leaf, that the leaf expires soon or that its renewal keeps failing.
 
-    A number of days is ignored for lifetimes of less than twice as long, and, for a certificate that renews
-    automatically, until its renewal has been due for a day.
+    A number of days is ignored if the leaf's lifetime is less than twice that number. If the certificate renews
+    automatically, there is no notice about the expiry before the renewal has been due for a day.
     """
 
-    #: Days before not_after, in any order; empty for no notices about the end.
+    #: The days before not_after with a notice, in any order; empty for no notices about the expiry.
     days_before: tuple[int, ...] = field(default=(30, 14, 7, 3, 1), converter=_largest_first, validator=_days)
-    #: A renewal keeps failing if it has failed at least so often in a row …
+    #: How many times in a row a renewal must fail before it is reported as failing.
     after_failures: int = field(default=3, validator=_failures)
-    #: … and began at least so long ago, as a CA that is down for an hour is no news. In any case the notice is given
-    #: when a third of the time between the renewal's moment and the leaf's end has passed.
+    #: How long ago the first of these failures must be, so that a short outage of a CA is not reported. In any case,
+    #: the renewal is reported when a third of the time between its due time and the leaf's end has passed.
     failing_for: timedelta = field(default=timedelta(days=1), validator=_duration)
 
 
 def passed_days(policy: NoticePolicy, certificate: Certificate, active: Issuance, now: datetime) -> tuple[int, ...]:
-    """The numbers of days that are reached and have had no notice, the smallest last; empty if there are none."""
+    """The numbers of days that are reached and have had no notice, the smallest last."""
     return tuple(days for days, at in _moments(policy, certificate, active) if at <= now)
 
 
@@ -96,12 +96,12 @@ def told_of_days(active: Issuance, days: Sequence[int]) -> tuple[str, ...]:
 
 
 def without_notices_ahead(issuance: Issuance, now: datetime, *, was_wrong: bool) -> tuple[str, ...]:
-    """`Issuance.told` without notices that a clock that was ahead gave too early; they are given again in time.
+    """`Issuance.told` without the notices that were given too early under a wrong clock, so that they can be repeated.
 
     Args:
-        issuance: With the leaf in service.
+        issuance: The issuance of the leaf in service.
         now: The present moment.
-        was_wrong: Whether the certificate was last looked at under such a clock.
+        was_wrong: Whether the last step of the certificate ran under a clock that was ahead.
     """
     leaf = issuance.leaf
     if leaf is None:
@@ -121,13 +121,13 @@ def is_failing(
     """Whether a notice about a failing or late renewal is due and has not been given.
 
     A renewal is late if it is not complete when a third of the time between its due time and the leaf's end has passed,
-    for whatever reason: the owner, the CA, a limit.
+    whatever the reason.
 
     Args:
-        policy: What counts.
-        certificate: As it stands.
-        issuances: All of its issuances.
-        attempts: How many attempts have failed in a row.
+        policy: The policy.
+        certificate: The certificate.
+        issuances: All issuances of the certificate.
+        attempts: How many issuances have failed in a row.
         now: The present moment.
     """
     active = _active(certificate, issuances)
@@ -166,11 +166,11 @@ def _has_begun(certificate: Certificate) -> bool:
 
 
 def _moments(policy: NoticePolicy, certificate: Certificate, active: Issuance) -> Iterator[tuple[int, datetime]]:
-    """The numbers of days that apply to a leaf, the largest first, each with its moment."""
+    """The numbers of days that apply to a leaf with their moments, the largest number first."""
     if active.leaf is None:
         return
     earliest = _earliest(certificate, active, active.leaf)
-    # A less urgent notice is not given after a more urgent one, also if a new policy has it.
+    # No less urgent notice follows a more urgent one, even if the policy has changed.
     days_told = (int(word.removeprefix(_DAYS)) for word in active.told if word.startswith(_DAYS))
     least_told = min(days_told, default=_MOST_DAYS + 1)
     for days in policy.days_before:
@@ -180,7 +180,7 @@ def _moments(policy: NoticePolicy, certificate: Certificate, active: Issuance) -
 
 
 def _failing_since(active: Issuance, issuances: Sequence[Issuance], now: datetime) -> datetime:
-    """When the series of failed issuances began; an issuance that was given up long before is not part of it."""
+    """When the series of failed issuances began. An issuance that was abandoned long before does not belong to it."""
     began = now
     for issuance in sorted(issuances, key=lambda issuance: issuance.number, reverse=True):
         ended = now if issuance.finished_at is None else issuance.finished_at

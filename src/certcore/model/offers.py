@@ -1,4 +1,4 @@
-"""The actions on a certificate's page, with their texts and the method that carries each out."""
+"""The buttons of a certificate's page: actions with their texts and methods."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ class Offer:
 
     action: Action
     label: Message
-    #: What it does, in a sentence.
+    #: What the action does, in one sentence.
     help: Message
-    #: The method of `CertCore.certificates` that carries it out; its first argument is the certificate's id.
+    #: The method of `CertCore.certificates` that runs the action. Its first argument is the certificate's ID.
     method: str
-    #: Further arguments of the method that are settled already.
+    #: Further fixed arguments of the method.
     arguments: Mapping[str, Any] = field(factory=dict, converter=read_only)
-    #: The arguments that the user is asked for: the ``reason`` of an export or a revocation, the ``authority`` of a
-    #: reissue where the certificate has no CA profile. Changes of fields come from the form.
+    #: The names of arguments that the user must enter: the ``reason`` of an export or a revocation, or the
+    #: ``authority`` of a reissue if the certificate has no CA profile. Changes of fields come from the form.
     asks: tuple[str, ...] = ()
-    #: The question to ask first.
+    #: A question to ask before the action; None for no question.
     confirm: Message | None = None
-    #: Whether it destroys something irrecoverably.
+    #: Whether the action destroys something permanently.
     is_destructive: bool = False
-    #: Whether this is what most people want to do now; at most one action is.
+    #: Whether this is the usual next action; at most one offer is.
     is_primary: bool = False
 
 
-#: The offers for the actions of users, in the order of a page.
+#: The offers for users' actions, in the order of the page.
 OFFERS: Final[Mapping[Action, Offer]] = MappingProxyType(
     {
         Action.GENERATE_CSR: Offer(
@@ -121,7 +121,7 @@ OFFERS: Final[Mapping[Action, Offer]] = MappingProxyType(
         ),
     }
 )
-#: An export for an actor without access to the private key, or of a leaf whose key is not stored.
+#: An export without the private key: the actor may not have the key, or it is not stored.
 _WITHOUT_KEY: Final = evolve(
     OFFERS[Action.EXPORT],
     label=Message("offer.export_public", "Download"),
@@ -129,7 +129,7 @@ _WITHOUT_KEY: Final = evolve(
     arguments={"with_key": False},
     asks=("format",),
 )
-#: A reissue of a certificate without a CA profile, such as an imported one: somebody has to choose the CA.
+#: A reissue of a certificate without a CA profile, for example an imported one. The user must choose a CA profile.
 _WITH_PROFILE: Final = evolve(OFFERS[Action.REISSUE], asks=("authority",))
 #: The usual next action in a status.
 _PRIMARY: Final[Mapping[Status, Action]] = MappingProxyType(
@@ -146,12 +146,12 @@ _PRIMARY: Final[Mapping[Status, Action]] = MappingProxyType(
 
 
 def in_order(actions: frozenset[Action], status: Status, *, exports_key: bool, has_profile: bool) -> tuple[Offer, ...]:
-    """The offers for some actions, in the order of a page.
+    """The offers for some actions, in the order of the page.
 
     Args:
         actions: The actions that can be taken.
-        status: The certificate's status, which says what is primary.
-        exports_key: Whether an export has the private key.
+        status: The certificate's status, which determines the primary offer.
+        exports_key: Whether an export contains the private key.
         has_profile: Whether the certificate has a CA profile.
     """
     special: dict[Action, Offer] = {}

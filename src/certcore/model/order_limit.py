@@ -1,11 +1,11 @@
-"""How many orders a certificate may place: the engine's own bound, independent of the CA and its module.
+"""The engine's limit of orders for each certificate, independent of the CA and its module.
 
-At most 5 orders in 7 days, or, for leaves that live shorter, at most 5 in the time in which two and a half renewals are
-due: twice what the lifetime needs. Each time that a user begins an issuance, or asks to look at it, it may place one
-order beyond that, up to twice the number.
+A certificate may place 5 orders in 7 days. For short-lived leaves the window is shorter: the time of two and a half
+renewals, so that the limit is twice what renewals need. Each time a user begins an issuance or asks for a check, one
+more order is allowed, up to twice the limit.
 
-A request for an order whose outcome is unknown counts as an order. One that the CA has refused placed none, and has a
-bound of its own: at most 20 in the same time.
+A request for an order with an unknown result counts as an order. Refused requests have their own limit: 20 in the same
+window.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ __all__ = [
 ]
 
 MOST_ORDERS: Final = 5
-#: The bound for orders that a user asks for.
+#: The limit including the orders that users ask for.
 MOST_ORDERS_OF_USERS: Final = 2 * MOST_ORDERS
-#: How many requests for an order the CA may refuse; what a user asks for may go up to twice as many.
+#: The limit of refused requests for an order. Users may double it.
 MOST_REFUSALS: Final = 20
 _WINDOW: Final = timedelta(days=7)
-#: The shortest window, for leaves that live for minutes: at most 5 orders in it.
+#: The shortest window, for leaves that are valid for minutes.
 _SHORTEST_WINDOW: Final = timedelta(minutes=10)
-#: The first pauses between orders that lead to no leaf; the further ones are spread over the time that is left.
+#: The first pauses after orders without a leaf. Further orders are spread over the remaining time.
 _FIRST_PAUSES: Final = (timedelta(minutes=10), timedelta(hours=6), timedelta(hours=30))
-#: The pauses between refusals double from here while at least half of what is permitted is left.
+#: The first pause after a refusal. It doubles while at least half of the permitted refusals are left.
 _FIRST_PAUSE_OF_REFUSALS: Final = timedelta(seconds=10)
 _SHORTEST_PAUSE: Final = timedelta(seconds=10)
-#: The orders that are left reach this far into the time that the leaf in service has left.
+#: The remaining orders are spread over this share of the leaf's remaining time.
 _REACH: Final = 0.9
-#: How many are kept for the time after its end, unless that would leave none for a long time before it.
+#: How many orders are kept for the time after the leaf's end, unless that leaves none for a long time before it.
 _KEPT_ORDERS: Final = 1
 _KEPT_REFUSALS: Final = 2
 _LONGER: Final = timedelta(hours=12)
@@ -52,13 +52,13 @@ _LONGER: Final = timedelta(hours=12)
 
 @frozen(kw_only=True)
 class OrderLimit:
-    """How many orders a certificate may place at one moment."""
+    """The orders that a certificate may place at a given moment."""
 
     #: How many orders may be placed now.
     left: int
-    #: When the next one may be placed; None while one may be placed now.
+    #: When the next order may be placed; None if one may be placed now.
     next_at: datetime | None
-    #: How many orders are permitted in ``window``.
+    #: How many orders are permitted in `window`.
     most: int
     window: timedelta
     #: How many more requests for an order the CA may refuse now.
@@ -66,18 +66,18 @@ class OrderLimit:
 
 
 def order_limit(issuances: Sequence[Issuance], now: datetime, *, by_user: bool = False) -> OrderLimit:
-    """What a certificate may order now.
+    """The orders that a certificate may place now.
 
     Args:
-        issuances: All of the certificate's issuances.
+        issuances: All issuances of the certificate.
         now: The present moment.
-        by_user: Whether a user asked for the order in question, which may then go beyond the bound.
+        by_user: Whether a user asked for the next order, so that it may exceed the limit.
     """
     window = _window(issuances)
     most, most_refusals = (MOST_ORDERS, MOST_REFUSALS) if not by_user else (MOST_ORDERS_OF_USERS, 2 * MOST_REFUSALS)
     placed = _within(window, (at for issuance in issuances for at in _orders(issuance)), now)
     refused = _within(window, (at for issuance in issuances for at in issuance.engine_state.order_refusals), now)
-    # A user's action permits one request more, not a row of them.
+    # A user's action permits only one more request.
     refusals_left = max(MOST_REFUSALS - len(refused), 1 if len(refused) < most_refusals and by_user else 0)
     frees = [
         moments[-limit] + window
@@ -94,14 +94,14 @@ def order_limit(issuances: Sequence[Issuance], now: datetime, *, by_user: bool =
 
 
 def pause_after_order(issuances: Sequence[Issuance], issuance: Issuance, now: datetime) -> timedelta:
-    """How long no further order is placed after an order without a leaf, or one that may not have been placed.
+    """The pause after an order that gave no leaf, or whose result is unknown.
 
-    The first repetitions are quick. The further ones are spread, so that the orders that are left reach as far as the
-    end of the leaf in service, or until the bound permits more.
+    The first retries follow quickly. Further orders are spread, so that the remaining orders last until the leaf in
+    service expires, or until the limit permits more.
 
     Args:
-        issuances: All that the certificate has had, ``issuance`` as it is after the order.
-        issuance: The one that has placed it.
+        issuances: All issuances of the certificate, including the present state of ``issuance``.
+        issuance: The issuance that placed the order.
         now: The present moment.
     """
     window = _window(issuances)
@@ -114,7 +114,7 @@ def pause_after_order(issuances: Sequence[Issuance], issuance: Issuance, now: da
 
 
 def pause_after_refusal(issuances: Sequence[Issuance], issuance: Issuance, now: datetime) -> timedelta:
-    """How long no further order is asked for after the CA has refused one, see `pause_after_order`."""
+    """The pause after the CA refused a request for an order, see `pause_after_order`."""
     window = _window(issuances)
     refused = _within(window, (at for issuance in issuances for at in issuance.engine_state.order_refusals), now)
     repeated = len(set(issuance.engine_state.order_refusals))
@@ -137,18 +137,18 @@ def _pause(
     quick: timedelta | None,
     kept: int,
 ) -> timedelta:
-    """A pause that leaves some of a bound for the rest of the time.
+    """A pause that spreads the remaining orders or requests over the remaining time.
 
     Args:
         left: How many are left.
-        frees: When each of those that count does not count any more, in their order.
+        frees: When each counted order or request leaves the window, in order.
         now: The present moment.
-        ends: The end of the leaf in service; None without one.
-        quick: The longest pause, while repetitions are quick; None afterwards.
-        kept: How many are kept for the time after ``ends``.
+        ends: The end of the leaf in service; None without a leaf.
+        quick: The longest pause for the first retries; None for further ones.
+        kept: How many to keep for the time after ``ends``.
     """
     next_at = now if left or not frees else frees[0]
-    # The next order that becomes free continues the series.
+    # An order that leaves the window permits a further one.
     spread = (frees[0] - now) / (left + 1)
     if ends is not None and ends < frees[-1]:
         before_end = left + sum(free < ends for free in frees)
@@ -170,7 +170,7 @@ def _end_of_service(issuances: Sequence[Issuance], now: datetime) -> datetime | 
 
 
 def _orders(issuance: Issuance) -> Iterator[datetime]:
-    """When an issuance placed orders; one from before orders were counted counts as one if it made progress."""
+    """When an issuance placed orders. An issuance of an older certcore, without counts, has one if it made progress."""
     if issuance.purpose is Purpose.IMPORT:
         return
     if issuance.engine_state.orders:
@@ -180,7 +180,7 @@ def _orders(issuance: Issuance) -> Iterator[datetime]:
 
 
 def _window(issuances: Sequence[Issuance]) -> timedelta:
-    """Two and a half times the time from the installation to the renewal of the newest leaf that was ordered."""
+    """Two and a half times the period from the installation to the renewal of the newest ordered leaf."""
     ordered = [issuance for issuance in issuances if issuance.leaf and issuance.purpose is not Purpose.IMPORT]
     newest = max(ordered, key=lambda issuance: issuance.number, default=None)
     if newest is None or newest.leaf is None:

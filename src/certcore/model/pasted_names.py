@@ -1,4 +1,4 @@
-"""Domain names as people paste them: from a mail, a table, a web page or a text file."""
+"""Read domain names that were pasted from a mail, a table, a web page or a text file."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ from certcore.model.names import MAX_NAMES, DnsName
 
 __all__ = ["parse_pasted_name", "parse_pasted_names"]
 
-#: A list of names in one text: as many names as a certificate carries, each of the longest, with room for blanks.
+#: The longest text with a list of names, in characters: 100 names of the longest kind, with room for spaces.
 _LONGEST_LIST: Final = 64 * 1024
-#: Entries of a list before the empty ones are left out.
+#: The largest number of entries of a list, including empty ones.
 _MOST_ENTRIES: Final = 1000
-#: Blanks of every kind, line ends, and commas and semicolons, those of Chinese, Japanese and Arabic among them.
+#: White space, line ends, and commas and semicolons, including those of Chinese, Japanese and Arabic.
 _SEPARATORS: Final = re.compile(r"[\s,;\u060c\u061b\u3001\uff0c\uff1b]+")
-#: Invisible characters: of no width, byte order marks, and marks for the direction of writing.
+#: Invisible characters: without width, byte order marks, and marks for the direction of writing.
 _INVISIBLE: Final = "\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff"
 
 
 def parse_pasted_name(text: object, *, field: str = "domain") -> DnsName:
-    """Read one name; what is around it and not seen is left out.
+    """Read one name. Spaces and invisible characters around it are removed.
 
     Raises:
-        InvalidNameError: The text is not a name that a CA would certify; the reason says which rule it breaks.
+        InvalidNameError: The text is not a name that a CA certifies; the reason says which rule it breaks.
     """
     return DnsName.parse(_trimmed(text), field=field)
 
 
 def parse_pasted_names(value: object, *, field: str = "aliases") -> tuple[DnsName, ...]:
-    """Read the names of a list, or of a text with any separators between them; duplicates are left out.
+    """Read the names of a list, or of a text with spaces, commas or semicolons between them. Duplicates are removed.
 
     Args:
         value: The list or the text.
-        field: The field to name in errors.
+        field: The field that errors name.
 
     Raises:
-        InvalidInputError: There are too many, or some are not names; every one of those is named.
+        InvalidInputError: There are too many names, or some entries are not names; the error has all of these.
     """
     entries: list[Any]
     if isinstance(value, str):
@@ -66,7 +66,7 @@ def parse_pasted_names(value: object, *, field: str = "aliases") -> tuple[DnsNam
 
 
 def _trimmed(text: Any) -> Any:
-    """The text without blanks and invisible characters at its ends, in whatever order they come."""
+    """The text without spaces and invisible characters at its ends."""
     if not isinstance(text, str):
         return text
     before = None

@@ -1,4 +1,4 @@
-"""The permissions that the policy decides about, and the roles that have them."""
+"""The permissions that policies decide about, and the roles that have them."""
 
 from __future__ import annotations
 
@@ -15,69 +15,69 @@ __all__ = ["GRANTS", "NEEDED", "Grant", "Permission", "Role"]
 
 
 class Permission(StrEnum):
-    """The actions that ``certcore_authorize`` is asked about; every call of a service asks for one of them."""
+    """The permissions that ``certcore_authorize`` decides about. Every call of a service requires one of them."""
 
-    #: List, search and count the certificates of one owner; an empty owner stands for those that have none.
+    #: List, search and count the certificates of one owner, or those without an owner.
     CERTIFICATE_LIST = "certificate.list"
-    #: List, search and count the certificates of everybody.
+    #: List, search and count the certificates of all owners.
     CERTIFICATE_LIST_ALL = "certificate.list_all"
-    #: See a certificate: its page, hints, issuances and timeline; never its private key.
+    #: See a certificate: its page, hints, issuances and timeline, but not its private key.
     CERTIFICATE_VIEW = "certificate.view"
     #: Store a new draft.
     CERTIFICATE_CREATE = "certificate.create"
     #: Import a certificate that was issued elsewhere, with its private key.
     CERTIFICATE_IMPORT = "certificate.import"
-    #: Change the form data or the renewal policy; take it back to draft.
+    #: Change the form data or the renewal policy, and return a certificate to draft.
     CERTIFICATE_EDIT = "certificate.edit"
-    #: Make key and CSR, which begins the issuance.
+    #: Generate the key and CSR, which begins the issuance.
     CERTIFICATE_GENERATE_CSR = "certificate.generate_csr"
-    #: Begin a new issuance for a certificate that has, or had, a leaf; cancel one.
+    #: Begin or cancel a new issuance for a certificate that has, or had, a leaf.
     CERTIFICATE_RENEW = "certificate.renew"
-    #: Have the next step taken now, and repeat a first issuance that failed.
+    #: Ask for an immediate step, and repeat a failed first issuance.
     CERTIFICATE_CHECK = "certificate.check"
     #: Run an action of the CA module that is meant for the certificate's owner.
     CERTIFICATE_ACT = "certificate.act"
-    #: Run an action of the CA module that the certificate's owner must not take, such as approving its request.
+    #: Run an action of the CA module that the certificate's owner must not run, for example approving its request.
     CERTIFICATE_APPROVE = "certificate.approve"
-    #: Give it to another owner, with its leaf and its private key. The policy is asked for that owner, too:
-    #: ``certificate.create``, and ``authority.use`` for its CA profiles.
+    #: Transfer a certificate to another owner, with its leaf and private key. The policy must also grant
+    #: ``certificate.create`` for the new owner, and ``authority.use`` for the CA profiles.
     CERTIFICATE_TRANSFER = "certificate.transfer"
-    #: Delete it with its keys.
+    #: Delete a certificate with its private keys.
     CERTIFICATE_DELETE = "certificate.delete"
-    #: Have the CA revoke the leaf in service.
+    #: Ask the CA to revoke the leaf in service.
     CERTIFICATE_REVOKE = "certificate.revoke"
     #: Export the private key.
     CERTIFICATE_REVEAL_KEY = "certificate.reveal_key"
-    #: See its deliveries to observers, and why one failed: output of commands, paths of the server. Retry failed ones
-    #: now.
+    #: See the deliveries to observers with the reasons of failures, which may contain output of commands and paths of
+    #: the server. Retry failed deliveries.
     CERTIFICATE_DELIVERIES = "certificate.deliveries"
-    #: See the CA profiles; never their secrets.
+    #: See the CA profiles, but not their secrets.
     AUTHORITY_VIEW = "authority.view"
-    #: Let a certificate use another CA profile: as its own, as a fallback, or to revoke through. The subject is the
-    #: profile, the owner that of the certificate.
+    #: Let a certificate use another CA profile: as its own, as a fallback, or for a revocation. The subject is the CA
+    #: profile; the owner is that of the certificate.
     AUTHORITY_USE = "authority.use"
     #: Store a new CA profile.
     AUTHORITY_CREATE = "authority.create"
     #: Change a CA profile or its secrets.
     AUTHORITY_EDIT = "authority.edit"
-    #: Test a CA profile at the real CA.
+    #: Test a CA profile with the real CA.
     AUTHORITY_CHECK = "authority.check"
-    #: Run an action of the CA module on a profile, such as rolling over its account's key or closing the account.
+    #: Run an action of the CA module on a CA profile, for example a rollover of its account's key.
     AUTHORITY_ACT = "authority.act"
     #: Delete a CA profile that no certificate uses.
     AUTHORITY_DELETE = "authority.delete"
-    #: See the sealing keys, and what is sealed with them.
+    #: See the sealing keys and how many secrets are sealed with each.
     KEYRING_VIEW = "keyring.view"
-    #: Add a sealing key, make it the current one, re-wrap what is stored, retire a key.
+    #: Add sealing keys, change the current key, re-wrap secrets, and retire keys.
     KEYRING_CHANGE = "keyring.change"
 
 
 class Role(IntEnum):
-    """A role in a panel; each includes the previous ones."""
+    """A role in a panel. Each role includes the previous ones."""
 
     #: Sees everything, changes nothing.
     VIEWER = 1
-    #: Manages certificates; does not export private keys.
+    #: Manages certificates, but cannot export private keys.
     OPERATOR = 2
     #: Everything: CA profiles, private keys, sealing keys.
     ADMINISTRATOR = 3
@@ -87,9 +87,9 @@ class Role(IntEnum):
 class Grant:
     """Who has a permission."""
 
-    #: The lowest role that has it.
+    #: The lowest role that has the permission.
     role: Role
-    #: Whether the owner of the certificate has it without a role.
+    #: Whether the owner of the certificate has the permission without any role.
     owner: bool = False
 
 
@@ -124,8 +124,8 @@ GRANTS: Final[Mapping[Permission, Grant]] = MappingProxyType(
     }
 )
 
-#: The permission that each user action needs; pages offer nothing that would be refused. An export without the private
-#: key needs only the permission to view.
+#: The permission that each user action needs. Pages do not offer actions that would be refused. An export without the
+#: private key needs only the permission to view.
 NEEDED: Final[Mapping[Action, Permission]] = MappingProxyType(
     {
         Action.EDIT: Permission.CERTIFICATE_EDIT,

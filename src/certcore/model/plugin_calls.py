@@ -1,7 +1,7 @@
-"""The only way to call a plugin: `call_plugin` contains its exceptions, and checks its results.
+"""Calls of plugins: `call_plugin` contains their exceptions and checks their results.
 
-A plugin is everything that certcore calls and did not write: CA modules, hooks, export formats, keyrings. No other
-code calls their methods; a test of the architecture looks for such calls.
+Plugins are all code that certcore calls but does not contain: CA modules, hooks, export formats and keyrings. No other
+code calls their methods; an architecture test checks this.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from certcore.model.web_pages import is_web_page
 __all__ = ["call_for_hints", "call_plugin", "frames_of", "is_interrupt", "kind_of", "raised"]
 
 _log = logging.getLogger(__name__)
-#: How much text of an error is shown on a page.
+#: The largest number of characters of an error that are shown on a page.
 _MOST_TEXT: Final = 20_000
-#: How many hints a page may have, and how many characters they may have as JSON.
+#: The largest number of hints on a page, and of their characters as JSON.
 _MOST_HINTS: Final = 200
 _MOST_HINT_TEXT: Final = 256 * 1024
-#: How many of the last frames are logged.
+#: How many of the innermost frames are logged.
 _FRAMES: Final = 12
-#: The code that may raise an error of the store in the call of a plugin that reads or writes documents.
+#: The packages that may raise a `StorageError` while a plugin reads or writes documents.
 _STORE: Final = ("certcore.engine.", "certcore.services.", "certcore.adapters.")
 
 
@@ -43,23 +43,24 @@ def call_plugin(
     """Call a function of a plugin.
 
     Args:
-        plugin: Its name.
-        place: The hook or method, for the error and the log.
-        function: What is called.
-        arguments: Its arguments by position.
-        returns: What it has to return, as an annotation (see `certcore.model.plugin_results.conform`); or a function
-            that makes the result of what was returned, and raises `UnexpectedResultError` where that cannot be.
-        named: Its arguments by name.
+        plugin: The plugin's name.
+        place: The hook or method, for errors and the log.
+        function: The function to call.
+        arguments: The positional arguments.
+        returns: The expected type of the result as an annotation (see `certcore.model.plugin_results.conform`); or a
+            function that converts the returned value, and raises an `UnexpectedResultError` if it cannot.
+        named: The keyword arguments.
 
     Returns:
-        A copy of what it returned, in certcore's own classes.
+        A copy of the returned value that consists of certcore's own classes.
 
     Raises:
-        PluginError: It raised anything but an error of `certcore.errors`, or returned something else.
-        CertCoreError: It raised this error on purpose, for people.
-        LeaseLostError, StorageError: The store refused something that the plugin did. Raised without the store's doing,
-            these are a `PluginError`.
-        KeyboardInterrupt: Somebody interrupted the main thread; likewise whatever a signal's handler raises there.
+        PluginError: The plugin raised an exception that is not one of `certcore.errors`, or returned a value of another
+            type.
+        CertCoreError: The plugin raised this error on purpose, for the user.
+        LeaseLostError, StorageError: The store refused an operation of the plugin. If the plugin raises one of these
+            itself, it becomes a `PluginError`.
+        KeyboardInterrupt: The main thread was interrupted. Any exception of a signal handler is passed on, too.
     """
     try:
         returned = function(*arguments, **named)
@@ -79,10 +80,10 @@ def call_plugin(
 def call_for_hints(
     plugin: str, place: str, function: Callable[..., Any], /, *arguments: Any, **named: Any
 ) -> tuple[Hint, ...]:
-    """As `call_plugin`, for calls that return hints; their number and size are bounded.
+    """As `call_plugin`, for calls that return hints. The number and size of hints are limited.
 
     Raises:
-        PluginError: It raised, or returned something else, or more than a page holds.
+        PluginError: The plugin raised an exception, or returned other values or too many hints.
     """
     hints: tuple[Hint, ...] = call_plugin(plugin, place, function, *arguments, returns=_some_hints, **named)
     return hints
@@ -101,12 +102,12 @@ def _some_hints(returned: object) -> tuple[Hint, ...]:
 
 
 def raised(error: BaseException) -> Message:
-    """That a plugin raised an error; its text is left out, as it might hold a secret."""
+    """The message for an exception of a plugin, without the exception's text, which may contain a secret."""
     return Message("plugin.raised", "it raised {error}.", {"error": kind_of(error)})
 
 
 def is_interrupt(error: BaseException) -> bool:
-    """Whether an error came to the main thread from outside: Ctrl-C, or what a signal's handler raised."""
+    """Whether an exception interrupted the main thread from outside: Ctrl-C, or an exception of a signal handler."""
     if threading.current_thread() is not threading.main_thread():
         return False
     if isinstance(error, KeyboardInterrupt):
@@ -116,12 +117,12 @@ def is_interrupt(error: BaseException) -> bool:
 
 
 def kind_of(error: BaseException) -> str:
-    """The real name of an error's class: a metaclass may return another one."""
+    """The real name of an exception's class, even if its metaclass returns another one."""
     return str(type.__dict__["__name__"].__get__(type(error)))[:100]
 
 
 def frames_of(error: BaseException) -> str:
-    """Where an error was raised: files and lines. Its text, and that of the source, might hold a secret."""
+    """The files and lines of a traceback, without the exception's text and source lines, which may contain a secret."""
     lines = [
         f'  File "{frame.tb_frame.f_code.co_filename}", line {frame.tb_lineno}, in {frame.tb_frame.f_code.co_name}'
         for frame in _walk(error.__traceback__)
@@ -131,7 +132,7 @@ def frames_of(error: BaseException) -> str:
 
 def _refuse_unfinished(returned: object) -> None:
     if inspect.iscoroutine(returned):
-        returned.close()  # else Python warns that nobody has awaited it
+        returned.close()  # otherwise Python warns that the coroutine was never awaited
     if inspect.isawaitable(returned) or inspect.isasyncgen(returned):
         raise UnexpectedResultError(
             f"{with_article(returned)}: certcore calls plain functions, so write `def` without `async`"
@@ -139,7 +140,7 @@ def _refuse_unfinished(returned: object) -> None:
 
 
 def _is_meant(error: BaseException) -> bool:
-    """Whether an error is of `certcore.errors` and can be shown as it is."""
+    """Whether an exception is one of `certcore.errors` and can be shown unchanged."""
     if isinstance(error, (LeaseLostError, StorageError)):
         return _is_of_the_store(error)
     if not isinstance(error, CertCoreError):
@@ -149,7 +150,7 @@ def _is_meant(error: BaseException) -> bool:
         retry_after = getattr(error, "retry_after", None)
         is_number = isinstance(retry_after, int | float) or retry_after is None
         return is_number and all(type(text) is str and len(text.encode()) <= _MOST_TEXT for text in texts)
-    except Exception:  # isolation: a subclass of a plugin that does not call its parent's __init__, say
+    except Exception:  # isolation: for example, a plugin's subclass that does not call its parent's __init__
         return False
 
 
@@ -160,7 +161,7 @@ def _is_of_the_store(error: BaseException) -> bool:
 
 
 def _walk(trace: TracebackType | None) -> Iterator[TracebackType]:
-    """The frames below the one that called the plugin."""
+    """The frames inside the frame that called the plugin."""
     trace = None if trace is None else trace.tb_next
     while trace is not None:
         yield trace

@@ -1,7 +1,7 @@
-"""Values that a plugin returned: checked against their declared types to the last field, and copied.
+"""Check values that plugins return against their declared types, recursively, and copy them.
 
-The copy consists of certcore's own classes only: no subclass that computes its fields, no datetime with a time zone of
-the plugin, and no list that the plugin may change later.
+The copy consists only of certcore's own classes. So it contains no subclass with computed fields, no datetime with a
+time zone of the plugin, and no list that the plugin could change later.
 """
 
 from __future__ import annotations
@@ -24,31 +24,31 @@ from certcore.model.secret import Secret
 
 __all__ = ["MOST_ITEMS", "UnexpectedResultError", "conform", "plain_json", "with_article"]
 
-#: How many items a list that a plugin returns may have.
+#: The largest number of items in a list that a plugin returns.
 MOST_ITEMS: Final = 1000
-#: How many messages a message may be inside of.
+#: The deepest nesting of messages in the parameters of messages.
 _MOST_MESSAGES: Final = 8
-#: How many levels plain JSON may have. A separate bound, because any code can raise the interpreter's recursion limit.
+#: The deepest nesting of plain JSON. It is checked because other code may raise the interpreter's recursion limit.
 _MOST_LEVELS: Final = 100
-#: Parameters of a message that it may format.
+#: The types of message parameters that are copied unchanged. Others are converted to text.
 _AS_THEY_ARE: Final = (str, int, float, bool, datetime)
 _NO_ITEMS: Final = (str, bytes, bytearray, Mapping)
 
 
 class UnexpectedResultError(TypeError):
-    """A value is not what was declared; the text continues "it returned"."""
+    """A value does not have the declared type. The text is the object of "it returned"."""
 
 
 def conform(value: object, declared: Any) -> Any:
-    """A copy of a value, in the types that are declared.
+    """A copy of a value in its declared type.
 
     Args:
-        value: What a plugin returned.
-        declared: A type, as an annotation spells it: ``Waiting | Issued``, ``tuple[Hint, ...]``, ``datetime | None``.
-            ``Mapping`` stands for plain JSON; ``Any`` for everything.
+        value: The value that a plugin returned.
+        declared: The type as an annotation: ``Waiting | Issued``, ``tuple[Hint, ...]``, ``datetime | None``.
+            ``Mapping`` means plain JSON, and ``Any`` means any value.
 
     Raises:
-        UnexpectedResultError: It is something else.
+        UnexpectedResultError: The value has another type.
     """
     if declared is Any or declared is object:
         return value
@@ -74,13 +74,13 @@ def plain_json(value: object) -> dict[str, Any]:
     """A deep copy of a mapping of plain JSON.
 
     Raises:
-        UnexpectedResultError: It is not plain JSON, is not valid UTF-8, or is nested too deeply.
+        UnexpectedResultError: The value is not plain JSON, contains surrogates, or is nested too deeply.
     """
     try:
         text = json.dumps(dict(value), ensure_ascii=False, allow_nan=False)  # type: ignore[call-overload]
         text.encode()
         copy: dict[str, Any] = json.loads(text)
-    except (TypeError, ValueError, RecursionError):  # a UnicodeEncodeError, too
+    except (TypeError, ValueError, RecursionError):  # a UnicodeEncodeError is a ValueError
         raise UnexpectedResultError(f"{with_article(value)} that is not plain JSON") from None
     if _has_more_levels(copy, _MOST_LEVELS):
         raise UnexpectedResultError(f"{with_article(value)} that is not plain JSON of at most {_MOST_LEVELS} levels")
@@ -102,10 +102,10 @@ def _has_more_levels(value: dict[str, Any], most: int) -> bool:
 
 
 def with_article(value: object) -> str:
-    """The kind of a value, for a sentence."""
+    """The type of a value with its article, for a message."""
     if value is None:
         return "a None"
-    name = type.__dict__["__name__"].__get__(type(value))  # a metaclass may return something else, or raise
+    name = type.__dict__["__name__"].__get__(type(value))  # a metaclass may override `__name__` or raise
     return f"{'an' if name[:1] in 'AEIOUaeio' else 'a'} {name[:60]}"
 
 
@@ -159,7 +159,7 @@ def _scalar_or_object(value: object, kind: Any) -> Any:
 
 
 def _is_a(value: object, kind: Any) -> bool:
-    """As isinstance, by the real class: an object may lie about its ``__class__``; and True is no number."""
+    """As isinstance, but ignores an overridden ``__class__``, and does not count a bool as an int."""
     if not isinstance(kind, type):
         return False
     real = type(value)
@@ -173,7 +173,7 @@ def _called(kind: type) -> str:
 
 
 def _moment(value: Any) -> datetime:
-    """The same moment in UTC: a time zone of the plugin's own could answer differently each time."""
+    """The same moment in UTC, because a plugin's own time zone class could give a different offset each time."""
     if datetime.utcoffset(value) is None:
         raise UnexpectedResultError("a moment without a time zone")
     try:
@@ -229,7 +229,7 @@ def _message(value: Any, inside: int = 0) -> Message:
 
 
 def _param(value: object, inside: int) -> object:
-    """The value of a parameter, copied; what is not to be formatted as it is becomes text."""
+    """A copy of a message parameter. Values of other types than `_AS_THEY_ARE` are converted to text."""
     if value is None or type(value) in _AS_THEY_ARE:
         return value
     if isinstance(value, Message):

@@ -1,4 +1,4 @@
-"""Read the values that a browser or a program posted, in the class of any web framework, within limits."""
+"""Read posted values from the request classes of any web framework, within limits."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from certcore.model.input_limits import is_storable
 
 __all__ = ["posted_texts"]
 
-#: How many names, and how many values of one name, are read.
+#: The largest number of names, and of values of one name, that are read.
 _MOST_NAMES: Final = 500
 _MOST_VALUES: Final = 1000
-#: The longest name, and the longest value: a PEM file with the roots of a CA.
+#: The longest name and the longest value (a PEM file with the roots of a CA), in characters.
 _LONGEST_NAME: Final = 200
 _LONGEST_VALUE: Final = 512 * 1024
-#: The largest number: no field takes one of that size.
+#: The largest number that is read.
 _LARGEST: Final = 10**40
 
 
 def posted_texts(posted: Any, errors: FieldErrors) -> dict[str, list[Any]]:
-    """The values by name, each name with at least one; texts have plain line ends.
+    """The posted values by name. Each name has at least one value, and line ends in texts are normalised.
 
     Args:
-        posted: A mapping; one with a method ``getlist`` tells all the values of a name by it.
-        errors: Takes the values that are no text, truth value or number, or too long.
+        posted: A mapping. If it has a method ``getlist``, as in Django and Flask, that gives all values of a name.
+        errors: Collects the values that are too long, or not a text, truth value or number.
 
     Raises:
-        InvalidInputError: It is no mapping, or has too many names.
+        InvalidInputError: ``posted`` is not a mapping, or has too many names.
     """
     if not isinstance(posted, Mapping) and not (hasattr(posted, "getlist") and hasattr(posted, "keys")):
         raise InvalidInputError("posted", Message("form.posted", "must be a mapping of names to texts."))

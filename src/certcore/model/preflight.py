@@ -1,4 +1,4 @@
-"""The preflight of a certificate in service: it is checked regularly as if it were renewed now.
+"""Preflights: regular checks of certificates in service as if they were renewed now.
 
 Each certificate has its own time in the week, derived from its ID, so that the checks of many certificates are spread
 over the week. It is checked once more shortly before its renewal is due, and more often while there is an obstacle.
@@ -30,18 +30,18 @@ __all__ = [
     "next_preflight",
 ]
 
-#: The name of the button that checks a certificate now.
+#: The name of the button for an immediate preflight.
 PREFLIGHT: Final = "preflight"
 
 _EPOCH: Final = datetime(2020, 1, 1, tzinfo=UTC)
 _WEEK: Final = timedelta(days=7)
-#: The moment of the week counts again this long after a check at another time.
+#: The shortest time between a check and the next weekly one.
 _LEAST: Final = timedelta(days=1)
-#: The longest time to a next check; a stored time further ahead was written under a wrong clock.
+#: The longest time to the next check. A later stored time was written under a wrong clock.
 LONGEST_WAIT: Final = _WEEK + _LEAST + CLOCK_TOLERANCE
-#: How long a process has for a check; after it, another process repeats it.
+#: How long a process may take for a check before another process repeats it.
 CLAIM: Final = timedelta(minutes=15)
-#: How long before the renewal the last check comes: this time, or this share of the leaf's lifetime.
+#: How long before the renewal the last check runs: this time, or a share of the leaf's lifetime if that is shorter.
 _BEFORE_RENEWAL: Final = timedelta(days=3)
 _SHARE_BEFORE_RENEWAL: Final = 10
 #: Time to the next check while there is an obstacle, and after a finding that may resolve on its own.
@@ -51,34 +51,35 @@ _UNSURE: Final = timedelta(hours=1)
 
 @frozen(kw_only=True)
 class Preflight:
-    """The regular checks of one certificate: the next one, and the result of the last one."""
+    """The preflight of one certificate: when it runs next, and its last result."""
 
     certificate_id: str
+    #: When the next check is due, UTC.
     due_at: datetime
-    #: When it was checked last; None before the first time.
+    #: When the last check ran, UTC; None before the first check.
     checked_at: datetime | None = None
-    #: The result of that check; None before the first one, and where the CA profile has the checks switched off.
+    #: The result of the last check; None before the first check, or if the CA profile has checks switched off.
     readiness: Readiness | None = None
-    #: A fingerprint of the obstacles that were reported last; empty for none.
+    #: A fingerprint of the obstacles that were reported last; empty if there were none.
     told: str = ""
-    #: Grows with every save; a save with an older one is refused.
+    #: Incremented by every save; a save with an older version is refused.
     version: int = 0
 
     def is_due(self, now: datetime) -> bool:
-        """Whether it is due; a moment further ahead than `LONGEST_WAIT` was written under a wrong clock."""
+        """Whether a check is due, also if ``due_at`` was written under a wrong clock (see `LONGEST_WAIT`)."""
         return self.due_at <= now or self.due_at > now + LONGEST_WAIT
 
     def without_details(self) -> Preflight:
-        """A copy for readers who must not see details of the server."""
+        """A copy for actors who may not see details of the server."""
         readiness = self.readiness
         return self if readiness is None else evolve(self, readiness=readiness.without_details())
 
 
 def is_checked(certificate: Certificate, active: Issuance | None, current: Issuance | None) -> bool:
-    """Whether a certificate is checked now: it is in service, renews automatically, and no issuance is under way.
+    """Whether preflights apply to a certificate: it is in service and renews automatically, with no issuance under way.
 
     Args:
-        certificate: As it stands.
+        certificate: The certificate.
         active: The issuance whose leaf is in service.
         current: The issuance under way, or the last one that failed.
     """
@@ -88,16 +89,19 @@ def is_checked(certificate: Certificate, active: Issuance | None, current: Issua
 
 
 def checked(before: Preflight, readiness: Readiness | None, now: datetime) -> tuple[Preflight, tuple[Obstacle, ...]]:
-    """The preflight after a check, its next moment aside; and the obstacles that count as told from now on.
+    """Update a preflight after a check, except for ``due_at``.
 
-    Obstacles are reported once, again when they change, and when they are gone: whenever `Preflight.told` changes. An
-    obstacle that may resolve on its own counts when checks have seen it for ten minutes, and none is reported as gone
-    before that is certain.
+    Obstacles are reported when `Preflight.told` changes: when they appear, when they change, and when they are gone. An
+    obstacle that may resolve on its own is reported only when checks have seen it for ten minutes. No obstacle is
+    reported as gone before that is certain.
 
     Args:
-        before: As it was stored.
-        readiness: What was found; None where the CA profile has the checks switched off.
+        before: The stored preflight.
+        readiness: The result of the check; None if the CA profile has checks switched off.
         now: The present moment.
+
+    Returns:
+        The updated preflight, and the obstacles that are reported from now on.
     """
     if readiness is None:
         return evolve(before, checked_at=now, readiness=None, told=""), ()
@@ -109,10 +113,10 @@ def checked(before: Preflight, readiness: Readiness | None, now: datetime) -> tu
 
 
 def comes_too_late(certificate: Certificate, active: Issuance, until: datetime, now: datetime) -> bool:
-    """Whether an order that waits so long leaves the renewal less than half of its time.
+    """Whether an order that can only be placed later leaves less than half of the time for the renewal.
 
     Args:
-        certificate: As it stands.
+        certificate: The certificate.
         active: The issuance whose leaf is in service.
         until: When the order can be placed.
         now: The present moment.
@@ -124,12 +128,12 @@ def comes_too_late(certificate: Certificate, active: Issuance, until: datetime, 
 
 
 def next_preflight(certificate: Certificate, active: Issuance | None, after: Preflight, now: datetime) -> datetime:
-    """When a certificate is checked next.
+    """When a certificate is checked next, UTC.
 
     Args:
-        certificate: As it stands.
-        active: The issuance whose leaf is in service; None without one.
-        after: With what the check at this moment found, if there was one.
+        certificate: The certificate.
+        active: The issuance whose leaf is in service; None if there is none.
+        after: The preflight, updated with the result of a check that has just run.
         now: The present moment.
     """
     due_at = _weekly(certificate.id, now if after.checked_at is None else now + _LEAST)
@@ -146,7 +150,7 @@ def next_preflight(certificate: Certificate, active: Issuance | None, after: Pre
 
 
 def _weekly(certificate_id: str, after: datetime) -> datetime:
-    """The certificate's own moment of the week, the first one that follows."""
+    """The first weekly check of the certificate after a moment."""
     digest = hashlib.sha256(f"preflight {certificate_id}".encode()).digest()
     begins = _EPOCH + _WEEK * (int.from_bytes(digest[:4]) / 2**32)
     return begins + _WEEK * (1 + (after - begins) // _WEEK)

@@ -1,4 +1,4 @@
-"""Problem documents (RFC 9457), as a CA sends them and as a certificate keeps them."""
+"""Problem documents (RFC 9457), as CAs send them and certificates store them."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ def _stored(text: str | Message) -> Message:
 
 @frozen(kw_only=True)
 class Problem:
-    """What went wrong, in the shape of RFC 9457, with the ACME extensions of RFC 8555 section 6.7.
+    """A problem (RFC 9457) with the ACME extensions of RFC 8555 section 6.7.
 
-    Members that are unknown or of the wrong type in a CA's document are left out, never an error: a problem
-    document must not become a second problem.
+    Unknown members of a CA's document, and members of a wrong type, are ignored.
     """
 
-    #: The problem type, an URI (RFC 9457 section 3.1.1).
+    #: The problem type, a URI (RFC 9457 section 3.1.1).
     type: str = "about:blank"
-    #: What happened, in certcore's words for a panel's user. Given as ``title``, a text or a message; `title` is its
-    #: English text.
+    #: What happened, in a text of certcore for a panel's user. The argument is ``title=``, a text or a message; `title`
+    #: is the English text.
     title_text: Message = field(default=Message("", ""), converter=_stored, alias="title", hash=False)
-    #: The CA's own text, untouched (RFC 9457 section 3.1.4).
+    #: The CA's own text, unchanged (RFC 9457 section 3.1.4).
     detail: str = ""
-    #: The HTTP status code, where there was one.
+    #: The HTTP status code; None if there is none.
     status: int | None = None
-    #: The identifier that a sub-problem is about (RFC 8555 section 6.7.1); empty for the whole order.
+    #: The identifier that a subproblem is about (RFC 8555 section 6.7.1); empty for the whole order.
     identifier: str = ""
-    #: The ``instance`` link, for ``userActionRequired`` a page that a person must visit (RFC 8555 section 7.3.3).
+    #: The ``instance`` URL (RFC 9457 section 3.1.5). For ``userActionRequired``, a page that the user must visit
+    #: (RFC 8555 section 7.3.3).
     instance: str = ""
-    #: One problem per identifier, where the CA gave them.
+    #: The problems of single identifiers (RFC 8555 section 6.7.1).
     subproblems: tuple[Problem, ...] = ()
-    #: What the owner or the operator can do about it. Given as ``advice``; `advice` is its English text.
+    #: What the owner or the operator can do. The argument is ``advice=``; `advice` is the English text.
     advice_text: Message = field(default=Message("", ""), converter=_stored, alias="advice", hash=False)
 
     @property
@@ -53,12 +53,12 @@ class Problem:
 
     @property
     def advice(self) -> str:
-        """What can be done about it, in English."""
+        """What the owner or the operator can do, in English."""
         return str(self.advice_text)
 
     @property
     def text(self) -> Message:
-        """All parts except the advice: what happened, the CA's text, and the problem of each name."""
+        """All parts except the advice: what happened, the CA's text, and the problems of single names."""
         parts = [self.title_text if self.title else as_message(self.detail or self.type)]
         if self.title and self.detail:
             parts.append(Message("problem.ca_said", "The CA said: {detail}", {"detail": self.detail}))
@@ -72,17 +72,17 @@ class Problem:
         return self.type.removeprefix(prefix) if self.type.startswith(prefix) else ""
 
     def worded(self, title: str | Message, advice: str | Message = "") -> Problem:
-        """The problem with certcore's title and advice."""
+        """A copy with a title and advice of certcore."""
         return evolve(self, title=title, advice=advice)
 
     def __str__(self) -> str:
         return str(self.text)
 
     def to_json(self) -> dict[str, Any]:
-        """The problem as an ``application/problem+json`` object; empty members are left out.
+        """The problem as an ``application/problem+json`` object, without empty members.
 
-        ``texts`` has the messages of ``title`` and ``advice`` with their keys, where they can be translated
-        (RFC 9457 section 3.2 calls such a member an extension).
+        The extension member ``texts`` (RFC 9457 section 3.2) has the messages of ``title`` and ``advice`` with their
+        keys, if they can be translated.
         """
         document: dict[str, Any] = {"type": self.type}
         for name in ("title", "detail", "status", "instance", "advice"):
@@ -100,19 +100,19 @@ class Problem:
 
     @classmethod
     def from_json(cls, document: object, *, status: int | None = None, depth: int = 0) -> Problem:
-        """Read a problem document as leniently as RFC 9457 section 3.1 asks for."""
+        """Read a problem document. Members of a wrong type are ignored (RFC 9457 section 3.1)."""
         if not isinstance(document, Mapping):
             return cls(status=status)
 
         def text(name: str) -> str:
             value = document.get(name)
-            # JSON may hold half of a surrogate pair, which no store takes.
+            # JSON may contain half of a surrogate pair, which databases cannot store.
             return value[:_LONGEST_TEXT].encode("utf-8", "replace").decode() if isinstance(value, str) else ""
 
         texts = document.get("texts")
 
         def message(name: str) -> str | Message:
-            """The message, if its English text is the member's value; else that text alone."""
+            """The message, if its English text is the member's value; otherwise only that text."""
             stored = read_message(texts.get(name)) if isinstance(texts, Mapping) else None
             return text(name) if stored is None or str(stored) != text(name) else stored
 
@@ -127,7 +127,7 @@ class Problem:
                 for subproblem in listed[:100]
                 if isinstance(subproblem, Mapping)
             )
-            if isinstance(listed, list) and depth == 0  # RFC 8555 section 6.7.1: sub-problems do not nest
+            if isinstance(listed, list) and depth == 0  # subproblems do not nest (RFC 8555 section 6.7.1)
             else ()
         )
         return cls(

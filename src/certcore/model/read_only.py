@@ -10,5 +10,5 @@ __all__ = ["read_only"]
 
 
 def read_only(mapping: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A copy of a mapping that cannot be written to through the value that holds it."""
+    """A read-only copy of a mapping."""
     return MappingProxyType(dict(mapping))

@@ -1,4 +1,4 @@
-"""Whether a renewal could succeed now: its obstacles, and who has to act."""
+"""Readiness: whether a renewal could succeed now, its obstacles, and who has to act."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from certcore.model.stored_messages import message_document, read_message
 
 __all__ = ["Obstacle", "Readiness", "WhoseTurn", "fingerprint"]
 
-#: A finding that may resolve on its own counts when consecutive checks have seen it for this long.
+#: An obstacle that may resolve on its own is reported when all checks have seen it for this long.
 _SURE_AFTER: Final = timedelta(minutes=10)
 
 
@@ -25,9 +25,9 @@ class WhoseTurn(StrEnum):
 
     #: The owner of the domain: a DNS record is missing or wrong.
     OWNER = "owner"
-    #: The operator of the panel: the account, the CA profile, the tech zone or a target.
+    #: The operator of the panel, because of the account, the CA profile, the tech zone or a target.
     ADMINISTRATOR = "administrator"
-    #: Nobody: it resolves on its own, like a limit of the CA.
+    #: Nobody, because it resolves on its own, for example a rate limit of the CA.
     NOBODY = "nobody"
 
 
@@ -35,15 +35,16 @@ class WhoseTurn(StrEnum):
 class Obstacle:
     """An obstacle to a renewal, certain or possible."""
 
-    #: What it is. With `Severity.ERROR` no renewal succeeds before it is repaired.
+    #: The finding. With `Severity.ERROR`, no renewal succeeds before it is repaired.
     finding: Finding
+    #: Who has to act.
     whose_turn: WhoseTurn
-    #: False: it may resolve on its own, like a server that does not answer. It is reported when a later check sees it,
-    #: too.
+    #: Whether it persists without an action. False if it may resolve on its own, for example if a server does not
+    #: answer; then it is reported only if later checks see it, too.
     is_certain: bool = True
-    #: Since when each check has seen it; None before the check is stored.
+    #: Since when all checks have seen it, UTC; None before the check is stored.
     since: datetime | None = None
-    #: The plugin that found it about its target; empty for the CA module and for certcore itself.
+    #: The name of the plugin whose deployment target it is about; empty otherwise.
     target: str = ""
 
     @property
@@ -53,11 +54,11 @@ class Obstacle:
 
     @property
     def key(self) -> str:
-        """Its identity in the next check: the same code about the same name or target."""
+        """The key by which the next check recognises it: the code, and the name or target."""
         return f"{self.finding.code} {self.finding.name} {self.target}"
 
     def without_details(self) -> Obstacle:
-        """A copy for readers who must not see details of the server: paths, users, commands."""
+        """A copy for actors who may not see details of the server: paths, users and commands."""
         if not self.target:
             return self
         text = "The target {target} could not be written now."
@@ -74,9 +75,9 @@ class Obstacle:
 
 @frozen(kw_only=True)
 class Readiness:
-    """The result of a check of a certificate, as if it were renewed at that moment."""
+    """The result of a check whether a certificate could be renewed now."""
 
-    #: The most important first.
+    #: The obstacles, the most important first.
     obstacles: tuple[Obstacle, ...] = ()
 
     @classmethod
@@ -91,29 +92,29 @@ class Readiness:
 
     @property
     def whose_turn(self) -> WhoseTurn:
-        """Who has to act first; nobody when a renewal could succeed now."""
+        """Who has to act first; nobody if a renewal could succeed now."""
         return next((obstacle.whose_turn for obstacle in self.obstacles if obstacle.blocks), WhoseTurn.NOBODY)
 
     def without_details(self) -> Readiness:
-        """A copy for readers who must not see details of the server."""
+        """A copy for actors who may not see details of the server."""
         return Readiness(obstacles=tuple(obstacle.without_details() for obstacle in self.obstacles))
 
     def after(self, before: Readiness | None, now: datetime) -> Readiness:
-        """The same with the moments since which each obstacle is seen.
+        """A copy in which `Obstacle.since` is set.
 
         Args:
-            before: What the last check found.
+            before: The result of the previous check.
             now: The present moment.
         """
         known = {} if before is None else {obstacle.key: obstacle.since for obstacle in before.obstacles}
         obstacles = (
-            evolve(obstacle, since=min(known.get(obstacle.key) or now, now))  # a clock may have been ahead
+            evolve(obstacle, since=min(known.get(obstacle.key) or now, now))  # the clock may have been ahead
             for obstacle in self.obstacles
         )
         return Readiness(obstacles=tuple(obstacles))
 
     def lasting(self, now: datetime) -> tuple[Obstacle, ...]:
-        """The obstacles that block and are sure: for certain, or since they were seen for ten minutes."""
+        """The blocking obstacles that are certain or have been seen for ten minutes."""
         return tuple(
             obstacle
             for obstacle in self.obstacles
@@ -121,17 +122,17 @@ class Readiness:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """As it is stored; `from_json` reads it."""
+        """The stored form, for `from_json`."""
         return {"obstacles": [_obstacle_json(obstacle) for obstacle in self.obstacles]}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Readiness:
-        """Read what `to_json` wrote."""
+        """Read the stored form of `to_json`."""
         return cls(obstacles=tuple(_obstacle(entry) for entry in document["obstacles"]))
 
 
 def fingerprint(obstacles: Iterable[Obstacle]) -> str:
-    """A fingerprint of the obstacles; empty without any."""
+    """A fingerprint of the obstacles; empty if there are none."""
     keys = sorted(obstacle.key for obstacle in obstacles)
     return hashlib.sha256("\0".join(keys).encode()).hexdigest()[:16] if keys else ""
 

@@ -30,18 +30,17 @@ __all__ = [
 _SHORT_LIFETIME: Final = timedelta(days=10)
 #: The largest number of days before its end at which a leaf can be renewed.
 MAX_DAYS: Final = 365
-#: The longest time over which renewals that would begin together are spread.
+#: The longest time over which simultaneous renewals are spread.
 _SPREAD: Final = timedelta(days=1)
-#: A moment in the first third of what a leaf had left when it was installed is too early: a leaf may have been dated
-#: back, be very short, or seem to be old because this machine's clock is ahead.
+#: A renewal in the first third (1/3) of the time that a leaf had left at its installation is too early. The leaf may be
+#: dated back or short-lived, or may seem old because this machine's clock is ahead.
 _TOO_EARLY: Final = 3
-#: The share of the time left at its installation that has to pass then, by the number of early renewals in a row before
-#: it.
+#: The share of that time that must pass instead, by the number of early renewals in a row.
 _SHARES: Final = (1 / 2, 3 / 4, 7 / 8, 9 / 10)
-#: A renewal that begins before this share has passed, because the CA asks for it, is early.
+#: A renewal at the CA's suggestion is early if it begins before this share of that time has passed.
 _EARLY: Final = 0.45
-#: How long a CA's wish waits after the installation, by the number of early renewals in a row: an hour, a day, two,
-#: four …; never longer than half of what the leaf had left.
+#: How long a CA's suggestion waits after the installation: an hour, and after early renewals in a row a day, two days,
+#: four days and so on, but never longer than half of the time that the leaf had left.
 _FIRST_WISH: Final = timedelta(hours=1)
 _NEXT_WISHES: Final = timedelta(days=1)
 
@@ -53,28 +52,29 @@ def _days(instance: object, attribute: object, value: int | None) -> None:
 
 
 class RenewalReason(StrEnum):
-    """Why a leaf is due for renewal when it is: by the policy, by the CA's wish, or by a limit of either."""
+    """What determines the moment of a renewal."""
 
     #: The policy's number of days before the end.
     DAYS_BEFORE = "days_before"
-    #: The policy has no number of days: a share of the lifetime counts.
+    #: A share of the lifetime, because the policy has no number of days.
     LIFETIME = "lifetime"
-    #: The policy's number of days is more than half of the lifetime: that half counts.
+    #: Half of the lifetime, because the policy's number of days is more than that.
     HALF_OF_LIFETIME = "half_of_lifetime"
-    #: The policy, or the CA, wants it later than is safe: a share of the lifetime before the end counts.
+    #: A share of the lifetime before the end, because the policy or the CA asks for a later moment than is safe.
     BEFORE_END = "before_end"
-    #: The CA's wish (RFC 9773).
+    #: The CA's suggestion (RFC 9773).
     AUTHORITY = "authority"
-    #: The CA's wish is followed, but not so soon after the installation.
+    #: The CA's suggestion, delayed because it is too soon after the installation.
     AUTHORITY_LATER = "authority_later"
-    #: It would be too soon after the installation: the leaf was old, or renewals came early.
+    #: A minimum time after the installation, because the leaf was old or renewals came early.
     AFTER_INSTALLATION = "after_installation"
 
 
 @frozen
 class RenewalMoment:
-    """When a leaf is due for renewal, and why then."""
+    """When a leaf is due for renewal, and why."""
 
+    #: UTC.
     at: datetime
     reason: RenewalReason
 
@@ -83,11 +83,11 @@ class RenewalMoment:
 class RenewalPolicy:
     """Whether and when a certificate renews automatically."""
 
-    #: Renew automatically.
+    #: Whether the certificate renews automatically.
     auto: bool = True
-    #: Days before not_after; None leaves it to the lifetime: a third of it, half of it below ten days.
+    #: The number of days before not_after; None for a third of the leaf's lifetime, or half of it below ten days.
     days_before: int | None = field(default=None, validator=_days)
-    #: Make a new key at each renewal.
+    #: Whether each renewal generates a new key.
     rotate_key: bool = True
 
     def moment(
@@ -99,28 +99,26 @@ class RenewalPolicy:
         installed: datetime | None = None,
         early: int = 0,
     ) -> RenewalMoment:
-        """The moment from which the leaf is due for renewal, and why then.
+        """The moment from which the leaf is due for renewal, and why.
 
-        Where the CA says when (RFC 9773), that counts, unless a number of days asks for an earlier renewal.
-
-        A number of days never reaches back further than half the lifetime, so that a threshold of 30 days does not
-        renew a certificate of 6 days in a circle. Nothing comes later than 1/20 of the lifetime before the end, and of
-        a lifetime below ten days nothing later than a third.
-
-        Certificates that were issued together do not renew together: each begins later by a share of its own, made
-        from its id, of a tenth of the time that is left, at most a day.
-
-        No moment lies in the first third of what the leaf had left when it was installed: half of that has to pass
-        instead, and more after each early renewal in a row, up to nine tenths. A CA's wish is followed sooner: an hour
-        after the installation, and after early renewals in a row a day, two days, four and so on, up to half.
+        - If the CA suggests a moment (RFC 9773), it applies, unless the policy's number of days is earlier.
+        - A number of days is limited to half of the lifetime, so that a threshold of 30 days does not renew a
+          certificate of 6 days again and again.
+        - The latest moment is 1/20 of the lifetime before the end, or 1/3 of a lifetime below ten days.
+        - Certificates that were issued together are not renewed together: each is delayed by a part, derived from its
+          ID, of a tenth of the remaining time, at most a day.
+        - If the moment is in the first third of the time that the leaf had left when it was installed, half of that
+          time must pass instead, and more after each early renewal in a row, up to nine tenths. A suggestion of the CA
+          is followed sooner: an hour after the installation; after early renewals in a row, after a day, two days, four
+          days and so on, up to half of that time.
 
         Args:
             leaf: The leaf in service.
-            certificate_id: The certificate.
-            info: What the CA said about it.
-            installed: When the leaf was put into service, see `installed_at`; None for one that was not ordered here,
-                which may be due at once.
-            early: How many renewals that followed each other began early, up to the one that brought this leaf.
+            certificate_id: The ID of the certificate.
+            info: The CA's suggestion; None if there is none.
+            installed: When the leaf was put into service, see `installed_at`; None for an imported leaf, which may be
+                due at once.
+            early: How many renewals in a row began early, up to the one that gave this leaf.
         """
         return _moment(self, leaf, certificate_id, info, installed, early)
 
@@ -138,15 +136,15 @@ class RenewalPolicy:
 
     @staticmethod
     def end_margin(leaf: Leaf) -> timedelta:
-        """How long before the leaf's end a renewal begins at the latest, whatever the policy or the CA says."""
+        """How long before the leaf's end a renewal begins at the latest, whatever the policy or the CA asks for."""
         return leaf.lifetime / (3 if leaf.lifetime < _SHORT_LIFETIME else 20)
 
     def is_capped(self, leaf: Leaf) -> bool:
-        """Whether the number of days is more than half of the leaf's lifetime: then that half counts."""
+        """Whether the number of days is more than half of the leaf's lifetime, so that half of it applies."""
         return self.days_before is not None and timedelta(days=self.days_before) > leaf.lifetime / 2
 
     def own_moment(self, leaf: Leaf, certificate_id: str) -> RenewalMoment:
-        """The moment that the number of days, or the lifetime, asks for; without the bounds of `moment`."""
+        """The moment from the number of days or the lifetime, without the limits of `moment`."""
         reason = RenewalReason.DAYS_BEFORE
         if self.days_before is None:
             reason = RenewalReason.LIFETIME
@@ -168,7 +166,7 @@ def _moment(
     installed: datetime | None,
     early: int,
 ) -> RenewalMoment:
-    """See `RenewalPolicy.moment`. A step asks several times for the same one."""
+    """See `RenewalPolicy.moment`. Cached, because a step computes the same moment several times."""
     end = leaf.not_after - policy.end_margin(leaf)
     latest = RenewalMoment(end, RenewalReason.BEFORE_END)
     own = _sooner(policy.own_moment(leaf, certificate_id), latest)
@@ -187,15 +185,21 @@ def _moment(
 
 
 def installed_at(leaf: Leaf, finished_at: datetime | None) -> datetime:
-    """When a leaf was put into service; its own beginning where that is not known, or was noted by a slow clock."""
+    """When a leaf was put into service; its not_before if that is unknown, or was stored under a clock that was behind.
+
+    The result is in UTC.
+    """
     return leaf.not_before if finished_at is None else max(finished_at, leaf.not_before)
 
 
 def is_early(policy: RenewalPolicy, leaf: Leaf, certificate_id: str, *, installed: datetime, now: datetime) -> bool:
-    """Whether a renewal that begins now is early: before half of what the leaf had left, or as soon as it may.
+    """Whether a renewal that begins now is early.
+
+    That is, less than 45% of the time that the leaf had left at its installation has passed, or the policy's moment was
+    too soon after the installation (see `RenewalPolicy.moment`).
 
     Args:
-        policy: The certificate's.
+        policy: The certificate's policy.
         leaf: The leaf in service.
         certificate_id: The certificate.
         installed: When the leaf was put into service.
@@ -207,14 +211,14 @@ def is_early(policy: RenewalPolicy, leaf: Leaf, certificate_id: str, *, installe
 
 
 def usual_time_in_service(leaf: Leaf, installed: datetime) -> timedelta:
-    """From a leaf's installation to its renewal, as the lifetime has it."""
+    """The usual time from a leaf's installation to its renewal, derived from its lifetime."""
     left = leaf.not_after - installed
     used = leaf.lifetime / 2 if leaf.lifetime < _SHORT_LIFETIME else leaf.lifetime * 2 / 3
     return max(leaf.not_before + used - installed, left / 2)
 
 
 def _sooner(moment: RenewalMoment, other: RenewalMoment) -> RenewalMoment:
-    """The first of two moments; of two equal ones, the first argument."""
+    """The earlier of two moments; the first argument if they are equal."""
     return moment if moment.at <= other.at else other
 
 
@@ -226,7 +230,7 @@ def _braked(moment: RenewalMoment, installed: datetime, left: timedelta, early: 
 
 
 def _wish_waits(early: int, left: timedelta) -> timedelta:
-    """How long after the installation a CA's wish is followed at the soonest."""
+    """How long a CA's suggestion waits at least after the installation."""
     if not early:
         return min(_FIRST_WISH, left / 20)
     waits: timedelta = _NEXT_WISHES * 2 ** min(early - 1, 10)
@@ -234,18 +238,18 @@ def _wish_waits(early: int, left: timedelta) -> timedelta:
 
 
 def _share(text: str) -> float:
-    """From 0 to 1, always the same for the same text, and even over many texts."""
+    """A number from 0 to 1, determined by the text and uniformly distributed over texts."""
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4]) / 2**32
 
 
 class Retry(StrEnum):
-    """What a failure means for the next issuance."""
+    """When to try again after a failure."""
 
-    #: The network, or a server in trouble: retry soon.
+    #: Soon, because of a fault of the network or a server.
     SOON = "soon"
-    #: The CA refused for a reason that may pass: retry after hours.
+    #: After hours, because the CA refused for a reason that may pass.
     SLOW = "slow"
-    #: A retry does not help until something is changed.
+    #: Not before somebody changes something.
     NEVER = "never"
 
 
@@ -254,16 +258,16 @@ _LONGEST: Final = {Retry.SOON: timedelta(hours=1), Retry.SLOW: timedelta(hours=2
 
 
 def retry_delay(retry: Retry, attempt: int, roll: float) -> timedelta:
-    """How long to wait before the next attempt: exponential, with jitter.
+    """How long to wait before the next issuance: exponential backoff with jitter.
 
     Args:
-        retry: The class of the failure, `Retry.SOON` or `Retry.SLOW`.
-        attempt: How many attempts have failed in a row, from 1.
+        retry: `Retry.SOON` or `Retry.SLOW`.
+        attempt: How many issuances have failed in a row, from 1.
         roll: A random number from 0 to 1.
 
     Returns:
-        Between half of the step and the whole step; the step doubles from 10 seconds to 1 hour (soon) or from 15
-        minutes to 24 hours (slow). Half of it is always kept, so that a failing CA is never hammered.
+        Between half of the step and the whole step. The step doubles from 10 seconds to 1 hour (soon), or from 15
+        minutes to 24 hours (slow).
     """
     step: timedelta = min(_FIRST[retry] * 2 ** min(attempt - 1, 20), _LONGEST[retry])
     return step / 2 + step / 2 * roll

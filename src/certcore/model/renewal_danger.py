@@ -1,4 +1,4 @@
-"""Whether a leaf in service is in danger because its renewal does not get done, and what keeps it."""
+"""Whether a leaf in service is in danger because its renewal is late, and the cause of the delay."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Danger", "danger_at", "danger_of", "what_keeps_it"]
 
 
 class Danger(StrEnum):
-    """How much of the time between the renewal's moment and the leaf's end has passed without a new leaf."""
+    """How much of the time between the due time of the renewal and the leaf's end has passed without a new leaf."""
 
     NONE = "none"
     #: A third.
@@ -26,21 +26,21 @@ class Danger(StrEnum):
 
 
 def danger_at(certificate: Certificate, active: Issuance, danger: Danger) -> datetime | None:
-    """The moment from which a leaf in service is in that danger; None when it is not renewed automatically."""
+    """The moment at which a leaf in service reaches a level of danger; None if it does not renew automatically."""
     leaf = active.leaf
     if leaf is None or not certificate.renews_itself or certificate.status not in (Status.ACTIVE, Status.EXPIRED):
         return None
     start = renewal_moment(certificate, active, leaf)
     if active.finished_at is not None:
-        start = max(start, active.finished_at)  # it was taken in when it was old already
+        start = max(start, active.finished_at)  # the leaf was already old when it was imported
     if start >= leaf.not_after:
-        return None  # it had ended already
+        return None  # the leaf had already expired
     thirds = {Danger.NONE: 0, Danger.WARNING: 1, Danger.ERROR: 2}[danger]
     return start + (leaf.not_after - start) * thirds / 3
 
 
 def danger_of(certificate: Certificate, active: Issuance | None, now: datetime) -> Danger:
-    """In which danger a leaf in service is, whatever keeps its renewal."""
+    """The level of danger of a leaf in service, whatever delays its renewal."""
     if active is None:
         return Danger.NONE
     for danger in (Danger.ERROR, Danger.WARNING):
@@ -51,11 +51,11 @@ def danger_of(certificate: Certificate, active: Issuance | None, now: datetime) 
 
 
 def what_keeps_it(certificate: Certificate, attempt: Issuance | None) -> Problem:
-    """Why a renewal is not done: what failed last, or for whom it waits.
+    """Why a renewal is late: the last failure, or whom it waits for.
 
     Args:
-        certificate: As it stands.
-        attempt: The issuance under way, or the last that failed; None without one.
+        certificate: The certificate.
+        attempt: The issuance under way, or the last one that failed; None if there is none.
     """
     if certificate.problem is not None:
         return certificate.problem

@@ -1,4 +1,4 @@
-"""When the CA asks for a certificate to be renewed (RFC 9773): what it said, and what follows from it."""
+"""Renewal information (RFC 9773): the CA's suggested window, and the moment that certcore chooses in it."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from certcore.model.leaf import Leaf
 
 __all__ = ["RenewalInfo", "SuggestedWindow", "after_answer", "after_failure", "first_info"]
 
-#: How long the first question waits after the issuance, at most.
+#: The longest wait before the CA is asked for the first time after an issuance.
 _FIRST: Final = timedelta(hours=1)
-#: RFC 9773 section 4.3.2: what a CA asks for is kept between a minute and a day.
+#: A CA's Retry-After is limited to a minute at least and a day at most (RFC 9773 section 4.3.2).
 _SHORTEST: Final = timedelta(minutes=1)
 _LONGEST: Final = timedelta(days=1)
-#: Without a Retry-After.
+#: The wait if the CA sends no Retry-After.
 _USUAL: Final = timedelta(hours=6)
-#: How long to wait after the first failures in a row; after more of them RFC 9773 section 4.3.3 asks for six hours.
+#: The waits after the first failures in a row. After more failures, it is six hours (RFC 9773 section 4.3.3).
 _AFTER_FAILURE: Final = MappingProxyType({1: timedelta(minutes=1), 2: timedelta(minutes=5), 3: timedelta(minutes=30)})
-#: After so many failures in a row, what the CA said last does not count any more.
+#: The number of failures in a row after which the CA's last suggestion is ignored.
 _GIVEN_UP: Final = len(_AFTER_FAILURE) + 1
 
 
@@ -29,54 +29,56 @@ _GIVEN_UP: Final = len(_AFTER_FAILURE) + 1
 class SuggestedWindow:
     """A CA's answer: renew at a random moment between ``start`` and ``end`` (RFC 9773 section 4.2)."""
 
+    #: The beginning of the window, with its time zone.
     start: datetime
+    #: The end of the window, with its time zone.
     end: datetime
-    #: A page that says why, empty without.
+    #: The URL of a page that explains the suggestion; may be empty.
     explanation_url: str = ""
-    #: Seconds until the CA wants to be asked again, None when it did not say.
+    #: How many seconds to wait before the next question; None if the CA did not say.
     retry_after: float | None = None
 
 
 @frozen(kw_only=True)
 class RenewalInfo:
-    """What is known of the CA's wish, kept with the issuance whose leaf it is about."""
+    """The last answer of the CA, stored with the issuance of the leaf. All moments are UTC."""
 
-    #: When to ask (again).
+    #: When to ask the CA next.
     check_at: datetime
-    #: The CA's window; None before the first answer, and where the CA has no opinion.
+    #: The suggested window; None before the first answer, or if the CA suggests none.
     start: datetime | None = None
     end: datetime | None = None
-    #: The moment in the window at which to renew: chosen once, and kept while the window stays the same.
+    #: The moment in the window at which to renew. It is chosen once, and kept while the window is unchanged.
     renew_at: datetime | None = None
-    #: The CA's page about its wish, empty without.
+    #: The URL of a page that explains the suggestion; may be empty.
     explanation_url: str = ""
-    #: When the CA answered last.
+    #: When the CA answered last; None before the first answer.
     checked_at: datetime | None = None
-    #: How often in a row it could not be asked.
+    #: How many times in a row the CA could not be reached.
     failures: int = 0
 
     @property
     def counts(self) -> bool:
-        """Whether there is a window to follow: after failures that last, the certificate's own policy counts again."""
+        """Whether the suggested window applies. After repeated failures, only the certificate's own policy applies."""
         return self.renew_at is not None and self.failures < _GIVEN_UP
 
 
 def first_info(leaf: Leaf, now: datetime) -> RenewalInfo:
-    """For a leaf that was just issued: the CA is asked an hour later at the latest."""
+    """The initial value for a leaf that was just issued. The CA is asked within an hour."""
     return RenewalInfo(check_at=now + min(_FIRST, leaf.lifetime / 100))
 
 
 def after_answer(
     info: RenewalInfo | None, window: SuggestedWindow | None, *, leaf: Leaf, now: datetime, roll: float
 ) -> RenewalInfo:
-    """What is known after the CA has answered.
+    """The value after an answer of the CA.
 
     Args:
-        info: What was known before.
-        window: The answer; None when the CA offers no renewal information, which is asked again much later.
-        leaf: The leaf in question.
+        info: The previous value; None if there was none.
+        window: The answer; None if the CA offers no renewal information. Then it is asked again much later.
+        leaf: The leaf in service.
         now: The present moment.
-        roll: A random number from 0 to 1, which chooses the moment (RFC 9773 section 4.2: uniformly).
+        roll: A random number from 0 to 1, which selects the moment in the window uniformly (RFC 9773 section 4.2).
     """
     if window is None:
         return RenewalInfo(check_at=now + leaf.lifetime / 10, checked_at=now)
@@ -85,7 +87,8 @@ def after_answer(
     kept = info.renew_at if info is not None and same else None
     chosen = kept or window.start + (window.end - window.start) * roll
     if window.end <= leaf.not_before:
-        # From before the leaf was there: a CA that says so of every leaf would get an order for a new one each hour.
+        # The window lies before the leaf's beginning. If the CA does so for every leaf, following it would place an
+        # order each hour.
         chosen = max(chosen, leaf.not_before + min(_LONGEST, leaf.lifetime / 10))
     return RenewalInfo(
         check_at=now + min(max(pause, _SHORTEST), _LONGEST),
@@ -98,17 +101,17 @@ def after_answer(
 
 
 def _bounded(seconds: float) -> float:
-    """Seconds that a CA, or its module, gave: from 0 to a day; what is no number is 0."""
+    """A number of seconds from a CA or its module, limited to the range from 0 to a day; 0 for NaN."""
     return min(seconds, _LONGEST.total_seconds()) if seconds > 0 else 0.0
 
 
 def after_failure(info: RenewalInfo | None, *, now: datetime, retry_after: float | None = None) -> RenewalInfo:
-    """What is known after the CA could not be asked (RFC 9773 section 4.3.3).
+    """The value after the CA could not be reached (RFC 9773 section 4.3.3). The last suggestion is kept.
 
     Args:
-        info: What was known before; it stays.
+        info: The previous value; None if there was none.
         now: The present moment.
-        retry_after: Seconds until the CA wants to be asked again, if it said so; kept below a day.
+        retry_after: How many seconds the CA asks to wait, at most a day; None if it did not say.
     """
     known = info or RenewalInfo(check_at=now)
     failures = known.failures + 1

@@ -1,4 +1,4 @@
-"""When the leaf in service is due for renewal: the policy, the CA's wish, and how the leaf came here, together."""
+"""When the leaf in service is due for renewal, from the policy, the CA's suggestion and the origin of the leaf."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ __all__ = ["begins_early", "planned_renewal", "renewal_message", "renewal_moment
 
 
 def renewal_moment(certificate: Certificate, active: Issuance, leaf: Leaf) -> datetime:
-    """The moment from which the leaf in service is due for renewal; `planned_renewal` says why then, too."""
+    """The moment from which the leaf in service is due for renewal. `planned_renewal` also gives the reason."""
     return planned_renewal(certificate, active, leaf).at
 
 
 def planned_renewal(certificate: Certificate, active: Issuance, leaf: Leaf) -> RenewalMoment:
-    """The moment from which the leaf in service is due for renewal, and why then.
+    """The moment from which the leaf in service is due for renewal, and why.
 
     Args:
-        certificate: As it stands.
+        certificate: The certificate.
         active: The issuance whose leaf is in service.
-        leaf: That leaf.
+        leaf: The leaf in service.
     """
-    # An imported leaf may be due at once: nothing was ordered for it, so nothing runs in a circle.
+    # An imported leaf may be due at once. It was not ordered here, so this cannot lead to a series of orders.
     is_ours = active.purpose is not Purpose.IMPORT
     return certificate.renewal.moment(
         leaf,
@@ -48,10 +48,10 @@ def begins_early(certificate: Certificate, active: Issuance, now: datetime) -> b
 
 
 def renewal_message(planned: RenewalMoment, policy: RenewalPolicy, leaf: Leaf) -> Message:
-    """Why a leaf is due for renewal when it is, in words.
+    """The reason for the moment of a renewal, as a sentence.
 
     Args:
-        planned: From `planned_renewal`.
+        planned: The result of `planned_renewal`.
         policy: The certificate's renewal policy.
         leaf: The leaf in service.
     """

@@ -19,7 +19,7 @@ class RevocationReason(StrEnum):
 
     #: No reason is given.
     UNSPECIFIED = "unspecified"
-    #: Another party has, or may have, the private key. CAs refuse the key afterwards.
+    #: Another party has or may have the private key. CAs refuse the key afterwards.
     KEY_COMPROMISE = "key_compromise"
     #: The organisation's name or other data of the subject have changed.
     AFFILIATION_CHANGED = "affiliation_changed"

@@ -1,4 +1,4 @@
-"""Rows of lists for panels, and the level of the badge that a row and a page show."""
+"""Rows of certificate lists for panels, and the level of a certificate's badge."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from certcore.model.standing import ConditionStatus, ConditionType
 
 __all__ = ["CertificateNow", "CertificateRow", "RowPage", "badge_level", "days_left"]
 
-#: A leaf that nothing renews is shown as a warning so many days before its end.
+#: A leaf that is not renewed automatically is shown as a warning this long before its end.
 _ENDS_SOON: Final = timedelta(days=14)
 _VERY_LATE: Final = frozenset({"very_late", "expired"})
 _WARNINGS: Final = frozenset({ConditionType.RENEWAL_IN_DANGER, ConditionType.DEPLOYMENT_FAILED})
@@ -25,30 +25,30 @@ _WARNINGS: Final = frozenset({ConditionType.RENEWAL_IN_DANGER, ConditionType.DEP
 
 @frozen(kw_only=True)
 class CertificateNow:
-    """A certificate as a list and its page show it, at the moment when it was read."""
+    """A certificate as lists and its page show it, at the moment when it was read."""
 
     certificate: Certificate
-    #: When it was read.
+    #: When the certificate was read, UTC.
     now: datetime
     #: The observers that failed on an event and have not accepted it since.
     failed_deliveries: tuple[FailedDelivery, ...] = ()
 
     @property
     def days_remaining(self) -> int | None:
-        """Whole days until the leaf in service ends, negative afterwards; None without a leaf."""
+        """Whole days until the leaf in service expires; negative if it has expired; None without a leaf."""
         return days_left(self.certificate.not_after, self.now)
 
     @property
     def renews_at(self) -> datetime | None:
-        """When the leaf in service is due for renewal.
+        """When the leaf in service is due for renewal, UTC.
 
-        None without a leaf in service, a CA profile or auto-renewal.
+        None without a leaf in service, without a CA profile, or if automatic renewal is off.
         """
         return self.certificate.standing.renews_at
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
-        """What holds for the certificate, since when, and why: one condition of each type."""
+        """The conditions of the certificate, one of each type."""
         return conditions_of(self.certificate, self.now, self.failed_deliveries)
 
     @property
@@ -59,9 +59,9 @@ class CertificateNow:
 
 @frozen(kw_only=True)
 class CertificateRow(CertificateNow):
-    """A certificate as a list shows it."""
+    """A certificate as lists show it."""
 
-    #: The name of its CA profile; empty for a certificate that has none.
+    #: The name of its CA profile; empty if it has none.
     authority_name: str
 
 
@@ -75,16 +75,18 @@ class RowPage:
 
 
 def days_left(not_after: datetime | None, now: datetime) -> int | None:
-    """Whole days until a leaf ends, rounded down; negative once it has ended, None without one."""
+    """Whole days until a leaf expires, rounded down; negative if it has expired; None without a leaf."""
     return None if not_after is None else math.floor((not_after - now) / timedelta(days=1))
 
 
 def badge_level(certificate: Certificate, conditions: Iterable[Condition], now: datetime) -> Level:
-    """How urgently a certificate needs a person.
+    """How urgently a certificate needs attention.
 
-    Error: no valid leaf and no issuance under way, or a renewal that is very late. Warning: a renewal that is late, a
-    target that failed, a leaf that ends within 14 days and that nothing renews, or an owner who has to act before there
-    is a leaf. Success: a leaf is in service. Info: everything else.
+    - Error: there is no valid leaf and no issuance under way, or a renewal is very late.
+    - Warning: a renewal is late, a deployment failed, the leaf expires within 14 days without automatic renewal, or the
+      owner has to act before a leaf can be issued.
+    - Success: a leaf is in service.
+    - Info: everything else.
 
     Args:
         certificate: The certificate.

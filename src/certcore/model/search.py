@@ -1,4 +1,4 @@
-"""Searches: what a person types, read as a name, a serial number or a fingerprint."""
+"""Searches: read a text as a name, a serial number or a fingerprint."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from certcore.model.names import DnsName
 __all__ = ["Search", "reversed_labels"]
 
 _MAX: Final = 300
-#: The separators between the digits in copied numbers.
+#: The separators between digits in copied numbers.
 _SEPARATORS: Final = re.compile(r"[\s:-]+")
 _HEX: Final = re.compile(r"(0x)?[0-9a-f]+")
 _NAME: Final = re.compile(r"[a-z0-9*._-]+")
@@ -22,26 +22,26 @@ _SHA1, _SHA256 = 40, 64
 
 @frozen(kw_only=True)
 class Search:
-    """A search; a certificate that matches any member is found. Empty members match nothing."""
+    """A search. It finds the certificates that match any of its members. Empty members match nothing."""
 
-    #: The beginning of one of its names, as A-labels.
+    #: The beginning of one of the names, as A-labels.
     name_prefix: str = ""
-    #: A domain that one of its names is, or lies below.
+    #: A domain that is one of the names, or a parent domain of one.
     domain: str = ""
-    #: Serial numbers of its leaves, as lower-case hex without leading zeros.
+    #: The serial number of one of the leaves, as lower-case hex without leading zeros; any of several readings.
     serials: frozenset[str] = frozenset()
-    #: The SHA-256 or SHA-1 fingerprint of one of its leaves, as lower-case hex.
+    #: The SHA-256 or SHA-1 fingerprint of one of the leaves, as lower-case hex.
     fingerprint: str = ""
 
     @staticmethod
     def hexadecimal(text: str) -> str:
-        """A number as people copy it, as lower-case hex without colons and blanks; empty if it is not one."""
+        """A copied hexadecimal number in lower case, without colons and spaces; empty if the text is not one."""
         digits = _SEPARATORS.sub("", text.strip()[:_MAX].lower())
         return digits.removeprefix("0x") if _HEX.fullmatch(digits) else ""
 
     @classmethod
     def parse(cls, text: str) -> Search:
-        """Read what was typed; colons, blanks and case in numbers do not matter. Never raises."""
+        """Read a typed text. Colons, spaces and case in numbers do not matter. Never raises an exception."""
         typed = text.strip()[:_MAX].lower()
         hexadecimal = cls.hexadecimal(typed)
         number = _SEPARATORS.sub("", typed) if hexadecimal else ""
@@ -57,7 +57,7 @@ class Search:
 
 
 def reversed_labels(name: str) -> str:
-    """``www.example.com`` as ``com.example.www.``: what is below a domain begins with the domain's own."""
+    """``www.example.com`` as ``com.example.www.``, so that subdomains begin with the text of their parent domain."""
     return ".".join(reversed(name.split("."))) + "."
 
 

@@ -1,4 +1,4 @@
-"""Secrets in memory and sealed secrets at rest."""
+"""Secrets in memory, and sealed secrets in the store."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from attrs import frozen
 
 __all__ = ["CERTIFICATE_KEY", "SealedSecret", "Secret", "SecretName"]
 
-#: The purpose of the private keys of certificates; their names end with the id of an issuance.
+#: The purpose in the `SecretName` of private keys of certificates; the owner_id is the ID of an issuance.
 CERTIFICATE_KEY: Final = "certificate-key"
 
 
 class Secret:
-    """A secret that is hidden in repr, str, format, pickles and comparison errors.
+    """A secret whose value does not appear in repr, str, format, pickles or comparison errors.
 
-    Take the value out with `reveal`, as late and as briefly as possible.
+    Call `reveal` for the value, as late as possible, and do not keep it.
     """
 
     __slots__ = ("_value",)
@@ -24,11 +24,11 @@ class Secret:
         self._value = value.encode() if isinstance(value, str) else bytes(value)
 
     def reveal(self) -> bytes:
-        """The secret itself."""
+        """The value as bytes."""
         return self._value
 
     def reveal_text(self) -> str:
-        """The secret as UTF-8 text."""
+        """The value as text, decoded from UTF-8."""
         return self._value.decode()
 
     def __bool__(self) -> bool:
@@ -52,11 +52,11 @@ class Secret:
 
 @frozen
 class SecretName:
-    """The purpose and the id of a sealed secret: bound into the ciphertext, so that a moved secret cannot be opened."""
+    """The purpose and owner of a sealed secret. The ciphertext is bound to it, so a moved secret cannot be opened."""
 
-    #: What the secret is for: ``certificate-key``, ``authority-setting``, ``document``.
+    #: The purpose, for example ``certificate-key`` or ``module-secret``.
     purpose: str
-    #: The id of the object that the secret belongs to.
+    #: The ID of the object that the secret belongs to.
     owner_id: str
 
     def __str__(self) -> str:
@@ -65,12 +65,12 @@ class SecretName:
 
 @frozen
 class SealedSecret:
-    """A secret at rest: AES-256-GCM under its own data key, which is wrapped by a key of the keyring."""
+    """A stored secret: encrypted by AES-256-GCM with its own data key, which a key of the keyring wraps."""
 
-    #: The keyring key that wrapped the data key.
+    #: The ID of the keyring's key that wraps the data key.
     key_id: str
     wrapped_key: bytes
     nonce: bytes
     ciphertext: bytes
-    #: What the ciphertext is bound to. 1, as older versions wrote it: to the secret's name. 2: to its owner, too.
+    #: What the ciphertext is bound to. 1: the secret's name (older versions of certcore). 2: the name and the owner.
     format: int = 1

@@ -1,4 +1,4 @@
-"""A certificate's state as its issuances determine it, stored in its own row: lists and counts read no issuance."""
+"""The standing of a certificate: facts from its issuances, stored in its own row for lists and counts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Attempt", "ConditionStatus", "ConditionType", "Standing", "StatusSin
 
 
 class ConditionType(StrEnum):
-    """The types of conditions; named as in Kubernetes' cert-manager where it has the same."""
+    """The types of conditions. Names are those of Kubernetes' cert-manager where it has the same condition."""
 
     #: A valid leaf is in service.
     READY = "Ready"
@@ -25,7 +25,7 @@ class ConditionType(StrEnum):
     RENEWING = "Renewing"
     #: The domain's owner has to act, for example set a DNS record.
     OWNER_ACTION_NEEDED = "OwnerActionNeeded"
-    #: A third of the time between the renewal's moment and the leaf's end has passed without a new leaf.
+    #: A third of the time between the due time of the renewal and the leaf's end has passed without a new leaf.
     RENEWAL_IN_DANGER = "RenewalInDanger"
     #: An observer, such as a deployment target, failed on an event and has not accepted it since.
     DEPLOYMENT_FAILED = "DeploymentFailed"
@@ -36,7 +36,7 @@ class ConditionStatus(StrEnum):
 
     TRUE = "true"
     FALSE = "false"
-    #: It is not known yet, for example because no step has been taken since the issuance began.
+    #: Not known yet, for example because no step has been taken since the issuance began.
     UNKNOWN = "unknown"
 
 
@@ -47,7 +47,7 @@ class Attempt(StrEnum):
     NONE = "none"
     #: It has begun, and no step has been taken yet.
     BEGUN = "begun"
-    #: Its last step failed; it is tried again.
+    #: Its last step failed and is retried.
     FAILED = "failed"
     #: It continues automatically.
     WORKING = "working"
@@ -57,15 +57,16 @@ class Attempt(StrEnum):
     ADMINISTRATOR = "administrator"
     #: It waits for the CA.
     AUTHORITY = "authority"
-    #: It waits for its turn: a limit of the CA is reached.
+    #: It waits for its turn because a rate limit of the CA is reached.
     TURN = "turn"
 
 
 @frozen
 class StatusSince:
-    """The status of a condition, and since when it has that status; None where that is not known."""
+    """The status of a condition, and since when it has this status."""
 
     status: ConditionStatus
+    #: UTC; None if unknown.
     since: datetime | None
 
 
@@ -75,17 +76,20 @@ def _read_only(conditions: Mapping[ConditionType, StatusSince]) -> Mapping[Condi
 
 @frozen(kw_only=True)
 class Standing:
-    """What follows from a certificate's issuances; `certcore.model.conditions.with_standing` computes it."""
+    """The facts about a certificate that `certcore.model.conditions.with_standing` derives from its issuances.
+
+    All moments are UTC.
+    """
 
     attempt: Attempt = Attempt.NONE
-    #: Since when it waits for the owner, the CA or its turn; None when it does not wait.
+    #: Since when the issuance under way waits for the owner, the CA or its turn; None if it does not wait.
     waits_since: datetime | None = None
-    #: When the leaf in service becomes valid.
+    #: When the leaf in service becomes valid; None without a leaf.
     begins_at: datetime | None = None
-    #: When the leaf in service is due for renewal, and why then; None when nothing renews it automatically.
+    #: When the leaf in service is due for renewal, and why; None if it does not renew automatically.
     renews_at: datetime | None = None
     renews_because: RenewalReason | None = None
-    #: From when on a renewal that is not done is late; None when nothing renews it automatically.
+    #: When an incomplete renewal becomes late; None if the leaf does not renew automatically.
     late_at: datetime | None = None
-    #: The conditions as they were written last.
+    #: The conditions that were stored last.
     conditions: Mapping[ConditionType, StatusSince] = field(factory=dict, converter=_read_only)

@@ -1,4 +1,4 @@
-"""Messages as they are stored: with the text that is still to be filled in, so that they can be translated later."""
+"""The stored form of messages: the template and its parameters, so that a message can be translated later."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from certcore.messages import Message
 
 __all__ = ["message_document", "plain_message", "read_message"]
 
-#: Parameters that JSON holds as they are; others are stored as text.
+#: The types of parameters that are stored unchanged. Others are stored as text.
 _PLAIN: Final = (str, int, float, bool)
 _LONGEST_KEY: Final = 200
-#: How many levels of messages in messages are read.
+#: The deepest nesting of messages in parameters that is read.
 _MOST_LEVELS: Final = 5
 
 
 def plain_message(message: Message) -> Message:
-    """The same message with parameters that can be stored: `read_message` gives back exactly this one.
+    """A message with storable parameters, so that `read_message` restores exactly the same message.
 
     Raises:
-        LookupError, ValueError, AttributeError, TypeError: The text cannot be filled in with its parameters.
+        LookupError, ValueError, AttributeError, TypeError: The parameters do not fit the text.
     """
     params = {name: _plain(value) for name, value in message.params.items()}
     plain = Message(message.key, message.text, params, singular=message.singular)  # text: the message itself
@@ -39,7 +39,7 @@ def _plain(value: object) -> object:
 
 
 def message_document(message: Message) -> dict[str, Any]:
-    """A message as JSON: `Message.to_json`, and ``template`` and ``singular`` without the parameters in them."""
+    """The stored form: `Message.to_json` with ``template`` and ``singular``, the texts without their parameters."""
     document = {
         "key": message.key,
         "text": str(message),
@@ -60,7 +60,7 @@ def _param_document(value: object) -> object:
 
 
 def read_message(document: object, *, depth: int = 0) -> Message | None:
-    """Read what `message_document` wrote; None for anything else."""
+    """Read the stored form of `message_document`; None for anything else."""
     match document:
         case {"key": str(key), "template": str(template), "params": Mapping() as stored, **others}:
             singular = others.get("singular")
@@ -73,13 +73,13 @@ def read_message(document: object, *, depth: int = 0) -> Message | None:
     message = Message(key, template, params, singular=english_singular)  # text: the document's
     try:
         str(message)
-    except (LookupError, ValueError, AttributeError, TypeError):  # not what `message_document` wrote
+    except (LookupError, ValueError, AttributeError, TypeError):  # not written by `message_document`
         return None
     return message
 
 
 def _param(value: object, depth: int) -> object:
-    """A parameter; None where it cannot be read."""
+    """A parameter; None if it cannot be read."""
     match value:
         case Mapping():
             return read_message(value, depth=depth + 1) if depth < _MOST_LEVELS else None

@@ -1,4 +1,4 @@
-"""The subject of a certificate request, besides its names (RFC 5280 section 4.1.2.6 and appendix A.1)."""
+"""The subject of a CSR without the names (RFC 5280 section 4.1.2.6 and appendix A.1)."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ __all__ = ["Subject", "parse_email"]
 
 _EMAIL: Final = re.compile(r"[^@\s<>\"(),:;\\]+@[^@\s<>\"(),:;\\]+\.[^@\s<>\"(),:;\\.]+")
 _MAX_EMAIL: Final = 254
-#: C0 controls, and surrogates, which no encoding has.
+#: C0 control characters and surrogates.
 _NO_TEXT: Final = re.compile(r"[\x00-\x1f\ud800-\udfff]")
 
 
 def parse_email(text: str, *, field: str = "email") -> str:
-    """Trim an e-mail address and refuse what cannot be one; empty stays empty.
+    """Check an e-mail address, and return it without surrounding spaces. An empty text is allowed.
 
     Raises:
-        InvalidInputError: The text is not one plain ASCII address (CAs take no other, RFC 8555 section 7.3).
+        InvalidInputError: The text is not a single ASCII address, as CAs require (RFC 8555 section 7.3).
     """
     if not isinstance(text, str):
         raise not_text(field)
@@ -70,15 +70,19 @@ def _upper(value: str) -> str:
 
 @frozen(kw_only=True)
 class Subject:
-    """The subject fields that a user may fill in, all optional; the limits are those of RFC 5280 appendix A.1."""
+    """The optional subject fields that a user may fill in, with the length limits of RFC 5280 appendix A.1.
+
+    Raises:
+        InvalidInputError: A value is too long or invalid; ``field`` names it.
+    """
 
     organization: str = _text(64)
     organizational_unit: str = _text(64)
-    #: Two letters (ISO 3166-1 alpha-2), upper-cased.
+    #: Two letters (ISO 3166-1 alpha-2), converted to upper case.
     country: str = field(default="", converter=_upper, validator=_country)
     state: str = _text(128)
     locality: str = _text(128)
-    #: Goes into the subject as emailAddress.
+    #: The attribute emailAddress of the subject.
     email: str = field(default="", converter=parse_email)
 
     @classmethod

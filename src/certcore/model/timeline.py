@@ -1,11 +1,11 @@
 """The timeline of a certificate: its events, each bound to the previous one by a hash.
 
-A chain of hashes shows that nothing in the middle was changed, left out or put in, and the stored length and head that
-nothing is missing at the end. A writer of the database could make a new chain, or cut the end off; the seal, an HMAC
-over length and head with a sealed key, reveals that. As the head is bound to every event
-before it, the seal is about those, too, that were written before there were seals. What is left is to put a whole row
-and its events back to what they were once: a head that is kept elsewhere (every event that ``certcore_on_event`` gets
-carries its hash) tells of that.
+- The chain of hashes reveals events that were changed, removed or inserted in the middle.
+- The stored length and head, which is the hash of the last event, reveal events that were removed at the end.
+- The seal, an HMAC over length and head with a sealed key, reveals a whole chain that was rewritten in the database.
+  The head depends on all events, so the seal also covers events that are older than seals.
+- Resetting a timeline to an earlier state, with its row and seal, is only revealed by a head that is kept elsewhere.
+  ``certcore_on_event`` gets the hash of every event.
 """
 
 from __future__ import annotations
@@ -24,27 +24,27 @@ from certcore.model.events import Event
 
 __all__ = ["Timeline", "TimelineCheck", "chain", "event_hash", "first_fault", "seal_of"]
 
-#: The hash that the first event of every timeline is bound to.
+#: The hash to which the first event of every timeline is bound.
 NO_EVENT: Final = ""
 
 
 @frozen(kw_only=True)
 class Timeline:
-    """The end of a certificate's timeline, and how far its events have been offered to the observers.
+    """The end of a certificate's timeline, and which of its events were offered to observers.
 
-    What becomes of them then is in the cursors of the observers, see `certcore.model.deliveries.DeliveryCursor`.
+    `certcore.model.deliveries.DeliveryCursor` has the deliveries to each observer.
     """
 
     certificate_id: str
-    #: The number of events, which is that of the newest.
+    #: The number of events, which is the number of the newest event.
     length: int = 0
     #: The hash of the newest event.
     head: str = NO_EVENT
-    #: The HMAC of both, see `seal_of`; empty if the store has no key for it.
+    #: The HMAC of length and head, see `seal_of`; empty if the store has no key for it.
     seal: str = ""
-    #: The cursors of all observers are to deliver the events up to this number.
+    #: The events up to this number were offered to all observers.
     offered: int = 0
-    #: When the oldest event after those happened, UTC; None when there is none.
+    #: When the oldest event that was not offered happened, UTC; None if there is none.
     pending_since: datetime | None = None
 
 
@@ -57,7 +57,7 @@ class TimelineCheck:
     events: int
     #: The hash of the last event. Keep it elsewhere, and pass it to the next verification.
     head: str
-    #: The fault, in words; None if the timeline is intact. `fault` is its English text.
+    #: The fault in a sentence; None if the timeline is intact. `fault` is the English text.
     fault_text: Message | None = None
 
     @property
@@ -72,7 +72,7 @@ class TimelineCheck:
 
 
 def event_hash(event: Event, before: str) -> str:
-    """SHA-256, in hex, over all that an event says, its number, and the hash of the event before it."""
+    """SHA-256, in hex, over the content of an event, its number, and the hash of the previous event."""
     return _numbered_hash(event, event.number, before)
 
 
@@ -96,7 +96,7 @@ def _numbered_hash(event: Event, number: int, before: str) -> str:
 
 
 def seal_of(timeline: Timeline, key: bytes) -> str:
-    """HMAC-SHA256, in hex, over what a timeline's end is (RFC 2104)."""
+    """HMAC-SHA256 (RFC 2104), in hex, over the ID, length and head of a timeline."""
     return _seal(timeline.certificate_id, timeline.length, timeline.head, key)
 
 
@@ -109,12 +109,12 @@ def chain(events: Iterable[Event], timeline: Timeline, key: bytes = b"") -> tupl
     """Number new events of a certificate and bind them to its timeline.
 
     Args:
-        events: The new ones.
-        timeline: As it was.
-        key: Seals the end of the timeline; it has no seal without one.
+        events: The new events.
+        timeline: The timeline before them.
+        key: The key for the seal; empty for no seal.
 
     Returns:
-        The events with number and hash, and the timeline with them; they are pending.
+        The events with number and hash, and the timeline with these events pending.
     """
     chained: list[Event] = []
     length, head = timeline.length, timeline.head
@@ -128,12 +128,12 @@ def chain(events: Iterable[Event], timeline: Timeline, key: bytes = b"") -> tupl
 
 
 def first_fault(events: Iterable[Event], *, length: int, head: str) -> Message | None:
-    """The fault of the next events of a timeline, in words; None if they are intact.
+    """The first fault in consecutive events of a timeline, as a sentence; None if they are intact.
 
     Args:
-        events: What follows, in order.
-        length: How many events were before them.
-        head: The hash of the last one of those.
+        events: The events, in order.
+        length: How many events precede them.
+        head: The hash of the event before them.
     """
     for event in events:
         length += 1
@@ -150,7 +150,7 @@ def first_fault(events: Iterable[Event], *, length: int, head: str) -> Message |
 
 
 def _plain(value: Any) -> dict[str, Any]:
-    """Read-only mappings are objects, too."""
+    """Convert a read-only mapping for ``json.dumps``."""
     if isinstance(value, Mapping):
         return dict(value)
     raise TypeError(f"An event holds a {type(value).__name__}, which is not plain JSON.")

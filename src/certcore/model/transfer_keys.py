@@ -1,4 +1,4 @@
-"""Keys that secondaries of a zone sign with (TSIG, RFC 8945), and the files that they stand in."""
+"""TSIG keys (RFC 8945) with which the secondaries of a zone sign, and the files that contain them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from certcore.model.secret import Secret
 
 __all__ = ["TransferKey", "parse_key_name", "parse_transfer_keys"]
 
-#: HMAC-MD5 and HMAC-SHA1 are left out (RFC 8945 section 6).
+#: Without HMAC-MD5 and HMAC-SHA1, which are weak (RFC 8945 section 6).
 _ALGORITHMS: Final = frozenset({"hmac-sha224", "hmac-sha256", "hmac-sha384", "hmac-sha512"})
 _COMMENT: Final = re.compile(r"(?://|#)[^\n]*|/\*.*?\*/", re.DOTALL)
 _CLAUSE: Final = re.compile(r'key\s+"?([^\s"{};]+)"?\s*\{([^{}]*)\}\s*;?\s*')
@@ -28,11 +28,11 @@ _SHORTEST: Final = 16
 
 @frozen
 class TransferKey:
-    """A key that both sides of a zone transfer know."""
+    """A TSIG key, shared by both sides of a zone transfer."""
 
     #: A domain name in lower case, without a trailing dot.
     name: str
-    #: Such as ``hmac-sha256``.
+    #: For example ``hmac-sha256``.
     algorithm: str
     secret: Secret = field(repr=False)
 
@@ -46,8 +46,8 @@ def parse_transfer_keys(text: str) -> tuple[TransferKey, ...]:
         (TransferKey(name='ns2', algorithm='hmac-sha256'),)
 
     Raises:
-        InvalidInputError: The text is not of this form, a key is there twice, or one is too weak. The message repeats
-            no secret.
+        InvalidInputError: The text does not have this form, a key appears twice, or a key is too weak. The message
+            contains no secret.
     """
     rest = _COMMENT.sub(" ", text).strip()
     keys: dict[str, TransferKey] = {}
@@ -92,10 +92,10 @@ def _key(name: str, body: str) -> TransferKey:
 
 
 def parse_key_name(text: str, *, field: str) -> str:
-    """The name of a key: a domain name of one or more labels.
+    """The name of a key, a domain name of one or more labels.
 
     Raises:
-        InvalidInputError: It is not one.
+        InvalidInputError: The text is not a domain name.
     """
     name = text.lower().removesuffix(".")
     if len(name) > _MAX_NAME or not _NAME.fullmatch(name):

@@ -1,4 +1,4 @@
-"""The status that follows an action, and the error for an action that a status does not allow."""
+"""The new status after an action, and the error for actions that a status does not allow."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["transition"]
 
 
 def transition(status: Status, action: Action) -> Status:
-    """The status that follows an action.
+    """The new status after an action.
 
     Raises:
         TransitionNotAllowedError: The status does not allow the action; the error lists the actions that it allows.

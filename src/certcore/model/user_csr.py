@@ -1,4 +1,4 @@
-"""A certificate signing request that the user brings."""
+"""A certificate signing request that the user supplies."""
 
 from __future__ import annotations
 
@@ -16,6 +16,6 @@ class UserCsr:
 
     #: The request as PEM.
     pem: str
-    #: The names in the request's order; a common name that is not among the alternative names comes first.
+    #: The names in the order of the request. A common name that is not an alternative name comes first.
     names: tuple[DnsName, ...]
     key_type: KeyType

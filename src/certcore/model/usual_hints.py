@@ -1,4 +1,4 @@
-"""The right column of a certificate whose CA module has no hints of its own."""
+"""The default right column of a certificate's page."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from certcore.model.waiting_for import WaitingFor
 
 __all__ = ["SHOWN_ELSEWHERE", "usual_hints"]
 
-#: Problems that the engine has found: `certcore.services.core_hints` shows them for every module.
+#: The types of problems of the engine, which `certcore.services.core_hints` shows for every CA module.
 SHOWN_ELSEWHERE: Final = frozenset({"urn:certcore:leaf-kept", "urn:certcore:order-limit", "urn:certcore:stalled"})
 
 
@@ -25,7 +25,7 @@ def usual_hints(view: CertificateView, title: str, *, waits: Message | None = No
     Args:
         view: The certificate.
         title: The title of the CA module.
-        waits: What the CA module says about the issuance under way; None for a text by `WaitingFor`.
+        waits: The CA module's text about the issuance under way; None for the default text of the `WaitingFor`.
     """
     return tuple(_hints(view, title, waits))
 

@@ -1,4 +1,4 @@
-"""Views for panels: a certificate with everything that belongs to it, never its private key."""
+"""Views for panels: a certificate with everything that belongs to it, except its private key."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ __all__ = ["CertificateView", "Page"]
 
 @frozen(kw_only=True)
 class CertificateView(CertificateNow):
-    """A certificate as its page shows it: the left column, and the input of the right column."""
+    """A certificate with everything that its page shows."""
 
-    #: The CA profile; None for a certificate that has none.
+    #: The CA profile; None if the certificate has none.
     authority: CertificateAuthority | None
     #: The issuance under way, or the last one if it failed.
     issuance: Issuance | None
@@ -38,9 +38,9 @@ class CertificateView(CertificateNow):
     schedule: Schedule | None
     #: The public key of the leaf in service, SubjectPublicKeyInfo in PEM; empty without a leaf.
     public_key_pem: str = ""
-    #: The last check as if it were renewed; None before the first one.
+    #: The preflight; None before the first one.
     preflight: Preflight | None = None
-    #: The permissions of the actor for it; None: all of them.
+    #: The actor's permissions for the certificate; None for all permissions.
     permitted: frozenset[Permission] | None = None
     #: The title of the CA module; its name if it is not loaded; empty without a CA profile.
     module_title: str = ""
@@ -57,19 +57,19 @@ class CertificateView(CertificateNow):
 
     @property
     def actions(self) -> frozenset[Action]:
-        """The actions that the actor may take now, by the status, the panel's policy and `NEEDS`.
+        """The actions that the actor may take now, according to the status, the panel's policy and `NEEDS`.
 
-        An edit is offered where the actor may change at least one field; see `fields`.
+        An edit is among them if the actor may change at least one field, see `fields`.
         """
         allowed = allowed_actions(self.certificate.status)
         return frozenset(action for action in allowed if self._has(NEEDS.get(action)) and self._may(NEEDED[action]))
 
     @property
     def offers(self) -> tuple[Offer, ...]:
-        """The buttons of the page: the `actions` with their texts, and the calls that carry them out.
+        """The buttons of the page: the `actions` with their texts and methods.
 
-        An export is offered without the private key where the actor may not have it, or where it is not here. Buttons
-        for the actions of the CA module are among the hints.
+        If the actor may not export the private key, or it is not stored, an export without it is offered. The buttons
+        for actions of the CA module are among the hints.
         """
         has_leaf = self.active is not None and Action.EXPORT in allowed_actions(self.certificate.status)
         exports_key = Action.EXPORT in self.actions and self.active is not None and not self.active.is_keyless
@@ -97,14 +97,14 @@ class CertificateView(CertificateNow):
 
     @property
     def fields(self) -> tuple[FieldView, ...]:
-        """The left column: every field with its value, and the call by which the actor can change it now."""
+        """The left column: every field with its value, and the call with which the actor can change it now."""
         return tuple(
             FieldView(field=field, value=field.read(self), edit_method=self._edit_method(field.edit_rule))
             for field in CERTIFICATE_FIELDS
         )
 
     def _edit_method(self, rule: EditRule) -> EditMethod | None:
-        """A reissue with a change needs the permission to edit, too."""
+        """The call that the actor may use to change a field. A reissue with changes also needs the edit permission."""
         method = edit_method(rule, self.certificate.status, under_way=self.under_way)
         if not self._may(Permission.CERTIFICATE_EDIT):
             return None
@@ -112,12 +112,12 @@ class CertificateView(CertificateNow):
 
     @property
     def renews_because(self) -> RenewalReason | None:
-        """Why it is due for renewal then; None where `renews_at` is."""
+        """What determines `renews_at`; None if that is None."""
         return self.certificate.standing.renews_because
 
     @property
     def renewal_text(self) -> Message | None:
-        """When and why it is due for renewal, in words; None where `renews_at` is."""
+        """A sentence about when and why the leaf is due for renewal; None if `renews_at` is None."""
         if self.leaf is None or self.renews_at is None or self.renews_because is None:
             return None
         planned = RenewalMoment(self.renews_at, self.renews_because)

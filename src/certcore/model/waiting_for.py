@@ -8,13 +8,13 @@ __all__ = ["WaitingFor"]
 
 
 class WaitingFor(StrEnum):
-    """Whom an issuance waits for; this decides between pending and processing."""
+    """Whom an issuance waits for. With `AUTHORITY` the certificate is processing, otherwise pending."""
 
-    #: The domain's owner has something to do (set a CNAME).
+    #: The domain's owner has to act, for example set a CNAME.
     OWNER = "owner"
     #: The operator of the CA profile has to act: approve the request, or enter the leaf.
     ADMINISTRATOR = "administrator"
-    #: The CA is at work.
+    #: The CA is working on the order.
     AUTHORITY = "authority"
-    #: No action is needed: its turn has not come, because of a limit of the CA.
+    #: Nobody has to act: the issuance waits for its turn because of a rate limit of the CA.
     TURN = "turn"
