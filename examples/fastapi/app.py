@@ -5,8 +5,8 @@
     CERTCORE_DATABASE=sqlite:///panel.db CERTCORE_KEYRING=keyring.json uvicorn --factory app:create_app
     certcore run --database sqlite:///panel.db --keyring keyring.json
 
-The server in front signs the users in and sets X-Remote-User, and takes it away from what clients send; each user is a
-tenant here. certcore's calls block, so they run in threads: the event loop goes on.
+The server in front signs the users in and sets X-Remote-User; it must remove this header from what clients send. Each
+user is a tenant here. certcore's calls block, so they run in threads and do not stop the event loop.
 """
 
 import os
@@ -43,7 +43,7 @@ def returns(document: str, status: int = 200) -> dict[str, Any]:
 
 
 def acting(request: Request, x_remote_user: Annotated[str, Header()] = "") -> ActingCore:
-    """What the user of a request may do."""
+    """The calls that the user of a request may make."""
     if not x_remote_user:
         raise HTTPException(401)
     core: CertCore = request.app.state.core

@@ -1,10 +1,10 @@
 """Start the example panel with everything that it needs, or stop it.
 
-    python run.py start     on this machine only, until Ctrl-C or `stop`; nothing is left behind
+    python run.py start     on this machine only, until Ctrl-C or `stop`; then its files are removed
     python run.py stop
 
-It runs in one process, with a Pebble as its child: DNS server, worker and web server are threads. In a panel of yours
-they are processes: `manage.py certcore_dns`, `manage.py certcore_worker`, and the web server that you have.
+It runs in one process, with a Pebble as its child: DNS server, worker and web server are threads. In your panel
+they are processes: `manage.py certcore_dns`, `manage.py certcore_worker`, and your web server.
 """
 
 import argparse
@@ -70,7 +70,7 @@ def start(folder: Path, port: int) -> int:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[bool]:
-    """Hold the folder, which is emptied before and removed afterwards; gives False when a running panel holds it."""
+    """Lock the folder, empty it, and remove it afterwards; yields False if a running panel has locked it."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "panel.lock").open("a+") as lock:
         try:
@@ -91,7 +91,7 @@ def locked(folder: Path) -> Iterator[bool]:
 
 
 def stop(folder: Path) -> int:
-    """End the panel that runs, and wait until it has ended."""
+    """Stop the running panel, and wait until it has ended."""
     try:
         lock = (folder / "panel.lock").open()
     except FileNotFoundError:

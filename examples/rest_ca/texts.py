@@ -1,4 +1,4 @@
-"""The translations of this package: ``python texts.py`` brings them up to date, and says what lacks."""
+"""The translations of this package: ``python texts.py`` brings them up to date, and reports what is missing."""
 
 import sys
 from pathlib import Path

@@ -1,9 +1,9 @@
-"""Print the certificates that need attention: they end soon, or have ended, and nothing renews them.
+"""Print the certificates that need attention: they end soon, or have ended, and are not renewed automatically.
 
     python ends_soon.py [DAYS]
 
-Exits with 1 if there are any, for a monitoring system, and with 2 if it could not check. Certificates that renew
-themselves are printed if their renewal is late. The store is that of obtain.py.
+Exits with 1 if there are any, for a monitoring system, and with 2 if it could not check. Certificates that are
+renewed automatically are printed if their renewal is late. The store is that of obtain.py.
 """
 
 import sys

@@ -1,8 +1,8 @@
-"""Obtain a certificate and write it where a server reads it; do nothing if that is done already.
+"""Obtain a certificate and write its files for a server, if this is not done already.
 
     python obtain.py DOMAIN CA_PROFILE FOLDER
 
-Run it from cron or a systemd timer, and it also renews the certificate when that is due. The store is ``certcore.db``
+Run from cron or a systemd timer, it also renews the certificate when that is due. The store is ``certcore.db``
 with ``keyring.json`` in the working directory. Create it there, with a CA profile, once:
 
     certcore init --database certcore.db --keyring keyring.json

@@ -9,7 +9,7 @@ class Plugin:
     def certcore_authorize(self, actor: str, action: str, owner: str) -> bool | None:
         if actor in ("system", "root"):
             return True
-        # Customers may do with their own certificates whatever is not about the private key.
+        # Customers may do everything with their own certificates except get the private key.
         return owner == actor and action != Permission.CERTIFICATE_REVEAL_KEY
 
 

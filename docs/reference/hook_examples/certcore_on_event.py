@@ -15,7 +15,7 @@ class Plugin:
             exported = certificates.export(event.certificate_id, with_key=False)
         except NotFoundError:  # it was deleted meanwhile
             return
-        self.served[exported.domain] = exported.fullchain_pem  # twice is as good as once
+        self.served[exported.domain] = exported.fullchain_pem  # it does not matter if the event comes twice
 
 
 # test

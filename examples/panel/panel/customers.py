@@ -10,7 +10,7 @@ from certcore.testing import MemoryZone
 
 __all__ = ["ZONE", "dns"]
 
-#: Where the customers' names are. Everything below it can be set on the page `dns`.
+#: The customers' zone. Names below it can be set on the page `dns`.
 ZONE = MemoryZone("customers.test", negative_ttl=0)
 
 

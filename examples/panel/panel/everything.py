@@ -1,4 +1,4 @@
-"""Everything that runs while the example panel does: DNS server, ACME CA, worker and web server, in one process."""
+"""The servers of the example panel in one process: DNS server, ACME CA, worker and web server."""
 
 import threading
 from collections.abc import Iterator
@@ -22,10 +22,10 @@ LOOPBACK = "127.0.0.1"
 
 
 def start_everything(started: ExitStack, port: int) -> str:
-    """Start the servers, make what the panel shows, and start the web server.
+    """Start the servers, create the data that the panel shows, and start the web server.
 
     Args:
-        started: Takes what is to be stopped at the end.
+        started: Collects what has to be stopped at the end.
         port: Of the web server; 0 takes a free one.
 
     Returns:
@@ -54,7 +54,7 @@ def start_everything(started: ExitStack, port: int) -> str:
 
 @contextmanager
 def _web_server(port: int) -> Iterator[str]:
-    """Django's own web server, with the static files; gives its address."""
+    """Start Django's own web server, with the static files; return its address."""
     server = ThreadedWSGIServer((LOOPBACK, port), WSGIRequestHandler)
     server.set_app(StaticFilesHandler(get_internal_wsgi_application()))
     thread = threading.Thread(target=server.serve_forever, name="web", daemon=True)

@@ -27,19 +27,19 @@ __all__ = ["FrontDesk", "WebServers"]
 
 @frozen(kw_only=True)
 class DeskProfile:
-    """What a profile of the front desk is asked."""
+    """The settings of a CA profile of the front desk."""
 
     desk: str = form.text("Who issues", default="the front desk")
 
 
 class DeskCA(CAModule[DeskProfile, NoSettings]):
-    """A CA of people: it gets the request, and takes its time."""
+    """A CA in which people decide: it never finishes a request."""
 
     name = "front_desk"
     title = "Front desk"
 
     def advance(self, work: Work[DeskProfile, NoSettings]) -> StepResult:
-        """It is always at work, but for what it refuses."""
+        """Refuse some requests, and work on all others forever."""
         if work.certificate.domain.ascii.startswith("error."):
             title = Message("", "The front desk refused the request.")
             advice = Message("", "Ask at the desk which papers are missing, and reissue.")
@@ -48,23 +48,23 @@ class DeskCA(CAModule[DeskProfile, NoSettings]):
         return Waiting(state={}, look_again=look_again, waiting_for=WaitingFor.AUTHORITY)
 
     def hints(self, view: CertificateView, context: ModuleContext[DeskProfile]) -> Sequence[Hint]:
-        """The right column of a module that the SSL section has never heard of."""
+        """The right column; the SSL section has no code for this module."""
         rows = (Fact(Message("", "Desk"), context.profile.desk), Fact(Message("", "Opening hours"), "9:00 to 17:00"))
         text = Message("", "The request lies at {desk}.", {"desk": context.profile.desk})
         return [Notice(Level.INFO, text), Facts(rows)]
 
 
 class FrontDesk:
-    """The plugin that brings `DeskCA`."""
+    """The plugin that provides `DeskCA`."""
 
     @hookimpl
     def certcore_ca_modules(self) -> Sequence[DeskCA]:
-        """Its CA modules."""
+        """The CA modules of this plugin."""
         return [DeskCA()]
 
 
 class WebServers:
-    """An observer that would deploy leaves; one of its servers is always down, so that a delivery fails."""
+    """An observer that pretends to deploy leaves; one of its servers is always down, so that a delivery fails."""
 
     @hookimpl
     def certcore_on_event(self, event: Event) -> None:

@@ -1,4 +1,4 @@
-"""What the example panel has at the start: users with roles, CA profiles, and certificates in every status."""
+"""The data of the example panel: users with roles, CA profiles, and certificates in every status."""
 
 import threading
 import time
@@ -18,9 +18,9 @@ from panel.plugins import FrontDesk
 
 __all__ = ["PASSWORD", "USERS", "make_certificates", "make_profiles", "make_users"]
 
-#: Of all users: the panel listens on this machine only.
+#: The password of all users; the panel listens on this machine only.
 PASSWORD = "panel"  # noqa: S105 - it is printed at the start
-#: The users: what each is, and the group that gives the role. Who has no role is a tenant.
+#: The users: a description, and the group that gives the role. A user without a role is a tenant.
 USERS = {
     "admin": ("administrator: everything", "SSL administrators"),
     "vera": ("viewer: sees everything, changes nothing", "SSL viewers"),
@@ -33,7 +33,7 @@ _TIMEOUT = 60.0
 
 
 class PastClock(FrozenEnvironment):
-    """A clock that stands in the past, for certificates that are older than this panel."""
+    """A clock that shows a time in the past, for certificates that are older than this panel."""
 
     def new_id(self) -> str:
         return uuid.uuid4().hex
@@ -41,7 +41,7 @@ class PastClock(FrozenEnvironment):
 
 @frozen(kw_only=True)
 class Seeded:
-    """What everything is made with."""
+    """What the functions below need."""
 
     core: CertCore
     #: The ids of the CA profiles.
@@ -130,7 +130,7 @@ def set_cnames(core: CertCore, certificate_id: str) -> None:
 
 
 def _from_the_past(seeded: Seeded) -> None:
-    """Certificates that were taken in some time ago: one has expired since, one is late with its renewal."""
+    """Certificates that were imported some time ago: one has expired since, the renewal of another one is late."""
     now = datetime.now(UTC)
     clock = PastClock(now - 60 * _DAY)
     url, keyring = settings.CERTCORE["DATABASE"], settings.CERTCORE["KEYRING"]

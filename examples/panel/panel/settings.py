@@ -1,9 +1,9 @@
-"""The settings of the example panel. What the SSL section needs is marked; everything else is as Django makes it."""
+"""The settings of the example panel. What the SSL section needs is marked; the rest is as `startproject` creates it."""
 
 import os
 from pathlib import Path
 
-#: Where the databases and the keys are; `run.py` removes it at the end.
+#: The folder of the databases and keys; `run.py` removes it at the end.
 FOLDER = Path(os.environ.get("PANEL_FOLDER", Path(__file__).parent.parent / "var"))
 
 SECRET_KEY = os.environ.get("PANEL_SECRET_KEY", "for this machine only")
@@ -48,8 +48,8 @@ LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "static/"
-# This panel is for this machine only, and speaks plain HTTP. One of yours redirects to HTTPS (security.W004, W008) and
-# has cookies for HTTPS alone (W012, W016).
+# This panel is for this machine only, and uses plain HTTP. Your panel should redirect to HTTPS (security.W004, W008)
+# and limit its cookies to HTTPS (W012, W016).
 SILENCED_SYSTEM_CHECKS = ["security.W004", "security.W008", "security.W012", "security.W016"]
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "/"
@@ -61,7 +61,7 @@ LOGGING = {
     "loggers": {"django": {"handlers": ["file"], "propagate": False}},
 }
 
-# The SSL section. A panel of yours needs the first two only: installed plugins are found automatically.
+# The SSL section. Your panel needs only the first two: installed plugins are found automatically.
 CERTCORE = {
     "DATABASE": f"sqlite:///{FOLDER}/certcore.sqlite3",
     "KEYRING": str(FOLDER / "keyring.json"),

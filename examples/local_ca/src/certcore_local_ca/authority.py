@@ -50,7 +50,7 @@ _KEY_USAGE: Final = x509.KeyUsage(
 
 
 class CAKeyType(StrEnum):
-    """The key types that this CA makes for itself."""
+    """The key types of keys that this CA creates for itself."""
 
     EC_P256 = "ec_p256"
     EC_P384 = "ec_p384"
@@ -78,7 +78,7 @@ class Authority:
 
     @property
     def digest(self) -> hashes.SHA256 | hashes.SHA384:
-        """What is signed is hashed with this: SHA-384 where the key is stronger than 128 bits (RFC 5480 section 4)."""
+        """The hash for signatures of this key: SHA-384 if the key is stronger than 128 bits (RFC 5480 section 4)."""
         is_p384 = (
             isinstance(self.key, ec.EllipticCurvePrivateKey)
             and self.key.curve.key_size > hashes.SHA256().digest_size * 8
@@ -92,7 +92,7 @@ class Authority:
 
     @classmethod
     def from_pem(cls, text: bytes) -> Authority:
-        """The opposite of `to_pem`.
+        """Read what `to_pem` has written.
 
         Raises:
             UnusableAuthorityError: There is no such pair in the text.
@@ -129,7 +129,7 @@ def make_intermediate(
     """A CA certificate that signs leaves, and no other CA.
 
     Args:
-        root: What signs it; it does not outlive the root.
+        root: The CA that signs it; the result does not outlive the root.
         subject: Its name, see `ca_name`.
         key_type: What key it gets.
         constraints: The names that it may certify; empty for all names.
@@ -165,7 +165,7 @@ def ca_name(common_name: str, organization: str) -> x509.Name:
 
 
 def distribution_point(crl_url: str) -> x509.CRLDistributionPoints:
-    """Where the CRL is that says whether this certificate is revoked (RFC 5280 section 4.2.1.13)."""
+    """Where clients find the CRL that may list this certificate (RFC 5280 section 4.2.1.13)."""
     point = x509.DistributionPoint([x509.UniformResourceIdentifier(crl_url)], None, None, None)
     return x509.CRLDistributionPoints([point])
 
@@ -180,7 +180,7 @@ def issuer_identifier(issuer: Authority) -> x509.AuthorityKeyIdentifier:
 
 
 def read_given(certificates_pem: str, key_pem: bytes) -> tuple[Authority, tuple[x509.Certificate, ...]]:
-    """A CA that somebody else has made: its certificate first, those that signed it after it, and its key.
+    """Read a CA that somebody else has created, from its certificate chain and its key.
 
     Args:
         certificates_pem: The issuing CA, then each next issuer; the root may be left out.

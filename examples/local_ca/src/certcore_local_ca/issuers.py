@@ -1,4 +1,4 @@
-"""The issuing CAs of a CA profile in certcore's store: made, given, and replaced by the next one.
+"""The issuing CAs of a CA profile in certcore's store: created, taken from the settings, and replaced by the next one.
 
 Documents and secrets of a CA profile begin with ``<CA profile>/``:
 
@@ -7,7 +7,8 @@ Documents and secrets of a CA profile begin with ``<CA profile>/``:
 - ``issuer/<id>`` (document): its certificate and those above it, for pages that need no key;
 - ``current`` (document): which one signs.
 
-A made issuing CA has its number as ID, a given one a part of its fingerprint.
+The ID of an issuing CA is its number if this package created it, and a part of its fingerprint if an administrator
+gave it.
 """
 
 from __future__ import annotations
@@ -58,12 +59,12 @@ class Issuer:
 
     @property
     def chain(self) -> tuple[x509.Certificate, ...]:
-        """What a server presents after the leaf: all but the root."""
+        """The certificates that a server sends after the leaf: all but the root."""
         return tuple(each for each in (self.certificate, *self.above) if each.issuer != each.subject)
 
     @property
     def root(self) -> x509.Certificate | None:
-        """What clients have to trust; None where it was not given."""
+        """The root, which clients have to trust; None if it was not given."""
         return next((each for each in (self.certificate, *self.above) if each.issuer == each.subject), None)
 
     @property
@@ -89,7 +90,7 @@ class Issuers:
         return None if document is None else self._get(str(document.value["issuer"]))
 
     def ready(self) -> Issuer:
-        """The one that signs from now on: a given one is taken over, a missing or aging one is made."""
+        """The one that signs from now on: the given one, or a new one if none is current or its end is near."""
         profile = self.context.profile
         if profile.ca_private_key is not None:
             authority, above = read_given(profile.ca_certificates, profile.ca_private_key.reveal())
@@ -102,7 +103,7 @@ class Issuers:
         return current
 
     def rotate(self) -> Issuer:
-        """Make the next issuing CA; the ones before it go on with their CRLs."""
+        """Create the next issuing CA; the earlier ones still sign their CRLs."""
         return self._make(after=self.current())
 
     def authority(self, issuer: Issuer) -> Authority:
@@ -150,7 +151,7 @@ class Issuers:
                 validity=(now - _DATED_BACK, now + profile.issuing_years * _YEAR),
                 crl_url=profile.crl_url.replace("{issuer}", ROOT),
             )
-            self.context.documents.seal(self._key(key), made.to_pem())  # keeps the other one if there is one by now
+            self.context.documents.seal(self._key(key), made.to_pem())  # keeps another one that was stored meanwhile
         return self._keep(f"{number:0{_DIGITS}}", self._unsealed(key), (root.certificate,), after=after)
 
     def _root(self, now: datetime) -> Authority:
@@ -167,7 +168,7 @@ class Issuers:
     def _keep(
         self, issuer_id: str, authority: Authority, above: tuple[x509.Certificate, ...], *, after: Issuer | None = None
     ) -> Issuer:
-        """Seal the key, store the certificates, and let it be the one that signs."""
+        """Seal the key, store the certificates, and make it the one that signs."""
         documents, key = self.context.documents, self._key(f"issuer/{issuer_id}")
         certificates = pem_of((authority.certificate, *above))
         known, current = documents.get(key), documents.get(self._key("current"))

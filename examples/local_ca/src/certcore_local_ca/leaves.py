@@ -1,4 +1,4 @@
-"""Leaves: what is signed for a request."""
+"""Leaves: the certificates that are signed for requests."""
 
 from __future__ import annotations
 
@@ -68,13 +68,13 @@ def make_leaf(
     usage: LeafUsage,
     publication: Publication,
 ) -> x509.Certificate:
-    """Sign a leaf (RFC 5280 section 4.2). Of the request, only the public key is taken.
+    """Sign a leaf (RFC 5280 section 4.2). Only the public key of the request is used.
 
     Args:
-        issuer: What signs it; the leaf does not outlive it.
+        issuer: The CA that signs it; the leaf does not outlive it.
         request: The certificate signing request.
         names: The DNS names, A-labels; the first becomes the common name if it is not too long.
-        serial_number: A positive number of at most 20 octets, unique among what the issuer signs.
+        serial_number: A positive number of at most 20 octets, unique among the certificates of the issuer.
         validity: The first and the last moment of its validity.
         usage: What the leaf is for.
         publication: URLs for the CRL distribution point and for the issuer's certificate.

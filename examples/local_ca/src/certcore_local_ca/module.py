@@ -1,4 +1,4 @@
-"""The CA module: signs at once, revokes, hands out root and CRL, and replaces its issuing CA."""
+"""The CA module: signs at once, revokes, provides root and CRL, and replaces its issuing CA."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ from certcore_local_ca.settings import LocalCAProfile, check_settings
 
 __all__ = ["Distrust", "LocalCA"]
 
-#: An issuing CA that ends earlier signs no leaf any more.
+#: An issuing CA with less time left signs no more leaves.
 _SHORTEST_LEAF: Final = timedelta(days=1)
 #: When "Save and Test" says that the root has to be replaced.
 _ROOT_WARNING: Final = timedelta(days=365)
@@ -76,7 +76,7 @@ class LocalCA(
     """A private CA whose keys are sealed in certcore's store.
 
     It signs for every name that its profile permits, without any validation of domain control: whoever may use the CA
-    profile gets a certificate. It answers no OCSP: clients that check for revocation read its CRL.
+    profile gets a certificate. It has no OCSP responder: clients that check for revocation read its CRL.
     """
 
     name = "local_ca"
@@ -181,7 +181,7 @@ class LocalCA(
         return SuggestedWindow(start=since, end=since + length, retry_after=_ASK_AGAIN.total_seconds())
 
     def check(self, context: ModuleContext[LocalCAProfile]) -> CheckReport:
-        """Make the root and the issuing CA if there are none, sign the CRL, and look at what ends soon."""
+        """Create the root and the issuing CA if there are none, sign the CRL, and report what ends soon."""
         issuer = Issuers(context=context).ready()
         now = context.environment.now()
         root_end = issuer.ends if issuer.root is None else issuer.root.not_valid_after_utc
@@ -237,7 +237,7 @@ class LocalCA(
         return [Facts(tuple(rows)), Notice(Level.INFO, Message("local_ca.trust", trust))]
 
     def profile_actions(self, context: ModuleContext[LocalCAProfile]) -> Sequence[ProfileAction]:
-        """Distrust an issuing CA; and replace it, where certcore makes it."""
+        """Distrust an issuing CA, and replace it if this module creates its issuing CAs."""
         distrust = ProfileAction(
             name="distrust_issuing_ca",
             label=Message("local_ca.distrust", "Distrust an issuing CA"),
@@ -306,7 +306,7 @@ class LocalCA(
         return files
 
     def certificate_files(self, view: CertificateView, context: ModuleContext[LocalCAProfile]) -> Sequence[ModuleFile]:
-        """None: those of the CA profile are shown with each certificate."""
+        """No files: those of the CA profile are shown with each certificate."""
         return []
 
 
@@ -315,7 +315,7 @@ def _distrust(context: ModuleContext[LocalCAProfile], issuer_id: str) -> Message
 
     Raises:
         InvalidInputError: There is no such issuing CA.
-        CAError: It is one that was given, and signs now.
+        CAError: It was given in the settings, and signs now.
     """
     issuers = Issuers(context=context)
     issuer = next((each for each in issuers.all() if each.id == issuer_id.strip()), None)

@@ -4,7 +4,7 @@ Documents, beginning with ``<CA profile>/``:
 
 - ``revoked/<issuing CA>/<serial number>``: when, why, and when the leaf ends;
 - ``compromised/<SHA-256 of the public key>``: a key that is not certified again;
-- ``distrusted/<issuing CA>``: since when its leaves are to be replaced;
+- ``distrusted/<issuing CA>``: since when its leaves have to be replaced;
 - ``crl/<issuing CA>``: number and thisUpdate of its CRL. The CRL itself is signed when somebody fetches it; the same
   number always gives the same file.
 """
@@ -39,7 +39,7 @@ class Revocations:
     context: ModuleContext[LocalCAProfile]
 
     def revoke(self, leaf: x509.Certificate, issuer: Issuer, reason: RevocationReason) -> None:
-        """Put a certificate on the CRL of what has signed it. One that is on it already stays as it is.
+        """Put a certificate on the CRL of the CA that signed it. An entry that exists already is not changed.
 
         The entry and the number of the next CRL are durable together.
         """
@@ -54,19 +54,19 @@ class Revocations:
                 change={self._key("crl", issuer): lambda state: _next(state, now)},
             )
         except StaleWriteError:
-            self.context.documents.put_many(blocked)  # the reason may be another one than the first time
+            self.context.documents.put_many(blocked)  # the reason may differ from that of the first call
 
     def distrust(self, issuer: Issuer) -> None:
-        """Record that an issuing CA is not to be trusted any more, and put it on the CRL of its root."""
+        """Record that an issuing CA must no longer be trusted, and put it on the CRL of its root."""
         now = self.context.environment.now().replace(microsecond=0)
-        with contextlib.suppress(StaleWriteError):  # it is recorded already
+        with contextlib.suppress(StaleWriteError):  # the revocation is recorded already
             self.context.documents.put(self._key("distrusted", issuer), {"at": now.isoformat()}, version=0)
         root = Issuers(context=self.context).root_of(issuer)
         if root is not None:
             self.revoke(issuer.certificate, root, RevocationReason.KEY_COMPROMISE)
 
     def distrusted_at(self, issuer: Issuer) -> datetime | None:
-        """Since when an issuing CA is not to be trusted; None for one that is."""
+        """Since when an issuing CA must no longer be trusted; None if it is trusted."""
         document = self.context.documents.get(self._key("distrusted", issuer))
         return None if document is None else datetime.fromisoformat(document.value["at"])
 

@@ -128,7 +128,7 @@ class LocalCAProfile:
 
     @property
     def lifetime(self) -> timedelta:
-        """How long leaves serve."""
+        """The lifetime of leaves."""
         return timedelta(days=self.lifetime_days)
 
     @property

@@ -41,7 +41,7 @@ from certcore_manual_ca.uploads import complete_chain, read_certificates
 
 __all__ = ["ManualCA", "ManualCAProfile", "Refusal", "Upload"]
 
-#: Nothing happens without an action, which wakes the certificate; this is how long a page may be out of date.
+#: Only an action changes anything, and it makes the certificate due at once; so the pause may be long.
 _LOOK_AGAIN: Final = timedelta(days=1)
 
 
@@ -103,14 +103,15 @@ class Refusal:
 class ManualCA(CAModule[ManualCAProfile, NoSettings], SupportsCertificateActions, SupportsFiles):
     """Waits for a person who carries the CSR to a CA and brings the chain back.
 
-    Nothing is validated here: whoever uploads the chain, and the CA, decide whether the owner gets the names.
+    The module validates nothing: the CA, and the administrator who uploads the chain, decide whether the owner gets
+    the names.
     """
 
     name = "manual_ca"
     title = "CA by hand"
 
     def advance(self, work: Work[ManualCAProfile, NoSettings]) -> StepResult:
-        """Hand over what the actions have left in the state."""
+        """Return what the actions have stored in the state."""
         state = dict(work.state or {})
         if "chain" in state:
             return Issued(state={}, chain_pem=state["chain"])
@@ -147,7 +148,7 @@ class ManualCA(CAModule[ManualCAProfile, NoSettings], SupportsCertificateActions
     def run_certificate_action(
         self, name: str, values: Any, work: ActionWork[ManualCAProfile, NoSettings], *, actor: str
     ) -> ActionResult:
-        """Judge the upload, and leave it for the next step."""
+        """Check the upload, and store it for the next step."""
         if work.issuance is None:
             return ActionRefused(reason=Message("manual_ca.nothing", "No request is under way."))
         if isinstance(values, Refusal):
@@ -164,7 +165,7 @@ class ManualCA(CAModule[ManualCAProfile, NoSettings], SupportsCertificateActions
         return ActionDone(text=text, state={"chain": chain})
 
     def hints(self, view: CertificateView, context: ModuleContext[ManualCAProfile]) -> Sequence[Hint]:
-        """The steps, and what has to be done now."""
+        """The steps, and what to do now."""
         profile, facts = context.profile, Facts((Fact(Message("manual_ca.ca", "CA"), context.profile.ca_name),))
         if not view.under_way:
             return [facts]

@@ -1,4 +1,4 @@
-"""What the entry point of the package names."""
+"""The plugin: the module that the entry point of the package names."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from certcore_manual_ca.module import ManualCA
 
 __all__ = ["certcore_api", "certcore_ca_modules", "certcore_catalogues"]
 
-#: The plugin interface that this was written for.
+#: The version of the plugin interface that this is written for.
 certcore_api = 1
 
 

@@ -1,4 +1,4 @@
-"""What an administrator uploads: judged before it is stored, so that the form can say what is wrong."""
+"""What an administrator uploads is checked before it is stored, so that the form can say what is wrong."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def read_certificates(text: str, field: str) -> list[x509.Certificate]:
         field: The field of the form, for the error.
 
     Raises:
-        InvalidInputError: There is none, or one that cannot be read.
+        InvalidInputError: There is no certificate, or one that cannot be read.
     """
     try:
         return x509.load_pem_x509_certificates(text.encode())
@@ -51,8 +51,8 @@ def complete_chain(
         PEM, the leaf first, without the root.
 
     Raises:
-        InvalidInputError: No certificate is for this request, names are missing, it has ended, or nothing that is known
-            has signed it. The error names the field ``chain``.
+        InvalidInputError: No certificate is for this request, names are missing, it has expired, or no known
+            certificate has signed it. The error names the field ``chain``.
     """
     certificates = read_certificates(uploaded, "chain")
     key = x509.load_pem_x509_csr(csr_pem.encode()).public_key()
@@ -90,7 +90,7 @@ def _names(leaf: x509.Certificate) -> frozenset[str]:
 
 
 def _chain(leaf: x509.Certificate, others: Sequence[x509.Certificate]) -> list[x509.Certificate]:
-    """The leaf, what signed it, and so on; a root is left out, as servers do not send it."""
+    """The leaf, its issuer, and so on; a root is left out, because servers do not send it."""
     chain = [leaf]
     while issuer := next((other for other in others if other not in chain and _signed(chain[-1], other)), None):
         if issuer.issuer == issuer.subject:

@@ -28,7 +28,7 @@ __all__ = [
     "UnreachableError",
 ]
 
-#: Seconds that one exchange may take altogether, and that the server may be silent in it.
+#: How many seconds one exchange may take in total, and how long the server may be silent in it.
 _DEADLINE: Final = 30.0
 _SILENCE: Final = 10.0
 _LONGEST_ANSWER: Final = 1024 * 1024
@@ -59,7 +59,7 @@ class Order:
 
 
 class UnreachableError(CAError):
-    """No connection was made, so nothing was asked of the CA."""
+    """No connection was made, so the CA got no request."""
 
     code = "rest_ca_unreachable"
 
@@ -77,7 +77,7 @@ class OrderNotFoundError(CAError):
 
 
 class OrderRefusedError(CAError):
-    """The CA refuses this request for good (HTTP status 409 or 422)."""
+    """The CA refuses this request permanently (HTTP status 409 or 422)."""
 
     code = "rest_ca_order_refused"
 
@@ -88,8 +88,8 @@ class RestClient:
 
     Args:
         url: Where the API begins, with a final slash.
-        token: Says who calls.
-        roots_pem: The roots that the server's certificate leads to; empty for those of the system.
+        token: Identifies the caller.
+        roots_pem: The roots that the server's certificate must chain to; empty for those of the system.
     """
 
     url: str
@@ -121,11 +121,11 @@ class RestClient:
         return _order(self._call("GET", f"orders/{order}"))
 
     def cancel_order(self, order: str) -> None:
-        """Withdraw an order that waits; one that has ended or that is unknown is no error."""
+        """Cancel an order that waits; it is no error if the order has ended or is unknown."""
         self._call("DELETE", f"orders/{order}")
 
     def revoke(self, leaf_pem: str, reason: RevocationReason) -> None:
-        """Revoke a leaf; one that is revoked already is no error.
+        """Revoke a leaf; it is no error if the leaf is revoked already.
 
         Raises:
             OrderNotFoundError: The CA has not issued this leaf to this client.
@@ -199,7 +199,7 @@ def _order(document: Mapping[str, Any]) -> Order:
 
 
 def _text(value: object) -> str:
-    """What the CA says, on one line and fit to be stored: JSON may hold half of a surrogate pair."""
+    """A text of the CA on one line, in a form that can be stored: JSON may contain half of a surrogate pair."""
     return " ".join(str(value)[:500].encode("utf-8", "replace").decode().replace("\0", " ").split())
 
 

@@ -53,7 +53,7 @@ __all__ = ["RestCA", "RestCAProfile"]
 #: The pauses between two looks at an order: doubled each time, between these bounds.
 _FIRST_PAUSE: Final = timedelta(minutes=1)
 _LONGEST_PAUSE: Final = timedelta(hours=1)
-#: An order is lost when the CA has said so this often.
+#: An order counts as lost when the CA has said this often that it does not know it.
 _LOST_AFTER: Final = 2
 _CLEAN_UP_AGAIN: Final = timedelta(minutes=10)
 
@@ -114,7 +114,7 @@ class RestCA(CAModule[RestCAProfile, NoSettings], SupportsCleanUp, SupportsRevoc
 
     name = "rest_ca"
     title = "CA with approval"
-    #: A step that is lost in a crash may have placed an order already.
+    #: A step whose result is lost in a crash may have placed an order already.
     needs_clean_up: ClassVar[bool] = True
 
     def check_profile(self, profile: RestCAProfile) -> None:
@@ -169,7 +169,7 @@ class RestCA(CAModule[RestCAProfile, NoSettings], SupportsCleanUp, SupportsRevoc
         """Have the CA revoke a leaf that was ordered here.
 
         Raises:
-            CAError: The CA did not confirm, or the leaf was imported: the token is no proof that its owner wants it.
+            CAError: The CA did not confirm, or the leaf was imported, for which the token proves nothing.
         """
         del private_key
         if issuance.purpose is Purpose.IMPORT:
@@ -188,7 +188,7 @@ class RestCA(CAModule[RestCAProfile, NoSettings], SupportsCleanUp, SupportsRevoc
         return CheckReport(items=(CheckItem(title=title, ok=True, detail=name),))
 
     def hints(self, view: CertificateView, context: ModuleContext[RestCAProfile]) -> Sequence[Hint]:
-        """What every module shows, and the name under which the CA has the order."""
+        """The hints that every module shows, and the name of the order at the CA."""
         hints = list(super().hints(view, context))
         if view.under_way and view.issuance is not None and (view.issuance.module_state or {}).get("placed"):
             name = _name_of(view.issuance.id, view.issuance.module_state or {})
@@ -235,7 +235,7 @@ def _result(
 
 
 def _missing(work: Work[RestCAProfile, NoSettings], state: dict[str, Any]) -> StepResult:
-    """The CA does not know the order: it is looked for once more, then placed anew under another name."""
+    """The CA does not know the order: it is looked up once more, then placed again under another name."""
     missing = int(state.get("missing", 0)) + 1
     lost = missing >= _LOST_AFTER
     return Waiting(
@@ -252,7 +252,7 @@ def _next(state: Mapping[str, Any]) -> dict[str, Any]:
 def _failed(
     error: CAError, state: Mapping[str, Any], now: datetime, *, ordered: bool = False, orders_refused: int = 0
 ) -> Failed:
-    """A failure of the CA is tried again soon, a refused token slowly, a refused request not automatically."""
+    """A failure of the CA is retried soon, a refused token slowly, a refused request not automatically."""
     match error:
         case OrderRefusedError():
             retry = Retry.NEVER

@@ -33,7 +33,7 @@ from certcore_rest_ca.service import CAService, ConflictError, StoredOrder, Unkn
 __all__ = ["RestCAServer", "main", "serve"]
 
 _LONGEST_REQUEST: Final = 64 * 1024
-#: The client's name of the approver, who has no orders.
+#: The name of the approver among the clients; the approver has no orders.
 _APPROVER: Final = "approver"
 _Answer = tuple[HTTPStatus, Mapping[str, Any] | None]
 
@@ -156,7 +156,7 @@ class _Handler(BaseHTTPRequestHandler):
                 raise UnknownError("There is no such page.")
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class names it so
-        """Nothing: who runs the server wants to see the tokens only."""
+        """Log nothing, so that the output has only the address."""
 
 
 def _listed(order: StoredOrder) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The CA itself: orders that wait for an approver, and what it has issued and revoked. It keeps all in memory."""
+"""The CA itself: orders that wait for an approver, and what it has issued and revoked. Everything is in memory."""
 
 from __future__ import annotations
 
@@ -71,11 +71,11 @@ class CAService:
 
     @property
     def root_pem(self) -> str:
-        """What its chains end at."""
+        """The root of its chains."""
         return self._authority.root_pem
 
     def order(self, client: str, order_id: str, csr: str, names: Sequence[str]) -> tuple[StoredOrder, bool]:
-        """Take an order, or return the one that this client has under this ID.
+        """Accept an order, or return the one that this client already has under this ID.
 
         Returns:
             The order, and whether it is new.
@@ -145,10 +145,10 @@ class CAService:
             return self._store(evolve(self._waiting(client, order_id), status="refused", reason=reason))
 
     def revoke(self, client: str, certificate: str, reason: str) -> None:
-        """Revoke a leaf that was issued to this client; a second time does no harm.
+        """Revoke a leaf that was issued to this client; this may be repeated.
 
         Raises:
-            UnknownError: Exactly this leaf was not issued to it.
+            UnknownError: This leaf was not issued to this client.
         """
         try:
             leaf = x509.load_pem_x509_certificate(certificate.encode())
@@ -161,7 +161,7 @@ class CAService:
             self.revoked.setdefault(leaf.fingerprint(leaf.signature_hash_algorithm), reason)  # type: ignore[arg-type]
 
     def forget_orders(self) -> None:
-        """Lose all orders, as a server does whose database was restored from an old backup."""
+        """Lose all orders, like a server whose database was restored from an old backup."""
         with self._lock:
             self._orders.clear()
 
