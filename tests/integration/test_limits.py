@@ -116,6 +116,52 @@ def test_what_only_waits_for_the_dns_gives_its_place_to_others(panel, start_pebb
     panel.until_active(first)
 
 
+def test_what_waits_for_a_place_checks_its_records_once_a_minute(panel, start_pebble, monkeypatch):
+    """Hundreds of renewals that look for a place every few seconds ask the DNS servers for each CNAME once a minute."""
+    pebble = start_pebble(nonce_reject=0, authz_reuse=0)
+    profile = panel.profile(pebble.directory_url, pebble.roots_pem, max_orders=1)
+    (first,) = _requested(panel, profile, "a.shop.test")
+    panel.drive(first, lambda _: "order" in (panel.issuance(first).module_state or {}))
+    (second,) = _requested(panel, profile, "b.shop.test")
+    (row,) = panel.records(second)
+    asked, records = [], panel.zone.records
+
+    def counting(zone, name):
+        asked.append(name)
+        return records(zone, name)
+
+    monkeypatch.setattr(panel.zone, "records", counting)
+
+    def look_for(seconds):
+        """The looks and the queries of so many seconds."""
+        before, looks = len(asked), 0
+        until = panel.environment.now() + timedelta(seconds=seconds)
+        while (due := panel.core.certificates.view(second).schedule.due_at) < until:
+            panel.environment.skip(max(due - panel.environment.now(), timedelta(0)))
+            panel.core.reconcile(second)
+            looks += 1
+        assert "its turn" in _notices(panel, second)
+        return looks, asked[before:].count(row.name)
+
+    once = look_for(1)[1]
+    assert once > 0
+    looks, queries = look_for(50)
+    assert looks > 5
+    assert queries == 0
+    panel.zone.set(row.name, row.type, "nowhere.shop.test")
+    panel.drive(second, lambda _: "its turn" not in _notices(panel, second))
+    assert asked.count(row.name) <= 2 * once
+    panel.zone.set(row.name, row.type, row.value)
+    panel.drive(second, lambda _: "its turn" in _notices(panel, second))
+    look_for(20)
+    before = len(asked)
+    panel.core.certificates.check_now(second)
+    panel.core.reconcile(second)
+    assert row.name in asked[before:]
+    panel.until_active(first)
+    panel.until_active(second)
+
+
 def test_a_long_wait_for_the_owner_does_not_lengthen_that_for_a_place(panel, start_pebble):
     """An owner who was waited for long gets a place in flight as soon as others do, not half a minute later."""
     pebble = start_pebble(nonce_reject=0, authz_reuse=0)

@@ -28,6 +28,8 @@ __all__ = ["are_correct", "cname_records", "forbidding_records", "incorrect_reco
 _NOT_RESOLVERS: Final = timedelta(minutes=10)
 #: A look that is earlier than planned by more than this was requested by a user.
 _EARLY: Final = timedelta(seconds=2)
+#: How long correct records are not checked again while their order waits for a place in flight.
+_CORRECT_FOR: Final = timedelta(minutes=1)
 #: How many findings of one record are kept.
 _MOST_FINDINGS: Final = 4
 
@@ -35,6 +37,21 @@ _MOST_FINDINGS: Final = 4
 def are_correct(records: Iterable[SeenRecord]) -> bool:
     """Whether all of them are correct."""
     return all(record.is_correct for record in records)
+
+
+def are_known_correct(attempt: Attempt) -> bool:
+    """Whether the records were correct a moment ago, and the order has only waited for a place in flight since then.
+
+    Hundreds of renewals may wait for a place, and look for one every few seconds. A look before the planned time was
+    requested by a user: it checks the records again.
+    """
+    findings, turn = attempt.findings, attempt.findings.turn
+    if not attempt.state.looks_for_place or findings.checked_at is None or turn is None or turn.until is None:
+        return False
+    if attempt.now < turn.until - _EARLY or not timedelta(0) <= attempt.now - findings.checked_at < _CORRECT_FOR:
+        return False
+    known = {(record.name, record.target) for record in findings.records if record.is_correct}
+    return are_correct(findings.records) and all((each.name, each.target) in known for each in attempt.delegations)
 
 
 def waits_since(attempt: Attempt) -> datetime:

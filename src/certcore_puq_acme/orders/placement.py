@@ -14,12 +14,12 @@ from certcore.ports.ca_module import WaitingFor
 from certcore_puq_acme.accounts.known_directory import KnownDirectory, known_directory
 from certcore_puq_acme.accounts.pool import Opened
 from certcore_puq_acme.orders.attempt import Attempt
-from certcore_puq_acme.orders.owner_records import are_correct, forbidding_records, lasting_records
+from certcore_puq_acme.orders.owner_records import are_correct, are_known_correct, forbidding_records, lasting_records
 from certcore_puq_acme.orders.preflight import wait_for_owner
 from certcore_puq_acme.orders.priority import goes_first, is_near_its_end
 from certcore_puq_acme.orders.renewal_info import certificate_id, is_of_directory
 from certcore_puq_acme.orders.results import AttemptFailed, LookAgain
-from certcore_puq_acme.orders.state import Findings, OrderState, Stage
+from certcore_puq_acme.orders.state import Findings, OrderState, SeenRecord, Stage
 from certcore_puq_acme.profile.settings import ChallengeType
 from certcore_puq_acme.protocol.error_types import BUSY, CLIENT_ERRORS, TOO_MANY_REQUESTS
 from certcore_puq_acme.protocol.errors import NOT_REACHED, AcmeError, AcmeProblemError, TransportError
@@ -56,21 +56,27 @@ def place_order(attempt: Attempt) -> LookAgain | AttemptFailed:
         return AttemptFailed(
             state=OrderState(), findings=attempt.findings, problem=problem, retry=Retry.NEVER, of_authority=True
         )
-    if attempt.challenge is ChallengeType.DNS_PERSIST:
-        records = lasting_records(attempt, opened.record, directory)
+    if are_known_correct(attempt):
+        attempt = evolve(attempt, findings=attempt.findings.lasting())
     else:
-        records = attempt.findings.records
-    records = (*records, *forbidding_records(attempt, opened.record, directory))
-    if not are_correct(records):
-        return wait_for_owner(attempt, records)
-    attempt = evolve(
-        attempt, findings=Findings(checked_at=attempt.now, records=records, hosted=attempt.findings.hosted)
-    )
+        records = _records(attempt, opened, directory)
+        if not are_correct(records):
+            return wait_for_owner(attempt, records)
+        findings = Findings(checked_at=attempt.now, records=records, hosted=attempt.findings.hosted)
+        attempt = evolve(attempt, findings=findings)
     if attempt.work.orders_left <= 0:
         return _wait_for_engine(attempt)
     if attempt.state.unclear:
         _check_ca(opened)
     return _take_turn(attempt, opened)
+
+
+def _records(attempt: Attempt, opened: Opened, directory: KnownDirectory) -> tuple[SeenRecord, ...]:
+    """All records of the owner, with those that only the account and the directory tell."""
+    known = attempt.findings.records
+    if attempt.challenge is ChallengeType.DNS_PERSIST:
+        known = lasting_records(attempt, opened.record, directory)
+    return (*known, *forbidding_records(attempt, opened.record, directory))
 
 
 def _take_turn(attempt: Attempt, opened: Opened) -> LookAgain:

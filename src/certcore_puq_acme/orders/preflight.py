@@ -16,7 +16,7 @@ from certcore_puq_acme.orders.attempt import Attempt
 from certcore_puq_acme.orders.bound_names import claim_names
 from certcore_puq_acme.orders.check_value import check_value
 from certcore_puq_acme.orders.hosted_names import set_hosted_cnames, without_denied
-from certcore_puq_acme.orders.owner_records import are_correct, cname_records, waits_since
+from certcore_puq_acme.orders.owner_records import are_correct, are_known_correct, cname_records, waits_since
 from certcore_puq_acme.orders.results import LookAgain, NextStage
 from certcore_puq_acme.orders.state import (
     Findings,
@@ -50,7 +50,7 @@ def check_cnames(attempt: Attempt) -> LookAgain | NextStage:
     """Check the CNAMEs before an account is opened: a CA gets no request for a domain whose owner has not acted."""
     attempt.withdraw()  # values that an abandoned order may have left
     findings = attempt.findings
-    if attempt.challenge is ChallengeType.DNS:
+    if attempt.challenge is ChallengeType.DNS and not (are_known_correct(attempt) and not claim_names(attempt)):
         hosted = set_hosted_cnames(attempt)  # first, so that nobody keeps the answer that there is none
         attempt = evolve(attempt, findings=evolve(findings, hosted=hosted))
         records = without_denied(cname_records(attempt), hosted)
