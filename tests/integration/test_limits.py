@@ -140,7 +140,7 @@ def test_what_waits_for_a_place_checks_its_records_once_a_minute(panel, start_pe
             panel.environment.skip(max(due - panel.environment.now(), timedelta(0)))
             panel.core.reconcile(second)
             looks += 1
-        assert "its turn" in _notices(panel, second)
+        assert "its turn" in notices(panel, second)
         return looks, asked[before:].count(row.name)
 
     once = look_for(1)[1]
@@ -149,10 +149,10 @@ def test_what_waits_for_a_place_checks_its_records_once_a_minute(panel, start_pe
     assert looks > 5
     assert queries == 0
     panel.zone.set(row.name, row.type, "nowhere.shop.test")
-    panel.drive(second, lambda _: "its turn" not in _notices(panel, second))
+    panel.drive(second, lambda _: "its turn" not in notices(panel, second))
     assert asked.count(row.name) <= 2 * once
     panel.zone.set(row.name, row.type, row.value)
-    panel.drive(second, lambda _: "its turn" in _notices(panel, second))
+    panel.drive(second, lambda _: "its turn" in notices(panel, second))
     look_for(20)
     before = len(asked)
     panel.core.certificates.check_now(second)
