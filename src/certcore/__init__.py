@@ -1,17 +1,17 @@
-"""certcore: the whole life of TLS certificates inside somebody else's software.
+"""certcore: TLS certificates as a library, for panels, services and scripts.
 
-`CertCore` is the one object to hold; what goes in and comes out are frozen values::
+`CertCore` is the central object. Its arguments and results are frozen values::
 
     import certcore
 
     with certcore.CertCore.in_memory() as core:
         assert core.certificates.list().items == ()
 
-These names are for panels and scripts. Four more namespaces are public: `certcore.plugin` is for authors of plugins,
-`certcore.hints` for pages, `certcore.serialization` for REST interfaces, `certcore.testing` for tests. All errors are
-in `certcore.errors`. Everything else may change without notice.
+The names of this package are for panels and scripts. Four more namespaces are public: `certcore.plugin` for plugins,
+`certcore.hints` for pages, `certcore.serialization` for REST interfaces, and `certcore.testing` for tests. All
+exceptions are in `certcore.errors`. Everything else may change without notice.
 
-Nothing is loaded before it is used, so that a plugin or a script that only wants the values starts quickly.
+Names are loaded on first use, so that importing the package is fast.
 """
 
 from typing import TYPE_CHECKING

@@ -1,14 +1,16 @@
-"""Renewal of locks, connections, threads and identities in a child process.
+"""Renew locks, connections, threads and identities in a child process.
 
-`os.fork` copies memory and one thread. A lock that another thread holds stays locked in the child, a connection is
-shared by two processes, and threads are gone. So every object of certcore that holds such a thing registers here when
-it is made, and replaces it in the child before other code runs there. The handlers run for every fork that Python
-itself makes: `os.fork`, `multiprocessing`, gunicorn, Celery, uWSGI. `subprocess` needs none: its children keep nothing.
+`os.fork` copies the memory and one thread. A lock that another thread holds stays locked in the child, connections are
+shared by two processes, and other threads are gone. So every object of certcore that holds one of these registers here
+when it is created, and replaces it in the child before other code runs. The handlers run for every fork by Python:
+`os.fork`, `multiprocessing`, gunicorn, Celery, uWSGI. Children of `subprocess` do not need them, because they execute
+another program.
 
-Libraries have locks of their own. OpenSSL takes some while a TLS context is made and while a handshake runs. A child
-that is forked in that moment waits for them for ever when it uses TLS itself: such calls are made inside `delays_fork`.
+Libraries have their own locks. OpenSSL holds some while a TLS context is created and during a handshake. A child that
+is forked at this moment would wait for these locks forever when it uses TLS. So such calls are made inside
+`delays_fork`.
 
-A plugin can use `os.register_at_fork`, or store `os.getpid()` beside what it holds.
+A plugin can use the functions of this module or `os.register_at_fork`, or compare `os.getpid()` with a stored value.
 """
 
 from __future__ import annotations
@@ -26,16 +28,16 @@ from attrs import define, field
 __all__ = ["Gate", "QuietAtFork", "RenewedAfterFork", "delays_fork", "renew_after_fork"]
 
 
-#: Seconds that a fork waits for other threads.
+#: How many seconds a fork waits for other threads.
 _PATIENCE: Final = 10.0
 
 
 @define(eq=False)
 class Gate:
-    """Admits threads to what must not run during a fork. Shut before a fork, it waits for them and delays others."""
+    """Keeps threads out of a section during a fork. `shut` waits for threads inside, and delays other threads."""
 
     _changed: Any = field(factory=threading.Condition, init=False, repr=False)
-    #: How often each thread is inside.
+    #: How many times each thread has entered.
     _inside: dict[int, int] = field(factory=dict, init=False, repr=False)
     _is_shut: bool = field(default=False, init=False)
 
@@ -46,7 +48,7 @@ class Gate:
 
     @contextmanager
     def passed(self) -> Iterator[None]:
-        """Be inside for the block."""
+        """A context manager that is inside the gate during its block."""
         me = threading.get_ident()
         with self._changed:
             while self._is_shut and me not in self._inside:
@@ -62,7 +64,7 @@ class Gate:
                     self._changed.notify_all()
 
     def shut(self) -> None:
-        """Delay other threads, and wait some seconds for those that are inside."""
+        """Delay other threads, and wait up to 10 seconds for those that are inside."""
         me, deadline = threading.get_ident(), time.monotonic() + _PATIENCE
         with self._changed:
             self._is_shut = True
@@ -77,38 +79,38 @@ class Gate:
 
 
 class RenewedAfterFork(Protocol):
-    """Something that holds what only one process can use."""
+    """An object that holds locks, connections or other things that processes must not share."""
 
     def after_fork(self) -> None:
-        """In the child: put new locks and empty pools in the place of the parent's.
+        """Called in the child: replace the parent's locks, connections and threads by new ones.
 
-        It MUST NOT wait, take a lock that was there before, or send anything on a connection of the parent. Other
-        objects may not have been renewed yet.
+        MUST NOT wait, acquire a lock of the parent, or send anything on a connection of the parent. Other objects may
+        not be renewed yet.
         """
         ...
 
 
 @runtime_checkable
 class QuietAtFork(RenewedAfterFork, Protocol):
-    """Something that must be at rest while the process forks."""
+    """An object that must pause its work while the process forks."""
 
     def before_fork(self) -> None:
-        """In the parent, before: come to rest, within seconds at most."""
+        """Called in the parent before the fork: pause, within a few seconds."""
         ...
 
     def after_fork_in_parent(self) -> None:
-        """In the parent, afterwards, also when the fork failed: go on."""
+        """Called in the parent after the fork, even if it failed: continue."""
         ...
 
 
 class _Forks:
-    """All objects of this process that are renewed after a fork; they are not kept alive by it."""
+    """Weak references to all objects of this process that are renewed after a fork."""
 
     def __init__(self) -> None:
-        # Held from before a fork to its end: nothing is registered meanwhile, and one thread forks at a time.
+        # Held during a fork, so that nothing is registered meanwhile and only one thread forks at a time.
         self._lock = threading.Lock()
         self._holders: WeakSet[Any] = WeakSet()
-        #: Where threads call libraries that hold locks of their own.
+        #: Guards calls of libraries with their own locks.
         self.libraries = Gate()
 
     def add(self, holder: RenewedAfterFork) -> None:
@@ -120,7 +122,7 @@ class _Forks:
         for holder in list(self._holders):
             if isinstance(holder, QuietAtFork):
                 holder.before_fork()
-        # Last: what comes to rest before may still have to connect.
+        # Last, because objects may have to connect before they pause.
         self.libraries.shut()
 
     def after_in_parent(self) -> None:
@@ -144,13 +146,17 @@ os.register_at_fork(before=_forks.before, after_in_parent=_forks.after_in_parent
 
 
 def renew_after_fork(holder: RenewedAfterFork) -> None:
-    """Have an object renewed in every child process, for as long as it lives."""
+    """Call ``after_fork`` of an object in every child process, as long as the object exists.
+
+    If the object has ``before_fork`` and ``after_fork_in_parent``, these are called in the parent, too.
+    """
     _forks.add(holder)
 
 
 def delays_fork() -> AbstractContextManager[None]:
-    """Call a library that holds locks of its own, such as OpenSSL: a fork waits for the block, 10 seconds at most.
+    """A context manager for calls of libraries with their own locks, such as OpenSSL.
 
-    While another thread forks, the block begins afterwards. Do not create certcore's objects inside of it.
+    A fork waits for the end of the block, at most 10 seconds. If another thread is forking, the block begins
+    afterwards. Do not create objects of certcore in the block.
     """
     return _forks.libraries.passed()

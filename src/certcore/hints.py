@@ -1,4 +1,4 @@
-"""What writers of pages import: the hints of the right column, the fields of forms, and their JSON form.
+"""The public names for pages of panels: the hints of the right column, the fields of forms, and their JSON form.
 
 `Certificates.hints` and `Authorities.hints` return these values; a plugin's hook ``certcore_hints`` adds to them::
 

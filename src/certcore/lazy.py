@@ -1,4 +1,4 @@
-"""Names of a package that are loaded at their first use (PEP 562), so that importing the package is quick."""
+"""Load names of a package on first use (PEP 562), so that importing the package is fast."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ __all__ = ["lazy_names"]
 
 
 def lazy_names(package: str, modules: Mapping[str, str]) -> Callable[[str], Any]:
-    """The ``__getattr__`` of a package; type checkers see the same names in imports under ``TYPE_CHECKING``.
+    """Make the ``__getattr__`` of a package. Type checkers see the same names in imports under ``TYPE_CHECKING``.
 
     Args:
         package: The package's ``__name__``.
-        modules: The module of each name, in full. Where the name is the last part of it, the module is meant.
+        modules: The full name of the module that contains each name. If the last part of it is the name itself, the
+            name is the module.
     """
 
     def load(name: str) -> Any:

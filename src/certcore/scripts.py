@@ -1,4 +1,4 @@
-"""For scripts: a certificate in one call."""
+"""Obtain a certificate with a single call, for scripts."""
 
 from __future__ import annotations
 
@@ -28,16 +28,17 @@ def obtain(
 
     Args:
         domain: The primary name; None with a ``csr``.
-        authority: The id or the name of a CA profile of the store.
+        authority: The ID or name of a CA profile in the store.
         database: As in `CertCore.open`.
         keyring: As in `CertCore.open`.
-        timeout: Seconds.
+        timeout: How many seconds to wait.
         progress: Called with the certificate's view after each change.
         options: As in `CertCore.obtain`.
 
     Raises:
-        NotObtainedError: The time is over, or the CA refused for good. What was begun stays, and the next call goes on.
-        CertCoreError: As `CertCore.open` and `CertCore.obtain`.
+        NotObtainedError: The time limit passed, or the CA refused permanently. The issuance is kept, and the next call
+            continues it.
+        CertCoreError: As in `CertCore.open` and `CertCore.obtain`.
     """
     with CertCore.open(database, keyring=keyring) as core:
         return core.obtain(domain, authority=authority, timeout=timeout, progress=progress, **options)

@@ -1,7 +1,7 @@
-"""Texts in other languages than English.
+"""Translations of texts.
 
-Translations are gettext catalogues whose message ids are the keys of `Message`: a folder has a file
-``LANGUAGE/LC_MESSAGES/DOMAIN.mo`` for each language. certcore, each plugin and a panel bring such a folder each::
+Translations are gettext catalogues whose message IDs are the keys of `Message`. A folder contains a file
+``LANGUAGE/LC_MESSAGES/DOMAIN.mo`` for each language. certcore, plugins and panels each have such a folder::
 
     from certcore import CertCore
     from certcore.hints import Message
@@ -10,7 +10,7 @@ Translations are gettext catalogues whose message ids are the keys of `Message`:
         texts = core.translator("uk")
     assert texts(Message("kind.certificate", "certificate")) == "сертифікат"
 
-What has no translation stays English.
+Texts without a translation stay English.
 """
 
 from __future__ import annotations
@@ -35,21 +35,21 @@ _LONGEST_SUBTAG: Final = 8
 class Catalogue:
     """The translations of one package."""
 
-    #: The folder that has a folder for each language.
+    #: The folder that contains a folder for each language.
     folder: Path = field(converter=Path)
-    #: The name of its files, without ``.mo``.
+    #: The name of the files, without ``.mo``.
     domain: str
 
     def load(self, language: str) -> gettext.NullTranslations:
-        """The translations into a language; empty ones where there are none, or where the file cannot be read."""
+        """The translations into a language; none if the file does not exist or cannot be read."""
         try:
             return gettext.translation(self.domain, str(self.folder), languages=[language], fallback=True)
-        except (OSError, ValueError):  # boundary: a damaged catalogue of a plugin must not take a page away
+        except (OSError, ValueError):  # boundary: a damaged catalogue of a plugin must not break a page
             return gettext.NullTranslations()
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """The languages that it has, sorted."""
+        """The languages of the catalogue, sorted."""
         files = self.folder.glob(f"*/LC_MESSAGES/{self.domain}.mo")
         return tuple(sorted(file.parent.parent.name for file in files))
 
@@ -60,22 +60,22 @@ OWN_CATALOGUE: Final = Catalogue(Path(__file__).parent / "locale", "certcore")
 
 @frozen
 class Translator:
-    """Gives texts in one language. Call it with a message; `CertCore.translator` makes one."""
+    """Translates messages into one language. `CertCore.translator` makes one; call it with a message."""
 
-    #: The language, as a catalogue spells it: ``uk``, ``de``, ``pt_BR``.
+    #: The language as in the names of catalogues: ``uk``, ``de``, ``pt_BR``.
     language: str
     _catalogues: tuple[gettext.NullTranslations, ...] = field(default=(), repr=False)
 
     def __call__(self, message: Message | str) -> str:
-        """The text in this language, with its parameters; in English where there is no translation."""
+        """The text of a message in this language, with its parameters; in English if there is no translation."""
         shown = as_message(message)
         translation = self._find(shown, self)
         return shown.filled(shown.english, self) if translation is None else translation
 
     def document(self, document: Any) -> Any:
-        """A JSON document with its messages in this language: each has the members ``key``, ``text`` and ``params``.
+        """A copy of a JSON document in which the messages are translated.
 
-        ``text`` is replaced, the others stay. The document itself is not changed.
+        A message is an object with the members ``key``, ``text`` and ``params``. Only ``text`` is replaced.
         """
         match document:
             case {"key": str(), "text": str(), "params": dict(params)}:
@@ -90,27 +90,27 @@ class Translator:
                 return document
 
     def _of_document(self, message: Message) -> str:
-        """The text of a message that was read from a document, where the English text is finished."""
+        """The text of a message from a document, whose English text already contains the parameters."""
         return self._find(message, self._of_document) or message.text
 
     def _find(self, message: Message, shown: Callable[[Message], str]) -> str | None:
-        """The translation with the parameters in it; None where there is none that can be used."""
+        """The translation with its parameters; None if there is no usable translation."""
         for catalogue in self._catalogues if message.key else ():
             template = _template(catalogue, message)
             if template is not None:
-                with suppress(LookupError, ValueError):  # boundary: a plugin's translation that cannot be filled in
+                with suppress(LookupError, ValueError):  # boundary: a plugin's translation whose parameters do not fit
                     if parameters(template) <= message.params.keys():
                         return message.filled(template, shown)
         return None
 
 
 def translator(language: str, catalogues: Iterable[Catalogue]) -> Translator:
-    """A translator into a language; of two catalogues with the same key the first one counts.
+    """Make a translator into a language.
 
     Args:
-        language: A language and perhaps a territory: ``uk``, ``de_AT``, ``de-at``. What a territory lacks is taken from
-            its language.
-        catalogues: The catalogues of all packages.
+        language: A language with an optional territory: ``uk``, ``de_AT``, ``de-at``. Texts that are missing for the
+            territory are taken from the language.
+        catalogues: The catalogues of all packages. If several translate the same key, the first one is used.
     """
     locale = _locale(language)
     base = locale.partition("_")[0]
@@ -120,7 +120,7 @@ def translator(language: str, catalogues: Iterable[Catalogue]) -> Translator:
 
 
 def _locale(language: str) -> str:
-    """The name of a language's folder: ``pt_BR`` for ``pt-br``. What cannot be such a name is English."""
+    """The name of a language's folder: ``pt_BR`` for ``pt-br``; English if the text cannot be such a name."""
     base, _, territory = language.replace("-", "_").partition("_")
     if not (base.isascii() and base.isalpha() and len(base) <= _LONGEST_SUBTAG):
         return "en"
@@ -129,7 +129,7 @@ def _locale(language: str) -> str:
 
 
 def _template(catalogue: gettext.NullTranslations, message: Message) -> str | None:
-    """A message's translation without its parameters; None where the catalogue has none."""
+    """The translation of a message before its parameters are filled in; None if the catalogue has none."""
     if "count" in message.params:
         with suppress(TypeError, ValueError):
             template = catalogue.ngettext(message.key, message.key, int(message.params["count"]))
@@ -140,7 +140,7 @@ def _template(catalogue: gettext.NullTranslations, message: Message) -> str | No
 
 
 def _message(document: Mapping[str, Any]) -> Message:
-    """The message of a document; the English text is finished."""
+    """The message of a document, whose English text already contains the parameters."""
     params = {name: _param(value) for name, value in document["params"].items()}
     return Message(document["key"], document["text"], params)  # text: the document's
 

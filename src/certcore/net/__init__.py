@@ -1,7 +1,7 @@
-"""Network access that the ACME module, webhooks and mail share: address rules, TLS, deadlines, one HTTP exchange.
+"""Network access for the ACME module, webhooks and mail: address rules, TLS, deadlines and HTTP requests.
 
-`http`, `tls`, `urls`, `failures`, `deadline` and `foreign_text` are imported by their own names; this package alone is
-light.
+Import the modules `http`, `tls`, `urls`, `failures`, `deadline` and `foreign_text` by their names; this package does
+not load them.
 """
 
 from __future__ import annotations

@@ -13,13 +13,13 @@ _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 #: IPv6 prefixes whose last 32 bits are an IPv4 address: IPv4-compatible (RFC 4291) and NAT64 (RFC 6052).
 _EMBEDDING: Final = (ipaddress.IPv6Network("::/96"), ipaddress.IPv6Network("64:ff9b::/96"))
-#: "This host on this network" (RFC 1122): systems connect to themselves.
+#: "This host on this network" (RFC 1122). Operating systems connect to themselves.
 _THIS_NETWORK: Final = ipaddress.IPv4Network("0.0.0.0/8")
-#: Not global either, though not every version of Python says so: RFC 6890, RFC 3879, RFC 8215.
+#: Further networks that are not global (RFC 6890, RFC 3879, RFC 8215); not every version of Python knows them.
 _NOT_GLOBAL: Final = tuple(ipaddress.ip_network(prefix) for prefix in ("192.0.0.0/24", "fec0::/10", "64:ff9b:1::/48"))
-#: For a use that never came (RFC 1112), and the broadcast address.
+#: Reserved addresses (RFC 1112), including the broadcast address.
 _RESERVED: Final = ipaddress.IPv4Network("240.0.0.0/4")
-#: Public by its number, but answered by the hypervisor of a well-known cloud.
+#: An address from a public range on which the hypervisor of a well-known cloud answers.
 _OF_THE_HYPERVISOR: Final = frozenset({ipaddress.IPv4Address("168.63.129.16")})
 
 
@@ -30,11 +30,11 @@ class AddressKind(StrEnum):
     PUBLIC = "public"
     #: A network that is not routed on the Internet (RFC 1918, RFC 4193, RFC 6598, and other non-global prefixes).
     PRIVATE = "private"
-    #: This link only (RFC 3927, RFC 4291); the metadata services of clouds are here.
+    #: Only on this link (RFC 3927, RFC 4291). The metadata services of clouds have such addresses.
     LINK_LOCAL = "link-local"
-    #: This machine; also the unspecified address, which leads to it.
+    #: This machine, including the unspecified address.
     LOOPBACK = "loopback"
-    #: No destination of a connection: multicast, reserved, not an address.
+    #: Not a destination of connections: multicast, reserved, or not an address.
     UNUSABLE = "unusable"
 
 
@@ -42,10 +42,10 @@ class AddressKind(StrEnum):
 def address_kind(address: str) -> AddressKind:
     """The kind of network that an IP address belongs to.
 
-    An IPv6 address that carries an IPv4 address (mapped, NAT64, 6to4) is of the kind of that one.
+    An IPv6 address that contains an IPv4 address (mapped, NAT64, 6to4) has the kind of the IPv4 address.
 
     Args:
-        address: In text form, with or without a zone index.
+        address: The address as text, with or without a zone index.
     """
     try:
         parsed = _carried(ipaddress.ip_address(address.partition("%")[0]))
@@ -62,7 +62,7 @@ def address_kind(address: str) -> AddressKind:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine, judged by its name or address without a lookup.
+    """Whether a host is this machine according to its name or address, without a DNS query.
 
     Args:
         host: A name or an address, an IPv6 address with or without brackets.
@@ -76,7 +76,7 @@ def is_loopback(host: str) -> bool:
 
 
 def _carried(address: _Address) -> _Address:
-    """The IPv4 address that an IPv6 address carries, or the address itself."""
+    """The IPv4 address that an IPv6 address contains, or the address itself."""
     if isinstance(address, ipaddress.IPv4Address):
         return address
     if address.ipv4_mapped is not None:

@@ -1,4 +1,4 @@
-"""A TCP connection to a host, made only to an address that the caller permits."""
+"""Connect to a host with TCP, but only to addresses that the caller permits."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ __all__ = ["AddressRefusedError", "connect"]
 
 
 class AddressRefusedError(OSError):
-    """The host has no address that may be connected to."""
+    """The host has no permitted address."""
 
 
 def connect(host: str, port: int, *, timeout: float, permits: Callable[[str], bool]) -> socket.socket:
-    """Connect to the first address of a host that is permitted and accepts.
+    """Connect to the first permitted address of a host that accepts the connection.
 
-    The name is looked up once, and the checked address is the one that is used, so that changing addresses (DNS
-    rebinding) cannot get around the check.
+    The name is resolved once and the connection uses the checked address, so that changing addresses (DNS rebinding)
+    cannot bypass the check.
 
     Args:
-        host: Name or address, an IPv6 address without brackets.
+        host: A name or an address; IPv6 addresses without brackets.
         port: The TCP port.
-        timeout: Seconds for each address.
-        permits: Whether an address, in text form, may be connected to.
+        timeout: The seconds to wait for each address.
+        permits: Returns whether a connection to an address (as text) is permitted.
 
     Raises:
-        AddressRefusedError: It has addresses, and none is permitted.
-        OSError: The name has no address, or none of the permitted ones could be connected to.
+        AddressRefusedError: No address of the host is permitted.
+        OSError: The name has no address, or no permitted address accepts the connection.
     """
     failure: OSError | None = None
     for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):

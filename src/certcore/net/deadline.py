@@ -1,7 +1,7 @@
-"""A deadline on a whole conversation, for libraries that set a timeout for each read only (smtplib).
+"""A deadline for a whole conversation, for libraries with a timeout only for each read (smtplib).
 
-A server that sends a byte every few seconds never hits such a timeout. Here a timer shuts the connection down when the
-time for the whole conversation is over; the reader then sees its end.
+A server that sends one byte every few seconds never exceeds such a timeout. So a timer shuts down the connection when
+the time for the whole conversation is over, and the library sees the end of the connection.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["Deadline", "deadline"]
 
 @define(eq=False)
 class Deadline:
-    """Shuts down the connections that it watches when the time is over."""
+    """Shuts down the watched connections when the time is over."""
 
     #: Whether the time is over.
     passed: bool = field(default=False, init=False)
@@ -26,22 +26,22 @@ class Deadline:
     _lock: threading.Lock = field(factory=threading.Lock, init=False, repr=False)
 
     def watch(self, connected: socket.socket) -> None:
-        """Watch a TCP connection, whether or not TLS is put around it later."""
-        same = connected.dup()  # shutting down the copy ends the connection itself
+        """Watch a TCP connection. TLS may be started on it later."""
+        same = connected.dup()  # shutting down the duplicate shuts down the connection
         with self._lock:
             self._watched.append(same)
             if self.passed:
                 _hang_up(same)
 
     def end(self) -> None:
-        """The time is over."""
+        """Shut down all watched connections, because the time is over."""
         with self._lock:
             self.passed = True
             for connected in self._watched:
                 _hang_up(connected)
 
     def forget(self) -> None:
-        """Stop watching: the conversation is over."""
+        """Stop watching, because the conversation is over."""
         with self._lock:
             while self._watched:
                 self._watched.pop().close()
@@ -49,7 +49,7 @@ class Deadline:
 
 @contextmanager
 def deadline(seconds: float) -> Iterator[Deadline]:
-    """A deadline for the connections that the block watches."""
+    """A context manager with a deadline, in seconds, for the connections that its block watches."""
     limit = Deadline()
     timer = threading.Timer(seconds, limit.end)
     timer.name, timer.daemon = "certcore-deadline", True

@@ -1,4 +1,4 @@
-"""Why a server gave no answer: one kind and one clause for every protocol (HTTP, SMTP)."""
+"""Failures of network exchanges, with a kind and a text, for all protocols (HTTP, SMTP)."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from certcore.net.foreign_text import printable
 
 __all__ = ["UNREACHABLE", "FailureKind", "NetworkError", "failure"]
 
-#: The clause of a server to which there is no way.
+#: The clause for a server that cannot be reached.
 UNREACHABLE: Final = Message("network.unreachable", "could not be reached")
 
 _LONGEST_REASON = 100
 
 
 class FailureKind(StrEnum):
-    """The kinds of failure. The values are stable: code may branch on them."""
+    """The kinds of failure. The values are stable."""
 
-    #: Not an https URL, nor an http URL that is permitted.
+    #: The URL is neither an https URL nor a permitted http URL.
     BAD_URL = "bad_url"
-    #: An address that must not be connected to: on loopback, or in a private network that is not the caller's.
+    #: The address must not be connected to: loopback, or a private network other than that of the configured server.
     FOREIGN_ADDRESS = "foreign_address"
     #: The host name has no address.
     UNRESOLVABLE = "unresolvable"
@@ -33,24 +33,24 @@ class FailureKind(StrEnum):
     REFUSED = "refused"
     #: No route, or another error while connecting.
     UNREACHABLE = "unreachable"
-    #: No TLS, or a certificate that does not verify.
+    #: The server does not use TLS, or its certificate does not verify.
     TLS = "tls"
-    #: No complete answer in time.
+    #: There was no complete answer in time.
     TIMEOUT = "timeout"
-    #: The connection ended early, or what came is not the protocol.
+    #: The connection ended early, or the answer violates the protocol.
     RESET = "reset"
-    #: More than is read.
+    #: The answer is larger than allowed.
     TOO_LARGE = "too_large"
 
 
 class NetworkError(CertCoreError):
-    """A server gave no answer. Callers put `clause` behind their own name of the server.
+    """There was no usable answer from a server.
 
     Args:
-        kind: What went wrong.
-        clause: A clause that describes it, such as "refused the connection"; the server is the subject. `clause_text`
-            can be translated, `clause` is its English text.
-        host: The server's name, with its port when that is not the usual one; empty when unknown.
+        kind: The kind of failure.
+        clause: A clause whose subject is the server, for example "refused the connection". Callers combine it with
+            their own name for the server. `clause_text` is translatable; `clause` is its English text.
+        host: The server's name, with its port if that is not the default; empty if unknown.
     """
 
     code = "network_error"
@@ -71,11 +71,11 @@ class NetworkError(CertCoreError):
 
 
 def failure(error: Exception, *, seconds: float, host: str = "") -> NetworkError:
-    """The failure that an exception of the socket, ssl, http or smtplib module stands for.
+    """Convert an exception of the modules socket, ssl, http or smtplib.
 
     Args:
         error: The exception.
-        seconds: How long the server had time.
+        seconds: How many seconds the server had to answer.
         host: The server's name.
     """
     kind, clause = _described(error, seconds)

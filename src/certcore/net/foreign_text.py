@@ -1,7 +1,7 @@
-"""Text and JSON of foreign servers, made safe to store, log and show.
+"""Make text and JSON of foreign servers safe to store, log and show.
 
-Text becomes printable and bounded in length, JSON bounded in depth, where it enters: a server cannot forge log lines,
-control a terminal or flood a page.
+Text is made printable and limited in length, and JSON is limited in depth, as soon as it is received. So a server
+cannot forge log lines, control a terminal or flood a page.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ __all__ = ["LONGEST_TEXT", "LONGEST_URL", "LONGEST_WORD", "decode_json", "printa
 
 #: The longest text of a CA that is kept, in characters.
 LONGEST_TEXT: Final = 2000
-#: The longest URL.
+#: The longest URL, in characters.
 LONGEST_URL: Final = 4000
-#: The longest status or type.
+#: The longest status or type, in characters.
 LONGEST_WORD: Final = 100
-#: How deeply arrays and objects may be nested in a CA's JSON; what RFC 8555 defines needs six levels.
+#: The deepest nesting of arrays and objects in a CA's JSON. The objects of RFC 8555 need six levels.
 _MAX_DEPTH: Final = 32
 _LINE_BREAKS: Final = re.compile(r"[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]+")
 _UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
@@ -26,13 +26,13 @@ _REPLACED: Final = "\N{REPLACEMENT CHARACTER}"
 
 
 def printable(text: object, longest: int = LONGEST_TEXT) -> str:
-    """A foreign text as one printable line: line breaks become blanks, other control characters U+FFFD.
+    """A foreign text as one printable line. Line breaks become spaces; unprintable characters become U+FFFD.
 
-    Control characters are those of C0 and C1, bidirectional and zero-width ones, and halves of surrogate pairs.
+    Unprintable characters are those of C0 and C1, bidirectional and zero-width characters, and surrogates.
 
     Args:
-        text: What was sent; anything but a string becomes the empty string.
-        longest: How many characters are kept; a longer text ends in an ellipsis.
+        text: The foreign value; anything but a string becomes an empty string.
+        longest: The largest number of characters; a longer text is cut and ends in an ellipsis.
     """
     if not isinstance(text, str):
         return ""
@@ -43,12 +43,12 @@ def printable(text: object, longest: int = LONGEST_TEXT) -> str:
 
 
 def decode_json(body: bytes) -> Any:
-    """The JSON of a foreign server; None if the text is not JSON or is nested too deeply.
+    """Decode JSON of a foreign server; None if the text is not JSON or is nested too deeply.
 
-    Halves of surrogate pairs and NUL, which no database takes, become U+FFFD.
+    Surrogates and NUL, which databases cannot store, become U+FFFD.
 
     Args:
-        body: UTF-8, with or without a byte order mark.
+        body: The text in UTF-8, with or without a byte order mark.
     """
     text = body.decode("utf-8-sig", "replace")
     try:

@@ -1,11 +1,11 @@
-"""HTTP to servers that may be hostile: one request, one bounded reply or one failure. No redirects, retries or sleeps.
+"""An HTTP client for servers that may be hostile: one request, and one reply of limited size or one failure.
 
-TLS is always verified. Plain ``http`` goes to loopback only, unless it is permitted. Connections are pooled and kept
-alive.
+There are no redirects, retries or sleeps. TLS is always verified. Plain ``http`` is only used on loopback, unless the
+caller permits it. Connections are pooled and kept alive.
 
-A server's answer can name URLs that are requested next (an ACME directory does). They may lead to the public Internet,
-or to the kind of network on which the configured server itself is; plain ``http`` is spoken only where the configured
-URL is of that kind, too. So no server reaches the services of this host or network through us.
+A server's answer can contain URLs that are requested next, as in an ACME directory. These may only lead to the public
+Internet, or to the kind of network on which the configured server itself is. They may use plain ``http`` only if the
+configured URL does. So a server cannot make certcore send requests to services of this host or network.
 """
 
 from __future__ import annotations
@@ -38,37 +38,38 @@ MAX_BODY: Final = 1024 * 1024
 
 @frozen(kw_only=True)
 class HttpReply:
-    """What a server answered."""
+    """The reply of a server."""
 
     #: The HTTP status code.
     status: int
     #: The URL that was requested.
     url: str
-    #: The body, at most :data:`MAX_BODY` bytes; empty when it was not read.
+    #: The body, at most `MAX_BODY` bytes; empty if it was not read.
     body: bytes = field(default=b"", repr=False)
     _headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
     def header(self, name: str) -> str:
-        """One header's value, whatever the case of its name, or an empty string."""
+        """The first value of a header, ignoring the case of its name; an empty string if it is missing."""
         return next(iter(self.headers(name)), "")
 
     def headers(self, name: str) -> tuple[str, ...]:
-        """All values of a header that may be repeated."""
+        """All values of a header, ignoring the case of its name."""
         name_sought = name.lower()
         return tuple(value for known, value in self._headers if known == name_sought)
 
 
 class HttpClient:
-    """A pool of verified, kept-alive connections, for any number of threads. A forked child gets an empty pool.
+    """A client with a pool of connections. It is thread-safe, and has an empty pool in a forked child.
 
     Args:
-        timeout: Seconds to send a request, and seconds for its whole reply.
-        connect_timeout: Seconds to connect to each address of a host, and for the TLS handshake; by default `timeout`.
-        tls: What is trusted; by default `tls_context`'s.
+        timeout: The seconds to send a request, and the seconds to receive its whole reply.
+        connect_timeout: The seconds to connect to each address of a host, and the seconds for the TLS handshake; by
+            default ``timeout``.
+        tls: The TLS context; by default that of `certcore.net.tls.tls_context`.
         user_agent: The User-Agent header; by default ``certcore/<version>``.
-        pool_size: How many idle connections per origin are kept for reuse.
-        allow_http: Whether plain ``http`` may go to other machines.
-        monotonic: Seconds from any start, never backwards; only differences are used.
+        pool_size: How many idle connections to each origin are kept for reuse.
+        allow_http: Whether plain ``http`` to other machines is permitted.
+        monotonic: A monotonic clock in seconds.
 
     Raises:
         InvalidInputError: A timeout is not positive.
@@ -100,7 +101,7 @@ class HttpClient:
         self._lock = threading.Lock()
         #: Idle connections by origin, the most recently used last.
         self._idle: dict[Origin, deque[HttpConnection]] = {}
-        #: The kind of network of each configured server, as its verified connection showed.
+        #: The kind of network of each configured server, from its verified connection.
         self._home_kinds: dict[Origin, AddressKind] = {}
         weakref.finalize(self, _close_all, self._idle)  # a client that is never closed leaves no sockets behind
         renew_after_fork(self)
@@ -126,9 +127,9 @@ class HttpClient:
             method: GET, HEAD or POST.
             url: An ``https`` URL, or an ``http`` URL that is permitted.
             body: The body of a POST.
-            headers: Headers besides Host, User-Agent, Accept-Encoding and Content-Length.
-            home: The configured URL whose server named this one; empty for a configured URL.
-            read_body: Whether the reply's body is read; without it the connection is closed behind the headers.
+            headers: Headers in addition to Host, User-Agent, Accept-Encoding and Content-Length.
+            home: The configured URL of the server whose answer contained ``url``; empty if ``url`` is configured.
+            read_body: Whether the reply's body is read. If not, the connection is closed after the headers.
 
         Raises:
             NetworkError: There is no usable reply.
@@ -148,14 +149,14 @@ class HttpClient:
         except TimeoutError as error:
             raise failure(error, seconds=self.timeout, host=origin.label) from error
         except (OSError, ConnectionBrokenError) as error:
-            # Whatever the cause, the request may have arrived: not a kind that says there was no connection.
+            # The request may have arrived, so the kind must not mean that there was no connection.
             raise failure(ConnectionResetError(), seconds=self.timeout, host=origin.label) from error
         finally:
             self._give_back(origin, connection)
         return HttpReply(status=reply.status, url=url, body=reply.body, headers=reply.headers)
 
     def close(self) -> None:
-        """Close the idle connections. The client stays usable and connects again."""
+        """Close the idle connections. The client remains usable and connects again."""
         with self._lock:
             _close_all(self._idle)
 
@@ -201,9 +202,10 @@ class HttpClient:
         return connection
 
     def _permits(self, address: str, origin: Origin, start: Origin) -> bool:
-        """Whether a server that the one at `start` has named may be at this address.
+        """Whether a request to ``origin``, whose URL came from the server at ``start``, may go to this address.
 
-        The configured server itself may be anywhere, as an internal CA is: its certificate identifies it.
+        The configured server itself may have any address, because its certificate identifies it (an internal CA is on
+        a private network).
         """
         kind = address_kind(address)
         if origin.scheme == "http" and not self._allow_http:
@@ -229,7 +231,7 @@ class HttpClient:
 
 
 def _not_connected(error: Exception, seconds: float, host: str) -> NetworkError:
-    """The failure to connect; a connection that was reset before its first request was not made."""
+    """The failure to connect. A connection that was reset before its first request counts as unreachable."""
     if isinstance(error, ConnectionError) and not isinstance(error, ConnectionRefusedError):
         return NetworkError(FailureKind.UNREACHABLE, UNREACHABLE, host=host)
     if isinstance(error, ValueError) and not isinstance(error, UnicodeError | ssl.SSLError):
@@ -244,7 +246,7 @@ def _close_all(idle: dict[Origin, deque[HttpConnection]]) -> None:
 
 
 def _literal_kind(host: str) -> AddressKind:
-    """The kind of network that a host is on, as far as its name alone tells it."""
+    """The kind of network of a host according to its name or address; public for other names."""
     if is_loopback(host):
         return AddressKind.LOOPBACK
     kind = address_kind(host)

@@ -1,8 +1,9 @@
-"""One kept-alive HTTP/1.1 connection (RFC 9112): one request, one bounded reply, one deadline for all of it.
+"""An HTTP/1.1 connection (RFC 9112). Each exchange has one deadline and a reply of limited size.
 
-`http.client` parses. `benchmarks/http_parsers.py` measures the CPU time of a request with its reply: 7 us with
-httptools, 40 us this way, 52 us with `http.client.HTTPConnection`, 59 us with h11. A certificate takes eight requests.
-A faster parser would save 0.25 ms of the 8 to 15 ms that one costs, which is not worth a dependency with compiled code.
+`http.client` parses the replies. `benchmarks/http_parsers.py` measures the CPU time of a request with its reply: 7 us
+with httptools, 40 us with this module, 52 us with `http.client.HTTPConnection`, 59 us with h11. A certificate needs
+eight requests, so a faster parser would save 0.25 ms of the 8 to 15 ms that a certificate costs. That is not worth a
+dependency with compiled code.
 """
 
 from __future__ import annotations
@@ -21,33 +22,33 @@ from certcore.net.connecting import connect
 
 __all__ = ["ConnectionBrokenError", "HttpConnection", "ReplyTooLargeError", "WireReply"]
 
-#: The largest header section, interim replies included, in bytes.
+#: The largest header section, including interim replies, in bytes.
 _MAX_HEADERS: Final = 65536
 _CHUNK: Final = 16384
-#: How many interim replies (RFC 9110 section 15.2) may come before the final one.
+#: The largest number of interim replies (RFC 9110 section 15.2) before the final reply.
 _MAX_INTERIM: Final = 20
 
 
 class ConnectionBrokenError(Exception):
-    """The server closed the connection, or sent something that is not HTTP."""
+    """The server closed the connection, or its reply is not HTTP."""
 
 
 class ReplyTooLargeError(Exception):
-    """The reply is larger than what is read."""
+    """The reply is larger than allowed."""
 
 
 class WireReply(NamedTuple):
-    """A reply as it came over the wire."""
+    """A parsed reply."""
 
     status: int
-    #: Names in lower case, in their order; a repeated header is repeated here.
+    #: The headers in order, repeated headers included, with names in lower case.
     headers: tuple[tuple[str, str], ...]
-    #: Empty when it was not read.
+    #: The body; empty if it was not read.
     body: bytes
 
 
 class _BoundedReader(io.RawIOBase):
-    """What a socket sends, until a deadline or a number of bytes is reached."""
+    """Reads from a socket until a deadline or a number of bytes."""
 
     def __init__(self, connected: socket.socket, clock: Callable[[], float], deadline: float, limit: int) -> None:
         super().__init__()
@@ -55,9 +56,9 @@ class _BoundedReader(io.RawIOBase):
         self._clock = clock
         self._deadline = deadline
         self._left = limit
-        #: The server has ended the connection.
+        #: Whether the server has ended the connection.
         self.is_at_end = False
-        #: Nothing more is received.
+        #: Whether receiving has been stopped.
         self.is_stopped = False
 
     def readable(self) -> bool:
@@ -78,12 +79,12 @@ class _BoundedReader(io.RawIOBase):
         return size
 
     def makefile(self, _mode: str) -> io.BufferedReader:
-        """What `http.client.HTTPResponse` asks a socket for."""
+        """Called by `http.client.HTTPResponse` as for a socket."""
         return _UnclosedReader(self, _CHUNK)
 
 
 class _UnclosedReader(io.BufferedReader):
-    """Stays open when `http.client.HTTPResponse` closes it behind the body: what follows is looked at."""
+    """Stays open when `http.client.HTTPResponse` closes it after the body, to check for surplus bytes."""
 
     def close(self) -> None:
         pass
@@ -93,17 +94,17 @@ class HttpConnection:
     """A connection to one origin, used by one thread at a time.
 
     Args:
-        host: Name or address, an IPv6 address without brackets.
+        host: A name or an address; IPv6 addresses without brackets.
         port: The TCP port.
-        tls: The TLS settings; None speaks plain HTTP.
-        connect_timeout: Seconds to connect to each address, and seconds for the TLS handshake.
-        timeout: Seconds to send a request, and seconds for its whole reply.
-        monotonic: Seconds from any start, never backwards.
-        permits: Whether an address may be connected to.
+        tls: The TLS context; None for plain HTTP.
+        connect_timeout: The seconds to connect to each address, and the seconds for the TLS handshake.
+        timeout: The seconds to send a request, and the seconds to receive its whole reply.
+        monotonic: A monotonic clock in seconds.
+        permits: Returns whether a connection to an address (as text) is permitted.
 
     Raises:
-        OSError: There is no connection: the name, the address, the handshake or the time.
-        AddressRefusedError: The host has no address that is permitted.
+        AddressRefusedError: The host has no permitted address.
+        OSError: The name cannot be resolved, or the connection or the handshake failed or timed out.
     """
 
     def __init__(
@@ -121,10 +122,10 @@ class HttpConnection:
         self._monotonic = monotonic
         connected = connect(host, port, timeout=connect_timeout, permits=permits)
         try:
-            #: The address that it leads to.
+            #: The address of the server.
             self.address = str(connected.getpeername()[0])
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            # The socket's timeout is a deadline for the whole handshake.
+            # In wrap_socket, the socket's timeout limits the whole handshake.
             self._socket = connected if tls is None else _handshaken(tls, connected, host)
         except BaseException:  # boundary: no socket is left behind
             connected.close()
@@ -133,7 +134,7 @@ class HttpConnection:
         self.reusable = True
 
     def is_open(self) -> bool:
-        """Whether an idle connection can be used: one that has bytes to read was closed by the server."""
+        """Whether an idle connection can be used. If it has bytes to read, the server has closed it."""
         poll = select.poll()
         poll.register(self._socket, select.POLLIN)
         return not poll.poll(0)
@@ -144,18 +145,18 @@ class HttpConnection:
         Args:
             head: The request line and the header section with its empty line.
             body: The body.
-            method: The request's method: the reply to HEAD has no body, whatever its headers say.
-            limit: The largest body that is read, in bytes; None reads no body, and the connection ends with the reply.
+            method: The request's method. The reply to HEAD has no body, whatever its headers say.
+            limit: The largest body, in bytes; None to read no body, after which the connection cannot be reused.
 
         Raises:
-            ConnectionBrokenError: The server closed the connection or sent something that is not HTTP.
-            ReplyTooLargeError: The reply is larger than it may be.
-            TimeoutError: It did not come in time.
+            ConnectionBrokenError: The server closed the connection, or its reply is not HTTP.
+            ReplyTooLargeError: The reply is larger than allowed.
+            TimeoutError: The reply did not arrive in time.
             OSError: The connection failed.
         """
         self.reusable = False
         deadline = self._monotonic() + self._timeout
-        self._socket.settimeout(self._timeout)  # a deadline for all of sendall
+        self._socket.settimeout(self._timeout)  # limits the whole sendall
         self._socket.sendall(head + body)
         reader = _BoundedReader(self._socket, self._monotonic, deadline, (limit or 0) + _MAX_HEADERS)
         try:
@@ -176,11 +177,11 @@ def _handshaken(tls: ssl.SSLContext, connected: socket.socket, host: str) -> soc
 
 
 def _read(reader: _BoundedReader, method: str, limit: int | None) -> tuple[WireReply, bool]:
-    """A reply, and whether another one may follow on its connection."""
+    """Read a reply. Also returns whether the connection can be reused."""
     response = http.client.HTTPResponse(reader, method=method)  # type: ignore[arg-type]
     buffered = response.fp
     _read_final_head(response)
-    if reader.is_at_end:  # nothing asks for more than the empty line behind the headers
+    if reader.is_at_end:  # the end is only reached if the empty line after the headers is missing
         raise ConnectionBrokenError("the header section was cut off")
     headers = tuple((name.lower(), value) for name, value in response.headers.raw_items())
     if limit is None:
@@ -196,7 +197,7 @@ def _read_final_head(response: http.client.HTTPResponse) -> None:
         response.begin()
         if response.status >= HTTPStatus.OK or response.status == HTTPStatus.SWITCHING_PROTOCOLS:
             return
-        response.headers = None  # type: ignore[assignment]  # or `begin` reads nothing
+        response.headers = None  # type: ignore[assignment]  # otherwise `begin` reads nothing
     raise ConnectionBrokenError("too many interim replies")
 
 
@@ -209,7 +210,7 @@ def _read_body(response: http.client.HTTPResponse, headers: tuple[tuple[str, str
     if response.length is not None and response.length > limit:
         raise ReplyTooLargeError
     try:
-        # Not without a size: `http.client` would allocate whatever length the server claims.
+        # Without a size, `http.client` would allocate the length that the server claims.
         body = response.read(limit + 1)
     except ValueError:
         raise ConnectionBrokenError("the chunks cannot be parsed") from None

@@ -1,8 +1,8 @@
-"""Measure what takes time: steps, requests to CAs, questions to DNS servers, deliveries.
+"""Measure the duration of steps, requests to CAs, DNS queries and deliveries.
 
-Each measured piece of work becomes a span of OpenTelemetry where its API (the package ``opentelemetry-api``) is
-installed and the application has configured it; and every listener of this process is told of it, such as
-`certcore.contrib.prometheus`. Without either, measuring costs some microseconds.
+Each measurement is passed to the listeners of this process, for example `certcore.contrib.prometheus`. It also becomes
+an OpenTelemetry span, if the package ``opentelemetry-api`` is installed and configured by the application. Without
+both, measuring costs a few microseconds.
 """
 
 from __future__ import annotations
@@ -30,40 +30,45 @@ __all__ = [
 ]
 
 _log = logging.getLogger(__name__)
-#: The names of what is measured: a step of the engine, a request to a CA, a question to a DNS server, an event that an
-#: observer is told.
+#: A step of the engine.
 STEP: Final = "certcore.step"
+#: A request to a CA.
 CA_REQUEST: Final = "certcore.ca_request"
+#: A query to a DNS server.
 DNS_QUERY: Final = "certcore.dns_query"
+#: The delivery of an event to an observer.
 DELIVERY: Final = "certcore.delivery"
-#: An entry of a timeline that this process has written.
+#: An event that this process has stored; without a duration.
 EVENT: Final = "certcore.event"
 
 
 @define
 class Measurement:
-    """One piece of work, while it runs and afterwards. Attributes are without secrets."""
+    """A measurement of one operation, during the operation and afterwards."""
 
+    #: One of the names of this module, for example `STEP`.
     name: str
+    #: Further facts, without secrets.
     attributes: dict[str, str | int] = field(factory=dict)
-    #: How long it took, in seconds; 0 while it runs.
+    #: The duration in seconds; 0 while the operation runs.
     seconds: float = 0.0
-    #: The class of the error that ended it; empty without one.
+    #: The class name of the exception that ended the operation; empty if it succeeded.
     error: str = ""
 
 
-#: Of this process, as handlers of `logging` are: requests to CAs and servers know no `CertCore` that could hold them.
+#: The listeners of this process. They are global, like the handlers of `logging`, because HTTP and DNS clients have no
+#: reference to a `CertCore`.
 _listeners: list[Callable[[Measurement], object]] = []
 
 
 def listen(listener: Callable[[Measurement], object]) -> Callable[[], None]:
-    """Tell a function of each piece of work of this process when it has ended, in the thread that did it.
+    """Call a function after each measured operation of this process, in the thread of the operation.
 
     Args:
-        listener: Must be fast and thread-safe. What it raises is logged.
+        listener: The function. It must be fast and thread-safe. Its exceptions are logged.
 
     Returns:
-        A function that ends this.
+        A function that removes the listener.
     """
     _listeners.append(listener)
     return functools.partial(_forget, listener)
@@ -71,24 +76,24 @@ def listen(listener: Callable[[Measurement], object]) -> Callable[[], None]:
 
 @contextlib.contextmanager
 def measured(name: str, attributes: Mapping[str, str | int]) -> Iterator[Measurement]:
-    """Measure the block, which may add attributes.
+    """A context manager that measures its block. The block may add attributes.
 
     Args:
-        name: The name of the work.
-        attributes: Attributes that are known before it begins.
+        name: The name of the operation.
+        attributes: The attributes that are known at the beginning.
     """
     measurement = Measurement(name, dict(attributes))
     tracer = _tracer()
     if tracer is None:
         opened: contextlib.AbstractContextManager[Any] = contextlib.nullcontext()
     else:
-        # Without the text of an exception, which may hold a secret.
+        # The text of an exception may contain a secret, so it is not recorded.
         opened = tracer.start_as_current_span(name, record_exception=False, set_status_on_exception=False)
     with opened as span:
         begun = time.monotonic()
         try:
             yield measurement
-        except BaseException as error:  # boundary: what ended it is noted, and goes on
+        except BaseException as error:  # boundary: the exception is noted and passed on
             measurement.error = type(error).__name__
             raise
         finally:
@@ -101,12 +106,12 @@ def measured(name: str, attributes: Mapping[str, str | int]) -> Iterator[Measure
 
 
 def happened(name: str, attributes: Mapping[str, str | int]) -> None:
-    """Report something without a duration to the listeners."""
+    """Report an occurrence without a duration to the listeners."""
     _tell_all(Measurement(name, dict(attributes)))
 
 
 def has_listeners() -> bool:
-    """Whether anybody listens in this process."""
+    """Whether this process has listeners."""
     return bool(_listeners)
 
 
@@ -128,7 +133,7 @@ def _forget(listener: Callable[[Measurement], object]) -> None:
 
 
 def _tracer() -> Any:
-    """The tracer of OpenTelemetry; None where its API is not installed, or the application has not configured it."""
+    """The tracer of OpenTelemetry; None if its API is not installed, or the application has not configured it."""
     trace = _trace_api()
     if trace is None:
         return None
@@ -143,9 +148,9 @@ def _tracer_of(provider: Any) -> Any:
 
 @functools.cache
 def _trace_api() -> Any:
-    """The module ``opentelemetry.trace``; None where it is not installed."""
+    """The module ``opentelemetry.trace``; None if it is not installed."""
     try:
-        from opentelemetry import trace  # noqa: PLC0415 - is not needed, and may be missing
+        from opentelemetry import trace  # noqa: PLC0415 - optional
     except ImportError:
         return None
     return trace

@@ -1,4 +1,4 @@
-"""TLS contexts of clients: the certificate and its name are always verified."""
+"""TLS contexts for clients. The server's certificate and its name are always verified."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from certcore.messages import Message
 
 __all__ = ["TlsContexts", "system_roots_file", "tls_context"]
 
-#: Most contexts that `TlsContexts` keeps.
+#: The largest number of contexts that `TlsContexts` keeps.
 _MOST_KEPT: Final = 32
 
 
 class TlsContexts:
-    """The contexts of `tls_context`, one for each set of extra roots, while the system's roots stay as they are.
+    """A cache of contexts, one for each set of extra roots. It is thread-safe.
 
-    To read the system's roots takes more computing than a whole exchange with a CA. Any number of threads may share it.
+    Reading the system's roots takes more CPU time than a whole exchange with a CA. The contexts are made again when the
+    system's roots change.
     """
 
     def __init__(self) -> None:
@@ -30,14 +31,17 @@ class TlsContexts:
         renew_after_fork(self)
 
     def after_fork(self) -> None:
-        """A child makes its own; see `certcore.forks`."""
+        """Empty the cache in a child process, see `certcore.forks`."""
         self._kept = {}
 
     def get(self, extra_roots: str | bytes = "") -> ssl.SSLContext:
-        """A context that trusts what `tls_context` would trust now. The caller changes nothing about it.
+        """A cached context of `tls_context`. The caller must not change it.
+
+        Args:
+            extra_roots: Additional trusted certificates in PEM.
 
         Raises:
-            InvalidInputError: ``extra_roots`` holds no certificate.
+            InvalidInputError: ``extra_roots`` contains no certificate.
         """
         kept, key = self._kept, (extra_roots, *_system_roots_state())
         context = kept.get(key)
@@ -50,26 +54,26 @@ class TlsContexts:
 
 
 def tls_context(*, extra_roots: str | bytes = "", ca_file: Path | None = None) -> ssl.SSLContext:
-    """A context that trusts the system's roots, or those of the ``certifi`` package where the system has none.
+    """Make a context that trusts the system's roots, or those of the package ``certifi`` if the system has none.
 
     Args:
-        extra_roots: PEM certificates to trust as well.
-        ca_file: A file of PEM certificates to trust instead of the system's.
+        extra_roots: Additional trusted certificates in PEM.
+        ca_file: A file with certificates in PEM to trust instead of the system's roots and ``extra_roots``.
 
     Raises:
-        InvalidInputError: ``extra_roots`` or ``ca_file`` holds no certificate, or the file cannot be read.
+        InvalidInputError: ``extra_roots`` or ``ca_file`` contains no certificate, or the file cannot be read.
     """
     with delays_fork():
         return _context(extra_roots, ca_file)
 
 
 def system_roots_file() -> str:
-    """The path of a file with the system's roots, or with those of the ``certifi`` package."""
+    """The path of a file with the system's roots, or with those of the package ``certifi``."""
     return ssl.get_default_verify_paths().cafile or certifi.where()
 
 
 def _system_roots_state() -> tuple[object, ...]:
-    """What is different after the system's roots have changed."""
+    """A value that changes when the system's roots change."""
     paths = ssl.get_default_verify_paths()
     state: list[object] = []
     for path in filter(None, (paths.cafile, paths.capath)):

@@ -1,4 +1,4 @@
-"""URLs that may be requested: https, or http where it is permitted."""
+"""Parse URLs of servers: https, or http if it is permitted."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from certcore.net.addresses import is_loopback
 
 __all__ = ["BadUrlError", "Origin", "parse_url"]
 
-#: RFC 1035 section 2.3.4: a name has at most 255 octets, of which its text form shows 253.
+#: In characters: a name has at most 255 octets (RFC 1035 section 2.3.4), which are 253 characters of text.
 _MAX_HOST: Final = 253
 _DEFAULT_PORTS: Final = {"https": 443, "http": 80}
 _PARTS: Final = re.compile(r"([^:/?#]*://[^/?#]*)([^#]*)", re.DOTALL)
@@ -24,7 +24,7 @@ class BadUrlError(ValueError):
     """A URL that must not be requested.
 
     Args:
-        clause: Why, as a clause whose subject is the URL.
+        clause: The reason, as a clause whose subject is the URL.
     """
 
     def __init__(self, clause: Message) -> None:
@@ -33,32 +33,32 @@ class BadUrlError(ValueError):
 
 
 class Origin(NamedTuple):
-    """A server as a URL names it (RFC 6454 section 4)."""
+    """The origin of a URL (RFC 6454 section 4)."""
 
-    #: The host, with the port when that is not the usual one: the Host header, and the server's name for people.
+    #: The host, with the port if that is not the default: the value of the Host header, and the name in messages.
     label: str
     #: ``https`` or ``http``.
     scheme: str
-    #: A name or an address, an IPv6 address without brackets.
+    #: A name or an address; IPv6 addresses without brackets.
     host: str
     port: int
 
     @property
     def is_permitted(self) -> bool:
-        """Whether it is encrypted, or on this machine."""
+        """Whether the connection is encrypted, or the host is this machine."""
         return self.scheme == "https" or is_loopback(self.host)
 
 
 @lru_cache(maxsize=256)
 def parse_url(url: str, *, allow_http: bool = False) -> tuple[Origin, str]:
-    """A URL's origin, and its path and query, percent-encoded where they must be.
+    """Split a URL into its origin, and its path and query, percent-encoded as necessary.
 
     Args:
-        url: An ``https`` URL, or an ``http`` URL whose host is this machine, without user and password.
-        allow_http: Whether ``http`` may go to other machines, too.
+        url: An ``https`` URL, or an ``http`` URL whose host is this machine. It must not contain a user or a password.
+        allow_http: Whether ``http`` URLs of other machines are permitted, too.
 
     Raises:
-        BadUrlError: The URL is not one of these.
+        BadUrlError: The URL is not permitted.
     """
     parts = _PARTS.match(url)
     if parts is None:

@@ -1,11 +1,11 @@
-"""What REST interfaces import: JSON documents of certificates, lists, events, hints and errors, and their schemas.
+"""JSON documents for REST interfaces: certificates, lists, events, hints and errors, and their schemas.
 
-The ``--json`` of the command and the webhook use the same documents. Moments are RFC 3339 in UTC, to the second; a
-member without a value is null or empty, never missing. There is never a secret in them: a private key leaves through
-`Certificates.export` and `Certificates.private_key` alone.
+The option ``--json`` of the command and the webhook use the same documents. Moments are RFC 3339 texts in UTC with
+seconds. A member without a value is null or empty, but not missing. Documents contain no secrets; private keys are only
+available through `Certificates.export` and `Certificates.private_key`.
 
-The member ``schema`` of a document names its kind and version, and `json_schema` has the JSON Schema (2020-12) of each
-kind. Readers have to ignore members that they do not know::
+The member ``schema`` of a document identifies its kind and version. `json_schema` returns the JSON Schema (2020-12) of
+a kind. Readers must ignore unknown members::
 
     from certcore import CertCore
     from certcore.serialization import json_schema, rows_document, view_document
@@ -22,8 +22,8 @@ kind. Readers have to ignore members that they do not know::
     assert document["timeline"][0]["kind"] == "created"
     assert rows["certificates"][0]["conditions"][0]["reason"] == "draft"
 
-Texts are messages with a key, the English text and parameters; `certcore.translations.Translator.document` gives a
-document in another language.
+Texts are messages with a key, the English text and parameters. `certcore.translations.Translator.document` translates a
+document.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Certificates as JSON: the form with its state, the row of a list, the page, and the numbers of a dashboard."""
+"""JSON documents of certificates: the form with its state, the row of a list, the page, and counts for a dashboard."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ _VIEW: Final[Schema] = {
     "issuance": nullable(reference("Issuance")),
     "timeline": array(reference("Event")),
 }
-#: The schemas of what is here, by name.
+#: The schemas of these documents, by name.
 CERTIFICATE_SHAPES: Final = MappingProxyType(
     {
         "Certificate": record(_CERTIFICATE),
@@ -158,7 +158,7 @@ CERTIFICATE_SHAPES: Final = MappingProxyType(
 
 
 def certificate_document(certificate: Certificate, authority: str) -> dict[str, Any]:
-    """A certificate as a list shows it: every field of its form, and its state.
+    """A certificate with its input fields and its state.
 
     Args:
         certificate: The certificate.
@@ -168,18 +168,18 @@ def certificate_document(certificate: Certificate, authority: str) -> dict[str, 
 
 
 def row_document(row: CertificateRow) -> dict[str, Any]:
-    """A row of a panel's list."""
+    """A row of a certificate list."""
     return identified("row", _row(row, row.authority_name))
 
 
 def rows_document(page: RowPage) -> dict[str, Any]:
-    """A page of rows: the member ``certificates``, and the cursor of the next page."""
+    """A page of a certificate list: the member ``certificates``, and the cursor of the next page."""
     rows = [_row(row, row.authority_name) for row in page.items]
     return identified("rows", {"certificates": rows, "next_cursor": page.next_cursor})
 
 
 def view_document(view: CertificateView) -> dict[str, Any]:
-    """A certificate as its page shows it, with its leaf, the attempt under way and the timeline."""
+    """A certificate as its page shows it, with its leaf, the issuance under way and the timeline."""
     active = view.active
     members = {
         **_row(view, view.authority.name if view.authority else ""),
@@ -200,12 +200,12 @@ def view_document(view: CertificateView) -> dict[str, Any]:
 
 
 def leaf_document(leaf: Leaf) -> dict[str, Any]:
-    """The details of an issued certificate."""
+    """The details of a leaf."""
     return identified("leaf", _leaf(leaf))
 
 
 def counts_document(counts: CertificateCounts) -> dict[str, Any]:
-    """The numbers of a dashboard."""
+    """Counts of certificates for a dashboard."""
     members = {
         "at": moment(counts.at),
         "total": counts.total,

@@ -1,4 +1,4 @@
-"""Checks as JSON: findings, tests of CA profiles, checks ahead of renewals, and the hints of the right column."""
+"""JSON documents of checks: findings, tests of CA profiles, preflights, and the hints of the right column."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ __all__ = [
     "preflight_members",
 ]
 
-#: The kinds of hints, by the word of their member ``kind``.
+#: The classes of hints, by the value of the member ``kind``.
 _HINTS: Final = MappingProxyType(
     {
         "notice": Notice,
@@ -71,7 +71,7 @@ def _hint_shape(word: str, kind: type) -> Schema:
 
 _FINDING: Final[Schema] = of_class(Finding)["properties"]
 _TEXT_OR_MESSAGE: Final[Schema] = {"anyOf": [TEXT, reference("Message")]}
-#: The schemas of what is here, by name.
+#: The schemas of these documents, by name.
 CHECK_SHAPES: Final = MappingProxyType(
     {
         "Finding": of_class(Finding),
@@ -111,7 +111,7 @@ CHECK_SHAPES: Final = MappingProxyType(
 
 
 def finding_document(finding: Finding) -> dict[str, Any]:
-    """A finding of a check; ``cause`` and ``advice`` with their message keys, ``remedy`` as records."""
+    """A finding of a check. ``cause`` and ``advice`` are messages; ``remedy`` has the DNS records to change."""
     return identified("finding", json_form(finding))
 
 
@@ -121,7 +121,7 @@ def findings_document(findings: Iterable[Finding]) -> dict[str, Any]:
 
 
 def hint_document(hint: Hint) -> dict[str, Any]:
-    """One entry of the right column: the member ``hint``, whose ``kind`` says which."""
+    """One entry of the right column: the member ``hint``, whose member ``kind`` tells its class."""
     return identified("hint", {"hint": hint_to_json(hint)})
 
 
@@ -146,9 +146,9 @@ def check_document(report: CheckReport) -> dict[str, Any]:
 
 
 def preflight_document(preflight: Preflight) -> dict[str, Any]:
-    """The result of the last check of a certificate, as if it were renewed then.
+    """The last preflight of a certificate.
 
-    ``ready`` is null where nothing was checked yet, or there is nothing to check.
+    ``ready`` is null if there was no check yet, or if preflights do not apply to the certificate.
     """
     return identified("preflight", preflight_members(preflight))
 

@@ -1,4 +1,4 @@
-"""The kinds of documents with their versions: what the member ``schema`` of each says."""
+"""The kinds and versions of documents, which are the values of their member ``schema``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Final
 
 __all__ = ["VERSIONS", "identified", "schema_id"]
 
-#: The version of each kind of document. It grows with each change of its schema; tests hold it against a fingerprint.
+#: The version of each kind of document. Increment it with each change of the schema; a test compares a fingerprint.
 VERSIONS: Final[Mapping[str, int]] = MappingProxyType(
     {
         "authorities": 1,
@@ -37,10 +37,10 @@ VERSIONS: Final[Mapping[str, int]] = MappingProxyType(
 
 
 def schema_id(name: str) -> str:
-    """The id of a kind of document, with its version: ``urn:certcore:schema:view:1``."""
+    """The ID of a kind of document with its version, for example ``urn:certcore:schema:view:1``."""
     return f"urn:certcore:schema:{name}:{VERSIONS[name]}"
 
 
 def identified(name: str, document: Mapping[str, Any]) -> dict[str, Any]:
-    """A document with the id of its kind."""
+    """A document with the member ``schema``."""
     return {"schema": schema_id(name), **document}

@@ -1,4 +1,4 @@
-"""CA profiles, errors and the fields of forms as JSON, with the values that other documents are made of."""
+"""JSON documents of CA profiles, errors and forms, and shared schemas."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ _FIELD_DETAILS: Final[Schema] = {
     "consent_to": array(TEXT),
     "advanced": BOOLEAN,
 }
-#: The schemas of what is here, by name.
+#: The schemas of these documents, by name.
 PROFILE_SHAPES: Final = MappingProxyType(
     {
         "Message": record({"key": TEXT, "text": TEXT, "params": table(_MESSAGES)}),
@@ -137,7 +137,7 @@ PROFILE_SHAPES: Final = MappingProxyType(
 
 
 def authority_document(authority: CertificateAuthority) -> dict[str, Any]:
-    """A CA profile; of its secrets only which are set."""
+    """A CA profile. It contains the names of the secrets that are set, but not their values."""
     return identified("authority", _authority(authority))
 
 
@@ -147,9 +147,10 @@ def authorities_document(authorities: Iterable[CertificateAuthority]) -> dict[st
 
 
 def error_document(error: CertCoreError) -> dict[str, Any]:
-    """An error: the member ``error``, with a stable ``code``, its ``params``, and its texts with their message keys.
+    """An error: the member ``error`` with a stable ``code``, its ``params``, and its texts as messages.
 
-    Where values were refused, ``errors`` has one entry for each of them. Answer with the status ``http_status``.
+    If values were refused, ``errors`` has one entry for each of them. A REST interface should answer with the HTTP
+    status `CertCoreError.http_status`.
     """
     members: dict[str, Any] = {
         **error.as_dict(),
@@ -172,12 +173,12 @@ def error_document(error: CertCoreError) -> dict[str, Any]:
 
 
 def fields_document(fields: Iterable[FormField]) -> dict[str, Any]:
-    """Fields without values, such as those of a CA module's settings: the member ``fields``."""
+    """Fields without values, for example the settings of a CA module: the member ``fields``."""
     return identified("fields", {"fields": [field.to_json() for field in fields]})
 
 
 def form_document(form: InputForm) -> dict[str, Any]:
-    """A form with its values: those of a certificate or a CA profile, never of a secret."""
+    """The form of a certificate or a CA profile with its values, except those of secrets."""
     members = {
         "subject": str(form.subject),
         "target": form.target,

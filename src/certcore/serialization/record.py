@@ -1,4 +1,4 @@
-"""The record as JSON: events, timelines, the feed of all events, and what a webhook posts."""
+"""JSON documents of events: timelines, the feed of all events, and the body of webhooks."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _EVENT: Final[Schema] = {
     "problem": nullable(reference("Problem")),
     "hash": TEXT,
 }
-#: The schemas of what is here, by name.
+#: The schemas of these documents, by name.
 RECORD_SHAPES: Final = MappingProxyType(
     {
         "Event": record(_EVENT),
@@ -63,7 +63,7 @@ def event_document(event: Event) -> dict[str, Any]:
 
 
 def events_document(page: EventPage) -> dict[str, Any]:
-    """A page of the feed of all events: the member ``events``, and the cursor to go on with."""
+    """A page of the feed of all events: the member ``events``, and the cursor of the next page."""
     events = [
         {
             **event_members(item.event),
@@ -82,19 +82,19 @@ def timeline_document(certificate_id: str, events: Iterable[Event]) -> dict[str,
 
 
 def webhook_document(event: Event, *, domain: str, owner: str) -> dict[str, Any]:
-    """What `certcore.contrib.webhook` posts: an event, with an id of its own, the domain and the owner.
+    """The body that `certcore.contrib.webhook` posts: an event with a unique ID, the domain and the owner.
 
     Args:
         event: The event.
-        domain: The primary name of the certificate, empty for a deleted one.
-        owner: Its owner.
+        domain: The primary name of the certificate; empty if it was deleted.
+        owner: The owner of the certificate.
     """
     identifier = f"{event.certificate_id}/{event.number}"
     return identified("webhook", {"id": identifier, "domain": domain, "owner": owner, **event_members(event)})
 
 
 def event_members(event: Event) -> dict[str, Any]:
-    """An event as a part of another document."""
+    """The members of an event within another document."""
     return {
         "certificate_id": event.certificate_id,
         "number": event.number,

@@ -22,7 +22,7 @@ _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _SHAPES: Final[Mapping[str, Schema]] = MappingProxyType(
     {**CERTIFICATE_SHAPES, **CHECK_SHAPES, **PROFILE_SHAPES, **RECORD_SHAPES}
 )
-#: What each kind of document consists of besides the member ``schema``, and what it is for.
+#: For each kind of document, the name of the schema of its members other than ``schema``, and its description.
 _DOCUMENTS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
         "authorities": ("Authorities", "CA profiles"),
@@ -56,13 +56,13 @@ def schema_names() -> tuple[str, ...]:
 
 
 def json_schema(name: str) -> dict[str, Any]:
-    """The JSON Schema (2020-12) of a kind of document; readers have to ignore members that it does not name.
+    """The JSON Schema (2020-12) of a kind of document. Readers must ignore members that it does not contain.
 
     Args:
         name: One of `schema_names`.
 
     Raises:
-        InvalidInputError: There is no such kind.
+        InvalidInputError: There is no such kind of document.
     """
     if name not in _DOCUMENTS:
         params = {"value": repr(name[:40]), "choices": ", ".join(schema_names())}
@@ -86,8 +86,8 @@ def json_schema(name: str) -> dict[str, Any]:
 def component_schemas() -> dict[str, Any]:
     """All schemas for the member ``components.schemas`` of an OpenAPI 3.1 description, by name.
 
-    References between them point to ``#/components/schemas/``; each kind of document is there under its own name with
-    ``Document`` behind it: ``ViewDocument``.
+    References between them begin with ``#/components/schemas/``. The schema of a kind of document has the suffix
+    ``Document``, for example ``ViewDocument``.
     """
     documents = {f"{name.capitalize()}Document": json_schema(name) for name in schema_names()}
     for document in documents.values():
@@ -98,7 +98,7 @@ def component_schemas() -> dict[str, Any]:
 
 
 def _mentioned(schema: Any, names: set[str]) -> set[str]:
-    """The names of all definitions that a schema needs."""
+    """Add the names of all definitions that a schema needs."""
     if isinstance(schema, Mapping):
         target = schema.get("$ref")
         if isinstance(target, str):

@@ -1,4 +1,4 @@
-"""JSON Schema (2020-12) made in code: small functions for its words, and the schema of an attrs class."""
+"""Functions that make JSON Schemas (2020-12), and the schema of an attrs class."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Schema = Mapping[str, Any]
 TEXT: Final[Schema] = {"type": "string"}
 BOOLEAN: Final[Schema] = {"type": "boolean"}
 INTEGER: Final[Schema] = {"type": "integer"}
-#: RFC 3339 in UTC, to the second.
+#: An RFC 3339 text in UTC with seconds.
 MOMENT: Final[Schema] = {
     "type": "string",
     "format": "date-time",
@@ -31,7 +31,7 @@ MOMENT: Final[Schema] = {
 }
 #: Any JSON value.
 ANYTHING: Final[Schema] = {}
-#: Classes whose schema is a definition of its own.
+#: The names of classes whose schemas are separate definitions.
 _NAMED: Final[Mapping[type, str]] = types.MappingProxyType(
     {Message: "Message", Problem: "Problem", Finding: "Finding", FormField: "FormField"}
 )
@@ -41,37 +41,37 @@ _PLAIN: Final[Mapping[type, Schema]] = types.MappingProxyType(
 
 
 def words(kind: type[StrEnum]) -> Schema:
-    """One of the words of an enumeration."""
+    """The schema of a member of an enumeration."""
     return {"type": "string", "enum": [str(member) for member in kind]}
 
 
 def array(items: Schema) -> Schema:
-    """A list."""
+    """The schema of a list."""
     return {"type": "array", "items": items}
 
 
 def table(values: Schema) -> Schema:
-    """An object whose members all have the same kind of value, under names of any kind."""
+    """The schema of an object with any names, whose values all have the same schema."""
     return {"type": "object", "additionalProperties": values}
 
 
 def nullable(schema: Schema) -> Schema:
-    """A value, or null."""
+    """The schema of a value that may be null."""
     return {"anyOf": [schema, {"type": "null"}]}
 
 
 def reference(name: str) -> Schema:
-    """A definition by its name."""
+    """A reference to a definition."""
     return {"$ref": f"#/$defs/{name}"}
 
 
 def record(members: Mapping[str, Schema], optional: Mapping[str, Schema] | None = None) -> Schema:
-    """An object with these members; all of them are there but the optional ones."""
+    """The schema of an object with required and optional members."""
     return {"type": "object", "properties": {**members, **(optional or {})}, "required": list(members)}
 
 
 def of_class(kind: type) -> Schema:
-    """The schema of an attrs class as `certcore.model.json_form.json_form` writes it: every attribute is a member."""
+    """The schema of an attrs class in its `certcore.model.json_form.json_form`: every attribute is a member."""
     hints = get_type_hints(kind)
     return record({attribute.name: _of(hints[attribute.name]) for attribute in attrs.fields(kind)})
 
