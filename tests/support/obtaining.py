@@ -1,11 +1,10 @@
-"""Obtaining certificates while the clock of a bench is moved."""
+"""Stores in which certificates are obtained."""
 
 from datetime import timedelta
 
 from certcore import NoticePolicy
 from certcore.adapters.environment import SystemEnvironment
 from certcore.ports.ca_module import Issued, Waiting, WaitingFor
-from certcore.services.obtain import Obtaining
 from certcore.testing.scripted_ca import ScriptedCA
 from support.cores import core_on
 from support.inside import inside
@@ -21,18 +20,6 @@ class Waiter:
         assert 0 < seconds <= 1
         self.waits.append(seconds)
         self.environment.advance(timedelta(seconds=seconds))
-
-
-def obtaining_on(bench, waiter):
-    """As `CertCore.obtain`, on the bench's clock."""
-    parts = inside(bench.core)
-    obtaining = Obtaining(certificates=bench.core.certificates, engine=parts.engine, access=parts.access, wait=waiter)
-
-    def call(domain="shop.example", *, timeout=600.0, progress=None, owner="", actor="system", authority="", **form):
-        values = {"domain": domain, "authority": authority or bench.authority.id, "owner": owner, **form}
-        return obtaining.obtain(values, timeout=timeout, progress=progress, actor=actor)
-
-    return call
 
 
 def stored_count(bench):

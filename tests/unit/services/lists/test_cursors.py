@@ -10,14 +10,6 @@ from hypothesis import strategies as st
 from certcore.errors import InvalidInputError
 from certcore.model.listing import SortKey
 from support.examples import examples
-from support.listed_certificates import listed_store
-
-
-@pytest.fixture(params=["memory", "sqlite"], scope="module")
-def world(request, tmp_path_factory):
-    """A store with certificates of all kinds: only read by the tests here."""
-    with listed_store(request.param, tmp_path_factory.mktemp("lists")) as core:
-        yield core
 
 
 def _forged(*parts):

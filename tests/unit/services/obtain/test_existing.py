@@ -14,18 +14,8 @@ from certcore.testing.clock import FrozenEnvironment
 from certcore.testing.scripted_ca import Act, ScriptedCA
 from certcore.x509.csr import build_csr, csr_spki_sha256
 from certcore.x509.keys import generate_key
-from support.obtaining import Waiter, obtaining_on, quick_core, stored_count
+from support.obtaining import quick_core, stored_count
 from support.threads import run_all
-
-
-@pytest.fixture
-def waiter(bench):
-    return Waiter(bench.environment)
-
-
-@pytest.fixture
-def obtain(bench, waiter):
-    return obtaining_on(bench, waiter)
 
 
 def test_what_is_active_is_used_at_once(bench, obtain, waiter):

@@ -15,25 +15,7 @@ from certcore.testing.clock import FrozenEnvironment
 from certcore.testing.scripted_ca import Act
 from support.examples import examples
 from support.inside import inside
-from support.listed_certificates import DAY, KEY_PEM, START, TenantPolicy, all_pages, leaf_until, listed_store
-
-
-@pytest.fixture(params=["memory", "sqlite"], scope="module")
-def world(request, tmp_path_factory):
-    """A store with certificates of all kinds: only read by the tests here."""
-    with listed_store(request.param, tmp_path_factory.mktemp("lists")) as core:
-        yield core
-
-
-@pytest.fixture(scope="module")
-def views(world):
-    """The view of each certificate, taken once: nothing changes."""
-    return [world.certificates.view(certificate.id) for certificate in all_pages(world)]
-
-
-def _domains(found):
-    return [one.domain.ascii for one in found]
-
+from support.listed_certificates import DAY, KEY_PEM, START, TenantPolicy, all_pages, leaf_until
 
 SORTED = {
     SortKey.DOMAIN: lambda one: (one.domain.ascii, one.id),

@@ -22,26 +22,10 @@ from certcore.errors import (
 )
 from certcore.model.secret import Secret, SecretName
 from certcore.ports.sealing import Vault
-from support.databases import sqlite_with_tables
 from support.examples import examples
 from support.inside import inside
-from support.sealed_places import Place, fill_core, opened_secrets, rewrap_all, sealed_secrets
+from support.sealed_places import opened_secrets, rewrap_all, sealed_secrets
 from support.threads import run_all
-
-
-@pytest.fixture
-def place(tmp_path):
-    """A keyring with one key, and a database on SQLite."""
-    CertCore.create_keyring(tmp_path / "keyring.json")
-    return Place(tmp_path, sqlite_with_tables(tmp_path))
-
-
-@pytest.fixture
-def core(place):
-    """Opened, with a secret of every purpose."""
-    with place.open() as core:
-        fill_core(core)
-        yield core
 
 
 def test_a_key_is_changed_from_end_to_end(place, core):

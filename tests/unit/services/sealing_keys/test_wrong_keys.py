@@ -19,24 +19,8 @@ from certcore.errors import (
 )
 from certcore.model.secret import Secret, SecretName
 from certcore.services.sealing_keys import SealingKeys
-from support.databases import sqlite_with_tables
 from support.inside import inside
-from support.sealed_places import Place, fill_core, rewrap_all
-
-
-@pytest.fixture
-def place(tmp_path):
-    """A keyring with one key, and a database on SQLite."""
-    CertCore.create_keyring(tmp_path / "keyring.json")
-    return Place(tmp_path, sqlite_with_tables(tmp_path))
-
-
-@pytest.fixture
-def core(place):
-    """Opened, with a secret of every purpose."""
-    with place.open() as core:
-        fill_core(core)
-        yield core
+from support.sealed_places import fill_core, rewrap_all
 
 
 def test_a_keyring_without_a_needed_key_is_refused_at_start(place):

@@ -12,25 +12,11 @@ from support.simulation.hosting import (
     NAME,
     documents,
     hosted_world,
-    hosting_panel,
     is_left_alone,
     requested,
     run,
     target_of,
 )
-
-
-@pytest.fixture
-def panel():
-    return hosting_panel()
-
-
-@pytest.fixture
-def world(panel):
-    world = hosted_world(panel, plugins=[panel], most_steps_an_hour=400)
-    yield world
-    world.close()
-
 
 # -- for the owner
 

@@ -13,17 +13,7 @@ from certcore.services.obtain import Obtaining
 from certcore.testing.clock import FrozenEnvironment
 from certcore.testing.scripted_ca import Act, ScriptedCA
 from support.inside import inside
-from support.obtaining import Waiter, obtaining_on, quick_core
-
-
-@pytest.fixture
-def waiter(bench):
-    return Waiter(bench.environment)
-
-
-@pytest.fixture
-def obtain(bench, waiter):
-    return obtaining_on(bench, waiter)
+from support.obtaining import Waiter, quick_core
 
 
 def test_progress_is_told_in_order_and_once(bench, obtain):

@@ -14,17 +14,7 @@ from certcore.model.subject import Subject
 from certcore.testing.scripted_ca import Act, ScriptedCA
 from certcore.x509.csr import build_csr
 from certcore.x509.keys import generate_key
-from support.obtaining import Waiter, obtaining_on, stored_count
-
-
-@pytest.fixture
-def waiter(bench):
-    return Waiter(bench.environment)
-
-
-@pytest.fixture
-def obtain(bench, waiter):
-    return obtaining_on(bench, waiter)
+from support.obtaining import stored_count
 
 
 def test_from_nothing_to_a_leaf_in_service(bench, obtain, waiter):

@@ -4,19 +4,7 @@ import pytest
 
 from support.hint_texts import notices
 from support.internet import is_in
-from support.simulation.hosting import NAME, documents, hosted_world, hosting_panel, is_left_alone, requested, run
-
-
-@pytest.fixture
-def panel():
-    return hosting_panel()
-
-
-@pytest.fixture
-def world(panel):
-    world = hosted_world(panel, plugins=[panel], most_steps_an_hour=400)
-    yield world
-    world.close()
+from support.simulation.hosting import NAME, documents, is_left_alone, requested, run
 
 
 def _name_of(function):
