@@ -344,7 +344,11 @@ def _crl_check(context: ModuleContext[LocalCAProfile], issuer: Issuer) -> tuple[
         CheckItem(
             title=Message("local_ca.check.crl", "The CRL is signed"),
             ok=crl.is_signature_valid(issuer.certificate.public_key()),  # type: ignore[arg-type]  # a CA's key
-            detail=Message("local_ca.check.crl.next", "The next one is due at {at}.", {"at": str(crl.next_update_utc)}),
+            detail=Message(
+                "local_ca.check.crl.next",
+                "The next one is due at {at}.",
+                {"at": f"{crl.next_update_utc:%Y-%m-%d %H:%M} UTC"},
+            ),
         ),
     )
 

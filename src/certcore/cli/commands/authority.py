@@ -210,7 +210,7 @@ def draw_report(to: Console, report: CheckReport) -> None:
     for item in report.items:
         sign, style = ("✓", "green") if item.ok else ("✗", "bold red")
         to.print(f"{sign} {plain(item.title)}", style=style, soft_wrap=True)
-        for line in (str(item.detail), str(item.advice)):
+        for line in (str(item.detail), "" if item.ok else str(item.advice)):
             if line:
                 to.print(f"  {plain(line)}", soft_wrap=True)
 

@@ -85,8 +85,8 @@ def create(  # noqa: PLR0917 - Typer gives them all by name
 
         def draw(to: Console) -> None:
             to.print(f"Created a draft for {', '.join(plain(name) for name in draft.names)}.", style="green")
-            to.print(f"See which DNS records to set: certcore cert hints {reference(session.core, draft)}")
-            to.print(f"Then generate key and CSR:    certcore cert csr {reference(session.core, draft)}")
+            to.print(f"See what to do first:      certcore cert hints {reference(session.core, draft)}")
+            to.print(f"Then generate key and CSR: certcore cert csr {reference(session.core, draft)}")
 
         session.output.result(certificate_document(draft, authority_name(session, draft)), draw)
 

@@ -74,7 +74,7 @@ class ProbedCA(CAModule):
             advice=Message("", "Set it again."),
             remedy=(RecordChange(name="x.zone.example", type="CNAME", value="y.example"),),
         )
-        good = CheckItem(title=Message("", "The directory"), ok=True, detail="it answers")
+        good = CheckItem(title=Message("", "The directory"), ok=True, detail="it answers", advice="Look at the URL.")
         context.on_checked(good)
         if self.broken:
             raise RuntimeError
@@ -212,7 +212,7 @@ def states(answer):
 
 
 def test_the_test_shows_each_check_with_its_remedy(probed):
-    """What passed, what failed, what was seen where, and the exact record to set."""
+    """What passed, what failed and what to do about it, what was seen where, and the exact record to set."""
     _, _, page = probed
     browser = signed_in("otto", "SSL operators")
     assert browser.get(f"{page}test/").status_code == 405
@@ -220,6 +220,7 @@ def test_the_test_shows_each_check_with_its_remedy(probed):
     text = shown(answer)
     for words in ("Passed The directory it answers", "Failed The zone Look at the record.", "The record is gone."):
         assert words in text
+    assert "Look at the URL." not in text
     assert "x.zone.example CNAME y.example" in text
     assert "ns1.zone.example (192.0.2.1)" in text
     assert "<b>nothing</b>" in text  # escaped in the page

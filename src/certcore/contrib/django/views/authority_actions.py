@@ -211,7 +211,7 @@ def _shown_check(item: CheckItem, texts: Texts) -> ShownCheck:
         title=texts(item.title),
         ok=item.ok,
         detail=_text(item.detail, texts),
-        advice=_text(item.advice, texts),
+        advice="" if item.ok else _text(item.advice, texts),
         findings=tuple(shown_finding(finding, texts) for finding in item.findings),
     )
 
