@@ -83,7 +83,9 @@ def counted(
     Returns:
         The issuance; and the step, which by now says whether it placed an order.
     """
-    state = evolve(issuance.engine_state, rests_until=None)
+    state = issuance.engine_state
+    if state.rests_until is not None:
+        state = evolve(state, rests_until=None)
     is_new = issuance.module_state is None or not state.orders
     at_work = isinstance(step, Issued) or (isinstance(step, Waiting) and step.waiting_for is WaitingFor.AUTHORITY)
     # It is unknown whether an order that was announced and not withdrawn was placed.
@@ -92,7 +94,7 @@ def counted(
     if placed:
         state = state.ordered(announced_at or now, left=left)
     state = state.refused(now, refused)
-    changed = evolve(issuance, engine_state=state)
+    changed = issuance if state is issuance.engine_state else evolve(issuance, engine_state=state)
     if isinstance(step, Failed) and (placed or refused > 0):
         until = now + _rest(leased.with_issuance(changed), changed, step, now, placed=placed)
         changed = evolve(changed, engine_state=evolve(state, rests_until=until))

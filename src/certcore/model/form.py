@@ -233,6 +233,11 @@ def secret_fields(settings_type: type) -> tuple[str, ...]:
     Raises:
         TypeError: As in `fields_of`.
     """
+    return _secret_fields_of(settings_type)
+
+
+@lru_cache(maxsize=128)
+def _secret_fields_of(settings_type: type) -> tuple[str, ...]:
     attributes = _attributes(settings_type)
     return tuple(attribute.name for attribute in attributes if _spec(attribute)["kind"] is FieldKind.SECRET)
 

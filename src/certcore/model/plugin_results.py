@@ -13,7 +13,7 @@ import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import Enum
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Final
 
 import attrs
@@ -50,24 +50,26 @@ def conform(value: object, declared: Any) -> Any:
     Raises:
         UnexpectedResultError: The value has another type.
     """
+    return _copier(declared)(value)
+
+
+@lru_cache(maxsize=256)
+def _copier(declared: Any) -> Callable[[object], Any]:
+    """The function that checks and copies values of a declared type. Cached: each step returns the same types."""
     if declared is Any or declared is object:
-        return value
+        return _unchanged
     if declared is None or declared is type(None):
-        return _nothing(value)
+        return _nothing
     origin = typing.get_origin(declared) or declared
     if origin in (typing.Union, types.UnionType):
-        return _one_of(value, typing.get_args(declared))
+        return partial(_one_of, members=tuple(map(_member, typing.get_args(declared))))
     if origin in (tuple, Sequence):
-        return _items(value, typing.get_args(declared))
+        return partial(_items, declared=typing.get_args(declared))
     if origin in (Mapping, dict):
-        return plain_json(value)
+        return plain_json
     if origin in (Callable, type):
-        if not (callable(value) if origin is Callable else isinstance(value, type)):
-            raise UnexpectedResultError(
-                f"{with_article(value)}, where a {'function' if origin is Callable else 'class'} belongs"
-            )
-        return value
-    return _scalar_or_object(value, origin)
+        return _function if origin is Callable else _class
+    return partial(_scalar_or_object, kind=origin)
 
 
 def plain_json(value: object) -> dict[str, Any]:
@@ -114,13 +116,33 @@ def _nothing(value: object) -> None:
         raise UnexpectedResultError(f"{with_article(value)}, where nothing belongs")
 
 
-def _one_of(value: object, members: Sequence[Any]) -> Any:
-    for member in members:
-        kind = typing.get_origin(member) or member
-        kind = type(None) if kind is None else kind
+def _unchanged(value: object) -> object:
+    return value
+
+
+def _function(value: object) -> object:
+    if not callable(value):
+        raise UnexpectedResultError(f"{with_article(value)}, where a function belongs")
+    return value
+
+
+def _class(value: object) -> object:
+    if not isinstance(value, type):
+        raise UnexpectedResultError(f"{with_article(value)}, where a class belongs")
+    return value
+
+
+def _member(declared: Any) -> tuple[Any, Any]:
+    """A member of a union, with the class that its values have."""
+    kind = typing.get_origin(declared) or declared
+    return declared, type(None) if kind is None else kind
+
+
+def _one_of(value: object, members: Sequence[tuple[Any, Any]]) -> Any:
+    for member, kind in members:
         if (kind in (Mapping, Sequence, Callable) and isinstance(value, kind)) or _is_a(value, kind):
             return conform(value, member)
-    names = [getattr(member, "__name__", str(member)).replace("NoneType", "None") for member in members]
+    names = [getattr(member, "__name__", str(member)).replace("NoneType", "None") for member, _ in members]
     raise UnexpectedResultError(f"{with_article(value)}, where {' or '.join(names)} belongs")
 
 
@@ -197,16 +219,11 @@ def _object(value: object, kind: Any) -> Any:
     if kind is Message:
         return _message(value)
     members = {}
-    declared = _annotations(kind)
-    for attribute in attrs.fields(kind):
-        if not attribute.init:
-            continue
+    for name, argument, copied in _attributes(kind):
         try:
-            members[attribute.alias or attribute.name] = conform(
-                getattr(value, attribute.name), declared[attribute.name]
-            )
+            members[argument] = copied(getattr(value, name))
         except UnexpectedResultError as error:
-            raise UnexpectedResultError(f"{with_article(value)} whose {attribute.name} is {error}") from None
+            raise UnexpectedResultError(f"{with_article(value)} whose {name} is {error}") from None
     if kind is FormField:
         plain_json({"default": members["default"]})
     return kind(**members)
@@ -240,5 +257,8 @@ def _param(value: object, inside: int) -> object:
 
 
 @lru_cache(maxsize=128)
-def _annotations(kind: type) -> Mapping[str, Any]:
-    return typing.get_type_hints(kind)
+def _attributes(kind: Any) -> Sequence[tuple[str, str, Callable[[object], Any]]]:
+    """The attributes of a class that its constructor takes: name, argument, and the function that copies the value."""
+    declared = typing.get_type_hints(kind)
+    attributes = [attribute for attribute in attrs.fields(kind) if attribute.init]
+    return tuple((each.name, each.alias or each.name, _copier(declared[each.name])) for each in attributes)

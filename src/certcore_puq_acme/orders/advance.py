@@ -54,16 +54,17 @@ def advance(work: AcmeWork, accounts: Accounts, dns: DnsAccess) -> StepResult:
     with metered(meter):
         result = _advance(attempt)
     accounts.look_at_clock(work)
+    notes = account_notes(attempt)
     if isinstance(result, Obtained):
         state = evolve(result.state, asked={}, trouble=None, status="")
+        result = evolve(result, state=state, notes=notes)
     else:
         # Requests that repeat one for its nonce do not count when the step gets on: some CAs refuse most nonces.
         gets_on = work.state is None or result.state.stage is not attempt.state.stage
-        state = evolve(
-            result.state, asked=requests_made.with_more(meter.sent + (0 if gets_on else meter.repeated)).slots
-        )
-        result = evolve(result, orders_refused=meter.orders_refused)
-    return as_step_result(evolve(result, state=state, notes=account_notes(attempt)), attempt.findings)
+        sent = meter.sent + (0 if gets_on else meter.repeated)
+        state = evolve(result.state, asked=requests_made.with_more(sent).slots)
+        result = evolve(result, state=state, notes=notes, orders_refused=meter.orders_refused)
+    return as_step_result(result, attempt.findings)
 
 
 def clean_up(work: AcmeWork, accounts: Accounts, dns: DnsAccess) -> datetime | None:

@@ -6,9 +6,10 @@ than the code that wrote them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import Enum
+from functools import lru_cache
 from typing import Any, Final, TypeVar
 
 from attrs import NOTHING, AttrsInstance, field, fields, has
@@ -45,6 +46,8 @@ Reader = Callable[[object], _T | None]
 _READER: Final = "reader"
 _KEY: Final = "key"
 _LARGEST: Final = 10**9
+#: The types whose values JSON has as they are: most values.
+_PLAIN: Final = (str, int, bool, type(None))
 
 
 def stored(reader: Reader[Any], default: Any = NOTHING, *, key: str = "") -> Any:
@@ -62,11 +65,12 @@ def from_json(cls: type[_A], document: object) -> _A | None:
     """An instance from what was stored, whatever that is; None when a required field cannot be read."""
     mapping = document if isinstance(document, Mapping) else {}
     values: dict[str, Any] = {}
-    for attribute in fields(cls):
-        value = attribute.metadata[_READER](mapping.get(attribute.metadata[_KEY] or attribute.name))
+    for name, key, reader, default in _stored_fields(cls):
+        member = mapping.get(key)
+        value = None if member is None else reader(member)
         if value is not None:
-            values[attribute.name] = value
-        elif attribute.default is NOTHING:
+            values[name] = value
+        elif default is NOTHING:
             return None
     return cls(**values)
 
@@ -74,10 +78,18 @@ def from_json(cls: type[_A], document: object) -> _A | None:
 def to_json(instance: AttrsInstance) -> dict[str, Any]:
     """Plain JSON of an instance; fields that have their default are left out."""
     return {
-        attribute.metadata[_KEY] or attribute.name: _plain(value)
-        for attribute in fields(type(instance))
-        if (value := getattr(instance, attribute.name)) != attribute.default
+        key: _plain(value)
+        for name, key, _, default in _stored_fields(type(instance))
+        if (value := getattr(instance, name)) != default
     }
+
+
+@lru_cache(maxsize=64)
+def _stored_fields(cls: type[AttrsInstance]) -> Sequence[tuple[str, str, Reader[Any], Any]]:
+    """The fields of a class: name, name of the member in JSON, reader and default."""
+    return tuple(
+        (each.name, each.metadata[_KEY] or each.name, each.metadata[_READER], each.default) for each in fields(cls)
+    )
 
 
 def text(longest: int = LONGEST_TEXT) -> Reader[str]:
@@ -176,6 +188,8 @@ def members(key: Reader[_K], reader: Reader[_T]) -> Reader[Mapping[_K, _T]]:
 
 
 def _plain(value: Any) -> Any:
+    if type(value) in _PLAIN:
+        return value
     match value:
         case Enum():
             return value.value

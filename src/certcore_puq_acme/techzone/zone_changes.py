@@ -11,6 +11,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from operator import itemgetter
 from typing import Any, Final
 
 from attrs import frozen
@@ -69,7 +70,7 @@ class ZoneChanges:
         serial = next_serial(self.serial, now)
         recent = [*self.recent, [serial, sorted({name_digest(name) for name in names})]]
         since = self.since
-        excess = sum(len(digests) for _, digests in recent) - _MAX_NAMES
+        excess = sum(map(len, map(itemgetter(1), recent))) - _MAX_NAMES
         dropped = 0
         while excess > 0:
             since, digests = recent[dropped]
