@@ -1,4 +1,4 @@
-"""`CertCore`: the one object that a panel or a script holds. It wires everything and decides nothing."""
+"""`CertCore`, the central object of panels and scripts. It wires the parts of certcore and contains no rules."""
 
 from __future__ import annotations
 
@@ -49,29 +49,29 @@ from certcore.zone_serving import find_zone_module
 
 __all__ = ["CertCore"]
 
-#: What a store looks through at most to find the most urgent.
+#: The largest ``limit`` of `CertCore.due`.
 _MOST_DUE: Final = 1000
-#: The bound of `CertCore.open`'s ``pool_size`` and ``max_overflow``.
+#: The largest ``pool_size`` and ``max_overflow`` of `CertCore.open`.
 _MOST_CONNECTIONS: Final = 1000
 
 
 @frozen(kw_only=True, eq=False)
 class CertCore(ActorCalls):
-    """Certificates as a library: open one per process and share it between threads.
+    """The entry point of certcore. Open one for each process and share it between threads.
 
     ::
 
         with CertCore.open("sqlite:///certcore.db", keyring="keyring.json") as core:
             ...
 
-    Build one with `open` or `in_memory`.
+    Use `open` or `in_memory` to make one.
     """
 
     #: The CA profiles.
     authorities: Authorities
     #: The certificates.
     certificates: Certificates
-    #: The keys that secrets are sealed with: adding, re-wrapping, retiring.
+    #: The keys with which secrets are sealed.
     sealing_keys: SealingKeys
     _engine: Engine = field(repr=False)
     _outbox: Outbox = field(repr=False)
@@ -94,35 +94,34 @@ class CertCore(ActorCalls):
         max_overflow: int = 50,
         migrate: bool = True,
     ) -> Self:
-        """Open a store, creating or migrating its database.
+        """Open a store, and create or migrate its tables.
 
         Args:
             url: The database: ``sqlite:///certcore.db``, ``postgresql://user:password@host/name`` or
-                ``mysql://user:password@host/name`` (MariaDB). A server's database has to be there; its tables are made.
-            keyring: Where the sealing keys are: a path, ``file:PATH``, ``env:VARIABLE``, a URL that a plugin knows, or
-                a `Keyring`. See `create_keyring`.
-            plugins: Plugins to use besides the installed ones.
-            installed_plugins: Whether to load what is installed under the entry-point group ``certcore``.
-            disabled_plugins: The names of plugins that are not to be imported or used, as `plugins` of an open core
-                spells them; the environment variable ``CERTCORE_DISABLED_PLUGINS`` has more, separated by commas. What
-                they bring is missing then. A policy that is handed in with ``plugins`` is not disabled.
+                ``mysql://user:password@host/name`` (MariaDB). On a server, the database must exist.
+            keyring: The sealing keys: a path, ``file:PATH``, ``env:VARIABLE``, a URL of a plugin's keyring, or a
+                `Keyring`. See `create_keyring`.
+            plugins: Plugins to use in addition to the installed ones.
+            installed_plugins: Whether to load the installed plugins of the entry-point group ``certcore``.
+            disabled_plugins: The names of plugins that are neither imported nor used, as in `plugins`. The environment
+                variable ``CERTCORE_DISABLED_PLUGINS`` adds names, separated by commas. A policy in ``plugins`` cannot
+                be disabled.
             environment: Clock, ID generator and random source. Defaults to the system's.
-            notices: When an event is recorded, and delivered to plugins, because a leaf ends soon or its renewal keeps
-                failing.
+            notices: When events are recorded because a leaf expires soon or its renewal keeps failing.
             pool_size: How many connections to the database this process keeps open between transactions, 1 to 1000. On
-                SQLite one more counts the commits of other connections.
-            max_overflow: How many more it may open at once, 0 to 1000; they are closed after their transaction. A
-                thread uses one connection at a time, and waits up to 30 seconds where all are in use.
-            migrate: Whether tables are created or migrated. With False, for panels whose database is migrated when they
-                are deployed, they have to be those of this version: see `migrate`.
+                SQLite, there is one more connection, which counts the commits of other connections.
+            max_overflow: How many additional connections may be open at the same time, 0 to 1000. They are closed after
+                their transaction. A thread uses one connection at a time, and waits up to 30 seconds if all are in use.
+            migrate: Whether to create or migrate the tables. Pass False if the database is migrated during deployment,
+                see the method `migrate`. Then the tables must be those of this version.
 
         Raises:
             InvalidInputError: ``pool_size`` or ``max_overflow`` is out of range, or ``disabled_plugins`` is not a list.
-            DatabaseOutdatedError: With ``migrate=False``: the tables are not there, or of an older version.
-            KeyringError: The keyring is missing, malformed, or readable by others.
+            DatabaseOutdatedError: With ``migrate=False``, the tables are missing or those of an older version.
+            KeyringError: The keyring is missing, malformed, or readable by other users.
             UnknownSealingKeyError: Secrets are sealed with keys that the keyring lacks; the error names them.
-            WrongSealingKeyError: Its key of that id is not the one of this database.
-            DatabaseTooNewError: A newer certcore wrote the database.
+            WrongSealingKeyError: A key of the keyring has the ID of another key that sealed secrets of the database.
+            DatabaseTooNewError: A newer version of certcore has migrated the database.
             StorageUnavailableError: The database cannot be reached or created.
         """
         from certcore.adapters.sql import Pool, open_storage  # noqa: PLC0415 - SQLAlchemy costs 0.2 s to import
@@ -138,24 +137,25 @@ class CertCore(ActorCalls):
         storage = open_storage(url, migrate=migrate, pool=pool)
         try:
             return cls._wire(storage, keyring, loaded, environment or SystemEnvironment(), notices or NoticePolicy())
-        except BaseException:  # boundary: a store that nobody will hold is closed, whatever went wrong
+        except BaseException:  # boundary: close the store after any error, because the caller does not get it
             storage.close()
             raise
 
     @staticmethod
     def migrate(url: str) -> bool:
-        """Create the tables of a database, or migrate them to this version; harmless when there is nothing to do.
+        """Create the tables of a database, or migrate them to this version.
 
-        Several processes may call it at once: one of them does it, the others wait for it. See ``migrate`` of `open`.
+        Several processes may call this at the same time: one of them migrates, and the others wait. No keyring is
+        needed. See also the argument ``migrate`` of `open`.
 
         Args:
-            url: The database, as for `open`. No keyring is needed.
+            url: The database, as in `open`.
 
         Returns:
-            Whether anything was to be done.
+            Whether anything was changed.
 
         Raises:
-            DatabaseTooNewError: A newer certcore wrote the database.
+            DatabaseTooNewError: A newer version of certcore has migrated the database.
             StorageUnavailableError: The database cannot be reached or created.
         """
         from certcore.adapters.sql import migrate_storage  # noqa: PLC0415 - as in `open`
@@ -174,7 +174,10 @@ class CertCore(ActorCalls):
         keyring: Keyring | None = None,
         notices: NoticePolicy | None = None,
     ) -> Self:
-        """A store that lives as long as the object: for tests and for trying things out."""
+        """Open a store in memory, for tests and experiments. Its contents are lost when it is closed.
+
+        The arguments are those of `open`. By default there is a new random keyring.
+        """
         from certcore.adapters.memory import MemoryStorage  # noqa: PLC0415 - for tests, mostly
 
         loaded = load_plugins(plugins, installed=installed_plugins, disabled=disabled_plugins)
@@ -183,10 +186,10 @@ class CertCore(ActorCalls):
 
     @staticmethod
     def create_keyring(path: str | os.PathLike[str]) -> None:
-        """Create a keyring file with one new key, readable by its owner alone. Keep a copy where the database is not.
+        """Create a keyring file with one new key, readable only by its owner. Keep a copy apart from the database.
 
         Raises:
-            KeyringError: There is a file already, or it cannot be written.
+            KeyringError: The file exists already, or cannot be written.
         """
         create_keyring_file(Path(path))
 
@@ -229,17 +232,21 @@ class CertCore(ActorCalls):
         )
 
     def reconcile(self, certificate_id: str) -> Reconciled:
-        """Look at one certificate and take at most one step; harmless at any time, from any process."""
+        """Look at one certificate and take at most one step. Any process may call this at any time.
+
+        Raises:
+            StorageError: The store cannot be used now.
+        """
         return self._engine.reconcile(certificate_id)
 
     def due(self, limit: int = 100) -> Sequence[str]:
-        """The ids of certificates whose next step is due and that no process works on, most urgent first.
+        """The IDs of certificates whose next step is due and that no process works on, most urgent first.
 
-        A scheduler of your own calls `reconcile` for each. Nothing is reserved: the same id may be returned to two
-        processes, and `reconcile` lets one of them work.
+        Call `reconcile` for each of them if you use your own scheduler instead of a `worker`. Nothing is reserved: two
+        processes may get the same ID, and `reconcile` lets only one of them take the step.
 
         Args:
-            limit: How many at most, 1 to 1000.
+            limit: The largest number of IDs, 1 to 1000.
 
         Raises:
             InvalidInputError: The limit is out of range.
@@ -248,7 +255,7 @@ class CertCore(ActorCalls):
         return self._engine.due(whole_number("limit", limit, 1, _MOST_DUE))
 
     def queue_age(self) -> timedelta:
-        """For how long the certificate that is longest overdue has waited for a worker; zero when none is due.
+        """How long the longest overdue certificate has waited for a worker; zero if none is due.
 
         Raises:
             StorageError: The store cannot be used now.
@@ -259,12 +266,13 @@ class CertCore(ActorCalls):
         return timedelta(0) if due_at is None else max(now - due_at, timedelta(0))
 
     def deliver_events(self) -> int:
-        """Hand committed events to the plugins' ``certcore_on_event``; a running worker does so automatically.
+        """Deliver committed events to the plugins' ``certcore_on_event``. A running worker does so automatically.
 
-        It takes as long as the observers do. One that raises does not end it: see `failed_deliveries`.
+        The call lasts as long as the observers take. It continues after an exception of an observer, see
+        `failed_deliveries`.
 
         Returns:
-            How many certificates there were events of; 0 when no plugin of this process observes.
+            The number of certificates with delivered events; 0 if no plugin of this process observes events.
 
         Raises:
             StorageError: The store cannot be used now.
@@ -272,16 +280,16 @@ class CertCore(ActorCalls):
         return self._outbox.deliver()
 
     def run_preflights(self, limit: int = 20) -> int:
-        """Check certificates in service, whose turn it is, as if they were renewed now; a running worker does so.
+        """Run the due preflights: check certificates in service as if they were renewed now.
 
-        Each is checked about once a week and before its renewal is due; see `Certificates.preflight` for one now. It
-        takes as long as the DNS does. Certificates that have no check planned get one.
+        A running worker does so automatically. Each certificate is checked about once a week, and before its renewal
+        is due. `Certificates.preflight` checks a certificate at once. The call lasts as long as the DNS queries take.
 
         Args:
-            limit: How many at most, 1 to 1000.
+            limit: The largest number of certificates, 1 to 1000.
 
         Returns:
-            How many were checked.
+            How many certificates were checked.
 
         Raises:
             InvalidInputError: The limit is out of range.
@@ -293,10 +301,13 @@ class CertCore(ActorCalls):
 
     @property
     def failed_deliveries(self) -> Mapping[str, Mapping[str, str]]:
-        """Why observers of this process refused events that they have not taken since: by observer, by certificate id.
+        """The failed deliveries to observers of this process.
 
-        It is read from the store, at most 10,000 at once, and says also what they refused from an earlier process.
-        `Certificates.deliveries` tells of the observers of all processes.
+        They are read from the store, at most 10,000, and include failures in earlier processes.
+        `Certificates.deliveries` has the observers of all processes.
+
+        Returns:
+            For each observer, the reasons by the ID of the certificate.
 
         Raises:
             StorageError: The store cannot be used now.
@@ -309,20 +320,23 @@ class CertCore(ActorCalls):
         return frozenset(self._engine.plugins.observers)
 
     def now(self) -> datetime:
-        """The time by the clock that this object was opened with; UTC, timezone-aware."""
+        """The present moment of the clock that this object was opened with, UTC."""
         return self._engine.environment.now()
 
     def worker(
         self, *, threads: int = 4, in_flight: int = 8, poll_interval: float = 1.0, preflights: bool = True
     ) -> Worker:
-        """A worker for this process, not started yet.
+        """Make a worker for this process. It must be started.
 
         Args:
             threads: How many threads take steps.
-            in_flight: How many certificates are in hand at once.
-            poll_interval: Seconds between two looks into the store when nothing is known to be due.
-            preflights: Whether it checks certificates in service as if they were renewed, see `run_preflights`: one at
-                a time, at most 60 a minute, and only while a thread has nothing to do.
+            in_flight: How many certificates are leased at the same time.
+            poll_interval: The seconds between two queries of the store while nothing is known to be due.
+            preflights: Whether the worker runs preflights, see `run_preflights`: one at a time, at most 60 a minute,
+                and only while a thread is idle.
+
+        Raises:
+            InvalidInputError: A value is out of range.
         """
         worker = Worker(
             engine=self._engine,
@@ -345,20 +359,20 @@ class CertCore(ActorCalls):
         also: Sequence[ZoneSource] = (),
         transfer_keys: Sequence[TransferKey] = (),
     ) -> DnsServer:
-        """Start the authoritative DNS server of a CA module, for the zones of all its profiles.
+        """Start the authoritative DNS server of a CA module, for the zones of all its CA profiles.
 
-        In a process of its own, `certcore.serve_zones` does so without the keyring.
+        `certcore.serve_zones` starts it in another process, which needs no keyring.
 
         Args:
-            listen: Address and port; port 0 takes a free one.
-            module: The CA module's name; empty for the only one that brings a DNS server.
-            also: Further zones to serve from the same address.
+            listen: Address and port; port 0 chooses a free port.
+            module: The name of the CA module; empty for the only module with a DNS server.
+            also: Additional zones to serve on the same address.
             transfer_keys: As in `certcore.serve_zones`.
 
         Raises:
             UnknownModuleError: The module is not loaded.
-            InvalidInputError: The module brings no DNS server; or none is named, and not exactly one brings a server.
-            CertCoreError: The address cannot be listened on.
+            InvalidInputError: The module has no DNS server; or ``module`` is empty, and not exactly one module has one.
+            CertCoreError: The server cannot listen on the address.
         """
         name, server_module = find_zone_module(self._engine.plugins, module)
         contexts = self._engine.contexts
@@ -383,33 +397,34 @@ class CertCore(ActorCalls):
         return server
 
     def translator(self, language: str, *, catalogues: Iterable[Catalogue] = ()) -> Translator:
-        """Give the texts of hints, errors, findings, forms and actions in a language.
+        """Make a translator for the texts of hints, errors, findings, forms and actions.
 
-        Call it with a `Message` (``error.text``, ``notice.text``), or use `Translator.document` for a JSON document.
-        Make it once for a language and keep it: it reads files.
+        Call the translator with a `Message` (``error.text``, ``notice.text``), or use `Translator.document` for a JSON
+        document. Make one translator for each language and keep it, because this reads files.
 
         Args:
-            language: A language and perhaps a territory: ``uk``, ``de-AT``. What has no translation stays English.
-            catalogues: The panel's own; their translations count before those of certcore and of the plugins.
+            language: A language with an optional territory: ``uk``, ``de-AT``. Texts without a translation stay
+                English.
+            catalogues: The panel's own catalogues. They take precedence over those of certcore and of plugins.
         """
         return translator(language, (*catalogues, OWN_CATALOGUE, *self._engine.plugins.catalogues()))
 
     @property
     def languages(self) -> Sequence[str]:
-        """The languages that certcore's own texts are translated into, and English; sorted."""
+        """English and the languages into which certcore's own texts are translated, sorted."""
         return sorted({"en", *OWN_CATALOGUE.languages})
 
     @property
     def plugins(self) -> Sequence[PluginInfo]:
-        """Every plugin that is installed or was handed in: where it comes from, what it brings, what is wrong with it.
+        """All plugins that are installed or were passed in, with their origin, state and failures.
 
-        Without a store: ``CertCore.in_memory().plugins``.
+        To list them without a database, use ``CertCore.in_memory().plugins``.
         """
         return self._engine.plugins.infos
 
     @property
     def plugin_failures(self) -> Sequence[PluginFailure]:
-        """The plugins that could not be used, with the reason."""
+        """The plugins that could not be used, with the reasons."""
         return self._engine.plugins.failures
 
     def close(self) -> None:

@@ -1,8 +1,8 @@
-"""Serving the tech zones from a process that can read no secret and write nothing.
+"""Serve the tech zones from a process that can neither read secrets nor write to the database.
 
-The DNS server is what the Internet talks to. It needs the modules' documents and the settings of the CA profiles, so
-it gets just that: no keyring, a database that is opened for reading, and on a database server a login that may read
-three tables (see docs/how-to/run-the-tech-zone.md).
+The DNS server is exposed to the Internet. It only needs the modules' documents and the settings of the CA profiles. So
+it has no keyring, opens the database for reading, and can use a login that may only read three tables (see
+docs/how-to/run-the-tech-zone.md).
 """
 
 from __future__ import annotations
@@ -28,26 +28,26 @@ from certcore.ports.storage import Document, Storage
 
 __all__ = ["ServedZones", "find_zone_module", "serve_zones"]
 
-#: What a profile has in the place of a secret that is set, and that is not read here.
+#: The placeholder for secrets of a CA profile, which are not read here.
 _UNREAD: Secret = Secret(b"")
 
 
 @frozen(eq=False)
 class ServedZones:
-    """A running DNS server on a store of its own; implements `certcore.ports.dns.DnsServer`."""
+    """A running DNS server with its own store; implements `certcore.ports.dns.DnsServer`."""
 
     _server: DnsServer
     _store: _ReadOnlyStore
-    #: The plugins that could not be used, with the reason.
+    #: The plugins that could not be used, with the reasons.
     plugin_failures: Sequence[PluginFailure]
 
     @property
     def address(self) -> tuple[str, int]:
-        """The address and port that it listens on, UDP and TCP."""
+        """The address and port on which it listens, UDP and TCP."""
         return self._server.address
 
     def close(self) -> None:
-        """Stop serving and close the store. Calling it again does nothing."""
+        """Stop the server and close the store. Further calls do nothing."""
         self._server.close()
         self._store.close()
 
@@ -63,30 +63,31 @@ def serve_zones(  # noqa: PLR0913 - each is one option of `certcore dns serve`
     before_serving: Callable[[], object] | None = None,
     transfer_keys: Sequence[TransferKey] = (),
 ) -> ServedZones:
-    """Start the authoritative DNS server of a CA module without a keyring, on a database that is only read.
+    """Start the authoritative DNS server of a CA module without a keyring. The database is only read.
 
-    `CertCore.dns_server` does the same inside a process that has the keyring anyway.
+    `CertCore.dns_server` starts it in a process that has the keyring.
 
     Args:
-        url: The database, as in `CertCore.open`. Its tables have to be there already.
-        listen: Address and port; port 0 takes a free one.
-        module: The CA module's name; empty for the only one that brings a DNS server.
-        plugins: Plugins to use besides the installed ones.
-        installed_plugins: Whether to load what is installed under the entry-point group ``certcore``.
-        also: Further zones to serve from the same address.
-        before_serving: Called when the address is taken, before the database is opened and the first query is
-            answered: to give up privileges.
-        transfer_keys: What secondaries of the zones sign with; see `certcore.model.transfer_keys.parse_transfer_keys`.
+        url: The database, as in `CertCore.open`. Its tables must exist.
+        listen: Address and port; port 0 chooses a free port.
+        module: The name of the CA module; empty for the only module with a DNS server.
+        plugins: Plugins to use in addition to the installed ones.
+        installed_plugins: Whether to load the installed plugins of the entry-point group ``certcore``.
+        also: Additional zones to serve on the same address.
+        before_serving: Called once after the address is bound, before the database is opened and the first query is
+            answered, for example to drop privileges.
+        transfer_keys: The TSIG keys (RFC 8945) of the zones' secondaries, see `certcore.plugin.parse_transfer_keys`.
 
     Raises:
-        InvalidInputError: No module brings a DNS server, or several do and none is named.
+        InvalidInputError: The module has no DNS server; or ``module`` is empty, and not exactly one module has one.
         UnknownModuleError: The module is not loaded.
-        StorageUnavailableError: The database cannot be read, or its tables are not those of this certcore.
-        CertCoreError: The address cannot be listened on.
+        StorageUnavailableError: The database cannot be read, or its tables are not those of this version.
+        CertCoreError: The server cannot listen on the address.
     """
     from certcore.adapters.sql.databases import find_database  # noqa: PLC0415 - SQLAlchemy costs 0.2 s to import
 
-    find_database(url, read_only=True)  # a wrong URL or a missing driver is said first; loads what a user may not read
+    # Reports a wrong URL or a missing driver early, and loads files that the later user may not be allowed to read.
+    find_database(url, read_only=True)
     loaded = load_plugins(plugins, installed=installed_plugins)
     name, ca_module = find_zone_module(loaded, module)
     store = _ReadOnlyStore(url)
@@ -125,22 +126,25 @@ def serve_zones(  # noqa: PLR0913 - each is one option of `certcore dns serve`
             **({"transfer_keys": tuple(transfer_keys)} if transfer_keys else {}),
         )
         store.require_open(name, server)
-    except BaseException:  # boundary: a store that nobody will hold is closed, whatever went wrong
+    except BaseException:  # boundary: close the store after any error, because the caller does not get it
         store.close()
         raise
     return ServedZones(server, store, loaded.failures)
 
 
 def find_zone_module(plugins: Plugins, name: str) -> tuple[str, ServesZones]:
-    """The CA module that brings a DNS server, with its name.
+    """Find the CA module with a DNS server.
 
     Args:
-        plugins: What is loaded.
-        name: The module's name; empty for the only one that brings a server.
+        plugins: The loaded plugins.
+        name: The name of the CA module; empty for the only module with a DNS server.
+
+    Returns:
+        The module's name, and the module.
 
     Raises:
         UnknownModuleError: The module is not loaded.
-        InvalidInputError: It brings no DNS server; or none is named, and not exactly one brings a server.
+        InvalidInputError: The module has no DNS server; or ``name`` is empty, and not exactly one module has one.
     """
     if name:
         chosen = plugins.module(name)
@@ -166,13 +170,13 @@ def find_zone_module(plugins: Plugins, name: str) -> tuple[str, ServesZones]:
 
 @define(eq=False)
 class _ReadOnlyStore:
-    """A database that is opened later than its users are made: by then, the process may be another user's."""
+    """A database that is opened after the process has dropped its privileges, later than the objects that use it."""
 
     _url: str = field(repr=False)
     _storage: Storage | None = field(default=None, init=False, repr=False)
 
     def require_open(self, module: str, server: DnsServer) -> None:
-        """Refuse, and close, the server of a module that did not open the store."""
+        """Close the server and raise an error if the module has not opened the store."""
         if self._storage is None:
             server.close()
             raise PluginError(module, "dns_server", "it did not call before_serving.")
@@ -195,7 +199,7 @@ class _ReadOnlyStore:
 
 @frozen(eq=False)
 class _ReadOnlyDocuments:
-    """A module's documents, to be looked at; implements `certcore.ports.ca_module.Documents`."""
+    """Read-only documents of a module; implements `certcore.ports.ca_module.Documents`."""
 
     _store: _ReadOnlyStore
     _namespace: str
@@ -216,7 +220,7 @@ class _ReadOnlyDocuments:
         return self._store.storage.change_mark()
 
     def refresh(self) -> None:
-        """Nothing is remembered: each call asks the database."""
+        """Does nothing, because each call reads from the database."""
 
     def list(self, prefix: str = "", *, after: str = "") -> Sequence[Document]:
         with self._store.storage.read() as transaction:

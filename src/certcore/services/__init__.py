@@ -1,1 +1,1 @@
-"""The use cases: one family per file, each a frozen class that is given its ports."""
+"""The use cases: each file has a frozen class with related calls."""

@@ -1,4 +1,4 @@
-"""Access control: the panel's policy decides on every action; objects that an actor may not see are not found."""
+"""Access control: the panel's policy decides on every action. Objects that an actor may not see are not found."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from certcore.ports.storage import Storage, Transaction
 
 __all__ = ["Access", "find_authority", "unknown_authority"]
 
-#: The permissions that are asked for with the owner of certificates.
+#: The permissions that concern the certificates of one owner.
 _OF_OWNERS: Final = frozenset(
     permission
     for permission in Permission
@@ -30,28 +30,28 @@ _OF_OWNERS: Final = frozenset(
 
 @frozen(kw_only=True, eq=False)
 class Access:
-    """Asks ``certcore_authorize``; without any policy plugin everything is allowed, as the panel has asked already.
+    """Asks ``certcore_authorize``. Without a policy plugin, everything is allowed, because the panel checks first.
 
-    An actor who may see an object but not do something with it gets `AccessDeniedError`. An actor who may not see it
-    gets the same `NotFoundError` as for an unknown id: errors do not tell what other tenants have.
+    An actor who may see an object but not use it gets an `AccessDeniedError`. An actor who may not see it gets the same
+    `NotFoundError` as for an unknown ID, so that errors reveal nothing about other tenants.
     """
 
     plugins: Plugins
     storage: Storage
-    #: Whether invisible objects are reported as not found. An observer knows the certificate from its event: for it, a
-    #: refusal must not look like a deletion, after which there is nothing left to do.
+    #: Whether invisible objects are reported as not found. False for observers: they know the certificate from its
+    #: event, and would take a refusal for a deletion, after which they do nothing more.
     hides: bool = True
-    #: Restricts access to the certificates of this tenant; all else then needs a policy that permits it. None: all
-    #: tenants.
+    #: Restricts access to the certificates of this tenant; everything else then needs a policy that permits it. None
+    #: for all tenants.
     only_owner: str | None = None
 
     def require(self, actor: str, permission: Permission, subject: str = "", *, owner: str = "") -> None:
-        """Raise unless the policy allows an action. Call it outside of write transactions: a policy may be slow.
+        """Raise an error unless the policy allows an action. It may be slow: do not call it in a write transaction.
 
         Args:
             actor: Who acts.
             permission: The action.
-            subject: The id of the certificate or CA profile.
+            subject: The ID of the certificate or CA profile.
             owner: The tenant of the certificates.
 
         Raises:
@@ -71,7 +71,7 @@ class Access:
         if self.only_owner not in (None, owner) and permission in _OF_OWNERS:
             return False
         answer = self.plugins.authorize(actor, str(permission), subject, owner)
-        # A permission that concerns all tenants, such as changing a CA profile, has to be granted to one explicitly.
+        # A permission that concerns all tenants, for example to change a CA profile, must be granted explicitly.
         return answer is not False if self.only_owner is None or permission in _OF_OWNERS else answer is True
 
     def require_visible(
@@ -85,8 +85,8 @@ class Access:
             kind: What kind of object it is.
 
         Raises:
-            NotFoundError: The actor may neither do this nor see the object; not for an observer.
-            AccessDeniedError: The actor may see the object.
+            NotFoundError: The actor may neither do this nor see the object. Not raised for observers.
+            AccessDeniedError: The actor may see the object, but not do this.
         """
         if self.allows(actor, permission, subject, owner=owner):
             return
@@ -95,16 +95,16 @@ class Access:
         raise NotFoundError(kind, subject)
 
     def require_profiles(self, actor: str, certificate: Certificate, *, before: Certificate | None = None) -> None:
-        """Raise unless the certificate may use its CA profiles and fallbacks. Call it outside of write transactions.
+        """Raise an error unless the certificate may use its CA profiles. Do not call this within a write transaction.
 
         Args:
             actor: Who acts.
             certificate: The certificate with its changes.
-            before: The stored certificate; its CA profiles need no permission again.
+            before: The stored certificate. The CA profiles that it already uses need no permission.
 
         Raises:
-            AccessDeniedError: A policy refused, or failed. The error does not tell whether the profile exists.
-            InvalidInputError: The actor may not see the profile, or it does not exist.
+            AccessDeniedError: A policy refused or failed. The error does not reveal whether the CA profile exists.
+            InvalidInputError: The actor may not see the CA profile, or it does not exist.
         """
         had = () if before is None else (before.authority_id, *before.fallbacks)
         fallbacks = (("fallbacks", fallback) for fallback in certificate.fallbacks)
@@ -175,13 +175,13 @@ class Access:
             raise NotFoundError("authority", authority) from None
 
     def authority_id(self, field: str, authority: str, actor: str) -> str:
-        """The id of a CA profile that is given by id or name, for a field of a call.
+        """The ID of a CA profile that a field of a call gives by ID or name.
 
-        A name is resolved only for an actor who may see the profile; for others it is an id that no profile has.
+        A name is resolved only if the actor may see the CA profile. Otherwise it is treated as an unknown ID.
 
         Args:
-            field: The field, for the error.
-            authority: The id or the name.
+            field: The field that errors name.
+            authority: The ID or the name.
             actor: Who makes the call.
 
         Raises:
@@ -209,14 +209,14 @@ class Access:
 
 
 def find_authority(transaction: Transaction, authority: str) -> CertificateAuthority | None:
-    """A CA profile by its id or its name. The id counts first: users choose names, and nobody chooses an id."""
+    """A CA profile by its ID or its name. The ID takes precedence, because users can choose names but not IDs."""
     with suppress(NotFoundError):
         return transaction.authorities.get(authority)
     return transaction.authorities.by_name(authority)
 
 
 def unknown_authority(field: str, authority: str) -> InvalidInputError:
-    """The error for a field that names no CA profile, or one that the actor may not see: both look the same."""
+    """The error for a field whose CA profile does not exist or is invisible to the actor; both get the same error."""
     return InvalidInputError(
         field,
         Message("input.no_authority", "there is no CA profile {authority}.", {"authority": repr(authority[:60])}),

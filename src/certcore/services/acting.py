@@ -1,4 +1,4 @@
-"""Calls that are made by one actor: the same as those of a service, without the arguments ``actor`` and ``owner``."""
+"""Services bound to one actor: the same calls without the arguments ``actor`` and ``owner``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class ActingCall(Generic[P, T]):
-    """A call of `certcore.CertCore`, as an attribute of a class for one actor."""
+    """A descriptor that makes a call of `certcore.CertCore` available in a class for one actor."""
 
     def __init__(self, function: Callable[Concatenate[Any, P], T]) -> None:
         self._name = function.__name__
@@ -27,7 +27,7 @@ class ActingCall(Generic[P, T]):
 
 
 class ActingService:
-    """A service whose calls are made by one actor. Type checkers see the service itself."""
+    """A service bound to one actor. Type checkers see the service itself."""
 
     __slots__ = ("_actor", "_owner", "_service")
 
@@ -49,12 +49,12 @@ class ActingService:
 
 
 def acting_call(call: Callable[..., Any], actor: str, owner: str | None) -> Callable[..., Any]:
-    """A call with its actor, and with its tenant where there is one.
+    """Bind a call to its actor, and to its tenant if there is one.
 
     Args:
-        call: A method of a service. One that takes no actor is returned as it is.
+        call: A method of a service. A method without the argument ``actor`` is returned unchanged.
         actor: Who acts.
-        owner: The tenant; None leaves the argument ``owner`` as it is.
+        owner: The tenant; None keeps the argument ``owner``.
     """
     argument_names = _arguments_of(getattr(call, "__func__", call))
     if "actor" not in argument_names:
@@ -78,7 +78,7 @@ def acting_call(call: Callable[..., Any], actor: str, owner: str | None) -> Call
 
 @functools.lru_cache(maxsize=500)
 def _arguments_of(function: Callable[..., Any]) -> frozenset[str]:
-    """The names of the arguments that a function takes, those of ``**options: Unpack[…]`` included."""
+    """The names of the arguments of a function, including those of ``**options: Unpack[…]``."""
     names: set[str] = set()
     for name, parameter in inspect.signature(function).parameters.items():
         if parameter.kind is inspect.Parameter.VAR_KEYWORD:

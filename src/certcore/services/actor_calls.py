@@ -1,4 +1,4 @@
-"""Calls of `certcore.CertCore` with an actor besides its services, and a facade that makes all calls for one actor."""
+"""The calls of `certcore.CertCore` itself that have an actor, and a facade bound to one actor."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ class ActorCalls(EventFeed):
     _outbox: Outbox
 
     def acting_as(self, actor: str, *, owner: str | None = None) -> ActingCore:
-        """Everything that an actor may do, in one object: for the requests of one user of a panel.
+        """Make a facade bound to one actor, for the requests of one user of a panel.
 
-        Its calls take neither an actor nor, with an ``owner``, a tenant::
+        Its calls have no argument ``actor``, and with an ``owner`` no argument ``owner``::
 
             customer = core.acting_as("carla", owner="customer-7")
             draft = customer.certificates.create("shop.example", authority=profile_id)
 
         Args:
             actor: Who acts: the name for the policy and for timelines.
-            owner: The tenant. Only its certificates are there then, whatever the policy says: an id of another tenant's
-                is not found. Without a policy that says yes, CA profiles can be used, but neither seen nor changed.
-                None: what the policy allows.
+            owner: The tenant. Then only its certificates are found, whatever the policy allows. CA profiles can be
+                used; to see or change them, a policy must permit it explicitly. None for everything that the policy
+                allows.
 
         Raises:
             InvalidInputError: The actor or the owner is malformed.
@@ -66,11 +66,11 @@ class ActorCalls(EventFeed):
     def allows(
         self, permission: Permission | str, *, subject: str = "", owner: str = "", actor: str = "system"
     ) -> bool:
-        """Whether the policy allows an action: for links and buttons of pages. The call itself asks again.
+        """Whether the policy allows an action, to show links and buttons. The call itself checks again.
 
         Args:
-            permission: A `Permission`, or its text: ``certificate.create``.
-            subject: The id of the certificate or CA profile; empty for what concerns none or all.
+            permission: A `Permission`, or its text, for example ``certificate.create``.
+            subject: The ID of the certificate or CA profile; empty for new objects and lists.
             owner: The tenant of the certificates.
             actor: Who would act.
 
@@ -97,30 +97,30 @@ class ActorCalls(EventFeed):
         actor: str = "system",
         **options: Unpack[CertificateOptions],
     ) -> CertificateView:
-        """Block until there is a certificate in service for these names, or a clear error. For scripts.
+        """Wait until a certificate for these names is in service. For scripts.
 
-        One that is here already (the same names, owner, CA profile and CSR) is used: when its leaf in service is for
-        these names this returns at once, else it is taken up where it stands. Two calls at the same moment make one
-        certificate. A renewal that is due is carried out, too; when it fails, the leaf that is still good is returned,
-        and ``certificate.problem`` says why. At the end the observers are told what is due for them: targets of
-        deployments, say.
+        If the store already has a certificate with the same names, owner, CA profile and CSR, that one is used: the
+        call returns at once if its leaf in service has these names, and otherwise continues its issuance. Two
+        concurrent calls create one certificate. A due renewal is carried out, too; if it fails while the leaf is still
+        valid, the certificate is returned and ``certificate.problem`` has the reason. At the end, due events are
+        delivered to the observers, for example to deployment targets.
 
-        What the domain's owner has to do first is in its hints; ``progress`` is called whenever it gets further. The
-        work is done in this thread, whether a worker runs elsewhere or not; in asyncio:
+        The hints of the certificate show what the domain's owner has to do; ``progress`` is called after each change.
+        The work is done in the calling thread, whether or not a worker runs elsewhere. With asyncio, use
         ``await asyncio.to_thread(core.obtain, …)``.
 
         Args:
             domain: The primary name; None with a ``csr``.
-            authority: The CA profile, by id; or by name, for an actor who may see it (``authority.view``).
+            authority: The CA profile, by ID, or by name if the actor may see it (``authority.view``).
             owner: The tenant.
-            timeout: Seconds.
+            timeout: How many seconds to wait.
             progress: Called with the certificate's view after each change.
-            actor: Who asks. A certificate that the actor may not see is not there.
+            actor: Who makes the call. Certificates that the actor may not see are not used.
             options: The other fields of `Certificates.create`: ``aliases``, ``wildcard``, ``csr``, ``key_type`` …
 
         Raises:
-            NotObtainedError: The time is over, or the CA refused for good. What was begun stays.
-            InvalidInputError: A field is wrong, or the certificate that is here has another value in it.
+            NotObtainedError: The time limit passed, or the CA refused permanently. The issuance is kept.
+            InvalidInputError: A field is invalid, or differs from that of the existing certificate.
             AccessDeniedError: The policy refused to create a certificate, or to check the existing one.
         """
         obtaining = Obtaining(certificates=self.certificates, engine=self._engine, access=self._access)
@@ -142,20 +142,21 @@ class ActorCalls(EventFeed):
         thorough: bool = False,
         actor: str = "system",
     ) -> Sequence[Finding]:
-        """What would keep these names from being validated now: before a certificate is saved, or without one.
+        """Check what would prevent the validation of names now, before a certificate for them exists.
 
-        The CA is asked for nothing, and nothing is stored. It takes some seconds where name servers do not answer.
+        Nothing is requested from the CA, and nothing is stored. The call takes several seconds if name servers do not
+        answer.
 
         Args:
-            names: The names of a certificate, wildcards included.
-            authority: The CA profile, by id; or by name, for an actor who may see it.
-            owner: The tenant, whose records are looked for.
-            thorough: Whether resolvers may be asked for records that do not exist: they keep that answer, for hours
-                perhaps. It tells views of the DNS that differ.
-            actor: Who asks.
+            names: The names of a certificate, including wildcards.
+            authority: The CA profile, by ID, or by name if the actor may see it.
+            owner: The tenant whose DNS records are expected.
+            thorough: Whether resolvers may be asked for records that may not exist. They cache that answer, perhaps for
+                hours. This detects resolvers with different views of the DNS.
+            actor: Who makes the call.
 
         Returns:
-            The findings, those first that a person should read first. Empty when the names can be validated.
+            The findings, the most important first; empty if the names can be validated.
 
         Raises:
             InvalidInputError: A name is invalid, or the CA module cannot diagnose names.
@@ -167,10 +168,10 @@ class ActorCalls(EventFeed):
 
 
 class ActingCore:
-    """What an actor may do; made by `certcore.CertCore.acting_as`.
+    """A facade of `certcore.CertCore` bound to one actor, made by `certcore.CertCore.acting_as`.
 
-    It has the services and the calls of `certcore.CertCore` that take an actor, and none of those of the process, so it
-    can be given to templates and request handlers. Its calls take no ``actor``.
+    It has the services and the calls that take an actor, without the argument ``actor``. It has no calls that affect
+    the process, so it can be passed to templates and request handlers.
     """
 
     __slots__ = ("_actor", "_core", "_owner")

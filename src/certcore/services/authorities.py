@@ -1,4 +1,4 @@
-"""The calls for CA profiles: their forms and changes are in other files, the rest is here."""
+"""The calls for CA profiles, except their forms and changes."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ __all__ = ["Authorities"]
 
 @frozen(kw_only=True, eq=False, slots=False)
 class Authorities(AuthorityForms):
-    """The CA profiles of this store."""
+    """The calls for CA profiles: `certcore.CertCore.authorities`."""
 
     def modules(self) -> Mapping[str, CAModule[Any, Any]]:
-        """The CA modules that are loaded, by name."""
+        """The loaded CA modules, by name."""
         return self._contexts.plugins.modules
 
     def hints(self, authority: str, *, actor: str = "system") -> Sequence[Hint]:
-        """The right column of a profile: the module's hints about its account at the CA, and buttons for its actions.
+        """The right column of a CA profile: the module's hints, for example about the account, and buttons for actions.
 
         Raises:
             NotFoundError: There is no such profile.
@@ -62,7 +62,7 @@ class Authorities(AuthorityForms):
         return (Notice(Level.ERROR, Message("core.module_failed", text, params)),)
 
     def actions(self, authority: str, *, actor: str = "system") -> Sequence[ProfileAction]:
-        """The actions of a profile besides editing; empty for modules without actions.
+        """The actions of the CA module on a CA profile; empty for modules without actions.
 
         Raises:
             NotFoundError: There is no such profile.
@@ -72,7 +72,7 @@ class Authorities(AuthorityForms):
         return self._actions(*self._opened(self._access.authority(actor, Permission.AUTHORITY_VIEW, authority)))
 
     def files(self, authority: str, *, actor: str = "system") -> Sequence[ModuleFile]:
-        """The files that the CA module hands out for a profile: its root, its CRL; empty for modules without files.
+        """The files of the CA module for a CA profile, for example its root and CRL; empty for modules without files.
 
         Send them as attachments, with ``X-Content-Type-Options: nosniff``.
 
@@ -84,9 +84,7 @@ class Authorities(AuthorityForms):
         return profile_files(*self._opened(self._access.authority(actor, Permission.AUTHORITY_VIEW, authority)))
 
     def budgets(self, authority: str, *, actor: str = "system") -> Sequence[BudgetUse]:
-        """How much of the limits of a profile's CA is used, by what was ordered here.
-
-        It is empty where the CA module counts nothing.
+        """The usage of the CA's limits by orders of this store; empty if the CA module counts no limits.
 
         Raises:
             NotFoundError: There is no such profile.
@@ -98,13 +96,13 @@ class Authorities(AuthorityForms):
     def run_action(
         self, authority: str, action: str, values: Mapping[str, Any] | None = None, *, actor: str = "system"
     ) -> Message:
-        """Run one of a profile's actions; this may talk to the CA.
+        """Run an action of the CA module on a CA profile. It may send requests to the CA.
 
         Args:
-            authority: The CA profile, by id or name.
+            authority: The CA profile, by ID or name.
             action: The name of one of `actions`.
-            values: What its form asks for.
-            actor: Who does this.
+            values: The values of the action's form.
+            actor: Who runs the action.
 
         Returns:
             A sentence about what was done.
@@ -112,7 +110,7 @@ class Authorities(AuthorityForms):
         Raises:
             NotFoundError: There is no such profile.
             InvalidInputError: There is no such action now, or a value is invalid.
-            CertCoreError: It could not be done.
+            CertCoreError: The action failed.
             AccessDeniedError: The policy refused.
         """
         profile = self._access.authority(actor, Permission.AUTHORITY_ACT, authority)
@@ -130,13 +128,13 @@ class Authorities(AuthorityForms):
     def check(
         self, authority: str, *, progress: Callable[[CheckItem], object] | None = None, actor: str = "system"
     ) -> CheckReport:
-        """Test the profile at the real CA ("Save and Test"), over the network.
+        """Test a CA profile with the real CA over the network ("Save and Test").
 
         Args:
-            authority: The CA profile, by id or name.
-            progress: Called with each item as soon as it is known, in this thread; not by every module, and not with
-                all items: the report has them.
-            actor: Who asks.
+            authority: The CA profile, by ID or name.
+            progress: Called with items as soon as they are known, in this thread. Not every module does so for every
+                item; the report has all items.
+            actor: Who makes the call.
 
         Raises:
             NotFoundError: There is no such profile.
@@ -156,7 +154,7 @@ class Authorities(AuthorityForms):
         return CheckReport(items=(CheckItem(title=title, ok=True),))
 
     def get(self, authority: str, *, actor: str = "system") -> CertificateAuthority:
-        """One profile by id or name.
+        """One CA profile by ID or name.
 
         Raises:
             NotFoundError: There is no such profile.
@@ -165,7 +163,7 @@ class Authorities(AuthorityForms):
         return self._access.authority(actor, Permission.AUTHORITY_VIEW, authority)
 
     def list(self, *, actor: str = "system") -> Sequence[CertificateAuthority]:
-        """All profiles that the actor may see, by name.
+        """All CA profiles that the actor may see, by name.
 
         Raises:
             AccessDeniedError: The policy refused.
@@ -176,7 +174,7 @@ class Authorities(AuthorityForms):
         return [profile for profile in profiles if self._access.allows(actor, Permission.AUTHORITY_VIEW, profile.id)]
 
     def delete(self, authority: str, *, actor: str = "system") -> None:
-        """Delete a profile and its secrets.
+        """Delete a CA profile and its secrets.
 
         Raises:
             NotFoundError: There is no such profile.

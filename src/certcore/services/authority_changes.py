@@ -46,14 +46,14 @@ class AuthorityChanges:
         description: str = "",
         actor: str = "system",
     ) -> CertificateAuthority:
-        """Store a new CA profile. The CA itself is not asked; see `check`.
+        """Store a new CA profile. The CA is not contacted; see `check`.
 
         Args:
-            name: Unique among the profiles, at most 100 characters.
-            module: The CA module's name.
-            settings: The module's fields, as text or JSON; secrets as text or `Secret`.
-            description: For people.
-            actor: Who does this.
+            name: A unique name of at most 100 characters.
+            module: The name of the CA module.
+            settings: The module's settings, as texts or JSON values; secrets as texts or `Secret`.
+            description: A description for users.
+            actor: Who makes the call.
 
         Raises:
             InvalidInputError: A value is invalid; nothing was stored.
@@ -107,21 +107,22 @@ class AuthorityChanges:
         version: int | None = None,
         actor: str = "system",
     ) -> CertificateAuthority:
-        """Change the given fields; all others stay, secrets included.
+        """Change the given fields of a CA profile. All other fields and secrets are kept.
 
         Args:
-            authority: The CA profile, by id or name.
+            authority: The CA profile, by ID or name.
             name: The new name.
             description: The new description.
-            settings: The settings to change. A secret given as empty text is removed. A consent (to terms of
-                service, for example) does not count for another CA: give it again together with the change.
-            version: The version that the user has read; a save over a newer one is refused. None: any version.
-            actor: Who does this.
+            settings: The settings to change. An empty text removes a secret. A consent, for example to terms of
+                service, is not valid for another CA; give it again together with the change.
+            version: The version that the user has read. If another version is stored, the edit is refused. None for any
+                version.
+            actor: Who makes the call.
 
         Raises:
             NotFoundError: There is no such profile.
             InvalidInputError: A value is invalid; nothing was stored.
-            StaleWriteError: Another save came first.
+            StaleWriteError: The CA profile was changed meanwhile.
             AlreadyExistsError: The new name is taken.
             AccessDeniedError: The policy refused.
         """
@@ -192,10 +193,10 @@ class AuthorityChanges:
 
 
 def refuse_id(transaction: Transaction, authority: CertificateAuthority) -> None:
-    """Refuse a name that is the id of another profile, as calls take either of them.
+    """Refuse a name that is the ID of another CA profile, because calls accept both.
 
     Raises:
-        AlreadyExistsError: The name is the id of another profile.
+        AlreadyExistsError: The name is the ID of another CA profile.
     """
     with suppress(NotFoundError):
         if transaction.authorities.get(authority.name).id != authority.id:

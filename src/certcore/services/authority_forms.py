@@ -40,25 +40,25 @@ class AuthorityForms(AuthorityChanges):
     """Forms of CA profiles, and saving them."""
 
     def form(self, authority: str | None = None, *, module: str = "", actor: str = "system") -> InputForm:
-        """The form of a CA profile, or of a new one: all that a page needs to draw it, and to read what is posted.
+        """The form of a new or stored CA profile, to display it and to read what is posted.
 
         ::
 
             form = core.authorities.form(module="puq_acme", actor="root")
             profile = core.authorities.save(form.bind(request.POST), actor="root")
 
-        Secrets are not shown: `InputField.is_set` says whether there is one. An empty one that is posted leaves the
-        stored one as it is; `InputField.remove_name` removes it.
+        Secrets are not shown; `InputField.is_set` tells whether a secret is stored. An empty posted secret keeps the
+        stored one; `InputField.remove_name` removes it.
 
         Args:
-            authority: The CA profile, by id or name; None for a new one.
-            module: The CA module of a new profile; empty for the only one that is loaded.
-            actor: Who fills it in.
+            authority: The CA profile, by ID or name; None for a new one.
+            module: The CA module of a new CA profile; empty for the only loaded module.
+            actor: Who fills in the form.
 
         Raises:
             NotFoundError: There is no such profile.
             UnknownModuleError: The module is not loaded.
-            InvalidInputError: No module is named, and not exactly one is loaded.
+            InvalidInputError: ``module`` is empty, and not exactly one module is loaded.
             AccessDeniedError: The policy refused.
         """
         stored: CertificateAuthority | None = None
@@ -99,10 +99,10 @@ class AuthorityForms(AuthorityChanges):
         )
 
     def save(self, bound: BoundForm, *, actor: str = "system") -> CertificateAuthority:
-        """Save what was read from a form by `InputForm.bind`: the call of `create` or `edit` with it.
+        """Save a bound form of `InputForm.bind`, by calling `create` or `edit`.
 
         Raises:
-            InvalidInputError, AlreadyExistsError, StaleWriteError, NotFoundError, AccessDeniedError: As that call does.
+            InvalidInputError, AlreadyExistsError, StaleWriteError, NotFoundError, AccessDeniedError: As in that call.
         """
         bound = check_bound(bound, FormSubject.AUTHORITY)
         if bound.target is None:
@@ -110,11 +110,11 @@ class AuthorityForms(AuthorityChanges):
         return self.edit(bound.target, **bound.arguments, actor=actor)
 
     def usable(self, *, owner: str = "", actor: str = "system") -> Sequence[UsableAuthority]:
-        """The CA profiles that the actor may use for new certificates of an owner, by name: nothing of their settings.
+        """The CA profiles that the actor may use for new certificates of an owner, by name, without their settings.
 
         Args:
             owner: The tenant.
-            actor: Who asks.
+            actor: Who makes the call.
 
         Raises:
             AccessDeniedError: The policy refused to create certificates for this owner.
@@ -123,15 +123,15 @@ class AuthorityForms(AuthorityChanges):
         return usable_authorities(self._contexts, self._access, actor, owner=owner)
 
     def module_form(self, module: str) -> Sequence[FormField]:
-        """The fields of a new profile of this module.
+        """The fields of a new CA profile of a module.
 
         Raises:
-            UnknownModuleError: It is not loaded.
+            UnknownModuleError: The module is not loaded.
         """
         return fields_of(self._contexts.plugins.module(text_within("module", module, LONGEST_ID)).profile_type)
 
     def profile_form(self, authority: str, *, actor: str = "system") -> Sequence[FormField]:
-        """The form of a stored profile; with what is known of its CA, text fields may have become choices.
+        """The fields of a stored CA profile. The module may offer choices in text fields from what it knows of the CA.
 
         Raises:
             NotFoundError: There is no such profile.
@@ -146,12 +146,12 @@ class AuthorityForms(AuthorityChanges):
         return form
 
     def certificate_form(self, authority: str, *, owner: str = "", actor: str = "system") -> Sequence[FormField]:
-        """The form of ``module_data``: the fields of the CA module for a certificate of this profile.
+        """The fields of ``module_data``: the CA module's settings for a certificate of a CA profile.
 
         Args:
-            authority: The CA profile, by id; or by name, for an actor who may see it.
-            owner: The tenant of the certificate: whoever may use the profile for it gets the form, too.
-            actor: Who asks.
+            authority: The CA profile, by ID, or by name if the actor may see it.
+            owner: The tenant of the certificate. An actor who may use the CA profile for it may get the form.
+            actor: Who makes the call.
 
         Raises:
             NotFoundError: There is no such profile that the actor may see, or use for this owner.
@@ -185,7 +185,7 @@ class AuthorityForms(AuthorityChanges):
                 form: Sequence[FormField] = call_plugin(
                     module.name, "profile_form", module.profile_form, context, returns=tuple[FormField, ...]
                 )
-            except CertCoreError:  # it can only be repaired in this form
+            except CertCoreError:  # invalid settings can only be repaired in this form
                 return fields_of(module.profile_type)
             return form
         return fields_of(module.profile_type)

@@ -51,14 +51,15 @@ class BulkCalls(Drafts, Requests, Exports, Revocation):
         """Begin a new issuance for each of the certificates, as `renew`.
 
         Args:
-            certificate_ids: Their ids, at most 200; an id that is there twice counts once.
-            actor: Who does this.
+            certificate_ids: The IDs of at most 200 certificates. Duplicates are ignored.
+            actor: Who makes the call.
 
         Returns:
-            A result for each, in the order of the ids. What the policy or the status refuses is the ``error`` of one.
+            A result for each certificate, in the order of the IDs. If the policy or the status refuses a certificate,
+            its result has the ``error``.
 
         Raises:
-            InvalidInputError: There are too many, or an id or the actor is malformed; nothing was done.
+            InvalidInputError: There are too many IDs, or an ID or the actor is malformed; nothing was done.
         """
         return _each(certificate_ids, actor, lambda certificate_id: self.renew(certificate_id, actor=actor))
 
@@ -69,7 +70,7 @@ class BulkCalls(Drafts, Requests, Exports, Revocation):
         reason: RevocationReason | str = RevocationReason.UNSPECIFIED,
         actor: str = "system",
     ) -> Sequence[BulkResult[Certificate]]:
-        """Have the CA revoke the leaf of each of the certificates, as `revoke`; one after the other.
+        """Ask the CAs to revoke the leaf of each of the certificates, as `revoke`, one after the other.
 
         Args:
             certificate_ids: As in `bulk_renew`.
@@ -107,7 +108,7 @@ class BulkCalls(Drafts, Requests, Exports, Revocation):
         legacy: bool = False,
         actor: str = "system",
     ) -> Sequence[BulkResult[Exported]]:
-        """Export each of the certificates, as `export`; each private key that leaves is recorded.
+        """Export each of the certificates, as `export`. The export of each private key is recorded.
 
         Args:
             certificate_ids: As in `bulk_renew`.
@@ -125,7 +126,7 @@ class BulkCalls(Drafts, Requests, Exports, Revocation):
         text_within("reason", reason, _LONGEST_REASON)
         true_or_false("with_key", with_key)
         true_or_false("legacy", legacy)
-        # A password that cannot be used is refused once, not for each certificate.
+        # Refuse an unusable password once, not for each certificate.
         ExportOptions(at=self._contexts.environment.now(), password=password)
         return _each(
             certificate_ids,

@@ -57,17 +57,17 @@ class PageActions(Drafts, Requests, Reissues, PreflightRequests):
     def run_action(
         self, certificate_id: str, action: str, values: Mapping[str, Any] | None = None, *, actor: str = "system"
     ) -> Message:
-        """Run the action of a button: one of the hints of the kind `certcore.hints.ActionButton`.
+        """Run the action of a button, a hint of the class `certcore.hints.ActionButton`.
 
-        That is an action of the CA module (see `actions`), which may talk to the CA; or one of certcore that asks for
-        nothing: ``generate_csr``, ``check_now``, ``renew``, ``back_to_draft``, ``cancel_attempt`` and ``preflight``.
-        After an action of the module the certificate is due at once.
+        This is either an action of the CA module (see `actions`), which may send requests to the CA, or one of
+        certcore's actions without values: ``generate_csr``, ``check_now``, ``renew``, ``back_to_draft``,
+        ``cancel_attempt`` and ``preflight``. After an action of the module, the next step is due at once.
 
         Args:
             certificate_id: The certificate.
             action: The name of the action.
-            values: What its form asks for.
-            actor: Who does this.
+            values: The values of the action's form.
+            actor: Who runs the action.
 
         Returns:
             A sentence about what was done.
@@ -79,7 +79,7 @@ class PageActions(Drafts, Requests, Reissues, PreflightRequests):
             ActionRefusedError: The CA module refused.
             CertificateBusyError: Another action runs, or the certificate was changed while this one ran.
             TransitionNotAllowedError: The status does not allow an action of certcore.
-            CertCoreError: It could not be done.
+            CertCoreError: The action failed.
         """
         checked = check_call(action, values)
         view = self._view(certificate_id, actor)
@@ -139,7 +139,7 @@ class PageActions(Drafts, Requests, Reissues, PreflightRequests):
 
     @contextlib.contextmanager
     def _leased(self, view: CertificateView) -> Iterator[Schedule]:
-        """Hold the certificate's lease, so that no step runs; the outcome of one that runs now is not stored.
+        """Hold the certificate's lease, so that no step runs. The outcome of a step that is running is discarded.
 
         Raises:
             CertificateBusyError: Another action, or a deletion, runs.
@@ -174,7 +174,7 @@ class PageActions(Drafts, Requests, Reissues, PreflightRequests):
                 domain=domain,
                 advice=Message("error.action_overtaken.advice", advice),
             ) from None
-        except BaseException:  # boundary: whatever ends the action, the lease does not outlive it
+        except BaseException:  # boundary: release the lease after any exception
             with contextlib.suppress(LeaseLostError, NotFoundError), storage.write() as transaction:
                 transaction.schedules.finish(_released(lease), begun=lease)
             raise

@@ -66,7 +66,7 @@ class Queries:
         return self._access.certificate(actor, Permission.CERTIFICATE_VIEW, certificate_id)
 
     def find(self, name_or_id: str, *, actor: str = "system") -> Certificate:
-        """One certificate by its id, or by its primary domain where that is unambiguous.
+        """One certificate by its ID, or by its primary domain if that is unambiguous.
 
         Raises:
             NotFoundError: There is no such object that the actor may see.
@@ -87,10 +87,10 @@ class Queries:
         return visible[0]
 
     def view(self, certificate_id: str, *, actor: str = "system") -> CertificateView:
-        """Everything that a certificate's page shows; never its private key.
+        """Everything that a certificate's page shows, without the private key.
 
-        Without ``authority.view`` for the CA profile, the view has only the profile's id, name and module: its settings
-        and its description are empty then.
+        Without the permission ``authority.view``, the view has only the ID, name and module of the CA profile; its
+        settings and description are empty.
 
         Raises:
             NotFoundError: There is no such certificate.
@@ -159,19 +159,19 @@ class Queries:
     def timeline(
         self, certificate_id: str, *, after: int = 0, before: int = 0, limit: int = 200, actor: str = "system"
     ) -> Sequence[Event]:
-        """The events of a certificate, oldest first; also of a deleted one.
+        """The events of a certificate, oldest first. Deleted certificates keep their events.
 
-        The numbers of a certificate's events begin with 1 and have no gaps, so a page can go by them.
+        The numbers of a certificate's events begin with 1 and have no gaps, so pages can use them as positions.
 
-        Of a certificate that was transferred, those from the time of another owner are left out unless the actor may
-        see that owner's certificates.
+        If the certificate was transferred, the events of a former owner are left out, unless the actor may see that
+        owner's certificates.
 
         Args:
             certificate_id: The certificate.
-            after: Only the events after the one of this number; 0 gives the newest ``limit`` events.
-            before: Only the ``limit`` events before the one of this number; 0 for all. With ``after``, the first ones
-                between the two.
-            limit: How many, from 1 to 1000.
+            after: Only events after this number; 0 for the newest ``limit`` events.
+            before: Only the ``limit`` events before this number; 0 for no limit. With ``after``, the first events
+                between both numbers.
+            limit: The largest number of events, 1 to 1000.
             actor: Who makes the call.
 
         Raises:
@@ -198,32 +198,34 @@ class Queries:
         return [event for event in events if event.owner not in hidden] if hidden else events
 
     def deliveries(self, certificate_id: str, *, actor: str = "system") -> Deliveries:
-        """The deliveries of a certificate's events to observers: how far each is, and which failed and are repeated.
+        """The deliveries of a certificate's events to observers: the progress of each, and the failed ones.
+
+        This needs the separate permission ``certificate.deliveries``, because the reasons of failures may contain
+        details of the server, such as the output of commands and paths.
 
         Raises:
             NotFoundError: There is no timeline of such a certificate.
-            AccessDeniedError: The policy refused. The reasons tell of the server (what a command wrote, paths): seeing
-                them is a permission of its own, ``certificate.deliveries``.
+            AccessDeniedError: The policy refused.
         """
         self._require_record(actor, certificate_id, Permission.CERTIFICATE_DELIVERIES)
         with self._contexts.storage.read() as transaction:
             return _deliveries(transaction, certificate_id)
 
     def deliver_again(self, certificate_id: str, *, observer: str | None = None, actor: str = "system") -> int:
-        """Have the failed deliveries of a certificate tried again now instead of after their pause.
+        """Retry the failed deliveries of a certificate now instead of after their pause.
 
-        The next process that has the observer does it, in its `CertCore.deliver_events` or its worker.
+        The next process that has the observer delivers the events, in `CertCore.deliver_events` or its worker.
 
         Args:
-            certificate_id: The certificate; also a deleted one.
-            observer: Only the delivery to this observer; None for all that failed.
+            certificate_id: The certificate, which may have been deleted.
+            observer: The observer; None for all observers.
             actor: Who makes the call.
 
         Returns:
-            How many deliveries are tried again.
+            How many deliveries are retried.
 
         Raises:
-            InvalidInputError: The observer is no text that can be stored, or too long.
+            InvalidInputError: The observer is not a text that can be stored, or is too long.
             NotFoundError: There is no timeline of such a certificate.
             AccessDeniedError: The policy refused ``certificate.deliveries``.
         """
@@ -235,13 +237,13 @@ class Queries:
             return transaction.deliveries.retry_now(certificate_id, observer=observer, now=now)
 
     def verify_timeline(self, certificate_id: str, *, head: str = "", actor: str = "system") -> TimelineCheck:
-        """Verify that a certificate's timeline is as it was written; also of a deleted certificate.
+        """Verify that the timeline of a certificate was not changed, see `certcore.model.timeline`.
 
         Args:
-            certificate_id: The certificate.
-            head: A hash that was read earlier (`TimelineCheck.head`, or `Event.hash` of an event that an observer got)
-                and kept outside the database: the timeline has to contain it. Without it, a timeline that somebody
-                with access to the database has restored to an earlier state looks intact.
+            certificate_id: The certificate, which may have been deleted.
+            head: A hash that was kept outside the database (`TimelineCheck.head`, or `Event.hash` of an event that an
+                observer got). The timeline must contain it. Without it, a timeline that was reset to an earlier state
+                in the database appears intact.
             actor: Who makes the call.
 
         Raises:
@@ -281,9 +283,9 @@ class Queries:
         return hmac.compare_digest(timeline.seal, seal_of(timeline, key.reveal()))
 
     def hints(self, certificate_id: str, *, actor: str = "system") -> Sequence[Hint]:
-        """The right column: the CA module's hints, then certcore's own and those of other plugins.
+        """The right column: the hints of the CA module, then those of certcore and of other plugins.
 
-        A bug in a module does not raise; it becomes a hint.
+        An exception in a module becomes a hint.
 
         Raises:
             NotFoundError: There is no such certificate.
@@ -328,11 +330,10 @@ class Queries:
         return self._permitted_actions(view, self._offered(view)[1], actor)
 
     def files(self, certificate_id: str, *, actor: str = "system") -> Sequence[ModuleFile]:
-        """The files that the CA module hands out for a certificate, and those of its CA profile: the root, the CRL.
+        """The files of the CA module for a certificate and for its CA profile, for example the root and the CRL.
 
-        An actor who may see the certificate may read them. If two have the same name, that of the certificate is
-        returned.
-        Send them as attachments, with ``X-Content-Type-Options: nosniff``.
+        An actor who may see the certificate may read them. If two files have the same name, that of the certificate is
+        returned. Send them as attachments, with ``X-Content-Type-Options: nosniff``.
 
         Raises:
             NotFoundError: There is no such certificate.
@@ -369,7 +370,7 @@ class Queries:
         return authority, actions
 
     def _at_work(self, view: CertificateView) -> CertificateAuthority | None:
-        """The CA profile of the issuance under way, which may be a fallback; else that of the certificate."""
+        """The CA profile of the issuance under way, which may be a fallback; otherwise that of the certificate."""
         authority_id = view.issuance.authority_id if view.under_way and view.issuance is not None else None
         if authority_id is None or authority_id == view.certificate.authority_id:
             return view.authority

@@ -50,7 +50,7 @@ class CertificateForms(Drafts, Reissues, Queries):
         authority: str | None = None,
         actor: str = "system",
     ) -> InputForm:
-        """The form of a certificate, or of a new one: all that a page needs to draw it, and to read what is posted.
+        """The form of a new or stored certificate, to display it and to read what is posted.
 
         ::
 
@@ -60,16 +60,16 @@ class CertificateForms(Drafts, Reissues, Queries):
 
         Args:
             certificate_id: The certificate; None for a new one.
-            owner: The tenant of a new certificate. It is chosen here: nobody can post another.
-            authority: The CA profile whose module's fields are shown; of a stored certificate, its own if None. Give
-                what was posted as ``authority``, where the page lets people choose.
-            actor: Who fills it in. The choices are the CA profiles that the actor may use.
+            owner: The tenant of a new certificate. It cannot be changed by what is posted.
+            authority: The CA profile whose module's fields are shown; None for the present one of a stored certificate.
+                If users can choose the CA profile on the page, pass the posted ``authority``.
+            actor: Who fills in the form. The choices are the CA profiles that the actor may use.
 
         Raises:
             NotFoundError: There is no such certificate, or no such CA profile that the actor may use.
             AccessDeniedError: The policy refused to create a certificate.
-            PluginError: The module for a new certificate failed. The form of a stored one is without the module's
-                fields then, as every form is when the module is not loaded.
+            PluginError: The CA module for a new certificate failed. The form of a stored certificate then has no fields
+                of the module, like all forms if the module is not loaded.
         """
         if certificate_id is None:
             self._access.require(actor, Permission.CERTIFICATE_CREATE, owner=check_owner(owner))
@@ -107,12 +107,12 @@ class CertificateForms(Drafts, Reissues, Queries):
         )
 
     def save(self, bound: BoundForm, *, actor: str = "system") -> Certificate:
-        """Save what was read from a form by `InputForm.bind`: the call of `create`, `edit` or `reissue` with it.
+        """Save a bound form of `InputForm.bind`, by calling `create`, `edit` or `reissue`.
 
-        A reissue requests a new leaf: look at ``bound.method`` first where the user should be asked.
+        A reissue requests a new leaf. Check ``bound.method`` before, if the user should confirm that.
 
         Raises:
-            InvalidInputError, StaleWriteError, NotFoundError, AccessDeniedError: As that call does.
+            InvalidInputError, StaleWriteError, NotFoundError, AccessDeniedError: As in that call.
         """
         bound = check_bound(bound, FormSubject.CERTIFICATE)
         match bound.method:

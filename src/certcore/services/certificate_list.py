@@ -1,4 +1,4 @@
-"""Lists of certificates: filtered, sorted, in pages; searched; counted; and which of them overlap."""
+"""Lists, searches and counts of certificates."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ E = TypeVar("E", bound=StrEnum)
 
 _MAX_PAGE: Final = 1000
 _MOST_DAYS: Final = 36_500
-#: What a search can be combined with.
+#: The options that can be combined with a search.
 _WITH_SEARCH: Final = frozenset({"limit", "owner", "search"})
 _OLDEST_COUNTS: Final = timedelta(hours=1)
 #: The longest text that is searched or filtered for, in characters.
@@ -47,53 +47,54 @@ _NAME_PART: Final = re.compile(r"[a-z0-9*.-]{1,253}")
 
 
 class ListOptions(TypedDict, total=False):
-    """The options of a list of certificates; a certificate has to match every given filter."""
+    """The options of a list of certificates. A certificate must match all given filters."""
 
-    #: Filters as one value, for callers that keep them; a keyword below takes precedence over its member.
+    #: A stored filter. The keywords below take precedence over its members.
     only: CertificateFilter
     #: The ``next_cursor`` of the previous page, with the same order. Changes and deletions in between are harmless.
     after: str | None
-    #: How many, from 1 to 1000; 50 without it.
+    #: The largest number of certificates, 1 to 1000; 50 by default.
     limit: int
     #: Only certificates with this status.
     status: Status | str | None
-    #: Only certificates of this CA profile (id or name).
+    #: Only certificates of this CA profile, by ID or name.
     authority: str | None
-    #: Only certificates of this tenant; empty for those without one. None needs a permission of its own.
+    #: Only certificates of this tenant; empty for those without a tenant. None, for all tenants, needs the permission
+    #: ``certificate.list_all``.
     owner: str | None
-    #: Only certificates for which this condition holds: ``RenewalInDanger`` for overdue renewals, ``OwnerActionNeeded``
-    #: for those whose owner has to act. A leaf that is not valid yet counts as ready.
+    #: Only certificates for which this condition holds, for example ``RenewalInDanger`` for overdue renewals, or
+    #: ``OwnerActionNeeded`` if the owner has to act. A leaf that is not valid yet counts as ready.
     condition: ConditionType | str | None
     #: Only certificates with an issuance in this state, for example ``administrator`` if it waits for one.
     attempt: Attempt | str | None
-    #: Only certificates whose leaf has at least so many days left; negative for expired ones.
+    #: Only certificates whose leaf has at least this many days left; negative for expired leaves.
     days_from: int | None
-    #: Only certificates whose leaf has at most so many days left.
+    #: Only certificates whose leaf has at most this many days left.
     days_to: int | None
     #: Only certificates with this key type.
     key_type: KeyType | str | None
-    #: Whether they renew automatically. With False and ``status="expired"``: certificates that nobody renews.
+    #: Only certificates that renew automatically (True) or do not (False).
     renews_itself: bool | None
-    #: Only certificates with this text anywhere in a name, or with this U-label name; this reads all names.
+    #: Only certificates with this text in a name, as A-labels or U-labels. Slow: reads all names.
     name: str | None
-    #: Only certificates with a name that is this domain, or lies below it.
+    #: Only certificates with a name that is this domain or one of its subdomains.
     below: str | None
-    #: Only certificates that `Certificates.search` finds for this text: one page, sorted by domain, and no other filter
-    #: than ``owner``.
+    #: Only certificates that `Certificates.search` finds for this text: one page, sorted by domain. It can only be
+    #: combined with ``owner`` and ``limit``.
     search: str | None
-    #: Only certificates with a leaf, also an earlier one, of this serial number in hex.
+    #: Only certificates with a present or earlier leaf with this serial number, in hex.
     serial: str | None
-    #: Only certificates with a leaf, also an earlier one, of this SHA-256 or SHA-1 fingerprint.
+    #: Only certificates with a present or earlier leaf with this SHA-256 or SHA-1 fingerprint.
     fingerprint: str | None
-    #: The sort key; with ``not_after``, certificates without a leaf come last.
+    #: The sort key. With ``not_after``, certificates without a leaf come last.
     order: SortKey | str
-    #: Largest first.
+    #: Whether the order is descending.
     descending: bool
 
 
 @frozen(kw_only=True)
 class _Selection:
-    """A filter, an order and a place in it."""
+    """The parsed options of a list."""
 
     only: CertificateFilter
     order: SortKey
@@ -124,11 +125,12 @@ class Lists:
     _counted: CountCache = field(factory=CountCache, repr=False)
 
     def list(self, *, actor: str = "system", **filters: Unpack[ListOptions]) -> Page:
-        """A page of the certificates that match every given filter.
+        """A page of the certificates that match all given filters.
 
         Args:
             actor: Who makes the call.
-            filters: Filters, order and page, see `certcore.ListOptions`; without any, the first 50 by domain.
+            filters: Filters, order and page, see `certcore.ListOptions`; by default the first 50 certificates by
+                domain.
 
         Raises:
             InvalidInputError: A filter, the limit or the cursor is invalid.
@@ -140,13 +142,13 @@ class Lists:
         return Page(items=items, next_cursor=next_cursor)
 
     def rows(self, *, actor: str = "system", **filters: Unpack[ListOptions]) -> RowPage:
-        """A page as a panel's list shows it: with conditions, days left, the CA profile's name, and a badge's level.
+        """A page of rows for a panel's list, with conditions, days left, the CA profile's name and the badge's level.
 
-        It takes three statements, however long the page is.
+        The call needs three SQL statements, however long the page is.
 
         Args:
             actor: Who makes the call.
-            filters: As for `list`.
+            filters: As in `list`.
 
         Raises:
             InvalidInputError: A filter, the limit or the cursor is invalid.
@@ -215,11 +217,11 @@ class Lists:
         return _Selection(only=only, order=order, descending=descending, after=position, limit=limit, search=search)
 
     def overlaps(self, certificate_id: str, *, limit: int = 20, actor: str = "system") -> Sequence[Certificate]:
-        """Other certificates of the same owner that cover a host name of this one: duplicates and overlaps.
+        """Other certificates of the same owner that share a host name with this one.
 
         Args:
             certificate_id: The certificate.
-            limit: How many, from 1 to 1000.
+            limit: The largest number of certificates, 1 to 1000.
             actor: Who makes the call.
 
         Raises:
@@ -236,17 +238,17 @@ class Lists:
     def search(
         self, text: str, *, owner: str | None = None, limit: int = 50, actor: str = "system"
     ) -> Sequence[Certificate]:
-        """Search by the beginning of a name, by a domain above it, by serial number or fingerprint.
+        """Search by the beginning of a name, a parent domain, a serial number or a fingerprint.
 
         Args:
-            text: For example ``shop.exam``, ``example.com`` (finds ``www.example.com``, too), ``03:AB:…`` or a
-                SHA-256 or SHA-1 fingerprint; colons, blanks and case do not matter. Earlier leaves are searched, too.
-            owner: Only certificates of this tenant; as in `list`.
-            limit: How many, from 1 to 1000. If more match, any of them are returned.
+            text: For example ``shop.exam``, ``example.com`` (also finds ``www.example.com``), ``03:AB:…`` or a SHA-256
+                or SHA-1 fingerprint. Colons, spaces and case do not matter. Earlier leaves are searched, too.
+            owner: Only certificates of this tenant, as in `list`.
+            limit: The largest number of certificates, 1 to 1000. If more match, any of them are returned.
             actor: Who makes the call.
 
         Returns:
-            Sorted by domain; empty if nothing matches.
+            The certificates, sorted by domain.
 
         Raises:
             InvalidInputError: The limit is out of range, or the text is longer than 300 characters.
@@ -266,13 +268,13 @@ class Lists:
         at_most: int | None = None,
         actor: str = "system",
     ) -> Mapping[Status, int]:
-        """The number of certificates in each status, 0 included: for a dashboard.
+        """The number of certificates in each status, including zeros.
 
         Args:
-            authority: Only certificates of this CA profile (id or name).
-            owner: Only certificates of this tenant; as in `list`.
-            at_most: Count no status further than this, for a dashboard that shows "10,000 or more": with a million
-                certificates that saves some tenths of a second.
+            authority: Only certificates of this CA profile, by ID or name.
+            owner: Only certificates of this tenant, as in `list`.
+            at_most: Stop counting each status at this number, for a dashboard that shows "10,000 or more". With a
+                million certificates, this saves some tenths of a second.
             actor: Who makes the call.
 
         Raises:
@@ -295,14 +297,14 @@ class Lists:
         max_age: float = 60.0,
         actor: str = "system",
     ) -> CertificateCounts:
-        """The numbers of a dashboard: by status, by condition, and how many leaves end on each of the next 90 days.
+        """Counts for a dashboard: by status, by condition, and leaves that expire on each of the next 90 days.
 
-        Counting a million certificates takes about a second, so the numbers are kept in this process for a minute.
+        Counting a million certificates takes about a second, so the counts are cached in this process for a minute.
 
         Args:
-            authority: Only certificates of this CA profile (id or name).
-            owner: Only certificates of this tenant; as in `list`.
-            max_age: How old the numbers may be, in seconds, 0 to 3600; 0 counts now.
+            authority: Only certificates of this CA profile, by ID or name.
+            owner: Only certificates of this tenant, as in `list`.
+            max_age: How old cached counts may be, 0 to 3600 seconds; 0 to count now.
             actor: Who makes the call.
 
         Raises:
@@ -334,7 +336,7 @@ class Lists:
         )
 
     def _require(self, actor: str, owner: str | None) -> None:
-        """Listing the certificates of all owners needs another permission than those of one, or of none."""
+        """Require the permission to list the certificates of one owner, or of all owners."""
         if owner is None:
             self._access.require(actor, Permission.CERTIFICATE_LIST_ALL)
         else:
@@ -364,10 +366,10 @@ class Lists:
 
 
 def _refuse_unknown(options: ListOptions) -> None:
-    """Refuse keywords that no list has.
+    """Refuse unknown keywords.
 
     Raises:
-        TypeError: There is one, as for any call of Python.
+        TypeError: There is an unknown keyword, as in any Python call.
     """
     unknown = sorted(set(options) - ListOptions.__annotations__.keys())
     if unknown:

@@ -1,4 +1,4 @@
-"""The calls for certificates, as one class."""
+"""All calls for certificates, in one class."""
 
 from __future__ import annotations
 
@@ -17,4 +17,4 @@ __all__ = ["Certificates"]
 
 @frozen(kw_only=True, eq=False, slots=False)
 class Certificates(CertificateForms, PageActions, BulkCalls, Imports, Lists, Revocation, Transfers):
-    """The certificates of this store: each family of calls is in its own file."""
+    """The calls for certificates: `certcore.CertCore.certificates`."""

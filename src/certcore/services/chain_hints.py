@@ -1,4 +1,4 @@
-"""Hints about the chain of the leaf in service: an intermediate is missing, or has expired."""
+"""Hints about a missing or expired intermediate in the chain of the leaf in service."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["chain_hints"]
 
 
 def chain_hints(view: CertificateView) -> Iterator[Hint]:
-    """Whether clients may lack an intermediate, for any issuer of the leaf."""
+    """A hint if clients may lack an intermediate of the leaf."""
     active = view.active
     if view.certificate.status is not Status.ACTIVE or active is None or not active.leaf_pem:
         return

@@ -24,12 +24,12 @@ MOST_NAMED: Final = 5
 
 
 def core_hints(view: CertificateView, others: Sequence[Certificate], deliveries: Deliveries) -> Iterator[Hint]:
-    """A missing CA profile, renewals and their obstacles, a change of names, gaps in a chain, late targets, overlaps.
+    """Hints about a missing CA profile, renewals, changed names, gaps in the chain, failed targets and overlaps.
 
     Args:
         view: The certificate.
         others: Certificates of the same owner with host names of this one.
-        deliveries: How far the observers were told of its events.
+        deliveries: The deliveries of its events to observers.
     """
     certificate = view.certificate
     if certificate.authority_id is None:

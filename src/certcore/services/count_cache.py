@@ -10,7 +10,7 @@ from certcore.model.counts import CertificateCounts
 
 __all__ = ["CountCache"]
 
-#: How many counts are kept: a panel with many tenants needs one for each.
+#: The largest number of cached counts: a panel needs one for each tenant.
 _MOST: Final = 1000
 
 _Key = tuple[str | None, str | None]
@@ -18,7 +18,7 @@ _Key = tuple[str | None, str | None]
 
 @define(eq=False)
 class CountCache:
-    """Counts by CA profile and owner. It has no lock, which a fork could leave locked: each operation is atomic."""
+    """Counts by CA profile and owner. Operations are atomic: there is no lock that a fork could leave locked."""
 
     _counts: dict[_Key, CertificateCounts] = field(factory=dict, init=False, repr=False)
 

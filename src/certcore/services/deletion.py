@@ -1,4 +1,4 @@
-"""Deletion of a certificate, also while a worker takes a step; the CA module cleans up what it holds outside."""
+"""Delete a certificate, even while a worker takes a step. The CA module releases what it holds outside."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ __all__ = ["delete_certificate"]
 
 
 def delete_certificate(contexts: Contexts, certificate_id: str, actor: str) -> None:
-    """Have the module clean up what it holds outside, and delete the certificate with its keys and issuances.
+    """Let the module release what it holds outside, and delete the certificate with its keys and issuances.
 
     Raises:
         NotFoundError: There is no such certificate.
-        CertCoreError: The module could not clean up, or other processes kept working on it; nothing was deleted.
+        CertCoreError: The module could not clean up, or other processes kept taking steps; nothing was deleted.
     """
 
     def delete(transaction: Transaction, stored: Certificate, _: None) -> None:

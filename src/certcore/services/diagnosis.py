@@ -1,4 +1,4 @@
-"""Find what would keep names from being validated, before there is a certificate for them."""
+"""Check what would prevent the validation of names, before there is a certificate for them."""
 
 from __future__ import annotations
 

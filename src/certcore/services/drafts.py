@@ -1,4 +1,4 @@
-"""Drafts: create, edit, back to draft, delete. Saving touches neither key nor CA."""
+"""Drafts: create, edit, return to draft, delete. Saving a draft neither generates a key nor contacts the CA."""
 
 from __future__ import annotations
 
@@ -60,9 +60,9 @@ class Drafts:
 
         Args:
             domain: The primary name, as a person types it. None with a ``csr``, which determines the names.
-            authority: The CA profile, by id or name.
+            authority: The CA profile, by ID or name.
             owner: The tenant, if the panel has tenants.
-            actor: Who does this.
+            actor: Who makes the call.
             options: The other fields: ``aliases``, ``wildcard``, ``csr``, ``subject``, ``key_type``, ``renewal``,
                 ``fallbacks`` and ``module_data``; see `certcore.model.certificate_form.CertificateOptions`.
 
@@ -81,26 +81,28 @@ class Drafts:
         actor: str = "system",
         **changes: Unpack[CertificateChanges],
     ) -> Certificate:
-        """Change the given fields that differ; all others stay. Neither key nor CA is touched.
+        """Change the given fields. All other fields, the key and the leaf are kept, and the CA is not contacted.
 
-        In draft, every field can be edited; the renewal policy and the fallbacks in every status. The CA profile, its
-        own settings, the key type and the subject can also be edited beside a leaf, while no issuance is under way; the
-        next issuance uses them. Other names need a `reissue`. `certcore.model.edit_rules` has the rule.
+        In draft, every field can be edited. The renewal policy and the fallbacks can be edited in every status. The CA
+        profile, its settings for the certificate, the key type and the subject can also be edited while a leaf is in
+        service and no issuance is under way; the next issuance uses them. Other names need a `reissue`. The rules are
+        in `certcore.model.edit_rules`.
 
-        An imported certificate that gets a CA profile here renews from then on, by its policy. A certificate whose CA
-        profile is taken away, by empty text, does not renew any more.
+        An imported certificate that gets a CA profile is renewed from then on, according to its policy. A certificate
+        whose CA profile is removed by an empty text is no longer renewed.
 
         Args:
             certificate_id: The certificate.
-            version: The version that the user has read; a save over a newer one is refused. None: any version.
-            actor: Who does this.
-            changes: The fields to change, those of `create` with ``domain`` and ``authority``; see
+            version: The version that the user has read. If another version is stored, the edit is refused. None for any
+                version.
+            actor: Who makes the call.
+            changes: The fields to change: those of `create` with ``domain`` and ``authority``, see
                 `certcore.model.certificate_form.CertificateChanges`.
 
         Raises:
             InvalidInputError: A value is invalid, or the field cannot be changed in this status, or only by a reissue.
                 Nothing was stored.
-            StaleWriteError: Another save came first.
+            StaleWriteError: The certificate was changed meanwhile.
             NotFoundError: There is no such certificate.
             AccessDeniedError: The policy refused.
         """
@@ -137,12 +139,12 @@ class Drafts:
             )
             transaction.events.append([event])
             if current.active_issuance_id is not None and not under_way:
-                # The engine computes again when to renew.
+                # The engine computes the renewal time again.
                 transaction.schedules.take_over(certificate_id, due_at=now)
         return saved
 
     def back_to_draft(self, certificate_id: str, *, actor: str = "system") -> Certificate:
-        """Give up an unfinished issuance and return to the draft. Its key is destroyed, and the module cleans up.
+        """Abandon an unfinished issuance and return to the draft. Its key is destroyed, and the module cleans up.
 
         Raises:
             TransitionNotAllowedError: The certificate's status does not allow it.
@@ -165,14 +167,14 @@ class Drafts:
         return draft
 
     def delete(self, certificate_id: str, *, actor: str = "system") -> None:
-        """Delete a certificate with its keys and all its issuances; its timeline stays.
+        """Delete a certificate with its keys and all its issuances. Its timeline is kept.
 
-        The CA module first removes what it holds outside (TXT values).
+        Before that, the CA module releases what it holds outside, for example TXT values.
 
         Raises:
             NotFoundError: There is no such certificate.
-            CertCoreError: The module could not clean up, or other processes kept working on it; nothing was
-                deleted. Try again.
+            CertCoreError: The module could not clean up, or other processes kept taking steps; nothing was deleted. Try
+                again.
             AccessDeniedError: The policy refused.
         """
         self._access.certificate(actor, Permission.CERTIFICATE_DELETE, certificate_id)
@@ -189,7 +191,7 @@ def created(contexts: Contexts, access: Access, values: Mapping[str, Any], actor
         actor: Who makes the call.
 
     Raises:
-        InvalidInputError, AccessDeniedError: As `Drafts.create`.
+        InvalidInputError, AccessDeniedError: As in `Drafts.create`.
     """
     access.require(actor, Permission.CERTIFICATE_CREATE, owner=check_owner(values["owner"]))
     return new_draft(contexts, access, read_new_form(access, values, actor), actor)
@@ -215,13 +217,13 @@ def edited(
         actor: Who makes the call.
 
     Raises:
-        InvalidInputError, AccessDeniedError: As `Drafts.edit`.
+        InvalidInputError, AccessDeniedError: As in `Drafts.edit`.
     """
     form = read_form(access, changes, actor)
     attributes = form.attributes(stored)
     if "module_data" in attributes and attributes.get("authority_id", stored.authority_id) == stored.authority_id:
         attributes["module_data"] = kept_module_data(contexts, stored, attributes["module_data"])
-    # A page may post all of its fields: those that are equal are not changes.
+    # A page may post all fields; those with equal values are not changes.
     attributes = {name: value for name, value in attributes.items() if value != getattr(stored, name)}
     fields = sorted(name for name in form.filled_in if INPUTS[name].attribute in attributes)
     with contexts.storage.read() as transaction:

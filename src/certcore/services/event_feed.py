@@ -1,4 +1,4 @@
-"""The feed of all events, or of those of one owner, by a cursor."""
+"""The feed of the events of all certificates, or of those of one owner."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from certcore.services.certificate_list import check_limit
 
 __all__ = ["EventFeed"]
 
-#: The most events that a call numbers, and in how many transactions.
+#: The largest number of events that a transaction numbers, and of such transactions in a call.
 _BATCH: Final = 1000
 _BATCHES: Final = 10
 _CURSOR: Final = re.compile(r"[0-9]{1,18}")
@@ -42,21 +42,21 @@ class EventFeed:
         descending: bool = False,
         actor: str = "system",
     ) -> EventPage:
-        """The events of all certificates, or of those of one owner, oldest first: for logs, syncs and live pages.
+        """The events of all certificates, or of those of one owner, oldest first, for logs, exports and live pages.
 
-        A caller who continues with the ``next_cursor`` of the previous page gets every event once: no new event comes
-        before a returned one, in whatever order the transactions of other processes end. Events of a certificate come
-        in the
-        order of its timeline, also after it was deleted. With an ``owner``, those are told that happened while the
-        certificate was this owner's.
+        A caller who continues with the ``next_cursor`` of the previous page gets every event exactly once: new events
+        never appear before returned ones, whatever the order in which transactions of other processes commit. The
+        events of a certificate come in the order of its timeline, and are kept when it is deleted. With an ``owner``,
+        only events are returned that happened while the certificate belonged to this owner.
 
         Args:
-            after: The ``next_cursor`` of the page before; None begins with the first event, or the last one.
-            limit: How many, from 1 to 1000.
-            owner: Only events of this tenant's certificates; empty for those without one. None, for all, needs a
-                permission of its own.
-            descending: Newest first: the cursor goes back in time. It can be used in the other direction, too.
-            actor: Who asks.
+            after: The ``next_cursor`` of the previous page; None begins with the first event, or with the last one in
+                descending order.
+            limit: The largest number of events, 1 to 1000.
+            owner: Only events of this tenant's certificates; empty for those without a tenant. None, for all tenants,
+                needs the permission ``certificate.list_all``.
+            descending: Whether the newest events come first. The same cursor can be used in both directions.
+            actor: Who makes the call.
 
         Raises:
             InvalidInputError: The limit or the cursor is invalid.
@@ -78,7 +78,7 @@ class EventFeed:
 
 
 def _number(storage: Storage) -> None:
-    """Number the events since the last call; while another process does that, its numbers are used."""
+    """Number the new events. If another process is doing so, its numbers are used."""
     for _ in range(_BATCHES):
         with storage.read() as transaction:
             if not transaction.events.has_unnumbered():

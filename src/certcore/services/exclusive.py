@@ -1,9 +1,8 @@
 """Changes during which no step may run: a deletion, and a transfer to another owner.
 
-Such a change first takes the lease, under the name `DELETION`. The result of a running step is refused from then on,
-and the process that took the step cleans up after it: see `certcore.engine.overtaken_steps`. Then the module gives back
-what earlier steps have left outside, and the change is stored only if the lease is still held. So nothing is left
-behind, in whatever order the two happen.
+Such a change first takes the lease, under the name `DELETION`. From then on, the result of a running step is refused,
+and the process that ran the step cleans up after it, see `certcore.engine.overtaken_steps`. Then the module releases
+what earlier steps hold outside, and the change is stored only if the lease is still held. So nothing is left behind.
 """
 
 from __future__ import annotations
@@ -43,19 +42,19 @@ def exclusively(
     prepare: Callable[[Certificate, Sequence[Issuance]], T],
     change: Callable[[Transaction, Certificate, T], object],
 ) -> None:
-    """Change a certificate while no step runs, after the modules have removed what they have outside for it.
+    """Change a certificate while no step runs, after the modules have released what they hold outside for it.
 
     Args:
         contexts: The store's module contexts.
         certificate_id: The certificate.
-        permit: Raises unless the stored certificate may be changed.
+        permit: Raises an error unless the stored certificate may be changed.
         prepare: Prepares the change, outside of transactions, from the certificate and its issuances.
         change: Stores the change, inside the write transaction.
 
     Raises:
         NotFoundError: There is no such certificate.
-        CertificateBusyError: Other processes kept working on it, or the records of a module cannot be removed now.
-        CertCoreError: What the functions raise; nothing was changed.
+        CertificateBusyError: Other processes kept taking steps, or a module cannot release what it holds now.
+        CertCoreError: One of the functions raised it; nothing was changed.
     """
     for _ in range(_TRIES):
         certificate, issuances = _begin(contexts, certificate_id, permit)
@@ -68,7 +67,7 @@ def exclusively(
             _tell_modules(contexts, certificate, issuances)
             if _is_stored(contexts, certificate_id, prepare(certificate, issuances), change):
                 return
-        except BaseException:  # boundary: not changed, so the engine keeps reconciling it
+        except BaseException:  # boundary: nothing was changed, so the engine continues to reconcile the certificate
             with contexts.storage.write() as transaction:
                 transaction.schedules.take_over(certificate_id, due_at=contexts.environment.now())
             raise
@@ -152,7 +151,7 @@ def _tell_modules(contexts: Contexts, certificate: Certificate, issuances: Seque
 
 
 def _clean_up_unfinished(contexts: Contexts, certificate: Certificate, issuance: Issuance) -> None:
-    """Clean up after an issuance that claims to hold nothing: a step may have died before it was saved."""
+    """Clean up after an issuance without ``needs_clean_up``, because a step may have crashed before it was stored."""
     try:
         _clean_up(contexts, certificate, issuance)
     except CertCoreError as error:

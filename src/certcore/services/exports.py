@@ -1,4 +1,4 @@
-"""Export of a certificate and its private key: authorised, and recorded in the timeline."""
+"""Export certificates and private keys. Exports are authorised, and those of keys are recorded in the timeline."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ _LONGEST_REASON: Final = 500
 
 @frozen(kw_only=True, eq=False, slots=False)
 class Exports:
-    """Export: private keys leave the store only here."""
+    """The calls that export certificates. No other calls return private keys."""
 
     _contexts: Contexts
     _access: Access
 
     def formats(self) -> Sequence[ExportFormat]:
-        """The formats of `export`: certcore's own, then those of plugins."""
+        """The formats of `export`: those of certcore, then those of plugins."""
         formats: dict[str, ExportFormat] = {}
         for export_format in (*EXPORT_FORMATS, *self._contexts.plugins.export_formats()):
             formats.setdefault(export_format.name, export_format)
@@ -58,24 +58,24 @@ class Exports:
         folder: str = "",
         actor: str = "system",
     ) -> Exported:
-        """Export the leaf in service, its chain and its private key; with a format, as files, too.
+        """Export the leaf in service, its chain and its private key, and with a format also as files.
 
         Args:
             certificate_id: The certificate.
-            format: The name of one of `formats`: ZIP, PKCS#12, what a web server reads, and more. Empty makes no files.
-            with_key: False leaves the private key out; a format that needs it is refused then.
+            format: The name of one of `formats`, for example ``zip``, ``pkcs12`` or ``nginx``; empty for no files.
+            with_key: Whether to export the private key. Formats that require it are refused without it.
             reason: Why the private key is exported, for the timeline. Required with the key.
-            password: Encrypts the private key, in formats that can.
-            legacy: The older form of PKCS#12, for programs that do not read the present one.
+            password: Encrypts the private key, in formats that support it.
+            legacy: Whether to use the legacy variant of PKCS#12, for programs that cannot read the present one.
             friendly_name: The certificate's name in a key store; empty for its domain.
-            folder: Where the files will be, for the lines of a server's configuration.
+            folder: The directory of the files, for configuration snippets of servers.
             actor: Who exports. Without the key, the permission to view is enough.
 
         Raises:
-            InvalidInputError: There is no such format, it lacks what was asked for, or the reason is missing.
+            InvalidInputError: There is no such format, it does not support an option, or the reason is missing.
             NotFoundError: There is no such certificate.
             NotIssuedError: No leaf was issued yet.
-            PrivateKeyNotStoredError: Its private key is not in the store.
+            PrivateKeyNotStoredError: The private key is not in the store.
             AccessDeniedError: The policy refused.
             SealingError: The private key cannot be opened.
         """
@@ -107,7 +107,7 @@ class Exports:
         return evolve(exported, files=files)
 
     def private_key(self, certificate_id: str, *, reason: str, actor: str = "system") -> Secret:
-        """The private key as PKCS#8 PEM: of the leaf in service, or of the issuance under way.
+        """The private key of the leaf in service, or else of the issuance under way, as PKCS#8 PEM.
 
         Args:
             certificate_id: The certificate.
@@ -178,7 +178,7 @@ class Exports:
             )
         key = open_key(sealed, self._contexts.vault)
         with self._contexts.storage.write() as transaction:
-            # Recorded before the key leaves.
+            # Record the export before the key is returned.
             event = Event(
                 certificate_id=certificate_id,
                 kind=EventKind.KEY_REVEALED,

@@ -1,4 +1,4 @@
-"""What the forms of certificates and of CA profiles have in common."""
+"""Shared parts of the forms of certificates and CA profiles."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _PARTS: Final = tuple(attribute.name for attribute in fields(FormField))
 
 
 def check_bound(bound: object, subject: FormSubject) -> BoundForm:
-    """What `InputForm.bind` returned, about this kind of object.
+    """Check that a value is the result of `InputForm.bind` for this kind of object, and return it.
 
     Raises:
-        InvalidInputError: It is something else.
+        InvalidInputError: It is not.
     """
     if not isinstance(bound, BoundForm) or bound.subject is not subject:
         reason = Message("form.not_bound", "must be a result of `bind` of the same kind of form.")
@@ -53,14 +53,15 @@ def module_fields(  # noqa: PLR0913 - the parts of a description
         module: The module's name.
         settings_type: The attrs class of its settings.
         form: Its fields, as the module returned them.
-        stored: The plain values; a field without one shows its default.
-        other_names: Names that other fields of the form have; such a field of the module is called ``KEYWORD.NAME``.
+        stored: The stored values as plain JSON. A field without a value shows its default.
+        other_names: The names of other fields of the form. A field of the module with such a name becomes
+            ``KEYWORD.NAME``.
         keyword: The argument of the calls that takes the values.
         group: The block of the page.
         edit_rule: When the fields may be edited.
-        edit_method: The call that changes them now.
-        locked: Why they cannot be changed now.
-        secrets_set: Which secret fields have a value.
+        edit_method: The call that changes them now; None if they cannot be changed.
+        locked: Why they cannot be changed now; None if they can.
+        secrets_set: The names of the secret fields that have a value.
     """
 
     def reader(name: str) -> Callable[[Any], Any]:

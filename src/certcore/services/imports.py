@@ -1,4 +1,4 @@
-"""Import of certificates that were issued elsewhere."""
+"""Import certificates that were issued elsewhere."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _MOST_NAMED: Final = 5
 
 @frozen(kw_only=True, eq=False, slots=False)
 class Imports:
-    """Imports: validated before anything is stored."""
+    """The calls that import certificates."""
 
     _contexts: Contexts
     _access: Access
@@ -53,19 +53,19 @@ class Imports:
         owner: str = "",
         actor: str = "system",
     ) -> Bundle:
-        """What `import_certificate` would store, with warnings; nothing is stored.
+        """Validate what `import_certificate` would store, and return it with warnings. Nothing is stored.
 
         Args:
-            leaf: The certificate, in PEM or DER; or all in one: PEM blocks in any order, PKCS#7, PKCS#12.
-            private_key: The private key; None if it is among the other blocks, or stays elsewhere.
+            leaf: The certificate in PEM or DER; or everything in PEM blocks in any order, PKCS#7 or PKCS#12.
+            private_key: The private key; None if ``leaf`` contains it, or if it is not imported.
             ca_bundle: The intermediates, in any order.
-            password: Of an encrypted key or a PKCS#12 file.
+            password: The password of an encrypted key or a PKCS#12 file.
             owner: The tenant.
             actor: Who makes the call.
 
         Raises:
-            InvalidInputError: Something is damaged, missing, left over, too weak, or no leaf for a TLS server; or it is
-                here already, was revoked, has no DNS name, or too many.
+            InvalidInputError: Something is damaged, missing, left over, too weak, or unfit for a TLS server; or the
+                leaf is already in the store, was revoked, has no DNS name, or has too many.
             KeyMismatchError: The private key does not belong to the leaf.
             AccessDeniedError: The policy refused.
         """
@@ -92,24 +92,24 @@ class Imports:
         renewal: RenewalPolicy | Mapping[str, Any] | None = None,
         actor: str = "system",
     ) -> Certificate:
-        """Import a certificate that was issued elsewhere; it is shown, monitored and exported like any other.
+        """Import a certificate that was issued elsewhere, to show, monitor and export it like any other.
 
-        Without a CA profile it is not renewed. As soon as it has one (here, or later by ``edit``), the next issuance
-        takes its names and renewal policy over.
+        Without a CA profile it is not renewed. As soon as it has one, here or later through ``edit``, it is renewed
+        with its names and renewal policy.
 
         Args:
             leaf, private_key, ca_bundle, password: As in `check_import`. Without its private key, the certificate can
-                be watched and renewed, and not be exported.
-            authority: The id of the CA profile that renews it.
+                be monitored and renewed, but not exported with a key.
+            authority: The CA profile that renews the certificate, by ID or name; None for no renewal.
             owner: The tenant.
             renewal: When to renew.
-            actor: Who does this.
+            actor: Who makes the call.
 
         Returns:
-            The certificate, active or expired. What was doubtful is in the data of its event ``imported``.
+            The certificate, active or expired. The data of its event ``imported`` has the warnings.
 
         Raises:
-            InvalidInputError: As `check_import`; or the CA profile does not permit its names. Nothing was stored.
+            InvalidInputError: As in `check_import`, or the CA profile does not permit the names. Nothing was stored.
             KeyMismatchError: The private key does not belong to the leaf.
             NotFoundError: There is no such CA profile.
             AccessDeniedError: The policy refused.
@@ -232,7 +232,7 @@ def _known(transaction: Transaction, leaf: Leaf, owner: str) -> Certificate | No
 
 
 def _is_here_already(known: Certificate | None) -> InvalidInputError:
-    """The error for a second import of a leaf; it names the certificate only to those who may see it."""
+    """The error for a second import of a leaf. It names the certificate only to actors who may see it."""
     if known is None:
         reason = Message("import.is_here", "it is here already.")
     else:
@@ -243,7 +243,7 @@ def _is_here_already(known: Certificate | None) -> InvalidInputError:
 
 
 def _nearest(leaf: Leaf) -> KeyType:
-    """The key type of renewals for a leaf whose key is of a type that is not made here."""
+    """The key type for renewals of a leaf whose key type certcore does not generate."""
     if not leaf.public_key_algorithm.startswith("RSA"):
         return KeyType.EC_P384 if leaf.key_size > 256 else KeyType.EC_P256  # noqa: PLR2004 - bits
     sizes = ((4096, KeyType.RSA_4096), (3072, KeyType.RSA_3072))

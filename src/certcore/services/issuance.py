@@ -21,44 +21,44 @@ __all__ = ["Requests"]
 
 @frozen(kw_only=True, eq=False, slots=False)
 class Requests:
-    """The calls that begin an issuance, or make its next step due now."""
+    """The calls that begin an issuance or make its next step due."""
 
     _contexts: Contexts
     _access: Access
 
     def generate_csr(self, certificate_id: str, *, actor: str = "system") -> Certificate:
-        """Make the key and the CSR of a draft; it becomes pending, and the engine takes over.
+        """Generate the key and CSR of a draft. It becomes pending, and the engine continues the issuance.
 
         Raises:
-            TransitionNotAllowedError: It is not a draft, or no longer; nothing was made.
-            InvalidInputError: Its CA profile no longer allows it (wildcards, for example).
+            TransitionNotAllowedError: The certificate is not a draft; nothing was stored.
+            InvalidInputError: The CA profile does not allow the names or settings, for example wildcards.
             NotFoundError: There is no such certificate.
-            StaleWriteError: It was edited at the same moment; nothing was stored.
+            StaleWriteError: The certificate was edited at the same time; nothing was stored.
             AccessDeniedError: The policy refused.
         """
         return self._begin(certificate_id, Action.GENERATE_CSR, Permission.CERTIFICATE_GENERATE_CSR, actor)
 
     def renew(self, certificate_id: str, *, actor: str = "system") -> Certificate:
-        """Begin a new issuance now, with a new key unless the policy keeps it; the active leaf stays in service.
+        """Begin a new issuance now, with a new key unless the policy keeps it. The present leaf stays in service.
 
         Raises:
-            TransitionNotAllowedError: There is nothing to renew, or it was never issued.
-            InvalidInputError: Its CA profile no longer allows these names.
+            TransitionNotAllowedError: The status does not allow a renewal, for example because there was never a leaf.
+            InvalidInputError: The CA profile does not allow these names.
             NotFoundError: There is no such certificate.
             AccessDeniedError: The policy refused.
         """
         return self._begin(certificate_id, Action.RENEW, Permission.CERTIFICATE_RENEW, actor)
 
     def check_now(self, certificate_id: str, *, actor: str = "system") -> Certificate:
-        """Have the next step taken now, whatever the certificate waits for.
+        """Make the next step due now, whatever the certificate waits for.
 
-        A first issuance that failed for good is repeated with the same CSR. Beside a leaf, a new issuance begins, as
-        with `renew`, if the actor may renew; otherwise the certificate is only checked.
+        A first issuance that failed permanently is repeated with the same CSR. If an issuance beside a leaf failed
+        permanently, a new one begins as with `renew`; if the actor may not renew, the certificate is only checked.
 
         Raises:
-            TransitionNotAllowedError: There is nothing to check (a draft).
-            InvalidInputError: A new issuance would begin, and its CA profile no longer allows these names.
-            StaleWriteError: A new issuance would begin, and the certificate was edited at the same moment.
+            TransitionNotAllowedError: The certificate is a draft.
+            InvalidInputError: A new issuance would begin, but the CA profile does not allow these names.
+            StaleWriteError: A new issuance would begin, but the certificate was edited at the same time.
             NotFoundError: There is no such certificate.
             AccessDeniedError: The policy refused.
         """
@@ -77,7 +77,7 @@ class Requests:
             changed = evolve(stored, status=status, updated_at=now)
             if stored.status is Status.ERROR and stored.issuance_id is not None:
                 issuance = transaction.issuances.get(stored.issuance_id)
-                # Start again at the CA with the same key and CSR; the state is kept while the module has something
+                # Start again at the CA with the same key and CSR. The state is kept while the module holds resources
                 # outside.
                 state = issuance.module_state if issuance.needs_clean_up else None
                 issuance = evolve(issuance, outcome=None, finished_at=None, module_state=state)
@@ -89,7 +89,7 @@ class Requests:
             if status is not stored.status or not schedule.is_leased(now):
                 transaction.schedules.take_over(certificate_id, due_at=now, attempts=0)
             else:
-                # A worker has the lease and may have just checked: it checks once more.
+                # A worker holds the lease and may have just checked, so it checks once more.
                 transaction.schedules.save(evolve(schedule, due_at=now, attempts=0))
             event = Event(
                 certificate_id=certificate_id,
@@ -105,7 +105,7 @@ class Requests:
 
     @staticmethod
     def _permit_order(transaction: Transaction, certificate: Certificate) -> None:
-        """Let an order that a user asks for exceed the engine's bound; see `certcore.model.order_limit`."""
+        """Permit an order of a user to exceed the engine's limit, see `certcore.model.order_limit`."""
         attempt = current_attempt(transaction, certificate)
         if attempt is None or attempt.engine_state.by_user:
             return
@@ -113,7 +113,7 @@ class Requests:
         transaction.issuances.save(evolve(attempt, engine_state=evolve(attempt.engine_state, by_user=True)))
 
     def _has_failed_beside_leaf(self, certificate: Certificate) -> bool:
-        """Whether the last issuance beside the leaf failed for good, and a CA profile is there for another one."""
+        """Whether the last issuance beside the leaf failed permanently, and there is a CA profile for another one."""
         if certificate.status not in (Status.ACTIVE, Status.EXPIRED) or certificate.authority_id is None:
             return False
         with self._contexts.storage.read() as transaction:
@@ -131,10 +131,10 @@ class Requests:
         purpose = Purpose.ISSUE
         if action is Action.RENEW:
             purpose = Purpose.RENEW if stored.status is Status.ACTIVE else Purpose.REISSUE
-        # Outside of the transaction: making an RSA key is slow.
+        # Outside the transaction, because generating an RSA key is slow.
         request = prepare(self._contexts, stored, purpose, keep_key=not stored.renewal.rotate_key)
         with self._contexts.storage.write() as transaction:
             current = transaction.certificates.get(certificate_id)
             if action is not Action.RENEW or not is_under_way(transaction, current):
                 return begin(self._contexts, transaction, stored, request, action, actor)
-        return self._look_now(certificate_id, actor)  # the engine has begun one meanwhile
+        return self._look_now(certificate_id, actor)  # the engine has begun an issuance meanwhile

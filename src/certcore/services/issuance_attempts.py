@@ -48,15 +48,15 @@ def is_under_way(transaction: Transaction, certificate: Certificate) -> bool:
 def prepare(
     contexts: Contexts, certificate: Certificate, purpose: Purpose, *, keep_key: bool, any_kind: bool = False
 ) -> NewIssuance:
-    """Make key and CSR for a certificate. Slow for RSA: call it outside of transactions.
+    """Generate the key and CSR for a certificate. Slow for RSA, so do not call it in a transaction.
 
     Args:
         contexts: The store's module contexts.
         certificate: The certificate with its changes.
         purpose: Why the issuance begins.
-        keep_key: Use the key of the leaf in service again, if it is in the store, of the certificate's key type, and
-            not revoked.
-        any_kind: Keep also a key that certcore would not make and the CA may refuse, as the user asked for it.
+        keep_key: Whether to reuse the key of the leaf in service, if it is in the store, has the certificate's key
+            type, and is not revoked.
+        any_kind: Whether to keep even a key of a type that certcore does not generate, because the user asked for it.
 
     Raises:
         InvalidInputError: There is no CA profile, or it does not allow these names; or the user's own CSR is for the
@@ -102,7 +102,7 @@ def prepare(
 
 
 def _refuse_revoked_key(csr_pem: str, revoked: Issuance | None) -> None:
-    """After a revocation, the user's own CSR has to be for a new key."""
+    """Refuse a user's CSR for the revoked key."""
     leaf = None if revoked is None else revoked.leaf
     if leaf is not None and csr_spki_sha256(csr_pem) == leaf.spki_sha256:
         raise InvalidInputError(
@@ -125,7 +125,7 @@ def begin(
 
     Raises:
         TransitionNotAllowedError: The stored status does not allow it.
-        StaleWriteError: The certificate was edited or revoked at the same moment.
+        StaleWriteError: The certificate was edited or revoked at the same time.
     """
     now = contexts.environment.now()
     stored = transaction.certificates.get(certificate.id)
@@ -146,7 +146,7 @@ def begin(
         updated_at=now,
     )
     _forget_key(transaction, stored)
-    # Numbered here: the engine may have begun another issuance since this one was prepared.
+    # The number is assigned here, because the engine may have begun another issuance since this one was prepared.
     issuances = transaction.issuances.of_certificate(certificate.id)
     number = 1 + max((earlier.number for earlier in issuances), default=0)
     by_user = evolve(request.issuance.engine_state, by_user=True)
@@ -165,12 +165,12 @@ def begin(
 
 
 def end_attempt(transaction: Transaction, certificate: Certificate, now: datetime) -> Issuance | None:
-    """End the issuance that a certificate has beside, or before, its leaf, and destroy its key.
+    """End the issuance under way of a certificate, and destroy its key, unless the leaf in service uses that key.
 
-    A key that the leaf in service uses is kept. The engine has the module clean up what the issuance holds outside.
+    The engine lets the module release what the issuance holds outside.
 
     Returns:
-        The issuance as it ended, now or earlier; None if there was none.
+        The ended issuance, which may have ended earlier; None if there was none.
     """
     if certificate.issuance_id in (None, certificate.active_issuance_id):
         return None

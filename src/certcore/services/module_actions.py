@@ -1,4 +1,4 @@
-"""Actions that CA modules offer: validated where they come in, found by name, and shown as buttons."""
+"""Actions of CA modules: validate them, find them by name, and show them as buttons."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
-#: How many actions a CA profile, or a certificate, may have.
+#: The largest number of actions on a CA profile or a certificate.
 _MOST_ACTIONS: Final = 30
 #: The permissions that an action on a certificate may ask for.
 _PERMISSIONS: Final = (Permission.CERTIFICATE_ACT, Permission.CERTIFICATE_APPROVE)
@@ -37,17 +37,17 @@ _Actions = TypeVar("_Actions", tuple[ProfileAction, ...], tuple[CertificateActio
 
 
 def sound_profile_actions(returned: object) -> tuple[ProfileAction, ...]:
-    """What a module returned as the actions of a CA profile.
+    """Validate the actions that a module returned for a CA profile.
 
     Raises:
-        UnexpectedResultError: It is something else, or an action cannot be offered.
+        UnexpectedResultError: The value has another type, or an action cannot be offered.
     """
     actions: tuple[ProfileAction, ...] = conform(returned, tuple[ProfileAction, ...])
     return _checked(actions)
 
 
 def sound_certificate_actions(returned: object) -> tuple[CertificateAction, ...]:
-    """What a module returned as the actions of a certificate.
+    """Validate the actions that a module returned for a certificate.
 
     Raises:
         UnexpectedResultError: As in `sound_profile_actions`.
@@ -88,10 +88,10 @@ def _checked(actions: _Actions) -> _Actions:
 
 
 def check_call(action: object, values: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    """The values of a call that runs an action.
+    """Validate the arguments of a call that runs an action, and return the values.
 
     Raises:
-        InvalidInputError: The name or the values are not text and members that can be stored.
+        InvalidInputError: The name or the values have a wrong type, or cannot be stored.
     """
     text_within("action", action, LONGEST_ID)
     checked = members("values", values or {})
@@ -116,9 +116,9 @@ def with_buttons(
     """The hints of a module with a button for each of its actions.
 
     Args:
-        hints: What the module returned. A button for one of its actions stays where it is, with help and fields.
-        offered: The actions that the actor may take.
-        refused: The names of the others; they have no button.
+        hints: The hints that the module returned. Their buttons keep their place, and are completed.
+        offered: The actions that the actor may run.
+        refused: The names of the other actions, which have no button.
     """
     buttons = {action.name: _button(action) for action in offered}
     shown: list[Hint] = []

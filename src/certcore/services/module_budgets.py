@@ -1,4 +1,4 @@
-"""How much of the limits of CAs is used, as their modules count it: validated where it comes in."""
+"""Validate the usage of CAs' limits that modules return."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _MOST: Final = 20
 
 
 def module_budgets(name: str, module: CAModule[Any, Any], context: ModuleContext) -> Sequence[BudgetUse]:
-    """The limits of a CA profile with their use; empty where its module counts none.
+    """The limits of a CA profile with their usage; empty if its module counts no limits.
 
     Raises:
-        PluginError: The module failed, or returned something else.
+        PluginError: The module failed or returned invalid values.
     """
     if not isinstance(module, SupportsBudgets):
         return ()
@@ -30,10 +30,10 @@ def module_budgets(name: str, module: CAModule[Any, Any], context: ModuleContext
 
 
 def _sound_budgets(returned: object) -> tuple[BudgetUse, ...]:
-    """What a module returned as the use of its limits.
+    """Validate the limits that a module returned.
 
     Raises:
-        UnexpectedResultError: It is something else, more than is shown, or a name is not a word.
+        UnexpectedResultError: The value has another type, has too many entries, or an invalid name.
     """
     budgets: tuple[BudgetUse, ...] = conform(returned, tuple[BudgetUse, ...])
     names = [budget.name for budget in budgets]

@@ -1,4 +1,4 @@
-"""Files that CA modules hand out: validated where they come in."""
+"""Validate the files that CA modules offer for download."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from certcore.ports.module_files import ModuleFile, SupportsFiles
 __all__ = ["certificate_files", "profile_files", "sound_files"]
 
 _MEDIA_TYPE: Final = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,63}/[a-z0-9][a-z0-9!#$&^_.+-]{0,63}")
-#: Content types that a browser may run as part of the panel's site.
+#: Media types that a browser may execute as part of the panel's site.
 _ACTIVE: Final = re.compile(r"text/(?!plain$|csv$).*|(multipart|message)/.*|.*(html|xml|script|flash).*")
 _MOST_FILES: Final = 20
 _MOST_BYTES: Final = 10 * 1024 * 1024
@@ -29,10 +29,10 @@ _PRIVATE_KEY: Final = b"PRIVATE KEY-----"
 
 
 def profile_files(name: str, module: CAModule[Any, Any], context: ModuleContext) -> Sequence[ModuleFile]:
-    """The files of a CA profile; empty where its module hands out none.
+    """The files of a CA profile; empty if its module has none.
 
     Raises:
-        PluginError: The module failed, or returned something that must not be handed out.
+        PluginError: The module failed or returned files that are not allowed.
     """
     if not isinstance(module, SupportsFiles):
         return ()
@@ -44,10 +44,10 @@ def profile_files(name: str, module: CAModule[Any, Any], context: ModuleContext)
 def certificate_files(
     name: str, module: CAModule[Any, Any], view: CertificateView, context: ModuleContext
 ) -> Sequence[ModuleFile]:
-    """The files of a certificate; empty where its module hands out none.
+    """The files of a certificate; empty if its module has none.
 
     Raises:
-        PluginError: As `profile_files`.
+        PluginError: As in `profile_files`.
     """
     if not isinstance(module, SupportsFiles):
         return ()
@@ -58,14 +58,14 @@ def certificate_files(
 
 
 def sound_files(returned: object, *, secrets: Iterable[Secret] = ()) -> tuple[ModuleFile, ...]:
-    """What a module returned as its files.
+    """Validate the files that a module returned.
 
     Args:
-        returned: What it returned.
-        secrets: Secrets that must not be in them.
+        returned: The returned value.
+        secrets: Secrets that must not appear in the files.
 
     Raises:
-        UnexpectedResultError: It is something else, or a file cannot, or must not, be handed out.
+        UnexpectedResultError: The value has another type, or a file is not allowed.
     """
     files: tuple[ModuleFile, ...] = conform(returned, tuple[ModuleFile, ...])
     size = sum(len(file.content) for file in files)

@@ -1,4 +1,4 @@
-"""Waiting until a certificate is active: for scripts."""
+"""Wait until a certificate is active, for scripts."""
 
 from __future__ import annotations
 
@@ -36,21 +36,21 @@ from certcore.services.drafts import new_draft, store_draft
 
 __all__ = ["Obtaining"]
 
-#: Seconds between two looks at the store, at most: another process may have made progress.
+#: The longest time between two queries of the store, in seconds, because another process may have made progress.
 _LONGEST_WAIT: Final = 1.0
-#: Seconds; a longer timeout means no limit.
+#: The longest timeout, in seconds; a longer one is shortened to this.
 _LONGEST_TIMEOUT: Final = 10 * 365 * 86_400
-#: A bound that also holds when the clock does not advance.
+#: The largest number of queries, in case the clock does not advance.
 _MAX_LOOKS: Final = 1_000_000
 #: The namespace of the documents that serve as locks. Names of CA modules have no hyphen.
 _NAMESPACE: Final = "certcore-obtain"
-#: How many locks there are: calls for different certificates rarely wait for each other.
+#: The number of locks, so that calls for different certificates rarely wait for each other.
 _LOCKS: Final = 64
 _MAX_RACES: Final = 100
-#: How many certificates with some of the names are compared before another one is created.
+#: The largest number of certificates with some of the names that are compared before a new one is created.
 _MAX_OVERLAPS: Final = 100
 _SHOWN_NAMES: Final = 5
-#: The fields that identify a certificate; other given fields have to be equal.
+#: The fields that identify a certificate. Other given fields must be equal.
 _IDENTITY: Final = frozenset({"owner", "domain", "aliases", "wildcard", "csr", "authority"})
 
 
@@ -61,7 +61,7 @@ class Obtaining:
     certificates: Certificates
     engine: Engine
     access: Access
-    #: Waits for some seconds; replaced together with the clock.
+    #: Waits for a number of seconds. Tests replace it together with the clock.
     wait: Callable[[float], object] = lambda seconds: threading.Event().wait(seconds)
 
     def obtain(
@@ -163,10 +163,10 @@ class Obtaining:
         return None
 
     def _refuse_overlap(self, request: _Request) -> None:
-        """Refuse a second certificate where the caller most likely means the existing one.
+        """Refuse to create a certificate if the caller probably means an existing one.
 
-        A certificate of the same owner and CA profile that has all of these names, or the same primary name beside
-        others, would be deployed to the same place. `Certificates.create` makes a second one.
+        An existing certificate of the same owner and CA profile that has all these names, or the same primary name,
+        would be deployed to the same place. `Certificates.create` can still create a second one.
         """
         sample = request.sample
         with self.engine.storage.read() as transaction:
@@ -197,7 +197,7 @@ class Obtaining:
             raise InvalidInputError("domain", reason, advice=Message("obtain.overlap.advice", advice))
 
     def _refuse_other_values(self, certificate: Certificate, request: _Request) -> None:
-        """Refuse fields that differ in the existing certificate: they would be ignored."""
+        """Refuse fields that differ from the existing certificate, because they would be ignored."""
         form = CertificateForm(
             **{name: value for name, value in request.form.filled_in.items() if name not in _IDENTITY}
         )
@@ -224,7 +224,7 @@ class _Request:
     """The certificate that a call asks for."""
 
     form: CertificateForm
-    #: A certificate that is not stored, with these names, owner, CA profile and CSR.
+    #: An unstored certificate with the requested names, owner, CA profile and CSR.
     sample: Certificate
     actor: str
 
@@ -236,7 +236,7 @@ class _Request:
 
     @property
     def lock(self) -> str:
-        """The key of one of a few locks."""
+        """The key of the lock for this certificate."""
         sample = self.sample
         identity = [sample.owner, sample.authority_id, sample.csr_pem, *sorted(name.ascii for name in sample.names)]
         return f"obtain-{int(hashlib.sha256(repr(identity).encode()).hexdigest(), 16) % _LOCKS}"
@@ -266,7 +266,7 @@ def _not_obtained(certificate: Certificate, seconds: float | None = None) -> Not
 
 
 def _has_failed(view: CertificateView) -> bool:
-    """Whether the issuance failed permanently; beside an expired leaf, the status does not show that."""
+    """Whether the issuance failed permanently. With an expired leaf, the status does not show that."""
     failed = view.issuance is not None and view.issuance.outcome is Outcome.FAILED
     return failed or view.certificate.status is Status.ERROR
 
@@ -285,7 +285,7 @@ def _matches_form(view: CertificateView) -> bool:
 
 
 def _is_renewing(view: CertificateView, now: datetime) -> bool:
-    """Whether a renewal is due or under way, and has not failed; the leaf is valid meanwhile."""
+    """Whether a renewal is due or under way and has not failed, while the leaf is valid."""
     due = view.renews_at is not None and view.renews_at <= now
     return view.certificate.problem is None and (due or view.under_way)
 

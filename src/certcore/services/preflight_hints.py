@@ -22,7 +22,7 @@ _MOST_SHOWN: Final = 5
 
 
 def preflight_hints(view: CertificateView) -> Iterator[Hint]:
-    """The obstacles of the next renewal, and who has to act; empty while an issuance is under way.
+    """Hints about the obstacles of the next renewal and who has to act; none while an issuance is under way.
 
     Args:
         view: The certificate.

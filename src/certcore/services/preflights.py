@@ -1,4 +1,4 @@
-"""The preflight of one certificate, asked for by a user."""
+"""The preflight of a certificate at a user's request."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ __all__ = ["PreflightRequests"]
 
 @frozen(kw_only=True, eq=False, slots=False)
 class PreflightRequests(Queries, Exports):
-    """The call that checks a certificate as if it were renewed now."""
+    """The call that runs a preflight."""
 
     def preflight(self, certificate_id: str, *, actor: str = "system") -> Preflight:
-        """Check now whether a renewal could succeed, and find its obstacles; nothing is ordered.
+        """Check now whether a renewal could succeed, and find its obstacles. Nothing is ordered.
 
-        It takes some seconds where name servers do not answer. Certificates in service that renew automatically are
-        checked regularly as well, see `certcore.model.preflight`.
+        The call takes several seconds if name servers do not answer. Certificates in service that renew automatically
+        are also checked regularly, see `certcore.model.preflight`.
 
         Returns:
-            What was found: its ``readiness`` says yes or no, why, and whose turn it is. That is None where there is
-            nothing to check: no leaf in service, no CA profile, or an issuance that is under way. Without
-            ``certificate.deliveries`` it does not tell why a target cannot be written.
+            The result: ``readiness`` has the obstacles and who has to act. It is None if there is nothing to check: no
+            leaf in service, no CA profile, or an issuance under way. Without the permission
+            ``certificate.deliveries``, it has no details of the deployment targets.
 
         Raises:
             NotFoundError: There is no such certificate.
             AccessDeniedError: The policy refused.
         """
         stored = self._access.certificate(actor, Permission.CERTIFICATE_CHECK, certificate_id)
-        # A plugin that may not see the certificate reports that: for it, a refusal must not look like a deletion.
+        # A plugin that may not see the certificate must get a refusal, which must not look like a deletion.
         seen_by_plugins = evolve(self, access=evolve(self._access, hides=False))
         preflights = Preflights(contexts=self._contexts, certificates=seen_by_plugins)
         try:

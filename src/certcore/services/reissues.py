@@ -1,4 +1,4 @@
-"""Reissue of a certificate that has a leaf, and copies. The leaf in service stays until the new one is there."""
+"""Reissue and clone certificates. The leaf in service stays until the new leaf is installed."""
 
 from __future__ import annotations
 
@@ -47,23 +47,24 @@ class Reissues:
         actor: str = "system",
         **changes: Unpack[CertificateChanges],
     ) -> Certificate:
-        """Request a new leaf, with a new key and the given changes; all other fields stay.
+        """Request a new leaf with a new key and the given changes. All other fields are kept.
 
-        The leaf in service stays until the new one is there. An issuance that is under way is given up first. If the
-        leaf in service would end before the changed names are validated, it is renewed unchanged, and the changes stay
-        in the form (see `certcore.engine.decide`).
+        The leaf in service stays until the new leaf is installed. An issuance under way is abandoned first. If the leaf
+        in service would expire before the changed names are validated, it is renewed unchanged, and the changes are
+        kept in the form (see `certcore.engine.decide`).
 
         Args:
             certificate_id: The certificate.
-            keep_key: Use the private key of the leaf in service again. After a revocation the key is always a new one.
-            version: The version that the user has read; a save over a newer one is refused. None: any version.
-            actor: Who does this.
+            keep_key: Whether to reuse the private key of the leaf in service. After a revocation, the key is new.
+            version: The version that the user has read. If another version is stored, the call is refused. None for any
+                version.
+            actor: Who makes the call.
             changes: The fields to change, as in `edit`.
 
         Raises:
             InvalidInputError: A value is invalid, or there is no CA profile; nothing was stored.
-            TransitionNotAllowedError: There is no leaf: edit the draft, or take the certificate back to draft.
-            StaleWriteError: Another save came first.
+            TransitionNotAllowedError: There is no leaf. Edit the draft, or return the certificate to draft.
+            StaleWriteError: The certificate was changed meanwhile.
             NotFoundError: There is no such certificate.
             AccessDeniedError: The policy refused.
         """
@@ -83,13 +84,13 @@ class Reissues:
             return begin(self._contexts, transaction, changed, request, Action.REISSUE, actor, **data)
 
     def cancel_attempt(self, certificate_id: str, *, actor: str = "system") -> Certificate:
-        """Give up the issuance beside the leaf in service; names, key type and CSR return to those of the leaf.
+        """Abandon the issuance beside the leaf in service. Names, key type and CSR are reset to those of the leaf.
 
-        Its key is destroyed unless the leaf has the same, and the module cleans up. A due renewal begins again
-        automatically, with the names of the leaf in service.
+        The key of the issuance is destroyed unless the leaf uses it, and the module cleans up. A due renewal begins
+        again automatically with the names of the leaf in service.
 
         Raises:
-            TransitionNotAllowedError: There is no leaf in service: take it back to draft instead.
+            TransitionNotAllowedError: There is no leaf in service. Return the certificate to draft instead.
             NoIssuanceError: No issuance is under way.
             NotFoundError: There is no such certificate.
             AccessDeniedError: The policy refused.
@@ -136,10 +137,10 @@ class Reissues:
 
         Args:
             certificate_id: The certificate to copy.
-            domain: The primary name of the copy, which then has no aliases; the wildcard stays. None copies all names,
-                and the hints name the copy as a duplicate.
+            domain: The primary name of the copy, which then has no aliases but keeps the wildcard. None copies all
+                names; then the hints report a duplicate.
             owner: The tenant of the copy; None for that of the original.
-            actor: Who does this.
+            actor: Who makes the call.
 
         Raises:
             InvalidInputError: The name is invalid, or the CA profile does not allow it.
@@ -153,12 +154,12 @@ class Reissues:
         if domain is not None:
             primary = DnsName.parse(domain)
             wildcard = original.wildcard and not primary.is_wildcard
-            # The user's own CSR is for its names only.
+            # A user's CSR is only valid for its own names.
             attributes |= {"domain": primary, "aliases": (), "wildcard": wildcard, "csr_pem": ""}
         copy = new_certificate(self._contexts.environment, {**attributes, "owner": tenant})
         self._access.require_profiles(actor, copy)
         copy = validate(self._contexts, copy)
-        # The timeline of another tenant's certificate does not name the original.
+        # The timeline of another tenant's certificate must not name the original.
         data = {"cloned_from": original.id} if copy.owner == original.owner else {}
         return store_draft(self._contexts, copy, actor, data=data)
 
@@ -197,7 +198,7 @@ def reissued(
         actor: Who makes the call.
 
     Raises:
-        InvalidInputError, TransitionNotAllowedError, AccessDeniedError: As `Reissues.reissue`.
+        InvalidInputError, TransitionNotAllowedError, AccessDeniedError: As in `Reissues.reissue`.
     """
     form = read_form(access, changes, actor)
     if form.filled_in:

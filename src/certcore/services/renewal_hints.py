@@ -21,7 +21,7 @@ from certcore.x509.leaf_checks import CLOCK_TOLERANCE
 
 __all__ = ["renewal_hints"]
 
-#: Problem types of the engine.
+#: The problem types of the engine.
 _OF_THE_ENGINE: Final = frozenset({LEAF_KEPT, STALLED, ORDER_LIMIT})
 _MOST_NAMES: Final = 5
 

@@ -1,4 +1,4 @@
-"""Revoking the leaf in service."""
+"""Revoke the leaf in service."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ __all__ = ["Revocation"]
 
 @frozen(kw_only=True, eq=False, slots=False)
 class Revocation:
-    """Revocation of the leaf in service."""
+    """The call that revokes the leaf in service."""
 
     _contexts: Contexts
     _access: Access
@@ -43,30 +43,31 @@ class Revocation:
         authority: str | None = None,
         actor: str = "system",
     ) -> Certificate:
-        """Revoke the leaf in service at its CA. It cannot be undone; ``renew`` gets a new leaf, with a new key.
+        """Ask the CA to revoke the leaf in service. This cannot be undone; ``renew`` gets a new leaf with a new key.
 
-        The request is signed by the account that ordered the leaf, else by the leaf's private key. A leaf that was
-        imported without its private key cannot be revoked from here. Every other certificate that has the same leaf in
-        service becomes revoked, too.
+        The request is signed with the account that ordered the leaf, or else with the leaf's private key. A leaf that
+        was imported without its private key cannot be revoked. Every other certificate with the same leaf in service
+        becomes revoked, too.
 
-        The call waits for the CA. The certificate becomes revoked when the CA has confirmed; a call that fails, or
-        whose process dies, can be repeated, as an earlier revocation counts as confirmed. A renewal under way is given
-        up, because it may have the same key.
+        The call waits for the CA, and the certificate becomes revoked when the CA has confirmed. A call that fails, or
+        whose process dies, can be repeated, because an earlier revocation counts as confirmed. A renewal under way is
+        abandoned, because it may use the same key.
 
         Args:
             certificate_id: The certificate.
             reason: The reason, which the CA publishes.
-            authority: The CA profile to ask through, by id or name; the one that issued when None, or, when that is
-                deleted, the certificate's present one. Where the private key is here, any profile of the same CA works.
+            authority: The CA profile for the request, by ID or name; None for the one that issued the leaf, or for the
+                certificate's present one if that was deleted. If the private key is in the store, any CA profile of the
+                same CA works.
             actor: Who makes the call.
 
         Raises:
             TransitionNotAllowedError: There is no leaf in service.
-            InvalidInputError: The reason is unknown, or a CA profile has to be named.
+            InvalidInputError: The reason is unknown, or ``authority`` is required.
             NotFoundError: There is no such certificate or CA profile.
-            CAError: The CA refused, or could not be reached; nothing was changed.
+            CAError: The CA refused or could not be reached; nothing was changed.
             PluginError: The CA module failed; nothing was changed.
-            CertCoreError: The CA module cannot revoke, or the leaf was imported without its private key.
+            RevocationNotPossibleError: The CA module cannot revoke, or the leaf was imported without its private key.
             SealingError: The private key cannot be opened, or does not belong to the leaf.
             AccessDeniedError: The policy refused.
         """

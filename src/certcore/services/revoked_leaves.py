@@ -31,17 +31,17 @@ _BATCH: Final = 200
 def tell_other_holders(contexts: Contexts, revoked: Issuance, why: RevocationReason, through: str) -> None:
     """Mark all other certificates with this leaf as revoked, after a CA has confirmed the revocation.
 
-    Several tenants may hold one leaf: it is public, and anybody may import it. They do not learn of each other: each
-    timeline has what the CA's own revocation list says, and not who asked for it.
+    Several tenants may have the same leaf, because a leaf is public and anybody may import it. They learn nothing of
+    each other: their timelines only have what the CA's revocation list says, not who asked for the revocation.
 
-    A CA profile may belong to a tenant, and its CA may confirm anything. So other certificates are changed only if the
-    leaf's private key is in the store, which proves more than the CA's word, or if they use the profile.
+    A CA profile may belong to a tenant, and its CA could confirm anything. So another certificate is changed only if
+    the leaf's private key is in the store, or if the certificate uses the same CA profile.
 
     Args:
         contexts: The store's module contexts.
-        revoked: The issuance with the leaf.
+        revoked: The issuance of the leaf.
         why: The reason given to the CA.
-        through: The id of the CA profile that revoked it.
+        through: The ID of the CA profile through which it was revoked.
     """
     if revoked.leaf is None:
         return
@@ -71,7 +71,7 @@ def put_out_of_service(
     actor: str = "engine",
     noticed: bool = False,
 ) -> Certificate:
-    """Record a revocation; the certificate becomes revoked if this leaf is in service.
+    """Record a revocation. The certificate becomes revoked if this leaf is in service.
 
     Args:
         contexts: The store's module contexts.
@@ -79,15 +79,15 @@ def put_out_of_service(
         stored: The stored certificate.
         revoked: The issuance whose leaf was revoked.
         why: The reason given to the CA.
-        actor: Who asked for it.
-        noticed: Whether the request was made for another certificate.
+        actor: Who asked for the revocation.
+        noticed: Whether the revocation was requested for another certificate.
     """
     now = contexts.environment.now()
     changed = stored
     if stored.active_issuance_id == revoked.id and stored.status is Status.ACTIVE:
         status = transition(stored.status, Action.REVOKE)
         changed = evolve(stored, status=status, issuance_id=revoked.id, problem=None, updated_at=now)
-        # Takes the lease from any worker; the next step cleans up what the issuance still holds outside.
+        # Take the lease from any worker. The next step releases what the issuance still holds outside.
         transaction.schedules.take_over(stored.id, due_at=now, attempts=0)
         end_attempt(transaction, stored, now)
         changed = with_standing(changed, [revoked], now, changed_at=now)
@@ -111,7 +111,7 @@ def refuse_revoked(transaction: Transaction, leaf: Leaf) -> None:
     """Refuse to import a leaf that the store knows to be revoked.
 
     Raises:
-        InvalidInputError: It was revoked. That is public; the error does not tell who holds the leaf.
+        InvalidInputError: The leaf was revoked, which is public. The error does not reveal who has the leaf.
     """
     only = CertificateFilter(status=Status.REVOKED, serial=_serial(leaf))
     for certificate in transaction.certificates.page(only=only, limit=_BATCH):
@@ -149,8 +149,8 @@ def _serial(leaf: Leaf) -> str:
 def _is_same(leaf: Leaf | None, revoked: Leaf) -> bool:
     """Whether two leaves are the same for a revocation.
 
-    A revocation is of an issuer and a serial number (RFC 5280 section 5.3), which another CA can write into its leaves,
-    too: the key is compared as well.
+    A revocation names an issuer and a serial number (RFC 5280 section 5.3). Another CA can put these into its leaves,
+    so the public keys are compared, too.
     """
     if leaf is None:
         return False

@@ -20,9 +20,9 @@ def _only_oneself(actor: str) -> Collection[str]:
 class RolePolicy:
     """A policy plugin with roles; pass it to ``CertCore.open(…, plugins=[RolePolicy(…)])``.
 
-    An actor without a role or certificates of its own may do nothing. This includes calls without an actor, whose actor
-    is ``system``: give ``system`` a role if the panel makes such calls. Processes without an actor, such as ``certcore
-    run``, need no permission.
+    An actor without a role and without certificates may do nothing. The actor of calls without an argument ``actor`` is
+    ``system``: give it a role if the panel makes such calls. Processes without an actor, such as ``certcore run``, need
+    no permission.
 
     Example:
         >>> policy = RolePolicy({"anna": Role.ADMINISTRATOR, "bert": Role.VIEWER})
@@ -32,18 +32,18 @@ class RolePolicy:
         True
     """
 
-    #: The roles by actor, or a function that looks one up (None: no role). It is asked at every call.
+    #: The roles by actor, or a function that returns an actor's role (None for no role). It is used at every call.
     roles: Mapping[str, Role] | Callable[[str], Role | None]
-    #: The owners that an actor may act for: its tenants; None for none. Without it, an actor owns what has its own name
-    #: as owner.
+    #: Returns the owners for which an actor may act, or None for none. By default, an actor acts for the owner with its
+    #: own name.
     owners: Callable[[str], Collection[str] | None] = _only_oneself
 
     @hookimpl
     def certcore_authorize(self, actor: str, action: str, owner: str) -> bool:
-        """True or False, never None, so that no other policy is asked."""
+        """The decision. It is never None, so no other policy is asked."""
         try:
             grant = GRANTS[Permission(action)]
-        except ValueError:  # an action of a plugin, which this policy does not know
+        except ValueError:  # an unknown action, for example of a newer version
             return self._role(actor) is Role.ADMINISTRATOR
         role = self._role(actor)
         if role is not None and role >= grant.role:
@@ -52,7 +52,7 @@ class RolePolicy:
 
     def _owns(self, actor: str, owner: str) -> bool:
         owners = self.owners(actor)
-        # A text is a collection of texts, too: `in` would find customer-7 in "customer-77".
+        # A str is also a collection: `in` would find "customer-7" in "customer-77".
         return owner == owners if isinstance(owners, str) else owner in (owners or ())
 
     def _role(self, actor: str) -> Role | None:

@@ -1,4 +1,4 @@
-"""Sealing keys: which secrets need them; add, make current, re-wrap and retire them while the store is in use."""
+"""Sealing keys: show their use; add, make current, re-wrap and retire them while the store is in use."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ _MOST_AT_ONCE: Final = 10_000
 
 @frozen(kw_only=True)
 class SealingKeyUse:
-    """One sealing key, and how many secrets need it."""
+    """A sealing key, and how many secrets are sealed with it."""
 
     key_id: str
     #: Whether new secrets are sealed with it.
     current: bool
-    #: Whether the keyring of this process holds it.
+    #: Whether the keyring of this process has it.
     in_keyring: bool
     #: The number of secrets sealed with it.
     secrets: int
@@ -54,17 +54,19 @@ class RewrapProgress:
     done: int
     #: The number of secrets that are sealed with another key than the current one.
     left: int
-    #: The secrets of this batch that failed: changed in the database, or sealed with a key that the keyring lacks.
+    #: The secrets of this batch that could not be re-wrapped: they were changed in the database, or are sealed with a
+    #: key that the keyring lacks.
     failed: tuple[SecretName, ...]
-    #: Pass it to the next call as ``after``; None at the end.
+    #: Pass this to the next call as ``after``; None at the end.
     next: SecretName | None
 
 
 @frozen(kw_only=True, eq=False)
 class SealingKeys:
-    """The sealing keys of this store.
+    """The calls for the sealing keys: `certcore.CertCore.sealing_keys`.
 
-    To change the key: `add`, `make_current`, `rewrap` until nothing is left, `retire` the old one.
+    To change the key, call `add`, then `make_current`, then `rewrap` until nothing is left, then `retire` with the old
+    key.
     """
 
     _storage: Storage
@@ -73,7 +75,7 @@ class SealingKeys:
     _access: Access
 
     def status(self, *, actor: str = "system") -> tuple[SealingKeyUse, ...]:
-        """Every key of the keyring, and every key that a secret is sealed with, by id.
+        """All keys of the keyring and all keys with which secrets are sealed, by ID.
 
         Raises:
             KeyringError: The keyring cannot be used.
@@ -97,39 +99,38 @@ class SealingKeys:
         )
 
     def add(self, *, actor: str = "system") -> str:
-        """Add a new random key to the keyring; the current key stays the one for new secrets.
+        """Add a new random key to the keyring, without making it current.
 
         Returns:
-            The new key's id.
+            The ID of the new key.
 
         Raises:
-            KeyringError: This keyring is not changed by certcore, or its file cannot be written.
+            KeyringError: certcore cannot change this keyring, or its file cannot be written.
             AccessDeniedError: The policy refused.
         """
         self._access.require(actor, Permission.KEYRING_CHANGE)
         return self._changeable().add_key()
 
     def make_current(self, key_id: str, *, actor: str = "system") -> None:
-        """Seal new secrets with this key. Every process must have loaded it before.
+        """Seal new secrets with this key from now on. All processes must have loaded it before.
 
         Raises:
-            NotFoundError: The keyring holds no such key.
-            KeyringError: This keyring is not changed by certcore, or its file cannot be written.
+            NotFoundError: The keyring has no such key.
+            KeyringError: certcore cannot change this keyring, or its file cannot be written.
             AccessDeniedError: The policy refused.
         """
         self._require(actor, key_id)
         self._changeable().make_current(key_id)
 
     def rewrap(self, *, limit: int = 100, after: SecretName | None = None, actor: str = "system") -> RewrapProgress:
-        """Re-wrap the data keys of some secrets with the current key; several processes may do so at once.
+        """Re-wrap the data keys of some secrets with the current key. Several processes may do so at the same time.
 
-        Only the wrapped data keys change: no secret is opened. A secret that somebody replaces meanwhile stays as it
-        was replaced.
+        Only the wrapped data keys change; no secret is opened. A secret that is replaced meanwhile is not overwritten.
 
         Args:
-            limit: Of how many secrets at most, 1 to 10000.
-            after: Where the call before ended (`RewrapProgress.next`); None starts from the beginning.
-            actor: Who does this.
+            limit: The largest number of secrets, 1 to 10000.
+            after: Where the previous call ended (`RewrapProgress.next`); None for the beginning.
+            actor: Who makes the call.
 
         Raises:
             InvalidInputError: The limit is out of range.
@@ -172,9 +173,9 @@ class SealingKeys:
         """Remove a key that no secret needs from the keyring.
 
         Raises:
-            NotFoundError: The keyring holds no such key.
-            SealingKeyInUseError: It is the current key, or secrets are still sealed with it; the error says how many.
-            KeyringError: Nothing needs it, but this keyring is not changed by certcore, or cannot be written.
+            NotFoundError: The keyring has no such key.
+            SealingKeyInUseError: The key is current, or secrets are still sealed with it; the error has their number.
+            KeyringError: certcore cannot change this keyring, or its file cannot be written.
             AccessDeniedError: The policy refused.
         """
         self._require(actor, key_id)
@@ -182,7 +183,7 @@ class SealingKeys:
         self._changeable().remove_key(key_id)
 
     def _require(self, actor: str, key_id: str) -> None:
-        """Continue only if the actor may change this key; an actor who may not see the keys gets a `NotFoundError`."""
+        """Raise an error unless the actor may change this key; a `NotFoundError` if the actor may not see the keys."""
         check_id("key_id", key_id)
         change, sees = Permission.KEYRING_CHANGE, Permission.KEYRING_VIEW
         self._access.require_visible(actor, change, key_id, sees=sees, kind="sealing key")

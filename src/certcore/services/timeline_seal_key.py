@@ -1,4 +1,4 @@
-"""The key that seals timelines: made once, and sealed like every other secret."""
+"""The key that seals timelines. It is generated once, and sealed like every other secret."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RECORD_KEY: Final = SecretName("record-key", "1")
 
 
 def use_record_key(storage: Storage, vault: Vault, fresh: Secret) -> None:
-    """Have a store seal its timelines; with its first key, also the existing ones.
+    """Let a store seal its timelines. If it has no key yet, existing timelines are sealed, too.
 
     Existing timelines without a seal are accepted unchecked only at that moment. This is logged, because a database
     whose key was removed looks the same.
@@ -26,10 +26,10 @@ def use_record_key(storage: Storage, vault: Vault, fresh: Secret) -> None:
     Args:
         storage: The store.
         vault: Opens and seals the key.
-        fresh: A new key, for a store that has none: 32 random bytes.
+        fresh: 32 random bytes, the new key for a store that has none.
 
     Raises:
-        SealingError: The key does not open.
+        SealingError: The stored key cannot be opened.
     """
     with storage.read() as transaction:
         sealed = transaction.secrets.get(RECORD_KEY)

@@ -1,9 +1,9 @@
-"""Transfer of a certificate to another owner: both sides' policy asked, private keys sealed anew, nothing inherited.
+"""Transfer a certificate to another owner. The policy must permit it for both owners, and private keys are re-sealed.
 
-The new owner gets the certificate with the leaf in service and its private key. What the old owner's control of the
-domains has earned beyond that is not handed on: an issuance under way ends, the next one waits for CNAMEs with the new
-owner's labels, a CSR of the old owner is dropped, and consents and what they are about have to be given again. The next
-issuance makes a new key, as the old owner may have kept the present one.
+The new owner gets the certificate with the leaf in service and its private key. Nothing else that depends on the old
+owner's control of the domains is transferred: an issuance under way ends, the next one waits for CNAMEs with the new
+owner's labels, a CSR of the old owner is removed, and consents must be given again. The next issuance generates a new
+key, because the old owner may have kept the present one.
 """
 
 from __future__ import annotations
@@ -41,35 +41,35 @@ __all__ = ["TransferPreview", "Transfers"]
 
 @frozen(kw_only=True)
 class TransferPreview:
-    """What a transfer would bring about; nothing is changed by looking at it."""
+    """The effects of a transfer that was not carried out."""
 
-    #: The certificate as the new owner would have it.
+    #: The certificate after the transfer.
     certificate: Certificate
     #: The DNS records that the new owner has to set before the next issuance.
     records: tuple[DnsRecord, ...]
-    #: The fields that would change besides the owner, with their old and new values as plain JSON.
+    #: The fields other than the owner that would change, with their old and new values as plain JSON.
     changes: Mapping[str, Mapping[str, Any]]
-    #: Whether an issuance under way, or one that has failed, would be given up.
+    #: Whether an issuance under way, or one that has failed, would be abandoned.
     ends_issuance: bool
 
 
 @frozen(kw_only=True, eq=False, slots=False)
 class Transfers:
-    """Giving a certificate to another owner."""
+    """The calls that transfer a certificate to another owner."""
 
     _contexts: Contexts
     _access: Access
 
     def preview_transfer(self, certificate_id: str, *, to: str, actor: str = "system") -> TransferPreview:
-        """What `transfer` would do, and the DNS records that the new owner would need. Nothing is stored.
+        """Show what `transfer` would do, and the DNS records that the new owner would need. Nothing is stored.
 
         Args:
             certificate_id: The certificate.
             to: The new owner; empty for none.
-            actor: Who asks.
+            actor: Who makes the call.
 
         Raises:
-            InvalidInputError, NotFoundError, AccessDeniedError: As `transfer`.
+            InvalidInputError, NotFoundError, AccessDeniedError: As in `transfer`.
         """
         stored, changed = self._transferred(certificate_id, to, actor)
         return TransferPreview(
@@ -82,24 +82,26 @@ class Transfers:
     def transfer(
         self, certificate_id: str, *, to: str, version: int | None = None, actor: str = "system"
     ) -> Certificate:
-        """Give a certificate to another owner, with the leaf in service and its private key.
+        """Transfer a certificate to another owner, with the leaf in service and its private key.
 
-        An issuance under way is given up; without a leaf the certificate is a draft again. The next issuance needs DNS
-        records with labels of the new owner: see `preview_transfer`. It makes a new key; a CSR of the old owner is
-        dropped, and consents have to be given again. Who may not see the old owner's certificates does not see what is
-        in the timeline from before.
+        An issuance under way is abandoned; without a leaf, the certificate becomes a draft again. The next issuance
+        needs DNS records with labels of the new owner (see `preview_transfer`) and generates a new key. A CSR of the
+        old owner is removed, and consents must be given again. Actors who may not see the old owner's certificates do
+        not see the older events in the timeline.
 
         Args:
             certificate_id: The certificate.
             to: The new owner; empty for none.
-            version: The version that the user has read; a transfer of a newer one is refused. None: any version.
-            actor: Who does this. The policy is asked for both owners: ``certificate.transfer`` of the old one,
-                ``certificate.create`` and ``authority.use`` of the new one.
+            version: The version that the user has read. If another version is stored, the transfer is refused. None for
+                any version.
+            actor: Who makes the call. The policy must grant ``certificate.transfer`` for the old owner, and
+                ``certificate.create`` and ``authority.use`` for the new owner.
 
         Raises:
-            InvalidInputError: It belongs to this owner already, or the CA profile does not issue it for the new one.
-            StaleWriteError: Another save came first.
-            CertificateBusyError: It is being worked on; nothing was changed.
+            InvalidInputError: The certificate already belongs to this owner, or the CA profile refuses it for the new
+                owner.
+            StaleWriteError: The certificate was changed meanwhile.
+            CertificateBusyError: A step or action is running; nothing was changed.
             NotFoundError: There is no such certificate.
             AccessDeniedError: The policy refused.
             SealingError: A private key cannot be opened; nothing was changed.
@@ -123,7 +125,7 @@ class Transfers:
             owned = with_standing(owned, issuances_in_use(transaction, owned), now, changed_at=now)
             saved = transaction.certificates.save(owned)
             for name, sealed in keys.items():
-                if transaction.secrets.get(name) is not None:  # not that of an attempt which has just ended
+                if transaction.secrets.get(name) is not None:  # not the key of an issuance that has just ended
                     transaction.secrets.put(name, sealed)
             transaction.schedules.take_over(current.id, due_at=now, attempts=0)
             left, arrived = (
@@ -142,7 +144,7 @@ class Transfers:
             return transaction.certificates.get(certificate_id)
 
     def _transferred(self, certificate_id: str, to: str, actor: str) -> tuple[Certificate, Certificate]:
-        """The certificate, and as the new owner would have it: permitted by the policy, valid for its CA profile."""
+        """The certificate before and after the transfer, checked against the policy and the CA profile."""
         stored = self._access.certificate(actor, Permission.CERTIFICATE_TRANSFER, certificate_id)
         if check_identifier("to", to, most=MOST_OWNER) == stored.owner:
             raise InvalidInputError("to", Message("transfer.same_owner", "is the owner already."))
@@ -154,7 +156,7 @@ class Transfers:
         return stored, validate(self._contexts, changed)
 
     def _impersonal(self, certificate: Certificate) -> Mapping[str, Any]:
-        """The module's data without consents, and without the texts that the old owner has typed for them."""
+        """The module's settings for the certificate, without consents and personal fields of the old owner."""
         if certificate.authority_id is None:
             return certificate.module_data
         with self._contexts.storage.read() as transaction:
@@ -178,7 +180,7 @@ class Transfers:
         return {key.name: vault.seal(open_key(key, vault), key.name, owner=after.owner) for key in keys}
 
     def _records(self, certificate: Certificate) -> tuple[DnsRecord, ...]:
-        """The DNS records that the module asks the owner of a certificate for."""
+        """The DNS records that the owner of a certificate has to set, from the module's hints."""
         if certificate.authority_id is None:
             return ()
         with self._contexts.storage.read() as transaction:
@@ -208,7 +210,7 @@ def _active(transaction: Transaction, certificate: Certificate) -> Issuance | No
 def _given_to(
     certificate: Certificate, owner: str, active: Issuance | None, module_data: Mapping[str, Any]
 ) -> Certificate:
-    """The certificate of another owner, without what is under way and what is the old owner's own."""
+    """The certificate with another owner, without an issuance under way and without the old owner's CSR."""
     has_attempt = certificate.issuance_id not in (None, certificate.active_issuance_id)
     if has_attempt and active is not None:
         certificate = as_in_service(certificate, active.names, active.key_type, active.own_csr_pem)

@@ -1,4 +1,4 @@
-"""The CA profiles that somebody may use for certificates, whether their settings may be seen or not."""
+"""The CA profiles that an actor may use for certificates, even without permission to see their settings."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def usable_authorities(contexts: Contexts, access: Access, actor: str, *, owner:
 
     Args:
         contexts: The store's module contexts.
-        access: Asks the policy about each profile.
+        access: Asks the policy about each CA profile.
         actor: Who makes the call.
         owner: The tenant.
     """
