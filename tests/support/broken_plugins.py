@@ -157,7 +157,7 @@ BROKEN = {
     "a name that raises": (handmade(name=property(_exits)), "its name cannot be read: raised SystemExit", "author"),
     "a name of two lines": (handmade(name="a\nb", certcore_hints=hookimpl(_on_event)), "is not one line", ""),
     "an exit in a hook": (handmade(certcore_ca_modules=hookimpl(_exits)), "certcore_ca_modules: raised SystemExit", ""),
-    "modules that are none": (Offering(certcore_ca_modules=["simple"]), "a str, which is not a CAModule", "Inherit"),
+    "modules that are texts": (Offering(certcore_ca_modules=["simple"]), "a str, which is not a CAModule", "Inherit"),
     "a text of modules": (Offering(certcore_ca_modules="simple"), "it returned a str", "author"),
     "None for modules": (Offering(certcore_ca_modules=None), "it returned a None", "author"),
     "a class of modules": (Offering(certcore_ca_modules=[Simple]), "is not a CAModule", "[Simple()]"),
@@ -200,13 +200,13 @@ BROKEN = {
         "has profile_actions, but not run_action",
         "SupportsActions",
     ),
-    "an export format that is none": (Offering(certcore_export_formats=["pem"]), "is not an ExportFormat", "Make it"),
+    "an export format that is a text": (Offering(certcore_export_formats=["pem"]), "is not an ExportFormat", "Make it"),
     "a name of certcore's": (
         Offering(certcore_export_formats=[ExportFormat(name="pem", title="P", private_key=Use.NEVER, make=print)]),
         "'pem' is already taken by certcore",
         "Rename",
     ),
-    "a format with a title that is none": (
+    "a format whose title is a number": (
         Offering(certcore_export_formats=[ExportFormat(name="x", title=5, private_key=Use.NEVER, make=print)]),
         "an ExportFormat whose title is an int",
         "author",
