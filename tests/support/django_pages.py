@@ -1,8 +1,9 @@
 """What tests of the SSL section do as a browser does it: addresses, what a page shows, what its form posts."""
 
 import html
+import re
 
-__all__ = ["KEY", "LIST", "form_values", "get_addresses", "page", "text"]
+__all__ = ["KEY", "LIST", "form_values", "get_addresses", "page", "shown", "text"]
 
 LIST = "/ssl/certificates/"
 #: What every private key in PEM has.
@@ -17,6 +18,11 @@ def page(certificate_id, part=""):
 def text(response):
     """What an answer says."""
     return html.unescape(response.content.decode(errors="replace"))
+
+
+def shown(response):
+    """The texts of a page, without its tags."""
+    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", response.content.decode())).split())
 
 
 def form_values(panel, certificate_id, **changes):

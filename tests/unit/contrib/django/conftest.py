@@ -115,6 +115,18 @@ def panel(django_tables, storage, tmp_path):
 
 
 @pytest.fixture
+def admin(panel):
+    """The browser of an administrator, signed in."""
+    return panel.browser(panel.user("ada", "SSL administrators"))
+
+
+@pytest.fixture
+def browser(panel):
+    """The browser of an operator, signed in."""
+    return panel.browser(panel.user("otto", "SSL operators"))
+
+
+@pytest.fixture
 def settings_of(panel):
     """Other values of the setting CERTCORE within a block; the core stays."""
     from django.test import override_settings

@@ -13,26 +13,16 @@ from certcore import CertCore
 from certcore.errors import NotFoundError
 from certcore.hints import Facts, Finding, Level, Link, Message, Notice, RecordChange, Severity
 from certcore.plugin import BudgetUse, CAModule, CheckItem, CheckReport, ModuleFile, hookimpl
+from support.django_pages import shown
 
 LIST = "/ssl/authorities/"
 SECRET = "canary-api-key"
-
-
-def shown(answer):
-    """The texts of a page, without its tags."""
-    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", answer.content.decode())).split())
 
 
 def field(answer, name):
     """The tag of a field's input."""
     (tag,) = re.findall(rf'<(?:input|textarea|select)[^>]* name="{re.escape(name)}"[^>]*>', answer.content.decode())
     return tag
-
-
-@pytest.fixture
-def admin(panel):
-    """An administrator, signed in, whose browser enforces what Django checks."""
-    return panel.browser(panel.user("ada", "SSL administrators"))
 
 
 @pytest.fixture

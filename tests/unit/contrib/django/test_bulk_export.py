@@ -12,12 +12,6 @@ from support.django_pages import KEY, LIST, text
 BULK = f"{LIST}bulk/"
 
 
-@pytest.fixture
-def admin(panel):
-    """The browser of an administrator."""
-    return panel.browser(panel.user("ada", "SSL administrators"))
-
-
 def posted(ids, **values):
     """What the page of the export posts."""
     return {"action": "export", "ids": ids, "confirmed": "yes", "format": "pem", **values}

@@ -12,12 +12,6 @@ from support.django_pages import KEY, LIST, form_values, get_addresses, page, te
 
 
 @pytest.fixture
-def admin(panel):
-    """The browser of an administrator."""
-    return panel.browser(panel.user("ada", "SSL administrators"))
-
-
-@pytest.fixture
 def viewer(panel):
     """The browser of somebody who may look at everything."""
     return panel.browser(panel.user("vera", "SSL viewers"))

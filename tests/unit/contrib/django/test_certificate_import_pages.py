@@ -9,12 +9,6 @@ _IMPORT = f"{LIST}import/"
 
 
 @pytest.fixture
-def admin(panel):
-    """The browser of an administrator."""
-    return panel.browser(panel.user("ada", "SSL administrators"))
-
-
-@pytest.fixture
 def material(panel):
     """A certificate that another CA has issued: leaf, key and intermediates; and the key of another one."""
     certificate_id = panel.active("bought.example")

@@ -9,12 +9,6 @@ from certcore.testing import Act, make_request
 from support.django_pages import KEY, LIST, form_values, page, text
 
 
-@pytest.fixture
-def admin(panel):
-    """The browser of an administrator."""
-    return panel.browser(panel.user("ada", "SSL administrators"))
-
-
 def test_a_draft_is_made_and_its_csr_generated(panel, admin):
     """The form stores a draft without a key; Generate CSR saves what the page shows first, and the page gets active."""
     made = admin.post(

@@ -1,23 +1,10 @@
 """The dashboard: numbers, the chart, what fails first, and who is waited for."""
 
-import html
 import re
 import xml.etree.ElementTree as ET
 
-import pytest
-
 from certcore.testing import Act
-
-
-@pytest.fixture
-def browser(panel):
-    """An operator, signed in."""
-    return panel.browser(panel.user("otto", "SSL operators"))
-
-
-def shown(answer):
-    """The texts of a page, without its tags."""
-    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", answer.content.decode())).split())
+from support.django_pages import shown
 
 
 def test_the_numbers_are_those_of_the_store(panel, browser):

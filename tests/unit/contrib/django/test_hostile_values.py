@@ -29,12 +29,6 @@ def storage():
     return "sqlite"
 
 
-@pytest.fixture
-def ada(panel):
-    """The browser of an administrator."""
-    return panel.browser(panel.user("ada", "SSL administrators"))
-
-
 def _answered(answer, *what):
     assert answer.status_code < 500, what
     assert "<script>alert(1)" not in answer.content.decode(errors="replace"), what
@@ -43,11 +37,11 @@ def _answered(answer, *what):
 
 @pytest.mark.slow(reason="tries many values everywhere")
 @pytest.mark.parametrize("value", _HOSTILE, ids=lambda value: ascii(value)[:24])
-def test_hostile_addresses(panel, ada, value):
+def test_hostile_addresses(panel, admin, value):
     """As an id, and as each value of a query."""
     for each in addresses(certificate_id=value, authority_id=value):
         if each.parameters:
-            _answered(ada.get(each.path), each)
+            _answered(admin.get(each.path), each)
     for address in (
         "",
         "numbers/",
@@ -58,16 +52,16 @@ def test_hostile_addresses(panel, ada, value):
         "deliveries/",
     ):
         for name in _QUERY:
-            _answered(ada.get(f"/ssl/{address}", {name: value}), address, name)
+            _answered(admin.get(f"/ssl/{address}", {name: value}), address, name)
     certificate_id = panel.certificate()
     for part in ("live/", "timeline/"):
         for name in _QUERY:
-            _answered(ada.get(page(certificate_id, part), {name: value}), part, name)
+            _answered(admin.get(page(certificate_id, part), {name: value}), part, name)
 
 
 @pytest.mark.slow(reason="tries many values everywhere")
 @pytest.mark.parametrize("value", _HOSTILE, ids=lambda value: ascii(value)[:24])
-def test_hostile_forms(panel, ada, value):
+def test_hostile_forms(panel, admin, value):
     """As each value of what is posted, beside others that are right."""
     certificate_id = panel.active(owner="7")
     usual = form_values(panel, certificate_id) | {"action": "renew", "to": "8", "confirmed": "yes", "reason": "x"}
@@ -78,13 +72,13 @@ def test_hostile_forms(panel, ada, value):
         *(f"{LIST}new/", f"{LIST}import/", f"{LIST}bulk/", profile, f"{profile}fallback/"),
     ):
         for name in _FORM:
-            _answered(ada.post(address, {**usual, name: value}), address, name)
+            _answered(admin.post(address, {**usual, name: value}), address, name)
 
 
 @pytest.mark.parametrize("posted", [{"leaf": "x" * 3_000_000}, {"ids": ["x"] * 2_000}], ids=["long", "many"])
-def test_a_huge_form_is_refused(panel, ada, posted):
+def test_a_huge_form_is_refused(panel, admin, posted):
     """Django's limits hold, for strangers, too; the answer has the headers of the section."""
-    for browser in (ada, panel.browser()):
+    for browser in (admin, panel.browser()):
         for address in (f"{LIST}import/", f"{LIST}bulk/"):
             answer = browser.post(address, posted)
             assert answer.status_code in (302, 400)

@@ -1,16 +1,11 @@
 """The pages in the languages of the readers."""
 
-import html
 import re
 
 import pytest
 
 from certcore.testing import Act
-
-
-def shown(answer):
-    """The texts of a page, without its tags."""
-    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", answer.content.decode())).split())
+from support.django_pages import shown
 
 
 @pytest.mark.parametrize(

@@ -3,22 +3,10 @@
 import html
 import re
 
-import pytest
-
 from certcore.testing import Act
+from support.django_pages import shown
 
 LIST = "/ssl/certificates/"
-
-
-@pytest.fixture
-def browser(panel):
-    """An operator, signed in."""
-    return panel.browser(panel.user("otto", "SSL operators"))
-
-
-def shown(answer):
-    """The texts of a page, without its tags."""
-    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", answer.content.decode())).split())
 
 
 def domains(answer):

@@ -2,14 +2,6 @@
 
 import json
 
-import pytest
-
-
-@pytest.fixture
-def browser(panel):
-    """An operator, signed in."""
-    return panel.browser(panel.user("otto", "SSL operators"))
-
 
 def test_pages_have_a_strict_policy(browser):
     """No script and no style but those of files of this host; nobody frames the page; nothing is kept."""

@@ -9,13 +9,9 @@ from certcore import CertCore
 from certcore.contrib.django.views import audit
 from certcore.plugin import hookimpl
 from certcore.testing import FrozenEnvironment, ScriptedCA
+from support.django_pages import shown
 
 AUDIT, DELIVERIES, PLUGINS = "/ssl/audit/", "/ssl/deliveries/", "/ssl/plugins/"
-
-
-def shown(answer):
-    """The texts of a page, without its tags."""
-    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", answer.content.decode())).split())
 
 
 def rows(answer):
