@@ -10,11 +10,7 @@ import typer.main
 from certcore.cli.app import app
 from certcore.cli.output import Output
 from certcore.errors import CAError
-from certcore.model.names import DnsName
-from certcore.model.subject import Subject
-from certcore.testing.local_ca import LittleAuthority
-from certcore.x509.csr import build_csr
-from certcore.x509.keys import generate_key, private_key_pem
+from support.leaves import bought
 
 CANARY = "dGhlLWNhbmFyeS1vZi10aGUtY29tbWFuZC1saW5l"
 
@@ -262,10 +258,8 @@ def test_an_ambiguous_domain_is_named_with_its_ids(store):
 def imported(store, tmp_path):
     """The command, and the name of a certificate that was issued elsewhere."""
     name, now = "bought.demo.test", datetime.now(UTC)
-    key = generate_key("ec-p256")
-    request = build_csr(key, [DnsName(name)], Subject()).decode()
-    (tmp_path / "chain.pem").write_text(LittleAuthority(now).issue(request, now=now))
-    (tmp_path / "key.pem").write_bytes(private_key_pem(key))
+    for file, content in zip(("chain.pem", "key.pem"), bought(name, now=now), strict=True):
+        (tmp_path / file).write_text(content)
     store.inside("cert", "import", tmp_path / "chain.pem", "--key", tmp_path / "key.pem")
     yield store, name
     store.inside("cert", "delete", name, "--yes")

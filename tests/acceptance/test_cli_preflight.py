@@ -5,10 +5,9 @@ from datetime import UTC, datetime
 import pytest
 
 from certcore.adapters.environment import SystemEnvironment
-from certcore.testing import make_request
 from certcore.testing.dns_zone import MemoryZone
-from certcore.testing.local_ca import LittleAuthority
 from certcore_puq_acme.techzone.server import ZoneServer
+from support.leaves import bought
 
 NAME = "_acme-challenge.shop.test"
 
@@ -29,9 +28,8 @@ def store(certcore, zone):
         *("--set", "directory_url=https://127.0.0.1:1/dir", "--set", "tech_zone=acme.panel.test"),
         *("--set", f"dns_servers=127.0.0.1:{server.address[1]}", "--set", "api_timeout=2"),
     )
-    now = datetime.now(UTC)
-    csr_pem, key_pem = make_request("shop.test")
-    (certcore.folder / "leaf.pem").write_text(LittleAuthority(now).issue(csr_pem, now=now))
+    leaf_pem, key_pem = bought("shop.test", now=datetime.now(UTC))
+    (certcore.folder / "leaf.pem").write_text(leaf_pem)
     (certcore.folder / "key.pem").write_text(key_pem)
     certcore(
         "cert", "import", certcore.folder / "leaf.pem", "--key", certcore.folder / "key.pem", "--authority", "local"

@@ -6,13 +6,8 @@ import pytest
 
 from certcore import CertCore, hookimpl
 from certcore.cli.undelivered import deliveries_of, draw_targets, targets_document
-from certcore.model.keys import KeyType
-from certcore.model.names import DnsName
-from certcore.model.subject import Subject
-from certcore.testing.local_ca import LittleAuthority
 from certcore.testing.scripted_ca import Act, ScriptedCA
-from certcore.x509.csr import build_csr
-from certcore.x509.keys import generate_key
+from support.leaves import bought
 from support.targets_file import TARGETS
 
 
@@ -104,16 +99,14 @@ def test_a_later_run_names_a_target_that_still_fails(certcore, issued):
 def test_the_notices_of_the_file_are_those_of_the_worker(certcore, issued):
     """`[notices]` decides when the record says that a leaf ends soon; what is wrong in it is named by its key."""
     path = certcore.folder / "notices.toml"
-    key = generate_key(KeyType.EC_P256)
-    csr = build_csr(key, [DnsName("bought.test")], Subject()).decode()
-    now = datetime.now(UTC)
-    bought = certcore.folder / "bought.pem"
-    bought.write_text(LittleAuthority(now).issue(csr, now=now - timedelta(days=82), lifetime=timedelta(days=90)))
+    leaf, _ = bought("bought.test", now=datetime.now(UTC) - timedelta(days=82))
+    path_of_leaf = certcore.folder / "bought.pem"
+    path_of_leaf.write_text(leaf)
     kinds = []
     for text in ("[notices]\ndays_before = [2]\n", "[notices]\ndays_before = [10, 1]\n"):
         path.write_text(text)
         path.chmod(0o600)
-        one = certcore.json("cert", "import", bought, "--owner", f"number {len(kinds)}")["id"]
+        one = certcore.json("cert", "import", path_of_leaf, "--owner", f"number {len(kinds)}")["id"]
         certcore.inside("run", "--once", "--targets", path)
         kinds.append([one["kind"] for one in certcore.json("cert", "timeline", one)["timeline"]])
     assert "expires_soon" not in kinds[0]

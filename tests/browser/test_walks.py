@@ -9,9 +9,10 @@ from datetime import UTC, datetime
 import pytest
 
 from certcore import Status
-from certcore.testing import LittleAuthority, make_request
+from certcore.testing import make_request
 from support.django_addresses import addresses
 from support.django_panel import configure
+from support.leaves import bought
 from support.panel_site import PASSWORD
 
 pytestmark = [
@@ -108,9 +109,7 @@ def _copy_and_set(page, site):
 
 def test_an_import_whose_key_does_not_fit(person, site):
     """The check says beside the field that the pair does not match; with the right key the import is saved."""
-    now = datetime.now(UTC)
-    request, key = make_request("bought.test")
-    leaf = LittleAuthority(now).issue(request, now=now)
+    leaf, key = bought("bought.test", now=datetime.now(UTC))
     ivan = person("ivan")
     page = ivan.page
     ivan.visit("/ssl/certificates/import/")

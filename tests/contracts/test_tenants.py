@@ -1,7 +1,6 @@
 """What strangers, other tenants and viewers get from every public call, on every store, in a table that is complete."""
 
 import inspect
-from datetime import timedelta
 
 import pytest
 from attrs import define
@@ -10,13 +9,8 @@ import certcore
 from certcore import CertCore, RolePolicy
 from certcore.errors import AccessDeniedError, CertCoreError, InvalidInputError, NotFoundError
 from certcore.hints import BoundForm, EditMethod, FormSubject
-from certcore.model.keys import KeyType
-from certcore.model.names import DnsName
-from certcore.model.subject import Subject
-from certcore.testing.local_ca import LittleAuthority
-from certcore.x509.csr import build_csr
-from certcore.x509.keys import generate_key, private_key_pem
 from support.inside import inside
+from support.leaves import bought
 from support.tenants import ROLES, STORES, opened_store
 
 HIDDEN, DENIED, ALLOWED = NotFoundError, AccessDeniedError, None
@@ -364,7 +358,7 @@ def test_a_profile_that_is_not_to_be_used_is_not_there(request, tmp_path, use):
         policy.private.add(private)
         certificate_id = core.certificates.create("a.example", authority=free, owner="anna").id
         known = {"owner": "anna", "actor": "anna"}
-        leaf, key = _elsewhere(core)
+        leaf, key = bought("elsewhere.example", now=core.now())
         calls = {
             "create": lambda ca: core.certificates.create("n.example", authority=ca, **known),
             "edit": lambda ca: core.certificates.edit(certificate_id, authority=ca, actor="anna"),
@@ -383,14 +377,6 @@ def test_a_profile_that_is_not_to_be_used_is_not_there(request, tmp_path, use):
         assert [authority.id for authority in core.authorities.list(actor="anna")] == [free]
         with pytest.raises(NotFoundError):
             core.authorities.get("paid, not for tenants", actor="anna")
-
-
-def _elsewhere(core):
-    key = generate_key(KeyType.EC_P256)
-    now = core.now()
-    csr = build_csr(key, [DnsName("elsewhere.example")], Subject()).decode()
-    leaf = LittleAuthority(now).issue(csr, now=now, lifetime=timedelta(days=90))
-    return leaf, private_key_pem(key).decode()
 
 
 def test_a_page_offers_what_is_permitted(world):

@@ -10,12 +10,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from certcore.model.keys import KeyType
-from certcore.model.names import DnsName
-from certcore.model.subject import Subject
-from certcore.testing.local_ca import LittleAuthority
-from certcore.x509.csr import build_csr
-from certcore.x509.keys import generate_key, private_key_pem
+from support.leaves import bought
 
 SCRIPTS = Path(__file__).parents[2] / "examples" / "scripts"
 
@@ -134,10 +129,9 @@ def test_a_name_that_nobody_proves_is_told(panel, run):
 def test_importing_and_looking_after(panel, run):
     """A bought certificate comes in; what ends soon, and is renewed by nobody, is named and fails the check."""
     now = panel.environment.now()
-    key = generate_key(KeyType.EC_P256)
-    csr = build_csr(key, [DnsName("bought.test")], Subject()).decode()
-    (panel.folder / "bought.pem").write_text(LittleAuthority(now).issue(csr, now=now, lifetime=timedelta(days=10)))
-    (panel.folder / "key.pem").write_bytes(private_key_pem(key))
+    leaf, key = bought("bought.test", now=now, lifetime=timedelta(days=10))
+    (panel.folder / "bought.pem").write_text(leaf)
+    (panel.folder / "key.pem").write_text(key)
     assert run("ends_soon") == ""
     said = run("import_bought", "bought.pem", "key.pem")
     assert "is not renewed" in said

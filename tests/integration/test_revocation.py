@@ -7,13 +7,9 @@ from attrs import evolve
 
 from certcore import Status
 from certcore.errors import CAError, CertCoreError
-from certcore.model.names import DnsName
 from certcore.model.revocation import RevocationReason
-from certcore.model.subject import Subject
-from certcore.testing.local_ca import LittleAuthority
-from certcore.x509.csr import build_csr
-from certcore.x509.keys import generate_key, private_key_pem
 from support.inside import inside
+from support.leaves import bought
 
 pytestmark = pytest.mark.pebble
 
@@ -159,17 +155,14 @@ def test_an_imported_leaf_is_revoked_by_its_key(panel, issued):
 def test_a_leaf_of_another_ca_is_refused_in_words(panel, issued):
     """A leaf that was bought elsewhere, revoked through a profile of this CA: the error names its issuer."""
     _, one = issued
-    now = panel.core.now()
-    key = generate_key("ec-p256")
-    request = build_csr(key, [DnsName("bought.test")], Subject()).decode()
-    chain = LittleAuthority(now, name="Elsewhere").issue(request, now=now)
+    leaf = bought("bought.test", now=panel.core.now(), issuer="Elsewhere")
     authority = panel.core.certificates.get(one).authority_id
-    bought = panel.core.certificates.import_certificate(chain, private_key_pem(key), authority=authority)
+    imported = panel.core.certificates.import_certificate(*leaf, authority=authority)
     with pytest.raises(CAError, match=r"did not revoke the leaf, whose issuer is CN=Elsewhere Intermediate") as refused:
-        panel.core.certificates.revoke(bought.id)
+        panel.core.certificates.revoke(imported.id)
     assert "name a CA profile of that CA" in refused.value.advice
     assert refused.value.detail in refused.value.message
-    assert panel.core.certificates.get(bought.id).status is Status.ACTIVE
+    assert panel.core.certificates.get(imported.id).status is Status.ACTIVE
 
 
 # -- a CA that refuses the account, or that does not answer -------------------------------------------------------

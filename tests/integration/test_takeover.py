@@ -11,8 +11,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from typer.testing import CliRunner
@@ -20,13 +18,13 @@ from typer.testing import CliRunner
 from certcore.adapters.takeover import read_folder
 from certcore.cli.app import app
 from certcore.errors import CertCoreError
-from certcore.testing.local_ca import LittleAuthority
 from certcore.testing.ports import free_ports
 from certcore.testing.server import find_program
 from certcore_puq_acme.accounts.pool import Accounts
 from certcore_puq_acme.accounts.records import own_account, read_record
 from certcore_puq_acme.network import Network
 from support.inside import inside
+from support.leaves import bought
 
 EMAIL = "me@shop.test"
 _DEADLINE = 160
@@ -185,13 +183,7 @@ DIRECTORY = "https://acme-v02.api.letsencrypt.org/directory"
 
 def _issued(*names, age=1, days=90):
     """A leaf with its chain, and its key."""
-    now = datetime.now(UTC)
-    key = ec.generate_private_key(ec.SECP256R1())
-    alternative = x509.SubjectAlternativeName([x509.DNSName(name) for name in names])
-    request = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).add_extension(alternative, False)
-    csr = request.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM).decode()
-    issued = LittleAuthority(now).issue(csr, now=now - timedelta(days=age), lifetime=timedelta(days=days))
-    return issued, _pem(key)
+    return bought(*names, now=datetime.now(UTC) - timedelta(days=age), lifetime=timedelta(days=days))
 
 
 def _pem(key):

@@ -7,6 +7,7 @@ from attrs import define, field
 
 from certcore import Status
 from certcore.testing import LittleAuthority, make_request
+from support.leaves import bought
 from support.panel_site import PASSWORD, PanelSite
 from support.reader import Page, Reader
 
@@ -157,9 +158,8 @@ def _import(anna, private_key, **values):
 
 def _renewal_ahead_of_expiry(walk, anna):
     """A leaf with three days left that is to be renewed seven days before its end; the CNAME is not there yet."""
-    site, now = walk.site, datetime.now(UTC)
-    csr, key = make_request("soon.test")
-    chain = LittleAuthority(now).issue(csr, now=now - timedelta(days=87))
+    site = walk.site
+    chain, key = bought("soon.test", now=datetime.now(UTC) - timedelta(days=87))
     _import(anna, leaf=chain, private_key=key, authority=site.authority.id, auto=True, days_before="7")
     certificate_id = site.certificate("soon.test").id
     walk.notes["due"] = site.core.certificates.view(certificate_id)

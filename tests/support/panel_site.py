@@ -17,10 +17,11 @@ from attrs import define, field
 from certcore import CertCore, Status
 from certcore.adapters.environment import SystemEnvironment
 from certcore.hints import DnsRecords
-from certcore.testing import LittleAuthority, MemoryZone, Pebble, make_request
+from certcore.testing import MemoryZone, Pebble
 from certcore.testing.server import Child
 from support.databases import sqlite_with_tables
 from support.django_panel import INSTALLED_APPS, MIDDLEWARE
+from support.leaves import bought
 
 __all__ = ["PASSWORD", "PanelSite", "open_panel_site"]
 
@@ -238,9 +239,7 @@ class _NineDaysAgo(SystemEnvironment):
 
 def _other_leaf(domain, days):
     """A leaf of a CA that nobody knows here, which ends in so many days, and its private key."""
-    now = datetime.now(UTC)
-    request, key = make_request(domain)
-    return LittleAuthority(now).issue(request, now=now + timedelta(days=days - 90)), key
+    return bought(domain, now=datetime.now(UTC) + timedelta(days=days - 90))
 
 
 @contextlib.contextmanager

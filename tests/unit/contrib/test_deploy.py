@@ -12,14 +12,9 @@ from certcore.contrib.deploy.files import DeployFiles, DeploymentError
 from certcore.contrib.deploy.record import LOCK, RECORD
 from certcore.errors import AccessDeniedError, InvalidInputError, NotFoundError
 from certcore.model.export import ExportedFile, ExportFormat, Use
-from certcore.model.keys import KeyType
-from certcore.model.names import DnsName
 from certcore.model.secret import Secret
-from certcore.model.subject import Subject
-from certcore.testing.local_ca import LittleAuthority
-from certcore.x509.csr import build_csr
-from certcore.x509.keys import generate_key, private_key_pem
 from support.deployments import names, serial, unfinished, web
+from support.leaves import bought
 
 # -- files -------------------------------------------------------------------------------------------------------------
 
@@ -224,10 +219,8 @@ def test_an_imported_certificate(open_place, folder):
         web(folder, imports=True),
         web(folder / "ha", imports=True, name="ha", format="haproxy", folder=str(folder / "ha")),
     )
-    key, now = generate_key(KeyType.EC_P256), place.environment.now()
-    names_of_leaf = [DnsName("*.shop.example"), DnsName("shop.example")]
-    chain = LittleAuthority(now).issue(build_csr(key, names_of_leaf, Subject()).decode(), now=now)
-    certificate_id = place.core.certificates.import_certificate(chain, private_key_pem(key)).id
+    leaf = bought("*.shop.example", "shop.example", now=place.environment.now())
+    certificate_id = place.core.certificates.import_certificate(*leaf).id
     place.deliver()
     assert [place.reason(certificate_id, target) for target in ("web", "ha")] == [None, None]
     there = folder / "shop.example"
@@ -247,8 +240,7 @@ def test_an_imported_certificate(open_place, folder):
 def test_a_key_that_is_not_here(open_place, folder):
     """A leaf without it is no use to a server: the reason says so; who wants the chain alone says so."""
     place = open_place(web(folder, imports=True), web(folder / "public", imports=True, name="public", with_key=False))
-    key, now = generate_key(KeyType.EC_P256), place.environment.now()
-    chain = LittleAuthority(now).issue(build_csr(key, [DnsName("shop.example")], Subject()).decode(), now=now)
+    chain, _ = bought("shop.example", now=place.environment.now())
     certificate_id = place.core.certificates.import_certificate(chain).id
     place.deliver()
     assert "private key" in place.reason(certificate_id, "web")

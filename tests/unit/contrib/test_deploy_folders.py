@@ -16,13 +16,10 @@ from certcore import Status
 from certcore.contrib.deploy.files import DeploymentError
 from certcore.contrib.deploy.record import LOCK, RECORD
 from certcore.model.keys import KeyType
-from certcore.model.names import DnsName
-from certcore.model.subject import Subject
-from certcore.testing.local_ca import LittleAuthority
 from certcore.testing.ports import free_port
-from certcore.x509.csr import build_csr
 from certcore.x509.keys import generate_key, private_key_pem
 from support.deployments import names, serial, unfinished, web
+from support.leaves import bought
 
 SEARCHED = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
 
@@ -56,20 +53,19 @@ def test_another_certificates_folder_is_refused(open_place, folder, layout):
 
 def imported(place, *names, end=None, self_signed=False, **fields):
     """The id of a certificate that was issued elsewhere, for the name of another one perhaps."""
-    key, now = generate_key(KeyType.EC_P256), end or place.environment.now()
-    if self_signed:
-        chain = self_signed_leaf(key, now)
-    else:
-        request = build_csr(key, [DnsName(name) for name in names or ("shop.example",)], Subject()).decode()
-        chain = LittleAuthority(now).issue(request, now=now)
-    return place.core.certificates.import_certificate(chain, private_key_pem(key), **fields).id
+    now = end or place.environment.now()
+    leaf = self_signed_leaf(now) if self_signed else bought(*(names or ("shop.example",)), now=now)
+    return place.core.certificates.import_certificate(*leaf, **fields).id
 
 
-def self_signed_leaf(key, now):
+def self_signed_leaf(now):
+    """A leaf that its own key has signed, and the key."""
+    key = generate_key(KeyType.EC_P256)
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "shop.example")])
     built = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + timedelta(30))
     names = x509.SubjectAlternativeName([x509.DNSName("shop.example")])
-    return built.add_extension(names, critical=False).sign(key, SHA256()).public_bytes(Encoding.PEM).decode()
+    leaf = built.add_extension(names, critical=False).sign(key, SHA256())
+    return leaf.public_bytes(Encoding.PEM).decode(), private_key_pem(key)
 
 
 @pytest.mark.parametrize("layout", ["plain", "versioned"])

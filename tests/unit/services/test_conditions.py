@@ -10,16 +10,12 @@ from certcore import Action, KeyType, NoticePolicy, RenewalPolicy, RenewalReason
 from certcore.errors import CertCoreError
 from certcore.model.conditions import Condition, conditions_of
 from certcore.model.hints import Notice
-from certcore.model.names import parse_identifier
 from certcore.model.renewal_info import SuggestedWindow
 from certcore.model.standing import ConditionStatus, ConditionType
-from certcore.model.subject import Subject
 from certcore.testing.clock import FrozenEnvironment
-from certcore.testing.local_ca import LittleAuthority
 from certcore.testing.scripted_ca import Act, ScriptedCA
-from certcore.x509.csr import build_csr
-from certcore.x509.keys import generate_key, private_key_pem
 from support.cores import core_on
+from support.leaves import bought
 from support.situations import SITUATIONS, certificate_in
 
 TRUE, FALSE, UNKNOWN = ConditionStatus.TRUE, ConditionStatus.FALSE, ConditionStatus.UNKNOWN
@@ -195,11 +191,9 @@ START = FrozenEnvironment().now()
 
 def imported(bench, lifetime, **renewal):
     """A leaf of that lifetime, as it was issued today."""
-    key = generate_key(KeyType.EC_P256)
-    request = build_csr(key, [parse_identifier("shop.example")], Subject()).decode()
-    chain = LittleAuthority(START).issue(request, now=START, lifetime=lifetime)
+    chain, key = bought("shop.example", now=START, lifetime=lifetime)
     options = {"authority": bench.authority.id, "renewal": RenewalPolicy(**renewal)}
-    return bench.core.certificates.import_certificate(chain, private_key_pem(key).decode(), **options).id
+    return bench.core.certificates.import_certificate(chain, key, **options).id
 
 
 @pytest.mark.parametrize(

@@ -1,28 +1,17 @@
 """Whatever a certificate uses a CA profile for, the policy is asked for the profile."""
 
-from datetime import timedelta
-
 import pytest
 
 import certcore
 from certcore import Permission, RolePolicy
 from certcore.errors import AccessDeniedError
 from certcore.model.hints import Level, Message, Notice
-from certcore.model.keys import KeyType
-from certcore.model.names import parse_identifier
-from certcore.model.subject import Subject
-from certcore.testing.local_ca import LittleAuthority
-from certcore.x509.csr import build_csr
-from certcore.x509.keys import generate_key, private_key_pem
+from support.leaves import bought
 from support.policies import ROLES, Recorder, core_with, filled, stored_rows
 
 
 def _imported(core, **fields):
-    key = generate_key(KeyType.EC_P256)
-    now = core.now()
-    csr = build_csr(key, [parse_identifier("elsewhere.example")], Subject()).decode()
-    leaf = LittleAuthority(now).issue(csr, now=now, lifetime=timedelta(days=90))
-    return core.certificates.import_certificate(leaf, private_key_pem(key).decode(), **fields)
+    return core.certificates.import_certificate(*bought("elsewhere.example", now=core.now()), **fields)
 
 
 #: Every way to have a certificate of anna's use a CA profile that it did not have: its own is ``old``.

@@ -5,17 +5,12 @@ import pytest
 from certcore import CertCore
 from certcore.errors import InvalidInputError
 from certcore.model.form import fields_of
-from certcore.model.keys import KeyType
-from certcore.model.names import DnsName
-from certcore.model.subject import Subject
 from certcore.testing.clock import FrozenEnvironment
-from certcore.testing.local_ca import LittleAuthority
-from certcore.x509.csr import build_csr
-from certcore.x509.keys import generate_key
 from certcore_puq_acme import plugin
 from certcore_puq_acme.accounts.known_directory import directory_key
 from certcore_puq_acme.profile.settings import PuqAcmeProfile, PuqAcmeSettings
 from support.inside import inside
+from support.leaves import bought
 
 PRESET = {"ca": "letsencrypt", "directory_url": ""}
 CUSTOM = {"ca": "custom", "directory_url": "https://ca.example/dir"}
@@ -67,11 +62,8 @@ def _draft(core, authority):
 
 
 def _active(core, authority):
-    now = core.now()
-    request = build_csr(generate_key(KeyType.EC_P256), [DnsName.parse("shop.test")], Subject()).decode()
-    certificate = core.certificates.import_certificate(
-        LittleAuthority(now).issue(request, now=now), authority=authority
-    )
+    chain, _ = bought("shop.test", now=core.now())
+    certificate = core.certificates.import_certificate(chain, authority=authority)
     return core.certificates.edit(certificate.id, module_data=OWN).id
 
 

@@ -9,15 +9,9 @@ from attrs import evolve, frozen
 from certcore import CertCore
 from certcore.model.hints import DnsRecords, Facts, Notice, RecordState, Refresh, Steps, StepState
 from certcore.model.issuance import Outcome
-from certcore.model.keys import KeyType
 from certcore.model.lifecycle import Status
-from certcore.model.names import DnsName
 from certcore.model.problem import Problem
-from certcore.model.subject import Subject
 from certcore.testing.clock import FrozenEnvironment
-from certcore.testing.local_ca import LittleAuthority
-from certcore.x509.csr import build_csr
-from certcore.x509.keys import generate_key
 from certcore_puq_acme import plugin
 from certcore_puq_acme.dns.codes import DnsCode
 from certcore_puq_acme.dns.findings import finding
@@ -25,6 +19,7 @@ from certcore_puq_acme.hints.certificate import right_column
 from certcore_puq_acme.orders.state import Findings, SeenFinding, SeenRecord, UnwrittenValues, WaitingTurn
 from certcore_puq_acme.rate_limits.turns import Why
 from support.inside import inside
+from support.leaves import bought
 
 CNAMES = ["_acme-challenge.shop.test"]
 
@@ -71,9 +66,7 @@ def page():
     with CertCore.in_memory(plugins=[plugin], installed_plugins=False, environment=FrozenEnvironment()) as core:
         settings = {"tech_zone": "acme.panel.test", "terms_agreed": True}
         authority = core.authorities.create("acme", module="puq_acme", settings=settings)
-        now = core.now()
-        request = build_csr(generate_key(KeyType.EC_P256), [DnsName.parse("shop.test")], Subject()).decode()
-        pem = LittleAuthority(now).issue(request, now=now)
+        pem, _ = bought("shop.test", now=core.now())
         yield Page(core, core.certificates.import_certificate(pem, authority=authority.id).id)
 
 

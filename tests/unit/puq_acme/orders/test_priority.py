@@ -7,15 +7,10 @@ from attrs import evolve
 
 from certcore import CertCore
 from certcore.model.issuance import Purpose
-from certcore.model.keys import KeyType
-from certcore.model.names import DnsName
-from certcore.model.subject import Subject
 from certcore.testing.clock import FrozenEnvironment
-from certcore.testing.local_ca import LittleAuthority
-from certcore.x509.csr import build_csr
-from certcore.x509.keys import generate_key, private_key_pem
 from certcore_puq_acme.orders.priority import goes_first, is_near_its_end
 from support.inside import inside
+from support.leaves import bought
 
 DAY = timedelta(days=1)
 
@@ -25,14 +20,10 @@ def renewal():
     """The renewal of an imported leaf of ten days, as its CA module sees it."""
     environment = FrozenEnvironment()
     with CertCore.in_memory(environment=environment) as core:
-        key, now = generate_key(KeyType.EC_P256), environment.now()
-        request = build_csr(key, [DnsName("shop.test")], Subject()).decode()
-        chain = LittleAuthority(now).issue(request, now=now, lifetime=10 * DAY)
+        chain, key = bought("shop.test", now=environment.now(), lifetime=10 * DAY)
         settings = {"tech_zone": "acme.panel.test", "terms_agreed": True}
         profile = core.authorities.create("acme", module="puq_acme", settings=settings)
-        certificate_id = core.certificates.import_certificate(
-            chain, private_key_pem(key), authority=profile.id, owner="B"
-        ).id
+        certificate_id = core.certificates.import_certificate(chain, key, authority=profile.id, owner="B").id
 
         def work():
             view = core.certificates.view(core.certificates.renew(certificate_id).id)
