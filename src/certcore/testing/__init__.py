@@ -1,4 +1,4 @@
-"""Test tools for panels, scripts and plugin authors: a clock, a scripted CA, a suite for CA modules, a Pebble, zones.
+"""Test tools for panels, scripts and plugins: a clock, a scripted CA, conformance suites, test servers, DNS zones.
 
 ::
 
@@ -17,9 +17,9 @@
             clock.advance(timedelta(minutes=1))
             core.reconcile(certificate.id)
 
-`conformance.run` checks a plugin by rules that have names. `ModuleConformance` makes
-tests of pytest of them, which the package's extra ``testing`` has. Where certcore is installed, pytest also has its
-fixtures, see `certcore.testing.pytest_plugin`. `Pebble` and `PostgreSQL` need the programs of these names.
+`conformance.run` checks a plugin against named rules. `ModuleConformance` makes pytest tests of these rules; it needs
+the extra ``testing``. The fixtures of `certcore.testing.pytest_plugin` are available in pytest as soon as certcore is
+installed. `Pebble` and `PostgreSQL` need the programs of these names.
 """
 
 from typing import TYPE_CHECKING

@@ -1,7 +1,7 @@
-"""``python -m certcore.testing``: run a Pebble, Let's Encrypt's test CA, on this machine until Ctrl-C or SIGTERM.
+"""``python -m certcore.testing``: run Pebble, the test CA of Let's Encrypt, on this machine until Ctrl-C or SIGTERM.
 
-It writes what a CA profile needs into the folder ``--out``: ``directory.url``, ``server-roots.pem`` (to trust Pebble's
-own HTTPS) and ``issuer-root.pem`` (what the issued certificates end at).
+It writes the files for a CA profile into the folder ``--out``: ``directory.url``, ``server-roots.pem`` (the roots of
+Pebble's HTTPS certificate) and ``issuer-root.pem`` (the root of the issued certificates).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from certcore.testing.pebble import Pebble
 
 
 def main() -> int:
-    """Run until told to stop."""
+    """Run until a signal arrives."""
     parser = argparse.ArgumentParser(prog="python -m certcore.testing", description=__doc__.split("\n\n")[0])
     parser.add_argument("--dns", required=True, metavar="HOST:PORT", help="the DNS server that Pebble validates with")
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="where the files are written")
@@ -30,7 +30,7 @@ def main() -> int:
             chosen.out.mkdir(parents=True, exist_ok=True)
             (chosen.out / "server-roots.pem").write_text(pebble.roots_pem)
             (chosen.out / "issuer-root.pem").write_text(pebble.issuer_root_pem())
-            # Written last: when it exists, the other files do, too.
+            # Written last, so that its existence means that all files exist.
             (chosen.out / "directory.url").write_text(f"{pebble.directory_url}\n")
             print(f"Pebble's directory is {pebble.directory_url}", flush=True)  # noqa: T201 - this is a command
             stop.wait()

@@ -1,13 +1,13 @@
-"""Catalogues of a package's texts: gettext files that people translate, made and checked with Babel.
+"""Make and check gettext catalogues of a package's texts, with Babel.
 
-A catalogue has an entry for each key. The English text is in a comment above it, so that translators see it; when it
-changes, the entry is marked ``fuzzy`` and not used until a translator has checked it::
+A catalogue has an entry for each key. A comment above the entry has the English text, for translators. If the English
+text changes, the entry is marked ``fuzzy``, and not used until a translator has checked it::
 
     #. It waits for {desk}.
     msgid "desk.waits"
     msgstr "Очікує на {desk}."
 
-It needs Babel: install ``certcore[translations]``. Use it from a script of your package::
+This needs Babel: install ``certcore[translations]``. Use it in a script of your package::
 
     from pathlib import Path
 
@@ -42,20 +42,23 @@ __all__ = ["CatalogueFiles"]
 _HEADER: Final = """\
 # Translations of {domain}: {language}.
 # The message ids are keys; the comment above each is its English text."""
-#: Catalogues carry no dates: a file changes when a text does.
+#: The date in all catalogues, so that files only change when texts do.
 _NO_DATE: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 @frozen(kw_only=True)
 class CatalogueFiles:
-    """The catalogues of one package, a file for each language."""
+    """The catalogues of one package, one for each language."""
 
-    #: ``FOLDER/LANGUAGE/LC_MESSAGES/DOMAIN.po`` and ``.mo``.
+    #: The folder of the files ``FOLDER/LANGUAGE/LC_MESSAGES/DOMAIN.po`` and ``.mo``.
     folder: Path
+    #: The name of the files.
     domain: str
+    #: The languages, as gettext names them.
     languages: Sequence[str]
+    #: The texts of the package.
     texts: Sequence[Text]
-    #: Messages of the package whose text cannot be read.
+    #: Messages of the package whose text cannot be read from the code.
     unreadable: Sequence[UnreadableText] = ()
 
     @classmethod
@@ -72,13 +75,13 @@ class CatalogueFiles:
 
         Args:
             package: The package's folder.
-            languages: The languages to keep, as gettext names them: ``de``, ``pt_BR``.
-            forms: The settings classes of its CA modules and actions: their labels, help, units and choices.
-            leave_out: Modules and packages directly in it that have no texts for pages.
-            more: Texts that cannot be read from the code: of tables.
+            languages: The languages, as gettext names them: ``de``, ``pt_BR``.
+            forms: The settings classes of the package's CA modules and actions, for labels, help, units and choices.
+            leave_out: The names of modules and subpackages without texts for pages.
+            more: Further texts that cannot be read from the code, for example those of tables.
 
         Raises:
-            TypeError: One of ``forms`` is no settings class: see `certcore.plugin.form`.
+            TypeError: One of ``forms`` is not a settings class, see `certcore.plugin.form`.
         """
         texts, unreadable = texts_of(package, leave_out)
         return cls(
@@ -90,7 +93,7 @@ class CatalogueFiles:
         )
 
     def update(self) -> None:
-        """Rewrite every catalogue, keep its translations, and compile it. Unused entries are left out."""
+        """Update and compile every catalogue. Translations are kept, and unused entries are removed."""
         for language in self.languages:
             catalogue = self._updated(language)
             path = self._path(language)
@@ -132,7 +135,7 @@ class CatalogueFiles:
         return sorted({text.key: text for text in self.texts}.values(), key=lambda text: text.key)
 
     def _updated(self, language: str) -> Catalog:
-        """The catalogue with the keys of now and the translations of before."""
+        """The catalogue with the present keys and the stored translations."""
         before = self._read(language)
         catalogue = Catalog(
             locale=Locale.parse(language),
@@ -143,7 +146,7 @@ class CatalogueFiles:
         for text in self._unique():
             comments = [text.english] if not text.singular else [text.singular, text.english]
             old = before.get(text.key)
-            # Long comments are wrapped.
+            # Long comments are wrapped, so white space is ignored.
             is_changed = old is not None and " ".join(old.auto_comments).split() != " ".join(comments).split()
             plural = (text.key, text.key) if text.singular else text.key
             string = _kept(old, catalogue.num_plurals if text.singular else 0)
@@ -163,7 +166,7 @@ class CatalogueFiles:
 
 
 def _forms(entry: Entry) -> tuple[str, ...]:
-    """The translations of an entry: one, or one for each plural form."""
+    """The translations of an entry: a single one, or one for each plural form."""
     match entry.string:
         case None:
             return ("",)
@@ -174,7 +177,7 @@ def _forms(entry: Entry) -> tuple[str, ...]:
 
 
 def _kept(old: Entry | None, plurals: int) -> str | tuple[str, ...]:
-    """The translation of before, in the shape that the text has now: a form for each plural, or one."""
+    """The stored translation, with as many plural forms as the present text needs."""
     forms = () if old is None else _forms(old)
     if not plurals:
         return forms[0] if len(forms) == 1 else ""
@@ -190,7 +193,7 @@ def _parameter_faults(text: Text, translation: str) -> Iterator[str]:
         return
     if used - known:
         yield f"names a parameter that is not there: {', '.join(sorted(used - known))}"
-    # A plural form may say the number in words.
+    # A plural form may have the number in words.
     if missing := known - used - ({"count"} if text.singular else set()):
         yield f"leaves a parameter out: {', '.join(sorted(missing))}"
 

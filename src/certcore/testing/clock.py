@@ -1,4 +1,4 @@
-"""An environment with a clock that only moves when a test sets it."""
+"""An environment for tests, with a clock that only moves when a test sets it."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _START: Final = datetime(2030, 1, 1, tzinfo=UTC)
 
 
 class FrozenEnvironment:
-    """A `certcore.ports.environment.Environment` for tests: the clock stands still, IDs count up, randomness is fixed.
+    """A `certcore.plugin.Environment` for tests: the clock stands still, IDs count up, and the random number is fixed.
 
     Args:
-        start: The first moment; aware.
-        roll: What `roll` returns, 0 <= roll < 1.
+        start: The first moment, with its time zone.
+        roll: The number that `roll` returns, from 0 (included) to 1 (excluded).
 
     Example:
         >>> environment = FrozenEnvironment()
@@ -33,21 +33,21 @@ class FrozenEnvironment:
         self._lock = threading.Lock()
         self._now = start.astimezone(UTC)
         self._count = 0
-        #: What the next calls of `roll` return.
+        #: The number that the next calls of `roll` return.
         self.next_roll = roll
 
     def now(self) -> datetime:
-        """The moment at which the clock stands."""
+        """The present moment of the clock."""
         with self._lock:
             return self._now
 
     def advance(self, duration: timedelta) -> None:
-        """Put the clock forward."""
+        """Move the clock forward."""
         with self._lock:
             self._now += duration
 
     def set(self, moment: datetime) -> None:
-        """Put the clock to a moment, also backwards.
+        """Set the clock to a moment, which may be in the past.
 
         Raises:
             InvalidInputError: The moment has no time zone.

@@ -1,4 +1,4 @@
-"""PostgreSQL and MariaDB as child processes, for tests and benchmarks: throwaway, on loopback, not durable.
+"""PostgreSQL and MariaDB as child processes for tests and benchmarks: temporary, on loopback, without durability.
 
 ::
 
@@ -41,7 +41,7 @@ class _DatabaseServer(Server):
         """Create an empty database.
 
         Returns:
-            Its URL, as `certcore.CertCore.open` takes it.
+            Its URL for `certcore.CertCore.open`.
         """
         name = f"certcore_{next(self._numbers)}"
         engine = sa.create_engine(self._admin_url, isolation_level="AUTOCOMMIT")
@@ -54,21 +54,22 @@ class _DatabaseServer(Server):
 
 
 class PostgreSQL(_DatabaseServer):
-    """One PostgreSQL server; build it with :meth:`start`."""
+    """A PostgreSQL server. Use `start` to make one."""
 
     @classmethod
     def start(cls, *, tls: Path | None = None) -> Self:
-        """Make a cluster in a temporary folder and start it.
+        """Create a cluster in a temporary folder and start a server on it.
 
         Args:
-            tls: A folder with ``cert.pem`` and ``key.pem``, to offer TLS.
+            tls: A folder with ``cert.pem`` and ``key.pem`` for TLS; None for no TLS.
 
         Raises:
-            CertCoreError: It is not installed, or did not start; the message has what it said.
+            ProgramMissingError: The server is not installed.
+            ServerStartError: The server did not start. The message contains its log.
         """
         places = sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin")), reverse=True)
         binary = find_program("postgres", "postgresql", *places)
-        # It does not run as root.
+        # PostgreSQL refuses to run as root.
         user = ("postgres" if _is_user("postgres") else "nobody") if os.geteuid() == 0 else None
         tail = ""
         for _ in range(START_TRIES):
@@ -84,14 +85,14 @@ class PostgreSQL(_DatabaseServer):
                 "fsync": "off",
                 "full_page_writes": "off",
                 "max_connections": 100,
-                # Not ICU, not the machine's: what an application's database is most likely to have.
+                # The most usual settings of databases, independent of the machine.
                 "timezone": "Asia/Kolkata",
             }
             if tls is not None:
                 own = _copied(tls, folder, user)
                 settings |= {"ssl": "on", "ssl_cert_file": own / "cert.pem", "ssl_key_file": own / "key.pem"}
             arguments = ["-D", str(folder / "data"), *(f"--{name}={value}" for name, value in settings.items())]
-            # SIGTERM would wait for the clients to go.
+            # SIGTERM would wait until all clients have disconnected.
             child = Child(binary, arguments, folder=folder, env={}, user=user, stop_signal=signal.SIGINT)
             url = f"postgresql+psycopg://certcore@127.0.0.1:{port}/postgres"
             if child.wait_until(lambda url=url: _answers(url)):  # type: ignore[misc]
@@ -102,25 +103,26 @@ class PostgreSQL(_DatabaseServer):
 
 
 class MariaDB(_DatabaseServer):
-    """One MariaDB server; build it with :meth:`start`."""
+    """A MariaDB server. Use `start` to make one."""
 
     @classmethod
     def start(cls, *, tls: Path | None = None) -> Self:
-        """Make a data folder in a temporary folder and start a server on it.
+        """Create a data folder in a temporary folder and start a server on it.
 
         Args:
-            tls: A folder with ``cert.pem`` and ``key.pem``, to offer TLS.
+            tls: A folder with ``cert.pem`` and ``key.pem`` for TLS; None for no TLS.
 
         Raises:
-            CertCoreError: It is not installed, or did not start; the message has what it said.
+            ProgramMissingError: The server is not installed.
+            ServerStartError: The server did not start. The message contains its log.
         """
         binary = find_program("mariadbd", "mariadb-server-core")
         install = find_program("mariadb-install-db", "mariadb-server-core")
-        find_program("my_print_defaults", "mariadb-client")  # what the script calls
+        find_program("my_print_defaults", "mariadb-client")  # called by the script
         tail = ""
         for _ in range(START_TRIES):
             folder = _folder("mariadb", None)
-            # Of its own: a server that starts removes what it takes for temporary tables of its dead predecessor.
+            # A separate folder, because a starting server removes apparent temporary tables of a crashed predecessor.
             temporary = folder / "tmp"
             temporary.mkdir()
             common = ["--no-defaults", f"--datadir={folder / 'data'}", f"--tmpdir={temporary}"]
@@ -134,7 +136,7 @@ class MariaDB(_DatabaseServer):
                 "--skip-name-resolve",
                 "--innodb-flush-log-at-trx-commit=0",
                 "--innodb-buffer-pool-size=256M",
-                # A server's own defaults must not matter.
+                # certcore must not depend on the server's defaults.
                 "--default-time-zone=+05:30",
                 *(["--user=root"] if os.geteuid() == 0 else []),
             ]
@@ -158,7 +160,7 @@ def _folder(name: str, user: str | None) -> Path:
 
 
 def _copied(tls: Path, folder: Path, user: str | None) -> Path:
-    """Certificate and key where the server may read them, and nobody else the key."""
+    """Copy certificate and key so that the server, and nobody else, can read the key."""
     for name in ("cert.pem", "key.pem"):
         shutil.copyfile(tls / name, folder / name)
         (folder / name).chmod(0o600)

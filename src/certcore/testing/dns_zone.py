@@ -1,4 +1,4 @@
-"""A DNS zone in memory: a customer's zone in a demo, and anybody's in tests."""
+"""A DNS zone in memory, for tests and demonstrations."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ __all__ = ["MemoryZone"]
 
 
 class MemoryZone:
-    """One zone as a `certcore.ports.dns.ZoneSource` that can be changed while it is served, from any thread.
+    """A `certcore.plugin.ZoneSource` with one zone. It is thread-safe, and can be changed while it is served.
 
-    Names are full names at or below the apex, in any case, with or without a trailing dot. Types are mnemonics; values
-    are in presentation form without quotes.
+    Names are full names at or below the apex, in upper or lower case, with or without a trailing dot. Types are
+    mnemonics such as ``TXT``. Values are in presentation format without quotes.
 
     Example:
         >>> zone = MemoryZone("example.com")
@@ -25,9 +25,9 @@ class MemoryZone:
 
     Args:
         apex: The zone's name.
-        nameservers: The host names of its name servers; ``ns1.<apex>`` when there are none.
-        ttl: Seconds that an answer may be kept.
-        negative_ttl: Seconds that "there is no such name" may be kept.
+        nameservers: The host names of its name servers; by default ``ns1.<apex>``.
+        ttl: The TTL of records, in seconds.
+        negative_ttl: How many seconds resolvers may cache that a name does not exist.
 
     Raises:
         InvalidInputError: The apex is empty.
@@ -38,13 +38,13 @@ class MemoryZone:
         if not name:
             raise InvalidInputError("apex", "a zone needs a name.")
         servers = tuple(_canonical(server) for server in nameservers) or (f"ns1.{name}",)
-        #: The zone as name servers see it.
+        #: The settings of the zone.
         self.zone = Zone(apex=name, nameservers=servers, ttl=ttl, negative_ttl=negative_ttl)
         self._lock = threading.Lock()
         self._records: dict[str, dict[str, tuple[str, ...]]] = {}
 
     def set(self, name: str, rdtype: str, *values: str) -> None:
-        """Make these the only values of a type at a name; without values there are none any more.
+        """Replace all values of a type at a name. Without values, they are removed.
 
         Raises:
             InvalidInputError: The name is not in the zone.
@@ -54,7 +54,7 @@ class MemoryZone:
             self._put(name, rdtype, values)
 
     def add(self, name: str, rdtype: str, *values: str) -> None:
-        """Add values beside those that are there; one that is there already stays once.
+        """Add values of a type at a name. Existing values are kept, and duplicates are ignored.
 
         Raises:
             InvalidInputError: The name is not in the zone.
@@ -64,7 +64,7 @@ class MemoryZone:
             self._put(name, rdtype, (*self._records.get(name, {}).get(rdtype, ()), *values))
 
     def remove(self, name: str, rdtype: str, value: str | None = None) -> None:
-        """Remove one value of a type at a name, or all of them; a missing value is not an error.
+        """Remove one value of a type at a name, or all of them. A missing value is not an error.
 
         Raises:
             InvalidInputError: The name is not in the zone.
@@ -75,17 +75,17 @@ class MemoryZone:
             self._put(name, rdtype, () if value is None else [each for each in old if each != value])
 
     def zones(self) -> Sequence[Zone]:
-        """The one zone."""
+        """The zone."""
         return (self.zone,)
 
     def records(self, zone: Zone, name: str) -> Mapping[str, Sequence[str]]:
-        """The records at a name, as they are now."""
+        """The present records at a name."""
         del zone
         with self._lock:
             return dict(self._records.get(name, {}))
 
     def has_names_below(self, zone: Zone, name: str) -> bool:
-        """Whether any name below has records."""
+        """Whether any name below a name has records."""
         del zone
         with self._lock:
             return any(each.endswith(f".{name}") for each in self._records)

@@ -1,4 +1,4 @@
-"""A little certification authority in memory, whose leaves verify."""
+"""A small certification authority in memory, which issues valid leaves."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _LONG: Final = timedelta(days=20 * 365)
 
 
 class LittleAuthority:
-    """A root and an intermediate with throwaway EC keys (RFC 5280 section 4.2): for tests and demonstrations only.
+    """A root and an intermediate with temporary EC keys (RFC 5280 section 4.2), only for tests and demonstrations.
 
     Args:
-        now: A moment at which both are valid, and for twenty years before and after.
-        name: Part of the names of both.
+        now: The present moment, with its time zone. Both certificates are valid for twenty years before and after.
+        name: A part of the names of both.
     """
 
     def __init__(self, now: datetime, *, name: str = "Little CA") -> None:
@@ -41,12 +41,12 @@ class LittleAuthority:
 
     @property
     def root_pem(self) -> str:
-        """What the chains end at, PEM."""
+        """The root in PEM."""
         return self._root.public_bytes(Encoding.PEM).decode("ascii")
 
     @property
     def intermediate_pem(self) -> str:
-        """What signs the leaves, PEM."""
+        """The intermediate in PEM, which signs the leaves."""
         return self._own.public_bytes(Encoding.PEM).decode("ascii")
 
     def issue(
@@ -58,17 +58,17 @@ class LittleAuthority:
         names: Sequence[str] | None = None,
         public_key: ec.EllipticCurvePublicKey | None = None,
     ) -> str:
-        """A leaf for a request, followed by the intermediate.
+        """Issue a leaf for a request.
 
         Args:
-            csr_pem: The certificate signing request.
-            now: The leaf is valid from an hour before this moment.
-            lifetime: How long after ``now`` it ends.
-            names: Other DNS names than those that were asked for, to make a wrong leaf.
-            public_key: Another key than the one that was asked for, to make a wrong leaf.
+            csr_pem: The certificate signing request in PEM.
+            now: The present moment. The leaf's validity begins one hour before.
+            lifetime: How long after ``now`` the leaf expires.
+            names: DNS names to use instead of the requested ones, to make a wrong leaf.
+            public_key: A key to use instead of the requested one, to make a wrong leaf.
 
         Returns:
-            PEM.
+            The leaf and the intermediate in PEM.
         """
         request = x509.load_pem_x509_csr(csr_pem.encode())
         alternative = request.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
@@ -131,17 +131,17 @@ class LittleAuthority:
 
 
 def make_request(*names: str, key_type: KeyType | str = KeyType.EC_P256) -> tuple[str, str]:
-    """A private key and a signing request of its own, as a server's administrator makes them.
+    """Make a private key and a signing request, as the administrator of a server would.
 
     ::
 
         request, private_key = make_request("shop.example", "www.shop.example")
 
     Returns:
-        The request and the unencrypted private key, both PEM.
+        The request and the unencrypted private key, both in PEM.
 
     Raises:
-        InvalidInputError: A name is no domain name, or the key type is unknown.
+        InvalidInputError: A name is not a domain name, or the key type is unknown.
     """
     key = generate_key(KeyType.parse(key_type))
     request = build_csr(key, [DnsName.parse(name) for name in names], Subject())

@@ -1,4 +1,4 @@
-"""`ModuleHarness`: what certcore hands to a CA module, for tests that call the module themselves."""
+"""`ModuleHarness`: makes the arguments of CA modules' methods, for tests that call a module directly."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ __all__ = ["ModuleHarness"]
 
 @frozen(eq=False)
 class ModuleHarness:
-    """Builds the arguments of a CA module's methods from what is stored, as the engine does.
+    """Makes the arguments of a CA module's methods from the store, as the engine does.
 
     ::
 
         harness = ModuleHarness(core)
         step = harness.module("my_module").advance(harness.work(certificate.id))
 
-    Nothing that a method returns is stored; `CertCore.reconcile` takes real steps.
+    Results of the methods are not stored. Use `CertCore.reconcile` to take real steps.
     """
 
     core: CertCore
 
     @property
     def environment(self) -> Environment:
-        """The clock, IDs and randomness that the core was opened with."""
+        """The environment that the core was opened with."""
         return self._contexts.environment
 
     @property
@@ -42,34 +42,34 @@ class ModuleHarness:
         """The CA module of this name.
 
         Raises:
-            UnknownModuleError: It is not loaded.
+            UnknownModuleError: The module is not loaded.
         """
         return self._contexts.plugins.module(name)
 
     def profile(self, authority_id: str) -> Any:
-        """The settings of a CA profile as the module's ``profile_type``, its secrets opened.
+        """The settings of a CA profile as the module's ``profile_type``, with its secrets opened.
 
         Raises:
-            NotFoundError: There is no such profile.
-            UnknownModuleError: Its module is not loaded.
+            NotFoundError: There is no such CA profile.
+            UnknownModuleError: The module is not loaded.
         """
         return self._contexts.profile(self.core.authorities.get(authority_id))
 
     def context(self, authority_id: str, *, owner: str = "") -> ModuleContext:
-        """What calls about a CA profile, or about a certificate of this owner, get.
+        """The context of calls about a CA profile, or about a certificate of an owner.
 
         Raises:
-            NotFoundError: There is no such profile.
-            UnknownModuleError: Its module is not loaded.
+            NotFoundError: There is no such CA profile.
+            UnknownModuleError: The module is not loaded.
         """
         return evolve(self._contexts.context(self.core.authorities.get(authority_id))[1], owner=owner)
 
     def work(self, certificate_id: str) -> Work:
-        """The certificate's issuance under way, as `CAModule.advance` gets it.
+        """The argument of `CAModule.advance` for the certificate's issuance under way.
 
         Raises:
             NotFoundError: There is no such certificate.
-            InvalidInputError: It has no CA profile, or no issuance is under way.
+            InvalidInputError: The certificate has no CA profile, or no issuance is under way.
         """
         view = self.core.certificates.view(certificate_id)
         if view.authority is None or view.issuance is None:
@@ -77,10 +77,11 @@ class ModuleHarness:
         return self._contexts.work(view.authority, view.certificate, view.issuance, active=view.active)[1]
 
     def advance(self, certificate_id: str) -> StepResult:
-        """Call the module's `CAModule.advance` once, and store nothing of what it returns.
+        """Call the module's `CAModule.advance` once, without storing the result.
 
         Raises:
-            InvalidInputError: As `work`.
+            NotFoundError: There is no such certificate.
+            InvalidInputError: As in `work`.
         """
         work = self.work(certificate_id)
         return self.module(self.core.authorities.get(work.authority_id).module).advance(work)
@@ -89,6 +90,6 @@ class ModuleHarness:
         """The documents of a CA module.
 
         Raises:
-            UnknownModuleError: It is not loaded.
+            UnknownModuleError: The module is not loaded.
         """
         return self._contexts.documents(self.module(module))

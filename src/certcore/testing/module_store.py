@@ -1,4 +1,4 @@
-"""A module's documents in memory, for the tests of CA modules."""
+"""A CA module's documents in memory, for tests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["MemoryDocuments"]
 
 
 class MemoryDocuments(StoredDocuments):
-    """The documents and secrets of one module, as in operation, in a store in memory of their own; thread-safe."""
+    """The documents and secrets of one CA module, in a separate store in memory. Thread-safe."""
 
     def __init__(self) -> None:
         super().__init__(storage=MemoryStorage(), vault=EnvelopeVault(StaticKeyring.generate()), namespace="module")

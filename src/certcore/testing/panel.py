@@ -1,4 +1,4 @@
-"""A whole panel in one `with`: a core, an ACME server, the DNS of the panel and that of a customer, on loopback."""
+"""A complete panel on loopback: a core, an ACME server, the tech zone's DNS server and a customer's DNS zone."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _PAUSE: Final = 0.05
 
 
 class NotIssuedInTimeError(CertCoreError):
-    """A certificate did not become active in time; the message says what it waits for."""
+    """A certificate did not become active in time. The message says what it waits for."""
 
     code = "not_issued_in_time"
 
 
 @frozen(kw_only=True, eq=False)
 class IssuingPanel:
-    """A panel that issues from a Pebble, validated with dns-01 through the CNAMEs of a customer's zone.
+    """A panel that obtains certificates from Pebble, validated with dns-01 through CNAMEs in a customer's zone.
 
     ::
 
@@ -42,28 +42,30 @@ class IssuingPanel:
             certificate = panel.obtain("www.shop.test")
             print(panel.core.certificates.view(certificate.id).leaf)
 
-    It needs the ACME module that comes with certcore, and Pebble: without it, `start` raises `ProgramMissingError`.
+    It needs certcore's ACME module and the program Pebble.
     """
 
+    #: The core of the panel.
     core: CertCore
-    #: A CA profile that works.
+    #: A working CA profile.
     authority: CertificateAuthority
-    #: The zone of a customer; names to obtain certificates for are in it.
+    #: The zone of a customer, in which certificates can be obtained.
     zone: MemoryZone
+    #: The ACME server.
     pebble: Pebble
     _closing: ExitStack = field(repr=False)
 
     @classmethod
     def start(cls, *, zone: str = "shop.test", plugins: tuple[object, ...] = ()) -> Self:
-        """Start everything, and make a CA profile.
+        """Start all servers and create a CA profile.
 
         Args:
             zone: The name of the customer's zone.
-            plugins: Plugins of the core besides the installed ones.
+            plugins: Plugins of the core in addition to the installed ones.
 
         Raises:
             ProgramMissingError: Pebble is not installed.
-            ServerStartError: It did not start.
+            ServerStartError: Pebble did not start.
         """
         customer = MemoryZone(zone)
         with ExitStack() as opening:
@@ -85,14 +87,14 @@ class IssuingPanel:
             return cls(core=core, authority=authority, zone=customer, pebble=pebble, closing=opening.pop_all())
 
     def obtain(self, domain: str, *, seconds: float = 60.0) -> Certificate:
-        """Request a certificate, set the CNAMEs that its hints ask for, and take steps until it is active.
+        """Request a certificate, set the CNAMEs of its hints, and take steps until it is active.
 
         Args:
             domain: A name in the customer's zone.
-            seconds: How long it may take.
+            seconds: The time limit.
 
         Raises:
-            NotIssuedInTimeError: It is not active after this time, or it failed for good.
+            NotIssuedInTimeError: The certificate is not active in time, or failed permanently.
         """
         draft = self.core.certificates.create(domain, authority=self.authority.id)
         self.set_records(draft.id)
@@ -110,13 +112,13 @@ class IssuingPanel:
             pause.wait(_PAUSE)
 
     def set_records(self, certificate_id: str) -> None:
-        """Set the DNS records that a certificate's hints ask for in the customer's zone, as its owner does."""
+        """Set the DNS records of a certificate's hints in the customer's zone, as its owner would."""
         for hint in self.core.certificates.hints(certificate_id):
             for row in hint.rows if isinstance(hint, DnsRecords) else ():
                 self.zone.set(row.name, row.type, row.value)
 
     def close(self) -> None:
-        """End everything that was started."""
+        """Stop all servers."""
         self._closing.close()
 
     def __enter__(self) -> Self:

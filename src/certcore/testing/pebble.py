@@ -1,4 +1,4 @@
-"""Pebble, Let's Encrypt's small test CA, as a child process for tests and benchmarks.
+"""Pebble, the test CA of Let's Encrypt, as a child process for tests and benchmarks.
 
 ::
 
@@ -6,10 +6,10 @@
         http = Http(extra_roots=pebble.roots_pem)
         client = AcmeClient(pebble.directory_url, key=key, http=http)
 
-Everything listens on free loopback ports; nothing outside a temporary folder is written.
+All servers listen on free loopback ports and write only to a temporary folder.
 
-Keep at most four orders in flight per Pebble: it takes read locks inside read locks and hangs under more (2.4.0 and
-newer). Start several for more, and put a timeout on every wait.
+Keep at most four orders in flight for each Pebble. It acquires read locks inside read locks, and hangs with more orders
+(2.4.0 and newer). For more orders, start several, and use a timeout for every wait.
 """
 
 from __future__ import annotations
@@ -48,15 +48,15 @@ __all__ = ["ChallTestSrv", "Pebble", "challtestsrv_arguments", "write_throwaway_
 
 
 class Pebble(Server):
-    """A running Pebble; :meth:`start` makes one."""
+    """A running Pebble. Use `start` to make one."""
 
     def __init__(self, child: Child, *, port: int, management_port: int, roots_pem: str) -> None:
         super().__init__(child)
-        #: The ACME directory.
+        #: The URL of the ACME directory.
         self.directory_url = f"https://127.0.0.1:{port}/dir"
-        #: The management API.
+        #: The URL of the management API.
         self.management_url = f"https://127.0.0.1:{management_port}"
-        #: The throwaway CA that signed Pebble's HTTPS certificate, PEM: the roots for the client's TLS.
+        #: The root of Pebble's HTTPS certificate, in PEM.
         self.roots_pem = roots_pem
         self._tls = ssl.create_default_context(cadata=roots_pem)
 
@@ -74,21 +74,23 @@ class Pebble(Server):
         chain_length: int = 1,
         always_valid: bool = False,
     ) -> Pebble:
-        """Start a Pebble and wait until it answers.
+        """Start Pebble and wait until it answers.
 
         Args:
-            dns_server: ``host:port`` of the resolver that it validates with; the system's when None.
-            nonce_reject: Of 100 good nonces, how many it refuses.
-            sleep: Whether it pauses for seconds before it validates, as CAs do.
-            authz_reuse: Of 100 orders, how many reuse a valid authorization.
-            strict: Whether it tests upcoming changes of the API.
-            eab: Key id to base64url HMAC key; when given, new accounts need external account binding.
-            alternate_roots: How many alternate chains it offers.
-            chain_length: How many certificates stand between leaf and root.
-            always_valid: Whether every challenge succeeds unseen.
+            dns_server: ``host:port`` of the resolver for validations; None for that of the system.
+            nonce_reject: The percentage of valid nonces that Pebble refuses.
+            sleep: Whether Pebble waits for some seconds before it validates, as CAs do.
+            authz_reuse: The percentage of orders that reuse a valid authorization.
+            strict: Whether Pebble enforces upcoming changes of the API.
+            eab: The base64url HMAC keys by key ID. If given, new accounts need an external account binding (RFC 8555
+                section 7.3.4).
+            alternate_roots: The number of alternate chains.
+            chain_length: The number of certificates between leaf and root.
+            always_valid: Whether every challenge succeeds without a check.
 
         Raises:
-            CertCoreError: Pebble is not installed, or it did not start within 15 seconds.
+            ProgramMissingError: Pebble is not installed.
+            ServerStartError: Pebble did not start in time.
         """
         binary = find_program("pebble", "pebble")
         env = {
@@ -132,15 +134,15 @@ class Pebble(Server):
         raise ServerStartError(f"pebble did not start within {START_SECONDS:g} seconds. It said: {tail}")
 
     def issuer_root_pem(self, number: int = 0) -> str:
-        """The root that issued certificates end at, PEM.
+        """The root of the issued certificates, in PEM.
 
         Args:
-            number: 0 for the default chain's root, 1 and up for the alternate ones.
+            number: 0 for the root of the default chain, 1 and up for those of alternate chains.
         """
         return self._get(f"{self.management_url}/roots/{number}").decode("ascii")
 
     def certificate_status(self, serial_hex: str) -> Mapping[str, Any]:
-        """What it knows of a certificate that it issued: ``Status`` (``Valid``, ``Revoked``), ``Reason`` and others."""
+        """Pebble's record of an issued certificate: ``Status`` (``Valid``, ``Revoked``), ``Reason`` and others."""
         document = json.loads(self._get(f"{self.management_url}/cert-status-by-serial/{serial_hex}"))
         return dict(document)
 
@@ -158,13 +160,13 @@ class Pebble(Server):
 
 
 class ChallTestSrv(Server):
-    """A running pebble-challtestsrv: a DNS server that says what a test tells it; :meth:`start` makes one."""
+    """A running pebble-challtestsrv, a DNS server whose records a test can set. Use `start` to make one."""
 
     def __init__(self, child: Child, *, dns_port: int, management_port: int) -> None:
         super().__init__(child)
-        #: ``host:port`` of the DNS server, for :meth:`Pebble.start`.
+        #: ``host:port`` of the DNS server, for `Pebble.start`.
         self.dns_address = f"127.0.0.1:{dns_port}"
-        #: The management API.
+        #: The URL of the management API.
         self.management_url = f"http://127.0.0.1:{management_port}"
 
     @classmethod
@@ -172,7 +174,8 @@ class ChallTestSrv(Server):
         """Start the server and wait until it answers.
 
         Raises:
-            CertCoreError: It is not installed, or it did not start within 15 seconds.
+            ProgramMissingError: The program is not installed.
+            ServerStartError: The server did not start in time.
         """
         binary = find_program("pebble-challtestsrv", "pebble")
         result = subprocess.run([binary, "-help"], capture_output=True, text=True, check=False, timeout=START_SECONDS)  # noqa: S603 - a fixed binary
@@ -193,7 +196,7 @@ class ChallTestSrv(Server):
         raise ServerStartError(f"pebble-challtestsrv did not start within {START_SECONDS:g} seconds. It said: {tail}")
 
     def set_txt(self, host: str, value: str) -> None:
-        """Add a TXT record; others of the same name stay."""
+        """Add a TXT record. Other TXT records of the name are kept."""
         self._post("set-txt", host=_fqdn(host), value=value)
 
     def clear_txt(self, host: str) -> None:
@@ -201,11 +204,11 @@ class ChallTestSrv(Server):
         self._post("clear-txt", host=_fqdn(host))
 
     def set_cname(self, host: str, target: str) -> None:
-        """Make a name an alias of another."""
+        """Set the CNAME record of a name."""
         self._post("set-cname", host=_fqdn(host), target=_fqdn(target))
 
     def clear_cname(self, host: str) -> None:
-        """Remove a name's CNAME record."""
+        """Remove the CNAME record of a name."""
         self._post("clear-cname", host=_fqdn(host))
 
     def _post(self, path: str, **members: Any) -> None:
@@ -229,14 +232,14 @@ def _listens(port: int) -> bool:
 
 
 def write_throwaway_tls(folder: Path, names: Sequence[str] = ("localhost", "127.0.0.1")) -> str:
-    """Make a throwaway CA and a server certificate.
+    """Make a temporary CA and a server certificate.
 
     Args:
-        folder: Where ``cert.pem`` and ``key.pem`` of the server are written.
-        names: The host names and addresses that the certificate is for.
+        folder: The folder for ``cert.pem`` and ``key.pem`` of the server.
+        names: The host names and addresses of the certificate.
 
     Returns:
-        The CA's certificate, PEM: the only root that a client needs to trust the server.
+        The CA's root in PEM.
     """
     now = datetime.now(UTC)
     ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
@@ -291,13 +294,13 @@ def write_throwaway_tls(folder: Path, names: Sequence[str] = ("localhost", "127.
 
 
 def challtestsrv_arguments(help_text: str, *, dns_port: int, management_port: int) -> list[str]:
-    """The arguments that make a ``pebble-challtestsrv`` serve DNS and its management, and nothing else.
+    """The arguments with which ``pebble-challtestsrv`` only serves DNS and its management API.
 
     Args:
-        help_text: What it prints for ``-help``: version 2.5 renamed ``-dns01`` to ``-dnsserver``, and later ones serve
-            DNS over HTTPS unless they are told not to.
-        dns_port: Where it answers DNS queries, on 127.0.0.1.
-        management_port: Where it takes records, on 127.0.0.1.
+        help_text: The program's output for ``-help``. Version 2.5 renamed ``-dns01`` to ``-dnsserver``, and later
+            versions serve DNS over HTTPS unless that is switched off.
+        dns_port: The port for DNS queries on 127.0.0.1.
+        management_port: The port of the management API on 127.0.0.1.
     """
     options = set(re.findall(r"^\s*-([\w-]+)", help_text, flags=re.MULTILINE))
     dns_option = "dnsserver" if "dnsserver" in options else "dns01"

@@ -1,4 +1,4 @@
-"""Free loopback ports for the servers that a test starts."""
+"""Free loopback ports for servers that tests start."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from certcore.testing.server import ServerStartError
 
 __all__ = ["free_port", "free_ports"]
 
-#: Below the ports that systems give to outgoing connections (RFC 6335 section 6 starts them at 49152, Linux at 32768):
-#: one of those may be taken by any connection between its choice here and its use by the server.
+#: Below the ports of outgoing connections (from 49152 in RFC 6335 section 6, from 32768 on Linux), which any connection
+#: could take before the server listens.
 _RANGE: Final = range(12000, 32000)
-#: Processes whose numbers differ by less than this, such as those that run tests side by side, choose different ports.
+#: Processes whose IDs differ by less than this choose different ports, for example parallel test processes.
 _SHARES: Final = 4
 _TRIES: Final = 2000
 
 
 def free_ports(count: int) -> list[int]:
-    """Choose ports of 127.0.0.1 that are free for TCP and UDP.
+    """Choose different ports of 127.0.0.1 that are free for TCP and UDP.
 
     Args:
-        count: How many; all are different.
+        count: The number of ports.
 
     Raises:
-        CertCoreError: There are not so many free ports.
+        CertCoreError: There are not enough free ports.
     """
     ports: list[int] = []
     with contextlib.ExitStack() as sockets:
@@ -44,5 +44,5 @@ def free_ports(count: int) -> list[int]:
 
 
 def free_port() -> int:
-    """Choose one port of 127.0.0.1 that is free for TCP and UDP."""
+    """Choose a port of 127.0.0.1 that is free for TCP and UDP."""
     return free_ports(1)[0]

@@ -1,4 +1,4 @@
-"""The pytest plugin of certcore: fixtures for panels, scripts and plugins, loaded where certcore is installed.
+"""The pytest plugin of certcore: fixtures for panels, scripts and plugins. pytest loads it if certcore is installed.
 
 ::
 
@@ -6,8 +6,8 @@
         profile = certcore_core.authorities.create("test", module="scripted")
         ...
 
-The names of the fixtures begin with ``certcore_``. Nothing is imported before a fixture is used. What needs a program
-that is not installed skips the test, and says which package has it.
+The names of the fixtures begin with ``certcore_``. Nothing is imported before a fixture is used. If a fixture needs a
+program that is not installed, the test is skipped with the name of the package to install.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ __all__ = [
     "certcore_zone",
 ]
 
-if "certcore.testing.contracts" not in sys.modules:  # else it has registered itself
-    # So that a check that fails shows both sides, wherever the suite is inherited.
+if "certcore.testing.contracts" not in sys.modules:  # otherwise it has registered itself
+    # A failing assertion shows both sides, wherever the suite is inherited.
     pytest.register_assert_rewrite("certcore.testing.contracts")
 
 
 @pytest.fixture
 def certcore_clock() -> FrozenEnvironment:
-    """A clock that stands still until the test puts it forward: `certcore.testing.FrozenEnvironment`."""
+    """A clock that stands still until the test moves it: `certcore.testing.FrozenEnvironment`."""
     from certcore.testing.clock import FrozenEnvironment  # noqa: PLC0415 - light until it is used
 
     return FrozenEnvironment()
@@ -53,7 +53,7 @@ def certcore_clock() -> FrozenEnvironment:
 
 @pytest.fixture
 def certcore_ca(certcore_clock: FrozenEnvironment) -> ScriptedCA:
-    """A CA that issues at once, or does what its ``script`` says: `certcore.testing.ScriptedCA`."""
+    """A CA that issues at once, or follows its ``script``: `certcore.testing.ScriptedCA`."""
     from certcore.testing.scripted_ca import Act, ScriptedCA  # noqa: PLC0415 - light until it is used
 
     return ScriptedCA([Act.ISSUE], now=certcore_clock.now())
@@ -61,7 +61,7 @@ def certcore_ca(certcore_clock: FrozenEnvironment) -> ScriptedCA:
 
 @pytest.fixture
 def certcore_plugins() -> Sequence[object]:
-    """The plugins of `certcore_core` besides that of `certcore_ca`: none. Override it."""
+    """The plugins of `certcore_core` in addition to `certcore_ca`. Override this fixture; by default there are none."""
     return ()
 
 
@@ -116,14 +116,14 @@ def certcore_postgresql_url(_certcore_postgresql: Any) -> str:
 
 @pytest.fixture
 def certcore_panel() -> Iterator[IssuingPanel]:
-    """A panel that issues from a Pebble through the DNS, all on loopback: `certcore.testing.IssuingPanel`."""
+    """A complete panel with Pebble and DNS on loopback: `certcore.testing.IssuingPanel`."""
     from certcore.testing.panel import IssuingPanel  # noqa: PLC0415 - light until it is used
 
     yield from _running(IssuingPanel.start)
 
 
 def _running(start: Any) -> Iterator[Any]:
-    """Start a server for as long as the fixture lives; without its program the test is skipped."""
+    """Run a server while the fixture is in use. If its program is missing, the test is skipped."""
     from certcore.testing.server import ProgramMissingError  # noqa: PLC0415 - light until it is used
 
     try:

@@ -1,4 +1,4 @@
-"""A CA module that follows a script, to test a panel without a CA and the engine with every kind of CA."""
+"""A CA module that follows a script, to test panels without a CA, and the engine with all behaviours of CAs."""
 
 from __future__ import annotations
 
@@ -50,37 +50,37 @@ __all__ = ["Act", "ScriptedCA", "ScriptedProfile", "ScriptedRenewalCA", "Scripte
 
 
 class Act(StrEnum):
-    """What the scripted CA does at one step."""
+    """An act of the scripted CA in one step."""
 
-    #: Wait for the domain's owner, for a minute.
+    #: Wait for the domain's owner for a minute.
     WAIT_OWNER = "wait_owner"
-    #: Wait for an administrator, for a minute; the action ``approve`` goes on to the next act.
+    #: Wait for an administrator for a minute. The action ``approve`` continues with the next act.
     WAIT_ADMINISTRATOR = "wait_administrator"
-    #: Be at work, for a minute.
+    #: Wait for the CA for a minute.
     WORK = "work"
-    #: Issue the right certificate.
+    #: Issue the requested leaf.
     ISSUE = "issue"
-    #: Fail as a server in trouble does.
+    #: Fail like a faulty server (`Retry.SOON`).
     FAIL_SOON = "fail_soon"
-    #: Refuse for a reason that may pass.
+    #: Refuse for a reason that may pass (`Retry.SLOW`).
     FAIL_SLOW = "fail_slow"
-    #: Refuse for good.
+    #: Refuse permanently (`Retry.NEVER`).
     FAIL_NEVER = "fail_never"
-    #: Fail as a CA that is down does, for a reason of its own.
+    #: Fail for the CA's own reasons, like a CA that is down.
     CA_DOWN = "ca_down"
-    #: Refuse for good, for a reason of the CA's own.
+    #: Refuse permanently for the CA's own reasons.
     CA_REFUSES = "ca_refuses"
-    #: Wait for its turn, for a minute.
+    #: Wait for the turn for a minute.
     WAIT_TURN = "wait_turn"
-    #: Issue for another key than the one that was asked for.
+    #: Issue a leaf for another key.
     WRONG_KEY = "wrong_key"
-    #: Issue for other names.
+    #: Issue a leaf for other names.
     WRONG_NAMES = "wrong_names"
-    #: Issue a certificate that has ended already.
+    #: Issue an expired leaf.
     ENDED = "ended"
-    #: Return text that is not a certificate.
+    #: Return a text that is not a certificate.
     GARBAGE = "garbage"
-    #: Raise, as a module with a bug does.
+    #: Raise an exception, like a module with a bug.
     RAISE = "raise"
     #: Return an object that is not a step.
     NONSENSE = "nonsense"
@@ -104,7 +104,7 @@ _A_MINUTE: Final = timedelta(minutes=1)
 
 @frozen(kw_only=True)
 class ScriptedProfile:
-    """One field of every kind."""
+    """The settings of its CA profiles, with one field of every kind."""
 
     lifetime_days: int = form.integer("Lifetime", minimum=1, maximum=398, default=90, unit="days")
     allow_wildcard: bool = form.boolean("Allow wildcards", default=True)
@@ -116,34 +116,34 @@ class ScriptedProfile:
 
 @frozen(kw_only=True)
 class ScriptedSettings:
-    """The settings of a certificate."""
+    """The settings of its certificates."""
 
     order_reference: str = form.text("Order reference", default="", maximum=40)
 
 
 @frozen(kw_only=True)
 class ScriptedGreeting:
-    """What the action of its profiles asks for."""
+    """The form of the action on its CA profiles."""
 
     whom: str = form.text("Whom")
 
 
 @frozen(kw_only=True)
 class ScriptedApproval:
-    """What the action ``approve`` of its certificates asks for."""
+    """The form of the action ``approve`` on its certificates."""
 
     reference: str = form.text("Reference", maximum=40)
 
 
 class ScriptedCA(CAModule[ScriptedProfile, ScriptedSettings]):
-    """Goes through a script with every attempt, and issues real, verifiable leaves from a `LittleAuthority`.
+    """A CA module that follows a script in each issuance, and issues valid leaves from a `LittleAuthority`.
 
-    From its first step on it holds something outside for each attempt (an entry in `held`), which is taken back when
-    the attempt has ended, so that a test can see whether anything is left behind.
+    From its first step on, it holds a resource for each issuance (an entry in `held`), which is released when the
+    issuance has ended. So a test can see whether anything is left behind.
 
     Args:
-        script: What it does, step by step; the last act is repeated. `Act.ISSUE` alone issues at once.
-        now: A moment at which its authority is valid.
+        script: The acts, one for each step; the last one is repeated. `Act.ISSUE` alone issues at once.
+        now: The present moment, with its time zone.
 
     Example:
         >>> from datetime import UTC, datetime
@@ -163,35 +163,35 @@ class ScriptedCA(CAModule[ScriptedProfile, ScriptedSettings]):
     def __init__(self, script: Iterable[Act] = (Act.WAIT_OWNER, Act.WORK, Act.ISSUE), *, now: datetime) -> None:
         self._authority = LittleAuthority(now)
         self._lock = threading.Lock()
-        #: The script for steps that are taken from now on.
+        #: The script. A change applies to the next steps.
         self.script: tuple[Act, ...] = tuple(script)
-        #: The ids of the issuances for which something is held outside.
+        #: The IDs of the issuances for which a resource is held.
         self.held: set[str] = set()
-        #: How often `advance` was called.
+        #: How many times `advance` was called.
         self.calls = 0
-        #: The leaves that were revoked, PEM, and why.
+        #: The reasons for revocations by the leaf in PEM.
         self.revoked: dict[str, RevocationReason] = {}
-        #: Whether it refuses to revoke.
+        #: Whether it refuses revocations.
         self.refuses_revocation = False
-        #: By the name of a CA profile's region, what it does there instead of `script`.
+        #: Other scripts by the region of the CA profile.
         self.scripts: dict[str, tuple[Act, ...]] = {}
-        #: When set, cleaning up does not succeed before this moment.
+        #: If set, clean-ups do not succeed before this moment.
         self.busy_until: datetime | None = None
-        #: What its preflights find, and whether the certificates of its CA profiles are checked regularly.
+        #: The obstacles that preflights find, and whether certificates are checked regularly (`has_preflights`).
         self.obstacles: tuple[Obstacle, ...] = ()
         self.has_preflights = True
 
     @property
     def root_pem(self) -> str:
-        """What its chains end at."""
+        """The root of its chains, in PEM."""
         return self._authority.root_pem
 
     def plugin(self) -> object:
-        """What ``CertCore.open(plugins=[…])`` takes."""
+        """The plugin for ``CertCore.open(plugins=[…])``."""
         return _Plugin(self)
 
     def advance(self, work: Work[ScriptedProfile, ScriptedSettings]) -> StepResult:
-        """The next act."""
+        """Run the next act."""
         step = int((work.state or {}).get("step", 0))
         if (work.state or {}).get("refused"):
             return self._act(Act.FAIL_NEVER, work, {})
@@ -205,7 +205,7 @@ class ScriptedCA(CAModule[ScriptedProfile, ScriptedSettings]):
         return self._act(act, work, {"step": step + 1})
 
     def clean_up(self, work: Work[ScriptedProfile, ScriptedSettings]) -> datetime | None:
-        """Take back what is held for this attempt."""
+        """Release the resource of this issuance."""
         if self.busy_until is not None and work.environment.now() < self.busy_until:
             return self.busy_until
         with self._lock:
@@ -219,7 +219,7 @@ class ScriptedCA(CAModule[ScriptedProfile, ScriptedSettings]):
         private_key: Callable[[], Secret | None],
         context: ModuleContext[ScriptedProfile],
     ) -> None:
-        """Remember it, or refuse when `refuses_revocation` is set."""
+        """Record the revocation, or refuse it if `refuses_revocation` is set."""
         del private_key, context
         if self.refuses_revocation:
             raise CAError("The scripted CA does not revoke now.", problem_type="urn:scripted:refused", advice="Wait.")
@@ -227,29 +227,29 @@ class ScriptedCA(CAModule[ScriptedProfile, ScriptedSettings]):
             self.revoked[issuance.leaf_pem or ""] = reason
 
     def wants_preflights(self, context: ModuleContext[ScriptedProfile]) -> bool:
-        """As `has_preflights` says."""
+        """The value of `has_preflights`."""
         return self.has_preflights
 
     def preflight(self, work: Work[ScriptedProfile, ScriptedSettings]) -> Readiness:
-        """What `obstacles` says."""
+        """The value of `obstacles`."""
         return Readiness(obstacles=self.obstacles)
 
     def profile_actions(self, context: ModuleContext[ScriptedProfile]) -> Sequence[ProfileAction]:
-        """One that greets."""
+        """The action ``greet``."""
         help_text = Message("scripted.greet.help", "Says hello to somebody.")
         return [
             ProfileAction(name="greet", label=Message("scripted.greet", "Greet"), help=help_text, form=ScriptedGreeting)
         ]
 
     def run_action(self, name: str, values: Any, context: ModuleContext[ScriptedProfile], *, actor: str) -> Message:
-        """Greet."""
+        """Run the action ``greet``."""
         text = "{actor} says hello to {whom} by {action}."
         return Message("scripted.greet.done", text, {"actor": actor, "whom": values.whom, "action": name})
 
     def certificate_actions(
         self, view: CertificateView, context: ModuleContext[ScriptedProfile]
     ) -> Sequence[CertificateAction]:
-        """``approve`` and ``refuse``, while an administrator is waited for."""
+        """The actions ``approve`` and ``refuse``, while the issuance waits for an administrator."""
         state = None if view.issuance is None else view.issuance.engine_state
         if not view.under_way or state is None or state.waiting_for != WaitingFor.ADMINISTRATOR:
             return ()
@@ -273,7 +273,7 @@ class ScriptedCA(CAModule[ScriptedProfile, ScriptedSettings]):
     def run_certificate_action(
         self, name: str, values: Any, work: ActionWork[ScriptedProfile, ScriptedSettings], *, actor: str
     ) -> ActionResult:
-        """Go on to the next act, or to a failure for good."""
+        """Continue with the next act, or fail permanently."""
         state = dict(work.state or {})
         if name == "refuse":
             done = Message("scripted.refused", "{actor} refused the request.", {"actor": actor})
@@ -296,12 +296,12 @@ class ScriptedCA(CAModule[ScriptedProfile, ScriptedSettings]):
         return hints
 
     def check_profile(self, profile: Any) -> None:
-        """Refuse a profile with a note of ``refused``."""
+        """Refuse a CA profile whose note is ``refused``."""
         if profile.note == "refused":
             raise InvalidInputError("note", "is refused.")
 
     def check_request(self, context: ModuleContext[ScriptedProfile], names: Sequence[DnsName], settings: Any) -> None:
-        """Refuse wildcards where the profile forbids them."""
+        """Refuse wildcards if the CA profile does not allow them."""
         if not context.profile.allow_wildcard and any(name.is_wildcard for name in names):
             raise InvalidInputError("wildcard", "this profile does not allow wildcards.")
 
@@ -355,22 +355,22 @@ class ScriptedCA(CAModule[ScriptedProfile, ScriptedSettings]):
 
 
 class ScriptedRenewalCA(ScriptedCA):
-    """A `ScriptedCA` that says when it wants its leaves to be renewed (RFC 9773).
+    """A `ScriptedCA` with renewal information (RFC 9773).
 
     Args:
-        script: What it does, step by step.
-        now: A moment at which its authority is valid.
+        script: The acts, one for each step; the last one is repeated.
+        now: The present moment, with its time zone.
     """
 
     def __init__(self, script: Iterable[Act] = (Act.ISSUE,), *, now: datetime) -> None:
         super().__init__(script, now=now)
-        #: When it wants leaves to be renewed, by the leaf's names; the error that it raises instead.
+        #: The suggested windows by the names of the leaf, or errors to raise.
         self.windows: dict[tuple[str, ...], SuggestedWindow | CAError] = {}
-        #: How often it was asked for a window.
+        #: How many times it was asked for a window.
         self.asked = 0
 
     def renewal_info(self, issuance: Issuance, context: ModuleContext[ScriptedProfile]) -> SuggestedWindow | None:
-        """What `windows` says."""
+        """The window from `windows`."""
         with self._lock:
             self.asked += 1
         window = self.windows.get(issuance.leaf.names if issuance.leaf else ())

@@ -1,4 +1,4 @@
-"""Servers as child processes: started, waited for, and ended once, by their own pid."""
+"""Run servers as child processes: start them, wait until they are ready, and stop them by their process ID."""
 
 from __future__ import annotations
 
@@ -28,36 +28,36 @@ __all__ = [
     "uninterrupted",
 ]
 
-#: How often a server is started anew when somebody took its port in between.
+#: How many times a server is started, in case another process takes its port.
 START_TRIES: Final = 3
-#: How long a server may take to be ready.
+#: How many seconds a server may take to be ready.
 START_SECONDS: Final = 60.0
 _STOP_SECONDS: Final = 30.0
 _TAIL: Final = 2000
 
 
 class ProgramMissingError(CertCoreError):
-    """A program that a test needs is not installed: the test can be skipped."""
+    """A program that a test needs is not installed. The test can be skipped."""
 
     code = "program_missing"
 
 
 class ServerStartError(CertCoreError):
-    """A server that a test needs is installed and does not start."""
+    """A server that a test needs is installed, but does not start."""
 
     code = "server_start_error"
 
 
 def find_program(name: str, package: str, *places: str) -> str:
-    """The path of a program that a test needs.
+    """Find the path of a program that a test needs.
 
     Args:
-        name: Its file name.
-        package: The Debian package that brings it, for the error.
-        places: Folders to look into besides PATH and /usr/sbin, which many users do not have in theirs.
+        name: The file name of the program.
+        package: The Debian package that contains it, for the error.
+        places: Folders to search in addition to PATH and /usr/sbin.
 
     Raises:
-        ProgramMissingError: It is not installed.
+        ProgramMissingError: The program is not installed.
     """
     path = os.pathsep.join((*places, os.environ.get("PATH", ""), "/usr/sbin"))
     path_found = shutil.which(name, path=path)
@@ -68,18 +68,18 @@ def find_program(name: str, package: str, *places: str) -> str:
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Delay SIGINT and SIGTERM until the end of the block, which must be short.
+    """A context manager that delays SIGINT and SIGTERM until the end of its block, which must be short.
 
-    For the moments in which something is there already, a folder or a process, that nobody who cleans up knows of yet.
-    Children begin with the usual meaning of both. In other threads than the main one, where Python interrupts nobody,
-    it does nothing.
+    It protects the moment between the creation of a folder or process and its registration for the clean-up. Children
+    start with the default handlers of both signals. Outside the main thread it does nothing, because Python handles
+    signals only there.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     late: list[tuple[int, FrameType | None]] = []
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    # One that another program set and Python cannot put back, or that nobody is to notice, stays as it is.
+    # Handlers that Python cannot restore, and ignored signals, are not changed.
     caught = {number: handler for number, handler in before.items() if handler not in (None, signal.SIG_IGN)}
     try:
         for number in caught:
@@ -97,15 +97,15 @@ def uninterrupted() -> Iterator[None]:
 
 
 class Child:
-    """A child process with a log file, ended once, by its own pid.
+    """A child process with a log file.
 
     Args:
         binary: The program.
         arguments: Its arguments.
-        folder: Its working folder, which is removed with it.
-        env: Environment variables besides ours.
-        user: Run it as this user; None as ourselves.
-        stop_signal: What asks it to end.
+        folder: Its working folder, which `stop` removes.
+        env: Environment variables in addition to those of this process.
+        user: The user to run it as; None for the present user.
+        stop_signal: The signal that asks it to end.
     """
 
     def __init__(
@@ -135,7 +135,7 @@ class Child:
 
     @property
     def pid(self) -> int:
-        """The process id."""
+        """The process ID."""
         return self._process.pid
 
     def running(self) -> bool:
@@ -150,7 +150,7 @@ class Child:
             return ""
 
     def wait_until(self, ready: Callable[[], bool]) -> bool:
-        """Whether it became ready; False when it ended or took too long."""
+        """Wait until it is ready; False if it ended or took too long."""
         deadline = time.monotonic() + START_SECONDS
         while self.running() and time.monotonic() < deadline:
             if ready():
@@ -159,7 +159,7 @@ class Child:
         return False
 
     def stop(self) -> None:
-        """End the child and remove its folder. Calling it again does nothing."""
+        """Stop the child and remove its folder. Further calls do nothing."""
         atexit.unregister(self.stop)
         if self.running():
             self._process.send_signal(self._stop_signal)
@@ -172,7 +172,7 @@ class Child:
 
 
 class Server:
-    """What all servers of the kit share: they stop once, and end with a ``with`` block."""
+    """The base class of servers. Use one as a context manager to stop it at the end."""
 
     def __init__(self, child: Child) -> None:
         self._child = child
@@ -184,7 +184,7 @@ class Server:
 
     @property
     def log_path(self) -> Path:
-        """The child's log; it goes when the child is stopped."""
+        """The path of the child's log, which `stop` removes."""
         return self._child.log_path
 
     def running(self) -> bool:
@@ -192,11 +192,11 @@ class Server:
         return self._child.running()
 
     def log_tail(self) -> str:
-        """The last lines of the log, for a failing test's message; empty after :meth:`stop`."""
+        """The last lines of the log, for messages of failing tests; empty after `stop`."""
         return self._child.log_tail()
 
     def stop(self) -> None:
-        """End the child and remove its folder. Calling it again does nothing."""
+        """Stop the child and remove its folder. Further calls do nothing."""
         self._child.stop()
 
     def __enter__(self) -> Self:

@@ -1,13 +1,13 @@
-"""The texts of a package that can be translated, read from its code.
+"""Find the translatable texts of a package in its code.
 
-A text is a call of `Message` with a literal key and a literal English text, or a call of a function of the same file
-that does nothing but put a prefix before the key::
+A text is a call of `Message` with a literal key and a literal English text, or a call of a function in the same file
+that only adds a prefix to the key::
 
     def _message(key: str, text: str, **params: Any) -> Message:
         return Message(f"desk.{key}", text, params)
 
-The text may be in a variable that is assigned before. A line with the comment ``# text: `` is left out: it says
-where the text comes from instead. `certcore.testing.catalogues` makes catalogues of them.
+The text may be in a variable that is assigned before. A line with the comment ``# text: `` is ignored; the comment says
+where the text comes from. `certcore.testing.catalogues` makes catalogues of the texts.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ from certcore.model.form import fields_of
 
 __all__ = ["Text", "UnreadableText", "conflicts", "sentences_without_key", "texts_of", "texts_of_form"]
 
-#: What says a sentence to somebody, besides errors.
+#: The classes and methods other than errors that take a sentence for users.
 _SAYS: Final = frozenset({"CheckItem", "Obstacle", "Problem", "worded"})
-#: Says that the text of a message is found somewhere else.
+#: The comment for messages whose text is somewhere else.
 _ELSEWHERE: Final = "# text: "
-#: Errors for programmers.
+#: The built-in exceptions, which are for programmers.
 _BUILT_IN: Final = frozenset(name for name, value in vars(builtins).items() if isinstance(value, type))
 
 
 @frozen
 class Text:
-    """One text that can be translated."""
+    """A translatable text."""
 
     key: str
     english: str
     #: The English text for a count of 1; empty for a text without a plural.
     singular: str
-    #: File and line.
+    #: The file and line.
     place: str
 
 
@@ -57,7 +57,7 @@ class UnreadableText:
 
 @frozen
 class _Factory:
-    """A function that makes a message: the prefix of its keys, and which of its arguments are key and text."""
+    """A function that makes messages: the prefix of its keys, and the positions of key and text in its arguments."""
 
     prefix: str
     key: int
@@ -65,11 +65,14 @@ class _Factory:
 
 
 def texts_of(folder: Path, leave_out: Iterable[str] = ()) -> tuple[list[Text], list[UnreadableText]]:
-    """All texts of a package, in the order of its files, and the messages whose key or text cannot be read.
+    """Find all texts of a package.
 
     Args:
         folder: The package's folder.
-        leave_out: Names of modules and packages directly in it that have no texts for pages.
+        leave_out: The names of modules and subpackages without texts for pages.
+
+    Returns:
+        The texts in the order of the files, and the messages whose key or text cannot be read.
     """
     texts: list[Text] = []
     unreadable: list[UnreadableText] = []
@@ -85,7 +88,7 @@ def texts_of_form(settings_type: type) -> Iterator[Text]:
     """The texts of the fields of a settings class: labels, help, units and choices.
 
     Raises:
-        TypeError: It is no settings class: see `certcore.model.form`.
+        TypeError: The class is not a settings class, see `certcore.plugin.form`.
     """
     for form_field in fields_of(settings_type):
         labels = (form_field.label, form_field.help, form_field.unit, *(choice.label for choice in form_field.choices))
@@ -104,9 +107,9 @@ def conflicts(texts: Iterable[Text]) -> Iterator[str]:
 
 
 def sentences_without_key(folder: Path, leave_out: Iterable[str] = ()) -> Iterator[UnreadableText]:
-    """Errors, problems and items of checks whose sentence is a plain text, which nobody can translate.
+    """Find errors, problems and items of checks with a plain text, which cannot be translated.
 
-    A text without a blank is the name of a field or a code, not a sentence.
+    A text without a space is a field name or a code, not a sentence.
     """
     for place, module, _ in _modules(folder, frozenset(leave_out)):
         for node in ast.walk(module):
@@ -212,7 +215,7 @@ def _literal(node: ast.AST, scopes: tuple[ast.AST, ...], line: int) -> str:
     """The text of an expression on a line.
 
     Raises:
-        ValueError: It is not literal.
+        ValueError: The expression is not a literal text.
     """
     match node:
         case ast.Constant(str(text)):
@@ -221,7 +224,7 @@ def _literal(node: ast.AST, scopes: tuple[ast.AST, ...], line: int) -> str:
             return _literal(left, scopes, line) + _literal(right, scopes, line)
         case ast.Name(name):
             for scope in reversed(scopes):
-                # A function sees what its module assigns later, too.
+                # A function also sees later assignments of its module.
                 values = [value for at, value in _assigned(scope, name) if at <= line or isinstance(scope, ast.Module)]
                 if values:
                     return _literal(values[-1], scopes, line)
@@ -231,7 +234,7 @@ def _literal(node: ast.AST, scopes: tuple[ast.AST, ...], line: int) -> str:
 
 
 def _assigned(scope: ast.AST, name: str) -> Iterator[tuple[int, ast.AST]]:
-    """The lines and values of the assignments to a name in a scope, without those inside its functions."""
+    """The lines and values of the assignments to a name in a scope, without those in nested functions."""
     for node in ast.iter_child_nodes(scope):
         match node:
             case ast.FunctionDef() | ast.Lambda():
