@@ -1,4 +1,4 @@
-"""Conformance suites: named rules that a plugin has to keep, and a run that reports the broken ones.
+"""Conformance suites: named rules for plugins, and a function that checks a plugin and reports the broken rules.
 
 ::
 

@@ -45,7 +45,7 @@ class ExportFormatEvidence(HookEvidence):
     """An export format, and certificates to export.
 
     Args:
-        export_format: What is checked.
+        export_format: The format to check.
     """
 
     def __init__(self, export_format: ExportFormat) -> None:
@@ -59,13 +59,13 @@ class ExportFormatEvidence(HookEvidence):
         return ExportOptions(at=self.environment.now(), password=password)
 
     def files(self, exported: Exported, options: ExportOptions | None = None) -> Sequence[ExportedFile]:
-        """The files of a certificate, as certcore has them made.
+        """The files of a certificate, made as certcore makes them.
 
         Raises:
-            RuleBrokenError: The format raised, or made something else.
+            RuleBrokenError: The format raised an exception or did not return files.
         """
         if self.format.private_key is Use.NEVER:
-            # As certcore hands it over: without the private key.
+            # certcore removes the private key for such formats, too.
             exported = Exported(
                 names=exported.names,
                 leaf_pem=exported.leaf_pem,

@@ -1,4 +1,4 @@
-"""A setup by its name: for `certcore plugin check`, which has no test to get it from."""
+"""Load a setup by its name, for `certcore plugin check`."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ SETUP_SUITES: Final[Mapping[type, Suite]] = MappingProxyType(
 
 @contextmanager
 def named_setup(name: str) -> Iterator[Any]:
-    """The setup that a module of Python has, as long as it is entered.
+    """A context manager with a setup from a Python module.
 
     Args:
-        name: ``MODULE:NAME``. It names a setup, or a function without arguments that returns one or a context manager
-            of one. The module is looked for in the working directory, too.
+        name: ``MODULE:NAME``, the name of a setup, or of a function without arguments that returns a setup or a context
+            manager with one. The working directory is searched for the module, too.
 
     Raises:
-        InvalidInputError: There is none of that name, or it is something else.
+        InvalidInputError: There is no such name, or the value is not a setup.
     """
     value = _named_value(name)
     kinds = tuple(SETUP_SUITES)

@@ -1,4 +1,4 @@
-"""Shared by the suites of hooks: the loaded plugin, and its hooks behind a recorder."""
+"""Shared parts of the suites of hooks: the loaded plugin, with its calls recorded."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ __all__ = ["HookEvidence"]
 
 
 class HookEvidence:
-    """A plugin, whose hooks are called under a recorder. Use it as a context manager.
+    """A plugin whose calls are recorded. Use it as a context manager.
 
     Args:
         plugin: A module or an object with hooks.
-        watch: Notes what its calls do.
+        watch: Notes the side effects of its calls.
     """
 
     def __init__(self, plugin: object, watch: CallWatch | None = None) -> None:
@@ -44,10 +44,10 @@ class HookEvidence:
         return load_plugins([self.plugin], installed=False)
 
     def require_loaded(self, hook: str) -> None:
-        """Say why the plugin does not have a hook that can be called.
+        """Require that the plugin has a hook that can be called.
 
         Raises:
-            RuleBrokenError: It does not.
+            RuleBrokenError: It does not. The text says why.
         """
         for failure in self.loaded.failures:
             raise RuleBrokenError(f"{failure.plugin}: {failure.reason} {failure.advice}".strip())
@@ -55,19 +55,19 @@ class HookEvidence:
         require(has_hook, f"The plugin does not have the hook {hook}.")
 
     def call(self, hook: str, offered: Mapping[str, object]) -> Call:
-        """Call a hook with the arguments that it takes; whatever it raises is in the call that is returned."""
+        """Call a hook with the arguments that it declares. The returned call has the result or the exception."""
         function = self.loaded.plugins[0].hooks[hook]
         return self.run(hook, function.function, function.arguments(offered))
 
     def run(self, name: str, function: Callable[..., Any], named: Mapping[str, object], *arguments: Any) -> Call:
-        """Call a function of the plugin; whatever it raises is in the call that is returned."""
+        """Call a function of the plugin. The returned call has the result or the exception."""
         return self.recorder.noted(name, function, arguments, named)
 
     def result(self, call: Call, declared: Any) -> Any:
-        """What a call returned, checked and copied.
+        """The result of a call, checked and copied.
 
         Raises:
-            RuleBrokenError: It raised, or returned something else than declared, see `conform`.
+            RuleBrokenError: The call raised an exception or returned a value of another type, see `conform`.
         """
         if call.raised is not None:
             raise RuleBrokenError(call.failure)
@@ -77,7 +77,7 @@ class HookEvidence:
             raise RuleBrokenError(f"{call.method} returned {error}.") from None
 
     def require_quiet(self) -> None:
-        """Say what the calls so far have printed.
+        """Require that the calls so far have printed nothing.
 
         Raises:
             RuleBrokenError: They have printed something.

@@ -26,10 +26,10 @@ _BOUND: Final = b"conformance/one"
 
 
 class KeyringEvidence(HookEvidence):
-    """A keyring; its keys are used, and where it can change them, one is added and removed.
+    """A keyring. The checks use its keys, and if its keys can be changed, they add and remove one.
 
     Args:
-        keyring: What is checked.
+        keyring: The keyring to check.
     """
 
     def __init__(self, keyring: Keyring) -> None:
@@ -37,10 +37,10 @@ class KeyringEvidence(HookEvidence):
         self.keyring = keyring
 
     def value(self, method: str, declared: Any, *arguments: Any, **named: Any) -> Any:
-        """What a method returned, checked and copied.
+        """The result of a method, checked and copied.
 
         Raises:
-            RuleBrokenError: It raised, or returned something else.
+            RuleBrokenError: The method raised an exception or returned a value of another type.
         """
         return self.result(self.run(method, getattr(self.keyring, method), named, *arguments), declared)
 
@@ -50,10 +50,10 @@ class KeyringEvidence(HookEvidence):
         return key_id, wrapped_key
 
     def refused(self, kind: type[CertCoreError], case: str, method: str, *arguments: Any, **named: Any) -> None:
-        """Say that a call is not refused as it has to be.
+        """Require that a call is refused with an error.
 
         Raises:
-            RuleBrokenError: It was not refused, or with another error.
+            RuleBrokenError: The call was not refused, or raised another error.
         """
         call = self.run(method, getattr(self.keyring, method), named, *arguments)
         require(call.raised is not None, f"{method} accepts {case}.")

@@ -20,17 +20,17 @@ class Memory:
 
     @staticmethod
     def of(owner: Any, names: Iterator[str]) -> Memory:
-        """What the owner has under these names now."""
+        """A snapshot of these attributes of the owner."""
         values = vars(owner)
         return Memory(owner, {name: _copied(values[name]) for name in names if name in values})
 
     @classmethod
     def of_object(cls, owner: object) -> Memory:
-        """What an object has in its attributes now; nothing of one that has no ``__dict__``."""
+        """A snapshot of an object's attributes; empty if it has no ``__dict__``."""
         return cls.of(owner, iter(list(vars(owner)))) if hasattr(owner, "__dict__") else cls(None, {})
 
     def restore(self) -> None:
-        """Restore it: containers get back their content, and new attributes are removed."""
+        """Restore the snapshot: containers get their old content, and new attributes are removed."""
         values = vars(self.owner) if hasattr(self.owner, "__dict__") else {}
         for name, value in self.values.items():
             if isinstance(values.get(name), dict | list | set | bytearray) and type(value) is type(values[name]):

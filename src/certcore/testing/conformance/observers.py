@@ -1,6 +1,6 @@
 """The conformance suite of observers: plugins with ``certcore_on_event``.
 
-The observer really gets the events, of a certificate that exists only in memory for this run.
+The events are really delivered to the observer. They are about a certificate that exists only in memory for this run.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class ObserverEvidence(HookEvidence):
 
     @cached_property
     def core(self) -> CertCore:
-        """A core of its own, whose events the observer is told one by one."""
+        """A separate core, whose events are delivered to the observer one by one."""
         ca = ScriptedCA([Act.ISSUE], now=self.environment.now())
         core = CertCore.in_memory(plugins=[ca.plugin()], installed_plugins=False, environment=self.environment)
         return self.stack.enter_context(core)
@@ -62,10 +62,10 @@ class ObserverEvidence(HookEvidence):
         return tuple(self.core.certificates.timeline(certificate_id, limit=1000))
 
     def tell(self, event: Event) -> Call:
-        """Tell the observer of an event.
+        """Deliver an event to the observer.
 
         Raises:
-            RuleBrokenError: It raised, or returned something that has yet to run.
+            RuleBrokenError: The observer raised an exception, or returned a coroutine or generator.
         """
         call = self.call(_HOOK, {"event": event, "certificates": self.core.certificates})
         if call.raised is not None:

@@ -34,7 +34,7 @@ class PolicyEvidence(HookEvidence):
         """The answer of the policy.
 
         Raises:
-            RuleBrokenError: It raised, or answered something else than True, False or None.
+            RuleBrokenError: The policy raised an exception, or returned a value other than True, False or None.
         """
         offered = {"actor": actor, "action": action, "subject": subject, "owner": owner}
         call = self.call(_HOOK, offered)

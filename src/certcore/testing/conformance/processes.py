@@ -1,4 +1,4 @@
-"""Calls in several threads at once, and in a process that was forked off."""
+"""Run functions in several threads at once, and in a forked process."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from certcore.testing.conformance.values import RuleBrokenError, require
 
 __all__ = ["DEADLINE", "all_at_once", "forked"]
 
-#: On the real clock: how long threads and a forked process may take, in seconds.
+#: How many seconds threads and a forked process may take on the real clock.
 DEADLINE: Final = 60.0
 
 
 def all_at_once(jobs: Sequence[Callable[[], object]]) -> None:
-    """Run functions in threads of their own, at the same moment.
+    """Run functions in separate threads at the same time.
 
     Raises:
-        RuleBrokenError: One of them raised, or did not come back.
+        RuleBrokenError: A function raised an exception or did not return.
     """
     together = threading.Barrier(len(jobs))
     errors: list[BaseException] = []
@@ -32,7 +32,7 @@ def all_at_once(jobs: Sequence[Callable[[], object]]) -> None:
         try:
             together.wait(DEADLINE)
             job()
-        except BaseException as error:  # isolation: it is told by the thread that waits
+        except BaseException as error:  # isolation: the waiting thread reports it
             errors.append(error)
 
     threads = [threading.Thread(target=run, args=(job,), daemon=True) for job in jobs]
@@ -48,16 +48,16 @@ def all_at_once(jobs: Sequence[Callable[[], object]]) -> None:
 
 
 def forked(function: Callable[[], str]) -> str | None:
-    """The text that a function returns in a forked process; None when it does not return in time."""
+    """The text that a function returns in a forked process; None if it does not return in time."""
     ours, theirs = os.pipe()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # other threads exist where a test runner has some
+        warnings.simplefilter("ignore", DeprecationWarning)  # test runners may have other threads
         child = os.fork()
     if child == 0:
         os.close(ours)
         try:
             os.write(theirs, function().encode("utf-8", "replace")[:2000])
-        except BaseException as error:  # isolation: nothing may leave the child but its exit
+        except BaseException as error:  # isolation: no exception may leave the child
             os.write(theirs, type(error).__name__.encode())
         finally:
             os._exit(0)

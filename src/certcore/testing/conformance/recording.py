@@ -24,7 +24,7 @@ from certcore.ports.ca_module import CAModule
 
 __all__ = ["PAGE_METHODS", "Call", "Recorder", "recorded"]
 
-#: Methods that make pages and forms, or are asked before something is stored: they do not use the network.
+#: Methods for pages, forms and validation, which must not use the network.
 PAGE_METHODS: Final = frozenset(
     {
         "budgets",
@@ -45,38 +45,38 @@ PAGE_METHODS: Final = frozenset(
 _OFFLINE: Final = PAGE_METHODS | {"servers"}
 #: In seconds; shorter pauses are allowed, for example between two attempts.
 _SHORT_SLEEP: Final = 0.05
-#: The functions of sockets that reach another machine, or a name server.
+#: The methods of sockets that contact another machine.
 _REACHES: Final = ("connect", "connect_ex", "sendto")
 
 
 class _GuardError(RuntimeError):
-    """A module did what a call must not do; the recorder has noted it."""
+    """A module did something that the call must not do. The recorder has noted it."""
 
 
 @frozen(kw_only=True, eq=False)
 class Call:
-    """One call of a method, as it came back: nothing is checked or copied."""
+    """One call of a method, with its unchecked result."""
 
     method: str
     arguments: tuple[Any, ...]
     returned: Any = None
     raised: BaseException | None = None
-    #: On the real clock.
+    #: The duration on the real clock.
     seconds: float = 0.0
-    #: How long it wanted to sleep; the recorder does not let it.
+    #: How many seconds it tried to sleep, which the recorder prevents.
     slept: float = 0.0
-    #: What it tried to reach, for methods that make pages.
+    #: The addresses that it tried to contact, for methods of pages.
     reached: tuple[str, ...] = ()
-    #: What it wrote to standard output and standard error.
+    #: Its output to standard output and standard error.
     printed: str = ""
-    #: Whether it changed the state that it was handed.
+    #: Whether it changed the state that was passed to it.
     changed_input: bool = False
-    #: By the clock of the trial.
+    #: The moment of the call on the clock of the trial.
     now: datetime
 
     @property
     def failure(self) -> str:
-        """What it raised and where, without the text of an error that may hold a secret; empty if it did not."""
+        """Its exception and the place, without a text that may contain a secret; empty if there was no exception."""
         if self.raised is None:
             return ""
         text = f": {self.raised.message}" if isinstance(self.raised, CertCoreError) else ""
@@ -90,20 +90,20 @@ class _Notes:
     slept: float = 0.0
     reached: list[str] = field(factory=list)
     printed: io.StringIO = field(factory=io.StringIO)
-    #: Whether the call makes a page, and so must not reach anything.
+    #: Whether the call is for a page, so that it must not use the network.
     is_page: bool = False
 
 
 @define(eq=False)
 class CallWatch:
-    """Notes what calls do on their own thread: sleeping, printing and, where a page is made, reaching others.
+    """Notes the side effects of calls in their threads: sleeping, printing and, in calls for pages, network access.
 
-    It stands in front of functions of the standard library while it is entered.
+    As a context manager, it replaces functions of the standard library meanwhile.
     """
 
-    #: Whether a call that sleeps does so; otherwise it gets an error.
+    #: Whether calls may sleep; otherwise they get an error.
     lets_sleep: bool = False
-    #: What calls tried to reach while the network was down; None while it is up.
+    #: The addresses that calls tried to contact while the network was down; None while it is up.
     _refused: list[str] | None = field(default=None, init=False)
     _local: threading.local = field(factory=threading.local, init=False)
     _stack: contextlib.ExitStack = field(factory=contextlib.ExitStack, init=False)
@@ -124,7 +124,7 @@ class CallWatch:
 
     @contextlib.contextmanager
     def network_down(self) -> Iterator[Sequence[str]]:
-        """Refuse every connection of a recorded call; the value lists what the calls tried to reach."""
+        """Refuse every connection of recorded calls, and yield the addresses that they tried to contact."""
         refused: list[str] = []
         self._refused = refused
         try:
@@ -134,7 +134,7 @@ class CallWatch:
 
     @contextlib.contextmanager
     def noting(self, notes: _Notes, *, is_page: bool) -> Iterator[None]:
-        """Note what this thread does."""
+        """Note the side effects of this thread."""
         notes.is_page = is_page
         before = self._notes()
         self._local.notes = notes
@@ -207,17 +207,17 @@ class Recorder:
         return tuple(call for call in self.calls if call.method == method)
 
     def record(self, method: str, function: Callable[..., Any], arguments: tuple[Any, ...], named: Any) -> Any:
-        """Call a method, remember what it did, and pass on what it returned or raised."""
+        """Call a method, record its side effects, and pass on its result or exception."""
         call = self.noted(method, function, arguments, named)
         if call.raised is not None:
             raise call.raised
         return call.returned
 
     def noted(self, method: str, function: Callable[..., Any], arguments: tuple[Any, ...], named: Any) -> Call:
-        """Call a method, and remember what it did; what it raised is in the call that is returned.
+        """Call a method and record its side effects. The returned call has the result or the exception.
 
         Raises:
-            KeyboardInterrupt: Somebody interrupted the main thread.
+            KeyboardInterrupt: The main thread was interrupted.
         """
         states = [_state_of(argument) for argument in arguments]
         notes = _Notes()
@@ -229,8 +229,8 @@ class Recorder:
             try:
                 returned = function(*arguments, **named)
                 if method in LISTS and hasattr(returned, "__next__"):
-                    returned = tuple(returned)  # a generator runs where it is read
-            except BaseException as error:  # isolation: it is judged by the checks
+                    returned = tuple(returned)  # runs a generator
+            except BaseException as error:  # isolation: the checks judge the exception
                 if is_interrupt(error):
                     raise
                 raised = error
@@ -252,7 +252,7 @@ class Recorder:
 
 
 def recorded(module: CAModule[Any, Any], recorder: Recorder) -> CAModule[Any, Any]:
-    """A stand-in for a module, of a class that inherits from the module's: every call is recorded, then passed on."""
+    """A proxy for a module, whose class inherits from the module's class. It records every call and passes it on."""
     kind = type(module)
 
     def method(name: str) -> Callable[..., Any]:
@@ -287,7 +287,7 @@ def _replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
 
 
 class _Tee:
-    """Standard output, without what a call that is watched writes: that is noted."""
+    """Standard output that notes the output of watched calls instead of writing it."""
 
     def __init__(self, stream: Any, notes: Callable[[], _Notes | None]) -> None:
         self._stream, self._notes = stream, notes

@@ -1,4 +1,4 @@
-"""Running the checks of a suite, in order."""
+"""Run the checks of a suite in order."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ __all__ = ["run_checks"]
 
 
 def run_checks(checks: Iterable[ConformanceCheck], evidence: Any) -> tuple[ConformanceResult, ...]:
-    """Run checks one after the other; a check whose needs have failed, or were not run, is left out.
+    """Run checks one after the other. A check is skipped if a check that it needs has failed or was not run.
 
     Args:
-        checks: Each after those that it needs.
-        evidence: What their tests take.
+        checks: The checks, each after the checks that it needs.
+        evidence: The argument of their tests.
     """
     results: dict[str, ConformanceResult] = {}
     for check in checks:

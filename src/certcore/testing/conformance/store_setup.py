@@ -13,10 +13,10 @@ __all__ = ["StoreSetup"]
 
 @frozen(kw_only=True)
 class StoreSetup:
-    """How the suite gets stores. No hook registers a store, so the suite cannot find one by itself.
+    """Gives the suite its stores, because no hook registers stores.
 
-    The suite needs pytest, which the package's extra ``testing`` has.
+    The suite needs pytest, which the extra ``testing`` installs.
     """
 
-    #: Makes an empty store. It is called for every check, and each store is closed at its end.
+    #: Makes an empty store. It is called for every check, and each store is closed afterwards.
     make: Callable[[], Storage]

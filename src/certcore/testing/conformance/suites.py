@@ -35,7 +35,7 @@ __all__ = ["all_checks", "run", "store_checks"]
 
 
 def all_checks() -> Sequence[ConformanceCheck]:
-    """Every check of every suite but that of stores, which `store_checks` has."""
+    """All checks of all suites, except those of stores (see `store_checks`)."""
     return (
         *MODULE_CHECKS,
         *OBSERVER_CHECKS,
@@ -47,7 +47,7 @@ def all_checks() -> Sequence[ConformanceCheck]:
 
 
 def store_checks() -> Sequence[ConformanceCheck]:
-    """Every check of the suite of stores.
+    """All checks of the suite of stores.
 
     Raises:
         MissingPackageError: pytest is not installed.
@@ -60,7 +60,7 @@ def _store_suite() -> Any:
     """The suite of stores, which is written with pytest.
 
     Raises:
-        MissingPackageError: It is not installed.
+        MissingPackageError: pytest is not installed.
     """
     try:
         from certcore.testing.contracts import stores  # noqa: PLC0415 - the other suites do without pytest
@@ -82,24 +82,25 @@ def run(
     only: Callable[[ConformanceCheck], bool] = bool,
     **setup: Any,
 ) -> ConformanceReport:
-    """Check everything that a plugin brings: CA modules, an observer, a policy, export formats, writers, its keyring.
+    """Check all parts of a plugin: CA modules, observer, policy, export formats, zone writers and keyring.
 
     Args:
-        subject: The name of an installed plugin, or of a CA module of one; a plugin (a module or an object with
-            hooks); a `CAModule`; a `ModuleSetup`; a `Keyring`; an `ExportFormat`; a `WrittenZone`; or a `StoreSetup`.
-        settings: The settings of a CA profile that works, for each CA module.
-        keyring_url: The URL of a keyring that the plugin opens; without it, the keyring is not checked.
-        tell_observer: Whether an observer is told of the events of a certificate for ``tenant-1.shop.test``: it does
-            what it does in operation. By default, one that is handed in is, and one that is installed is not.
-        see_zone: Makes the `WrittenZone` of each zone writer, see `seen_by_dns`; without it, only the rules of writers
-            are checked that need no zone to write to.
-        instead: Setups (`ModuleSetup`, `WrittenZone` or `StoreSetup`) that are checked instead of what the plugin
-            itself brings of their kind.
-        only: Which checks are run, by default all; one that is left out counts as passed for those that need it.
+        subject: The name of an installed plugin or of its CA module; a plugin (a module or an object with hooks); a
+            `CAModule`; a `ModuleSetup`; a `Keyring`; an `ExportFormat`; a `WrittenZone`; or a `StoreSetup`.
+        settings: The settings of a working CA profile, for each CA module.
+        keyring_url: The URL of a keyring that the plugin opens. Without it, the keyring is not checked.
+        tell_observer: Whether to deliver the events of a certificate for ``tenant-1.shop.test`` to an observer, which
+            acts on them as in operation. By default True for a plugin that is passed in, and False for an installed
+            plugin.
+        see_zone: Makes the `WrittenZone` for each zone writer, for example with `seen_by_dns`. Without it, only the
+            rules that need no zone are checked.
+        instead: Setups (`ModuleSetup`, `WrittenZone` or `StoreSetup`) to check instead of the plugin's own parts of the
+            same kind.
+        only: Returns whether to run a check; by default all are run. Other checks treat an omitted check as passed.
         setup: Other fields of `ModuleSetup`.
 
     Returns:
-        The result of each check.
+        The results of all checks.
 
     Raises:
         InvalidInputError: No such plugin is installed.
@@ -137,7 +138,7 @@ def _without(only: Callable[[ConformanceCheck], bool], suites: Collection[Suite]
 
 
 def _setup_of(subject: object) -> tuple[str, ModuleSetup]:
-    """The name of what is checked, and its setup."""
+    """The name of the subject, and its setup."""
     if isinstance(subject, ModuleSetup):
         return subject.module, subject
     if isinstance(subject, str):
@@ -209,10 +210,10 @@ def _each_module(setup: ModuleSetup) -> Sequence[ModuleSetup]:
 
 
 def _installed(name: str) -> ModuleSetup:
-    """The setup of an installed plugin, by its name or by that of its CA module.
+    """The setup of an installed plugin, found by its name or that of its CA module.
 
     Raises:
-        InvalidInputError: There is none.
+        InvalidInputError: There is no such plugin.
     """
     plugins = installed_plugins()
     for plugin in plugins:

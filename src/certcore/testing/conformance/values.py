@@ -21,20 +21,20 @@ __all__ = [
     "require",
 ]
 
-#: Where every check is described, in the documentation.
+#: The page of the documentation that describes every check.
 PAGE: Final = "docs/reference/conformance.md"
 
 
 class RuleBrokenError(AssertionError):
-    """A plugin does not keep the rule of a check; the text says what it did."""
+    """A plugin breaks the rule of a check. The text says what the plugin did."""
 
 
 class NotApplicableError(Exception):
-    """A check does not concern this plugin; the text says why."""
+    """A check does not apply to this plugin. The text says why."""
 
 
 class MissingSetupError(Exception):
-    """A check concerns this plugin, but cannot see what it has to judge; the text says what the setup has to give."""
+    """A check applies to this plugin, but needs something that the setup lacks. The text says what."""
 
 
 class Suite(StrEnum):
@@ -50,37 +50,38 @@ class Suite(StrEnum):
 
 
 class CheckOutcome(StrEnum):
-    """What came of a check."""
+    """The outcome of a check."""
 
     PASSED = "passed"
     FAILED = "failed"
-    #: It was not run, because a check that it needs has failed.
+    #: Not run, because a check that it needs has failed.
     SKIPPED = "skipped"
-    #: It does not concern this plugin.
+    #: The check does not apply to this plugin.
     NOT_APPLICABLE = "not_applicable"
-    #: It concerns this plugin, but the setup does not give what it needs; the detail says what.
+    #: The check applies to this plugin, but needs something that the setup lacks; the detail says what.
     NOT_JUDGED = "not_judged"
 
 
 @frozen(kw_only=True)
 class ConformanceCheck:
-    """One rule that plugins of a kind have to keep, and how it is checked."""
+    """A rule for plugins of one kind, and its test."""
 
+    #: The suite of the check.
     subject: Suite
-    #: Stable: lower-case words with hyphens.
+    #: The stable name: lower-case words with hyphens.
     name: str
-    #: What the plugin has to do, in a sentence.
+    #: The rule, in one sentence.
     rule: str
-    #: What goes wrong in operation when it does not, in a sentence.
+    #: What fails in operation if the rule is broken, in one sentence.
     why: str
-    #: The names of the checks of the same suite without which this one cannot be judged.
+    #: The names of checks in the same suite that must pass before this check makes sense.
     needs: tuple[str, ...] = ()
-    #: Runs the check on the evidence of its suite; it raises `RuleBrokenError` or `NotApplicableError`.
+    #: Tests the evidence of the suite. Raises a `RuleBrokenError`, `NotApplicableError` or `MissingSetupError`.
     test: Callable[[Any], None] = field(repr=False)
 
     @property
     def link(self) -> str:
-        """Where the check is described: a page of the documentation with an anchor."""
+        """The page of the documentation that describes the check, with an anchor."""
         return f"{PAGE}#{self.subject.replace('_', '-')}-{self.name}"
 
     def __str__(self) -> str:
@@ -113,13 +114,13 @@ class ConformanceResult:
 class ConformanceReport:
     """The report of a run of one or more suites."""
 
-    #: What was checked: the name of a plugin or of a CA module.
+    #: The name of the checked plugin or CA module.
     name: str
     results: tuple[ConformanceResult, ...]
 
     @property
     def ok(self) -> bool:
-        """Whether no check failed."""
+        """Whether no check has failed."""
         return not self.failed
 
     @property
@@ -136,7 +137,7 @@ class ConformanceReport:
         return {"name": self.name, "ok": self.ok, "results": [result.to_json() for result in self.results]}
 
     def text(self) -> str:
-        """The report for a terminal: what failed, with rule, reason and link; what could not be judged; the counts."""
+        """The report as text: the failed checks with rule, reason and link, the checks not judged, and the counts."""
         lines = []
         for result in self.failed:
             lines += [
@@ -162,10 +163,10 @@ class ConformanceReport:
 
 
 def require(condition: object, text: str) -> None:
-    """Say that a rule is broken unless a condition holds.
+    """Raise an error unless a condition holds.
 
     Raises:
-        RuleBrokenError: It does not hold.
+        RuleBrokenError: The condition does not hold.
     """
     if not condition:
         raise RuleBrokenError(text)
@@ -174,12 +175,12 @@ def require(condition: object, text: str) -> None:
 def check_of(
     suite: Suite, *, needs: tuple[str, ...] = (), always: tuple[str, ...] = ()
 ) -> Callable[..., ConformanceCheck]:
-    """A short form to write the checks of a suite.
+    """Make a short function for writing the checks of a suite.
 
     Args:
-        suite: What the checks belong to.
-        needs: The usual needs of a check.
-        always: Needs of every check, besides its own or the usual ones.
+        suite: The suite of the checks.
+        needs: The default needs of a check.
+        always: Additional needs of every check.
     """
     usual = needs
 

@@ -1,4 +1,4 @@
-"""Suites that every implementation of a port passes; inherit one and give it the fixtures that it asks for."""
+"""Test suites for implementations of ports. Inherit a suite and define the fixtures that it needs."""
 
 import pytest
 
@@ -17,5 +17,5 @@ _SUITES = (
     "timelines",
     "zone_writers",
 )
-# So that a check that fails shows both sides, wherever the suite is inherited; the pytest plugin does the same.
+# A failing assertion shows both sides, wherever the suite is inherited. The pytest plugin does the same.
 pytest.register_assert_rewrite(*(f"{__name__}.{suite}" for suite in _SUITES))

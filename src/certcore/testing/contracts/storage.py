@@ -1,4 +1,4 @@
-"""What every store keeps: the docstrings of `certcore.ports.storage`, as tests.
+"""The rules of stores, as required by the docstrings of `certcore.ports.storage`, as pytest tests.
 
 ::
 
@@ -53,7 +53,7 @@ class StorageContract(
     DeliveriesContract,
     PreflightsContract,
 ):
-    """Inherit, and give it a fixture ``storage``: an empty `Storage` for each test."""
+    """Inherit this class and define a fixture ``storage``: an empty `Storage` for each test."""
 
     # -- transactions ---------------------------------------------------------------------------------------------
 

@@ -13,8 +13,8 @@
                     has=server.has,
                 )
 
-The server may be shared by all tests: each uses names of its own. A rule that does not concern the writer, or that
-cannot be judged with what `WrittenZone` gives, is skipped with the reason.
+All tests may share the server, because each test uses other names. A rule that does not apply to the writer, or that
+needs something that the `WrittenZone` lacks, is skipped with the reason.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class _WriterContract:
 
 
 class ZoneWriterContract(_WriterContract):
-    """Inherit, and give it a fixture ``written``: a `WrittenZone`."""
+    """The rules of TXT values. Inherit this class and define a fixture ``written``, a `WrittenZone`."""
 
     @pytest.mark.parametrize("check", TXT_CHECKS, ids=str)
     def test_rule(self, check: ConformanceCheck, writer_evidence: WriterEvidence) -> None:
@@ -54,7 +54,7 @@ class ZoneWriterContract(_WriterContract):
 
 
 class CnameWriterContract(_WriterContract):
-    """For a writer that sets CNAMEs, too: the same fixture ``written``, with ``cname``."""
+    """The rules of CNAMEs, for writers that set them. Define the same fixture ``written``, with ``cname``."""
 
     @pytest.mark.parametrize("check", CNAME_CHECKS, ids=str)
     def test_cname_rule(self, check: ConformanceCheck, writer_evidence: WriterEvidence) -> None:

@@ -40,14 +40,14 @@ _MOST_FAILURES: Final = 5
 
 @frozen(kw_only=True, eq=False)
 class Trial:
-    """A core of its own, in memory and under a frozen clock, with the module behind a recorder."""
+    """A separate core in memory with a frozen clock, whose calls of the module are recorded."""
 
     setup: ModuleSetup
     core: CertCore
     environment: FrozenEnvironment
     #: The module itself.
     module: CAModule[Any, Any]
-    #: The module behind the recorder.
+    #: The proxy that records calls of the module.
     stand_in: CAModule[Any, Any]
     recorder: Recorder
     authority_id: str = ""
@@ -59,12 +59,12 @@ class Trial:
 
     @property
     def context(self) -> ModuleContext:
-        """What calls about the CA profile get."""
+        """The context of calls about the CA profile."""
         return self.harness.context(self.authority_id)
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """The secrets of the CA profile, those that are long enough not to be somewhere by chance."""
+        """The secrets of the CA profile that are too long to occur in a text by chance."""
         texts = [_revealed(secret) for secret in secrets_in(self.context.profile)]
         return tuple(text for text in texts if len(text) >= 8)  # noqa: PLR2004 - as in the engine
 
@@ -73,7 +73,7 @@ class Trial:
         return isinstance(self.module, power)
 
     def need(self, power: Any) -> None:
-        """Leave the check out for a module without a power.
+        """Require a module with a power.
 
         Raises:
             NotApplicableError: The module does not have it.
@@ -82,7 +82,7 @@ class Trial:
             raise NotApplicableError(f"The module has no {power.__name__}.")
 
     def call(self, method: str, *arguments: Any, **named: Any) -> Call:
-        """Call a method of the module; whatever it raises is in the call that is returned."""
+        """Call a method of the module. The returned call has the result or the exception."""
         try:
             getattr(self.stand_in, method)(*arguments, **named)
         except BaseException as error:  # isolation: the recorder has it
@@ -98,7 +98,7 @@ class Trial:
         return draft.id
 
     def requested(self, number: int = 0) -> str:
-        """The id of a certificate whose key and CSR are made."""
+        """The ID of a new certificate with a key and CSR."""
         certificate_id = self.draft(number)
         self.setup.others_act(self.core, certificate_id)
         return self.core.certificates.generate_csr(certificate_id).id
@@ -108,14 +108,14 @@ class Trial:
         return self.core.certificates.get(certificate_id).status
 
     def step(self, certificate_id: str) -> None:
-        """Take one step when it is due: time passes until then."""
+        """Move the clock to the next due time, and take one step."""
         self.setup.others_act(self.core, certificate_id)
         look_again = self.core.reconcile(certificate_id).look_again
         if look_again is not None and look_again > self.environment.now():
             self.environment.set(look_again)
 
     def drive(self, certificate_id: str, before_step: Callable[[], None] | None = None) -> Certificate:
-        """Take steps until the certificate is active or cannot become so: bounded in steps and in simulated time."""
+        """Take steps until the certificate is active or has failed, within limits of steps and simulated time."""
         end = self.environment.now() + self.setup.patience
         for _ in range(_MOST_STEPS):
             certificate = self.core.certificates.get(certificate_id)
@@ -140,17 +140,17 @@ class Trial:
         return certificate_id
 
     def rest(self, certificate_id: str) -> None:
-        """Take the steps that follow an issuance: the module takes back what it holds."""
+        """Take the steps after an issuance, in which the module releases what it holds."""
         for _ in range(10):
             if not any(issuance.needs_clean_up for issuance in self.core.certificates.issuances(certificate_id)):
                 return
             self.step(certificate_id)
 
     def require_active(self, certificate: Certificate, when: str = "") -> None:
-        """Say why a certificate is not active.
+        """Require that a certificate is active.
 
         Raises:
-            RuleBrokenError: It is not.
+            RuleBrokenError: It is not. The text says why.
         """
         if certificate.status is Status.ACTIVE:
             return
@@ -174,10 +174,10 @@ class Trial:
 
 
 class ModuleEvidence:
-    """The evidence of one run of the suite; made as it is asked for. Use it as a context manager.
+    """The evidence of one run of the suite, which is made on first use. Use it as a context manager.
 
     Args:
-        setup: What is checked.
+        setup: The setup of the module.
     """
 
     def __init__(self, setup: ModuleSetup) -> None:
@@ -195,7 +195,7 @@ class ModuleEvidence:
 
     @cached_property
     def loaded(self) -> LoadedPlugins:
-        """The plugin as certcore loads it, with the others that it needs, and with nothing that is installed."""
+        """The plugin as certcore loads it, with the other plugins that it needs, without installed plugins."""
         return load_plugins([self.setup.plugin, *self.setup.more_plugins], installed=False)
 
     @cached_property
@@ -203,7 +203,7 @@ class ModuleEvidence:
         """The module under test.
 
         Raises:
-            RuleBrokenError: It is not loaded, or it cannot be told which one is meant.
+            RuleBrokenError: The module is not loaded, or the plugin has several and the setup names none.
         """
         modules = self.loaded.modules
         if self.setup.module in modules:
@@ -215,7 +215,7 @@ class ModuleEvidence:
         return next(iter(modules.values()))
 
     def network_down(self) -> AbstractContextManager[Sequence[str]]:
-        """Block the network for calls of the module while it is entered; the value lists what they tried to reach."""
+        """A context manager that blocks the network for calls of the module, and lists the addresses that they used."""
         return self._watch.network_down()
 
     def bare_trial(self) -> Trial:
@@ -240,7 +240,7 @@ class ModuleEvidence:
         return trial
 
     def trial(self) -> Trial:
-        """A trial with a CA profile that works."""
+        """A trial with a working CA profile."""
         trial = self.bare_trial()
         profile = trial.core.authorities.create(
             "conformance", module=self.module.name, settings=dict(self.setup.settings)
@@ -249,7 +249,7 @@ class ModuleEvidence:
 
     @cached_property
     def first(self) -> FirstIssuance:
-        """The first certificate, as far as it came."""
+        """The first certificate, after its issuance has ended or failed."""
         trial = self.trial()
         log = LogTexts()
         with log.alone():
@@ -261,11 +261,11 @@ class ModuleEvidence:
 
 @frozen(kw_only=True, eq=False)
 class FirstIssuance:
-    """A certificate that was driven through the module once: what most checks of steps and leaves look at."""
+    """A certificate after one issuance by the module. Most checks of steps and leaves use it."""
 
     trial: Trial
     certificate: Certificate
-    #: What was logged meanwhile.
+    #: The log records of the issuance.
     log: tuple[str, ...]
 
     @property
@@ -275,7 +275,7 @@ class FirstIssuance:
 
     @property
     def steps(self) -> Sequence[Waiting | Issued | Failed]:
-        """What they returned, where that is a step."""
+        """The results of these calls that are steps."""
         return tuple(call.returned for call in self.calls if isinstance(call.returned, (Waiting, Issued, Failed)))
 
     @property
@@ -285,15 +285,15 @@ class FirstIssuance:
 
 
 def result_of(call: Call, declared: Any) -> Any:
-    """What a call returned, checked and copied.
+    """The result of a call, checked and copied.
 
     Args:
         call: The call.
-        declared: As in `certcore.model.plugin_results.conform`; or a function that checks what was returned.
+        declared: As in `certcore.model.plugin_results.conform`; or a function that checks the returned value.
 
     Raises:
-        RuleBrokenError: It raised, or returned something else.
-        NotApplicableError: It was kept from using the network, which has a check of its own.
+        RuleBrokenError: The call raised an exception or returned a value of another type.
+        NotApplicableError: The call was prevented from using the network, which another check covers.
     """
     if call.reached:
         raise NotApplicableError(f"{call.method} tried to use the network.")
@@ -311,7 +311,7 @@ def result_of(call: Call, declared: Any) -> Any:
 
 
 class _TrialEnvironment(FrozenEnvironment):
-    """A frozen clock, and ids that no other trial of the run has: the CA may remember them."""
+    """A frozen clock, and IDs that are unique in the run, because the CA may remember them."""
 
     def __init__(self, number: int) -> None:
         super().__init__()

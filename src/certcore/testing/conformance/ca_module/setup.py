@@ -21,35 +21,37 @@ def _nothing_to_do(_core: CertCore, _certificate_id: str) -> None:
 
 @frozen(kw_only=True)
 class ModuleSetup:
-    """A CA module with what the checks need: most modules need no more than ``settings``.
+    """A CA module with what its checks need. Most modules only need ``settings``.
 
-    The suite runs under a frozen clock that it puts forward itself, so its deadlines are in simulated time.
+    The suite moves a simulated clock, so its deadlines are in simulated time.
     """
 
     #: The plugin that registers the module: a module or an object with hooks.
     plugin: object
     #: The name of the CA module; empty for the only one of the plugin.
     module: str = ""
-    #: The settings of a CA profile that works.
+    #: The settings of a working CA profile.
     settings: Mapping[str, Any] = field(factory=dict, repr=False)
     #: The settings of a certificate.
     certificate_settings: Mapping[str, Any] = field(factory=dict)
-    #: Four names to obtain certificates for; all different, all possible with ``settings``.
+    #: Four different names for which certificates can be obtained with ``settings``.
     domains: tuple[str, ...] = ("one.shop.test", "two.shop.test", "three.shop.test", "four.shop.test")
-    #: Settings that have to be refused, each with the field that the error has to name; by default, values beyond the
-    #: limits of the fields.
+    #: Settings that must be refused, each with the field that the error must name; by default, values beyond the limits
+    #: of the fields.
     invalid_settings: tuple[tuple[Mapping[str, Any], str], ...] = ()
-    #: Other plugins that the module needs: those with zone writers, say.
+    #: Other plugins that the module needs, for example those with zone writers.
     more_plugins: tuple[object, ...] = ()
-    #: Acts as the owner of the domain or an administrator, before the request and before every step.
+    #: Acts as the domain's owner or an administrator, before the request and before every step. The arguments are the
+    #: core and the certificate's ID.
     others_act: Callable[[CertCore, str], None] = _nothing_to_do
-    #: How many things the module holds outside now (TXT values, say).
+    #: Returns the number of resources that the module holds outside now, for example TXT values.
     held_outside: Callable[[], int] | None = None
-    #: How many orders were placed with the CA so far.
+    #: Returns the number of orders that were placed with the CA so far.
     orders_placed: Callable[[], int] | None = None
-    #: Makes the CA unreachable for as long as it is entered; by default, calls of the module reach nobody.
+    #: Returns a context manager during which the CA is unreachable; by default, all connections of the module are
+    #: refused.
     ca_down: Callable[[], AbstractContextManager[object]] | None = None
-    #: Whether the plugin is installed, so that its names are its own.
+    #: Whether the plugin is installed, so that its names are already taken by itself.
     is_installed: bool = False
     #: How much simulated time an issuance may take.
     patience: timedelta = timedelta(days=3)
@@ -57,6 +59,6 @@ class ModuleSetup:
     longest_call: float = 10.0
 
     def offered(self) -> tuple[CAModule[Any, Any], ...]:
-        """The CA modules that the plugin registers, as they are."""
+        """The CA modules that the plugin registers, without a proxy."""
         hook = getattr(self.plugin, "certcore_ca_modules", None)
         return tuple(hook()) if hook is not None else ()

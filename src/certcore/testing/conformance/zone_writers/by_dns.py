@@ -1,4 +1,4 @@
-"""A zone as its name servers show it: for writers whose server answers DNS queries."""
+"""A setup for zone writers whose server answers DNS queries."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from certcore.testing.conformance.zone_writers.setup import WrittenZone
 
 __all__ = ["seen_by_dns"]
 
-#: Seconds for one query.
+#: The timeout of a query, in seconds.
 _TIMEOUT: Final = 10.0
 
 
 def seen_by_dns(writer: ZoneWriter, zone: str, servers: Sequence[ZoneServer] = ()) -> WrittenZone:
-    """A zone to check a writer in, whose name server is asked by DNS (over TCP) what it shows.
+    """Make a setup that reads the zone with DNS queries (over TCP) to its name server.
 
     Args:
         writer: The writer.
-        zone: The zone. It may be in use: see `WrittenZone`.
-        servers: The first of them is asked; without any, the first that the writer names.
+        zone: The zone. It may be in use, see `WrittenZone`.
+        servers: The name servers, of which the first is queried; empty for those of the writer.
 
     Raises:
-        InvalidInputError: There is no server to ask, or it does not answer for the zone with authority.
+        InvalidInputError: There is no server to query, or it is not authoritative for the zone.
     """
     known = tuple(servers) or tuple(writer.servers(zone))
     if not known:
@@ -51,7 +51,7 @@ def seen_by_dns(writer: ZoneWriter, zone: str, servers: Sequence[ZoneServer] = (
 
 @frozen
 class _ServerView:
-    """What one name server shows."""
+    """The records that one name server publishes."""
 
     server: ZoneServer
 
@@ -59,7 +59,7 @@ class _ServerView:
         """The answer to one query.
 
         Raises:
-            InvalidInputError: There is none.
+            InvalidInputError: The server does not answer.
         """
         query = dns.message.make_query(name, rdtype, flags=0)
         try:
@@ -78,11 +78,11 @@ class _ServerView:
         ]
 
     def has(self, name: str, rdtype: str) -> bool:
-        """Whether a record of a type is at a name."""
+        """Whether a name has a record of a type."""
         return any(rrset.rdtype == dns.rdatatype.from_text(rdtype) for rrset in self.ask(name, rdtype).answer)
 
     def cname(self, name: str) -> str:
-        """Where the CNAME at a name points."""
+        """The target of the CNAME at a name."""
         for rrset in self.ask(name, "CNAME").answer:
             for record in rrset:
                 if isinstance(record, dns.rdtypes.ANY.CNAME.CNAME):

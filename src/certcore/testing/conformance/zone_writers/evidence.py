@@ -20,7 +20,7 @@ from certcore.testing.conformance.zone_writers.setup import WrittenZone
 
 __all__ = ["TTL", "WriterEvidence"]
 
-#: Seconds.
+#: The TTL of the records that the checks write, in seconds.
 TTL: Final = 30
 #: A shorter secret may occur in a text by chance.
 _SHORTEST_SECRET: Final = 6
@@ -28,12 +28,12 @@ _METHODS: Final = ("write", "look_up", "set_cname", "remove_cname")
 
 
 class WriterEvidence(HookEvidence):
-    """A zone writer, its zone, and names in it that nobody else uses. Use it as a context manager.
+    """A zone writer, its zone, and unused names in it. Use it as a context manager.
 
-    At its end, the values that are still there are removed.
+    At the end, the remaining values are removed.
 
     Args:
-        written: What is checked.
+        written: The setup of the writer.
     """
 
     def __init__(self, written: WrittenZone) -> None:
@@ -53,7 +53,7 @@ class WriterEvidence(HookEvidence):
         """The name of the zone.
 
         Raises:
-            MissingSetupError: There is no zone to write to.
+            MissingSetupError: The setup has no zone.
         """
         if not self.written.zone or self.written.values is None:
             raise MissingSetupError(
@@ -66,7 +66,7 @@ class WriterEvidence(HookEvidence):
         return ".".join((*labels, f"conformance-{SystemEnvironment().new_id()}", self.zone))
 
     def change(self, *changes: TxtChange, zone: str | None = None) -> Call:
-        """Call the writer; whatever it raises is in the call that is returned."""
+        """Call the writer. The returned call has the result or the exception."""
         where = self.zone if zone is None else zone
         if where == self.zone:
             for change in changes:
@@ -77,7 +77,7 @@ class WriterEvidence(HookEvidence):
         """Call the writer.
 
         Raises:
-            RuleBrokenError: It raised.
+            RuleBrokenError: The writer raised an exception.
         """
         call = self.change(*changes)
         require(call.raised is None, f"{when}{call.failure}")
@@ -92,24 +92,24 @@ class WriterEvidence(HookEvidence):
         self.write(change, when=when)
 
     def shown(self, name: str) -> Sequence[str]:
-        """The values that the server shows at a name, sorted."""
+        """The values that the server publishes at a name, sorted."""
         assert self.written.values is not None  # noqa: S101 - `zone` has been asked for
         return sorted(self.written.values(name))
 
     def require_shown(self, name: str, values: Collection[str], subject: str) -> None:
-        """Say that the server shows something else.
+        """Require that the server publishes exactly these values at a name.
 
         Raises:
-            RuleBrokenError: It does.
+            RuleBrokenError: It publishes other values.
         """
         shown = self.shown(name)
         require(shown == sorted(values), f"{subject} the server shows {_listed(shown)}, not {_listed(sorted(values))}.")
 
     def refusal(self, change: TxtChange, subject: str, *, zone: str | None = None) -> ZoneWriteError:
-        """The error that the writer refuses a call with.
+        """The error with which the writer refuses a change.
 
         Raises:
-            RuleBrokenError: It does not refuse it, or with another error.
+            RuleBrokenError: The writer does not refuse the change, or raises another error.
         """
         call = self.change(change, zone=zone)
         require(call.raised is not None, f"{subject} is not refused: write returns as if the values were there.")
@@ -122,17 +122,17 @@ class WriterEvidence(HookEvidence):
         """A zone that the server does not have.
 
         Raises:
-            NotApplicableError: It has every zone.
+            NotApplicableError: The server has every zone.
         """
         if self.zone and not self.written.foreign_zone:
             raise NotApplicableError("Any zone can be written to.")
         return self.written.foreign_zone
 
     def server_down(self) -> AbstractContextManager[object]:
-        """Make the server unreachable, for as long as what is returned is entered.
+        """A context manager during which the server is unreachable.
 
         Raises:
-            MissingSetupError: Nothing can do that.
+            MissingSetupError: The setup has no such context manager.
         """
         if self.zone and self.written.server_down is None:
             raise MissingSetupError("It needs `server_down`, which makes the server unreachable while it is entered.")
@@ -140,10 +140,10 @@ class WriterEvidence(HookEvidence):
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """The secrets of the writer, those that are long enough not to be somewhere by chance.
+        """The secrets of the writer that are too long to occur in a text by chance.
 
         Raises:
-            NotApplicableError: There are none.
+            NotApplicableError: The writer has no such secrets.
         """
         own = [value.reveal_text() for value in _attributes(self.writer) if isinstance(value, Secret)]
         texts = tuple(text for text in (*self.written.secrets, *own) if len(text) >= _SHORTEST_SECRET)
@@ -153,7 +153,7 @@ class WriterEvidence(HookEvidence):
 
     @cached_property
     def log(self) -> Sequence[str]:
-        """What is logged while a value comes and goes, and a call is refused; the calls are recorded."""
+        """The log records while a value is added and removed and a call is refused. The calls are recorded."""
         log = LogTexts()
         name = self.name()
         with log.alone():
@@ -166,7 +166,7 @@ class WriterEvidence(HookEvidence):
 
     @property
     def calls(self) -> Sequence[Call]:
-        """The calls that write or look up; at least those of `log`."""
+        """The recorded calls, at least those of `log`."""
         if not self.recorder.of("write"):
             _ = self.log
         return [call for call in self.recorder.calls if call.method in _METHODS]
@@ -174,11 +174,11 @@ class WriterEvidence(HookEvidence):
     # -- CNAMEs
 
     def need_cnames(self) -> None:
-        """Leave the check out for a writer of TXT values alone.
+        """Require a writer that sets CNAMEs.
 
         Raises:
             NotApplicableError: The writer sets no CNAMEs.
-            MissingSetupError: It does, and nothing shows which are there.
+            MissingSetupError: The setup cannot show CNAMEs.
         """
         if not isinstance(self.writer, WritesCnames):
             raise NotApplicableError("The writer sets no CNAMEs.")
@@ -186,10 +186,10 @@ class WriterEvidence(HookEvidence):
             raise MissingSetupError("It needs `cname`, which tells the CNAME that the server shows at a name.")
 
     def look_up(self, name: str) -> HostedName | None:
-        """What the writer finds at a name.
+        """Call `look_up` of the writer.
 
         Raises:
-            RuleBrokenError: It raised, or returned something else.
+            RuleBrokenError: The writer raised an exception or returned a value of another type.
         """
         hosted: HostedName | None = self._result("look_up", HostedName | None, name)
         return hosted
@@ -198,7 +198,7 @@ class WriterEvidence(HookEvidence):
         """Set a CNAME.
 
         Raises:
-            RuleBrokenError: The writer raised, or returned something else.
+            RuleBrokenError: The writer raised an exception or returned a value of another type.
         """
         self._cnames.append((name, target))
         change: CnameChange = self._result("set_cname", CnameChange, self.zone, name, target, ttl=TTL)
@@ -208,12 +208,12 @@ class WriterEvidence(HookEvidence):
         """Remove a CNAME.
 
         Raises:
-            RuleBrokenError: The writer raised, or returned something.
+            RuleBrokenError: The writer raised an exception or returned a value.
         """
         self._result("remove_cname", None, self.zone, name, target)
 
     def cname(self, name: str) -> str:
-        """Where the CNAME at a name points; empty without one."""
+        """The target of the CNAME at a name; empty if there is none."""
         return "" if self.written.cname is None else self.written.cname(name)
 
     def _result(self, method: str, declared: Any, *arguments: Any, **named: Any) -> Any:
