@@ -2,14 +2,10 @@
 
 import contextlib
 import importlib.util
-import json
 import shutil
-import subprocess
-import sys
 import time
 from collections import Counter
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from attrs import define, field
@@ -23,6 +19,7 @@ from certcore.testing.ports import free_port
 from support.ca_proxy import proxy_before
 from support.databases import sqlite_with_tables
 from support.inside import inside
+from support.killed_copies import orders_to
 from support.servers.acme2certifier import Acme2certifier
 from support.servers.configurations import unbound_arguments
 from support.servers.name_servers import bind, program
@@ -287,21 +284,8 @@ def trouble(start_pebble, before):
 @pytest.fixture
 def crashing():
     """Sends orders to a process that kills copies of itself; see crashing.py."""
-    script = Path(__file__).parents[1] / "support" / "crashing.py"
-    with subprocess.Popen(
-        [sys.executable, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-
-        def order(**what):
-            process.stdin.write(json.dumps(what) + "\n")
-            process.stdin.flush()
-            return json.loads(process.stdout.readline())
-
-        try:
-            yield order
-        finally:
-            process.stdin.close()
-            process.wait(120)
+    with orders_to("support.crashing") as order:
+        yield order
 
 
 @pytest.fixture(scope="module")

@@ -1,13 +1,8 @@
 """The ledger and the server agree in the end, whoever is killed, when, and however many write: on real servers."""
 
 import contextlib
-import json
-import os
-import subprocess
-import sys
 from contextlib import closing
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from attrs import evolve
@@ -17,6 +12,7 @@ from certcore.adapters.sql import open_storage
 from certcore.testing.server import ProgramMissingError
 from certcore_puq_acme.techzone.records import TechZoneRecords, TxtRecord
 from support.databases import sqlite_with_tables
+from support.killed_copies import orders_to
 from support.servers.dns_servers import Bind, Knot, PowerDns
 from support.zone_writing import documents_of, publication, until_done
 
@@ -46,26 +42,11 @@ def start_zone():
 @pytest.fixture
 def start_process():
     """Starts processes that work on orders of the test; each gives a function to hand one in and one for its answer."""
-    script = Path(__file__).parents[1] / "support" / "zone_writing.py"
     with contextlib.ExitStack() as running:
 
         def start():
-            process = running.enter_context(
-                subprocess.Popen(
-                    [sys.executable, str(script)],
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    text=True,
-                    env={**os.environ, "PYTHONPATH": str(script.parents[1])},
-                )
-            )
-            running.callback(process.stdin.close)
-
-            def hand_in(**order):
-                process.stdin.write(json.dumps(order) + "\n")
-                process.stdin.flush()
-
-            return hand_in, lambda: json.loads(process.stdout.readline())
+            orders = running.enter_context(orders_to("support.zone_writing"))
+            return orders.hand_in, orders.answer
 
         yield start
 

@@ -9,10 +9,8 @@ the process.
 
 import functools
 import importlib
-import json
 import os
 import signal
-import sys
 import threading
 import time
 from datetime import datetime
@@ -26,6 +24,7 @@ from certcore.engine.worker import HOLD
 from certcore.net.http_connection import HttpConnection
 from certcore.testing.clock import FrozenEnvironment
 from certcore_puq_acme.profile.limits import registry_domain
+from support.killed_copies import serve_orders
 
 #: Loaded once, not in every copy.
 _LOADED_LATE = (
@@ -67,16 +66,7 @@ def main():
     for name in _LOADED_LATE:
         importlib.import_module(name)
     registry_domain("shop.test")  # reads the list of public suffixes, of this process and its copies
-    for line in sys.stdin:
-        order = json.loads(line)
-        child = os.fork()
-        if child == 0:
-            os._exit(run(**order))
-        _, status = os.waitpid(child, 0)
-        killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
-        answer = {"killed": killed, "exit": None if killed else os.waitstatus_to_exitcode(status)}
-        sys.stdout.write(json.dumps(answer) + "\n")
-        sys.stdout.flush()
+    serve_orders(run)
 
 
 def run(url, keyring, point, certificate="", authority="", *, in_hand=False, told="", at=""):

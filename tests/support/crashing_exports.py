@@ -1,23 +1,21 @@
 """A program that writes exports in copies of itself, which are killed on the way."""
 
-import contextlib
 import errno
 import json
 import os
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
-from certcore.adapters import secure_directory as folders_module
 from certcore.errors import CertCoreError
 from support.export_writing import SOURCES, of_layout
+from support.killed_copies import was_killed, write_answer
 
 AUDITED = {f"os.{name}" for name in ("chmod", "chown", "link", "mkdir", "remove", "rename", "rmdir", "symlink")}
 
 
 def crashing():
-    """Read orders from stdin, one JSON document a line; carry each out in a forked copy, and answer how it ended.
+    """Carry out orders from stdin in forked copies, and answer how each ended.
 
     An order names a layout, a folder and an export. With a ``point`` the copy kills itself at that C call of the
     writer's modules; with ``broken`` its file system cannot be changed from the change of that number on; with a
@@ -35,9 +33,7 @@ def crashing():
         with os.fdopen(read_end) as answers:
             said = answers.read()
         _, status = os.waitpid(child, 0)
-        killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
-        sys.stdout.write(json.dumps({"killed": killed, "said": said}) + "\n")
-        sys.stdout.flush()
+        write_answer(killed=was_killed(status), said=said)
 
 
 def _carry_out(layout, folder, number, point=0, broken=0, user=None):
@@ -71,32 +67,6 @@ def _carry_out(layout, folder, number, point=0, broken=0, user=None):
     except CertCoreError as error:
         return str(error)
     return ""
-
-
-@contextlib.contextmanager
-def crashing_writer():
-    """A process that takes the orders of `crashing`; yields what gives them to it."""
-    source = Path(folders_module.__file__).parents[2]
-    beside = Path(__file__).parents[1]
-    environment = {**os.environ, "PYTHONPATH": f"{source}{os.pathsep}{beside}"}
-    with subprocess.Popen(
-        [sys.executable, "-m", "support.crashing_exports"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=environment,
-    ) as process:
-
-        def give(**what):
-            process.stdin.write(json.dumps(what) + "\n")
-            process.stdin.flush()
-            return json.loads(process.stdout.readline())
-
-        try:
-            yield give
-        finally:
-            process.stdin.close()
-            process.wait(120)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ withdraw them. With a point it kills itself there: the points are each return fr
 the DNS server.
 """
 
-import json
 import os
 import signal
 import sys
@@ -32,6 +31,7 @@ from certcore_puq_acme.profile.settings import PuqAcmeProfile
 from certcore_puq_acme.profile.zone_writer import ZoneConnections, publication_of
 from certcore_puq_acme.techzone.records import TechZoneRecords, TxtRecord
 from certcore_puq_acme.techzone.writers.rfc2136 import Rfc2136Writer
+from support.killed_copies import serve_orders
 
 WATCHED = frozenset(
     {sa.Connection.commit.__code__, HttpConnection.exchange.__code__, Rfc2136Writer._exchange.__code__}  # noqa: SLF001
@@ -87,16 +87,7 @@ def until_done(update):
 
 def main():
     """Serve until stdin ends."""
-    for line in sys.stdin:
-        order = json.loads(line)
-        child = os.fork()
-        if child == 0:
-            os._exit(run(**order))
-        _, status = os.waitpid(child, 0)
-        killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
-        answer = {"killed": killed, "exit": None if killed else os.waitstatus_to_exitcode(status)}
-        sys.stdout.write(json.dumps(answer) + "\n")
-        sys.stdout.flush()
+    serve_orders(run)
 
 
 def run(url, settings, names, issuances, port, point=0):

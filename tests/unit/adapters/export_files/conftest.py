@@ -2,7 +2,7 @@
 
 import pytest
 
-from support.crashing_exports import crashing_writer
+from support.killed_copies import orders_to
 
 
 @pytest.fixture
@@ -14,5 +14,5 @@ def folder(tmp_path):
 @pytest.fixture(scope="module")
 def order():
     """Gives orders to a process that may be killed while it writes."""
-    with crashing_writer() as give:
+    with orders_to("support.crashing_exports") as give:
         yield give
