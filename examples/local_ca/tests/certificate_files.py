@@ -1,4 +1,4 @@
-"""What the tests of this package ask other programs about certificates: openssl, and pkilint."""
+"""Checks of certificates by other programs, for the tests of this package: openssl and pkilint."""
 
 import subprocess
 import sys
@@ -28,7 +28,7 @@ def openssl(*arguments):
 
 
 def verified(folder, leaf, intermediates, root, *options):
-    """What ``openssl verify`` says of a leaf with its chain."""
+    """The result of ``openssl verify`` for a leaf with its chain."""
     files = (
         written(folder, "root.pem", root),
         written(folder, "chain.pem", *intermediates),

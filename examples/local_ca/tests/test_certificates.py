@@ -1,4 +1,4 @@
-"""What is signed, judged by openssl and pkilint: root, issuing CA, leaves and CRLs."""
+"""Root, issuing CA, leaves and CRLs, checked by openssl and pkilint."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -82,7 +82,7 @@ def test_openssl_verifies_the_chain(chain, tmp_path):
     [("x.lab.house.example", "excluded subtree violation"), ("evil.example", "permitted subtree violation")],
 )
 def test_openssl_refuses_what_the_constraints_refuse(chain, tmp_path, name, reason):
-    """A leaf outside of the name constraints is worthless to clients, whoever got the CA to sign it."""
+    """Clients refuse a leaf outside of the name constraints, even if the CA has signed it."""
     root, issuing = chain
     status, text = verified(tmp_path, _leaf(issuing, name), [issuing.certificate], root.certificate, *AT)
     assert status != 0
@@ -119,7 +119,7 @@ def test_pkilint_finds_nothing(chain, tmp_path):
 
 @pytest.mark.slow(reason="loading pkilint takes seconds")
 def test_pkilint_would_find_something(tmp_path):
-    """The same call reports a wildcard, which RFC 5280 does not know (RFC 9525 does): its silence above is telling."""
+    """The same call reports a wildcard, which RFC 5280 does not permit (RFC 9525 does), so it does check the leaf."""
     leaf = _leaf(_issuing(_root()), "*.house.example")
     assert "pkix.invalid_domain_name_syntax" in lint_findings(("lint_pkix_cert", written(tmp_path, "leaf.pem", leaf)))
 
@@ -145,7 +145,7 @@ def test_openssl_reads_the_crl(chain, tmp_path, reason):
     ("usage", "good", "bad"), [("server", "sslserver", "sslclient"), ("client", "sslclient", "sslserver")]
 )
 def test_leaves_are_for_their_purpose(tmp_path, usage, good, bad):
-    """A leaf for servers is not accepted from a client, nor the other way round."""
+    """A leaf for servers is not accepted from a client, and a leaf for clients not from a server."""
     root = _root()
     issuing = _issuing(root)
     leaf = _leaf(issuing, "a.house.example", usage=LeafUsage(usage))

@@ -179,7 +179,7 @@ def test_a_revocation_shows_in_the_crl(core, tmp_path):
 
 
 def test_a_compromised_key_is_not_certified_again(core):
-    """Who has stolen a key gets no other certificate for it, under whatever name; other reasons do not block a key."""
+    """Somebody who has stolen a key gets no certificate for it under any name; other reasons do not block a key."""
     authority_id = _profile(core)
     for reason, status in (("superseded", "active"), ("key_compromise", "error")):
         key = ec.generate_private_key(ec.SECP256R1())
@@ -301,7 +301,7 @@ def test_an_issuing_ca_is_replaced_before_leaves_would_outlive_it(core, clock, t
 
 
 def test_there_is_a_bound_on_issuing_cas(core):
-    """Each valid issuing CA has a CRL to publish, so that they do not become many."""
+    """The number of valid issuing CAs is limited, because each has a CRL to publish."""
     authority_id = _profile(core)
     for _ in range(7):
         core.authorities.check(authority_id)
@@ -337,7 +337,7 @@ def test_names_are_constrained(core, tmp_path):
 
 
 def test_a_request_whose_names_are_no_longer_permitted_is_refused(core):
-    """The rule of the CA profile holds for what was requested before it, and the page says so."""
+    """A changed rule of the CA profile also applies to earlier requests, and the page says so."""
     authority_id = _profile(core)
     certificate = core.certificates.create("a.house.example", authority=authority_id)
     core.certificates.generate_csr(certificate.id)
@@ -349,7 +349,7 @@ def test_a_request_whose_names_are_no_longer_permitted_is_refused(core):
 
 
 def test_a_given_ca_signs(core, clock, tmp_path):
-    """With a CA of one's own, the root's key can stay offline: certcore has the issuing CA's only."""
+    """With your own issuing CA, the root's key can stay offline: certcore has only the key of the issuing CA."""
     span = {"validity": (clock.now(), clock.now() + 3000 * DAY), "key_type": CAKeyType.EC_P384}
     root = make_root(subject=ca_name("Offline Root", ""), **span)
     issuing = [
@@ -382,7 +382,7 @@ def test_a_given_ca_signs(core, clock, tmp_path):
 
 
 def test_a_leaf_of_another_ca_is_not_revoked(core, clock):
-    """Who imports a leaf of another CA cannot put its serial number on this CA's list."""
+    """Somebody who imports a leaf of another CA cannot put its serial number on this CA's CRL."""
     authority_id = _profile(core)
     ours = _issued(core, authority_id)
     request, key = make_request("a.house.example")

@@ -91,7 +91,7 @@ class TestManualCA(CAModuleContract):
 
 
 def test_it_keeps_every_rule():
-    """The conformance suite of certcore finds no broken rule, with an administrator who uploads what is waited for."""
+    """The conformance suite of certcore finds no broken rule, with an administrator who uploads the chain."""
 
     def others_act(core, certificate_id):
         files = [file for file in core.certificates.files(certificate_id) if file.name.endswith(".csr")]
@@ -121,7 +121,7 @@ def test_from_the_csr_to_an_active_certificate(core, ca, clock):
 
 
 def test_the_owner_cannot_upload(core, ca, clock):
-    """Who owns the certificate sees the steps, but neither the buttons nor the way to run them."""
+    """The owner of the certificate sees the steps, but not the buttons, and cannot run the actions."""
     certificate_id = _waiting(core)
     hints = [hint_to_json(hint) for hint in core.certificates.hints(certificate_id, actor="anna")]
     assert "steps" in {hint["kind"] for hint in hints}
@@ -132,7 +132,7 @@ def test_the_owner_cannot_upload(core, ca, clock):
 
 
 def test_a_wrong_upload_is_refused_in_its_field(core, ca, clock):
-    """The form says what is wrong, and the request goes on waiting for the right chain."""
+    """The form says what is wrong, and the request still waits for the right chain."""
     certificate_id = _waiting(core, ca_certificates=ca.root_pem + ca.intermediate_pem)
     csr, now = _csr(core, certificate_id), clock.now()
     other = LittleAuthority(now, name="Other CA").issue(csr, now=now)
@@ -202,7 +202,7 @@ def test_a_request_can_be_refused(core):
 
 
 def test_a_renewal_waits_in_time(core, ca, clock):
-    """The leaf in service serves on while its renewal waits for the administrator, who has a list of what waits."""
+    """The leaf stays in service while its renewal waits for the administrator, who can list such certificates."""
     certificate_id = _waiting(core)
     _upload(core, certificate_id, ca.issue(_csr(core, certificate_id), now=clock.now()))
     core.reconcile(certificate_id)
