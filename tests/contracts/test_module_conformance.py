@@ -1,6 +1,5 @@
 """The conformance suite of CA modules: a module that keeps every rule passes; each broken one fails its own check."""
 
-import functools
 import sys
 
 import pytest
@@ -11,6 +10,7 @@ from certcore.plugin import CAModule, Catalogue
 from certcore.testing import conformance
 from certcore.testing.conformance import MODULE_CHECKS, CheckOutcome
 from support.broken_conformance import BROKEN, PLUGINS, SETUPS
+from support.check_needs import dependents, needed
 from support.conformant_ca import INVALID_SETTINGS, SETTINGS, ConformantCA, Registering
 
 #: Broken in files of their own, below.
@@ -44,15 +44,6 @@ def check(kind, plugin, catalogue, **setup):
     return conformance.run(plugin(module, [catalogue]), **{**windows, **setup})
 
 
-def dependents(name):
-    """The checks that cannot be judged without another one, directly or not."""
-    found = {name}
-    for each in MODULE_CHECKS:
-        if found & set(each.needs):
-            found.add(each.name)
-    return found - {name}
-
-
 def test_a_module_that_keeps_every_rule_passes(catalogue):
     """Every check applies to a module with all powers, and all of them pass."""
     report = check(ConformantCA, Registering, catalogue)
@@ -68,17 +59,10 @@ def test_every_check_has_a_broken_module():
     assert set(BROKEN) | ELSEWHERE == {each.name for each in MODULE_CHECKS}
 
 
-@functools.cache
-def needed(name):
-    """A check with those that it needs, directly or not."""
-    checks = {each.name: each for each in MODULE_CHECKS}
-    return {name}.union(*(needed(other) for other in checks[name].needs))
-
-
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_module_fails_its_check(name, catalogue):
     """The check fails by its name, and none of those that it needs does."""
-    names = needed(name)
+    names = needed(name, MODULE_CHECKS)
     report = check(BROKEN[name], PLUGINS[name], catalogue, only=lambda each: each.name in names, **SETUPS[name])
     assert [result.check.name for result in report.failed] == [name], report.text()
     assert not report.of(CheckOutcome.SKIPPED)
@@ -101,7 +85,7 @@ def test_a_plugin_that_is_installed_does_not_take_its_own_name(tmp_path, monkeyp
     monkeypatch.syspath_prepend(tmp_path)
     import conformant
 
-    names = needed("own-names")
+    names = needed("own-names", MODULE_CHECKS)
     report = conformance.run(conformant, only=lambda each: each.name in names)
     other = check(ConformantCA, Registering, catalogue, only=lambda each: each.name in names)
     del sys.modules["conformant"]
@@ -117,7 +101,7 @@ class UsualHints(ConformantCA):
 
 def test_texts_of_certcore_need_no_translation_by_the_plugin(catalogue):
     """A module that shows the usual hints translates its own texts alone."""
-    names = needed("translations")
+    names = needed("translations", MODULE_CHECKS)
     report = check(UsualHints, Registering, catalogue, only=lambda each: each.name in names)
     assert report.results[-1].check.name == "translations"
     assert report.ok, report.text()
@@ -136,7 +120,7 @@ def test_a_broken_module_fails_no_other_check(name, catalogue):
     """Those that need the check that fails are not run, and no other one fails."""
     report = check(BROKEN[name], PLUGINS[name], catalogue, **SETUPS[name])
     assert [result.check.name for result in report.failed] == [name], report.text()
-    assert {result.check.name for result in report.of(CheckOutcome.SKIPPED)} == dependents(name)
+    assert {result.check.name for result in report.of(CheckOutcome.SKIPPED)} == dependents(name, MODULE_CHECKS)
 
 
 def test_output_at_import_is_found(tmp_path, monkeypatch, capsys, catalogue):

@@ -8,6 +8,7 @@ import pytest
 from certcore.plugin import CheckItem, CheckReport, Failed, Problem, Retry
 from certcore.testing import conformance
 from certcore.testing.conformance import MODULE_CHECKS, CheckOutcome
+from support.check_needs import needed
 from support.conformant_ca import SETTINGS, ConformantCA, Registering, message
 
 
@@ -54,12 +55,6 @@ class SaysAllIsWell(ConnectingCA):
         return CheckReport(items=[CheckItem(title=message("up"), ok=True)])
 
 
-def needed(name):
-    """A check with those that it needs, directly or not."""
-    checks = {check.name: check for check in MODULE_CHECKS}
-    return {name}.union(*(needed(other) for other in checks[name].needs))
-
-
 def outcomes(module, **setup):
     report = conformance.run(Registering(module, []), settings=SETTINGS, **setup)
     return {result.check.name: result for result in report.results}, report
@@ -71,7 +66,7 @@ def outcomes(module, **setup):
 def test_a_ca_is_made_unreachable_without_a_window(kind, failed, listener):
     """Where the setup has no ca_down, the calls of the module reach nobody for a while; both rules are judged."""
     module = type(kind.__name__, (kind,), {"address": listener})()
-    names = needed("ca-down") | needed("check-ca-down")
+    names = needed("ca-down", MODULE_CHECKS) | needed("check-ca-down", MODULE_CHECKS)
     results, report = outcomes(module, only=lambda check: check.name in names)
     assert [result.check.name for result in report.failed] == failed, report.text()
     judged = {CheckOutcome.PASSED, CheckOutcome.FAILED}
@@ -86,7 +81,9 @@ def test_settings_beyond_the_limits_of_fields_are_tried():
 
 def test_the_report_says_what_a_setup_lacks():
     """Rules that nothing can be seen of are not judged, apart from those that do not concern the module."""
-    names = set().union(*(needed(name) for name in ("ca-down", "check-ca-down", "taken-back", "orders-once")))
+    names = set().union(
+        *(needed(name, MODULE_CHECKS) for name in ("ca-down", "check-ca-down", "taken-back", "orders-once"))
+    )
     _, report = outcomes(ConformantCA(), only=lambda check: check.name in names)
     missing = {result.check.name: result.detail for result in report.of(CheckOutcome.NOT_JUDGED)}
     windows = {"taken-back": "held_outside", "orders-once": "orders_placed", "ca-down": "ca_down"}

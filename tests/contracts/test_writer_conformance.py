@@ -1,13 +1,12 @@
 """The conformance suite of zone writers: a writer that keeps every rule passes; each broken one fails its own check."""
 
-import functools
-
 import pytest
 
 from certcore.plugin import hookimpl
 from certcore.testing import ZoneWriterContract, conformance
 from certcore.testing.conformance import CheckOutcome, Suite, all_checks
 from support.broken_zone_writers import BROKEN, SETUPS
+from support.check_needs import dependents, needed
 from support.file_zone_writers import KEY, ZONE, FileServer, FileWriter, zone_of
 
 CHECKS = [check for check in all_checks() if check.subject is Suite.ZONE_WRITER]
@@ -16,15 +15,6 @@ CHECKS = [check for check in all_checks() if check.subject is Suite.ZONE_WRITER]
 @pytest.fixture
 def server(tmp_path):
     return FileServer(tmp_path)
-
-
-def dependents(name):
-    """The checks that cannot be judged without another one, directly or not."""
-    broken = {name}
-    for check in CHECKS:
-        if broken & set(check.needs):
-            broken.add(check.name)
-    return broken - {name}
 
 
 def test_a_writer_that_keeps_every_rule_passes(server):
@@ -43,17 +33,10 @@ def test_every_check_has_a_broken_writer():
     assert set(BROKEN) == {check.name for check in CHECKS}
 
 
-@functools.cache
-def needed(name):
-    """A check with those that it needs, directly or not."""
-    checks = {check.name: check for check in CHECKS}
-    return {name}.union(*(needed(other) for other in checks[name].needs))
-
-
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_writer_fails_its_check(name, server):
     """The check fails by its name, none of those that it needs does, and no secret is told."""
-    names = needed(name)
+    names = needed(name, CHECKS)
     setup = zone_of(BROKEN[name](server), server, **SETUPS.get(name, {}))
     report = conformance.run(setup, only=lambda check: check.name in names)
     assert [result.check.name for result in report.failed] == [name], report.text()
@@ -68,7 +51,7 @@ def test_a_broken_writer_fails_no_other_check(name, server):
     """Those that need the check that fails are not run, no other one fails, and no secret is told."""
     report = conformance.run(zone_of(BROKEN[name](server), server, **SETUPS.get(name, {})))
     assert [result.check.name for result in report.failed] == [name], report.text()
-    assert {result.check.name for result in report.of(CheckOutcome.SKIPPED)} == dependents(name)
+    assert {result.check.name for result in report.of(CheckOutcome.SKIPPED)} == dependents(name, CHECKS)
     assert KEY not in report.text()
 
 

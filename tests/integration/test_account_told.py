@@ -13,14 +13,9 @@ from certcore_puq_acme.accounts.pool import Accounts
 from certcore_puq_acme.network import Network
 from certcore_puq_acme.protocol.account_key_types import AccountKeyType
 from certcore_puq_acme.protocol.jws import generate_account_key, load_account_key
-from support.acme_accounts import run_action
-from support.inside import inside
+from support.acme_accounts import context_of, run_action
 
 pytestmark = pytest.mark.pebble
-
-
-def _context(panel, profile):
-    return inside(panel.core).contexts.context(panel.core.authorities.get(profile.id))[1]
 
 
 def _warnings(hints):
@@ -51,7 +46,7 @@ def test_a_new_account_after_a_rollover_and_a_restore_is_told(panel, start_pebbl
     profile = panel.profile(pebble.directory_url, pebble.roots_pem)
     first, second = panel.issued(profile, "a.shop.test"), panel.issued(profile, "b.shop.test")
     former = _account(panel)["url"]
-    elsewhere = Accounts(network=Network()).client(_context(panel, profile))  # what the backup does not know
+    elsewhere = Accounts(network=Network()).client(context_of(panel, profile))  # what the backup does not know
     elsewhere.change_key(load_account_key(generate_account_key(AccountKeyType.EC_P256)))
     panel.restart()
     panel.core.certificates.renew(first)
@@ -87,7 +82,7 @@ def test_save_and_test_tells_of_the_account_that_it_opens_itself(panel, start_pe
     profile = panel.profile(pebble.directory_url, pebble.roots_pem)
     assert panel.core.authorities.check(profile.id).ok
     former = _account(panel)["url"]
-    elsewhere = Accounts(network=Network()).client(_context(panel, profile))
+    elsewhere = Accounts(network=Network()).client(context_of(panel, profile))
     elsewhere.change_key(load_account_key(generate_account_key(AccountKeyType.EC_P256)))
     assert not panel.core.authorities.check(profile.id).ok  # the CA may be wrong for a moment
     panel.environment.skip(timedelta(minutes=2))

@@ -23,7 +23,7 @@ from certcore.testing.server import find_program
 from certcore_puq_acme.accounts.pool import Accounts
 from certcore_puq_acme.accounts.records import own_account, read_record
 from certcore_puq_acme.network import Network
-from support.inside import inside
+from support.acme_accounts import context_of
 from support.leaves import bought
 
 EMAIL = "me@shop.test"
@@ -112,13 +112,9 @@ def _import(panel, *arguments, expect=0):
     return json.loads(done.stdout)
 
 
-def _context(panel, profile):
-    return inside(panel.core).contexts.context(panel.core.authorities.get(profile.id))[1]
-
-
 def _account_url(panel, profile):
     """The account that the profile has, as the CA answers to it."""
-    context = _context(panel, profile)
+    context = context_of(panel, profile)
     url = read_record(context.documents, own_account(context).key).url
     assert Accounts(network=Network()).client(context).account().status == "valid"
     return url
