@@ -1,5 +1,6 @@
 """How many connections a process has to its database, and who creates its tables."""
 
+import contextlib
 import threading
 import time
 
@@ -81,6 +82,20 @@ def test_no_more_connections_than_allowed_and_no_more_kept(tmp_path, size, overf
         assert counter.open <= size + 1
     finally:
         storage.close()
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_closing_a_store_leaves_no_connection_open(tmp_path, fails):
+    """A transaction that another thread is in the middle of goes on, and its connection is closed when it ends."""
+    storage = open_storage(sqlite_with_tables(tmp_path), pool=Pool(size=3, max_overflow=0))
+    counter = Counter(storage)
+    counter.open = 1  # of opening it
+    with contextlib.suppress(ZeroDivisionError), storage.read() as transaction:
+        storage.close()
+        assert transaction.authorities.list() == []
+        if fails:
+            raise ZeroDivisionError
+    assert counter.open == 0
 
 
 def test_a_certificate_is_issued_over_a_single_connection(tmp_path, keyring):

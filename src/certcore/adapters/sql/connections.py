@@ -18,9 +18,11 @@ __all__ = ["Connections", "ReadyConnections", "Watch", "driver_connection", "dri
 
 #: Seconds after which an idle connection is tested before use: servers and firewalls close idle connections.
 _IDLE: Final = 15.0
-#: Seconds that the close before a fork waits for a thread that counts commits.
-_WATCH_PATIENCE: Final = 1.0
+#: Seconds that the close before a fork waits for a thread that holds a lock.
+_PATIENCE: Final = 1.0
 _Connection = TypeVar("_Connection")
+#: Connections, each with the time.monotonic() of the end of its last transaction.
+_Idle = deque[tuple[sa.Connection, float]]
 
 
 def driver_connection(connection: sa.Connection) -> Any:
@@ -38,15 +40,21 @@ def driver_error(engine: sa.Engine) -> type[Exception]:
 class Connections:
     """All connections of a process. An idle one of one kind is given up when another kind needs a connection.
 
-    SQLAlchemy's pool bounds how many there are, and counts those that are kept ready as in use. So a thread that asks
-    it for one announces that first: where no more may be opened, connections then go back to the pool.
+    SQLAlchemy's pool opens them, and lets threads wait when all are in use. Those that are kept ready between
+    transactions stay outside of it: taking one from it costs as much as a small statement. So the connections are
+    counted here: one is put back into the pool only for a thread that waits there, and closed if enough are idle.
     """
 
     engine: sa.Engine
     #: How many connections are kept ready between transactions.
     most_idle: int
     ready: list[ReadyConnections] = field(factory=list, init=False)
-    _waiting: deque[None] = field(factory=deque, init=False)
+    #: How many are outside of SQLAlchemy's pool, with those that threads are about to take from it without waiting.
+    _taken: int = field(default=0, init=False)
+    #: How many threads wait for a connection that no other thread has put back for them yet.
+    _waiting: int = field(default=0, init=False)
+    _is_shut: bool = field(default=False, init=False)
+    _lock: threading.Lock = field(factory=threading.Lock, init=False)
 
     @classmethod
     def of(cls, database: Database) -> Connections:
@@ -59,106 +67,139 @@ class Connections:
         self.ready.append(ready)
         return ready
 
-    def open(self, take: Callable[[], _Connection]) -> _Connection:
-        """Take a connection from SQLAlchemy's pool, which waits for one if all are in use."""
-        self._waiting.append(None)
+    def take(self, take: Callable[[], _Connection], idle: _Idle) -> sa.Connection | _Connection:
+        """Take an idle connection if one works, or else one from SQLAlchemy's pool, which may have to wait for one."""
+        while True:
+            pool: Any = self.engine.pool
+            given_up, waits = None, False
+            with self._lock:
+                kept = idle.pop() if idle else None
+                if kept is None:
+                    if self._taken < pool.size():
+                        self._taken += 1
+                    elif (other := next((each.idle for each in self.ready if each.idle), None)) is not None:
+                        given_up, _ = other.popleft()
+                    else:
+                        self._waiting += 1
+                        waits = True
+            if kept is None:
+                return self._from_pool(take, given_up, waits=waits)
+            connection, since = kept
+            if time.monotonic() - since < _IDLE or self._lives(connection):
+                return connection
+            connection.invalidate()
+            self.put_back(connection)
+
+    def _from_pool(
+        self, take: Callable[[], _Connection], given_up: sa.Connection | None, *, waits: bool
+    ) -> _Connection:
         try:
-            if self.is_exhausted:
-                self._give_up_one()
+            if given_up is not None:
+                given_up.close()
             return take()
-        finally:
-            self._waiting.pop()
+        except BaseException:  # boundary: a thread that gives up does not wait, nor has it a connection
+            with self._lock:
+                if waits and self._waiting:
+                    self._waiting -= 1
+                else:
+                    self._taken -= 1
+            raise
 
-    @property
-    def is_exhausted(self) -> bool:
-        """Whether threads ask for more connections than may be opened: idle ones have to be handed over."""
-        pool: Any = self.engine.pool
-        return bool(self._waiting) and pool.checkedout() + len(self._waiting) > pool.size()
-
-    @property
-    def is_full(self) -> bool:
-        """Whether enough connections are kept ready."""
-        return sum(each.idle for each in self.ready) >= self.most_idle
-
-    def _give_up_one(self) -> None:
-        for each in self.ready:
-            if each.give_up_one():
+    def keep(self, connection: sa.Connection, idle: _Idle) -> None:
+        """Keep a connection after a successful transaction, unless a thread waits for one or enough are idle."""
+        with self._lock:
+            is_full = self._is_shut or sum(len(each.idle) for each in self.ready) >= self.most_idle
+            if not self._waiting and not is_full:
+                idle.append((connection, time.monotonic()))
                 return
+            is_awaited = bool(self._waiting)
+            self._count_returned()
+        if not is_awaited:
+            connection.invalidate()  # closes it; SQLAlchemy's pool would keep it
+        connection.close()
+
+    def shut(self) -> None:
+        """From now on, close each connection when its transaction ends."""
+        with self._lock:
+            self._is_shut = True
+
+    def put_back(self, connection: sa.Connection) -> None:
+        """Return a connection to SQLAlchemy's pool, which keeps it unless it was invalidated."""
+        self.count_returned()
+        if self._is_shut:  # the pool was disposed of, and would leave it open
+            connection.invalidate()
+        connection.close()
+
+    def take_all(self, idle: _Idle) -> list[sa.Connection]:
+        """Take all idle connections of a kind, which are then to be closed.
+
+        Takes none if another thread holds the lock for more than a second: a fork must not wait forever.
+        """
+        if not self._lock.acquire(timeout=_PATIENCE):
+            return []
+        try:
+            connections = [connection for connection, _ in idle]
+            idle.clear()
+            for _ in connections:
+                self._count_returned()
+        finally:
+            self._lock.release()
+        return connections
+
+    def count_returned(self) -> None:
+        """Count a connection that is back in SQLAlchemy's pool, or about to be."""
+        with self._lock:
+            self._count_returned()
+
+    def _count_returned(self) -> None:
+        """With the lock: a thread that waits gets it."""
+        if self._waiting:
+            self._waiting -= 1
+        else:
+            self._taken -= 1
+
+    def _lives(self, connection: sa.Connection) -> bool:
+        try:
+            return self.engine.dialect.do_ping(driver_connection(connection))
+        except driver_error(self.engine):
+            return False
 
 
 @define(eq=False)
 class ReadyConnections:
-    """Idle connections of one kind. Taking one from SQLAlchemy's pool costs as much as a small statement."""
+    """Connections of one kind."""
 
     _all: Connections
     _options: dict[str, Any]
-    _idle: deque[tuple[sa.Connection, float]] = field(factory=deque, init=False)
-
-    @property
-    def idle(self) -> int:
-        """How many there are."""
-        return len(self._idle)
+    #: Those between two transactions, changed under the lock of `Connections`.
+    idle: _Idle = field(factory=deque, init=False)
 
     def take(self) -> sa.Connection:
         """Take a working connection."""
-        return self._kept() or self._all.open(self._take_any)
+        return self._all.take(self._connect, self.idle)
 
     def keep(self, connection: sa.Connection) -> None:
         """Keep a connection after a successful transaction, or hand it to a thread that waits."""
-        if self._all.is_exhausted:
-            connection.close()  # back to SQLAlchemy's pool, where the thread waits
-        elif self._all.is_full:
-            connection.invalidate()  # closes it; SQLAlchemy's pool would keep it
-            connection.close()
-        else:
-            self._idle.append((connection, time.monotonic()))
+        self._all.keep(connection, self.idle)
 
-    def give_up_one(self) -> bool:
-        """Return an idle connection to SQLAlchemy's pool; returns whether there was one."""
-        try:
-            connection, _ = self._idle.popleft()
-        except IndexError:
-            return False
-        connection.close()
-        return True
+    def put_back(self, connection: sa.Connection) -> None:
+        """Give up a connection after a transaction that failed."""
+        self._all.put_back(connection)
 
     def close(self) -> None:
-        """Close all of them."""
-        while self._idle:
-            self._idle.pop()[0].close()
+        """Put all idle ones back into SQLAlchemy's pool."""
+        for connection in self._all.take_all(self.idle):
+            connection.close()
 
     def drop(self) -> None:
-        """Drop all idle connections; the next one is new."""
-        while self._idle:
-            connection, _ = self._idle.pop()
+        """Close all idle connections; the next one is new."""
+        for connection in self._all.take_all(self.idle):
             connection.invalidate()
             connection.close()
 
-    def _kept(self) -> sa.Connection | None:
-        while self._idle:
-            try:
-                connection, since = self._idle.pop()
-            except IndexError:  # another thread was faster
-                return None
-            if time.monotonic() - since < _IDLE or self._lives(connection):
-                return connection
-            connection.invalidate()
-            connection.close()
-        return None
-
-    def _take_any(self) -> sa.Connection:
-        """One that was kept since the first look, or one of SQLAlchemy's pool."""
-        kept = self._kept()
-        if kept is not None:
-            return kept
+    def _connect(self) -> sa.Connection:
         connection = self._all.engine.connect()
         return connection.execution_options(**self._options) if self._options else connection
-
-    def _lives(self, connection: sa.Connection) -> bool:
-        try:
-            return self._all.engine.dialect.do_ping(driver_connection(connection))
-        except driver_error(self._all.engine):
-            return False
 
 
 @define(eq=False)
@@ -177,7 +218,7 @@ class Watch:
                 return self._counted()
         with gate.passed(), self._lock:  # a fork closes the connection, and none is opened while it lasts
             if self._connection is None:
-                self._connection = self.connections.open(self.connections.engine.raw_connection)
+                self._connection = self.connections.take(self.connections.engine.raw_connection, deque())
             return self._counted()
 
     def _counted(self) -> object:
@@ -188,11 +229,12 @@ class Watch:
 
         A thread that counts for more than a second keeps it: a fork must not wait forever.
         """
-        if not self._lock.acquire(timeout=_WATCH_PATIENCE):
+        if not self._lock.acquire(timeout=_PATIENCE):
             return
         try:
             if self._connection is not None:
                 self._connection.invalidate()
+                self.connections.count_returned()
                 self._connection = None
         finally:
             self._lock.release()

@@ -36,6 +36,7 @@ _CLOSED: Final = Message("storage.closed", "This store is closed.")
 class _Own:
     """The parts of a store that belong to one process; a fork gets new ones."""
 
+    connections: Connections
     readers: ReadyConnections
     writers: ReadyConnections
     #: Threads wait here for their turn to write, if the database has one writer at a time. The database's own
@@ -60,7 +61,14 @@ class _Own:
         readers, writers = (connections.kept_ready(dict(each)) for each in (database.reading, database.writing))
         identity = database.file_identity() if database.file_identity is not None else None
         watch = Watch(connections, database.data_version) if database.data_version else None
-        return cls(readers=readers, writers=writers, is_spoilt=is_spoilt, file_identity=identity, watch=watch)
+        return cls(
+            connections=connections,
+            readers=readers,
+            writers=writers,
+            is_spoilt=is_spoilt,
+            file_identity=identity,
+            watch=watch,
+        )
 
     def close(self) -> None:
         """Close the connections between two transactions."""
@@ -217,6 +225,7 @@ class SqlStorage:
         with self._replacing:
             if self._own is own:
                 self._own = _Own.of(self._database, is_spoilt=own.is_spoilt)
+                own.connections.shut()
                 own.close()
                 self._database.engine.dispose()
             return self._own
@@ -246,6 +255,7 @@ class SqlStorage:
     def close(self) -> None:
         """Close all connections."""
         self._closed = True
+        self._own.connections.shut()
         self._own.close()
         self._database.engine.dispose()
 
@@ -279,15 +289,12 @@ class SqlStorage:
                 lost = isinstance(error, driver_error(self._database.engine))  # by beginning, without SQLAlchemy
                 if lost:
                     connection.invalidate()
-                connection.close()
+                ready.put_back(connection)
                 if lost or (isinstance(error, DBAPIError) and error.connection_invalidated):
                     # The server went away, so the other connections are lost, too.
                     ready.drop()
                 raise
-            if self._closed:
-                connection.close()
-            else:
-                ready.keep(connection)
+            ready.keep(connection)
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
