@@ -2,9 +2,11 @@
 
 import contextlib
 import itertools
+import logging
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -118,6 +120,37 @@ def test_a_step_waits_for_a_lock_for_seconds_and_a_release_not_at_all(url, tmp_p
         assert released < 1.5
         inside(core).engine.release(claimed[one])
         assert inside(core).engine.claim_due(9)
+
+
+def test_the_lease_of_a_row_that_is_locked_is_renewed_when_it_is_free(url, tmp_path, caplog):
+    """The log says something only about a row that stays locked for long, and once."""
+    caplog.set_level(logging.DEBUG, logger="certcore.engine.leases")
+
+    def told(level):
+        ours = (record for record in caplog.records if record.name == "certcore.engine.leases")
+        return [record for record in ours if record.levelno == level]
+
+    ca = GatedCA([Act.ISSUE], now=SystemEnvironment().now())
+    with opened(url, ca, tmp_path) as core, ThreadPoolExecutor(1) as pool:
+        leases = inside(core).leases
+        leases.renew_after = 0.04
+        core.authorities.create("test", module="scripted")
+        (one,) = requested(core, "locked.example")
+        step = pool.submit(core.reconcile, one)
+        assert ca.inside.acquire(timeout=SOON)
+        with locked(url, [one]):
+            until(lambda: len(told(logging.DEBUG)) > 2)
+            assert told(logging.WARNING) == []
+            leases.warn_after = 0
+            until(lambda: told(logging.WARNING))
+            tried = len(told(logging.DEBUG))
+            until(lambda: len(told(logging.DEBUG)) > tried + 2)
+            before = core.certificates.view(one).schedule.lease_until
+        until(lambda: core.certificates.view(one).schedule.lease_until > before)
+        ca.gate.set()
+        assert step.result(SOON).status == "active"
+    (warning,) = told(logging.WARNING)
+    assert "has not been renewed for" in warning.getMessage()
 
 
 def test_administration_waits_longer(url):

@@ -140,6 +140,8 @@ class _Schedules:
 
     def renew_lease(self, certificate_id: str, *, token: int, lease_until: datetime) -> None:
         stored = self._held(certificate_id, token)
+        if not stored.lease_owner:
+            raise LeaseLostError(certificate_id)
         self.tables.schedules[certificate_id] = evolve(stored, lease_until=lease_until)
 
     def save(self, schedule: Schedule) -> None:

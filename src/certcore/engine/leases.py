@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 import os
 import threading
@@ -12,7 +11,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, Final
 
-from attrs import define, field
+from attrs import define, evolve, field, frozen
 
 from certcore.engine.outage import Outage
 from certcore.errors import LeaseLostError, NotFoundError, StorageBusyError, StorageError
@@ -29,6 +28,19 @@ _log = logging.getLogger(__name__)
 LEASE: Final = timedelta(minutes=1)
 #: Seconds after which the lease of a running step is renewed: twice before it would expire.
 _RENEW_AFTER: Final = LEASE.total_seconds() / 3
+#: Seconds without a renewal after which a locked row is worth a warning: the lease lasts for several more attempts.
+_WARN_AFTER: Final = 2 * _RENEW_AFTER
+
+
+@frozen(kw_only=True)
+class _Running:
+    """The leases of a running step or of running deliveries."""
+
+    leases: Sequence[Schedule | DeliveryCursor]
+    #: time.monotonic() of their last write.
+    written_at: float
+    #: Whether the log says that a row stays locked.
+    is_warned_of: bool = False
 
 
 @define(kw_only=True, eq=False)
@@ -43,12 +55,14 @@ class LeaseKeeper:
     outage: Outage = field(factory=Outage)
     #: Seconds after which a lease is renewed.
     renew_after: float = _RENEW_AFTER
+    #: Seconds without a renewal after which a row that stays locked is logged.
+    warn_after: float = _WARN_AFTER
     #: time.monotonic() of the last successful renewal.
     renewed_at: float = field(default=0.0, init=False)
     #: How many times the thread died and was replaced.
     replaced: int = field(default=0, init=False)
-    #: Leases of running steps and deliveries by thread, with the time.monotonic() of their last write.
-    _running: dict[int, tuple[Sequence[Schedule | DeliveryCursor], float]] = field(factory=dict, init=False, repr=False)
+    #: By thread.
+    _running: dict[int, _Running] = field(factory=dict, init=False, repr=False)
     _changed: Any = field(factory=threading.Condition, init=False, repr=False)
     _thread: threading.Thread | None = field(default=None, init=False, repr=False)
 
@@ -72,7 +86,7 @@ class LeaseKeeper:
         """Renew these leases as long as the block runs."""
         me = threading.get_ident()
         with self._changed:
-            self._running[me] = (leased, time.monotonic())
+            self._running[me] = _Running(leases=leased, written_at=time.monotonic())
             self._start_thread()
         try:
             yield
@@ -117,14 +131,30 @@ class LeaseKeeper:
                     self._thread = None  # the next step starts another one
                     return
                 now = time.monotonic()
-                old = [key for key, (_, since) in self._running.items() if now - since >= self.renew_after]
-                groups = [self._running[key][0] for key in old]
-                for key, group in zip(old, groups, strict=True):
-                    self._running[key] = (group, now)
-            for lease in itertools.chain.from_iterable(groups):
-                self._renew(lease)
+                all_running = self._running.items()
+                due = {thread: each for thread, each in all_running if now - each.written_at >= self.renew_after}
+            for thread, running in due.items():
+                renewed = self._renew_all(running, now)
+                with self._changed:
+                    if self._running.get(thread) is running:  # it may run another step by now
+                        self._running[thread] = renewed
 
-    def _renew(self, lease: Schedule | DeliveryCursor) -> None:
+    def _renew_all(self, running: _Running, now: float) -> _Running:
+        """Renew the leases of a thread; those with a row that is locked stay due, and the next look tries again."""
+        locked = [(lease, error) for lease in running.leases if (error := self._renew(lease)) is not None]
+        if not locked:
+            return evolve(running, written_at=now, is_warned_of=False)
+        silent = now - running.written_at
+        if silent < self.warn_after or running.is_warned_of:
+            return running
+        lease, error = locked[0]
+        _log.warning(
+            "The lease on certificate %s has not been renewed for %.0f s: %s", lease.certificate_id, silent, error
+        )
+        return evolve(running, is_warned_of=True)
+
+    def _renew(self, lease: Schedule | DeliveryCursor) -> StorageBusyError | None:
+        """Renew a lease; returns the error if another transaction has locked its row, as the end of the step does."""
         try:
             lease_until = self.environment.now() + LEASE
             with self.storage.write(LockWait.NONE) as transaction:
@@ -137,11 +167,13 @@ class LeaseKeeper:
             self._note_answer()  # the step learns of it when it stores its outcome
         except StorageBusyError as error:
             self._note_answer()
-            _log.warning("The lease on certificate %s could not be renewed: %s", lease.certificate_id, error)
+            _log.debug("The lease on certificate %s is not renewed yet: %s", lease.certificate_id, error)
+            return error
         except StorageError as error:
             self.outage.failed(error)
         except BaseException:  # boundary: this thread keeps the leases of all the others
             _log.exception("The lease on certificate %s could not be renewed", lease.certificate_id)
+        return None
 
     def _note_answer(self) -> None:
         self.renewed_at = time.monotonic()

@@ -95,7 +95,7 @@ class ScheduleRepository(Protocol):
         """Extend a lease.
 
         Raises:
-            LeaseLostError: The token is no longer the current one.
+            LeaseLostError: The token is no longer the current one, or the lease was given back.
         """
         ...
 

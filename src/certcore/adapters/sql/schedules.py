@@ -28,6 +28,8 @@ _SCHEDULE: Final = sa.select(*_COLUMNS).where(schedules.c.certificate_id == bind
 LOCKED: Final = _SCHEDULE.with_for_update()
 _SCHEDULE_UPDATE: Final = schedules.update().where(schedules.c.certificate_id == bindparam("row_id"))
 _SCHEDULE_UPDATE_HELD: Final = _SCHEDULE_UPDATE.where(schedules.c.token == bindparam("row_token"))
+#: A lease that was given back is not renewed.
+_RENEW: Final = _SCHEDULE_UPDATE_HELD.where(schedules.c.lease_owner != "")
 #: Ends a step; matches no row when due_at was changed during the step.
 _FINISH: Final = _SCHEDULE_UPDATE_HELD.where(schedules.c.due_at.is_not_distinct_from(bindparam("row_due")))
 _FREE: Final = sa.or_(schedules.c.lease_until.is_(None), schedules.c.lease_until <= bindparam("row_now"))
@@ -159,12 +161,12 @@ class SqlSchedules:
 
     def renew_lease(self, certificate_id: str, *, token: int, lease_until: datetime) -> None:
         """Extend a lease."""
-        self._update_held(certificate_id, token, {"lease_until": lease_until})
+        self._change_held(_RENEW, certificate_id, token, {"lease_until": lease_until})
 
     def save(self, schedule: Schedule) -> None:
         """Store the schedule, if its token is the current one."""
         row = mapping.schedule_row(schedule)
-        self._update_held(row.pop("certificate_id"), row.pop("token"), row)
+        self._change_held(_SCHEDULE_UPDATE_HELD, row.pop("certificate_id"), row.pop("token"), row)
 
     def finish(self, schedule: Schedule, *, begun: Schedule) -> Schedule:
         """Store the schedule at the end of a step; a due_at that a user set meanwhile is kept."""
@@ -228,7 +230,7 @@ class SqlSchedules:
         self.connection.execute(_LEASE, {**key, "new_owner": owner, "new_until": lease_until})
         return evolve(schedule, lease_owner=owner, lease_until=lease_until, token=schedule.token + 1)
 
-    def _update_held(self, certificate_id: str, token: int, values: dict[str, Any]) -> None:
+    def _change_held(self, statement: sa.Update, certificate_id: str, token: int, values: dict[str, Any]) -> None:
         key = {"row_id": certificate_id, "row_token": token}
-        if change(self.connection, _SCHEDULE_UPDATE_HELD, {**key, **values}) == 0:
+        if change(self.connection, statement, {**key, **values}) == 0:
             raise LeaseLostError(certificate_id)

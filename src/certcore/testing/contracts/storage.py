@@ -311,6 +311,9 @@ class StorageContract(
         with storage.write() as transaction:
             transaction.schedules.save(free)
             assert transaction.schedules.get("certificate-1") == free
+        # A renewal that comes too late, from the thread that renews leases, leaves the certificate free.
+        with pytest.raises(LeaseLostError), storage.write() as transaction:
+            transaction.schedules.renew_lease("certificate-1", token=claimed.token, lease_until=LATER)
         assert self._claim(storage, LATER)[0].token == claimed.token + 1
 
     def test_renewing_a_lease(self, storage: Storage) -> None:
