@@ -1,4 +1,4 @@
-"""ACME accounts and their stored records: one per CA directory, e-mail and external account binding."""
+"""ACME accounts and their stored records, one for each CA directory, e-mail and external account binding."""
 
 from __future__ import annotations
 
@@ -37,32 +37,32 @@ __all__ = [
 _HISTORY: Final = 50
 #: How long a page shows that an account has replaced another one.
 _TOLD: Final = timedelta(days=90)
-#: A rollover takes a moment, and at most the longest timeout of a profile.
+#: The longest duration of a key rollover, which is limited by the longest timeout of a CA profile.
 _ROLLOVER: Final = timedelta(minutes=10)
 
 
 class Replaced(StrEnum):
-    """Why another account is used now."""
+    """Why another account is used."""
 
-    #: The CA did not know the account, or its key, any more: after a rollover elsewhere, or a restore.
+    #: The CA no longer knew the account or its key, for example after a rollover elsewhere or a restore.
     UNKNOWN = "unknown"
-    #: The CA names another URL for the account's key.
+    #: The CA returned another URL for the account's key.
     MOVED = "moved"
-    #: The account was closed, or its key was lost, and somebody has opened another one.
+    #: The account was closed, or its key was lost, and a user opened another account.
     OPENED = "opened"
     #: The account of another client was imported.
     IMPORTED = "imported"
-    #: The profile was set to another CA, or to other EAB credentials.
+    #: The CA profile was changed to another CA, or to other EAB credentials.
     SETTINGS = "settings"
 
     @property
     def is_wanted(self) -> bool:
-        """Whether it was requested by a person."""
+        """Whether a user requested it."""
         return self not in (Replaced.UNKNOWN, Replaced.MOVED)
 
     @property
     def reason(self) -> Message:
-        """The reason as a clause, for people."""
+        """The reason as a clause."""
         return _REASONS[self]
 
 
@@ -86,20 +86,20 @@ _REASONS: Final = MappingProxyType(
 
 @frozen(kw_only=True)
 class AccountRef:
-    """Identifies an account of a CA profile, which need not exist yet."""
+    """Identifies an account of a CA profile. The account may not exist yet."""
 
     authority_id: str
     directory: str
     eab_kid: str = ""
-    #: The e-mail that a certificate asks for instead of the profile's; empty for the profile's own account.
+    #: The e-mail of a certificate that replaces that of the CA profile; empty for the CA profile's own account.
     email: str = ""
-    #: The tenant, if only this tenant may use the account: because it has the tenant's own e-mail; or because a
-    #: dns-persist-01 record authorises it. With one account for all, the record of one tenant would authorise all other
-    #: tenants, too.
+    #: The only tenant that may use the account, because the account has the tenant's own e-mail, or is used for
+    #: dns-persist-01; empty for all tenants. A dns-persist-01 record authorises an account, so a shared account would
+    #: let each tenant use the records of all others.
     owner: str = ""
     #: The contact that the account should have.
     contact: str = field(default="", eq=False)
-    #: Whether somebody agreed to the terms of service.
+    #: Whether a user has agreed to the terms of service.
     terms_agreed: bool = field(default=False, eq=False)
 
     @property
@@ -110,89 +110,91 @@ class AccountRef:
 
 @frozen(kw_only=True)
 class AccountRecord:
-    """The stored record of an account. Its private keys are sealed elsewhere, under `key_name`."""
+    """The stored record of an account. Its private keys are sealed under `key_name`."""
 
-    #: The document's key and version; version 0 when there is none yet.
+    #: The document's key and version; version 0 if there is no document yet.
     document: str
     version: int = 0
     #: The account URL; empty while the CA has not confirmed one.
     url: str = ""
     directory: str = ""
-    #: Which tenant it is for; empty for the profile's common account.
+    #: The only tenant that may use it; empty for all tenants.
     owner: str = ""
+    #: The contact that was set at the CA.
     contact: str = ""
-    #: The e-mail of the certificates that it is for; empty for an account of the profile or of an owner.
+    #: The e-mail of the certificates that use it; empty for an account of the CA profile or of an owner.
     email: str = ""
-    #: For whose certificate it was opened, where it is for certificates with this e-mail.
+    #: The owner for whose certificate an account with such an e-mail was opened.
     opened_for: str = ""
-    #: The previous account, which is no longer used: its URL, and why. None once another account is open.
+    #: The URL of the previous account, which is no longer used, and the reason. None after another account was opened.
     lost: Mapping[str, str] | None = None
-    #: The account that this one has replaced: its URL, why, and when; None when that need not be shown.
+    #: The URL of the replaced account, the reason and the time; None if this need not be shown.
     replaced: Mapping[str, str] | None = None
-    #: The contact at the CA when the account was imported; it was not set here.
+    #: Whether the contact was already set at the CA when the account was imported.
     contact_found: bool = False
-    #: Why the CA refused the last contact, and that contact.
+    #: The last contact that the CA refused, and its reason.
     contact_refused: str | None = None
     contact_problem: str = ""
-    #: ``valid``, or ``deactivated`` when somebody closed it.
+    #: ``valid``, or ``deactivated`` if a user closed the account.
     status: str = "valid"
-    #: The number of the key in use, and of the one that a rollover is about to put in its place.
+    #: The number of the key in use, and the number of the new key of a rollover.
     key: int = 0
     next_key: int | None = None
-    #: When that rollover began.
+    #: When the rollover began.
     rolling_at: str | None = None
-    #: Keys of abandoned rollovers. They are kept: a process that was suspended may still send its request.
+    #: The numbers of the keys of abandoned rollovers. They are kept, because a suspended process may still send its
+    #: request.
     spare_keys: tuple[int, ...] = ()
-    #: The JWK thumbprints (RFC 7638) of the key in use and of those before it, the newest first.
+    #: The JWK thumbprints (RFC 7638) of the key in use and of its predecessors, the newest first.
     thumbprints: tuple[str, ...] = ()
     #: The terms of service that were agreed to, and when.
     terms_of_service: str = ""
     terms_agreed_at: str | None = None
     opened_at: str | None = None
-    #: Since when the CA says that it does not know this account, or that it is closed; None while it does not.
+    #: Since when the CA reports that the account is unknown or closed; None if it does not.
     doubted_at: str | None = None
-    #: Roots that the CA's own server needs, so that the account can be used when its profile is gone.
+    #: The trusted roots of the CA's server, so that the account can be used after its CA profile was deleted.
     trusted_roots: str = field(default="", repr=False)
     #: The history of actions: when, what and by whom.
     history: tuple[Mapping[str, str], ...] = ()
 
     @property
     def key_name(self) -> str:
-        """Where the key in use is sealed."""
+        """The name under which the key in use is sealed."""
         return self.sealed(self.key)
 
     @property
     def next_number(self) -> int:
-        """A number that no key of this account has had."""
+        """An unused number for a new key of this account."""
         return 1 + max(self.key, self.next_key or 0, *self.spare_keys, 0)
 
     def sealed(self, number: int) -> str:
-        """Where a key of this account is sealed."""
+        """The name under which a key of this account is sealed."""
         return f"{self.document}/key" if number == 0 else f"{self.document}/key/{number}"
 
     def is_rolling(self, now: datetime) -> bool:
-        """Whether a rollover is under way; one that was begun long ago was cut off instead."""
+        """Whether a rollover is under way. A rollover that began long ago has crashed."""
         since = self.rolling_at
         if self.next_key is None or since is None or is_ahead(since, now):
             return False
         return now - datetime.fromisoformat(since) < _ROLLOVER
 
     def is_disowned(self, now: datetime) -> bool:
-        """Whether the CA has not known this account for over a minute: a lagging replica may not know it at once."""
+        """Whether the CA has not known this account for over a minute, so that a lagging replica is not the reason."""
         return self.doubted_at is not None and now - moment_before(self.doubted_at, now) >= DOUBT
 
     def doubted(self, now: datetime) -> AccountRecord:
-        """The same while the CA says once that it does not know the account; a doubt from a wrong clock begins anew."""
+        """A copy after the CA has reported the account as unknown. A doubt from a wrong clock begins again."""
         since = moment_before(self.doubted_at, now)
         return evolve(self, doubted_at=since.isoformat())
 
     @property
     def is_closed(self) -> bool:
-        """Whether it was closed."""
+        """Whether the account was closed."""
         return self.status == "deactivated"
 
     def has_other_terms(self, directory: str, terms: str) -> bool:
-        """Whether it is in use at the CA with this directory, and other terms of service were agreed to, or none."""
+        """Whether it is in use at the CA with this directory, but no consent to these terms of service was given."""
         return self.is_in_use(directory) and self.terms_of_service != terms
 
     def is_in_use(self, directory: str) -> bool:
@@ -205,11 +207,11 @@ class AccountRecord:
         return evolve(self, url="", lost=lost, doubted_at=None)
 
     def in_place_of(self, url: str, why: str, at: datetime) -> AccountRecord:
-        """The same as the account that has taken the place of another one."""
+        """A copy that replaces another account."""
         return evolve(self, lost=None, replaced={"url": url, "why": why, "at": at.isoformat()})
 
     def told_replaced(self, now: datetime) -> tuple[str, Replaced, datetime] | None:
-        """The account that it has replaced, why and when; None if that is long ago or was acknowledged."""
+        """The URL of the replaced account, the reason and the time; None if that is long ago or was acknowledged."""
         if self.replaced is None:
             return None
         at = moment_before(self.replaced.get("at"), now)
@@ -218,15 +220,15 @@ class AccountRecord:
         return (self.replaced.get("url", ""), reason, at) if now - at < _TOLD else None
 
     def noted(self, change: str, actor: str, at: datetime) -> AccountRecord:
-        """The same with one more line in its history."""
+        """A copy with one more entry in its history."""
         line = {"at": at.isoformat(), "what": change, "actor": actor}
         return evolve(self, history=(*self.history, line)[-_HISTORY:])
 
     def save(self, documents: Documents) -> AccountRecord:
-        """Store it, if it was not changed since it was read.
+        """Store the record, if it was not changed since it was read.
 
         Raises:
-            StaleWriteError: It was changed.
+            StaleWriteError: The record was changed.
         """
         value = {name: value for name, value in asdict(self).items() if name not in ("document", "version")}
         stored = documents.put(self.document, value, version=self.version)
@@ -237,12 +239,12 @@ class AccountRecord:
 def _key(authority_id: str, *parts: str) -> str:
     used = list(parts)
     while used and not used[-1]:
-        used.pop()  # what was stored before there were further parts keeps its name
+        used.pop()  # records of earlier versions have keys without the further parts
     digest = hashlib.sha256("\0".join(used).encode()).hexdigest()[:16]
     return f"account/{authority_id}/{digest}"
 
 
-#: The fields of a record; older versions have stored others.
+#: The fields of a record. Earlier versions have stored other fields, too.
 _FIELDS: Final = frozenset(field.name for field in fields(AccountRecord))
 
 
@@ -259,7 +261,7 @@ def own_account(context: AcmeContext) -> AccountRef:
 
 
 def account_of(context: AcmeContext, settings: PuqAcmeSettings, owner: str) -> AccountRef:
-    """The account for a certificate: the profile's, unless the certificate, or its way of validation, wants another."""
+    """The account for a certificate: that of the CA profile, unless its e-mail or its challenge type needs another."""
     profile = context.profile
     ref = own_account(context)
     if settings.account_email and settings.account_email != profile.email:
@@ -272,10 +274,10 @@ def account_of(context: AcmeContext, settings: PuqAcmeSettings, owner: str) -> A
 
 
 def _is_open_to(common: AccountRecord, owner: str) -> bool:
-    """Whether an owner's certificates go on using an account that is kept under its e-mail alone.
+    """Whether an owner's certificates continue to use an account that is stored under its e-mail only.
 
-    Earlier versions kept all accounts like that and did not record the owner: these are used as before. Others are only
-    for their owner: knowing an e-mail must not allow using up another owner's account, or finding out that it exists.
+    Earlier versions stored all accounts like that, without the owner; these are used as before. Other accounts are only
+    for their owner: knowing an e-mail must neither allow using another owner's account, nor reveal that it exists.
     """
     return bool(common.version) and (not common.email or common.opened_for == owner)
 
@@ -287,20 +289,21 @@ def read_record(documents: Documents, key: str) -> AccountRecord:
 
 
 def records_of(documents: Documents, authority_id: str) -> list[AccountRecord]:
-    """The accounts of a CA profile, at all the CAs that it was ever set to."""
+    """The accounts of a CA profile, at all CAs that it has ever used."""
     return [_record(document) for document in documents.list(f"account/{authority_id}/")]
 
 
 def with_other_terms(context: AcmeContext, terms: str) -> list[AccountRecord]:
-    """The accounts at the profile's CA for which other terms of service were agreed to, or none."""
+    """The accounts at the CA profile's CA without a consent to these terms of service."""
     records = records_of(context.documents, context.authority_id)
     return [record for record in records if record.has_other_terms(context.profile.directory, terms)]
 
 
 def terms_have_changed(context: AcmeContext, terms: str) -> bool:
-    """Whether the profile's consent was for other terms of service than these: for those that its accounts agreed to.
+    """Whether the CA profile's consent was given for other terms of service, those of its accounts.
 
-    If one account has agreed to these, the consent was renewed. An account without its key cannot agree to anything.
+    If one account has agreed to these terms, the consent was renewed. Accounts without a key are ignored, because they
+    cannot agree.
     """
     records = records_of(context.documents, context.authority_id)
     agreed = [record for record in records if record.is_in_use(context.profile.directory) and record.terms_of_service]
@@ -310,7 +313,7 @@ def terms_have_changed(context: AcmeContext, terms: str) -> bool:
 
 
 def has_lost_its_key(documents: Documents, record: AccountRecord) -> bool:
-    """Whether an account cannot be used because its sealed key is gone; one that does not open may open again."""
+    """Whether an account is unusable because its sealed key is missing. A key that cannot be opened now may be later."""
     try:
         return bool(record.url) and documents.unseal(record.key_name) is None
     except CertCoreError:

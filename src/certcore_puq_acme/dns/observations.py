@@ -1,4 +1,4 @@
-"""The observations of a check of an owner's CNAME: plain values, from which `classification` makes findings."""
+"""The observations of a check of an owner's CNAME. `classification` makes findings of them."""
 
 from __future__ import annotations
 
@@ -31,39 +31,41 @@ __all__ = [
     "some_values",
 ]
 
-#: How long a chain of CNAMEs may be (RFC 1034 section 3.6.2 leaves it to the resolver).
+#: The longest chain of CNAMEs (RFC 1034 section 3.6.2 sets no limit).
 MOST_HOPS: Final = 8
-#: The text about a server that answers for a zone without serving it.
+#: The text about a server that is not authoritative for a zone.
 NO_AUTHORITY: Final = Message("puq_acme.dns.no_authority", "it is not authoritative")
 
 
 class ServerState(StrEnum):
-    """Whether a server answers for a zone."""
+    """How a server answers queries for a zone."""
 
+    #: It answers with authority.
     ANSWERS = "answers"
-    #: It answers, but does not serve the zone.
+    #: It answers, but is not authoritative for the zone.
     LAME = "lame"
-    #: SERVFAIL and similar errors, and answers that cannot be read.
+    #: It answers with SERVFAIL or a similar error, or its answers cannot be read.
     FAILS = "fails"
+    #: It does not answer.
     SILENT = "silent"
-    #: There is no route to it from here; it may still work for others.
+    #: There is no route to it from this machine, but it may work for others.
     NO_ROUTE = "no_route"
-    #: The time or the questions of the check were used up.
+    #: It was not queried, because the time or the number of queries of the check was exhausted.
     NOT_ASKED = "not_asked"
 
 
 @frozen(kw_only=True)
 class Shown:
-    """What one server shows at one name."""
+    """The records of one server at one name."""
 
-    #: Host name and address, in words.
+    #: The host name and address of the server.
     server: str
     state: ServerState
-    #: Why it does not answer, in words.
+    #: Why it does not answer.
     detail: Message | str = ""
     #: Whether the name exists (NOERROR).
     exists: bool = False
-    #: The target of the CNAME; empty without one.
+    #: The target of the CNAME; empty if there is none.
     cname: str = ""
 
     @property
@@ -74,7 +76,7 @@ class Shown:
 
 @frozen(kw_only=True)
 class Hop:
-    """One name of the chain of CNAMEs, with what every server of its zone shows."""
+    """One name in a chain of CNAMEs, with the records of all servers of its zone."""
 
     name: str
     zone: FoundZone
@@ -82,66 +84,66 @@ class Hop:
 
     @property
     def answering(self) -> tuple[Shown, ...]:
-        """What the servers show that answer."""
+        """The records of the servers that answer."""
         return tuple(server for server in self.shown if server.answers)
 
 
 @frozen(kw_only=True)
 class ResolverShown:
-    """What a resolver shows at the owner's name."""
+    """The answer of a resolver for the owner's name."""
 
     server: str
     state: ServerState
     detail: Message | str = ""
     #: The chain of CNAMEs, as far as it goes.
     chain: tuple[str, ...] = ()
-    #: Seconds that it keeps what it shows.
+    #: How many seconds it caches the answer.
     ttl: int = 0
-    #: True: without DNSSEC it does answer, so that only its validation fails.
+    #: Whether it answers only without DNSSEC validation.
     is_bogus: bool = False
-    #: Its answer for a name that certainly does not exist.
+    #: Its wrong answer for a name that certainly does not exist; empty if it answers correctly.
     invented: str = ""
 
 
 @frozen(kw_only=True)
 class CnameObservation:
-    """Everything that was seen of one CNAME."""
+    """All observations of one CNAME."""
 
     base: str
     name: str
-    #: The target that it has to have, and the tech zone that this lies in.
+    #: The expected target, and its tech zone.
     expected: str
     tech_zone: str
     #: The domain that a registry delegates.
     registered: str
-    #: The zone that holds the name, as far as the delegations could be followed.
+    #: The zone of the name, as far as the delegations could be followed.
     zone: FoundZone = FoundZone(apex="")
-    #: The ancestor that does not exist, or the name itself.
+    #: The name, or an ancestor of it, that does not exist.
     missing: str = ""
-    #: What the zone's servers answered when none of them answers for it.
+    #: The answers of the zone's servers if none of them is authoritative.
     broken: tuple[Shown, ...] = ()
     is_broken: bool = False
-    #: Whether authoritative servers could be asked at all.
+    #: Whether authoritative servers could be queried.
     is_direct: bool = True
     hops: tuple[Hop, ...] = ()
-    #: Other records at the name: ``TXT abc``. Where it is a CNAME, the server that shows them, and whether its answer
-    #: to a question for TXT holds them alone.
+    #: Other records at the name, for example ``TXT abc``. If the name also has a CNAME: the server with these records,
+    #: and whether its answer to a TXT query has only them.
     at_name: tuple[str, ...] = ()
     text_server: str = ""
     hides_cname: bool = False
-    #: What a name beside it shows that certainly has no record of its own; ``CNAME x`` or ``A x``.
+    #: The records at a sibling name that certainly has no own record, as ``CNAME x`` or ``A x``; from a wildcard.
     wildcard: tuple[str, ...] = ()
-    #: Where else the CNAME stands.
+    #: Wrong names at which the CNAME was found.
     doubled_at: str = ""
     without_underscore_at: str = ""
     at_domain: bool = False
-    #: Where the chain of DNSSEC breaks, in words.
+    #: Where the DNSSEC chain is broken.
     dnssec_break: Message | str = ""
     resolvers: tuple[ResolverShown, ...] = ()
 
     @property
     def chain(self) -> tuple[str, ...]:
-        """The targets, one after the other; where servers disagree, as most see them."""
+        """The targets in order. If servers disagree, the most frequent target is used."""
         targets: list[str] = []
         for hop in self.hops:
             target = followed(hop, self.expected)
@@ -152,7 +154,7 @@ class CnameObservation:
 
 
 def followed(hop: Hop, expected: str) -> str:
-    """The target that is followed: the expected one where any server shows it, else the most frequent."""
+    """The target to follow: the expected one if any server publishes it, otherwise the most frequent one."""
     targets = [server.cname for server in hop.answering if server.cname]
     if expected in targets:
         return expected
@@ -160,7 +162,7 @@ def followed(hop: Hop, expected: str) -> str:
 
 
 def shown(server: str, name: str, answer: Answer) -> Shown:
-    """What an authoritative server shows at a name, from its answer to a question for CNAME."""
+    """The records of an authoritative server at a name, from its answer to a CNAME query."""
     state, detail = shown_by(answer)
     if state is ServerState.ANSWERS and not answer.authoritative:
         state, detail = ServerState.LAME, NO_AUTHORITY
@@ -175,7 +177,7 @@ def shown(server: str, name: str, answer: Answer) -> Shown:
 
 
 def shown_by(answer: Answer) -> tuple[ServerState, Message | str]:
-    """Whether a server answers, and in words why not."""
+    """How a server answers, and why not."""
     if answer.failure in (TOO_MANY, TOO_SLOW):
         return ServerState.NOT_ASKED, answer.failure
     if answer.failure == UNREACHABLE:
@@ -191,7 +193,7 @@ def shown_by(answer: Answer) -> tuple[ServerState, Message | str]:
 
 
 def negative_ttl(answer: Answer) -> int:
-    """Seconds that a resolver keeps a negative answer (RFC 2308 section 5)."""
+    """How many seconds a resolver caches a negative answer (RFC 2308 section 5)."""
     return max((_ttl(record.value, record.ttl) for record in answer.authority if record.kind == "SOA"), default=0)
 
 
@@ -201,23 +203,23 @@ def _ttl(soa: str, ttl: int) -> int:
 
 
 def in_words(shown: Iterable[Shown]) -> Message:
-    """What several servers show, in words."""
+    """The records of several servers, as text."""
     nothing = Message("puq_acme.dns.no_cname", "no CNAME")
     return listed(at_server(server.server, server.cname or server.detail or nothing) for server in shown)
 
 
 def at_server(server: object, state: Message | str) -> Message:
-    """What one server shows."""
+    """The state or record of one server, as text."""
     return Message("puq_acme.dns.at_server", "{server}: {said}", {"server": str(server), "said": state})
 
 
 def listed(parts: Iterable[Message]) -> Message:
-    """Several of them, one after the other."""
+    """Several texts, separated."""
     *others, last = parts
     before = [Message("puq_acme.dns.listed.part", "{part};", {"part": part}) for part in others]
     return Message("puq_acme.dns.listed", "{parts}", {"parts": (*before, last)})
 
 
 def some_values(shown: int, expected: int) -> Message:
-    """How many of the wanted TXT values a server shows."""
+    """How many of the expected TXT values a server publishes, as text."""
     return Message("puq_acme.dns.some_values", "{shown} of {wanted} values", {"shown": shown, "wanted": expected})

@@ -1,4 +1,4 @@
-"""One call of `certcore_puq_acme.orders.advance.advance`: the work, with the objects that every stage needs."""
+"""`Attempt`: an issuance in one call of `certcore_puq_acme.orders.advance.advance`."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ from certcore_puq_acme.techzone.records import TechZoneRecords
 
 __all__ = ["Attempt"]
 
-#: How many findings are kept.
+#: The largest number of findings that are stored.
 _MOST_FINDINGS: Final = 4
 
 
 @frozen(kw_only=True)
 class Attempt:
-    """The work, with the objects that every stage needs."""
+    """An issuance in one step, with the objects that every stage needs."""
 
     work: AcmeWork
     profile: PuqAcmeProfile
@@ -48,25 +48,25 @@ class Attempt:
     findings: Findings
     #: How the names are validated.
     challenge: ChallengeType
-    #: The CNAMEs; none where the names are validated otherwise.
+    #: The CNAMEs; empty for challenge types without them.
     delegations: tuple[Delegation, ...]
     checks: DnsChecks
-    #: The TXT values that the tech zone is to have.
+    #: The ledger of TXT values in the tech zone.
     records: TechZoneRecords
-    #: Gets them to the server of the tech zone; None for certcore's own, which has them as soon as they are stored.
+    #: Writes the TXT values to another DNS server; None for certcore's own server, which reads the ledger.
     publication: Publication | None
     #: The CNAMEs of domains that the panel hosts.
     hosted: HostedCnames
-    #: The account that the next order is placed with.
+    #: The account for the next order.
     ref: AccountRef
     accounts: Accounts
-    #: The budget of the account that the order belongs to, or will belong to.
+    #: The budget of the account of the present or next order.
     budget: Budget
     now: datetime
 
     @classmethod
     def of(cls, work: AcmeWork, accounts: Accounts, dns: DnsAccess) -> Attempt:
-        """The attempt that a call is about."""
+        """Make the attempt for a call."""
         profile = work.profile
         settings = work.settings
         state = OrderState.of(work.issuance).resumed()
@@ -99,12 +99,12 @@ class Attempt:
         )
 
     def opened(self) -> Opened:
-        """The account, which exists, with its client."""
+        """The existing account, with its client."""
         return self.accounts.opened(self.work, self.ref)
 
     @property
     def names(self) -> list[str]:
-        """The names that are asked for, A-labels."""
+        """The requested names, as A-labels."""
         return [name.ascii for name in self.work.issuance.names]
 
     @property
@@ -118,33 +118,33 @@ class Attempt:
 
     @property
     def left(self) -> timedelta | None:
-        """How long the leaf in service is valid; None without one."""
+        """The remaining time of the leaf in service; None without a leaf."""
         leaf = self.work.active.leaf if self.work.active else None
         return None if leaf is None else max(leaf.not_after - self.now, timedelta(0))
 
     @property
     def trouble(self) -> Trouble:
-        """The trouble that delays it."""
+        """The trouble that delays the issuance."""
         return Trouble.continued(self.state.trouble, self.now)
 
     def paused(self) -> Turn | None:
-        """The pause that the CA has asked for, no longer than a share of what the leaf in service has left."""
+        """The pause that the CA has asked for, limited to a share of the leaf's remaining time."""
         return self.budget.paused(self.now, self.patience)
 
     @property
     def patience(self) -> timedelta:
-        """How long a pause is kept."""
+        """The longest pause."""
         return timedelta(seconds=bounded_wait(LONGEST_PAUSE.total_seconds(), Wait.LIMIT, self.left))
 
     def delay(self, looks: int, retry_after: float | None) -> float:
-        """Seconds to the next look at an order in work: what the CA asks for, within bounds, or a growing pause."""
+        """The seconds to the next poll of an order: the CA's Retry-After within limits, or a growing pause."""
         return max(growing_pause(looks), bounded_wait(retry_after or 0.0, Wait.ORDER, self.left))
 
     def target(self, base: str) -> str:
-        """Where the TXT values of a name are published.
+        """The name at which the TXT values of a name are published.
 
         Raises:
-            AcmeError: The CA speaks of a name that is not in this order.
+            AcmeError: The name is not in this order.
         """
         for delegation in self.delegations:
             if delegation.base == base:
@@ -159,7 +159,7 @@ class Attempt:
         )
 
     def in_stage(self, stage: Stage) -> OrderState:
-        """The state after a usable answer of the CA; the number of polls starts anew with every stage."""
+        """The state after a usable answer of the CA. The number of polls is reset in every new stage."""
         is_same = self.state.stage is stage
         return evolve(
             self.state,
@@ -178,12 +178,12 @@ class Attempt:
         unseen: Sequence[Finding] = (),
         unwritten: UnwrittenValues | None = None,
     ) -> LookAgain:
-        """Wait for the CA, or for the DNS.
+        """Wait for the CA or for the DNS.
 
         Args:
-            state: The state from now on.
-            delay: Seconds.
-            unseen: Which servers do not show the published values, those first that matter most.
+            state: The new state.
+            delay: The seconds to wait.
+            unseen: The servers that do not publish the values yet, the most important first.
             unwritten: Why the tech zone's server does not have the values.
         """
         return LookAgain(
@@ -200,7 +200,7 @@ class Attempt:
         )
 
     def wait_for_turn(self, state: OrderState, turn: Turn, *, holds: bool | None = None) -> LookAgain:
-        """Wait for a limit of the CA, a pause, or other orders: nobody has to do anything."""
+        """Wait for a limit of the CA, a pause, or other orders. No action is needed."""
         return LookAgain(
             state=state,
             findings=evolve(self.findings, turn=WaitingTurn.of(turn)),
@@ -210,10 +210,10 @@ class Attempt:
         )
 
     def release(self) -> None:
-        """Release what the attempt holds: its TXT values in the tech zone and its place among orders in flight.
+        """Release the issuance's TXT values in the tech zone, and its place among orders in flight.
 
-        This is stored together with the outcome of the step, or at once where another server has the zone; `withdraw`
-        then removes the values from that server. Does nothing if it holds nothing.
+        This is stored together with the outcome of the step. If another server has the zone, it is stored at once, and
+        `withdraw` then removes the values from that server. Does nothing if nothing is held.
         """
         if self.publication is not None:
             self.records.remove_issuance_now(self.work.issuance.id, self.published_names, self.now)
@@ -223,19 +223,19 @@ class Attempt:
 
     @property
     def published_names(self) -> frozenset[str]:
-        """Where the TXT values of this attempt, and of those before it, may be published."""
+        """The names at which TXT values of this and of earlier issuances may be published."""
         return frozenset((*self.state.targets.values(), *(delegation.target for delegation in self.delegations)))
 
     @property
     def still_holds(self) -> bool:
-        """Whether something may be left outside when `release` was called: values at the tech zone's server."""
+        """Whether values may still be at the tech zone's server after `release`."""
         return self.publication is not None
 
     def withdraw(self) -> Unwritten | None:
-        """Remove released values from the tech zone's server; returns why that cannot be done now, else None.
+        """Remove released values from the tech zone's server, also those of deleted certificates.
 
-        It is retried, because an attempt that holds something is asked to clean up. Values of deleted certificates are
-        removed as well.
+        Returns:
+            Why the values cannot be removed now; None if they are removed. The engine calls the clean-up again.
         """
         if self.publication is None:
             return None
@@ -248,7 +248,7 @@ class Attempt:
     def give_up(
         self, problem: Problem, retry: Retry, *, retry_at: datetime | None = None, of_authority: bool = False
     ) -> AttemptFailed:
-        """Abandon the order: the next attempt places another one."""
+        """Abandon the order. The next issuance places another one."""
         self.release()
         self.withdraw()
         return AttemptFailed(
@@ -275,9 +275,9 @@ class Attempt:
 
 
 def _read_together(work: AcmeWork, ref: AccountRef, budget: Budget, accounts: Accounts) -> None:
-    """Read in one transaction the documents that every step needs.
+    """Read the documents that every step needs in one transaction.
 
-    The pauses are kept by the account's URL: the URL that this process has used last is taken.
+    The pauses are stored by the account's URL, for which the last URL in this process is used.
     """
     opened = accounts.last_opened(ref)
     pauses = budget.pause_keys("" if opened is None else opened.record.url)
@@ -285,7 +285,7 @@ def _read_together(work: AcmeWork, ref: AccountRef, budget: Budget, accounts: Ac
 
 
 def _delegations(work: AcmeWork, state: OrderState) -> tuple[Delegation, ...]:
-    """The CNAMEs; those of an order stay as they were when it was placed, also if the tech zone was changed since."""
+    """The CNAMEs. Those of an order are not changed after it was placed, even if the tech zone is changed."""
     if state.stage.has_order and state.targets:
         targets = state.targets.items()
         return tuple(Delegation(base=base, name=validation_name(base), target=target) for base, target in targets)

@@ -1,6 +1,6 @@
-"""The state of an attempt between steps, and its last findings; read and written only here.
+"""The module's state of an issuance between steps, and its last findings.
 
-The engine keeps both as JSON. States that earlier versions stored are read as well.
+The engine stores both as JSON, which is only read and written here. States of earlier versions can be read, too.
 """
 
 from __future__ import annotations
@@ -76,19 +76,19 @@ def _slot(value: object) -> int | None:
 
 
 class Stage(StrEnum):
-    """How far an issuance is."""
+    """The stages of an issuance."""
 
-    #: No order is placed. The owner's DNS records are checked first.
+    #: No order is placed yet. The owner's DNS records are checked.
     PREFLIGHT = "preflight"
-    #: The records are correct: the order is placed in the same call. Never stored.
+    #: The records are correct, and the order is placed in the same call. Never stored.
     ORDERING = "ordering"
     #: The order is placed; its authorizations are read.
     ORDERED = "ordered"
-    #: The TXT values are published; the challenges are answered when they are visible.
+    #: The TXT values are published. The challenges are answered when they are visible.
     PUBLISHED = "published"
-    #: The CA validates.
+    #: The challenges are answered, and the CA validates.
     ANSWERED = "answered"
-    #: The CA has the CSR and issues.
+    #: The CA has the CSR and issues the leaf.
     FINALIZING = "finalizing"
 
     @property
@@ -104,44 +104,44 @@ class PendingChallenge:
     #: The identifier without ``*.``.
     base: str = stored(text())
     url: str = stored(_url)
-    #: The TXT value; empty where nothing is published.
+    #: The TXT value; empty if nothing is published.
     value: str = stored(text(), "")
 
 
 @frozen(kw_only=True)
 class ChainFacts:
-    """What the page of a certificate says of its chain."""
+    """Facts about the issued chain, for the certificate's page."""
 
-    #: The name of the root that it leads to.
+    #: The name of the root of the chain.
     root: str = stored(text(), "")
-    #: Whether this machine knows that root; None where nobody said which roots the CA has.
+    #: Whether this machine trusts the root; None if the roots of the CA are not configured.
     known: bool | None = stored(flag, None)
-    #: In which way it is not the chain that the profile prefers; empty when it is.
+    #: How the chain differs from the one that the CA profile prefers; empty if it does not.
     note: Message = stored(message(), _UNSAID)
 
 
 @frozen(kw_only=True)
 class OrderState:
-    """What an attempt remembers between steps."""
+    """The state of an issuance between steps."""
 
     stage: Stage = stored(choice(Stage), Stage.PREFLIGHT)
     #: When the stage began.
     since: datetime | None = stored(moment, None)
-    #: How often the order was looked at in this stage.
+    #: How many times the order was polled in this stage.
     polls: int = stored(count, 0)
-    #: How often it was looked at because of the owner's records, or of other orders in flight.
+    #: How many steps waited for the owner's records or for other orders in flight.
     looks: int = stored(count, 0)
 
-    #: When the owner's records are to be looked at next, and when somebody last asked for an earlier look.
+    #: When the owner's records are checked next, and when a user last asked for an earlier check.
     next_look: datetime | None = stored(moment, None)
     asked_at: datetime | None = stored(moment, None)
 
-    #: How many orders turned out to be another attempt's, which had finalized them.
+    #: How many orders turned out to belong to another issuance, which had finalized them.
     foreign_orders: int = stored(count, 0, key="foreign")
-    #: False: the CA did not accept that the order names the leaf that it replaces.
+    #: Whether orders name the leaf that they replace (RFC 9773 section 5). False after the CA refused that.
     names_leaf: bool = stored(flag, True)
 
-    #: It is unknown whether the last newOrder request has placed an order.
+    #: Whether it is unknown if the last newOrder request has placed an order.
     unclear: bool = stored(flag, False)
 
     #: The order's URL; empty while there is none.
@@ -149,7 +149,7 @@ class OrderState:
     authorizations: tuple[str, ...] = stored(items(_url), ())
     #: The certificate's URL; empty until the CA names it.
     certificate: str = stored(_url, "")
-    #: The document's key, and the URL, of the account that placed the order.
+    #: The document key and the URL of the account that placed the order.
     account: str = stored(text(), "")
     account_url: str = stored(_url, "")
     #: The directory URL of the CA.
@@ -161,41 +161,41 @@ class OrderState:
 
     #: The challenges, in the order of their authorizations.
     challenges: tuple[PendingChallenge, ...] = stored(items(nested(PendingChallenge)), ())
-    #: How many authorizations were read, and how many challenges answered.
+    #: How many authorizations were read, and how many challenges were answered.
     fetched: int = stored(count, 0)
     answered: int = stored(count, 0)
-    #: The server of the tech zone has confirmed the values. Never, where that is certcore's own.
+    #: Whether another DNS server has confirmed the TXT values. Always False with certcore's own server.
     written: bool = stored(flag, False)
-    #: The order gave its place in flight to others while its values are not visible.
+    #: Whether the order has released its place among the orders in flight, because its values are not visible yet.
     out_of_flight: bool = stored(flag, False, key="outside")
-    #: Our CSR was handed in.
+    #: Whether the CSR was sent to the CA.
     finalized: bool = stored(flag, False)
-    #: The status of the order in the CA's last answer, while it stays the same.
+    #: The status of the order in the CA's last answer.
     status: str = stored(_word, "")
-    #: What keeps it from getting on.
+    #: The trouble that delays the issuance; None if there is none.
     trouble: Trouble | None = stored(nested(Trouble), None)
-    #: How many requests were sent in each of the last slots of five minutes.
+    #: How many requests were sent in each of the last slots of five minutes, by the slot's number.
     asked: Mapping[int, int] = stored(members(_slot, count), _NOTHING)
 
-    #: What is known of the chain that was issued.
+    #: Facts about the issued chain.
     chain: ChainFacts | None = stored(nested(ChainFacts), None)
 
     @classmethod
     def read(cls, document: Mapping[str, Any] | None) -> OrderState:
-        """The state that was stored, whatever that is."""
+        """Read a stored state. Unknown and invalid members are ignored."""
         return from_json(cls, document) or cls()
 
     @classmethod
     def of(cls, issuance: Issuance | None) -> OrderState:
-        """The state of an issuance; an empty one when there is none."""
+        """The state of an issuance; an empty state if there is none."""
         return cls.read(issuance.module_state if issuance else None)
 
     def to_json(self) -> dict[str, Any]:
-        """As the engine keeps it."""
+        """The stored form of the state."""
         return {"stage": str(self.stage), **to_json(self)}
 
     def resumed(self) -> OrderState:
-        """The state to go on from: without the URL of its order, the attempt begins anew."""
+        """The state from which to continue. Without the URL of its order, the issuance starts again."""
         if self.stage is Stage.ORDERING:
             return evolve(self, stage=Stage.PREFLIGHT)
         if self.stage.has_order and not self.order:
@@ -204,17 +204,17 @@ class OrderState:
 
     @property
     def looks_for_place(self) -> int:
-        """How often it was looked for a place in flight: those for the owner's records before do not count."""
+        """How many steps waited for a place in flight, without those that waited for the owner's records."""
         return 0 if self.next_look is not None else self.looks
 
     def with_order(self, order: Order) -> OrderState:
-        """The same with what is kept of an order."""
+        """A copy with the stored facts of an order."""
         return evolve(self, order=order.url, authorizations=order.authorizations, certificate=order.certificate)
 
 
 @frozen(kw_only=True)
 class _SeenChange:
-    """A record that a finding asks to set or remove."""
+    """A DNS record that a finding asks to set or remove."""
 
     name: str = stored(text())
     type: str = stored(_word)
@@ -224,7 +224,7 @@ class _SeenChange:
 
 @frozen(kw_only=True)
 class SeenFinding:
-    """A finding about DNS records; its texts are made from the table of codes when it is shown."""
+    """A stored finding about DNS records. Its texts are made from its code when it is shown."""
 
     code: DnsCode = stored(choice(DnsCode))
     severity: Severity = stored(choice(Severity), Severity.ERROR)
@@ -233,7 +233,7 @@ class SeenFinding:
 
     @classmethod
     def of(cls, finding: Finding) -> SeenFinding:
-        """As it is kept."""
+        """The stored form of a finding."""
         return cls(
             code=DnsCode(finding.code),
             severity=finding.severity,
@@ -245,12 +245,12 @@ class SeenFinding:
         )
 
     def finding(self, next_look: datetime | None = None) -> Finding:
-        """The finding, with when it is looked at again."""
+        """The finding, with the time of its next check."""
         remedy = [
             RecordChange(name=change.name, type=change.type, value=change.value, change=change.change)
             for change in self.remedy
         ]
-        # A parameter that was not stored, or cannot be read, is left empty in the texts.
+        # A parameter that is missing or cannot be read is empty in the texts.
         params: dict[str, Any] = {**dict.fromkeys(FINDING_CODES[self.code].example, ""), **self.params}
         made = finding(self.code, severity=self.severity, remedy=remedy, **params)
         return evolve(made, next_look=next_look)
@@ -258,16 +258,16 @@ class SeenFinding:
 
 @frozen(kw_only=True)
 class _UnseenValue:
-    """The form in which earlier versions stored a value that was not seen."""
+    """The form in which earlier versions stored a value that was not visible."""
 
     name: str = stored(text(), "")
     zone: str = stored(text(), "")
-    #: Which server does not show it, in words.
+    #: The server that does not publish it, as text.
     missing: str = stored(text(), "")
 
 
 def _unseen_values(value: object) -> tuple[SeenFinding, ...] | None:
-    """Reads findings, also from what earlier versions kept."""
+    """Read findings, also in the form of earlier versions."""
     unseen = nested(_UnseenValue)(value)
     if unseen is None:
         return items(nested(SeenFinding))(value)
@@ -278,45 +278,45 @@ def _unseen_values(value: object) -> tuple[SeenFinding, ...] | None:
 
 @frozen(kw_only=True)
 class SeenRecord:
-    """What was seen of one record that the owner sets."""
+    """The observed state of a record that the owner has to set."""
 
     name: str = stored(text())
     base: str = stored(text(), "")
-    #: What it has to hold.
+    #: The expected value.
     target: str = stored(text(), "")
     state: RecordState = stored(choice(RecordState), RecordState.UNKNOWN)
-    #: In words, or what it holds instead.
+    #: The observed value, or a description.
     seen: Message | str = stored(words(), "")
     #: CNAME, TXT or CAA.
     type: str = stored(text(), "CNAME")
-    #: Until when it can be used; None for a record without an end.
+    #: Until when the record can be used; None for no limit.
     until: datetime | None = stored(moment, None)
-    #: Why it is not correct, the cause first.
+    #: Why the record is not correct, the cause first.
     findings: tuple[SeenFinding, ...] = stored(items(nested(SeenFinding)), ())
 
     @property
     def is_correct(self) -> bool:
-        """Whether it is as it has to be."""
+        """Whether the record is correct."""
         return self.state is RecordState.CORRECT
 
 
 @frozen(kw_only=True)
 class WaitingTurn:
-    """A wait that needs no action."""
+    """A wait that needs no action, because of a limit, a pause or other orders."""
 
     why: Why = stored(choice(Why), Why.IN_FLIGHT)
     until: datetime | None = stored(moment, None)
-    #: The limit that is used up, in words.
+    #: The exhausted limit, as text.
     limit: str = stored(text(), "")
-    #: What the limit is about: a registered domain or a name; empty for the account.
+    #: The registered domain or name that the limit applies to; empty for the account.
     about: str = stored(text(), "")
     detail: str = stored(text(), "")
-    #: Until when the CA wishes a pause, which may be later than ``until``.
+    #: Until when the CA asks to pause, which may be later than ``until``.
     wished: datetime | None = stored(moment, None)
 
     @classmethod
     def of(cls, turn: Turn) -> WaitingTurn:
-        """From what the budget says."""
+        """Make one from a `Turn` of the budget."""
         return cls(
             why=turn.why or Why.IN_FLIGHT,
             until=turn.until,
@@ -329,58 +329,58 @@ class WaitingTurn:
 
 @frozen(kw_only=True)
 class UnwrittenValues:
-    """The server of the tech zone does not have the TXT values."""
+    """The DNS server of the tech zone does not have the TXT values."""
 
-    #: Which server, and why, as a sentence.
+    #: The server and the reason, as a sentence.
     said: Message = stored(message(), _UNSAID)
-    #: What can be done about it.
+    #: What to do about it.
     advice: Message = stored(message(), _UNSAID)
     since: datetime | None = stored(moment, None)
 
     @classmethod
     def of(cls, reason: str | Message, advice: str | Message, since: datetime) -> UnwrittenValues:
-        """From what the publication says."""
+        """Make one from a failure of the publication."""
         return cls(said=shown_message(reason) or _UNSAID, advice=shown_message(advice) or _UNSAID, since=since)
 
 
 class HostedState(StrEnum):
-    """The state of a CNAME at the panel's own DNS server, or why a CNAME proves nothing for this owner."""
+    """The state of a CNAME at the panel's own DNS server, or why a CNAME does not prove control by this owner."""
 
-    #: certcore has set it.
+    #: certcore has set the CNAME.
     SET = "set"
-    #: Something else is at the name.
+    #: The name has another record.
     OCCUPIED = "occupied"
-    #: The server could not be asked, or refused.
+    #: The server could not be reached or refused.
     UNWRITTEN = "unwritten"
-    #: Another process is writing it.
+    #: Another process is writing the CNAME.
     BUSY = "busy"
-    #: certcore had set it, and the panel no longer says that the owner controls the name.
+    #: certcore had set the CNAME, but the panel no longer confirms that the owner controls the name.
     DENIED = "denied"
     #: A plugin failed when it was asked whether the owner controls the name.
     UNANSWERED = "unanswered"
-    #: The panel says that the owner does not control the name.
+    #: According to the panel, the owner does not control the name.
     REFUSED = "refused"
-    #: The name is bound to another owner, who has proved it; or another one is about to prove it.
+    #: The name is bound to another owner, who has proved control (taken) or is about to prove it (claimed).
     TAKEN = "taken"
     CLAIMED = "claimed"
 
 
 @frozen(kw_only=True)
 class SeenHosted:
-    """The state of a CNAME besides the DNS observations."""
+    """The stored state of a CNAME at the panel's own DNS server."""
 
     name: str = stored(text())
     state: HostedState = stored(choice(HostedState))
-    #: What is at the name instead, or why it could not be set.
+    #: The other record at the name, or why the CNAME could not be set.
     said: Message = stored(message(), _UNSAID)
     advice: Message = stored(message(), _UNSAID)
-    #: The CNAME does not count, whatever the DNS shows.
+    #: Whether the CNAME is not accepted as a proof, whatever the DNS shows.
     is_denied: bool = stored(flag, False, key="denied")
 
 
 @frozen(kw_only=True)
 class UnbelievedRefusal:
-    """The CA refuses a URL that it has named itself; the URL is requested again before the order counts as lost."""
+    """The CA refuses a URL that it has given. The URL is requested again before the order counts as lost."""
 
     said: Message = stored(message(), _UNSAID)
     since: datetime | None = stored(moment, None)
@@ -388,7 +388,7 @@ class UnbelievedRefusal:
 
 @frozen(kw_only=True)
 class RequestsUsedUp:
-    """The requests that a certificate may cost within an hour are used up."""
+    """The certificate has used up its requests to the CA for this hour."""
 
     until: datetime | None = stored(moment, None)
     said: Message = stored(message(), _UNSAID)
@@ -397,15 +397,15 @@ class RequestsUsedUp:
 
 @frozen(kw_only=True)
 class Findings:
-    """The last findings of an attempt, for the right column."""
+    """The last findings of an issuance, for the right column."""
 
-    #: When the owner's records were checked.
+    #: When the owner's records were last checked.
     checked_at: datetime | None = stored(moment, None)
     records: tuple[SeenRecord, ...] = stored(items(nested(SeenRecord)), ())
     turn: WaitingTurn | None = stored(nested(WaitingTurn), None)
-    #: Which servers do not show the TXT values that are published.
+    #: The servers that do not publish the TXT values yet.
     unseen: tuple[SeenFinding, ...] = stored(_unseen_values, ())
-    #: What is wrong with the tech zone.
+    #: The faults of the tech zone.
     zone: tuple[SeenFinding, ...] = stored(items(nested(SeenFinding)), ())
     unwritten: UnwrittenValues | None = stored(nested(UnwrittenValues), None)
     #: CNAMEs at the panel's own DNS server.
@@ -415,20 +415,20 @@ class Findings:
 
     @classmethod
     def read(cls, document: Mapping[str, Any] | None) -> Findings:
-        """The findings that were stored, whatever they are."""
+        """Read stored findings. Unknown and invalid members are ignored."""
         return from_json(cls, document) or cls()
 
     @classmethod
     def of(cls, issuance: Issuance | None) -> Findings:
-        """The findings of an issuance; empty ones when there are none."""
+        """The findings of an issuance; empty if there are none."""
         return cls.read(issuance.findings if issuance else None)
 
     def to_json(self) -> dict[str, Any]:
-        """As the engine keeps them."""
+        """The stored form of the findings."""
         return to_json(self)
 
     def lasting(self) -> Findings:
-        """Without what was true at the last look only."""
+        """A copy without the findings that only apply to the last step."""
         return Findings(checked_at=self.checked_at, records=self.records, hosted=self.hosted)
 
     @property
@@ -438,5 +438,5 @@ class Findings:
 
     @property
     def are_correct(self) -> bool:
-        """Whether records were checked, and all of them are as they have to be."""
+        """Whether records were checked and all of them are correct."""
         return bool(self.records) and all(record.is_correct for record in self.records)

@@ -28,21 +28,21 @@ __all__ = [
     "zone_advice",
 ]
 
-#: Where PowerDNS has its API when the URL names only its server.
+#: The default path of PowerDNS's API.
 _POWERDNS_PATH: Final = "/api/v1/servers/localhost"
-#: Seconds that a server may take at most, whatever the CA's API may.
+#: The longest timeout for a DNS server, in seconds, whatever the timeout for the CA.
 _LONGEST_TIMEOUT: Final = 20
-#: Seconds for a connection to an API, and for its TLS handshake.
+#: The seconds for a connection to an API, and the seconds for its TLS handshake.
 _CONNECT_TIMEOUT: Final = 3.0
-#: How many pools of connections are kept: as many profiles with other settings.
+#: The largest number of connection pools, one for each set of settings.
 _MOST_POOLS: Final = 32
-#: How long a call of a writer may take at most, see `certcore.ports.zone_writers.ZoneWriter.write`, and a little more.
+#: The longest call of a writer (see `certcore.ports.zone_writers.ZoneWriter.write`), with a margin.
 _LONGEST_CALL: Final = timedelta(seconds=65)
 
 
 @frozen(eq=False)
 class ZoneConnections:
-    """The connections to the APIs that tech zones are written through; one for each module object.
+    """The connection pools for the APIs of DNS servers. Each module object has one.
 
     A forked child gets empty pools, see `certcore.net.http.HttpClient`.
     """
@@ -50,12 +50,12 @@ class ZoneConnections:
     _clients: dict[tuple[float, str | None], HttpClient] = field(factory=dict, init=False, repr=False)
 
     def client(self, url: str, *, timeout: float, extra_roots: str) -> HttpClient:
-        """The pool for a URL; the same one for the same settings.
+        """The pool for a URL. Calls with the same settings get the same pool.
 
         Args:
             url: A URL of the API.
-            timeout: Seconds to send a request, and seconds for its whole reply.
-            extra_roots: Root certificates in PEM that are trusted besides the system's.
+            timeout: The seconds to send a request, and the seconds to receive its whole reply.
+            extra_roots: Trusted root certificates in PEM, in addition to the system's.
         """
         is_plain = url.startswith("http://")
         key = (timeout, None if is_plain else extra_roots)
@@ -64,20 +64,20 @@ class ZoneConnections:
             return known
         if len(self._clients) >= _MOST_POOLS:
             self._clients.clear()
-        # Reading the system's roots takes longer than the change of a zone does.
+        # Plain HTTP needs no roots, and reading the system's roots takes longer than a change of a zone.
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if is_plain else tls_context(extra_roots=extra_roots)
         made = HttpClient(timeout=timeout, connect_timeout=min(timeout, _CONNECT_TIMEOUT), tls=tls)
         return self._clients.setdefault(key, made)
 
 
 def publication_of(context: AcmeContext, connections: ZoneConnections) -> Publication | None:
-    """The writer of TXT values for a profile's tech zone; None for certcore's own server, which reads the store.
+    """The publication of TXT values in a CA profile's tech zone; None for certcore's own server, which reads the store.
 
-    It makes no connection.
+    Does not connect.
 
     Args:
-        context: The CA profile.
-        connections: Those that are open already.
+        context: The context of the CA profile.
+        connections: The connection pools to use.
     """
     profile = context.profile
     kind = ZoneWriterKind(profile.zone_writer)
@@ -97,13 +97,13 @@ def publication_of(context: AcmeContext, connections: ZoneConnections) -> Public
 
 
 def hosted_cnames_of(context: AcmeContext, connections: ZoneConnections) -> HostedCnames:
-    """The CNAMEs of the domains that the profile's DNS server has the zones of.
+    """The CNAMEs of domains whose zones are on the CA profile's DNS server.
 
-    Nothing is connected to.
+    Does not connect.
 
     Args:
-        context: The CA profile.
-        connections: Those that are open already.
+        context: The context of the CA profile.
+        connections: The connection pools to use.
     """
     profile = context.profile
     kind = ZoneWriterKind(profile.zone_writer)
@@ -120,24 +120,24 @@ def hosted_cnames_of(context: AcmeContext, connections: ZoneConnections) -> Host
 
 
 def _lease(kind: ZoneWriterKind, profile: PuqAcmeProfile) -> timedelta:
-    """How long other writers wait for a writer that died.
+    """How long other processes wait after the crash of a process that was writing.
 
-    Not shorter: the server may carry out its last request until the timeout has passed, and a server that replaces all
-    values of a name would then have old ones. The clocks of two processes may differ by the rest. A
-    call that takes longer is noticed, and repeated.
+    A server may execute the last request until the timeout has passed. If it replaces all values of a name, a shorter
+    wait could bring back old values. The margin allows for different clocks. A call that takes longer is detected and
+    repeated.
     """
     has_a_minute = kind in (ZoneWriterKind.PLUGIN, ZoneWriterKind.LEXICON)
     return _LONGEST_CALL if has_a_minute else timedelta(seconds=2 * _timeout(profile) + 15)
 
 
 def written_server(profile: PuqAcmeProfile) -> str | Message:
-    """What the tech zone is written to, in words: an address, the API's URL, or a plugin's name for it."""
+    """The name of the server that the tech zone is written to: an address, the API's URL, or a plugin's name."""
     kind = ZoneWriterKind(profile.zone_writer)
     return _where(kind, profile) or kind.label
 
 
 def zone_advice(profile: PuqAcmeProfile) -> Message:
-    """What the operator can do while a value of ours is not to be seen in the DNS."""
+    """What the operator can do while a value of certcore is not visible in the DNS."""
     zone = profile.written_zone.ascii
     if profile.zone_writer == ZoneWriterKind.EMBEDDED:
         text = (
@@ -153,7 +153,7 @@ def zone_advice(profile: PuqAcmeProfile) -> Message:
 
 
 def servers_that_show(profile: PuqAcmeProfile, publication: Publication) -> tuple[NameServer, ...]:
-    """The name servers that have to show a value before the CA is told: the profile's, else those that are known.
+    """The name servers that must publish a value before the CA validates: those of the CA profile, or of the writer.
 
     Raises:
         InvalidInputError: There is no such writer.
@@ -171,7 +171,7 @@ def _server(kind: ZoneWriterKind, profile: PuqAcmeProfile) -> str:
 
 
 def _where(kind: ZoneWriterKind, profile: PuqAcmeProfile) -> str:
-    """Where the server is that the zone is written to; empty for certcore's own, and for a plugin's only one."""
+    """The address or URL of the server; empty for certcore's own server and for that of a plugin."""
     return {
         ZoneWriterKind.EMBEDDED: "",
         ZoneWriterKind.RFC2136: str(profile.zone_primary),

@@ -1,10 +1,10 @@
-"""A zone source that always answers in time, whatever the database behind it does.
+"""A zone source with a time limit, however long the database takes.
 
-A database server that is stopped, or a network that swallows packets, keeps a lookup waiting for minutes. The threads
-that answer queries must not wait for it: they serve other zones as well, and resolvers give up long before.
+If a database server is stopped or a network drops packets, a lookup can wait for minutes. The threads that answer
+queries must not wait as long, because they also serve other zones, and resolvers give up much earlier.
 
-So lookups run in threads of their own, and callers wait for a bounded time. concurrent.futures is not used: Python
-joins the threads of its executors at exit, and a stuck thread would keep the process from ending.
+So lookups run in separate threads, and callers wait for a limited time. concurrent.futures is not used, because Python
+joins the threads of its executors at exit, and a stuck thread would prevent the process from ending.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ __all__ = ["BoundedSource", "SourceTimeoutError", "StoreNeededError"]
 
 _T = TypeVar("_T")
 
-#: Seconds for which the list of zones is reused.
+#: How many seconds the list of zones is cached.
 _ZONES_FOR: Final = 0.2
-#: Seconds between two attempts while a lookup is stuck.
+#: The seconds between two attempts while a lookup is stuck.
 _TRY_AGAIN: Final = 1.0
 
 
@@ -51,7 +51,7 @@ class SourceTimeoutError(CertCoreError):
 
 
 class StoreNeededError(Exception):
-    """The answer is not known without a query of the source's store."""
+    """The answer needs a query of the source's store."""
 
 
 @define(eq=False)
@@ -62,22 +62,22 @@ class _Lookup:
     done: threading.Event = field(factory=threading.Event)
     result: Any = None
     error: Exception | None = None
-    #: The caller no longer waits for it.
+    #: Whether the caller no longer waits for it.
     overdue: bool = False
 
 
 @define(eq=False)
 class BoundedSource:
-    """Asks another source, in threads of its own, and waits for a bounded time. Thread-safe.
+    """Calls another source in separate threads, with a time limit. Thread-safe.
 
-    After a lookup that was not answered in time, further ones fail at once, save one a second that finds out whether
-    the source is back: it may be one connection alone that is stuck. The list of zones is the last one that was read.
+    After a lookup has exceeded the limit, further lookups fail at once, except one each second, which checks whether
+    the source works again. Meanwhile, the last list of zones is used.
 
     Args:
         source: The source.
-        seconds: How long a lookup may take.
-        monotonic: Seconds from any start, never backwards.
-        threads: How many lookups may run at once, stuck ones included.
+        seconds: The time limit of a lookup.
+        monotonic: A monotonic clock in seconds.
+        threads: The largest number of concurrent lookups, including stuck ones.
     """
 
     _source: ZoneSource
@@ -90,7 +90,7 @@ class BoundedSource:
     #: Lookups that run or wait for a thread.
     _running: int = field(default=0, init=False)
     _overdue: int = field(default=0, init=False)
-    #: No lookup has been answered since one was not answered in time.
+    #: Whether no lookup has succeeded since one exceeded the time limit.
     _is_stuck: bool = field(default=False, init=False)
     _try_at: float = field(default=0.0, init=False)
     _zones: Sequence[Zone] | None = field(default=None, init=False)
@@ -101,25 +101,25 @@ class BoundedSource:
         self._recall = self._source.recall if isinstance(self._source, RecallsRecords) else None
 
     def for_a_query(self) -> ZoneSource:
-        """The source for one query: its lookups together take no longer than one alone may take."""
+        """The source for one query, with one time limit for all lookups of the query."""
         return _SourceOfQuery(self, self._monotonic() + self._seconds)
 
     def known(self) -> ZoneSource:
-        """A source without queries of the store: it raises `StoreNeededError` where it would need one."""
+        """A source that answers only from memory, and raises a `StoreNeededError` if it would need the store."""
         zones = self._zones if self._monotonic() < self._zones_until else None
         return _KnownSource(zones, self.recall())
 
     def zones(self, *, deadline: float = math.inf) -> Sequence[Zone]:
-        """The zones as they were a moment ago, or when the source answered last.
+        """The zones, at most 0.2 seconds old; or the last known zones, if the source fails.
 
-        Where a source fails, the zones of others are served on: it is asked for the records of its own ones, and fails.
+        So the zones of other sources are still served while a source fails. Queries for its own zones then fail.
 
         Args:
             deadline: The monotonic time at which the caller stops waiting.
 
         Raises:
             SourceTimeoutError: The source has never answered.
-            Exception: Whatever a source raises that has never answered.
+            Exception: The source raised this exception and has never answered.
         """
         known = self._zones
         if known is not None and self._monotonic() < self._zones_until:
@@ -130,7 +130,7 @@ class BoundedSource:
             if known is None:
                 raise
             return known
-        # No zones are not kept: the first one is served at once.
+        # An empty list is not cached, so that the first zone is served at once.
         self._zones, self._zones_until = zones, self._monotonic() + (_ZONES_FOR if zones else 0.0)
         return zones
 
@@ -145,19 +145,19 @@ class BoundedSource:
         return records
 
     def has_names_below(self, zone: Zone, name: str, *, deadline: float = math.inf) -> bool:
-        """Whether records exist below a name; raises as `records`."""
+        """Whether records exist below a name. Raises the exceptions of `records`."""
         return bool(self._bounded(lambda: self._source.has_names_below(zone, name), deadline))
 
     def serial(self, *, deadline: float = math.inf) -> int | None:
-        """The serial of the source's zones; None where it counts no changes. Raises as `records`."""
+        """The serial number of the source's zones; None if it counts no changes. Raises the exceptions of `records`."""
         source = self._source
         serial: int | None = self._bounded(source.serial, deadline) if isinstance(source, HasSerial) else None
         return serial
 
     def all_records(self, zone: Zone) -> Iterator[tuple[str, Mapping[str, Sequence[str]]]]:
-        """Every name with its records, read in the thread that asks, without a deadline.
+        """All names with their records; empty if the source cannot list them.
 
-        There are none where the source cannot list them.
+        They are read in the calling thread, without a time limit.
         """
         source = self._source
         return source.all_records(zone) if isinstance(source, ListsRecords) else iter(())
@@ -172,7 +172,7 @@ class BoundedSource:
             return None
 
     def close(self) -> None:
-        """Let the threads end. Those that are stuck end with their lookup."""
+        """End the threads. Stuck threads end with their lookup."""
         with self._lock:
             started, self._started = self._started, 0
         for _ in range(started):
@@ -215,7 +215,7 @@ class BoundedSource:
         while (lookup := self._queue.get()) is not None:
             try:
                 lookup.result = lookup.call()
-            except Exception as error:  # isolation: it is raised where the answer is waited for
+            except Exception as error:  # isolation: raised in the waiting thread
                 lookup.error = error
             with self._lock:
                 self._running -= 1
@@ -226,7 +226,7 @@ class BoundedSource:
 
 @frozen(eq=False)
 class _SourceOfQuery:
-    """A bounded source up to a moment; implements `certcore.ports.dns.ZoneSource`."""
+    """A bounded source with a fixed deadline; implements `certcore.ports.dns.ZoneSource`."""
 
     _source: BoundedSource
     _deadline: float
@@ -249,7 +249,7 @@ class _SourceOfQuery:
 
 @frozen(eq=False)
 class _KnownSource:
-    """What a source knows at a moment; implements `certcore.ports.dns.ZoneSource`."""
+    """The memory of a source at a moment; implements `certcore.ports.dns.ZoneSource`."""
 
     _zones: Sequence[Zone] | None
     _recalled: RecalledRecords | None

@@ -22,13 +22,13 @@ _log = logging.getLogger(__name__)
 
 #: How long cached records are used without a check, where the store cannot report changes at once.
 _UNSEEN_FOR: Final = timedelta(milliseconds=20)
-#: For how long records are remembered: a certcore that is older than `ZoneChanges` notes no changes.
+#: How long records are cached, because versions of certcore before `ZoneChanges` do not record changes.
 _REMEMBERED_FOR: Final = timedelta(minutes=5)
 _ABSENT_FOR: Final = timedelta(seconds=1)
-#: Octets of memory that remembered records may take, roughly, and names without records.
+#: The approximate size of cached records in octets, and the number of cached names without records.
 _MAX_MEMORY: Final = 64 * 1024 * 1024
 _MAX_ABSENT: Final = 10_000
-#: Octets that an entry and a value take besides their text.
+#: The memory of an entry and of a value in octets, without their text.
 _ENTRY: Final = 800
 _VALUE: Final = 64
 
@@ -48,17 +48,17 @@ class _Entry:
     name: str
     records: Mapping[str, Sequence[str]]
     read_at: datetime
-    #: Whether there are names below it; None where nobody has asked.
+    #: Whether there are names below it; None if unknown.
     names_below: bool | None = None
 
 
 @define(eq=False)
 class _Memory:
-    """Records by the digest of their name, the oldest first, and names that have none."""
+    """A cache of records by the digest of their name, the oldest first, and of names without records."""
 
-    #: Octets of memory that the records may take, roughly.
+    #: The approximate size of the records in octets.
     max_octets: int
-    #: How many names without records.
+    #: The largest number of names without records.
     max_absent: int
     _present: dict[int, _Entry] = field(factory=dict, init=False)
     _absent: dict[str, _Entry] = field(factory=dict, init=False)
@@ -73,7 +73,7 @@ class _Memory:
         return entry if entry is not None and abs(now - entry.read_at) < _ABSENT_FOR else None
 
     def put(self, entry: _Entry) -> None:
-        """Cache a name; without room, the oldest entries are dropped."""
+        """Cache a name. If the cache is full, the oldest entries are dropped."""
         if not entry.records:
             if len(self._absent) >= self.max_absent:
                 self._absent.clear()
@@ -86,7 +86,7 @@ class _Memory:
             self._forget(next(iter(self._present)))
 
     def forget(self, digests: frozenset[int] | None) -> None:
-        """Forget names, or everything; and all names without records, since names above a new one are among them."""
+        """Drop names, or everything. All names without records are dropped, because a new name may be below them."""
         self._absent.clear()
         if digests is None:
             self._present.clear()
@@ -103,21 +103,21 @@ class _Memory:
 
 @frozen
 class Recollection:
-    """What is remembered at a moment; implements `certcore.ports.dns.RecalledRecords`."""
+    """The cached records at a moment; implements `certcore.ports.dns.RecalledRecords`."""
 
     _memory: _Memory
     serial: int | None
     _now: datetime
 
     def records(self, zone: Zone, name: str) -> Mapping[str, Sequence[str]] | None:
-        """The records at a name; None when the store has to be asked."""
+        """The records at a name; None if the store must be asked."""
         if (addresses := _addresses(zone, name)) is not None:
             return addresses
         entry = self._memory.get(name, self._now)
         return None if entry is None else entry.records
 
     def has_names_below(self, zone: Zone, name: str) -> bool | None:
-        """Whether there are names below a name; None when the store has to be asked."""
+        """Whether there are names below a name; None if the store must be asked."""
         if (below := _is_above_a_host(zone, name)) is not None:
             return below
         entry = self._memory.get(name, self._now)
@@ -125,18 +125,18 @@ class Recollection:
 
 
 class DocumentsZoneSource:
-    """Serves the TXT values of `TechZoneRecords`; a value is served from the moment that it is stored.
+    """Serves the TXT values of `TechZoneRecords` as soon as they are stored.
 
-    What was read is remembered until `ZoneChanges` names it, or for five minutes. Where the store tells at once that
-    something was committed, changes count from that moment on; elsewhere they are looked for every 20 ms.
+    Records are cached until `ZoneChanges` contains their name, or for five minutes. If the store has a change mark,
+    changes are seen at once; otherwise they are queried every 20 ms.
 
     Args:
         documents: The module's documents.
-        zones: The zones to serve; asked again every ``refresh``. Of several with one apex the first counts.
-        environment: Its clock says when to ask again.
-        refresh: How long the answer of ``zones`` is kept.
-        max_memory: Octets that remembered records may take, roughly.
-        max_absent: How many names without records are remembered.
+        zones: Returns the zones to serve. Of several zones with the same apex, the first one is used.
+        environment: The clock.
+        refresh: How long the result of ``zones`` is cached.
+        max_memory: The approximate size of cached records in octets.
+        max_absent: The largest number of cached names without records.
     """
 
     def __init__(
@@ -159,19 +159,19 @@ class DocumentsZoneSource:
         self._remembering = threading.Lock()
         self._looking = threading.Lock()
         self._changes = ZoneChanges()
-        #: The store's change mark before the changes were looked for last, and when that was.
+        #: The store's change mark before the last query for changes, and the time of that query.
         self._mark: object | None = None
         self._looked_at: datetime | None = None
 
     def zones(self) -> Sequence[Zone]:
-        """The zones as they were a second ago at most; the first zone of all is served at once.
+        """The zones, at most a second old. The very first zone is served at once.
 
-        When they cannot be read again, the last ones stand: the other sources' zones must not suffer, and `records`
-        reports a broken store anyway.
+        If they cannot be read again, the last ones are used, so that the zones of other sources are not affected.
+        `records` reports a broken store anyway.
         """
         known = self._known
         now = self._environment.now()
-        # Also read again when the clock was set back, or it might be long until the next time.
+        # Also read again if the clock was set back; otherwise the next time could be far in the future.
         if known is not None and self._is_fresh(known, now):
             return known.zones
         with self._lock:
@@ -212,7 +212,7 @@ class DocumentsZoneSource:
         return records
 
     def has_names_below(self, zone: Zone, name: str) -> bool:
-        """Whether a name below this one has TXT values, or is a name server's."""
+        """Whether a name below this one has TXT values, or is that of a name server."""
         known = self.recall()
         below = _is_above_a_host(zone, name) if known is None else known.has_names_below(zone, name)
         if below is not None:
@@ -226,7 +226,7 @@ class DocumentsZoneSource:
         return below
 
     def all_records(self, zone: Zone) -> Iterator[tuple[str, Mapping[str, Sequence[str]]]]:
-        """Every name with TXT values, and those of name servers inside the zone. The store is read in parts."""
+        """All names with TXT values, and the names of name servers inside the zone. The store is read in parts."""
         for host in zone.addresses:
             if host == zone.apex or host.endswith(f".{zone.apex}"):
                 yield host, _addresses(zone, host) or {}
@@ -257,7 +257,7 @@ class DocumentsZoneSource:
         return Recollection(self._memory, self._changes.serial, now) if self._has_looked(now) else None
 
     def serial(self) -> int | None:
-        """The serial after the last change; None when there was none yet."""
+        """The serial number after the last change; None if there was no change yet."""
         return self._look().serial
 
     def _has_looked(self, now: datetime) -> bool:
@@ -268,7 +268,7 @@ class DocumentsZoneSource:
         return abs(now - self._looked_at) < _UNSEEN_FOR if mark is None else mark == self._mark
 
     def _look(self) -> ZoneChanges:
-        """Forget what has changed; returns the changes as they stand."""
+        """Drop changed names from the cache; returns the present changes."""
         if self._has_looked(self._environment.now()):
             return self._changes
         with self._looking:
@@ -287,13 +287,13 @@ class DocumentsZoneSource:
 
     def _remember(self, entry: _Entry, changes: ZoneChanges) -> None:
         with self._remembering:
-            # Records that were read before a change that is known by now may be out of date.
+            # If a change has become known meanwhile, the records that were read may be outdated.
             if changes is self._changes:
                 self._memory.put(entry)
 
 
 def _addresses(zone: Zone, name: str) -> Mapping[str, Sequence[str]] | None:
-    """The addresses of a name server inside the zone, nothing for a name that no record can have; else None."""
+    """The addresses of a name server inside the zone; empty for a name that cannot have records; otherwise None."""
     if not is_record_name(name):
         return {}
     addresses = zone.addresses.get(name)
@@ -304,7 +304,7 @@ def _addresses(zone: Zone, name: str) -> Mapping[str, Sequence[str]] | None:
 
 
 def _is_above_a_host(zone: Zone, name: str) -> bool | None:
-    """Whether a name server's name lies below a name; None where TXT values may."""
+    """Whether the name of a name server is below a name; None if TXT values may be below it."""
     if any(host.endswith(f".{name}") for host in zone.addresses):
         return True
     return None if is_record_name(name) else False

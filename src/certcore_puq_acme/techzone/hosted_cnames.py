@@ -1,9 +1,9 @@
-"""The CNAMEs that certcore sets at a DNS server with the owners' zones: recorded in the store first, then set.
+"""CNAMEs that certcore sets at a DNS server with the owners' zones.
 
-For each CNAME there is a document while a certificate needs it: which certificates those are, what certcore has set or
-is about to set, whether the server has confirmed it, and who is writing at this moment. It is stored before the server
-is changed, so that certcore's own records are known later, also after a crash. Other records are never replaced or
-removed: the server is asked to set a CNAME only where there is no record, and to remove it by its value.
+While a certificate needs a CNAME, there is a document for it with the certificates that need it, the target that
+certcore has set or is about to set, whether the server has confirmed it, and the lease of the process that writes. The
+document is stored before the server is changed, so that certcore can recognise its own records even after a crash.
+Other records are never replaced or removed: a CNAME is only set at a name without records, and removed by its value.
 """
 
 from __future__ import annotations
@@ -31,37 +31,37 @@ __all__ = ["CnameState", "HostedCname", "HostedCnames"]
 _PREFIX: Final = "cname/"
 _OF_CERTIFICATE: Final = "cname-of/"
 _LEFT: Final = "cname-left/"
-#: How often a document is read again, when other processes are faster.
+#: How many times a document is read again if other processes change it first.
 _TRIES: Final = 3
-#: How many leftovers one call takes away.
+#: How many leftover CNAMEs one call removes.
 _MOST_HEALED: Final = 20
 
 
 class CnameState(StrEnum):
     """The result for a CNAME that a certificate needs."""
 
-    #: certcore has set it, and removes it when no certificate needs it any more.
+    #: certcore has set the CNAME, and removes it when no certificate needs it any more.
     SET = "set"
-    #: It exists, and was not set by certcore.
+    #: The CNAME exists, but was not set by certcore.
     PRESENT = "present"
-    #: Something else is at the name, and stays there.
+    #: The name has another record, which is kept.
     OCCUPIED = "occupied"
     #: The server does not have the domain's zone.
     NOT_HOSTED = "not_hosted"
-    #: The server could not be asked, or refused.
+    #: The server could not be reached or refused.
     UNWRITTEN = "unwritten"
-    #: Another process is writing it.
+    #: Another process is writing the CNAME.
     BUSY = "busy"
 
 
 @frozen(kw_only=True)
 class HostedCname:
-    """The state of a CNAME, in words where there is something to be said."""
+    """The state of a CNAME, with an explanation if necessary."""
 
     state: CnameState
-    #: What is at the name instead, or why it could not be set, as a sentence.
+    #: The other record at the name, or why the CNAME could not be set, as a sentence; may be empty.
     said: str | Message = ""
-    #: Advice.
+    #: What to do; may be empty.
     advice: str | Message = ""
 
 
@@ -69,18 +69,18 @@ class HostedCname:
 class _Entry:
     """The document of one name."""
 
-    #: Where it is set, as `HostedCnames.server`.
+    #: The server on which it is set, as in `HostedCnames.server`.
     server: str = ""
     zone: str = ""
     #: The target of the CNAME that certcore has set, or may have set; empty for none.
     ours: str = ""
     #: Whether the server has confirmed it.
     confirmed: bool = False
-    #: By certificate: the target that it needs.
+    #: The required target by the ID of the certificate.
     holders: Mapping[str, str] = field(factory=dict)
-    #: The end of the lease of the process that writes.
+    #: The end of the lease of the process that writes; None if no process writes.
     leased_until: datetime | None = None
-    #: The document's version; 0 when there is none.
+    #: The document's version; 0 if there is no document.
     version: int = 0
 
     @classmethod
@@ -109,13 +109,13 @@ class _Entry:
 
 @frozen(kw_only=True, eq=False)
 class HostedCnames:
-    """The CNAMEs that certcore has set at DNS servers, and those that it is to set at one of them."""
+    """The CNAMEs of certcore at DNS servers. New ones are set at one of the servers."""
 
     documents: Documents
     environment: Environment
-    #: Names the server in the documents; empty for none.
+    #: The name of the server in the documents; empty for none.
     server: str
-    #: Whether CNAMEs are to be set at it. Those that were set before are known in any case, and removed.
+    #: Whether to set CNAMEs at the server. Existing CNAMEs of certcore are removed in any case.
     is_on: bool
     ttl: int
     #: Makes the writer when it is needed.
@@ -124,15 +124,15 @@ class HostedCnames:
     lease: timedelta = timedelta(seconds=60)
 
     def hold(self, certificate_id: str, name: str, target: str, *, again: bool = False) -> HostedCname:
-        """Have a CNAME set for a certificate, unless something is at the name.
+        """Set a CNAME for a certificate, unless the name has other records.
 
-        Whether the owner of the certificate controls the name has been asked before.
+        The caller must have checked that the owner of the certificate controls the name.
 
         Args:
             certificate_id: The certificate.
-            name: Where the CNAME is to stand, as A-labels in lower case.
-            target: Where it is to point.
-            again: Set it although the server has confirmed it: it may have lost it since.
+            name: The name of the CNAME, as A-labels in lower case.
+            target: The target of the CNAME.
+            again: Whether to set it even if the server has already confirmed it, because it may have lost it since.
         """
         for _ in range(_TRIES):
             entry = self._entry(name)
@@ -154,31 +154,31 @@ class HostedCnames:
             try:
                 return self._set(name, leased, target, may_be_ours=entry.ours == target)
             except StaleWriteError:
-                # The certificate was deleted meanwhile, or the lease has run out: what is at the server is looked at
-                # again, by this certificate or by `heal`.
+                # The certificate was deleted meanwhile, or the lease has expired. This certificate or `heal` will check
+                # the server again.
                 self._note_leftovers([name])
                 break
         return HostedCname(state=CnameState.BUSY)
 
     def read_together(self, certificate_id: str, names: Iterable[str]) -> None:
-        """Read in one transaction what `held_names` and `set_here` need: a step keeps what it has read."""
+        """Read the documents for `held_names` and `set_here` in one transaction. A step caches them."""
         self.documents.get_many([_index(certificate_id), *map(_key, names)])
 
     def held_names(self, certificate_id: str) -> frozenset[str]:
-        """The names whose CNAMEs a certificate needs, as far as they were to be set here."""
+        """The names whose CNAMEs were set or requested for a certificate."""
         document = self.documents.get(_index(certificate_id))
         return frozenset() if document is None else frozenset(_names(document.value))
 
     def has_zone_of(self, name: str) -> bool:
-        """Whether the server has a zone that a name lies in.
+        """Whether the server has the zone of a name.
 
         Raises:
-            CertCoreError: It cannot be asked, or sets no CNAMEs.
+            CertCoreError: The server cannot be reached, or its writer sets no CNAMEs.
         """
         return self._writer().look_up(name) is not None
 
     def set_here(self, names: Iterable[str]) -> Mapping[str, str]:
-        """Of these names those whose CNAME certcore has set, or may have set, each with its target."""
+        """The names whose CNAME certcore has set or may have set, with their targets."""
         keys = {_key(name): name for name in names}
         entries = {key: _Entry.read(document.value) for key, document in self.documents.get_many(list(keys)).items()}
         return {keys[key]: entry.ours for key, entry in entries.items() if entry.ours}
@@ -188,10 +188,10 @@ class HostedCnames:
 
         Args:
             certificate_id: The certificate.
-            names: Their names; all that it needs when None.
+            names: The names of the CNAMEs; None for all that the certificate needs.
 
         Returns:
-            CNAMEs of certcore that could not be removed now; `heal` removes them later.
+            The CNAMEs that could not be removed now; `heal` removes them later.
         """
         left = set()
         for name in sorted(self.held_names(certificate_id) if names is None else names):
@@ -206,31 +206,31 @@ class HostedCnames:
         return frozenset(left)
 
     def tidy(self, names: Iterable[str]) -> None:
-        """Remove those of the CNAMEs that no certificate needs: a step whose outcome was refused may have set one."""
+        """Remove the CNAMEs that no certificate needs. A step whose outcome was refused may have set one."""
         keys = {_key(name): name for name in names}
         known = [keys[key] for key in self.documents.get_many(list(keys))]
         self._note_leftovers([name for name in known if not self._settle(name)])
 
     def heal(self) -> None:
-        """Remove what `release` could not remove; what cannot be removed now stays noted."""
+        """Remove the CNAMEs that `release` could not remove. Those that cannot be removed now are kept for later."""
         prefix = _left(self.server)
         for document in self.documents.list(prefix)[:_MOST_HEALED]:
             name = document.key.removeprefix(prefix)
             if not is_record_name(name) or self._settle(name):
                 self.documents.delete(document.key)
             else:
-                return  # the server is still down, most likely
+                return  # the server is probably still down
 
     def _look(self, entry: _Entry, certificate_id: str, name: str, target: str) -> HostedCname | _Entry:
-        """The document to store before the CNAME is set; or its state, where nothing is to be set.
+        """The document to store before the CNAME is set; or its state if nothing must be set.
 
         Raises:
-            CertCoreError: The server cannot be asked, or there is no such writer.
+            CertCoreError: The server cannot be reached, or there is no such writer.
         """
         others = {holder: held_target for holder, held_target in entry.holders.items() if holder != certificate_id}
         zone = entry.zone
         if not entry.ours:
-            # Before it is recorded as certcore's own: an existing record was not set by certcore.
+            # Check before recording the CNAME as certcore's own, because an existing record was not set by certcore.
             hosted = self._writer().look_up(name)
             if hosted is None:
                 return HostedCname(state=CnameState.NOT_HOSTED)
@@ -241,7 +241,7 @@ class HostedCnames:
             state = CnameState.SET if entry.ours == target else CnameState.OCCUPIED
             return HostedCname(state=state, said=f"CNAME {entry.ours}")
         elif entry.ours != target and entry.ours in others.values():
-            # Certificates of two owners, or of two tech zones: the first keeps it until it is deleted.
+            # Certificates of different owners or tech zones need the name. The first one keeps it until its deletion.
             return HostedCname(state=CnameState.OCCUPIED, said=f"CNAME {entry.ours}")
         return evolve(
             entry,
@@ -254,12 +254,12 @@ class HostedCnames:
         )
 
     def _set(self, name: str, entry: _Entry, target: str, *, may_be_ours: bool) -> HostedCname:
-        """Set the CNAME under the lease that is in the entry.
+        """Set the CNAME under the lease in the entry.
 
         Args:
             name: The name.
-            entry: The document as it is stored.
-            target: Where the CNAME is to point.
+            entry: The stored document.
+            target: The target of the CNAME.
             may_be_ours: Whether an earlier call may have set it.
 
         Raises:
@@ -294,7 +294,7 @@ class HostedCnames:
         return HostedCname(state=CnameState.OCCUPIED, said=change.seen)
 
     def _settle(self, name: str) -> bool:
-        """Remove the CNAME of a name unless a certificate needs it; returns whether nothing is left to be removed."""
+        """Remove the CNAME of a name unless a certificate needs it; returns whether nothing is left to remove."""
         entry = self._entry(name)
         now = self.environment.now()
         if not entry.version or (entry.ours and entry.ours in entry.holders.values()):
@@ -309,7 +309,7 @@ class HostedCnames:
             if leased.ours and not self._remove(name, leased):
                 self._put_down(name, leased)
                 return False
-            # If the lease has ended, another process may have the document by now, so it is not deleted.
+            # If the lease has expired, another process may use the document, so it is not deleted.
             if leased.holders or not is_leased(leased.leased_until, self.environment.now()):
                 self._store(name, evolve(leased, ours="", leased_until=None))
             else:
@@ -327,10 +327,10 @@ class HostedCnames:
         return True
 
     def _remove(self, name: str, entry: _Entry) -> bool:
-        """Remove certcore's CNAME; returns whether this process had the right to write.
+        """Remove certcore's CNAME; returns whether this process got the turn to write.
 
         Raises:
-            CertCoreError: The server cannot be asked, or refuses.
+            CertCoreError: The server cannot be reached or refuses.
         """
         writer = self._writer()
         turn = self._turns.take(writer)
@@ -353,8 +353,8 @@ class HostedCnames:
         """The writer.
 
         Raises:
-            InvalidInputError: There is none, or it cannot set CNAMEs.
-            CertCoreError: It cannot be made.
+            InvalidInputError: There is no writer, or it cannot set CNAMEs.
+            CertCoreError: The writer cannot be made.
         """
         writer = self.writer()
         if not isinstance(writer, WritesCnames):
@@ -366,16 +366,16 @@ class HostedCnames:
         return writer
 
     def _entry(self, name: str) -> _Entry:
-        """The document of a name, as it is now."""
+        """The present document of a name."""
         self.documents.refresh()
         document = self.documents.get(_key(name))
         return _Entry() if document is None else _Entry.read(document.value, document.version)
 
     def _store(self, name: str, entry: _Entry, *, holder: str = "") -> _Entry:
-        """Store a document in place of the version that was read; ``holder`` is a certificate that is new to the name.
+        """Replace the version of a document that was read. ``holder`` is a certificate that is added to the name.
 
         Raises:
-            StaleWriteError: Another process has stored it; nothing is stored.
+            StaleWriteError: Another process has changed the document; nothing is stored.
         """
         key = _key(name)
         index = {_index(holder): _with_name(name)} if holder else {}
@@ -383,7 +383,7 @@ class HostedCnames:
         return evolve(entry, version=entry.version + 1)
 
     def _put_down(self, name: str, entry: _Entry) -> None:
-        """Release the lease after a failure; what the server may have stays noted."""
+        """Release the lease after a failure. The document keeps the CNAME that the server may have."""
         with suppress(StaleWriteError):  # another process has it already
             self._store(name, evolve(entry, leased_until=None))
 
@@ -403,7 +403,7 @@ def _index(certificate_id: str) -> str:
 
 
 def _left(server: str) -> str:
-    """What the keys of the noted names of a server begin with."""
+    """The prefix of the keys of leftover names of a server."""
     return f"{_LEFT}{hashlib.sha256(server.encode()).hexdigest()}/"
 
 
@@ -411,7 +411,7 @@ _Change = Callable[[Mapping[str, Any]], Mapping[str, Any] | None]
 
 
 def _without(certificate_id: str) -> _Change:
-    """Drop a holder from the document of a name."""
+    """A change that removes a holder from the document of a name."""
 
     def change(stored: Mapping[str, Any]) -> Mapping[str, Any] | None:
         entry = _Entry.read(stored)

@@ -1,12 +1,12 @@
-"""Bring the TXT values of a foreign DNS server to the ledger's state: the ledger first, then the server, under a lease.
+"""Write the TXT values of the ledger to another DNS server.
 
-The ledger (`certcore_puq_acme.techzone.records`) is the truth: which values are to be there, by name and issuance. For
-each name there is a second document while a server may have values of ours: which values those are, whether the server
-has confirmed that they are all, and who is writing at this moment. It is stored before the server is changed. So the
-values to add and to remove are known later, also after a crash.
+The ledger (`certcore_puq_acme.techzone.records`) has the values that should exist, by name and issuance. While a server
+may have values of certcore at a name, there is a second document for the name: with these values, whether the server
+has confirmed them, and the lease of the process that writes. The document is stored before the server is changed. So
+the values to add and to remove are known even after a crash.
 
-At most one process writes a name at a time, under a lease in that document; what it writes is read from the ledger when
-it has the lease. Others wait, and mostly find their values written when they have waited.
+At most one process writes a name at a time, under the lease in that document. It reads the values from the ledger when
+it has the lease. Other processes wait, and usually find their values written afterwards.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ __all__ = ["Publication", "Unwritten"]
 
 _PREFIX: Final = "zone-name/"
 _LEFT: Final = "zone-left/"
-#: How often a name's lease is asked for in one call, when others are faster.
+#: How many times one call tries to get the lease of a name if other processes are faster.
 _TRIES: Final = 3
-#: How long the values of a previous server are remembered: the CA profile may return to it.
+#: How long the values at a previous server are stored, because the CA profile may return to it.
 _FOREIGN_LIFE: Final = timedelta(days=30)
 
 
@@ -43,9 +43,9 @@ _FOREIGN_LIFE: Final = timedelta(days=30)
 class Unwritten:
     """Why the server may not have the right values."""
 
-    #: What happened, as a sentence; empty when another process writes at this moment.
+    #: What happened, as a sentence; empty if another process is writing.
     said: str | Message = ""
-    #: Advice.
+    #: What to do; may be empty.
     advice: str | Message = ""
 
     @property
@@ -56,11 +56,11 @@ class Unwritten:
 
 @frozen(kw_only=True)
 class _OnServer:
-    """The values of one server at a name."""
+    """The values of certcore at a name on one server."""
 
-    #: Values of ours that may be there.
+    #: The values that the server may have.
     values: frozenset[str] = frozenset()
-    #: Whether the server has confirmed that these, and no others of ours, are there.
+    #: Whether the server has confirmed exactly these values.
     confirmed: bool = False
     at: datetime | None = None
 
@@ -83,11 +83,11 @@ class _OnServer:
 class _Name:
     """The document of one name."""
 
-    #: By server, as `Publication.target` names it.
+    #: The values by server, as named in `Publication.target`.
     servers: Mapping[str, _OnServer] = field(factory=dict)
-    #: The end of the lease of the process that writes.
+    #: The end of the lease of the process that writes; None if no process writes.
     leased_until: datetime | None = None
-    #: The document's version; 0 when there is none.
+    #: The document's version; 0 if there is no document.
     version: int = 0
 
     @classmethod
@@ -123,32 +123,33 @@ class _Outcome(Enum):
     """The result of an attempt to write."""
 
     WRITTEN = auto()
-    #: Another process had the leases first; nothing was done.
+    #: Another process got the leases first; nothing was written.
     OVERTAKEN = auto()
-    #: A lease ran out in the call, and another process has written: the order of the writes is unknown.
+    #: A lease expired during the call and another process has written, so the order of the writes is unknown.
     UNCLEAR = auto()
 
 
 @frozen(kw_only=True, eq=False)
 class Publication:
-    """The TXT values of a tech zone on a foreign DNS server."""
+    """The TXT values of a tech zone on another DNS server."""
 
     documents: Documents
     environment: Environment
-    #: The zone at the server; the tech zone, or a zone that the tech zone lies in.
+    #: The zone on the server: the tech zone, or a parent zone of it.
     zone: str
+    #: The TTL of the records, in seconds.
     ttl: int
-    #: Names the server in the documents: calls of a writer that is called one at a time are told by it.
+    #: The name of the server in the documents. Calls of a writer that must not run concurrently take turns by it.
     server: str
-    #: Names server and zone in the documents, so that values at another one are not taken for values at this one.
+    #: The name of server and zone in the documents, which distinguishes the values at different servers and zones.
     target: str
-    #: Makes the writer when it is needed.
+    #: Makes the writer on first use.
     writer: Callable[[], ZoneWriter]
-    #: The longest duration of a call of the writer. After a crash in a call, others wait for this long.
+    #: The longest duration of a call of the writer. After a crash in a call, other processes wait for this long.
     lease: timedelta = timedelta(seconds=60)
 
     def servers(self) -> Sequence[ZoneServer]:
-        """The name servers that the writer knows to have to show a value.
+        """The name servers that must publish a value, according to the writer.
 
         Raises:
             CertCoreError: There is no such writer.
@@ -156,36 +157,36 @@ class Publication:
         return self.writer().servers(self.zone)
 
     def holds(self, name: str) -> bool:
-        """Whether a name lies in the zone that is written to: the zone may have been another one before."""
+        """Whether a name is in the zone. The CA profile may have had another zone before."""
         return name.endswith(f".{self.zone}")
 
     def values_at(self, name: str) -> frozenset[str]:
-        """The values of ours that the server may have at a name."""
+        """The values of certcore that the server may have at a name."""
         document = self.documents.get(_key(name))
         if document is None:
             return frozenset()
         return _Name.read(document.value, document.version).at(self.target).values
 
     def names_below(self, name: str) -> frozenset[str]:
-        """The names below a name at which the server may have values of ours."""
+        """The names below a name at which the server may have values of certcore."""
         prefix = f"{_key(name)}."
         keys = [document.key for document in self.documents.list(prefix)]
         return frozenset(name_of_key(key.removeprefix(_PREFIX)) for key in keys if key.startswith(prefix))
 
     def withdraw_leftovers(self, names: Collection[str]) -> Unwritten | None:
-        """As `update`, for those of the names at which the server may still have values."""
+        """As `update`, but only for names at which the server may still have values."""
         keys = {_key(name): name for name in names}
         return self.update([keys[key] for key in self.documents.get_many(list(keys))])
 
     def note_leftovers(self, names: Collection[str]) -> None:
-        """Note names for `heal`: the certificate that had values there may be deleted before the server is back."""
+        """Record names for `heal`, because their certificate may be deleted before the server works again."""
         keys = {_key(name): name for name in names if self.holds(name)}
         left = self.documents.get_many(list(keys))
         if left:
             self.documents.put_many({f"{self._left}{key_prefix(keys[key])}": {"name": keys[key]} for key in left})
 
     def heal(self) -> None:
-        """Withdraw what `note_leftovers` has noted, a batch at most; what cannot be withdrawn now stays noted."""
+        """Remove the values at names from `note_leftovers`, one batch at most. Names that fail are kept for later."""
         noted = self.documents.list(self._left)[:MOST_CHANGES]
         names = [str(document.value.get("name", "")) for document in noted]
         if noted and self.withdraw_leftovers(names) is None:
@@ -193,18 +194,18 @@ class Publication:
 
     @property
     def _left(self) -> str:
-        """What the keys of the noted names of this server begin with."""
+        """The prefix of the keys of leftover names of this server."""
         return f"{_LEFT}{hashlib.sha256(self.target.encode()).hexdigest()}/"
 
     def update(self, names: Collection[str], *, force: bool = False) -> Unwritten | None:
-        """Bring the server to the ledger's state at these names. Names outside of the zone are skipped.
+        """Write the ledger's values at these names to the server. Names outside the zone are skipped.
 
         Args:
-            names: Names in the form of the ledger.
-            force: Write although the server has confirmed everything: it may have lost it since.
+            names: The names, in the form of the ledger.
+            force: Whether to write even if the server has confirmed all values, because it may have lost them since.
 
         Returns:
-            None when the server has the values; else why it may not have them. Then call it again.
+            None if the server has the values; otherwise the reason. Then call again.
         """
         inside = sorted({name for name in names if self.holds(name)})
         for start in range(0, len(inside), MOST_CHANGES):
@@ -218,7 +219,7 @@ class Publication:
             now = self.environment.now()
             known = self._known(names)
             leased = {name for name, state in known.items() if is_leased(state.leased_until, now)}
-            # Names that are complete need no lease, so the ledger is not read for them.
+            # Complete names need no lease, so the ledger is not read for them.
             due = {
                 name: state
                 for name, state in known.items()
@@ -247,13 +248,14 @@ class Publication:
         return Unwritten()
 
     def _write(self, writer: ZoneWriter, free: Mapping[str, _Name], turn: WriterTurn) -> _Outcome | Unwritten:
-        """Write the names that are free; when they are written, the turn is over, too."""
+        """Write the names without a lease of another process. The turn ends afterwards."""
         try:
             leased = self._take(free)
         except StaleWriteError:
             return _Outcome.OVERTAKEN
         values_by_name = {name: self._wanted(name) for name in leased}
-        # Values that were stored after the leases were taken are not in the documents: their issuance waits for them.
+        # Values that were added to the ledger after the leases were taken are not in the documents. They are written
+        # later, because their issuance waits for them.
         values_by_name = {name: values & leased[name].at(self.target).values for name, values in values_by_name.items()}
         if (unwritten := self._tell(writer, leased, values_by_name)) is not None:
             return unwritten
@@ -269,7 +271,7 @@ class Publication:
         return WriterTurns(documents=self.documents, environment=self.environment, server=self.server, lease=self.lease)
 
     def _known(self, names: Sequence[str]) -> dict[str, _Name]:
-        """The documents of the names, as they are now."""
+        """The present documents of the names."""
         self.documents.refresh()
         stored = self.documents.get_many([_key(name) for name in names])
         documents = {name: stored.get(_key(name)) for name in names}
@@ -286,10 +288,10 @@ class Publication:
         return server.values == expected and (server.confirmed or not expected)
 
     def _take(self, free: Mapping[str, _Name]) -> dict[str, _Name]:
-        """Take the leases of all these names, and store what the server is about to have.
+        """Take the leases of these names, and store the values that the server will have.
 
         Raises:
-            StaleWriteError: Another process was faster; no lease is taken.
+            StaleWriteError: Another process was faster; no lease was taken.
         """
         now = self.environment.now()
         leased: dict[str, _Name] = {}
@@ -301,7 +303,7 @@ class Publication:
     def _tell(
         self, writer: ZoneWriter, leased: Mapping[str, _Name], values_by_name: Mapping[str, frozenset[str]]
     ) -> Unwritten | None:
-        """Change the server; after a failure the leases are released, and its possible values stay recorded."""
+        """Change the server. After a failure, the leases are released, and the possible values stay recorded."""
         changes = [
             TxtChange(
                 name=name,
@@ -325,7 +327,7 @@ class Publication:
     def _confirm(
         self, leased: Mapping[str, _Name], values_by_name: Mapping[str, frozenset[str]], turn: WriterTurn
     ) -> None:
-        """Store that the server has confirmed, and give the leases and the turn back.
+        """Store that the server has confirmed the values, and release the leases and the turn.
 
         Raises:
             StaleWriteError: A lease was lost.
@@ -336,7 +338,7 @@ class Publication:
         for name, state in leased.items():
             server = _OnServer(values=values_by_name[name], confirmed=True, at=now)
             done = evolve(state.with_server(self.target, server), leased_until=None).without_old(self.target, now)
-            # If the lease has ended, another process may have the document by now, so it is not deleted.
+            # If the lease has expired, another process may use the document, so it is not deleted.
             if not any(known.values for known in done.servers.values()) and is_leased(state.leased_until, now):
                 empty.append(_key(name))
             else:
@@ -344,7 +346,7 @@ class Publication:
         self._store(kept, turn, delete=empty)
 
     def _put_down(self, leased: Mapping[str, _Name]) -> None:
-        """Release the leases after a failure; the possible values of the server stay recorded."""
+        """Release the leases after a failure. The possible values of the server stay recorded."""
         for name, state in leased.items():
             with suppress(StaleWriteError):  # another process has it already
                 self._store({name: evolve(state, leased_until=None)})
@@ -352,10 +354,10 @@ class Publication:
     def _store(
         self, states: Mapping[str, _Name], turn: WriterTurn | None = None, delete: Collection[str] = ()
     ) -> dict[str, _Name]:
-        """Store documents, each in place of the version that was read; returns them with their new versions.
+        """Replace the versions of documents that were read; returns the documents with their new versions.
 
         Raises:
-            StaleWriteError: Another process has stored one; nothing is stored.
+            StaleWriteError: Another process has changed a document; nothing is stored.
         """
         values = {_key(name): state.to_json() for name, state in states.items()}
         versions = {_key(name): state.version for name, state in states.items()}

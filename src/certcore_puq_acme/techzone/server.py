@@ -1,10 +1,10 @@
-"""An authoritative DNS server for the tech zone, in a few threads of the process that it runs in.
+"""An authoritative DNS server for the tech zone, in a few threads.
 
-UDP: a few threads take turns at one socket. The thread with the turn answers queries that need no store, and passes the
-turn on for a query that needs one, so that a slow source does not delay the others. TCP: one
-thread looks after all connections (RFC 7766): a client that says nothing, trickles, or does not read its answers costs
-a little memory until its time is over, and when too many are connected the one that was silent longest has to go, of
-the network with the most connections.
+UDP: a few threads take turns at one socket. The thread with the turn answers queries from memory. For a query that
+needs the store, it passes the turn on first, so that a slow store does not delay other queries.
+
+TCP: one thread serves all connections (RFC 7766). A slow or silent client only costs a little memory until its timeout.
+If there are too many connections, the longest silent one of the network with the most connections is closed.
 """
 
 from __future__ import annotations
@@ -39,18 +39,18 @@ from certcore_puq_acme.techzone.transfers import Transfers, may_be_transfer
 
 __all__ = ["ListenError", "ServerOptions", "ZoneServer"]
 
-#: How much is read from a connection at once; together with the waiting answers, this bounds the memory of a client.
+#: How many octets are read from a connection at once. With the unsent answers, this limits the memory of a client.
 _READ: Final = 4096
-#: The most octets of answers that wait for a slow reader; above this, its queries wait.
+#: The largest number of octets of answers that wait for a slow client. Above this, its queries wait.
 _MAX_UNSENT: Final = 65536
-#: How many queries of one connection are answered before the others have their turn.
+#: How many queries of one connection are answered before those of other connections.
 _QUERIES_A_TURN: Final = 16
-#: Octets of the server's name in answers: an answer with it must not be much longer than its question.
+#: The longest server name in answers, in octets, because an answer must not be much longer than its query.
 _MAX_IDENTITY: Final = 64
-#: How many queries are taken from the UDP socket at once. What the sources know is found out once for all of them,
-#: after the last has come, as that takes as long as answering one.
+#: How many queries are read from the UDP socket at once. The sources' memory is fetched once for all of them, after the
+#: last one has arrived, because that takes as long as answering a query.
 _TAKEN_AT_ONCE: Final = 64
-#: Seconds without accepting after the system refused a connection (no file descriptors left).
+#: The pause in seconds after the system refused a connection because no file descriptors were left.
 _ACCEPT_PAUSE: Final = 0.5
 
 
@@ -58,34 +58,33 @@ _ACCEPT_PAUSE: Final = 0.5
 class ServerOptions:
     """The limits of a `ZoneServer`."""
 
-    #: How many UDP queries are worked on at once.
+    #: How many UDP queries are processed at the same time.
     udp_threads: int = 4
-    #: How many TCP connections are held at once.
+    #: The largest number of TCP connections.
     max_connections: int = 256
-    #: Seconds that a TCP connection may go without a complete query or a taken answer.
+    #: How many seconds a TCP connection may be idle, without a complete query or a received answer.
     idle_timeout: float = 5.0
-    #: Seconds that a source may take for a query; after them the answer is SERVFAIL.
+    #: How many seconds a source may take for a query, before the answer is SERVFAIL.
     lookup_timeout: float = 1.5
-    #: How many answers over UDP a network gets per second; None for no limit.
+    #: The limits of UDP answers to each network; None for no limit.
     answer_limits: AnswerLimits | None = AnswerLimits()
-    #: The identifier of this server for clients that ask (NSID, RFC 5001); the host name when None, nothing when empty.
+    #: The identifier of this server (NSID, RFC 5001); None for the host name, empty for none.
     identity: str | None = None
-    #: The keys that secondaries sign with.
+    #: The TSIG keys of secondaries (RFC 8945).
     transfer_keys: Sequence[TransferKey] = ()
 
 
 class ZoneServer:
-    """Serves zones over UDP and TCP until it is closed; it serves as soon as it is built.
+    """Serves zones over UDP and TCP from its creation until it is closed.
 
     Args:
-        listen: Address (IPv4, IPv6, ``0.0.0.0``, or ``::`` for both families) and port; port 0 takes a free one.
-        sources: The zones. They are asked on every query, from several threads.
-        environment: Its clock gives the SOA's serial.
-        options: Its limits.
-        monotonic: Seconds from any start, never backwards; only differences are used.
-        before_serving: Called once, when the address is taken and before the first query is answered: to give up
-            privileges that only taking the address needed, and to open what the sources read. An error of it closes the
-            server.
+        listen: Address (IPv4, IPv6, ``0.0.0.0``, or ``::`` for both families) and port; port 0 chooses a free port.
+        sources: The zones. They are called for every query, from several threads.
+        environment: Its clock gives the serial number of the SOA record.
+        options: The limits of the server.
+        monotonic: A monotonic clock in seconds.
+        before_serving: Called once after the address is bound and before the first query is answered, to drop
+            privileges and to open what the sources read. If it raises an exception, the server is closed.
 
     Raises:
         ListenError: The address or the port is not available; the message says why.
@@ -111,10 +110,10 @@ class ZoneServer:
         self._udp, tcp = listen_on(*listen)
         host, port = self._udp.getsockname()[:2]
         self._address: tuple[str, int] = (host, port)
-        # Written to once, at the end, and never read: it stays readable, and so wakes every thread that waits.
+        # Written to once at the end, and never read, so that it stays readable and wakes every waiting thread.
         self._wake, self._awake = socket.socketpair()
         self._turn = threading.Lock()
-        #: Queries that wait to be answered, and what the sources knew when they had come. Who has the turn uses them.
+        #: Queries that wait for an answer, and the sources' memory after their arrival; for the thread with the turn.
         self._taken: deque[Datagram] = deque()
         self._known: Sequence[ZoneSource] | None = None
         self._remembered = RememberedAnswers()
@@ -131,7 +130,7 @@ class ZoneServer:
         )
         self._closing = threading.Lock()
         self._closed = False
-        # Daemons, so that a program which forgets to close the server can still end.
+        # Daemon threads, so that a program that does not close the server can still end.
         self._threads = [
             threading.Thread(target=self._serve_udp, name=f"certcore-dns-udp-{number}", daemon=True)
             for number in range(options.udp_threads)
@@ -151,7 +150,7 @@ class ZoneServer:
             thread.start()
 
     def after_fork(self) -> None:
-        """A child process has no threads and must release the port; see `certcore.forks`."""
+        """Release the port in a child process, which has no threads, see `certcore.forks`."""
         self._closing = threading.Lock()
         if self._closed:
             return
@@ -163,11 +162,11 @@ class ZoneServer:
 
     @property
     def address(self) -> tuple[str, int]:
-        """The address and port that it listens on, UDP and TCP."""
+        """The address and port on which it listens, UDP and TCP."""
         return self._address
 
     def close(self) -> None:
-        """Stop serving, join the threads and give the port back. Calling it again does nothing."""
+        """Stop the server, join its threads and release the port. Further calls do nothing."""
         with self._closing:
             if self._closed:
                 return
@@ -198,7 +197,7 @@ class ZoneServer:
 
     def _serve_udp(self) -> None:
         while True:
-            # One waits, the others work or queue up: a packet wakes one thread, not all of them.
+            # One thread waits for packets, so that a packet does not wake all threads.
             with self._turn:
                 datagram = self._answer_what_is_known()
             if datagram is None:
@@ -208,7 +207,7 @@ class ZoneServer:
                 reply(self._udp, datagram, data)
 
     def _answer_what_is_known(self) -> Datagram | None:
-        """Answer queries until one needs a source's store, which is returned; None when the server closes."""
+        """Answer queries from memory. Returns the first query that needs a store; None when the server closes."""
         while not self._closed:
             if not self._taken:
                 self._take_datagrams()
@@ -219,7 +218,7 @@ class ZoneServer:
                 return datagram
             try:
                 if self._known is None:
-                    # Found out after the queries have come, so that no answer is older than its query.
+                    # Fetched after the arrival of the queries, so that no answer is older than its query.
                     known = tuple(source.known() for source in self._sources)
                     self._remembered.use_zones(known)
                     self._known, self._now = known, self._environment.now()
@@ -233,20 +232,20 @@ class ZoneServer:
                     remembered=self._remembered,
                 )
             except Exception:  # isolation: any error is handled where the store is queried
-                self._known = None  # more is known when that is done
+                self._known = None  # more is in memory afterwards
                 return datagram
             if data is not None:
                 reply(self._udp, datagram, data)
         return None
 
     def _take_datagrams(self) -> None:
-        """Take the queries that have come; waits until there is one, or the server closes."""
+        """Read the queries that have arrived. Waits for at least one, or until the server closes."""
         while not self._closed:
             try:
                 for _ in range(_TAKEN_AT_ONCE):
                     self._taken.append(receive(self._udp))
             except OSError:
-                # No packet; or an ICMP error for an earlier answer, which does not matter.
+                # No packet, or an ICMP error for an earlier answer, which is ignored.
                 pass
             if self._taken:
                 return
@@ -269,7 +268,7 @@ class ZoneServer:
         return int(self._environment.now().timestamp())
 
     def _answer_unsigned(self, query: bytes, address: str, *, tcp: bool) -> bytes | None:
-        """Answer a query; over TCP addresses cannot be forged and answers are not limited."""
+        """Answer a query. Answers over TCP are not limited, because the address cannot be forged."""
         sources = tuple(source.for_a_query() for source in self._sources)
 
         def answered() -> bytes | None:
@@ -289,9 +288,9 @@ class ZoneServer:
             except SourceTimeoutError:
                 raise
             except StorageError:
-                # A database that was restarted works again, and a SERVFAIL could fail a validation.
+                # Try again: the database may have been restarted, and a SERVFAIL could fail a validation.
                 return answered()
-        except Exception as error:  # isolation: a source may be foreign code, and the server has to survive it
+        except Exception as error:  # isolation: a source may be a plugin's code
             self._complaints.about(error)
             return server_failure(query)
 
@@ -303,13 +302,13 @@ class _Connection:
     socket: socket.socket
     #: The client's IP address as text.
     address: str
-    #: The client's; see `network_of`.
+    #: The client's network, see `network_of`.
     network: str
     received: bytearray = field(factory=bytearray)
     unsent: bytearray = field(factory=bytearray)
-    #: When a query was complete or an answer was taken for the last time.
+    #: When the last query was complete or the last answer was received.
     active_at: float = 0.0
-    #: The client has said that it will ask nothing more.
+    #: Whether the client will send nothing more.
     finished: bool = False
 
 
@@ -341,7 +340,7 @@ class _Connections:
         self._open: OrderedDict[_Connection, None] = OrderedDict()
 
     def run(self) -> None:
-        """Serve until the waker wakes."""
+        """Serve until the server is closed."""
         try:
             while self._round():
                 pass
@@ -349,14 +348,14 @@ class _Connections:
             self.close()
 
     def close(self) -> None:
-        """Close all connections and the socket that new ones come to."""
+        """Close all connections and the listening socket."""
         for connection in list(self._open):
             self._drop(connection)
         self._selector.close()
         self._listener.close()
 
     def abandon(self) -> None:
-        """Close this process's copies of the connections; the process that serves them keeps its own."""
+        """Close this process's copies of the connections. The parent process keeps its own."""
         for connection in self._open:
             connection.socket.close()
         self._selector.close()
@@ -391,7 +390,7 @@ class _Connections:
         except (BlockingIOError, ConnectionError):
             return
         except OSError:
-            # Out of file descriptors: the listener stays readable, so without a pause this would be a busy loop.
+            # No file descriptors are left. The listener stays readable, so this would be a busy loop without a pause.
             self._selector.unregister(self._listener)
             self._accept_again_at = self._monotonic() + _ACCEPT_PAUSE
             return
@@ -405,7 +404,7 @@ class _Connections:
         self._selector.register(accepted, selectors.EVENT_READ, connection)
 
     def _most_dispensable(self) -> _Connection:
-        """The longest silent connection of the network that has the most."""
+        """The longest silent connection of the network with the most connections."""
         open_by_network = Counter(connection.network for connection in self._open)
         most = max(open_by_network.values())
         return next(connection for connection in self._open if open_by_network[connection.network] == most)
@@ -427,13 +426,13 @@ class _Connections:
         if connection.finished and not more:
             self._drop(connection)
             return
-        # A client that does not read answers gets no further queries read; a client with many queries waits for its
-        # next turn, which comes when it can read answers.
+        # If a client does not read its answers, its queries are not read either. A client with many queries waits for
+        # its next turn, which comes when it can receive answers.
         events_to_watch = selectors.EVENT_WRITE if more else selectors.EVENT_READ
         self._selector.modify(connection.socket, events_to_watch, connection)
 
     def _work_off(self, connection: _Connection) -> bool:
-        """Answer some complete queries in their order and send; returns whether there is more of both to do."""
+        """Answer some complete queries in order and send the answers; returns whether more of both are left."""
         for _ in range(_QUERIES_A_TURN):
             query = self._next_query(connection)
             if query is None:
@@ -458,7 +457,7 @@ class _Connections:
         return _has_query(connection.received)
 
     def _transfer(self, connection: _Connection, query: bytes) -> bytes | None:
-        """Hand a connection over to the transfer of a zone; returns the answer to a query that gets none."""
+        """Pass a connection to a zone transfer; returns the answer if the query gets no transfer."""
         own = connection.socket.dup()
         data = self._begin_transfer(query, own, connection.address)
         if data is not None:
@@ -468,7 +467,7 @@ class _Connections:
         return None
 
     def _next_query(self, connection: _Connection) -> bytes | None:
-        """The next query, if it is there and the answers so far are being taken."""
+        """The next query, if it is complete and the client receives its answers."""
         received = connection.received
         if len(connection.unsent) > _MAX_UNSENT or not _has_query(received):
             return None
@@ -489,5 +488,5 @@ class _Connections:
 
 
 def _has_query(received: bytearray) -> bool:
-    """Whether a whole message is there: two octets of length come first (RFC 1035 section 4.2.2)."""
+    """Whether a message is complete. Its length is in the first two octets (RFC 1035 section 4.2.2)."""
     return len(received) >= 2 and len(received) >= 2 + int.from_bytes(received[:2], "big")  # noqa: PLR2004 - octets
