@@ -82,11 +82,11 @@ class PuqAcme(
     SupportsRevocation,
     ServesZones,
 ):
-    """Certificates from any ACME CA (RFC 8555), validated with dns-01 through one CNAME into the tech zone.
+    """Certificates from any ACME CA (RFC 8555), validated with dns-01 through a CNAME into the tech zone.
 
     Args:
-        network: HTTP and DNS; the real ones by default. A simulation hands in its own.
-        pause: Waits for so many seconds, while somebody waits for the test of a CA profile.
+        network: HTTP and DNS; by default the real network. Simulations pass another one.
+        pause: Waits for a number of seconds during the test of a CA profile.
     """
 
     name: ClassVar[str] = "puq_acme"
@@ -122,7 +122,7 @@ class PuqAcme(
         return advance.clean_up(work, self._client_pool(), self._dns_access())
 
     def certificate_deleted(self, certificate: Certificate, context: AcmeContext) -> None:
-        """Remove its CNAMEs; `clean_up` has recorded the TXT values that are still to be withdrawn."""
+        """Remove its CNAMEs. `clean_up` has recorded the TXT values that must still be removed."""
         from certcore_puq_acme.orders.leftovers import give_back_cnames  # noqa: PLC0415 - see advance
 
         give_back_cnames(certificate.id, context, self._dns_access())
@@ -134,25 +134,25 @@ class PuqAcme(
         private_key: Callable[[], Secret | None],
         context: AcmeContext,
     ) -> None:
-        """Revoke by the profile's account, else by the certificate's key."""
+        """Revoke with the CA profile's account, or else with the certificate's key."""
         from certcore_puq_acme.orders.revocation import revoke  # noqa: PLC0415 - see advance
 
         revoke(issuance, reason, private_key, context, self._client_pool())
 
     def hints(self, view: CertificateView, context: AcmeContext) -> Sequence[Hint]:
-        """The right column: what is going on, the CNAMEs with what was seen, the terms of service, the timeline.
+        """The right column: the state of the issuance, the CNAMEs with their observed state, and the terms of service.
 
-        Only lasting records that end soon are looked at in the DNS for it, once a minute: their owner may have set new
-        ones.
+        It only queries the DNS for dns-persist-01 records that expire soon, once a minute, because their owner may have
+        set new ones.
         """
         return right_column(with_lasting_records(view, context, self._dns_access, self._looks), context)
 
     def check_profile(self, profile: Any) -> None:
-        """Refuse settings that do not fit together."""
+        """Refuse settings that contradict each other."""
         check_profile(profile)
 
     def check_request(self, context: AcmeContext, names: Sequence[DnsName], settings: Any) -> None:
-        """Refuse wildcards where the profile forbids them, and names too long to be validated."""
+        """Refuse wildcards if the CA profile forbids them, and names that are too long to be validated."""
         profile = context.profile
         requested: PuqAcmeSettings = settings
         errors = FieldErrors()
@@ -197,13 +197,13 @@ class PuqAcme(
         errors.refuse()
 
     def profile_form(self, context: AcmeContext) -> Sequence[FormField]:
-        """The form of a profile; the certificate profiles that its CA offers are choices, with their descriptions."""
+        """The form of a CA profile, with the CA's certificate profiles and their descriptions as choices."""
         return _with_choices(
             fields_of(self.profile_type), context, Message("puq_acme.certificate_profile.default", "The CA's default")
         )
 
     def certificate_form(self, context: AcmeContext) -> Sequence[FormField]:
-        """The form of a certificate, as in `profile_form`, with the fields that the profile permits."""
+        """The form of a certificate, with choices as in `profile_form` and the fields that the CA profile permits."""
         fields = []
         for field in _with_choices(
             with_own_account(fields_of(self.certificate_type), context),
@@ -220,7 +220,7 @@ class PuqAcme(
         return fields
 
     def profile_actions(self, context: AcmeContext) -> Sequence[ProfileAction]:
-        """The actions on the profile's accounts, and on names that are bound to their owners."""
+        """The actions on the CA profile's accounts, and on names that are bound to their owners."""
         actions = profile_actions(context)
         return [*actions, RELEASE_NAME] if context.profile.adopt_labels else actions
 
@@ -231,15 +231,15 @@ class PuqAcme(
         return run_action(name, values, context, self._client_pool(), actor=actor)
 
     def budgets(self, context: AcmeContext) -> Sequence[BudgetUse]:
-        """The orders in flight, and those of the last hours, of the profile's own account."""
+        """The orders in flight and of the last hours of the CA profile's own account."""
         return budgets_of(context)
 
     def profile_hints(self, context: AcmeContext) -> Sequence[Hint]:
-        """The right column of a profile: its accounts, terms, certificate profiles, limits and pauses."""
+        """The right column of a CA profile: its accounts, terms, certificate profiles, limits and pauses."""
         return profile_column(context)
 
     def renewal_info(self, issuance: Issuance, context: AcmeContext) -> SuggestedWindow | None:
-        """Ask the CA when it wants a leaf to be renewed (RFC 9773)."""
+        """Ask the CA when a leaf should be renewed (RFC 9773)."""
         from certcore_puq_acme.orders.leftovers import take_leftovers_away  # noqa: PLC0415 - see advance
         from certcore_puq_acme.orders.renewal_info import renewal_window  # noqa: PLC0415 - see advance
 
@@ -247,7 +247,7 @@ class PuqAcme(
         return renewal_window(issuance, context, self._client_pool())
 
     def check(self, context: AcmeContext) -> CheckReport:
-        """Test the profile: directory, terms, account and tech zone. Opens the account if there is none."""
+        """Test a CA profile: directory, terms, account and tech zone. Opens the account if there is none."""
         items: list[CheckItem] = []
         with closing(self._checks(context)) as checks:
             for item in checks:
@@ -256,17 +256,17 @@ class PuqAcme(
         return CheckReport(items=tuple(items))
 
     def diagnose(self, names: Sequence[DnsName], context: AcmeContext, *, thorough: bool) -> Sequence[Finding]:
-        """Look at CNAMEs, CAA records and the tech zone as before an order; see `certcore_puq_acme.orders.doctor`."""
+        """Check CNAMEs, CAA records and the tech zone as before an order, see `certcore_puq_acme.orders.doctor`."""
         from certcore_puq_acme.orders.doctor import diagnose  # noqa: PLC0415 - see advance
 
         return diagnose(names, context, self._dns_access(), thorough=thorough)
 
     def wants_preflights(self, context: AcmeContext) -> bool:
-        """As the profile says."""
+        """Whether the CA profile has preflights switched on."""
         return context.profile.preflights
 
     def preflight(self, work: AcmeWork) -> Readiness:
-        """Look as if the certificate were renewed now; see `certcore_puq_acme.orders.readiness`."""
+        """Check as if the certificate were renewed now, see `certcore_puq_acme.orders.readiness`."""
         from certcore_puq_acme.orders.readiness import readiness  # noqa: PLC0415 - see advance
 
         return readiness(work, self._client_pool(), self._dns_access())
@@ -282,7 +282,7 @@ class PuqAcme(
         before_serving: Callable[[], object] | None = None,
         transfer_keys: Sequence[TransferKey] = (),
     ) -> DnsServer:
-        """Start the embedded authoritative server for the tech zones of all profiles."""
+        """Start the embedded authoritative DNS server for the tech zones of all CA profiles."""
         from certcore_puq_acme.techzone.documents_source import DocumentsZoneSource  # noqa: PLC0415 - dnspython costs 0.1 s
         from certcore_puq_acme.techzone.server import ServerOptions, ZoneServer  # noqa: PLC0415
 
@@ -307,7 +307,7 @@ class PuqAcme(
             return self._dns
 
     def _checks(self, context: AcmeContext) -> Generator[CheckItem, None, None]:
-        """The tests of a profile, one after the other."""
+        """The tests of a CA profile, one after the other."""
         from certcore_puq_acme.orders.zone_trial import trial_of_zone  # noqa: PLC0415 - see advance
 
         yield from self._check_ca(context)
@@ -328,7 +328,7 @@ class PuqAcme(
         yield CheckItem(title=reached, ok=True, detail=terms)
         try:
             opened = pool.opened(context)
-            if pool.has_changed(context, opened):  # closed, moved or lost at the CA since it was used last
+            if pool.has_changed(context, opened):  # closed, moved or lost at the CA since its last use
                 opened = pool.opened(context)
             url = opened.client.account().url
         except CertCoreError as error:
@@ -364,7 +364,7 @@ class PuqAcme(
 
 
 def _unfit_name(name: DnsName, profile: PuqAcmeProfile) -> Iterator[tuple[Message, Message | None]]:
-    """Why this profile cannot issue for a name: reasons, each with advice."""
+    """The reasons why this CA profile cannot issue for a name, each with advice."""
     if name.is_wildcard and not profile.allow_wildcard:
         text = "{name} is a wildcard, and this CA profile does not allow wildcards."
         advice = Message("puq_acme.name.wildcard.advice", "Use another CA profile, or leave the wildcard out.")
@@ -381,7 +381,7 @@ def _unfit_name(name: DnsName, profile: PuqAcmeProfile) -> Iterator[tuple[Messag
 
 
 def _with_choices(fields: Sequence[FormField], context: AcmeContext, none: Message) -> Sequence[FormField]:
-    """The form with the certificate profiles as choices, where it is known which the CA offers."""
+    """The form with the certificate profiles as choices, if the CA's certificate profiles are known."""
     directory = known_directory(context)
     if directory is None or not directory.profiles:
         return fields
@@ -432,9 +432,9 @@ def served_zones(profiles: Sequence[Any], listen: str) -> list[Zone]:
     """The tech zones of CA profiles.
 
     Args:
-        profiles: The settings of the profiles; those of other modules are passed over.
-        listen: The address that the server listens on. Where it is one that the Internet can reach, it is the address
-            of the name servers inside a zone that have none in the profile.
+        profiles: The settings of the CA profiles. Those of other modules are ignored.
+        listen: The address on which the server listens. If it is public, it becomes the address of name servers inside
+            a zone without an address in the CA profile.
     """
     here = (listen,) if _is_public(listen) else ()
     zones = []

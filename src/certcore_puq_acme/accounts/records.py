@@ -313,7 +313,7 @@ def terms_have_changed(context: AcmeContext, terms: str) -> bool:
 
 
 def has_lost_its_key(documents: Documents, record: AccountRecord) -> bool:
-    """Whether an account is unusable because its sealed key is missing. A key that cannot be opened now may be later."""
+    """Whether an account is unusable because its key is missing. A key that cannot be opened now may be later."""
     try:
         return bool(record.url) and documents.unseal(record.key_name) is None
     except CertCoreError:
@@ -322,7 +322,7 @@ def has_lost_its_key(documents: Documents, record: AccountRecord) -> bool:
 
 def _record(document: Document) -> AccountRecord:
     values: dict[str, Any] = {name: value for name, value in document.value.items() if name in _FIELDS}
-    # The earlier name of the contact in the record.
+    # Earlier versions stored the contact as "email".
     if "email" in document.value:
         values.setdefault("contact", document.value["email"])
     values["thumbprints"] = tuple(values.get("thumbprints", ()))

@@ -1,7 +1,7 @@
-"""DNS checks of a CA profile: authoritative servers first, resolvers where those cannot be asked.
+"""DNS checks of a CA profile at authoritative servers, or at resolvers if those cannot be queried.
 
-A record is correct when every authoritative server that answers shows it. Where none can be asked (port 53 is closed
-to the outside, the servers are private, the profile says so), it is correct when all resolvers show it.
+A record is correct if all authoritative servers that answer publish it. If none can be queried (port 53 to the outside
+is closed, the servers are private, or the CA profile forbids it), it is correct if all resolvers return it.
 """
 
 from __future__ import annotations
@@ -40,18 +40,18 @@ from certcore_puq_acme.profile.zone_writer import ZoneConnections
 
 __all__ = ["DnsAccess", "DnsChecks", "ShownText"]
 
-#: Seconds that a resolver is waited for at most, whatever the profile's timeout.
+#: The longest timeout for a resolver, in seconds, whatever the timeout of the CA profile.
 _LONGEST_WAIT: Final = 9.0
 _MOST_VALUES: Final = 5
 
 
 @frozen
 class DnsAccess:
-    """The DNS with its memory between checks; one for each module object."""
+    """Access to the DNS, with a cache between checks. Each module object has one."""
 
     dns: DnsPort
     memory: ZoneMemory = field(factory=ZoneMemory)
-    #: Those to the servers that tech zones are written to.
+    #: The connections to the servers that tech zones are written to.
     connections: ZoneConnections = field(factory=ZoneConnections)
 
 
@@ -59,9 +59,9 @@ class DnsAccess:
 class ShownText:
     """The TXT values at a name."""
 
-    #: Each server that answers, with its values.
+    #: The servers that answer, with their values.
     servers: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    #: Why there is no usable answer, in words; empty when there is one.
+    #: Why there is no usable answer; empty if there is one.
     failure: Message | str = ""
 
 
@@ -71,17 +71,17 @@ class DnsChecks:
 
     #: The recursive servers.
     resolvers: tuple[NameServer, ...]
-    #: Seconds to wait for one of them.
+    #: The seconds to wait for one of them.
     timeout: float
     access: DnsAccess = field(factory=lambda: DnsAccess(SocketDns()))
-    #: Which authoritative servers may be asked.
+    #: Which authoritative servers may be queried.
     policy: ServersAsked = ServersAsked.PUBLIC
-    #: Seconds from any start, never backwards.
+    #: A monotonic clock in seconds.
     monotonic: Callable[[], float] = time.monotonic
 
     @classmethod
     def of(cls, profile: PuqAcmeProfile, access: DnsAccess, *, timeout: float | None = None) -> DnsChecks:
-        """The checks of a profile; the system's resolvers count when it names none."""
+        """The checks of a CA profile. If it has no resolvers, those of the system are used."""
         return cls(
             resolvers=tuple(profile.dns_servers or access.dns.system_servers()),
             timeout=profile.api_timeout if timeout is None else timeout,
@@ -92,12 +92,12 @@ class DnsChecks:
     def cnames(
         self, delegations: Sequence[Delegation], now: datetime, *, with_resolvers: bool = False
     ) -> list[CheckedRecord]:
-        """Check every CNAME, many side by side.
+        """Check all CNAMEs, many at the same time.
 
         Args:
-            delegations: The CNAMEs as they have to be.
-            now: The current time.
-            with_resolvers: Whether resolvers may be asked for names without a record: they keep that answer.
+            delegations: The expected CNAMEs.
+            now: The present moment.
+            with_resolvers: Whether resolvers may be asked for names without a record, which they cache.
         """
         with self._opened() as looking:
             observations = observe_cnames(
@@ -110,11 +110,11 @@ class DnsChecks:
         return self.cnames([delegation], now)[0]
 
     def unseen_values(self, expected: Mapping[Delegation, Sequence[str]]) -> tuple[Finding, ...]:
-        """The servers that do not show these TXT values; empty when all values are visible.
+        """The servers that do not publish these TXT values; empty if all values are visible.
 
         Args:
-            wanted: The values of each CNAME: they are looked for at its target, at every authoritative server of the
-                tech zone, or else at the owner's name through the resolvers.
+            expected: The values of each CNAME. They are queried at its target, at every authoritative server of the
+                tech zone, or otherwise at the owner's name through the resolvers.
         """
         with self._opened() as looking:
             findings_by_name = looking.asking.names(lambda item: list(looking.unseen(*item)), list(expected.items()))
@@ -123,18 +123,18 @@ class DnsChecks:
     def foreign_values(
         self, delegations: Iterable[Delegation], known: Callable[[str], Collection[str]]
     ) -> tuple[Finding, ...]:
-        """Which authoritative servers of the tech zone show TXT values at the targets that are not ours.
+        """The authoritative servers of the tech zone with TXT values at the targets that are not those of certcore.
 
         Args:
             delegations: The CNAMEs.
-            known: Our values at a name, as they are when it is called.
+            known: Returns the present values of certcore at a name.
         """
         with self._opened() as looking:
             by_name = looking.asking.names(lambda delegation: list(looking.foreign(delegation, known)), delegations)
         return tuple(finding for findings in by_name for finding in findings)
 
     def txt_values(self, names: Iterable[str]) -> dict[str, ShownText]:
-        """The TXT values at names, as each server shows them."""
+        """The TXT values at names on each server."""
         with self._opened() as looking:
             listed = list(names)
             return dict(zip(listed, looking.asking.names(looking.txt_values, listed), strict=True))
@@ -155,15 +155,15 @@ class DnsChecks:
         """The faults of the tech zone in the DNS.
 
         Args:
-            zone: Its name.
-            canary: A TXT value that all its servers have to show; empty to look at its SOA record alone.
-            canary_name: Where that value is.
+            zone: The name of the tech zone.
+            canary: A TXT value that all its servers must publish; empty to check only the SOA record.
+            canary_name: The name of that value.
         """
         with self._opened() as looking:
             return most_severe(looking.tech_zone(zone, canary, canary_name))
 
     def asks_directly(self) -> bool:
-        """Whether authoritative servers can be asked at all, as far as is known."""
+        """Whether authoritative servers can be queried, as far as is known."""
         with self._opened() as looking:
             return looking.finder.is_open(QuestionBudget())
 
@@ -188,13 +188,13 @@ class DnsChecks:
 
 @frozen(kw_only=True)
 class _Looking:
-    """The questions of one check."""
+    """The queries of one check."""
 
     asking: Asking
     finder: ZoneFinder
 
     def unseen(self, delegation: Delegation, values: Sequence[str]) -> Iterator[Finding]:
-        """The servers that do not show all TXT values of a CNAME."""
+        """The servers that do not publish all TXT values of a CNAME."""
         budget, expected = QuestionBudget(), set(values)
         target = delegation.target
         lookup = self.finder.find(target, budget)
@@ -216,7 +216,7 @@ class _Looking:
                 yield from _difference(delegation, str(resolver), set(answer.values("TXT")), expected)
 
     def foreign(self, delegation: Delegation, known: Callable[[str], Collection[str]]) -> Iterator[Finding]:
-        """The servers that show TXT values at the target of a CNAME that are not ours."""
+        """The servers with TXT values at the target of a CNAME that are not those of certcore."""
         budget, target, zone = QuestionBudget(), delegation.target, delegation.zone
         ours = set(known(target))
         lookup = self.finder.find(zone, budget)
@@ -224,7 +224,7 @@ class _Looking:
             return
         shown = self._at_all(lookup, Question(name=target, kind="TXT", recursive=False), budget)
         for server, answer in shown:
-            # Values that were stored meanwhile are ours, too.
+            # Check again for values that were stored meanwhile.
             if (foreign := set(answer.values("TXT")) - ours) and (foreign := foreign - set(known(target))):
                 foreign_values = ", ".join(sorted(foreign)[:_MOST_VALUES])
                 yield finding(DnsCode.TXT_FOREIGN, name=target, zone=zone, server=str(server), seen=foreign_values)
@@ -249,7 +249,7 @@ class _Looking:
         return ShownText(servers=tuple((str(resolver), answer.values("TXT")) for resolver, answer in pairs))
 
     def caa(self, name: str, budget: QuestionBudget) -> CaaAnswer:
-        """The CAA records of exactly one name, or of the end of its CNAMEs."""
+        """The CAA records at exactly one name, or at the end of its CNAMEs."""
         lookup = self.finder.find(name, budget)
         if lookup.missing:
             return CaaAnswer(name=name, asked=name)
@@ -288,7 +288,8 @@ class _Looking:
         if not answering and silent:
             at_resolvers = tuple(self._tech_zone_at_resolvers(zone, canary, canary_name, budget))
             server_states = listed(at_server(server, _words(answer)) for server, answer in silent[:_MOST_VALUES])
-            less = Severity.WARNING if not at_resolvers else None  # servers behind the same router as this machine, say
+            # If resolvers see the zone, its servers may only be unreachable from this machine, behind the same router.
+            less = Severity.WARNING if not at_resolvers else None
             yield finding(DnsCode.TECH_ZONE_UNREACHABLE, name=zone, zone=zone, seen=server_states, severity=less)
             return
         for server, answer in silent:
@@ -326,7 +327,7 @@ class _Looking:
                 )
 
     def _followed(self, name: str, kind: str, budget: QuestionBudget) -> list[tuple[ServerAddress, Answer]] | None:
-        """What all servers show at the end of a name's CNAMEs; None where no authoritative server can be asked."""
+        """The answers of all servers at the end of a name's CNAMEs; None if no authoritative server can be queried."""
         for _ in range(MOST_HOPS):
             lookup = self.finder.find(name, budget)
             if not _can_be_asked(lookup):

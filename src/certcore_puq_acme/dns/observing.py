@@ -1,4 +1,4 @@
-"""Looking at an owner's CNAME at all authoritative servers of the zones on the way; resolvers are a second opinion."""
+"""Observe an owner's CNAME at all authoritative servers of the zones on the path, and at resolvers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from certcore_puq_acme.profile.settings import NameServer
 
 __all__ = ["PROBE_LABEL", "observe_cname", "observe_cnames"]
 
-#: A label that nobody sets: a server that shows a record there invents it, or has a wildcard.
+#: A label that is never set. A server with a record there invents it, or has a wildcard.
 PROBE_LABEL: Final = "_certcore-probe"
 _AT_NAME: Final = ("TXT", "A", "AAAA")
 _MOST_VALUES: Final = 5
@@ -38,7 +38,7 @@ _MOST_VALUES: Final = 5
 def observe_cnames(
     delegations: Iterable[Delegation], finder: ZoneFinder, asking: Asking, now: datetime, *, with_resolvers: bool
 ) -> list[CnameObservation]:
-    """Look at the CNAMEs, several at once; see `observe_cname`."""
+    """Observe several CNAMEs at the same time, see `observe_cname`."""
     return asking.names(
         lambda delegation: observe_cname(delegation, finder, asking, now, with_resolvers=with_resolvers), delegations
     )
@@ -47,15 +47,15 @@ def observe_cnames(
 def observe_cname(
     delegation: Delegation, finder: ZoneFinder, asking: Asking, now: datetime, *, with_resolvers: bool
 ) -> CnameObservation:
-    """Look at one CNAME.
+    """Observe one CNAME.
 
     Args:
-        delegation: The CNAME as it has to be.
+        delegation: The expected CNAME.
         finder: Finds the zones.
-        asking: Asks the questions.
-        now: The current time, for signatures.
-        with_resolvers: Whether resolvers may be asked for a name that has no record yet: they keep that answer. They
-            are asked in any case when the record is there, or when no authoritative server could be asked.
+        asking: Sends the queries.
+        now: The present moment, to check DNSSEC signatures.
+        with_resolvers: Whether resolvers may be asked for a name without a record, which they cache. They are asked in
+            any case if the record exists, or if no authoritative server could be queried.
     """
     looking = _Looking(finder=finder, asking=asking, budget=QuestionBudget())
     lookup = finder.find(delegation.name, looking.budget)
@@ -89,14 +89,14 @@ def observe_cname(
 
 @frozen(kw_only=True)
 class _Looking:
-    """The questions about one name."""
+    """The queries about one name."""
 
     finder: ZoneFinder
     asking: Asking
     budget: QuestionBudget
 
     def hops(self, delegation: Delegation, lookup: ZoneLookup) -> tuple[Hop, ...]:
-        """The chain of CNAMEs up to the tech zone, or to where it ends."""
+        """The chain of CNAMEs up to the tech zone, or to its end."""
         hops = [self._hop(delegation.name, lookup.zone)]
         names = {delegation.name}
         while len(hops) < MOST_HOPS:
@@ -118,7 +118,7 @@ class _Looking:
         return Hop(name=name, zone=zone, shown=tuple(answers_shown))
 
     def beside(self, observation: CnameObservation) -> CnameObservation:
-        """Where else a record stands that is missing at its name."""
+        """Search for the missing CNAME at wrong names."""
         name, base = observation.name, observation.base
         server = self._answering(observation)
         if server is None:
@@ -139,7 +139,7 @@ class _Looking:
         )
 
     def text_beside(self, observation: CnameObservation) -> CnameObservation:
-        """TXT values of the DNS host's own, at a name that is a CNAME."""
+        """Search for TXT values that the DNS host itself serves at a name with a CNAME."""
         hop = observation.hops[0]
         pairs = [
             (server, server_shown)
@@ -159,13 +159,13 @@ class _Looking:
         return observation
 
     def wildcard(self, observation: CnameObservation) -> tuple[str, ...]:
-        """What a name beside it shows that has no record of its own."""
+        """The records at a sibling name that has no own record."""
         server = self._answering(observation)
         name = f"{PROBE_LABEL}.{parent_name(observation.name)}"
         return () if server is None else self._values(server, name, ("CNAME", "A", "TXT"))
 
     def _answering(self, observation: CnameObservation) -> ServerAddress | None:
-        """A server of the zone that answers; one that shows no CNAME is preferred."""
+        """A server of the zone that answers, preferably one without the CNAME."""
         hop = observation.hops[0]
         pairs = [
             (server, server_shown)
@@ -193,7 +193,7 @@ class _Looking:
         return any(is_in(target, zone) for target in answer.at(name, "CNAME"))
 
     def resolvers(self, delegation: Delegation) -> Iterable[ResolverShown]:
-        """What the resolvers show at the owner's name."""
+        """The answers of the resolvers for the owner's name."""
         question = Question(name=delegation.name, kind="CNAME")
         answers = self.asking.ask_each(self.finder.resolvers, question, self.budget, self.finder.patience)
         for server, answer in zip(self.finder.resolvers, answers, strict=True):
@@ -218,7 +218,7 @@ class _Looking:
         )
 
     def _chain(self, server: NameServer, delegation: Delegation, answer: Answer) -> tuple[str, ...]:
-        """The targets of the CNAMEs that a resolver shows, one after the other."""
+        """The targets in a resolver's chain of CNAMEs, in order."""
         chain: list[str] = []
         name = delegation.name
         while len(chain) < MOST_HOPS:

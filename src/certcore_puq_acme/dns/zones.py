@@ -1,8 +1,8 @@
-"""Which zone holds a name, and the addresses of its authoritative servers, by the delegations from the root down.
+"""Find the zone of a name and its authoritative servers, by following the delegations from the root.
 
-A resolver is asked for the servers of the root alone; everything below is asked of authoritative servers, so that no
-resolver keeps a negative answer because of us. One label is asked for after the other (RFC 9156): names of the same
-zone share the questions on the way.
+A resolver is only asked for the servers of the root. Everything else is asked of authoritative servers, so that no
+resolver caches a negative answer because of certcore. Names are resolved label by label (RFC 9156), and names in the
+same zone share the queries.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from certcore_puq_acme.profile.settings import NameServer, ServersAsked
 
 __all__ = ["FoundZone", "ServerAddress", "ZoneFinder", "ZoneLookup", "ZoneMemory", "is_in", "parent_name"]
 
-#: How many name servers of a zone, and how many of their addresses, are asked.
+#: The largest number of name servers of a zone, and of their addresses, that are queried.
 _MOST_HOSTS: Final = 8
 _MOST_ADDRESSES: Final = 16
-#: How deeply name servers' own names lie in zones whose servers have to be found first.
+#: The deepest recursion for names of name servers, whose zones must be found first.
 _MOST_DEPTH: Final = 3
 _MOST_LABELS: Final = 40
-#: So many servers of a zone are asked for a delegation at first.
+#: How many servers of a zone are first asked for a delegation.
 _FIRST: Final = 2
-#: Seconds that the servers of the root and of top-level domains are remembered, and that a closed port 53 is.
+#: How many seconds the servers of the root and of top-level domains, and a closed port 53, are cached.
 _REMEMBERED: Final = 3600.0
 _CLOSED_FOR: Final = 600.0
 _MOST_REMEMBERED: Final = 2000
@@ -42,7 +42,7 @@ class ServerAddress:
 
     @property
     def server(self) -> NameServer:
-        """Where it is asked."""
+        """The address and port for queries."""
         return NameServer(self.address)
 
     def __str__(self) -> str:
@@ -61,14 +61,14 @@ class FoundZone:
     hosts: tuple[str, ...] = ()
     #: The addresses that may be asked, IPv4 first.
     servers: tuple[ServerAddress, ...] = ()
-    #: The names that have no address.
+    #: The names of servers without an address.
     without_address: tuple[str, ...] = ()
-    #: Addresses that are not asked: they are of this machine or of a private network.
+    #: The addresses of this machine or of private networks, which are not queried.
     not_asked: tuple[ServerAddress, ...] = ()
 
     @property
     def called(self) -> Message | str:
-        """Its name for people."""
+        """Its displayed name."""
         return self.apex or Message("puq_acme.dns.root", "the root")
 
     @property
@@ -80,18 +80,18 @@ class FoundZone:
 
 @frozen(kw_only=True)
 class ZoneLookup:
-    """Where a name lies."""
+    """The zones of a name."""
 
     name: str
-    #: From the root down to the zone that holds the name, as far as it could be followed.
+    #: The zones from the root to the zone of the name, as far as the delegations could be followed.
     path: tuple[FoundZone, ...] = ()
-    #: The name itself or an ancestor, below the last zone, that does not exist there; empty when all exist.
+    #: The name, or an ancestor of it below the last zone, that does not exist; empty if all exist.
     missing: str = ""
-    #: What the servers of the last zone answered, when none of them gave a usable answer.
+    #: The answers of the last zone's servers if none of them was usable.
     broken: tuple[tuple[ServerAddress, Answer], ...] = ()
-    #: Whether the last zone's servers could not be used at all: they fail, or have no address that may be asked.
+    #: Whether no server of the last zone can be used: they fail, or have no address that may be queried.
     is_broken: bool = False
-    #: True: port 53 to the outside is closed, or the root's servers are unknown, so only resolvers are used.
+    #: Whether only resolvers are used, because port 53 to the outside is closed or the root's servers are unknown.
     is_closed: bool = False
 
     @property
@@ -108,24 +108,24 @@ class _Remembered:
 
 @define(eq=False)
 class ZoneMemory:
-    """What outlives a check: the servers of the root and the top-level domains, and that port 53 is closed."""
+    """A cache between checks: the servers of the root and of top-level domains, and whether port 53 is closed."""
 
     _zones: dict[tuple[object, str], _Remembered] = field(factory=dict)
 
     def get(self, key: object, apex: str, now: float) -> _Remembered | None:
-        """What is remembered of a zone; its ``zone`` is None where port 53 is closed."""
+        """The cached entry of a zone, in which ``zone`` is None if port 53 is closed; None if there is no entry."""
         known = self._zones.get((key, apex))
         return known if known is not None and now < known.until else None
 
     def put(self, key: object, zone: FoundZone | None, now: float) -> None:
-        """Remember a zone; None: for the root, that port 53 is closed."""
+        """Cache a zone. None for the root means that port 53 is closed."""
         if len(self._zones) >= _MOST_REMEMBERED:
             self._zones.clear()
         apex, life = ("", _CLOSED_FOR) if zone is None else (zone.apex, _REMEMBERED)
         self._zones[key, apex] = _Remembered(now + life, zone)
 
     def forget(self, key: object) -> None:
-        """Forget what is known of zones; that port 53 is closed stays."""
+        """Drop the cached zones, but not the fact that port 53 is closed."""
         for known in [known for known in list(self._zones) if known[0] == key and known[1]]:
             self._zones.pop(known, None)
 
@@ -135,11 +135,11 @@ class ZoneFinder:
     """Finds zones within one check.
 
     Args:
-        asking: Asks the questions.
-        resolvers: Told apart only to learn the root's servers.
-        policy: Which servers may be asked.
-        memory: What earlier checks have found.
-        patience: Seconds to wait after each sending of a question to a resolver.
+        asking: Sends the queries.
+        resolvers: The resolvers that are asked for the root's servers.
+        policy: Which servers may be queried.
+        memory: The cache of earlier checks.
+        patience: The seconds to wait after each sending of a query to a resolver.
     """
 
     asking: Asking
@@ -155,12 +155,12 @@ class ZoneFinder:
         return self.resolvers, self.policy
 
     def find(self, name: str, budget: QuestionBudget, *, depth: int = 0) -> ZoneLookup:
-        """The zone that holds a name.
+        """Find the zone of a name.
 
         Args:
-            name: A-labels in lower case without the final dot.
-            budget: The questions that it may cost.
-            depth: 0 for a name that is looked for, more for the names of servers.
+            name: The name as A-labels in lower case, without the final dot.
+            budget: The budget of queries.
+            depth: 0 for the name itself, more for names of servers.
         """
         root = self._root(budget)
         if root is None:
@@ -177,7 +177,7 @@ class ZoneFinder:
             if usable is None:
                 is_closed = "." not in zone.apex and not _was_cut_short(answers)
                 if is_closed:
-                    # The servers of the root and of top-level domains always work, so the network in between does not.
+                    # The servers of the root and of top-level domains always work, so the network must be the fault.
                     self.memory.forget(self._key)
                     self.memory.put(self._key, None, self.asking.monotonic())
                 return ZoneLookup(
@@ -229,7 +229,7 @@ class ZoneFinder:
         return delegated
 
     def _glue(self, zone: FoundZone, host: str, budget: QuestionBudget) -> tuple[str, ...]:
-        """The addresses of a server whose name lies in its own zone, when a referral came without them."""
+        """The addresses of a server whose name is in its own zone, if a referral did not contain them."""
         addresses: list[str] = []
         for kind in ("A", "AAAA"):
             for _, answer in self._ask_zone(zone, Question(name=host, kind=kind, recursive=False), budget):
@@ -238,7 +238,7 @@ class ZoneFinder:
         return tuple(dict.fromkeys(addresses))
 
     def _root(self, budget: QuestionBudget) -> FoundZone | None:
-        """The root zone; None where its servers are unknown, or port 53 is closed."""
+        """The root zone; None if its servers are unknown or port 53 is closed."""
         if self.policy is ServersAsked.NONE:
             return None
         known = self.memory.get(self._key, "", self.asking.monotonic())
@@ -258,7 +258,7 @@ class ZoneFinder:
         return None
 
     def _told(self, resolver: NameServer, answer: Answer, host: str, budget: QuestionBudget) -> tuple[str, ...]:
-        """The addresses of a server of the root, as a resolver tells them."""
+        """The addresses of a server of the root, from a resolver."""
         kinds = ("A", "AAAA")
         addresses = tuple(record.value for record in answer.additional if record.name == host and record.kind in kinds)
         if addresses:
@@ -270,7 +270,7 @@ class ZoneFinder:
     def _ask_zone(
         self, zone: FoundZone, question: Question, budget: QuestionBudget
     ) -> list[tuple[ServerAddress, Answer]]:
-        """What servers of a zone answer: two of them, and the others when those give no usable answer."""
+        """The answers of two servers of a zone, and of the others if those are not usable."""
         answers: list[tuple[ServerAddress, Answer]] = []
         for batch in (zone.servers[:_FIRST], zone.servers[_FIRST:]):
             batch_answers = self.asking.ask_each([address.server for address in batch], question, budget, BRIEF)
@@ -308,10 +308,10 @@ class ZoneFinder:
         )
 
     def _addresses_of(self, host: str, apex: str, budget: QuestionBudget, depth: int) -> tuple[str, ...]:
-        """The addresses of a server's name, asked of the authoritative servers of its own zone."""
+        """The addresses of a server's name, from the authoritative servers of the name's zone."""
         if host in self._addresses:
             return self._addresses[host]
-        if depth >= _MOST_DEPTH or is_in(host, apex):  # only its parent's glue could tell
+        if depth >= _MOST_DEPTH or is_in(host, apex):  # only the glue of the parent zone has them
             return ()
         lookup = self.find(host, budget, depth=depth + 1)
         addresses: list[str] = []
@@ -343,19 +343,19 @@ def _downwards(name: str) -> Iterator[str]:
 
 
 def _was_cut_short(answers: Iterable[tuple[ServerAddress, Answer]]) -> bool:
-    """Whether questions were not asked at all."""
+    """Whether some queries were not sent."""
     return any(answer.failure in (TOO_MANY, TOO_SLOW) for _, answer in answers)
 
 
 def _is_usable(answer: Answer, name: str, zone: FoundZone) -> bool:
-    """Whether a server answers for its zone, or refers to servers of a zone below it."""
+    """Whether an answer is authoritative, or refers to servers of a zone below."""
     if answer.failure or not answer.is_positive:
         return False
     return answer.authoritative or bool(_delegated(answer, name))
 
 
 def _delegated(answer: Answer, name: str) -> tuple[str, ...]:
-    """The servers that a name is delegated to: by a referral, or by a server that serves the zone below, too."""
+    """The servers to which a name is delegated, from a referral or from a server that also serves the zone below."""
     own = answer.at(name, "NS")
     referred = tuple(record.value for record in answer.authority if record.kind == "NS" and record.name == name)
     return tuple(dict.fromkeys(own or (() if answer.answer else referred)))

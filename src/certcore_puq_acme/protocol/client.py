@@ -1,10 +1,10 @@
-"""A thin, thread-safe ACME client (RFC 8555): one request per call, nothing is remembered that a restart would miss.
+"""A thin, thread-safe ACME client (RFC 8555). Each call sends one request, and no state is lost in a restart.
 
-It never sleeps or polls, and repeats a request for one reason only: the server refused its nonce (section 6.5). The
-caller decides when to ask again; ``retry_after`` of values and errors has the server's wish.
+It does not sleep or poll. It only repeats a request if the server refused its nonce (section 6.5). The caller decides
+when to send the next request; ``retry_after`` of values and errors has the server's Retry-After.
 
-`acme.client.ClientV2` sleeps between polls, holds the order in memory until it is finished, and connects through
-requests, where neither the addresses nor the size and the whole time of an answer are bounded as in `certcore.net`.
+`acme.client.ClientV2` is not used, because it sleeps between polls, keeps the order in memory until it is finished, and
+connects through requests, which does not limit addresses, sizes and durations as `certcore.net` does.
 """
 
 from __future__ import annotations
@@ -54,19 +54,19 @@ _BOUNDARY: Final = re.compile(rb"-----BEGIN ([^\r\n-]*)-----")
 
 
 class AcmeClient:
-    """One ACME server, one account key. Any number of threads may share it.
+    """A client for one ACME server and one account key. Thread-safe.
 
     Args:
         directory_url: The server's directory URL.
-        key: The account key, from :func:`certcore_puq_acme.protocol.jws.load_account_key`. Without one only
-            :meth:`directory` and :meth:`fetch` can be used.
-        http: The connections; may be shared between clients.
-        account_url: The account's URL if it is known already; :meth:`new_account` finds it otherwise.
-        now: The current time, aware; only for a Retry-After that is a date in a reply that has no Date.
+        key: The account key, from `certcore_puq_acme.protocol.jws.load_account_key`. Without a key, only `directory`
+            and `fetch` can be used.
+        http: The connections, which may be shared between clients.
+        account_url: The account's URL if it is known; otherwise `new_account` finds it.
+        now: Returns the present moment, with its time zone; only for a Retry-After date in a reply without a Date.
 
-    Every method may raise ``AcmeProblemError`` (the server said no), ``TransportError`` (no usable answer) and
-    ``ProtocolError`` (an answer that lacks what RFC 8555 requires); all are :class:`certcore.errors.CAError`.
-    ``InvalidInputError`` says that the client was made without a key, or has no account yet.
+    All methods may raise an `AcmeProblemError` (the server refused), a `TransportError` (no usable answer) or a
+    `ProtocolError` (the answer violates RFC 8555), which are all `certcore.errors.CAError`; and an `InvalidInputError`
+    if the client has no key or no account yet.
     """
 
     def __init__(
@@ -86,17 +86,17 @@ class AcmeClient:
 
     @property
     def account_url(self) -> str:
-        """The account's URL, empty until it is known. It is the ``kid`` of all requests after newAccount."""
+        """The account's URL, which is the ``kid`` of all requests after newAccount; empty until it is known."""
         return self._account_url
 
     @property
     def requests_sent(self) -> int:
-        """How many HTTP requests this client has made, those repeated for a nonce included."""
+        """How many HTTP requests this client has sent, including those repeated for a nonce."""
         return self._exchange.requests_sent
 
     @property
     def clock(self) -> ClockSight | None:
-        """Our clock and the server's at the last answer; None before one, and without a clock of ours."""
+        """The local clock and the server's clock at the last answer; None before the first, or without ``now``."""
         return self._exchange.clock
 
     @property
@@ -109,14 +109,14 @@ class AcmeClient:
         return f"{token}.{self._key().thumbprint}"
 
     def dns01_value(self, token: str) -> str:
-        """What the TXT record of a dns-01 challenge holds (RFC 8555 section 8.4)."""
+        """The value of the TXT record for a dns-01 challenge (RFC 8555 section 8.4)."""
         return b64url(hashlib.sha256(self.key_authorization(token).encode()).digest())
 
     def directory(self, *, refresh: bool = False) -> Directory:
         """The server's directory, fetched once (RFC 8555 section 7.1.1). Up to three redirects are followed.
 
         Args:
-            refresh: Fetch it again, for instance before telling a user about the CA's terms of service.
+            refresh: Whether to fetch it again, for example before showing the CA's terms of service.
         """
         if self._directory is None or refresh:
             try:
@@ -144,13 +144,14 @@ class AcmeClient:
         eab: ExternalAccountBinding | None = None,
         only_return_existing: bool = False,
     ) -> Account:
-        """Create the account of this key, or find it: both give the same URL (RFC 8555 sections 7.3 and 7.3.1).
+        """Create or find the account of this key (RFC 8555 sections 7.3 and 7.3.1).
 
         Args:
             contact: E-mail addresses or contact URIs.
             terms_agreed: Whether the user agreed to the CA's terms of service.
-            eab: External account binding, for CAs that require it.
-            only_return_existing: Create nothing; an unknown key is an AcmeProblemError ``accountDoesNotExist``.
+            eab: The external account binding, for CAs that require it.
+            only_return_existing: Whether to create no account. Then an unknown key raises an AcmeProblemError
+                ``accountDoesNotExist``.
         """
         url = self.directory().new_account
         payload: dict[str, Any] = {}
@@ -175,12 +176,12 @@ class AcmeClient:
         """Replace the account's contacts (RFC 8555 section 7.3.2).
 
         Args:
-            contact: E-mail addresses or contact URIs; none removes them all.
+            contact: E-mail addresses or contact URIs; empty to remove all.
         """
         return self._update_account({"contact": _contacts(contact)})
 
     def agree_to_terms(self) -> Account:
-        """Agree to the CA's terms of service anew (RFC 8555 section 7.3.3)."""
+        """Agree to changed terms of service of the CA (RFC 8555 section 7.3.3)."""
         return self._update_account({"termsOfServiceAgreed": True})
 
     def deactivate_account(self) -> Account:
@@ -188,13 +189,13 @@ class AcmeClient:
         return self._update_account({"status": "deactivated"})
 
     def change_key(self, new_key: JWK) -> None:
-        """Move the account to a new key (RFC 8555 section 7.3.5). Afterwards this client signs with the new key.
+        """Change the account's key (RFC 8555 section 7.3.5). Afterwards this client signs with the new key.
 
-        Seal the new key before you call this. A 409 AcmeProblemError says that the new key has an account already,
-        whose URL is the error's ``location``.
+        Store the new key before the call. An AcmeProblemError with status 409 means that the new key already has an
+        account, whose URL is the error's ``location``.
 
         Args:
-            new_key: The key that the account shall have.
+            new_key: The new key.
         """
         new = AccountSigner(new_key)
         url = self._offered(self.directory().key_change, "keyChange")
@@ -217,13 +218,12 @@ class AcmeClient:
         """Place an order (RFC 8555 section 7.4). Save the order's URL before anything else.
 
         Args:
-            names: DNS names, wildcards included, or IP addresses (RFC 8738).
-            profile: One of the directory's certificate profiles, empty for the CA's default.
-            replaces: The identifier of the certificate that this one will replace (RFC 9773 section 5).
-            not_before: When it is to begin; the CA's choice when None. Few CAs let the customer choose.
-            not_after: When it is to end, likewise.
-            sending: Bounds how often the request is repeated because its nonce was refused, and notes whether it was
-                sent at all.
+            names: DNS names, including wildcards, or IP addresses (RFC 8738).
+            profile: One of the directory's certificate profiles; empty for the CA's default.
+            replaces: The identifier of the leaf that the new one will replace (RFC 9773 section 5).
+            not_before: The requested beginning of the validity; None to let the CA choose. Few CAs support this.
+            not_after: The requested end of the validity; None to let the CA choose. Few CAs support this.
+            sending: Limits how many times the request is repeated for a refused nonce, and records whether it was sent.
         """
         payload: dict[str, Any] = {"identifiers": [_identifier(name) for name in names]}
         if profile:
@@ -237,15 +237,15 @@ class AcmeClient:
         return self._read_waiting(reply, "order", Order.from_json, _location(reply, "order"))
 
     def order(self, url: str) -> Order:
-        """The order as it stands (RFC 8555 section 7.4)."""
+        """The present state of an order (RFC 8555 section 7.4)."""
         return self._read_waiting(self._post(url), "order", Order.from_json, url)
 
     def finalize(self, order: Order, csr_der: bytes) -> Order:
-        """Hand in the certificate signing request (RFC 8555 section 7.4).
+        """Send the certificate signing request (RFC 8555 section 7.4).
 
         Args:
             order: The order, which should be ``ready``.
-            csr_der: The PKCS#10 request, DER.
+            csr_der: The PKCS#10 request in DER.
         """
         reply = self._post(order.finalize, {"csr": b64url(csr_der)})
         return self._read_waiting(reply, "order", Order.from_json, order.url)
@@ -257,7 +257,7 @@ class AcmeClient:
             url: The order's ``certificate``, or one of a download's ``alternates``.
 
         Raises:
-            ProtocolError: The body is not PEM certificates and nothing but certificates.
+            ProtocolError: The body contains something other than PEM certificates.
         """
         reply = self._post(url, accept="application/pem-certificate-chain")
         labels = set(_BOUNDARY.findall(reply.body))
@@ -272,9 +272,9 @@ class AcmeClient:
         """Revoke a certificate that this account may revoke (RFC 8555 section 7.6).
 
         Args:
-            leaf_der: The certificate, DER.
-            reason: A CRL reason code (RFC 5280 section 5.3.1); left out when None.
-            by_key: This client's key is that of the certificate, and stands for itself: no account is needed.
+            leaf_der: The leaf in DER.
+            reason: A CRL reason code (RFC 5280 section 5.3.1); None for no reason.
+            by_key: Whether this client's key is the private key of the leaf, which needs no account.
         """
         payload: dict[str, Any] = {"certificate": b64url(leaf_der)}
         if reason is not None:
@@ -285,16 +285,16 @@ class AcmeClient:
     # -- authorizations and challenges ---------------------------------------------------------------------------
 
     def authorization(self, url: str) -> Authorization:
-        """The authorization as it stands (RFC 8555 section 7.5)."""
+        """The present state of an authorization (RFC 8555 section 7.5)."""
         return self._read_waiting(self._post(url), "authorization", Authorization.from_json, url)
 
     def deactivate_authorization(self, url: str) -> Authorization:
-        """Give an authorization up, also a pending one that counts against a limit (RFC 8555 section 7.5.2)."""
+        """Deactivate an authorization, for example a pending one that counts for a limit (RFC 8555 section 7.5.2)."""
         reply = self._post(url, {"status": "deactivated"})
         return self._read_waiting(reply, "authorization", Authorization.from_json, url)
 
     def challenge(self, url: str) -> Challenge:
-        """The challenge as it stands; nothing is answered (RFC 8555 section 7.5.1)."""
+        """The present state of a challenge, without responding to it (RFC 8555 section 7.5.1)."""
         return self._read_waiting(self._post(url), "challenge", Challenge.from_json, url)
 
     def answer(self, challenge_url: str) -> Challenge:
@@ -333,7 +333,7 @@ class AcmeClient:
         document = self._exchange.json(reply, resource)
         try:
             return parse(document, **known)
-        except ProtocolError as error:  # the parser does not know which server it was
+        except ProtocolError as error:  # the parser does not know the server
             raise ProtocolError(error.resource, error.field, host=host_of(reply.url)) from None
 
     def _read_waiting(self, reply: HttpReply, resource: str, parse: Callable[..., _T], url: str) -> _T:
@@ -341,9 +341,9 @@ class AcmeClient:
 
     @staticmethod
     def _confirmed(reply: HttpReply, resource: str) -> None:
-        """For answers where only the status matters: whether it comes from the CA, and not from a proxy on the way.
+        """Check that a successful reply comes from the CA, not from a proxy. Used if the body does not matter.
 
-        Every success of a POST has a nonce (RFC 8555 section 6.5).
+        The CA's reply to a successful POST has a nonce (RFC 8555 section 6.5).
         """
         failure = body_failure(reply)
         if failure.kind == "html":

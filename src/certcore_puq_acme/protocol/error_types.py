@@ -1,7 +1,7 @@
-"""The ACME error types: what the CA did, whether the same request can succeed later, and what a person can do.
+"""The ACME error types: what the CA did, whether the same request can succeed later, and what the user can do.
 
-`acme.messages.ERROR_CODES` has a description of each type, for logs. Here a type has an outlook and advice, and both
-can be translated; a test holds that the types of that registry are all here.
+`acme.messages.ERROR_CODES` has a description of each type for logs. Here, each type has an outlook and translatable
+advice. A test checks that all types of that registry are here.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ CLIENT_ERRORS: Final = range(400, 500)
 SERVER_ERROR: Final = 500
 #: RFC 6585 section 4.
 TOO_MANY_REQUESTS: Final = 429
-#: Client errors that say nothing about the request: it may succeed later (RFC 9110, RFC 8470, RFC 6585).
+#: Client errors after which the same request may succeed later (RFC 9110, RFC 8470, RFC 6585).
 BUSY: Final = frozenset({408, 425, TOO_MANY_REQUESTS})
-#: Statuses of a resource that does not exist, or no longer (RFC 9110 sections 15.5.5 and 15.5.11).
+#: Statuses of a resource that does not exist (RFC 9110 sections 15.5.5 and 15.5.11).
 NOT_FOUND: Final = (404, 410)
 
 _CONTACT: Final = re.compile(r"contact", re.IGNORECASE)
@@ -49,11 +49,11 @@ _CONTACT: Final = re.compile(r"contact", re.IGNORECASE)
 class Outlook(Enum):
     """Whether the same request can succeed later."""
 
-    #: A moment later: a replay nonce, a busy server.
+    #: Soon, for example after a refused nonce or with a busy server.
     SOON = auto()
-    #: Hours later: a limit, a DNS record that its owner has to change.
+    #: After hours, for example because of a rate limit or a DNS record that its owner has to change.
     LATER = auto()
-    #: Not before the request is changed.
+    #: Only after the request is changed.
     NEVER = auto()
 
 
@@ -61,15 +61,15 @@ class Outlook(Enum):
 class ErrorType:
     """An ACME error type."""
 
-    #: What the CA did; its parameter is ``host``.
+    #: What the CA did. The parameter is ``host``.
     says: Message
     outlook: Outlook
-    #: What the owner of the domain, or the operator of the panel, can do while the request is repeated.
+    #: What the owner of the domain or the operator of the panel can do while the request is retried.
     advice: Message
-    #: Whether the CA or our account there is the cause, not the identifiers and their owner.
+    #: Whether the cause is the CA or the account, not the identifiers and their owner.
     of_authority: bool = True
-    #: What the caller of a single request can do, which nothing repeats (a test of the profile, one of its actions, a
-    #: revocation). None where `advice` fits.
+    #: What the caller of a single request can do, which is not retried (a test or action of a CA profile, or a
+    #: revocation); None if `advice` applies.
     caller_advice: Message | None = None
 
 
@@ -80,7 +80,7 @@ _ACCOUNT_KEY_TYPE: Final = Message(
 )
 
 #: By the last part of the problem type (RFC 8555 section 6.7, RFC 9773 section 7.4, draft-ietf-acme-profiles). The
-#: registry of the `acme` package, `acme.messages.ERROR_CODES`, lacks the last two; a test compares both.
+#: registry of the package `acme`, `acme.messages.ERROR_CODES`, lacks the last two. A test compares both.
 ERROR_TYPES: Final[Mapping[str, ErrorType]] = MappingProxyType(
     {
         "accountDoesNotExist": ErrorType(
@@ -341,7 +341,7 @@ def error_type(problem: ProblemDocument, status: int) -> ErrorType | None:
 
 
 def sentence(problem: ProblemDocument, status: int, host: str) -> Message:
-    """What the CA did, for people."""
+    """A sentence about what the CA did."""
     params = {"host": host, "status": status}
     known = ERROR_TYPES.get(problem.acme_type)
     if status in NOT_FOUND and problem.acme_type in ("", "malformed"):

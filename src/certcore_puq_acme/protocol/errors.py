@@ -4,11 +4,11 @@
 
     CAError
     └── AcmeError
-        ├── AcmeProblemError        the server answered with an error: a problem document or any 4xx or 5xx status
-        ├── TransportError    no usable answer: refused, timed out, not TLS, not JSON …; ``kind`` says which
-        └── ProtocolError      an answer that RFC 8555 does not allow: a field or header that we need is missing
+        ├── AcmeProblemError   the server answered with an error: a problem document, or a 4xx or 5xx status
+        ├── TransportError     no usable answer: refused, timed out, not TLS, not JSON …; ``kind`` says which
+        └── ProtocolError      the answer violates RFC 8555: a required field or header is missing
 
-Messages are worded for the user of a panel. They name the server, never a secret or a key authorization.
+Messages are for users of a panel. They contain the name of the server, but no secrets or key authorizations.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ __all__ = [
     "TransportError",
 ]
 
-#: Every word that :attr:`TransportError.kind` can hold. They are stable: code may branch on them.
+#: All values of `TransportError.kind`. They are stable.
 TRANSPORT_KINDS: Final = frozenset(
     {
         "bad_url",  # not an https URL (plain http is allowed on loopback only)
-        "foreign_address",  # a host on loopback or in a private network, named by a CA that is not there itself
+        "foreign_address",  # a host on loopback or in a private network, in a URL from a CA on another network
         "unresolvable",  # the server's name has no address
         "refused",  # nothing listens there
         "unreachable",  # no route, or another error while connecting
@@ -45,12 +45,12 @@ TRANSPORT_KINDS: Final = frozenset(
         "too_large",  # a body over the limit
         "redirect",  # a redirect where none is allowed, or too many
         "empty",  # a success without the body that it needs
-        "html",  # a web page where JSON was due
-        "not_json",  # some other body where JSON was due
+        "html",  # a web page instead of JSON
+        "not_json",  # another body instead of JSON
     }
 )
 
-#: The words after which no connection was made, so that the server cannot have done anything.
+#: The kinds without a connection, so that the request did not reach the server.
 NOT_REACHED: Final = frozenset({"bad_url", "foreign_address", "unresolvable", "refused", "unreachable", "tls"})
 
 _ADVICE: Final = {
@@ -92,7 +92,7 @@ _ADVICE: Final = {
 }
 
 
-#: Documents that are read from a CA, with their article.
+#: The names of resources with their article.
 _RESOURCES: Final = {
     "EAB reply": Message("puq_acme.resource.eab", "an EAB reply"),
     "account": Message("puq_acme.resource.account", "an account"),
@@ -110,14 +110,14 @@ def _called(resource: str) -> Message:
 
 
 class AcmeError(CAError):
-    """The root of this tree: anything that goes wrong between us and an ACME server.
+    """The base class of errors of requests to an ACME server.
 
     Args:
-        message: What happened, in the words of a panel's user.
-        host: The server's name, with its port when that is not the usual one; empty when unknown.
-        retry_after: Seconds that the server asks to wait (RFC 9110 section 10.2.3), None when it did not say.
-        problem_type: The problem type as an URI, ``about:blank`` when there is none.
-        detail: The CA's own text, untouched.
+        message: What happened, in one sentence for a panel's user.
+        host: The server's name, with its port if that is not the default; empty if unknown.
+        retry_after: How many seconds the server asks to wait (RFC 9110 section 10.2.3); None if it does not say.
+        problem_type: The problem type as a URI; ``about:blank`` if there is none.
+        detail: The CA's own text, unchanged.
         advice: What to do about it.
     """
 
@@ -136,11 +136,11 @@ class AcmeError(CAError):
     ) -> None:
         super().__init__(message, problem_type=problem_type, detail=detail, retry_after=retry_after, advice=advice)
         self.host = host
-        #: The URL that was requested; empty when unknown, or when the request cannot have reached the server.
+        #: The requested URL; empty if unknown, or if the request cannot have reached the server.
         self.url = ""
 
     def at(self, url: str) -> Self:
-        """The same error, of the request to this URL."""
+        """Set the requested URL, and return the error."""
         self.url = url
         return self
 
@@ -148,17 +148,17 @@ class AcmeError(CAError):
 class AcmeProblemError(AcmeError):
     """The server answered with an error (RFC 8555 section 6.7, RFC 9457).
 
-    The message holds the CA's own text. The advice is for the caller of a single request unless one is given;
-    `certcore_puq_acme.orders.diagnosis.diagnose` has that for an issuance, which is repeated.
+    The message contains the CA's own text. By default, the advice is for the caller of a single request.
+    `certcore_puq_acme.orders.diagnosis.diagnose` has the advice for an issuance, which is retried.
 
     Args:
-        problem: The problem document; an empty one when the error came without.
-        status: The HTTP status code of the reply, which overrides the one in the document.
+        problem: The problem document; an empty one if the reply has none.
+        status: The HTTP status code of the reply, which overrides that of the document.
         host: The server's name.
-        retry_after: Seconds from the reply's Retry-After, None without.
-        location: The reply's Location: the account that already has the new key (409, RFC 8555 section 7.3.5).
-        title: What happened, for people; by default what the type of the problem means.
-        advice: What to do about it; by default what the type of the problem suggests.
+        retry_after: The seconds of the reply's Retry-After; None if it has none.
+        location: The reply's Location header: the account that already has the new key (409, RFC 8555 section 7.3.5).
+        title: What happened, in one sentence; by default that of the problem type.
+        advice: What to do about it; by default that of the problem type.
     """
 
     code = "acme_problem"
@@ -175,15 +175,15 @@ class AcmeProblemError(AcmeError):
         title: Message | None = None,
         advice: str | Message = "",
     ) -> None:
-        #: What happened, for people, without the CA's text; `title` is its English text.
+        #: What happened, without the CA's text; `title` is the English text.
         self.title_text = title or sentence(problem, status, host)
-        #: The advice that was given with the error, empty without one.
+        #: The advice that was passed to the error; may be empty.
         self.own_advice = advice
         #: The problem document of the CA, with the status of the reply.
         self.problem = evolve(problem, status=status)
         #: The HTTP status code.
         self.status = status
-        #: The URL in the reply's Location header, empty without.
+        #: The URL in the reply's Location header; may be empty.
         self.location = location
         super().__init__(
             _message(self.title_text, problem),
@@ -205,7 +205,7 @@ class AcmeProblemError(AcmeError):
         return self.problem.acme_type
 
     def with_advice(self, advice: str | Message) -> AcmeProblemError:
-        """The same refusal with other advice."""
+        """A copy with other advice."""
         return AcmeProblemError(
             self.problem,
             status=self.status,
@@ -218,7 +218,7 @@ class AcmeProblemError(AcmeError):
 
     @property
     def params(self) -> dict[str, object]:
-        """As of every error; ``subproblems`` has the identifier and the CA's text of each (RFC 8555 section 6.7.1)."""
+        """The values in the message; ``subproblems`` has identifier and text of each (RFC 8555 section 6.7.1)."""
         return {
             **super().params,
             "instance": self.problem.instance,
@@ -240,13 +240,13 @@ def _message(title: Message, problem: ProblemDocument) -> Message:
 
 
 class TransportError(AcmeError):
-    """There is no usable answer; the request may or may not have reached the server.
+    """There is no usable answer. The request may have reached the server.
 
     Args:
-        kind: One of :data:`TRANSPORT_KINDS`.
-        message: What happened, in the words of a panel's user.
+        kind: One of `TRANSPORT_KINDS`.
+        message: What happened, in one sentence for a panel's user.
         host: The server's name.
-        retry_after: Seconds from the reply's Retry-After, where there was a reply.
+        retry_after: The seconds of the reply's Retry-After; None if there is none.
     """
 
     code = "acme_transport"
@@ -254,17 +254,17 @@ class TransportError(AcmeError):
 
     def __init__(self, kind: str, message: str | Message, *, host: str = "", retry_after: float | None = None) -> None:
         super().__init__(message, host=host, retry_after=retry_after, advice=_ADVICE.get(kind, ""))
-        #: A stable word for what went wrong: one of :data:`TRANSPORT_KINDS`.
+        #: The kind of failure, one of `TRANSPORT_KINDS`.
         self.kind = kind
 
 
 class ProtocolError(AcmeError):
-    """The server's answer lacks something that RFC 8555 requires and that we cannot do without.
+    """The server's answer lacks something that RFC 8555 requires.
 
     Args:
-        resource: What was being read: ``directory``, ``order``, ``authorization`` ….
-        field: The JSON member or the header that is missing or unusable; empty when it is the whole.
-        host: The server's name, empty when only a document was looked at.
+        resource: The resource that was read: ``directory``, ``order``, ``authorization`` ….
+        field: The JSON member or header that is missing or invalid; empty for the whole answer.
+        host: The server's name; empty if unknown.
     """
 
     code = "acme_protocol"
