@@ -117,8 +117,8 @@ class PuqAcmeProfile:
         maximum=8,
         placeholder="ns1.acme.panel.example 192.0.2.1",
         help=(
-            "The host names that the zone is delegated to; ns.<tech zone> when empty. Write the addresses after a name "
-            "that lies inside the zone."
+            "The host names that the zone is delegated to. If empty: ns.<tech zone>. After a name inside the zone, "
+            "write its addresses."
         ),
     )
     adopt_labels: bool = form.boolean(
@@ -151,7 +151,7 @@ class PuqAcmeProfile:
         help="The address that accepts dynamic updates of the zone, with :port if it is not 53.",
     )
     zone_tsig_name: str = form.text(
-        "TSIG key name", default="", parse=parse_key_name, placeholder="certcore", help="As the server has it."
+        "TSIG key name", default="", parse=parse_key_name, placeholder="certcore", help="As configured at the server."
     )
     zone_tsig_algorithm: str = form.choice(
         "TSIG algorithm",
@@ -159,7 +159,9 @@ class PuqAcmeProfile:
         default=TSIG_ALGORITHMS[0],
         advanced=True,
     )
-    zone_tsig_secret: Secret | None = form.secret("TSIG secret", default=None, help="Base64, as at the server.")
+    zone_tsig_secret: Secret | None = form.secret(
+        "TSIG secret", default=None, help="In Base64, as configured at the server."
+    )
     zone_api_url: str = form.text(
         "URL of the PowerDNS API",
         default="",
@@ -192,8 +194,9 @@ class PuqAcmeProfile:
         "Set the CNAMEs of hosted domains",
         default=False,
         help=(
-            "Where that DNS server has a domain's zone, too, and the panel says that the owner controls the domain: "
-            "the hook certcore_controls_name. Existing records are not changed."
+            "If that DNS server also serves the zone of a domain, certcore sets the domain's CNAMEs there, once the "
+            "panel confirms through the hook certcore_controls_name that the owner controls the domain. Existing "
+            "records are not changed."
         ),
     )
     zone_shown_by: tuple[NameServer, ...] = form.lines(
@@ -202,9 +205,8 @@ class PuqAcmeProfile:
         maximum=8,
         placeholder="192.0.2.53",
         help=(
-            "Addresses of the zone's name servers, with :port where it is not 53: each is queried before the CA "
-            "validates. "
-            "The addresses given with the tech zone's name servers when empty. Not for certcore's own server."
+            "Addresses of the zone's name servers, with :port where it is not 53. Each is queried before the CA "
+            "validates. If empty: the addresses given with the tech zone's name servers. Not for certcore's own server."
         ),
         advanced=True,
     )
@@ -215,9 +217,9 @@ class PuqAcmeProfile:
         maximum=8,
         placeholder="192.0.2.54 transfer-key",
         help=(
-            "Name servers of yours that serve a copy: they are notified of changes and may transfer the zone. An "
-            "address with an optional :port, and the name of the key that it signs with, if any; the DNS server is "
-            "given the keys."
+            "Your name servers that serve a copy of the zone: they are notified of changes and may transfer it. For "
+            "each, an address with an optional :port, and the name of its TSIG key, if it signs. The keys are passed "
+            "to the DNS server."
         ),
         advanced=True,
     )
@@ -266,7 +268,7 @@ class PuqAcmeProfile:
         advanced=True,
     )
     own_accounts: bool = form.boolean(
-        "Certificates may have accounts of their own",
+        "Certificates may have their own accounts",
         default=False,
         help="Whether a certificate's account e-mail opens an account at the CA. Existing accounts keep working.",
     )
@@ -336,8 +338,9 @@ class PuqAcmeProfile:
         maximum=10,
         placeholder="orders 300 per 3h except renewals and ari",
         help=(
-            "What the CA permits, so that certificates wait here instead of being refused there: orders, "
-            "registered_domain, same_names and failed_authorizations. Its published limits when empty; none for none."
+            "What the CA permits: certificates wait here, so that the CA does not refuse them. Kinds: orders, "
+            "registered_domain, same_names and failed_authorizations. If empty: the CA's published limits; none: no "
+            "limits."
         ),
         advanced=True,
     )
@@ -350,8 +353,8 @@ class PuqAcmeProfile:
         maximum=8,
         placeholder="192.0.2.53",
         help=(
-            "Recursive resolvers, the system's when empty. Where the domains' own name servers cannot be asked, all of "
-            "these have to see a record."
+            "Recursive resolvers. If empty: those of the system. If the domains' own name servers cannot be queried, "
+            "all of the resolvers must see a record."
         ),
         advanced=True,
     )
@@ -372,7 +375,7 @@ class PuqAcmeProfile:
         parse=parse_roots,
         multiline=True,
         maximum=65536,
-        help="Root certificates in PEM, for a CA of your own whose server the system does not trust.",
+        help="Root certificates in PEM, for your own CA whose server the system does not trust.",
         advanced=True,
     )
     chain_roots: str = form.text(
@@ -382,9 +385,9 @@ class PuqAcmeProfile:
         multiline=True,
         maximum=65536,
         help=(
-            "Root certificates in PEM that every chain has to lead to; without one nothing is installed. When empty, "
-            "every chain is taken; where the CA is one of those named above, and no staging, the certificate's page "
-            "tells of a chain to a root that the system does not know."
+            "Root certificates in PEM. Each chain must lead to one of them, or the certificate is not installed. If "
+            "empty, every chain is accepted; for the production CAs named above, the certificate's page reports a "
+            "chain to a root that the system does not know."
         ),
         advanced=True,
     )
