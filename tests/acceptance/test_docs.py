@@ -22,6 +22,7 @@ from certcore.cli.app import app
 from certcore.model.hints import DnsRecords
 from certcore.testing.dns_zone import MemoryZone
 from certcore.testing.pebble import Pebble
+from support.command_server import commands_of
 from support.forked import run_script
 
 ROOT = Path(__file__).parents[2]
@@ -219,15 +220,17 @@ def test_the_tutorial_ends_with_an_active_certificate(tmp_path):
     assert "127.0.0.1:5300" in script
     environment = {name: value for name, value in os.environ.items() if not name.startswith("CERTCORE_")}
     environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
-    run = subprocess.run(
-        ["bash", "-c", script.replace("127.0.0.1:5300", f"127.0.0.1:{port}")],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=500,
-    )
+    with commands_of(sys.executable, tmp_path / "commands", environment) as commands:
+        environment["PATH"] = f"{commands}:{environment['PATH']}"
+        run = subprocess.run(
+            ["bash", "-c", script.replace("127.0.0.1:5300", f"127.0.0.1:{port}")],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=500,
+        )
     assert run.returncode == 0, run.stdout + run.stderr
     assert re.search(r"^status +active", run.stdout, re.MULTILINE)
     assert "site/cert.pem: OK" in run.stdout

@@ -16,6 +16,7 @@ import pytest
 
 from certcore.adapters.environment import SystemEnvironment
 from certcore.testing import LittleAuthority
+from support.command_server import commands_of
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 MODULES = ("local_ca", "manual_ca", "rest_ca")
@@ -69,11 +70,7 @@ class Installed:
         install = ["-m", "pip", "--python", self.python, "install", "-q", "--no-deps", "--no-build-isolation"]
         self.variables["PIP_DISABLE_PIP_VERSION_CHECK"] = "1"  # which asks the package index
         self.run(sys.executable, *install, *(EXAMPLES / name for name in MODULES))
-        command = self.python.parent / "certcore"
-        command.write_text(f'#!/bin/sh\nexec {self.python} -m certcore "$@"\n')
-        command.chmod(0o755)
         self.variables["PATH"] = f"{self.python.parent}:{self.variables.get('PATH', os.defpath)}"
-        self.certcore("init")
 
     def run(self, *command):
         """What a command printed; it must succeed."""
@@ -101,7 +98,7 @@ class Installed:
 
     def certcore(self, *arguments):
         """What the command printed."""
-        return self.run(self.python, "-m", "certcore", *arguments)
+        return self.run("certcore", *arguments)
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +106,11 @@ def installed(tmp_path_factory):
     """The three packages in a virtual environment of their own."""
     if not importlib.util.find_spec("hatchling"):
         pytest.skip("hatchling is not installed")
-    return Installed(tmp_path_factory.mktemp("installed"))
+    installed = Installed(tmp_path_factory.mktemp("installed"))
+    with commands_of(installed.python, installed.folder / "commands", installed.variables) as commands:
+        installed.variables["PATH"] = f"{commands}:{installed.variables['PATH']}"
+        installed.certcore("init")
+        yield installed
 
 
 pytestmark = [

@@ -9,16 +9,10 @@ import tempfile
 import warnings
 from pathlib import Path
 
+from support.command_server import PRELOADED
+
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(
-    [
-        "certcore.cli.app",
-        "certcore.adapters.sql.storage",
-        "certcore_puq_acme.module",
-        "certcore_puq_acme.orders.advance",
-        "rich.console",
-    ]
-)
+_CONTEXT.set_forkserver_preload([*PRELOADED])
 
 
 def run(arguments, *, env, cwd, timeout):
