@@ -1,15 +1,17 @@
 """The scripts in examples/scripts do what they say, against a real ACME server."""
 
+import ast
 import os
 import shlex
-import subprocess
-import sys
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from cryptography import x509
 
+import certcore
+from support.forked import run as run_certcore
+from support.forked import run_script
 from support.leaves import bought
 
 SCRIPTS = Path(__file__).parents[2] / "examples" / "scripts"
@@ -20,16 +22,8 @@ def run(panel):
     """Runs a script in the panel's folder, where its store is."""
 
     def run_one(name, *arguments, expect=0, folder=panel.folder):
-        done = subprocess.run(
-            [sys.executable, "-W", "error", SCRIPTS / f"{name}.py", *map(str, arguments)],
-            cwd=folder,
-            env={name: value for name, value in os.environ.items() if not name.startswith("CERTCORE_")},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=500,
-            check=False,
-        )
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("CERTCORE_")}
+        done = run_script(SCRIPTS / f"{name}.py", *map(str, arguments), env=environment, cwd=folder, timeout=500)
         assert done.returncode == expect, done.stdout + done.stderr
         assert "Traceback" not in done.stderr
         return done.stdout + done.stderr
@@ -41,6 +35,17 @@ def test_every_script_is_tried():
     """No script is left out below."""
     tried = Path(__file__).read_text(encoding="utf-8")
     assert not [path.name for path in SCRIPTS.glob("*.py") if f'"{path.stem}"' not in tried]
+
+
+@pytest.mark.parametrize("script", sorted(SCRIPTS.glob("*.py")), ids=lambda script: script.stem)
+def test_a_script_imports_what_it_uses(script):
+    """The processes below have all parts of certcore; a script alone has those of its imports and the public names."""
+    used = {
+        node.attr
+        for node in ast.walk(ast.parse(script.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "certcore"
+    }
+    assert used <= {*certcore.__all__}
 
 
 @pytest.mark.parametrize("name", ["obtain", "obtain_many", "import_bought"])
@@ -95,14 +100,9 @@ def test_the_commands_that_the_script_names_make_its_store(run, tmp_path):
         command[at : at + 2] = (
             [part for setting in settings for part in ("--set", setting)] if "--set" in command else []
         )
-        subprocess.run(
-            [sys.executable, "-m", *command],
-            cwd=tmp_path,
-            env={**os.environ, "HOME": str(tmp_path / "home")},
-            check=True,
-            capture_output=True,
-            timeout=240,
-        )
+        environment = {**os.environ, "HOME": str(tmp_path / "home")}
+        done = run_certcore(command[1:], env=environment, cwd=tmp_path, timeout=240)
+        assert done.returncode == 0, done.stdout + done.stderr
     assert run("ends_soon", folder=tmp_path) == ""
     assert not (tmp_path / "home").exists()
 

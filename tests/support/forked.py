@@ -20,12 +20,12 @@ def run(arguments, *, env, cwd, timeout):
     return _run(_certcore, arguments, env=env, cwd=cwd, timeout=timeout)
 
 
-def run_script(script, *, env, cwd, timeout):
+def run_script(script, *arguments, env, cwd, timeout):
     """Run a script to its end, as ``python -W error`` would; the parts of certcore that are loaded already stay so.
 
     So a script that uses a part as an attribute, without an import of it, is no script for this.
     """
-    return _run(_script, [str(script)], env=env, cwd=cwd, timeout=timeout)
+    return _run(_script, [str(script), *arguments], env=env, cwd=cwd, timeout=timeout)
 
 
 def _run(target, arguments, *, env, cwd, timeout):
