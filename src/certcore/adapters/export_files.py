@@ -99,16 +99,17 @@ def write_plain(
     After an error in between, all files are as they were, if the file system knows hard links.
 
     Args:
-        folder: Made when it is missing: for the owner alone, and for the group if one is given.
-        files: What `ExportFormat.export` made.
-        owner: The user, by name or number, who gets the files and new folders; None for the user of this process.
-        group: The same for the group.
+        folder: The directory. A missing one is created; only the owner, and the group if one is given, can open it.
+        files: The result of `ExportFormat.export`.
+        owner: The user, by name or number, to whom the files and new folders belong; None for the user of this process.
+        group: The group, by name or number; None for the group of this process.
         secret_mode: The mode of secret files instead of their own, for example 0640 together with a group.
-        patience: Seconds to wait while somebody else writes to the folder.
+        patience: How many seconds to wait while another process writes to the folder.
 
     Raises:
-        CertCoreError: The folder cannot be written to, or is not trusted; the message says why.
-        InvalidInputError: There is no file, user or group, or the mode opens secrets to everybody.
+        FileError: The folder cannot be written to, or is not trusted; the message says why.
+        InvalidInputError: `files` is empty or has a name twice, the user or group does not exist, or the mode lets
+            everybody read secrets.
     """
     prepared = _prepared(files, secret_mode)
     file_owner = Owner.find(owner, group)
@@ -135,8 +136,8 @@ def write_versioned(  # noqa: PLR0913 - each is an option that whoever deploys m
 
     Args:
         folder: As in `write_plain`.
-        files: What `ExportFormat.export` made: all files of the version.
-        at: The present moment; the version is named after it.
+        files: The result of `ExportFormat.export`: all files of the version.
+        at: The present moment; the version is named after it, in UTC.
         owner: As in `write_plain`.
         group: As in `write_plain`.
         secret_mode: As in `write_plain`.
@@ -144,7 +145,7 @@ def write_versioned(  # noqa: PLR0913 - each is an option that whoever deploys m
         patience: As in `write_plain`.
 
     Raises:
-        CertCoreError: As in `write_plain`; or ``live`` is there and is not the link that this function makes.
+        FileError: As in `write_plain`; or ``live`` exists and is not the link that this function makes.
         InvalidInputError: As in `write_plain`.
     """
     prepared = _prepared(files, secret_mode)
@@ -207,7 +208,7 @@ def _explained(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _cleaned(place: Folder) -> Iterator[None]:
-    """Remove the leftovers of a killed writer, and afterwards our own."""
+    """Remove the leftovers of a killed writer before the block, and those of this writer after it."""
     for name in _leftovers(place):
         place.remove(name)
     try:

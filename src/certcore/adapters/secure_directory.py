@@ -133,7 +133,7 @@ class Folder:
         os.rmdir(name, dir_fd=self.descriptor)
 
     def sync(self) -> None:
-        """Sync its entries to disk."""
+        """Sync the directory's entries to disk."""
         os.fsync(self.descriptor)
 
 
@@ -142,13 +142,13 @@ def locked_folder(path: Path, owner: Owner, *, patience: float = PATIENCE) -> It
     """Open a directory, created if missing, and lock it for this writer.
 
     Args:
-        path: Where it is.
-        owner: Gets a new directory.
-        patience: Seconds to wait for another writer.
+        path: The directory.
+        owner: The user and group to whom new directories belong.
+        patience: How many seconds to wait for another writer.
 
     Raises:
-        CertCoreError: It is not trusted, or another writer had it for too long.
-        OSError: It cannot be made or opened.
+        FileError: The directory is not trusted, or another writer kept it locked for too long.
+        OSError: The directory cannot be created or opened.
     """
     whole = Path(os.path.abspath(path))  # noqa: PTH100 - links in the path must be checked, not resolved
     pause = threading.Event()

@@ -36,7 +36,7 @@ def note_clock(context: AcmeContext, sight: ClockSight) -> None:
 
 
 def known_difference(context: AcmeContext) -> ClockSight | None:
-    """The last known difference; None when there is none, or when our clock was set since."""
+    """The last known difference; None if there is none of the last 7 days, or if our clock was set since."""
     stored = context.documents.get(_key(context))
     return None if stored is None else _read(stored.value, context.environment.now())
 

@@ -1,8 +1,9 @@
-"""Names whose label in the tech zone is the domain itself are bound to the first owner who proves them.
+"""Bind a name whose label in the tech zone is the domain itself to the first owner who proves it.
 
 Such a label (``shop.example.acme.panel.example``) is the same for every owner. So the CNAME proves that the domain's
-owner trusts the panel, and nothing about who of its tenants that is. A name is claimed before its order is placed, and
-bound when the CA has validated it; another owner is refused from then on, also when the certificate is deleted.
+owner trusts the panel, but not which of the panel's tenants that owner is. A name is claimed before its order is
+placed, and bound when the CA has validated it. From then on every other owner is refused, even after the certificate is
+deleted.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class Claim(StrEnum):
 
     #: It belongs to this owner, or no owner has proved it.
     OURS = "ours"
-    #: The panel says that the owner does not control it.
+    #: The panel says that the owner does not control the name.
     REFUSED = "refused"
     #: Another owner has proved it.
     TAKEN = "taken"
@@ -111,7 +112,7 @@ def claim_name(context: AcmeContext, delegation: Delegation) -> Claim:
         delegation: The name's CNAME.
 
     Raises:
-        PluginError: A plugin failed when it was asked who controls the name: this counts as a no.
+        PluginError: A plugin failed when it was asked who controls the name; callers treat this as "not this owner".
     """
     base = delegation.base
     if context.controls_name(context.owner, base) is False:
@@ -130,9 +131,10 @@ def claim_name(context: AcmeContext, delegation: Delegation) -> Claim:
 
 
 def bind_name(context: AcmeContext, delegation: Delegation) -> bool:
-    """Bind a name to the context's owner, for whom the CA has validated it; returns whether that worked.
+    """Bind a name to the context's owner, for whom the CA has validated it.
 
-    False: another owner has claimed or proved it meanwhile, and nothing may be issued for this owner.
+    Returns:
+        False if another owner has claimed or proved the name meanwhile; then nothing may be issued for this owner.
     """
     now, key = context.environment.now(), _key(delegation.target)
     for _ in range(_TRIES):
@@ -174,7 +176,7 @@ def release_name(context: AcmeContext, base: str) -> Message:
 
 
 def _has_moved(context: AcmeContext, binding: _Binding, base: str) -> bool:
-    """Whether the panel says that a name is this owner's now, and not that of the one to whom it is bound.
+    """Whether the panel says that a name now belongs to the context's owner, not to the owner to whom it is bound.
 
     Raises:
         PluginError: A plugin failed.
@@ -185,7 +187,7 @@ def _has_moved(context: AcmeContext, binding: _Binding, base: str) -> bool:
 
 
 def _read(documents: Documents, key: str) -> tuple[_Binding | None, int]:
-    """A binding as it is now, and its document's version; 0 when there is none."""
+    """The stored binding and its document's version; None and 0 if there is no binding."""
     documents.refresh()
     document = documents.get(key)
     return (None, 0) if document is None else (_Binding.read(document.value), document.version)

@@ -15,7 +15,7 @@ __all__ = ["clock_notice", "new_account_notice", "replaced_notice"]
 
 
 def replaced_notice(record: AccountRecord, context: AcmeContext) -> list[Notice]:
-    """For a CA profile: that one of its accounts has taken the place of another one."""
+    """The notice of a CA profile that one of its accounts has replaced another."""
     replaced = record.told_replaced(context.environment.now())
     if replaced is None or not record.url:
         return []
@@ -30,7 +30,7 @@ def replaced_notice(record: AccountRecord, context: AcmeContext) -> list[Notice]
 
 
 def new_account_notice(view: CertificateView, context: AcmeContext) -> list[Notice]:
-    """For a certificate: that its next order is placed with another account than the leaf in service."""
+    """The notice of a certificate that its next order uses another account than the leaf in service did."""
     former = OrderState.of(view.active).account_url
     record = read_record(context.documents, account_of(context, own_settings(view), view.certificate.owner).key)
     replaced = record.told_replaced(context.environment.now())
@@ -45,7 +45,7 @@ def new_account_notice(view: CertificateView, context: AcmeContext) -> list[Noti
 
 
 def clock_notice(context: AcmeContext) -> list[Notice]:
-    """That our clock and the CA's differ, with both times."""
+    """The notice that our clock and the CA's differ, with both times."""
     sight = known_difference(context)
     if sight is None:
         return []

@@ -1,4 +1,4 @@
-"""The right column of a PUQ ACME certificate, for every status: no network, only what the last step found."""
+"""The right column of a PUQ ACME certificate, for every status; made from stored findings, without network access."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ from certcore_puq_acme.profile.settings import AcmeContext
 
 __all__ = ["right_column"]
 
-#: Problem types whose text comes only from the CA; others may quote the answer of a foreign server.
+#: The problem type whose text comes only from the CA; texts of other types may quote a foreign server's answer.
 _RATE_LIMITED: Final = "rateLimited"
 _OF_THE_CA_ALONE: Final = frozenset({_RATE_LIMITED, "userActionRequired"})
 _SOON: Final = 5.0
@@ -99,7 +99,7 @@ def _of_status(view: CertificateView, context: AcmeContext) -> list[Hint]:
 
 
 def _refresh(view: CertificateView) -> Refresh:
-    """Soon while an issuance is under way beside the leaf: the owner may be watching the page."""
+    """When the page refreshes itself: soon while an issuance is in progress, because the owner may be watching."""
     return Refresh(_SOON if view.under_way else _LATER)
 
 
@@ -157,7 +157,7 @@ def _processing(view: CertificateView, context: AcmeContext) -> list[Hint]:
 
 
 def _next_look(view: CertificateView) -> list[Hint]:
-    """When the issuance under way is checked next; empty where a problem has the time of the retry."""
+    """The time of the next check of the issuance in progress; empty if a problem already shows a retry time."""
     due = view.schedule.due_at if view.schedule else None
     if due is None or not view.under_way or view.certificate.problem is not None:
         return []
@@ -205,7 +205,7 @@ def _problem(view: CertificateView) -> list[Hint]:
     final = view.certificate.status is Status.ERROR
     level = Level.ERROR if final else Level.WARNING
     if _wants_a_visit(problem):
-        # Waiting alone does not help, whatever else is advised for problems of this type.
+        # Waiting alone does not help, although the advice for this type of problem may say so.
         text = "{problem} Visit the CA's page below, then check again."
         hints: list[Hint] = [Notice(level, _message("problem.visit", text, problem=problem.text))]
     else:
@@ -225,7 +225,7 @@ def _problem(view: CertificateView) -> list[Hint]:
 
 
 def _next_attempt(view: CertificateView) -> datetime | None:
-    """When it is retried; the next step may also be a request for renewal information, or a notice."""
+    """When the issuance is retried; None if the next step is something else, such as a notice."""
     due = view.schedule.due_at if view.schedule else None
     if due is None or view.under_way:
         return due
@@ -237,7 +237,7 @@ def _wants_a_visit(problem: Problem) -> bool:
 
 
 def _pages(problem: Problem) -> list[Hint]:
-    """The pages that the CA names: its own link, and those in a text that holds nothing but the CA's own words."""
+    """Links to pages that the CA names: the problem's own link, and links in a text that comes only from the CA."""
     named = pages_in(problem.detail) if problem.acme_type == _RATE_LIMITED or _wants_a_visit(problem) else ()
     pages = dict.fromkeys((page_url(problem.instance), *named))
     return [Link(_message("problem.instance", "The CA's page about this"), page) for page in pages if page]
@@ -248,10 +248,10 @@ def _of_name(problem: Problem) -> Message:
 
 
 def _renewal(view: CertificateView, context: AcmeContext) -> list[Hint]:
-    """The attempt beside the leaf in service, or the last one that failed, and what the owner has to set."""
+    """The renewal in progress or the last one that failed, and the records that the owner has to set for it."""
     records = records_beside_leaf(view, context)
     if view.issuance is None:
-        return [*_problem(view), *records]  # of a renewal that could not even begin
+        return [*_problem(view), *records]  # the problem of a renewal that could not begin
     expired = view.certificate.status is Status.EXPIRED
     if not view.under_way:
         if expired:

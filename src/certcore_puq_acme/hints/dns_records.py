@@ -1,4 +1,4 @@
-"""The DNS records that a domain's owner sets, with what was last seen of each."""
+"""The DNS records that a domain's owner has to set, each with its last seen state."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ __all__ = [
 
 #: How long before its end an owner is warned about a dns-persist-01 record.
 _WARN: Final = timedelta(days=30)
-#: Seconds for one question to a DNS server while somebody waits for a page.
+#: The timeout in seconds of one DNS query while a user waits for the page.
 _BRIEFLY: Final = 2
 
 
@@ -148,7 +148,7 @@ def _of_caa(view: CertificateView, record: SeenRecord, checked_at: datetime | No
 
 
 def records_beside_leaf(view: CertificateView, context: AcmeContext) -> list[Hint]:
-    """What the owner has to set for the attempt beside the leaf in service, or else for the next one."""
+    """The records that the owner has to set for the renewal in progress, or for the next one."""
     settings = own_settings(view)
     records = Findings.of(view.issuance).records
     if not all(record.is_correct for record in records):
@@ -168,7 +168,7 @@ def records_beside_leaf(view: CertificateView, context: AcmeContext) -> list[Hin
 
 
 def _needs_more(view: CertificateView, context: AcmeContext, settings: PuqAcmeSettings) -> bool:
-    """Whether the attempt under way, or the next, needs records that the leaf in service was not validated with."""
+    """Whether the renewal in progress, or the next one, needs other records than those of the leaf in service."""
     active, certificate = view.active, view.certificate
     if active is None:
         return False
@@ -192,17 +192,17 @@ def own_settings(view: CertificateView) -> PuqAcmeSettings:
 def with_lasting_records(
     view: CertificateView, context: AcmeContext, dns: Callable[[], Any], looks: RecentLooks
 ) -> CertificateView:
-    """The same view, after another look at the lasting records of the leaf in service that end soon.
+    """Check those lasting records of the leaf in service that end soon again, and return the view with their new state.
 
-    What was seen of them is of the last issuance; the owner may have set new ones since. Each gets the content that it
-    is to have next. The DNS is asked only about these, with a short timeout, once a minute for all viewers of the page;
-    and anew when something has happened to the certificate, such as a check that a user asked for.
+    The stored state is from the last issuance; the owner may have set new records since. Each record gets the content
+    that it must have next. Only these records are queried, with a short timeout, once a minute for all viewers of the
+    page, and again after an event of the certificate, such as a check that a user requested.
 
     Args:
         view: The certificate.
         context: The CA profile.
-        dns: Gives the `certcore_puq_acme.dns.checks.DnsAccess`.
-        looks: What was seen a moment ago.
+        dns: Returns the `certcore_puq_acme.dns.checks.DnsAccess`.
+        looks: The cache of recent results.
     """
     active = view.active
     ending = {record.name for record, _ in _ending(view)}
@@ -248,7 +248,7 @@ def with_lasting_records(
 def lasting_records_end(view: CertificateView) -> list[Hint]:
     """A warning for each lasting record of the leaf in service that ends soon, or before the next renewal.
 
-    With the records to be set, as `with_lasting_records` has worked them out.
+    The hints include the records to set, as determined by `with_lasting_records`.
     """
     hints: list[Hint] = []
     rows: list[DnsRecord] = []

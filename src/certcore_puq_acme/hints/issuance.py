@@ -1,4 +1,4 @@
-"""Hints about an issuance under way: what it waits for, what delays it, and its steps."""
+"""Hints about an issuance in progress: what it waits for, what delays it, and its steps."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from certcore_puq_acme.rate_limits.turns import Why
 
 __all__ = ["not_getting_on", "progress", "unseen_values", "unwritten_values", "waiting_for_turn"]
 
-#: An order that the CA processes for longer is mentioned.
+#: A hint mentions an order that the CA processes for longer than this.
 _LONG: Final = timedelta(minutes=10)
 
 
 class _Step(NamedTuple):
     """One row of the list of steps."""
 
-    #: Its title while it runs, and its title when it is complete.
+    #: The title while the step runs, and the title when it is complete.
     title: Message
     done: Message
-    #: The stages in which it is under way.
+    #: The stages in which the step runs.
     stages: frozenset[Stage]
 
 
@@ -162,7 +162,7 @@ def unseen_values(view: CertificateView, context: AcmeContext) -> list[Hint]:
 
 
 def not_getting_on(view: CertificateView) -> list[Hint]:
-    """Trouble that is not a failure yet: the CA's answer, and since when."""
+    """Errors of the CA that are not a failure of the issuance yet: the CA's answer, and since when."""
     findings, state = Findings.of(view.issuance), OrderState.of(view.issuance)
     if (enough := findings.enough) is not None:
         text = (
@@ -192,14 +192,14 @@ def not_getting_on(view: CertificateView) -> list[Hint]:
 
 
 def progress(view: CertificateView, context: AcmeContext) -> list[Hint]:
-    """The steps of the issuance under way."""
+    """The steps of the issuance in progress."""
     if view.issuance is None:
         return []
     state, findings = OrderState.of(view.issuance), Findings.of(view.issuance)
     failed = view.certificate.problem is not None
     stage = state.stage
     steps = _STEPS[state.challenge or own_settings(view).challenge_type(context.profile)]
-    # The owner's records may be correct, and the CA the reason for a failure or a wait before the order is placed.
+    # Before the order is placed, the CA may cause a failure or a wait although the owner's records are correct.
     is_of_ca = not findings.records and (failed or findings.turn is not None)
     if stage is Stage.PREFLIGHT and (findings.are_correct or is_of_ca):
         stage = Stage.ORDERING

@@ -19,7 +19,7 @@ _MOST: Final = 500
 
 
 class RecentLooks:
-    """Lookups of the last minute, by subject. Threads may share it; a child process begins without any."""
+    """Lookups of the last minute, by subject. Threads may share an instance; a child process begins with none."""
 
     def __init__(self) -> None:
         self.after_fork()

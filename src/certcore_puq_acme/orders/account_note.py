@@ -1,4 +1,4 @@
-"""The note in a certificate's timeline about another account than before."""
+"""The note in a certificate's timeline that its account has been replaced."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ __all__ = ["account_notes"]
 
 
 def account_notes(attempt: Attempt) -> tuple[Note, ...]:
-    """The note that another account has taken the place of the one that this certificate's leaf was ordered with.
+    """The note that the account that ordered this certificate's leaf has been replaced by another one.
 
-    It sends no request. A first leaf has it, too, if the account changed during its issuance.
+    No request is sent. The first leaf of a certificate also gets the note if the account changed during its issuance.
     """
     opened = attempt.accounts.last_opened(attempt.ref)
     if opened is None or not opened.record.url:

@@ -1,7 +1,7 @@
-"""The way to a leaf: check the owner's records, order, publish, answer, finalize, download; one step per call.
+"""Obtain a leaf: check the owner's records, order, publish, answer, finalize, download; one step per call.
 
-Each stage reads the stored state, and its changes outside may safely be made twice: the order's URL is stored before
-anything is requested about it, and TXT values are added and removed by value.
+Each stage reads the stored state, and may safely repeat its changes at the CA and in the DNS: the order's URL is stored
+before anything is requested about the order, and TXT values are added and removed by value.
 """
 
 from __future__ import annotations
@@ -39,13 +39,14 @@ from certcore_puq_acme.protocol.resources import Order
 __all__ = ["advance", "clean_up"]
 
 _log = logging.getLogger(__name__)
-#: How long a clean-up that could not be done waits: half as long as it has waited already, within these.
+#: The shortest and the longest pause before a failed clean-up is repeated; in between, the pause is half the time since
+#: the end of the issuance.
 _CLEAN_UP_PAUSE: Final = timedelta(minutes=1)
 _LONGEST_CLEAN_UP_PAUSE: Final = timedelta(hours=1)
 
 
 def advance(work: AcmeWork, accounts: Accounts, dns: DnsAccess) -> StepResult:
-    """Take the next step; every refusal and failure of the CA becomes a `Failed` or a `Waiting`."""
+    """Take the next step; every refusal and failure of the CA becomes a `Failed` or a `Waiting` result."""
     attempt = Attempt.of(work, accounts, dns)
     requests_made = Asked.of(attempt.state.asked, len(attempt.names), attempt.now)
     if requests_made.is_enough:
@@ -59,7 +60,7 @@ def advance(work: AcmeWork, accounts: Accounts, dns: DnsAccess) -> StepResult:
         state = evolve(result.state, asked={}, trouble=None, status="")
         result = evolve(result, state=state, notes=notes)
     else:
-        # Requests that repeat one for its nonce do not count when the step gets on: some CAs refuse most nonces.
+        # If the step makes progress, requests repeated because of a nonce do not count: some CAs refuse most nonces.
         gets_on = work.state is None or result.state.stage is not attempt.state.stage
         sent = meter.sent + (0 if gets_on else meter.repeated)
         state = evolve(result.state, asked=requests_made.with_more(sent).slots)
@@ -71,7 +72,7 @@ def clean_up(work: AcmeWork, accounts: Accounts, dns: DnsAccess) -> datetime | N
     """Release what this issuance holds, in any stage.
 
     Returns:
-        None when nothing is left; else when to try again, because the server of the tech zone could not be reached.
+        None if everything is released; otherwise when to try again, because the tech zone's server cannot be reached.
     """
     attempt = Attempt.of(work, accounts, dns)
     attempt.release()
@@ -89,7 +90,7 @@ def clean_up(work: AcmeWork, accounts: Accounts, dns: DnsAccess) -> datetime | N
 
 @frozen(kw_only=True)
 class _Stopped:
-    """A stage met an error of the CA."""
+    """A stage ended with an error of the CA."""
 
     error: AcmeError
     #: The findings of the stages before it.
@@ -110,7 +111,7 @@ def _advance(attempt: Attempt) -> AttemptResult:
 
 
 def _run_stages(attempt: Attempt) -> AttemptResult | _Stopped:
-    """Run the stored stage, and those after it that need no wait."""
+    """Run the stored stage and the following ones until one has to wait."""
     client = cache(lambda: attempt.opened().client)
     order: Order | None = None
     current = attempt
@@ -128,7 +129,7 @@ def _run_stages(attempt: Attempt) -> AttemptResult | _Stopped:
 
 
 def _held_back(attempt: Attempt) -> LookAgain | None:
-    """Why nothing can be requested about the order now."""
+    """The wait if no request about the order is possible now; None if requests are possible."""
     if not attempt.state.stage.has_order:
         return None
     if attempt.state.account not in ("", attempt.ref.key):
@@ -159,7 +160,7 @@ def _run_stage(attempt: Attempt, client: Callable[[], AcmeClient], order: Order 
 
 
 def _run_by_status(attempt: Attempt, client: AcmeClient, order: Order) -> StageResult:
-    """Go on as the order's status says (RFC 8555 section 7.1.6)."""
+    """Run the stage that the order's status requires (RFC 8555 section 7.1.6)."""
     is_finalizing = attempt.state.stage is Stage.FINALIZING
     match order.status:
         case "ready":

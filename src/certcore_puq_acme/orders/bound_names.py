@@ -1,4 +1,4 @@
-"""Orders for names whose label is the same for every owner: only the owner to whom the name is bound may place them.
+"""Let only the owner to whom a name is bound order for it, if the name's label is the same for every owner.
 
 See `certcore_puq_acme.dns.name_owners`.
 """
@@ -29,16 +29,16 @@ def claim_names(attempt: Attempt) -> tuple[SeenHosted, ...]:
     """Claim the names for the certificate's owner, before an order is placed.
 
     Returns:
-        Why that cannot be done, for each name that is another owner's; nothing where the labels are keyed by owner.
+        The reason for each name that belongs to another owner; empty if the labels differ by owner.
     """
     return tuple(_refusals(attempt))
 
 
 def bind_names(attempt: Attempt) -> Problem | None:
-    """Bind the names to the certificate's owner: the CA has validated them, and has not issued yet.
+    """Bind the names to the certificate's owner, after the CA has validated them and before it issues.
 
     Returns:
-        Why nothing may be issued: another owner has claimed or proved a name meanwhile.
+        The problem if another owner has claimed or proved a name meanwhile, so that nothing may be issued; else None.
     """
     lost = next((each.base for each in _adopted(attempt) if not bind_name(attempt.work, each)), None)
     if lost is None:

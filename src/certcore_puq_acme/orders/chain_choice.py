@@ -31,45 +31,45 @@ _MOST_ALTERNATES: Final = 8
 
 @frozen(kw_only=True)
 class ChosenChain:
-    """A chain as it is to be installed."""
+    """The chain to install."""
 
     pem: str
     chain: Chain
-    #: The name of the root that it leads to.
+    #: The name of the root that the chain leads to.
     root: str
-    #: Whether that root is known here; None where nobody said which roots this CA has.
+    #: Whether that root is known here; None if the roots of this CA are not configured.
     known: bool | None
-    #: A notice about it; empty if it is the preferred chain.
+    #: A notice about the chain; empty if it is the preferred one.
     note: Message = Message("", "")
-    #: Why it must not be installed; None when it may.
+    #: Why the chain must not be installed; None if it may be.
     refusal: Message | None = None
 
     @property
     def facts(self) -> ChainFacts:
-        """The parts of it that are stored for the right column."""
+        """What is stored of the chain for the right column."""
         return ChainFacts(root=self.root, known=self.known, note=self.note)
 
 
 def choose_chain(client: AcmeClient, url: str, profile: PuqAcmeProfile, now: datetime) -> ChosenChain:
     """Download a certificate, with the chain that the profile prefers and a root that is known.
 
-    The CA's own choice is taken where no chain is as the profile wishes. Only roots that the profile names are
-    required: a list of roots on this machine may be old, and a certificate without a known root is better than none. A
-    chain without an intermediate, or with an expired link, is taken only where no alternate is complete. A chain that
-    cannot be downloaded or read is skipped, the CA's own choice as well if there is an alternate.
+    The CA's own choice is taken if no chain matches the profile. Only the roots that the profile names are required:
+    the list of roots on this machine may be old, and a certificate without a known root is better than none. A chain
+    without an intermediate, or with an expired link, is taken only if no alternate is complete. A chain that cannot be
+    downloaded or read is skipped; this includes the CA's own choice if there is an alternate.
 
     Args:
         client: The account's client.
-        url: The order's ``certificate``.
-        profile: With the wishes.
-        now: For the dates in the chain.
+        url: The order's ``certificate`` URL.
+        profile: The CA profile: its preferred chain and its required roots.
+        now: The present moment, to which the dates in the chain are compared.
 
     Returns:
-        With a `ChosenChain.refusal` when the CA offers no chain to any of the roots that the profile names.
+        The chain; it has a `ChosenChain.refusal` if the CA offers no chain to any of the roots that the profile names.
 
     Raises:
         X509Error: None of the chains can be read.
-        AcmeError: The CA refused, or cannot be talked to.
+        AcmeError: The CA refused the download, or cannot be reached.
     """
     offered: list[tuple[str, Chain]] = []
     broken: list[Message] = []
@@ -112,9 +112,9 @@ def _offers(client: AcmeClient, url: str, broken: list[Message], now: datetime) 
 
     Args:
         client: The account's client.
-        url: The order's ``certificate``.
-        broken: Takes what is to be said of alternates that cannot be had.
-        now: For the dates in the chain.
+        url: The order's ``certificate`` URL.
+        broken: The list to which a message is added for each chain that cannot be downloaded or read.
+        now: The present moment, to which the dates in the chain are compared.
     """
     first = client.certificate(url)
     pem = first.chain_pem.decode("ascii", "replace")
@@ -138,13 +138,13 @@ def _offers(client: AcmeClient, url: str, broken: list[Message], now: datetime) 
 
 
 def _is_whole(pem: str, chain: Chain, now: datetime) -> bool:
-    """Whether it has an intermediate, and whether nothing that came with it has expired."""
+    """Whether the chain has an intermediate, and none of its certificates has expired."""
     return bool(chain.chain_pem) and all(link.not_valid_after_utc > now for link in parse_certificates(pem)[1:])
 
 
 def _is_known(chain: Chain, profile: PuqAcmeProfile, now: datetime) -> bool | None:
     if profile.chain_roots:
-        return True  # it was insisted on
+        return True  # the chain was required to lead to one of these roots
     preset = profile.preset
     if preset is None or preset.staging:
         return None
@@ -152,7 +152,7 @@ def _is_known(chain: Chain, profile: PuqAcmeProfile, now: datetime) -> bool | No
 
 
 def _leads_to(chain: Chain, roots_pem: str, now: datetime) -> bool:
-    """Whether a root signed the last link; or an earlier one, where the rest is a cross-signed way to another root."""
+    """Whether a root signed the last link, or an earlier link if the later ones are cross-signed for another root."""
     links = [certificate.public_bytes(Encoding.PEM).decode() for certificate in _links(chain)[1:]]
     for length in range(len(links), -1, -1):
         try:
@@ -184,7 +184,7 @@ def _common_names(name: x509.Name) -> Sequence[str]:
 
 @lru_cache(maxsize=1)
 def _system_roots() -> tuple[str, ...]:
-    """The roots of this machine, in pieces that are not too long to be read at once."""
+    """The roots of this machine as PEM, in pieces that are short enough to be read at once."""
     blocks = Path(system_roots_file()).read_text(encoding="ascii", errors="replace").split("-----END CERTIFICATE-----")
     whole = [f"{block}-----END CERTIFICATE-----" for block in blocks if "-----BEGIN CERTIFICATE-----" in block]
     return tuple("\n".join(whole[at : at + 10]) for at in range(0, len(whole), 10))

@@ -1,4 +1,4 @@
-"""A TXT value in the tech zone that every server of the zone has to show, to detect servers with old data."""
+"""The check value: a TXT value that every server of the tech zone has to show, to detect servers with old data."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ __all__ = ["CheckValue", "check_value", "known_check_value", "trial_value", "tri
 
 _LABEL: Final = "_certcore-check"
 _TRIALS_LABEL: Final = "_certcore-trial"
-#: The holders of values there, among the issuances: of the day's value, and of those of single tests.
+#: The holders of check values in the store, where other values are held by issuances: the value of the day, and those
+#: of single tests.
 _HOLDER: Final = "check"
 _TRIAL: Final = "trial"
-#: A value is replaced after this time, so that a server with an old copy of the zone is told.
+#: A value is replaced after this time, so that a server with an old copy of the zone is detected.
 _LIFE: Final = timedelta(days=1)
 #: How long secondary servers may take to show a new value.
 _YOUNG: Final = timedelta(minutes=2)
@@ -27,11 +28,11 @@ _LONGEST_TRIAL: Final = timedelta(minutes=10)
 
 @frozen(kw_only=True)
 class CheckValue:
-    """The value, and where it is."""
+    """A check value, and its name in the DNS."""
 
     name: str
     value: str
-    #: Whether it was published only just now: servers may not show it yet.
+    #: Whether the value was published only just now, so that servers may not show it yet.
     is_young: bool
     holder: str = _HOLDER
 
@@ -43,7 +44,7 @@ def check_value(records: TechZoneRecords, zone: str, now: datetime, new_id: Call
         records: The tech zone's values.
         zone: The tech zone.
         now: The current time.
-        new_id: Makes a text that nobody has seen before.
+        new_id: Returns a new unique text.
     """
     known = known_check_value(records, zone, now)
     if known is not None:
@@ -72,9 +73,9 @@ def known_check_value(records: TechZoneRecords, zone: str, now: datetime) -> Che
 
 
 def trial_value(records: TechZoneRecords, zone: str, now: datetime, new_id: Callable[[], str]) -> CheckValue:
-    """A new value for one test, which `withdraw` takes back. The arguments are those of `check_value`.
+    """A new value for one test, to be removed with `withdraw`. The arguments are those of `check_value`.
 
-    It has a name of its own: no resolver keeps the answer to an earlier test.
+    The value has a name of its own, so that no resolver has cached the answer to an earlier test.
     """
     _end_trials(records, zone, now)
     number = new_id()
@@ -84,17 +85,17 @@ def trial_value(records: TechZoneRecords, zone: str, now: datetime, new_id: Call
 
 
 def trials_name(zone: str) -> str:
-    """The name that all trial values of a tech zone lie below."""
+    """The name below which all trial values of a tech zone are published."""
     return f"{_TRIALS_LABEL}.{zone}"
 
 
 def withdraw(records: TechZoneRecords, check: CheckValue) -> None:
-    """Take a value back that was published for one test only."""
+    """Remove a value that was published for one test only."""
     records.remove(check.name, check.value, check.holder)
 
 
 def _end_trials(records: TechZoneRecords, zone: str, now: datetime) -> None:
-    """Remove the values of tests that were killed."""
+    """Remove the values of tests whose process was killed."""
     for record in records.below(trials_name(zone)):
         if not timedelta(0) <= now - record.added_at < _LONGEST_TRIAL:
             records.remove(record.fqdn, record.value, record.issuance_id)

@@ -1,7 +1,7 @@
-"""Explain a CA's refusal: what happened, whether it is tried again, and what the user can do.
+"""Explain a CA's refusal: what happened, whether certcore tries again, and what the user can do.
 
-Two tables: `certcore_puq_acme.protocol.error_types.ERROR_TYPES` by the ACME error type, and `CAUSES` by what CAs write
-when they could not see a name's records. The documentation's page of refusals is made from both.
+Two tables are used: `certcore_puq_acme.protocol.error_types.ERROR_TYPES`, by ACME error type, and `CAUSES`, by what CAs
+write when they could not see a name's records. The documentation's page of refusals is generated from both.
 """
 
 from __future__ import annotations
@@ -45,15 +45,15 @@ class Diagnosis:
 
     problem: Problem
     retry: Retry
-    #: The CA failed for a reason of its own; another CA may succeed.
+    #: Whether the CA failed for a reason of its own, so that another CA may succeed.
     of_authority: bool
 
 
 @frozen(kw_only=True)
 class Cause:
-    """A cause that is recognised in a CA's text."""
+    """A cause of a failed validation that is recognised in a CA's text."""
 
-    #: A stable word.
+    #: A stable identifier.
     name: str
     #: The pattern in the CA's text.
     pattern: re.Pattern[str]
@@ -183,11 +183,11 @@ def diagnose(error: AcmeError) -> Diagnosis:
 
 
 def diagnose_order(problems: Mapping[str, Problem], order_problem: Problem | None) -> Diagnosis:
-    """What a lost order means: its own problem, and one for each name that the CA could not validate.
+    """What a failed order means for the certificate.
 
     Args:
-        problems: By name.
-        order_problem: That of the order itself; its sub-problems count as well.
+        problems: The problems of the names that the CA could not validate, by name.
+        order_problem: The problem of the order itself, if any; its sub-problems count as well.
     """
     subproblems_given = order_problem.subproblems if order_problem else ()
     by_name = {subproblem.identifier: subproblem for subproblem in subproblems_given if subproblem.identifier} | dict(
@@ -216,17 +216,17 @@ def diagnose_order(problems: Mapping[str, Problem], order_problem: Problem | Non
 
 
 def pauses_the_account(error: AcmeProblemError, names: Iterable[str]) -> bool:
-    """Whether a refusal with a Retry-After concerns everything that the account does (RFC 8555 section 6.6).
+    """Whether a refusal with a Retry-After applies to all requests of the account (RFC 8555 section 6.6).
 
-    Some limits are about a name, a registered domain or a set of names: these do not affect other orders.
+    Some limits apply to a name, a registered domain or a set of names: these do not affect other orders.
 
     Args:
         error: The refusal.
-        names: What was asked for.
+        names: The names of the order.
     """
     if error.status not in _PAUSES or error.retry_after is None:
         return False
-    text = _LINK.sub(" ", error.detail.lower())  # the CA's own page, for one who has asked for a name of the CA's
+    text = _LINK.sub(" ", error.detail.lower())  # a link to the CA's own page may contain a requested name
     about = {name.removeprefix("*.").lower() for name in names}
     about |= {registered_domain(name) for name in about}
     of_names = any(re.search(rf"(?<![a-z0-9.-])(?:\*\.)?{re.escape(name)}(?![a-z0-9-])", text) for name in about)
@@ -234,12 +234,17 @@ def pauses_the_account(error: AcmeProblemError, names: Iterable[str]) -> bool:
 
 
 def cause_of(detail: str) -> Cause | None:
-    """The cause that a CA's text tells of."""
+    """The first cause whose pattern a CA's text matches; None if there is none."""
     return next((cause for cause in CAUSES if cause.pattern.search(detail)), None)
 
 
 def as_problem(document: ProblemDocument | None, *, title: Message | None = None) -> Problem | None:
-    """A problem document of the CA as it is stored with a certificate, with our title; None for None."""
+    """Turn a CA's problem document into the form that is stored with a certificate; None for None.
+
+    Args:
+        document: The problem document (RFC 7807).
+        title: The title to show; None for the CA's own.
+    """
     if document is None:
         return None
     return Problem(
@@ -284,7 +289,7 @@ def _final_for_a_name(problem: Problem) -> ErrorType | None:
 
 
 def _explained(problem: Problem) -> Problem:
-    """A name's problem, worded by the cause that the CA's text tells."""
+    """A name's problem, with the title and advice of the cause that the CA's text matches."""
     cause = cause_of(problem.detail)
     if cause is not None:
         return problem.worded(cause.title, cause.advice)

@@ -1,4 +1,4 @@
-"""Find what would keep names from being validated: the checks before an order, without a certificate."""
+"""Find everything that would make the validation of names fail: the checks before an order, without a certificate."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ def diagnose(
     thorough: bool,
     settings: PuqAcmeSettings | None = None,
 ) -> tuple[Finding, ...]:
-    """What would keep these names from being validated now.
+    """Everything that would make the validation of these names fail now.
 
     Args:
         names: The names of a certificate.
         context: The CA profile, and the owner of the certificate.
-        dns: The DNS.
-        thorough: Whether resolvers may be asked for records that do not exist.
-        settings: Those of the certificate, if there is one.
+        dns: The access to the DNS.
+        thorough: Whether resolvers may be asked for records that do not exist; they remember such answers.
+        settings: The settings of the certificate; None without a certificate.
     """
     settings = settings or PuqAcmeSettings()
     profile, now = context.profile, context.environment.now()
@@ -99,11 +99,11 @@ def _is_set_by_panel(record: CheckedRecord, context: AcmeContext, dns: DnsAccess
     try:
         return context.controls_name(context.owner, record.base) is True and hosted.has_zone_of(record.name)
     except CertCoreError:
-        return False  # then it is missing
+        return False  # the record counts as missing
 
 
 def _of_tech_zone(context: AcmeContext, checks: DnsChecks) -> tuple[Finding, ...]:
-    """The faults of the tech zone; the check value of today is looked up if there is one."""
+    """The faults of the tech zone; the check value of today is looked for if there is one."""
     profile = context.profile
     known = known_check_value(TechZoneRecords(context.documents), profile.tech_zone.ascii, context.environment.now())
     # Servers that copy the zone may not have it yet; certcore's own have it at once.
@@ -117,7 +117,7 @@ def _of_foreign_values(expected: Sequence[Delegation], context: AcmeContext, che
     """Values at the owner's labels of the tech zone that are not ours."""
     records, publication = TechZoneRecords(context.documents), publication_of(context, checks.access.connections)
     since = context.environment.now() - _COPIED_WITHIN
-    # A server that copies the zone may still show what was withdrawn a moment ago.
+    # A server that copies the zone may still show values that were removed a moment ago.
     return checks.foreign_values(
         [delegation for delegation in expected if not records.changed_since(delegation.target, since)],
         lambda name: known_values(records, publication, name),

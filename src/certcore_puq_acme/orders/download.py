@@ -1,4 +1,4 @@
-"""Fetch the leaf with its chain (RFC 8555 section 7.4.2), again or anew if it cannot be installed."""
+"""Download the leaf with its chain (RFC 8555 section 7.4.2); if it cannot be installed, try again or order anew."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _FETCHED_AGAIN: Final = Message(
 
 
 def download(attempt: Attempt, client: AcmeClient) -> Obtained | LookAgain | AttemptFailed:
-    """Fetch the leaf and the chain of an order that is valid; the state holds the certificate's URL."""
+    """Download the leaf and the chain of an order that is valid; the state contains the certificate's URL."""
     try:
         chosen = choose_chain(client, attempt.state.certificate, attempt.profile, attempt.now)
     except X509Error as error:
@@ -42,7 +42,7 @@ def download(attempt: Attempt, client: AcmeClient) -> Obtained | LookAgain | Att
     leaf, foreign_orders = chosen.chain.leaf, attempt.state.foreign_orders
     is_ours = attempt.state.finalized or leaf.spki_sha256 == csr_spki_sha256(attempt.work.issuance.csr_pem)
     if not is_ours and foreign_orders < _MAX_FOREIGN_ORDERS:
-        # The CA returned the order of another attempt for the same names, which was faster.
+        # The CA returned an order that another issuance for the same names has finalized.
         return attempt.begin_anew(foreign_orders=foreign_orders + 1)
     if chosen.refusal is not None:
         problem = Problem(
@@ -55,20 +55,20 @@ def download(attempt: Attempt, client: AcmeClient) -> Obtained | LookAgain | Att
         )
         is_old = leaf.not_after - attempt.now < leaf.lifetime / 2
         return _fetch_later(attempt, problem, gives_up=is_old)
-    attempt.release()  # the CA has validated: it does not look for the values any more
+    attempt.release()  # the CA has validated the names and no longer looks for the values
     state = evolve(attempt.state, chain=chosen.facts)
     return Obtained(state=state, chain_pem=chosen.pem, holds=attempt.still_holds)
 
 
 def _fetch_later(attempt: Attempt, problem: Problem, *, gives_up: bool) -> AttemptFailed:
-    """Fetch the same certificate again later: a new order would bring another one that cannot be installed either.
+    """Download the same certificate again later: a new order would yield another one that cannot be installed either.
 
-    When the CA does not have the certificate any more, that is an error of the CA, after which a new order is placed.
+    If the CA no longer has the certificate, the download ends with an error of the CA, and a new order is placed.
 
     Args:
         attempt: The attempt, whose order is valid.
-        problem: What is wrong with the certificate.
-        gives_up: Whether it is time for a new order all the same.
+        problem: Why the certificate cannot be installed.
+        gives_up: Whether to place a new order nevertheless.
     """
     if gives_up:
         return attempt.give_up(problem, Retry.SLOW, of_authority=True)

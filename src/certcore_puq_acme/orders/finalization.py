@@ -1,4 +1,4 @@
-"""Finalization: hand in the certificate signing request (RFC 8555 section 7.4)."""
+"""Finalize an order: send the certificate signing request (RFC 8555 section 7.4)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["finalize"]
 
 
 def finalize(attempt: Attempt, client: AcmeClient, order: Order) -> LookAgain | AttemptFailed | NextStage:
-    """Hand in the CSR of an order that is ready.
+    """Send the CSR of an order that is ready.
 
     Args:
         attempt: The attempt.
@@ -32,7 +32,7 @@ def finalize(attempt: Attempt, client: AcmeClient, order: Order) -> LookAgain | 
     if after.status == "invalid":
         return NextStage(state=attempt.state, findings=attempt.findings, order=after)
     if after.status != "valid" and attempt.state.stage is Stage.FINALIZING:
-        return wait_for_order(attempt, Stage.FINALIZING, after)  # the CA did not take the first CSR
+        return wait_for_order(attempt, Stage.FINALIZING, after)  # the CA did not accept the first CSR
     state = attempt.in_stage(Stage.FINALIZING).with_order(after)
     if after.status == "valid":
         return attempt.look_again(state, 0)

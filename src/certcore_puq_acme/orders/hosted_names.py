@@ -1,4 +1,4 @@
-"""The CNAMEs of domains that the panel hosts are set for their owners, where the panel says that the domain is theirs.
+"""Set the CNAMEs of domains that the panel hosts, if the panel says that the domain is the certificate owner's.
 
 The panel sets the record and answers the challenge, so the CA's validation proves nothing about the owner. The panel is
 asked before each change of a CNAME, and before each order that relies on a CNAME of certcore.
@@ -23,9 +23,9 @@ from certcore_puq_acme.techzone.hosted_cnames import CnameState, HostedCname, Ho
 
 __all__ = ["denied_names", "seen_hosted", "set_hosted_cnames", "without_denied"]
 
-#: While a CNAME is not to be seen, it is set again at every so many looks: the server may have lost it.
+#: A CNAME that is not visible in the DNS is set again once in this many looks: the server may have lost it.
 _SET_AGAIN: Final = 8
-#: Seconds for the names of one certificate in one step; the others have to wait for the next.
+#: How many seconds one step spends on the names of a certificate; the remaining names wait for the next step.
 _LONGEST_STEP: Final = 20.0
 #: The states of a CNAME that are reported.
 _STATES: Final = MappingProxyType(
@@ -42,7 +42,7 @@ def set_hosted_cnames(attempt: Attempt) -> tuple[SeenHosted, ...]:
     """Set the CNAMEs that the panel may set, and remove those that it may no longer set.
 
     Returns:
-        Their states; without domains that the panel does not host for this owner.
+        The states of the CNAMEs; domains that the panel does not host for this owner are left out.
     """
     hosted, certificate, active = attempt.hosted, attempt.work.certificate, attempt.work.active
     needed = {delegation.name for delegation in attempt.delegations}
@@ -57,7 +57,7 @@ def set_hosted_cnames(attempt: Attempt) -> tuple[SeenHosted, ...]:
 
 
 def without_denied(records: Iterable[SeenRecord], hosted: Iterable[SeenHosted]) -> tuple[SeenRecord, ...]:
-    """The records without CNAMEs of certcore that the panel no longer confirms: these prove nothing."""
+    """The records except CNAMEs that certcore has set and the panel no longer confirms: those prove nothing."""
     denied = {cname.name: cname for cname in hosted if cname.is_denied}
     return tuple(
         evolve(record, state=RecordState.WRONG, seen=record.target, findings=())
@@ -70,7 +70,7 @@ def without_denied(records: Iterable[SeenRecord], hosted: Iterable[SeenHosted]) 
 def denied_names(attempt: Attempt) -> Iterator[tuple[str, bool]]:
     """The names whose CNAMEs prove nothing, because the panel does not say that the owner controls them.
 
-    Each with whether the panel has answered: a plugin may fail for a moment.
+    Each name comes with whether the panel has answered; if not, a plugin failed, perhaps only for a moment.
     """
     set_here = attempt.hosted.set_here(delegation.name for delegation in attempt.delegations)
     for delegation in attempt.delegations:
@@ -104,7 +104,7 @@ def _each(attempt: Attempt, hosted: HostedCnames) -> Iterator[SeenHosted]:
         elif not answer:
             if name in held_names:
                 hosted.release(certificate_id, [name])
-            # Another certificate may need it, or the server is down: then it is there, and proves nothing.
+            # If the CNAME still exists (another certificate needs it, or the server is down), it proves nothing.
             is_denied = set_here.get(name) == target and hosted.set_here([name]).get(name) == target
             was_denied = name in last_states and last_states[name].state is HostedState.DENIED
             if name in held_names or is_denied or was_denied:
@@ -112,7 +112,7 @@ def _each(attempt: Attempt, hosted: HostedCnames) -> Iterator[SeenHosted]:
         elif not hosted.is_on:
             yield seen_hosted(name, HostedState.SET)
         else:
-            # When the server is down, it is not waited for once per name.
+            # If the server is down, the remaining names do not wait for it.
             outcome = failure
             if outcome is None and attempt.checks.monotonic() > ends:
                 outcome = HostedCname(state=CnameState.BUSY)
@@ -135,7 +135,7 @@ def _word_of_panel(attempt: Attempt, delegation: Delegation) -> bool | PluginErr
 def seen_hosted(
     name: str, state: HostedState, reason: str | Message = "", advice: str | Message = "", *, is_denied: bool = False
 ) -> SeenHosted:
-    """As it is kept: foreign text printable and cut."""
+    """The state of a CNAME as it is stored: foreign text is made printable and shortened."""
     nothing = Message("", "")
     return SeenHosted(
         name=name,

@@ -1,4 +1,7 @@
-"""Remove what deleted certificates have left at a DNS server that was down, in later calls about other certificates."""
+"""Remove DNS records of deleted certificates that could not be removed at the time because a server was down.
+
+This happens in later calls about other certificates.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ __all__ = ["give_back_cnames", "take_leftovers_away"]
 
 
 def take_leftovers_away(context: AcmeContext, dns: DnsAccess) -> None:
-    """Withdraw the recorded values from the profile's server; values that cannot be withdrawn now stay recorded."""
+    """Remove the recorded values from the profile's server; values that cannot be removed now stay recorded."""
     publication = publication_of(context, dns.connections)
     if publication is not None:
         publication.heal()

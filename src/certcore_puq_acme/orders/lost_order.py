@@ -1,4 +1,4 @@
-"""Find why an order is invalid, or will never be ready, from its authorizations (RFC 8555 section 7.1.6)."""
+"""Find out from its authorizations why an order is invalid or will never be ready (RFC 8555 section 7.1.6)."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from certcore_puq_acme.protocol.resources import Order
 
 __all__ = ["OPEN_AUTHORIZATIONS", "explain_invalid", "explain_pending"]
 
-#: Statuses of an authorization that do not keep an order from getting ready.
+#: Statuses of an authorization with which its order can still become ready.
 OPEN_AUTHORIZATIONS: Final = ("pending", "processing", "valid")
-#: How many authorizations of a lost order are read.
+#: How many authorizations of a failed order are read at most.
 _MAX_AUTHORIZATIONS: Final = 5 * BATCH
-#: When the owner's records are checked again after a failure that they explain.
+#: The time until the owner's records are checked again after a failure that they explain.
 _CHECK_RECORDS: Final = timedelta(seconds=10)
-#: An order that stays pending has its authorizations read at every so many looks: some servers leave it pending when
-#: one of them fails, is revoked or deactivated.
+#: The authorizations of a pending order are read once in this many looks: some servers leave the order pending when an
+#: authorization fails, is revoked or deactivated.
 _READ_AUTHORIZATIONS: Final = 6
 
 
@@ -43,9 +43,9 @@ def explain_invalid(attempt: Attempt, client: AcmeClient, order: Order) -> Attem
 
 
 def explain_pending(attempt: Attempt, client: AcmeClient, order: Order) -> AttemptFailed | None:
-    """Fail when an order that is still pending will never be ready; None when it may be.
+    """Fail if a pending order will never be ready; None if it may become ready.
 
-    One batch of its authorizations is read, at some of the looks only.
+    One batch of its authorizations is read, and only at some of the looks.
     """
     looks, rest = divmod(attempt.state.polls + 1, _READ_AUTHORIZATIONS)
     if rest:
@@ -63,7 +63,7 @@ def explain_pending(attempt: Attempt, client: AcmeClient, order: Order) -> Attem
 
 
 def _matched(problem: Problem, records: Iterable[SeenRecord]) -> Problem:
-    """The CA's problem of each name with the cause that was found for it: the CA's own words stay beside it."""
+    """Add to the CA's problem of each name the cause that our own DNS checks found; the CA's own text is kept."""
     causes = {record.base: record.findings[0].finding() for record in records if record.findings}
     subproblems = tuple(
         sub.worded(cause.cause, cause.advice)
@@ -78,8 +78,8 @@ def _matched(problem: Problem, records: Iterable[SeenRecord]) -> Problem:
 def _fail(attempt: Attempt, problems: Mapping[str, Problem], order_problem: Problem | None) -> AttemptFailed:
     attempt.budget.failed(problems, attempt.now)
     diagnosis = diagnose_order(problems, order_problem)
-    # When the cause is seen from here, the next attempt begins as soon as it is repaired: the records are checked
-    # often, and nothing is requested of the CA before they are correct.
+    # If our own checks show the cause, the next order follows soon after the repair: the records are checked often,
+    # and the CA gets no request before they are correct.
     records = incorrect_records(attempt) if problems else ()
     is_explained = bool(records)
     return attempt.give_up(

@@ -17,11 +17,11 @@ __all__ = ["wait_for_order"]
 
 
 def wait_for_order(attempt: Attempt, stage: Stage, order: Order) -> LookAgain | AttemptFailed:
-    """Look at an order again when the CA wishes, within bounds; hours and the number of looks end it.
+    """Wait as long as the CA asks, within bounds, before the order is requested again; fail if this takes too long.
 
     Args:
         attempt: The attempt.
-        stage: The stage from now on.
+        stage: The next stage.
         order: The order as the CA has just described it.
     """
     looks = attempt.state.polls + 1 if attempt.state.stage is stage else 1

@@ -35,7 +35,7 @@ _MOST_FINDINGS: Final = 4
 
 
 def are_correct(records: Iterable[SeenRecord]) -> bool:
-    """Whether all of them are correct."""
+    """Whether all records are correct."""
     return all(record.is_correct for record in records)
 
 
@@ -67,7 +67,7 @@ def waits_since(attempt: Attempt) -> datetime:
 
 
 def cname_records(attempt: Attempt) -> tuple[SeenRecord, ...]:
-    """The CNAMEs; none where the names are validated otherwise."""
+    """The owner's CNAMEs; empty if the certificate's challenge type needs no CNAME."""
     if not attempt.delegations:
         return ()
     with_resolvers = attempt.now - waits_since(attempt) > _NOT_RESOLVERS
@@ -76,7 +76,7 @@ def cname_records(attempt: Attempt) -> tuple[SeenRecord, ...]:
 
 
 def lasting_records(attempt: Attempt, account: AccountRecord, directory: KnownDirectory) -> tuple[SeenRecord, ...]:
-    """The lasting TXT records (dns-persist-01); none where the CA does not say with which name they begin."""
+    """The lasting TXT records (dns-persist-01); empty if the CA does not name the issuer that they begin with."""
     issuers = directory.record_issuers
     if not issuers:
         return ()
@@ -115,7 +115,7 @@ def forbidding_records(attempt: Attempt, account: AccountRecord, directory: Know
 
 
 def incorrect_records(attempt: Attempt) -> tuple[SeenRecord, ...]:
-    """After a failed validation: the owner's records that are missing or wrong, seen from here."""
+    """The owner's records that are missing or wrong according to our own DNS checks, after a failed validation."""
     account = attempt.opened().record
     directory = known_directory(attempt.work) or KnownDirectory()
     records = [*cname_records(attempt)]
@@ -126,7 +126,7 @@ def incorrect_records(attempt: Attempt) -> tuple[SeenRecord, ...]:
 
 
 def _seen(checked: CheckedRecord, kind: str, until: datetime | None = None) -> SeenRecord:
-    """As it is kept: foreign text printable and cut."""
+    """A checked record as it is stored: foreign text is made printable and shortened."""
     return SeenRecord(
         base=printable(checked.base),
         name=printable(checked.name),

@@ -1,4 +1,4 @@
-"""Several requests of one step at once, in batches that keep a step short."""
+"""Send several requests of one step at the same time, in batches that keep the step short."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _T = TypeVar("_T")
 _R = TypeVar("_R")
 #: How many authorizations are read, or challenges answered, in one call: a call must return quickly.
 BATCH: Final = 20
-#: Up to this many are requested one after the other.
+#: Up to this many requests are sent one after the other.
 FEW: Final = 4
 _THREADS: Final = 5
 

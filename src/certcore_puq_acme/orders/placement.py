@@ -1,4 +1,4 @@
-"""Placing an order (RFC 8555 section 7.4): only when the records are correct and the limits of the CA permit it."""
+"""Place an order (RFC 8555 section 7.4) when the records are correct and the CA's limits permit it."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ __all__ = ["place_order"]
 
 #: Refusals of an order that have nothing to do with the leaf that it replaces.
 _NOT_OF_REPLACES: Final = frozenset({"badNonce", "rateLimited"})
-#: The longest pause before it is looked at again whether the engine permits another order.
+#: The longest pause before the engine is asked again whether it permits another order.
 _LONGEST_HOLD: Final = timedelta(hours=1)
-#: When the CA refuses one nonce after the other, so many of the permitted newOrder requests are kept for later.
+#: How many of the permitted newOrder requests are kept for later if the CA refuses one nonce after the other.
 _KEPT_REQUESTS: Final = 5
 #: How many characters of a problem are kept while the next order waits.
 _LONGEST_CAUSE: Final = 500
@@ -46,7 +46,7 @@ _VALIDITY: Final = Message(
 
 
 def place_order(attempt: Attempt) -> LookAgain | AttemptFailed:
-    """Check what only the CA's directory and the account tell, take a turn, and place the order."""
+    """Check the requirements that the CA's directory and the account state, take a turn, and place the order."""
     if (pause := attempt.paused()) is not None:
         # Before the account is checked: the CA may refuse to open accounts now.
         return _wait_for_turn(attempt, pause)
@@ -72,7 +72,7 @@ def place_order(attempt: Attempt) -> LookAgain | AttemptFailed:
 
 
 def _records(attempt: Attempt, opened: Opened, directory: KnownDirectory) -> tuple[SeenRecord, ...]:
-    """All records of the owner, with those that only the account and the directory tell."""
+    """All records of the owner, with those whose content depends on the account or the CA's directory."""
     known = attempt.findings.records
     if attempt.challenge is ChallengeType.DNS_PERSIST:
         known = lasting_records(attempt, opened.record, directory)
@@ -102,8 +102,8 @@ def _take_turn(attempt: Attempt, opened: Opened) -> LookAgain:
     except AcmeProblemError as problem:
         if not replaces or not _may_be_about_replaces(problem):
             raise
-        # The leaf was replaced by another order already, is another account's, or the CA has forgotten it: then this is
-        # an order like others, and counts as one.
+        # Another order has already replaced the leaf, the leaf belongs to another account, or the CA no longer knows
+        # it. Then this order counts like one that replaces nothing.
         turn = attempt.budget.take(evolve(request, ari=False, counted_as_ari=True), attempt.now)
         if turn.why is not None:
             attempt.budget.leave(attempt.work.issuance.id)
@@ -135,10 +135,10 @@ def _placed(attempt: Attempt, opened: Opened, order: Order) -> LookAgain:
 
 
 def _check_ca(opened: Opened) -> None:
-    """Check that the CA works, with a request that places nothing, before another order is requested.
+    """Check with a harmless request that the CA works, before another order is requested.
 
-    The last order may exist although the CA has not said so. In an outage of days the orders that are left would be
-    used up one after the other.
+    The last order may exist although the CA has not confirmed it. Without this check, an outage of days would use up
+    the remaining orders one after the other.
 
     Raises:
         AcmeError: The CA does not work.
@@ -185,7 +185,7 @@ def _is_refusal(error: AcmeError) -> bool:
 
 
 def _wait_for_engine(attempt: Attempt) -> LookAgain:
-    """The engine permits no order for this certificate now."""
+    """Wait because the engine permits no order for this certificate now."""
     until = attempt.work.next_order_at or attempt.now + _LONGEST_HOLD
     waiting = _wait_for_turn(attempt, Turn(why=Why.ORDERS, until=until, detail=_why_it_orders_again(attempt)))
     # The certificate may not order anywhere: no other CA is to be tried because of a long wait.
@@ -208,12 +208,15 @@ def _wait_for_turn(attempt: Attempt, turn: Turn) -> LookAgain:
         unclear=attempt.state.unclear,
         looks=attempt.state.looks_for_place + 1 if turn.why is Why.IN_FLIGHT else 0,
     )
-    return attempt.wait_for_turn(state, turn, holds=True)  # from the next call on it counts as in flight
+    return attempt.wait_for_turn(state, turn, holds=True)  # from the next call on, the order counts as in flight
 
 
 def _may_be_about_replaces(problem: AcmeProblemError) -> bool:
-    """Whether the CA may dislike the leaf that the order replaces; CAs have several words for it (RFC 9773 has one)."""
-    if not _is_refusal(problem):  # there may be an order: no other one at once
+    """Whether the CA may have refused the leaf that the order replaces.
+
+    RFC 9773 section 5 defines an error type for this, but CAs also use others.
+    """
+    if not _is_refusal(problem):  # the order may exist, so a second one must not follow at once
         return False
     passing = problem.status == TOO_MANY_REQUESTS or problem.acme_type in _NOT_OF_REPLACES
     return not passing
@@ -246,7 +249,7 @@ def _certificate_profile(attempt: Attempt) -> str:
 
 
 def _unsupported(attempt: Attempt, directory: KnownDirectory) -> Problem | None:
-    """A setting that the CA does not offer, or no longer offers: reported before an order is wasted."""
+    """A setting of the certificate that the CA does not offer; found before an order is wasted."""
     profile = _certificate_profile(attempt)
     if profile and profile not in directory.profiles:
         offered = ", ".join(directory.profiles) or "none"

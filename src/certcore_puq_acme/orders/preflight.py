@@ -32,26 +32,26 @@ from certcore_puq_acme.techzone.publication import Unwritten
 
 __all__ = ["check_cnames", "wait_for_owner"]
 
-#: Seconds between two looks while the owner is at work, how long that is, and between two looks later.
+#: Seconds between two looks while the owner is active, for how long the owner counts as active, and the longest pause.
 _SHORTEST: Final = 12.0
 _AT_WORK: Final = 3600.0
 _LONGEST: Final = 600.0
 #: Seconds to the next look for a value that was published just now.
 _SOON: Final = 2.0
-#: How often it is looked for so soon.
+#: How many looks for such a value follow each other after `_SOON`.
 _SOON_LOOKS: Final = 10
-#: While the tech zone is not in order, the check value is written again at every so many looks.
+#: While the tech zone has errors, the check value is written again once in this many looks.
 _WRITE_AGAIN: Final = 8
-#: How many findings are kept.
+#: How many findings are stored.
 _MOST_FINDINGS: Final = 4
 
 
 def check_cnames(attempt: Attempt) -> LookAgain | NextStage:
-    """Check the CNAMEs before an account is opened: a CA gets no request for a domain whose owner has not acted."""
+    """Check the CNAMEs before an account is opened: no CA gets a request before the domain's owner has set them."""
     attempt.withdraw()  # values that an abandoned order may have left
     findings = attempt.findings
     if attempt.challenge is ChallengeType.DNS and not (are_known_correct(attempt) and not claim_names(attempt)):
-        hosted = set_hosted_cnames(attempt)  # first, so that nobody keeps the answer that there is none
+        hosted = set_hosted_cnames(attempt)  # first, so that no resolver caches that there is no CNAME
         attempt = evolve(attempt, findings=evolve(findings, hosted=hosted))
         records = without_denied(cname_records(attempt), hosted)
         if not are_correct(records):
@@ -67,7 +67,7 @@ def check_cnames(attempt: Attempt) -> LookAgain | NextStage:
 
 
 def _wait_for_records(attempt: Attempt, records: tuple[SeenRecord, ...]) -> LookAgain:
-    """Wait for the owner; only shortly while all missing records are on their way through the panel's own servers."""
+    """Wait for the owner; only briefly if all missing records were just set on the panel's own servers."""
     waits = wait_for_owner(attempt, records)
     here = {cname.name for cname in attempt.findings.hosted if cname.state in (HostedState.SET, HostedState.BUSY)}
     lacking = {record.name for record in records if not record.is_correct}
@@ -76,14 +76,14 @@ def _wait_for_records(attempt: Attempt, records: tuple[SeenRecord, ...]) -> Look
 
 
 def _wait_for_tech_zone(attempt: Attempt, records: tuple[SeenRecord, ...]) -> LookAgain | None:
-    """Wait while the tech zone cannot be validated through: no order is wasted on it. None when it can."""
+    """Wait while names cannot be validated through the tech zone, so that no order is wasted; None if they can."""
     checks = attempt.checks
     if not attempt.delegations or not checks.asks_directly():
         return None  # the values of the order are looked for through the resolvers
     zone = attempt.delegations[0].zone
     check = check_value(attempt.records, zone, attempt.now, attempt.work.environment.new_id)
     if (publication := attempt.publication) is not None:
-        # A server that has lost what it had confirmed is told again.
+        # A server may have lost a value that it had confirmed: the value is written again.
         is_again = attempt.state.looks % _WRITE_AGAIN == _WRITE_AGAIN - 1
         if (unwritten := publication.update([check.name], force=is_again)) is not None:
             return _wait_for_writer(attempt, records, unwritten)
@@ -101,7 +101,7 @@ def _wait_for_tech_zone(attempt: Attempt, records: tuple[SeenRecord, ...]) -> Lo
 
 
 def _wait_for_writer(attempt: Attempt, records: tuple[SeenRecord, ...], unwritten: Unwritten) -> LookAgain:
-    """Wait for the server that the tech zone is written to, or for another process that writes to it."""
+    """Wait for the tech zone's server, or for another process that writes to it."""
     waits = wait_for_owner(attempt, records)
     if unwritten.is_busy:
         return _soon(waits, attempt)
@@ -112,7 +112,7 @@ def _wait_for_writer(attempt: Attempt, records: tuple[SeenRecord, ...], unwritte
 
 
 def _soon(waits: LookAgain, attempt: Attempt) -> LookAgain:
-    """The same wait, which ends in a moment."""
+    """The same wait with an end after `_SOON` seconds."""
     until = attempt.now + timedelta(seconds=_SOON)
     return evolve(waits, state=evolve(waits.state, next_look=until), until=until)
 
@@ -133,7 +133,7 @@ def wait_for_owner(attempt: Attempt, records: Iterable[SeenRecord]) -> LookAgain
 def _pause(waited: timedelta) -> float:
     """Seconds to the next look for the records that the owner has to set.
 
-    Short for an hour after the last activity for the certificate: the owner should see the result of a change within 20
-    seconds. Then it grows, to 10 minutes after two hours.
+    The pause is short for an hour after the last activity for the certificate, because the owner should see the result
+    of a change within 20 seconds. Then the pause grows, to 10 minutes after two hours.
     """
     return min(max(_SHORTEST, (waited.total_seconds() - _AT_WORK) / 6), _LONGEST)

@@ -1,7 +1,7 @@
-"""Check whether the renewal of a certificate in service could succeed now: all obstacles that an order would meet.
+"""Find everything that would make the renewal of a certificate in service fail now.
 
-Nothing is ordered. The CA is asked about the account once a day in each process; the tech zone gets a check value once
-a day, which issuance uses, too. Resolvers are not asked for records that do not exist.
+Nothing is ordered. The CA is asked about the account once a day in each process. Once a day a check value is written to
+the tech zone; issuances use the same value. Resolvers are not asked for records that do not exist.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _OF_ADMINISTRATOR: Final = frozenset(
         DnsCode.TXT_FOREIGN,
     }
 )
-#: Findings that may resolve on their own: a server, or the way to it, may be away for a moment, or lag behind.
+#: Findings that may disappear on their own: a server or the route to it may fail for a moment, or a server may lag.
 _MAY_PASS: Final = frozenset(
     {
         DnsCode.SERVER_LAME,
@@ -78,11 +78,11 @@ def readiness(work: AcmeWork, accounts: Accounts, dns: DnsAccess) -> Readiness:
     """The obstacles of a renewal now.
 
     Args:
-        work: Its ``issuance`` is the one in service.
+        work: The certificate; its ``issuance`` is the one in service.
         accounts: The ACME clients.
-        dns: The DNS.
+        dns: The access to the DNS.
     """
-    # As the issuance of a renewal begins.
+    # The state with which the issuance of a renewal begins.
     begun = evolve(work.issuance, names=work.certificate.names, module_state=None, findings=None)
     attempt = Attempt.of(evolve(work, issuance=begun), accounts, dns)
     obstacles = [*_of_ca(attempt, work.issuance), *_of_zone_writer(attempt), *_of_dns(attempt), *_of_panel(attempt)]
@@ -158,7 +158,7 @@ def _of_account(attempt: Attempt, record: AccountRecord, directory: KnownDirecto
 
 
 def _of_offers(attempt: Attempt, directory: KnownDirectory) -> Iterator[Obstacle]:
-    """Settings that the CA no longer offers; empty while its directory is not known."""
+    """Settings of the certificate that the CA no longer offers; none while the CA's directory is not known."""
     if directory == KnownDirectory():
         return
     profile_name = attempt.settings.certificate_profile or attempt.profile.certificate_profile
@@ -194,7 +194,7 @@ def _of_offers(attempt: Attempt, directory: KnownDirectory) -> Iterator[Obstacle
 def _of_limits(
     attempt: Attempt, active: Issuance, record: AccountRecord, directory: KnownDirectory
 ) -> Iterator[Obstacle]:
-    """Waits of an order; an obstacle only where the renewal would come too late for the leaf in service."""
+    """Limits that an order would wait for, if the renewal would then be too late for the leaf in service."""
     work, leaf = attempt.work, active.leaf
     is_of_ca = is_of_directory(active, attempt.profile.directory)
     is_same = leaf is not None and set(leaf.names) == set(attempt.names)
@@ -259,7 +259,7 @@ def _pause(attempt: Attempt, turn: Turn, until: datetime, *, is_late: bool) -> O
 
 
 def _of_zone_writer(attempt: Attempt) -> Iterator[Obstacle]:
-    """Whether the server of the tech zone takes values: it gets the check value of the day, if it has none yet."""
+    """Write the check value of the day to the tech zone, unless that was done, and report if the server refuses it."""
     publication = attempt.publication
     if attempt.challenge is not ChallengeType.DNS or (publication is None and not attempt.checks.asks_directly()):
         return
@@ -286,7 +286,7 @@ def _of_zone_writer(attempt: Attempt) -> Iterator[Obstacle]:
 
 
 def _of_dns(attempt: Attempt) -> Iterator[Obstacle]:
-    """The owner's records, CAA, and the tech zone, as its servers show it."""
+    """The owner's records, CAA records, and the tech zone as its servers show it."""
     work = attempt.work
     names = work.certificate.names
     findings = diagnose(names, work, attempt.checks.access, thorough=False, settings=attempt.settings)
@@ -299,7 +299,7 @@ def _of_dns(attempt: Attempt) -> Iterator[Obstacle]:
 
 
 def _of_panel(attempt: Attempt) -> Iterator[Obstacle]:
-    """The panel's word, where a CNAME proves nothing without it."""
+    """Names that the panel does not confirm, for CNAMEs that prove nothing without its confirmation."""
     for base, is_certain in denied_names(attempt):
         denied = _obstacle(
             attempt,

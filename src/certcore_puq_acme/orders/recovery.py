@@ -23,13 +23,13 @@ from certcore_puq_acme.protocol.metering import NewOrder, current_meter
 
 __all__ = ["account_has_changed", "after_error", "requests_used_up", "unless_further"]
 
-#: Refusals that may mean: the account has another key, or is not there any more.
+#: Refusals that may mean that the account has another key or no longer exists.
 _ABOUT_THE_ACCOUNT: Final = frozenset({"unauthorized", "malformed", "accountDoesNotExist"})
-#: Statuses that may mean: the directory has other URLs now.
+#: HTTP statuses that may mean that the directory now has other URLs.
 _MOVED: Final = frozenset({404, 405, 410})
-#: Refusals of a request about an order after which it can still be completed.
+#: Refusals of a request about an order after which the order can still be completed.
 _PASSING: Final = frozenset({"badNonce", "rateLimited", "orderNotReady", "serverInternal"})
-#: Statuses with which a CA asks for a pause (RFC 6585 section 4, RFC 9110 section 15.6.4).
+#: HTTP statuses with which a CA asks for a pause (RFC 6585 section 4, RFC 9110 section 15.6.4).
 _LIMITED: Final = frozenset({429, 503})
 #: Statuses of an order whose authorizations are decided.
 _FURTHER: Final = ("ready", "processing", "valid", "invalid")
@@ -38,13 +38,13 @@ _FURTHER: Final = ("ready", "processing", "valid", "invalid")
 def unless_further(
     attempt: Attempt, client: AcmeClient, stage: Callable[[Attempt, AcmeClient], StageResult]
 ) -> StageResult:
-    """Run a stage of the validation. After an error, go on as the order's status says if the order has got further.
+    """Run a stage of the validation; after an error, continue with a later stage if the order's status permits it.
 
-    The CA may have validated although its answers about authorizations and challenges cannot be used: what counts is
-    the order's status (RFC 8555 section 7.1.6).
+    The CA may have validated the names although its answers about authorizations and challenges cannot be used: the
+    order's status decides (RFC 8555 section 7.1.6).
 
     Raises:
-        AcmeError: The CA refuses, or gives no usable answer, and the order has not got further either.
+        AcmeError: The CA refused or gave no usable answer, and the order is not in a later stage.
     """
     try:
         return stage(attempt, client)
@@ -61,9 +61,9 @@ def unless_further(
 
 
 def account_has_changed(attempt: Attempt, error: AcmeError) -> bool:
-    """Whether a refusal comes from another process's rollover of the account's key since this process opened it.
+    """Whether the CA refused because another process has changed the account's key since this process opened it.
 
-    The CA is asked at the first of several refusals, and again when they go on.
+    The CA is asked after the first of several refusals, and again if the refusals continue.
     """
     if not isinstance(error, AcmeProblemError) or error.acme_type not in _ABOUT_THE_ACCOUNT:
         return False
@@ -87,7 +87,7 @@ def after_error(attempt: Attempt, error: AcmeError) -> AttemptResult:
     else:
         is_lost = trouble.has_lasted(order_life(attempt.left), attempt.now)
     new_order = current_meter().new_order
-    # The order may exist at the CA although its URL never arrived: it counts.
+    # The order may exist at the CA although its URL never arrived: it counts towards the limits.
     is_unclear = new_order is NewOrder.UNCLEAR
     has_no_answer = is_unclear and isinstance(error, ProtocolError | TransportError)
     if has_no_answer or (_may_have_moved(error) and (trouble.looks == 1 or is_lost)):
@@ -102,7 +102,7 @@ def after_error(attempt: Attempt, error: AcmeError) -> AttemptResult:
     if is_refusal and not is_lost and new_order is None and diagnosis.retry is not Retry.NEVER:
         return _request_again(attempt, trouble, error)
     stays_unclear = is_unclear or (attempt.state.unclear and new_order is None)
-    # While the CA does not work, what is requested of it costs no order: its return is to be seen soon.
+    # Requests to a CA that is down cost no order, so the next one follows soon and notices when the CA works again.
     is_soon = stays_unclear and diagnosis.retry is not Retry.NEVER
     return AttemptFailed(
         state=evolve(attempt.state, trouble=trouble, unclear=stays_unclear),
@@ -116,11 +116,11 @@ def after_error(attempt: Attempt, error: AcmeError) -> AttemptResult:
 
 
 def requests_used_up(attempt: Attempt, requests_made: Asked | None) -> LookAgain:
-    """So many requests were sent for this certificate within the hour that the next step waits.
+    """Wait because the permitted number of requests for this certificate was sent within the last hour.
 
     Args:
         attempt: The attempt.
-        requests_made: The requests of the last hour; None when they were used up within the step.
+        requests_made: The requests of the last hour; None if the number was reached within this step.
     """
     until = attempt.now + timedelta(minutes=1) if requests_made is None else max(requests_made.free_at, attempt.now)
     trouble, status = attempt.trouble, attempt.state.status
@@ -147,7 +147,7 @@ def _may_have_moved(error: AcmeError) -> bool:
 
 
 def _is_refusal(error: AcmeError) -> bool:
-    """Whether the CA refuses a URL that it has named itself: if that is believed, the order cannot be completed."""
+    """Whether the CA refuses a URL that it has named itself; if the refusal lasts, the order cannot be completed."""
     if not isinstance(error, AcmeProblemError) or error.acme_type in _PASSING:
         return False
     return error.status in CLIENT_ERRORS and error.status not in BUSY
@@ -165,12 +165,12 @@ def _request_again(attempt: Attempt, trouble: Trouble, error: AcmeError) -> Look
 
 
 def _retry_at(attempt: Attempt, error: AcmeError) -> tuple[datetime | None, str | Message]:
-    """When the CA wishes the next request, within bounds; and a sentence for people where that is earlier."""
+    """When to send the next request, and a sentence for the user if that is earlier than the CA has asked for."""
     retry_after = error.retry_after
     if retry_after is None:
         return None, ""
     is_limit = isinstance(error, AcmeProblemError) and (error.status in _LIMITED or error.acme_type == "rateLimited")
-    is_limit = is_limit or not attempt.state.order  # no order is in work
+    is_limit = is_limit or not attempt.state.order  # no order is in progress
     bounded = bounded_wait(retry_after, Wait.LIMIT if is_limit else Wait.ORDER, attempt.left)
     retry_at, wished = (attempt.now + timedelta(seconds=seconds) for seconds in (bounded, retry_after))
     if isinstance(error, AcmeProblemError) and pauses_the_account(error, attempt.names):

@@ -1,4 +1,4 @@
-"""Renewal information (RFC 9773): when the CA wants a leaf to be renewed, and how a leaf is named to it."""
+"""Renewal information (RFC 9773): when the CA wants a leaf to be renewed, and the ID of a leaf in such requests."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _RESOURCE: Final = "renewalInfo"
 
 
 def certificate_id(leaf_pem: str) -> str:
-    """How a leaf is named: its authority key identifier and its serial number (RFC 9773 section 4.1).
+    """The ID of a leaf: its authority key identifier and its serial number (RFC 9773 section 4.1).
 
     Returns:
-        Empty when it has no authority key identifier.
+        The ID; empty if the leaf has no authority key identifier.
     """
     leaf = x509.load_pem_x509_certificate(leaf_pem.encode())
     try:
@@ -36,26 +36,26 @@ def certificate_id(leaf_pem: str) -> str:
     except (x509.ExtensionNotFound, ValueError, x509.DuplicateExtension):
         return ""
     serial = leaf.serial_number
-    # The content of the DER INTEGER: one more byte where the first bit would make it negative.
+    # The content of the DER INTEGER: it has one more byte if the first bit would make the number negative.
     number = serial.to_bytes(serial.bit_length() // 8 + 1, "big")
     return f"{b64url(key)}.{b64url(number)}" if key else ""
 
 
 def is_of_directory(issuance: Issuance, directory: str) -> bool:
-    """Whether a leaf came from the CA with this directory."""
+    """Whether a leaf was issued by the CA with this directory URL."""
     return bool(issuance.leaf_pem) and OrderState.of(issuance).directory == directory
 
 
 def renewal_window(issuance: Issuance, context: AcmeContext, accounts: Accounts) -> SuggestedWindow | None:
-    """Ask the CA; no account is needed (RFC 9773 section 4).
+    """Ask the CA for the suggested renewal window of a leaf; no account is needed (RFC 9773 section 4).
 
     Returns:
-        None when the CA offers no renewal information, or did not issue this leaf.
+        The window; None if the CA offers no renewal information, or did not issue this leaf.
 
     Raises:
-        AcmeError: The CA cannot be asked, or its answer is unusable.
+        AcmeError: The CA cannot be reached, or its answer is unusable.
     """
-    # An imported leaf may be of this CA; if it is not, the CA says so.
+    # An imported leaf may be from this CA; if it is not, the CA says so.
     if issuance.purpose is not Purpose.IMPORT and not is_of_directory(issuance, context.profile.directory):
         return None
     client = accounts.reader(context)

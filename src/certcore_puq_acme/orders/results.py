@@ -1,4 +1,4 @@
-"""The results of a stage of an attempt, and the step that the engine gets for them."""
+"""The results of a stage of an attempt, and their translation into the result of a step for the engine."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ __all__ = ["AttemptFailed", "AttemptResult", "LookAgain", "NextStage", "Obtained
 
 @frozen(kw_only=True)
 class NextStage:
-    """No wait is needed: the stage that ``state`` names runs in the same call."""
+    """The stage is complete: the stage that ``state`` names runs in the same call."""
 
     state: OrderState
     findings: Findings
-    #: The order as the CA has just described it; its status then says what runs. None when it was not read.
+    #: The order as the CA has just described it; if present, its status decides which stage runs. None if not read.
     order: Order | None = None
 
 
@@ -48,7 +48,7 @@ class LookAgain:
 
 @frozen(kw_only=True)
 class AttemptFailed:
-    """The CA refuses, or cannot be used."""
+    """The CA has refused a request, or cannot be used."""
 
     state: OrderState
     findings: Findings
@@ -67,7 +67,7 @@ class AttemptFailed:
 
 @frozen(kw_only=True)
 class Obtained:
-    """The leaf is there, with its chain."""
+    """The leaf was downloaded with its chain."""
 
     state: OrderState
     chain_pem: str = field(repr=False)
@@ -76,18 +76,18 @@ class Obtained:
     notes: tuple[Note, ...] = ()
 
 
-#: The result for the engine.
+#: The results that end a call.
 AttemptResult = LookAgain | AttemptFailed | Obtained
 #: What a stage returns.
 StageResult = NextStage | AttemptResult
 
 
 def as_step_result(result: AttemptResult, before: Findings) -> StepResult:
-    """The step that the engine gets.
+    """Convert a result into the step result for the engine.
 
     Args:
-        result: What the last stage of the call returned.
-        before: The findings that the engine has; they are written only when they have changed.
+        result: The result of the last stage of the call.
+        before: The stored findings; new ones are stored only if they differ.
     """
     state = result.state.to_json()
     match result:

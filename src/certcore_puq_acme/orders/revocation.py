@@ -1,7 +1,7 @@
 """Revocation: by the account that ordered the leaf, else by the leaf's own key (RFC 8555 section 7.6).
 
-Tenants share an account, and a CA revokes whatever that account has ordered. So it signs only for a leaf that it
-has ordered for this certificate: that the leaf was imported here proves nothing.
+Tenants share an account, and a CA revokes every leaf that the account has ordered. So certcore signs with the account
+only if the account has ordered the leaf for this certificate. The import of a leaf does not prove that.
 """
 
 from __future__ import annotations
@@ -30,11 +30,10 @@ from certcore_puq_acme.protocol.jws import load_account_key
 
 __all__ = ["revoke"]
 
-#: Refusals that concern the certificate itself, for any account. Any other refusal may be about the account: it did not
-#: issue the
-#: certificate, is closed, or is not known any more; CAs have many words for that.
+#: Error types that concern the certificate, whichever account asks. Any other refusal may concern the account: it did
+#: not order the certificate, is closed, or no longer exists; CAs use many error types for that.
 _OF_THE_CERTIFICATE: Final = frozenset({"alreadyRevoked", "badRevocationReason"})
-#: Error types of CAs for a leaf that they have not issued; some send none.
+#: Error types of CAs for a leaf that they have not issued; some CAs send no type.
 _UNKNOWN_LEAF: Final = frozenset({"", "malformed", "unauthorized"})
 
 
@@ -45,17 +44,18 @@ def revoke(
     context: AcmeContext,
     accounts: Accounts,
 ) -> None:
-    """Revoke a leaf; one that is revoked already counts as done.
+    """Revoke a leaf. A leaf that the CA has already revoked is no error.
 
     Args:
-        issuance: With the leaf.
-        reason: Sent as its code; left out for `RevocationReason.UNSPECIFIED` (RFC 5280 section 5.3.1 says SHOULD).
-        private_key: Opens the leaf's key, asked only when no account may revoke; None when it is not here.
+        issuance: The issuance with the leaf.
+        reason: Sent as its code; `RevocationReason.UNSPECIFIED` is not sent (RFC 5280 section 5.3.1: SHOULD be absent).
+        private_key: Returns the leaf's key, or None if it is not stored; called only if no account may revoke.
         context: The CA profile.
         accounts: The accounts of this process.
 
     Raises:
-        AcmeError: The CA refused, or cannot be talked to.
+        AcmeError: The CA refused, or cannot be reached.
+        CAError: Neither an account that may revoke the leaf nor the leaf's key is stored.
     """
     try:
         _revoke(issuance, reason, private_key, context, accounts)
@@ -104,7 +104,7 @@ def _revoke(
 
 
 def _not_of_this_ca(problem: AcmeProblemError, leaf: x509.Certificate) -> AcmeProblemError:
-    """The refusal of a leaf whose key has signed the request: most likely another CA has issued it."""
+    """The error for a refusal although the leaf's own key has signed: most likely another CA has issued the leaf."""
     issuer = printable(leaf.issuer.rfc4514_string())
     return AcmeProblemError(
         problem.problem,
@@ -124,23 +124,23 @@ def _not_of_this_ca(problem: AcmeProblemError, leaf: x509.Certificate) -> AcmePr
 
 
 def _orderer(issuance: Issuance, context: AcmeContext, accounts: Accounts) -> AcmeClient | None:
-    """The account that ordered the leaf for this certificate, also when its profile is gone; None if it is not here."""
+    """The account that ordered the leaf for this certificate, even if its CA profile is deleted; None if not stored."""
     state = OrderState.of(issuance)
     if issuance.purpose is Purpose.IMPORT or not state.order:
         return None
     client = _usable(context, accounts, state.account)
     if client is not None:
         return client
-    # The same account may be kept under another name since, after the profile's settings were changed, say.
+    # The same account may meanwhile be stored under another key, for example after a change of the profile's settings.
     own = read_record(context.documents, own_account(context).key)
-    # A URL alone proves nothing: an order at another CA says what that CA has called its account.
+    # The account URL alone proves nothing: another CA may have given the same URL to its account.
     is_same_ca = state.directory in ("", own.directory)
     is_same = bool(own.url) and is_same_ca and own.url == state.account_url
     return _usable(context, accounts, own.document) if is_same else None
 
 
 def _usable(context: AcmeContext, accounts: Accounts, key: str) -> AcmeClient | None:
-    """An account by its document's key, if it can be used: none is opened to revoke with."""
+    """The account with this document key if it can be used; no new account is opened to revoke a certificate."""
     record = accounts.settle(context, read_record(context.documents, key))
     return accounts.find(context, record.document)
 

@@ -1,7 +1,7 @@
-"""attrs classes as JSON and back. Each field says how it is read; a stored value is never trusted.
+"""Convert attrs classes to JSON and back. Each field has a reader, which checks the stored value.
 
-A value that is missing or cannot be read takes the field's default, so that reading never raises: databases live longer
-than the code that wrote them.
+For a value that is missing or cannot be read, the field's default is used. So reading never raises: a database lives
+longer than the code that wrote it.
 """
 
 from __future__ import annotations
@@ -40,29 +40,29 @@ _T = TypeVar("_T")
 _K = TypeVar("_K")
 _A = TypeVar("_A", bound=AttrsInstance)
 
-#: Makes a value from JSON; None when the JSON cannot be read as one.
+#: Converts a JSON value; returns None if the value is not valid.
 Reader = Callable[[object], _T | None]
 
 _READER: Final = "reader"
 _KEY: Final = "key"
 _LARGEST: Final = 10**9
-#: The types whose values JSON has as they are: most values.
+#: The types whose values need no conversion for JSON.
 _PLAIN: Final = (str, int, bool, type(None))
 
 
 def stored(reader: Reader[Any], default: Any = NOTHING, *, key: str = "") -> Any:
-    """An attrs field that `from_json` and `to_json` know.
+    """An attrs field that `from_json` reads and `to_json` writes.
 
     Args:
-        reader: Makes the value from JSON.
-        default: The value of a field that is missing or cannot be read; without one the field is required.
-        key: The member's name in JSON where it is not that of the field.
+        reader: Converts the JSON value.
+        default: The value if the stored one is missing or not valid; without a default the field is required.
+        key: The member's name in JSON, if it differs from the field's name.
     """
     return field(default=default, metadata={_READER: reader, _KEY: key})
 
 
 def from_json(cls: type[_A], document: object) -> _A | None:
-    """An instance from what was stored, whatever that is; None when a required field cannot be read."""
+    """Read an instance from any stored value; None if a required field cannot be read."""
     mapping = document if isinstance(document, Mapping) else {}
     values: dict[str, Any] = {}
     for name, key, reader, default in _stored_fields(cls):
@@ -93,12 +93,12 @@ def _stored_fields(cls: type[AttrsInstance]) -> Sequence[tuple[str, str, Reader[
 
 
 def text(longest: int = LONGEST_TEXT) -> Reader[str]:
-    """Reads a printable text of so many characters at most; empty ones count as missing."""
+    """A reader of printable texts with a maximum length in characters; an empty text counts as missing."""
     return lambda value: printable(value, longest) or None
 
 
 def message(longest: int = LONGEST_TEXT) -> Reader[Message]:
-    """Reads a message, or a text that earlier versions have stored in its place; empty ones count as missing."""
+    """A reader of messages, and of the texts that older versions stored instead; an empty one counts as missing."""
 
     def read(value: object) -> Message | None:
         stored_message = value if isinstance(value, Message) else read_message(value)
@@ -108,7 +108,11 @@ def message(longest: int = LONGEST_TEXT) -> Reader[Message]:
 
 
 def shown_message(text: object, longest: int = LONGEST_TEXT) -> Message | None:
-    """A message or a text as it is kept: printable and not too long, otherwise as a text; None for an empty one."""
+    """Convert a message or text to a message that may be stored; None if it is empty.
+
+    A text, and a message with characters that are not printable or with too many, becomes a message without a key: its
+    text is made printable and shortened.
+    """
     shown = printable(str(text) if isinstance(text, Message) else text, longest)
     if isinstance(text, Message) and shown == str(text):
         return plain_message(text) if shown else None
@@ -116,7 +120,7 @@ def shown_message(text: object, longest: int = LONGEST_TEXT) -> Message | None:
 
 
 def words(longest: int = LONGEST_TEXT) -> Reader[Message | str]:
-    """Reads a printable text, or a message; empty ones count as missing."""
+    """A reader of printable texts and of messages; an empty one counts as missing."""
     read_words = message(longest)
 
     def read(value: object) -> Message | str | None:
@@ -127,17 +131,17 @@ def words(longest: int = LONGEST_TEXT) -> Reader[Message | str]:
 
 
 def count(value: object) -> int | None:
-    """Reads a number from 0 on."""
+    """Read an integer that is not negative."""
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _LARGEST else None
 
 
 def flag(value: object) -> bool | None:
-    """Reads true or false."""
+    """Read a boolean."""
     return value if isinstance(value, bool) else None
 
 
 def moment(value: object) -> datetime | None:
-    """Reads an ISO 8601 moment with a time zone, as UTC."""
+    """Read an ISO 8601 moment with a time zone; the result is in UTC."""
     if not isinstance(value, str):
         return None
     try:
@@ -148,7 +152,7 @@ def moment(value: object) -> datetime | None:
 
 
 def choice(kind: type[_T]) -> Reader[_T]:
-    """Reads a member of an enum, by its value."""
+    """A reader of the members of an enum, by value."""
 
     def read(value: object) -> _T | None:
         try:
@@ -160,12 +164,12 @@ def choice(kind: type[_T]) -> Reader[_T]:
 
 
 def nested(cls: type[_A]) -> Reader[_A]:
-    """Reads an attrs class of stored fields."""
+    """A reader of an attrs class whose fields are made with `stored`."""
     return lambda value: from_json(cls, value) if isinstance(value, Mapping) else None
 
 
 def items(reader: Reader[_T]) -> Reader[tuple[_T, ...]]:
-    """Reads an array; elements that cannot be read are left out."""
+    """A reader of arrays; elements that cannot be read are left out."""
 
     def read(value: object) -> tuple[_T, ...] | None:
         if not isinstance(value, list | tuple):
@@ -176,7 +180,7 @@ def items(reader: Reader[_T]) -> Reader[tuple[_T, ...]]:
 
 
 def members(key: Reader[_K], reader: Reader[_T]) -> Reader[Mapping[_K, _T]]:
-    """Reads an object; members whose name or value cannot be read are left out."""
+    """A reader of objects; members whose name or value cannot be read are left out."""
 
     def read(value: object) -> Mapping[_K, _T] | None:
         if not isinstance(value, Mapping):

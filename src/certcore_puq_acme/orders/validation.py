@@ -1,4 +1,4 @@
-"""Proving control of the names: read the challenges, publish their values, and answer them."""
+"""Prove control of the names: read the challenges, publish their values, and answer them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from certcore_puq_acme.rate_limits.limiter import OrderRequest
 
 __all__ = ["answer", "publish"]
 
-#: How long a published value may take to become visible before the attempt fails.
+#: How long a published value may take to become visible before the issuance fails.
 _VISIBLE_WITHIN: Final = timedelta(minutes=10)
 
 
@@ -100,7 +100,7 @@ def _unseen(attempt: Attempt) -> tuple[Finding, ...]:
     unseen = attempt.checks.unseen_values(expected)
     if not unseen or attempt.elapsed() <= IN_FLIGHT:
         return unseen
-    # By now no server shows values that were withdrawn before: values that are not ours come from elsewhere.
+    # By now no server shows values that were removed earlier: other values come from another source.
     return (
         *unseen,
         *attempt.checks.foreign_values(expected, lambda name: known_values(attempt.records, attempt.publication, name)),
@@ -108,7 +108,7 @@ def _unseen(attempt: Attempt) -> tuple[Finding, ...]:
 
 
 def _answer_once(client: AcmeClient, url: str) -> None:
-    """Answer a challenge, unless a call that was lost has done so: some servers refuse a second answer."""
+    """Answer a challenge unless an interrupted call has done so already: some servers refuse a second answer."""
     try:
         client.answer(url)
     except AcmeProblemError as problem:
@@ -133,7 +133,7 @@ def _not_visible(attempt: Attempt, unseen: Sequence[Finding]) -> LookAgain | Att
 
 
 def _back_in_flight(attempt: Attempt) -> LookAgain | None:
-    """Take a place among the orders in flight again; None when there is one."""
+    """Take a place among the orders in flight again; None on success, else the wait for a place."""
     request = OrderRequest(
         issuance_id=attempt.work.issuance.id,
         owner=attempt.work.certificate.owner,
@@ -148,7 +148,7 @@ def _back_in_flight(attempt: Attempt) -> LookAgain | None:
 
 
 def _not_offered(attempt: Attempt, authorization: Authorization) -> AttemptFailed:
-    """The CA does not offer the challenge that validates this name."""
+    """The failure of an order whose CA does not offer the required challenge for a name."""
     offered = ", ".join(challenge.type for challenge in authorization.challenges) or "none"
     name = f"*.{authorization.identifier}" if authorization.wildcard else authorization.identifier
     problem = Problem(

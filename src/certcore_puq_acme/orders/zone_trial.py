@@ -1,4 +1,4 @@
-"""The test of a CA profile's tech zone: a TXT value is written, seen at every server, and taken back."""
+"""Test the tech zone of a CA profile: write a TXT value, look for it at every server, and remove it."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ from certcore_puq_acme.techzone.records import TechZoneRecords
 
 __all__ = ["Pause", "trial_of_zone"]
 
-#: Waits for so many seconds.
+#: A function that waits for a number of seconds.
 Pause = Callable[[float], object]
 
-#: Seconds before each further look: servers that copy the zone need a moment, and somebody waits for the page.
+#: Seconds before each further look: servers that copy the zone need a moment, and a user waits for the page.
 _PAUSES: Final = (0.25, 0.5, 1.0, 2.0, 2.0)
 _SECONDS: Final = f"{sum(_PAUSES):g}"
-#: Seconds to wait for an answer of a name server after each sending.
+#: Seconds to wait for a name server's answer to the first query, and to its repetition.
 _WAITS: Final = (1.0, 2.0)
 
 
 def trial_of_zone(context: AcmeContext, dns: DnsAccess, pause: Pause) -> Generator[CheckItem, None, None]:
-    """Whether values get to every server of the tech zone, and away again; each step as soon as its result is known.
+    """Test whether every server of the tech zone shows a new value; yields each step as soon as its result is known.
 
     A caller that stops before the last step has to close the generator, so that the trial value is removed from the
     store.
 
     Args:
         context: The CA profile.
-        dns: The DNS.
-        pause: Waits between two looks.
+        dns: The access to the DNS.
+        pause: Called to wait between two looks.
     """
     profile = context.profile
     records, publication = TechZoneRecords(context.documents), publication_of(context, dns.connections)
@@ -70,7 +70,7 @@ def trial_of_zone(context: AcmeContext, dns: DnsAccess, pause: Pause) -> Generat
 
 @frozen(kw_only=True)
 class _Trial:
-    """One trial value on its way."""
+    """The test of one trial value."""
 
     profile: PuqAcmeProfile
     checks: DnsChecks
@@ -78,7 +78,7 @@ class _Trial:
     pause: Pause
 
     def told(self, publication: Publication, names: Collection[str]) -> Unwritten | None:
-        """Bring the zone's server to the stored values; waits for another process that writes."""
+        """Write the stored values to the zone's server, if necessary after another process has finished writing."""
         unwritten = publication.update(names)
         for seconds in _PAUSES:
             if unwritten is None or not unwritten.is_busy:
@@ -88,7 +88,7 @@ class _Trial:
         return unwritten
 
     def read_back(self, servers: tuple[NameServer, ...]) -> Iterator[CheckItem]:
-        """The servers that the profile names, one after the other; they get the time together."""
+        """Check the servers that the profile names one after the other, within a common time limit."""
         pauses = list(_PAUSES)
         for server in servers:
             while (why_missing := self._missing_at(server)) and pauses:
@@ -96,12 +96,12 @@ class _Trial:
             yield self._shown(server, why_missing)
 
     def in_the_dns(self, trial: CheckValue | None) -> CheckItem:
-        """The zone as the world sees it, by its delegation; with the trial value, where there is one."""
+        """Check the zone as the public DNS shows it, including the trial value if there is one."""
         findings = self._findings(trial)
         for seconds in _PAUSES:
             if not any(finding.code == DnsCode.TECH_ZONE_OLD_SERVER for finding in findings):
                 break
-            # A resolver would keep its answer; an authoritative server may not have copied the zone yet.
+            # A resolver would answer the same from its cache; an authoritative server may copy the zone meanwhile.
             if not self.checks.asks_directly():
                 break
             self.pause(seconds)
@@ -124,7 +124,7 @@ class _Trial:
         return self.checks.tech_zone(zone, trial.value, trial.name)
 
     def _missing_at(self, server: NameServer) -> Message | None:
-        """What a server shows instead of the value; None when it shows it."""
+        """What a server shows instead of the value; None if it shows the value."""
         question = Question(name=self.trial.name, kind="TXT", recursive=False)
         answer = self.checks.access.dns.query(server, question, _WAITS)
         if not answer.is_positive:

@@ -1,4 +1,4 @@
-"""The TXT values of an order on their way to the tech zone: the store, the zone's server, and what its servers show."""
+"""Bring the TXT values of an order into the tech zone: store them, write them to its server, and read them back."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from certcore_puq_acme.techzone.records import TechZoneRecords, TxtRecord
 
 __all__ = ["IN_FLIGHT", "known_values", "missing_at_servers", "store_values", "write_values"]
 
-#: An order that makes no progress for this long gives its place in flight to others meanwhile.
+#: An order that makes no progress for this long gives up its place in flight until it continues.
 IN_FLIGHT: Final = timedelta(minutes=1)
-#: While a value is not to be seen, it is written again at every so many looks: the server may have lost it.
+#: A value that is not visible is written again once in this many looks: the server may have lost it.
 _WRITE_AGAIN: Final = 8
-#: Seconds to wait for an answer of a name server after each sending.
+#: Seconds to wait for a name server's answer to the first query, and to its repetition.
 _WAITS: Final = (1.0, 2.0)
-#: Seconds for all names of a certificate in one step.
+#: How many seconds one step spends on the names of a certificate.
 _LONGEST_LOOK: Final = 20.0
 
 
 def store_values(attempt: Attempt) -> None:
-    """Store the values of the order's challenges; certcore's own server has them from then on."""
+    """Store the values of the order's challenges; certcore's own DNS server answers with them from then on."""
     attempt.records.add_many(
         TxtRecord(
             fqdn=attempt.target(challenge.base),
@@ -48,7 +48,7 @@ def store_values(attempt: Attempt) -> None:
 
 
 def write_values(attempt: Attempt) -> Attempt | LookAgain | AttemptFailed:
-    """The attempt when the zone's server has confirmed the values; otherwise the result of the stage."""
+    """Write the values; returns the attempt if the zone's server has confirmed them, else the result of the stage."""
     publication, state = attempt.publication, attempt.state
     if publication is None:
         return attempt
@@ -58,7 +58,7 @@ def write_values(attempt: Attempt) -> Attempt | LookAgain | AttemptFailed:
     names = {attempt.target(challenge.base) for challenge in state.challenges}
     if not all(publication.holds(name) for name in names):
         return attempt.begin_anew()  # the profile was set to another zone
-    store_values(attempt)  # a step that was lost may have released them
+    store_values(attempt)  # an interrupted step may have released them
     unwritten = publication.update(names, force=is_again)
     if unwritten is not None:
         return _wait(attempt, unwritten)
@@ -69,9 +69,9 @@ def write_values(attempt: Attempt) -> Attempt | LookAgain | AttemptFailed:
 
 
 def missing_at_servers(attempt: Attempt) -> tuple[Finding, ...]:
-    """The first server of the profile's that does not show all values; empty when all do, or none is named.
+    """The first server that does not show all values, of those that the profile names; empty if there is none.
 
-    The administrator has named them, so they are asked wherever they are, and the answers of all must show the values.
+    All of these servers must show the values. Private addresses are permitted: the administrator has named the servers.
     """
     if attempt.publication is None:
         return ()
@@ -84,7 +84,7 @@ def missing_at_servers(attempt: Attempt) -> tuple[Finding, ...]:
         expected = values.get(delegation.base, set())
         for server in servers if expected else ():
             if attempt.checks.monotonic() > ends:
-                return ()  # the usual checks say it
+                return ()  # the usual checks report this
             question = Question(name=delegation.target, kind="TXT", recursive=False)
             answer = attempt.checks.access.dns.query(server, question, _WAITS)
             shown = len(expected & set(answer.values("TXT")))
@@ -98,14 +98,14 @@ def missing_at_servers(attempt: Attempt) -> tuple[Finding, ...]:
 
 
 def known_values(records: TechZoneRecords, publication: Publication | None, name: str) -> frozenset[str]:
-    """The values of ours that a server may show at a name of the tech zone."""
+    """The values of certcore that a server may show at a name of the tech zone."""
     at_server = publication.values_at(name) if publication is not None else ()
     return frozenset((*records.values(name), *at_server))
 
 
 def _wait(attempt: Attempt, unwritten: Unwritten) -> LookAgain | AttemptFailed:
     """Wait for another process that writes, or for the server."""
-    # Until the values are written, they have no time to become visible.
+    # The time limit for the values to become visible begins when they are written.
     state = evolve(attempt.in_stage(Stage.PUBLISHED), since=attempt.now, written=False)
     if unwritten.is_busy:
         delay = min(0.1 * 1.3 ** min(attempt.state.polls, 20), 5.0)

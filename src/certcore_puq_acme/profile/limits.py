@@ -1,7 +1,9 @@
 """Rate limits of CAs: their text form, and pure functions that count moments against them.
 
-A limit is a count within a window that slides: whatever window of that length one looks at, no more fell into it. That
-is stricter than the token buckets that some CAs keep, so that it holds for those as well.
+A limit is a count within a sliding window: no period of that length, wherever it begins, contains more orders. This is
+stricter than the token buckets of some CAs, so it satisfies those as well.
+
+An order gets a *turn*: the moment at which it may be placed. A *promise* is a turn in the future.
 """
 
 from __future__ import annotations
@@ -44,15 +46,15 @@ __all__ = [
     "used_by_owner",
 ]
 
-#: How far ahead a turn is promised.
+#: An order whose turn is further ahead asks again this long before its turn.
 HORIZON: Final = timedelta(hours=1)
-#: How far the clocks of workers may be apart, or one may be set back. A stamp that is still further ahead was made by
-#: a clock that was wrong, and must not keep a limit full until then.
+#: How far the clocks of two workers may differ, and how far a clock may be set back. A stamp that is further ahead was
+#: made by a wrong clock, and must not keep a limit full until then.
 _APART: Final = timedelta(days=1)
-#: Turns follow the earlier orders: a certificate that asks within an hour before the first of them is promised one,
-#: too, in the order of asking.
+#: A turn may be promised this much further ahead than the horizon. Orders that were placed shortly one after the other
+#: leave the window in the same way: all who ask again before the first of these turns get one, in the order of asking.
 SLACK: Final = timedelta(minutes=15)
-#: No promise is made for later than this; workers' clocks may be some minutes apart.
+#: No promise is made for later than this. The 5 minutes are for differences between the clocks of workers.
 _LONGEST_PROMISE: Final = HORIZON + SLACK + timedelta(minutes=5)
 _MAX_COUNT: Final = 1_000_000
 _UNITS: Final = MappingProxyType({"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)})
@@ -66,7 +68,7 @@ _MARGIN: Final = timedelta(seconds=10)
 
 
 class LimitKind(StrEnum):
-    """What is counted."""
+    """What a limit counts."""
 
     #: New orders of the account.
     ORDERS = "orders"
@@ -80,7 +82,7 @@ class LimitKind(StrEnum):
 
 @frozen(kw_only=True)
 class Limit:
-    """A number of orders in a period."""
+    """The greatest number of orders in a period."""
 
     kind: LimitKind
     count: int
@@ -92,10 +94,10 @@ class Limit:
 
     @classmethod
     def parse(cls, text: str, field: str) -> Limit:
-        """Read ``orders 300 per 3h except renewals and ari``.
+        """Read a text such as ``orders 300 per 3h except renewals and ari``.
 
         Raises:
-            InvalidInputError: It is not of this form.
+            InvalidInputError: The text does not have this form.
         """
         match = _FORM.fullmatch(" ".join(text.lower().split()))
         if match is None:
@@ -154,8 +156,8 @@ class Limit:
         """Whether an order counts towards this limit.
 
         Args:
-            renewal: It is for the same names as the leaf in service, which is from the same CA.
-            ari: It says which leaf it replaces.
+            renewal: The order is for the same names as the leaf in service, which is from the same CA.
+            ari: The order says which leaf it replaces (RFC 9773 section 5).
         """
         return not (renewal and self.except_renewals) and not (ari and self.except_ari)
 
@@ -177,19 +179,19 @@ class NoLimits:
 
 
 def parse_limit(text: str, field: str) -> Limit | NoLimits:
-    """One line of a list of limits.
+    """Read one line of a list of limits.
 
     Raises:
-        InvalidInputError: It is neither a limit nor ``none``.
+        InvalidInputError: The line is neither a limit nor ``none``.
     """
     return NoLimits() if text.strip().lower() == str(NoLimits()) else Limit.parse(text, field)
 
 
 def limits_of(entries: Iterable[Limit | NoLimits], preset: Iterable[str]) -> tuple[Limit, ...]:
-    """The limits in force: the user's, else those of the CA's preset.
+    """The limits in force: those of the CA profile, or those of the CA's preset if the profile has none.
 
     Args:
-        entries: What the profile says.
+        entries: The lines of the profile.
         preset: The published limits of the CA, as text.
     """
     own = tuple(entries)
@@ -202,9 +204,9 @@ def free_at(placed: Sequence[datetime], limit: int, window: timedelta, now: date
     """The first moment from now on at which another order fits.
 
     Args:
-        placed: The moments that are taken, past and future, ascending.
-        limit: How many may fall into any window.
-        window: Its length.
+        placed: The moments of other orders, past and promised, in ascending order.
+        limit: How many orders a window may contain.
+        window: The length of the window.
         now: The present moment.
     """
     candidates = (now, *(moment + window for moment in placed if moment + window > now))
@@ -212,7 +214,7 @@ def free_at(placed: Sequence[datetime], limit: int, window: timedelta, now: date
 
 
 def _fits(placed: Sequence[datetime], moment: datetime, limit: int, window: timedelta) -> bool:
-    """Whether no window would hold too many with this moment in it."""
+    """Whether an order at this moment leaves no window with too many orders."""
     place = bisect(placed, moment)
     for first in range(max(0, place - limit), place + 1):
         # The moments from ``first`` on with the new one among them: one more than may be in a window.
@@ -235,11 +237,11 @@ class Placed:
 
     @classmethod
     def read(cls, stored: Any) -> Placed:
-        """A stored one; before there were owners it was a stamp alone."""
+        """Read the stored form; an order without an owner is stored as its stamp alone."""
         return cls(stamped(stored[0]), str(stored[1])) if isinstance(stored, list) else cls(stamped(stored))
 
     def to_json(self) -> int | list[Any]:
-        """As it is kept."""
+        """The stored form."""
         return [stamp(self.at), self.owner] if self.owner else stamp(self.at)
 
 
@@ -249,36 +251,37 @@ class Promise:
 
     at: datetime
     owner: str = ""
-    #: It is of a renewal near its end, from which no other owner takes it.
+    #: The turn is for the renewal of a leaf that expires soon: it is not given to another owner.
     near_end: bool = False
-    #: When the leaf that it renews ends, as a stamp; 0 without one.
+    #: When the leaf to renew expires, as a `stamp`; 0 if the order is not a renewal.
     ends: int = 0
 
     @classmethod
     def read(cls, stored: Any) -> Promise:
-        """A stored one; before there were owners it was a stamp alone."""
+        """Read the stored form; older versions stored the stamp alone."""
         if isinstance(stored, list):
             return cls(stamped(stored[0]), str(stored[1]), bool(stored[2]), *stored[3:4])
         return cls(stamped(stored))
 
     def to_json(self) -> list[Any]:
-        """As it is kept."""
+        """The stored form."""
         return [stamp(self.at), self.owner, self.near_end, self.ends]
 
 
 @frozen(kw_only=True)
 class Lane:
-    """A share of a limit: the orders that went out, and the turns that were promised."""
+    """A share of a limit: the orders that were placed, and the turns that were promised."""
 
     placed: tuple[Placed, ...]
+    #: By issuance.
     promised: Mapping[str, Promise]
 
     @classmethod
     def read(cls, stored: Mapping[str, Any], limit: Limit, now: datetime) -> Lane:
-        """Without orders before the window and promises that were not used.
+        """Read the stored form, without orders from before the window and without promises that were not used.
 
-        Promises further ahead than any is made, and orders further ahead than clocks are apart, are of a clock that
-        was wrong: they are left out, too.
+        Also left out are promises further ahead than any promise can be, and orders further ahead than clocks differ:
+        they were stored by a wrong clock.
         """
         placed = map(Placed.read, stored.get("placed", ()))
         promised = {issuance: Promise.read(entry) for issuance, entry in stored.get("promised", {}).items()}
@@ -292,18 +295,18 @@ class Lane:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """As it is kept."""
+        """The stored form."""
         promised = {issuance: promise.to_json() for issuance, promise in self.promised.items()}
         return {"placed": [turn.to_json() for turn in self.placed], "promised": promised}
 
 
 def used_by_owner(lanes: Iterable[Lane]) -> Counter[str]:
-    """How many turns each owner has had within the window, or is promised."""
+    """How many turns each owner has used within the window or is promised."""
     return Counter(turn.owner for lane in lanes for turns in (lane.placed, lane.promised.values()) for turn in turns)
 
 
 def seen_from(moments: Iterable[datetime], now: datetime) -> list[datetime]:
-    """Moments of the past by the clocks of other workers, ascending: one that is ahead of our clock counts as now."""
+    """Past moments by the clocks of other workers, ascending; a moment that is ahead of our clock counts as now."""
     return sorted(min(moment, now) if moment - now <= _APART else moment for moment in moments)
 
 
@@ -318,7 +321,7 @@ def stamp(moment: datetime) -> int:
 
 
 def registered_domain(name: str) -> str:
-    """The registered domain of a name by the public suffix list, or the name itself when there is none.
+    """The registered domain of a name by the public suffix list, or the name itself if it has none.
 
     Args:
         name: A-labels, possibly with ``*.`` in front.
@@ -328,7 +331,7 @@ def registered_domain(name: str) -> str:
 
 
 def registry_domain(name: str) -> str:
-    """The domain that a registry delegates, regardless of suffixes that are no registry's (``github.io``, say).
+    """The domain that a registry delegates; private suffixes such as ``github.io`` are not taken into account.
 
     Args:
         name: A-labels, possibly with ``*.`` or ``_acme-challenge.`` in front.
@@ -343,7 +346,7 @@ def is_public_suffix(name: str) -> bool:
 
 
 def same_names(names: Iterable[str]) -> str:
-    """A digest of a set of names."""
+    """A digest of a set of names, equal for equal sets."""
     return hashlib.sha256("\n".join(sorted(set(names))).encode()).hexdigest()[:32]
 
 

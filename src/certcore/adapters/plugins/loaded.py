@@ -41,7 +41,7 @@ _EVERY: Final = 1000
 def load_plugins(
     explicit: Iterable[object] = (), *, installed: bool = True, disabled: Iterable[str] = ()
 ) -> LoadedPlugins:
-    """Load certcore's own plugins, those handed in, and those installed under the entry-point group ``certcore``.
+    """Load certcore's own plugins, the given ones, and those installed under the entry-point group ``certcore``.
 
     Never raises for a broken plugin: it is listed in `LoadedPlugins.failures` and left out. The first plugin with a
     name keeps it, and certcore's own names are reserved.
@@ -49,7 +49,7 @@ def load_plugins(
     Args:
         explicit: Modules or objects with `hookimpl` functions.
         installed: Whether to look for installed plugins, certcore's own among them.
-        disabled: The names of plugins that are not to be used, besides those in the environment: see `disabled_names`.
+        disabled: The names of plugins not to use, in addition to those in the environment: see `disabled_names`.
 
     Raises:
         InvalidInputError: `disabled` is not a list of names.
@@ -83,7 +83,7 @@ def load_plugins(
 
 @frozen(kw_only=True, eq=False)
 class LoadedPlugins:
-    """The plugins of one CertCore; every call into one is isolated."""
+    """The plugins of one CertCore; every call to a plugin is guarded against the plugin's exceptions."""
 
     #: In the order of registration.
     plugins: Sequence[LoadedPlugin] = field(repr=False)

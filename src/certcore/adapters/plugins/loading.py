@@ -118,7 +118,7 @@ class Loader:
         origin = installed.origin
         imported = installed.imported()
         if imported is not None and any(loaded_plugin.plugin is imported for loaded_plugin in self.loaded):
-            return  # it was handed in
+            return  # the caller has given this plugin explicitly
         refusal = self._taken(entry.name, is_own=installed.is_own)
         name = f"{entry.name} ({origin.label or 'of an unknown package'})" if refusal else entry.name
         if self._is_disabled(name, origin, is_own=installed.is_own, is_disabled=entry.name in self.disabled):
@@ -140,9 +140,9 @@ class Loader:
             self._add(plugin, entry.name, origin, is_own=installed.is_own)
 
     def add(self, plugin: object) -> None:
-        """Register a plugin that was handed to certcore."""
+        """Register a plugin that the caller has given."""
         if any(loaded_plugin.plugin is plugin for loaded_plugin in self.loaded):
-            return  # it was handed in twice
+            return  # the caller has given it twice
         name = ""
         with self._contained(type(plugin).__name__, _NO_NAME, plugin):
             name = _name_of(plugin)

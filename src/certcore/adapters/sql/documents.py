@@ -53,7 +53,7 @@ class SqlDocuments:
     writing: bool
 
     def get(self, namespace: str, key: str) -> Document | None:
-        """One document; None when there is none."""
+        """The document with a key; None if there is no such document."""
         statement = _DOCUMENT_LOCKED if self.writing else _DOCUMENT
         key_params = {"row_namespace": namespace, "row_key": key}
         row = one_row(self.connection, statement, key_params, namespace=namespace, key=key)

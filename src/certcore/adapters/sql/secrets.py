@@ -60,7 +60,7 @@ class SqlSecrets:
         return insert_new(self.connection, secrets, {**_name_columns(name), **_sealed_columns(sealed)})
 
     def get(self, name: SecretName) -> SealedSecret | None:
-        """A sealed secret; None when there is none."""
+        """The sealed secret with a name; None if there is no such secret."""
         row = only(self.connection.execute(_SECRET, _secret_key(name)), **_name_columns(name))
         return None if row is None else _sealed_of(row)
 

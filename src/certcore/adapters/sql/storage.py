@@ -104,7 +104,7 @@ class SqlStorage:
                 self._database.engine.dispose()
 
     def after_fork_in_parent(self) -> None:
-        """Go on."""
+        """Let the parent use the database again."""
         self._own.gate.open()
 
     def after_fork(self) -> None:
