@@ -71,15 +71,15 @@ def run_action(name: str, values: Any, context: AcmeContext, accounts: Any, *, a
     """Run an action.
 
     Args:
-        name: One of `profile_actions`.
-        values: The values of its form.
+        name: The name of one of the `profile_actions`.
+        values: The values of the action's form.
         context: The CA profile.
         accounts: The accounts of this process.
-        actor: Who asked for it.
+        actor: Who requested the action.
 
     Raises:
-        AcmeError: The CA refused, or cannot be talked to.
-        CertCoreError: It cannot be done.
+        AcmeError: The CA refused, or cannot be reached.
+        CertCoreError: The action is not possible now.
     """
     match name:
         case "roll_over_account_key":
@@ -130,7 +130,7 @@ def _roll_over(context: AcmeContext, record: AccountRecord, accounts: Any, actor
             evolve(begun, next_key=None, rolling_at=None).save(context.documents)
             context.documents.delete_secret(record.sealed(number))  # the CA does not know it
         raise
-    client.account()  # signed with the new key: the old one is destroyed only when the CA takes this one
+    client.account()  # signed with the new key: the old key is destroyed only after the CA has accepted this
     thumbprints = (client.thumbprint, *record.thumbprints)
     done = evolve(begun, key=number, next_key=None, rolling_at=None, thumbprints=tuple(dict.fromkeys(thumbprints)))
     with suppress(StaleWriteError):  # another process has confirmed the new key, and has stored that
@@ -141,10 +141,12 @@ def _roll_over(context: AcmeContext, record: AccountRecord, accounts: Any, actor
 
 
 def _usable(context: AcmeContext, record: AccountRecord, accounts: Any) -> tuple[AccountRecord, Any]:
-    """The account as the CA knows it, with a client; the client is None when the account is closed.
+    """The account as the CA knows it, with a client; the client is None if the account is closed.
 
     Raises:
-        CertCoreError: It cannot be used: a rollover is under way, the CA does not know it, or its key is gone.
+        AccountBusyError: A rollover of the account's key is in progress.
+        AccountMissingError: The CA does not know the account, or its key is not stored.
+        AcmeError: The CA cannot be reached.
     """
     if record.is_rolling(context.environment.now()):
         raise AccountBusyError(
@@ -159,7 +161,7 @@ def _usable(context: AcmeContext, record: AccountRecord, accounts: Any) -> tuple
 
 
 def _still_has(client: Any, problem: Any) -> bool:
-    """After a refusal of a new key: whether the CA still has the old key.
+    """Whether the CA still has the old key after it has refused a new one.
 
     A gateway's 502 or 504 does not say whether the CA has acted; neither does a refusal of a request that was repeated.
     """
@@ -216,7 +218,7 @@ def _open(context: AcmeContext, accounts: Any, actor: str) -> Message:
 def _import(context: AcmeContext, key: Secret, accounts: Any, actor: str) -> Message:
     """Import the account of another client, found by its key; nothing is created at the CA.
 
-    An account that this profile has already is not changed at the CA.
+    If the profile already has this account, nothing is changed at the CA.
     """
     from certcore_puq_acme.accounts.key_import import read_account_key  # noqa: PLC0415
     from certcore_puq_acme.accounts.lookup import CLOSED  # noqa: PLC0415 - see the module's advance
@@ -296,11 +298,11 @@ def _agree(context: AcmeContext, accounts: Any, actor: str) -> Message:
         record = accounts.checked(context, stored)
         client = accounts.find(context, record.document)
         if client is None:
-            continue  # closed or lost at the CA, or without its key: the other accounts do not wait for it
+            continue  # closed, unknown to the CA, or without a key: this must not keep the other accounts from agreeing
         try:
             client.agree_to_terms()
         except AcmeProblemError as problem:
-            # Some CAs have no such request; then only the consent and its time are stored.
+            # Some CAs do not support this request; then only the consent and its time are stored.
             if problem.acme_type != "malformed" and problem.status not in _NOT_OFFERED:
                 raise
         now = context.environment.now()
@@ -311,7 +313,7 @@ def _agree(context: AcmeContext, accounts: Any, actor: str) -> Message:
 
 
 def _wanted(context: AcmeContext, url: str) -> AccountRecord:
-    """The account of this URL, or the profile's own."""
+    """The account with this URL, or the profile's own if the URL is empty."""
     if not url:
         record = read_record(context.documents, own_account(context).key)
     else:
@@ -362,7 +364,7 @@ def _not_there(record: AccountRecord) -> CertCoreError:
     return AccountMissingError(message, advice=Message("puq_acme.account.missing.advice", "Run open_account."))
 
 
-#: A CA without such a request (RFC 9110 sections 15.5 and 15.6).
+#: HTTP statuses of a CA that does not support the request (RFC 9110 sections 15.5 and 15.6).
 _NOT_OFFERED: Final = frozenset({404, 405, 501})
 _CLOSED: Final = "deactivated"
 _VALID: Final = "valid"

@@ -30,18 +30,18 @@ _EAB_REQUIRED: Final = error_urn("externalAccountRequired")
 def credentials(
     context: AcmeContext, ref: AccountRef, http: HttpPort, *, required: bool
 ) -> ExternalAccountBinding | None:
-    """The binding for a new account; None when none is needed.
+    """The external account binding for a new account (RFC 8555 section 7.3.4); None if none is needed.
 
-    Credentials that are fetched are sealed before they are used, so that a crash in between costs nothing.
+    Fetched credentials are sealed and stored before they are used, so that they survive a crash.
 
     Args:
         context: The CA profile.
-        ref: The account that is to be opened.
+        ref: The account to open.
         http: Connections to the CA.
-        required: Whether the CA's directory demands a binding.
+        required: Whether the CA's directory requires a binding.
 
     Raises:
-        AcmeError: The CA gives none for this e-mail address, or cannot be asked.
+        AcmeError: The CA issues no credentials for this e-mail address, or cannot be reached.
     """
     profile = context.profile
     if profile.eab_hmac_key:

@@ -1,4 +1,4 @@
-"""The account key of another ACME client, read from what that client stores."""
+"""Read the account key of another ACME client from that client's file."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def read_account_key(text: str | bytes) -> bytes:
         Unencrypted PKCS#8 PEM: a secret.
 
     Raises:
-        InvalidInputError: It is neither, or of an unsupported kind; the text is not repeated.
+        InvalidInputError: The text is neither, or the kind of key is not supported; the error does not repeat the text.
     """
     data = text.encode() if isinstance(text, str) else text
     if len(data) > _MAX_SIZE:
@@ -39,7 +39,7 @@ def read_account_key(text: str | bytes) -> bytes:
     is_jwk = data.lstrip()[:1] == b"{"
     try:
         if not is_jwk:
-            load_account_key(data)  # names an unsupported kind of key
+            load_account_key(data)  # its error names the unsupported kind of key
         key = private_key_of_jwk(json.loads(data)) if is_jwk else load_private_key(data)
     except (UnreadablePemError, ValueError, RecursionError):
         if is_jwk:

@@ -24,24 +24,24 @@ class KnownDirectory:
     external_account_required: bool = False
     #: Certificate profiles, with the CA's description of each.
     profiles: Mapping[str, str] = field(factory=dict)
-    #: The names that a CAA record may hold to allow this CA.
+    #: The names with which a CAA record permits this CA.
     caa_identities: tuple[str, ...] = ()
-    #: The names that a dns-persist-01 record may begin with; empty where the directory does not have them.
+    #: The names that a dns-persist-01 record may begin with; empty if the directory does not list them.
     issuer_names: tuple[str, ...] = ()
-    #: The prefix of hashed account URIs (draft-ietf-acme-dns-persist-02); empty where plain URIs are used.
+    #: The prefix of hashed account URIs (draft-ietf-acme-dns-persist-02); empty if plain URIs are used.
     account_hash_prefix: str = ""
-    #: Whether it offers renewal information (RFC 9773).
+    #: Whether the CA offers renewal information (RFC 9773).
     renewal_info: bool = False
     fetched_at: str = ""
 
     @property
     def record_issuers(self) -> tuple[str, ...]:
-        """The names that a dns-persist-01 record may begin with; earlier drafts knew the CAA identities only."""
+        """The names that a dns-persist-01 record may begin with; in earlier drafts these are the CAA identities."""
         return self.issuer_names or self.caa_identities
 
 
 def known_directory(context: AcmeContext) -> KnownDirectory | None:
-    """The stored directory of the profile's present CA; None when it was never fetched."""
+    """The stored directory of the profile's present CA; None if it was never fetched."""
     document = context.documents.get(directory_key(context))
     if document is None or document.value.get("url") != context.profile.directory:
         return None

@@ -1,4 +1,4 @@
-"""Looking up the account of a key at the CA, and whether it is deactivated."""
+"""Look up the account of a key at the CA, and whether the account is closed."""
 
 from __future__ import annotations
 
@@ -56,13 +56,13 @@ def _deactivated(url: str, host: str) -> Message:
 class KeyState(StrEnum):
     """The relation of a key to an account."""
 
-    #: It is the account's key.
+    #: The key is the account's key.
     IN_USE = "in_use"
-    #: It was the account's key, and the account is closed.
+    #: The key was the account's key, and the account is closed.
     CLOSED = "closed"
     #: The CA says that this key has no account.
     UNKNOWN = "unknown"
-    #: The CA refuses it without a reliable reason.
+    #: The CA refuses the key without a reliable reason.
     UNCLEAR = "unclear"
 
 
@@ -71,7 +71,7 @@ class Standing:
     """The state of a key, and its account."""
 
     state: KeyState
-    #: The account's URL, which may be another one than was asked about; empty for none.
+    #: The URL of the key's account, which may differ from the given one; empty if there is no account.
     url: str = ""
     #: Whether the answer is reliable: a lagging replica may not know an account yet.
     is_certain: bool = True
@@ -86,11 +86,11 @@ def standing(client: AcmeClient, url: str) -> Standing:
     """Query the account itself (RFC 8555 section 7.3.2), then the account of the key (section 7.3.1).
 
     Args:
-        client: With the key, and with the account's URL.
+        client: A client with the key and the account's URL.
         url: The account's URL.
 
     Raises:
-        AcmeError: The CA cannot be asked, or its refusal is about something else.
+        AcmeError: The CA cannot be reached, or its refusal does not concern the key or the account.
     """
     try:
         account = client.account()
@@ -123,7 +123,7 @@ def existing(client: AcmeClient) -> Account | None:
     is returned, without a URL if the CA does not name it.
 
     Raises:
-        AcmeError: The CA cannot be asked.
+        AcmeError: The CA cannot be reached.
     """
     try:
         return client.new_account(only_return_existing=True)

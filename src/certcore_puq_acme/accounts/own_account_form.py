@@ -1,4 +1,4 @@
-"""The form of a certificate's own account: its e-mail and the consent to the CA's terms, where that is permitted."""
+"""The form fields of a certificate's own account: its e-mail address and the consent to the CA's terms."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ _FIELDS = frozenset({"account_email", "terms_agreed"})
 
 
 def with_own_account(fields: Sequence[FormField], context: AcmeContext) -> Sequence[FormField]:
-    """The fields of a certificate: those of its own account with the address of the terms, or left out.
+    """Add the address of the CA's terms to the fields of a certificate's own account, or leave these fields out.
+
+    They are left out if the CA profile does not permit such accounts.
 
     Args:
         fields: All fields.
@@ -36,10 +38,10 @@ def with_own_account(fields: Sequence[FormField], context: AcmeContext) -> Seque
 
 
 def check_consent(context: AcmeContext, settings: PuqAcmeSettings) -> None:
-    """Refuse an account of its own that nobody has agreed to the known terms for. Open accounts go on working.
+    """Refuse a new account of a certificate's own without consent to the CA's terms. Open accounts are not affected.
 
     Raises:
-        InvalidInputError: For ``terms_agreed``.
+        InvalidInputError: The consent is missing; the field is ``terms_agreed``.
     """
     directory, ref = known_directory(context), account_of(context, settings, context.owner)
     if directory is None or not directory.terms_of_service or ref.terms_agreed:

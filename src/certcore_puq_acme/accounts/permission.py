@@ -1,4 +1,4 @@
-"""Limits on accounts of certificates' own: whether the CA profile permits them, and how many."""
+"""Limits on certificates' own accounts: whether the CA profile permits them, and how many."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from certcore_puq_acme.protocol.problem_document import ProblemDocument, error_u
 __all__ = ["AccountNotPermittedError", "check_permitted", "check_wanted_account"]
 
 _FORBIDDEN = 403
-#: An account that is not open after this time was refused by the CA, or its process died.
+#: If an account is not open after this time, the CA has refused it or the process has died.
 _OPENING: Final = timedelta(minutes=5)
-#: How often recording the opening is tried while other processes record theirs.
+#: How many times to try to record the opening while other processes record theirs.
 _MAX_WRITE_CONFLICTS: Final = 30
 
 
@@ -45,10 +45,10 @@ class AccountNotPermittedError(AcmeProblemError):
 
 
 def check_wanted_account(context: AcmeContext, settings: PuqAcmeSettings) -> None:
-    """Refuse a certificate's ``account_email`` for which no account may be opened. Open accounts go on working.
+    """Refuse a certificate's ``account_email`` if no account may be opened for it. Open accounts are not affected.
 
     Raises:
-        InvalidInputError: For ``account_email``.
+        InvalidInputError: No account may be opened; the field is ``account_email``.
     """
     refusal = _refusal(context, account_of(context, settings, context.owner), {})
     if refusal is not None:
@@ -57,13 +57,13 @@ def check_wanted_account(context: AcmeContext, settings: PuqAcmeSettings) -> Non
 
 
 def check_permitted(context: AcmeContext, ref: AccountRef) -> None:
-    """The same before an account is opened: the profile may have been changed since.
+    """Check again just before an account is opened, because the CA profile may have been changed since.
 
-    Accounts that other processes are opening count, too: each opening is recorded before the CA is asked.
+    Accounts that other processes are opening count, too: each opening is recorded before the request to the CA.
 
     Raises:
-        AccountNotPermittedError: It must not be opened.
-        StorageUnavailableError: Too many others are opening accounts at this moment.
+        AccountNotPermittedError: The account must not be opened.
+        StorageUnavailableError: Too many processes are opening accounts at this moment.
     """
     if not _is_own(context, ref):
         return
@@ -85,7 +85,7 @@ def check_permitted(context: AcmeContext, ref: AccountRef) -> None:
 
 
 def _opening(context: AcmeContext, stored: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
-    """The accounts that are being opened: their owners, and when each began."""
+    """The accounts that are being opened, by document key: the owner of each, and when its opening began."""
     now = context.environment.now()
     return {
         key: (str(owner), str(since))
@@ -97,17 +97,17 @@ def _opening(context: AcmeContext, stored: Mapping[str, Any]) -> dict[str, tuple
 
 
 def _is_own(context: AcmeContext, ref: AccountRef) -> bool:
-    """Whether it is a certificate's own account that is not open yet."""
+    """Whether an account is a certificate's own and not open yet."""
     return bool(ref.email) and ref.key != own_account(context).key and not read_record(context.documents, ref.key).url
 
 
 def _refusal(context: AcmeContext, ref: AccountRef, opening: Mapping[str, str]) -> tuple[Message, Message] | None:
-    """Why a certificate's own account must not be opened, with advice; None when it may.
+    """Why a certificate's own account must not be opened, with advice; None if it may be opened.
 
     Args:
         context: The CA profile.
         ref: The account.
-        opening: The owners of other accounts that are being opened, by their documents.
+        opening: The owners of other accounts that are being opened, by document key.
     """
     if not _is_own(context, ref):
         return None

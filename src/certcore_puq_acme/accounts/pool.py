@@ -32,7 +32,7 @@ from certcore_puq_acme.protocol.resources import Directory
 
 __all__ = ["Accounts", "Opened"]
 
-#: A directory is fetched again after this time: its terms and its features change now and then.
+#: A directory is fetched again after this time, because its terms and features may change.
 _DIRECTORY_LIFE: Final = timedelta(days=1)
 
 
@@ -44,11 +44,11 @@ class Opened:
     profile: PuqAcmeProfile
     record: AccountRecord
     client: AcmeClient
-    #: When its directory was fetched.
+    #: When the CA's directory was fetched.
     directory_at: datetime
 
     def speaks_for(self, ref: AccountRef, profile: PuqAcmeProfile, record: AccountRecord, now: datetime) -> bool:
-        """Whether the settings and the record that this client was made from are unchanged."""
+        """Whether the settings and the record from which this client was made are unchanged."""
         return (
             self.profile == profile
             and self.ref.contact == ref.contact
@@ -61,7 +61,7 @@ class Opened:
 class Accounts:
     """The ACME clients of this process, one per account, with their connections and nonces."""
 
-    #: How a CA is reached.
+    #: Opens connections to a CA.
     network: HttpOpener
     _opened: dict[str, Opened] = field(factory=dict, init=False, repr=False)
     #: Clients without an account, for renewal information, and when each fetched its directory.
@@ -76,7 +76,7 @@ class Accounts:
         renew_after_fork(self)
 
     def after_fork(self) -> None:
-        """Their connections and nonces are renewed where they are kept; see `certcore.forks`."""
+        """See `certcore.forks`. The clients renew their connections and nonces themselves."""
         object.__setattr__(self, "_lock", threading.Lock())
 
     def client(self, context: AcmeContext, ref: AccountRef | None = None) -> AcmeClient:
@@ -95,7 +95,7 @@ class Accounts:
         Raises:
             AcmeProblemError: The CA refused; `TermsNotAgreedError` when its terms were not agreed to,
                 `AccountClosedError`.
-            AcmeError: The CA cannot be talked to.
+            AcmeError: The CA cannot be reached.
         """
         account_ref = ref or own_account(context)
         profile = context.profile
@@ -110,14 +110,14 @@ class Accounts:
         return opened
 
     def last_opened(self, ref: AccountRef) -> Opened | None:
-        """An account as this process used it last; no request is sent."""
+        """The account as this process used it last; no request is sent."""
         with self._lock:
             return self._opened.get(ref.key)
 
     def find(self, context: AcmeContext, key: str) -> AcmeClient | None:
-        """A client for the account of a document; None when it is missing or closed.
+        """A client for the account with this document key; None if the account is missing or closed.
 
-        It works without the profile that the account belonged to.
+        The CA profile to which the account belonged may have been deleted.
         """
         record = read_record(context.documents, key)
         pem = context.documents.unseal(record.key_name) if record.url and not record.is_closed else None
@@ -133,23 +133,23 @@ class Accounts:
         )
 
     def has_changed(self, context: AcmeContext, opened: Opened) -> bool:
-        """After a refusal: whether the account has changed since it was opened.
+        """Whether an account has changed since this process opened it; called after a refusal of the CA.
 
-        Another process may have rolled its key over; the CA may have moved it to another URL, or have lost it; and
-        somebody may have closed it elsewhere.
+        Another process may have changed its key, the CA may have moved it to another URL or have lost it, and another
+        client may have closed it.
 
         Raises:
-            AcmeError: The CA cannot be asked.
+            AcmeError: The CA cannot be reached.
         """
         context.documents.refresh()
         record = self.checked(context, read_record(context.documents, opened.ref.key))
         return not opened.speaks_for(opened.ref, opened.profile, record, context.environment.now())
 
     def checked(self, context: AcmeContext, record: AccountRecord) -> AccountRecord:
-        """The record updated from the CA: whether the account is closed, moved or lost.
+        """Ask the CA whether an account is closed, moved or lost, and return its updated record.
 
         Raises:
-            AcmeError: The CA cannot be asked.
+            AcmeError: The CA cannot be reached.
         """
         record = self.settle(context, record)
         client = self._with_key(context, record, record.key) if record.url and not record.is_closed else None
@@ -178,10 +178,10 @@ class Accounts:
         return save_record(context, moved.noted(change, "engine", now))
 
     def checked_daily(self, context: AcmeContext, record: AccountRecord) -> AccountRecord:
-        """As `checked`, with the CA's directory fetched again; at most once a day in a process for each account.
+        """Like `checked`, but at most once a day per process and account, and with a new fetch of the CA's directory.
 
         Raises:
-            AcmeError: The CA cannot be asked.
+            AcmeError: The CA cannot be reached.
         """
         now = context.environment.now()
         with self._lock:
@@ -200,7 +200,7 @@ class Accounts:
             self._opened.pop(key, None)
 
     def reader(self, context: AcmeContext) -> AcmeClient:
-        """A client without an account, cached with its directory for a day: for unsigned requests."""
+        """A client without an account for unsigned requests, cached with its directory for a day."""
         profile = context.profile
         now = context.environment.now()
         key = (profile.directory, profile.trusted_roots)
@@ -214,12 +214,12 @@ class Accounts:
         return client
 
     def anonymous(self, context: AcmeContext) -> AcmeClient:
-        """A client without an account: enough for the directory."""
+        """A new client without an account, for example to fetch the directory."""
         profile = context.profile
         return AcmeClient(profile.directory, http=self.http(profile), now=context.environment.now)
 
     def read_directory(self, context: AcmeContext, client: AcmeClient | None = None) -> Directory:
-        """Fetch the directory again and store what pages show of it."""
+        """Fetch the directory again, and store the parts that pages show."""
         asking_client = client or self.anonymous(context)
         directory = asking_client.directory(refresh=True)
         keep_directory(context, directory)
@@ -227,18 +227,18 @@ class Accounts:
         return directory
 
     def look_at_clock(self, context: AcmeContext, client: AcmeClient | None = None) -> None:
-        """Remember for the pages whether our clock differs from the CA's, as its last answer showed it.
+        """Store for the pages whether our clock differs from the CA's, according to each client's last answer.
 
         Args:
             context: The CA profile.
-            client: Which client was answered; None for that of the account in ``context.authority_id`` used last.
+            client: The client that received the answer; None for the clients of all accounts of the CA profile.
         """
         sights = (
             [client.clock] if client is not None else [pooled.client.clock for pooled in self._of(context.authority_id)]
         )
         for sight in sights:
-            # The document is read only where there may be something to write: at every fetch of the directory, and
-            # when the answer of a step shows another time than the one before.
+            # The document is read only if there may be something to write: at every fetch of the directory, and when
+            # the clocks have begun or ceased to differ.
             if sight is not None and (client is not None or sight.differs != (context.authority_id in self._differing)):
                 note_clock(context, sight)
                 if sight.differs:
@@ -251,13 +251,13 @@ class Accounts:
             return [pooled for pooled in self._opened.values() if pooled.ref.authority_id == authority_id]
 
     def settle(self, context: AcmeContext, record: AccountRecord) -> AccountRecord:
-        """After a rollover that was interrupted, or may have been: ask the CA which key is in use, and use that one.
+        """After a rollover that may have been interrupted: ask the CA which key is in use, and continue with that key.
 
-        A key is destroyed only when the CA has replaced it, and no account is abandoned while one of its keys is
-        missing here.
+        A key is destroyed only after the CA has replaced it. While one of the account's keys is missing from the store,
+        the account is not abandoned.
 
         Raises:
-            AcmeError: The CA cannot be asked.
+            AcmeError: The CA cannot be reached.
         """
         if (record.next_key is None and not record.spare_keys) or not record.url or record.is_closed:
             return record
@@ -266,7 +266,7 @@ class Accounts:
         moved: tuple[str, int, str] | None = None
         for number in candidates:
             if record.is_rolling(context.environment.now()) and number != record.next_key:
-                return record  # not confirmed yet, and the process that does it may still be running
+                return record  # not confirmed yet, and the process of the rollover may still be running
             client = self._with_key(context, record, number)
             if client is None:
                 continue
@@ -333,7 +333,7 @@ class Accounts:
             record = self.settle(context, record)
             if record.is_closed:
                 raise AccountClosedError(record.url, host_of(profile.directory))
-        # Without its key an account that exists is no reason for another one: somebody may have a backup.
+        # If the key of an existing account is lost, no other account is opened: there may be a backup of the key.
         is_new = not record.url and self._seal_key(context, record)
         client = self._with_key(context, record, record.key)
         if client is None:
@@ -358,14 +358,14 @@ class Accounts:
         return Opened(ref=ref, profile=profile, record=record, client=client, directory_at=now)
 
     def _seal_key(self, context: AcmeContext, record: AccountRecord) -> bool:
-        """Generate the account's key unless there is one. True when it was generated now."""
+        """Generate the account's key unless there is one; True if it was generated."""
         if context.documents.unseal(record.key_name) is not None:
             return False
         kind = AccountKeyType(context.profile.account_key_type)
         return context.documents.seal(record.key_name, generate_account_key(kind))
 
     def _with_key(self, context: AcmeContext, record: AccountRecord, number: int) -> AcmeClient | None:
-        # It may be the key of another process that was faster.
+        # If another process was faster, this is its key.
         pem = context.documents.unseal(record.sealed(number))
         if pem is None:
             return None

@@ -30,7 +30,7 @@ __all__ = ["closed_record", "register", "save_record", "with_contact"]
 _log = logging.getLogger(__name__)
 #: Error types of a CA for a contact that it refuses (RFC 8555 sections 6.7 and 7.3).
 _CONTACT_REFUSED: Final = frozenset({"invalidContact", "unsupportedContact", "malformed"})
-#: What CAs say of an HMAC key that is too short for HS256.
+#: Texts of CAs about an HMAC key that is too short for HS256.
 _PRIMITIVE: Final = re.compile(
     r"cryptographic primitive|invalid key (size|length)|key (is )?too (short|small)", re.IGNORECASE
 )
@@ -38,7 +38,7 @@ _SHORT_KEY: Final = (
     "The EAB HMAC key has {count} bytes, but this CA requires at least 32 (RFC 7518 section 3.2). Create new "
     "EAB credentials on the CA's site and put both values into the CA profile."
 )
-#: What CAs say of an external account binding that is not right.
+#: Error types of CAs for a wrong external account binding.
 _BINDING_REFUSED: Final = (ERROR_TYPES["unauthorized"], ERROR_TYPES["malformed"])
 
 
@@ -52,7 +52,7 @@ def register(
     http: Callable[[PuqAcmeProfile], HttpPort],
     is_new: bool,
 ) -> AccountRecord:
-    """Create the account, or find the one that this key has already (after a restore, say)."""
+    """Create the account, or find the account that this key already has, for example after a restore."""
     profile = context.profile
     contact = [ref.contact] if ref.contact else []
     account = None if is_new else existing(client)
@@ -68,7 +68,7 @@ def register(
             account = client.new_account(contact, terms_agreed=ref.terms_agreed, eab=eab)
         except AcmeProblemError as problem:
             if is_refusal(problem):
-                forget_credentials(context, ref)  # they may be the reason; the next attempt asks for others
+                forget_credentials(context, ref)  # they may be the reason; the next try fetches new ones
             if profile.short_hmac_key and _PRIMITIVE.search(problem.detail):
                 params = {"count": profile.short_hmac_key}
                 raise problem.with_advice(Message("puq_acme.eab.short_key.advice", _SHORT_KEY, params)) from None
@@ -105,7 +105,7 @@ def _former(context: AcmeContext, ref: AccountRef, record: AccountRecord) -> tup
         return record.lost.get("url", ""), Replaced(why) if why in list(Replaced) else Replaced.UNKNOWN
     if record.opened_at is not None:
         return None
-    # The first one under this name: the profile may have been set to another CA, or to other credentials.
+    # No account was stored under this document key: the profile may have been set to another CA or other credentials.
     others = [
         record
         for record in records_of(context.documents, context.authority_id)
@@ -122,9 +122,9 @@ def closed_record(context: AcmeContext, record: AccountRecord) -> AccountRecord:
 
 
 def with_contact(context: AcmeContext, ref: AccountRef, record: AccountRecord, client: AcmeClient) -> AccountRecord:
-    """Send the new contact to the CA. A refused contact is stored and shown; no certificate waits for it.
+    """Send the new contact to the CA. A refusal is stored and shown, but does not delay certificates.
 
-    A temporary failure is not stored: the CA is asked again at a later use.
+    A temporary failure is not stored: the contact is sent again at a later use.
     """
     if ref.contact in (record.contact, record.contact_refused) or (record.contact_found and not ref.contact):
         return record
@@ -140,7 +140,7 @@ def with_contact(context: AcmeContext, ref: AccountRef, record: AccountRecord, c
 
 
 def save_record(context: AcmeContext, record: AccountRecord) -> AccountRecord:
-    """Store it; if another process was faster, its record is used."""
+    """Store a record; if another process was faster, that process's record is returned."""
     try:
         return record.save(context.documents)
     except StaleWriteError:

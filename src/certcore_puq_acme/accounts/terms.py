@@ -1,4 +1,4 @@
-"""The CA's terms of service (RFC 8555 section 7.3): no account is opened before somebody has agreed to them."""
+"""The CA's terms of service (RFC 8555 section 7.3): no account is opened before a user has agreed to them."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _FORBIDDEN: Final = 403
 
 
 class TermsNotAgreedError(AcmeProblemError):
-    """The CA has terms of service, and nobody agreed to them yet.
+    """The CA has terms of service, and no user has agreed to them yet.
 
     Args:
-        url: Their address.
+        url: The address of the terms.
         host: The CA's server.
-        changed: Others were agreed to before.
+        changed: Whether a user agreed to earlier terms, which have changed.
     """
 
     code = "acme_terms_not_agreed"
@@ -47,11 +47,11 @@ def _advice(url: str, *, changed: bool) -> Message:
 
 
 def check_agreement(context: AcmeContext, ref: AccountRef, directory: Directory) -> None:
-    """Before an account is opened: whether the recorded consent is for the CA's present terms.
+    """Check before an account is opened that the recorded consent is for the CA's present terms.
 
     Raises:
-        TermsNotAgreedError: There is no consent; or it is a further account, of an owner or an e-mail address, and the
-            profile has consented to other terms.
+        TermsNotAgreedError: There is no consent; or the account is not the profile's own but that of an owner or an
+            e-mail address, and the profile's consent is for other terms.
     """
     terms, host = directory.terms_of_service, host_of(context.profile.directory)
     if not terms:

@@ -1,7 +1,7 @@
-"""The questions of one check: bounded in time and number, each asked once, many side by side.
+"""Ask the questions of one check: limited in time and number, each question only once, many at the same time.
 
-Tenants choose the servers that are asked. A server that never answers is not asked again in this check after a few
-questions; a server that has answered before is always asked, even if packets are lost.
+Tenants choose the servers that are asked. A server that has not answered a few questions is not asked again in this
+check. A server that has answered before is always asked, even if packets are lost.
 """
 
 from __future__ import annotations
@@ -25,14 +25,15 @@ __all__ = ["BRIEF", "TOO_MANY", "TOO_SLOW", "USUAL", "Asking", "QuestionBudget",
 TOO_SLOW: Final = Message("puq_acme.dns.too_slow", "the DNS is too slow")
 #: Why a question was not asked.
 TOO_MANY: Final = Message("puq_acme.dns.too_many", "the name needs too many DNS queries")
-#: Seconds to wait after each sending (of a question to one of several servers, and to one that has to answer).
+#: Seconds to wait after each sending of a question: `BRIEF` for one of several servers, `USUAL` for a server whose
+#: answer is needed.
 BRIEF: Final = (1.0, 2.0)
 USUAL: Final = (1.0, 2.0, 2.0)
-#: Seconds for all names of a certificate in one step.
+#: How many seconds the check of all names of a certificate may take in one step.
 _LONGEST_CHECK: Final = 60.0
-#: How many questions one name may cost.
+#: How many questions may be asked for one name.
 _MOST_QUESTIONS: Final = 60
-#: A server that has never answered is asked so many questions within a check.
+#: How many questions are sent within a check to a server that has never answered.
 _MOST_SILENCES: Final = 3
 _NAMES_AT_ONCE: Final = 16
 _QUESTIONS_AT_ONCE: Final = 32
@@ -43,7 +44,7 @@ _R = TypeVar("_R")
 
 
 def waits_within(seconds: float) -> tuple[float, ...]:
-    """When a question is sent again: after 1 second, then every 2; the last wait ends within so many seconds."""
+    """The waits between repetitions of a question: 1 second, then 2 each, not longer than ``seconds`` together."""
     waits: list[float] = []
     while (left := seconds - sum(waits)) > 0:
         waits.append(min(_AGAIN if waits else 1.0, left))
@@ -52,12 +53,12 @@ def waits_within(seconds: float) -> tuple[float, ...]:
 
 @define(eq=False)
 class QuestionBudget:
-    """How many questions a name may still cost."""
+    """How many questions may still be asked for a name."""
 
     left: int = _MOST_QUESTIONS
 
     def take(self) -> bool:
-        """Whether one more may be asked; it is counted."""
+        """Whether one more question may be asked; if so, the question is counted."""
         self.left -= 1
         return self.left >= 0
 
@@ -97,12 +98,12 @@ class Asking:
         budget: QuestionBudget | None = None,
         waits: Sequence[float] = USUAL,
     ) -> Answer:
-        """The answer of a server; a question that was asked within this check is not asked again.
+        """The answer of a server; the answer to a question that this check has already asked is reused.
 
         Args:
             server: The server.
             question: The question.
-            budget: The budget of the name that it is asked for; None where the number is bounded otherwise.
+            budget: The budget of the name for which the question is asked; None if the number is limited elsewhere.
             waits: Seconds to wait after each sending.
         """
         key = _Key(server, question)
@@ -120,7 +121,7 @@ class Asking:
             return known.result()
         answer = self._sent(server, question, waits)
         if answer.failure == NO_ANSWER and health.answered:
-            answer = self._sent(server, question, BRIEF)  # the server is there: packets were lost
+            answer = self._sent(server, question, BRIEF)  # the server has answered before, so packets were lost
         with self._lock:
             health.answered |= answer.failure is None
             health.silences += answer.failure == NO_ANSWER
@@ -143,7 +144,7 @@ class Asking:
         budget: QuestionBudget | None = None,
         waits: Sequence[float] = USUAL,
     ) -> list[Answer]:
-        """The answers of several servers, asked at once, in their order."""
+        """Ask several servers at the same time; the answers are in the order of the servers."""
         if len(servers) <= 1:
             return [self.ask(server, question, budget, waits) for server in servers]
         futures = [self._questions.submit(self.ask, server, question, budget, waits) for server in servers]
@@ -166,12 +167,12 @@ class Asking:
 def asking(
     dns: DnsPort, *, seconds: float = _LONGEST_CHECK, monotonic: Callable[[], float] = time.monotonic
 ) -> Iterator[Asking]:
-    """The questions of one check, which ends after so many seconds.
+    """Begin a check with a time limit; its threads end with the block.
 
     Args:
         dns: Sends the questions.
-        seconds: For the whole check.
-        monotonic: Seconds from any start, never backwards.
+        seconds: The time limit of the whole check.
+        monotonic: A monotonic clock in seconds, such as `time.monotonic`.
     """
     with (
         ThreadPoolExecutor(max_workers=_NAMES_AT_ONCE, thread_name_prefix="certcore-dns-name") as names,
@@ -181,7 +182,7 @@ def asking(
 
 
 def _cut(waits: Sequence[float], left: float) -> tuple[float, ...]:
-    """The waits, no longer than what is left of the time."""
+    """The waits, shortened to the time that is left."""
     cut: list[float] = []
     for wait in waits:
         if left <= 0:

@@ -29,32 +29,32 @@ _METHODS: Final = "validationmethods"
 class CaaAnswer:
     """The relevant CAA records of a name (RFC 8659 section 3)."""
 
-    #: The name that has them, the end of a CNAME say; empty when there are none.
+    #: The name that has the records, for example the target of a CNAME; empty if there are no records.
     name: str = ""
-    #: The name that was asked for: the one of the certificate, or an ancestor of it.
+    #: The name that was looked up: the certificate's name, or one of its ancestors.
     asked: str = ""
-    #: In text form: ``0 issue "ca.example"``.
+    #: The records in text form, for example ``0 issue "ca.example"``.
     records: tuple[str, ...] = ()
-    #: Why the lookup failed; empty when it succeeded.
+    #: Why the lookup failed; empty if it succeeded.
     failure: Message | str = ""
-    #: Whether it failed in a way that lasts: the servers answer, but not this question.
+    #: Whether the failure is lasting: the servers answer, but refuse this question.
     is_refusal: bool = False
 
 
 @frozen(kw_only=True)
 class CaaPolicy:
-    """What a CA matches CAA records against."""
+    """The values that a CA compares to CAA records."""
 
     #: The names of the CA, from its directory.
     identities: frozenset[str]
-    #: The account's URL, for records that name one (RFC 8657 section 3).
+    #: The account's URL, for records with an ``accounturi`` (RFC 8657 section 3).
     account_uri: str
-    #: The way of validation, for records that name some (RFC 8657 section 4).
+    #: The validation method, for records with ``validationmethods`` (RFC 8657 section 4).
     method: str
 
     @classmethod
     def of(cls, identities: Iterable[str], account_uri: str, method: str) -> CaaPolicy:
-        """From the names in a CA's directory, in any case and with or without a final dot."""
+        """Make a policy from the names in a CA's directory, in any case and with or without a final dot."""
         names = frozenset(identity.lower().removesuffix(".") for identity in identities)
         return cls(identities=names, account_uri=account_uri, method=method)
 
@@ -76,16 +76,16 @@ class _Issue:
         )
 
     def is_for_account(self, policy: CaaPolicy) -> bool:
-        """Whether it permits the account."""
+        """Whether the record permits the account."""
         return self.parameters.get(_ACCOUNT, policy.account_uri) == policy.account_uri
 
     def is_for_method(self, policy: CaaPolicy) -> bool:
-        """Whether it permits the way of validation."""
+        """Whether the record permits the validation method."""
         methods = self.parameters.get(_METHODS)
         return methods is None or policy.method in {method.strip() for method in methods.split(",")}
 
     def permitting(self, policy: CaaPolicy) -> _Issue:
-        """The same record with its parameters, for this account and this way of validation."""
+        """The same record, changed to permit this account and this validation method."""
         changed = dict(self.parameters)
         if not self.is_for_account(policy):
             changed[_ACCOUNT] = policy.account_uri
@@ -101,13 +101,13 @@ def caa_finding(name: str, answer: CaaAnswer, policy: CaaPolicy, *, wildcard: bo
     """Why the CAA records of a name forbid a certificate, with a remedy that keeps the owner's restrictions.
 
     Args:
-        name: A-labels, without ``*.``.
-        answer: Its relevant records.
-        policy: The CA, the account and the way of validation.
+        name: The name in A-labels, without ``*.``.
+        answer: The relevant records of the name.
+        policy: The CA, the account and the validation method.
         wildcard: Whether the certificate is for ``*.name``.
 
     Returns:
-        None when they permit it.
+        The finding; None if the records permit the certificate.
     """
     if answer.failure:
         less = None if answer.is_refusal else Severity.WARNING
@@ -144,12 +144,12 @@ def caa_finding(name: str, answer: CaaAnswer, policy: CaaPolicy, *, wildcard: bo
 
 
 def relevant_records(name: str, ask: Callable[[str], CaaAnswer], known: dict[str, CaaAnswer]) -> CaaAnswer:
-    """The relevant records of a name: its own, else those of the nearest ancestor that has some.
+    """The relevant records of a name (RFC 8659 section 3): its own, or those of the nearest ancestor with records.
 
     Args:
-        name: A-labels, without ``*.``.
+        name: The name in A-labels, without ``*.``.
         ask: Looks up the records of exactly one name.
-        known: A cache of lookups, which this extends.
+        known: A cache of lookups; new lookups are added.
     """
     labels = name.split(".")
     for start in range(len(labels)):

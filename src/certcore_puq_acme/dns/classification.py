@@ -1,4 +1,4 @@
-"""Derive findings, the cause first, and the state of the record from the observations of a CNAME. No I/O."""
+"""Derive the findings and the state of a CNAME from its observations, without I/O. The first finding is the cause."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from certcore_puq_acme.profile.limits import is_public_suffix
 
 __all__ = ["NO_SERVER", "CheckedRecord", "checked_cname", "cname_findings", "findings_of_servers", "wrong_target"]
 
-#: The text where there is no resolver to ask.
+#: The text for a machine without a configured resolver.
 NO_SERVER: Final = Message("puq_acme.dns.no_server", "no DNS server is configured")
 _SERVER_CODES: Final = MappingProxyType(
     {
@@ -114,11 +114,11 @@ def cname_findings(observation: CnameObservation, now: datetime) -> tuple[Findin
     by_resolvers = tuple(_by_resolvers(observation, now))
     direct = [hop for hop in observation.hops if hop.answering]
     if any(finding.code == DnsCode.SPLIT_VIEW for finding in by_resolvers):
-        # The record exists in the view of that resolver, which matters more than that others do not have it.
+        # A resolver has the record: that is more important than the servers that do not have it.
         by_servers = tuple(finding for finding in by_servers if finding.code != DnsCode.CNAME_MISSING)
     if observation.is_direct and (direct or observation.missing):
         return most_severe((*_bogus_first(by_resolvers), *by_servers, *_other(by_resolvers)))
-    # No authoritative server could be used: the resolvers decide, and what was seen of the servers explains it.
+    # No authoritative server could be used: the resolvers decide, and the findings about the servers explain why.
     if observation.resolvers and all(
         resolver.chain[-1:] == (observation.expected,) for resolver in observation.resolvers
     ):
@@ -154,7 +154,7 @@ def wrong_target(observation: CnameObservation, chain: tuple[str, ...]) -> Findi
 
 
 def _by_servers(observation: CnameObservation) -> Iterator[Finding]:
-    """What the authoritative servers show."""
+    """Findings from the answers of the authoritative servers."""
     if not observation.is_direct:
         return
     zone, name = observation.zone, observation.name
@@ -213,7 +213,7 @@ def _not_public(name: str, zone: str, address: ServerAddress) -> Finding:
 
 
 def _of_text(observation: CnameObservation) -> Iterator[Finding]:
-    """TXT values that stand at the name itself, although it is a CNAME."""
+    """TXT values at the name itself, although the name has a CNAME."""
     if not observation.chain or not observation.at_name:
         return
     common: dict[str, Any] = {"name": observation.name, "expected": observation.expected}
@@ -297,7 +297,7 @@ def _why_missing(observation: CnameObservation) -> Finding:
 
 
 def _by_resolvers(observation: CnameObservation, now: datetime) -> Iterator[Finding]:
-    """Where a resolver shows something else than the authoritative servers, or does not answer."""
+    """Resolvers that show something else than the authoritative servers, or do not answer."""
     name, expected = observation.name, observation.expected
     is_right = observation.chain[-1:] == (expected,) and not _is_split(observation)
     can_judge = observation.is_direct and not observation.is_broken and bool(observation.hops)
@@ -334,7 +334,7 @@ def _old_answer(observation: CnameObservation, resolver: ResolverShown, now: dat
 
 
 def _decided_by_resolvers(observation: CnameObservation, now: datetime) -> Iterator[Finding]:
-    """Where only resolvers can be asked: each has to show the CNAME."""
+    """Findings if only resolvers can be asked: each has to show the CNAME."""
     for resolver in observation.resolvers:
         if resolver.chain[-1:] == (observation.expected,):
             continue
@@ -368,7 +368,7 @@ def _decided_by_resolvers(observation: CnameObservation, now: datetime) -> Itera
 
 
 def _bogus_first(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """That DNSSEC does not validate, once: nothing else helps before it is repaired."""
+    """The finding that DNSSEC does not validate, at most once. It must be repaired before anything else."""
     return tuple(finding for finding in findings if finding.code == DnsCode.DNSSEC_BOGUS)[:1]
 
 

@@ -1,9 +1,10 @@
-"""The CNAME: from ``_acme-challenge.<domain>`` to a label of the tech zone that stays the same for ever.
+"""The CNAME from ``_acme-challenge.<domain>`` to a label of the tech zone that never changes.
 
-The label is keyed by owner as well as domain, so that one tenant's CNAME never authorises another tenant's request, and
-no tenant can guess another tenant's label. Retries, renewals, reissues and further certificates get the same label.
+The label depends on the owner as well as the domain, so that one tenant's CNAME never authorises another tenant's
+request, and no tenant can guess another tenant's label. Retries, renewals, reissues and further certificates get the
+same label.
 
-A panel that moves from the original may keep its labels, which are the domains themselves: then
+A panel that moves from the original PUQ ACME may keep that panel's labels, which are the domains themselves; then
 `certcore_puq_acme.orders.bound_names` keeps the owners apart.
 """
 
@@ -36,13 +37,13 @@ _LABEL_LENGTH: Final = 26
 
 @frozen(kw_only=True)
 class Delegation:
-    """One CNAME that the owner of a name sets, once."""
+    """A CNAME that the owner of a name sets once."""
 
     #: The name that the CA validates, without ``*.``.
     base: str
-    #: ``_acme-challenge.<base>``: where the CNAME stands.
+    #: The name of the CNAME: ``_acme-challenge.<base>``.
     name: str
-    #: ``<label>.<tech zone>``: where it points, and where the TXT values are written.
+    #: The target of the CNAME, at which the TXT values are published: ``<label>.<tech zone>``.
     target: str
 
     @property
@@ -52,19 +53,19 @@ class Delegation:
 
     @property
     def zone(self) -> str:
-        """The tech zone that it points into."""
+        """The tech zone that contains the target."""
         return self.target.removeprefix(f"{self.base}.") if self.is_adopted else self.target.partition(".")[2]
 
 
 def validation_name(base: str) -> str:
-    """Where a CA looks for the TXT values of a name (RFC 8555 section 8.4)."""
+    """The name at which a CA looks for TXT values (RFC 8555 section 8.4)."""
     return f"{VALIDATION_LABEL}.{base}"
 
 
 def delegation_key(documents: Documents) -> bytes:
-    """The key of this installation's labels, made at its first use and sealed.
+    """The HMAC key of this installation's labels, generated at the first use and stored sealed in the database.
 
-    If it is lost, every owner's CNAME is lost; so it is part of the database.
+    If the key is lost, all labels change, and every owner has to set new CNAMEs.
     """
     key = documents.unseal(_KEY_DOCUMENT)
     if key is None:
@@ -81,13 +82,13 @@ def delegation_key(documents: Documents) -> bytes:
 def delegations(
     profile: PuqAcmeProfile, documents: Documents, owner: str, names: Iterable[DnsName]
 ) -> tuple[Delegation, ...]:
-    """The CNAMEs that these names need, in their order; a wildcard shares its parent's.
+    """The CNAMEs that these names need, in the order of the names; a wildcard shares the CNAME of its parent.
 
     Args:
-        profile: Its tech zone, and what its labels are.
-        documents: Those of the module, which have the key of the labels.
+        profile: The CA profile, with the tech zone and the kind of labels.
+        documents: The module's documents, with the key of the labels.
         owner: The owner of the certificate.
-        names: Its names.
+        names: The names of the certificate.
     """
     bases, zone = dict.fromkeys(name.base.ascii for name in names), profile.tech_zone.ascii
     if profile.adopt_labels:
@@ -99,11 +100,11 @@ def delegations(
 
 
 def adopted_target(base: str, tech_zone: str) -> str:
-    """Where the CNAME of a name points in the original panel: to the domain itself as a label of the tech zone."""
+    """The target of a name's CNAME in the original PUQ ACME: the domain itself as a label of the tech zone."""
     return f"{base}.{tech_zone}"
 
 
 def _label(key: bytes, owner: str, base: str) -> str:
-    # The domain holds no NUL, so that owner and domain cannot run into each other.
+    # A domain contains no NUL, so two different pairs of domain and owner never give the same bytes.
     digest = hmac.new(key, f"{base}\0{owner}".encode(), hashlib.sha256).digest()
     return base64.b32encode(digest).decode().lower()[:_LABEL_LENGTH]

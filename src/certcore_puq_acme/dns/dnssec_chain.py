@@ -1,4 +1,4 @@
-"""Where a chain of DNSSEC breaks (RFC 4035 section 5), in words for the domain's owner."""
+"""Find out where a DNSSEC chain of trust breaks (RFC 4035 section 5), and tell the domain's owner in words."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _UNKNOWN: Final = Message("puq_acme.dns.dnssec.refused", "a resolver that valida
 
 
 def where_it_breaks(path: Sequence[FoundZone], asking: Asking, budget: QuestionBudget, now: datetime) -> Message:
-    """Where the chain breaks, from the top down; as far as that can be seen.
+    """Where the chain breaks, from the root downwards, as far as the servers' answers show it.
 
     Args:
-        path: The zones from the root to the one that holds the name.
+        path: The zones from the root to the one that contains the name.
         asking: Asks the questions.
-        budget: The questions that the name may still cost.
+        budget: How many questions may still be asked for the name.
         now: The current time.
     """
     for parent, zone in pairwise(path):
@@ -79,7 +79,7 @@ def _trouble_of_signatures(zone: FoundZone, answer: Answer, now: datetime) -> Me
 
 
 def _fits(apex: str, fingerprint: str, key: str) -> bool:
-    """Whether a DS record is that of a key."""
+    """Whether a DS record belongs to a key."""
     published, public = _read("DS", fingerprint), _read("DNSKEY", key)
     if published is None or public is None:
         return False

@@ -1,6 +1,6 @@
-"""The texts and the severity of every finding about DNS records.
+"""The texts and the severity of every finding about DNS records, in one table.
 
-One table. The classification, the pages and ``docs/reference/findings.md`` are made from it.
+The classification, the pages and ``docs/reference/findings.md`` all use this table.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class FindingCode:
     """One row of the table."""
 
     code: DnsCode
-    #: The usual severity; a finding may have a lower one where something compensates for it.
+    #: The usual severity; a finding may have a lower one if something compensates for the fault.
     severity: Severity
     #: The cause, in a sentence with the parameters ``name``, ``server``, ``expected``, ``seen`` and its own.
     cause: str

@@ -29,11 +29,11 @@ def finding(
 
     Args:
         code: What was found.
-        name: The DNS name that it is about.
+        name: The DNS name that the finding is about.
         severity: A lower severity than the usual one.
         remedy: The records to set or remove.
-        params: ``server``, ``expected``, ``seen``, and what else the texts hold. They may be foreign: they are made
-            printable, and cut.
+        params: ``server``, ``expected``, ``seen``, and further parameters of the texts. They may be untrusted: they are
+            made printable and shortened.
     """
     row = FINDING_CODES[code]
     shown = {key: _printable(value) for key, value in {"name": name, **params}.items()}

@@ -33,7 +33,7 @@ class CheckedLastingRecord:
     """The state of one lasting record."""
 
     record: CheckedRecord
-    #: Until when it can be used; None where it has no end, or is not as it has to be.
+    #: When the record expires; None if it does not expire or is not correct.
     until: datetime | None = None
 
 
@@ -45,12 +45,12 @@ def check_lasting_records(
     directory: KnownDirectory,
     now: datetime,
 ) -> list[CheckedLastingRecord]:
-    """Look the lasting records up and judge them.
+    """Look up the lasting records and compare them to the expected ones.
 
     Args:
-        wanted: The records as they have to be, each with its domain (A-labels).
-        checks: Asks the DNS.
-        account: The account that they have to name.
+        expected_records: The expected records, each with its domain (A-labels).
+        checks: The access to the DNS.
+        account: The account that the records have to name.
         directory: The CA's directory.
         now: The current time.
     """
@@ -71,7 +71,16 @@ def checked_lasting_record(
     directory: KnownDirectory,
     now: datetime,
 ) -> CheckedLastingRecord:
-    """Judge one record: every server has to show a good one. The arguments are those of `check_lasting_records`."""
+    """Compare what the servers show to the expected record: every server has to show a correct one.
+
+    Args:
+        base: The domain, in A-labels.
+        expected: The record that the owner has to set.
+        shown: The TXT values that each server shows.
+        account: The account that the record has to name.
+        directory: The CA's directory.
+        now: The current time.
+    """
     name = persist_name(base)
     uris = account_uris(base, account, directory)
     verdicts = [

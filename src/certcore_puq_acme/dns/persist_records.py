@@ -1,7 +1,7 @@
 """dns-persist-01: one TXT record at ``_validation-persist.<domain>`` that the owner sets once.
 
-draft-ietf-acme-dns-persist. The record names the CA and the account, and stays. Two forms of the account's name are in
-use: its URL (drafts 00 and 01), and a hash of domain, key and URL under a prefix that the directory tells (draft 02).
+See draft-ietf-acme-dns-persist. The record names the CA and the account, and is not removed. The account is named
+either by its URL (drafts 00 and 01) or by a hash of domain, key and URL after a prefix from the directory (draft 02).
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class PersistRecord:
 
     @classmethod
     def parse(cls, text: str) -> PersistRecord | None:
-        """Read a TXT value; None when it is not such a record. Unknown parameters are ignored."""
+        """Read a TXT value; None if it is not such a record. Unknown parameters are ignored."""
         issuer, *rest = (part.strip() for part in text.split(";"))
         parameters: dict[str, str] = {}
         for part in filter(None, rest):
@@ -105,10 +105,10 @@ def persist_name(base: str) -> str:
 
 
 def account_uris(base: str, account: AccountRecord, directory: KnownDirectory) -> tuple[str, ...]:
-    """The account URIs that a record for this domain may hold; the first is the one to set.
+    """The account URIs that a record for this domain may contain; the first is the one to set.
 
     Args:
-        base: The domain, A-labels.
+        base: The domain, in A-labels.
         account: The account, with the thumbprints of its keys, those before a rollover included.
         directory: The CA's directory, which decides the form.
     """

@@ -1,4 +1,4 @@
-"""The DNS that the checks need, as a port: a simulated DNS runs in process."""
+"""The port through which the checks ask the DNS; tests use a simulated DNS instead."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["NOT_LISTENING", "NO_ANSWER", "UNREACHABLE", "Answer", "DnsPort", "Qu
 NO_ANSWER: Final = Message("puq_acme.dns.no_answer", "no answer in time")
 #: The failure of an address at which no process listens.
 NOT_LISTENING: Final = Message("puq_acme.dns.not_listening", "no DNS server listens there")
-#: The failure where this machine has no route to the server: it has no IPv6, say.
+#: The failure if this machine has no route to the server, for example because it has no IPv6.
 UNREACHABLE: Final = Message("puq_acme.dns.unreachable", "the network cannot be reached from here")
 
 
@@ -33,13 +33,13 @@ class Question:
 
     #: A-labels without the final dot; empty for the root.
     name: str
-    #: The mnemonic of the record type: ``CNAME``.
+    #: The mnemonic of the record type, for example ``CNAME``.
     kind: str
-    #: RD: a resolver is to look further; an authoritative server is asked without it.
+    #: RD flag: asks a resolver to ask other servers; not set for authoritative servers.
     recursive: bool = True
-    #: CD: a resolver is not to validate DNSSEC.
+    #: CD flag: asks a resolver not to validate DNSSEC.
     checking_disabled: bool = False
-    #: DO: signatures and keys are wanted.
+    #: DO flag: asks for DNSSEC signatures and keys.
     dnssec: bool = False
 
 
@@ -57,11 +57,11 @@ class Record:
 
 @frozen(kw_only=True)
 class Answer:
-    """What one server answered to one question."""
+    """The answer of one server to one question, or the failure to get one."""
 
     #: ``NOERROR``, ``NXDOMAIN``, ``SERVFAIL`` and so on; empty when there is no answer.
     rcode: str = ""
-    #: AA: the server answers for a zone that it serves.
+    #: AA flag: the server answers for a zone that it serves.
     authoritative: bool = False
     answer: tuple[Record, ...] = ()
     authority: tuple[Record, ...] = ()
@@ -87,7 +87,7 @@ class Answer:
         return Message("puq_acme.dns.answered", "it answered {rcode}", {"rcode": self.rcode})
 
     def values(self, kind: str) -> tuple[str, ...]:
-        """The values of a type in the answer section, at whatever name."""
+        """The values of a type in the answer section, at any name."""
         return tuple(record.value for record in self.answer if record.kind == kind)
 
     def at(self, name: str, kind: str) -> tuple[str, ...]:
@@ -104,11 +104,11 @@ class DnsPort(Protocol):
         Args:
             server: The server to ask.
             question: The question.
-            waits: The seconds to wait after each sending of the same question: as many sendings as there are waits. An
+            waits: The seconds to wait for an answer after each sending; the question is sent once for each wait. A late
                 answer to an earlier sending counts, too.
         """
         ...
 
     def system_servers(self) -> Sequence[NameServer]:
-        """The recursive servers of this host's configuration; empty when it has none."""
+        """The resolvers in this host's configuration; empty if there are none."""
         ...

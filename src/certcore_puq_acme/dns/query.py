@@ -1,4 +1,4 @@
-"""Questions to DNS servers over UDP, and TCP where an answer is cut, through dnspython."""
+"""Ask DNS servers over UDP with dnspython, and over TCP if the answer was truncated."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class SocketDns:
             return answer
 
     def system_servers(self) -> Sequence[NameServer]:
-        """The system's resolvers, none when it has none."""
+        """The system's resolvers; empty if none are configured."""
         try:
             system = dns.resolver.Resolver()
         except dns.resolver.NoResolverConfiguration:
@@ -69,8 +69,8 @@ def query(server: NameServer, question: Question, waits: Sequence[float]) -> Ans
 
     Args:
         server: A DNS server.
-        question: What is asked. A CNAME is followed as far as the server follows it.
-        waits: Seconds to wait after each sending.
+        question: The question. CNAMEs are followed only as far as the server itself follows them.
+        waits: The seconds to wait after each sending.
     """
     try:
         message = dns.message.make_query(
@@ -99,18 +99,18 @@ def query(server: NameServer, question: Question, waits: Sequence[float]) -> Ans
 
 
 class _ConnectedSocket(socket.socket):
-    """A connected socket: it reports a closed port at once (ICMP), and accepts only packets of the server."""
+    """A connected UDP socket: it reports a closed port at once (ICMP), and accepts only packets from the server."""
 
     def sendto(self, data: bytes, _address: object) -> int:  # type: ignore[override]
-        """Send to the server; a connected socket must not be given an address on every system."""
+        """Send to the server without an address: some systems refuse one for a connected socket."""
         return self.send(data)
 
 
 def _exchange(server: NameServer, message: dns.message.Message, waits: Sequence[float]) -> dns.message.Message:
-    """Send until an answer comes.
+    """Send the message until an answer comes.
 
     Raises:
-        dns.exception.Timeout: None came.
+        dns.exception.Timeout: No answer came.
         OSError: The server cannot be reached.
     """
     with _ConnectedSocket(socket.AF_INET6 if ":" in server.address else socket.AF_INET, socket.SOCK_DGRAM) as asking:
