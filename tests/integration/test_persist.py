@@ -166,3 +166,20 @@ def test_a_ca_without_dns_persist_01(panel, start_pebble):
     assert failed.status is Status.ERROR
     assert "dns-persist-01" in str(failed.problem)
     assert "dns-01" in failed.problem.advice
+
+
+def test_records_are_checked_for_a_challenge_type_that_was_changed_meanwhile(panel, persisting):
+    """An order that waits for a place is not placed because the CNAME of the former challenge type was correct."""
+    profile = persisting(challenges="dns-01", max_orders=1)
+    first, second = (panel.request(profile, name) for name in ("a.shop.test", "b.shop.test"))
+    for certificate_id in (first, second):
+        panel.set_cnames(certificate_id)
+    panel.drive(first, lambda _: "order" in (panel.issuance(first).module_state or {}))
+    panel.drive(second, lambda _: "its turn" in notices(panel, second))
+    panel.core.authorities.edit(profile.id, settings={"challenges": "dns-persist-01"})
+    panel.core.certificates.delete(first)
+    panel.drive(second, lambda _: "its turn" not in notices(panel, second))
+    assert [(row.type, row.state) for row in _rows(panel, second)] == [("TXT", RecordState.MISSING)]
+    assert "order" not in panel.issuance(second).module_state
+    _set_records(panel, second)
+    panel.until_active(second)

@@ -21,7 +21,16 @@ from certcore_puq_acme.orders.state import SeenFinding, SeenRecord
 from certcore_puq_acme.orders.stored_fields import words
 from certcore_puq_acme.profile.settings import ChallengeType
 
-__all__ = ["are_correct", "cname_records", "forbidding_records", "incorrect_records", "lasting_records", "waits_since"]
+__all__ = [
+    "are_correct",
+    "are_known_correct",
+    "checked_for",
+    "cname_records",
+    "forbidding_records",
+    "incorrect_records",
+    "lasting_records",
+    "waits_since",
+]
 
 #: Resolvers keep an answer that there is no such record: for this time after the owner's last action they are not asked
 #: for records that the authoritative servers do not show.
@@ -48,10 +57,17 @@ def are_known_correct(attempt: Attempt) -> bool:
     findings, turn = attempt.findings, attempt.findings.turn
     if not attempt.state.looks_for_place or findings.checked_at is None or turn is None or turn.until is None:
         return False
+    if findings.checked_for != checked_for(attempt):
+        return False
     if attempt.now < turn.until - _EARLY or not timedelta(0) <= attempt.now - findings.checked_at < _CORRECT_FOR:
         return False
     known = {(record.name, record.target) for record in findings.records if record.is_correct}
     return are_correct(findings.records) and all((each.name, each.target) in known for each in attempt.delegations)
+
+
+def checked_for(attempt: Attempt) -> str:
+    """The challenge type and the account, which determine what the records have to be: settings may be changed."""
+    return f"{attempt.challenge} {attempt.ref.key}"
 
 
 def waits_since(attempt: Attempt) -> datetime:

@@ -14,7 +14,13 @@ from certcore.ports.ca_module import WaitingFor
 from certcore_puq_acme.accounts.known_directory import KnownDirectory, known_directory
 from certcore_puq_acme.accounts.pool import Opened
 from certcore_puq_acme.orders.attempt import Attempt
-from certcore_puq_acme.orders.owner_records import are_correct, are_known_correct, forbidding_records, lasting_records
+from certcore_puq_acme.orders.owner_records import (
+    are_correct,
+    are_known_correct,
+    checked_for,
+    forbidding_records,
+    lasting_records,
+)
 from certcore_puq_acme.orders.preflight import wait_for_owner
 from certcore_puq_acme.orders.priority import goes_first, is_near_its_end
 from certcore_puq_acme.orders.renewal_info import certificate_id, is_of_directory
@@ -62,7 +68,12 @@ def place_order(attempt: Attempt) -> LookAgain | AttemptFailed:
         records = _records(attempt, opened, directory)
         if not are_correct(records):
             return wait_for_owner(attempt, records)
-        findings = Findings(checked_at=attempt.now, records=records, hosted=attempt.findings.hosted)
+        findings = Findings(
+            checked_at=attempt.now,
+            checked_for=checked_for(attempt),
+            records=records,
+            hosted=attempt.findings.hosted,
+        )
         attempt = evolve(attempt, findings=findings)
     if attempt.work.orders_left <= 0:
         return _wait_for_engine(attempt)

@@ -15,7 +15,7 @@ from certcore_puq_acme.moments import moment_before
 from certcore_puq_acme.orders.attempt import Attempt
 from certcore_puq_acme.orders.bound_names import claim_names
 from certcore_puq_acme.orders.check_value import check_value
-from certcore_puq_acme.orders.hosted_names import set_hosted_cnames, without_denied
+from certcore_puq_acme.orders.hosted_names import denied_names, set_hosted_cnames, without_denied
 from certcore_puq_acme.orders.owner_records import are_correct, are_known_correct, cname_records, waits_since
 from certcore_puq_acme.orders.results import LookAgain, NextStage
 from certcore_puq_acme.orders.state import (
@@ -50,7 +50,7 @@ def check_cnames(attempt: Attempt) -> LookAgain | NextStage:
     """Check the CNAMEs before an account is opened: no CA gets a request before the domain's owner has set them."""
     attempt.withdraw()  # values that an abandoned order may have left
     findings = attempt.findings
-    if attempt.challenge is ChallengeType.DNS and not (are_known_correct(attempt) and not claim_names(attempt)):
+    if attempt.challenge is ChallengeType.DNS and not _are_still_correct(attempt):
         hosted = set_hosted_cnames(attempt)  # first, so that no resolver caches that there is no CNAME
         attempt = evolve(attempt, findings=evolve(findings, hosted=hosted))
         records = without_denied(cname_records(attempt), hosted)
@@ -64,6 +64,11 @@ def check_cnames(attempt: Attempt) -> LookAgain | NextStage:
             return waits
         findings = Findings(checked_at=attempt.now, records=records, hosted=hosted)
     return NextStage(state=evolve(attempt.state, stage=Stage.ORDERING), findings=findings)
+
+
+def _are_still_correct(attempt: Attempt) -> bool:
+    """Whether the records were correct a moment ago, and are still the owner's: the panel is asked for each order."""
+    return are_known_correct(attempt) and not any(denied_names(attempt)) and not claim_names(attempt)
 
 
 def _wait_for_records(attempt: Attempt, records: tuple[SeenRecord, ...]) -> LookAgain:

@@ -401,6 +401,8 @@ class Findings:
 
     #: When the owner's records were last checked.
     checked_at: datetime | None = stored(moment, None)
+    #: The challenge type and the account for which all of them were checked; empty if only some were.
+    checked_for: str = stored(text(), "")
     records: tuple[SeenRecord, ...] = stored(items(nested(SeenRecord)), ())
     turn: WaitingTurn | None = stored(nested(WaitingTurn), None)
     #: The servers that do not publish the TXT values yet.
@@ -429,7 +431,9 @@ class Findings:
 
     def lasting(self) -> Findings:
         """A copy without the findings that only apply to the last step."""
-        return Findings(checked_at=self.checked_at, records=self.records, hosted=self.hosted)
+        return Findings(
+            checked_at=self.checked_at, checked_for=self.checked_for, records=self.records, hosted=self.hosted
+        )
 
     @property
     def by_name(self) -> Mapping[str, SeenRecord]:

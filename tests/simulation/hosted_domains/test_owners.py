@@ -1,10 +1,14 @@
 """Domains that the panel hosts, and their owners: nobody gets a CNAME or an order for a domain of another owner."""
 
+from datetime import timedelta
+
 import pytest
 
 from support.hint_texts import notices
 from support.internet import is_in
 from support.simulation.hosting import NAME, documents, is_left_alone, requested, run
+
+SECOND = timedelta(seconds=1)
 
 
 def _name_of(function):
@@ -153,4 +157,20 @@ def test_a_transfer_into_a_tenant_whose_domain_it_is_not(world, panel):
     world.core.certificates.transfer(one, to="carla")
     world.core.certificates.generate_csr(one)
     assert is_left_alone(world, one)
+    assert panel.net.at(NAME) == {}
+
+
+def test_a_domain_that_moves_while_its_order_waits_for_a_place(world, panel):
+    """The panel is asked right before the order, also when the records were correct some seconds ago."""
+    world.core.authorities.edit(world.authority.id, settings={"max_orders": 1})
+    first, old = requested(world, "other.test", owner="bert"), requested(world)
+    while not world.ca.orders:
+        world.core.reconcile(first)
+    while "its turn" not in notices(world, old):
+        run(world, old, time=SECOND)
+    panel.hosted["shop.test"] = "bert"
+    run(world, first, time=20 * SECOND)
+    assert world.in_service(first)
+    run(world, old)
+    assert len(world.ca.orders) == 1
     assert panel.net.at(NAME) == {}
