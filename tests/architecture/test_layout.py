@@ -122,6 +122,17 @@ def test_importing_certcore_is_light(importable):
     assert (run.returncode, run.stdout.strip(), run.stderr) == (0, "", "")
 
 
+def test_a_new_database_file_loads_no_migrations_and_no_servers(importable, tmp_path):
+    """Opening one loads neither Alembic nor what PostgreSQL and MySQL have of their own: a third of a second."""
+    script = (
+        "import sys; from certcore.adapters.sql import open_storage; open_storage(sys.argv[1]).close();"
+        "print(*sorted({'alembic', 'sqlalchemy.dialects.mysql', 'sqlalchemy.dialects.postgresql'} & set(sys.modules)))"
+    )
+    command = [sys.executable, "-c", script, f"sqlite:///{tmp_path / 'certcore.db'}"]
+    run = subprocess.run(command, env=importable, capture_output=True, text=True, timeout=240, check=False)
+    assert (run.returncode, run.stdout.strip(), run.stderr) == (0, "", "")
+
+
 def test_imports_point_down(importable, root):
     """The contracts of import-linter hold: layers, the pure rooms, and what a plugin may see."""
     run = subprocess.run(

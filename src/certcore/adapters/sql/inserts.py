@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
+from importlib import import_module
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import mysql, postgresql, sqlite
 
 from certcore.adapters.sql.statements import change
 
 __all__ = ["insert_new", "replace_or_insert"]
 
-#: The INSERT with ON CONFLICT of each dialect that has it.
-_OWN_WORDS: Final[Mapping[str, Any]] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
+#: The dialects whose INSERT has ON CONFLICT.
+_ON_CONFLICT: Final = frozenset({"postgresql", "sqlite"})
 #: Returned as last row ID when the row exists already.
 _WAS_THERE: Final = 7
 
@@ -39,14 +39,19 @@ def _insert_or_lock(table: sa.Table) -> sa.Insert:
     A plain INSERT that fails leaves a shared lock, so that two waiting transactions would deadlock.
     """
     column = list(table.c)[-1]
+    from sqlalchemy.dialects import mysql  # noqa: PLC0415 - other databases do not need it
+
     same = sa.func.if_(sa.func.last_insert_id(_WAS_THERE), column, column)
     return mysql.insert(table).on_duplicate_key_update({column.name: same})
 
 
 @lru_cache(maxsize=32)
 def _insert_or_nothing(table: sa.Table, dialect: str) -> sa.Insert | None:
-    insert = _OWN_WORDS.get(dialect)
-    return None if insert is None else insert(table).on_conflict_do_nothing()
+    return _own_insert(table, dialect).on_conflict_do_nothing() if dialect in _ON_CONFLICT else None
+
+
+def _own_insert(table: sa.Table, dialect: str) -> Any:
+    return import_module(f"sqlalchemy.dialects.{dialect}").insert(table)  # loads one dialect only
 
 
 def replace_or_insert(connection: sa.Connection, table: sa.Table, row: Mapping[str, Any]) -> int | None:
@@ -61,10 +66,9 @@ def replace_or_insert(connection: sa.Connection, table: sa.Table, row: Mapping[s
 
 @lru_cache(maxsize=32)
 def _insert_or_replace(table: sa.Table, dialect: str) -> sa.Insert | None:
-    insert = _OWN_WORDS.get(dialect)
-    if insert is None:
+    if dialect not in _ON_CONFLICT:
         return None
-    statement = insert(table)
+    statement = _own_insert(table, dialect)
     changed = {column.name: statement.excluded[column.name] for column in table.c if not column.primary_key}
     statement = statement.on_conflict_do_update(
         index_elements=list(table.primary_key), set_={**changed, "version": table.c.version + 1}

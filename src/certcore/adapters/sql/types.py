@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import mysql, postgresql
 
 __all__ = [
+    "BigText",
+    "Binary",
     "JsonText",
     "KeyText",
     "UtcDateTime",
@@ -20,6 +21,7 @@ __all__ = [
     "to_json",
 ]
 
+_MYSQL: Final = frozenset({"mysql", "mariadb"})
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 #: `json.dumps` would make one for every call.
@@ -48,8 +50,8 @@ class JsonText(sa.types.TypeDecorator[Any]):
     cache_ok = True
 
     def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
-        """MySQL's own TEXT ends at 64 kB."""
-        return dialect.type_descriptor(big_text())
+        """As of `BigText`."""
+        return _big_text_of(dialect)
 
     def process_bind_param(self, value: Any, dialect: sa.Dialect) -> str | None:
         """To the database."""
@@ -69,16 +71,53 @@ def to_json(value: Any) -> str:
     return _ENCODER.encode(value)
 
 
-def big_text() -> sa.types.TypeEngine[str]:
+class BigText(sa.types.TypeDecorator[str]):
     """Text without a practical limit."""
-    return sa.Text().with_variant(mysql.MEDIUMTEXT(charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb")
+
+    impl = sa.Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
+        """MySQL's own TEXT ends at 64 kB."""
+        return _big_text_of(dialect)
 
 
-def binary(length: int) -> sa.types.TypeEngine[bytes]:
-    """Bytes; MySQL has three types for them, by length."""
-    sizes = ((255, mysql.TINYBLOB()), (65_535, mysql.BLOB()), (16_777_215, mysql.MEDIUMBLOB()))
-    own = next(kind for most, kind in sizes if length <= most)
-    return sa.LargeBinary(length).with_variant(own, "mysql", "mariadb")
+def _big_text_of(dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
+    if dialect.name not in _MYSQL:
+        return dialect.type_descriptor(sa.Text())
+    from sqlalchemy.dialects import mysql  # noqa: PLC0415 - 0.02 s that other databases do not need
+
+    return dialect.type_descriptor(mysql.MEDIUMTEXT(charset="utf8mb4", collation="utf8mb4_bin"))
+
+
+def big_text() -> BigText:
+    """Text without a practical limit."""
+    return BigText()
+
+
+class Binary(sa.types.TypeDecorator[bytes]):
+    """Bytes, at most ``length``."""
+
+    impl = sa.LargeBinary
+    cache_ok = True
+
+    def __init__(self, length: int) -> None:
+        super().__init__(length)
+        self.length = length
+
+    def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
+        """MySQL has several types, by length."""
+        if dialect.name not in _MYSQL:
+            return dialect.type_descriptor(sa.LargeBinary(self.length))
+        from sqlalchemy.dialects import mysql  # noqa: PLC0415 - as for text
+
+        sizes = ((255, mysql.TINYBLOB()), (65_535, mysql.BLOB()), (16_777_215, mysql.MEDIUMBLOB()))
+        return dialect.type_descriptor(next(kind for most, kind in sizes if self.length <= most))
+
+
+def binary(length: int) -> Binary:
+    """Bytes, at most ``length``."""
+    return Binary(length)
 
 
 class KeyText(sa.types.TypeDecorator[str]):
@@ -96,8 +135,12 @@ class KeyText(sa.types.TypeDecorator[str]):
         length = self.length
         match dialect.name:
             case "postgresql":
+                from sqlalchemy.dialects import postgresql  # noqa: PLC0415 - as for text
+
                 return dialect.type_descriptor(postgresql.VARCHAR(length, collation="C"))
             case "mysql" | "mariadb":
+                from sqlalchemy.dialects import mysql  # noqa: PLC0415 - as for text
+
                 exact = "utf8mb4_nopad_bin" if getattr(dialect, "is_mariadb", False) else "utf8mb4_0900_bin"
                 return dialect.type_descriptor(mysql.VARCHAR(length, charset="utf8mb4", collation=exact))
             case _:
@@ -111,6 +154,8 @@ def key_text(length: int) -> KeyText:
 
 def padded_key_text(length: int) -> sa.types.TypeEngine[str]:
     """What `key_text` was before revision 0007: on MariaDB and MySQL, blanks at the end did not count."""
+    from sqlalchemy.dialects import mysql, postgresql  # noqa: PLC0415 - for migrations only
+
     return (
         sa.String(length)
         .with_variant(postgresql.VARCHAR(length, collation="C"), "postgresql")
