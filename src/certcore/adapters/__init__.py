@@ -1,1 +1,1 @@
-"""Everything that touches the world: clock, keyrings, plugins, databases."""
+"""The implementations of the ports that use the outside world: clock, keyrings, plugins, databases, files."""

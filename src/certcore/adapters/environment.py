@@ -1,4 +1,4 @@
-"""System clock, IDs and randomness. No other module reads them."""
+"""The system's clock, IDs and randomness. Other modules get them only through the environment."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class SystemEnvironment:
         return datetime.now(UTC)
 
     def new_id(self) -> str:
-        """Milliseconds since the epoch and 80 random bits, in hex: database keys are in the order of insertion."""
+        """A new ID: the milliseconds since 1970 and 80 random bits, in hexadecimal. Later IDs sort last."""
         milliseconds = int(self.now().timestamp() * 1000)
         return f"{milliseconds:012x}{secrets.token_hex(_RANDOM_BYTES)}"
 

@@ -1,4 +1,4 @@
-"""A store that reports new events of the timelines after their commit: as log records, and to listeners."""
+"""A storage that reports new timeline events after their commit, as log records and to telemetry listeners."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ class _Seen:
 
 @frozen(eq=False)
 class LoggedStorage:
-    """Implements `certcore.ports.storage.Storage` on top of another one.
+    """Implements `certcore.ports.storage.Storage` on top of another storage.
 
-    It does nothing unless the logger ``certcore.events`` is enabled for INFO, or `certcore.net.telemetry` has a
+    Events are reported only if the logger ``certcore.events`` is enabled for INFO, or if `certcore.net.telemetry` has a
     listener.
     """
 
@@ -50,7 +50,7 @@ class LoggedStorage:
         return self.inner.read()
 
     def write(self, lock_wait: LockWait = LockWait.SHORT) -> AbstractContextManager[Transaction]:
-        """As the inner store; what was appended to timelines is logged when it is committed."""
+        """As the inner storage; events that the transaction appended to timelines are reported after the commit."""
         if not (_log.isEnabledFor(logging.INFO) or has_listeners()):
             return self.inner.write(lock_wait)
         return self._logged_write(lock_wait)
@@ -87,7 +87,7 @@ class LoggedStorage:
             try:
                 with self.inner.read() as transaction:
                     domain = transaction.certificates.get(event.certificate_id).domain.ascii
-            except CertCoreError:  # deleted, or the store fails: the event is logged without the domain
+            except CertCoreError:  # deleted, or the storage fails: the event is reported without the domain
                 domain = ""
         before, after = (str(status or "-") for status in (event.from_status, event.to_status))
         fields = {
@@ -119,7 +119,7 @@ class _Watched:
 
 
 class _WatchedTransaction(_Watched):
-    """A transaction whose events, and the certificates that they are about, are noted."""
+    """A transaction that notes the events that are appended, and the certificates that they concern."""
 
     @property
     def certificates(self) -> _WatchedCertificates:

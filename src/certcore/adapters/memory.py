@@ -1,7 +1,8 @@
 """An in-memory store for tests and experiments. It fulfils the same contract as the SQL store.
 
-Why a twin: on SQLite's ``:memory:`` the unit tests of services, engine and contrib took over twice the CPU time (117 s
-for four fifths of them, against 56 s for all), and one connection cannot read while it writes.
+Tests do not use SQLite's ``:memory:`` instead, because the unit tests of services, engine and contrib then took over
+twice the CPU time (117 s for four fifths of them, against 56 s for all), and because one connection cannot read while
+it writes.
 """
 
 from __future__ import annotations

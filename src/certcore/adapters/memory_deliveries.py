@@ -1,4 +1,4 @@
-"""The in-memory twin of the observers' cursors."""
+"""The in-memory repository of the observers' cursors."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class MemoryDeliveries:
     def claim_due(
         self, *, observers: Collection[str], now: datetime, owner: str, lease_until: datetime, limit: int
     ) -> Sequence[DeliveryCursor]:
-        """Lease what is due, longest overdue first."""
+        """Lease the due deliveries, longest overdue first."""
         due = sorted(
             (cursor.due_at, cursor.certificate_id, cursor.observer)
             for cursor in self.record.cursors.values()
@@ -83,7 +83,7 @@ class MemoryDeliveries:
         self._put(evolve(self._held(cursor), lease_until=lease_until))
 
     def settle(self, cursor: DeliveryCursor) -> None:
-        """Store how far the delivery came, and end the lease."""
+        """Store up to which event the delivery has got, and end the lease."""
         stored = self._held(cursor)
         self._put(
             evolve(
@@ -116,7 +116,7 @@ class MemoryDeliveries:
         ]
 
     def retry_now(self, certificate_id: str, *, observer: str | None, now: datetime) -> int:
-        """Make failed deliveries due that wait for their retry."""
+        """Make failed deliveries due now, instead of at their next retry."""
         failed = [
             cursor
             for cursor in self.failed_of([certificate_id])
@@ -127,7 +127,7 @@ class MemoryDeliveries:
         return len(failed)
 
     def repair(self, *, now: datetime, limit: int) -> int:
-        """Make deliveries due whose time is impossibly far ahead, and end such leases."""
+        """Make deliveries due whose time is impossibly far in the future, and end leases of that kind."""
         late = [cursor for cursor in self._sorted() if is_ahead(cursor.due_at, now, LONGEST_RETRY)]
         leased_too_long = [cursor for cursor in self._sorted() if is_ahead(cursor.lease_until, now, LONGEST_LEASE)]
         for cursor in late[:limit]:
@@ -137,7 +137,7 @@ class MemoryDeliveries:
         return min(max(len(late), len(leased_too_long)), limit)
 
     def known_observers(self, *, lock: bool = False) -> Sequence[KnownObserver]:
-        """All observers that are known."""
+        """All known observers."""
         return [observer for _, observer in sorted(self.record.observers.items())]
 
     def save_observer(self, observer: KnownObserver) -> None:

@@ -26,7 +26,7 @@ class MemoryPreflights:
         return self.tables.preflights.get(certificate_id)
 
     def save(self, preflight: Preflight) -> Preflight:
-        """Store a preflight, if the stored version is the one demanded."""
+        """Store a preflight if the stored version is the one that it was read with."""
         certificate_id = preflight.certificate_id
         if certificate_id not in self.tables.certificates:
             raise NotFoundError("certificate", certificate_id)
@@ -39,7 +39,7 @@ class MemoryPreflights:
         return saved
 
     def due(self, *, now: datetime, limit: int) -> Sequence[Preflight]:
-        """What is due, the longest overdue first."""
+        """The due preflights, longest overdue first."""
         due = [preflight for preflight in self.tables.preflights.values() if preflight.is_due(now)]
         return sorted(due, key=lambda preflight: (preflight.due_at, preflight.certificate_id))[:limit]
 

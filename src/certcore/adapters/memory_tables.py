@@ -49,7 +49,7 @@ class MemoryTables:
 
 
 def users_of(tables: MemoryTables, authority_id: str) -> list[Certificate]:
-    """The certificates that a CA profile issues, or is a fallback of."""
+    """The certificates that use a CA profile, as their own or as a fallback."""
     return [
         certificate
         for certificate in tables.certificates.values()
@@ -58,7 +58,7 @@ def users_of(tables: MemoryTables, authority_id: str) -> list[Certificate]:
 
 
 def refuse_taken(rows: Mapping[str, object], kind: str, key: str) -> None:
-    """Refuse a new row whose key is taken.
+    """Refuse a new row whose key already exists.
 
     Raises:
         AlreadyExistsError: There is a row with this key.

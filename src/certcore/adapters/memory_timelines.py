@@ -1,4 +1,4 @@
-"""The in-memory twin of the record: events, and the ends of the timelines."""
+"""The in-memory repositories of events and of the ends of the timelines."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["MemoryEvents", "MemoryRecord", "MemoryTimelines"]
 
 @define(eq=False)
 class MemoryRecord:
-    """The rows of the record."""
+    """The rows of events, timelines, cursors and observers."""
 
     events: list[Event] = field(factory=list)
     timelines: dict[str, Timeline] = field(factory=dict)
@@ -25,7 +25,7 @@ class MemoryRecord:
     observers: dict[str, KnownObserver] = field(factory=dict)
 
     def copy(self) -> MemoryRecord:
-        """What a transaction works on."""
+        """A copy for a transaction."""
         return MemoryRecord(
             events=list(self.events),
             timelines=dict(self.timelines),
@@ -56,14 +56,14 @@ class MemoryEvents:
         return [event for event in self.record.events if event.certificate_id == certificate_id][-limit:]
 
     def following(self, certificate_id: str, number: int, *, limit: int = 200) -> Sequence[Event]:
-        """The events of a certificate that follow one of its numbers."""
+        """The events of a certificate with higher numbers than this one."""
         following = [
             event for event in self.record.events if event.certificate_id == certificate_id and event.number > number
         ]
         return following[:limit]
 
     def after(self, sequence: int, *, limit: int = 100) -> Sequence[Event]:
-        """The events of all certificates that follow a sequence number."""
+        """The events of all certificates with higher sequence numbers than this one."""
         return self.record.events[max(sequence, 0) :][:limit]
 
     def feed(
@@ -76,11 +76,11 @@ class MemoryEvents:
         return [event for event in events if event.position > (after or 0)][:limit]
 
     def number(self, *, limit: int) -> int:
-        """Every event has its position when it is stored."""
+        """Does nothing: every event gets its position when it is stored."""
         return 0
 
     def has_unnumbered(self) -> bool:
-        """No event is without one."""
+        """Always False: every event has a position."""
         return False
 
 

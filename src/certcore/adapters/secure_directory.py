@@ -82,7 +82,7 @@ class Folder:
     path: Path
 
     def names(self) -> list[str]:
-        """The names of its entries."""
+        """The names of the directory's entries."""
         return os.listdir(self.descriptor)  # noqa: PTH208 - pathlib does not support descriptors
 
     def stat(self, name: str) -> os.stat_result:
@@ -90,13 +90,13 @@ class Folder:
         return os.stat(name, dir_fd=self.descriptor, follow_symlinks=False)
 
     def open(self, name: str, flags: int) -> int:
-        """Open a file in it, or create one that only its owner can read.
+        """Open a file in the directory, or create one that only its owner can read.
 
         A link is not followed, and the call does not block: a pipe may have replaced the file since it was checked.
 
         Raises:
-            CertCoreError: It is a pipe, a folder or a device.
-            OSError: It cannot be opened, or is a link.
+            FileError: The entry is a pipe, a directory or a device.
+            OSError: The entry cannot be opened, or is a link.
         """
         flags |= os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
         descriptor = os.open(name, flags, 0o600, dir_fd=self.descriptor)
@@ -116,7 +116,7 @@ class Folder:
         os.rename(old, new, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
 
     def link(self, old: str, new: str) -> None:
-        """Create a hard link to a file in it."""
+        """Create a hard link to a file in the directory."""
         os.link(old, new, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor, follow_symlinks=False)
 
     def remove(self, name: str) -> None:
@@ -170,15 +170,15 @@ def locked_folder(path: Path, owner: Owner, *, patience: float = PATIENCE) -> It
 
 
 def examine_folder(path: Path, owner: Owner) -> None:
-    """Check whether `locked_folder` would work now and files could be written; nothing is made or changed.
+    """Check whether `locked_folder` would work now and files could be written; nothing is created or changed.
 
     Args:
-        path: Where it is, or will be.
-        owner: Would get a new directory.
+        path: The directory, which need not exist yet.
+        owner: The user and group to whom new directories would belong.
 
     Raises:
-        CertCoreError: It is not trusted.
-        OSError: It could not be made or written.
+        FileError: The directory is not trusted.
+        OSError: The directory could not be created or written.
     """
     whole = Path(os.path.abspath(path))  # noqa: PTH100 - links in the path must be checked, not resolved
     for parent in reversed(whole.parents):
@@ -200,13 +200,13 @@ def inner_folder(around: Folder, name: str, owner: Owner, *, make: bool = False)
 
     Args:
         around: The open directory.
-        name: Its name.
-        owner: Whom a new one belongs to; it is open to the same group as the one around it, and no more open.
-        make: Whether to make it when it is missing.
+        name: The name of the inner directory.
+        owner: The user and group to whom a new directory belongs; its mode is at most that of the outer directory.
+        make: Whether to create the directory if it is missing.
 
     Raises:
-        CertCoreError: There is something else of that name, or it is not to be trusted.
-        OSError: It cannot be made or opened.
+        FileError: The name belongs to something else, or the directory is not trusted.
+        OSError: The directory cannot be created or opened.
     """
     if make:
         with suppress(FileExistsError):

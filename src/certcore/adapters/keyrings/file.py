@@ -35,7 +35,7 @@ _Signature = tuple[int, int, int]
 class FileKeyring:
     """The keyring in a file; implements `certcore.ports.sealing.Keyring` and `ChangesKeys`. Thread-safe.
 
-    Before it wraps a key, and when a key is unknown, it reads the file again if that was changed: processes that share
+    The file is read again if it has changed, before a key is wrapped and when a key is unknown. So processes that share
     the file need no restart after a change. If the file is removed after the start, the keys stay in memory.
     """
 
@@ -56,7 +56,7 @@ class FileKeyring:
         """Read the file.
 
         Raises:
-            KeyringError: It is missing, malformed, or readable by others.
+            KeyringError: The file is missing, malformed, or readable by others.
         """
         ring, status = _read(path)
         return cls(path=path.absolute(), ring=ring, seen=status)
@@ -128,7 +128,7 @@ def create_keyring_file(path: Path) -> None:
     """Create a keyring file with one new key, mode 0600; a missing directory is created (0700).
 
     Raises:
-        KeyringError: There is a file already, or it cannot be written.
+        KeyringError: The file already exists or cannot be written.
     """
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -165,7 +165,7 @@ def make_current(path: Path, key_id: str) -> None:
     """Make a key of a keyring file the current one. No error if it is current already.
 
     Raises:
-        NotFoundError: The file holds no such key.
+        NotFoundError: The file contains no such key.
         KeyringError: The file cannot be used or written.
     """
     _change(path, lambda ring: evolve(_holding(ring, key_id), current_key_id=key_id))
@@ -224,7 +224,7 @@ def _only_one(path: Path) -> Iterator[None]:
     """Lock the file. It may have been replaced while we waited for the lock, so this is checked.
 
     Raises:
-        KeyringError: It cannot be opened, or somebody has held the lock for too long.
+        KeyringError: The file cannot be opened, or another process has held the lock for too long.
     """
     pause = threading.Event()
     for _ in range(_TRIES):

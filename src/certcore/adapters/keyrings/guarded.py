@@ -1,4 +1,4 @@
-"""A wrapper around keyrings of plugins: errors are contained, and results are checked."""
+"""A wrapper for keyrings of plugins, which converts their exceptions to PluginError and checks their results."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ def keyring_of(url: str, by_plugin: Callable[[str], Keyring | None]) -> Keyring:
 
     Args:
         url: The keyring's URL or path.
-        by_plugin: Asks the plugins; None when none knows the URL.
+        by_plugin: Asks the plugins for the keyring of a URL; returns None if no plugin knows the URL.
 
     Raises:
         KeyringError: The URL is unknown, or the keyring cannot be used.
@@ -44,8 +44,8 @@ def check_keyring(storage: Storage, vault: EnvelopeVault) -> None:
     """Refuse a keyring of another database, before anything is sealed with the wrong key.
 
     Raises:
-        UnknownSealingKeyError: Secrets are sealed with keys that it lacks.
-        WrongSealingKeyError: Its key of that id is another one.
+        UnknownSealingKeyError: Secrets are sealed with keys that the keyring lacks.
+        WrongSealingKeyError: The keyring has another key with the same ID.
     """
     with storage.read() as transaction:
         needed = transaction.secrets.key_ids()

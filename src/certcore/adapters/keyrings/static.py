@@ -18,7 +18,7 @@ from certcore.messages import Message
 
 __all__ = ["StaticKeyring", "new_key_id", "parse_keyring"]
 
-#: The form of a keyring, for an error.
+#: The JSON form of a keyring, for error messages.
 _LONG_FORM: Final = '{"version": 1, "current": "ID", "keys": {"ID": "BASE64 of 32 bytes"}}'
 _KEY_BYTES: Final = 32
 #: NIST SP 800-38D section 8.2: 96 bits.
@@ -90,10 +90,10 @@ def parse_keyring(text: str, source: Message) -> StaticKeyring:
 
     Args:
         text: The text.
-        source: Where it comes from, as the beginning of a sentence.
+        source: Where the text comes from, as the beginning of a sentence.
 
     Raises:
-        KeyringError: It is not a keyring; the error does not repeat the text.
+        KeyringError: The text is not a keyring; the error does not repeat it.
     """
     text = text.strip()
     if not text.startswith("{"):
@@ -112,7 +112,7 @@ def parse_keyring(text: str, source: Message) -> StaticKeyring:
 
 
 def _parse_short(text: str, source: Message) -> StaticKeyring:
-    """``id:base64[,id:base64…]``, the first one current."""
+    """Read ``id:base64[,id:base64…]``; the first key is the current one."""
     decoded: dict[str, bytes] = {}
     for entry in text.split(","):
         key_id, separator, key = entry.strip().partition(":")

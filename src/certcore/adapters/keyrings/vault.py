@@ -54,7 +54,7 @@ class EnvelopeVault:
 
         Raises:
             UnknownSealingKeyError: The keyring lacks the key.
-            UnsealError: It was changed, moved, or sealed for another name or owner.
+            UnsealError: The secret was changed, moved, or sealed for another name or owner.
         """
         try:
             data_key = self.keyring.unwrap(sealed.key_id, sealed.wrapped_key, bound_to=_bound_to(name))
@@ -67,8 +67,8 @@ class EnvelopeVault:
         """Wrap the data key with the keyring's current key; the secret is not decrypted.
 
         Raises:
-            UnknownSealingKeyError: The keyring lacks the key that it is sealed with.
-            UnsealError: Its wrapped data key was changed, moved, or sealed for another name.
+            UnknownSealingKeyError: The keyring lacks the key with which the data key is wrapped.
+            UnsealError: The wrapped data key was changed, moved, or sealed for another name.
         """
         bound = _bound_to(name)
         try:
@@ -80,7 +80,7 @@ class EnvelopeVault:
 
 
 def new_record_key() -> Secret:
-    """A new key for the seals of timelines."""
+    """A new random key with which the ends of timelines are sealed."""
     return Secret(secrets.token_bytes(_KEY_BYTES))
 
 
@@ -88,7 +88,7 @@ def open_keyring(url: str) -> Keyring:
     """Open a keyring: a path, ``file:PATH``, or ``env:VARIABLE``.
 
     Raises:
-        KeyringError: It is missing, malformed, or readable by others.
+        KeyringError: The keyring is missing, malformed, or readable by others.
     """
     if url.startswith("env:"):
         variable = url.removeprefix("env:")

@@ -1,1 +1,1 @@
-"""Finding, loading, checking and calling plugins."""
+"""Find, load, check and call plugins."""

@@ -16,14 +16,14 @@ _VARIABLE: Final = "CERTCORE_DISABLED_PLUGINS"
 
 
 def disabled_names(by_program: Iterable[str]) -> frozenset[str]:
-    """The names of the plugins that are not to be used.
+    """The names of the disabled plugins.
 
     Args:
-        by_program: Those that the program names; the environment variable ``CERTCORE_DISABLED_PLUGINS`` has more,
-            separated by commas.
+        by_program: The names that the program disables. Those in the environment variable
+            ``CERTCORE_DISABLED_PLUGINS``, separated by commas, are added.
 
     Raises:
-        InvalidInputError: It is a single text, or has members that are not texts.
+        InvalidInputError: `by_program` is a single text, or contains something else than texts.
     """
     names = () if isinstance(by_program, str | bytes) else tuple(by_program)
     if isinstance(by_program, str | bytes) or not all(isinstance(name, str) for name in names):

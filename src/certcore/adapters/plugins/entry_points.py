@@ -25,13 +25,13 @@ _OWN: Final = "certcore"
 class PluginOrigin:
     """Where a plugin comes from."""
 
-    #: The normalised name of its distribution; empty if unknown, or for one that was handed to certcore.
+    #: The normalised name of the distribution; empty if unknown, or if the program has given the plugin explicitly.
     package: str = ""
     version: str = ""
     is_installed: bool = True
 
     def holder(self, plugin: str) -> Message:
-        """Describes the plugin of this name and origin, for an error about a taken name."""
+        """Describe the plugin with this name and origin, for an error about a name that is already used."""
         if not self.is_installed:
             text = "the plugin {plugin}, which was passed to certcore"
             return Message("plugin.load.handed_in", text, {"plugin": repr(plugin)})
@@ -44,16 +44,16 @@ class PluginOrigin:
         return f"{self.package} {self.version}".strip()
 
 
-#: The origin of plugins that were handed to certcore.
+#: The origin of plugins that the program has given explicitly.
 HANDED_IN: Final = PluginOrigin(is_installed=False)
 
 
 @frozen
 class InstalledPlugin:
-    """One entry point."""
+    """The entry point of an installed plugin."""
 
     entry: EntryPoint
-    #: The normalised name of its distribution; empty if unknown.
+    #: The normalised name of the distribution; empty if unknown.
     package: str
 
     @property
@@ -66,17 +66,17 @@ class InstalledPlugin:
         return PluginOrigin(self.package, version if version.isprintable() else "")
 
     def imported(self) -> object | None:
-        """The object that it names, if its module is already imported; else None."""
+        """The object that the entry point names, if its module is already imported; else None."""
         if self.entry.module not in sys.modules:
             return None
         plugin: object = None
-        with contextlib.suppress(Exception):  # isolation: loading it tells the reason
+        with contextlib.suppress(Exception):  # isolation: loading the plugin reports the reason
             plugin = self.entry.load()
         return plugin
 
     @property
     def is_own(self) -> bool:
-        """Whether it is part of certcore."""
+        """Whether the plugin is part of certcore."""
         return self.package == _OWN
 
 

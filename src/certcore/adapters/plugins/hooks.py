@@ -1,4 +1,4 @@
-"""Find and check the hooks of a plugin. pluggy reads the marks; the checks are here."""
+"""Find and check the hooks of a plugin. pluggy finds the functions marked with `hookimpl`; this module checks them."""
 
 from __future__ import annotations
 
@@ -52,10 +52,10 @@ _BY_NAME: Final = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KE
 
 
 class PluginLoadError(Exception):
-    """Why a plugin cannot be used.
+    """A plugin cannot be used.
 
     Args:
-        reason: What is wrong with it.
+        reason: What is wrong with the plugin.
         advice: What its author or the administrator can do.
     """
 
@@ -70,7 +70,7 @@ class Hook:
     """One hook of a plugin."""
 
     function: Callable[..., Any]
-    #: The arguments that it takes; it may omit some.
+    #: The arguments that the function takes; it may omit some of those that certcore offers.
     takes: frozenset[str]
 
     def arguments(self, offered: Mapping[str, object]) -> dict[str, object]:
@@ -82,7 +82,7 @@ class _Manager(pluggy.PluginManager):
     """Reads the marks of a plugin without running its properties."""
 
     def parse_hookimpl_opts(self, plugin: object, name: str) -> pluggy.HookimplOpts | None:
-        if name.startswith("__"):  # most of what an object has; no hook
+        if name.startswith("__"):  # special methods are never hooks
             return None
         if isinstance(inspect.getattr_static(plugin, name, None), property | cached_property):
             return None
@@ -90,10 +90,10 @@ class _Manager(pluggy.PluginManager):
 
 
 def hooks_of(plugin: object, name: str) -> Mapping[str, Hook]:
-    """The hooks of a plugin, by their names.
+    """The hooks of a plugin, by name.
 
     Raises:
-        PluginLoadError: It has none, or one that cannot work.
+        PluginLoadError: The plugin has no hook, or a hook that cannot work.
     """
     if isinstance(plugin, type) and not _works_as_class(plugin):
         params = {"name": plugin.__name__}
@@ -120,10 +120,10 @@ def hooks_of(plugin: object, name: str) -> Mapping[str, Hook]:
 
 
 def api_level(plugin: object) -> int:
-    """The version of the plugin interface that a plugin was written for: its ``certcore_api``, 1 without one.
+    """The version of the plugin interface for which a plugin was written: its ``certcore_api``, or 1 without one.
 
     Raises:
-        PluginLoadError: It is not a whole number, or a version that this certcore does not have.
+        PluginLoadError: ``certcore_api`` is not an integer, or a version that this certcore does not support.
     """
     level = inspect.getattr_static(plugin, _API, 1)
     if type(level) is not int or level < 1:
@@ -143,7 +143,7 @@ def api_level(plugin: object) -> int:
 
 
 def means_policy(plugin: object) -> bool:
-    """Whether an unusable plugin implements a policy; everything is denied then."""
+    """Whether an unusable plugin implements an access policy; if so, everything is denied."""
     return any(name == _POLICY or _similar(name, [_POLICY]) for name in _names(plugin))
 
 
@@ -173,7 +173,7 @@ def _unknown_hook(name: str) -> Message:
 
 
 def _unknown_arguments(plugin: object) -> tuple[Message, Message] | None:
-    """The fault of a hook that takes unknown arguments; None if it does not."""
+    """The fault and the advice for a plugin with a hook that takes unknown arguments; None if there is none."""
     for name, function in _functions(plugin, prefix=""):
         hook = getattr(function, _MARK, {}).get("specname") or name
         if not hasattr(function, _MARK) or hook not in HOOKS:
@@ -196,7 +196,7 @@ def _unknown_arguments(plugin: object) -> tuple[Message, Message] | None:
 
 
 def _meant(near: Sequence[str], offered: Sequence[str]) -> Message:
-    """Advice with the right arguments of a hook."""
+    """Advice that names the correct arguments of a hook."""
     if near:
         text = "Did you mean {near}? See certcore.hookspecs."
         return Message("plugin.load.arguments_meant", text, {"near": ", ".join(near)})

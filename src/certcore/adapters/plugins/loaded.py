@@ -118,7 +118,7 @@ class LoadedPlugins:
         """A CA module by its name.
 
         Raises:
-            UnknownModuleError: It is not loaded.
+            UnknownModuleError: No module with this name is loaded.
         """
         try:
             return self.modules[name]
@@ -152,7 +152,7 @@ class LoadedPlugins:
         """Deliver an event to one observer.
 
         Raises:
-            PluginError: It raised, or returned something that has yet to run: a coroutine, a generator.
+            PluginError: The observer raised, or returned a coroutine or generator, whose code has not run.
         """
         for plugin in self._with("certcore_on_event"):
             if plugin.name != observer:
@@ -184,7 +184,7 @@ class LoadedPlugins:
         return findings
 
     def authorize(self, actor: str, action: str, subject: str, owner: str) -> bool | None:
-        """The first decision. A policy that raises, or returns an invalid value, denies."""
+        """The first decision of a policy; None if none decides. A policy that raises or returns nonsense denies."""
         if self.broken_policies:
             self._tell_no_answer(self.broken_policies[0], "it could not be loaded")
             return False
@@ -209,7 +209,7 @@ class LoadedPlugins:
         """Whether an owner controls a name: False as soon as one plugin returns False, None when all return None.
 
         Raises:
-            PluginError: A plugin failed or returned something else; this counts as a refusal, with the reason.
+            PluginError: A plugin failed or returned something else; callers treat this as a refusal, with the reason.
         """
         answers: list[bool | None] = []
         for plugin in self._with("certcore_controls_name"):
@@ -232,7 +232,7 @@ class LoadedPlugins:
         """The first plugin's keyring for this URL, certcore's own before others.
 
         Raises:
-            PluginError: A plugin failed. Nothing can start without its keyring.
+            PluginError: A plugin failed. certcore cannot start without the keyring.
             CertCoreError: A plugin refused, with its own message.
         """
         for plugin in sorted(self._with("certcore_open_keyring"), key=lambda plugin: not plugin.is_own):
@@ -245,7 +245,7 @@ class LoadedPlugins:
         return None
 
     def _with(self, hook: str) -> Iterator[LoadedPlugin]:
-        """The plugins that have a hook. As pluggy does, the last registered is the first that is asked."""
+        """The plugins that have a hook; as in pluggy, the last registered one comes first."""
         return (plugin for plugin in reversed(self.plugins) if hook in plugin.hooks)
 
     def _tell_no_answer(self, policy: str, why: str) -> None:
@@ -271,7 +271,7 @@ def _unchecked(plugin: str, error: CertCoreError) -> Finding:
 
 
 def _raised_with_words(error: CertCoreError) -> Message:
-    """That an observer raised an error of certcore's, whose words are for people."""
+    """The message that an observer raised an error of certcore, with that error's own text."""
     params = {"error": type(error).__name__, "message": error.text, "advice": error.advice_text}
     if error.advice:
         return Message("plugin.raised_with_advice", "it raised {error}: {message} {advice}", params)

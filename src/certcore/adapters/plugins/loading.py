@@ -1,4 +1,4 @@
-"""Loading plugins one by one: a broken one is left out and reported, and no plugin takes another one's name."""
+"""Load plugins one by one: a broken plugin is left out and reported, and no plugin can take the name of another."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _LONGEST_NAME: Final = 200
 _MOST_TEXT: Final = 500
 #: How many errors of a chain of causes are shown.
 _MOST_CAUSES: Final = 5
-#: Errors of Python itself, whose texts speak of code; the text of any other error may hold a secret.
+#: Exceptions of Python itself, whose texts are about code; the text of any other exception may contain a secret.
 _OF_CODE: Final = (ImportError, TypeError, AttributeError, NameError)
 
 T = TypeVar("T")
@@ -48,7 +48,7 @@ _NO_MODULE: Final = Message("plugin.load.no_module", "a CA module cannot be used
 _NO_FORMAT: Final = Message("plugin.load.no_format", "an export format cannot be used")
 _NO_CATALOGUE: Final = Message("plugin.load.no_catalogue", "a catalogue cannot be used")
 _NO_WRITER: Final = Message("plugin.load.no_writer", "a writer of TXT values cannot be used")
-# What its author can do.
+# What the plugin's author can do.
 _OTHER_NAME: Final = Message("plugin.load.other_name", "Choose another name.")
 _RENAME: Final = Message("plugin.load.rename", "Rename it.")
 
@@ -63,17 +63,17 @@ class LoadedPlugin:
     plugin: object = field(repr=False)
     hooks: Mapping[str, Hook] = field(repr=False)
     origin: PluginOrigin
-    #: The version of the plugin interface that it was written for.
+    #: The version of the plugin interface for which the plugin was written.
     api_level: int
 
 
 @define(eq=False)
 class Loader:
-    """Collects plugins, and what is wrong with those that cannot be used."""
+    """Collects the usable plugins, and the faults of the others."""
 
     #: Names that belong to certcore.
     reserved: frozenset[str] = frozenset()
-    #: The names of plugins that are not to be used.
+    #: The names of the disabled plugins.
     disabled: frozenset[str] = frozenset()
     loaded: list[LoadedPlugin] = Factory(list)
     #: Access policies that cannot be used.
@@ -81,7 +81,7 @@ class Loader:
     _faults: dict[str, list[PluginFailure]] = Factory(dict)
     #: Every plugin in the order of registration, by its name.
     _infos: dict[str, PluginInfo] = Factory(dict)
-    #: The names of what plugins bring, by plugin and hook.
+    #: The names of the modules, formats and writers that plugins provide, by plugin and hook.
     _brought: dict[tuple[str, str], list[str]] = Factory(dict)
 
     def infos(self) -> tuple[PluginInfo, ...]:
@@ -164,7 +164,7 @@ class Loader:
             self._add(plugin, name, HANDED_IN, is_own=False)
 
     def modules(self) -> Mapping[str, CAModule[Any, Any]]:
-        """The CA modules, by name; the first that has a name keeps it."""
+        """The CA modules, by name; of two with the same name, the second is refused."""
         modules: dict[str, CAModule[Any, Any]] = {}
         holders: dict[str, LoadedPlugin] = {}
         for plugin, offered in self._offered("certcore_ca_modules"):
@@ -183,7 +183,7 @@ class Loader:
         return MappingProxyType(modules)
 
     def export_formats(self) -> tuple[ExportFormat, ...]:
-        """The export formats of the plugins; the first that has a name keeps it."""
+        """The export formats of the plugins; of two with the same name, the second is refused."""
         formats: dict[str, ExportFormat] = {}
         holders: dict[str, LoadedPlugin] = {}
         own = {export_format.name for export_format in EXPORT_FORMATS}
@@ -228,7 +228,7 @@ class Loader:
         return tuple(catalogues)
 
     def zone_writers(self) -> Mapping[str, ZoneWriter]:
-        """The writers of TXT values of the plugins, by name; the first that has a name keeps it."""
+        """The writers of TXT values of the plugins, by name; of two with the same name, the second is refused."""
         writers: dict[str, ZoneWriter] = {}
         holders: dict[str, LoadedPlugin] = {}
         for plugin, offered in self._offered("certcore_zone_writers"):
@@ -243,7 +243,7 @@ class Loader:
         return MappingProxyType(writers)
 
     def _offered(self, hook: str) -> Iterator[tuple[LoadedPlugin, object]]:
-        """What every plugin returned for a hook that registers something, in the order of registration."""
+        """The objects that every plugin returned for a registering hook, in the order of registration."""
         for plugin in self.loaded:
             if hook not in plugin.hooks:
                 continue
@@ -287,7 +287,7 @@ class Loader:
 
     @contextmanager
     def _contained(self, name: str, place: Message, plugin: object = None) -> Iterator[None]:
-        """Report what goes wrong with a plugin, whatever it raises."""
+        """Report any exception that a plugin raises in the block."""
         try:
             yield
         except PluginLoadError as fault:
@@ -321,7 +321,7 @@ def _holder(plugin: LoadedPlugin) -> Message:
 
 
 def _decides(plugin: object) -> bool:
-    """Whether a plugin is a policy, or may be one: it must not be switched off by a name in the environment."""
+    """Whether a plugin is or may be an access policy: such a plugin must not be disabled through the environment."""
     try:
         return means_policy(plugin)
     except PluginLoadError:
@@ -329,7 +329,10 @@ def _decides(plugin: object) -> bool:
 
 
 def _name_of(plugin: object) -> str:
-    """A module's name, the ``name`` that an object gives itself (two of a kind need two), or its class's."""
+    """The name of a module, or an object's ``name``, or the name of its class.
+
+    Two objects of the same class need different ``name`` attributes.
+    """
     own = getattr(plugin, "name", None)
     name = getattr(plugin, "__name__", own if isinstance(own, str) and own else type(plugin).__name__)
     return str.__str__(name) if isinstance(name, str) and name else type(plugin).__name__
@@ -349,7 +352,7 @@ def _failure(name: str, place: Message, error: BaseException) -> PluginFailure:
 
 
 def _trace(error: BaseException) -> str:
-    """The frames of an error, and under them those of the errors that it came from."""
+    """The stack frames of an exception, followed by those of the exceptions that caused it."""
     parts, included = [frames_of(error)], {id(error)}
     cause = error
     while len(parts) < _MOST_CAUSES:
@@ -369,12 +372,12 @@ def _advice(error: BaseException) -> Message:
 
 
 def _cause(error: BaseException) -> str:
-    """The type and place of an error, and its text if that is about code."""
+    """The type and place of an exception, and its text if the text is about code (see `_OF_CODE`)."""
     text = ""
     if isinstance(error, (CertCoreError, *_OF_CODE)):
         try:
             text = f": {' '.join(str(error).split())[:_MOST_TEXT]}"
-        except Exception:  # isolation: an exception of the plugin's own whose text raises
+        except Exception:  # isolation: a plugin's exception class whose ``__str__`` raises
             text = ""
     if isinstance(error, RecursionError | MemoryError | SystemExit):
         text = ""

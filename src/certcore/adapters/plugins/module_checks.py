@@ -62,9 +62,9 @@ def _methods(*kinds: type) -> Iterator[tuple[str, inspect.Signature]]:
                 yield name, signature.replace(parameters=parameters)
 
 
-#: Every method of a module that certcore calls, as it is called.
+#: The signature of every method of a module that certcore calls.
 METHODS: Final[Mapping[str, inspect.Signature]] = MappingProxyType(dict(_methods(CAModule, *_POWERS)))
-#: The methods of each power.
+#: The methods that each power (an optional protocol of a module) requires.
 _NEEDED: Final[Mapping[type, frozenset[str]]] = MappingProxyType(
     {power: frozenset(name for name, _ in _methods(power)) for power in _POWERS}
 )
@@ -72,7 +72,7 @@ _NEEDED: Final[Mapping[type, frozenset[str]]] = MappingProxyType(
 _SIGNING: Final[Mapping[str, inspect.Signature]] = MappingProxyType(
     {name: signature for name, signature in _methods(SigningCA) if name not in METHODS}
 )
-#: Methods that may be written as generators: they return lists.
+#: Methods that return lists, and may be written as generators.
 LISTS: Final = frozenset(
     {
         "budgets",
@@ -89,10 +89,10 @@ LISTS: Final = frozenset(
 
 
 def check_module(module: object) -> CAModule[Any, Any]:
-    """The CA module, if the checks find no fault.
+    """Check a CA module and return it.
 
     Raises:
-        PluginLoadError: They find one.
+        PluginLoadError: The module has a fault.
     """
     if isinstance(module, type):
         text = "certcore_ca_modules returned the class {name}, which is not a CAModule instance."
@@ -128,7 +128,7 @@ def check_module(module: object) -> CAModule[Any, Any]:
 
 
 def return_instance(kind: type) -> Message:
-    """Advice about a class where an instance is needed."""
+    """The advice for a plugin that returned a class instead of an instance."""
     return Message("plugin.load.return_instance", "Return an instance: [{name}()].", {"name": kind.__name__})
 
 
@@ -155,7 +155,7 @@ def _check_settings(module: str, attribute: str, settings_type: object) -> None:
 
 
 def _check_methods(module: str, instance: object) -> frozenset[str]:
-    """Refuse a method that cannot be called; gives the names of those that are there."""
+    """Refuse methods that certcore cannot call, and return the names of the methods that the module has."""
     there = set()
     methods = {**METHODS, **_SIGNING} if isinstance(instance, SigningCA) else METHODS
     for name, signature in methods.items():
@@ -197,13 +197,13 @@ def _check_needs_clean_up(module: str, instance: object) -> None:
 
 
 def write_def(name: str) -> Message:
-    """Advice about a method that is not a plain function."""
+    """The advice for a method that is not a plain function."""
     return Message("plugin.load.write_def_of", "Write `def {name}`.", {"name": name})
 
 
 @lru_cache(maxsize=512)
 def _is_called_so(function: FunctionType, name: str) -> bool:
-    """Whether a function of a class can be called as the method of this name is: the longest of all checks is kept."""
+    """Whether certcore's call of the method with this name fits the function; cached, because the check is slow."""
     by_position, by_name = _arguments(METHODS[name] if name in METHODS else _SIGNING[name])
     try:
         inspect.signature(function).bind(None, *by_position, **dict.fromkeys(by_name))
@@ -213,7 +213,7 @@ def _is_called_so(function: FunctionType, name: str) -> bool:
 
 
 def _arguments(expected: inspect.Signature) -> tuple[list[inspect.Parameter], list[str]]:
-    """What a method is called with: by position, and by name."""
+    """The arguments with which a method is called: the positional ones, and the names of the keyword arguments."""
     parameters = expected.parameters.values()
     by_position = [parameter for parameter in parameters if parameter.kind is not inspect.Parameter.KEYWORD_ONLY]
     by_name = [parameter.name for parameter in parameters if parameter.kind is inspect.Parameter.KEYWORD_ONLY]
@@ -249,7 +249,7 @@ def _without_types(signature: inspect.Signature) -> str:
 
 
 def _check_powers(module: str, instance: object, there: AbstractSet[str]) -> None:
-    """Refuse half of a power, and a method whose name is nearly that of one."""
+    """Refuse a module with only some methods of a power, or with a method whose name nearly is that of a power."""
     own = {name for kind in type(instance).__mro__ if kind not in (SigningCA, CAModule, object) for name in vars(kind)}
     for power, needed in _NEEDED.items():
         if needed & there and not needed <= there:

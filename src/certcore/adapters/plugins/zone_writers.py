@@ -1,4 +1,4 @@
-"""Writers of TXT values that plugins bring: checked when they are loaded, and called one way."""
+"""Check the zone writers of plugins when they are loaded, and convert their exceptions when they are called."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from certcore.ports.zone_writers import CnameChange, HostedName, TxtChange, Zone
 __all__ = ["ContainedCnameWriter", "ContainedZoneWriter", "check_zone_writer"]
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
-#: The methods, as certcore calls them: positional arguments, those by name, and in words.
+#: The methods of every writer: the positional arguments, the keyword arguments, and the call as text for messages.
 _METHODS: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...], str]]] = MappingProxyType(
     {
         "write": (("zone", "changes"), ("ttl",), "write(zone, changes, ttl=…)"),
         "servers": (("zone",), (), "servers(zone)"),
     }
 )
-#: Those of a writer that sets CNAMEs.
+#: The further methods of a writer that sets CNAMEs.
 _CNAME_METHODS: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...], str]]] = MappingProxyType(
     {
         "look_up": (("name",), (), "look_up(name)"),
@@ -38,7 +38,7 @@ _CNAME_METHODS: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...], str]]
 
 @frozen(slots=False)
 class ContainedZoneWriter:
-    """A plugin's writer, whose failures are reported with the plugin's name; implements `ZoneWriter`."""
+    """Calls a plugin's writer, and reports its failures with the plugin's name; implements `ZoneWriter`."""
 
     plugin: str
     name: str
@@ -68,7 +68,7 @@ class ContainedZoneWriter:
 
 @frozen(slots=False)
 class ContainedCnameWriter(ContainedZoneWriter):
-    """The same for a writer that sets CNAMEs, too; implements `WritesCnames`."""
+    """The same for a writer that also sets CNAMEs; implements `WritesCnames`."""
 
     def look_up(self, name: str) -> HostedName | None:
         """See `WritesCnames.look_up`.
@@ -109,10 +109,10 @@ class ContainedCnameWriter(ContainedZoneWriter):
 
 
 def check_zone_writer(plugin: str, offered: object) -> ContainedZoneWriter:
-    """The writer, if the checks find no fault.
+    """Check a plugin's writer and return it, wrapped.
 
     Raises:
-        PluginLoadError: They find one.
+        PluginLoadError: The writer has a fault.
     """
     if isinstance(offered, type):
         text = "certcore_zone_writers returned the class {name}, not a writer."
