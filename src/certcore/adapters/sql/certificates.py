@@ -31,7 +31,7 @@ from certcore.model.standing import ConditionType
 
 __all__ = ["SqlCertificates", "SqlIssuances"]
 
-#: Limit for wildcards: many names below one may not be covered by it.
+#: How many certificates are read to find those that share a name: not every name below a wildcard is covered by it.
 _MOST_LOOKED_AT: Final = 200
 
 # Statements are built once; SQLAlchemy compiles each once per database, without "FOR UPDATE" where there is none.

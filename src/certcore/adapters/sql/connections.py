@@ -204,7 +204,7 @@ class ReadyConnections:
 
 @define(eq=False)
 class Watch:
-    """A connection of its own that only counts what other connections commit."""
+    """A separate connection that only detects commits of other connections."""
 
     connections: Connections
     statement: str
@@ -212,7 +212,7 @@ class Watch:
     _lock: threading.Lock = field(factory=threading.Lock, init=False)
 
     def mark(self, gate: Gate) -> object:
-        """Another value after each commit; values of two watches are never equal."""
+        """A value that differs after each commit; values of two watches are never equal."""
         with self._lock:
             if self._connection is not None:
                 return self._counted()

@@ -322,9 +322,9 @@ def _connected(dialect: sa.Dialect, _record: object, arguments: list[Any], optio
 
 
 def _create_private(path: Path) -> None:
-    """Create the file before SQLite does, so that nobody else can read it; its companions take its mode over.
+    """Create the file before SQLite does, so that no other user can read it; its other files get the same mode.
 
-    A file that is there is not opened: closing it would drop the locks that this process's other connections hold.
+    An existing file is not opened: closing it would drop the locks that other connections of this process hold.
     """
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))

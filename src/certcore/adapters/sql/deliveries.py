@@ -155,7 +155,7 @@ class SqlDeliveries:
         return bool(self.connection.execute(_IS_DUE, params).scalar_one())
 
     def offer(self, *, observers: Collection[str], now: datetime, limit: int) -> int:
-        """Bring the cursors of pending timelines up to their end; what another transaction has locked is left."""
+        """Bring the cursors of pending timelines up to their end; locked rows are skipped."""
         pending = self.connection.execute(_PENDING, {"row_limit": limit}).all()
         if not pending:
             return 0
@@ -182,7 +182,7 @@ class SqlDeliveries:
     def claim_due(
         self, *, observers: Collection[str], now: datetime, owner: str, lease_until: datetime, limit: int
     ) -> Sequence[DeliveryCursor]:
-        """Lease what is due; rows that another transaction is claiming are skipped."""
+        """Lease the due deliveries; rows that another transaction is claiming are skipped."""
         params = {"row_observers": sorted(observers), "row_now": now, "row_limit": limit}
         due = [mapping.cursor_of(row) for row in self.connection.execute(_CLAIMABLE, params)]
         if due:
@@ -235,7 +235,7 @@ class SqlDeliveries:
         )
 
     def _change(self, condition: sa.ColumnElement[bool], values: dict[str, Any], limit: int) -> int:
-        """Change up to so many rows; those that another transaction holds are left for the next time."""
+        """Change a limited number of rows; rows that another transaction has locked are left for the next time."""
         rows = self.connection.execute(
             sa.select(*_KEY).where(condition).limit(limit).with_for_update(skip_locked=True)
         ).all()

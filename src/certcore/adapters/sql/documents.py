@@ -31,7 +31,7 @@ _DOCUMENTS_DELETE_BELOW: Final = _DOCUMENTS_DELETE.where(documents.c.key < bindp
 _DOCUMENTS: Final = documents.select().where(_FROM).order_by(documents.c.key).limit(bindparam("row_limit"))
 _DOCUMENTS_BELOW: Final = _DOCUMENTS.where(documents.c.key < bindparam("row_below"))
 
-#: So many named documents are read with one statement.
+#: How many named documents are read with one statement.
 _NAMED_AT_ONCE: Final = 50
 
 
@@ -73,7 +73,7 @@ class SqlDocuments:
         return documents_by_key
 
     def put(self, namespace: str, key: str, value: Mapping[str, Any], *, version: int | None = None) -> Document:
-        """Store a document, if the stored version is the one demanded."""
+        """Store a document if the stored version is the expected one."""
         key_params: dict[str, Any] = {"row_namespace": namespace, "row_key": key}
         if version:
             return self._replace(key_params, Document(key=key, value=dict(value), version=version + 1))

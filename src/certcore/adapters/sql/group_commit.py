@@ -113,7 +113,7 @@ class WriteQueue:
             raise group.error
 
     def step_back(self, group: Group) -> None:
-        """A member has written what it had to write, or has failed."""
+        """Called when a member has finished its writes, or has failed."""
         with self._lock:
             group.members += 1
             self._is_taken = False

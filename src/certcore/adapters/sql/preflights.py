@@ -48,7 +48,7 @@ class SqlPreflights:
         return None if row is None else _preflight(row)
 
     def save(self, preflight: Preflight) -> Preflight:
-        """Store a preflight, if the stored version is the one demanded."""
+        """Store a preflight if the stored version is the one that it was read with."""
         saved = evolve(preflight, version=preflight.version + 1)
         row = _row(saved)
         if preflight.version:
@@ -69,7 +69,7 @@ class SqlPreflights:
         return only(rows, id=certificate_id) is not None
 
     def due(self, *, now: datetime, limit: int) -> Sequence[Preflight]:
-        """What is due, the longest overdue first."""
+        """The due preflights, longest overdue first."""
         due = list(self.connection.execute(_DUE, {"row_now": now, "row_limit": limit}))
         if len(due) < limit:
             ahead = {"row_latest": now + LONGEST_WAIT, "row_limit": limit - len(due)}

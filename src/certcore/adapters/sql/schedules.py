@@ -68,7 +68,7 @@ def _claim(picked: sa.CTE) -> sa.Executable:
     )
 
 
-#: Dialects whose UPDATE returns rows claim in one statement.
+#: The claiming statement of each dialect whose UPDATE can return rows.
 _CLAIM: Final = {
     "sqlite": _claim(_MOST_URGENT.cte("picked")),
     "postgresql": _claim(
@@ -78,7 +78,8 @@ _CLAIM: Final = {
         .cte("picked")
     ),
 }
-#: Others need three: choose, lock the free ones, claim. MySQL locks every row that it sorts.
+#: Other dialects need three statements: choose rows, lock those that are free, claim them. MySQL locks every row
+#: that it sorts.
 _LOCK_FREE: Final = (
     sa.select(*_COLUMNS)
     .where(schedules.c.certificate_id.in_(bindparam("row_ids", expanding=True)), _CLAIMABLE)
@@ -128,7 +129,7 @@ class SqlSchedules:
         return mapping.schedule_of(row)
 
     def claim_due(self, *, now: datetime, owner: str, lease_until: datetime, limit: int) -> Sequence[Schedule]:
-        """Lease what is due, most urgent first; rows that another transaction is claiming are skipped."""
+        """Lease the due schedules, most urgent first; rows that another transaction is claiming are skipped."""
         lease = {"row_now": now, "new_owner": owner, "new_until": lease_until}
         claim = _CLAIM.get(self.connection.dialect.name)
         if claim is not None:
@@ -149,7 +150,7 @@ class SqlSchedules:
         return sorted(leased, key=lambda schedule: schedule.urgency)
 
     def due(self, *, now: datetime, limit: int) -> Sequence[str]:
-        """What is due and not leased, most urgent first."""
+        """The certificates whose schedules are due and not leased, most urgent first."""
         return list(self.connection.execute(_MOST_URGENT, {"row_now": now, "row_limit": limit}).scalars())
 
     def claim(self, certificate_id: str, *, now: datetime, owner: str, lease_until: datetime) -> Schedule | None:
@@ -164,7 +165,7 @@ class SqlSchedules:
         self._change_held(_RENEW, certificate_id, token, {"lease_until": lease_until})
 
     def save(self, schedule: Schedule) -> None:
-        """Store the schedule, if its token is the current one."""
+        """Store the schedule if its token is the current one."""
         row = mapping.schedule_row(schedule)
         self._change_held(_SCHEDULE_UPDATE_HELD, row.pop("certificate_id"), row.pop("token"), row)
 

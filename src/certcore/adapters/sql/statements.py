@@ -77,14 +77,14 @@ def one_row(connection: sa.Connection, query: sa.Select[Any], params: Mapping[st
 
 @frozen(eq=False)
 class _Text:
-    """A statement as text, with what it needs of its parameters."""
+    """A statement as text, with the information that is needed to pass its parameters."""
 
     text: str
-    #: The parameters in their order, where the driver has no names for them.
+    #: The names of the parameters in their order; None if the driver accepts named parameters.
     order: Sequence[str] | None
-    #: How those are converted that the database does not take as they are.
+    #: The converters of parameters whose type the database does not accept.
     converters: Mapping[str, _Converter]
-    #: The parameters with a value of the statement's own.
+    #: The parameters whose value is part of the statement.
     constants: Mapping[str, Any]
 
     def bound(self, params: Mapping[str, Any]) -> Any:
@@ -120,7 +120,7 @@ def _compiled(statement: Any, dialect: sa.Dialect, names: tuple[str, ...]) -> _T
 
 @lru_cache(maxsize=_MOST)
 def _row_reader(query: sa.Select[Any], dialect: sa.Dialect) -> Callable[[Sequence[Any]], Any]:
-    """A function that makes a row of what the driver returned."""
+    """A function that converts a row of the driver."""
     columns = query.selected_columns
     row_type: Any = namedtuple("Row", columns.keys())  # type: ignore[misc]  # noqa: PYI024 - the names are the query's
     readers = [column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns]

@@ -298,7 +298,7 @@ class SqlStorage:
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
-        """Turn what the database and its driver raise into errors of certcore."""
+        """Convert the exceptions of the database and its driver to errors of certcore."""
         try:
             yield
         except AssertionError as error:

@@ -281,7 +281,7 @@ observers: Final = sa.Table(
     sa.Column("missed_since", UtcDateTime),
 )
 
-#: Numbers that transactions give one after the other; the row is locked until the transaction ends.
+#: Counters from which one transaction after the other takes numbers; a row is locked until its transaction ends.
 counters: Final = sa.Table(
     "certcore_counters",
     metadata,

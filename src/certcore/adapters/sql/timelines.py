@@ -41,7 +41,7 @@ _EVENTS_AFTER: Final = (
     .limit(bindparam("row_limit"))
 )
 _EVENT_INSERT: Final = events.insert().inline()
-#: Where one transaction writes at a time, they commit in the order of their numbers.
+#: In a database with one writer at a time, transactions commit in the order of the positions that they assign.
 _LAST: Final = sa.select(sa.func.coalesce(sa.func.max(events.alias("before").c.position), 0))
 _EVENT_INSERT_NUMBERED: Final = events.insert().inline().values(position=_LAST.scalar_subquery() + 1)
 _UNNUMBERED: Final = (
@@ -57,7 +57,7 @@ _COUNT_POSITIONS: Final = counters.update().where(counters.c.name == "events")
 _TIMELINE: Final = timelines.select().where(timelines.c.certificate_id == bindparam("row_id"))
 _TIMELINE_LOCKED: Final = _TIMELINE.with_for_update()
 _UPDATE: Final = timelines.update().where(timelines.c.certificate_id == bindparam("row_id"))
-#: The head as well as the length: one that was rolled back may have had the same number.
+#: Compares the head as well as the length: an event that was rolled back may have had the same number.
 _EXTEND: Final = _UPDATE.where(
     timelines.c.length == bindparam("row_length"), timelines.c.head == bindparam("row_head")
 ).values(
@@ -87,7 +87,7 @@ class Heads:
             return self._last.get(certificate_id)
 
     def note(self, timeline: Timeline) -> None:
-        """Remember what was written."""
+        """Remember the state of a timeline that was written."""
         with self._lock:
             self._last[timeline.certificate_id] = timeline
             self._last.move_to_end(timeline.certificate_id)
@@ -125,7 +125,7 @@ class SqlEvents:
         return [mapping.event_of(row) for row in reversed(rows)]
 
     def following(self, certificate_id: str, number: int, *, limit: int = 200) -> Sequence[Event]:
-        """The events of a certificate that follow one of its numbers."""
+        """The events of a certificate with higher numbers than this one."""
         params = {"row_id": certificate_id, "row_number": number, "row_limit": limit}
         return [mapping.event_of(row) for row in self.connection.execute(_EVENTS_FOLLOWING, params)]
 

@@ -24,7 +24,7 @@ __all__ = [
 _MYSQL: Final = frozenset({"mysql", "mariadb"})
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
-#: `json.dumps` would make one for every call.
+#: Kept, because `json.dumps` with these options would make a new encoder for every call.
 _ENCODER: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=dict)
 
 
@@ -131,7 +131,10 @@ class KeyText(sa.types.TypeDecorator[str]):
         self.length = length
 
     def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
-        """``utf8mb4_bin`` would pad: ``'anna'`` and ``'anna '`` are one key then. MariaDB and MySQL have other ones."""
+        """The column type with a collation that does not pad; MariaDB and MySQL name it differently.
+
+        ``utf8mb4_bin`` pads: ``'anna'`` and ``'anna '`` would be the same key.
+        """
         length = self.length
         match dialect.name:
             case "postgresql":
