@@ -57,7 +57,7 @@ def set_hosted_cnames(attempt: Attempt) -> tuple[SeenHosted, ...]:
 
 
 def without_denied(records: Iterable[SeenRecord], hosted: Iterable[SeenHosted]) -> tuple[SeenRecord, ...]:
-    """The records except CNAMEs that certcore has set and the panel no longer confirms: those prove nothing."""
+    """The records, with CNAMEs that certcore has set and the panel no longer confirms as wrong: they prove nothing."""
     denied = {cname.name: cname for cname in hosted if cname.is_denied}
     return tuple(
         evolve(record, state=RecordState.WRONG, seen=record.target, findings=())
