@@ -6,7 +6,8 @@
 # Debian's packages come beside Python's, and mypy runs beside whatever comes after lint. mypy's report comes last.
 #
 # A few hundred tests start real servers, and on two busy processors one of them can be late for its test. So up to five
-# tests that fail beside others are run once more, alone and with temporary files where the system has them. Those that pass then are named: each is a test to be mended.
+# tests that fail beside others are run once more, alone and with temporary files where the system has them. Those that
+# pass then are named: each is a test to be mended.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
