@@ -42,6 +42,7 @@ def application(environ, start_response):
 """
 
 
+# MariaDB in make soak: both servers take the same way through a fork, and test_fork.py has MariaDB in the gate.
 @pytest.fixture(params=["sqlite", "postgresql", pytest.param("mariadb", marks=pytest.mark.soak)])
 def url(request, tmp_path):
     """A database of each kind, empty."""
