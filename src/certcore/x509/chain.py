@@ -20,7 +20,7 @@ from certcore.x509.chain_path import UNREADABLE, Path, follow_issuers, is_ca, si
 from certcore.x509.describe import called, listed, shown_name
 from certcore.x509.leaf import leaf_details
 from certcore.x509.leaf_checks import judge_leaf
-from certcore.x509.weakness import old_digest
+from certcore.x509.weakness import LONGEST_SERIAL, old_digest
 
 __all__ = [
     "MAX_BYTES",
@@ -41,8 +41,6 @@ MAX_BYTES: Final = 256 * 1024
 MAX_CERTIFICATES: Final = 20
 _BEGIN: Final = "-----BEGIN CERTIFICATE-----"
 _END: Final = "-----END CERTIFICATE-----"
-#: In bits (RFC 5280 section 4.1.2.2). Python refuses to convert numbers of thousands of digits to text.
-_LONGEST_SERIAL: Final = 160
 #: How far this machine's clock may be behind the CA's when a certificate's start is checked.
 _CLOCK_SKEW: Final = timedelta(hours=1)
 
@@ -223,7 +221,7 @@ def _blocks(text: str) -> Iterator[str]:
 
 def _in_order(certificates: Sequence[x509.Certificate], now: datetime | None) -> Chain:
     leaf = _find_leaf(certificates)
-    if leaf.serial_number.bit_length() > _LONGEST_SERIAL:
+    if leaf.serial_number.bit_length() > LONGEST_SERIAL:
         text = "The leaf's serial number is longer than 20 bytes (RFC 5280 section 4.1.2.2)."
         raise UnreadablePemError(Message("chain.long_serial_number", text))
     if digest := old_digest(leaf):

@@ -6,6 +6,8 @@ number of key derivation rounds that a file may ask for.
 
 from __future__ import annotations
 
+import base64
+import textwrap
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from itertools import pairwise
@@ -17,11 +19,13 @@ from attrs import frozen
 from certcore.messages import Message
 
 __all__ = [
+    "DATA",
     "Kind",
     "Value",
     "definite",
     "kind_of",
     "opening_cost",
+    "pem_block",
     "read_value",
     "read_values",
     "signed_certificates",
@@ -46,7 +50,8 @@ _MOST_VALUES: Final = 20_000
 #: The largest number of bytes in which a length is written; four bytes count up to 4 GiB.
 _LONGEST_LENGTH: Final = 4
 
-_DATA: Final = bytes.fromhex("2a864886f70d010701")  # 1.2.840.113549.1.7.1 (RFC 5652 section 4)
+#: The type of a ContentInfo that is neither signed nor encrypted.
+DATA: Final = bytes.fromhex("2a864886f70d010701")  # 1.2.840.113549.1.7.1 (RFC 5652 section 4)
 _SIGNED_DATA: Final = bytes.fromhex("2a864886f70d010702")  # 1.2.840.113549.1.7.2 (RFC 5652 section 5.1)
 _SCRYPT: Final = bytes.fromhex("2b06010401da47040b")  # 1.3.6.1.4.1.11591.4.11 (RFC 7914 section 7)
 #: One scrypt block takes about as long as this many rounds of HMAC.
@@ -291,6 +296,13 @@ def written(tag: int, content: bytes) -> bytes:
     return bytes([tag, _INDEFINITE | len(octets)]) + octets + content
 
 
+def pem_block(label: str, der: bytes, *headers: str) -> bytes:
+    """Encode a value in PEM (RFC 7468): the headers of RFC 1421, if any, and the base64 in lines of 64 characters."""
+    body = textwrap.wrap(base64.b64encode(der).decode(), 64)
+    lines = (f"-----BEGIN {label}-----", *headers, *body, f"-----END {label}-----")
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
 def _kind_of_signed(inner: list[Value]) -> Kind:
     """Distinguish certificates, requests and revocation lists: all of them are (contents, algorithm, signature)."""
     tags = [part.tag for part in inner]
@@ -324,7 +336,7 @@ def _cost(parts: Sequence[Value], wrapped: int, steps: Iterator[int]) -> tuple[i
             longest = max(longest, len(following.content))
         elif (part.tag, part.content) == (_OID, _SCRYPT):
             rounds += _scrypt_rounds(following.content, steps)
-        elif (part.tag, part.content, following.tag) == (_OID, _DATA, _CONTEXT_0):
+        elif (part.tag, part.content, following.tag) == (_OID, DATA, _CONTEXT_0):
             # Octet strings elsewhere are encrypted, so nothing can be read in them.
             inner = (each.content for each in _read_all(following.content, steps) if each.tag == _OCTETS)
             below += [_cost_inside(each, wrapped + 1, steps) for each in inner]

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import pkcs12
 
 from certcore.model.secret import Secret
 from certcore.x509.der import read_value, read_values, written
-from certcore.x509.keys import PrivateKey
+from certcore.x509.keys import PrivateKey, private_key_der
 
 __all__ = ["encrypted_private_key", "key_store"]
 
@@ -49,9 +49,7 @@ def encrypted_private_key(key: PrivateKey, password: Secret) -> bytes:
     The encryption is PBES2 (RFC 8018 section 6.2) with PBKDF2, HMAC-SHA-256 and AES-256-CBC: of the schemes that are
     not outdated, the one that most programs read.
     """
-    plain = key.private_bytes(
-        serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+    plain = private_key_der(key)
     salt, start = _random(), _random()
     derived = PBKDF2HMAC(hashes.SHA256(), _AES_BITS // 8, salt, _KEY_ROUNDS).derive(password.reveal())
     padder = padding.PKCS7(algorithms.AES.block_size).padder()

@@ -6,8 +6,6 @@ same bytes; encrypted files contain a random salt.
 
 from __future__ import annotations
 
-import base64
-import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
@@ -20,9 +18,10 @@ from certcore.errors import InvalidInputError, KeyMismatchError, UnreadablePemEr
 from certcore.messages import Message
 from certcore.model.export import Exported, ExportedFile, ExportFormat, ExportOptions, Use
 from certcore.x509.archive import readme, zip_archive
-from certcore.x509.chain import parse_certificates
+from certcore.x509.chain import certificate_pem, parse_certificates
+from certcore.x509.der import pem_block
 from certcore.x509.encryption import encrypted_private_key, key_store
-from certcore.x509.keys import PrivateKey, load_private_key, private_key_pem, spki_sha256
+from certcore.x509.keys import PrivateKey, load_private_key, private_key_der, private_key_pem, spki_sha256
 from certcore.x509.leaf import leaf_details
 
 __all__ = ["EXPORT_FORMATS", "find_format"]
@@ -87,7 +86,7 @@ def _only(pem: str, refusal: Message) -> x509.Certificate:
 
 
 def _pem(certificates: Iterable[x509.Certificate]) -> bytes:
-    return b"".join(certificate.public_bytes(serialization.Encoding.PEM) for certificate in certificates)
+    return "".join(map(certificate_pem, certificates)).encode()
 
 
 def _required(key: PrivateKey | None) -> PrivateKey:
@@ -119,9 +118,8 @@ def _private_key(parts: _Parts) -> ExportedFile:
 def _locked_private_key(parts: _Parts, options: ExportOptions) -> ExportedFile:
     if options.password is None:
         return _private_key(parts)
-    body = base64.b64encode(encrypted_private_key(_required(parts.key), options.password)).decode()
-    lines = ("-----BEGIN ENCRYPTED PRIVATE KEY-----", *textwrap.wrap(body, 64), "-----END ENCRYPTED PRIVATE KEY-----")
-    return ExportedFile(name="privkey.pem", content="".join(f"{line}\n" for line in lines).encode(), secret=True)
+    content = pem_block("ENCRYPTED PRIVATE KEY", encrypted_private_key(_required(parts.key), options.password))
+    return ExportedFile(name="privkey.pem", content=content, secret=True)
 
 
 def _pem_files(parts: _Parts, options: ExportOptions) -> Iterator[ExportedFile]:
@@ -138,9 +136,7 @@ def _der_files(parts: _Parts, options: ExportOptions) -> Iterator[ExportedFile]:
     if parts.key is None:
         return
     if options.password is None:
-        content = parts.key.private_bytes(
-            serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        content = private_key_der(parts.key)
     else:
         content = encrypted_private_key(parts.key, options.password)
     yield ExportedFile(name="privkey.der", content=content, secret=True)

@@ -26,6 +26,7 @@ __all__ = [
     "is_usual",
     "key_type_of",
     "load_private_key",
+    "private_key_der",
     "private_key_pem",
     "public_key_pem",
     "spki_sha256",
@@ -59,6 +60,13 @@ def private_key_pem(key: PrivateKey) -> bytes:
     """The key as unencrypted PKCS#8 PEM (RFC 5958). The result is a secret."""
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+def private_key_der(key: PrivateKey) -> bytes:
+    """The key as unencrypted PKCS#8 in DER. The result is a secret."""
+    return key.private_bytes(
+        serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import re
-import textwrap
 from collections.abc import Iterator
 from types import MappingProxyType
 from typing import Final
@@ -18,7 +17,7 @@ import attrs
 from certcore.errors import InvalidInputError
 from certcore.messages import Message
 from certcore.x509.chain import MAX_BYTES
-from certcore.x509.der import Kind, kind_of, read_value
+from certcore.x509.der import Kind, kind_of, pem_block, read_value
 
 __all__ = ["Piece", "not_a_file", "read_pieces"]
 
@@ -91,7 +90,6 @@ _HEX: Final = re.compile(r"[0-9A-F]+", re.IGNORECASE)
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/]*={0,4}")
 _BASE64_VALUES: Final = re.compile(r"[A-Za-z0-9+/=]{40,}")
 _QUADRUPLE: Final = 4
-_COLUMNS: Final = 64
 
 #: Word processors replace two hyphens by one dash.
 _DASHES: Final = dict.fromkeys([*range(0x2010, 0x2016), 0x2212], "--")
@@ -301,17 +299,9 @@ def _old_key(name: str, label: str, label_shown: Message, body: str, cipher: str
     if digits is None or len(digits[0]) < length or label not in _OLD_KEYS:
         reason = Message("pem.headers", "the headers of {what} are damaged.", {"what": label_shown})
         raise InvalidInputError(name, reason, advice=_COPY_AGAIN)
-    data = base64.b64encode(_body(name, label_shown, body[length:])).decode()
-    lines = [
-        f"-----BEGIN {_OLD_KEYS[label]}-----",
-        "Proc-Type: 4,ENCRYPTED",
-        f"DEK-Info: {cipher},{body[:length].upper()}",
-        "",
-        *textwrap.wrap(data, _COLUMNS),
-        f"-----END {_OLD_KEYS[label]}-----",
-        "",
-    ]
-    return Piece(field=name, kind=Kind.OLD_ENCRYPTED_KEY, data="\n".join(lines).encode(), what=label_shown)
+    headers = ("Proc-Type: 4,ENCRYPTED", f"DEK-Info: {cipher},{body[:length].upper()}", "")
+    data = pem_block(_OLD_KEYS[label], _body(name, label_shown, body[length:]), *headers)
+    return Piece(field=name, kind=Kind.OLD_ENCRYPTED_KEY, data=data, what=label_shown)
 
 
 def _body(name: str, label_shown: Message, text: str) -> bytes:

@@ -11,16 +11,15 @@ MAC would also detect changes; but the signatures, and whether key and leaf belo
 from __future__ import annotations
 
 from attrs import field, frozen
-from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from certcore.x509.der import read_value, read_values, written
+from certcore.x509.der import DATA, read_value, read_values, written
+from certcore.x509.keys import private_key_der
 
 __all__ = ["StoredKey", "parted_store", "store_of_key"]
 
 _INTEGER, _OCTETS, _OID, _SEQUENCE, _CONTEXT_0 = 0x02, 0x04, 0x06, 0x30, 0xA0
 _VERSION = b"\x03"
-_DATA = bytes.fromhex("2a864886f70d010701")  # 1.2.840.113549.1.7.1
 _KEY_BAG = bytes.fromhex("2a864886f70d010c0a0101")  # 1.2.840.113549.1.12.10.1.1
 _SHROUDED_KEY_BAG = bytes.fromhex("2a864886f70d010c0a0102")  # 1.2.840.113549.1.12.10.1.2
 
@@ -52,7 +51,7 @@ def parted_store(der: bytes) -> tuple[bytes, list[StoredKey]]:
     safes = [_placeholder_safe()]
     for safe in read_values(_sequence(_data(content.content))):
         kind, *wrapped = read_values(safe.content)
-        if kind.content != _DATA:  # an encrypted safe, usually with the certificates
+        if kind.content != DATA:  # an encrypted safe, usually with the certificates
             safes.append(written(safe.tag, safe.content))
             continue
         bags = read_values(_sequence(read_value(wrapped[0].content).content))
@@ -81,7 +80,7 @@ def _takes_key(bag: bytes, keys: list[StoredKey]) -> bool:
 def _data(content: bytes) -> bytes:
     """The content of a ContentInfo of type data (RFC 5652 section 4)."""
     kind, wrapped = read_values(content)
-    if kind.content != _DATA:
+    if kind.content != DATA:
         raise ValueError("signed, not protected by a password")
     return read_value(wrapped.content).content
 
@@ -94,12 +93,10 @@ def _sequence(data: bytes) -> bytes:
 
 
 def _data_content(octets: bytes) -> bytes:
-    return written(_SEQUENCE, written(_OID, _DATA) + written(_CONTEXT_0, written(_OCTETS, octets)))
+    return written(_SEQUENCE, written(_OID, DATA) + written(_CONTEXT_0, written(_OCTETS, octets)))
 
 
 def _placeholder_safe() -> bytes:
-    key = ec.generate_private_key(ec.SECP256R1()).private_bytes(
-        serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+    key = private_key_der(ec.generate_private_key(ec.SECP256R1()))
     bag = written(_SEQUENCE, written(_OID, _KEY_BAG) + written(_CONTEXT_0, key))
     return _data_content(written(_SEQUENCE, bag))

@@ -27,6 +27,7 @@ from certcore.x509.describe import clean
 from certcore.x509.keys import key_type_of
 
 __all__ = [
+    "LONGEST_SERIAL",
     "certificate_refusal",
     "key_doubts",
     "key_refusal",
@@ -49,8 +50,9 @@ _LONGEST_EXPONENT: Final = 256
 #: must not factor it (section 6.1.1.3).
 _SMALL_FACTORS: Final = 752
 _FERMAT_ROUNDS: Final = 100
-#: In bits (RFC 5280 section 4.1.2.2).
-_LONGEST_SERIAL: Final = 160
+#: The longest serial number, in bits (RFC 5280 section 4.1.2.2). Python refuses to convert numbers of thousands of
+#: digits to text.
+LONGEST_SERIAL: Final = 160
 
 
 def _primes(end: int) -> tuple[int, ...]:
@@ -72,7 +74,7 @@ def certificate_refusal(certificate: x509.Certificate) -> Message | None:
     if any(isinstance(extension, x509.PrecertPoison) for extension in extensions):
         text = "it is a precertificate (RFC 6962 section 3.1), which is for logs only; look for the certificate itself."
         return Message("leaf.precertificate", text)
-    if certificate.serial_number.bit_length() > _LONGEST_SERIAL:
+    if certificate.serial_number.bit_length() > LONGEST_SERIAL:
         text = "its serial number is longer than the 20 bytes that are allowed (RFC 5280 section 4.1.2.2)."
         return Message("leaf.long_serial_number", text)
     if certificate.not_valid_after_utc <= certificate.not_valid_before_utc:

@@ -10,14 +10,13 @@ from typing import Final
 
 from attrs import evolve, frozen
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from certcore.errors import X509Error
 from certcore.messages import Message, sentences
 from certcore.net.foreign_text import LONGEST_WORD, printable
 from certcore.net.tls import system_roots_file
-from certcore.x509.chain import Chain, parse_certificates, parse_chain, verify_chain
+from certcore.x509.chain import Chain, certificate_pem, parse_certificates, parse_chain, verify_chain
 from certcore_puq_acme.orders.state import ChainFacts
 from certcore_puq_acme.profile.settings import PuqAcmeProfile
 from certcore_puq_acme.protocol.client import AcmeClient
@@ -153,7 +152,7 @@ def _is_known(chain: Chain, profile: PuqAcmeProfile, now: datetime) -> bool | No
 
 def _leads_to(chain: Chain, roots_pem: str, now: datetime) -> bool:
     """Whether a root signed the last link, or an earlier link if the later ones are cross-signed for another root."""
-    links = [certificate.public_bytes(Encoding.PEM).decode() for certificate in _links(chain)[1:]]
+    links = list(map(certificate_pem, _links(chain)[1:]))
     for length in range(len(links), -1, -1):
         try:
             verify_chain(evolve(chain, chain_pem="".join(links[:length])), roots_pem, now)

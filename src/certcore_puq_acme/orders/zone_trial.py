@@ -10,6 +10,7 @@ from attrs import frozen
 from certcore.messages import Message, sentences
 from certcore.model.finding import Finding, Severity
 from certcore.ports.ca_module import CheckItem
+from certcore_puq_acme.dns.asking import BRIEF
 from certcore_puq_acme.dns.checks import DnsAccess, DnsChecks
 from certcore_puq_acme.dns.codes import DnsCode
 from certcore_puq_acme.dns.port import Question
@@ -27,8 +28,6 @@ Pause = Callable[[float], object]
 #: Seconds before each further look: servers that copy the zone need a moment, and a user waits for the page.
 _PAUSES: Final = (0.25, 0.5, 1.0, 2.0, 2.0)
 _SECONDS: Final = f"{sum(_PAUSES):g}"
-#: Seconds to wait for a name server's answer to the first query, and to its repetition.
-_WAITS: Final = (1.0, 2.0)
 
 
 def trial_of_zone(context: AcmeContext, dns: DnsAccess, pause: Pause) -> Generator[CheckItem, None, None]:
@@ -126,7 +125,7 @@ class _Trial:
     def _missing_at(self, server: NameServer) -> Message | None:
         """What a server shows instead of the value; None if it shows the value."""
         question = Question(name=self.trial.name, kind="TXT", recursive=False)
-        answer = self.checks.access.dns.query(server, question, _WAITS)
+        answer = self.checks.access.dns.query(server, question, BRIEF)
         if not answer.is_positive:
             return answer.in_words
         values = answer.values("TXT")

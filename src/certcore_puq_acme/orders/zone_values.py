@@ -10,6 +10,7 @@ from attrs import evolve
 from certcore.model.finding import Finding
 from certcore.model.problem import Problem
 from certcore.model.renewal import Retry
+from certcore_puq_acme.dns.asking import BRIEF
 from certcore_puq_acme.dns.codes import DnsCode
 from certcore_puq_acme.dns.findings import finding
 from certcore_puq_acme.dns.observations import some_values
@@ -28,8 +29,6 @@ __all__ = ["IN_FLIGHT", "known_values", "missing_at_servers", "store_values", "w
 IN_FLIGHT: Final = timedelta(minutes=1)
 #: A value that is not visible is written again once in this many looks: the server may have lost it.
 _WRITE_AGAIN: Final = 8
-#: Seconds to wait for a name server's answer to the first query, and to its repetition.
-_WAITS: Final = (1.0, 2.0)
 #: How many seconds one step spends on the names of a certificate.
 _LONGEST_LOOK: Final = 20.0
 
@@ -86,7 +85,7 @@ def missing_at_servers(attempt: Attempt) -> tuple[Finding, ...]:
             if attempt.checks.monotonic() > ends:
                 return ()  # the usual checks report this
             question = Question(name=delegation.target, kind="TXT", recursive=False)
-            answer = attempt.checks.access.dns.query(server, question, _WAITS)
+            answer = attempt.checks.access.dns.query(server, question, BRIEF)
             shown = len(expected & set(answer.values("TXT")))
             if shown < len(expected):
                 why = some_values(shown, len(expected)) if answer.is_positive else answer.in_words

@@ -23,13 +23,12 @@ from certcore.testing.conformance.values import (
 from certcore.x509.chain import Chain, parse_certificates, parse_chain
 from certcore.x509.chain_path import is_ca
 from certcore.x509.leaf_checks import LeafFault, LeafJudgement, judge_leaf
+from certcore.x509.weakness import LONGEST_SERIAL
 
 __all__ = ["LEAVES"]
 
 _check: Final = check_of(Suite.CA_MODULE, always=("step-type",))
 
-#: A serial number has at most 20 octets (RFC 5280 section 4.1.2.2).
-_LONGEST_SERIAL: Final = 160
 _OLD_DIGESTS: Final = frozenset({"md5", "sha1"})
 
 
@@ -109,7 +108,7 @@ def _serial(evidence: ModuleEvidence) -> None:
     for chain, _ in _issued(evidence):
         serial = _leaf_of(chain).serial_number
         text = f"The serial number has {serial.bit_length()} bits: a positive number of at most 20 octets is needed."
-        require(serial > 0 and serial.bit_length() < _LONGEST_SERIAL, text)
+        require(serial > 0 and serial.bit_length() < LONGEST_SERIAL, text)
         require(serial.bit_length() > 8, "The serial number is a small one: use 64 bits of random and more.")  # noqa: PLR2004 - one octet
 
 
