@@ -1,11 +1,11 @@
-"""Limits on UDP answers, so that questions with a forged sender address gain nothing.
+"""Limits on UDP answers, so that the server cannot be used to amplify attacks.
 
-The sender address of a UDP packet can be forged; an answer that is longer than its question then amplifies an attack on
-that address. So only such answers are counted, per network of the sender and second: equal questions,
-and all of them together. What exceeds a limit gets an answer without records and with TC set, which is no longer than
-the question; a real resolver then asks again over TCP, where addresses cannot be forged and nothing is limited.
+The sender address of a UDP packet can be forged. An answer that is longer than its question then amplifies an attack on
+that address. So answers longer than their question are counted per second and network of the sender: those to equal
+questions, and all of them. A query beyond a limit gets an answer without records and with TC set, which is no longer
+than the question. A real resolver then asks again over TCP, where addresses cannot be forged and nothing is limited.
 
-CAs ask many different questions from few addresses within seconds; the defaults let a thousand of them pass.
+CAs ask many different questions from few addresses within seconds; the default limits let 2000 of them pass per second.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from attrs import define, field, frozen
 
 __all__ = ["AnswerLimiter", "AnswerLimits", "network_of"]
 
-#: Octets of an IPv6 address that make a network of 56 bits. Whole networks are counted, because a forger can use all
-#: addresses of the one that is to be hit.
+#: Octets of an IPv6 address that make a network of 56 bits. Answers are counted per network, because an attacker can
+#: forge every address of the network under attack.
 _IPV6_NETWORK: Final = 7
 
 
@@ -32,16 +32,16 @@ class AnswerLimits:
     equal: int = 20
     #: Answers in all.
     total: int = 2000
-    #: Counters that are kept. When a flood needs more within a second, new questions are answered over TCP only.
+    #: The most counters that are kept. If a second needs more, further questions are answered over TCP only.
     counters: int = 100_000
 
 
 @define(eq=False)
 class AnswerLimiter:
-    """Counts answers within seconds; thread-safe.
+    """Counts answers per second; thread-safe.
 
     Args:
-        limits: How many.
+        limits: The limits per network and second.
         monotonic: Seconds from any start, never backwards.
     """
 

@@ -1,18 +1,19 @@
 """The answers of an authoritative name server (RFC 1034 section 4.3.2), as a function from bytes to bytes.
 
-Queries of class IN for names in the served zones are answered with authority; everything else is refused. There is no
-recursion, no zone transfer, no delegation and no wildcard. Deliberate choices:
+Queries of class IN for names in the served zones get authoritative answers; all others get an error, mostly REFUSED.
+Recursion, delegations and wildcards are not supported. Zone transfers are in `techzone.transfers`. Deliberate choices:
 
-- A name that exists, or has names below it, never gets NXDOMAIN, whatever type is asked for (RFC 8020): a resolver
-  that looked for another type must not conclude that the TXT record is not there.
-- ANY gets one made-up record (RFC 8482 section 4.2), a too large answer gets its header, question and TC, and answers
-  longer than their question are limited per network and second: this server is of little use as an amplifier.
-- The SOA's serial is the source's, which changes with each change of its records, or else the time in seconds since
-  1970. It is the same in all processes that serve the zone.
-- The SOA's TTL is how long "there is no such name" may be kept (RFC 2308 section 5: the smaller of its TTL and its
-  minimum field counts), so that the minimum field can have a value that checking tools do not find too small.
-- DS records of a zone that is served beside its parent are looked for in the parent (RFC 4035 section 3.1.4.1).
-- TXT values are taken as they are: UTF-8, cut into strings of 255 octets, no escapes.
+- A query for a name that exists, or has names below it, never gets NXDOMAIN, even if it has no record of the type that
+  is asked for (RFC 8020): a resolver must not conclude from it that the name has no TXT record either.
+- To be of little use as an amplifier, the server answers ANY with one HINFO record (RFC 8482 section 4.2), sends only
+  header and question, with TC set, instead of an answer that is too long, and limits how many answers longer than their
+  question a network gets per second.
+- The SOA's serial is the source's, which changes with each change of its records, or the time in seconds since 1970 if
+  the source has none. Both are the same in all processes that serve the zone.
+- The SOA's TTL alone says how long resolvers keep the answer that a name does not exist: the smaller of the TTL and the
+  minimum field counts (RFC 2308 section 5). So the minimum field can be large enough for zone checking tools.
+- If a zone and its parent are both served, the zone's DS records are read from the parent (RFC 4035 section 3.1.4.1).
+- TXT values are used unchanged: UTF-8, cut into strings of 255 octets, without escapes.
 """
 
 from __future__ import annotations
@@ -63,11 +64,11 @@ _NO_OPTIONS: Final = EdnsOptions()
 
 #: Refresh, retry and expire of the SOA, for secondaries (RFC 1912 section 2.2).
 _SOA_TIMES: Final = (14400, 3600, 1209600)
-#: The smallest minimum field of the SOA that checking tools let pass; the SOA's TTL bounds what it means.
+#: The smallest minimum field of the SOA that zone checking tools accept; the SOA's TTL bounds its effect.
 _SOA_MINIMUM: Final = 300
 
 
-def answer(  # noqa: PLR0913 - what a server knows besides its zones
+def answer(  # noqa: PLR0913 - one argument per part of the server
     wire: bytes,
     sources: Sequence[ZoneSource],
     *,
@@ -81,22 +82,22 @@ def answer(  # noqa: PLR0913 - what a server knows besides its zones
     """Answer one query.
 
     Args:
-        wire: The query, without the two octets that TCP puts in front.
-        sources: Where the zones are; of two with the same apex the first counts.
-        now: The current moment, for the SOA's serial.
-        tcp: Whether the answer may have 65535 octets.
-        limiter: Counts answers that are longer than their query; beyond its limits an answer is cut to its question,
-            with TC set, and the sources are not asked. None: no limit.
-        address: The sender's IP address, for ``limiter`` and ``cookies``.
-        edns: Writes the EDNS options of the answer; who shows one of its cookies is not limited. None: no options.
-        remembered: Answers over UDP that were given before, with the same ``edns``. None: each answer is made anew.
+        wire: The query, without the two octets of length that precede it over TCP.
+        sources: The sources of the zones. If two zones have the same apex, the first is used.
+        now: The current time, for the SOA's serial.
+        tcp: Whether the query came over TCP, so that the answer may have 65,535 octets.
+        limiter: Counts answers that are longer than their query. Beyond its limits, the answer is only the question,
+            with TC set, and the sources are not read. None for no limit.
+        address: The sender's IP address, for ``limiter`` and ``edns``.
+        edns: Makes the EDNS options of the answer. Queries with a cookie of its own are not limited. None: no options.
+        remembered: A cache of answers over UDP, for the same ``edns``. None for no cache.
 
     Returns:
-        The answer, or None when the bytes deserve none: less than a header, or themselves an answer.
+        The answer; None for a message that gets no answer, because it is shorter than a header or is itself an answer.
 
     Raises:
-        Exception: Whatever a source raises, and ``ValueError`` or ``dns.exception.DNSException`` for a value in it
-            that is not one of its type; `server_failure` makes the answer then.
+        Exception: A source failed (any exception of its code), or has a value that its record type does not permit
+            (``ValueError`` or ``dns.exception.DNSException``). The caller then sends `server_failure`.
     """
     if remembered is not None and (known := remembered.get(wire, sources)) is not None:
         message, question = known
@@ -129,7 +130,7 @@ def answer(  # noqa: PLR0913 - what a server knows besides its zones
 
 
 def server_failure(wire: bytes) -> bytes | None:
-    """The answer to a query for which the source failed: SERVFAIL, so that the resolver tries again."""
+    """The answer to a query whose source failed: SERVFAIL, so that the resolver tries again; None to send nothing."""
     query = _read(wire)
     if not isinstance(query, Query):
         return query
@@ -137,7 +138,7 @@ def server_failure(wire: bytes) -> bytes | None:
 
 
 def _read(wire: bytes) -> Query | bytes | None:
-    """The query, the answer to a malformed message, or None for a message to drop."""
+    """The query; or the answer to a malformed message; or None for a message that gets no answer."""
     if len(wire) < HEADER_SIZE or wire[2] & 0x80:
         # Answering an answer would let two servers send messages to each other forever.
         return None
@@ -146,7 +147,7 @@ def _read(wire: bytes) -> Query | bytes | None:
     except MalformedQueryError:
         return header_only(wire, _NOTIMP if wire[2] & 0x78 else _FORMERR)
     if query.questions > 1 and query.opcode == 0:
-        # RFC 9619 section 4. Not even the first question is repeated: it was not the question.
+        # RFC 9619 section 4. The answer repeats none of the questions, as it answers none of them.
         return AnswerWriter(_without_question(query), limit=MIN_UDP).finish(_FORMERR, authoritative=False)
     return query
 
@@ -158,7 +159,7 @@ def _without_question(query: Query) -> Query:
 def _limit(query: Query, *, tcp: bool) -> int:
     if tcp:
         return _MAX_TCP
-    # RFC 6891 section 6.2.3: a smaller size than 512 means 512.
+    # RFC 6891 section 6.2.3: a size below 512 means 512.
     return MIN_UDP if query.edns is None else max(MIN_UDP, min(query.edns.udp_size, MAX_UDP))
 
 
@@ -184,7 +185,7 @@ def _resolve(
     """Write the records for the question, following CNAMEs through the served zones.
 
     Returns:
-        The response code, and what the answer was made from where that is one name's records alone.
+        The response code, and the basis of the answer if it was made only from the records of one name.
     """
     name = query.name
     type_asked = "" if query.type == _ANY else type_name(query.type)
@@ -192,16 +193,17 @@ def _resolve(
     while True:
         place = _zone_of(name, sources, above=type_asked == "DS")
         if place is None:
-            # A CNAME that leads out of our zones is a complete answer; the resolver goes on from there.
+            # A CNAME that leads out of our zones is a complete answer; the resolver follows it itself.
             return _NOERROR if followed else _REFUSED, None
         source, zone = place
         records = source.records(zone, name)
-        # An apex has SOA and NS, beside which no CNAME may stand (RFC 1034 section 3.6.2): they win.
+        # An apex has SOA and NS records, so it may have no CNAME (RFC 1034 section 3.6.2). If it has one, it is ignored
+        # when SOA or NS is asked for.
         target = None if name == zone.apex and type_asked in {"SOA", "NS"} else _alias(records, type_asked)
         if target is None:
             rcode = _write(writer, (source, zone, name), type_asked, records, serial)
             if rcode == _NXDOMAIN:
-                # A zone that is served beside its parent exists in it, and so do the names between them (RFC 8020).
+                # If a zone below is served too, its apex and the names between exist in this zone (RFC 8020).
                 return _NOERROR if _has_zone_below(name, sources) else _NXDOMAIN, None
             is_simple = not followed and name != zone.apex and bool(records.get(type_asked))
             return rcode, Basis(source, zone, name, records) if is_simple else None
@@ -213,7 +215,7 @@ def _resolve(
 
 
 def _alias(records: Mapping[str, Sequence[str]], type_asked: str) -> str | None:
-    """The CNAME to follow: not when it is itself asked for, nor past records of the wanted type."""
+    """The CNAME's target to follow; None if the query asks for the CNAME itself, or the name has the type asked for."""
     targets = records.get("CNAME")
     if not targets or type_asked in {"", "CNAME"} or records.get(type_asked):
         return None
@@ -227,7 +229,7 @@ def _write(
     records: Mapping[str, Sequence[str]],
     serial: int,
 ) -> int:
-    """Write the records at the end of the chain, or why there are none."""
+    """Write the records of the last name of a CNAME chain, or the SOA if there are none; returns the response code."""
     source, zone, name = place
     at_apex = name == zone.apex
     if type_asked == "SOA" and at_apex:
@@ -236,7 +238,7 @@ def _write(
     values = zone.nameservers if type_asked == "NS" and at_apex else records.get(type_asked, ())
     exists = at_apex or any(records.values())
     if not type_asked and exists:
-        # RFC 8482 section 4.2, save that nothing stands beside a CNAME (RFC 2181 section 10.1).
+        # RFC 8482 section 4.2; but a name with a CNAME has no other records (RFC 2181 section 10.1).
         type_asked = "CNAME" if records.get("CNAME") else "HINFO"
         values = records.get("CNAME") or ('"RFC8482" ""',)
     if values:
@@ -251,7 +253,7 @@ def _write(
 
 
 def _add_addresses(writer: AnswerWriter, source: ZoneSource, zone: Zone) -> None:
-    """Add the addresses of the name servers inside the zone, which resolvers would ask for next."""
+    """Add the addresses of the name servers whose names are in the zone; resolvers would query them next."""
     for host in zone.nameservers:
         if host.endswith(f".{zone.apex}"):
             records = source.records(zone, host)
@@ -261,14 +263,14 @@ def _add_addresses(writer: AnswerWriter, source: ZoneSource, zone: Zone) -> None
 
 
 def _has_zone_below(name: str, sources: Sequence[ZoneSource]) -> bool:
-    """Whether a zone that is served begins at or below a name."""
+    """Whether the apex of a served zone is a name or below it."""
     return any(f".{zone.apex}".endswith(f".{name}") for source in sources for zone in source.zones())
 
 
 def _zone_of(name: str, sources: Sequence[ZoneSource], *, above: bool = False) -> tuple[ZoneSource, Zone] | None:
     """The zone with the longest apex that the name is at or below (RFC 1034 section 4.3.2 step 2).
 
-    With ``above``, a zone that begins at the name gives way to one above it.
+    With ``above``, a zone whose apex is the name itself is only used if no zone above it is served.
     """
     best: tuple[ZoneSource, Zone] | None = None
     longest = -1
@@ -284,17 +286,17 @@ def _zone_of(name: str, sources: Sequence[ZoneSource], *, above: bool = False) -
 
 
 def apex_ttl(zone: Zone) -> int:
-    """Seconds that NS records and the addresses of name servers may be kept."""
+    """The TTL, in seconds, of the apex's NS records and of the addresses of name servers."""
     return zone.ttl if zone.apex_ttl is None else zone.apex_ttl
 
 
 def soa_ttl(zone: Zone) -> int:
-    """Seconds that the SOA record, and with it "there is no such name", may be kept (RFC 2308 section 5)."""
+    """The TTL, in seconds, of the SOA record, and so of negative answers (RFC 2308 section 5)."""
     return min(zone.ttl, zone.negative_ttl)
 
 
 def serial_of(source: ZoneSource, now: int) -> int:
-    """The serial of a source's zones: its own, or the time in seconds since 1970."""
+    """The serial of a source's zones: the source's own, or ``now`` (seconds since 1970) if it has none."""
     serial = source.serial() if isinstance(source, HasSerial) else None
     return now if serial is None else serial
 

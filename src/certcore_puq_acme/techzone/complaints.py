@@ -17,7 +17,7 @@ _LOG_EVERY: Final = 60.0
 
 
 class Complaints:
-    """Logs that sources fail: at once, then once a minute with how often it happened since."""
+    """Logs failures of sources: the first at once, then at most one a minute, with the number of others since."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic

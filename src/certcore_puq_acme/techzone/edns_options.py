@@ -14,12 +14,13 @@ from certcore_puq_acme.techzone.wire import OPTION_COOKIE, OPTION_NSID, Edns
 
 __all__ = ["EdnsOptions", "ServerCookies"]
 
-#: Octets of a client's cookie, and of ours with its version, time and hash (RFC 9018 section 4).
+#: Octets of a client's cookie; of a server's cookie, which is version, time and hash; and of its part before the hash
+#: (RFC 9018 section 4).
 _CLIENT: Final = 8
 _SERVER: Final = 16
 _HEAD_SIZE: Final = 8
-#: The layout of RFC 9018 with a hash of our own (the versions from 240 on are for private use): only servers that share
-#: a secret would have to agree on one, and each process has a secret of its own.
+#: Version and reserved octets of RFC 9018's layout. The version is one for private use, because our hash is another:
+#: only servers that share a secret must use the same hash, and here each process has its own secret.
 _HEAD: Final = bytes((240, 0, 0, 0))
 #: How old and how far ahead a cookie may be, in seconds (RFC 9018 section 4.3).
 _MAX_AGE: Final = 3600
@@ -28,12 +29,12 @@ _MAX_AHEAD: Final = 300
 
 @frozen
 class ServerCookies:
-    """Makes and checks server cookies: a client that shows one has an address that is not forged."""
+    """Makes and checks server cookies. A query with a valid one comes from an address that is not forged."""
 
     _secret: bytes = field(factory=lambda: AESGCM.generate_key(128), repr=False)
 
     def answer(self, cookie: bytes, address: str, now: int) -> bytes:
-        """The COOKIE option of an answer: the client's part and a new one of ours.
+        """The COOKIE option of an answer: the client's cookie and a new server cookie.
 
         Args:
             cookie: The query's COOKIE option.
@@ -59,15 +60,15 @@ class ServerCookies:
 
 @frozen
 class EdnsOptions:
-    """The EDNS options of a server's answers."""
+    """Makes the EDNS options of a server's answers."""
 
     #: The server's identifier, for clients that ask; empty for none.
     identity: bytes = b""
-    #: None: no cookies.
+    #: None if answers have no cookies.
     cookies: ServerCookies | None = None
 
     def options(self, edns: Edns, address: str, now: int) -> Sequence[tuple[int, bytes]]:
-        """The options of the answer to a query by their codes.
+        """The options of the answer to a query, as pairs of code and data.
 
         Args:
             edns: The query's OPT record.

@@ -1,4 +1,4 @@
-"""The lease under which one process at a time writes a name at a DNS server; it stands in the name's document."""
+"""The lease that lets one process at a time write a name at a DNS server; the name's document stores it."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import Final
 
 __all__ = ["is_leased", "stored_moment"]
 
-#: The longest lease; the clocks of two processes may differ by the rest of it.
+#: The longest valid lease. It is longer than any that is taken, because the clocks of two processes may differ.
 _LONGEST_LEASE: Final = timedelta(minutes=10)
 
 
 def is_leased(until: datetime | None, now: datetime) -> bool:
-    """Whether a process writes; a lease that ends impossibly late was taken under a wrong clock."""
+    """Whether a lease is held. A lease that ends impossibly late was taken under a wrong clock, and does not count."""
     return until is not None and now < until <= now + _LONGEST_LEASE
 
 
 def stored_moment(value: object) -> datetime | None:
-    """A moment as a document has it; None for anything else."""
+    """Read a moment (ISO 8601 with a time zone) from a document; None for anything else."""
     try:
         moment = datetime.fromisoformat(value) if isinstance(value, str) else None
     except ValueError:

@@ -1,4 +1,4 @@
-"""NOTIFY (RFC 1996): tells the secondaries of a zone that it has changed, until they answer."""
+"""NOTIFY (RFC 1996): tell the secondaries of a zone that it has changed."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ from certcore_puq_acme.techzone.signatures import KeyRing
 
 __all__ = ["Notifier"]
 
-#: Seconds between two looks for changes, and between two looks for zones that have secondaries.
+#: Seconds between two checks: of zones with secondaries, and when no zone has secondaries.
 _LOOK: Final = 0.5
 _IDLE: Final = 5.0
-#: Seconds until a message is sent again, each time twice as long, and how often it is sent.
+#: Half the pause, in seconds, before a message is sent again; each pause is twice as long as the one before.
 _AGAIN: Final = 2.0
+#: How often a message is sent at most.
 _TIMES: Final = 6
 _MAX_ANSWER: Final = 4096
 _ANY_ADDRESS: Final = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared, not bound
@@ -33,7 +34,7 @@ _ANY_ADDRESS: Final = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared,
 
 @define(eq=False)
 class _Told:
-    """Which notifications of a zone were sent to a secondary."""
+    """The state of notifying one secondary of one zone's latest serial."""
 
     serial: int | None = None
     sent: int = 0
@@ -44,13 +45,13 @@ class _Told:
 
 @define(eq=False)
 class Notifier:
-    """Runs in a thread of its own until it is woken.
+    """Sends notifications, and repeats each until the secondary answers, up to a limit. `run` needs its own thread.
 
     Args:
         host: The address to send from; ``0.0.0.0``, ``::`` or empty for any.
         sources: The zones.
-        keys: What messages are signed with.
-        awake: A socket that becomes readable when the thread is to end.
+        keys: The keys that messages are signed with.
+        awake: A socket that becomes readable when `run` is to return.
         monotonic: Seconds from any start, never backwards.
         failed: Called with the errors of a source.
     """
@@ -65,7 +66,7 @@ class Notifier:
     _told: dict[tuple[str, SecondaryServer], _Told] = field(factory=dict, init=False)
 
     def run(self) -> None:
-        """Look for changes and send messages until the server closes."""
+        """Look for changes and send messages until ``awake`` becomes readable."""
         with selectors.DefaultSelector() as selector:
             selector.register(self._awake, selectors.EVENT_READ)
             try:
@@ -84,7 +85,7 @@ class Notifier:
                     each.close()
 
     def _look(self, selector: selectors.BaseSelector) -> float:
-        """Send what is due; returns the seconds until the next look."""
+        """Send the notifications that are due; returns the seconds until the next check."""
         known: dict[tuple[str, SecondaryServer], _Told] = {}
         for source in self._sources:
             zones = [zone for zone in source.zones() if zone.secondaries]
@@ -112,7 +113,7 @@ class Notifier:
         progress.sent += 1
         progress.id = message.id
         progress.again_at = now + _AGAIN * 2**progress.sent
-        with contextlib.suppress(OSError):  # no route to it: it is tried again
+        with contextlib.suppress(OSError):  # such as no route; the message is sent again later
             self._socket(selector, secondary.address).sendto(message.to_wire(), (secondary.address, secondary.port))
 
     def _socket(self, selector: selectors.BaseSelector, address: str) -> socket.socket:
@@ -120,7 +121,7 @@ class Notifier:
         if family not in self._sockets:
             made = socket.socket(family, socket.SOCK_DGRAM)
             made.setblocking(False)
-            # Secondaries know us by the address that they transfer from.
+            # Secondaries accept notifications only from the address that they transfer the zone from.
             if self._host not in _ANY_ADDRESS and (":" in self._host) == (family == socket.AF_INET6):
                 made.bind((self._host, 0))
             self._sockets[family] = made
@@ -128,7 +129,7 @@ class Notifier:
         return self._sockets[family]
 
     def _hear(self, hearing: socket.socket) -> None:
-        """Note an answer: whatever it says, the secondary has heard (RFC 1996 section 4.7)."""
+        """Note an answer. Even an error shows that the secondary received the notification (RFC 1996 section 4.7)."""
         with contextlib.suppress(OSError, dns.exception.DNSException):
             data, sender = hearing.recvfrom(_MAX_ANSWER)
             if len(data) < 12 or not data[2] & 0x80:  # noqa: PLR2004 - a header, and QR

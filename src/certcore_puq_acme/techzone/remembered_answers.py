@@ -1,8 +1,8 @@
 """A cache of answers, valid as long as the records that they were made from.
 
-CAs ask for one TXT record from several places within seconds, and most of what such a query costs is reading it and
-writing the answer. An answer that is remembered is given after one look at the records: they must be the very ones that
-it was made from. `benchmarks/dns_server.py` shows what that saves.
+CAs query one TXT record from several places within seconds, and most of the cost of such a query is reading it and
+writing the answer. A cached answer is only used if the source still returns the same records object that it was made
+from. `benchmarks/dns_server.py` measures the gain.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from certcore.ports.dns import Zone, ZoneSource
 
 __all__ = ["Basis", "RememberedAnswers"]
 
-#: How many answers are kept at least when there are more; twice as many at most, with about half a kilobyte each.
+#: At least this many of the latest used answers are kept, at most twice as many; each takes about half a kilobyte.
 _KEPT: Final = 32_768
-#: Octets of a message's ID, in which two queries for the same thing differ.
+#: Octets of a message's ID: the part in which equal queries differ.
 _ID_SIZE: Final = 2
 
 
@@ -46,17 +46,17 @@ class _Remembered:
 
 @define(eq=False)
 class RememberedAnswers:
-    """Answers over UDP by their queries. One thread at a time may use it.
+    """A cache of answers over UDP by their queries. Only one thread at a time may use it.
 
     Args:
-        kept: How many answers are kept at least when there are more.
+        kept: How many of the latest used answers are kept at least; at most twice as many are.
     """
 
     _kept: int = _KEPT
-    #: Answers that were used since the other ones became the older ones. When these are many, the older ones go.
+    #: The answers used most recently. When there are ``kept`` of them, they replace the older ones.
     _recent: dict[bytes, _Remembered] = field(factory=dict, init=False)
     _older: dict[bytes, _Remembered] = field(factory=dict, init=False)
-    #: The zones of each source for which the answers stand.
+    #: The zones of each source that the answers are valid for.
     _zones: tuple[Sequence[Zone], ...] = field(default=(), init=False)
 
     def use_zones(self, sources: Sequence[ZoneSource]) -> None:
@@ -98,10 +98,10 @@ class RememberedAnswers:
         """Remember an answer.
 
         Args:
-            wire: The query. Its answer must depend on nothing else but ``basis``.
+            wire: The query. Its answer must depend on ``basis`` only.
             message: The answer.
             question: Type and name asked for.
-            basis: What the answer was made from.
+            basis: The records that the answer was made from.
             sources: As in `use_zones`.
         """
         place = next(place for place, source in enumerate(sources) if source is basis.source)

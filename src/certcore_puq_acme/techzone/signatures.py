@@ -1,4 +1,4 @@
-"""Signed queries and answers (TSIG, RFC 8945), by dnspython on top of this package's own wire format."""
+"""Signed queries and answers (TSIG, RFC 8945): dnspython makes and checks the signatures."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from certcore_puq_acme.techzone.wire import header_only, last_record_at, with_ad
 
 __all__ = ["KeyRing", "SignedQuery", "may_be_signed"]
 
-#: Type TSIG and class ANY: the record of a signature has these octets.
+#: Type TSIG and class ANY: every TSIG record has these octets.
 _TSIG_ANY: Final = b"\x00\xfa\x00\xff"
 _NOTAUTH: Final = 9
 _REFUSED: Final = (dns.message.UnknownTSIGKey, dns.tsig.BadSignature, dns.tsig.BadTime, dns.tsig.BadKey)
-#: dnspython gives these two no types.
+#: dnspython has no types for these two.
 _Signature: Any = dns.rdtypes.ANY.TSIG.TSIG
 _sign: Any = dns.tsig.sign
 #: Seconds that two clocks may differ by.
@@ -31,13 +31,13 @@ _FUDGE: Final = 300
 
 
 def may_be_signed(wire: bytes) -> bool:
-    """Whether a message may have a TSIG record; a few others look alike."""
+    """A cheap test whether a message may have a TSIG record. It is true for all that have one, and for a few others."""
     return _TSIG_ANY in wire
 
 
 @frozen
 class SignedQuery:
-    """A query whose signature is right."""
+    """A query with a valid signature."""
 
     #: The query without its signature.
     wire: bytes
@@ -74,7 +74,7 @@ class KeyRing:
         """Check a query's signature.
 
         Returns:
-            The query without it; the answer to a query whose signature is wrong or whose key is unknown (NOTAUTH);
+            The query without its signature; or the answer NOTAUTH, if the signature is wrong or the key is unknown; or
             None for a query without a signature.
         """
         try:
@@ -88,7 +88,7 @@ class KeyRing:
         return SignedQuery(plain, name, self._keys[message.keyname], message)
 
     def sign_request(self, message: dns.message.Message, name: str) -> None:
-        """Sign a message of our own; without the key it stays as it is."""
+        """Sign a message to send with the key of this name; it stays unsigned if there is no such key."""
         key = self._keys.get(dns.name.from_text(name)) if name else None
         if key is not None:
             message.use_tsig(key)

@@ -1,7 +1,7 @@
-"""Zone transfers to secondaries: AXFR (RFC 5936), and IXFR (RFC 1995) that is answered with the whole zone.
+"""Zone transfers to secondaries: AXFR (RFC 5936), and IXFR (RFC 1995), which also gets the whole zone.
 
-A zone is transferred over TCP, to the addresses that its profile lists and, where a key is listed with one, when the
-query is signed with it.
+Zones are transferred over TCP, only to addresses that the zone's profile lists. If a key is listed with an address, the
+query must be signed with it.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ _IN: Final = 1
 _NOERROR: Final = 0
 _SERVFAIL: Final = 2
 _REFUSED: Final = 5
-#: Octets after which a message ends: compression pointers cannot reach names behind.
+#: Octets after which a message ends: a compression pointer can only point to names in the first 16,384 octets.
 _MESSAGE: Final = 16_000
 _MAX_MESSAGE: Final = 65_535
 #: Concurrent transfers; a further client gets SERVFAIL and tries again.
 _AT_ONCE: Final = 4
 #: Seconds that a secondary may take to read a message.
 _PATIENCE: Final = 30.0
-#: Octets that wait for a secondary to read them.
+#: The size of a connection's send buffer, in octets.
 _UNREAD: Final = 131_072
 
 
 def may_be_transfer(wire: bytes) -> bool:
-    """Whether a query may be for a transfer; a few others look alike."""
+    """A cheap test whether a query may ask for a transfer. It is true for all that do, and for a few others."""
     return any(kind in wire for kind in _TRANSFERS)
 
 
@@ -53,7 +53,7 @@ class Transfers:
 
     Args:
         sources: The zones.
-        keys: What queries may be signed with.
+        keys: The keys that queries may be signed with.
         environment: Its clock gives the time of signatures.
         failed: Called with the errors of a source.
     """
@@ -72,12 +72,11 @@ class Transfers:
         self._places = threading.BoundedSemaphore(_AT_ONCE)
 
     def begin(self, wire: bytes, connection: socket.socket, address: str) -> bytes | None:
-        """Begin a transfer that a query asks for, if it may have it.
+        """Begin the transfer that a query asks for, if it is permitted.
 
         Args:
             wire: The query.
-            connection: Where the zone is sent to; from here on, if None is returned, it belongs to the transfer, which
-                closes it.
+            connection: The connection to send the zone to. If None is returned, the transfer owns and closes it.
             address: The sender's IP address as text.
 
         Returns:
@@ -124,7 +123,8 @@ class Transfers:
 
     def _messages(self, query: Query, wire: bytes, source: BoundedSource, zone: Zone) -> Iterator[bytes]:
         """The zone: its SOA, everything else, and its SOA again (RFC 5936 section 2.2)."""
-        # Before the records: what changes while they are read has a later serial, and is transferred again.
+        # The serial is read before the records: a change made while they are read has a later serial, so that the
+        # secondary transfers the zone again.
         serial = serial_of(source, self._seconds())
         soa = soa_ttl(zone), soa_data(zone, serial)
         writer = AnswerWriter(query, limit=_MAX_MESSAGE)

@@ -1,12 +1,13 @@
 r"""DNS messages as bytes: reading a query, writing an answer (RFC 1035 section 4, RFC 6891).
 
-A name server's UDP port is open to floods, and needs a small part of DNS. One core parses and answers 180,000 queries
-per second with this module, 5,500 with dnspython's message classes (`benchmarks/dns_messages.py`): with those, a flood
-of a few Mbit/s would keep CAs from our TXT values. So header, question, OPT, names and TXT are done here on bytes; the
-data of the rarer types is left to dnspython.
+Anyone can flood a name server's UDP port, so reading and writing messages must be cheap. One core parses and answers
+180,000 queries per second with this module, and 5,500 with dnspython's message classes (`benchmarks/dns_messages.py`).
+At the lower rate, a flood of a few Mbit/s would keep CAs from reading our TXT values. So this module reads and writes
+headers, questions, OPT records, names and the common record types itself; dnspython writes the data of the other types.
 
-Names are text inside: lower case, without the final dot, and every byte other than a printable one as ``\DDD``
-(RFC 1035 section 5.1). The dot inside a label is escaped too, so that splitting at dots is always right.
+Inside this package, names are text: lower case, without the final dot. Bytes that are not printable, and those with a
+meaning in zone files, are escaped as ``\DDD`` (RFC 1035 section 5.1). This includes dots inside labels, so that a name
+can always be split at its dots.
 """
 
 from __future__ import annotations
@@ -43,10 +44,10 @@ __all__ = [
 
 #: The octets of a message's header (RFC 1035 section 4.1.1).
 HEADER_SIZE: Final = 12
-#: What every requestor can take over UDP (RFC 1035 section 4.2.1).
+#: Octets that every requestor accepts over UDP (RFC 1035 section 4.2.1).
 MIN_UDP: Final = 512
-#: What passes any path unfragmented: the least MTU of IPv6 (RFC 8200 section 5) without 48 octets of IP and UDP
-#: headers. No larger answer is sent over UDP, whatever is asked for (RFC 9715).
+#: Octets that pass every path without fragmentation: the minimum MTU of IPv6 (RFC 8200 section 5) less 48 octets of IP
+#: and UDP headers. No larger answer is sent over UDP, even if the query allows it (RFC 9715).
 MAX_UDP: Final = 1232
 
 #: EDNS options: the server's identifier (RFC 5001), and cookies (RFC 7873).
@@ -56,23 +57,23 @@ OPTION_COOKIE: Final = 10
 _QR: Final = 0x8000
 _AA: Final = 0x0400
 _TC: Final = 0x0200
-#: What an answer takes over from its query: the opcode and "recursion desired" (RFC 1035 section 4.1.1).
+#: The flags that an answer copies from its query: the opcode and "recursion desired" (RFC 1035 section 4.1.1).
 _COPIED_FLAGS: Final = 0x7900
 _DO: Final = 0x8000
 _OPT: Final = 41
-#: A client's cookie alone, and the bounds of one with the server's (RFC 7873 section 4).
+#: Octets of a COOKIE option with the client's cookie only, and with both cookies (RFC 7873 section 4).
 _CLIENT_COOKIE: Final = 8
 _BOTH_COOKIES: Final = range(16, 41)
 _IN: Final = 1
 _MAX_NAME_WIRE: Final = 255
 _MAX_LABEL: Final = 63
 _POINTER: Final = 0xC000
-#: Where a pointer can still point to: 14 bits (RFC 1035 section 4.1.4).
+#: The largest offset that a compression pointer can hold: 14 bits (RFC 1035 section 4.1.4).
 _MAX_POINTER: Final = 0x3FFF
 _MAX_STRING: Final = 255
 _TYPE_NAMES: Final = {1: "A", 2: "NS", 5: "CNAME", 6: "SOA", 16: "TXT", 28: "AAAA", 257: "CAA", 13: "HINFO"}
 _TYPE_CODES: Final = {name: code for code, name in _TYPE_NAMES.items()}
-#: The bytes of a label that are themselves in text. Upper case is missing: it is folded first.
+#: The bytes of a label that are not escaped in text.
 _PLAIN: Final = frozenset(range(0x21, 0x7F)) - frozenset(b'."\\()@$;')
 
 _header = struct.Struct("!HHHHHH")
@@ -89,14 +90,14 @@ class MalformedQueryError(ValueError):
 class Edns:
     """A query's OPT pseudo-record (RFC 6891 section 6.1.2); options other than the two below are ignored."""
 
-    #: The UDP payload that the requestor can take.
+    #: The largest UDP payload, in octets, that the requestor accepts.
     udp_size: int
     version: int
     #: "DNSSEC OK", which an answer repeats (RFC 3225 section 3).
     dnssec_ok: bool
-    #: Whether the server is asked for its identifier (RFC 5001 section 2.1).
+    #: Whether the query asks for the server's identifier (RFC 5001 section 2.1).
     nsid: bool = False
-    #: The COOKIE option (RFC 7873 section 4): the client's cookie, and perhaps the server's; empty without one.
+    #: The COOKIE option (RFC 7873 section 4): the client's cookie, perhaps with the server's; empty if there is none.
     cookie: bytes = b""
 
 
@@ -106,9 +107,9 @@ class Query:
 
     id: int
     flags: int
-    #: How many questions it has; the fields below are those of the first.
+    #: How many questions the message has; the fields below describe the first.
     questions: int
-    #: The question section as received: an answer repeats it byte for byte, and with it the case of the name.
+    #: The question section as received. An answer repeats it byte for byte, so that the case of the name is kept.
     question: bytes
     #: The name asked for, in this module's text form.
     name: str
@@ -130,10 +131,10 @@ def type_name(code: int) -> str:
 
 
 def canonical_name(text: str) -> str:
-    """A name as people and sources write it, in this module's text form.
+    """Convert a name as people and sources write it to this module's text form.
 
     Raises:
-        dns.exception.DNSException: It is not a domain name.
+        dns.exception.DNSException: The text is not a domain name.
     """
     if "\\" in text or not text.isascii():
         return _text(dns.name.from_text(text).labels[:-1])
@@ -141,16 +142,16 @@ def canonical_name(text: str) -> str:
 
 
 def header_only(wire: bytes, rcode: int) -> bytes:
-    """An answer without a question section, to a query whose header alone could be read."""
+    """An answer without a question section, for a query of which only the header could be read."""
     identity, flags = _two.unpack_from(wire)
     return _header.pack(identity, _QR | (flags & _COPIED_FLAGS) | rcode, 0, 0, 0, 0)
 
 
 def read_query(wire: bytes) -> Query:
-    """Read a message; the sections behind the question are only looked through for an OPT record.
+    """Read a message. The sections after the question are only searched for an OPT record.
 
     Raises:
-        MalformedQueryError: It ends early or late, or a name, a record or the OPT record is not of the right form.
+        MalformedQueryError: The message is too short or too long, or a name, a record or an EDNS option is malformed.
     """
     try:
         return _read_query(wire)
@@ -159,7 +160,7 @@ def read_query(wire: bytes) -> Query:
 
 
 def last_record_at(wire: bytes) -> int:
-    """Where the last record of a message begins.
+    """The offset at which the last record of a message begins.
 
     Raises:
         MalformedQueryError: The message ends early or has no record.
@@ -180,7 +181,7 @@ def last_record_at(wire: bytes) -> int:
 
 
 def with_additional_records(wire: bytes, more: int) -> bytes:
-    """The message with another number of additional records in its header."""
+    """The message with ``more`` added to the number of additional records in its header."""
     return wire[:10] + (int.from_bytes(wire[10:12], "big") + more).to_bytes(2, "big") + wire[12:]
 
 
@@ -201,7 +202,7 @@ def _read_query(wire: bytes) -> Query:
         at = _skip_name(wire, at)
         found_type, _, _, length = _record_tail.unpack_from(wire, at)
         if found_type == _OPT:
-            # RFC 6891 section 6.1.1: its place is the additional section.
+            # RFC 6891 section 6.1.1: it may only be in the additional section.
             raise MalformedQueryError("an OPT record in a section where none belongs")
         at += 10 + length
     for _ in range(additionals):
@@ -209,7 +210,7 @@ def _read_query(wire: bytes) -> Query:
         found_type, found_class, ttl, length = _record_tail.unpack_from(wire, at)
         at += 10
         if found_type == _OPT:
-            # RFC 6891 sections 6.1.1 and 6.1.2: one at most, and its owner is the root.
+            # RFC 6891 sections 6.1.1 and 6.1.2: there may be at most one, and its owner name is the root.
             if edns is not None or wire[start] != 0:
                 raise MalformedQueryError("an OPT record too many, or with a name")
             nsid, cookie = _read_options(wire, at, at + length) if length else (False, b"")
@@ -222,7 +223,11 @@ def _read_query(wire: bytes) -> Query:
 
 
 def _read_name(wire: bytes, at: int) -> tuple[list[bytes], int]:
-    """The labels of a name in a question, where nothing precedes that a pointer could point to."""
+    """Read a name in the question section, which has no pointers because no other name precedes it.
+
+    Returns:
+        Its labels, and the offset after it.
+    """
     start = at
     labels: list[bytes] = []
     while length := wire[at]:
@@ -278,12 +283,12 @@ def _text(labels: Sequence[bytes]) -> str:
 
 
 class AnswerWriter:
-    """Builds one answer. Records are added section by section, without going back.
+    """Builds one answer. Records must be added in the order of the sections.
 
     Args:
-        query: What is answered: its id, question and OPT record are repeated.
+        query: The query to answer. The answer repeats its ID and question, and has an OPT record if the query has one.
         limit: The most octets that the answer may have.
-        options: EDNS options of the answer by code; they are left out when the query has no OPT record.
+        options: EDNS options of the answer by code; they are left out if the query has no OPT record.
     """
 
     def __init__(self, query: Query, *, limit: int, options: Sequence[tuple[int, bytes]] = ()) -> None:
@@ -295,10 +300,10 @@ class AnswerWriter:
         self._records_at = len(self._buffer)
         self._answers = 0
         self._authorities = 0
-        #: How many additional records there are, and where each RRset of them begins, so that it can be left out.
+        #: The number of additional records, and where each of their RRsets begins with its number of records.
         self._additionals = 0
         self._additional_sets: list[tuple[int, int]] = []
-        #: Names written so far and where they stand, for compression; filled when a second name is written.
+        #: The offsets of the names written so far, for compression; None until a name other than the question's.
         self._offsets: dict[str, int] | None = None
 
     @property
@@ -332,7 +337,7 @@ class AnswerWriter:
             self._answers += 1
 
     def add_additional(self, owner: str, rdtype: str, ttl: int, values: Sequence[str]) -> None:
-        """Add an RRset to the additional section, behind the others; it is left out when there is no room for it.
+        """Add an RRset to the additional section. `finish` leaves it out if the answer would be too long with it.
 
         Raises:
             ValueError: A value is not one of its type.
@@ -344,15 +349,15 @@ class AnswerWriter:
         self._additionals += len(distinct)
 
     def finish(self, rcode: int, *, authoritative: bool) -> bytes:
-        """The message; when it is too long, without its records and with TC set (RFC 2181 section 9).
+        """The message. If it exceeds the limit, it has no records, and TC is set (RFC 2181 section 9).
 
-        ``rcode`` may be an extended one (RFC 6891 section 6.1.3) if the query has an OPT record.
+        ``rcode`` may be an extended response code (RFC 6891 section 6.1.3) if the query has an OPT record.
         """
         flags = _QR | (self._query.flags & _COPIED_FLAGS) | (rcode & 0xF) | (_AA if authoritative else 0)
         opt = self._opt(rcode)
         buffer = self._buffer
         while self._additional_sets and len(buffer) + len(opt) > self._limit:
-            # RFC 2181 section 9: what is only of use to spare a question is left out, without TC.
+            # RFC 2181 section 9: TC is not set when only additional records are left out.
             begin, count = self._additional_sets.pop()
             del buffer[begin:]
             self._additionals -= count
@@ -412,9 +417,9 @@ class AnswerWriter:
             self._buffer += chunk
 
     def _name(self, name: str) -> None:
-        """Write a name, as short as compression makes it (RFC 1035 section 4.1.4)."""
+        """Write a name, compressed (RFC 1035 section 4.1.4)."""
         if name == self._query.name:
-            # Nearly every owner: the name in the question, whose case the answer thereby keeps.
+            # Nearly every owner name is the name in the question. A pointer to it also keeps its case.
             self._buffer += b"\xc0\x0c"
             return
         offsets = self._offsets

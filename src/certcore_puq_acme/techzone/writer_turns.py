@@ -1,4 +1,4 @@
-"""One call at a time to a DNS server that fails when several come at once, in all processes on one store."""
+"""Turns for calling a DNS server that fails on concurrent calls: one call at a time among all processes of a store."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _OVER: Final[dict[str, Any]] = {}
 class WriterTurn:
     """The right to call a writer."""
 
-    #: The document that says so, and its version; empty where none is needed.
+    #: The document that holds the turn, and its version; empty if the writer needs no turns.
     key: str = ""
     version: int = 0
 
@@ -46,7 +46,7 @@ class WriterTurns:
     lease: timedelta
 
     def take(self, writer: ZoneWriter) -> WriterTurn | None:
-        """The right to call a writer; None when another process has it."""
+        """Take the right to call a writer; None if another process has it."""
         if not writer.one_at_a_time:
             return WriterTurn()
         key = f"{_PREFIX}{hashlib.sha256(self.server.encode()).hexdigest()}"
@@ -64,7 +64,7 @@ class WriterTurns:
         return WriterTurn(key, stored.version)
 
     def end(self, turn: WriterTurn) -> None:
-        """Return a turn; a turn that took too long belongs to another process by now, and is left alone."""
+        """Give a turn back. If it took so long that another process has taken it, nothing is changed."""
         if not turn.key:
             return
         try:

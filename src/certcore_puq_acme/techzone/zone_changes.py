@@ -1,9 +1,9 @@
 """The recent changes of the tech zone by name, and the zone's serial, in one document.
 
-Every transaction that changes TXT values notes their names here. A name server that remembers records reads this one
-document to know which of them to forget, and all of them show the same serial (RFC 1982), which is another one after
-each change. The document has a bounded length: names are noted as a digest, and a server that was away for more
-changes than it holds forgets everything.
+Every transaction that changes TXT values notes their names here. A name server that caches records reads this document
+to know which records to drop from its cache. The serial (RFC 1982) changes with every change, and all name servers show
+the same one. The document has a bounded length: names are noted as digests, and only the latest ones are kept. A server
+that missed more changes drops its whole cache.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["CHANGES_KEY", "ZoneChanges", "name_digest", "next_serial"]
 
 #: The document's key.
 CHANGES_KEY: Final = "tech_zone/changes"
-#: How many names are noted at most.
+#: How many name digests are kept at most.
 _MAX_NAMES: Final = 256
 _SERIALS: Final = 2**32
 
@@ -33,19 +33,19 @@ class ZoneChanges:
     serial: int | None = None
     #: The serial before the oldest change that is noted.
     since: int | None = None
-    #: The serial after each change and the digests of the names, the oldest first. It is the document's own array, as
-    #: every change of a TXT value reads and writes it within a transaction that other writers wait for.
+    #: For each change, oldest first: the serial after it, and the digests of the names. It is the document's own array,
+    #: not converted, because other writers wait for the transaction that reads and writes it.
     recent: Sequence[Sequence[Any]] = ()
 
     @classmethod
     def of(cls, value: Mapping[str, Any]) -> ZoneChanges:
-        """Read the document's value; an empty one when there is no document."""
+        """Read the document's value, which is empty if there is no document."""
         if not value:
             return cls()
         return cls(serial=value["serial"], since=value["since"], recent=value["recent"])
 
     def names_changed_since(self, serial: int | None) -> frozenset[int] | None:
-        """The digests of the names that changed after a serial; None when it is not known which."""
+        """The digests of the names that changed after a serial; None if that is not known."""
         if serial == self.serial:
             return frozenset()
         serials = [self.since, *(each for each, _ in self.recent)]
@@ -55,7 +55,7 @@ class ZoneChanges:
         return frozenset[int]().union(*(names for _, names in after))
 
     def have_name_since(self, name: str, moment: datetime) -> bool:
-        """Whether a change of a name is noted that was made at a moment or later."""
+        """Whether the document notes a change of a name at or after a moment."""
         begin = next_serial(None, moment)
         digest = name_digest(name)
         return any(digest in names and (serial - begin) % _SERIALS < _SERIALS // 2 for serial, names in self.recent)
@@ -84,12 +84,12 @@ class ZoneChanges:
 
 
 def name_digest(name: str) -> int:
-    """A short digest of a name. Names that share one are forgotten together."""
+    """A short digest of a name. Names with the same digest are dropped from caches together."""
     return zlib.crc32(name.encode("utf-8", "surrogateescape"))
 
 
 def next_serial(serial: int | None, now: datetime | None) -> int:
-    """The serial after a change: the time in seconds since 1970, or one more than before where that is not later.
+    """The serial after a change: the time in seconds since 1970, or the last serial plus one if that is not later.
 
     Serials are 32 bits and wrap (RFC 1982).
     """
