@@ -15,15 +15,16 @@ from certcore.model.secret import Secret
 from certcore.ports.ca_module import Failed, Issued, StepResult, Waiting
 from certcore.ports.module_actions import ActionDone, ActionRefused, ActionResult
 
-__all__ = ["MOST_FINDINGS", "MOST_STATE", "sound_action", "sound_step"]
+__all__ = ["MOST_FINDINGS", "MOST_STATE", "PRIVATE_KEY", "SHORTEST_SECRET", "sound_action", "sound_step"]
 
 #: How large a state, and findings, may be, in bytes of JSON: they are written with every step.
 MOST_STATE: Final = 256 * 1024
 MOST_FINDINGS: Final = 256 * 1024
 _MOST_PROBLEM: Final = 64 * 1024
-#: A shorter secret may occur in a state by chance.
-_SHORTEST_SECRET: Final = 8
-_PRIVATE_KEY: Final = "PRIVATE KEY-----"
+#: A shorter secret may occur in a state or a file by chance.
+SHORTEST_SECRET: Final = 8
+#: In every private key in PEM.
+PRIVATE_KEY: Final = "PRIVATE KEY-----"
 
 
 def sound_step(returned: object, *, secrets: Iterable[Secret] = ()) -> StepResult:
@@ -92,7 +93,7 @@ def _bounded_text(step: StepResult | ActionResult, name: str, part: Mapping[str,
 
 
 def _check_open(step: StepResult | ActionResult, name: str, text: str, hidden: Iterable[str]) -> None:
-    if _PRIVATE_KEY in text or any(len(secret) >= _SHORTEST_SECRET and secret in text for secret in hidden):
+    if PRIVATE_KEY in text or any(len(secret) >= SHORTEST_SECRET and secret in text for secret in hidden):
         raise UnexpectedResultError(
             f"{with_article(step)} whose {name} holds a secret of the profile or a private key; keep secrets with "
             "work.documents.seal"

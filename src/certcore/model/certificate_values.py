@@ -12,15 +12,13 @@ from certcore.errors import InvalidInputError
 from certcore.messages import Message
 from certcore.model.field_errors import FieldErrors
 from certcore.model.form import read_boolean, read_integer
-from certcore.model.input_limits import LONGEST_ID, counted, members, text_within
+from certcore.model.input_limits import LONGEST_ID, MOST_ENTRIES, counted, members, text_within
 from certcore.model.renewal import MAX_DAYS, RenewalPolicy
 from certcore.model.subject import Subject
 
 __all__ = ["MOST_FALLBACKS", "parse_authority", "parse_fallbacks", "parse_renewal", "parse_subject"]
 
 MOST_FALLBACKS: Final = 5
-#: The largest number of entries of a list, including empty ones.
-_MOST_ENTRIES: Final = 1000
 
 
 def parse_authority(value: object) -> str | None:
@@ -44,7 +42,7 @@ def parse_fallbacks(authorities: object) -> tuple[str, ...]:
     if not isinstance(authorities, Iterable) or isinstance(authorities, bytes):
         reason = Message("form.not_authorities", "must be a list of CA profiles.")
         raise InvalidInputError("fallbacks", reason)
-    items = counted("fallbacks", authorities, _MOST_ENTRIES)
+    items = counted("fallbacks", authorities, MOST_ENTRIES)
     if len(items) > MOST_FALLBACKS:
         reason = Message("form.too_many_fallbacks", "are more than {count}.", {"count": MOST_FALLBACKS})
         raise InvalidInputError("fallbacks", reason)

@@ -12,6 +12,8 @@ from certcore.messages import Message
 
 __all__ = [
     "LONGEST_ID",
+    "LONGEST_VALUE",
+    "MOST_ENTRIES",
     "MOST_MEMBERS",
     "MOST_ROWS",
     "at_most",
@@ -36,9 +38,9 @@ MOST_MEMBERS: Final = 200
 MOST_ROWS: Final = 2**63 - 1
 _LONGEST_NAME: Final = 100
 #: The longest value of any setting, in characters: a PEM file with the roots of a CA.
-_LONGEST_VALUE: Final = 512 * 1024
+LONGEST_VALUE: Final = 512 * 1024
 #: The largest number of entries of a list, including empty ones.
-_MOST_ENTRIES: Final = 1000
+MOST_ENTRIES: Final = 1000
 #: Characters that not every database can store: surrogates and NUL.
 _UNSTORABLE: Final = re.compile(r"[\x00\ud800-\udfff]")
 
@@ -148,9 +150,9 @@ def refuse_unstorable(values: Mapping[str, Any]) -> None:
             allows; the error names the field.
     """
     for name, value in members("settings", values).items():
-        items = counted(name, value, _MOST_ENTRIES) if isinstance(value, (list, tuple)) else (value,)
+        items = counted(name, value, MOST_ENTRIES) if isinstance(value, (list, tuple)) else (value,)
         for item in (name, *items):
-            if isinstance(item, str) and not is_storable(text_within(name, item, _LONGEST_VALUE)):
+            if isinstance(item, str) and not is_storable(text_within(name, item, LONGEST_VALUE)):
                 reason = Message("input.unstorable", "contains surrogates or NUL characters.")
                 raise InvalidInputError(name[:60], reason)
 

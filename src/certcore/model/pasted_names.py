@@ -9,15 +9,13 @@ from typing import Any, Final
 from certcore.errors import InvalidNameError
 from certcore.messages import Message
 from certcore.model.field_errors import FieldErrors
-from certcore.model.input_limits import counted, text_within
+from certcore.model.input_limits import MOST_ENTRIES, counted, text_within
 from certcore.model.names import MAX_NAMES, DnsName
 
 __all__ = ["parse_pasted_name", "parse_pasted_names"]
 
 #: The longest text with a list of names, in characters: 100 names of the longest kind, with room for spaces.
 _LONGEST_LIST: Final = 64 * 1024
-#: The largest number of entries of a list, including empty ones.
-_MOST_ENTRIES: Final = 1000
 #: White space, line ends, and commas and semicolons, including those of Chinese, Japanese and Arabic.
 _SEPARATORS: Final = re.compile(r"[\s,;\u060c\u061b\u3001\uff0c\uff1b]+")
 #: Invisible characters: without width, byte order marks, and marks for the direction of writing.
@@ -49,7 +47,7 @@ def parse_pasted_names(value: object, *, field: str = "aliases") -> tuple[DnsNam
     elif isinstance(value, bytes) or not isinstance(value, Iterable):
         raise InvalidNameError(field, Message("name.not_a_list", "must be a list of names."))
     else:
-        entries = counted(field, value, _MOST_ENTRIES)
+        entries = counted(field, value, MOST_ENTRIES)
     names: dict[DnsName, None] = {}
     errors = FieldErrors()
     for entry in map(_trimmed, entries):

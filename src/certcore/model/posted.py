@@ -9,16 +9,15 @@ from typing import Any, Final
 from certcore.errors import InvalidInputError
 from certcore.messages import Message
 from certcore.model.field_errors import FieldErrors
-from certcore.model.input_limits import is_storable
+from certcore.model.input_limits import LONGEST_VALUE, is_storable
 
 __all__ = ["posted_texts"]
 
 #: The largest number of names, and of values of one name, that are read.
 _MOST_NAMES: Final = 500
 _MOST_VALUES: Final = 1000
-#: The longest name and the longest value (a PEM file with the roots of a CA), in characters.
+#: The longest name, in characters.
 _LONGEST_NAME: Final = 200
-_LONGEST_VALUE: Final = 512 * 1024
 #: The largest number that is read.
 _LARGEST: Final = 10**40
 
@@ -58,9 +57,9 @@ def _checked(name: str, values: list[Any]) -> list[Any]:
         raise InvalidInputError(
             name[:60], Message("form.values", "has more than {most} values.", {"most": _MOST_VALUES})
         )
-    if sum(len(value) for value in values if isinstance(value, str)) > _LONGEST_VALUE:
+    if sum(len(value) for value in values if isinstance(value, str)) > LONGEST_VALUE:
         text = "is longer than {most} characters."
-        raise InvalidInputError(name[:60], Message("form.too_long", text, {"most": _LONGEST_VALUE}))
+        raise InvalidInputError(name[:60], Message("form.too_long", text, {"most": LONGEST_VALUE}))
     return [_plain(name, value) for value in values]
 
 

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, Final
 
 from certcore.engine.module_context import secrets_in
+from certcore.engine.step_validation import PRIVATE_KEY, SHORTEST_SECRET
 from certcore.model.export import is_safe_file_name
 from certcore.model.plugin_calls import call_plugin
 from certcore.model.plugin_results import UnexpectedResultError, conform
@@ -23,9 +24,6 @@ _MEDIA_TYPE: Final = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,63}/[a-z0-9][a-z0-
 _ACTIVE: Final = re.compile(r"text/(?!plain$|csv$).*|(multipart|message)/.*|.*(html|xml|script|flash).*")
 _MOST_FILES: Final = 20
 _MOST_BYTES: Final = 10 * 1024 * 1024
-#: A shorter secret may occur in a file by chance.
-_SHORTEST_SECRET: Final = 8
-_PRIVATE_KEY: Final = b"PRIVATE KEY-----"
 
 
 def profile_files(name: str, module: CAModule[Any, Any], context: ModuleContext) -> Sequence[ModuleFile]:
@@ -74,7 +72,7 @@ def sound_files(returned: object, *, secrets: Iterable[Secret] = ()) -> tuple[Mo
             f"{len(files)} files of {size} bytes; {_MOST_FILES} files of {_MOST_BYTES} bytes are allowed"
         )
     names = [file.name.lower() for file in files]
-    hidden = [secret.reveal() for secret in secrets if len(secret.reveal()) >= _SHORTEST_SECRET]
+    hidden = [secret.reveal() for secret in secrets if len(secret.reveal()) >= SHORTEST_SECRET]
     for file in files:
         shown = repr(file.name[:60])
         if not is_safe_file_name(file.name):
@@ -84,6 +82,6 @@ def sound_files(returned: object, *, secrets: Iterable[Secret] = ()) -> tuple[Mo
         if not _MEDIA_TYPE.fullmatch(file.media_type) or _ACTIVE.fullmatch(file.media_type):
             kind = file.media_type[:60]
             raise UnexpectedResultError(f"the file {shown} of the media type {kind!r}, which is not handed out")
-        if _PRIVATE_KEY in file.content or any(secret in file.content for secret in hidden):
+        if PRIVATE_KEY.encode() in file.content or any(secret in file.content for secret in hidden):
             raise UnexpectedResultError(f"the file {shown} with a secret of the profile or a private key")
     return files

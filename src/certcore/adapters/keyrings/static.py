@@ -16,13 +16,13 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from certcore.errors import KeyringError, UnknownSealingKeyError, UnsealError
 from certcore.messages import Message
 
-__all__ = ["StaticKeyring", "new_key_id", "parse_keyring"]
+__all__ = ["KEY_BYTES", "NONCE_BYTES", "StaticKeyring", "new_key_id", "parse_keyring"]
 
 #: The JSON form of a keyring, for error messages.
 _LONG_FORM: Final = '{"version": 1, "current": "ID", "keys": {"ID": "BASE64 of 32 bytes"}}'
-_KEY_BYTES: Final = 32
+KEY_BYTES: Final = 32
 #: NIST SP 800-38D section 8.2: 96 bits.
-_NONCE_BYTES: Final = 12
+NONCE_BYTES: Final = 12
 
 
 @frozen(kw_only=True, eq=False)
@@ -35,11 +35,11 @@ class StaticKeyring:
     @classmethod
     def generate(cls, key_id: str = "k1") -> StaticKeyring:
         """A keyring with one new key."""
-        return cls(current_key_id=key_id, keys={key_id: secrets.token_bytes(_KEY_BYTES)})
+        return cls(current_key_id=key_id, keys={key_id: secrets.token_bytes(KEY_BYTES)})
 
     def with_key(self, key_id: str) -> StaticKeyring:
         """The keyring with an additional new key."""
-        return evolve(self, keys={**self._keys, key_id: secrets.token_bytes(_KEY_BYTES)})
+        return evolve(self, keys={**self._keys, key_id: secrets.token_bytes(KEY_BYTES)})
 
     def without_key(self, key_id: str) -> StaticKeyring:
         """The keyring without a key."""
@@ -57,7 +57,7 @@ class StaticKeyring:
 
     def wrap(self, data_key: bytes, *, bound_to: bytes) -> tuple[str, bytes]:
         """Wrap a data key with the current key."""
-        nonce = secrets.token_bytes(_NONCE_BYTES)
+        nonce = secrets.token_bytes(NONCE_BYTES)
         wrapped = AESGCM(self._keys[self.current_key_id]).encrypt(
             nonce, data_key, _wrapping(self.current_key_id, bound_to)
         )
@@ -73,7 +73,7 @@ class StaticKeyring:
         key = self._keys.get(key_id)
         if key is None:
             raise UnknownSealingKeyError(key_id)
-        nonce, wrapped = wrapped_key[:_NONCE_BYTES], wrapped_key[_NONCE_BYTES:]
+        nonce, wrapped = wrapped_key[:NONCE_BYTES], wrapped_key[NONCE_BYTES:]
         try:
             return AESGCM(key).decrypt(nonce, wrapped, _wrapping(key_id, bound_to))
         except (InvalidTag, ValueError):
@@ -138,7 +138,7 @@ def _decode(text: str) -> bytes:
         key = base64.b64decode(text, validate=True)
     except binascii.Error:
         raise ValueError from None
-    if len(key) != _KEY_BYTES:
+    if len(key) != KEY_BYTES:
         raise ValueError
     return key
 

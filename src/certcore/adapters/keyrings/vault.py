@@ -12,7 +12,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from certcore.adapters.keyrings.file import FileKeyring, create_keyring_file
-from certcore.adapters.keyrings.static import StaticKeyring, parse_keyring
+from certcore.adapters.keyrings.static import KEY_BYTES, NONCE_BYTES, StaticKeyring, parse_keyring
 from certcore.errors import KeyringError, UnsealError
 from certcore.messages import Message
 from certcore.model.secret import SealedSecret, Secret, SecretName
@@ -20,9 +20,6 @@ from certcore.ports.sealing import Keyring
 
 __all__ = ["EnvelopeVault", "StaticKeyring", "create_keyring_file", "new_record_key", "open_keyring"]
 
-_KEY_BYTES: Final = 32
-#: NIST SP 800-38D section 8.2: 96 bits.
-_NONCE_BYTES: Final = 12
 #: The prefixes of the associated data of data keys and of ciphertexts of format 1, and of ciphertexts of format 2,
 #: which are bound to the owner. Re-wrapping a data key does not need the owner.
 _BOUND_TO_NAME: Final = b"certcore-sealed-1"
@@ -38,9 +35,9 @@ class EnvelopeVault:
 
     def seal(self, secret: Secret, name: SecretName, *, owner: str = "") -> SealedSecret:
         """Seal a secret so that it opens only under the same name and for the same owner."""
-        data_key = secrets.token_bytes(_KEY_BYTES)
+        data_key = secrets.token_bytes(KEY_BYTES)
         key_id, wrapped = self.keyring.wrap(data_key, bound_to=_bound_to(name))
-        nonce = secrets.token_bytes(_NONCE_BYTES)
+        nonce = secrets.token_bytes(NONCE_BYTES)
         return SealedSecret(
             key_id=key_id,
             wrapped_key=wrapped,
@@ -81,7 +78,7 @@ class EnvelopeVault:
 
 def new_record_key() -> Secret:
     """A new random key with which the ends of timelines are sealed."""
-    return Secret(secrets.token_bytes(_KEY_BYTES))
+    return Secret(secrets.token_bytes(KEY_BYTES))
 
 
 def open_keyring(url: str) -> Keyring:

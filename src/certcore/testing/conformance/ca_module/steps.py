@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from attrs import evolve
 
-from certcore.engine.step_validation import MOST_FINDINGS, MOST_STATE
+from certcore.engine.step_validation import MOST_FINDINGS, MOST_STATE, PRIVATE_KEY
 from certcore.errors import CertCoreError
 from certcore.model.events import EventKind
 from certcore.model.notes import LONGEST_NOTE, MOST_NOTES
@@ -22,7 +22,6 @@ __all__ = ["STEPS", "issues"]
 
 _check: Final = check_of(Suite.CA_MODULE, always=("request",))
 
-_PRIVATE_KEY: Final = "PRIVATE KEY-----"
 #: How far ahead a step may ask to be looked at again.
 _FURTHEST: Final = timedelta(days=366)
 #: How often in a row a module may ask for an immediate next look without a change of its state.
@@ -96,7 +95,7 @@ def _secrets(evidence: ModuleEvidence) -> None:
         if isinstance(step, Failed)
     ]
     for name, text in texts:
-        is_open = _PRIVATE_KEY in text or any(secret in text for secret in secrets)
+        is_open = PRIVATE_KEY in text or any(secret in text for secret in secrets)
         require(not is_open, f"{name} of a step holds a secret of the CA profile or a private key: use documents.seal.")
 
 
@@ -182,7 +181,7 @@ def _quiet(evidence: ModuleEvidence) -> None:
 def _log(evidence: ModuleEvidence) -> None:
     secrets = evidence.first.trial.secrets
     for text in evidence.first.log:
-        is_open = _PRIVATE_KEY in text or any(secret in text for secret in secrets)
+        is_open = PRIVATE_KEY in text or any(secret in text for secret in secrets)
         require(not is_open, "A secret of the CA profile or a private key is in the log.")
 
 
