@@ -81,8 +81,8 @@ class Loader:
     _faults: dict[str, list[PluginFailure]] = Factory(dict)
     #: Every plugin in the order of registration, by its name.
     _infos: dict[str, PluginInfo] = Factory(dict)
-    #: The names of the modules, formats and writers that plugins provide, by plugin and hook.
-    _brought: dict[tuple[str, str], list[str]] = Factory(dict)
+    #: The plugin that provides a module, format or writer, by hook and name.
+    _brought: dict[tuple[str, str], LoadedPlugin] = Factory(dict)
 
     def infos(self) -> tuple[PluginInfo, ...]:
         """Every plugin with its state, in the order of registration."""
@@ -95,7 +95,7 @@ class Loader:
             return evolve(info, failure=failure)
 
         def brought(hook: str) -> tuple[str, ...]:
-            return tuple(self._brought.get((info.name, hook), ()))
+            return tuple(name for (of, name), plugin in self._brought.items() if (of, plugin) == (hook, loaded))
 
         return evolve(
             info,
@@ -166,7 +166,6 @@ class Loader:
     def modules(self) -> Mapping[str, CAModule[Any, Any]]:
         """The CA modules, by name; of two with the same name, the second is refused."""
         modules: dict[str, CAModule[Any, Any]] = {}
-        holders: dict[str, LoadedPlugin] = {}
         for plugin, offered in self._offered("certcore_ca_modules"):
             with self._contained(plugin.name, _NO_MODULE):
                 module = check_module(offered)
@@ -176,16 +175,15 @@ class Loader:
                     raise PluginLoadError(reason, _OTHER_NAME)
                 if module.name in modules:
                     text = "the module name {name} is already taken by {holder}."
-                    params = {"name": repr(module.name), "holder": _holder(holders[module.name])}
+                    params = self._taken_name("certcore_ca_modules", module.name)
                     raise PluginLoadError(Message("plugin.load.module_taken", text, params), _OTHER_NAME)
-                modules[module.name], holders[module.name] = module, plugin
-                self._brings(plugin, "certcore_ca_modules", module.name)
+                modules[module.name] = module
+                self._brought["certcore_ca_modules", module.name] = plugin
         return MappingProxyType(modules)
 
     def export_formats(self) -> tuple[ExportFormat, ...]:
         """The export formats of the plugins; of two with the same name, the second is refused."""
         formats: dict[str, ExportFormat] = {}
-        holders: dict[str, LoadedPlugin] = {}
         own = {export_format.name for export_format in EXPORT_FORMATS}
         for plugin, offered in self._offered("certcore_export_formats"):
             with self._contained(plugin.name, _NO_FORMAT):
@@ -197,12 +195,18 @@ class Loader:
                         Message("plugin.load.not_a_format.advice", advice),
                     )
                 export_format: Any = offered
-                if export_format.name in own or export_format.name in formats:
-                    raise PluginLoadError(_format_taken(export_format.name, holders.get(export_format.name)), _RENAME)
+                if export_format.name in own:
+                    text = "the export format {name} is already taken by certcore."
+                    reason = Message("plugin.load.own_format", text, {"name": repr(export_format.name)})
+                    raise PluginLoadError(reason, _RENAME)
+                if export_format.name in formats:
+                    text = "the export format {name} is already taken by {holder}."
+                    params = self._taken_name("certcore_export_formats", export_format.name)
+                    raise PluginLoadError(Message("plugin.load.format_taken", text, params), _RENAME)
                 conform(export_format, ExportFormat)
                 _check_make(export_format)
-                formats[export_format.name], holders[export_format.name] = export_format, plugin
-                self._brings(plugin, "certcore_export_formats", export_format.name)
+                formats[export_format.name] = export_format
+                self._brought["certcore_export_formats", export_format.name] = plugin
         return tuple(formats.values())
 
     def catalogues(self) -> tuple[Catalogue, ...]:
@@ -230,16 +234,15 @@ class Loader:
     def zone_writers(self) -> Mapping[str, ZoneWriter]:
         """The writers of TXT values of the plugins, by name; of two with the same name, the second is refused."""
         writers: dict[str, ZoneWriter] = {}
-        holders: dict[str, LoadedPlugin] = {}
         for plugin, offered in self._offered("certcore_zone_writers"):
             with self._contained(plugin.name, _NO_WRITER):
                 writer = check_zone_writer(plugin.name, offered)
                 if writer.name in writers:
                     text = "the writer {name} is already taken by {holder}."
-                    params = {"name": repr(writer.name), "holder": _holder(holders[writer.name])}
+                    params = self._taken_name("certcore_zone_writers", writer.name)
                     raise PluginLoadError(Message("plugin.load.writer_taken", text, params), _RENAME)
-                writers[writer.name], holders[writer.name] = writer, plugin
-                self._brings(plugin, "certcore_zone_writers", writer.name)
+                writers[writer.name] = writer
+                self._brought["certcore_zone_writers", writer.name] = plugin
         return MappingProxyType(writers)
 
     def _offered(self, hook: str) -> Iterator[tuple[LoadedPlugin, object]]:
@@ -253,8 +256,9 @@ class Loader:
             for item in offered:
                 yield plugin, item
 
-    def _brings(self, plugin: LoadedPlugin, hook: str, name: str) -> None:
-        self._brought.setdefault((plugin.name, hook), []).append(name)
+    def _taken_name(self, hook: str, name: str) -> Mapping[str, Message | str]:
+        """The parameters of the error for a name that another plugin has taken."""
+        return {"name": repr(name), "holder": _holder(self._brought[hook, name])}
 
     def _is_disabled(self, name: str, origin: PluginOrigin, *, is_own: bool, is_disabled: bool) -> bool:
         """Note a plugin that is not loaded yet; returns `is_disabled`."""
@@ -410,14 +414,6 @@ def _merged(name: str, faults: list[PluginFailure]) -> PluginFailure:
 def _together(messages: Iterable[Message]) -> Message:
     each = tuple(messages)
     return each[0] if len(each) == 1 else Message("", "{each}", {"each": each})
-
-
-def _format_taken(name: str, holder: LoadedPlugin | None) -> Message:
-    params = {"name": repr(name)}
-    if holder is None:
-        return Message("plugin.load.own_format", "the export format {name} is already taken by certcore.", params)
-    text = "the export format {name} is already taken by {holder}."
-    return Message("plugin.load.format_taken", text, {**params, "holder": _holder(holder)})
 
 
 def _check_make(export_format: ExportFormat) -> None:
