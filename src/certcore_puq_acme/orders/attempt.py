@@ -31,10 +31,10 @@ from certcore_puq_acme.techzone.hosted_cnames import HostedCnames
 from certcore_puq_acme.techzone.publication import Publication, Unwritten
 from certcore_puq_acme.techzone.records import TechZoneRecords
 
-__all__ = ["Attempt"]
+__all__ = ["WRITE_AGAIN", "Attempt"]
 
-#: The largest number of findings that are stored.
-_MOST_FINDINGS: Final = 4
+#: What is not visible in the DNS is written again once in this many looks: the server may have lost it.
+WRITE_AGAIN: Final = 8
 
 
 @frozen(kw_only=True)
@@ -190,7 +190,7 @@ class Attempt:
             state=state,
             findings=evolve(
                 self.findings.lasting(),
-                unseen=tuple(SeenFinding.of(finding) for finding in unseen[:_MOST_FINDINGS]),
+                unseen=SeenFinding.first_of(unseen),
                 unwritten=unwritten,
             ),
             until=self.now + timedelta(seconds=delay),

@@ -16,15 +16,13 @@ from certcore.errors import PluginError
 from certcore.messages import Message
 from certcore.model.hints import RecordState
 from certcore_puq_acme.dns.delegation import Delegation, validation_name
-from certcore_puq_acme.orders.attempt import Attempt
+from certcore_puq_acme.orders.attempt import WRITE_AGAIN, Attempt
 from certcore_puq_acme.orders.state import HostedState, SeenHosted, SeenRecord
 from certcore_puq_acme.orders.stored_fields import shown_message
 from certcore_puq_acme.techzone.hosted_cnames import CnameState, HostedCname, HostedCnames
 
 __all__ = ["denied_names", "seen_hosted", "set_hosted_cnames", "without_denied"]
 
-#: A CNAME that is not visible in the DNS is set again once in this many looks: the server may have lost it.
-_SET_AGAIN: Final = 8
 #: How many seconds one step spends on the names of a certificate; the remaining names wait for the next step.
 _LONGEST_STEP: Final = 20.0
 #: The states of a CNAME that are reported.
@@ -90,7 +88,7 @@ def _each(attempt: Attempt, hosted: HostedCnames) -> Iterator[SeenHosted]:
     certificate_id = attempt.work.certificate.id
     held_names, set_here = hosted.held_names(certificate_id), hosted.set_here(each.name for each in attempt.delegations)
     before, last_states = attempt.findings.by_name, {cname.name: cname for cname in attempt.findings.hosted}
-    is_again, ends = attempt.state.looks % _SET_AGAIN == 1, attempt.checks.monotonic() + _LONGEST_STEP
+    is_again, ends = attempt.state.looks % WRITE_AGAIN == 1, attempt.checks.monotonic() + _LONGEST_STEP
     failure: HostedCname | None = None
     for delegation in attempt.delegations:
         name, target = delegation.name, delegation.target

@@ -39,8 +39,6 @@ _NOT_RESOLVERS: Final = timedelta(minutes=10)
 _EARLY: Final = timedelta(seconds=2)
 #: How long correct records are not checked again while their order waits for a place in flight.
 _CORRECT_FOR: Final = timedelta(minutes=1)
-#: How many findings of one record are kept.
-_MOST_FINDINGS: Final = 4
 
 
 def are_correct(records: Iterable[SeenRecord]) -> bool:
@@ -151,5 +149,5 @@ def _seen(checked: CheckedRecord, kind: str, until: datetime | None = None) -> S
         seen=words()(checked.seen) or "",
         type=kind,
         until=until,
-        findings=tuple(SeenFinding.of(finding) for finding in most_severe(checked.findings)[:_MOST_FINDINGS]),
+        findings=SeenFinding.first_of(most_severe(checked.findings)),
     )

@@ -12,7 +12,7 @@ from certcore.model.finding import Severity
 from certcore.ports.ca_module import WaitingFor
 from certcore_puq_acme.dns.codes import DnsCode
 from certcore_puq_acme.moments import moment_before
-from certcore_puq_acme.orders.attempt import Attempt
+from certcore_puq_acme.orders.attempt import WRITE_AGAIN, Attempt
 from certcore_puq_acme.orders.bound_names import claim_names
 from certcore_puq_acme.orders.check_value import check_value
 from certcore_puq_acme.orders.hosted_names import denied_names, set_hosted_cnames, without_denied
@@ -40,10 +40,6 @@ _LONGEST: Final = 600.0
 _SOON: Final = 2.0
 #: How many looks for such a value follow each other after `_SOON`.
 _SOON_LOOKS: Final = 10
-#: While the tech zone has errors, the check value is written again once in this many looks.
-_WRITE_AGAIN: Final = 8
-#: How many findings are stored.
-_MOST_FINDINGS: Final = 4
 
 
 def check_cnames(attempt: Attempt) -> LookAgain | NextStage:
@@ -89,7 +85,7 @@ def _wait_for_tech_zone(attempt: Attempt, records: tuple[SeenRecord, ...]) -> Lo
     check = check_value(attempt.records, zone, attempt.now, attempt.work.environment.new_id)
     if (publication := attempt.publication) is not None:
         # A server may have lost a value that it had confirmed: the value is written again.
-        is_again = attempt.state.looks % _WRITE_AGAIN == _WRITE_AGAIN - 1
+        is_again = attempt.state.looks % WRITE_AGAIN == WRITE_AGAIN - 1
         if (unwritten := publication.update([check.name], force=is_again)) is not None:
             return _wait_for_writer(attempt, records, unwritten)
         zone = publication.zone
@@ -99,8 +95,7 @@ def _wait_for_tech_zone(attempt: Attempt, records: tuple[SeenRecord, ...]) -> Lo
     if not findings:
         return None
     waits = wait_for_owner(attempt, records)
-    kept = tuple(SeenFinding.of(finding) for finding in findings[:_MOST_FINDINGS])
-    waits = evolve(waits, findings=evolve(waits.findings, zone=kept))
+    waits = evolve(waits, findings=evolve(waits.findings, zone=SeenFinding.first_of(findings)))
     is_late = check.is_young and all(finding.code == DnsCode.TECH_ZONE_OLD_SERVER for finding in findings)
     return _soon(waits, attempt) if is_late else waits
 

@@ -5,7 +5,7 @@ The engine stores both as JSON, which is only read and written here. States of e
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
@@ -62,6 +62,8 @@ __all__ = [
 _url: Final = text(LONGEST_URL)
 _word: Final = text(LONGEST_WORD)
 _LONGEST_NUMBER: Final = 12
+#: The largest number of findings that are stored of one kind.
+_MOST_FINDINGS: Final = 4
 _UNSAID: Final = Message("", "")
 _NOTHING: Final[Mapping[Any, Any]] = MappingProxyType({})
 
@@ -243,6 +245,11 @@ class SeenFinding:
                 for change in finding.remedy
             ),
         )
+
+    @classmethod
+    def first_of(cls, findings: Sequence[Finding]) -> tuple[SeenFinding, ...]:
+        """The stored form of the first findings; the others are not stored."""
+        return tuple(map(cls.of, findings[:_MOST_FINDINGS]))
 
     def finding(self, next_look: datetime | None = None) -> Finding:
         """The finding, with the time of its next check."""

@@ -15,7 +15,7 @@ from certcore_puq_acme.dns.codes import DnsCode
 from certcore_puq_acme.dns.findings import finding
 from certcore_puq_acme.dns.observations import some_values
 from certcore_puq_acme.dns.port import Question
-from certcore_puq_acme.orders.attempt import Attempt
+from certcore_puq_acme.orders.attempt import WRITE_AGAIN, Attempt
 from certcore_puq_acme.orders.patience import order_life
 from certcore_puq_acme.orders.results import AttemptFailed, LookAgain
 from certcore_puq_acme.orders.state import Stage, UnwrittenValues
@@ -27,8 +27,6 @@ __all__ = ["IN_FLIGHT", "known_values", "missing_at_servers", "store_values", "w
 
 #: An order that makes no progress for this long gives up its place in flight until it continues.
 IN_FLIGHT: Final = timedelta(minutes=1)
-#: A value that is not visible is written again once in this many looks: the server may have lost it.
-_WRITE_AGAIN: Final = 8
 #: How many seconds one step spends on the names of a certificate.
 _LONGEST_LOOK: Final = 20.0
 
@@ -51,7 +49,7 @@ def write_values(attempt: Attempt) -> Attempt | LookAgain | AttemptFailed:
     publication, state = attempt.publication, attempt.state
     if publication is None:
         return attempt
-    is_again = state.polls > 0 and state.polls % _WRITE_AGAIN == 0
+    is_again = state.polls > 0 and state.polls % WRITE_AGAIN == 0
     if state.written and not is_again:
         return attempt
     names = {attempt.target(challenge.base) for challenge in state.challenges}
