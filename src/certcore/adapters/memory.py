@@ -157,16 +157,7 @@ class _Schedules:
         return schedule
 
     def take_over(self, certificate_id: str, *, due_at: datetime | None, attempts: int | None = None) -> Schedule:
-        stored = self.get(certificate_id)
-        released = evolve(
-            stored,
-            due_at=due_at,
-            attempts=stored.attempts if attempts is None else attempts,
-            lease_owner="",
-            lease_until=None,
-            token=stored.token + 1,
-            written_at=due_at,
-        )
+        released = self.get(certificate_id).taken_over(due_at, attempts)
         self.tables.schedules[certificate_id] = released
         return released
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any, Final
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from certcore.model.keys import KeyType
 from certcore.model.lifecycle import Status
@@ -114,6 +114,18 @@ class Schedule:
         if self.written_at is None:
             return is_ahead(self.due_at, now, LONGEST_SLEEP)
         return is_ahead(self.written_at, now)
+
+    def taken_over(self, due_at: datetime | None, attempts: int | None = None) -> Schedule:
+        """The schedule without a lease and with a higher token, due at another moment."""
+        return evolve(
+            self,
+            due_at=due_at,
+            attempts=self.attempts if attempts is None else attempts,
+            lease_owner="",
+            lease_until=None,
+            token=self.token + 1,
+            written_at=due_at,
+        )
 
     @property
     def urgency(self) -> tuple[datetime, datetime, str]:

@@ -184,16 +184,7 @@ class SqlSchedules:
 
     def take_over(self, certificate_id: str, *, due_at: datetime | None, attempts: int | None = None) -> Schedule:
         """End any lease and raise the token."""
-        stored = self.get(certificate_id)
-        taken_over = evolve(
-            stored,
-            due_at=due_at,
-            attempts=stored.attempts if attempts is None else attempts,
-            lease_owner="",
-            lease_until=None,
-            token=stored.token + 1,
-            written_at=due_at,
-        )
+        taken_over = self.get(certificate_id).taken_over(due_at, attempts)
         row = mapping.schedule_row(taken_over)
         self.connection.execute(_SCHEDULE_UPDATE, {"row_id": row.pop("certificate_id"), **row})
         return taken_over
