@@ -1,4 +1,4 @@
-"""HTTP to ACME servers: `certcore.net.http` with its failures worded for the user of a CA profile."""
+"""HTTP to ACME servers: `certcore.net.http` with errors whose texts name the CA's server."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class Http:
 
     Args:
         timeout: Seconds to connect, and seconds for each reply.
-        extra_roots: PEM certificates that are trusted besides the system's roots.
-        contexts: Where its TLS context is kept for others of the same roots; None makes one of its own.
+        extra_roots: PEM certificates that are trusted in addition to the system's roots.
+        contexts: A cache of TLS contexts, shared with other objects that trust the same roots; None for an own context.
 
     Raises:
         InvalidInputError: The timeout is not positive, or ``extra_roots`` holds no certificate.
@@ -51,7 +51,7 @@ class Http:
         """Send one request and read the whole reply; see `HttpClient.request`.
 
         Raises:
-            TransportError: There is no usable reply.
+            TransportError: The server cannot be reached, or its reply is unusable.
         """
         with measured(CA_REQUEST, {"http.request.method": method, "server.address": _server(url)}) as request:
             try:
@@ -71,7 +71,7 @@ class Http:
 
 
 def _server(url: str) -> str:
-    """The name of the server alone: an URL may hold a token of the CA."""
+    """The server's host name. The rest of the URL is left out, because it may contain a token of the CA."""
     try:
         return urlsplit(url).hostname or ""
     except ValueError:
@@ -107,10 +107,11 @@ def redirected(reply: HttpReply) -> TransportError:
 
 
 def host_of(url: str) -> str:
-    """The server's name in a URL that may be requested, with its port when that is not the usual one.
+    """The server's name in a URL that may be requested, with its port unless it is the default port.
 
     Raises:
-        TransportError: ``bad_url``: not ``https``, no host, or plain ``http`` to another machine.
+        TransportError: ``bad_url``: the URL is malformed, or one that may not be requested, such as plain ``http`` to
+            another machine.
     """
     try:
         return parse_url(url)[0].label
@@ -120,7 +121,7 @@ def host_of(url: str) -> str:
 
 
 def redirect_target(reply: HttpReply) -> str:
-    """Where a redirect leads, as an absolute URL; empty when it leads nowhere, or from https to plain http."""
+    """The absolute URL that a redirect points to; empty if it has none, or leads from https to plain http."""
     location = reply.header("Location")
     try:
         target = urljoin(reply.url, location) if location else ""

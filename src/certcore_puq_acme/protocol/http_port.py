@@ -1,4 +1,4 @@
-"""The HTTP that the ACME client needs, as a port: a simulated CA runs in process."""
+"""The HTTP operations that the ACME client needs, as a port, so that tests can use a simulated CA in process."""
 
 from __future__ import annotations
 

@@ -1,12 +1,12 @@
 """Account keys and the flattened JWS of ACME (RFC 8555 section 6.2, RFC 7515, RFC 7638).
 
-josepy, the `acme` package's library, holds the keys, their JWKs and the signature algorithms; `acme` makes the external
-account binding. Two things are done here, with figures of `benchmarks/acme_package.py`:
+Keys, JWKs and signature algorithms are those of josepy, the library under the `acme` package; `acme` makes the external
+account binding. Two things are not left to them (CPU times by `benchmarks/acme_package.py`):
 
-- The JWS around a signature: 21 us of CPU time, 62 us with `acme.jws.JWS`. A certificate takes seven.
-- Key authorizations (`AcmeClient.key_authorization`). RFC 8555 section 8.1 makes them from the token as text, of which
-  it demands only the characters of base64url. `acme.challenges` decodes the token and encodes it again: a token that is
-  not the encoding of whole octets comes out changed, and the CA does not find its value. It takes 20 us, this way 1 us.
+- The JWS around a signature. It takes 21 us here and 62 us with `acme.jws.JWS`; one certificate needs seven.
+- Key authorizations (`AcmeClient.key_authorization`). RFC 8555 section 8.1 makes them from the token's text, which may
+  be any characters of base64url. `acme.challenges` decodes the token and encodes it again. This changes a token that is
+  not the encoding of whole octets, so that the CA finds a wrong value. It takes 20 us, and 1 us here.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ __all__ = [
 
 _MIN_RSA_BITS: Final = 2048
 _RSA_EXPONENT: Final = 65537
-#: `json.dumps` would make one for every call.
+#: Kept, because `json.dumps` with these options would make a new encoder for every call.
 _ENCODER: Final = json.JSONEncoder(separators=(",", ":"))
 
 
@@ -52,10 +52,10 @@ class ExternalAccountBinding:
     """The credentials that tie a new ACME account to an account at the CA (RFC 8555 section 7.3.4).
 
     Raises:
-        InvalidInputError: The key id is empty, or the HMAC key is not base64url.
+        InvalidInputError: The key ID is empty, or the HMAC key is not base64url.
     """
 
-    #: The key identifier that the CA gave.
+    #: The key ID from the CA.
     kid: str
     #: The MAC key as the CA shows it: base64url, with or without padding. A secret.
     hmac_key: str = field(repr=False)
@@ -73,7 +73,7 @@ class ExternalAccountBinding:
         """The MAC key, decoded.
 
         Raises:
-            InvalidInputError: It is not base64url; the message does not repeat it.
+            InvalidInputError: It is not base64url. The message does not contain it.
         """
         text = "".join(self.hmac_key.split()).rstrip("=").replace("+", "-").replace("/", "_")
         try:
@@ -90,13 +90,13 @@ class ExternalAccountBinding:
 
 
 class AccountSigner:
-    """One account key with all that is derived from it, computed once. Safe to share between threads.
+    """Signs with an account key. The values derived from the key are computed once. Safe to share between threads.
 
     Args:
         key: An EC P-256 or P-384 key, or an RSA key, as :func:`load_account_key` returns it.
 
     Raises:
-        InvalidInputError: Another kind of key.
+        InvalidInputError: The key is of another type.
     """
 
     def __init__(self, key: JWK) -> None:
@@ -110,7 +110,7 @@ class AccountSigner:
         self.thumbprint = b64url(key.thumbprint())
 
     def sign(self, payload: bytes, *, url: str, nonce: str = "", kid: str = "") -> bytes:
-        """A flattened JWS over the payload (RFC 8555 section 6.2).
+        """Sign a payload; returns the flattened JWS (RFC 8555 section 6.2).
 
         Args:
             payload: The JSON to sign; empty for POST-as-GET.
@@ -133,10 +133,10 @@ class AccountSigner:
         """The ``externalAccountBinding`` member of a newAccount request (RFC 8555 section 7.3.4).
 
         Args:
-            eab: What the CA gave.
+            eab: The credentials from the CA.
             url: The newAccount URL.
         """
-        from acme import messages  # noqa: PLC0415 - costs 0.1 s, once for an account
+        from acme import messages  # noqa: PLC0415 - takes 0.1 s, and is needed once per account
 
         directory: Any = {"newAccount": url}
         return messages.ExternalAccountBinding.from_data(
@@ -148,7 +148,7 @@ class AccountSigner:
 
 
 def generate_account_key(kind: AccountKeyType = AccountKeyType.EC_P256) -> bytes:
-    """A new account key, as unencrypted PKCS#8 PEM: a secret, to be sealed at once. RSA takes up to seconds."""
+    """Make a new account key, as unencrypted PKCS#8 PEM. It is a secret: seal it at once. RSA may take seconds."""
     key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
     match kind:
         case AccountKeyType.EC_P256:
@@ -164,11 +164,11 @@ def load_account_key(pem: bytes) -> JWK:
     """Read an account key: EC P-256 or P-384, or RSA of at least 2048 bits, PEM, unencrypted.
 
     Raises:
-        UnreadablePemError: Not the PEM of a private key, or encrypted.
-        InvalidInputError: A private key of another kind.
+        UnreadablePemError: It is not the PEM of a private key, or is encrypted.
+        InvalidInputError: It is a private key of another type or size.
     """
     try:
-        # Its numbers were checked when it was made, or taken over: that would hold up other threads at every use.
+        # RSA keys were checked when they were made or imported. Checking them at each use would block other threads.
         key = load_pem_private_key(pem, None, unsafe_skip_rsa_key_validation=True)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise UnreadablePemError(

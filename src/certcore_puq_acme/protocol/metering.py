@@ -1,4 +1,4 @@
-"""A limit on the requests of one step, wherever in the step they are made."""
+"""A limit on the requests to the CA in one step, wherever in the step they are made."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Meter", "NewOrder", "RequestLimitError", "count_request", "current_m
 
 
 class RequestLimitError(AcmeError):
-    """The allowance of requests is used up: this one was not sent."""
+    """The step has used up its allowance of requests; this request was not sent."""
 
     code = "acme_request_limit"
     http_status = 503
@@ -32,9 +32,9 @@ class RequestLimitError(AcmeError):
 class NewOrder(StrEnum):
     """What became of a newOrder request that failed."""
 
-    #: The CA has refused it in a problem document: no order was placed.
+    #: The CA refused it with a problem document: no order was placed.
     REFUSED = "refused"
-    #: An error of the CA's server, no answer, or none that can be read: an order may have been placed.
+    #: The CA's server failed, or sent no readable answer: an order may have been placed.
     UNCLEAR = "unclear"
 
 
@@ -42,23 +42,23 @@ class NewOrder(StrEnum):
 class Meter:
     """Counts the requests of a step; any number of threads may make them."""
 
-    #: How many there may be.
+    #: How many requests the step may make.
     allowance: int
-    #: How many were made, those that repeat one for its nonce (RFC 8555 section 6.5) not among them.
+    #: How many were made, without those repeated after badNonce (RFC 8555 section 6.5).
     sent: int = 0
-    #: How many repeated one.
+    #: How many were repeated after badNonce.
     repeated: int = 0
     #: What became of the last newOrder request, if it was sent and has failed; None otherwise.
     new_order: NewOrder | None = None
-    #: How many newOrder requests the CA has refused, those with a nonce that it did not take among them.
+    #: How many newOrder requests the CA has refused, including those with a refused nonce.
     orders_refused: int = 0
     _lock: threading.Lock = field(factory=threading.Lock, init=False, repr=False)
 
     def count(self, *, repeats: bool) -> None:
-        """One more is about to be made.
+        """Count a request that is about to be made.
 
         Raises:
-            RequestLimitError: It must not be.
+            RequestLimitError: The request must not be made.
         """
         with self._lock:
             if self.sent + self.repeated >= self.allowance:
@@ -69,13 +69,13 @@ class Meter:
                 self.sent += 1
 
 
-#: That of the step which the present thread works for; each thread, and each step, sees its own.
+#: The meter of the step that the current thread runs.
 _METER: Final[ContextVar[Meter | None]] = ContextVar("certcore_puq_acme_meter", default=None)
 
 
 @contextmanager
 def metered(meter: Meter) -> Iterator[None]:
-    """Count the requests that are made within the block with this meter."""
+    """Count the requests that this thread makes inside the ``with`` block with a meter."""
     token = _METER.set(meter)
     try:
         yield
@@ -84,18 +84,18 @@ def metered(meter: Meter) -> Iterator[None]:
 
 
 def current_meter() -> Meter:
-    """That of the step which the present thread works for; one that nobody reads outside of a step."""
+    """The meter of the step that the current thread runs; outside of a step, a new one with an allowance of 0."""
     return _METER.get() or Meter(allowance=0)
 
 
 def count_request(*, repeats: bool = False) -> None:
-    """A request is about to be made.
+    """Count a request that is about to be made with the current step's meter, if there is one.
 
     Args:
-        repeats: It is made again because the server refused its nonce.
+        repeats: Whether the request is repeated because the server refused its nonce.
 
     Raises:
-        RequestLimitError: It must not be made.
+        RequestLimitError: The request must not be made.
     """
     meter = _METER.get()
     if meter is not None:

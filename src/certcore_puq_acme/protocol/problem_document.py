@@ -1,4 +1,4 @@
-"""Problem documents of ACME servers (RFC 9457, RFC 8555 section 6.7): printable, bounded, without a second error."""
+"""Problem documents of ACME servers (RFC 9457, RFC 8555 section 6.7), read leniently: printable and bounded."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from certcore.net.foreign_text import LONGEST_TEXT, printable
 
 __all__ = ["ERROR_NAMESPACE", "ProblemDocument", "error_urn"]
 
-#: What the type of every ACME error begins with (RFC 8555 section 6.7).
+#: The prefix of the types of all ACME errors (RFC 8555 section 6.7).
 ERROR_NAMESPACE: Final = "urn:ietf:params:acme:error:"
 
 _HTTP_STATUSES: Final = range(100, 600)
@@ -30,7 +30,7 @@ def error_urn(name: str) -> str:
 class ProblemDocument:
     """An ``application/problem+json`` object.
 
-    Members that are unknown or of the wrong type are left out: RFC 9457 section 3.1 tells clients to ignore them.
+    Members that are unknown or of the wrong type are ignored, as RFC 9457 section 3.1 demands.
     """
 
     #: RFC 9457 section 3.1.1: "a URI reference that identifies the problem type", ``about:blank`` when absent.

@@ -1,9 +1,9 @@
-"""The resources of RFC 8555 as frozen values, read leniently.
+"""The resources of RFC 8555 as frozen values, read leniently. Quotations are from RFC 8555.
 
-Unknown statuses, identifier types and challenge types are kept; members that are unknown or of the wrong type are left
-out. :class:`ProtocolError` names a missing member only when the next request needs it. Quotations are of RFC 8555.
+Unknown statuses, identifier types and challenge types are kept. Members that are unknown or of the wrong type are
+ignored. A missing member is an error (:class:`ProtocolError`) only if the next request needs it.
 
-The classes of `acme.messages` refuse the whole resource for one status or identifier type that they do not know.
+`acme.messages` is not used, because its classes refuse a whole resource for one unknown status or identifier type.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ __all__ = [
     "parse_retry_after",
 ]
 
-#: The longest wait that a server can ask of us, in seconds: one day.
+#: The longest wait that a server can ask for, in seconds: one day.
 MAX_RETRY_AFTER: Final = 86400.0
 
 _LINK = re.compile(r"<([^<>]*)>([^<]*)")
 _ALTERNATE = re.compile(r';\s*rel\s*=\s*(?:"(?:[^"]*\s)?alternate(?:\s[^"]*)?"|alternate(?=[\s;,]|$))', re.IGNORECASE)
-#: How many members of a list are kept: more than any order has names.
+#: How many items of a list are kept: more than any order has names.
 _MAX_LIST: Final = 1000
-#: How many certificate profiles, and sub-problems, are kept, and the longest text of each.
+#: How many certificate profiles are kept, and how many characters of the CA's text about each.
 _MAX_PROFILES: Final = 100
 _MAX_PROFILE_TEXT: Final = 300
 
@@ -55,7 +55,7 @@ def _read_only(mapping: Mapping[str, str]) -> Mapping[str, str]:
 
 @frozen(kw_only=True)
 class Directory:
-    """What the server can do, and where (RFC 8555 section 7.1.1)."""
+    """The directory: the URLs and properties of an ACME server (RFC 8555 section 7.1.1)."""
 
     #: newNonce (section 7.2).
     new_nonce: str
@@ -63,26 +63,26 @@ class Directory:
     new_account: str
     #: newOrder (section 7.4).
     new_order: str
-    #: revokeCert (section 7.6); empty where the server offers no revocation.
+    #: revokeCert (section 7.6); empty if the server offers no revocation.
     revoke_cert: str = ""
-    #: keyChange (section 7.3.5); empty where the server offers no key change.
+    #: keyChange (section 7.3.5); empty if the server offers no key change.
     key_change: str = ""
-    #: The renewal information URL (RFC 9773 section 4.1), empty where there is none.
+    #: renewalInfo (RFC 9773 section 4.1); empty if the server offers no renewal information.
     renewal_info: str = ""
-    #: "A URL identifying the current terms of service", empty without.
+    #: "A URL identifying the current terms of service"; empty if there is none.
     terms_of_service: str = ""
-    #: "An HTTP or HTTPS URL locating a website providing more information about the ACME server", empty without.
+    #: "An HTTP or HTTPS URL locating a website providing more information about the ACME server"; may be empty.
     website: str = ""
     #: "The hostnames that the ACME server recognizes as referring to itself for the purposes of CAA record validation".
     caa_identities: tuple[str, ...] = ()
-    #: The issuer names, one of which a dns-persist-01 record begins with (draft-ietf-acme-dns-persist-02 section 3.2).
+    #: The issuer names. A dns-persist-01 record begins with one of them (draft-ietf-acme-dns-persist-02 section 3.2).
     issuer_names: tuple[str, ...] = ()
-    #: What the hashed account URI of a dns-persist-01 record begins with (section 4.1); empty in earlier drafts.
+    #: The prefix of the hashed account URI in a dns-persist-01 record (section 4.1); empty in earlier drafts.
     account_hash_prefix: str = ""
     #: "If this field is present and set to "true", then the CA requires that all newAccount requests include an
     #: "externalAccountBinding" field" (section 7.3.4).
     external_account_required: bool = False
-    #: Certificate profile names and what the CA says about them (draft-ietf-acme-profiles).
+    #: The names of the certificate profiles, each with the CA's description (draft-ietf-acme-profiles).
     profiles: Mapping[str, str] = field(factory=dict, converter=_read_only, hash=False)
 
     @classmethod
@@ -90,7 +90,7 @@ class Directory:
         """Read a directory object.
 
         Raises:
-            ProtocolError: No object, or no newNonce, newAccount or newOrder.
+            ProtocolError: It is not an object, or has no newNonce, newAccount or newOrder.
         """
         fields = _object(document, "directory")
         meta = _mapping(fields.get("meta"))
@@ -132,7 +132,7 @@ class Account:
         """Read an account object; a missing status is taken as ``valid``.
 
         Raises:
-            ProtocolError: No object.
+            ProtocolError: It is not an object.
         """
         fields = _object(document, "account")
         return cls(
@@ -160,11 +160,11 @@ class Order:
     finalize: str = ""
     #: "A URL for the certificate that has been issued in response to this order"; never empty once the order is valid.
     certificate: str = ""
-    #: "The error that occurred while processing the order, if any", with a subproblem for each identifier.
+    #: "The error that occurred while processing the order, if any"; it may have a subproblem per identifier.
     problem: ProblemDocument | None = None
-    #: RFC 3339 text as the server sent it, empty when it did not.
+    #: RFC 3339 text as the server sent it; empty if it sent none.
     expires: str = ""
-    #: Seconds from Retry-After (RFC 9110 section 10.2.3), None without.
+    #: Seconds from Retry-After (RFC 9110 section 10.2.3); None if there was none.
     retry_after: float | None = None
 
     @classmethod
@@ -172,8 +172,8 @@ class Order:
         """Read an order object.
 
         Raises:
-            ProtocolError: No object, no status, or a status without what it promises: authorizations and finalize
-                while pending, finalize when ready, certificate when valid.
+            ProtocolError: It is not an object, has no status, or lacks a member that its status requires: if pending,
+                authorizations and finalize; if ready, finalize; if valid, certificate.
         """
         fields = _object(document, "order")
         order = cls(
@@ -208,13 +208,13 @@ class Challenge:
     status: str = ""
     #: Section 8.4: "A random value that uniquely identifies the challenge"; empty for types without a token.
     token: str = ""
-    #: The issuer names, one of which a dns-persist-01 record may begin with.
+    #: The issuer names. A dns-persist-01 record may begin with any of them.
     issuer_names: tuple[str, ...] = ()
-    #: The account URI that a dns-persist-01 record must hold, where the server sends it (early drafts).
+    #: The account URI that a dns-persist-01 record must contain, if the server sends it (early drafts).
     account_uri: str = ""
     #: "Error that occurred while the server was validating the challenge, if any".
     problem: ProblemDocument | None = None
-    #: Seconds from Retry-After, None without.
+    #: Seconds from Retry-After; None if there was none.
     retry_after: float | None = None
 
     @classmethod
@@ -222,7 +222,7 @@ class Challenge:
         """Read a challenge object; every member may be missing.
 
         Raises:
-            ProtocolError: No object.
+            ProtocolError: It is not an object.
         """
         fields = _object(document, "challenge")
         return cls(
@@ -241,7 +241,7 @@ class Challenge:
 class Authorization:
     """The account's authorization to act for one identifier (RFC 8555 section 7.1.4).
 
-    An authorization may be ``invalid`` although no challenge says why.
+    An authorization may be ``invalid`` although none of its challenges has an error.
     """
 
     #: The authorization URL.
@@ -254,9 +254,9 @@ class Authorization:
     #: "Possible values are "pending", "valid", "invalid", "deactivated", "expired", and "revoked"" (section 7.1.6).
     status: str
     challenges: tuple[Challenge, ...] = ()
-    #: RFC 3339 text as the server sent it, empty when it did not.
+    #: RFC 3339 text as the server sent it; empty if it sent none.
     expires: str = ""
-    #: Seconds from Retry-After (RFC 9110 section 10.2.3), None without.
+    #: Seconds from Retry-After (RFC 9110 section 10.2.3); None if there was none.
     retry_after: float | None = None
 
     def challenge(self, kind: str) -> Challenge | None:
@@ -270,10 +270,10 @@ class Authorization:
 
     @classmethod
     def from_json(cls, document: object, *, url: str, retry_after: float | None = None) -> Authorization:
-        """Read an authorization object; challenges that are no objects or have no type are skipped.
+        """Read an authorization object. Challenges that are not objects, or have no type, are ignored.
 
         Raises:
-            ProtocolError: No object, no status, or no identifier while pending.
+            ProtocolError: It is not an object, has no status, or is pending and has no identifier.
         """
         fields = _object(document, "authorization")
         status = _need(fields, "status", "authorization")[:LONGEST_WORD]
@@ -296,7 +296,7 @@ class Authorization:
 
 
 class Download(NamedTuple):
-    """An issued certificate as it came (RFC 8555 section 7.4.2)."""
+    """An issued certificate as downloaded (RFC 8555 section 7.4.2)."""
 
     #: The leaf and its chain, PEM.
     chain_pem: bytes
@@ -308,7 +308,7 @@ class Fetched(NamedTuple):
     """A JSON object that was read with a plain GET."""
 
     document: dict[str, Any]
-    #: Seconds from Retry-After (RFC 9110 section 10.2.3), None without.
+    #: Seconds from Retry-After (RFC 9110 section 10.2.3); None if there was none.
     retry_after: float | None
 
 
@@ -317,11 +317,13 @@ def parse_retry_after(value: str, *, date: str = "", now: datetime | None = None
 
     Args:
         value: The header: delta-seconds or an HTTP-date.
-        date: The same reply's Date header, which an HTTP-date counts from: the server's clock on both ends.
-        now: What an HTTP-date counts from where there is no usable Date header.
+        date: The same reply's Date header. If ``value`` is an HTTP-date, the seconds are counted from this one, so that
+            both are of the server's clock.
+        now: The current time, used if there is no usable Date header.
 
     Returns:
-        None for no header, an unreadable one, or an HTTP-date that there is nothing to count from.
+        The seconds; None if there is no readable header, or if ``value`` is an HTTP-date and both ``date`` and ``now``
+        are missing.
     """
     value = value.strip()
     if value.isascii() and value.isdigit():
@@ -343,7 +345,7 @@ def alternates(link_headers: list[str]) -> tuple[str, ...]:
 
 @lru_cache(maxsize=16)  # the replies of one second have one date
 def http_date(value: str) -> datetime | None:
-    """The moment of an HTTP-date (RFC 9110 section 5.6.7); None if it is not one."""
+    """Read an HTTP-date (RFC 9110 section 5.6.7); None if it is malformed."""
     if not value:
         return None
     try:

@@ -19,7 +19,7 @@ _UNITS: Final = MappingProxyType({"days": 86400, "hours": 3600, "minutes": 60, "
 
 @frozen(kw_only=True)
 class ClockSight:
-    """What both clocks showed at one moment."""
+    """The times of both clocks at one moment."""
 
     ours: datetime
     theirs: datetime
@@ -35,7 +35,7 @@ class ClockSight:
         return abs(self.difference) > TOLERANCE
 
     def told(self) -> dict[str, str | Message]:
-        """Both times, and which clock is ahead by how much, for people."""
+        """Both times, and which clock is ahead by how much, as texts for users."""
         return {
             "ours": shown_moment(self.ours),
             "theirs": shown_moment(self.theirs),

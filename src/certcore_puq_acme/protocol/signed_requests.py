@@ -1,4 +1,4 @@
-"""Signed requests and checked replies: nonces, badNonce, problem documents, JSON (RFC 8555 section 6)."""
+"""Send signed requests with nonces, repeat them after badNonce, and check the replies (RFC 8555 section 6)."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ _POST_HEADERS: Final = {"Content-Type": "application/jose+json", "Accept": "appl
 
 @define(eq=False)
 class Sending:
-    """How one request is sent, for requests that must not be made too often; and whether it was."""
+    """For a request that must not be made too often: limits its repetitions, and records that it was sent."""
 
-    #: How often it is repeated because the server refused its nonce.
+    #: How often the request may be repeated because the server refused its nonce.
     repeats: int = BAD_NONCE_RETRIES
-    #: Whether it was sent, or was just about to be.
+    #: Whether the request was sent. It is set just before sending.
     is_sent: bool = False
 
 
@@ -51,39 +51,39 @@ class Exchange:
 
     Args:
         http: The connections.
-        now: The current time, aware; None when there is no clock at hand.
-        home: The URL of the server's directory, which limits where requests may go, see `HttpPort.request`.
+        now: Returns the current time, with a time zone; None if there is no clock.
+        home: The URL of the server's directory. It limits which servers may be called, see `HttpPort.request`.
     """
 
     def __init__(self, http: HttpPort, now: Callable[[], datetime] | None = None, *, home: str = "") -> None:
         self._http = http
         self._home = home
-        #: Where the directory was found after redirects.
+        #: The URL of the directory after redirects; empty if there were none.
         self._moved_home = ""
         self._now = now
         self._nonces: deque[str] = deque(maxlen=_MAX_NONCES)  # append and pop are atomic
-        #: Our clock and the server's at the last answer with a Date; None before one.
+        #: Our clock and the server's at the last reply with a Date header; None before the first.
         self.clock: ClockSight | None = None
         self._counting = threading.Lock()
         self._sent = 0
         renew_after_fork(self)
 
     def after_fork(self) -> None:
-        """The nonces are the parent's; see `certcore.forks`."""
+        """Drop the nonces, which the parent process uses; see `certcore.forks`."""
         self._counting = threading.Lock()
         self._nonces.clear()
 
     @property
     def requests_sent(self) -> int:
-        """How many requests were made, those repeated for a nonce included."""
+        """How many requests were made, including those repeated after badNonce."""
         return self._sent
 
     def get(self, url: str, *, redirects: int = 0) -> HttpReply:
-        """A plain GET, following at most ``redirects`` redirects.
+        """Send a plain GET, and follow at most ``redirects`` redirects.
 
         Raises:
             AcmeProblemError: The server answered with an error.
-            TransportError: There is no usable answer.
+            TransportError: The server cannot be reached, or its reply is unusable.
         """
         for _ in range(redirects + 1):
             self._count()
@@ -106,21 +106,21 @@ class Exchange:
         accept: str = "application/json",
         sending: Sending | None = None,
     ) -> HttpReply:
-        """A signed POST, repeated with the error's own nonce for as long as the server calls its nonce bad.
+        """Send a signed POST. If the server refuses its nonce, repeat the request with the nonce of the error reply.
 
         Args:
-            url: Where to.
-            payload: JSON, or nothing for POST-as-GET.
+            url: The URL to post to.
+            payload: JSON; empty for POST-as-GET.
             signer: The account key.
             kid: The account URL; empty to send the public key instead.
-            new_nonce: The newNonce URL, asked only when no nonce is left.
-            accept: The media type that the answer should have.
-            sending: Bounds the repetitions, and notes that the request was sent.
+            new_nonce: The newNonce URL, requested only if no nonce is left.
+            accept: The media type that the reply should have.
+            sending: Limits the repetitions, and records that the request was sent.
 
         Raises:
-            AcmeProblemError: The server answered with an error; badNonce after the last repetition.
-            RequestLimitError: The step that this is for may make no request.
-            TransportError: There is no usable answer.
+            AcmeProblemError: The server answered with an error; with badNonce only after the last repetition.
+            RequestLimitError: The step that makes this request may make no more requests.
+            TransportError: The server cannot be reached, or its reply is unusable.
             ProtocolError: The server gives no nonces.
         """
         headers = _POST_HEADERS if accept == "application/json" else {**_POST_HEADERS, "Accept": accept}
@@ -139,7 +139,7 @@ class Exchange:
             try:
                 nonce = _nonce_of(reply) or self._nonce(new_nonce)
                 self._count(repeats=True)
-            except RequestLimitError:  # the refusal is what there is to tell: the pauses after it grow
+            except RequestLimitError:  # report badNonce instead, because the pauses after it grow
                 break
         return self._checked(reply)
 
@@ -147,8 +147,8 @@ class Exchange:
         """The JSON object in a successful reply.
 
         Raises:
-            TransportError: ``empty``, ``html`` or ``not_json``.
-            ProtocolError: JSON, but no object.
+            TransportError: The body is not JSON: ``empty``, ``html`` or ``not_json``.
+            ProtocolError: The body is JSON, but not an object.
         """
         document = decode_json(reply.body)
         if document is None:
@@ -158,13 +158,13 @@ class Exchange:
         return document if self._is_own(reply) else _without_words(document)
 
     def moved_to(self, url: str) -> None:
-        """The directory was found at this URL after redirects: its server counts as the CA's own."""
+        """Note that the directory was found at this URL after redirects, so that its server counts as the CA's own."""
         self._moved_home = url
 
     def _is_own(self, reply: HttpReply) -> bool:
-        """Whether the answer is of the directory's server: only that one's words are shown to people.
+        """Whether the reply comes from the directory's server. Texts of other servers are not shown to users.
 
-        A CA may name any server of the Internet as its own. What a foreign one answers to us is not for the CA's users.
+        A hostile CA may give URLs of any server. Users of the CA profile must not read what those servers answer to us.
         """
         if not self._home:
             return True
@@ -172,7 +172,7 @@ class Exchange:
         return host_of(reply.url) in own
 
     def retry_after(self, reply: HttpReply) -> float | None:
-        """The seconds of the reply's Retry-After, None without (see :func:`parse_retry_after`)."""
+        """The seconds in the reply's Retry-After header (see :func:`parse_retry_after`); None if it has none."""
         value = reply.header("Retry-After")
         if not value:
             return None
@@ -193,7 +193,7 @@ class Exchange:
         return nonce
 
     def _look_at_clock(self, reply: HttpReply) -> None:
-        """Compare the clocks, unless the answer was kept by a cache for a while (RFC 9111 section 5.1)."""
+        """Compare the clocks, unless the reply comes from a cache (RFC 9111 section 5.1)."""
         theirs = http_date(reply.header("Date"))
         if theirs is not None and self._now is not None and not reply.header("Age"):
             self.clock = ClockSight(ours=self._now(), theirs=theirs)
@@ -204,14 +204,14 @@ class Exchange:
             self._sent += 1
 
     def _is_bad_nonce(self, reply: HttpReply) -> bool:
-        # A server error may come after the server has acted: such a request is not repeated as if nothing was done.
+        # After a 5xx error the request is not repeated, because the server may already have carried it out.
         if reply.status not in CLIENT_ERRORS or b"badNonce" not in reply.body:
             return False
         document = decode_json(reply.body)
         return isinstance(document, Mapping) and document.get("type") == error_urn("badNonce")
 
     def _checked(self, reply: HttpReply) -> HttpReply:
-        """Keep the nonce, and raise unless the reply is a success."""
+        """Keep the reply's nonce and compare the clocks; raise an error unless the reply is a success."""
         if nonce := _nonce_of(reply):
             self._nonces.append(nonce)
         self._look_at_clock(reply)
@@ -231,7 +231,7 @@ class Exchange:
 
 
 def body_failure(reply: HttpReply, retry_after: float | None = None) -> TransportError:
-    """The error for a success whose body is not what it should be: ``empty``, ``html`` or ``not_json``."""
+    """The error for a success reply with an unusable body: ``empty``, ``html`` or ``not_json``."""
     host = host_of(reply.url)
     start = reply.body[:512].lstrip().lower()
     params = {"host": host}
@@ -250,19 +250,19 @@ def body_failure(reply: HttpReply, retry_after: float | None = None) -> Transpor
 
 
 def _nonce_of(reply: HttpReply) -> str:
-    """The reply's nonce; one that is not base64url is ignored, as RFC 8555 section 6.5.1 demands."""
+    """The reply's nonce; empty if there is none, or if it is not base64url (RFC 8555 section 6.5.1)."""
     nonce = reply.header("Replay-Nonce")
     return nonce if _NONCE.match(nonce) else ""
 
 
 def _bare_problem(document: Any) -> dict[str, Any]:
-    """A problem document without any text: its type, where that is one of ACME's."""
+    """A problem document without texts: only its type, and only if that is a type of ACME."""
     kind: object = document.get("type") if isinstance(document, Mapping) else None
     return {"type": kind} if kind in tuple(map(error_urn, ERROR_TYPES)) else {}
 
 
 def _without_words(value: Any) -> Any:
-    """A JSON document with its problems bare."""
+    """A JSON document whose ``error`` members are reduced by `_bare_problem`."""
     if isinstance(value, dict):
         return {name: _bare_problem(item) if name == "error" else _without_words(item) for name, item in value.items()}
     return [_without_words(item) for item in value] if isinstance(value, list) else value
