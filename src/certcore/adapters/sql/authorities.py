@@ -82,7 +82,7 @@ class SqlAuthorities:
         if users := SqlCertificates(self.connection, writing=False).domains_using(authority_id):
             raise InUseError("authority", authority.name, users)
         try:
-            with self.connection.begin_nested():  # PostgreSQL refuses queries after an error
+            with self.connection.begin_nested():  # without a savepoint, PostgreSQL refuses all queries after an error
                 self.connection.execute(authorities.delete().where(authorities.c.id == authority_id))
         except IntegrityError:
             users = SqlCertificates(self.connection, writing=False).domains_using(authority_id)

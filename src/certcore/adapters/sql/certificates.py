@@ -31,10 +31,11 @@ from certcore.model.standing import ConditionType
 
 __all__ = ["SqlCertificates", "SqlIssuances"]
 
-#: How many certificates are read to find those that share a name: not every name below a wildcard is covered by it.
+#: How many candidates are read at most to find certificates that share a name. Some of them share none, because the
+#: query also returns names more than one label below a wildcard.
 _MOST_LOOKED_AT: Final = 200
 
-# Statements are built once; SQLAlchemy compiles each once per database, without "FOR UPDATE" where there is none.
+# Statements are built once; SQLAlchemy compiles each once per database, without "FOR UPDATE" for SQLite.
 _BY_ID: Final = certificates.select().where(certificates.c.id == bindparam("row_id"))
 _BY_ID_LOCKED: Final = _BY_ID.with_for_update(key_share=True)
 _UPDATE: Final = certificates.update().where(certificates.c.id == bindparam("row_id"))
@@ -172,7 +173,7 @@ class SqlCertificates:
     def count_conditions(
         self, *, at: datetime, authority_id: str | None = None, owner: str | None = None
     ) -> Mapping[ConditionType, int]:
-        """The number of certificates for each condition: in one scan for an owner, else with an index for each."""
+        """The number of certificates for each condition. One scan counts all for an owner; else each uses its index."""
         filters = [
             CertificateFilter(condition=condition, at=at, authority_id=authority_id, owner=owner)
             for condition in ConditionType
@@ -247,7 +248,7 @@ class SqlCertificates:
             leaf.append(issuances.c.fingerprint_sha1 == search.fingerprint)
         for condition in leaf:  # separate queries: each column has its own index
             statement = sa.select(issuances.c.certificate_id).where(condition).limit(limit)
-            if owner is not None:  # before the limit: many tenants may have the same leaf
+            if owner is not None:  # filtered before the limit, because many tenants may have the same leaf
                 theirs = certificates.c.id == issuances.c.certificate_id
                 statement = statement.where(sa.exists().where(theirs, certificates.c.owner == owner))
             ids.update(self.connection.execute(statement).scalars())
@@ -282,7 +283,7 @@ class SqlCertificates:
             row.name: row.owner
             for row in self.connection.execute(sa.select(names.c.name, names.c.owner).where(of_this))
         }
-        # Those of another owner are written anew: the certificate was transferred.
+        # Names stored for another owner are written again: the certificate was transferred.
         stored = {name for name, owner in known.items() if owner == certificate.owner}
         if gone := known.keys() - (rows.keys() & stored):
             self.connection.execute(names.delete().where(of_this, names.c.name.in_(gone)))
@@ -290,7 +291,7 @@ class SqlCertificates:
             self.connection.execute(names.insert(), new)
 
     def domains_using(self, authority_id: str, *, limit: int = 6) -> Sequence[str]:
-        """The domains of some certificates of this authority, or with it as a fallback."""
+        """The domains of some certificates that use this CA profile, also as a fallback."""
         table = certificates.c
         own = sa.select(table.domain).where(table.authority_id == authority_id).distinct().order_by(table.domain)
         # In index order: sorting by domain would read all rows.

@@ -26,7 +26,7 @@ _Idle = deque[tuple[sa.Connection, float]]
 
 
 def driver_connection(connection: sa.Connection) -> Any:
-    """The driver's connection: beginning a transaction on it costs a tenth."""
+    """The driver's connection. Beginning a transaction on it takes a tenth of the time that SQLAlchemy needs."""
     return connection.connection.driver_connection
 
 
@@ -38,18 +38,19 @@ def driver_error(engine: sa.Engine) -> type[Exception]:
 
 @define(eq=False)
 class Connections:
-    """All connections of a process. An idle one of one kind is given up when another kind needs a connection.
+    """All connections of a process. If one kind needs a connection, an idle one of another kind may be given up for it.
 
-    SQLAlchemy's pool opens them, and lets threads wait when all are in use. Those that are kept ready between
-    transactions stay outside of it: taking one from it costs as much as a small statement. So the connections are
-    counted here: one is put back into the pool only for a thread that waits there, and closed if enough are idle.
+    SQLAlchemy's pool opens the connections, and lets threads wait when all are in use. Connections that are kept ready
+    between transactions stay outside of the pool, because taking one from it costs as much as a small statement. So
+    connections are counted here: one is put back into the pool only if a thread waits there, and closed if enough are
+    idle.
     """
 
     engine: sa.Engine
     #: How many connections are kept ready between transactions.
     most_idle: int
     ready: list[ReadyConnections] = field(factory=list, init=False)
-    #: How many are outside of SQLAlchemy's pool, with those that threads are about to take from it without waiting.
+    #: How many connections are outside of SQLAlchemy's pool, or are about to be taken from it without waiting.
     _taken: int = field(default=0, init=False)
     #: How many threads wait for a connection that no other thread has put back for them yet.
     _waiting: int = field(default=0, init=False)
@@ -58,7 +59,7 @@ class Connections:
 
     @classmethod
     def of(cls, database: Database) -> Connections:
-        """Those of a database."""
+        """The connections to a database."""
         return cls(engine=database.engine, most_idle=database.pool_size)
 
     def kept_ready(self, options: dict[str, Any]) -> ReadyConnections:
@@ -68,7 +69,7 @@ class Connections:
         return ready
 
     def take(self, take: Callable[[], _Connection], idle: _Idle) -> sa.Connection | _Connection:
-        """Take an idle connection if one works, or else one from SQLAlchemy's pool, which may have to wait for one."""
+        """Take a working idle connection, or else one from SQLAlchemy's pool, which waits if all are in use."""
         while True:
             pool: Any = self.engine.pool
             given_up, waits = None, False
@@ -97,7 +98,7 @@ class Connections:
             if given_up is not None:
                 given_up.close()
             return take()
-        except BaseException:  # boundary: a thread that gives up does not wait, nor has it a connection
+        except BaseException:  # boundary: a thread that gave up no longer waits and has no connection
             with self._lock:
                 if waits and self._waiting:
                     self._waiting -= 1
@@ -115,7 +116,7 @@ class Connections:
             is_awaited = bool(self._waiting)
             self._count_returned()
         if not is_awaited:
-            connection.invalidate()  # closes it; SQLAlchemy's pool would keep it
+            connection.invalidate()  # closes it, so that SQLAlchemy's pool does not keep it
         connection.close()
 
     def shut(self) -> None:
@@ -126,12 +127,12 @@ class Connections:
     def put_back(self, connection: sa.Connection) -> None:
         """Return a connection to SQLAlchemy's pool, which keeps it unless it was invalidated."""
         self.count_returned()
-        if self._is_shut:  # the pool was disposed of, and would leave it open
+        if self._is_shut:  # the pool was disposed of and would leave the connection open
             connection.invalidate()
         connection.close()
 
     def take_all(self, idle: _Idle) -> list[sa.Connection]:
-        """Take all idle connections of a kind, which are then to be closed.
+        """Take all idle connections of a kind, in order to close them.
 
         Takes none if another thread holds the lock for more than a second: a fork must not wait forever.
         """
@@ -147,12 +148,12 @@ class Connections:
         return connections
 
     def count_returned(self) -> None:
-        """Count a connection that is back in SQLAlchemy's pool, or about to be."""
+        """Count a connection that was returned to SQLAlchemy's pool, or is about to be."""
         with self._lock:
             self._count_returned()
 
     def _count_returned(self) -> None:
-        """With the lock: a thread that waits gets it."""
+        """Count it for a waiting thread, if there is one. The caller holds the lock."""
         if self._waiting:
             self._waiting -= 1
         else:
@@ -171,7 +172,7 @@ class ReadyConnections:
 
     _all: Connections
     _options: dict[str, Any]
-    #: Those between two transactions, changed under the lock of `Connections`.
+    #: The connections that are between two transactions. Changed under the lock of `Connections`.
     idle: _Idle = field(factory=deque, init=False)
 
     def take(self) -> sa.Connection:
@@ -187,7 +188,7 @@ class ReadyConnections:
         self._all.put_back(connection)
 
     def close(self) -> None:
-        """Put all idle ones back into SQLAlchemy's pool."""
+        """Put all idle connections back into SQLAlchemy's pool."""
         for connection in self._all.take_all(self.idle):
             connection.close()
 
@@ -225,9 +226,9 @@ class Watch:
         return self, self._connection.driver_connection.execute(self.statement).fetchone()[0]
 
     def close(self) -> None:
-        """Close the connection; the next mark opens another one.
+        """Close the connection; the next `mark` opens another one.
 
-        A thread that counts for more than a second keeps it: a fork must not wait forever.
+        If another thread holds the lock for more than a second, it stays open: a fork must not wait forever.
         """
         if not self._lock.acquire(timeout=_PATIENCE):
             return

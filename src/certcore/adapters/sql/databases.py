@@ -25,11 +25,12 @@ __all__ = ["Database", "Pool", "find_database"]
 
 #: Seconds that a transaction waits for a row that another one has locked. PostgreSQL takes 0 for no limit.
 _LOCK_WAITS: Final = MappingProxyType({LockWait.NONE: 0.05, LockWait.SHORT: 3.0, LockWait.LONG: 30.0})
-#: SQLite locks the whole database, which is usual and short.
+#: SQLite locks the whole database for each write, so short waits are normal.
 _SQLITE_WAITS: Final = MappingProxyType({LockWait.NONE: 1.0, LockWait.SHORT: 30.0, LockWait.LONG: 30.0})
 #: Seconds that a process waits for another one that creates or migrates the tables.
 _SCHEMA_TIMEOUT: Final = 30
-#: Lock not available, deadlock, and serialization failure; lock wait timeout, deadlock, NOWAIT, and a row that changed.
+#: Error codes of conflicts. PostgreSQL: lock not available, deadlock, serialization failure. MySQL: lock wait timeout,
+#: deadlock, NOWAIT, changed row.
 _POSTGRESQL_CONFLICTS: Final = frozenset({"55P03", "40P01", "40001"})
 _MYSQL_CONFLICTS: Final = frozenset({1205, 1213, 3572, 1020})
 #: Key in a connection's info for its current lock timeout.
@@ -81,7 +82,7 @@ class Database:
     let_go: Callable[[Any], object] = lambda _: None
     #: Statement that begins a read; empty if the driver begins a transaction with the first statement.
     begin_read: str = ""
-    #: Ends a read in the driver, where rolling it back would cost more.
+    #: Ends a read in the driver, for databases where a rollback would cost more.
     end_read: Callable[[sa.Connection], object] = lambda _: None
     #: Begins a write that waits at most this many seconds for locks.
     begin_write: Callable[[sa.Connection, float], object]
@@ -91,13 +92,13 @@ class Database:
     is_lock_conflict: Callable[[Any], bool] = lambda _: False
     #: Execution options of reading connections: one snapshot for the whole transaction.
     reading: _Options = _NOTHING
-    #: Execution options of writing connections: locked rows are read as they were committed last.
+    #: Execution options of writing connections: a locked row is read in its last committed state.
     writing: _Options = _NOTHING
     #: Locks out other processes that create or migrate the tables, until the transaction ends.
     lock_schema: Callable[[sa.Connection], object]
     #: Identifies the database file; None for servers.
     file_identity: Callable[[], object] | None = None
-    #: A statement that gives another number after each commit of other connections, without a server; empty for none.
+    #: A statement whose result differs after each commit of another connection; empty for servers.
     data_version: str = ""
     #: Advice when the database fails.
     advice: Message
@@ -107,7 +108,7 @@ class Database:
 class Pool:
     """How many connections a process has to a database."""
 
-    #: How many are kept open between transactions.
+    #: How many connections are kept open between transactions.
     size: int = 10
     #: How many more may be open at once; they are closed after their transaction.
     max_overflow: int = 50
@@ -118,13 +119,13 @@ def find_database(url: str, *, read_only: bool = False, pool: Pool | None = None
 
     Args:
         url: As for `certcore.adapters.sql.open_storage`.
-        read_only: Whether it will only be read. A SQLite file is then opened for reading; a server that does not
-            answer is given up after seconds.
+        read_only: Whether the database will only be read. A SQLite file is then opened read-only, and a server must
+            answer within 10 seconds.
         pool: How many connections there may be.
-        creates: Whether a SQLite file that is missing is created.
+        creates: Whether a missing SQLite file is created.
 
     Raises:
-        DatabaseOutdatedError: A SQLite file is missing, and is not to be created.
+        DatabaseOutdatedError: A SQLite file is missing, and ``creates`` is false.
         StorageUnavailableError: The URL is invalid, or there is no adapter or driver for its kind of database.
     """
     try:
@@ -154,7 +155,7 @@ def _sqlite(url: sa.URL, pool: Pool, *, read_only: bool, creates: bool) -> Datab
         )
     if read_only:
         _require_readable(Path(path))
-        # Percent-encoded as in SQLite's own URIs; SQLAlchemy hands it on as it is.
+        # Percent-encoded as in SQLite's URIs; SQLAlchemy passes the path on unchanged.
         url = url.set(database=f"file:{quote(str(Path(path).absolute()))}", query={"mode": "ro", "uri": "true"})
     elif creates:
         _create_private(Path(path))
@@ -162,7 +163,7 @@ def _sqlite(url: sa.URL, pool: Pool, *, read_only: bool, creates: bool) -> Datab
         raise DatabaseOutdatedError(None, HEAD)
     inherited: list[Any] = []
     connect = {"timeout": _SCHEMA_TIMEOUT, "check_same_thread": False}
-    # One more: it counts the commits of other connections, and is never used for a transaction.
+    # One more, for the connection that detects commits and is never used for a transaction.
     engine = _engine(url, "sqlite+pysqlite", "", connect, pool.size + pool.max_overflow + 1)
     sa.event.listen(engine, "connect", _prepare_sqlite_reader if read_only else _prepare_sqlite)
     return Database(
@@ -170,7 +171,7 @@ def _sqlite(url: sa.URL, pool: Pool, *, read_only: bool, creates: bool) -> Datab
         pool_size=pool.size,
         one_writer=True,
         closes_for_fork=True,
-        let_go=inherited.append,  # never closed: that would release locks of the parent
+        let_go=inherited.append,  # never closed, because closing would release the parent's locks
         begin_read="BEGIN",
         begin_write=_begin_sqlite,
         lock_waits=_SQLITE_WAITS,
@@ -191,7 +192,7 @@ def _postgresql(url: sa.URL, pool: Pool, *, read_only: bool) -> Database:
         engine=engine,
         pool_size=pool.size,
         let_go=_let_go_of_postgresql,
-        end_read=lambda connection: _driver(connection).commit(),  # a rollback forgets what was prepared
+        end_read=lambda connection: _driver(connection).commit(),  # a rollback would drop prepared statements
         begin_write=_begin_postgresql,
         is_lock_conflict=lambda error: getattr(error, "sqlstate", None) in _POSTGRESQL_CONFLICTS,
         reading={"isolation_level": "REPEATABLE READ", "postgresql_readonly": True},
@@ -205,8 +206,8 @@ def _postgresql(url: sa.URL, pool: Pool, *, read_only: bool) -> Database:
 def _prepare_postgresql(connection: Any, _record: object) -> None:
     """Let the server keep the plans of statements, unless a connection pooler such as PgBouncer is in between.
 
-    A pooler may hand each transaction to another session, which has not prepared them. It is known by the process that
-    greets: behind a pooler, another one answers.
+    A pooler may run each transaction in another session, where the statements are not prepared. A pooler is detected by
+    the process ID: the one sent when connecting differs from that of the process that answers.
     """
     answers = connection.execute("SELECT pg_backend_pid()").fetchone()[0]
     connection.rollback()
@@ -231,9 +232,10 @@ def _mysql(url: sa.URL, pool: Pool, *, read_only: bool) -> Database:
     inherited: list[Any] = []
 
     def let_go(connection: Any) -> None:
-        """Close this process's copy of the socket; PyMySQL has no public way that sends nothing.
+        """Close this process's copy of the socket. PyMySQL has no public method that does this without sending.
 
-        The connection is kept: to collect it would be to wait for the buffer that another thread was reading from.
+        The connection object is kept, because its garbage collection could wait for a buffer that another thread was
+        reading from.
         """
         inherited.append(connection)
         if connection._sock is not None:  # noqa: SLF001
@@ -263,7 +265,7 @@ def _begin_sqlite(connection: sa.Connection, lock_wait: float) -> None:
 
 
 def _begin_postgresql(connection: sa.Connection, lock_wait: float) -> None:
-    # For this transaction only, because a connection pooler shares the session. One question instead of two.
+    # Set for this transaction only, because a pooler may share the session. One statement sets both.
     limits = {"lock_timeout": lock_wait, "idle_in_transaction_session_timeout": _IDLE_TRANSACTION}
     settings = (f"SET LOCAL {name} = {seconds * 1000:.0f}" for name, seconds in limits.items())
     _driver(connection).execute("; ".join(("BEGIN ISOLATION LEVEL READ COMMITTED", *settings)))
@@ -272,14 +274,14 @@ def _begin_postgresql(connection: sa.Connection, lock_wait: float) -> None:
 def _begin_mysql(connection: sa.Connection, lock_wait: float) -> None:
     seconds = int(lock_wait)  # 0 does not wait
     if connection.info.get(_WAITS) != seconds:
-        # The second is for table locks and defaults to a year.
+        # The second one is for metadata locks on tables; its default is a year.
         limits = f"SESSION innodb_lock_wait_timeout = {seconds}, SESSION lock_wait_timeout = {max(1, seconds)}"
         connection.exec_driver_sql(f"SET {limits}")
         connection.info[_WAITS] = seconds
 
 
 def _driver(connection: sa.Connection) -> Any:
-    """The driver's connection: beginning a transaction on it costs a tenth."""
+    """The driver's connection. Beginning a transaction on it takes a tenth of the time that SQLAlchemy needs."""
     return connection.connection.driver_connection
 
 
@@ -291,7 +293,7 @@ def _lock_mysql_schema(connection: sa.Connection) -> None:
             Message("storage.migrating", "Another process is migrating the database."),
             advice=Message("storage.migrating.advice", "Try again when the migration has ended."),
         )
-    connection.detach()  # the lock lasts as long as the session, which is not reused
+    connection.detach()  # the lock lasts as long as the session, so the connection is not reused
 
 
 def _engine(url: sa.URL, driver: str, extra: str, connect: dict[str, Any], most: int) -> sa.Engine:
@@ -299,7 +301,7 @@ def _engine(url: sa.URL, driver: str, extra: str, connect: dict[str, Any], most:
         engine = sa.create_engine(
             url.set(drivername=driver),
             hide_parameters=True,  # errors must not contain stored values
-            pool_size=most,  # how many of them are kept is decided by `certcore.adapters.sql.connections`
+            pool_size=most,  # `certcore.adapters.sql.connections` decides how many are kept
             max_overflow=0,
             pool_timeout=_POOL_TIMEOUT,
             connect_args=connect,
@@ -316,7 +318,7 @@ def _engine(url: sa.URL, driver: str, extra: str, connect: dict[str, Any], most:
 
 
 def _connected(dialect: sa.Dialect, _record: object, arguments: list[Any], options: dict[str, Any]) -> Any:
-    """Connect while no thread forks: drivers prepare TLS for every connection, even when the server offers none."""
+    """Connect while no thread forks, because drivers prepare TLS even if the server offers none."""
     with delays_fork():
         return dialect.connect(*arguments, **options)
 
@@ -324,7 +326,7 @@ def _connected(dialect: sa.Dialect, _record: object, arguments: list[Any], optio
 def _create_private(path: Path) -> None:
     """Create the file before SQLite does, so that no other user can read it; its other files get the same mode.
 
-    An existing file is not opened: closing it would drop the locks that other connections of this process hold.
+    An existing file is not opened, because closing it would release the locks of this process's other connections.
     """
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))

@@ -40,7 +40,7 @@ _PENDING: Final = (
 _THERE: Final = sa.select(*_KEY).where(_OF_THESE)
 _FREE: Final = _THERE.with_for_update(skip_locked=True)
 _TIMELINE_OF_CURSOR: Final = timelines.c.certificate_id == deliveries.c.certificate_id
-#: The length goes into the cursor's own row: on PostgreSQL, `_SETTLE` sees only that row anew after it waited for it.
+#: The length is copied into the cursor's row: on PostgreSQL, after waiting for that row, `_SETTLE` reads only it again.
 _EXTEND: Final = (
     deliveries.update()
     .where(_OF_THESE)
@@ -82,7 +82,7 @@ _UPDATE: Final = deliveries.update().where(
 _LEASE: Final = _UPDATE.values(
     lease_owner=bindparam("new_owner"), lease_until=bindparam("new_until"), token=deliveries.c.token + 1
 )
-#: The owner as well as the token: a cursor that was deleted and begun anew counts from the beginning.
+#: Compares the owner as well as the token, because the tokens of a deleted and recreated cursor begin again.
 _UPDATE_HELD: Final = _UPDATE.where(
     deliveries.c.token == bindparam("row_token"), deliveries.c.lease_owner == bindparam("row_owner")
 )
@@ -155,7 +155,7 @@ class SqlDeliveries:
         return bool(self.connection.execute(_IS_DUE, params).scalar_one())
 
     def offer(self, *, observers: Collection[str], now: datetime, limit: int) -> int:
-        """Bring the cursors of pending timelines up to their end; locked rows are skipped."""
+        """Make deliveries of new events: extend the cursors of pending timelines. Locked rows are skipped."""
         pending = self.connection.execute(_PENDING, {"row_limit": limit}).all()
         if not pending:
             return 0
@@ -196,7 +196,7 @@ class SqlDeliveries:
             raise LeaseLostError(cursor.certificate_id)
 
     def settle(self, cursor: DeliveryCursor) -> None:
-        """Store how far the delivery came, and end the lease."""
+        """Store the progress of a delivery, and end its lease."""
         values = {
             **_held(cursor),
             "new_delivered": cursor.delivered,
@@ -219,14 +219,14 @@ class SqlDeliveries:
         return [mapping.cursor_of(row) for row in rows]
 
     def retry_now(self, certificate_id: str, *, observer: str | None, now: datetime) -> int:
-        """Make failed deliveries due that wait for their retry."""
+        """Make failed deliveries that wait for their retry due now."""
         statement = _RETRY_NOW.values(due_at=now)
         if observer is not None:
             statement = statement.where(deliveries.c.observer == observer)
         return self.connection.execute(statement, {"row_id": certificate_id}).rowcount
 
     def repair(self, *, now: datetime, limit: int) -> int:
-        """Make deliveries due whose time is impossibly far ahead, and end such leases."""
+        """Repair times that are impossibly far ahead: make such deliveries due, and end such leases."""
         late, leased = now + LONGEST_RETRY + CLOCK_TOLERANCE, now + LONGEST_LEASE + CLOCK_TOLERANCE
         leased_too_long = sa.and_(deliveries.c.due_at.is_not(None), deliveries.c.lease_until > leased)
         return max(
@@ -235,7 +235,7 @@ class SqlDeliveries:
         )
 
     def _change(self, condition: sa.ColumnElement[bool], values: dict[str, Any], limit: int) -> int:
-        """Change a limited number of rows; rows that another transaction has locked are left for the next time."""
+        """Change at most ``limit`` rows; rows that another transaction has locked are skipped."""
         rows = self.connection.execute(
             sa.select(*_KEY).where(condition).limit(limit).with_for_update(skip_locked=True)
         ).all()
@@ -245,7 +245,7 @@ class SqlDeliveries:
         return len(rows)
 
     def known_observers(self, *, lock: bool = False) -> Sequence[KnownObserver]:
-        """All observers that are known."""
+        """All known observers."""
         rows = self.connection.execute(_OBSERVERS_LOCKED if lock else _OBSERVERS)
         return [KnownObserver(name=row.name, seen_at=row.seen_at, missed_since=row.missed_since) for row in rows]
 
@@ -256,7 +256,7 @@ class SqlDeliveries:
             self.connection.execute(_SAVE_OBSERVER, {"row_name": observer.name, **values})
 
     def forget_observer(self, name: str, *, limit: int) -> bool:
-        """Delete an observer with its cursors; those that another transaction has locked are left for the next call."""
+        """Delete an observer with its cursors; cursors that another transaction has locked stay for the next call."""
         ids = list(self.connection.execute(_CURSORS_FREE, {"row_observer": name, "row_limit": limit}).scalars())
         if ids:
             self.connection.execute(_FORGET_CURSORS, {"row_observer": name, "row_ids": ids})

@@ -37,7 +37,7 @@ _NAMED_AT_ONCE: Final = 50
 
 @lru_cache(maxsize=2 * _NAMED_AT_ONCE)
 def _documents_named(count: int, *, locked: bool) -> sa.Select[Any]:
-    """One parameter for each key: a list of any length is compiled anew for every call."""
+    """A query with one parameter per key, because SQLAlchemy compiles a list parameter again for every call."""
     keys: list[sa.BindParameter[str]] = [bindparam(f"row_key_{number}") for number in range(count)]
     named = documents.select().where(documents.c.namespace == bindparam("row_namespace"), documents.c.key.in_(keys))
     ordered = named.order_by(documents.c.key)
@@ -115,7 +115,7 @@ class SqlDocuments:
 
     def list(self, namespace: str, *, prefix: str = "", after: str = "", limit: int = 10_000) -> Sequence[Document]:
         """The documents whose key begins with ``prefix`` and follows ``after``, by key."""
-        # One more than wanted, as the first may be ``after`` itself.
+        # One more than wanted, because the first may be ``after`` itself.
         params: dict[str, Any] = {"row_namespace": namespace, "row_from": max(prefix, after), "row_limit": limit + 1}
         below = after_prefix(prefix)
         if below is None:

@@ -1,4 +1,4 @@
-"""Compare the keys of rows exactly, whatever a database or its collation considers equal; and why a row was refused."""
+"""Compare keys exactly, even if a database's collation is looser; and find out why a new row was refused."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from certcore.errors import AlreadyExistsError, CertCoreError, NotFoundError
 
 __all__ = ["has_keys", "only", "refused_row"]
 
-#: What SQLite, PostgreSQL (SQLSTATE) and MariaDB call a key that another row has.
+#: The errors of SQLite, PostgreSQL (SQLSTATE) and MariaDB for a key that another row has.
 _TAKEN: Final = frozenset({"SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT_UNIQUE", "23505", 1062})
 
 
@@ -20,8 +20,8 @@ def only(result: sa.CursorResult[Any], **keys: str) -> sa.Row[Any] | None:
     """The row of a result if it has exactly the requested keys, else None.
 
     Args:
-        result: Of a query by a key.
-        keys: The columns of the key, and what they have to be.
+        result: The result of a query by a key.
+        keys: The columns of the key with their requested values.
     """
     row = result.one_or_none()
     return row if has_keys(row, keys) else None
@@ -37,7 +37,7 @@ def refused_row(error: IntegrityError, kind: str, row_id: str, *, parent: tuple[
 
     Args:
         error: The error of the database.
-        kind: What kind of object the row is.
+        kind: The kind of the stored object.
         row_id: The ID of the row.
         parent: Kind and ID of the object that the row belongs to.
     """

@@ -1,14 +1,14 @@
 """Fork handling of the SQL store, see `certcore.forks`.
 
-The child abandons its connections to a server: it closes its copy of the socket and sends nothing, so that the parent
-can go on using the connection. SQLAlchemy must not keep them either: it would roll them back when they are
-garbage-collected.
+The child abandons the connections to a server: it closes its copies of the sockets and sends nothing, so that the
+parent can go on using the connections. SQLAlchemy must not keep them either, because it would roll them back when they
+are garbage-collected.
 
-SQLite cannot be treated like that. The library keeps the state of its file locks in memory, once for all connections
-of a process, while the system gives none of the locks to the child: connections of the child would rely on locks that
-it does not have, or wait for a transaction of its parent that never ends there; and a mutex of the library that a
-thread of the parent held stays locked. So before a fork the parent lets its running transactions end, and closes every
-connection: the child finds nothing open. Both open new connections when they need them.
+This does not work for SQLite. The library keeps the state of its file locks in memory, once for all connections of a
+process, but the child inherits none of these locks from the system. Connections of the child would rely on locks that
+it does not have, or wait for a transaction of the parent that never ends in the child. A mutex that a thread of the
+parent held would stay locked. So before a fork, the parent lets running transactions end and closes all connections.
+Afterwards, both processes open new connections when they need them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class PooledConnections:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        #: SQLAlchemy's records of them.
+        #: SQLAlchemy's records of the connections.
         self._records: WeakSet[Any] = WeakSet()
         sa.event.listen(database.engine, "connect", lambda _, record: self._records.add(record))
 
@@ -47,9 +47,9 @@ class PooledConnections:
 def _let_go(record: Any, database: Database) -> None:
     connection = record.dbapi_connection
     in_use = record.fairy_ref() if record.fairy_ref is not None else None
-    record.fairy_ref = record.dbapi_connection = None  # else SQLAlchemy rolls it back in garbage collection
+    record.fairy_ref = record.dbapi_connection = None  # otherwise SQLAlchemy rolls it back in garbage collection
     if in_use is not None:
         in_use.dbapi_connection = None
     if connection is not None:
-        with suppress(Exception):  # boundary: whatever state another thread left it in, it is not used again
+        with suppress(Exception):  # boundary: another thread may have been using it; it is not used again
             database.let_go(connection)

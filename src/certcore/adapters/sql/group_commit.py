@@ -1,9 +1,9 @@
 """Concurrent writers of one process share a commit, where the database has one writer at a time.
 
-A commit waits for the disk, which takes longer than most transactions. So a thread that is about to commit looks
-whether others wait for their turn to write. It lets them write on its connection first, each behind a savepoint, and
-commits for all of them. No thread waits for others to arrive: without waiting threads it commits at once. A transaction
-that fails is rolled back to its savepoint, and the others are committed.
+A commit waits for the disk, which takes longer than most transactions. So a thread that is about to commit first lets
+the threads that wait for their turn write on its connection, each after a savepoint, and then commits for all of them.
+If no thread waits, it commits at once. A transaction that fails is rolled back to its savepoint, and the others are
+committed.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ _MOST: Final = 16
 
 @define(eq=False)
 class Group:
-    """Transactions that are committed together, on the connection of the first one, which leads."""
+    """Transactions that are committed together on one connection. The thread that opened it, the leader, commits."""
 
     #: None while only the leader uses it.
     connection: sa.Connection | None = None
-    #: How many others have joined.
+    #: How many other threads have joined.
     members: int = 0
     is_over: bool = False
-    #: Why it was not committed.
+    #: Why the group was not committed; None if it was, or while it is open.
     error: BaseException | None = None
 
 
@@ -39,7 +39,7 @@ class WriteQueue:
     """Lets the threads of a process write one after the other."""
 
     _lock: Any = field(factory=threading.Lock, init=False, repr=False)
-    #: On this lock: threads that wait for their turn; leaders whose group others are joining; members, for its commit.
+    #: The lock, with conditions for waiting threads, for leaders while others join, and for members until the commit.
     _turn: Any = field(init=False, repr=False)
     _leading: Any = field(init=False, repr=False)
     _over: Any = field(init=False, repr=False)
@@ -65,8 +65,7 @@ class WriteQueue:
             seconds: How long to wait at most.
 
         Returns:
-            A group to be joined, which has a connection; or a new one, which has none, to be led. None: the time is
-            over.
+            A group with a connection, to join; or a new group without one, to lead; or None after ``seconds``.
         """
         deadline = time.monotonic() + seconds
         with self._lock:
@@ -80,18 +79,18 @@ class WriteQueue:
                 self._is_taken = True
             finally:
                 self._waiting -= 1
-                if not self._is_taken:  # it was this thread's turn when it gave up
+                if not self._is_taken:  # this thread had been woken for its turn, so another one must be woken
                     self._next()
                 elif not self._waiting:
                     self._leading.notify()
             return self._open or Group()
 
     def share(self, group: Group, connection: sa.Connection) -> None:
-        """Let the threads that wait join a group; returns when it is time to commit.
+        """Let waiting threads join a group; returns when the leader has to commit.
 
         Args:
-            group: The group that this thread leads, and whose turn it is.
-            connection: The connection, inside of its transaction.
+            group: The group that this thread leads, which has its turn.
+            connection: Its connection, inside a transaction.
 
         Raises:
             BaseException: The transaction was lost while another thread had it.
@@ -106,7 +105,7 @@ class WriteQueue:
                     self._leading.wait()
             finally:
                 self._open = None
-                while self._is_taken:  # also when this thread is interrupted: the other one uses the connection
+                while self._is_taken:  # even if this thread is interrupted, because another one uses the connection
                     self._leading.wait()
                 self._is_taken = True
         if group.error is not None:
@@ -130,7 +129,7 @@ class WriteQueue:
             self._next()
 
     def outcome(self, group: Group) -> BaseException | None:
-        """Wait for the commit of a group; returns why there was none."""
+        """Wait until a group is committed; returns the error if it was not."""
         with self._lock:
             while not group.is_over:
                 self._over.wait()

@@ -15,7 +15,7 @@ __all__ = ["insert_new", "replace_or_insert"]
 
 #: The dialects whose INSERT has ON CONFLICT.
 _ON_CONFLICT: Final = frozenset({"postgresql", "sqlite"})
-#: Returned as last row ID when the row exists already.
+#: Returned as the last row ID if the row exists already.
 _WAS_THERE: Final = 7
 
 
@@ -23,7 +23,7 @@ def insert_new(connection: sa.Connection, table: sa.Table, row: Mapping[str, Any
     """Insert a row if its key is new. Waits for other transactions that insert the same key.
 
     Returns:
-        Whether it was inserted. The transaction goes on either way.
+        Whether the row was inserted. The transaction continues in both cases.
     """
     statement = _insert_or_nothing(table, connection.dialect.name)
     if statement is not None:
@@ -58,7 +58,7 @@ def replace_or_insert(connection: sa.Connection, table: sa.Table, row: Mapping[s
     """Insert a row with a ``version``, or replace the row with the same key.
 
     Returns:
-        The stored version: 1, or one more than before. None: this database does not support it, nothing was done.
+        The stored version: 1, or one more than before. None if this database does not support it; nothing was done.
     """
     statement = _insert_or_replace(table, connection.dialect.name)
     return None if statement is None else connection.execute(statement, dict(row)).scalar_one()

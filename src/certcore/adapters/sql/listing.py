@@ -25,10 +25,10 @@ __all__ = ["EPOCH", "conditions", "holds", "read_page", "unindexed"]
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _HAS_LEAF: Final = (Status.ACTIVE.value, Status.EXPIRED.value)
 _FIRST_ISSUANCE: Final = (Status.PENDING.value, Status.PROCESSING.value)
-#: A list, so that an index is used: "is not null" reads the table. Most certificates have none of these words, so that
-#: the index of the status is not to be used instead.
+#: The values of attempts under way. The query lists them to use their index; "is not null" would read the table. Most
+#: certificates have none of these values, so this index is better than that of the status.
 _UNDER_WAY: Final = tuple(attempt.value for attempt in Attempt if attempt is not Attempt.NONE)
-#: Conditions that hold for few certificates, which an index finds in another order than any list's.
+#: Conditions that hold for few certificates. Their indexes are not in the order of a list.
 _RARE: Final = frozenset({ConditionType.RENEWAL_IN_DANGER, ConditionType.RENEWING})
 _COLUMNS: Final = MappingProxyType(
     {
@@ -51,7 +51,7 @@ def read_page(
     """The certificates after a position."""
     read: list[Certificate] = []
     column = _COLUMNS[order]
-    # Else a planner without statistics walks through the whole list to find a few.
+    # Otherwise a planner without statistics reads the whole list to find a few rows.
     is_rare = only.condition in _RARE and only.owner is None
     sorted_by = unindexed(column) if is_rare else column
     for part in _parts(only, order, after, sorted_by, descending=descending):
@@ -68,7 +68,7 @@ def read_page(
 
 
 def unindexed(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
-    """The same value, as an expression that no index is in the order of."""
+    """The same value as an expression for which the database cannot use an index."""
     if isinstance(column.type, UtcDateTime):
         return sa.type_coerce(sa.type_coerce(column, sa.BigInteger) + 0, UtcDateTime())
     return sa.type_coerce(column.concat(""), column.type)
@@ -165,7 +165,7 @@ def _parts(
 def _behind(
     column: sa.ColumnElement[Any], after: Position | None, *, descending: bool
 ) -> Iterator[sa.ColumnElement[bool]]:
-    """Not as a row comparison: MySQL would read the index from its beginning."""
+    """Whether a row follows a position. Not a row comparison, for which MySQL would read the index from its start."""
     if after is None:
         return
     value: str | datetime | None = after.value

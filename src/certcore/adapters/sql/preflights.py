@@ -25,7 +25,7 @@ _PREFLIGHT: Final = preflights.select().where(_THIS)
 _UPDATE: Final = preflights.update().where(_THIS, preflights.c.version == bindparam("row_version"))
 _EARLIEST: Final = preflights.select().order_by(preflights.c.due_at, preflights.c.certificate_id)
 _DUE: Final = _EARLIEST.where(preflights.c.due_at <= bindparam("row_now")).limit(bindparam("row_limit"))
-#: Written under a wrong clock.
+#: Preflights whose due time was written under a wrong clock.
 _AHEAD: Final = _EARLIEST.where(preflights.c.due_at > bindparam("row_latest")).limit(bindparam("row_limit"))
 _CERTIFICATE: Final = sa.select(certificates.c.id).where(certificates.c.id == bindparam("row_id"))
 _UNPLANNED: Final = (
@@ -48,7 +48,7 @@ class SqlPreflights:
         return None if row is None else _preflight(row)
 
     def save(self, preflight: Preflight) -> Preflight:
-        """Store a preflight if the stored version is the one that it was read with."""
+        """Store a preflight if the stored version is still the one that was read."""
         saved = evolve(preflight, version=preflight.version + 1)
         row = _row(saved)
         if preflight.version:

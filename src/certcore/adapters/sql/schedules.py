@@ -28,7 +28,7 @@ _SCHEDULE: Final = sa.select(*_COLUMNS).where(schedules.c.certificate_id == bind
 LOCKED: Final = _SCHEDULE.with_for_update()
 _SCHEDULE_UPDATE: Final = schedules.update().where(schedules.c.certificate_id == bindparam("row_id"))
 _SCHEDULE_UPDATE_HELD: Final = _SCHEDULE_UPDATE.where(schedules.c.token == bindparam("row_token"))
-#: A lease that was given back is not renewed.
+#: Renews a lease; matches no row if the lease was released.
 _RENEW: Final = _SCHEDULE_UPDATE_HELD.where(schedules.c.lease_owner != "")
 #: Ends a step; matches no row when due_at was changed during the step.
 _FINISH: Final = _SCHEDULE_UPDATE_HELD.where(schedules.c.due_at.is_not_distinct_from(bindparam("row_due")))
@@ -78,8 +78,8 @@ _CLAIM: Final = {
         .cte("picked")
     ),
 }
-#: Other dialects need three statements: choose rows, lock those that are free, claim them. MySQL locks every row
-#: that it sorts.
+#: Other dialects need three statements: choose rows, lock those that are free, claim them. The choice is separate
+#: because MySQL locks every row that it sorts.
 _LOCK_FREE: Final = (
     sa.select(*_COLUMNS)
     .where(schedules.c.certificate_id.in_(bindparam("row_ids", expanding=True)), _CLAIMABLE)
@@ -90,7 +90,7 @@ _LEASE_ALL: Final = (
     schedules.update().where(schedules.c.certificate_id.in_(bindparam("row_ids", expanding=True))).values(_LEASED)
 )
 _LEASE: Final = _SCHEDULE_UPDATE_HELD.values(_LEASED)
-# The first covers rows without a lease, the second leased rows.
+# The first statement covers rows without a lease, the second one leased rows.
 _NEXT_FREE: Final = (
     sa.select(schedules.c.due_at)
     .where(
@@ -190,7 +190,7 @@ class SqlSchedules:
         return taken_over
 
     def repair(self, *, now: datetime, limit: int) -> int:
-        """Make schedules of a wrong clock due, and end leases that are longer than possible."""
+        """Make schedules due that were written under a wrong clock, and end impossibly long leases."""
         written = now + CLOCK_TOLERANCE
         sleeps, leased = written + LONGEST_SLEEP, written + LONGEST_LEASE
         asleep = sa.or_(schedules.c.due_at.is_(None), schedules.c.due_at > now)

@@ -14,12 +14,12 @@ from certcore.errors import DatabaseOutdatedError, DatabaseTooNewError
 
 __all__ = ["HEAD", "VERSION_TABLE", "bring_up_to_date", "require_up_to_date", "revision_of"]
 
-#: The newest revision; a test holds it against the migrations.
+#: The newest revision; a test compares it with the migrations.
 HEAD: Final = "0016"
 #: A separate table, because an application in the same database may use Alembic, too.
 VERSION_TABLE: Final = "certcore_alembic_version"
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
-#: As Alembic makes it.
+#: The table as Alembic creates it.
 _versions: Final = sa.Table(
     VERSION_TABLE,
     sa.MetaData(),
@@ -32,9 +32,9 @@ def bring_up_to_date(connection: sa.Connection, lock: Callable[[sa.Connection], 
     """Create or migrate the tables in one transaction; does nothing if they are current.
 
     Args:
-        connection: Outside of any transaction.
-        lock: Keeps other processes out until the connection's transaction ends: of two that open a new database at
-            once, the second finds everything done.
+        connection: A connection outside of any transaction.
+        lock: Locks out other processes until the connection's transaction ends. If two processes open a new database
+            at once, the second one finds the tables of the first.
 
     Raises:
         DatabaseTooNewError: This certcore does not know the revision.
@@ -57,7 +57,7 @@ def require_up_to_date(connection: sa.Connection) -> None:
     """Refuse a database whose tables are not of this version; changes nothing.
 
     Raises:
-        DatabaseOutdatedError: It has no tables yet, or those of an older certcore.
+        DatabaseOutdatedError: It has no tables yet, or the tables of an older certcore.
         DatabaseTooNewError: This certcore does not know the revision.
     """
     revision = revision_of(connection)
@@ -71,7 +71,7 @@ def require_up_to_date(connection: sa.Connection) -> None:
 
 @contextmanager
 def _without_foreign_keys(connection: sa.Connection) -> Iterator[None]:
-    """SQLite changes tables by copying them; with foreign keys on, that would delete referring rows."""
+    """Switch foreign keys off: migrations of SQLite copy tables, which would delete referring rows."""
     if connection.dialect.name != "sqlite":
         yield
         return
@@ -98,14 +98,15 @@ def _existing_tables(connection: sa.Connection) -> Sequence[sa.Table]:
 
 
 def _is_new(connection: sa.Connection, existing: Iterable[sa.Table]) -> bool:
-    """Whether no certcore has kept anything there: tables without rows are of a creation that was cut off."""
+    """Whether no existing table has rows: there are no tables, or their creation was interrupted."""
     return not any(connection.execute(sa.select(sa.literal(1)).select_from(table).limit(1)).all() for table in existing)
 
 
 def _create(connection: sa.Connection, existing: Sequence[sa.Table]) -> None:
-    """Make the tables of the newest revision at once: a tenth of the time that all migrations take.
+    """Create the tables of the newest revision directly, which takes a tenth of the time of all migrations.
 
-    Tests compare the result with that of the migrations. The revision comes last, because MySQL keeps each statement.
+    Tests compare the result with that of the migrations. The revision is stored last, because MySQL commits each
+    statement.
     """
     for table in reversed(existing):
         table.drop(connection)

@@ -77,8 +77,8 @@ class SqlSecrets:
         return [SecretName(purpose, owner_id) for owner_id in self.connection.execute(statement).scalars()]
 
     def key_ids(self) -> Sequence[str]:
-        """The ids of the keys that secrets are sealed with."""
-        key_ids: list[str] = []  # one lookup per key: DISTINCT would read every row
+        """The IDs of the keys that secrets are sealed with."""
+        key_ids: list[str] = []  # one lookup per key, because DISTINCT would read every row
         following = self.connection.execute(_FIRST_KEY).scalar_one()
         while following is not None:
             key_ids.append(following)
@@ -92,12 +92,12 @@ class SqlSecrets:
     def sealed_otherwise(
         self, key_id: str, *, limit: int, after: SecretName | None = None
     ) -> Sequence[tuple[SecretName, SealedSecret]]:
-        """Secrets that are sealed with another key than this one, by name."""
+        """Secrets that are sealed with other keys than this one, by name."""
         column = secrets.c
         statement = _SEALED_OTHERWISE
         params: dict[str, Any] = {"row_key": key_id, "row_limit": limit}
         if after is not None:
-            # Not as a row comparison: MySQL would read the index from its beginning.
+            # Not a row comparison, for which MySQL would read the index from its start.
             statement = statement.where(
                 column.purpose >= bindparam("row_purpose"),
                 sa.or_(column.purpose > bindparam("row_purpose"), column.owner_id > bindparam("row_owner")),

@@ -1,6 +1,6 @@
-"""TLS to MariaDB and MySQL by the options that PostgreSQL's library reads from a URL: ``sslmode`` and others.
+"""TLS to MariaDB and MySQL with the URL options of PostgreSQL's library: ``sslmode`` and others.
 
-PyMySQL has options of its own (``ssl_ca`` and others), which are passed on as they are. They cannot be mixed.
+PyMySQL's own options (``ssl_ca`` and others) are passed on unchanged. The two kinds cannot be mixed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def mysql_tls(url: sa.URL) -> tuple[sa.URL, dict[str, Any]]:
     """Read the TLS options of a URL.
 
     Returns:
-        The URL without them, and the arguments for PyMySQL.
+        The URL without these options, and the arguments for PyMySQL.
 
     Raises:
         StorageUnavailableError: An option is wrong, or a file that it names cannot be used.

@@ -1,11 +1,11 @@
 """Statements that are built once and executed often: compiled once for each database, and executed as text.
 
-For each execution of a statement of its own, SQLAlchemy makes a key of the whole statement, looks for the compiled
-text, and makes a context with a result that can do everything. That takes several times as long as the execution of
-the text. SQLAlchemy's events, and its errors, are the same.
+When SQLAlchemy executes one of its statement objects, it builds a key of the whole statement, looks up the compiled
+text, and builds a context and a result with many features. That takes several times as long as executing the text.
+SQLAlchemy's events and errors are the same in both cases.
 
-A statement must be kept by its module: one that is built for a call would be compiled for each. No parameter of it
-stands for a list.
+A module must keep its statements, because a statement that is built in a call would be compiled in each call.
+Parameters must not be lists.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from certcore.adapters.sql.exact import has_keys
 
 __all__ = ["change", "one_row", "rows"]
 
-#: So many compiled statements are kept, for all databases of the process.
+#: How many compiled statements are kept, for all databases of the process.
 _MOST: Final = 256
 _Converter = Callable[[Any], Any]
 
@@ -32,12 +32,12 @@ def change(connection: sa.Connection, statement: sa.Insert | sa.Update | sa.Dele
     """Execute a statement that returns no rows.
 
     Args:
-        connection: Inside of a transaction.
-        statement: One that is kept.
-        params: All of its parameters; those that name columns are written to them, as SQLAlchemy does it.
+        connection: A connection inside a transaction.
+        statement: A statement that its module keeps.
+        params: All parameters. As in SQLAlchemy, parameters with the name of a column are written to it.
 
     Returns:
-        How many rows it has changed.
+        How many rows were changed.
     """
     text = _compiled(statement, connection.dialect, tuple(params))
     return connection.exec_driver_sql(text.text, text.bound(params)).rowcount
@@ -47,9 +47,9 @@ def rows(connection: sa.Connection, query: sa.Select[Any], params: Mapping[str, 
     """The rows of a query; the attributes of a row are its columns.
 
     Args:
-        connection: Inside of a transaction.
-        query: One that is kept.
-        params: All of its parameters.
+        connection: A connection inside a transaction.
+        query: A query that its module keeps.
+        params: All parameters.
     """
     text = _compiled(query, connection.dialect, tuple(params))
     read = _row_reader(query, connection.dialect)
@@ -57,13 +57,13 @@ def rows(connection: sa.Connection, query: sa.Select[Any], params: Mapping[str, 
 
 
 def one_row(connection: sa.Connection, query: sa.Select[Any], params: Mapping[str, Any], **keys: str) -> Any | None:
-    """The row of a query by a key; None if there is none with exactly this key, see `certcore.adapters.sql.exact`.
+    """The row of a query by a key; None if no row has exactly this key, see `certcore.adapters.sql.exact`.
 
     Args:
-        connection: Inside of a transaction.
-        query: One that is kept.
-        params: All of its parameters.
-        keys: The columns of the key, and what they have to be.
+        connection: A connection inside a transaction.
+        query: A query that its module keeps.
+        params: All parameters.
+        keys: The columns of the key with their requested values.
 
     Raises:
         MultipleResultsFound: The query has more than one row.
@@ -77,7 +77,7 @@ def one_row(connection: sa.Connection, query: sa.Select[Any], params: Mapping[st
 
 @frozen(eq=False)
 class _Text:
-    """A statement as text, with the information that is needed to pass its parameters."""
+    """A statement as text, with the information for passing its parameters."""
 
     text: str
     #: The names of the parameters in their order; None if the driver accepts named parameters.
@@ -88,7 +88,7 @@ class _Text:
     constants: Mapping[str, Any]
 
     def bound(self, params: Mapping[str, Any]) -> Any:
-        """The parameters as the driver takes them.
+        """The parameters as the driver needs them.
 
         Raises:
             StatementError: One of them cannot be stored.
@@ -97,7 +97,7 @@ class _Text:
         try:
             for name, convert in self.converters.items():
                 values[name] = convert(values[name])
-        except Exception as error:  # boundary: what is not plain JSON, say; SQLAlchemy raises the same
+        except Exception as error:  # boundary: for example, a value is not plain JSON; SQLAlchemy raises the same
             raise StatementError(str(error), self.text, None, error, hide_parameters=True) from error
         return values if self.order is None else tuple(values[name] for name in self.order)
 

@@ -47,11 +47,11 @@ class _Own:
     heads: Heads = field(factory=Heads, init=False)
     #: The threads that are inside a writing transaction.
     writing: set[int] = field(factory=set, init=False)
-    #: Whether the process was forked during a transaction that had to end first.
+    #: Whether the process was forked during a transaction that should have ended before the fork.
     is_spoilt: bool = False
     #: Identity of the database file; None for servers.
     file_identity: object = None
-    #: Counts commits; None where the database does not.
+    #: Detects commits of other connections; None if the database has no data version.
     watch: Watch | None = None
 
     @classmethod
@@ -115,14 +115,14 @@ class SqlStorage:
 
     @contextmanager
     def read(self) -> Iterator[SqlTransaction]:
-        """A transaction that sees one consistent state."""
+        """Begin a transaction that reads one consistent state."""
         own = self._present()
         with self._connection(own, own.readers, self._begin_read) as connection:
             yield SqlTransaction(connection, False, own.heads, self._record_key)
 
     @contextmanager
     def write(self, lock_wait: LockWait = LockWait.SHORT) -> Iterator[SqlTransaction]:
-        """A transaction that commits when the block ends, and rolls back when it raises."""
+        """Begin a transaction that commits when the block ends, and rolls back if it raises."""
         if self._read_only:
             raise StorageError(Message("storage.for_reading", "This database was opened for reading."))
         me, own = threading.get_ident(), self._present()
@@ -185,8 +185,8 @@ class SqlStorage:
             if own is self._own:
                 own.queue.step_back(group)
                 if not is_written:
-                    # It may have failed because of writes of others in the group (a stale version). Its caller reads
-                    # these next, so it gets the error only after they are stored.
+                    # Writes of other members may be the reason, for example of a stale version. The caller will read
+                    # them next, so the error is raised only after they are committed.
                     own.queue.outcome(group)
         failure = own.queue.outcome(group)
         self._refuse_forked(own)
@@ -286,7 +286,7 @@ class SqlStorage:
                     if isinstance(error, Exception):
                         self._refuse_forked(own)
                     raise
-                lost = isinstance(error, driver_error(self._database.engine))  # by beginning, without SQLAlchemy
+                lost = isinstance(error, driver_error(self._database.engine))  # from `begin`
                 if lost:
                     connection.invalidate()
                 ready.put_back(connection)
@@ -305,7 +305,10 @@ class SqlStorage:
             if _interrupted(error):
                 raise KeyboardInterrupt from None
             raise
-        except (SQLAlchemyError, UnicodeError) as error:  # text with surrogates: drivers raise that as it is
+        except (
+            SQLAlchemyError,
+            UnicodeError,
+        ) as error:  # UnicodeError: text with surrogates
             raise _unavailable(error, self._database) from None
         except driver_error(self._database.engine) as error:
             raise _unavailable(error, self._database) from None
@@ -325,17 +328,17 @@ def open_storage(url: str, *, read_only: bool = False, migrate: bool = True, poo
 
     Args:
         url: ``sqlite:///relative/path``, ``sqlite:////absolute/path``, ``postgresql://user:password@host/name`` or
-            ``mysql://user:password@host/name`` (MariaDB too). Of a server's database only the tables are created,
-            never the database itself.
-        read_only: Nothing is created, migrated or written; the login needs no right to.
-        migrate: Whether tables are created or migrated; otherwise they have to be those of this certcore.
+            ``mysql://user:password@host/name`` (MariaDB too). On a server, the database must exist; only its tables are
+            created.
+        read_only: Whether nothing is created, migrated or written, so that the login needs no right to write.
+        migrate: Whether tables are created or migrated. If not, they must be of this version of certcore.
         pool: How many connections there may be.
 
     Raises:
-        DatabaseOutdatedError: With ``migrate=False``, its tables are not there or of an older certcore.
-        StorageUnavailableError: It cannot be reached, created or used, or its driver is not installed; with
-            ``read_only``, its tables are not there or of an older certcore.
-        DatabaseTooNewError: A newer certcore wrote it.
+        DatabaseOutdatedError: With ``migrate=False``: the tables are missing, or of an older certcore.
+        StorageUnavailableError: The database cannot be reached, created or used, or its driver is not installed. With
+            ``read_only``: the tables are missing, or of an older certcore.
+        DatabaseTooNewError: The tables are of a newer certcore.
     """
     database = find_database(url, read_only=read_only, pool=pool, creates=migrate)
     pooled = PooledConnections(database)
@@ -361,7 +364,7 @@ def migrate_storage(url: str) -> tuple[str | None, str]:
         url: As for `open_storage`.
 
     Returns:
-        The schema revision before, None without tables, and the one now.
+        The schema revision before, which is None if there were no tables, and the one now.
 
     Raises:
         DatabaseTooNewError: A newer certcore wrote it.
@@ -403,7 +406,7 @@ def _commit(connection: sa.Connection) -> None:
     """Commit. After a commit that fails, SQLAlchemy leaves the transaction open; the connection is not used again."""
     try:
         connection.commit()
-    except BaseException:  # boundary: an interrupt may have left it in the middle, too
+    except BaseException:  # boundary: also after an interrupt, which may have left it unfinished
         connection.invalidate()
         raise
 

@@ -75,24 +75,24 @@ certificates: Final = sa.Table(
     sa.Column("active_issuance_id", key_text(_ID)),
     sa.Column("not_after", UtcDateTime),
     sa.Column("problem", JsonText),
-    # What follows from the issuances; the two columns after it repeat members of it, for filters and counts.
+    # Values derived from the issuances. The next two columns repeat members of it, for filters and counts.
     sa.Column("standing", JsonText),
     sa.Column("attempt", key_text(20)),
     sa.Column("late_at", UtcDateTime),
     sa.Column("version", sa.Integer, nullable=False),
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("updated_at", UtcDateTime, nullable=False),
-    # Lists are pages in the order (domain, id), filtered by one of these at a time.
+    # Lists are pages in the order (domain, id), filtered by one of the following columns at a time.
     sa.Index(None, "domain", "id"),
     sa.Index(None, "status", "domain", "id"),
     sa.Index(None, "authority_id", "domain", "id"),
     sa.Index(None, "owner", "domain", "id"),
     sa.Index(None, "attempt", "domain", "id"),
-    # With all that lists are sorted by: the late ones are few, and sorted without a look at their rows.
+    # With all columns that lists are sorted by: few certificates are late, and they are sorted without reading rows.
     sa.Index("ix_certcore_certificates_late", "late_at", "domain", "not_after", "created_at", "id"),
-    # The numbers of a dashboard.
+    # For the numbers on a dashboard.
     sa.Index(None, "status", "not_after"),
-    # Or in the order of expiry or creation.
+    # For lists in the order of expiry or creation.
     sa.Index(None, "not_after", "id"),
     sa.Index(None, "created_at", "id"),
 )
@@ -186,12 +186,12 @@ issuances: Final = sa.Table(
     sa.Column("leaf", JsonText),
     sa.Column("problem", JsonText),
     sa.Column("authority_failures", sa.Integer, nullable=False, server_default="0"),
-    # Comma-separated notices that were given for the leaf.
+    # The notices that were given for the leaf, separated by commas.
     sa.Column("told", key_text(300), nullable=False, server_default=sa.text("''")),
     sa.Column("engine_state", JsonText),
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("finished_at", UtcDateTime),
-    # Of the leaf, for searches: lower-case hex, the serial number without leading zeros.
+    # Of the leaf, for searches, in lower-case hex. The serial number has no leading zeros.
     sa.Column("serial", key_text(64), index=True),
     sa.Column("fingerprint_sha256", key_text(64), index=True),
     sa.Column("fingerprint_sha1", key_text(40), index=True),
@@ -226,9 +226,9 @@ events: Final = sa.Table(
     sa.Column("problem", JsonText),
     sa.Column("number", sa.Integer, nullable=False),
     sa.Column("hash", key_text(64), nullable=False),
-    # Of the certificate at that time; null where an older version did not keep it.
+    # The certificate's owner at that time; null for events of older versions.
     sa.Column("owner", key_text(100)),
-    # The number in the feed; servers give it after the commit.
+    # The number in the feed; on servers it is assigned after the commit.
     sa.Column("position", sa.BigInteger),
     sa.UniqueConstraint("certificate_id", "number"),
     sa.Index(None, "position", "sequence"),
@@ -237,21 +237,21 @@ events: Final = sa.Table(
     sqlite_autoincrement=True,
 )
 
-#: The end of each certificate's timeline; no foreign key: the record outlives the certificate.
+#: The end of each certificate's timeline. No foreign key, because the timeline outlives the certificate.
 timelines: Final = sa.Table(
     "certcore_timelines",
     metadata,
     sa.Column("certificate_id", key_text(_ID), primary_key=True),
     sa.Column("length", sa.Integer, nullable=False),
     sa.Column("head", key_text(64), nullable=False),
-    # Of the certificate's id, the length and the head, with the store's key.
+    # An HMAC over the certificate's ID, the length and the head, with the store's key.
     sa.Column("seal", key_text(64), nullable=False, server_default=sa.text("''")),
     # See `certcore.model.timeline.Timeline`.
     sa.Column("offered", sa.Integer, nullable=False, server_default="0"),
     sa.Column("pending_since", UtcDateTime, index=True),
 )
 
-#: The progress of the deliveries of each certificate's events to each observer; no foreign key, for the same reason.
+#: The progress of delivering each certificate's events to each observer. No foreign key, for the same reason.
 deliveries: Final = sa.Table(
     "certcore_deliveries",
     metadata,
@@ -281,7 +281,7 @@ observers: Final = sa.Table(
     sa.Column("missed_since", UtcDateTime),
 )
 
-#: Counters from which one transaction after the other takes numbers; a row is locked until its transaction ends.
+#: Counters. A transaction that takes a number locks the row until it ends, so numbers are taken one after the other.
 counters: Final = sa.Table(
     "certcore_counters",
     metadata,

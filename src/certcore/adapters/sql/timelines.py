@@ -41,7 +41,8 @@ _EVENTS_AFTER: Final = (
     .limit(bindparam("row_limit"))
 )
 _EVENT_INSERT: Final = events.insert().inline()
-#: In a database with one writer at a time, transactions commit in the order of the positions that they assign.
+#: The last position. In a database with one writer at a time, the insert itself assigns the next one, because
+#: transactions commit in the order of their positions.
 _LAST: Final = sa.select(sa.func.coalesce(sa.func.max(events.alias("before").c.position), 0))
 _EVENT_INSERT_NUMBERED: Final = events.insert().inline().values(position=_LAST.scalar_subquery() + 1)
 _UNNUMBERED: Final = (
@@ -57,7 +58,7 @@ _COUNT_POSITIONS: Final = counters.update().where(counters.c.name == "events")
 _TIMELINE: Final = timelines.select().where(timelines.c.certificate_id == bindparam("row_id"))
 _TIMELINE_LOCKED: Final = _TIMELINE.with_for_update()
 _UPDATE: Final = timelines.update().where(timelines.c.certificate_id == bindparam("row_id"))
-#: Compares the head as well as the length: an event that was rolled back may have had the same number.
+#: Compares the head as well as the length, because an event that was rolled back may have had the same number.
 _EXTEND: Final = _UPDATE.where(
     timelines.c.length == bindparam("row_length"), timelines.c.head == bindparam("row_head")
 ).values(
@@ -76,13 +77,13 @@ _MOST: Final = 10_000
 
 @define(eq=False)
 class Heads:
-    """The last writes of this process to some timelines: they save a query, and the database checks them."""
+    """A cache of the ends of timelines that this process wrote. It saves a query; updates check the cached value."""
 
     _last: OrderedDict[str, Timeline] = field(factory=OrderedDict, init=False, repr=False)
     _lock: Any = field(factory=threading.Lock, init=False, repr=False)
 
     def guess(self, certificate_id: str) -> Timeline | None:
-        """The timeline as it probably is; only its length and its head count."""
+        """The timeline as it was last written here; None if unknown. Only its length and head may be used."""
         with self._lock:
             return self._last.get(certificate_id)
 
@@ -101,7 +102,7 @@ class SqlEvents:
 
     connection: sa.Connection
     heads: Heads
-    #: Seals the ends of the timelines.
+    #: The key that seals the ends of the timelines.
     key: bytes = field(default=b"", repr=False)
 
     def append(self, events: Iterable[Event]) -> None:
@@ -110,13 +111,13 @@ class SqlEvents:
         of_certificate: dict[str, list[Event]] = {}
         for event in new:
             of_certificate.setdefault(event.certificate_id, []).append(event)
-        # In one order for everybody: else two could wait for each other.
+        # Always in the same order; otherwise two transactions could wait for each other.
         chained = {
             certificate_id: iter(self._extend(certificate_id, of_certificate[certificate_id]))
             for certificate_id in sorted(of_certificate)
         }
         statement = _EVENT_INSERT_NUMBERED if self.connection.dialect.name == "sqlite" else _EVENT_INSERT
-        for event in new:  # one by one: the order of the numbers in a bulk insert is undefined
+        for event in new:  # one by one, because the order of the numbers in a bulk insert is undefined
             change(self.connection, statement, mapping.event_row(next(chained[event.certificate_id])))
 
     def of_certificate(self, certificate_id: str, *, limit: int = 200) -> Sequence[Event]:
@@ -157,7 +158,7 @@ class SqlEvents:
             return 0
         last = self.connection.execute(_LAST_POSITION).scalar_one_or_none()
         if last is None:
-            # The first time: what an older version has stored has its positions from the migration.
+            # The first time: the migration has given positions to the events of older versions.
             insert_new(
                 self.connection, counters, {"name": "events", "value": self.connection.execute(_LAST).scalar_one()}
             )
@@ -189,7 +190,7 @@ class SqlEvents:
             if insert_new(self.connection, timelines, mapping.timeline_row(started)):
                 self.heads.note(started)
                 return chained
-            # Another transaction came between.
+            # Another transaction has extended the timeline meanwhile.
             row = self.connection.execute(_TIMELINE_LOCKED, {"row_id": certificate_id}).one()
         stored = self._extend_from(mapping.timeline_of(row), new)
         if stored is None:  # pragma: no cover - the row is locked

@@ -33,7 +33,7 @@ class SqlTransaction:
 
     @property
     def issuances(self) -> SqlIssuances:
-        """Their issuances."""
+        """The issuances."""
         return SqlIssuances(self.connection)
 
     @property
@@ -43,7 +43,7 @@ class SqlTransaction:
 
     @property
     def preflights(self) -> SqlPreflights:
-        """The regular checks of those in service."""
+        """The regular checks of certificates in service."""
         return SqlPreflights(self.connection)
 
     @property

@@ -50,7 +50,7 @@ class JsonText(sa.types.TypeDecorator[Any]):
     cache_ok = True
 
     def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
-        """As of `BigText`."""
+        """The column type of `BigText`."""
         return _big_text_of(dialect)
 
     def process_bind_param(self, value: Any, dialect: sa.Dialect) -> str | None:
@@ -78,7 +78,7 @@ class BigText(sa.types.TypeDecorator[str]):
     cache_ok = True
 
     def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
-        """MySQL's own TEXT ends at 64 kB."""
+        """The column type. On MySQL it is not TEXT, which is limited to 64 KiB."""
         return _big_text_of(dialect)
 
 
@@ -106,7 +106,7 @@ class Binary(sa.types.TypeDecorator[bytes]):
         self.length = length
 
     def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
-        """MySQL has several types, by length."""
+        """The column type, which on MySQL depends on the length."""
         if dialect.name not in _MYSQL:
             return dialect.type_descriptor(sa.LargeBinary(self.length))
         from sqlalchemy.dialects import mysql  # noqa: PLC0415 - as for text
@@ -156,7 +156,7 @@ def key_text(length: int) -> KeyText:
 
 
 def padded_key_text(length: int) -> sa.types.TypeEngine[str]:
-    """What `key_text` was before revision 0007: on MariaDB and MySQL, blanks at the end did not count."""
+    """The type of `key_text` before revision 0007. On MariaDB and MySQL it ignores trailing blanks in comparisons."""
     from sqlalchemy.dialects import mysql, postgresql  # noqa: PLC0415 - for migrations only
 
     return (
