@@ -14,11 +14,12 @@ from sqlalchemy.exc import IntegrityError
 
 from certcore.adapters.sql import mapping
 from certcore.adapters.sql.exact import refused_row
-from certcore.adapters.sql.listing import EPOCH, conditions, holds, read_page, unindexed
+from certcore.adapters.sql.listing import conditions, holds, read_page, unindexed
 from certcore.adapters.sql.ranges import after_prefix
 from certcore.adapters.sql.schedules import LOCKED
 from certcore.adapters.sql.statements import change, one_row, rows
 from certcore.adapters.sql.tables import certificates, fallbacks, issuances, names, schedules, secrets
+from certcore.adapters.sql.types import EPOCH
 from certcore.errors import NotFoundError, StaleWriteError
 from certcore.model.certificate import Certificate
 from certcore.model.issuance import Issuance

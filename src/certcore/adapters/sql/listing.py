@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final, assert_never
 
@@ -12,17 +12,15 @@ import sqlalchemy as sa
 from certcore.adapters.sql import mapping
 from certcore.adapters.sql.ranges import after_prefix
 from certcore.adapters.sql.tables import certificates, deliveries, issuances, names
-from certcore.adapters.sql.types import UtcDateTime
+from certcore.adapters.sql.types import EPOCH, UtcDateTime
 from certcore.model.certificate import Certificate
 from certcore.model.lifecycle import Status
 from certcore.model.listing import CertificateFilter, Position, SortKey
 from certcore.model.search import reversed_labels
 from certcore.model.standing import Attempt, ConditionType
 
-__all__ = ["EPOCH", "conditions", "holds", "read_page", "unindexed"]
+__all__ = ["conditions", "holds", "read_page", "unindexed"]
 
-#: The moment 0 of stored moments.
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _HAS_LEAF: Final = (Status.ACTIVE.value, Status.EXPIRED.value)
 _FIRST_ISSUANCE: Final = (Status.PENDING.value, Status.PROCESSING.value)
 #: The values of attempts under way. The query lists them to use their index; "is not null" would read the table. Most

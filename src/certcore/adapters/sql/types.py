@@ -9,6 +9,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 __all__ = [
+    "EPOCH",
     "BigText",
     "Binary",
     "JsonText",
@@ -22,7 +23,8 @@ __all__ = [
 ]
 
 _MYSQL: Final = frozenset({"mysql", "mariadb"})
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+#: The moment 0 of stored moments.
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 #: Kept, because `json.dumps` with these options would make a new encoder for every call.
 _ENCODER: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=dict)
@@ -36,11 +38,11 @@ class UtcDateTime(sa.types.TypeDecorator[datetime]):
 
     def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> int | None:
         """To the database. The subtraction refuses a datetime without a time zone."""
-        return None if value is None else (value - _EPOCH) // _MICROSECOND
+        return None if value is None else (value - EPOCH) // _MICROSECOND
 
     def process_result_value(self, value: int | None, dialect: sa.Dialect) -> datetime | None:
         """From the database."""
-        return None if value is None else _EPOCH + timedelta(microseconds=value)
+        return None if value is None else EPOCH + timedelta(microseconds=value)
 
 
 class JsonText(sa.types.TypeDecorator[Any]):
