@@ -28,12 +28,11 @@ from certcore.errors import InvalidInputError, PluginError
 from certcore.messages import Message, as_message
 from certcore.model.input_limits import too_long
 from certcore.model.plugin_calls import call_plugin
-from certcore.model.plugin_results import UnexpectedResultError, conform
+from certcore.model.plugin_results import SHORT_NAME, UnexpectedResultError, conform
 from certcore.model.secret import Secret
 
 __all__ = ["ExportFormat", "ExportOptions", "Exported", "ExportedFile", "Use", "file_stem", "is_safe_file_name"]
 
-_FORMAT_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 #: At most 230 characters, as writers of files add up to 25 bytes. No leading dot, so that no file is hidden or mistaken
 #: for a writer's temporary file.
 _FILE_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@+-]{0,229}")
@@ -260,7 +259,7 @@ def _exported_files(returned: object) -> tuple[ExportedFile, ...]:
 
 
 def _check_format_name(_: object, __: Attribute[Any], name: str) -> None:
-    if not _FORMAT_NAME.fullmatch(name):
+    if not SHORT_NAME.fullmatch(name):
         text = "{name} must be lower-case letters, digits and underscores."
         raise InvalidInputError("name", Message("export.format_name", text, {"name": repr(name)}))
 

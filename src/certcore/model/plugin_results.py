@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,10 +23,12 @@ from certcore.model.form import FormField
 from certcore.model.hints import Message
 from certcore.model.secret import Secret
 
-__all__ = ["MOST_ITEMS", "UnexpectedResultError", "conform", "plain_json", "with_article"]
+__all__ = ["MOST_ITEMS", "SHORT_NAME", "UnexpectedResultError", "conform", "plain_json", "with_article"]
 
 #: The largest number of items in a list that a plugin returns.
 MOST_ITEMS: Final = 1000
+#: The names of what plugins provide: CA modules, their actions and budgets, export formats and writers of TXT values.
+SHORT_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 #: The deepest nesting of messages in the parameters of messages.
 _MOST_MESSAGES: Final = 8
 #: The deepest nesting of plain JSON. It is checked because other code may raise the interpreter's recursion limit.

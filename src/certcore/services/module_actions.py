@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
@@ -16,7 +15,7 @@ from certcore.model.hints import ActionButton, Hint
 from certcore.model.input_limits import LONGEST_ID, members, refuse_unstorable, text_within
 from certcore.model.lifecycle import Action
 from certcore.model.permissions import Permission
-from certcore.model.plugin_results import UnexpectedResultError, conform
+from certcore.model.plugin_results import SHORT_NAME, UnexpectedResultError, conform
 from certcore.model.preflight import PREFLIGHT
 from certcore.ports.module_actions import CertificateAction, ProfileAction
 
@@ -28,7 +27,6 @@ __all__ = [
     "with_buttons",
 ]
 
-_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 #: The largest number of actions on a CA profile or a certificate.
 _MOST_ACTIONS: Final = 30
 #: The permissions that an action on a certificate may ask for.
@@ -68,7 +66,7 @@ def _checked(actions: _Actions) -> _Actions:
         raise UnexpectedResultError(f"{len(names)} actions; {_MOST_ACTIONS} are allowed")
     for action in actions:
         shown = action.name[:60]
-        if not _NAME.fullmatch(action.name):
+        if not SHORT_NAME.fullmatch(action.name):
             raise UnexpectedResultError(
                 f"an action named {shown!r}, where lower-case letters, digits and underscores belong"
             )

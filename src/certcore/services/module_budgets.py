@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any, Final
 
 from certcore.model.plugin_calls import call_plugin
-from certcore.model.plugin_results import UnexpectedResultError, conform
+from certcore.model.plugin_results import SHORT_NAME, UnexpectedResultError, conform
 from certcore.ports.ca_module import CAModule, ModuleContext
 from certcore.ports.module_budgets import BudgetUse, SupportsBudgets
 
 __all__ = ["module_budgets"]
 
-_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _MOST: Final = 20
 
 
@@ -40,7 +38,7 @@ def _sound_budgets(returned: object) -> tuple[BudgetUse, ...]:
     if len(budgets) > _MOST or len(set(names)) < len(names):
         raise UnexpectedResultError(f"{len(budgets)} budgets; {_MOST} with names of their own are allowed")
     for name in names:
-        if not _NAME.fullmatch(name):
+        if not SHORT_NAME.fullmatch(name):
             raise UnexpectedResultError(
                 f"a budget named {name[:60]!r}, where lower-case letters, digits and underscores belong"
             )

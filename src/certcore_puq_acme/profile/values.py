@@ -11,6 +11,7 @@ from typing import Final
 
 from certcore.errors import CertCoreError, InvalidInputError
 from certcore.messages import Message
+from certcore.model.plugin_results import SHORT_NAME
 from certcore.model.secret import Secret
 from certcore.net.addresses import AddressKind, address_kind
 from certcore.net.urls import BadUrlError, parse_url
@@ -32,7 +33,6 @@ __all__ = [
 
 _PROFILE_NAME: Final = re.compile(r"[!-~]{1,100}")
 _PROVIDER: Final = re.compile(r"[a-z0-9_]{1,40}")
-_WRITER_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
 class ServersAsked(StrEnum):
@@ -151,7 +151,7 @@ def parse_api_url(text: str, field: str) -> str:
 
 def parse_writer_name(text: str, field: str) -> str:
     """The name of a writer that a plugin brings."""
-    if not _WRITER_NAME.fullmatch(text):
+    if not SHORT_NAME.fullmatch(text):
         raise InvalidInputError(
             field,
             Message(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import inspect
-import re
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from functools import lru_cache
@@ -16,6 +15,7 @@ import attrs
 from certcore.adapters.plugins.hooks import NO_YIELD, PluginLoadError
 from certcore.messages import Message
 from certcore.model.form import fields_of
+from certcore.model.plugin_results import SHORT_NAME
 from certcore.ports.ca_module import (
     CAModule,
     SupportsCheck,
@@ -34,7 +34,6 @@ from certcore.ports.signing_ca import SigningCA
 
 __all__ = ["LISTS", "METHODS", "check_module", "return_instance", "write_def"]
 
-_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _LONGEST_TITLE: Final = 100
 _SIMILAR: Final = 0.85
 _POWERS: Final = (
@@ -106,7 +105,7 @@ def check_module(module: object) -> CAModule[Any, Any]:
         )
     known: Any = module
     name = inspect.getattr_static(known, "name", None)
-    if type(name) is not str or not _NAME.fullmatch(name):
+    if type(name) is not str or not SHORT_NAME.fullmatch(name):
         text = "the module's name {name} must be lower-case letters, digits and underscores."
         raise PluginLoadError(
             Message("plugin.module.name", text, {"name": repr(str(name)[:60])}),

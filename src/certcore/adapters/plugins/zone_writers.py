@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
@@ -14,11 +13,11 @@ from certcore.adapters.plugins.hooks import PluginLoadError
 from certcore.adapters.plugins.module_checks import return_instance, write_def
 from certcore.messages import Message
 from certcore.model.plugin_calls import call_plugin
+from certcore.model.plugin_results import SHORT_NAME
 from certcore.ports.zone_writers import CnameChange, HostedName, TxtChange, ZoneServer, ZoneWriter
 
 __all__ = ["ContainedCnameWriter", "ContainedZoneWriter", "check_zone_writer"]
 
-_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 #: The methods of every writer: the positional arguments, the keyword arguments, and the call as text for messages.
 _METHODS: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...], str]]] = MappingProxyType(
     {
@@ -120,7 +119,7 @@ def check_zone_writer(plugin: str, offered: object) -> ContainedZoneWriter:
         raise PluginLoadError(reason, return_instance(offered))
     writer: Any = offered
     name = getattr(writer, "name", None)
-    if type(name) is not str or not _NAME.fullmatch(name):
+    if type(name) is not str or not SHORT_NAME.fullmatch(name):
         text = "the writer's name {name} must be lower-case letters, digits and underscores."
         raise PluginLoadError(
             Message("plugin.writer.name", text, {"name": repr(str(name)[:60])}),
