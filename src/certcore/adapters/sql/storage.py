@@ -305,10 +305,7 @@ class SqlStorage:
             if _interrupted(error):
                 raise KeyboardInterrupt from None
             raise
-        except (
-            SQLAlchemyError,
-            UnicodeError,
-        ) as error:  # UnicodeError: text with surrogates
+        except (SQLAlchemyError, UnicodeError) as error:  # a UnicodeError for text with surrogates
             raise _unavailable(error, self._database) from None
         except driver_error(self._database.engine) as error:
             raise _unavailable(error, self._database) from None
