@@ -35,7 +35,7 @@ class MemoryCertificates:
         self.tables.certificates[certificate.id] = certificate
 
     def get(self, certificate_id: str) -> Certificate:
-        """A certificate by its id."""
+        """A certificate by its ID."""
         return row_of(self.tables.certificates, "certificate", certificate_id)
 
     def save(self, certificate: Certificate) -> Certificate:

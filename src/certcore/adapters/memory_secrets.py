@@ -40,7 +40,7 @@ class MemorySecrets:
         return sorted(rows, key=_order)
 
     def key_ids(self) -> Sequence[str]:
-        """The ids of the keys that secrets are sealed with."""
+        """The IDs of the keys that secrets are sealed with."""
         return sorted({sealed.key_id for sealed in self.rows.values()})
 
     def count_by_key(self) -> Mapping[str, int]:

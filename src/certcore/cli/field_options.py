@@ -97,7 +97,7 @@ def fields_given(
         session: The open store.
         pairs: The ``--set`` pairs.
         certificate_id: The certificate; None for a new one.
-        authority: The CA profile of a new certificate, by id or name; `pairs` may name another one.
+        authority: The CA profile of a new certificate, by ID or name; `pairs` may name another one.
         owner: The tenant of a new certificate; `pairs` may name another one.
 
     Raises:

@@ -74,7 +74,7 @@ def broken_requests(core: CertCore, looked_at: Collection[str] | None = None) ->
 
     Args:
         core: The open store.
-        looked_at: Only certificates with these ids; None for all (at most one page per status).
+        looked_at: Only certificates with these IDs; None for all (at most one page per status).
     """
     pages = [core.certificates.list(status=status, limit=_PAGE).items for status in (Status.PENDING, Status.PROCESSING)]
     return [

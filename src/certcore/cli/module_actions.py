@@ -71,7 +71,7 @@ def run_offered(
     Args:
         session: The open store.
         calls: The calls of the kind of object.
-        target: The object's id.
+        target: The object's ID.
         action: The action's name. One that is not offered is refused by the call, with the names of those that are.
         pairs: Name and text of each ``--set`` option.
         yes: Whether nothing is asked.

@@ -18,7 +18,7 @@ def become(user: str) -> None:
     """Switch permanently to another user, with that user's groups or one named group.
 
     Args:
-        user: ``NAME`` or ``NAME:GROUP``; numbers are ids that must exist on the system.
+        user: ``NAME`` or ``NAME:GROUP``; numbers are IDs that must exist on the system.
 
     Raises:
         InvalidInputError: There is no such user or group, or it is root.

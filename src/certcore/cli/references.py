@@ -35,7 +35,7 @@ def report_change(session: Session, changed: Certificate, done: str, *, draw_csr
 
 
 def reference(core: CertCore, certificate: Certificate) -> str:
-    """The domain of a certificate if it is unique, or else its id: what the next command takes."""
+    """The domain of a certificate if it is unique, or else its ID: what the next command takes."""
     try:
         same = core.certificates.find(certificate.domain.ascii)
     except (AmbiguousNameError, NotFoundError):
@@ -50,7 +50,7 @@ def shown_domain(certificate: Certificate) -> str:
 
 
 def authority_names(session: Session) -> dict[str | None, str]:
-    """The names of the CA profiles by id; the empty string for None."""
+    """The names of the CA profiles by ID; the empty string for None."""
     return {
         None: "",
         **{authority.id: authority.name for authority in session.core.authorities.list(actor=session.actor)},

@@ -105,7 +105,7 @@ def actor() -> str:
     """The user who runs this command, as an actor for timelines."""
     try:
         return f"cli:{getpass.getuser()}"
-    except (KeyError, OSError):  # a user id without a name, as in containers
+    except (KeyError, OSError):  # a user ID without a name, as in containers
         return f"cli:{os.getuid()}"
 
 

@@ -37,12 +37,12 @@ class Profile:
 
     @property
     def id(self) -> str:
-        """The profile's id."""
+        """The profile's ID."""
         return self.authority.id
 
 
 def profiles_of(core: CertCore, names: Sequence[str], *, actor: str) -> list[Profile]:
-    """The CA profiles with these names or ids, in this order; all profiles when `names` is empty.
+    """The CA profiles with these names or IDs, in this order; all profiles when `names` is empty.
 
     Raises:
         NotFoundError: There is no profile of such a name.

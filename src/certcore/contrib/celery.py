@@ -176,7 +176,7 @@ class _Cores:
     """One `CertCore` per process.
 
     A forked process inherits its parent's slot, lock and connections. It uses none of them, and must not close or free
-    them, because that would write to the parent's connections: they stay in the dictionary under the parent's id.
+    them, because that would write to the parent's connections: they stay in the dictionary under the parent's ID.
     """
 
     _open: Callable[[], CertCore]

@@ -169,7 +169,7 @@ class Engine:
             return transaction.schedules.claim_due(now=now, owner=self.owner, lease_until=now + LEASE, limit=limit)
 
     def due(self, limit: int) -> Sequence[str]:
-        """The ids of up to ``limit`` certificates that are due and not leased, most urgent first."""
+        """The IDs of up to ``limit`` certificates that are due and not leased, most urgent first."""
         now = self.environment.now()
         self.sweep.run(now)
         with self.storage.read() as transaction:

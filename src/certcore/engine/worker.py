@@ -190,7 +190,7 @@ class Worker:
 
     @property
     def lost(self) -> tuple[str, ...]:
-        """The ids of the certificates that `Health.lost` counts."""
+        """The IDs of the certificates that `Health.lost` counts."""
         with self._lock:
             return tuple(sorted(self._lost.keys() | self._failed.keys()))
 

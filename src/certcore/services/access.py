@@ -122,7 +122,7 @@ class Access:
         """A certificate, for an actor who has a permission for it.
 
         Raises:
-            InvalidInputError: The id or the actor is malformed.
+            InvalidInputError: The ID or the actor is malformed.
             NotFoundError: There is no such certificate that the actor may see.
             AccessDeniedError: A policy refused, or failed.
         """
@@ -135,10 +135,10 @@ class Access:
         return stored
 
     def authority(self, actor: str, permission: Permission, authority: str) -> CertificateAuthority:
-        """A CA profile, given by id or name, for an actor who has a permission for it.
+        """A CA profile, given by ID or name, for an actor who has a permission for it.
 
         Raises:
-            InvalidInputError: The id, the name or the actor is malformed.
+            InvalidInputError: The ID, the name or the actor is malformed.
             NotFoundError: There is no such profile that the actor may see.
             AccessDeniedError: A policy refused, or failed.
         """
@@ -157,11 +157,11 @@ class Access:
 
         Args:
             actor: Who makes the call.
-            authority: The id; or the name, for an actor who may see the profile.
+            authority: The ID; or the name, for an actor who may see the profile.
             owner: The tenant.
 
         Raises:
-            InvalidInputError: The id, the name or the actor is malformed.
+            InvalidInputError: The ID, the name or the actor is malformed.
             NotFoundError: There is no such profile that the actor may see or use.
         """
         authority_id = self.authority_id("authority", check_id("authority", authority), actor)

@@ -57,7 +57,7 @@ class Queries:
     _access: Access
 
     def get(self, certificate_id: str, *, actor: str = "system") -> Certificate:
-        """One certificate by id.
+        """One certificate by ID.
 
         Raises:
             NotFoundError: There is no such certificate.
@@ -70,7 +70,7 @@ class Queries:
 
         Raises:
             NotFoundError: There is no such object that the actor may see.
-            AmbiguousNameError: The actor may see several certificates with this domain; the error lists their ids.
+            AmbiguousNameError: The actor may see several certificates with this domain; the error lists their IDs.
         """
         check_identifier("name_or_id", name_or_id, most=_MOST_NAME)
         check_actor(actor)
@@ -128,7 +128,7 @@ class Queries:
         return evolve(view, events=events, module_title=self._module_title(view.authority))
 
     def _shown(self, authority: CertificateAuthority | None, actor: str) -> CertificateAuthority | None:
-        """The part of a CA profile that the actor may see: at least its id, name and module."""
+        """The part of a CA profile that the actor may see: at least its ID, name and module."""
         if authority is None or self._access.allows(actor, Permission.AUTHORITY_VIEW, authority.id):
             return authority
         return CertificateAuthority(

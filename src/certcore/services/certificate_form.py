@@ -1,4 +1,4 @@
-"""Parse the keywords of a call to a certificate's form, with the ids of its CA profiles."""
+"""Parse the keywords of a call to a certificate's form, with the IDs of its CA profiles."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["new_certificate", "read_form", "read_new_form"]
 
 
 def read_form(access: Access, values: Mapping[str, Any], actor: str) -> CertificateForm:
-    """Parse the keywords of a call, and replace the names of CA profiles by their ids.
+    """Parse the keywords of a call, and replace the names of CA profiles by their IDs.
 
     Args:
         access: Decides which CA profiles the actor may name.
@@ -82,6 +82,6 @@ def read_new_form(access: Access, values: Mapping[str, Any], actor: str) -> Cert
 
 
 def new_certificate(environment: Environment, attributes: Mapping[str, Any]) -> Certificate:
-    """A certificate that is not stored yet, with an id of its own."""
+    """A certificate that is not stored yet, with an ID of its own."""
     now = environment.now()
     return Certificate(**{"id": environment.new_id(), "created_at": now, "updated_at": now, **attributes})

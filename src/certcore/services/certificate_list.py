@@ -343,7 +343,7 @@ class Lists:
             self._access.require(actor, Permission.CERTIFICATE_LIST, owner=check_owner(owner))
 
     def _authority(self, authority: str | None, owner: str | None, actor: str) -> str | None:
-        """The id of a CA profile. Tenants get no error for an unknown one, so that they cannot probe for profiles."""
+        """The ID of a CA profile. Tenants get no error for an unknown one, so that they cannot probe for profiles."""
         if authority is None:
             return None
         check_id("authority", authority)

@@ -153,7 +153,7 @@ class Obtaining:
         )
 
     def _visible(self, request: _Request, hidden: set[str]) -> Certificate | None:
-        """The newest matching certificate that the actor may see; the ids of others are added to ``hidden``."""
+        """The newest matching certificate that the actor may see; the IDs of others are added to ``hidden``."""
         with self.engine.storage.read() as transaction:
             matches = request.matches(transaction)
         for certificate in matches:

@@ -179,7 +179,7 @@ class Server:
 
     @property
     def pid(self) -> int:
-        """The child's process id."""
+        """The child's process ID."""
         return self._child.pid
 
     @property

@@ -22,7 +22,7 @@ __all__ = ["credentials", "forget_credentials"]
 
 _SUCCESS: Final = range(200, 300)
 _FORBIDDEN: Final = 403
-#: The longest key id or HMAC key, in characters.
+#: The longest key ID or HMAC key, in characters.
 _MAX_CREDENTIAL: Final = 1000
 _EAB_REQUIRED: Final = error_urn("externalAccountRequired")
 

@@ -63,7 +63,7 @@ class FileKeyring:
 
     @property
     def current_key_id(self) -> str:
-        """The id of the key that wraps new data keys.
+        """The ID of the key that wraps new data keys.
 
         Raises:
             KeyringError: The file was changed into something that cannot be used.
@@ -72,7 +72,7 @@ class FileKeyring:
 
     @property
     def key_ids(self) -> frozenset[str]:
-        """The ids of all keys.
+        """The IDs of all keys.
 
         Raises:
             KeyringError: The file was changed into something that cannot be used.
@@ -151,7 +151,7 @@ def add_key(path: Path) -> str:
     """Add a new random key to a keyring file; the current key stays current.
 
     Returns:
-        The new key's id.
+        The new key's ID.
 
     Raises:
         KeyringError: The file cannot be used or written, or it is full.

@@ -30,7 +30,7 @@ class _GuardedKeyring:
 
     @property
     def current_key_id(self) -> str:
-        """The id of the key that wraps new data keys."""
+        """The ID of the key that wraps new data keys."""
         key_id: str = call_plugin(
             self.name, "Keyring.current_key_id", getattr, self.inner, "current_key_id", returns=str
         )
@@ -38,7 +38,7 @@ class _GuardedKeyring:
 
     @property
     def key_ids(self) -> frozenset[str]:
-        """The ids of all keys that can unwrap."""
+        """The IDs of all keys that can unwrap."""
         key_ids: frozenset[str] = call_plugin(
             self.name, "Keyring.key_ids", getattr, self.inner, "key_ids", returns=_key_ids
         )

@@ -52,7 +52,7 @@ class StaticKeyring:
 
     @property
     def key_ids(self) -> frozenset[str]:
-        """The ids of all keys."""
+        """The IDs of all keys."""
         return frozenset(self._keys)
 
     def wrap(self, data_key: bytes, *, bound_to: bytes) -> tuple[str, bytes]:
@@ -81,7 +81,7 @@ class StaticKeyring:
 
 
 def new_key_id() -> str:
-    """A random id for a new key."""
+    """A random ID for a new key."""
     return f"k-{secrets.token_hex(4)}"
 
 

@@ -57,7 +57,7 @@ class SqlAuthorities:
         return None if row is None else mapping.authority_of(row)
 
     def names(self, authority_ids: Collection[str]) -> Mapping[str, str]:
-        """The names of the profiles with these ids."""
+        """The names of the profiles with these IDs."""
         rows = self.connection.execute(_NAMES, {"row_ids": sorted(authority_ids)})
         return {row.id: row.name for row in rows}
 

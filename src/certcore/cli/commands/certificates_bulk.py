@@ -102,7 +102,7 @@ def export(  # noqa: PLR0917 - Typer gives them all by name
 ) -> None:
     """Write each certificate and its key to files (the keys readable only by you), replacing those of the last export.
 
-    If certificates in one call have the same domain, their directories are named after domain and id.
+    If certificates in one call have the same domain, their directories are named after domain and ID.
     """
     with open_session(database, keyring, as_json=as_json) as session:
         password = password_from(password_file)

@@ -33,7 +33,7 @@ def timeline(
     keyring: Keyring = "",
     as_json: Json = False,
 ) -> None:
-    """Show what happened to a certificate, when, and who did it. For a deleted certificate, give its id.
+    """Show what happened to a certificate, when, and who did it. For a deleted certificate, give its ID.
 
     With --verify, exit code 1 when the timeline was tampered with. Store the printed hash elsewhere and pass it as
     --head the next time: this also detects a timeline that was rewritten from the beginning.

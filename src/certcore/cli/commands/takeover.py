@@ -79,7 +79,7 @@ class _Row:
     source: FoundCertificate | FoundAccount
     outcome: _Outcome
     profile: Profile | None = None
-    #: The certificate's id in the store.
+    #: The certificate's ID in the store.
     id: str = ""
     detail: str = ""
     #: The command that adds a missing CA profile.
@@ -184,7 +184,7 @@ def _present(session: Session, certificate: FoundCertificate, owner: str) -> Cer
 
 
 def _import(session: Session, certificate: FoundCertificate, profile: Profile | None, owner: str) -> str:
-    """Store one certificate; returns its id."""
+    """Store one certificate; returns its ID."""
     return session.core.certificates.import_certificate(
         certificate.bundle.leaf_pem,
         certificate.private_key.reveal(),

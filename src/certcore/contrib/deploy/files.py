@@ -128,7 +128,7 @@ class DeployFiles:
 
     #: Unique among the plugins; the store tracks deliveries by this name.
     name: str = field(validator=check_name)
-    #: An absolute path. ``{name}`` is replaced by the certificate's primary name as a file name, ``{id}`` by its id.
+    #: An absolute path. ``{name}`` is replaced by the certificate's primary name as a file name, ``{id}`` by its ID.
     #: Without them certificates share the directory, each with files named after it (as for HAProxy). Formats with
     #: fixed file names, and the versioned layout, then only work for one certificate.
     folder: str = field(validator=check_folder)
@@ -153,7 +153,7 @@ class DeployFiles:
     domains: tuple[str, ...] = field(default=(), converter=read_domains)
     #: Only certificates of these owners (the panel's tenants). Empty: all.
     owners: tuple[str, ...] = field(default=(), converter=to_texts, validator=check_texts)
-    #: Only certificates of these CA profiles, by name or id. Empty: all.
+    #: Only certificates of these CA profiles, by name or ID. Empty: all.
     authorities: tuple[str, ...] = field(default=(), converter=to_texts, validator=check_texts)
     #: Whether imported leaves are deployed, too. Nobody has validated that their owner controls the names: enable it
     #: only if everybody who may import is trusted with every name that the target selects.

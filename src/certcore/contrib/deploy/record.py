@@ -97,7 +97,7 @@ class DeploymentRecord:
         Args:
             certificate_id: The certificate.
             claimed: The claim; unfinished targets of an earlier claim are kept.
-            gives_up: Whether the certificate with this id loses its claim.
+            gives_up: Whether the certificate with this ID loses its claim.
 
         Raises:
             DeploymentError: Another certificate has claimed it.

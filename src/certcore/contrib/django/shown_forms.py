@@ -37,7 +37,7 @@ class ShownError:
 
     #: The name of the field.
     field: str
-    #: The id of its input; empty where the page has no such field.
+    #: The ID of its input; empty where the page has no such field.
     anchor: str
     label: str
     text: str
@@ -57,7 +57,7 @@ class ShownField:
     """One field, as ``_field.html`` draws it."""
 
     name: str
-    #: The id of its input.
+    #: The ID of its input.
     id: str
     #: A `certcore.hints.FieldKind` as text.
     kind: str
@@ -89,7 +89,7 @@ class ShownField:
 
     @property
     def described_by(self) -> str:
-        """The ids of what explains it, for ``aria-describedby``."""
+        """The IDs of what explains it, for ``aria-describedby``."""
         return " ".join([*([f"{self.id}-help"] if self.help else []), f"{self.id}-errors"])
 
 
@@ -109,7 +109,7 @@ class ShownGroup:
 
 
 def anchor_of(name: str) -> str:
-    """The id of the input of a field."""
+    """The ID of the input of a field."""
     return f"field-{name}"
 
 

@@ -5,8 +5,8 @@ It is opened by a URL (RFC 7512), on one line::
     pkcs11:token=certcore;object=certcore-1
         ?module-path=/usr/lib/softhsm/libsofthsm2.so&pin-source=file:/etc/certcore/pin
 
-``object`` names the current key, which wraps new data keys. A key's id is its label, so never rename a key. For
-unwrapping, the key is looked up by the id stored with the secret, whatever ``object`` says: after a rotation, keep the
+``object`` names the current key, which wraps new data keys. A key's ID is its label, so never rename a key. For
+unwrapping, the key is looked up by the ID stored with the secret, whatever ``object`` says: after a rotation, keep the
 old key in the token.
 
 Needs the PyPI package python-pkcs11, which is imported when the first such keyring is opened.
@@ -102,7 +102,7 @@ def create_pkcs11_key(url: str) -> str:
         url: The URL of the keyring.
 
     Returns:
-        The key's id, which is its label.
+        The key's ID, which is its label.
 
     Raises:
         KeyringError: The URL, the library, the token or its PIN is unusable, or a key with this label exists.

@@ -24,7 +24,7 @@ _OF_TOKEN: Final = ("token", "serial", "manufacturer", "model")
 _OF_KEY: Final = ("object", "type")
 _OF_QUERY: Final = ("module-path", "pin-source", "pin-value")
 _BROKEN_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
-#: Characters; the database stores labels as key ids.
+#: Characters; the database stores labels as key IDs.
 _MAX_LABEL: Final = 100
 _MAX_PIN_FILE: Final = 1024
 

@@ -43,7 +43,7 @@ class ObserverEvidence(HookEvidence):
         return self.core.authorities.create("conformance", module="scripted").id
 
     def certificate(self, owner: str, *, active: bool = True) -> str:
-        """The id of a new certificate, in service or a draft."""
+        """The ID of a new certificate, in service or a draft."""
         draft = self.core.certificates.create(f"{owner}.shop.test", authority=self.authority_id, owner=owner)
         if active:
             self.core.certificates.generate_csr(draft.id)

@@ -1,4 +1,4 @@
-"""What every store keeps about keys: ids, owners and names are compared byte by byte."""
+"""What every store keeps about keys: IDs, owners and names are compared byte by byte."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class KeysContract:
                 assert certificates.sharing(certificate) == []
 
     def test_ids_are_compared_byte_by_byte(self, storage: Storage) -> None:
-        """Each id has its own certificate, issuance, schedule, timeline and profile; one that is like it has none."""
+        """Each ID has its own certificate, issuance, schedule, timeline and profile; one that is like it has none."""
         there, missing = LOOKALIKES[::2], LOOKALIKES[1::2]
         with storage.write() as transaction:
             for number, key in enumerate(there):

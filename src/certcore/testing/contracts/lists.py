@@ -75,7 +75,7 @@ class ListsContract:
         return listed_store(storage)
 
     def test_pages_follow_each_other_without_gaps(self, storage: Storage) -> None:
-        """Pages come in the order of domain and id, each row once, also when rows come and go between two pages."""
+        """Pages come in the order of domain and ID, each row once, also when rows come and go between two pages."""
         with storage.write() as transaction:
             transaction.authorities.add(sample_authority())
             for number in (5, 3, 1, 4, 2):
@@ -100,7 +100,7 @@ class ListsContract:
     @pytest.mark.parametrize("order", list(SortKey))
     @pytest.mark.parametrize("limit", [1, 2, 4])
     def test_every_order_has_pages(self, listed: Storage, order: SortKey, *, descending: bool, limit: int) -> None:
-        """Page by page in every order and direction: each row once, equal ones by id, those without a leaf last."""
+        """Page by page in every order and direction: each row once, equal ones by ID, those without a leaf last."""
         expected = {
             SortKey.DOMAIN: [1, 2, 3, 4, 5, 6],
             SortKey.NOT_AFTER: [6, 4, 2, 5, 1, 3],
@@ -199,7 +199,7 @@ class ListsContract:
             assert count(now=NOW, days=31, owner="nobody") == {}
 
     def test_the_names_of_profiles(self, listed: Storage) -> None:
-        """Names are found by ids; unknown ids are left out."""
+        """Names are found by IDs; unknown IDs are left out."""
         with listed.read() as transaction:
             names = transaction.authorities.names(["authority-2", "nothing"])
             assert names == {"authority-2": sample_authority(2).name}

@@ -25,7 +25,7 @@ class SecretsContract:
         raise NotImplementedError
 
     def test_secrets_by_their_key(self, storage: Storage) -> None:
-        """Which keys there are and how many secrets each has sealed; ids that differ in case are two."""
+        """Which keys there are and how many secrets each has sealed; IDs that differ in case are two."""
         with storage.read() as transaction:
             assert transaction.secrets.key_ids() == []
             assert dict(transaction.secrets.count_by_key()) == {}

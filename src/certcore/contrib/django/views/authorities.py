@@ -119,7 +119,7 @@ def is_test_wanted(request: HttpRequest, authority_id: str) -> bool:
 
     Args:
         request: The request for the page of the CA profile.
-        authority_id: The id of the CA profile.
+        authority_id: The ID of the CA profile.
     """
     try:
         test_of = signing.loads(request.GET.get("test", ""), salt=_SALT, max_age=_TEST_WITHIN)

@@ -10,7 +10,7 @@ __all__ = ["authority_patterns"]
 
 
 def authority_patterns() -> list[URLPattern]:
-    """Fixed words come before the ids. What a GET answers changes nothing."""
+    """Fixed words come before the IDs. What a GET answers changes nothing."""
     actions, profile = authority_actions, "authorities/<str:authority_id>"
     return [
         path("authorities/", authorities.authority_list, name="authority_list"),

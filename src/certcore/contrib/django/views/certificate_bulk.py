@@ -214,7 +214,7 @@ def _exported(request: HttpRequest, access: SslAccess, ids: Sequence[str]) -> Ht
 
 @sensitive_variables()
 def _files(access: SslAccess, results: Sequence[BulkResult[Any]]) -> Iterator[tuple[str, ExportedFile]]:
-    """The files of an archive, each with its folder: the domain's, with the id where two have the same domain."""
+    """The files of an archive, each with its folder: the domain's, with the ID where two have the same domain."""
     certificates = _chosen(access, [result.certificate_id for result in results])
     domains = {certificate.id: certificate.domain.ascii for certificate in certificates}
     stems = Counter(file_stem(domain) for domain in domains.values())

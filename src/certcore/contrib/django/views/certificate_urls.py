@@ -22,7 +22,7 @@ __all__ = ["certificate_patterns"]
 
 
 def certificate_patterns() -> list[URLPattern]:
-    """Fixed words come before the ids. What a GET answers changes nothing."""
+    """Fixed words come before the IDs. What a GET answers changes nothing."""
 
     def asks(view: Any) -> Any:
         """A form: what is posted may be a key or a password, and does not get into Django's reports of errors."""

@@ -270,7 +270,7 @@ def _profiles(access: SslAccess) -> Iterator[Any]:
 
 
 def _module_titles(access: SslAccess) -> Mapping[str | None, str]:
-    """The titles of CA modules, by the ids of the CA profiles that the user may see or use."""
+    """The titles of CA modules, by the IDs of the CA profiles that the user may see or use."""
     profiles = list(_profiles(access))
     if not profiles:
         return {}

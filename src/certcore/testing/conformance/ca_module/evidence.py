@@ -91,7 +91,7 @@ class Trial:
         return self.recorder.of(method)[-1]
 
     def draft(self, number: int = 0) -> str:
-        """The id of a new draft."""
+        """The ID of a new draft."""
         draft = self.core.certificates.create(
             self.setup.domains[number], authority=self.authority_id, module_data=self.setup.certificate_settings
         )
@@ -129,7 +129,7 @@ class Trial:
         return self.core.certificates.get(certificate_id)
 
     def issued(self, number: int = 0) -> str:
-        """The id of a certificate that is active, and has nothing left to clean up.
+        """The ID of a certificate that is active, and has nothing left to clean up.
 
         Raises:
             RuleBrokenError: It did not become active.
@@ -318,7 +318,7 @@ class _TrialEnvironment(FrozenEnvironment):
         self._number = number
 
     def new_id(self) -> str:
-        """An id with the number of the trial."""
+        """An ID with the number of the trial."""
         return f"{super().new_id()}-{self._number}"
 
 

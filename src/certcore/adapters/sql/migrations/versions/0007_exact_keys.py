@@ -38,7 +38,7 @@ KEYS: Final = MappingProxyType(
         "certcore_documents": "namespace 40, key 500",
     }
 )
-#: Table and column that refer to another table's id, and what happens when that row is deleted.
+#: Table and column that refer to another table's ID, and what happens when that row is deleted.
 FOREIGN_KEYS: Final = (
     ("certcore_certificates", "authority_id", "certcore_authorities", None),
     ("certcore_names", "certificate_id", "certcore_certificates", "CASCADE"),
