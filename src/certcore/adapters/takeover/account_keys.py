@@ -16,7 +16,7 @@ from certcore.x509.keys import PrivateKey, key_type_of, load_private_key, privat
 
 __all__ = ["AccountKey", "jwk_key", "pem_key"]
 
-#: Bytes. An RSA private key of 4096 bits takes less than 4 KiB.
+#: The largest key file, in bytes. An RSA private key of 4096 bits takes less than 4 KiB.
 _LARGEST: Final = 8 * 1024
 
 
@@ -31,10 +31,10 @@ class AccountKey:
 
 
 def pem_key(tree: Tree, *parts: str) -> AccountKey:
-    """A PEM key of any format.
+    """Read a PEM key of any format.
 
     Raises:
-        CertCoreError: It is missing, damaged, encrypted, or of a kind that ACME accounts of ours do not have.
+        CertCoreError: It is missing, damaged or encrypted, or of a type that certcore does not use for ACME accounts.
     """
     data = tree.read(*parts)
     if len(data) > _LARGEST:
@@ -48,10 +48,10 @@ def pem_key(tree: Tree, *parts: str) -> AccountKey:
 
 
 def jwk_key(tree: Tree, *parts: str) -> AccountKey:
-    """A JWK key.
+    """Read a JWK key.
 
     Raises:
-        CertCoreError: As for `pem_key`; nothing of what the file holds is repeated.
+        CertCoreError: As for `pem_key`. The error does not contain the file's content.
     """
     members = tree.document(*parts)
     try:

@@ -1,4 +1,7 @@
-"""acme.sh's directory, usually ~/.acme.sh: a directory per domain, with ``_ecc`` for EC keys, and ``ca``."""
+"""Read acme.sh's directory, usually ~/.acme.sh.
+
+It has a directory per domain, whose name ends in ``_ecc`` if the key is an EC key, and ``ca`` with the accounts.
+"""
 
 from __future__ import annotations
 
@@ -45,11 +48,11 @@ def read_acme_sh(folder: Path, *, now: datetime) -> Found:
     """Read acme.sh's directory, or the directory of its ``--cert-home``.
 
     Args:
-        folder: What ``--home`` names.
-        now: The present moment.
+        folder: The directory of acme.sh's ``--home`` or ``--cert-home``.
+        now: The current time.
 
     Raises:
-        InvalidInputError: There is no such folder.
+        InvalidInputError: The directory does not exist or cannot be opened.
     """
     with opened_tree(folder) as tree:
         return collected(Client.ACME_SH, _entries(tree, now), now=now)

@@ -1,7 +1,7 @@
-"""Caddy's data directory: ``certificates/<CA>/<site>`` and ``acme/<CA>/users``; CertMagic uses the same layout.
+"""Read Caddy's data directory: ``certificates/<CA>/<site>`` and ``acme/<CA>/users``. CertMagic uses the same layout.
 
-The folder of a CA is named after its directory URL, which cannot always be read back from the name: newer versions
-write the URL beside the certificate, and those of public CAs are known.
+The directory ``<CA>`` is named after the CA's directory URL, but the URL cannot always be derived from the name. It is
+read from the metadata that newer versions store with a certificate, or from the list of public CAs.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ def read_caddy(folder: Path, *, now: datetime) -> Found:
     """Read Caddy's data directory.
 
     Args:
-        folder: Where ``certificates`` and ``acme`` are.
-        now: The present moment.
+        folder: The directory that contains ``certificates`` and ``acme``.
+        now: The current time.
 
     Raises:
-        InvalidInputError: There is no such folder.
+        InvalidInputError: The directory does not exist or cannot be opened.
     """
     with opened_tree(folder) as tree:
         return collected(Client.CADDY, _entries(tree, now), now=now)

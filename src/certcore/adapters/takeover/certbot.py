@@ -1,4 +1,7 @@
-"""certbot's directory, usually /etc/letsencrypt: ``renewal``, ``live`` with links into ``archive``, ``accounts``."""
+"""Read certbot's directory, usually /etc/letsencrypt.
+
+It has ``renewal`` with settings, ``live`` with links into ``archive``, and ``accounts``.
+"""
 
 from __future__ import annotations
 
@@ -40,11 +43,11 @@ def read_certbot(folder: Path, *, now: datetime) -> Found:
     """Read certbot's directory.
 
     Args:
-        folder: What ``--config-dir`` names.
-        now: The present moment.
+        folder: The directory of certbot's ``--config-dir``.
+        now: The current time.
 
     Raises:
-        InvalidInputError: There is no such folder.
+        InvalidInputError: The directory does not exist or cannot be opened.
     """
     with opened_tree(folder) as tree:
         return collected(Client.CERTBOT, _entries(tree, now), now=now)
@@ -139,10 +142,8 @@ def _accounts(tree: Tree) -> Iterator[Entry]:
         parts = waiting.pop()
         yield from refusals(tree, *parts)
         for name in tree.folders(*parts):
-            here = (
-                *parts,
-                name,
-            )  # links from ACME v2 to ACME v1 accounts are skipped: those are read at their own path
+            # Links from ACME v2 to ACME v1 accounts are skipped, because the v1 accounts are read at their own path.
+            here = (*parts, name)
             if tree.has(*here, "private_key.json"):
                 yield attempt(shown(*here), partial(_account, tree, here))
             elif tree.has(*here, "regr.json"):

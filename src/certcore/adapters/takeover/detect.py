@@ -26,7 +26,7 @@ _READERS: Final = MappingProxyType(
         Client.CADDY: read_caddy,
     }
 )
-#: Where the data directory usually is, relative to the directory that users tend to name.
+#: Usual paths of data directories, relative to directories that users name by mistake.
 _INSIDE: Final = (
     ("letsencrypt",),
     (".lego",),
@@ -47,12 +47,12 @@ def read_folder(folder: Path, client: Client | str | None = None, *, now: dateti
     """Read an ACME client's data directory. Nothing in it is changed.
 
     Args:
-        folder: The folder.
+        folder: The data directory.
         client: The client; detected if None.
-        now: The present moment.
+        now: The current time.
 
     Raises:
-        InvalidInputError: There is no such folder or client, or the folder is of none or of several clients.
+        InvalidInputError: The directory or the client does not exist; or no client was detected, or several were.
     """
     return _READERS[_known(client) or _detected(folder)](folder, now=now)
 

@@ -29,7 +29,7 @@ _DIRECTORIES: Final = MappingProxyType(
         "dv.acme-v02.test-api.pki.goog": "https://dv.acme-v02.test-api.pki.goog/directory",
     }
 )
-#: All of these URLs.
+#: The directory URLs of these CAs.
 PUBLIC_DIRECTORIES: Final = tuple(_DIRECTORIES.values())
 _STAGING: Final = frozenset(
     {
@@ -44,7 +44,7 @@ _NOT_IN_KEYS: Final = re.compile(r"[^\w@.-]", re.ASCII)
 
 
 def checked_url(value: object) -> str:
-    """A URL of an ACME server; empty for anything else."""
+    """Check the URL of an ACME server; empty if it is not a usable URL. URLs of ACME v1 are replaced."""
     if not isinstance(value, str):
         return ""
     text = value.strip()
@@ -68,12 +68,12 @@ def directory_of(server: str) -> str:
 
 
 def is_staging(server: str) -> bool:
-    """Whether the directory is a staging server, whose certificates are not trusted."""
+    """Whether a host is a staging server, whose certificates are not trusted."""
     return server in _STAGING
 
 
 def caddy_key(directory_url: str) -> str:
-    """Caddy's name for the directory of a CA."""
+    """The name of the directory in which Caddy stores the files of a CA."""
     parts = _split(directory_url)
     if parts is None:
         return ""

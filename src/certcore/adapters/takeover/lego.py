@@ -1,6 +1,6 @@
-"""lego's directory, usually .lego: ``certificates`` and ``accounts`` in the layouts of versions 2 to 5.
+"""Read lego's directory, usually .lego: ``certificates`` and ``accounts`` in the layouts of versions 2 to 5.
 
-lego writes down no directory URL: there is the host of the CA, and for public CAs that is enough to know it.
+lego does not store the CA's directory URL, only its host. For public CAs, the directory URL follows from the host.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ def read_lego(folder: Path, *, now: datetime) -> Found:
     """Read lego's directory.
 
     Args:
-        folder: What ``--path`` names.
-        now: The present moment.
+        folder: The directory of lego's ``--path``.
+        now: The current time.
 
     Raises:
-        InvalidInputError: There is no such folder.
+        InvalidInputError: The directory does not exist or cannot be opened.
     """
     with opened_tree(folder) as tree:
         return collected(Client.LEGO, _entries(tree, now), now=now)

@@ -1,4 +1,4 @@
-"""Helpers of all readers: reading entries in isolation, and choosing the ones to import."""
+"""Helpers of all readers: read each entry in isolation, and choose the entries to import."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ __all__ = [
 #: An entry of a directory.
 Entry = FoundCertificate | FoundAccount | Unreadable
 
-#: Why an account is not imported.
+#: The reasons why an account is not imported.
 ACCOUNT_DEACTIVATED: Final = Message("takeover.account_deactivated", "The account was deactivated.")
 KEY_MISSING: Final = Message("takeover.key_missing", "The account's private key is missing.")
 SEVERAL_KEYS: Final = Message("takeover.several_keys", "There are several private keys for one account.")
-#: Entries per directory at most; they are held in memory.
+#: The most certificates and accounts that are read, because all are held in memory.
 _MOST: Final = 20_000
 _MOST_EMAILS: Final = 10
 
 
 def attempt(path: str, read: Callable[[], Entry]) -> Entry:
-    """Read one entry. Errors are returned as `Unreadable`, so that the other entries are read."""
+    """Read one entry. An error is returned as `Unreadable`, so that the other entries are still read."""
     try:
         return read()
     except CertCoreError as error:
@@ -70,7 +70,7 @@ def certificate(  # noqa: PLR0913 - one argument per stored value
     """Check a certificate with its key and chain.
 
     Raises:
-        CertCoreError: The three do not belong together, or no server can be given them.
+        CertCoreError: They do not belong together or cannot be deployed, or the private key is missing.
     """
     try:
         bundle = read_bundle(leaf, private_key, chain or None, now=now)
@@ -98,7 +98,7 @@ def certificate(  # noqa: PLR0913 - one argument per stored value
 
 
 def _unusable(error: InvalidInputError) -> Message:
-    """The error with the name of the file instead of that of the form's field."""
+    """The text of an error, naming the part of the certificate that is wrong instead of a field of the form."""
     params = {"reason": error.reason_text}
     match error.field:
         case "private_key":
@@ -135,7 +135,7 @@ def collected(client: Client, entries: Iterable[Entry], *, now: datetime) -> Fou
 
 
 def refusals(tree: Tree, *parts: str) -> Iterator[Unreadable]:
-    """Report directories that cannot be read, or not completely."""
+    """Report a directory that cannot be read, or not completely."""
     if reason := tree.refusal(*parts):
         yield Unreadable(path=shown(*parts) or ".", reason=reason)
 
@@ -186,7 +186,11 @@ def _needless(entry: FoundCertificate | FoundAccount, now: datetime) -> str:
 
 
 def _newest(certificates: Iterable[FoundCertificate]) -> tuple[tuple[FoundCertificate, ...], list[Unreadable]]:
-    """The newest certificate for each set of names and type of key; a server may have one of each type."""
+    """Choose the newest certificate for each set of names and type of key; a server may use one of each type.
+
+    Returns:
+        The newest certificates, and the reports of the others.
+    """
     best: dict[tuple[frozenset[str], str], FoundCertificate] = {}
     candidates = list(certificates)
     for certificate in candidates:

@@ -39,7 +39,7 @@ class FoundCertificate:
     server: str = ""
     #: The `FoundAccount.reference` of its account; empty if unknown.
     account: str = ""
-    #: Its e-mail address in the client's configuration.
+    #: The e-mail address of its account; empty if unknown.
     email: str = ""
     #: Whether the client renews it.
     renews: bool = True
@@ -61,7 +61,7 @@ class FoundAccount:
     reference: str
     #: The URL of its ACME directory; empty if unknown.
     directory_url: str = ""
-    #: ``host`` or ``host:port`` of that CA.
+    #: ``host`` or ``host:port`` of the CA.
     server: str = ""
     #: The account's own URL.
     url: str = ""

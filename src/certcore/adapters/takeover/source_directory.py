@@ -1,4 +1,4 @@
-"""A directory that is not trusted: it is only read, links out of it are not followed, and no file blocks."""
+"""Read an untrusted directory: links out of it are not followed, and opening a pipe or a device does not block."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from certcore.messages import Message
 
 __all__ = ["MOST_ENTRIES", "Tree", "opened_tree", "shown"]
 
-#: Entries per directory that are read.
+#: How many entries of a directory are read.
 MOST_ENTRIES: Final = 40_000
-#: Bytes. A chain with its key takes less than a quarter of this.
+#: The largest file that is read, in bytes. A chain with its key takes less than a quarter of this.
 _LARGEST: Final = 128 * 1024
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 # Opening a pipe or a device must not block.
@@ -30,7 +30,7 @@ _LONGEST: Final = 300
 
 
 def shown(*parts: str) -> str:
-    """A path for messages and tables: on one line, printable, and shortened."""
+    """A path for messages and tables: on one line, printable, and shortened if it is long."""
     text = "/".join(parts).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     plain = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
     return plain if len(plain) <= _LONGEST else plain[:_LONGEST] + "…"
@@ -38,10 +38,10 @@ def shown(*parts: str) -> str:
 
 @contextmanager
 def opened_tree(folder: Path) -> Iterator[Tree]:
-    """Open a directory. Links in its own path are followed, because the user named it, but none below it.
+    """Open a directory. Links in its own path are followed, because the user chose it, but no links below it.
 
     Raises:
-        InvalidInputError: It is not there, or cannot be opened.
+        InvalidInputError: It does not exist, or cannot be opened.
     """
     try:
         descriptor = os.open(folder, _FOLDER)
@@ -102,7 +102,7 @@ class Tree:
         """The target of a link as parts below this directory; only the link itself is read.
 
         Raises:
-            CertCoreError: It is no link, or it leads out of the folder.
+            CertCoreError: It is not a link, or leads out of the directory.
         """
         try:
             with self._folder(parts[:-1]) as descriptor:
@@ -128,10 +128,10 @@ class Tree:
         )
 
     def read(self, *parts: str) -> bytes:
-        """A file.
+        """Read a file.
 
         Raises:
-            CertCoreError: It is missing, no regular file, too large, or cannot be read.
+            CertCoreError: It is missing, too large, or not a regular file, or it cannot be read.
         """
         status = self._stat(parts)
         if status is not None and not stat.S_ISREG(status.st_mode):
@@ -150,10 +150,10 @@ class Tree:
         return data
 
     def text(self, *parts: str) -> str:
-        """A file in UTF-8.
+        """Read a UTF-8 text file.
 
         Raises:
-            CertCoreError: It is not a regular file, or cannot be read.
+            CertCoreError: The file cannot be read (see `read`), or is not text.
         """
         try:
             content = self.read(*parts).decode("utf-8-sig")
@@ -166,10 +166,10 @@ class Tree:
         return content
 
     def document(self, *parts: str) -> dict[str, Any]:
-        """A JSON object (RFC 8259).
+        """Read a file with a JSON object (RFC 8259).
 
         Raises:
-            CertCoreError: The file is invalid or cannot be read; its content is not quoted.
+            CertCoreError: The file is invalid or cannot be read. The error does not contain its content.
         """
         try:
             value = json.loads(self.text(*parts))
